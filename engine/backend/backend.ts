@@ -1,0 +1,40 @@
+import type { Observable } from 'rxjs';
+import type { Sample, TensorSpec } from '../tensor.ts';
+
+/** A model as a backend needs it. */
+export interface ModelFile {
+  readonly name: string;
+  /** Absolute path of the ONNX file. */
+  readonly file: string;
+}
+
+/** What a model file says of itself. */
+export interface ModelInterface {
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly string[];
+}
+
+/** Class scores of one batch. */
+export interface BatchOutput {
+  /** Row-major [batch, classes]. */
+  readonly scores: Float32Array;
+  readonly classes: number;
+  /** Certainty per sample where the deployment takes it from a model output, else undefined. */
+  readonly certainty: Float32Array | undefined;
+  /** Time of the inference call alone. */
+  readonly computeMs: number;
+}
+
+/**
+ * Runs models on one device, one inference at a time, off the caller's event loop. Observables, not promises, so that an emulated backend under a virtual clock answers at its exact time.
+ */
+export interface Backend {
+  readonly emulated: boolean;
+  /** Loads a model; emits its interface once and completes. Errors with ConfigError when it cannot be loaded. */
+  load(model: ModelFile): Observable<ModelInterface>;
+  /** Runs one batch; emits once and completes. Errors with CascadeError INTERNAL when the model fails on it. */
+  run(model: string, batch: readonly Sample[]): Observable<BatchOutput>;
+  unload(model: string): Observable<void>;
+  /** Ends the worker after the inference that runs. */
+  close(): Promise<void>;
+}

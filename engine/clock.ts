@@ -1,0 +1,37 @@
+import { Observable } from 'rxjs';
+
+/** Time as an argument: real in production, virtual in simulations. All times and durations are milliseconds. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch; never goes back. */
+  now(): number;
+  /** Calls `fn` once, `delayMs` from now; 0 means after the current event-loop turn. Returns the cancellation. */
+  after(delayMs: number, fn: () => void): () => void;
+}
+
+/** Emits 0, 1, 2 ... every `periodMs`, without drift, until unsubscribed. */
+export function every(clock: Clock, periodMs: number): Observable<number> {
+  return new Observable((subscriber) => {
+    let count = 0;
+    let due = clock.now() + periodMs;
+    let cancel = clock.after(periodMs, tick);
+    function tick(): void {
+      due = Math.max(due + periodMs, clock.now());
+      cancel = clock.after(due - clock.now(), tick);
+      subscriber.next(count++);
+    }
+    return () => cancel();
+  });
+}
+
+/** The process's clock. Monotone, as `performance.now()`, and comparable between processes of one machine. */
+export const realClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  after(delayMs, fn) {
+    if (delayMs <= 0) {
+      const immediate = setImmediate(fn);
+      return () => clearImmediate(immediate);
+    }
+    const timer = setTimeout(fn, delayMs);
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,46 @@
+/**
+ * All errors that cross a boundary, in one file. A `CascadeError` is an answer to a request; a `ConfigError` is for the
+ * person at the terminal (exit code 2). Anything else that is thrown is a defect.
+ */
+
+/** Error codes on the wire: the gRPC / NATS-service vocabulary, with the HTTP-like number that NATS tools show. */
+export const ERROR_NUMBERS = {
+  INVALID_ARGUMENT: 400,
+  NOT_FOUND: 404,
+  DEADLINE_EXCEEDED: 408,
+  RESOURCE_EXHAUSTED: 429,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_NUMBERS;
+
+/** The reason why a request has no result; `message` says what was wrong and what would be right. */
+export class CascadeError extends Error {
+  override readonly name = 'CascadeError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A request that cannot be served as it is written. */
+export function invalid(message: string): CascadeError {
+  return new CascadeError('INVALID_ARGUMENT', message);
+}
+
+/** Wrong usage or configuration: names file, field, value and what would be right. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Ends the switch over a discriminated union: a forgotten case does not compile. */
+export function assertNever(value: never): never {
+  throw new Error(`unexpected value ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,118 @@
+import type { ErrorCode } from '../errors.ts';
+import type { Sample } from '../tensor.ts';
+
+/** Why a request ended where it did: certain enough; the last model; no time to go on; no later model in the gear. */
+export type Exit = 'certain' | 'last' | 'deadline' | 'gear';
+
+/** One answered request. */
+export interface Result {
+  id: string;
+  label: number;
+  className?: string;
+  certainty: number;
+  model: string;
+  /** Index of the model in the cascade of the gear, 0 = first; -1 when the model has left the gear meanwhile. */
+  stage: number;
+  exit: Exit;
+  gear: number;
+  revision: number;
+  timing: { queueMs: number; computeMs: number; totalMs: number };
+  /** Class scores as the model gives them, when the request asked for them. */
+  scores?: number[];
+}
+
+/** One refused or failed request. */
+export interface Failure {
+  id: string;
+  error: { code: ErrorCode; message: string };
+}
+
+export type Answer = Result | Failure;
+
+export function isFailure(answer: Answer): answer is Failure {
+  return 'error' in answer;
+}
+
+/** An answer of a cheaper model, kept while a dearer one is asked: it stands if there is no time for the dearer one. */
+export interface Opinion {
+  readonly label: number;
+  readonly certainty: number;
+  readonly model: string;
+  readonly stage: number;
+  readonly scores?: readonly number[];
+}
+
+/**
+ * A request on its way between frontend and replicas. Times on the wire are ages, not dates, so that the clocks of two
+ * hosts need not agree.
+ */
+export interface WorkItem {
+  /** Number of the request at its frontend; finished ids go back by it. */
+  readonly seq: number;
+  readonly id: string;
+  /** Subject of the answer. */
+  readonly reply: string;
+  /** Encoding of the answer. */
+  readonly json: boolean;
+  readonly wantScores: boolean;
+  /** Since the frontend took it, on the receiver's clock. */
+  readonly arrivedAt: number;
+  readonly deadlineAt: number;
+  /** Waiting and computing so far, in all stages. */
+  readonly queueMs: number;
+  readonly computeMs: number;
+  readonly opinion: Opinion | undefined;
+  readonly sample: Sample;
+}
+
+/** Requests of one origin for one replica. */
+export interface WorkFrame {
+  /** Name of the frontend that waits for these requests. */
+  readonly origin: string;
+  readonly items: readonly WorkItem[];
+}
+
+/** Replica -> frontend: what has ended, and what went on to another device (so that it can be sent again if that dies). */
+export interface DoneFrame {
+  readonly device: string;
+  readonly finished: readonly number[];
+  readonly moved: readonly { readonly device: string; readonly model: string; readonly seqs: readonly number[] }[];
+}
+
+/** Load-estimator -> gear-controller, every interval. */
+export interface LoadReport {
+  readonly frontend: string;
+  readonly intervalMs: number;
+  readonly arrivals: number;
+}
+
+/** Heartbeat of a device. */
+export interface DeviceState {
+  readonly device: string;
+  readonly host: string;
+  readonly phase: 'loading' | 'ready' | 'draining' | 'left';
+  /** Different after each restart of the process. */
+  readonly incarnation: string;
+  readonly pid: number;
+  readonly revision: number;
+  /** Gear that this device acts on. */
+  readonly gear: number;
+  /** Per loaded model: requests in the queue and answered since the start. */
+  readonly queues: Readonly<Record<string, number>>;
+  readonly answered: Readonly<Record<string, number>>;
+  readonly completedBatches: number;
+  /** Time spent in inference since the start. */
+  readonly busyMs: number;
+  readonly upMs: number;
+  /** 99th percentile of the event loop's delay since the last heartbeat. */
+  readonly loopDelayMsP99: number;
+  readonly emulated: boolean;
+}
+
+/** The gear in force. */
+export interface GearMessage {
+  readonly revision: number;
+  readonly gear: number;
+  /** Counts the changes of this controller's term; a receiver ignores what is older than what it has. */
+  readonly epoch: number;
+}

@@ -1,0 +1,74 @@
+import { invalid } from '../errors.ts';
+
+/** Every subject of a deployment, in one place. `prefix` is `cascade` unless the deployment says otherwise. */
+export interface Subjects {
+  readonly root: string;
+  readonly infer: string;
+  readonly results: string;
+  namedResults(name: string): string;
+  work(device: string, model: string): string;
+  /** All replicas of one device. */
+  deviceWork(device: string): string;
+  done(frontend: string): string;
+  load(frontend: string): string;
+  state(device: string): string;
+  readonly allLoad: string;
+  readonly allState: string;
+  readonly gear: string;
+  readonly status: string;
+  readonly events: string;
+}
+
+export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
+  const root = `${prefix}.${deployment}`;
+  return {
+    root,
+    infer: `${root}.infer`,
+    results: `${root}.results`,
+    namedResults: (name) => `${root}.results.${name}`,
+    work: (device, model) => `${root}.work.${device}.${model}`,
+    deviceWork: (device) => `${root}.work.${device}.*`,
+    done: (frontend) => `${root}.done.${frontend}`,
+    load: (frontend) => `${root}.load.${frontend}`,
+    state: (device) => `${root}.state.${device}`,
+    allLoad: `${root}.load.*`,
+    allState: `${root}.state.*`,
+    gear: `${root}.control.gear`,
+    status: `${root}.control.status`,
+    events: `${root}.events`,
+  };
+}
+
+/** One token of a subject: what deployments, devices, models and frontends may be called. */
+export const SUBJECT_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Characters that NATS forbids in a subject to publish on: white space, wildcards, empty tokens. */
+const PUBLISHABLE = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
+
+/**
+ * Where the answer goes: the reply subject; without one, the results subject, or the named one.
+ * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client speak with our permissions on a
+ *   subject of ours (all under the prefix but `.results`) or of the NATS server's (`$...`).
+ */
+export function answerSubject(subjects: Subjects, reply: string, resultsName: string | undefined): string {
+  if (reply === '') {
+    if (resultsName === undefined || resultsName === '') return subjects.results;
+    if (!SUBJECT_TOKEN.test(resultsName)) {
+      throw invalid(
+        `header Cascade-Results: ${JSON.stringify(resultsName.slice(0, 80))} is not a name; use 1-64 letters, digits, _ or -`,
+      );
+    }
+    return subjects.namedResults(resultsName);
+  }
+  if (reply.length > 512 || !PUBLISHABLE.test(reply)) {
+    throw invalid(
+      `reply subject ${JSON.stringify(reply.slice(0, 80))} cannot be published to; use a subject without wildcards, white space or empty tokens`,
+    );
+  }
+  const ours = reply === subjects.root || reply.startsWith(`${subjects.root}.`);
+  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
+  if ((ours && !results) || reply.startsWith('$')) {
+    throw invalid(`reply subject ${JSON.stringify(reply.slice(0, 80))} is reserved; use an inbox, or ${subjects.results}.<name>`);
+  }
+  return reply;
+}

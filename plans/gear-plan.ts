@@ -1,0 +1,64 @@
+import { z } from 'zod';
+
+/** The gear plan file (DESIGN §10): what the planner writes, people read and diff, and the serving plane runs. */
+const stage = z.strictObject({
+  model: z.string(),
+  /** Answers at least this certain are final; absent on the last stage. */
+  threshold: z.number().optional(),
+});
+
+const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
+
+const gear = z.strictObject({
+  /** Half-open range [from, to) of requests per second; the last gear also serves all loads above. */
+  qps: z.tuple([z.number().nonnegative(), z.number().positive()]),
+  cascade: z.array(stage).min(1),
+  /** model -> device -> share of the model's requests; the shares of a model sum to 1. */
+  shares: z.record(z.string(), z.record(z.string(), z.number().min(0).max(1))),
+  /** model -> device -> queue length that triggers an inference. */
+  minQueueLength: z.record(z.string(), z.record(z.string(), z.int().positive())),
+  /** A queue also triggers when its oldest request has waited this long. */
+  maxWaitMs: z.number().nonnegative(),
+  expected: z.strictObject({
+    accuracy: z.number(),
+    latencyMs: percentiles,
+    utilisation: z.record(z.string(), z.number()),
+    /** First model whose device is the fullest. */
+    bottleneck: z.string(),
+  }),
+});
+
+const latencySlo = z.strictObject({ p95: z.number().positive() });
+const accuracySlo = z.strictObject({ accuracy: z.number().min(0).max(1) });
+
+export const gearPlanSchema = z.strictObject({
+  schema: z.literal(1),
+  deployment: z.string(),
+  /** Digest of the profile and of what was asked. */
+  digest: z.string(),
+  synthetic: z.boolean(),
+  slo: z.union([latencySlo, accuracySlo]),
+  /** Models of the family, cheapest first. */
+  models: z.array(z.string()).min(1),
+  devices: z.array(z.string()).min(1),
+  placement: z.array(z.strictObject({ model: z.string(), device: z.string() })).min(1),
+  gears: z.array(gear).min(1),
+  /** Expected over the QPS distribution. */
+  expected: z.strictObject({ accuracy: z.number(), latencyMsP95: z.number() }),
+  /** Probability of each QPS range under the distribution planned for. */
+  qpsWeights: z.array(z.number().nonnegative()),
+  /** Pareto frontier of the cascades considered, cheapest first. */
+  frontier: z.array(z.strictObject({ cascade: z.array(stage), accuracy: z.number(), computeMs: z.number() })),
+  /** How the plan was found: iterations, simulations, seed. */
+  search: z.record(z.string(), z.union([z.number(), z.string()])),
+});
+
+export type GearPlan = z.infer<typeof gearPlanSchema>;
+export type Gear = GearPlan['gears'][number];
+export type Stage = z.infer<typeof stage>;
+export type Slo = GearPlan['slo'];
+
+/** `linear >0.62 cnn >0.3 resnet`: a cascade in one line. */
+export function describeCascade(cascade: readonly Stage[]): string {
+  return cascade.map((s) => (s.threshold === undefined ? s.model : `${s.model} <${Number(s.threshold.toFixed(3))}`)).join(' → ');
+}

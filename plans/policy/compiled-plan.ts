@@ -1,0 +1,92 @@
+import type { Gear, GearPlan } from '../gear-plan.ts';
+
+/**
+ * A gear in the form that the policies work on: models and devices by number, so that the actors and the simulator look
+ * things up without allocating. Model numbers are family order, device numbers the plan's.
+ */
+export interface CompiledGear {
+  readonly index: number;
+  readonly fromQps: number;
+  readonly toQps: number;
+  /** Models of the cascade, in order. */
+  readonly cascade: Int32Array;
+  /** Per model: its stage in the cascade, or -1. */
+  readonly stageOf: Int32Array;
+  /** Per model: certainty from which its answer is final; -Infinity on the last stage, NaN outside the cascade. */
+  readonly threshold: Float64Array;
+  /**
+   * Per model: where an uncertain sample goes next, or -1. For a model outside the gear: the first model of the gear later
+   * in family order.
+   */
+  readonly next: Int32Array;
+  /** [model * devices + device]: share of the model's requests. */
+  readonly shares: Float64Array;
+  /** [model * devices + device]: minimum queue length; 1 where the model is not in the gear, so that leftovers run at once. */
+  readonly minQueueLength: Int32Array;
+  readonly maxWaitMs: number;
+}
+
+export interface CompiledPlan {
+  readonly models: readonly string[];
+  readonly devices: readonly string[];
+  /** [model * devices + device]: 1 where a replica is placed. */
+  readonly placed: Uint8Array;
+  readonly gears: readonly CompiledGear[];
+}
+
+export function compilePlan(plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears'>): CompiledPlan {
+  const { models, devices } = plan;
+  const modelNumber = numbering(models, 'model');
+  const deviceNumber = numbering(devices, 'device');
+  const placed = new Uint8Array(models.length * devices.length);
+  for (const replica of plan.placement) placed[modelNumber(replica.model) * devices.length + deviceNumber(replica.device)] = 1;
+  return { models, devices, placed, gears: plan.gears.map((gear, index) => compileGear(gear, index)) };
+
+  function compileGear(gear: Gear, index: number): CompiledGear {
+    const size = models.length * devices.length;
+    const cascade = Int32Array.from(gear.cascade, (s) => modelNumber(s.model));
+    const stageOf = new Int32Array(models.length).fill(-1);
+    const threshold = new Float64Array(models.length).fill(Number.NaN);
+    const next = new Int32Array(models.length).fill(-1);
+    cascade.forEach((model, s) => {
+      stageOf[model] = s;
+      threshold[model] = gear.cascade[s].threshold ?? Number.NEGATIVE_INFINITY;
+      next[model] = cascade[s + 1] ?? -1;
+    });
+    for (let model = 0; model < models.length; model++) {
+      if (stageOf[model] === -1) next[model] = cascade.find((other) => other > model) ?? -1;
+    }
+    const shares = new Float64Array(size);
+    const minQueueLength = new Int32Array(size).fill(1);
+    for (const [model, byDevice] of Object.entries(gear.shares)) {
+      for (const [device, share] of Object.entries(byDevice))
+        shares[modelNumber(model) * devices.length + deviceNumber(device)] = share;
+    }
+    for (const [model, byDevice] of Object.entries(gear.minQueueLength)) {
+      for (const [device, length] of Object.entries(byDevice))
+        minQueueLength[modelNumber(model) * devices.length + deviceNumber(device)] = length;
+    }
+    return {
+      index,
+      fromQps: gear.qps[0],
+      toQps: gear.qps[1],
+      cascade,
+      stageOf,
+      threshold,
+      next,
+      shares,
+      minQueueLength,
+      maxWaitMs: gear.maxWaitMs,
+    };
+  }
+}
+
+function numbering(names: readonly string[], kind: string): (name: string) => number {
+  const numbers = new Map(names.map((name, number) => [name, number]));
+  return (name) => {
+    const number = numbers.get(name);
+    if (number === undefined)
+      throw new Error(`gear plan: unknown ${kind} ${JSON.stringify(name)}; known are ${names.join(', ')}`);
+    return number;
+  };
+}

@@ -1,0 +1,26 @@
+/**
+ * Smooth weighted round-robin (as in nginx) over the devices of one model: each pick raises every device's credit by its
+ * share and takes the highest, so that any window of picks is as close to the shares as whole requests allow.
+ * @param credit mutated; one entry per device, starting at 0.
+ * @param offset where this model's row starts in both arrays.
+ * @returns the device number, or -1 when no usable device has a share.
+ */
+export function pickDevice(
+  shares: Float64Array,
+  credit: Float64Array,
+  offset: number,
+  devices: number,
+  usable: Uint8Array | undefined,
+): number {
+  let best = -1;
+  let total = 0;
+  for (let d = 0; d < devices; d++) {
+    const share = shares[offset + d];
+    if (share <= 0 || (usable !== undefined && usable[d] === 0)) continue;
+    total += share;
+    credit[offset + d] += share;
+    if (best === -1 || credit[offset + d] > credit[offset + best]) best = d;
+  }
+  if (best !== -1) credit[offset + best] -= total;
+  return best;
+}

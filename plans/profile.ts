@@ -1,0 +1,70 @@
+import type { TensorSpec } from '../engine/tensor.ts';
+
+/** Measured inference time of one model on one kind of device, by batch size (ascending, from 1). */
+export interface RuntimeCurve {
+  readonly batch: readonly number[];
+  /** Median time of the whole batch, as a device process sees it. */
+  readonly ms: readonly number[];
+}
+
+export interface ModelProfile {
+  readonly name: string;
+  /** Digest of the model file. */
+  readonly digest: string;
+  /** Memory of one loaded replica. */
+  readonly memoryBytes: number;
+  /** By device class (see `deviceClass`): `cpu-1` is one core, `cuda`, `emulated:<name>`. */
+  readonly runtimes: Readonly<Record<string, RuntimeCurve>>;
+  /** Per validation sample. */
+  readonly predictions: Int32Array;
+  readonly certainties: Float32Array;
+}
+
+/** Serving costs besides inference, calibrated once per machine. */
+export interface Overhead {
+  /** Device time per triggered batch, and per request in it, outside inference. */
+  readonly perBatchMs: number;
+  readonly perRequestMs: number;
+  /** One-way time of a message between two processes. */
+  readonly hopMs: number;
+}
+
+/** What `profile` measures and everything offline works from. Models are in family order, cheapest first. */
+export interface Profile {
+  readonly schema: 1;
+  readonly deployment: string;
+  /** Digest of what was profiled: models, data, certainty, devices. A profile of other inputs is refused. */
+  readonly digest: string;
+  /** True when runtimes or answers are made up (emulated devices, synthetic families), shown wherever figures are. */
+  readonly synthetic: boolean;
+  readonly machine: string;
+  readonly inputs: readonly TensorSpec[];
+  readonly classes: number;
+  /** True labels of the validation samples. */
+  readonly labels: Int32Array;
+  readonly models: readonly ModelProfile[];
+  readonly overhead: Overhead;
+}
+
+/** Fraction of the validation samples that a model alone gets right. */
+export function accuracyOf(profile: Profile, model: ModelProfile): number {
+  let right = 0;
+  for (let i = 0; i < profile.labels.length; i++) if (model.predictions[i] === profile.labels[i]) right++;
+  return right / profile.labels.length;
+}
+
+/** Time of a batch, linear between the measured sizes and, beyond the largest, at its slope (CascadeServe App. C). */
+export function runtimeMs(curve: RuntimeCurve, batch: number): number {
+  const { batch: sizes, ms } = curve;
+  const last = sizes.length - 1;
+  if (last === 0) return (ms[0] * batch) / sizes[0];
+  let i = 1;
+  while (i < last && sizes[i] < batch) i++;
+  const slope = (ms[i] - ms[i - 1]) / (sizes[i] - sizes[i - 1]);
+  return ms[i - 1] + slope * (batch - sizes[i - 1]);
+}
+
+/** Largest profiled batch: no trigger takes more. */
+export function largestBatch(curve: RuntimeCurve): number {
+  return curve.batch[curve.batch.length - 1];
+}

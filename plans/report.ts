@@ -1,0 +1,23 @@
+/** What `load`, `simulate`, `demo` and each strategy of `compare` report (DESIGN §10); null = does not apply. */
+export interface Report {
+  readonly offered: number;
+  readonly completed: number;
+  readonly rejected: number;
+  readonly errors: number;
+  readonly lost: number;
+  readonly duplicates: number;
+  readonly seconds: number;
+  readonly goodputQps: number;
+  /** Fraction of completed requests with the right label; null without labels. */
+  readonly accuracy: number | null;
+  readonly latencyMs: {
+    readonly p50: number | null;
+    readonly p95: number | null;
+    readonly p99: number | null;
+    readonly max: number | null;
+  };
+  /** Share of 1-second windows (by intended send time) in which the SLO was met. */
+  readonly sloAttainment: number | null;
+  readonly gearSwitches: number | null;
+  readonly deviceUtilisation: Readonly<Record<string, number>> | null;
+}
