@@ -1,0 +1,387 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import {
+  type Authenticator,
+  connect,
+  credsAuthenticator,
+  DebugEvents,
+  ErrorCode,
+  Events,
+  Match,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  NatsError,
+  headers as newHeaders,
+  nkeyAuthenticator,
+  type Status,
+  type Subscription,
+} from 'nats';
+import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
+import { CascadeError, ConfigError, messageOf } from '../errors.ts';
+import { packageVersion } from '../package-version.ts';
+import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
+import type { BusLog, NatsOptions } from './nats-options.ts';
+import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
+
+/** A lost server is noticed after two pings without an answer. */
+const PING_INTERVAL_MS = 5_000;
+/** Short, so that a restarted server has its clients back at once; the jitter keeps them from coming all together. */
+const RECONNECT_WAIT_MS = 200;
+const RECONNECT_JITTER_MS = 300;
+const CLOSE_TIMEOUT_MS = 3_000;
+
+/**
+ * Connects to NATS. Later losses of the connection are repaired for ever in the background; `status$` tells.
+ * @throws ConfigError when no server answers or lets us in now: it names the servers and what to do.
+ */
+export async function connectNats(options: NatsOptions): Promise<Bus> {
+  const servers = typeof options.servers === 'string' ? [options.servers] : [...options.servers];
+  try {
+    const connection = await connect({
+      servers,
+      name: options.name,
+      user: options.user,
+      pass: options.password,
+      token: options.token,
+      authenticator: authenticatorOf(options),
+      tls: options.tls,
+      inboxPrefix: options.inboxPrefix,
+      timeout: options.connectTimeoutMs ?? 5_000,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_WAIT_MS,
+      reconnectJitter: RECONNECT_JITTER_MS,
+      reconnectJitterTLS: RECONNECT_JITTER_MS,
+      // Credentials are also refused while a server is being set up: giving up would leave a process that never recovers.
+      ignoreAuthErrorAbort: true,
+      pingInterval: PING_INTERVAL_MS,
+      noAsyncTraces: true,
+    });
+    return new NatsBus(connection, servers, options.log);
+  } catch (error) {
+    throw connectFailure(error, servers);
+  }
+}
+
+class NatsBus implements Bus {
+  readonly #connection: NatsConnection;
+  readonly #servers: string;
+  readonly #log: BusLog | undefined;
+  readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
+  readonly status$ = this.#status$.pipe(distinctUntilChanged());
+  /** Open subscriptions by subject: where the server's refusal, which names only the subject, has to arrive. */
+  readonly #listeners = new Map<string, Set<Subscriber<BusMessage>>>();
+  readonly #announced = new Set<string>();
+  readonly #flushes = new Set<() => void>();
+  /** The client forgets the server's limits while it reconnects. */
+  #maxPayloadBytes: number;
+  #closing: Promise<void> | undefined;
+
+  constructor(connection: NatsConnection, servers: readonly string[], log: BusLog | undefined) {
+    this.#connection = connection;
+    this.#servers = servers.join(', ');
+    this.#log = log;
+    this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
+    void this.#watch();
+    void connection.closed().then((error) => {
+      if (this.#closing === undefined) this.#log?.warn(`connection to NATS closed: ${messageOf(error ?? 'by the server')}`);
+      this.#status$.next('down');
+      this.#status$.complete();
+      for (const abandon of this.#flushes) abandon();
+    });
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#maxPayloadBytes;
+  }
+
+  publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean {
+    checkPublish(subject, options?.reply ?? '', data.length, this.#maxPayloadBytes);
+    if (this.#status$.value === 'down') return false;
+    try {
+      if (options === undefined) this.#connection.publish(subject, data);
+      else this.#connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
+      return true;
+    } catch (error) {
+      return this.#notPublished(error, subject, data, options);
+    }
+  }
+
+  messages$(subject: string, options: ListenOptions = {}): Observable<BusMessage> {
+    return new Observable((subscriber) => {
+      let subscription: Subscription;
+      try {
+        subscription = this.#connection.subscribe(subject, {
+          queue: options.queue,
+          callback: (error, message) => {
+            if (error) subscriber.error(refusal(error, `subscribe to ${subject}`));
+            else subscriber.next(new NatsMessage(message));
+          },
+        });
+      } catch (error) {
+        if (this.#isOver(error)) subscriber.complete();
+        else subscriber.error(refusal(error, `subscribe to ${subject}`));
+        return undefined;
+      }
+      this.#register(subject, subscriber);
+      // Resolves after the last delivery of a drain, and when the connection closes.
+      void subscription.closed.then(() => subscriber.complete());
+      const until = options.until?.subscribe(() => {
+        if (!subscription.isClosed()) void subscription.drain().catch((error) => subscriber.error(unavailable(error)));
+      });
+      return () => {
+        until?.unsubscribe();
+        this.#unregister(subject, subscriber);
+        if (!subscription.isClosed()) subscription.unsubscribe();
+      };
+    });
+  }
+
+  async request(
+    subject: string,
+    data: Uint8Array,
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<BusMessage> {
+    checkPublish(subject, '', data.length, this.#maxPayloadBytes);
+    if (this.#status$.value === 'down') throw this.#down(subject);
+    try {
+      const headers = encodeHeaders(options.headers);
+      return new NatsMessage(await this.#connection.request(subject, data, { timeout: Math.max(1, options.timeoutMs), headers }));
+    } catch (error) {
+      throw requestFailure(error, subject, options.timeoutMs);
+    }
+  }
+
+  async flush(): Promise<void> {
+    if (this.#status$.value === 'down') throw this.#down('flush');
+    // A flush that is under way when the connection closes would never settle by itself.
+    let abandon: () => void = () => undefined;
+    const closed = new Promise<never>((_, reject) => {
+      abandon = () => reject(this.#down('flush'));
+    });
+    this.#flushes.add(abandon);
+    try {
+      await Promise.race([this.#connection.flush(), closed]);
+    } catch (error) {
+      throw unavailable(error);
+    } finally {
+      this.#flushes.delete(abandon);
+    }
+  }
+
+  async announce(service: { name: string; description: string; metadata?: Readonly<Record<string, string>> }): Promise<void> {
+    // An actor that was restarted announces itself again.
+    const key = JSON.stringify(service);
+    if (this.#announced.has(key)) return;
+    this.#announced.add(key);
+    try {
+      await this.#connection.services.add({
+        name: service.name.replace(/[^A-Za-z0-9_-]+/g, '-'),
+        version: packageVersion(),
+        description: service.description,
+        metadata: { ...service.metadata },
+      });
+    } catch (error) {
+      this.#announced.delete(key);
+      throw unavailable(error);
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const connection = this.#connection;
+    if (connection.isClosed()) return;
+    if (this.#status$.value === 'up') {
+      const timer = new AbortController();
+      try {
+        await Promise.race([connection.drain(), connection.closed(), setTimeout(CLOSE_TIMEOUT_MS, undefined, timer)]);
+      } catch (error) {
+        this.#log?.warn(`NATS connection could not be drained: ${messageOf(error)}`);
+      } finally {
+        timer.abort();
+      }
+    }
+    await connection.close();
+  }
+
+  async #watch(): Promise<void> {
+    try {
+      for await (const status of this.#connection.status()) this.#onStatus(status);
+    } catch (error) {
+      this.#log?.warn(`the status of the NATS connection cannot be watched any more: ${messageOf(error)}`);
+    }
+  }
+
+  #onStatus(status: Status): void {
+    switch (status.type) {
+      case Events.Disconnect:
+      case DebugEvents.StaleConnection:
+        if (this.#status$.value === 'up')
+          this.#log?.warn(`connection to NATS (${status.data || this.#servers}) lost; reconnecting`);
+        this.#status$.next('down');
+        break;
+      case Events.Reconnect:
+        this.#maxPayloadBytes = this.#connection.info?.max_payload ?? this.#maxPayloadBytes;
+        if (this.#status$.value === 'down') this.#log?.info(`connected to NATS again (${status.data})`);
+        this.#status$.next('up');
+        break;
+      case Events.Error:
+        this.#onServerError(status);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #onServerError(status: Status): void {
+    const refused = status.permissionContext;
+    if (refused === undefined) {
+      this.#log?.warn(`NATS: ${status.data}`);
+      return;
+    }
+    this.#log?.warn(`NATS refuses ${refused.operation} on "${refused.subject}" to this user`);
+    if (refused.operation !== 'subscription') return;
+    const error = new CascadeError('UNAVAILABLE', notAllowed(`subscribe to ${refused.subject}`));
+    for (const subscriber of [...(this.#listeners.get(refused.subject) ?? [])]) subscriber.error(error);
+  }
+
+  #register(subject: string, subscriber: Subscriber<BusMessage>): void {
+    const listeners = this.#listeners.get(subject);
+    if (listeners === undefined) this.#listeners.set(subject, new Set([subscriber]));
+    else listeners.add(subscriber);
+  }
+
+  #unregister(subject: string, subscriber: Subscriber<BusMessage>): void {
+    const listeners = this.#listeners.get(subject);
+    listeners?.delete(subscriber);
+    if (listeners?.size === 0) this.#listeners.delete(subject);
+  }
+
+  #notPublished(error: unknown, subject: string, data: Uint8Array, options: PublishOptions | undefined): false {
+    if (this.#isOver(error)) return false;
+    if (error instanceof NatsError && error.code === ErrorCode.MaxPayloadExceeded) {
+      const bytes = data.length + (encodeHeaders(options?.headers)?.toString().length ?? 0);
+      checkPublish(subject, '', bytes, this.#maxPayloadBytes);
+    }
+    throw error;
+  }
+
+  #isOver(error: unknown): boolean {
+    return (
+      error instanceof NatsError && (error.code === ErrorCode.ConnectionClosed || error.code === ErrorCode.ConnectionDraining)
+    );
+  }
+
+  #down(what: string): CascadeError {
+    return new CascadeError('UNAVAILABLE', `${what}: no connection to NATS (${this.#servers})`);
+  }
+}
+
+/** Decodes subject and headers only if they are asked for. */
+class NatsMessage implements BusMessage {
+  readonly #message: Msg;
+  readonly data: Uint8Array;
+
+  constructor(message: Msg) {
+    this.#message = message;
+    this.data = message.data;
+  }
+
+  get subject(): string {
+    return this.#message.subject;
+  }
+
+  get reply(): string {
+    return this.#message.reply ?? '';
+  }
+
+  header(name: string): string | undefined {
+    const headers = this.#message.headers;
+    if (headers === undefined) return undefined;
+    if (name === STATUS_HEADER && headers.code > 0) return String(headers.code);
+    return headers.get(name) || headers.get(name, Match.IgnoreCase) || undefined;
+  }
+}
+
+function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): MsgHdrs | undefined {
+  if (headers === undefined) return undefined;
+  const encoded = newHeaders();
+  for (const name in headers) encoded.append(name, headers[name]);
+  return encoded;
+}
+
+function authenticatorOf(options: NatsOptions): Authenticator | undefined {
+  if (options.credentialsFile !== undefined) return credsAuthenticator(readSecret('credentialsFile', options.credentialsFile));
+  if (options.nkeySeedFile !== undefined) {
+    const seed = new TextDecoder().decode(readSecret('nkeySeedFile', options.nkeySeedFile)).trim();
+    return nkeyAuthenticator(new TextEncoder().encode(seed));
+  }
+  return undefined;
+}
+
+function readSecret(field: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`nats.${field}: ${path} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function connectFailure(error: unknown, servers: readonly string[]): ConfigError {
+  if (error instanceof ConfigError) return error;
+  const where = servers.join(', ');
+  const code = error instanceof NatsError ? error.code : (error as NodeJS.ErrnoException | undefined)?.code;
+  switch (code) {
+    case ErrorCode.ConnectionRefused:
+    case ErrorCode.ConnectionTimeout:
+    case ErrorCode.Timeout:
+      return new ConfigError(
+        `no NATS server answers at ${where} (${code}); start one there (nats-server), or name another server`,
+      );
+    case ErrorCode.AuthorizationViolation:
+    case ErrorCode.BadAuthentication:
+    case ErrorCode.AuthenticationTimeout:
+    case ErrorCode.BadCreds:
+      return new ConfigError(
+        `the NATS server at ${where} does not let us in (${code}); check user and password, token or credentials file`,
+      );
+    case ErrorCode.Tls:
+    case ErrorCode.ServerOptionNotAvailable:
+      return new ConfigError(`${where}: the NATS server and we do not agree on TLS (${messageOf(error)}); check nats.tls`);
+    default:
+      return new ConfigError(`cannot connect to NATS at ${where}: ${messageOf(error)}; check the address and the tls settings`);
+  }
+}
+
+function requestFailure(error: unknown, subject: string, timeoutMs: number): unknown {
+  if (!(error instanceof NatsError)) return error;
+  switch (error.code) {
+    case ErrorCode.NoResponders:
+      return new CascadeError('UNAVAILABLE', `nobody listens on ${subject}`);
+    case ErrorCode.Timeout:
+      return new CascadeError('DEADLINE_EXCEEDED', `no answer on ${subject} within ${timeoutMs} ms`);
+    case ErrorCode.MaxPayloadExceeded:
+      return new CascadeError('INVALID_ARGUMENT', `the request to ${subject} and its headers are above the server's max_payload`);
+    default:
+      return refusal(error, `publish to ${subject}`);
+  }
+}
+
+function refusal(error: unknown, action: string): unknown {
+  if (error instanceof NatsError && error.code === ErrorCode.PermissionsViolation) {
+    return new CascadeError('UNAVAILABLE', notAllowed(action));
+  }
+  return unavailable(error);
+}
+
+function notAllowed(action: string): string {
+  return `this user may not ${action}; grant it in the permissions of the NATS server, or connect as another user`;
+}
+
+function unavailable(error: unknown): CascadeError {
+  return error instanceof CascadeError ? error : new CascadeError('UNAVAILABLE', `NATS: ${messageOf(error)}`);
+}
