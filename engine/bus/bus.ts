@@ -6,6 +6,7 @@ export interface BusMessage {
   readonly reply: string;
   /** Valid during the delivery only: a handler that keeps bytes must copy them. */
   readonly data: Uint8Array;
+  /** By name, in any case. `Status` is '503' on the empty message that answers for a subject that nobody listens to. */
   header(name: string): string | undefined;
 }
 

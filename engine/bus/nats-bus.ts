@@ -17,7 +17,7 @@ import {
   type Status,
   type Subscription,
 } from 'nats';
-import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
@@ -69,8 +69,6 @@ class NatsBus implements Bus {
   readonly #log: BusLog | undefined;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
-  /** Open subscriptions by subject: where the server's refusal, which names only the subject, has to arrive. */
-  readonly #listeners = new Map<string, Set<Subscriber<BusMessage>>>();
   readonly #announced = new Set<string>();
   readonly #flushes = new Set<() => void>();
   /** The client forgets the server's limits while it reconnects. */
@@ -123,7 +121,6 @@ class NatsBus implements Bus {
         else subscriber.error(refusal(error, `subscribe to ${subject}`));
         return undefined;
       }
-      this.#register(subject, subscriber);
       // Resolves after the last delivery of a drain, and when the connection closes.
       void subscription.closed.then(() => subscriber.complete());
       const until = options.until?.subscribe(() => {
@@ -131,7 +128,6 @@ class NatsBus implements Bus {
       });
       return () => {
         until?.unsubscribe();
-        this.#unregister(subject, subscriber);
         if (!subscription.isClosed()) subscription.unsubscribe();
       };
     });
@@ -239,26 +235,9 @@ class NatsBus implements Bus {
 
   #onServerError(status: Status): void {
     const refused = status.permissionContext;
-    if (refused === undefined) {
-      this.#log?.warn(`NATS: ${status.data}`);
-      return;
-    }
-    this.#log?.warn(`NATS refuses ${refused.operation} on "${refused.subject}" to this user`);
-    if (refused.operation !== 'subscription') return;
-    const error = new CascadeError('UNAVAILABLE', notAllowed(`subscribe to ${refused.subject}`));
-    for (const subscriber of [...(this.#listeners.get(refused.subject) ?? [])]) subscriber.error(error);
-  }
-
-  #register(subject: string, subscriber: Subscriber<BusMessage>): void {
-    const listeners = this.#listeners.get(subject);
-    if (listeners === undefined) this.#listeners.set(subject, new Set([subscriber]));
-    else listeners.add(subscriber);
-  }
-
-  #unregister(subject: string, subscriber: Subscriber<BusMessage>): void {
-    const listeners = this.#listeners.get(subject);
-    listeners?.delete(subscriber);
-    if (listeners?.size === 0) this.#listeners.delete(subject);
+    this.#log?.warn(
+      refused === undefined ? `NATS: ${status.data}` : `NATS refuses ${refused.operation} on "${refused.subject}" to this user`,
+    );
   }
 
   #notPublished(error: unknown, subject: string, data: Uint8Array, options: PublishOptions | undefined): false {

@@ -1,0 +1,176 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../engine/nats-server.ts';
+import { bytes, text } from '../support/bytes.ts';
+import { freePort } from '../support/free-port.ts';
+import { listen } from '../support/listen.ts';
+
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function start(options?: NatsServerOptions): Promise<NatsServer> {
+  const server = await startNatsServer(options);
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+async function connected(options: Parameters<typeof connectNats>[0]): Promise<Bus> {
+  const bus = await connectNats(options);
+  cleanups.push(() => bus.close());
+  return bus;
+}
+
+async function configured(config: string): Promise<NatsServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
+  cleanups.push(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'nats.conf'), config);
+  return start({ configFile: join(folder, 'nats.conf') });
+}
+
+function memoryLog(): { lines: string[]; info(message: string): void; warn(message: string): void } {
+  const lines: string[] = [];
+  return { lines, info: (message) => lines.push(`info ${message}`), warn: (message) => lines.push(`warn ${message}`) };
+}
+
+describe('a NATS bus whose server restarts', () => {
+  it('says so, drops what is published meanwhile, and its subscriptions live on', async () => {
+    const port = await freePort();
+    const first = await start({ port });
+    const log = memoryLog();
+    const bus = await connected({ servers: first.url, log });
+    const states: string[] = [];
+    bus.status$.subscribe((state) => states.push(state));
+    const heard = await listen(bus, 'work', { queue: 'workers' });
+
+    first.kill('SIGKILL');
+    await first.exited;
+    await vi.waitFor(() => expect(states).toEqual(['up', 'down']));
+    expect(bus.publish('work', bytes('lost'))).toBe(false);
+    await expect(bus.request('work', bytes('lost'), { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(bus.flush()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    const late = bus.messages$('late');
+    const heardLate: string[] = [];
+    late.subscribe((message) => heardLate.push(text(message.data)));
+
+    await start({ port });
+    await vi.waitFor(() => expect(states).toEqual(['up', 'down', 'up']), { timeout: 10_000 });
+    await bus.flush();
+    expect(bus.publish('work', bytes('again'))).toBe(true);
+    expect(bus.publish('late', bytes('too'))).toBe(true);
+    await vi.waitFor(() => expect([heard.texts, heardLate]).toEqual([['again'], ['too']]));
+    expect(log.lines).toEqual([expect.stringMatching(/^warn .*lost; reconnecting/), expect.stringMatching(/^info .*again/)]);
+  });
+
+  it('closes at once while the server is away', async () => {
+    const server = await start();
+    const bus = await connected({ servers: server.url });
+    const heard = await listen(bus, 'x');
+    await server.stop();
+    await vi.waitFor(() => expect(bus.publish('x', bytes('x'))).toBe(false));
+    await bus.close();
+    expect(heard.ended).toBe('complete');
+  });
+});
+
+describe('a NATS bus of a user with few permissions', () => {
+  const CONFIG = `authorization { users = [
+    { user: boss, password: b }
+    { user: client, password: c, permissions: { publish: ["infer"], subscribe: ["_INBOX.>", "open"] } }
+  ] }`;
+
+  it.each([undefined, 'workers'])(
+    'gets an error for a refused subscription (queue %s), and the others live on',
+    async (queue) => {
+      const server = await configured(CONFIG);
+      const boss = await connected({ servers: server.url, user: 'boss', password: 'b' });
+      const log = memoryLog();
+      const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
+      const open = await listen(client, 'open');
+      const forbidden = await listen(client, 'secret', { queue });
+      await vi.waitFor(() => expect(forbidden.ended).toBeDefined());
+      expect(forbidden.ended).toMatchObject({
+        name: 'CascadeError',
+        code: 'UNAVAILABLE',
+        message: /may not subscribe to secret/,
+      });
+      await vi.waitFor(() => expect(log.lines).toEqual([expect.stringContaining('refuses subscription on "secret"')]));
+      boss.publish('open', bytes('still here'));
+      await vi.waitFor(() => expect(open.texts).toEqual(['still here']));
+    },
+  );
+
+  it('reads of a refused publish in the log, and refuses the request', async () => {
+    const server = await configured(CONFIG);
+    const log = memoryLog();
+    const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
+    client.publish('secret', bytes('x'));
+    await vi.waitFor(() => expect(log.lines).toEqual([expect.stringContaining('refuses publish on "secret"')]));
+    await expect(client.request('secret', bytes('x'), { timeoutMs: 5_000 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: /may not publish to secret/,
+    });
+  });
+
+  it('is told that the password is wrong', async () => {
+    const server = await configured(CONFIG);
+    await expect(connectNats({ servers: server.url, user: 'boss', password: 'wrong' })).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(new RegExp(`${server.url} does not let us in .*check user and password`)),
+    });
+  });
+});
+
+describe('connecting to NATS', () => {
+  it('names the servers and what to do when nobody answers', async () => {
+    const port = await freePort();
+    const servers = [`nats://127.0.0.1:${port}`, `nats://localhost:${port}`];
+    await expect(connectNats({ servers })).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringContaining(`no NATS server answers at ${servers.join(', ')}`),
+    });
+  });
+
+  it('takes the next server when the first does not answer', async () => {
+    const server = await start();
+    const bus = await connected({ servers: [`nats://127.0.0.1:${await freePort()}`, server.url] });
+    await bus.flush();
+  });
+
+  it('names a credentials file that is not there', async () => {
+    await expect(connectNats({ servers: 'nats://127.0.0.1', credentialsFile: 'no/such.creds' })).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringContaining('nats.credentialsFile: no/such.creds cannot be read'),
+    });
+  });
+
+  it('reads the payload limit from the server', async () => {
+    const server = await configured('max_payload: 65536');
+    const bus = await connected({ servers: server.url });
+    expect(bus.maxPayloadBytes).toBe(65536);
+  });
+
+  it('announces an actor to the services API once, under a name that NATS accepts', async () => {
+    const server = await start();
+    const bus = await connected({ servers: server.url });
+    const service = { name: 'frontend a.b', description: 'takes requests', metadata: { host: 'h1' } };
+    await bus.announce(service);
+    await bus.announce(service);
+    const answers = await listen(bus, 'pings');
+    bus.publish('$SRV.PING', bytes(''), { reply: 'pings' });
+    bus.publish('pings', bytes('end'));
+    await vi.waitFor(() => expect(answers.texts).toHaveLength(2));
+    const ping = JSON.parse(answers.texts.find((answer) => answer !== 'end') ?? '') as Record<string, unknown>;
+    expect(ping).toMatchObject({
+      name: 'frontend-a-b',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      metadata: { host: 'h1' },
+    });
+  });
+});
