@@ -76,7 +76,7 @@ export interface WorkFrame {
 export interface DoneFrame {
   readonly device: string;
   readonly finished: readonly number[];
-  readonly moved: readonly { readonly device: string; readonly model: string; readonly seqs: readonly number[] }[];
+  readonly moved: readonly { readonly device: string; readonly seqs: readonly number[] }[];
 }
 
 /** Load-estimator -> gear-controller, every interval. */

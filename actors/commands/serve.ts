@@ -1,0 +1,62 @@
+import { type Command, Option } from 'commander';
+import { ConfigError } from '../../engine/errors.ts';
+import type { ServeOptions, Setting } from '../processes/setting.ts';
+
+interface Options extends ServeOptions {
+  readonly role: 'all' | 'frontend' | 'controller' | 'host' | 'device';
+  readonly device?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('serve')
+    .description('run a deployment, or one role of it, over NATS; prints one line when ready')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .addOption(
+      new Option('--role <role>', 'what to run here: everything, or one role')
+        .choices(['all', 'frontend', 'controller', 'host', 'device'])
+        .default('all'),
+    )
+    .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
+    .option('--device <id>', 'device to run, with --role device')
+    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(new Option('--log-level <level>', 'least severe log lines to print').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .action(async (deployment: string, options: Options) => {
+      const { readSetting } = await import('../processes/setting.ts');
+      await run(deployment, options, readSetting(deployment, options, options.role === 'device' ? `device-${options.device}` : options.role));
+    });
+}
+
+async function run(deployment: string, options: Options, setting: Setting): Promise<void> {
+  switch (options.role) {
+    case 'frontend':
+      return (await import('../processes/run-frontend.ts')).runFrontend(setting);
+    case 'controller':
+      return (await import('../processes/run-controller.ts')).runController(setting);
+    case 'device':
+      if (options.device === undefined) throw new ConfigError('--role device needs --device <id>');
+      return (await import('../processes/run-device.ts')).runDevice(setting, options.device);
+    default:
+      return runHost(deployment, options, setting);
+  }
+}
+
+async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
+  const placed = setting.deployment.devices.filter((device) => setting.plan.devices.includes(device.id));
+  const devices = placed.filter((device) => device.host === setting.host);
+  if (devices.length === 0) {
+    const hosts = [...new Set(placed.map((device) => device.host))].join(', ');
+    throw new ConfigError(`--host ${setting.host}: the deployment has no devices on this host; its devices are on ${hosts}`);
+  }
+  const all = options.role === 'all';
+  const { runParts } = await import('../processes/run-all.ts');
+  await runParts(setting, deployment, options, { controller: all, devices, frontends: all ? setting.deployment.frontends : 0 }, () => {
+    const frontends = all ? `${setting.deployment.frontends} frontend(s), ` : '';
+    process.stdout.write(
+      `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map((device) => device.id).join(', ')}, ` +
+        `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
+    );
+  });
+}

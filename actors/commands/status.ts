@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import type { Status } from '../status.ts';
+
+const TIMEOUT_MS = 2_000;
+
+export function register(program: Command): void {
+  program
+    .command('status')
+    .description('ask a running deployment how it is')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .option('--json <file>', 'write the status as JSON (- for stdout)')
+    .action(async (path: string, options: { nats?: string; json?: string }) => {
+      const { loadDeployment } = await import('../../plans/deployment.ts');
+      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const { subjectsOf } = await import('../../engine/wire/subjects.ts');
+      const { writeJson } = await import('../../plans/json-output.ts');
+      const deployment = loadDeployment(path);
+      const bus = await connectTo(serversOf(deployment, options.nats), deployment.nats, 'cascade-status');
+      try {
+        const subjects = subjectsOf(deployment.name, deployment.prefix);
+        const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: TIMEOUT_MS });
+        const status = JSON.parse(Buffer.from(answer.data).toString()) as Status;
+        if (options.json !== '-') process.stdout.write(describe(status));
+        writeJson(options.json, status);
+      } finally {
+        await bus.close();
+      }
+    });
+}
+
+function describe(status: Status): string {
+  const { gear } = status;
+  const lines = [
+    `${status.deployment}, plan revision ${status.revision}`,
+    gear === null
+      ? 'no gear in force yet'
+      : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s): ${gear.cascade}`,
+    `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
+    ...status.devices.map((device) => {
+      const queues = Object.entries(device.queues).map(([model, length]) => `${model} ${length}`);
+      const busy = ((100 * device.busyMs) / Math.max(1, device.upMs)).toFixed(0);
+      return `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`;
+    }),
+    ...status.missing.map((device) => `device ${device}: nothing heard of it`),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,295 @@
+import { from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
+import type { Actor, ActorContext } from '../engine/actor/actor.ts';
+import type { BusMessage } from '../engine/bus/bus.ts';
+import { every } from '../engine/clock.ts';
+import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
+import type { Sample, TensorSpec } from '../engine/tensor.ts';
+import { decode } from '../engine/wire/codec.ts';
+import type { DeviceState, DoneFrame, GearMessage, WorkItem } from '../engine/wire/messages.ts';
+import { checkDeadline, checkId, type InferRequest, idOf, parseRequest } from '../engine/wire/request.ts';
+import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
+import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
+import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
+import { failureOf, sendFailure } from './answers.ts';
+import { type InFlight, InFlightTable } from './in-flight.ts';
+import { Outbox } from './outbox.ts';
+import { Router } from './router.ts';
+
+export interface FrontendOptions {
+  /** Token of this frontend's own subjects; unique in the deployment. */
+  readonly name: string;
+  readonly subjects: Subjects;
+  readonly plan: CompiledPlan;
+  readonly specs: readonly TensorSpec[];
+  /** Deadline of a request that names none. */
+  readonly deadlineMs: number;
+  /** Counts what this frontend takes, for the load-estimator beside it. */
+  readonly arrivals$: Subject<number>;
+  /** Called when this frontend has begun to take requests. */
+  readonly onReady?: () => void;
+  readonly maxInFlight?: number;
+  readonly maxInFlightBytes?: number;
+}
+
+/** Requests of one frontend beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
+const MAX_IN_FLIGHT = 50_000;
+const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
+/** How long after its deadline a request may still be answered by a replica before its frontend says DEADLINE_EXCEEDED. */
+export const DEADLINE_GRACE_MS = 250;
+const SWEEP_INTERVAL_MS = 100;
+/** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
+const MAX_ATTEMPTS = 4;
+/** A work frame holds a request and some bytes about it, within the server's maximum payload. */
+const FRAME_HEADROOM_BYTES = 4_096;
+
+/**
+ * Takes requests from clients: decodes, validates, chooses the replica of the gear's first model, and keeps what is in flight
+ * so that nothing is lost when a device is. The answers go from the replicas straight to the clients.
+ */
+export function frontendActor(options: FrontendOptions): Actor {
+  return {
+    name: `frontend-${options.name}`,
+    description: 'takes inference requests and sends them to the first model of the gear in force',
+    behaviour: (context) => new Frontend(options, context).run(),
+  };
+}
+
+class Frontend {
+  readonly #options: FrontendOptions;
+  readonly #context: ActorContext;
+  readonly #router: Router;
+  readonly #outbox: Outbox;
+  readonly #inFlight: InFlightTable;
+  readonly #routable$ = new Subject<void>();
+  readonly #idle$ = new Subject<void>();
+  readonly #maxBodyBytes: number;
+  #sequence = 0;
+
+  constructor(options: FrontendOptions, context: ActorContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#router = new Router(options.plan);
+    this.#outbox = new Outbox(context.bus, context.clock, options.specs);
+    this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
+    this.#inFlight = new InFlightTable({
+      maxRequests: options.maxInFlight ?? MAX_IN_FLIGHT,
+      maxBytes: options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES,
+    });
+  }
+
+  run(): Observable<unknown> {
+    const { bus, clock, stopping$ } = this.#context;
+    const { subjects, name } = this.#options;
+    const drained$ = new Subject<void>();
+    let draining = false;
+    const leaveWhenIdle = (): void => {
+      if (draining && this.#inFlight.size === 0) drained$.next();
+    };
+    // A frontend joins the queue group only when it can route: until then the others, if any, serve.
+    const requests$ = this.#routable$.pipe(
+      take(1),
+      takeUntil(stopping$),
+      switchMap(() => {
+        const messages$ = bus.messages$(subjects.infer, { queue: 'frontends', until: stopping$ });
+        return merge(messages$, this.#announceReady());
+      }),
+      tap({
+        next: (message) => this.#take(message),
+        complete: () => {
+          draining = true;
+          leaveWhenIdle();
+        },
+      }),
+    );
+    const background$ = merge(
+      bus.messages$(subjects.done(name)).pipe(tap(({ data }) => this.#done(decode<DoneFrame>(data)))),
+      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#router.apply(decode<GearMessage>(data)))),
+      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
+      every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => this.#sweep())),
+      this.#idle$.pipe(tap(leaveWhenIdle)),
+    ).pipe(takeUntil(drained$));
+    return merge(background$, requests$).pipe(ignoreElements());
+  }
+
+  /** Ready is when the server knows of our subscription. */
+  #announceReady(): Observable<never> {
+    return from(this.#context.bus.flush()).pipe(
+      tap(() => this.#options.onReady?.()),
+      ignoreElements(),
+    );
+  }
+
+  #take(message: BusMessage): void {
+    const { bus } = this.#context;
+    let json = false;
+    let reply = this.#options.subjects.results;
+    let id: string | undefined;
+    try {
+      const contentType = message.header('Content-Type');
+      const raw = contentType === 'application/octet-stream';
+      json = !raw && message.data.length > 0 && message.data[0] < 0x80;
+      id = headerId(message);
+      reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
+      const deadlineMs = headerDeadline(message);
+      if (message.data.length > this.#maxBodyBytes) {
+        throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
+      }
+      if (raw) {
+        this.#admit(parseRequest(rawBody(this.#options.specs, message.data), this.#options.specs), reply, false, id, deadlineMs);
+        return;
+      }
+      const format = bodyFormat(message.data, contentType);
+      json = format === 'json';
+      const body = decodeUntrusted(message.data, format);
+      if (!Array.isArray(body)) {
+        id ??= idOf(body);
+        this.#admit(parseRequest(body, this.#options.specs), reply, json, id, deadlineMs);
+        return;
+      }
+      if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
+      for (const value of body) this.#takeOne(value, reply, json, deadlineMs);
+    } catch (error) {
+      const { code, message: text } = failureOf(error);
+      if (code === 'INTERNAL') this.#context.log.error({ err: error }, 'request failed');
+      sendFailure(bus, reply, id ?? '', code, text, json);
+    }
+  }
+
+  /** One request of a frame: it fails alone. */
+  #takeOne(value: unknown, reply: string, json: boolean, deadlineMs: number | undefined): void {
+    try {
+      this.#admit(parseRequest(value, this.#options.specs), reply, json, undefined, deadlineMs);
+    } catch (error) {
+      const { code, message } = failureOf(error);
+      sendFailure(this.#context.bus, reply, idOf(value) ?? '', code, message, json);
+    }
+  }
+
+  #admit(
+    request: InferRequest,
+    reply: string,
+    json: boolean,
+    headerId: string | undefined,
+    headerDeadlineMs: number | undefined,
+  ): void {
+    const now = this.#context.clock.now();
+    const seq = this.#sequence++;
+    this.#options.arrivals$.next(1);
+    const item: WorkItem = {
+      seq,
+      id: request.id ?? headerId ?? `${this.#options.name}-${seq}`,
+      reply,
+      json,
+      wantScores: request.wantScores,
+      arrivedAt: now,
+      deadlineAt: now + (request.deadlineMs ?? headerDeadlineMs ?? this.#options.deadlineMs),
+      queueMs: 0,
+      computeMs: 0,
+      opinion: undefined,
+      sample: ownCopy(request.sample),
+    };
+    const entry: InFlight = { item, device: '', attempts: 0 };
+    if (!this.#inFlight.add(entry)) {
+      throw new CascadeError(
+        'RESOURCE_EXHAUSTED',
+        `${this.#inFlight.size} requests are in flight at this frontend; try again later`,
+      );
+    }
+    this.#send(entry);
+  }
+
+  #send(entry: InFlight): void {
+    const model = this.#router.gear.cascade[0];
+    const device = this.#router.route(model);
+    if (device === undefined) {
+      this.#fail(
+        entry,
+        'UNAVAILABLE',
+        `no device that holds model ${this.#options.plan.models[model]} can be reached; try again later`,
+      );
+      return;
+    }
+    entry.attempts++;
+    entry.device = device;
+    this.#outbox.add(this.#options.subjects.work(device, this.#options.plan.models[model]), this.#options.name, entry.item);
+  }
+
+  #done(frame: DoneFrame): void {
+    for (const seq of frame.finished) this.#inFlight.remove(seq);
+    for (const { device, seqs } of frame.moved) {
+      for (const seq of seqs) {
+        const entry = this.#inFlight.get(seq);
+        if (entry === undefined) continue;
+        entry.device = device;
+        // The device was lost or left between the sender's routing and this note: nobody else would send it again.
+        if (!this.#router.isUsable(device)) this.#sendAgain(entry);
+      }
+    }
+    if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #observe(state: DeviceState): void {
+    const gone = this.#router.observe(state, this.#context.clock.now());
+    if (gone) this.#sendAgainFrom(state.device, state.phase === 'left' ? 'left' : 'was restarted');
+    if (this.#router.complete) this.#routable$.next();
+  }
+
+  #sweep(): void {
+    const now = this.#context.clock.now();
+    for (const device of this.#router.sweep(now)) this.#sendAgainFrom(device, 'is silent');
+    for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
+      this.#fail(
+        entry,
+        'DEADLINE_EXCEEDED',
+        `no answer within the deadline of ${Math.round(entry.item.deadlineAt - entry.item.arrivedAt)} ms`,
+      );
+    }
+    if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #sendAgainFrom(device: string, why: string): void {
+    const entries = this.#inFlight.on(device);
+    this.#context.log.warn({ device, requests: entries.length }, `device ${why}; its requests are sent again`);
+    for (const entry of entries) this.#sendAgain(entry);
+  }
+
+  #sendAgain(entry: InFlight): void {
+    if (entry.attempts >= MAX_ATTEMPTS)
+      this.#fail(entry, 'UNAVAILABLE', `${entry.attempts} devices in turn were lost with this request`);
+    else this.#send(entry);
+  }
+
+  #fail(entry: InFlight, code: ErrorCode, message: string): void {
+    this.#inFlight.remove(entry.item.seq);
+    sendFailure(this.#context.bus, entry.item.reply, entry.item.id, code, message, entry.item.json);
+  }
+}
+
+function headerId(message: BusMessage): string | undefined {
+  const id = message.header('Cascade-Id');
+  if (id !== undefined) checkId(id);
+  return id;
+}
+
+function headerDeadline(message: BusMessage): number | undefined {
+  const text = message.header('Cascade-Deadline-Ms');
+  if (text === undefined) return undefined;
+  const deadlineMs = text.trim() === '' ? Number.NaN : Number(text);
+  checkDeadline(deadlineMs);
+  return deadlineMs;
+}
+
+/** The body is the bytes of the family's only input. */
+function rawBody(specs: readonly TensorSpec[], data: Uint8Array): unknown {
+  if (specs.length !== 1) {
+    throw invalid(
+      `Content-Type application/octet-stream is for families of one input; this one has ${specs.map((spec) => spec.name).join(', ')}`,
+    );
+  }
+  return { inputs: { [specs[0].name]: data } };
+}
+
+/** Bytes of a message are valid during its delivery only, and a small view would keep the whole network buffer. */
+function ownCopy(sample: Sample): Sample {
+  return sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
+}

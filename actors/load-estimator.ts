@@ -1,0 +1,28 @@
+import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../engine/actor/actor.ts';
+import { every } from '../engine/clock.ts';
+import { encode } from '../engine/wire/codec.ts';
+import type { LoadReport } from '../engine/wire/messages.ts';
+import type { Subjects } from '../engine/wire/subjects.ts';
+import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+
+/** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
+export function loadEstimatorActor(options: { frontend: string; subjects: Subjects; arrivals$: Observable<number> }): Actor {
+  const { frontend, subjects, arrivals$ } = options;
+  return {
+    name: `load-estimator-${frontend}`,
+    description: 'reports the arrivals per interval of its frontend',
+    behaviour: ({ bus, clock, stopping$ }) => {
+      let count = 0;
+      const counting$ = arrivals$.pipe(tap((arrivals) => (count += arrivals)));
+      const reporting$ = every(clock, LOAD_INTERVAL_MS).pipe(
+        tap(() => {
+          const report: LoadReport = { frontend, intervalMs: LOAD_INTERVAL_MS, arrivals: count };
+          count = 0;
+          bus.publish(subjects.load(frontend), encode(report));
+        }),
+      );
+      return merge(counting$, reporting$).pipe(takeUntil(stopping$));
+    },
+  };
+}

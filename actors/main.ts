@@ -1,0 +1,42 @@
+import { Command, CommanderError } from 'commander';
+import { CascadeError, ConfigError } from '../engine/errors.ts';
+import { packageVersion } from '../engine/package-version.ts';
+import * as plan from '../plans/commands/plan.ts';
+import * as profile from '../plans/commands/profile.ts';
+import * as simulate from '../plans/commands/simulate.ts';
+import * as demo from './commands/demo.ts';
+import * as load from './commands/load.ts';
+import * as serve from './commands/serve.ts';
+import * as status from './commands/status.ts';
+
+/** Exit codes (DESIGN §10); 3, infeasible, is set by the planning commands. */
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+/** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
+async function main(): Promise<void> {
+  const program = new Command('cascade')
+    .description('Inference serving with model cascades and gear plans, over NATS')
+    .version(packageVersion())
+    .exitOverride()
+    .showSuggestionAfterError();
+  for (const command of [demo, profile, plan, simulate, serve, load, status]) command.register(program);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+function report(error: unknown): number {
+  // Commander has already said what was wrong, or printed the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_USAGE;
+  }
+  process.stderr.write(`${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`);
+  return EXIT_ERROR;
+}
+
+await main();

@@ -1,0 +1,55 @@
+import type { Bus } from '../engine/bus/bus.ts';
+import type { Clock } from '../engine/clock.ts';
+import type { TensorSpec } from '../engine/tensor.ts';
+import { encodeWorkFrame, estimatedBytes } from '../engine/wire/codec.ts';
+import type { WorkItem } from '../engine/wire/messages.ts';
+
+/**
+ * Collects the requests that go to the same replica within one event-loop turn and sends them as one frame, well below the
+ * server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
+ */
+export class Outbox {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #specs: readonly TensorSpec[];
+  readonly #pending = new Map<string, { subject: string; origin: string; items: WorkItem[]; bytes: number }>();
+  readonly #maxBytes: number;
+  #scheduled = false;
+
+  constructor(bus: Bus, clock: Clock, specs: readonly TensorSpec[]) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#specs = specs;
+    this.#maxBytes = bus.maxPayloadBytes / 2;
+  }
+
+  add(subject: string, origin: string, item: WorkItem): void {
+    const key = `${subject} ${origin}`;
+    const bytes = estimatedBytes(item);
+    let frame = this.#pending.get(key);
+    if (frame !== undefined && frame.bytes + bytes > this.#maxBytes) {
+      this.#send(frame);
+      frame = undefined;
+    }
+    if (frame === undefined) {
+      frame = { subject, origin, items: [], bytes: 0 };
+      this.#pending.set(key, frame);
+    }
+    frame.items.push(item);
+    frame.bytes += bytes;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#clock.after(0, () => this.flush());
+    }
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    for (const frame of this.#pending.values()) this.#send(frame);
+    this.#pending.clear();
+  }
+
+  #send(frame: { subject: string; origin: string; items: WorkItem[] }): void {
+    this.#bus.publish(frame.subject, encodeWorkFrame(frame, this.#specs, this.#clock.now()));
+  }
+}

@@ -1,0 +1,37 @@
+import type { RunningActor } from '../../engine/actor/actor.ts';
+import { READY } from '../../engine/actor/child-process.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { Logger } from '../../engine/log.ts';
+
+/** Time for draining at the end; what is not done then is cut off. */
+export const DRAIN_MS = 30_000;
+
+/** Tells the parent process, if we have one that listens. */
+export function tellReady(): void {
+  process.send?.(READY);
+}
+
+/**
+ * Resolves when this process is asked to end: SIGTERM; Ctrl-C, unless a parent process is there to end us in its order; or the
+ * parent process is gone.
+ */
+export function askedToStop(): Promise<string> {
+  return new Promise((resolve) => {
+    process.on('SIGTERM', () => resolve('SIGTERM'));
+    process.on('SIGINT', () => {
+      if (process.send === undefined) resolve('SIGINT');
+    });
+    process.on('disconnect', () => resolve('parent is gone'));
+  });
+}
+
+/** Runs actors until the process is asked to stop, then drains them in order and closes the bus. */
+export async function liveUntilStopped(actors: readonly RunningActor[], bus: Bus, log: Logger): Promise<void> {
+  const why = await askedToStop();
+  log.info({ why }, 'draining');
+  for (const actor of actors) {
+    if (!(await actor.stop(DRAIN_MS))) log.error({ actor: actor.name }, `not drained within ${DRAIN_MS} ms; cut off`);
+  }
+  await bus.close();
+  process.disconnect?.();
+}

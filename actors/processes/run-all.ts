@@ -1,0 +1,113 @@
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import { ProcessEnded } from '../../engine/actor/child-process.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { realClock } from '../../engine/clock.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { entry } from '../../engine/source.ts';
+import type { Device } from '../../plans/deployment.ts';
+import { processActor } from '../device-host.ts';
+import { askedToStop, DRAIN_MS } from './life.ts';
+import { startController } from './run-controller.ts';
+import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
+
+/** A child drains within DRAIN_MS; past this it hangs and is killed. */
+const CHILD_GRACE_MS = DRAIN_MS + 5_000;
+/** Exit code of a process that found its configuration wrong: starting it again would not help. */
+const CONFIG_EXIT_CODE = 2;
+
+export interface Parts {
+  readonly controller: boolean;
+  readonly devices: readonly Device[];
+  readonly frontends: number;
+}
+
+/**
+ * Runs parts of a deployment on this machine: the controller in this process, each device and frontend in a process of its own.
+ * `onReady` is called when all are up; resolves after the end, when all have drained.
+ */
+export async function runParts(
+  setting: Setting,
+  deploymentPath: string,
+  options: ServeOptions,
+  parts: Parts,
+  onReady: () => void,
+): Promise<void> {
+  const { log } = setting;
+  const bus = await connectSetting(setting, 'host');
+  const asked = askedToStop();
+  const running: RunningActor[][] = [];
+  try {
+    if (parts.controller) running.unshift(startController(setting, bus));
+    // Frontends route only to devices that are ready, and leave before them.
+    for (const group of [deviceProcesses(), frontendProcesses()]) {
+      const started = startProcesses(group, setting, bus);
+      running.unshift(started.actors);
+      await Promise.race([started.ready, asked]);
+    }
+    onReady();
+    log.info({ why: await asked }, 'draining');
+  } finally {
+    for (const group of running) await Promise.all(group.map((actor) => actor.stop(CHILD_GRACE_MS)));
+    await bus.close();
+  }
+
+  function deviceProcesses(): ProcessSpec[] {
+    return parts.devices.map((device) => ({
+      name: `device-${device.id}`,
+      description: `supervises the process of device ${device.id}`,
+      args: roleArgs(deploymentPath, options, ['--role', 'device', '--device', device.id]),
+      ...(device.kind === 'cpu' && device.cores !== undefined ? { cores: device.cores } : {}),
+    }));
+  }
+
+  function frontendProcesses(): ProcessSpec[] {
+    return Array.from({ length: parts.frontends }, (_, i) => ({
+      name: `frontend-${i + 1}`,
+      description: 'supervises a frontend process',
+      args: roleArgs(deploymentPath, options, ['--role', 'frontend']),
+    }));
+  }
+}
+
+interface ProcessSpec {
+  readonly name: string;
+  readonly description: string;
+  readonly args: readonly string[];
+  readonly cores?: readonly number[];
+}
+
+function startProcesses(specs: readonly ProcessSpec[], { log }: Setting, bus: Bus): { actors: RunningActor[]; ready: Promise<unknown> } {
+  const actors: RunningActor[] = [];
+  const ready = specs.map(
+    (spec) =>
+      new Promise<void>((resolve, reject) => {
+        const actor = processActor({
+          ...spec,
+          graceMs: CHILD_GRACE_MS,
+          onReady: () => resolve(),
+          onEnded: (error) => {
+            if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
+              reject(new ConfigError(`${spec.name} could not start; see above`));
+            }
+          },
+        });
+        actors.push(startActor(actor, { bus, clock: realClock, log }));
+      }),
+  );
+  return { actors, ready: Promise.all(ready) };
+}
+
+function roleArgs(deploymentPath: string, options: ServeOptions, role: readonly string[]): string[] {
+  const main = entry('actors/main');
+  const args = [...main.execArgv, main.path, 'serve', deploymentPath, ...role];
+  for (const [flag, value] of [
+    ['--profile', options.profile],
+    ['--plan', options.plan],
+    ['--nats', options.nats],
+    ['--host', options.host],
+    ['--log-level', options.logLevel],
+  ]) {
+    if (flag !== undefined && value !== undefined) args.push(flag, value);
+  }
+  return args;
+}

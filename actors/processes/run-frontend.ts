@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { Subject } from 'rxjs';
+import { startActor } from '../../engine/actor/actor.ts';
+import { realClock } from '../../engine/clock.ts';
+import { frontendActor } from '../frontend.ts';
+import { loadEstimatorActor } from '../load-estimator.ts';
+import { liveUntilStopped, tellReady } from './life.ts';
+import { connectSetting, type Setting } from './setting.ts';
+
+/** One frontend process. Its name is new at each start, as what an earlier one had in flight is not its own. */
+export async function runFrontend(setting: Setting): Promise<void> {
+  const { deployment, compiled, profile, subjects, log } = setting;
+  const bus = await connectSetting(setting, 'frontend');
+  const name = `${setting.host}-${randomBytes(4).toString('hex')}`;
+  const arrivals$ = new Subject<number>();
+  const system = { bus, clock: realClock, log };
+  const frontend = startActor(
+    frontendActor({
+      name,
+      subjects,
+      plan: compiled,
+      specs: profile.inputs,
+      deadlineMs: deployment.deadlineMs,
+      arrivals$,
+      onReady: tellReady,
+    }),
+    system,
+  );
+  const estimator = startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$ }), system);
+  await liveUntilStopped([frontend, estimator], bus, log);
+}

@@ -1,0 +1,98 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { createLogger, type Logger } from '../../engine/log.ts';
+import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
+import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/deployment.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { readPlan } from '../../plans/plan-file.ts';
+import { type CompiledPlan, compilePlan } from '../../plans/policy/compiled-plan.ts';
+import type { Profile } from '../../plans/profile.ts';
+import { readProfile } from '../../plans/profile-file.ts';
+
+/** Command-line options that every serving process shares. */
+export interface ServeOptions {
+  readonly profile?: string;
+  readonly plan?: string;
+  readonly nats?: string;
+  readonly host?: string;
+  readonly logLevel?: string;
+}
+
+/** What a serving process knows before it does anything. */
+export interface Setting {
+  readonly deployment: Deployment;
+  readonly profile: Profile;
+  readonly plan: GearPlan;
+  readonly compiled: CompiledPlan;
+  readonly revision: number;
+  readonly subjects: Subjects;
+  readonly host: string;
+  readonly log: Logger;
+  readonly servers: readonly string[];
+}
+
+/** Host name of devices that name none. */
+export const DEFAULT_HOST = 'local';
+
+/** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
+export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
+  const deployment = loadDeployment(deploymentPath);
+  const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
+  const planFile = options.plan ?? `${deployment.dir}/plan.json`;
+  const plan = readPlan(planFile);
+  checkPlan(deployment, profile, plan, planFile);
+  return {
+    deployment,
+    profile,
+    plan,
+    compiled: compilePlan(plan),
+    revision: 1,
+    subjects: subjectsOf(deployment.name, deployment.prefix),
+    host: options.host ?? DEFAULT_HOST,
+    log: createLogger(`cascade-${role}`, options.logLevel ?? 'info'),
+    servers: serversOf(deployment, options.nats),
+  };
+}
+
+/** The servers to connect to: the command line's, else the deployment's. */
+export function serversOf(deployment: Deployment, given: string | undefined): readonly string[] {
+  return given === undefined ? deployment.nats.servers : given.split(',').map((url) => url.trim());
+}
+
+export function connectTo(servers: readonly string[], nats: NatsSettings, name: string, log?: Logger): Promise<Bus> {
+  const { user, password, token, credsFile, tls } = nats;
+  return connectNats({
+    servers,
+    name,
+    user,
+    password,
+    token,
+    credentialsFile: credsFile,
+    ...(tls === undefined ? {} : { tls: { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key } }),
+    ...(log === undefined ? {} : { log }),
+  });
+}
+
+export function connectSetting(setting: Setting, role: string): Promise<Bus> {
+  return connectTo(setting.servers, setting.deployment.nats, `cascade-${setting.deployment.name}-${role}`, setting.log);
+}
+
+function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, file: string): void {
+  const again = `run \`cascade plan\` again`;
+  if (plan.deployment !== deployment.name) {
+    throw new ConfigError(`${file}: deployment: ${plan.deployment}, not ${deployment.name}; ${again}`);
+  }
+  const models = deployment.models.map((model) => model.name);
+  if (plan.models.join() !== models.join())
+    throw new ConfigError(`${file}: models: ${plan.models.join(', ')}; the deployment has ${models.join(', ')}; ${again}`);
+  const profiled = profile.models.map((model) => model.name);
+  if (profiled.join() !== models.join())
+    throw new ConfigError(
+      `the profile is of models ${profiled.join(', ')}; the deployment has ${models.join(', ')}; run \`cascade profile\` again`,
+    );
+  for (const device of plan.devices) {
+    if (!deployment.devices.some((known) => known.id === device))
+      throw new ConfigError(`${file}: devices: ${device} is not a device of the deployment; ${again}`);
+  }
+}

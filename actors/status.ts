@@ -1,0 +1,94 @@
+import { merge, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../engine/actor/actor.ts';
+import { every } from '../engine/clock.ts';
+import { decode } from '../engine/wire/codec.ts';
+import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
+import type { Subjects } from '../engine/wire/subjects.ts';
+import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import { DEVICE_LOST_AFTER_MS } from './router.ts';
+
+/** Answer to a request on `.control.status`, as JSON. */
+export interface Status {
+  readonly deployment: string;
+  readonly revision: number;
+  readonly gear: {
+    readonly index: number;
+    readonly of: number;
+    readonly qps: readonly [number, number];
+    readonly cascade: string;
+  } | null;
+  /** Measured in the last interval, summed over frontends. */
+  readonly qps: number;
+  readonly frontends: readonly { readonly name: string; readonly qps: number }[];
+  readonly devices: readonly (DeviceState & { readonly silentMs: number })[];
+  /** Devices of the plan that nothing is heard of. */
+  readonly missing: readonly string[];
+}
+
+export interface StatusOptions {
+  readonly deployment: string;
+  readonly subjects: Subjects;
+  readonly plan: GearPlan;
+  readonly revision: number;
+}
+
+const FORGET_INTERVAL_MS = 1_000;
+
+/** Listens to the whole deployment and answers an operator's question about it. */
+export function statusActor({ deployment, subjects, plan, revision }: StatusOptions): Actor {
+  return {
+    name: 'status',
+    description: 'answers requests for a snapshot of the deployment',
+    behaviour: ({ bus, clock, stopping$ }) => {
+      const devices = new Map<string, { state: DeviceState; at: number }>();
+      const frontends = new Map<string, { qps: number; at: number }>();
+      let gear: GearMessage | undefined;
+
+      const snapshot = (): Status => {
+        const now = clock.now();
+        const inForce = gear === undefined ? undefined : plan.gears[gear.gear];
+        const loads = [...frontends].map(([name, { qps }]) => ({ name, qps }));
+        return {
+          deployment,
+          revision,
+          gear:
+            gear === undefined || inForce === undefined
+              ? null
+              : { index: gear.gear, of: plan.gears.length, qps: inForce.qps, cascade: describeCascade(inForce.cascade) },
+          qps: loads.reduce((sum, { qps }) => sum + qps, 0),
+          frontends: loads,
+          devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
+          missing: plan.devices.filter((device) => !devices.has(device)),
+        };
+      };
+
+      const forget = (): void => {
+        const before = clock.now() - DEVICE_LOST_AFTER_MS;
+        for (const [name, { at }] of frontends) if (at < before) frontends.delete(name);
+        for (const [name, { at, state }] of devices) if (at < before || state.phase === 'left') devices.delete(name);
+      };
+
+      return merge(
+        bus.messages$(subjects.allState).pipe(
+          tap(({ data }) => {
+            const state = decode<DeviceState>(data);
+            devices.set(state.device, { state, at: clock.now() });
+          }),
+        ),
+        bus.messages$(subjects.allLoad).pipe(
+          tap(({ data }) => {
+            const report = decode<LoadReport>(data);
+            frontends.set(report.frontend, { qps: (report.arrivals * 1_000) / report.intervalMs, at: clock.now() });
+          }),
+        ),
+        bus.messages$(subjects.gear).pipe(tap(({ data }) => (gear = decode<GearMessage>(data)))),
+        bus.messages$(subjects.status).pipe(
+          tap(({ reply }) => {
+            if (reply !== '') bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
+          }),
+        ),
+        every(clock, FORGET_INTERVAL_MS).pipe(tap(forget)),
+      ).pipe(takeUntil(stopping$));
+    },
+  };
+}

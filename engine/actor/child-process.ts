@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { Observable } from 'rxjs';
+
+export interface ChildSpec {
+  /** Arguments of Node: flags, program, its arguments. */
+  readonly args: readonly string[];
+  /** CPU cores that the process is pinned to, where the system can (Linux with taskset). */
+  readonly cores?: readonly number[];
+  /** SIGKILL follows this long after SIGTERM. */
+  readonly graceMs: number;
+}
+
+/** What a child tells its parent: it is up. */
+export const READY = 'ready';
+
+/** A child that ended without being asked to. */
+export class ProcessEnded extends Error {
+  override readonly name = 'ProcessEnded';
+  readonly code: number | null;
+
+  constructor(pid: number | undefined, code: number | null, signal: NodeJS.Signals | null) {
+    super(`process ${pid} ended with ${signal ?? `code ${code}`}`);
+    this.code = code;
+  }
+}
+
+/**
+ * A child process as a stream: started on subscription, emits its pid when it says that it is ready, and errors when it ends by
+ * itself, so that supervision starts it again. `stopping$` sends SIGTERM; then its end is the stream's completion.
+ */
+export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Observable<number> {
+  return new Observable((subscriber) => {
+    let stopping = false;
+    let killTimer: NodeJS.Timeout | undefined;
+    const child = start(spec);
+    child.on('message', (message) => {
+      if (message === READY) subscriber.next(child.pid ?? 0);
+    });
+    child.on('error', (error) => subscriber.error(error));
+    child.on('exit', (code, signal) => {
+      clearTimeout(killTimer);
+      if (stopping) subscriber.complete();
+      else subscriber.error(new ProcessEnded(child.pid, code, signal));
+    });
+    const stop = (): void => {
+      stopping = true;
+      child.kill('SIGTERM');
+      killTimer = setTimeout(() => child.kill('SIGKILL'), spec.graceMs);
+    };
+    const subscription = stopping$.subscribe(stop);
+    return () => {
+      subscription.unsubscribe();
+      if (child.exitCode === null && child.signalCode === null && !stopping) stop();
+    };
+  });
+}
+
+function start({ args, cores }: ChildSpec): ChildProcess {
+  const [command, allArgs] =
+    cores !== undefined && cores.length > 0 && canPin()
+      ? ['taskset', ['-c', cores.join(','), process.execPath, ...args]]
+      : [process.execPath, [...args]];
+  return spawn(command, allArgs, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+}
+
+let pinning: boolean | undefined;
+
+/** Whether this system can pin processes to cores. */
+export function canPin(): boolean {
+  pinning ??= process.platform === 'linux' && spawnSync('taskset', ['--version']).status === 0;
+  return pinning;
+}

@@ -1,0 +1,96 @@
+import { invalid } from '../errors.ts';
+import { parseTensor } from '../parse-tensor.ts';
+import { describeSpec, type Sample, type TensorSpec } from '../tensor.ts';
+
+/** A client's request after validation. */
+export interface InferRequest {
+  readonly id: string | undefined;
+  readonly sample: Sample;
+  readonly deadlineMs: number | undefined;
+  readonly wantScores: boolean;
+}
+
+export const ID_MAX_LENGTH = 128;
+export const DEADLINE_MAX_MS = 600_000;
+
+const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores'];
+
+/**
+ * Checks one decoded request against the family's inputs. The sample's bytes may be views of the body.
+ * @throws CascadeError INVALID_ARGUMENT naming field, value and what would be right.
+ */
+export function parseRequest(value: unknown, specs: readonly TensorSpec[]): InferRequest {
+  if (!isMap(value)) throw invalid(`a request is a map like ${exampleOf(specs)}, not ${kindOf(value)}`);
+  for (const key in value) {
+    if (!FIELDS.includes(key)) throw invalid(`unknown field ${quote(key)}; a request has ${FIELDS.join(', ')}`);
+  }
+  const { id, inputs, deadlineMs, scores } = value;
+  if (id !== undefined) checkId(id);
+  if (deadlineMs !== undefined && deadlineMs !== null) checkDeadline(deadlineMs);
+  if (scores !== undefined && typeof scores !== 'boolean') throw invalid(`scores: ${kindOf(scores)}; use true or false`);
+  if (!isMap(inputs)) throw invalid(`inputs: ${inputs === undefined ? 'missing' : kindOf(inputs)}; expected ${exampleOf(specs)}`);
+  for (const key in inputs) {
+    if (!specs.some((spec) => spec.name === key)) {
+      throw invalid(
+        `inputs: unknown input ${quote(key)}; this family takes ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}`,
+      );
+    }
+  }
+  const sample = specs.map((spec) => {
+    const given = inputs[spec.name];
+    if (given === undefined) throw invalid(`inputs.${spec.name}: missing; expected ${describeSpec(spec)}`);
+    return parseTensor(spec, given, `inputs.${spec.name}`);
+  });
+  return {
+    id: id as string | undefined,
+    sample,
+    deadlineMs: (deadlineMs ?? undefined) as number | undefined,
+    wantScores: scores === true,
+  };
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+export function checkId(id: unknown): asserts id is string {
+  if (typeof id !== 'string' || id.length === 0 || id.length > ID_MAX_LENGTH) {
+    throw invalid(
+      `id: ${typeof id === 'string' ? `${id.length} characters` : kindOf(id)}; use a string of 1 to ${ID_MAX_LENGTH} characters`,
+    );
+  }
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+export function checkDeadline(deadlineMs: unknown): asserts deadlineMs is number {
+  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0) || deadlineMs > DEADLINE_MAX_MS) {
+    throw invalid(
+      `deadlineMs: ${typeof deadlineMs === 'number' ? deadlineMs : kindOf(deadlineMs)}; use milliseconds above 0 and at most ${DEADLINE_MAX_MS}`,
+    );
+  }
+}
+
+/** The id that a refused request carries, where one can be told. */
+export function idOf(value: unknown): string | undefined {
+  return isMap(value) && typeof value.id === 'string' && value.id.length > 0 && value.id.length <= ID_MAX_LENGTH
+    ? value.id
+    : undefined;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
+  if (typeof value === 'object') return 'a map';
+  if (typeof value === 'string') return `the string ${quote(value)}`;
+  return `the ${typeof value} ${String(value)}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}
+
+function exampleOf(specs: readonly TensorSpec[]): string {
+  return `{"inputs": {${specs.map((spec) => `${quote(spec.name)}: ${describeSpec(spec)}`).join(', ')}}}`;
+}

@@ -1,0 +1,35 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError, messageOf } from '../engine/errors.ts';
+import { type GearPlan, gearPlanSchema } from './gear-plan.ts';
+
+/** @throws ConfigError naming file, field and value. */
+export function readPlan(file: string): GearPlan {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}; make it with \`cascade plan\``);
+  }
+  return parsePlan(text, file);
+}
+
+/** @throws ConfigError naming `source`, field and value. */
+export function parsePlan(text: string, source: string): GearPlan {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(`${source}: not JSON: ${messageOf(error)}`);
+  }
+  const parsed = gearPlanSchema.safeParse(value);
+  if (!parsed.success) throw new ConfigError(`${source}: not a gear plan:\n${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+/** Writes the whole file or nothing. */
+export function writePlan(file: string, plan: GearPlan): void {
+  const partial = `${file}.${process.pid}.tmp`;
+  writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);
+  renameSync(partial, file);
+}
