@@ -1,0 +1,21 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/** Where a worker's or child process's program is, and the flags of Node that it needs. */
+export interface Entry {
+  readonly url: URL;
+  readonly path: string;
+  readonly execArgv: readonly string[];
+}
+
+/**
+ * The program of a worker thread or child process: TypeScript when we run from source (then tsx is loaded into it: it does
+ * not inherit the parent's loader under a test runner), JavaScript in the built package.
+ * @param name path below the root of the sources, without extension: `engine/backend/onnx-worker`.
+ */
+export function entry(name: string): Entry {
+  const fromSource = import.meta.url.endsWith('.ts');
+  const url = new URL(`../${name}${fromSource ? '.ts' : '.js'}`, import.meta.url);
+  const tsx = (): string => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  return { url, path: fileURLToPath(url), execArgv: fromSource ? ['--import', tsx()] : [] };
+}

@@ -1,0 +1,177 @@
+import { z } from 'zod';
+import { SUBJECT_TOKEN } from '../../engine/wire/subjects.ts';
+import { parseBytes, parseDurationMs } from './units.ts';
+
+/**
+ * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. The JSON Schema and the
+ * reference page are generated from here.
+ */
+
+const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? String(value);
+
+const name = z.string().regex(SUBJECT_TOKEN, {
+  error: (issue) => `${shown(issue.input)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+});
+
+const path = z.string().min(1);
+
+const duration = z
+  .union([z.number(), z.string()], {
+    error: (issue) => `${shown(issue.input)} is not a time; write 100ms, 0.1s, or milliseconds`,
+  })
+  .transform((value, context) => {
+    const ms = parseDurationMs(value);
+    if (ms !== undefined && ms > 0) return ms;
+    context.addIssue(`${shown(value)} is not a time above 0; write 100ms, 0.1s, or milliseconds`);
+    return z.NEVER;
+  });
+
+const bytes = z
+  .union([z.number(), z.string()], { error: (issue) => `${shown(issue.input)} is not an amount of memory; write 512MiB or 1GiB` })
+  .transform((value, context) => {
+    const amount = parseBytes(value);
+    if (amount !== undefined && amount > 0) return amount;
+    context.addIssue(`${shown(value)} is not an amount of memory above 0; write 512MiB or 1GiB`);
+    return z.NEVER;
+  });
+
+const model = z.strictObject({
+  name: name.describe('Name of the model; part of NATS subjects'),
+  file: path.describe('ONNX file, relative to the deployment file'),
+  maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
+});
+
+const ESTIMATORS = ['margin', 'logit-margin', 'max-probability', 'entropy'] as const;
+
+const certainty = z.union(
+  [z.enum(ESTIMATORS), z.strictObject({ output: z.string().min(1).describe('Model output [batch] that holds the certainty') })],
+  { error: (issue) => `${shown(issue.input)} is no certainty estimator; write ${ESTIMATORS.join(', ')} or { output: NAME }` },
+);
+
+const input = z.strictObject({
+  pad: z.number().default(0).describe('Fills ragged axes up to the longest sample of a batch'),
+});
+
+const dataFiles = z.union([path, z.record(z.string(), path)], {
+  error: (issue) =>
+    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, or lines.jsonl of {"inputs": {...}, "label": 3}`,
+});
+
+const data = z.strictObject({
+  inputs: dataFiles.describe('One .npy file per model input, or one .npz archive, or one file of JSON lines'),
+  labels: path.optional().describe('Integer .npy file; default: member `labels` of the .npz, or `label` of each JSON line'),
+  validation: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.5)
+    .describe('Fraction of the samples (from the first) used for profiling and planning; the rest is for load tests'),
+});
+
+const deviceBase = {
+  id: name.describe('Name of the device; part of NATS subjects'),
+  memory: bytes.describe('Memory for model replicas (bytes, or 512MiB, 1GiB)'),
+  host: name.default('local').describe('Host that runs the device: `local`, or what `serve --host` says'),
+};
+
+const device = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('cpu'),
+    ...deviceBase,
+    cores: z
+      .array(z.int().nonnegative())
+      .min(1)
+      .refine((cores) => new Set(cores).size === cores.length, { error: 'names a core twice' })
+      .optional()
+      .describe('Cores that the device process is pinned to, one inference thread each; default: one thread, not pinned'),
+  }),
+  z.strictObject({
+    kind: z.literal('cuda'),
+    ...deviceBase,
+    deviceId: z.int().nonnegative().default(0).describe('CUDA device number'),
+  }),
+  z.strictObject({
+    kind: z.literal('emulated'),
+    ...deviceBase,
+    like: z.string().min(1).describe('Device class whose profiled runtimes are emulated: cpu-1, cpu-2, cuda ...'),
+  }),
+]);
+
+const slo = z
+  .strictObject({
+    p95: duration.optional().describe('Latency SLO: 95th percentile (100ms, 0.1s, or milliseconds); accuracy is maximised'),
+    accuracy: z.number().gt(0).max(1).optional().describe('Accuracy SLO: expected accuracy at least; latency is minimised'),
+  })
+  .refine((value) => (value.p95 === undefined) !== (value.accuracy === undefined), {
+    error: 'must hold exactly one of p95 and accuracy, such as { p95: 100ms } or { accuracy: 0.92 }',
+    when: () => true,
+  });
+
+const distribution = z
+  .strictObject({
+    zipf: z.number().nonnegative().optional().describe('Exponent s: range k has weight 1 / (k + 1)^s; low loads are common'),
+    histogram: z
+      .union([path, z.array(z.number().nonnegative()).min(1)], {
+        error: (issue) => `${shown(issue.input)} is no histogram; write a list of weights or a JSON file`,
+      })
+      .optional()
+      .describe('Measured weights of equal QPS ranges from 0 to qpsMax: a list, or a JSON file with it or { qpsMax, weights }'),
+  })
+  .refine((value) => (value.zipf === undefined) !== (value.histogram === undefined), {
+    error: 'must hold exactly one of zipf and histogram, such as { zipf: 1.0 }',
+    when: () => true,
+  });
+
+const load = z.strictObject({
+  qpsMax: z.number().positive().describe('Highest load to plan for (requests per second)'),
+  ranges: z.int().min(1).max(1024).default(16).describe('Number of equal QPS ranges, one gear each'),
+  distribution: distribution.default({ zipf: 1 }).describe('How often each QPS range occurs'),
+});
+
+const tls = z.strictObject({
+  ca: path.optional().describe('PEM file of the certificate authority'),
+  cert: path.optional().describe('PEM file of the client certificate'),
+  key: path.optional().describe('PEM file of the client key'),
+});
+
+const nats = z.strictObject({
+  servers: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['nats://127.0.0.1:4222'])
+    .describe('NATS servers; the client tries them in turn'),
+  user: z.string().optional().describe('User name'),
+  password: z.string().optional().describe('Password of the user'),
+  token: z.string().optional().describe('Token, where the server uses one'),
+  credsFile: path.optional().describe('Credentials file (JWT and nkey)'),
+  tls: tls.optional().describe('TLS; {} trusts the system authorities'),
+});
+
+export const deploymentSchema = z
+  .strictObject({
+    name: name.describe('Name of the deployment; part of NATS subjects'),
+    models: z.array(model).min(1).describe('The family of models, cheapest first'),
+    certainty: certainty.default('margin').describe('Certainty of a prediction: an estimator, or a model output'),
+    scores: z
+      .enum(['logits', 'probabilities'])
+      .default('logits')
+      .describe('What the models give: logits (softmax is applied where an estimator needs probabilities) or probabilities'),
+    inputs: z.record(z.string(), input).default({}).describe('Settings per model input'),
+    classes: z.array(z.string().min(1)).min(2).optional().describe('Class names, in the order of the scores'),
+    data: data.optional().describe('Labelled samples'),
+    devices: z.array(device).min(1).describe('What inference runs on'),
+    slo: slo.describe('Service level objective: { p95 } or { accuracy }'),
+    load: load.describe('The load to plan for'),
+    nats: nats.prefault({}).describe('Connection to NATS'),
+    frontends: z.int().min(1).max(256).default(1).describe('Frontends that `serve` starts on one machine'),
+    prefix: name.default('cascade').describe('First token of all NATS subjects'),
+    deadline: duration.default(30_000).describe('Every request is answered within this time (30s, or milliseconds)'),
+    alpha: z
+      .number()
+      .nonnegative()
+      .default(8)
+      .describe('Hysteresis: no shift to a lower-load gear while qps < alpha * first queue (per second)'),
+  })
+  .describe('A CascadeServe deployment');
+
+export type DeploymentYaml = z.output<typeof deploymentSchema>;

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { ConfigError } from '../engine/errors.ts';
+import { type Deployment, deviceClass } from './deployment.ts';
+import type { Profile } from './profile.ts';
+
+/** Files by path, size and time of change: the same file is hashed once a process, though many commands ask. */
+const known = new Map<string, string>();
+
+/** SHA-256 of a file's content, as hex. */
+export function fileDigest(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  const key = `${path}\0${size}\0${mtimeMs}`;
+  const digest = known.get(key) ?? createHash('sha256').update(readFileSync(path)).digest('hex');
+  known.set(key, digest);
+  return digest;
+}
+
+/**
+ * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
+ * the kinds of device. Not the SLO, the load or the number of devices: those are planned for, not measured.
+ */
+export function profileDigest(deployment: Deployment): string {
+  const { data } = deployment;
+  const onDisk = (path: string): string => path.replace(/(\.npz)#[^/]*$/, '$1');
+  const dataFiles =
+    data === undefined ? [] : typeof data.inputs === 'string' ? [['*', data.inputs]] : Object.entries(data.inputs);
+  const subject = {
+    name: deployment.name,
+    models: deployment.models.map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: fileDigest(model.file) })),
+    certainty: deployment.certainty,
+    scores: deployment.scores,
+    pads: Object.entries(deployment.inputs).sort(([a], [b]) => (a < b ? -1 : 1)),
+    classes: deployment.classes?.length,
+    data: dataFiles.map(([name, path]) => [name, path.split('#')[1], fileDigest(onDisk(path))]),
+    labels: data?.labels === undefined ? undefined : [data.labels.split('#')[1], fileDigest(onDisk(data.labels))],
+    validation: data?.validation,
+    devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
+  };
+  return createHash('sha256').update(JSON.stringify(subject)).digest('hex');
+}
+
+export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
+  return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
+}
+
+/**
+ * @param path of the profile, for the message.
+ * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
+ */
+export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
+  if (profile.deployment !== deployment.name) {
+    throw new ConfigError(
+      `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
+    );
+  }
+  if (!profileIsCurrent(deployment, profile)) {
+    throw new ConfigError(
+      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
+    );
+  }
+}

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError, messageOf } from '../engine/errors.ts';
+import { DTYPES, type Dtype } from '../engine/tensor.ts';
+import type { Profile } from './profile.ts';
+
+/** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
+
+const base64 = <T extends Int32Array | Float32Array>(key: string, decode: (bytes: Uint8Array<ArrayBuffer>) => T) =>
+  z.strictObject({ [key]: z.base64() }).transform((value, context) => {
+    const bytes = Uint8Array.from(Buffer.from(value[key] as string, 'base64'));
+    if (bytes.length % 4 === 0) return decode(bytes);
+    context.addIssue(`holds ${bytes.length} bytes, not a multiple of 4`);
+    return z.NEVER;
+  });
+
+const int32 = base64('int32', (bytes) => new Int32Array(bytes.buffer));
+const float32 = base64('float32', (bytes) => new Float32Array(bytes.buffer));
+
+const curve = z
+  .strictObject({ batch: z.array(z.int().positive()).min(1), ms: z.array(z.number().positive()).min(1) })
+  .refine((c) => c.batch.length === c.ms.length, { error: 'batch and ms differ in length' })
+  .refine((c) => c.batch.every((size, i) => i === 0 || size > c.batch[i - 1]), { error: 'batch sizes do not ascend' });
+
+const profileSchema = z.strictObject({
+  schema: z.literal(1),
+  deployment: z.string(),
+  digest: z.string(),
+  synthetic: z.boolean(),
+  machine: z.string(),
+  inputs: z.array(
+    z.strictObject({
+      name: z.string(),
+      dtype: z.enum(Object.keys(DTYPES) as [Dtype, ...Dtype[]]),
+      shape: z.array(z.int().positive().nullable()),
+      pad: z.number(),
+    }),
+  ),
+  classes: z.int().min(2),
+  labels: int32,
+  models: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        digest: z.string(),
+        memoryBytes: z.number().positive(),
+        runtimes: z.record(z.string(), curve),
+        predictions: int32,
+        certainties: float32,
+      }),
+    )
+    .min(1),
+  overhead: z.strictObject({
+    perBatchMs: z.number().nonnegative(),
+    perRequestMs: z.number().nonnegative(),
+    hopMs: z.number().nonnegative(),
+  }),
+});
+
+/**
+ * Reads a profile. Whether it is a profile of this deployment as it is now, `requireCurrent` (profile-digest.ts) says.
+ * @throws ConfigError that names the file and what to do.
+ */
+export function readProfile(path: string): Profile {
+  if (!existsSync(path)) throw new ConfigError(`${path} does not exist; make it with \`cascade profile\``);
+  let plain: unknown;
+  try {
+    plain = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new ConfigError(`${path} is not a profile (${messageOf(error)}); make it anew with \`cascade profile\``);
+  }
+  const version = typeof plain === 'object' && plain !== null && 'schema' in plain ? plain.schema : undefined;
+  if (version !== 1) {
+    throw new ConfigError(`${path} has schema ${JSON.stringify(version)}; this version reads 1: run \`cascade profile\` again`);
+  }
+  const result = profileSchema.safeParse(plain);
+  if (!result.success) {
+    throw new ConfigError(`${path} is not a valid profile; run \`cascade profile\` again\n${z.prettifyError(result.error)}`);
+  }
+  const profile = result.data;
+  for (const model of profile.models) {
+    if (model.predictions.length !== profile.labels.length || model.certainties.length !== profile.labels.length) {
+      throw new ConfigError(
+        `${path}: model ${model.name} has ${model.predictions.length} predictions and ${model.certainties.length} certainties for ${profile.labels.length} labels; run \`cascade profile\` again`,
+      );
+    }
+  }
+  return profile;
+}
+
+/** Writes a profile so that a reader sees the old file or the new one, never half of it. */
+export function writeProfile(path: string, profile: Profile): void {
+  const encode = (key: string, array: Int32Array | Float32Array) => ({
+    [key]: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
+  });
+  const plain: z.input<typeof profileSchema> = {
+    ...profile,
+    inputs: profile.inputs.map((input) => ({ ...input, shape: [...input.shape] })),
+    labels: encode('int32', profile.labels),
+    models: profile.models.map((model) => ({
+      ...model,
+      runtimes: Object.fromEntries(
+        Object.entries(model.runtimes).map(([device, { batch, ms }]) => [device, { batch: [...batch], ms: [...ms] }]),
+      ),
+      predictions: encode('int32', model.predictions),
+      certainties: encode('float32', model.certainties),
+    })),
+  };
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    writeFileSync(temporary, `${JSON.stringify(plain, null, 2)}\n`);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new ConfigError(`${path} cannot be written: ${messageOf(error)}`);
+  }
+}
