@@ -17,6 +17,9 @@ export interface Status {
     readonly qps: readonly [number, number];
     readonly cascade: string;
   } | null;
+  /** Since the status actor began to listen: changes of gear, and seconds in each gear. */
+  readonly gearSwitches: number;
+  readonly gearSeconds: readonly number[];
   /** Measured in the last interval, summed over frontends. */
   readonly qps: number;
   readonly frontends: readonly { readonly name: string; readonly qps: number }[];
@@ -43,8 +46,25 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
       const devices = new Map<string, { state: DeviceState; at: number }>();
       const frontends = new Map<string, { qps: number; at: number }>();
       let gear: GearMessage | undefined;
+      let gearSwitches = 0;
+      let inForceSince = clock.now();
+      const gearMs = plan.gears.map(() => 0);
+
+      /** Adds the time since the last call to the gear in force. */
+      const settle = (): void => {
+        const now = clock.now();
+        if (gear !== undefined) gearMs[gear.gear] += now - inForceSince;
+        inForceSince = now;
+      };
+
+      const observeGear = (message: GearMessage): void => {
+        settle();
+        if (gear !== undefined && gear.gear !== message.gear) gearSwitches++;
+        gear = message;
+      };
 
       const snapshot = (): Status => {
+        settle();
         const now = clock.now();
         const inForce = gear === undefined ? undefined : plan.gears[gear.gear];
         const loads = [...frontends].map(([name, { qps }]) => ({ name, qps }));
@@ -55,6 +75,8 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
             gear === undefined || inForce === undefined
               ? null
               : { index: gear.gear, of: plan.gears.length, qps: inForce.qps, cascade: describeCascade(inForce.cascade) },
+          gearSwitches,
+          gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
           frontends: loads,
           devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
@@ -81,7 +103,7 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
             frontends.set(report.frontend, { qps: (report.arrivals * 1_000) / report.intervalMs, at: clock.now() });
           }),
         ),
-        bus.messages$(subjects.gear).pipe(tap(({ data }) => (gear = decode<GearMessage>(data)))),
+        bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),
         bus.messages$(subjects.status).pipe(
           tap(({ reply }) => {
             if (reply !== '') bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));

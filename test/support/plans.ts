@@ -1,0 +1,66 @@
+import type { WorkItem } from '../../engine/wire/messages.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+
+/** A plan for tests: every model on every device, one gear per given cascade, equal shares. */
+export function planOf(options: {
+  models: readonly string[];
+  devices?: readonly string[];
+  /** Per gear: model names, each but the last with the threshold. Default: all models, in one gear. */
+  cascades?: readonly (readonly string[])[];
+  threshold?: number;
+  minQueueLength?: number;
+  maxWaitMs?: number;
+  /** Upper end of the first range; the others follow in equal steps. */
+  stepQps?: number;
+}): GearPlan {
+  const {
+    models,
+    devices = ['d0'],
+    cascades = [models],
+    threshold = 0.5,
+    minQueueLength = 1,
+    maxWaitMs = 10,
+    stepQps = 100,
+  } = options;
+  const perReplica = <T>(names: readonly string[], value: T): Record<string, Record<string, T>> =>
+    Object.fromEntries(names.map((model) => [model, Object.fromEntries(devices.map((device) => [device, value]))]));
+  return {
+    schema: 1,
+    deployment: 'test',
+    digest: 'none',
+    synthetic: true,
+    slo: { p95: 100 },
+    models: [...models],
+    devices: [...devices],
+    placement: models.flatMap((model) => devices.map((device) => ({ model, device }))),
+    gears: cascades.map((names, g) => ({
+      qps: [g * stepQps, (g + 1) * stepQps],
+      cascade: names.map((model, s) => (s === names.length - 1 ? { model } : { model, threshold })),
+      shares: perReplica(names, 1 / devices.length),
+      minQueueLength: perReplica(names, minQueueLength),
+      maxWaitMs,
+      expected: { accuracy: 0.9, latencyMs: { p50: 1, p95: 2, p99: 3 }, utilisation: {}, bottleneck: names[0] },
+    })),
+    expected: { accuracy: 0.9, latencyMsP95: 2 },
+    qpsWeights: cascades.map(() => 1 / cascades.length),
+    frontier: [],
+    search: {},
+  };
+}
+
+export function workItem(fields: Partial<WorkItem> = {}): WorkItem {
+  return {
+    seq: 0,
+    id: 'id',
+    reply: 'reply',
+    json: false,
+    wantScores: false,
+    arrivedAt: 0,
+    deadlineAt: 1e9,
+    queueMs: 0,
+    computeMs: 0,
+    opinion: undefined,
+    sample: [],
+    ...fields,
+  };
+}

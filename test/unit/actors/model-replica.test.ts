@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import type { Queued } from '../../../actors/batcher.ts';
+import { finishBatch, type ReplicaOptions } from '../../../actors/model-replica.ts';
+import { batchCertainty } from '../../../plans/certainty.ts';
+import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
+import { planOf, workItem } from '../../support/plans.ts';
+
+const models = ['small', 'medium', 'large'];
+const plan = compilePlan(planOf({ models, cascades: [['small', 'large'], ['small']] }));
+const options: ReplicaOptions = {
+  models,
+  classes: ['cat', 'dog'],
+  revision: 3,
+  certainty: batchCertainty('margin', 'probabilities'),
+  singleMs: [1, 5, 20],
+};
+const scores = (...rows: number[][]) => ({
+  scores: Float32Array.from(rows.flat()),
+  classes: 2,
+  certainty: undefined,
+  computeMs: 2,
+});
+const request = (fields = {}): Queued => ({ item: workItem({ id: 'r', arrivedAt: 90, ...fields }), origin: 'f', enqueuedAt: 95 });
+const finish = (gear: number, model: number, request: Queued, row: number[]) =>
+  finishBatch(options, plan.gears[gear], model, [request], scores(row), 98, 100)[0];
+
+test('a certain answer is final', () => {
+  expect(finish(0, 0, request(), [0.1, 0.9])).toMatchObject({
+    type: 'answer',
+    result: {
+      id: 'r',
+      label: 1,
+      className: 'dog',
+      model: 'small',
+      stage: 0,
+      exit: 'certain',
+      gear: 0,
+      revision: 3,
+      timing: { queueMs: 3, computeMs: 2, totalMs: 10 },
+    },
+  });
+});
+
+test('an uncertain answer goes on to the next model of the gear with the opinion and the times so far', () => {
+  expect(finish(0, 0, request({ queueMs: 1, computeMs: 1 }), [0.45, 0.55])).toMatchObject({
+    type: 'forward',
+    model: 2,
+    item: { queueMs: 4, computeMs: 3, opinion: { label: 1, model: 'small', stage: 0 } },
+  });
+});
+
+test('the last model of the gear answers, however uncertain', () => {
+  expect(finish(0, 2, request(), [0.5, 0.5])).toMatchObject({ type: 'answer', result: { exit: 'last', stage: 1 } });
+});
+
+test('a model that is not in the gear passes on to a later one of the gear, or its answer stands', () => {
+  expect(finish(0, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'forward', model: 2 });
+  expect(finish(1, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'answer', result: { exit: 'gear', stage: -1 } });
+});
+
+test('the answer so far stands when the next model would miss the deadline', () => {
+  expect(finish(0, 0, request({ deadlineAt: 119 }), [0.5, 0.5])).toMatchObject({
+    type: 'answer',
+    result: { exit: 'deadline', model: 'small' },
+  });
+  expect(finish(0, 0, request({ deadlineAt: 121 }), [0.5, 0.5])).toMatchObject({ type: 'forward' });
+});
+
+test('scores are part of the answer when asked for', () => {
+  const outcome = finish(0, 0, request({ wantScores: true }), [0, 1]);
+  expect(outcome).toMatchObject({ result: { scores: [0, 1] } });
+});

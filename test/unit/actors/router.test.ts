@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import { DEVICE_LOST_AFTER_MS, Router } from '../../../actors/router.ts';
+import type { DeviceState } from '../../../engine/wire/messages.ts';
+import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
+import { planOf } from '../../support/plans.ts';
+
+const plan = compilePlan(planOf({ models: ['small', 'large'], devices: ['a', 'b'], cascades: [['small', 'large'], ['small']] }));
+const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnation = '1'): DeviceState => ({
+  device,
+  host: 'local',
+  phase,
+  incarnation,
+  pid: 1,
+  revision: 1,
+  gear: 0,
+  queues: {},
+  answered: {},
+  completedBatches: 0,
+  busyMs: 0,
+  upMs: 0,
+  loopDelayMsP99: 0,
+  emulated: false,
+});
+
+test('nothing is routed before a device is ready, then by the shares', () => {
+  const router = new Router(plan);
+  expect(router.route(0)).toBeUndefined();
+  router.observe(state('a', 'loading'), 0);
+  expect(router.complete).toBe(false);
+  router.observe(state('a'), 0);
+  router.observe(state('b'), 0);
+  expect(router.complete).toBe(true);
+  expect(['a', 'b', 'a', 'b'].sort()).toEqual([router.route(0), router.route(0), router.route(0), router.route(0)].sort());
+});
+
+test('a draining device gets nothing new, and the rest takes its share at once', () => {
+  const router = new Router(plan);
+  router.observe(state('a'), 0);
+  router.observe(state('b'), 0);
+  expect(router.observe(state('a', 'draining'), 1)).toBe(false);
+  expect([router.route(0), router.route(0), router.route(1)]).toEqual(['b', 'b', 'b']);
+});
+
+test('what a device had is to be sent again once when it leaves, and when it comes back as another process', () => {
+  const router = new Router(plan);
+  router.observe(state('a'), 0);
+  expect(router.observe(state('a', 'left'), 1)).toBe(true);
+  expect(router.observe(state('a', 'left'), 2)).toBe(false);
+  expect(router.observe(state('a', 'loading', '2'), 3)).toBe(true);
+  expect(router.observe(state('a', 'ready', '2'), 4)).toBe(false);
+});
+
+test('a silent device is lost after a second, once', () => {
+  const router = new Router(plan);
+  router.observe(state('a'), 0);
+  expect(router.sweep(DEVICE_LOST_AFTER_MS - 1)).toEqual([]);
+  expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(['a']);
+  expect(router.sweep(DEVICE_LOST_AFTER_MS + 1)).toEqual([]);
+  expect(router.route(0)).toBeUndefined();
+});
+
+test('a model outside the gear, left over from another, goes to any of its replicas', () => {
+  const router = new Router(plan);
+  router.observe(state('b'), 0);
+  router.apply({ revision: 1, gear: 1, epoch: 5 });
+  expect(router.route(1)).toBe('b');
+});
+
+test('an older gear message does not undo a newer one', () => {
+  const router = new Router(plan);
+  router.apply({ revision: 1, gear: 1, epoch: 5 });
+  router.apply({ revision: 1, gear: 0, epoch: 4 });
+  expect(router.gear.index).toBe(1);
+  router.apply({ revision: 1, gear: 0, epoch: 6 });
+  expect(router.gear.index).toBe(0);
+});
