@@ -1,0 +1,131 @@
+import { mergeMap, type Observable } from 'rxjs';
+import type { Bus } from '../bus/bus.ts';
+import { connectNats } from '../bus/nats-bus.ts';
+import type { NatsOptions } from '../bus/nats-options.ts';
+import { type Clock, realClock } from '../clock.ts';
+import { CascadeError, messageOf } from '../errors.ts';
+import { type Answer, isFailure, type Result } from '../wire/messages.ts';
+import { subjectsOf } from '../wire/subjects.ts';
+import { decodeAnswers, errorOf, failureOf } from './answers.ts';
+import { Exchange, type ExchangeCounts } from './exchange.ts';
+import { mergeBounded } from './merge-bounded.ts';
+import type { InferOptions, InferRequest, Inputs } from './request-body.ts';
+import type { Source } from './supply.ts';
+
+export interface ClientOptions {
+  /** Name of the deployment that answers. */
+  readonly deployment: string;
+  /** First tokens of the deployment's subjects. Default `cascade`. */
+  readonly prefix?: string;
+  /** For requests that do not name their own. Default 30,000. */
+  readonly deadlineMs?: number;
+  /** First tokens of our inbox, where this user may subscribe to one prefix only. Default `_INBOX`. */
+  readonly inboxPrefix?: string;
+  /** Name of this client, the beginning of the ids that it makes up. Default: random. */
+  readonly name?: string;
+}
+
+export interface InferManyOptions {
+  /** Requests under way at once. Default 256. */
+  readonly concurrency?: number;
+  /** Answers in the order of the requests; otherwise as they come. Default false. */
+  readonly ordered?: boolean;
+}
+
+/** Asks a deployment. Safe to share: requests made at the same time share messages. */
+export interface CascadeClient {
+  /**
+   * Classifies one sample.
+   * @throws CascadeError with the code and the message of the refusal: INVALID_ARGUMENT when the request is wrong (the message
+   *   says what would be right), RESOURCE_EXHAUSTED when the deployment is overloaded, DEADLINE_EXCEEDED, UNAVAILABLE when
+   *   nobody could be reached until the deadline, INTERNAL.
+   */
+  infer(inputs: Inputs, options?: InferOptions): Promise<Result>;
+  /**
+   * Classifies many samples. Each request gives one answer: a result, or a failure `{ id, error: { code, message } }`, which
+   * does not end the others. An iterable is read as the answers come; an Observable's excess waits in memory. Unsubscribing
+   * abandons what is under way.
+   */
+  inferMany(requests: Source<InferRequest>, options?: InferManyOptions): Observable<Answer>;
+  /**
+   * Answers to requests that name no reply subject: all that are sent to `.results`, or to `.results.<name>`. A message that is
+   * no answer comes as a failure INTERNAL with an empty id.
+   */
+  results$(name?: string): Observable<Answer>;
+  /** Answers that came again (delivery is at least once; they are dropped). */
+  readonly duplicates: number;
+  readonly counts: ExchangeCounts;
+  /** Ends what is under way as UNAVAILABLE and closes the connection. */
+  close(): Promise<void>;
+}
+
+/**
+ * Connects to a deployment.
+ *
+ * ```ts
+ * import { connectCascade } from 'cascadeserve';
+ *
+ * const client = await connectCascade({ servers: 'nats://127.0.0.1:4222', deployment: 'fashion' });
+ * const { label, certainty, model } = await client.infer({ image: new Uint8Array(784) }, { deadlineMs: 500 });
+ * console.log(label, certainty, model);
+ * await client.close();
+ * ```
+ *
+ * @throws ConfigError when no NATS server answers or lets us in.
+ */
+export async function connectCascade(options: ClientOptions & NatsOptions): Promise<CascadeClient> {
+  return createClient(await connectNats(options), realClock, options);
+}
+
+/** A client on a bus that is there already. `close` closes the bus. */
+export function createClient(bus: Bus, clock: Clock, options: ClientOptions): CascadeClient {
+  const subjects = subjectsOf(options.deployment, options.prefix);
+  const exchange = new Exchange(bus, clock, subjects.infer, { ...options, deadlineMs: options.deadlineMs ?? 30_000 });
+  return {
+    infer: (inputs, inferOptions) =>
+      new Promise((resolve, reject) => {
+        exchange.send({ ...inferOptions, inputs }, (answer) => {
+          if (isFailure(answer)) reject(errorOf(answer));
+          else resolve(answer);
+        });
+      }),
+    inferMany: (requests, { concurrency = 256, ordered = false } = {}) => {
+      if (!(concurrency >= 1)) throw new CascadeError('INVALID_ARGUMENT', `concurrency: ${concurrency}; use 1 or more`);
+      return mergeBounded(requests, (request, done) => sendOrRefuse(exchange, request, done), { concurrency, ordered });
+    },
+    results$: (name) =>
+      bus
+        .messages$(name === undefined ? subjects.results : subjects.namedResults(name))
+        .pipe(mergeMap((message) => answersOrFailure(message.data))),
+    get duplicates() {
+      return exchange.counts.duplicates;
+    },
+    get counts() {
+      return exchange.counts;
+    },
+    close() {
+      exchange.close();
+      return bus.close();
+    },
+  };
+}
+
+/** One bad request among many is an answer, not the end of the others. */
+function sendOrRefuse(exchange: Exchange, request: InferRequest, done: (answer: Answer) => void): () => void {
+  try {
+    return exchange.send(request, done);
+  } catch (error) {
+    const code = error instanceof CascadeError ? error.code : 'INTERNAL';
+    done(failureOf(request.id ?? '', code, messageOf(error)));
+    return () => undefined;
+  }
+}
+
+/** Anyone may publish on the results subject: what cannot be read must not end the stream. */
+function answersOrFailure(data: Uint8Array): readonly Answer[] {
+  try {
+    return decodeAnswers(data);
+  } catch (error) {
+    return [failureOf('', 'INTERNAL', messageOf(error))];
+  }
+}

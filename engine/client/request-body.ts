@@ -1,0 +1,84 @@
+import { endianness } from 'node:os';
+import { invalid } from '../errors.ts';
+import { encode } from '../wire/codec.ts';
+
+/** Numbers, flat or nested by axis, as JSON would have them. */
+export type Numbers = number | readonly Numbers[];
+
+/**
+ * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes: its type must be the
+ * model's), or numbers (converted to the model's type by the server).
+ */
+export type InputValue = Uint8Array | NodeJS.TypedArray | Numbers;
+
+/** One sample: a value per input of the model family. */
+export type Inputs = Readonly<Record<string, InputValue>>;
+
+export interface InferOptions {
+  /** Names the request in its answer and in logs; of 1 to 128 characters, not used for another request. Default: made up. */
+  readonly id?: string;
+  /** The answer comes within this time, or not at all. Default 30,000. */
+  readonly deadlineMs?: number;
+  /** Have the class scores in the result. */
+  readonly scores?: boolean;
+}
+
+export interface InferRequest extends InferOptions {
+  readonly inputs: Inputs;
+}
+
+/** Above every deadline, so that it is packed as four bytes after a type byte. */
+const DEADLINE_PLACEHOLDER = 0xffff_ffff;
+
+/**
+ * A request in MessagePack. Its last four bytes are the deadline, so that a retry can say how much is left of it without
+ * packing again: see `withDeadline`.
+ */
+export function encodeRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(inputs)) values[name] = wireValue(inputs[name], name);
+  return encode(
+    scores
+      ? { id, inputs: values, scores: true, deadlineMs: DEADLINE_PLACEHOLDER }
+      : { id, inputs: values, deadlineMs: DEADLINE_PLACEHOLDER },
+  );
+}
+
+/** The body with its deadline set, in bytes of its own: those of an earlier attempt may still be on their way. */
+export function withDeadline(body: Uint8Array, deadlineMs: number): Uint8Array {
+  const copy = new Uint8Array(body);
+  writeDeadline(copy, deadlineMs);
+  return copy;
+}
+
+/** Many requests as one message: a MessagePack array of the bodies. */
+export function frameOf(bodies: readonly Uint8Array[], deadlinesMs: readonly number[]): Uint8Array {
+  let length = FRAME_HEADER_BYTES;
+  for (const body of bodies) length += body.length;
+  const frame = new Uint8Array(length);
+  frame[0] = 0xdc;
+  frame[1] = bodies.length >> 8;
+  frame[2] = bodies.length & 0xff;
+  let at = FRAME_HEADER_BYTES;
+  for (let i = 0; i < bodies.length; i++) {
+    frame.set(bodies[i], at);
+    at += bodies[i].length;
+    writeDeadline(frame.subarray(0, at), deadlinesMs[i]);
+  }
+  return frame;
+}
+
+export const FRAME_HEADER_BYTES = 3;
+
+function writeDeadline(body: Uint8Array, deadlineMs: number): void {
+  new DataView(body.buffer, body.byteOffset + body.length - 4, 4).setUint32(0, Math.max(1, Math.ceil(deadlineMs)));
+}
+
+const HOST_IS_LITTLE_ENDIAN = endianness() === 'LE';
+
+function wireValue(value: InputValue | undefined, name: string): unknown {
+  if (value === undefined) throw invalid(`inputs.${name}: undefined; give bytes or numbers, or leave it out`);
+  if (value instanceof Uint8Array || !ArrayBuffer.isView(value)) return value;
+  if (!HOST_IS_LITTLE_ENDIAN && value.BYTES_PER_ELEMENT > 1) return Array.from(value as ArrayLike<number | bigint>);
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}

@@ -1,0 +1,63 @@
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { Answer, Result } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+
+export interface StubRequest {
+  readonly id: string;
+  readonly inputs: Record<string, unknown>;
+  readonly deadlineMs: number;
+  readonly scores?: boolean;
+  readonly message: BusMessage;
+  /** Sends answers as one message: alone, or as a frame. */
+  answer(...answers: Answer[]): void;
+}
+
+export interface StubFrontend {
+  readonly requests: StubRequest[];
+  /** Number of messages that the requests came in. */
+  readonly messages: number;
+  stop(): void;
+}
+
+/** Takes the requests of a deployment named `test` and has `handle` answer them, or not. Listening when this resolves. */
+export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => void): Promise<StubFrontend> {
+  const requests: StubRequest[] = [];
+  let messages = 0;
+  const subscription = bus.messages$(subjectsOf('test').infer, { queue: 'frontends' }).subscribe((message) => {
+    messages++;
+    const { reply } = message;
+    // Copied, as the bytes are valid during the delivery only.
+    const body = decode<Omit<StubRequest, 'message' | 'answer'>[] | Omit<StubRequest, 'message' | 'answer'>>(
+      message.data.slice(),
+    );
+    for (const fields of Array.isArray(body) ? body : [body]) {
+      const answer = (...answers: Answer[]): void => void bus.publish(reply, encode(answers.length === 1 ? answers[0] : answers));
+      const request = { ...fields, message, answer };
+      requests.push(request);
+      handle(request);
+    }
+  });
+  await bus.flush();
+  return {
+    requests,
+    get messages() {
+      return messages;
+    },
+    stop: () => subscription.unsubscribe(),
+  };
+}
+
+export function resultFor(id: string, label = 0): Result {
+  return {
+    id,
+    label,
+    certainty: 0.9,
+    model: 'linear',
+    stage: 0,
+    exit: 'certain',
+    gear: 3,
+    revision: 1,
+    timing: { queueMs: 1, computeMs: 2, totalMs: 3 },
+  };
+}
