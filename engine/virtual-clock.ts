@@ -25,6 +25,11 @@ export class VirtualClock implements Clock {
     };
   }
 
+  /** When the next callback is due; undefined when none is left. Cancelled ones count. */
+  get nextAt(): number | undefined {
+    return this.#queue.peekKey();
+  }
+
   /** Runs the next callback; false when none is left. */
   step(): boolean {
     const entry = this.#queue.pop();
