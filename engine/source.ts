@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 
 /** Where a worker's or child process's program is, and the flags of Node that it needs. */
 export interface Entry {
@@ -9,13 +8,13 @@ export interface Entry {
 }
 
 /**
- * The program of a worker thread or child process: TypeScript when we run from source (then tsx is loaded into it: it does
- * not inherit the parent's loader under a test runner), JavaScript in the built package.
+ * The program of a worker thread or child process: TypeScript when we run from source (it is then given a loader of its own:
+ * under a test runner there is none to inherit), JavaScript in the built package.
  * @param name path below the root of the sources, without extension: `engine/backend/onnx-worker`.
  */
 export function entry(name: string): Entry {
   const fromSource = import.meta.url.endsWith('.ts');
   const url = new URL(`../${name}${fromSource ? '.ts' : '.js'}`, import.meta.url);
-  const tsx = (): string => pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  return { url, path: fileURLToPath(url), execArgv: fromSource ? ['--import', tsx()] : [] };
+  const execArgv = fromSource ? ['--import', new URL('load-typescript.mjs', import.meta.url).href] : [];
+  return { url, path: fileURLToPath(url), execArgv };
 }

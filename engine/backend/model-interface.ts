@@ -1,0 +1,95 @@
+import { ConfigError } from '../errors.ts';
+import { DTYPES, type Dtype, describeSpec, type TensorSpec } from '../tensor.ts';
+import type { ModelInterface } from './backend.ts';
+
+/** An input or output as a model file declares it: `string` dimensions are symbolic, that is, known at run time only. */
+export interface ValueInfo {
+  readonly name: string;
+  /** ONNX name of the element type: `float32`, `bool`, `string` ... */
+  readonly type: string;
+  /** All axes, the batch first. */
+  readonly shape: readonly (number | string)[];
+}
+
+export type Pads = Readonly<Record<string, { readonly pad: number }>>;
+
+/**
+ * What a model takes and gives, in terms of samples: the batch axis is dropped, other symbolic axes are ragged.
+ * @throws ConfigError for what this system cannot serve: other element types, a fixed or missing batch axis.
+ */
+export function interfaceOf(
+  file: string,
+  inputs: readonly ValueInfo[],
+  outputs: readonly ValueInfo[],
+  pads: Pads,
+): ModelInterface {
+  return { inputs: inputs.map((input) => specOf(file, input, pads)), outputs: outputs.map((output) => output.name) };
+}
+
+function specOf(file: string, { name, type, shape }: ValueInfo, pads: Pads): TensorSpec {
+  if (!Object.hasOwn(DTYPES, type)) {
+    throw new ConfigError(`${file}: input ${name} is ${type}; export the model with one of ${Object.keys(DTYPES).join(', ')}`);
+  }
+  const [batch, ...sample] = shape;
+  if (typeof batch !== 'string') {
+    const found = batch === undefined ? 'has no axes' : `has its batch axis (the first) fixed at ${batch}`;
+    throw new ConfigError(`${file}: input ${name} ${found}; export the model with a dynamic batch axis`);
+  }
+  return {
+    name,
+    dtype: type as Dtype,
+    shape: sample.map((dimension) => (typeof dimension === 'number' ? dimension : null)),
+    pad: Object.hasOwn(pads, name) ? pads[name].pad : 0,
+  };
+}
+
+/**
+ * The inputs of a whole family, in order of first appearance: every model takes some or all of them. An axis that one model
+ * fixes and another leaves ragged is fixed.
+ * @throws ConfigError when two models disagree on an input's element type or shape.
+ */
+export function familyInputs(
+  models: readonly { readonly name: string; readonly inputs: readonly TensorSpec[] }[],
+): readonly TensorSpec[] {
+  const family = new Map<string, { spec: TensorSpec; model: string }>();
+  for (const model of models) {
+    for (const input of model.inputs) {
+      const known = family.get(input.name);
+      if (known === undefined) {
+        family.set(input.name, { spec: input, model: model.name });
+        continue;
+      }
+      if (!fits(known.spec, input)) {
+        throw new ConfigError(
+          `input ${input.name} is ${describeSpec(known.spec)} in model ${known.model} and ${describeSpec(input)} in model ${model.name}; the models of a family take the same inputs`,
+        );
+      }
+      const shape = input.shape.map((dimension, axis) => dimension ?? known.spec.shape[axis]);
+      family.set(input.name, { spec: { ...known.spec, shape }, model: known.model });
+    }
+  }
+  return [...family.values()].map(({ spec }) => spec);
+}
+
+/**
+ * Where in a sample of the family each input of a model is.
+ * @throws ConfigError when the model takes something that the family's samples do not have.
+ */
+export function inputPositions(file: string, inputs: readonly TensorSpec[], family: readonly TensorSpec[]): number[] {
+  return inputs.map((input) => {
+    const position = family.findIndex((spec) => spec.name === input.name);
+    const has = family.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ');
+    if (position === -1 || !fits(family[position], input)) {
+      throw new ConfigError(`${file}: takes input ${input.name} ${describeSpec(input)}; the samples have ${has}`);
+    }
+    return position;
+  });
+}
+
+function fits(a: TensorSpec, b: TensorSpec): boolean {
+  return (
+    a.dtype === b.dtype &&
+    a.shape.length === b.shape.length &&
+    a.shape.every((dimension, axis) => dimension === null || b.shape[axis] === null || dimension === b.shape[axis])
+  );
+}

@@ -1,0 +1,172 @@
+import { existsSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { map, Observable } from 'rxjs';
+import { CascadeError, ConfigError, messageOf } from '../errors.ts';
+import { entry } from '../source.ts';
+import { type Sample, stack, type TensorSpec } from '../tensor.ts';
+import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.ts';
+import { inputPositions, interfaceOf, type Pads } from './model-interface.ts';
+import type { Feed, Order, Reply, WorkerSettings } from './onnx-protocol.ts';
+
+export type OnnxDevice =
+  | { readonly kind: 'cpu' /** Inference threads: one per core. */; readonly threads: number }
+  | { readonly kind: 'cuda'; readonly deviceId: number };
+
+export type OnnxOptions = OnnxDevice & {
+  /** Settings per input: what fills ragged axes. */
+  readonly inputs: Pads;
+  /** Inputs that a sample holds, in its order (the family's); without it, each model's own inputs in its own order. */
+  readonly specs?: readonly TensorSpec[];
+  /** Model output that holds the certainty, where the deployment says so. */
+  readonly certaintyOutput?: string | undefined;
+};
+
+/** The part of a worker thread that the backend uses: a test may put another in its place. */
+export type WorkerLike = Pick<Worker, 'postMessage' | 'on' | 'ref' | 'unref'>;
+
+/**
+ * Runs ONNX models on one device, in a worker thread of this process. Pinning is the process's matter (taskset): its threads
+ * inherit it. Errors with CascadeError UNAVAILABLE, now and for ever, when the worker dies.
+ */
+export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: WorkerSettings) => WorkerLike = spawn): Backend {
+  return new OnnxBackend(options, startWorker);
+}
+
+interface Loaded {
+  readonly inputs: readonly TensorSpec[];
+  /** Per input: where in a sample it is. */
+  readonly positions: readonly number[];
+}
+
+interface Pending {
+  resolve(reply: Reply): void;
+  reject(error: Error): void;
+}
+
+class OnnxBackend implements Backend {
+  readonly emulated = false;
+  readonly #options: OnnxOptions;
+  readonly #worker: WorkerLike;
+  readonly #models = new Map<string, Loaded>();
+  readonly #pending = new Map<number, Pending>();
+  readonly #exited: Promise<void>;
+  #nextId = 0;
+  #closing = false;
+  #dead: CascadeError | undefined;
+
+  constructor(options: OnnxOptions, startWorker: (settings: WorkerSettings) => WorkerLike) {
+    this.#options = options;
+    this.#worker = startWorker({
+      kind: options.kind,
+      threads: options.kind === 'cpu' ? options.threads : 1,
+      deviceId: options.kind === 'cuda' ? options.deviceId : 0,
+      certaintyOutput: options.certaintyOutput,
+    });
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#worker.on('error', (error) => this.#die(`the inference worker died: ${messageOf(error)}`));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        this.#die(this.#closing ? 'the backend is closed' : `the inference worker ended with code ${code}`);
+        resolve();
+      });
+    });
+  }
+
+  load(model: ModelFile): Observable<ModelInterface> {
+    const { inputs: pads, specs } = this.#options;
+    return this.#ask((id) => {
+      if (!existsSync(model.file)) throw new ConfigError(`model ${model.name}: ${model.file} does not exist`);
+      return [{ id, type: 'load', model: model.name, file: model.file }, []];
+    }).pipe(
+      map((reply) => {
+        if (reply.type !== 'loaded') throw unexpected(reply);
+        const loaded = interfaceOf(model.file, reply.inputs, reply.outputs, pads);
+        const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
+        // Pads of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
+        this.#models.set(model.name, { inputs: specs === undefined ? loaded.inputs : positions.map((i) => specs[i]), positions });
+        return loaded;
+      }),
+    );
+  }
+
+  run(model: string, batch: readonly Sample[]): Observable<BatchOutput> {
+    return this.#ask((id) => {
+      const loaded = this.#models.get(model);
+      if (loaded === undefined) throw new CascadeError('INTERNAL', `model ${model} is not loaded`);
+      const { inputs, positions } = loaded;
+      const feeds = inputs.map((spec, i): Feed & { data: ArrayBuffer } => {
+        const tensors = batch.map((sample) => sample[positions[i]]);
+        const { data, dims } = stack(spec, tensors);
+        return { name: spec.name, dtype: spec.dtype, data: data.buffer, dims };
+      });
+      return [{ id, type: 'run', model, feeds }, feeds.map((feed) => feed.data)];
+    }).pipe(
+      map((reply) => {
+        if (reply.type !== 'ran') throw unexpected(reply);
+        const { scores, classes, certainty, computeMs } = reply;
+        return { scores, classes, certainty, computeMs };
+      }),
+    );
+  }
+
+  unload(model: string): Observable<void> {
+    return this.#ask((id) => {
+      this.#models.delete(model);
+      return [{ id, type: 'unload', model }, []];
+    }).pipe(map(() => undefined));
+  }
+
+  async close(): Promise<void> {
+    // By message, so that the inference that runs can end: terminating the thread in one would abort the whole process.
+    if (!this.#closing && this.#dead === undefined)
+      this.#worker.postMessage({ id: this.#nextId++, type: 'close' } satisfies Order);
+    this.#closing = true;
+    this.#worker.ref();
+    await this.#exited;
+  }
+
+  /** Sends an order on subscription. An unsubscribed order is carried out all the same; its reply is dropped. */
+  #ask(write: (id: number) => [Order, ArrayBuffer[]]): Observable<Reply> {
+    return new Observable((subscriber) => {
+      if (this.#dead !== undefined || this.#closing) {
+        subscriber.error(this.#dead ?? new CascadeError('UNAVAILABLE', 'the backend is closed'));
+        return;
+      }
+      const id = this.#nextId++;
+      const [order, transfer] = write(id);
+      this.#pending.set(id, {
+        resolve: (reply) => {
+          subscriber.next(reply);
+          subscriber.complete();
+        },
+        reject: (error) => subscriber.error(error),
+      });
+      this.#worker.postMessage(order, transfer);
+    });
+  }
+
+  #settle(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (reply.type !== 'failed') pending?.resolve(reply);
+    else
+      pending?.reject(reply.reason === 'config' ? new ConfigError(reply.message) : new CascadeError('INTERNAL', reply.message));
+  }
+
+  #die(reason: string): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = new CascadeError('UNAVAILABLE', reason);
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(this.#dead);
+  }
+}
+
+function spawn(settings: WorkerSettings): WorkerLike {
+  const { url, execArgv } = entry('engine/backend/onnx-worker');
+  return new Worker(url, { workerData: settings, execArgv: [...execArgv], name: 'onnx' });
+}
+
+function unexpected(reply: Reply): Error {
+  return new Error(`unexpected reply ${reply.type} of the inference worker`);
+}

@@ -1,0 +1,44 @@
+import type { Dtype } from '../tensor.ts';
+import type { ValueInfo } from './model-interface.ts';
+
+/** What the backend and its worker thread say to each other. Every order is answered once, by its id, in order. */
+export type Order =
+  | { readonly id: number; readonly type: 'load'; readonly model: string; readonly file: string }
+  | { readonly id: number; readonly type: 'run'; readonly model: string; readonly feeds: readonly Feed[] }
+  | { readonly id: number; readonly type: 'unload'; readonly model: string }
+  | { readonly id: number; readonly type: 'close' };
+
+/** One input of a batch; its buffer is transferred. */
+export interface Feed {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly data: ArrayBuffer;
+  readonly dims: readonly number[];
+}
+
+export type Reply =
+  | {
+      readonly id: number;
+      readonly type: 'loaded';
+      readonly inputs: readonly ValueInfo[];
+      readonly outputs: readonly ValueInfo[];
+    }
+  | {
+      readonly id: number;
+      readonly type: 'ran';
+      readonly scores: Float32Array<ArrayBuffer>;
+      readonly classes: number;
+      readonly certainty: Float32Array<ArrayBuffer> | undefined;
+      readonly computeMs: number;
+    }
+  | { readonly id: number; readonly type: 'done' }
+  /** `config`: for the person who wrote the deployment; `internal`: a model that fails on a batch. */
+  | { readonly id: number; readonly type: 'failed'; readonly reason: 'config' | 'internal'; readonly message: string };
+
+/** How sessions are made; given to the worker when it starts. */
+export interface WorkerSettings {
+  readonly kind: 'cpu' | 'cuda';
+  readonly threads: number;
+  readonly deviceId: number;
+  readonly certaintyOutput: string | undefined;
+}

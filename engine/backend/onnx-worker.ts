@@ -1,0 +1,76 @@
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { ConfigError, messageOf } from '../errors.ts';
+import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
+import { type LoadedModel, openSession } from './onnx-session.ts';
+
+/** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
+
+const port = parentPort;
+if (port === null) throw new Error('onnx-worker runs as a worker thread');
+const settings = workerData as WorkerSettings;
+const sessions = new Map<string, LoadedModel>();
+let tail: Promise<void> = Promise.resolve();
+
+yieldToEventLoop();
+// One order after the other: calls are asynchronous, and `close` must not release a session that runs.
+port.on('message', (order: Order) => {
+  tail = tail.then(() => obey(order));
+});
+
+async function obey(order: Order): Promise<void> {
+  try {
+    await carryOut(order);
+  } catch (error) {
+    const reason = error instanceof ConfigError ? 'config' : 'internal';
+    const message = order.type === 'run' ? `model ${order.model}: ${messageOf(error)}` : messageOf(error);
+    tell({ id: order.id, type: 'failed', reason, message });
+  }
+}
+
+async function carryOut(order: Order): Promise<void> {
+  const { id } = order;
+  switch (order.type) {
+    case 'load': {
+      await sessions.get(order.model)?.release();
+      const session = await openSession(order.file, settings);
+      sessions.set(order.model, session);
+      return tell({ id, type: 'loaded', inputs: session.inputs, outputs: session.outputs });
+    }
+    case 'run': {
+      const session = sessions.get(order.model);
+      if (session === undefined) throw new Error('is not loaded');
+      const output = await session.run(order.feeds);
+      return tell({ id, type: 'ran', ...output }, output.scores.buffer);
+    }
+    case 'unload':
+      await sessions.get(order.model)?.release();
+      sessions.delete(order.model);
+      return tell({ id, type: 'done' });
+    case 'close':
+      for (const session of sessions.values()) await session.release();
+      sessions.clear();
+      tell({ id, type: 'done' });
+      port?.close();
+  }
+}
+
+function tell(reply: Reply, ...transfer: ArrayBuffer[]): void {
+  port?.postMessage(reply, transfer);
+}
+
+/**
+ * A process pinned to one core shares it between inference and I/O. Without a difference in priority the scheduler lets a long
+ * inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per thread, and
+ * threads that the runtime starts inherit this one's. Elsewhere the number would mean the whole process: left alone.
+ */
+function yieldToEventLoop(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+    setPriority(thread, 5);
+  } catch (error) {
+    process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
+  }
+}
