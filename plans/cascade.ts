@@ -1,0 +1,96 @@
+import type { Profile } from './profile.ts';
+
+/** A cascade and what the validation records say about it (CascadeServe §2.1). Models by number, in family order. */
+export interface Cascade {
+  /** Names it: equal keys, equal cascades. */
+  readonly key: string;
+  readonly models: readonly number[];
+  /** Per model but the last: answers at least this certain are final. */
+  readonly thresholds: readonly number[];
+  readonly accuracy: number;
+  /** Per stage: fraction of all samples that reach it; 1 for the first. */
+  readonly reach: readonly number[];
+}
+
+/** Validation records in the form that cascade arithmetic works on. */
+export interface ValidationRecords {
+  readonly samples: number;
+  /** Words of a bitset over the samples. */
+  readonly words: number;
+  /** Per model: bit i is set where the model is right on sample i. */
+  readonly right: readonly Uint32Array[];
+  /** Per model and sample. */
+  readonly certainty: readonly Float32Array[];
+  /** Per model: its certainties ascending, for quantiles. */
+  readonly sorted: readonly Float32Array[];
+}
+
+export function validationRecords(profile: Pick<Profile, 'labels' | 'models'>): ValidationRecords {
+  const samples = profile.labels.length;
+  const words = Math.ceil(samples / 32);
+  const right = profile.models.map((model) => {
+    const bits = new Uint32Array(words);
+    for (let i = 0; i < samples; i++) if (model.predictions[i] === profile.labels[i]) bits[i >>> 5] |= 1 << (i & 31);
+    return bits;
+  });
+  const certainty = profile.models.map((model) => model.certainties);
+  return { samples, words, right, certainty, sorted: certainty.map((values) => values.toSorted()) };
+}
+
+/** Names a cascade; thresholds as they stand in the plan file. */
+export function cascadeKey(models: readonly number[], thresholds: readonly number[]): string {
+  return models.map((model, s) => (s < thresholds.length ? `${model}<${thresholds[s]}` : `${model}`)).join(' ');
+}
+
+/** What a cascade does to the validation samples, one by one. A sample is certain at `certainty >= threshold`, as when serving. */
+export function evaluateCascade(records: ValidationRecords, models: readonly number[], thresholds: readonly number[]): Cascade {
+  const { samples } = records;
+  const reach: number[] = [];
+  let alive = samples;
+  let rightAnswers = 0;
+  let members: Int32Array | undefined;
+  for (let s = 0; s < models.length; s++) {
+    reach.push(alive / samples);
+    const certainty = records.certainty[models[s]];
+    const right = records.right[models[s]];
+    const threshold = thresholds[s] ?? Number.NEGATIVE_INFINITY;
+    const uncertain = new Int32Array(alive);
+    let count = 0;
+    for (let k = 0; k < alive; k++) {
+      const i = members === undefined ? k : members[k];
+      if (certainty[i] < threshold) uncertain[count++] = i;
+      else rightAnswers += (right[i >>> 5] >>> (i & 31)) & 1;
+    }
+    members = uncertain;
+    alive = count;
+  }
+  return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: rightAnswers / samples, reach };
+}
+
+/** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */
+export function readableThreshold(value: number): number {
+  return Number(value.toPrecision(6));
+}
+
+/**
+ * The threshold below which about `fraction` of a model's validation samples are uncertain. Quantiles instead of even
+ * spacing: certainties crowd near 1, and even steps would skip most of the trade-off there.
+ */
+export function thresholdAtQuantile(records: ValidationRecords, model: number, fraction: number): number {
+  const sorted = records.sorted[model];
+  return readableThreshold(sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(fraction * sorted.length)))]);
+}
+
+/** Bits of the samples on which a model is less certain than the threshold. */
+export function uncertainBits(records: ValidationRecords, model: number, threshold: number): Uint32Array {
+  const bits = new Uint32Array(records.words);
+  const certainty = records.certainty[model];
+  for (let i = 0; i < records.samples; i++) if (certainty[i] < threshold) bits[i >>> 5] |= 1 << (i & 31);
+  return bits;
+}
+
+export function popcount(word: number): number {
+  let v = word - ((word >>> 1) & 0x55555555);
+  v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
+  return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}

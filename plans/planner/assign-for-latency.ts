@@ -1,0 +1,98 @@
+import {
+  type DraftPlan,
+  type DraftRange,
+  type FrontierCascade,
+  OK,
+  type PlanError,
+  type Step,
+  type SubModule,
+  withRange,
+} from './draft-plan.ts';
+
+/**
+ * Under a latency SLO each range wants the most accurate cascade that the later submodules accept. Ranges start at the top
+ * of the frontier and, on errors, go down it in steps that double (one by one would be the paper's rule, and needs hundreds of
+ * simulations per range); once a plan is feasible, the cascades between the accepted and the least failed one are tried by
+ * bisection.
+ */
+export const assignForLatency: SubModule = (incoming, draft) => {
+  if (incoming.type === 'error')
+    return draft.incumbent === undefined ? stepDown(incoming, draft) : withdraw(incoming, draft, draft.incumbent);
+  if (draft.incumbent !== undefined) return [OK, propose(draft, draft.incumbent)];
+  const ranges = draft.ranges.map((range) => ({ ...range, cascade: range.cascade ?? draft.frontier.at(-1) }));
+  return [OK, { ...draft, ranges }];
+};
+
+function stepDown(error: PlanError, draft: DraftPlan): Step {
+  if (error.metric === 'memoryBytes') return excludeModel(error, draft);
+  const usable = usableCascades(draft);
+  const range = draft.ranges[error.range];
+  const at = usable.findIndex((cascade) => cascade.key === range.cascade?.key);
+  if (at <= 0) return [error, draft];
+  const cascade = usable[Math.max(0, at - 2 ** range.stepsDown)];
+  const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, usable[at].workMs);
+  return [OK, withRange(draft, error.range, { cascade, leastFailedWorkMs, stepsDown: range.stepsDown + 1 })];
+}
+
+/** The models in use do not fit together: every range leaves the named one for the next cheaper cascade without it. */
+function excludeModel(error: PlanError, draft: DraftPlan): Step {
+  const without: DraftPlan = { ...draft, excludedModels: [...draft.excludedModels, error.model] };
+  const usable = usableCascades(without);
+  if (usable.length === 0) return [error, draft];
+  const ranges = draft.ranges.map((range) => {
+    if (!range.cascade?.models.includes(error.model)) return range;
+    const workMs = range.cascade.workMs;
+    return { ...range, cascade: usable.findLast((cascade) => cascade.workMs <= workMs) ?? usable[0] };
+  });
+  return [OK, { ...without, ranges }];
+}
+
+/** A proposal failed: its range goes on with the next one, or back to what is known to work. */
+function withdraw(error: PlanError, draft: DraftPlan, incumbent: DraftPlan): Step {
+  const range = draft.ranges[error.range];
+  const accepted = incumbent.ranges[error.range].cascade;
+  if (range.cascade?.key !== accepted?.key) {
+    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
+    const cascade = nextProposal({ ...range, leastFailedWorkMs }, accepted, draft) ?? accepted;
+    return [OK, restoredPlacement(withRange(draft, error.range, { cascade, leastFailedWorkMs }), incumbent)];
+  }
+  // The range that fails is as it was: the others' proposals took its devices. Where one was alone to blame, it is rejected;
+  // where there were several, all are taken back and tried one at a time.
+  const changed = draft.ranges.flatMap((r, i) => (r.cascade?.key === incumbent.ranges[i].cascade?.key ? [] : [i]));
+  const ranges = draft.ranges.map((r, i) => {
+    const failed =
+      changed.length === 1 && changed[0] === i ? (r.cascade?.workMs ?? Number.POSITIVE_INFINITY) : r.leastFailedWorkMs;
+    return { ...incumbent.ranges[i], leastFailedWorkMs: Math.min(r.leastFailedWorkMs, failed) };
+  });
+  return [OK, propose({ ...restoredPlacement(draft, incumbent), ranges, cautious: true }, incumbent)];
+}
+
+function restoredPlacement(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
+  return { ...draft, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
+}
+
+/** The ranges that occur most go first where only one may move. */
+function propose(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
+  const order = draft.ranges.map((_, i) => i).sort((a, b) => draft.ranges[b].weight - draft.ranges[a].weight || a - b);
+  let proposed = draft;
+  for (const i of order) {
+    const cascade = nextProposal(draft.ranges[i], incumbent.ranges[i].cascade, draft);
+    if (cascade === undefined) continue;
+    proposed = withRange(proposed, i, { cascade });
+    if (draft.cautious) break;
+  }
+  return proposed;
+}
+
+/** The middle one of the cascades that are better than the accepted one and cheaper than any that failed here. */
+function nextProposal(range: DraftRange, accepted: FrontierCascade | undefined, draft: DraftPlan): FrontierCascade | undefined {
+  const open = usableCascades(draft).filter(
+    (cascade) => cascade.accuracy > (accepted?.accuracy ?? 0) && cascade.workMs < range.leastFailedWorkMs,
+  );
+  return open[open.length >> 1];
+}
+
+function usableCascades(draft: DraftPlan): readonly FrontierCascade[] {
+  if (draft.excludedModels.length === 0) return draft.frontier;
+  return draft.frontier.filter((cascade) => !cascade.models.some((model) => draft.excludedModels.includes(model)));
+}

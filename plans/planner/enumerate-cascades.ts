@@ -1,0 +1,180 @@
+import {
+  type Cascade,
+  cascadeKey,
+  evaluateCascade,
+  popcount,
+  thresholdAtQuantile,
+  uncertainBits,
+  type ValidationRecords,
+} from '../cascade.ts';
+import type { DeviceCosts } from './device-costs.ts';
+import type { FrontierCascade } from './draft-plan.ts';
+
+/** Word operations that the first, coarse enumeration may take: about a second. */
+const WORD_BUDGET = 150e6;
+const MAX_GRID = 32;
+const MIN_GRID = 10;
+
+/** Keeps, for each number of right answers, the cheapest cascade: at most one per validation sample, whatever is offered. */
+class ParetoPool {
+  readonly #best: (FrontierCascade | undefined)[];
+  readonly #samples: number;
+
+  constructor(samples: number) {
+    this.#samples = samples;
+    this.#best = new Array(samples + 1);
+  }
+
+  wouldKeep(rightAnswers: number, workMs: number): boolean {
+    const kept = this.#best[rightAnswers];
+    return kept === undefined || workMs < kept.workMs;
+  }
+
+  offer(cascade: Cascade, workMs: number): void {
+    const rightAnswers = Math.round(cascade.accuracy * this.#samples);
+    if (this.wouldKeep(rightAnswers, workMs)) this.#best[rightAnswers] = { ...cascade, workMs };
+  }
+
+  frontier(): FrontierCascade[] {
+    return paretoFrontier(this.#best.filter((cascade) => cascade !== undefined));
+  }
+}
+
+/** Those that no other one beats in accuracy at the same or less work; ascending in both. */
+export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCascade[] {
+  const cheapestFirst = cascades.toSorted((a, b) => a.workMs - b.workMs || b.accuracy - a.accuracy || (a.key < b.key ? -1 : 1));
+  const frontier: FrontierCascade[] = [];
+  for (const cascade of cheapestFirst) if (cascade.accuracy > (frontier.at(-1)?.accuracy ?? -1)) frontier.push(cascade);
+  return frontier;
+}
+
+/**
+ * The Pareto frontier of accuracy and work over all cascades of the given models (in family order) and a grid of thresholds,
+ * then refined around itself (CascadeServe §4.2; the paper samples, bitsets make enumeration affordable).
+ */
+export function searchFrontier(
+  records: ValidationRecords,
+  costs: DeviceCosts,
+  models: readonly number[],
+): { frontier: FrontierCascade[]; evaluated: number } {
+  const pool = new ParetoPool(records.samples);
+  const { grid, stages } = gridFor(models.length, records.words);
+  let evaluated = enumerate(records, costs, models, grid, stages, pool);
+  for (const step of [1 / (2 * (grid + 1)), 1 / (4 * (grid + 1))]) evaluated += refine(records, costs, step, pool);
+  return { frontier: pool.frontier(), evaluated };
+}
+
+/** Finest grid within the budget; where even a coarse one is too much for cascades of all lengths, shorter cascades only. */
+export function gridFor(models: number, words: number): { grid: number; stages: number } {
+  for (let stages = models; stages > 2; stages--) {
+    for (let grid = MAX_GRID; grid >= MIN_GRID; grid--)
+      if (cascadeCount(models, stages, grid) * words <= WORD_BUDGET) return { grid, stages };
+  }
+  return { grid: MIN_GRID, stages: Math.min(2, models) };
+}
+
+function cascadeCount(models: number, stages: number, grid: number): number {
+  let count = 0;
+  let subsets = 1;
+  for (let k = 1; k <= stages; k++) {
+    subsets = (subsets * (models - k + 1)) / k;
+    count += subsets * grid ** (k - 1);
+  }
+  return count;
+}
+
+function enumerate(
+  records: ValidationRecords,
+  costs: DeviceCosts,
+  models: readonly number[],
+  grid: number,
+  maxStages: number,
+  pool: ParetoPool,
+): number {
+  const { samples, words, right } = records;
+  const thresholds = models.map((model) => [
+    ...new Set(Array.from({ length: grid }, (_, i) => thresholdAtQuantile(records, model, (i + 1) / (grid + 1)))),
+  ]);
+  const uncertain = models.map((model, m) => thresholds[m].map((threshold) => uncertainBits(records, model, threshold)));
+  // Per depth: the samples still alive, so that cascades with a common beginning share its work.
+  const alive = Array.from({ length: maxStages }, () => new Uint32Array(words));
+  for (let i = 0; i < samples; i++) alive[0][i >>> 5] |= 1 << (i & 31);
+  const cascade = new Int32Array(maxStages);
+  const chosen = new Float64Array(maxStages);
+  const reach = new Float64Array(maxStages);
+  reach[0] = 1;
+  let evaluated = 0;
+
+  const descend = (depth: number, first: number, aliveCount: number, rightSoFar: number): void => {
+    const here = alive[depth];
+    for (let m = first; m < models.length; m++) {
+      cascade[depth] = models[m];
+      const ownRight = right[models[m]];
+      let rightHere = 0;
+      for (let w = 0; w < words; w++) rightHere += popcount(here[w] & ownRight[w]);
+      consider(depth + 1, rightSoFar + rightHere);
+      if (depth + 1 >= maxStages || m + 1 >= models.length) continue;
+      const below = alive[depth + 1];
+      for (let t = 0; t < thresholds[m].length; t++) {
+        const bits = uncertain[m][t];
+        let count = 0;
+        let rightBelow = 0;
+        for (let w = 0; w < words; w++) {
+          const word = here[w] & bits[w];
+          below[w] = word;
+          count += popcount(word);
+          rightBelow += popcount(word & ownRight[w]);
+        }
+        // None or all go on: the same as a shorter cascade.
+        if (count === 0 || count === aliveCount) continue;
+        chosen[depth] = thresholds[m][t];
+        reach[depth + 1] = count / samples;
+        descend(depth + 1, m + 1, count, rightSoFar + rightHere - rightBelow);
+      }
+    }
+  };
+  const consider = (stages: number, rightAnswers: number): void => {
+    evaluated++;
+    const workMs = costs.workMs(cascade, reach, stages);
+    if (!pool.wouldKeep(rightAnswers, workMs)) return;
+    const names = Array.from(cascade.subarray(0, stages));
+    const limits = Array.from(chosen.subarray(0, stages - 1));
+    const own = Array.from(reach.subarray(0, stages));
+    const accuracy = rightAnswers / samples;
+    pool.offer({ key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }, workMs);
+  };
+  descend(0, 0, samples, 0);
+  return evaluated;
+}
+
+/** Moves each threshold of each frontier cascade by a step in quantiles, up and down. */
+function refine(records: ValidationRecords, costs: DeviceCosts, step: number, pool: ParetoPool): number {
+  let evaluated = 0;
+  for (const cascade of pool.frontier()) {
+    for (let s = 0; s < cascade.thresholds.length; s++) {
+      const fraction = quantileOf(records.sorted[cascade.models[s]], cascade.thresholds[s]);
+      for (const moved of [fraction - step, fraction + step]) {
+        if (moved <= 0 || moved >= 1) continue;
+        const threshold = thresholdAtQuantile(records, cascade.models[s], moved);
+        if (threshold === cascade.thresholds[s]) continue;
+        const candidate = evaluateCascade(records, cascade.models, cascade.thresholds.with(s, threshold));
+        evaluated++;
+        if (candidate.reach.every((r, i) => i === 0 || (r > 0 && r < candidate.reach[i - 1])))
+          pool.offer(candidate, costs.workMs(candidate.models, candidate.reach, candidate.models.length));
+      }
+    }
+  }
+  return evaluated;
+}
+
+/** Fraction of ascending values below `value`. */
+function quantileOf(sorted: Float32Array, value: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low / sorted.length;
+}

@@ -1,0 +1,127 @@
+import { assemblePlan, expectedAccuracy, expectedP95 } from './assemble-plan.ts';
+import { type DraftPlan, type Incoming, OK, type PlanError, type SubModule } from './draft-plan.ts';
+import type { PlanRequest, PlanResult } from './plan-request.ts';
+import { type PlanningContext, planningContext } from './planning-context.ts';
+import { everywhere } from './prune-replicas.ts';
+import { searchCascades } from './sp1-search-cascades.ts';
+import { assignCascades } from './sp2-assign-cascades.ts';
+import { placeModels } from './sp3-place-models.ts';
+import { tuneBatching } from './sp4-tune-batching.ts';
+
+const SUBMODULES: readonly SubModule[] = [searchCascades, assignCascades, placeModels, tuneBatching];
+
+/** A plan is a matter of tens of cycles and hundreds of errors; this many steps mean a defect. */
+const MAX_STEPS = 200_000;
+
+export interface PlannerOptions {
+  /** Told what is going on, in a few words; for a progress line. */
+  readonly progress?: (message: string) => void;
+}
+
+/**
+ * Makes a gear plan (CascadeServe §4.1, Algorithm 1). Pure: the same request gives the same plan, byte for byte.
+ * @returns the plan, or why no plan meets the SLO.
+ */
+export async function planGears(request: PlanRequest, options: PlannerOptions = {}): Promise<PlanResult> {
+  const context = await planningContext(request, options.progress ?? (() => undefined));
+  try {
+    return runCycle(context);
+  } finally {
+    context.balancer.dispose();
+  }
+}
+
+/**
+ * Algorithm 1: the submodules in a cycle, forwards on ok, backwards on errors, until nothing improves. An error that leaves
+ * the first submodule means that the SLO cannot be met.
+ */
+function runCycle(context: PlanningContext): PlanResult {
+  let draft = initialDraft(context);
+  let incoming: Incoming = OK;
+  let at = 0;
+  for (let step = 0; step < MAX_STEPS; step++) {
+    [incoming, draft] = SUBMODULES[at](incoming, draft, context);
+    if (incoming.type === 'error') {
+      context.counters.errors++;
+      if (at === 0) return infeasible(incoming, draft, context);
+      at--;
+    } else if (at < SUBMODULES.length - 1) {
+      at++;
+    } else {
+      context.counters.cycles++;
+      const { incumbent } = draft;
+      if (incumbent !== undefined && sameAssignment(draft, incumbent))
+        return { type: 'plan', plan: assemblePlan(incumbent, context) };
+      // No step may make a feasible plan worse (CascadeServe App. A).
+      draft = incumbent === undefined || isBetter(draft, incumbent, context) ? accepted(draft) : rejected(draft, incumbent);
+      context.progress(describe(draft.incumbent ?? draft, context));
+      at = 0;
+    }
+  }
+  throw new Error(`the planner did not settle within ${MAX_STEPS} steps`);
+}
+
+/** Every model on every device, which may overflow memory; the rest is for the submodules. */
+function initialDraft(context: PlanningContext): DraftPlan {
+  const { qpsMax, weights, profile } = context.request;
+  const width = qpsMax / weights.length;
+  return {
+    frontier: [],
+    frontierPlacement: '',
+    ranges: weights.map((weight, i) => ({
+      fromQps: i * width,
+      toQps: (i + 1) * width,
+      weight,
+      cascade: undefined,
+      leastFailedWorkMs: Number.POSITIVE_INFINITY,
+      stepsDown: 0,
+      balance: undefined,
+      tuning: undefined,
+    })),
+    placed: everywhere(
+      profile.models.map((_, m) => m),
+      context,
+    ),
+    forcedReplicas: profile.models.map(() => 1),
+    excludedModels: [],
+    incumbent: undefined,
+    cautious: false,
+    tried: [],
+  };
+}
+
+function accepted(draft: DraftPlan): DraftPlan {
+  return { ...draft, incumbent: { ...draft, incumbent: undefined } };
+}
+
+function rejected(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
+  const ranges = incumbent.ranges.map((range, i) => ({ ...range, leastFailedWorkMs: draft.ranges[i].leastFailedWorkMs }));
+  return { ...incumbent, incumbent, ranges, tried: draft.tried, cautious: draft.cautious };
+}
+
+function sameAssignment(a: DraftPlan, b: DraftPlan): boolean {
+  return a.ranges.every((range, i) => range.cascade?.key === b.ranges[i].cascade?.key);
+}
+
+function isBetter(draft: DraftPlan, incumbent: DraftPlan, context: PlanningContext): boolean {
+  if (context.request.slo.type === 'accuracy') return expectedP95(draft) < expectedP95(incumbent);
+  // Under a latency SLO proposals only ever raise a range's accuracy; ranges of weight 0 count too.
+  return expectedAccuracy(draft) >= expectedAccuracy(incumbent);
+}
+
+function describe(draft: DraftPlan, context: PlanningContext): string {
+  const { cycles, simulations } = context.counters;
+  return `cycle ${cycles}: accuracy ${expectedAccuracy(draft).toFixed(4)}, p95 ${expectedP95(draft).toFixed(1)} ms, ${simulations} simulations`;
+}
+
+function infeasible(error: PlanError, draft: DraftPlan, context: PlanningContext): PlanResult {
+  const range = draft.ranges[error.range];
+  const { metric, value, limit, reason } = error;
+  return {
+    type: 'infeasible',
+    qpsRange: [range.fromQps, range.toQps],
+    model: context.request.profile.models[error.model].name,
+    reason,
+    best: { metric, value, limit },
+  };
+}

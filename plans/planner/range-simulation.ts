@@ -1,0 +1,76 @@
+import type { CompiledPlan } from '../policy/compiled-plan.ts';
+import { compilePlan } from '../policy/compiled-plan.ts';
+import { percentile } from '../report-builder.ts';
+import { utilisation } from '../simulator/simulation-report.ts';
+import type { Workload } from '../simulator/workload.ts';
+import type { FrontierCascade } from './draft-plan.ts';
+import { gearOf } from './gear-of.ts';
+import { MAX_SIMULATED_REQUESTS, type PlanningContext } from './planning-context.ts';
+
+/** One gear as SP4 tries it. */
+export interface Candidate {
+  readonly cascade: FrontierCascade;
+  /** [model * devices + device] */
+  readonly shares: Float64Array;
+  readonly minQueueLength: Int32Array;
+  readonly maxWaitMs: number;
+}
+
+export interface RangeOutcome {
+  /** Infinity where requests pile up, or where the run was given up. */
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly utilisation: Float64Array;
+}
+
+const MIN_REQUESTS = 2000;
+const MIN_SECONDS = 2;
+/** A run covers this many latency limits, so that a queue that grows slowly is seen to grow. */
+const LIMITS_PER_RUN = 8;
+
+/**
+ * Holds one gear at a constant mean load (Poisson arrivals) and measures latency.
+ * @param limitMs the run is given up once its p95 must exceed this.
+ */
+export function simulateRange(candidate: Candidate, qps: number, limitMs: number, context: PlanningContext): RangeOutcome {
+  const workload = rangeWorkload(qps, limitMs, context);
+  const requests = workload.arrivalsMs.length;
+  const allowedLate = requests - Math.ceil(0.95 * requests);
+  const giveUp = Number.isFinite(limitMs) ? { latencyMs: limitMs, count: allowedLate } : undefined;
+  context.counters.simulations++;
+  const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
+  const used = Float64Array.from({ length: context.devices }, (_, d) => utilisation(workload, outcomes, d));
+  const never = Number.POSITIVE_INFINITY;
+  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never, utilisation: used };
+  const sorted = outcomes.latencyMs.slice().sort();
+  const at = (fraction: number): number => percentile(sorted, fraction) ?? 0;
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), utilisation: used };
+}
+
+function rangeWorkload(qps: number, limitMs: number, context: PlanningContext): Workload {
+  const seconds = Math.max(MIN_SECONDS, Number.isFinite(limitMs) ? (LIMITS_PER_RUN * limitMs) / 1000 : 0);
+  const requests = Math.round(Math.min(MAX_SIMULATED_REQUESTS, Math.max(MIN_REQUESTS, qps * seconds)));
+  const arrivalsMs = new Float64Array(requests);
+  for (let i = 0; i < requests; i++) arrivalsMs[i] = (context.unitArrivals[i] * 1000) / qps;
+  return { arrivalsMs, sampleOrder: context.sampleOrder, seconds: requests / qps };
+}
+
+/**
+ * Whether the latency of a run keeps growing: its last fifth is far slower than its second. Without a latency limit this is
+ * what tells a load that cannot be carried.
+ */
+function pilesUp(latencyMs: Float64Array): boolean {
+  const fifth = Math.floor(latencyMs.length / 5);
+  const mean = (from: number): number => latencyMs.subarray(from, from + fifth).reduce((sum, ms) => sum + ms, 0) / fifth;
+  const early = mean(fifth);
+  return mean(3 * fifth) > 1.8 * early && mean(4 * fifth) > 2.4 * early;
+}
+
+function planOf(candidate: Candidate, context: PlanningContext): CompiledPlan {
+  const { modelNames, deviceNames } = context.system;
+  const expected = { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' };
+  const gear = gearOf(candidate, [0, 1], expected, context);
+  const placement = modelNames.flatMap((model) => deviceNames.map((device) => ({ model, device })));
+  return compilePlan({ models: [...modelNames], devices: [...deviceNames], placement, gears: [gear] });
+}

@@ -1,0 +1,183 @@
+import type { Report } from './report.ts';
+
+/** What a report is judged by: the deployment's SLO. */
+export type ReportSlo =
+  | { readonly type: 'latency'; readonly p95Ms: number }
+  | { readonly type: 'accuracy'; readonly accuracy: number };
+
+/** How a request ended: a result; refused as overload; any other error; no answer at all. */
+export const OUTCOMES = { completed: 0, rejected: 1, error: 2, lost: 3 } as const;
+export type RequestOutcome = keyof typeof OUTCOMES;
+
+/** One second of intended send times. */
+export interface SecondWindow {
+  readonly second: number;
+  readonly offered: number;
+  readonly completed: number;
+  /** Over completed requests; null without any. */
+  readonly p95Ms: number | null;
+  /** Of the completed and labelled requests; null without any. */
+  readonly accuracy: number | null;
+  /** Null without an SLO, or, under an accuracy SLO, without labels. */
+  readonly metSlo: boolean | null;
+}
+
+const WINDOW_MS = 1000;
+const UNLABELLED = 2;
+
+/**
+ * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share (DESIGN §10).
+ * Exact: latencies are kept and sorted, nothing is bucketed.
+ *
+ * Windows are seconds of *intended* send time, those without requests are skipped. Under a latency SLO a window met it when
+ * its p95 is within the target, a request without a result counting as infinitely late. Under an accuracy SLO it met it when
+ * the fraction of right answers reaches the target, a request without a result counting as wrong.
+ */
+export class ReportBuilder {
+  readonly #slo: ReportSlo | undefined;
+  readonly #startMs: number;
+  #count = 0;
+  #sentAtMs = new Float64Array(1024);
+  /** Infinity where there is no result, so that sorting puts those last. */
+  #latencyMs = new Float64Array(1024);
+  /** 0 wrong, 1 right, UNLABELLED. */
+  #right = new Uint8Array(1024);
+  readonly #outcomes = new Float64Array(4);
+  #duplicates = 0;
+  #lastMs = Number.NEGATIVE_INFINITY;
+
+  /** @param startMs intended send time at which the first window begins. */
+  constructor(slo: ReportSlo | undefined, startMs: number) {
+    this.#slo = slo;
+    this.#startMs = startMs;
+  }
+
+  /**
+   * @param sentAtMs intended send time.
+   * @param latencyMs from intended send time to the result; ignored unless completed.
+   * @param right null without a label.
+   */
+  add(sentAtMs: number, latencyMs: number, right: boolean | null, outcome: RequestOutcome): void {
+    if (this.#count === this.#sentAtMs.length) this.#grow();
+    const completed = outcome === 'completed';
+    const i = this.#count++;
+    this.#sentAtMs[i] = sentAtMs;
+    this.#latencyMs[i] = completed ? latencyMs : Number.POSITIVE_INFINITY;
+    this.#right[i] = right === null ? UNLABELLED : right && completed ? 1 : 0;
+    this.#outcomes[OUTCOMES[outcome]]++;
+    this.#lastMs = Math.max(this.#lastMs, completed ? sentAtMs + latencyMs : sentAtMs);
+  }
+
+  /** A second result for a request that already had one. */
+  addDuplicate(): void {
+    this.#duplicates++;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * @param known.seconds length of the run; by default until the last result.
+   * `goodputQps` is results per second of the run: errors and lost requests do not count.
+   */
+  build(
+    known: { seconds?: number; gearSwitches?: number | null; deviceUtilisation?: Record<string, number> | null } = {},
+  ): Report {
+    const completed = this.#outcomes[OUTCOMES.completed];
+    const seconds = known.seconds ?? (this.#count === 0 ? 0 : (this.#lastMs - this.#startMs) / 1000);
+    const sorted = this.#latencyMs.slice(0, this.#count).sort().subarray(0, completed);
+    const judged = this.windows().filter((w) => w.metSlo !== null);
+    return {
+      offered: this.#count,
+      completed,
+      rejected: this.#outcomes[OUTCOMES.rejected],
+      errors: this.#outcomes[OUTCOMES.error],
+      lost: this.#outcomes[OUTCOMES.lost],
+      duplicates: this.#duplicates,
+      seconds,
+      goodputQps: seconds > 0 ? completed / seconds : 0,
+      accuracy: this.#accuracy(),
+      latencyMs: {
+        p50: percentile(sorted, 0.5),
+        p95: percentile(sorted, 0.95),
+        p99: percentile(sorted, 0.99),
+        max: percentile(sorted, 1),
+      },
+      sloAttainment: judged.length === 0 ? null : judged.filter((w) => w.metSlo).length / judged.length,
+      gearSwitches: known.gearSwitches ?? null,
+      deviceUtilisation: known.deviceUtilisation ?? null,
+    };
+  }
+
+  /** Seconds with at least one request, ascending. */
+  windows(): SecondWindow[] {
+    const bySecond = new Map<number, number[]>();
+    for (let i = 0; i < this.#count; i++) {
+      const second = Math.floor((this.#sentAtMs[i] - this.#startMs) / WINDOW_MS);
+      const members = bySecond.get(second);
+      if (members === undefined) bySecond.set(second, [i]);
+      else members.push(i);
+    }
+    return [...bySecond].sort(([a], [b]) => a - b).map(([second, members]) => this.#window(second, members));
+  }
+
+  #window(second: number, members: readonly number[]): SecondWindow {
+    const latencies = Float64Array.from(members, (i) => this.#latencyMs[i]).sort();
+    let completed = 0;
+    let labelled = 0;
+    let labelledCompleted = 0;
+    let right = 0;
+    for (const i of members) {
+      const done = this.#latencyMs[i] !== Number.POSITIVE_INFINITY;
+      if (done) completed++;
+      if (this.#right[i] === UNLABELLED) continue;
+      labelled++;
+      if (done) labelledCompleted++;
+      right += this.#right[i];
+    }
+    return {
+      second,
+      offered: members.length,
+      completed,
+      p95Ms: percentile(latencies.subarray(0, completed), 0.95),
+      accuracy: labelledCompleted === 0 ? null : right / labelledCompleted,
+      metSlo: this.#met(percentile(latencies, 0.95), labelled === 0 ? null : right / labelled),
+    };
+  }
+
+  #met(p95Ms: number | null, rightOfOffered: number | null): boolean | null {
+    if (this.#slo === undefined) return null;
+    if (this.#slo.type === 'latency') return p95Ms !== null && p95Ms <= this.#slo.p95Ms;
+    return rightOfOffered === null ? null : rightOfOffered >= this.#slo.accuracy;
+  }
+
+  #accuracy(): number | null {
+    let labelled = 0;
+    let right = 0;
+    for (let i = 0; i < this.#count; i++) {
+      if (this.#right[i] === UNLABELLED || this.#latencyMs[i] === Number.POSITIVE_INFINITY) continue;
+      labelled++;
+      right += this.#right[i];
+    }
+    return labelled === 0 ? null : right / labelled;
+  }
+
+  #grow(): void {
+    const size = this.#sentAtMs.length * 2;
+    this.#sentAtMs = grown(new Float64Array(size), this.#sentAtMs);
+    this.#latencyMs = grown(new Float64Array(size), this.#latencyMs);
+    this.#right = grown(new Uint8Array(size), this.#right);
+  }
+}
+
+/** Nearest-rank percentile of ascending values; null without values. */
+export function percentile(sorted: Float64Array, fraction: number): number | null {
+  if (sorted.length === 0) return null;
+  return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
+}
+
+function grown<A extends Float64Array | Uint8Array>(larger: A, old: A): A {
+  larger.set(old);
+  return larger;
+}

@@ -1,0 +1,108 @@
+/** What can happen in the simulator; at equal times the lower number goes first. */
+export const GEAR_APPLIES = 0;
+export const BATCH_DONE = 1;
+export const FRAME_ARRIVES = 2;
+export const WAIT_OVER = 3;
+
+const PRIORITY_STEP = 2 ** 48;
+
+/**
+ * Pending events: a binary min-heap on typed arrays with the total order (time, kind, insertion sequence). `pop` leaves the
+ * event in the fields, so that nothing is allocated per event.
+ */
+export class EventQueue {
+  #times = new Float64Array(64);
+  #orders = new Float64Array(64);
+  #subjects = new Int32Array(64);
+  #heads = new Int32Array(64);
+  #size = 0;
+  #sequence = 0;
+
+  /** Of the event last popped. */
+  timeMs = 0;
+  kind = 0;
+  subject = 0;
+  head = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Time of the next event; Infinity without one. */
+  get nextMs(): number {
+    return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#times[0];
+  }
+
+  clear(): void {
+    this.#size = 0;
+    this.#sequence = 0;
+  }
+
+  /**
+   * @param subject device, replica or gear, by kind.
+   * @param head first request of a frame's linked list; unused otherwise.
+   */
+  push(timeMs: number, kind: number, subject: number, head: number): void {
+    if (this.#size === this.#times.length) this.#grow();
+    const times = this.#times;
+    const orders = this.#orders;
+    const order = kind * PRIORITY_STEP + this.#sequence++;
+    let at = this.#size++;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (times[parent] < timeMs || (times[parent] === timeMs && orders[parent] < order)) break;
+      this.#move(parent, at);
+      at = parent;
+    }
+    times[at] = timeMs;
+    orders[at] = order;
+    this.#subjects[at] = subject;
+    this.#heads[at] = head;
+  }
+
+  /** Takes the first event into the fields. The queue must not be empty. */
+  pop(): void {
+    const times = this.#times;
+    const orders = this.#orders;
+    this.timeMs = times[0];
+    this.kind = Math.floor(orders[0] / PRIORITY_STEP);
+    this.subject = this.#subjects[0];
+    this.head = this.#heads[0];
+    const last = --this.#size;
+    if (last === 0) return;
+    const time = times[last];
+    const order = orders[last];
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= last) break;
+      const other = child + 1;
+      if (other < last && (times[other] < times[child] || (times[other] === times[child] && orders[other] < orders[child])))
+        child = other;
+      if (time < times[child] || (time === times[child] && order < orders[child])) break;
+      this.#move(child, at);
+      at = child;
+    }
+    this.#move(last, at);
+  }
+
+  #move(from: number, to: number): void {
+    this.#times[to] = this.#times[from];
+    this.#orders[to] = this.#orders[from];
+    this.#subjects[to] = this.#subjects[from];
+    this.#heads[to] = this.#heads[from];
+  }
+
+  #grow(): void {
+    const size = this.#times.length * 2;
+    const [times, orders, subjects, heads] = [this.#times, this.#orders, this.#subjects, this.#heads];
+    this.#times = new Float64Array(size);
+    this.#orders = new Float64Array(size);
+    this.#subjects = new Int32Array(size);
+    this.#heads = new Int32Array(size);
+    this.#times.set(times);
+    this.#orders.set(orders);
+    this.#subjects.set(subjects);
+    this.#heads.set(heads);
+  }
+}

@@ -1,0 +1,53 @@
+import { batchTable, type PlanDevice } from '../batch-cost.ts';
+import type { Profile } from '../profile.ts';
+
+/** Models, devices and validation records by number: all that the simulator looks up while it runs. */
+export interface SimulatedSystem {
+  readonly modelNames: readonly string[];
+  readonly deviceNames: readonly string[];
+  readonly models: number;
+  readonly devices: number;
+  readonly samples: number;
+  /** [model * devices + device]: device time by batch size, up to the batch limit; undefined where it cannot run. */
+  readonly batchMs: readonly (Float64Array | undefined)[];
+  /** [model * samples + sample] */
+  readonly certainty: Float32Array;
+  /** [model * samples + sample]: 1 where the model is right. */
+  readonly right: Uint8Array;
+  readonly hopMs: number;
+}
+
+/** @param maxBatch per model, as the deployment limits it. */
+export function simulatedSystem(
+  profile: Profile,
+  devices: readonly PlanDevice[],
+  maxBatch: readonly (number | undefined)[],
+): SimulatedSystem {
+  const samples = profile.labels.length;
+  const models = profile.models.length;
+  const certainty = new Float32Array(models * samples);
+  const right = new Uint8Array(models * samples);
+  profile.models.forEach((model, m) => {
+    certainty.set(model.certainties, m * samples);
+    for (let i = 0; i < samples; i++) right[m * samples + i] = model.predictions[i] === profile.labels[i] ? 1 : 0;
+  });
+  // Devices of a class share their tables.
+  const tables = profile.models.map((_, m) => {
+    const byClass = new Map<string, Float64Array | undefined>();
+    return devices.map(({ deviceClass }) => {
+      if (!byClass.has(deviceClass)) byClass.set(deviceClass, batchTable(profile, m, deviceClass, maxBatch[m]));
+      return byClass.get(deviceClass);
+    });
+  });
+  return {
+    modelNames: profile.models.map((model) => model.name),
+    deviceNames: devices.map((device) => device.id),
+    models,
+    devices: devices.length,
+    samples,
+    batchMs: tables.flat(),
+    certainty,
+    right,
+    hopMs: profile.overhead.hopMs,
+  };
+}

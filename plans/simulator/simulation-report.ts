@@ -1,0 +1,66 @@
+import type { Report } from '../report.ts';
+import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report-builder.ts';
+import type { SimulatedSystem } from './simulated-system.ts';
+import type { SimulationOutcomes } from './simulator.ts';
+import type { Workload } from './workload.ts';
+
+/** The report every command gives (DESIGN §10), and what only a simulation or a whole serving plane knows. */
+export interface SimulationReport extends Report {
+  /** Per gear of the plan: seconds in force. */
+  readonly gearSeconds: readonly number[];
+  /** Model -> answers that were its own. */
+  readonly answersByModel: Readonly<Record<string, number>>;
+  /** Model -> device -> mean batch size; replicas that ran nothing are left out. */
+  readonly meanBatch: Readonly<Record<string, Record<string, number>>>;
+}
+
+/** Collects the outcomes of a run request by request. */
+export function collectOutcomes(
+  system: SimulatedSystem,
+  workload: Workload,
+  outcomes: SimulationOutcomes,
+  slo: ReportSlo | undefined,
+): ReportBuilder {
+  const builder = new ReportBuilder(slo, 0);
+  for (let i = 0; i < outcomes.requests; i++) {
+    const model = outcomes.answeredBy[i];
+    const right = model === -1 ? null : system.right[model * system.samples + outcomes.sample[i]] === 1;
+    builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], right, model === -1 ? 'lost' : 'completed');
+  }
+  return builder;
+}
+
+export function simulationReport(
+  system: SimulatedSystem,
+  workload: Workload,
+  outcomes: SimulationOutcomes,
+  slo: ReportSlo | undefined,
+): { report: SimulationReport; windows: SecondWindow[] } {
+  const builder = collectOutcomes(system, workload, outcomes, slo);
+  const report: SimulationReport = {
+    ...builder.build({
+      seconds: workload.seconds,
+      gearSwitches: outcomes.gearSwitches,
+      deviceUtilisation: Object.fromEntries(system.deviceNames.map((name, d) => [name, utilisation(workload, outcomes, d)])),
+    }),
+    gearSeconds: Array.from(outcomes.gearMs, (ms) => ms / 1000),
+    answersByModel: Object.fromEntries(system.modelNames.map((name, m) => [name, outcomes.answers[m]])),
+    meanBatch: Object.fromEntries(system.modelNames.map((name, m) => [name, meanBatches(system, outcomes, m)])),
+  };
+  return { report, windows: builder.windows() };
+}
+
+/** Share of the run for which a device was occupied; the run lasts until the last answer. */
+export function utilisation(workload: Workload, outcomes: SimulationOutcomes, device: number): number {
+  const runMs = Math.max(workload.seconds * 1000, outcomes.endMs);
+  return runMs === 0 ? 0 : Math.min(1, outcomes.busyMs[device] / runMs);
+}
+
+function meanBatches({ devices, deviceNames }: SimulatedSystem, outcomes: SimulationOutcomes, model: number) {
+  const means: Record<string, number> = {};
+  for (let d = 0; d < devices; d++) {
+    const replica = model * devices + d;
+    if (outcomes.batches[replica] > 0) means[deviceNames[d]] = outcomes.batchedRequests[replica] / outcomes.batches[replica];
+  }
+  return means;
+}

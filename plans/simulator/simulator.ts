@@ -1,0 +1,367 @@
+import { cascadeStep } from '../policy/cascade-step.ts';
+import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
+import { chooseGear, DEFAULT_ALPHA, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { pickDevice } from '../policy/routing.ts';
+import { goesFirst, isTriggered } from '../policy/trigger.ts';
+import { BATCH_DONE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
+import type { SimulatedSystem } from './simulated-system.ts';
+import type { Workload } from './workload.ts';
+
+export interface SimulationOptions {
+  /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
+  readonly fixedGear?: number;
+  readonly alpha?: number;
+  /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
+  readonly giveUp?: { readonly latencyMs: number; readonly count: number };
+}
+
+/** What happened. Arrays per request belong to the simulator and are valid until its next run. */
+export interface SimulationOutcomes {
+  readonly requests: number;
+  readonly completed: number;
+  /** True when the run was given up: requests without an answer have latency NaN. */
+  readonly gaveUp: boolean;
+  /** Per request, from intended send time to the result at the client; NaN without one. */
+  readonly latencyMs: Float64Array;
+  /** Per request: the model whose answer it got; -1 without one. */
+  readonly answeredBy: Int8Array;
+  /** Per request: validation sample. */
+  readonly sample: Int32Array;
+  /** Per gear: time in force. */
+  readonly gearMs: Float64Array;
+  readonly gearSwitches: number;
+  /** Per device: time occupied by batches. */
+  readonly busyMs: Float64Array;
+  /** Per model: answers given. */
+  readonly answers: Float64Array;
+  /** [model * devices + device] */
+  readonly batches: Float64Array;
+  readonly batchedRequests: Float64Array;
+  /** Requests without an answer when the last one was sent. */
+  readonly backlogAtLastArrival: number;
+  /** When the last answer left its device, or the run was given up. */
+  readonly endMs: number;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+const NONE = -1;
+
+/**
+ * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
+ * same policy functions as the actors. One instance may run many plans over one system; buffers are reused.
+ *
+ * Hot path: requests are numbers, queues and frames are linked lists through `#next`, nothing is allocated per event.
+ *
+ * Simplifications: one frontend; deadlines and overload answers are not simulated, so that every request completes; routing
+ * of the next stage is known the moment the batch ends; a gear takes two hops to come into force everywhere at once.
+ */
+export class Simulator {
+  readonly #system: SimulatedSystem;
+  readonly #events = new EventQueue();
+
+  // Per request.
+  #latencyMs = new Float64Array(0);
+  #enqueuedAt = new Float64Array(0);
+  #next = new Int32Array(0);
+  #sample = new Int32Array(0);
+  #target = new Int32Array(0);
+  #answeredBy = new Int8Array(0);
+
+  // Per replica: [model * devices + device].
+  readonly #queueHead: Int32Array;
+  readonly #queueTail: Int32Array;
+  readonly #queueLength: Int32Array;
+  readonly #wakeAt: Float64Array;
+  readonly #batches: Float64Array;
+  readonly #batchedRequests: Float64Array;
+
+  // Per device.
+  readonly #batchModel: Int32Array;
+  readonly #batchHead: Int32Array;
+  readonly #busyMs: Float64Array;
+  readonly #frameHead: Int32Array;
+  readonly #frameTail: Int32Array;
+
+  /** Routing state per sender: each device, and last the frontend. */
+  readonly #credits: readonly Float64Array[];
+  readonly #answers: Float64Array;
+
+  #arrivalsMs: Float64Array = new Float64Array(0);
+  #gear!: CompiledGear;
+  #completed = 0;
+  #late = 0;
+  #lateFromMs = NEVER;
+  #endMs = 0;
+
+  constructor(system: SimulatedSystem) {
+    this.#system = system;
+    const { models, devices } = system;
+    const replicas = models * devices;
+    this.#queueHead = new Int32Array(replicas);
+    this.#queueTail = new Int32Array(replicas);
+    this.#queueLength = new Int32Array(replicas);
+    this.#wakeAt = new Float64Array(replicas);
+    this.#batches = new Float64Array(replicas);
+    this.#batchedRequests = new Float64Array(replicas);
+    this.#batchModel = new Int32Array(devices);
+    this.#batchHead = new Int32Array(devices);
+    this.#busyMs = new Float64Array(devices);
+    this.#frameHead = new Int32Array(devices);
+    this.#frameTail = new Int32Array(devices);
+    this.#credits = Array.from({ length: devices + 1 }, () => new Float64Array(replicas));
+    this.#answers = new Float64Array(models);
+  }
+
+  /** @throws Error when the plan sends requests where no replica can run: a defect of the plan. */
+  run(plan: CompiledPlan, workload: Workload, options: SimulationOptions = {}): SimulationOutcomes {
+    const { arrivalsMs } = workload;
+    const requests = arrivalsMs.length;
+    const { hopMs } = this.#system;
+    const events = this.#events;
+    const { gears } = plan;
+    const alpha = options.alpha ?? DEFAULT_ALPHA;
+    const allowedLate = options.giveUp?.count ?? NEVER;
+    this.#reset(workload, options.giveUp?.latencyMs ?? NEVER);
+
+    const gearMs = new Float64Array(gears.length);
+    let chosen = options.fixedGear ?? 0;
+    let inForceSince = 0;
+    let gearSwitches = 0;
+    this.#gear = gears[chosen];
+    let tickMs = options.fixedGear === undefined ? LOAD_INTERVAL_MS : NEVER;
+    let arrivedSinceTick = 0;
+    let atFrontend = 0;
+    let atDevice = 0;
+    let frontendMs = requests === 0 ? NEVER : arrivalsMs[0] + hopMs;
+    let deviceMs = NEVER;
+    let backlogAtLastArrival = 0;
+
+    while (this.#completed < requests && this.#late <= allowedLate) {
+      const eventMs = events.nextMs;
+      if (eventMs <= frontendMs && eventMs <= deviceMs && eventMs <= tickMs) {
+        events.pop();
+        switch (events.kind) {
+          case BATCH_DONE:
+            this.#complete(events.subject, eventMs);
+            break;
+          case FRAME_ARRIVES:
+            this.#enqueueFrame(events.subject, events.head, eventMs);
+            break;
+          case WAIT_OVER:
+            if (this.#wakeAt[events.subject] === eventMs) {
+              this.#wakeAt[events.subject] = NEVER;
+              this.#dispatch(events.subject % this.#system.devices, eventMs);
+            }
+            break;
+          case GEAR_APPLIES:
+            gearMs[this.#gear.index] += eventMs - inForceSince;
+            inForceSince = eventMs;
+            this.#gear = gears[events.subject];
+            for (let device = 0; device < this.#system.devices; device++) this.#dispatch(device, eventMs);
+            break;
+        }
+      } else if (frontendMs <= deviceMs && frontendMs <= tickMs) {
+        this.#route(atFrontend);
+        arrivedSinceTick++;
+        if (atDevice === atFrontend) deviceMs = frontendMs + hopMs;
+        atFrontend++;
+        if (atFrontend === requests) backlogAtLastArrival = requests - this.#completed;
+        frontendMs = atFrontend === requests ? NEVER : arrivalsMs[atFrontend] + hopMs;
+      } else if (deviceMs <= tickMs) {
+        this.#enqueue(this.#target[atDevice], atDevice, deviceMs);
+        this.#dispatch(this.#target[atDevice] % this.#system.devices, deviceMs);
+        atDevice++;
+        deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
+      } else {
+        const qps = (arrivedSinceTick * 1000) / LOAD_INTERVAL_MS;
+        const wanted = chooseGear(gears, chosen, qps, this.#longestQueue(gears[chosen].cascade[0]), alpha);
+        if (wanted !== chosen) {
+          chosen = wanted;
+          gearSwitches++;
+          events.push(tickMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
+        }
+        arrivedSinceTick = 0;
+        tickMs += LOAD_INTERVAL_MS;
+      }
+    }
+    gearMs[this.#gear.index] += Math.max(0, this.#endMs - inForceSince);
+    return {
+      requests,
+      completed: this.#completed,
+      gaveUp: this.#completed < requests,
+      latencyMs: this.#latencyMs.subarray(0, requests),
+      answeredBy: this.#answeredBy.subarray(0, requests),
+      sample: this.#sample.subarray(0, requests),
+      gearMs,
+      gearSwitches,
+      busyMs: this.#busyMs.slice(),
+      answers: this.#answers.slice(),
+      batches: this.#batches.slice(),
+      batchedRequests: this.#batchedRequests.slice(),
+      backlogAtLastArrival,
+      endMs: this.#endMs,
+    };
+  }
+
+  #reset({ arrivalsMs, sampleOrder }: Workload, lateFromMs: number): void {
+    const requests = arrivalsMs.length;
+    if (requests > this.#next.length) {
+      this.#latencyMs = new Float64Array(requests);
+      this.#enqueuedAt = new Float64Array(requests);
+      this.#next = new Int32Array(requests);
+      this.#sample = new Int32Array(requests);
+      this.#target = new Int32Array(requests);
+      this.#answeredBy = new Int8Array(requests);
+    }
+    for (let i = 0, k = 0; i < requests; i++) {
+      this.#sample[i] = sampleOrder[k];
+      if (++k === sampleOrder.length) k = 0;
+    }
+    this.#latencyMs.fill(Number.NaN, 0, requests);
+    this.#answeredBy.fill(NONE, 0, requests);
+    this.#events.clear();
+    this.#queueHead.fill(NONE);
+    this.#queueTail.fill(NONE);
+    this.#queueLength.fill(0);
+    this.#wakeAt.fill(NEVER);
+    this.#batches.fill(0);
+    this.#batchedRequests.fill(0);
+    this.#batchModel.fill(NONE);
+    this.#batchHead.fill(NONE);
+    this.#busyMs.fill(0);
+    this.#frameHead.fill(NONE);
+    this.#frameTail.fill(NONE);
+    for (const credit of this.#credits) credit.fill(0);
+    this.#answers.fill(0);
+    this.#arrivalsMs = arrivalsMs;
+    this.#completed = 0;
+    this.#late = 0;
+    this.#lateFromMs = lateFromMs;
+    this.#endMs = 0;
+  }
+
+  /** The frontend sends a request to a replica of the gear's first model. */
+  #route(request: number): void {
+    const model = this.#gear.cascade[0];
+    this.#target[request] = model * this.#system.devices + this.#pick(this.#system.devices, model);
+  }
+
+  #pick(sender: number, model: number): number {
+    const { devices, modelNames } = this.#system;
+    const device = pickDevice(this.#gear.shares, this.#credits[sender], model * devices, devices, undefined);
+    if (device === -1) throw new Error(`gear ${this.#gear.index} gives no device a share of model ${modelNames[model]}`);
+    return device;
+  }
+
+  #enqueue(replica: number, request: number, now: number): void {
+    this.#enqueuedAt[request] = now;
+    this.#next[request] = NONE;
+    if (this.#queueLength[replica]++ === 0) this.#queueHead[replica] = request;
+    else this.#next[this.#queueTail[replica]] = request;
+    this.#queueTail[replica] = request;
+  }
+
+  #enqueueFrame(replica: number, head: number, now: number): void {
+    for (let request = head; request !== NONE; ) {
+      const next = this.#next[request];
+      this.#enqueue(replica, request, now);
+      request = next;
+    }
+    this.#dispatch(replica % this.#system.devices, now);
+  }
+
+  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else arms the timers. */
+  #dispatch(device: number, now: number): void {
+    if (this.#batchModel[device] !== NONE) return;
+    const { models, devices } = this.#system;
+    const { minQueueLength, maxWaitMs } = this.#gear;
+    let best = NONE;
+    let bestOldest = NEVER;
+    for (let replica = device; replica < models * devices; replica += devices) {
+      const length = this.#queueLength[replica];
+      if (length === 0) continue;
+      const oldest = this.#enqueuedAt[this.#queueHead[replica]];
+      if (isTriggered(length, minQueueLength[replica], oldest, maxWaitMs, now)) {
+        if (best === NONE || goesFirst(oldest, bestOldest)) {
+          best = replica;
+          bestOldest = oldest;
+        }
+      } else if (oldest + maxWaitMs < this.#wakeAt[replica]) {
+        this.#wakeAt[replica] = oldest + maxWaitMs;
+        this.#events.push(this.#wakeAt[replica], WAIT_OVER, replica, NONE);
+      }
+    }
+    if (best !== NONE) this.#start(best, device, now);
+  }
+
+  #start(replica: number, device: number, now: number): void {
+    const table = this.#system.batchMs[replica];
+    if (table === undefined)
+      throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
+    const take = Math.min(this.#queueLength[replica], table.length - 1);
+    const head = this.#queueHead[replica];
+    let last = head;
+    for (let k = 1; k < take; k++) last = this.#next[last];
+    this.#queueHead[replica] = this.#next[last];
+    this.#queueLength[replica] -= take;
+    if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
+    this.#next[last] = NONE;
+    this.#batchHead[device] = head;
+    this.#batchModel[device] = (replica / this.#system.devices) | 0;
+    this.#busyMs[device] += table[take];
+    this.#batches[replica]++;
+    this.#batchedRequests[replica] += take;
+    this.#events.push(now + table[take], BATCH_DONE, device, NONE);
+  }
+
+  /** A batch is done: each sample is answered, or goes to the next model under the gear in force now. */
+  #complete(device: number, now: number): void {
+    const { devices, samples, certainty, hopMs } = this.#system;
+    const model = this.#batchModel[device];
+    this.#batchModel[device] = NONE;
+    let forwarded = NONE;
+    for (let request = this.#batchHead[device]; request !== NONE; ) {
+      const following = this.#next[request];
+      const step = cascadeStep(this.#gear, model, certainty[model * samples + this.#sample[request]]);
+      if (step < 0) this.#answer(request, model, now);
+      else {
+        forwarded = step;
+        const to = this.#pick(device, step);
+        this.#next[request] = NONE;
+        if (this.#frameHead[to] === NONE) this.#frameHead[to] = request;
+        else this.#next[this.#frameTail[to]] = request;
+        this.#frameTail[to] = request;
+      }
+      request = following;
+    }
+    if (forwarded !== NONE) {
+      // One frame per device: under one gear all samples of a batch go to the same model.
+      for (let to = 0; to < devices; to++) {
+        const head = this.#frameHead[to];
+        if (head === NONE) continue;
+        this.#frameHead[to] = NONE;
+        const replica = forwarded * devices + to;
+        if (to === device) this.#enqueueFrame(replica, head, now);
+        else this.#events.push(now + hopMs, FRAME_ARRIVES, replica, head);
+      }
+    }
+    this.#dispatch(device, now);
+  }
+
+  #answer(request: number, model: number, now: number): void {
+    const latency = now + this.#system.hopMs - this.#arrivalsMs[request];
+    this.#latencyMs[request] = latency;
+    this.#answeredBy[request] = model;
+    this.#answers[model]++;
+    this.#completed++;
+    this.#endMs = now;
+    if (latency > this.#lateFromMs) this.#late++;
+  }
+
+  #longestQueue(model: number): number {
+    const { devices } = this.#system;
+    let longest = 0;
+    for (let d = 0; d < devices; d++) longest = Math.max(longest, this.#queueLength[model * devices + d]);
+    return longest;
+  }
+}
