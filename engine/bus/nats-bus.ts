@@ -267,7 +267,9 @@ class NatsMessage implements BusMessage {
 
   constructor(message: Msg) {
     this.#message = message;
-    this.data = message.data;
+    // A Buffer's `slice` would not copy, against what its type promises here.
+    const { buffer, byteOffset, byteLength } = message.data;
+    this.data = new Uint8Array(buffer, byteOffset, byteLength);
   }
 
   get subject(): string {

@@ -256,7 +256,8 @@ export class Exchange {
     if (pending !== undefined) {
       if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') this.#settle(pending, answer);
       // An earlier attempt may be refused while a later one is on its way.
-      else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
+      else if (frame !== undefined && pending.frame === frame)
+        this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
     } else if (this.#givenUp.delete(answer.id)) {
       this.#counts.late++;
     } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {

@@ -27,9 +27,9 @@ export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => v
   const subscription = bus.messages$(subjectsOf('test').infer, { queue: 'frontends' }).subscribe((message) => {
     messages++;
     const { reply } = message;
-    // Copied, as the bytes are valid during the delivery only.
+    // Copied: inputs are views of the bytes, which are valid during the delivery only.
     const body = decode<Omit<StubRequest, 'message' | 'answer'>[] | Omit<StubRequest, 'message' | 'answer'>>(
-      message.data.slice(),
+      new Uint8Array(message.data),
     );
     for (const fields of Array.isArray(body) ? body : [body]) {
       const answer = (...answers: Answer[]): void => void bus.publish(reply, encode(answers.length === 1 ? answers[0] : answers));

@@ -1,0 +1,151 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createLocalBus } from '../../../../engine/bus/local-bus.ts';
+import { Exchange } from '../../../../engine/client/exchange.ts';
+import { RetryBudget } from '../../../../engine/client/retry.ts';
+import { VirtualClock } from '../../../../engine/virtual-clock.ts';
+import { decode, encode } from '../../../../engine/wire/codec.ts';
+import type { Answer } from '../../../../engine/wire/messages.ts';
+import { resultFor } from '../../../support/stub-frontend.ts';
+
+interface Attempt {
+  at: number;
+  id: string;
+  deadlineMs: number;
+  reply: string;
+}
+
+let clock: VirtualClock;
+let bus: ReturnType<typeof createLocalBus>;
+let exchange: Exchange;
+let attempts: Attempt[];
+let answers: Answer[];
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  bus = createLocalBus(clock);
+  exchange = new Exchange(bus, clock, 'infer', { name: 'c', deadlineMs: 30_000 });
+  attempts = [];
+  answers = [];
+});
+
+function listen(): void {
+  bus.messages$('infer').subscribe(({ data, reply }) => {
+    const body = decode<Attempt | Attempt[]>(data);
+    for (const { id, deadlineMs } of [body].flat()) attempts.push({ at: clock.now(), id, deadlineMs, reply });
+  });
+}
+
+function send(id: string, deadlineMs?: number): () => void {
+  return exchange.send({ id, deadlineMs, inputs: {} }, (answer) => answers.push(answer));
+}
+
+describe('a request without an answer', () => {
+  it('is sent again after 5 and 15 seconds with what is left of 30, then given up', () => {
+    listen();
+    send('x');
+    clock.runUntil(29_999);
+    expect(attempts.map(({ at, deadlineMs }) => [at, deadlineMs])).toEqual([
+      [0, 30_000],
+      [5_000, 25_000],
+      [15_000, 15_000],
+    ]);
+    expect(answers).toEqual([]);
+    clock.runUntil(30_000);
+    expect(answers).toEqual([
+      { id: 'x', error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 3 attempts in 30000 ms' } },
+    ]);
+  });
+
+  it('is not sent again when too many were, and still ends at its deadline', () => {
+    listen();
+    const n = RetryBudget.MAX + 500;
+    for (let i = 0; i < n; i++) send(String(i), 3_000);
+    clock.runUntil(2_999);
+    expect(exchange.counts.retries).toBe(RetryBudget.MAX);
+    clock.runUntil(3_000);
+    expect(answers).toHaveLength(n);
+  });
+});
+
+describe('a request that nobody listens to', () => {
+  it('is tried more and more rarely', () => {
+    send('x', 5_000);
+    let sent = 0;
+    const seen: number[] = [];
+    while (clock.now() < 5_000 && clock.step()) {
+      if (exchange.counts.retries === sent) continue;
+      sent = exchange.counts.retries;
+      seen.push(clock.now());
+    }
+    expect(seen.length).toBeGreaterThan(10);
+    expect(seen.length).toBeLessThan(25);
+    expect(answers).toMatchObject([{ id: 'x', error: { code: 'UNAVAILABLE' } }]);
+  });
+
+  it('goes as silent, not as unavailable, if somebody took it later', () => {
+    send('x', 5_000);
+    clock.runUntil(1_000);
+    listen();
+    clock.runUntil(5_000);
+    expect(answers).toMatchObject([{ id: 'x', error: { code: 'DEADLINE_EXCEEDED' } }]);
+  });
+});
+
+describe('answers that come twice or late', () => {
+  it('takes the answer to an earlier attempt while a later one is on its way', () => {
+    listen();
+    send('x');
+    clock.runUntil(5_000);
+    bus.publish(attempts[0].reply, encode(resultFor('x', 1)));
+    bus.publish(attempts[1].reply, encode(resultFor('x', 2)));
+    clock.runUntil(5_001);
+    expect(answers).toEqual([resultFor('x', 1)]);
+    expect(exchange.counts).toMatchObject({ duplicates: 1, late: 0 });
+  });
+
+  it('does not take a late refusal of an earlier attempt for one of the later', () => {
+    listen();
+    send('x');
+    clock.runUntil(5_000);
+    bus.publish(attempts[0].reply, encode({ id: 'x', error: { code: 'UNAVAILABLE', message: 'gone' } }));
+    clock.runUntil(14_999);
+    expect(attempts).toHaveLength(2);
+  });
+
+  it('does not take a duplicate failure for the refusal of a whole message', () => {
+    listen();
+    send('x');
+    send('y');
+    clock.runUntil(0);
+    const failure: Answer = { id: 'x', error: { code: 'INTERNAL', message: 'no' } };
+    for (let i = 0; i < 2; i++) bus.publish(attempts[0].reply, encode(failure));
+    clock.runUntil(1);
+    expect(answers).toEqual([failure]);
+    expect(exchange.counts.duplicates).toBe(1);
+  });
+
+  it('never calls back after a cancellation', () => {
+    listen();
+    const cancel = send('x');
+    send('y')();
+    clock.runUntil(0);
+    cancel();
+    bus.publish(attempts[0].reply, encode(resultFor('x')));
+    clock.runUntil(60_000);
+    expect(answers).toEqual([]);
+    expect(attempts.map(({ id }) => id)).toEqual(['x']);
+    expect(exchange.counts.late).toBe(1);
+  });
+});
+
+it('is free to use an id again once it has ended', () => {
+  listen();
+  send('x');
+  clock.runUntil(0);
+  expect(() => send('x')).toThrow(/"x" is under way/);
+  bus.publish(attempts[0].reply, encode(resultFor('x')));
+  clock.runUntil(1);
+  send('x');
+  clock.runUntil(2);
+  expect(attempts.map(({ id }) => id)).toEqual(['x', 'x']);
+});

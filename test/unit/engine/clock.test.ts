@@ -1,0 +1,77 @@
+import { take } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import { every, realClock } from '../../../engine/clock.ts';
+import { VirtualClock } from '../../../engine/virtual-clock.ts';
+
+describe('every', () => {
+  it('counts the periods, the first after one period', () => {
+    const clock = new VirtualClock();
+    const seen: [number, number][] = [];
+    every(clock, 100).subscribe((n) => seen.push([clock.now(), n]));
+    clock.runUntil(350);
+    expect(seen).toEqual([
+      [100, 0],
+      [200, 1],
+      [300, 2],
+    ]);
+  });
+
+  it('leaves no timer behind when it is unsubscribed, from outside or by its own value', () => {
+    const clock = new VirtualClock();
+    const seen: number[] = [];
+    const subscription = every(clock, 100).subscribe((n) => seen.push(n));
+    every(clock, 100)
+      .pipe(take(1))
+      .subscribe({ next: (n) => seen.push(n) });
+    clock.runUntil(100);
+    subscription.unsubscribe();
+    clock.runUntil(1_000);
+    expect(seen).toEqual([0, 0]);
+    while (clock.step());
+    expect(clock.now()).toBe(1_000);
+  });
+
+  it('does not drift when its callbacks come late', () => {
+    const lateBy = [0, 30, 0, 250, 0, 0];
+    const dues: number[] = [];
+    let now = 0;
+    let scheduled: { at: number; fn: () => void } | undefined;
+    const clock = {
+      now: () => now,
+      after: (delayMs: number, fn: () => void) => {
+        scheduled = { at: now + delayMs, fn };
+        return () => undefined;
+      },
+    };
+    every(clock, 100).subscribe();
+    for (const late of lateBy) {
+      const { at, fn } = scheduled!;
+      dues.push(at);
+      now = at + late;
+      fn();
+    }
+    // 30 ms are made up for; of the 250 ms the missed periods are left out.
+    expect(dues).toEqual([100, 200, 300, 400, 650, 750]);
+  });
+});
+
+describe('the real clock', () => {
+  it('tells the time since 1970 and does not go back', () => {
+    const first = realClock.now();
+    expect(Math.abs(first - Date.now())).toBeLessThan(1_000);
+    expect(realClock.now()).toBeGreaterThanOrEqual(first);
+  });
+
+  it('calls after the current turn, in order, unless cancelled', async () => {
+    const seen: string[] = [];
+    await new Promise<void>((resolve) => {
+      realClock.after(0, () => seen.push('first'));
+      realClock.after(0, () => seen.push('cancelled'))();
+      realClock.after(5, () => seen.push('cancelled'))();
+      realClock.after(0, () => seen.push('second'));
+      realClock.after(10, resolve);
+      seen.push('turn');
+    });
+    expect(seen).toEqual(['turn', 'first', 'second']);
+  });
+});
