@@ -128,8 +128,8 @@ class Frontend {
       const contentType = message.header('Content-Type');
       const raw = contentType === 'application/octet-stream';
       json = !raw && message.data.length > 0 && message.data[0] < 0x80;
-      id = headerId(message);
       reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
+      id = headerId(message);
       const deadlineMs = headerDeadline(message);
       if (message.data.length > this.#maxBodyBytes) {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);

@@ -35,7 +35,9 @@ function report(error: unknown): number {
     process.stderr.write(`${error.message}\n`);
     return EXIT_USAGE;
   }
-  process.stderr.write(`${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`);
+  process.stderr.write(
+    `${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`,
+  );
   return EXIT_ERROR;
 }
 

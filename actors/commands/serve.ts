@@ -22,10 +22,18 @@ export function register(program: Command): void {
     .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
     .option('--device <id>', 'device to run, with --role device')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
-    .addOption(new Option('--log-level <level>', 'least severe log lines to print').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .addOption(
+      new Option('--log-level <level>', 'least severe log lines to print')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
     .action(async (deployment: string, options: Options) => {
       const { readSetting } = await import('../processes/setting.ts');
-      await run(deployment, options, readSetting(deployment, options, options.role === 'device' ? `device-${options.device}` : options.role));
+      await run(
+        deployment,
+        options,
+        readSetting(deployment, options, options.role === 'device' ? `device-${options.device}` : options.role),
+      );
     });
 }
 
@@ -52,11 +60,17 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
   }
   const all = options.role === 'all';
   const { runParts } = await import('../processes/run-all.ts');
-  await runParts(setting, deployment, options, { controller: all, devices, frontends: all ? setting.deployment.frontends : 0 }, () => {
-    const frontends = all ? `${setting.deployment.frontends} frontend(s), ` : '';
-    process.stdout.write(
-      `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map((device) => device.id).join(', ')}, ` +
-        `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
-    );
-  });
+  await runParts(
+    setting,
+    deployment,
+    options,
+    { controller: all, devices, frontends: all ? setting.deployment.frontends : 0 },
+    () => {
+      const frontends = all ? `${setting.deployment.frontends} frontend(s), ` : '';
+      process.stdout.write(
+        `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map((device) => device.id).join(', ')}, ` +
+          `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
+      );
+    },
+  );
 }

@@ -1,4 +1,5 @@
 import type { CascadeClient } from '../../engine/client/client.ts';
+import type { Inputs } from '../../engine/client/request-body.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Result } from '../../engine/wire/messages.ts';
 import type { RequestOutcome } from '../../plans/report-builder.ts';
@@ -23,7 +24,7 @@ export interface LoadRun {
   readonly arrivalsMs: Float64Array;
   /** Samples to send, in turn. */
   readonly samples: readonly number[];
-  readonly inputsOf: (sample: number) => Readonly<Record<string, unknown>>;
+  readonly inputsOf: (sample: number) => Inputs;
   readonly onOutcome: (outcome: LoadOutcome) => void;
   /** Ends the run early: what is not sent by then is not offered. */
   readonly signal?: AbortSignal;
@@ -75,6 +76,7 @@ function outcomeOf(error: unknown): RequestOutcome {
   switch (error.code) {
     case 'RESOURCE_EXHAUSTED':
       return 'rejected';
+    // No result within the deadline, whether somebody said so or nobody answered.
     case 'DEADLINE_EXCEEDED':
       return 'lost';
     default:

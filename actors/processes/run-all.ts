@@ -76,7 +76,11 @@ interface ProcessSpec {
   readonly cores?: readonly number[];
 }
 
-function startProcesses(specs: readonly ProcessSpec[], { log }: Setting, bus: Bus): { actors: RunningActor[]; ready: Promise<unknown> } {
+function startProcesses(
+  specs: readonly ProcessSpec[],
+  { log }: Setting,
+  bus: Bus,
+): { actors: RunningActor[]; ready: Promise<unknown> } {
   const actors: RunningActor[] = [];
   const ready = specs.map(
     (spec) =>

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../engine/wire/codec.ts';
 import { isFailure, type Result } from '../../engine/wire/messages.ts';
+import { POISON } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
-import { POISON, startVirtualPlane } from '../support/virtual-plane.ts';
+import { startVirtualPlane } from '../support/virtual-plane.ts';
 
 const models = ['small', 'large'];
 

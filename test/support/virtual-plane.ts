@@ -1,85 +1,26 @@
-import { Observable, of, Subject } from 'rxjs';
-import { type DeviceOptions, deviceActor } from '../../actors/device.ts';
-import { type FrontendOptions, frontendActor } from '../../actors/frontend.ts';
-import { gearControllerActor } from '../../actors/gear-controller.ts';
-import { loadEstimatorActor } from '../../actors/load-estimator.ts';
-import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
-import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { createLocalBus } from '../../engine/bus/local-bus.ts';
-import type { Clock } from '../../engine/clock.ts';
-import { CascadeError } from '../../engine/errors.ts';
-import { silentLogger } from '../../engine/log.ts';
-import type { Sample } from '../../engine/tensor.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import type { Answer } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
-import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { type Plane, type PlaneOptions, startPlane, type TestSample } from './plane.ts';
 
-/** Bytes of a test sample: the label, then each model's certainty in percent; 255 makes a model fail on it. */
-export type TestSample = readonly number[];
-export const POISON = 255;
-
-/** A backend in virtual time: the sample itself says what each model makes of it. */
-function scriptedBackend(clock: Clock, models: readonly string[], batchMs: (model: number, size: number) => number): Backend {
-  return {
-    emulated: true,
-    load: () => of({ inputs: [], outputs: [] }),
-    unload: () => of(),
-    close: async () => undefined,
-    run: (name: string, batch: readonly Sample[]) =>
-      new Observable<BatchOutput>((subscriber) => {
-        const model = models.indexOf(name);
-        const ms = batchMs(model, batch.length);
-        return clock.after(ms, () => {
-          const values = batch.map((sample) => ({ label: sample[0].data[0], certainty: sample[0].data[1 + model] }));
-          if (values.some(({ certainty }) => certainty === POISON)) {
-            subscriber.error(new CascadeError('INTERNAL', `${name} cannot read a sample`));
-            return;
-          }
-          const scores = values.flatMap(({ label, certainty }) => {
-            const top = (1 + certainty / 100) / 2;
-            return label === 0 ? [top, 1 - top] : [1 - top, top];
-          });
-          subscriber.next({ scores: Float32Array.from(scores), classes: 2, certainty: undefined, computeMs: ms });
-          subscriber.complete();
-        });
-      }),
-  };
-}
-
-export interface VirtualPlane {
+export interface VirtualPlane extends Plane {
   readonly clock: VirtualClock;
   readonly bus: Bus;
   /** Answers in the order of their arrival, with the time. */
   readonly answers: { at: number; answer: Answer }[];
-  readonly devices: ReadonlyMap<string, RunningActor>;
-  readonly frontends: readonly RunningActor[];
   infer(id: string, sample: TestSample, fields?: Readonly<Record<string, unknown>>): void;
   /** Runs everything due up to `timeMs`. */
   runUntil(timeMs: number): Promise<void>;
 }
 
-/** The real actors on the in-process bus under a virtual clock. */
-export async function startVirtualPlane(
-  plan: GearPlan,
-  options: {
-    frontends?: number;
-    batchMs?: (model: number, size: number) => number;
-    frontend?: Partial<FrontendOptions>;
-    device?: Partial<DeviceOptions>;
-  } = {},
-): Promise<VirtualPlane> {
+/** The real actors on the in-process bus under a virtual clock; it stands at 1,000 ms when they are up. */
+export async function startVirtualPlane(plan: GearPlan, options: PlaneOptions = {}): Promise<VirtualPlane> {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock);
-  const subjects = subjectsOf('test');
-  const compiled = compilePlan(plan);
-  const specs = [{ name: 'x', dtype: 'uint8', shape: [1 + plan.models.length], pad: 0 }] as const;
-  const batchMs = options.batchMs ?? ((model: number, size: number) => (model + 1) * size);
-  const system = { bus, clock, log: silentLogger };
   const answers: VirtualPlane['answers'] = [];
   bus.messages$('answers').subscribe(({ data }) => answers.push({ at: clock.now(), answer: decode<Answer>(data) }));
 
@@ -92,50 +33,17 @@ export async function startVirtualPlane(
     clock.runUntil(timeMs);
   };
 
-  const devices = new Map(
-    plan.devices.map((device) => [
-      device,
-      startActor(
-        deviceActor({
-          device,
-          host: 'local',
-          subjects,
-          plan: compiled,
-          specs,
-          files: plan.models.map((name) => ({ name, file: name })),
-          profiled: plan.models.map((_, model) => ({ batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] })),
-          singleMs: plan.models.map((_, model) => batchMs(model, 1)),
-          models: plan.models,
-          classes: undefined,
-          revision: 1,
-          certainty: batchCertainty('margin', 'probabilities'),
-          createBackend: () => scriptedBackend(clock, plan.models, batchMs),
-          loopDelayMsP99: () => 0,
-          ...options.device,
-        }),
-        system,
-      ),
-    ]),
-  );
-  startActor(gearControllerActor({ subjects, plan: compiled, revision: 1, alpha: 8 }), system);
-  const frontends = Array.from({ length: options.frontends ?? 1 }, (_, i) => {
-    const arrivals$ = new Subject<number>();
-    const name = `f${i}`;
-    startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$ }), system);
-    return startActor(
-      frontendActor({ name, subjects, plan: compiled, specs, deadlineMs: 30_000, arrivals$, ...options.frontend }),
-      system,
-    );
-  });
+  const plane = startPlane(bus, clock, plan, options);
   await runUntil(1_000);
   return {
+    ...plane,
     clock,
     bus,
     answers,
-    devices,
-    frontends,
     infer: (id, sample, fields = {}) => {
-      bus.publish(subjects.infer, encode({ id, inputs: { x: Uint8Array.from(sample) }, ...fields }), { reply: 'answers' });
+      bus.publish(subjectsOf('test').infer, encode({ id, inputs: { x: Uint8Array.from(sample) }, ...fields }), {
+        reply: 'answers',
+      });
     },
     runUntil,
   };

@@ -1,0 +1,65 @@
+import { type Command, Option } from 'commander';
+import { positive, readTrace, type TraceOptions, wholeSeconds } from '../load/load-options.ts';
+
+interface Options extends TraceOptions {
+  readonly profile?: string;
+  readonly nats?: string;
+  readonly seed: number;
+  readonly json?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('load')
+    .description('send labelled data to a running deployment, open loop: by the clock, whatever the answers do')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
+    .addOption(new Option('--qps <n>', 'constant load, with --seconds').argParser(positive))
+    .addOption(new Option('--seconds <n>', 'length of the run, with --qps').argParser(wholeSeconds))
+    .addOption(new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(Number).default(1))
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .action(async (path: string, options: Options) => {
+      const trace = readTrace(options);
+      const { loadDeployment } = await import('../../plans/deployment.ts');
+      const { readProfile } = await import('../../plans/profile-file.ts');
+      const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
+      const { createClient } = await import('../../engine/client/client.ts');
+      const { realClock } = await import('../../engine/clock.ts');
+      const { subjectsOf } = await import('../../engine/wire/subjects.ts');
+      const { writeJson } = await import('../../plans/json-output.ts');
+      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const { liveLoad } = await import('../load/live-load.ts');
+      const { describeReport } = await import('../load/describe-report.ts');
+
+      const deployment = loadDeployment(path);
+      const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
+      const data = loadLabelledData(deployment, profile.inputs);
+      const bus = await connectTo(serversOf(deployment, options.nats), deployment.nats, 'cascade-load');
+      const interrupted = new AbortController();
+      process.once('SIGINT', () => interrupted.abort());
+      const client = createClient(bus, realClock, {
+        deployment: deployment.name,
+        prefix: deployment.prefix,
+        deadlineMs: deployment.deadlineMs,
+      });
+      try {
+        const result = await liveLoad({
+          bus,
+          client,
+          subjects: subjectsOf(deployment.name, deployment.prefix),
+          trace,
+          seed: options.seed,
+          data,
+          slo: deployment.slo,
+          signal: interrupted.signal,
+        });
+        if (options.json !== '-') process.stdout.write(describeReport(result.report, deployment.slo));
+        for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);
+        writeJson(options.json, result.report);
+      } finally {
+        await client.close();
+      }
+    });
+}

@@ -1,0 +1,111 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { CascadeClient } from '../../engine/client/client.ts';
+import type { Inputs } from '../../engine/client/request-body.ts';
+import { createRandom } from '../../engine/random.ts';
+import type { Subjects } from '../../engine/wire/subjects.ts';
+import type { LabelledData } from '../../plans/data/labelled-data.ts';
+import type { Report } from '../../plans/report.ts';
+import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report-builder.ts';
+import { shuffledSamples } from '../../plans/simulator/workload.ts';
+import { poissonArrivals, type Trace } from '../../plans/trace.ts';
+import type { Status } from '../status.ts';
+import { type LoadOutcome, runOpenLoop } from './open-loop.ts';
+
+export interface LiveLoad {
+  readonly bus: Bus;
+  readonly client: CascadeClient;
+  readonly subjects: Subjects;
+  readonly trace: Trace;
+  readonly seed: number;
+  readonly data: LabelledData;
+  readonly slo: ReportSlo;
+  readonly onOutcome?: (outcome: LoadOutcome) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LiveLoadResult {
+  readonly report: Report;
+  readonly windows: readonly SecondWindow[];
+  /** Seconds in each gear during the run; null when nobody could tell. */
+  readonly gearSeconds: readonly number[] | null;
+  /** Model -> answers that were its own; gear -> answers given in it. */
+  readonly answersByModel: Readonly<Record<string, number>>;
+  readonly answersByGear: ReadonlyMap<number, number>;
+  /** Distinct errors, with how often each came. */
+  readonly errors: ReadonlyMap<string, number>;
+}
+
+const STATUS_TIMEOUT_MS = 2_000;
+const MAX_DISTINCT_ERRORS = 20;
+
+/** Replays a trace on a running deployment with the half of the labelled data that was not planned with. */
+export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
+  const { trace, data, client } = options;
+  const random = createRandom(options.seed);
+  const [from, to] = data.load;
+  const builder = new ReportBuilder(options.slo, 0);
+  const answersByModel: Record<string, number> = {};
+  const answersByGear = new Map<number, number>();
+  const errors = new Map<string, number>();
+  const duplicatesBefore = client.duplicates;
+  const before = await askStatus(options);
+  await runOpenLoop({
+    client,
+    // The same arrivals as the simulator makes of this trace and seed.
+    arrivalsMs: poissonArrivals(trace, random.split('arrivals')),
+    samples: [...shuffledSamples(to - from, random.split('samples'))].map((sample) => from + sample),
+    inputsOf: (sample) => inputsOf(data, sample),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    onOutcome: (outcome) => {
+      const { result, error } = outcome;
+      const right = result === undefined || data.labels === undefined ? null : result.label === data.labels[outcome.sample];
+      builder.add(outcome.sentAtMs, outcome.latencyMs, right, outcome.outcome);
+      if (result !== undefined) {
+        answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
+        answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);
+      } else if (error !== undefined) {
+        const text = `${error.code}: ${error.message}`;
+        if (errors.size < MAX_DISTINCT_ERRORS || errors.has(text)) errors.set(text, (errors.get(text) ?? 0) + 1);
+      }
+      options.onOutcome?.(outcome);
+    },
+  });
+  for (let i = duplicatesBefore; i < client.duplicates; i++) builder.addDuplicate();
+  const after = await askStatus(options);
+  const built = builder.build({
+    gearSwitches: before === null || after === null ? null : after.gearSwitches - before.gearSwitches,
+    deviceUtilisation: utilisation(before, after),
+  });
+  return {
+    report: built,
+    windows: builder.windows(),
+    gearSeconds:
+      before === null || after === null ? null : after.gearSeconds.map((seconds, gear) => seconds - before.gearSeconds[gear]),
+    answersByModel,
+    answersByGear,
+    errors,
+  };
+}
+
+/** A client may not be allowed to ask, or nobody may answer: then its figures stay unknown. */
+async function askStatus({ bus, subjects }: LiveLoad): Promise<Status | null> {
+  const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => null);
+  return answer === null ? null : (JSON.parse(Buffer.from(answer.data).toString()) as Status);
+}
+
+/** Share of the time between two snapshots that a device spent in inference; of a device that was restarted it is unknown. */
+function utilisation(before: Status | null, after: Status | null): Record<string, number> | null {
+  if (before === null || after === null) return null;
+  const shares: Record<string, number> = {};
+  for (const now of after.devices) {
+    const then = before.devices.find((device) => device.device === now.device && device.incarnation === now.incarnation);
+    if (then !== undefined && now.upMs > then.upMs) shares[now.device] = (now.busyMs - then.busyMs) / (now.upMs - then.upMs);
+  }
+  return shares;
+}
+
+/** One sample as a request holds it: bytes, which say all where at most one axis is ragged, else nested lists. */
+function inputsOf(data: LabelledData, sample: number): Inputs {
+  const tensors = data.sample(sample);
+  return Object.fromEntries(data.specs.map((spec, i) => [spec.name, tensors[i].data]));
+}

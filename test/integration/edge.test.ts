@@ -1,0 +1,175 @@
+import { decode, encode } from '@msgpack/msgpack';
+import { connect, headers, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { realClock } from '../../engine/clock.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import type { Failure, Result } from '../../engine/wire/messages.ts';
+import { type Plane, POISON, startPlane } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+
+/** A foreign client: plain nats.js and a MessagePack library that is not ours. */
+let server: NatsServer;
+let bus: Bus;
+let plane: Plane;
+let client: NatsConnection;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  bus = await connectNats({ servers: server.url });
+  client = await connect({ servers: server.url });
+  const ready = new Promise<void>((resolve) => {
+    plane = startPlane(bus, realClock, planOf({ models: ['small', 'large'] }), {
+      batchMs: () => 1,
+      frontend: { onReady: resolve, maxInFlight: 100 },
+    });
+  });
+  await ready;
+});
+
+afterAll(async () => {
+  for (const actor of [...plane.frontends, ...plane.devices.values(), plane.controller]) await actor.stop(5_000);
+  await client.close();
+  await bus.close();
+  await server.stop();
+});
+
+const INFER = 'cascade.test.infer';
+const EASY = Uint8Array.of(1, 90, 0);
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+const json = (message: Msg): unknown => JSON.parse(new TextDecoder().decode(message.data));
+
+function ask(body: Uint8Array, head: Record<string, string> = {}): Promise<Msg> {
+  const h = headers();
+  for (const [name, value] of Object.entries(head)) h.set(name, value);
+  return client.request(INFER, body, { timeout: 5_000, headers: h });
+}
+
+/** The next message on a subject. */
+function next(subscription: Subscription): Promise<Msg> {
+  return new Promise((resolve) => {
+    void (async () => {
+      for await (const message of subscription) return resolve(message);
+    })();
+  });
+}
+
+async function expectServing(): Promise<void> {
+  const result = decode((await ask(encode({ id: 'still here', inputs: { x: EASY } }))).data) as Result;
+  expect(result).toMatchObject({ id: 'still here', label: 1, model: 'small' });
+}
+
+describe('a foreign client', () => {
+  test('asks in JSON and is answered in JSON', async () => {
+    const answer = await ask(text('{"id":"a","inputs":{"x":[1,90,0]},"scores":true}'));
+    expect(answer.headers?.get('Content-Type')).toBe('application/json');
+    expect(json(answer)).toMatchObject({ id: 'a', label: 1, model: 'small', stage: 0, exit: 'certain', gear: 0, revision: 1 });
+    expect((json(answer) as Result).scores?.[1]).toBeCloseTo(0.95);
+  });
+
+  test('asks in MessagePack and is answered in MessagePack', async () => {
+    const answer = decode((await ask(encode({ inputs: { x: Uint8Array.of(0, 10, 0) } }))).data) as Result;
+    expect(answer).toMatchObject({ label: 0, model: 'large', stage: 1, exit: 'last' });
+    expect(answer.id).not.toBe('');
+  });
+
+  test('sends the bytes of a single input as they are, with id and deadline in headers', async () => {
+    const answer = await ask(EASY, {
+      'Content-Type': 'application/octet-stream',
+      'Cascade-Id': 'raw',
+      'Cascade-Deadline-Ms': '1000',
+    });
+    expect(decode(answer.data)).toMatchObject({ id: 'raw', label: 1 });
+  });
+
+  test('that names no reply subject finds the answer on the results subject, or on a named one', async () => {
+    const results = client.subscribe('cascade.test.results', { max: 1 });
+    const named = client.subscribe('cascade.test.results.mine', { max: 1 });
+    client.publish(INFER, encode({ id: 'to results', inputs: { x: EASY } }));
+    const h = headers();
+    h.set('Cascade-Results', 'mine');
+    client.publish(INFER, encode({ id: 'to mine', inputs: { x: EASY } }), { headers: h });
+    expect(decode((await next(results)).data)).toMatchObject({ id: 'to results' });
+    expect(decode((await next(named)).data)).toMatchObject({ id: 'to mine' });
+  });
+});
+
+describe('a malformed request', () => {
+  const good = encode({ id: 'x', inputs: { x: EASY } });
+  const cases: [name: string, body: Uint8Array, head: Record<string, string>, words: RegExp][] = [
+    ['empty', new Uint8Array(), {}, /empty body/],
+    ['truncated MessagePack', good.subarray(0, good.length - 2), {}, /truncated/],
+    ['bytes after the end', Uint8Array.of(...good, 0), {}, /after its end/],
+    ['a MessagePack extension', Uint8Array.of(0xd4, 1, 0), {}, /extensions are not accepted/],
+    ['a list of four thousand million', Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff), {}, /more than 1000000 elements/],
+    ['MessagePack nested 10,000 deep', new Uint8Array(10_000).fill(0x91), {}, /nested deeper than 16/],
+    ['JSON nested 100,000 deep', text('['.repeat(100_000)), {}, /nested deeper than 16/],
+    ['broken JSON', text('{"inputs":{"x":[1,90,'), {}, /not valid JSON/],
+    ['JSON that is not UTF-8', Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), {}, /not valid JSON/],
+    ['a number', text('7'), {}, /a request is a map/],
+    ['an empty frame', text('[]'), {}, /at least one request/],
+    ['no inputs', encode({ id: 'x' }), {}, /inputs: missing/],
+    ['a misspelt field', encode({ input: { x: EASY } }), {}, /unknown field "input"/],
+    ['a wrong input name', encode({ inputs: { y: EASY } }), {}, /unknown input "y"; this family takes x uint8\[3\]/],
+    ['too few bytes', encode({ inputs: { x: EASY.subarray(1) } }), {}, /2 bytes; expected 3/],
+    ['too many numbers', text('{"inputs":{"x":[1,2,3,4]}}'), {}, /4 numbers; expected 3/],
+    ['a number outside the dtype', text('{"inputs":{"x":[1,2,256]}}'), {}, /x\[2\].*256/],
+    ['a fraction for an integer', text('{"inputs":{"x":[1,2,0.5]}}'), {}, /x\[2\]/],
+    ['NaN', encode({ inputs: { x: [1, Number.NaN, 0] } }), {}, /x\[1\]/],
+    ['text for numbers', text('{"inputs":{"x":["1","2","3"]}}'), {}, /x\[0\]/],
+    ['a string for a tensor', text('{"inputs":{"x":"AQID"}}'), {}, /expected uint8\[3\]/],
+    ['null for a tensor', text('{"inputs":{"x":null}}'), {}, /expected uint8\[3\]/],
+    ['a prototype for inputs', text('{"inputs":{"__proto__":{"x":[1,2,3]}}}'), {}, /unknown input "__proto__"/],
+    ['an id that is no string', encode({ id: 7, inputs: { x: EASY } }), {}, /id: the number 7/],
+    ['a deadline in the past', encode({ deadlineMs: -5, inputs: { x: EASY } }), {}, /deadlineMs: -5/],
+    ['a deadline header that is no number', good, { 'Cascade-Deadline-Ms': 'soon' }, /deadlineMs: NaN/],
+    ['an id header that is too long', good, { 'Cascade-Id': 'x'.repeat(200) }, /id: 200 characters/],
+    ['an unknown content type', good, { 'Content-Type': 'text/xml' }, /"text\/xml" is not supported/],
+    ['raw bytes of the wrong length', EASY.subarray(2), { 'Content-Type': 'application/octet-stream' }, /1 bytes; expected 3/],
+    ['a body above the limit', new Uint8Array(1024 * 1024 - 1_000), {}, /at most \d+ are accepted/],
+  ];
+
+  test.each(cases)('(%s) is refused in words, and the next one is served', async (_name, body, head, words) => {
+    const answer = await ask(body, head);
+    const isJson = answer.headers?.get('Content-Type') === 'application/json';
+    const failure = (isJson ? json(answer) : decode(answer.data)) as Failure;
+    expect(failure.error.code).toBe('INVALID_ARGUMENT');
+    expect(failure.error.message).toMatch(words);
+    expect(answer.headers?.get('Nats-Service-Error-Code')).toBe('400');
+    expect(answer.headers?.get('Nats-Service-Error')).toMatch(words);
+    await expectServing();
+  });
+
+  test.each([
+    'cascade.test.control.gear',
+    'cascade.test.work.d0.small',
+    'cascade.test',
+    '$JS.API.STREAM.LIST',
+    '$KV.cascade_test.plan',
+  ])('with the reply subject %s is refused on the results subject, and nothing is said there', async (reply) => {
+    const results = client.subscribe('cascade.test.results', { max: 1 });
+    client.publish(INFER, encode({ id: 'sly', inputs: { x: EASY } }), { reply });
+    const failure = decode((await next(results)).data) as Failure;
+    expect(failure).toMatchObject({
+      id: '',
+      error: { code: 'INVALID_ARGUMENT', message: expect.stringContaining('is reserved') },
+    });
+    await expectServing();
+  });
+
+  test('that makes the model fail is INTERNAL, and the next one is served', async () => {
+    const failure = decode((await ask(encode({ id: 'bad', inputs: { x: Uint8Array.of(1, POISON, 0) } }))).data) as Failure;
+    expect(failure).toMatchObject({ id: 'bad', error: { code: 'INTERNAL' } });
+    await expectServing();
+  });
+});
+
+test('every actor is known to the NATS services API', async () => {
+  const found: string[] = [];
+  for await (const message of await client.requestMany('$SRV.PING', new Uint8Array(), { maxWait: 500 })) {
+    found.push((json(message) as { name: string }).name);
+  }
+  expect(found.sort()).toEqual(['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0']);
+});
