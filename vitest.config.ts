@@ -5,6 +5,7 @@ export default defineConfig({
     include: ['test/{unit,integration,simulation,e2e}/**/*.test.ts'],
     // Integration and end-to-end tests start servers and pinned processes: on two cores, side by side they would starve each other.
     fileParallelism: false,
+    reporters: ['default', './test/reporter.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },
