@@ -20,11 +20,11 @@ export interface StubFrontend {
   stop(): void;
 }
 
-/** Takes the requests of a deployment named `test` and has `handle` answer them, or not. Listening when this resolves. */
-export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => void): Promise<StubFrontend> {
+/** Takes the requests of a deployment and has `handle` answer them, or not. Listening when this resolves. */
+export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => void, deployment = 'test'): Promise<StubFrontend> {
   const requests: StubRequest[] = [];
   let messages = 0;
-  const subscription = bus.messages$(subjectsOf('test').infer, { queue: 'frontends' }).subscribe((message) => {
+  const subscription = bus.messages$(subjectsOf(deployment).infer, { queue: 'frontends' }).subscribe((message) => {
     messages++;
     const { reply } = message;
     // Copied: inputs are views of the bytes, which are valid during the delivery only.

@@ -1,0 +1,8 @@
+/** The public door of the package: a client for deployments served by `cascade serve`. */
+export type { NatsOptions } from '../bus/nats-options.ts';
+export { CascadeError, ConfigError, type ErrorCode } from '../errors.ts';
+export { type Answer, type Exit, type Failure, isFailure, type Result } from '../wire/messages.ts';
+export { type CascadeClient, type ClientOptions, connectCascade, type InferManyOptions } from './client.ts';
+export type { ExchangeCounts } from './exchange.ts';
+export type { InferOptions, InferRequest, Inputs, InputValue, Numbers } from './request-body.ts';
+export type { Source } from './supply.ts';
