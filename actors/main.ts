@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError } from '../engine/errors.ts';
-import { packageVersion } from '../engine/package-version.ts';
+import { packageVersion } from '../engine/package-info.ts';
 import * as plan from '../plans/commands/plan.ts';
 import * as profile from '../plans/commands/profile.ts';
 import * as simulate from '../plans/commands/simulate.ts';

@@ -5,7 +5,7 @@ import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { type Deployment, type Device, deviceClass } from '../../plans/deployment.ts';
+import { type Device, deviceClass } from '../../plans/deployment.ts';
 import { runtimeMs } from '../../plans/profile.ts';
 import { deviceActor } from '../device.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
@@ -43,7 +43,7 @@ export async function runDevice(setting: Setting, id: string): Promise<void> {
       classes: deployment.classes,
       revision: setting.revision,
       certainty: batchCertainty(deployment.certainty, deployment.scores),
-      createBackend: () => backendOf(deployment, device),
+      createBackend: () => backendOf(setting, device),
       loopDelayMsP99: () => {
         // The histogram counts from one resolution step on: what is above it is delay.
         const p99 = Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS);
@@ -57,13 +57,14 @@ export async function runDevice(setting: Setting, id: string): Promise<void> {
   await liveUntilStopped([actor], bus, log);
 }
 
-function backendOf(deployment: Deployment, device: Device): Backend {
+function backendOf({ deployment, profile }: Setting, device: Device): Backend {
   if (device.kind === 'emulated') throw new ConfigError(`device ${device.id}: emulated devices cannot be served yet`);
   return createOnnxBackend({
     ...(device.kind === 'cuda'
       ? { kind: 'cuda', deviceId: device.deviceId }
       : { kind: 'cpu', threads: device.cores?.length ?? 1 }),
     inputs: deployment.inputs,
+    specs: profile.inputs,
     certaintyOutput: typeof deployment.certainty === 'string' ? undefined : deployment.certainty.output,
   });
 }

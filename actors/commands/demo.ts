@@ -1,0 +1,32 @@
+import { type Command, Option } from 'commander';
+import { wholeSeconds } from '../load/load-options.ts';
+
+interface Options {
+  readonly seconds?: number;
+  readonly nats?: string;
+  readonly json?: string;
+}
+
+const EXIT_INTERRUPTED = 130;
+
+export function register(program: Command): void {
+  program
+    .command('demo')
+    .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
+    .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(wholeSeconds))
+    .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
+    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .action(async (options: Options) => {
+      const { runDemo } = await import('../demo/run-demo.ts');
+      const { writeJson } = await import('../../plans/json-output.ts');
+      const interrupted = new AbortController();
+      process.on('SIGINT', () => {
+        if (interrupted.signal.aborted) process.exit(EXIT_INTERRUPTED);
+        process.stderr.write('\nending; once more Ctrl-C ends at once\n');
+        interrupted.abort();
+      });
+      const report = await runDemo(options, interrupted.signal);
+      if (report === undefined) process.exitCode = EXIT_INTERRUPTED;
+      else writeJson(options.json, report);
+    });
+}

@@ -1,0 +1,79 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from '../../engine/errors.ts';
+import { batchMs } from '../../plans/batch-cost.ts';
+import { profileDeployment } from '../../plans/commands/profile.ts';
+import { type Deployment, deviceClass } from '../../plans/deployment.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { writePlan } from '../../plans/plan-file.ts';
+import { planRequestOf } from '../../plans/planner/plan-request-of.ts';
+import { planGears } from '../../plans/planner/planner.ts';
+import type { ModelProfile, Profile } from '../../plans/profile.ts';
+import { profileIsCurrent, readProfile, writeProfile } from '../../plans/profile-file.ts';
+
+/** Where the demo keeps its profile and plan: beside the deployment, or in the user's cache when that cannot be written. */
+export function workFolder(deployment: Deployment): string {
+  try {
+    accessSync(deployment.dir, constants.W_OK);
+    return deployment.dir;
+  } catch {
+    const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'cascadeserve', deployment.name);
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+}
+
+/** The profile of an earlier run, if it is of the same models, data and devices; else a new one. */
+export async function cachedProfile(deployment: Deployment, file: string, tell: (text: string) => void): Promise<Profile> {
+  try {
+    const profile = readProfile(file);
+    if (profileIsCurrent(deployment, profile)) {
+      tell(`using the profile of an earlier run (${file})`);
+      return profile;
+    }
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+  }
+  const profile = await profileDeployment(deployment, { onProgress: tell });
+  writeProfile(file, profile);
+  return profile;
+}
+
+/** Highest load that one model alone can carry on all devices of the deployment, at its best batch size. */
+export function aloneQps(deployment: Deployment, profile: Profile, model: ModelProfile): number {
+  return deployment.devices.reduce((total, device) => {
+    const curve = model.runtimes[deviceClass(device)];
+    return total + Math.max(...curve.batch.map((batch) => (1_000 * batch) / batchMs(curve, profile.overhead, batch)));
+  }, 0);
+}
+
+/** How far the demo's plan goes beyond what the largest model alone can serve. */
+const BEYOND_LARGEST = 2;
+/** One sender on a small machine is not to be the bottleneck. */
+const MOST_QPS = 6_000;
+/** Factors of the wanted load that are tried, for machines on which it is out of reach. */
+const FALLBACKS = [1, 0.8, 0.6, 0.4, 0.2];
+
+/** Plans for flash crowds that the largest model alone could not serve on this machine, as far as the SLO can be kept. */
+export async function planForThisMachine(
+  deployment: Deployment,
+  profile: Profile,
+  file: string,
+  tell: (text: string) => void,
+): Promise<GearPlan> {
+  const largest = profile.models[profile.models.length - 1];
+  const wanted = Math.min(MOST_QPS, BEYOND_LARGEST * aloneQps(deployment, profile, largest));
+  let reason = '';
+  for (const factor of FALLBACKS) {
+    const qpsMax = Math.max(100, Math.round((wanted * factor) / 100) * 100);
+    const result = await planGears(planRequestOf(deployment, profile, { qpsMax }), { progress: tell });
+    if (result.type === 'plan') {
+      writePlan(file, result.plan);
+      return result.plan;
+    }
+    reason = result.reason;
+    tell(`${qpsMax} requests/s are out of reach on this machine: ${reason}`);
+  }
+  throw new ConfigError(`the demo finds no plan for this machine: ${reason}`);
+}

@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pc from 'picocolors';
+import { createClient } from '../../engine/client/client.ts';
+import { realClock } from '../../engine/clock.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { packageRoot } from '../../engine/package-info.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { Profile } from '../../plans/profile.ts';
+import type { Report } from '../../plans/report.ts';
+import { simulateTrace } from '../../plans/simulator/simulate-trace.ts';
+import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
+import { describeReports, percent } from '../load/describe-report.ts';
+import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
+import { connectTo } from '../processes/setting.ts';
+import { describeFamily, describeGears, describeSavings, INTRODUCTION } from './explain.ts';
+import { LiveView } from './live-view.ts';
+import { aloneQps, cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
+import { startServe } from './serve-child.ts';
+
+export interface DemoOptions {
+  readonly seconds?: number;
+  readonly nats?: string;
+  readonly json?: string;
+}
+
+/** What `demo --json` writes: the report of the live run, and beside it what was expected and simulated. */
+export interface DemoReport extends Report {
+  readonly simulated: Report;
+  /** Gear index -> seconds in force. */
+  readonly gears: Readonly<Record<string, number>>;
+  /** Accuracy that the plan expects of the gears, weighted by the answers that each gave. */
+  readonly expectedAccuracy: number;
+  readonly answersByModel: Readonly<Record<string, number>>;
+  /** Highest load that the largest model alone could carry, by the profile. */
+  readonly largestModelAloneQps: number;
+  readonly peakQps: number;
+}
+
+const SEED = 1;
+/** The trace's peak, as a fraction of the load planned for: a Poisson second goes above its rate. */
+const PEAK_OF_PLAN = 0.93;
+
+/** The fashion example end to end: profile, plan, serve, replay a trace with spikes, tell what happened. */
+export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
+  const say = (text = ''): void => void process.stderr.write(`${text}\n`);
+  const step = (n: number, text: string): void => say(`\n${pc.bold(`${n}/4 ${text}`)}`);
+  const tell = (text: string): void => say(pc.dim(`    ${text}`));
+  const deploymentPath = fileURLToPath(new URL('conf/fashion', packageRoot()));
+  const deployment = loadDeployment(deploymentPath);
+  say(INTRODUCTION);
+
+  step(1, 'Profile: how long does each model take, and how right and how certain is it?');
+  const folder = workFolder(deployment);
+  const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json') };
+  const profile = await cachedProfile(deployment, files.profile, tell);
+  say(describeFamily(deployment, profile));
+  if (signal.aborted) return undefined;
+
+  step(2, 'Plan: which cascade for which load?');
+  const plan = await planForThisMachine(deployment, profile, files.plan, tell);
+  say(describeGears(plan));
+  if (signal.aborted) return undefined;
+
+  const trace = demoTrace(deployment, plan, options.seconds);
+  step(3, 'Serve: frontend, gear controller and device, each its own actor, over NATS');
+  const server = options.nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
+  const url = options.nats ?? server?.url ?? '';
+  tell(server === undefined ? `using ${url}` : `private nats-server on ${url}`);
+  try {
+    const child = await startServe([
+      deploymentPath,
+      '--profile',
+      files.profile,
+      '--plan',
+      files.plan,
+      '--nats',
+      url,
+      '--log-level',
+      'warn',
+    ]);
+    let live: LiveLoadResult;
+    try {
+      step(
+        4,
+        `Replay ${trace.qps.length} seconds of calm, flash crowds and a step, up to ${Math.round(peakQps(trace))} requests/s`,
+      );
+      live = await replay(deployment, profile, plan, trace, url, signal, say);
+    } finally {
+      await child.stop();
+    }
+    if (signal.aborted) return undefined;
+    return summarise(
+      deployment,
+      profile,
+      plan,
+      trace,
+      live,
+      options.json === '-' ? say : (text) => void process.stdout.write(`${text}\n`),
+    );
+  } finally {
+    await server?.stop();
+  }
+}
+
+function demoTrace(deployment: Deployment, plan: GearPlan, seconds: number | undefined): Trace {
+  const file = join(deployment.dir, 'trace.csv');
+  const trace = parseTrace(readFileSync(file, 'utf8'), file);
+  const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
+  return scaleToPeak(seconds === undefined ? trace : stretchTrace(trace, seconds), PEAK_OF_PLAN * qpsMax);
+}
+
+async function replay(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  trace: Trace,
+  url: string,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<LiveLoadResult> {
+  const bus = await connectTo([url], deployment.nats, 'cascade-demo');
+  const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix });
+  const view = new LiveView({
+    models: plan.models,
+    peakQps: peakQps(trace),
+    sloMs: deployment.slo.type === 'latency' ? deployment.slo.p95Ms : undefined,
+    write: say,
+  });
+  view.header();
+  // A second is shown one second after its end: by then its answers are here.
+  let shown = 0;
+  const startedAt = performance.now();
+  const ticker = setInterval(() => {
+    while (shown + 2 <= (performance.now() - startedAt) / 1_000) view.print(shown++);
+  }, 100);
+  try {
+    return await liveLoad({
+      bus,
+      client,
+      subjects: subjectsOf(deployment.name, deployment.prefix),
+      trace,
+      seed: SEED,
+      data: loadLabelledData(deployment, profile.inputs),
+      slo: deployment.slo,
+      onOutcome: (outcome) => view.add(outcome),
+      signal,
+    });
+  } finally {
+    clearInterval(ticker);
+    if (!signal.aborted) while (shown < trace.qps.length) view.print(shown++);
+    await client.close();
+  }
+}
+
+function summarise(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  trace: Trace,
+  live: LiveLoadResult,
+  print: (text: string) => void,
+): DemoReport {
+  const simulated = simulateTrace({ deployment, profile, plan, trace, seed: SEED }).report;
+  const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
+  const expectedAccuracy = [...live.answersByGear].reduce(
+    (sum, [gear, n]) => sum + (n / answered) * plan.gears[gear].expected.accuracy,
+    0,
+  );
+  const largest = profile.models[profile.models.length - 1];
+  const largestModelAloneQps = aloneQps(deployment, profile, largest);
+  print(`\n${describeReports({ 'measured, live': live.report, 'simulated, same trace': simulated }, deployment.slo).trimEnd()}`);
+  print(
+    `Accuracy expected by the plan for the gears used: ${percent(expectedAccuracy)}; measured: ${percent(live.report.accuracy)}.`,
+  );
+  for (const [text, count] of live.errors) print(`${count} x ${text}`);
+  print(describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace) }));
+  return {
+    ...live.report,
+    simulated,
+    gears: Object.fromEntries(
+      (live.gearSeconds ?? []).map((seconds, gear) => [gear, seconds] as const).filter(([, seconds]) => seconds > 0),
+    ),
+    expectedAccuracy,
+    answersByModel: live.answersByModel,
+    largestModelAloneQps,
+    peakQps: peakQps(trace),
+  };
+}
