@@ -3,7 +3,9 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { DTYPES, type Dtype } from '../engine/tensor.ts';
+import type { Deployment } from './deployment.ts';
 import type { Profile } from './profile.ts';
+import { profileDigest } from './profile-digest.ts';
 
 /** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
 
@@ -59,7 +61,7 @@ const profileSchema = z.strictObject({
 });
 
 /**
- * Reads a profile. Whether it is a profile of this deployment as it is now, `requireCurrent` (profile-digest.ts) says.
+ * Reads a profile. Whether it is a profile of this deployment as it is now, `requireCurrent` says.
  * @throws ConfigError that names the file and what to do.
  */
 export function readProfile(path: string): Profile {
@@ -114,5 +116,27 @@ export function writeProfile(path: string, profile: Profile): void {
   } catch (error) {
     rmSync(temporary, { force: true });
     throw new ConfigError(`${path} cannot be written: ${messageOf(error)}`);
+  }
+}
+
+/** Whether the profile is of this deployment's models, data, certainty and kinds of device as they are now. */
+export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
+  return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
+}
+
+/**
+ * @param path of the profile, for the message.
+ * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
+ */
+export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
+  if (profile.deployment !== deployment.name) {
+    throw new ConfigError(
+      `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
+    );
+  }
+  if (!profileIsCurrent(deployment, profile)) {
+    throw new ConfigError(
+      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
+    );
   }
 }

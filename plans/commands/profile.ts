@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Deployment } from '../deployment.ts';
+import type { Profile } from '../profile.ts';
+import type { ProfileOptions } from '../profiling/profile-family.ts';
+
+interface Options {
+  readonly out?: string;
+  readonly json?: string;
+  readonly quick?: boolean;
+}
+
+/** `cascade profile`. */
+export function register(program: Command): void {
+  program
+    .command('profile')
+    .description('measure runtimes per batch size and kind of device; record predictions and certainties')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--out <file>', 'profile to write (default: profile.json beside the deployment)')
+    .option('--json <file>', 'write the figures as JSON (- = standard output)')
+    .option('--quick', 'fewer measurements: faster, with noisier runtimes')
+    .action(run);
+}
+
+/** Measures a deployment on this machine; see `profileFamily`. */
+export async function profileDeployment(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
+  const { profileFamily } = await import('../profiling/profile-family.ts');
+  return profileFamily(deployment, options);
+}
+
+async function run(path: string, { out, json, quick = false }: Options): Promise<void> {
+  const { loadDeployment } = await import('../deployment.ts');
+  const { writeProfile } = await import('../profile-file.ts');
+  const { profileSummary, profileTable } = await import('../profiling/summary.ts');
+  const { progressLine } = await import('../profiling/progress-line.ts');
+  const { writeJson } = await import('../json-output.ts');
+  const deployment = loadDeployment(path);
+  const line = progressLine(process.stderr);
+  let profile: Profile;
+  try {
+    profile = await profileDeployment(deployment, {
+      quick,
+      onProgress: ({ step, fraction }) => line.show(step, fraction),
+      onWarning: (warning) => line.say(`warning: ${warning}`),
+    });
+  } finally {
+    line.clear();
+  }
+  const file = out ?? join(deployment.dir, 'profile.json');
+  writeProfile(file, profile);
+  writeJson(json, { file, ...profileSummary(profile) });
+  if (json !== '-') process.stdout.write(`${profileTable(profile)}\nwritten to ${file}\n`);
+}

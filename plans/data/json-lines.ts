@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
+import { parseTensor } from '../../engine/parse-tensor.ts';
+import type { Tensor, TensorSpec } from '../../engine/tensor.ts';
+import { type Column, checkLabel } from './columns.ts';
+
+/**
+ * Reads samples, one a line: `{"inputs": {"input_ids": [1, 2], ...}, "label": 3}`; numbers flat or nested, ragged axes of any
+ * length. Labels are all there or none.
+ * @throws ConfigError that names file, line and field.
+ */
+export function readJsonLines(
+  path: string,
+  specs: readonly TensorSpec[],
+  classes: number | undefined,
+): { columns: Column[]; labels: Int32Array | undefined } {
+  const file = basename(path);
+  const columns = specs.map((): Tensor[] => []);
+  const labels: number[] = [];
+  let count = 0;
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .forEach((line, i) => {
+      if (line.trim() === '') return;
+      const where = `${file}:${i + 1}`;
+      const { inputs, label } = parseLine(line, where);
+      const unknown = Object.keys(inputs).find((name) => !specs.some((spec) => spec.name === name));
+      const names = specs.map((spec) => spec.name).join(', ');
+      if (unknown !== undefined)
+        throw new ConfigError(`${where} inputs.${unknown}: no model has this input; the models take ${names}`);
+      specs.forEach((spec, column) => {
+        if (!Object.hasOwn(inputs, spec.name))
+          throw new ConfigError(`${where} inputs.${spec.name}: is missing; the models take ${names}`);
+        columns[column].push(parseValue(spec, inputs[spec.name], `${where} inputs.${spec.name}`));
+      });
+      if (label !== undefined) labels.push(checkLabel(label, classes, `${where} label`));
+      count++;
+      if (labels.length !== 0 && labels.length !== count) {
+        throw new ConfigError(
+          `${where} label: ${label === undefined ? 'is missing' : 'is the first'}; label all samples or none`,
+        );
+      }
+    });
+  if (count === 0) throw new ConfigError(`${file} has no samples; expected lines of {"inputs": {...}, "label": 3}`);
+  return {
+    columns: columns.map((tensors) => ({ count: tensors.length, tensor: (index) => tensors[index] })),
+    labels: labels.length === 0 ? undefined : Int32Array.from(labels),
+  };
+}
+
+function parseLine(line: string, where: string): { inputs: Record<string, unknown>; label: unknown } {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (error) {
+    throw new ConfigError(`${where} is not JSON: ${messageOf(error)}`);
+  }
+  const sample = value as { inputs?: unknown; label?: unknown } | null;
+  if (typeof sample?.inputs !== 'object' || sample.inputs === null || Array.isArray(sample.inputs)) {
+    throw new ConfigError(`${where} has no inputs; expected {"inputs": {"<name>": [numbers], ...}, "label": 3}`);
+  }
+  return { inputs: sample.inputs as Record<string, unknown>, label: sample.label };
+}
+
+function parseValue(spec: TensorSpec, value: unknown, where: string): Tensor {
+  try {
+    return parseTensor(spec, value, where);
+  } catch (error) {
+    // The same check as for requests; here the person at the terminal is to blame.
+    throw error instanceof CascadeError ? new ConfigError(error.message) : error;
+  }
+}

@@ -1,0 +1,197 @@
+import { statSync } from 'node:fs';
+import { firstValueFrom } from 'rxjs';
+import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
+import { createOnnxBackend, type OnnxDevice } from '../../engine/backend/onnx-backend.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import type { Sample } from '../../engine/tensor.ts';
+import { argmax, batchCertainty } from '../certainty.ts';
+import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
+import type { Deployment, ModelEntry } from '../deployment.ts';
+import type { Overhead, RuntimeCurve } from '../profile.ts';
+import { batchSizes, median, monotone, worthLarger } from './curve.ts';
+import { calibrateOverhead } from './overhead.ts';
+
+export interface MeasureJob {
+  readonly deployment: Deployment;
+  readonly device: OnnxDevice;
+  /** Also record predictions and certainties of the validation samples. */
+  readonly record: boolean;
+  /** Fewer measurements, for tests and first looks. */
+  readonly quick: boolean;
+}
+
+export interface DeviceMeasurement {
+  readonly models: readonly { readonly curve: RuntimeCurve; readonly memoryBytes: number }[];
+  readonly overhead: Overhead;
+  /** Per model, if asked for. */
+  readonly answers: readonly ModelAnswers[] | undefined;
+}
+
+export interface ModelAnswers {
+  readonly classes: number;
+  readonly predictions: Int32Array;
+  readonly certainties: Float32Array;
+  /** All rows of scores are in [0, 1] and sum to 1. */
+  readonly probabilities: boolean;
+}
+
+export interface MeasureProgress {
+  readonly step: string;
+  /** Of this device's work, 0 to 1. */
+  readonly fraction: number;
+}
+
+// ONNX Runtime settles (caches, allocation patterns) over the first thousand calls of a tiny model.
+const WARM_UP_CALLS = 1_000;
+const WARM_UP_MS = { full: 400, quick: 40 };
+const MEASURE_MS = { full: 10_000, quick: 600 };
+const ROUNDS = { full: { least: 7, most: 300 }, quick: { least: 3, most: 20 } };
+/** Batches longer than this, or than half the latency SLO, are not profiled. */
+const LONGEST_BATCH_MS = 200;
+
+/**
+ * Measures the family on the device that this process is pinned to, through the backend that serves: round trips as a device
+ * process sees them. In three parts: load and warm up each model, with its memory; runtimes by batch size, one call per model
+ * and size in each round, so that a burst of noise does not hit one model only; answers to the validation samples.
+ */
+export async function measureDevice(
+  job: MeasureJob,
+  onProgress: (progress: MeasureProgress) => void,
+): Promise<DeviceMeasurement> {
+  const { deployment, device, record, quick } = job;
+  const { certainty, models, slo } = deployment;
+  const effort = quick ? 'quick' : 'full';
+  const limitMs = Math.max(LONGEST_BATCH_MS, slo.type === 'latency' ? slo.p95Ms / 2 : 0);
+  const data = loadLabelledData(deployment);
+  const certaintyOutput = typeof certainty === 'string' ? undefined : certainty.output;
+  const backend = createOnnxBackend({ ...device, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
+  const run = runner(backend, data);
+  try {
+    await loadRuntime(models[0]);
+    const loaded = [];
+    for (const [i, model] of models.entries()) {
+      onProgress({ step: `loading ${model.name}`, fraction: (0.2 * i) / models.length });
+      loaded.push(await loadModel(model));
+    }
+    const curves = await measureCurves(loaded.map(({ curve }) => curve));
+    const judge = batchCertainty(certainty, deployment.scores);
+    const { classes } = (await run(models[0].name, 1)).output;
+    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge);
+    const answers = record ? await recordAnswers(curves, judge) : undefined;
+    return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: curves[i] })), overhead, answers };
+  } finally {
+    await backend.close();
+  }
+
+  /** The runtime's own memory is not a replica's: have it allocated before the first replica is weighed. */
+  async function loadRuntime(model: ModelEntry): Promise<void> {
+    await firstValueFrom(backend.load(model));
+    await run(model.name, 1);
+    await firstValueFrom(backend.unload(model.name));
+  }
+
+  /** Loads and warms up a model; returns its first, rough curve, and the memory that it took. */
+  async function loadModel(model: ModelEntry): Promise<{ curve: RuntimeCurve; memoryBytes: number }> {
+    const before = process.memoryUsage.rss();
+    await firstValueFrom(backend.load(model));
+    const warmUntil = performance.now() + WARM_UP_MS[effort];
+    for (let call = 0; call < WARM_UP_CALLS && performance.now() < warmUntil; call++) await run(model.name, 1);
+    const batch: number[] = [];
+    const ms: number[] = [];
+    for (const size of batchSizes(model.maxBatch)) {
+      const times = [];
+      for (let i = 0; i < 3; i++) times.push((await run(model.name, size)).tookMs);
+      const took = median(times);
+      if (batch.length > 0 && took > limitMs) break;
+      batch.push(size);
+      ms.push(took);
+      if (!worthLarger({ batch, ms }, limitMs)) break;
+    }
+    const memoryBytes = Math.max(statSync(model.file).size, process.memoryUsage.rss() - before);
+    return { curve: { batch, ms }, memoryBytes };
+  }
+
+  async function measureCurves(rough: readonly RuntimeCurve[]): Promise<RuntimeCurve[]> {
+    const roundMs = rough.reduce((total, { ms }) => total + ms.reduce((a, b) => a + b, 0), 0);
+    const { least, most } = ROUNDS[effort];
+    const rounds = Math.min(most, Math.max(least, Math.round(MEASURE_MS[effort] / roundMs)));
+    const times = rough.map(({ batch }) => batch.map((): number[] => []));
+    for (let round = 0; round < rounds; round++) {
+      if (round % Math.ceil(rounds / 20) === 0) {
+        onProgress({ step: `measuring, round ${round + 1} of ${rounds}`, fraction: 0.2 + (0.5 * round) / rounds });
+      }
+      for (const [m, { batch }] of rough.entries()) {
+        for (const [b, size] of batch.entries()) times[m][b].push((await run(models[m].name, size)).tookMs);
+      }
+    }
+    return rough.map(({ batch }, m) => ({
+      batch,
+      ms: monotone(times[m].map(median)).map((value) => Number(value.toPrecision(4))),
+    }));
+  }
+
+  async function recordAnswers(
+    curves: readonly RuntimeCurve[],
+    judge: (output: BatchOutput, row: number) => number,
+  ): Promise<ModelAnswers[]> {
+    const answers: ModelAnswers[] = [];
+    for (const [m, model] of models.entries()) {
+      onProgress({ step: `recording answers of ${model.name}`, fraction: 0.7 + (0.3 * m) / models.length });
+      answers.push(await answersOf(backend, model, data, curves[m].batch.at(-1) ?? 1, judge));
+    }
+    return answers;
+  }
+}
+
+async function answersOf(
+  backend: Backend,
+  model: ModelEntry,
+  data: LabelledData,
+  batch: number,
+  judge: (output: BatchOutput, row: number) => number,
+): Promise<ModelAnswers> {
+  const [from, to] = data.validation;
+  const predictions = new Int32Array(to - from);
+  const certainties = new Float32Array(to - from);
+  let classes = 0;
+  let probabilities = true;
+  for (let start = from; start < to; start += batch) {
+    const samples = Array.from({ length: Math.min(batch, to - start) }, (_, i) => data.sample(start + i));
+    const output = await firstValueFrom(backend.run(model.name, samples));
+    if (classes !== 0 && classes !== output.classes) {
+      throw new ConfigError(`model ${model.name} gives ${classes} scores for one batch and ${output.classes} for another`);
+    }
+    classes = output.classes;
+    for (let row = 0; row < samples.length; row++) {
+      predictions[start - from + row] = argmax(output.scores, row * classes, classes);
+      certainties[start - from + row] = judge(output, row);
+      probabilities &&= isDistribution(output.scores, row * classes, classes);
+    }
+  }
+  return { classes, predictions, certainties, probabilities };
+}
+
+function isDistribution(scores: Float32Array, offset: number, classes: number): boolean {
+  let sum = 0;
+  for (let i = offset; i < offset + classes; i++) {
+    if (!(scores[i] >= 0 && scores[i] <= 1)) return false;
+    sum += scores[i];
+  }
+  return Math.abs(sum - 1) <= 1e-3;
+}
+
+/** Runs batches of validation samples, other ones each time, and takes the time of the round trip. */
+function runner(backend: Backend, data: LabelledData) {
+  const [from, to] = data.validation;
+  let next = from;
+  return async (model: string, size: number): Promise<{ output: BatchOutput; tookMs: number }> => {
+    const batch: Sample[] = [];
+    for (let i = 0; i < size; i++) {
+      batch.push(data.sample(next));
+      next = next + 1 < to ? next + 1 : from;
+    }
+    const startedAt = performance.now();
+    const output = await firstValueFrom(backend.run(model, batch));
+    return { output, tookMs: performance.now() - startedAt };
+  };
+}

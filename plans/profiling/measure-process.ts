@@ -1,0 +1,23 @@
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { type DeviceMeasurement, type MeasureJob, type MeasureProgress, measureDevice } from './measure-device.ts';
+
+/** The child process that measures one kind of device, pinned to its cores by the parent: one job in, its outcome out. */
+export type MeasureMessage =
+  | { readonly type: 'progress'; readonly progress: MeasureProgress }
+  | { readonly type: 'measured'; readonly measurement: DeviceMeasurement }
+  | { readonly type: 'failed'; readonly config: boolean; readonly message: string };
+
+process.once('message', async (job: MeasureJob) => {
+  try {
+    const measurement = await measureDevice(job, (progress) => tell({ type: 'progress', progress }));
+    tell({ type: 'measured', measurement });
+  } catch (error) {
+    const config = error instanceof ConfigError;
+    tell({ type: 'failed', config, message: config ? error.message : ((error as Error)?.stack ?? messageOf(error)) });
+  }
+  process.disconnect?.();
+});
+
+function tell(message: MeasureMessage): void {
+  process.send?.(message);
+}

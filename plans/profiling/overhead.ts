@@ -1,0 +1,78 @@
+import type { BatchOutput } from '../../engine/backend/backend.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor.ts';
+import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../../engine/wire/codec.ts';
+import type { WorkItem } from '../../engine/wire/messages.ts';
+import { argmax } from '../certainty.ts';
+import type { Overhead } from '../profile.ts';
+import { median } from './curve.ts';
+
+/**
+ * One-way time of a message between two processes by a NATS server on the same machine: half of the 0.48 ms measured for a
+ * request and its answer, less the client's own part.
+ */
+const HOP_MS = 0.2;
+const LARGE_BATCH = 64;
+const WARM_UP_RUNS = 100;
+const RUNS = 51;
+
+/**
+ * What a device process does for a batch besides inference: read the frame of work, judge each sample, write each answer.
+ * Stacking the batch and handing it to the inference thread are part of the profiled runtimes. Measured at batch sizes 1 and 64:
+ * the slope is the cost of a request, the rest that of a batch.
+ */
+export function calibrateOverhead(
+  specs: readonly TensorSpec[],
+  sample: Sample,
+  classes: number,
+  certainty: (output: BatchOutput, row: number) => number,
+): Overhead {
+  const one = serveMs(1);
+  const perRequestMs = Math.max(0, (serveMs(LARGE_BATCH) - one) / (LARGE_BATCH - 1));
+  return { perBatchMs: rounded(Math.max(0, one - perRequestMs)), perRequestMs: rounded(perRequestMs), hopMs: HOP_MS };
+
+  function serveMs(batch: number): number {
+    const item: WorkItem = {
+      seq: 1,
+      id: 'calibration-0001',
+      reply: '_INBOX.calibration.0001',
+      json: false,
+      wantScores: false,
+      arrivedAt: 0,
+      deadlineAt: 30_000,
+      queueMs: 1,
+      computeMs: 1,
+      opinion: undefined,
+      sample,
+    };
+    const frame = encodeWorkFrame({ origin: 'calibration', items: new Array<WorkItem>(batch).fill(item) }, specs, 0);
+    const scores = Float32Array.from({ length: batch * classes }, (_, i) => (i * 7) % 11);
+    const output: BatchOutput = { scores, classes, certainty: new Float32Array(batch), computeMs: 1 };
+    const times: number[] = [];
+    for (let run = -WARM_UP_RUNS; run < RUNS; run++) {
+      const startedAt = performance.now();
+      const { items } = decodeWorkFrame(frame, specs, 0);
+      items.forEach(({ id }, i) => {
+        encodeAnswer(
+          {
+            id,
+            label: argmax(scores, i * classes, classes),
+            certainty: certainty(output, i),
+            model: 'calibration',
+            stage: 0,
+            exit: 'last',
+            gear: 0,
+            revision: 1,
+            timing: { queueMs: 1, computeMs: 1, totalMs: 2 },
+          },
+          false,
+        );
+      });
+      if (run >= 0) times.push(performance.now() - startedAt);
+    }
+    return median(times);
+  }
+}
+
+function rounded(ms: number): number {
+  return Number(ms.toPrecision(4));
+}

@@ -1,0 +1,213 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpus } from 'node:os';
+import { canPin } from '../../engine/actor/child-process.ts';
+import type { OnnxDevice } from '../../engine/backend/onnx-backend.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { entry } from '../../engine/source.ts';
+import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
+import { type Deployment, type Device, deviceClass } from '../deployment.ts';
+import { accuracyOf, type ModelProfile, type Profile, runtimeMs } from '../profile.ts';
+import { fileDigest, profileDigest } from '../profile-digest.ts';
+import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
+import type { MeasureMessage } from './measure-process.ts';
+
+export interface ProfileOptions {
+  /** `fraction` is of the whole profile. */
+  readonly onProgress?: (progress: MeasureProgress) => void;
+  /** What the user should know, and may want to change. */
+  readonly onWarning?: (warning: string) => void;
+  /** Fewer measurements: seconds instead of half a minute, with noisier runtimes. */
+  readonly quick?: boolean;
+}
+
+/** A kind of device to measure here. */
+interface Target {
+  readonly className: string;
+  readonly device: OnnxDevice;
+  readonly cores: readonly number[] | undefined;
+}
+
+/**
+ * Measures runtimes of the family on each kind of device, and records its answers to the validation samples on one of them.
+ * Each kind is measured in a process pinned to the cores of the first such device. Emulated devices take the runtimes of the
+ * kind that they are like.
+ * @throws ConfigError when models, data and classes do not fit together, or a kind of device cannot be measured here.
+ */
+export async function profileFamily(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
+  const { onProgress, onWarning, quick = false } = options;
+  const data = loadLabelledData(deployment);
+  const labels = validationLabels(deployment, data);
+  const targets = targetsOf(deployment);
+  const measurements = new Map<string, DeviceMeasurement>();
+  for (const [i, { className, device, cores }] of targets.entries()) {
+    const job: MeasureJob = { deployment, device, record: i === 0, quick };
+    const measurement = await measureInChild(className, job, cores, onWarning, ({ step, fraction }) =>
+      onProgress?.({ step: `${className}: ${step}`, fraction: (i + fraction) / targets.length }),
+    );
+    measurements.set(className, measurement);
+  }
+  const first = measurements.get(targets[0].className);
+  if (first?.answers === undefined) throw new Error('the first device recorded no answers');
+  const classes = commonClasses(deployment, first.answers, labels);
+  const classNames = [...new Set(deployment.devices.map(deviceClass))];
+  const profile: Profile = {
+    schema: 1,
+    deployment: deployment.name,
+    digest: profileDigest(deployment),
+    synthetic: deployment.devices.some((device) => device.kind === 'emulated'),
+    machine: `${cpus()[0]?.model ?? process.arch} x ${cpus().length}, Node ${process.versions.node}`,
+    inputs: data.specs,
+    classes,
+    labels,
+    models: deployment.models.map((model, m): ModelProfile => {
+      const { predictions, certainties } = first.answers![m];
+      return {
+        name: model.name,
+        digest: fileDigest(model.file),
+        memoryBytes: Math.max(...[...measurements.values()].map(({ models }) => models[m].memoryBytes)),
+        runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
+        predictions,
+        certainties,
+      };
+    }),
+    overhead: first.overhead,
+  };
+  for (const warning of oddities(deployment, profile, first.answers, targets[0].className)) onWarning?.(warning);
+  return profile;
+}
+
+function validationLabels(deployment: Deployment, data: LabelledData): Int32Array {
+  if (data.labels === undefined) {
+    throw new ConfigError(
+      `${deployment.file}: data: has no labels; name an integer .npy file in data.labels, or label each JSON line`,
+    );
+  }
+  return data.labels.slice(...data.validation);
+}
+
+/** `emulated:cpu-1` runs as measured on `cpu-1`. */
+function measuredAs(className: string): string {
+  return className.replace(/^emulated:/, '');
+}
+
+/** The kinds of device to measure, those of real devices first: answers are recorded on the first. */
+function targetsOf(deployment: Deployment): Target[] {
+  const targets = new Map<string, Target>();
+  const byKind = deployment.devices.toSorted((a, b) => Number(a.kind === 'emulated') - Number(b.kind === 'emulated'));
+  // Of equal devices, one that is here.
+  for (const device of byKind.toSorted((a, b) => Number(a.host !== 'local') - Number(b.host !== 'local'))) {
+    const className = measuredAs(deviceClass(device));
+    if (!targets.has(className)) targets.set(className, targetOf(deployment, device, className));
+  }
+  return [...targets.values()];
+}
+
+function targetOf(deployment: Deployment, device: Device, className: string): Target {
+  const at = `${deployment.file}: device ${device.id}`;
+  switch (device.kind) {
+    case 'cuda':
+      return { className, device: { kind: 'cuda', deviceId: device.deviceId }, cores: undefined };
+    case 'cpu': {
+      const missing = device.cores?.find((core) => core >= cpus().length);
+      if (missing !== undefined) {
+        throw new ConfigError(`${at}: cores: ${missing} does not exist here; this machine has cores 0 to ${cpus().length - 1}`);
+      }
+      return { className, device: { kind: 'cpu', threads: device.cores?.length ?? 1 }, cores: device.cores };
+    }
+    case 'emulated': {
+      if (className === 'cuda') return { className, device: { kind: 'cuda', deviceId: 0 }, cores: undefined };
+      const threads = Number(/^cpu-(\d+)$/.exec(className)?.[1] ?? 0);
+      if (threads < 1 || threads > cpus().length) {
+        throw new ConfigError(
+          `${at}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${cpus().length}, or cuda where there is one`,
+        );
+      }
+      // The last cores: the first ones serve interrupts.
+      const cores = Array.from({ length: threads }, (_, i) => cpus().length - threads + i);
+      return { className, device: { kind: 'cpu', threads }, cores };
+    }
+  }
+}
+
+function measureInChild(
+  className: string,
+  job: MeasureJob,
+  cores: readonly number[] | undefined,
+  onWarning: ProfileOptions['onWarning'],
+  onProgress: (progress: MeasureProgress) => void,
+): Promise<DeviceMeasurement> {
+  const pinned = cores !== undefined && canPin();
+  if (cores !== undefined && !pinned) onWarning?.(`${className}: measured without pinning, as this system has no taskset`);
+  return new Promise((resolve, reject) => {
+    const child = start(pinned ? cores : undefined);
+    child.on('message', (message: MeasureMessage) => {
+      if (message.type === 'progress') onProgress(message.progress);
+      else if (message.type === 'measured') resolve(message.measurement);
+      else reject(message.config ? new ConfigError(message.message) : new Error(message.message));
+    });
+    child.on('error', reject);
+    // After an outcome this changes nothing.
+    child.on('exit', (code, signal) => {
+      const how = signal ?? `code ${code}`;
+      const where = pinned ? `, pinned to cores ${cores.join(', ')}` : '';
+      reject(new Error(`the process that measures ${className}${where} ended with ${how} before it was done`));
+    });
+    child.send(job);
+  });
+}
+
+function start(cores: readonly number[] | undefined): ChildProcess {
+  const { path, execArgv } = entry('plans/profiling/measure-process');
+  const args = [...execArgv, path];
+  const [command, allArgs] =
+    cores === undefined ? [process.execPath, args] : ['taskset', ['-c', cores.join(','), process.execPath, ...args]];
+  // Standard output is the command's own; what a library prints there goes where messages go.
+  return spawn(command, allArgs, { stdio: ['ignore', process.stderr, 'inherit', 'ipc'], serialization: 'advanced' });
+}
+
+function commonClasses(deployment: Deployment, answers: readonly ModelAnswers[], labels: Int32Array): number {
+  const { models, classes, file } = deployment;
+  const count = answers[0].classes;
+  const other = answers.findIndex((answer) => answer.classes !== count);
+  if (other !== -1) {
+    throw new ConfigError(
+      `${file}: model ${models[other].name} gives ${answers[other].classes} class scores, model ${models[0].name} ${count}; a family shares its classes`,
+    );
+  }
+  if (classes !== undefined && classes.length !== count) {
+    throw new ConfigError(`${file}: classes: names ${classes.length} classes; the models give ${count} class scores`);
+  }
+  if (count < 2) throw new ConfigError(`${file}: the models give ${count} class score; a cascade needs at least 2 classes`);
+  const stray = labels.findIndex((label) => label >= count);
+  if (stray !== -1) {
+    throw new ConfigError(`${file}: data.labels: label ${stray} is ${labels[stray]}; the models know classes 0 to ${count - 1}`);
+  }
+  return count;
+}
+
+/** What is allowed, but hardly meant. */
+function oddities(
+  deployment: Deployment,
+  profile: Profile,
+  answers: readonly ModelAnswers[],
+  className: string,
+): readonly string[] {
+  const warnings: string[] = [];
+  if (deployment.scores === 'logits' && typeof deployment.certainty === 'string' && answers.every((a) => a.probabilities)) {
+    warnings.push('all scores look like probabilities; write `scores: probabilities`, or softmax is applied to them again');
+  }
+  for (let m = 1; m < profile.models.length; m++) {
+    const [before, model] = [profile.models[m - 1], profile.models[m]];
+    const [cheap, dear] = [before, model].map(({ runtimes }) => {
+      const curve = runtimes[className] ?? Object.values(runtimes)[0];
+      const batch = curve.batch.at(-1) ?? 1;
+      return runtimeMs(curve, batch) / batch;
+    });
+    if (dear < cheap)
+      warnings.push(`model ${model.name} is faster than ${before.name}, listed before it; list the cheapest first`);
+    if (accuracyOf(profile, model) <= accuracyOf(profile, before)) {
+      warnings.push(`model ${model.name} is not more accurate than ${before.name}, listed before it`);
+    }
+  }
+  return warnings;
+}
