@@ -22,6 +22,10 @@ const gear = z.strictObject({
   expected: z.strictObject({
     accuracy: z.number(),
     latencyMs: percentiles,
+    /**
+     * Per device: share of what it can carry, at the batch sizes that the SLO leaves time for, at the top of the range. It may
+     * be occupied for longer: while there is time, batches are smaller than they could be.
+     */
     utilisation: z.record(z.string(), z.number()),
     /** First model whose device is the fullest. */
     bottleneck: z.string(),

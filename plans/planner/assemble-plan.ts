@@ -66,7 +66,9 @@ function gearOfRange(range: DraftRange, draft: DraftPlan, context: PlanningConte
   const expected = {
     accuracy: round(cascade.accuracy, 6),
     latencyMs: { p50: round(p50, 3), p95: round(p95, 3), p99: round(p99, 3) },
-    utilisation: Object.fromEntries(context.system.deviceNames.map((name, d) => [name, round(tuning.utilisation[d], 4)])),
+    utilisation: Object.fromEntries(
+      context.system.deviceNames.map((name, d) => [name, round((balance.deviceMs[d] * range.toQps) / 1000, 4)]),
+    ),
     bottleneck: context.system.modelNames[bottleneckModel(cascade, draft.placed, context)],
   };
   const candidate = { cascade, shares: balance.shares, minQueueLength: tuning.minQueueLength, maxWaitMs: tuning.maxWaitMs };

@@ -24,8 +24,6 @@ export interface Tuning {
   readonly maxWaitMs: number;
   /** At the top load of the range. */
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number };
-  /** Per device: share of time occupied, at the top load of the range. */
-  readonly utilisation: Float64Array;
 }
 
 /** One QPS range and what has been decided for it so far. */

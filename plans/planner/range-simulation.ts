@@ -1,7 +1,6 @@
 import type { CompiledPlan } from '../policy/compiled-plan.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
 import { percentile } from '../report-builder.ts';
-import { utilisation } from '../simulator/simulation-report.ts';
 import type { Workload } from '../simulator/workload.ts';
 import type { FrontierCascade } from './draft-plan.ts';
 import { gearOf } from './gear-of.ts';
@@ -21,7 +20,6 @@ export interface RangeOutcome {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
-  readonly utilisation: Float64Array;
 }
 
 const MIN_REQUESTS = 2000;
@@ -40,12 +38,11 @@ export function simulateRange(candidate: Candidate, qps: number, limitMs: number
   const giveUp = Number.isFinite(limitMs) ? { latencyMs: limitMs, count: allowedLate } : undefined;
   context.counters.simulations++;
   const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
-  const used = Float64Array.from({ length: context.devices }, (_, d) => utilisation(workload, outcomes, d));
   const never = Number.POSITIVE_INFINITY;
-  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never, utilisation: used };
+  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never };
   const sorted = outcomes.latencyMs.slice().sort();
   const at = (fraction: number): number => percentile(sorted, fraction) ?? 0;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), utilisation: used };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
 function rangeWorkload(qps: number, limitMs: number, context: PlanningContext): Workload {

@@ -155,8 +155,8 @@ function candidateOf(
   return { cascade, shares, minQueueLength, maxWaitMs };
 }
 
-function tuningOf({ minQueueLength, maxWaitMs }: Candidate, { p50, p95, p99, utilisation }: RangeOutcome): Tuning {
-  return { minQueueLength, maxWaitMs, latencyMs: { p50, p95, p99 }, utilisation };
+function tuningOf({ minQueueLength, maxWaitMs }: Candidate, { p50, p95, p99 }: RangeOutcome): Tuning {
+  return { minQueueLength, maxWaitMs, latencyMs: { p50, p95, p99 } };
 }
 
 function lowEndQps(range: DraftRange): number {

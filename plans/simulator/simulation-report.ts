@@ -7,7 +7,7 @@ import type { Workload } from './workload.ts';
 /** The report every command gives (DESIGN §10), and what only a simulation or a whole serving plane knows. */
 export interface SimulationReport extends Report {
   /** Per gear of the plan: seconds in force. */
-  readonly gearSeconds: readonly number[];
+  readonly gears: readonly number[];
   /** Model -> answers that were its own. */
   readonly answersByModel: Readonly<Record<string, number>>;
   /** Model -> device -> mean batch size; replicas that ran nothing are left out. */
@@ -15,7 +15,7 @@ export interface SimulationReport extends Report {
 }
 
 /** Collects the outcomes of a run request by request. */
-export function collectOutcomes(
+function collectOutcomes(
   system: SimulatedSystem,
   workload: Workload,
   outcomes: SimulationOutcomes,
@@ -43,7 +43,7 @@ export function simulationReport(
       gearSwitches: outcomes.gearSwitches,
       deviceUtilisation: Object.fromEntries(system.deviceNames.map((name, d) => [name, utilisation(workload, outcomes, d)])),
     }),
-    gearSeconds: Array.from(outcomes.gearMs, (ms) => ms / 1000),
+    gears: Array.from(outcomes.gearMs, (ms) => ms / 1000),
     answersByModel: Object.fromEntries(system.modelNames.map((name, m) => [name, outcomes.answers[m]])),
     meanBatch: Object.fromEntries(system.modelNames.map((name, m) => [name, meanBatches(system, outcomes, m)])),
   };
@@ -51,7 +51,7 @@ export function simulationReport(
 }
 
 /** Share of the run for which a device was occupied; the run lasts until the last answer. */
-export function utilisation(workload: Workload, outcomes: SimulationOutcomes, device: number): number {
+function utilisation(workload: Workload, outcomes: SimulationOutcomes, device: number): number {
   const runMs = Math.max(workload.seconds * 1000, outcomes.endMs);
   return runMs === 0 ? 0 : Math.min(1, outcomes.busyMs[device] / runMs);
 }

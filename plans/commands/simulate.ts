@@ -1,0 +1,48 @@
+import type { Command } from 'commander';
+import { positiveInteger, positiveNumber, type TraceOptions, traceOf } from './options.ts';
+
+interface Options extends TraceOptions {
+  readonly profile?: string;
+  readonly plan?: string;
+  readonly seed: number;
+  readonly json?: string;
+}
+
+/** `cascade simulate`: what a plan would do under a load. */
+export function register(program: Command): void {
+  program
+    .command('simulate')
+    .description('simulate a gear plan under a load, with the runtimes and answers of the profile')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
+    .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
+    .option('--seconds <n>', 'length of the run, with --qps', positiveInteger)
+    .option('--seed <n>', 'seed of the arrivals and the order of the samples', positiveInteger, 1)
+    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .action(simulate);
+}
+
+async function simulate(path: string, options: Options): Promise<void> {
+  const trace = traceOf(options);
+  const [{ loadDeployment }, { readProfile }, { requireCurrent }, { readPlan }, { simulatePlan }] = await Promise.all([
+    import('../deployment.ts'),
+    import('../profile-file.ts'),
+    import('../profile-digest.ts'),
+    import('../plan-file.ts'),
+    import('../simulator/simulate-plan.ts'),
+  ]);
+  const { reportTable } = await import('../report-table.ts');
+  const { writeJson } = await import('../json-output.ts');
+
+  const deployment = loadDeployment(path);
+  const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
+  const profile = readProfile(profileFile);
+  requireCurrent(deployment, profile, profileFile);
+  const plan = readPlan(options.plan ?? `${deployment.dir}/plan.json`);
+  const { report } = simulatePlan(deployment, profile, plan, trace, options.seed);
+  if (options.json !== '-') process.stdout.write(reportTable(report));
+  if (profile.synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
+  writeJson(options.json, report);
+}

@@ -1,0 +1,68 @@
+import Table from 'cli-table3';
+import { describeCascade, type Gear, type GearPlan } from './gear-plan.ts';
+
+/** A line between every two rows would double the length. */
+export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+
+/** The plan as a person reads it: one line for each gear. */
+export function planTable(plan: GearPlan): string {
+  const table = new Table({
+    head: [
+      'requests/s',
+      'cascade (certain enough at)',
+      'accuracy',
+      'p95 ms',
+      'fullest device',
+      'bottleneck',
+      'min queue',
+      'wait ms',
+    ],
+    style: { head: [], border: [] },
+    chars: NO_RULES,
+    colAligns: ['right', 'left', 'right', 'right', 'right', 'left', 'right', 'right'],
+  });
+  for (const gear of plan.gears) {
+    table.push([
+      `${plain(gear.qps[0])} - ${plain(gear.qps[1])}`,
+      describeCascade(gear.cascade),
+      percent(gear.expected.accuracy),
+      gear.expected.latencyMs.p95.toFixed(1),
+      percent(Math.max(...Object.values(gear.expected.utilisation))),
+      gear.expected.bottleneck,
+      minQueue(gear),
+      plain(gear.maxWaitMs),
+    ]);
+  }
+  const goal = 'p95' in plan.slo ? `p95 <= ${plan.slo.p95} ms` : `accuracy >= ${plan.slo.accuracy}`;
+  const { accuracy, latencyMsP95 } = plan.expected;
+  const made = plan.synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
+  return [
+    table.toString(),
+    `${plan.deployment}: ${goal}; expected over the load: accuracy ${percent(accuracy)}, p95 ${latencyMsP95.toFixed(1)} ms${made}`,
+    placementLine(plan),
+    '',
+  ].join('\n');
+}
+
+/** Of the first model's replicas. */
+function minQueue(gear: Gear): string {
+  const lengths = Object.values(gear.minQueueLength[gear.cascade[0].model] ?? {});
+  const [low, high] = [Math.min(...lengths), Math.max(...lengths)];
+  return low === high ? String(low) : `${low} - ${high}`;
+}
+
+function placementLine(plan: GearPlan): string {
+  const byModel = plan.models.flatMap((model) => {
+    const devices = plan.placement.filter((replica) => replica.model === model).map((replica) => replica.device);
+    return devices.length === 0 ? [] : [`${model} on ${devices.join(', ')}`];
+  });
+  return `placement: ${byModel.join('; ')}`;
+}
+
+function percent(fraction: number): string {
+  return `${(fraction * 100).toFixed(2)} %`;
+}
+
+function plain(value: number): string {
+  return String(Number(value.toFixed(2)));
+}

@@ -1,0 +1,68 @@
+import { ConfigError } from '../../engine/errors.ts';
+import type { PlanDevice } from '../batch-cost.ts';
+import { type Deployment, type Device, deviceClass, rangeWeights } from '../deployment.ts';
+import type { Profile } from '../profile.ts';
+import type { PlanRequest } from './plan-request.ts';
+
+/** What the command line asks otherwise than the deployment file. */
+export interface PlanOverrides {
+  readonly p95Ms?: number;
+  readonly accuracy?: number;
+  readonly qpsMax?: number;
+  readonly ranges?: number;
+  readonly seed?: number;
+}
+
+/** @throws ConfigError where deployment and profile do not belong together. */
+export function planRequestOf(deployment: Deployment, profile: Profile, overrides: PlanOverrides): PlanRequest {
+  const qpsMax = overrides.qpsMax ?? deployment.load.qpsMax;
+  const ranges = overrides.ranges ?? deployment.load.ranges;
+  const slo =
+    overrides.p95Ms !== undefined
+      ? ({ type: 'latency', p95Ms: overrides.p95Ms } as const)
+      : overrides.accuracy !== undefined
+        ? ({ type: 'accuracy', accuracy: overrides.accuracy } as const)
+        : deployment.slo;
+  return {
+    deployment: deployment.name,
+    profile,
+    devices: planDevices(deployment, profile),
+    maxBatch: maxBatches(deployment, profile),
+    slo,
+    qpsMax,
+    weights: rangeWeights({ ...deployment.load, qpsMax, ranges }),
+    seed: overrides.seed ?? 1,
+  };
+}
+
+/** @throws ConfigError for a device whose kind was not profiled. */
+export function planDevices(deployment: Deployment, profile: Profile): PlanDevice[] {
+  return deployment.devices.map((device) => ({
+    id: device.id,
+    deviceClass: profiledClass(device, deployment, profile),
+    memoryBytes: device.memoryBytes,
+  }));
+}
+
+/** Per model of the profile: the deployment's limit on batches. */
+export function maxBatches(deployment: Deployment, profile: Profile): (number | undefined)[] {
+  return profile.models.map(({ name }) => {
+    const entry = deployment.models.find((model) => model.name === name);
+    if (entry === undefined)
+      throw new ConfigError(
+        `the profile holds model ${name}, which ${deployment.file} does not name; run \`cascade profile\` again`,
+      );
+    return entry.maxBatch;
+  });
+}
+
+/** An emulated device takes the runtimes of the class it is like, where the profile has none of its own. */
+function profiledClass(device: Device, deployment: Deployment, profile: Profile): string {
+  const names = device.kind === 'emulated' ? [deviceClass(device), device.like] : [deviceClass(device)];
+  const found = names.find((name) => profile.models.some((model) => model.runtimes[name] !== undefined));
+  if (found !== undefined) return found;
+  const profiled = [...new Set(profile.models.flatMap((model) => Object.keys(model.runtimes)))].join(', ');
+  throw new ConfigError(
+    `${deployment.file}: device ${device.id} is of class ${names.join(' or ')}; the profile holds ${profiled}: run \`cascade profile\` again`,
+  );
+}
