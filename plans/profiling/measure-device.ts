@@ -46,6 +46,7 @@ const WARM_UP_CALLS = 1_000;
 const WARM_UP_MS = { full: 400, quick: 40 };
 const MEASURE_MS = { full: 10_000, quick: 600 };
 const ROUNDS = { full: { least: 7, most: 300 }, quick: { least: 3, most: 20 } };
+const PROGRESS_STEPS = 5;
 /** Batches longer than this, or than half the latency SLO, are not profiled. */
 const LONGEST_BATCH_MS = 200;
 
@@ -117,7 +118,7 @@ export async function measureDevice(
     const rounds = Math.min(most, Math.max(least, Math.round(MEASURE_MS[effort] / roundMs)));
     const times = rough.map(({ batch }) => batch.map((): number[] => []));
     for (let round = 0; round < rounds; round++) {
-      if (round % Math.ceil(rounds / 20) === 0) {
+      if (round % Math.ceil(rounds / PROGRESS_STEPS) === 0) {
         onProgress({ step: `measuring, round ${round + 1} of ${rounds}`, fraction: 0.2 + (0.5 * round) / rounds });
       }
       for (const [m, { batch }] of rough.entries()) {
