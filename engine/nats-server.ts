@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -193,6 +193,9 @@ async function installWithApt(): Promise<string | undefined> {
   process.stderr.write(
     'nats-server is not installed: installing it from the packages of this system (apt-get install nats-server)\n',
   );
+  if (existsSync('/run/systemd/system')) {
+    process.stderr.write('the package also starts a service on port 4222; systemctl disable --now nats-server ends that\n');
+  }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   // Another process may be installing at the same time.
   const patient = ['-q', '-o', 'DPkg::Lock::Timeout=120'];

@@ -19,10 +19,11 @@ import {
 } from 'nats';
 import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
-import { packageVersion } from '../package-version.ts';
+import { packageVersion } from '../package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
+import { tlsOptionsOf } from './tls-options.ts';
 
 /** A lost server is noticed after two pings without an answer. */
 const PING_INTERVAL_MS = 5_000;
@@ -30,6 +31,7 @@ const PING_INTERVAL_MS = 5_000;
 const RECONNECT_WAIT_MS = 200;
 const RECONNECT_JITTER_MS = 300;
 const CLOSE_TIMEOUT_MS = 3_000;
+const REPORTED_MAX = 100;
 
 /**
  * Connects to NATS. Later losses of the connection are repaired for ever in the background; `status$` tells.
@@ -45,7 +47,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
       pass: options.password,
       token: options.token,
       authenticator: authenticatorOf(options),
-      tls: options.tls,
+      tls: options.tls && tlsOptionsOf(options.tls, servers),
       inboxPrefix: options.inboxPrefix,
       timeout: options.connectTimeoutMs ?? 5_000,
       maxReconnectAttempts: -1,
@@ -71,6 +73,8 @@ class NatsBus implements Bus {
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
   readonly #flushes = new Set<() => void>();
+  /** What the server complained of since we were connected. */
+  readonly #reported = new Set<string>();
   /** The client forgets the server's limits while it reconnects. */
   #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
@@ -222,6 +226,7 @@ class NatsBus implements Bus {
         break;
       case Events.Reconnect:
         this.#maxPayloadBytes = this.#connection.info?.max_payload ?? this.#maxPayloadBytes;
+        this.#reported.clear();
         if (this.#status$.value === 'down') this.#log?.info(`connected to NATS again (${status.data})`);
         this.#status$.next('up');
         break;
@@ -235,9 +240,12 @@ class NatsBus implements Bus {
 
   #onServerError(status: Status): void {
     const refused = status.permissionContext;
-    this.#log?.warn(
-      refused === undefined ? `NATS: ${status.data}` : `NATS refuses ${refused.operation} on "${refused.subject}" to this user`,
-    );
+    const problem =
+      refused === undefined ? `NATS: ${status.data}` : `NATS refuses ${refused.operation} on "${refused.subject}" to this user`;
+    // The same complaint comes back with each message, or with each attempt to connect.
+    if (this.#reported.has(problem) || this.#reported.size >= REPORTED_MAX) return;
+    this.#reported.add(problem);
+    this.#log?.warn(problem);
   }
 
   #notPublished(error: unknown, subject: string, data: Uint8Array, options: PublishOptions | undefined): false {

@@ -1,4 +1,4 @@
-import { firstValueFrom, Subject, take, toArray } from 'rxjs';
+import { firstValueFrom, of, Subject, take, toArray } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
@@ -135,6 +135,11 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const idle = await listen(there, 'idle', { until });
     until.next();
     await vi.waitFor(() => expect(idle.ended).toBe('complete'));
+  });
+
+  it('completes at once when `until` has emitted already', async () => {
+    const late = await listen(there, 'late', { until: of('stopped') });
+    await vi.waitFor(() => expect(late.ended).toBe('complete'));
   });
 
   it('stops with the subscription', async () => {

@@ -1,6 +1,8 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -8,6 +10,8 @@ import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../
 import { bytes, text } from '../support/bytes.ts';
 import { freePort } from '../support/free-port.ts';
 import { listen } from '../support/listen.ts';
+
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -27,9 +31,29 @@ async function connected(options: Parameters<typeof connectNats>[0]): Promise<Bu
   return bus;
 }
 
-async function configured(config: string): Promise<NatsServer> {
+async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
   cleanups.push(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+/** A certificate authority, and certificates by it. */
+async function certificates(names = 'IP:127.0.0.1'): Promise<string> {
+  const folder = await temporaryFolder();
+  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: folder });
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  await openssl('req', '-x509', ...key, '-subj', '/CN=test-ca', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2');
+  await writeFile(join(folder, 'names'), `subjectAltName=${names}`);
+  for (const name of ['server', 'client']) {
+    await openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
+    const ca = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names'];
+    await openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...ca);
+  }
+  return folder;
+}
+
+async function configured(config: string): Promise<NatsServer> {
+  const folder = await temporaryFolder();
   await writeFile(join(folder, 'nats.conf'), config);
   return start({ configFile: join(folder, 'nats.conf') });
 }
@@ -106,11 +130,12 @@ describe('a NATS bus of a user with few permissions', () => {
     },
   );
 
-  it('reads of a refused publish in the log, and refuses the request', async () => {
+  it('reads of a refused publish in the log, once, and refuses the request', async () => {
     const server = await configured(CONFIG);
     const log = memoryLog();
     const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
-    client.publish('secret', bytes('x'));
+    for (let i = 0; i < 10; i++) client.publish('secret', bytes('x'));
+    await client.flush();
     await vi.waitFor(() => expect(log.lines).toEqual([expect.stringContaining('refuses publish on "secret"')]));
     await expect(client.request('secret', bytes('x'), { timeoutMs: 5_000 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -124,6 +149,65 @@ describe('a NATS bus of a user with few permissions', () => {
       name: 'ConfigError',
       message: expect.stringMatching(new RegExp(`${server.url} does not let us in .*check user and password`)),
     });
+  });
+});
+
+describe('a NATS bus with credentials', () => {
+  it('enters with an nkey', async () => {
+    // The example pair of the NATS documentation.
+    const server = await configured(
+      'authorization { users = [ { nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 } ] }',
+    );
+    const folder = await temporaryFolder();
+    const nkeySeedFile = join(folder, 'seed');
+    await writeFile(nkeySeedFile, 'SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n');
+    const bus = await connected({ servers: server.url, nkeySeedFile });
+    await bus.flush();
+    await expect(connectNats({ servers: server.url })).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: /does not let us in/,
+    });
+  });
+
+  it('enters with a token', async () => {
+    const server = await configured('authorization { token: secret }');
+    const bus = await connected({ servers: server.url, token: 'secret' });
+    await bus.flush();
+  });
+
+  it.skipIf(!hasOpenssl)('enters over TLS with a certificate of its own, and not without', async () => {
+    const folder = await certificates();
+    const server = await configured(
+      `tls { cert_file: "${folder}/server.pem", key_file: "${folder}/server.key", ca_file: "${folder}/ca.pem", verify: true }`,
+    );
+    const servers = server.url.replace('nats:', 'tls:');
+    const caFile = join(folder, 'ca.pem');
+    const tls = { caFile, certFile: join(folder, 'client.pem'), keyFile: join(folder, 'client.key') };
+    const bus = await connected({ servers, tls });
+    await bus.flush();
+    for (const wrong of [{ caFile }, {}, { ...tls, caFile: join(folder, 'no-such.pem') }]) {
+      await expect(connectNats({ servers, tls: wrong })).rejects.toMatchObject({
+        name: 'ConfigError',
+        message: expect.stringContaining('tls'),
+      });
+    }
+  });
+});
+
+describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
+  it.each([
+    ['IP:127.0.0.1', '127.0.0.1', true],
+    ['DNS:localhost', 'localhost', true],
+    ['IP:127.0.0.2', '127.0.0.1', false],
+    ['DNS:elsewhere', '127.0.0.1', false],
+    ['DNS:elsewhere,IP:127.0.0.1', 'localhost', false],
+  ])('for %s is for tls://%s: %s', async (names, host, accepted) => {
+    const folder = await certificates(names);
+    const server = await configured(`tls { cert_file: "${folder}/server.pem", key_file: "${folder}/server.key" }`);
+    const servers = `tls://${host}:${new URL(server.url).port}`;
+    const attempt = connectNats({ servers, tls: { caFile: join(folder, 'ca.pem') } });
+    if (accepted) await (await attempt).close();
+    else await expect(attempt).rejects.toMatchObject({ name: 'ConfigError', message: /does not match certificate/ });
   });
 });
 
