@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { ConfigError } from '../engine/errors.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
+import type { Profile } from './profile.ts';
 
 /** Files by path, size and time of change: the same file is hashed once a process, though many commands ask. */
 const known = new Map<string, string>();
@@ -36,4 +38,26 @@ export function profileDigest(deployment: Deployment): string {
     devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
   };
   return createHash('sha256').update(JSON.stringify(subject)).digest('hex');
+}
+
+/** Whether the profile is of this deployment's models, data, certainty and kinds of device as they are now. */
+export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
+  return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
+}
+
+/**
+ * @param path of the profile, for the message.
+ * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
+ */
+export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
+  if (profile.deployment !== deployment.name) {
+    throw new ConfigError(
+      `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
+    );
+  }
+  if (!profileIsCurrent(deployment, profile)) {
+    throw new ConfigError(
+      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
+    );
+  }
 }

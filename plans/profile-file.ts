@@ -3,9 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { DTYPES, type Dtype } from '../engine/tensor.ts';
-import type { Deployment } from './deployment.ts';
 import type { Profile } from './profile.ts';
-import { profileDigest } from './profile-digest.ts';
 
 /** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
 
@@ -119,24 +117,4 @@ export function writeProfile(path: string, profile: Profile): void {
   }
 }
 
-/** Whether the profile is of this deployment's models, data, certainty and kinds of device as they are now. */
-export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
-  return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
-}
-
-/**
- * @param path of the profile, for the message.
- * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
- */
-export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
-  if (profile.deployment !== deployment.name) {
-    throw new ConfigError(
-      `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
-    );
-  }
-  if (!profileIsCurrent(deployment, profile)) {
-    throw new ConfigError(
-      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
-    );
-  }
-}
+export { profileIsCurrent, requireCurrent } from './profile-digest.ts';

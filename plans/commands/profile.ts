@@ -40,7 +40,7 @@ async function run(path: string, { out, json, quick = false }: Options): Promise
   try {
     profile = await profileDeployment(deployment, {
       quick,
-      onProgress: line.show,
+      onProgress: ({ step, fraction }) => line.show(step, fraction),
       onWarning: (warning) => line.say(`warning: ${warning}`),
     });
   } finally {
