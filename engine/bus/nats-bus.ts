@@ -11,7 +11,6 @@ import {
   type Msg,
   type MsgHdrs,
   type NatsConnection,
-  NatsError,
   headers as newHeaders,
   nkeyAuthenticator,
   type Status,
@@ -21,6 +20,7 @@ import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
+import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './nats-errors.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
 import { tlsOptionsOf } from './tls-options.ts';
@@ -250,7 +250,7 @@ class NatsBus implements Bus {
 
   #notPublished(error: unknown, subject: string, data: Uint8Array, options: PublishOptions | undefined): false {
     if (this.#isOver(error)) return false;
-    if (error instanceof NatsError && error.code === ErrorCode.MaxPayloadExceeded) {
+    if (codeOf(error) === ErrorCode.MaxPayloadExceeded) {
       const bytes = data.length + (encodeHeaders(options?.headers)?.toString().length ?? 0);
       checkPublish(subject, '', bytes, this.#maxPayloadBytes);
     }
@@ -258,9 +258,8 @@ class NatsBus implements Bus {
   }
 
   #isOver(error: unknown): boolean {
-    return (
-      error instanceof NatsError && (error.code === ErrorCode.ConnectionClosed || error.code === ErrorCode.ConnectionDraining)
-    );
+    const code = codeOf(error);
+    return code === ErrorCode.ConnectionClosed || code === ErrorCode.ConnectionDraining;
   }
 
   #down(what: string): CascadeError {
@@ -318,59 +317,4 @@ function readSecret(field: string, path: string): Uint8Array {
   } catch (error) {
     throw new ConfigError(`nats.${field}: ${path} cannot be read: ${messageOf(error)}`);
   }
-}
-
-function connectFailure(error: unknown, servers: readonly string[]): ConfigError {
-  if (error instanceof ConfigError) return error;
-  const where = servers.join(', ');
-  const code = error instanceof NatsError ? error.code : (error as NodeJS.ErrnoException | undefined)?.code;
-  switch (code) {
-    case ErrorCode.ConnectionRefused:
-    case ErrorCode.ConnectionTimeout:
-    case ErrorCode.Timeout:
-      return new ConfigError(
-        `no NATS server answers at ${where} (${code}); start one there (nats-server), or name another server`,
-      );
-    case ErrorCode.AuthorizationViolation:
-    case ErrorCode.BadAuthentication:
-    case ErrorCode.AuthenticationTimeout:
-    case ErrorCode.BadCreds:
-      return new ConfigError(
-        `the NATS server at ${where} does not let us in (${code}); check user and password, token or credentials file`,
-      );
-    case ErrorCode.Tls:
-    case ErrorCode.ServerOptionNotAvailable:
-      return new ConfigError(`${where}: the NATS server and we do not agree on TLS (${messageOf(error)}); check nats.tls`);
-    default:
-      return new ConfigError(`cannot connect to NATS at ${where}: ${messageOf(error)}; check the address and the tls settings`);
-  }
-}
-
-function requestFailure(error: unknown, subject: string, timeoutMs: number): unknown {
-  if (!(error instanceof NatsError)) return error;
-  switch (error.code) {
-    case ErrorCode.NoResponders:
-      return new CascadeError('UNAVAILABLE', `nobody listens on ${subject}`);
-    case ErrorCode.Timeout:
-      return new CascadeError('DEADLINE_EXCEEDED', `no answer on ${subject} within ${timeoutMs} ms`);
-    case ErrorCode.MaxPayloadExceeded:
-      return new CascadeError('INVALID_ARGUMENT', `the request to ${subject} and its headers are above the server's max_payload`);
-    default:
-      return refusal(error, `publish to ${subject}`);
-  }
-}
-
-function refusal(error: unknown, action: string): unknown {
-  if (error instanceof NatsError && error.code === ErrorCode.PermissionsViolation) {
-    return new CascadeError('UNAVAILABLE', notAllowed(action));
-  }
-  return unavailable(error);
-}
-
-function notAllowed(action: string): string {
-  return `this user may not ${action}; grant it in the permissions of the NATS server, or connect as another user`;
-}
-
-function unavailable(error: unknown): CascadeError {
-  return error instanceof CascadeError ? error : new CascadeError('UNAVAILABLE', `NATS: ${messageOf(error)}`);
 }

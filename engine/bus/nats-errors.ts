@@ -1,0 +1,66 @@
+import { CascadeError, ConfigError, messageOf } from '../errors.ts';
+
+/** The code by which the NATS client (or Node below it) names an error. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return String(error.code);
+}
+
+/** Why there is no first connection, for the person who configured it. */
+export function connectFailure(error: unknown, servers: readonly string[]): ConfigError {
+  if (error instanceof ConfigError) return error;
+  const where = servers.join(', ');
+  const code = codeOf(error);
+  switch (code) {
+    case 'CONNECTION_REFUSED':
+    case 'CONNECTION_TIMEOUT':
+    case 'TIMEOUT':
+      return new ConfigError(
+        `no NATS server answers at ${where} (${code}); start one there (nats-server), or name another server`,
+      );
+    case 'AUTHORIZATION_VIOLATION':
+    case 'BAD_AUTHENTICATION':
+    case 'AUTHENTICATION_TIMEOUT':
+    case 'BAD_CREDS':
+      return new ConfigError(
+        `the NATS server at ${where} does not let us in (${code}); check user and password, token or credentials file`,
+      );
+    case 'TLS':
+    case 'SERVER_OPT_NA':
+      return new ConfigError(`${where}: the NATS server and we do not agree on TLS (${messageOf(error)}); check nats.tls`);
+    default:
+      return new ConfigError(`cannot connect to NATS at ${where}: ${messageOf(error)}; check the address and the tls settings`);
+  }
+}
+
+/** What a request throws: see `Bus.request`. */
+export function requestFailure(error: unknown, subject: string, timeoutMs: number): unknown {
+  switch (codeOf(error)) {
+    case undefined:
+      return error;
+    case '503':
+      return new CascadeError('UNAVAILABLE', `nobody listens on ${subject}`);
+    case 'TIMEOUT':
+      return new CascadeError('DEADLINE_EXCEEDED', `no answer on ${subject} within ${timeoutMs} ms`);
+    case 'MAX_PAYLOAD_EXCEEDED':
+      return new CascadeError('INVALID_ARGUMENT', `the request to ${subject} and its headers are above the server's max_payload`);
+    default:
+      return refusal(error, `publish to ${subject}`);
+  }
+}
+
+/** A refused subscription or publish: the wire has no code for it, and another try after a change of permissions may work. */
+export function refusal(error: unknown, action: string): unknown {
+  if (codeOf(error) === 'PERMISSIONS_VIOLATION') {
+    return new CascadeError('UNAVAILABLE', notAllowed(action));
+  }
+  return unavailable(error);
+}
+
+function notAllowed(action: string): string {
+  return `this user may not ${action}; grant it in the permissions of the NATS server, or connect as another user`;
+}
+
+export function unavailable(error: unknown): CascadeError {
+  return error instanceof CascadeError ? error : new CascadeError('UNAVAILABLE', `NATS: ${messageOf(error)}`);
+}
