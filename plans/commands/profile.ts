@@ -40,7 +40,7 @@ async function run(path: string, { out, json, quick = false }: Options): Promise
   try {
     profile = await profileDeployment(deployment, {
       quick,
-      onProgress: ({ step, fraction }) => line.show(step, fraction),
+      onProgress: line.show,
       onWarning: (warning) => line.say(`warning: ${warning}`),
     });
   } finally {

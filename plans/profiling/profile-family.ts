@@ -12,8 +12,8 @@ import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } fro
 import type { MeasureMessage } from './measure-process.ts';
 
 export interface ProfileOptions {
-  /** `fraction` is of the whole profile. */
-  readonly onProgress?: (progress: MeasureProgress) => void;
+  /** What is being done, and the fraction of the whole profile that is done. */
+  readonly onProgress?: (step: string, fraction: number) => void;
   /** What the user should know, and may want to change. */
   readonly onWarning?: (warning: string) => void;
   /** Fewer measurements: seconds instead of half a minute, with noisier runtimes. */
@@ -42,7 +42,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   for (const [i, { className, device, cores }] of targets.entries()) {
     const job: MeasureJob = { deployment, device, record: i === 0, quick };
     const measurement = await measureInChild(className, job, cores, onWarning, ({ step, fraction }) =>
-      onProgress?.({ step: `profiling ${className}: ${step}`, fraction: (i + fraction) / targets.length }),
+      onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
     );
     measurements.set(className, measurement);
   }

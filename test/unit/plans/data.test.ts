@@ -1,0 +1,182 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { zipSync } from 'fflate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DTYPES, type Dtype, type TensorSpec } from '../../../engine/tensor.ts';
+import { deploymentInputs, loadLabelledData } from '../../../plans/data/labelled-data.ts';
+import { readNpy } from '../../../plans/data/npy.ts';
+import { type Deployment, loadDeployment } from '../../../plans/deployment.ts';
+import { npyFile } from '../../fixtures/npy-writer.ts';
+import { onnxModel, type Value } from '../../fixtures/onnx-writer.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'cascade-data-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+describe('readNpy', () => {
+  it.each(Object.keys(DTYPES) as Dtype[])('reads %s', (dtype) => {
+    const { array } = DTYPES[dtype];
+    const values = new array(Uint8Array.from({ length: 4 * DTYPES[dtype].bytes }, (_, i) => i).buffer);
+    const read = readNpy(npyFile([2, 2], values), 'x.npy');
+    expect(read).toMatchObject({ dtype, shape: [2, 2] });
+    expect(new array(read.data.buffer)).toEqual(values);
+  });
+
+  it.each([1, 2, 3] as const)('reads version %d', (version) => {
+    expect(readNpy(npyFile([3], Int32Array.of(5, 6, 7), { version }), 'x.npy').shape).toEqual([3]);
+  });
+
+  it.each([
+    ['x.npy is in Fortran order', npyFile([2], Int32Array.of(1, 2), { fortran: true })],
+    ['x.npy is bool; save array.astype(numpy.uint8)', npyFile([2], Uint8Array.of(0, 1), { descr: '|b1' })],
+    ["x.npy is big-endian (>f4); save array.astype('<f4')", npyFile([1], Float32Array.of(1), { descr: '>f4' })],
+    ['x.npy has elements of type |O', npyFile([1], Float32Array.of(1), { descr: '|O' })],
+    ['x.npy holds 8 bytes; its header says int32[3], that is 12', npyFile([3], Int32Array.of(1, 2))],
+    ['x.npy is not a .npy file', Buffer.from('PK\x03\x04 something else')],
+    ['x.npy is not a .npy file', new Uint8Array(0)],
+  ])('says "%s"', (message, bytes) => {
+    expect(() => readNpy(bytes, 'x.npy')).toThrow(message);
+  });
+});
+
+const IMAGE: Value = { name: 'image', type: 'uint8', shape: ['batch', 2, 2] };
+const IDS: Value = { name: 'ids', type: 'int64', shape: ['batch', 'tokens'] };
+
+/** A deployment of one model with these inputs; other files go beside it. */
+function deployment(inputs: readonly Value[], data: string, files: Record<string, Uint8Array | string>, more = ''): Deployment {
+  const outputs: Value[] = [{ name: 'scores', type: 'float32', shape: ['batch', 3] }];
+  writeFileSync(join(dir, 'm.onnx'), onnxModel({ inputs, outputs, weights: [], nodes: [] }));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
+  writeFileSync(
+    join(dir, 'deployment.yaml'),
+    `name: d
+models: [ { name: m, file: m.onnx } ]
+data: ${data}
+classes: [a, b, c]
+devices: [ { id: cpu0, kind: cpu, memory: 1GiB } ]
+slo: { p95: 1s }
+load: { qpsMax: 1 }
+${more}`,
+  );
+  return loadDeployment(dir);
+}
+
+describe('deploymentInputs', () => {
+  it('are read from the model files, with the pads of the deployment', () => {
+    const specs = deploymentInputs(deployment([IMAGE, IDS], '{ inputs: m.onnx }', {}, 'inputs: { ids: { pad: 7 } }'));
+    expect(specs).toEqual<TensorSpec[]>([
+      { name: 'image', dtype: 'uint8', shape: [2, 2], pad: 0 },
+      { name: 'ids', dtype: 'int64', shape: [null], pad: 7 },
+    ]);
+  });
+
+  it('must have the inputs that the deployment sets', () => {
+    const wrong = deployment([IMAGE], '{ inputs: m.onnx }', {}, 'inputs: { img: { pad: 7 } }');
+    expect(() => deploymentInputs(wrong)).toThrow(/inputs\.img: no model has this input; the models take image$/);
+  });
+
+  it('refuses a file that is no model', () => {
+    const wrong = deployment([IMAGE], '{ inputs: m.onnx }', {});
+    writeFileSync(join(dir, 'm.onnx'), 'not a model');
+    expect(() => deploymentInputs(wrong)).toThrow(/m\.onnx is not an ONNX model/);
+  });
+});
+
+describe('loadLabelledData', () => {
+  const images = npyFile(
+    [4, 2, 2],
+    Uint8Array.from({ length: 16 }, (_, i) => i),
+  );
+  const labels = npyFile([4], Int32Array.of(0, 1, 2, 1));
+
+  it('reads an array per input, split into validation and load', () => {
+    const data = loadLabelledData(
+      deployment([IMAGE], '{ inputs: { image: x.npy }, labels: y.npy, validation: 0.25 }', { 'x.npy': images, 'y.npy': labels }),
+    );
+    expect(data).toMatchObject({ count: 4, labels: Int32Array.of(0, 1, 2, 1), validation: [0, 1], load: [1, 4] });
+    expect(data.sample(2)).toEqual([{ data: Uint8Array.of(8, 9, 10, 11), shape: [2, 2] }]);
+  });
+
+  it('gives all samples to load tests when validation takes all', () => {
+    const files = { 'x.npy': images, 'y.npy': labels };
+    const data = loadLabelledData(deployment([IMAGE], '{ inputs: { image: x.npy }, labels: y.npy, validation: 1 }', files));
+    expect(data).toMatchObject({ validation: [0, 4], load: [0, 4] });
+  });
+
+  it('reads one archive', () => {
+    const archive = zipSync({ 'image.npy': images, 'labels.npy': labels });
+    const data = loadLabelledData(deployment([IMAGE], '{ inputs: x.npz }', { 'x.npz': archive }));
+    expect(data.labels).toEqual(Int32Array.of(0, 1, 2, 1));
+    expect(data.sample(0)[0].data).toEqual(Uint8Array.of(0, 1, 2, 3));
+  });
+
+  it('reads chosen members of an archive', () => {
+    const archive = zipSync({ 'test_x.npy': images, 'test_y.npy': labels });
+    const yaml = "{ inputs: { image: 'x.npz#test_x' }, labels: 'x.npz#test_y' }";
+    expect(loadLabelledData(deployment([IMAGE], yaml, { 'x.npz': archive })).count).toBe(4);
+  });
+
+  it('reads JSON lines with ragged inputs, flat or nested', () => {
+    const lines =
+      '{"inputs": {"ids": [5, 6], "image": [[1, 2], [3, 4]]}, "label": 2}\n\n{"inputs": {"ids": [7], "image": [1, 2, 3, 4]}, "label": 0}\n';
+    const data = loadLabelledData(deployment([IDS, IMAGE], '{ inputs: x.jsonl }', { 'x.jsonl': lines }));
+    expect(data.labels).toEqual(Int32Array.of(2, 0));
+    expect(data.sample(0).map(({ shape }) => shape)).toEqual([[2], [2, 2]]);
+    expect(new BigInt64Array(data.sample(1)[0].data.buffer)).toEqual(BigInt64Array.of(7n));
+  });
+
+  const arrays = (x: Uint8Array, y = labels) => ({ 'x.npy': x, 'y.npy': y });
+  const both = '{ inputs: { image: x.npy }, labels: y.npy }';
+  it.each<[string, string, Record<string, Uint8Array>]>([
+    [
+      'x.npy (data.inputs.image) is float32[4, 2, 2]; the models take uint8[samples, 2, 2]',
+      both,
+      arrays(npyFile([4, 2, 2], new Float32Array(16))),
+    ],
+    [
+      'x.npy (data.inputs.image) is uint8[4, 4]; the models take uint8[samples, 2, 2]',
+      both,
+      arrays(npyFile([4, 4], new Uint8Array(16))),
+    ],
+    ['data.labels has 3 labels for 4 samples', both, arrays(images, npyFile([3], Int32Array.of(0, 1, 2)))],
+    ['y.npy (data.labels): label 1 is 3; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, 3, 0, 0)))],
+    ['y.npy (data.labels): label 1 is -1; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, -1, 0, 0)))],
+    [
+      'y.npy (data.labels) is float32[4]; expected an integer array [samples]',
+      both,
+      arrays(images, npyFile([4], new Float32Array(4))),
+    ],
+    ['data.inputs.img: no model has this input; the models take image', '{ inputs: { img: x.npy } }', arrays(images)],
+    ['x.npz#image does not exist; the archive has other', '{ inputs: x.npz }', { 'x.npz': zipSync({ 'other.npy': images }) }],
+    ['x.npz is not a .npz archive', '{ inputs: x.npz }', { 'x.npz': images }],
+  ])('says "%s"', (message, yaml, files) => {
+    const made = deployment([IMAGE], yaml, files);
+    expect(() => loadLabelledData(made)).toThrow(message);
+  });
+
+  it.each([
+    ['x.jsonl:1 is not JSON', 'nonsense'],
+    ['x.jsonl:1 has no inputs', '[1, 2]'],
+    ['x.jsonl:1 inputs.ids: is missing; the models take ids', '{"inputs": {}}'],
+    ['x.jsonl:1 inputs.ids[1] is 1.5; expected a whole number', '{"inputs": {"ids": [1, 1.5]}}'],
+    ['x.jsonl:1 inputs.idz: no model has this input', '{"inputs": {"idz": [1]}}'],
+    ['x.jsonl:1 label is 3; expected 0 to 2, as there are 3 classes', '{"inputs": {"ids": [1]}, "label": 3}'],
+    ['x.jsonl:2 label: is missing', '{"inputs": {"ids": [1]}, "label": 1}\n{"inputs": {"ids": [1]}}'],
+    ['x.jsonl:2 label: is the first', '{"inputs": {"ids": [1]}}\n{"inputs": {"ids": [1]}, "label": 1}'],
+    ['x.jsonl has no samples', '\n'],
+  ])('says "%s"', (message, lines) => {
+    const made = deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines });
+    expect(() => loadLabelledData(made)).toThrow(message);
+  });
+
+  it('refuses values that are not finite', () => {
+    const float: Value = { name: 'x', type: 'float32', shape: ['batch', 2] };
+    const made = deployment([float], '{ inputs: { x: x.npy } }', {
+      'x.npy': npyFile([2, 2], Float32Array.of(1, 2, Number.NaN, 4)),
+    });
+    expect(() => loadLabelledData(made)).toThrow('x.npy (data.inputs.x): sample 1 holds NaN');
+  });
+});

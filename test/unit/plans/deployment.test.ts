@@ -1,0 +1,205 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseBytes, parseDurationMs } from '../../../plans/deployment/units.ts';
+import { type Deployment, deviceClass, type Load, loadDeployment, rangeWeights } from '../../../plans/deployment.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'cascade-deployment-'));
+  for (const name of ['a.onnx', 'b.onnx', 'x.npy', 'y.npy']) writeFileSync(join(dir, name), '');
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const SMALLEST = `name: small
+models: [ { name: a, file: a.onnx } ]
+devices: [ { id: cpu0, kind: cpu, memory: 1GiB } ]
+slo: { p95: 0.1s }
+load: { qpsMax: 400 }
+`;
+
+function load(yaml: string): Deployment {
+  writeFileSync(join(dir, 'deployment.yaml'), yaml);
+  return loadDeployment(dir);
+}
+
+/** The lines of the error, without the folder. */
+function problems(yaml: string): string[] {
+  try {
+    load(yaml);
+  } catch (error) {
+    expect((error as Error).name).toBe('ConfigError');
+    return (error as Error).message.replaceAll(`${dir}/`, '').replaceAll(dir, 'DIR').split('\n');
+  }
+  throw new Error('the deployment was accepted');
+}
+
+describe('loadDeployment', () => {
+  it('fills in the defaults and converts units', () => {
+    const deployment = load(SMALLEST);
+    expect(deployment).toMatchObject({
+      name: 'small',
+      dir,
+      file: join(dir, 'deployment.yaml'),
+      models: [{ name: 'a', file: join(dir, 'a.onnx'), maxBatch: 64 }],
+      certainty: 'margin',
+      scores: 'logits',
+      devices: [{ id: 'cpu0', kind: 'cpu', memoryBytes: 2 ** 30, host: 'local' }],
+      slo: { type: 'latency', p95Ms: 100 },
+      load: { qpsMax: 400, ranges: 16, distribution: { type: 'zipf', exponent: 1 } },
+      nats: { servers: ['nats://127.0.0.1:4222'] },
+      frontends: 1,
+      prefix: 'cascade',
+      deadlineMs: 30_000,
+      alpha: 8,
+    });
+    expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
+  });
+
+  it('reads everything that can be said', () => {
+    const deployment = load(`${SMALLEST.replace('slo: { p95: 0.1s }', 'slo: { accuracy: 0.9 }')}
+certainty: { output: sure }
+inputs: { ids: { pad: 3 }, other: {} }
+classes: [no, yes]
+data: { inputs: { ids: x.npy }, labels: y.npy, validation: 0.25 }
+nats: { servers: [nats://a, nats://b], user: u, password: p, tls: { ca: x.npy } }
+frontends: 2
+prefix: my
+deadline: 5s
+`);
+    expect(deployment).toMatchObject({
+      certainty: { output: 'sure' },
+      inputs: { ids: { pad: 3 }, other: { pad: 0 } },
+      classes: ['no', 'yes'],
+      data: { inputs: { ids: join(dir, 'x.npy') }, labels: join(dir, 'y.npy'), validation: 0.25 },
+      slo: { type: 'accuracy', accuracy: 0.9 },
+      nats: { servers: ['nats://a', 'nats://b'], user: 'u', password: 'p', tls: { ca: join(dir, 'x.npy') } },
+      deadlineMs: 5000,
+    });
+  });
+
+  it('says where a missing model file was looked for', () => {
+    const yaml = SMALLEST.replace('{ name: a, file: a.onnx }', '{ name: a, file: a.onnx }, { name: big, file: models/big.onnx }');
+    expect(problems(yaml)).toEqual(['deployment.yaml:2:57 models[1].file: models/big.onnx does not exist (looked in DIR)']);
+  });
+
+  it('names place, path and value of each problem, and what would be right', () => {
+    const yaml = SMALLEST.replace('400', '0').replace('1GiB', '1GoB').replace('name: small', 'name: not small');
+    expect(problems(yaml)).toEqual([
+      expect.stringMatching(/^deployment\.yaml:1:7 name: "not small" cannot be a token of a NATS subject; use 1-64 letters/),
+      expect.stringMatching(
+        /^deployment\.yaml:3:43 devices\[0\]\.memory: "1GoB" is not an amount of memory.*write 512MiB or 1GiB/,
+      ),
+      expect.stringMatching(/^deployment\.yaml:5:17 load\.qpsMax: 0 is too small; must be above 0/),
+    ]);
+  });
+
+  it.each([
+    ['deadlineMs: 3', 'deployment.yaml:6:1 deadlineMs: unknown key; did you mean deadline?'],
+    ['certanty: margin', 'deployment.yaml:6:1 certanty: unknown key; did you mean certainty?'],
+    ['certainty: sure', 'deployment.yaml:6:12 certainty: "sure" is no certainty estimator; write margin, logit-margin,'],
+    ['classes: [one]', 'deployment.yaml:6:10 classes: ["one"] is too small; must be at least 2'],
+    ['data: { inputs: 3 }', 'deployment.yaml:6:17 data.inputs: 3 does not name data; write'],
+    ['frontends: many', 'deployment.yaml:6:12 frontends: "many" is not a number'],
+    ['name: again', 'deployment.yaml:6:1 not valid YAML: Map keys must be unique'],
+  ])('refuses %s', (line, message) => {
+    expect(problems(`${SMALLEST}${line}\n`)[0]).toContain(message);
+  });
+
+  it.each([
+    ['{ id: cpu0, kind: gpu, memory: 1GiB }', 'devices[0].kind: "gpu" is not one of cpu, cuda, emulated'],
+    ['{ id: cpu0, kind: cpu }', 'devices[0].memory: is missing (Memory for model replicas'],
+    [
+      '{ id: cpu0, kind: cpu, memory: 1GiB, deviceId: 1 }',
+      'devices[0].deviceId: unknown key; known here: kind, id, memory, host, cores',
+    ],
+    ['{ id: cpu0, kind: cpu, memory: 1GiB, cores: [1, 1] }', 'devices[0].cores: names a core twice'],
+  ])('refuses the device %s', (device, message) => {
+    expect(problems(SMALLEST.replace('{ id: cpu0, kind: cpu, memory: 1GiB }', device))[0]).toContain(message);
+  });
+
+  it('refuses names that are taken', () => {
+    const yaml = SMALLEST.replace('{ name: a, file: a.onnx }', '{ name: a, file: a.onnx }, { name: a, file: b.onnx }');
+    expect(problems(yaml)).toEqual(['deployment.yaml:2:46 models[1].name: "a" is already the name of models[0]']);
+  });
+
+  it.each(['slo: {}', 'slo: { p95: 10, accuracy: 0.5 }'])('asks for exactly one objective: %s', (slo) => {
+    expect(problems(SMALLEST.replace('slo: { p95: 0.1s }', slo))[0]).toContain('slo: must hold exactly one of p95 and accuracy');
+  });
+
+  it('says how to name a deployment that is not there', () => {
+    expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: .*name a deployment file/);
+  });
+
+  it('reads a measured histogram from a file', () => {
+    writeFileSync(join(dir, 'seen.json'), '{ "qpsMax": 800, "weights": [3, 1] }');
+    const deployment = load(SMALLEST.replace('qpsMax: 400', 'qpsMax: 400, ranges: 2, distribution: { histogram: seen.json }'));
+    expect(rangeWeights(deployment.load)).toEqual([0.375, 0.625]);
+  });
+});
+
+describe('rangeWeights', () => {
+  const zipf = (ranges: number, exponent: number): Load => ({ qpsMax: 100, ranges, distribution: { type: 'zipf', exponent } });
+
+  it('makes low loads common', () => {
+    expect(rangeWeights(zipf(3, 1))).toEqual([6 / 11, 3 / 11, 2 / 11].map((w) => expect.closeTo(w, 12)));
+    expect(rangeWeights(zipf(4, 0))).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+
+  it('sums to 1 for every distribution', () => {
+    const measured = fc.record({
+      qpsMax: fc.integer({ min: 1, max: 10_000 }),
+      ranges: fc.integer({ min: 1, max: 40 }),
+      distribution: fc.record({
+        type: fc.constant('histogram' as const),
+        qpsMax: fc.integer({ min: 1, max: 10_000 }),
+        weights: fc.array(fc.double({ min: 0.001, max: 1000, noNaN: true }), { minLength: 1, maxLength: 40 }),
+      }),
+    });
+    fc.assert(
+      fc.property(measured, (load) => {
+        const weights = rangeWeights(load);
+        expect(weights).toHaveLength(load.ranges);
+        expect(weights.every((w) => w >= 0)).toBe(true);
+        expect(weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 9);
+      }),
+    );
+  });
+
+  it('keeps a histogram of the same ranges as it is', () => {
+    const weights = [1, 5, 2, 2];
+    const load: Load = { qpsMax: 40, ranges: 4, distribution: { type: 'histogram', qpsMax: 40, weights } };
+    expect(rangeWeights(load)).toEqual([0.1, 0.5, 0.2, 0.2]);
+  });
+});
+
+describe('deviceClass', () => {
+  const base = { id: 'd', memoryBytes: 1, host: 'local' };
+  it('is what profiled runtimes hold for', () => {
+    expect(deviceClass({ ...base, kind: 'cpu', cores: [3, 5] })).toBe('cpu-2');
+    expect(deviceClass({ ...base, kind: 'cpu', cores: undefined })).toBe('cpu-1');
+    expect(deviceClass({ ...base, kind: 'cuda', deviceId: 7 })).toBe('cuda');
+    expect(deviceClass({ ...base, kind: 'emulated', like: 'cuda' })).toBe('emulated:cuda');
+  });
+});
+
+describe('units', () => {
+  it.each([
+    ['100ms', 100],
+    ['0.1s', 100],
+    ['2 min', 120_000],
+    [250, 250],
+    ['250', 250],
+  ])('%s is %d ms', (text, ms) => expect(parseDurationMs(text)).toBe(ms));
+  it.each([
+    ['1GiB', 2 ** 30],
+    ['512 MiB', 2 ** 29],
+    ['2gb', 2e9],
+    [1024, 1024],
+  ])('%s is %d bytes', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+  it.each(['', 'ms', '1 fortnight', '-1s', '1e3s', '0x10'])('%j is no duration', (text) =>
+    expect(parseDurationMs(text)).toBeUndefined(),
+  );
+});
