@@ -93,12 +93,13 @@ function cudaMissing(reason: string): string {
   );
 }
 
-/** The first output [batch, classes] of floats; files need not declare their shapes. */
+/** The first output [batch, classes] of floats, of at least two classes; files need not declare their shapes. */
 function scoresOutput(file: string, outputs: readonly ValueInfo[], certaintyOutput: string | undefined): string {
   const float = outputs.filter(
     (output) => output.name !== certaintyOutput && (output.type === 'float32' || output.type === 'float64'),
   );
-  const chosen = float.find((output) => output.shape.length === 2) ?? float.find((output) => output.shape.length === 0);
+  const chosen =
+    float.find(({ shape }) => shape.length === 2 && shape[1] !== 1) ?? float.find((output) => output.shape.length === 0);
   if (chosen === undefined) {
     const found = outputs.map((output) => `${output.name} ${output.type}[${output.shape.join(', ')}]`).join(', ');
     throw new ConfigError(

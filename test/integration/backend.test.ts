@@ -1,0 +1,204 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { firstValueFrom, lastValueFrom, type Observable } from 'rxjs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
+import { createOnnxBackend, type OnnxOptions } from '../../engine/backend/onnx-backend.ts';
+import { readModelInterface } from '../../engine/backend/onnx-file.ts';
+import type { Sample } from '../../engine/tensor.ts';
+import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { loadDeployment } from '../../plans/deployment.ts';
+import { type Graph, onnxModel } from '../fixtures/onnx-writer.ts';
+import { writeTextFamily } from '../fixtures/text-family.ts';
+
+let dir: string;
+const open: Backend[] = [];
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'cascade-backend-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+afterEach(async () => {
+  for (const backend of open.splice(0)) await backend.close();
+});
+
+function backend(options: Partial<OnnxOptions> = {}): Backend {
+  const made = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: {}, ...options } as OnnxOptions);
+  open.push(made);
+  return made;
+}
+
+function model(name: string, graph: Graph): { name: string; file: string } {
+  const file = join(dir, `${name}.onnx`);
+  writeFileSync(file, onnxModel(graph));
+  return { name, file };
+}
+
+/** Scores are the two inputs; `sure` is their sum. */
+const IDENTITY: Graph = {
+  inputs: [{ name: 'x', type: 'float32', shape: ['batch', 2] }],
+  outputs: [
+    { name: 'sure', type: 'float32', shape: ['batch', 1] },
+    { name: 'scores', type: 'float32', shape: ['batch', 2] },
+  ],
+  weights: [{ name: 'last', dims: [1], data: BigInt64Array.of(1n) }],
+  nodes: [
+    { op: 'Identity', inputs: ['x'], outputs: ['scores'] },
+    { op: 'ReduceSum', inputs: ['x', 'last'], outputs: ['sure'], attributes: { keepdims: 1 } },
+  ],
+};
+
+/** Fails on a batch whose values are not indices of a table of 3. */
+const LOOK_UP: Graph = {
+  inputs: [{ name: 'x', type: 'int64', shape: ['batch'] }],
+  outputs: [{ name: 'scores', type: 'float32', shape: ['batch', 2] }],
+  weights: [{ name: 'table', dims: [3, 2], data: Float32Array.of(1, 0, 0, 1, 1, 1) }],
+  nodes: [{ op: 'Gather', inputs: ['table', 'x'], outputs: ['scores'] }],
+};
+
+const floats = (...values: number[]): Sample => [
+  { data: new Uint8Array(Float32Array.from(values).buffer), shape: [values.length] },
+];
+const index = (value: bigint): Sample => [{ data: new Uint8Array(BigInt64Array.of(value).buffer), shape: [] }];
+
+async function failure(observable: Observable<unknown>): Promise<Error> {
+  try {
+    await lastValueFrom(observable, { defaultValue: undefined });
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe('ONNX backend', () => {
+  it('says what a model takes, as its file does', async () => {
+    const file = model('look-up', LOOK_UP);
+    const loaded = await firstValueFrom(backend().load(file));
+    expect(loaded).toEqual({ inputs: [{ name: 'x', dtype: 'int64', shape: [], pad: 0 }], outputs: ['scores'] });
+    expect(readModelInterface(file.file, {})).toEqual(loaded);
+  });
+
+  it('takes scores and certainty from the outputs that hold them', async () => {
+    const on = backend({ certaintyOutput: 'sure' });
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    const output = await firstValueFrom(on.run('identity', [floats(1, 2), floats(3, 5)]));
+    expect(output).toMatchObject({ classes: 2, scores: Float32Array.of(1, 2, 3, 5), certainty: Float32Array.of(3, 8) });
+    expect(output.computeMs).toBeGreaterThan(0);
+  });
+
+  it('answers a batch of ragged samples as it answers each alone, in the order of the family', async () => {
+    const deployment = loadDeployment(writeTextFamily(join(dir, 'text')));
+    const data = loadLabelledData(deployment);
+    const on = backend({ inputs: deployment.inputs, specs: data.specs });
+    const samples = Array.from({ length: 12 }, (_, i) => data.sample(i));
+    for (const entry of deployment.models) {
+      await firstValueFrom(on.load(entry));
+      const together = await firstValueFrom(on.run(entry.name, samples));
+      for (const [i, sample] of samples.entries()) {
+        const { scores } = await firstValueFrom(on.run(entry.name, [sample]));
+        const { classes } = together;
+        const row = together.scores.subarray(i * classes, (i + 1) * classes);
+        expect([...row]).toEqual([...scores].map((score) => expect.closeTo(score, 4)));
+      }
+    }
+  });
+
+  it('leaves the samples usable: what is transferred is the batch', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    const sample = floats(1, 2);
+    for (let i = 0; i < 2; i++) {
+      expect((await firstValueFrom(on.run('identity', [sample]))).scores).toEqual(Float32Array.of(1, 2));
+    }
+  });
+
+  it('runs what was asked before it closes, and nothing after', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    const runs: Promise<BatchOutput>[] = [1, 2, 3].map((value) => firstValueFrom(on.run('identity', [floats(value, 0)])));
+    await on.close();
+    expect((await Promise.all(runs)).map(({ scores }) => scores[0])).toEqual([1, 2, 3]);
+    expect(await failure(on.run('identity', [floats(1, 2)]))).toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('fails a batch, not itself, when a model fails on it', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('look-up', LOOK_UP)));
+    expect(await failure(on.run('look-up', [index(7n)]))).toMatchObject({
+      code: 'INTERNAL',
+      message: expect.stringContaining('model look-up: '),
+    });
+    expect((await firstValueFrom(on.run('look-up', [index(1n)]))).scores).toEqual(Float32Array.of(0, 1));
+  });
+
+  it('forgets what it unloads', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    await lastValueFrom(on.unload('identity'));
+    expect(await failure(on.run('identity', [floats(1, 2)]))).toMatchObject({
+      code: 'INTERNAL',
+      message: 'model identity is not loaded',
+    });
+  });
+
+  it.each<[string, () => { name: string; file: string }, Partial<OnnxOptions>]>([
+    ['nowhere.onnx does not exist', () => ({ name: 'm', file: join(dir, 'nowhere.onnx') }), {}],
+    [
+      'corrupt.onnx cannot be loaded as an ONNX model',
+      () => {
+        writeFileSync(join(dir, 'corrupt.onnx'), 'not a model');
+        return { name: 'm', file: join(dir, 'corrupt.onnx') };
+      },
+      {},
+    ],
+    [
+      'identity.onnx: has no output doubt for the certainty; its outputs are sure, scores',
+      () => model('identity', IDENTITY),
+      { certaintyOutput: 'doubt' },
+    ],
+    [
+      'integers.onnx: has no output of class scores',
+      () =>
+        model('integers', {
+          inputs: [{ name: 'x', type: 'int64', shape: ['batch', 2] }],
+          outputs: [{ name: 'y', type: 'int64', shape: ['batch', 2] }],
+          weights: [],
+          nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+        }),
+      {},
+    ],
+    [
+      'takes input x float32[2]; the samples have y float32[2]',
+      () => model('identity', IDENTITY),
+      { specs: [{ name: 'y', dtype: 'float32', shape: [2], pad: 0 }] },
+    ],
+    ['ONNXRUNTIME_NODE_INSTALL=cuda12', () => model('identity', IDENTITY), { kind: 'cuda', deviceId: 0 } as Partial<OnnxOptions>],
+  ])('says "%s"', async (message, file, options) => {
+    const error = await failure(backend(options).load(file()));
+    expect(error).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(message) });
+  });
+
+  it('fails all that is pending, and all that follows, when its worker dies', async () => {
+    const dying = new Worker("require('node:worker_threads').parentPort.once('message', () => process.exit(3))", { eval: true });
+    const on = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: {} }, () => dying);
+    const file = model('identity', IDENTITY);
+    const failures = await Promise.all([failure(on.load(file)), failure(on.load(file))]);
+    for (const error of [...failures, await failure(on.load(file))]) {
+      expect(error).toMatchObject({ code: 'UNAVAILABLE', message: 'the inference worker ended with code 3' });
+    }
+    await on.close();
+  });
+});
+
+describe.runIf(process.platform === 'linux')('inference thread', () => {
+  it('runs at lower priority than the event loop', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    const nice = (thread: string): number =>
+      Number(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ')[16]);
+    const own = nice(String(process.pid));
+    expect(readdirSync('/proc/self/task').map(nice)).toContain(own + 5);
+  });
+});
