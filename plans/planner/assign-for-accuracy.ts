@@ -11,14 +11,18 @@ import type { PlanningContext } from './planning-context.ts';
 
 /** Samples beyond this fraction do not show in a p95. */
 const TAIL = 0.05;
-/** Rounds in which measured latencies correct the estimates, once a plan is feasible. */
-const MAX_ROUNDS = 8;
+/** Rounds in which measured latencies take the place of estimates, once a plan is feasible. */
+const MAX_ROUNDS = 12;
+/** Cascades considered, evenly over the frontier: neighbours differ by less than a simulation can tell. */
+const MAX_CASCADES = 48;
+/** Estimates must be low, or a good cascade is never tried: queues are taken to be shorter than they are. */
+const MAX_STRETCH = 4;
 
 /**
  * Under an accuracy SLO the cascades of all ranges together must reach the expected accuracy, as fast as possible: minimise
  * sum(weight * latency) subject to sum(weight * accuracy) >= target. Every range starts at its fastest cascade; the step that
  * buys accuracy at the least latency goes first, which on each range's convex hull is optimal up to the last step. Latency is
- * estimated at first, and corrected by what SP4 simulated in later cycles.
+ * estimated, rather too low, until SP4 has simulated it; what looks good is tried, and when all that looks good is known, it is.
  */
 export function assignForAccuracy(
   incoming: PlanError | { type: 'ok' },
@@ -37,7 +41,7 @@ export function assignForAccuracy(
     }
   }
   const { incumbent } = draft;
-  const options = current.ranges.map((range, i) => openCascades(range, i, current, context));
+  const options = current.ranges.map((range) => openCascades(range, current, context));
   const empty = options.findIndex((open) => open.length === 0);
   if (empty !== -1 && incoming.type === 'error')
     return incumbent === undefined ? [incoming, draft] : [OK, backTo(incumbent, current)];
@@ -64,16 +68,20 @@ function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
 }
 
 /** Cascades not known to fail in a range, with their latencies as far as is known. */
-function openCascades(range: DraftRange, index: number, draft: DraftPlan, context: PlanningContext): Option[] {
-  const accepted = draft.incumbent?.ranges[index];
-  const correction =
-    accepted?.cascade && accepted.tuning ? accepted.tuning.latencyMs.p95 / estimatedP95(accepted.cascade, range, context) : 1;
-  return draft.frontier.flatMap((cascade): Option[] => {
+function openCascades(range: DraftRange, draft: DraftPlan, context: PlanningContext): Option[] {
+  const placement = placementKey(draft.placed);
+  return thinned(draft.frontier).flatMap((cascade): Option[] => {
     if (cascade.workMs >= range.leastFailedWorkMs || cascade.models.some((m) => draft.excludedModels.includes(m))) return [];
-    const known = context.tunings.get(`${range.toQps}|${cascade.key}|${placementKey(draft.placed)}`);
+    const known = context.tunings.get(`${range.toQps}|${cascade.key}|${placement}`);
     if (known === null) return [];
-    return [{ cascade, latencyMs: known?.latencyMs.p95 ?? correction * estimatedP95(cascade, range, context) }];
+    return [{ cascade, latencyMs: known?.latencyMs.p95 ?? estimatedP95(cascade, range, context) }];
   });
+}
+
+function thinned(frontier: readonly FrontierCascade[]): readonly FrontierCascade[] {
+  if (frontier.length <= MAX_CASCADES) return frontier;
+  const last = frontier.length - 1;
+  return Array.from({ length: MAX_CASCADES }, (_, i) => frontier[Math.round((i * last) / (MAX_CASCADES - 1))]);
 }
 
 /** Time through the stages that a twentieth of the samples reach, stretched as in a queue of that utilisation. */
@@ -83,7 +91,7 @@ function estimatedP95(cascade: FrontierCascade, range: DraftRange, context: Plan
     if (cascade.reach[s] > TAIL) ms += context.costs.fastestMs(model, 1);
   });
   const utilisation = (range.toQps * cascade.workMs) / (1000 * context.devices);
-  return ms / Math.max(0.02, 1 - utilisation);
+  return ms * Math.min(MAX_STRETCH, 1 / Math.max(1e-9, 1 - utilisation));
 }
 
 type Assignment = { type: 'reached'; chosen: FrontierCascade[] } | { type: 'short'; reached: number };

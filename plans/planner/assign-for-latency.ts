@@ -19,8 +19,8 @@ export const assignForLatency: SubModule = (incoming, draft) => {
   if (incoming.type === 'error')
     return draft.incumbent === undefined ? stepDown(incoming, draft) : withdraw(incoming, draft, draft.incumbent);
   if (draft.incumbent !== undefined) return [OK, propose(draft, draft.incumbent)];
-  const ranges = draft.ranges.map((range) => ({ ...range, cascade: range.cascade ?? draft.frontier.at(-1) }));
-  return [OK, { ...draft, ranges }];
+  const mostAccurate = usableCascades(draft).at(-1);
+  return [OK, { ...draft, ranges: draft.ranges.map((range) => ({ ...range, cascade: range.cascade ?? mostAccurate })) }];
 };
 
 function stepDown(error: PlanError, draft: DraftPlan): Step {
@@ -54,7 +54,9 @@ function withdraw(error: PlanError, draft: DraftPlan, incumbent: DraftPlan): Ste
   if (range.cascade?.key !== accepted?.key) {
     const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
     const cascade = nextProposal({ ...range, leastFailedWorkMs }, accepted, draft) ?? accepted;
-    return [OK, restoredPlacement(withRange(draft, error.range, { cascade, leastFailedWorkMs }), incumbent)];
+    const changed = restoredPlacement(withRange(draft, error.range, { cascade, leastFailedWorkMs }), incumbent);
+    const others = changed.ranges.some((r, i) => r.cascade?.key !== incumbent.ranges[i].cascade?.key);
+    return [OK, others ? changed : propose(changed, incumbent)];
   }
   // The range that fails is as it was: the others' proposals took its devices. Where one was alone to blame, it is rejected;
   // where there were several, all are taken back and tried one at a time.

@@ -49,6 +49,8 @@ export interface DraftPlan {
   readonly ranges: readonly DraftRange[];
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
+  /** True where the placement was searched for: SP3 balances load on it and leaves it as it is. */
+  readonly pinned: boolean;
   /** Per model: replicas that SP4's errors have forced. */
   readonly forcedReplicas: readonly number[];
   /** Models that memory cannot hold beside the others. */

@@ -3,6 +3,7 @@ import { type DraftPlan, type Incoming, OK, type PlanError, type SubModule } fro
 import type { PlanRequest, PlanResult } from './plan-request.ts';
 import { type PlanningContext, planningContext } from './planning-context.ts';
 import { everywhere } from './prune-replicas.ts';
+import { promisingPlacements } from './search-placement.ts';
 import { searchCascades } from './sp1-search-cascades.ts';
 import { assignCascades } from './sp2-assign-cascades.ts';
 import { placeModels } from './sp3-place-models.ts';
@@ -19,41 +20,55 @@ export interface PlannerOptions {
 }
 
 /**
- * Makes a gear plan (CascadeServe §4.1, Algorithm 1). Pure: the same request gives the same plan, byte for byte.
+ * Makes a gear plan (CascadeServe §4.1). Pure: the same request gives the same plan, byte for byte.
+ *
+ * Algorithm 1 is run from everything everywhere, as in the paper. Where memory is short, its greedy pruning may end in a
+ * placement that no single step improves; then it is run again from the most promising placements found by local search, and
+ * the best plan is kept.
  * @returns the plan, or why no plan meets the SLO.
  */
 export async function planGears(request: PlanRequest, options: PlannerOptions = {}): Promise<PlanResult> {
   const context = await planningContext(request, options.progress ?? (() => undefined));
   try {
-    return runCycle(context);
+    const first = runCycle(initialDraft(context), context);
+    let best = first;
+    for (const placed of promisingPlacements(first.draft, context)) {
+      const next = runCycle(pinnedDraft(placed, context), context);
+      if (next.type === 'feasible' && (best.type === 'infeasible' || isBetter(next.draft, best.draft, context))) best = next;
+    }
+    if (best.type === 'feasible') return { type: 'plan', plan: assemblePlan(best.draft, context) };
+    return infeasible(best.error, best.draft, context);
   } finally {
     context.balancer.dispose();
   }
 }
 
+type CycleResult =
+  | { readonly type: 'feasible'; readonly draft: DraftPlan }
+  | { readonly type: 'infeasible'; readonly error: PlanError; readonly draft: DraftPlan };
+
 /**
  * Algorithm 1: the submodules in a cycle, forwards on ok, backwards on errors, until nothing improves. An error that leaves
  * the first submodule means that the SLO cannot be met.
  */
-function runCycle(context: PlanningContext): PlanResult {
-  let draft = initialDraft(context);
+function runCycle(initial: DraftPlan, context: PlanningContext): CycleResult {
+  let draft = initial;
   let incoming: Incoming = OK;
   let at = 0;
   for (let step = 0; step < MAX_STEPS; step++) {
     [incoming, draft] = SUBMODULES[at](incoming, draft, context);
     if (incoming.type === 'error') {
       context.counters.errors++;
-      if (at === 0) return infeasible(incoming, draft, context);
+      if (at === 0) return { type: 'infeasible', error: incoming, draft };
       at--;
     } else if (at < SUBMODULES.length - 1) {
       at++;
     } else {
       context.counters.cycles++;
       const { incumbent } = draft;
-      if (incumbent !== undefined && sameAssignment(draft, incumbent))
-        return { type: 'plan', plan: assemblePlan(incumbent, context) };
+      if (incumbent !== undefined && sameAssignment(draft, incumbent)) return { type: 'feasible', draft: incumbent };
       // No step may make a feasible plan worse (CascadeServe App. A).
-      draft = incumbent === undefined || isBetter(draft, incumbent, context) ? accepted(draft) : rejected(draft, incumbent);
+      draft = incumbent === undefined || isAccepted(draft, incumbent, context) ? accepted(draft) : rejected(draft, incumbent);
       context.progress(describe(draft.incumbent ?? draft, context));
       at = 0;
     }
@@ -82,12 +97,21 @@ function initialDraft(context: PlanningContext): DraftPlan {
       profile.models.map((_, m) => m),
       context,
     ),
+    pinned: false,
     forcedReplicas: profile.models.map(() => 1),
     excludedModels: [],
     incumbent: undefined,
     cautious: false,
     tried: [],
   };
+}
+
+/** A placement that is given: cascades of models without a replica are out. */
+function pinnedDraft(placed: Uint8Array, context: PlanningContext): DraftPlan {
+  const excludedModels = context.request.profile.models.flatMap((_, model) =>
+    placed.subarray(model * context.devices, (model + 1) * context.devices).includes(1) ? [] : [model],
+  );
+  return { ...initialDraft(context), placed, pinned: true, excludedModels };
 }
 
 function accepted(draft: DraftPlan): DraftPlan {
@@ -103,10 +127,14 @@ function sameAssignment(a: DraftPlan, b: DraftPlan): boolean {
   return a.ranges.every((range, i) => range.cascade?.key === b.ranges[i].cascade?.key);
 }
 
+/** Under a latency SLO proposals only ever raise a range's accuracy; those for ranges of weight 0 count too. */
+function isAccepted(draft: DraftPlan, incumbent: DraftPlan, context: PlanningContext): boolean {
+  return context.request.slo.type === 'latency' || isBetter(draft, incumbent, context);
+}
+
 function isBetter(draft: DraftPlan, incumbent: DraftPlan, context: PlanningContext): boolean {
   if (context.request.slo.type === 'accuracy') return expectedP95(draft) < expectedP95(incumbent);
-  // Under a latency SLO proposals only ever raise a range's accuracy; ranges of weight 0 count too.
-  return expectedAccuracy(draft) >= expectedAccuracy(incumbent);
+  return expectedAccuracy(draft) > expectedAccuracy(incumbent);
 }
 
 function describe(draft: DraftPlan, context: PlanningContext): string {

@@ -4,7 +4,7 @@ import { type SimulatedSystem, simulatedSystem } from '../simulator/simulated-sy
 import { Simulator } from '../simulator/simulator.ts';
 import { shuffledSamples } from '../simulator/workload.ts';
 import { DeviceCosts } from './device-costs.ts';
-import type { Tuning } from './draft-plan.ts';
+import type { FrontierCascade, Tuning } from './draft-plan.ts';
 import { LoadBalancer } from './load-balancer.ts';
 import { DEFAULT_MARGINS, type PlannerMargins, type PlanRequest } from './plan-request.ts';
 
@@ -27,6 +27,8 @@ export interface PlanningContext {
   /** SP4's answers by range, cascade and placement; null = cannot. */
   readonly tunings: Map<string, Tuning | null>;
   readonly prunings: Map<string, PruneResult>;
+  /** SP1's frontier as if every device held everything; empty until searched. */
+  searched: readonly FrontierCascade[];
   readonly counters: { cascades: number; simulations: number; cycles: number; errors: number };
   readonly progress: (message: string) => void;
 }
@@ -62,6 +64,7 @@ export async function planningContext(request: PlanRequest, progress: (message: 
     latencyLimitMs,
     tunings: new Map(),
     prunings: new Map(),
+    searched: [],
     counters: { cascades: 0, simulations: 0, cycles: 0, errors: 0 },
     progress,
   };

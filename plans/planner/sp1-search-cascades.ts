@@ -1,4 +1,4 @@
-import { type DraftPlan, type FrontierCascade, OK, placementKey, type SubModule } from './draft-plan.ts';
+import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from './draft-plan.ts';
 import { paretoFrontier, searchFrontier } from './enumerate-cascades.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { fits } from './prune-replicas.ts';
@@ -9,19 +9,18 @@ import { fits } from './prune-replicas.ts';
  */
 export const searchCascades: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error') return [incoming, draft];
-  const found = draft.frontier.length > 0 ? draft : withFirstFrontier(draft, context);
-  return [OK, withMeasuredFrontier(found, context)];
+  if (context.searched.length === 0) {
+    const placeable = Array.from({ length: context.models }, (_, m) => m).filter((model) =>
+      context.request.devices.some((_, d) => fits(model, d, context)),
+    );
+    if (placeable.length === 0) return [nothingFits(context), draft];
+    const { frontier, evaluated } = searchFrontier(context.records, context.costs, placeable);
+    context.searched = frontier;
+    context.counters.cascades += evaluated;
+    context.progress(`searched ${evaluated} cascades: ${frontier.length} on the frontier`);
+  }
+  return [OK, draft.frontier.length === 0 ? { ...draft, frontier: context.searched } : withMeasuredFrontier(draft, context)];
 };
-
-function withFirstFrontier(draft: DraftPlan, context: PlanningContext): DraftPlan {
-  const placeable = Array.from({ length: context.models }, (_, m) => m).filter((model) =>
-    context.request.devices.some((_, d) => fits(model, d, context)),
-  );
-  const { frontier, evaluated } = searchFrontier(context.records, context.costs, placeable);
-  context.counters.cascades += evaluated;
-  context.progress(`searched ${evaluated} cascades: ${frontier.length} on the frontier`);
-  return { ...draft, frontier };
-}
 
 /**
  * Work is first counted as if every device held everything. Where the placement is tighter, throughput is that of the load
@@ -30,7 +29,7 @@ function withFirstFrontier(draft: DraftPlan, context: PlanningContext): DraftPla
 function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): DraftPlan {
   const key = placementKey(draft.placed);
   if (draft.incumbent === undefined || draft.frontierPlacement === key) return draft;
-  const measured = draft.frontier.map((cascade): FrontierCascade => {
+  const measured = context.searched.map((cascade): FrontierCascade => {
     const fullestMs = context.balancer.fullestMs(cascade, draft.placed);
     return fullestMs === undefined ? cascade : { ...cascade, workMs: fullestMs * context.devices };
   });
@@ -39,4 +38,12 @@ function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): Draft
     return { ...range, cascade, leastFailedWorkMs: Number.POSITIVE_INFINITY };
   });
   return { ...draft, frontier: paretoFrontier(measured), frontierPlacement: key, ranges };
+}
+
+function nothingFits(context: PlanningContext): PlanError {
+  const { profile, devices, weights } = context.request;
+  const value = profile.models[0].memoryBytes;
+  const limit = Math.max(...devices.map((device) => device.memoryBytes));
+  const reason = `no device can run any model: ${profile.models[0].name} needs ${value} bytes, the largest device has ${limit}`;
+  return { type: 'error', range: weights.length - 1, model: 0, metric: 'memoryBytes', value, limit, reason };
 }

@@ -21,6 +21,7 @@ export const placeModels: SubModule = (incoming, draft, context) => {
     // The least change: a placement that still does is kept, so that accepted ranges stay as they are.
     return [OK, withBalances(draft, context)];
   }
+  if (draft.pinned) return [overloaded(draft, draft.placed, context) ?? OK, withBalances(draft, context)];
   const pruned = pruneReplicas(models, loads, draft.forcedReplicas, context);
   if (pruned.type === 'memory') return [memoryError(pruned, draft, context), draft];
   const replaced = { ...draft, placed: pruned.placed };
@@ -37,6 +38,7 @@ function withBalances(draft: DraftPlan, context: PlanningContext): DraftPlan {
 }
 
 function withOneMoreReplica(error: PlanError, draft: DraftPlan, context: PlanningContext): DraftPlan | undefined {
+  if (draft.pinned) return undefined;
   const { model } = error;
   const row = draft.placed.subarray(model * context.devices, (model + 1) * context.devices);
   const replicas = row.reduce((sum, p) => sum + p, 0);

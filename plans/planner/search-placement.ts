@@ -1,0 +1,125 @@
+import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from './draft-plan.ts';
+import type { PlanningContext } from './planning-context.ts';
+import { everywhere, fits, memoryHolds } from './prune-replicas.ts';
+
+/** Cascades by which placements are judged, evenly over the frontier. */
+const JUDGES = 32;
+const MAX_ROUNDS = 16;
+/** Placements handed to Algorithm 1: judged without latency, so the best by judgement may not be the best plan. */
+const KEPT = 3;
+
+/**
+ * Placements worth planning with where memory cannot hold everything everywhere; none where it can. Local search: exchange
+ * what one device holds for another set of models that fits, as long as the accuracy (or, under an accuracy SLO, the work)
+ * that load balancing alone would allow improves. Devices that are alike and hold the same are tried once.
+ */
+export function promisingPlacements(draft: DraftPlan, context: PlanningContext): Uint8Array[] {
+  const all = Array.from({ length: context.models }, (_, m) => m);
+  if (context.searched.length === 0 || memoryHolds(everywhere(all, context), context)) return [];
+  const judges = evenly(context.searched, JUDGES);
+  const found = new Map<string, { placed: Uint8Array; value: number }>();
+  const judged = (placed: Uint8Array): number => {
+    const key = canonicalKey(placed, context);
+    const known = found.get(key);
+    if (known !== undefined) return known.value;
+    const value = judge(placed, judges, draft, context);
+    found.set(key, { placed: placed.slice(), value });
+    return value;
+  };
+  for (const start of starts(draft, context)) {
+    let current = start;
+    let value = judged(current);
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const best = neighbours(current, context).reduce<{ placed: Uint8Array; value: number } | undefined>((top, placed) => {
+        const own = judged(placed);
+        return own > (top?.value ?? value + 1e-9) ? { placed, value: own } : top;
+      }, undefined);
+      if (best === undefined) break;
+      current = best.placed;
+      value = best.value;
+    }
+  }
+  const own = canonicalKey(draft.placed, context);
+  return [...found]
+    .filter(([key]) => key !== own || draft.incumbent === undefined)
+    .map(([, entry]) => entry)
+    .sort((a, b) => b.value - a.value)
+    .slice(0, KEPT)
+    .map((entry) => entry.placed);
+}
+
+/** The placement of the first plan, as far as memory holds it, and the cheapest models alone everywhere. */
+function starts(draft: DraftPlan, context: PlanningContext): Uint8Array[] {
+  const cheapest = everywhere([0], context);
+  return memoryHolds(draft.placed, context) ? [draft.placed, cheapest] : [cheapest];
+}
+
+function neighbours(placed: Uint8Array, context: PlanningContext): Uint8Array[] {
+  const seen = new Set<string>();
+  return context.request.devices.flatMap((_, d) => {
+    const like = deviceKey(placed, d, context);
+    if (seen.has(like)) return [];
+    seen.add(like);
+    return fullSets(d, context).map((models) => {
+      const next = placed.slice();
+      for (let m = 0; m < context.models; m++) next[m * context.devices + d] = models.includes(m) ? 1 : 0;
+      return next;
+    });
+  });
+}
+
+/** Sets of models that a device can hold and to which no other can be added. */
+function fullSets(device: number, context: PlanningContext): number[][] {
+  const { profile, devices } = context.request;
+  const candidates = profile.models.flatMap((_, m) => (fits(m, device, context) ? [m] : []));
+  const sets: number[][] = [];
+  const extend = (from: number, chosen: number[], freeBytes: number): void => {
+    const addable = candidates.filter((m) => !chosen.includes(m) && profile.models[m].memoryBytes <= freeBytes);
+    if (addable.length === 0) sets.push(chosen);
+    for (let i = from; i < candidates.length; i++) {
+      const bytes = profile.models[candidates[i]].memoryBytes;
+      if (bytes <= freeBytes) extend(i + 1, [...chosen, candidates[i]], freeBytes - bytes);
+    }
+  };
+  extend(0, [], devices[device].memoryBytes);
+  return sets;
+}
+
+/**
+ * What load balancing alone would allow: expected accuracy with the most accurate cascade that each range can carry, less a
+ * full point for a range that can carry none; under an accuracy SLO, by how much the cascades in use would load the devices.
+ */
+function judge(placed: Uint8Array, judges: readonly FrontierCascade[], draft: DraftPlan, context: PlanningContext): number {
+  if (context.request.slo.type === 'accuracy' && draft.incumbent !== undefined) {
+    return draft.incumbent.ranges.reduce((sum, range) => {
+      const fullestMs = range.cascade && context.balancer.fullestMs(range.cascade, placed);
+      return sum - (fullestMs === undefined || fullestMs * plannedQps(range, context) > 1000 ? 1e6 : range.weight * fullestMs);
+    }, 0);
+  }
+  const carried = judges.map((cascade) => {
+    const fullestMs = context.balancer.fullestMs(cascade, placed);
+    return { accuracy: cascade.accuracy, qps: fullestMs === undefined ? 0 : 1000 / fullestMs };
+  });
+  return draft.ranges.reduce((sum, range) => {
+    const able = carried.filter(({ qps }) => qps >= plannedQps(range, context));
+    return sum + (able.length === 0 ? -1 : range.weight * Math.max(...able.map(({ accuracy }) => accuracy)));
+  }, 0);
+}
+
+/** Placements that differ only in which of several like devices holds what are the same. */
+function canonicalKey(placed: Uint8Array, context: PlanningContext): string {
+  return context.request.devices
+    .map((_, d) => deviceKey(placed, d, context))
+    .sort()
+    .join(' ');
+}
+
+function deviceKey(placed: Uint8Array, device: number, context: PlanningContext): string {
+  const held = placed.filter((_, replica) => replica % context.devices === device);
+  return `${context.costs.classOf[device]}/${context.request.devices[device].memoryBytes}/${placementKey(held)}`;
+}
+
+function evenly<T>(items: readonly T[], count: number): readonly T[] {
+  if (items.length <= count) return items;
+  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]);
+}

@@ -1,0 +1,104 @@
+import { createRandom } from '../../../../engine/random.ts';
+import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
+import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
+import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
+import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
+import { simulationReport } from '../../../../plans/simulator/simulation-report.ts';
+import { Simulator } from '../../../../plans/simulator/simulator.ts';
+import { traceWorkload } from '../../../../plans/simulator/workload.ts';
+import { constantTrace } from '../../../../plans/trace.ts';
+
+/**
+ * Checks a plan against the request alone, with code of its own but for the simulator, which gets arrivals that the planner
+ * has not seen. Returns what is wrong, in words; empty for a good plan.
+ */
+export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
+  const problems: string[] = [];
+  const check = (good: boolean, problem: string): void => {
+    if (!good) problems.push(problem);
+  };
+  const { profile, devices, slo, weights, qpsMax } = request;
+  for (const device of devices) {
+    const models = plan.placement.filter((replica) => replica.device === device.id).map((replica) => replica.model);
+    check(new Set(models).size === models.length, `${device.id} holds a model twice`);
+    const bytes = models.reduce((sum, name) => sum + (profile.models.find((m) => m.name === name)?.memoryBytes ?? Infinity), 0);
+    check(bytes <= device.memoryBytes, `${device.id} holds ${bytes} of ${device.memoryBytes} bytes`);
+  }
+  check(plan.gears.length === weights.length, `${plan.gears.length} gears for ${weights.length} ranges`);
+  let accuracy = 0;
+  plan.gears.forEach((gear, i) => {
+    const name = `gear ${i}`;
+    const width = qpsMax / weights.length;
+    check(
+      Math.abs(gear.qps[0] - i * width) < 1e-3 && Math.abs(gear.qps[1] - (i + 1) * width) < 1e-3,
+      `${name} is for ${gear.qps}`,
+    );
+    checkStages(gear, name, request, check);
+    checkReplicas(gear, name, plan, check);
+    const own = accuracyBySample(gear, request);
+    accuracy += weights[i] * own;
+    check(Math.abs(own - gear.expected.accuracy) < 1e-5, `${name} claims accuracy ${gear.expected.accuracy}, has ${own}`);
+    const most = Math.max(...Object.values(gear.expected.utilisation));
+    check(most <= (request.margins?.utilisation ?? 0.85) + 1e-3, `${name} plans a utilisation of ${most}`);
+    for (const qps of [gear.qps[0] || gear.qps[1] / 20, gear.qps[1]]) {
+      const report = simulateGear(request, plan, i, qps);
+      const p95 = report.latencyMs.p95 ?? Infinity;
+      if (slo.type === 'latency') check(p95 <= slo.p95Ms, `${name} has p95 ${p95} ms at ${qps} requests/s`);
+      else check(report.seconds > 0 && p95 < 60_000, `${name} piles up at ${qps} requests/s`);
+    }
+  });
+  check(Math.abs(accuracy - plan.expected.accuracy) < 1e-5, `plan claims accuracy ${plan.expected.accuracy}, has ${accuracy}`);
+  if (slo.type === 'accuracy') check(accuracy >= slo.accuracy - 1e-9, `accuracy ${accuracy} is below ${slo.accuracy}`);
+  return problems;
+}
+
+function checkStages(gear: Gear, name: string, { profile }: PlanRequest, check: (good: boolean, problem: string) => void): void {
+  const order = gear.cascade.map((stage) => profile.models.findIndex((model) => model.name === stage.model));
+  check(
+    order.every((model, s) => model >= 0 && (s === 0 || model > order[s - 1])),
+    `${name} is not in family order`,
+  );
+  gear.cascade.forEach((stage, s) => {
+    check(
+      (stage.threshold === undefined) === (s === gear.cascade.length - 1),
+      `${name} stage ${s} has threshold ${stage.threshold}`,
+    );
+  });
+}
+
+function checkReplicas(gear: Gear, name: string, plan: GearPlan, check: (good: boolean, problem: string) => void): void {
+  for (const { model } of gear.cascade) {
+    const shares = Object.entries(gear.shares[model] ?? {});
+    const sum = shares.reduce((total, [, share]) => total + share, 0);
+    check(Math.abs(sum - 1) < 1e-9, `${name}: shares of ${model} sum to ${sum}`);
+    for (const [device] of shares) {
+      check(
+        plan.placement.some((replica) => replica.model === model && replica.device === device),
+        `${name}: ${model} has a share on ${device}, where it is not placed`,
+      );
+      check((gear.minQueueLength[model]?.[device] ?? 0) >= 1, `${name}: ${model} on ${device} has no minimum queue length`);
+    }
+  }
+}
+
+function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
+  let right = 0;
+  for (let i = 0; i < profile.labels.length; i++) {
+    for (const { model: name, threshold } of gear.cascade) {
+      const model = profile.models.find((m) => m.name === name);
+      if (model === undefined) break;
+      if (threshold !== undefined && model.certainties[i] < threshold) continue;
+      if (model.predictions[i] === profile.labels[i]) right++;
+      break;
+    }
+  }
+  return right / profile.labels.length;
+}
+
+function simulateGear(request: PlanRequest, plan: GearPlan, gear: number, qps: number) {
+  const system = simulatedSystem(request.profile, request.devices, request.maxBatch);
+  const seconds = Math.ceil(Math.max(2, 2000 / qps));
+  const workload = traceWorkload(constantTrace(qps, seconds), system.samples, createRandom(`verify ${gear}`));
+  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { fixedGear: gear });
+  return simulationReport(system, workload, outcomes, request.slo).report;
+}

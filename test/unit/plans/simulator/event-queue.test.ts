@@ -1,0 +1,32 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { EventQueue } from '../../../../plans/simulator/event-queue.ts';
+
+test('events leave by time, then kind, then the order in which they came', () => {
+  const events = fc.array(fc.record({ time: fc.integer({ min: 0, max: 5 }), kind: fc.integer({ min: 0, max: 3 }) }), {
+    maxLength: 300,
+  });
+  fc.assert(
+    fc.property(events, fc.integer({ min: 0, max: 20 }), (given, popsBetween) => {
+      const queue = new EventQueue();
+      const pending: { time: number; kind: number; at: number }[] = [];
+      const popAndCheck = (): void => {
+        pending.sort((a, b) => a.time - b.time || a.kind - b.kind || a.at - b.at);
+        const expected = pending.shift();
+        expect(queue.nextMs).toBe(expected?.time);
+        queue.pop();
+        expect({ time: queue.timeMs, kind: queue.kind, at: queue.subject }).toEqual(expected);
+        expect(queue.head).toBe(queue.subject + 1000);
+      };
+      given.forEach(({ time, kind }, at) => {
+        queue.push(time, kind, at, at + 1000);
+        pending.push({ time, kind, at });
+        if (popsBetween > 0 && at % popsBetween === 0) popAndCheck();
+      });
+      while (pending.length > 0) popAndCheck();
+      expect(queue.size).toBe(0);
+      expect(queue.nextMs).toBe(Number.POSITIVE_INFINITY);
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,195 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createRandom } from '../../../../engine/random.ts';
+import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts';
+import type { Gear } from '../../../../plans/gear-plan.ts';
+import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
+import type { Profile } from '../../../../plans/profile.ts';
+import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
+import { simulationReport } from '../../../../plans/simulator/simulation-report.ts';
+import { Simulator } from '../../../../plans/simulator/simulator.ts';
+import { traceWorkload, type Workload } from '../../../../plans/simulator/workload.ts';
+import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { constantTrace } from '../../../../plans/trace.ts';
+
+/** Two models; batches of n take 1 + n and 10 + 5 n ms; a hop takes 2 ms; no other overhead. */
+const profile = syntheticProfile({
+  seed: 1,
+  samples: 300,
+  batches: [1, 2, 8],
+  overhead: { perBatchMs: 0, perRequestMs: 0, hopMs: 2 },
+  models: [
+    { name: 'small', accuracy: 0.7, fixedMs: 1, perSampleMs: 1, memoryBytes: 1 },
+    { name: 'large', accuracy: 0.9, fixedMs: 10, perSampleMs: 5, memoryBytes: 1 },
+  ],
+});
+const devices = ['x', 'y'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10 }));
+const system = simulatedSystem(profile, devices, []);
+const expected = { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: 'small' };
+
+function compiled(...gears: Partial<Gear>[]) {
+  return compilePlan({
+    models: ['small', 'large'],
+    devices: ['x', 'y'],
+    placement: [],
+    gears: gears.map((gear, i) => ({
+      qps: [i * 100, (i + 1) * 100],
+      cascade: [{ model: 'small' }],
+      shares: { small: { x: 1 }, large: { y: 1 } },
+      minQueueLength: {},
+      maxWaitMs: 0,
+      expected,
+      ...gear,
+    })),
+  });
+}
+
+const alwaysBoth = [{ model: 'small', threshold: 2 }, { model: 'large' }];
+
+function workload(...arrivals: number[]): Workload {
+  return { arrivalsMs: Float64Array.from(arrivals), sampleOrder: Int32Array.of(0, 1, 2), seconds: 1 };
+}
+
+const latencies = (plan: ReturnType<typeof compiled>, load: Workload): number[] => [
+  ...new Simulator(system).run(plan, load, { fixedGear: 0 }).latencyMs,
+];
+
+describe('what a request costs, by hand', () => {
+  test('two hops to the device, its batch, one hop back', () => {
+    expect(latencies(compiled({}), workload(0))).toEqual([2 + 2 + 2 + 2]);
+  });
+
+  test('an uncertain sample takes one more hop to another device', () => {
+    expect(latencies(compiled({ cascade: alwaysBoth }), workload(0))).toEqual([4 + 2 + 2 + 15 + 2]);
+  });
+
+  test('and none to the device that it is on', () => {
+    const shares = { small: { x: 1 }, large: { x: 1 } };
+    expect(latencies(compiled({ cascade: alwaysBoth, shares }), workload(0))).toEqual([4 + 2 + 15 + 2]);
+  });
+
+  test('one inference at a time: what arrives meanwhile waits and then goes as one batch', () => {
+    // 0 runs from 4 to 6; 1 and 2 arrive at 4.5 and 5 and run from 6 to 9.
+    expect(latencies(compiled({}), workload(0, 0.5, 1))).toEqual([8, 10.5, 10]);
+  });
+
+  test('a queue below its minimum waits until it is that long', () => {
+    const plan = compiled({ minQueueLength: { small: { x: 2 } }, maxWaitMs: 100 });
+    expect(latencies(plan, workload(0, 30))).toEqual([30 + 4 + 3 + 2, 4 + 3 + 2]);
+  });
+
+  test('but no longer than maxWaitMs', () => {
+    const plan = compiled({ minQueueLength: { small: { x: 2 } }, maxWaitMs: 20 });
+    expect(latencies(plan, workload(0, 30))).toEqual([20 + 4 + 2 + 2, 20 + 4 + 2 + 2]);
+  });
+
+  test('no batch is larger than what was profiled, nor than the deployment allows', () => {
+    const limited = simulatedSystem(profile, devices, [3, undefined]);
+    const load = workload(...Array.from({ length: 40 }, (_, i) => i / 1000));
+    const batchesOf = (s: typeof system) => new Simulator(s).run(compiled({}), load, { fixedGear: 0 }).batches[0];
+    expect(batchesOf(system)).toBe(1 + Math.ceil(39 / 8));
+    expect(batchesOf(limited)).toBe(1 + Math.ceil(39 / 3));
+  });
+
+  test('among triggered queues the one with the oldest request goes first', () => {
+    // At 6 request 0 is done with small and queues for large; request 1 has waited for small since 5 and runs first, to 8.
+    // Then large takes both, which is 20 ms.
+    const shares = { small: { x: 1 }, large: { x: 1 } };
+    const plan = compiled({ cascade: alwaysBoth, shares });
+    expect(latencies(plan, workload(0, 1))).toEqual([8 + 20 + 2, 8 + 20 + 2 - 1]);
+  });
+});
+
+describe('invariants', () => {
+  const runs = fc.record({
+    seed: fc.integer(),
+    qps: fc.integer({ min: 1, max: 600 }),
+    threshold: fc.double({ min: 0, max: 1, noNaN: true }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+    min: fc.integer({ min: 1, max: 20 }),
+    maxWaitMs: fc.integer({ min: 0, max: 50 }),
+  });
+
+  test('every request is answered once, by the model that the cascade says, and devices are not busier than time allows', () => {
+    fc.assert(
+      fc.property(runs, ({ seed, qps, threshold, share, min, maxWaitMs }) => {
+        const split = { x: share, y: 1 - share };
+        const gear = {
+          cascade: [{ model: 'small', threshold }, { model: 'large' }],
+          shares: { small: split, large: split },
+          minQueueLength: { small: { x: min, y: min } },
+          maxWaitMs,
+        };
+        const load = traceWorkload(constantTrace(qps, 1), system.samples, createRandom(seed));
+        const outcomes = new Simulator(system).run(compiled(gear), load, { fixedGear: 0 });
+        expect(outcomes.completed).toBe(load.arrivalsMs.length);
+        expect(outcomes.answers[0] + outcomes.answers[1]).toBe(load.arrivalsMs.length);
+        for (let i = 0; i < outcomes.requests; i++) {
+          expect(outcomes.latencyMs[i]).toBeGreaterThanOrEqual(8 - 1e-6);
+          expect(outcomes.answeredBy[i]).toBe(profile.models[0].certainties[outcomes.sample[i]] >= threshold ? 0 : 1);
+        }
+        for (const busy of outcomes.busyMs) expect(busy).toBeLessThanOrEqual(outcomes.endMs + 1e-6);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('over all samples the accuracy is that of the cascade arithmetic', () => {
+    const threshold = 0.6;
+    const gear = { cascade: [{ model: 'small', threshold }, { model: 'large' }] };
+    const order = Int32Array.from({ length: 300 }, (_, i) => i);
+    const load = { arrivalsMs: Float64Array.from(order, (i) => i * 10), sampleOrder: order, seconds: 3 };
+    const outcomes = new Simulator(system).run(compiled(gear), load, { fixedGear: 0 });
+    const { report } = simulationReport(system, load, outcomes, undefined);
+    expect(report.accuracy).toBeCloseTo(evaluateCascade(validationRecords(profile as Profile), [0, 1], [threshold]).accuracy, 12);
+  });
+
+  test('buffers that are used again leave nothing behind', () => {
+    const load = traceWorkload(constantTrace(200, 2), system.samples, createRandom(1));
+    const other = traceWorkload(constantTrace(500, 3), system.samples, createRandom(2));
+    const plan = compiled({ cascade: alwaysBoth, minQueueLength: { small: { x: 5 } }, maxWaitMs: 30 });
+    const simulator = new Simulator(system);
+    const first = simulationReport(system, load, simulator.run(plan, load), { type: 'latency', p95Ms: 100 });
+    simulator.run(plan, other, { giveUp: { latencyMs: 20, count: 3 } });
+    expect(simulationReport(system, load, simulator.run(plan, load), { type: 'latency', p95Ms: 100 })).toEqual(first);
+  });
+
+  test('a run is given up once too many requests are late', () => {
+    const load = traceWorkload(constantTrace(2000, 2), system.samples, createRandom(1));
+    const outcomes = new Simulator(system).run(compiled({ cascade: alwaysBoth }), load, {
+      fixedGear: 0,
+      giveUp: { latencyMs: 100, count: 10 },
+    });
+    expect(outcomes.gaveUp).toBe(true);
+    expect(outcomes.completed).toBeLessThan(outcomes.requests);
+    expect([...outcomes.latencyMs].filter((ms) => ms > 100).length).toBeGreaterThan(10);
+  });
+});
+
+describe('gears', () => {
+  const plan = compiled({ cascade: alwaysBoth, shares: { small: { x: 0.5, y: 0.5 }, large: { x: 0.5, y: 0.5 } } }, {}, {});
+  const steps = { qps: Float64Array.of(20, 20, 250, 250, 20, 20) };
+  const load = traceWorkload(steps, system.samples, createRandom(3));
+  const outcomes = new Simulator(system).run(plan, load);
+
+  test('follow the load up and down', () => {
+    const answeredByLarge = (from: number, to: number): number => {
+      const within = [...load.arrivalsMs.keys()].filter((i) => load.arrivalsMs[i] >= from && load.arrivalsMs[i] < to);
+      return within.filter((i) => outcomes.answeredBy[i] === 1).length / within.length;
+    };
+    expect(answeredByLarge(0, 1900)).toBeGreaterThan(0.9);
+    expect(answeredByLarge(2400, 3900)).toBeLessThan(0.2);
+    expect(answeredByLarge(4600, 6000)).toBeGreaterThan(0.8);
+  });
+
+  test('their times add up to the run, and changes are counted', () => {
+    const total = outcomes.gearMs.reduce((sum, ms) => sum + ms, 0);
+    expect(total).toBeCloseTo(outcomes.endMs, 6);
+    expect(outcomes.gearSwitches).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a plan that sends requests nowhere is a defect that is named', () => {
+    const nowhere = compiled({ shares: {} });
+    expect(() => new Simulator(system).run(nowhere, workload(0), { fixedGear: 0 })).toThrow('no device a share of model small');
+  });
+});
