@@ -27,7 +27,7 @@ export type Device =
   | (DeviceBase & { readonly kind: 'cuda'; readonly deviceId: number })
   | (DeviceBase & { readonly kind: 'emulated'; readonly like: string });
 
-export type DeploymentSlo =
+type DeploymentSlo =
   | { readonly type: 'latency'; readonly p95Ms: number }
   | { readonly type: 'accuracy'; readonly accuracy: number };
 
@@ -41,7 +41,7 @@ export interface Load {
     | { readonly type: 'histogram'; readonly qpsMax: number; readonly weights: readonly number[] };
 }
 
-export interface DataFiles {
+interface DataFiles {
   /** Input name -> absolute `.npy` file (or `.npz#member`); or one absolute `.npz` or JSON-lines file for all inputs. */
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;

@@ -11,7 +11,7 @@ export interface LoadedModel {
   release(): Promise<void>;
 }
 
-export interface RunOutput {
+interface RunOutput {
   readonly scores: Float32Array<ArrayBuffer>;
   readonly classes: number;
   readonly certainty: Float32Array<ArrayBuffer> | undefined;

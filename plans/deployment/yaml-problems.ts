@@ -68,7 +68,7 @@ export function checkYaml<S extends z.ZodType>(text: string, file: string, schem
 }
 
 /** `models[2].file` */
-export function pathText(path: Path): string {
+function pathText(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
 }
 
@@ -138,7 +138,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 }
 
 /** The known word nearest to a mistyped one, or undefined when none is near. */
-export function closest(word: string, known: readonly string[]): string | undefined {
+function closest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 2));
   for (const candidate of known) {

@@ -1,0 +1,30 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+
+/** `cascade init`. */
+export function register(program: Command): void {
+  program
+    .command('init')
+    .description('write a deployment.yaml for a folder of ONNX models and labelled data')
+    .argument('<dir>', 'folder; models and data are looked for in it, in models/ and in data/')
+    .option('--force', 'overwrite a deployment.yaml that is there')
+    .action(run);
+}
+
+async function run(dir: string, { force = false }: { readonly force?: boolean }): Promise<void> {
+  const { draftDeployment } = await import('../deployment/draft.ts');
+  const { loadDeployment } = await import('../deployment.ts');
+  const file = join(dir, 'deployment.yaml');
+  if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
+  const { yaml, notes } = draftDeployment(dir);
+  try {
+    writeFileSync(file, yaml);
+  } catch (error) {
+    throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
+  }
+  loadDeployment(file);
+  const list = notes.map((note) => `  - ${note}`).join('\n');
+  process.stdout.write(`written: ${file}\n${list}\nnext: cascade profile ${dir}\n`);
+}
