@@ -12,7 +12,7 @@ import type { FrontierCascade } from './draft-plan.ts';
 
 /** Word operations that the first, coarse enumeration may take: about a second. */
 const WORD_BUDGET = 150e6;
-const MAX_GRID = 64;
+const MAX_GRID = 40;
 const MIN_GRID = 10;
 
 /** Keeps, for each number of right answers, the cheapest cascade: at most one per validation sample, whatever is offered. */

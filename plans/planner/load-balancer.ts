@@ -14,16 +14,37 @@ const SLACK = 1e-7;
 /** Shares are written with six digits. */
 const SHARE_STEPS = 1e6;
 
+/** Devices of one class that hold the same stages of a cascade: interchangeable, so they get equal shares. */
+interface Group {
+  readonly deviceClass: number;
+  readonly devices: readonly number[];
+}
+
+/** What one group may take of one stage. */
+interface Slot {
+  readonly stage: number;
+  readonly group: number;
+  /** Device time per request if the whole stage ran on one device of the group. */
+  readonly cost: number;
+}
+
+interface Program {
+  readonly stages: number;
+  readonly groups: readonly Group[];
+  readonly slots: readonly Slot[];
+}
+
 /**
  * Distributes the load of a cascade over the placed replicas such that the fullest device is as empty as possible
- * (CascadeServe §4.4). The optimum scales with QPS, so it is solved once per cascade and placement, per request.
+ * (CascadeServe §4.4). The optimum scales with QPS, so it is solved once per cascade and placement, per request; like devices
+ * share a variable, so programs stay small however many devices there are.
  */
 export class LoadBalancer {
   readonly #costs: DeviceCosts;
   readonly #highs: Highs;
   readonly #model: Model;
-  readonly #fullest = new Map<string, number | undefined>();
-  readonly #balances = new Map<string, Balance | undefined>();
+  readonly #fullest = new Map<string, number>();
+  readonly #balances = new Map<string, Balance>();
   /** Linear programs solved. */
   solved = 0;
 
@@ -47,9 +68,15 @@ export class LoadBalancer {
    * @returns undefined when a model of the cascade has no replica.
    */
   fullestMs(cascade: Cascade, placed: Uint8Array): number | undefined {
-    const key = `${cascade.key}|${placementKey(placed)}`;
-    if (!this.#fullest.has(key)) this.#fullest.set(key, this.#minimiseFullest(cascade, placed)?.fullestMs);
-    return this.#fullest.get(key);
+    const groups = this.#groups(cascade, placed);
+    if (!cascade.models.every((model) => this.#hasReplica(model, placed))) return undefined;
+    const shapes = [...groups].map(([shape, { devices }]) => `${shape}x${devices.length}`).sort();
+    const key = `${cascade.key}|${shapes.join(' ')}`;
+    const known = this.#fullest.get(key);
+    if (known !== undefined) return known;
+    const fullest = this.#minimiseFullest(this.#program(cascade, placed, groups));
+    this.#fullest.set(key, fullest);
+    return fullest;
   }
 
   /**
@@ -57,91 +84,106 @@ export class LoadBalancer {
    * @returns undefined when a model of the cascade has no replica.
    */
   balance(cascade: Cascade, placed: Uint8Array): Balance | undefined {
+    const fullestMs = this.fullestMs(cascade, placed);
+    if (fullestMs === undefined) return undefined;
     const key = `${cascade.key}|${placementKey(placed)}`;
-    if (!this.#balances.has(key)) this.#balances.set(key, this.#balance(cascade, placed));
-    return this.#balances.get(key);
+    const known = this.#balances.get(key);
+    if (known !== undefined) return known;
+    const balance = this.#balance(cascade, this.#program(cascade, placed, this.#groups(cascade, placed)), fullestMs);
+    this.#balances.set(key, balance);
+    return balance;
   }
 
-  #balance(cascade: Cascade, placed: Uint8Array): Balance | undefined {
-    const program = this.#minimiseFullest(cascade, placed);
-    if (program === undefined) return undefined;
+  #balance(cascade: Cascade, program: Program, fullestMs: number): Balance {
     const { devices, models } = this.#costs;
-    const { replicas, costs } = program;
-    const solution = program.shares ?? this.#evenShares(cascade, replicas, costs, program.fullestMs);
+    const solution = program.groups.length === 1 ? program.slots.map(() => 1) : this.#evenShares(program, fullestMs);
     const shares = new Float64Array(models * devices);
-    for (let s = 0; s < cascade.models.length; s++) {
-      const own = replicas.flatMap((replica, k) => (replica.stage === s ? [k] : []));
-      const rounded = roundShares(own.map((k) => solution[k]));
-      own.forEach((k, i) => {
-        shares[cascade.models[s] * devices + replicas[k].device] = rounded[i];
-      });
-    }
     const deviceMs = new Float64Array(devices);
-    replicas.forEach(({ stage, device }, k) => {
-      deviceMs[device] += shares[cascade.models[stage] * devices + device] * costs[k];
+    cascade.models.forEach((model, stage) => {
+      const replicas = program.slots.flatMap((slot, k) => {
+        const members = slot.stage === stage ? program.groups[slot.group].devices : [];
+        return members.map((device) => ({ device, cost: slot.cost, share: solution[k] / members.length }));
+      });
+      const rounded = roundShares(replicas.map(({ share }) => share));
+      replicas.forEach(({ device, cost }, i) => {
+        shares[model * devices + device] = rounded[i];
+        deviceMs[device] += rounded[i] * cost;
+      });
     });
     return { shares, deviceMs, maxDeviceMs: Math.max(...deviceMs) };
   }
 
-  /**
-   * Variables: share of each replica, and the fullest device's time u. Minimise u, subject to
-   * (a) the shares of a stage sum to 1; (b) on each device, sum of share * cost <= u.
-   */
-  #minimiseFullest(cascade: Cascade, placed: Uint8Array) {
-    const { devices, classOf } = this.#costs;
-    const stageCosts = this.#costs.stageCosts(cascade.models, cascade.reach);
-    const replicas = cascade.models.flatMap((model, stage) =>
-      classOf.flatMap((_, device) => (placed[model * devices + device] === 1 ? [{ stage, device }] : [])),
-    );
-    const costs = replicas.map(({ stage, device }) => stageCosts[stage][classOf[device]]);
-    const stages = cascade.models.length;
-    for (let s = 0; s < stages; s++) if (!replicas.some((replica) => replica.stage === s)) return undefined;
-
-    if (this.#costs.classes === 1 && replicas.length === stages * devices) {
-      // Equal devices that hold everything: equal shares are optimal.
-      const total = stageCosts.reduce((sum, byClass) => sum + byClass[0], 0);
-      return { replicas, costs, fullestMs: total / devices, shares: replicas.map(() => 1 / devices) };
-    }
-    const scale = Math.max(...costs);
-    const u = replicas.length;
-    const rows: Row[] = [];
-    for (let s = 0; s < stages; s++)
-      rows.push({ lower: 1, upper: 1, entries: replicas.flatMap((r, k) => (r.stage === s ? [[k, 1]] : [])) });
-    for (let d = 0; d < devices; d++) {
-      const load = replicas.flatMap((r, k): Entry[] => (r.device === d ? [[k, costs[k] / scale]] : []));
-      if (load.length > 0) rows.push({ lower: -this.#highs.infinity, upper: 0, entries: [...load, [u, -1]] });
-    }
-    const solution = this.#solve([...replicas.map(() => 0), 1], rows);
-    return { replicas, costs, fullestMs: solution[u] * scale, shares: undefined };
+  #hasReplica(model: number, placed: Uint8Array): boolean {
+    const { devices } = this.#costs;
+    return placed.subarray(model * devices, (model + 1) * devices).includes(1);
   }
 
-  /** Keeps the fullest device at its optimum and minimises the sum over stages of the largest share. */
-  #evenShares(
-    cascade: Cascade,
-    replicas: readonly { stage: number; device: number }[],
-    costs: readonly number[],
-    fullestMs: number,
-  ): ArrayLike<number> {
-    const infinity = this.#highs.infinity;
-    const stages = cascade.models.length;
-    const rows: Row[] = [];
-    for (let s = 0; s < stages; s++)
-      rows.push({ lower: 1, upper: 1, entries: replicas.flatMap((r, k) => (r.stage === s ? [[k, 1]] : [])) });
-    for (let d = 0; d < this.#costs.devices; d++) {
-      const load = replicas.flatMap((r, k): Entry[] => (r.device === d ? [[k, costs[k] / fullestMs]] : []));
-      if (load.length > 0) rows.push({ lower: -infinity, upper: 1 + SLACK, entries: load });
+  /** By shape: class and the stages held. Devices that hold no stage are in no group. */
+  #groups(cascade: Cascade, placed: Uint8Array): Map<string, { deviceClass: number; devices: number[] }> {
+    const { devices, classOf } = this.#costs;
+    const groups = new Map<string, { deviceClass: number; devices: number[] }>();
+    for (let device = 0; device < devices; device++) {
+      let held = '';
+      for (let s = 0; s < cascade.models.length; s++) if (placed[cascade.models[s] * devices + device] === 1) held += `,${s}`;
+      if (held === '') continue;
+      const shape = `${classOf[device]}:${held}`;
+      const group = groups.get(shape);
+      if (group === undefined) groups.set(shape, { deviceClass: classOf[device], devices: [device] });
+      else group.devices.push(device);
     }
-    replicas.forEach((replica, k) => {
-      rows.push({
-        lower: -infinity,
-        upper: 0,
-        entries: [
-          [k, 1],
-          [replicas.length + replica.stage, -1],
-        ],
-      });
+    return groups;
+  }
+
+  #program(cascade: Cascade, placed: Uint8Array, shapes: ReadonlyMap<string, Group>): Program {
+    const stageCosts = this.#costs.stageCosts(cascade.models, cascade.reach);
+    const groups = [...shapes.values()];
+    const slots = cascade.models.flatMap((model, stage) =>
+      groups.flatMap(({ deviceClass, devices }, group): Slot[] =>
+        placed[model * this.#costs.devices + devices[0]] === 1 ? [{ stage, group, cost: stageCosts[stage][deviceClass] }] : [],
+      ),
+    );
+    return { stages: cascade.models.length, groups, slots };
+  }
+
+  /**
+   * Variables: each slot's share of its stage, and the fullest device's time u. Minimise u, subject to
+   * (a) the shares of a stage sum to 1; (b) in each group, sum of share * cost / (devices of the group) <= u.
+   */
+  #minimiseFullest({ stages, groups, slots }: Program): number {
+    // Like devices that hold everything: equal shares are optimal.
+    if (groups.length === 1) return slots.reduce((sum, slot) => sum + slot.cost, 0) / groups[0].devices.length;
+    const scale = Math.max(...slots.map((slot) => slot.cost));
+    const u = slots.length;
+    const load = this.#loadRows(groups, slots, scale).map((row) => ({
+      ...row,
+      upper: 0,
+      entries: [...row.entries, [u, -1] as Entry],
+    }));
+    const solution = this.#solve([...slots.map(() => 0), 1], [...sharesSumToOne(stages, slots), ...load]);
+    return solution[u] * scale;
+  }
+
+  /** Keeps every device within the optimum and minimises the sum over stages of the largest share of one device. */
+  #evenShares({ stages, groups, slots }: Program, fullestMs: number): ArrayLike<number> {
+    const load = this.#loadRows(groups, slots, fullestMs).map((row) => ({ ...row, upper: 1 + SLACK }));
+    const largest = slots.map(({ stage, group }, k): Row => {
+      const entries: Entry[] = [
+        [k, 1 / groups[group].devices.length],
+        [slots.length + stage, -1],
+      ];
+      return { lower: -this.#highs.infinity, upper: 0, entries };
     });
-    return this.#solve([...replicas.map(() => 0), ...cascade.models.map(() => 1)], rows);
+    const objective = [...slots.map(() => 0), ...Array.from({ length: stages }, () => 1)];
+    return this.#solve(objective, [...sharesSumToOne(stages, slots), ...load, ...largest]);
+  }
+
+  /** Time of one device of each group, in units of `scale`. */
+  #loadRows(groups: readonly Group[], slots: readonly Slot[], scale: number): Row[] {
+    return groups.map(({ devices }, g) => ({
+      lower: -this.#highs.infinity,
+      upper: this.#highs.infinity,
+      entries: slots.flatMap((slot, k): Entry[] => (slot.group === g ? [[k, slot.cost / scale / devices.length]] : [])),
+    }));
   }
 
   /** Minimises a linear objective over variables in [0, 1e6]. @throws Error when HiGHS does not end optimal: a defect. */
@@ -183,7 +225,15 @@ interface Row {
   readonly entries: readonly Entry[];
 }
 
-/** Rounds to six digits such that the sum is exactly that of the rounded ones plus what the largest share takes up. */
+function sharesSumToOne(stages: number, slots: readonly Slot[]): Row[] {
+  return Array.from({ length: stages }, (_, s) => ({
+    lower: 1,
+    upper: 1,
+    entries: slots.flatMap((slot, k): Entry[] => (slot.stage === s ? [[k, 1]] : [])),
+  }));
+}
+
+/** Rounds to six digits; the largest share takes up what is left, so that the sum is one. */
 function roundShares(shares: readonly number[]): number[] {
   const steps = shares.map((share) => Math.round(Math.max(0, share) * SHARE_STEPS));
   const largest = steps.indexOf(Math.max(...steps));

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { describeCascade } from '../../../../plans/gear-plan.ts';
+import type { FrontierCascade } from '../../../../plans/planner/draft-plan.ts';
+import { searchFrontier } from '../../../../plans/planner/enumerate-cascades.ts';
+import { planGears } from '../../../../plans/planner/planner.ts';
+import { type PlanningContext, planningContext } from '../../../../plans/planner/planning-context.ts';
+import { memoryHolds, worstUtilisation } from '../../../../plans/planner/prune-replicas.ts';
+import { simulateRange } from '../../../../plans/planner/range-simulation.ts';
+import { promisingPlacements } from '../../../../plans/planner/search-placement.ts';
+import { cores, gpus } from './requests.ts';
+
+async function withContext<T>(request: Parameters<typeof planningContext>[0], use: (context: PlanningContext) => T): Promise<T> {
+  const context = await planningContext(request, () => undefined);
+  try {
+    return use(context);
+  } finally {
+    context.balancer.dispose();
+  }
+}
+
+describe('latency SLO, everything fits everywhere', () => {
+  const request = cores({ qpsMax: 12_000, weights: [0.5, 0.5] });
+
+  /** Tries every cascade of the frontier in every range, with queues that trigger at one request. */
+  const exhaustive = (context: PlanningContext): number[] => {
+    const { frontier } = searchFrontier(context.records, context.costs, [0, 1, 2]);
+    const placed = new Uint8Array(context.models * context.devices).fill(1);
+    const works = (cascade: FrontierCascade, qps: number): boolean => {
+      const balance = context.balancer.balance(cascade, placed);
+      if (balance === undefined || (balance.maxDeviceMs * qps) / 1000 > 1) return false;
+      const candidate = { cascade, shares: balance.shares, minQueueLength: new Int32Array(6).fill(1), maxWaitMs: 0 };
+      return simulateRange(candidate, qps, context.latencyLimitMs, context).p95 <= context.latencyLimitMs;
+    };
+    return [6000, 12_000].map((top) =>
+      Math.max(
+        ...frontier.filter((cascade) => works(cascade, top / context.margins.utilisation)).map((cascade) => cascade.accuracy),
+      ),
+    );
+  };
+
+  test('each range gets the most accurate cascade there is, give or take two samples', async () => {
+    const best = await withContext(request, exhaustive);
+    const result = await planGears(request);
+    if (result.type === 'infeasible') throw new Error(result.reason);
+    result.plan.gears.forEach((gear, i) => {
+      expect(gear.expected.accuracy, describeCascade(gear.cascade)).toBeGreaterThanOrEqual(best[i] - 2 / 2000);
+    });
+  });
+});
+
+describe('placement where memory is short', () => {
+  const devices = Array.from({ length: 3 }, (_, i) => ({ id: `g${i}`, deviceClass: 'gpu', memoryBytes: 16e9 }));
+  const request = gpus({ devices, qpsMax: 12, weights: [0.7, 0.3] });
+
+  /** All placements that memory holds, by the accuracy that load balancing alone allows. */
+  const best = (context: PlanningContext, placements: Iterable<Uint8Array>): number => {
+    let top = 0;
+    for (const placed of placements) {
+      const accuracies = [6, 12].map((qps) => {
+        const able = context.searched.filter(
+          (cascade) => worstUtilisation([{ cascade, qps: qps / context.margins.utilisation }], placed, context) <= 1,
+        );
+        return Math.max(0, ...able.map((cascade) => cascade.accuracy));
+      });
+      top = Math.max(top, 0.7 * accuracies[0] + 0.3 * accuracies[1]);
+    }
+    return top;
+  };
+
+  function* everyPlacement(context: PlanningContext): Generator<Uint8Array> {
+    for (let bits = 0; bits < 2 ** 12; bits++) {
+      const placed = Uint8Array.from({ length: 12 }, (_, i) => (bits >> i) & 1);
+      if (memoryHolds(placed, context)) yield placed;
+    }
+  }
+
+  test('local search finds the best of all placements', async () => {
+    await withContext(request, (context) => {
+      context.searched = searchFrontier(context.records, context.costs, [0, 1, 2, 3]).frontier.filter((_, i) => i % 6 === 0);
+      const draft = {
+        frontier: context.searched,
+        frontierPlacement: '',
+        ranges: [0, 1].map((i) => ({
+          fromQps: 6 * i,
+          toQps: 6 * (i + 1),
+          weight: [0.7, 0.3][i],
+          cascade: undefined,
+          leastFailedWorkMs: Number.POSITIVE_INFINITY,
+          stepsDown: 0,
+          balance: undefined,
+          tuning: undefined,
+        })),
+        placed: new Uint8Array(12),
+        pinned: false,
+        forcedReplicas: [1, 1, 1, 1],
+        excludedModels: [],
+        incumbent: undefined,
+        cautious: false,
+        tried: [],
+      };
+      const found = promisingPlacements(draft, context);
+      for (const placed of found) expect(memoryHolds(placed, context)).toBe(true);
+      expect(best(context, found)).toBeGreaterThanOrEqual(best(context, everyPlacement(context)) - 1e-9);
+    });
+  });
+});
