@@ -17,7 +17,7 @@ export function loadEstimatorActor(options: { frontend: string; subjects: Subjec
       const counting$ = arrivals$.pipe(tap((arrivals) => (count += arrivals)));
       const reporting$ = every(clock, LOAD_INTERVAL_MS).pipe(
         tap(() => {
-          const report: LoadReport = { frontend, intervalMs: LOAD_INTERVAL_MS, arrivals: count };
+          const report: LoadReport = { frontend, pid: process.pid, intervalMs: LOAD_INTERVAL_MS, arrivals: count };
           count = 0;
           bus.publish(subjects.load(frontend), encode(report));
         }),

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/package-info.ts';
+import * as init from '../plans/commands/init.ts';
 import * as plan from '../plans/commands/plan.ts';
 import * as profile from '../plans/commands/profile.ts';
 import * as simulate from '../plans/commands/simulate.ts';
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
     .version(packageVersion())
     .exitOverride()
     .showSuggestionAfterError();
-  for (const command of [demo, profile, plan, simulate, serve, load, status]) command.register(program);
+  for (const command of [demo, init, profile, plan, simulate, serve, load, status]) command.register(program);
   try {
     await program.parseAsync();
   } catch (error) {

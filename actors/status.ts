@@ -22,7 +22,7 @@ export interface Status {
   readonly gearSeconds: readonly number[];
   /** Measured in the last interval, summed over frontends. */
   readonly qps: number;
-  readonly frontends: readonly { readonly name: string; readonly qps: number }[];
+  readonly frontends: readonly { readonly name: string; readonly pid: number; readonly qps: number }[];
   readonly devices: readonly (DeviceState & { readonly silentMs: number })[];
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
@@ -44,7 +44,7 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
     description: 'answers requests for a snapshot of the deployment',
     behaviour: ({ bus, clock, stopping$ }) => {
       const devices = new Map<string, { state: DeviceState; at: number }>();
-      const frontends = new Map<string, { qps: number; at: number }>();
+      const frontends = new Map<string, { pid: number; qps: number; at: number }>();
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
@@ -67,7 +67,7 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
         settle();
         const now = clock.now();
         const inForce = gear === undefined ? undefined : plan.gears[gear.gear];
-        const loads = [...frontends].map(([name, { qps }]) => ({ name, qps }));
+        const loads = [...frontends].map(([name, { pid, qps }]) => ({ name, pid, qps }));
         return {
           deployment,
           revision,
@@ -100,7 +100,11 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
         bus.messages$(subjects.allLoad).pipe(
           tap(({ data }) => {
             const report = decode<LoadReport>(data);
-            frontends.set(report.frontend, { qps: (report.arrivals * 1_000) / report.intervalMs, at: clock.now() });
+            frontends.set(report.frontend, {
+              pid: report.pid,
+              qps: (report.arrivals * 1_000) / report.intervalMs,
+              at: clock.now(),
+            });
           }),
         ),
         bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),

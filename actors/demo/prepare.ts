@@ -7,10 +7,11 @@ import { profileDeployment } from '../../plans/commands/profile.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { writePlan } from '../../plans/plan-file.ts';
-import { planRequestOf } from '../../plans/planner/plan-request-of.ts';
 import { planGears } from '../../plans/planner/planner.ts';
+import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
 import type { ModelProfile, Profile } from '../../plans/profile.ts';
 import { profileIsCurrent, readProfile, writeProfile } from '../../plans/profile-file.ts';
+import { progressLine } from '../../plans/profiling/progress-line.ts';
 
 /** Where the demo keeps its profile and plan: beside the deployment, or in the user's cache when that cannot be written. */
 export function workFolder(deployment: Deployment): string {
@@ -35,9 +36,17 @@ export async function cachedProfile(deployment: Deployment, file: string, tell: 
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
   }
-  const profile = await profileDeployment(deployment, { onProgress: tell });
-  writeProfile(file, profile);
-  return profile;
+  const line = progressLine(process.stderr);
+  try {
+    const profile = await profileDeployment(deployment, {
+      onProgress: (step, fraction) => line.show(step, fraction),
+      onWarning: (warning) => line.say(`warning: ${warning}`),
+    });
+    writeProfile(file, profile);
+    return profile;
+  } finally {
+    line.clear();
+  }
 }
 
 /** Highest load that one model alone can carry on all devices of the deployment, at its best batch size. */

@@ -12,7 +12,7 @@ import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
-import { simulateTrace } from '../../plans/simulator/simulate-trace.ts';
+import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { describeReports, percent } from '../load/describe-report.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
@@ -165,7 +165,7 @@ function summarise(
   live: LiveLoadResult,
   print: (text: string) => void,
 ): DemoReport {
-  const simulated = simulateTrace({ deployment, profile, plan, trace, seed: SEED }).report;
+  const simulated = simulatePlan(deployment, profile, plan, trace, SEED).report;
   const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
   const expectedAccuracy = [...live.answersByGear].reduce(
     (sum, [gear, n]) => sum + (n / answered) * plan.gears[gear].expected.accuracy,

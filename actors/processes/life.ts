@@ -32,6 +32,11 @@ export async function liveUntilStopped(actors: readonly RunningActor[], bus: Bus
   for (const actor of actors) {
     if (!(await actor.stop(DRAIN_MS))) log.error({ actor: actor.name }, `not drained within ${DRAIN_MS} ms; cut off`);
   }
+  await leave(bus);
+}
+
+/** Closes the bus, and lets go of the parent process: its channel would keep this one alive. */
+export async function leave(bus: Bus): Promise<void> {
   await bus.close();
-  process.disconnect?.();
+  if (process.connected) process.disconnect();
 }

@@ -2,11 +2,11 @@ import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import { ProcessEnded } from '../../engine/actor/child-process.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
 import { processActor } from '../device-host.ts';
-import { askedToStop, DRAIN_MS } from './life.ts';
+import { askedToStop, DRAIN_MS, leave } from './life.ts';
 import { startController } from './run-controller.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 
@@ -14,6 +14,8 @@ import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
 /** Exit code of a process that found its configuration wrong: starting it again would not help. */
 const CONFIG_EXIT_CODE = 2;
+/** A process that ended so often without having been ready once is given up. */
+const MAX_FAILED_STARTS = 3;
 
 export interface Parts {
   readonly controller: boolean;
@@ -48,7 +50,7 @@ export async function runParts(
     log.info({ why: await asked }, 'draining');
   } finally {
     for (const group of running) await Promise.all(group.map((actor) => actor.stop(CHILD_GRACE_MS)));
-    await bus.close();
+    await leave(bus);
   }
 
   function deviceProcesses(): ProcessSpec[] {
@@ -85,13 +87,17 @@ function startProcesses(
   const ready = specs.map(
     (spec) =>
       new Promise<void>((resolve, reject) => {
+        let failedStarts = 0;
         const actor = processActor({
           ...spec,
           graceMs: CHILD_GRACE_MS,
           onReady: () => resolve(),
+          // Once it has been ready, neither rejection has an effect: it is started again for ever.
           onEnded: (error) => {
             if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
               reject(new ConfigError(`${spec.name} could not start; see above`));
+            } else if (++failedStarts === MAX_FAILED_STARTS) {
+              reject(new Error(`${spec.name} could not start (${messageOf(error)}, ${failedStarts} times); see above`));
             }
           },
         });

@@ -8,7 +8,7 @@ import type { GearPlan } from '../../plans/gear-plan.ts';
 import { readPlan } from '../../plans/plan-file.ts';
 import { type CompiledPlan, compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
-import { readProfile } from '../../plans/profile-file.ts';
+import { readProfile, requireCurrent } from '../../plans/profile-file.ts';
 
 /** Command-line options that every serving process shares. */
 export interface ServeOptions {
@@ -38,10 +38,12 @@ export const DEFAULT_HOST = 'local';
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
 export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
   const deployment = loadDeployment(deploymentPath);
-  const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
+  const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
+  const profile = readProfile(profileFile);
+  requireCurrent(deployment, profile, profileFile);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
-  checkPlan(deployment, profile, plan, planFile);
+  checkPlan(deployment, plan, planFile);
   return {
     deployment,
     profile,
@@ -78,7 +80,7 @@ export function connectSetting(setting: Setting, role: string): Promise<Bus> {
   return connectTo(setting.servers, setting.deployment.nats, `cascade-${setting.deployment.name}-${role}`, setting.log);
 }
 
-function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, file: string): void {
+function checkPlan(deployment: Deployment, plan: GearPlan, file: string): void {
   const again = `run \`cascade plan\` again`;
   if (plan.deployment !== deployment.name) {
     throw new ConfigError(`${file}: deployment: ${plan.deployment}, not ${deployment.name}; ${again}`);
@@ -86,11 +88,6 @@ function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, fil
   const models = deployment.models.map((model) => model.name);
   if (plan.models.join() !== models.join())
     throw new ConfigError(`${file}: models: ${plan.models.join(', ')}; the deployment has ${models.join(', ')}; ${again}`);
-  const profiled = profile.models.map((model) => model.name);
-  if (profiled.join() !== models.join())
-    throw new ConfigError(
-      `the profile is of models ${profiled.join(', ')}; the deployment has ${models.join(', ')}; run \`cascade profile\` again`,
-    );
   for (const device of plan.devices) {
     if (!deployment.devices.some((known) => known.id === device))
       throw new ConfigError(`${file}: devices: ${device} is not a device of the deployment; ${again}`);

@@ -82,6 +82,7 @@ export interface DoneFrame {
 /** Load-estimator -> gear-controller, every interval. */
 export interface LoadReport {
   readonly frontend: string;
+  readonly pid: number;
   readonly intervalMs: number;
   readonly arrivals: number;
 }

@@ -7,7 +7,7 @@ import { planOf } from '../../support/plans.ts';
 const plan = compilePlan(
   planOf({ models: ['small', 'large'], cascades: [['large'], ['small', 'large'], ['small']], stepQps: 100 }),
 );
-const load = (frontend: string, arrivals: number) => ({ frontend, intervalMs: 100, arrivals });
+const load = (frontend: string, arrivals: number) => ({ frontend, pid: 1, intervalMs: 100, arrivals });
 const queue = (length: number) => ({ device: 'd0', queues: { small: length } }) as unknown as DeviceState;
 
 test('the gear follows the load of all frontends together', () => {
