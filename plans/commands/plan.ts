@@ -36,10 +36,9 @@ export function register(program: Command): void {
 async function plan(path: string, options: Options): Promise<void> {
   if (options.p95 !== undefined && options.accuracy !== undefined)
     throw new ConfigError('--p95 and --accuracy: a plan holds one of them and gets the best of the other; leave one out');
-  const [{ loadDeployment }, { readProfile }, { requireCurrent }, { planRequestOf }, { planGears }] = await Promise.all([
+  const [{ loadDeployment }, { readProfile, requireCurrent }, { planRequestOf }, { planGears }] = await Promise.all([
     import('../deployment.ts'),
     import('../profile-file.ts'),
-    import('../profile-digest.ts'),
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
@@ -75,7 +74,7 @@ function describeInfeasible({ qpsRange, model, reason, best }: Infeasible, { slo
     `no plan meets ${goal} on ${devices.length} ${devices.length === 1 ? 'device' : 'devices'}`,
     `  where: ${from} to ${to} requests/s, model ${model}`,
     `  why:   ${reason}`,
-    `  best:  ${best.metric} ${Number(best.value.toPrecision(4))}, limit ${Number(best.limit.toPrecision(4))}`,
+    `  best:  ${best.metric} ${best.value === null ? 'without bound' : Number(best.value.toPrecision(4))}, limit ${Number(best.limit.toPrecision(4))}`,
     `  try:   more devices, a laxer SLO (--p95, --accuracy) or a lower --qps-max`,
     '',
   ].join('\n');

@@ -26,10 +26,9 @@ export function register(program: Command): void {
 
 async function simulate(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
-  const [{ loadDeployment }, { readProfile }, { requireCurrent }, { readPlan }, { simulatePlan }] = await Promise.all([
+  const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { simulatePlan }] = await Promise.all([
     import('../deployment.ts'),
     import('../profile-file.ts'),
-    import('../profile-digest.ts'),
     import('../plan-file.ts'),
     import('../simulator/simulate-plan.ts'),
   ]);

@@ -40,11 +40,11 @@ export interface Infeasible {
   readonly model: string;
   /** For people: what is not possible, and what would help. */
   readonly reason: string;
-  /** Best value that was reached of what is limited, and the limit. */
-  readonly best: { readonly metric: PlanMetric; readonly value: number; readonly limit: number };
+  /** Best value that was reached of what is limited, and the limit. Null: none, as requests pile up without end. */
+  readonly best: { readonly metric: PlanMetric; readonly value: number | null; readonly limit: number };
 }
 
-/** `qps`: highest load of that range that can be carried; `memoryBytes`: needed on the fullest device. */
+/** `utilisation` is that of the fullest device, `memoryBytes` what the fullest device would have to hold. */
 export type PlanMetric = 'latencyMsP95' | 'utilisation' | 'memoryBytes' | 'accuracy';
 
 export type PlanResult = { readonly type: 'plan'; readonly plan: GearPlan } | Infeasible;

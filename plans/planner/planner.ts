@@ -150,6 +150,6 @@ function infeasible(error: PlanError, draft: DraftPlan, context: PlanningContext
     qpsRange: [range.fromQps, range.toQps],
     model: context.request.profile.models[error.model].name,
     reason,
-    best: { metric, value, limit },
+    best: { metric, value: Number.isFinite(value) ? value : null, limit },
   };
 }

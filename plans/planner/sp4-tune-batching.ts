@@ -86,22 +86,25 @@ function shortestQueue(range: DraftRange, cascade: FrontierCascade, context: Pla
   return tuningOf(found, simulateRange(found, range.toQps, Number.POSITIVE_INFINITY, context));
 }
 
-/** Accuracy SLO: the minimum queue length with the lowest p95 at the top of the range among those that keep up with the load. */
+/** Accuracy SLO: the minimum queue length with the lowest p95 over both ends of the range, among those that keep up with the load. */
 function fastestQueue(range: DraftRange, cascade: FrontierCascade, context: PlanningContext): Tuning | undefined {
+  const unlimited = Number.POSITIVE_INFINITY;
   const longest = longestUsefulQueue(range, cascade, context);
-  let best: Tuning | undefined;
+  let best: { tuning: Tuning; worstP95: number } | undefined;
   for (let length = 1; ; length = Math.min(longest, length * 2)) {
     // As long as the queue of a replica takes to fill at the low end: longer waits gain nothing.
-    const maxWaitMs =
-      length === 1 ? 0 : roundUp((length * 1000) / (firstReplicaShare(range, cascade, context) * lowEndQps(range)));
-    const candidate = candidateOf(range, cascade, length, maxWaitMs, context);
-    const keepsUp = simulateRange(candidate, plannedQps(range, context), Number.POSITIVE_INFINITY, context);
-    if (Number.isFinite(keepsUp.p95)) {
-      const tuning = tuningOf(candidate, simulateRange(candidate, range.toQps, Number.POSITIVE_INFINITY, context));
-      if (best !== undefined && tuning.latencyMs.p95 >= best.latencyMs.p95) return best;
-      best = tuning;
+    const fillMs = (length * 1000) / (firstReplicaShare(range, cascade, context) * lowEndQps(range));
+    const candidate = candidateOf(range, cascade, length, length === 1 ? 0 : roundUp(fillMs), context);
+    const keepsUp = Number.isFinite(simulateRange(candidate, plannedQps(range, context), unlimited, context).p95);
+    if (keepsUp) {
+      const top = simulateRange(candidate, range.toQps, unlimited, context);
+      // Queues that trigger at one request are no slower at a lower load.
+      const low = length === 1 ? top : simulateRange(candidate, lowEndQps(range), unlimited, context);
+      const worstP95 = Math.max(top.p95, low.p95);
+      if (best !== undefined && worstP95 >= best.worstP95) return best.tuning;
+      best = { tuning: tuningOf(candidate, top), worstP95 };
     }
-    if (length >= longest) return best;
+    if (length >= longest) return best?.tuning;
   }
 }
 
@@ -178,7 +181,10 @@ function latencyError(index: number, cascade: FrontierCascade, draft: DraftPlan,
     return { type: 'error', range: index, model, metric: 'utilisation', value: 1, limit: context.margins.utilisation, reason };
   }
   const candidate = candidateOf(range, cascade, 1, 0, context);
-  const reached = simulateRange(candidate, range.toQps, Number.POSITIVE_INFINITY, context);
-  const reason = `p95 is ${reached.p95.toFixed(1)} ms at the range's top load without a margin, ${name} being the bottleneck`;
-  return { type: 'error', range: index, model, metric: 'latencyMsP95', value: reached.p95, limit: slo.p95Ms, reason };
+  const qps = plannedQps(range, context);
+  const { p95 } = simulateRange(candidate, qps, Number.POSITIVE_INFINITY, context);
+  const limit = context.latencyLimitMs;
+  const reached = Number.isFinite(p95) ? `p95 is ${p95.toFixed(1)} ms` : 'requests pile up';
+  const reason = `${reached} at ${qps.toFixed(0)} requests/s, which is the top of the range with a margin; at most ${limit.toFixed(1)} ms is planned; ${name} is the bottleneck`;
+  return { type: 'error', range: index, model, metric: 'latencyMsP95', value: p95, limit, reason };
 }

@@ -1,0 +1,167 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import * as plan from '../../../../plans/commands/plan.ts';
+import * as simulate from '../../../../plans/commands/simulate.ts';
+import { deviceClass, loadDeployment } from '../../../../plans/deployment.ts';
+import { gearPlanSchema } from '../../../../plans/gear-plan.ts';
+import { profileDigest } from '../../../../plans/profile-digest.ts';
+import { writeProfile } from '../../../../plans/profile-file.ts';
+import { syntheticProfile } from '../../../../plans/synthetic.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-plan-'));
+
+beforeAll(() => {
+  for (const name of ['small', 'large']) writeFileSync(join(dir, `${name}.onnx`), name);
+  writeFileSync(
+    join(dir, 'deployment.yaml'),
+    `name: tiny
+models: [ { name: small, file: small.onnx }, { name: large, file: large.onnx, maxBatch: 16 } ]
+devices: [ { id: cpu0, kind: cpu, memory: 1GiB }, { id: cpu1, kind: cpu, memory: 1GiB } ]
+slo: { p95: 100ms }
+load: { qpsMax: 1000, ranges: 4 }
+`,
+  );
+  const deployment = loadDeployment(dir);
+  const profile = syntheticProfile({
+    seed: 1,
+    samples: 500,
+    deviceClasses: Object.fromEntries(deployment.devices.map((device) => [deviceClass(device), 1])),
+    models: [
+      { name: 'small', accuracy: 0.8, fixedMs: 0.1, perSampleMs: 0.05, memoryBytes: 1e6 },
+      { name: 'large', accuracy: 0.9, fixedMs: 1, perSampleMs: 1, memoryBytes: 1e7 },
+    ],
+  });
+  writeProfile(join(dir, 'profile.json'), { ...profile, deployment: 'tiny', digest: profileDigest(deployment) });
+});
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+afterEach(() => {
+  process.exitCode = undefined;
+});
+
+async function run(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const said = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += String(text);
+      return true;
+    }),
+  );
+  const program = new Command('cascade').exitOverride();
+  plan.register(program);
+  simulate.register(program);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  return said;
+}
+
+describe('cascade plan', () => {
+  test('writes plan.json beside the deployment and shows it as a table', async () => {
+    const { stdout, stderr } = await run('plan', dir);
+    const written = gearPlanSchema.parse(JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')));
+    expect(written.gears.map((gear) => gear.qps)).toEqual([
+      [0, 250],
+      [250, 500],
+      [500, 750],
+      [750, 1000],
+    ]);
+    expect(stdout).toContain('750 - 1000');
+    expect(stdout).toContain('synthetic');
+    expect(stderr).toContain('plan.json');
+  });
+
+  test('with --json - nothing but JSON is on stdout', async () => {
+    const { stdout } = await run(
+      'plan',
+      dir,
+      '--json',
+      '-',
+      '--out',
+      join(dir, 'other.json'),
+      '--ranges',
+      '2',
+      '--qps-max',
+      '500',
+    );
+    const printed = gearPlanSchema.parse(JSON.parse(stdout));
+    expect(printed.gears.map((gear) => gear.qps)).toEqual([
+      [0, 250],
+      [250, 500],
+    ]);
+    expect(JSON.parse(readFileSync(join(dir, 'other.json'), 'utf8'))).toEqual(printed);
+  });
+
+  test('the SLO of the command line takes the place of the deployment’s', async () => {
+    const { stdout } = await run('plan', dir, '--json', '-', '--out', join(dir, 'other.json'), '--accuracy', '0.85');
+    const printed = gearPlanSchema.parse(JSON.parse(stdout));
+    expect(printed.slo).toEqual({ accuracy: 0.85 });
+    expect(printed.expected.accuracy).toBeGreaterThanOrEqual(0.85);
+  });
+
+  test('an SLO that cannot be met ends with exit code 3 and says where and why', async () => {
+    const { stdout, stderr } = await run('plan', dir, '--qps-max', '10000000', '--json', '-');
+    expect(process.exitCode).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ type: 'infeasible', qpsRange: [7_500_000, 10_000_000], model: 'small' });
+    expect(stderr).toContain('no plan meets p95 <= 100 ms on 2 devices');
+    expect(stderr).toContain('7500000 to 10000000 requests/s');
+  });
+
+  test.each([
+    [['--p95', '100', '--accuracy', '0.9'], ConfigError, '--p95 and --accuracy'],
+    [['--p95', 'fast'], Error, 'use milliseconds'],
+    [['--accuracy', '92'], Error, 'use a fraction from 0 to 1'],
+    [['--ranges', '1.5'], Error, 'use a whole number'],
+    [['--profile', '/nowhere/profile.json'], ConfigError, '/nowhere/profile.json'],
+  ])('refuses %j', async (args, kind, message) => {
+    const attempt = run('plan', dir, ...args);
+    await expect(attempt).rejects.toThrow(kind);
+    await expect(attempt).rejects.toThrow(message);
+  });
+});
+
+describe('cascade simulate', () => {
+  test('reports on a trace, the same for the same seed', async () => {
+    await run('plan', dir);
+    writeFileSync(join(dir, 'trace.csv'), 'second,qps\n0,100\n1,900\n2,100\n');
+    const args = ['simulate', dir, '--trace', join(dir, 'trace.csv'), '--json', '-'];
+    const [first, again, other] = [await run(...args), await run(...args), await run(...args, '--seed', '2')];
+    const report = JSON.parse(first.stdout);
+    expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0, seconds: 3, sloAttainment: 1 });
+    expect(report.completed).toBe(report.offered);
+    expect(report.gears).toHaveLength(4);
+    expect(Object.keys(report.deviceUtilisation)).toEqual(['cpu0', 'cpu1']);
+    expect(again.stdout).toBe(first.stdout);
+    expect(other.stdout).not.toBe(first.stdout);
+  });
+
+  test('reports on a constant load as a table', async () => {
+    const { stdout } = await run('simulate', dir, '--qps', '200', '--seconds', '2');
+    expect(stdout).toContain('seconds that met the SLO');
+  });
+
+  test.each([
+    [[], 'say the load'],
+    [['--qps', '5'], 'say the load'],
+    [['--trace', 't.csv', '--qps', '5'], 'leave out --qps'],
+    [['--trace', '/nowhere.csv'], '--trace /nowhere.csv: cannot be read'],
+  ])('refuses %j', async (args, message) => {
+    const attempt = run('simulate', dir, ...args);
+    await expect(attempt).rejects.toThrow(ConfigError);
+    await expect(attempt).rejects.toThrow(message);
+  });
+
+  test('refuses a plan for other devices', async () => {
+    const file = join(dir, 'foreign.json');
+    const foreign = readFileSync(join(dir, 'plan.json'), 'utf8').replaceAll('cpu1', 'gpu7');
+    writeFileSync(file, foreign);
+    await expect(run('simulate', dir, '--plan', file, '--qps', '5', '--seconds', '1')).rejects.toThrow('device gpu7');
+  });
+});
