@@ -41,7 +41,7 @@ export function assignForAccuracy(
     }
   }
   const { incumbent } = draft;
-  const options = current.ranges.map((range) => openCascades(range, current, context));
+  const options = openCascades(current, context);
   const empty = options.findIndex((open) => open.length === 0);
   if (empty !== -1 && incoming.type === 'error')
     return incumbent === undefined ? [incoming, draft] : [OK, backTo(incumbent, current)];
@@ -67,15 +67,21 @@ function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
   return { ...draft, ranges, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
 }
 
-/** Cascades not known to fail in a range, with their latencies as far as is known. */
-function openCascades(range: DraftRange, draft: DraftPlan, context: PlanningContext): Option[] {
+/** Per range: cascades not known to fail there, with their latencies as far as is known. */
+function openCascades(draft: DraftPlan, context: PlanningContext): Option[][] {
   const placement = placementKey(draft.placed);
-  return thinned(draft.frontier).flatMap((cascade): Option[] => {
-    if (cascade.workMs >= range.leastFailedWorkMs || cascade.models.some((m) => draft.excludedModels.includes(m))) return [];
-    const known = context.tunings.get(`${range.toQps}|${cascade.key}|${placement}`);
-    if (known === null) return [];
-    return [{ cascade, latencyMs: known?.latencyMs.p95 ?? estimatedP95(cascade, range, context) }];
-  });
+  const cascades = thinned(draft.frontier).filter((c) => !c.models.some((model) => draft.excludedModels.includes(model)));
+  // No cascade is faster at a higher load: what was simulated at a lower one bounds its latency from below.
+  const atLeast = new Map<string, number>();
+  return draft.ranges.map((range) =>
+    cascades.flatMap((cascade): Option[] => {
+      const known = context.tunings.get(`${range.toQps}|${cascade.key}|${placement}`);
+      const bound = Math.max(atLeast.get(cascade.key) ?? 0, known?.latencyMs.p95 ?? 0);
+      atLeast.set(cascade.key, bound);
+      if (known === null || cascade.workMs >= range.leastFailedWorkMs) return [];
+      return [{ cascade, latencyMs: known?.latencyMs.p95 ?? Math.max(bound, estimatedP95(cascade, range, context)) }];
+    }),
+  );
 }
 
 function thinned(frontier: readonly FrontierCascade[]): readonly FrontierCascade[] {
