@@ -14,7 +14,7 @@ export function batchMs(curve: RuntimeCurve, overhead: Overhead, batch: number):
 }
 
 /** Largest batch that a trigger takes: profiled, and allowed by the deployment. */
-export function batchLimit(curve: RuntimeCurve, maxBatch: number | undefined): number {
+function batchLimit(curve: RuntimeCurve, maxBatch: number | undefined): number {
   return Math.max(1, Math.min(largestBatch(curve), maxBatch ?? Number.POSITIVE_INFINITY));
 }
 

@@ -68,7 +68,7 @@ export function evaluateCascade(records: ValidationRecords, models: readonly num
 }
 
 /** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */
-export function readableThreshold(value: number): number {
+function readableThreshold(value: number): number {
   return Number(value.toPrecision(6));
 }
 

@@ -6,7 +6,7 @@ export type ReportSlo =
   | { readonly type: 'accuracy'; readonly accuracy: number };
 
 /** How a request ended: a result; refused as overload; any other error; no answer at all. */
-export const OUTCOMES = { completed: 0, rejected: 1, error: 2, lost: 3 } as const;
+const OUTCOMES = { completed: 0, rejected: 1, error: 2, lost: 3 } as const;
 export type RequestOutcome = keyof typeof OUTCOMES;
 
 /** One second of intended send times. */

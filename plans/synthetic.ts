@@ -2,7 +2,7 @@ import { createRandom, type Random } from '../engine/random.ts';
 import type { ModelProfile, Overhead, Profile, RuntimeCurve } from './profile.ts';
 
 /** A made-up model. A batch of n takes (fixedMs + n * perSampleMs) / speed of the device class. */
-export interface SyntheticModel {
+interface SyntheticModel {
   readonly name: string;
   /** Fraction of samples it gets right, exact up to one sample. */
   readonly accuracy: number;
