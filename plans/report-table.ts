@@ -2,38 +2,42 @@ import Table from 'cli-table3';
 import { NO_RULES } from './plan-table.ts';
 import type { Report } from './report.ts';
 
-/** A report as a person reads it; what does not apply is left out. */
-export function reportTable(report: Report): string {
-  const { latencyMs: l, deviceUtilisation } = report;
-  const rows: [string, string | null][] = [
-    ['requests offered', String(report.offered)],
-    ['completed', String(report.completed)],
-    ['rejected / errors / lost', `${report.rejected} / ${report.errors} / ${report.lost}`],
-    ['duplicates', String(report.duplicates)],
-    ['results per second', report.goodputQps.toFixed(1)],
-    ['accuracy', report.accuracy === null ? null : percent(report.accuracy)],
-    [
-      'latency p50 / p95 / p99 / max',
-      [l.p50, l.p95, l.p99, l.max]
-        .map((ms) => ms?.toFixed(1) ?? '-')
-        .join(' / ')
-        .concat(' ms'),
-    ],
-    ['seconds that met the SLO', report.sloAttainment === null ? null : percent(report.sloAttainment)],
-    ['gear changes', report.gearSwitches === null ? null : String(report.gearSwitches)],
-    [
-      'devices occupied',
-      deviceUtilisation &&
-        Object.entries(deviceUtilisation)
-          .map(([device, u]) => `${device} ${percent(u)}`)
-          .join(', '),
-    ],
-  ];
-  const table = new Table({ style: { head: [], border: [] }, chars: NO_RULES, wordWrap: true, colWidths: [32, 76] });
-  for (const [what, value] of rows) if (value !== null) table.push([what, value]);
+const ROWS: readonly (readonly [what: string, of: (report: Report) => string | null])[] = [
+  ['requests offered', (r) => String(r.offered)],
+  ['completed', (r) => String(r.completed)],
+  ['rejected / errors / lost / duplicates', (r) => `${r.rejected} / ${r.errors} / ${r.lost} / ${r.duplicates}`],
+  ['results per second', (r) => r.goodputQps.toFixed(1)],
+  ['accuracy', (r) => known(r.accuracy, percent)],
+  ['latency p50 / p95 / p99 / max, ms', ({ latencyMs: l }) => [l.p50, l.p95, l.p99, l.max].map(milliseconds).join(' / ')],
+  ['seconds that met the SLO', (r) => known(r.sloAttainment, percent)],
+  ['gear changes', (r) => known(r.gearSwitches, String)],
+  ['devices occupied', (r) => known(r.deviceUtilisation, utilisations)],
+];
+
+/** Reports as a person reads them, a column for each; what applies to none is left out. */
+export function reportTable(columns: Readonly<Record<string, Report>>): string {
+  const table = new Table({ head: ['', ...Object.keys(columns)], style: { head: [], border: [] }, chars: NO_RULES });
+  for (const [what, of] of ROWS) {
+    const values = Object.values(columns).map(of);
+    if (values.some((value) => value !== null)) table.push([what, ...values.map((value) => value ?? '-')]);
+  }
   return `${table.toString()}\n`;
 }
 
-function percent(fraction: number): string {
+function known<T>(value: T | null, show: (value: T) => string): string | null {
+  return value === null ? null : show(value);
+}
+
+export function percent(fraction: number): string {
   return `${(fraction * 100).toFixed(2)} %`;
+}
+
+function milliseconds(value: number | null): string {
+  return value?.toFixed(1) ?? '-';
+}
+
+function utilisations(byDevice: Readonly<Record<string, number>>): string {
+  return Object.entries(byDevice)
+    .map(([device, utilisation]) => `${device} ${percent(utilisation)}`)
+    .join(', ');
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { wholeSeconds } from '../load/load-options.ts';
+import { positiveInteger } from '../../plans/commands/options.ts';
 
 interface Options {
   readonly seconds?: number;
@@ -13,7 +13,7 @@ export function register(program: Command): void {
   program
     .command('demo')
     .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
-    .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(wholeSeconds))
+    .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(positiveInteger))
     .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
     .option('--json <file>', 'write the report as JSON (- for stdout)')
     .action(async (options: Options) => {

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { positive, readTrace, type TraceOptions, wholeSeconds } from '../load/load-options.ts';
+import { positiveInteger, positiveNumber, type TraceOptions, traceOf } from '../../plans/commands/options.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -14,14 +14,16 @@ export function register(program: Command): void {
     .description('send labelled data to a running deployment, open loop: by the clock, whatever the answers do')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
-    .addOption(new Option('--qps <n>', 'constant load, with --seconds').argParser(positive))
-    .addOption(new Option('--seconds <n>', 'length of the run, with --qps').argParser(wholeSeconds))
-    .addOption(new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(Number).default(1))
+    .addOption(new Option('--qps <n>', 'constant load, with --seconds').argParser(positiveNumber))
+    .addOption(new Option('--seconds <n>', 'length of the run, with --qps').argParser(positiveInteger))
+    .addOption(
+      new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
+    )
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
     .option('--json <file>', 'write the report as JSON (- for stdout)')
     .action(async (path: string, options: Options) => {
-      const trace = readTrace(options);
+      const trace = traceOf(options);
       const { loadDeployment } = await import('../../plans/deployment.ts');
       const { readProfile } = await import('../../plans/profile-file.ts');
       const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
@@ -31,7 +33,7 @@ export function register(program: Command): void {
       const { writeJson } = await import('../../plans/json-output.ts');
       const { connectTo, serversOf } = await import('../processes/setting.ts');
       const { liveLoad } = await import('../load/live-load.ts');
-      const { describeReport } = await import('../load/describe-report.ts');
+      const { reportTable } = await import('../../plans/report-table.ts');
 
       const deployment = loadDeployment(path);
       const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
@@ -55,7 +57,7 @@ export function register(program: Command): void {
           slo: deployment.slo,
           signal: interrupted.signal,
         });
-        if (options.json !== '-') process.stdout.write(describeReport(result.report, deployment.slo));
+        if (options.json !== '-') process.stdout.write(reportTable({ measured: result.report }));
         for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);
         writeJson(options.json, result.report);
       } finally {

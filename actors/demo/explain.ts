@@ -3,7 +3,9 @@ import pc from 'picocolors';
 import { batchMs } from '../../plans/batch-cost.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
 import { describeCascade, type GearPlan } from '../../plans/gear-plan.ts';
+import { NO_RULES } from '../../plans/plan-table.ts';
 import { accuracyOf, type Profile } from '../../plans/profile.ts';
+import { percent } from '../../plans/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
 
 /** What a newcomer needs to know to read the rest. */
@@ -19,6 +21,7 @@ export function describeFamily(deployment: Deployment, profile: Profile): string
   const table = new Table({
     head: ['model', 'right', '1 picture, ms', 'per picture in a batch, ms', 'alone at most, requests/s'],
     style: { head: [], border: [] },
+    chars: NO_RULES,
   });
   for (const model of profile.models) {
     const curve = model.runtimes[kind];
@@ -35,21 +38,27 @@ export function describeFamily(deployment: Deployment, profile: Profile): string
   return table.toString();
 }
 
+/** The gears, neighbours with the same cascade in one line. */
 export function describeGears(plan: GearPlan): string {
   const table = new Table({
-    head: ['gear', 'requests/s', 'right', 'p95 ms', 'cascade (goes on below the certainty)'],
+    head: ['gear', 'requests/s', 'right', 'p95 ms', 'cascade (goes on below this certainty)'],
     style: { head: [], border: [] },
+    chars: NO_RULES,
   });
-  plan.gears.forEach((gear, index) => {
-    const { accuracy, latencyMs } = gear.expected;
+  const { gears } = plan;
+  for (let first = 0, next = 0; first < gears.length; first = next) {
+    const cascade = describeCascade(gears[first].cascade);
+    next = first + 1;
+    while (next < gears.length && describeCascade(gears[next].cascade) === cascade) next++;
+    const alike = gears.slice(first, next);
     table.push([
-      index,
-      `${gear.qps[0].toFixed(0)}-${gear.qps[1].toFixed(0)}`,
-      `${(100 * accuracy).toFixed(2)} %`,
-      latencyMs.p95.toFixed(1),
-      describeCascade(gear.cascade),
+      next - first === 1 ? String(first) : `${first}-${next - 1}`,
+      `${alike[0].qps[0].toFixed(0)}-${alike[alike.length - 1].qps[1].toFixed(0)}`,
+      percent(alike[0].expected.accuracy),
+      Math.max(...alike.map((gear) => gear.expected.latencyMs.p95)).toFixed(1),
+      cascade,
     ]);
-  });
+  }
   return table.toString();
 }
 
@@ -64,24 +73,21 @@ export function describeSavings(run: {
   const largest = profile.models[profile.models.length - 1];
   const byLargest = live.answersByModel[largest.name] ?? 0;
   const [calmest, busiest] = extremes(live);
-  const times = peakQps / largestModelAloneQps;
-  const missed = 100 * (accuracyOf(profile, largest) - (live.report.accuracy ?? 0));
+  const missed = accuracyOf(profile, largest) - (live.report.accuracy ?? 0);
   return [
     '',
     pc.bold('What the gears saved'),
-    `The crowd peaked at ${peakQps.toFixed(0)} requests/s. ${largest.name} alone, the most accurate model, can answer at most ${largestModelAloneQps.toFixed(0)} a second`,
-    `here: it would have needed ${times.toFixed(1)} times this core at the peak, idle most of the time, or the queue would have grown`,
-    `second by second. The gear plan served all of it on the one core, ${missed.toFixed(2)} points less right than ${largest.name} alone`,
-    `over the whole run: ${percentOf(byLargest, live.report.completed)} of the pictures needed ${largest.name}; the cheaper models were certain of the rest.`,
-    `Gears in use: ${live.answersByGear.size}, from gear ${calmest} in the calm to gear ${busiest} in the crowd; ${live.report.gearSwitches ?? 'some'} changes, no model loaded for any.`,
+    `The crowd peaked at ${peakQps.toFixed(0)} requests/s; ${largest.name}, the most accurate model, can answer at most ${largestModelAloneQps.toFixed(0)} a second here.`,
+    peakQps > largestModelAloneQps
+      ? `Alone it would have needed ${Math.ceil(peakQps / largestModelAloneQps)} such devices at the peak, idle most of the time, or its queue would have grown by the second.`
+      : `This machine is fast: it could have carried the crowd alone, but with nothing to spare for more.`,
+    `The gear plan served the same load on what is here, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the pictures going as far as ${largest.name}: the`,
+    `cheaper models were certain of the rest. Over the whole run that was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'less' : 'more'} right than ${largest.name} is on the validation half.`,
+    `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, and no model was loaded for any of them.`,
   ].join('\n');
 }
 
 function extremes(live: LiveLoadResult): [number, number] {
   const gears = [...live.answersByGear.keys()];
   return [Math.min(...gears), Math.max(...gears)];
-}
-
-function percentOf(part: number, whole: number): string {
-  return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
 }

@@ -13,6 +13,10 @@ interface Second {
 }
 
 const BAR_CELLS = 20;
+/** Width of a model's column. */
+const CELL = 11;
+/** Gap before the first. */
+const SPACE = 3;
 
 /**
  * Prints a line for each second of a run, once the run has moved on by `delaySeconds`: load, gear, p95 against the SLO, and
@@ -33,12 +37,10 @@ export class LiveView {
   }
 
   header(): void {
-    const models = this.#models.map((model) => model.padStart(11)).join('');
-    this.#write(
-      pc.bold(
-        `${'sec'.padStart(4)} ${'req/s'.padStart(6)} ${''.padEnd(BAR_CELLS)} gear ${'p95 ms'.padStart(7)}   answered by${models.slice(11 - 3)}`,
-      ),
-    );
+    const left = `${'sec'.padStart(4)} ${'req/s'.padStart(6)} ${''.padEnd(BAR_CELLS)} gear ${'p95 ms'.padStart(7)}`;
+    const models = this.#models.map((model) => model.padStart(CELL)).join('');
+    this.#write(`${''.padEnd(left.length + SPACE)}${pc.dim('share of the answers by model'.padStart(models.length))}`);
+    this.#write(pc.bold(`${left}${''.padEnd(SPACE)}${models}`));
   }
 
   add(outcome: LoadOutcome): void {

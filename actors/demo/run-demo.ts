@@ -12,9 +12,9 @@ import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
+import { percent, reportTable } from '../../plans/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
-import { describeReports, percent } from '../load/describe-report.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectTo } from '../processes/setting.ts';
 import { describeFamily, describeGears, describeSavings, INTRODUCTION } from './explain.ts';
@@ -173,9 +173,9 @@ function summarise(
   );
   const largest = profile.models[profile.models.length - 1];
   const largestModelAloneQps = aloneQps(deployment, profile, largest);
-  print(`\n${describeReports({ 'measured, live': live.report, 'simulated, same trace': simulated }, deployment.slo).trimEnd()}`);
+  print(`\n${reportTable({ 'measured, live': live.report, 'simulated, same trace': simulated }).trimEnd()}`);
   print(
-    `Accuracy expected by the plan for the gears used: ${percent(expectedAccuracy)}; measured: ${percent(live.report.accuracy)}.`,
+    `Accuracy expected by the plan for the gears used: ${percent(expectedAccuracy)}; measured: ${percent(live.report.accuracy ?? 0)}.`,
   );
   for (const [text, count] of live.errors) print(`${count} x ${text}`);
   print(describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace) }));

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { decode } from '../../engine/wire/codec.ts';
+import type { DeviceState } from '../../engine/wire/messages.ts';
+import type { GearPlan, Stage } from '../../plans/gear-plan.ts';
+import { writePlan } from '../../plans/plan-file.ts';
+import type { Report } from '../../plans/report.ts';
+import { cascadeJson, startCascade } from '../support/cascade.ts';
+
+/** A plan of one gear that runs one cascade on one device, whatever the load. */
+export function oneGearPlan(options: {
+  models: readonly string[];
+  device: string;
+  cascade: readonly Stage[];
+  accuracy: number;
+  minQueueLength: number;
+  maxWaitMs: number;
+}): GearPlan {
+  const { models, device, cascade, accuracy, minQueueLength, maxWaitMs } = options;
+  const [first] = cascade;
+  return {
+    schema: 1,
+    deployment: 'fashion',
+    digest: 'bench',
+    synthetic: false,
+    slo: { p95: 1_000 },
+    models: [...models],
+    devices: [device],
+    placement: cascade.map(({ model }) => ({ model, device })),
+    gears: [
+      {
+        qps: [0, 100_000],
+        cascade: [...cascade],
+        shares: Object.fromEntries(cascade.map(({ model }) => [model, { [device]: 1 }])),
+        minQueueLength: Object.fromEntries(
+          cascade.map(({ model }) => [model, { [device]: model === first.model ? minQueueLength : 1 }]),
+        ),
+        maxWaitMs,
+        expected: { accuracy, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: first.model },
+      },
+    ],
+    expected: { accuracy, latencyMsP95: 0 },
+    qpsWeights: [1],
+    frontier: [],
+    search: {},
+  };
+}
+
+export interface LiveRun {
+  readonly report: Report;
+  /** Inference time per answered request. */
+  readonly computeMsPerRequest: number;
+  /** Highest of the heartbeats' 99th percentiles of the event loop's delay, and their median, under load. */
+  readonly loopDelayMsP99: readonly number[];
+}
+
+/** Serves the fashion deployment with a plan, loads it, and ends it. */
+export async function runLive(bus: Bus, url: string, plan: GearPlan, qps: number, seconds: number): Promise<LiveRun> {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-bench-'));
+  const file = join(folder, 'plan.json');
+  writePlan(file, plan);
+  const serving = startCascade(['serve', 'conf/fashion', '--plan', file, '--nats', url, '--log-level', 'error']);
+  await serving.firstLine;
+  const delays: number[] = [];
+  const listening = bus
+    .messages$('cascade.fashion.state.*')
+    .subscribe(({ data }) => delays.push(decode<DeviceState>(data).loopDelayMsP99));
+  try {
+    const report = await cascadeJson<Report>([
+      'load',
+      'conf/fashion',
+      '--qps',
+      String(qps),
+      '--seconds',
+      String(seconds),
+      '--nats',
+      url,
+    ]);
+    const [utilisation] = Object.values(report.deviceUtilisation ?? {});
+    return { report, computeMsPerRequest: (1_000 * utilisation * report.seconds) / report.completed, loopDelayMsP99: delays };
+  } finally {
+    listening.unsubscribe();
+    serving.process.kill('SIGTERM');
+    await once(serving.process, 'exit');
+    rmSync(folder, { recursive: true });
+  }
+}

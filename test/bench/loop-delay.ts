@@ -1,0 +1,60 @@
+/**
+ * Delay of a device process's event loop while its inference thread is busy all the time with the largest model: the I/O of a
+ * device must not wait for its inference. The load is above what the model can carry.
+ *
+ * Usage: npm run bench:loop-delay
+ */
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { loadDeployment } from '../../plans/deployment.ts';
+import { accuracyOf, largestBatch } from '../../plans/profile.ts';
+import { readProfile } from '../../plans/profile-file.ts';
+import { runCascade } from '../support/cascade.ts';
+import { oneGearPlan, runLive } from './live-plan.ts';
+import { median, writeResult } from './machine.ts';
+
+const SECONDS = 10;
+const TARGET_MS = 5;
+const OVERLOAD = 1.2;
+
+const profiled = await runCascade(['profile', 'conf/fashion']);
+if (profiled.code !== 0) throw new Error(profiled.stderr);
+const profile = readProfile('conf/fashion/profile.json');
+const largest = profile.models[profile.models.length - 1];
+const [curve] = Object.values(largest.runtimes);
+const qps = Math.round(OVERLOAD * Math.max(...curve.batch.map((size, i) => (1_000 * size) / curve.ms[i])));
+
+const server = await startNatsServer();
+const bus = await connectNats({ servers: server.url });
+try {
+  const plan = oneGearPlan({
+    models: profile.models.map((model) => model.name),
+    device: loadDeployment('conf/fashion').devices[0].id,
+    cascade: [{ model: largest.name }],
+    accuracy: accuracyOf(profile, largest),
+    minQueueLength: largestBatch(curve),
+    maxWaitMs: 20,
+  });
+  const { report, loopDelayMsP99 } = await runLive(bus, server.url, plan, qps, SECONDS);
+  const [utilisation] = Object.values(report.deviceUtilisation ?? {});
+  const sorted = [...loopDelayMsP99].sort((a, b) => a - b);
+  const result = {
+    qps,
+    batch: largestBatch(curve),
+    batchMs: curve.ms[curve.ms.length - 1],
+    utilisation,
+    heartbeats: sorted.length,
+    /** Each heartbeat's p99 is over 100 ms of 1-ms samples: their median, and the 99th percentile over the run. */
+    loopDelayMsP99: {
+      median: median(sorted),
+      p99OfIntervals: sorted[Math.ceil(0.99 * sorted.length) - 1],
+      max: sorted[sorted.length - 1],
+    },
+    targetMs: TARGET_MS,
+  };
+  console.dir(result, { depth: null });
+  console.log(`written to ${writeResult('loop-delay', result)}`);
+} finally {
+  await bus.close();
+  await server.stop();
+}
