@@ -10,12 +10,15 @@ import type { Deployment, ModelEntry } from '../deployment.ts';
 import type { Overhead, RuntimeCurve } from '../profile.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead } from './overhead.ts';
+import { measureTransport } from './transport.ts';
 
 export interface MeasureJob {
   readonly deployment: Deployment;
   readonly device: OnnxDevice;
   /** Also record predictions and certainties of the validation samples. */
   readonly record: boolean;
+  /** Where the parent process echoes messages. */
+  readonly echoPort: number;
   /** Fewer measurements, for tests and first looks. */
   readonly quick: boolean;
 }
@@ -47,6 +50,8 @@ const WARM_UP_MS = { full: 400, quick: 40 };
 const MEASURE_MS = { full: 10_000, quick: 600 };
 const ROUNDS = { full: { least: 7, most: 300 }, quick: { least: 3, most: 20 } };
 const PROGRESS_STEPS = 5;
+/** Of a work frame, beside the samples. */
+const FRAME_BYTES = 200;
 /** Batches longer than this, or than half the latency SLO, are not profiled. */
 const LONGEST_BATCH_MS = 200;
 
@@ -77,7 +82,9 @@ export async function measureDevice(
     const curves = await measureCurves(loaded.map(({ curve }) => curve));
     const judge = batchCertainty(certainty, deployment.scores);
     const { classes } = (await run(models[0].name, 1)).output;
-    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge);
+    const sampleBytes = data.sample(0).reduce((sum, tensor) => sum + tensor.data.length, 0);
+    const transport = await measureTransport(job.echoPort, FRAME_BYTES + sampleBytes);
+    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge, transport);
     const answers = record ? await recordAnswers(curves, judge) : undefined;
     return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: curves[i] })), overhead, answers };
   } finally {

@@ -5,30 +5,36 @@ import type { WorkItem } from '../../engine/wire/messages.ts';
 import { argmax } from '../certainty.ts';
 import type { Overhead } from '../profile.ts';
 import { median } from './curve.ts';
+import type { Transport } from './transport.ts';
 
 /**
- * One-way time of a message between two processes by a NATS server on the same machine: half of the 0.48 ms measured for a
- * request and its answer, less the client's own part.
+ * To frame one answer as a NATS message and hand it to the connection. A constant, as planning knows no NATS client: from its
+ * measured 100,000 publishes a second.
  */
-const HOP_MS = 0.2;
+const PUBLISH_MS = 0.01;
 const LARGE_BATCH = 64;
 const WARM_UP_RUNS = 100;
 const RUNS = 51;
 
 /**
- * What a device process does for a batch besides inference: read the frame of work, judge each sample, write each answer.
- * Stacking the batch and handing it to the inference thread are part of the profiled runtimes. Measured at batch sizes 1 and 64:
- * the slope is the cost of a request, the rest that of a batch.
+ * What a device process does for a batch besides inference, on the same cores: read the frame of work, judge each sample, write
+ * each answer. Stacking the batch and handing it to the inference thread are part of the profiled runtimes. Measured at batch
+ * sizes 1 and 64: the slope is the cost of a request, the rest that of a batch, with the messages that it takes.
  */
 export function calibrateOverhead(
   specs: readonly TensorSpec[],
   sample: Sample,
   classes: number,
   certainty: (output: BatchOutput, row: number) => number,
+  transport: Transport,
 ): Overhead {
   const one = serveMs(1);
   const perRequestMs = Math.max(0, (serveMs(LARGE_BATCH) - one) / (LARGE_BATCH - 1));
-  return { perBatchMs: rounded(Math.max(0, one - perRequestMs)), perRequestMs: rounded(perRequestMs), hopMs: HOP_MS };
+  return {
+    perBatchMs: rounded(Math.max(0, one - perRequestMs) + transport.messageMs),
+    perRequestMs: rounded(perRequestMs + PUBLISH_MS),
+    hopMs: rounded(transport.hopMs),
+  };
 
   function serveMs(batch: number): number {
     const item: WorkItem = {

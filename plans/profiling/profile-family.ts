@@ -10,6 +10,7 @@ import { accuracyOf, type ModelProfile, type Profile, runtimeMs } from '../profi
 import { fileDigest, profileDigest } from '../profile-digest.ts';
 import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
+import { startEcho } from './transport.ts';
 
 export interface ProfileOptions {
   /** What is being done, and the fraction of the whole profile that is done. */
@@ -39,12 +40,17 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const labels = validationLabels(deployment, data);
   const targets = targetsOf(deployment);
   const measurements = new Map<string, DeviceMeasurement>();
-  for (const [i, { className, device, cores }] of targets.entries()) {
-    const job: MeasureJob = { deployment, device, record: i === 0, quick };
-    const measurement = await measureInChild(className, job, cores, onWarning, ({ step, fraction }) =>
-      onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
-    );
-    measurements.set(className, measurement);
+  const echo = await startEcho();
+  try {
+    for (const [i, { className, device, cores }] of targets.entries()) {
+      const job: MeasureJob = { deployment, device, record: i === 0, quick, echoPort: echo.port };
+      const measurement = await measureInChild(className, job, cores, onWarning, ({ step, fraction }) =>
+        onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
+      );
+      measurements.set(className, measurement);
+    }
+  } finally {
+    echo.close();
   }
   const first = measurements.get(targets[0].className);
   if (first?.answers === undefined) throw new Error('the first device recorded no answers');
