@@ -5,14 +5,13 @@ import { decode, encode } from '../engine/wire/codec.ts';
 import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
-import { chooseGear, LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+import { chooseGear, type GearRule, LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 
 export interface GearControllerOptions {
   readonly subjects: Subjects;
   readonly plan: CompiledPlan;
   readonly revision: number;
-  /** Hysteresis factor, per second. */
-  readonly alpha: number;
+  readonly rule: GearRule;
 }
 
 /** The gear in force is said again this often, for those who joined or missed it. */
@@ -26,7 +25,7 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
     name: 'gear-controller',
     description: 'chooses the gear for the measured load',
     behaviour: ({ bus, clock, stopping$ }) => {
-      const core = new GearControl(options.plan, options.alpha, clock.now());
+      const core = new GearControl(options.plan, options.rule, clock.now());
       const publish = (): void => {
         const message: GearMessage = { revision: options.revision, gear: core.gear, epoch: core.epoch };
         bus.publish(options.subjects.gear, encode(message));
@@ -60,21 +59,23 @@ export interface GearChange {
   readonly qps: number;
   /** Longest queue of the first model, over devices. */
   readonly firstQueue: number;
+  /** Requests waiting in all queues. */
+  readonly backlog: number;
 }
 
 /** The controller's state, without bus or timers. */
 export class GearControl {
   readonly #plan: CompiledPlan;
-  readonly #alpha: number;
+  readonly #rule: GearRule;
   readonly #loads = new Map<string, { qps: number; at: number }>();
   readonly #queues = new Map<string, { queues: Readonly<Record<string, number>>; at: number }>();
   #gear = 0;
   #epoch: number;
 
   /** @param now the first epoch: a later controller's term begins with a higher one, as its clock is later. */
-  constructor(plan: CompiledPlan, alpha: number, now: number) {
+  constructor(plan: CompiledPlan, rule: GearRule, now: number) {
     this.#plan = plan;
-    this.#alpha = alpha;
+    this.#rule = rule;
     this.#epoch = Math.floor(now);
   }
 
@@ -104,13 +105,16 @@ export class GearControl {
     const from = this.#gear;
     const first = this.#plan.models[this.#plan.gears[from].cascade[0]];
     let firstQueue = 0;
+    let backlog = 0;
     for (const { queues, at } of this.#queues.values()) {
-      if (now - at <= STALE_AFTER_MS) firstQueue = Math.max(firstQueue, queues[first] ?? 0);
+      if (now - at > STALE_AFTER_MS) continue;
+      firstQueue = Math.max(firstQueue, queues[first] ?? 0);
+      for (const model in queues) backlog += queues[model];
     }
-    const to = chooseGear(this.#plan.gears, from, qps, firstQueue, this.#alpha);
+    const to = chooseGear(this.#plan.gears, from, qps, firstQueue, backlog, this.#rule);
     if (to === from) return undefined;
     this.#gear = to;
     this.#epoch++;
-    return { from, to, qps, firstQueue };
+    return { from, to, qps, firstQueue, backlog };
   }
 }

@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
+import type { GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
   readonly name: string;
@@ -80,7 +81,7 @@ export interface Deployment {
   readonly frontends: number;
   readonly prefix: string;
   readonly deadlineMs: number;
-  readonly alpha: number;
+  readonly gearRule: GearRule;
 }
 
 /**
@@ -148,7 +149,10 @@ export function loadDeployment(path: string): Deployment {
     frontends: yaml.frontends,
     prefix: yaml.prefix,
     deadlineMs: yaml.deadline,
-    alpha: yaml.alpha,
+    gearRule: {
+      alpha: yaml.alpha,
+      backlogDrainMs: yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : yaml.backlogDrain,
+    },
   };
   refuse(problems);
   return deployment;

@@ -9,7 +9,7 @@ import { connectSetting, type Setting } from './setting.ts';
 export function startController({ subjects, compiled, revision, deployment, plan, log }: Setting, bus: Bus): RunningActor[] {
   const system = { bus, clock: realClock, log };
   return [
-    startActor(gearControllerActor({ subjects, plan: compiled, revision, alpha: deployment.alpha }), system),
+    startActor(gearControllerActor({ subjects, plan: compiled, revision, rule: deployment.gearRule }), system),
     startActor(statusActor({ deployment: deployment.name, subjects, plan, revision }), system),
   ];
 }

@@ -171,6 +171,12 @@ export const deploymentSchema = z
       .nonnegative()
       .default(8)
       .describe('Hysteresis: no shift to a lower-load gear while qps < alpha * first queue (per second)'),
+    backlogDrain: duration
+      .or(z.literal('never'))
+      .default(500)
+      .describe(
+        'What waits counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
+      ),
   })
   .describe('A CascadeServe deployment');
 

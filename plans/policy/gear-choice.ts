@@ -18,17 +18,34 @@ export function gearForQps(gears: readonly CompiledGear[], qps: number): number 
   return low;
 }
 
+/** How gears are chosen from what is measured. */
+export interface GearRule {
+  /** Hysteresis factor of the paper's rule, per second. */
+  readonly alpha: number;
+  /** A backlog counts as the load that would clear it in this time; Infinity: it does not count (the paper's rule). */
+  readonly backlogDrainMs: number;
+}
+
+export const DEFAULT_GEAR_RULE: GearRule = { alpha: DEFAULT_ALPHA, backlogDrainMs: 500 };
+
 /**
- * The paper's rule: the gear of the measured load, but no shift to a lower-load gear while `qps < alpha * firstQueue`
- * (the longest queue of the gear's first model over devices): a backlog must not meet a slower cascade.
+ * The gear to put in force.
+ *
+ * The paper's rule (CascadeServe §5): the gear of the measured load, but no shift to a lower-load gear while
+ * `qps < alpha * firstQueue`: a backlog must not meet a slower cascade. Deviation: what waits in all queues counts as load on
+ * top of what arrives, because a device that was slowed down for a while (a noisy neighbour, a failed twin) builds up a backlog
+ * that the gear of its arrivals alone can take very long to clear, or never does.
+ * @param firstQueue longest queue of the present gear's first model, over devices.
+ * @param backlog requests waiting in all queues.
  */
 export function chooseGear(
   gears: readonly CompiledGear[],
   current: number,
   qps: number,
   firstQueue: number,
-  alpha: number,
+  backlog: number,
+  rule: GearRule,
 ): number {
-  const wanted = gearForQps(gears, qps);
-  return wanted < current && qps < alpha * firstQueue ? current : wanted;
+  const wanted = gearForQps(gears, qps + (1_000 * backlog) / rule.backlogDrainMs);
+  return wanted < current && qps < rule.alpha * firstQueue ? current : wanted;
 }

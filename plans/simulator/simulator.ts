@@ -1,6 +1,6 @@
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
-import { chooseGear, DEFAULT_ALPHA, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { chooseGear, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { BATCH_DONE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
@@ -10,7 +10,7 @@ import type { Workload } from './workload.ts';
 export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
   readonly fixedGear?: number;
-  readonly alpha?: number;
+  readonly rule?: GearRule;
   /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
   readonly giveUp?: { readonly latencyMs: number; readonly count: number };
 }
@@ -119,7 +119,7 @@ export class Simulator {
     const { hopMs } = this.#system;
     const events = this.#events;
     const { gears } = plan;
-    const alpha = options.alpha ?? DEFAULT_ALPHA;
+    const rule = options.rule ?? DEFAULT_GEAR_RULE;
     const allowedLate = options.giveUp?.count ?? NEVER;
     this.#reset(workload, options.giveUp?.latencyMs ?? NEVER);
 
@@ -174,7 +174,8 @@ export class Simulator {
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
         const qps = (arrivedSinceTick * 1000) / LOAD_INTERVAL_MS;
-        const wanted = chooseGear(gears, chosen, qps, this.#longestQueue(gears[chosen].cascade[0]), alpha);
+        const firstQueue = this.#longestQueue(gears[chosen].cascade[0]);
+        const wanted = chooseGear(gears, chosen, qps, firstQueue, this.#backlog(), rule);
         if (wanted !== chosen) {
           chosen = wanted;
           gearSwitches++;
@@ -356,6 +357,12 @@ export class Simulator {
     this.#completed++;
     this.#endMs = now;
     if (latency > this.#lateFromMs) this.#late++;
+  }
+
+  #backlog(): number {
+    let waiting = 0;
+    for (let replica = 0; replica < this.#queueLength.length; replica++) waiting += this.#queueLength[replica];
+    return waiting;
   }
 
   #longestQueue(model: number): number {

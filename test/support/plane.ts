@@ -14,6 +14,7 @@ import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; 255 makes a model fail on it. */
 export type TestSample = readonly number[];
@@ -92,7 +93,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
       ),
     ]),
   );
-  const controller = startActor(gearControllerActor({ subjects, plan: compiled, revision: 1, alpha: 8 }), system);
+  const controller = startActor(gearControllerActor({ subjects, plan: compiled, revision: 1, rule: DEFAULT_GEAR_RULE }), system);
   const frontends = Array.from({ length: options.frontends ?? 1 }, (_, i) => {
     const arrivals$ = new Subject<number>();
     const name = `f${i}`;

@@ -53,7 +53,7 @@ describe('loadDeployment', () => {
       frontends: 1,
       prefix: 'cascade',
       deadlineMs: 30_000,
-      alpha: 8,
+      gearRule: { alpha: 8, backlogDrainMs: 500 },
     });
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });

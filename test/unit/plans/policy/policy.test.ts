@@ -64,6 +64,7 @@ describe('cascadeStep', () => {
 });
 
 describe('gear choice', () => {
+  const PAPER = { alpha: 8, backlogDrainMs: Number.POSITIVE_INFINITY };
   const { gears } = compilePlan(plan);
 
   test.each([
@@ -77,9 +78,14 @@ describe('gear choice', () => {
   });
 
   test('a backlog holds back a shift to a lower-load gear, not to a higher one', () => {
-    expect(chooseGear(gears, 2, 5, 1, 8)).toBe(2);
-    expect(chooseGear(gears, 2, 8, 1, 8)).toBe(0);
-    expect(chooseGear(gears, 0, 25, 1000, 8)).toBe(2);
+    expect(chooseGear(gears, 2, 5, 1, 0, PAPER)).toBe(2);
+    expect(chooseGear(gears, 2, 8, 1, 0, PAPER)).toBe(0);
+    expect(chooseGear(gears, 0, 25, 1000, 1000, PAPER)).toBe(2);
+  });
+
+  test('a backlog counts as the load that would clear it in the drain time', () => {
+    expect(chooseGear(gears, 0, 5, 0, 2, { alpha: 0, backlogDrainMs: 500 })).toBe(0); // 5 + 4
+    expect(chooseGear(gears, 0, 5, 0, 3, { alpha: 0, backlogDrainMs: 500 })).toBe(1); // 5 + 6
   });
 });
 
