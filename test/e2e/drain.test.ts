@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Status } from '../../actors/status.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import type { Report } from '../../plans/report.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { expectNothingLost } from '../support/report-fields.ts';
 
 /** Two devices and two frontends, each its own process, with the real models: what one leaves, the others take. */
 let folder: string;
@@ -43,49 +44,54 @@ nats: { servers: [${server.url}] }
 }, 240_000);
 
 afterAll(async () => {
-  serving.process.kill('SIGTERM');
-  const { code } = await serving.ended;
-  await server.stop();
+  const end = await serving?.stop();
+  await server?.stop();
   rmSync(folder, { recursive: true });
-  expect(code).toBe(0);
+  expect(end?.code, end?.stderr).toBe(0);
 });
 
 const QPS = 300;
 const SECONDS = 6;
+/** A process starts, loads its models and is warm within a few seconds, on a machine that has other work too. */
+const BACK_WITHIN_MS = 20_000;
 
-/** Load for a few seconds; after one of them, a signal to a process. */
+const status = (): Promise<Status> => cascadeJson<Status>(['status', folder]);
+
+/** Asks for the status until it is as expected; each question starts a process, so there is no need to wait in between. */
+function statusThat(expectation: (status: Status) => void, timeout: number): Promise<void> {
+  return vi.waitFor(async () => expectation(await status()), { timeout, interval: 1 });
+}
+
+/** Load for a few seconds; when the deployment measures it, a signal to a process. */
 async function loadAndSignal(pid: number, signal: NodeJS.Signals): Promise<Report> {
   const load = cascadeJson<Report>(['load', folder, '--qps', String(QPS), '--seconds', String(SECONDS)]);
-  await underLoad();
+  let ended = false;
+  const over = (): void => {
+    ended = true;
+  };
+  load.then(over, over);
+  await statusThat(({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2), SECONDS * 1_000);
+  expect(ended, 'the load was over before the signal').toBe(false);
   process.kill(pid, signal);
   return load;
 }
 
-/** Resolves when the deployment measures the load. */
-async function underLoad(): Promise<void> {
-  for (;;) {
-    const { qps } = await cascadeJson<Status>(['status', folder]);
-    if (qps > QPS / 2) return;
-  }
-}
-
 test('SIGTERM to a device process drains it without losing a request; it comes back', async () => {
-  const before = (await cascadeJson<Status>(['status', folder])).devices.find(({ device }) => device === 'a');
-  const report = await loadAndSignal(before!.pid, 'SIGTERM');
-  expect(report).toMatchObject({ errors: 0, lost: 0, duplicates: 0, rejected: 0 });
-  expect(report.completed).toBe(report.offered);
-  const after = (await cascadeJson<Status>(['status', folder])).devices.find(({ device }) => device === 'a');
-  expect(after).toMatchObject({ phase: 'ready' });
-  expect(after!.pid).not.toBe(before!.pid);
-});
+  const before = (await status()).devices.find(({ device }) => device === 'a');
+  expectNothingLost(await loadAndSignal(before!.pid, 'SIGTERM'));
+  await statusThat(({ devices }) => {
+    const after = devices.find(({ device }) => device === 'a');
+    expect(after).toMatchObject({ phase: 'ready' });
+    expect(after!.pid).not.toBe(before!.pid);
+  }, BACK_WITHIN_MS);
+}, 60_000);
 
 test('SIGTERM to a frontend process drains it without losing a request; another takes its place', async () => {
-  const before = await cascadeJson<Status>(['status', folder]);
+  const before = await status();
   expect(before.frontends).toHaveLength(2);
-  const report = await loadAndSignal(before.frontends[0].pid, 'SIGTERM');
-  expect(report).toMatchObject({ errors: 0, lost: 0, duplicates: 0, rejected: 0 });
-  expect(report.completed).toBe(report.offered);
-  const after = await cascadeJson<Status>(['status', folder]);
-  expect(after.frontends).toHaveLength(2);
-  expect(after.frontends.map(({ pid }) => pid)).not.toContain(before.frontends[0].pid);
-});
+  expectNothingLost(await loadAndSignal(before.frontends[0].pid, 'SIGTERM'));
+  await statusThat(({ frontends }) => {
+    expect(frontends).toHaveLength(2);
+    expect(frontends.map(({ pid }) => pid)).not.toContain(before.frontends[0].pid);
+  }, BACK_WITHIN_MS);
+}, 60_000);

@@ -5,7 +5,9 @@ import { entry } from '../../engine/source.ts';
 const main = entry('actors/main');
 
 export interface Ended {
+  /** Null when a signal ended the process. */
   readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -15,39 +17,74 @@ export interface Cascade {
   /** The first line on stdout; rejects when the command ends before. */
   readonly firstLine: Promise<string>;
   readonly ended: Promise<Ended>;
+  /** What is on stderr so far. */
+  stderr(): string;
+  /** Asks a serving process to drain and leave. */
+  stop(): Promise<Ended>;
 }
 
-/** Starts the `cascade` command as a process of its own. */
-export function startCascade(args: readonly string[], env: Readonly<Record<string, string>> = {}): Cascade {
-  const child = spawn(process.execPath, [...main.execArgv, main.path, ...args], {
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** What still runs when a test file ends early must not outlive it: it would hold the cores and ports of the next. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Starts a program. */
+export function startCommand(program: string, args: readonly string[], { cwd, env }: CommandOptions = {}): Cascade {
+  const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
     env: { ...process.env, ...env },
   });
+  running.add(child);
   let stdout = '';
   let stderr = '';
-  child.stderr.on('data', (data) => (stderr += data));
-  const ended = once(child, 'close').then(([code]) => ({ code, stdout, stderr }) as Ended);
+  child.stderr.on('data', (data) => {
+    stderr += data;
+  });
+  const ended = once(child, 'close').then(([code, signal]): Ended => {
+    running.delete(child);
+    return { code, signal, stdout, stderr };
+  });
   const firstLine = new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data) => {
       stdout += data;
       const end = stdout.indexOf('\n');
       if (end !== -1) resolve(stdout.slice(0, end));
     });
-    void ended.then(({ code }) => reject(new Error(`cascade ${args.join(' ')} ended with code ${code}:\n${stderr}`)));
+    ended.then((end) => reject(new Error(howItEnded(program, args, end))), reject);
   });
   // Most callers only wait for the end.
   firstLine.catch(() => undefined);
-  return { process: child, firstLine, ended };
+  const stop = (): Promise<Ended> => {
+    child.kill('SIGTERM');
+    return ended;
+  };
+  return { process: child, firstLine, ended, stderr: () => stderr, stop };
+}
+
+/** Starts the `cascade` command as a process of its own. */
+export function startCascade(args: readonly string[], options?: CommandOptions): Cascade {
+  return startCommand(process.execPath, [...main.execArgv, main.path, ...args], options);
 }
 
 /** Runs the `cascade` command to its end. */
-export function runCascade(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return startCascade(args, env).ended;
+export function runCascade(args: readonly string[], options?: CommandOptions): Promise<Ended> {
+  return startCascade(args, options).ended;
 }
 
 /** Runs a command that must end well, and returns what it wrote with `--json -`. */
 export async function cascadeJson<T>(args: readonly string[]): Promise<T> {
-  const { code, stdout, stderr } = await runCascade([...args, '--json', '-']);
-  if (code !== 0) throw new Error(`cascade ${args.join(' ')} ended with code ${code}:\n${stderr}`);
-  return JSON.parse(stdout) as T;
+  const end = await runCascade([...args, '--json', '-']);
+  if (end.code !== 0) throw new Error(howItEnded('cascade', args, end));
+  return JSON.parse(end.stdout) as T;
+}
+
+function howItEnded(program: string, args: readonly string[], { code, signal, stderr }: Ended): string {
+  return `${program} ${args.join(' ')} ended with ${signal ?? `code ${code}`}:\n${stderr}`;
 }

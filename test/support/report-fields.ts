@@ -1,0 +1,31 @@
+import { expect } from 'vitest';
+import type { Report } from '../../plans/report.ts';
+
+const FIELDS = [
+  'offered',
+  'completed',
+  'rejected',
+  'errors',
+  'lost',
+  'duplicates',
+  'seconds',
+  'goodputQps',
+  'accuracy',
+  'latencyMs',
+  'sloAttainment',
+  'gearSwitches',
+  'deviceUtilisation',
+];
+
+/** The report that DESIGN §10 promises to other programs: these fields, and beside them the `more` that a command adds. */
+export function expectReportFields(report: Report, more: readonly string[] = []): void {
+  expect(Object.keys(report).toSorted()).toEqual([...FIELDS, ...more].toSorted());
+  expect(Object.keys(report.latencyMs)).toEqual(['p50', 'p95', 'p99', 'max']);
+}
+
+/** Every request was answered, once. */
+export function expectNothingLost(report: Report): void {
+  expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0 });
+  expect(report.offered).toBeGreaterThan(0);
+  expect(report.completed).toBe(report.offered);
+}
