@@ -5,11 +5,25 @@ import { encode } from '../wire/codec.ts';
 /** Numbers, flat or nested by axis, as JSON would have them. */
 export type Numbers = number | readonly Numbers[];
 
+/** Spelt out, so that the package's types ask for no others. */
+type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
+
 /**
  * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes: its type must be the
  * model's), or numbers (converted to the model's type by the server).
  */
-export type InputValue = Uint8Array | NodeJS.TypedArray | Numbers;
+export type InputValue = TypedArray | Numbers;
 
 /** One sample: a value per input of the model family. */
 export type Inputs = Readonly<Record<string, InputValue>>;

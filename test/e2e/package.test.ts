@@ -1,0 +1,128 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { writeImageFamily } from '../fixtures/image-family.ts';
+import { type Cascade, type Ended, startCommand } from '../support/cascade.ts';
+
+/** The package as its users have it: built, packed, installed in a project of their own, run from there. */
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** Built from a checkout, the command would find TypeScript and its loader; here it must do without. */
+const NEEDED = [
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^actors\/cascade\.mjs$/,
+  /^dist\/(engine|plans|actors)\/.*\.(js|d\.ts)$/,
+  /^conf\/fashion\/(deployment\.yaml|trace\.csv)$/,
+  /^conf\/fashion\/models\/[\w-]+\.onnx$/,
+  /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
+  /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
+];
+
+// A blank in the path: what comes by URL must come back as a path.
+const folder = mkdtempSync(join(tmpdir(), 'cascade package-'));
+const project = join(folder, 'project');
+const deployment = join(folder, 'image');
+let files: readonly string[];
+
+async function run(program: string, args: readonly string[], cwd: string): Promise<Ended> {
+  const end = await startCommand(program, args, { cwd }).ended;
+  expect(end.code, `${program} ${args.join(' ')}:\n${end.stderr}`).toBe(0);
+  return end;
+}
+
+function startInstalled(...args: string[]): Cascade {
+  return startCommand(join(project, 'node_modules', '.bin', 'cascade'), args, { cwd: project });
+}
+
+beforeAll(async () => {
+  await run('npm', ['run', 'build'], ROOT);
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], ROOT);
+  const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
+  files = packed.files.map(({ path }) => path);
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }\n');
+  // The dependencies' install scripts are not needed, and fetch what not every network lets through.
+  const quietly = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  await run('npm', ['install', ...quietly, join(folder, packed.filename)], project);
+}, 240_000);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test('holds what is needed to run and to read, and nothing else', () => {
+  expect(files.filter((path) => !NEEDED.some((pattern) => pattern.test(path)))).toEqual([]);
+  for (const path of ['dist/actors/main.js', 'dist/engine/client/index.d.ts', 'conf/fashion/models/linear.onnx', 'LICENSE']) {
+    expect(files).toContain(path);
+  }
+});
+
+test('cascade tells its version and its commands; what it does not know is wrong usage', async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  const [told, help, unknown] = await Promise.all([
+    startInstalled('--version').ended,
+    startInstalled('--help').ended,
+    startInstalled('sevre').ended,
+  ]);
+  expect(told).toMatchObject({ code: 0, stdout: `${version}\n` });
+  expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining('serve [options] <deployment>') });
+  expect(unknown).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'sevre'") });
+});
+
+test('its types serve a strict project without any others', async () => {
+  writeFileSync(
+    join(project, 'typed.ts'),
+    `import { CascadeError, connectCascade, type Result } from 'cascadeserve';
+
+const client = await connectCascade({ servers: 'nats://127.0.0.1:4222', deployment: 'fashion' });
+export const result: Result = await client.infer({ image: new Uint8Array(784), more: [[1, 2], [3, 4]] }, { deadlineMs: 500 });
+export const label: number = result.label;
+// @ts-expect-error: a label is a number
+export const text: string = result.label;
+export const isOurs = (error: unknown): boolean => error instanceof CascadeError && error.code === 'UNAVAILABLE';
+await client.close();
+`,
+  );
+  const strict = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--module', 'nodenext', '--target', 'es2022', '--types', ''];
+  const { stdout, code } = await startCommand(join(ROOT, 'node_modules', '.bin', 'tsc'), [...strict, 'typed.ts'], {
+    cwd: project,
+  }).ended;
+  expect(stdout).toBe('');
+  expect(code).toBe(0);
+});
+
+test('profiles, plans and serves from the build; a script asks by its client', async () => {
+  writeImageFamily(deployment);
+  writeFileSync(
+    join(project, 'ask.js'),
+    `import { connectCascade } from 'cascadeserve';
+
+const client = await connectCascade({ servers: process.argv[2], deployment: 'image' });
+const { id, label, model, exit } = await client.infer({ pixels: new Float32Array(3 * 8 * 8) }, { id: 'mine' });
+console.log(JSON.stringify({ id, label, model, exit }));
+await client.infer({ pictures: [1] }).catch((error) => console.log(error.code, error.message));
+await client.close();
+`,
+  );
+  for (const args of [
+    ['profile', deployment, '--quick'],
+    ['plan', deployment],
+  ]) {
+    const end = await startInstalled(...args).ended;
+    expect(end.code, end.stderr).toBe(0);
+  }
+  const server: NatsServer = await startNatsServer();
+  const serving = startInstalled('serve', deployment, '--nats', server.url, '--log-level', 'warn');
+  try {
+    expect(await serving.firstLine).toMatch(/^cascade image is ready/);
+    const { stdout } = await run(process.execPath, ['ask.js', server.url], project);
+    const [answer, refusal] = stdout.split('\n');
+    expect(JSON.parse(answer)).toMatchObject({ id: 'mine', label: expect.any(Number), model: expect.any(String) });
+    expect(refusal).toMatch(/^INVALID_ARGUMENT .*pictures.*pixels/);
+  } finally {
+    const end = await serving.stop();
+    await server.stop();
+    expect(end.code, end.stderr).toBe(0);
+  }
+}, 60_000);
