@@ -20,7 +20,8 @@ async function main(): Promise<void> {
     .description('Inference serving with model cascades and gear plans, over NATS')
     .version(packageVersion())
     .exitOverride()
-    .showSuggestionAfterError();
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help tells what there is)');
   for (const command of [demo, init, profile, plan, simulate, serve, load, status]) command.register(program);
   try {
     await program.parseAsync();

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { type GearPlan, gearPlanSchema } from './gear-plan.ts';
@@ -27,9 +27,17 @@ export function parsePlan(text: string, source: string): GearPlan {
   return parsed.data;
 }
 
-/** Writes the whole file or nothing. */
+/**
+ * Writes the whole file or nothing.
+ * @throws ConfigError when it cannot.
+ */
 export function writePlan(file: string, plan: GearPlan): void {
   const partial = `${file}.${process.pid}.tmp`;
-  writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);
-  renameSync(partial, file);
+  try {
+    writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
+  }
 }

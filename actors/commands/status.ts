@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { CascadeError } from '../../engine/errors.ts';
 import type { Status } from '../status.ts';
 
 const TIMEOUT_MS = 2_000;
@@ -16,10 +17,17 @@ export function register(program: Command): void {
       const { subjectsOf } = await import('../../engine/wire/subjects.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const deployment = loadDeployment(path);
-      const bus = await connectTo(serversOf(deployment, options.nats), deployment.nats, 'cascade-status');
+      const servers = serversOf(deployment, options.nats);
+      const bus = await connectTo(servers, deployment.nats, 'cascade-status');
       try {
         const subjects = subjectsOf(deployment.name, deployment.prefix);
-        const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: TIMEOUT_MS });
+        const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: TIMEOUT_MS }).catch((error) => {
+          if (!(error instanceof CascadeError) || error.code !== 'UNAVAILABLE') throw error;
+          throw new CascadeError(
+            'UNAVAILABLE',
+            `nobody serves ${deployment.name} at ${servers.join(', ')} (${error.message}); start it with \`cascade serve\``,
+          );
+        });
         const status = JSON.parse(Buffer.from(answer.data).toString()) as Status;
         if (options.json !== '-') process.stdout.write(describe(status));
         writeJson(options.json, status);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
 import { createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { packageRoot } from '../../engine/package-info.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
@@ -16,7 +16,7 @@ import { percent, reportTable } from '../../plans/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
-import { connectTo } from '../processes/setting.ts';
+import { connectTo, serversOf } from '../processes/setting.ts';
 import { describeFamily, describeGears, describeSavings, INTRODUCTION } from './explain.ts';
 import { LiveView } from './live-view.ts';
 import { aloneQps, cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
@@ -52,6 +52,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   const tell = (text: string): void => say(pc.dim(`    ${text}`));
   const deploymentPath = fileURLToPath(new URL('conf/fashion', packageRoot()));
   const deployment = loadDeployment(deploymentPath);
+  await requireNats(deployment, options.nats);
   say(INTRODUCTION);
 
   step(1, 'Profile: how long does each model take, and how right and how certain is it?');
@@ -107,6 +108,12 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   }
 }
 
+/** Says so now, not after a minute of profiling. */
+async function requireNats(deployment: Deployment, url: string | undefined): Promise<void> {
+  if (url === undefined) await findNatsServer();
+  else await (await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo')).close();
+}
+
 function demoTrace(deployment: Deployment, plan: GearPlan, seconds: number | undefined): Trace {
   const file = join(deployment.dir, 'trace.csv');
   const trace = parseTrace(readFileSync(file, 'utf8'), file);
@@ -123,7 +130,7 @@ async function replay(
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<LiveLoadResult> {
-  const bus = await connectTo([url], deployment.nats, 'cascade-demo');
+  const bus = await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo');
   const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix });
   const view = new LiveView({
     models: plan.models,
