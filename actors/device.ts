@@ -35,6 +35,11 @@ export interface DeviceOptions extends ReplicaOptions {
 export const HEARTBEAT_INTERVAL_MS = 100;
 /** Requests in one replica's queue beyond which new ones are refused. */
 const MAX_QUEUE = 50_000;
+/**
+ * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
+ * every one of them while the next requests are on their way.
+ */
+const DONE_DELAY_MS = 5;
 /** Ragged axes of the made-up samples that warm a replica up. */
 const WARM_UP_LENGTH = 16;
 /** A replica slower than this against its profile is reported: the plan will not hold on it. */
@@ -328,7 +333,7 @@ class Device {
     this.#note(request.origin).finished.push(item.seq);
   }
 
-  /** What the origin frontend is told at the end of this event-loop turn. */
+  /** What the origin frontend is told next. */
   #note(origin: string): { finished: number[]; moved: Map<string, number[]> } {
     let note = this.#done.get(origin);
     if (note === undefined) {
@@ -337,7 +342,7 @@ class Device {
     }
     if (!this.#doneScheduled) {
       this.#doneScheduled = true;
-      this.#context.clock.after(0, () => this.#sendDone());
+      this.#context.clock.after(DONE_DELAY_MS, () => this.#sendDone());
     }
     return note;
   }
