@@ -7,6 +7,9 @@ const stage = z.strictObject({
   threshold: z.number().optional(),
 });
 
+/** What keeps a range from a better cascade; `nothing`: there is no better one. */
+const BINDING = ['nothing', 'utilisation', 'latency', 'memory', 'accuracy'] as const;
+
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
 
 const gear = z.strictObject({
@@ -19,6 +22,10 @@ const gear = z.strictObject({
   minQueueLength: z.record(z.string(), z.record(z.string(), z.int().positive())),
   /** A queue also triggers when its oldest request has waited this long. */
   maxWaitMs: z.number().nonnegative(),
+  /** Per stage: fraction of all requests that reach it, by the validation records; 1 for the first. */
+  reach: z.array(z.number().min(0).max(1)).optional(),
+  /** Why no better cascade serves this range: what stands in the way, and a sentence for people. */
+  why: z.strictObject({ binds: z.enum(BINDING), text: z.string() }).optional(),
   expected: z.strictObject({
     accuracy: z.number(),
     latencyMs: percentiles,
@@ -61,6 +68,7 @@ export type GearPlan = z.infer<typeof gearPlanSchema>;
 export type Gear = GearPlan['gears'][number];
 export type Stage = z.infer<typeof stage>;
 export type Slo = GearPlan['slo'];
+export type GearReason = NonNullable<Gear['why']>;
 
 /** `linear >0.62 cnn >0.3 resnet`: a cascade in one line. */
 export function describeCascade(cascade: readonly Stage[]): string {

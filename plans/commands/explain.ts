@@ -1,0 +1,57 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+
+interface Options {
+  readonly html?: string;
+  readonly json?: string;
+  readonly profile?: string;
+}
+
+/** `cascade explain`: a plan as people read it. */
+export function register(program: Command): void {
+  program
+    .command('explain')
+    .description('explain a gear plan: frontier, placement, gears, and why each gear; as tables or as a page with plots')
+    .argument('<plan>', 'gear plan, as `cascade plan` writes it')
+    .option('--html <file>', 'write one self-contained page with plots')
+    .option('--json <file>', 'write what the tables show as JSON (- for stdout)')
+    .option('--profile <file>', 'profile that the plan was made from (default: profile.json beside the plan, if it is that one)')
+    .action(explain);
+}
+
+async function explain(path: string, { html, json, profile: profileFile }: Options): Promise<void> {
+  const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson }] = await Promise.all([
+    import('../plan-file.ts'),
+    import('../profile-file.ts'),
+    import('../explain/explanation.ts'),
+    import('../explain/tables.ts'),
+    import('../json-output.ts'),
+  ]);
+  const plan = readPlan(path);
+  const beside = join(dirname(path), 'profile.json');
+  const explanation = explainPlan(plan, profileFile === undefined ? profileBeside() : readProfile(profileFile));
+  if (json !== '-') process.stdout.write(explanationTables(explanation));
+  writeJson(json, explanation);
+  if (html === undefined) return;
+  const { explanationPage } = await import('../explain/page.ts');
+  try {
+    writeFileSync(html, explanationPage(explanation));
+  } catch (error) {
+    throw new ConfigError(`--html ${html}: cannot be written: ${messageOf(error)}`);
+  }
+  process.stderr.write(`wrote ${html}\n`);
+
+  /** Only adds to the explanation: a file of that name that is no profile of ours is none of this command's business. */
+  function profileBeside() {
+    if (!existsSync(beside)) return undefined;
+    try {
+      return readProfile(beside);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      process.stderr.write(`explained without ${error.message}\n`);
+      return undefined;
+    }
+  }
+}

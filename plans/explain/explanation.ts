@@ -1,0 +1,149 @@
+import { evaluateCascade, validationRecords } from '../cascade.ts';
+import { describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
+import type { Profile } from '../profile.ts';
+import { gearReason } from './gear-reason.ts';
+
+/** One gear as it is explained. */
+export interface ExplainedGear {
+  readonly index: number;
+  readonly qps: readonly [from: number, to: number];
+  /** How often loads of this range occur. */
+  readonly weight: number;
+  readonly cascade: string;
+  readonly stages: readonly ExplainedStage[];
+  readonly accuracy: number;
+  readonly latencyMs: Gear['expected']['latencyMs'];
+  readonly maxWaitMs: number;
+  readonly utilisation: Readonly<Record<string, number>>;
+  readonly fullest: { readonly device: string; readonly utilisation: number };
+  readonly bottleneck: string;
+  readonly why: GearReason;
+}
+
+export interface ExplainedStage {
+  readonly model: string;
+  /** Less certain answers go on; null on the last stage. */
+  readonly threshold: number | null;
+  /** Fraction of all requests that reach this model, and that it answers for good; null where nothing tells. */
+  readonly reach: number | null;
+  readonly answers: number | null;
+  /** Over its replicas. */
+  readonly minQueueLength: readonly [least: number, most: number];
+}
+
+interface ExplainedDevice {
+  readonly device: string;
+  readonly models: readonly string[];
+  /** In its busiest gear. */
+  readonly utilisation: number;
+  readonly busiestGear: number;
+}
+
+/** A cascade on the frontier. */
+export interface ExplainedPoint {
+  readonly cascade: string;
+  /** The model, where it is one alone. */
+  readonly alone: string | null;
+  readonly accuracy: number;
+  readonly computeMs: number;
+  /** Gears that run it. */
+  readonly gears: readonly number[];
+}
+
+/** A plan with everything that is derived from it: what `explain --json` writes, and tables and page show. */
+export interface Explanation {
+  readonly deployment: string;
+  readonly synthetic: boolean;
+  readonly slo: GearPlan['slo'];
+  readonly models: readonly string[];
+  readonly expected: GearPlan['expected'];
+  readonly gears: readonly ExplainedGear[];
+  readonly devices: readonly ExplainedDevice[];
+  /** Cheapest first. */
+  readonly frontier: readonly ExplainedPoint[];
+  readonly search: GearPlan['search'];
+}
+
+/** @param profile that the plan was made from, where it is known: says how many requests reach each model. */
+export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
+  const reach = reachOf(plan, profile);
+  const gears = plan.gears.map((gear, index) => explainGear(plan, gear, index, reach?.[index]));
+  return {
+    deployment: plan.deployment,
+    synthetic: plan.synthetic,
+    slo: plan.slo,
+    models: plan.models,
+    expected: plan.expected,
+    gears,
+    devices: plan.devices.map((device) => explainDevice(plan, device)),
+    frontier: plan.frontier.map((point) => explainPoint(plan, point)),
+    search: plan.search,
+  };
+}
+
+function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly number[] | undefined): ExplainedGear {
+  const { accuracy, latencyMs, utilisation, bottleneck } = gear.expected;
+  const [device, highest] = Object.entries(utilisation).reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
+  return {
+    index,
+    qps: gear.qps,
+    weight: plan.qpsWeights[index] ?? 0,
+    cascade: describeCascade(gear.cascade),
+    stages: gear.cascade.map(({ model, threshold }, s) => {
+      const lengths = Object.values(gear.minQueueLength[model] ?? {});
+      return {
+        model,
+        threshold: threshold ?? null,
+        reach: reach?.[s] ?? null,
+        answers: reach === undefined ? null : reach[s] - (reach[s + 1] ?? 0),
+        minQueueLength: [Math.min(...lengths), Math.max(...lengths)],
+      };
+    }),
+    accuracy,
+    latencyMs,
+    maxWaitMs: gear.maxWaitMs,
+    utilisation,
+    fullest: { device, utilisation: highest },
+    bottleneck,
+    why: gearReason(plan, index),
+  };
+}
+
+function explainPoint(plan: GearPlan, { cascade, accuracy, computeMs }: GearPlan['frontier'][number]): ExplainedPoint {
+  const written = describeCascade(cascade);
+  const gears = plan.gears.flatMap((gear, index) =>
+    gear.expected.accuracy === accuracy && describeCascade(gear.cascade) === written ? [index] : [],
+  );
+  return { cascade: written, alone: cascade.length === 1 ? cascade[0].model : null, accuracy, computeMs, gears };
+}
+
+function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
+  const byGear = plan.gears.map((gear) => gear.expected.utilisation[device] ?? 0);
+  const utilisation = Math.max(...byGear);
+  return {
+    device,
+    models: plan.models.filter((model) => plan.placement.some((r) => r.model === model && r.device === device)),
+    utilisation,
+    busiestGear: byGear.indexOf(utilisation),
+  };
+}
+
+/**
+ * Per gear and stage: fraction of all requests that get there. From the plan, else from the profile, if it is the one that the
+ * plan was made from: then it gives every gear the accuracy that the plan expects.
+ */
+function reachOf(plan: GearPlan, profile: Profile | undefined): (readonly number[])[] | undefined {
+  const written = plan.gears.map((gear) => gear.reach);
+  if (written.every((reach) => reach !== undefined)) return written;
+  if (profile === undefined || profile.models.map(({ name }) => name).join() !== plan.models.join()) return undefined;
+  const records = validationRecords(profile);
+  const evaluated = plan.gears.map((gear) =>
+    evaluateCascade(
+      records,
+      gear.cascade.map(({ model }) => plan.models.indexOf(model)),
+      gear.cascade.flatMap(({ threshold }) => threshold ?? []),
+    ),
+  );
+  const same = evaluated.every(({ accuracy }, g) => Math.abs(accuracy - plan.gears[g].expected.accuracy) < 1e-6);
+  return same ? evaluated.map(({ reach }) => reach) : undefined;
+}

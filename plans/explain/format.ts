@@ -1,0 +1,29 @@
+/** Figures as the explanation writes them. */
+export function percent(fraction: number, digits = 2): string {
+  return `${(fraction * 100).toFixed(digits)} %`;
+}
+
+/** A few significant digits, no exponent, no trailing zeros. */
+export function plain(value: number, digits = 4): string {
+  return value >= 10 ** digits ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
+}
+
+export function milliseconds(ms: number): string {
+  return `${plain(ms, 3)} ms`;
+}
+
+export function describeSlo(slo: { readonly p95: number } | { readonly accuracy: number }): string {
+  return 'p95' in slo ? `p95 latency of ${plain(slo.p95)} ms or less` : `accuracy of ${percent(slo.accuracy)} or more`;
+}
+
+/** `gear 3`, `gears 0-8, 11` */
+export function gearNames(indices: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const index of indices) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === index - 1) last[1] = index;
+    else runs.push([index, index]);
+  }
+  const written = runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
+  return `${indices.length === 1 ? 'gear' : 'gears'} ${written}`;
+}

@@ -1,0 +1,58 @@
+import { describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { percent, plain } from './format.ts';
+
+/**
+ * Why a gear has its cascade and not a better one: what the planner wrote, else what the plan's own figures say. A better
+ * cascade is a more accurate one under a latency SLO, a cheaper one under an accuracy SLO (CascadeServe §3).
+ */
+export function gearReason(plan: GearPlan, index: number): GearReason {
+  const gear = plan.gears[index];
+  if (gear.why !== undefined) return gear.why;
+  return 'p95' in plan.slo ? whyNotDearer(plan, gear, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
+}
+
+function whyNotDearer(plan: GearPlan, gear: Gear, sloMs: number): GearReason {
+  // The frontier ascends in work and accuracy, so the first that is more accurate is the next step up.
+  const next = plan.frontier.find((point) => point.accuracy > gear.expected.accuracy);
+  if (next === undefined) return { binds: 'nothing', text: 'the most accurate cascade of all that were considered' };
+  const better = describePoint(next);
+  const missing = next.cascade.find(({ model }) => !plan.placement.some((replica) => replica.model === model));
+  if (missing !== undefined) {
+    return { binds: 'memory', text: `${better} needs ${missing.model}, for which the devices have no memory beside the others` };
+  }
+  const top = gear.qps[1];
+  const needed = (next.computeMs * top) / (1_000 * plan.devices.length);
+  const limit = marginOf(plan, 'utilisationMargin');
+  if (needed > limit) {
+    const room = limit < 1 ? `; ${percent(limit, 0)} is the limit, which leaves room for bursts` : '';
+    return {
+      binds: 'utilisation',
+      text: `${better} would take ${percent(needed, 0)} of all device time at ${plain(top)} requests/s${room}`,
+    };
+  }
+  const limitMs = sloMs * marginOf(plan, 'latencyMargin');
+  return {
+    binds: 'latency',
+    text: `${better} would fit by its work (${percent(needed, 0)} of all device time), but not on this placement with a p95 of ${plain(limitMs)} ms or less`,
+  };
+}
+
+function whyNotCheaper(plan: GearPlan, index: number, slo: number): GearReason {
+  const gear = plan.gears[index];
+  const next = plan.frontier.findLast((point) => point.accuracy < gear.expected.accuracy);
+  if (next === undefined) return { binds: 'nothing', text: 'the cheapest cascade of all that were considered' };
+  const mean = plan.expected.accuracy - plan.qpsWeights[index] * (gear.expected.accuracy - next.accuracy);
+  const change = `${describePoint(next)} in this range would bring the mean accuracy to ${percent(mean, 3)}`;
+  if (mean < slo) return { binds: 'accuracy', text: `${change}, below the SLO of ${percent(slo)}` };
+  return { binds: 'latency', text: `${change}, which the SLO allows, but would not lower the latency` };
+}
+
+function describePoint({ cascade, accuracy }: GearPlan['frontier'][number]): string {
+  return `the next ${describeCascade(cascade)} (${percent(accuracy)})`;
+}
+
+/** Room that the planner left below a limit; 1 where the plan does not say. */
+function marginOf(plan: GearPlan, name: string): number {
+  const margin = plan.search[name];
+  return typeof margin === 'number' ? margin : 1;
+}

@@ -1,0 +1,99 @@
+import Table from 'cli-table3';
+import { NO_RULES } from '../plan-table.ts';
+import type { ExplainedStage, Explanation } from './explanation.ts';
+import { describeSlo, gearNames, percent, plain } from './format.ts';
+
+const STYLE = { style: { head: [], border: [] }, chars: NO_RULES };
+/** Of a long frontier, about so many cascades that no gear runs are listed. */
+const LISTED = 12;
+
+/** The plan for the terminal: what it promises, its frontier, placement and gears, and why each gear. */
+export function explanationTables(explanation: Explanation): string {
+  const { deployment, synthetic, slo, gears, expected } = explanation;
+  const made = synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
+  return [
+    `gear plan of ${deployment}${made}`,
+    `${describeSlo(slo)} up to ${plain(gears[gears.length - 1].qps[1])} requests/s`,
+    `expected over the loads: accuracy ${percent(expected.accuracy)}, p95 ${plain(expected.latencyMsP95, 3)} ms`,
+    '',
+    'Frontier: cascades that no other beats in both accuracy and work',
+    frontierTable(explanation),
+    '',
+    'Placement: replicas stay where they are, a gear change loads nothing',
+    placementTable(explanation),
+    '',
+    'Gears: one for each range of load',
+    gearTable(explanation),
+    '',
+    'Why these gears: what keeps each range from a better cascade',
+    ...reasons(explanation),
+    '',
+  ].join('\n');
+}
+
+function frontierTable({ frontier }: Explanation): string {
+  const table = new Table({
+    head: ['ms a request', 'accuracy', 'run by', 'cascade'],
+    colAligns: ['right', 'right', 'left', 'left'],
+    ...STYLE,
+  });
+  const every = Math.ceil(frontier.length / LISTED);
+  let left = 0;
+  frontier.forEach(({ cascade, accuracy, computeMs, gears }, i) => {
+    if (gears.length === 0 && i % every !== 0 && i !== frontier.length - 1) left++;
+    else table.push([plain(computeMs, 3), percent(accuracy), gears.length === 0 ? '' : gearNames(gears), cascade]);
+  });
+  return left === 0 ? table.toString() : `${table.toString()}\n(${left} more that no gear runs)`;
+}
+
+function placementTable({ devices, models }: Explanation): string {
+  const held = models.filter((model) => devices.some((device) => device.models.includes(model)));
+  const table = new Table({
+    head: ['device', ...held, 'fullest', 'in gear'],
+    colAligns: ['left', ...held.map(() => 'center' as const), 'right', 'right'],
+    ...STYLE,
+  });
+  for (const { device, models: here, utilisation, busiestGear } of devices) {
+    table.push([device, ...held.map((model) => (here.includes(model) ? 'x' : '')), percent(utilisation, 0), String(busiestGear)]);
+  }
+  return table.toString();
+}
+
+function gearTable({ gears, devices }: Explanation): string {
+  const table = new Table({
+    head: ['gear', 'requests/s', 'cascade', 'answers', 'accuracy', 'p95 ms', 'min queue', 'wait ms', 'fullest', 'bottleneck'],
+    colAligns: ['right', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
+    ...STYLE,
+  });
+  for (const gear of gears) {
+    table.push([
+      String(gear.index),
+      `${plain(gear.qps[0])} - ${plain(gear.qps[1])}`,
+      gear.cascade,
+      gear.stages.map(({ answers }) => (answers === null ? '?' : (100 * answers).toFixed(0))).join(' / '),
+      percent(gear.accuracy),
+      plain(gear.latencyMs.p95, 3),
+      gear.stages.map(lengths).join(' / '),
+      plain(gear.maxWaitMs, 3),
+      `${devices.length === 1 ? '' : `${gear.fullest.device} `}${percent(gear.fullest.utilisation, 0)}`,
+      gear.bottleneck,
+    ]);
+  }
+  return `${table.toString()}\nanswers: percent of the requests that each model of the cascade answers; a certainty below <n goes on`;
+}
+
+/** `3`, or `2-5` where the replicas differ. */
+export function lengths({ minQueueLength: [least, most] }: ExplainedStage): string {
+  return least === most ? String(least) : `${least}-${most}`;
+}
+
+/** Neighbours of one cascade and one reason in one line. */
+function reasons({ gears }: Explanation): string[] {
+  const lines = new Map<string, number[]>();
+  for (const { index, cascade, why } of gears) {
+    const binds = why.binds === 'nothing' ? 'nothing binds' : `${why.binds} binds`;
+    const line = `${cascade}\n    ${binds}: ${why.text}`;
+    lines.set(line, [...(lines.get(line) ?? []), index]);
+  }
+  return [...lines].map(([line, indices]) => `  ${gearNames(indices)}: ${line}`);
+}

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { explainPlan } from '../../../../plans/explain/explanation.ts';
+import { gearReason } from '../../../../plans/explain/gear-reason.ts';
+import { explanationPage } from '../../../../plans/explain/page.ts';
+import { explanationTables } from '../../../../plans/explain/tables.ts';
+import { planOf } from '../../../support/plans.ts';
+import { explainedPlan, profile } from './explained-plan.ts';
+
+describe('why a gear and no better one', () => {
+  test('the most accurate cascade is bound by nothing', () => {
+    expect(gearReason(explainedPlan(), 0).binds).toBe('nothing');
+  });
+
+  test('a dearer one that would take more than the device time is ruled out by utilisation', () => {
+    // 1 ms a request at 3,000 requests/s on two devices: 150 %.
+    expect(gearReason(explainedPlan(), 2)).toMatchObject({ binds: 'utilisation', text: expect.stringContaining('150 %') });
+  });
+
+  test('a dearer one within the device time is ruled out by the latency', () => {
+    const plan = explainedPlan();
+    const cheap = { ...plan, frontier: plan.frontier.map((point) => ({ ...point, computeMs: point.computeMs / 10 })) };
+    expect(gearReason(cheap, 2)).toMatchObject({ binds: 'latency', text: expect.stringContaining('p95 of 100 ms') });
+  });
+
+  test('one whose models are placed nowhere is ruled out by memory', () => {
+    const plan = explainedPlan({ placement: [{ model: 'small', device: 'd0' }] });
+    expect(gearReason(plan, 2)).toMatchObject({ binds: 'memory', text: expect.stringContaining('large') });
+  });
+
+  test('under an accuracy SLO, a cheaper one that would break it is ruled out by accuracy', () => {
+    const plan = explainedPlan({ slo: { accuracy: 0.87 }, expected: { accuracy: 0.8701, latencyMsP95: 2 } });
+    expect(gearReason(plan, 1)).toMatchObject({ binds: 'accuracy', text: expect.stringContaining('87.00 %') });
+    expect(gearReason(plan, 2).binds).toBe('nothing');
+    expect(gearReason({ ...plan, slo: { accuracy: 0.5 } }, 1).binds).toBe('latency');
+  });
+
+  test('what the planner wrote goes before what is derived', () => {
+    const plan = explainedPlan();
+    const why = { binds: 'memory', text: 'the planner knows' } as const;
+    expect(gearReason({ ...plan, gears: plan.gears.map((gear) => ({ ...gear, why })) }, 0)).toEqual(why);
+  });
+});
+
+describe('who answers', () => {
+  test('comes from the profile that the plan was made from', () => {
+    const [large, both] = explainPlan(explainedPlan(), profile).gears.map(({ stages }) =>
+      stages.map(({ answers }) => answers ?? -1),
+    );
+    expect(large).toEqual([1]);
+    expect(both[0]).toBeGreaterThan(0);
+    expect(both[0] + both[1]).toBeCloseTo(1);
+  });
+
+  test('comes from the plan where it says so', () => {
+    const plan = explainedPlan();
+    const told = {
+      ...plan,
+      gears: plan.gears.map((gear) => ({ ...gear, reach: gear.cascade.map((_, s) => (s === 0 ? 1 : 0.25)) })),
+    };
+    expect(explainPlan(told).gears[1].stages.map(({ reach, answers }) => [reach, answers])).toEqual([
+      [1, 0.75],
+      [0.25, 0.25],
+    ]);
+  });
+
+  test('is unknown without either, and with a profile that gives other accuracies', () => {
+    const other = { ...profile, labels: profile.labels.map((label) => (label + 1) % profile.classes) };
+    for (const given of [undefined, other]) {
+      for (const { stages } of explainPlan(explainedPlan(), given).gears) expect(stages[0].answers).toBeNull();
+    }
+  });
+});
+
+test('the tables show every gear, device and reason', () => {
+  const explanation = explainPlan(explainedPlan(), profile);
+  const tables = explanationTables(explanation);
+  for (const gear of explanation.gears) {
+    expect(tables).toContain(`${gear.qps[0]} - ${gear.qps[1]}`);
+    expect(tables).toContain(gear.why.text);
+  }
+  for (const { device } of explanation.devices) expect(tables).toContain(device);
+  expect(tables).toContain('synthetic');
+});
+
+describe('the page', () => {
+  const cases = [
+    ['a plan with all there is to know', explainPlan(explainedPlan(), profile)],
+    ['a plan without who answers', explainPlan(explainedPlan())],
+    ['a plan of one gear, one model, and no frontier', explainPlan(planOf({ models: ['<only>'], cascades: [['<only>']] }))],
+  ] as const;
+
+  test.each(cases)('of %s is well-formed and needs nothing from elsewhere', (_, explanation) => {
+    const page = explanationPage(explanation);
+    expect(unbalanced(page)).toEqual([]);
+    expect(page).not.toMatch(/https?:|<script|<link|@import|url\(/);
+    expect(page).not.toMatch(/NaN|Infinity|undefined/);
+    expect(page).not.toContain('<only>');
+  });
+
+  test('shows every gear, and says that a plan is synthetic only of one that is', () => {
+    const explanation = explainPlan(explainedPlan(), profile);
+    const page = explanationPage(explanation);
+    for (const { qps } of explanation.gears) expect(page).toContain(`<td class="n">${qps[0]} - ${qps[1]}</td>`);
+    expect(page).toContain('made up, not measured');
+    expect(explanationPage({ ...explanation, synthetic: false })).not.toContain('made up, not measured');
+  });
+
+  test('has a plot for frontier, gears, latency, accuracy, placement and distribution, within 1,100 pixels', () => {
+    const page = explanationPage(explainPlan(explainedPlan(), profile));
+    const plots = [...page.matchAll(/<svg [^>]*width="(\d+)"[^>]*aria-label="([^"]*)"/g)];
+    expect(plots).toHaveLength(6);
+    for (const [, width] of plots) expect(Number(width)).toBeLessThanOrEqual(1_100);
+  });
+});
+
+const VOID = ['meta'];
+
+/** Tags that are not closed, or closed where they are not open. */
+function unbalanced(markup: string): string[] {
+  const open: string[] = [];
+  const wrong: string[] = [];
+  for (const [, closing, name, self] of markup
+    .replace(/<style>.*?<\/style>/s, '')
+    .matchAll(/<(\/?)([a-z][a-z0-9]*)(?:\s+[\w-]+="[^"<]*")*\s*(\/?)>/g)) {
+    if (closing === '/') {
+      if (open.pop() !== name) wrong.push(`</${name}>`);
+    } else if (self !== '/' && !VOID.includes(name)) open.push(name);
+  }
+  const stray = markup
+    .replace(/<style>.*?<\/style>/s, '')
+    .replace(/<(\/?)([a-z][a-z0-9]*)(?:\s+[\w-]+="[^"<]*")*\s*(\/?)>|<!doctype html>/g, '');
+  return [...wrong, ...open, ...(/[<>]/.test(stray) ? ['a stray < or >'] : [])];
+}
