@@ -222,7 +222,7 @@ class Frontend {
         if (entry === undefined) continue;
         entry.device = device;
         // The device was lost or left between the sender's routing and this note: nobody else would send it again.
-        if (!this.#router.isUsable(device)) this.#sendAgain(entry);
+        if (this.#router.isGone(device)) this.#sendAgain(entry);
       }
     }
     if (this.#inFlight.size === 0) this.#idle$.next();

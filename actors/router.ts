@@ -66,9 +66,10 @@ export class Router {
     );
   }
 
-  isUsable(device: string): boolean {
-    const number = this.#numberOf.get(device);
-    return number !== undefined && this.#usable[number] === 1;
+  /** True of a device that has left or is lost: one that drains still finishes what it has. */
+  isGone(device: string): boolean {
+    const presence = this.#presence.get(device);
+    return presence === undefined || presence.phase === 'left';
   }
 
   /** Takes a heartbeat in. Returns true when what was sent to this device before will not be answered by it any more. */
