@@ -1,0 +1,116 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test, vi } from 'vitest';
+import type { DemoReport } from '../../actors/demo/run-demo.ts';
+import { type Cascade, startCascade } from '../support/cascade.ts';
+import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Without a profile of an earlier run it takes one first. */
+const WITH_PROFILE_MS = 240_000;
+
+test(
+  'cascade demo goes through from profile to report',
+  async () => {
+    const json = join(folder, 'demo.json');
+    const { code, stdout, stderr } = await startCascade(['demo', '--seconds', '8', '--json', json]).ended;
+    expect(code, stderr).toBe(0);
+    const report = JSON.parse(readFileSync(json, 'utf8')) as DemoReport;
+
+    expectReportFields(report, ['simulated', 'gears', 'expectedAccuracy', 'answersByModel', 'largestModelAloneQps', 'peakQps']);
+    expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0 });
+    expect(report.completed).toBe(report.offered);
+    // The same trace, so the same arrivals.
+    expectNothingLost(report.simulated);
+    expect(report.simulated.offered).toBe(report.offered);
+    // The crowd comes and goes in 8 seconds, through more than one gear.
+    const seconds = Object.values(report.gears);
+    expect(seconds.length).toBeGreaterThan(1);
+    expect(seconds.reduce((sum, inForce) => sum + inForce, 0)).toBeCloseTo(report.seconds, -1);
+    expect(Object.values(report.answersByModel).reduce((sum, answers) => sum + answers, 0)).toBe(report.completed);
+    // Which gears serve a moment is the machine's affair; what they are worth together is the plan's. Thousands of pictures
+    // other than those planned with: their accuracy differs by half a point or so.
+    expect(Math.abs(report.accuracy! - report.expectedAccuracy)).toBeLessThan(0.02);
+
+    expect(stdout).toContain('measured, live');
+    for (const step of ['1/4 Profile', '2/4 Plan', '3/4 Serve', '4/4 Replay 8 seconds']) expect(stderr).toContain(step);
+  },
+  WITH_PROFILE_MS,
+);
+
+describe('in the middle of its replay', () => {
+  test.each<[NodeJS.Signals, number | null]>([
+    ['SIGINT', 130],
+    ['SIGKILL', null],
+  ])(
+    '%s ends it, and no process stays behind',
+    async (signal, code) => {
+      const demo = startCascade(['demo', '--seconds', '600']);
+      await replaying(demo);
+      const started = descendants(demo.process.pid!);
+      // The server, `serve`, and the processes that it has started: a frontend and a device.
+      expect(started.map(({ command }) => command)).toEqual(
+        expect.arrayContaining([
+          expect.stringContaining('nats-server'),
+          expect.stringMatching(/ serve .*--role frontend/),
+          expect.stringMatching(/ serve .*--role device/),
+        ]),
+      );
+      demo.process.kill(signal);
+      const end = await demo.ended;
+      expect(end.code, end.stderr).toBe(code);
+      await vi.waitFor(() => expect(alive(started)).toEqual([]), { timeout: 40_000, interval: 100 });
+    },
+    WITH_PROFILE_MS,
+  );
+});
+
+/** Resolves when the first second of the replay is shown. */
+async function replaying(demo: Cascade): Promise<void> {
+  let ended = false;
+  void demo.ended.then(() => {
+    ended = true;
+  });
+  await vi.waitFor(
+    () => {
+      if (!ended) expect(demo.stderr()).toMatch(/4\/4 Replay[\s\S]*\n +0 +\d+ /);
+    },
+    { timeout: WITH_PROFILE_MS - 60_000, interval: 50 },
+  );
+  expect(ended, `the demo ended before it was asked to:\n${demo.stderr()}`).toBe(false);
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+function processes(): Process[] {
+  const table = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' });
+  return table
+    .split('\n')
+    .map((line) => /^ *(\d+) +(\d+) +(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, pid, parent, command]) => ({ pid: Number(pid), parent: Number(parent), command }));
+}
+
+function descendants(ancestor: number): Process[] {
+  const all = processes();
+  const found = all.filter(({ parent }) => parent === ancestor);
+  // Grows while it is walked.
+  for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
+  // Not the `ps` of our own, nor what has ended and waits for its parent.
+  return found.filter(({ command }) => !command.endsWith('<defunct>'));
+}
+
+/** Those that still run; a number that was given to another process since is not counted. */
+function alive(started: readonly Process[]): string[] {
+  const now = new Map(processes().map(({ pid, command }) => [pid, command]));
+  return started.filter(({ pid, command }) => now.get(pid) === command).map(({ pid, command }) => `${pid} ${command}`);
+}
