@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/package-info.ts';
+import * as diff from '../plans/commands/diff.ts';
 import * as explain from '../plans/commands/explain.ts';
 import * as init from '../plans/commands/init.ts';
 import * as plan from '../plans/commands/plan.ts';
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help tells what there is)');
-  for (const command of [demo, init, profile, plan, explain, simulate, serve, load, status]) command.register(program);
+  for (const command of [demo, init, profile, plan, explain, diff, simulate, serve, load, status]) command.register(program);
   try {
     await program.parseAsync();
   } catch (error) {

@@ -1,0 +1,24 @@
+import type { Command } from 'commander';
+
+/** `cascade diff`: two plans side by side. */
+export function register(program: Command): void {
+  program
+    .command('diff')
+    .description('what changes from one gear plan to another: placement, and per load cascade, thresholds, expected figures')
+    .argument('<before>', 'gear plan')
+    .argument('<after>', 'gear plan')
+    .option('--json <file>', 'write the differences as JSON (- for stdout)')
+    .action(diff);
+}
+
+async function diff(before: string, after: string, { json }: { readonly json?: string }): Promise<void> {
+  const [{ readPlan }, { diffPlans }, { diffText }, { writeJson }] = await Promise.all([
+    import('../plan-file.ts'),
+    import('../diff/plan-diff.ts'),
+    import('../diff/diff-table.ts'),
+    import('../json-output.ts'),
+  ]);
+  const found = diffPlans(readPlan(before), readPlan(after));
+  if (json !== '-') process.stdout.write(diffText(found));
+  writeJson(json, found);
+}

@@ -1,0 +1,40 @@
+import { percent, plain } from '../explain/format.ts';
+import { figuresOf, type LoadDiff, type PlanDiff } from './plan-diff.ts';
+
+/** What changes between two plans, as a person reads it. */
+export function diffText(diff: PlanDiff): string {
+  if (diff.same) return 'no difference: the plans serve alike, and expect the same\n';
+  const { settings, placement, expected, loads } = diff;
+  return [
+    ...settings.map(({ what, before, after }) => `${what}: ${before}  ->  ${after}`),
+    `expected over the loads: accuracy ${arrow(expected.accuracy, percent)}, p95 ${arrow(expected.latencyMsP95, milliseconds)}`,
+    '',
+    'placement',
+    ...placement.added.map(({ model, device }) => `  + ${model} on ${device}`),
+    ...placement.removed.map(({ model, device }) => `  - ${model} on ${device}`),
+    ...(placement.added.length + placement.removed.length === 0 ? ['  as before'] : []),
+    '',
+    'gears',
+    ...loads.flatMap(loadLines),
+    '',
+  ].join('\n');
+}
+
+function loadLines(load: LoadDiff): string[] {
+  const { qps, gears, changes, accuracy, latencyMsP95, utilisation } = load;
+  const name = gears[0] === gears[1] ? `gear ${gears[0]}` : `gear ${gears[0]} -> ${gears[1]}`;
+  const head = `  ${plain(qps[0])} - ${plain(qps[1])} requests/s, ${name}`;
+  if (changes.length === 0 && figuresOf(load).every(([a, b]) => a === b)) return [`${head}: as before`];
+  return [
+    `${head}: accuracy ${arrow(accuracy, percent)}, p95 ${arrow(latencyMsP95, milliseconds)}, fullest device ${arrow(utilisation, (share) => percent(share, 0))}`,
+    ...changes.flatMap(({ what, before, after }) => [`    ${what}`, `      - ${before}`, `      + ${after}`]),
+  ];
+}
+
+function arrow([before, after]: readonly [number, number], write: (value: number) => string): string {
+  return before === after ? write(after) : `${write(before)} -> ${write(after)}`;
+}
+
+function milliseconds(ms: number): string {
+  return `${ms.toFixed(1)} ms`;
+}

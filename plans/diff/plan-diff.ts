@@ -1,0 +1,133 @@
+import { describeCascade, type Gear, type GearPlan } from '../gear-plan.ts';
+
+/** Something that is one thing in one plan and another in the other. */
+export interface Change {
+  readonly what: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** A stretch of load that one gear of each plan serves. */
+export interface LoadDiff {
+  readonly qps: readonly [from: number, to: number];
+  /** Index of the gear in each plan. */
+  readonly gears: readonly [before: number, after: number];
+  /** What the gear does otherwise; empty where only expected figures differ, or nothing. */
+  readonly changes: readonly Change[];
+  readonly accuracy: readonly [before: number, after: number];
+  readonly latencyMsP95: readonly [before: number, after: number];
+  /** Highest of any device. */
+  readonly utilisation: readonly [before: number, after: number];
+}
+
+export interface PlanDiff {
+  /** Nothing that serving or planning depends on differs. */
+  readonly same: boolean;
+  /** What the plans are for: deployment, SLO, models, devices, inputs. */
+  readonly settings: readonly Change[];
+  readonly placement: { readonly added: readonly Replica[]; readonly removed: readonly Replica[] };
+  readonly expected: {
+    readonly accuracy: readonly [before: number, after: number];
+    readonly latencyMsP95: readonly [before: number, after: number];
+  };
+  /** Ascending, without gaps, up to the highest load of either plan. */
+  readonly loads: readonly LoadDiff[];
+}
+
+type Replica = GearPlan['placement'][number];
+
+/** What changes from one plan to another. Plans with different ranges are compared load by load. */
+export function diffPlans(before: GearPlan, after: GearPlan): PlanDiff {
+  const settings = SETTINGS.flatMap(([what, of]) => changed(what, of(before), of(after)));
+  const placement = { added: without(after.placement, before.placement), removed: without(before.placement, after.placement) };
+  const expected = {
+    accuracy: [before.expected.accuracy, after.expected.accuracy],
+    latencyMsP95: [before.expected.latencyMsP95, after.expected.latencyMsP95],
+  } as const;
+  const loads = stretches(before, after).map((qps) => diffLoad(before, after, qps));
+  const same =
+    settings.length === 0 &&
+    placement.added.length + placement.removed.length === 0 &&
+    loads.every((load) => load.changes.length === 0 && figuresOf(load).every(([a, b]) => a === b));
+  return { same, settings, placement, expected, loads };
+}
+
+const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan) => string])[] = [
+  ['deployment', (plan) => plan.deployment],
+  ['SLO', ({ slo }) => ('p95' in slo ? `p95 <= ${slo.p95} ms` : `accuracy >= ${slo.accuracy}`)],
+  ['models', (plan) => plan.models.join(', ')],
+  ['devices', (plan) => plan.devices.join(', ')],
+  ['synthetic', (plan) => (plan.synthetic ? 'yes' : 'no')],
+  ['highest load', ({ gears }) => `${gears[gears.length - 1].qps[1]} requests/s`],
+  ['ranges', ({ gears }) => String(gears.length)],
+  ['distribution of the load', ({ qpsWeights }) => qpsWeights.map((weight) => weight.toFixed(4)).join(' ')],
+  ['digest of profile and request', (plan) => plan.digest.slice(0, 12)],
+];
+
+/** Expected figures of a stretch, before and after. */
+export function figuresOf({ accuracy, latencyMsP95, utilisation }: LoadDiff): (readonly [before: number, after: number])[] {
+  return [accuracy, latencyMsP95, utilisation];
+}
+
+function stretches(before: GearPlan, after: GearPlan): [from: number, to: number][] {
+  const ends = [...new Set([before, after].flatMap(({ gears }) => gears.map(({ qps }) => qps[1])))].sort((a, b) => a - b);
+  return ends.map((to, i) => [ends[i - 1] ?? 0, to]);
+}
+
+function diffLoad(before: GearPlan, after: GearPlan, qps: readonly [number, number]): LoadDiff {
+  const indices = [gearAt(before, qps[0]), gearAt(after, qps[0])] as const;
+  const [a, b] = [before.gears[indices[0]], after.gears[indices[1]]];
+  const busiest = ({ expected }: Gear): number => Math.max(0, ...Object.values(expected.utilisation));
+  return {
+    qps,
+    gears: indices,
+    changes: diffGears(a, b),
+    accuracy: [a.expected.accuracy, b.expected.accuracy],
+    latencyMsP95: [a.expected.latencyMs.p95, b.expected.latencyMs.p95],
+    utilisation: [busiest(a), busiest(b)],
+  };
+}
+
+/** The last gear also serves all loads above. */
+function gearAt({ gears }: GearPlan, qps: number): number {
+  const found = gears.findIndex((gear) => qps < gear.qps[1]);
+  return found === -1 ? gears.length - 1 : found;
+}
+
+function diffGears(a: Gear, b: Gear): Change[] {
+  const models = ({ cascade }: Gear): string => cascade.map(({ model }) => model).join(' → ');
+  const sameModels = models(a) === models(b);
+  return [
+    // Of another cascade, all thresholds, shares and queues are others: saying so would hide the point.
+    ...changed(sameModels ? 'thresholds' : 'cascade', describeCascade(a.cascade), describeCascade(b.cascade)),
+    ...(sameModels ? changed('shares', describeShares(a.shares), describeShares(b.shares)) : []),
+    ...(sameModels ? changed('minimum queues', describeQueues(a.minQueueLength), describeQueues(b.minQueueLength)) : []),
+    ...changed('longest wait', `${a.maxWaitMs} ms`, `${b.maxWaitMs} ms`),
+    ...changed('bottleneck', a.expected.bottleneck, b.expected.bottleneck),
+  ];
+}
+
+function describeShares(shares: Gear['shares']): string {
+  return describeReplicas(shares, (share) => `${(100 * share).toFixed(1)} %`);
+}
+
+function describeQueues(lengths: Gear['minQueueLength']): string {
+  return describeReplicas(lengths, String);
+}
+
+/** `mlp d0 50.0 % d1 50.0 %; cnn d1 100.0 %` */
+function describeReplicas(byModel: Gear['shares'], write: (value: number) => string): string {
+  return Object.entries(byModel)
+    .map(([model, byDevice]) =>
+      [model, ...Object.entries(byDevice).map(([device, value]) => `${device} ${write(value)}`)].join(' '),
+    )
+    .join('; ');
+}
+
+function changed(what: string, before: string, after: string): Change[] {
+  return before === after ? [] : [{ what, before, after }];
+}
+
+function without(replicas: readonly Replica[], others: readonly Replica[]): Replica[] {
+  return replicas.filter(({ model, device }) => !others.some((other) => other.model === model && other.device === device));
+}

@@ -1,0 +1,69 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, expect, test, vi } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import * as diff from '../../../../plans/commands/diff.ts';
+import * as explain from '../../../../plans/commands/explain.ts';
+import { writePlan } from '../../../../plans/plan-file.ts';
+import { writeProfile } from '../../../../plans/profile-file.ts';
+import { explainedPlan, profile } from '../explain/explained-plan.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-explain-'));
+const file = join(dir, 'plan.json');
+writePlan(file, explainedPlan());
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+async function run(...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  const said = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += String(text);
+      return true;
+    }),
+  );
+  const program = new Command('cascade').exitOverride();
+  explain.register(program);
+  diff.register(program);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  return said;
+}
+
+test('explain writes tables, a page, and JSON; with the profile beside the plan it knows who answers', async () => {
+  const html = join(dir, 'plan.html');
+  expect((await run('explain', file)).stdout).toContain('Frontier');
+  const answersOf = async (): Promise<unknown> =>
+    JSON.parse((await run('explain', file, '--json', '-', '--html', html)).stdout).gears[0].stages[0].answers;
+  expect(await answersOf()).toBeNull();
+  expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>/);
+  writeFileSync(join(dir, 'profile.json'), 'not a profile');
+  expect(await answersOf()).toBeNull();
+  writeProfile(join(dir, 'profile.json'), profile);
+  expect(await answersOf()).toBe(1);
+});
+
+test('diff of two plans writes text or JSON', async () => {
+  const other = join(dir, 'other.json');
+  writePlan(other, explainedPlan({ slo: { p95: 50 } }));
+  expect((await run('diff', file, other)).stdout).toContain('SLO: p95 <= 100 ms  ->  p95 <= 50 ms');
+  expect(JSON.parse((await run('diff', file, file, '--json', '-')).stdout)).toMatchObject({ same: true });
+});
+
+test.each([
+  [['explain', '/nowhere/plan.json'], '/nowhere/plan.json cannot be read'],
+  [['explain', file, '--html', '/nowhere/plan.html'], '--html /nowhere/plan.html: cannot be written'],
+  [['explain', file, '--profile', '/nowhere/profile.json'], '/nowhere/profile.json does not exist'],
+  [['diff', file, '/nowhere/plan.json'], '/nowhere/plan.json cannot be read'],
+  [['diff', join(dir, 'profile.json'), file], 'not a gear plan'],
+])('refuses %j', async (args, message) => {
+  writeProfile(join(dir, 'profile.json'), profile);
+  const attempt = run(...args);
+  await expect(attempt).rejects.toThrow(ConfigError);
+  await expect(attempt).rejects.toThrow(message);
+});

@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { diffText } from '../../../../plans/diff/diff-table.ts';
+import { diffPlans } from '../../../../plans/diff/plan-diff.ts';
+import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
+import { planOf } from '../../../support/plans.ts';
+
+const plan = planOf({ models: ['small', 'large'], devices: ['a', 'b'], cascades: [['small', 'large'], ['small']], stepQps: 100 });
+
+function withGear(index: number, change: Partial<Gear>): GearPlan {
+  return { ...plan, gears: plan.gears.map((gear, g) => (g === index ? { ...gear, ...change } : gear)) };
+}
+
+test('a plan does not differ from itself', () => {
+  const diff = diffPlans(plan, structuredClone(plan));
+  expect(diff).toMatchObject({ same: true, settings: [], placement: { added: [], removed: [] } });
+  expect(diffText(diff)).toContain('no difference');
+});
+
+describe('a gear', () => {
+  test('with another threshold says the threshold, and nothing else', () => {
+    const after = withGear(0, { cascade: [{ model: 'small', threshold: 0.7 }, { model: 'large' }] });
+    const { same, loads } = diffPlans(plan, after);
+    expect(same).toBe(false);
+    expect(loads[0].changes).toEqual([{ what: 'thresholds', before: 'small <0.5 → large', after: 'small <0.7 → large' }]);
+    expect(loads[1].changes).toEqual([]);
+    expect(diffText(diffPlans(plan, after))).toContain('100 - 200 requests/s, gear 1: as before');
+  });
+
+  test('with other models says the cascade', () => {
+    const { loads } = diffPlans(plan, withGear(0, { cascade: [{ model: 'large' }] }));
+    expect(loads[0].changes).toEqual([{ what: 'cascade', before: 'small <0.5 → large', after: 'large' }]);
+  });
+
+  test('with other shares and queues says them per device', () => {
+    const after = withGear(1, { shares: { small: { a: 1 } }, minQueueLength: { small: { a: 4 } } });
+    expect(diffPlans(plan, after).loads[1].changes).toEqual([
+      { what: 'shares', before: 'small a 50.0 % b 50.0 %', after: 'small a 100.0 %' },
+      { what: 'minimum queues', before: 'small a 1 b 1', after: 'small a 4' },
+    ]);
+  });
+
+  test('that only expects something else differs by its figures', () => {
+    const expected = { ...plan.gears[1].expected, accuracy: 0.8 };
+    const diff = diffPlans(plan, withGear(1, { expected }));
+    expect(diff.loads[1]).toMatchObject({ changes: [], accuracy: [0.9, 0.8] });
+    expect(diff.same).toBe(false);
+    expect(diffText(diff)).toContain('accuracy 90.00 % -> 80.00 %');
+  });
+});
+
+test('replicas that come and go are named', () => {
+  const after = { ...plan, placement: [...plan.placement.slice(1), { model: 'small', device: 'c' }] };
+  const diff = diffPlans(plan, after);
+  expect(diff.placement).toEqual({ added: [{ model: 'small', device: 'c' }], removed: [plan.placement[0]] });
+  expect(diffText(diff)).toContain('+ small on c');
+  expect(diffText(diff)).toContain('- small on a');
+});
+
+test('plans with other ranges are compared load by load; a last gear serves what is above it', () => {
+  const finer = planOf({
+    models: ['small', 'large'],
+    devices: ['a', 'b'],
+    cascades: [['small', 'large'], ['small'], ['small']],
+    stepQps: 150,
+  });
+  const { loads, settings } = diffPlans(plan, finer);
+  expect(loads.map(({ qps, gears }) => [...qps, ...gears])).toEqual([
+    [0, 100, 0, 0],
+    [100, 150, 1, 0],
+    [150, 200, 1, 1],
+    [200, 300, 1, 1],
+    [300, 450, 1, 2],
+  ]);
+  expect(loads[1].changes[0]).toMatchObject({ what: 'cascade', before: 'small', after: 'small <0.5 → large' });
+  expect(settings.map(({ what }) => what)).toEqual(['highest load', 'ranges', 'distribution of the load']);
+});
