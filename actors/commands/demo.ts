@@ -26,7 +26,8 @@ export function register(program: Command): void {
         interrupted.abort();
       });
       const report = await runDemo(options, interrupted.signal);
-      if (report === undefined) process.exitCode = EXIT_INTERRUPTED;
-      else writeJson(options.json, report);
+      // What was abandoned (a measurement, a search) would keep the process alive.
+      if (report === undefined) process.exit(EXIT_INTERRUPTED);
+      writeJson(options.json, report);
     });
 }

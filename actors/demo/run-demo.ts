@@ -58,14 +58,14 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   step(1, 'Profile: how long does each model take, and how right and how certain is it?');
   const folder = workFolder(deployment);
   const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json') };
-  const profile = await cachedProfile(deployment, files.profile, tell);
+  const profile = await unlessAborted(cachedProfile(deployment, files.profile, tell), signal);
+  if (profile === undefined) return undefined;
   say(describeFamily(deployment, profile));
-  if (signal.aborted) return undefined;
 
   step(2, 'Plan: which cascade for which load?');
-  const plan = await planForThisMachine(deployment, profile, files.plan, tell);
+  const plan = await unlessAborted(planForThisMachine(deployment, profile, files.plan, tell), signal);
+  if (plan === undefined) return undefined;
   say(describeGears(plan));
-  if (signal.aborted) return undefined;
 
   const trace = demoTrace(deployment, plan, options.seconds);
   step(3, 'Serve: frontend, gear controller and device, each its own actor, over NATS');
@@ -112,6 +112,15 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
 async function requireNats(deployment: Deployment, url: string | undefined): Promise<void> {
   if (url === undefined) await findNatsServer();
   else await (await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo')).close();
+}
+
+/** Undefined once the person has had enough: as long as nothing is served, nothing needs to be ended in order. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const aborted = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  return Promise.race([work, aborted]);
 }
 
 function demoTrace(deployment: Deployment, plan: GearPlan, seconds: number | undefined): Trace {

@@ -7,6 +7,10 @@ export type MeasureMessage =
   | { readonly type: 'measured'; readonly measurement: DeviceMeasurement }
   | { readonly type: 'failed'; readonly config: boolean; readonly message: string };
 
+/** Without a parent there is nobody to measure for. */
+const orphaned = (): void => process.exit(1);
+process.once('disconnect', orphaned);
+
 process.once('message', async (job: MeasureJob) => {
   try {
     const measurement = await measureDevice(job, (progress) => tell({ type: 'progress', progress }));
@@ -15,9 +19,11 @@ process.once('message', async (job: MeasureJob) => {
     const config = error instanceof ConfigError;
     tell({ type: 'failed', config, message: config ? error.message : ((error as Error)?.stack ?? messageOf(error)) });
   }
+  process.off('disconnect', orphaned);
   process.disconnect?.();
 });
 
 function tell(message: MeasureMessage): void {
-  process.send?.(message);
+  // With a callback, a parent that is gone meanwhile is no error of ours.
+  process.send?.(message, () => undefined);
 }
