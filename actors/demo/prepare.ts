@@ -58,7 +58,7 @@ export function aloneQps(deployment: Deployment, profile: Profile, model: ModelP
 }
 
 /** How far the demo's plan goes beyond what the largest model alone can serve. */
-const BEYOND_LARGEST = 5;
+const BEYOND_LARGEST = 4;
 /** One sender on a small machine is not to be the bottleneck. */
 const MOST_QPS = 6_000;
 /** Factors of the wanted load that are tried, for machines on which it is out of reach. */
