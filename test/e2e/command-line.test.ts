@@ -1,13 +1,14 @@
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { gearPlanSchema } from '../../plans/gear-plan.ts';
 import type { Report } from '../../plans/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
-import { runCascade } from '../support/cascade.ts';
+import { runCascade, startCascade } from '../support/cascade.ts';
 import { freePort } from '../support/free-port.ts';
+import { alive, descendants } from '../support/processes.ts';
 
 /** What the commands say and how they end when something is wrong: the words name file, field and value, and what would be right. */
 
@@ -215,4 +216,16 @@ test('--help tells of every command, on stdout, and is no error', async () => {
     expect(page).toMatchObject({ code: OK, stderr: '' });
     expect(page.stdout).toContain(`Usage: cascade ${commands[i]} [options]`);
   });
+});
+
+test('a profile whose command is killed stops measuring, and has nothing to say of it', async () => {
+  const command = startCascade(['profile', image, '--out', at('killed.json')]);
+  await vi.waitFor(() => expect(command.stderr()).toContain('measuring'), { timeout: 20_000 });
+  const started = descendants(command.process.pid!);
+  expect(started).toEqual([expect.objectContaining({ command: expect.stringContaining('measure-process') })]);
+  command.process.kill('SIGKILL');
+  // Its end is the end of all that write to its stderr.
+  const { stderr } = await command.ended;
+  await vi.waitFor(() => expect(alive(started)).toEqual([]), { timeout: 10_000 });
+  expect(stderr).not.toMatch(/error/i);
 });

@@ -1,10 +1,10 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
 import { type Cascade, startCascade } from '../support/cascade.ts';
+import { alive, descendants } from '../support/processes.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
@@ -83,34 +83,4 @@ async function replaying(demo: Cascade): Promise<void> {
     { timeout: WITH_PROFILE_MS - 60_000, interval: 50 },
   );
   expect(ended, `the demo ended before it was asked to:\n${demo.stderr()}`).toBe(false);
-}
-
-interface Process {
-  readonly pid: number;
-  readonly parent: number;
-  readonly command: string;
-}
-
-function processes(): Process[] {
-  const table = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' });
-  return table
-    .split('\n')
-    .map((line) => /^ *(\d+) +(\d+) +(.*)$/.exec(line))
-    .filter((match) => match !== null)
-    .map(([, pid, parent, command]) => ({ pid: Number(pid), parent: Number(parent), command }));
-}
-
-function descendants(ancestor: number): Process[] {
-  const all = processes();
-  const found = all.filter(({ parent }) => parent === ancestor);
-  // Grows while it is walked.
-  for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
-  // Not the `ps` of our own, nor what has ended and waits for its parent.
-  return found.filter(({ command }) => !command.endsWith('<defunct>'));
-}
-
-/** Those that still run; a number that was given to another process since is not counted. */
-function alive(started: readonly Process[]): string[] {
-  const now = new Map(processes().map(({ pid, command }) => [pid, command]));
-  return started.filter(({ pid, command }) => now.get(pid) === command).map(({ pid, command }) => `${pid} ${command}`);
 }

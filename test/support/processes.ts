@@ -1,0 +1,32 @@
+import { execFileSync } from 'node:child_process';
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+function processes(): Process[] {
+  const table = execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' });
+  return table
+    .split('\n')
+    .map((line) => /^ *(\d+) +(\d+) +(.*)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, pid, parent, command]) => ({ pid: Number(pid), parent: Number(parent), command }));
+}
+
+/** The processes that a process has started, and those that they have. */
+export function descendants(ancestor: number): Process[] {
+  const all = processes();
+  const found = all.filter(({ parent }) => parent === ancestor);
+  // Grows while it is walked.
+  for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
+  // Not what has ended and waits for its parent.
+  return found.filter(({ command }) => !command.endsWith('<defunct>'));
+}
+
+/** Those of them that still run; a number that was given to another process since is not counted. */
+export function alive(started: readonly Process[]): string[] {
+  const now = new Map(processes().map(({ pid, command }) => [pid, command]));
+  return started.filter(({ pid, command }) => now.get(pid) === command).map(({ pid, command }) => `${pid} ${command}`);
+}
