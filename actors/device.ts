@@ -1,14 +1,31 @@
-import { concat, concatMap, defer, finalize, from, last, merge, mergeMap, Observable, Subject, takeUntil, tap } from 'rxjs';
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  ignoreElements,
+  last,
+  merge,
+  mergeMap,
+  type Observable,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import type { Backend, BatchOutput, ModelFile } from '../engine/backend/backend.ts';
+import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, messageOf } from '../engine/errors.ts';
 import { fixedBytes, type Sample, type TensorSpec } from '../engine/tensor.ts';
 import { decode, decodeWorkFrame, encode } from '../engine/wire/codec.ts';
-import type { DeviceState, DoneFrame, GearMessage } from '../engine/wire/messages.ts';
+import type { DeviceState, DoneFrame, GearMessage, Result, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
-import { sendFailure, sendResult } from './answers.ts';
+import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type Queued } from './batcher.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
@@ -32,7 +49,7 @@ export interface DeviceOptions extends ReplicaOptions {
   readonly maxQueue?: number;
 }
 
-export const HEARTBEAT_INTERVAL_MS = 100;
+const HEARTBEAT_INTERVAL_MS = 100;
 /** Requests in one replica's queue beyond which new ones are refused. */
 const MAX_QUEUE = 50_000;
 /**
@@ -62,7 +79,7 @@ class Device {
   readonly #batcher: Batcher;
   readonly #outbox: Outbox;
   readonly #placed: readonly number[];
-  readonly #incarnation: string;
+  #incarnation: string;
   readonly #startedAt: number;
   /** Batches for the backend; one runs at a time. */
   readonly #batches$ = new Subject<Batch>();
@@ -91,7 +108,7 @@ class Device {
     this.#batcher = new Batcher(largest, { number, of: plan.devices.length }, options.maxQueue ?? MAX_QUEUE);
     this.#answered = plan.models.map(() => 0);
     this.#startedAt = context.clock.now();
-    this.#incarnation = `${process.pid}-${Math.floor(this.#startedAt)}`;
+    this.#incarnation = this.#newIncarnation();
   }
 
   run(): Observable<unknown> {
@@ -116,6 +133,13 @@ class Device {
     const telling$ = merge(
       bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#shift(decode<GearMessage>(data)))),
       bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#router.observe(decode<DeviceState>(data), clock.now()))),
+      // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
+      reconnected$(bus).pipe(
+        tap(() => {
+          this.#incarnation = this.#newIncarnation();
+          this.#router.doubt(clock.now());
+        }),
+      ),
       every(clock, HEARTBEAT_INTERVAL_MS).pipe(
         tap(() => {
           this.#router.sweep(clock.now());
@@ -136,6 +160,7 @@ class Device {
     );
     return merge(telling$.pipe(takeUntil(ended$)), life$.pipe(tap({ complete: () => ended$.next() }))).pipe(
       finalize(() => {
+        this.#phase = 'left';
         this.#cancelWake();
         this.#backend.close().catch((error) => this.#context.log.error({ reason: messageOf(error) }, 'backend did not close'));
       }),
@@ -188,6 +213,10 @@ class Device {
     );
   }
 
+  #newIncarnation(): string {
+    return `${process.pid}-${Math.floor(this.#context.clock.now())}`;
+  }
+
   #take(subject: string, data: Uint8Array): void {
     const now = this.#context.clock.now();
     const model = this.#options.models.indexOf(subject.slice(subject.lastIndexOf('.') + 1));
@@ -221,7 +250,7 @@ class Device {
 
   /** Starts the next batch if the device is free; else, or if no queue triggers, waits. */
   #pump(): void {
-    if (this.#busy || this.#phase === 'loading') return;
+    if (this.#busy || this.#phase === 'loading' || this.#phase === 'left') return;
     this.#cancelWake();
     const now = this.#context.clock.now();
     const suspect = this.#suspects.shift();
@@ -244,24 +273,19 @@ class Device {
     this.#batches$.next(batch);
   }
 
-  #infer({ model, requests }: Batch): Observable<void> {
+  #infer({ model, requests }: Batch): Observable<never> {
     const { clock } = this.#context;
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
-    return new Observable<void>((subscriber) =>
-      this.#backend.run(this.#options.models[model], samples).subscribe({
-        next: (output) => this.#finish(model, requests, output, startedAt),
-        error: (error) => {
-          // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
-          if (error instanceof CascadeError && error.code === 'UNAVAILABLE') subscriber.error(error);
-          else {
-            this.#isolate(model, requests, error);
-            subscriber.complete();
-          }
-        },
-        complete: () => subscriber.complete(),
+    return this.#backend.run(this.#options.models[model], samples).pipe(
+      catchError((error) => {
+        // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        this.#isolate(model, requests, error);
+        return EMPTY;
       }),
-    ).pipe(
+      tap((output) => this.#finish(model, requests, output, startedAt)),
+      ignoreElements(),
       finalize(() => {
         this.#busy = false;
         this.#busyMs += clock.now() - startedAt;
@@ -278,27 +302,23 @@ class Device {
       if (outcome.type === 'forward') this.#forward(outcome);
       else {
         this.#answered[model]++;
-        sendResult(this.#context.bus, outcome.request.item.reply, outcome.result, outcome.request.item.json);
-        this.#note(outcome.request.origin).finished.push(outcome.request.item.seq);
+        this.#answer(outcome.request, outcome.result);
       }
     }
   }
 
   #forward({ request, model, item }: Outcome & { type: 'forward' }): void {
-    const { clock, bus } = this.#context;
+    const { clock } = this.#context;
     const { subjects, models, device } = this.#options;
     const target = this.#phase === 'draining' && this.#placed.includes(model) ? device : this.#router.route(model);
     if (target === device) {
       this.#enqueue(model, { item, origin: request.origin, enqueuedAt: clock.now() });
       return;
     }
-    if (target === undefined) {
-      const result = standingResult(this.#options, this.#router.gear, item, item.opinion!, 'gear', clock.now());
-      sendResult(bus, item.reply, result, item.json);
-      this.#note(request.origin).finished.push(item.seq);
+    if (target === undefined || !this.#outbox.add(subjects.work(target, models[model]), request.origin, item)) {
+      this.#answer(request, standingResult(this.#options, this.#router.gear, item, item.opinion!, 'gear', clock.now()));
       return;
     }
-    this.#outbox.add(subjects.work(target, models[model]), request.origin, item);
     const { moved } = this.#note(request.origin);
     const seqs = moved.get(target);
     if (seqs === undefined) moved.set(target, [item.seq]);
@@ -316,9 +336,13 @@ class Device {
       );
       return;
     }
-    const result = standingResult(this.#options, this.#router.gear, item, item.opinion, 'deadline', now);
-    sendResult(this.#context.bus, item.reply, result, item.json);
-    this.#note(request.origin).finished.push(item.seq);
+    this.#answer(request, standingResult(this.#options, this.#router.gear, item, item.opinion, 'deadline', now));
+  }
+
+  #answer({ item, origin }: Queued, result: Result): void {
+    if (this.#isTooLate(item) || sendResult(this.#context.bus, item.reply, result, item.json)) {
+      this.#note(origin).finished.push(item.seq);
+    }
   }
 
   #isolate(model: number, requests: readonly Queued[], error: unknown): void {
@@ -327,10 +351,15 @@ class Device {
     else for (const request of requests) this.#suspects.push({ model, request });
   }
 
-  #refuse(request: Queued, code: CascadeError['code'], message: string): void {
-    const { item } = request;
-    sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json);
-    this.#note(request.origin).finished.push(item.seq);
+  #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string): void {
+    if (this.#isTooLate(item) || sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json)) {
+      this.#note(origin).finished.push(item.seq);
+    }
+  }
+
+  /** The frontend answers, or has answered. */
+  #isTooLate(item: WorkItem): boolean {
+    return this.#context.clock.now() > item.deadlineAt + REPLICA_GRACE_MS;
   }
 
   /** What the origin frontend is told next. */
@@ -366,7 +395,8 @@ class Device {
     this.#outbox.flush();
     this.#sendDone();
     this.#tell();
-    if (phase === 'draining') this.#pump();
+    // Draining: what waits for company runs now. Ready: work may have come while the server was told of the subscriptions.
+    if (phase !== 'left') this.#pump();
   }
 
   #tell(): void {

@@ -67,7 +67,6 @@ export const gearPlanSchema = z.strictObject({
 export type GearPlan = z.infer<typeof gearPlanSchema>;
 export type Gear = GearPlan['gears'][number];
 export type Stage = z.infer<typeof stage>;
-export type Slo = GearPlan['slo'];
 export type GearReason = NonNullable<Gear['why']>;
 
 /** `linear >0.62 cnn >0.3 resnet`: a cascade in one line. */

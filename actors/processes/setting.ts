@@ -33,7 +33,7 @@ export interface Setting {
 }
 
 /** Host name of devices that name none. */
-export const DEFAULT_HOST = 'local';
+const DEFAULT_HOST = 'local';
 
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
 export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {

@@ -10,8 +10,8 @@ export interface InferRequest {
   readonly wantScores: boolean;
 }
 
-export const ID_MAX_LENGTH = 128;
-export const DEADLINE_MAX_MS = 600_000;
+const ID_MAX_LENGTH = 128;
+const DEADLINE_MAX_MS = 600_000;
 
 const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores'];
 

@@ -4,7 +4,7 @@ import type { CompiledGear } from './compiled-plan.ts';
 export const LOAD_INTERVAL_MS = 100;
 
 /** Hysteresis factor: backlog of one request holds as much load as this many requests per second (CascadeServe §5). */
-export const DEFAULT_ALPHA = 8;
+const DEFAULT_ALPHA = 8;
 
 /** The gear whose range holds `qps`; the last one above all ranges. Ranges ascend. */
 export function gearForQps(gears: readonly CompiledGear[], qps: number): number {
