@@ -56,6 +56,7 @@ export function register(program: Command): void {
           data,
           slo: deployment.slo,
           signal: interrupted.signal,
+          onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
         });
         if (options.json !== '-') process.stdout.write(reportTable({ measured: result.report }));
         for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);

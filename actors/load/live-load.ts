@@ -20,6 +20,7 @@ export interface LiveLoad {
   readonly data: LabelledData;
   readonly slo: ReportSlo;
   readonly onOutcome?: (outcome: LoadOutcome) => void;
+  readonly onWarning?: (warning: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -37,6 +38,8 @@ export interface LiveLoadResult {
 
 const STATUS_TIMEOUT_MS = 2_000;
 const MAX_DISTINCT_ERRORS = 20;
+/** What the client adds to a failure, different for each request. */
+const ATTEMPTS = / \(\d+ attempts in \d+ ms\)$/;
 
 /** Replays a trace on a running deployment with the half of the labelled data that was not planned with. */
 export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
@@ -49,6 +52,10 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const errors = new Map<string, number>();
   const duplicatesBefore = client.duplicates;
   const before = await askStatus(options);
+  if (before === null)
+    options.onWarning?.(
+      `no answer on ${options.subjects.status}: if nobody serves the deployment, each request waits for its deadline`,
+    );
   await runOpenLoop({
     client,
     // The same arrivals as the simulator makes of this trace and seed.
@@ -64,7 +71,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
         answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);
       } else if (error !== undefined) {
-        const text = `${error.code}: ${error.message}`;
+        const text = `${error.code}: ${error.message.replace(ATTEMPTS, '')}`;
         if (errors.size < MAX_DISTINCT_ERRORS || errors.has(text)) errors.set(text, (errors.get(text) ?? 0) + 1);
       }
       options.onOutcome?.(outcome);

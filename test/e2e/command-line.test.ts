@@ -44,6 +44,7 @@ beforeAll(async () => {
   variant('torn-profile', (dir) => writeFileSync(join(dir, 'profile.json'), '{ "schema": 1, "deploy'));
   variant('other-name', (dir) => edit(join(dir, 'deployment.yaml'), 'name: image', 'name: picture'));
   variant('foreign-plan', (dir) => edit(join(dir, 'plan.json'), '"deployment": "image"', '"deployment": "picture"'));
+  variant('hasty', (dir) => appendFileSync(join(dir, 'deployment.yaml'), 'deadline: 500ms\n'));
   variant('no-model', (dir) => edit(join(dir, 'deployment.yaml'), 'file: look.onnx', 'file: looks.onnx'));
   variant('wrong-fields', (dir) => {
     const file = join(dir, 'deployment.yaml');
@@ -204,6 +205,15 @@ describe.concurrent('--json - leaves stdout to the JSON', () => {
     expect(code).toBe(OK);
     expect(JSON.parse(stdout)).toMatchObject({ file: at('other-profile.json'), deployment: 'image', samples: 200 });
   });
+});
+
+test('a load on what nobody serves says so at once, and counts every request as an error', async () => {
+  const { code, stdout, stderr } = await runCascade(['load', at('hasty'), ...LOAD, '--nats', server.url, '--json', '-']);
+  expect(code, stderr).toBe(OK);
+  const report = JSON.parse(stdout) as Report;
+  expect(report).toMatchObject({ completed: 0, errors: report.offered, accuracy: null, gearSwitches: null });
+  expect(stderr).toContain('warning: no answer on cascade.image.control.status');
+  expect(stderr).toContain(`${report.offered} x UNAVAILABLE: nobody listens on cascade.image.infer`);
 });
 
 test('--help tells of every command, on stdout, and is no error', async () => {

@@ -70,7 +70,7 @@ async function loadAndSignal(pid: number, signal: NodeJS.Signals): Promise<Repor
     ended = true;
   };
   load.then(over, over);
-  await statusThat(({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2), SECONDS * 1_000);
+  await statusThat(({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2), BACK_WITHIN_MS);
   expect(ended, 'the load was over before the signal').toBe(false);
   process.kill(pid, signal);
   return load;
