@@ -44,7 +44,8 @@ export function assemblePlan(draft: DraftPlan, context: PlanningContext): GearPl
       latencyMargin: context.margins.latency,
       frontierSize: draft.frontier.length,
       ...context.counters,
-      linearPrograms: context.balancer.solved,
+      simulations: context.simulations,
+      linearPrograms: context.solver.solved,
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   type PlanError,
   placementKey,
   type Step,
+  withRange,
 } from './draft-plan.ts';
 import type { PlanningContext } from './planning-context.ts';
 
@@ -34,10 +35,11 @@ export function assignForAccuracy(
   if (incoming.type === 'error') {
     if (incoming.metric === 'memoryBytes') current = { ...current, excludedModels: [...current.excludedModels, incoming.model] };
     else {
-      const range = draft.ranges[incoming.range];
-      const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
-      const ranges = draft.ranges.with(incoming.range, { ...range, leastFailedWorkMs });
-      current = { ...current, ranges };
+      for (const failed of [incoming.range, ...incoming.others]) {
+        const range = draft.ranges[failed];
+        const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
+        current = withRange(current, failed, { leastFailedWorkMs });
+      }
     }
   }
   const { incumbent } = draft;
@@ -160,6 +162,7 @@ function shortOfAccuracy(
   return {
     type: 'error',
     range: blamed?.range ?? draft.ranges.length - 1,
+    others: [],
     model,
     metric: 'accuracy',
     value: reached,

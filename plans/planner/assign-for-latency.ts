@@ -26,12 +26,16 @@ export const assignForLatency: SubModule = (incoming, draft) => {
 function stepDown(error: PlanError, draft: DraftPlan): Step {
   if (error.metric === 'memoryBytes') return excludeModel(error, draft);
   const usable = usableCascades(draft);
-  const range = draft.ranges[error.range];
-  const at = usable.findIndex((cascade) => cascade.key === range.cascade?.key);
-  if (at <= 0) return [error, draft];
-  const cascade = usable[Math.max(0, at - 2 ** range.stepsDown)];
-  const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, usable[at].workMs);
-  return [OK, withRange(draft, error.range, { cascade, leastFailedWorkMs, stepsDown: range.stepsDown + 1 })];
+  let stepped = draft;
+  for (const failed of [error.range, ...error.others]) {
+    const range = draft.ranges[failed];
+    const at = usable.findIndex((cascade) => cascade.key === range.cascade?.key);
+    if (at <= 0) return [{ ...error, range: failed }, draft];
+    const cascade = usable[Math.max(0, at - 2 ** range.stepsDown)];
+    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, usable[at].workMs);
+    stepped = withRange(stepped, failed, { cascade, leastFailedWorkMs, stepsDown: range.stepsDown + 1 });
+  }
+  return [OK, stepped];
 }
 
 /** The models in use do not fit together: every range leaves the named one for the next cheaper cascade without it. */
@@ -47,20 +51,28 @@ function excludeModel(error: PlanError, draft: DraftPlan): Step {
   return [OK, { ...without, ranges }];
 }
 
-/** A proposal failed: its range goes on with the next one, or back to what is known to work. */
+/** Proposals failed: their ranges go on with the next ones, or back to what is known to work. */
 function withdraw(error: PlanError, draft: DraftPlan, incumbent: DraftPlan): Step {
-  const range = draft.ranges[error.range];
-  const accepted = incumbent.ranges[error.range].cascade;
-  if (range.cascade?.key !== accepted?.key) {
-    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
-    const cascade = nextProposal({ ...range, leastFailedWorkMs }, accepted, draft) ?? accepted;
-    const changed = restoredPlacement(withRange(draft, error.range, { cascade, leastFailedWorkMs }), incumbent);
-    const others = changed.ranges.some((r, i) => r.cascade?.key !== incumbent.ranges[i].cascade?.key);
-    return [OK, others ? changed : propose(changed, incumbent)];
+  const isChanged = (i: number): boolean => draft.ranges[i].cascade?.key !== incumbent.ranges[i].cascade?.key;
+  const proposals = [error.range, ...error.others].filter(isChanged);
+  if (proposals.length > 0) {
+    let next = draft;
+    for (const failed of proposals) {
+      const range = draft.ranges[failed];
+      const accepted = incumbent.ranges[failed].cascade;
+      const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
+      const cascade = nextProposal({ ...range, leastFailedWorkMs }, accepted, draft) ?? accepted;
+      next = withRange(next, failed, { cascade, leastFailedWorkMs });
+    }
+    const changed = restoredPlacement(next, incumbent);
+    return [
+      OK,
+      changed.ranges.some((r, i) => r.cascade?.key !== incumbent.ranges[i].cascade?.key) ? changed : propose(changed, incumbent),
+    ];
   }
   // The range that fails is as it was: the others' proposals took its devices. Where one was alone to blame, it is rejected;
   // where there were several, all are taken back and tried one at a time.
-  const changed = draft.ranges.flatMap((r, i) => (r.cascade?.key === incumbent.ranges[i].cascade?.key ? [] : [i]));
+  const changed = draft.ranges.flatMap((_, i) => (isChanged(i) ? [i] : []));
   const ranges = draft.ranges.map((r, i) => {
     const failed =
       changed.length === 1 && changed[0] === i ? (r.cascade?.workMs ?? Number.POSITIVE_INFINITY) : r.leastFailedWorkMs;

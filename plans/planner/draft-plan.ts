@@ -68,6 +68,8 @@ export interface PlanError {
   readonly type: 'error';
   /** Index of the QPS range. */
   readonly range: number;
+  /** Other ranges that fail for the same reason whatever becomes of this one: all are repaired at once. */
+  readonly others: readonly number[];
   /** First bottleneck model, by number. */
   readonly model: number;
   readonly metric: PlanMetric;
@@ -86,7 +88,7 @@ export type Step = readonly [outgoing: Incoming, draft: DraftPlan];
  * The one signature of SP1 to SP4: on `ok` from the submodule before, do your part; on an error from the submodule behind,
  * repair your own choice, or pass an error further back.
  */
-export type SubModule = (incoming: Incoming, draft: DraftPlan, context: PlanningContext) => Step;
+export type SubModule = (incoming: Incoming, draft: DraftPlan, context: PlanningContext) => Step | Promise<Step>;
 
 /** Names a placement: equal keys, equal placements. */
 export function placementKey(placed: Uint8Array): string {

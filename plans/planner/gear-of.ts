@@ -1,13 +1,13 @@
 import type { Gear } from '../gear-plan.ts';
-import type { PlanningContext } from './planning-context.ts';
 import type { Candidate } from './range-simulation.ts';
+import type { TuningContext } from './tuning-context.ts';
 
 /** A gear as it stands in the plan file; replicas without a share of a model are left out. */
 export function gearOf(
   { cascade, shares, minQueueLength, maxWaitMs }: Candidate,
   qps: [from: number, to: number],
   expected: Gear['expected'],
-  context: PlanningContext,
+  context: TuningContext,
 ): Gear {
   const { modelNames, deviceNames } = context.system;
   const byDevice = (model: number, value: (replica: number) => number): Record<string, number> => {

@@ -1,18 +1,12 @@
-import highsModule from 'highs';
 import type { Cascade } from '../cascade.ts';
 import type { DeviceCosts } from './device-costs.ts';
 import { type Balance, placementKey } from './draft-plan.ts';
-
-// The package's types describe CommonJS: what they call `.default` is, for an ES module, the import itself.
-const loadHighs = highsModule as unknown as typeof highsModule.default;
-
-type Highs = Awaited<ReturnType<typeof loadHighs>>;
-type Model = ReturnType<Highs['createModel']>;
+import type { Entry, LinearSolver, Row } from './linear-solver.ts';
 
 /** Relative room around the optimum within which the second program may look for even shares. */
 const SLACK = 1e-7;
-/** Shares are written with six digits. */
-const SHARE_STEPS = 1e6;
+/** Shares are written with eight digits: on 16 devices, six would leave the fullest up to 1e-5 above the optimum. */
+const SHARE_STEPS = 1e8;
 
 /** Devices of one class that hold the same stages of a cascade: interchangeable, so they get equal shares. */
 interface Group {
@@ -41,26 +35,13 @@ interface Program {
  */
 export class LoadBalancer {
   readonly #costs: DeviceCosts;
-  readonly #highs: Highs;
-  readonly #model: Model;
+  readonly #solver: LinearSolver;
   readonly #fullest = new Map<string, number>();
   readonly #balances = new Map<string, Balance>();
-  /** Linear programs solved. */
-  solved = 0;
 
-  private constructor(costs: DeviceCosts, highs: Highs) {
+  constructor(costs: DeviceCosts, solver: LinearSolver) {
     this.#costs = costs;
-    this.#highs = highs;
-    this.#model = highs.createModel();
-    this.#model.options.set({ output_flag: false, presolve: 'off' });
-  }
-
-  static async create(costs: DeviceCosts): Promise<LoadBalancer> {
-    return new LoadBalancer(costs, await loadHighs());
-  }
-
-  dispose(): void {
-    this.#model.dispose();
+    this.#solver = solver;
   }
 
   /**
@@ -159,7 +140,7 @@ export class LoadBalancer {
       upper: 0,
       entries: [...row.entries, [u, -1] as Entry],
     }));
-    const solution = this.#solve([...slots.map(() => 0), 1], [...sharesSumToOne(stages, slots), ...load]);
+    const solution = this.#solver.minimise([...slots.map(() => 0), 1], [...sharesSumToOne(stages, slots), ...load]);
     return solution[u] * scale;
   }
 
@@ -171,58 +152,20 @@ export class LoadBalancer {
         [k, 1 / groups[group].devices.length],
         [slots.length + stage, -1],
       ];
-      return { lower: -this.#highs.infinity, upper: 0, entries };
+      return { lower: -this.#solver.infinity, upper: 0, entries };
     });
     const objective = [...slots.map(() => 0), ...Array.from({ length: stages }, () => 1)];
-    return this.#solve(objective, [...sharesSumToOne(stages, slots), ...load, ...largest]);
+    return this.#solver.minimise(objective, [...sharesSumToOne(stages, slots), ...load, ...largest]);
   }
 
   /** Time of one device of each group, in units of `scale`. */
   #loadRows(groups: readonly Group[], slots: readonly Slot[], scale: number): Row[] {
     return groups.map(({ devices }, g) => ({
-      lower: -this.#highs.infinity,
-      upper: this.#highs.infinity,
+      lower: -this.#solver.infinity,
+      upper: this.#solver.infinity,
       entries: slots.flatMap((slot, k): Entry[] => (slot.group === g ? [[k, slot.cost / scale / devices.length]] : [])),
     }));
   }
-
-  /** Minimises a linear objective over variables in [0, 1e6]. @throws Error when HiGHS does not end optimal: a defect. */
-  #solve(objective: readonly number[], rows: readonly Row[]): Float64Array {
-    const columns = objective.length;
-    const starts = [0];
-    for (const row of rows) starts.push(starts[starts.length - 1] + row.entries.length);
-    const { constants } = this.#highs;
-    this.#model.passModel({
-      sense: constants.objectiveSense.minimize,
-      numCols: columns,
-      numRows: rows.length,
-      colCost: objective,
-      colLower: objective.map(() => 0),
-      colUpper: objective.map(() => 1e6),
-      rowLower: rows.map((row) => row.lower),
-      rowUpper: rows.map((row) => row.upper),
-      matrix: {
-        format: 'csr',
-        numRows: rows.length,
-        numCols: columns,
-        starts,
-        indices: rows.flatMap((row) => row.entries.map(([column]) => column)),
-        values: rows.flatMap((row) => row.entries.map(([, value]) => value)),
-      },
-    });
-    this.#model.run();
-    this.solved++;
-    const status = this.#model.getModelStatus();
-    if (status !== constants.modelStatus.optimal) throw new Error(`load balancing program ended with HiGHS status ${status}`);
-    return this.#model.getSolution().colValue;
-  }
-}
-
-type Entry = readonly [column: number, value: number];
-interface Row {
-  readonly lower: number;
-  readonly upper: number;
-  readonly entries: readonly Entry[];
 }
 
 function sharesSumToOne(stages: number, slots: readonly Slot[]): Row[] {
@@ -233,7 +176,7 @@ function sharesSumToOne(stages: number, slots: readonly Slot[]): Row[] {
   }));
 }
 
-/** Rounds to six digits; the largest share takes up what is left, so that the sum is one. */
+/** Rounds to the digits that are written; the largest share takes up what is left, so that the sum is one. */
 function roundShares(shares: readonly number[]): number[] {
   const steps = shares.map((share) => Math.round(Math.max(0, share) * SHARE_STEPS));
   const largest = steps.indexOf(Math.max(...steps));

@@ -1,13 +1,15 @@
 import { assemblePlan, expectedAccuracy, expectedP95 } from './assemble-plan.ts';
+import { everywhere } from './device-fit.ts';
 import { type DraftPlan, type Incoming, OK, type PlanError, type SubModule } from './draft-plan.ts';
 import type { PlanRequest, PlanResult } from './plan-request.ts';
 import { type PlanningContext, planningContext } from './planning-context.ts';
-import { everywhere } from './prune-replicas.ts';
 import { promisingPlacements } from './search-placement.ts';
 import { searchCascades } from './sp1-search-cascades.ts';
 import { assignCascades } from './sp2-assign-cascades.ts';
 import { placeModels } from './sp3-place-models.ts';
-import { tuneBatching } from './sp4-tune-batching.ts';
+import { tuneBatching, withReachedLatency } from './sp4-tune-batching.ts';
+import { inlineTuner } from './tuner.ts';
+import { tuningContext } from './tuning-context.ts';
 
 const SUBMODULES: readonly SubModule[] = [searchCascades, assignCascades, placeModels, tuneBatching];
 
@@ -28,18 +30,20 @@ export interface PlannerOptions {
  * @returns the plan, or why no plan meets the SLO.
  */
 export async function planGears(request: PlanRequest, options: PlannerOptions = {}): Promise<PlanResult> {
-  const context = await planningContext(request, options.progress ?? (() => undefined));
+  const tuning = tuningContext(request);
+  const tuner = inlineTuner(tuning);
+  const context = await planningContext(tuning, tuner, options.progress ?? (() => undefined));
   try {
-    const first = runCycle(initialDraft(context), context);
+    const first = await runCycle(initialDraft(context), context);
     let best = first;
     for (const placed of promisingPlacements(first.draft, context)) {
-      const next = runCycle(pinnedDraft(placed, context), context);
+      const next = await runCycle(pinnedDraft(placed, context), context);
       if (next.type === 'feasible' && (best.type === 'infeasible' || isBetter(next.draft, best.draft, context))) best = next;
     }
     if (best.type === 'feasible') return { type: 'plan', plan: assemblePlan(best.draft, context) };
-    return infeasible(best.error, best.draft, context);
+    return infeasible(withReachedLatency(best.error, best.draft, context), best.draft, context);
   } finally {
-    context.balancer.dispose();
+    context.solver.dispose();
   }
 }
 
@@ -51,12 +55,12 @@ type CycleResult =
  * Algorithm 1: the submodules in a cycle, forwards on ok, backwards on errors, until nothing improves. An error that leaves
  * the first submodule means that the SLO cannot be met.
  */
-function runCycle(initial: DraftPlan, context: PlanningContext): CycleResult {
+async function runCycle(initial: DraftPlan, context: PlanningContext): Promise<CycleResult> {
   let draft = initial;
   let incoming: Incoming = OK;
   let at = 0;
   for (let step = 0; step < MAX_STEPS; step++) {
-    [incoming, draft] = SUBMODULES[at](incoming, draft, context);
+    [incoming, draft] = await SUBMODULES[at](incoming, draft, context);
     if (incoming.type === 'error') {
       context.counters.errors++;
       if (at === 0) return { type: 'infeasible', error: incoming, draft };
@@ -138,8 +142,8 @@ function isBetter(draft: DraftPlan, incumbent: DraftPlan, context: PlanningConte
 }
 
 function describe(draft: DraftPlan, context: PlanningContext): string {
-  const { cycles, simulations } = context.counters;
-  return `cycle ${cycles}: accuracy ${expectedAccuracy(draft).toFixed(4)}, p95 ${expectedP95(draft).toFixed(1)} ms, ${simulations} simulations`;
+  const { simulations, counters } = context;
+  return `cycle ${counters.cycles}: accuracy ${expectedAccuracy(draft).toFixed(4)}, p95 ${expectedP95(draft).toFixed(1)} ms, ${simulations} simulations`;
 }
 
 function infeasible(error: PlanError, draft: DraftPlan, context: PlanningContext): PlanResult {

@@ -1,25 +1,11 @@
 import type { Cascade } from '../cascade.ts';
-import type { PlanningContext, PruneResult } from './planning-context.ts';
+import { everywhere } from './device-fit.ts';
+import type { PlacementResult, PlanningContext } from './planning-context.ts';
 
 /** The highest load at which a placement must carry a cascade. */
 export interface CascadeLoad {
   readonly cascade: Cascade;
   readonly qps: number;
-}
-
-/** Every model in use on every device that can run it and could hold it alone (CascadeServe §4.1: may overflow memory). */
-export function everywhere(models: readonly number[], context: PlanningContext): Uint8Array {
-  const { devices } = context.request;
-  const placed = new Uint8Array(context.models * devices.length);
-  for (const model of models) {
-    for (let d = 0; d < devices.length; d++) if (fits(model, d, context)) placed[model * devices.length + d] = 1;
-  }
-  return placed;
-}
-
-export function fits(model: number, device: number, context: PlanningContext): boolean {
-  const { profile, devices } = context.request;
-  return context.costs.canRun(model, device) && profile.models[model].memoryBytes <= devices[device].memoryBytes;
 }
 
 /**
@@ -33,21 +19,7 @@ export function pruneReplicas(
   loads: readonly CascadeLoad[],
   atLeast: readonly number[],
   context: PlanningContext,
-): PruneResult {
-  const key = `${models.join(' ')}|${loads.map((l) => `${l.cascade.key}@${l.qps}`).join(';')}|${atLeast.join(' ')}`;
-  const known = context.prunings.get(key);
-  if (known !== undefined) return known;
-  const result = prune(models, loads, atLeast, context);
-  context.prunings.set(key, result);
-  return result;
-}
-
-function prune(
-  models: readonly number[],
-  loads: readonly CascadeLoad[],
-  atLeast: readonly number[],
-  context: PlanningContext,
-): PruneResult {
+): PlacementResult {
   const { profile, devices } = context.request;
   const placed = everywhere(models, context);
   const bytes = (model: number): number => profile.models[model].memoryBytes;
@@ -95,13 +67,4 @@ export function worstUtilisation(loads: readonly CascadeLoad[], placed: Uint8Arr
     worst = Math.max(worst, (fullestMs * qps) / 1000);
   }
   return worst;
-}
-
-/** Whether each device's memory holds the replicas placed on it. */
-export function memoryHolds(placed: Uint8Array, context: PlanningContext): boolean {
-  const { profile, devices } = context.request;
-  return devices.every((device, d) => {
-    const used = profile.models.reduce((sum, model, m) => sum + placed[m * devices.length + d] * model.memoryBytes, 0);
-    return used <= device.memoryBytes;
-  });
 }

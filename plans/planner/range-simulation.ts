@@ -4,7 +4,7 @@ import { percentile } from '../report-builder.ts';
 import type { Workload } from '../simulator/workload.ts';
 import type { FrontierCascade } from './draft-plan.ts';
 import { gearOf } from './gear-of.ts';
-import { MAX_SIMULATED_REQUESTS, type PlanningContext } from './planning-context.ts';
+import { MAX_SIMULATED_REQUESTS, type TuningContext } from './tuning-context.ts';
 
 /** One gear as SP4 tries it. */
 export interface Candidate {
@@ -31,12 +31,18 @@ const LIMITS_PER_RUN = 8;
  * Holds one gear at a constant mean load (Poisson arrivals) and measures latency.
  * @param limitMs the run is given up once its p95 must exceed this.
  */
-export function simulateRange(candidate: Candidate, qps: number, limitMs: number, context: PlanningContext): RangeOutcome {
-  const workload = rangeWorkload(qps, limitMs, context);
+export function simulateRange(
+  candidate: Candidate,
+  qps: number,
+  limitMs: number,
+  context: TuningContext,
+  maxRequests = MAX_SIMULATED_REQUESTS,
+): RangeOutcome {
+  const workload = rangeWorkload(qps, limitMs, maxRequests, context);
   const requests = workload.arrivalsMs.length;
   const allowedLate = requests - Math.ceil(0.95 * requests);
   const giveUp = Number.isFinite(limitMs) ? { latencyMs: limitMs, count: allowedLate } : undefined;
-  context.counters.simulations++;
+  context.simulations++;
   const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
   const never = Number.POSITIVE_INFINITY;
   if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never };
@@ -45,9 +51,9 @@ export function simulateRange(candidate: Candidate, qps: number, limitMs: number
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
-function rangeWorkload(qps: number, limitMs: number, context: PlanningContext): Workload {
+function rangeWorkload(qps: number, limitMs: number, maxRequests: number, context: TuningContext): Workload {
   const seconds = Math.max(MIN_SECONDS, Number.isFinite(limitMs) ? (LIMITS_PER_RUN * limitMs) / 1000 : 0);
-  const requests = Math.round(Math.min(MAX_SIMULATED_REQUESTS, Math.max(MIN_REQUESTS, qps * seconds)));
+  const requests = Math.round(Math.min(maxRequests, Math.max(MIN_REQUESTS, qps * seconds)));
   const arrivalsMs = new Float64Array(requests);
   for (let i = 0; i < requests; i++) arrivalsMs[i] = (context.unitArrivals[i] * 1000) / qps;
   return { arrivalsMs, sampleOrder: context.sampleOrder, seconds: requests / qps };
@@ -64,7 +70,7 @@ function pilesUp(latencyMs: Float64Array): boolean {
   return mean(3 * fifth) > 1.8 * early && mean(4 * fifth) > 2.4 * early;
 }
 
-function planOf(candidate: Candidate, context: PlanningContext): CompiledPlan {
+function planOf(candidate: Candidate, context: TuningContext): CompiledPlan {
   const { modelNames, deviceNames } = context.system;
   const expected = { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' };
   const gear = gearOf(candidate, [0, 1], expected, context);

@@ -1,6 +1,7 @@
+import { everywhere, memoryHolds } from './device-fit.ts';
+import { fullSets } from './device-sets.ts';
 import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from './draft-plan.ts';
 import type { PlanningContext } from './planning-context.ts';
-import { everywhere, fits, memoryHolds } from './prune-replicas.ts';
 
 /** Cascades by which placements are judged, evenly over the frontier. */
 const JUDGES = 32;
@@ -56,33 +57,17 @@ function starts(draft: DraftPlan, context: PlanningContext): Uint8Array[] {
 
 function neighbours(placed: Uint8Array, context: PlanningContext): Uint8Array[] {
   const seen = new Set<string>();
+  const all = context.request.profile.models.map((_, m) => m);
   return context.request.devices.flatMap((_, d) => {
     const like = deviceKey(placed, d, context);
     if (seen.has(like)) return [];
     seen.add(like);
-    return fullSets(d, context).map((models) => {
+    return fullSets(d, all, context).map((models) => {
       const next = placed.slice();
       for (let m = 0; m < context.models; m++) next[m * context.devices + d] = models.includes(m) ? 1 : 0;
       return next;
     });
   });
-}
-
-/** Sets of models that a device can hold and to which no other can be added. */
-function fullSets(device: number, context: PlanningContext): number[][] {
-  const { profile, devices } = context.request;
-  const candidates = profile.models.flatMap((_, m) => (fits(m, device, context) ? [m] : []));
-  const sets: number[][] = [];
-  const extend = (from: number, chosen: number[], freeBytes: number): void => {
-    const addable = candidates.filter((m) => !chosen.includes(m) && profile.models[m].memoryBytes <= freeBytes);
-    if (addable.length === 0) sets.push(chosen);
-    for (let i = from; i < candidates.length; i++) {
-      const bytes = profile.models[candidates[i]].memoryBytes;
-      if (bytes <= freeBytes) extend(i + 1, [...chosen, candidates[i]], freeBytes - bytes);
-    }
-  };
-  extend(0, [], devices[device].memoryBytes);
-  return sets;
 }
 
 /**

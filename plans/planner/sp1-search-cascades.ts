@@ -1,7 +1,7 @@
+import { fits } from './device-fit.ts';
 import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from './draft-plan.ts';
 import { paretoFrontier, searchFrontier } from './enumerate-cascades.ts';
 import type { PlanningContext } from './planning-context.ts';
-import { fits } from './prune-replicas.ts';
 
 /**
  * SP1: the Pareto frontier of (accuracy, throughput under the current placement and batching) over cascades and thresholds
@@ -45,5 +45,5 @@ function nothingFits(context: PlanningContext): PlanError {
   const value = profile.models[0].memoryBytes;
   const limit = Math.max(...devices.map((device) => device.memoryBytes));
   const reason = `no device can run any model: ${profile.models[0].name} needs ${value} bytes, the largest device has ${limit}`;
-  return { type: 'error', range: weights.length - 1, model: 0, metric: 'memoryBytes', value, limit, reason };
+  return { type: 'error', range: weights.length - 1, others: [], model: 0, metric: 'memoryBytes', value, limit, reason };
 }

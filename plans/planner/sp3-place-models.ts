@@ -1,6 +1,8 @@
+import { bestPlacement } from './best-placement.ts';
+import { everywhere, fits, memoryHolds } from './device-fit.ts';
 import { type DraftPlan, type FrontierCascade, OK, type PlanError, plannedQps, type SubModule } from './draft-plan.ts';
 import type { PlanningContext } from './planning-context.ts';
-import { type CascadeLoad, everywhere, fits, memoryHolds, pruneReplicas, worstUtilisation } from './prune-replicas.ts';
+import { type CascadeLoad, worstUtilisation } from './prune-replicas.ts';
 
 /**
  * SP3: which replica lives where, and each one's share of its model's load, per range (CascadeServe §4.4). An error of SP4
@@ -15,17 +17,17 @@ export const placeModels: SubModule = (incoming, draft, context) => {
   const loads = cascadeLoads(draft, context);
   const relaxed = everywhere(models, context);
   // What overloads devices that hold everything overloads them under any placement.
-  const hopeless = overloaded(draft, relaxed, context);
+  const hopeless = overloaded(draft, relaxed, 'each alone', context);
   if (hopeless !== undefined) return [hopeless, draft];
   if (holdsAll(draft.placed, draft, context)) {
     // The least change: a placement that still does is kept, so that accepted ranges stay as they are.
     return [OK, withBalances(draft, context)];
   }
-  if (draft.pinned) return [overloaded(draft, draft.placed, context) ?? OK, withBalances(draft, context)];
-  const pruned = pruneReplicas(models, loads, draft.forcedReplicas, context);
-  if (pruned.type === 'memory') return [memoryError(pruned, draft, context), draft];
-  const replaced = { ...draft, placed: pruned.placed };
-  const short = overloaded(replaced, pruned.placed, context);
+  if (draft.pinned) return [overloaded(draft, draft.placed, 'each alone', context) ?? OK, withBalances(draft, context)];
+  const found = bestPlacement(models, loads, draft.forcedReplicas, context);
+  if (found.type === 'memory') return [memoryError(found, draft, context), draft];
+  const replaced = { ...draft, placed: found.placed };
+  const short = overloaded(replaced, found.placed, 'by placement', context);
   return short === undefined ? [OK, withBalances(replaced, context)] : [short, draft];
 };
 
@@ -45,10 +47,10 @@ function withOneMoreReplica(error: PlanError, draft: DraftPlan, context: Plannin
   const possible = context.request.devices.filter((_, d) => fits(model, d, context)).length;
   if (replicas >= possible) return undefined;
   const forcedReplicas = draft.forcedReplicas.with(model, replicas + 1);
-  const pruned = pruneReplicas(modelsInUse(draft), cascadeLoads(draft, context), forcedReplicas, context);
-  if (pruned.type === 'memory') return undefined;
-  const replaced: DraftPlan = { ...draft, placed: pruned.placed, forcedReplicas };
-  return overloaded(replaced, pruned.placed, context) === undefined ? replaced : undefined;
+  const found = bestPlacement(modelsInUse(draft), cascadeLoads(draft, context), forcedReplicas, context);
+  if (found.type === 'memory') return undefined;
+  const replaced: DraftPlan = { ...draft, placed: found.placed, forcedReplicas };
+  return overloaded(replaced, found.placed, 'by placement', context) === undefined ? replaced : undefined;
 }
 
 function modelsInUse(draft: DraftPlan): number[] {
@@ -70,13 +72,24 @@ function holdsAll(placed: Uint8Array, draft: DraftPlan, context: PlanningContext
   return memoryHolds(placed, context) && worstUtilisation(cascadeLoads(draft, context), placed, context) <= 1;
 }
 
-/** The range whose load is the furthest above what the placement carries, if there is one. */
-function overloaded(draft: DraftPlan, placed: Uint8Array, context: PlanningContext): PlanError | undefined {
+/**
+ * The range whose load is the furthest above what the placement carries, if there is one.
+ * @param cause `each alone`: the placement stands, so every overloaded range has to change; `by placement`: with a lighter
+ * cascade in the worst range, the placement may suit the others.
+ */
+function overloaded(
+  draft: DraftPlan,
+  placed: Uint8Array,
+  cause: 'each alone' | 'by placement',
+  context: PlanningContext,
+): PlanError | undefined {
   let worst = 1;
   let at = -1;
+  const others: number[] = [];
   draft.ranges.forEach((range, i) => {
     const fullestMs = (range.cascade && context.balancer.fullestMs(range.cascade, placed)) ?? Number.POSITIVE_INFINITY;
     const utilisation = (fullestMs * plannedQps(range, context)) / 1000;
+    if (utilisation > 1) others.push(i);
     if (utilisation > worst) {
       worst = utilisation;
       at = i;
@@ -91,6 +104,7 @@ function overloaded(draft: DraftPlan, placed: Uint8Array, context: PlanningConte
   return {
     type: 'error',
     range: at,
+    others: cause === 'each alone' ? others.filter((i) => i !== at) : [],
     model,
     metric: 'utilisation',
     value,
@@ -108,15 +122,15 @@ export function bottleneckModel(cascade: FrontierCascade, placed: Uint8Array, co
 }
 
 function memoryError(
-  pruned: { model: number; bytes: number; limit: number },
+  found: { model: number; bytes: number; limit: number },
   draft: DraftPlan,
   context: PlanningContext,
 ): PlanError {
-  const { model, bytes, limit } = pruned;
+  const { model, bytes, limit } = found;
   const range = draft.ranges.findIndex((r) => r.cascade?.models.includes(model));
   const name = context.request.profile.models[model].name;
   const reason = `the models in use, ${name} the largest of them, need ${bytes} bytes on a device with ${limit}`;
-  return { type: 'error', range, model, metric: 'memoryBytes', value: bytes, limit, reason };
+  return { type: 'error', range, others: [], model, metric: 'memoryBytes', value: bytes, limit, reason };
 }
 
 function percent(fraction: number): string {

@@ -1,22 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { describeCascade } from '../../../../plans/gear-plan.ts';
+import { memoryHolds } from '../../../../plans/planner/device-fit.ts';
 import type { FrontierCascade } from '../../../../plans/planner/draft-plan.ts';
 import { searchFrontier } from '../../../../plans/planner/enumerate-cascades.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
-import { type PlanningContext, planningContext } from '../../../../plans/planner/planning-context.ts';
-import { memoryHolds, worstUtilisation } from '../../../../plans/planner/prune-replicas.ts';
+import type { PlanningContext } from '../../../../plans/planner/planning-context.ts';
+import { worstUtilisation } from '../../../../plans/planner/prune-replicas.ts';
 import { simulateRange } from '../../../../plans/planner/range-simulation.ts';
 import { promisingPlacements } from '../../../../plans/planner/search-placement.ts';
+import { withContext } from './contexts.ts';
 import { cores, gpus } from './requests.ts';
-
-async function withContext<T>(request: Parameters<typeof planningContext>[0], use: (context: PlanningContext) => T): Promise<T> {
-  const context = await planningContext(request, () => undefined);
-  try {
-    return use(context);
-  } finally {
-    context.balancer.dispose();
-  }
-}
 
 describe('latency SLO, everything fits everywhere', () => {
   const request = cores({ qpsMax: 12_000, weights: [0.5, 0.5] });

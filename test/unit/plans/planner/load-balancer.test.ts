@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { DeviceCosts } from '../../../../plans/planner/device-costs.ts';
+import { LinearSolver } from '../../../../plans/planner/linear-solver.ts';
 import { LoadBalancer } from '../../../../plans/planner/load-balancer.ts';
 import { syntheticProfile } from '../../../../plans/synthetic.ts';
 
@@ -15,8 +16,9 @@ const profile = syntheticProfile({
 });
 const devices = ['slow', 'fast', 'fast'].map((deviceClass, i) => ({ id: `d${i}`, deviceClass, memoryBytes: 10 }));
 const costs = new DeviceCosts(profile, devices, [], Number.POSITIVE_INFINITY);
-const balancer = await LoadBalancer.create(costs);
-afterAll(() => balancer.dispose());
+const solver = await LinearSolver.create();
+const balancer = new LoadBalancer(costs, solver);
+afterAll(() => solver.dispose());
 
 const cascadeOf = (reach: number) => ({
   key: `0<${reach} 1`,

@@ -1,0 +1,59 @@
+import { createRandom, type Random } from '../../engine/random.ts';
+import { type SimulatedSystem, simulatedSystem } from '../simulator/simulated-system.ts';
+import { Simulator } from '../simulator/simulator.ts';
+import { shuffledSamples } from '../simulator/workload.ts';
+import { DeviceCosts } from './device-costs.ts';
+import { DEFAULT_MARGINS, type PlannerMargins, type PlanRequest } from './plan-request.ts';
+
+/** What it takes to simulate and tune one gear: made from the request alone, so that each worker thread makes its own. */
+export interface TuningContext {
+  readonly request: PlanRequest;
+  readonly margins: PlannerMargins;
+  readonly models: number;
+  readonly devices: number;
+  readonly costs: DeviceCosts;
+  readonly system: SimulatedSystem;
+  readonly simulator: Simulator;
+  /** Arrivals of a Poisson process at one request per millisecond; scaled to any load, so that candidates are compared alike. */
+  readonly unitArrivals: Float64Array;
+  readonly sampleOrder: Int32Array;
+  /** Highest p95 a gear may show in simulation; Infinity under an accuracy SLO. */
+  readonly latencyLimitMs: number;
+  /** Runs of the simulator. */
+  simulations: number;
+}
+
+/** Longest simulation of one gear, in requests; a p95 over this many has an error of about a percent. */
+export const MAX_SIMULATED_REQUESTS = 60_000;
+
+export function tuningContext(request: PlanRequest): TuningContext {
+  const { profile, devices, maxBatch, slo } = request;
+  const margins = request.margins ?? DEFAULT_MARGINS;
+  const latencyLimitMs = slo.type === 'latency' ? slo.p95Ms * margins.latency : Number.POSITIVE_INFINITY;
+  const random = createRandom(request.seed).split('planner');
+  const system = simulatedSystem(profile, devices, maxBatch);
+  return {
+    request,
+    margins,
+    models: profile.models.length,
+    devices: devices.length,
+    // Client to frontend to device and back: what is left is for queues and batches.
+    costs: new DeviceCosts(profile, devices, maxBatch, Math.max(0, latencyLimitMs - 3 * profile.overhead.hopMs)),
+    system,
+    simulator: new Simulator(system),
+    unitArrivals: unitPoisson(random.split('arrivals')),
+    sampleOrder: shuffledSamples(system.samples, random.split('samples')),
+    latencyLimitMs,
+    simulations: 0,
+  };
+}
+
+function unitPoisson(random: Random): Float64Array {
+  const arrivals = new Float64Array(MAX_SIMULATED_REQUESTS);
+  let at = 0;
+  for (let i = 0; i < arrivals.length; i++) {
+    at += random.exponential(1);
+    arrivals[i] = at;
+  }
+  return arrivals;
+}
