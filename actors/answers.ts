@@ -3,14 +3,28 @@ import { CascadeError, ERROR_NUMBERS, type ErrorCode } from '../engine/errors.ts
 import { encodeAnswer } from '../engine/wire/codec.ts';
 import type { Failure, Result } from '../engine/wire/messages.ts';
 
+/** How long after its deadline a request may still be answered by a replica before its frontend says DEADLINE_EXCEEDED. */
+export const DEADLINE_GRACE_MS = 250;
+/** A replica says nothing after this, so that its frontend, whom its note must reach first, does not say something else. */
+export const REPLICA_GRACE_MS = DEADLINE_GRACE_MS - 100;
+
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
-export function sendResult(bus: Bus, reply: string, result: Result, json: boolean): void {
-  bus.publish(reply, encodeAnswer(result, json), json ? { headers: JSON_HEADERS } : undefined);
+/** Headers and the reply subject count towards the server's limit, too. */
+const ANSWER_RESERVE_BYTES = 1_024;
+
+/** False when the answer was dropped because there is no connection. */
+export function sendResult(bus: Bus, reply: string, result: Result, json: boolean): boolean {
+  const data = encodeAnswer(result, json);
+  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
+    const limit = `the result is ${data.length} bytes, above the limit of ${bus.maxPayloadBytes} of the NATS server`;
+    return sendFailure(bus, reply, result.id, 'INVALID_ARGUMENT', `${limit}; ask without scores, or raise its max_payload`, json);
+  }
+  return bus.publish(reply, data, json ? { headers: JSON_HEADERS } : undefined);
 }
 
 /** Sends an error in its own right: in the body for our clients, in headers for those of the NATS services API. */
-export function sendFailure(bus: Bus, reply: string, id: string, code: ErrorCode, message: string, json: boolean): void {
+export function sendFailure(bus: Bus, reply: string, id: string, code: ErrorCode, message: string, json: boolean): boolean {
   const failure: Failure = { id, error: { code, message } };
   // Header values end at a line break.
   const headers = {
@@ -18,7 +32,7 @@ export function sendFailure(bus: Bus, reply: string, id: string, code: ErrorCode
     'Nats-Service-Error': `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
     ...(json ? JSON_HEADERS : {}),
   };
-  bus.publish(reply, encodeAnswer(failure, json), { headers });
+  return bus.publish(reply, encodeAnswer(failure, json), { headers });
 }
 
 /** The code and message to answer with when something threw. */

@@ -175,9 +175,10 @@ class Device {
       concatMap((model) =>
         concat(
           this.#backend.load(files[model]),
-          from(profiled[model].batch.map((size, i) => ({ size, expectedMs: profiled[model].ms[i] }))).pipe(
-            concatMap(({ size, expectedMs }) => this.#warmUp(model, size, expectedMs, blank)),
-          ),
+          // Nothing gets warm in an emulated device, and its batches may take seconds.
+          from(
+            this.#backend.emulated ? [] : profiled[model].batch.map((size, i) => ({ size, expectedMs: profiled[model].ms[i] })),
+          ).pipe(concatMap(({ size, expectedMs }) => this.#warmUp(model, size, expectedMs, blank))),
           defer(() => {
             this.#context.log.info({ model: models[model] }, 'replica is ready');
             return [];

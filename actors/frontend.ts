@@ -1,6 +1,7 @@
-import { from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
+import { EMPTY, from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import type { BusMessage } from '../engine/bus/bus.ts';
+import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
 import type { Sample, TensorSpec } from '../engine/tensor.ts';
@@ -10,7 +11,7 @@ import { checkDeadline, checkId, type InferRequest, idOf, parseRequest } from '.
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
 import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
-import { failureOf, sendFailure } from './answers.ts';
+import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
 import { Router } from './router.ts';
@@ -34,11 +35,11 @@ export interface FrontendOptions {
 /** Requests of one frontend beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
 const MAX_IN_FLIGHT = 50_000;
 const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
-/** How long after its deadline a request may still be answered by a replica before its frontend says DEADLINE_EXCEEDED. */
-export const DEADLINE_GRACE_MS = 250;
 const SWEEP_INTERVAL_MS = 100;
 /** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
 const MAX_ATTEMPTS = 4;
+/** Each request of a frame is answered by itself: a small body must not make us say a million things. */
+const FRAME_MAX_REQUESTS = 4_096;
 /** A work frame holds a request and some bytes about it, within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
 
@@ -47,10 +48,12 @@ const FRAME_HEADROOM_BYTES = 4_096;
  * so that nothing is lost when a device is. The answers go from the replicas straight to the clients.
  */
 export function frontendActor(options: FrontendOptions): Actor {
+  // Goes on after a restart of the actor: notes about what an earlier one took must not end what this one takes.
+  let sequence = 0;
   return {
     name: `frontend-${options.name}`,
     description: 'takes inference requests and sends them to the first model of the gear in force',
-    behaviour: (context) => new Frontend(options, context).run(),
+    behaviour: (context) => new Frontend(options, context, () => sequence++).run(),
   };
 }
 
@@ -63,9 +66,10 @@ class Frontend {
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
-  #sequence = 0;
+  readonly #nextSeq: () => number;
 
-  constructor(options: FrontendOptions, context: ActorContext) {
+  constructor(options: FrontendOptions, context: ActorContext, nextSeq: () => number) {
+    this.#nextSeq = nextSeq;
     this.#options = options;
     this.#context = context;
     this.#router = new Router(options.plan);
@@ -105,7 +109,12 @@ class Frontend {
       bus.messages$(subjects.done(name)).pipe(tap(({ data }) => this.#done(decode<DoneFrame>(data)))),
       bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#router.apply(decode<GearMessage>(data)))),
       bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
-      every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => this.#sweep())),
+      // Without a connection nothing can be concluded, nor said.
+      bus.status$.pipe(
+        switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)),
+        tap(() => this.#sweep()),
+      ),
+      reconnected$(bus).pipe(tap(() => this.#router.doubt(clock.now()))),
       this.#idle$.pipe(tap(leaveWhenIdle)),
     ).pipe(takeUntil(drained$));
     return merge(background$, requests$).pipe(ignoreElements());
@@ -147,6 +156,8 @@ class Frontend {
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
+      if (body.length > FRAME_MAX_REQUESTS)
+        throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
       for (const value of body) this.#takeOne(value, reply, json, deadlineMs);
     } catch (error) {
       const { code, message: text } = failureOf(error);
@@ -173,7 +184,7 @@ class Frontend {
     headerDeadlineMs: number | undefined,
   ): void {
     const now = this.#context.clock.now();
-    const seq = this.#sequence++;
+    const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
     const item: WorkItem = {
       seq,
@@ -211,7 +222,11 @@ class Frontend {
     }
     entry.attempts++;
     entry.device = device;
-    this.#outbox.add(this.#options.subjects.work(device, this.#options.plan.models[model]), this.#options.name, entry.item);
+    const subject = this.#options.subjects.work(device, this.#options.plan.models[model]);
+    if (!this.#outbox.add(subject, this.#options.name, entry.item)) {
+      const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
+      this.#fail(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`);
+    }
   }
 
   #done(frame: DoneFrame): void {
@@ -236,7 +251,10 @@ class Frontend {
 
   #sweep(): void {
     const now = this.#context.clock.now();
-    for (const device of this.#router.sweep(now)) this.#sendAgainFrom(device, 'is silent');
+    const lost = this.#router.sweep(now);
+    // What the devices said while we were stopped has still to be read.
+    if (lost === undefined) return;
+    for (const device of lost) this.#sendAgainFrom(device, 'is silent');
     for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
       this.#fail(
         entry,

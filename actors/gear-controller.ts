@@ -40,7 +40,8 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
       return merge(
         bus.messages$(options.subjects.allLoad).pipe(
           tap(({ data }) => {
-            core.load(decode<LoadReport>(data), clock.now());
+            // A frontend that has just started acts on the first gear until it is told of another.
+            if (core.load(decode<LoadReport>(data), clock.now())) publish();
             decide();
           }),
         ),
@@ -87,8 +88,11 @@ export class GearControl {
     return this.#epoch;
   }
 
-  load(report: LoadReport, now: number): void {
+  /** Returns true when the frontend is a new one. */
+  load(report: LoadReport, now: number): boolean {
+    const known = this.#loads.has(report.frontend);
     this.#loads.set(report.frontend, { qps: (report.arrivals * 1_000) / report.intervalMs, at: now });
+    return !known;
   }
 
   state(state: DeviceState, now: number): void {

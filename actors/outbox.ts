@@ -4,6 +4,9 @@ import type { TensorSpec } from '../engine/tensor.ts';
 import { encodeWorkFrame, estimatedBytes } from '../engine/wire/codec.ts';
 import type { WorkItem } from '../engine/wire/messages.ts';
 
+/** What a frame holds beside its requests, and what ids and reply subjects take that are not ASCII. */
+const FRAME_RESERVE_BYTES = 3_072;
+
 /**
  * Collects the requests that go to the same replica within one event-loop turn and sends them as one frame, well below the
  * server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
@@ -14,6 +17,7 @@ export class Outbox {
   readonly #specs: readonly TensorSpec[];
   readonly #pending = new Map<string, { subject: string; origin: string; items: WorkItem[]; bytes: number }>();
   readonly #maxBytes: number;
+  readonly #maxItemBytes: number;
   #scheduled = false;
 
   constructor(bus: Bus, clock: Clock, specs: readonly TensorSpec[]) {
@@ -21,11 +25,17 @@ export class Outbox {
     this.#clock = clock;
     this.#specs = specs;
     this.#maxBytes = bus.maxPayloadBytes / 2;
+    this.#maxItemBytes = bus.maxPayloadBytes - FRAME_RESERVE_BYTES;
   }
 
-  add(subject: string, origin: string, item: WorkItem): void {
+  /**
+   * False when the request does not fit into a message of the server: numbers that were short as text, or scores of many
+   * classes, can be larger than any body a client could send.
+   */
+  add(subject: string, origin: string, item: WorkItem): boolean {
     const key = `${subject} ${origin}`;
     const bytes = estimatedBytes(item);
+    if (bytes > this.#maxItemBytes) return false;
     let frame = this.#pending.get(key);
     if (frame !== undefined && frame.bytes + bytes > this.#maxBytes) {
       this.#send(frame);
@@ -41,6 +51,7 @@ export class Outbox {
       this.#scheduled = true;
       this.#clock.after(0, () => this.flush());
     }
+    return true;
   }
 
   flush(): void {

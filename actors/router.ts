@@ -27,6 +27,7 @@ export class Router {
   readonly #anyCredit: Float64Array;
   #gear: CompiledGear;
   #epoch = 0;
+  #sweptAt = 0;
 
   constructor(plan: CompiledPlan) {
     this.plan = plan;
@@ -84,8 +85,26 @@ export class Router {
     return replaced || left;
   }
 
-  /** Devices that have become silent since the last sweep. */
-  sweep(now: number): string[] {
+  /** After a lost connection: what was sent to any device may be gone, so that each counts as replaced when it is heard again. */
+  doubt(now: number): void {
+    for (const [device, { phase }] of this.#presence) {
+      if (phase === 'left') this.#presence.delete(device);
+      else this.#presence.set(device, { phase, incarnation: '', seenAt: now });
+    }
+    this.#sweptAt = now;
+  }
+
+  /**
+   * Devices that have become silent since the last sweep. When that is long ago we were stopped ourselves, and cannot tell:
+   * undefined, and the devices have their time again.
+   */
+  sweep(now: number): string[] | undefined {
+    const stopped = now - this.#sweptAt > DEVICE_LOST_AFTER_MS / 2;
+    this.#sweptAt = now;
+    if (stopped) {
+      for (const [device, presence] of this.#presence) this.#presence.set(device, { ...presence, seenAt: now });
+      return undefined;
+    }
     const lost: string[] = [];
     for (const [device, { phase, seenAt }] of this.#presence) {
       if (phase === 'left' || now - seenAt < DEVICE_LOST_AFTER_MS) continue;

@@ -1,14 +1,17 @@
 import type { RunningActor } from '../../engine/actor/actor.ts';
 import { READY } from '../../engine/actor/child-process.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
+import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
+
+const PARENT_IS_GONE = 'parent is gone';
 
 /** Time for draining at the end; what is not done then is cut off. */
 export const DRAIN_MS = 30_000;
 
 /** Tells the parent process, if we have one that listens. */
 export function tellReady(): void {
-  process.send?.(READY);
+  if (process.connected) process.send?.(READY);
 }
 
 /**
@@ -21,18 +24,31 @@ export function askedToStop(): Promise<string> {
     process.on('SIGINT', () => {
       if (process.send === undefined) resolve('SIGINT');
     });
-    process.on('disconnect', () => resolve('parent is gone'));
+    process.on('disconnect', () => resolve(PARENT_IS_GONE));
+    // It may have gone while we were being started.
+    if (process.send !== undefined && !process.connected) resolve(PARENT_IS_GONE);
   });
 }
 
-/** Runs actors until the process is asked to stop, then drains them in order and closes the bus. */
+/**
+ * Runs actors until the process is asked to stop, then drains them in order and closes the bus.
+ * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
+ */
 export async function liveUntilStopped(actors: readonly RunningActor[], bus: Bus, log: Logger): Promise<void> {
-  const why = await askedToStop();
-  log.info({ why }, 'draining');
+  const why = await Promise.race([askedToStop(), configErrorOf(actors)]);
+  log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
   for (const actor of actors) {
     if (!(await actor.stop(DRAIN_MS))) log.error({ actor: actor.name }, `not drained within ${DRAIN_MS} ms; cut off`);
   }
   await leave(bus);
+  if (why instanceof ConfigError) throw why;
+}
+
+/** Does not resolve while there is none. */
+function configErrorOf(actors: readonly RunningActor[]): Promise<ConfigError> {
+  return new Promise((resolve) => {
+    for (const { finished } of actors) void finished.then((cause) => cause !== undefined && resolve(cause));
+  });
 }
 
 /** Closes the bus, and lets go of the parent process: its channel would keep this one alive. */

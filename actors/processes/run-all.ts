@@ -24,7 +24,8 @@ export interface Parts {
 }
 
 /**
- * Runs parts of a deployment on this machine: the controller in this process, each device and frontend in a process of its own.
+ * Runs parts of a deployment on this machine: the controller in this process, each device and frontend in a process of its own; the
+ * emulated devices share one, as they only wait.
  * `onReady` is called when all are up; resolves after the end, when all have drained.
  */
 export async function runParts(
@@ -40,13 +41,15 @@ export async function runParts(
   const running: RunningActor[][] = [];
   try {
     if (parts.controller) running.unshift(startController(setting, bus));
+    let why: string | undefined;
     // Frontends route only to devices that are ready, and leave before them.
     for (const group of [deviceProcesses(), frontendProcesses()]) {
       const started = startProcesses(group, setting, bus);
       running.unshift(started.actors);
-      await Promise.race([started.ready, asked]);
+      why = await Promise.race([started.ready.then(() => undefined), asked]);
+      if (why !== undefined) break;
     }
-    onReady();
+    if (why === undefined) onReady();
     log.info({ why: await asked }, 'draining');
   } finally {
     for (const group of running) await Promise.all(group.map((actor) => actor.stop(CHILD_GRACE_MS)));
@@ -54,12 +57,20 @@ export async function runParts(
   }
 
   function deviceProcesses(): ProcessSpec[] {
-    return parts.devices.map((device) => ({
-      name: `device-${device.id}`,
-      description: `supervises the process of device ${device.id}`,
-      args: roleArgs(deploymentPath, options, ['--role', 'device', '--device', device.id]),
-      ...(device.kind === 'cpu' && device.cores !== undefined ? { cores: device.cores } : {}),
-    }));
+    const emulated = parts.devices.filter(({ kind }) => kind === 'emulated');
+    const groups = [...parts.devices.filter(({ kind }) => kind !== 'emulated').map((device) => [device]), emulated];
+    return groups
+      .filter((group) => group.length > 0)
+      .map((group) => {
+        const [device] = group;
+        const ids = group.map(({ id }) => id);
+        return {
+          name: group.length === 1 ? `device-${device.id}` : 'devices',
+          description: `supervises the process of ${group.length === 1 ? 'device' : 'emulated devices'} ${ids.join(', ')}`,
+          args: roleArgs(deploymentPath, options, ['--role', 'device', '--device', ids.join(',')]),
+          ...(device.kind === 'cpu' && device.cores !== undefined ? { cores: device.cores } : {}),
+        };
+      });
   }
 
   function frontendProcesses(): ProcessSpec[] {

@@ -11,7 +11,8 @@ import { connectSetting, type Setting } from './setting.ts';
 export async function runFrontend(setting: Setting): Promise<void> {
   const { deployment, compiled, profile, subjects, log } = setting;
   const bus = await connectSetting(setting, 'frontend');
-  const name = `${setting.host}-${randomBytes(4).toString('hex')}`;
+  const host = setting.host.replace(/[^A-Za-z0-9_-]+/g, '-');
+  const name = `${host}-${randomBytes(4).toString('hex')}`;
   const arrivals$ = new Subject<number>();
   const system = { bus, clock: realClock, log };
   const frontend = startActor(

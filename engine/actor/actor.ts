@@ -1,7 +1,7 @@
 import { type Observable, ReplaySubject, type Subscription } from 'rxjs';
 import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { ConfigError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
 /** What an actor gets from the system that runs it; everything it does to the world goes through this. */
@@ -27,8 +27,11 @@ export interface RunningActor {
   readonly name: string;
   /** How often it died and was started again. */
   readonly restarts: number;
-  /** Resolves when the actor has drained by itself or by `stop`. */
-  readonly finished: Promise<void>;
+  /**
+   * Resolves when the actor has drained by itself or by `stop`; with the error when it died of its configuration, which a
+   * restart would not cure.
+   */
+  readonly finished: Promise<ConfigError | undefined>;
   /** Drains; what has not drained after `graceMs` is cut off. Resolves to true when it drained in time. */
   stop(graceMs: number): Promise<boolean>;
 }
@@ -38,7 +41,10 @@ const LONGEST_BACKOFF_MS = 5_000;
 /** An actor that lived this long starts its back-off from the beginning. */
 const HEALTHY_AFTER_MS = 10_000;
 
-/** Starts an actor under supervision: when a pipeline errors the actor is started again, after a growing pause. */
+/**
+ * Starts an actor under supervision: when a pipeline errors the actor is started again, after a growing pause, unless the error
+ * is a ConfigError.
+ */
 export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: Logger }): RunningActor {
   const { bus, clock } = system;
   const log = system.log.child({ actor: actor.name });
@@ -48,8 +54,8 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
   let stopping = false;
   let cancelRestart: () => void = () => undefined;
   let subscription: Subscription | undefined;
-  let finish: () => void = () => undefined;
-  const finished = new Promise<void>((resolve) => {
+  let finish: (cause?: ConfigError) => void = () => undefined;
+  const finished = new Promise<ConfigError | undefined>((resolve) => {
     finish = resolve;
   });
 
@@ -68,13 +74,17 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
       died(error, startedAt);
       return;
     }
-    subscription = running.subscribe({ error: (error) => died(error, startedAt), complete: finish });
+    subscription = running.subscribe({ error: (error) => died(error, startedAt), complete: () => finish() });
   }
 
   function died(error: unknown, startedAt: number): void {
     if (stopping) {
       log.error({ err: error }, 'actor died while draining');
       finish();
+      return;
+    }
+    if (error instanceof ConfigError) {
+      finish(error);
       return;
     }
     if (clock.now() - startedAt >= HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;

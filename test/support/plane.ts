@@ -9,7 +9,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
-import type { Sample } from '../../engine/tensor.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
@@ -21,7 +21,11 @@ export type TestSample = readonly number[];
 export const POISON = 255;
 
 /** A backend that only waits: the sample itself says what each model makes of it. */
-function scriptedBackend(clock: Clock, models: readonly string[], batchMs: (model: number, size: number) => number): Backend {
+export function scriptedBackend(
+  clock: Clock,
+  models: readonly string[],
+  batchMs: (model: number, size: number) => number,
+): Backend {
   return {
     emulated: true,
     load: () => of({ inputs: [], outputs: [] }),
@@ -50,6 +54,8 @@ function scriptedBackend(clock: Clock, models: readonly string[], batchMs: (mode
 
 export interface PlaneOptions {
   readonly frontends?: number;
+  /** Default: one input `x` of uint8, a TestSample. */
+  readonly specs?: readonly TensorSpec[];
   readonly batchMs?: (model: number, size: number) => number;
   readonly frontend?: Partial<FrontendOptions>;
   readonly device?: Partial<DeviceOptions>;
@@ -65,7 +71,7 @@ export interface Plane {
 export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: PlaneOptions = {}): Plane {
   const subjects = subjectsOf('test');
   const compiled = compilePlan(plan);
-  const specs = [{ name: 'x', dtype: 'uint8', shape: [1 + plan.models.length], pad: 0 }] as const;
+  const specs = options.specs ?? [{ name: 'x', dtype: 'uint8', shape: [1 + plan.models.length], pad: 0 } as const];
   const batchMs = options.batchMs ?? ((model: number, size: number) => (model + 1) * size);
   const system = { bus, clock, log: silentLogger };
   const devices = new Map(

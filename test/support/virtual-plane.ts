@@ -1,7 +1,8 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { createLocalBus } from '../../engine/bus/local-bus.ts';
+import { decodeAnswers } from '../../engine/client/answers.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { decode, encode } from '../../engine/wire/codec.ts';
+import { encode } from '../../engine/wire/codec.ts';
 import type { Answer } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
@@ -17,12 +18,19 @@ export interface VirtualPlane extends Plane {
   runUntil(timeMs: number): Promise<void>;
 }
 
+export interface VirtualPlaneOptions extends PlaneOptions {
+  readonly clock?: VirtualClock;
+  readonly maxPayloadBytes?: number;
+}
+
 /** The real actors on the in-process bus under a virtual clock; it stands at 1,000 ms when they are up. */
-export async function startVirtualPlane(plan: GearPlan, options: PlaneOptions = {}): Promise<VirtualPlane> {
-  const clock = new VirtualClock();
-  const bus = createLocalBus(clock);
+export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOptions = {}): Promise<VirtualPlane> {
+  const clock = options.clock ?? new VirtualClock();
+  const bus = createLocalBus(clock, { maxPayloadBytes: options.maxPayloadBytes });
   const answers: VirtualPlane['answers'] = [];
-  bus.messages$('answers').subscribe(({ data }) => answers.push({ at: clock.now(), answer: decode<Answer>(data) }));
+  bus
+    .messages$('answers')
+    .subscribe(({ data }) => answers.push(...decodeAnswers(data).map((answer) => ({ at: clock.now(), answer }))));
 
   const runUntil = async (timeMs: number): Promise<void> => {
     for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {

@@ -53,10 +53,33 @@ test('what a device had is to be sent again once when it leaves, and when it com
 test('a silent device is lost after a second, once', () => {
   const router = new Router(plan);
   router.observe(state('a'), 0);
-  expect(router.sweep(DEVICE_LOST_AFTER_MS - 1)).toEqual([]);
+  router.sweep(0);
+  for (let now = 100; now < DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual([]);
   expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(['a']);
   expect(router.sweep(DEVICE_LOST_AFTER_MS + 1)).toEqual([]);
   expect(router.route(0)).toBeUndefined();
+});
+
+test('a process that was stopped itself does not take what it could not hear for silence', () => {
+  const router = new Router(plan);
+  router.observe(state('a'), 0);
+  router.sweep(0);
+  expect(router.sweep(5_000)).toBeUndefined();
+  expect(router.route(0)).toBe('a');
+  for (let now = 5_100; now < 5_000 + DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual([]);
+  expect(router.sweep(5_000 + DEVICE_LOST_AFTER_MS)).toEqual(['a']);
+});
+
+test('after a lost connection what each device had is sent again once, when it is heard; without a word it is lost', () => {
+  const router = new Router(plan);
+  router.observe(state('a'), 0);
+  router.observe(state('b'), 0);
+  router.doubt(3_000);
+  expect(router.observe(state('a'), 3_050)).toBe(true);
+  expect(router.observe(state('a'), 3_150)).toBe(false);
+  let lost: string[] | undefined;
+  for (let now = 3_100; now <= 3_000 + DEVICE_LOST_AFTER_MS; now += 100) lost = router.sweep(now);
+  expect(lost).toEqual(['b']);
 });
 
 test('a model outside the gear, left over from another, goes to any of its replicas', () => {

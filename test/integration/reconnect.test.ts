@@ -1,0 +1,71 @@
+import { decode, encode } from '@msgpack/msgpack';
+import { connect, type NatsConnection } from 'nats';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { DEVICE_LOST_AFTER_MS } from '../../actors/router.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { realClock } from '../../engine/clock.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import type { Answer } from '../../engine/wire/messages.ts';
+import { freePort } from '../support/free-port.ts';
+import { type Plane, startPlane } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+
+/** A client that sends once and only listens: whatever is lost with the server, ours must make up for. */
+let port: number;
+let server: NatsServer;
+let bus: Bus;
+let plane: Plane;
+let client: NatsConnection;
+const BATCH_MS = 300;
+/** How long an inference takes: less while the replicas are warmed up. */
+let batchMs = 1;
+
+beforeAll(async () => {
+  port = await freePort();
+  server = await startNatsServer({ port });
+  bus = await connectNats({ servers: server.url });
+  client = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  await new Promise<void>((resolve) => {
+    plane = startPlane(bus, realClock, planOf({ models: ['small', 'large'], devices: ['a', 'b'] }), {
+      batchMs: () => batchMs,
+      frontend: { onReady: resolve },
+    });
+  });
+});
+
+afterAll(async () => {
+  for (const actor of [...plane.frontends, ...plane.devices.values(), plane.controller]) await actor.stop(5_000);
+  await client.close();
+  await bus.close();
+  await server.stop();
+});
+
+test('what is under way when the NATS server is restarted is answered all the same, and soon', async () => {
+  const inbox = 'inbox.of.mine';
+  const answers: Answer[] = [];
+  let answered: () => void = () => undefined;
+  const all = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
+  client.subscribe(inbox, {
+    callback: (_, message) => {
+      answers.push(decode(message.data) as Answer);
+      if (new Set(answers.map(({ id }) => id)).size === 4) answered();
+    },
+  });
+  // Computed and answered while there is no server.
+  batchMs = BATCH_MS;
+  for (const id of ['1', '2', '3', '4']) {
+    client.publish('cascade.test.infer', encode({ id, inputs: { x: Uint8Array.of(1, 90, 0) } }), { reply: inbox });
+  }
+  await client.flush();
+  const startedAt = Date.now();
+  await server.stop();
+  // The length of the fault: longer than it takes to believe that a device is lost.
+  await new Promise<void>((resolve) => realClock.after(DEVICE_LOST_AFTER_MS + BATCH_MS, resolve));
+  server = await startNatsServer({ port });
+  await all;
+  expect(answers.map((answer) => ('error' in answer ? answer.error : answer.label))).toEqual(answers.map(() => 1));
+  expect(Date.now() - startedAt).toBeLessThan(10_000);
+}, 40_000);

@@ -1,0 +1,155 @@
+import { Observable } from 'rxjs';
+import { expect, test } from 'vitest';
+import { startActor } from '../../engine/actor/actor.ts';
+import type { BatchOutput } from '../../engine/backend/backend.ts';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { GearMessage, Result } from '../../engine/wire/messages.ts';
+import { scriptedBackend } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+
+/** What once went wrong, or could: each request still ends once, and nobody dies of it. */
+
+const models = ['small', 'large'];
+const idsOf = (plane: VirtualPlane): string[] => plane.answers.map(({ answer }) => answer.id);
+
+/** An inference takes a second, but not while the replicas are warmed up. */
+function startSlowPlane(): Promise<VirtualPlane> {
+  const clock = new VirtualClock();
+  return startVirtualPlane(planOf({ models }), { clock, batchMs: () => (clock.now() < 1_000 ? 1 : 1_000) });
+}
+
+test('numbers that are small as text and too large as tensors are refused in words', async () => {
+  const plane = await startVirtualPlane(planOf({ models }), {
+    specs: [{ name: 'x', dtype: 'int64', shape: [null], pad: 0 }],
+    maxPayloadBytes: 64 * 1024,
+  });
+  const body = JSON.stringify({ id: 'long', inputs: { x: new Array(20_000).fill(7) } });
+  plane.bus.publish('cascade.test.infer', Buffer.from(body), { reply: 'answers' });
+  await plane.runUntil(1_100);
+  expect(plane.answers.map(({ answer }) => answer)).toMatchObject([
+    { id: 'long', error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/above the limit of 65536 bytes/) } },
+  ]);
+});
+
+test('scores that do not fit into a message are refused in words, after one model and after two', async () => {
+  const classes = 10_000;
+  const manyClasses = (_: string, batch: readonly unknown[]): Observable<BatchOutput> =>
+    new Observable((subscriber) => {
+      // Certain of class 0 only when alone: both of a batch of two go on to the next model.
+      const scores = new Float32Array(batch.length * classes).fill(1 / classes);
+      if (batch.length === 1) scores[0] = 1;
+      subscriber.next({ scores, classes, certainty: undefined, computeMs: 1 });
+      subscriber.complete();
+    });
+  const clock = new VirtualClock();
+  const plane = await startVirtualPlane(planOf({ models, devices: ['a', 'b'] }), {
+    clock,
+    maxPayloadBytes: 64 * 1024,
+    device: { createBackend: () => ({ ...scriptedBackend(clock, models, () => 1), run: manyClasses }) },
+  });
+  for (const id of ['one', 'two', 'three', 'four', 'five']) plane.infer(id, [0, 0, 0], { scores: true });
+  await plane.runUntil(1_100);
+  expect(plane.answers.map(({ answer }) => answer)).toMatchObject(
+    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/ask without scores/) } }),
+  );
+  expect(idsOf(plane).sort()).toEqual(['five', 'four', 'one', 'three', 'two']);
+});
+
+test('a frame of more requests than are answered one by one is refused as a whole', async () => {
+  const plane = await startVirtualPlane(planOf({ models }));
+  plane.bus.publish('cascade.test.infer', encode(new Array(100_000).fill(0)), { reply: 'answers' });
+  await plane.runUntil(1_100);
+  expect(plane.answers.map(({ answer }) => answer)).toMatchObject([{ id: '', error: { code: 'INVALID_ARGUMENT' } }]);
+});
+
+test('a request that waits far beyond its deadline is told so once', async () => {
+  const plane = await startSlowPlane();
+  plane.infer('first', [1, 90, 0]);
+  await plane.runUntil(1_001);
+  plane.infer('waits', [1, 90, 0], { deadlineMs: 20 });
+  await plane.runUntil(5_000);
+  expect(idsOf(plane).sort()).toEqual(['first', 'waits']);
+});
+
+test('a request whose inference ends far beyond its deadline is answered once', async () => {
+  const plane = await startSlowPlane();
+  plane.infer('slow', [1, 90, 0], { deadlineMs: 20 });
+  await plane.runUntil(5_000);
+  expect(plane.answers.map(({ answer }) => answer)).toMatchObject([{ id: 'slow', error: { code: 'DEADLINE_EXCEEDED' } }]);
+});
+
+test('a frontend that starts under load is told of the gear in force before its first requests are sent in another', async () => {
+  const plan = planOf({ models, cascades: [['small', 'large'], ['small']], stepQps: 500 });
+  const plane = await startVirtualPlane(plan, { batchMs: () => 1 });
+  for (let i = 0; i < 350; i++) {
+    plane.infer(`r${i}`, [1, 90, 0]);
+    await plane.runUntil(plane.clock.now() + 1);
+  }
+  const told: { at: number; gear: number }[] = [];
+  plane.bus
+    .messages$('cascade.test.control.gear')
+    .subscribe(({ data }) => told.push({ at: plane.clock.now(), gear: decode<GearMessage>(data).gear }));
+  const startedAt = plane.clock.now();
+  plane.bus.publish('cascade.test.load.late', encode({ frontend: 'late', pid: 1, intervalMs: 100, arrivals: 0 }));
+  await plane.runUntil(startedAt + 10);
+  expect(told).toEqual([{ at: startedAt, gear: 1 }]);
+});
+
+test('a backend that dies takes its device with it; both come back, and its requests are answered', async () => {
+  const clock = new VirtualClock();
+  let backends = 0;
+  const closed: number[] = [];
+  const plane = await startVirtualPlane(planOf({ models }), {
+    clock,
+    device: {
+      createBackend: () => {
+        const number = backends++;
+        const backend = scriptedBackend(clock, models, () => 1);
+        return {
+          ...backend,
+          run: (model, batch) =>
+            new Observable<BatchOutput>((subscriber) => {
+              // Warm-up comes first: 2 models, 2 sizes, twice each.
+              if (number === 0 && clock.now() > 1_000) subscriber.error(new CascadeError('UNAVAILABLE', 'worker died'));
+              else return backend.run(model, batch).subscribe(subscriber);
+              return undefined;
+            }),
+          close: () => {
+            closed.push(number);
+            return Promise.resolve();
+          },
+        };
+      },
+    },
+  });
+  await plane.runUntil(1_010);
+  for (const id of ['a', 'b', 'c']) plane.infer(id, [1, 90, 0]);
+  await plane.runUntil(3_000);
+  expect(idsOf(plane).sort()).toEqual(['a', 'b', 'c']);
+  expect(plane.answers.every(({ answer }) => (answer as Result).exit === 'certain')).toBe(true);
+  expect(plane.devices.get('d0')!.restarts).toBe(1);
+  expect([backends, closed]).toEqual([2, [0]]);
+});
+
+test('an actor that dies of its configuration is not started again: it says so', async () => {
+  const plane = await startVirtualPlane(planOf({ models }));
+  let starts = 0;
+  const actor = startActor(
+    {
+      name: 'misconfigured',
+      description: 'for this test',
+      behaviour: () => {
+        starts++;
+        throw new ConfigError('no such model');
+      },
+    },
+    { bus: plane.bus, clock: plane.clock, log: silentLogger },
+  );
+  await plane.runUntil(60_000);
+  expect(starts).toBe(1);
+  expect(await actor.finished).toEqual(new ConfigError('no such model'));
+});
