@@ -45,10 +45,6 @@ export class Batcher {
     return this.#queues[model].length;
   }
 
-  get empty(): boolean {
-    return this.#queues.every((queue) => queue.length === 0);
-  }
-
   /** False when the queue is full. */
   enqueue(model: number, request: Queued): boolean {
     const queue = this.#queues[model];

@@ -135,7 +135,7 @@ class Frontend {
     let id: string | undefined;
     try {
       const contentType = message.header('Content-Type');
-      const raw = contentType === 'application/octet-stream';
+      const raw = contentType?.trim().toLowerCase() === 'application/octet-stream';
       json = !raw && message.data.length > 0 && message.data[0] < 0x80;
       reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
       id = headerId(message);

@@ -31,14 +31,15 @@ export function askedToStop(): Promise<string> {
 }
 
 /**
- * Runs actors until the process is asked to stop, then drains them in order and closes the bus.
+ * Runs actors until the process is asked to stop, then drains them, all within the same time, and closes the bus.
  * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
  */
 export async function liveUntilStopped(actors: readonly RunningActor[], bus: Bus, log: Logger): Promise<void> {
   const why = await Promise.race([askedToStop(), configErrorOf(actors)]);
   log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
-  for (const actor of actors) {
-    if (!(await actor.stop(DRAIN_MS))) log.error({ actor: actor.name }, `not drained within ${DRAIN_MS} ms; cut off`);
+  const inTime = await Promise.all(actors.map((actor) => actor.stop(DRAIN_MS)));
+  for (const { name } of actors.filter((_, i) => !inTime[i])) {
+    log.error({ actor: name }, `not drained within ${DRAIN_MS} ms; cut off`);
   }
   await leave(bus);
   if (why instanceof ConfigError) throw why;

@@ -43,7 +43,7 @@ export function bodyFormat(data: Uint8Array, contentType: string | undefined): B
 export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
   if (data.length === 0) throw invalid('empty body; send {"inputs": {...}} as MessagePack or JSON');
   if (format === 'json') {
-    checkJsonDepth(data);
+    scanJson(data);
     try {
       return JSON.parse(utf8.decode(data));
     } catch (error) {
@@ -61,8 +61,10 @@ export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function checkJsonDepth(data: Uint8Array): void {
+/** Nesting and number of elements, without building anything. */
+function scanJson(data: Uint8Array): void {
   let depth = 0;
+  let items = 0;
   let inString = false;
   for (let i = 0; i < data.length; i++) {
     const byte = data[i];
@@ -73,6 +75,7 @@ function checkJsonDepth(data: Uint8Array): void {
     else if (byte === 0x5b || byte === 0x7b) {
       if (++depth > BODY_LIMITS.depth) throw tooDeep();
     } else if (byte === 0x5d || byte === 0x7d) depth--;
+    else if (byte === 0x2c && ++items >= BODY_LIMITS.items) throw tooMany();
   }
 }
 
@@ -116,7 +119,7 @@ function scanMessagePack(data: Uint8Array): number {
 
   function open(count: number): void {
     items += count;
-    if (items > BODY_LIMITS.items) throw invalid(`body has more than ${BODY_LIMITS.items} elements`);
+    if (items > BODY_LIMITS.items) throw tooMany();
     if (count > data.length - at) throw truncated();
     if (left.length > BODY_LIMITS.depth) throw tooDeep();
     left.push(count);
@@ -137,6 +140,10 @@ function scanMessagePack(data: Uint8Array): number {
   function truncated(): Error {
     return invalid(`MessagePack body is truncated: it has ${data.length} bytes and announces more`);
   }
+}
+
+function tooMany(): Error {
+  return invalid(`body has more than ${BODY_LIMITS.items} elements`);
 }
 
 function tooDeep(): Error {

@@ -14,7 +14,7 @@ test('a queue below its minimum length waits, and triggers whole at the minimum'
   expect(queues.next(gear, 10)).toBeUndefined();
   queues.enqueue(0, at(2));
   expect(queues.next(gear, 10)?.requests).toHaveLength(3);
-  expect(queues.empty).toBe(true);
+  expect(queues.length(0) + queues.length(1)).toBe(0);
 });
 
 test('a queue below its minimum triggers when its oldest request has waited maxWaitMs', () => {

@@ -78,8 +78,9 @@ describe('JSON from anyone', () => {
     expect(decodeUntrusted(json(`{"a":"${'['.repeat(100)}\\"{"}`), 'json')).toEqual({ a: `${'['.repeat(100)}"{` });
   });
 
-  test('deep nesting, bad syntax, bad UTF-8 and an empty body are refused in words', () => {
+  test('deep nesting, too many elements, bad syntax, bad UTF-8 and an empty body are refused in words', () => {
     expect(() => decodeUntrusted(json('['.repeat(100_000)), 'json')).toThrow(/nested deeper/);
+    expect(() => decodeUntrusted(json(`[${'0,'.repeat(BODY_LIMITS.items)}0]`), 'json')).toThrow(/more than 1000000 elements/);
     expect(() => decodeUntrusted(json('{"a":'), 'json')).toThrow(/not valid JSON/);
     expect(() => decodeUntrusted(bytes(0x22, 0xff, 0x22), 'json')).toThrow(/not valid JSON/);
     expect(() => decodeUntrusted(bytes(), 'json')).toThrow(/empty body/);
