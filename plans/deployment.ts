@@ -2,12 +2,18 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
+import {
+  type SyntheticSettings,
+  syntheticEntries,
+  syntheticProblems,
+  syntheticSettings,
+} from './deployment/synthetic-settings.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
   readonly name: string;
-  /** Absolute path of the ONNX file. */
+  /** Absolute path of the ONNX file; `synthetic:<name>` in a synthetic family, which has no files. */
   readonly file: string;
   /** Largest batch to profile and to run. */
   readonly maxBatch: number;
@@ -69,6 +75,8 @@ export interface Deployment {
   readonly file: string;
   /** The family, cheapest first. */
   readonly models: readonly ModelEntry[];
+  /** Where the family is made up; then there are neither model files nor data. */
+  readonly synthetic: SyntheticSettings | undefined;
   readonly certainty: CertaintyKind;
   readonly scores: ScoreKind;
   readonly inputs: Readonly<Record<string, { readonly pad: number }>>;
@@ -101,7 +109,12 @@ export function loadDeployment(path: string): Deployment {
     );
   }
   const { value: yaml, refuse } = checkYaml(text, label, deploymentSchema);
-  const problems: Problem[] = [...duplicates(yaml.models, 'models', 'name'), ...duplicates(yaml.devices, 'devices', 'id')];
+  const problems: Problem[] = [
+    ...duplicates(yaml.models ?? [], ['models'], 'name'),
+    ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
+    ...duplicates(yaml.devices, ['devices'], 'id'),
+    ...syntheticProblems(yaml),
+  ];
   const dir = dirname(file);
   const resolveFile = (at: Problem['path'], given: string): string => {
     const absolute = resolve(dir, given);
@@ -117,7 +130,11 @@ export function loadDeployment(path: string): Deployment {
     name: yaml.name,
     dir,
     file,
-    models: yaml.models.map((model, i) => ({ ...model, file: resolveFile(['models', i, 'file'], model.file) })),
+    models:
+      yaml.synthetic === undefined
+        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: resolveFile(['models', i, 'file'], model.file) }))
+        : syntheticEntries(yaml.synthetic),
+    synthetic: yaml.synthetic && syntheticSettings(yaml.synthetic),
     certainty: yaml.certainty,
     scores: yaml.scores,
     inputs: yaml.inputs,
@@ -206,14 +223,23 @@ function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Dev
   return { ...device, memoryBytes: memory };
 }
 
-function duplicates<K extends string>(entries: readonly Readonly<Record<K, string>>[], list: string, key: K): Problem[] {
+function duplicates<K extends string>(
+  entries: readonly Readonly<Record<K, string>>[],
+  list: readonly string[],
+  key: K,
+): Problem[] {
   const first = new Map<string, number>();
   return entries.flatMap((entry, i) => {
     const before = first.get(entry[key]);
     if (before === undefined) first.set(entry[key], i);
     return before === undefined
       ? []
-      : [{ path: [list, i, key], message: `${JSON.stringify(entry[key])} is already the ${key} of ${list}[${before}]` }];
+      : [
+          {
+            path: [...list, i, key],
+            message: `${JSON.stringify(entry[key])} is already the ${key} of ${list.join('.')}[${before}]`,
+          },
+        ];
   });
 }
 

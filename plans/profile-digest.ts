@@ -18,16 +18,19 @@ export function fileDigest(path: string): string {
 
 /**
  * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
- * the kinds of device. Not the SLO, the load or the number of devices: those are planned for, not measured.
+ * the kinds of device; of a synthetic family, its figures. Not the SLO, the load or the number of devices: those are planned for, not measured.
  */
 export function profileDigest(deployment: Deployment): string {
-  const { data } = deployment;
+  const { data, synthetic } = deployment;
   const onDisk = (path: string): string => path.replace(/(\.npz)#[^/]*$/, '$1');
   const dataFiles =
     data === undefined ? [] : typeof data.inputs === 'string' ? [['*', data.inputs]] : Object.entries(data.inputs);
   const subject = {
     name: deployment.name,
-    models: deployment.models.map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: fileDigest(model.file) })),
+    models:
+      synthetic === undefined
+        ? deployment.models.map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: fileDigest(model.file) }))
+        : synthetic,
     certainty: deployment.certainty,
     scores: deployment.scores,
     pads: Object.entries(deployment.inputs).sort(([a], [b]) => (a < b ? -1 : 1)),

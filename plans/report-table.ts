@@ -36,8 +36,15 @@ function milliseconds(value: number | null): string {
   return value?.toFixed(1) ?? '-';
 }
 
+/** Of more devices than these, the range and the mean are told. */
+const NAMED_DEVICES = 4;
+
 function utilisations(byDevice: Readonly<Record<string, number>>): string {
-  return Object.entries(byDevice)
-    .map(([device, utilisation]) => `${device} ${percent(utilisation)}`)
-    .join(', ');
+  const entries = Object.entries(byDevice);
+  if (entries.length <= NAMED_DEVICES) {
+    return entries.map(([device, utilisation]) => `${device} ${percent(utilisation)}`).join(', ');
+  }
+  const values = entries.map(([, utilisation]) => utilisation);
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return `${percent(Math.min(...values))} to ${percent(Math.max(...values))}, mean ${percent(mean)} of ${values.length} devices`;
 }

@@ -1,4 +1,5 @@
 import { createRandom, type Random } from '../engine/random.ts';
+import type { TensorSpec } from '../engine/tensor.ts';
 import type { ModelProfile, Overhead, Profile, RuntimeCurve } from './profile.ts';
 
 /** A made-up model. A batch of n takes (fixedMs + n * perSampleMs) / speed of the device class. */
@@ -10,6 +11,9 @@ interface SyntheticModel {
   readonly perSampleMs: number;
   readonly memoryBytes: number;
 }
+
+/** What a request to a synthetic family holds: the index of its sample in the records. */
+export const SYNTHETIC_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [1], pad: 0 }];
 
 export interface SyntheticFamily {
   readonly deployment?: string;
@@ -77,7 +81,7 @@ export function syntheticProfile(family: SyntheticFamily): Profile {
     digest: `synthetic-${family.seed}`,
     synthetic: true,
     machine: 'synthetic',
-    inputs: [{ name: 'input', dtype: 'float32', shape: [1], pad: 0 }],
+    inputs: SYNTHETIC_INPUTS,
     classes,
     labels,
     models,

@@ -58,9 +58,11 @@ export function register(program: Command): void {
           signal: interrupted.signal,
           onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
         });
-        if (options.json !== '-') process.stdout.write(reportTable({ measured: result.report }));
+        const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
+        const column = emulated ? 'measured on emulated devices' : 'measured';
+        if (options.json !== '-') process.stdout.write(reportTable({ [column]: result.report }));
         for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);
-        writeJson(options.json, result.report);
+        writeJson(options.json, emulated ? { emulated, ...result.report } : result.report);
       } finally {
         await client.close();
       }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
+import type { Device } from '../../plans/deployment.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
 interface Options extends ServeOptions {
@@ -20,7 +21,7 @@ export function register(program: Command): void {
         .default('all'),
     )
     .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
-    .option('--device <id>', 'device to run, with --role device')
+    .option('--device <id>', 'device to run, with --role device; emulated ones of a host share a process: comma-separated')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to print')
@@ -32,7 +33,7 @@ export function register(program: Command): void {
       await run(
         deployment,
         options,
-        readSetting(deployment, options, options.role === 'device' ? `device-${options.device}` : options.role),
+        readSetting(deployment, options, options.role === 'device' ? deviceRole(options.device) : options.role),
       );
     });
 }
@@ -45,7 +46,7 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
       return (await import('../processes/run-controller.ts')).runController(setting);
     case 'device':
       if (options.device === undefined) throw new ConfigError('--role device needs --device <id>');
-      return (await import('../processes/run-device.ts')).runDevice(setting, options.device);
+      return (await import('../processes/run-device.ts')).runDevices(setting, options.device.split(','));
     default:
       return runHost(deployment, options, setting);
   }
@@ -68,9 +69,18 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
     () => {
       const frontends = all ? `${setting.deployment.frontends} frontend(s), ` : '';
       process.stdout.write(
-        `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map((device) => device.id).join(', ')}, ` +
+        `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map(nameOf).join(', ')}, ` +
           `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
       );
     },
   );
+}
+
+/** Of the process, for its logs. */
+function deviceRole(ids = ''): string {
+  return ids.includes(',') ? 'devices' : `device-${ids}`;
+}
+
+function nameOf({ id, kind }: Device): string {
+  return kind === 'emulated' ? `${id} (emulated)` : id;
 }

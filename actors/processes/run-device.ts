@@ -1,24 +1,50 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
+import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { type Device, deviceClass } from '../../plans/deployment.ts';
+import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { runtimeMs } from '../../plans/profile.ts';
-import { deviceActor } from '../device.ts';
+import { type DeviceOptions, deviceActor } from '../device.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
 import { connectSetting, type Setting } from './setting.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
+/** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
+const SHARED_FOR_MS = 50;
 
-/** The process of one device; its parent has pinned it to the device's cores. */
-export async function runDevice(setting: Setting, id: string): Promise<void> {
-  const { deployment, profile, subjects, compiled, log } = setting;
-  const device = deployment.devices.find((known) => known.id === id);
-  if (device === undefined)
+/**
+ * The process of one device; its parent has pinned it to the device's cores. Emulated devices of a host share a process, as they
+ * only wait: each is an actor of its own all the same.
+ */
+export async function runDevices(setting: Setting, ids: readonly string[]): Promise<void> {
+  const { deployment, log } = setting;
+  const devices = ids.map((id) => {
+    const device = deployment.devices.find((known) => known.id === id);
+    if (device !== undefined) return device;
     throw new ConfigError(`--device ${id}: the deployment has ${deployment.devices.map((known) => known.id).join(', ')}`);
+  });
+  if (devices.length > 1 && devices.some(({ kind }) => kind !== 'emulated'))
+    throw new ConfigError(`--device ${ids.join(',')}: only emulated devices share a process; name one`);
+  const options = devices.map((device) => optionsOf(setting, device));
+  const loopDelayMsP99 = watchLoopDelay();
+  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices');
+  let loading = devices.length;
+  const onReady = (): void => {
+    if (--loading === 0) tellReady();
+  };
+  const actors = options.map((each) =>
+    startActor(deviceActor({ ...each, loopDelayMsP99, onReady }), { bus, clock: realClock, log }),
+  );
+  await liveUntilStopped(actors, bus, log);
+}
+
+function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'loopDelayMsP99' | 'onReady'> {
+  const { deployment, profile, subjects, compiled } = setting;
   const kind = deviceClass(device);
   const curves = profile.models.map((model) => {
     const curve = model.runtimes[kind];
@@ -26,39 +52,36 @@ export async function runDevice(setting: Setting, id: string): Promise<void> {
       throw new ConfigError(`the profile has no runtimes of ${model.name} on ${kind}; run \`cascade profile\` again`);
     return curve;
   });
-  const bus = await connectSetting(setting, `device-${id}`);
-  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
-  loopDelay.enable();
-  const actor = startActor(
-    deviceActor({
-      device: id,
-      host: device.host,
-      subjects,
-      plan: compiled,
-      specs: profile.inputs,
-      files: deployment.models,
-      profiled: curves,
-      singleMs: curves.map((curve) => runtimeMs(curve, 1)),
-      models: compiled.models,
-      classes: deployment.classes,
-      revision: setting.revision,
-      certainty: batchCertainty(deployment.certainty, deployment.scores),
-      createBackend: () => backendOf(setting, device),
-      loopDelayMsP99: () => {
-        // The histogram counts from one resolution step on: what is above it is delay.
-        const p99 = Math.max(0, loopDelay.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS);
-        loopDelay.reset();
-        return Number.isFinite(p99) ? p99 : 0;
-      },
-      onReady: tellReady,
-    }),
-    { bus, clock: realClock, log },
-  );
-  await liveUntilStopped([actor], bus, log);
+  return {
+    device: device.id,
+    host: device.host,
+    subjects,
+    plan: compiled,
+    specs: profile.inputs,
+    files: deployment.models,
+    profiled: curves,
+    singleMs: curves.map((curve) => runtimeMs(curve, 1)),
+    models: compiled.models,
+    classes: deployment.classes,
+    revision: setting.revision,
+    certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
+    createBackend: () => backendOf(setting, device),
+  };
 }
 
+/** Emulated devices give the certainty that was recorded beside the scores, whatever it was estimated by. */
+const RECORDED = { output: 'recorded certainty' };
+
 function backendOf({ deployment, profile }: Setting, device: Device): Backend {
-  if (device.kind === 'emulated') throw new ConfigError(`device ${device.id}: emulated devices cannot be served yet`);
+  if (device.kind === 'emulated') {
+    return createEmulatedBackend({
+      clock: realClock,
+      models: emulatedModels(profile, deviceClass(device)),
+      inputs: profile.inputs,
+      classes: profile.classes,
+      recordOf: recordFinder(deployment, profile),
+    });
+  }
   return createOnnxBackend({
     ...(device.kind === 'cuda'
       ? { kind: 'cuda', deviceId: device.deviceId }
@@ -67,4 +90,22 @@ function backendOf({ deployment, profile }: Setting, device: Device): Backend {
     specs: profile.inputs,
     certaintyOutput: typeof deployment.certainty === 'string' ? undefined : deployment.certainty.output,
   });
+}
+
+/** 99th percentile of the event loop's delay since the last heartbeat; devices that share a process share the loop. */
+function watchLoopDelay(): () => number {
+  const histogram = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
+  histogram.enable();
+  let readAt = Number.NEGATIVE_INFINITY;
+  let p99 = 0;
+  return () => {
+    // The first device to ask in an interval reads for all.
+    if (performance.now() - readAt < SHARED_FOR_MS) return p99;
+    readAt = performance.now();
+    // The histogram counts from one resolution step on: what is above it is delay.
+    const delay = Math.max(0, histogram.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS);
+    histogram.reset();
+    p99 = Number.isFinite(delay) ? delay : 0;
+    return p99;
+  };
 }

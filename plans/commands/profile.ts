@@ -22,8 +22,12 @@ export function register(program: Command): void {
     .action(run);
 }
 
-/** Measures a deployment on this machine; see `profileFamily`. */
+/** Measures a deployment on this machine, see `profileFamily`; the profile of a synthetic family is generated. */
 export async function profileDeployment(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
+  if (deployment.synthetic !== undefined) {
+    const { profileOfSynthetic } = await import('../synthetic-deployment.ts');
+    return profileOfSynthetic(deployment);
+  }
   const { profileFamily } = await import('../profiling/profile-family.ts');
   return profileFamily(deployment, options);
 }

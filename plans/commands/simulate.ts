@@ -41,7 +41,9 @@ async function simulate(path: string, options: Options): Promise<void> {
   requireCurrent(deployment, profile, profileFile);
   const plan = readPlan(options.plan ?? `${deployment.dir}/plan.json`);
   const { report } = simulatePlan(deployment, profile, plan, trace, options.seed);
-  if (options.json !== '-') process.stdout.write(reportTable({ simulated: report }));
-  if (profile.synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
-  writeJson(options.json, report);
+  const { synthetic } = profile;
+  const column = synthetic ? 'simulated, synthetic profile' : 'simulated';
+  if (options.json !== '-') process.stdout.write(reportTable({ [column]: report }));
+  if (synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
+  writeJson(options.json, synthetic ? { synthetic, ...report } : report);
 }

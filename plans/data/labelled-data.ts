@@ -6,6 +6,8 @@ import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { describeSpec, type Sample, type TensorSpec } from '../../engine/tensor.ts';
 import type { Deployment } from '../deployment.ts';
+import { SYNTHETIC_INPUTS } from '../synthetic.ts';
+import { dataOfSynthetic } from '../synthetic-deployment.ts';
 import { arrayColumn, type Column, labelsOf } from './columns.ts';
 import { readJsonLines } from './json-lines.ts';
 import { type NpyArray, readNpy } from './npy.ts';
@@ -18,7 +20,10 @@ export interface LabelledData {
   sample(index: number): Sample;
   /** Class of each sample. */
   readonly labels: Int32Array | undefined;
-  /** Half-open ranges of samples. All samples are for load tests too when validation takes all. */
+  /**
+   * Half-open ranges of samples. All samples are for load tests too when validation takes all; with emulated devices the
+   * validation samples are, as only their answers are recorded.
+   */
   readonly validation: readonly [from: number, to: number];
   readonly load: readonly [from: number, to: number];
 }
@@ -28,6 +33,7 @@ export interface LabelledData {
  * @throws ConfigError when a model file cannot be served, when the models disagree, or when `inputs` names no input.
  */
 export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
+  if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
   const models = deployment.models.map((model) => ({
     name: model.name,
     inputs: readModelInterface(model.file, deployment.inputs).inputs,
@@ -50,6 +56,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
  */
 export function loadLabelledData(deployment: Deployment, specs = deploymentInputs(deployment)): LabelledData {
   const { data, classes } = deployment;
+  if (deployment.synthetic !== undefined) return dataOfSynthetic(deployment);
   if (data === undefined) {
     throw new ConfigError(
       `${deployment.file}: data: is missing; name labelled samples, such as { inputs: { ${specs[0].name}: images.npy }, labels: labels.npy }`,
@@ -68,13 +75,14 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
     throw new ConfigError(`data.labels has ${labels.length} labels for ${count} samples; they must be as many`);
   }
   const split = Math.min(count, Math.max(1, Math.round(count * data.validation)));
+  const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
   return {
     count,
     specs,
     sample: (index) => columns.map((column) => column.tensor(index)),
     labels,
     validation: [0, split],
-    load: split < count ? [split, count] : [0, count],
+    load: emulated ? [0, split] : split < count ? [split, count] : [0, count],
   };
 
   function readOneFile(path: string): { columns: Column[]; labels: Int32Array | undefined } {

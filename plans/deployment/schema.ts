@@ -41,6 +41,35 @@ const model = z.strictObject({
   maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
 });
 
+const syntheticModel = z.strictObject({
+  name: name.describe('Name of the model; part of NATS subjects'),
+  accuracy: z.number().gt(0).max(1).describe('Fraction of the samples that it gets right'),
+  fixed: duration.describe('Time of a batch, whatever its size (10ms, or milliseconds)'),
+  perSample: duration.describe('Time for each sample of a batch (2ms, or milliseconds)'),
+  memory: bytes.describe('Memory of one replica (bytes, or 512MiB, 1GiB)'),
+});
+
+const synthetic = z.strictObject({
+  models: z.array(syntheticModel).min(1).describe('The made-up family, cheapest first'),
+  samples: z.int().min(10).max(1_000_000).default(4000).describe('Number of made-up samples'),
+  classes: z.int().min(2).max(10_000).default(2).describe('Number of classes'),
+  correlation: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.8)
+    .describe('Share of a sample’s difficulty that all models agree on: high, and dear models help little where cheap ones fail'),
+  batches: z
+    .array(z.int().positive())
+    .min(1)
+    .default([1, 2, 4, 8, 16, 32, 64])
+    .describe('Batch sizes of the runtime curves, ascending from 1')
+    .refine((sizes) => sizes[0] === 1 && sizes.every((size, i) => i === 0 || size > sizes[i - 1]), {
+      error: 'must ascend, from 1 on, such as [1, 2, 4, 8]',
+    }),
+  seed: z.int().nonnegative().default(1).describe('Another seed makes other samples and answers'),
+});
+
 const ESTIMATORS = ['margin', 'logit-margin', 'max-probability', 'entropy'] as const;
 
 const certainty = z.union(
@@ -150,7 +179,8 @@ const nats = z.strictObject({
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
-    models: z.array(model).min(1).describe('The family of models, cheapest first'),
+    models: z.array(model).min(1).optional().describe('The family of models, cheapest first'),
+    synthetic: synthetic.optional().describe('A made-up family instead of models and data, for emulated devices'),
     certainty: certainty.default('margin').describe('Certainty of a prediction: an estimator, or a model output'),
     scores: z
       .enum(['logits', 'probabilities'])
@@ -177,6 +207,10 @@ export const deploymentSchema = z
       .describe(
         'What waits counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
       ),
+  })
+  .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
+    path: ['models'],
+    error: 'either models, a list such as [{ name: cnn, file: cnn.onnx }], or a synthetic family: exactly one of them',
   })
   .describe('A CascadeServe deployment');
 

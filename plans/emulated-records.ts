@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import type { EmulatedModel } from '../engine/backend/emulated-backend.ts';
+import type { Sample } from '../engine/tensor.ts';
+import { loadLabelledData } from './data/labelled-data.ts';
+import type { Deployment } from './deployment.ts';
+import { type Profile, runtimeMs } from './profile.ts';
+
+/** A family as emulated devices of one class run it: runtimes and answers of the profile. */
+export function emulatedModels(profile: Profile, deviceClass: string): EmulatedModel[] {
+  return profile.models.flatMap(({ name, runtimes, predictions, certainties }) => {
+    const curve = runtimes[deviceClass];
+    return curve === undefined
+      ? []
+      : [
+          {
+            name,
+            runtimeMs: (samples) => runtimeMs(curve, samples),
+            labelOf: (record) => predictions[record],
+            certaintyOf: (record) => certainties[record],
+          },
+        ];
+  });
+}
+
+/**
+ * Which record of the profile answers for a sample. A synthetic sample is its own index. A real one is recognised by its bytes
+ * among the validation samples; one that is not among them gets the answers of some record, always the same one: right for
+ * load and latency, meaningless as an answer, as emulated devices know no models.
+ */
+export function recordFinder(deployment: Deployment, profile: Profile): (sample: Sample) => number {
+  const records = profile.labels.length;
+  if (deployment.synthetic !== undefined) {
+    return ([{ data }]) => {
+      const index = new DataView(data.buffer, data.byteOffset, data.byteLength).getInt32(0, true);
+      return ((index % records) + records) % records;
+    };
+  }
+  const { sample, validation } = loadLabelledData(deployment, profile.inputs);
+  const known = new Map<string, number>();
+  for (let index = validation[0]; index < validation[1]; index++) known.set(digestOf(sample(index)), index - validation[0]);
+  return (given) => {
+    const digest = digestOf(given);
+    return known.get(digest) ?? Number.parseInt(digest.slice(0, 8), 16) % records;
+  };
+}
+
+function digestOf(sample: Sample): string {
+  const hash = createHash('sha1');
+  for (const { data } of sample) hash.update(data);
+  return hash.digest('hex');
+}
