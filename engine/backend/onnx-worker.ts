@@ -69,7 +69,7 @@ function yieldToEventLoop(): void {
   if (process.platform !== 'linux') return;
   try {
     const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    setPriority(thread, 5);
+    setPriority(thread, 2);
   } catch (error) {
     process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
   }
