@@ -267,7 +267,10 @@ class Frontend {
 
   #sendAgainFrom(device: string, why: string): void {
     const entries = this.#inFlight.on(device);
-    this.#context.log.warn({ device, requests: entries.length }, `device ${why}; its requests are sent again`);
+    this.#context.log[entries.length > 0 ? 'warn' : 'info'](
+      { device, requests: entries.length },
+      `device ${why}; its requests are sent again`,
+    );
     for (const entry of entries) this.#sendAgain(entry);
   }
 

@@ -135,6 +135,21 @@ test('a backend that dies takes its device with it; both come back, and its requ
   expect([backends, closed]).toEqual([2, [0]]);
 });
 
+test('a frontend that died numbers its requests on: notes about the earlier ones end none of the later', async () => {
+  const plane = await startVirtualPlane(planOf({ models }));
+  const numbers: number[] = [];
+  plane.bus.messages$('cascade.test.work.d0.small').subscribe(({ data }) => numbers.push(...decode<{ seq: number[] }>(data).seq));
+  plane.infer('before', [1, 90, 0]);
+  await plane.runUntil(1_050);
+  plane.bus.publish('cascade.test.done.f0', Uint8Array.of(0xc1));
+  await plane.runUntil(2_000);
+  plane.infer('after', [1, 90, 0]);
+  await plane.runUntil(2_050);
+  expect(plane.frontends[0].restarts).toBe(1);
+  expect(numbers).toEqual([0, 1]);
+  expect(idsOf(plane)).toEqual(['before', 'after']);
+});
+
 test('an actor that dies of its configuration is not started again: it says so', async () => {
   const plane = await startVirtualPlane(planOf({ models }));
   let starts = 0;
