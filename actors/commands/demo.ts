@@ -2,11 +2,13 @@ import { type Command, Option } from 'commander';
 import { positiveInteger } from '../../plans/commands/options.ts';
 
 interface Options {
+  readonly emulated?: string | true;
   readonly seconds?: number;
   readonly nats?: string;
   readonly json?: string;
 }
 
+const DEFAULT_FAMILY = 'llama-like';
 const EXIT_INTERRUPTED = 130;
 
 export function register(program: Command): void {
@@ -14,9 +16,10 @@ export function register(program: Command): void {
     .command('demo')
     .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(positiveInteger))
+    .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
     .option('--json <file>', 'write the report as JSON (- for stdout)')
-    .action(async (options: Options) => {
+    .action(async ({ emulated, ...options }: Options) => {
       const { runDemo } = await import('../demo/run-demo.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const interrupted = new AbortController();
@@ -25,7 +28,7 @@ export function register(program: Command): void {
         process.stderr.write('\nending; once more Ctrl-C ends at once\n');
         interrupted.abort();
       });
-      const report = await runDemo(options, interrupted.signal);
+      const report = await runDemo({ ...options, emulated: emulated === true ? DEFAULT_FAMILY : emulated }, interrupted.signal);
       // What was abandoned (a measurement, a search) would keep the process alive.
       if (report === undefined) process.exit(EXIT_INTERRUPTED);
       writeJson(options.json, report);

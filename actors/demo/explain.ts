@@ -9,17 +9,26 @@ import { percent } from '../../plans/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
 
 /** What a newcomer needs to know to read the rest. */
-export const INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
-
-A ${pc.bold('cascade')} asks a cheap model first. If it is certain enough, its answer stands; if not, the picture goes on to a dearer
-model. Most pictures are easy, so a cascade is nearly as right as its dearest model at a fraction of the work.
+const WORDS = (noun: string): string => `
+A ${pc.bold('cascade')} asks a cheap model first. If it is certain enough, its answer stands; if not, the ${noun} goes on to a dearer
+model. Most ${noun}s are easy, so a cascade is nearly as right as its dearest model at a fraction of the work.
 A ${pc.bold('gear')} is a cascade with its thresholds, made ready for one range of load. When a crowd comes, the system shifts to a
 gear with less work per picture, within a tenth of a second and without loading anything; when it leaves, it shifts back.`;
 
-export function describeFamily(deployment: Deployment, profile: Profile): string {
+export const INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
+${WORDS('picture')}`;
+
+export function emulatedIntroduction(name: string, devices: number): string {
+  return `${pc.bold('CascadeServe demo, emulated')}: the synthetic family ${name} on ${devices} emulated devices.
+The serving plane is real: requests, queues, batches and gear changes, over NATS. The devices are ${pc.bold('emulated')}: each waits as long as a
+batch would take and answers what was made up for the request. No figure here is a measurement of a model.
+${WORDS('request')}`;
+}
+
+export function describeFamily(deployment: Deployment, profile: Profile, noun: string): string {
   const kind = deviceClass(deployment.devices[0]);
   const table = new Table({
-    head: ['model', 'right', '1 picture, ms', 'per picture in a batch, ms', 'alone at most, requests/s'],
+    head: ['model', 'right', `1 ${noun}, ms`, `per ${noun} in a batch, ms`, 'alone at most, requests/s'],
     style: { head: [], border: [] },
     chars: NO_RULES,
   });
@@ -68,8 +77,10 @@ export function describeSavings(run: {
   live: LiveLoadResult;
   largestModelAloneQps: number;
   peakQps: number;
+  noun: string;
+  devices: number;
 }): string {
-  const { profile, live, largestModelAloneQps, peakQps } = run;
+  const { profile, live, largestModelAloneQps, peakQps, noun, devices } = run;
   const largest = profile.models[profile.models.length - 1];
   const byLargest = live.answersByModel[largest.name] ?? 0;
   const [calmest, busiest] = extremes(live);
@@ -79,9 +90,9 @@ export function describeSavings(run: {
     pc.bold('What the gears saved'),
     `The crowd peaked at ${peakQps.toFixed(0)} requests/s; ${largest.name}, the most accurate model, can answer at most ${largestModelAloneQps.toFixed(0)} a second here.`,
     peakQps > largestModelAloneQps
-      ? `Alone it would have needed ${Math.ceil(peakQps / largestModelAloneQps)} such devices at the peak, idle most of the time, or its queue would have grown by the second.`
-      : `This machine is fast: it could have carried the crowd alone, but with nothing to spare for more.`,
-    `The gear plan served the same load on what is here, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the pictures going as far as ${largest.name}: the`,
+      ? `Alone it would have needed ${Math.ceil((devices * peakQps) / largestModelAloneQps)} such devices at the peak instead of ${devices}, idle most of the time, or its queue would have grown by the second.`
+      : `What is here could have carried the crowd with it alone, but with nothing to spare for more.`,
+    `The gear plan served the same load on what is here, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the ${noun}s going as far as ${largest.name}: the`,
     `cheaper models were certain of the rest. Over the whole run that was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'less' : 'more'} right than ${largest.name} is on the validation half.`,
     `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, and no model was loaded for any of them.`,
   ].join('\n');

@@ -1,14 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
 import { createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import { packageRoot } from '../../engine/package-info.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
-import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
+import type { Deployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
@@ -17,12 +14,15 @@ import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectTo, serversOf } from '../processes/setting.ts';
-import { describeFamily, describeGears, describeSavings, INTRODUCTION } from './explain.ts';
+import { describeFamily, describeGears, describeSavings } from './explain.ts';
 import { LiveView } from './live-view.ts';
-import { aloneQps, cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
+import { aloneQps } from './prepare.ts';
 import { startServe } from './serve-child.ts';
+import { type DemoSubject, emulatedSubject, fashionSubject } from './subject.ts';
 
 export interface DemoOptions {
+  /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
+  readonly emulated?: string;
   readonly seconds?: number;
   readonly nats?: string;
   readonly json?: string;
@@ -39,42 +39,51 @@ export interface DemoReport extends Report {
   /** Highest load that the largest model alone could carry, by the profile. */
   readonly largestModelAloneQps: number;
   readonly peakQps: number;
+  /** True where the devices are; then everything takes `slowdown` times as long as the deployment says. */
+  readonly emulated?: true;
+  readonly slowdown?: number;
 }
 
 const SEED = 1;
 /** The trace's peak, as a fraction of the load planned for: a Poisson second goes above its rate. */
 const PEAK_OF_PLAN = 0.93;
 
-/** The fashion example end to end: profile, plan, serve, replay a trace with spikes, tell what happened. */
+/** An example end to end: profile, plan, serve, replay a trace with spikes, tell what happened. */
 export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
+  const subject = options.emulated === undefined ? fashionSubject() : emulatedSubject(options.emulated);
+  try {
+    return await showSubject(subject, options, signal);
+  } finally {
+    subject.close();
+  }
+}
+
+async function showSubject(subject: DemoSubject, options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
+  const { deployment, files, emulated, noun } = subject;
   const say = (text = ''): void => void process.stderr.write(`${text}\n`);
-  const step = (n: number, text: string): void => say(`\n${pc.bold(`${n}/4 ${text}`)}`);
+  const step = (n: number, text: string): void => say(`\n${pc.bold(`${n}/4 ${text}${emulated ? ' (emulated)' : ''}`)}`);
   const tell = (text: string): void => say(pc.dim(`    ${text}`));
-  const deploymentPath = fileURLToPath(new URL('conf/fashion', packageRoot()));
-  const deployment = loadDeployment(deploymentPath);
   await requireNats(deployment, options.nats);
-  say(INTRODUCTION);
+  say(subject.introduction);
 
   step(1, 'Profile: how long does each model take, and how right and how certain is it?');
-  const folder = workFolder(deployment);
-  const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json') };
-  const profile = await unlessAborted(cachedProfile(deployment, files.profile, tell), signal);
+  const profile = await unlessAborted(subject.profile(tell), signal);
   if (profile === undefined) return undefined;
-  say(describeFamily(deployment, profile));
+  say(describeFamily(deployment, profile, noun));
 
   step(2, 'Plan: which cascade for which load?');
-  const plan = await unlessAborted(planForThisMachine(deployment, profile, files.plan, tell), signal);
+  const plan = await unlessAborted(subject.plan(profile, tell), signal);
   if (plan === undefined) return undefined;
   say(describeGears(plan));
 
-  const trace = demoTrace(deployment, plan, options.seconds);
+  const trace = demoTrace(files.trace, plan, options.seconds);
   step(3, 'Serve: frontend, gear controller and device, each its own actor, over NATS');
   const server = options.nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
   const url = options.nats ?? server?.url ?? '';
   tell(server === undefined ? `using ${url}` : `private nats-server on ${url}`);
   try {
     const child = await startServe([
-      deploymentPath,
+      deployment.file,
       '--profile',
       files.profile,
       '--plan',
@@ -96,7 +105,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     }
     if (signal.aborted) return undefined;
     return summarise(
-      deployment,
+      subject,
       profile,
       plan,
       trace,
@@ -123,8 +132,7 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | un
   return Promise.race([work, aborted]);
 }
 
-function demoTrace(deployment: Deployment, plan: GearPlan, seconds: number | undefined): Trace {
-  const file = join(deployment.dir, 'trace.csv');
+function demoTrace(file: string, plan: GearPlan, seconds: number | undefined): Trace {
   const trace = parseTrace(readFileSync(file, 'utf8'), file);
   const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
   return scaleToPeak(seconds === undefined ? trace : stretchTrace(trace, seconds), PEAK_OF_PLAN * qpsMax);
@@ -148,11 +156,12 @@ async function replay(
     write: say,
   });
   view.header();
-  // A second is shown one second after its end: by then its answers are here.
+  // A second is shown when its answers are here: a second after its end, or as late as the SLO allows.
+  const delay = 1 + (deployment.slo.type === 'latency' ? Math.floor(deployment.slo.p95Ms / 1_000) : 0);
   let shown = 0;
   const startedAt = performance.now();
   const ticker = setInterval(() => {
-    while (shown + 2 <= (performance.now() - startedAt) / 1_000) view.print(shown++);
+    while (shown + 1 + delay <= (performance.now() - startedAt) / 1_000) view.print(shown++);
   }, 100);
   try {
     return await liveLoad({
@@ -174,7 +183,7 @@ async function replay(
 }
 
 function summarise(
-  deployment: Deployment,
+  { deployment, emulated, slowdown, noun }: DemoSubject,
   profile: Profile,
   plan: GearPlan,
   trace: Trace,
@@ -189,12 +198,16 @@ function summarise(
   );
   const largest = profile.models[profile.models.length - 1];
   const largestModelAloneQps = aloneQps(deployment, profile, largest);
-  print(`\n${reportTable({ 'measured, live': live.report, 'simulated, same trace': simulated }).trimEnd()}`);
+  const where = emulated ? ', emulated devices' : '';
+  print(`\n${reportTable({ [`measured, live${where}`]: live.report, 'simulated, same trace': simulated }).trimEnd()}`);
+  if (slowdown > 1) print(`Emulated ${slowdown.toFixed(1)} times slower than full speed: load, devices and SLO alike.`);
   print(
     `Accuracy expected by the plan for the gears used: ${percent(expectedAccuracy)}; measured: ${percent(live.report.accuracy ?? 0)}.`,
   );
   for (const [text, count] of live.errors) print(`${count} x ${text}`);
-  print(describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace) }));
+  print(
+    describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace), noun, devices: deployment.devices.length }),
+  );
   return {
     ...live.report,
     simulated,
@@ -205,5 +218,6 @@ function summarise(
     answersByModel: live.answersByModel,
     largestModelAloneQps,
     peakQps: peakQps(trace),
+    ...(emulated ? { emulated, slowdown } : {}),
   };
 }

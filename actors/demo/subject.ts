@@ -1,0 +1,109 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pc from 'picocolors';
+import { ConfigError } from '../../engine/errors.ts';
+import { packageRoot } from '../../engine/package-info.ts';
+import { profileDeployment } from '../../plans/commands/profile.ts';
+import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { writePlan } from '../../plans/plan-file.ts';
+import { planGears } from '../../plans/planner/planner.ts';
+import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
+import type { Profile } from '../../plans/profile.ts';
+import { writeProfile } from '../../plans/profile-file.ts';
+import { slowedProfile } from '../../plans/slowed-profile.ts';
+import { emulatedIntroduction, INTRODUCTION } from './explain.ts';
+import { cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
+
+type Tell = (text: string) => void;
+
+/** What a demo shows: the fashion example, or a synthetic family on emulated devices. */
+export interface DemoSubject {
+  /** As it is served: where the machine is too slow for it, slowed down. */
+  readonly deployment: Deployment;
+  readonly introduction: string;
+  /** What its requests are. */
+  readonly noun: string;
+  readonly emulated: boolean;
+  /** Everything takes this many times as long as it says. */
+  readonly slowdown: number;
+  readonly files: { readonly profile: string; readonly plan: string; readonly trace: string };
+  profile(tell: Tell): Promise<Profile>;
+  plan(profile: Profile, tell: Tell): Promise<GearPlan>;
+  close(): void;
+}
+
+export function fashionSubject(): DemoSubject {
+  const deployment = loadDeployment(confPath('fashion'));
+  const folder = workFolder(deployment);
+  const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json'), trace: confPath('fashion/trace.csv') };
+  return {
+    deployment,
+    introduction: INTRODUCTION,
+    noun: 'picture',
+    emulated: false,
+    slowdown: 1,
+    files,
+    profile: (tell) => cachedProfile(deployment, files.profile, tell),
+    plan: (profile, tell) => planForThisMachine(deployment, profile, files.plan, tell),
+    close: () => undefined,
+  };
+}
+
+/** Requests per second that client, frontend and emulated devices pass on together, for each core of the machine. */
+const QPS_PER_CORE = 900;
+
+/**
+ * A synthetic family at the scale that it is made for. What is more than this machine's cores can pass on is slowed down: the
+ * load, the devices and the SLO alike, so that gears, shares and batches are those of the full speed.
+ * @throws ConfigError when there is no such family.
+ */
+export function emulatedSubject(name: string): DemoSubject {
+  const root = confPath('synthetic');
+  const known = readdirSync(root);
+  if (!known.includes(name)) throw new ConfigError(`--emulated ${name}: there is ${known.join(', ')}`);
+  const original = loadDeployment(join(root, name));
+  const { slo, load } = original;
+  const slowdown = Math.max(1, load.qpsMax / (QPS_PER_CORE * availableParallelism()));
+  const deployment: Deployment = {
+    ...original,
+    slo: slo.type === 'latency' ? { ...slo, p95Ms: slo.p95Ms * slowdown } : slo,
+    load: { ...load, qpsMax: load.qpsMax / slowdown },
+  };
+  // Not beside the deployment: a slowed profile is none to plan with.
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
+  const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json'), trace: confPath('fashion/trace.csv') };
+  return {
+    deployment,
+    introduction: emulatedIntroduction(name, deployment.devices.length),
+    noun: 'request',
+    emulated: true,
+    slowdown,
+    files,
+    profile: async (tell) => {
+      const profile = slowedProfile(await profileDeployment(original), slowdown);
+      writeProfile(files.profile, profile);
+      if (slowdown > 1) {
+        const [full, here] = [load.qpsMax, deployment.load.qpsMax].map((qps) => pc.bold(qps.toFixed(0)));
+        tell(
+          `${full} requests/s are too many for the ${availableParallelism()} cores of this machine, so all is ${slowdown.toFixed(1)} times slower: ` +
+            `${here} requests/s at most, and devices and SLO as much slower. Gears, shares and batches are those of the full speed.`,
+        );
+      }
+      return profile;
+    },
+    plan: async (profile, tell) => {
+      const result = await planGears(planRequestOf(deployment, profile, {}), { progress: tell });
+      if (result.type !== 'plan') throw new ConfigError(`${name}: no plan meets its SLO: ${result.reason}`);
+      writePlan(files.plan, result.plan);
+      return result.plan;
+    },
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function confPath(path: string): string {
+  return fileURLToPath(new URL(`conf/${path}`, packageRoot()));
+}
