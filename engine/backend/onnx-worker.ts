@@ -1,5 +1,5 @@
 import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
@@ -12,6 +12,7 @@ if (port === null) throw new Error('onnx-worker runs as a worker thread');
 const settings = workerData as WorkerSettings;
 const sessions = new Map<string, LoadedModel>();
 let tail: Promise<void> = Promise.resolve();
+const LOWEST_PRIORITY = 19;
 
 yieldToEventLoop();
 // One order after the other: calls are asynchronous, and `close` must not release a session that runs.
@@ -69,7 +70,8 @@ function yieldToEventLoop(): void {
   if (process.platform !== 'linux') return;
   try {
     const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    setPriority(thread, 2);
+    // From where we are: a process may have been started at a lower priority itself.
+    setPriority(thread, Math.min(LOWEST_PRIORITY, getPriority(thread) + 2));
   } catch (error) {
     process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
   }

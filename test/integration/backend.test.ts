@@ -199,6 +199,6 @@ describe.runIf(process.platform === 'linux')('inference thread', () => {
     const nice = (thread: string): number =>
       Number(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ')[16]);
     const own = nice(String(process.pid));
-    expect(readdirSync('/proc/self/task').map(nice)).toContain(own + 5);
+    expect(readdirSync('/proc/self/task').map(nice)).toContain(Math.min(own + 2, 19));
   });
 });
