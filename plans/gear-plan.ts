@@ -39,6 +39,15 @@ const gear = z.strictObject({
   }),
 });
 
+const contingency = z.strictObject({
+  /** The device that is lost. */
+  lost: z.string(),
+  /** Devices that are like it and hold the same: when one of them is lost, it and `lost` change places in the gears. */
+  alike: z.array(z.string()),
+  /** Gears for the same placement without that device. Loads above the last range are more than it can carry within the SLO. */
+  gears: z.array(gear).min(1),
+});
+
 const latencySlo = z.strictObject({ p95: z.number().positive() });
 const accuracySlo = z.strictObject({ accuracy: z.number().min(0).max(1) });
 
@@ -54,6 +63,8 @@ export const gearPlanSchema = z.strictObject({
   devices: z.array(z.string()).min(1),
   placement: z.array(z.strictObject({ model: z.string(), device: z.string() })).min(1),
   gears: z.array(gear).min(1),
+  /** What to do while a device is lost; absent where it was not planned for. See `gearsWithout`. */
+  contingencies: z.array(contingency).optional(),
   /** Expected over the QPS distribution. */
   expected: z.strictObject({ accuracy: z.number(), latencyMsP95: z.number() }),
   /** Probability of each QPS range under the distribution planned for. */

@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Cascade } from '../cascade.ts';
+import { gearsWithout } from '../contingency.ts';
 import type { GearPlan, Stage } from '../gear-plan.ts';
+import type { ContingencyDraft } from './contingencies.ts';
 import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
+import { evenly } from './evenly.ts';
 import { gearOf } from './gear-of.ts';
+import { latencyScore } from './latency-score.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { bottleneckModel } from './sp3-place-models.ts';
 
@@ -10,12 +14,22 @@ import { bottleneckModel } from './sp3-place-models.ts';
 const SHOWN_FRONTIER = 48;
 
 /** Writes a feasible draft as a plan file: names for numbers, figures rounded to what they mean. */
-export function assemblePlan(draft: DraftPlan, context: PlanningContext): GearPlan {
+export function assemblePlan(
+  draft: DraftPlan,
+  contingencies: readonly ContingencyDraft[] | undefined,
+  context: PlanningContext,
+): GearPlan {
   const { request } = context;
   const { modelNames, deviceNames } = context.system;
   const gears = draft.ranges.map((range) => gearOfRange(range, draft, context));
+  const lossGears = contingencies?.map((loss) => ({
+    lost: deviceNames[loss.devices[0]],
+    alike: loss.devices.slice(1).map((d) => deviceNames[d]),
+    gears: loss.draft.ranges.map((range) => gearOfRange(range, loss.draft, context)),
+  }));
+  const inUse = [...gears, ...deviceNames.flatMap((device) => gearsWithout({ contingencies: lossGears }, device) ?? [])];
   const placement = modelNames.flatMap((model) =>
-    deviceNames.flatMap((device) => (gears.some((gear) => gear.shares[model]?.[device] > 0) ? [{ model, device }] : [])),
+    deviceNames.flatMap((device) => (inUse.some((gear) => gear.shares[model]?.[device] > 0) ? [{ model, device }] : [])),
   );
   const { slo } = request;
   return {
@@ -28,6 +42,7 @@ export function assemblePlan(draft: DraftPlan, context: PlanningContext): GearPl
     devices: [...deviceNames],
     placement,
     gears,
+    ...(lossGears !== undefined && { contingencies: lossGears }),
     expected: {
       accuracy: round(expectedAccuracy(draft), 6),
       latencyMsP95: round(expectedP95(draft), 3),
@@ -53,6 +68,13 @@ export function assemblePlan(draft: DraftPlan, context: PlanningContext): GearPl
 /** Time-weighted accuracy over the QPS distribution (CascadeServe App. C). */
 export function expectedAccuracy(draft: DraftPlan): number {
   return draft.ranges.reduce((sum, range) => sum + range.weight * (range.cascade?.accuracy ?? 0), 0);
+}
+
+export function expectedScore(draft: DraftPlan): number {
+  return draft.ranges.reduce(
+    (sum, range) => sum + range.weight * (range.tuning ? latencyScore(range.tuning.latencyMs) : Number.POSITIVE_INFINITY),
+    0,
+  );
 }
 
 export function expectedP95(draft: DraftPlan): number {
@@ -82,15 +104,15 @@ function stagesOf(cascade: Cascade, names: readonly string[]): Stage[] {
   );
 }
 
+/** Cheapest first: the frontier, thinned, and the cascades in use, which may lie off it where latency counts. */
 function shownFrontier(draft: DraftPlan): FrontierCascade[] {
-  const used = new Set(draft.ranges.map((range) => range.cascade?.key));
-  const last = draft.frontier.length - 1;
-  const shown = new Set(Array.from({ length: SHOWN_FRONTIER }, (_, i) => Math.round((i * last) / (SHOWN_FRONTIER - 1))));
-  return draft.frontier.filter((cascade, i) => shown.has(i) || used.has(cascade.key));
+  const shown = new Map(evenly(draft.frontier, SHOWN_FRONTIER).map((cascade) => [cascade.key, cascade]));
+  for (const { cascade } of draft.ranges) if (cascade !== undefined) shown.set(cascade.key, cascade);
+  return [...shown.values()].sort((a, b) => a.workMs - b.workMs || a.accuracy - b.accuracy);
 }
 
 function requestDigest({ request, margins }: PlanningContext): string {
-  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, seed } = request;
+  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, seed, restrict, contingencies } = request;
   const asked = {
     deployment,
     profile: profile.digest,
@@ -101,6 +123,8 @@ function requestDigest({ request, margins }: PlanningContext): string {
     weights,
     seed,
     margins,
+    ...(restrict && { restrict }),
+    ...(contingencies !== undefined && { contingencies }),
   };
   return createHash('sha256').update(JSON.stringify(asked)).digest('hex');
 }

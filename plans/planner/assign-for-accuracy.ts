@@ -1,67 +1,63 @@
 import {
   type DraftPlan,
-  type DraftRange,
   type FrontierCascade,
+  type Incoming,
   OK,
   type PlanError,
   placementKey,
   type Step,
   withRange,
 } from './draft-plan.ts';
+import { latencyScore } from './latency-score.ts';
+import { type LatencySurface, latencySurface } from './latency-surface.ts';
+import { assignMonotone } from './monotone-assignment.ts';
 import type { PlanningContext } from './planning-context.ts';
+import { tuningKey } from './tuning-key.ts';
 
-/** Samples beyond this fraction do not show in a p95. */
-const TAIL = 0.05;
 /** Rounds in which measured latencies take the place of estimates, once a plan is feasible. */
-const MAX_ROUNDS = 12;
-/** Cascades considered, evenly over the frontier: neighbours differ by less than a simulation can tell. */
-const MAX_CASCADES = 48;
-/** Estimates must be low, or a good cascade is never tried: queues are taken to be shorter than they are. */
-const MAX_STRETCH = 4;
+const MAX_ROUNDS = 8;
+/** A measured latency shifts the estimates of its cascade in the other ranges by at most this factor. */
+const MAX_SHIFT = 2;
 
 /**
- * Under an accuracy SLO the cascades of all ranges together must reach the expected accuracy, as fast as possible: minimise
- * sum(weight * latency) subject to sum(weight * accuracy) >= target. Every range starts at its fastest cascade; the step that
- * buys accuracy at the least latency goes first, which on each range's convex hull is optimal up to the last step. Latency is
- * estimated, rather too low, until SP4 has simulated it; what looks good is tried, and when all that looks good is known, it is.
+ * Under an accuracy SLO the cascades of all ranges together must reach the expected accuracy, as fast as possible, and no range
+ * may be slower than one of a higher load. Latencies are estimated by short simulations until SP4 has measured them; what
+ * looks best is tried, and when all that looks best has been, it is.
  */
-export function assignForAccuracy(
-  incoming: PlanError | { type: 'ok' },
+export async function assignForAccuracy(
+  incoming: Incoming,
   draft: DraftPlan,
   context: PlanningContext,
   target: number,
-): Step {
-  let current = draft;
-  if (incoming.type === 'error') {
-    if (incoming.metric === 'memoryBytes') current = { ...current, excludedModels: [...current.excludedModels, incoming.model] };
-    else {
-      for (const failed of [incoming.range, ...incoming.others]) {
-        const range = draft.ranges[failed];
-        const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
-        current = withRange(current, failed, { leastFailedWorkMs });
-      }
-    }
-  }
+): Promise<Step> {
+  const current = incoming.type === 'error' ? withFailure(incoming, draft) : draft;
   const { incumbent } = draft;
-  const options = openCascades(current, context);
-  const empty = options.findIndex((open) => open.length === 0);
-  if (empty !== -1 && incoming.type === 'error')
-    return incumbent === undefined ? [incoming, draft] : [OK, backTo(incumbent, current)];
-  const assignment = cheapestReaching(options, current.ranges, target);
-  if (assignment.type === 'short') {
+  const surface = await latencySurface(current, context);
+  const { cascades, scoreMs } = corrected(surface, current, context);
+  const weights = current.ranges.map((range) => range.weight);
+  const found = assignMonotone({ weights, accuracy: cascades.map((c) => c.accuracy), scoreMs }, target);
+  if (found === undefined || found.type === 'short') {
     if (incumbent !== undefined) return [OK, backTo(incumbent, current)];
-    return [shortOfAccuracy(assignment.reached, target, incoming, current, context), draft];
+    if (found === undefined && incoming.type === 'error') return [incoming, draft];
+    return [shortOfAccuracy(found?.reached ?? 0, target, incoming, current, context), draft];
   }
-  const key = assignment.chosen.map((cascade) => cascade.key).join(';');
+  const key = found.cascades.map((c) => cascades[c].key).join(';');
   if (incumbent !== undefined && (current.tried.includes(key) || current.tried.length >= MAX_ROUNDS))
     return [OK, backTo(incumbent, current)];
-  const ranges = current.ranges.map((range, i) => ({ ...range, cascade: assignment.chosen[i] }));
+  const ranges = current.ranges.map((range, i) => ({ ...range, cascade: cascades[found.cascades[i]] }));
   return [OK, { ...current, ranges, tried: [...current.tried, key] }];
 }
 
-interface Option {
-  readonly cascade: FrontierCascade;
-  readonly latencyMs: number;
+/** What failed is not proposed again: a model for which there is no memory; in a range, cascades of as much work. */
+function withFailure(error: PlanError, draft: DraftPlan): DraftPlan {
+  if (error.metric === 'memoryBytes') return { ...draft, excludedModels: [...draft.excludedModels, error.model] };
+  let current = draft;
+  for (const failed of [error.range, ...error.others]) {
+    const range = draft.ranges[failed];
+    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, range.cascade?.workMs ?? Number.POSITIVE_INFINITY);
+    current = withRange(current, failed, { leastFailedWorkMs });
+  }
+  return current;
 }
 
 function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
@@ -69,96 +65,56 @@ function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
   return { ...draft, ranges, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
 }
 
-/** Per range: cascades not known to fail there, with their latencies as far as is known. */
-function openCascades(draft: DraftPlan, context: PlanningContext): Option[][] {
+/** The surface with what is known by now: measured latencies for estimates, and nothing where a cascade has failed. */
+function corrected(surface: LatencySurface, draft: DraftPlan, context: PlanningContext): LatencySurface {
   const placement = placementKey(draft.placed);
-  const cascades = thinned(draft.frontier).filter((c) => !c.models.some((model) => draft.excludedModels.includes(model)));
-  // No cascade is faster at a higher load: what was simulated at a lower one bounds its latency from below.
-  const atLeast = new Map<string, number>();
-  return draft.ranges.map((range) =>
-    cascades.flatMap((cascade): Option[] => {
-      const known = context.tunings.get(`${range.toQps}|${cascade.key}|${placement}`);
-      const bound = Math.max(atLeast.get(cascade.key) ?? 0, known?.latencyMs.p95 ?? 0);
-      atLeast.set(cascade.key, bound);
-      if (known === null || cascade.workMs >= range.leastFailedWorkMs) return [];
-      return [{ cascade, latencyMs: known?.latencyMs.p95 ?? Math.max(bound, estimatedP95(cascade, range, context)) }];
-    }),
+  const usable = surface.cascades.flatMap((cascade, c) =>
+    cascade.models.some((model) => draft.excludedModels.includes(model)) ? [] : [c],
   );
-}
-
-function thinned(frontier: readonly FrontierCascade[]): readonly FrontierCascade[] {
-  if (frontier.length <= MAX_CASCADES) return frontier;
-  const last = frontier.length - 1;
-  return Array.from({ length: MAX_CASCADES }, (_, i) => frontier[Math.round((i * last) / (MAX_CASCADES - 1))]);
-}
-
-/** Time through the stages that a twentieth of the samples reach, stretched as in a queue of that utilisation. */
-function estimatedP95(cascade: FrontierCascade, range: DraftRange, context: PlanningContext): number {
-  let ms = 3 * context.request.profile.overhead.hopMs;
-  cascade.models.forEach((model, s) => {
-    if (cascade.reach[s] > TAIL) ms += context.costs.fastestMs(model, 1);
+  const scoreMs = usable.map((c) => {
+    const cascade = surface.cascades[c];
+    const estimates = surface.scoreMs[c];
+    const measured = draft.ranges.map((range) => context.tunings.get(tuningKey(range.toQps, cascade, placement)));
+    const shift = shiftOf(measured, estimates);
+    return Float64Array.from(draft.ranges, (range, r) => {
+      const tuning = measured[r];
+      if (tuning === null || cascade.workMs >= range.leastFailedWorkMs) return Number.POSITIVE_INFINITY;
+      return tuning === undefined ? estimates[r] * shift : latencyScore(tuning.latencyMs);
+    });
   });
-  const utilisation = (range.toQps * cascade.workMs) / (1000 * context.devices);
-  return ms * Math.min(MAX_STRETCH, 1 / Math.max(1e-9, 1 - utilisation));
+  return { cascades: usable.map((c) => surface.cascades[c]), scoreMs };
 }
 
-type Assignment = { type: 'reached'; chosen: FrontierCascade[] } | { type: 'short'; reached: number };
+type Measured = ReturnType<PlanningContext['tunings']['get']>;
 
-function cheapestReaching(options: readonly Option[][], ranges: readonly DraftRange[], target: number): Assignment {
-  const hulls = options.map(lowerHull);
-  const at = hulls.map(() => 0);
-  const accuracy = (): number => at.reduce((sum, k, i) => sum + ranges[i].weight * (hulls[i][k]?.cascade.accuracy ?? 0), 0);
-  const steps = hulls
-    .flatMap((hull, range) => hull.slice(1).map((option, k) => ({ range, to: k + 1, slope: slope(hull[k], option) })))
-    .sort((a, b) => a.slope - b.slope || a.range - b.range || a.to - b.to);
-  let reached = accuracy();
-  for (const step of steps) {
-    if (reached >= target) break;
-    at[step.range] = step.to;
-    reached = accuracy();
-    if (reached < target) continue;
-    // The last step may go too far: the fastest cascade of its range that still reaches the target.
-    const hull = hulls[step.range];
-    const others = reached - ranges[step.range].weight * hull[step.to].cascade.accuracy;
-    const enough = options[step.range].filter((o) => others + ranges[step.range].weight * o.cascade.accuracy >= target);
-    const fastest = enough.reduce((best, o) => (o.latencyMs < best.latencyMs ? o : best), hull[step.to]);
-    return { type: 'reached', chosen: at.map((k, i) => (i === step.range ? fastest.cascade : hulls[i][k].cascade)) };
-  }
-  if (reached < target) return { type: 'short', reached };
-  return { type: 'reached', chosen: at.map((k, i) => hulls[i][k].cascade) };
-}
-
-/** Options that are the fastest for their accuracy and on the lower convex hull of latency over accuracy. */
-function lowerHull(options: readonly Option[]): Option[] {
-  const hull: Option[] = [];
-  for (const option of options.toSorted((a, b) => a.latencyMs - b.latencyMs || b.cascade.accuracy - a.cascade.accuracy)) {
-    if (hull.length > 0 && option.cascade.accuracy <= hull[hull.length - 1].cascade.accuracy) continue;
-    while (hull.length > 1 && slope(hull[hull.length - 1], option) <= slope(hull[hull.length - 2], hull[hull.length - 1]))
-      hull.pop();
-    hull.push(option);
-  }
-  return hull;
-}
-
-/** Latency paid for each unit of accuracy. */
-function slope(from: Option, to: Option): number {
-  return (to.latencyMs - from.latencyMs) / (to.cascade.accuracy - from.cascade.accuracy);
+/** By how much the estimates of a cascade were off where it was measured: the mean ratio. */
+function shiftOf(measured: readonly Measured[], estimates: Float64Array): number {
+  const ratios = measured.flatMap((tuning, r) =>
+    tuning == null || !Number.isFinite(estimates[r]) ? [] : [latencyScore(tuning.latencyMs) / estimates[r]],
+  );
+  if (ratios.length === 0) return 1;
+  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+  return Math.min(MAX_SHIFT, Math.max(1 / MAX_SHIFT, mean));
 }
 
 function shortOfAccuracy(
   reached: number,
   target: number,
-  incoming: PlanError | { type: 'ok' },
+  incoming: Incoming,
   draft: DraftPlan,
   context: PlanningContext,
 ): PlanError {
-  // The error that closed the last way names range and model; without one, the family itself is not accurate enough.
   const blamed = incoming.type === 'error' ? incoming : undefined;
-  const mostAccurate = draft.frontier.at(-1);
+  const mostAccurate = draft.frontier.reduce<FrontierCascade | undefined>(
+    (best, cascade) => (best !== undefined && best.accuracy >= cascade.accuracy ? best : cascade),
+    undefined,
+  );
   const model = blamed?.model ?? mostAccurate?.models.at(-1) ?? 0;
   const name = context.request.profile.models[model].name;
-  const cause = blamed === undefined ? `the most accurate cascade ends in ${name}` : blamed.reason;
-  const reason = `the best expected accuracy is ${reached.toFixed(4)}, the target ${target}: ${cause}`;
+  const family = mostAccurate === undefined || mostAccurate.accuracy < target;
+  const cause = family
+    ? `the most accurate cascade ends in ${name}`
+    : `the devices cannot carry cascades that are more accurate${blamed === undefined ? '' : `: ${blamed.reason}`}`;
   return {
     type: 'error',
     range: blamed?.range ?? draft.ranges.length - 1,
@@ -167,6 +123,6 @@ function shortOfAccuracy(
     metric: 'accuracy',
     value: reached,
     limit: target,
-    reason,
+    reason: `the best expected accuracy is ${reached.toFixed(4)}, the target ${target}: ${cause}`,
   };
 }

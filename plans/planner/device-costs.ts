@@ -1,6 +1,9 @@
 import { batchTable, type PlanDevice } from '../batch-cost.ts';
 import type { Profile } from '../profile.ts';
 
+/** Requests beyond this fraction do not show in a p95. */
+const TAIL = 0.05;
+
 /**
  * What a cascade costs on each class of devices. Batching makes this depend on the batch sizes, which SP4 finds only later;
  * here the optimistic view is taken that a device collects as many requests as a cycle through all stages within the latency
@@ -17,6 +20,10 @@ export class DeviceCosts {
   readonly #tables: readonly (readonly (Float64Array | undefined)[])[];
   readonly #budgetMs: number;
 
+  /** Per model: device time of one request on the fastest class. */
+  readonly #aloneMs: readonly number[];
+  readonly #hopMs: number;
+
   /** @param budgetMs time within which a cycle must end; Infinity under an accuracy SLO. */
   constructor(profile: Profile, devices: readonly PlanDevice[], maxBatch: readonly (number | undefined)[], budgetMs: number) {
     const names = [...new Set(devices.map((device) => device.deviceClass))];
@@ -27,6 +34,8 @@ export class DeviceCosts {
     this.#devicesOfClass = names.map((_, k) => this.classOf.filter((c) => c === k).length);
     this.#tables = profile.models.map((_, m) => names.map((name) => batchTable(profile, m, name, maxBatch[m])));
     this.#budgetMs = budgetMs;
+    this.#aloneMs = profile.models.map((_, m) => this.fastestMs(m, 1));
+    this.#hopMs = profile.overhead.hopMs;
   }
 
   canRun(model: number, device: number): boolean {
@@ -38,6 +47,16 @@ export class DeviceCosts {
     let fastest = Number.POSITIVE_INFINITY;
     for (const table of this.#tables[model]) if (table !== undefined) fastest = Math.min(fastest, stageMs(table, batch));
     return fastest;
+  }
+
+  /**
+   * p95 of a cascade on idle devices, one request at a time: through the stages that more than a twentieth of the requests
+   * reach. No plan is faster.
+   */
+  pathMs(models: ArrayLike<number>, reach: ArrayLike<number>, stages: number): number {
+    let ms = 3 * this.#hopMs;
+    for (let s = 0; s < stages; s++) if (reach[s] > TAIL) ms += this.#aloneMs[models[s]];
+    return ms;
   }
 
   /** Largest batch that a trigger takes of a model on a device. */

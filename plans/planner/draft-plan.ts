@@ -59,6 +59,8 @@ export interface DraftPlan {
   readonly incumbent: DraftPlan | undefined;
   /** True when several changes at once have broken a range that none of them touched: one range at a time from there on. */
   readonly cautious: boolean;
+  /** Under an accuracy SLO: what the ranges' weighted accuracies must add up to; else 0. */
+  readonly accuracyTarget: number;
   /** Assignments already tried (accuracy SLO). */
   readonly tried: readonly string[];
 }

@@ -9,43 +9,34 @@ import {
 } from '../cascade.ts';
 import type { DeviceCosts } from './device-costs.ts';
 import type { FrontierCascade } from './draft-plan.ts';
+import { ParetoPool } from './pareto-pool.ts';
 
-/** Word operations that the first, coarse enumeration may take: about a second. */
-const WORD_BUDGET = 150e6;
+/** Word operations that the first, coarse enumeration may take: about half a second. */
+const WORD_BUDGET = 40e6;
 const MAX_GRID = 40;
 const MIN_GRID = 10;
 
-/** Keeps, for each number of right answers, the cheapest cascade: at most one per validation sample, whatever is offered. */
-class ParetoPool {
-  readonly #best: (FrontierCascade | undefined)[];
-  readonly #samples: number;
-
-  constructor(samples: number) {
-    this.#samples = samples;
-    this.#best = new Array(samples + 1);
-  }
-
-  wouldKeep(rightAnswers: number, workMs: number): boolean {
-    const kept = this.#best[rightAnswers];
-    return kept === undefined || workMs < kept.workMs;
-  }
-
-  offer(cascade: Cascade, workMs: number): void {
-    const rightAnswers = Math.round(cascade.accuracy * this.#samples);
-    if (this.wouldKeep(rightAnswers, workMs)) this.#best[rightAnswers] = { ...cascade, workMs };
-  }
-
-  frontier(): FrontierCascade[] {
-    return paretoFrontier(this.#best.filter((cascade) => cascade !== undefined));
-  }
+export interface SearchLimits {
+  readonly maxStages?: number;
+  /**
+   * One frontier for each: cascades whose p95 on idle devices is at most this. A frontier of accuracy and work alone favours
+   * long cascades, whose many small stages add up in latency.
+   */
+  readonly pathLimitsMs?: readonly number[];
 }
 
-/** Those that no other one beats in accuracy at the same or less work; ascending in both. */
-export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCascade[] {
-  const cheapestFirst = cascades.toSorted((a, b) => a.workMs - b.workMs || b.accuracy - a.accuracy || (a.key < b.key ? -1 : 1));
-  const frontier: FrontierCascade[] = [];
-  for (const cascade of cheapestFirst) if (cascade.accuracy > (frontier.at(-1)?.accuracy ?? -1)) frontier.push(cascade);
-  return frontier;
+export interface FrontierSearch {
+  /** That of the first limit. */
+  readonly frontier: FrontierCascade[];
+  /** Those of the other limits. */
+  readonly alternatives: readonly FrontierCascade[][];
+  /** Cascades looked at. */
+  readonly evaluated: number;
+}
+
+interface Offers {
+  wanted(rightAnswers: number, workMs: number, pathMs: number): boolean;
+  offer(cascade: Cascade, workMs: number, pathMs: number): void;
 }
 
 /**
@@ -56,12 +47,23 @@ export function searchFrontier(
   records: ValidationRecords,
   costs: DeviceCosts,
   models: readonly number[],
-): { frontier: FrontierCascade[]; evaluated: number } {
-  const pool = new ParetoPool(records.samples);
+  { maxStages = models.length, pathLimitsMs = [Number.POSITIVE_INFINITY] }: SearchLimits = {},
+): FrontierSearch {
+  const pools = pathLimitsMs.map((limitMs) => ({ limitMs, pool: new ParetoPool(records.samples) }));
+  const offers: Offers = {
+    wanted: (rightAnswers, workMs, pathMs) =>
+      pools.some(({ limitMs, pool }) => pathMs <= limitMs && pool.wouldKeep(rightAnswers, workMs)),
+    offer: (cascade, workMs, pathMs) => {
+      for (const { limitMs, pool } of pools) if (pathMs <= limitMs) pool.offer(cascade, workMs);
+    },
+  };
   const { grid, stages } = gridFor(models.length, records.words);
-  let evaluated = enumerate(records, costs, models, grid, stages, pool);
-  for (const step of [1 / (2 * (grid + 1)), 1 / (4 * (grid + 1))]) evaluated += refine(records, costs, step, pool);
-  return { frontier: pool.frontier(), evaluated };
+  let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
+  for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
+    for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
+  }
+  const [frontier, ...alternatives] = pools.map(({ pool }) => pool.frontier());
+  return { frontier, alternatives, evaluated };
 }
 
 /** Finest grid within the budget; where even a coarse one is too much for cascades of all lengths, shorter cascades only. */
@@ -89,7 +91,7 @@ function enumerate(
   models: readonly number[],
   grid: number,
   maxStages: number,
-  pool: ParetoPool,
+  offers: Offers,
 ): number {
   const { samples, words, right } = records;
   const thresholds = models.map((model) => [
@@ -136,21 +138,28 @@ function enumerate(
   const consider = (stages: number, rightAnswers: number): void => {
     evaluated++;
     const workMs = costs.workMs(cascade, reach, stages);
-    if (!pool.wouldKeep(rightAnswers, workMs)) return;
+    const pathMs = costs.pathMs(cascade, reach, stages);
+    if (!offers.wanted(rightAnswers, workMs, pathMs)) return;
     const names = Array.from(cascade.subarray(0, stages));
     const limits = Array.from(chosen.subarray(0, stages - 1));
     const own = Array.from(reach.subarray(0, stages));
     const accuracy = rightAnswers / samples;
-    pool.offer({ key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }, workMs);
+    offers.offer({ key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }, workMs, pathMs);
   };
   descend(0, 0, samples, 0);
   return evaluated;
 }
 
 /** Moves each threshold of each frontier cascade by a step in quantiles, up and down. */
-function refine(records: ValidationRecords, costs: DeviceCosts, step: number, pool: ParetoPool): number {
+function refine(
+  records: ValidationRecords,
+  costs: DeviceCosts,
+  step: number,
+  frontier: readonly FrontierCascade[],
+  offers: Offers,
+): number {
   let evaluated = 0;
-  for (const cascade of pool.frontier()) {
+  for (const cascade of frontier) {
     for (let s = 0; s < cascade.thresholds.length; s++) {
       const fraction = quantileOf(records.sorted[cascade.models[s]], cascade.thresholds[s]);
       for (const moved of [fraction - step, fraction + step]) {
@@ -159,8 +168,9 @@ function refine(records: ValidationRecords, costs: DeviceCosts, step: number, po
         if (threshold === cascade.thresholds[s]) continue;
         const candidate = evaluateCascade(records, cascade.models, cascade.thresholds.with(s, threshold));
         evaluated++;
-        if (candidate.reach.every((r, i) => i === 0 || (r > 0 && r < candidate.reach[i - 1])))
-          pool.offer(candidate, costs.workMs(candidate.models, candidate.reach, candidate.models.length));
+        if (!candidate.reach.every((r, i) => i === 0 || (r > 0 && r < candidate.reach[i - 1]))) continue;
+        const { models, reach } = candidate;
+        offers.offer(candidate, costs.workMs(models, reach, models.length), costs.pathMs(models, reach, models.length));
       }
     }
   }

@@ -16,6 +16,13 @@ export interface PlanRequest {
   readonly weights: readonly number[];
   readonly seed: number | string;
   readonly margins?: PlannerMargins;
+  /**
+   * Plans as others make them, for comparisons: `single-models` switches between models without cascading (as Model-Switching
+   * does), `one-cascade` cascades without switching (CascadeServe Fig. 12).
+   */
+  readonly restrict?: 'single-models' | 'one-cascade';
+  /** Plan for the loss of each single device as well. By default where there are two devices or more and it is quick. */
+  readonly contingencies?: boolean;
 }
 
 export interface PlannerMargins {

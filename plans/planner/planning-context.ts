@@ -1,5 +1,6 @@
 import { type ValidationRecords, validationRecords } from '../cascade.ts';
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
+import type { LatencySurface } from './latency-surface.ts';
 import { LinearSolver } from './linear-solver.ts';
 import { LoadBalancer } from './load-balancer.ts';
 import type { PlanRequest } from './plan-request.ts';
@@ -18,6 +19,10 @@ export interface PlanningContext extends TuningContext {
   readonly placements: Map<string, PlacementResult>;
   /** SP1's frontier as if every device held everything; empty until searched. */
   searched: readonly FrontierCascade[];
+  /** Frontiers of cascades with shorter paths, see SP1. */
+  alternatives: readonly (readonly FrontierCascade[])[];
+  /** Estimated latencies by placement, see `latencySurface`. */
+  readonly surfaces: Map<string, LatencySurface>;
   readonly counters: { cascades: number; cycles: number; errors: number; exactPlacements: number };
   readonly progress: (message: string) => void;
 }
@@ -42,6 +47,8 @@ export async function planningContext(
     tunings: new Map(),
     placements: new Map(),
     searched: [],
+    alternatives: [],
+    surfaces: new Map(),
     counters: { cascades: 0, cycles: 0, errors: 0, exactPlacements: 0 },
     progress,
   };

@@ -1,6 +1,7 @@
 import { everywhere, memoryHolds } from './device-fit.ts';
 import { fullSets } from './device-sets.ts';
 import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from './draft-plan.ts';
+import { evenly } from './evenly.ts';
 import type { PlanningContext } from './planning-context.ts';
 
 /** Cascades by which placements are judged, evenly over the frontier. */
@@ -13,17 +14,18 @@ const KEPT = 3;
  * Placements worth planning with where memory cannot hold everything everywhere; none where it can. Local search: exchange
  * what one device holds for another set of models that fits, as long as the accuracy (or, under an accuracy SLO, the work)
  * that load balancing alone would allow improves. Devices that are alike and hold the same are tried once.
+ * @param headroom fraction of the load that device time would allow and that latency leaves.
  */
-export function promisingPlacements(draft: DraftPlan, context: PlanningContext): Uint8Array[] {
+export function promisingPlacements(draft: DraftPlan, headroom: number, context: PlanningContext): Uint8Array[] {
   const all = Array.from({ length: context.models }, (_, m) => m);
   if (context.searched.length === 0 || memoryHolds(everywhere(all, context), context)) return [];
-  const judges = evenly(context.searched, JUDGES);
+  const judges = judgesOf(context);
   const found = new Map<string, { placed: Uint8Array; value: number }>();
   const judged = (placed: Uint8Array): number => {
     const key = canonicalKey(placed, context);
     const known = found.get(key);
     if (known !== undefined) return known.value;
-    const value = judge(placed, judges, draft, context);
+    const value = judge(placed, judges, headroom, draft, context);
     found.set(key, { placed: placed.slice(), value });
     return value;
   };
@@ -74,7 +76,13 @@ function neighbours(placed: Uint8Array, context: PlanningContext): Uint8Array[] 
  * What load balancing alone would allow: expected accuracy with the most accurate cascade that each range can carry, less a
  * full point for a range that can carry none; under an accuracy SLO, by how much the cascades in use would load the devices.
  */
-function judge(placed: Uint8Array, judges: readonly FrontierCascade[], draft: DraftPlan, context: PlanningContext): number {
+function judge(
+  placed: Uint8Array,
+  judges: readonly FrontierCascade[],
+  headroom: number,
+  draft: DraftPlan,
+  context: PlanningContext,
+): number {
   if (context.request.slo.type === 'accuracy' && draft.incumbent !== undefined) {
     return draft.incumbent.ranges.reduce((sum, range) => {
       const fullestMs = range.cascade && context.balancer.fullestMs(range.cascade, placed);
@@ -83,12 +91,21 @@ function judge(placed: Uint8Array, judges: readonly FrontierCascade[], draft: Dr
   }
   const carried = judges.map((cascade) => {
     const fullestMs = context.balancer.fullestMs(cascade, placed);
-    return { accuracy: cascade.accuracy, qps: fullestMs === undefined ? 0 : 1000 / fullestMs };
+    return { accuracy: cascade.accuracy, qps: fullestMs === undefined ? 0 : (headroom * 1000) / fullestMs };
   });
   return draft.ranges.reduce((sum, range) => {
     const able = carried.filter(({ qps }) => qps >= plannedQps(range, context));
     return sum + (able.length === 0 ? -1 : range.weight * Math.max(...able.map(({ accuracy }) => accuracy)));
   }, 0);
+}
+
+/** A placement by the judge of a latency SLO. */
+export function judgedAccuracy(placed: Uint8Array, headroom: number, draft: DraftPlan, context: PlanningContext): number {
+  return judge(placed, judgesOf(context), headroom, draft, context);
+}
+
+function judgesOf(context: PlanningContext): readonly FrontierCascade[] {
+  return evenly(context.searched, JUDGES);
 }
 
 /** Placements that differ only in which of several like devices holds what are the same. */
@@ -99,12 +116,8 @@ function canonicalKey(placed: Uint8Array, context: PlanningContext): string {
     .join(' ');
 }
 
-function deviceKey(placed: Uint8Array, device: number, context: PlanningContext): string {
+/** Devices of equal keys are interchangeable: of one class, with the same memory, holding the same. */
+export function deviceKey(placed: Uint8Array, device: number, context: PlanningContext): string {
   const held = placed.filter((_, replica) => replica % context.devices === device);
   return `${context.costs.classOf[device]}/${context.request.devices[device].memoryBytes}/${placementKey(held)}`;
-}
-
-function evenly<T>(items: readonly T[], count: number): readonly T[] {
-  if (items.length <= count) return items;
-  return Array.from({ length: count }, (_, i) => items[Math.round((i * (items.length - 1)) / (count - 1))]);
 }

@@ -1,7 +1,12 @@
 import { fits } from './device-fit.ts';
 import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from './draft-plan.ts';
-import { paretoFrontier, searchFrontier } from './enumerate-cascades.ts';
+import { searchFrontier } from './enumerate-cascades.ts';
+import { evenly } from './evenly.ts';
+import { paretoFrontier } from './pareto-pool.ts';
 import type { PlanningContext } from './planning-context.ts';
+
+/** Latencies for which a frontier of their own is kept under an accuracy SLO. */
+const MAX_LEVELS = 11;
 
 /**
  * SP1: the Pareto frontier of (accuracy, throughput under the current placement and batching) over cascades and thresholds
@@ -14,9 +19,14 @@ export const searchCascades: SubModule = (incoming, draft, context) => {
       context.request.devices.some((_, d) => fits(model, d, context)),
     );
     if (placeable.length === 0) return [nothingFits(context), draft];
-    const { frontier, evaluated } = searchFrontier(context.records, context.costs, placeable);
-    context.searched = frontier;
+    const { frontier, alternatives, evaluated } = searchFrontier(context.records, context.costs, placeable, {
+      maxStages: context.request.restrict === 'single-models' ? 1 : undefined,
+      pathLimitsMs: pathLimits(placeable, context),
+    });
     context.counters.cascades += evaluated;
+    // No cascade is fast enough on idle devices: the cheapest model then names what is possible.
+    context.searched = frontier.length > 0 ? frontier : searchFrontier(context.records, context.costs, [placeable[0]]).frontier;
+    context.alternatives = alternatives;
     context.progress(`searched ${evaluated} cascades: ${frontier.length} on the frontier`);
   }
   return [OK, draft.frontier.length === 0 ? { ...draft, frontier: context.searched } : withMeasuredFrontier(draft, context)];
@@ -38,6 +48,26 @@ function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): Draft
     return { ...range, cascade, leastFailedWorkMs: Number.POSITIVE_INFINITY };
   });
   return { ...draft, frontier: paretoFrontier(measured), frontierPlacement: key, ranges };
+}
+
+/**
+ * Under a latency SLO no cascade slower than that is of use; halves of it leave more time for queues. Under an accuracy SLO
+ * latency is what is sought, so there is a frontier for each of several latencies that the family can have.
+ */
+function pathLimits(models: readonly number[], context: PlanningContext): number[] {
+  const limitMs = context.latencyLimitMs;
+  if (Number.isFinite(limitMs)) return [limitMs, limitMs / 2, limitMs / 4];
+  const alone = models.map((model) => context.costs.pathMs([model], [1], 1)).sort((a, b) => a - b);
+  // At each model's own, so that it is not beaten by a cascade that is cheaper and slower, and between them.
+  const between = alone.slice(1).map((ms, i) => Math.sqrt(ms * alone[i]));
+  const beyond = alone[alone.length - 1] * Math.SQRT2;
+  return [
+    Number.POSITIVE_INFINITY,
+    ...evenly(
+      [...alone, ...between, beyond].sort((a, b) => a - b),
+      MAX_LEVELS,
+    ),
+  ];
 }
 
 function nothingFits(context: PlanningContext): PlanError {

@@ -9,4 +9,4 @@ import type { SubModule } from './draft-plan.ts';
 export const assignCascades: SubModule = (incoming, draft, context) =>
   context.request.slo.type === 'latency'
     ? assignForLatency(incoming, draft, context)
-    : assignForAccuracy(incoming, draft, context, context.request.slo.accuracy);
+    : assignForAccuracy(incoming, draft, context, draft.accuracyTarget);

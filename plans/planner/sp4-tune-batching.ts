@@ -12,6 +12,7 @@ import type { PlanningContext } from './planning-context.ts';
 import { simulateRange } from './range-simulation.ts';
 import { bottleneckModel } from './sp3-place-models.ts';
 import type { TuningJob } from './tuner.ts';
+import { tuningKey } from './tuning-key.ts';
 
 /**
  * SP4: minimum queue lengths, found by simulation (CascadeServe §4.5): beginning with 1, the first model's is doubled until
@@ -68,10 +69,6 @@ export async function tuneAll(
       return tuning == null ? [] : [[choice.range, tuning]];
     }),
   );
-}
-
-export function tuningKey(toQps: number, cascade: FrontierCascade, placement: string): string {
-  return `${toQps}|${cascade.key}|${placement}`;
 }
 
 function latencyError([first, ...others]: readonly number[], draft: DraftPlan, context: PlanningContext): PlanError {

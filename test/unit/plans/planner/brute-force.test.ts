@@ -89,9 +89,10 @@ describe('placement where memory is short', () => {
         excludedModels: [],
         incumbent: undefined,
         cautious: false,
+        accuracyTarget: 0,
         tried: [],
       };
-      const found = promisingPlacements(draft, context);
+      const found = promisingPlacements(draft, 1, context);
       for (const placed of found) expect(memoryHolds(placed, context)).toBe(true);
       expect(best(context, found)).toBeGreaterThanOrEqual(best(context, everyPlacement(context)) - 1e-9);
     });

@@ -1,12 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { type GearPlan, gearPlanSchema } from '../../../../plans/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
-import { planGears } from '../../../../plans/planner/planner.ts';
+import { type PlannerOptions, planGears } from '../../../../plans/planner/planner.ts';
 import { cores, gpus } from './requests.ts';
 import { verifyPlan } from './verify-plan.ts';
 
-async function planned(request: PlanRequest): Promise<GearPlan> {
-  const result = await planGears(request);
+/** Requests that several tests share are planned once. */
+const plans = new Map<string, Promise<GearPlan>>();
+
+function planned(request: PlanRequest): Promise<GearPlan> {
+  const key = JSON.stringify({ ...request, profile: request.profile.deployment + request.profile.models.length });
+  const known = plans.get(key) ?? plannedAnew(request);
+  plans.set(key, known);
+  return known;
+}
+
+async function plannedAnew(request: PlanRequest, options?: PlannerOptions): Promise<GearPlan> {
+  const result = await planGears(request, options);
   if (result.type === 'infeasible') throw new Error(result.reason);
   return result.plan;
 }
@@ -49,8 +59,9 @@ describe('a feasible plan', () => {
     expect(dearest.fast).toBeGreaterThan(dearest.slow ?? 0);
   });
 
-  test('is the same byte for byte when asked again', async () => {
-    expect(JSON.stringify(await planned(gpus()))).toBe(JSON.stringify(await planned(gpus())));
+  test('is the same byte for byte when asked again, with one worker thread or two', async () => {
+    const plan = JSON.stringify(await planned(gpus()));
+    for (const threads of [1, 2]) expect(JSON.stringify(await plannedAnew(gpus(), { threads }))).toBe(plan);
   });
 
   test('says for what it was made: another request has another digest', async () => {

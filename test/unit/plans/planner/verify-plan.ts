@@ -1,4 +1,5 @@
 import { createRandom } from '../../../../engine/random.ts';
+import { gearsWithout } from '../../../../plans/contingency.ts';
 import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
@@ -47,8 +48,32 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
       else check(report.seconds > 0 && p95 < 60_000, `${name} piles up at ${qps} requests/s`);
     }
   });
+  for (const { id } of devices) for (const problem of verifyContingency(request, plan, id)) problems.push(problem);
   check(Math.abs(accuracy - plan.expected.accuracy) < 1e-5, `plan claims accuracy ${plan.expected.accuracy}, has ${accuracy}`);
   if (slo.type === 'accuracy') check(accuracy >= slo.accuracy - 1e-9, `accuracy ${accuracy} is below ${slo.accuracy}`);
+  return problems;
+}
+
+/** The gears for the loss of a device: none of it is used, and what they promise holds on the others. */
+function verifyContingency(request: PlanRequest, plan: GearPlan, lost: string): string[] {
+  const problems: string[] = [];
+  const gears = gearsWithout(plan, lost) ?? [];
+  const width = request.qpsMax / request.weights.length;
+  const check = (good: boolean, problem: string): void => {
+    if (!good) problems.push(`without ${lost}: ${problem}`);
+  };
+  gears.forEach((gear, i) => {
+    const name = `gear ${i}`;
+    check(Math.abs(gear.qps[0] - i * width) < 1e-3, `${name} is for ${gear.qps}`);
+    checkStages(gear, name, request, check);
+    checkReplicas(gear, name, plan, check);
+    check(
+      Object.values(gear.shares).every((shares) => !(shares[lost] > 0)),
+      `${name} sends requests to it`,
+    );
+    const { p95 } = simulateGear(request, { ...plan, gears }, i, gear.qps[1]).latencyMs;
+    if (request.slo.type === 'latency') check((p95 ?? Infinity) <= request.slo.p95Ms, `${name} has p95 ${p95} ms`);
+  });
   return problems;
 }
 

@@ -1,0 +1,102 @@
+/** Halvings in the search for the price of accuracy: beyond double precision. */
+const BISECTIONS = 60;
+/** A range of weight 0 still gets a sensible cascade. */
+const LEAST_WEIGHT = 1e-9;
+
+export interface AssignmentProblem {
+  /** Per range: probability. */
+  readonly weights: readonly number[];
+  /** Per cascade, ascending. */
+  readonly accuracy: readonly number[];
+  /** [cascade][range]; Infinity where the cascade will not do. */
+  readonly scoreMs: readonly ArrayLike<number>[];
+}
+
+/**
+ * Minimises sum(weight * score) subject to sum(weight * accuracy) >= target and, so that a rising load never shifts to a
+ * slower gear, accuracy that does not rise from one range to the next.
+ *
+ * Lagrangian: at a price per unit of accuracy the best monotone assignment is found by dynamic programming; the lowest price
+ * at which the target is met is found by bisection; what is left of the accuracy above the target is then sold step by step.
+ * @returns per range a cascade; or the most accuracy there can be; undefined when a range has no cascade at all.
+ */
+export function assignMonotone(
+  problem: AssignmentProblem,
+  target: number,
+): { readonly type: 'assigned'; readonly cascades: number[] } | { readonly type: 'short'; readonly reached: number } | undefined {
+  const total = (assignment: readonly number[]): number =>
+    assignment.reduce((sum, c, r) => sum + problem.weights[r] * problem.accuracy[c], 0);
+  const highest = bestAt(Number.POSITIVE_INFINITY, problem);
+  if (highest === undefined) return undefined;
+  if (total(highest) < target) return { type: 'short', reached: total(highest) };
+  let best = bestAt(0, problem) ?? highest;
+  if (total(best) >= target) return { type: 'assigned', cascades: best };
+  best = highest;
+  // Prices beyond the largest latency difference for the least accuracy difference change nothing.
+  let low = 1e-6;
+  let high = 1e15;
+  for (let i = 0; i < BISECTIONS; i++) {
+    const price = Math.sqrt(low * high);
+    const assignment = bestAt(price, problem) ?? highest;
+    if (total(assignment) >= target) {
+      best = assignment;
+      high = price;
+    } else low = price;
+  }
+  return { type: 'assigned', cascades: sellExcess(best, total(best) - target, problem) };
+}
+
+/** The best monotone assignment at a price; at an infinite one, the most accurate. */
+function bestAt(price: number, { weights, accuracy, scoreMs }: AssignmentProblem): number[] | undefined {
+  const count = accuracy.length;
+  const cost = (c: number, r: number): number => {
+    const score = scoreMs[c][r];
+    if (!Number.isFinite(score)) return Number.POSITIVE_INFINITY;
+    const weight = Math.max(LEAST_WEIGHT, weights[r]);
+    return Number.isFinite(price) ? weight * (score - price * accuracy[c]) : -weight * accuracy[c];
+  };
+  // From the last range down: `best[c]` is the least cost of ranges r.. when range r has cascade c or a less accurate one.
+  const choice: Int32Array[] = [];
+  let below = new Float64Array(count);
+  for (let r = weights.length - 1; r >= 0; r--) {
+    const best = new Float64Array(count).fill(Number.POSITIVE_INFINITY);
+    const chosen = new Int32Array(count).fill(-1);
+    for (let c = 0; c < count; c++) {
+      const own = cost(c, r) + below[c];
+      const lower = c > 0 ? best[c - 1] : Number.POSITIVE_INFINITY;
+      best[c] = Math.min(own, lower);
+      chosen[c] = own <= lower ? (Number.isFinite(own) ? c : -1) : chosen[c - 1];
+    }
+    choice[r] = chosen;
+    below = best;
+  }
+  const assignment: number[] = [];
+  let limit = count - 1;
+  for (let r = 0; r < weights.length; r++) {
+    limit = choice[r][limit];
+    if (limit === -1) return undefined;
+    assignment.push(limit);
+  }
+  return assignment;
+}
+
+/** Exchanges a range's cascade for a faster one, the largest gain first, while the accuracy that is left over pays for it. */
+function sellExcess(assignment: readonly number[], excess: number, { weights, accuracy, scoreMs }: AssignmentProblem): number[] {
+  const current = [...assignment];
+  let left = excess;
+  for (;;) {
+    let best: { r: number; c: number; gain: number; paid: number } | undefined;
+    for (let r = 0; r < current.length; r++) {
+      const lowest = current[r + 1] ?? 0;
+      const highest = r === 0 ? accuracy.length - 1 : current[r - 1];
+      for (let c = lowest; c <= highest; c++) {
+        const gain = weights[r] * (scoreMs[current[r]][r] - scoreMs[c][r]);
+        const paid = weights[r] * (accuracy[current[r]] - accuracy[c]);
+        if (gain > 1e-12 && paid <= left && gain > (best?.gain ?? 0)) best = { r, c, gain, paid };
+      }
+    }
+    if (best === undefined) return current;
+    current[best.r] = best.c;
+    left -= best.paid;
+  }
+}

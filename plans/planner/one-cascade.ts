@@ -1,0 +1,54 @@
+import type { FrontierCascade } from './draft-plan.ts';
+import { evenly } from './evenly.ts';
+import { initialDraft } from './initial-draft.ts';
+import type { PlanningContext } from './planning-context.ts';
+import { type CycleResult, isBetter, runCycle } from './planning-cycle.ts';
+import { searchCascades } from './sp1-search-cascades.ts';
+
+/** Cascades tried under an accuracy SLO, evenly over those that are accurate enough. */
+const MAX_TRIES = 24;
+/** Cascades above the one that bisection ends with that are tried as well: feasibility is only nearly monotone in work. */
+const FURTHER = 4;
+
+/** The best plan with the same cascade in all ranges (the ablation of CascadeServe Fig. 12: cascading without switching). */
+export async function bestSingleCascade(context: PlanningContext): Promise<CycleResult> {
+  const [outcome, searched] = await searchCascades({ type: 'ok' }, initialDraft(context), context);
+  if (outcome.type === 'error') return { type: 'infeasible', error: outcome, draft: searched };
+  const all = [...searched.frontier];
+  const tryOnly = async (cascade: FrontierCascade): Promise<CycleResult> => {
+    context.searched = [cascade];
+    context.alternatives = [];
+    context.surfaces.clear();
+    context.progress(`trying one cascade of accuracy ${cascade.accuracy.toFixed(4)} at all loads`);
+    return runCycle({ ...initialDraft(context), frontier: [cascade] }, context);
+  };
+  const { slo } = context.request;
+  if (slo.type === 'accuracy') {
+    let best: CycleResult | undefined;
+    for (const cascade of evenly(
+      all.filter(({ accuracy }) => accuracy >= slo.accuracy),
+      MAX_TRIES,
+    )) {
+      const next = await tryOnly(cascade);
+      if (next.type === 'infeasible') best ??= next;
+      else if (best === undefined || best.type === 'infeasible' || isBetter(next.draft, best.draft, context)) best = next;
+    }
+    return best ?? tryOnly(all[all.length - 1]);
+  }
+  let best = await tryOnly(all[0]);
+  let low = 0;
+  let high = all.length;
+  while (best.type === 'feasible' && high - low > 1) {
+    const middle = (low + high) >> 1;
+    const next = await tryOnly(all[middle]);
+    if (next.type === 'feasible') {
+      best = next;
+      low = middle;
+    } else high = middle;
+  }
+  for (let i = high + 1; best.type === 'feasible' && i <= high + FURTHER && i < all.length; i++) {
+    const next = await tryOnly(all[i]);
+    if (next.type === 'feasible') best = next;
+  }
+  return best;
+}

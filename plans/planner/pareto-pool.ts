@@ -1,0 +1,35 @@
+import type { Cascade } from '../cascade.ts';
+import type { FrontierCascade } from './draft-plan.ts';
+
+/** Keeps, for each number of right answers, the cheapest cascade: at most one per validation sample, whatever is offered. */
+export class ParetoPool {
+  readonly #best: (FrontierCascade | undefined)[];
+  readonly #samples: number;
+
+  constructor(samples: number) {
+    this.#samples = samples;
+    this.#best = new Array(samples + 1);
+  }
+
+  wouldKeep(rightAnswers: number, workMs: number): boolean {
+    const kept = this.#best[rightAnswers];
+    return kept === undefined || workMs < kept.workMs;
+  }
+
+  offer(cascade: Cascade, workMs: number): void {
+    const rightAnswers = Math.round(cascade.accuracy * this.#samples);
+    if (this.wouldKeep(rightAnswers, workMs)) this.#best[rightAnswers] = { ...cascade, workMs };
+  }
+
+  frontier(): FrontierCascade[] {
+    return paretoFrontier(this.#best.filter((cascade) => cascade !== undefined));
+  }
+}
+
+/** Those that no other one beats in accuracy at the same or less work; ascending in both. */
+export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCascade[] {
+  const cheapestFirst = cascades.toSorted((a, b) => a.workMs - b.workMs || b.accuracy - a.accuracy || (a.key < b.key ? -1 : 1));
+  const frontier: FrontierCascade[] = [];
+  for (const cascade of cheapestFirst) if (cascade.accuracy > (frontier.at(-1)?.accuracy ?? -1)) frontier.push(cascade);
+  return frontier;
+}

@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { gearsWithout } from '../../../plans/contingency.ts';
+import { planGears } from '../../../plans/planner/planner.ts';
+import { gpus } from './planner/requests.ts';
+import { verifyPlan } from './planner/verify-plan.ts';
+
+const request = gpus({ qpsMax: 20, weights: [0.5, 0.3, 0.2], contingencies: true });
+const result = await planGears(request);
+if (result.type === 'infeasible') throw new Error(result.reason);
+const { plan } = result;
+
+describe('gears for the loss of a device', () => {
+  test('are there for every device, and pass the verifier', () => {
+    for (const device of plan.devices) expect(gearsWithout(plan, device), device).toBeDefined();
+    expect(verifyPlan(request, plan)).toEqual([]);
+  });
+
+  test('keep the placement: no model has to be loaded', () => {
+    const placed = new Set(plan.placement.map(({ model, device }) => `${model} on ${device}`));
+    for (const lost of plan.devices) {
+      for (const gear of gearsWithout(plan, lost) ?? []) {
+        for (const [model, shares] of Object.entries(gear.shares))
+          for (const device of Object.keys(shares)) expect(placed).toContain(`${model} on ${device}`);
+      }
+    }
+  });
+
+  test('devices that are alike share theirs, with the names exchanged', () => {
+    const shared = plan.contingencies?.find(({ alike }) => alike.length > 0);
+    if (shared === undefined) throw new Error('no two devices are alike');
+    const { lost, alike } = shared;
+    const [own] = gearsWithout(plan, lost) ?? [];
+    const [other] = gearsWithout(plan, alike[0]) ?? [];
+    const model = own.cascade[0].model;
+    expect(other.shares[model][lost]).toBe(own.shares[model][alike[0]]);
+    expect(other.shares[model][alike[0]]).toBeUndefined();
+  });
+
+  test('a plan without them has none', () => {
+    expect(gearsWithout({ contingencies: undefined }, plan.devices[0])).toBeUndefined();
+    expect(gearsWithout(plan, 'unknown')).toBeUndefined();
+  });
+});
