@@ -1,0 +1,99 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DemoReport } from '../../actors/demo/run-demo.ts';
+import type { Status } from '../../actors/status.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { Report } from '../../plans/report.ts';
+import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
+
+/** The serving plane at the size of the paper's second workload, 16 devices, on whatever machine this is. */
+const DEPLOYMENT = 'conf/synthetic/llama-like';
+const LOAD = ['--qps', '20', '--seconds', '6', '--seed', '3'];
+
+describe('a synthetic deployment', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-emulated-'));
+  const profile = ['--profile', join(folder, 'profile.json')];
+  const planFile = join(folder, 'plan.json');
+  let server: NatsServer;
+  let serving: Cascade;
+  let plan: GearPlan;
+
+  beforeAll(async () => {
+    server = await startNatsServer();
+    await cascadeJson(['profile', DEPLOYMENT, '--out', join(folder, 'profile.json')]);
+    plan = await cascadeJson<GearPlan>(['plan', DEPLOYMENT, ...profile, '--out', planFile, '--ranges', '4']);
+    serving = startCascade(['serve', DEPLOYMENT, ...profile, '--plan', planFile, '--nats', server.url, '--log-level', 'warn']);
+  });
+
+  afterAll(async () => {
+    const end = await serving?.stop();
+    await server?.stop();
+    rmSync(folder, { recursive: true });
+    expect(end?.code, end?.stderr).toBe(0);
+  });
+
+  test('is planned as synthetic, on devices that say that they are emulated', async () => {
+    expect(plan.synthetic).toBe(true);
+    expect(await serving.firstLine).toContain('n0g0 (emulated)');
+    const { devices } = await cascadeJson<Status>(['status', DEPLOYMENT, '--nats', server.url]);
+    expect(devices).toHaveLength(16);
+    expect(devices.every(({ emulated }) => emulated)).toBe(true);
+    // Each is an actor of its own; as they only wait, one process holds them all.
+    expect(new Set(devices.map(({ pid }) => pid)).size).toBe(1);
+  });
+
+  test('serves its load without a loss, with the answers that were made up', async () => {
+    await serving.firstLine;
+    const report = await cascadeJson<Report & { emulated: boolean }>([
+      'load',
+      DEPLOYMENT,
+      ...profile,
+      '--nats',
+      server.url,
+      ...LOAD,
+    ]);
+    expectReportFields(report, ['emulated']);
+    expect(report.emulated).toBe(true);
+    expectNothingLost(report);
+    expect(Object.keys(report.deviceUtilisation ?? {})).toHaveLength(16);
+    // Which gears serve is the machine's affair: between the least and the most accurate, by four standard errors.
+    const accuracies = plan.gears.map(({ expected }) => expected.accuracy);
+    const error = 4 * Math.sqrt(0.25 / report.completed);
+    expect(report.accuracy).toBeGreaterThan(Math.min(...accuracies) - error);
+    expect(report.accuracy).toBeLessThan(Math.max(...accuracies) + error);
+  });
+
+  test('is simulated with the same load, and said to be synthetic', async () => {
+    const report = await cascadeJson<Report>(['simulate', DEPLOYMENT, ...profile, '--plan', planFile, ...LOAD]);
+    expect(report).toMatchObject({ synthetic: true });
+    expectNothingLost(report);
+  });
+});
+
+describe('cascade demo --emulated', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-emulated-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('goes through from profile to report, and says at every step that it is emulated', async () => {
+    const json = join(folder, 'demo.json');
+    const { code, stdout, stderr } = await runCascade(['demo', '--emulated', '--seconds', '5', '--json', json]);
+    expect(code, stderr).toBe(0);
+    const report = JSON.parse(readFileSync(json, 'utf8')) as DemoReport;
+    expect(report).toMatchObject({ emulated: true, slowdown: 1, rejected: 0, errors: 0, lost: 0 });
+    expect(report.completed).toBe(report.offered);
+    expect(stdout).toContain('emulated devices');
+    for (const step of ['1/4 Profile', '2/4 Plan', '3/4 Serve', '4/4 Replay']) {
+      expect(stderr).toMatch(new RegExp(`${step}.*\\(emulated\\)`));
+    }
+  }, 120_000);
+
+  test('of a family that there is not names those that there are', async () => {
+    const { code, stderr } = await runCascade(['demo', '--emulated', 'gpt-like']);
+    expect(code).toBe(2);
+    expect(stderr).toContain('--emulated gpt-like: there is bert-like, llama-like');
+  });
+});
