@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
+import { createLocalBus } from '../../engine/bus/local-bus.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { Result } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { batchCertainty } from '../../plans/certainty.ts';
+import { emulatedModels } from '../../plans/emulated-records.ts';
+import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { startPlane } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+
+const THRESHOLD = 0.5;
+/** Apart enough that no request waits for another. */
+const EVERY_MS = 100;
+
+test('the real actors on emulated devices answer each sample as recorded, at the exact time', async () => {
+  const profile = syntheticProfile({
+    seed: 5,
+    samples: 40,
+    deviceClasses: { gpu: 1 },
+    models: [
+      { name: 'small', accuracy: 0.7, fixedMs: 2, perSampleMs: 1, memoryBytes: 1 },
+      { name: 'large', accuracy: 0.9, fixedMs: 20, perSampleMs: 10, memoryBytes: 1 },
+    ],
+  });
+  const clock = new VirtualClock();
+  const bus = createLocalBus(clock);
+  const answers = new Map<string, { at: number; result: Result }>();
+  bus.messages$('answers').subscribe(({ data }) => {
+    const result = decode<Result>(data);
+    answers.set(result.id, { at: clock.now(), result });
+  });
+  startPlane(bus, clock, planOf({ models: ['small', 'large'], threshold: THRESHOLD }), {
+    frontend: { specs: SYNTHETIC_INPUTS },
+    device: {
+      specs: SYNTHETIC_INPUTS,
+      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      createBackend: () =>
+        createEmulatedBackend({
+          clock,
+          models: emulatedModels(profile, 'gpu'),
+          inputs: SYNTHETIC_INPUTS,
+          classes: profile.classes,
+          recordOf: ([{ data }]) => new DataView(data.buffer, data.byteOffset).getInt32(0, true),
+        }),
+    },
+  });
+  const runUntil = async (timeMs: number): Promise<void> => {
+    for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {
+      clock.step();
+      await Promise.resolve();
+    }
+    clock.runUntil(timeMs);
+  };
+  await runUntil(1_000);
+  for (let i = 0; i < 40; i++) {
+    bus.publish(subjectsOf('test').infer, encode({ id: `s${i}`, inputs: { sample: [i] } }), { reply: 'answers' });
+    await runUntil(1_000 + (i + 1) * EVERY_MS);
+  }
+  const [small, large] = profile.models;
+  for (let i = 0; i < 40; i++) {
+    const goesOn = small.certainties[i] < THRESHOLD;
+    const model = goesOn ? large : small;
+    const answer = answers.get(`s${i}`);
+    expect(answer?.result).toMatchObject({ model: model.name, label: model.predictions[i], certainty: model.certainties[i] });
+    // One sample: 3 ms in the small model, 30 more in the large one.
+    expect(answer!.at - (1_000 + i * EVERY_MS), `sample ${i}`).toBe(goesOn ? 33 : 3);
+  }
+  expect(new Set([...answers.values()].map(({ result }) => result.model)).size).toBe(2);
+});
