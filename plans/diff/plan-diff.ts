@@ -1,7 +1,7 @@
 import { describeCascade, type Gear, type GearPlan } from '../gear-plan.ts';
 
 /** Something that is one thing in one plan and another in the other. */
-export interface Change {
+interface Change {
   readonly what: string;
   readonly before: string;
   readonly after: string;
