@@ -58,9 +58,9 @@ export function aloneQps(deployment: Deployment, profile: Profile, model: ModelP
 }
 
 /** How far the demo's plan goes beyond what the largest model alone can serve. */
-const BEYOND_LARGEST = 4;
+const BEYOND_LARGEST = 5.5;
 /** One sender on a small machine is not to be the bottleneck. */
-const MOST_QPS = 6_000;
+const MOST_QPS = 9_000;
 /** Factors of the wanted load that are tried, for machines on which it is out of reach. */
 const FALLBACKS = [1, 0.8, 0.6, 0.4, 0.2];
 
