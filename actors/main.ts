@@ -6,6 +6,7 @@ import * as explain from '../plans/commands/explain.ts';
 import * as init from '../plans/commands/init.ts';
 import * as plan from '../plans/commands/plan.ts';
 import * as profile from '../plans/commands/profile.ts';
+import * as provision from '../plans/commands/provision.ts';
 import * as simulate from '../plans/commands/simulate.ts';
 import * as demo from './commands/demo.ts';
 import * as load from './commands/load.ts';
@@ -24,7 +25,8 @@ async function main(): Promise<void> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help tells what there is)');
-  for (const command of [demo, init, profile, plan, explain, diff, simulate, serve, load, status]) command.register(program);
+  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status])
+    command.register(program);
   try {
     await program.parseAsync();
   } catch (error) {

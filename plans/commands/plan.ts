@@ -42,6 +42,7 @@ async function plan(path: string, options: Options): Promise<void> {
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
+  const { withFewestDevices } = await import('../planner/fewest-devices.ts');
   const { planTable } = await import('../plan-table.ts');
   const { writePlan } = await import('../plan-file.ts');
   const { writeJson } = await import('../json-output.ts');
@@ -53,7 +54,9 @@ async function plan(path: string, options: Options): Promise<void> {
   requireCurrent(deployment, profile, profileFile);
   const request = planRequestOf(deployment, profile, { ...options, p95Ms: options.p95 });
   const progress = progressLine();
-  const result = await planGears(request, { progress: progress.show }).finally(progress.clear);
+  const { planningThreads } = await import('./planning-threads.ts');
+  const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);
+  const result = found.type === 'plan' ? found : await withFewestDevices(found, request, progress.show).finally(progress.clear);
   if (result.type === 'infeasible') {
     process.stderr.write(describeInfeasible(result, request));
     writeJson(options.json, result);
@@ -67,7 +70,7 @@ async function plan(path: string, options: Options): Promise<void> {
   writeJson(options.json, result.plan);
 }
 
-function describeInfeasible({ qpsRange, model, reason, best }: Infeasible, { slo, devices }: PlanRequest): string {
+function describeInfeasible({ qpsRange, model, reason, best, fewestDevices }: Infeasible, { slo, devices }: PlanRequest): string {
   const goal = slo.type === 'latency' ? `p95 <= ${slo.p95Ms} ms` : `accuracy >= ${slo.accuracy}`;
   const [from, to] = qpsRange.map((qps) => Number(qps.toFixed(2)));
   return [
@@ -75,7 +78,13 @@ function describeInfeasible({ qpsRange, model, reason, best }: Infeasible, { slo
     `  where: ${from} to ${to} requests/s, model ${model}`,
     `  why:   ${reason}`,
     `  best:  ${best.metric} ${best.value === null ? 'without bound' : Number(best.value.toPrecision(4))}, limit ${Number(best.limit.toPrecision(4))}`,
-    `  try:   more devices, a laxer SLO (--p95, --accuracy) or a lower --qps-max`,
+    `  try:   ${describeFewest(fewestDevices)}a laxer SLO (--p95, --accuracy) or a lower --qps-max`,
     '',
   ].join('\n');
+}
+
+function describeFewest(fewest: Infeasible['fewestDevices']): string {
+  if (fewest === undefined) return 'more devices, ';
+  if (fewest.count === null) return `not more devices, of which no number up to ${fewest.tried} would do, but `;
+  return `${fewest.count} devices like these, the fewest that would do, `;
 }

@@ -19,6 +19,7 @@ export async function withBetterPlacement(first: CycleResult, context: PlanningC
   const tried = new Set<string>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const open = promisingPlacements(best.draft, headroom, context).filter((placed) => !tried.has(placementKey(placed)));
+    if (context.firstFeasible && best.type === 'feasible') break;
     let improved = false;
     for (const [i, placed] of open.entries()) {
       context.progress(`planning on placement ${i + 1} of ${open.length}, round ${round + 1}`);

@@ -16,6 +16,8 @@ export class DeviceCosts {
   readonly classOf: readonly number[];
   readonly classes: number;
   readonly #devicesOfClass: readonly number[];
+  /** Equal for equal costs of all cascades, given one profile. */
+  readonly signature: string;
   /** [model][class] */
   readonly #tables: readonly (readonly (Float64Array | undefined)[])[];
   readonly #budgetMs: number;
@@ -34,6 +36,8 @@ export class DeviceCosts {
     this.#devicesOfClass = names.map((_, k) => this.classOf.filter((c) => c === k).length);
     this.#tables = profile.models.map((_, m) => names.map((name) => batchTable(profile, m, name, maxBatch[m])));
     this.#budgetMs = budgetMs;
+    const shares = names.map((name, k) => [name, this.#devicesOfClass[k] / devices.length]);
+    this.signature = JSON.stringify([shares, maxBatch.map((limit) => limit ?? null), String(budgetMs)]);
     this.#aloneMs = profile.models.map((_, m) => this.fastestMs(m, 1));
     this.#hopMs = profile.overhead.hopMs;
   }

@@ -49,6 +49,8 @@ export interface Infeasible {
   readonly reason: string;
   /** Best value that was reached of what is limited, and the limit. Null: none, as requests pile up without end. */
   readonly best: { readonly metric: PlanMetric; readonly value: number | null; readonly limit: number };
+  /** How many devices, with the kinds of the request repeated in order, would do; null: no number up to `tried`. */
+  readonly fewestDevices?: { readonly count: number | null; readonly tried: number };
 }
 
 /** `utilisation` is that of the fullest device, `memoryBytes` what the fullest device would have to hold. */

@@ -18,6 +18,8 @@ export interface PlannerOptions {
   readonly progress?: (message: string) => void;
   /** Worker threads that simulate candidates; 0, the default, simulates on this one. The plan does not depend on it. */
   readonly threads?: number;
+  /** Stop at the first feasible plan: to learn whether there is one. */
+  readonly firstFeasible?: boolean;
 }
 
 /**
@@ -28,13 +30,13 @@ export interface PlannerOptions {
  * @returns the plan, or why no plan meets the SLO.
  */
 export async function planGears(request: PlanRequest, options: PlannerOptions = {}): Promise<PlanResult> {
-  const { threads = 0, progress = () => undefined } = options;
+  const { threads = 0, progress = () => undefined, firstFeasible = false } = options;
   const tuning = tuningContext(request);
   const tuner = threads > 0 ? new TuningThreads(request, threads) : inlineTuner(tuning);
   try {
     const context = await planningContext(tuning, tuner, progress);
     try {
-      return await plan(context);
+      return await plan({ ...context, firstFeasible });
     } finally {
       context.solver.dispose();
     }
@@ -46,6 +48,7 @@ export async function planGears(request: PlanRequest, options: PlannerOptions = 
 async function plan(context: PlanningContext): Promise<PlanResult> {
   const found = await search(context);
   if (found.type === 'infeasible') return infeasible(withReachedLatency(found.error, found.draft, context), found.draft, context);
+  if (context.firstFeasible) return { type: 'plan', plan: assemblePlan(found.draft, undefined, context) };
   const draft = await preferFaster(found.draft, context);
   const contingencies = await planContingencies(draft, context);
   return { type: 'plan', plan: assemblePlan(draft, contingencies, context) };

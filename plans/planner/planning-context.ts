@@ -23,6 +23,8 @@ export interface PlanningContext extends TuningContext {
   alternatives: readonly (readonly FrontierCascade[])[];
   /** Estimated latencies by placement, see `latencySurface`. */
   readonly surfaces: Map<string, LatencySurface>;
+  /** True: any feasible plan will do. */
+  readonly firstFeasible: boolean;
   readonly counters: { cascades: number; cycles: number; errors: number; exactPlacements: number };
   readonly progress: (message: string) => void;
 }
@@ -49,6 +51,7 @@ export async function planningContext(
     searched: [],
     alternatives: [],
     surfaces: new Map(),
+    firstFeasible: false,
     counters: { cascades: 0, cycles: 0, errors: 0, exactPlacements: 0 },
     progress,
   };

@@ -33,6 +33,7 @@ export async function runCycle(initial: DraftPlan, context: PlanningContext): Pr
       at++;
     } else {
       context.counters.cycles++;
+      if (context.firstFeasible) return { type: 'feasible', draft };
       const { incumbent } = draft;
       if (incumbent !== undefined && sameAssignment(draft, incumbent)) return { type: 'feasible', draft: incumbent };
       // No step may make a feasible plan worse (CascadeServe App. A).

@@ -2,6 +2,7 @@ import { fits } from './device-fit.ts';
 import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from './draft-plan.ts';
 import { searchFrontier } from './enumerate-cascades.ts';
 import { evenly } from './evenly.ts';
+import { cachedSearch } from './frontier-cache.ts';
 import { paretoFrontier } from './pareto-pool.ts';
 import type { PlanningContext } from './planning-context.ts';
 
@@ -19,10 +20,15 @@ export const searchCascades: SubModule = (incoming, draft, context) => {
       context.request.devices.some((_, d) => fits(model, d, context)),
     );
     if (placeable.length === 0) return [nothingFits(context), draft];
-    const { frontier, alternatives, evaluated } = searchFrontier(context.records, context.costs, placeable, {
+    const limits = {
       maxStages: context.request.restrict === 'single-models' ? 1 : undefined,
       pathLimitsMs: pathLimits(placeable, context),
-    });
+    };
+    const { frontier, alternatives, evaluated } = cachedSearch(
+      context.request.profile,
+      JSON.stringify([context.costs.signature, placeable, limits]),
+      () => searchFrontier(context.records, context.costs, placeable, limits),
+    );
     context.counters.cascades += evaluated;
     // No cascade is fast enough on idle devices: the cheapest model then names what is possible.
     context.searched = frontier.length > 0 ? frontier : searchFrontier(context.records, context.costs, [placeable[0]]).frontier;

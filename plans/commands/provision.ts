@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import { durationMs, fraction, positiveInteger, positiveNumber } from './options.ts';
+
+const EXIT_INFEASIBLE = 3;
+const DEFAULT_MAX = 64;
+
+interface Options {
+  readonly p95: number;
+  readonly accuracy: number;
+  readonly max: number;
+  readonly profile?: string;
+  readonly qpsMax?: number;
+  readonly ranges?: number;
+  readonly seed?: number;
+  readonly json?: string;
+}
+
+/** `cascade provision`: how many devices it takes. */
+export function register(program: Command): void {
+  program
+    .command('provision')
+    .description('the fewest devices, of the kinds that the deployment names, for a latency and an accuracy')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .requiredOption('--p95 <ms>', 'p95 latency that must hold at every load', durationMs)
+    .requiredOption('--accuracy <fraction>', 'accuracy expected over the distribution of loads', fraction)
+    .option('--max <n>', 'most devices to consider', positiveInteger, DEFAULT_MAX)
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
+    .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', positiveInteger)
+    .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
+    .option('--json <file>', 'write the answer, with the plan, as JSON (- for stdout)')
+    .action(run);
+}
+
+async function run(path: string, options: Options): Promise<void> {
+  const [{ loadDeployment }, { readProfile, requireCurrent }, { planRequestOf }, { bestOption, provision }] = await Promise.all([
+    import('../deployment.ts'),
+    import('../profile-file.ts'),
+    import('../planner/request-of-deployment.ts'),
+    import('../planner/provision.ts'),
+  ]);
+  const { provisionTable } = await import('../provision-table.ts');
+  const { writeJson } = await import('../json-output.ts');
+  const { progressLine } = await import('./progress-line.ts');
+  const { planningThreads } = await import('./planning-threads.ts');
+
+  const { p95: p95Ms, accuracy, max } = options;
+  const deployment = loadDeployment(path);
+  const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
+  const profile = readProfile(profileFile);
+  requireCurrent(deployment, profile, profileFile);
+  const request = planRequestOf(deployment, profile, { ...options, p95Ms, accuracy: undefined });
+  const progress = progressLine();
+  const found = await provision(request, { p95Ms, accuracy }, max, {
+    progress: progress.show,
+    threads: planningThreads(),
+  }).finally(progress.clear);
+  const best = bestOption(found);
+  writeJson(options.json, {
+    deployment: deployment.name,
+    synthetic: profile.synthetic,
+    p95Ms,
+    accuracy,
+    max,
+    devices: best?.fewest?.devices ?? null,
+    options: found.map(({ kind, fewest, short }) => ({
+      kind,
+      devices: fewest?.devices.length ?? null,
+      expected: fewest?.plan.expected ?? null,
+      short: short ?? null,
+    })),
+    plan: best?.fewest?.plan ?? null,
+  });
+  if (options.json !== '-') process.stdout.write(provisionTable(found, { p95Ms, accuracy }, max, profile.synthetic));
+  if (best === undefined) process.exitCode = EXIT_INFEASIBLE;
+}
