@@ -61,8 +61,13 @@ const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan) => string
   ['highest load', ({ gears }) => `${gears[gears.length - 1].qps[1]} requests/s`],
   ['ranges', ({ gears }) => String(gears.length)],
   ['distribution of the load', ({ qpsWeights }) => qpsWeights.map((weight) => weight.toFixed(4)).join(' ')],
+  ['loads carried without a device', ({ contingencies = [] }) => contingencies.map(describeLoss).join('; ') || 'not planned for'],
   ['digest of profile and request', (plan) => plan.digest.slice(0, 12)],
 ];
+
+function describeLoss({ lost, alike, gears }: NonNullable<GearPlan['contingencies']>[number]): string {
+  return `${[lost, ...alike].join(', ')}: ${gears[gears.length - 1].qps[1]} requests/s`;
+}
 
 /** Expected figures of a stretch, before and after. */
 export function figuresOf({ accuracy, latencyMsP95, utilisation }: LoadDiff): (readonly [before: number, after: number])[] {

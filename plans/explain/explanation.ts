@@ -50,6 +50,18 @@ export interface ExplainedPoint {
   readonly gears: readonly number[];
 }
 
+/** What is left when one of these devices is lost. */
+export interface ExplainedLoss {
+  /** Like one another: the plan for the loss of one is that for the loss of any. */
+  readonly devices: readonly string[];
+  /** Highest load that the others can carry within the SLO. */
+  readonly qpsMax: number;
+  /** Over the loads up to there, by how often they occur: with all devices, and without the lost one. */
+  readonly accuracy: readonly [before: number, after: number];
+  /** Highest of any gear. */
+  readonly latencyMsP95: readonly [before: number, after: number];
+}
+
 /** A plan with everything that is derived from it: what `explain --json` writes, and tables and page show. */
 export interface Explanation {
   readonly deployment: string;
@@ -59,6 +71,8 @@ export interface Explanation {
   readonly expected: GearPlan['expected'];
   readonly gears: readonly ExplainedGear[];
   readonly devices: readonly ExplainedDevice[];
+  /** Empty where the plan does not say. */
+  readonly losses: readonly ExplainedLoss[];
   /** Cheapest first. */
   readonly frontier: readonly ExplainedPoint[];
   readonly search: GearPlan['search'];
@@ -76,6 +90,7 @@ export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
     expected: plan.expected,
     gears,
     devices: plan.devices.map((device) => explainDevice(plan, device)),
+    losses: (plan.contingencies ?? []).map((contingency) => explainLoss(plan, contingency)),
     frontier: plan.frontier.map((point) => explainPoint(plan, point)),
     search: plan.search,
   };
@@ -106,6 +121,21 @@ function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly 
     fullest: { device, utilisation: highest },
     bottleneck,
     why: gearReason(plan, index),
+  };
+}
+
+function explainLoss(plan: GearPlan, { lost, alike, gears }: NonNullable<GearPlan['contingencies']>[number]): ExplainedLoss {
+  const before = plan.gears.slice(0, gears.length);
+  const weights = plan.qpsWeights.slice(0, gears.length);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const mean = (of: readonly Gear[]): number =>
+    of.reduce((sum, { expected }, g) => sum + (weights[g] ?? 0) * expected.accuracy, 0) / total;
+  const highest = (of: readonly Gear[]): number => Math.max(...of.map(({ expected }) => expected.latencyMs.p95));
+  return {
+    devices: [lost, ...alike],
+    qpsMax: gears[gears.length - 1].qps[1],
+    accuracy: [mean(before), mean(gears)],
+    latencyMsP95: [highest(before), highest(gears)],
   };
 }
 

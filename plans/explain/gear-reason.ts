@@ -1,4 +1,4 @@
-import { describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
 import { percent, plain } from './format.ts';
 
 /**
@@ -8,13 +8,20 @@ import { percent, plain } from './format.ts';
 export function gearReason(plan: GearPlan, index: number): GearReason {
   const gear = plan.gears[index];
   if (gear.why !== undefined) return gear.why;
-  return 'p95' in plan.slo ? whyNotDearer(plan, gear, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
+  return 'p95' in plan.slo ? whyNotDearer(plan, index, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
 }
 
-function whyNotDearer(plan: GearPlan, gear: Gear, sloMs: number): GearReason {
+function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason {
+  const gear = plan.gears[index];
   // The frontier ascends in work and accuracy, so the first that is more accurate is the next step up.
   const next = plan.frontier.find((point) => point.accuracy > gear.expected.accuracy);
   if (next === undefined) return { binds: 'nothing', text: 'the most accurate cascade of all that were considered' };
+  const above = plan.gears.findIndex(({ expected }, i) => i > index && expected.accuracy > gear.expected.accuracy);
+  if (above !== -1) {
+    const { cascade, expected } = plan.gears[above];
+    const what = `${describeCascade(cascade)} (${percent(expected.accuracy)})`;
+    return { binds: 'nothing', text: `gear ${above} serves more load with ${what}: the search did not get to it here` };
+  }
   const better = describePoint(next);
   const missing = next.cascade.find(({ model }) => !plan.placement.some((replica) => replica.model === model));
   if (missing !== undefined) {

@@ -4,7 +4,7 @@ import { frontierChart } from './frontier-chart.ts';
 import { accuracyChart, answersChart, latencyChart, weightsChart } from './gears-charts.ts';
 import { placementChart } from './placement-chart.ts';
 import { element, escapeText, type Markup } from './svg.ts';
-import { lengths } from './tables.ts';
+import { LOSS_COLUMNS, lengths, oneOf } from './tables.ts';
 
 /** Pixels; the page fits a window of 1,100. */
 const WIDE = 1_040;
@@ -72,6 +72,7 @@ export function explanationPage(explanation: Explanation): string {
       'Replicas stay where they are while serving, so that a gear change loads nothing. A gear may leave some of them idle.',
       plot(placementChart(explanation, WIDE)),
     ),
+    ...(explanation.losses.length === 0 ? [] : lossSection(explanation)),
     ...section(
       'How often each load occurs',
       'The distribution that was planned for: it weighs the means above.',
@@ -89,6 +90,19 @@ function frontierSection(explanation: Explanation): Markup[] {
     'Which cascades there are',
     'Each point is a cascade that no other beats: all others are less accurate or more work. Gears pick from these: the more load, the further to the left.',
     plot(frontierChart(explanation, WIDE)),
+  );
+}
+
+function lossSection({ losses }: Explanation): Markup[] {
+  const heads = ['lost', ...LOSS_COLUMNS.map(([head]) => head)].map((head) => element('th', {}, escapeText(head)));
+  const rows = losses.map((loss) => {
+    const cells = [oneOf(loss.devices), ...LOSS_COLUMNS.map(([, cell]) => cell(loss))];
+    return element('tr', {}, ...cells.map((cell) => element('td', {}, escapeText(cell))));
+  });
+  return section(
+    'What happens when a device is lost',
+    'Gears for the other devices are ready, on the replicas that they hold: the shift takes a message.',
+    element('table', {}, element('thead', {}, element('tr', {}, ...heads)), element('tbody', {}, ...rows)),
   );
 }
 

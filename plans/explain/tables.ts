@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { NO_RULES } from '../plan-table.ts';
-import type { ExplainedStage, Explanation } from './explanation.ts';
-import { describeSlo, gearNames, percent, plain } from './format.ts';
+import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
+import { describeSlo, gearNames, milliseconds, percent, plain } from './format.ts';
 
 const STYLE = { style: { head: [], border: [] }, chars: NO_RULES };
 /** Of a long frontier, about so many cascades that no gear runs are listed. */
@@ -22,6 +22,9 @@ export function explanationTables(explanation: Explanation): string {
     'Placement: replicas stay where they are, a gear change loads nothing',
     placementTable(explanation),
     '',
+    ...(explanation.losses.length === 0
+      ? []
+      : ['When a device is lost: gears for the others are ready', lossTable(explanation), '']),
     'Gears: one for each range of load',
     gearTable(explanation),
     '',
@@ -58,6 +61,23 @@ function placementTable({ devices, models }: Explanation): string {
   }
   return table.toString();
 }
+
+function lossTable({ losses }: Explanation): string {
+  const table = new Table({ head: ['lost', ...LOSS_COLUMNS.map(([head]) => head)], ...STYLE });
+  for (const loss of losses) table.push([oneOf(loss.devices), ...LOSS_COLUMNS.map(([, cell]) => cell(loss))]);
+  return table.toString();
+}
+
+/** `d0`, or `any of d0, d1` */
+export function oneOf(devices: readonly string[]): string {
+  return devices.length === 1 ? devices[0] : `any of ${devices.join(', ')}`;
+}
+
+export const LOSS_COLUMNS: readonly (readonly [head: string, cell: (loss: ExplainedLoss) => string])[] = [
+  ['carries, requests/s', ({ qpsMax }) => plain(qpsMax)],
+  ['accuracy up to there', ({ accuracy: [before, after] }) => `${percent(after)} instead of ${percent(before)}`],
+  ['highest p95', ({ latencyMsP95: [before, after] }) => `${milliseconds(after)} instead of ${milliseconds(before)}`],
+];
 
 function gearTable({ gears, devices }: Explanation): string {
   const table = new Table({

@@ -34,6 +34,18 @@ describe('why a gear and no better one', () => {
     expect(gearReason({ ...plan, slo: { accuracy: 0.5 } }, 1).binds).toBe('latency');
   });
 
+  test('one that serves a higher load is ruled out by nothing', () => {
+    const plan = explainedPlan();
+    const turned = {
+      ...plan,
+      gears: plan.gears.map((gear, g) => ({ ...gear, ...([plan.gears[1], plan.gears[0]][g] ?? {}), qps: gear.qps })),
+    };
+    expect(gearReason(turned, 0)).toMatchObject({
+      binds: 'nothing',
+      text: expect.stringContaining('gear 1 serves more load with large'),
+    });
+  });
+
   test('what the planner wrote goes before what is derived', () => {
     const plan = explainedPlan();
     const why = { binds: 'memory', text: 'the planner knows' } as const;
@@ -69,6 +81,20 @@ describe('who answers', () => {
       for (const { stages } of explainPlan(explainedPlan(), given).gears) expect(stages[0].answers).toBeNull();
     }
   });
+});
+
+test('what is left without a device is told beside what there was', () => {
+  const plan = explainedPlan();
+  const contingencies = [{ lost: 'd0', alike: ['d1'], gears: [plan.gears[1], plan.gears[2]] }];
+  const explanation = explainPlan({ ...plan, contingencies });
+  const mean = (...gears: readonly number[]): number =>
+    (plan.gears[gears[0]].expected.accuracy + plan.gears[gears[1]].expected.accuracy) / 2;
+  expect(explanation.losses).toMatchObject([{ devices: ['d0', 'd1'], qpsMax: 3_000, latencyMsP95: [2, 2] }]);
+  expect(explanation.losses[0].accuracy[0]).toBeCloseTo(mean(0, 1));
+  expect(explanation.losses[0].accuracy[1]).toBeCloseTo(mean(1, 2));
+  expect(explanationTables(explanation)).toContain('any of d0, d1');
+  expect(explanationPage(explanation)).toContain('any of d0, d1');
+  expect(explanationTables(explainPlan(plan))).not.toContain('lost');
 });
 
 test('the tables show every gear, device and reason', () => {
