@@ -19,6 +19,7 @@ const NEEDED = [
   /^conf\/fashion\/models\/[\w-]+\.onnx$/,
   /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
   /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
+  /^conf\/synthetic\/[\w-]+\/deployment\.yaml$/,
 ];
 
 // A blank in the path: what comes by URL must come back as a path.

@@ -29,7 +29,12 @@ describe('MessagePack from anyone', () => {
   test('what a packer writes is read back', () => {
     fc.assert(
       fc.property(
-        fc.object({ maxDepth: 3, values: [fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null)] }),
+        // msgpackr reads the key `__proto__` under another name, on purpose; requests with it are refused as unknown fields.
+        fc.object({
+          key: fc.string().filter((key) => key !== '__proto__'),
+          maxDepth: 3,
+          values: [fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null)],
+        }),
         (value) => {
           const decoded = decodeUntrusted(pack(value), 'msgpack');
           expect(pack(decoded)).toEqual(pack(value));
