@@ -50,6 +50,8 @@ class OnnxBackend implements Backend {
   readonly #models = new Map<string, Loaded>();
   readonly #pending = new Map<number, Pending>();
   readonly #exited: Promise<void>;
+  /** Counts the orders; the worker sleeps on it. */
+  readonly #signal = new Int32Array(new SharedArrayBuffer(4));
   #nextId = 0;
   #closing = false;
   #dead: CascadeError | undefined;
@@ -61,6 +63,7 @@ class OnnxBackend implements Backend {
       threads: options.kind === 'cpu' ? options.threads : 1,
       deviceId: options.kind === 'cuda' ? options.deviceId : 0,
       certaintyOutput: options.certaintyOutput,
+      signal: this.#signal.buffer,
     });
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#die(`the inference worker died: ${messageOf(error)}`));
@@ -118,8 +121,7 @@ class OnnxBackend implements Backend {
 
   async close(): Promise<void> {
     // By message, so that the inference that runs can end: terminating the thread in one would abort the whole process.
-    if (!this.#closing && this.#dead === undefined)
-      this.#worker.postMessage({ id: this.#nextId++, type: 'close' } satisfies Order);
+    if (!this.#closing && this.#dead === undefined) this.#post({ id: this.#nextId++, type: 'close' }, []);
     this.#closing = true;
     this.#worker.ref();
     await this.#exited;
@@ -141,8 +143,14 @@ class OnnxBackend implements Backend {
         },
         reject: (error) => subscriber.error(error),
       });
-      this.#worker.postMessage(order, transfer);
+      this.#post(order, transfer);
     });
+  }
+
+  #post(order: Order, transfer: ArrayBuffer[]): void {
+    this.#worker.postMessage(order, transfer);
+    Atomics.add(this.#signal, 0, 1);
+    Atomics.notify(this.#signal, 0);
   }
 
   #settle(reply: Reply): void {

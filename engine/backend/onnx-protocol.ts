@@ -41,4 +41,6 @@ export interface WorkerSettings {
   readonly threads: number;
   readonly deviceId: number;
   readonly certaintyOutput: string | undefined;
+  /** Four shared bytes, counted up and notified after each order. */
+  readonly signal: SharedArrayBuffer;
 }

@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
@@ -11,14 +11,27 @@ const port = parentPort;
 if (port === null) throw new Error('onnx-worker runs as a worker thread');
 const settings = workerData as WorkerSettings;
 const sessions = new Map<string, LoadedModel>();
-let tail: Promise<void> = Promise.resolve();
-const LOWEST_PRIORITY = 19;
+const signal = new Int32Array(settings.signal);
 
 yieldToEventLoop();
-// One order after the other: calls are asynchronous, and `close` must not release a session that runs.
-port.on('message', (order: Order) => {
-  tail = tail.then(() => obey(order));
-});
+void serve(port);
+
+/**
+ * One order after the other: calls are asynchronous, and `close` must not release a session that runs. Between orders the thread
+ * sleeps on the signal instead of in its event loop: it wakes some hundredths of a millisecond sooner, a third of what handing a
+ * tiny batch to a thread and back costs.
+ */
+async function serve(orders: MessagePort): Promise<void> {
+  for (;;) {
+    const seen = Atomics.load(signal, 0);
+    const received = receiveMessageOnPort(orders) as { message: Order } | undefined;
+    if (received === undefined) Atomics.wait(signal, 0, seen);
+    else {
+      await obey(received.message);
+      if (received.message.type === 'close') return;
+    }
+  }
+}
 
 async function obey(order: Order): Promise<void> {
   try {
