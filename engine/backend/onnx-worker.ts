@@ -12,6 +12,7 @@ if (port === null) throw new Error('onnx-worker runs as a worker thread');
 const settings = workerData as WorkerSettings;
 const sessions = new Map<string, LoadedModel>();
 const signal = new Int32Array(settings.signal);
+const LOWEST_PRIORITY = 19;
 
 yieldToEventLoop();
 void serve(port);
