@@ -16,7 +16,8 @@ export function oneGearPlan(options: {
   device: string;
   cascade: readonly Stage[];
   accuracy: number;
-  minQueueLength: number;
+  /** Per model. */
+  minQueueLength: Readonly<Record<string, number>>;
   maxWaitMs: number;
 }): GearPlan {
   const { models, device, cascade, accuracy, minQueueLength, maxWaitMs } = options;
@@ -35,9 +36,7 @@ export function oneGearPlan(options: {
         qps: [0, 100_000],
         cascade: [...cascade],
         shares: Object.fromEntries(cascade.map(({ model }) => [model, { [device]: 1 }])),
-        minQueueLength: Object.fromEntries(
-          cascade.map(({ model }) => [model, { [device]: model === first.model ? minQueueLength : 1 }]),
-        ),
+        minQueueLength: Object.fromEntries(cascade.map(({ model }) => [model, { [device]: minQueueLength[model] }])),
         maxWaitMs,
         expected: { accuracy, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: first.model },
       },

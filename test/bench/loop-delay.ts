@@ -32,7 +32,7 @@ try {
     device: loadDeployment('conf/fashion').devices[0].id,
     cascade: [{ model: largest.name }],
     accuracy: accuracyOf(profile, largest),
-    minQueueLength: largestBatch(curve),
+    minQueueLength: { [largest.name]: largestBatch(curve) },
     maxWaitMs: 20,
   });
   const { report, loopDelayMsP99 } = await runLive(bus, server.url, plan, qps, SECONDS);
