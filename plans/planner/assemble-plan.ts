@@ -112,7 +112,7 @@ function shownFrontier(draft: DraftPlan): FrontierCascade[] {
 }
 
 function requestDigest({ request, margins }: PlanningContext): string {
-  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, seed, restrict, contingencies } = request;
+  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, seed, restrict, contingencies, cascades } = request;
   const asked = {
     deployment,
     profile: profile.digest,
@@ -124,6 +124,7 @@ function requestDigest({ request, margins }: PlanningContext): string {
     seed,
     margins,
     ...(restrict && { restrict }),
+    ...(cascades && { cascades }),
     ...(contingencies !== undefined && { contingencies }),
   };
   return createHash('sha256').update(JSON.stringify(asked)).digest('hex');

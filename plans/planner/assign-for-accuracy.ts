@@ -8,11 +8,13 @@ import {
   type Step,
   withRange,
 } from './draft-plan.ts';
+import { placeableModels } from './frontiers.ts';
 import { latencyScore } from './latency-score.ts';
 import { type LatencySurface, latencySurface } from './latency-surface.ts';
 import { assignMonotone } from './monotone-assignment.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { tuningKey } from './tuning-key.ts';
+import { withoutModel } from './without-model.ts';
 
 /** Rounds in which measured latencies take the place of estimates, once a plan is feasible. */
 const MAX_ROUNDS = 8;
@@ -30,8 +32,9 @@ export async function assignForAccuracy(
   context: PlanningContext,
   target: number,
 ): Promise<Step> {
-  const current = incoming.type === 'error' ? withFailure(incoming, draft) : draft;
+  const current = incoming.type === 'error' ? withFailure(incoming, draft, context) : draft;
   const { incumbent } = draft;
+  if (placeableModels(current.excludedModels, context).length === 0 && incoming.type === 'error') return [incoming, draft];
   const surface = await latencySurface(current, context);
   const { cascades, scoreMs } = corrected(surface, current, context);
   const weights = current.ranges.map((range) => range.weight);
@@ -49,8 +52,8 @@ export async function assignForAccuracy(
 }
 
 /** What failed is not proposed again: a model for which there is no memory; in a range, cascades of as much work. */
-function withFailure(error: PlanError, draft: DraftPlan): DraftPlan {
-  if (error.metric === 'memoryBytes') return { ...draft, excludedModels: [...draft.excludedModels, error.model] };
+function withFailure(error: PlanError, draft: DraftPlan, context: PlanningContext): DraftPlan {
+  if (error.metric === 'memoryBytes') return withoutModel(error.model, draft, context);
   let current = draft;
   for (const failed of [error.range, ...error.others]) {
     const range = draft.ranges[failed];

@@ -8,6 +8,12 @@ import {
   type SubModule,
   withRange,
 } from './draft-plan.ts';
+import { frontiersWithout } from './frontiers.ts';
+import type { PlanningContext } from './planning-context.ts';
+import { withoutModel } from './without-model.ts';
+
+/** `stepsDown` of a range that has left the frontier's lower end for the cascade with the shortest path. */
+const LAST_RESORT = Number.POSITIVE_INFINITY;
 
 /**
  * Under a latency SLO each range wants the most accurate cascade that the later submodules accept. Ranges start at the top
@@ -15,32 +21,46 @@ import {
  * simulations per range); once a plan is feasible, the cascades between the accepted and the least failed one are tried by
  * bisection.
  */
-export const assignForLatency: SubModule = (incoming, draft) => {
+export const assignForLatency: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error')
-    return draft.incumbent === undefined ? stepDown(incoming, draft) : withdraw(incoming, draft, draft.incumbent);
+    return draft.incumbent === undefined ? stepDown(incoming, draft, context) : withdraw(incoming, draft, draft.incumbent);
   if (draft.incumbent !== undefined) return [OK, propose(draft, draft.incumbent)];
   const mostAccurate = usableCascades(draft).at(-1);
   return [OK, { ...draft, ranges: draft.ranges.map((range) => ({ ...range, cascade: range.cascade ?? mostAccurate })) }];
 };
 
-function stepDown(error: PlanError, draft: DraftPlan): Step {
-  if (error.metric === 'memoryBytes') return excludeModel(error, draft);
+function stepDown(error: PlanError, draft: DraftPlan, context: PlanningContext): Step {
+  if (error.metric === 'memoryBytes') return excludeModel(error, draft, context);
   const usable = usableCascades(draft);
   let stepped = draft;
   for (const failed of [error.range, ...error.others]) {
     const range = draft.ranges[failed];
     const at = usable.findIndex((cascade) => cascade.key === range.cascade?.key);
-    if (at <= 0) return [{ ...error, range: failed }, draft];
-    const cascade = usable[Math.max(0, at - 2 ** range.stepsDown)];
-    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, usable[at].workMs);
-    stepped = withRange(stepped, failed, { cascade, leastFailedWorkMs, stepsDown: range.stepsDown + 1 });
+    const cascade = at > 0 ? usable[Math.max(0, at - 2 ** range.stepsDown)] : lastResort(range, draft, context);
+    if (cascade === undefined || range.stepsDown === LAST_RESORT) return [{ ...error, range: failed }, draft];
+    const leastFailedWorkMs = Math.min(range.leastFailedWorkMs, usable[at]?.workMs ?? Number.POSITIVE_INFINITY);
+    stepped = withRange(stepped, failed, { cascade, leastFailedWorkMs, stepsDown: at > 0 ? range.stepsDown + 1 : LAST_RESORT });
   }
   return [OK, stepped];
 }
 
+/**
+ * Below the cheapest cascade: the one with the shortest path, which is another where a dearer model answers a single request
+ * sooner. Undefined where that has failed too.
+ */
+function lastResort(range: DraftRange, draft: DraftPlan, context: PlanningContext): FrontierCascade | undefined {
+  const pathMs = ({ models, reach }: FrontierCascade): number => context.costs.pathMs(models, reach, models.length);
+  const all = [draft.frontier, ...frontiersWithout(draft.excludedModels, context).alternatives].flat();
+  const fastest = all.reduce<FrontierCascade | undefined>(
+    (best, cascade) => (best !== undefined && pathMs(best) <= pathMs(cascade) ? best : cascade),
+    undefined,
+  );
+  return fastest?.key === range.cascade?.key ? undefined : fastest;
+}
+
 /** The models in use do not fit together: every range leaves the named one for the next cheaper cascade without it. */
-function excludeModel(error: PlanError, draft: DraftPlan): Step {
-  const without: DraftPlan = { ...draft, excludedModels: [...draft.excludedModels, error.model] };
+function excludeModel(error: PlanError, draft: DraftPlan, context: PlanningContext): Step {
+  const without = withoutModel(error.model, draft, context);
   const usable = usableCascades(without);
   if (usable.length === 0) return [error, draft];
   const ranges = draft.ranges.map((range) => {

@@ -1,4 +1,5 @@
 import type { DraftPlan, FrontierCascade } from './draft-plan.ts';
+import { frontiersWithout } from './frontiers.ts';
 import { pinnedDraft } from './initial-draft.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { runCycle } from './planning-cycle.ts';
@@ -39,6 +40,7 @@ export async function planContingencies(draft: DraftPlan, context: PlanningConte
 
 /** As many ranges from the lowest as the other devices can serve within the SLO; under an accuracy SLO, as accurately as they can. */
 async function planWithout(placed: Uint8Array, draft: DraftPlan, context: PlanningContext): Promise<DraftPlan | undefined> {
+  if (!placed.includes(1)) return undefined;
   let ranges = draft.ranges.length;
   let lowered: number | undefined;
   while (ranges > 0) {
@@ -74,7 +76,6 @@ function startingPoint(
   excluded: readonly number[],
   context: PlanningContext,
 ): FrontierCascade | undefined {
-  return context.searched.findLast(
-    (other) => other.accuracy <= (cascade?.accuracy ?? 1) && !other.models.some((model) => excluded.includes(model)),
-  );
+  const { frontier } = frontiersWithout(excluded, context);
+  return frontier.findLast((other) => other.accuracy <= (cascade?.accuracy ?? 1));
 }

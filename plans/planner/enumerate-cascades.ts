@@ -9,8 +9,11 @@ import {
 } from '../cascade.ts';
 import type { DeviceCosts } from './device-costs.ts';
 import type { FrontierCascade } from './draft-plan.ts';
+import { evenly } from './evenly.ts';
 import { ParetoPool } from './pareto-pool.ts';
 
+/** Cascades by which placements are judged. */
+const MAX_JUDGES = 64;
 /** Word operations that the first, coarse enumeration may take: about half a second. */
 const WORD_BUDGET = 40e6;
 const MAX_GRID = 40;
@@ -30,12 +33,15 @@ export interface FrontierSearch {
   readonly frontier: FrontierCascade[];
   /** Those of the other limits. */
   readonly alternatives: readonly FrontierCascade[][];
+  /** A few cascades of each set of models, for judging placements that hold only some of them. */
+  readonly byModels: readonly FrontierCascade[];
   /** Cascades looked at. */
   readonly evaluated: number;
 }
 
 interface Offers {
-  wanted(rightAnswers: number, workMs: number, pathMs: number): boolean;
+  /** @param set bits of the models. */
+  wanted(set: number, rightAnswers: number, workMs: number, pathMs: number): boolean;
   offer(cascade: Cascade, workMs: number, pathMs: number): void;
 }
 
@@ -49,21 +55,68 @@ export function searchFrontier(
   models: readonly number[],
   { maxStages = models.length, pathLimitsMs = [Number.POSITIVE_INFINITY] }: SearchLimits = {},
 ): FrontierSearch {
-  const pools = pathLimitsMs.map((limitMs) => ({ limitMs, pool: new ParetoPool(records.samples) }));
-  const offers: Offers = {
-    wanted: (rightAnswers, workMs, pathMs) =>
-      pools.some(({ limitMs, pool }) => pathMs <= limitMs && pool.wouldKeep(rightAnswers, workMs)),
-    offer: (cascade, workMs, pathMs) => {
-      for (const { limitMs, pool } of pools) if (pathMs <= limitMs) pool.offer(cascade, workMs);
-    },
-  };
+  const pools = poolsFor(pathLimitsMs, records);
+  const sets = new Map<number, ParetoPool>();
+  const offers = offersTo(pools, sets, records);
   const { grid, stages } = gridFor(models.length, records.words);
   let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
     for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
   }
+  return { ...frontiers(pools), byModels: judgesOf(sets), evaluated };
+}
+
+/** The same for cascades that are given. */
+export function frontiersOf(
+  cascades: readonly Pick<Cascade, 'models' | 'thresholds'>[],
+  records: ValidationRecords,
+  costs: DeviceCosts,
+  pathLimitsMs: readonly number[],
+): FrontierSearch {
+  const pools = poolsFor(pathLimitsMs, records);
+  const sets = new Map<number, ParetoPool>();
+  const offers = offersTo(pools, sets, records);
+  for (const { models, thresholds } of cascades) offerEvaluated(evaluateCascade(records, models, thresholds), costs, offers);
+  return { ...frontiers(pools), byModels: judgesOf(sets), evaluated: cascades.length };
+}
+
+type Pools = readonly { readonly limitMs: number; readonly pool: ParetoPool }[];
+
+function poolsFor(pathLimitsMs: readonly number[], records: ValidationRecords): Pools {
+  return pathLimitsMs.map((limitMs) => ({ limitMs, pool: new ParetoPool(records.samples) }));
+}
+
+function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: ValidationRecords): Offers {
+  const [{ limitMs: longestMs }] = pools;
+  return {
+    wanted: (set, rightAnswers, workMs, pathMs) =>
+      (pathMs <= longestMs && (sets.get(set)?.wouldKeep(rightAnswers, workMs) ?? true)) ||
+      pools.some(({ limitMs, pool }) => pathMs <= limitMs && pool.wouldKeep(rightAnswers, workMs)),
+    offer: (cascade, workMs, pathMs) => {
+      for (const { limitMs, pool } of pools) if (pathMs <= limitMs) pool.offer(cascade, workMs);
+      if (pathMs > longestMs) return;
+      const set = cascade.models.reduce((bits, model) => bits | (1 << model), 0);
+      const own = sets.get(set) ?? new ParetoPool(records.samples);
+      sets.set(set, own);
+      own.offer(cascade, workMs);
+    },
+  };
+}
+
+/** Of each set of models some cascades, evenly over its frontier. */
+function judgesOf(sets: ReadonlyMap<number, ParetoPool>): FrontierCascade[] {
+  const each = Math.max(1, Math.floor(MAX_JUDGES / sets.size));
+  return [...sets.values()].flatMap((pool) => evenly(pool.frontier(), each)).slice(0, MAX_JUDGES);
+}
+
+function frontiers(pools: Pools): Pick<FrontierSearch, 'frontier' | 'alternatives'> {
   const [frontier, ...alternatives] = pools.map(({ pool }) => pool.frontier());
-  return { frontier, alternatives, evaluated };
+  return { frontier, alternatives };
+}
+
+function offerEvaluated(cascade: Cascade, costs: DeviceCosts, offers: Offers): void {
+  const { models, reach } = cascade;
+  offers.offer(cascade, costs.workMs(models, reach, models.length), costs.pathMs(models, reach, models.length));
 }
 
 /** Finest grid within the budget; where even a coarse one is too much for cascades of all lengths, shorter cascades only. */
@@ -107,14 +160,15 @@ function enumerate(
   reach[0] = 1;
   let evaluated = 0;
 
-  const descend = (depth: number, first: number, aliveCount: number, rightSoFar: number): void => {
+  const descend = (depth: number, first: number, aliveCount: number, rightSoFar: number, before: number): void => {
     const here = alive[depth];
     for (let m = first; m < models.length; m++) {
       cascade[depth] = models[m];
       const ownRight = right[models[m]];
       let rightHere = 0;
       for (let w = 0; w < words; w++) rightHere += popcount(here[w] & ownRight[w]);
-      consider(depth + 1, rightSoFar + rightHere);
+      const set = before | (1 << models[m]);
+      consider(depth + 1, rightSoFar + rightHere, set);
       if (depth + 1 >= maxStages || m + 1 >= models.length) continue;
       const below = alive[depth + 1];
       for (let t = 0; t < thresholds[m].length; t++) {
@@ -131,22 +185,22 @@ function enumerate(
         if (count === 0 || count === aliveCount) continue;
         chosen[depth] = thresholds[m][t];
         reach[depth + 1] = count / samples;
-        descend(depth + 1, m + 1, count, rightSoFar + rightHere - rightBelow);
+        descend(depth + 1, m + 1, count, rightSoFar + rightHere - rightBelow, set);
       }
     }
   };
-  const consider = (stages: number, rightAnswers: number): void => {
+  const consider = (stages: number, rightAnswers: number, set: number): void => {
     evaluated++;
     const workMs = costs.workMs(cascade, reach, stages);
     const pathMs = costs.pathMs(cascade, reach, stages);
-    if (!offers.wanted(rightAnswers, workMs, pathMs)) return;
+    if (!offers.wanted(set, rightAnswers, workMs, pathMs)) return;
     const names = Array.from(cascade.subarray(0, stages));
     const limits = Array.from(chosen.subarray(0, stages - 1));
     const own = Array.from(reach.subarray(0, stages));
     const accuracy = rightAnswers / samples;
     offers.offer({ key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }, workMs, pathMs);
   };
-  descend(0, 0, samples, 0);
+  descend(0, 0, samples, 0, 0);
   return evaluated;
 }
 
@@ -169,8 +223,7 @@ function refine(
         const candidate = evaluateCascade(records, cascade.models, cascade.thresholds.with(s, threshold));
         evaluated++;
         if (!candidate.reach.every((r, i) => i === 0 || (r > 0 && r < candidate.reach[i - 1]))) continue;
-        const { models, reach } = candidate;
-        offers.offer(candidate, costs.workMs(models, reach, models.length), costs.pathMs(models, reach, models.length));
+        offerEvaluated(candidate, costs, offers);
       }
     }
   }

@@ -1,5 +1,6 @@
 import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
+import { frontiersWithout } from './frontiers.ts';
 import { latencyScore } from './latency-score.ts';
 import type { PlanningContext } from './planning-context.ts';
 import type { TuningJob } from './tuner.ts';
@@ -19,7 +20,7 @@ export interface LatencySurface {
 
 /** What each cascade's latency is about in each range: by short simulations at a few loads. */
 export async function latencySurface(draft: DraftPlan, context: PlanningContext): Promise<LatencySurface> {
-  const key = placementKey(draft.placed);
+  const key = `${placementKey(draft.placed)}|${draft.ranges.length}|${draft.excludedModels.join(' ')}`;
   const known = context.surfaces.get(key);
   if (known !== undefined) return known;
   const cascades = candidates(draft, context);
@@ -52,7 +53,7 @@ export async function latencySurface(draft: DraftPlan, context: PlanningContext)
 
 /** Cascades of all frontiers, evenly over each. */
 function candidates(draft: DraftPlan, context: PlanningContext): FrontierCascade[] {
-  const frontiers = [draft.frontier, ...context.alternatives];
+  const frontiers = [draft.frontier, ...frontiersWithout(draft.excludedModels, context).alternatives];
   const found = new Map<string, FrontierCascade>();
   for (const frontier of frontiers) {
     for (const cascade of evenly(frontier, Math.ceil((2 * MAX_CASCADES) / frontiers.length))) found.set(cascade.key, cascade);

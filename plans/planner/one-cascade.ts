@@ -16,11 +16,10 @@ export async function bestSingleCascade(context: PlanningContext): Promise<Cycle
   if (outcome.type === 'error') return { type: 'infeasible', error: outcome, draft: searched };
   const all = [...searched.frontier];
   const tryOnly = async (cascade: FrontierCascade): Promise<CycleResult> => {
-    context.searched = [cascade];
-    context.alternatives = [];
+    context.only = cascade;
     context.surfaces.clear();
     context.progress(`trying one cascade of accuracy ${cascade.accuracy.toFixed(4)} at all loads`);
-    return runCycle({ ...initialDraft(context), frontier: [cascade] }, context);
+    return runCycle(initialDraft(context), context);
   };
   const { slo } = context.request;
   if (slo.type === 'accuracy') {

@@ -1,4 +1,5 @@
 import type { PlanDevice } from '../batch-cost.ts';
+import type { Cascade } from '../cascade.ts';
 import type { GearPlan } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
 import type { ReportSlo } from '../report-builder.ts';
@@ -21,6 +22,8 @@ export interface PlanRequest {
    * does), `one-cascade` cascades without switching (CascadeServe Fig. 12).
    */
   readonly restrict?: 'single-models' | 'one-cascade';
+  /** Only these cascades, models by number in family order, instead of a search among all. */
+  readonly cascades?: readonly Pick<Cascade, 'models' | 'thresholds'>[];
   /** Plan for the loss of each single device as well. By default where there are two devices or more and it is quick. */
   readonly contingencies?: boolean;
 }

@@ -19,9 +19,9 @@ export interface PlanningContext extends TuningContext {
   readonly placements: Map<string, PlacementResult>;
   /** SP1's frontier as if every device held everything; empty until searched. */
   searched: readonly FrontierCascade[];
-  /** Frontiers of cascades with shorter paths, see SP1. */
-  alternatives: readonly (readonly FrontierCascade[])[];
-  /** Estimated latencies by placement, see `latencySurface`. */
+  /** The one cascade that is looked at, where others are out (`bestSingleCascade`). */
+  only: FrontierCascade | undefined;
+  /** Estimated latencies by placement and ranges, see `latencySurface`. */
   readonly surfaces: Map<string, LatencySurface>;
   /** True: any feasible plan will do. */
   readonly firstFeasible: boolean;
@@ -49,7 +49,7 @@ export async function planningContext(
     tunings: new Map(),
     placements: new Map(),
     searched: [],
-    alternatives: [],
+    only: undefined,
     surfaces: new Map(),
     firstFeasible: false,
     counters: { cascades: 0, cycles: 0, errors: 0, exactPlacements: 0 },

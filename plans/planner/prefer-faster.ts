@@ -1,5 +1,6 @@
 import { type DraftPlan, type DraftRange, type FrontierCascade, plannedQps, type Tuning } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
+import { frontiersWithout } from './frontiers.ts';
 import { latencyScore } from './latency-score.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { tuneAll } from './sp4-tune-batching.ts';
@@ -25,7 +26,8 @@ export async function preferFaster(draft: DraftPlan, context: PlanningContext): 
   context.progress('trying faster cascades that are as accurate');
   const raised = await replaced(draft, context, (range, accepted) => {
     const better = carriable(cascades, range, draft, context).filter((cascade) => cascade.accuracy > accepted.accuracy);
-    return evenly(better, TRIES);
+    const lightest = better.toSorted((a, b) => fullestMs(a, draft, context) - fullestMs(b, draft, context)).slice(0, TRIES);
+    return [...new Set([...lightest, ...evenly(better, TRIES)])];
   });
   const touched = await replaced(raised, context, (range, accepted) => {
     const near = carriable(cascades, range, draft, context).filter(
@@ -70,9 +72,13 @@ function isBetter(cascade: FrontierCascade, tuning: Tuning, range: DraftRange, o
 
 /** Cascades of all frontiers that the placement has all models of, ascending in accuracy. */
 function usableCascades(draft: DraftPlan, context: PlanningContext): FrontierCascade[] {
-  const all = new Map([...draft.frontier, ...context.alternatives.flat()].map((cascade) => [cascade.key, cascade]));
+  const all = new Map(
+    [draft.frontier, ...frontiersWithout(draft.excludedModels, context).alternatives]
+      .flat()
+      .map((cascade) => [cascade.key, cascade]),
+  );
   return [...all.values()]
-    .filter((cascade) => context.balancer.fullestMs(cascade, draft.placed) !== undefined)
+    .filter((cascade) => Number.isFinite(fullestMs(cascade, draft, context)))
     .sort((a, b) => a.accuracy - b.accuracy || a.workMs - b.workMs);
 }
 
@@ -82,10 +88,11 @@ function carriable(
   draft: DraftPlan,
   context: PlanningContext,
 ): FrontierCascade[] {
-  return cascades.filter((cascade) => {
-    const fullestMs = context.balancer.fullestMs(cascade, draft.placed) ?? Number.POSITIVE_INFINITY;
-    return (fullestMs * plannedQps(range, context)) / 1000 <= 1;
-  });
+  return cascades.filter((cascade) => (fullestMs(cascade, draft, context) * plannedQps(range, context)) / 1000 <= 1);
+}
+
+function fullestMs(cascade: FrontierCascade, draft: DraftPlan, context: PlanningContext): number {
+  return context.balancer.fullestMs(cascade, draft.placed) ?? Number.POSITIVE_INFINITY;
 }
 
 function pathMs(cascade: FrontierCascade, context: PlanningContext): number {

@@ -20,10 +20,17 @@ export interface RangeOutcome {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
+  /** What p95 may be in other runs: the quantile that is held against an SLO. */
+  readonly guardedP95: number;
 }
 
 const MIN_REQUESTS = 2000;
 const MIN_SECONDS = 2;
+/**
+ * Fraction of the requests that must be in time, a little more than the 0.95 of a p95: where nearly a twentieth of the samples
+ * go on to a dear model, which of them a run happens to repeat would decide.
+ */
+const GUARDED = 0.955;
 /** A run covers this many latency limits, so that a queue that grows slowly is seen to grow. */
 const LIMITS_PER_RUN = 8;
 
@@ -40,15 +47,15 @@ export function simulateRange(
 ): RangeOutcome {
   const workload = rangeWorkload(qps, limitMs, maxRequests, context);
   const requests = workload.arrivalsMs.length;
-  const allowedLate = requests - Math.ceil(0.95 * requests);
+  const allowedLate = requests - Math.ceil(GUARDED * requests);
   const giveUp = Number.isFinite(limitMs) ? { latencyMs: limitMs, count: allowedLate } : undefined;
   context.simulations++;
   const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
   const never = Number.POSITIVE_INFINITY;
-  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never };
+  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never, guardedP95: never };
   const sorted = outcomes.latencyMs.slice().sort();
   const at = (fraction: number): number => percentile(sorted, fraction) ?? 0;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), guardedP95: at(GUARDED) };
 }
 
 function rangeWorkload(qps: number, limitMs: number, maxRequests: number, context: TuningContext): Workload {

@@ -2,10 +2,11 @@ import { everywhere, memoryHolds } from './device-fit.ts';
 import { fullSets } from './device-sets.ts';
 import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
+import { frontiersWithout } from './frontiers.ts';
 import type { PlanningContext } from './planning-context.ts';
 
-/** Cascades by which placements are judged, evenly over the frontier. */
-const JUDGES = 32;
+/** Cascades by which placements are judged, evenly over the frontier; beside them some of each set of models. */
+const JUDGES = 24;
 const MAX_ROUNDS = 16;
 /** Placements handed to Algorithm 1: judged without latency, so the best by judgement may not be the best plan. */
 const KEPT = 3;
@@ -44,7 +45,7 @@ export function promisingPlacements(draft: DraftPlan, headroom: number, context:
   }
   const own = canonicalKey(draft.placed, context);
   return [...found]
-    .filter(([key]) => key !== own || draft.incumbent === undefined)
+    .filter(([key, { placed }]) => placed.includes(1) && (key !== own || draft.incumbent === undefined))
     .map(([, entry]) => entry)
     .sort((a, b) => b.value - a.value)
     .slice(0, KEPT)
@@ -105,7 +106,7 @@ export function judgedAccuracy(placed: Uint8Array, headroom: number, draft: Draf
 }
 
 function judgesOf(context: PlanningContext): readonly FrontierCascade[] {
-  return evenly(context.searched, JUDGES);
+  return [...evenly(context.searched, JUDGES), ...frontiersWithout([], context).byModels];
 }
 
 /** Placements that differ only in which of several like devices holds what are the same. */

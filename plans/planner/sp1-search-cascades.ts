@@ -1,13 +1,7 @@
-import { fits } from './device-fit.ts';
 import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from './draft-plan.ts';
-import { searchFrontier } from './enumerate-cascades.ts';
-import { evenly } from './evenly.ts';
-import { cachedSearch } from './frontier-cache.ts';
+import { frontiersWithout, placeableModels } from './frontiers.ts';
 import { paretoFrontier } from './pareto-pool.ts';
 import type { PlanningContext } from './planning-context.ts';
-
-/** Latencies for which a frontier of their own is kept under an accuracy SLO. */
-const MAX_LEVELS = 11;
 
 /**
  * SP1: the Pareto frontier of (accuracy, throughput under the current placement and batching) over cascades and thresholds
@@ -15,27 +9,16 @@ const MAX_LEVELS = 11;
  */
 export const searchCascades: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error') return [incoming, draft];
+  if (placeableModels(draft.excludedModels, context).length === 0) return [nothingFits(context), draft];
   if (context.searched.length === 0) {
-    const placeable = Array.from({ length: context.models }, (_, m) => m).filter((model) =>
-      context.request.devices.some((_, d) => fits(model, d, context)),
-    );
-    if (placeable.length === 0) return [nothingFits(context), draft];
-    const limits = {
-      maxStages: context.request.restrict === 'single-models' ? 1 : undefined,
-      pathLimitsMs: pathLimits(placeable, context),
-    };
-    const { frontier, alternatives, evaluated } = cachedSearch(
-      context.request.profile,
-      JSON.stringify([context.costs.signature, placeable, limits]),
-      () => searchFrontier(context.records, context.costs, placeable, limits),
-    );
+    context.progress('searching cascades');
+    const { frontier, evaluated } = frontiersWithout([], context);
+    context.searched = frontier;
     context.counters.cascades += evaluated;
-    // No cascade is fast enough on idle devices: the cheapest model then names what is possible.
-    context.searched = frontier.length > 0 ? frontier : searchFrontier(context.records, context.costs, [placeable[0]]).frontier;
-    context.alternatives = alternatives;
     context.progress(`searched ${evaluated} cascades: ${frontier.length} on the frontier`);
   }
-  return [OK, draft.frontier.length === 0 ? { ...draft, frontier: context.searched } : withMeasuredFrontier(draft, context)];
+  if (draft.frontier.length > 0) return [OK, withMeasuredFrontier(draft, context)];
+  return [OK, { ...draft, frontier: frontiersWithout(draft.excludedModels, context).frontier }];
 };
 
 /**
@@ -45,7 +28,7 @@ export const searchCascades: SubModule = (incoming, draft, context) => {
 function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): DraftPlan {
   const key = placementKey(draft.placed);
   if (draft.incumbent === undefined || draft.frontierPlacement === key) return draft;
-  const measured = context.searched.map((cascade): FrontierCascade => {
+  const measured = frontiersWithout(draft.excludedModels, context).frontier.map((cascade): FrontierCascade => {
     const fullestMs = context.balancer.fullestMs(cascade, draft.placed);
     return fullestMs === undefined ? cascade : { ...cascade, workMs: fullestMs * context.devices };
   });
@@ -54,26 +37,6 @@ function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): Draft
     return { ...range, cascade, leastFailedWorkMs: Number.POSITIVE_INFINITY };
   });
   return { ...draft, frontier: paretoFrontier(measured), frontierPlacement: key, ranges };
-}
-
-/**
- * Under a latency SLO no cascade slower than that is of use; halves of it leave more time for queues. Under an accuracy SLO
- * latency is what is sought, so there is a frontier for each of several latencies that the family can have.
- */
-function pathLimits(models: readonly number[], context: PlanningContext): number[] {
-  const limitMs = context.latencyLimitMs;
-  if (Number.isFinite(limitMs)) return [limitMs, limitMs / 2, limitMs / 4];
-  const alone = models.map((model) => context.costs.pathMs([model], [1], 1)).sort((a, b) => a - b);
-  // At each model's own, so that it is not beaten by a cascade that is cheaper and slower, and between them.
-  const between = alone.slice(1).map((ms, i) => Math.sqrt(ms * alone[i]));
-  const beyond = alone[alone.length - 1] * Math.SQRT2;
-  return [
-    Number.POSITIVE_INFINITY,
-    ...evenly(
-      [...alone, ...between, beyond].sort((a, b) => a - b),
-      MAX_LEVELS,
-    ),
-  ];
 }
 
 function nothingFits(context: PlanningContext): PlanError {

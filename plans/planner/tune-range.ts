@@ -43,13 +43,13 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
   const tries = waits(job, length, context);
   const holds = (maxWaitMs: number): Candidate | undefined => {
     const candidate = candidateOf(job, length, maxWaitMs, context);
-    if (simulateRange(candidate, plannedTopQps(job, context), limitMs, context).p95 > limitMs) return undefined;
-    return simulateRange(candidate, lowEndQps(job), limitMs, context).p95 <= limitMs ? candidate : undefined;
+    if (simulateRange(candidate, plannedTopQps(job, context), limitMs, context).guardedP95 > limitMs) return undefined;
+    return simulateRange(candidate, lowEndQps(job), limitMs, context).guardedP95 <= limitMs ? candidate : undefined;
   };
   if (tries.length > 1) {
     // A shorter wait cannot help where the devices do not keep up even with the longest.
     const longestWait = candidateOf(job, length, tries[0], context);
-    if (simulateRange(longestWait, plannedTopQps(job, context), limitMs, context).p95 > limitMs) return undefined;
+    if (simulateRange(longestWait, plannedTopQps(job, context), limitMs, context).guardedP95 > limitMs) return undefined;
   }
   for (const maxWaitMs of tries.toReversed()) {
     const candidate = holds(maxWaitMs);

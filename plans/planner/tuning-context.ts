@@ -37,8 +37,7 @@ export function tuningContext(request: PlanRequest): TuningContext {
     margins,
     models: profile.models.length,
     devices: devices.length,
-    // Client to frontend to device and back: what is left is for queues and batches.
-    costs: new DeviceCosts(profile, devices, maxBatch, Math.max(0, latencyLimitMs - 3 * profile.overhead.hopMs)),
+    costs: new DeviceCosts(profile, devices, maxBatch, cycleBudgetMs(latencyLimitMs, profile.overhead.hopMs)),
     system,
     simulator: new Simulator(system),
     unitArrivals: unitPoisson(random.split('arrivals')),
@@ -46,6 +45,14 @@ export function tuningContext(request: PlanRequest): TuningContext {
     latencyLimitMs,
     simulations: 0,
   };
+}
+
+/**
+ * Longest cycle of a device through all stages that can be in time. Client to frontend to device and back: what is left is for
+ * queues and batches. On a full device a request waits for the rest of one cycle and takes another: evenly from one to two.
+ */
+function cycleBudgetMs(latencyLimitMs: number, hopMs: number): number {
+  return Math.max(0, latencyLimitMs - 3 * hopMs) / 1.95;
 }
 
 function unitPoisson(random: Random): Float64Array {

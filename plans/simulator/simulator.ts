@@ -81,6 +81,10 @@ export class Simulator {
   readonly #busyMs: Float64Array;
   readonly #frameHead: Int32Array;
   readonly #frameTail: Int32Array;
+  /** Devices to which the batch at hand sends frames. */
+  readonly #frameTo: Int32Array;
+  /** Requests in all queues of the device. */
+  readonly #queued: Int32Array;
 
   /** Routing state per sender: each device, and last the frontend. */
   readonly #credits: readonly Float64Array[];
@@ -108,6 +112,8 @@ export class Simulator {
     this.#busyMs = new Float64Array(devices);
     this.#frameHead = new Int32Array(devices);
     this.#frameTail = new Int32Array(devices);
+    this.#frameTo = new Int32Array(devices);
+    this.#queued = new Int32Array(devices);
     this.#credits = Array.from({ length: devices + 1 }, () => new Float64Array(replicas));
     this.#answers = new Float64Array(models);
   }
@@ -232,6 +238,7 @@ export class Simulator {
     this.#busyMs.fill(0);
     this.#frameHead.fill(NONE);
     this.#frameTail.fill(NONE);
+    this.#queued.fill(0);
     for (const credit of this.#credits) credit.fill(0);
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
@@ -257,6 +264,7 @@ export class Simulator {
   #enqueue(replica: number, request: number, now: number): void {
     this.#enqueuedAt[request] = now;
     this.#next[request] = NONE;
+    this.#queued[replica % this.#system.devices]++;
     if (this.#queueLength[replica]++ === 0) this.#queueHead[replica] = request;
     else this.#next[this.#queueTail[replica]] = request;
     this.#queueTail[replica] = request;
@@ -273,7 +281,7 @@ export class Simulator {
 
   /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else arms the timers. */
   #dispatch(device: number, now: number): void {
-    if (this.#batchModel[device] !== NONE) return;
+    if (this.#batchModel[device] !== NONE || this.#queued[device] === 0) return;
     const { models, devices } = this.#system;
     const { minQueueLength, maxWaitMs } = this.#gear;
     let best = NONE;
@@ -305,6 +313,7 @@ export class Simulator {
     for (let k = 1; k < take; k++) last = this.#next[last];
     this.#queueHead[replica] = this.#next[last];
     this.#queueLength[replica] -= take;
+    this.#queued[device] -= take;
     if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
     this.#next[last] = NONE;
     this.#batchHead[device] = head;
@@ -321,6 +330,7 @@ export class Simulator {
     const model = this.#batchModel[device];
     this.#batchModel[device] = NONE;
     let forwarded = NONE;
+    let frames = 0;
     for (let request = this.#batchHead[device]; request !== NONE; ) {
       const following = this.#next[request];
       const step = cascadeStep(this.#gear, model, certainty[model * samples + this.#sample[request]]);
@@ -329,22 +339,25 @@ export class Simulator {
         forwarded = step;
         const to = this.#pick(device, step);
         this.#next[request] = NONE;
-        if (this.#frameHead[to] === NONE) this.#frameHead[to] = request;
-        else this.#next[this.#frameTail[to]] = request;
+        if (this.#frameHead[to] === NONE) {
+          this.#frameHead[to] = request;
+          // Ascending, as devices are in the plan: by that order equal times are told apart.
+          let at = frames++;
+          for (; at > 0 && this.#frameTo[at - 1] > to; at--) this.#frameTo[at] = this.#frameTo[at - 1];
+          this.#frameTo[at] = to;
+        } else this.#next[this.#frameTail[to]] = request;
         this.#frameTail[to] = request;
       }
       request = following;
     }
-    if (forwarded !== NONE) {
-      // One frame per device: under one gear all samples of a batch go to the same model.
-      for (let to = 0; to < devices; to++) {
-        const head = this.#frameHead[to];
-        if (head === NONE) continue;
-        this.#frameHead[to] = NONE;
-        const replica = forwarded * devices + to;
-        if (to === device) this.#enqueueFrame(replica, head, now);
-        else this.#events.push(now + hopMs, FRAME_ARRIVES, replica, head);
-      }
+    // One frame per device: under one gear all samples of a batch go to the same model.
+    for (let k = 0; k < frames; k++) {
+      const to = this.#frameTo[k];
+      const head = this.#frameHead[to];
+      this.#frameHead[to] = NONE;
+      const replica = forwarded * devices + to;
+      if (to === device) this.#enqueueFrame(replica, head, now);
+      else this.#events.push(now + hopMs, FRAME_ARRIVES, replica, head);
     }
     this.#dispatch(device, now);
   }

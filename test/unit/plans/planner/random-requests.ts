@@ -14,7 +14,7 @@ export interface InstanceSize {
 export function randomRequest(seed: string, { models, devices }: InstanceSize): PlanRequest {
   const random = createRandom(seed);
   const between = (low: number, high: number): number => low * (high / low) ** random.next();
-  let perSampleMs = between(0.02, 1);
+  let perSampleMs = between(0.3, 10);
   let accuracy = between(0.5, 0.8);
   let memoryBytes = between(1, 3);
   const family = Array.from({ length: models }, (_, m) => {

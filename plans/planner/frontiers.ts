@@ -1,0 +1,57 @@
+import { fits } from './device-fit.ts';
+import { type FrontierSearch, frontiersOf, searchFrontier } from './enumerate-cascades.ts';
+import { evenly } from './evenly.ts';
+import { cachedSearch } from './frontier-cache.ts';
+import type { PlanningContext } from './planning-context.ts';
+
+/** Latencies for which a frontier of their own is kept under an accuracy SLO. */
+const MAX_LEVELS = 11;
+
+/** Models that some device can hold and run, in family order, less the excluded ones. */
+export function placeableModels(excluded: readonly number[], context: PlanningContext): number[] {
+  return context.request.profile.models.flatMap((_, model) =>
+    !excluded.includes(model) && context.request.devices.some((_, d) => fits(model, d, context)) ? [model] : [],
+  );
+}
+
+/**
+ * The frontiers of the cascades that do without the excluded models; of a frontier of all cascades too little may be left, as
+ * those that do without were beaten by others that do not. There must be a placeable model.
+ */
+export function frontiersWithout(excluded: readonly number[], context: PlanningContext): FrontierSearch {
+  const { profile, restrict } = context.request;
+  if (context.only !== undefined) return { frontier: [context.only], alternatives: [], byModels: [context.only], evaluated: 1 };
+  const models = placeableModels(excluded, context);
+  const pathLimitsMs = pathLimits(models, context);
+  const cascades = context.request.cascades?.filter((cascade) => cascade.models.every((model) => models.includes(model)));
+  const limits = { maxStages: restrict === 'single-models' ? 1 : undefined, pathLimitsMs };
+  const found =
+    cascades === undefined
+      ? cachedSearch(profile, JSON.stringify([context.costs.signature, models, limits]), () =>
+          searchFrontier(context.records, context.costs, models, limits),
+        )
+      : frontiersOf(cascades, context.records, context.costs, pathLimitsMs);
+  if (found.frontier.length > 0) return found;
+  // No cascade is fast enough on idle devices: the cheapest model then shows what is possible.
+  return searchFrontier(context.records, context.costs, models.slice(0, 1));
+}
+
+/**
+ * Under a latency SLO no cascade slower than that is of use; parts of it leave more time for queues. Under an accuracy SLO
+ * latency is what is sought, so there is a frontier for each of several latencies that the family can have.
+ */
+function pathLimits(models: readonly number[], context: PlanningContext): number[] {
+  const limitMs = context.latencyLimitMs;
+  if (Number.isFinite(limitMs)) return [limitMs, limitMs / 2, limitMs / 4];
+  const alone = models.map((model) => context.costs.pathMs([model], [1], 1)).sort((a, b) => a - b);
+  // At each model's own, so that it is not beaten by a cascade that is cheaper and slower, and between them.
+  const between = alone.slice(1).map((ms, i) => Math.sqrt(ms * alone[i]));
+  const beyond = alone[alone.length - 1] * Math.SQRT2;
+  return [
+    Number.POSITIVE_INFINITY,
+    ...evenly(
+      [...alone, ...between, beyond].sort((a, b) => a - b),
+      MAX_LEVELS,
+    ),
+  ];
+}
