@@ -20,7 +20,9 @@ import { median, writeResult } from './machine.ts';
 const ROUNDS = Number(process.argv[2] ?? 7);
 const ROUND_MS = 2_000;
 const WARM_UP_MS = 1_000;
-const CONCURRENCIES = [1, 256];
+/** The many first: afterwards all code, of the echo as of the plane, is as warm as that of a server in use. */
+
+const CONCURRENCIES = [256, 1];
 const IMAGE_BYTES = 784;
 
 interface Measurement {
@@ -132,11 +134,11 @@ try {
   }
   await connection.close();
   const verdict = {
-    qpsRatioAt256: { measured: rows[1].qpsRatio, target: 0.7, met: rows[1].qpsRatio >= 0.7 },
+    qpsRatioAt256: { measured: rows[0].qpsRatio, target: 0.7, met: rows[0].qpsRatio >= 0.7 },
     p50At1Ms: {
-      measured: rows[0].plane.p50Ms,
-      target: 2 * rows[0].echo.p50Ms + batch1Ms,
-      met: rows[0].plane.p50Ms <= 2 * rows[0].echo.p50Ms + batch1Ms,
+      measured: rows[1].plane.p50Ms,
+      target: 2 * rows[1].echo.p50Ms + batch1Ms,
+      met: rows[1].plane.p50Ms <= 2 * rows[1].echo.p50Ms + batch1Ms,
     },
   };
   console.table(
