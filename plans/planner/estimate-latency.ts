@@ -9,7 +9,7 @@ const ESTIMATE_REQUESTS = 3000;
 /** Latency of a gear whose queues trigger at one request, at the top of its range; undefined where requests pile up. */
 export function estimateLatency({ cascade, shares, toQps }: TuningJob, context: TuningContext): Tuning | undefined {
   const candidate = { cascade, shares, minQueueLength: new Int32Array(shares.length).fill(1), maxWaitMs: 0 };
-  const { p50, p95, p99 } = simulateRange(candidate, toQps, Number.POSITIVE_INFINITY, context, ESTIMATE_REQUESTS);
+  const { p50, p95, p99 } = simulateRange(candidate, toQps, context, ESTIMATE_REQUESTS);
   if (!Number.isFinite(p95)) return undefined;
   return { minQueueLength: candidate.minQueueLength, maxWaitMs: 0, latencyMs: { p50, p95, p99 } };
 }

@@ -16,12 +16,10 @@ export interface Candidate {
 }
 
 export interface RangeOutcome {
-  /** Infinity where requests pile up, or where the run was given up. */
+  /** Infinity where requests pile up. */
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
-  /** What p95 may be in other runs: the quantile that is held against an SLO. */
-  readonly guardedP95: number;
 }
 
 const MIN_REQUESTS = 2000;
@@ -34,28 +32,31 @@ const GUARDED = 0.955;
 /** A run covers this many latency limits, so that a queue that grows slowly is seen to grow. */
 const LIMITS_PER_RUN = 8;
 
-/**
- * Holds one gear at a constant mean load (Poisson arrivals) and measures latency.
- * @param limitMs the run is given up once its p95 must exceed this.
- */
+/** Holds one gear at a constant mean load (Poisson arrivals) and measures latency. */
 export function simulateRange(
   candidate: Candidate,
   qps: number,
-  limitMs: number,
   context: TuningContext,
   maxRequests = MAX_SIMULATED_REQUESTS,
 ): RangeOutcome {
-  const workload = rangeWorkload(qps, limitMs, maxRequests, context);
-  const requests = workload.arrivalsMs.length;
-  const allowedLate = requests - Math.ceil(GUARDED * requests);
-  const giveUp = Number.isFinite(limitMs) ? { latencyMs: limitMs, count: allowedLate } : undefined;
+  const workload = rangeWorkload(qps, Number.POSITIVE_INFINITY, maxRequests, context);
   context.simulations++;
-  const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
+  const { latencyMs } = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0 });
   const never = Number.POSITIVE_INFINITY;
-  if (outcomes.gaveUp || pilesUp(outcomes.latencyMs)) return { p50: never, p95: never, p99: never, guardedP95: never };
-  const sorted = outcomes.latencyMs.slice().sort();
+  if (pilesUp(latencyMs)) return { p50: never, p95: never, p99: never };
+  const sorted = latencyMs.slice().sort();
   const at = (fraction: number): number => percentile(sorted, fraction) ?? 0;
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), guardedP95: at(GUARDED) };
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+}
+
+/** Whether a gear holds a latency at a constant mean load: the run ends as soon as too many requests are late. */
+export function holdsLatency(candidate: Candidate, qps: number, limitMs: number, context: TuningContext): boolean {
+  const workload = rangeWorkload(qps, limitMs, MAX_SIMULATED_REQUESTS, context);
+  const requests = workload.arrivalsMs.length;
+  const giveUp = { latencyMs: limitMs, count: requests - Math.ceil(GUARDED * requests) };
+  context.simulations++;
+  const { gaveUp, latencyMs } = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
+  return !gaveUp && !pilesUp(latencyMs);
 }
 
 function rangeWorkload(qps: number, limitMs: number, maxRequests: number, context: TuningContext): Workload {

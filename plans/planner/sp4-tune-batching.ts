@@ -93,7 +93,7 @@ export function withReachedLatency(error: PlanError, draft: DraftPlan, context: 
   const shares = context.balancer.balance(range.cascade, draft.placed)?.shares ?? new Float64Array(draft.placed.length);
   const candidate = { cascade: range.cascade, shares, minQueueLength: new Int32Array(shares.length).fill(1), maxWaitMs: 0 };
   const qps = plannedQps(range, context);
-  const { p95 } = simulateRange(candidate, qps, Number.POSITIVE_INFINITY, context);
+  const { p95 } = simulateRange(candidate, qps, context);
   const reached = Number.isFinite(p95) ? `p95 is ${p95.toFixed(1)} ms` : 'requests pile up';
   const reason = `${reached} at ${qps.toFixed(0)} requests/s, which is the top of the range with a margin; at most ${error.limit.toFixed(1)} ms is planned; ${error.reason}`;
   return { ...error, value: p95, reason };

@@ -1,5 +1,5 @@
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
-import { type Candidate, type RangeOutcome, simulateRange } from './range-simulation.ts';
+import { type Candidate, holdsLatency, type RangeOutcome, simulateRange } from './range-simulation.ts';
 import type { TuningJob } from './tuner.ts';
 import type { TuningContext } from './tuning-context.ts';
 
@@ -34,7 +34,7 @@ function shortestQueue(job: TuningJob, context: TuningContext): Tuning | undefin
       found = shorter;
     }
   }
-  return tuningOf(found, simulateRange(found, job.toQps, Number.POSITIVE_INFINITY, context));
+  return tuningOf(found, simulateRange(found, job.toQps, context));
 }
 
 /** The shortest wait with which a minimum queue length holds the SLO: longer ones make larger batches, which it does not need. */
@@ -43,13 +43,13 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
   const tries = waits(job, length, context);
   const holds = (maxWaitMs: number): Candidate | undefined => {
     const candidate = candidateOf(job, length, maxWaitMs, context);
-    if (simulateRange(candidate, plannedTopQps(job, context), limitMs, context).guardedP95 > limitMs) return undefined;
-    return simulateRange(candidate, lowEndQps(job), limitMs, context).guardedP95 <= limitMs ? candidate : undefined;
+    if (!holdsLatency(candidate, plannedTopQps(job, context), limitMs, context)) return undefined;
+    return holdsLatency(candidate, lowEndQps(job), limitMs, context) ? candidate : undefined;
   };
   if (tries.length > 1) {
     // A shorter wait cannot help where the devices do not keep up even with the longest.
     const longestWait = candidateOf(job, length, tries[0], context);
-    if (simulateRange(longestWait, plannedTopQps(job, context), limitMs, context).guardedP95 > limitMs) return undefined;
+    if (!holdsLatency(longestWait, plannedTopQps(job, context), limitMs, context)) return undefined;
   }
   for (const maxWaitMs of tries.toReversed()) {
     const candidate = holds(maxWaitMs);
@@ -60,18 +60,17 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
 
 /** Accuracy SLO: the minimum queue length with the lowest p95 over both ends of the range, among those that keep up with the load. */
 function fastestQueue(job: TuningJob, context: TuningContext): Tuning | undefined {
-  const unlimited = Number.POSITIVE_INFINITY;
   const longest = longestUsefulQueue(job, context);
   let best: { tuning: Tuning; worstP95: number } | undefined;
   for (let length = 1; ; length = Math.min(longest, length * 2)) {
     // As long as the queue of a replica takes to fill at the low end: longer waits gain nothing.
     const fillMs = (length * 1000) / (firstReplicaShare(job, context) * lowEndQps(job));
     const candidate = candidateOf(job, length, length === 1 ? 0 : roundUp(fillMs), context);
-    const keepsUp = Number.isFinite(simulateRange(candidate, plannedTopQps(job, context), unlimited, context).p95);
+    const keepsUp = Number.isFinite(simulateRange(candidate, plannedTopQps(job, context), context).p95);
     if (keepsUp) {
-      const top = simulateRange(candidate, job.toQps, unlimited, context);
+      const top = simulateRange(candidate, job.toQps, context);
       // Queues that trigger at one request are no slower at a lower load.
-      const low = length === 1 ? top : simulateRange(candidate, lowEndQps(job), unlimited, context);
+      const low = length === 1 ? top : simulateRange(candidate, lowEndQps(job), context);
       const worstP95 = Math.max(top.p95, low.p95);
       if (best !== undefined && worstP95 >= best.worstP95) return best.tuning;
       best = { tuning: tuningOf(candidate, top), worstP95 };

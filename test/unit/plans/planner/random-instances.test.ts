@@ -8,7 +8,7 @@ test(`of ${INSTANCES} random instances each has a plan that the verifier passes,
   const counts = { plan: 0, infeasible: 0 };
   for (let i = 0; i < INSTANCES; i++) {
     const seed = `instance ${i}`;
-    const { type, problems } = await checkInstance(randomRequest(seed, { models: 2 + (i % 3), devices: 1 + (i % 4) }));
+    const { type, problems } = await checkInstance(randomRequest(seed, { models: 2 + (i % 2), devices: 1 + (i % 3) }));
     expect(problems, seed).toEqual([]);
     counts[type]++;
   }

@@ -26,7 +26,7 @@ export function randomRequest(seed: string, { models, devices }: InstanceSize): 
   });
   const profile = syntheticProfile({
     seed,
-    samples: 300,
+    samples: 200,
     deviceClasses: { fast: 1, slow: between(0.2, 0.9) },
     batches: [1, 2, 4, 8, 16, 32],
     correlation: between(0.5, 0.95),
@@ -39,7 +39,7 @@ export function randomRequest(seed: string, { models, devices }: InstanceSize): 
     const kind = random.below(3) === 0 ? 1 : 0;
     return { id: `d${d}`, deviceClass: kind === 0 ? 'fast' : 'slow', memoryBytes: kinds[kind] };
   });
-  const ranges = 1 + random.below(5);
+  const ranges = 1 + random.below(4);
   const weights = Array.from({ length: ranges }, (_, k) => 1 / (k + 1));
   const total = weights.reduce((a, b) => a + b, 0);
   const typical = family[random.below(models)];
