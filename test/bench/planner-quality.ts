@@ -8,7 +8,7 @@
  * 2. Random sampling in the same space with twice the processor time that our plan took.
  * 3. Greedy placement against the exact program on random small instances.
  *
- * Usage: npm run bench:planner
+ * Usage: npm run bench:planner, or this alone: node --import tsx test/bench/planner-quality.ts [seconds of a run]
  */
 import Table from 'cli-table3';
 import { createRandom } from '../../engine/random.ts';
@@ -30,11 +30,11 @@ import { PAPER_CASES, paperCase } from './planner-cases.ts';
 import { processorSeconds } from './processor-time.ts';
 
 const RANGES = 6;
-const RUN_SECONDS = 8;
+/** The paper's; another length tells how much of a gap is due to runs that end before a load that is not carried shows. */
+const RUN_SECONDS = Number(process.argv[2] ?? 8);
 /** Thresholds of each model: enough that the whole space is thousands of simulations. */
 const GRID = { 'bert-like': 3, 'llama-like': 6 } as const;
-/** Well below the length of a run: at more, a run ends before a load that is not carried shows. */
-const LATENCIES = { 'bert-like': [40, 60, 80, 120, 200, 400], 'llama-like': [1200, 1600, 2000, 2400, 2800, 4000] } as const;
+const LATENCIES = { 'bert-like': [40, 60, 80, 120, 200, 400], 'llama-like': [1200, 1600, 2000, 2800, 4000, 6000] } as const;
 const ACCURACY_TOLERANCE = 0.001;
 const LATENCY_TOLERANCE = 1.02;
 const PLACEMENTS = 200;
@@ -170,7 +170,9 @@ for (const name of PAPER_CASES) {
       seconds,
       accuracyGap,
       latencyRatio,
-      onFrontier: accuracyGap <= ACCURACY_TOLERANCE || latencyRatio <= LATENCY_TOLERANCE,
+      accuracyMet: accuracyGap <= ACCURACY_TOLERANCE,
+      latencyMet: latencyRatio <= LATENCY_TOLERANCE,
+      withinSlo: ours !== undefined && ours.p95Ms <= p95Ms,
       random,
     });
   }
@@ -242,8 +244,8 @@ const table = new Table({
     'ours',
     'its p95 ms',
     'gap at that p95, points',
-    'p95 ratio',
-    'on frontier',
+    'p95 ratio at that accuracy',
+    '0.1 point / 2 %',
     'random, twice the time',
   ],
   style: { head: [], border: [] },
@@ -257,9 +259,11 @@ for (const row of quality)
     row.ours?.p95Ms.toFixed(1) ?? '',
     (row.accuracyGap * 100).toFixed(3),
     row.latencyRatio.toFixed(3),
-    row.onFrontier ? 'yes' : 'no',
+    `${row.accuracyMet ? 'met' : 'missed'} / ${row.latencyMet ? 'met' : 'missed'}`,
     row.random.accuracy?.toFixed(4) ?? 'none',
   ]);
 console.log(table.toString());
 console.log('greedy placement against the exact program:', placement);
-console.log(`written to ${writeResult('planner-quality', { synthetic: true, ranges: RANGES, quality, placement })}`);
+console.log(
+  `written to ${writeResult('planner-quality', { synthetic: true, ranges: RANGES, runSeconds: RUN_SECONDS, quality, placement })}`,
+);
