@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 
 export interface BusMessage {
   readonly subject: string;
@@ -47,6 +48,11 @@ export interface Bus {
   flush(): Promise<void>;
   /** Announces an actor to the NATS services API (`nats micro ls`). */
   announce(service: { name: string; description: string; metadata?: Readonly<Record<string, string>> }): Promise<void>;
+  /**
+   * Opens a bucket of values that outlive this process; undefined where there is no such store (a server without JetStream).
+   * @throws CascadeError UNAVAILABLE when it cannot be reached.
+   */
+  keyValue(bucket: string, options?: KeyValueOptions): Promise<KeyValueStore | undefined>;
   /** Flushes and closes. */
   close(): Promise<void>;
 }

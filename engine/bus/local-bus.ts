@@ -3,6 +3,8 @@ import type { Clock } from '../clock.ts';
 import { CascadeError } from '../errors.ts';
 import type { Random } from '../random.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
+import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
+import { createLocalKeyValue } from './local-key-value.ts';
 import { checkPublish, STATUS_HEADER, saysNobodyListens } from './publish-rules.ts';
 import { SubjectTree } from './subject-tree.ts';
 
@@ -38,6 +40,7 @@ class LocalBus implements Bus {
   readonly #latencyMs: number;
   readonly #tree: SubjectTree<Listener>;
   readonly #listeners = new Set<Listener>();
+  readonly #buckets = new Map<string, KeyValueStore>();
   #inboxes = 0;
 
   constructor(clock: Clock, { latencyMs = 0, maxPayloadBytes = 1024 * 1024, random }: LocalBusOptions) {
@@ -118,6 +121,12 @@ class LocalBus implements Bus {
 
   announce(): Promise<void> {
     return Promise.resolve();
+  }
+
+  keyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValueStore> {
+    const store = this.#buckets.get(bucket) ?? createLocalKeyValue(this.#clock, options);
+    this.#buckets.set(bucket, store);
+    return Promise.resolve(store);
   }
 
   close(): Promise<void> {

@@ -20,7 +20,9 @@ import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
+import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './nats-errors.ts';
+import { openNatsKeyValue } from './nats-key-value.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
 import { tlsOptionsOf } from './tls-options.ts';
@@ -185,6 +187,10 @@ class NatsBus implements Bus {
       this.#announced.delete(key);
       throw unavailable(error);
     }
+  }
+
+  keyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValueStore | undefined> {
+    return openNatsKeyValue(this.#connection, bucket, options);
   }
 
   close(): Promise<void> {

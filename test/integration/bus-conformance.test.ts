@@ -1,6 +1,7 @@
 import { firstValueFrom, of, Subject, take, toArray } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
+import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
 import { BROKERS, type Broker } from '../support/buses.ts';
 import { bytes, text } from '../support/bytes.ts';
@@ -208,5 +209,53 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     for (let i = 0; i < 100; i++) here.publish('last', bytes(String(i)));
     if (here !== there) await here.close();
     await vi.waitFor(() => expect(seen.texts).toHaveLength(100));
+  });
+});
+
+describe.each(BROKERS)('the key-value store of a bus ($name)', ({ open }) => {
+  let broker: Broker;
+
+  beforeEach(async () => {
+    broker = await open();
+  });
+
+  afterEach(() => broker.close());
+
+  async function bucketTwice(options?: KeyValueOptions): Promise<[KeyValueStore, KeyValueStore]> {
+    const [here, there] = [await broker.connect(), await broker.connect()];
+    const stores = [await here.keyValue('bucket', options), await there.keyValue('bucket', options)];
+    if (stores[0] === undefined || stores[1] === undefined) throw new Error('no key-value store');
+    return [stores[0], stores[1]];
+  }
+
+  it('keeps a value for everyone, until it is deleted', async () => {
+    const [here, there] = await bucketTwice();
+    expect(await there.get('plan.1')).toBeUndefined();
+    const revision = await here.put('plan.1', bytes('one'));
+    const entry = await there.get('plan.1');
+    expect([text(entry!.value), entry!.revision]).toEqual(['one', revision]);
+    await there.delete('plan.1');
+    expect(await here.get('plan.1')).toBeUndefined();
+  });
+
+  it('lets one of two create, and one of two update from the same revision; revisions grow', async () => {
+    const [here, there] = await bucketTwice();
+    const created = await Promise.all([here.create('k', bytes('a')), there.create('k', bytes('b'))]);
+    const first = created.find((revision) => revision !== undefined)!;
+    expect(created.filter((revision) => revision === undefined)).toHaveLength(1);
+    const updated = await Promise.all([here.update('k', bytes('c'), first), there.update('k', bytes('d'), first)]);
+    const second = updated.find((revision) => revision !== undefined)!;
+    expect(updated.filter((revision) => revision === undefined)).toHaveLength(1);
+    expect(second).toBeGreaterThan(first);
+    await here.delete('k');
+    expect(await there.create('k', bytes('e'))).toBeGreaterThan(second);
+  });
+
+  it('forgets what has outlived its time, so that another may create it', async () => {
+    const [here, there] = await bucketTwice({ ttlMs: 500 });
+    expect(await here.create('lease', bytes('a'))).toBeDefined();
+    expect(await there.create('lease', bytes('b'))).toBeUndefined();
+    await vi.waitFor(async () => expect(await there.create('lease', bytes('b'))).toBeDefined(), { timeout: 5_000 });
+    expect(text((await here.get('lease'))!.value)).toBe('b');
   });
 });

@@ -212,6 +212,11 @@ describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
 });
 
 describe('connecting to NATS', () => {
+  it('finds no key-value store on a server without JetStream', async () => {
+    const bus = await connectTo(await startServer());
+    expect(await bus.keyValue('bucket')).toBeUndefined();
+  });
+
   it('names the servers and what to do when nobody answers', async () => {
     const port = await freePort();
     const servers = [`nats://127.0.0.1:${port}`, `nats://localhost:${port}`];

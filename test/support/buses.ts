@@ -17,7 +17,7 @@ export const BROKERS: readonly { name: string; open(): Promise<Broker> }[] = [
 ];
 
 async function openNats(): Promise<Broker> {
-  const server = await startNatsServer();
+  const server = await startNatsServer({ jetstream: true });
   const buses: Bus[] = [];
   return {
     connect: async () => {
