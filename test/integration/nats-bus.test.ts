@@ -213,7 +213,7 @@ describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
 
 describe('connecting to NATS', () => {
   it('finds no key-value store on a server without JetStream', async () => {
-    const bus = await connectTo(await startServer());
+    const bus = await connected({ servers: (await start()).url });
     expect(await bus.keyValue('bucket')).toBeUndefined();
   });
 
