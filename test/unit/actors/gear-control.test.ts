@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { GearControl } from '../../../actors/gear-controller.ts';
+import { GearControl } from '../../../actors/gear-control.ts';
 import type { DeviceState } from '../../../engine/wire/messages.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { planOf } from '../../support/plans.ts';
@@ -66,4 +66,22 @@ test('what waits counts as the load that would clear it in the given time', () =
   expect(control.decide(0)).toBeUndefined(); // 50 + 20 / 0.5 s = 90
   control.state(queue(30), 0);
   expect(control.decide(0)).toMatchObject({ to: 1, qps: 50, backlog: 30 }); // 50 + 30 / 0.5 s = 110
+});
+
+test('another table of gears is chosen from anew, without hysteresis, and within its length', () => {
+  const control = new GearControl(plan, PAPER, 0);
+  control.load(load('f1', 25), 0);
+  control.decide(0);
+  control.state(queue(1_000), 0);
+  const before = control.epoch;
+  control.use(plan.gears.slice(0, 2));
+  expect(control.gear).toBe(1);
+  expect(control.epoch).toBe(before + 1);
+  control.load(load('f1', 5), 0);
+  expect(control.decide(0)).toMatchObject({ from: 1, to: 0 });
+  control.use(plan.gears);
+  control.load(load('f1', 25), 0);
+  expect(control.decide(0)).toMatchObject({ to: 2 });
+  control.load(load('f1', 5), 0);
+  expect(control.decide(0)).toBeUndefined(); // the hysteresis holds again
 });

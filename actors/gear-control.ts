@@ -1,0 +1,92 @@
+import type { DeviceState, LoadReport } from '../engine/wire/messages.ts';
+import type { CompiledGear, CompiledPlan } from '../plans/policy/compiled-plan.ts';
+import { chooseGear, type GearRule, LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+
+/** Reports and heartbeats older than this no longer count. */
+export const STALE_AFTER_MS = 5 * LOAD_INTERVAL_MS;
+
+interface GearChange {
+  readonly from: number;
+  readonly to: number;
+  readonly qps: number;
+  /** Longest queue of the first model, over devices. */
+  readonly firstQueue: number;
+  /** Requests waiting in all queues. */
+  readonly backlog: number;
+}
+
+/** The controller's state, without bus or timers. */
+export class GearControl {
+  readonly #models: readonly string[];
+  readonly #rule: GearRule;
+  readonly #loads = new Map<string, { qps: number; at: number }>();
+  readonly #queues = new Map<string, { queues: Readonly<Record<string, number>>; at: number }>();
+  #gears: readonly CompiledGear[];
+  #gear = 0;
+  /** The table has changed since the last decision: the gear in force means nothing in it. */
+  #anew = false;
+  #epoch: number;
+
+  /** @param now the first epoch: a later controller's term begins with a higher one, as its clock is later. */
+  constructor(plan: CompiledPlan, rule: GearRule, now: number) {
+    this.#models = plan.models;
+    this.#gears = plan.gears;
+    this.#rule = rule;
+    this.#epoch = Math.floor(now);
+  }
+
+  get gear(): number {
+    return this.#gear;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /**
+   * Puts another table of gears in force, for the same models (a new plan, the gears for the loss of a device). The gear is
+   * chosen anew at the next decision, without hysteresis; until then the nearest index of the new table stands.
+   */
+  use(gears: readonly CompiledGear[]): void {
+    this.#gears = gears;
+    this.#gear = Math.min(this.#gear, gears.length - 1);
+    this.#anew = true;
+    this.#epoch++;
+  }
+
+  /** Returns true when the frontend is a new one. */
+  load(report: LoadReport, now: number): boolean {
+    const known = this.#loads.has(report.frontend);
+    this.#loads.set(report.frontend, { qps: (report.arrivals * 1_000) / report.intervalMs, at: now });
+    return !known;
+  }
+
+  state(state: DeviceState, now: number): void {
+    this.#queues.set(state.device, { queues: state.queues, at: now });
+  }
+
+  /** Chooses the gear; returns the change, or undefined when the gear stays. */
+  decide(now: number): GearChange | undefined {
+    let qps = 0;
+    for (const [frontend, load] of this.#loads) {
+      if (now - load.at > STALE_AFTER_MS) this.#loads.delete(frontend);
+      else qps += load.qps;
+    }
+    const from = this.#gear;
+    const first = this.#models[this.#gears[from].cascade[0]];
+    let firstQueue = 0;
+    let backlog = 0;
+    for (const { queues, at } of this.#queues.values()) {
+      if (now - at > STALE_AFTER_MS) continue;
+      firstQueue = Math.max(firstQueue, queues[first] ?? 0);
+      for (const model in queues) backlog += queues[model];
+    }
+    const rule = this.#anew ? { ...this.#rule, alpha: 0 } : this.#rule;
+    const to = chooseGear(this.#gears, from, qps, firstQueue, backlog, rule);
+    this.#anew = false;
+    if (to === from) return undefined;
+    this.#gear = to;
+    this.#epoch++;
+    return { from, to, qps, firstQueue, backlog };
+  }
+}
