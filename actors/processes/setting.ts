@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../../engine/log.ts';
 import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
 import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
+import { checkPlanFor } from '../../plans/plan-check.ts';
 import { readPlan } from '../../plans/plan-file.ts';
 import { type CompiledPlan, compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
@@ -34,6 +35,8 @@ export interface Setting {
 
 /** Host name of devices that name none. */
 const DEFAULT_HOST = 'local';
+/** Of a plan that does not fit: one reason is enough, a page of them hides it. */
+const SHOWN_PROBLEMS = 10;
 
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
 export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
@@ -43,7 +46,7 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
   requireCurrent(deployment, profile, profileFile);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
-  checkPlan(deployment, plan, planFile);
+  checkPlan(deployment, profile, plan, planFile);
   return {
     deployment,
     profile,
@@ -80,16 +83,13 @@ export function connectSetting(setting: Setting, role: string): Promise<Bus> {
   return connectTo(setting.servers, setting.deployment.nats, `cascade-${setting.deployment.name}-${role}`, setting.log);
 }
 
-function checkPlan(deployment: Deployment, plan: GearPlan, file: string): void {
-  const again = `run \`cascade plan\` again`;
-  if (plan.deployment !== deployment.name) {
-    throw new ConfigError(`${file}: deployment: ${plan.deployment}, not ${deployment.name}; ${again}`);
-  }
-  const models = deployment.models.map((model) => model.name);
-  if (plan.models.join() !== models.join())
-    throw new ConfigError(`${file}: models: ${plan.models.join(', ')}; the deployment has ${models.join(', ')}; ${again}`);
-  for (const device of plan.devices) {
-    if (!deployment.devices.some((known) => known.id === device))
-      throw new ConfigError(`${file}: devices: ${device} is not a device of the deployment; ${again}`);
-  }
+function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, file: string): void {
+  const problems = checkPlanFor(deployment, profile, plan);
+  if (problems.length === 0) return;
+  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
+  throw new ConfigError(
+    [...problems.slice(0, SHOWN_PROBLEMS).map((problem) => `${file}: ${problem}`), ...more, 'run `cascade plan` again'].join(
+      '\n',
+    ),
+  );
 }

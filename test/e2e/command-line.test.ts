@@ -125,7 +125,7 @@ const CASES: readonly Case[] = [
     'a plan of another deployment',
     () => ['serve', at('foreign-plan')],
     USAGE,
-    ['foreign-plan/plan.json: deployment: picture, not image', 'run `cascade plan` again'],
+    ['foreign-plan/plan.json: deployment: "picture", not image', 'run `cascade plan` again'],
   ],
   ['a plan of another deployment', () => ['simulate', at('foreign-plan'), ...LOAD], USAGE, ['picture', '`cascade plan` again']],
 
