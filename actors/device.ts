@@ -2,45 +2,53 @@ import {
   catchError,
   concat,
   concatMap,
+  defaultIfEmpty,
   defer,
   EMPTY,
   finalize,
   from,
   ignoreElements,
-  last,
+  map,
   merge,
   mergeMap,
   type Observable,
+  of,
   Subject,
   takeUntil,
   tap,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
-import type { Backend, BatchOutput, ModelFile } from '../engine/backend/backend.ts';
+import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, messageOf } from '../engine/errors.ts';
-import { fixedBytes, type Sample, type TensorSpec } from '../engine/tensor.ts';
 import { decode, decodeWorkFrame, encode } from '../engine/wire/codec.ts';
-import type { DeviceState, DoneFrame, GearMessage, Result, WorkItem } from '../engine/wire/messages.ts';
+import type {
+  DeviceState,
+  DoneFrame,
+  GearMessage,
+  PlanVerdict,
+  PreparedMessage,
+  PrepareMessage,
+  Result,
+  WorkItem,
+} from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
-import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
+import type { GearPlan } from '../plans/gear-plan.ts';
+import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type Queued } from './batcher.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
-import { Router } from './router.ts';
+import { Replicas, type ReplicasOptions } from './replicas.ts';
+import { type RevisedPlan, Router } from './router.ts';
 
-export interface DeviceOptions extends ReplicaOptions {
+export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly device: string;
   readonly host: string;
   readonly subjects: Subjects;
-  readonly plan: CompiledPlan;
-  readonly specs: readonly TensorSpec[];
-  /** Files of all models of the family, in its order; those placed here are loaded. */
-  readonly files: readonly ModelFile[];
-  /** Per model: batch sizes to run before the replica is called ready, ascending, with their profiled times. */
-  readonly profiled: readonly { readonly batch: readonly number[]; readonly ms: readonly number[] }[];
+  /** The plan to begin with: its replicas are loaded before this device is called ready. */
+  readonly plan: RevisedPlan;
   readonly createBackend: () => Backend;
   /** 99th percentile of the event loop's delay since the last call. */
   readonly loopDelayMsP99: () => number;
@@ -57,10 +65,9 @@ const MAX_QUEUE = 50_000;
  * every one of them while the next requests are on their way.
  */
 const DONE_DELAY_MS = 5;
-/** Ragged axes of the made-up samples that warm a replica up. */
-const WARM_UP_LENGTH = 16;
-/** A replica slower than this against its profile is reported: the plan will not hold on it. */
-const SLOWER_THAN_PROFILE = 2;
+const NOTHING = new Uint8Array();
+/** A replica that the plan in force does not use is kept for those who have not heard of it yet. */
+const UNLOAD_AFTER_MS = 2_000;
 
 /** Hosts a device's replicas: queues their requests, runs one batch at a time, answers or passes on. */
 export function deviceActor(options: DeviceOptions): Actor {
@@ -78,7 +85,13 @@ class Device {
   readonly #router: Router;
   readonly #batcher: Batcher;
   readonly #outbox: Outbox;
-  readonly #placed: readonly number[];
+  readonly #replicas: Replicas;
+  /** Number of this device in all plans. */
+  readonly #number: number;
+  /** Models of a plan that is being prepared, to be kept although the one in force does not use them. */
+  #prepared: readonly number[] = [];
+  /** Per model: when its replica was last placed here by the plan in force, or had work. */
+  readonly #neededAt: number[];
   #incarnation: string;
   readonly #startedAt: number;
   /** Batches for the backend; one runs at a time. */
@@ -96,17 +109,22 @@ class Device {
   #doneScheduled = false;
 
   constructor(options: DeviceOptions, context: ActorContext) {
-    const { plan } = options;
-    const number = plan.devices.indexOf(options.device);
+    const { models } = options;
     this.#options = options;
     this.#context = context;
     this.#backend = options.createBackend();
-    this.#router = new Router(plan);
+    this.#replicas = new Replicas(options, this.#backend, context.clock, context.log);
+    this.#router = new Router(options.plan);
+    this.#number = this.#router.devices.indexOf(options.device);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
-    this.#placed = plan.models.flatMap((_, model) => (plan.placed[model * plan.devices.length + number] === 1 ? [model] : []));
     const largest = options.profiled.map(({ batch }) => batch[batch.length - 1]);
-    this.#batcher = new Batcher(largest, { number, of: plan.devices.length }, options.maxQueue ?? MAX_QUEUE);
-    this.#answered = plan.models.map(() => 0);
+    this.#batcher = new Batcher(
+      largest,
+      { number: this.#number, of: this.#router.devices.length },
+      options.maxQueue ?? MAX_QUEUE,
+    );
+    this.#answered = models.map(() => 0);
+    this.#neededAt = models.map(() => 0);
     this.#startedAt = context.clock.now();
     this.#incarnation = this.#newIncarnation();
   }
@@ -132,6 +150,11 @@ class Device {
     );
     const telling$ = merge(
       bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#shift(decode<GearMessage>(data)))),
+      merge(
+        bus.messages$(subjects.prepare).pipe(map(({ data }) => this.#prepare(decode<PrepareMessage<GearPlan>>(data)))),
+        bus.messages$(subjects.abort).pipe(map(({ data }) => this.#abort(decode<PlanVerdict>(data)))),
+        every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
+      ).pipe(concatMap((change$) => change$)),
       bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#router.observe(decode<DeviceState>(data), clock.now()))),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
@@ -147,7 +170,7 @@ class Device {
         }),
       ),
     );
-    const loading$ = defer(() => this.#load()).pipe(takeUntil(stopping$));
+    const loading$ = defer(() => this.#replicas.load(this.#placedBy(this.#router.plan))).pipe(takeUntil(stopping$));
     // What is still sent here after `left` goes to nobody; the frontends, told of it, send it again elsewhere.
     const leaving$ = defer(() => {
       this.#enter('left');
@@ -167,51 +190,67 @@ class Device {
     );
   }
 
-  /** Loads the placed replicas and runs each at each profiled batch size: ready means warmed up. */
-  #load(): Observable<unknown> {
-    const { files, profiled, specs, models } = this.#options;
-    const blank: Sample = specs.map(blankTensor);
-    return from(this.#placed).pipe(
-      concatMap((model) =>
-        concat(
-          this.#backend.load(files[model]),
-          // Nothing gets warm in an emulated device, and its batches may take seconds.
-          from(
-            this.#backend.emulated ? [] : profiled[model].batch.map((size, i) => ({ size, expectedMs: profiled[model].ms[i] })),
-          ).pipe(concatMap(({ size, expectedMs }) => this.#warmUp(model, size, expectedMs, blank))),
-          defer(() => {
-            this.#context.log.info({ model: models[model] }, 'replica is ready');
-            return [];
-          }),
-        ),
-      ),
+  /** Models of which a plan places a replica here. */
+  #placedBy({ models, devices, placed }: CompiledPlan): number[] {
+    return models.flatMap((_, model) => (placed[model * devices.length + this.#number] === 1 ? [model] : []));
+  }
+
+  /** Loads what a plan to come places here, beside what is here; says whether it could. Known is the plan at once. */
+  #prepare({ revision, plan }: PrepareMessage<GearPlan>): Observable<never> {
+    return defer(() => {
+      const compiled = compilePlan(plan, this.#router.devices);
+      this.#router.learn({ revision, plan: compiled });
+      this.#prepared = this.#placedBy(compiled);
+      return this.#replicas.load(this.#prepared);
+    }).pipe(
+      catchError((error) => {
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        this.#forget(revision);
+        return of(messageOf(error));
+      }),
+      defaultIfEmpty(undefined),
+      tap((problem) => this.#tellPrepared(revision, problem)),
+      ignoreElements(),
     );
   }
 
-  /** The first run of a size allocates; the second is compared with the profile. */
-  #warmUp(model: number, size: number, expectedMs: number, blank: Sample): Observable<unknown> {
-    const { clock, log } = this.#context;
-    const batch = new Array<Sample>(size).fill(blank);
-    const name = this.#options.models[model];
-    let startedAt = 0;
-    return concat(
-      this.#backend.run(name, batch),
-      defer(() => {
-        startedAt = clock.now();
-        return this.#backend.run(name, batch);
-      }),
-    ).pipe(
-      last(),
-      tap(() => {
-        const tookMs = clock.now() - startedAt;
-        if (tookMs > 5 && tookMs > SLOWER_THAN_PROFILE * expectedMs) {
-          log.warn(
-            { model: name, batch: size, tookMs, expectedMs },
-            'slower than profiled; run `cascade profile` again on this machine',
-          );
-        }
-      }),
-    );
+  #tellPrepared(revision: number, problem: string | undefined): void {
+    const { subjects, device } = this.#options;
+    // Frontends learn by the heartbeat where the new replicas are: before anything is routed to them.
+    this.#tell();
+    const message: PreparedMessage = {
+      revision,
+      device,
+      incarnation: this.#incarnation,
+      ...(problem === undefined ? {} : { problem }),
+    };
+    this.#context.log[problem === undefined ? 'info' : 'warn']({ revision, problem }, 'prepared for a plan');
+    this.#context.bus.publish(subjects.prepared, encode(message));
+  }
+
+  #abort({ revision }: PlanVerdict): Observable<never> {
+    return defer(() => {
+      this.#forget(revision);
+      return EMPTY;
+    });
+  }
+
+  #forget(revision: number): void {
+    this.#router.forget(revision);
+    this.#prepared = [];
+  }
+
+  /** Unloads replicas that no plan in force or to come has here, once nobody can be sending them work any more. */
+  #unloadUnused(): Observable<never> {
+    return defer(() => {
+      const now = this.#context.clock.now();
+      const needed = new Set([...this.#placedBy(this.#router.plan), ...this.#prepared]);
+      const unused = this.#replicas.ready.filter((model) => {
+        if (needed.has(model) || this.#batcher.length(model) > 0) this.#neededAt[model] = now;
+        return now - this.#neededAt[model] > UNLOAD_AFTER_MS;
+      });
+      return from(unused).pipe(concatMap((model) => this.#replicas.unload(model)));
+    });
   }
 
   #newIncarnation(): string {
@@ -227,12 +266,10 @@ class Device {
   }
 
   #enqueue(model: number, request: Queued): void {
-    if (!this.#placed.includes(model)) {
-      this.#refuse(
-        request,
-        'NOT_FOUND',
-        `device ${this.#options.device} holds no replica of the model that this request was sent to`,
-      );
+    if (model === -1) {
+      this.#refuse(request, 'NOT_FOUND', `device ${this.#options.device} was sent a request for a model that the family has not`);
+    } else if (!this.#replicas.has(model)) {
+      this.#passOn(model, request);
     } else if (!this.#batcher.enqueue(model, request)) {
       this.#refuse(
         request,
@@ -242,9 +279,21 @@ class Device {
     }
   }
 
+  /** A straggler sent by a plan that placed the model here, or was to: another device has it. */
+  #passOn(model: number, request: Queued): void {
+    const target = this.#router.route(model);
+    if (target !== undefined && target !== this.#options.device && this.#sendTo(target, model, request.origin, request.item))
+      return;
+    const name = this.#options.models[model];
+    this.#refuse(request, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
+  }
+
   #shift(message: GearMessage): void {
     const before = this.#router.gear;
-    this.#router.apply(message);
+    const revision = this.#router.revision;
+    if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+    // In force is no longer to come.
+    if (this.#router.revision !== revision) this.#prepared = [];
     // Leftovers of models that the new gear does not use run at once; shorter minimum queue lengths may trigger.
     if (this.#router.gear !== before) this.#pump();
   }
@@ -298,7 +347,7 @@ class Device {
   }
 
   #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): void {
-    const outcomes = finishBatch(this.#options, this.#router.gear, model, requests, output, startedAt, this.#context.clock.now());
+    const outcomes = finishBatch(this.#options, this.#router, model, requests, output, startedAt, this.#context.clock.now());
     for (const outcome of outcomes) {
       if (outcome.type === 'forward') this.#forward(outcome);
       else {
@@ -310,20 +359,25 @@ class Device {
 
   #forward({ request, model, item }: Outcome & { type: 'forward' }): void {
     const { clock } = this.#context;
-    const { subjects, models, device } = this.#options;
-    const target = this.#phase === 'draining' && this.#placed.includes(model) ? device : this.#router.route(model);
+    const { device } = this.#options;
+    const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
     if (target === device) {
       this.#enqueue(model, { item, origin: request.origin, enqueuedAt: clock.now() });
       return;
     }
-    if (target === undefined || !this.#outbox.add(subjects.work(target, models[model]), request.origin, item)) {
-      this.#answer(request, standingResult(this.#options, this.#router.gear, item, item.opinion!, 'gear', clock.now()));
-      return;
-    }
-    const { moved } = this.#note(request.origin);
-    const seqs = moved.get(target);
-    if (seqs === undefined) moved.set(target, [item.seq]);
+    if (target !== undefined && this.#sendTo(target, model, request.origin, item)) return;
+    this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'gear', clock.now()));
+  }
+
+  /** Sends a request to a replica on another device, and tells its frontend. False when it does not fit into a message. */
+  #sendTo(device: string, model: number, origin: string, item: WorkItem): boolean {
+    const { subjects, models } = this.#options;
+    if (!this.#outbox.add(subjects.work(device, models[model]), origin, item)) return false;
+    const { moved } = this.#note(origin);
+    const seqs = moved.get(device);
+    if (seqs === undefined) moved.set(device, [item.seq]);
     else seqs.push(item.seq);
+    return true;
   }
 
   /** Past its deadline: the answer so far, if there is one, else an error. */
@@ -337,7 +391,7 @@ class Device {
       );
       return;
     }
-    this.#answer(request, standingResult(this.#options, this.#router.gear, item, item.opinion, 'deadline', now));
+    this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion, 'deadline', now));
   }
 
   #answer({ item, origin }: Queued, result: Result): void {
@@ -401,17 +455,18 @@ class Device {
   }
 
   #tell(): void {
-    const { device, host, subjects, models, loopDelayMsP99, revision } = this.#options;
+    const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
+    const { ready } = this.#replicas;
     const state: DeviceState = {
       device,
       host,
       phase: this.#phase,
       incarnation: this.#incarnation,
       pid: process.pid,
-      revision,
+      revision: this.#router.revision,
       gear: this.#router.gear.index,
-      queues: Object.fromEntries(this.#placed.map((model) => [models[model], this.#batcher.length(model)])),
-      answered: Object.fromEntries(this.#placed.map((model) => [models[model], this.#answered[model]])),
+      queues: Object.fromEntries(ready.map((model) => [models[model], this.#batcher.length(model)])),
+      answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
       completedBatches: this.#batchesRun,
       busyMs: this.#busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,
@@ -420,10 +475,4 @@ class Device {
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
   }
-}
-
-function blankTensor(spec: TensorSpec): Sample[number] {
-  const shape = spec.shape.map((dimension) => dimension ?? WARM_UP_LENGTH);
-  const bytes = fixedBytes({ ...spec, shape });
-  return { data: new Uint8Array(bytes ?? 0), shape };
 }

@@ -6,21 +6,23 @@ import { every } from '../engine/clock.ts';
 import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
 import type { Sample, TensorSpec } from '../engine/tensor.ts';
 import { decode } from '../engine/wire/codec.ts';
-import type { DeviceState, DoneFrame, GearMessage, WorkItem } from '../engine/wire/messages.ts';
+import type { DeviceState, DoneFrame, GearMessage, PlanVerdict, PrepareMessage, WorkItem } from '../engine/wire/messages.ts';
 import { checkDeadline, checkId, type InferRequest, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
-import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
+import type { GearPlan } from '../plans/gear-plan.ts';
+import { compilePlan } from '../plans/policy/compiled-plan.ts';
 import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
-import { Router } from './router.ts';
+import { type RevisedPlan, Router } from './router.ts';
 
 export interface FrontendOptions {
   /** Token of this frontend's own subjects; unique in the deployment. */
   readonly name: string;
   readonly subjects: Subjects;
-  readonly plan: CompiledPlan;
+  /** The plan to begin with. */
+  readonly plan: RevisedPlan;
   readonly specs: readonly TensorSpec[];
   /** Deadline of a request that names none. */
   readonly deadlineMs: number;
@@ -40,6 +42,7 @@ const SWEEP_INTERVAL_MS = 100;
 const MAX_ATTEMPTS = 4;
 /** Each request of a frame is answered by itself: a small body must not make us say a million things. */
 const FRAME_MAX_REQUESTS = 4_096;
+const NOTHING = new Uint8Array();
 /** A work frame holds a request and some bytes about it, within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
 
@@ -107,7 +110,9 @@ class Frontend {
     );
     const background$ = merge(
       bus.messages$(subjects.done(name)).pipe(tap(({ data }) => this.#done(decode<DoneFrame>(data)))),
-      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#router.apply(decode<GearMessage>(data)))),
+      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#shift(decode<GearMessage>(data)))),
+      bus.messages$(subjects.prepare).pipe(tap(({ data }) => this.#learn(decode<PrepareMessage<GearPlan>>(data)))),
+      bus.messages$(subjects.abort).pipe(tap(({ data }) => this.#router.forget(decode<PlanVerdict>(data).revision))),
       bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
       // Without a connection nothing can be concluded, nor said.
       bus.status$.pipe(
@@ -216,13 +221,13 @@ class Frontend {
       this.#fail(
         entry,
         'UNAVAILABLE',
-        `no device that holds model ${this.#options.plan.models[model]} can be reached; try again later`,
+        `no device that holds model ${this.#router.models[model]} can be reached; try again later`,
       );
       return;
     }
     entry.attempts++;
     entry.device = device;
-    const subject = this.#options.subjects.work(device, this.#options.plan.models[model]);
+    const subject = this.#options.subjects.work(device, this.#router.models[model]);
     if (!this.#outbox.add(subject, this.#options.name, entry.item)) {
       const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
       this.#fail(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`);
@@ -241,6 +246,14 @@ class Frontend {
       }
     }
     if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #shift(message: GearMessage): void {
+    if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+  }
+
+  #learn({ revision, plan }: PrepareMessage<GearPlan>): void {
+    this.#router.learn({ revision, plan: compilePlan(plan, this.#router.devices) });
   }
 
   #observe(state: DeviceState): void {

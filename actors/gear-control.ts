@@ -27,7 +27,6 @@ export class GearControl {
   #anew = false;
   #epoch: number;
 
-  /** @param now the first epoch: a later controller's term begins with a higher one, as its clock is later. */
   constructor(plan: CompiledPlan, rule: GearRule, now: number) {
     this.#models = plan.models;
     this.#gears = plan.gears;
@@ -52,6 +51,11 @@ export class GearControl {
     this.#gear = Math.min(this.#gear, gears.length - 1);
     this.#anew = true;
     this.#epoch++;
+  }
+
+  /** Begins a controller's term: with a higher epoch than any before, as its clock is later or it has heard of the last one. */
+  beginTerm(now: number, heard: number): void {
+    this.#epoch = Math.max(Math.floor(now), heard + 1);
   }
 
   /** Returns true when the frontend is a new one. */

@@ -1,54 +1,190 @@
-import { merge, takeUntil, tap } from 'rxjs';
-import type { Actor } from '../engine/actor/actor.ts';
+import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import { every } from '../engine/clock.ts';
 import { decode, encode } from '../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
+import type { DeviceState, GearMessage, LoadReport, PlanVerdict, PrepareMessage } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
-import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
+import type { GearPlan } from '../plans/gear-plan.ts';
+import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../plans/policy/gear-choice.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
+import { type RevisedPlan, Router } from './router.ts';
 
 export interface GearControllerOptions {
   readonly subjects: Subjects;
-  readonly plan: CompiledPlan;
-  readonly revision: number;
+  /** The plan to begin with. */
+  readonly plan: RevisedPlan;
   readonly rule: GearRule;
+  /** Whether this controller is the one that acts; the others only listen, to be ready. */
+  readonly leading$: Observable<boolean>;
 }
 
 /** The gear in force is said again this often, for those who joined or missed it. */
 const REPEAT_INTERVAL_MS = 1_000;
+const SWEEP_INTERVAL_MS = 100;
+/** Devices that were never heard of count as lost only then: they may just be starting. */
+const FIRST_HEARD_WITHIN_MS = 5_000;
+const NOTHING = new Uint8Array();
 
-/** Adds up the load of all frontends and puts the gear for it in force: a table look-up (CascadeServe §5). */
+/**
+ * Adds up the load of all frontends and puts the gear for it in force: a table look-up (CascadeServe §5). Changes the table when
+ * a plan is committed, and while a device is lost for which the plan has gears in reserve.
+ */
 export function gearControllerActor(options: GearControllerOptions): Actor {
   return {
     name: 'gear-controller',
     description: 'chooses the gear for the measured load',
-    behaviour: ({ bus, clock, stopping$ }) => {
-      const core = new GearControl(options.plan, options.rule, clock.now());
-      const publish = (): void => {
-        const message: GearMessage = { revision: options.revision, gear: core.gear, epoch: core.epoch };
-        bus.publish(options.subjects.gear, encode(message));
-      };
-      const decide = (): void => {
-        const change = core.decide(clock.now());
-        if (change === undefined) return;
-        publish();
-        bus.publish(options.subjects.events, encode({ type: 'gear', revision: options.revision, ...change }));
-      };
-      publish();
-      return merge(
-        bus.messages$(options.subjects.allLoad).pipe(
-          tap(({ data }) => {
-            // A frontend that has just started acts on the first gear until it is told of another.
-            if (core.load(decode<LoadReport>(data), clock.now())) publish();
-            decide();
-          }),
-        ),
-        bus.messages$(options.subjects.allState).pipe(tap(({ data }) => core.state(decode<DeviceState>(data), clock.now()))),
-        // Reports that stay away mean less load, too.
-        every(clock, STALE_AFTER_MS).pipe(tap(decide)),
-        every(clock, REPEAT_INTERVAL_MS).pipe(tap(publish)),
-      ).pipe(takeUntil(stopping$));
-    },
+    behaviour: (context) => new GearController(options, context).run(),
   };
+}
+
+class GearController {
+  readonly #options: GearControllerOptions;
+  readonly #context: ActorContext;
+  readonly #control: GearControl;
+  /** Knows the plans and the devices; its own gear is the one last heard of, ours or another controller's. */
+  readonly #router: Router;
+  readonly #startedAt: number;
+  readonly #seen = new Set<string>();
+  readonly #gone = new Set<string>();
+  #leading = false;
+  #revision: number;
+  /** A plan that was committed and is not known here yet. */
+  #awaited: number | undefined;
+  #lost: string | undefined;
+
+  constructor(options: GearControllerOptions, context: ActorContext) {
+    this.#options = options;
+    this.#context = context;
+    this.#startedAt = context.clock.now();
+    this.#control = new GearControl(options.plan.plan, options.rule, this.#startedAt);
+    this.#router = new Router(options.plan);
+    this.#revision = options.plan.revision;
+  }
+
+  run(): Observable<unknown> {
+    const { bus, clock, stopping$ } = this.#context;
+    const { subjects, leading$ } = this.#options;
+    return merge(
+      bus.messages$(subjects.allLoad).pipe(tap(({ data }) => this.#onLoad(decode<LoadReport>(data)))),
+      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#onState(decode<DeviceState>(data)))),
+      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#onGear(decode<GearMessage>(data)))),
+      bus.messages$(subjects.prepare).pipe(tap(({ data }) => this.#learn(decode<PrepareMessage<GearPlan>>(data)))),
+      bus.messages$(subjects.commit).pipe(tap(({ data }) => this.#adopt(decode<PlanVerdict>(data).revision))),
+      bus.messages$(subjects.abort).pipe(tap(({ data }) => this.#router.forget(decode<PlanVerdict>(data).revision))),
+      leading$.pipe(tap((leading) => this.#lead(leading))),
+      // Reports that stay away mean less load, too.
+      every(clock, STALE_AFTER_MS).pipe(tap(() => this.#decide())),
+      every(clock, REPEAT_INTERVAL_MS).pipe(tap(() => this.#publish())),
+      every(clock, SWEEP_INTERVAL_MS).pipe(
+        tap(() => {
+          this.#router.sweep(clock.now());
+          this.#mindDevices();
+        }),
+      ),
+    ).pipe(takeUntil(stopping$));
+  }
+
+  #lead(leading: boolean): void {
+    this.#leading = leading;
+    if (!leading) return;
+    this.#control.beginTerm(this.#context.clock.now(), this.#router.epoch);
+    this.#decide();
+    this.#publish();
+  }
+
+  #onLoad(report: LoadReport): void {
+    // A frontend that has just started acts on the first gear until it is told of another.
+    if (this.#control.load(report, this.#context.clock.now())) this.#publish();
+    this.#decide();
+  }
+
+  #onState(state: DeviceState): void {
+    const now = this.#context.clock.now();
+    this.#control.state(state, now);
+    this.#router.observe(state, now);
+    this.#mindDevices();
+  }
+
+  #onGear(message: GearMessage): void {
+    this.#router.apply(message);
+    // While another controller leads, its plan is ours.
+    if (!this.#leading && message.revision !== this.#revision) this.#adopt(message.revision);
+  }
+
+  #learn({ revision, plan }: PrepareMessage<GearPlan>): void {
+    this.#router.learn({ revision, plan: compilePlan(plan, this.#router.devices) });
+    if (revision === this.#awaited) this.#adopt(revision);
+  }
+
+  /** A plan has been committed: from now on gears are of it. */
+  #adopt(revision: number): void {
+    if (this.#router.planOf(revision) === undefined) {
+      this.#awaited = revision;
+      this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+      return;
+    }
+    this.#awaited = undefined;
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    this.#useTable();
+  }
+
+  /** Takes the gears for the loss of a device, or those for all of them again. */
+  #mindDevices(): void {
+    const { there, gone } = this.#router.coverage(this.#plan);
+    for (const device of there) {
+      if (this.#gone.delete(device)) this.#tell({ type: 'device-back', device });
+      this.#seen.add(device);
+    }
+    const starting = this.#context.clock.now() - this.#startedAt < FIRST_HEARD_WITHIN_MS;
+    for (const device of gone) {
+      if (this.#gone.has(device) || (starting && !this.#seen.has(device))) continue;
+      this.#gone.add(device);
+      this.#tell({ type: 'device-lost', device });
+    }
+    // With no device left, gears in reserve would help nobody.
+    const lost =
+      there.length === 0 ? this.#lost : gone.find((device) => this.#gone.has(device) && this.#plan.contingencies.has(device));
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    this.#useTable();
+  }
+
+  #tell(event: { type: string; device: string }): void {
+    if (!this.#leading) return;
+    this.#context.log.warn({ device: event.device }, event.type);
+    this.#context.bus.publish(this.#options.subjects.events, encode(event));
+  }
+
+  get #plan(): CompiledPlan {
+    return this.#router.planOf(this.#revision) ?? this.#router.plan;
+  }
+
+  #useTable(): void {
+    const plan = this.#plan;
+    if (this.#lost !== undefined && !plan.contingencies.has(this.#lost)) this.#lost = undefined;
+    this.#control.use(this.#lost === undefined ? plan.gears : plan.contingencies.get(this.#lost)!);
+    this.#decide();
+    this.#publish();
+  }
+
+  #decide(): void {
+    if (!this.#leading) return;
+    const change = this.#control.decide(this.#context.clock.now());
+    if (change === undefined) return;
+    this.#publish();
+    this.#context.bus.publish(this.#options.subjects.events, encode({ type: 'gear', revision: this.#revision, ...change }));
+  }
+
+  #publish(): void {
+    if (!this.#leading) return;
+    const message: GearMessage = {
+      revision: this.#revision,
+      gear: this.#control.gear,
+      ...(this.#lost === undefined ? {} : { lost: this.#lost }),
+      epoch: this.#control.epoch,
+    };
+    this.#context.bus.publish(this.#options.subjects.gear, encode(message));
+  }
 }

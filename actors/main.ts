@@ -10,6 +10,7 @@ import * as provision from '../plans/commands/provision.ts';
 import * as simulate from '../plans/commands/simulate.ts';
 import * as demo from './commands/demo.ts';
 import * as load from './commands/load.ts';
+import * as pushPlan from './commands/push-plan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
 
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help tells what there is)');
-  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status])
+  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status, pushPlan])
     command.register(program);
   try {
     await program.parseAsync();

@@ -5,6 +5,12 @@ import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../plans/policy/casc
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
 import type { Queued } from './batcher.ts';
 
+/** The gear that is acted on, and the plan that it is of. */
+export interface InForce {
+  readonly revision: number;
+  readonly gear: CompiledGear;
+}
+
 /** What becomes of a request after an inference. */
 export type Outcome =
   | { readonly type: 'answer'; readonly request: Queued; readonly result: Result }
@@ -13,7 +19,6 @@ export type Outcome =
 export interface ReplicaOptions {
   readonly models: readonly string[];
   readonly classes: readonly string[] | undefined;
-  readonly revision: number;
   /** Certainty of one row of a batch. */
   readonly certainty: (output: BatchOutput, row: number) => number;
   /** Per model: time of a batch of one, from the profile; forwarding needs at least this much before the deadline. */
@@ -26,7 +31,7 @@ export interface ReplicaOptions {
  */
 export function finishBatch(
   options: ReplicaOptions,
-  gear: CompiledGear,
+  { revision, gear }: InForce,
   model: number,
   requests: readonly Queued[],
   output: BatchOutput,
@@ -49,20 +54,24 @@ export function finishBatch(
     if (step >= 0 && now + options.singleMs[step] < item.deadlineAt) {
       return { type: 'forward', request, model: step, item: { ...item, queueMs, computeMs, opinion } };
     }
-    return { type: 'answer', request, result: resultOf(options, gear, item, opinion, exitOf(step), { queueMs, computeMs, now }) };
+    return {
+      type: 'answer',
+      request,
+      result: resultOf(options, { revision, gear }, item, opinion, exitOf(step), { queueMs, computeMs, now }),
+    };
   });
 }
 
 /** The answer so far, when a request cannot go on: its next replica is lost, or its time is up. */
 export function standingResult(
   options: ReplicaOptions,
-  gear: CompiledGear,
+  inForce: InForce,
   item: WorkItem,
   opinion: Opinion,
   exit: Exit,
   now: number,
 ): Result {
-  return resultOf(options, gear, item, opinion, exit, { queueMs: item.queueMs, computeMs: item.computeMs, now });
+  return resultOf(options, inForce, item, opinion, exit, { queueMs: item.queueMs, computeMs: item.computeMs, now });
 }
 
 function exitOf(step: number): Exit {
@@ -80,7 +89,7 @@ function exitOf(step: number): Exit {
 
 function resultOf(
   options: ReplicaOptions,
-  gear: CompiledGear,
+  { revision, gear }: InForce,
   item: WorkItem,
   opinion: Opinion,
   exit: Exit,
@@ -96,7 +105,7 @@ function resultOf(
     stage: opinion.stage,
     exit,
     gear: gear.index,
-    revision: options.revision,
+    revision,
     timing: { queueMs, computeMs, totalMs: now - item.arrivedAt },
     ...(opinion.scores === undefined ? {} : { scores: [...opinion.scores] }),
   };

@@ -4,6 +4,14 @@ import { pickDevice } from '../plans/policy/routing.ts';
 
 /** A device that is silent for this long is lost (DESIGN §6); heartbeats come ten times as often. */
 export const DEVICE_LOST_AFTER_MS = 1_000;
+/** Plans that are kept beside the one in force: the one to come, and those that stragglers may still speak of. */
+const KEPT_PLANS = 4;
+
+/** A gear plan by its number in the deployment's history; devices are numbered as in the deployment in all of them. */
+export interface RevisedPlan {
+  readonly revision: number;
+  readonly plan: CompiledPlan;
+}
 
 interface Presence {
   readonly phase: DeviceState['phase'];
@@ -12,30 +20,36 @@ interface Presence {
 }
 
 /**
- * What a process knows of the gear in force and of the devices, and where it sends the next request of a model. Used by
+ * What a process knows of the plans, the gear in force and the devices, and where it sends the next request of a model. Used by
  * frontends (first stage) and devices (later stages).
  */
 export class Router {
-  readonly plan: CompiledPlan;
+  readonly models: readonly string[];
+  readonly devices: readonly string[];
   readonly #numberOf: ReadonlyMap<string, number>;
   readonly #presence = new Map<string, Presence>();
+  /** [model * devices + device]: 1 where a warm replica can be reached. */
   readonly #usable: Uint8Array;
-  /** Round-robin credits per gear, so that coming back to a gear continues its rotation. */
-  readonly #credits: Float64Array[];
+  readonly #plans = new Map<number, CompiledPlan>();
+  /** Round-robin credits per gear of the plan in force, so that coming back to a gear continues its rotation. */
+  readonly #credits = new Map<CompiledGear, Float64Array>();
   /** Equal shares over all replicas, for when none of the gear's replicas can be reached. */
   readonly #anyReplica: Float64Array;
   readonly #anyCredit: Float64Array;
+  #revision: number;
   #gear: CompiledGear;
   #epoch = 0;
   #sweptAt = 0;
 
-  constructor(plan: CompiledPlan) {
-    this.plan = plan;
+  constructor({ revision, plan }: RevisedPlan) {
+    this.models = plan.models;
+    this.devices = plan.devices;
     this.#numberOf = new Map(plan.devices.map((name, number) => [name, number]));
-    this.#usable = new Uint8Array(plan.devices.length);
-    this.#credits = plan.gears.map((gear) => new Float64Array(gear.shares.length));
-    this.#anyReplica = Float64Array.from(plan.placed);
-    this.#anyCredit = new Float64Array(plan.placed.length);
+    this.#usable = new Uint8Array(plan.models.length * plan.devices.length);
+    this.#anyReplica = new Float64Array(this.#usable.length).fill(1);
+    this.#anyCredit = new Float64Array(this.#usable.length);
+    this.#plans.set(revision, plan);
+    this.#revision = revision;
     this.#gear = plan.gears[0];
   }
 
@@ -43,28 +57,78 @@ export class Router {
     return this.#gear;
   }
 
-  /** Puts a gear in force, unless the message is older than the one already acted on. */
-  apply(message: GearMessage): void {
-    if (message.epoch < this.#epoch || message.gear >= this.plan.gears.length) return;
-    this.#epoch = message.epoch;
-    this.#gear = this.plan.gears[message.gear];
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get plan(): CompiledPlan {
+    return this.#plans.get(this.#revision)!;
+  }
+
+  /** Takes note of a plan, so that a gear of it can be put in force. */
+  learn({ revision, plan }: RevisedPlan): void {
+    this.#plans.set(revision, plan);
+    for (const known of this.#plans.keys()) {
+      if (this.#plans.size <= KEPT_PLANS) break;
+      if (known !== this.#revision && known !== revision) this.#plans.delete(known);
+    }
+  }
+
+  /** A plan that was to come and will not. */
+  forget(revision: number): void {
+    if (revision !== this.#revision) this.#plans.delete(revision);
+  }
+
+  /**
+   * Puts a gear in force, unless the message is older than the one already acted on.
+   * @returns false when it is of a plan that is not known here yet: the old gear serves on until the plan-keeper has told of it.
+   */
+  apply({ revision, gear, lost, epoch }: GearMessage): boolean {
+    if (epoch < this.#epoch) return true;
+    const plan = this.#plans.get(revision);
+    const gears = lost === undefined ? plan?.gears : plan?.contingencies.get(lost);
+    const next = gears?.[gear];
+    if (next === undefined) return plan !== undefined;
+    if (revision !== this.#revision) this.#credits.clear();
+    this.#revision = revision;
+    this.#epoch = epoch;
+    this.#gear = next;
+    return true;
   }
 
   /** Device for the next request of a model: by the gear's shares, else any replica; undefined when none can be reached. */
   route(model: number): string | undefined {
-    const devices = this.plan.devices.length;
+    const devices = this.devices.length;
     const offset = model * devices;
-    let picked = pickDevice(this.#gear.shares, this.#credits[this.#gear.index], offset, devices, this.#usable);
+    let picked = pickDevice(this.#gear.shares, this.#creditsOf(this.#gear), offset, devices, this.#usable);
     if (picked === -1) picked = pickDevice(this.#anyReplica, this.#anyCredit, offset, devices, this.#usable);
-    return picked === -1 ? undefined : this.plan.devices[picked];
+    return picked === -1 ? undefined : this.devices[picked];
   }
 
   /** True once every model of the gear in force has a replica to go to. */
   get complete(): boolean {
-    const devices = this.plan.devices.length;
-    return this.#gear.cascade.every((model) =>
-      this.#usable.some((usable, d) => usable === 1 && this.plan.placed[model * devices + d] === 1),
-    );
+    const devices = this.devices.length;
+    return this.#gear.cascade.every((model) => this.#usable.subarray(model * devices, (model + 1) * devices).includes(1));
+  }
+
+  /** Of the devices on which a plan places replicas, those of which one can be reached, and the others. */
+  coverage({ placed }: CompiledPlan): { readonly there: string[]; readonly gone: string[] } {
+    const there: string[] = [];
+    const gone: string[] = [];
+    this.devices.forEach((device, d) => {
+      const replicas = this.models.map((_, model) => model * this.devices.length + d).filter((replica) => placed[replica] === 1);
+      if (replicas.length > 0) (replicas.some((replica) => this.#usable[replica] === 1) ? there : gone).push(device);
+    });
+    return { there, gone };
+  }
+
+  /** A plan that is known here. */
+  planOf(revision: number): CompiledPlan | undefined {
+    return this.#plans.get(revision);
   }
 
   /** True of a device that has left or is lost: one that drains still finishes what it has. */
@@ -79,7 +143,7 @@ export class Router {
     if (number === undefined) return false;
     const before = this.#presence.get(state.device);
     this.#presence.set(state.device, { phase: state.phase, incarnation: state.incarnation, seenAt: now });
-    this.#usable[number] = state.phase === 'ready' ? 1 : 0;
+    this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
     const replaced = before !== undefined && before.incarnation !== state.incarnation;
     const left = state.phase === 'left' && before?.phase !== 'left';
     return replaced || left;
@@ -110,8 +174,22 @@ export class Router {
       if (phase === 'left' || now - seenAt < DEVICE_LOST_AFTER_MS) continue;
       lost.push(device);
       this.#presence.delete(device);
-      this.#usable[this.#numberOf.get(device)!] = 0;
+      this.#setUsable(this.#numberOf.get(device)!, () => false);
     }
     return lost;
+  }
+
+  #setUsable(device: number, usable: (model: string) => boolean): void {
+    for (let model = 0; model < this.models.length; model++)
+      this.#usable[model * this.devices.length + device] = usable(this.models[model]) ? 1 : 0;
+  }
+
+  #creditsOf(gear: CompiledGear): Float64Array {
+    let credits = this.#credits.get(gear);
+    if (credits === undefined) {
+      credits = new Float64Array(gear.shares.length);
+      this.#credits.set(gear, credits);
+    }
+    return credits;
   }
 }

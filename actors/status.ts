@@ -2,9 +2,11 @@ import { merge, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
 import { every } from '../engine/clock.ts';
 import { decode } from '../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
+import type { DeviceState, GearMessage, LoadReport, PrepareMessage } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
+import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import type { Revision } from './plan-history.ts';
 import { DEVICE_LOST_AFTER_MS } from './router.ts';
 
 /** Answer to a request on `.control.status`, as JSON. */
@@ -16,8 +18,10 @@ export interface Status {
     readonly of: number;
     readonly qps: readonly [number, number];
     readonly cascade: string;
+    /** Device for whose loss this gear is. */
+    readonly lost: string | null;
   } | null;
-  /** Since the status actor began to listen: changes of gear, and seconds in each gear. */
+  /** Changes of gear since the status actor began to listen, and seconds in each gear of the plan in force since it is. */
   readonly gearSwitches: number;
   readonly gearSeconds: readonly number[];
   /** Measured in the last interval, summed over frontends. */
@@ -31,42 +35,64 @@ export interface Status {
 export interface StatusOptions {
   readonly deployment: string;
   readonly subjects: Subjects;
-  readonly plan: GearPlan;
-  readonly revision: number;
+  /** The plan to begin with. */
+  readonly start: Revision;
 }
 
+/** Plans remembered, as Router remembers them. */
+const KEPT_PLANS = 4;
+
 const FORGET_INTERVAL_MS = 1_000;
+const NOTHING = new Uint8Array();
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, plan, revision }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
     behaviour: ({ bus, clock, stopping$ }) => {
       const devices = new Map<string, { state: DeviceState; at: number }>();
       const frontends = new Map<string, { pid: number; qps: number; at: number }>();
+      const plans = new Map([[start.revision, start.plan]]);
+      let { plan, revision } = start;
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
-      const gearMs = plan.gears.map(() => 0);
+      let gearMs = plan.gears.map(() => 0);
 
       /** Adds the time since the last call to the gear in force. */
       const settle = (): void => {
         const now = clock.now();
-        if (gear !== undefined) gearMs[gear.gear] += now - inForceSince;
+        if (gear !== undefined && gear.lost === undefined) gearMs[gear.gear] += now - inForceSince;
         inForceSince = now;
       };
 
       const observeGear = (message: GearMessage): void => {
         settle();
+        const known = plans.get(message.revision);
+        if (known === undefined) {
+          bus.publish(subjects.tellPlan, NOTHING);
+          return;
+        }
+        if (message.revision !== revision) {
+          plan = known;
+          revision = message.revision;
+          gearMs = plan.gears.map(() => 0);
+        }
         if (gear !== undefined && gear.gear !== message.gear) gearSwitches++;
         gear = message;
+      };
+
+      const learn = ({ revision: told, plan: next }: PrepareMessage<GearPlan>): void => {
+        plans.set(told, next);
+        for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== revision) plans.delete(known);
       };
 
       const snapshot = (): Status => {
         settle();
         const now = clock.now();
-        const inForce = gear === undefined ? undefined : plan.gears[gear.gear];
+        const gears = gear?.lost === undefined ? plan.gears : (gearsWithout(plan, gear.lost) ?? plan.gears);
+        const inForce = gear === undefined ? undefined : gears[gear.gear];
         const loads = [...frontends].map(([name, { pid, qps }]) => ({ name, pid, qps }));
         return {
           deployment,
@@ -74,13 +100,19 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
           gear:
             gear === undefined || inForce === undefined
               ? null
-              : { index: gear.gear, of: plan.gears.length, qps: inForce.qps, cascade: describeCascade(inForce.cascade) },
+              : {
+                  index: gear.gear,
+                  of: gears.length,
+                  qps: inForce.qps,
+                  cascade: describeCascade(inForce.cascade),
+                  lost: gear.lost ?? null,
+                },
           gearSwitches,
           gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
           frontends: loads,
           devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
-          missing: plan.devices.filter((device) => !devices.has(device)),
+          missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
         };
       };
 
@@ -108,7 +140,9 @@ export function statusActor({ deployment, subjects, plan, revision }: StatusOpti
           }),
         ),
         bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),
-        bus.messages$(subjects.status).pipe(
+        bus.messages$(subjects.prepare).pipe(tap(({ data }) => learn(decode<PrepareMessage<GearPlan>>(data)))),
+        // Each controller has one of us; any can answer.
+        bus.messages$(subjects.status, { queue: 'status' }).pipe(
           tap(({ reply }) => {
             if (reply !== '') bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
           }),

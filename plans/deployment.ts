@@ -89,6 +89,8 @@ export interface Deployment {
   readonly frontends: number;
   readonly prefix: string;
   readonly deadlineMs: number;
+  /** For devices to load what is new in a plan. */
+  readonly prepareTimeoutMs: number;
   readonly gearRule: GearRule;
 }
 
@@ -166,6 +168,7 @@ export function loadDeployment(path: string): Deployment {
     frontends: yaml.frontends,
     prefix: yaml.prefix,
     deadlineMs: yaml.deadline,
+    prepareTimeoutMs: yaml.prepareTimeout,
     gearRule: {
       alpha: yaml.alpha,
       backlogDrainMs: yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : yaml.backlogDrain,

@@ -15,7 +15,7 @@ export function readPlan(file: string): GearPlan {
 }
 
 /** @throws ConfigError naming `source`, field and value. */
-function parsePlan(text: string, source: string): GearPlan {
+export function parsePlan(text: string, source: string): GearPlan {
   let value: unknown;
   try {
     value = JSON.parse(text);

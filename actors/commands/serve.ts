@@ -53,10 +53,10 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
 }
 
 async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
-  const placed = setting.deployment.devices.filter((device) => setting.plan.devices.includes(device.id));
-  const devices = placed.filter((device) => device.host === setting.host);
+  // Also those without a replica in the plan of today.
+  const devices = setting.deployment.devices.filter((device) => device.host === setting.host);
   if (devices.length === 0) {
-    const hosts = [...new Set(placed.map((device) => device.host))].join(', ');
+    const hosts = [...new Set(setting.deployment.devices.map((device) => device.host))].join(', ');
     throw new ConfigError(`--host ${setting.host}: the deployment has no devices on this host; its devices are on ${hosts}`);
   }
   const all = options.role === 'all';

@@ -7,7 +7,6 @@ import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
 import { processActor } from '../device-host.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
-import { startController } from './run-controller.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 
 /** A child drains within DRAIN_MS; past this it hangs and is killed. */
@@ -24,8 +23,8 @@ export interface Parts {
 }
 
 /**
- * Runs parts of a deployment on this machine: the controller in this process, each device and frontend in a process of its own; the
- * emulated devices share one, as they only wait.
+ * Runs parts of a deployment on this machine, the controller and each device and frontend in a process of its own; the emulated
+ * devices share one, as they only wait.
  * `onReady` is called when all are up; resolves after the end, when all have drained.
  */
 export async function runParts(
@@ -40,10 +39,9 @@ export async function runParts(
   const asked = askedToStop();
   const running: RunningActor[][] = [];
   try {
-    if (parts.controller) running.unshift(startController(setting, bus));
     let why: string | undefined;
     // Frontends route only to devices that are ready, and leave before them.
-    for (const group of [deviceProcesses(), frontendProcesses()]) {
+    for (const group of [[...controllerProcess(), ...deviceProcesses()], frontendProcesses()]) {
       const started = startProcesses(group, setting, bus);
       running.unshift(started.actors);
       why = await Promise.race([started.ready.then(() => undefined), asked]);
@@ -54,6 +52,12 @@ export async function runParts(
   } finally {
     for (const group of running) await Promise.all(group.map((actor) => actor.stop(CHILD_GRACE_MS)));
     await leave(bus);
+  }
+
+  function controllerProcess(): ProcessSpec[] {
+    if (!parts.controller) return [];
+    const args = roleArgs(deploymentPath, options, ['--role', 'controller']);
+    return [{ name: 'controller', description: 'supervises the controller process', args }];
   }
 
   function deviceProcesses(): ProcessSpec[] {

@@ -1,22 +1,38 @@
-import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
-import type { Bus } from '../../engine/bus/bus.ts';
+import { hostname } from 'node:os';
+import { shareReplay } from 'rxjs';
+import { startActor } from '../../engine/actor/actor.ts';
 import { realClock } from '../../engine/clock.ts';
+import { checkPlanFor } from '../../plans/plan-check.ts';
 import { gearControllerActor } from '../gear-controller.ts';
+import { lease$ } from '../lease.ts';
+import { planKeeperActor } from '../plan-keeper.ts';
 import { statusActor } from '../status.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
-import { connectSetting, type Setting } from './setting.ts';
+import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
 
-export function startController({ subjects, compiled, revision, deployment, plan, log }: Setting, bus: Bus): RunningActor[] {
-  const system = { bus, clock: realClock, log };
-  return [
-    startActor(gearControllerActor({ subjects, plan: compiled, revision, rule: deployment.gearRule }), system),
-    startActor(statusActor({ deployment: deployment.name, subjects, plan, revision }), system),
-  ];
-}
-
+/** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
 export async function runController(setting: Setting): Promise<void> {
+  const { deployment, profile, plan, subjects, log } = setting;
   const bus = await connectSetting(setting, 'controller');
-  const actors = startController(setting, bus);
+  const start = await startOf(setting, bus);
+  const system = { bus, clock: realClock, log };
+  const bucket = bucketOf(setting);
+  const leading$ = lease$({ ...system, bucket: `${bucket}_lease`, owner: `${hostname()} ${process.pid}` }).pipe(
+    shareReplay({ bufferSize: 1, refCount: true }),
+  );
+  const actors = [
+    gearControllerActor({ subjects, plan: revised(setting, start), rule: deployment.gearRule, leading$ }),
+    planKeeperActor({
+      subjects,
+      bucket,
+      start,
+      wanted: plan,
+      check: (given) => checkPlanFor(deployment, profile, given),
+      leading$,
+      prepareTimeoutMs: deployment.prepareTimeoutMs,
+    }),
+    statusActor({ deployment: deployment.name, subjects, start }),
+  ].map((actor) => startActor(actor, system));
   tellReady();
-  await liveUntilStopped(actors, bus, setting.log);
+  await liveUntilStopped(actors, bus, log);
 }

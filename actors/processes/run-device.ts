@@ -11,7 +11,7 @@ import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
-import { connectSetting, type Setting } from './setting.ts';
+import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
 /** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
@@ -33,18 +33,19 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
   const options = devices.map((device) => optionsOf(setting, device));
   const loopDelayMsP99 = watchLoopDelay();
   const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices');
+  const plan = revised(setting, await startOf(setting, bus));
   let loading = devices.length;
   const onReady = (): void => {
     if (--loading === 0) tellReady();
   };
   const actors = options.map((each) =>
-    startActor(deviceActor({ ...each, loopDelayMsP99, onReady }), { bus, clock: realClock, log }),
+    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady }), { bus, clock: realClock, log }),
   );
   await liveUntilStopped(actors, bus, log);
 }
 
-function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'loopDelayMsP99' | 'onReady'> {
-  const { deployment, profile, subjects, compiled } = setting;
+function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady'> {
+  const { deployment, profile, subjects } = setting;
   const kind = deviceClass(device);
   const curves = profile.models.map((model) => {
     const curve = model.runtimes[kind];
@@ -56,14 +57,14 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'loopD
     device: device.id,
     host: device.host,
     subjects,
-    plan: compiled,
     specs: profile.inputs,
     files: deployment.models,
     profiled: curves,
     singleMs: curves.map((curve) => runtimeMs(curve, 1)),
-    models: compiled.models,
+    models: deployment.models.map(({ name }) => name),
+    memoryBytes: device.memoryBytes,
+    replicaBytes: profile.models.map(({ memoryBytes }) => memoryBytes),
     classes: deployment.classes,
-    revision: setting.revision,
     certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
     createBackend: () => backendOf(setting, device),
   };

@@ -5,11 +5,11 @@ import { realClock } from '../../engine/clock.ts';
 import { frontendActor } from '../frontend.ts';
 import { loadEstimatorActor } from '../load-estimator.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
-import { connectSetting, type Setting } from './setting.ts';
+import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 /** One frontend process. Its name is new at each start, as what an earlier one had in flight is not its own. */
 export async function runFrontend(setting: Setting): Promise<void> {
-  const { deployment, compiled, profile, subjects, log } = setting;
+  const { deployment, profile, subjects, log } = setting;
   const bus = await connectSetting(setting, 'frontend');
   const host = setting.host.replace(/[^A-Za-z0-9_-]+/g, '-');
   const name = `${host}-${randomBytes(4).toString('hex')}`;
@@ -19,7 +19,7 @@ export async function runFrontend(setting: Setting): Promise<void> {
     frontendActor({
       name,
       subjects,
-      plan: compiled,
+      plan: revised(setting, await startOf(setting, bus)),
       specs: profile.inputs,
       deadlineMs: deployment.deadlineMs,
       arrivals$,

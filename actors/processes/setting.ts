@@ -1,5 +1,6 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
 import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
@@ -7,9 +8,12 @@ import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
 import { readPlan } from '../../plans/plan-file.ts';
-import { type CompiledPlan, compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { readProfile, requireCurrent } from '../../plans/profile-file.ts';
+import { PlanHistory, type Revision } from '../plan-history.ts';
+import { startingPlan } from '../plan-keeper.ts';
+import type { RevisedPlan } from '../router.ts';
 
 /** Command-line options that every serving process shares. */
 export interface ServeOptions {
@@ -24,9 +28,8 @@ export interface ServeOptions {
 export interface Setting {
   readonly deployment: Deployment;
   readonly profile: Profile;
+  /** The plan of the file: the one in force may be another, see `startOf`. */
   readonly plan: GearPlan;
-  readonly compiled: CompiledPlan;
-  readonly revision: number;
   readonly subjects: Subjects;
   readonly host: string;
   readonly log: Logger;
@@ -51,8 +54,6 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
     deployment,
     profile,
     plan,
-    compiled: compilePlan(plan),
-    revision: 1,
     subjects: subjectsOf(deployment.name, deployment.prefix),
     host: options.host ?? DEFAULT_HOST,
     log: createLogger(`cascade-${role}`, options.logLevel ?? 'info'),
@@ -81,6 +82,34 @@ export function connectTo(servers: readonly string[], nats: NatsSettings, name: 
 
 export function connectSetting(setting: Setting, role: string): Promise<Bus> {
   return connectTo(setting.servers, setting.deployment.nats, `cascade-${setting.deployment.name}-${role}`, setting.log);
+}
+
+/** The plan to begin with: the one in force by the deployment's history, else the file's. */
+export async function startOf(setting: Setting, bus: Bus): Promise<Revision> {
+  const { deployment, profile, plan, log } = setting;
+  const history = await PlanHistory.open(bus, realClock, bucketOf(setting));
+  return startingPlan(
+    history,
+    plan,
+    (stored) => checkPlanFor(deployment, profile, stored),
+    (reason) => log.warn({ reason }, 'the stored plan cannot be served; the file is'),
+  );
+}
+
+/** A plan with devices numbered as in the deployment, as all plans of a serving process are. */
+export function revised({ deployment }: Setting, { revision, plan }: Revision): RevisedPlan {
+  return {
+    revision,
+    plan: compilePlan(
+      plan,
+      deployment.devices.map(({ id }) => id),
+    ),
+  };
+}
+
+/** Bucket of the key-value store for the plans; the lease has one beside it. */
+export function bucketOf({ deployment }: Setting): string {
+  return `${deployment.prefix}_${deployment.name}`;
 }
 
 function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, file: string): void {

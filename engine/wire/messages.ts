@@ -95,10 +95,10 @@ export interface DeviceState {
   /** Different after each restart of the process. */
   readonly incarnation: string;
   readonly pid: number;
+  /** Plan that this device acts on, and the gear of it. */
   readonly revision: number;
-  /** Gear that this device acts on. */
   readonly gear: number;
-  /** Per loaded model: requests in the queue and answered since the start. */
+  /** Per model that is loaded and warm: requests in the queue and answered since the start. */
   readonly queues: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
   readonly completedBatches: number;
@@ -113,7 +113,33 @@ export interface DeviceState {
 /** The gear in force. */
 export interface GearMessage {
   readonly revision: number;
+  /** Index in the plan's gears, or in those for the loss of a device. */
   readonly gear: number;
+  /** Device whose loss the gears are for; absent while all are there. */
+  readonly lost?: string;
   /** Counts the changes of this controller's term; a receiver ignores what is older than what it has. */
   readonly epoch: number;
+}
+
+/**
+ * Plan-keeper -> all, on `.control.prepare`: know this plan; devices load what is new in it beside what they have and answer
+ * on `.control.prepared`. Nothing is routed by it before a gear of it is in force.
+ */
+export interface PrepareMessage<Plan = unknown> {
+  readonly revision: number;
+  readonly plan: Plan;
+}
+
+/** Device -> plan-keeper: whether it could. */
+export interface PreparedMessage {
+  readonly revision: number;
+  readonly device: string;
+  readonly incarnation: string;
+  /** Why not, in words; absent when it is ready for the plan. */
+  readonly problem?: string;
+}
+
+/** Plan-keeper -> all, on `.control.commit` and `.control.abort`: the plan is in force, or will not be. */
+export interface PlanVerdict {
+  readonly revision: number;
 }

@@ -15,6 +15,14 @@ export interface Subjects {
   readonly allLoad: string;
   readonly allState: string;
   readonly gear: string;
+  /** Operators' plans; then the two phases of a plan change. */
+  readonly plan: string;
+  readonly prepare: string;
+  /** For those who hear of a plan that they do not know: it is told again, as when it was prepared. */
+  readonly tellPlan: string;
+  readonly prepared: string;
+  readonly commit: string;
+  readonly abort: string;
   readonly status: string;
   readonly events: string;
 }
@@ -34,6 +42,12 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     allLoad: `${root}.load.*`,
     allState: `${root}.state.*`,
     gear: `${root}.control.gear`,
+    plan: `${root}.control.plan`,
+    prepare: `${root}.control.prepare`,
+    tellPlan: `${root}.control.tell-plan`,
+    prepared: `${root}.control.prepared`,
+    commit: `${root}.control.commit`,
+    abort: `${root}.control.abort`,
     status: `${root}.control.status`,
     events: `${root}.events`,
   };

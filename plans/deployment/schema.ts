@@ -196,6 +196,9 @@ export const deploymentSchema = z
     frontends: z.int().min(1).max(256).default(1).describe('Frontends that `serve` starts on one machine'),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
     deadline: duration.default(30_000).describe('Every request is answered within this time (30s, or milliseconds)'),
+    prepareTimeout: duration
+      .default(60_000)
+      .describe('How long devices may take to load what is new in a plan; later, the change is given up (60s, or milliseconds)'),
     alpha: z
       .number()
       .nonnegative()

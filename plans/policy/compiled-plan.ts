@@ -1,8 +1,9 @@
+import { gearsWithout } from '../contingency.ts';
 import type { Gear, GearPlan } from '../gear-plan.ts';
 
 /**
  * A gear in the form that the policies work on: models and devices by number, so that the actors and the simulator look
- * things up without allocating. Model numbers are family order, device numbers the plan's.
+ * things up without allocating. Model numbers are family order, device numbers the compiled plan's.
  */
 export interface CompiledGear {
   readonly index: number;
@@ -32,15 +33,29 @@ export interface CompiledPlan {
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
   readonly gears: readonly CompiledGear[];
+  /** Device that is lost -> gears to use meanwhile; empty where the plan has none. */
+  readonly contingencies: ReadonlyMap<string, readonly CompiledGear[]>;
 }
 
-export function compilePlan(plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears'>): CompiledPlan {
-  const { models, devices } = plan;
+/**
+ * @param devices what devices are numbered by: the plan's own, or all of a deployment, so that the numbers of two plans agree.
+ */
+export function compilePlan(
+  plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'contingencies'>,
+  devices: readonly string[] = plan.devices,
+): CompiledPlan {
+  const { models } = plan;
   const modelNumber = numbering(models, 'model');
   const deviceNumber = numbering(devices, 'device');
   const placed = new Uint8Array(models.length * devices.length);
   for (const replica of plan.placement) placed[modelNumber(replica.model) * devices.length + deviceNumber(replica.device)] = 1;
-  return { models, devices, placed, gears: plan.gears.map((gear, index) => compileGear(gear, index)) };
+  const contingencies = new Map(
+    plan.devices.flatMap((device) => {
+      const gears = gearsWithout(plan, device);
+      return gears === undefined ? [] : [[device, gears.map(compileGear)] as const];
+    }),
+  );
+  return { models, devices, placed, gears: plan.gears.map(compileGear), contingencies };
 
   function compileGear(gear: Gear, index: number): CompiledGear {
     const size = models.length * devices.length;

@@ -2,8 +2,9 @@
  * Smooth weighted round-robin (as in nginx) over the devices of one model: each pick raises every device's credit by its
  * share and takes the highest, so that any window of picks is as close to the shares as whole requests allow.
  * @param credit mutated; one entry per device, starting at 0.
- * @param offset where this model's row starts in both arrays.
- * @returns the device number, or -1 when no usable device has a share.
+ * @param offset where this model's row starts in the arrays.
+ * @param usable 1 where the replica can be reached; absent: all can.
+ * @returns the device number, or -1 when no usable replica has a share.
  */
 export function pickDevice(
   shares: Float64Array,
@@ -16,7 +17,7 @@ export function pickDevice(
   let total = 0;
   for (let d = 0; d < devices; d++) {
     const share = shares[offset + d];
-    if (share <= 0 || (usable !== undefined && usable[d] === 0)) continue;
+    if (share <= 0 || (usable !== undefined && usable[offset + d] === 0)) continue;
     total += share;
     credit[offset + d] += share;
     if (best === -1 || credit[offset + d] > credit[offset + best]) best = d;

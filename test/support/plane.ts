@@ -1,4 +1,4 @@
-import { Observable, of, Subject } from 'rxjs';
+import { NEVER, Observable, of, Subject, startWith } from 'rxjs';
 import { type DeviceOptions, deviceActor } from '../../actors/device.ts';
 import { type FrontendOptions, frontendActor } from '../../actors/frontend.ts';
 import { gearControllerActor } from '../../actors/gear-controller.ts';
@@ -70,7 +70,7 @@ export interface Plane {
 /** The real actors of deployment `test`, with scripted backends, on any bus and clock. Its input is `x`: a TestSample. */
 export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: PlaneOptions = {}): Plane {
   const subjects = subjectsOf('test');
-  const compiled = compilePlan(plan);
+  const start = { revision: 1, plan: compilePlan(plan) };
   const specs = options.specs ?? [{ name: 'x', dtype: 'uint8', shape: [1 + plan.models.length], pad: 0 } as const];
   const batchMs = options.batchMs ?? ((model: number, size: number) => (model + 1) * size);
   const system = { bus, clock, log: silentLogger };
@@ -82,14 +82,15 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           device,
           host: 'local',
           subjects,
-          plan: compiled,
+          plan: start,
           specs,
           files: plan.models.map((name) => ({ name, file: name })),
           profiled: plan.models.map((_, model) => ({ batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] })),
           singleMs: plan.models.map((_, model) => batchMs(model, 1)),
           models: plan.models,
           classes: undefined,
-          revision: 1,
+          memoryBytes: Number.POSITIVE_INFINITY,
+          replicaBytes: plan.models.map(() => 1),
           certainty: batchCertainty('margin', 'probabilities'),
           createBackend: () => scriptedBackend(clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
@@ -99,13 +100,16 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
       ),
     ]),
   );
-  const controller = startActor(gearControllerActor({ subjects, plan: compiled, revision: 1, rule: DEFAULT_GEAR_RULE }), system);
+  const controller = startActor(
+    gearControllerActor({ subjects, plan: start, rule: DEFAULT_GEAR_RULE, leading$: NEVER.pipe(startWith(true)) }),
+    system,
+  );
   const frontends = Array.from({ length: options.frontends ?? 1 }, (_, i) => {
     const arrivals$ = new Subject<number>();
     const name = `f${i}`;
     startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$ }), system);
     return startActor(
-      frontendActor({ name, subjects, plan: compiled, specs, deadlineMs: 30_000, arrivals$, ...options.frontend }),
+      frontendActor({ name, subjects, plan: start, specs, deadlineMs: 30_000, arrivals$, ...options.frontend }),
       system,
     );
   });

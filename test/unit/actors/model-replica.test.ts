@@ -10,7 +10,6 @@ const plan = compilePlan(planOf({ models, cascades: [['small', 'large'], ['small
 const options: ReplicaOptions = {
   models,
   classes: ['cat', 'dog'],
-  revision: 3,
   certainty: batchCertainty('margin', 'probabilities'),
   singleMs: [1, 5, 20],
 };
@@ -22,7 +21,7 @@ const scores = (...rows: number[][]) => ({
 });
 const request = (fields = {}): Queued => ({ item: workItem({ id: 'r', arrivedAt: 90, ...fields }), origin: 'f', enqueuedAt: 95 });
 const finish = (gear: number, model: number, request: Queued, row: number[]) =>
-  finishBatch(options, plan.gears[gear], model, [request], scores(row), 98, 100)[0];
+  finishBatch(options, { revision: 3, gear: plan.gears[gear] }, model, [request], scores(row), 98, 100)[0];
 
 test('a certain answer is final', () => {
   expect(finish(0, 0, request(), [0.1, 0.9])).toMatchObject({

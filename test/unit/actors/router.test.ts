@@ -13,7 +13,7 @@ const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnatio
   pid: 1,
   revision: 1,
   gear: 0,
-  queues: {},
+  queues: { small: 0, large: 0 },
   answered: {},
   completedBatches: 0,
   busyMs: 0,
@@ -23,7 +23,7 @@ const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnatio
 });
 
 test('nothing is routed before a device is ready, then by the shares', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   expect(router.route(0)).toBeUndefined();
   router.observe(state('a', 'loading'), 0);
   expect(router.complete).toBe(false);
@@ -34,7 +34,7 @@ test('nothing is routed before a device is ready, then by the shares', () => {
 });
 
 test('a draining device gets nothing new, and the rest takes its share at once', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
   expect(router.observe(state('a', 'draining'), 1)).toBe(false);
@@ -42,7 +42,7 @@ test('a draining device gets nothing new, and the rest takes its share at once',
 });
 
 test('what a device had is to be sent again once when it leaves, and when it comes back as another process', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   expect(router.observe(state('a', 'left'), 1)).toBe(true);
   expect(router.observe(state('a', 'left'), 2)).toBe(false);
@@ -51,7 +51,7 @@ test('what a device had is to be sent again once when it leaves, and when it com
 });
 
 test('a silent device is lost after a second, once', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.sweep(0);
   for (let now = 100; now < DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual([]);
@@ -61,7 +61,7 @@ test('a silent device is lost after a second, once', () => {
 });
 
 test('a process that was stopped itself does not take what it could not hear for silence', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.sweep(0);
   expect(router.sweep(5_000)).toBeUndefined();
@@ -71,7 +71,7 @@ test('a process that was stopped itself does not take what it could not hear for
 });
 
 test('after a lost connection what each device had is sent again once, when it is heard; without a word it is lost', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
   router.doubt(3_000);
@@ -83,14 +83,14 @@ test('after a lost connection what each device had is sent again once, when it i
 });
 
 test('a model outside the gear, left over from another, goes to any of its replicas', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.observe(state('b'), 0);
   router.apply({ revision: 1, gear: 1, epoch: 5 });
   expect(router.route(1)).toBe('b');
 });
 
 test('an older gear message does not undo a newer one', () => {
-  const router = new Router(plan);
+  const router = new Router({ revision: 1, plan });
   router.apply({ revision: 1, gear: 1, epoch: 5 });
   router.apply({ revision: 1, gear: 0, epoch: 4 });
   expect(router.gear.index).toBe(1);

@@ -117,8 +117,8 @@ describe('routing', () => {
     const credit = new Float64Array(5);
     const got = new Set(Array.from({ length: 20 }, () => pickDevice(row, credit, 2, 3, undefined)));
     expect(got).toEqual(new Set([0, 2]));
-    expect(pickDevice(row, credit, 2, 3, Uint8Array.of(0, 1, 0))).toBe(-1);
-    expect(pickDevice(row, credit, 2, 3, Uint8Array.of(0, 1, 1))).toBe(2);
+    expect(pickDevice(row, credit, 2, 3, Uint8Array.of(1, 1, 0, 1, 0))).toBe(-1);
+    expect(pickDevice(row, credit, 2, 3, Uint8Array.of(1, 1, 0, 1, 1))).toBe(2);
   });
 });
 

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { PlanOrder } from '../push-plan.ts';
+
+interface Options {
+  readonly nats?: string;
+  readonly json?: string;
+  readonly rollback?: string | true;
+}
+
+export function register(program: Command): void {
+  program
+    .command('push-plan')
+    .description('put another gear plan in force in a running deployment, without loss; or go back to an earlier one')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .argument('[plan]', 'gear plan file')
+    .option('--rollback [revision]', 'instead of a plan: the plan before, or the one of a revision')
+    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .option('--json <file>', 'write the verdict as JSON (- for stdout)')
+    .action(async (path: string, plan: string | undefined, options: Options) => {
+      const { loadDeployment } = await import('../../plans/deployment.ts');
+      const { readPlan } = await import('../../plans/plan-file.ts');
+      const { writeJson } = await import('../../plans/json-output.ts');
+      const { pushPlan } = await import('../push-plan.ts');
+      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const deployment = loadDeployment(path);
+      const order = orderOf(plan, options.rollback, readPlan);
+      const servers = serversOf(deployment, options.nats);
+      const bus = await connectTo(servers, deployment.nats, 'cascade-push-plan');
+      try {
+        const verdict = await pushPlan(bus, deployment, order);
+        writeJson(options.json, verdict);
+        if (!verdict.accepted) throw new CascadeError('INVALID_ARGUMENT', `plan rejected: ${verdict.reason}`);
+        if (options.json !== '-') process.stdout.write(`plan adopted as revision ${verdict.revision}\n`);
+      } finally {
+        await bus.close();
+      }
+    });
+}
+
+function orderOf(plan: string | undefined, rollback: string | true | undefined, read: (file: string) => GearPlan): PlanOrder {
+  if ((plan === undefined) === (rollback === undefined))
+    throw new ConfigError('push-plan takes either a plan file or --rollback [revision]: name one of them');
+  if (plan !== undefined) return read(plan);
+  if (rollback === true) return { rollback };
+  const revision = Number(rollback);
+  if (Number.isInteger(revision) && revision >= 1) return { rollback: revision };
+  throw new ConfigError(
+    `--rollback ${rollback}: a revision is a whole number from 1 on; \`cascade status\` tells the present one`,
+  );
+}
