@@ -9,7 +9,7 @@ import { type Answer, isFailure } from '../wire/messages.ts';
 import { checkDeadline, checkId } from '../wire/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
 import { encodeRequest, FRAME_HEADER_BYTES, frameOf, type InferRequest, withDeadline } from './request-body.ts';
-import { backoffMs, RetryBudget, silenceMs } from './retry.ts';
+import { backoffMs, Patience, RetryBudget } from './retry.ts';
 
 /** Requests that are sent in the same turn of the event loop share a message, up to these bounds. */
 const FRAME_MAX_REQUESTS = 512;
@@ -46,6 +46,7 @@ interface Pending {
 
 interface Frame {
   readonly token: string;
+  readonly sentAt: number;
   readonly requests: readonly Pending[];
   /** Those that still wait for an answer to this message. */
   open: number;
@@ -68,6 +69,7 @@ export class Exchange {
   readonly #frames = new Map<string, Frame>();
   readonly #givenUp = new Set<string>();
   readonly #budget = new RetryBudget();
+  readonly #patience = new Patience();
   readonly #subscriptions: Subscription[] = [];
   readonly #counts = { duplicates: 0, late: 0, retries: 0, malformed: 0 };
   #outbox: Pending[] = [];
@@ -190,7 +192,7 @@ export class Exchange {
       for (const pending of requests) this.#settle(pending, failureOf(pending.id, code, message));
       return;
     }
-    const frame: Frame = { token, requests, open: requests.length };
+    const frame: Frame = { token, sentAt: now, requests, open: requests.length };
     if (sent) this.#frames.set(token, frame);
     for (const pending of requests) {
       if (pending.attempts++ > 0) this.#counts.retries++;
@@ -200,11 +202,17 @@ export class Exchange {
       }
       pending.frame = frame;
       pending.failure = undefined;
-      this.#wait(pending, silenceMs(pending.deadlineMs, pending.attempts), () => {
-        if (this.#budget.take()) this.#enqueue(pending);
-        else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
-      });
+      this.#awaitAnswer(pending, now);
     }
+  }
+
+  /** Sends again after a silence. While it lasts, slow answers to others may show that it is none yet. */
+  #awaitAnswer(pending: Pending, sentAt: number): void {
+    const now = this.#clock.now();
+    const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
+    if (now < silentAt) this.#wait(pending, silentAt - now, () => this.#awaitAnswer(pending, sentAt));
+    else if (this.#budget.take()) this.#enqueue(pending);
+    else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
   }
 
   #retryLater(pending: Pending, failure: CascadeError): void {
@@ -254,7 +262,11 @@ export class Exchange {
   #onAnswer(answer: Answer, frame: Frame | undefined): void {
     const pending = this.#pending.get(answer.id);
     if (pending !== undefined) {
-      if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') this.#settle(pending, answer);
+      if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
+        // A refusal takes no time, and says nothing of how long an answer takes.
+        if (!isFailure(answer)) this.#noteTime(pending, frame);
+        this.#settle(pending, answer);
+      }
       // An earlier attempt may be refused while a later one is on its way.
       else if (frame !== undefined && pending.frame === frame)
         this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
@@ -266,6 +278,12 @@ export class Exchange {
     } else {
       this.#counts.duplicates++;
     }
+  }
+
+  /** An answer to an earlier attempt, whose message is forgotten, has taken as long as the request is under way. */
+  #noteTime({ deadlineAt, deadlineMs }: Pending, frame: Frame | undefined): void {
+    const now = this.#clock.now();
+    this.#patience.onAnswer(now - (frame?.sentAt ?? deadlineAt - deadlineMs), now);
   }
 
   #forEachOpen(frame: Frame | undefined, act: (pending: Pending) => void): void {

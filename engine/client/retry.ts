@@ -1,17 +1,50 @@
 import type { Random } from '../random.ts';
 
-/** Longest silence of a first attempt that is not yet taken for a loss. */
-const SILENCE_MAX_MS = 5_000;
+/** A silence this long is a loss where answers are known to come much sooner, however long the deadline. */
+const SILENCE_MS = 5_000;
+const SLOWER_THAN_SLOWEST = 3;
+/** An answer counts as one of late for this long, and for up to as long again. */
+const OF_LATE_MS = 30_000;
+const NONE = -1;
 const BACKOFF_FIRST_MS = 10;
 const BACKOFF_MAX_MS = 500;
 
 /**
- * How long an attempt may be silent before the request is sent again: a third of the deadline at first, then twice as long
- * each time, so that a slow server is not buried under repetitions.
- * @param attempt 1 for the first.
+ * How long an attempt may be silent before the request is sent again. Nobody tells a client how long an answer of its deployment
+ * takes, so it goes by the slowest answer of late: a guess from the deadline alone would either send everything to a slow
+ * deployment again, which makes it slower, or hardly ever send again what a fast one has lost.
  */
-export function silenceMs(deadlineMs: number, attempt: number): number {
-  return Math.min(deadlineMs / 3, SILENCE_MAX_MS) * 2 ** (attempt - 1);
+export class Patience {
+  #slowestMs = NONE;
+  #slowestBeforeMs = NONE;
+  #periodEndsAt = Number.NEGATIVE_INFINITY;
+
+  /** An answer came `tookMs` after it was asked for. */
+  onAnswer(tookMs: number, now: number): void {
+    this.#forget(now);
+    this.#slowestMs = Math.max(this.#slowestMs, tookMs);
+  }
+
+  /**
+   * A third of the deadline while there was no answer of late, else three times the slowest, within 5 seconds and that third;
+   * twice as long for each further attempt.
+   * @param attempt 1 for the first.
+   */
+  silenceMs(deadlineMs: number, attempt: number, now: number): number {
+    this.#forget(now);
+    const slowestMs = Math.max(this.#slowestMs, this.#slowestBeforeMs);
+    const longestMs = deadlineMs / 3;
+    const usualMs = slowestMs === NONE ? longestMs : Math.max(SILENCE_MS, SLOWER_THAN_SLOWEST * slowestMs);
+    return Math.min(longestMs, usualMs) * 2 ** (attempt - 1);
+  }
+
+  /** The slowest is kept by periods, of which the last two count. */
+  #forget(now: number): void {
+    if (now < this.#periodEndsAt) return;
+    this.#slowestBeforeMs = now < this.#periodEndsAt + OF_LATE_MS ? this.#slowestMs : NONE;
+    this.#slowestMs = NONE;
+    this.#periodEndsAt = now + OF_LATE_MS;
+  }
 }
 
 /** Wait after a refusal that may pass (nobody listens, no connection, unavailable): doubling, with jitter of a half. */

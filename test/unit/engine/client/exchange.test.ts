@@ -39,21 +39,67 @@ function send(id: string, deadlineMs?: number): () => void {
   return exchange.send({ id, deadlineMs, inputs: {} }, (answer) => answers.push(answer));
 }
 
+function timesOf(id: string): number[] {
+  return attempts.filter((attempt) => attempt.id === id).map(({ at }) => at);
+}
+
+/** Sends a request and answers it, `tookMs` later. */
+function answerAfter(tookMs: number, id: string): void {
+  const sentAt = clock.now();
+  send(id);
+  clock.runUntil(sentAt + tookMs);
+  bus.publish(attempts.findLast((attempt) => attempt.id === id)!.reply, encode(resultFor(id)));
+  clock.runUntil(clock.now());
+}
+
 describe('a request without an answer', () => {
-  it('is sent again after 5 and 15 seconds with what is left of 30, then given up', () => {
+  it('is sent again after a third of its deadline with what is left of it, then given up', () => {
     listen();
     send('x');
     clock.runUntil(29_999);
     expect(attempts.map(({ at, deadlineMs }) => [at, deadlineMs])).toEqual([
       [0, 30_000],
-      [5_000, 25_000],
-      [15_000, 15_000],
+      [10_000, 20_000],
     ]);
     expect(answers).toEqual([]);
     clock.runUntil(30_000);
     expect(answers).toEqual([
-      { id: 'x', error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 3 attempts in 30000 ms' } },
+      { id: 'x', error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 2 attempts in 30000 ms' } },
     ]);
+  });
+
+  it('is sent again after 5 and 15 seconds where other answers come soon', () => {
+    listen();
+    answerAfter(50, 'before');
+    send('x');
+    clock.runUntil(30_050);
+    expect(timesOf('x')).toEqual([50, 5_050, 15_050]);
+    expect(answers.at(-1)).toMatchObject({ id: 'x', error: { message: 'no answer after 3 attempts in 30000 ms' } });
+  });
+
+  it('is waited for as long as others of its time take, even if they were quick when it was sent', () => {
+    listen();
+    answerAfter(50, 'before');
+    send('slow');
+    answerAfter(3_000, 'other');
+    clock.runUntil(29_000);
+    expect(timesOf('slow')).toEqual([50, 9_050, 27_050]);
+  });
+
+  it('is not waited for longer because refusals come late, or answers to what was sent again', () => {
+    listen();
+    answerAfter(50, 'before');
+    send('refused');
+    clock.runUntil(4_050);
+    bus.publish(attempts[1].reply, encode({ id: 'refused', error: { code: 'RESOURCE_EXHAUSTED', message: 'full' } }));
+    send('lost');
+    clock.runUntil(9_050);
+    expect(timesOf('lost')).toEqual([4_050, 9_050]);
+    bus.publish(attempts[3].reply, encode(resultFor('lost')));
+    clock.runUntil(9_051);
+    send('x');
+    clock.runUntil(14_051);
+    expect(timesOf('x')).toEqual([9_051, 14_051]);
   });
 
   it('is not sent again when too many were, and still ends at its deadline', () => {
@@ -95,10 +141,10 @@ describe('answers that come twice or late', () => {
   it('takes the answer to an earlier attempt while a later one is on its way', () => {
     listen();
     send('x');
-    clock.runUntil(5_000);
+    clock.runUntil(10_000);
     bus.publish(attempts[0].reply, encode(resultFor('x', 1)));
     bus.publish(attempts[1].reply, encode(resultFor('x', 2)));
-    clock.runUntil(5_001);
+    clock.runUntil(10_001);
     expect(answers).toEqual([resultFor('x', 1)]);
     expect(exchange.counts).toMatchObject({ duplicates: 1, late: 0 });
   });
@@ -106,9 +152,9 @@ describe('answers that come twice or late', () => {
   it('does not take a late refusal of an earlier attempt for one of the later', () => {
     listen();
     send('x');
-    clock.runUntil(5_000);
+    clock.runUntil(10_000);
     bus.publish(attempts[0].reply, encode({ id: 'x', error: { code: 'UNAVAILABLE', message: 'gone' } }));
-    clock.runUntil(14_999);
+    clock.runUntil(29_999);
     expect(attempts).toHaveLength(2);
   });
 

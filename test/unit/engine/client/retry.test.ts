@@ -1,14 +1,50 @@
 import { describe, expect, it } from 'vitest';
-import { backoffMs, RetryBudget, silenceMs } from '../../../../engine/client/retry.ts';
+import { backoffMs, Patience, RetryBudget } from '../../../../engine/client/retry.ts';
 import { createRandom } from '../../../../engine/random.ts';
 
-describe('silence', () => {
-  it('is a third of a short deadline, so that one repetition fits', () => {
-    expect([silenceMs(300, 1), silenceMs(300, 2)]).toEqual([100, 200]);
+describe('silence that is taken for a loss', () => {
+  const first = (patience: Patience, deadlineMs: number, now = 0): number => patience.silenceMs(deadlineMs, 1, now);
+
+  it('is a third of the deadline before the first answer: any deployment may be slow', () => {
+    expect(first(new Patience(), 300)).toBe(100);
+    expect(first(new Patience(), 30_000)).toBe(10_000);
   });
 
-  it('is 5, 10, 20 seconds for a long one', () => {
-    expect([1, 2, 3].map((attempt) => silenceMs(30_000, attempt))).toEqual([5_000, 10_000, 20_000]);
+  it('is 5 seconds where answers come sooner, less where the deadline is short', () => {
+    const patience = new Patience();
+    patience.onAnswer(0, 0);
+    patience.onAnswer(50, 0);
+    expect(first(patience, 30_000)).toBe(5_000);
+    expect(first(patience, 300)).toBe(100);
+  });
+
+  it('is three times the slowest answer of late, at most a third of the deadline', () => {
+    const patience = new Patience();
+    for (const tookMs of [10, 2_500, 10]) patience.onAnswer(tookMs, 0);
+    expect(first(patience, 30_000)).toBe(7_500);
+    expect(first(patience, 15_000)).toBe(5_000);
+    patience.onAnswer(6_000, 0);
+    expect(first(patience, 30_000)).toBe(10_000);
+  });
+
+  it('doubles from attempt to attempt, so that a slow deployment is not buried under repetitions', () => {
+    const patience = new Patience();
+    expect([1, 2, 3].map((attempt) => patience.silenceMs(300, attempt, 0))).toEqual([100, 200, 400]);
+    patience.onAnswer(2_000, 0);
+    expect([1, 2, 3].map((attempt) => patience.silenceMs(30_000, attempt, 0))).toEqual([6_000, 12_000, 24_000]);
+  });
+
+  it('forgets a slow answer after half a minute to a minute, and knows nothing when there was none since', () => {
+    const patience = new Patience();
+    patience.onAnswer(50, 1_000);
+    patience.onAnswer(3_000, 30_000);
+    expect(first(patience, 30_000, 30_000)).toBe(9_000);
+    patience.onAnswer(50, 31_000);
+    expect(first(patience, 30_000, 60_999)).toBe(9_000);
+    expect(first(patience, 30_000, 61_000)).toBe(5_000);
+    expect(first(patience, 30_000, 91_000)).toBe(10_000);
+    patience.onAnswer(50, 1e9);
+    expect(first(patience, 30_000, 2e9)).toBe(10_000);
   });
 });
 
