@@ -5,7 +5,6 @@ import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
 
 const PARENT_IS_GONE = 'parent is gone';
-const EXIT_INTERRUPTED = 130;
 
 /** Time for draining at the end; what is not done then is cut off. */
 export const DRAIN_MS = 30_000;
@@ -22,14 +21,10 @@ export function tellReady(): void {
 export function askedToStop(): Promise<string> {
   return new Promise((resolve) => {
     process.on('SIGTERM', () => resolve('SIGTERM'));
-    let interrupted = false;
-    process.on('SIGINT', () => {
-      if (process.send !== undefined) return;
-      // The second Ctrl-C does not wait for the drain; our children notice that we are gone.
-      if (interrupted) process.exit(EXIT_INTERRUPTED);
-      interrupted = true;
-      resolve('SIGINT');
-    });
+    // The second Ctrl-C does not wait for the drain: it finds no listener, and the system ends us, without the aborts of an exit
+    // during an inference. Our children notice that we are gone.
+    if (process.send === undefined) process.once('SIGINT', () => resolve('SIGINT'));
+    else process.on('SIGINT', () => undefined);
     process.on('disconnect', () => resolve(PARENT_IS_GONE));
     // It may have gone while we were being started.
     if (process.send !== undefined && !process.connected) resolve(PARENT_IS_GONE);

@@ -59,9 +59,11 @@ const LONGEST_BATCH_MS = 200;
  * Measures the family on the device that this process is pinned to, through the backend that serves: round trips as a device
  * process sees them. In three parts: load and warm up each model, with its memory; runtimes by batch size, one call per model
  * and size in each round, so that a burst of noise does not hit one model only; answers to the validation samples.
+ * @param signal ends it after the inference that runs, with an error.
  */
 export async function measureDevice(
   job: MeasureJob,
+  signal: AbortSignal,
   onProgress: (progress: MeasureProgress) => void,
 ): Promise<DeviceMeasurement> {
   const { deployment, device, record, quick } = job;
@@ -71,6 +73,7 @@ export async function measureDevice(
   const data = loadLabelledData(deployment);
   const certaintyOutput = typeof certainty === 'string' ? undefined : certainty.output;
   const backend = createOnnxBackend({ ...device, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
+  signal.addEventListener('abort', () => void backend.close());
   const run = runner(backend, data);
   try {
     await loadRuntime(models[0]);

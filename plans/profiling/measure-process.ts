@@ -7,20 +7,24 @@ export type MeasureMessage =
   | { readonly type: 'measured'; readonly measurement: DeviceMeasurement }
   | { readonly type: 'failed'; readonly config: boolean; readonly message: string };
 
-/** Without a parent there is nobody to measure for. */
-const orphaned = (): void => process.exit(1);
-process.once('disconnect', orphaned);
+/**
+ * Without a parent there is nobody to measure for. The measurement is ended rather than the process: to exit during an inference
+ * aborts, with a message on the terminal of the user, who has ended the command and expects none.
+ */
+const orphaned = new AbortController();
+process.once('disconnect', () => orphaned.abort());
 
 process.once('message', async (job: MeasureJob) => {
+  // It may have gone while we were being started.
+  if (!process.connected) return;
   try {
-    const measurement = await measureDevice(job, (progress) => tell({ type: 'progress', progress }));
+    const measurement = await measureDevice(job, orphaned.signal, (progress) => tell({ type: 'progress', progress }));
     tell({ type: 'measured', measurement });
   } catch (error) {
     const config = error instanceof ConfigError;
     tell({ type: 'failed', config, message: config ? error.message : ((error as Error)?.stack ?? messageOf(error)) });
   }
-  process.off('disconnect', orphaned);
-  process.disconnect?.();
+  if (process.connected) process.disconnect();
 });
 
 function tell(message: MeasureMessage): void {
