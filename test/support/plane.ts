@@ -3,6 +3,7 @@ import { type DeviceOptions, deviceActor } from '../../actors/device.ts';
 import { type FrontendOptions, frontendActor } from '../../actors/frontend.ts';
 import { gearControllerActor } from '../../actors/gear-controller.ts';
 import { loadEstimatorActor } from '../../actors/load-estimator.ts';
+import { type PlanKeeperOptions, planKeeperActor } from '../../actors/plan-keeper.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
@@ -59,23 +60,28 @@ export interface PlaneOptions {
   readonly batchMs?: (model: number, size: number) => number;
   readonly frontend?: Partial<FrontendOptions>;
   readonly device?: Partial<DeviceOptions>;
+  /** Devices of the deployment; default: those of the plan. */
+  readonly devices?: readonly string[];
+  readonly keeper?: Partial<PlanKeeperOptions>;
 }
 
 export interface Plane {
   readonly devices: ReadonlyMap<string, RunningActor>;
   readonly frontends: readonly RunningActor[];
   readonly controller: RunningActor;
+  readonly keeper: RunningActor;
 }
 
 /** The real actors of deployment `test`, with scripted backends, on any bus and clock. Its input is `x`: a TestSample. */
 export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: PlaneOptions = {}): Plane {
   const subjects = subjectsOf('test');
-  const start = { revision: 1, plan: compilePlan(plan) };
+  const deviceNames = options.devices ?? plan.devices;
+  const start = { revision: 1, plan: compilePlan(plan, deviceNames) };
   const specs = options.specs ?? [{ name: 'x', dtype: 'uint8', shape: [1 + plan.models.length], pad: 0 } as const];
   const batchMs = options.batchMs ?? ((model: number, size: number) => (model + 1) * size);
   const system = { bus, clock, log: silentLogger };
   const devices = new Map(
-    plan.devices.map((device) => [
+    deviceNames.map((device) => [
       device,
       startActor(
         deviceActor({
@@ -100,8 +106,19 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
       ),
     ]),
   );
-  const controller = startActor(
-    gearControllerActor({ subjects, plan: start, rule: DEFAULT_GEAR_RULE, leading$: NEVER.pipe(startWith(true)) }),
+  const leading$ = NEVER.pipe(startWith(true));
+  const controller = startActor(gearControllerActor({ subjects, plan: start, rule: DEFAULT_GEAR_RULE, leading$ }), system);
+  const keeper = startActor(
+    planKeeperActor({
+      subjects,
+      bucket: 'plans',
+      start: { revision: 1, plan },
+      wanted: plan,
+      check: () => [],
+      leading$,
+      prepareTimeoutMs: 10_000,
+      ...options.keeper,
+    }),
     system,
   );
   const frontends = Array.from({ length: options.frontends ?? 1 }, (_, i) => {
@@ -113,5 +130,5 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
       system,
     );
   });
-  return { devices, frontends, controller };
+  return { devices, frontends, controller, keeper };
 }

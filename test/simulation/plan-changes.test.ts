@@ -1,0 +1,236 @@
+import { Observable, switchMap } from 'rxjs';
+import { describe, expect, test } from 'vitest';
+import type { Verdict } from '../../actors/plan-change.ts';
+import { PlanHistory } from '../../actors/plan-history.ts';
+import type { Backend, ModelFile } from '../../engine/backend/backend.ts';
+import type { Clock } from '../../engine/clock.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { DeviceState, PrepareMessage, Result } from '../../engine/wire/messages.ts';
+import { isFailure } from '../../engine/wire/messages.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { scriptedBackend } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
+
+const models = ['small', 'large'];
+
+/** A plan with only some replicas: `{ small: ['a'], large: ['b'] }`. */
+function placedPlan(on: Readonly<Record<string, readonly string[]>>): GearPlan {
+  const plan = planOf({ models, devices: ['a', 'b'] });
+  const shares = Object.fromEntries(models.map((m) => [m, Object.fromEntries(on[m].map((d) => [d, 1 / on[m].length]))]));
+  const minQueueLength = Object.fromEntries(models.map((m) => [m, Object.fromEntries(on[m].map((d) => [d, 1]))]));
+  return {
+    ...plan,
+    placement: models.flatMap((model) => on[model].map((device) => ({ model, device }))),
+    gears: plan.gears.map((gear) => ({ ...gear, shares, minQueueLength })),
+  };
+}
+
+const apart = placedPlan({ small: ['a'], large: ['b'] });
+const swapped = placedPlan({ small: ['b'], large: ['a'] });
+
+interface World extends VirtualPlane {
+  push(order: unknown): Promise<Verdict>;
+  /** Models loaded on a device, by its last heartbeat. */
+  loadedOn(device: string): readonly string[] | undefined;
+}
+
+async function startWorld(options: VirtualPlaneOptions = {}, plan = apart): Promise<World> {
+  const plane = await startVirtualPlane(plan, { batchMs: () => 1, devices: ['a', 'b'], ...options });
+  const states = new Map<string, DeviceState>();
+  plane.bus.messages$('cascade.test.state.*').subscribe(({ data }) => {
+    const state = decode<DeviceState>(data);
+    states.set(state.device, state);
+  });
+  return {
+    ...plane,
+    loadedOn: (device) => Object.keys(states.get(device)?.queues ?? {}),
+    async push(order) {
+      let verdict: Verdict | undefined;
+      const body = Buffer.from(typeof order === 'string' ? order : JSON.stringify(order));
+      void plane.bus.request('cascade.test.control.plan', body, { timeoutMs: 60_000 }).then(({ data }) => {
+        verdict = JSON.parse(Buffer.from(data).toString());
+      });
+      for (let i = 0; i < 2_000 && verdict === undefined; i++) await plane.runUntil(plane.clock.now() + 10);
+      return verdict!;
+    },
+  };
+}
+
+/** A world whose devices take a second to load a model, but not at the start. */
+function startSlowWorld(options: VirtualPlaneOptions = {}): Promise<World> {
+  const clock = new VirtualClock();
+  const createBackend = (): Backend => {
+    const backend = scriptedBackend(clock, models, () => 1);
+    const load = (model: ModelFile) =>
+      clock.now() < 1_000 ? backend.load(model) : delayed(clock, 1_000, () => backend.load(model));
+    return { ...backend, load };
+  };
+  return startWorld({ ...options, clock, device: { createBackend } });
+}
+
+function delayed<T>(clock: Clock, ms: number, make: () => Observable<T>): Observable<T> {
+  return new Observable<void>((subscriber) =>
+    clock.after(ms, () => {
+      subscriber.next();
+      subscriber.complete();
+    }),
+  ).pipe(switchMap(make));
+}
+
+const results = (world: World): Result[] => world.answers.map(({ answer }) => answer).filter((a): a is Result => !isFailure(a));
+
+describe('a plan that is pushed', () => {
+  test('is in force when its replicas are loaded; the old ones are unloaded; requests of all times are answered', async () => {
+    const world = await startWorld();
+    let sent = 0;
+    const load = (): void => world.infer(`r${sent++}`, [1, 10, 50]);
+    load();
+    const pushed = world.push(swapped);
+    for (let i = 0; i < 300; i++) {
+      load();
+      await world.runUntil(world.clock.now() + 1);
+    }
+    expect(await pushed).toEqual({ accepted: true, revision: 2 });
+    load();
+    await world.runUntil(world.clock.now() + 10_000);
+    load();
+    await world.runUntil(world.clock.now() + 100);
+    expect(world.answers).toHaveLength(sent);
+    expect(results(world)).toHaveLength(sent);
+    expect(results(world).map(({ revision }) => revision)).toContain(1);
+    expect(results(world).at(-1)?.revision).toBe(2);
+    expect([world.loadedOn('a'), world.loadedOn('b')]).toEqual([['large'], ['small']]);
+  });
+
+  test('can be taken back: by one, and to a revision', async () => {
+    const world = await startWorld();
+    expect(await world.push(swapped)).toEqual({ accepted: true, revision: 2 });
+    expect(await world.push({ rollback: true })).toEqual({ accepted: true, revision: 3 });
+    await world.runUntil(world.clock.now() + 10_000);
+    expect(world.loadedOn('a')).toEqual(['small']);
+    expect(await world.push({ rollback: 2 })).toEqual({ accepted: true, revision: 4 });
+    await world.runUntil(world.clock.now() + 10_000);
+    expect(world.loadedOn('a')).toEqual(['large']);
+    expect(await world.push({ rollback: 9 })).toMatchObject({
+      accepted: false,
+      reason: expect.stringContaining('no revision 9'),
+    });
+  });
+
+  test.each([
+    ['is not JSON', 'gears!', /the plan: not JSON/],
+    ['is not a plan', { gears: [] }, /the plan: not a gear plan/],
+    ['is an order that there is not', { rollback: 'please' }, /write \{"rollback": true\}/],
+  ])('%s is refused in words', async (_, order, reason) => {
+    const world = await startWorld();
+    expect(await world.push(order)).toMatchObject({ accepted: false, reason: expect.stringMatching(reason) });
+  });
+
+  test('does not pass the check of the deployment: refused with all that is wrong', async () => {
+    const world = await startWorld({ keeper: { check: (plan) => (plan === apart ? [] : ['models: huge', 'devices: c']) } });
+    expect(await world.push(swapped)).toEqual({ accepted: false, reason: 'models: huge; devices: c' });
+  });
+
+  test('does not fit in beside what is loaded: refused with the figures, and the old plan serves on', async () => {
+    const mebibyte = 2 ** 20;
+    const world = await startWorld({ device: { memoryBytes: 5 * mebibyte, replicaBytes: [2 * mebibyte, 4 * mebibyte] } });
+    expect(await world.push(swapped)).toEqual({
+      accepted: false,
+      reason: 'device a has 5 MiB for replicas: large 4 MiB do not fit in beside small 2 MiB',
+    });
+    await world.runUntil(world.clock.now() + 10_000);
+    expect([world.loadedOn('a'), world.loadedOn('b')]).toEqual([['small'], ['large']]);
+    world.infer('after', [1, 10, 50]);
+    await world.runUntil(world.clock.now() + 100);
+    expect(results(world)).toMatchObject([{ id: 'after', revision: 1, model: 'large' }]);
+  });
+
+  test('needs a device that is not there: refused at once', async () => {
+    const world = await startWorld();
+    void world.devices.get('b')!.stop(1_000);
+    await world.runUntil(world.clock.now() + 100);
+    const startedAt = world.clock.now();
+    const verdict = await world.push(swapped);
+    expect(verdict).toMatchObject({ accepted: false, reason: expect.stringMatching(/^device b is not there: it is left$/) });
+    expect(world.clock.now() - startedAt).toBeLessThan(100);
+  });
+
+  test('whose device dies while it prepares is refused, and what was loaded for it is unloaded', async () => {
+    const world = await startSlowWorld();
+    const pushed = world.push(swapped);
+    await world.runUntil(world.clock.now() + 50);
+    void world.devices.get('b')!.stop(1_000);
+    expect(await pushed).toMatchObject({
+      accepted: false,
+      reason: expect.stringMatching(/^device b on host local .* while it prepared/),
+    });
+    await world.runUntil(world.clock.now() + 10_000);
+    expect(world.loadedOn('a')).toEqual(['small']);
+  });
+
+  test('for which a device takes too long is refused', async () => {
+    const world = await startSlowWorld({ keeper: { prepareTimeoutMs: 300 } });
+    const verdict = await world.push(swapped);
+    expect(verdict).toEqual({ accepted: false, reason: 'device b, a did not get ready for the plan within 300 ms' });
+  });
+
+  test('comes while another is being prepared: refused, and the other one goes on', async () => {
+    const world = await startSlowWorld();
+    const first = world.push(swapped);
+    expect(await world.push(apart)).toMatchObject({
+      accepted: false,
+      reason: expect.stringContaining('revision 2 is under way'),
+    });
+    expect(await first).toEqual({ accepted: true, revision: 2 });
+  });
+});
+
+test('whoever missed the preparation asks for the plan, and follows', async () => {
+  const world = await startWorld();
+  const told: number[] = [];
+  world.bus.messages$('cascade.test.control.prepare').subscribe(({ data }) => told.push(decode<PrepareMessage>(data).revision));
+  expect(await world.push(swapped)).toMatchObject({ accepted: true });
+  expect(told).toEqual([2]);
+  world.bus.publish('cascade.test.control.tell-plan', new Uint8Array());
+  world.bus.publish('cascade.test.control.tell-plan', new Uint8Array());
+  await world.runUntil(world.clock.now() + 1_000);
+  expect(told).toEqual([2, 2]);
+});
+
+test('a plan file that was never in force is put in force when its devices are there; one that was is not again', async () => {
+  const world = await startWorld({ keeper: { wanted: swapped } });
+  await world.runUntil(world.clock.now() + 1_000);
+  const history = await PlanHistory.open(world.bus, world.clock, 'plans');
+  expect(await history.currentRevision()).toBe(2);
+  expect(await world.push({ rollback: 1 })).toEqual({ accepted: true, revision: 3 });
+  await world.runUntil(world.clock.now() + 5_000);
+  expect(await history.knows(swapped)).toBe(true);
+  expect((await history.current())?.plan).toEqual(apart);
+});
+
+describe('a device that is lost', () => {
+  const plan: GearPlan = {
+    ...planOf({ models, devices: ['a', 'b'], cascades: [models] }),
+    contingencies: [{ lost: 'a', alike: ['b'], gears: planOf({ models, devices: ['b'], cascades: [['small']] }).gears }],
+  };
+
+  test('brings the gears in reserve, and its return the others again', async () => {
+    const world = await startWorld({}, plan);
+    const events: { type: string; device?: string }[] = [];
+    world.bus.messages$('cascade.test.events').subscribe(({ data }) => events.push(decode(data)));
+    void world.devices.get('b')!.stop(1_000);
+    await world.runUntil(world.clock.now() + 500);
+    world.infer('meanwhile', [1, 10, 50]);
+    await world.runUntil(world.clock.now() + 100);
+    expect(results(world)).toMatchObject([{ id: 'meanwhile', model: 'small', exit: 'last' }]);
+    const state = { device: 'b', host: 'local', phase: 'ready', incarnation: 'new', revision: 1, queues: { small: 0, large: 0 } };
+    world.bus.publish('cascade.test.state.b', encode(state));
+    await world.runUntil(world.clock.now() + 10);
+    expect(events.filter(({ type }) => type.startsWith('device'))).toEqual([
+      { type: 'device-lost', device: 'b' },
+      { type: 'device-back', device: 'b' },
+    ]);
+  });
+});
