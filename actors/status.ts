@@ -1,4 +1,4 @@
-import { merge, takeUntil, tap } from 'rxjs';
+import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
 import { every } from '../engine/clock.ts';
 import { decode } from '../engine/wire/codec.ts';
@@ -13,6 +13,8 @@ import { DEVICE_LOST_AFTER_MS } from './router.ts';
 export interface Status {
   readonly deployment: string;
   readonly revision: number;
+  /** The controller that answers: any can, one leads. */
+  readonly controller: { readonly pid: number; readonly leading: boolean };
   readonly gear: {
     readonly index: number;
     readonly of: number;
@@ -37,6 +39,7 @@ export interface StatusOptions {
   readonly subjects: Subjects;
   /** The plan to begin with. */
   readonly start: Revision;
+  readonly leading$: Observable<boolean>;
 }
 
 /** Plans remembered, as Router remembers them. */
@@ -46,7 +49,7 @@ const FORGET_INTERVAL_MS = 1_000;
 const NOTHING = new Uint8Array();
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, start }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start, leading$ }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
@@ -55,6 +58,7 @@ export function statusActor({ deployment, subjects, start }: StatusOptions): Act
       const frontends = new Map<string, { pid: number; qps: number; at: number }>();
       const plans = new Map([[start.revision, start.plan]]);
       let { plan, revision } = start;
+      let leading = false;
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
@@ -97,6 +101,7 @@ export function statusActor({ deployment, subjects, start }: StatusOptions): Act
         return {
           deployment,
           revision,
+          controller: { pid: process.pid, leading },
           gear:
             gear === undefined || inForce === undefined
               ? null
@@ -145,6 +150,11 @@ export function statusActor({ deployment, subjects, start }: StatusOptions): Act
         bus.messages$(subjects.status, { queue: 'status' }).pipe(
           tap(({ reply }) => {
             if (reply !== '') bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
+          }),
+        ),
+        leading$.pipe(
+          tap((now) => {
+            leading = now;
           }),
         ),
         every(clock, FORGET_INTERVAL_MS).pipe(tap(forget)),

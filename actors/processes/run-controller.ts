@@ -31,8 +31,9 @@ export async function runController(setting: Setting): Promise<void> {
       leading$,
       prepareTimeoutMs: deployment.prepareTimeoutMs,
     }),
-    statusActor({ deployment: deployment.name, subjects, start }),
+    statusActor({ deployment: deployment.name, subjects, start, leading$ }),
   ].map((actor) => startActor(actor, system));
   tellReady();
+  if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
   await liveUntilStopped(actors, bus, log);
 }

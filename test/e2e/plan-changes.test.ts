@@ -1,0 +1,170 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { Verdict } from '../../actors/plan-change.ts';
+import { pushPlan } from '../../actors/push-plan.ts';
+import type { Status } from '../../actors/status.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { readPlan } from '../../plans/plan-file.ts';
+import type { Report } from '../../plans/report.ts';
+import { writeImageFamily } from '../fixtures/image-family.ts';
+import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { expectNothingLost } from '../support/report-fields.ts';
+
+/** Real processes and models; two plans that place the replicas the other way round, so that each change loads and unloads. */
+let folder: string;
+let server: NatsServer;
+let serving: Cascade;
+let bus: Bus;
+let plans: [GearPlan, GearPlan];
+
+const deployment = { name: 'image', prefix: 'cascade', prepareTimeoutMs: 60_000 };
+const CHANGES = 50;
+const QPS = 100;
+const READY_WITHIN_MS = 60_000;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'cascade-plan-changes-'));
+  server = await startNatsServer({ jetstream: true });
+  writeImageFamily(folder);
+  writeFileSync(
+    join(folder, 'deployment.yaml'),
+    `name: image
+models:
+  - { name: glance, file: glance.onnx }
+  - { name: look, file: look.onnx }
+  - { name: study, file: study.onnx }
+scores: probabilities
+data: { inputs: data.npz, validation: 0.5 }
+devices:
+  - { id: a, kind: cpu, memory: 64MiB }
+  - { id: b, kind: cpu, memory: 64MiB }
+slo: { p95: 500ms }
+load: { qpsMax: 400, ranges: 2 }
+nats: { servers: ["${server.url}"] }
+`,
+  );
+  for (const command of ['profile', 'plan']) {
+    const { code, stderr } = await runCascade([command, folder]);
+    expect(code, stderr).toBe(0);
+  }
+  plans = oppositePlans(readPlan(join(folder, 'plan.json')));
+  writeFileSync(join(folder, 'plan.json'), JSON.stringify(plans[0]));
+  serving = startCascade(['serve', folder, '--log-level', 'warn']);
+  await serving.firstLine;
+  bus = await connectNats({ servers: server.url });
+}, 240_000);
+
+afterAll(async () => {
+  await bus?.close();
+  const end = await serving?.stop();
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+  expect(end?.code, end?.stderr).toBe(0);
+});
+
+/** Of one gear, glance and study: glance on a and study on b, and the other way round. */
+function oppositePlans(planned: GearPlan): [GearPlan, GearPlan] {
+  const plan = (glance: string, study: string): GearPlan => {
+    const { contingencies: _, ...rest } = planned;
+    return {
+      ...rest,
+      placement: [
+        { model: 'glance', device: glance },
+        { model: 'study', device: study },
+      ],
+      gears: planned.gears.map((gear) => ({
+        qps: gear.qps,
+        cascade: [{ model: 'glance', threshold: 0.5 }, { model: 'study' }],
+        shares: { glance: { [glance]: 1 }, study: { [study]: 1 } },
+        minQueueLength: { glance: { [glance]: 1 }, study: { [study]: 1 } },
+        maxWaitMs: 5,
+        expected: { ...gear.expected, utilisation: {}, bottleneck: 'study' },
+      })),
+    };
+  };
+  return [plan('a', 'b'), plan('b', 'a')];
+}
+
+/** The status by the controller that leads. */
+async function leader(): Promise<Status> {
+  return vi.waitFor(
+    async () => {
+      const found = await status();
+      expect(found.controller.leading).toBe(true);
+      return found;
+    },
+    { timeout: READY_WITHIN_MS, interval: 1 },
+  );
+}
+
+const status = (): Promise<Status> => cascadeJson<Status>(['status', folder]);
+
+test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
+  const first = (await status()).revision;
+  let loading = true;
+  const load = cascadeJson<Report>(['load', folder, '--qps', String(QPS), '--seconds', '20']).finally(() => {
+    loading = false;
+  });
+  await vi.waitFor(async () => expect((await status()).qps).toBeGreaterThan(QPS / 2), { timeout: READY_WITHIN_MS });
+  const verdicts: Verdict[] = [];
+  for (let i = 0; i < CHANGES; i++) verdicts.push(await pushPlan(bus, deployment, plans[(i + 1) % 2]));
+  expect(loading, 'the load was over before the changes').toBe(true);
+  expect(verdicts).toEqual(Array.from({ length: CHANGES }, (_, i) => ({ accepted: true, revision: first + i + 1 })));
+  expectNothingLost(await load);
+  expect((await status()).revision).toBe(first + CHANGES);
+}, 120_000);
+
+test('a plan that is refused leaves the old one in force: unknown model, malformed, too large for a device', async () => {
+  const before = (await status()).revision;
+  const reasons: string[] = [];
+  const tooMuch = { ...plans[0], models: ['glance', 'look', 'giant'] };
+  for (const order of [tooMuch, { ...plans[0], gears: [] }, { ...plans[0], devices: ['a', 'z'] }]) {
+    const verdict = await pushPlan(bus, deployment, order);
+    if (!verdict.accepted) reasons.push(verdict.reason);
+  }
+  expect(reasons).toMatchObject([
+    expect.stringContaining('giant'),
+    expect.stringContaining('gears'),
+    expect.stringContaining('z'),
+  ]);
+  const after = await status();
+  expect(after.revision).toBe(before);
+  expectNothingLost(await cascadeJson<Report>(['load', folder, '--qps', '50', '--seconds', '1']));
+}, 60_000);
+
+test('a controller in waiting takes over, with the plan in force, when the one that leads is killed', async () => {
+  const before = await leader();
+  const waiting = startCascade(['serve', folder, '--role', 'controller', '--log-level', 'info']);
+  try {
+    await waiting.firstLine;
+    process.kill(before.controller.pid, 'SIGKILL');
+    await vi.waitFor(async () => expect((await leader()).controller.pid).not.toBe(before.controller.pid), READY_WITHIN_MS);
+    expect(await leader()).toMatchObject({ revision: before.revision });
+    expectNothingLost(await cascadeJson<Report>(['load', folder, '--qps', '50', '--seconds', '1']));
+  } finally {
+    const end = await waiting.stop();
+    expect(end.code, end.stderr).toBe(0);
+  }
+}, 90_000);
+
+test('what is pushed is still in force after a restart of all', async () => {
+  const { revision } = await status();
+  const end = await serving.stop();
+  expect(end.code, end.stderr).toBe(0);
+  serving = startCascade(['serve', folder, '--log-level', 'warn']);
+  await serving.firstLine;
+  await vi.waitFor(async () => expect((await status()).gear).not.toBeNull(), { timeout: READY_WITHIN_MS });
+  expect((await status()).revision).toBe(revision);
+  const { devices } = await status();
+  expect(devices.map(({ device, queues }) => [device, Object.keys(queues)]).sort()).toEqual([
+    ['a', ['glance']],
+    ['b', ['study']],
+  ]);
+  const { code, stdout } = await runCascade(['push-plan', folder, '--rollback']);
+  expect([code, stdout]).toEqual([0, `plan adopted as revision ${revision + 1}\n`]);
+}, 90_000);

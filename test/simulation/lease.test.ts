@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { lease$ } from '../../actors/lease.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { createLocalBus } from '../../engine/bus/local-bus.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+
+const TTL_MS = 2_000;
+
+function startWorld() {
+  const clock = new VirtualClock();
+  const bus = createLocalBus(clock);
+  const runUntil = async (timeMs: number): Promise<void> => {
+    for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {
+      clock.step();
+      // An attempt is some promises long; they settle before the next callback, as in real time.
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+    }
+    clock.runUntil(timeMs);
+  };
+  const contend = (owner: string, on: Bus = bus) => {
+    const told: boolean[] = [];
+    const subscription = lease$({ bus: on, clock, log: silentLogger, bucket: 'lease', owner, ttlMs: TTL_MS }).subscribe((held) =>
+      told.push(held),
+    );
+    return { told, leave: () => subscription.unsubscribe() };
+  };
+  return { clock, bus, runUntil, contend };
+}
+
+describe('of two controllers', () => {
+  test('one leads, for as long as it lives; when it leaves the other takes over at once', async () => {
+    const { runUntil, contend } = startWorld();
+    const first = contend('first');
+    await runUntil(10);
+    const second = contend('second');
+    await runUntil(60_000);
+    expect([first.told, second.told]).toEqual([[true], [false]]);
+    first.leave();
+    await runUntil(60_000 + TTL_MS / 4 + 1);
+    expect(second.told).toEqual([false, true]);
+  });
+
+  test('one that cannot reach the store stops leading before the other begins', async () => {
+    const { bus, clock, runUntil, contend } = startWorld();
+    let reachable = true;
+    const shaky: Bus = Object.create(bus, {
+      keyValue: {
+        value: async (bucket: string, options: object) => {
+          const store = (await bus.keyValue(bucket, options))!;
+          const guard = <A extends unknown[], T>(action: (...args: A) => Promise<T>) => {
+            return (...args: A): Promise<T> =>
+              reachable ? action(...args) : Promise.reject(new CascadeError('UNAVAILABLE', 'no connection'));
+          };
+          return { ...store, create: guard(store.create), update: guard(store.update), delete: guard(store.delete) };
+        },
+      },
+    });
+    const first = contend('first', shaky);
+    await runUntil(10);
+    const second = contend('second');
+    await runUntil(10_000);
+    reachable = false;
+    let both = false;
+    while (second.told.at(-1) !== true && clock.now() < 20_000) {
+      await runUntil(clock.now() + 10);
+      both ||= first.told.at(-1) === true && second.told.at(-1) === true;
+    }
+    expect(second.told).toEqual([false, true]);
+    expect(clock.now()).toBeLessThanOrEqual(10_000 + 1.5 * TTL_MS);
+    expect(both).toBe(false);
+    reachable = true;
+    await runUntil(60_000);
+    expect(first.told).toEqual([true, false]);
+  });
+});
+
+test('without JetStream there is no lease: this controller leads', async () => {
+  const { bus, runUntil, contend } = startWorld();
+  const bare: Bus = Object.create(bus, { keyValue: { value: () => Promise.resolve(undefined) } });
+  const only = contend('only', bare);
+  await runUntil(10_000);
+  expect(only.told).toEqual([true]);
+});
