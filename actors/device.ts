@@ -102,6 +102,7 @@ class Device {
   readonly #done = new Map<string, { finished: number[]; moved: Map<string, number[]> }>();
   readonly #answered: number[];
   #phase: DeviceState['phase'] = 'loading';
+  #gearDelayMs = 0;
   #busy = false;
   #busyMs = 0;
   #batchesRun = 0;
@@ -290,8 +291,9 @@ class Device {
 
   #shift(message: GearMessage): void {
     const before = this.#router.gear;
-    const revision = this.#router.revision;
+    const { revision, epoch } = this.#router;
     if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+    if (this.#router.epoch !== epoch) this.#gearDelayMs = this.#context.clock.now() - message.decidedAt;
     // In force is no longer to come.
     if (this.#router.revision !== revision) this.#prepared = [];
     // Leftovers of models that the new gear does not use run at once; shorter minimum queue lengths may trigger.
@@ -465,6 +467,8 @@ class Device {
       pid: process.pid,
       revision: this.#router.revision,
       gear: this.#router.gear.index,
+      epoch: this.#router.epoch,
+      gearDelayMs: this.#gearDelayMs,
       queues: Object.fromEntries(ready.map((model) => [models[model], this.#batcher.length(model)])),
       answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
       completedBatches: this.#batchesRun,

@@ -52,6 +52,7 @@ class GearController {
   /** A plan that was committed and is not known here yet. */
   #awaited: number | undefined;
   #lost: string | undefined;
+  #decidedAt = 0;
 
   constructor(options: GearControllerOptions, context: ActorContext) {
     this.#options = options;
@@ -88,6 +89,7 @@ class GearController {
   #lead(leading: boolean): void {
     this.#leading = leading;
     if (!leading) return;
+    this.#decidedAt = this.#context.clock.now();
     this.#control.beginTerm(this.#context.clock.now(), this.#router.epoch);
     this.#decide();
     this.#publish();
@@ -165,14 +167,17 @@ class GearController {
     const plan = this.#plan;
     if (this.#lost !== undefined && !plan.contingencies.has(this.#lost)) this.#lost = undefined;
     this.#control.use(this.#lost === undefined ? plan.gears : plan.contingencies.get(this.#lost)!);
+    this.#decidedAt = this.#context.clock.now();
     this.#decide();
     this.#publish();
   }
 
   #decide(): void {
     if (!this.#leading) return;
-    const change = this.#control.decide(this.#context.clock.now());
+    const now = this.#context.clock.now();
+    const change = this.#control.decide(now);
     if (change === undefined) return;
+    this.#decidedAt = now;
     this.#publish();
     this.#context.bus.publish(this.#options.subjects.events, encode({ type: 'gear', revision: this.#revision, ...change }));
   }
@@ -184,6 +189,7 @@ class GearController {
       gear: this.#control.gear,
       ...(this.#lost === undefined ? {} : { lost: this.#lost }),
       epoch: this.#control.epoch,
+      decidedAt: this.#decidedAt,
     };
     this.#context.bus.publish(this.#options.subjects.gear, encode(message));
   }

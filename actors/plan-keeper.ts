@@ -10,6 +10,7 @@ import {
   mergeMap,
   type Observable,
   of,
+  retry,
   Subject,
   switchMap,
   take,
@@ -89,12 +90,13 @@ class PlanKeeper {
     const { bus, clock, stopping$, log } = this.#context;
     const { subjects, leading$ } = this.#options;
     const lead$ = defer(() => from(this.#takeOver())).pipe(
-      catchError((error) => {
-        log.error({ reason: messageOf(error) }, 'the plan history cannot be read; trying again');
-        return every(clock, RETRY_MS).pipe(
-          switchMap(() => from(this.#takeOver()).pipe(catchError(() => EMPTY))),
-          take(1),
-        );
+      retry({
+        delay: (error) => {
+          log.error({ reason: messageOf(error) }, 'the plan history is out of reach; trying again');
+          // The server may have come back without its store.
+          this.#history = undefined;
+          return every(clock, RETRY_MS).pipe(take(1));
+        },
       }),
       switchMap(() =>
         merge(

@@ -98,6 +98,9 @@ export interface DeviceState {
   /** Plan that this device acts on, and the gear of it. */
   readonly revision: number;
   readonly gear: number;
+  /** The last change of gear here, and how long after its decision it came into force (right where the clocks agree). */
+  readonly epoch: number;
+  readonly gearDelayMs: number;
   /** Per model that is loaded and warm: requests in the queue and answered since the start. */
   readonly queues: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
@@ -119,6 +122,8 @@ export interface GearMessage {
   readonly lost?: string;
   /** Counts the changes of this controller's term; a receiver ignores what is older than what it has. */
   readonly epoch: number;
+  /** When the controller decided, by its clock. */
+  readonly decidedAt: number;
 }
 
 /**

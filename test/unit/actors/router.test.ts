@@ -13,6 +13,8 @@ const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnatio
   pid: 1,
   revision: 1,
   gear: 0,
+  epoch: 0,
+  gearDelayMs: 0,
   queues: { small: 0, large: 0 },
   answered: {},
   completedBatches: 0,
@@ -85,15 +87,15 @@ test('after a lost connection what each device had is sent again once, when it i
 test('a model outside the gear, left over from another, goes to any of its replicas', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('b'), 0);
-  router.apply({ revision: 1, gear: 1, epoch: 5 });
+  router.apply({ revision: 1, gear: 1, epoch: 5, decidedAt: 0 });
   expect(router.route(1)).toBe('b');
 });
 
 test('an older gear message does not undo a newer one', () => {
   const router = new Router({ revision: 1, plan });
-  router.apply({ revision: 1, gear: 1, epoch: 5 });
-  router.apply({ revision: 1, gear: 0, epoch: 4 });
+  router.apply({ revision: 1, gear: 1, epoch: 5, decidedAt: 0 });
+  router.apply({ revision: 1, gear: 0, epoch: 4, decidedAt: 0 });
   expect(router.gear.index).toBe(1);
-  router.apply({ revision: 1, gear: 0, epoch: 6 });
+  router.apply({ revision: 1, gear: 0, epoch: 6, decidedAt: 0 });
   expect(router.gear.index).toBe(0);
 });

@@ -1,0 +1,107 @@
+/**
+ * How long a change of gear takes: the decision itself (a table look-up), and from the decision to its effect on every device, as
+ * the devices tell in their heartbeats. Two device processes with the real models under a load that jumps every second.
+ *
+ * Usage: npm run bench:gear-change
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { GearControl } from '../../actors/gear-control.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { decode } from '../../engine/wire/codec.ts';
+import type { DeviceState } from '../../engine/wire/messages.ts';
+import { readPlan } from '../../plans/plan-file.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import type { Report } from '../../plans/report.ts';
+import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { median, writeResult } from './machine.ts';
+
+const SECONDS = 40;
+const LOW_QPS = 60;
+const HIGH_QPS = 1_000;
+const DECISIONS = 200_000;
+const TARGET_EFFECT_MS = 5;
+const TARGET_DECISION_US = 20;
+
+const folder = mkdtempSync(join(tmpdir(), 'cascade-gear-change-'));
+const fashion = resolve('conf/fashion');
+const server = await startNatsServer({ jetstream: true });
+const bus = await connectNats({ servers: server.url });
+try {
+  writeFileSync(
+    join(folder, 'deployment.yaml'),
+    `name: gearchange
+models:
+  - { name: linear, file: ${fashion}/models/linear.onnx }
+  - { name: cnn-small, file: ${fashion}/models/cnn-small.onnx }
+  - { name: cnn-medium, file: ${fashion}/models/cnn-medium.onnx, maxBatch: 16 }
+data: { inputs: { image: ${fashion}/data/images.npy }, labels: ${fashion}/data/labels.npy, validation: 0.5 }
+devices:
+  - { id: a, kind: cpu, cores: [0], memory: 512MiB }
+  - { id: b, kind: cpu, cores: [1], memory: 512MiB }
+slo: { p95: 200ms }
+load: { qpsMax: 2400, ranges: 16 }
+nats: { servers: ["${server.url}"] }
+`,
+  );
+  for (const command of ['profile', 'plan']) {
+    const { code, stderr } = await runCascade([command, folder]);
+    if (code !== 0) throw new Error(stderr);
+  }
+  const decision = decisionMicroseconds();
+  const seconds = Array.from({ length: SECONDS }, (_, second) => `${second},${second % 2 === 0 ? LOW_QPS : HIGH_QPS}`);
+  writeFileSync(join(folder, 'trace.csv'), `second,qps\n${seconds.join('\n')}\n`);
+  const serving = startCascade(['serve', folder, '--log-level', 'error']);
+  await serving.firstLine;
+  /** Device and epoch -> delay of that change there. */
+  const delays = new Map<string, number>();
+  const first = new Map<string, number>();
+  const listening = bus.messages$('cascade.gearchange.state.*').subscribe(({ data }) => {
+    const { device, epoch, gearDelayMs } = decode<DeviceState>(data);
+    // The first gear that a device hears of was decided before it was there.
+    if (!first.has(device)) first.set(device, epoch);
+    if (epoch !== first.get(device)) delays.set(`${device} ${epoch}`, gearDelayMs);
+  });
+  const report = await cascadeJson<Report>(['load', folder, '--trace', join(folder, 'trace.csv')]);
+  listening.unsubscribe();
+  await serving.stop();
+  const sorted = [...delays.values()].sort((a, b) => a - b);
+  const result = {
+    gearSwitches: report.gearSwitches,
+    observed: sorted.length,
+    effectMs: { p50: median(sorted), p99: sorted[Math.ceil(0.99 * sorted.length) - 1], max: sorted[sorted.length - 1] },
+    targetEffectMs: TARGET_EFFECT_MS,
+    decisionMicroseconds: decision,
+    targetDecisionMicroseconds: TARGET_DECISION_US,
+    report,
+  };
+  console.dir(result, { depth: null });
+  console.log(`written to ${writeResult('gear-change', result)}`);
+} finally {
+  await bus.close();
+  await server.stop();
+  rmSync(folder, { recursive: true });
+}
+
+/** Reports of four frontends and heartbeats of 16 devices in between; the load wanders over all gears. */
+function decisionMicroseconds(): { median: number; p99: number } {
+  const plan = compilePlan(readPlan(join(folder, 'plan.json')));
+  const control = new GearControl(plan, DEFAULT_GEAR_RULE, 0);
+  const took = new Float64Array(DECISIONS);
+  for (let i = 0; i < DECISIONS; i++) {
+    const now = i;
+    control.state(
+      { device: `d${i % 16}`, queues: { linear: i % 7, 'cnn-small': i % 3, 'cnn-medium': 0 } } as unknown as DeviceState,
+      now,
+    );
+    control.load({ frontend: `f${i % 4}`, pid: 1, intervalMs: 100, arrivals: Math.round(30 + 30 * Math.sin(i / 500)) }, now);
+    const startedAt = performance.now();
+    control.decide(now);
+    took[i] = 1_000 * (performance.now() - startedAt);
+  }
+  took.sort();
+  return { median: took[DECISIONS >> 1], p99: took[Math.ceil(0.99 * DECISIONS) - 1] };
+}
