@@ -6,7 +6,7 @@ export default defineConfig({
     // Integration and end-to-end tests start servers and pinned processes: on two cores, side by side they would starve each other.
     fileParallelism: false,
     reporters: ['default', './test/reporter.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 120_000,
   },
 });

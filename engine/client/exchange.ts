@@ -9,7 +9,7 @@ import { type Answer, isFailure } from '../wire/messages.ts';
 import { checkDeadline, checkId } from '../wire/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
 import { encodeRequest, FRAME_HEADER_BYTES, frameOf, type InferRequest, withDeadline } from './request-body.ts';
-import { backoffMs, Patience, RetryBudget } from './retry.ts';
+import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
 
 /** Requests that are sent in the same turn of the event loop share a message, up to these bounds. */
 const FRAME_MAX_REQUESTS = 512;
@@ -39,7 +39,7 @@ interface Pending {
   queued: boolean;
   /** The message that it was last sent with; undefined while it waits to be sent. */
   frame: Frame | undefined;
-  /** Why the last attempt failed, if it did. */
+  /** Why the last attempt that ended failed, if it did. */
   failure: CascadeError | undefined;
   cancelTimer: () => void;
 }
@@ -201,7 +201,6 @@ export class Exchange {
         continue;
       }
       pending.frame = frame;
-      pending.failure = undefined;
       this.#awaitAnswer(pending, now);
     }
   }
@@ -211,8 +210,11 @@ export class Exchange {
     const now = this.#clock.now();
     const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
     if (now < silentAt) this.#wait(pending, silentAt - now, () => this.#awaitAnswer(pending, sentAt));
-    else if (this.#budget.take()) this.#enqueue(pending);
-    else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
+    else {
+      pending.failure = undefined;
+      if (this.#budget.take()) this.#enqueue(pending);
+      else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
+    }
   }
 
   #retryLater(pending: Pending, failure: CascadeError): void {
@@ -230,7 +232,10 @@ export class Exchange {
   }
 
   #giveUp(pending: Pending): void {
-    const { id, failure, attempts, deadlineMs } = pending;
+    const { id, frame, attempts, deadlineMs } = pending;
+    // Whoever was refused and asked again a moment ago has not been heard: the refusal stands.
+    const justSent = frame === undefined || this.#clock.now() - frame.sentAt < BACKOFF_MAX_MS;
+    const failure = justSent ? pending.failure : undefined;
     const tried = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'} in ${deadlineMs} ms`;
     this.#rememberGivenUp(id);
     if (failure === undefined) this.#settle(pending, failureOf(id, 'DEADLINE_EXCEEDED', `no answer after ${tried}`));

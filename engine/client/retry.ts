@@ -7,7 +7,7 @@ const SLOWER_THAN_SLOWEST = 3;
 const OF_LATE_MS = 30_000;
 const NONE = -1;
 const BACKOFF_FIRST_MS = 10;
-const BACKOFF_MAX_MS = 500;
+export const BACKOFF_MAX_MS = 500;
 
 /**
  * How long an attempt may be silent before the request is sent again. Nobody tells a client how long an answer of its deployment

@@ -1,12 +1,13 @@
 import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { gearPlanSchema } from '../../plans/gear-plan.ts';
 import type { Report } from '../../plans/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { runCascade, startCascade } from '../support/cascade.ts';
+import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { alive, descendants } from '../support/processes.ts';
 
@@ -54,7 +55,7 @@ beforeAll(async () => {
   variant('not-yaml', (dir) => appendFileSync(join(dir, 'deployment.yaml'), 'classes: [a, b\n'));
   writeFileSync(at('bad-second.csv'), 'second,qps\n0,5\nnow,6\n');
   writeFileSync(at('bad-header.csv'), 'time,load\n0,5\n');
-}, 60_000);
+});
 
 afterAll(async () => {
   await server?.stop();
@@ -232,12 +233,12 @@ test('--help tells of every command, on stdout, and is no error', async () => {
 
 test('a profile whose command is killed stops measuring, and has nothing to say of it', async () => {
   const command = startCascade(['profile', image, '--out', at('killed.json')]);
-  await vi.waitFor(() => expect(command.stderr()).toContain('measuring'), { timeout: 20_000 });
+  await eventually(() => expect(command.stderr()).toContain('measuring'));
   const started = descendants(command.process.pid!);
   expect(started).toEqual([expect.objectContaining({ command: expect.stringContaining('measure-process') })]);
   command.process.kill('SIGKILL');
   // Its end is the end of all that write to its stderr.
   const { stderr } = await command.ended;
-  await vi.waitFor(() => expect(alive(started)).toEqual([]), { timeout: 10_000 });
+  await eventually(() => expect(alive(started)).toEqual([]));
   expect(stderr).not.toMatch(/error/i);
 });

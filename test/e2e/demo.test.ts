@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
 import { type Cascade, startCascade } from '../support/cascade.ts';
+import { eventually } from '../support/eventually.ts';
 import { alive, descendants } from '../support/processes.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
@@ -66,7 +67,7 @@ describe('in the middle of its replay', () => {
       expect(end.code, end.stderr).toBe(code);
       // What the runtime says of a process that exits in the middle of an inference.
       expect(end.stderr).not.toContain('terminate called');
-      await vi.waitFor(() => expect(alive(started)).toEqual([]), { timeout: 40_000, interval: 100 });
+      await eventually(() => expect(alive(started)).toEqual([]), { timeout: 40_000, interval: 100 });
     },
     WITH_PROFILE_MS,
   );
@@ -78,7 +79,7 @@ async function replaying(demo: Cascade): Promise<void> {
   void demo.ended.then(() => {
     ended = true;
   });
-  await vi.waitFor(
+  await eventually(
     () => {
       if (!ended) expect(demo.stderr()).toMatch(/4\/4 Replay[\s\S]*\n +0 +\d+ /);
     },

@@ -200,7 +200,7 @@ function textBody({ specs, sample }: LabelledData, index: number): JsonBody {
 
 /** Plain nats.js and JSON: no library of ours. */
 async function askPlainly(client: NatsConnection, bodies: readonly JsonBody[]): Promise<Answer[]> {
-  const answers = bodies.map((body) => client.request('cascade.text.infer', JSON.stringify(body), { timeout: 10_000 }));
+  const answers = bodies.map((body) => client.request('cascade.text.infer', JSON.stringify(body), { timeout: 30_000 }));
   return (await Promise.all(answers)).map((answer, i) => {
     const value = answer.json<Answer>();
     expect(value.id).toBe(bodies[i].id);

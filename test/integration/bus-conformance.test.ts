@@ -1,10 +1,11 @@
 import { firstValueFrom, of, Subject, take, toArray } from 'rxjs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
 import { BROKERS, type Broker } from '../support/buses.ts';
 import { bytes, text } from '../support/bytes.ts';
+import { eventually } from '../support/eventually.ts';
 import { listen } from '../support/listen.ts';
 
 describe.each(BROKERS)('a bus ($name)', ({ open }) => {
@@ -23,7 +24,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
   it('delivers one publisher`s messages in their order', async () => {
     const seen = await listen(there, 'count');
     for (let i = 0; i < 1000; i++) here.publish('count', bytes(String(i)));
-    await vi.waitFor(() => expect(seen.texts).toHaveLength(1000));
+    await eventually(() => expect(seen.texts).toHaveLength(1000));
     expect(seen.texts).toEqual(Array.from({ length: 1000 }, (_, i) => String(i)));
   });
 
@@ -32,8 +33,8 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const outsider = await listen(there, 'work');
     for (let i = 0; i < 300; i++) here.publish('work', bytes(String(i)));
     const all = () => members.flatMap((member) => member.texts);
-    await vi.waitFor(() => expect(all()).toHaveLength(300));
-    await vi.waitFor(() => expect(outsider.texts).toHaveLength(300));
+    await eventually(() => expect(all()).toHaveLength(300));
+    await eventually(() => expect(outsider.texts).toHaveLength(300));
     expect(new Set(all()).size).toBe(300);
     for (const member of members) expect(member.texts.length).toBeGreaterThan(0);
   });
@@ -42,14 +43,14 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const a = await listen(there, 'work', { queue: 'a' });
     const b = await listen(there, 'work', { queue: 'b' });
     here.publish('work', bytes('x'));
-    await vi.waitFor(() => expect([a.texts, b.texts]).toEqual([['x'], ['x']]));
+    await eventually(() => expect([a.texts, b.texts]).toEqual([['x'], ['x']]));
   });
 
   it('matches * with one token and > with one or more at the end', async () => {
     const star = await listen(there, 'a.*.c');
     const rest = await listen(there, 'a.>');
     for (const subject of ['a', 'a.b', 'a.b.c', 'a.x.c', 'a.b.c.d', 'z.b.c']) here.publish(subject, bytes(subject));
-    await vi.waitFor(() => expect(rest.texts).toEqual(['a.b', 'a.b.c', 'a.x.c', 'a.b.c.d']));
+    await eventually(() => expect(rest.texts).toEqual(['a.b', 'a.b.c', 'a.x.c', 'a.b.c.d']));
     expect(star.texts).toEqual(['a.b.c', 'a.x.c']);
     expect(rest.messages.map((message) => message.subject)).toEqual(rest.texts);
   });
@@ -58,7 +59,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const seen = await listen(there, 'headers');
     here.publish('headers', bytes('with'), { headers: { 'Cascade-Id': '7', 'Content-Type': 'application/json' } });
     here.publish('headers', bytes('without'));
-    await vi.waitFor(() => expect(seen.texts).toEqual(['with', 'without']));
+    await eventually(() => expect(seen.texts).toEqual(['with', 'without']));
     const [withHeaders, without] = seen.messages;
     expect(withHeaders.header('Cascade-Id')).toBe('7');
     expect(withHeaders.header('content-type')).toBe('application/json');
@@ -70,13 +71,13 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const seen = await listen(there, 'question');
     here.publish('question', bytes('1'), { reply: 'answers.1' });
     here.publish('question', bytes('2'));
-    await vi.waitFor(() => expect(seen.messages.map((message) => message.reply)).toEqual(['answers.1', '']));
+    await eventually(() => expect(seen.messages.map((message) => message.reply)).toEqual(['answers.1', '']));
   });
 
   it('tells the reply subject that nobody listens', async () => {
     const answers = await listen(here, 'answers.*');
     expect(here.publish('question', bytes('?'), { reply: 'answers.1' })).toBe(true);
-    await vi.waitFor(() => expect(answers.messages).toHaveLength(1));
+    await eventually(() => expect(answers.messages).toHaveLength(1));
     expect(answers.messages[0].subject).toBe('answers.1');
     expect(saysNobodyListens(answers.messages[0])).toBe(true);
   });
@@ -123,10 +124,10 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     publish(0, 200);
     until.next();
     publish(200, 400);
-    await vi.waitFor(() => expect(leaver.ended).toBe('complete'));
+    await eventually(() => expect(leaver.ended).toBe('complete'));
     const taken = leaver.texts.length;
     publish(400, 600);
-    await vi.waitFor(() => expect(all()).toHaveLength(600));
+    await eventually(() => expect(all()).toHaveLength(600));
     expect(new Set(all()).size).toBe(600);
     expect(leaver.texts).toHaveLength(taken);
   });
@@ -135,12 +136,12 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const until = new Subject<void>();
     const idle = await listen(there, 'idle', { until });
     until.next();
-    await vi.waitFor(() => expect(idle.ended).toBe('complete'));
+    await eventually(() => expect(idle.ended).toBe('complete'));
   });
 
   it('completes at once when `until` has emitted already', async () => {
     const late = await listen(there, 'late', { until: of('stopped') });
-    await vi.waitFor(() => expect(late.ended).toBe('complete'));
+    await eventually(() => expect(late.ended).toBe('complete'));
   });
 
   it('stops with the subscription', async () => {
@@ -148,11 +149,11 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const subscription = there.messages$('stop').subscribe((message) => seen.push(text(message.data)));
     const witness = await listen(there, 'stop');
     here.publish('stop', bytes('1'));
-    await vi.waitFor(() => expect(seen).toEqual(['1']));
+    await eventually(() => expect(seen).toEqual(['1']));
     subscription.unsubscribe();
     await there.flush();
     here.publish('stop', bytes('2'));
-    await vi.waitFor(() => expect(witness.texts).toEqual(['1', '2']));
+    await eventually(() => expect(witness.texts).toEqual(['1', '2']));
     expect(seen).toEqual(['1']);
   });
 
@@ -208,7 +209,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const seen = await listen(there, 'last');
     for (let i = 0; i < 100; i++) here.publish('last', bytes(String(i)));
     if (here !== there) await here.close();
-    await vi.waitFor(() => expect(seen.texts).toHaveLength(100));
+    await eventually(() => expect(seen.texts).toHaveLength(100));
   });
 });
 
@@ -252,10 +253,10 @@ describe.each(BROKERS)('the key-value store of a bus ($name)', ({ open }) => {
   });
 
   it('forgets what has outlived its time, so that another may create it', async () => {
-    const [here, there] = await bucketTwice({ ttlMs: 500 });
+    const [here, there] = await bucketTwice({ ttlMs: 2_000 });
     expect(await here.create('lease', bytes('a'))).toBeDefined();
     expect(await there.create('lease', bytes('b'))).toBeUndefined();
-    await vi.waitFor(async () => expect(await there.create('lease', bytes('b'))).toBeDefined(), { timeout: 5_000 });
+    await eventually(async () => expect(await there.create('lease', bytes('b'))).toBeDefined());
     expect(text((await here.get('lease'))!.value)).toBe('b');
   });
 });

@@ -2,11 +2,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { lastValueFrom, toArray } from 'rxjs';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { connectCascade } from '../../engine/client/client.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { isFailure } from '../../engine/wire/messages.ts';
+import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { resultFor, type StubRequest, stubFrontend } from '../support/stub-frontend.ts';
 
@@ -34,7 +35,7 @@ it('gets every answer although the NATS server dies and comes back meanwhile', a
   const ids = Array.from({ length: 500 }, (_, i) => `r${i}`);
   const requests = ids.map((id) => ({ id, inputs: { x: 1 } }));
   const answers = lastValueFrom(client.inferMany(requests, { concurrency: 100 }).pipe(toArray()));
-  await vi.waitFor(() => expect(held).toHaveLength(100));
+  await eventually(() => expect(held).toHaveLength(100));
 
   first.kill('SIGKILL');
   await first.exited;

@@ -1,5 +1,5 @@
 import { decode, encode } from '@msgpack/msgpack';
-import { connect, headers, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { connect, headers, type Msg, type NatsConnection, RequestStrategy, type Subscription } from 'nats';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -44,7 +44,7 @@ const json = (message: Msg): unknown => JSON.parse(new TextDecoder().decode(mess
 function ask(body: Uint8Array, head: Record<string, string> = {}): Promise<Msg> {
   const h = headers();
   for (const [name, value] of Object.entries(head)) h.set(name, value);
-  return client.request(INFER, body, { timeout: 5_000, headers: h });
+  return client.request(INFER, body, { timeout: 20_000, headers: h });
 }
 
 /** The next message on a subject. */
@@ -79,7 +79,7 @@ describe('a foreign client', () => {
     const answer = await ask(EASY, {
       'Content-Type': 'application/octet-stream',
       'Cascade-Id': 'raw',
-      'Cascade-Deadline-Ms': '1000',
+      'Cascade-Deadline-Ms': '20000',
     });
     expect(decode(answer.data)).toMatchObject({ id: 'raw', label: 1 });
   });
@@ -167,9 +167,11 @@ describe('a malformed request', () => {
 });
 
 test('every actor is known to the NATS services API', async () => {
+  const known = ['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0'];
   const found: string[] = [];
-  for await (const message of await client.requestMany('$SRV.PING', new Uint8Array(), { maxWait: 500 })) {
+  const asMany = { strategy: RequestStrategy.Count, maxMessages: known.length, maxWait: 20_000 };
+  for await (const message of await client.requestMany('$SRV.PING', new Uint8Array(), asMany)) {
     found.push((json(message) as { name: string }).name);
   }
-  expect(found.sort()).toEqual(['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0']);
+  expect(found.sort()).toEqual(known);
 });

@@ -3,11 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../engine/nats-server.ts';
 import { bytes, text } from '../support/bytes.ts';
+import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { listen } from '../support/listen.ts';
 
@@ -75,7 +76,7 @@ describe('a NATS bus whose server restarts', () => {
 
     first.kill('SIGKILL');
     await first.exited;
-    await vi.waitFor(() => expect(states).toEqual(['up', 'down']));
+    await eventually(() => expect(states).toEqual(['up', 'down']));
     expect(bus.publish('work', bytes('lost'))).toBe(false);
     await expect(bus.request('work', bytes('lost'), { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(bus.flush()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
@@ -84,11 +85,11 @@ describe('a NATS bus whose server restarts', () => {
     late.subscribe((message) => heardLate.push(text(message.data)));
 
     await start({ port });
-    await vi.waitFor(() => expect(states).toEqual(['up', 'down', 'up']), { timeout: 10_000 });
+    await eventually(() => expect(states).toEqual(['up', 'down', 'up']));
     await bus.flush();
     expect(bus.publish('work', bytes('again'))).toBe(true);
     expect(bus.publish('late', bytes('too'))).toBe(true);
-    await vi.waitFor(() => expect([heard.texts, heardLate]).toEqual([['again'], ['too']]));
+    await eventually(() => expect([heard.texts, heardLate]).toEqual([['again'], ['too']]));
     expect(log.lines).toEqual([expect.stringMatching(/^warn .*lost; reconnecting/), expect.stringMatching(/^info .*again/)]);
   });
 
@@ -97,7 +98,7 @@ describe('a NATS bus whose server restarts', () => {
     const bus = await connected({ servers: server.url });
     const heard = await listen(bus, 'x');
     await server.stop();
-    await vi.waitFor(() => expect(bus.publish('x', bytes('x'))).toBe(false));
+    await eventually(() => expect(bus.publish('x', bytes('x'))).toBe(false));
     await bus.close();
     expect(heard.ended).toBe('complete');
   });
@@ -118,15 +119,15 @@ describe('a NATS bus of a user with few permissions', () => {
       const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
       const open = await listen(client, 'open');
       const forbidden = await listen(client, 'secret', { queue });
-      await vi.waitFor(() => expect(forbidden.ended).toBeDefined());
+      await eventually(() => expect(forbidden.ended).toBeDefined());
       expect(forbidden.ended).toMatchObject({
         name: 'CascadeError',
         code: 'UNAVAILABLE',
         message: /may not subscribe to secret/,
       });
-      await vi.waitFor(() => expect(log.lines).toEqual([expect.stringContaining('refuses subscription on "secret"')]));
+      await eventually(() => expect(log.lines).toEqual([expect.stringContaining('refuses subscription on "secret"')]));
       boss.publish('open', bytes('still here'));
-      await vi.waitFor(() => expect(open.texts).toEqual(['still here']));
+      await eventually(() => expect(open.texts).toEqual(['still here']));
     },
   );
 
@@ -136,7 +137,7 @@ describe('a NATS bus of a user with few permissions', () => {
     const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
     for (let i = 0; i < 10; i++) client.publish('secret', bytes('x'));
     await client.flush();
-    await vi.waitFor(() => expect(log.lines).toEqual([expect.stringContaining('refuses publish on "secret"')]));
+    await eventually(() => expect(log.lines).toEqual([expect.stringContaining('refuses publish on "secret"')]));
     await expect(client.request('secret', bytes('x'), { timeoutMs: 5_000 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: /may not publish to secret/,
@@ -254,7 +255,7 @@ describe('connecting to NATS', () => {
     const answers = await listen(bus, 'pings');
     bus.publish('$SRV.PING', bytes(''), { reply: 'pings' });
     bus.publish('pings', bytes('end'));
-    await vi.waitFor(() => expect(answers.texts).toHaveLength(2));
+    await eventually(() => expect(answers.texts).toHaveLength(2));
     const ping = JSON.parse(answers.texts.find((answer) => answer !== 'end') ?? '') as Record<string, unknown>;
     expect(ping).toMatchObject({
       name: 'frontend-a-b',

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { eventually } from '../support/eventually.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -70,8 +71,8 @@ describe('a private nats-server', () => {
     expect(await answers(url)).toBe(true);
     parent.kill(signal);
     await once(parent, 'exit');
-    await vi.waitFor(async () => expect(await answers(url)).toBe(false), { timeout: 5_000 });
-    await vi.waitFor(() => expect(existsSync(folder)).toBe(false), { timeout: 5_000 });
+    await eventually(async () => expect(await answers(url)).toBe(false));
+    await eventually(() => expect(existsSync(folder)).toBe(false));
   });
 
   it('survives a Ctrl-C, which goes to the process group', async () => {
@@ -80,7 +81,7 @@ describe('a private nats-server', () => {
     await once(parent.stdout ?? parent, 'data');
     expect(await answers(url)).toBe(true);
     parent.kill('SIGKILL');
-    await vi.waitFor(async () => expect(await answers(url)).toBe(false), { timeout: 5_000 });
+    await eventually(async () => expect(await answers(url)).toBe(false));
   });
 });
 

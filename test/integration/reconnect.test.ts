@@ -57,15 +57,16 @@ test('what is under way when the NATS server is restarted is answered all the sa
   // Computed and answered while there is no server.
   batchMs = BATCH_MS;
   for (const id of ['1', '2', '3', '4']) {
-    client.publish('cascade.test.infer', encode({ id, inputs: { x: Uint8Array.of(1, 90, 0) } }), { reply: inbox });
+    // "Soon" is within the time of this test, long before the deadline.
+    client.publish('cascade.test.infer', encode({ id, deadlineMs: 600_000, inputs: { x: Uint8Array.of(1, 90, 0) } }), {
+      reply: inbox,
+    });
   }
   await client.flush();
-  const startedAt = Date.now();
   await server.stop();
   // The length of the fault: longer than it takes to believe that a device is lost.
   await new Promise<void>((resolve) => realClock.after(DEVICE_LOST_AFTER_MS + BATCH_MS, resolve));
   server = await startNatsServer({ port });
   await all;
   expect(answers.map((answer) => ('error' in answer ? answer.error : answer.label))).toEqual(answers.map(() => 1));
-  expect(Date.now() - startedAt).toBeLessThan(10_000);
-}, 40_000);
+});

@@ -128,6 +128,14 @@ describe('a request that nobody listens to', () => {
     expect(answers).toMatchObject([{ id: 'x', error: { code: 'UNAVAILABLE' } }]);
   });
 
+  it.each([100, 500, 1_000, 2_345])('is unavailable after %i ms, also if an attempt was on its way just then', (deadlineMs) => {
+    const slowBus = createLocalBus(clock, { latencyMs: 20 });
+    const far = new Exchange(slowBus, clock, 'infer', { name: 'far', deadlineMs });
+    far.send({ id: 'x', inputs: {} }, (answer) => answers.push(answer));
+    clock.runUntil(deadlineMs);
+    expect(answers).toMatchObject([{ id: 'x', error: { code: 'UNAVAILABLE' } }]);
+  });
+
   it('goes as silent, not as unavailable, if somebody took it later', () => {
     send('x', 5_000);
     clock.runUntil(1_000);

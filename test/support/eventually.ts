@@ -1,0 +1,12 @@
+import { vi } from 'vitest';
+
+/** Longer than anything takes on a machine that has other work too, shorter than a test may take: only a defect waits for it. */
+const TIMEOUT_MS = 20_000;
+
+/** Waits until an expectation holds. */
+export function eventually<T>(
+  expectation: () => T | Promise<T>,
+  options: { readonly timeout?: number; readonly interval?: number } = {},
+): Promise<T> {
+  return vi.waitFor(expectation, { timeout: TIMEOUT_MS, interval: 10, ...options });
+}
