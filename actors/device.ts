@@ -36,6 +36,7 @@ import type {
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
+import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type Queued } from './batcher.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
@@ -57,7 +58,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly maxQueue?: number;
 }
 
-const HEARTBEAT_INTERVAL_MS = 100;
+/** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
+const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
 /** Requests in one replica's queue beyond which new ones are refused. */
 const MAX_QUEUE = 50_000;
 /**

@@ -69,13 +69,18 @@ export class GearControl {
     this.#queues.set(state.device, { queues: state.queues, at: now });
   }
 
+  /** Returns true when reports stay away: those of a frontend, whose load no longer counts, or all. */
+  forgetSilent(now: number): boolean {
+    const known = this.#loads.size;
+    for (const [frontend, { at }] of this.#loads) if (now - at > STALE_AFTER_MS) this.#loads.delete(frontend);
+    return this.#loads.size < known || this.#loads.size === 0;
+  }
+
   /** Chooses the gear; returns the change, or undefined when the gear stays. */
   decide(now: number): GearChange | undefined {
+    this.forgetSilent(now);
     let qps = 0;
-    for (const [frontend, load] of this.#loads) {
-      if (now - load.at > STALE_AFTER_MS) this.#loads.delete(frontend);
-      else qps += load.qps;
-    }
+    for (const load of this.#loads.values()) qps += load.qps;
     const from = this.#gear;
     const first = this.#models[this.#gears[from].cascade[0]];
     let firstQueue = 0;

@@ -1,4 +1,4 @@
-import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import { filter, merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import { every } from '../engine/clock.ts';
 import { decode, encode } from '../engine/wire/codec.ts';
@@ -75,7 +75,10 @@ class GearController {
       bus.messages$(subjects.abort).pipe(tap(({ data }) => this.#router.forget(decode<PlanVerdict>(data).revision))),
       leading$.pipe(tap((leading) => this.#lead(leading))),
       // Reports that stay away mean less load, too.
-      every(clock, STALE_AFTER_MS).pipe(tap(() => this.#decide())),
+      every(clock, STALE_AFTER_MS).pipe(
+        filter(() => this.#control.forgetSilent(clock.now())),
+        tap(() => this.#decide()),
+      ),
       every(clock, REPEAT_INTERVAL_MS).pipe(tap(() => this.#publish())),
       every(clock, SWEEP_INTERVAL_MS).pipe(
         tap(() => {

@@ -1,8 +1,11 @@
-/** What can happen in the simulator; at equal times the lower number goes first. */
-export const GEAR_APPLIES = 0;
+/**
+ * What can happen in the simulator; at equal times the lower number goes first. The order is that of the actors when messages
+ * take no time: what a timer starts comes before what a message brings, and messages come in the order of their causes.
+ */
+export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
-export const FRAME_ARRIVES = 2;
-export const WAIT_OVER = 3;
+export const GEAR_APPLIES = 2;
+export const FRAME_ARRIVES = 3;
 
 const PRIORITY_STEP = 2 ** 48;
 
@@ -16,13 +19,14 @@ export class EventQueue {
   #subjects = new Int32Array(64);
   #heads = new Int32Array(64);
   #size = 0;
-  #sequence = 0;
+  #nextSequence = 0;
 
   /** Of the event last popped. */
   timeMs = 0;
   kind = 0;
   subject = 0;
   head = 0;
+  sequence = 0;
 
   get size(): number {
     return this.#size;
@@ -35,18 +39,24 @@ export class EventQueue {
 
   clear(): void {
     this.#size = 0;
-    this.#sequence = 0;
+    this.#nextSequence = 0;
+  }
+
+  /** The place in the order of insertion that an event gets which is pushed later. */
+  takeSequence(): number {
+    return this.#nextSequence++;
   }
 
   /**
    * @param subject device, replica or gear, by kind.
    * @param head first request of a frame's linked list; unused otherwise.
+   * @param sequence by default the next one.
    */
-  push(timeMs: number, kind: number, subject: number, head: number): void {
+  push(timeMs: number, kind: number, subject: number, head: number, sequence = this.#nextSequence++): void {
     if (this.#size === this.#times.length) this.#grow();
     const times = this.#times;
     const orders = this.#orders;
-    const order = kind * PRIORITY_STEP + this.#sequence++;
+    const order = kind * PRIORITY_STEP + sequence;
     let at = this.#size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -66,6 +76,7 @@ export class EventQueue {
     const orders = this.#orders;
     this.timeMs = times[0];
     this.kind = Math.floor(orders[0] / PRIORITY_STEP);
+    this.sequence = orders[0] - this.kind * PRIORITY_STEP;
     this.subject = this.#subjects[0];
     this.head = this.#heads[0];
     const last = --this.#size;

@@ -3,6 +3,8 @@ import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { chooseGear, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
+import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
+import { DeviceTimers } from './device-timers.ts';
 import { BATCH_DONE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
@@ -11,8 +13,19 @@ export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
   readonly fixedGear?: number;
   readonly rule?: GearRule;
+  /** Per device: when its heartbeats come in each LOAD_INTERVAL_MS, above 0; by default spread evenly. */
+  readonly heartbeatPhasesMs?: readonly number[];
+  readonly observer?: SimulationObserver;
   /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
   readonly giveUp?: { readonly latencyMs: number; readonly count: number };
+}
+
+/** Is told what happens while it does; for tests and views. */
+export interface SimulationObserver {
+  /** A batch is started. Requests by number, in the order of the batch. */
+  batch(startMs: number, model: number, device: number, requests: readonly number[]): void;
+  /** A gear comes into force. */
+  gear(atMs: number, gear: number): void;
 }
 
 /** What happened. Arrays per request belong to the simulator and are valid until its next run. */
@@ -52,6 +65,9 @@ const NONE = -1;
  *
  * Hot path: requests are numbers, queues and frames are linked lists through `#next`, nothing is allocated per event.
  *
+ * With hops and overheads at zero it does what the actors do in virtual time, to the last bit (test/simulation/parity.test.ts):
+ * what is of one instant happens in the order of theirs, and gears are chosen by heartbeats of queue lengths that are as old.
+ *
  * Simplifications: one frontend; deadlines and overload answers are not simulated, so that every request completes; routing
  * of the next stage is known the moment the batch ends; a gear takes two hops to come into force everywhere at once.
  */
@@ -71,11 +87,13 @@ export class Simulator {
   readonly #queueHead: Int32Array;
   readonly #queueTail: Int32Array;
   readonly #queueLength: Int32Array;
-  readonly #wakeAt: Float64Array;
+  /** By the device's last heartbeat. */
+  readonly #toldLength: Int32Array;
   readonly #batches: Float64Array;
   readonly #batchedRequests: Float64Array;
 
   // Per device.
+  readonly #timers: DeviceTimers;
   readonly #batchModel: Int32Array;
   readonly #batchHead: Int32Array;
   readonly #busyMs: Float64Array;
@@ -86,12 +104,13 @@ export class Simulator {
   /** Requests in all queues of the device. */
   readonly #queued: Int32Array;
 
-  /** Routing state per sender: each device, and last the frontend. */
-  readonly #credits: readonly Float64Array[];
+  /** Routing state [gear * senders + sender], as the actors keep it: senders are each device, and last the frontend. */
+  #credits: Float64Array[] = [];
   readonly #answers: Float64Array;
 
   #arrivalsMs: Float64Array = new Float64Array(0);
   #gear!: CompiledGear;
+  #observer: SimulationObserver | undefined;
   #completed = 0;
   #late = 0;
   #lateFromMs = NEVER;
@@ -104,9 +123,10 @@ export class Simulator {
     this.#queueHead = new Int32Array(replicas);
     this.#queueTail = new Int32Array(replicas);
     this.#queueLength = new Int32Array(replicas);
-    this.#wakeAt = new Float64Array(replicas);
+    this.#toldLength = new Int32Array(replicas);
     this.#batches = new Float64Array(replicas);
     this.#batchedRequests = new Float64Array(replicas);
+    this.#timers = new DeviceTimers(this.#events, devices);
     this.#batchModel = new Int32Array(devices);
     this.#batchHead = new Int32Array(devices);
     this.#busyMs = new Float64Array(devices);
@@ -114,7 +134,6 @@ export class Simulator {
     this.#frameTail = new Int32Array(devices);
     this.#frameTo = new Int32Array(devices);
     this.#queued = new Int32Array(devices);
-    this.#credits = Array.from({ length: devices + 1 }, () => new Float64Array(replicas));
     this.#answers = new Float64Array(models);
   }
 
@@ -127,24 +146,27 @@ export class Simulator {
     const { gears } = plan;
     const rule = options.rule ?? DEFAULT_GEAR_RULE;
     const allowedLate = options.giveUp?.count ?? NEVER;
-    this.#reset(workload, options.giveUp?.latencyMs ?? NEVER);
+    this.#reset(workload, gears.length, options);
 
     const gearMs = new Float64Array(gears.length);
     let chosen = options.fixedGear ?? 0;
     let inForceSince = 0;
     let gearSwitches = 0;
     this.#gear = gears[chosen];
-    let tickMs = options.fixedGear === undefined ? LOAD_INTERVAL_MS : NEVER;
-    let arrivedSinceTick = 0;
+    const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(this.#system.devices));
+    if (options.fixedGear === undefined) rhythm.start();
+    let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
     let frontendMs = requests === 0 ? NEVER : arrivalsMs[0] + hopMs;
     let deviceMs = NEVER;
     let backlogAtLastArrival = 0;
 
+    // Of one instant: first what is told, then requests at the frontend, what timers and messages bring, requests at devices.
     while (this.#completed < requests && this.#late <= allowedLate) {
       const eventMs = events.nextMs;
-      if (eventMs <= frontendMs && eventMs <= deviceMs && eventMs <= tickMs) {
+      const toldMs = rhythm.nextMs;
+      if (eventMs < toldMs && eventMs < frontendMs && eventMs <= deviceMs) {
         events.pop();
         switch (events.kind) {
           case BATCH_DONE:
@@ -154,41 +176,39 @@ export class Simulator {
             this.#enqueueFrame(events.subject, events.head, eventMs);
             break;
           case WAIT_OVER:
-            if (this.#wakeAt[events.subject] === eventMs) {
-              this.#wakeAt[events.subject] = NEVER;
-              this.#dispatch(events.subject % this.#system.devices, eventMs);
-            }
+            if (this.#timers.ranOut(events.subject)) this.#dispatch(events.subject, eventMs);
             break;
           case GEAR_APPLIES:
             gearMs[this.#gear.index] += eventMs - inForceSince;
             inForceSince = eventMs;
             this.#gear = gears[events.subject];
+            options.observer?.gear(eventMs, events.subject);
             for (let device = 0; device < this.#system.devices; device++) this.#dispatch(device, eventMs);
             break;
         }
-      } else if (frontendMs <= deviceMs && frontendMs <= tickMs) {
+      } else if (frontendMs < toldMs && frontendMs <= deviceMs) {
         this.#route(atFrontend);
-        arrivedSinceTick++;
+        arrivedSinceReport++;
         if (atDevice === atFrontend) deviceMs = frontendMs + hopMs;
         atFrontend++;
         if (atFrontend === requests) backlogAtLastArrival = requests - this.#completed;
         frontendMs = atFrontend === requests ? NEVER : arrivalsMs[atFrontend] + hopMs;
-      } else if (deviceMs <= tickMs) {
-        this.#enqueue(this.#target[atDevice], atDevice, deviceMs);
-        this.#dispatch(this.#target[atDevice] % this.#system.devices, deviceMs);
-        atDevice++;
+      } else if (deviceMs < toldMs) {
+        atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
-        const qps = (arrivedSinceTick * 1000) / LOAD_INTERVAL_MS;
-        const firstQueue = this.#longestQueue(gears[chosen].cascade[0]);
-        const wanted = chooseGear(gears, chosen, qps, firstQueue, this.#backlog(), rule);
-        if (wanted !== chosen) {
-          chosen = wanted;
-          gearSwitches++;
-          events.push(tickMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
-        }
-        arrivedSinceTick = 0;
-        tickMs += LOAD_INTERVAL_MS;
+        if (rhythm.who === FRONTEND) {
+          const qps = (arrivedSinceReport * 1000) / LOAD_INTERVAL_MS;
+          const firstQueue = this.#longestQueue(gears[chosen].cascade[0]);
+          const wanted = chooseGear(gears, chosen, qps, firstQueue, this.#backlog(), rule);
+          if (wanted !== chosen) {
+            chosen = wanted;
+            gearSwitches++;
+            events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
+          }
+          arrivedSinceReport = 0;
+        } else this.#hear(rhythm.who);
+        rhythm.advance();
       }
     }
     gearMs[this.#gear.index] += Math.max(0, this.#endMs - inForceSince);
@@ -210,7 +230,7 @@ export class Simulator {
     };
   }
 
-  #reset({ arrivalsMs, sampleOrder }: Workload, lateFromMs: number): void {
+  #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, { fixedGear, giveUp, observer }: SimulationOptions): void {
     const requests = arrivalsMs.length;
     if (requests > this.#next.length) {
       this.#latencyMs = new Float64Array(requests);
@@ -230,7 +250,8 @@ export class Simulator {
     this.#queueHead.fill(NONE);
     this.#queueTail.fill(NONE);
     this.#queueLength.fill(0);
-    this.#wakeAt.fill(NEVER);
+    this.#toldLength.fill(0);
+    this.#timers.reset();
     this.#batches.fill(0);
     this.#batchedRequests.fill(0);
     this.#batchModel.fill(NONE);
@@ -239,12 +260,16 @@ export class Simulator {
     this.#frameHead.fill(NONE);
     this.#frameTail.fill(NONE);
     this.#queued.fill(0);
-    for (const credit of this.#credits) credit.fill(0);
+    const senders = this.#system.devices + 1;
+    while (this.#credits.length < gears * senders) this.#credits.push(new Float64Array(this.#queueLength.length));
+    const [from, to] = fixedGear === undefined ? [0, gears] : [fixedGear, fixedGear + 1];
+    for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
     this.#completed = 0;
     this.#late = 0;
-    this.#lateFromMs = lateFromMs;
+    this.#lateFromMs = giveUp?.latencyMs ?? NEVER;
+    this.#observer = observer;
     this.#endMs = 0;
   }
 
@@ -256,7 +281,8 @@ export class Simulator {
 
   #pick(sender: number, model: number): number {
     const { devices, modelNames } = this.#system;
-    const device = pickDevice(this.#gear.shares, this.#credits[sender], model * devices, devices, undefined);
+    const credits = this.#credits[this.#gear.index * (devices + 1) + sender];
+    const device = pickDevice(this.#gear.shares, credits, model * devices, devices, undefined);
     if (device === -1) throw new Error(`gear ${this.#gear.index} gives no device a share of model ${modelNames[model]}`);
     return device;
   }
@@ -270,6 +296,33 @@ export class Simulator {
     this.#queueTail[replica] = request;
   }
 
+  /**
+   * Requests that the frontend took in the same instant come as one frame per device.
+   * @param end the first request that has not been routed.
+   * @returns the first request that has not arrived.
+   */
+  #enqueueArrivals(first: number, end: number, now: number): number {
+    const { devices } = this.#system;
+    const arrivalMs = this.#arrivalsMs[first];
+    let frames = 0;
+    let request = first;
+    do {
+      const replica = this.#target[request];
+      const device = replica % devices;
+      // The head only marks that the device has been seen.
+      if (this.#frameHead[device] === NONE) {
+        this.#frameHead[device] = request;
+        this.#frameTo[frames++] = device;
+      }
+      this.#enqueue(replica, request, now);
+    } while (++request < end && this.#arrivalsMs[request] === arrivalMs);
+    for (let k = 0; k < frames; k++) {
+      this.#frameHead[this.#frameTo[k]] = NONE;
+      this.#dispatch(this.#frameTo[k], now);
+    }
+    return request;
+  }
+
   #enqueueFrame(replica: number, head: number, now: number): void {
     for (let request = head; request !== NONE; ) {
       const next = this.#next[request];
@@ -279,13 +332,14 @@ export class Simulator {
     this.#dispatch(replica % this.#system.devices, now);
   }
 
-  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else arms the timers. */
+  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer. */
   #dispatch(device: number, now: number): void {
     if (this.#batchModel[device] !== NONE || this.#queued[device] === 0) return;
     const { models, devices } = this.#system;
     const { minQueueLength, maxWaitMs } = this.#gear;
     let best = NONE;
     let bestOldest = NEVER;
+    let wakeAt = NEVER;
     for (let replica = device; replica < models * devices; replica += devices) {
       const length = this.#queueLength[replica];
       if (length === 0) continue;
@@ -295,12 +349,13 @@ export class Simulator {
           best = replica;
           bestOldest = oldest;
         }
-      } else if (oldest + maxWaitMs < this.#wakeAt[replica]) {
-        this.#wakeAt[replica] = oldest + maxWaitMs;
-        this.#events.push(this.#wakeAt[replica], WAIT_OVER, replica, NONE);
-      }
+      } else if (oldest + maxWaitMs < wakeAt) wakeAt = oldest + maxWaitMs;
     }
-    if (best !== NONE) this.#start(best, device, now);
+    if (best === NONE) this.#timers.set(device, wakeAt);
+    else {
+      this.#timers.clear(device);
+      this.#start(best, device, now);
+    }
   }
 
   #start(replica: number, device: number, now: number): void {
@@ -322,6 +377,7 @@ export class Simulator {
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
     this.#events.push(now + table[take], BATCH_DONE, device, NONE);
+    this.#observer?.batch(now, this.#batchModel[device], device, this.#requestsFrom(head));
   }
 
   /** A batch is done: each sample is answered, or goes to the next model under the gear in force now. */
@@ -341,10 +397,7 @@ export class Simulator {
         this.#next[request] = NONE;
         if (this.#frameHead[to] === NONE) {
           this.#frameHead[to] = request;
-          // Ascending, as devices are in the plan: by that order equal times are told apart.
-          let at = frames++;
-          for (; at > 0 && this.#frameTo[at - 1] > to; at--) this.#frameTo[at] = this.#frameTo[at - 1];
-          this.#frameTo[at] = to;
+          this.#frameTo[frames++] = to;
         } else this.#next[this.#frameTail[to]] = request;
         this.#frameTail[to] = request;
       }
@@ -372,16 +425,29 @@ export class Simulator {
     if (latency > this.#lateFromMs) this.#late++;
   }
 
+  /** A heartbeat: what the gear-controller knows of the device's queues until the next one. */
+  #hear(device: number): void {
+    const { devices } = this.#system;
+    for (let replica = device; replica < this.#queueLength.length; replica += devices)
+      this.#toldLength[replica] = this.#queueLength[replica];
+  }
+
   #backlog(): number {
     let waiting = 0;
-    for (let replica = 0; replica < this.#queueLength.length; replica++) waiting += this.#queueLength[replica];
+    for (let replica = 0; replica < this.#toldLength.length; replica++) waiting += this.#toldLength[replica];
     return waiting;
   }
 
   #longestQueue(model: number): number {
     const { devices } = this.#system;
     let longest = 0;
-    for (let d = 0; d < devices; d++) longest = Math.max(longest, this.#queueLength[model * devices + d]);
+    for (let d = 0; d < devices; d++) longest = Math.max(longest, this.#toldLength[model * devices + d]);
     return longest;
+  }
+
+  #requestsFrom(head: number): number[] {
+    const requests: number[] = [];
+    for (let request = head; request !== NONE; request = this.#next[request]) requests.push(request);
+    return requests;
   }
 }

@@ -15,7 +15,7 @@ import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
-import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; 255 makes a model fail on it. */
 export type TestSample = readonly number[];
@@ -63,6 +63,11 @@ export interface PlaneOptions {
   /** Devices of the deployment; default: those of the plan. */
   readonly devices?: readonly string[];
   readonly keeper?: Partial<PlanKeeperOptions>;
+  /** Default: scripted, as the samples say. */
+  readonly createBackend?: (device: string) => Backend;
+  readonly rule?: GearRule;
+  /** Called before each device is started, and once more before the rest is: time may pass meanwhile. */
+  readonly beforeStart?: (startedDevices: number) => void;
 }
 
 export interface Plane {
@@ -81,9 +86,9 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
   const batchMs = options.batchMs ?? ((model: number, size: number) => (model + 1) * size);
   const system = { bus, clock, log: silentLogger };
   const devices = new Map(
-    deviceNames.map((device) => [
-      device,
-      startActor(
+    deviceNames.map((device, number) => {
+      options.beforeStart?.(number);
+      const actor = startActor(
         deviceActor({
           device,
           host: 'local',
@@ -98,16 +103,19 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           memoryBytes: Number.POSITIVE_INFINITY,
           replicaBytes: plan.models.map(() => 1),
           certainty: batchCertainty('margin', 'probabilities'),
-          createBackend: () => scriptedBackend(clock, plan.models, batchMs),
+          createBackend: () => options.createBackend?.(device) ?? scriptedBackend(clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
           ...options.device,
         }),
         system,
-      ),
-    ]),
+      );
+      return [device, actor] as const;
+    }),
   );
+  options.beforeStart?.(deviceNames.length);
+  const rule = options.rule ?? DEFAULT_GEAR_RULE;
   const leading$ = NEVER.pipe(startWith(true));
-  const controller = startActor(gearControllerActor({ subjects, plan: start, rule: DEFAULT_GEAR_RULE, leading$ }), system);
+  const controller = startActor(gearControllerActor({ subjects, plan: start, rule, leading$ }), system);
   const keeper = startActor(
     planKeeperActor({
       subjects,

@@ -1,0 +1,63 @@
+import { describe, expect, test } from 'vitest';
+import { type ParityCaseOptions, parityCase } from '../support/parity-case.ts';
+import { actorsRun, type ParityRun, simulatedRun } from '../support/parity-runs.ts';
+
+/** More: `PARITY_CASES=1000 npx vitest run test/simulation/parity.test.ts`; one again: `PARITY_FROM=17 PARITY_CASES=1 ...`. */
+const FROM = Number(process.env.PARITY_FROM ?? 0);
+const CASES = Number(process.env.PARITY_CASES ?? 15);
+
+/**
+ * Fine times: nothing coincides but what has one cause. Coarse times: most instants hold several arrivals, ends of batches, and
+ * waits that are over, so that the order in which they are taken decides.
+ */
+const VARIANTS: readonly ParityCaseOptions[] = [2 ** -20, 1].flatMap((unitMs) =>
+  (['paper', 'default'] as const).flatMap((rule) =>
+    (['spread', 'in-step'] as const).map((heartbeats) => ({ unitMs, rule, heartbeats })),
+  ),
+);
+
+describe('the real actors in virtual time and the simulator, fed the same arrivals, do exactly the same', () => {
+  test.each(VARIANTS)(
+    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats',
+    async (options) => {
+      for (let seed = FROM; seed < FROM + CASES; seed++) {
+        const made = parityCase(seed, options);
+        const simulated = simulatedRun(made);
+        const actors = await actorsRun(made, simulated.endMs);
+        const replay = `PARITY_FROM=${seed} PARITY_CASES=1 npx vitest run test/simulation/parity.test.ts`;
+        // The simulation ends with its last answer, the gear-controller does not.
+        const gearsOf = ({ gears }: ParityRun) => gears.filter(({ at }) => at < simulated.endMs);
+        expect(gearsOf(actors), replay).toEqual(gearsOf(simulated));
+        expect(actors.batches, replay).toEqual(simulated.batches);
+        expect(actors.answers, replay).toEqual(simulated.answers);
+        expect(actors.answers.length, replay).toBe(made.arrivalsMs.length);
+      }
+    },
+    120_000,
+  );
+
+  test('and these runs hold what could tell the two apart', () => {
+    const seen = { several: 0, gearsUp: 0, gearsDown: 0, laterModels: 0, waited: 0, largeBatches: 0, sameInstant: 0 };
+    for (const options of VARIANTS) {
+      for (let seed = 0; seed < 15; seed++) {
+        const made = parityCase(seed, options);
+        const { batches, gears, answers } = simulatedRun(made);
+        if (made.devices.length > 1) seen.several++;
+        gears.forEach(({ gear }, i) => {
+          if (gear > (gears[i - 1]?.gear ?? 0)) seen.gearsUp++;
+          else seen.gearsDown++;
+        });
+        const waits = made.plan.gears.map((gear) => gear.maxWaitMs);
+        const started = new Map<number, number>();
+        for (const { at, requests } of batches) {
+          if (requests.length >= 8) seen.largeBatches++;
+          if (!started.has(requests[0]) && waits.includes(at - made.arrivalsMs[requests[0]])) seen.waited++;
+          for (const request of requests) started.set(request, (started.get(request) ?? 0) + 1);
+        }
+        seen.laterModels += answers.filter((_, request) => started.get(request)! > 1).length;
+        seen.sameInstant += batches.filter(({ at }, i) => at === batches[i - 1]?.at).length;
+      }
+    }
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(50);
+  });
+});

@@ -1,0 +1,133 @@
+import { createRandom, type Random } from '../../engine/random.ts';
+import type { PlanDevice } from '../../plans/batch-cost.ts';
+import type { Gear, GearPlan } from '../../plans/gear-plan.ts';
+import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import type { Profile } from '../../plans/profile.ts';
+import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
+import { syntheticProfile } from '../../plans/synthetic.ts';
+import { planOf } from './plans.ts';
+
+/** One run that the actors and the simulator are both put through. */
+export interface ParityCase {
+  readonly profile: Profile;
+  readonly devices: readonly PlanDevice[];
+  readonly plan: GearPlan;
+  readonly rule: GearRule;
+  readonly heartbeatPhasesMs: readonly number[];
+  /** Request i is validation sample i. */
+  readonly arrivalsMs: Float64Array;
+}
+
+export interface ParityCaseOptions {
+  /** Every time and duration is a multiple of it, a power of two: sums are exact in whichever order they are made. */
+  readonly unitMs: number;
+  readonly rule: 'paper' | 'default';
+  /** Whether heartbeats are spread over the interval or all come just before the load report. */
+  readonly heartbeats: 'spread' | 'in-step';
+}
+
+const PAPER_RULE: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: Number.POSITIVE_INFINITY };
+/** The actors are up by then. */
+const FIRST_ARRIVAL_MS = 1_000;
+const RUN_MS = 1_500;
+const MAX_REQUESTS = 800;
+const STEP_QPS = 150;
+
+/** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
+export function parityCase(seed: number | string, { unitMs, rule, heartbeats }: ParityCaseOptions): ParityCase {
+  const random = createRandom(seed);
+  const grain = Math.max(unitMs, 2 ** -10);
+  const ms = (low: number, high: number): number => Math.max(1, Math.round((low + (high - low) * random.next()) / grain)) * grain;
+  const arrivalsMs = burstyArrivals(random.split('arrivals'), unitMs);
+  // Below the interval of the heartbeats with all batches, so that of one instant it is always they that were scheduled first.
+  let perSampleMs = ms(0.25, 1);
+  const models = Array.from({ length: 2 + random.below(3) }, (_, m) => {
+    const model = { name: `m${m}`, accuracy: 0.6 + 0.1 * m, fixedMs: ms(0.5, 8), perSampleMs, memoryBytes: 1 };
+    perSampleMs = Math.min(2, perSampleMs * 2);
+    return model;
+  });
+  const profile = syntheticProfile({
+    seed,
+    samples: arrivalsMs.length,
+    deviceClasses: { fast: 1, slow: 0.5 },
+    batches: [1, 2, 4, 8, 16],
+    overhead: { perBatchMs: 0, perRequestMs: 0, hopMs: 0 },
+    models,
+  });
+  const devices = Array.from({ length: 1 + random.below(5) }, (_, d) => ({
+    id: `d${d}`,
+    deviceClass: random.below(3) === 0 ? 'slow' : 'fast',
+    memoryBytes: 10,
+  }));
+  return {
+    profile,
+    devices,
+    plan: randomPlan(random.split('plan'), profile, devices, () => ms(0.5, 30)),
+    rule: rule === 'paper' ? PAPER_RULE : DEFAULT_GEAR_RULE,
+    heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
+    arrivalsMs,
+  };
+}
+
+function randomPlan(random: Random, profile: Profile, devices: readonly PlanDevice[], waitMs: () => number): GearPlan {
+  const models = profile.models.map(({ name }) => name);
+  const names = devices.map(({ id }) => id);
+  const some = <T>(all: readonly T[], chance: number): T[] => {
+    const chosen = all.filter(() => random.next() < chance);
+    return chosen.length === 0 ? [all[random.below(all.length)]] : chosen;
+  };
+  const places = new Map(models.map((model) => [model, some(names, 0.7)]));
+  const gears = Array.from({ length: 2 + random.below(4) }, (_, g): Gear => {
+    const cascade = some(models, 0.7);
+    const byReplica = <T>(value: () => T) =>
+      Object.fromEntries(
+        cascade.map((model) => [model, Object.fromEntries(some(places.get(model)!, 0.8).map((device) => [device, value()]))]),
+      );
+    const shares = byReplica(() => 1 + random.below(4));
+    for (const own of Object.values(shares)) {
+      const sum = Object.values(own).reduce((a, b) => a + b, 0);
+      for (const device in own) own[device] /= sum;
+    }
+    return {
+      ...planOf({ models }).gears[0],
+      qps: [g * STEP_QPS, (g + 1) * STEP_QPS],
+      cascade: cascade.map((model, s) =>
+        s === cascade.length - 1 ? { model } : { model, threshold: thresholdOf(profile, model, 0.2 + 0.6 * random.next()) },
+      ),
+      shares,
+      minQueueLength: Object.fromEntries(
+        Object.entries(shares).map(([model, own]) => [
+          model,
+          Object.fromEntries(Object.keys(own).map((device) => [device, 1 + random.below(6)])),
+        ]),
+      ),
+      maxWaitMs: waitMs(),
+    };
+  });
+  const placement = models.flatMap((model) => places.get(model)!.map((device) => ({ model, device })));
+  return { ...planOf({ models, devices: names }), placement, gears };
+}
+
+/** Certainty that this part of the samples does not reach. */
+function thresholdOf(profile: Profile, model: string, part: number): number {
+  const { certainties } = profile.models.find(({ name }) => name === model)!;
+  return certainties.toSorted()[Math.floor(part * certainties.length)];
+}
+
+/** Poisson arrivals whose rate jumps every while, with some of them at one instant. */
+function burstyArrivals(random: Random, unitMs: number): Float64Array {
+  const arrivals: number[] = [];
+  let at = FIRST_ARRIVAL_MS;
+  let phaseEnd = at;
+  let qps = 0;
+  while (at < FIRST_ARRIVAL_MS + RUN_MS && arrivals.length < MAX_REQUESTS) {
+    if (at >= phaseEnd) {
+      phaseEnd = at + 50 + 250 * random.next();
+      qps = 40 * 30 ** random.next();
+    }
+    const together = random.below(10) === 0 ? 1 + random.below(6) : 1;
+    for (let k = 0; k < together; k++) arrivals.push(at);
+    at += Math.round(random.exponential(1_000 / qps) / unitMs) * unitMs;
+  }
+  return Float64Array.from(arrivals);
+}

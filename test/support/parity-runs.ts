@@ -1,0 +1,115 @@
+import { defer } from 'rxjs';
+import type { Backend } from '../../engine/backend/backend.ts';
+import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
+import type { Sample } from '../../engine/tensor.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { GearMessage } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { batchCertainty } from '../../plans/certainty.ts';
+import { emulatedModels } from '../../plans/emulated-records.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
+import { Simulator } from '../../plans/simulator/simulator.ts';
+import { SYNTHETIC_INPUTS } from '../../plans/synthetic.ts';
+import type { ParityCase } from './parity-case.ts';
+import { startVirtualPlane } from './virtual-plane.ts';
+
+/** What a run does, as far as clients and devices can tell. */
+export interface ParityRun {
+  readonly batches: readonly { at: number; device: string; model: string; requests: readonly number[] }[];
+  /** Gears that come into force, but for the first. */
+  readonly gears: readonly { at: number; gear: number }[];
+  /** Per request. */
+  readonly answers: readonly { model: string; latencyMs: number }[];
+  readonly endMs: number;
+}
+
+export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, arrivalsMs }: ParityCase): ParityRun {
+  const batches: ParityRun['batches'][number][] = [];
+  const gears: ParityRun['gears'][number][] = [];
+  const outcomes = new Simulator(simulatedSystem(profile, devices, [])).run(
+    compilePlan(plan),
+    { arrivalsMs, sampleOrder: Int32Array.from(arrivalsMs, (_, i) => i), seconds: 1 },
+    {
+      rule,
+      heartbeatPhasesMs,
+      observer: {
+        batch: (at, model, device, requests) =>
+          batches.push({ at, device: plan.devices[device], model: plan.models[model], requests }),
+        gear: (at, gear) => gears.push({ at, gear }),
+      },
+    },
+  );
+  const answers = Array.from(outcomes.latencyMs, (latencyMs, i) => ({ model: plan.models[outcomes.answeredBy[i]], latencyMs }));
+  return { batches, gears, answers, endMs: outcomes.endMs };
+}
+
+/** The real actors under virtual time, with the devices started such that heartbeats come when the case says. */
+export async function actorsRun(
+  { profile, devices, plan, rule, heartbeatPhasesMs, arrivalsMs }: ParityCase,
+  untilMs: number,
+): Promise<ParityRun> {
+  const clock = new VirtualClock();
+  const batches: ParityRun['batches'][number][] = [];
+  const gears: ParityRun['gears'][number][] = [];
+  const plane = await startVirtualPlane(plan, {
+    clock,
+    rule,
+    specs: SYNTHETIC_INPUTS,
+    frontend: { deadlineMs: 1e9 },
+    device: {
+      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      profiled: profile.models.map(({ runtimes: { fast } }) => fast),
+    },
+    createBackend: (device) => {
+      const emulated = createEmulatedBackend({
+        clock,
+        models: emulatedModels(profile, devices.find(({ id }) => id === device)!.deviceClass),
+        inputs: SYNTHETIC_INPUTS,
+        classes: profile.classes,
+        recordOf: requestOf,
+      });
+      return watched(emulated, (model, requests) => batches.push({ at: clock.now(), device, model, requests }));
+    },
+    beforeStart: (started) => clock.runUntil(started < devices.length ? heartbeatPhasesMs[started] : LOAD_INTERVAL_MS),
+  });
+  let inForce = 0;
+  plane.bus.messages$(subjectsOf('test').gear).subscribe(({ data }) => {
+    const { gear } = decode<GearMessage>(data);
+    if (gear !== inForce) gears.push({ at: clock.now(), gear });
+    inForce = gear;
+  });
+  arrivalsMs.forEach((at, i) => {
+    clock.after(at - clock.now(), () =>
+      plane.bus.publish(subjectsOf('test').infer, encode({ id: String(i), inputs: { sample: [i] } }), { reply: 'answers' }),
+    );
+  });
+  await plane.runUntil(untilMs);
+  const answers: ParityRun['answers'][number][] = [];
+  for (const { at, answer } of plane.answers) {
+    if ('error' in answer) throw new Error(`request ${answer.id}: ${answer.error.message}`);
+    answers[Number(answer.id)] = { model: answer.model, latencyMs: at - arrivalsMs[Number(answer.id)] };
+  }
+  return { batches, gears, answers, endMs: plane.answers[plane.answers.length - 1].at };
+}
+
+/** Each request has a sample of its own. */
+function requestOf([{ data }]: Sample): number {
+  return new DataView(data.buffer, data.byteOffset).getInt32(0, true);
+}
+
+function watched(backend: Backend, onBatch: (model: string, requests: number[]) => void): Backend {
+  return {
+    emulated: backend.emulated,
+    load: (file) => backend.load(file),
+    unload: (name) => backend.unload(name),
+    close: () => backend.close(),
+    run: (name, batch) =>
+      defer(() => {
+        onBatch(name, batch.map(requestOf));
+        return backend.run(name, batch);
+      }),
+  };
+}
