@@ -69,8 +69,9 @@ export class Router {
     return this.#plans.get(this.#revision)!;
   }
 
-  /** Takes note of a plan, so that a gear of it can be put in force. */
+  /** Takes note of a plan, so that a gear of it can be put in force. One that is known is only told again. */
   learn({ revision, plan }: RevisedPlan): void {
+    if (this.#plans.has(revision)) return;
     this.#plans.set(revision, plan);
     for (const known of this.#plans.keys()) {
       if (this.#plans.size <= KEPT_PLANS) break;
