@@ -24,19 +24,28 @@ export function sendResult(bus: Bus, reply: string, result: Result, json: boolea
 }
 
 /** Sends an error in its own right: in the body for our clients, in headers for those of the NATS services API. */
-export function sendFailure(bus: Bus, reply: string, id: string, code: ErrorCode, message: string, json: boolean): boolean {
-  const failure: Failure = { id, error: { code, message } };
+export function sendFailure(
+  bus: Bus,
+  reply: string,
+  id: string,
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs?: number,
+): boolean {
+  const failure: Failure = { id, error: retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs } };
   // Header values end at a line break.
   const headers = {
     'Nats-Service-Error-Code': String(ERROR_NUMBERS[code]),
     'Nats-Service-Error': `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
+    ...(retryAfterMs === undefined ? {} : { 'Retry-After-Ms': String(retryAfterMs) }),
     ...(json ? JSON_HEADERS : {}),
   };
   return bus.publish(reply, encodeAnswer(failure, json), { headers });
 }
 
-/** The code and message to answer with when something threw. */
-export function failureOf(error: unknown): { code: ErrorCode; message: string } {
-  if (error instanceof CascadeError) return { code: error.code, message: error.message };
+/** The code, message and hint to answer with when something threw. */
+export function failureOf(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
+  if (error instanceof CascadeError) return error;
   return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
 }

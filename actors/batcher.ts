@@ -2,6 +2,7 @@ import { Ring } from '../engine/ring.ts';
 import type { WorkItem } from '../engine/wire/messages.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
 import { goesFirst, isTriggered } from '../plans/policy/trigger.ts';
+import { bytesOf } from './in-flight.ts';
 
 /** A request in a replica's queue. */
 export interface Queued {
@@ -13,8 +14,16 @@ export interface Queued {
 export interface Batch {
   readonly model: number;
   readonly requests: readonly Queued[];
-  /** Requests found past their deadline: they are not computed. */
+  /** Requests that this batch would answer past their deadline, or that are past it already: they are not computed. */
   readonly expired: readonly Queued[];
+}
+
+/** What a device's queues hold at most; beyond, new requests are refused. */
+export interface QueueBounds {
+  /** Requests in one replica's queue. */
+  readonly requests: number;
+  /** Bytes of the tensors in all of them. */
+  readonly bytes: number;
 }
 
 /**
@@ -24,19 +33,27 @@ export interface Batch {
 export class Batcher {
   readonly #queues: readonly Ring<Queued>[];
   readonly #largestBatch: readonly number[];
-  readonly #maxQueue: number;
+  readonly #bounds: QueueBounds;
+  readonly #batchMs: (model: number, size: number) => number;
   readonly #offset: number;
   readonly #devices: number;
+  #bytes = 0;
 
   /**
    * @param largestBatch per model, in family order.
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
-   * @param maxQueue requests in one queue beyond which new ones are refused.
+   * @param batchMs profiled time of a batch of a model.
    */
-  constructor(largestBatch: readonly number[], device: { number: number; of: number }, maxQueue: number) {
+  constructor(
+    largestBatch: readonly number[],
+    device: { number: number; of: number },
+    bounds: QueueBounds,
+    batchMs: (model: number, size: number) => number,
+  ) {
     this.#queues = largestBatch.map(() => new Ring<Queued>());
     this.#largestBatch = largestBatch;
-    this.#maxQueue = maxQueue;
+    this.#bounds = bounds;
+    this.#batchMs = batchMs;
     this.#offset = device.number;
     this.#devices = device.of;
   }
@@ -45,12 +62,34 @@ export class Batcher {
     return this.#queues[model].length;
   }
 
+  /** Profiled time of all that waits, in batches as large as can be. */
+  backlogMs(): number {
+    let ms = 0;
+    for (let model = 0; model < this.#queues.length; model++) {
+      const { length } = this.#queues[model];
+      if (length === 0) continue;
+      const largest = this.#largestBatch[model];
+      ms += Math.floor(length / largest) * this.#batchMs(model, largest);
+      if (length % largest > 0) ms += this.#batchMs(model, length % largest);
+    }
+    return ms;
+  }
+
   /** False when the queue is full. */
   enqueue(model: number, request: Queued): boolean {
     const queue = this.#queues[model];
-    if (queue.length >= this.#maxQueue) return false;
+    const bytes = bytesOf(request.item);
+    if (queue.length >= this.#bounds.requests || this.#bytes + bytes > this.#bounds.bytes) return false;
+    this.#bytes += bytes;
     queue.push(request);
     return true;
+  }
+
+  /** Empties the queues; returns how many requests were in them. */
+  clear(): number {
+    let count = 0;
+    for (let model = 0; model < this.#queues.length; model++) while (this.#shift(model) !== undefined) count++;
+    return count;
   }
 
   /** Takes the batch that runs next: of the triggered queues the one with the oldest request; undefined when none triggers. */
@@ -72,13 +111,20 @@ export class Batcher {
     const queue = this.#queues[chosen];
     const requests: Queued[] = [];
     const expired: Queued[] = [];
+    const endsAt = now + this.#batchMs(chosen, Math.min(queue.length, this.#largestBatch[chosen]));
     while (requests.length < this.#largestBatch[chosen]) {
-      const request = queue.shift();
+      const request = this.#shift(chosen);
       if (request === undefined) break;
-      if (request.item.deadlineAt <= now) expired.push(request);
+      if (request.item.deadlineAt < endsAt) expired.push(request);
       else requests.push(request);
     }
     return { model: chosen, requests, expired };
+  }
+
+  #shift(model: number): Queued | undefined {
+    const request = this.#queues[model].shift();
+    if (request !== undefined) this.#bytes -= bytesOf(request.item);
+    return request;
   }
 
   /** When the first queue that has not triggered will, by waiting; undefined when all are empty. */

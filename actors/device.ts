@@ -37,12 +37,14 @@ import type { Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+import { runtimeMs } from '../plans/profile.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
-import { type Batch, Batcher, type Queued } from './batcher.ts';
+import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
+import { HangWatch } from './hang-watch.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
-import { type RevisedPlan, Router } from './router.ts';
+import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from './router.ts';
 
 export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly device: string;
@@ -55,13 +57,14 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly loopDelayMsP99: () => number;
   /** Called when all replicas are ready. */
   readonly onReady?: () => void;
-  readonly maxQueue?: number;
+  /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
+  readonly onHung: () => void;
+  readonly bounds?: QueueBounds;
 }
 
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
 const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
-/** Requests in one replica's queue beyond which new ones are refused. */
-const MAX_QUEUE = 50_000;
+const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
 /**
  * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
  * every one of them while the next requests are on their way.
@@ -78,6 +81,13 @@ export function deviceActor(options: DeviceOptions): Actor {
     description: 'queues requests for its model replicas and runs them in batches',
     behaviour: (context) => new Device(options, context).run(),
   };
+}
+
+/** What an origin frontend is told next. */
+interface Note {
+  readonly finished: number[];
+  readonly moved: Map<string, number[]>;
+  dropped: number;
 }
 
 class Device {
@@ -101,7 +111,10 @@ class Device {
   readonly #idle$ = new Subject<void>();
   /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
   readonly #suspects: { model: number; request: Queued }[] = [];
-  readonly #done = new Map<string, { finished: number[]; moved: Map<string, number[]> }>();
+  readonly #done = new Map<string, Note>();
+  /** Of the other devices of the plan, by their heartbeats: what a request that goes on to one has to wait there. */
+  readonly #backlogsMs = new Map<string, number>();
+  readonly #hangWatch: HangWatch;
   readonly #answered: number[];
   #phase: DeviceState['phase'] = 'loading';
   #gearDelayMs = 0;
@@ -110,6 +123,10 @@ class Device {
   #batchesRun = 0;
   #cancelWake: () => void = () => undefined;
   #doneScheduled = false;
+  /** Replicas are being loaded or unloaded; an inference may have to wait for that. */
+  #changes = false;
+  /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
+  #stale = false;
 
   constructor(options: DeviceOptions, context: ActorContext) {
     const { models } = options;
@@ -121,11 +138,11 @@ class Device {
     this.#number = this.#router.devices.indexOf(options.device);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     const largest = options.profiled.map(({ batch }) => batch[batch.length - 1]);
-    this.#batcher = new Batcher(
-      largest,
-      { number: this.#number, of: this.#router.devices.length },
-      options.maxQueue ?? MAX_QUEUE,
+    const device = { number: this.#number, of: this.#router.devices.length };
+    this.#batcher = new Batcher(largest, device, options.bounds ?? BOUNDS, (model, size) =>
+      runtimeMs(options.profiled[model], size),
     );
+    this.#hangWatch = new HangWatch(HEARTBEAT_INTERVAL_MS, context.clock.now());
     this.#answered = models.map(() => 0);
     this.#neededAt = models.map(() => 0);
     this.#startedAt = context.clock.now();
@@ -157,8 +174,8 @@ class Device {
         bus.messages$(subjects.prepare).pipe(map(({ data }) => this.#prepare(decode<PrepareMessage<GearPlan>>(data)))),
         bus.messages$(subjects.abort).pipe(map(({ data }) => this.#abort(decode<PlanVerdict>(data)))),
         every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
-      ).pipe(concatMap((change$) => change$)),
-      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#router.observe(decode<DeviceState>(data), clock.now()))),
+      ).pipe(concatMap((change$) => this.#changing(change$))),
+      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
         tap(() => {
@@ -169,6 +186,7 @@ class Device {
       every(clock, HEARTBEAT_INTERVAL_MS).pipe(
         tap(() => {
           this.#router.sweep(clock.now());
+          this.#checkProgress();
           this.#tell();
         }),
       ),
@@ -256,11 +274,56 @@ class Device {
     });
   }
 
+  #changing(change$: Observable<never>): Observable<never> {
+    return defer(() => {
+      this.#changes = true;
+      return change$;
+    }).pipe(finalize(() => (this.#changes = false)));
+  }
+
+  #observe(state: DeviceState): void {
+    this.#router.observe(state, this.#context.clock.now());
+    if (this.#router.devices.includes(state.device)) this.#backlogsMs.set(state.device, state.backlogMs);
+  }
+
+  /** Liveness is progress (DESIGN §6): of the inference that runs, and of this process itself. */
+  #checkProgress(): void {
+    const { sinceLastMs, hung } = this.#hangWatch.tick(this.#context.clock.now(), this.#changes);
+    if (sinceLastMs > DEVICE_LOST_AFTER_MS && (this.#phase === 'ready' || this.#phase === 'draining'))
+      this.#startOver(sinceLastMs);
+    if (!hung || this.#phase === 'left') return;
+    this.#context.log.error({ queued: this.#batcher.clear() }, 'an inference takes far longer than profiled: the device hangs');
+    this.#enter('left');
+    this.#options.onHung();
+  }
+
+  /**
+   * After a pause so long that the frontends have taken this device for lost: what they had sent is computed elsewhere, or will be
+   * once they read of the new incarnation. What arrived meanwhile is before us in the connection, and goes the same way.
+   */
+  #startOver(pausedMs: number): void {
+    const { bus, log } = this.#context;
+    const dropped = this.#batcher.clear() + this.#suspects.splice(0).length;
+    log.warn({ pausedMs: Math.round(pausedMs), dropped }, 'this process was paused; what was queued has been sent elsewhere');
+    this.#stale = true;
+    bus
+      .flush()
+      // Without a connection: the new one makes us a new incarnation, too.
+      .catch((error) => log.info({ reason: messageOf(error) }, 'no connection after the pause'))
+      .finally(() => {
+        this.#stale = false;
+        this.#incarnation = this.#newIncarnation();
+        this.#tell();
+        this.#pump();
+      });
+  }
+
   #newIncarnation(): string {
     return `${process.pid}-${Math.floor(this.#context.clock.now())}`;
   }
 
   #take(subject: string, data: Uint8Array): void {
+    if (this.#stale || this.#phase === 'left') return;
     const now = this.#context.clock.now();
     const model = this.#options.models.indexOf(subject.slice(subject.lastIndexOf('.') + 1));
     const frame = decodeWorkFrame(data, this.#options.specs, now);
@@ -278,6 +341,7 @@ class Device {
         request,
         'RESOURCE_EXHAUSTED',
         `the queue of ${this.#options.models[model]} on ${this.#options.device} is full; try again later`,
+        Math.ceil(this.#batcher.backlogMs() / 2),
       );
     }
   }
@@ -331,6 +395,7 @@ class Device {
     const { clock } = this.#context;
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
+    this.#hangWatch.begin(runtimeMs(this.#options.profiled[model], requests.length));
     return this.#backend.run(this.#options.models[model], samples).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
@@ -342,6 +407,7 @@ class Device {
       ignoreElements(),
       finalize(() => {
         this.#busy = false;
+        this.#hangWatch.end();
         this.#busyMs += clock.now() - startedAt;
         this.#batchesRun++;
         // After this batch has left the stream, so that the next one is not queued behind it.
@@ -365,8 +431,13 @@ class Device {
     const { clock } = this.#context;
     const { device } = this.#options;
     const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
+    const now = clock.now();
+    if (target !== undefined && now + this.#waitMs(target) + this.#options.singleMs[model] > item.deadlineAt) {
+      this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'deadline', now));
+      return;
+    }
     if (target === device) {
-      this.#enqueue(model, { item, origin: request.origin, enqueuedAt: clock.now() });
+      this.#enqueue(model, { item: unpinned(item), origin: request.origin, enqueuedAt: now });
       return;
     }
     if (target !== undefined && this.#sendTo(target, model, request.origin, item)) return;
@@ -384,14 +455,19 @@ class Device {
     return true;
   }
 
-  /** Past its deadline: the answer so far, if there is one, else an error. */
+  /** What a request that goes on to this device has before it there, as far as is known. */
+  #waitMs(device: string): number {
+    return device === this.#options.device ? this.#batcher.backlogMs() : (this.#backlogsMs.get(device) ?? 0);
+  }
+
+  /** Past its deadline, or sure to be: the answer so far, if there is one, else an error. */
   #expire(request: Queued, now: number): void {
     const { item } = request;
     if (item.opinion === undefined) {
       this.#refuse(
         request,
         'DEADLINE_EXCEEDED',
-        `waited ${Math.round(now - item.arrivedAt)} ms, past the deadline, without being computed`,
+        `waited ${Math.round(now - item.arrivedAt)} ms; no time is left to compute it within the deadline`,
       );
       return;
     }
@@ -410,9 +486,11 @@ class Device {
     else for (const request of requests) this.#suspects.push({ model, request });
   }
 
-  #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string): void {
-    if (this.#isTooLate(item) || sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json)) {
-      this.#note(origin).finished.push(item.seq);
+  #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
+    if (this.#isTooLate(item) || sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
+      const note = this.#note(origin);
+      note.finished.push(item.seq);
+      if (code !== 'INTERNAL') note.dropped++;
     }
   }
 
@@ -421,11 +499,10 @@ class Device {
     return this.#context.clock.now() > item.deadlineAt + REPLICA_GRACE_MS;
   }
 
-  /** What the origin frontend is told next. */
-  #note(origin: string): { finished: number[]; moved: Map<string, number[]> } {
+  #note(origin: string): Note {
     let note = this.#done.get(origin);
     if (note === undefined) {
-      note = { finished: [], moved: new Map() };
+      note = { finished: [], moved: new Map(), dropped: 0 };
       this.#done.set(origin, note);
     }
     if (!this.#doneScheduled) {
@@ -437,10 +514,11 @@ class Device {
 
   #sendDone(): void {
     this.#doneScheduled = false;
-    for (const [origin, { finished, moved }] of this.#done) {
+    for (const [origin, { finished, moved, dropped }] of this.#done) {
       const frame: DoneFrame = {
         device: this.#options.device,
         finished,
+        dropped,
         moved: [...moved].map(([device, seqs]) => ({ device, seqs })),
       };
       this.#context.bus.publish(this.#options.subjects.done(origin), encode(frame));
@@ -473,6 +551,7 @@ class Device {
       gearDelayMs: this.#gearDelayMs,
       queues: Object.fromEntries(ready.map((model) => [models[model], this.#batcher.length(model)])),
       answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
+      backlogMs: this.#batcher.backlogMs(),
       completedBatches: this.#batchesRun,
       busyMs: this.#busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,
@@ -481,4 +560,10 @@ class Device {
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
   }
+}
+
+/** A small view would keep the whole frame that the request came in, when the rest of it is long answered. */
+function unpinned(item: WorkItem): WorkItem {
+  if (item.sample.every(({ data }) => data.buffer.byteLength <= 2 * data.length)) return item;
+  return { ...item, sample: item.sample.map(({ data, shape }) => ({ data: data.slice(), shape })) };
 }

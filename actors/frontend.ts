@@ -7,11 +7,12 @@ import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
 import type { Sample, TensorSpec } from '../engine/tensor.ts';
 import { decode } from '../engine/wire/codec.ts';
 import type { DeviceState, DoneFrame, GearMessage, PlanVerdict, PrepareMessage, WorkItem } from '../engine/wire/messages.ts';
-import { checkDeadline, checkId, type InferRequest, idOf, parseRequest } from '../engine/wire/request.ts';
+import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { compilePlan } from '../plans/policy/compiled-plan.ts';
+import { Admission } from './admission.ts';
 import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
@@ -66,6 +67,7 @@ class Frontend {
   readonly #router: Router;
   readonly #outbox: Outbox;
   readonly #inFlight: InFlightTable;
+  readonly #admission = new Admission();
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -149,7 +151,7 @@ class Frontend {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       }
       if (raw) {
-        this.#admit(parseRequest(rawBody(this.#options.specs, message.data), this.#options.specs), reply, false, id, deadlineMs);
+        this.#admit(rawBody(this.#options.specs, message.data), reply, false, id, deadlineMs);
         return;
       }
       const format = bodyFormat(message.data, contentType);
@@ -157,7 +159,7 @@ class Frontend {
       const body = decodeUntrusted(message.data, format);
       if (!Array.isArray(body)) {
         id ??= idOf(body);
-        this.#admit(parseRequest(body, this.#options.specs), reply, json, id, deadlineMs);
+        this.#admit(body, reply, json, id, deadlineMs);
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
@@ -165,30 +167,35 @@ class Frontend {
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
       for (const value of body) this.#takeOne(value, reply, json, deadlineMs);
     } catch (error) {
-      const { code, message: text } = failureOf(error);
+      const { code, message: text, retryAfterMs } = failureOf(error);
       if (code === 'INTERNAL') this.#context.log.error({ err: error }, 'request failed');
-      sendFailure(bus, reply, id ?? '', code, text, json);
+      sendFailure(bus, reply, id ?? '', code, text, json, retryAfterMs);
     }
   }
 
   /** One request of a frame: it fails alone. */
   #takeOne(value: unknown, reply: string, json: boolean, deadlineMs: number | undefined): void {
     try {
-      this.#admit(parseRequest(value, this.#options.specs), reply, json, undefined, deadlineMs);
+      this.#admit(value, reply, json, undefined, deadlineMs);
     } catch (error) {
-      const { code, message } = failureOf(error);
-      sendFailure(this.#context.bus, reply, idOf(value) ?? '', code, message, json);
+      const { code, message, retryAfterMs } = failureOf(error);
+      sendFailure(this.#context.bus, reply, idOf(value) ?? '', code, message, json, retryAfterMs);
     }
   }
 
-  #admit(
-    request: InferRequest,
-    reply: string,
-    json: boolean,
-    headerId: string | undefined,
-    headerDeadlineMs: number | undefined,
-  ): void {
+  /** @throws CascadeError INVALID_ARGUMENT; an overloaded frontend does not look at the inputs, and refuses also what is wrong. */
+  #admit(value: unknown, reply: string, json: boolean, headerId: string | undefined, headerDeadlineMs: number | undefined): void {
     const now = this.#context.clock.now();
+    const deadlineMs = deadlineOf(value) ?? headerDeadlineMs ?? this.#options.deadlineMs;
+    const retryAfterMs = this.#retryAfterMs(deadlineMs, now);
+    // A refused request is load, too: the gear is chosen by what is asked for.
+    if (retryAfterMs !== undefined) {
+      this.#options.arrivals$.next(1);
+      const text = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
+      sendFailure(this.#context.bus, reply, idOf(value) ?? headerId ?? '', 'RESOURCE_EXHAUSTED', text, json, retryAfterMs);
+      return;
+    }
+    const request = parseRequest(value, this.#options.specs);
     const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
     const item: WorkItem = {
@@ -198,7 +205,7 @@ class Frontend {
       json,
       wantScores: request.wantScores,
       arrivedAt: now,
-      deadlineAt: now + (request.deadlineMs ?? headerDeadlineMs ?? this.#options.deadlineMs),
+      deadlineAt: now + deadlineMs,
       queueMs: 0,
       computeMs: 0,
       opinion: undefined,
@@ -208,10 +215,17 @@ class Frontend {
     if (!this.#inFlight.add(entry)) {
       throw new CascadeError(
         'RESOURCE_EXHAUSTED',
-        `${this.#inFlight.size} requests are in flight at this frontend; try again later`,
+        `the ${this.#inFlight.size} requests in flight at this frontend leave no room for this one; try again later`,
+        this.#admission.roomAfterMs(now),
       );
     }
+    this.#admission.started(now);
     this.#send(entry);
+  }
+
+  /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
+  #retryAfterMs(deadlineMs: number, now: number): number | undefined {
+    return this.#inFlight.isFull ? this.#admission.roomAfterMs(now) : this.#admission.retryAfterMs(deadlineMs, now);
   }
 
   #send(entry: InFlight): void {
@@ -235,7 +249,9 @@ class Frontend {
   }
 
   #done(frame: DoneFrame): void {
-    for (const seq of frame.finished) this.#inFlight.remove(seq);
+    // Which of them were dropped is of no interest, only how many.
+    let { dropped } = frame;
+    for (const seq of frame.finished) this.#end(seq, dropped-- <= 0);
     for (const { device, seqs } of frame.moved) {
       for (const seq of seqs) {
         const entry = this.#inFlight.get(seq);
@@ -293,8 +309,15 @@ class Frontend {
     else this.#send(entry);
   }
 
+  #end(seq: number, completed: boolean): void {
+    const entry = this.#inFlight.remove(seq);
+    if (entry === undefined) return;
+    const now = this.#context.clock.now();
+    this.#admission.ended(now - entry.item.arrivedAt, completed, now);
+  }
+
   #fail(entry: InFlight, code: ErrorCode, message: string): void {
-    this.#inFlight.remove(entry.item.seq);
+    this.#end(entry.item.seq, false);
     sendFailure(this.#context.bus, entry.item.reply, entry.item.id, code, message, entry.item.json);
   }
 }

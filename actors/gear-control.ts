@@ -85,8 +85,11 @@ export class GearControl {
     const first = this.#models[this.#gears[from].cascade[0]];
     let firstQueue = 0;
     let backlog = 0;
-    for (const { queues, at } of this.#queues.values()) {
-      if (now - at > STALE_AFTER_MS) continue;
+    for (const [device, { queues, at }] of this.#queues) {
+      if (now - at > STALE_AFTER_MS) {
+        this.#queues.delete(device);
+        continue;
+      }
       firstQueue = Math.max(firstQueue, queues[first] ?? 0);
       for (const model in queues) backlog += queues[model];
     }

@@ -26,6 +26,11 @@ export class InFlightTable {
     return this.#entries.size;
   }
 
+  /** True when not even the smallest request fits. */
+  get isFull(): boolean {
+    return this.#entries.size >= this.#maxRequests || this.#bytes >= this.#maxBytes;
+  }
+
   /** False when one more does not fit. */
   add(entry: InFlight): boolean {
     const bytes = bytesOf(entry.item);
@@ -59,7 +64,8 @@ export class InFlightTable {
   }
 }
 
-function bytesOf(item: WorkItem): number {
+/** Bytes of a request's tensors: what a bound on memory counts. */
+export function bytesOf(item: WorkItem): number {
   let bytes = 0;
   for (const tensor of item.sample) bytes += tensor.data.length;
   return bytes;

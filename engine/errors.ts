@@ -19,10 +19,13 @@ export type ErrorCode = keyof typeof ERROR_NUMBERS;
 export class CascadeError extends Error {
   override readonly name = 'CascadeError';
   readonly code: ErrorCode;
+  /** With RESOURCE_EXHAUSTED: when it is worth while to ask again, as far as the server can tell. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string) {
+  constructor(code: ErrorCode, message: string, retryAfterMs?: number) {
     super(message);
     this.code = code;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 

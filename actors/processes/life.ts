@@ -1,5 +1,5 @@
 import type { RunningActor } from '../../engine/actor/actor.ts';
-import { READY } from '../../engine/actor/child-process.ts';
+import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/actor/child-process.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
@@ -9,9 +9,20 @@ const PARENT_IS_GONE = 'parent is gone';
 /** Time for draining at the end; what is not done then is cut off. */
 export const DRAIN_MS = 30_000;
 
-/** Tells the parent process, if we have one that listens. */
+/** Tells the parent process, if we have one that listens, and from then on that this event loop still turns. */
 export function tellReady(): void {
-  if (process.connected) process.send?.(READY);
+  if (!process.connected) return;
+  process.send?.(READY);
+  let underWay = false;
+  const timer = setInterval(() => {
+    // A parent that does not read must not make us hoard what it has not read.
+    if (!process.connected || underWay) return;
+    underWay = true;
+    process.send?.(ALIVE, undefined, undefined, () => {
+      underWay = false;
+    });
+  }, ALIVE_INTERVAL_MS);
+  timer.unref();
 }
 
 /**

@@ -3,6 +3,7 @@ import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
@@ -13,6 +14,8 @@ import { type DeviceOptions, deviceActor } from '../device.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
+/** Time for the last heartbeat of a device that hangs. */
+const LAST_WORDS_MS = 500;
 const LOOP_DELAY_RESOLUTION_MS = 1;
 /** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
 const SHARED_FOR_MS = 50;
@@ -39,12 +42,26 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
     if (--loading === 0) tellReady();
   };
   const actors = options.map((each) =>
-    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady }), { bus, clock: realClock, log }),
+    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady, onHung: () => endHung(bus) }), {
+      bus,
+      clock: realClock,
+      log,
+    }),
   );
   await liveUntilStopped(actors, bus, log);
 }
 
-function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady'> {
+/**
+ * Ends this process, after the server knows that its device has left. Not by `process.exit`: that waits for the inference thread,
+ * which is what hangs.
+ */
+function endHung(bus: Bus): void {
+  const end = (): void => void process.kill(process.pid, 'SIGKILL');
+  setTimeout(end, LAST_WORDS_MS);
+  bus.flush().then(end, end);
+}
+
+function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
   const { deployment, profile, subjects } = setting;
   const kind = deviceClass(device);
   const curves = profile.models.map((model) => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { Observable } from 'rxjs';
+import { ProgressWatch } from './progress-watch.ts';
 
 export interface ChildSpec {
   /** Arguments of Node: flags, program, its arguments. */
@@ -10,37 +11,56 @@ export interface ChildSpec {
   readonly graceMs: number;
 }
 
-/** What a child tells its parent: it is up. */
+/** What a child tells its parent: it is up. From then on it says that it is alive, from its main event loop. */
 export const READY = 'ready';
+export const ALIVE = 'alive';
+export const ALIVE_INTERVAL_MS = 250;
+/** A child that says nothing for so long makes no progress: it is stopped, or its event loop is blocked. */
+const SILENT_MS = 2_000;
 
 /** A child that ended without being asked to. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
   readonly code: number | null;
 
-  constructor(pid: number | undefined, code: number | null, signal: NodeJS.Signals | null) {
-    super(`process ${pid} ended with ${signal ?? `code ${code}`}`);
+  constructor(pid: number | undefined, code: number | null, signal: NodeJS.Signals | null, why = '') {
+    super(`process ${pid} ended with ${signal ?? `code ${code}`}${why}`);
     this.code = code;
   }
 }
 
 /**
  * A child process as a stream: started on subscription, emits its pid when it says that it is ready, and errors when it ends by
- * itself, so that supervision starts it again. `stopping$` sends SIGTERM; then its end is the stream's completion.
+ * itself, so that supervision starts it again. One that was ready and makes no progress any more is killed: a ping that
+ * something else in it answers would prove nothing. `stopping$` sends SIGTERM; then its end is the stream's completion.
  */
 export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Observable<number> {
   return new Observable((subscriber) => {
     let stopping = false;
     let killTimer: NodeJS.Timeout | undefined;
+    let stuck = false;
     const child = start(spec);
+    let watch: ProgressWatch | undefined;
+    const checks = setInterval(() => {
+      if (stuck || watch?.check(performance.now()) !== true) return;
+      stuck = true;
+      child.kill('SIGKILL');
+    }, ALIVE_INTERVAL_MS);
     child.on('message', (message) => {
-      if (message === READY) subscriber.next(child.pid ?? 0);
+      if (message === ALIVE) watch?.heard();
+      if (message !== READY) return;
+      watch = new ProgressWatch({ checkMs: ALIVE_INTERVAL_MS, silentMs: SILENT_MS }, performance.now());
+      subscriber.next(child.pid ?? 0);
     });
+    // It has closed all it had and is about to end.
+    child.on('disconnect', () => clearInterval(checks));
     child.on('error', (error) => subscriber.error(error));
     child.on('exit', (code, signal) => {
       clearTimeout(killTimer);
+      clearInterval(checks);
+      const why = stuck ? `: killed, as it made no progress for ${SILENT_MS} ms` : '';
       if (stopping) subscriber.complete();
-      else subscriber.error(new ProcessEnded(child.pid, code, signal));
+      else subscriber.error(new ProcessEnded(child.pid, code, signal, why));
     });
     const stop = (): void => {
       stopping = true;

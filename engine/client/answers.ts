@@ -40,7 +40,8 @@ function isAnswer(value: unknown): value is Answer {
 /** The error that a failure on the wire stands for; a code that we do not know is INTERNAL. */
 export function errorOf({ error }: Failure): CascadeError {
   const known = Object.hasOwn(ERROR_NUMBERS, error.code);
-  return new CascadeError(known ? error.code : 'INTERNAL', known ? error.message : `${error.code as string}: ${error.message}`);
+  if (!known) return new CascadeError('INTERNAL', `${error.code as string}: ${error.message}`);
+  return new CascadeError(error.code, error.message, typeof error.retryAfterMs === 'number' ? error.retryAfterMs : undefined);
 }
 
 export function failureOf(id: string, code: ErrorCode, message: string): Failure {

@@ -37,8 +37,8 @@ export interface CascadeClient {
   /**
    * Classifies one sample.
    * @throws CascadeError with the code and the message of the refusal: INVALID_ARGUMENT when the request is wrong (the message
-   *   says what would be right), RESOURCE_EXHAUSTED when the deployment is overloaded, DEADLINE_EXCEEDED, UNAVAILABLE when
-   *   nobody could be reached until the deadline, INTERNAL.
+   *   says what would be right), RESOURCE_EXHAUSTED when the deployment is overloaded (`retryAfterMs` says when to ask
+   *   again), DEADLINE_EXCEEDED, UNAVAILABLE when nobody could be reached until the deadline, INTERNAL.
    */
   infer(inputs: Inputs, options?: InferOptions): Promise<Result>;
   /**

@@ -21,10 +21,18 @@ export interface Result {
   scores?: number[];
 }
 
-/** One refused or failed request. */
+/** One refused or failed request. The code and the message are also in the headers `Nats-Service-Error-Code` and `-Error`. */
 export interface Failure {
   id: string;
-  error: { code: ErrorCode; message: string };
+  error: {
+    code: ErrorCode;
+    message: string;
+    /**
+     * With RESOURCE_EXHAUSTED: milliseconds after which the deployment expects to have room, if its load allows; also in the
+     * header `Retry-After-Ms`. Whoever asks again before is likely to be refused again.
+     */
+    retryAfterMs?: number;
+  };
 }
 
 export type Answer = Result | Failure;
@@ -76,6 +84,8 @@ export interface WorkFrame {
 export interface DoneFrame {
   readonly device: string;
   readonly finished: readonly number[];
+  /** How many of the finished ended without an inference: refused, or out of time. */
+  readonly dropped: number;
   readonly moved: readonly { readonly device: string; readonly seqs: readonly number[] }[];
 }
 
@@ -104,6 +114,8 @@ export interface DeviceState {
   /** Per model that is loaded and warm: requests in the queue and answered since the start. */
   readonly queues: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
+  /** Inference time, by the profile, of all that waits here: what a request that comes now has before it. */
+  readonly backlogMs: number;
   readonly completedBatches: number;
   /** Time spent in inference since the start. */
   readonly busyMs: number;

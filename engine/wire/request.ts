@@ -74,6 +74,11 @@ export function idOf(value: unknown): string | undefined {
     : undefined;
 }
 
+/** The deadline that a request names, where it is one, before the request is checked. */
+export function deadlineOf(value: unknown): number | undefined {
+  return isMap(value) && typeof value.deadlineMs === 'number' && value.deadlineMs > 0 ? value.deadlineMs : undefined;
+}
+
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }

@@ -105,6 +105,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           certainty: batchCertainty('margin', 'probabilities'),
           createBackend: () => options.createBackend?.(device) ?? scriptedBackend(clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
+          onHung: () => undefined,
           ...options.device,
         }),
         system,

@@ -17,6 +17,7 @@ const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnatio
   gearDelayMs: 0,
   queues: { small: 0, large: 0 },
   answered: {},
+  backlogMs: 0,
   completedBatches: 0,
   busyMs: 0,
   upMs: 0,
