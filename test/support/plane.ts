@@ -68,6 +68,8 @@ export interface PlaneOptions {
   readonly rule?: GearRule;
   /** Called before each device is started, and once more before the rest is: time may pass meanwhile. */
   readonly beforeStart?: (startedDevices: number) => void;
+  /** Bus and clock of one device, where it shall not run on those of the others. */
+  readonly systemOf?: (device: string, bus: Bus, clock: Clock) => { readonly bus: Bus; readonly clock: Clock };
 }
 
 export interface Plane {
@@ -88,6 +90,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
   const devices = new Map(
     deviceNames.map((device, number) => {
       options.beforeStart?.(number);
+      const own = options.systemOf?.(device, bus, clock) ?? system;
       const actor = startActor(
         deviceActor({
           device,
@@ -103,12 +106,12 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           memoryBytes: Number.POSITIVE_INFINITY,
           replicaBytes: plan.models.map(() => 1),
           certainty: batchCertainty('margin', 'probabilities'),
-          createBackend: () => options.createBackend?.(device) ?? scriptedBackend(clock, plan.models, batchMs),
+          createBackend: () => options.createBackend?.(device) ?? scriptedBackend(own.clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
           onHung: () => undefined,
           ...options.device,
         }),
-        system,
+        { ...system, ...own },
       );
       return [device, actor] as const;
     }),

@@ -51,6 +51,38 @@ test('requests past their deadline are set apart, not computed', () => {
   expect(batch?.requests).toHaveLength(2);
 });
 
+test('a request that the batch would answer past its deadline is set apart, too', () => {
+  const queues = batcher();
+  // A batch of two takes 12 ms.
+  queues.enqueue(0, at(0, 111));
+  queues.enqueue(0, at(0, 112));
+  const batch = queues.next(gear, 100);
+  expect(batch?.expired.map(({ item }) => item.deadlineAt)).toEqual([111]);
+  expect(batch?.requests).toHaveLength(1);
+});
+
+test('the backlog is the profiled time of all queues, in batches as large as can be', () => {
+  const queues = batcher();
+  expect(queues.backlogMs()).toBe(0);
+  for (const t of [0, 1, 2, 3, 4]) queues.enqueue(0, at(t));
+  queues.enqueue(1, at(5));
+  // Of the first model 4 and 1, of the second 1.
+  expect(queues.backlogMs()).toBe(14 + 11 + 21);
+});
+
+test('bytes are bounded over all queues, and free again when a request is taken or the queues are cleared', () => {
+  const queues = batcher();
+  const big = (enqueuedAt: number): Queued => {
+    const sample = [{ data: new Uint8Array(60), shape: [60] }];
+    return { ...at(enqueuedAt), item: workItem({ sample }) };
+  };
+  expect([queues.enqueue(0, big(0)), queues.enqueue(1, big(1))]).toEqual([true, false]);
+  expect(queues.next(gear, 100)?.requests).toHaveLength(1);
+  expect(queues.enqueue(1, big(2))).toBe(true);
+  expect(queues.clear()).toBe(1);
+  expect(queues.enqueue(1, big(3))).toBe(true);
+});
+
 test('a full queue refuses', () => {
   const queues = batcher();
   const taken = [0, 1, 2, 3, 4, 5].map((t) => queues.enqueue(0, at(t)));

@@ -1,0 +1,43 @@
+import { fileURLToPath } from 'node:url';
+import { Subject } from 'rxjs';
+import { expect, test } from 'vitest';
+import { childProcess$, ProcessEnded } from '../../engine/actor/child-process.ts';
+import { entry } from '../../engine/source.ts';
+
+const { execArgv } = entry('actors/main');
+const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));
+
+/** Starts a child that says that it is ready and then runs `program`; returns how it ended. */
+function endOf(program: string, onReady: (pid: number, stop: () => void) => void = () => undefined): Promise<unknown> {
+  const code = `
+    const { tellReady } = await import(${JSON.stringify(life)});
+    setInterval(() => undefined, 1_000);
+    tellReady();
+    ${program}`;
+  const stopping$ = new Subject<void>();
+  return new Promise((resolve) => {
+    childProcess$({ args: [...execArgv, '--input-type=module', '-e', code], graceMs: 60_000 }, stopping$).subscribe({
+      next: (pid) => onReady(pid, () => stopping$.next()),
+      error: resolve,
+      complete: () => resolve('complete'),
+    });
+  });
+}
+
+const KILLED = /ended with SIGKILL: killed, as it made no progress for 2000 ms/;
+
+test('a child whose event loop is blocked is killed, though its process runs', async () => {
+  const end = await endOf('setTimeout(() => { for (;;); }, 300);');
+  expect(end).toBeInstanceOf(ProcessEnded);
+  expect((end as Error).message).toMatch(KILLED);
+}, 30_000);
+
+test('a child that is stopped is killed, also while it is asked to drain', async () => {
+  const stopped = await endOf('', (pid) => process.kill(pid, 'SIGSTOP'));
+  expect((stopped as Error).message).toMatch(KILLED);
+  const draining = await endOf('', (pid, stop) => {
+    process.kill(pid, 'SIGSTOP');
+    stop();
+  });
+  expect(draining).toBe('complete');
+}, 30_000);

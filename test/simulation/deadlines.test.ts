@@ -1,0 +1,90 @@
+import { expect, test } from 'vitest';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { DeviceState } from '../../engine/wire/messages.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+
+const models = ['small', 'large'];
+/** Uncertain in the small model, so that it goes on to the large one. */
+const HARD = [1, 10, 90];
+const SMALL_MS = 10;
+const LARGE_MS = 200;
+const batchMs = (model: number): number => (model === 0 ? SMALL_MS : LARGE_MS);
+const answerTo = (plane: VirtualPlane, id: string) => plane.answers.find(({ answer }) => answer.id === id);
+
+test('no time for the next model: the answer so far stands, at once, and says so', async () => {
+  const plane = await startVirtualPlane(planOf({ models }), { batchMs });
+  plane.infer('hurried', HARD, { deadlineMs: 150 });
+  plane.infer('patient', HARD, { deadlineMs: 1_000 });
+  await plane.runUntil(3_000);
+  expect(answerTo(plane, 'hurried')).toMatchObject({ at: 1_000 + SMALL_MS, answer: { model: 'small', exit: 'deadline' } });
+  expect(answerTo(plane, 'patient')).toMatchObject({ answer: { model: 'large', exit: 'last' } });
+});
+
+test('time for the next model, but not for the queue before it: the answer so far stands, at once', async () => {
+  // The small model on one device, the large one on another: what waits there is known by its heartbeat.
+  const plan = planOf({ models, devices: ['a', 'b'] });
+  const split = {
+    ...plan,
+    placement: [
+      { model: 'small', device: 'a' },
+      { model: 'large', device: 'b' },
+    ],
+    gears: plan.gears.map((gear) => ({ ...gear, shares: { small: { a: 1 }, large: { b: 1 } } })),
+  };
+  const plane = await startVirtualPlane(split, { batchMs });
+  const backlogs: number[] = [];
+  plane.bus.messages$('cascade.test.state.b').subscribe(({ data }) => backlogs.push(decode<DeviceState>(data).backlogMs));
+  // Batches of 8: one runs, four wait, 800 ms by the profile.
+  for (let i = 0; i < 40; i++) plane.infer(`before${i}`, HARD);
+  await plane.runUntil(1_150);
+  expect(backlogs.at(-1)).toBe(4 * LARGE_MS);
+  const askedAt = plane.clock.now();
+  plane.infer('hurried', HARD, { deadlineMs: 700 });
+  plane.infer('patient', HARD, { deadlineMs: 5_000 });
+  await plane.runUntil(6_000);
+  expect(answerTo(plane, 'hurried')).toMatchObject({ at: askedAt + SMALL_MS, answer: { model: 'small', exit: 'deadline' } });
+  expect(answerTo(plane, 'patient')).toMatchObject({ answer: { model: 'large', exit: 'last' } });
+  expect(plane.answers).toHaveLength(42);
+});
+
+test('overtaken by its deadline in the queue of the next model: the answer so far stands', async () => {
+  let slow = false;
+  const plane = await startVirtualPlane(planOf({ models }), {
+    batchMs: (model) => (model === 0 ? SMALL_MS : slow ? 3 * LARGE_MS : LARGE_MS),
+  });
+  slow = true;
+  // Eight fill the batch of the large model, which takes longer than it was profiled to; the ninth waits behind it.
+  for (let i = 0; i < 8; i++) plane.infer(`first${i}`, HARD);
+  plane.infer('ninth', HARD, { deadlineMs: 700 });
+  await plane.runUntil(5_000);
+  expect(answerTo(plane, 'ninth')).toMatchObject({
+    at: 1_000 + 2 * SMALL_MS + 3 * LARGE_MS,
+    answer: { model: 'small', exit: 'deadline' },
+  });
+  expect(plane.answers).toHaveLength(9);
+});
+
+test('a request that its batch would answer too late is not computed, and told so before its deadline', async () => {
+  const plane = await startVirtualPlane(planOf({ models: ['small'] }), { batchMs: () => 100 });
+  plane.infer('first', [1, 90]);
+  await plane.runUntil(1_001);
+  plane.infer('late', [1, 90], { deadlineMs: 150 });
+  plane.infer('in time', [1, 90], { deadlineMs: 300 });
+  await plane.runUntil(2_000);
+  expect(answerTo(plane, 'late')).toMatchObject({ at: 1_100, answer: { error: { code: 'DEADLINE_EXCEEDED' } } });
+  expect(answerTo(plane, 'in time')).toMatchObject({ at: 1_200, answer: { exit: 'last' } });
+});
+
+test('the deadline of the header holds for each request of a frame that names none', async () => {
+  const plane = await startVirtualPlane(planOf({ models }), { batchMs });
+  const x = Uint8Array.from(HARD);
+  const frame = [
+    { id: 'header', inputs: { x } },
+    { id: 'own', inputs: { x }, deadlineMs: 1_000 },
+  ];
+  plane.bus.publish('cascade.test.infer', encode(frame), { reply: 'answers', headers: { 'Cascade-Deadline-Ms': '150' } });
+  await plane.runUntil(2_000);
+  expect(answerTo(plane, 'header')?.answer).toMatchObject({ exit: 'deadline' });
+  expect(answerTo(plane, 'own')?.answer).toMatchObject({ exit: 'last' });
+});

@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest';
+import type { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode } from '../../engine/wire/codec.ts';
+import { type DeviceState, isFailure, type Result } from '../../engine/wire/messages.ts';
+import { Pausable } from '../support/pausable.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+
+const plan = planOf({ models: ['small'], devices: ['a', 'b'] });
+
+const resultsOf = (plane: VirtualPlane): string[] =>
+  plane.answers.filter(({ answer }) => !isFailure(answer)).map(({ answer }) => answer.id);
+
+/** Heartbeats of one device from now on. */
+function heartbeats(plane: VirtualPlane, device: string): { at: number; state: DeviceState }[] {
+  const seen: { at: number; state: DeviceState }[] = [];
+  plane.bus
+    .messages$(`cascade.test.state.${device}`)
+    .subscribe(({ data }) => seen.push({ at: plane.clock.now(), state: decode<DeviceState>(data) }));
+  return seen;
+}
+
+/** One request every 10 ms. */
+async function send(plane: VirtualPlane, from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i++) {
+    plane.infer(`r${i}`, [1, 90]);
+    await plane.runUntil(plane.clock.now() + 10);
+  }
+}
+
+const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `r${i}`).sort();
+
+test('an inference that does not come back: its device says that it has left, and its requests are answered by the other', async () => {
+  let clock: VirtualClock | undefined;
+  let hangs = 0;
+  const ended: number[] = [];
+  const plane = await startVirtualPlane(plan, {
+    // From 1,200 ms on, one batch never ends; profiled at 5 ms.
+    batchMs: () => (clock !== undefined && clock.now() >= 1_200 && hangs++ === 0 ? 1e9 : 5),
+    device: { onHung: () => ended.push(clock?.now() ?? 0) },
+  });
+  clock = plane.clock;
+  const beats = { a: heartbeats(plane, 'a'), b: heartbeats(plane, 'b') };
+  await send(plane, 0, 400);
+  await plane.runUntil(10_000);
+  const left = [...beats.a, ...beats.b].find(({ state }) => state.phase === 'left');
+  expect(left).toBeDefined();
+  // It began at 1,200 ms; beyond a second it is hung, found by the next heartbeat or two.
+  expect(left!.at).toBeGreaterThan(2_200);
+  expect(left!.at).toBeLessThan(2_500);
+  expect(ended).toEqual([left!.at]);
+  expect(resultsOf(plane).sort()).toEqual(ids(400));
+  const latest = Math.max(...plane.answers.map(({ answer }) => (answer as Result).timing.totalMs));
+  expect(latest).toBeLessThan(1_500);
+});
+
+test('an inference of a second that was profiled at a fifth of that is slow, not hung', async () => {
+  let slow = false;
+  const hung: string[] = [];
+  const plane = await startVirtualPlane(planOf({ models: ['small'] }), {
+    batchMs: () => (slow ? 1_500 : 200),
+    device: { onHung: () => hung.push('d0') },
+  });
+  slow = true;
+  plane.infer('r0', [1, 90]);
+  await plane.runUntil(5_000);
+  expect(hung).toEqual([]);
+  expect(resultsOf(plane)).toEqual(['r0']);
+});
+
+test('a device process that was paused for longer than it takes to be lost is another one afterwards, with empty queues', async () => {
+  let process: Pausable | undefined;
+  const plane = await startVirtualPlane(plan, {
+    batchMs: () => 40,
+    systemOf: (device, bus, clock) => {
+      const own = new Pausable(bus, clock);
+      if (device === 'a') process = own;
+      return own;
+    },
+  });
+  const beats = heartbeats(plane, 'a');
+  await send(plane, 0, 50);
+  const before = beats.at(-1)!.state;
+  const computedBefore = before.completedBatches;
+  process!.pause();
+  await send(plane, 50, 300);
+  expect(plane.clock.now() - beats.at(-1)!.at).toBeGreaterThan(2_000);
+  process!.resume();
+  const resumedAt = plane.clock.now();
+  await plane.runUntil(resumedAt + 50);
+  const after = beats.findLast(({ state }) => state.incarnation !== before.incarnation);
+  expect(after).toMatchObject({ at: resumedAt, state: { phase: 'ready', queues: { small: 0 } } });
+  // The batch that it was in ends; what was sent to it before it was lost is not computed by it.
+  expect(beats.at(-1)!.state.completedBatches).toBeLessThanOrEqual(computedBefore + 3);
+  await send(plane, 300, 350);
+  await plane.runUntil(10_000);
+  expect([...new Set(resultsOf(plane))].sort()).toEqual(ids(350));
+  // Only what was in its hands when it was paused may be answered twice.
+  expect(resultsOf(plane).length - 350).toBeLessThanOrEqual(8);
+  expect(beats.at(-1)!.state.completedBatches).toBeGreaterThan(computedBefore + 3);
+});
+
+test('a pause that is too short to be noticed by others loses and repeats nothing', async () => {
+  let process: Pausable | undefined;
+  const plane = await startVirtualPlane(plan, {
+    batchMs: () => 40,
+    systemOf: (device, bus, clock) => {
+      const own = new Pausable(bus, clock);
+      if (device === 'a') process = own;
+      return own;
+    },
+  });
+  const beats = heartbeats(plane, 'a');
+  await send(plane, 0, 50);
+  process!.pause();
+  await send(plane, 50, 120);
+  process!.resume();
+  await send(plane, 120, 150);
+  await plane.runUntil(10_000);
+  expect(resultsOf(plane).sort()).toEqual(ids(150));
+  expect(new Set(beats.map(({ state }) => state.incarnation)).size).toBe(1);
+});

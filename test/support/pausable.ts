@@ -1,0 +1,64 @@
+import { Observable } from 'rxjs';
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import type { Clock } from '../../engine/clock.ts';
+
+/**
+ * A process that can be stopped and continued (SIGSTOP, SIGCONT), as bus and clock of the actors in it: meanwhile no timer fires and
+ * no message is delivered; afterwards the timers that are overdue come first, then the messages, as in an event loop.
+ */
+export class Pausable {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly #timers: (() => void)[] = [];
+  readonly #messages: (() => void)[] = [];
+  #paused = false;
+
+  constructor(bus: Bus, clock: Clock) {
+    this.clock = {
+      now: () => clock.now(),
+      after: (delayMs, fn) => {
+        let cancelled = false;
+        const due = (): void => {
+          if (!cancelled) fn();
+        };
+        const cancel = clock.after(delayMs, () => this.#nowOrLater(this.#timers, due));
+        return () => {
+          cancelled = true;
+          cancel();
+        };
+      },
+    };
+    this.bus = {
+      maxPayloadBytes: bus.maxPayloadBytes,
+      status$: bus.status$,
+      publish: (...args) => bus.publish(...args),
+      messages$: (...args) =>
+        new Observable<BusMessage>((subscriber) =>
+          bus.messages$(...args).subscribe({
+            next: (message) => this.#nowOrLater(this.#messages, () => subscriber.next(message)),
+            error: (error) => subscriber.error(error),
+            complete: () => subscriber.complete(),
+          }),
+        ),
+      request: (...args) => bus.request(...args),
+      flush: () => bus.flush(),
+      announce: (...args) => bus.announce(...args),
+      keyValue: (...args) => bus.keyValue(...args),
+      close: () => bus.close(),
+    };
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const due of [...this.#timers.splice(0), ...this.#messages.splice(0)]) due();
+  }
+
+  #nowOrLater(queue: (() => void)[], fn: () => void): void {
+    if (this.#paused) queue.push(fn);
+    else fn();
+  }
+}
