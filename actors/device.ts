@@ -18,11 +18,13 @@ import {
   tap,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, messageOf } from '../engine/errors.ts';
-import { decode, decodeWorkFrame, encode } from '../engine/wire/codec.ts';
+import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
+import { decodeGear, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
 import type {
   DeviceState,
   DoneFrame,
@@ -35,7 +37,7 @@ import type {
 } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
-import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
+import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { runtimeMs } from '../plans/profile.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
@@ -43,6 +45,7 @@ import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts
 import { HangWatch } from './hang-watch.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
+import { decodePrepare, revisedPlan } from './prepare-message.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
 import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from './router.ts';
 
@@ -150,7 +153,7 @@ class Device {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, stopping$ } = this.#context;
+    const { bus, clock, drops, stopping$ } = this.#context;
     const { subjects, device } = this.#options;
     const left$ = new Subject<void>();
     const ended$ = new Subject<void>();
@@ -169,13 +172,25 @@ class Device {
       ),
     );
     const telling$ = merge(
-      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#shift(decode<GearMessage>(data)))),
+      bus.messages$(subjects.gear).pipe(
+        decoded(decodeGear, drops),
+        tap((gear) => this.#shift(gear)),
+      ),
       merge(
-        bus.messages$(subjects.prepare).pipe(map(({ data }) => this.#prepare(decode<PrepareMessage<GearPlan>>(data)))),
-        bus.messages$(subjects.abort).pipe(map(({ data }) => this.#abort(decode<PlanVerdict>(data)))),
+        bus.messages$(subjects.prepare).pipe(
+          decoded(decodePrepare, drops),
+          map((message) => this.#prepare(message)),
+        ),
+        bus.messages$(subjects.abort).pipe(
+          decoded(decodeVerdict, drops),
+          map((verdict) => this.#abort(verdict)),
+        ),
         every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
       ).pipe(concatMap((change$) => this.#changing(change$))),
-      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
+      bus.messages$(subjects.allState).pipe(
+        decoded(decodeState, drops),
+        tap((state) => this.#observe(state)),
+      ),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
         tap(() => {
@@ -217,11 +232,12 @@ class Device {
   }
 
   /** Loads what a plan to come places here, beside what is here; says whether it could. Known is the plan at once. */
-  #prepare({ revision, plan }: PrepareMessage<GearPlan>): Observable<never> {
+  #prepare(message: PrepareMessage<GearPlan>): Observable<never> {
+    const { revision } = message;
     return defer(() => {
-      const compiled = compilePlan(plan, this.#router.devices);
-      this.#router.learn({ revision, plan: compiled });
-      this.#prepared = this.#placedBy(compiled);
+      const revised = revisedPlan(message, this.#router);
+      this.#router.learn(revised);
+      this.#prepared = this.#placedBy(revised.plan);
       return this.#replicas.load(this.#prepared);
     }).pipe(
       catchError((error) => {
@@ -326,7 +342,9 @@ class Device {
     if (this.#stale || this.#phase === 'left') return;
     const now = this.#context.clock.now();
     const model = this.#options.models.indexOf(subject.slice(subject.lastIndexOf('.') + 1));
-    const frame = decodeWorkFrame(data, this.#options.specs, now);
+    const frame = this.#context.drops.unlessMalformed(() => decodeWorkFrame(data, this.#options.specs, now));
+    // The requests in it, if there were any, are answered by their frontend at their deadline.
+    if (frame === undefined) return;
     for (const item of frame.items) this.#enqueue(model, { item, origin: frame.origin, enqueuedAt: now });
     this.#pump();
   }
@@ -556,6 +574,7 @@ class Device {
       busyMs: this.#busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,
       loopDelayMsP99: loopDelayMsP99(),
+      dropped: this.#context.drops.counts,
       emulated: this.#backend.emulated,
     };
     this.#context.bus.publish(subjects.state(device), encode(state));

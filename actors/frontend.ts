@@ -1,21 +1,21 @@
 import { EMPTY, from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import type { BusMessage } from '../engine/bus/bus.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
 import type { Sample, TensorSpec } from '../engine/tensor.ts';
-import { decode } from '../engine/wire/codec.ts';
-import type { DeviceState, DoneFrame, GearMessage, PlanVerdict, PrepareMessage, WorkItem } from '../engine/wire/messages.ts';
+import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
+import type { DeviceState, DoneFrame, GearMessage, WorkItem } from '../engine/wire/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
-import type { GearPlan } from '../plans/gear-plan.ts';
-import { compilePlan } from '../plans/policy/compiled-plan.ts';
 import { Admission } from './admission.ts';
 import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
+import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
 
 export interface FrontendOptions {
@@ -87,7 +87,7 @@ class Frontend {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, stopping$ } = this.#context;
+    const { bus, clock, drops, stopping$ } = this.#context;
     const { subjects, name } = this.#options;
     const drained$ = new Subject<void>();
     let draining = false;
@@ -111,11 +111,26 @@ class Frontend {
       }),
     );
     const background$ = merge(
-      bus.messages$(subjects.done(name)).pipe(tap(({ data }) => this.#done(decode<DoneFrame>(data)))),
-      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#shift(decode<GearMessage>(data)))),
-      bus.messages$(subjects.prepare).pipe(tap(({ data }) => this.#learn(decode<PrepareMessage<GearPlan>>(data)))),
-      bus.messages$(subjects.abort).pipe(tap(({ data }) => this.#router.forget(decode<PlanVerdict>(data).revision))),
-      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
+      bus.messages$(subjects.done(name)).pipe(
+        decoded(decodeDone, drops),
+        tap((frame) => this.#done(frame)),
+      ),
+      bus.messages$(subjects.gear).pipe(
+        decoded(decodeGear, drops),
+        tap((gear) => this.#shift(gear)),
+      ),
+      bus.messages$(subjects.prepare).pipe(
+        decoded((data) => decodeRevisedPlan(data, this.#router), drops),
+        tap((revised) => this.#router.learn(revised)),
+      ),
+      bus.messages$(subjects.abort).pipe(
+        decoded(decodeVerdict, drops),
+        tap(({ revision }) => this.#router.forget(revision)),
+      ),
+      bus.messages$(subjects.allState).pipe(
+        decoded(decodeState, drops),
+        tap((state) => this.#observe(state)),
+      ),
       // Without a connection nothing can be concluded, nor said.
       bus.status$.pipe(
         switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)),
@@ -266,10 +281,6 @@ class Frontend {
 
   #shift(message: GearMessage): void {
     if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
-  }
-
-  #learn({ revision, plan }: PrepareMessage<GearPlan>): void {
-    this.#router.learn({ revision, plan: compilePlan(plan, this.#router.devices) });
   }
 
   #observe(state: DeviceState): void {

@@ -1,13 +1,15 @@
 import { filter, merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
-import { decode, encode } from '../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, LoadReport, PlanVerdict, PrepareMessage } from '../engine/wire/messages.ts';
+import { encode } from '../engine/wire/codec.ts';
+import { decodeGear, decodeLoad, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
+import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
-import type { GearPlan } from '../plans/gear-plan.ts';
-import { type CompiledPlan, compilePlan } from '../plans/policy/compiled-plan.ts';
+import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../plans/policy/gear-choice.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
+import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
 
 export interface GearControllerOptions {
@@ -64,15 +66,33 @@ class GearController {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, stopping$ } = this.#context;
+    const { bus, clock, drops, stopping$ } = this.#context;
     const { subjects, leading$ } = this.#options;
     return merge(
-      bus.messages$(subjects.allLoad).pipe(tap(({ data }) => this.#onLoad(decode<LoadReport>(data)))),
-      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#onState(decode<DeviceState>(data)))),
-      bus.messages$(subjects.gear).pipe(tap(({ data }) => this.#onGear(decode<GearMessage>(data)))),
-      bus.messages$(subjects.prepare).pipe(tap(({ data }) => this.#learn(decode<PrepareMessage<GearPlan>>(data)))),
-      bus.messages$(subjects.commit).pipe(tap(({ data }) => this.#adopt(decode<PlanVerdict>(data).revision))),
-      bus.messages$(subjects.abort).pipe(tap(({ data }) => this.#router.forget(decode<PlanVerdict>(data).revision))),
+      bus.messages$(subjects.allLoad).pipe(
+        decoded(decodeLoad, drops),
+        tap((report) => this.#onLoad(report)),
+      ),
+      bus.messages$(subjects.allState).pipe(
+        decoded(decodeState, drops),
+        tap((state) => this.#onState(state)),
+      ),
+      bus.messages$(subjects.gear).pipe(
+        decoded(decodeGear, drops),
+        tap((gear) => this.#onGear(gear)),
+      ),
+      bus.messages$(subjects.prepare).pipe(
+        decoded((data) => decodeRevisedPlan(data, this.#router), drops),
+        tap((revised) => this.#learn(revised)),
+      ),
+      bus.messages$(subjects.commit).pipe(
+        decoded(decodeVerdict, drops),
+        tap(({ revision }) => this.#adopt(revision)),
+      ),
+      bus.messages$(subjects.abort).pipe(
+        decoded(decodeVerdict, drops),
+        tap(({ revision }) => this.#router.forget(revision)),
+      ),
       leading$.pipe(tap((leading) => this.#lead(leading))),
       // Reports that stay away mean less load, too.
       every(clock, STALE_AFTER_MS).pipe(
@@ -117,8 +137,9 @@ class GearController {
     if (!this.#leading && message.revision !== this.#revision) this.#adopt(message.revision);
   }
 
-  #learn({ revision, plan }: PrepareMessage<GearPlan>): void {
-    this.#router.learn({ revision, plan: compilePlan(plan, this.#router.devices) });
+  #learn(revised: RevisedPlan): void {
+    const { revision } = revised;
+    this.#router.learn(revised);
     if (revision === this.#awaited) this.#adopt(revision);
   }
 

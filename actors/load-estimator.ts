@@ -2,13 +2,19 @@ import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
 import { every } from '../engine/clock.ts';
 import { encode } from '../engine/wire/codec.ts';
-import type { LoadReport } from '../engine/wire/messages.ts';
+import type { DropCounts, LoadReport } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 
 /** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
-export function loadEstimatorActor(options: { frontend: string; subjects: Subjects; arrivals$: Observable<number> }): Actor {
-  const { frontend, subjects, arrivals$ } = options;
+export function loadEstimatorActor(options: {
+  frontend: string;
+  subjects: Subjects;
+  arrivals$: Observable<number>;
+  /** What the frontend has dropped so far. */
+  dropped?: () => DropCounts;
+}): Actor {
+  const { frontend, subjects, arrivals$, dropped } = options;
   return {
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
@@ -21,7 +27,13 @@ export function loadEstimatorActor(options: { frontend: string; subjects: Subjec
           // A busy event loop ticks late, and soon after that again: what counts is the time that passed.
           const intervalMs = clock.now() - since;
           if (intervalMs < LOAD_INTERVAL_MS / 2) return;
-          const report: LoadReport = { frontend, pid: process.pid, intervalMs, arrivals: count };
+          const report: LoadReport = {
+            frontend,
+            pid: process.pid,
+            intervalMs,
+            arrivals: count,
+            ...(dropped === undefined ? {} : { dropped: dropped() }),
+          };
           count = 0;
           since += intervalMs;
           bus.publish(subjects.load(frontend), encode(report));

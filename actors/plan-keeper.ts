@@ -19,10 +19,12 @@ import {
 } from 'rxjs';
 import { z } from 'zod';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import type { BusMessage } from '../engine/bus/bus.ts';
 import { every } from '../engine/clock.ts';
 import { ConfigError, messageOf } from '../engine/errors.ts';
-import { decode, encode } from '../engine/wire/codec.ts';
+import { encode } from '../engine/wire/codec.ts';
+import { decodePrepared, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
@@ -87,7 +89,7 @@ class PlanKeeper {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, stopping$, log } = this.#context;
+    const { bus, clock, drops, stopping$, log } = this.#context;
     const { subjects, leading$ } = this.#options;
     const lead$ = defer(() => from(this.#takeOver())).pipe(
       retry({
@@ -110,8 +112,14 @@ class PlanKeeper {
       ),
     );
     return merge(
-      bus.messages$(subjects.allState).pipe(tap(({ data }) => this.#observe(decode<DeviceState>(data)))),
-      bus.messages$(subjects.prepared).pipe(tap(({ data }) => this.#prepared$.next(decode<PreparedMessage>(data)))),
+      bus.messages$(subjects.allState).pipe(
+        decoded(decodeState, drops),
+        tap((state) => this.#observe(state)),
+      ),
+      bus.messages$(subjects.prepared).pipe(
+        decoded(decodePrepared, drops),
+        tap((answer) => this.#prepared$.next(answer)),
+      ),
       leading$.pipe(
         tap(() => {
           this.#busyWith = undefined;

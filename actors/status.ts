@@ -1,12 +1,14 @@
 import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
-import { decode } from '../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, LoadReport, PrepareMessage } from '../engine/wire/messages.ts';
-import type { Subjects } from '../engine/wire/subjects.ts';
+import { decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
+import type { DeviceState, DropCounts, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
+import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
 import type { Revision } from './plan-history.ts';
+import { decodePrepare } from './prepare-message.ts';
 import { DEVICE_LOST_AFTER_MS } from './router.ts';
 
 /** Answer to a request on `.control.status`, as JSON. */
@@ -32,6 +34,8 @@ export interface Status {
   readonly devices: readonly (DeviceState & { readonly silentMs: number })[];
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
+  /** Actor -> reason -> messages that it dropped, as they could not be read; actors that dropped none are left out. */
+  readonly dropped: Readonly<Record<string, DropCounts>>;
 }
 
 export interface StatusOptions {
@@ -53,9 +57,9 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
-    behaviour: ({ bus, clock, stopping$ }) => {
+    behaviour: ({ bus, clock, drops, stopping$ }) => {
       const devices = new Map<string, { state: DeviceState; at: number }>();
-      const frontends = new Map<string, { pid: number; qps: number; at: number }>();
+      const frontends = new Map<string, { pid: number; qps: number; dropped: DropCounts; at: number }>();
       const plans = new Map([[start.revision, start.plan]]);
       let { plan, revision } = start;
       let leading = false;
@@ -67,7 +71,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
       /** Adds the time since the last call to the gear in force. */
       const settle = (): void => {
         const now = clock.now();
-        if (gear !== undefined && gear.lost === undefined) gearMs[gear.gear] += now - inForceSince;
+        if (gear !== undefined && gear.lost === undefined && gear.gear < gearMs.length) gearMs[gear.gear] += now - inForceSince;
         inForceSince = now;
       };
 
@@ -118,7 +122,17 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
           frontends: loads,
           devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
           missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
+          dropped: droppedBy(),
         };
+      };
+
+      const droppedBy = (): Status['dropped'] => {
+        const all: [string, DropCounts][] = [
+          ...[...frontends].map(([name, { dropped }]): [string, DropCounts] => [`frontend-${name}`, dropped]),
+          ...[...devices].map(([name, { state }]): [string, DropCounts] => [`device-${name}`, state.dropped ?? {}]),
+          ['status', drops.counts],
+        ];
+        return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));
       };
 
       const forget = (): void => {
@@ -129,27 +143,33 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
 
       return merge(
         bus.messages$(subjects.allState).pipe(
-          tap(({ data }) => {
-            const state = decode<DeviceState>(data);
-            devices.set(state.device, { state, at: clock.now() });
-          }),
+          decoded(decodeState, drops),
+          tap((state) => devices.set(state.device, { state, at: clock.now() })),
         ),
         bus.messages$(subjects.allLoad).pipe(
-          tap(({ data }) => {
-            const report = decode<LoadReport>(data);
+          decoded(decodeLoad, drops),
+          tap((report) => {
             frontends.set(report.frontend, {
               pid: report.pid,
+              dropped: report.dropped ?? {},
               qps: (report.arrivals * 1_000) / report.intervalMs,
               at: clock.now(),
             });
           }),
         ),
-        bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),
-        bus.messages$(subjects.prepare).pipe(tap(({ data }) => learn(decode<PrepareMessage<GearPlan>>(data)))),
+        bus.messages$(subjects.gear).pipe(
+          decoded(decodeGear, drops),
+          tap((gear) => observeGear(gear)),
+        ),
+        bus.messages$(subjects.prepare).pipe(
+          decoded(decodePrepare, drops),
+          tap((message) => learn(message)),
+        ),
         // Each controller has one of us; any can answer.
         bus.messages$(subjects.status, { queue: 'status' }).pipe(
           tap(({ reply }) => {
-            if (reply !== '') bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
+            if (mayAnswerOn(subjects, reply)) bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
+            else drops.count('status: no reply subject that may be answered on');
           }),
         ),
         leading$.pipe(

@@ -34,6 +34,20 @@ export function invalid(message: string): CascadeError {
   return new CascadeError('INVALID_ARGUMENT', message);
 }
 
+/**
+ * A message of another actor that is not what its subject promises. `reason` is one of a few phrases, to count by; the message
+ * says more.
+ */
+export class MalformedMessage extends Error {
+  override readonly name = 'MalformedMessage';
+  readonly reason: string;
+
+  constructor(kind: string, what: string, detail?: string) {
+    super(`${kind} message: ${what}${detail === undefined ? '' : ` (${detail})`}`);
+    this.reason = `${kind}: ${what}`;
+  }
+}
+
 /** Wrong usage or configuration: names file, field, value and what would be right. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';

@@ -3,12 +3,15 @@ import type { Bus } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { Drops } from './drops.ts';
 
 /** What an actor gets from the system that runs it; everything it does to the world goes through this. */
 export interface ActorContext {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Counts what the actor drops; it goes on through restarts. */
+  readonly drops: Drops;
   /** Emits once, when the actor shall drain: finish what it has, take nothing new, complete. */
   readonly stopping$: Observable<void>;
 }
@@ -27,6 +30,8 @@ export interface RunningActor {
   readonly name: string;
   /** How often it died and was started again. */
   readonly restarts: number;
+  /** What it dropped since the start, by reason. */
+  readonly dropped: Readonly<Record<string, number>>;
   /**
    * Resolves when the actor has drained by itself or by `stop`; with the error when it died of its configuration, which a
    * restart would not cure.
@@ -48,6 +53,7 @@ const HEALTHY_AFTER_MS = 10_000;
 export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: Logger }): RunningActor {
   const { bus, clock } = system;
   const log = system.log.child({ actor: actor.name });
+  const drops = new Drops(log);
   const stopping$ = new ReplaySubject<void>(1);
   let restarts = 0;
   let backoffMs = FIRST_BACKOFF_MS;
@@ -69,7 +75,7 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
     const startedAt = clock.now();
     let running: Observable<unknown>;
     try {
-      running = actor.behaviour({ bus, clock, log, stopping$ });
+      running = actor.behaviour({ bus, clock, log, drops, stopping$ });
     } catch (error) {
       died(error, startedAt);
       return;
@@ -100,6 +106,9 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
     name: actor.name,
     get restarts() {
       return restarts;
+    },
+    get dropped() {
+      return drops.counts;
     },
     finished,
     async stop(graceMs) {

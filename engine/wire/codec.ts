@@ -1,8 +1,9 @@
 import { Packr, Unpackr } from 'msgpackr';
-import { invalid } from '../errors.ts';
+import { MalformedMessage, messageOf } from '../errors.ts';
 import type { Sample, Tensor, TensorSpec } from '../tensor.ts';
 import { DTYPES, elements } from '../tensor.ts';
 import type { Answer, Opinion, WorkFrame, WorkItem } from './messages.ts';
+import { checkWorkColumns } from './work-check.ts';
 
 // Plain MessagePack (no record extension), so that any other MessagePack library reads it.
 const packr = new Packr({ useRecords: false });
@@ -59,10 +60,10 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
   return packr.pack(wire);
 }
 
-/** Reads a work frame; its tensors are copies, so they may be kept. Throws on anything that is not a whole frame. */
+/** Reads a work frame; its tensors are copies, so they may be kept. @throws MalformedMessage for what is not a whole frame. */
 export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], now: number): WorkFrame {
-  const wire = unpackr.unpack(data) as WireFrame;
-  const n = wire.seq.length;
+  const wire = unpackFrame(data);
+  const n = checkWorkColumns(wire, specs);
   const columns = specs.map((spec, i) => splitColumn(spec, wire.tensors[i], n));
   const items: WorkItem[] = new Array(n);
   for (let i = 0; i < n; i++) {
@@ -81,6 +82,14 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
     };
   }
   return { origin: wire.origin, items };
+}
+
+function unpackFrame(data: Uint8Array): WireFrame {
+  try {
+    return unpackr.unpack(data) as WireFrame;
+  } catch (error) {
+    throw new MalformedMessage('work', 'not MessagePack', messageOf(error));
+  }
 }
 
 /** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
@@ -109,6 +118,8 @@ function splitColumn(spec: TensorSpec, column: WireFrame['tensors'][number], n: 
     tensors[i] = { data: own.subarray(from, to), shape };
     from = to;
   }
-  if (from !== own.length) throw invalid(`work frame: ${spec.name} has ${own.length} bytes where its shapes need ${from}`);
+  if (from !== own.length) {
+    throw new MalformedMessage('work', 'tensor bytes', `${spec.name} has ${own.length} bytes where its shapes need ${from}`);
+  }
   return tensors;
 }

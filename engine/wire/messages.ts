@@ -89,12 +89,17 @@ export interface DoneFrame {
   readonly moved: readonly { readonly device: string; readonly seqs: readonly number[] }[];
 }
 
+/** Messages that could not be read, by reason. */
+export type DropCounts = Readonly<Record<string, number>>;
+
 /** Load-estimator -> gear-controller, every interval. */
 export interface LoadReport {
   readonly frontend: string;
   readonly pid: number;
   readonly intervalMs: number;
   readonly arrivals: number;
+  /** What the frontend dropped since its start. */
+  readonly dropped?: DropCounts;
 }
 
 /** Heartbeat of a device. */
@@ -122,6 +127,8 @@ export interface DeviceState {
   readonly upMs: number;
   /** 99th percentile of the event loop's delay since the last heartbeat. */
   readonly loopDelayMsP99: number;
+  /** What the device dropped since its start. */
+  readonly dropped?: DropCounts;
   readonly emulated: boolean;
 }
 

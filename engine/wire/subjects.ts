@@ -58,11 +58,27 @@ export const SUBJECT_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Characters that NATS forbids in a subject to publish on: white space, wildcards, empty tokens. */
 const PUBLISHABLE = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
+const SUBJECT_MAX_LENGTH = 512;
+
+export function isPublishable(subject: string): boolean {
+  return subject.length <= SUBJECT_MAX_LENGTH && PUBLISHABLE.test(subject);
+}
+
+/**
+ * Whether we may speak on a subject that somebody outside has chosen: not on one of any deployment under our prefix, where
+ * actors would believe us, but for this deployment's results; and not on the NATS server's own (`$...`).
+ */
+export function mayAnswerOn(subjects: Subjects, reply: string): boolean {
+  const prefix = subjects.root.slice(0, subjects.root.lastIndexOf('.'));
+  const reserved = reply === prefix || reply.startsWith(`${prefix}.`) || reply.startsWith('$');
+  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
+  return isPublishable(reply) && (!reserved || results);
+}
 
 /**
  * Where the answer goes: the reply subject; without one, the results subject, or the named one.
- * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client speak with our permissions on a
- *   subject of ours (all under the prefix but `.results`) or of the NATS server's (`$...`).
+ * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client speak with our permissions where it must
+ *   not: see `mayAnswerOn`.
  */
 export function answerSubject(subjects: Subjects, reply: string, resultsName: string | undefined): string {
   if (reply === '') {
@@ -74,14 +90,12 @@ export function answerSubject(subjects: Subjects, reply: string, resultsName: st
     }
     return subjects.namedResults(resultsName);
   }
-  if (reply.length > 512 || !PUBLISHABLE.test(reply)) {
+  if (!isPublishable(reply)) {
     throw invalid(
       `reply subject ${JSON.stringify(reply.slice(0, 80))} cannot be published to; use a subject without wildcards, white space or empty tokens`,
     );
   }
-  const ours = reply === subjects.root || reply.startsWith(`${subjects.root}.`);
-  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
-  if ((ours && !results) || reply.startsWith('$')) {
+  if (!mayAnswerOn(subjects, reply)) {
     throw invalid(`reply subject ${JSON.stringify(reply.slice(0, 80))} is reserved; use an inbox, or ${subjects.results}.<name>`);
   }
   return reply;

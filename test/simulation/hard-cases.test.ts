@@ -1,4 +1,4 @@
-import { Observable } from 'rxjs';
+import { mergeMap, Observable, Subject, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { BatchOutput } from '../../engine/backend/backend.ts';
@@ -136,12 +136,14 @@ test('a backend that dies takes its device with it; both come back, and its requ
 });
 
 test('a frontend that died numbers its requests on: notes about the earlier ones end none of the later', async () => {
-  const plane = await startVirtualPlane(planOf({ models }));
+  const refuse$ = new Subject<void>();
+  const refused$ = refuse$.pipe(mergeMap(() => throwError(() => new CascadeError('UNAVAILABLE', 'not allowed any more'))));
+  const plane = await startVirtualPlane(planOf({ models }), { refusals: { subject: 'cascade.test.done.f0', refused$ } });
   const numbers: number[] = [];
   plane.bus.messages$('cascade.test.work.d0.small').subscribe(({ data }) => numbers.push(...decode<{ seq: number[] }>(data).seq));
   plane.infer('before', [1, 90, 0]);
   await plane.runUntil(1_050);
-  plane.bus.publish('cascade.test.done.f0', Uint8Array.of(0xc1));
+  refuse$.next();
   await plane.runUntil(2_000);
   plane.infer('after', [1, 90, 0]);
   await plane.runUntil(2_050);

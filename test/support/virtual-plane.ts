@@ -1,3 +1,4 @@
+import { merge, type Observable } from 'rxjs';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { decodeAnswers } from '../../engine/client/answers.ts';
@@ -21,6 +22,8 @@ export interface VirtualPlane extends Plane {
 export interface VirtualPlaneOptions extends PlaneOptions {
   readonly clock?: VirtualClock;
   readonly maxPayloadBytes?: number;
+  /** Errors end the actors' subscriptions to that subject, as the refusal of a server would. */
+  readonly refusals?: { readonly subject: string; readonly refused$: Observable<never> };
 }
 
 /** The real actors on the in-process bus under a virtual clock; it stands at 1,000 ms when they are up. */
@@ -41,7 +44,8 @@ export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOpt
     clock.runUntil(timeMs);
   };
 
-  const plane = startPlane(bus, clock, plan, options);
+  const { refusals } = options;
+  const plane = startPlane(refusals === undefined ? bus : refusing(bus, refusals), clock, plan, options);
   await runUntil(1_000);
   return {
     ...plane,
@@ -54,5 +58,19 @@ export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOpt
       });
     },
     runUntil,
+  };
+}
+
+function refusing(bus: Bus, { subject, refused$ }: NonNullable<VirtualPlaneOptions['refusals']>): Bus {
+  return {
+    maxPayloadBytes: bus.maxPayloadBytes,
+    status$: bus.status$,
+    publish: (...args) => bus.publish(...args),
+    messages$: (on, options) => (on === subject ? merge(bus.messages$(on, options), refused$) : bus.messages$(on, options)),
+    request: (...args) => bus.request(...args),
+    flush: () => bus.flush(),
+    keyValue: (...args) => bus.keyValue(...args),
+    announce: (service) => bus.announce(service),
+    close: () => bus.close(),
   };
 }

@@ -32,12 +32,14 @@ describe('where an answer goes', () => {
     expect(answerSubject(subjects, '', '')).toBe('cascade.fashion.results');
     expect(answerSubject(subjects, '', 'billing')).toBe('cascade.fashion.results.billing');
     expect(answerSubject(subjects, 'cascade.fashion.results.billing', undefined)).toBe('cascade.fashion.results.billing');
-    expect(answerSubject(subjects, 'cascade.fashionable', undefined)).toBe('cascade.fashionable');
+    expect(answerSubject(subjects, 'cascaded.fashion', undefined)).toBe('cascaded.fashion');
   });
 
   it.each([
     ['one of ours', 'cascade.fashion.control.plan', undefined],
     ['our root', 'cascade.fashion', undefined],
+    ['another deployment`s', 'cascade.fashionable.control.plan', undefined],
+    ['the prefix itself', 'cascade', undefined],
     ['what only begins like results', 'cascade.fashion.resultsX', undefined],
     ['the server`s', '$SYS.REQ.SERVER.PING', undefined],
     ['JetStream`s', '$JS.API.STREAM.DELETE.x', undefined],

@@ -12,7 +12,7 @@ const SPECS: readonly TensorSpec[] = [
 const item: fc.Arbitrary<WorkItem> = fc.record({
   seq: fc.nat(),
   id: fc.string({ minLength: 1 }),
-  reply: fc.string({ minLength: 1 }),
+  reply: fc.stringMatching(/^[a-z_$]{1,8}(\.[a-zA-Z0-9]{1,8}){0,3}$/),
   json: fc.boolean(),
   wantScores: fc.boolean(),
   arrivedAt: fc.constant(900),

@@ -1,0 +1,145 @@
+import { MalformedMessage } from '../errors.ts';
+import { decode } from './codec.ts';
+import type {
+  DeviceState,
+  DoneFrame,
+  GearMessage,
+  LoadReport,
+  PlanVerdict,
+  PreparedMessage,
+  PrepareMessage,
+} from './messages.ts';
+import { SUBJECT_TOKEN } from './subjects.ts';
+
+/**
+ * Decoders of the messages between actors, one for each but the work frame (see codec.ts). Senders are ours, so these checks are
+ * cheap: what a receiver computes with has the type that it relies on. All throw MalformedMessage, naming the field. Fields
+ * that are not known pass, so that processes of two versions understand each other.
+ */
+
+const PHASES: readonly unknown[] = ['loading', 'ready', 'draining', 'left'] satisfies DeviceState['phase'][];
+
+export function decodeDone(data: Uint8Array): DoneFrame {
+  const done = fieldsOf<DoneFrame>('done', data);
+  require(isText(done.device), 'done', 'device');
+  require(areNumbers(done.finished), 'done', 'finished');
+  require(Array.isArray(done.moved) && done.moved.every(isMove), 'done', 'moved');
+  return done as DoneFrame;
+}
+
+function isMove(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { device, seqs } = value as { device?: unknown; seqs?: unknown };
+  return isText(device) && areNumbers(seqs);
+}
+
+export function decodeLoad(data: Uint8Array): LoadReport {
+  const load = fieldsOf<LoadReport>('load', data);
+  require(isToken(load.frontend), 'load', 'frontend');
+  require(isAmount(load.pid), 'load', 'pid');
+  require(isAmount(load.intervalMs) && load.intervalMs > 0, 'load', 'intervalMs');
+  require(isAmount(load.arrivals), 'load', 'arrivals');
+  require(load.dropped === undefined || areAmounts(load.dropped), 'load', 'dropped');
+  return load as LoadReport;
+}
+
+export function decodeState(data: Uint8Array): DeviceState {
+  const state = fieldsOf<DeviceState>('state', data);
+  require(isToken(state.device), 'state', 'device');
+  require(isText(state.host), 'state', 'host');
+  require(PHASES.includes(state.phase), 'state', 'phase');
+  require(isText(state.incarnation), 'state', 'incarnation');
+  require(isCount(state.revision), 'state', 'revision');
+  require(isCount(state.gear), 'state', 'gear');
+  require(isCount(state.epoch), 'state', 'epoch');
+  // Negative where the clocks of two hosts differ.
+  require(Number.isFinite(state.gearDelayMs), 'state', 'gearDelayMs');
+  require(isAmount(state.pid), 'state', 'pid');
+  require(areAmounts(state.queues), 'state', 'queues');
+  require(areAmounts(state.answered), 'state', 'answered');
+  require(isAmount(state.backlogMs), 'state', 'backlogMs');
+  require(isAmount(state.completedBatches), 'state', 'completedBatches');
+  require(isAmount(state.busyMs), 'state', 'busyMs');
+  require(isAmount(state.upMs), 'state', 'upMs');
+  require(isAmount(state.loopDelayMsP99), 'state', 'loopDelayMsP99');
+  require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
+  require(typeof state.emulated === 'boolean', 'state', 'emulated');
+  return state as DeviceState;
+}
+
+export function decodeGear(data: Uint8Array): GearMessage {
+  const gear = fieldsOf<GearMessage>('gear', data);
+  require(isCount(gear.revision), 'gear', 'revision');
+  require(isCount(gear.gear), 'gear', 'gear');
+  require(isCount(gear.epoch), 'gear', 'epoch');
+  require(isAmount(gear.decidedAt), 'gear', 'decidedAt');
+  require(gear.lost === undefined || isToken(gear.lost), 'gear', 'lost');
+  return gear as GearMessage;
+}
+
+/** The plan in it is not looked at: what a plan is, the receiver knows. */
+export function decodePrepare(data: Uint8Array): PrepareMessage {
+  const prepare = fieldsOf<PrepareMessage>('prepare', data);
+  require(isCount(prepare.revision), 'prepare', 'revision');
+  return prepare as PrepareMessage;
+}
+
+export function decodePrepared(data: Uint8Array): PreparedMessage {
+  const prepared = fieldsOf<PreparedMessage>('prepared', data);
+  require(isCount(prepared.revision), 'prepared', 'revision');
+  require(isToken(prepared.device), 'prepared', 'device');
+  require(isText(prepared.incarnation), 'prepared', 'incarnation');
+  require(prepared.problem === undefined || isText(prepared.problem), 'prepared', 'problem');
+  return prepared as PreparedMessage;
+}
+
+export function decodeVerdict(data: Uint8Array): PlanVerdict {
+  const verdict = fieldsOf<PlanVerdict>('verdict', data);
+  require(isCount(verdict.revision), 'verdict', 'revision');
+  return verdict as PlanVerdict;
+}
+
+/** @throws MalformedMessage for what is no MessagePack map. */
+function fieldsOf<T>(kind: string, data: Uint8Array): { [K in keyof T]?: unknown } {
+  let value: unknown;
+  try {
+    value = decode(data);
+  } catch {
+    throw new MalformedMessage(kind, 'not MessagePack');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new MalformedMessage(kind, 'not a map');
+  return value;
+}
+
+function require(good: boolean, kind: string, field: string): asserts good {
+  if (!good) throw new MalformedMessage(kind, field);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && SUBJECT_TOKEN.test(value);
+}
+
+/** A number that indexes or counts. */
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isAmount(value: unknown): value is number {
+  return Number.isFinite(value) && (value as number) >= 0;
+}
+
+function areAmounts(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  for (const key in value) if (!isAmount((value as Record<string, unknown>)[key])) return false;
+  return true;
+}
+
+function areNumbers(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (let i = 0; i < value.length; i++) if (!Number.isSafeInteger(value[i])) return false;
+  return true;
+}
