@@ -60,6 +60,9 @@ export function compilePlan(
   function compileGear(gear: Gear, index: number): CompiledGear {
     const size = models.length * devices.length;
     const cascade = Int32Array.from(gear.cascade, (s) => modelNumber(s.model));
+    // Each stage leads to a later model: a request cannot go in circles.
+    if (cascade.some((model, s) => s > 0 && model <= cascade[s - 1]))
+      throw new Error(`gear plan: cascade ${gear.cascade.map((s) => s.model).join(', ')} is not in the family's order`);
     const stageOf = new Int32Array(models.length).fill(-1);
     const threshold = new Float64Array(models.length).fill(Number.NaN);
     const next = new Int32Array(models.length).fill(-1);

@@ -157,7 +157,7 @@ test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and 
           dropped: {},
         });
     }),
-    { numRuns: RUNS, seed: SEED },
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
   );
   // The bodies are neither all good nor all bad.
   expect(seen.results).toBeGreaterThan(500);

@@ -1,0 +1,322 @@
+import fc from 'fast-check';
+import { NEVER, startWith } from 'rxjs';
+import { expect, test } from 'vitest';
+import { decodePrepare, decodeRevisedPlan } from '../../actors/prepare-message.ts';
+import { statusActor } from '../../actors/status.ts';
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import { MalformedMessage } from '../../engine/errors.ts';
+import { silentLogger } from '../../engine/log.ts';
+import type { TensorSpec } from '../../engine/tensor.ts';
+import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../engine/wire/codec.ts';
+import { decodeDone, decodeGear, decodeLoad, decodePrepared, decodeState, decodeVerdict } from '../../engine/wire/internal.ts';
+import type { DeviceState, GearMessage } from '../../engine/wire/messages.ts';
+import { mayAnswerOn, subjectsOf } from '../../engine/wire/subjects.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { checkPlanFor } from '../../plans/plan-check.ts';
+import { damaged, oddField, oddValue } from '../support/mutations.ts';
+import { planOf, workItem } from '../support/plans.ts';
+import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+
+/** Messages in one run, and runs: 10,000 messages. A failure is replayed with the seed and the path that fast-check prints. */
+const MESSAGES = 100;
+const RUNS = 100;
+const SEED = 4;
+
+const models = ['small', 'large'];
+const devices = ['d0', 'd1'];
+const plan = planOf({ models, devices, cascades: [['small', 'large'], ['small']] });
+const specs: readonly TensorSpec[] = [{ name: 'x', dtype: 'uint8', shape: [null], pad: 0 }];
+const subjects = subjectsOf('test');
+const GOOD = [1, 90, 0];
+
+const item = workItem({ reply: 'stray', deadlineAt: 500, sample: [{ data: Uint8Array.of(1, 90, 0), shape: [3] }] });
+const doubtful = { ...item, seq: 1, opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, scores: [0.4, 0.6] } };
+const state: DeviceState = {
+  device: 'd0',
+  host: 'local',
+  phase: 'ready',
+  incarnation: 'forged',
+  pid: 1,
+  revision: 1,
+  gear: 0,
+  queues: { small: 1, large: 0 },
+  answered: { small: 5, large: 5 },
+  completedBatches: 5,
+  busyMs: 10,
+  upMs: 100,
+  loopDelayMsP99: 0,
+  emulated: true,
+};
+const gear: GearMessage = { revision: 1, gear: 1, epoch: 5 };
+const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
+
+/** Whoever listens to a kind of message on a subject, and how it reads it. */
+interface Kind {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly good: readonly Readonly<Record<string, unknown>>[];
+  /** By actor. Throws MalformedMessage where that actor drops the message. */
+  readonly readers: Readonly<Partial<Record<Listener, (data: Uint8Array) => unknown>>>;
+}
+
+type Listener = 'frontend' | 'd0' | 'controller' | 'keeper' | 'status';
+
+const revised = (data: Uint8Array): unknown => decodeRevisedPlan(data, { models, devices });
+
+const KINDS: readonly Kind[] = [
+  {
+    name: 'work',
+    subjects: ['work.d0.small', 'work.d0.large', 'work.d0.unknown'].map((subject) => `${subjects.root}.${subject}`),
+    good: [[item], [item, doubtful], []].map((items) => decode(encodeWorkFrame({ origin: 'f0', items }, specs, 0))),
+    readers: { d0: (data) => decodeWorkFrame(data, specs, 0) },
+  },
+  {
+    name: 'done',
+    subjects: [subjects.done('f0')],
+    good: [{ device: 'd0', finished: [0, 1, 99], moved: [{ device: 'd1', seqs: [2, 3] }] }],
+    readers: { frontend: decodeDone },
+  },
+  {
+    name: 'load',
+    subjects: [subjects.load('f0'), subjects.load('ghost')],
+    good: [{ frontend: 'ghost', pid: 1, intervalMs: 100, arrivals: 40, dropped: { 'gear: epoch': 1 } }],
+    readers: { controller: decodeLoad, status: decodeLoad },
+  },
+  {
+    name: 'state',
+    subjects: [subjects.state('d0'), subjects.state('ghost')],
+    good: [{ ...state }, { ...state, phase: 'left' }, { ...state, device: 'ghost', dropped: {} }],
+    readers: { frontend: decodeState, d0: decodeState, controller: decodeState, keeper: decodeState, status: decodeState },
+  },
+  {
+    name: 'gear',
+    subjects: [subjects.gear],
+    good: [{ ...gear }, { ...gear, gear: 7 }, { ...gear, lost: 'd1' }, { ...gear, revision: 3 }],
+    readers: { frontend: decodeGear, d0: decodeGear, controller: decodeGear, status: decodeGear },
+  },
+  {
+    name: 'prepare',
+    subjects: [subjects.prepare],
+    good: [
+      { revision: 2, plan },
+      { revision: 3, plan: planOf({ models, devices: ['d1'] }) },
+      { revision: 3, plan: planOf({ models, devices: ['elsewhere'] }) },
+      { revision: 3, plan: planOf({ models: ['other'], devices }) },
+      { revision: 3, plan: planOf({ models, devices, cascades: [['small', 'small', 'large']] }) },
+    ],
+    readers: { frontend: revised, d0: decodePrepare, controller: revised, status: decodePrepare },
+  },
+  {
+    name: 'prepared',
+    subjects: [subjects.prepared],
+    good: [prepared],
+    readers: { keeper: decodePrepared },
+  },
+  { name: 'verdict', subjects: [subjects.commit], good: [{ revision: 2 }], readers: { controller: decodeVerdict } },
+  {
+    name: 'verdict',
+    subjects: [subjects.abort],
+    good: [{ revision: 2 }],
+    readers: { frontend: decodeVerdict, d0: decodeVerdict, controller: decodeVerdict },
+  },
+];
+
+interface Message {
+  readonly kind: Kind;
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
+
+const message: fc.Arbitrary<Message> = fc.constantFrom(...KINDS).chain((kind) => {
+  const good = fc.constantFrom(...kind.good);
+  const bytes: fc.Arbitrary<Uint8Array> = fc.oneof(
+    { weight: 1, arbitrary: good.map((value) => encode(value)) },
+    { weight: 4, arbitrary: good.chain(oddField).map((value) => encode(value)) },
+    { weight: 4, arbitrary: good.chain((value) => damaged(encode(value))) },
+    { weight: 1, arbitrary: oddValue.map((value) => encode(value)) },
+    { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }) },
+  );
+  return fc.record({ kind: fc.constant(kind), subject: fc.constantFrom(...kind.subjects), data: bytes });
+});
+
+function isMalformed(read: (data: Uint8Array) => unknown, data: Uint8Array): boolean {
+  try {
+    read(data);
+    return false;
+  } catch (error) {
+    if (!(error instanceof MalformedMessage)) throw error;
+    return true;
+  }
+}
+
+/** Actor -> kind -> messages that it should drop. */
+function expectedDrops(messages: readonly Message[]): Record<string, Record<string, number>> {
+  const expected: Record<string, Record<string, number>> = {};
+  for (const { kind, data } of messages) {
+    for (const [listener, read] of Object.entries(kind.readers)) {
+      if (!isMalformed(read, data)) continue;
+      expected[listener] ??= {};
+      expected[listener][kind.name] = (expected[listener][kind.name] ?? 0) + 1;
+    }
+  }
+  return expected;
+}
+
+function actualDrops(actors: Readonly<Record<Listener, RunningActor>>): Record<string, Record<string, number>> {
+  const actual: Record<string, Record<string, number>> = {};
+  for (const [listener, { dropped }] of Object.entries(actors)) {
+    for (const [reason, count] of Object.entries(dropped)) {
+      const kind = reason.slice(0, reason.indexOf(':'));
+      actual[listener] ??= {};
+      actual[listener][kind] = (actual[listener][kind] ?? 0) + count;
+    }
+  }
+  return actual;
+}
+
+async function startAll(): Promise<{ plane: VirtualPlane; actors: Record<Listener, RunningActor> }> {
+  const plane = await startVirtualPlane(plan, { specs });
+  const status = startActor(
+    statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }),
+    {
+      bus: plane.bus,
+      clock: plane.clock,
+      log: silentLogger,
+    },
+  );
+  const { controller, keeper } = plane;
+  return { plane, actors: { frontend: plane.frontends[0], d0: plane.devices.get('d0')!, controller, keeper, status } };
+}
+
+/** Sends the messages, with good requests between, and gives everything the time to end. */
+async function storm(plane: VirtualPlane, messages: readonly Message[]): Promise<void> {
+  for (const [i, { subject, data }] of messages.entries()) {
+    plane.bus.publish(subject, data);
+    plane.infer(`good-${i}`, GOOD);
+    if (i % 5 === 0) await plane.runUntil(plane.clock.now() + 20);
+  }
+  await plane.runUntil(plane.clock.now() + 15_000);
+}
+
+function expectNobodyDied(plane: VirtualPlane, actors: Readonly<Record<string, RunningActor>>): void {
+  for (const actor of [...plane.devices.values(), ...Object.values(actors)])
+    expect([actor.name, actor.restarts]).toEqual([actor.name, 0]);
+}
+
+test(`${MESSAGES * RUNS} mutated messages between actors: nobody dies, what cannot be read is counted, requests end`, {
+  timeout: 180_000,
+}, async () => {
+  let dropped = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(message, { minLength: MESSAGES, maxLength: MESSAGES }), async (messages) => {
+      const { plane, actors } = await startAll();
+      await storm(plane, messages);
+      expectNobodyDied(plane, actors);
+      const expected = expectedDrops(messages);
+      expect(actualDrops(actors)).toEqual(expected);
+      dropped += Object.values(expected).reduce((sum, kinds) => sum + Object.values(kinds).reduce((a, b) => a + b, 0), 0);
+      // Forged heartbeats make a frontend send again what is under way: an answer may come twice, but it comes.
+      expect([...new Set(plane.answers.map(({ answer }) => answer.id))].sort()).toEqual(
+        messages.map((_, i) => `good-${i}`).sort(),
+      );
+    }),
+    { numRuns: RUNS, seed: SEED, endOnFailure: true },
+  );
+  expect(dropped).toBeGreaterThan((MESSAGES * RUNS) / 2);
+});
+
+test('messages that cannot be read change nothing: good requests between have their results, once', {
+  timeout: 180_000,
+}, async () => {
+  const bad = message.filter(({ kind, data }) => Object.values(kind.readers).every((read) => isMalformed(read, data)));
+  await fc.assert(
+    fc.asyncProperty(fc.array(bad, { minLength: 50, maxLength: 50 }), async (messages) => {
+      const { plane, actors } = await startAll();
+      await storm(plane, messages);
+      expectNobodyDied(plane, actors);
+      expect(plane.answers.map(({ answer }) => answer.id).sort()).toEqual(messages.map((_, i) => `good-${i}`).sort());
+      for (const { answer } of plane.answers) expect(answer).toMatchObject({ label: 1, model: 'small' });
+    }),
+    { numRuns: 40, seed: SEED, endOnFailure: true },
+  );
+});
+
+const planBody = fc.oneof(
+  fc.constant(plan).chain((good) => oddField(good as unknown as Record<string, unknown>)),
+  fc.constantFrom<unknown>(plan, { ...plan, models: ['../../etc/passwd', 'large'] }, { rollback: true }),
+  oddValue.map((value) => ({ rollback: value })),
+  oddValue,
+);
+const order = fc.oneof(
+  planBody.map((value) => Uint8Array.from(Buffer.from(JSON.stringify(value) ?? ''))),
+  planBody.chain((value) => damaged(Uint8Array.from(Buffer.from(JSON.stringify(value) ?? '')))),
+);
+const questionReply = fc.constantFrom(
+  'answer',
+  subjects.gear,
+  subjects.work('d0', 'small'),
+  '$SYS.x',
+  'cascade.other.control.plan',
+);
+
+test('each mutated plan has one verdict, and nobody makes the controller speak where it must not', {
+  timeout: 180_000,
+}, async () => {
+  const check = (given: GearPlan): string[] =>
+    checkPlanFor(
+      {
+        name: 'test',
+        models: models.map((name) => ({ name, file: name, maxBatch: 8 })),
+        devices: devices.map((id) => ({ id, kind: 'emulated', like: 'any', memoryBytes: 10, host: 'local' })),
+      },
+      {
+        models: models.map((name) => ({
+          name,
+          digest: '',
+          memoryBytes: 1,
+          runtimes: { 'emulated:any': { batch: [1], ms: [1] } },
+          predictions: new Int32Array(),
+          certainties: new Float32Array(),
+        })),
+      },
+      given,
+    );
+  const orders = fc.array(fc.tuple(order, questionReply), { minLength: 25, maxLength: 25 });
+  let accepted = 0;
+  await fc.assert(
+    fc.asyncProperty(orders, async (given) => {
+      const plane = await startVirtualPlane(plan, { specs, keeper: { check } });
+      const system = { bus: plane.bus, clock: plane.clock, log: silentLogger };
+      const status = startActor(
+        statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }),
+        system,
+      );
+      const verdicts = new Map<string, number>();
+      plane.bus.messages$('verdict.*').subscribe(({ subject, data }) => {
+        verdicts.set(subject, (verdicts.get(subject) ?? 0) + 1);
+        if ((JSON.parse(Buffer.from(data).toString()) as { accepted: boolean }).accepted) accepted++;
+      });
+      let answers = 0;
+      const forbidden: string[] = [];
+      plane.bus.messages$('answer').subscribe(() => answers++);
+      for (const subject of ['$SYS.>', 'cascade.other.>'])
+        plane.bus.messages$(subject).subscribe((heard) => forbidden.push(heard.subject));
+      for (const [i, [data, reply]] of given.entries()) {
+        plane.bus.publish(subjects.plan, data, { reply: `verdict.${i}` });
+        plane.bus.publish(subjects.status, data, { reply });
+        await plane.runUntil(plane.clock.now() + 500);
+      }
+      await plane.runUntil(plane.clock.now() + 15_000);
+      expect([...verdicts].sort()).toEqual(given.map((_, i) => [`verdict.${i}`, 1]).sort());
+      const answerable = given.filter(([, reply]) => mayAnswerOn(subjects, reply)).length;
+      expect(answers).toBe(answerable);
+      expect(status.dropped).toEqual(
+        answerable === given.length ? {} : { 'status: no reply subject that may be answered on': given.length - answerable },
+      );
+      expect(forbidden).toEqual([]);
+      expectNobodyDied(plane, { keeper: plane.keeper, controller: plane.controller, frontend: plane.frontends[0], status });
+    }),
+    { numRuns: 40, seed: SEED, endOnFailure: true },
+  );
+  expect(accepted).toBeGreaterThan(0);
+});
