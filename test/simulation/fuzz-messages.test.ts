@@ -9,12 +9,12 @@ import { silentLogger } from '../../engine/log.ts';
 import type { TensorSpec } from '../../engine/tensor.ts';
 import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../engine/wire/codec.ts';
 import { decodeDone, decodeGear, decodeLoad, decodePrepared, decodeState, decodeVerdict } from '../../engine/wire/internal.ts';
-import type { DeviceState, GearMessage } from '../../engine/wire/messages.ts';
+import type { GearMessage } from '../../engine/wire/messages.ts';
 import { mayAnswerOn, subjectsOf } from '../../engine/wire/subjects.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
 import { damaged, oddField, oddValue } from '../support/mutations.ts';
-import { planOf, workItem } from '../support/plans.ts';
+import { deviceState, planOf, workItem } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 
 /** Messages in one run, and runs: 10,000 messages. A failure is replayed with the seed and the path that fast-check prints. */
@@ -31,22 +31,7 @@ const GOOD = [1, 90, 0];
 
 const item = workItem({ reply: 'stray', deadlineAt: 500, sample: [{ data: Uint8Array.of(1, 90, 0), shape: [3] }] });
 const doubtful = { ...item, seq: 1, opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, scores: [0.4, 0.6] } };
-const state: DeviceState = {
-  device: 'd0',
-  host: 'local',
-  phase: 'ready',
-  incarnation: 'forged',
-  pid: 1,
-  revision: 1,
-  gear: 0,
-  queues: { small: 1, large: 0 },
-  answered: { small: 5, large: 5 },
-  completedBatches: 5,
-  busyMs: 10,
-  upMs: 100,
-  loopDelayMsP99: 0,
-  emulated: true,
-};
+const state = deviceState();
 const gear: GearMessage = { revision: 1, gear: 1, epoch: 5 };
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 

@@ -10,7 +10,7 @@ import type { DeviceState, PrepareMessage, Result } from '../../engine/wire/mess
 import { isFailure } from '../../engine/wire/messages.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { scriptedBackend } from '../support/plane.ts';
-import { planOf } from '../support/plans.ts';
+import { deviceState, planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
 
 const models = ['small', 'large'];
@@ -225,8 +225,7 @@ describe('a device that is lost', () => {
     world.infer('meanwhile', [1, 10, 50]);
     await world.runUntil(world.clock.now() + 100);
     expect(results(world)).toMatchObject([{ id: 'meanwhile', model: 'small', exit: 'last' }]);
-    const state = { device: 'b', host: 'local', phase: 'ready', incarnation: 'new', revision: 1, queues: { small: 0, large: 0 } };
-    world.bus.publish('cascade.test.state.b', encode(state));
+    world.bus.publish('cascade.test.state.b', encode(deviceState({ device: 'b' })));
     await world.runUntil(world.clock.now() + 10);
     expect(events.filter(({ type }) => type.startsWith('device'))).toEqual([
       { type: 'device-lost', device: 'b' },

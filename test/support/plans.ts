@@ -1,4 +1,4 @@
-import type { WorkItem } from '../../engine/wire/messages.ts';
+import type { DeviceState, WorkItem } from '../../engine/wire/messages.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 
 /** A plan for tests: every model on every device, one gear per given cascade, equal shares. */
@@ -61,6 +61,27 @@ export function workItem(fields: Partial<WorkItem> = {}): WorkItem {
     computeMs: 0,
     opinion: undefined,
     sample: [],
+    ...fields,
+  };
+}
+
+/** A heartbeat of a device of a plan for tests. */
+export function deviceState(fields: Partial<DeviceState> = {}): DeviceState {
+  return {
+    device: 'd0',
+    host: 'local',
+    phase: 'ready',
+    incarnation: 'new',
+    pid: 1,
+    revision: 1,
+    gear: 0,
+    queues: { small: 1, large: 0 },
+    answered: { small: 5, large: 5 },
+    completedBatches: 5,
+    busyMs: 10,
+    upMs: 100,
+    loopDelayMsP99: 0,
+    emulated: true,
     ...fields,
   };
 }
