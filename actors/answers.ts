@@ -8,6 +8,12 @@ export const DEADLINE_GRACE_MS = 250;
 /** A replica says nothing after this, so that its frontend, whom its note must reach first, does not say something else. */
 export const REPLICA_GRACE_MS = DEADLINE_GRACE_MS - 100;
 
+/** Of the NATS services API: on answers that are errors. */
+export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
+export const ERROR_HEADER = 'Nats-Service-Error';
+/** Of ours: when another try may have more luck. */
+export const RETRY_AFTER_HEADER = 'Retry-After-Ms';
+
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
 /** Headers and the reply subject count towards the server's limit, too. */
@@ -23,7 +29,7 @@ export function sendResult(bus: Bus, reply: string, result: Result, json: boolea
   return bus.publish(reply, data, json ? { headers: JSON_HEADERS } : undefined);
 }
 
-/** Sends an error in its own right: in the body for our clients, in headers for those of the NATS services API. */
+/** Sends an error in its own right. */
 export function sendFailure(
   bus: Bus,
   reply: string,
@@ -33,15 +39,29 @@ export function sendFailure(
   json: boolean,
   retryAfterMs?: number,
 ): boolean {
+  const { data, headers } = encodeFailure(id, code, message, json, retryAfterMs);
+  return bus.publish(reply, data, { headers });
+}
+
+/** An error as a message: in the body for our clients, in headers for those of the NATS services API. */
+export function encodeFailure(
+  id: string,
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs?: number,
+): { data: Uint8Array; headers: Readonly<Record<string, string>> } {
   const failure: Failure = { id, error: retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs } };
-  // Header values end at a line break.
-  const headers = {
-    'Nats-Service-Error-Code': String(ERROR_NUMBERS[code]),
-    'Nats-Service-Error': `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
-    ...(retryAfterMs === undefined ? {} : { 'Retry-After-Ms': String(retryAfterMs) }),
-    ...(json ? JSON_HEADERS : {}),
+  return {
+    data: encodeAnswer(failure, json),
+    headers: {
+      [ERROR_CODE_HEADER]: String(ERROR_NUMBERS[code]),
+      // Header values end at a line break.
+      [ERROR_HEADER]: `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
+      ...(retryAfterMs === undefined ? {} : { [RETRY_AFTER_HEADER]: String(retryAfterMs) }),
+      ...(json ? JSON_HEADERS : {}),
+    },
   };
-  return bus.publish(reply, encodeAnswer(failure, json), { headers });
 }
 
 /** The code, message and hint to answer with when something threw. */

@@ -66,6 +66,21 @@ export interface NatsSettings {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
 }
 
+/** Durable ingress: requests that NATS stores before they are served. */
+export interface DurableSettings {
+  readonly maxRequests: number;
+  readonly maxBytes: number;
+  /** Infinity: none is dropped. */
+  readonly maxAgeMs: number;
+  readonly maxDeliver: number;
+  readonly ackWaitMs: number;
+  readonly inFlight: number;
+  /** 0: answers are not kept. */
+  readonly keepAnswersMs: number;
+  readonly storage: 'file' | 'memory';
+  readonly replicas: number;
+}
+
 /** A deployment file, checked, in the units of the code, with absolute paths. */
 export interface Deployment {
   readonly name: string;
@@ -92,6 +107,8 @@ export interface Deployment {
   /** For devices to load what is new in a plan. */
   readonly prepareTimeoutMs: number;
   readonly gearRule: GearRule;
+  /** Undefined: requests are not stored. */
+  readonly durable: DurableSettings | undefined;
 }
 
 /**
@@ -173,6 +190,7 @@ export function loadDeployment(path: string): Deployment {
       alpha: yaml.alpha,
       backlogDrainMs: yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : yaml.backlogDrain,
     },
+    durable: yaml.durable && durableOf(yaml.durable),
   };
   refuse(problems);
   return deployment;
@@ -224,6 +242,15 @@ export function rangeWeights(load: Load): number[] {
 function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Device {
   if (device.kind === 'cpu') return { ...device, cores: device.cores, memoryBytes: memory };
   return { ...device, memoryBytes: memory };
+}
+
+function durableOf({ maxAge, ackWait, keepAnswers, ...same }: NonNullable<DeploymentYaml['durable']>): DurableSettings {
+  return {
+    ...same,
+    maxAgeMs: maxAge === 'never' ? Number.POSITIVE_INFINITY : maxAge,
+    ackWaitMs: ackWait,
+    keepAnswersMs: keepAnswers === 'never' ? 0 : keepAnswers,
+  };
 }
 
 function duplicates<K extends string>(

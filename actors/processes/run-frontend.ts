@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { Subject } from 'rxjs';
+import { AsyncSubject, Subject } from 'rxjs';
 import { startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
+import { durableIngressActor } from '../durable-ingress.ts';
+import { type DurableSetting, declareStreams, durableSetting } from '../durable-streams.ts';
 import { frontendActor } from '../frontend.ts';
 import { loadEstimatorActor } from '../load-estimator.ts';
-import { liveUntilStopped, tellReady } from './life.ts';
+import { leave, liveUntilStopped, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 /** A frontend's name is a token of its subjects. */
@@ -18,6 +21,10 @@ export async function runFrontend(setting: Setting): Promise<void> {
   const name = `${host}-${randomBytes(4).toString('hex')}`;
   const arrivals$ = new Subject<number>();
   const system = { bus, clock: realClock, log };
+  const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
+  const serving$ = new AsyncSubject<void>();
+  // Before we are ready: a server that cannot store is a wrong configuration, for the person who starts us.
+  if (durable !== undefined) await declareOrLeave(durable, bus);
   const frontend = startActor(
     frontendActor({
       name,
@@ -26,7 +33,11 @@ export async function runFrontend(setting: Setting): Promise<void> {
       specs: profile.inputs,
       deadlineMs: deployment.deadlineMs,
       arrivals$,
-      onReady: tellReady,
+      onReady: () => {
+        tellReady();
+        serving$.next();
+        serving$.complete();
+      },
     }),
     system,
   );
@@ -34,5 +45,18 @@ export async function runFrontend(setting: Setting): Promise<void> {
     loadEstimatorActor({ frontend: name, subjects, arrivals$, dropped: () => frontend.dropped }),
     system,
   );
-  await liveUntilStopped([frontend, estimator], bus, log);
+  const ingress =
+    durable === undefined
+      ? []
+      : [startActor(durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ }), system)];
+  await liveUntilStopped([frontend, estimator, ...ingress], bus, log);
+}
+
+async function declareOrLeave(durable: DurableSetting, bus: Bus): Promise<void> {
+  try {
+    await declareStreams(bus.workQueues(), durable);
+  } catch (error) {
+    await leave(bus);
+    throw error;
+  }
 }

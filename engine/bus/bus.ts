@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
+import type { WorkQueues } from './work-queue.ts';
 
 export interface BusMessage {
   readonly subject: string;
@@ -53,6 +54,8 @@ export interface Bus {
    * @throws CascadeError UNAVAILABLE when it cannot be reached.
    */
   keyValue(bucket: string, options?: KeyValueOptions): Promise<KeyValueStore | undefined>;
+  /** Messages that are kept until someone has dealt with them. */
+  workQueues(): WorkQueues;
   /** Flushes and closes. */
   close(): Promise<void>;
 }

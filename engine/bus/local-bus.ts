@@ -5,8 +5,10 @@ import type { Random } from '../random.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
 import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import { createLocalKeyValue } from './local-key-value.ts';
-import { checkPublish, STATUS_HEADER, saysNobodyListens } from './publish-rules.ts';
+import { localWorkQueues } from './local-work-queue.ts';
+import { checkPublish, findHeader, STATUS_HEADER, saysNobodyListens } from './publish-rules.ts';
 import { SubjectTree } from './subject-tree.ts';
+import type { WorkQueues } from './work-queue.ts';
 
 export interface LocalBusOptions {
   /** From publish to delivery. Default 0: in the next turn of the event loop. */
@@ -41,12 +43,14 @@ class LocalBus implements Bus {
   readonly #tree: SubjectTree<Listener>;
   readonly #listeners = new Set<Listener>();
   readonly #buckets = new Map<string, KeyValueStore>();
+  readonly #workQueues: WorkQueues;
   #inboxes = 0;
 
   constructor(clock: Clock, { latencyMs = 0, maxPayloadBytes = 1024 * 1024, random }: LocalBusOptions) {
     this.#clock = clock;
     this.#latencyMs = latencyMs;
     this.maxPayloadBytes = maxPayloadBytes;
+    this.#workQueues = localWorkQueues(clock, (subject, data, headers) => void this.publish(subject, data, { headers }));
     this.#tree = new SubjectTree(random && ((n) => random.below(n)));
   }
 
@@ -129,6 +133,10 @@ class LocalBus implements Bus {
     return Promise.resolve(store);
   }
 
+  workQueues(): WorkQueues {
+    return this.#workQueues;
+  }
+
   close(): Promise<void> {
     this.#status$.next('down');
     this.#status$.complete();
@@ -152,14 +160,6 @@ function deliver(listeners: readonly Listener[], message: BusMessage): void {
     listener.subscriber.next(message);
     if (--listener.underWay === 0 && listener.draining) listener.subscriber.complete();
   }
-}
-
-function findHeader(headers: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
-  if (headers === undefined) return undefined;
-  if (Object.hasOwn(headers, name)) return headers[name];
-  const lower = name.toLowerCase();
-  const key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === lower);
-  return key === undefined ? undefined : headers[key];
 }
 
 /** Bytes of headers on the wire: `NATS/1.0`, one line each, an empty line. */

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import {
   type Authenticator,
   connect,
+  createInbox,
   credsAuthenticator,
   DebugEvents,
   ErrorCode,
@@ -17,6 +18,7 @@ import {
   type Subscription,
 } from 'nats';
 import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
+import { realClock } from '../clock.ts';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
@@ -24,8 +26,10 @@ import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './nats-errors.ts';
 import { openNatsKeyValue } from './nats-key-value.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
+import { natsWorkQueues } from './nats-work-queue.ts';
 import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
 import { tlsOptionsOf } from './tls-options.ts';
+import type { WorkQueues } from './work-queue.ts';
 
 /** A lost server is noticed after two pings without an answer. */
 const PING_INTERVAL_MS = 5_000;
@@ -61,7 +65,7 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
       pingInterval: PING_INTERVAL_MS,
       noAsyncTraces: true,
     });
-    return new NatsBus(connection, servers, options.log);
+    return new NatsBus(connection, servers, options);
   } catch (error) {
     throw connectFailure(error, servers);
   }
@@ -71,6 +75,7 @@ class NatsBus implements Bus {
   readonly #connection: NatsConnection;
   readonly #servers: string;
   readonly #log: BusLog | undefined;
+  readonly #inboxPrefix: string | undefined;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
@@ -81,10 +86,11 @@ class NatsBus implements Bus {
   #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, servers: readonly string[], log: BusLog | undefined) {
+  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix }: NatsOptions) {
     this.#connection = connection;
     this.#servers = servers.join(', ');
     this.#log = log;
+    this.#inboxPrefix = inboxPrefix;
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
     void this.#watch();
     void connection.closed().then((error) => {
@@ -191,6 +197,10 @@ class NatsBus implements Bus {
 
   keyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValueStore | undefined> {
     return openNatsKeyValue(this.#connection, bucket, options);
+  }
+
+  workQueues(): WorkQueues {
+    return natsWorkQueues(this, realClock, () => createInbox(this.#inboxPrefix));
   }
 
   close(): Promise<void> {

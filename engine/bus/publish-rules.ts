@@ -29,3 +29,12 @@ export const STATUS_HEADER = 'Status';
 export function saysNobodyListens(message: BusMessage): boolean {
   return message.data.length === 0 && message.header(STATUS_HEADER) === '503';
 }
+
+/** Header names are the same in any case. */
+export function findHeader(headers: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
+  if (headers === undefined) return undefined;
+  if (Object.hasOwn(headers, name)) return headers[name];
+  const lower = name.toLowerCase();
+  const key = Object.keys(headers).find((candidate) => candidate.toLowerCase() === lower);
+  return key === undefined ? undefined : headers[key];
+}

@@ -25,6 +25,23 @@ export interface Subjects {
   readonly abort: string;
   readonly status: string;
   readonly events: string;
+  /** Requests that are stored before they are served, where the deployment has durable ingress. */
+  readonly durable: string;
+  /** Those of them that could not be served. */
+  readonly dead: string;
+}
+
+/** The JetStream streams of a deployment with durable ingress. */
+export interface DurableStreams {
+  readonly requests: string;
+  readonly dead: string;
+  /** Answers on the results subjects. */
+  readonly answers: string;
+}
+
+export function durableStreamsOf(deployment: string, prefix = 'cascade'): DurableStreams {
+  const root = `${prefix}_${deployment}`;
+  return { requests: `${root}_durable`, dead: `${root}_dead`, answers: `${root}_answers` };
 }
 
 export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
@@ -50,6 +67,8 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     abort: `${root}.control.abort`,
     status: `${root}.control.status`,
     events: `${root}.events`,
+    durable: `${root}.durable`,
+    dead: `${root}.dead`,
   };
 }
 

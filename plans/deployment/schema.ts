@@ -176,6 +176,40 @@ const nats = z.strictObject({
   tls: tls.optional().describe('TLS; {} trusts the system authorities'),
 });
 
+const forEver = duration.or(z.literal('never'));
+
+const durable = z.strictObject({
+  maxRequests: z.int().min(1).default(100_000).describe('Requests that are kept at most; more are refused'),
+  maxBytes: bytes
+    .default(256 * 2 ** 20)
+    .describe('Bytes of requests that are kept at most; the same again for answers and for dead letters'),
+  maxAge: forEver
+    .default('never')
+    .describe('NATS drops a request this old, without an answer (1h, or milliseconds); never: none is dropped'),
+  maxDeliver: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(20)
+    .describe('Tries, crashes included, before a request is a dead letter; they are 100 ms to 30 s apart'),
+  ackWait: duration
+    .default(10_000)
+    .describe('A request whose frontend has died is given to another after this time (10s, or milliseconds)'),
+  inFlight: z
+    .int()
+    .min(1)
+    .max(50_000)
+    .default(512)
+    .describe('Requests under way at once, over all frontends, those that wait for another try included'),
+  keepAnswers: forEver
+    .default(3_600_000)
+    .describe(
+      'Answers on the results subjects are kept this long for those who were away (1h, or milliseconds); never: they are only published',
+    ),
+  storage: z.enum(['file', 'memory']).default('file').describe('Where NATS keeps requests: memory does not survive its restart'),
+  replicas: z.int().min(1).max(5).default(1).describe('Servers of a NATS cluster that keep a copy: 1, 3 or 5'),
+});
+
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
@@ -209,6 +243,11 @@ export const deploymentSchema = z
       .default(500)
       .describe(
         'What waits counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
+      ),
+    durable: durable
+      .optional()
+      .describe(
+        'Also take requests through a JetStream work queue: what NATS has acknowledged is answered whatever crashes; {} has the defaults',
       ),
   })
   .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
