@@ -9,6 +9,8 @@ import { ConfigError, messageOf } from './errors.ts';
 
 export interface NatsServerOptions {
   readonly jetstream?: boolean;
+  /** Folder of JetStream's files, kept when the server is stopped. Default: one of its own, removed then. */
+  readonly storageFolder?: string;
   /** Default: any free port. */
   readonly port?: number;
   /** A NATS server configuration: accounts, permissions, TLS, limits. Address, port and storage are ours all the same. */
@@ -53,7 +55,7 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const binary = await findNatsServer();
   const folder = mkdtempSync(join(tmpdir(), 'cascade-nats-'));
   const args = ['-a', '127.0.0.1', '-p', String(options.port ?? -1), '--ports_file_dir', folder];
-  if (options.jetstream) args.push('-js', '-sd', join(folder, 'jetstream'));
+  if (options.jetstream) args.push('-js', '-sd', options.storageFolder ?? join(folder, 'jetstream'));
   if (options.configFile !== undefined) args.push('-c', options.configFile);
 
   const child = spawnGuarded(binary, args, folder);

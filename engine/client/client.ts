@@ -1,12 +1,15 @@
+import { randomUUID } from 'node:crypto';
 import { mergeMap, type Observable } from 'rxjs';
 import type { Bus } from '../bus/bus.ts';
 import { connectNats } from '../bus/nats-bus.ts';
 import type { NatsOptions } from '../bus/nats-options.ts';
+import type { Stored } from '../bus/work-queue.ts';
 import { type Clock, realClock } from '../clock.ts';
 import { CascadeError, messageOf } from '../errors.ts';
 import { type Answer, isFailure, type Result } from '../wire/messages.ts';
 import { subjectsOf } from '../wire/subjects.ts';
 import { decodeAnswers, errorOf, failureOf } from './answers.ts';
+import { type EnqueueOptions, enqueue } from './enqueue.ts';
 import { Exchange, type ExchangeCounts } from './exchange.ts';
 import { mergeBounded } from './merge-bounded.ts';
 import type { InferOptions, InferRequest, Inputs } from './request-body.ts';
@@ -47,6 +50,13 @@ export interface CascadeClient {
    * abandons what is under way.
    */
   inferMany(requests: Source<InferRequest>, options?: InferManyOptions): Observable<Answer>;
+  /**
+   * Has a request stored and answered later, whatever crashes meanwhile: where the deployment has the option `durable`. The
+   * answer goes to `results$`, at least once. Resolves when NATS has acknowledged that it has the request.
+   * @throws CascadeError RESOURCE_EXHAUSTED when the store is full; UNAVAILABLE, with what to do, when there is none, or no
+   *   connection in time; INVALID_ARGUMENT for options that are wrong. Wrong inputs are told by the answer.
+   */
+  enqueue(inputs: Inputs, options?: EnqueueOptions): Promise<Stored>;
   /**
    * Answers to requests that name no reply subject: all that are sent to `.results`, or to `.results.<name>`. A message that is
    * no answer comes as a failure INTERNAL with an empty id.
@@ -93,6 +103,8 @@ export function createClient(bus: Bus, clock: Clock, options: ClientOptions): Ca
       if (!(concurrency >= 1)) throw new CascadeError('INVALID_ARGUMENT', `concurrency: ${concurrency}; use 1 or more`);
       return mergeBounded(requests, (request, done) => sendOrRefuse(exchange, request, done), { concurrency, ordered });
     },
+    enqueue: async (inputs, enqueueOptions = {}) =>
+      enqueue(bus, clock, subjects, enqueueOptions.id ?? randomUUID(), inputs, enqueueOptions),
     results$: (name) =>
       bus
         .messages$(name === undefined ? subjects.results : subjects.namedResults(name))

@@ -1,8 +1,10 @@
 /** The public door of the package: a client for deployments served by `cascade serve`. */
 export type { NatsOptions } from '../bus/nats-options.ts';
+export type { Stored } from '../bus/work-queue.ts';
 export { CascadeError, ConfigError, type ErrorCode } from '../errors.ts';
 export { type Answer, type Exit, type Failure, isFailure, type Result } from '../wire/messages.ts';
 export { type CascadeClient, type ClientOptions, connectCascade, type InferManyOptions } from './client.ts';
+export type { EnqueueOptions } from './enqueue.ts';
 export type { ExchangeCounts } from './exchange.ts';
 export type { InferOptions, InferRequest, Inputs, InputValue, Numbers } from './request-body.ts';
 export type { Source } from './supply.ts';

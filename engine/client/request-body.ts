@@ -49,13 +49,17 @@ const DEADLINE_PLACEHOLDER = 0xffff_ffff;
  * packing again: see `withDeadline`.
  */
 export function encodeRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
-  const values: Record<string, unknown> = {};
-  for (const name of Object.keys(inputs)) values[name] = wireValue(inputs[name], name);
+  const values = wireValues(inputs);
   return encode(
     scores
       ? { id, inputs: values, scores: true, deadlineMs: DEADLINE_PLACEHOLDER }
       : { id, inputs: values, deadlineMs: DEADLINE_PLACEHOLDER },
   );
+}
+
+/** A request to be stored: its deadline is in a header, as it counts from when it is stored. */
+export function encodeStoredRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
+  return encode({ id, inputs: wireValues(inputs), ...(scores ? { scores } : {}) });
 }
 
 /** The body with its deadline set, in bytes of its own: those of an earlier attempt may still be on their way. */
@@ -89,6 +93,12 @@ function writeDeadline(body: Uint8Array, deadlineMs: number): void {
 }
 
 const HOST_IS_LITTLE_ENDIAN = endianness() === 'LE';
+
+function wireValues(inputs: Inputs): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(inputs)) values[name] = wireValue(inputs[name], name);
+  return values;
+}
 
 function wireValue(value: InputValue | undefined, name: string): unknown {
   if (value === undefined) throw invalid(`inputs.${name}: undefined; give bytes or numbers, or leave it out`);

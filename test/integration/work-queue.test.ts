@@ -1,0 +1,224 @@
+import { Subject } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { ConsumerSpec, QueuedMessage, StoreSpec } from '../../engine/bus/work-queue.ts';
+import { BROKERS, type Broker } from '../support/buses.ts';
+import { bytes, text } from '../support/bytes.ts';
+
+const STORE: StoreSpec = {
+  name: 'jobs',
+  subjects: ['jobs.in'],
+  type: 'queue',
+  maxMessages: 3,
+  maxBytes: 1_000_000,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  storage: 'file',
+  replicas: 1,
+};
+const ACK_WAIT_MS = 400;
+const WORKERS: ConsumerSpec = { store: 'jobs', name: 'workers', ackWaitMs: ACK_WAIT_MS, maxUnsettled: 100 };
+
+/** A taker's messages so far, with what was given and how often. */
+interface Taken {
+  readonly messages: QueuedMessage[];
+  readonly texts: string[];
+  readonly until: Subject<void>;
+  ended: unknown;
+  leave(): void;
+}
+
+function take(bus: Bus, { limit = 10, consumer = WORKERS }: { limit?: number; consumer?: ConsumerSpec } = {}): Taken {
+  const until = new Subject<void>();
+  const taken: Taken = { messages: [], texts: [], until, ended: undefined, leave: () => subscription.unsubscribe() };
+  const subscription = bus
+    .workQueues()
+    .take$(consumer, { limit, until })
+    .subscribe({
+      next: (message) => {
+        taken.messages.push(message);
+        taken.texts.push(text(message.data));
+      },
+      error: (error) => {
+        taken.ended = error;
+      },
+      complete: () => {
+        taken.ended = 'complete';
+      },
+    });
+  return taken;
+}
+
+describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
+  let broker: Broker;
+  let here: Bus;
+  let there: Bus;
+
+  beforeEach(async () => {
+    broker = await open();
+    here = await broker.connect();
+    there = await broker.connect();
+    await here.workQueues().declare(STORE);
+  });
+
+  afterEach(() => broker.close());
+
+  const append = (body: string, id?: string) =>
+    here.workQueues().append('jobs.in', bytes(body), { id, headers: { Kind: body }, timeoutMs: 5_000 });
+
+  it('keep a message, with headers, for a taker who comes later, until it is done', async () => {
+    const before = Date.now();
+    expect(await append('a')).toEqual({ stream: 'jobs', sequence: 1, duplicate: false });
+    const first = take(there);
+    await vi.waitFor(() => expect(first.texts).toEqual(['a']));
+    const [message] = first.messages;
+    expect(message).toMatchObject({ stream: 'jobs', sequence: 1, deliveries: 1 });
+    expect(Math.abs(message.storedAt - before)).toBeLessThan(10_000);
+    expect([message.header('kind'), message.header('Other')]).toEqual(['a', undefined]);
+    message.done();
+    first.until.next();
+    await vi.waitFor(() => expect(first.ended).toBe('complete'));
+    await append('b');
+    const second = take(there);
+    await vi.waitFor(() => expect(second.texts).toEqual(['b']));
+  });
+
+  it('refuse what does not fit, until something is done', async () => {
+    for (const body of ['a', 'b', 'c']) await append(body);
+    await expect(append('d')).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(/jobs\.in was not stored: .*full|maximum messages/),
+    });
+    const taken = take(there);
+    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b', 'c']));
+    taken.messages[1].done();
+    await vi.waitFor(() => append('d'));
+    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b', 'c', 'd']));
+  });
+
+  it('take new limits', async () => {
+    for (const body of ['a', 'b', 'c']) await append(body);
+    await there.workQueues().declare({ ...STORE, maxMessages: 4 });
+    expect(await append('d')).toMatchObject({ sequence: 4 });
+  });
+
+  it('refuse by bytes', async () => {
+    await there.workQueues().declare({ ...STORE, maxBytes: 2_000 });
+    await append('x'.repeat(900));
+    await expect(append('y'.repeat(1_500))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  });
+
+  it('store one message of an id', async () => {
+    expect(await append('a', 'id-1')).toMatchObject({ sequence: 1, duplicate: false });
+    expect(await append('a', 'id-1')).toMatchObject({ sequence: 1, duplicate: true });
+    expect(await append('b', 'id-2')).toMatchObject({ sequence: 2, duplicate: false });
+    const taken = take(there);
+    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b']));
+  });
+
+  it('give a message again when asked to, and count', async () => {
+    await append('a');
+    const taken = take(there);
+    await vi.waitFor(() => expect(taken.messages).toHaveLength(1));
+    const retriedAt = Date.now();
+    taken.messages[0].retry(200);
+    await vi.waitFor(() => expect(taken.messages).toHaveLength(2));
+    expect(Date.now() - retriedAt).toBeGreaterThan(150);
+    taken.messages[1].retry(0);
+    await vi.waitFor(() => expect(taken.messages).toHaveLength(3));
+    expect(taken.messages.map(({ deliveries }) => deliveries)).toEqual([1, 2, 3]);
+    expect(new Set(taken.messages.map(({ sequence, storedAt }) => `${sequence} ${storedAt}`)).size).toBe(1);
+    taken.messages[2].abandon();
+    taken.until.next();
+    await vi.waitFor(() => expect(taken.ended).toBe('complete'));
+  });
+
+  it('give a taker no more than its limit at once', async () => {
+    await there.workQueues().declare({ ...STORE, maxMessages: 100 });
+    for (let i = 0; i < 20; i++) await append(String(i));
+    const taken = take(there, { limit: 4 });
+    const open = new Set<QueuedMessage>();
+    let most = 0;
+    for (let done = 0; done < 20; done++) {
+      await vi.waitFor(() => expect(taken.messages.length).toBeGreaterThan(done));
+      for (const message of taken.messages.slice(done)) open.add(message);
+      most = Math.max(most, open.size);
+      open.delete(taken.messages[done]);
+      taken.messages[done].done();
+    }
+    expect(most).toBeLessThanOrEqual(4);
+    expect(most).toBeGreaterThan(1);
+    expect(taken.texts).toEqual(Array.from({ length: 20 }, (_, i) => String(i)));
+  });
+
+  it('give all takers together no more than the consumer allows', async () => {
+    const consumer = { ...WORKERS, maxUnsettled: 2 };
+    const takers = [take(here, { consumer }), take(there, { consumer })];
+    for (const body of ['a', 'b', 'c']) await append(body);
+    const all = () => takers.flatMap(({ messages }) => messages);
+    await vi.waitFor(() => expect(all()).toHaveLength(2));
+    all()[0].done();
+    await vi.waitFor(() => expect(all()).toHaveLength(3));
+    expect(new Set(all().map(({ sequence }) => sequence))).toEqual(new Set([1, 2, 3]));
+  });
+
+  it('give what a taker left unsettled to another, and nothing of one that lives', async () => {
+    await append('left');
+    const leaver = take(here);
+    await vi.waitFor(() => expect(leaver.texts).toEqual(['left']));
+    await append('kept');
+    await vi.waitFor(() => expect(leaver.texts).toEqual(['left', 'kept']));
+    leaver.messages[1].done();
+    leaver.leave();
+    const holder = take(here, { limit: 1 });
+    await vi.waitFor(() => expect(holder.texts).toEqual(['left']), { timeout: 5_000 });
+    expect(holder.messages[0].deliveries).toBe(2);
+    // Held for longer than the wait, which a message that comes and goes beside it measures.
+    const other = take(there);
+    await append('clock');
+    for (let turn = 1; turn <= 6; turn++) {
+      await vi.waitFor(() => expect(other.messages).toHaveLength(turn), { timeout: 5_000 });
+      other.messages[turn - 1].retry(ACK_WAIT_MS / 2);
+    }
+    expect(new Set(other.texts)).toEqual(new Set(['clock']));
+    expect(holder.messages).toHaveLength(1);
+  });
+
+  it('let a taker go when what it has is settled, and give it nothing more', async () => {
+    await append('a');
+    const leaver = take(here);
+    await vi.waitFor(() => expect(leaver.texts).toEqual(['a']));
+    leaver.until.next();
+    await here.flush();
+    await append('b');
+    const stayer = take(there);
+    await vi.waitFor(() => expect(stayer.texts).toEqual(['b']));
+    expect([leaver.ended, leaver.texts]).toEqual([undefined, ['a']]);
+    leaver.messages[0].done();
+    await vi.waitFor(() => expect(leaver.ended).toBe('complete'));
+  });
+
+  it('make room in a log by dropping the oldest', async () => {
+    await here.workQueues().declare({ ...STORE, name: 'notes', subjects: ['notes.>'], type: 'log', maxMessages: 2 });
+    for (let i = 1; i <= 5; i++) {
+      const stored = await here.workQueues().append('notes.a.b', bytes(String(i)), { timeoutMs: 5_000 });
+      expect(stored).toEqual({ stream: 'notes', sequence: i, duplicate: false });
+    }
+  });
+
+  it('tell those who listen on the subject of what is stored', async () => {
+    const heard: string[] = [];
+    there.messages$('jobs.in').subscribe(({ data }) => heard.push(text(data)));
+    await there.flush();
+    await append('a');
+    await vi.waitFor(() => expect(heard).toEqual(['a']));
+  });
+
+  it('say that nothing was stored where there is no store', async () => {
+    const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 5_000 });
+    await expect(nowhere).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('nothing was stored') });
+    const gone = take(here, { consumer: { ...WORKERS, store: 'elsewhere' } });
+    await vi.waitFor(() =>
+      expect(gone.ended).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('elsewhere') }),
+    );
+  });
+});
