@@ -1,0 +1,380 @@
+import { connect, headers, type JetStreamManager, type NatsConnection } from 'nats';
+import { of, Subject } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { sendFailure } from '../../actors/answers.ts';
+import { durableIngressActor } from '../../actors/durable-ingress.ts';
+import { declareStreams, durableSetting } from '../../actors/durable-streams.ts';
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { decodeAnswers } from '../../engine/client/answers.ts';
+import { type CascadeClient, connectCascade } from '../../engine/client/client.ts';
+import { realClock } from '../../engine/clock.ts';
+import type { ErrorCode } from '../../engine/errors.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { Answer } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import type { DurableSettings } from '../../plans/deployment.ts';
+import { resultFor } from '../support/stub-frontend.ts';
+
+const subjects = subjectsOf('test');
+const SETTINGS: DurableSettings = {
+  maxRequests: 20,
+  maxBytes: 10_000_000,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  maxDeliver: 3,
+  ackWaitMs: 500,
+  inFlight: 16,
+  keepAnswersMs: 60_000,
+  storage: 'file',
+  replicas: 1,
+};
+const PATIENT = { timeout: 15_000 };
+
+let server: NatsServer;
+let bus: Bus;
+let client: CascadeClient;
+/** A client that knows NATS only. */
+let nats: NatsConnection;
+let jsm: JetStreamManager;
+let answers: Answer[];
+let tries: { readonly id: string | undefined; readonly message: BusMessage }[];
+/** What the frontend makes of a try. */
+let frontend: (message: BusMessage, id: string) => void;
+const running: RunningActor[] = [];
+const cleanups: (() => Promise<unknown>)[] = [];
+
+beforeEach(async () => {
+  server = await startNatsServer({ jetstream: true });
+  bus = await connectNats({ servers: server.url });
+  client = await connectCascade({ servers: server.url, deployment: 'test' });
+  nats = await connect({ servers: server.url });
+  jsm = await nats.jetstreamManager();
+  answers = [];
+  tries = [];
+  frontend = answerIt;
+  bus.messages$(subjects.infer).subscribe((message) => {
+    const id = message.header('Cascade-Id');
+    tries.push({ id, message });
+    frontend(message, id ?? '');
+  });
+  bus.messages$(`${subjects.results}.>`).subscribe(({ data }) => answers.push(...decodeAnswers(data)));
+  bus.messages$(subjects.results).subscribe(({ data }) => answers.push(...decodeAnswers(data)));
+  await bus.flush();
+});
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((actor) => actor.stop(0)));
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  await Promise.all([bus.close(), client.close(), nats.close()]);
+  await server.stop();
+});
+
+function answerIt(message: BusMessage, id: string): void {
+  bus.publish(message.reply, encode(resultFor(id, 1)));
+}
+
+function failWith(code: ErrorCode): (message: BusMessage, id: string) => void {
+  return (message, id) => sendFailure(bus, message.reply, id, code, `because of ${code}`, false);
+}
+
+async function startIngress(changes: Partial<DurableSettings> = {}, on = bus, deadlineMs = 5_000): Promise<RunningActor> {
+  const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, ...changes });
+  await declareStreams(on.workQueues(), durable);
+  const actor = startActor(durableIngressActor({ name: 'f', durable, deadlineMs, serving$: of(true) }), {
+    bus: on,
+    clock: realClock,
+    log: silentLogger,
+  });
+  running.push(actor);
+  return actor;
+}
+
+/** Messages in a stream. */
+const count = async (stream: 'durable' | 'dead' | 'answers'): Promise<number> =>
+  (await jsm.streams.info(`cascade_test_${stream}`)).state.messages;
+
+const answered = (n: number) => vi.waitFor(() => expect(answers).toHaveLength(n), PATIENT);
+const emptied = () => vi.waitFor(async () => expect(await count('durable')).toBe(0), PATIENT);
+
+describe('durable ingress', () => {
+  it('keeps a request until its answer is published, and no longer', async () => {
+    const held: (() => void)[] = [];
+    frontend = (message, id) => {
+      if (id === 'one') held.push(() => answerIt(message, id));
+      else failWith('UNAVAILABLE')(message, id);
+    };
+    await startIngress({ ackWaitMs: 200 });
+    const { stream, sequence } = await client.enqueue({ x: 1 }, { id: 'one' });
+    expect([stream, sequence]).toEqual(['cascade_test_durable', 1]);
+    // Under way for longer than the wait after which a silent taker's go to another: until this one has been tried three times.
+    await client.enqueue({ x: 1 }, { id: 'beside' });
+    await answered(1);
+    expect(answers[0]).toMatchObject({ id: 'beside' });
+    await vi.waitFor(async () => expect(await count('durable')).toBe(1), PATIENT);
+    expect(held).toHaveLength(1);
+    held[0]();
+    await answered(2);
+    expect(answers[1]).toMatchObject({ id: 'one', label: 1 });
+    await emptied();
+    expect(held).toHaveLength(1);
+  });
+
+  it('takes what any NATS client publishes, as it is', async () => {
+    await startIngress();
+    const options = { headers: headers() };
+    options.headers.set('Content-Type', 'application/json');
+    options.headers.set('Cascade-Results', 'mine');
+    const body = '{"inputs": {"x": [1]}}';
+    const acknowledged = await nats.jetstream().publish(subjects.durable, new TextEncoder().encode(body), options);
+    nats.publish(subjects.durable, new TextEncoder().encode(body));
+    await answered(2);
+    const [first] = tries;
+    expect(Buffer.from(first.message.data).toString()).toBe(body);
+    expect(first.message.header('Content-Type')).toBe('application/json');
+    expect(answers.map(({ id }) => id).sort()).toEqual([
+      `cascade_test_durable-${acknowledged.seq}`,
+      `cascade_test_durable-${acknowledged.seq + 1}`,
+    ]);
+    await emptied();
+    expect(
+      (await jsm.streams.getMessage('cascade_test_answers', { last_by_subj: 'cascade.test.results.mine' })).seq,
+    ).toBeDefined();
+  });
+
+  it('refuses at once what does not fit, and takes more when others are done', async () => {
+    frontend = () => undefined;
+    await startIngress({ maxRequests: 3 });
+    for (let i = 0; i < 3; i++) await client.enqueue({ x: i });
+    await expect(client.enqueue({ x: 3 })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringContaining('cascade.test.durable was not stored: maximum messages exceeded'),
+    });
+    await vi.waitFor(() => expect(tries).toHaveLength(3), PATIENT);
+    answerIt(tries[0].message, 'r0');
+    await vi.waitFor(() => client.enqueue({ x: 3 }), PATIENT);
+  });
+
+  it('stores a request of one id once', async () => {
+    await startIngress();
+    const first = await client.enqueue({ x: 1 }, { id: 'same' });
+    const again = await client.enqueue({ x: 1 }, { id: 'same' });
+    expect([first.duplicate, again.duplicate, again.sequence]).toEqual([false, true, first.sequence]);
+    await client.enqueue({ x: 1 }, { id: 'other' });
+    await answered(2);
+    await emptied();
+    expect(tries.map(({ id }) => id).sort()).toEqual(['other', 'same']);
+  });
+
+  it.each(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED', 'INTERNAL'] as const)(
+    'tries again after %s, with the same id, and gives one answer',
+    async (code) => {
+      frontend = (message, id) => (tries.length < 3 ? failWith(code) : answerIt)(message, id);
+      await startIngress();
+      await client.enqueue({ x: 1 }, { id: 'again' });
+      await answered(1);
+      await emptied();
+      expect(tries.map(({ id }) => id)).toEqual(['again', 'again', 'again']);
+      expect(answers).toMatchObject([{ id: 'again', label: 1 }]);
+      expect(await count('dead')).toBe(0);
+    },
+  );
+
+  it.each(['INVALID_ARGUMENT', 'NOT_FOUND'] as const)('takes %s for the answer', async (code) => {
+    frontend = failWith(code);
+    await startIngress();
+    await client.enqueue({ x: 1 }, { id: 'wrong' });
+    await answered(1);
+    await emptied();
+    expect(answers).toEqual([{ id: 'wrong', error: { code, message: `because of ${code}` } }]);
+    expect(tries).toHaveLength(1);
+    expect(await count('dead')).toBe(0);
+  });
+
+  it('makes a dead letter of what fails each time, with the reason, and tells who waits', async () => {
+    frontend = failWith('INTERNAL');
+    await startIngress();
+    await client.enqueue({ x: 1 }, { id: 'poison', results: 'mine' });
+    await answered(1);
+    await emptied();
+    expect(tries).toHaveLength(3);
+    expect(answers).toMatchObject([
+      {
+        id: 'poison',
+        error: {
+          code: 'INTERNAL',
+          message: 'because of INTERNAL (given up after 3 tries; kept as message 1 of stream cascade_test_dead)',
+        },
+      },
+    ]);
+    const letter = await jsm.streams.getMessage('cascade_test_dead', { seq: 1 });
+    expect(decode(letter.data)).toEqual({ id: 'poison', inputs: { x: 1 } });
+    const about = ['Cascade-Id', 'Cascade-Results', 'Cascade-Dead-Code', 'Cascade-Dead-Reason', 'Cascade-Dead-Deliveries'];
+    expect(about.map((name) => letter.header.get(name))).toEqual(['poison', 'mine', 'INTERNAL', 'because of INTERNAL', '3']);
+  });
+
+  it('tries again when nobody listens, when nobody answers, and when the frontend is back', async () => {
+    const lonely = await connectNats({ servers: server.url });
+    cleanups.push(() => lonely.close());
+    frontend = () => undefined;
+    await startIngress({ maxDeliver: 10 }, lonely, 100);
+    await client.enqueue({ x: 1 }, { id: 'patient' });
+    await vi.waitFor(() => expect(tries.length).toBeGreaterThanOrEqual(2), PATIENT);
+    frontend = answerIt;
+    await answered(1);
+    await emptied();
+    expect(answers).toMatchObject([{ id: 'patient', label: 1 }]);
+  });
+
+  it('gives what a process had under way when it died to another', async () => {
+    const doomed = await connectNats({ servers: server.url });
+    frontend = () => undefined;
+    await startIngress({}, doomed);
+    for (let i = 0; i < 10; i++) await client.enqueue({ x: i }, { id: `r${i}` });
+    await vi.waitFor(() => expect(tries).toHaveLength(10), PATIENT);
+    await doomed.close();
+    frontend = answerIt;
+    await startIngress();
+    await answered(10);
+    await emptied();
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(10);
+  });
+
+  it('buries what nobody survived, without asking again', async () => {
+    frontend = () => undefined;
+    for (let death = 1; death <= 2; death++) {
+      const doomed = await connectNats({ servers: server.url });
+      await startIngress({ maxDeliver: 2 }, doomed);
+      if (death === 1) await client.enqueue({ x: 1 }, { id: 'killer' });
+      await vi.waitFor(() => expect(tries).toHaveLength(death), PATIENT);
+      await doomed.close();
+    }
+    await startIngress({ maxDeliver: 2 });
+    await answered(1);
+    await emptied();
+    expect(answers[0]).toMatchObject({ id: 'killer', error: { code: 'UNAVAILABLE', message: /delivered 3 times/ } });
+    expect(tries).toHaveLength(2);
+    expect(await count('dead')).toBe(1);
+  });
+
+  it('counts a deadline from when the request was stored', async () => {
+    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    await declareStreams(bus.workQueues(), durable);
+    await client.enqueue({ x: 1 }, { id: 'late', deadlineMs: 1 });
+    await client.enqueue({ x: 1 }, { id: 'early', deadlineMs: 600_000 });
+    await startIngress();
+    await answered(2);
+    expect(answers.find(({ id }) => id === 'late')).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+    expect(answers.find(({ id }) => id === 'early')).toMatchObject({ label: 1 });
+    expect(tries.map(({ id }) => id)).toEqual(['early']);
+    // One try lasts as long as any request of the deployment may, not as the stored one may.
+    expect(Number(tries[0].message.header('Cascade-Deadline-Ms'))).toBe(5_000);
+    await emptied();
+  });
+
+  it('has no more under way than it may', async () => {
+    frontend = () => undefined;
+    await startIngress({ inFlight: 4 });
+    for (let i = 0; i < 12; i++) await client.enqueue({ x: i }, { id: `r${i}` });
+    for (let done = 0; done < 12; done++) {
+      await vi.waitFor(() => expect(tries.length).toBeGreaterThan(done), PATIENT);
+      expect(tries.length - done).toBeLessThanOrEqual(4);
+      answerIt(tries[done].message, tries[done].id ?? '');
+    }
+    await answered(12);
+    await emptied();
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(12);
+  });
+
+  it('keeps answers for those who were away, once each', async () => {
+    await startIngress();
+    await client.enqueue({ x: 1 }, { id: 'a' });
+    await client.enqueue({ x: 1 }, { id: 'b', results: 'mine' });
+    await answered(2);
+    await emptied();
+    expect(await count('answers')).toBe(2);
+  });
+
+  it('answers where a header says, on subjects of the client only', async () => {
+    await startIngress({ keepAnswersMs: 0 });
+    const inbox: string[] = [];
+    nats.subscribe('my.answers', { callback: (_, { data }) => inbox.push((decode(data) as Answer).id) });
+    await nats.flush();
+    const store = (id: string, reply: string) => {
+      const options = { headers: headers() };
+      options.headers.set('Cascade-Id', id);
+      options.headers.set('Cascade-Reply', reply);
+      return nats.jetstream().publish(subjects.durable, encode({ inputs: { x: 1 } }), options);
+    };
+    await store('good', 'my.answers');
+    await store('bad', 'cascade.test.control.gear');
+    await vi.waitFor(() => expect(inbox).toEqual(['good']), PATIENT);
+    await answered(1);
+    expect(answers[0]).toMatchObject({ id: 'bad', error: { code: 'INVALID_ARGUMENT', message: /is reserved/ } });
+    await emptied();
+  });
+
+  it('drains: what is under way is finished, the rest stays for others', async () => {
+    frontend = () => undefined;
+    const leaving = await startIngress({ inFlight: 2 });
+    for (let i = 0; i < 4; i++) await client.enqueue({ x: i }, { id: `r${i}` });
+    await vi.waitFor(() => expect(tries).toHaveLength(2), PATIENT);
+    const left = leaving.stop(10_000);
+    for (const { message, id } of tries) answerIt(message, id ?? '');
+    expect(await left).toBe(true);
+    await answered(2);
+    await vi.waitFor(async () => expect(await count('durable')).toBe(2), PATIENT);
+    expect(tries).toHaveLength(2);
+  });
+
+  it('waits until the frontend beside it serves', async () => {
+    const serving$ = new Subject<void>();
+    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    await declareStreams(bus.workQueues(), durable);
+    const system = { bus, clock: realClock, log: silentLogger };
+    running.push(startActor(durableIngressActor({ name: 'f', durable, deadlineMs: 5_000, serving$ }), system));
+    await client.enqueue({ x: 1 });
+    await expect(jsm.consumers.info('cascade_test_durable', 'ingress')).rejects.toThrow(/not found/);
+    serving$.next();
+    await answered(1);
+  });
+});
+
+describe('without a store', () => {
+  it('says to the one who enqueues what to do', async () => {
+    await expect(client.enqueue({ x: 1 })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(/cascade\.test\.durable: nothing was stored; .*nats-server with -js.*durable: \{\}/),
+    });
+  });
+
+  it('refuses what could never be stored', async () => {
+    await expect(client.enqueue({ x: 1 }, { id: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.enqueue({ x: 1 }, { results: 'a.b' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(client.enqueue({ x: 1 }, { deadlineMs: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('names the option to the one who serves, when the server has no JetStream', async () => {
+    const plain = await startNatsServer();
+    cleanups.push(() => plain.stop());
+    const there = await connectNats({ servers: plain.url });
+    cleanups.unshift(() => there.close());
+    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    await expect(declareStreams(there.workQueues(), durable)).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(
+        /^durable: the NATS server has no JetStream .* start it with -js.*remove the option `durable`/,
+      ),
+    });
+  });
+
+  it('names the figures, when the server cannot keep so much', async () => {
+    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, replicas: 3 });
+    await expect(declareStreams(bus.workQueues(), durable)).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(/^durable: .*cascade_test_durable \(file storage, 10000000 bytes, 3 replica\(s\)\): /),
+    });
+  });
+});
