@@ -51,6 +51,24 @@ export async function declareConsumer(bus: Bus, { store, name, ackWaitMs, maxUns
   if (error !== undefined) throw new CascadeError('UNAVAILABLE', `consumer ${name} of stream ${store}: ${describe(error)}`);
 }
 
+/**
+ * Whether the stream holds messages that its consumer has for done, which nobody will ever get. A server that is killed may forget
+ * that it has removed a message and remember that it was acknowledged (seen with 2.9.10).
+ */
+export async function hasStranded(bus: Bus, { store, name }: ConsumerSpec): Promise<boolean> {
+  // In this order: what is done in between is no longer in the stream.
+  const consumer = await ask<{ ack_floor: { stream_seq: number } }>(bus, `CONSUMER.INFO.${store}.${name}`, '');
+  const stream = await ask<{ state: { messages: number; first_seq: number } }>(bus, `STREAM.INFO.${store}`, '');
+  if (consumer.ack_floor === undefined || stream.state === undefined) return false;
+  return stream.state.messages > 0 && stream.state.first_seq <= consumer.ack_floor.stream_seq;
+}
+
+/** Makes the consumer anew, so that it delivers all that is in the stream; what is under way is delivered again, too. */
+export async function renewConsumer(bus: Bus, consumer: ConsumerSpec): Promise<void> {
+  await ask(bus, `CONSUMER.DELETE.${consumer.store}.${consumer.name}`, '');
+  await declareConsumer(bus, consumer);
+}
+
 export async function append(bus: Bus, subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored> {
   const { id, headers, timeoutMs } = options;
   const answer = await bus

@@ -1,8 +1,18 @@
-import { concat, defer, from, ignoreElements, Observable, type Subscriber } from 'rxjs';
+import { concat, defer, exhaustMap, from, ignoreElements, merge, Observable, type Subscriber, takeUntil } from 'rxjs';
 import { type Clock, every } from '../clock.ts';
-import { CascadeError } from '../errors.ts';
+import { CascadeError, ConfigError } from '../errors.ts';
 import type { Bus, BusMessage } from './bus.ts';
-import { append, type Delivery, declareConsumer, declareStore, parseDelivery, pull, SETTLE } from './jetstream-api.ts';
+import {
+  append,
+  type Delivery,
+  declareConsumer,
+  declareStore,
+  hasStranded,
+  parseDelivery,
+  pull,
+  renewConsumer,
+  SETTLE,
+} from './jetstream-api.ts';
 import { STATUS_HEADER } from './publish-rules.ts';
 import type { ConsumerSpec, QueuedMessage, WorkQueues } from './work-queue.ts';
 
@@ -14,6 +24,10 @@ const PULL_LOST_MS = PULL_EXPIRES_MS + 2_000;
 const REFUSED_PAUSE_MS = 500;
 /** The next pull is for a good part of what fits, not for one message at a time. */
 const PULL_SHARE = 1 / 4;
+/** How often to look for messages that the server has forgotten to give to anyone. */
+const STRANDED_CHECK_MS = 5_000;
+/** An acknowledgement takes effect on consumer and stream one after the other; so much later it is over. */
+const STRANDED_SURE_MS = 1_000;
 /** Signs of life within the time after which a message would be given to another. */
 const SIGNS_PER_ACK_WAIT = 3;
 
@@ -28,11 +42,32 @@ export function natsWorkQueues(bus: Bus, clock: Clock, newInbox: () => string): 
     take$: (consumer, options) =>
       concat(
         defer(() => from(declareConsumer(bus, consumer))).pipe(ignoreElements()),
-        new Observable<QueuedMessage>((subscriber) =>
-          new Puller(bus, clock, newInbox(), consumer, options.limit, subscriber).run(options.until),
+        merge(
+          new Observable<QueuedMessage>((subscriber) =>
+            new Puller(bus, clock, newInbox(), consumer, options.limit, subscriber).run(options.until),
+          ),
+          freeStranded$(bus, clock, consumer).pipe(takeUntil(options.until)),
         ),
       ),
   };
+}
+
+function freeStranded$(bus: Bus, clock: Clock, consumer: ConsumerSpec): Observable<never> {
+  return every(clock, STRANDED_CHECK_MS).pipe(
+    exhaustMap(() => from(freeStranded(bus, clock, consumer))),
+    ignoreElements(),
+  );
+}
+
+async function freeStranded(bus: Bus, clock: Clock, consumer: ConsumerSpec): Promise<void> {
+  try {
+    if (!(await hasStranded(bus, consumer))) return;
+    await new Promise<void>((resolve) => clock.after(STRANDED_SURE_MS, resolve));
+    if (await hasStranded(bus, consumer)) await renewConsumer(bus, consumer);
+  } catch (error) {
+    // Out of reach for the moment: the pulls tell if it stays so, and the next check is soon.
+    if (!(error instanceof CascadeError || error instanceof ConfigError)) throw error;
+  }
 }
 
 /** A message in our hands; when it is delivered again meanwhile, the newer delivery is the one to settle. */
@@ -52,6 +87,8 @@ class Puller {
   readonly #subscriber: Subscriber<QueuedMessage>;
   readonly #held = new Map<number, Held>();
   #pulls = 0;
+  /** Pulls in a row that found no consumer: another taker may be making it anew. */
+  #missing = 0;
   /** Messages that the present pull may still bring. */
   #open = 0;
   #up = false;
@@ -134,6 +171,7 @@ class Puller {
     }
     const delivery = parseDelivery(message.reply);
     if (delivery === undefined) return;
+    this.#missing = 0;
     this.#open = Math.max(0, this.#open - 1);
     const held = this.#held.get(delivery.sequence);
     if (held === undefined) this.#deliver(message, delivery);
@@ -147,10 +185,15 @@ class Puller {
         return;
       case '404':
       case '408':
+        this.#missing = 0;
         this.#open = 0;
         this.#pull();
         return;
       case '503':
+        if (++this.#missing === 1) {
+          this.#pullAgainAfter(REFUSED_PAUSE_MS);
+          return;
+        }
         this.#subscriber.error(
           new CascadeError('UNAVAILABLE', `consumer ${this.#consumer.name} of stream ${this.#consumer.store} is not there`),
         );

@@ -58,6 +58,34 @@ describe('loadDeployment', () => {
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });
 
+  it('stores no requests unless it is told to, and then with defaults', () => {
+    expect(load(SMALLEST).durable).toBeUndefined();
+    const defaults = {
+      maxRequests: 100_000,
+      maxBytes: 256 * 2 ** 20,
+      maxAgeMs: Number.POSITIVE_INFINITY,
+      maxDeliver: 20,
+      ackWaitMs: 10_000,
+      inFlight: 512,
+      keepAnswersMs: 3_600_000,
+      storage: 'file',
+      replicas: 1,
+    };
+    expect(load(`${SMALLEST}durable: {}\n`).durable).toEqual(defaults);
+    const said = 'durable: { maxRequests: 5, maxBytes: 1MiB, maxAge: 1h, keepAnswers: never, storage: memory, ackWait: 2s }';
+    expect(load(`${SMALLEST}${said}\n`).durable).toEqual({
+      ...defaults,
+      maxRequests: 5,
+      maxBytes: 2 ** 20,
+      maxAgeMs: 3_600_000,
+      keepAnswersMs: 0,
+      storage: 'memory',
+      ackWaitMs: 2_000,
+    });
+    expect(problems(`${SMALLEST}durable: { storage: tape }\n`)[0]).toContain('durable.storage');
+    expect(problems(`${SMALLEST}durable: { maxRequest: 5 }\n`)[0]).toContain('maxRequest');
+  });
+
   it('reads everything that can be said', () => {
     const deployment = load(`${SMALLEST.replace('slo: { p95: 0.1s }', 'slo: { accuracy: 0.9 }')}
 certainty: { output: sure }
