@@ -3,7 +3,13 @@ import { assertNever, type ErrorCode } from '../engine/errors.ts';
 /** How an attempt at a stored request ended. */
 export type Outcome =
   | { readonly type: 'result' }
-  | { readonly type: 'failure'; readonly code: ErrorCode; readonly message: string };
+  | {
+      readonly type: 'failure';
+      readonly code: ErrorCode;
+      readonly message: string;
+      /** Before that another try is in vain. */
+      readonly retryAfterMs?: number | undefined;
+    };
 
 /** What becomes of the request then. */
 export type Decision =
@@ -22,7 +28,7 @@ const LONGEST_RETRY_MS = 30_000;
  */
 export function decide(outcome: Outcome, deliveries: number, maxDeliver: number, expired: boolean): Decision {
   if (outcome.type === 'result') return { type: 'answer' };
-  const { code, message } = outcome;
+  const { code, message, retryAfterMs = 0 } = outcome;
   switch (code) {
     case 'INVALID_ARGUMENT':
     case 'NOT_FOUND':
@@ -33,7 +39,7 @@ export function decide(outcome: Outcome, deliveries: number, maxDeliver: number,
     case 'INTERNAL':
       if (expired) return { type: 'answer' };
       if (deliveries >= maxDeliver) return { type: 'bury', code, reason: message };
-      return { type: 'retry', delayMs: retryDelayMs(deliveries) };
+      return { type: 'retry', delayMs: Math.min(LONGEST_RETRY_MS, Math.max(retryAfterMs, retryDelayMs(deliveries))) };
     default:
       return assertNever(code);
   }

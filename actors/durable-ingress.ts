@@ -17,7 +17,7 @@ import type { BusMessage } from '../engine/bus/bus.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import type { QueuedMessage, WorkQueues } from '../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../engine/errors.ts';
-import { ERROR_CODE_HEADER, ERROR_HEADER, encodeFailure, failureOf } from './answers.ts';
+import { ERROR_CODE_HEADER, ERROR_HEADER, encodeFailure, failureOf, RETRY_AFTER_HEADER } from './answers.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
 import { durableId, readDurableRequest, wantsJson } from './durable-request.ts';
 import { type DurableSetting, declareStreams, ingressConsumer } from './durable-streams.ts';
@@ -141,12 +141,12 @@ class DurableIngress {
         answer: { data: answer.data, headers: headersOf(answer, ANSWER_HEADERS) },
       };
     } catch (error) {
-      const failure = failureOf(error);
+      const { code, message: text, retryAfterMs } = failureOf(error);
       return {
-        outcome: { type: 'failure', ...failure },
+        outcome: { type: 'failure', code, message: text, retryAfterMs },
         replyTo,
         expired: clock.now() >= deadlineAt,
-        answer: encodeFailure(durableId(message), failure.code, failure.message, wantsJson(message)),
+        answer: encodeFailure(durableId(message), code, text, wantsJson(message)),
       };
     }
   }
@@ -221,7 +221,7 @@ class DurableIngress {
 }
 
 const REQUEST_HEADERS = ['Content-Type', 'Cascade-Id', 'Cascade-Results', 'Cascade-Reply', 'Cascade-Deadline-Ms'];
-const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER];
+const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER];
 
 function headersOf(message: { header(name: string): string | undefined }, names: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -237,5 +237,11 @@ function outcomeOf(answer: BusMessage): Outcome {
   if (number === undefined) return { type: 'result' };
   const code = (Object.keys(ERROR_NUMBERS) as ErrorCode[]).find((known) => String(ERROR_NUMBERS[known]) === number) ?? 'INTERNAL';
   const text = answer.header(ERROR_HEADER) ?? number;
-  return { type: 'failure', code, message: text.startsWith(`${code}: `) ? text.slice(code.length + 2) : text };
+  const retryAfter = answer.header(RETRY_AFTER_HEADER);
+  return {
+    type: 'failure',
+    code,
+    message: text.startsWith(`${code}: `) ? text.slice(code.length + 2) : text,
+    retryAfterMs: retryAfter === undefined ? undefined : Number(retryAfter),
+  };
 }

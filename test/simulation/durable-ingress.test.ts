@@ -3,22 +3,34 @@ import { expect, test } from 'vitest';
 import { durableIngressActor } from '../../actors/durable-ingress.ts';
 import { declareStreams, durableSetting } from '../../actors/durable-streams.ts';
 import { startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { decodeAnswers } from '../../engine/client/answers.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { encode } from '../../engine/wire/codec.ts';
 import { type Answer, isFailure } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { planOf } from '../support/plans.ts';
 import { POISON } from '../support/plane.ts';
-import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+import { planOf } from '../support/plans.ts';
+import { runClock, startVirtualPlane } from '../support/virtual-plane.ts';
 
 /** The real actors, with requests stored in memory, under a virtual clock: minutes of tries in a moment. */
 const subjects = subjectsOf('test');
 const MINUTE_MS = 60_000;
 
-async function startDurable(): Promise<{ plane: VirtualPlane; answers: { at: number; answer: Answer }[]; letters: number[] }> {
-  const plane = await startVirtualPlane(planOf({ models: ['small', 'large'], devices: ['a', 'b'] }));
-  const { bus, clock } = plane;
+interface Durable {
+  readonly clock: VirtualClock;
+  readonly bus: Bus;
+  readonly answers: { at: number; answer: Answer }[];
+  /** When a dead letter came. */
+  readonly letters: number[];
+  store(id: string, sample: readonly number[]): Promise<unknown>;
+}
+
+async function startDurable(): Promise<Durable> {
+  const clock = new VirtualClock();
+  const bus = createLocalBus(clock);
   const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, {
     maxRequests: 1_000,
     maxBytes: 1_000_000,
@@ -31,31 +43,32 @@ async function startDurable(): Promise<{ plane: VirtualPlane; answers: { at: num
     replicas: 1,
   });
   await declareStreams(bus.workQueues(), durable);
-  startActor(durableIngressActor({ name: 'f0', durable, deadlineMs: 5_000, serving$: of(true) }), {
-    bus,
-    clock,
-    log: silentLogger,
-  });
-  const answers: { at: number; answer: Answer }[] = [];
+  const answers: Durable['answers'] = [];
   const letters: number[] = [];
   bus
     .messages$(subjects.results)
     .subscribe(({ data }) => answers.push(...decodeAnswers(data).map((answer) => ({ at: clock.now(), answer }))));
   bus.messages$(subjects.dead).subscribe(() => letters.push(clock.now()));
-  return { plane, answers, letters };
+  const ingress = durableIngressActor({ name: 'f0', durable, deadlineMs: 5_000, serving$: of(true) });
+  startActor(ingress, { bus, clock, log: silentLogger });
+  return {
+    clock,
+    bus,
+    answers,
+    letters,
+    store: (id, sample) =>
+      bus.workQueues().append(subjects.durable, encode({ id, inputs: { x: Uint8Array.from(sample) } }), { id, timeoutMs: 1_000 }),
+  };
 }
 
-const store = ({ bus }: VirtualPlane, id: string, sample: readonly number[]) =>
-  bus.workQueues().append(subjects.durable, encode({ id, inputs: { x: Uint8Array.from(sample) } }), { id, timeoutMs: 1_000 });
+const PLAN = planOf({ models: ['small', 'large'], devices: ['a', 'b'] });
 
-test('an outage of all devices for two minutes is outlasted: every stored request is answered, none is a dead letter', async () => {
-  const { plane, answers, letters } = await startDurable();
-  for (const device of plane.devices.values()) void device.stop(1_000);
-  await plane.runUntil(5_000);
-  for (let i = 0; i < 100; i++) await store(plane, `r${i}`, [i % 2, 90, 90]);
-  await plane.runUntil(2 * MINUTE_MS);
+test('two minutes without anyone who serves are outlasted: every stored request is answered, none is a dead letter', async () => {
+  const { clock, bus, answers, letters, store } = await startDurable();
+  for (let i = 0; i < 100; i++) await store(`r${i}`, [i % 2, 90, 90]);
+  await runClock(clock, 2 * MINUTE_MS);
   expect(answers).toEqual([]);
-  plane.startDevices();
+  const plane = await startVirtualPlane(PLAN, { clock, bus });
   await plane.runUntil(4 * MINUTE_MS);
   expect(answers.map(({ answer }) => answer.id).sort()).toEqual(Array.from({ length: 100 }, (_, i) => `r${i}`).sort());
   for (const { answer } of answers) expect(!isFailure(answer) && answer.label).toBe(Number(answer.id.slice(1)) % 2);
@@ -63,9 +76,10 @@ test('an outage of all devices for two minutes is outlasted: every stored reques
 });
 
 test('a request that fails each time is a dead letter after its tries, within some minutes, beside others that are answered', async () => {
-  const { plane, answers, letters } = await startDurable();
-  await store(plane, 'poison', [0, POISON, POISON]);
-  for (let i = 0; i < 20; i++) await store(plane, `r${i}`, [1, 90, 90]);
+  const { clock, bus, answers, letters, store } = await startDurable();
+  const plane = await startVirtualPlane(PLAN, { clock, bus });
+  await store('poison', [0, POISON, POISON]);
+  for (let i = 0; i < 20; i++) await store(`r${i}`, [1, 90, 90]);
   await plane.runUntil(MINUTE_MS);
   expect(answers).toHaveLength(20);
   await plane.runUntil(10 * MINUTE_MS);

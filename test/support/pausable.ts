@@ -44,6 +44,7 @@ export class Pausable {
       flush: () => bus.flush(),
       announce: (...args) => bus.announce(...args),
       keyValue: (...args) => bus.keyValue(...args),
+      workQueues: () => bus.workQueues(),
       close: () => bus.close(),
     };
   }

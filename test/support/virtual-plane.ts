@@ -19,34 +19,38 @@ export interface VirtualPlane extends Plane {
   runUntil(timeMs: number): Promise<void>;
 }
 
+/** Runs everything due up to `timeMs`. */
+export async function runClock(clock: VirtualClock, timeMs: number): Promise<void> {
+  for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {
+    clock.step();
+    // Promises (flushes) settle between callbacks, as they do between turns of the real event loop.
+    await Promise.resolve();
+  }
+  clock.runUntil(timeMs);
+}
+
 export interface VirtualPlaneOptions extends PlaneOptions {
   readonly clock?: VirtualClock;
+  /** A bus on that clock where something happens already. */
+  readonly bus?: Bus;
   readonly maxPayloadBytes?: number;
   /** Errors end the actors' subscriptions to that subject, as the refusal of a server would. */
   readonly refusals?: { readonly subject: string; readonly refused$: Observable<never> };
 }
 
-/** The real actors on the in-process bus under a virtual clock; it stands at 1,000 ms when they are up. */
+/** The real actors on the in-process bus under a virtual clock; it is 1,000 ms later when they are up. */
 export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOptions = {}): Promise<VirtualPlane> {
   const clock = options.clock ?? new VirtualClock();
-  const bus = createLocalBus(clock, { maxPayloadBytes: options.maxPayloadBytes });
+  const bus = options.bus ?? createLocalBus(clock, { maxPayloadBytes: options.maxPayloadBytes });
   const answers: VirtualPlane['answers'] = [];
   bus
     .messages$('answers')
     .subscribe(({ data }) => answers.push(...decodeAnswers(data).map((answer) => ({ at: clock.now(), answer }))));
 
-  const runUntil = async (timeMs: number): Promise<void> => {
-    for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {
-      clock.step();
-      // Promises (flushes) settle between callbacks, as they do between turns of the real event loop.
-      await Promise.resolve();
-    }
-    clock.runUntil(timeMs);
-  };
-
+  const runUntil = (timeMs: number): Promise<void> => runClock(clock, timeMs);
   const { refusals } = options;
   const plane = startPlane(refusals === undefined ? bus : refusing(bus, refusals), clock, plan, options);
-  await runUntil(1_000);
+  await runUntil(clock.now() + 1_000);
   return {
     ...plane,
     clock,
@@ -70,6 +74,7 @@ function refusing(bus: Bus, { subject, refused$ }: NonNullable<VirtualPlaneOptio
     request: (...args) => bus.request(...args),
     flush: () => bus.flush(),
     keyValue: (...args) => bus.keyValue(...args),
+    workQueues: () => bus.workQueues(),
     announce: (service) => bus.announce(service),
     close: () => bus.close(),
   };

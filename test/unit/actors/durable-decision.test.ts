@@ -28,6 +28,13 @@ it.each(PASSING)('takes %s for the answer when the time of the request is over',
   expect(decide(failure(code), 1, 3, true)).toEqual({ type: 'answer' });
 });
 
+it('does not try before the time that the refusal names, nor much later than it would', () => {
+  const busy: Outcome = { type: 'failure', code: 'RESOURCE_EXHAUSTED', message: 'busy', retryAfterMs: 700 };
+  expect(decide(busy, 1, 30, false)).toEqual({ type: 'retry', delayMs: 700 });
+  expect(decide(busy, 5, 30, false)).toEqual({ type: 'retry', delayMs: 1_600 });
+  expect(decide({ ...busy, retryAfterMs: 3_600_000 }, 1, 30, false)).toEqual({ type: 'retry', delayMs: 30_000 });
+});
+
 it('waits longer after each try, and never longer than half a minute', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1_000 }), (deliveries) => {
