@@ -49,8 +49,9 @@ export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOpt
 
   const runUntil = (timeMs: number): Promise<void> => runClock(clock, timeMs);
   const { refusals } = options;
+  const beganAt = clock.now();
   const plane = startPlane(refusals === undefined ? bus : refusing(bus, refusals), clock, plan, options);
-  await runUntil(clock.now() + 1_000);
+  await runUntil(beganAt + 1_000);
   return {
     ...plane,
     clock,
