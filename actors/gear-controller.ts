@@ -8,6 +8,7 @@ import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messag
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../plans/policy/gear-choice.ts';
+import { type DeviceEvent, publishEvent } from './events.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
 import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
@@ -153,6 +154,7 @@ class GearController {
     this.#awaited = undefined;
     if (revision === this.#revision) return;
     this.#revision = revision;
+    this.#control.scaleTo(this.#plan.scaleToQps, this.#context.clock.now());
     this.#useTable();
   }
 
@@ -177,10 +179,10 @@ class GearController {
     this.#useTable();
   }
 
-  #tell(event: { type: string; device: string }): void {
+  #tell(event: DeviceEvent): void {
     if (!this.#leading) return;
     this.#context.log.warn({ device: event.device }, event.type);
-    this.#context.bus.publish(this.#options.subjects.events, encode(event));
+    publishEvent(this.#context.bus, this.#options.subjects, event);
   }
 
   get #plan(): CompiledPlan {
@@ -199,11 +201,11 @@ class GearController {
   #decide(): void {
     if (!this.#leading) return;
     const now = this.#context.clock.now();
-    const change = this.#control.decide(now);
-    if (change === undefined) return;
-    this.#decidedAt = now;
+    const shift = this.#control.decide(now);
+    if (shift === undefined) return;
+    if (shift.from !== shift.to) this.#decidedAt = now;
     this.#publish();
-    this.#context.bus.publish(this.#options.subjects.events, encode({ type: 'gear', revision: this.#revision, ...change }));
+    publishEvent(this.#context.bus, this.#options.subjects, { type: 'gear', revision: this.#revision, ...shift });
   }
 
   #publish(): void {
@@ -214,6 +216,7 @@ class GearController {
       ...(this.#lost === undefined ? {} : { lost: this.#lost }),
       epoch: this.#control.epoch,
       decidedAt: this.#decidedAt,
+      ...(this.#control.basis === undefined ? {} : { basis: this.#control.basis }),
     };
     this.#context.bus.publish(this.#options.subjects.gear, encode(message));
   }

@@ -29,6 +29,7 @@ import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { parsePlan } from '../plans/plan-file.ts';
+import { publishEvent } from './events.ts';
 import { type LiveDevice, PlanChange, type Verdict } from './plan-change.ts';
 import { PlanHistory, type Revision } from './plan-history.ts';
 
@@ -250,10 +251,13 @@ class PlanKeeper {
     const { bus, log } = this.#context;
     if (verdict.accepted) log.info({ revision: verdict.revision }, 'plan adopted');
     else log.warn({ reason: verdict.reason }, 'plan rejected');
-    const event = verdict.accepted
-      ? { type: 'plan-adopted', revision: verdict.revision }
-      : { type: 'plan-rejected', revision: this.#current.revision, reason: verdict.reason };
-    bus.publish(this.#options.subjects.events, encode(event));
+    publishEvent(
+      bus,
+      this.#options.subjects,
+      verdict.accepted
+        ? { type: 'plan-adopted', revision: verdict.revision }
+        : { type: 'plan-rejected', revision: this.#current.revision, reason: verdict.reason },
+    );
   }
 
   #commit(revision: number): void {

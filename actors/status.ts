@@ -3,10 +3,11 @@ import type { Actor } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
 import { decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
-import type { DeviceState, DropCounts, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
+import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import type { EventMessage } from './events.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
 import { DEVICE_LOST_AFTER_MS } from './router.ts';
@@ -24,7 +25,11 @@ export interface Status {
     readonly cascade: string;
     /** Device for whose loss this gear is. */
     readonly lost: string | null;
+    /** What it was last chosen by; null before the first decision. */
+    readonly basis: GearBasis | null;
   } | null;
+  /** The last decisions that changed something, newest first. */
+  readonly decisions: readonly Decision[];
   /** Changes of gear since the status actor began to listen, and seconds in each gear of the plan in force since it is. */
   readonly gearSwitches: number;
   readonly gearSeconds: readonly number[];
@@ -36,6 +41,16 @@ export interface Status {
   readonly missing: readonly string[];
   /** Actor -> reason -> messages that it dropped, as they could not be read; actors that dropped none are left out. */
   readonly dropped: Readonly<Record<string, DropCounts>>;
+}
+
+/** A change of gear; with `from` = `to`, the hysteresis that begins or ceases to hold it. */
+export interface Decision {
+  /** When it was heard of: milliseconds since 1970. */
+  readonly at: number;
+  readonly revision: number;
+  readonly from: number;
+  readonly to: number;
+  readonly basis: GearBasis;
 }
 
 export interface StatusOptions {
@@ -51,6 +66,7 @@ const KEPT_PLANS = 4;
 
 const FORGET_INTERVAL_MS = 1_000;
 const NOTHING = new Uint8Array();
+const DECISIONS_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
 export function statusActor({ deployment, subjects, start, leading$ }: StatusOptions): Actor {
@@ -63,6 +79,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
       const plans = new Map([[start.revision, start.plan]]);
       let { plan, revision } = start;
       let leading = false;
+      const decisions: Decision[] = [];
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
@@ -96,6 +113,13 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
         for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== revision) plans.delete(known);
       };
 
+      const observeEvent = (event: EventMessage): void => {
+        if (event.type !== 'gear') return;
+        const { revision: of, from, to, basis } = event;
+        decisions.unshift({ at: clock.now(), revision: of, from, to, basis });
+        decisions.length = Math.min(decisions.length, DECISIONS_KEPT);
+      };
+
       const snapshot = (): Status => {
         settle();
         const now = clock.now();
@@ -115,7 +139,9 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
                   qps: inForce.qps,
                   cascade: describeCascade(inForce.cascade),
                   lost: gear.lost ?? null,
+                  basis: gear.basis ?? null,
                 },
+          decisions,
           gearSwitches,
           gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
@@ -165,6 +191,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
           decoded(decodePrepare, drops),
           tap((message) => learn(message)),
         ),
+        bus.messages$(subjects.events).pipe(tap(({ data }) => observeEvent(decode<EventMessage>(data)))),
         // Each controller has one of us; any can answer.
         bus.messages$(subjects.status, { queue: 'status' }).pipe(
           tap(({ reply }) => {

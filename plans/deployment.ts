@@ -189,6 +189,8 @@ export function loadDeployment(path: string): Deployment {
     gearRule: {
       alpha: yaml.alpha,
       backlogDrainMs: yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : yaml.backlogDrain,
+      windowMs: yaml.loadWindow,
+      noiseBand: yaml.noiseBand,
     },
     durable: yaml.durable && durableOf(yaml.durable),
   };

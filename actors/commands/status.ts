@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Status } from '../status.ts';
+import { describeBasis, describeDecision } from './describe-decision.ts';
 
 const TIMEOUT_MS = 2_000;
 
@@ -44,6 +45,7 @@ function describe(status: Status): string {
     gear === null
       ? 'no gear in force yet'
       : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s): ${gear.cascade}`,
+    ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
     `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
     ...status.devices.map((device) => {
       const queues = Object.entries(device.queues).map(([model, length]) => `${model} ${length}`);
@@ -51,6 +53,9 @@ function describe(status: Status): string {
       return `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`;
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),
+    ...(status.decisions.length === 0
+      ? []
+      : ['last decisions (UTC):', ...status.decisions.map((each) => `  ${describeDecision(each)}`)]),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -132,6 +132,24 @@ export interface DeviceState {
   readonly emulated: boolean;
 }
 
+/** What a choice of gear was made from, and by which rule (see plans/policy/gear-choice.ts). */
+export interface GearBasis {
+  /** The load; the backlog, which alone calls for this gear; or the hysteresis, which holds this gear against a lower one. */
+  readonly rule: 'load' | 'backlog' | 'held';
+  /** Load of the last interval, all frontends together, in requests per second. */
+  readonly qps: number;
+  /** The load lies between these by what was counted, after scaling: what the ranges of the gears are compared with. */
+  readonly lowQps: number;
+  readonly highQps: number;
+  /** Linear factor between the measured load and the planned one; 1 under a latency SLO. */
+  readonly scale: number;
+  /** Longest queue of the present gear's first model, over devices. */
+  readonly firstQueue: number;
+  /** Requests waiting in all queues, and how many of them are more than the plan expects. */
+  readonly backlog: number;
+  readonly excess: number;
+}
+
 /** The gear in force. */
 export interface GearMessage {
   readonly revision: number;
@@ -143,6 +161,8 @@ export interface GearMessage {
   readonly epoch: number;
   /** When the controller decided, by its clock. */
   readonly decidedAt: number;
+  /** The last decision; none before the first. */
+  readonly basis?: GearBasis;
 }
 
 /**

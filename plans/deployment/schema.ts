@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { SUBJECT_TOKEN } from '../../engine/wire/subjects.ts';
+import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { LONGEST_WINDOW_MS } from '../policy/load-history.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
 /**
@@ -236,19 +238,31 @@ export const deploymentSchema = z
     alpha: z
       .number()
       .nonnegative()
-      .default(8)
+      .default(DEFAULT_GEAR_RULE.alpha)
       .describe('Hysteresis: no shift to a lower-load gear while qps < alpha * first queue (per second)'),
     backlogDrain: duration
       .or(z.literal('never'))
-      .default(500)
+      .default(DEFAULT_GEAR_RULE.backlogDrainMs)
       .describe(
-        'What waits counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
+        'What waits beyond what the plan expects counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
       ),
     durable: durable
       .optional()
       .describe(
         'Also take requests through a JetStream work queue: what NATS has acknowledged is answered whatever crashes; {} has the defaults',
       ),
+    loadWindow: duration
+      .refine((ms) => ms >= LOAD_INTERVAL_MS && ms <= LONGEST_WINDOW_MS, {
+        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 500ms`,
+      })
+      .default(DEFAULT_GEAR_RULE.windowMs)
+      .describe('Load must have fallen over this time before a lower-load gear is taken (500ms; 100ms in the paper)'),
+    noiseBand: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(DEFAULT_GEAR_RULE.noiseBand)
+      .describe('Load must be outside the range of the gear by so many standard deviations of counting (0 in the paper)'),
   })
   .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
     path: ['models'],

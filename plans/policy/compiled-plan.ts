@@ -1,5 +1,6 @@
 import { gearsWithout } from '../contingency.ts';
 import type { Gear, GearPlan } from '../gear-plan.ts';
+import { plannedMeanQps } from './load-scale.ts';
 
 /**
  * A gear in the form that the policies work on: models and devices by number, so that the actors and the simulator look
@@ -25,6 +26,8 @@ export interface CompiledGear {
   /** [model * devices + device]: minimum queue length; 1 where the model is not in the gear, so that leftovers run at once. */
   readonly minQueueLength: Int32Array;
   readonly maxWaitMs: number;
+  /** What the plan expects: 95 % of the requests are answered within this. */
+  readonly expectedMsP95: number;
 }
 
 export interface CompiledPlan {
@@ -35,16 +38,20 @@ export interface CompiledPlan {
   readonly gears: readonly CompiledGear[];
   /** Device that is lost -> gears to use meanwhile; empty where the plan has none. */
   readonly contingencies: ReadonlyMap<string, readonly CompiledGear[]>;
+  /** Under an accuracy SLO: the mean load planned for, to which the measured one is scaled (see load-scale.ts). */
+  readonly scaleToQps: number | undefined;
 }
 
 /**
+ * @param plan a gear plan, or those parts of one that a test needs.
  * @param devices what devices are numbered by: the plan's own, or all of a deployment, so that the numbers of two plans agree.
  */
 export function compilePlan(
-  plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'contingencies'>,
+  plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'contingencies'> &
+    Partial<Pick<GearPlan, 'slo' | 'qpsWeights'>>,
   devices: readonly string[] = plan.devices,
 ): CompiledPlan {
-  const { models } = plan;
+  const { models, slo, qpsWeights } = plan;
   const modelNumber = numbering(models, 'model');
   const deviceNumber = numbering(devices, 'device');
   const placed = new Uint8Array(models.length * devices.length);
@@ -55,7 +62,9 @@ export function compilePlan(
       return gears === undefined ? [] : [[device, gears.map(compileGear)] as const];
     }),
   );
-  return { models, devices, placed, gears: plan.gears.map(compileGear), contingencies };
+  const scales = slo !== undefined && 'accuracy' in slo && qpsWeights !== undefined;
+  const scaleToQps = scales ? plannedMeanQps({ gears: plan.gears, qpsWeights }) : undefined;
+  return { models, devices, placed, gears: plan.gears.map(compileGear), contingencies, scaleToQps };
 
   function compileGear(gear: Gear, index: number): CompiledGear {
     const size = models.length * devices.length;
@@ -95,6 +104,7 @@ export function compilePlan(
       shares,
       minQueueLength,
       maxWaitMs: gear.maxWaitMs,
+      expectedMsP95: gear.expected.latencyMs.p95,
     };
   }
 }

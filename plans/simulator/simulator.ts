@@ -1,6 +1,8 @@
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { chooseGear, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { LoadHistory } from '../policy/load-history.ts';
+import { LoadScale } from '../policy/load-scale.ts';
 import { pickDevice } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
@@ -148,6 +150,8 @@ export class Simulator {
     const allowedLate = options.giveUp?.count ?? NEVER;
     this.#reset(workload, gears.length, options);
 
+    const load = new LoadHistory();
+    const scale = plan.scaleToQps === undefined ? undefined : new LoadScale(plan.scaleToQps, 0);
     const gearMs = new Float64Array(gears.length);
     let chosen = options.fixedGear ?? 0;
     let inForceSince = 0;
@@ -198,9 +202,16 @@ export class Simulator {
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
         if (rhythm.who === FRONTEND) {
-          const qps = (arrivedSinceReport * 1000) / LOAD_INTERVAL_MS;
-          const firstQueue = this.#longestQueue(gears[chosen].cascade[0]);
-          const wanted = chooseGear(gears, chosen, qps, firstQueue, this.#backlog(), rule);
+          load.add(arrivedSinceReport, LOAD_INTERVAL_MS);
+          scale?.observe(arrivedSinceReport, toldMs);
+          const inputs = {
+            lastLoad: load.over(LOAD_INTERVAL_MS),
+            windowLoad: load.over(rule.windowMs),
+            scale: scale?.factor ?? 1,
+            firstQueue: this.#longestQueue(gears[chosen].cascade[0]),
+            backlog: this.#backlog(),
+          };
+          const wanted = chooseGear(gears, chosen, inputs, rule).gear;
           if (wanted !== chosen) {
             chosen = wanted;
             gearSwitches++;

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseBytes, parseDurationMs } from '../../../plans/deployment/units.ts';
 import { type Deployment, deviceClass, type Load, loadDeployment, rangeWeights } from '../../../plans/deployment.ts';
+import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../plans/policy/gear-choice.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -53,7 +54,7 @@ describe('loadDeployment', () => {
       frontends: 1,
       prefix: 'cascade',
       deadlineMs: 30_000,
-      gearRule: { alpha: 8, backlogDrainMs: 500 },
+      gearRule: DEFAULT_GEAR_RULE,
     });
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });
@@ -159,6 +160,12 @@ deadline: 5s
 
   it('says how to name a deployment that is not there', () => {
     expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: .*name a deployment file/);
+  });
+
+  it('lets the paper’s rule for gears be chosen, and refuses windows that it cannot measure', () => {
+    const paper = `${SMALLEST}\nalpha: 8\nbacklogDrain: never\nloadWindow: 100ms\nnoiseBand: 0\n`;
+    expect(load(paper).gearRule).toEqual(PAPER_GEAR_RULE);
+    expect(() => load(`${SMALLEST}\nloadWindow: 50ms\n`)).toThrow(/loadWindow: 50 ms is not from 100 ms to 10000 ms/);
   });
 
   it('reads a measured histogram from a file', () => {

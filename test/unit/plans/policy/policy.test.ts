@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createRandom } from '../../../../engine/random.ts';
 import type { GearPlan } from '../../../../plans/gear-plan.ts';
 import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../../../../plans/policy/cascade-step.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { chooseGear, gearForQps } from '../../../../plans/policy/gear-choice.ts';
+import { chooseGear, type GearInputs, type GearRule, gearForQps, PAPER_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
+import { LoadHistory, type MeasuredLoad, rateInterval, together } from '../../../../plans/policy/load-history.ts';
+import { LoadScale } from '../../../../plans/policy/load-scale.ts';
 import { pickDevice } from '../../../../plans/policy/routing.ts';
 import { goesFirst, isTriggered } from '../../../../plans/policy/trigger.ts';
 
@@ -64,7 +67,6 @@ describe('cascadeStep', () => {
 });
 
 describe('gear choice', () => {
-  const PAPER = { alpha: 8, backlogDrainMs: Number.POSITIVE_INFINITY };
   const { gears } = compilePlan(plan);
 
   test.each([
@@ -77,15 +79,130 @@ describe('gear choice', () => {
     expect(gearForQps(gears, qps)).toBe(gear);
   });
 
-  test('a backlog holds back a shift to a lower-load gear, not to a higher one', () => {
-    expect(chooseGear(gears, 2, 5, 1, 0, PAPER)).toBe(2);
-    expect(chooseGear(gears, 2, 8, 1, 0, PAPER)).toBe(0);
-    expect(chooseGear(gears, 0, 25, 1000, 1000, PAPER)).toBe(2);
+  const over = (qps: number, ms = 100): MeasuredLoad => ({ qps, ms });
+  const choose = (current: number, rule: GearRule, inputs: Partial<GearInputs> & { lastLoad: MeasuredLoad }) =>
+    chooseGear(gears, current, { windowLoad: inputs.lastLoad, scale: 1, firstQueue: 0, backlog: 0, ...inputs }, rule);
+
+  test('the paper: a queue holds back a shift to a lower-load gear, not to a higher one; a backlog is no load', () => {
+    expect(choose(2, PAPER_GEAR_RULE, { lastLoad: over(5), firstQueue: 1 })).toMatchObject({ gear: 2, basis: { rule: 'held' } });
+    expect(choose(2, PAPER_GEAR_RULE, { lastLoad: over(8), firstQueue: 1 })).toMatchObject({ gear: 0, basis: { rule: 'load' } });
+    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(25), firstQueue: 1_000, backlog: 1_000 }).gear).toBe(2);
+    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(5), firstQueue: 1_000, backlog: 1_000 }).gear).toBe(0);
   });
 
-  test('a backlog counts as the load that would clear it in the drain time', () => {
-    expect(chooseGear(gears, 0, 5, 0, 2, { alpha: 0, backlogDrainMs: 500 })).toBe(0); // 5 + 4
-    expect(chooseGear(gears, 0, 5, 0, 3, { alpha: 0, backlogDrainMs: 500 })).toBe(1); // 5 + 6
+  test('a backlog counts as the load that would clear it in the drain time, and is named as what decided', () => {
+    const rule = { ...PAPER_GEAR_RULE, alpha: 0, backlogDrainMs: 500 };
+    expect(choose(0, rule, { lastLoad: over(5), backlog: 2 })).toMatchObject({ gear: 0, basis: { rule: 'load' } }); // 5 + 4
+    expect(choose(0, rule, { lastLoad: over(5), backlog: 3 })).toMatchObject({ gear: 1, basis: { rule: 'backlog' } }); // 5 + 6
+    expect(choose(1, rule, { lastLoad: over(5), backlog: 3 })).toMatchObject({ gear: 1, basis: { rule: 'backlog' } });
+  });
+
+  test('what the plan expects to be under way is no backlog', () => {
+    const slow = gears.map((gear) => ({ ...gear, expectedMsP95: 600 }));
+    const inputs = { lastLoad: over(5), windowLoad: over(5), scale: 1, firstQueue: 0, backlog: 3 };
+    const rule = { ...PAPER_GEAR_RULE, alpha: 0, backlogDrainMs: 500 };
+    expect(chooseGear(slow, 0, inputs, rule)).toMatchObject({ gear: 0, basis: { backlog: 3, excess: 0 } }); // 5/s * 0.6 s = 3
+  });
+
+  test('with a noise band the gear stays while the counts can be of a load within its range', () => {
+    const rule = { ...PAPER_GEAR_RULE, alpha: 0, windowMs: 10_000, noiseBand: 2 };
+    // 2 requests in 100 ms may well be of 9 requests per second; 12 can not.
+    expect(choose(0, rule, { lastLoad: over(20), windowLoad: over(9, 10_000) }).gear).toBe(0);
+    expect(choose(0, rule, { lastLoad: over(120), windowLoad: over(9, 10_000) }).gear).toBe(2);
+    // 120 in 10 s are well above 10 requests per second, and below 20.
+    expect(choose(0, rule, { lastLoad: over(0), windowLoad: over(14, 10_000) }).gear).toBe(1);
+    expect(choose(2, rule, { lastLoad: over(30), windowLoad: over(14, 10_000) }).gear).toBe(1);
+    // An interval without a request says little.
+    expect(choose(2, rule, { lastLoad: over(0), windowLoad: over(19, 10_000) }).gear).toBe(2);
+  });
+
+  test('a scaled load is looked up scaled; queues are as they are', () => {
+    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(25), scale: 0.5 })).toMatchObject({
+      gear: 1,
+      basis: { qps: 25, lowQps: 12.5, scale: 0.5 },
+    });
+  });
+
+  test('with the band off and one interval, any rule is a look-up of the measured load', () => {
+    fc.assert(
+      fc.property(fc.nat(50), fc.nat(2), (qps, current) => {
+        const { gear, basis } = choose(current, { ...PAPER_GEAR_RULE, alpha: 0 }, { lastLoad: over(qps) });
+        expect(gear).toBe(gearForQps(gears, qps));
+        expect(basis).toMatchObject({ rule: 'load', lowQps: qps, highQps: qps });
+      }),
+    );
+  });
+});
+
+describe('load history', () => {
+  test('is taken over the last intervals that make up the time, late ticks included', () => {
+    const history = new LoadHistory();
+    expect(history.over(100)).toEqual({ qps: 0, ms: 0 });
+    history.add(50, 100);
+    history.add(10, 100);
+    history.add(40, 200);
+    expect(history.over(100)).toEqual({ qps: 200, ms: 200 });
+    expect(history.over(300)).toEqual({ qps: 50_000 / 300, ms: 300 });
+    expect(history.over(10_000)).toEqual({ qps: 250, ms: 400 });
+  });
+
+  test('reaches as far back as the longest window, whatever came before', () => {
+    const history = new LoadHistory();
+    for (let i = 0; i < 1_000; i++) history.add(i < 900 ? 1_000 : 5, 100);
+    expect(history.over(10_000)).toEqual({ qps: 50, ms: 10_000 });
+  });
+
+  test('of several frontends: the sum', () => {
+    expect(together([])).toEqual({ qps: 0, ms: 0 });
+    expect(
+      together([
+        { qps: 10, ms: 100 },
+        { qps: 5, ms: 120 },
+      ]),
+    ).toEqual({ qps: 15, ms: 110 });
+  });
+
+  test('the interval of a rate holds it as often as it should', () => {
+    const random = createRandom(1);
+    let held = 0;
+    for (let round = 0; round < 2_000; round++) {
+      let count = 0;
+      for (let at = random.exponential(1); at < 60; at += random.exponential(1)) count++;
+      const [low, high] = rateInterval({ qps: count, ms: 1_000 }, 2);
+      if (low <= 60 && 60 <= high) held++;
+    }
+    expect(held / 2_000).toBeGreaterThan(0.94); // two standard deviations: 95.4 %
+    expect(held / 2_000).toBeLessThan(0.98);
+  });
+});
+
+describe('load scale', () => {
+  const afterSeconds = (qps: readonly number[], planned: number): number => {
+    const scale = new LoadScale(planned, 0);
+    qps.forEach((arrivals, second) => {
+      for (let tenth = 1; tenth <= 10; tenth++) scale.observe(arrivals / 10, second * 1_000 + tenth * 100);
+    });
+    return scale.factor;
+  };
+
+  test('begins at 1, and comes to planned mean / measured mean', () => {
+    expect(afterSeconds([], 100)).toBe(1);
+    expect(afterSeconds(new Array(3_000).fill(200), 100)).toBeCloseTo(0.5, 2);
+    expect(afterSeconds(new Array(3_000).fill(50), 100)).toBeCloseTo(2, 1);
+  });
+
+  test('is slow: a burst of ten seconds hardly moves it', () => {
+    expect(afterSeconds([...new Array(600).fill(100), ...new Array(10).fill(400)], 100)).toBeGreaterThan(0.95);
+  });
+
+  test('seconds without a request do not count', () => {
+    const some = Array.from({ length: 3_000 }, (_, second) => (second % 2 === 0 ? 200 : 0));
+    expect(afterSeconds(some, 100)).toBeCloseTo(0.5, 1);
+  });
+
+  test('is bounded: farther from the plan, another plan is called for', () => {
+    expect(afterSeconds(new Array(3_000).fill(5_000), 100)).toBe(0.25);
+    expect(afterSeconds(new Array(3_000).fill(1), 100)).toBe(4);
   });
 });
 

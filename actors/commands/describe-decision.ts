@@ -1,0 +1,20 @@
+import type { GearBasis } from '../../engine/wire/messages.ts';
+import type { Decision } from '../status.ts';
+
+/** Lines for people, such as `12:30:01.250  gear 3 -> 5 by load: 612 requests/s, ...`. */
+export function describeDecision({ at, from, to, basis }: Decision): string {
+  const time = new Date(at).toISOString().slice(11, 23);
+  const what =
+    from !== to ? `gear ${from} -> ${to}` : basis.rule === 'held' ? `gear ${to} is held` : `gear ${to} is no longer held`;
+  return `${time}  ${what} ${describeBasis(basis)}`;
+}
+
+export function describeBasis(basis: GearBasis): string {
+  const between =
+    basis.lowQps === basis.highQps && basis.scale === 1
+      ? ''
+      : `, taken for ${Math.round(basis.lowQps)} to ${Math.round(basis.highQps)}${basis.scale === 1 ? '' : ` after scaling by ${basis.scale.toFixed(2)}`}`;
+  const waiting = `${basis.backlog} waiting, ${Math.round(basis.excess)} more than planned, at most ${basis.firstQueue} for the first model`;
+  const rule = basis.rule === 'held' ? 'hysteresis' : basis.rule;
+  return `by ${rule}: ${Math.round(basis.qps)} requests/s${between}; ${waiting}`;
+}
