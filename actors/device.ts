@@ -42,6 +42,7 @@ import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { runtimeMs } from '../plans/profile.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
+import { CertaintyCounter } from './certainty-counter.ts';
 import { HangWatch } from './hang-watch.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
@@ -63,6 +64,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
   readonly onHung: () => void;
   readonly bounds?: QueueBounds;
+  /** Per model, bins of its certainties (see certaintyEdges), which are counted for the drift monitor; by default none are. */
+  readonly certaintyEdges?: readonly Float64Array[];
 }
 
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
@@ -119,6 +122,7 @@ class Device {
   readonly #backlogsMs = new Map<string, number>();
   readonly #hangWatch: HangWatch;
   readonly #answered: number[];
+  readonly #certainties: CertaintyCounter | undefined;
   #phase: DeviceState['phase'] = 'loading';
   #gearDelayMs = 0;
   #busy = false;
@@ -147,6 +151,7 @@ class Device {
     );
     this.#hangWatch = new HangWatch(HEARTBEAT_INTERVAL_MS, context.clock.now());
     this.#answered = models.map(() => 0);
+    this.#certainties = options.certaintyEdges && new CertaintyCounter(models, options.certaintyEdges);
     this.#neededAt = models.map(() => 0);
     this.#startedAt = context.clock.now();
     this.#incarnation = this.#newIncarnation();
@@ -436,7 +441,14 @@ class Device {
 
   #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): void {
     const outcomes = finishBatch(this.#options, this.#router, model, requests, output, startedAt, this.#context.clock.now());
+    const { gear, revision, plan } = this.#router;
+    // Gears for the loss of a device are not watched: they are short.
+    const watched = plan.gears[gear.index] === gear;
     for (const outcome of outcomes) {
+      if (watched) {
+        const { certainty } = outcome.type === 'forward' ? outcome.item.opinion! : outcome.result;
+        this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, certainty);
+      }
       if (outcome.type === 'forward') this.#forward(outcome);
       else {
         this.#answered[model]++;
@@ -557,6 +569,7 @@ class Device {
   #tell(): void {
     const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
     const { ready } = this.#replicas;
+    const certainties = this.#certainties?.take() ?? [];
     const state: DeviceState = {
       device,
       host,
@@ -576,6 +589,7 @@ class Device {
       loopDelayMsP99: loopDelayMsP99(),
       dropped: this.#context.drops.counts,
       emulated: this.#backend.emulated,
+      ...(certainties.length === 0 ? {} : { certainties }),
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
   }

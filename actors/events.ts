@@ -22,8 +22,26 @@ type PlanEvent =
   /** The revision that stays in force, and why no other came. */
   | { readonly type: 'plan-rejected'; readonly revision: number; readonly reason: string };
 
+export interface DriftEvent {
+  readonly type: 'drift';
+  readonly state: 'begins' | 'ends';
+  readonly what: 'qps' | 'certainty';
+  /** Whose certainties. */
+  readonly model?: string;
+  readonly distance: number | null;
+  readonly bound: number;
+  readonly observations: number;
+  /** What has drifted, by how much, and what to do, for people. */
+  readonly text: string;
+}
+
+type ReplanEvent =
+  | { readonly type: 'replan'; readonly state: 'begins' }
+  /** It ended, and how, in words; whether its plan was adopted is an event of its own. */
+  | { readonly type: 'replan'; readonly state: 'done' | 'failed'; readonly text: string };
+
 /** Everything that is said on the events subject. */
-export type EventMessage = GearEvent | DeviceEvent | PlanEvent;
+export type EventMessage = GearEvent | DeviceEvent | PlanEvent | DriftEvent | ReplanEvent;
 
 export function publishEvent(bus: Bus, subjects: Subjects, event: EventMessage): void {
   bus.publish(subjects.events, encode(event));

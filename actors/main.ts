@@ -11,6 +11,7 @@ import * as simulate from '../plans/commands/simulate.ts';
 import * as demo from './commands/demo.ts';
 import * as load from './commands/load.ts';
 import * as pushPlan from './commands/push-plan.ts';
+import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
 
@@ -26,7 +27,7 @@ async function main(): Promise<void> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help tells what there is)');
-  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status, pushPlan])
+  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status, pushPlan, replan])
     command.register(program);
   try {
     await program.parseAsync();

@@ -7,6 +7,7 @@ import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } 
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import type { DriftReport } from './drift-watch.ts';
 import type { EventMessage } from './events.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
@@ -30,6 +31,8 @@ export interface Status {
   } | null;
   /** The last decisions that changed something, newest first. */
   readonly decisions: readonly Decision[];
+  /** How far load and certainties are from what was planned for; null before the first word of the drift-monitor. */
+  readonly drift: DriftReport | null;
   /** Changes of gear since the status actor began to listen, and seconds in each gear of the plan in force since it is. */
   readonly gearSwitches: number;
   readonly gearSeconds: readonly number[];
@@ -80,6 +83,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
       let { plan, revision } = start;
       let leading = false;
       const decisions: Decision[] = [];
+      let drift: DriftReport | undefined;
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
@@ -142,6 +146,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
                   basis: gear.basis ?? null,
                 },
           decisions,
+          drift: drift?.revision === revision ? drift : null,
           gearSwitches,
           gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
@@ -192,6 +197,11 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
           tap((message) => learn(message)),
         ),
         bus.messages$(subjects.events).pipe(tap(({ data }) => observeEvent(decode<EventMessage>(data)))),
+        bus.messages$(subjects.drift).pipe(
+          tap(({ data }) => {
+            drift = decode<DriftReport>(data);
+          }),
+        ),
         // Each controller has one of us; any can answer.
         bus.messages$(subjects.status, { queue: 'status' }).pipe(
           tap(({ reply }) => {

@@ -9,6 +9,7 @@ import {
   syntheticSettings,
 } from './deployment/synthetic-settings.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
+import type { DriftSettings } from './drift/drift-measure.ts';
 import type { GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
@@ -109,6 +110,7 @@ export interface Deployment {
   readonly gearRule: GearRule;
   /** Undefined: requests are not stored. */
   readonly durable: DurableSettings | undefined;
+  readonly drift: DriftSettings & { readonly replan: 'never' | 'auto'; readonly replanIntervalMs: number };
 }
 
 /**
@@ -193,6 +195,7 @@ export function loadDeployment(path: string): Deployment {
       noiseBand: yaml.noiseBand,
     },
     durable: yaml.durable && durableOf(yaml.durable),
+    drift: driftOf(yaml.drift),
   };
   refuse(problems);
   return deployment;
@@ -239,6 +242,10 @@ export function rangeWeights(load: Load): number[] {
   }
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
+}
+
+function driftOf({ replanInterval, ...drift }: DeploymentYaml['drift']): Deployment['drift'] {
+  return { ...drift, replanIntervalMs: replanInterval };
 }
 
 function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Device {

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import { CascadeError } from '../../engine/errors.ts';
 import type { Status } from '../status.ts';
 import { describeBasis, describeDecision } from './describe-decision.ts';
-
-const TIMEOUT_MS = 2_000;
+import { describeDrift } from './describe-drift.ts';
 
 export function register(program: Command): void {
   program
@@ -15,21 +13,13 @@ export function register(program: Command): void {
     .action(async (path: string, options: { nats?: string; json?: string }) => {
       const { loadDeployment } = await import('../../plans/deployment.ts');
       const { connectTo, serversOf } = await import('../processes/setting.ts');
-      const { subjectsOf } = await import('../../engine/wire/subjects.ts');
+      const { askStatus } = await import('../ask-status.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const deployment = loadDeployment(path);
       const servers = serversOf(deployment, options.nats);
       const bus = await connectTo(servers, deployment.nats, 'cascade-status');
       try {
-        const subjects = subjectsOf(deployment.name, deployment.prefix);
-        const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: TIMEOUT_MS }).catch((error) => {
-          if (!(error instanceof CascadeError) || error.code !== 'UNAVAILABLE') throw error;
-          throw new CascadeError(
-            'UNAVAILABLE',
-            `nobody serves ${deployment.name} at ${servers.join(', ')} (${error.message}); start it with \`cascade serve\``,
-          );
-        });
-        const status = JSON.parse(Buffer.from(answer.data).toString()) as Status;
+        const status = await askStatus(bus, deployment, servers.join(', '));
         if (options.json !== '-') process.stdout.write(describe(status));
         writeJson(options.json, status);
       } finally {
@@ -53,6 +43,7 @@ function describe(status: Status): string {
       return `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`;
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),
+    ...(status.drift === null ? [] : describeDrift(status.drift)),
     ...(status.decisions.length === 0
       ? []
       : ['last decisions (UTC):', ...status.decisions.map((each) => `  ${describeDecision(each)}`)]),

@@ -3,11 +3,13 @@ import { shareReplay } from 'rxjs';
 import { startActor } from '../../engine/actor/actor.ts';
 import { realClock } from '../../engine/clock.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
+import { driftMonitorActor } from '../drift-monitor.ts';
 import { gearControllerActor } from '../gear-controller.ts';
 import { lease$ } from '../lease.ts';
 import { planKeeperActor } from '../plan-keeper.ts';
 import { statusActor } from '../status.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
+import { replanChild } from './replan-child.ts';
 import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 /** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
@@ -30,6 +32,14 @@ export async function runController(setting: Setting): Promise<void> {
       check: (given) => checkPlanFor(deployment, profile, given),
       leading$,
       prepareTimeoutMs: deployment.prepareTimeoutMs,
+    }),
+    driftMonitorActor({
+      subjects,
+      start,
+      profile,
+      settings: deployment.drift,
+      leading$,
+      replan: () => replanChild([deployment.file, '--profile', setting.profileFile, '--nats', setting.servers.join(',')]),
     }),
     statusActor({ deployment: deployment.name, subjects, start, leading$ }),
   ].map((actor) => startActor(actor, system));

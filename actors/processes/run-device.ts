@@ -8,6 +8,7 @@ import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { type Device, deviceClass } from '../../plans/deployment.ts';
+import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
@@ -83,6 +84,7 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     replicaBytes: profile.models.map(({ memoryBytes }) => memoryBytes),
     classes: deployment.classes,
     certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
+    certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
     createBackend: () => backendOf(setting, device),
   };
 }

@@ -28,6 +28,7 @@ export interface ServeOptions {
 export interface Setting {
   readonly deployment: Deployment;
   readonly profile: Profile;
+  readonly profileFile: string;
   /** The plan of the file: the one in force may be another, see `startOf`. */
   readonly plan: GearPlan;
   readonly subjects: Subjects;
@@ -53,6 +54,7 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
   return {
     deployment,
     profile,
+    profileFile,
     plan,
     subjects: subjectsOf(deployment.name, deployment.prefix),
     host: options.host ?? DEFAULT_HOST,

@@ -102,6 +102,14 @@ export interface LoadReport {
   readonly dropped?: DropCounts;
 }
 
+/** How certain a model was in a gear: samples per bin of its certainties (see plans/drift/certainty-bins.ts). */
+export interface CertaintyCounts {
+  readonly revision: number;
+  readonly gear: number;
+  readonly model: string;
+  readonly counts: readonly number[];
+}
+
 /** Heartbeat of a device. */
 export interface DeviceState {
   readonly device: string;
@@ -130,6 +138,8 @@ export interface DeviceState {
   /** What the device dropped since its start. */
   readonly dropped?: DropCounts;
   readonly emulated: boolean;
+  /** Counted since the last heartbeat; absent where there is nothing to tell. */
+  readonly certainties?: readonly CertaintyCounts[];
 }
 
 /** What a choice of gear was made from, and by which rule (see plans/policy/gear-choice.ts). */

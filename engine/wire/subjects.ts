@@ -29,6 +29,8 @@ export interface Subjects {
   readonly durable: string;
   /** Those of them that could not be served. */
   readonly dead: string;
+  /** Drift-monitor -> status: how far load and certainties are from what was planned for. */
+  readonly drift: string;
 }
 
 /** The JetStream streams of a deployment with durable ingress. */
@@ -69,6 +71,7 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     events: `${root}.events`,
     durable: `${root}.durable`,
     dead: `${root}.dead`,
+    drift: `${root}.drift`,
   };
 }
 

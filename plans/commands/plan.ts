@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
-import type { Infeasible, PlanRequest } from '../planner/plan-request.ts';
+import { EXIT_INFEASIBLE, makePlan } from './make-plan.ts';
 import { durationMs, fraction, positiveInteger, positiveNumber } from './options.ts';
-
-const EXIT_INFEASIBLE = 3;
 
 interface Options {
   readonly profile?: string;
@@ -36,29 +34,17 @@ export function register(program: Command): void {
 async function plan(path: string, options: Options): Promise<void> {
   if (options.p95 !== undefined && options.accuracy !== undefined)
     throw new ConfigError('--p95 and --accuracy: a plan holds one of them and gets the best of the other; leave one out');
-  const [{ loadDeployment }, { readProfile, requireCurrent }, { planRequestOf }, { planGears }] = await Promise.all([
-    import('../deployment.ts'),
-    import('../profile-file.ts'),
-    import('../planner/request-of-deployment.ts'),
-    import('../planner/planner.ts'),
-  ]);
-  const { withFewestDevices } = await import('../planner/fewest-devices.ts');
+  const { loadDeployment } = await import('../deployment.ts');
   const { planTable } = await import('../plan-table.ts');
   const { writePlan } = await import('../plan-file.ts');
   const { writeJson } = await import('../json-output.ts');
-  const { progressLine } = await import('./progress-line.ts');
 
   const deployment = loadDeployment(path);
-  const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
-  const profile = readProfile(profileFile);
-  requireCurrent(deployment, profile, profileFile);
-  const request = planRequestOf(deployment, profile, { ...options, p95Ms: options.p95 });
-  const progress = progressLine();
-  const { planningThreads } = await import('./planning-threads.ts');
-  const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);
-  const result = found.type === 'plan' ? found : await withFewestDevices(found, request, progress.show).finally(progress.clear);
+  const result = await makePlan(deployment, options.profile ?? `${deployment.dir}/profile.json`, {
+    ...options,
+    p95Ms: options.p95,
+  });
   if (result.type === 'infeasible') {
-    process.stderr.write(describeInfeasible(result, request));
     writeJson(options.json, result);
     process.exitCode = EXIT_INFEASIBLE;
     return;
@@ -68,23 +54,4 @@ async function plan(path: string, options: Options): Promise<void> {
   if (options.json !== '-') process.stdout.write(planTable(result.plan));
   process.stderr.write(`wrote ${out}\n`);
   writeJson(options.json, result.plan);
-}
-
-function describeInfeasible({ qpsRange, model, reason, best, fewestDevices }: Infeasible, { slo, devices }: PlanRequest): string {
-  const goal = slo.type === 'latency' ? `p95 <= ${slo.p95Ms} ms` : `accuracy >= ${slo.accuracy}`;
-  const [from, to] = qpsRange.map((qps) => Number(qps.toFixed(2)));
-  return [
-    `no plan meets ${goal} on ${devices.length} ${devices.length === 1 ? 'device' : 'devices'}`,
-    `  where: ${from} to ${to} requests/s, model ${model}`,
-    `  why:   ${reason}`,
-    `  best:  ${best.metric} ${best.value === null ? 'without bound' : Number(best.value.toPrecision(4))}, limit ${Number(best.limit.toPrecision(4))}`,
-    `  try:   ${describeFewest(fewestDevices)}a laxer SLO (--p95, --accuracy) or a lower --qps-max`,
-    '',
-  ].join('\n');
-}
-
-function describeFewest(fewest: Infeasible['fewestDevices']): string {
-  if (fewest === undefined) return 'more devices, ';
-  if (fewest.count === null) return `not more devices, of which no number up to ${fewest.tried} would do, but `;
-  return `${fewest.count} devices like these, the fewest that would do, `;
 }

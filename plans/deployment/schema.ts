@@ -212,6 +212,33 @@ const durable = z.strictObject({
   replicas: z.int().min(1).max(5).default(1).describe('Servers of a NATS cluster that keep a copy: 1, 3 or 5'),
 });
 
+const drift = z.strictObject({
+  qpsBound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.3)
+    .describe('Share of the seconds with another load than planned from which on the load is said to have drifted'),
+  certaintyBound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.1)
+    .describe(
+      'Share of the answers with another certainty than on the validation samples from which on a model is said to drift',
+    ),
+  minSamples: z
+    .int()
+    .min(20)
+    .default(1_000)
+    .describe('Seconds with requests, and samples of a model, below which nothing is said'),
+  replan: z
+    .enum(['never', 'auto'])
+    .default('never')
+    .describe('auto: when the load has drifted, a plan for the measured one is made on the controller’s host and put in force'),
+  replanInterval: duration.default(3_600_000).describe('Time between two automatic plans at least (1h, or milliseconds)'),
+});
+
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
@@ -253,16 +280,17 @@ export const deploymentSchema = z
       ),
     loadWindow: duration
       .refine((ms) => ms >= LOAD_INTERVAL_MS && ms <= LONGEST_WINDOW_MS, {
-        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 500ms`,
+        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 300ms`,
       })
       .default(DEFAULT_GEAR_RULE.windowMs)
-      .describe('Load must have fallen over this time before a lower-load gear is taken (500ms; 100ms in the paper)'),
+      .describe('Load must have fallen over this time before a lower-load gear is taken (300ms; 100ms in the paper)'),
     noiseBand: z
       .number()
       .min(0)
       .max(10)
       .default(DEFAULT_GEAR_RULE.noiseBand)
       .describe('Load must be outside the range of the gear by so many standard deviations of counting (0 in the paper)'),
+    drift: drift.prefault({}).describe('When load or certainties are no longer what was planned for, and what is done then'),
   })
   .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
     path: ['models'],

@@ -26,7 +26,7 @@ export const PAPER_GEAR_RULE: GearRule = {
 };
 
 /** The best of those compared by `npm run bench:gear-rules`. */
-export const DEFAULT_GEAR_RULE: GearRule = { alpha: 8, backlogDrainMs: 500, windowMs: 500, noiseBand: 2 };
+export const DEFAULT_GEAR_RULE: GearRule = { alpha: 8, backlogDrainMs: 500, windowMs: 300, noiseBand: 2 };
 
 /** What is measured: all that a choice is made from, but the rule. */
 export interface GearInputs {

@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import { CascadeError } from '../../engine/errors.ts';
+import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
+import { positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
+import type { Verdict } from '../plan-change.ts';
+
+interface Options {
+  readonly profile?: string;
+  readonly nats?: string;
+  readonly out?: string;
+  readonly push?: true;
+  readonly qpsMax?: number;
+  readonly seed?: number;
+  readonly json?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('replan')
+    .description('make a gear plan for the load that a running deployment has measured')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)')
+    .option('--push', 'put it in force in the running deployment, without loss')
+    .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
+    .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
+    .option('--json <file>', 'write { out, plan, verdict } as JSON (- for stdout); verdict is null without --push')
+    .action(replan);
+}
+
+async function replan(path: string, options: Options): Promise<void> {
+  const { loadDeployment } = await import('../../plans/deployment.ts');
+  const { makePlan } = await import('../../plans/commands/make-plan.ts');
+  const { planTable } = await import('../../plans/plan-table.ts');
+  const { writePlan } = await import('../../plans/plan-file.ts');
+  const { writeJson } = await import('../../plans/json-output.ts');
+  const { askStatus } = await import('../ask-status.ts');
+  const { measuredLoad } = await import('../measured-load.ts');
+  const { pushPlan } = await import('../push-plan.ts');
+  const { connectTo, serversOf } = await import('../processes/setting.ts');
+
+  const deployment = loadDeployment(path);
+  const servers = serversOf(deployment, options.nats);
+  const bus = await connectTo(servers, deployment.nats, 'cascade-replan');
+  try {
+    const { drift } = await askStatus(bus, deployment, servers.join(', '));
+    const { load, warning } = measuredLoad(deployment.load, drift, deployment.drift.minSamples);
+    if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
+    const found = await makePlan({ ...deployment, load }, options.profile ?? `${deployment.dir}/profile.json`, options);
+    if (found.type === 'infeasible') {
+      writeJson(options.json, found);
+      process.exitCode = EXIT_INFEASIBLE;
+      return;
+    }
+    const { plan } = found;
+    const out = options.out ?? `${deployment.dir}/replanned.json`;
+    writePlan(out, plan);
+    process.stderr.write(`wrote ${out}\n`);
+    const verdict: Verdict | null = options.push === undefined ? null : await pushPlan(bus, deployment, plan);
+    if (options.json !== '-') process.stdout.write(planTable(plan));
+    writeJson(options.json, { out, plan, verdict });
+    if (verdict === null) return;
+    if (!verdict.accepted) throw new CascadeError('INVALID_ARGUMENT', `plan rejected: ${verdict.reason}`);
+    process.stderr.write(`plan adopted as revision ${verdict.revision}\n`);
+  } finally {
+    await bus.close();
+  }
+}

@@ -1,0 +1,102 @@
+import { catchError, defer, EMPTY, exhaustMap, merge, type Observable, Subject, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../engine/actor/actor.ts';
+import { every } from '../engine/clock.ts';
+import { messageOf } from '../engine/errors.ts';
+import { decode, encode } from '../engine/wire/codec.ts';
+import type { DeviceState, GearMessage, LoadReport, PrepareMessage } from '../engine/wire/messages.ts';
+import type { Subjects } from '../engine/wire/subjects.ts';
+import type { Deployment } from '../plans/deployment.ts';
+import type { GearPlan } from '../plans/gear-plan.ts';
+import type { Profile } from '../plans/profile.ts';
+import { DriftWatch } from './drift-watch.ts';
+import { publishEvent } from './events.ts';
+import type { Revision } from './plan-history.ts';
+
+export interface DriftMonitorOptions {
+  readonly subjects: Subjects;
+  /** The plan to begin with. */
+  readonly start: Revision;
+  readonly profile: Pick<Profile, 'models'>;
+  readonly settings: Deployment['drift'];
+  /** True while this controller leads: all measure, so that each can take over; one tells. */
+  readonly leading$: Observable<boolean>;
+  /** Plans for the measured load and pushes the plan; emits how it ended, in words, and errors when it could not. */
+  readonly replan: () => Observable<string>;
+}
+
+const TELL_INTERVAL_MS = 1_000;
+/** Plans remembered, as Router remembers them. */
+const KEPT_PLANS = 4;
+
+/** Compares load and certainties with what the plan was made for, and says when they have drifted apart (DESIGN §4). */
+export function driftMonitorActor(options: DriftMonitorOptions): Actor {
+  const { subjects, profile, settings } = options;
+  return {
+    name: 'drift-monitor',
+    description: 'compares load and certainties with what was planned for',
+    behaviour: ({ bus, clock, log, stopping$ }) => {
+      const plans = new Map([[options.start.revision, options.start.plan]]);
+      let watch = new DriftWatch(options.start, profile, settings, clock.now());
+      let leading = false;
+      let replannedAt = Number.NEGATIVE_INFINITY;
+      const wanted$ = new Subject<void>();
+
+      const learn = ({ revision, plan }: PrepareMessage<GearPlan>): void => {
+        plans.set(revision, plan);
+        for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== watch.revision) plans.delete(known);
+      };
+
+      /** Another plan was made for another load: what was measured before is in other ranges. */
+      const observeGear = ({ revision }: GearMessage): void => {
+        const plan = plans.get(revision);
+        if (revision === watch.revision || plan === undefined) return;
+        watch = new DriftWatch({ revision, plan }, profile, settings, clock.now());
+      };
+
+      const tick = (): void => {
+        const { report, events } = watch.tick(clock.now());
+        if (!leading) return;
+        bus.publish(subjects.drift, encode(report));
+        for (const event of events) {
+          log[event.state === 'begins' ? 'warn' : 'info']({ ...event }, 'drift');
+          publishEvent(bus, subjects, event);
+        }
+        const due = clock.now() - replannedAt >= settings.replanIntervalMs;
+        if (report.qps.drifted && settings.replan === 'auto' && due) wanted$.next();
+      };
+
+      const replan = (): Observable<unknown> => {
+        replannedAt = clock.now();
+        log.info('plans for the measured load');
+        publishEvent(bus, subjects, { type: 'replan', state: 'begins' });
+        const ended = (state: 'done' | 'failed', text: string): void => {
+          log[state === 'done' ? 'info' : 'error']({ outcome: text }, 'planning for the measured load has ended');
+          publishEvent(bus, subjects, { type: 'replan', state, text });
+        };
+        return defer(options.replan).pipe(
+          tap((text) => ended('done', text)),
+          // The running plan serves on; the next attempt has its turn after the interval.
+          catchError((error) => {
+            ended('failed', messageOf(error));
+            return EMPTY;
+          }),
+        );
+      };
+
+      return merge(
+        bus.messages$(subjects.allLoad).pipe(tap(({ data }) => watch.load(decode<LoadReport>(data)))),
+        bus.messages$(subjects.allState).pipe(tap(({ data }) => watch.state(decode<DeviceState>(data)))),
+        bus.messages$(subjects.prepare).pipe(tap(({ data }) => learn(decode<PrepareMessage<GearPlan>>(data)))),
+        bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),
+        options.leading$.pipe(
+          tap((now) => {
+            leading = now;
+          }),
+        ),
+        every(clock, TELL_INTERVAL_MS).pipe(tap(tick)),
+        // One at a time: while it plans, what else would want it is dropped.
+        wanted$.pipe(exhaustMap(replan)),
+      ).pipe(takeUntil(stopping$));
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import type { Deployment } from '../deployment.ts';
+import type { GearPlan } from '../gear-plan.ts';
+import type { Infeasible, PlanRequest } from '../planner/plan-request.ts';
+import type { PlanOverrides } from '../planner/request-of-deployment.ts';
+
+export const EXIT_INFEASIBLE = 3;
+
+/**
+ * Makes a gear plan for a deployment, with a progress line, and says why when there is none.
+ * @throws ConfigError where deployment and profile do not belong together.
+ */
+export async function makePlan(
+  deployment: Deployment,
+  profileFile: string,
+  overrides: PlanOverrides,
+): Promise<{ type: 'plan'; plan: GearPlan } | Infeasible> {
+  const [{ readProfile, requireCurrent }, { planRequestOf }, { planGears }] = await Promise.all([
+    import('../profile-file.ts'),
+    import('../planner/request-of-deployment.ts'),
+    import('../planner/planner.ts'),
+  ]);
+  const { withFewestDevices } = await import('../planner/fewest-devices.ts');
+  const { progressLine } = await import('./progress-line.ts');
+  const { planningThreads } = await import('./planning-threads.ts');
+  const profile = readProfile(profileFile);
+  requireCurrent(deployment, profile, profileFile);
+  const request = planRequestOf(deployment, profile, overrides);
+  const progress = progressLine();
+  const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);
+  if (found.type === 'plan') return found;
+  const result = await withFewestDevices(found, request, progress.show).finally(progress.clear);
+  process.stderr.write(describeInfeasible(result, request));
+  return result;
+}
+
+function describeInfeasible({ qpsRange, model, reason, best, fewestDevices }: Infeasible, { slo, devices }: PlanRequest): string {
+  const goal = slo.type === 'latency' ? `p95 <= ${slo.p95Ms} ms` : `accuracy >= ${slo.accuracy}`;
+  const [from, to] = qpsRange.map((qps) => Number(qps.toFixed(2)));
+  return [
+    `no plan meets ${goal} on ${devices.length} ${devices.length === 1 ? 'device' : 'devices'}`,
+    `  where: ${from} to ${to} requests/s, model ${model}`,
+    `  why:   ${reason}`,
+    `  best:  ${best.metric} ${best.value === null ? 'without bound' : Number(best.value.toPrecision(4))}, limit ${Number(best.limit.toPrecision(4))}`,
+    `  try:   ${describeFewest(fewestDevices)}a laxer SLO (--p95, --accuracy) or a lower --qps-max`,
+    '',
+  ].join('\n');
+}
+
+function describeFewest(fewest: Infeasible['fewestDevices']): string {
+  if (fewest === undefined) return 'more devices, ';
+  if (fewest.count === null) return `not more devices, of which no number up to ${fewest.tried} would do, but `;
+  return `${fewest.count} devices like these, the fewest that would do, `;
+}

@@ -1,0 +1,50 @@
+import type { Gear } from '../gear-plan.ts';
+import type { Profile } from '../profile.ts';
+
+export const CERTAINTY_BINS = 20;
+
+/**
+ * Inner edges of the bins of a model's certainties, ascending: quantiles over the validation samples, as certainties crowd near 1,
+ * where even bins would see nothing, and need not end there (`logit-margin`).
+ */
+export function certaintyEdges(certainties: Float32Array): Float64Array {
+  const sorted = certainties.toSorted();
+  return Float64Array.from(
+    { length: CERTAINTY_BINS - 1 },
+    (_, edge) => sorted[Math.min(sorted.length - 1, Math.round(((edge + 1) * sorted.length) / CERTAINTY_BINS))],
+  );
+}
+
+/** Number of edges that a certainty is not below. In single precision, as the profile has them: many are equal to 1 there. */
+export function certaintyBin(edges: Float64Array, certainty: number): number {
+  const value = Math.fround(certainty);
+  let low = 0;
+  let high = edges.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (edges[middle] <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Per stage of a gear's cascade: shares of the bins among those validation samples that come as far. All 0 where none does. */
+export function expectedBins(
+  { cascade }: Pick<Gear, 'cascade'>,
+  profile: Pick<Profile, 'models'>,
+  edges: readonly Float64Array[],
+): Float64Array[] {
+  const models = cascade.map(({ model }) => profile.models.findIndex(({ name }) => name === model));
+  const bins = cascade.map(() => new Float64Array(CERTAINTY_BINS));
+  const reached = cascade.map(() => 0);
+  const samples = profile.models[0].certainties.length;
+  for (let sample = 0; sample < samples; sample++) {
+    for (let stage = 0; stage < cascade.length; stage++) {
+      const certainty = profile.models[models[stage]].certainties[sample];
+      bins[stage][certaintyBin(edges[models[stage]], certainty)]++;
+      reached[stage]++;
+      if (certainty >= (cascade[stage].threshold ?? Number.NEGATIVE_INFINITY)) break;
+    }
+  }
+  return bins.map((counts, stage) => (reached[stage] === 0 ? counts : counts.map((count) => count / reached[stage])));
+}

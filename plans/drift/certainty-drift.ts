@@ -1,0 +1,75 @@
+import type { CertaintyCounts } from '../../engine/wire/messages.ts';
+import type { GearPlan } from '../gear-plan.ts';
+import type { Profile } from '../profile.ts';
+import { CERTAINTY_BINS, certaintyEdges, expectedBins } from './certainty-bins.ts';
+import { keptShare, total } from './distance.ts';
+import { type DriftMeasure, type DriftSettings, driftMeasure } from './drift-measure.ts';
+
+export interface CertaintyDriftMeasure extends DriftMeasure {
+  readonly model: string;
+}
+
+const HORIZON_MS = 600_000;
+
+interface ModelCounts {
+  readonly measured: Float64Array;
+  /** Mixture of the expected bins, by how many samples came from each gear. */
+  readonly expected: Float64Array;
+  drifted: boolean;
+}
+
+/**
+ * Each model's live certainties beside those of the validation samples. Which samples a model gets depends on the cascade of the
+ * gear, so each count is compared with the validation samples that come as far in that gear.
+ */
+export class CertaintyDrift {
+  readonly #settings: DriftSettings;
+  /** [gear][model name] */
+  readonly #expected: readonly ReadonlyMap<string, Float64Array>[];
+  readonly #models = new Map<string, ModelCounts>();
+
+  constructor(plan: Pick<GearPlan, 'gears'>, profile: Pick<Profile, 'models'>, settings: DriftSettings) {
+    const edges = profile.models.map(({ certainties }) => certaintyEdges(certainties));
+    this.#settings = settings;
+    this.#expected = plan.gears.map((gear) => {
+      const bins = expectedBins(gear, profile, edges);
+      return new Map(gear.cascade.map(({ model }, stage) => [model, bins[stage]]));
+    });
+  }
+
+  observe({ gear, model, counts }: CertaintyCounts): void {
+    const expected = this.#expected[gear]?.get(model);
+    // Samples where the validation has none cannot be compared.
+    if (expected === undefined || total(expected) === 0 || counts.length !== CERTAINTY_BINS) return;
+    let known = this.#models.get(model);
+    if (known === undefined) {
+      known = { measured: new Float64Array(CERTAINTY_BINS), expected: new Float64Array(CERTAINTY_BINS), drifted: false };
+      this.#models.set(model, known);
+    }
+    const samples = total(counts);
+    for (let bin = 0; bin < CERTAINTY_BINS; bin++) {
+      known.measured[bin] += counts[bin];
+      known.expected[bin] += samples * expected[bin];
+    }
+  }
+
+  /** Lets what was measured long ago count less. */
+  forget(passedMs: number): void {
+    for (const { measured, expected } of this.#models.values()) {
+      const kept = keptShare(total(measured), 2 * this.#settings.minSamples, passedMs, HORIZON_MS);
+      for (let bin = 0; bin < CERTAINTY_BINS; bin++) {
+        measured[bin] *= kept;
+        expected[bin] *= kept;
+      }
+    }
+  }
+
+  measure(): CertaintyDriftMeasure[] {
+    const { certaintyBound, minSamples } = this.#settings;
+    return [...this.#models].map(([model, counts]) => {
+      const measure = driftMeasure(counts.measured, counts.expected, certaintyBound, minSamples, counts.drifted);
+      counts.drifted = measure.drifted;
+      return { model, ...measure };
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import type { GearPlan } from '../gear-plan.ts';
+import { plannedMeanQps } from '../policy/load-scale.ts';
+import { keptShare, total } from './distance.ts';
+import { type DriftMeasure, type DriftSettings, driftMeasure } from './drift-measure.ts';
+
+export interface QpsDriftMeasure extends DriftMeasure {
+  /** Means over the seconds with requests, in requests per second. */
+  readonly meanQps: number;
+  readonly plannedMeanQps: number;
+  /** Weights of equal ranges from 0 to `qpsMax`: what a plan can be made for. What was above counts to the last one. */
+  readonly qpsMax: number;
+  readonly weights: readonly number[];
+  readonly plannedWeights: readonly number[];
+  /** Share of the seconds with more than `qpsMax`. */
+  readonly above: number;
+}
+
+const SECOND_MS = 1_000;
+/** Load of longer ago counts ever less; a day has its hours, so not much shorter. */
+const HORIZON_MS = 3_600_000;
+
+/**
+ * The measured QPS distribution, in the ranges of the plan, beside the one planned for (CascadeServe App. C.2). The observations are
+ * seconds: in the 100 ms in which gears are chosen, low loads are mostly noise. Seconds without a request are left out, as in the
+ * paper's traces: a plan says nothing about them.
+ */
+export class QpsDrift {
+  readonly #plan: Pick<GearPlan, 'gears' | 'qpsWeights'>;
+  readonly #settings: DriftSettings;
+  readonly #seconds: Float64Array;
+  #above = 0;
+  #qpsSum = 0;
+  #arrivals = 0;
+  #since: number;
+  #drifted = false;
+
+  constructor(plan: Pick<GearPlan, 'gears' | 'qpsWeights'>, settings: DriftSettings, now: number) {
+    this.#plan = plan;
+    this.#settings = settings;
+    this.#seconds = new Float64Array(plan.gears.length);
+    this.#since = now;
+  }
+
+  get #qpsMax(): number {
+    return this.#plan.gears[this.#plan.gears.length - 1].qps[1];
+  }
+
+  observe(arrivals: number): void {
+    this.#arrivals += arrivals;
+  }
+
+  /** Ends the second at hand, if it is over. */
+  tick(now: number): void {
+    const ms = now - this.#since;
+    if (ms < SECOND_MS) return;
+    const qps = (this.#arrivals * SECOND_MS) / ms;
+    this.#arrivals = 0;
+    this.#since = now;
+    if (qps === 0) return;
+    const kept = keptShare(total(this.#seconds), 2 * this.#settings.minSamples, ms, HORIZON_MS);
+    for (let range = 0; range < this.#seconds.length; range++) this.#seconds[range] *= kept;
+    const ranges = this.#seconds.length;
+    this.#seconds[Math.min(ranges - 1, Math.floor((qps / this.#qpsMax) * ranges))]++;
+    this.#above = this.#above * kept + (qps >= this.#qpsMax ? 1 : 0);
+    this.#qpsSum = this.#qpsSum * kept + qps;
+  }
+
+  measure(): QpsDriftMeasure {
+    const { qpsWeights: planned } = this.#plan;
+    const measure = driftMeasure(this.#seconds, planned, this.#settings.qpsBound, this.#settings.minSamples, this.#drifted);
+    this.#drifted = measure.drifted;
+    const seconds = Math.max(1, measure.observations);
+    return {
+      ...measure,
+      meanQps: this.#qpsSum / seconds,
+      plannedMeanQps: plannedMeanQps(this.#plan),
+      qpsMax: this.#qpsMax,
+      weights: Array.from(this.#seconds, (count) => count / seconds),
+      plannedWeights: planned,
+      above: this.#above / seconds,
+    };
+  }
+}

@@ -1,0 +1,91 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Verdict } from '../../actors/plan-change.ts';
+import type { Status } from '../../actors/status.ts';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { Report } from '../../plans/report.ts';
+import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { expectNothingLost } from '../support/report-fields.ts';
+
+/** Planned for low loads; what comes is high. */
+const DEPLOYMENT = `
+name: drifting
+synthetic:
+  samples: 500
+  models:
+    - { name: small, accuracy: 0.7, fixed: 1ms, perSample: 1ms, memory: 1MB }
+    - { name: large, accuracy: 0.9, fixed: 4ms, perSample: 8ms, memory: 1MB }
+devices: [{ id: d0, kind: emulated, like: gpu, memory: 10MB }]
+slo: { p95: 300ms }
+load: { qpsMax: 200, ranges: 4, distribution: { zipf: 2 } }
+`;
+
+const folder = mkdtempSync(join(tmpdir(), 'cascade-replan-'));
+let server: NatsServer;
+const serving: Cascade[] = [];
+
+beforeAll(async () => {
+  server = await startNatsServer();
+});
+
+afterAll(async () => {
+  for (const each of serving) await each.stop();
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+/** Serves a deployment of its own. */
+async function serve(name: string, drift: string): Promise<string> {
+  const dir = mkdtempSync(join(folder, name));
+  writeFileSync(join(dir, 'deployment.yaml'), `${DEPLOYMENT.replace('drifting', name)}drift: ${drift}\n`);
+  await cascadeJson(['profile', dir]);
+  await cascadeJson(['plan', dir]);
+  const started = startCascade(['serve', dir, '--nats', server.url, '--log-level', 'warn']);
+  serving.push(started);
+  await started.firstLine;
+  return dir;
+}
+
+const load = (dir: string, seconds: number) =>
+  cascadeJson<Report>(['load', dir, '--nats', server.url, '--qps', '120', '--seconds', String(seconds)]);
+const status = (dir: string) => cascadeJson<Status>(['status', dir, '--nats', server.url]);
+
+test('a plan for the measured load is made and put in force by one command, when enough was measured', async () => {
+  const dir = await serve('by-hand', '{ minSamples: 20 }');
+  const early = await runCascade(['replan', dir, '--nats', server.url]);
+  expect([early.code, early.stderr]).toEqual([2, expect.stringContaining('less than the 20 of drift.minSamples')]);
+
+  expectNothingLost(await load(dir, 24));
+  const before = await status(dir);
+  expect(before.drift?.qps).toMatchObject({ drifted: true });
+  const { plan, out, verdict } = await cascadeJson<{ plan: GearPlan; out: string; verdict: Verdict }>([
+    'replan',
+    dir,
+    '--nats',
+    server.url,
+    '--push',
+  ]);
+  expect(verdict).toEqual({ accepted: true, revision: before.revision + 1 });
+  expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual(plan);
+  // 120 requests per second lie in the third range, where hardly any were planned for.
+  expect(plan.qpsWeights[2]).toBeGreaterThan(0.5);
+  const told = await runCascade(['status', dir, '--nats', server.url]);
+  expect(told.stdout).toMatch(/gear \d of 4 .*\n {2}chosen by load: \d+ requests\/s/);
+  expect((await status(dir)).revision).toBe(before.revision + 1);
+});
+
+test('with replan: auto it is made and put in force by itself', async () => {
+  const dir = await serve('by-itself', '{ minSamples: 20, replan: auto }');
+  const loading = load(dir, 45);
+  let done = false;
+  void loading.finally(() => {
+    done = true;
+  });
+  let revision = 1;
+  while (revision === 1 && !done) ({ revision } = await status(dir));
+  expectNothingLost(await loading);
+  expect((await status(dir)).revision).toBe(2);
+});

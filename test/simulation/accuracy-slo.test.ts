@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import { createRandom, type Random } from '../../engine/random.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { PlanRequest } from '../../plans/planner/plan-request.ts';
+import { planGears } from '../../plans/planner/planner.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
+import { Simulator } from '../../plans/simulator/simulator.ts';
+import { traceWorkload } from '../../plans/simulator/workload.ts';
+import { syntheticProfile } from '../../plans/synthetic.ts';
+import type { Trace } from '../../plans/trace.ts';
+
+/** Devices enough for twice the planned load in every gear: what is lost is lost by the choice of gears alone. */
+const DEVICES = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10 }));
+const QPS_MAX = 200;
+const TARGET = 0.87;
+const SECONDS = 1_200;
+
+const request: PlanRequest = {
+  deployment: 'test',
+  profile: syntheticProfile({
+    seed: 1,
+    samples: 2_000,
+    models: [
+      { name: 'small', accuracy: 0.7, fixedMs: 1, perSampleMs: 0.5, memoryBytes: 1 },
+      { name: 'large', accuracy: 0.9, fixedMs: 4, perSampleMs: 4, memoryBytes: 1 },
+    ],
+  }),
+  devices: DEVICES,
+  maxBatch: [undefined, undefined],
+  slo: { type: 'accuracy', accuracy: TARGET },
+  qpsMax: QPS_MAX,
+  weights: [0.4, 0.3, 0.2, 0.1],
+  seed: 1,
+  contingencies: false,
+};
+const system = simulatedSystem(request.profile, DEVICES, request.maxBatch);
+
+/** Seconds whose rates are of the planned distribution, times a factor. */
+function drawn(plan: GearPlan, factor: number, random: Random): Trace {
+  const { gears, qpsWeights } = plan;
+  const rate = (): number => {
+    let left = random.next();
+    const k = qpsWeights.findIndex((weight) => {
+      left -= weight;
+      return left < 0;
+    });
+    const [from, to] = gears[k === -1 ? gears.length - 1 : k].qps;
+    return factor * (from + random.next() * (to - from));
+  };
+  // Loads last for some seconds, so that what is measured is what the gears are chosen for.
+  const rates = Array.from({ length: SECONDS / 10 }, rate);
+  return { qps: Float64Array.from({ length: SECONDS }, (_, second) => rates[Math.floor(second / 10)]) };
+}
+
+/** Mean over the seconds, as the plan means it: accuracy of the answers by time, not by request. */
+function accuracyOverTime(plan: GearPlan, factor: number, scaled: boolean): number {
+  const compiled = compilePlan(plan);
+  const workload = traceWorkload(drawn(plan, factor, createRandom(7)), system.samples, createRandom(8));
+  const outcomes = new Simulator(system).run(scaled ? compiled : { ...compiled, scaleToQps: undefined }, workload);
+  const total = outcomes.gearMs.reduce((sum, ms) => sum + ms, 0);
+  return outcomes.gearMs.reduce((sum, ms, gear) => sum + (ms / total) * plan.gears[gear].expected.accuracy, 0);
+}
+
+describe('a plan for an accuracy SLO', async () => {
+  const found = await planGears(request);
+  if (found.type === 'infeasible') throw new Error(found.reason);
+  const { plan } = found;
+
+  test('holds its accuracy over the distribution planned for, scaled or not', () => {
+    expect(plan.expected.accuracy).toBeGreaterThanOrEqual(TARGET);
+    expect(accuracyOverTime(plan, 1, true)).toBeGreaterThan(TARGET - 0.005);
+    expect(accuracyOverTime(plan, 1, false)).toBeGreaterThan(TARGET - 0.005);
+  });
+
+  test('holds it under twice the load by scaling, and would not without', () => {
+    const unscaled = accuracyOverTime(plan, 2, false);
+    const scaled = accuracyOverTime(plan, 2, true);
+    expect(scaled).toBeGreaterThan(TARGET - 0.005);
+    expect(unscaled).toBeLessThan(TARGET - 0.01);
+  });
+});

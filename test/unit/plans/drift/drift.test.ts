@@ -1,0 +1,192 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createRandom } from '../../../../engine/random.ts';
+import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts';
+import { CERTAINTY_BINS, certaintyBin, certaintyEdges, expectedBins } from '../../../../plans/drift/certainty-bins.ts';
+import { CertaintyDrift } from '../../../../plans/drift/certainty-drift.ts';
+import { keptShare, samplingNoise, total, totalVariation } from '../../../../plans/drift/distance.ts';
+import { driftMeasure } from '../../../../plans/drift/drift-measure.ts';
+import { QpsDrift } from '../../../../plans/drift/qps-drift.ts';
+import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { planOf } from '../../../support/plans.ts';
+
+const histograms = fc
+  .array(fc.tuple(fc.nat(50), fc.nat(50)), { minLength: 2, maxLength: 20 })
+  .map((pairs) => [pairs.map(([a]) => a), pairs.map(([, b]) => b)] as const)
+  .filter(([a, b]) => total(a) > 0 && total(b) > 0);
+
+describe('total variation', () => {
+  test('is the share that lies elsewhere', () => {
+    expect(totalVariation([1, 1], [2, 2])).toBe(0);
+    expect(totalVariation([1, 0], [0, 7])).toBe(1);
+    expect(totalVariation([3, 1], [1, 1])).toBe(0.25);
+  });
+
+  test('is from 0 to 1, and the same both ways', () => {
+    fc.assert(
+      fc.property(histograms, ([a, b]) => {
+        const distance = totalVariation(a, b);
+        expect(distance).toBeGreaterThanOrEqual(0);
+        expect(distance).toBeLessThanOrEqual(1 + 1e-12);
+        expect(distance).toBeCloseTo(totalVariation(b, a), 12);
+      }),
+    );
+  });
+
+  test('of samples of the distribution itself is the expected noise', () => {
+    const random = createRandom(1);
+    const distribution = [0.4, 0.3, 0.2, 0.1];
+    let sum = 0;
+    for (let round = 0; round < 300; round++) {
+      const counts = [0, 0, 0, 0];
+      for (let i = 0; i < 500; i++) {
+        const x = random.next();
+        counts[x < 0.4 ? 0 : x < 0.7 ? 1 : x < 0.9 ? 2 : 3]++;
+      }
+      sum += totalVariation(counts, distribution);
+    }
+    const noise = samplingNoise(distribution, 500);
+    expect(sum / 300).toBeGreaterThan(0.9 * noise);
+    expect(sum / 300).toBeLessThan(1.1 * noise);
+  });
+});
+
+test('what is kept of old observations is never less than what can be judged by', () => {
+  expect(keptShare(100, 100, 1_000, 10_000)).toBe(1);
+  expect(keptShare(1_000, 100, 1_000, 10_000)).toBe(0.9);
+  expect(keptShare(102, 100, 1_000, 10_000)).toBeCloseTo(100 / 102, 12);
+});
+
+describe('a drift', () => {
+  test('is not judged by too few observations', () => {
+    expect(driftMeasure([0, 9], [1, 1], 0.1, 10, false)).toMatchObject({ observations: 9, distance: null, drifted: false });
+    expect(driftMeasure([0, 10_000], [1, 1], 0.1, 10, false)).toMatchObject({ distance: 0.5, drifted: true });
+  });
+
+  test('begins beyond its bound and ends well below it', () => {
+    const measure = (share: number, before: boolean) =>
+      driftMeasure([1e6 * (0.5 + share), 1e6 * (0.5 - share)], [1, 1], 0.1, 10, before).drifted;
+    expect(measure(0.09, false)).toBe(false);
+    expect(measure(0.09, true)).toBe(true);
+    expect(measure(0.11, false)).toBe(true);
+    expect(measure(0.07, true)).toBe(false);
+  });
+});
+
+describe('load', () => {
+  const plan = planOf({ models: ['a'], cascades: [['a'], ['a'], ['a'], ['a']], stepQps: 100 });
+  const SETTINGS = { qpsBound: 0.3, certaintyBound: 0.1, minSamples: 50 };
+
+  function measured(rates: readonly number[]) {
+    const drift = new QpsDrift(plan, SETTINGS, 0);
+    rates.forEach((rate, second) => {
+      for (let tenth = 0; tenth < 10; tenth++) drift.observe(rate / 10);
+      drift.tick((second + 1) * 1_000);
+    });
+    return drift.measure();
+  }
+
+  test('as planned is no drift', () => {
+    const measure = measured(Array.from({ length: 100 }, (_, second) => 50 + 100 * (second % 4)));
+    expect(measure).toMatchObject({
+      observations: 100,
+      drifted: false,
+      qpsMax: 400,
+      meanQps: 200,
+      plannedMeanQps: 200,
+      above: 0,
+    });
+    expect(measure.distance).toBeCloseTo(0, 12);
+    expect(measure.weights).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+
+  test('that has moved to one range is one, by the share of the others', () => {
+    const measure = measured(new Array(100).fill(350));
+    expect(measure).toMatchObject({ drifted: true, meanQps: 350, weights: [0, 0, 0, 1] });
+    expect(measure.distance).toBeCloseTo(0.75, 12);
+  });
+
+  test('seconds without a request do not count; what is above all ranges counts to the last', () => {
+    const measure = measured([...new Array(60).fill(0), ...new Array(40).fill(50), ...new Array(40).fill(4_000)]);
+    expect(measure).toMatchObject({ observations: 80, weights: [0.5, 0, 0, 0.5], above: 0.5 });
+  });
+
+  test('of long ago is forgotten', () => {
+    const measure = measured([...new Array(2_000).fill(350), ...new Array(20_000).fill(50)]);
+    expect(measure.weights[0]).toBeGreaterThan(0.95);
+  });
+
+  test('a tick that comes late spreads its requests over the time that passed', () => {
+    const drift = new QpsDrift(plan, { ...SETTINGS, minSamples: 1 }, 0);
+    drift.observe(300);
+    drift.tick(500);
+    drift.tick(2_000);
+    expect(drift.measure().weights).toEqual([0, 1, 0, 0]);
+  });
+});
+
+describe('certainty', () => {
+  const profile = syntheticProfile({
+    seed: 3,
+    samples: 2_000,
+    models: [
+      { name: 'small', accuracy: 0.7, fixedMs: 1, perSampleMs: 1, memoryBytes: 1 },
+      { name: 'large', accuracy: 0.9, fixedMs: 1, perSampleMs: 1, memoryBytes: 1 },
+    ],
+  });
+  const edges = profile.models.map(({ certainties }) => certaintyEdges(certainties));
+  const plan = planOf({ models: ['small', 'large'], cascades: [['small', 'large'], ['large']], threshold: 0.6 });
+
+  test('bins hold about equal shares of the validation samples; a certainty is in the bin of its edges', () => {
+    const [small] = expectedBins({ cascade: [{ model: 'small' }] }, profile, edges);
+    expect(total(small)).toBeCloseTo(1, 12);
+    for (const share of small) expect(share).toBeCloseTo(1 / CERTAINTY_BINS, 2);
+    expect(certaintyBin(edges[0], Number.NEGATIVE_INFINITY)).toBe(0);
+    expect(certaintyBin(edges[0], Number.POSITIVE_INFINITY)).toBe(CERTAINTY_BINS - 1);
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (certainty) => {
+        expect(certaintyBin(edges[0], certainty)).toBe(edges[0].filter((edge) => edge <= Math.fround(certainty)).length);
+      }),
+    );
+  });
+
+  test('that is 1 in the profile’s single precision is in the bin of 1 live, too', () => {
+    const ones = certaintyEdges(Float32Array.of(0.1, 0.2, 1, 1, 1, 1));
+    expect(certaintyBin(ones, 1 - 1e-9)).toBe(certaintyBin(ones, 1));
+  });
+
+  test('of a later stage is expected of the samples that come as far only', () => {
+    const [, large] = expectedBins(plan.gears[0], profile, edges);
+    const [, reach] = evaluateCascade(validationRecords(profile), [0, 1], [0.6]).reach;
+    const [all] = expectedBins(plan.gears[1], profile, edges);
+    expect(reach).toBeLessThan(0.9);
+    expect(total(large)).toBeCloseTo(1, 12);
+    expect(totalVariation(large, all)).toBeGreaterThan(0.05);
+  });
+
+  test('live samples like those of the validation are no drift, in any mix of gears; shifted ones are', () => {
+    const settings = { qpsBound: 0.3, certaintyBound: 0.1, minSamples: 500 };
+    const random = createRandom(5);
+    const watch = (shift: number) => {
+      const drift = new CertaintyDrift(plan, profile, settings);
+      for (let i = 0; i < 4_000; i++) {
+        const sample = random.below(2_000);
+        const gear = i % 3 === 0 ? 0 : 1;
+        const seen = (model: number) => Math.max(0, profile.models[model].certainties[sample] - shift);
+        const count = (model: number) => {
+          const counts = new Array(CERTAINTY_BINS).fill(0);
+          counts[certaintyBin(edges[model], seen(model))]++;
+          drift.observe({ revision: 1, gear, model: profile.models[model].name, counts });
+        };
+        if (gear === 1) count(1);
+        else {
+          count(0);
+          if (seen(0) < 0.6) count(1);
+        }
+      }
+      return new Map(drift.measure().map((measure) => [measure.model, measure.drifted]));
+    };
+    expect(Object.fromEntries(watch(0))).toEqual({ small: false, large: false });
+    expect(Object.fromEntries(watch(0.2))).toEqual({ small: true, large: true });
+  });
+});
