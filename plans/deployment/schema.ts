@@ -229,7 +229,7 @@ const drift = z.strictObject({
     ),
   minSamples: z
     .int()
-    .min(20)
+    .min(5)
     .default(1_000)
     .describe('Seconds with requests, and samples of a model, below which nothing is said'),
   replan: z
