@@ -31,6 +31,9 @@ import { paperCase } from './planner-cases.ts';
 
 const SECONDS = 120;
 const SEEDS = [1, 2, 3];
+/** Of the family that is served live. */
+const LIVE_QPS_MAX = 60;
+const LIVE_SECONDS = 60;
 const FASHION_PROFILE = 'conf/fashion/profile.json';
 
 const RULES: Readonly<Record<string, GearRule>> = {
@@ -90,8 +93,8 @@ for (const request of requests) {
 
 const live: Record<string, LiveGears> = {};
 if (options.live) {
-  live.paper = await liveGears(PAPER_GEAR_RULE, traceOf(45, 0.9, 1));
-  live.default = await liveGears(DEFAULT_GEAR_RULE, traceOf(45, 0.9, 1));
+  live.paper = await liveGears(PAPER_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 0.9, 1), 0, LIVE_SECONDS));
+  live.default = await liveGears(DEFAULT_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 0.9, 1), 0, LIVE_SECONDS));
   console.log('live, emulated devices:');
   console.dir(live);
 }
