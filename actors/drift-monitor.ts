@@ -1,9 +1,11 @@
 import { catchError, defer, EMPTY, exhaustMap, merge, type Observable, Subject, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
+import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
 import { messageOf } from '../engine/errors.ts';
-import { decode, encode } from '../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, LoadReport, PrepareMessage } from '../engine/wire/messages.ts';
+import { encode } from '../engine/wire/codec.ts';
+import { decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
+import type { GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { Deployment } from '../plans/deployment.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
@@ -11,6 +13,7 @@ import type { Profile } from '../plans/profile.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { publishEvent } from './events.ts';
 import type { Revision } from './plan-history.ts';
+import { decodePrepare } from './prepare-message.ts';
 
 export interface DriftMonitorOptions {
   readonly subjects: Subjects;
@@ -34,7 +37,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
   return {
     name: 'drift-monitor',
     description: 'compares load and certainties with what was planned for',
-    behaviour: ({ bus, clock, log, stopping$ }) => {
+    behaviour: ({ bus, clock, log, drops, stopping$ }) => {
       const plans = new Map([[options.start.revision, options.start.plan]]);
       let watch = new DriftWatch(options.start, profile, settings, clock.now());
       let leading = false;
@@ -84,10 +87,16 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       };
 
       return merge(
-        bus.messages$(subjects.allLoad).pipe(tap(({ data }) => watch.load(decode<LoadReport>(data)))),
-        bus.messages$(subjects.allState).pipe(tap(({ data }) => watch.state(decode<DeviceState>(data)))),
-        bus.messages$(subjects.prepare).pipe(tap(({ data }) => learn(decode<PrepareMessage<GearPlan>>(data)))),
-        bus.messages$(subjects.gear).pipe(tap(({ data }) => observeGear(decode<GearMessage>(data)))),
+        bus.messages$(subjects.allLoad).pipe(
+          decoded(decodeLoad, drops),
+          tap((report) => watch.load(report)),
+        ),
+        bus.messages$(subjects.allState).pipe(
+          decoded(decodeState, drops),
+          tap((state) => watch.state(state)),
+        ),
+        bus.messages$(subjects.prepare).pipe(decoded(decodePrepare, drops), tap(learn)),
+        bus.messages$(subjects.gear).pipe(decoded(decodeGear, drops), tap(observeGear)),
         options.leading$.pipe(
           tap((now) => {
             leading = now;

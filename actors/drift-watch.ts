@@ -3,16 +3,9 @@ import { CertaintyDrift, type CertaintyDriftMeasure } from '../plans/drift/certa
 import type { DriftSettings } from '../plans/drift/drift-measure.ts';
 import { QpsDrift, type QpsDriftMeasure } from '../plans/drift/qps-drift.ts';
 import type { Profile } from '../plans/profile.ts';
+import type { DriftReport } from './drift-report.ts';
 import type { DriftEvent } from './events.ts';
 import type { Revision } from './plan-history.ts';
-
-/** What the drift-monitor tells, and the status shows. */
-export interface DriftReport {
-  /** Of the plan that all is measured against. */
-  readonly revision: number;
-  readonly qps: QpsDriftMeasure;
-  readonly certainty: readonly CertaintyDriftMeasure[];
-}
 
 /** The drift-monitor's state for one plan, without bus or timers. */
 export class DriftWatch {

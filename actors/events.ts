@@ -1,5 +1,6 @@
 import type { Bus } from '../engine/bus/bus.ts';
 import { encode } from '../engine/wire/codec.ts';
+import { isBasis } from '../engine/wire/internal.ts';
 import type { GearBasis } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 
@@ -42,6 +43,13 @@ type ReplanEvent =
 
 /** Everything that is said on the events subject. */
 export type EventMessage = GearEvent | DeviceEvent | PlanEvent | DriftEvent | ReplanEvent;
+
+/** True of what reads as the event of a gear; nobody else may be trusted to have said it so. */
+export function isGearEvent(event: { readonly type: string }): event is GearEvent {
+  if (event.type !== 'gear') return false;
+  const { revision, from, to, basis } = event as { [K in keyof GearEvent]?: unknown };
+  return [revision, from, to].every(Number.isSafeInteger) && isBasis(basis);
+}
 
 export function publishEvent(bus: Bus, subjects: Subjects, event: EventMessage): void {
   bus.publish(subjects.events, encode(event));

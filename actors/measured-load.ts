@@ -1,6 +1,6 @@
 import { ConfigError } from '../engine/errors.ts';
 import type { Load } from '../plans/deployment.ts';
-import type { DriftReport } from './drift-watch.ts';
+import type { DriftReport } from './drift-report.ts';
 
 /** Beyond this share of seconds above the highest planned load, a plan for that load will not do. */
 const MUCH_ABOVE = 0.01;

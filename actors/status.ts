@@ -2,13 +2,13 @@ import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
-import { decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
+import { decodeEvent, decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
-import type { DriftReport } from './drift-watch.ts';
-import type { EventMessage } from './events.ts';
+import { type DriftReport, decodeDrift } from './drift-report.ts';
+import { isGearEvent } from './events.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
 import { DEVICE_LOST_AFTER_MS } from './router.ts';
@@ -117,8 +117,8 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
         for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== revision) plans.delete(known);
       };
 
-      const observeEvent = (event: EventMessage): void => {
-        if (event.type !== 'gear') return;
+      const observeEvent = (event: { readonly type: string }): void => {
+        if (!isGearEvent(event)) return;
         const { revision: of, from, to, basis } = event;
         decisions.unshift({ at: clock.now(), revision: of, from, to, basis });
         decisions.length = Math.min(decisions.length, DECISIONS_KEPT);
@@ -196,10 +196,14 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
           decoded(decodePrepare, drops),
           tap((message) => learn(message)),
         ),
-        bus.messages$(subjects.events).pipe(tap(({ data }) => observeEvent(decode<EventMessage>(data)))),
+        bus.messages$(subjects.events).pipe(
+          decoded(decodeEvent, drops),
+          tap((event) => observeEvent(event)),
+        ),
         bus.messages$(subjects.drift).pipe(
-          tap(({ data }) => {
-            drift = decode<DriftReport>(data);
+          decoded(decodeDrift, drops),
+          tap((report) => {
+            drift = report;
           }),
         ),
         // Each controller has one of us; any can answer.

@@ -1,5 +1,5 @@
 import type { DriftMeasure } from '../../plans/drift/drift-measure.ts';
-import type { DriftReport } from '../drift-watch.ts';
+import type { DriftReport } from '../drift-report.ts';
 
 /** Lines for people: how far the load, and each model's certainties, are from what was planned for. */
 export function describeDrift({ qps, certainty }: DriftReport): string[] {

@@ -1,8 +1,10 @@
 import { MalformedMessage } from '../errors.ts';
 import { decode } from './codec.ts';
 import type {
+  CertaintyCounts,
   DeviceState,
   DoneFrame,
+  GearBasis,
   GearMessage,
   LoadReport,
   PlanVerdict,
@@ -64,6 +66,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(isAmount(state.loopDelayMsP99), 'state', 'loopDelayMsP99');
   require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
+  require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
   return state as DeviceState;
 }
 
@@ -74,7 +77,15 @@ export function decodeGear(data: Uint8Array): GearMessage {
   require(isCount(gear.epoch), 'gear', 'epoch');
   require(isAmount(gear.decidedAt), 'gear', 'decidedAt');
   require(gear.lost === undefined || isToken(gear.lost), 'gear', 'lost');
+  require(gear.basis === undefined || isBasis(gear.basis), 'gear', 'basis');
   return gear as GearMessage;
+}
+
+/** One of the events of the deployment; what each holds its type says, and those look who act on it. */
+export function decodeEvent(data: Uint8Array): { readonly type: string } {
+  const event = fieldsOf<{ type: string }>('event', data);
+  require(isText(event.type), 'event', 'type');
+  return event as { readonly type: string };
 }
 
 /** The plan in it is not looked at: what a plan is, the receiver knows. */
@@ -136,6 +147,24 @@ function areAmounts(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   for (const key in value) if (!isAmount((value as Record<string, unknown>)[key])) return false;
   return true;
+}
+
+const RULES: readonly unknown[] = ['load', 'backlog', 'held'] satisfies GearBasis['rule'][];
+
+/** Why a gear was chosen. */
+export function isBasis(value: unknown): value is GearBasis {
+  if (typeof value !== 'object' || value === null) return false;
+  const { rule, qps, lowQps, highQps, scale, firstQueue, backlog, excess } = value as { [K in keyof GearBasis]?: unknown };
+  return RULES.includes(rule) && [qps, lowQps, highQps, scale, firstQueue, backlog, excess].every(isAmount);
+}
+
+function areCertainties(value: unknown): value is CertaintyCounts[] {
+  if (!Array.isArray(value)) return false;
+  return value.every((each: { [K in keyof CertaintyCounts]?: unknown } | null) => {
+    if (typeof each !== 'object' || each === null) return false;
+    const { revision, gear, model, counts } = each;
+    return isCount(revision) && isCount(gear) && isText(model) && Array.isArray(counts) && counts.every(isCount);
+  });
 }
 
 function areNumbers(value: unknown): boolean {

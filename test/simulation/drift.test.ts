@@ -45,7 +45,7 @@ async function startWatched(options: Partial<DriftMonitorOptions> = {}): Promise
     driftMonitorActor({ subjects, start, profile, settings: SETTINGS, leading$, replan: () => of('done'), ...options }),
     system,
   );
-  startActor(statusActor({ deployment: 'test', subjects, start }), system);
+  startActor(statusActor({ deployment: 'test', subjects, start, leading$: NEVER.pipe(startWith(true)) }), system);
   let sent = 0;
   return {
     ...plane,

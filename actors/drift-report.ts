@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { MalformedMessage } from '../engine/errors.ts';
+import { decode } from '../engine/wire/codec.ts';
+
+const measure = {
+  observations: z.number().nonnegative(),
+  distance: z.number().nullable(),
+  bound: z.number(),
+  drifted: z.boolean(),
+};
+
+/** What the drift-monitor tells, and the status shows; see the classes of plans/drift for the meaning of the fields. */
+const driftReport = z.object({
+  /** Of the plan that all is measured against. */
+  revision: z.int().nonnegative(),
+  qps: z.object({
+    ...measure,
+    meanQps: z.number(),
+    plannedMeanQps: z.number(),
+    qpsMax: z.number().positive(),
+    weights: z.array(z.number().nonnegative()).readonly(),
+    plannedWeights: z.array(z.number().nonnegative()).readonly(),
+    above: z.number(),
+  }),
+  certainty: z.array(z.object({ model: z.string(), ...measure })).readonly(),
+});
+
+export type DriftReport = z.infer<typeof driftReport>;
+
+/** @throws MalformedMessage */
+export function decodeDrift(data: Uint8Array): DriftReport {
+  let value: unknown;
+  try {
+    value = decode(data);
+  } catch {
+    throw new MalformedMessage('drift', 'not MessagePack');
+  }
+  const parsed = driftReport.safeParse(value);
+  if (!parsed.success) throw new MalformedMessage('drift', parsed.error.issues[0]?.path.join('.') ?? 'body');
+  return parsed.data;
+}
