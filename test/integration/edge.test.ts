@@ -167,7 +167,7 @@ describe('a malformed request', () => {
 });
 
 test('every actor is known to the NATS services API', async () => {
-  const known = ['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0'];
+  const known = ['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0', 'plan-keeper'];
   const found: string[] = [];
   const asMany = { strategy: RequestStrategy.Count, maxMessages: known.length, maxWait: 20_000 };
   for await (const message of await client.requestMany('$SRV.PING', new Uint8Array(), asMany)) {
