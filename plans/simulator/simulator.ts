@@ -315,6 +315,11 @@ export class Simulator {
   #enqueueArrivals(first: number, end: number, now: number): number {
     const { devices } = this.#system;
     const arrivalMs = this.#arrivalsMs[first];
+    if (first + 1 === end || this.#arrivalsMs[first + 1] !== arrivalMs) {
+      this.#enqueue(this.#target[first], first, now);
+      this.#dispatch(this.#target[first] % devices, now);
+      return first + 1;
+    }
     let frames = 0;
     let request = first;
     do {
