@@ -2,7 +2,7 @@ import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
-import { decodeEvent, decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts';
+import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../engine/wire/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
@@ -143,7 +143,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
                   qps: inForce.qps,
                   cascade: describeCascade(inForce.cascade),
                   lost: gear.lost ?? null,
-                  basis: gear.basis ?? null,
+                  basis: isBasis(gear.basis) ? gear.basis : null,
                 },
           decisions,
           drift: drift?.revision === revision ? drift : null,

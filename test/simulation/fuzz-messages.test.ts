@@ -31,7 +31,9 @@ const GOOD = [1, 90, 0];
 
 const item = workItem({ reply: 'stray', deadlineAt: 500, sample: [{ data: Uint8Array.of(1, 90, 0), shape: [3] }] });
 const doubtful = { ...item, seq: 1, opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, scores: [0.4, 0.6] } };
-const state = deviceState();
+const state = deviceState({
+  certainties: [{ revision: 1, gear: 0, model: 'small', counts: [0, 3] }],
+});
 const gear: GearMessage = { revision: 1, gear: 1, epoch: 5, decidedAt: 0 };
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 
