@@ -75,7 +75,8 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     const report = await cascadeJson<Report>(['load', folder, '--nats', server.url, ...LOAD]);
     expectReportFields(report);
     expectNothingLost(report);
-    expect(report.seconds).toBeCloseTo(3, 0);
+    // The last answer comes soon after the last of three seconds' arrivals, or when the machine gets round to it.
+    expect(report.seconds).toBeGreaterThan(2.5);
     expect(Object.keys(report.deviceUtilisation ?? {})).toEqual(['cpu0']);
     // Planned with one half of the samples, loaded with the other: two draws of 200. Three standard errors of the difference.
     const expected = served.plan.gears[0].expected.accuracy;
