@@ -5,7 +5,7 @@ import { saysNobodyListens } from '../bus/publish-rules.ts';
 import type { Clock } from '../clock.ts';
 import { CascadeError, messageOf } from '../errors.ts';
 import { createRandom, type Random } from '../random.ts';
-import { type Answer, isFailure } from '../wire/messages.ts';
+import { type Answer, type Failure, isFailure } from '../wire/messages.ts';
 import { checkDeadline, checkId } from '../wire/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
 import { encodeRequest, FRAME_HEADER_BYTES, frameOf, type InferRequest, withDeadline } from './request-body.ts';
@@ -35,6 +35,8 @@ interface Pending {
   readonly deadlineAt: number;
   readonly done: (answer: Answer) => void;
   attempts: number;
+  /** Attempts that were given up for silence: their answer may still come. */
+  silences: number;
   /** In the outbox, to be sent at the end of this turn of the event loop. */
   queued: boolean;
   /** The message that it was last sent with; undefined while it waits to be sent. */
@@ -74,6 +76,8 @@ export class Exchange {
   readonly #counts = { duplicates: 0, late: 0, retries: 0, malformed: 0 };
   #outbox: Pending[] = [];
   #sequence = 0;
+  /** The deployment has refused a request for overload, and said when it is worth while to ask again. */
+  #overloadedUntil = 0;
   #closedBecause: string | undefined;
 
   constructor(bus: Bus, clock: Clock, subject: string, options: { name?: string; inboxPrefix?: string; deadlineMs: number }) {
@@ -122,6 +126,7 @@ export class Exchange {
       deadlineAt: this.#clock.now() + deadlineMs,
       done,
       attempts: 0,
+      silences: 0,
       queued: false,
       frame: undefined,
       failure: undefined,
@@ -205,15 +210,21 @@ export class Exchange {
     }
   }
 
-  /** Sends again after a silence. While it lasts, slow answers to others may show that it is none yet. */
+  /**
+   * Sends again after a silence. While it lasts, slow answers to others may show that it is none yet; an overloaded deployment
+   * is slow for sure, and slower with every repetition.
+   */
   #awaitAnswer(pending: Pending, sentAt: number): void {
     const now = this.#clock.now();
     const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
-    if (now < silentAt) this.#wait(pending, silentAt - now, () => this.#awaitAnswer(pending, sentAt));
+    const againAt = Math.max(silentAt, this.#overloadedUntil);
+    if (now < againAt) this.#wait(pending, againAt - now, () => this.#awaitAnswer(pending, sentAt));
     else {
       pending.failure = undefined;
-      if (this.#budget.take()) this.#enqueue(pending);
-      else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
+      if (this.#budget.take()) {
+        pending.silences++;
+        this.#enqueue(pending);
+      } else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
     }
   }
 
@@ -267,7 +278,8 @@ export class Exchange {
   #onAnswer(answer: Answer, frame: Frame | undefined): void {
     const pending = this.#pending.get(answer.id);
     if (pending !== undefined) {
-      if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
+      if (isFailure(answer) && answer.error.code === 'RESOURCE_EXHAUSTED') this.#onOverload(pending, answer);
+      else if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
         // A refusal takes no time, and says nothing of how long an answer takes.
         if (!isFailure(answer)) this.#noteTime(pending, frame);
         this.#settle(pending, answer);
@@ -283,6 +295,19 @@ export class Exchange {
     } else {
       this.#counts.duplicates++;
     }
+  }
+
+  #onOverload(pending: Pending, refusal: Failure): void {
+    const { code, message, retryAfterMs } = refusal.error;
+    this.#overloadedUntil = Math.max(this.#overloadedUntil, this.#clock.now() + (retryAfterMs ?? 0));
+    if (pending.silences === 0) {
+      this.#settle(pending, refusal);
+      return;
+    }
+    // Only the repetition is refused: the request itself waits its turn.
+    this.#leaveFrame(pending);
+    pending.failure = new CascadeError(code, message);
+    this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
   }
 
   /** An answer to an earlier attempt, whose message is forgotten, has taken as long as the request is under way. */

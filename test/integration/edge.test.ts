@@ -166,6 +166,34 @@ describe('a malformed request', () => {
   });
 });
 
+test('more than may be in flight is refused at once with a hint, in the body and in a header; the rest is answered', async () => {
+  const inbox = 'edge.overload';
+  const frame = Array.from({ length: 150 }, (_, i) => ({ id: `r${i}`, inputs: { x: EASY } }));
+  const refused: Msg[] = [];
+  let results = 0;
+  await new Promise<void>((resolve) => {
+    client.subscribe(inbox, {
+      max: frame.length,
+      callback: (_error, message) => {
+        if (message.headers?.get('Nats-Service-Error-Code') === '429') refused.push(message);
+        else results++;
+        if (refused.length + results === frame.length) resolve();
+      },
+    });
+    client.publish(INFER, encode(frame), { reply: inbox });
+  });
+  // 100 fit; of an earlier request it may not be noted yet that it has ended.
+  expect(refused.length).toBeGreaterThanOrEqual(50);
+  expect(results).toBeGreaterThan(50);
+  for (const message of refused) {
+    const { error } = decode(message.data) as Failure;
+    expect(error.code).toBe('RESOURCE_EXHAUSTED');
+    expect(error.retryAfterMs).toBeGreaterThan(0);
+    expect(message.headers?.get('Retry-After-Ms')).toBe(String(error.retryAfterMs));
+  }
+  await expectServing();
+});
+
 test('every actor is known to the NATS services API', async () => {
   const known = ['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0', 'plan-keeper'];
   const found: string[] = [];

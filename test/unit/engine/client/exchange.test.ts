@@ -113,6 +113,48 @@ describe('a request without an answer', () => {
   });
 });
 
+describe('a deployment that is overloaded', () => {
+  const refusal = (id: string, retryAfterMs: number): Answer => ({
+    id,
+    error: { code: 'RESOURCE_EXHAUSTED', message: 'overloaded', retryAfterMs },
+  });
+
+  it('refuses a request at once, and says when to ask again', () => {
+    listen();
+    send('x');
+    clock.runUntil(0);
+    bus.publish(attempts[0].reply, encode(refusal('x', 300)));
+    clock.runUntil(1);
+    expect(answers).toEqual([refusal('x', 300)]);
+  });
+
+  it('is not asked again for what it is silent about until then', () => {
+    listen();
+    for (const id of ['refused', 'waits']) send(id, 30_000);
+    clock.runUntil(9_500);
+    bus.publish(attempts[0].reply, encode(refusal('refused', 2_000)));
+    clock.runUntil(11_499);
+    expect(timesOf('waits')).toEqual([0]);
+    clock.runUntil(11_500);
+    expect(timesOf('waits')).toEqual([0, 11_500]);
+  });
+
+  it('that refuses a repetition has not refused the request, which may wait its turn', () => {
+    listen();
+    send('x');
+    send('y');
+    clock.runUntil(10_000);
+    for (const id of ['x', 'y']) bus.publish(attempts.at(-1)!.reply, encode(refusal(id, 300)));
+    clock.runUntil(10_001);
+    expect(answers).toEqual([]);
+    bus.publish(attempts[0].reply, encode(resultFor('x')));
+    clock.runUntil(10_002);
+    expect(answers).toEqual([resultFor('x')]);
+    clock.runUntil(30_000);
+    expect(answers.at(-1)).toMatchObject({ id: 'y', error: { code: 'RESOURCE_EXHAUSTED' } });
+  });
+});
+
 describe('a request that nobody listens to', () => {
   it('is tried more and more rarely', () => {
     send('x', 5_000);

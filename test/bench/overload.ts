@@ -1,0 +1,168 @@
+/**
+ * Bench of overload: three times what the deployment can carry, for 30 seconds, on emulated devices behind a real nats-server.
+ * Capacity is measured in the same run, before, by as many requests in flight as fill the largest batches. Prints goodput over
+ * capacity, how fast refusals are answered, memory of the frontend and device processes over time, and the recovery.
+ *
+ * Usage: npm run bench:overload [-- seconds]
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type LoadOutcome, runOpenLoop } from '../../actors/load/open-loop.ts';
+import type { Status } from '../../actors/status.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type CascadeClient, createClient } from '../../engine/client/client.ts';
+import { realClock } from '../../engine/clock.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { createRandom } from '../../engine/random.ts';
+import { poissonArrivals } from '../../plans/trace.ts';
+import { cascadeJson, startCascade } from '../support/cascade.ts';
+import { writeResult } from './machine.ts';
+import { processorSeconds } from './processor-time.ts';
+
+const OVERLOAD_SECONDS = Number(process.argv[2] ?? 30);
+const OVERLOAD = 3;
+const CAPACITY_SECONDS = 8;
+const IN_FLIGHT = 256;
+const SAMPLES = 1_000;
+const DEADLINE_MS = 1_000;
+/** Two devices with batches of up to 32 in 42 ms: about 1,500 requests/s. */
+const DEPLOYMENT = `name: overload
+synthetic:
+  models: [ { name: only, accuracy: 0.9, fixed: 10ms, perSample: 1ms, memory: 1GB } ]
+  samples: ${SAMPLES}
+  batches: [1, 2, 4, 8, 16, 32]
+devices:
+  - { id: a, kind: emulated, like: gpu, memory: 16GB }
+  - { id: b, kind: emulated, like: gpu, memory: 16GB }
+slo: { p95: 400ms }
+load: { qpsMax: 1200, ranges: 1 }
+deadline: ${DEADLINE_MS}
+`;
+
+const inputsOf = (sample: number) => ({ sample: Int32Array.of(sample) });
+
+/** Closed loop: results per second with always as many requests in flight. */
+async function capacityQps(client: CascadeClient): Promise<number> {
+  const warmAt = performance.now() + 2_000;
+  const endAt = warmAt + 1_000 * CAPACITY_SECONDS;
+  let completed = 0;
+  const caller = async (_: unknown, index: number): Promise<void> => {
+    for (let i = index; performance.now() < endAt; i++) {
+      await client.infer(inputsOf(i % SAMPLES), { deadlineMs: 30_000 });
+      const now = performance.now();
+      if (now >= warmAt && now < endAt) completed++;
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, caller));
+  return completed / CAPACITY_SECONDS;
+}
+
+function open(client: CascadeClient, qps: number, seconds: number, onOutcome: (outcome: LoadOutcome) => void): Promise<number> {
+  const trace = { qps: new Float64Array(seconds).fill(qps) };
+  return runOpenLoop({
+    client,
+    arrivalsMs: poissonArrivals(trace, createRandom(1)),
+    samples: Array.from({ length: SAMPLES }, (_, i) => i),
+    inputsOf,
+    onOutcome,
+  });
+}
+
+/** Processor time that a process has taken so far. */
+function processorSecondsOf(pid: number): number {
+  return Number(execFileSync('ps', ['-o', 'cputimes=', '-p', String(pid)], { encoding: 'utf8' }));
+}
+
+/** Resident memory of a process. */
+function residentMiB(pid: number): number {
+  return Math.round(Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1_024);
+}
+
+function percentile(values: readonly number[], fraction: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'cascade-overload-'));
+const server = await startNatsServer();
+const file = join(folder, 'deployment.yaml');
+writeFileSync(file, DEPLOYMENT);
+await cascadeJson(['profile', file, '--out', join(folder, 'profile.json')]);
+await cascadeJson(['plan', file, '--out', join(folder, 'plan.json')]);
+const serving = startCascade(['serve', file, '--nats', server.url, '--log-level', 'warn']);
+try {
+  process.stderr.write(`${await serving.firstLine}\n`);
+  const bus = await connectNats({ servers: server.url, name: 'bench' });
+  const client = createClient(bus, realClock, { deployment: 'overload', deadlineMs: DEADLINE_MS });
+  const status = async (): Promise<Status> =>
+    JSON.parse(
+      Buffer.from((await bus.request('cascade.overload.control.status', new Uint8Array(), { timeoutMs: 5_000 })).data).toString(),
+    );
+  const capacity = await capacityQps(client);
+  const { frontends, devices } = await status();
+  const pids = { frontend: frontends[0].pid, devices: devices[0].pid };
+
+  const memory: { second: number; frontendMiB: number; devicesMiB: number }[] = [];
+  const startedAt = performance.now();
+  const sampling = setInterval(() => {
+    const second = Math.round((performance.now() - startedAt) / 1_000);
+    memory.push({ second, frontendMiB: residentMiB(pids.frontend), devicesMiB: residentMiB(pids.devices) });
+  }, 1_000);
+  const counts = { completed: 0, inTime: 0, rejected: 0, lost: 0, error: 0 };
+  const rejectionMs: number[] = [];
+  const answerMs: number[] = [];
+  const hintsMs: number[] = [];
+  const took = processorSeconds();
+  const frontendBefore = processorSecondsOf(pids.frontend);
+  const retriesBefore = client.counts.retries;
+  const offered = await open(client, OVERLOAD * capacity, OVERLOAD_SECONDS, ({ outcome, latencyMs, error }) => {
+    counts[outcome]++;
+    if (outcome === 'completed') {
+      answerMs.push(latencyMs);
+      if (latencyMs <= DEADLINE_MS) counts.inTime++;
+    } else if (outcome === 'rejected') {
+      rejectionMs.push(latencyMs);
+      hintsMs.push(error?.retryAfterMs ?? Number.NaN);
+    }
+  });
+  const processorShare = {
+    client: took() / OVERLOAD_SECONDS,
+    frontend: (processorSecondsOf(pids.frontend) - frontendBefore) / OVERLOAD_SECONDS,
+  };
+  // What was taken before the end has ended now; the first request after it, alone.
+  const firstAt = performance.now();
+  await client.infer(inputsOf(0));
+  const firstMs = performance.now() - firstAt;
+  const after = { completed: 0, others: 0 };
+  await open(client, capacity / 2, 5, ({ outcome }) => after[outcome === 'completed' ? 'completed' : 'others']++);
+  clearInterval(sampling);
+
+  const result = {
+    capacityQps: capacity,
+    overload: OVERLOAD,
+    seconds: OVERLOAD_SECONDS,
+    deadlineMs: DEADLINE_MS,
+    offered,
+    ...counts,
+    duplicates: client.duplicates,
+    retries: client.counts.retries - retriesBefore,
+    goodputOverCapacity: counts.inTime / OVERLOAD_SECONDS / capacity,
+    rejectionMs: { p50: percentile(rejectionMs, 0.5), p99: percentile(rejectionMs, 0.99), max: percentile(rejectionMs, 1) },
+    answerMs: { p50: percentile(answerMs, 0.5), p99: percentile(answerMs, 0.99) },
+    retryAfterMs: { p50: percentile(hintsMs, 0.5), max: percentile(hintsMs, 1) },
+    processorShare,
+    recovery: { firstMs, ...after },
+    memory,
+  };
+  await client.close();
+  const { memory: samples, ...printed } = result;
+  console.log(printed);
+  console.table(samples.filter((_, i) => i % 5 === 0 || i === samples.length - 1));
+  console.log(`written to ${writeResult('overload', result)}`);
+} finally {
+  await serving.stop();
+  await server.stop();
+  rmSync(folder, { recursive: true });
+}
