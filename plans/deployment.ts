@@ -59,10 +59,15 @@ interface DataFiles {
 
 export interface NatsSettings {
   readonly servers: readonly string[];
+  /** User, password, token and inboxPrefix may name environment variables: `${NAME}`. */
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly token: string | undefined;
   readonly credsFile: string | undefined;
+  readonly nkeyFile: string | undefined;
+  readonly inboxPrefix: string | undefined;
+  /** Copies of the key-value buckets in a cluster. */
+  readonly replicas: number;
   /** Absolute paths of PEM files. */
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
 }
@@ -180,6 +185,9 @@ export function loadDeployment(path: string): Deployment {
       password: yaml.nats.password,
       token: yaml.nats.token,
       credsFile: optionalFile(['nats', 'credsFile'], yaml.nats.credsFile),
+      nkeyFile: optionalFile(['nats', 'nkeyFile'], yaml.nats.nkeyFile),
+      inboxPrefix: yaml.nats.inboxPrefix,
+      replicas: yaml.nats.replicas,
       tls:
         yaml.nats.tls &&
         Object.fromEntries(Object.entries(yaml.nats.tls).map(([key, given]) => [key, resolveFile(['nats', 'tls', key], given)])),

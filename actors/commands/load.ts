@@ -31,7 +31,7 @@ export function register(program: Command): void {
       const { realClock } = await import('../../engine/clock.ts');
       const { subjectsOf } = await import('../../engine/wire/subjects.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
-      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const { connectTo, inboxPrefixOf, serversOf } = await import('../processes/setting.ts');
       const { liveLoad } = await import('../load/live-load.ts');
       const { reportTable } = await import('../../plans/report-table.ts');
 
@@ -45,6 +45,7 @@ export function register(program: Command): void {
         deployment: deployment.name,
         prefix: deployment.prefix,
         deadlineMs: deployment.deadlineMs,
+        inboxPrefix: inboxPrefixOf(deployment.nats),
       });
       try {
         const result = await liveLoad({

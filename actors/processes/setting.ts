@@ -14,6 +14,7 @@ import { readProfile, requireCurrent } from '../../plans/profile-file.ts';
 import { PlanHistory, type Revision } from '../plan-history.ts';
 import { startingPlan } from '../plan-keeper.ts';
 import type { RevisedPlan } from '../router.ts';
+import { fromEnvironment } from './from-environment.ts';
 
 /** Command-line options that every serving process shares. */
 export interface ServeOptions {
@@ -69,17 +70,24 @@ export function serversOf(deployment: Deployment, given: string | undefined): re
 }
 
 export function connectTo(servers: readonly string[], nats: NatsSettings, name: string, log?: Logger): Promise<Bus> {
-  const { user, password, token, credsFile, tls } = nats;
+  const { credsFile, nkeyFile, tls, replicas } = nats;
   return connectNats({
     servers,
     name,
-    user,
-    password,
-    token,
+    user: fromEnvironment('nats.user', nats.user),
+    password: fromEnvironment('nats.password', nats.password),
+    token: fromEnvironment('nats.token', nats.token),
+    inboxPrefix: inboxPrefixOf(nats),
     credentialsFile: credsFile,
+    nkeySeedFile: nkeyFile,
+    replicas,
     ...(tls === undefined ? {} : { tls: { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key } }),
     ...(log === undefined ? {} : { log }),
   });
+}
+
+export function inboxPrefixOf(nats: NatsSettings): string | undefined {
+  return fromEnvironment('nats.inboxPrefix', nats.inboxPrefix);
 }
 
 export function connectSetting(setting: Setting, role: string): Promise<Bus> {

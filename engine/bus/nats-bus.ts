@@ -76,6 +76,7 @@ class NatsBus implements Bus {
   readonly #servers: string;
   readonly #log: BusLog | undefined;
   readonly #inboxPrefix: string | undefined;
+  readonly #replicas: number;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
@@ -86,11 +87,12 @@ class NatsBus implements Bus {
   #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix }: NatsOptions) {
+  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix, replicas }: NatsOptions) {
     this.#connection = connection;
     this.#servers = servers.join(', ');
     this.#log = log;
     this.#inboxPrefix = inboxPrefix;
+    this.#replicas = replicas ?? 1;
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
     void this.#watch();
     void connection.closed().then((error) => {
@@ -196,7 +198,7 @@ class NatsBus implements Bus {
   }
 
   keyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValueStore | undefined> {
-    return openNatsKeyValue(this.#connection, bucket, options);
+    return openNatsKeyValue(this.#connection, bucket, { ...options, replicas: this.#replicas });
   }
 
   workQueues(): WorkQueues {

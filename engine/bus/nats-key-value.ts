@@ -16,11 +16,12 @@ const NO_JETSTREAM = [10039, 10076];
 export async function openNatsKeyValue(
   connection: NatsConnection,
   bucket: string,
-  { ttlMs }: KeyValueOptions,
+  { ttlMs, replicas }: KeyValueOptions & { readonly replicas: number },
 ): Promise<KeyValueStore | undefined> {
   try {
     const kv = await connection.jetstream({ timeout: REQUEST_TIMEOUT_MS }).views.kv(bucket, {
       history: 1,
+      replicas,
       // What has a time to live is of the moment: a restarted server need not know of it.
       storage: ttlMs === undefined ? StorageType.File : StorageType.Memory,
       ...(ttlMs === undefined ? {} : { ttl: ttlMs }),

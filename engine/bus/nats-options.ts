@@ -21,6 +21,8 @@ export interface NatsOptions {
   };
   /** First tokens of inboxes, for users who may subscribe to one inbox prefix only. Default `_INBOX`. */
   readonly inboxPrefix?: string;
+  /** Copies of key-value buckets that are made, in a cluster of servers. Default 1. */
+  readonly replicas?: number;
   /** How long the first connection may take, per server. Default 5,000. */
   readonly connectTimeoutMs?: number;
   /** Told of lost and regained connections and of refused publishes, which show nowhere else. */

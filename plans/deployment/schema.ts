@@ -165,16 +165,32 @@ const tls = z.strictObject({
   key: path.optional().describe('PEM file of the client key'),
 });
 
+/** Resolved when a command connects: others must not fail for want of a password. */
+const FROM_ENVIRONMENT = `; \${NAME} stands for the environment variable NAME`;
+
 const nats = z.strictObject({
   servers: z
     .array(z.string().min(1))
     .min(1)
     .default(['nats://127.0.0.1:4222'])
     .describe('NATS servers; the client tries them in turn'),
-  user: z.string().optional().describe('User name'),
-  password: z.string().optional().describe('Password of the user'),
-  token: z.string().optional().describe('Token, where the server uses one'),
+  user: z.string().optional().describe(`User name${FROM_ENVIRONMENT}`),
+  password: z.string().optional().describe(`Password of the user${FROM_ENVIRONMENT}`),
+  token: z.string().optional().describe(`Token, where the server uses one${FROM_ENVIRONMENT}`),
   credsFile: path.optional().describe('Credentials file (JWT and nkey)'),
+  nkeyFile: path.optional().describe('File with the seed of an nkey (SU...)'),
+  inboxPrefix: z
+    .string()
+    .regex(/^[^\s.*>$]+(\.[^\s.*>]+)*$/, { error: 'must be a subject without wildcards, such as _INBOX.client' })
+    .or(z.string().regex(/^\$\{\w+\}$/))
+    .optional()
+    .describe(`First tokens of inboxes, where a user may read one prefix only${FROM_ENVIRONMENT}`),
+  replicas: z
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('Copies of the plans and the lease in a cluster of NATS servers: 3 in one of three, so that one may be lost'),
   tls: tls.optional().describe('TLS; {} trusts the system authorities'),
 });
 

@@ -93,7 +93,7 @@ certainty: { output: sure }
 inputs: { ids: { pad: 3 }, other: {} }
 classes: [no, yes]
 data: { inputs: { ids: x.npy }, labels: y.npy, validation: 0.25 }
-nats: { servers: [nats://a, nats://b], user: u, password: p, tls: { ca: x.npy } }
+nats: { servers: [nats://a, nats://b], user: u, password: p, nkeyFile: x.npy, inboxPrefix: _INBOX.u, replicas: 3, tls: { ca: x.npy } }
 frontends: 2
 prefix: my
 deadline: 5s
@@ -104,7 +104,15 @@ deadline: 5s
       classes: ['no', 'yes'],
       data: { inputs: { ids: join(dir, 'x.npy') }, labels: join(dir, 'y.npy'), validation: 0.25 },
       slo: { type: 'accuracy', accuracy: 0.9 },
-      nats: { servers: ['nats://a', 'nats://b'], user: 'u', password: 'p', tls: { ca: join(dir, 'x.npy') } },
+      nats: {
+        servers: ['nats://a', 'nats://b'],
+        user: 'u',
+        password: 'p',
+        nkeyFile: join(dir, 'x.npy'),
+        inboxPrefix: '_INBOX.u',
+        replicas: 3,
+        tls: { ca: join(dir, 'x.npy') },
+      },
       deadlineMs: 5000,
     });
   });
