@@ -1,18 +1,15 @@
-import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../engine/nats-server.ts';
 import { bytes, text } from '../support/bytes.ts';
+import { hasOpenssl, writeCertificates } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { listen } from '../support/listen.ts';
-
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 const cleanups: (() => Promise<unknown>)[] = [];
 
@@ -38,18 +35,9 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** A certificate authority, and certificates by it. */
-async function certificates(names = 'IP:127.0.0.1'): Promise<string> {
+async function certificates(names?: string): Promise<string> {
   const folder = await temporaryFolder();
-  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: folder });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  await openssl('req', '-x509', ...key, '-subj', '/CN=test-ca', '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2');
-  await writeFile(join(folder, 'names'), `subjectAltName=${names}`);
-  for (const name of ['server', 'client']) {
-    await openssl('req', ...key, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-    const ca = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names'];
-    await openssl('x509', '-req', '-in', `${name}.csr`, '-out', `${name}.pem`, ...ca);
-  }
+  writeCertificates(folder, names);
   return folder;
 }
 
