@@ -1,0 +1,80 @@
+import type { CascadeClient } from '../../engine/client/client.ts';
+import { type Answer, isFailure } from '../../engine/wire/messages.ts';
+import type { Profile } from '../../plans/profile.ts';
+
+const TICK_MS = 20;
+const REMEMBERED = 200;
+
+/**
+ * Steady load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record
+ * must have been read.
+ */
+export class Traffic {
+  offered = 0;
+  /** How often the client said that a request has ended: once for each, if it keeps its word. */
+  readonly ended = new Map<number, number>();
+  readonly failures = new Map<string, number>();
+  /** Results that are of another request, in words. */
+  readonly wrong: string[] = [];
+  results = 0;
+  /** Of the last requests to end, whether with a result. */
+  #recent: boolean[] = [];
+  readonly #timer: NodeJS.Timeout;
+  readonly #client: CascadeClient;
+  readonly #profile: Profile;
+  readonly #under = new Set<Promise<void>>();
+
+  constructor(client: CascadeClient, profile: Profile, qps: number) {
+    this.#client = client;
+    this.#profile = profile;
+    const startedAt = performance.now();
+    this.#timer = setInterval(() => {
+      const due = ((performance.now() - startedAt) * qps) / 1_000;
+      while (this.offered < due) this.#send(this.offered++);
+    }, TICK_MS);
+  }
+
+  /** True when as many as are remembered have ended since the last call, all of them with results. */
+  get healthy(): boolean {
+    return this.#recent.length === REMEMBERED && this.#recent.every((good) => good);
+  }
+
+  /** What ended before no longer counts for `healthy`. */
+  forget(): void {
+    this.#recent = [];
+  }
+
+  /** Sends no more; resolves when all have ended. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#under);
+  }
+
+  #send(number: number): void {
+    const index = Int32Array.of(number);
+    const request = { inputs: { sample: new Uint8Array(index.buffer) }, deadlineMs: 20_000 };
+    const ending = new Promise<void>((resolve) => {
+      this.#client.inferMany([request]).subscribe({
+        next: (answer) => this.#note(number, answer),
+        complete: resolve,
+      });
+    });
+    this.#under.add(ending);
+    void ending.then(() => this.#under.delete(ending));
+  }
+
+  #note(number: number, answer: Answer): void {
+    this.ended.set(number, (this.ended.get(number) ?? 0) + 1);
+    this.#recent.push(!isFailure(answer));
+    if (this.#recent.length > REMEMBERED) this.#recent.shift();
+    if (isFailure(answer)) {
+      const text = `${answer.error.code}: ${answer.error.message.replace(/\d+/g, 'n')}`;
+      this.failures.set(text, (this.failures.get(text) ?? 0) + 1);
+      return;
+    }
+    this.results++;
+    const model = this.#profile.models.find(({ name }) => name === answer.model);
+    const expected = model?.predictions[number % this.#profile.labels.length];
+    if (answer.label !== expected) this.wrong.push(`request ${number}: ${answer.model} says ${answer.label}, not ${expected}`);
+  }
+}
