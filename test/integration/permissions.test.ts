@@ -58,6 +58,7 @@ const DECISIONS: Readonly<Record<keyof Subjects, { readonly client: May; readonl
   abort: { client: NOTHING, operator: NOTHING },
   status: { client: NOTHING, operator: { publish: true } },
   events: { client: NOTHING, operator: { subscribe: true } },
+  drift: { client: NOTHING, operator: { subscribe: true } },
   durable: { client: { publish: true }, operator: NOTHING },
   dead: { client: NOTHING, operator: { subscribe: true } },
 };
