@@ -7,6 +7,7 @@ import { type Sample, stack, type TensorSpec } from '../tensor.ts';
 import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.ts';
 import { inputPositions, interfaceOf, type Pads } from './model-interface.ts';
 import type { Feed, Order, Reply, WorkerSettings } from './onnx-protocol.ts';
+import { SharedBatch } from './onnx-shared.ts';
 
 export type OnnxDevice =
   | { readonly kind: 'cpu' /** Inference threads: one per core. */; readonly threads: number }
@@ -33,6 +34,8 @@ export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: 
 }
 
 interface Loaded {
+  /** Id of the order that loaded it. */
+  readonly id: number;
   readonly inputs: readonly TensorSpec[];
   /** Per input: where in a sample it is. */
   readonly positions: readonly number[];
@@ -50,8 +53,7 @@ class OnnxBackend implements Backend {
   readonly #models = new Map<string, Loaded>();
   readonly #pending = new Map<number, Pending>();
   readonly #exited: Promise<void>;
-  /** Counts the orders; the worker sleeps on it. */
-  readonly #signal = new Int32Array(new SharedArrayBuffer(4));
+  readonly #shared = new SharedBatch();
   #nextId = 0;
   #closing = false;
   #dead: CascadeError | undefined;
@@ -63,9 +65,11 @@ class OnnxBackend implements Backend {
       threads: options.kind === 'cpu' ? options.threads : 1,
       deviceId: options.kind === 'cuda' ? options.deviceId : 0,
       certaintyOutput: options.certaintyOutput,
-      signal: this.#signal.buffer,
+      shared: this.#shared.memory,
     });
-    this.#worker.on('message', (reply: Reply) => this.#settle(reply));
+    this.#worker.on('message', (reply: Reply | number) =>
+      this.#settle(typeof reply === 'number' ? { id: reply, type: 'ran', ...this.#shared.output() } : reply),
+    );
     this.#worker.on('error', (error) => this.#die(`the inference worker died: ${messageOf(error)}`));
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
@@ -86,7 +90,8 @@ class OnnxBackend implements Backend {
         const loaded = interfaceOf(model.file, reply.inputs, reply.outputs, pads);
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
         // Pads of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
-        this.#models.set(model.name, { inputs: specs === undefined ? loaded.inputs : positions.map((i) => specs[i]), positions });
+        const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
+        this.#models.set(model.name, { id: reply.id, inputs, positions });
         return loaded;
       }),
     );
@@ -102,6 +107,8 @@ class OnnxBackend implements Backend {
         const { data, dims } = stack(spec, tensors);
         return { name: spec.name, dtype: spec.dtype, data: data.buffer, dims };
       });
+      // Nothing else is under way: the shared memory is free, and the order of the orders is kept.
+      if (this.#pending.size === 0 && this.#shared.put(id, loaded.id, feeds)) return undefined;
       return [{ id, type: 'run', model, feeds }, feeds.map((feed) => feed.data)];
     }).pipe(
       map((reply) => {
@@ -127,15 +134,18 @@ class OnnxBackend implements Backend {
     await this.#exited;
   }
 
-  /** Sends an order on subscription. An unsubscribed order is carried out all the same; its reply is dropped. */
-  #ask(write: (id: number) => [Order, ArrayBuffer[]]): Observable<Reply> {
+  /**
+   * Sends an order on subscription. An unsubscribed order is carried out all the same; its reply is dropped.
+   * @param write returns the order and what is transferred with it; undefined when it is in the shared memory.
+   */
+  #ask(write: (id: number) => [Order, ArrayBuffer[]] | undefined): Observable<Reply> {
     return new Observable((subscriber) => {
       if (this.#dead !== undefined || this.#closing) {
         subscriber.error(this.#dead ?? new CascadeError('UNAVAILABLE', 'the backend is closed'));
         return;
       }
       const id = this.#nextId++;
-      const [order, transfer] = write(id);
+      const message = write(id);
       this.#pending.set(id, {
         resolve: (reply) => {
           subscriber.next(reply);
@@ -143,14 +153,14 @@ class OnnxBackend implements Backend {
         },
         reject: (error) => subscriber.error(error),
       });
-      this.#post(order, transfer);
+      if (message === undefined) this.#shared.notify();
+      else this.#post(...message);
     });
   }
 
   #post(order: Order, transfer: ArrayBuffer[]): void {
     this.#worker.postMessage(order, transfer);
-    Atomics.add(this.#signal, 0, 1);
-    Atomics.notify(this.#signal, 0);
+    this.#shared.notify();
   }
 
   #settle(reply: Reply): void {

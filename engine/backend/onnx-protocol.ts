@@ -1,7 +1,10 @@
 import type { Dtype } from '../tensor.ts';
 import type { ValueInfo } from './model-interface.ts';
 
-/** What the backend and its worker thread say to each other. Every order is answered once, by its id, in order. */
+/**
+ * What the backend and its worker thread say to each other. Every order is answered once, by its id, in order. A small batch is
+ * ordered through shared memory instead; then the bare id as reply says that its output is there, too.
+ */
 export type Order =
   | { readonly id: number; readonly type: 'load'; readonly model: string; readonly file: string }
   | { readonly id: number; readonly type: 'run'; readonly model: string; readonly feeds: readonly Feed[] }
@@ -41,6 +44,6 @@ export interface WorkerSettings {
   readonly threads: number;
   readonly deviceId: number;
   readonly certaintyOutput: string | undefined;
-  /** Four shared bytes, counted up and notified after each order. */
-  readonly signal: SharedArrayBuffer;
+  /** Of a SharedBatch, notified after each order. */
+  readonly shared: SharedArrayBuffer;
 }

@@ -2,8 +2,10 @@ import { readlinkSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
+import type { Dtype } from '../tensor.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
+import { SharedBatch, type SharedOrder } from './onnx-shared.ts';
 
 /** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
 
@@ -11,7 +13,9 @@ const port = parentPort;
 if (port === null) throw new Error('onnx-worker runs as a worker thread');
 const settings = workerData as WorkerSettings;
 const sessions = new Map<string, LoadedModel>();
-const signal = new Int32Array(settings.signal);
+/** Names of the loaded models by the id of the order that loaded them. */
+const names = new Map<number, string>();
+const shared = new SharedBatch(settings.shared);
 const LOWEST_PRIORITY = 19;
 
 yieldToEventLoop();
@@ -24,19 +28,36 @@ void serve(port);
  */
 async function serve(orders: MessagePort): Promise<void> {
   for (;;) {
-    const seen = Atomics.load(signal, 0);
+    const seen = shared.signal();
+    const small = shared.take();
+    if (small !== undefined) {
+      await obey(orderOf(small), true);
+      continue;
+    }
     const received = receiveMessageOnPort(orders) as { message: Order } | undefined;
-    if (received === undefined) Atomics.wait(signal, 0, seen);
+    if (received === undefined) shared.sleep(seen);
     else {
-      await obey(received.message);
+      await obey(received.message, false);
       if (received.message.type === 'close') return;
     }
   }
 }
 
-async function obey(order: Order): Promise<void> {
+/** The order that the message would have been. */
+function orderOf({ id, model: number, inputs }: SharedOrder): Order {
+  const model = names.get(number) ?? '';
+  const known = sessions.get(model)?.inputs ?? [];
+  return {
+    id,
+    type: 'run',
+    model,
+    feeds: known.map(({ name, type }, i) => ({ name, dtype: type as Dtype, ...inputs[i] })),
+  };
+}
+
+async function obey(order: Order, small: boolean): Promise<void> {
   try {
-    await carryOut(order);
+    await carryOut(order, small);
   } catch (error) {
     const reason = error instanceof ConfigError ? 'config' : 'internal';
     const message = order.type === 'run' ? `model ${order.model}: ${messageOf(error)}` : messageOf(error);
@@ -44,24 +65,28 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-async function carryOut(order: Order): Promise<void> {
+async function carryOut(order: Order, small: boolean): Promise<void> {
   const { id } = order;
   switch (order.type) {
     case 'load': {
       await sessions.get(order.model)?.release();
       const session = await openSession(order.file, settings);
       sessions.set(order.model, session);
+      forget(order.model);
+      names.set(id, order.model);
       return tell({ id, type: 'loaded', inputs: session.inputs, outputs: session.outputs });
     }
     case 'run': {
       const session = sessions.get(order.model);
       if (session === undefined) throw new Error('is not loaded');
       const output = await session.run(order.feeds);
+      if (small && shared.putOutput(output)) return port?.postMessage(id);
       return tell({ id, type: 'ran', ...output }, output.scores.buffer);
     }
     case 'unload':
       await sessions.get(order.model)?.release();
       sessions.delete(order.model);
+      forget(order.model);
       return tell({ id, type: 'done' });
     case 'close':
       for (const session of sessions.values()) await session.release();
@@ -69,6 +94,10 @@ async function carryOut(order: Order): Promise<void> {
       tell({ id, type: 'done' });
       port?.close();
   }
+}
+
+function forget(model: string): void {
+  for (const [id, name] of names) if (name === model) names.delete(id);
 }
 
 function tell(reply: Reply, ...transfer: ArrayBuffer[]): void {

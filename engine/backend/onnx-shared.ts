@@ -1,0 +1,135 @@
+import type { BatchOutput } from './backend.ts';
+import type { Feed } from './onnx-protocol.ts';
+
+/** Larger inputs and outputs go by message: handing over their buffers then costs less than copying them. */
+const INPUT_BYTES = 256 * 1024;
+const OUTPUT_BYTES = 64 * 1024;
+
+/** Places in the head, in units of four bytes. */
+const SIGNAL = 0;
+const FULL = 1;
+const ID = 2;
+const MODEL = 3;
+const CLASSES = 4;
+const SCORES = 5;
+const CERTAINTIES = 6;
+/** Place of a float64, in units of eight bytes. */
+const COMPUTE_MS = 4;
+/** Per input its number of dimensions, its bytes, and its dimensions. */
+const INPUTS = 10;
+const HEAD_LENGTH = 128;
+const NONE = -1;
+
+/** One input of a batch whose name and type both threads know. */
+type Values = Pick<Feed, 'data' | 'dims'>;
+
+/** A small batch as the worker finds it. */
+export interface SharedOrder {
+  readonly id: number;
+  /** Id of the order that loaded the model. */
+  readonly model: number;
+  readonly inputs: readonly Values[];
+}
+
+/**
+ * Memory that the event loop and the inference thread share: the signal that the thread sleeps on, and room for one small batch and
+ * its output. A message between threads costs more than the inference of a tiny model: serialising, two transferred buffers, an
+ * event. The room is one; who writes to it knows that nobody else uses it.
+ */
+export class SharedBatch {
+  readonly memory: SharedArrayBuffer;
+  readonly #head: Int32Array;
+  readonly #computeMs: Float64Array;
+  readonly #input: Uint8Array;
+  readonly #output: Float32Array;
+
+  constructor(memory = new SharedArrayBuffer(4 * HEAD_LENGTH + INPUT_BYTES + OUTPUT_BYTES)) {
+    this.memory = memory;
+    this.#head = new Int32Array(memory, 0, HEAD_LENGTH);
+    this.#computeMs = new Float64Array(memory, 8 * COMPUTE_MS, 1);
+    this.#input = new Uint8Array(memory, 4 * HEAD_LENGTH, INPUT_BYTES);
+    this.#output = new Float32Array(memory, 4 * HEAD_LENGTH + INPUT_BYTES, OUTPUT_BYTES / 4);
+  }
+
+  /** Wakes the worker: there is something to do. */
+  notify(): void {
+    Atomics.add(this.#head, SIGNAL, 1);
+    Atomics.notify(this.#head, SIGNAL);
+  }
+
+  /** What `sleep` compares with: read it before looking for work. */
+  signal(): number {
+    return Atomics.load(this.#head, SIGNAL);
+  }
+
+  /** Blocks the thread until the next `notify`, or not at all if there was one since `seen`. */
+  sleep(seen: number): void {
+    Atomics.wait(this.#head, SIGNAL, seen);
+  }
+
+  /** False when the batch does not fit. */
+  put(id: number, model: number, inputs: readonly Values[]): boolean {
+    let at = INPUTS;
+    let bytes = 0;
+    for (const { data, dims } of inputs) {
+      bytes += data.byteLength;
+      at += 2 + dims.length;
+    }
+    if (bytes > INPUT_BYTES || at > HEAD_LENGTH) return false;
+    at = INPUTS;
+    bytes = 0;
+    for (const { data, dims } of inputs) {
+      this.#head[at++] = dims.length;
+      this.#head[at++] = data.byteLength;
+      for (const dimension of dims) this.#head[at++] = dimension;
+      this.#input.set(new Uint8Array(data), bytes);
+      bytes += data.byteLength;
+    }
+    this.#head[ID] = id;
+    this.#head[MODEL] = model;
+    Atomics.store(this.#head, FULL, inputs.length);
+    return true;
+  }
+
+  /** The batch that was put, once; its inputs are copies, as the runtime refuses shared memory. */
+  take(): SharedOrder | undefined {
+    const count = Atomics.exchange(this.#head, FULL, 0);
+    if (count === 0) return undefined;
+    const inputs: Values[] = [];
+    let at = INPUTS;
+    let from = 0;
+    for (let i = 0; i < count; i++) {
+      const rank = this.#head[at++];
+      const to = from + this.#head[at++];
+      const dims = Array.from(this.#head.subarray(at, at + rank));
+      at += rank;
+      inputs.push({ data: this.#input.slice(from, to).buffer as ArrayBuffer, dims });
+      from = to;
+    }
+    return { id: this.#head[ID], model: this.#head[MODEL], inputs };
+  }
+
+  /** False when the output does not fit. */
+  putOutput({ scores, classes, certainty, computeMs }: BatchOutput): boolean {
+    if (scores.length + (certainty?.length ?? 0) > this.#output.length) return false;
+    this.#output.set(scores);
+    if (certainty !== undefined) this.#output.set(certainty, scores.length);
+    this.#head[CLASSES] = classes;
+    this.#head[SCORES] = scores.length;
+    this.#head[CERTAINTIES] = certainty?.length ?? NONE;
+    this.#computeMs[0] = computeMs;
+    return true;
+  }
+
+  /** A copy of the output that was put. */
+  output(): BatchOutput & { scores: Float32Array<ArrayBuffer>; certainty: Float32Array<ArrayBuffer> | undefined } {
+    const split = this.#head[SCORES];
+    const certainties = this.#head[CERTAINTIES];
+    return {
+      scores: new Float32Array(this.#output.subarray(0, split)),
+      classes: this.#head[CLASSES],
+      certainty: certainties === NONE ? undefined : new Float32Array(this.#output.subarray(split, split + certainties)),
+      computeMs: this.#computeMs[0],
+    };
+  }
+}

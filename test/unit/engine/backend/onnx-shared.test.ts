@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { SharedBatch } from '../../../../engine/backend/onnx-shared.ts';
+
+const bytes = (...values: number[]): ArrayBuffer => Uint8Array.from(values).buffer;
+
+/** The two ends of the same memory. */
+function ends(): { loop: SharedBatch; worker: SharedBatch } {
+  const loop = new SharedBatch();
+  return { loop, worker: new SharedBatch(loop.memory) };
+}
+
+it('hands a batch over once, as copies', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.nat(),
+      fc.array(fc.record({ data: fc.uint8Array({ maxLength: 100 }), dims: fc.array(fc.nat(), { maxLength: 5 }) }), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+      (id, model, given) => {
+        const { loop, worker } = ends();
+        const inputs = given.map(({ data, dims }) => ({ data: data.slice().buffer, dims }));
+        expect(loop.put(id, model, inputs)).toBe(true);
+        const taken = worker.take();
+        expect(taken).toEqual({ id, model, inputs });
+        // The next batch must not change the one that runs.
+        loop.put(id, model, [{ data: bytes(...new Array(100).fill(7)), dims: [100] }]);
+        expect(taken).toEqual({ id, model, inputs });
+        worker.take();
+        expect(worker.take()).toBeUndefined();
+      },
+    ),
+  );
+});
+
+it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its certainties: %s', (certainty) => {
+  const { loop, worker } = ends();
+  const output = { scores: Float32Array.of(1, 2, 3, 4), classes: 2, certainty, computeMs: 0.125 };
+  expect(worker.putOutput(output)).toBe(true);
+  const read = loop.output();
+  worker.putOutput({ scores: new Float32Array(6), classes: 3, certainty: undefined, computeMs: 1 });
+  expect(read).toEqual(output);
+});
+
+it('takes nothing that does not fit, and leaves it to a message', () => {
+  const { loop, worker } = ends();
+  expect(loop.put(1, 0, [{ data: new ArrayBuffer(256 * 1024 + 1), dims: [1] }])).toBe(false);
+  expect(loop.put(1, 0, [{ data: bytes(1), dims: new Array(127).fill(1) }])).toBe(false);
+  expect(worker.take()).toBeUndefined();
+  expect(worker.putOutput({ scores: new Float32Array(16_385), classes: 1, certainty: undefined, computeMs: 0 })).toBe(false);
+});
