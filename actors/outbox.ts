@@ -8,8 +8,8 @@ import type { WorkItem } from '../engine/wire/messages.ts';
 const FRAME_RESERVE_BYTES = 3_072;
 
 /**
- * Collects the requests that go to the same replica within one event-loop turn and sends them as one frame, well below the
- * server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
+ * Collects the requests that go to the same replica while one chunk of messages, or one batch, is worked off, and sends them as one
+ * frame, well below the server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
  */
 export class Outbox {
   readonly #bus: Bus;
@@ -49,7 +49,7 @@ export class Outbox {
     frame.bytes += bytes;
     if (!this.#scheduled) {
       this.#scheduled = true;
-      this.#clock.after(0, () => this.flush());
+      this.#clock.soon(() => this.flush());
     }
     return true;
   }

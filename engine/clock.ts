@@ -6,6 +6,11 @@ export interface Clock {
   now(): number;
   /** Calls `fn` once, `delayMs` from now; 0 means after the current event-loop turn. Returns the cancellation. */
   after(delayMs: number, fn: () => void): () => void;
+  /**
+   * Calls `fn` once what is being done now is done, before the event loop turns to anything else: after all messages that came in
+   * one chunk, not after all that came in one turn.
+   */
+  soon(fn: () => void): void;
 }
 
 /** Emits 0, 1, 2 ... every `periodMs`, without drift, until unsubscribed. */
@@ -34,4 +39,5 @@ export const realClock: Clock = {
     const timer = setTimeout(fn, delayMs);
     return () => clearTimeout(timer);
   },
+  soon: queueMicrotask,
 };

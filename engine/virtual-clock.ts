@@ -25,6 +25,10 @@ export class VirtualClock implements Clock {
     };
   }
 
+  soon(fn: () => void): void {
+    this.after(0, fn);
+  }
+
   /** When the next callback is due; undefined when none is left. Cancelled ones count. */
   get nextAt(): number | undefined {
     return this.#queue.peekKey();

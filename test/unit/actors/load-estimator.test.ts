@@ -26,6 +26,7 @@ test('a steady load is reported as such when a busy event loop makes the ticks l
       const due = real.now() + delayMs;
       return real.after(due > 120 && due < 350 ? 350 - real.now() : delayMs, fn);
     },
+    soon: (fn) => real.soon(fn),
   };
   for (let at = 1; at <= 1_000; at++) real.after(at, () => arrivals$.next(1));
   startActor(loadEstimatorActor({ frontend: 'f', subjects: subjectsOf('test'), arrivals$ }), {

@@ -38,6 +38,7 @@ describe('every', () => {
     let scheduled: { at: number; fn: () => void } | undefined;
     const clock = {
       now: () => now,
+      soon: () => undefined,
       after: (delayMs: number, fn: () => void) => {
         scheduled = { at: now + delayMs, fn };
         return () => undefined;
@@ -73,5 +74,18 @@ describe('the real clock', () => {
       seen.push('turn');
     });
     expect(seen).toEqual(['turn', 'first', 'second']);
+  });
+
+  it('calls soon when the code that runs has ended, before anything that is due', async () => {
+    const seen: string[] = [];
+    await new Promise<void>((resolve) => {
+      realClock.after(0, () => {
+        seen.push('due');
+        resolve();
+      });
+      realClock.soon(() => seen.push('soon'));
+      seen.push('code');
+    });
+    expect(seen).toEqual(['code', 'soon', 'due']);
   });
 });

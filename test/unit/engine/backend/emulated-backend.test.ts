@@ -74,7 +74,11 @@ describe('under a virtual clock', () => {
 test('what timers are late by is made up for by the batch that follows at once', () => {
   // Every timer fires 1 ms after its time, as in an operating system.
   const virtual = new VirtualClock();
-  const late: Clock = { now: () => virtual.now(), after: (ms, fn) => virtual.after(ms + 1, fn) };
+  const late: Clock = {
+    now: () => virtual.now(),
+    after: (ms, fn) => virtual.after(ms + 1, fn),
+    soon: (fn) => virtual.soon(fn),
+  };
   const backend = backendOn(late);
   const ends: number[] = [];
   const next = (): void => {
