@@ -43,6 +43,9 @@ function describe(status: Status): string {
       return `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`;
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),
+    ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
+      Object.entries(counts).map(([reason, count]) => `${actor} dropped ${count} message(s): ${reason}`),
+    ),
     ...(status.drift === null ? [] : describeDrift(status.drift)),
     ...(status.decisions.length === 0
       ? []

@@ -39,7 +39,7 @@ export function decodeLoad(data: Uint8Array): LoadReport {
   const load = fieldsOf<LoadReport>('load', data);
   require(isToken(load.frontend), 'load', 'frontend');
   require(isAmount(load.pid), 'load', 'pid');
-  require(isAmount(load.intervalMs) && load.intervalMs > 0, 'load', 'intervalMs');
+  require(isAmount(load.intervalMs) && load.intervalMs >= 1, 'load', 'intervalMs');
   require(isAmount(load.arrivals), 'load', 'arrivals');
   require(load.dropped === undefined || areAmounts(load.dropped), 'load', 'dropped');
   return load as LoadReport;
@@ -139,8 +139,11 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+/** Beyond any time, load or memory that there is: sums of amounts stay finite, and so may be told again. */
+const LARGEST_AMOUNT = 1e15;
+
 function isAmount(value: unknown): value is number {
-  return Number.isFinite(value) && (value as number) >= 0;
+  return Number.isFinite(value) && (value as number) >= 0 && (value as number) <= LARGEST_AMOUNT;
 }
 
 function areAmounts(value: unknown): boolean {
