@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
+import { decodeDrift } from '../../actors/drift-report.ts';
 import { decodePrepare, decodeRevisedPlan } from '../../actors/prepare-message.ts';
 import { statusActor } from '../../actors/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
@@ -35,6 +36,8 @@ const state = deviceState({
   certainties: [{ revision: 1, gear: 0, model: 'small', counts: [0, 3] }],
 });
 const gear: GearMessage = { revision: 1, gear: 1, epoch: 5, decidedAt: 0 };
+const drift = { observations: 100, distance: 0.1, bound: 0.2, drifted: false };
+const loads = { meanQps: 10, plannedMeanQps: 12, qpsMax: 200, weights: [1, 0], plannedWeights: [0.5, 0.5], above: 0 };
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 
 /** Whoever listens to a kind of message on a subject, and how it reads it. */
@@ -98,6 +101,12 @@ const KINDS: readonly Kind[] = [
     subjects: [subjects.prepared],
     good: [prepared],
     readers: { keeper: decodePrepared },
+  },
+  {
+    name: 'drift',
+    subjects: [subjects.drift],
+    good: [{ revision: 1, qps: { ...drift, ...loads }, certainty: [{ model: 'small', ...drift }] }],
+    readers: { status: decodeDrift },
   },
   { name: 'verdict', subjects: [subjects.commit], good: [{ revision: 2 }], readers: { controller: decodeVerdict } },
   {
