@@ -9,6 +9,9 @@ const measure = {
   drifted: z.boolean(),
 };
 
+/** Not zod's `readonly()`: that freezes what came, and throws where bytes came. */
+const weights = z.array(z.number().nonnegative()).transform((values): readonly number[] => values);
+
 /** What the drift-monitor tells, and the status shows; see the classes of plans/drift for the meaning of the fields. */
 const driftReport = z.object({
   /** Of the plan that all is measured against. */
@@ -18,11 +21,11 @@ const driftReport = z.object({
     meanQps: z.number(),
     plannedMeanQps: z.number(),
     qpsMax: z.number().positive(),
-    weights: z.array(z.number().nonnegative()).readonly(),
-    plannedWeights: z.array(z.number().nonnegative()).readonly(),
+    weights,
+    plannedWeights: weights,
     above: z.number(),
   }),
-  certainty: z.array(z.object({ model: z.string(), ...measure })).readonly(),
+  certainty: z.array(z.object({ model: z.string(), ...measure })),
 });
 
 export type DriftReport = z.infer<typeof driftReport>;
@@ -36,6 +39,6 @@ export function decodeDrift(data: Uint8Array): DriftReport {
     throw new MalformedMessage('drift', 'not MessagePack');
   }
   const parsed = driftReport.safeParse(value);
-  if (!parsed.success) throw new MalformedMessage('drift', parsed.error.issues[0]?.path.join('.') ?? 'body');
+  if (!parsed.success) throw new MalformedMessage('drift', String(parsed.error.issues[0]?.path[0] ?? 'not a map'));
   return parsed.data;
 }

@@ -9,7 +9,15 @@ import { MalformedMessage } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import type { TensorSpec } from '../../engine/tensor.ts';
 import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../engine/wire/codec.ts';
-import { decodeDone, decodeGear, decodeLoad, decodePrepared, decodeState, decodeVerdict } from '../../engine/wire/internal.ts';
+import {
+  decodeDone,
+  decodeEvent,
+  decodeGear,
+  decodeLoad,
+  decodePrepared,
+  decodeState,
+  decodeVerdict,
+} from '../../engine/wire/internal.ts';
 import type { GearMessage } from '../../engine/wire/messages.ts';
 import { mayAnswerOn, subjectsOf } from '../../engine/wire/subjects.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
@@ -101,6 +109,15 @@ const KINDS: readonly Kind[] = [
     subjects: [subjects.prepared],
     good: [prepared],
     readers: { keeper: decodePrepared },
+  },
+  {
+    name: 'event',
+    subjects: [subjects.events],
+    good: [
+      { type: 'gear', revision: 1, from: 0, to: 1, basis: { qps: 1 } },
+      { type: 'device-lost', device: 'd1' },
+    ],
+    readers: { status: decodeEvent },
   },
   {
     name: 'drift',
