@@ -27,6 +27,8 @@ export class Pausable {
           cancel();
         };
       },
+      // Never in a pause: nothing that asks for it runs in one.
+      soon: (fn) => clock.soon(fn),
     };
     this.bus = {
       maxPayloadBytes: bus.maxPayloadBytes,
