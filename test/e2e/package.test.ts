@@ -20,6 +20,7 @@ const NEEDED = [
   /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
   /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
   /^conf\/synthetic\/[\w-]+\/deployment\.yaml$/,
+  /^conf\/nats\/[a-z]+\.conf$/,
 ];
 
 // A blank in the path: what comes by URL must come back as a path.
