@@ -1,9 +1,10 @@
 import { Subject } from 'rxjs';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { ConsumerSpec, QueuedMessage, StoreSpec } from '../../engine/bus/work-queue.ts';
 import { BROKERS, type Broker } from '../support/buses.ts';
 import { bytes, text } from '../support/bytes.ts';
+import { eventually } from '../support/eventually.ts';
 
 const STORE: StoreSpec = {
   name: 'jobs',
@@ -69,17 +70,17 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
     const before = Date.now();
     expect(await append('a')).toEqual({ stream: 'jobs', sequence: 1, duplicate: false });
     const first = take(there);
-    await vi.waitFor(() => expect(first.texts).toEqual(['a']));
+    await eventually(() => expect(first.texts).toEqual(['a']));
     const [message] = first.messages;
     expect(message).toMatchObject({ stream: 'jobs', sequence: 1, deliveries: 1 });
     expect(Math.abs(message.storedAt - before)).toBeLessThan(10_000);
     expect([message.header('kind'), message.header('Other')]).toEqual(['a', undefined]);
     message.done();
     first.until.next();
-    await vi.waitFor(() => expect(first.ended).toBe('complete'));
+    await eventually(() => expect(first.ended).toBe('complete'));
     await append('b');
     const second = take(there);
-    await vi.waitFor(() => expect(second.texts).toEqual(['b']));
+    await eventually(() => expect(second.texts).toEqual(['b']));
   });
 
   it('refuse what does not fit, until something is done', async () => {
@@ -89,10 +90,10 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
       message: expect.stringMatching(/jobs\.in was not stored: .*full|maximum messages/),
     });
     const taken = take(there);
-    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b', 'c']));
+    await eventually(() => expect(taken.texts).toEqual(['a', 'b', 'c']));
     taken.messages[1].done();
-    await vi.waitFor(() => append('d'));
-    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b', 'c', 'd']));
+    await eventually(() => append('d'));
+    await eventually(() => expect(taken.texts).toEqual(['a', 'b', 'c', 'd']));
   });
 
   it('take new limits', async () => {
@@ -112,24 +113,24 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
     expect(await append('a', 'id-1')).toMatchObject({ sequence: 1, duplicate: true });
     expect(await append('b', 'id-2')).toMatchObject({ sequence: 2, duplicate: false });
     const taken = take(there);
-    await vi.waitFor(() => expect(taken.texts).toEqual(['a', 'b']));
+    await eventually(() => expect(taken.texts).toEqual(['a', 'b']));
   });
 
   it('give a message again when asked to, and count', async () => {
     await append('a');
     const taken = take(there);
-    await vi.waitFor(() => expect(taken.messages).toHaveLength(1));
+    await eventually(() => expect(taken.messages).toHaveLength(1));
     const retriedAt = Date.now();
     taken.messages[0].retry(200);
-    await vi.waitFor(() => expect(taken.messages).toHaveLength(2));
+    await eventually(() => expect(taken.messages).toHaveLength(2));
     expect(Date.now() - retriedAt).toBeGreaterThan(150);
     taken.messages[1].retry(0);
-    await vi.waitFor(() => expect(taken.messages).toHaveLength(3));
+    await eventually(() => expect(taken.messages).toHaveLength(3));
     expect(taken.messages.map(({ deliveries }) => deliveries)).toEqual([1, 2, 3]);
     expect(new Set(taken.messages.map(({ sequence, storedAt }) => `${sequence} ${storedAt}`)).size).toBe(1);
     taken.messages[2].abandon();
     taken.until.next();
-    await vi.waitFor(() => expect(taken.ended).toBe('complete'));
+    await eventually(() => expect(taken.ended).toBe('complete'));
   });
 
   it('give a taker no more than its limit at once', async () => {
@@ -139,7 +140,7 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
     const open = new Set<QueuedMessage>();
     let most = 0;
     for (let done = 0; done < 20; done++) {
-      await vi.waitFor(() => expect(taken.messages.length).toBeGreaterThan(done));
+      await eventually(() => expect(taken.messages.length).toBeGreaterThan(done));
       for (const message of taken.messages.slice(done)) open.add(message);
       most = Math.max(most, open.size);
       open.delete(taken.messages[done]);
@@ -155,28 +156,28 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
     const takers = [take(here, { consumer }), take(there, { consumer })];
     for (const body of ['a', 'b', 'c']) await append(body);
     const all = () => takers.flatMap(({ messages }) => messages);
-    await vi.waitFor(() => expect(all()).toHaveLength(2));
+    await eventually(() => expect(all()).toHaveLength(2));
     all()[0].done();
-    await vi.waitFor(() => expect(all()).toHaveLength(3));
+    await eventually(() => expect(all()).toHaveLength(3));
     expect(new Set(all().map(({ sequence }) => sequence))).toEqual(new Set([1, 2, 3]));
   });
 
   it('give what a taker left unsettled to another, and nothing of one that lives', async () => {
     await append('left');
     const leaver = take(here);
-    await vi.waitFor(() => expect(leaver.texts).toEqual(['left']));
+    await eventually(() => expect(leaver.texts).toEqual(['left']));
     await append('kept');
-    await vi.waitFor(() => expect(leaver.texts).toEqual(['left', 'kept']));
+    await eventually(() => expect(leaver.texts).toEqual(['left', 'kept']));
     leaver.messages[1].done();
     leaver.leave();
     const holder = take(here, { limit: 1 });
-    await vi.waitFor(() => expect(holder.texts).toEqual(['left']), { timeout: 5_000 });
+    await eventually(() => expect(holder.texts).toEqual(['left']));
     expect(holder.messages[0].deliveries).toBe(2);
     // Held for longer than the wait, which a message that comes and goes beside it measures.
     const other = take(there);
     await append('clock');
     for (let turn = 1; turn <= 6; turn++) {
-      await vi.waitFor(() => expect(other.messages).toHaveLength(turn), { timeout: 5_000 });
+      await eventually(() => expect(other.messages).toHaveLength(turn));
       other.messages[turn - 1].retry(ACK_WAIT_MS / 2);
     }
     expect(new Set(other.texts)).toEqual(new Set(['clock']));
@@ -186,15 +187,15 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
   it('let a taker go when what it has is settled, and give it nothing more', async () => {
     await append('a');
     const leaver = take(here);
-    await vi.waitFor(() => expect(leaver.texts).toEqual(['a']));
+    await eventually(() => expect(leaver.texts).toEqual(['a']));
     leaver.until.next();
     await here.flush();
     await append('b');
     const stayer = take(there);
-    await vi.waitFor(() => expect(stayer.texts).toEqual(['b']));
+    await eventually(() => expect(stayer.texts).toEqual(['b']));
     expect([leaver.ended, leaver.texts]).toEqual([undefined, ['a']]);
     leaver.messages[0].done();
-    await vi.waitFor(() => expect(leaver.ended).toBe('complete'));
+    await eventually(() => expect(leaver.ended).toBe('complete'));
   });
 
   it('make room in a log by dropping the oldest', async () => {
@@ -210,14 +211,14 @@ describe.each(BROKERS)('the work queues of a bus ($name)', ({ open }) => {
     there.messages$('jobs.in').subscribe(({ data }) => heard.push(text(data)));
     await there.flush();
     await append('a');
-    await vi.waitFor(() => expect(heard).toEqual(['a']));
+    await eventually(() => expect(heard).toEqual(['a']));
   });
 
   it('say that nothing was stored where there is no store', async () => {
     const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 5_000 });
     await expect(nowhere).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('nothing was stored') });
     const gone = take(here, { consumer: { ...WORKERS, store: 'elsewhere' } });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(gone.ended).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('elsewhere') }),
     );
   });
