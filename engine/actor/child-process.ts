@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { Observable } from 'rxjs';
+import { runnableMs } from './processor-time.ts';
 import { ProgressWatch } from './progress-watch.ts';
 
 export interface ChildSpec {
@@ -15,8 +16,11 @@ export interface ChildSpec {
 export const READY = 'ready';
 export const ALIVE = 'alive';
 export const ALIVE_INTERVAL_MS = 250;
-/** A child that says nothing for so long makes no progress: it is stopped, or its event loop is blocked. */
-const SILENT_MS = 2_000;
+/**
+ * A child that says nothing for so long makes no progress: it is stopped, or its event loop is blocked. One that the machine gives
+ * no processor has longer.
+ */
+const LIMITS = { checkMs: ALIVE_INTERVAL_MS, silentMs: 2_000, starvedMs: 10_000 };
 
 /** A child that ended without being asked to. */
 export class ProcessEnded extends Error {
@@ -42,14 +46,15 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
     const child = start(spec);
     let watch: ProgressWatch | undefined;
     const checks = setInterval(() => {
-      if (stuck || watch?.check(performance.now()) !== true) return;
+      const { pid } = child;
+      if (stuck || pid === undefined || watch?.check(performance.now(), () => runnableMs(pid)) !== true) return;
       stuck = true;
       child.kill('SIGKILL');
     }, ALIVE_INTERVAL_MS);
     child.on('message', (message) => {
       if (message === ALIVE) watch?.heard();
       if (message !== READY) return;
-      watch = new ProgressWatch({ checkMs: ALIVE_INTERVAL_MS, silentMs: SILENT_MS }, performance.now());
+      watch = new ProgressWatch(LIMITS, performance.now());
       subscriber.next(child.pid ?? 0);
     });
     // It has closed all it had and is about to end.
@@ -58,7 +63,7 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
     child.on('exit', (code, signal) => {
       clearTimeout(killTimer);
       clearInterval(checks);
-      const why = stuck ? `: killed, as it made no progress for ${SILENT_MS} ms` : '';
+      const why = stuck ? `: killed, as it made no progress for over ${LIMITS.silentMs} ms` : '';
       if (stopping) subscriber.complete();
       else subscriber.error(new ProcessEnded(child.pid, code, signal, why));
     });

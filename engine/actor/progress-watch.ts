@@ -3,7 +3,12 @@ export interface ProgressLimits {
   readonly checkMs: number;
   /** Silence after which the other side is taken for stuck. */
   readonly silentMs: number;
+  /** The same for one that is given no processor: to kill it would not make the machine faster. */
+  readonly starvedMs: number;
 }
+
+/** One that wants to run and gets less than this share of a processor is starved. */
+const STARVED_SHARE = 0.25;
 
 /**
  * Whether a process that says `alive` from its event loop still makes progress. Silence counts only while the watcher runs itself,
@@ -13,6 +18,8 @@ export class ProgressWatch {
   readonly #limits: ProgressLimits;
   #checkedAt: number;
   #silentForMs = 0;
+  /** Taken half-way through the silence. */
+  #before: { readonly silentForMs: number; readonly runnableMs: number | undefined } | undefined;
 
   constructor(limits: ProgressLimits, now: number) {
     this.#limits = limits;
@@ -21,14 +28,28 @@ export class ProgressWatch {
 
   heard(): void {
     this.#silentForMs = 0;
+    this.#before = undefined;
   }
 
-  /** True when the other side is stuck. */
-  check(now: number): boolean {
+  /**
+   * True when the other side is stuck.
+   * @param runnableMs its processor time so far, when it runs or waits for a processor; else undefined.
+   */
+  check(now: number, runnableMs: () => number | undefined): boolean {
+    const { checkMs, silentMs, starvedMs } = this.#limits;
     const passedMs = now - this.#checkedAt;
     this.#checkedAt = now;
-    if (passedMs > 4 * this.#limits.checkMs) this.#silentForMs = 0;
+    if (passedMs > 4 * checkMs) this.heard();
     else this.#silentForMs += passedMs;
-    return this.#silentForMs > this.#limits.silentMs;
+    const silentForMs = this.#silentForMs;
+    if (silentForMs > silentMs / 2) this.#before ??= { silentForMs, runnableMs: runnableMs() };
+    if (silentForMs <= silentMs) return false;
+    return silentForMs > starvedMs || !this.#isStarved(runnableMs());
+  }
+
+  #isStarved(runnableMs: number | undefined): boolean {
+    const before = this.#before;
+    if (before?.runnableMs === undefined || runnableMs === undefined) return false;
+    return runnableMs - before.runnableMs < STARVED_SHARE * (this.#silentForMs - before.silentForMs);
   }
 }

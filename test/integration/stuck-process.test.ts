@@ -24,7 +24,7 @@ function endOf(program: string, onReady: (pid: number, stop: () => void) => void
   });
 }
 
-const KILLED = /ended with SIGKILL: killed, as it made no progress for 2000 ms/;
+const KILLED = /ended with SIGKILL: killed, as it made no progress for over 2000 ms/;
 
 test('a child whose event loop is blocked is killed, though its process runs', async () => {
   const end = await endOf('setTimeout(() => { for (;;); }, 300);');
