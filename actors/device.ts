@@ -64,6 +64,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
   readonly onHung: () => void;
   readonly bounds?: QueueBounds;
+  /** Default: this process's. */
+  readonly pid?: number;
   /** Per model, bins of its certainties (see certaintyEdges), which are counted for the drift monitor; by default none are. */
   readonly certaintyEdges?: readonly Float64Array[];
 }
@@ -339,8 +341,12 @@ class Device {
       });
   }
 
+  get #pid(): number {
+    return this.#options.pid ?? process.pid;
+  }
+
   #newIncarnation(): string {
-    return `${process.pid}-${Math.floor(this.#context.clock.now())}`;
+    return `${this.#pid}-${Math.floor(this.#context.clock.now())}`;
   }
 
   #take(subject: string, data: Uint8Array): void {
@@ -575,7 +581,7 @@ class Device {
       host,
       phase: this.#phase,
       incarnation: this.#incarnation,
-      pid: process.pid,
+      pid: this.#pid,
       revision: this.#router.revision,
       gear: this.#router.gear.index,
       epoch: this.#router.epoch,

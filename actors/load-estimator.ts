@@ -13,8 +13,10 @@ export function loadEstimatorActor(options: {
   arrivals$: Observable<number>;
   /** What the frontend has dropped so far. */
   dropped?: () => DropCounts;
+  /** Default: this process's. */
+  pid?: number;
 }): Actor {
-  const { frontend, subjects, arrivals$, dropped } = options;
+  const { frontend, subjects, arrivals$, dropped, pid = process.pid } = options;
   return {
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
@@ -29,7 +31,7 @@ export function loadEstimatorActor(options: {
           if (intervalMs < LOAD_INTERVAL_MS / 2) return;
           const report: LoadReport = {
             frontend,
-            pid: process.pid,
+            pid,
             intervalMs,
             arrivals: count,
             ...(dropped === undefined ? {} : { dropped: dropped() }),

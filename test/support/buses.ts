@@ -3,6 +3,10 @@ import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
+import { createRandom } from '../../engine/random.ts';
+import { FaultyBus } from '../simulation/support/faulty-bus.ts';
+import { FaultyNetwork } from '../simulation/support/faulty-network.ts';
+import { ProcessClock } from '../simulation/support/process-clock.ts';
 
 /** Somewhere to connect to: every connection of one broker sees the same messages. */
 export interface Broker {
@@ -10,10 +14,11 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** Both kinds of bus, for suites that each of them must pass. */
+/** All kinds of bus, for suites that each of them must pass. */
 export const BROKERS: readonly { name: string; open(): Promise<Broker> }[] = [
   { name: 'NATS', open: openNats },
   { name: 'in-process', open: openLocal },
+  { name: 'simulated network', open: openSimulated },
 ];
 
 async function openNats(): Promise<Broker> {
@@ -30,6 +35,24 @@ async function openNats(): Promise<Broker> {
       await server.stop();
     },
   };
+}
+
+/** The network of the fault simulation, without faults. */
+function openSimulated(): Promise<Broker> {
+  const ignore = (): void => undefined;
+  const watch = { published: ignore, delivered: ignore, duplicated: ignore, lost: ignore };
+  const network = new FaultyNetwork({ clock: realClock, random: createRandom(1), watch });
+  const buses: Bus[] = [];
+  return Promise.resolve({
+    connect: () => {
+      const bus = new FaultyBus(network, `process-${buses.length}`, new ProcessClock(realClock), { baseMs: 0, jitterMs: 0 });
+      buses.push(bus);
+      return Promise.resolve(bus);
+    },
+    close: async () => {
+      await Promise.all(buses.map((bus) => bus.close()));
+    },
+  });
 }
 
 /** One bus, as there are no connections within a process. */

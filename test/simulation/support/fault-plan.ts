@@ -1,0 +1,141 @@
+import type { Random } from '../../../engine/random.ts';
+import type { GearPlan } from '../../../plans/gear-plan.ts';
+import type { ReleaseOrder } from './process-clock.ts';
+import { randomPlan } from './random-plan.ts';
+
+/** The deployment of one run, and what it is asked. */
+export interface Shape {
+  readonly plan: GearPlan;
+  /** Other plans, for an operator to push. */
+  readonly others: readonly GearPlan[];
+  readonly frontends: number;
+  readonly controllers: number;
+  readonly clients: number;
+  readonly maxQueue: number;
+  readonly maxInFlight: number;
+  /** Per model: time of a batch of one, and of each sample more. */
+  readonly firstMs: readonly number[];
+  readonly moreMs: readonly number[];
+  /** Of all clients together, apart from bursts. */
+  readonly qps: number;
+  /** Of the requests, that make a model fail. */
+  readonly poison: number;
+  /** How far the processes are from the server. */
+  readonly baseMs: number;
+  readonly jitterMs: number;
+}
+
+const FAULT_TYPES = [
+  'kill',
+  'terminate',
+  'pause',
+  'disconnect',
+  'server-restart',
+  'slow-link',
+  'duplication',
+  'backend-death',
+  'backend-hang',
+  'controller-loss',
+] as const;
+export type FaultType = (typeof FAULT_TYPES)[number];
+
+/** Something that goes wrong: what, when, where, for how long. Each type reads the fields that it needs. */
+export interface Fault {
+  readonly type: FaultType;
+  readonly at: number;
+  /** Name of a process; empty where all are concerned. */
+  readonly process: string;
+  readonly forMs: number;
+  /** Of what a process has sent, the share that still arrives; or the probability of a duplicate. */
+  readonly share: number;
+  /** Until a broken connection is noticed: by the process, and by the server. */
+  readonly noticedMs: number;
+  readonly serverNoticesMs: number;
+  readonly order: ReleaseOrder;
+}
+
+/** Milliseconds since the start of the run. */
+export const TIMES = {
+  load: 100,
+  firstFault: 600,
+  /** All faults end: who is down comes up, who is slow is fast. */
+  heal: 3_000,
+  /** From here on each request that leaves time for it must be answered with a result. */
+  healthy: 5_200,
+  lastRequest: 5_600,
+} as const;
+
+const MOST_FAULTS = 7;
+/** Of the seeds, those without any fault: there each request is answered exactly once. */
+const CALM = 0.08;
+
+export function shapeOf(random: Random): Shape {
+  const models = ['small', 'medium', 'large'].slice(0, 1 + random.below(3));
+  const devices = ['a', 'b', 'c', 'd'].slice(0, 1 + random.below(4));
+  const firstMs = models.map((_, model) => 1 + random.below(3) + model * 2);
+  return {
+    plan: randomPlan(random, models, devices),
+    others: Array.from({ length: random.below(4) }, () => randomPlan(random, models, devices)),
+    frontends: 1 + random.below(3),
+    controllers: 1 + random.below(2),
+    clients: 1 + random.below(2),
+    maxQueue: random.next() < 0.15 ? 4 + random.below(12) : 2_000,
+    maxInFlight: random.next() < 0.15 ? 4 + random.below(12) : 2_000,
+    firstMs,
+    moreMs: firstMs.map((ms) => ms / 8),
+    qps: 10 + random.below(40),
+    poison: random.next() < 0.3 ? 0.03 : 0,
+    baseMs: [0, 0.1, 0.5, 5][random.below(4)],
+    jitterMs: [0, 0.05, 0.5, 3][random.below(4)],
+  };
+}
+
+/**
+ * Each run has some of the kinds of faults (swarm testing), so that no kind hides what another would show.
+ * @param serving processes that a supervisor starts again; `clients` are not killed, as nobody could say what became of their
+ *   requests.
+ */
+export function faultsOf(random: Random, serving: readonly string[], clients: readonly string[]): Fault[] {
+  if (random.next() < CALM) return [];
+  const types = FAULT_TYPES.filter(() => random.next() < 0.4);
+  if (types.length === 0) types.push(FAULT_TYPES[random.below(FAULT_TYPES.length)]);
+  const ofKind = (kind: string): string[] => serving.filter((name) => name.startsWith(kind));
+  const candidates: Readonly<Record<FaultType, readonly string[]>> = {
+    kill: serving,
+    terminate: serving,
+    pause: [...serving, ...clients],
+    disconnect: [...serving, ...clients],
+    'server-restart': [''],
+    'slow-link': [...serving, ...clients],
+    duplication: [''],
+    'backend-death': ofKind('device-'),
+    'backend-hang': ofKind('device-'),
+    'controller-loss': ofKind('controller-'),
+  };
+  return Array.from({ length: 1 + random.below(MOST_FAULTS) }, (): Fault => {
+    const type = types[random.below(types.length)];
+    const among = candidates[type];
+    return {
+      type,
+      at: TIMES.firstFault + random.below(TIMES.heal - TIMES.firstFault),
+      process: among[random.below(among.length)],
+      forMs: lengthOf(type, random),
+      share: type === 'duplication' ? 0.02 + 0.2 * random.next() : random.next(),
+      noticedMs: random.next() < 0.7 ? 0 : random.below(1_200),
+      serverNoticesMs: random.next() < 0.7 ? random.below(5) : random.below(1_500),
+      order: (['as due', 'timers first', 'deliveries first'] as const)[random.below(3)],
+    };
+  }).sort((a, b) => a.at - b.at);
+}
+
+function lengthOf(type: FaultType, random: Random): number {
+  switch (type) {
+    case 'controller-loss':
+      return 800 + random.below(1_600);
+    case 'pause':
+      // Short of what makes a device lost, about that, and far beyond it.
+      return [50, 400, 900, 1_100, 2_500][random.below(5)] + random.below(200);
+    default:
+      return random.below(2_000);
+  }
+}

@@ -1,0 +1,107 @@
+import { decode } from '../../../engine/wire/codec.ts';
+import type { DeviceState, GearMessage, PrepareMessage } from '../../../engine/wire/messages.ts';
+import { gearsWithout } from '../../../plans/contingency.ts';
+import type { GearPlan, Stage } from '../../../plans/gear-plan.ts';
+import type { NetworkMessage } from './faulty-network.ts';
+import { SUBJECTS } from './serving-processes.ts';
+
+interface Heard {
+  readonly messages: GearMessage[];
+  /** Epoch of the gear that it was last seen to act on. */
+  actedOn: number;
+}
+
+/** What is said of plans and gears, and what is made of it: epochs only grow, and a number stands for one plan. */
+export class GearWatch {
+  readonly #violated: (what: string) => void;
+  readonly #plans = new Map<number, GearPlan>();
+  /** By process. */
+  readonly #heard = new Map<string, Heard>();
+  readonly #said = new Map<string, GearMessage>();
+  readonly #meaning = new Map<number, string>();
+  #last: GearMessage | undefined;
+  /** Epochs that two controllers have given to different gears. */
+  conflicts = 0;
+
+  constructor(plan: GearPlan, violated: (what: string) => void) {
+    this.#plans.set(1, plan);
+    this.#violated = violated;
+  }
+
+  /** Of the gear that was put in force last. */
+  get revision(): number {
+    return this.#last?.revision ?? 0;
+  }
+
+  /** All cascades that a gear may stand for: those for the loss of a device have numbers of their own. */
+  cascadesOf(revision: number, gear: number): readonly (readonly Stage[])[] {
+    const plan = this.#plans.get(revision);
+    if (plan === undefined) return [];
+    const tables = [plan.gears, ...plan.devices.map((device) => gearsWithout(plan, device) ?? [])];
+    return tables.flatMap((gears) => (gear < gears.length ? [gears[gear].cascade] : []));
+  }
+
+  /** A process, or the actor in it, knows of nothing. */
+  started(process: string): void {
+    this.#heard.set(process, { messages: [], actedOn: 0 });
+    this.#said.delete(process);
+  }
+
+  published(process: string, { subject, data }: NetworkMessage): void {
+    if (subject === SUBJECTS.prepare) this.#learn(process, decode<PrepareMessage<GearPlan>>(data));
+    if (subject !== SUBJECTS.gear) return;
+    const message = decode<GearMessage>(data);
+    const before = this.#said.get(process);
+    if (before !== undefined && message.epoch < before.epoch)
+      this.#violated(`${process} goes from epoch ${before.epoch} back to ${message.epoch}`);
+    this.#said.set(process, message);
+    this.#last = message;
+    const meaning = `${message.revision} ${message.gear} ${message.lost}`;
+    const known = this.#meaning.get(message.epoch);
+    if (known !== undefined && known !== meaning) this.conflicts++;
+    this.#meaning.set(message.epoch, meaning);
+  }
+
+  delivered(process: string, { subject, data }: NetworkMessage): void {
+    if (subject === SUBJECTS.gear) this.#heardBy(process).messages.push(decode<GearMessage>(data));
+  }
+
+  /** A process tells which gear it acts on: one that it was told of, and none older than the one before. */
+  actedOn(process: string, { revision, gear }: Pick<DeviceState, 'revision' | 'gear'>): void {
+    const heard = this.#heardBy(process);
+    const epochs = heard.messages
+      .filter((message) => message.revision === revision && message.gear === gear && message.epoch >= heard.actedOn)
+      .map(({ epoch }) => epoch);
+    if (epochs.length > 0) heard.actedOn = Math.min(...epochs);
+    else if (heard.actedOn !== 0 || gear !== 0)
+      this.#violated(`${process} acts on gear ${gear} of revision ${revision}, after that of epoch ${heard.actedOn}`);
+  }
+
+  /** All is quiet: everybody acts on what was said last. */
+  atEnd(devices: readonly DeviceState[]): void {
+    const last = this.#last;
+    if (last === undefined) {
+      this.#violated('no controller has ever led');
+      return;
+    }
+    const highest = Math.max(...this.#meaning.keys());
+    if (last.epoch < highest) this.#violated(`epoch ${last.epoch} was said last, which everybody ignores after ${highest}`);
+    for (const { device, revision, gear } of devices) {
+      if (revision !== last.revision || gear !== last.gear)
+        this.#violated(`device ${device} acts on gear ${gear} of ${revision} while ${last.gear} of ${last.revision} is in force`);
+    }
+  }
+
+  #learn(process: string, { revision, plan }: PrepareMessage<GearPlan>): void {
+    const known = this.#plans.get(revision);
+    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(plan))
+      this.#violated(`${process} tells of another plan as revision ${revision}`);
+    this.#plans.set(revision, plan);
+  }
+
+  #heardBy(process: string): Heard {
+    const heard = this.#heard.get(process) ?? { messages: [], actedOn: 0 };
+    this.#heard.set(process, heard);
+    return heard;
+  }
+}

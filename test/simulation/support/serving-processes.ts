@@ -1,0 +1,140 @@
+import { Subject, shareReplay } from 'rxjs';
+import { deviceActor } from '../../../actors/device.ts';
+import { frontendActor } from '../../../actors/frontend.ts';
+import { gearControllerActor } from '../../../actors/gear-controller.ts';
+import { lease$ } from '../../../actors/lease.ts';
+import { loadEstimatorActor } from '../../../actors/load-estimator.ts';
+import { PlanHistory } from '../../../actors/plan-history.ts';
+import { planKeeperActor, startingPlan } from '../../../actors/plan-keeper.ts';
+import type { RevisedPlan } from '../../../actors/router.ts';
+import { statusActor } from '../../../actors/status.ts';
+import { startActor } from '../../../engine/actor/actor.ts';
+import type { Backend } from '../../../engine/backend/backend.ts';
+import type { Clock } from '../../../engine/clock.ts';
+import type { TensorSpec } from '../../../engine/tensor.ts';
+import { subjectsOf } from '../../../engine/wire/subjects.ts';
+import { batchCertainty } from '../../../plans/certainty.ts';
+import type { GearPlan } from '../../../plans/gear-plan.ts';
+import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
+import { DEFAULT_GEAR_RULE } from '../../../plans/policy/gear-choice.ts';
+import type { Shape } from './fault-plan.ts';
+import type { ProcessContext, ProcessSpec } from './supervised-process.ts';
+
+export const DEPLOYMENT = 'test';
+export const SUBJECTS = subjectsOf(DEPLOYMENT);
+
+const SPECS: readonly TensorSpec[] = [{ name: 'x', dtype: 'uint8', shape: [4], pad: 0 }];
+const BUCKET = 'cascade_test';
+const MOST_IN_BATCH = 8;
+const DEADLINE_MS = 2_000;
+/** Short, as a run is. */
+const PREPARE_TIMEOUT_MS = 1_000;
+const LEASE_TTL_MS = 1_000;
+const LAST_WORDS_MS = 500;
+
+type Start = ProcessSpec['start'];
+
+/** What each kind of process runs, as its main in actors/processes does. */
+export function servingProcesses(shape: Shape, backend: (device: string, clock: Clock) => Backend): ReadonlyMap<string, Start> {
+  const processes = new Map<string, Start>();
+  for (const device of shape.plan.devices) processes.set(`device-${device}`, deviceProcess(shape, device, backend));
+  for (let i = 0; i < shape.frontends; i++) processes.set(`frontend-${i}`, frontendProcess(shape, i));
+  for (let i = 0; i < shape.controllers; i++) processes.set(`controller-${i}`, controllerProcess(shape, i));
+  return processes;
+}
+
+/** What is wrong with a plan: enough of it to refuse one. */
+function check(plan: GearPlan): string[] {
+  return plan.deployment === DEPLOYMENT ? [] : [`deployment: ${plan.deployment}, not ${DEPLOYMENT}`];
+}
+
+async function startOf({ plan }: Shape, { bus, clock, log }: ProcessContext): Promise<RevisedPlan & { raw: GearPlan }> {
+  const history = await PlanHistory.open(bus, clock, BUCKET);
+  const start = await startingPlan(history, plan, check, (reason) => log.warn({ reason }, 'the stored plan cannot be served'));
+  return { revision: start.revision, plan: compilePlan(start.plan, plan.devices), raw: start.plan };
+}
+
+function deviceProcess(shape: Shape, device: string, backend: (device: string, clock: Clock) => Backend): Start {
+  const { models } = shape.plan;
+  const batchMs = (model: number, size: number): number => shape.firstMs[model] + (size - 1) * shape.moreMs[model];
+  return async (context) => [
+    startActor(
+      deviceActor({
+        device,
+        host: 'simulated',
+        subjects: SUBJECTS,
+        plan: await startOf(shape, context),
+        specs: SPECS,
+        files: models.map((name) => ({ name, file: name })),
+        profiled: models.map((_, model) => ({
+          batch: [1, MOST_IN_BATCH],
+          ms: [batchMs(model, 1), batchMs(model, MOST_IN_BATCH)],
+        })),
+        singleMs: models.map((_, model) => batchMs(model, 1)),
+        models,
+        memoryBytes: models.length,
+        replicaBytes: models.map(() => 1),
+        classes: undefined,
+        certainty: batchCertainty({ output: 'recorded certainty' }, 'probabilities'),
+        createBackend: () => backend(device, context.clock),
+        loopDelayMsP99: () => 0,
+        bounds: { requests: shape.maxQueue, bytes: Number.POSITIVE_INFINITY },
+        onHung: () => endHung(context),
+        pid: context.pid,
+      }),
+      context,
+    ),
+  ];
+}
+
+/** As the process of a device does: its last heartbeat shall reach the server. */
+function endHung({ bus, clock, exit }: ProcessContext): void {
+  clock.after(LAST_WORDS_MS, exit);
+  bus.flush().then(exit, exit);
+}
+
+/** Name of a frontend, new at each start. */
+function frontendProcess(shape: Shape, number: number): Start {
+  return async (context) => {
+    const name = `f${number}-${context.incarnation}`;
+    const arrivals$ = new Subject<number>();
+    return [
+      frontendActor({
+        name,
+        subjects: SUBJECTS,
+        plan: await startOf(shape, context),
+        specs: SPECS,
+        deadlineMs: DEADLINE_MS,
+        arrivals$,
+        maxInFlight: shape.maxInFlight,
+      }),
+      loadEstimatorActor({ frontend: name, subjects: SUBJECTS, arrivals$, pid: context.pid }),
+    ].map((actor) => startActor(actor, context));
+  };
+}
+
+function controllerProcess(shape: Shape, number: number): Start {
+  return async (context) => {
+    const { raw, ...start } = await startOf(shape, context);
+    const leading$ = lease$({
+      ...context,
+      bucket: `${BUCKET}_lease`,
+      owner: `${number} ${context.pid}`,
+      ttlMs: LEASE_TTL_MS,
+    }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
+    const revision = { revision: start.revision, plan: raw };
+    return [
+      gearControllerActor({ subjects: SUBJECTS, plan: start, rule: DEFAULT_GEAR_RULE, leading$ }),
+      planKeeperActor({
+        subjects: SUBJECTS,
+        bucket: BUCKET,
+        start: revision,
+        wanted: shape.plan,
+        check,
+        leading$,
+        prepareTimeoutMs: PREPARE_TIMEOUT_MS,
+      }),
+      statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$ }),
+    ].map((actor) => startActor(actor, context));
+  };
+}

@@ -1,0 +1,183 @@
+import type { RunningActor } from '../../../engine/actor/actor.ts';
+import type { Bus } from '../../../engine/bus/bus.ts';
+import type { Clock } from '../../../engine/clock.ts';
+import type { Logger } from '../../../engine/log.ts';
+import { FaultyBus } from './faulty-bus.ts';
+import type { Distance, FaultyNetwork } from './faulty-network.ts';
+import { ProcessClock, type ReleaseOrder } from './process-clock.ts';
+
+/** What a process's main has. */
+export interface ProcessContext {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** 0 at the first start; one more at each restart. */
+  readonly incarnation: number;
+  readonly pid: number;
+  /** Ends the process at once, from inside. */
+  readonly exit: () => void;
+}
+
+export interface ProcessSpec {
+  readonly name: string;
+  /** Of its host: stays over restarts. */
+  readonly skewMs: number;
+  readonly distance: Distance;
+  /** From exec to the first actor's start. */
+  readonly startMs: number;
+  /** Starts the actors of this process, as its main does; the process ends when it rejects. */
+  readonly start: (context: ProcessContext) => Promise<readonly RunningActor[]>;
+}
+
+/** What a process tells whoever watches it. */
+export interface ProcessWatch {
+  started(process: string): void;
+  ended(process: string, how: string): void;
+  /** A process, or an actor in it, gave up. */
+  failed(process: string, error: unknown): void;
+}
+
+const FIRST_PID = 1_000;
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 800;
+const DRAIN_MS = 1_000;
+
+/** A process and its supervisor, which starts it again, after a growing pause, whenever it ends. */
+export class SupervisedProcess {
+  readonly name: string;
+  readonly #spec: ProcessSpec;
+  readonly #world: Clock;
+  readonly #network: FaultyNetwork;
+  readonly #log: (process: string) => Logger;
+  readonly #watch: ProcessWatch;
+  #incarnation = 0;
+  #backoffMs = FIRST_BACKOFF_MS;
+  #notBefore = 0;
+  #clock: ProcessClock | undefined;
+  #bus: FaultyBus | undefined;
+  #actors: readonly RunningActor[] = [];
+  /** Resolving promises is under way: turns must be whole ones. */
+  draining = false;
+  /** When it last went on after a pause. */
+  resumedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(spec: ProcessSpec, world: Clock, network: FaultyNetwork, log: (process: string) => Logger, watch: ProcessWatch) {
+    this.name = spec.name;
+    this.#spec = spec;
+    this.#world = world;
+    this.#network = network;
+    this.#log = log;
+    this.#watch = watch;
+  }
+
+  /** What the actors that run have dropped because they could not read it, by reason. */
+  get dropped(): string[] {
+    return this.#actors.flatMap(({ dropped }) => Object.keys(dropped));
+  }
+
+  start(): void {
+    const { name, skewMs, distance, start } = this.#spec;
+    const clock = new ProcessClock(this.#world, skewMs);
+    const bus = new FaultyBus(this.#network, name, clock, distance);
+    this.#clock = clock;
+    this.#bus = bus;
+    this.#watch.started(name);
+    const incarnation = this.#incarnation++;
+    this.#actors = [];
+    const exit = (): void => {
+      if (this.#clock === clock) this.#exit(clock, bus, 'hung');
+    };
+    start({ bus, clock, log: this.#log(name), incarnation, pid: FIRST_PID + incarnation, exit }).then(
+      (actors) => {
+        if (this.#clock !== clock) return;
+        this.#actors = actors;
+        for (const actor of actors) void actor.finished.then((cause) => cause && this.#watch.failed(name, cause));
+      },
+      (error) => {
+        if (this.#clock !== clock) return;
+        this.#watch.failed(name, error);
+        this.#exit(clock, bus, 'could not start');
+      },
+    );
+  }
+
+  /** SIGKILL: what the process had is gone, and of what it had sent all but the first share. */
+  kill(arriving: number, serverNoticesMs: number, notAgainForMs: number): void {
+    if (this.#clock === undefined) return;
+    this.#clock.kill();
+    this.#bus?.cut(arriving, serverNoticesMs);
+    this.#notBefore = this.#world.now() + notAgainForMs;
+    this.#end('killed');
+  }
+
+  /** SIGTERM: drains, leaves, and is started again. */
+  terminate(): void {
+    const clock = this.#clock;
+    const bus = this.#bus;
+    if (clock === undefined || bus === undefined || this.draining) return;
+    this.draining = true;
+    // A process that is paused gets the signal when it goes on.
+    clock.deliver(() => {
+      Promise.all(this.#actors.map((actor) => actor.stop(DRAIN_MS)))
+        .then(() => (clock.alive ? bus.close() : undefined))
+        .then(() => {
+          if (this.#clock === clock) this.#exit(clock, bus, 'drained');
+        })
+        .catch((error) => this.#watch.failed(this.name, error));
+    });
+  }
+
+  /** SIGSTOP, and SIGCONT after so long. */
+  pause(forMs: number, order: ReleaseOrder): void {
+    const clock = this.#clock;
+    if (clock === undefined || clock.paused) return;
+    clock.pause();
+    this.#world.after(forMs, () => this.#resume(clock, order));
+  }
+
+  disconnect(how: Parameters<FaultyBus['disconnect']>[0]): void {
+    this.#bus?.disconnect(how);
+  }
+
+  /** Whatever this process suffers from ends. */
+  heal(): void {
+    this.#notBefore = 0;
+    const clock = this.#clock;
+    const bus = this.#bus;
+    if (clock === undefined || bus === undefined) {
+      this.#restart(0);
+      return;
+    }
+    if (clock.paused) this.#resume(clock, 'as due');
+    clock.deliver(() => bus.heal());
+  }
+
+  #resume(clock: ProcessClock, order: ReleaseOrder): void {
+    if (!clock.paused) return;
+    if (this.#clock === clock) this.resumedAt = this.#world.now();
+    clock.resume(order);
+  }
+
+  #exit(clock: ProcessClock, bus: FaultyBus, how: string): void {
+    clock.kill();
+    bus.cut(1, 0);
+    this.#end(how);
+  }
+
+  #end(how: string): void {
+    this.#clock = undefined;
+    this.#bus = undefined;
+    this.draining = false;
+    this.#watch.ended(this.name, how);
+    this.#restart(this.#backoffMs);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, LONGEST_BACKOFF_MS);
+  }
+
+  #restart(inMs: number): void {
+    const incarnation = this.#incarnation;
+    const waitMs = Math.max(inMs, this.#notBefore - this.#world.now()) + this.#spec.startMs;
+    this.#world.after(waitMs, () => {
+      if (this.#clock === undefined && this.#incarnation === incarnation) this.start();
+    });
+  }
+}
