@@ -294,7 +294,6 @@ class Frontend {
     const lost = this.#router.sweep(now);
     // What the devices said while we were stopped has still to be read.
     if (lost === undefined) return;
-    for (const device of lost) this.#sendAgainFrom(device, 'is silent');
     for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
       this.#fail(
         entry,
@@ -302,6 +301,8 @@ class Frontend {
         `no answer within the deadline of ${Math.round(entry.item.deadlineAt - entry.item.arrivedAt)} ms`,
       );
     }
+    // After those were told that they are too late: sent again they would only be in the way.
+    for (const device of lost) this.#sendAgainFrom(device, 'is silent');
     if (this.#inFlight.size === 0) this.#idle$.next();
   }
 

@@ -6,10 +6,11 @@ import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
-import type { GearMessage, Result } from '../../engine/wire/messages.ts';
+import { type GearMessage, isFailure, type Result } from '../../engine/wire/messages.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+import { ProcessClock } from './support/process-clock.ts';
 
 /** What once went wrong, or could: each request still ends once, and nobody dies of it. */
 
@@ -169,4 +170,31 @@ test('an actor that dies of its configuration is not started again: it says so',
   await plane.runUntil(60_000);
   expect(starts).toBe(1);
   expect(await actor.finished).toEqual(new ConfigError('no such model'));
+});
+
+/** Two devices of which `a` says nothing more from 1,050 ms on: it was last heard at 1,000, and is lost at 2,000. */
+async function startPlaneThatLosesOne(): Promise<{ plane: VirtualPlane; work: { at: number; ids: string[] }[] }> {
+  const clock = new VirtualClock();
+  const ofA = new ProcessClock(clock);
+  const plane = await startVirtualPlane(planOf({ models, devices: ['a', 'b'] }), {
+    clock,
+    batchMs: () => 1,
+    systemOf: (device, bus) => ({ bus, clock: device === 'a' ? ofA : clock }),
+  });
+  const work: { at: number; ids: string[] }[] = [];
+  plane.bus
+    .messages$('cascade.test.work.*.small')
+    .subscribe(({ data }) => work.push({ at: clock.now(), ids: decode<{ id: string[] }>(data).id }));
+  await plane.runUntil(1_050);
+  ofA.pause();
+  return { plane, work };
+}
+
+// Found by the fault simulation: a lost device's requests were sent again, and in the same sweep told that they were too late.
+test('a request that is too late when its device is lost is told so, and not sent again', async () => {
+  const { plane, work } = await startPlaneThatLosesOne();
+  for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_960 - 250 - 1_050 });
+  await plane.runUntil(5_000);
+  expect(plane.answers.map(({ answer }) => isFailure(answer) && answer.error.code)).toEqual([false, 'DEADLINE_EXCEEDED']);
+  expect(work.every(({ at }) => at < 2_000)).toBe(true);
 });
