@@ -511,9 +511,8 @@ class Device {
   }
 
   #answer({ item, origin }: Queued, result: Result): void {
-    if (this.#isTooLate(item) || sendResult(this.#context.bus, item.reply, result, item.json)) {
-      this.#note(origin).finished.push(item.seq);
-    }
+    if (this.#isTooLate(item)) return;
+    if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#note(origin).finished.push(item.seq);
   }
 
   #isolate(model: number, requests: readonly Queued[], error: unknown): void {
@@ -523,14 +522,18 @@ class Device {
   }
 
   #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
-    if (this.#isTooLate(item) || sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
+    if (this.#isTooLate(item)) return;
+    if (sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
       const note = this.#note(origin);
       note.finished.push(item.seq);
       if (code !== 'INTERNAL') note.dropped++;
     }
   }
 
-  /** The frontend answers, or has answered. */
+  /**
+   * The frontend answers, or has answered. It is not told that the request has ended here: after a redelivery it may still have it,
+   * and would let go of it with nobody having said anything.
+   */
   #isTooLate(item: WorkItem): boolean {
     return this.#context.clock.now() > item.deadlineAt + REPLICA_GRACE_MS;
   }

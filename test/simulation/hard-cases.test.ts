@@ -198,3 +198,16 @@ test('a request that is too late when its device is lost is told so, and not sen
   expect(plane.answers.map(({ answer }) => isFailure(answer) && answer.error.code)).toEqual([false, 'DEADLINE_EXCEEDED']);
   expect(work.every(({ at }) => at < 2_000)).toBe(true);
 });
+
+// Found by the fault simulation: a device that got a request too late to answer told the frontend that it had ended, which then
+// said nothing, either.
+test('a request that is sent again too late for another device to answer is answered by its frontend', async () => {
+  const { plane, work } = await startPlaneThatLosesOne();
+  for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_800 - 1_050 });
+  await plane.runUntil(5_000);
+  expect(work.at(-1)).toMatchObject({ at: 2_000, ids: [expect.any(String)] });
+  expect(plane.answers.map(({ at, answer }) => [at > 2_000, isFailure(answer) && answer.error.code])).toEqual([
+    [false, false],
+    [true, 'DEADLINE_EXCEEDED'],
+  ]);
+});
