@@ -3,6 +3,7 @@ import type { Bus } from '../engine/bus/bus.ts';
 import type { KeyValueStore } from '../engine/bus/key-value.ts';
 import { createLocalKeyValue } from '../engine/bus/local-key-value.ts';
 import type { Clock } from '../engine/clock.ts';
+import { CascadeError } from '../engine/errors.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { parsePlan } from '../plans/plan-file.ts';
 
@@ -13,10 +14,11 @@ export interface Revision {
 }
 
 const CURRENT = 'current';
+const LAST = 'last';
 
 /**
  * All plans that a deployment has had, by revision, in the key-value bucket of the deployment: `plan.<n>`, `current` with the
- * number of the one in force, and `digest.<sha256>` with the revision of a plan of that content. In memory where the server has
+ * number of the one in force, `last` with the highest that was given to any plan, and `digest.<sha256>` with the revision of a plan of that content. In memory where the server has
  * no JetStream.
  */
 export class PlanHistory {
@@ -61,10 +63,35 @@ export class PlanHistory {
     await this.#store.put(`plan.${revision}`, bytesOf(JSON.stringify(plan)));
   }
 
-  /** Makes a plan that is kept the one in force. */
+  /**
+   * A number above `heard` that no plan has been given, not even one that came to nothing: whoever has heard of that one must not
+   * take it for this. Two controllers never get the same.
+   */
+  async nextRevision(heard: number): Promise<number> {
+    for (;;) {
+      const entry = await this.#store.get(LAST);
+      const next = Math.max(heard, entry === undefined ? 0 : Number(textOf(entry.value))) + 1;
+      if (await this.#write(LAST, next, entry?.revision)) return next;
+    }
+  }
+
+  /**
+   * Makes a plan that is kept the one in force.
+   * @throws CascadeError UNAVAILABLE when another controller has put a later one in force, or does so now.
+   */
   async adopt({ revision, plan }: Revision): Promise<void> {
+    const entry = await this.#store.get(CURRENT);
+    const later = entry !== undefined && Number(textOf(entry.value)) > revision;
+    if (later || !(await this.#write(CURRENT, revision, entry?.revision)))
+      throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
     await this.#store.put(digestKey(plan), bytesOf(String(revision)));
-    await this.#store.put(CURRENT, bytesOf(String(revision)));
+  }
+
+  /** False when the key has been written since it was read. */
+  async #write(key: string, value: number, read: number | undefined): Promise<boolean> {
+    const bytes = bytesOf(String(value));
+    const written = read === undefined ? this.#store.create(key, bytes) : this.#store.update(key, bytes, read);
+    return (await written) !== undefined;
   }
 
   async drop(revision: number): Promise<void> {

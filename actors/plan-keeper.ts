@@ -203,11 +203,25 @@ class PlanKeeper {
       if (problems.length > 0) return of<Verdict>({ accepted: false, reason: problems.join('; ') });
       if (this.#busyWith !== undefined)
         return of<Verdict>({ accepted: false, reason: `${this.#busyWith} is under way; try again when it has ended` });
-      const revision = Math.max(this.#current.revision, this.#highest) + 1;
-      this.#highest = revision;
-      this.#busyWith = `a change to revision ${revision}`;
-      return this.#prepare({ revision, plan }).pipe(mergeMap((verdict) => from(this.#conclude({ revision, plan }, verdict))));
+      this.#busyWith = 'another change';
+      return from(this.#number()).pipe(
+        mergeMap((revision) =>
+          this.#prepare({ revision, plan }).pipe(mergeMap((verdict) => from(this.#conclude({ revision, plan }, verdict)))),
+        ),
+        catchError((error) => {
+          this.#busyWith = undefined;
+          return of<Verdict>({ accepted: false, reason: `the plan cannot be stored: ${messageOf(error)}` });
+        }),
+      );
     }).pipe(tap((verdict) => this.#report(verdict)));
+  }
+
+  /** Number of the plan that comes next. */
+  async #number(): Promise<number> {
+    const revision = await this.#history!.nextRevision(Math.max(this.#current.revision, this.#highest));
+    this.#highest = revision;
+    this.#busyWith = `a change to revision ${revision}`;
+    return revision;
   }
 
   #prepare(next: Revision): Observable<Verdict> {
@@ -312,8 +326,10 @@ export async function startingPlan(
   check: (plan: GearPlan) => readonly string[],
   warn: (reason: string) => void,
 ): Promise<Revision> {
-  const stored = await storedPlan(history, check, warn);
-  return stored ?? { revision: ((await history.currentRevision()) ?? 0) + 1, plan: file };
+  // Asked first: a controller may put the first plan in force while we read, and what we found missing then has its number.
+  const current = await history.currentRevision();
+  if (current === undefined) return { revision: 1, plan: file };
+  return (await storedPlan(history, check, warn)) ?? { revision: current + 1, plan: file };
 }
 
 function placedDevices({ placement }: GearPlan): string[] {

@@ -87,6 +87,7 @@ describe('a plan that is pushed', () => {
     let sent = 0;
     const load = (): void => world.infer(`r${sent++}`, [1, 10, 50]);
     load();
+    await world.runUntil(world.clock.now() + 5);
     const pushed = world.push(swapped);
     for (let i = 0; i < 300; i++) {
       load();
@@ -181,7 +182,7 @@ describe('a plan that is pushed', () => {
     const first = world.push(swapped);
     expect(await world.push(apart)).toMatchObject({
       accepted: false,
-      reason: expect.stringContaining('revision 2 is under way'),
+      reason: expect.stringContaining('is under way; try again when it has ended'),
     });
     expect(await first).toEqual({ accepted: true, revision: 2 });
   });
