@@ -44,6 +44,10 @@ export class ProcessClock implements Clock {
     };
   }
 
+  soon(fn: () => void): void {
+    this.after(0, fn);
+  }
+
   /** Something from outside happens in the process: a message comes, a connection breaks. */
   deliver(fn: () => void): void {
     this.#run(false, fn);
