@@ -25,6 +25,8 @@ export interface GearControllerOptions {
 /** The gear in force is said again this often, for those who joined or missed it. */
 const REPEAT_INTERVAL_MS = 1_000;
 const SWEEP_INTERVAL_MS = 100;
+/** By then each device that is there has told which epoch it acts on. */
+const TERM_BEGINS_MS = 500;
 /** Devices that were never heard of count as lost only then: they may just be starting. */
 const FIRST_HEARD_WITHIN_MS = 5_000;
 const NOTHING = new Uint8Array();
@@ -56,6 +58,9 @@ class GearController {
   #awaited: number | undefined;
   #lost: string | undefined;
   #decidedAt = 0;
+  /** Highest epoch that a device was heard to act on. */
+  #heardEpoch = 0;
+  #leadingSince = 0;
 
   constructor(options: GearControllerOptions, context: ActorContext) {
     this.#options = options;
@@ -114,7 +119,8 @@ class GearController {
     this.#leading = leading;
     if (!leading) return;
     this.#decidedAt = this.#context.clock.now();
-    this.#control.beginTerm(this.#context.clock.now(), this.#router.epoch);
+    this.#leadingSince = this.#context.clock.now();
+    this.#control.beginTerm(this.#leadingSince, Math.max(this.#router.epoch, this.#heardEpoch));
     this.#decide();
     this.#publish();
   }
@@ -129,7 +135,19 @@ class GearController {
     const now = this.#context.clock.now();
     this.#control.state(state, now);
     this.#router.observe(state, now);
+    this.#heardEpoch = Math.max(this.#heardEpoch, state.epoch);
+    this.#surpass(state.epoch, now);
     this.#mindDevices();
+  }
+
+  /**
+   * A predecessor whose clock was ahead of ours has left a later epoch than our term began with: everybody would ignore us. Who
+   * leads for longer and hears of a later one has a successor, and must not surpass that.
+   */
+  #surpass(epoch: number, now: number): void {
+    if (!this.#leading || epoch <= this.#control.epoch || now - this.#leadingSince > TERM_BEGINS_MS) return;
+    this.#control.beginTerm(now, epoch);
+    this.#publish();
   }
 
   #onGear(message: GearMessage): void {

@@ -1,0 +1,53 @@
+import { BehaviorSubject } from 'rxjs';
+import { expect, test } from 'vitest';
+import { gearControllerActor } from '../../actors/gear-controller.ts';
+import { startActor } from '../../engine/actor/actor.ts';
+import { createLocalBus } from '../../engine/bus/local-bus.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { decode, encode } from '../../engine/wire/codec.ts';
+import type { GearMessage } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import { deviceState, planOf } from '../support/plans.ts';
+
+/** A controller whose clock stands at 1,000, and the devices of a predecessor whose clock was ahead. */
+function startWorld(leads: boolean) {
+  const clock = new VirtualClock(1_000);
+  const bus = createLocalBus(clock);
+  const subjects = subjectsOf('test');
+  const leading$ = new BehaviorSubject(leads);
+  const said: number[] = [];
+  bus.messages$(subjects.gear).subscribe(({ data }) => said.push(decode<GearMessage>(data).epoch));
+  const plan = { revision: 1, plan: compilePlan(planOf({ models: ['small'] })) };
+  startActor(gearControllerActor({ subjects, plan, rule: DEFAULT_GEAR_RULE, leading$ }), { bus, clock, log: silentLogger });
+  const heartbeat = (epoch: number): void => {
+    bus.publish(subjects.state('d0'), encode(deviceState({ epoch })));
+    clock.runUntil(clock.now() + 10);
+  };
+  return { clock, leading$, said, heartbeat };
+}
+
+// Found by the fault simulation: a controller on a host whose clock was two seconds behind took over; everybody ignored its gears, and
+// the plans that it put in force.
+test('a controller that takes over says gears of a later epoch than the devices act on, whatever its clock says', () => {
+  const { leading$, said, heartbeat } = startWorld(false);
+  heartbeat(3_000);
+  leading$.next(true);
+  heartbeat(3_000);
+  expect(said).toEqual([3_001]);
+});
+
+test('nor does it matter when it leads before it has heard of any device', () => {
+  const { said, heartbeat } = startWorld(true);
+  heartbeat(3_000);
+  expect(said).toEqual([1_000, 3_001]);
+});
+
+test('one that has led for a while and hears of a later epoch has a successor, which it does not surpass', () => {
+  const { clock, said, heartbeat } = startWorld(true);
+  clock.runUntil(1_900);
+  heartbeat(3_000);
+  expect(Math.max(...said)).toBe(1_000);
+});
