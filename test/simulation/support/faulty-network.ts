@@ -47,6 +47,8 @@ export interface Session {
   readonly toProcess: Link;
   readonly removals: Map<number, () => void>;
   isCut: boolean;
+  /** The server has noticed that it is gone. */
+  isForgotten: boolean;
 }
 
 interface Listener {
@@ -88,17 +90,20 @@ export class FaultyNetwork {
       toProcess: new Link(this.clock, delayMs),
       removals: new Map(),
       isCut: false,
+      isForgotten: false,
     };
   }
 
   /** The server has lost a connection. */
   forget(session: Session): void {
+    session.isForgotten = true;
     for (const remove of session.removals.values()) remove();
     session.removals.clear();
   }
 
   /** A subscription has reached the server. */
   subscribe(session: Session, id: number, pattern: string, queue: string | undefined, receive: Listener['receive']): void {
+    if (session.isForgotten) return;
     session.removals.set(id, this.#tree.add(pattern, queue, { session, receive }));
   }
 

@@ -1,19 +1,30 @@
 /** Most sends of one request by one frontend, as the frontend has it. */
 const MAX_ATTEMPTS = 4;
 
+/** A request as a frontend sends it on, by its own number. */
+export interface SentRequest {
+  readonly number: number;
+  readonly id: string;
+  readonly reply: string;
+}
+
 /** What each frontend must have in flight, by what it says and hears: bounded while it runs, and empty in the end. */
 export class InFlightWatch {
   readonly #maxInFlight: number;
+  readonly #now: () => number;
   readonly #violated: (what: string) => void;
   /** By name of a frontend, then by its number for the request. */
-  readonly #inFlight = new Map<string, Map<number, { readonly id: string; sends: number }>>();
+  readonly #inFlight = new Map<string, Map<number, SentRequest & { sends: number }>>();
   /** By name of a frontend: numbers that are in flight no more. What was to be sent again meanwhile is sent all the same. */
   readonly #ended = new Map<string, Set<number>>();
+  /** By process, id and reply: when it last refused such a request. */
+  readonly #refusedAt = new Map<string, number>();
   /** By process: the name of the frontend in it. */
   readonly #frontendIn = new Map<string, string>();
 
-  constructor(maxInFlight: number, violated: (what: string) => void) {
+  constructor(maxInFlight: number, now: () => number, violated: (what: string) => void) {
     this.#maxInFlight = maxInFlight;
+    this.#now = now;
     this.#violated = violated;
   }
 
@@ -22,17 +33,20 @@ export class InFlightWatch {
     this.#inFlight.delete(this.#frontendIn.get(process) ?? '');
   }
 
-  sent(process: string, frontend: string, numbers: readonly number[], ids: readonly string[]): void {
+  sent(process: string, frontend: string, requests: readonly SentRequest[]): void {
     this.#frontendIn.set(process, frontend);
-    const inFlight = this.#inFlight.get(frontend) ?? new Map<number, { id: string; sends: number }>();
+    const inFlight = this.#inFlight.get(frontend) ?? new Map<number, SentRequest & { sends: number }>();
     this.#inFlight.set(frontend, inFlight);
-    numbers.forEach((number, i) => {
-      if (this.#ended.get(frontend)?.has(number)) return;
-      const entry = inFlight.get(number) ?? { id: ids[i], sends: 0 };
+    for (const request of requests) {
+      const { number, id } = request;
+      // Refused before the message that it was put into left, in the same turn of the event loop.
+      if (!inFlight.has(number) && this.#refusedAt.get(refusalKey(process, request)) === this.#now()) continue;
+      if (this.#ended.get(frontend)?.has(number)) continue;
+      const entry = inFlight.get(number) ?? { ...request, sends: 0 };
       inFlight.set(number, entry);
-      if (entry.id !== ids[i]) this.#violated(`${frontend} has used number ${number} for ${entry.id} and for ${ids[i]}`);
-      if (++entry.sends > MAX_ATTEMPTS) this.#violated(`${frontend} has sent ${entry.id} ${entry.sends} times`);
-    });
+      if (entry.id !== id) this.#violated(`${frontend} has used number ${number} for ${entry.id} and for ${id}`);
+      if (++entry.sends > MAX_ATTEMPTS) this.#violated(`${frontend} has sent ${id} ${entry.sends} times`);
+    }
     if (inFlight.size > this.#maxInFlight) this.#violated(`${frontend} has ${inFlight.size} requests in flight`);
   }
 
@@ -41,12 +55,11 @@ export class InFlightWatch {
     for (const number of numbers) this.#end(process, number);
   }
 
-  /** The process has refused a request itself: of several copies, the oldest. */
-  refused(process: string, id: string): void {
-    for (const [number, entry] of this.#inFlight.get(this.#frontendIn.get(process) ?? '') ?? []) {
-      if (entry.id !== id) continue;
-      this.#end(process, number);
-      return;
+  /** The process has refused a request itself; of copies of one message it is not known which. */
+  refused(process: string, refusal: Omit<SentRequest, 'number'>): void {
+    this.#refusedAt.set(refusalKey(process, refusal), this.#now());
+    for (const { number, id, reply } of [...(this.#inFlight.get(this.#frontendIn.get(process) ?? '')?.values() ?? [])]) {
+      if (id === refusal.id && reply === refusal.reply) this.#end(process, number);
     }
   }
 
@@ -64,4 +77,8 @@ export class InFlightWatch {
         this.#violated(`${frontend} still has ${[...inFlight.values()].map(({ id }) => id).join(', ')} in flight`);
     }
   }
+}
+
+function refusalKey(process: string, { id, reply }: Omit<SentRequest, 'number'>): string {
+  return `${process} ${reply} ${id}`;
 }

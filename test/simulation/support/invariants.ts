@@ -51,7 +51,7 @@ export class Invariants {
   constructor(options: InvariantOptions) {
     this.#options = options;
     this.#accounts = new Accounts(options.violated);
-    this.#inFlight = new InFlightWatch(options.shape.maxInFlight, options.violated);
+    this.#inFlight = new InFlightWatch(options.shape.maxInFlight, options.now, options.violated);
     this.#obligations = new Obligations(options.now, options.violated);
     this.gears = new GearWatch(options.shape.plan, options.violated);
   }
@@ -100,6 +100,8 @@ export class Invariants {
 
   published(process: string, message: NetworkMessage, sent: boolean): void {
     const { subject, data } = message;
+    // Without a connection it cannot say anything to anyone.
+    if (!sent) this.disturbed(process);
     if (subject === SUBJECTS.infer)
       for (const { id } of requestsIn(data)) this.#attempts.set(id, (this.#attempts.get(id) ?? 0) + 1);
     else if (subject.startsWith('_INBOX.client-')) this.#onAnswer(process, message, sent);
@@ -128,6 +130,7 @@ export class Invariants {
     for (const [request, { client, outcome }] of this.#asked) {
       if (outcome === undefined) this.#violated(`${idOf(client, request)} has not ended`);
     }
+    this.#checkGoodput();
     this.#inFlight.atEnd();
     this.#obligations.atEnd();
     for (const { device, phase, queues } of this.#lastState.values()) {
@@ -147,6 +150,17 @@ export class Invariants {
     }
   }
 
+  /** When all is well again at least half of what is asked must be answered with a result, where queues have room for bursts. */
+  #checkGoodput(): void {
+    const { maxInFlight, maxQueue } = this.#options.shape;
+    const asked = [...this.#asked.values()].filter(mustBeAnswered);
+    const refused = asked.filter(
+      ({ outcome }) => outcome !== undefined && 'code' in outcome && outcome.code === 'RESOURCE_EXHAUSTED',
+    );
+    if (Math.min(maxInFlight, maxQueue) >= AMPLE && refused.length > asked.length / 2)
+      this.#violated(`${refused.length} of ${asked.length} requests are refused as too many although all is well again`);
+  }
+
   #checkResult(result: Result): void {
     const cascadesOf = (revision: number, gear: number) => this.gears.cascadesOf(revision, gear);
     const wrong = wrongInResult(result, this.#requestOf.get(result.id), this.#options.shape.plan.models, cascadesOf);
@@ -154,11 +168,10 @@ export class Invariants {
   }
 
   #checkRefusal(id: string, mustBeAnswered: boolean, poison: boolean, { code, message }: Refusal): void {
-    const { maxInFlight, maxQueue } = this.#options.shape;
     if (code === 'INTERNAL' ? !poison : code === 'INVALID_ARGUMENT' || code === 'NOT_FOUND')
       this.#violated(`${id} is refused as ${code}: ${message}`);
-    if (!mustBeAnswered || code === 'INTERNAL' || (code === 'RESOURCE_EXHAUSTED' && Math.min(maxInFlight, maxQueue) < AMPLE))
-      return;
+    // A burst may be too much even then; that it is not all of them is checked at the end.
+    if (!mustBeAnswered || code === 'INTERNAL' || code === 'RESOURCE_EXHAUSTED') return;
     this.#violated(`${id} is refused although all is well again: ${code}: ${message}`);
   }
 
@@ -177,15 +190,19 @@ export class Invariants {
       if (!isFailure(answer)) {
         this.#checkResult(answer);
         this.gears.actedOn(process, answer);
-      } else this.#inFlight.refused(process, answer.id);
+      } else this.#inFlight.refused(process, { id: answer.id, reply: subject });
     }
   }
 
   #onWork(process: string, data: Uint8Array): void {
-    const { origin, seq, id } = decode<{ origin: string; seq: number[]; id: string[] }>(data);
+    const { origin, seq, id, reply } = decode<{ origin: string; seq: number[]; id: string[]; reply: string[] }>(data);
     if (process.startsWith('frontend-')) {
       for (const each of id) this.#accounts.mustHave(process, each);
-      this.#inFlight.sent(process, origin, seq, id);
+      this.#inFlight.sent(
+        process,
+        origin,
+        seq.map((number, i) => ({ number, id: id[i], reply: reply[i] })),
+      );
     } else for (const each of id) this.#accounts.passed(process, each);
   }
 
