@@ -55,25 +55,28 @@ export function describeSpec(spec: TensorSpec): string {
 
 /**
  * Stacks samples along a new axis 0; ragged axes are padded to the longest sample with the spec's value.
- * @returns the batch's bytes in a buffer of its own (so that it can be transferred to another thread) and its dimensions.
+ * @param allocate where the batch is written to, for its number of bytes; aligned for the element type, not necessarily zero.
+ * @returns the batch's bytes and its dimensions.
  */
-export function stack(spec: TensorSpec, tensors: readonly Tensor[]): { data: Uint8Array<ArrayBuffer>; dims: number[] } {
+export function stack(
+  spec: TensorSpec,
+  tensors: readonly Tensor[],
+  allocate: (bytes: number) => Uint8Array,
+): { data: Uint8Array; dims: number[] } {
   const size = fixedBytes(spec);
   const n = tensors.length;
   if (size !== undefined) {
-    const data = new Uint8Array(n * size);
+    const data = allocate(n * size);
     for (let i = 0; i < n; i++) data.set(tensors[i].data, i * size);
     return { data, dims: [n, ...(spec.shape as number[])] };
   }
   const inner = spec.shape.map((dimension, axis) => dimension ?? tensors.reduce((max, t) => Math.max(max, t.shape[axis]), 0));
   const { array, bytes } = DTYPES[spec.dtype];
   const stride = elements(inner) * bytes;
-  const data = new Uint8Array(n * stride);
-  if (spec.pad !== 0) {
-    const view = new array(data.buffer);
-    if (view instanceof BigInt64Array || view instanceof BigUint64Array) view.fill(BigInt(spec.pad));
-    else view.fill(spec.pad);
-  }
+  const data = allocate(n * stride);
+  const view = new array(data.buffer as ArrayBuffer, data.byteOffset, data.length / bytes);
+  if (view instanceof BigInt64Array || view instanceof BigUint64Array) view.fill(BigInt(spec.pad));
+  else view.fill(spec.pad);
   for (let i = 0; i < n; i++) copyInto(data, i * stride, inner, tensors[i], bytes, 0, 0);
   return { data, dims: [n, ...inner] };
 }

@@ -102,14 +102,15 @@ class OnnxBackend implements Backend {
       const loaded = this.#models.get(model);
       if (loaded === undefined) throw new CascadeError('INTERNAL', `model ${model} is not loaded`);
       const { inputs, positions } = loaded;
-      const feeds = inputs.map((spec, i): Feed & { data: ArrayBuffer } => {
+      // While nothing else is under way the shared memory is free, and the order of the orders is kept.
+      const allocate = this.#pending.size === 0 ? this.#shared.allocator() : ownMemory;
+      const feeds = inputs.map((spec, i): Feed => {
         const tensors = batch.map((sample) => sample[positions[i]]);
-        const { data, dims } = stack(spec, tensors);
-        return { name: spec.name, dtype: spec.dtype, data: data.buffer, dims };
+        return { name: spec.name, dtype: spec.dtype, ...stack(spec, tensors, allocate) };
       });
-      // Nothing else is under way: the shared memory is free, and the order of the orders is kept.
-      if (this.#pending.size === 0 && this.#shared.put(id, loaded.id, feeds)) return undefined;
-      return [{ id, type: 'run', model, feeds }, feeds.map((feed) => feed.data)];
+      if (this.#shared.put(id, loaded.id, feeds)) return undefined;
+      const owned = feeds.map((feed) => ({ ...feed, data: this.#shared.holds(feed.data) ? feed.data.slice() : feed.data }));
+      return [{ id, type: 'run', model, feeds: owned }, owned.map(({ data }) => data.buffer as ArrayBuffer)];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'ran') throw unexpected(reply);
@@ -178,6 +179,10 @@ class OnnxBackend implements Backend {
     this.#pending.clear();
     for (const { reject } of pending) reject(this.#dead);
   }
+}
+
+function ownMemory(bytes: number): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 function spawn(settings: WorkerSettings): WorkerLike {

@@ -15,7 +15,7 @@ export type Order =
 export interface Feed {
   readonly name: string;
   readonly dtype: Dtype;
-  readonly data: ArrayBuffer;
+  readonly data: Uint8Array;
   readonly dims: readonly number[];
 }
 

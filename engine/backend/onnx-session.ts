@@ -116,7 +116,9 @@ function valueInfo(metadata: InferenceSession.ValueMetadata): ValueInfo {
 }
 
 function tensorOf({ dtype, data, dims }: Feed): Tensor {
-  return new Tensor(dtype, new DTYPES[dtype].array(data) as Tensor.DataTypeMap[typeof dtype], dims);
+  const { array, bytes } = DTYPES[dtype];
+  const values = new array(data.buffer as ArrayBuffer, data.byteOffset, data.length / bytes);
+  return new Tensor(dtype, values as Tensor.DataTypeMap[typeof dtype], dims);
 }
 
 /** A copy: the runtime's own memory cannot be transferred to another thread. */

@@ -1,7 +1,7 @@
 import type { BatchOutput } from './backend.ts';
 import type { Feed } from './onnx-protocol.ts';
 
-/** Larger inputs and outputs go by message: handing over their buffers then costs less than copying them. */
+/** Larger inputs and outputs go by message: they take so long that handing them over does not count. */
 const INPUT_BYTES = 256 * 1024;
 const OUTPUT_BYTES = 64 * 1024;
 
@@ -15,10 +15,12 @@ const SCORES = 5;
 const CERTAINTIES = 6;
 /** Place of a float64, in units of eight bytes. */
 const COMPUTE_MS = 4;
-/** Per input its number of dimensions, its bytes, and its dimensions. */
+/** Per input its number of dimensions, where it begins, its bytes, and its dimensions. */
 const INPUTS = 10;
 const HEAD_LENGTH = 128;
 const NONE = -1;
+/** Any element type may begin here, and a cache line does. */
+const ALIGNMENT = 64;
 
 /** One input of a batch whose name and type both threads know. */
 type Values = Pick<Feed, 'data' | 'dims'>;
@@ -42,6 +44,8 @@ export class SharedBatch {
   readonly #computeMs: Float64Array;
   readonly #input: Uint8Array;
   readonly #output: Float32Array;
+  /** The worker's copy of the inputs, used again and again: fresh memory for each batch costs more than the copying. */
+  #copy: Uint8Array | undefined;
 
   constructor(memory = new SharedArrayBuffer(4 * HEAD_LENGTH + INPUT_BYTES + OUTPUT_BYTES)) {
     this.memory = memory;
@@ -67,23 +71,33 @@ export class SharedBatch {
     Atomics.wait(this.#head, SIGNAL, seen);
   }
 
-  /** False when the batch does not fit. */
+  /** Gives the inputs of one batch room in the shared memory, one after the other; of their own where it is full. */
+  allocator(): (bytes: number) => Uint8Array {
+    let from = 0;
+    return (bytes) => {
+      const to = from + bytes;
+      if (to > INPUT_BYTES) return new Uint8Array(bytes);
+      const room = this.#input.subarray(from, to);
+      from = Math.ceil(to / ALIGNMENT) * ALIGNMENT;
+      return room;
+    };
+  }
+
+  /** True for room that the allocator gave. */
+  holds(data: Uint8Array): boolean {
+    return data.buffer === this.memory;
+  }
+
+  /** Orders a batch whose inputs are all in the room that the allocator gave; else false. */
   put(id: number, model: number, inputs: readonly Values[]): boolean {
+    const length = inputs.reduce((sum, { dims }) => sum + 3 + dims.length, INPUTS);
+    if (length > HEAD_LENGTH || !inputs.every(({ data }) => this.holds(data))) return false;
     let at = INPUTS;
-    let bytes = 0;
-    for (const { data, dims } of inputs) {
-      bytes += data.byteLength;
-      at += 2 + dims.length;
-    }
-    if (bytes > INPUT_BYTES || at > HEAD_LENGTH) return false;
-    at = INPUTS;
-    bytes = 0;
     for (const { data, dims } of inputs) {
       this.#head[at++] = dims.length;
-      this.#head[at++] = data.byteLength;
+      this.#head[at++] = data.byteOffset - this.#input.byteOffset;
+      this.#head[at++] = data.length;
       for (const dimension of dims) this.#head[at++] = dimension;
-      this.#input.set(new Uint8Array(data), bytes);
-      bytes += data.byteLength;
     }
     this.#head[ID] = id;
     this.#head[MODEL] = model;
@@ -91,20 +105,20 @@ export class SharedBatch {
     return true;
   }
 
-  /** The batch that was put, once; its inputs are copies, as the runtime refuses shared memory. */
+  /** The batch that was put, once. Its inputs are copies, as the runtime refuses shared memory; valid until the next `take`. */
   take(): SharedOrder | undefined {
     const count = Atomics.exchange(this.#head, FULL, 0);
     if (count === 0) return undefined;
+    this.#copy ??= new Uint8Array(INPUT_BYTES);
     const inputs: Values[] = [];
     let at = INPUTS;
-    let from = 0;
     for (let i = 0; i < count; i++) {
       const rank = this.#head[at++];
+      const from = this.#head[at++];
       const to = from + this.#head[at++];
-      const dims = Array.from(this.#head.subarray(at, at + rank));
+      this.#copy.set(this.#input.subarray(from, to), from);
+      inputs.push({ data: this.#copy.subarray(from, to), dims: Array.from(this.#head.subarray(at, at + rank)) });
       at += rank;
-      inputs.push({ data: this.#input.slice(from, to).buffer as ArrayBuffer, dims });
-      from = to;
     }
     return { id: this.#head[ID], model: this.#head[MODEL], inputs };
   }

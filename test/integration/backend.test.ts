@@ -114,6 +114,17 @@ describe('ONNX backend', () => {
     }
   });
 
+  it.each([3, 10_000, 40_000])('answers a batch of %i, in shared memory or by message, as the one before it', async (size) => {
+    const on = backend({ certaintyOutput: 'sure' });
+    await firstValueFrom(on.load(model('identity', IDENTITY)));
+    for (const first of [1, 2]) {
+      const batch = Array.from({ length: size }, (_, i) => floats(first, i));
+      const output = await firstValueFrom(on.run('identity', batch));
+      expect(output.scores).toEqual(Float32Array.from({ length: 2 * size }, (_, i) => (i % 2 === 0 ? first : (i - 1) / 2)));
+      expect(output.certainty).toEqual(Float32Array.from({ length: size }, (_, i) => first + i));
+    }
+  });
+
   it('runs what was asked before it closes, and nothing after', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('identity', IDENTITY)));

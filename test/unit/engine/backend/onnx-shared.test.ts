@@ -2,12 +2,24 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SharedBatch } from '../../../../engine/backend/onnx-shared.ts';
 
-const bytes = (...values: number[]): ArrayBuffer => Uint8Array.from(values).buffer;
-
 /** The two ends of the same memory. */
 function ends(): { loop: SharedBatch; worker: SharedBatch } {
   const loop = new SharedBatch();
   return { loop, worker: new SharedBatch(loop.memory) };
+}
+
+interface Input {
+  readonly data: Uint8Array;
+  readonly dims: readonly number[];
+}
+
+function written(loop: SharedBatch, inputs: readonly Input[]): Input[] {
+  const allocate = loop.allocator();
+  return inputs.map(({ data, dims }) => {
+    const room = allocate(data.length);
+    room.set(data);
+    return { data: room, dims };
+  });
 }
 
 it('hands a batch over once, as copies', () => {
@@ -15,19 +27,24 @@ it('hands a batch over once, as copies', () => {
     fc.property(
       fc.nat(),
       fc.nat(),
-      fc.array(fc.record({ data: fc.uint8Array({ maxLength: 100 }), dims: fc.array(fc.nat(), { maxLength: 5 }) }), {
-        minLength: 1,
-        maxLength: 8,
-      }),
+      fc.array(
+        fc.record({
+          data: fc.uint8Array({ maxLength: 100 }).map((data) => Uint8Array.from(data)),
+          dims: fc.array(fc.nat(), { maxLength: 5 }),
+        }),
+        {
+          minLength: 1,
+          maxLength: 8,
+        },
+      ),
       (id, model, given) => {
         const { loop, worker } = ends();
-        const inputs = given.map(({ data, dims }) => ({ data: data.slice().buffer, dims }));
-        expect(loop.put(id, model, inputs)).toBe(true);
+        expect(loop.put(id, model, written(loop, given))).toBe(true);
         const taken = worker.take();
-        expect(taken).toEqual({ id, model, inputs });
+        expect(taken).toEqual({ id, model, inputs: given });
         // The next batch must not change the one that runs.
-        loop.put(id, model, [{ data: bytes(...new Array(100).fill(7)), dims: [100] }]);
-        expect(taken).toEqual({ id, model, inputs });
+        loop.put(id, model, written(loop, [{ data: new Uint8Array(1_000).fill(7), dims: [1_000] }]));
+        expect(taken).toEqual({ id, model, inputs: given });
         worker.take();
         expect(worker.take()).toBeUndefined();
       },
@@ -46,8 +63,10 @@ it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its
 
 it('takes nothing that does not fit, and leaves it to a message', () => {
   const { loop, worker } = ends();
-  expect(loop.put(1, 0, [{ data: new ArrayBuffer(256 * 1024 + 1), dims: [1] }])).toBe(false);
-  expect(loop.put(1, 0, [{ data: bytes(1), dims: new Array(127).fill(1) }])).toBe(false);
+  const small = { data: Uint8Array.of(1), dims: [1] };
+  const large = { data: new Uint8Array(256 * 1024), dims: [1] };
+  expect(loop.put(1, 0, written(loop, [small, large]))).toBe(false);
+  expect(loop.put(1, 0, written(loop, [{ ...small, dims: new Array(127).fill(1) }]))).toBe(false);
   expect(worker.take()).toBeUndefined();
   expect(worker.putOutput({ scores: new Float32Array(16_385), classes: 1, certainty: undefined, computeMs: 0 })).toBe(false);
 });
