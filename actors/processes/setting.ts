@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
 import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
 import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/deployment.ts';
@@ -40,6 +41,9 @@ export interface Setting {
 
 /** Host name of devices that name none. */
 const DEFAULT_HOST = 'local';
+/** A store that does not answer for this long will not. */
+const STORE_WITHIN_MS = 60_000;
+const STORE_RETRY_MS = 500;
 /** Of a plan that does not fit: one reason is enough, a page of them hides it. */
 const SHOWN_PROBLEMS = 10;
 
@@ -96,6 +100,20 @@ export function connectSetting(setting: Setting, role: string): Promise<Bus> {
 
 /** The plan to begin with: the one in force by the deployment's history, else the file's. */
 export async function startOf(setting: Setting, bus: Bus): Promise<Revision> {
+  const givenUpAt = realClock.now() + STORE_WITHIN_MS;
+  for (;;) {
+    try {
+      return await startNow(setting, bus);
+    } catch (error) {
+      // A NATS cluster that has just been started, or lost a server, has no leader for its store for some seconds.
+      if (!(error instanceof CascadeError) || realClock.now() > givenUpAt) throw error;
+      setting.log.warn({ reason: error.message }, 'the plan history is out of reach; trying again');
+      await setTimeout(STORE_RETRY_MS);
+    }
+  }
+}
+
+async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
   const { deployment, profile, plan, log } = setting;
   const history = await PlanHistory.open(bus, realClock, bucketOf(setting));
   return startingPlan(
