@@ -82,7 +82,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     return () => {
       checks.unsubscribe();
       if (held && store !== undefined && revision !== undefined)
-        store.delete(KEY).catch((error) => log.warn({ reason: messageOf(error) }, 'the lease was not given back; it expires'));
+        store.delete(KEY).catch((error) => log.info({ reason: messageOf(error) }, 'the lease was not given back; it expires'));
     };
   });
 }
