@@ -44,6 +44,7 @@ import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
 import { HangWatch } from './hang-watch.ts';
+import { askForPlan } from './kept-plans.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
 import { decodePrepare, revisedPlan } from './prepare-message.ts';
@@ -78,7 +79,6 @@ const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
  * every one of them while the next requests are on their way.
  */
 const DONE_DELAY_MS = 5;
-const NOTHING = new Uint8Array();
 /** A replica that the plan in force does not use is kept for those who have not heard of it yet. */
 const UNLOAD_AFTER_MS = 2_000;
 
@@ -387,7 +387,7 @@ class Device {
   #shift(message: GearMessage): void {
     const before = this.#router.gear;
     const { revision, epoch } = this.#router;
-    if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+    if (!this.#router.apply(message)) askForPlan(this.#context.bus, this.#options.subjects);
     if (this.#router.epoch !== epoch) this.#gearDelayMs = this.#context.clock.now() - message.decidedAt;
     // In force is no longer to come.
     if (this.#router.revision !== revision) this.#prepared = [];

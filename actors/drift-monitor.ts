@@ -12,6 +12,7 @@ import type { GearPlan } from '../plans/gear-plan.ts';
 import type { Profile } from '../plans/profile.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { publishEvent } from './events.ts';
+import { keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
 
@@ -28,8 +29,6 @@ export interface DriftMonitorOptions {
 }
 
 const TELL_INTERVAL_MS = 1_000;
-/** Plans remembered, as Router remembers them. */
-const KEPT_PLANS = 4;
 
 /** Compares load and certainties with what the plan was made for, and says when they have drifted apart (DESIGN §4). */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
@@ -45,8 +44,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       const wanted$ = new Subject<void>();
 
       const learn = ({ revision, plan }: PrepareMessage<GearPlan>): void => {
-        plans.set(revision, plan);
-        for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== watch.revision) plans.delete(known);
+        keepPlan(plans, revision, plan, watch.revision);
       };
 
       /** Another plan was made for another load: what was measured before is in other ranges. */

@@ -14,6 +14,7 @@ import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
 import { Admission } from './admission.ts';
 import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
+import { askForPlan } from './kept-plans.ts';
 import { Outbox } from './outbox.ts';
 import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
@@ -43,7 +44,6 @@ const SWEEP_INTERVAL_MS = 100;
 const MAX_ATTEMPTS = 4;
 /** Each request of a frame is answered by itself: a small body must not make us say a million things. */
 const FRAME_MAX_REQUESTS = 4_096;
-const NOTHING = new Uint8Array();
 /** A work frame holds a request and some bytes about it, within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
 
@@ -280,7 +280,7 @@ class Frontend {
   }
 
   #shift(message: GearMessage): void {
-    if (!this.#router.apply(message)) this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+    if (!this.#router.apply(message)) askForPlan(this.#context.bus, this.#options.subjects);
   }
 
   #observe(state: DeviceState): void {

@@ -10,6 +10,7 @@ import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../plans/policy/gear-choice.ts';
 import { type DeviceEvent, publishEvent } from './events.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
+import { askForPlan } from './kept-plans.ts';
 import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
 
@@ -29,7 +30,6 @@ const SWEEP_INTERVAL_MS = 100;
 const TERM_BEGINS_MS = 500;
 /** Devices that were never heard of count as lost only then: they may just be starting. */
 const FIRST_HEARD_WITHIN_MS = 5_000;
-const NOTHING = new Uint8Array();
 
 /**
  * Adds up the load of all frontends and puts the gear for it in force: a table look-up (CascadeServe §5). Changes the table when
@@ -166,7 +166,7 @@ class GearController {
   #adopt(revision: number): void {
     if (this.#router.planOf(revision) === undefined) {
       this.#awaited = revision;
-      this.#context.bus.publish(this.#options.subjects.tellPlan, NOTHING);
+      askForPlan(this.#context.bus, this.#options.subjects);
       return;
     }
     this.#awaited = undefined;

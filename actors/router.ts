@@ -1,11 +1,10 @@
 import type { DeviceState, GearMessage } from '../engine/wire/messages.ts';
 import type { CompiledGear, CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import { pickDevice } from '../plans/policy/routing.ts';
+import { keepPlan } from './kept-plans.ts';
 
 /** A device that is silent for this long is lost (DESIGN §6); heartbeats come ten times as often. */
 export const DEVICE_LOST_AFTER_MS = 1_000;
-/** Plans that are kept beside the one in force: the one to come, and those that stragglers may still speak of. */
-const KEPT_PLANS = 4;
 
 /** A gear plan by its number in the deployment's history; devices are numbered as in the deployment in all of them. */
 export interface RevisedPlan {
@@ -71,12 +70,7 @@ export class Router {
 
   /** Takes note of a plan, so that a gear of it can be put in force. One that is known is only told again. */
   learn({ revision, plan }: RevisedPlan): void {
-    if (this.#plans.has(revision)) return;
-    this.#plans.set(revision, plan);
-    for (const known of this.#plans.keys()) {
-      if (this.#plans.size <= KEPT_PLANS) break;
-      if (known !== this.#revision && known !== revision) this.#plans.delete(known);
-    }
+    keepPlan(this.#plans, revision, plan, this.#revision);
   }
 
   /** A plan that was to come and will not. */

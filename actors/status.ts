@@ -9,6 +9,7 @@ import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
 import { type DriftReport, decodeDrift } from './drift-report.ts';
 import { isGearEvent } from './events.ts';
+import { askForPlan, keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
 import { DEVICE_LOST_AFTER_MS } from './router.ts';
@@ -64,11 +65,7 @@ export interface StatusOptions {
   readonly leading$: Observable<boolean>;
 }
 
-/** Plans remembered, as Router remembers them. */
-const KEPT_PLANS = 4;
-
 const FORGET_INTERVAL_MS = 1_000;
-const NOTHING = new Uint8Array();
 const DECISIONS_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
@@ -100,7 +97,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
         settle();
         const known = plans.get(message.revision);
         if (known === undefined) {
-          bus.publish(subjects.tellPlan, NOTHING);
+          askForPlan(bus, subjects);
           return;
         }
         if (message.revision !== revision) {
@@ -113,8 +110,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
       };
 
       const learn = ({ revision: told, plan: next }: PrepareMessage<GearPlan>): void => {
-        plans.set(told, next);
-        for (const known of plans.keys()) if (plans.size > KEPT_PLANS && known !== revision) plans.delete(known);
+        keepPlan(plans, told, next, revision);
       };
 
       const observeEvent = (event: { readonly type: string }): void => {

@@ -5,18 +5,14 @@
  * Usage: npm run bench:fault-matrix
  */
 import Table from 'cli-table3';
-import { type Fault, runFault, SIGNALS, startFaultWorld, TARGETS } from '../support/fault-matrix.ts';
+import { FAULT_QPS, FAULTS, nameOf, runFault, startFaultWorld } from '../support/fault-matrix.ts';
 import { writeResult } from './machine.ts';
-
-const QPS = 1_500;
-const FAULTS: Fault[] = [...TARGETS.flatMap((target) => SIGNALS.map((signal) => ({ target, signal }))), 'NATS restart'];
 
 const world = await startFaultWorld();
 const rows = [];
 try {
   for (const fault of FAULTS) {
-    const name = fault === 'NATS restart' ? fault : `${fault.signal} ${fault.target}`;
-    rows.push({ fault: name, ...(await runFault(world, fault, QPS)) });
+    rows.push({ fault: nameOf(fault), ...(await runFault(world, fault, FAULT_QPS)) });
     console.error(JSON.stringify(rows.at(-1)));
   }
 } finally {
@@ -51,4 +47,4 @@ for (const row of rows)
     `${(100 * row.goodputAfter3s).toFixed(1)} %`,
   ]);
 console.log(table.toString());
-console.log(`written to ${writeResult('fault-matrix', { emulated: true, qps: QPS, rows })}`);
+console.log(`written to ${writeResult('fault-matrix', { emulated: true, qps: FAULT_QPS, rows })}`);

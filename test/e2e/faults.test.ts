@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Fault, type FaultWorld, runFault, SIGNALS, startFaultWorld, TARGETS } from '../support/fault-matrix.ts';
+import { FAULT_QPS, FAULTS, type FaultWorld, nameOf, runFault, startFaultWorld } from '../support/fault-matrix.ts';
 
 /**
  * The fault matrix (DESIGN §6): whatever dies or stops under load, every request ends exactly once at the client library, with an
@@ -13,14 +13,10 @@ beforeAll(async () => {
 
 afterAll(() => world?.close(), 120_000);
 
-const QPS = 1_500;
-const FAULTS: Fault[] = [...TARGETS.flatMap((target) => SIGNALS.map((signal) => ({ target, signal }))), 'NATS restart'];
-const nameOf = (fault: Fault): string => (fault === 'NATS restart' ? fault : `${fault.signal} to a ${fault.target} process`);
-
 test.each(FAULTS.map((fault) => [nameOf(fault), fault] as const))(
   '%s: each request ends once',
   async (_, fault) => {
-    const outcome = await runFault(world, fault, QPS);
+    const outcome = await runFault(world, fault, FAULT_QPS);
     expect(outcome).toMatchObject({ notOnce: 0, wrong: 0 });
     expect(outcome.offered).toBeGreaterThan(10_000);
     expect(outcome.results + Object.values(outcome.errors).reduce((sum, count) => sum + count, 0)).toBe(outcome.offered);

@@ -14,9 +14,21 @@ import type { Profile } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
 import { type Cascade, cascadeJson, startCascade } from './cascade.ts';
 
-export const TARGETS = ['device', 'frontend', 'controller'] as const;
-export const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const;
+const TARGETS = ['device', 'frontend', 'controller'] as const;
+const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const;
 export type Fault = { readonly target: (typeof TARGETS)[number]; readonly signal: (typeof SIGNALS)[number] } | 'NATS restart';
+
+/** The matrix: each kind of process ended, killed and stopped; and NATS. */
+export const FAULTS: readonly Fault[] = [
+  ...TARGETS.flatMap((target) => SIGNALS.map((signal) => ({ target, signal }))),
+  'NATS restart',
+];
+/** Load of the matrix, requests per second. */
+export const FAULT_QPS = 1_500;
+
+export function nameOf(fault: Fault): string {
+  return fault === 'NATS restart' ? fault : `${fault.signal} to a ${fault.target} process`;
+}
 
 /** Every process of a deployment of emulated devices on two hosts, a second controller in waiting, and a client. */
 export interface FaultWorld {
