@@ -104,7 +104,7 @@ class PlanKeeper {
       switchMap(() =>
         merge(
           bus.messages$(subjects.plan).pipe(mergeMap((message) => this.#answer(message))),
-          bus.messages$(subjects.tellPlan).pipe(tap(() => this.#tellAgain())),
+          bus.messages$(subjects.tellPlan).pipe(mergeMap(() => from(this.#tellAgain()))),
           every(clock, CHECK_INTERVAL_MS).pipe(
             filter(() => this.#wanted !== undefined && this.#allThere(this.#wanted)),
             mergeMap(() => this.#propose()),
@@ -284,8 +284,18 @@ class PlanKeeper {
     this.#context.bus.publish(this.#options.subjects.abort, encode(message));
   }
 
-  #tellAgain(): void {
-    if (this.#context.clock.now() - this.#toldAt >= TELL_INTERVAL_MS) this.#tell();
+  /** Tells the plan in force to those who ask: by the history, as a controller that was stopped in a change may have ended it since. */
+  async #tellAgain(): Promise<void> {
+    const { clock, log } = this.#context;
+    if (clock.now() - this.#toldAt < TELL_INTERVAL_MS) return;
+    this.#toldAt = clock.now();
+    try {
+      const stored = await this.#history?.current();
+      if (stored !== undefined && stored.revision > this.#current.revision) this.#current = stored;
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, 'the plan history is out of reach; telling the plan that was known last');
+    }
+    this.#tell();
   }
 
   #tell(): void {

@@ -200,6 +200,22 @@ test('whoever missed the preparation asks for the plan, and follows', async () =
   expect(told).toEqual([2, 2]);
 });
 
+// Found by the fault simulation: a controller that was stopped in the middle of a change ended it when its successor led already,
+// which told everybody of the plan before for ever.
+test('who asks is told the plan that the history has in force, whoever has put it there', async () => {
+  const world = await startWorld();
+  await world.runUntil(world.clock.now() + 100);
+  const told: number[] = [];
+  world.bus.messages$('cascade.test.control.prepare').subscribe(({ data }) => told.push(decode<PrepareMessage>(data).revision));
+  const history = await PlanHistory.open(world.bus, world.clock, 'plans');
+  await history.keep({ revision: 2, plan: swapped });
+  await history.adopt({ revision: 2, plan: swapped });
+  await world.runUntil(world.clock.now() + 1_000);
+  world.bus.publish('cascade.test.control.tell-plan', new Uint8Array());
+  await world.runUntil(world.clock.now() + 1_000);
+  expect(told).toEqual([2]);
+});
+
 test('a plan file that was never in force is put in force when its devices are there; one that was is not again', async () => {
   const world = await startWorld({ keeper: { wanted: swapped } });
   await world.runUntil(world.clock.now() + 1_000);
