@@ -55,9 +55,9 @@ export class GearControl {
     this.#epoch++;
   }
 
-  /** Begins a controller's term: with a higher epoch than any before, as its clock is later or it has heard of the last one. */
-  beginTerm(now: number, heard: number): void {
-    this.#epoch = Math.max(Math.floor(now), heard + 1);
+  /** Begins a controller's term: with this epoch, or a higher one than any that it has heard of. */
+  beginTerm(first: number, heard: number): void {
+    this.#epoch = Math.max(Math.floor(first), heard + 1);
   }
 
   /** What the gear in force was last chosen by; undefined before the first decision. */

@@ -1,7 +1,8 @@
-import { filter, merge, type Observable, takeUntil, tap } from 'rxjs';
+import { catchError, defer, filter, map, merge, type Observable, of, switchMap, take, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
+import { messageOf } from '../engine/errors.ts';
 import { encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeLoad, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
 import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messages.ts';
@@ -21,6 +22,8 @@ export interface GearControllerOptions {
   readonly rule: GearRule;
   /** Whether this controller is the one that acts; the others only listen, to be ready. */
   readonly leading$: Observable<boolean>;
+  /** Number of the term that begins now; undefined where nobody counts terms: then clocks must agree. Default: undefined. */
+  readonly beginTerm?: () => Promise<number | undefined>;
 }
 
 /** The gear in force is said again this often, for those who joined or missed it. */
@@ -28,6 +31,9 @@ const REPEAT_INTERVAL_MS = 1_000;
 const SWEEP_INTERVAL_MS = 100;
 /** By then each device that is there has told which epoch it acts on. */
 const TERM_BEGINS_MS = 500;
+/** More than there are changes in a term. */
+const EPOCHS_PER_TERM = 2 ** 32;
+const RETRY_MS = 500;
 /** Devices that were never heard of count as lost only then: they may just be starting. */
 const FIRST_HEARD_WITHIN_MS = 5_000;
 
@@ -99,7 +105,11 @@ class GearController {
         decoded(decodeVerdict, drops),
         tap(({ revision }) => this.#router.forget(revision)),
       ),
-      leading$.pipe(tap((leading) => this.#lead(leading))),
+      leading$.pipe(
+        // Until it has its number, this controller says nothing.
+        switchMap((leading) => (leading ? this.#firstEpoch() : of(undefined))),
+        tap((epoch) => this.#lead(epoch)),
+      ),
       // Reports that stay away mean less load, too.
       every(clock, STALE_AFTER_MS).pipe(
         filter(() => this.#control.forgetSilent(clock.now())),
@@ -115,12 +125,29 @@ class GearController {
     ).pipe(takeUntil(stopping$));
   }
 
-  #lead(leading: boolean): void {
-    this.#leading = leading;
-    if (!leading) return;
+  /** What the epochs of a term begin with, which is above those of the terms before, whatever is left of them. */
+  #firstEpoch(): Observable<number> {
+    const { clock, log } = this.#context;
+    const { beginTerm } = this.#options;
+    if (beginTerm === undefined) return of(clock.now());
+    return defer(beginTerm).pipe(
+      map((term) => (term === undefined ? clock.now() : term * EPOCHS_PER_TERM)),
+      catchError((error, again$) => {
+        log.warn({ reason: messageOf(error) }, 'no number for this term of the controller; trying again');
+        return every(clock, RETRY_MS).pipe(
+          take(1),
+          switchMap(() => again$),
+        );
+      }),
+    );
+  }
+
+  #lead(firstEpoch: number | undefined): void {
+    this.#leading = firstEpoch !== undefined;
+    if (firstEpoch === undefined) return;
     this.#decidedAt = this.#context.clock.now();
     this.#leadingSince = this.#context.clock.now();
-    this.#control.beginTerm(this.#leadingSince, Math.max(this.#router.epoch, this.#heardEpoch));
+    this.#control.beginTerm(firstEpoch, Math.max(this.#router.epoch, this.#heardEpoch));
     this.#decide();
     this.#publish();
   }
@@ -141,8 +168,8 @@ class GearController {
   }
 
   /**
-   * A predecessor whose clock was ahead of ours has left a later epoch than our term began with: everybody would ignore us. Who
-   * leads for longer and hears of a later one has a successor, and must not surpass that.
+   * Where nobody counts terms, a predecessor whose clock was ahead of ours has left a later epoch than our term began with:
+   * everybody would ignore us. Who leads for longer and hears of a later one has a successor, and must not surpass that.
    */
   #surpass(epoch: number, now: number): void {
     if (!this.#leading || epoch <= this.#control.epoch || now - this.#leadingSince > TERM_BEGINS_MS) return;

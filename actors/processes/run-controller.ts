@@ -8,6 +8,7 @@ import { gearControllerActor } from '../gear-controller.ts';
 import { lease$ } from '../lease.ts';
 import { planKeeperActor } from '../plan-keeper.ts';
 import { statusActor } from '../status.ts';
+import { beginTerm } from '../term.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
 import { replanChild } from './replan-child.ts';
 import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
@@ -23,7 +24,13 @@ export async function runController(setting: Setting): Promise<void> {
     shareReplay({ bufferSize: 1, refCount: true }),
   );
   const actors = [
-    gearControllerActor({ subjects, plan: revised(setting, start), rule: deployment.gearRule, leading$ }),
+    gearControllerActor({
+      subjects,
+      plan: revised(setting, start),
+      rule: deployment.gearRule,
+      leading$,
+      beginTerm: () => beginTerm(bus, bucket),
+    }),
     planKeeperActor({
       subjects,
       bucket,

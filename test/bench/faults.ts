@@ -19,7 +19,6 @@ const COUNTS = [
   'messagesDuplicated',
   'plansAccepted',
   'plansRejected',
-  'epochConflicts',
 ] as const;
 const total: Record<string, number> = {};
 const faults: Record<string, number> = {};

@@ -13,7 +13,7 @@ import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import { deviceState, planOf } from '../support/plans.ts';
 
 /** A controller whose clock stands at 1,000, and the devices of a predecessor whose clock was ahead. */
-function startWorld(leads: boolean) {
+function startWorld(leads: boolean, beginTerm?: () => Promise<number>) {
   const clock = new VirtualClock(1_000);
   const bus = createLocalBus(clock);
   const subjects = subjectsOf('test');
@@ -21,7 +21,11 @@ function startWorld(leads: boolean) {
   const said: number[] = [];
   bus.messages$(subjects.gear).subscribe(({ data }) => said.push(decode<GearMessage>(data).epoch));
   const plan = { revision: 1, plan: compilePlan(planOf({ models: ['small'] })) };
-  startActor(gearControllerActor({ subjects, plan, rule: DEFAULT_GEAR_RULE, leading$ }), { bus, clock, log: silentLogger });
+  startActor(gearControllerActor({ subjects, plan, rule: DEFAULT_GEAR_RULE, leading$, beginTerm }), {
+    bus,
+    clock,
+    log: silentLogger,
+  });
   const heartbeat = (epoch: number): void => {
     bus.publish(subjects.state('d0'), encode(deviceState({ epoch })));
     clock.runUntil(clock.now() + 10);
@@ -43,6 +47,35 @@ test('nor does it matter when it leads before it has heard of any device', () =>
   const { said, heartbeat } = startWorld(true);
   heartbeat(3_000);
   expect(said).toEqual([1_000, 3_001]);
+});
+
+// Found by the fault simulation: one that had been stopped, and had a clock ahead of its successor's, said its gear once more.
+test('where terms are counted, clocks do not matter: a later term has later epochs than any change in an earlier one', async () => {
+  const { leading$, said, heartbeat } = startWorld(true, () => Promise.resolve(7));
+  await Promise.resolve();
+  leading$.next(false);
+  heartbeat(7 * 2 ** 32 + 1_000);
+  const later = startWorld(true, () => Promise.resolve(8));
+  await Promise.resolve();
+  later.heartbeat(0);
+  expect(later.said[0]).toBeGreaterThan(7 * 2 ** 32 + 1_000_000);
+  expect(said).toEqual([7 * 2 ** 32]);
+});
+
+test('a controller that cannot get a number for its term says nothing until it can', async () => {
+  let reachable = false;
+  const { clock, said } = startWorld(true, () => (reachable ? Promise.resolve(3) : Promise.reject(new Error('no store'))));
+  const runOn = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) {
+      clock.runUntil(clock.now() + 100);
+      await Promise.resolve();
+    }
+  };
+  await runOn();
+  expect(said).toEqual([]);
+  reachable = true;
+  await runOn();
+  expect(said[0]).toBe(3 * 2 ** 32);
 });
 
 test('one that has led for a while and hears of a later epoch has a successor, which it does not surpass', () => {

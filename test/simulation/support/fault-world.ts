@@ -311,7 +311,6 @@ class FaultWorld {
       ended: this.#ended,
       plansAccepted: this.#operator.accepted,
       plansRejected: this.#operator.rejected,
-      epochConflicts: this.#invariants.gears.conflicts,
       mostAnswers: this.#invariants.mostAnswers,
     };
   }

@@ -20,10 +20,8 @@ export class GearWatch {
   readonly #said = new Map<string, GearMessage>();
   readonly #meaning = new Map<number, string>();
   #last: GearMessage | undefined;
-  /** Highest epoch that a device has heard of. */
+  /** Highest epoch that anybody has heard of. */
   #highest = 0;
-  /** Epochs that two controllers have given to different gears. */
-  conflicts = 0;
 
   constructor(plan: GearPlan, violated: (what: string) => void) {
     this.#plans.set(1, plan);
@@ -60,15 +58,15 @@ export class GearWatch {
     this.#last = message;
     const meaning = `${message.revision} ${message.gear} ${message.lost}`;
     const known = this.#meaning.get(message.epoch);
-    if (known !== undefined && known !== meaning) this.conflicts++;
+    if (known !== undefined && known !== meaning)
+      this.#violated(`${process} says ${meaning} as epoch ${message.epoch}, after ${known}`);
     this.#meaning.set(message.epoch, meaning);
   }
 
   delivered(process: string, { subject, data }: NetworkMessage): void {
     if (subject !== SUBJECTS.gear) return;
     const message = decode<GearMessage>(data);
-    // A leader learns from devices what its predecessor has said; what no device has heard may be lost on it.
-    if (process.startsWith('device-')) this.#highest = Math.max(this.#highest, message.epoch);
+    this.#highest = Math.max(this.#highest, message.epoch);
     this.#heardBy(process).messages.push(message);
   }
 
@@ -91,7 +89,7 @@ export class GearWatch {
       return;
     }
     if (last.epoch < this.#highest)
-      this.#violated(`epoch ${last.epoch} was said last, which devices that have heard of ${this.#highest} ignore`);
+      this.#violated(`epoch ${last.epoch} was said last, which whoever has heard of ${this.#highest} ignores`);
     for (const { device, revision, gear } of devices) {
       if (revision !== last.revision || gear !== last.gear)
         this.#violated(`device ${device} acts on gear ${gear} of ${revision} while ${last.gear} of ${last.revision} is in force`);

@@ -22,8 +22,6 @@ export interface RunReport {
   readonly ended: Readonly<Record<string, number>>;
   readonly plansAccepted: number;
   readonly plansRejected: number;
-  /** Gears of two controllers with the same epoch. */
-  readonly epochConflicts: number;
   /** Most answers to one request on the wire. */
   readonly mostAnswers: number;
 }

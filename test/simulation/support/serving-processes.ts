@@ -8,6 +8,7 @@ import { PlanHistory } from '../../../actors/plan-history.ts';
 import { planKeeperActor, startingPlan } from '../../../actors/plan-keeper.ts';
 import type { RevisedPlan } from '../../../actors/router.ts';
 import { statusActor } from '../../../actors/status.ts';
+import { beginTerm } from '../../../actors/term.ts';
 import { startActor } from '../../../engine/actor/actor.ts';
 import type { Backend } from '../../../engine/backend/backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
@@ -124,7 +125,13 @@ function controllerProcess(shape: Shape, number: number): Start {
     }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
     const revision = { revision: start.revision, plan: raw };
     return [
-      gearControllerActor({ subjects: SUBJECTS, plan: start, rule: DEFAULT_GEAR_RULE, leading$ }),
+      gearControllerActor({
+        subjects: SUBJECTS,
+        plan: start,
+        rule: DEFAULT_GEAR_RULE,
+        leading$,
+        beginTerm: () => beginTerm(context.bus, BUCKET),
+      }),
       planKeeperActor({
         subjects: SUBJECTS,
         bucket: BUCKET,
