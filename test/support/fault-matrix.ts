@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
+import { defer, firstValueFrom, retry, tap } from 'rxjs';
+import { askStatus } from '../../actors/ask-status.ts';
 import type { Status } from '../../actors/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -66,6 +67,7 @@ const LOAD_MS = 11_000;
 const STOPPED_MS = 5_000;
 const WINDOW_MS = 500;
 const READY_WITHIN_MS = 60_000;
+const ASK_EVERY_MS = 50;
 
 export async function startFaultWorld(): Promise<FaultWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-faults-'));
@@ -118,17 +120,15 @@ nats: { servers: ["${server.url}"] }
 
 /** The status by the controller that leads, when all parts are there. */
 function wholeStatus({ bus }: FaultWorld): Promise<Status> {
-  return vi.waitFor(
-    async () => {
-      const { data } = await bus.request(`cascade.${DEPLOYMENT}.control.status`, new Uint8Array(), { timeoutMs: 1_000 });
-      const status = JSON.parse(Buffer.from(data).toString()) as Status;
+  const whole$ = defer(() => askStatus(bus, { name: DEPLOYMENT, prefix: 'cascade' }, 'the test server')).pipe(
+    tap((status) => {
       const ready = status.devices.filter(({ phase, silentMs }) => phase === 'ready' && silentMs < 500);
       if (!status.controller.leading || ready.length < 2 || status.frontends.length !== 2)
         throw new Error(`not all are there: ${JSON.stringify(status)}`);
-      return status;
-    },
-    { timeout: READY_WITHIN_MS, interval: 50 },
+    }),
+    retry({ count: READY_WITHIN_MS / ASK_EVERY_MS, delay: ASK_EVERY_MS }),
   );
+  return firstValueFrom(whole$);
 }
 
 /** Steady load, a fault in the middle of it, and what became of each request. */
