@@ -165,7 +165,7 @@ class Device {
     const left$ = new Subject<void>();
     const ended$ = new Subject<void>();
     const working$ = merge(
-      bus.messages$(subjects.deviceWork(device)).pipe(tap(({ subject, data }) => this.#take(subject, data))),
+      bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
       this.#batches$.pipe(mergeMap((batch) => this.#infer(batch), 1)),
       this.#idle$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
       stopping$.pipe(tap(() => this.#enter('draining'))),

@@ -111,7 +111,7 @@ class Frontend {
       }),
     );
     const background$ = merge(
-      bus.messages$(subjects.done(name)).pipe(
+      bus.messages$(subjects.done(name), { sole: true }).pipe(
         decoded(decodeDone, drops),
         tap((frame) => this.#done(frame)),
       ),

@@ -107,7 +107,8 @@ export interface Deployment {
   readonly slo: DeploymentSlo;
   readonly load: Load;
   readonly nats: NatsSettings;
-  readonly frontends: number;
+  /** Processes of their own on one machine; or part of every device process. */
+  readonly frontends: number | 'in-devices';
   readonly prefix: string;
   readonly deadlineMs: number;
   /** For devices to load what is new in a plan. */

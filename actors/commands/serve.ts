@@ -60,16 +60,17 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
     throw new ConfigError(`--host ${setting.host}: the deployment has no devices on this host; its devices are on ${hosts}`);
   }
   const all = options.role === 'all';
+  const { frontends } = setting.deployment;
   const { runParts } = await import('../processes/run-all.ts');
   await runParts(
     setting,
     deployment,
     options,
-    { controller: all, devices, frontends: all ? setting.deployment.frontends : 0 },
+    { controller: all, devices, frontends: all && frontends !== 'in-devices' ? frontends : 0 },
     () => {
-      const frontends = all ? `${setting.deployment.frontends} frontend(s), ` : '';
+      const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
-        `cascade ${setting.deployment.name} is ready: ${frontends}devices ${devices.map(nameOf).join(', ')}, ` +
+        `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
           `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
       );
     },

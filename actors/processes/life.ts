@@ -1,6 +1,7 @@
 import type { RunningActor } from '../../engine/actor/actor.ts';
 import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/actor/child-process.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
+import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
 
@@ -43,15 +44,19 @@ export function askedToStop(): Promise<string> {
 }
 
 /**
- * Runs actors until the process is asked to stop, then drains them, all within the same time, and closes the bus.
+ * Runs actors until the process is asked to stop, then drains them, one group after the other, all within the same time, and
+ * closes the bus.
  * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
  */
-export async function liveUntilStopped(actors: readonly RunningActor[], bus: Bus, log: Logger): Promise<void> {
-  const why = await Promise.race([askedToStop(), configErrorOf(actors)]);
+export async function liveUntilStopped(groups: readonly (readonly RunningActor[])[], bus: Bus, log: Logger): Promise<void> {
+  const why = await Promise.race([askedToStop(), configErrorOf(groups.flat())]);
   log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
-  const inTime = await Promise.all(actors.map((actor) => actor.stop(DRAIN_MS)));
-  for (const { name } of actors.filter((_, i) => !inTime[i])) {
-    log.error({ actor: name }, `not drained within ${DRAIN_MS} ms; cut off`);
+  const endsAt = realClock.now() + DRAIN_MS;
+  for (const actors of groups) {
+    const inTime = await Promise.all(actors.map((actor) => actor.stop(Math.max(0, endsAt - realClock.now()))));
+    for (const { name } of actors.filter((_, i) => !inTime[i])) {
+      log.error({ actor: name }, `not drained within ${DRAIN_MS} ms; cut off`);
+    }
   }
   await leave(bus);
   if (why instanceof ConfigError) throw why;

@@ -52,5 +52,5 @@ export async function runController(setting: Setting): Promise<void> {
   ].map((actor) => startActor(actor, system));
   tellReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
-  await liveUntilStopped(actors, bus, log);
+  await liveUntilStopped([actors], bus, log);
 }

@@ -14,10 +14,12 @@ import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { liveUntilStopped, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
+import { startFrontend } from './start-frontend.ts';
 
 /** Time for the last heartbeat of a device that hangs. */
 const LAST_WORDS_MS = 500;
 const LOOP_DELAY_RESOLUTION_MS = 1;
+const FRONTEND = Symbol('frontend');
 /** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
 const SHARED_FOR_MS = 50;
 
@@ -36,20 +38,26 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
     throw new ConfigError(`--device ${ids.join(',')}: only emulated devices share a process; name one`);
   const options = devices.map((device) => optionsOf(setting, device));
   const loopDelayMsP99 = watchLoopDelay();
-  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices');
+  // Emulated devices stand for processes of their own: what passes between them passes through the server.
+  const direct = devices[0].kind !== 'emulated';
+  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', direct);
   const plan = revised(setting, await startOf(setting, bus));
-  let loading = devices.length;
-  const onReady = (): void => {
-    if (--loading === 0) tellReady();
+  const withFrontend = deployment.frontends === 'in-devices';
+  const loading = new Set<string | typeof FRONTEND>(withFrontend ? [...ids, FRONTEND] : ids);
+  // Actors that are restarted are ready more than once.
+  const onReady = (part: string | typeof FRONTEND): void => {
+    if (loading.delete(part) && loading.size === 0) tellReady();
   };
   const actors = options.map((each) =>
-    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady, onHung: () => endHung(bus) }), {
+    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady: () => onReady(each.device), onHung: () => endHung(bus) }), {
       bus,
       clock: realClock,
       log,
     }),
   );
-  await liveUntilStopped(actors, bus, log);
+  const ingress = withFrontend ? await startFrontend(setting, bus, plan, () => onReady(FRONTEND)) : [];
+  // What the frontend has taken is computed before the devices leave.
+  await liveUntilStopped([ingress, actors], bus, log);
 }
 
 /**

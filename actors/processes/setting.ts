@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import { realClock } from '../../engine/clock.ts';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
@@ -73,7 +74,12 @@ export function serversOf(deployment: Deployment, given: string | undefined): re
   return given === undefined ? deployment.nats.servers : given.split(',').map((url) => url.trim());
 }
 
-export function connectTo(servers: readonly string[], nats: NatsSettings, name: string, log?: Logger): Promise<Bus> {
+export function connectTo(
+  servers: readonly string[],
+  nats: NatsSettings,
+  name: string,
+  options: Pick<NatsOptions, 'log' | 'direct'> = {},
+): Promise<Bus> {
   const { credsFile, nkeyFile, tls, replicas } = nats;
   return connectNats({
     servers,
@@ -86,7 +92,7 @@ export function connectTo(servers: readonly string[], nats: NatsSettings, name: 
     nkeySeedFile: nkeyFile,
     replicas,
     ...(tls === undefined ? {} : { tls: { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key } }),
-    ...(log === undefined ? {} : { log }),
+    ...options,
   });
 }
 
@@ -94,8 +100,10 @@ export function inboxPrefixOf(nats: NatsSettings): string | undefined {
   return fromEnvironment('nats.inboxPrefix', nats.inboxPrefix);
 }
 
-export function connectSetting(setting: Setting, role: string): Promise<Bus> {
-  return connectTo(setting.servers, setting.deployment.nats, `cascade-${setting.deployment.name}-${role}`, setting.log);
+/** @param direct actors of this process speak to each other without the server. */
+export function connectSetting(setting: Setting, role: string, direct = false): Promise<Bus> {
+  const { servers, deployment, log } = setting;
+  return connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, direct });
 }
 
 /** The plan to begin with: the one in force by the deployment's history, else the file's. */

@@ -22,6 +22,11 @@ export interface ListenOptions {
   readonly queue?: string;
   /** When it emits, the subscription drains: no new messages are taken, those that arrived are delivered, then it completes. */
   readonly until?: Observable<unknown>;
+  /**
+   * Only this process listens to these subjects. Where the bus has `direct`, what it publishes on them itself does not go through
+   * the server.
+   */
+  readonly sole?: boolean;
 }
 
 /**

@@ -17,7 +17,7 @@ import {
   type Status,
   type Subscription,
 } from 'nats';
-import { BehaviorSubject, distinctUntilChanged, Observable } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
 import { realClock } from '../clock.ts';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../package-info.ts';
@@ -27,7 +27,8 @@ import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './
 import { openNatsKeyValue } from './nats-key-value.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { natsWorkQueues } from './nats-work-queue.ts';
-import { checkPublish, STATUS_HEADER } from './publish-rules.ts';
+import { checkPublish, findHeader, STATUS_HEADER } from './publish-rules.ts';
+import { SubjectTree } from './subject-tree.ts';
 import { tlsOptionsOf } from './tls-options.ts';
 import type { WorkQueues } from './work-queue.ts';
 
@@ -77,6 +78,8 @@ class NatsBus implements Bus {
   readonly #log: BusLog | undefined;
   readonly #inboxPrefix: string | undefined;
   readonly #replicas: number;
+  /** Listeners of this process that nobody else is beside. */
+  readonly #sole: SubjectTree<Subscriber<BusMessage>> | undefined;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
@@ -87,12 +90,13 @@ class NatsBus implements Bus {
   #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix, replicas }: NatsOptions) {
+  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix, replicas, direct }: NatsOptions) {
     this.#connection = connection;
     this.#servers = servers.join(', ');
     this.#log = log;
     this.#inboxPrefix = inboxPrefix;
     this.#replicas = replicas ?? 1;
+    this.#sole = direct ? new SubjectTree() : undefined;
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
     void this.#watch();
     void connection.closed().then((error) => {
@@ -110,6 +114,11 @@ class NatsBus implements Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean {
     checkPublish(subject, options?.reply ?? '', data.length, this.#maxPayloadBytes);
     if (this.#status$.value === 'down') return false;
+    const sole = this.#sole?.match(subject) ?? [];
+    if (sole.length > 0) {
+      deliverSoon(sole, subject, data, options);
+      return true;
+    }
     try {
       if (options === undefined) this.#connection.publish(subject, data);
       else this.#connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
@@ -140,8 +149,10 @@ class NatsBus implements Bus {
       const until = options.until?.subscribe(() => {
         if (!subscription.isClosed()) void subscription.drain().catch((error) => subscriber.error(unavailable(error)));
       });
+      const removeSole = options.sole && this.#sole?.add(subject, undefined, subscriber);
       return () => {
         until?.unsubscribe();
+        if (removeSole) removeSole();
         if (!subscription.isClosed()) subscription.unsubscribe();
       };
     });
@@ -311,6 +322,19 @@ class NatsMessage implements BusMessage {
     if (name === STATUS_HEADER && headers.code > 0) return String(headers.code);
     return headers.get(name) || headers.get(name, Match.IgnoreCase) || undefined;
   }
+}
+
+/** As from the server: after what is being done now. */
+function deliverSoon(
+  listeners: readonly Subscriber<BusMessage>[],
+  subject: string,
+  data: Uint8Array,
+  { reply = '', headers }: PublishOptions = {},
+): void {
+  const message: BusMessage = { subject, reply, data, header: (name) => findHeader(headers, name) };
+  realClock.soon(() => {
+    for (const listener of listeners) listener.next(message);
+  });
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): MsgHdrs | undefined {

@@ -272,7 +272,15 @@ export const deploymentSchema = z
     slo: slo.describe('Service level objective: { p95 } or { accuracy }'),
     load: load.describe('The load to plan for'),
     nats: nats.prefault({}).describe('Connection to NATS'),
-    frontends: z.int().min(1).max(256).default(1).describe('Frontends that `serve` starts on one machine'),
+    frontends: z
+      .int()
+      .min(1)
+      .max(256)
+      .or(z.literal('in-devices'))
+      .default(1)
+      .describe(
+        'Frontend processes that `serve` starts on one machine; in-devices: none, each device process takes requests itself, which saves a hop',
+      ),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
     deadline: duration.default(30_000).describe('Every request is answered within this time (30s, or milliseconds)'),
     prepareTimeout: duration

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { AsyncSubject, Subject } from 'rxjs';
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { realClock } from '../../engine/clock.ts';
+import { durableIngressActor } from '../durable-ingress.ts';
+import { declareStreams, durableSetting } from '../durable-streams.ts';
+import { frontendActor } from '../frontend.ts';
+import { loadEstimatorActor } from '../load-estimator.ts';
+import type { RevisedPlan } from '../router.ts';
+import type { Setting } from './setting.ts';
+
+/** A frontend's name is a token of its subjects. */
+const HOST_MAX_LENGTH = 48;
+
+/**
+ * A frontend and the actors beside it. Its name is new at each start, as what an earlier one had in flight is not its own.
+ * @throws ConfigError when the server cannot store, where the deployment wants requests stored.
+ */
+export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPlan, onReady: () => void): Promise<RunningActor[]> {
+  const { deployment, profile, subjects, log } = setting;
+  const host = setting.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
+  const name = `${host}-${randomBytes(4).toString('hex')}`;
+  const arrivals$ = new Subject<number>();
+  const system = { bus, clock: realClock, log };
+  const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
+  const serving$ = new AsyncSubject<void>();
+  // Before we are ready: a server that cannot store is a wrong configuration, for the person who starts us.
+  if (durable !== undefined) await declareStreams(bus.workQueues(), durable);
+  const frontend = startActor(
+    frontendActor({
+      name,
+      subjects,
+      plan,
+      specs: profile.inputs,
+      deadlineMs: deployment.deadlineMs,
+      arrivals$,
+      onReady: () => {
+        onReady();
+        serving$.next();
+        serving$.complete();
+      },
+    }),
+    system,
+  );
+  const estimator = startActor(
+    loadEstimatorActor({ frontend: name, subjects, arrivals$, dropped: () => frontend.dropped }),
+    system,
+  );
+  if (durable === undefined) return [frontend, estimator];
+  const ingress = startActor(durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ }), system);
+  return [frontend, estimator, ingress];
+}
