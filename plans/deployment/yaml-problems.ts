@@ -72,6 +72,9 @@ function pathText(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
 }
 
+/** zod's message of a union without one of its own. */
+const NO_BRANCH_FITS = 'Invalid input';
+
 interface JsonSchema {
   readonly description?: string;
   readonly type?: string;
@@ -115,10 +118,20 @@ function problemsOf(issue: z.core.$ZodIssue, plain: unknown, root: JsonSchema): 
       // A discriminated union lists its constants; the installed types do not know it yet.
       if ('options' in issue && Array.isArray(issue.options))
         return [{ path, message: `${shown(value)} is not one of ${issue.options.map(String).join(', ')}${right}` }];
-      return [{ path, message: issue.message }];
+      return issue.message === NO_BRANCH_FITS ? [problemOfUnion(issue, plain, root)] : [{ path, message: issue.message }];
     default:
       return [{ path, message: issue.message }];
   }
+}
+
+/** A number or a word, say: what is wrong with it as a number, and the words. */
+function problemOfUnion({ path, errors }: z.core.$ZodIssueInvalidUnion, plain: unknown, root: JsonSchema): Problem {
+  const branches = errors.flatMap(([first]) => (first === undefined ? [] : [{ ...first, path: [...path, ...first.path] }]));
+  const words = branches.flatMap((branch) => (branch.code === 'invalid_value' ? branch.values.map(String) : []));
+  const other = branches.find(({ code }) => code !== 'invalid_value') ?? branches[0];
+  const [problem] = problemsOf(other, plain, root);
+  if (words.length === 0 || other.code === 'invalid_value') return problem;
+  return { ...problem, message: `${problem.message}; or write ${words.join(' or ')}` };
 }
 
 function bound(inclusive: boolean | undefined, at: string, beyond: string): string {

@@ -200,6 +200,37 @@ describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
   });
 });
 
+describe('a direct NATS bus', () => {
+  it('delivers what it publishes on a subject of its own without the server, once, and with all that a message has', async () => {
+    const server = await start();
+    const bus = await connected({ servers: server.url, direct: true });
+    const other = await connected({ servers: server.url });
+    const heard = await listen(bus, 'own.*', { sole: true });
+    const overheard = await listen(other, 'own.*');
+    bus.publish('own.a', bytes('direct'), { reply: 'answers', headers: { Kind: 'test' } });
+    await bus.flush();
+    expect(heard.texts).toEqual(['direct']);
+    expect(heard.messages[0]).toMatchObject({ subject: 'own.a', reply: 'answers' });
+    expect(heard.messages[0].header('kind')).toBe('test');
+    other.publish('own.b', bytes('by the server'));
+    await eventually(() => expect(heard.texts).toEqual(['direct', 'by the server']));
+    // The server keeps the order of one publisher: had the first gone through it, it would be here before this one.
+    expect(overheard.texts).toEqual(['by the server']);
+  });
+
+  it('publishes all else, and what nobody here listens to any more, through the server', async () => {
+    const server = await start();
+    const bus = await connected({ servers: server.url, direct: true });
+    const other = await listen(await connected({ servers: server.url }), 'own.*');
+    bus.messages$('own.a', { sole: true }).subscribe().unsubscribe();
+    const shared = await listen(bus, 'own.b');
+    bus.publish('own.a', bytes('a'));
+    bus.publish('own.b', bytes('b'));
+    await eventually(() => expect(other.texts).toEqual(['a', 'b']));
+    await eventually(() => expect(shared.texts).toEqual(['b']));
+  });
+});
+
 describe('connecting to NATS', () => {
   it('finds no key-value store on a server without JetStream', async () => {
     const bus = await connected({ servers: (await start()).url });

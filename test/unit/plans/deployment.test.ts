@@ -139,7 +139,11 @@ deadline: 5s
     ['certainty: sure', 'deployment.yaml:6:12 certainty: "sure" is no certainty estimator; write margin, logit-margin,'],
     ['classes: [one]', 'deployment.yaml:6:10 classes: ["one"] is too small; must be at least 2'],
     ['data: { inputs: 3 }', 'deployment.yaml:6:17 data.inputs: 3 does not name data; write'],
-    ['frontends: many', 'deployment.yaml:6:12 frontends: "many" is not a number'],
+    ['frontends: many', 'deployment.yaml:6:12 frontends: "many" is not a number (Frontend processes that'],
+    ['frontends: many', 'saves a hop); or write in-devices'],
+    ['frontends: 0', 'deployment.yaml:6:12 frontends: 0 is too small; must be at least 1'],
+    ['backlogDrain: soon', 'deployment.yaml:6:15 backlogDrain: "soon" is not a time above 0'],
+    ['backlogDrain: soon', '; or write never'],
     ['name: again', 'deployment.yaml:6:1 not valid YAML: Map keys must be unique'],
   ])('refuses %s', (line, message) => {
     expect(problems(`${SMALLEST}${line}\n`)[0]).toContain(message);

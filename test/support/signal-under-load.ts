@@ -1,0 +1,52 @@
+import { expect } from 'vitest';
+import { askStatus } from '../../actors/ask-status.ts';
+import type { Status } from '../../actors/status.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { Report } from '../../plans/report.ts';
+import { startCascade } from './cascade.ts';
+import { eventually } from './eventually.ts';
+
+/** A deployment that is served, and how to ask it. */
+export interface Served {
+  readonly bus: Bus;
+  readonly deployment: string;
+  readonly folder: string;
+}
+
+const QPS = 100;
+/** Longer than any of it takes: the load ends when what it is for has happened. */
+const SECONDS = 600;
+/** A process starts, loads its models and is warm within a few seconds, on a machine that has other work too within this. */
+export const BACK_WITHIN_MS = 60_000;
+
+/** Asks for the status until it is as expected. */
+export function statusThat({ bus, deployment }: Served, expectation: (status: Status) => void): Promise<Status> {
+  return eventually(
+    async () => {
+      const told = await askStatus(bus, { name: deployment, prefix: 'cascade' }, 'the test server');
+      expectation(told);
+      return told;
+    },
+    { timeout: BACK_WITHIN_MS, interval: 100 },
+  );
+}
+
+/** A signal to a process under a load, which goes on until the deployment is as expected. */
+export async function signalUnderLoad(
+  served: Served,
+  pid: number,
+  signal: NodeJS.Signals,
+  expectation: (status: Status) => void,
+): Promise<Report> {
+  const load = startCascade(['load', served.folder, '--qps', String(QPS), '--seconds', String(SECONDS), '--json', '-']);
+  try {
+    await statusThat(served, ({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));
+    process.kill(pid, signal);
+    await statusThat(served, expectation);
+  } finally {
+    load.process.kill('SIGINT');
+  }
+  const { code, stdout, stderr } = await load.ended;
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as Report;
+}
