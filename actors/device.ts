@@ -1,18 +1,14 @@
 import {
   catchError,
   concat,
-  concatMap,
-  defaultIfEmpty,
   defer,
   EMPTY,
   finalize,
   from,
   ignoreElements,
-  map,
   merge,
   mergeMap,
   type Observable,
-  of,
   Subject,
   takeUntil,
   tap,
@@ -24,30 +20,20 @@ import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { CascadeError, messageOf } from '../engine/errors.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
-import { decodeGear, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
-import type {
-  DeviceState,
-  DoneFrame,
-  GearMessage,
-  PlanVerdict,
-  PreparedMessage,
-  PrepareMessage,
-  Result,
-  WorkItem,
-} from '../engine/wire/messages.ts';
+import { decodeGear, decodeState } from '../engine/wire/internal.ts';
+import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
-import type { GearPlan } from '../plans/gear-plan.ts';
-import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { runtimeMs } from '../plans/profile.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
+import { DoneNotes } from './done-notes.ts';
 import { HangWatch } from './hang-watch.ts';
 import { askForPlan } from './kept-plans.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
-import { decodePrepare, revisedPlan } from './prepare-message.ts';
+import { ReplicaChanges } from './replica-changes.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
 import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from './router.ts';
 
@@ -74,13 +60,6 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
 const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
 const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
-/**
- * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
- * every one of them while the next requests are on their way.
- */
-const DONE_DELAY_MS = 5;
-/** A replica that the plan in force does not use is kept for those who have not heard of it yet. */
-const UNLOAD_AFTER_MS = 2_000;
 
 /** Hosts a device's replicas: queues their requests, runs one batch at a time, answers or passes on. */
 export function deviceActor(options: DeviceOptions): Actor {
@@ -91,13 +70,6 @@ export function deviceActor(options: DeviceOptions): Actor {
   };
 }
 
-/** What an origin frontend is told next. */
-interface Note {
-  readonly finished: number[];
-  readonly moved: Map<string, number[]>;
-  dropped: number;
-}
-
 class Device {
   readonly #options: DeviceOptions;
   readonly #context: ActorContext;
@@ -106,12 +78,7 @@ class Device {
   readonly #batcher: Batcher;
   readonly #outbox: Outbox;
   readonly #replicas: Replicas;
-  /** Number of this device in all plans. */
-  readonly #number: number;
-  /** Models of a plan that is being prepared, to be kept although the one in force does not use them. */
-  #prepared: readonly number[] = [];
-  /** Per model: when its replica was last placed here by the plan in force, or had work. */
-  readonly #neededAt: number[];
+  readonly #changes: ReplicaChanges;
   #incarnation: string;
   readonly #startedAt: number;
   /** Batches for the backend; one runs at a time. */
@@ -119,7 +86,7 @@ class Device {
   readonly #idle$ = new Subject<void>();
   /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
   readonly #suspects: { model: number; request: Queued }[] = [];
-  readonly #done = new Map<string, Note>();
+  readonly #done: DoneNotes;
   /** Of the other devices of the plan, by their heartbeats: what a request that goes on to one has to wait there. */
   readonly #backlogsMs = new Map<string, number>();
   readonly #hangWatch: HangWatch;
@@ -131,9 +98,6 @@ class Device {
   #busyMs = 0;
   #batchesRun = 0;
   #cancelWake: () => void = () => undefined;
-  #doneScheduled = false;
-  /** Replicas are being loaded or unloaded; an inference may have to wait for that. */
-  #changes = false;
   /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
   #stale = false;
 
@@ -144,17 +108,28 @@ class Device {
     this.#backend = options.createBackend();
     this.#replicas = new Replicas(options, this.#backend, context.clock, context.log);
     this.#router = new Router(options.plan);
-    this.#number = this.#router.devices.indexOf(options.device);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     const largest = options.profiled.map(({ batch }) => batch[batch.length - 1]);
-    const device = { number: this.#number, of: this.#router.devices.length };
+    const { devices } = this.#router;
+    const device = { number: devices.indexOf(options.device), of: devices.length };
     this.#batcher = new Batcher(largest, device, options.bounds ?? BOUNDS, (model, size) =>
       runtimeMs(options.profiled[model], size),
     );
     this.#hangWatch = new HangWatch(HEARTBEAT_INTERVAL_MS, context.clock.now());
     this.#answered = models.map(() => 0);
     this.#certainties = options.certaintyEdges && new CertaintyCounter(models, options.certaintyEdges);
-    this.#neededAt = models.map(() => 0);
+    this.#done = new DoneNotes(context.bus, context.clock, options.subjects, options.device);
+    this.#changes = new ReplicaChanges(
+      {
+        device: options.device,
+        subjects: options.subjects,
+        router: this.#router,
+        replicas: this.#replicas,
+        hasWork: (model) => this.#batcher.length(model) > 0,
+        onPrepared: (revision, problem) => this.#tellPrepared(revision, problem),
+      },
+      context,
+    );
     this.#startedAt = context.clock.now();
     this.#incarnation = this.#newIncarnation();
   }
@@ -183,17 +158,7 @@ class Device {
         decoded(decodeGear, drops),
         tap((gear) => this.#shift(gear)),
       ),
-      merge(
-        bus.messages$(subjects.prepare).pipe(
-          decoded(decodePrepare, drops),
-          map((message) => this.#prepare(message)),
-        ),
-        bus.messages$(subjects.abort).pipe(
-          decoded(decodeVerdict, drops),
-          map((verdict) => this.#abort(verdict)),
-        ),
-        every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
-      ).pipe(concatMap((change$) => this.#changing(change$))),
+      this.#changes.run(),
       bus.messages$(subjects.allState).pipe(
         decoded(decodeState, drops),
         tap((state) => this.#observe(state)),
@@ -213,7 +178,7 @@ class Device {
         }),
       ),
     );
-    const loading$ = defer(() => this.#replicas.load(this.#placedBy(this.#router.plan))).pipe(takeUntil(stopping$));
+    const loading$ = this.#changes.begin().pipe(takeUntil(stopping$));
     // What is still sent here after `left` goes to nobody; the frontends, told of it, send it again elsewhere.
     const leaving$ = defer(() => {
       this.#enter('left');
@@ -233,31 +198,6 @@ class Device {
     );
   }
 
-  /** Models of which a plan places a replica here. */
-  #placedBy({ models, devices, placed }: CompiledPlan): number[] {
-    return models.flatMap((_, model) => (placed[model * devices.length + this.#number] === 1 ? [model] : []));
-  }
-
-  /** Loads what a plan to come places here, beside what is here; says whether it could. Known is the plan at once. */
-  #prepare(message: PrepareMessage<GearPlan>): Observable<never> {
-    const { revision } = message;
-    return defer(() => {
-      const revised = revisedPlan(message, this.#router);
-      this.#router.learn(revised);
-      this.#prepared = this.#placedBy(revised.plan);
-      return this.#replicas.load(this.#prepared);
-    }).pipe(
-      catchError((error) => {
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
-        this.#forget(revision);
-        return of(messageOf(error));
-      }),
-      defaultIfEmpty(undefined),
-      tap((problem) => this.#tellPrepared(revision, problem)),
-      ignoreElements(),
-    );
-  }
-
   #tellPrepared(revision: number, problem: string | undefined): void {
     const { subjects, device } = this.#options;
     // Frontends learn by the heartbeat where the new replicas are: before anything is routed to them.
@@ -272,38 +212,6 @@ class Device {
     this.#context.bus.publish(subjects.prepared, encode(message));
   }
 
-  #abort({ revision }: PlanVerdict): Observable<never> {
-    return defer(() => {
-      this.#forget(revision);
-      return EMPTY;
-    });
-  }
-
-  #forget(revision: number): void {
-    this.#router.forget(revision);
-    this.#prepared = [];
-  }
-
-  /** Unloads replicas that no plan in force or to come has here, once nobody can be sending them work any more. */
-  #unloadUnused(): Observable<never> {
-    return defer(() => {
-      const now = this.#context.clock.now();
-      const needed = new Set([...this.#placedBy(this.#router.plan), ...this.#prepared]);
-      const unused = this.#replicas.ready.filter((model) => {
-        if (needed.has(model) || this.#batcher.length(model) > 0) this.#neededAt[model] = now;
-        return now - this.#neededAt[model] > UNLOAD_AFTER_MS;
-      });
-      return from(unused).pipe(concatMap((model) => this.#replicas.unload(model)));
-    });
-  }
-
-  #changing(change$: Observable<never>): Observable<never> {
-    return defer(() => {
-      this.#changes = true;
-      return change$;
-    }).pipe(finalize(() => (this.#changes = false)));
-  }
-
   #observe(state: DeviceState): void {
     this.#router.observe(state, this.#context.clock.now());
     if (this.#router.devices.includes(state.device)) this.#backlogsMs.set(state.device, state.backlogMs);
@@ -311,7 +219,7 @@ class Device {
 
   /** Liveness is progress (DESIGN §6): of the inference that runs, and of this process itself. */
   #checkProgress(): void {
-    const { sinceLastMs, hung } = this.#hangWatch.tick(this.#context.clock.now(), this.#changes);
+    const { sinceLastMs, hung } = this.#hangWatch.tick(this.#context.clock.now(), this.#changes.underWay);
     if (sinceLastMs > DEVICE_LOST_AFTER_MS && (this.#phase === 'ready' || this.#phase === 'draining'))
       this.#startOver(sinceLastMs);
     if (!hung || this.#phase === 'left') return;
@@ -390,7 +298,7 @@ class Device {
     if (!this.#router.apply(message)) askForPlan(this.#context.bus, this.#options.subjects);
     if (this.#router.epoch !== epoch) this.#gearDelayMs = this.#context.clock.now() - message.decidedAt;
     // In force is no longer to come.
-    if (this.#router.revision !== revision) this.#prepared = [];
+    if (this.#router.revision !== revision) this.#changes.committed();
     // Leftovers of models that the new gear does not use run at once; shorter minimum queue lengths may trigger.
     if (this.#router.gear !== before) this.#pump();
   }
@@ -484,10 +392,7 @@ class Device {
   #sendTo(device: string, model: number, origin: string, item: WorkItem): boolean {
     const { subjects, models } = this.#options;
     if (!this.#outbox.add(subjects.work(device, models[model]), origin, item)) return false;
-    const { moved } = this.#note(origin);
-    const seqs = moved.get(device);
-    if (seqs === undefined) moved.set(device, [item.seq]);
-    else seqs.push(item.seq);
+    this.#done.moved(origin, item.seq, device);
     return true;
   }
 
@@ -512,7 +417,7 @@ class Device {
 
   #answer({ item, origin }: Queued, result: Result): void {
     if (this.#isTooLate(item)) return;
-    if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#note(origin).finished.push(item.seq);
+    if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#done.finished(origin, item.seq);
   }
 
   #isolate(model: number, requests: readonly Queued[], error: unknown): void {
@@ -524,9 +429,8 @@ class Device {
   #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
     if (this.#isTooLate(item)) return;
     if (sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
-      const note = this.#note(origin);
-      note.finished.push(item.seq);
-      if (code !== 'INTERNAL') note.dropped++;
+      if (code === 'INTERNAL') this.#done.finished(origin, item.seq);
+      else this.#done.dropped(origin, item.seq);
     }
   }
 
@@ -538,38 +442,11 @@ class Device {
     return this.#context.clock.now() > item.deadlineAt + REPLICA_GRACE_MS;
   }
 
-  #note(origin: string): Note {
-    let note = this.#done.get(origin);
-    if (note === undefined) {
-      note = { finished: [], moved: new Map(), dropped: 0 };
-      this.#done.set(origin, note);
-    }
-    if (!this.#doneScheduled) {
-      this.#doneScheduled = true;
-      this.#context.clock.after(DONE_DELAY_MS, () => this.#sendDone());
-    }
-    return note;
-  }
-
-  #sendDone(): void {
-    this.#doneScheduled = false;
-    for (const [origin, { finished, moved, dropped }] of this.#done) {
-      const frame: DoneFrame = {
-        device: this.#options.device,
-        finished,
-        dropped,
-        moved: [...moved].map(([device, seqs]) => ({ device, seqs })),
-      };
-      this.#context.bus.publish(this.#options.subjects.done(origin), encode(frame));
-    }
-    this.#done.clear();
-  }
-
   #enter(phase: DeviceState['phase']): void {
     this.#phase = phase;
     // Everything said before must reach the frontends before this device is gone.
     this.#outbox.flush();
-    this.#sendDone();
+    this.#done.flush();
     this.#tell();
     // Draining: what waits for company runs now. Ready: work may have come while the server was told of the subscriptions.
     if (phase !== 'left') this.#pump();
