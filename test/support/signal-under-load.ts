@@ -38,6 +38,8 @@ export async function signalUnderLoad(
   signal: NodeJS.Signals,
   expectation: (status: Status) => void,
 ): Promise<Report> {
+  // The load that is measured below is to be this one.
+  await statusThat(served, ({ qps }) => expect(qps, 'requests/s before the load').toBe(0));
   const load = startCascade(['load', served.folder, '--qps', String(QPS), '--seconds', String(SECONDS), '--json', '-']);
   try {
     await statusThat(served, ({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));
