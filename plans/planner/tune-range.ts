@@ -44,7 +44,8 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
   const holds = (maxWaitMs: number): Candidate | undefined => {
     const candidate = candidateOf(job, length, maxWaitMs, context);
     if (!holdsLatency(candidate, plannedTopQps(job, context), limitMs, context)) return undefined;
-    return holdsLatency(candidate, lowEndQps(job), limitMs, context) ? candidate : undefined;
+    // Queues that trigger at one request are no slower at a lower load.
+    return length === 1 || holdsLatency(candidate, lowEndQps(job), limitMs, context) ? candidate : undefined;
   };
   if (tries.length > 1) {
     // A shorter wait cannot help where the devices do not keep up even with the longest.
