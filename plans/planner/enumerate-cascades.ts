@@ -10,7 +10,7 @@ import {
 import type { DeviceCosts } from './device-costs.ts';
 import type { FrontierCascade } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
-import { ParetoPool } from './pareto-pool.ts';
+import { ParetoPool, undominated } from './pareto-pool.ts';
 
 /** Cascades by which placements are judged. */
 const MAX_JUDGES = 64;
@@ -35,6 +35,8 @@ export interface FrontierSearch {
   readonly alternatives: readonly FrontierCascade[][];
   /** A few cascades of each set of models, for judging placements that hold only some of them. */
   readonly byModels: readonly FrontierCascade[];
+  /** Those of the first limit that no other beats in accuracy, work and p95 on idle devices at once. */
+  readonly undominated: readonly FrontierCascade[];
   /** Cascades looked at. */
   readonly evaluated: number;
 }
@@ -63,7 +65,7 @@ export function searchFrontier(
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
     for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
   }
-  return { ...frontiers(pools), byModels: judgesOf(sets), evaluated };
+  return { ...frontiers(pools), ...ofSets(sets, costs), evaluated };
 }
 
 /** The same for cascades that are given. */
@@ -77,7 +79,7 @@ export function frontiersOf(
   const sets = new Map<number, ParetoPool>();
   const offers = offersTo(pools, sets, records);
   for (const { models, thresholds } of cascades) offerEvaluated(evaluateCascade(records, models, thresholds), costs, offers);
-  return { ...frontiers(pools), byModels: judgesOf(sets), evaluated: cascades.length };
+  return { ...frontiers(pools), ...ofSets(sets, costs), evaluated: cascades.length };
 }
 
 type Pools = readonly { readonly limitMs: number; readonly pool: ParetoPool }[];
@@ -103,10 +105,14 @@ function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: Validati
   };
 }
 
-/** Of each set of models some cascades, evenly over its frontier. */
-function judgesOf(sets: ReadonlyMap<number, ParetoPool>): FrontierCascade[] {
+/** From the frontier of each set of models: some evenly, and those that a frontier of all sets hides. */
+function ofSets(sets: ReadonlyMap<number, ParetoPool>, costs: DeviceCosts): Pick<FrontierSearch, 'byModels' | 'undominated'> {
+  const own = [...sets.values()].map((pool) => pool.frontier());
   const each = Math.max(1, Math.floor(MAX_JUDGES / sets.size));
-  return [...sets.values()].flatMap((pool) => evenly(pool.frontier(), each)).slice(0, MAX_JUDGES);
+  return {
+    byModels: own.flatMap((frontier) => evenly(frontier, each)).slice(0, MAX_JUDGES),
+    undominated: undominated(own.flat(), ({ models, reach }) => costs.pathMs(models, reach, models.length)),
+  };
 }
 
 function frontiers(pools: Pools): Pick<FrontierSearch, 'frontier' | 'alternatives'> {

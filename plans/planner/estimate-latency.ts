@@ -4,7 +4,7 @@ import type { TuningJob } from './tuner.ts';
 import type { TuningContext } from './tuning-context.ts';
 
 /** Requests simulated for an estimate: its p95 is off by some percent, which the choice among cascades survives. */
-const ESTIMATE_REQUESTS = 3000;
+const ESTIMATE_REQUESTS = 4000;
 
 /** Latency of a gear whose queues trigger at one request, at the top of its range; undefined where requests pile up. */
 export function estimateLatency({ cascade, shares, toQps }: TuningJob, context: TuningContext): Tuning | undefined {

@@ -20,7 +20,10 @@ export function placeableModels(excluded: readonly number[], context: PlanningCo
  */
 export function frontiersWithout(excluded: readonly number[], context: PlanningContext): FrontierSearch {
   const { profile, restrict } = context.request;
-  if (context.only !== undefined) return { frontier: [context.only], alternatives: [], byModels: [context.only], evaluated: 1 };
+  if (context.only !== undefined) {
+    const only = [context.only];
+    return { frontier: only, alternatives: [], byModels: only, undominated: only, evaluated: 1 };
+  }
   const models = placeableModels(excluded, context);
   const pathLimitsMs = pathLimits(models, context);
   const cascades = context.request.cascades?.filter((cascade) => cascade.models.every((model) => models.includes(model)));

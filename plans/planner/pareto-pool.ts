@@ -28,8 +28,32 @@ export class ParetoPool {
 
 /** Those that no other one beats in accuracy at the same or less work; ascending in both. */
 export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCascade[] {
-  const cheapestFirst = cascades.toSorted((a, b) => a.workMs - b.workMs || b.accuracy - a.accuracy || (a.key < b.key ? -1 : 1));
+  const cheapestFirst = cascades.toSorted(compareWork);
   const frontier: FrontierCascade[] = [];
   for (const cascade of cheapestFirst) if (cascade.accuracy > (frontier.at(-1)?.accuracy ?? -1)) frontier.push(cascade);
   return frontier;
+}
+
+/** Those that no other one beats in accuracy, work and the way through their stages at once. */
+export function undominated(
+  cascades: readonly FrontierCascade[],
+  pathMs: (cascade: FrontierCascade) => number,
+): FrontierCascade[] {
+  const shortestFirst = cascades
+    .map((cascade) => ({ cascade, ms: pathMs(cascade) }))
+    .sort((a, b) => a.ms - b.ms || compareWork(a.cascade, b.cascade));
+  const found: FrontierCascade[] = [];
+  // The frontier of accuracy and work of those that were found.
+  let stairs: FrontierCascade[] = [];
+  for (const { cascade } of shortestFirst) {
+    if (stairs.some((other) => other.accuracy >= cascade.accuracy && other.workMs <= cascade.workMs)) continue;
+    found.push(cascade);
+    stairs = stairs.filter((other) => other.accuracy > cascade.accuracy || other.workMs < cascade.workMs);
+    stairs.push(cascade);
+  }
+  return found;
+}
+
+function compareWork(a: FrontierCascade, b: FrontierCascade): number {
+  return a.workMs - b.workMs || b.accuracy - a.accuracy || (a.key < b.key ? -1 : 1);
 }

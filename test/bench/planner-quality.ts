@@ -4,7 +4,13 @@
  * 1. Exhaustive search on the reduced space of CascadeServe Fig. 10: every model on every device, queues that trigger at one
  *    request, 8-second runs. All cascades over a coarse grid of thresholds are simulated in every range; as ranges do not share
  *    anything here, the best combination for a latency is that of the best in each range, so this equals trying them all.
- *    Ours plans with the same cascades and without margins; both are judged by runs that neither has seen.
+ *    Ours plans with the same cascades and without margins, on the planner's own arrivals.
+ *
+ *    Both sides are judged by runs that neither has seen. The search may not be its own judge: it takes the best of hundreds of
+ *    noisy p95, so by the runs that chose them its plans look better than they are. It chooses by the median of three runs; the
+ *    judge takes the median of five others. Where loads are low, runs are longer than 8 s: at 10 to 60 requests/s, 8 s are a few
+ *    hundred requests, of whose p95 much is chance, and a cascade that does not keep up with its load passes for one that does.
+ *    Ours plans with five seeds, of which the worst counts.
  * 2. Random sampling in the same space with twice the processor time that our plan took.
  * 3. Greedy placement against the exact program on random small instances.
  *
@@ -12,176 +18,89 @@
  */
 import Table from 'cli-table3';
 import { createRandom } from '../../engine/random.ts';
-import { type Cascade, evaluateCascade, thresholdAtQuantile, validationRecords } from '../../plans/cascade.ts';
-import type { Gear } from '../../plans/gear-plan.ts';
 import { exactPlacement } from '../../plans/planner/exact-placement.ts';
-import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { pruneReplicas, worstUtilisation } from '../../plans/planner/prune-replicas.ts';
-import { compilePlan } from '../../plans/policy/compiled-plan.ts';
-import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
-import { Simulator } from '../../plans/simulator/simulator.ts';
-import { traceWorkload, type Workload } from '../../plans/simulator/workload.ts';
-import { constantTrace } from '../../plans/trace.ts';
 import { withContext } from '../unit/plans/planner/contexts.ts';
 import { randomLoads, randomRequest } from '../unit/plans/planner/random-requests.ts';
+import { exhaustivePlans, type Point } from './exhaustive-plans.ts';
 import { median, writeResult } from './machine.ts';
-import { PAPER_CASES, paperCase } from './planner-cases.ts';
+import { PAPER_CASES } from './planner-cases.ts';
 import { processorSeconds } from './processor-time.ts';
+import { evenGear, RANGES, type ReducedRequest, Runs, reducedRequest } from './reduced-space.ts';
 
-const RANGES = 6;
 /** The paper's; another length tells how much of a gap is due to runs that end before a load that is not carried shows. */
 const RUN_SECONDS = Number(process.argv[2] ?? 8);
-/** Thresholds of each model: enough that the whole space is thousands of simulations. */
-const GRID = { 'bert-like': 3, 'llama-like': 6 } as const;
+const SEARCH_SEEDS = ['search 1', 'search 2', 'search 3'];
+const JUDGE_SEEDS = ['judge 1', 'judge 2', 'judge 3', 'judge 4', 'judge 5'];
+/** Seeds of the planner beside the deployment's: the worst of all counts, so that none is lucky. */
+const FURTHER_SEEDS = [2, 3, 4, 5];
 const LATENCIES = { 'bert-like': [40, 60, 80, 120, 200, 400], 'llama-like': [1200, 1600, 2000, 2800, 4000, 6000] } as const;
 const ACCURACY_TOLERANCE = 0.001;
 const LATENCY_TOLERANCE = 1.02;
 const PLACEMENTS = 200;
 
-/** Every model on every device; no margins, so that plans are compared at the very SLO. */
-function reduced(name: (typeof PAPER_CASES)[number], p95Ms: number): PlanRequest {
-  const request = paperCase(name, { ranges: RANGES });
-  return {
-    ...request,
-    devices: request.devices.map((device) => ({ ...device, memoryBytes: 1e15 })),
-    cascades: allCascades(request, GRID[name]),
-    slo: { type: 'latency', p95Ms },
-    margins: { utilisation: 1, latency: 1 },
-    contingencies: false,
-  };
-}
-
-function allCascades({ profile }: PlanRequest, grid: number): Cascade[] {
-  const records = validationRecords(profile);
-  const found: Cascade[] = [];
-  const extend = (models: number[], thresholds: number[]): void => {
-    const last = models[models.length - 1];
-    found.push(evaluateCascade(records, models, thresholds));
-    for (let next = last + 1; next < profile.models.length; next++) {
-      for (let g = 1; g <= grid; g++)
-        extend([...models, next], [...thresholds, thresholdAtQuantile(records, last, g / (grid + 1))]);
-    }
-  };
-  for (let first = 0; first < profile.models.length; first++) extend([first], []);
-  return found;
-}
-
-/** Runs that judge a gear: at the top of each range. */
-class Judge {
-  readonly #simulator: Simulator;
-  readonly #workloads: readonly Workload[];
-  readonly #request: PlanRequest;
-
-  constructor(request: PlanRequest, seed: string) {
-    const system = simulatedSystem(request.profile, request.devices, request.maxBatch);
-    this.#request = request;
-    this.#simulator = new Simulator(system);
-    this.#workloads = request.weights.map((_, i) => {
-      const qps = ((i + 1) * request.qpsMax) / RANGES;
-      return traceWorkload(
-        constantTrace(qps, Math.max(RUN_SECONDS, Math.ceil(1000 / qps))),
-        system.samples,
-        createRandom(`${seed} ${i}`),
-      );
-    });
-  }
-
-  p95(gear: Gear, range: number): number {
-    const { profile, devices } = this.#request;
-    const plan = compilePlan({
-      models: profile.models.map((model) => model.name),
-      devices: devices.map((device) => device.id),
-      placement: [],
-      gears: [gear],
-    });
-    const outcomes = this.#simulator.run(plan, this.#workloads[range], { fixedGear: 0 });
-    const sorted = outcomes.latencyMs.slice().sort();
-    return sorted[Math.ceil(0.95 * sorted.length) - 1];
-  }
-
-  /** A cascade with even shares and queues that trigger at one request. */
-  gear({ models, thresholds }: Pick<Cascade, 'models' | 'thresholds'>): Gear {
-    const { profile, devices } = this.#request;
-    const all = (value: number) =>
-      Object.fromEntries(models.map((m) => [profile.models[m].name, Object.fromEntries(devices.map(({ id }) => [id, value]))]));
-    return {
-      qps: [0, 1],
-      cascade: models.map((m, s) => ({ model: profile.models[m].name, threshold: thresholds[s] })),
-      shares: all(1 / devices.length),
-      minQueueLength: all(1),
-      maxWaitMs: 0,
-      expected: { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' },
-    };
-  }
-}
-
-interface Point {
-  readonly accuracy: number;
-  readonly p95Ms: number;
+interface Ours extends Point {
+  /** By how much the search is more accurate with no more p95. */
+  readonly gap: number;
+  /** p95 over the least with which the search is as accurate. */
+  readonly ratio: number;
 }
 
 const quality = [];
 for (const name of PAPER_CASES) {
-  const request = reduced(name, 1);
-  const cascades = request.cascades as Cascade[];
-  const judge = new Judge(request, 'judge');
+  const request = reducedRequest(name, 1);
+  const judge = new Runs(request, RUN_SECONDS, JUDGE_SEEDS);
   const stopExhaustive = processorSeconds();
-  const p95 = cascades.map((cascade) => request.weights.map((_, range) => judge.p95(judge.gear(cascade), range)));
+  const points = exhaustivePlans(request, new Runs(request, RUN_SECONDS, SEARCH_SEEDS), judge);
   const exhaustiveSeconds = stopExhaustive();
-  /** Most accuracy with all ranges within a latency. */
+  /** Most accuracy within a latency. */
   const frontier = (limitMs: number): number =>
-    request.weights.reduce((sum, weight, range) => {
-      const able = cascades.filter((_, c) => p95[c][range] <= limitMs);
-      return sum + weight * Math.max(0, ...able.map(({ accuracy }) => accuracy));
-    }, 0);
-  const limits = [...new Set(p95.flat())].sort((a, b) => a - b);
-  /** Least latency at which an accuracy can be had. */
-  const fastest = (accuracy: number): number => {
-    let [low, high] = [0, limits.length - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (frontier(limits[middle]) >= accuracy - 1e-12) high = middle;
-      else low = middle + 1;
-    }
-    return limits[low];
-  };
+    Math.max(0, ...points.filter(({ p95Ms }) => p95Ms <= limitMs).map(({ accuracy }) => accuracy));
+  /** Least latency at which an accuracy can be had; Infinity: the search has found no plan that is as accurate. */
+  const fastest = (accuracy: number): number =>
+    Math.min(...points.filter((point) => point.accuracy >= accuracy - 1e-12).map(({ p95Ms }) => p95Ms));
   for (const p95Ms of LATENCIES[name]) {
-    const stop = processorSeconds();
-    const result = await planGears({ ...request, slo: { type: 'latency', p95Ms } });
-    const seconds = stop();
-    const random = randomPlan({ ...request, slo: { type: 'latency', p95Ms } }, cascades, p95Ms, 2 * seconds);
-    const ours: Point | undefined =
-      result.type === 'plan'
-        ? {
-            accuracy: result.plan.expected.accuracy,
-            p95Ms: Math.max(...result.plan.gears.map((gear, range) => judge.p95(gear, range))),
-          }
-        : undefined;
-    const accuracyGap = ours === undefined ? frontier(p95Ms) : frontier(ours.p95Ms) - ours.accuracy;
-    const latencyRatio = ours === undefined ? Number.POSITIVE_INFINITY : ours.p95Ms / fastest(ours.accuracy);
+    const asked: ReducedRequest = { ...request, slo: { type: 'latency', p95Ms } };
+    const plans: Ours[] = [];
+    let seconds = 0;
+    for (const seed of [request.seed, ...FURTHER_SEEDS]) {
+      const stop = processorSeconds();
+      const result = await planGears({ ...asked, seed });
+      seconds += stop() / (1 + FURTHER_SEEDS.length);
+      if (result.type === 'infeasible') throw new Error(`${name} at ${p95Ms} ms: ${result.reason}`);
+      const { gears } = result.plan;
+      const accuracy = asked.weights.reduce((sum, weight, i) => sum + weight * gears[i].expected.accuracy, 0);
+      const ours = { accuracy, p95Ms: Math.max(...gears.map((gear, range) => judge.p95(gear, range))) };
+      plans.push({ ...ours, gap: frontier(ours.p95Ms) - accuracy, ratio: ours.p95Ms / fastest(accuracy) });
+    }
+    const accuracyGap = Math.max(...plans.map(({ gap }) => gap));
+    const latencyRatio = Math.max(...plans.map(({ ratio }) => ratio));
     quality.push({
       name,
-      cascades: cascades.length,
+      cascades: request.cascades.length,
       exhaustiveSeconds,
+      exhaustivePlans: points.length,
       p95Ms,
       exhaustiveAccuracy: frontier(p95Ms),
-      ours: ours ?? null,
+      plans,
       seconds,
       accuracyGap,
+      gapAtSlo: frontier(p95Ms) - plans[0].accuracy,
       latencyRatio,
       accuracyMet: accuracyGap <= ACCURACY_TOLERANCE,
       latencyMet: latencyRatio <= LATENCY_TOLERANCE,
-      withinSlo: ours !== undefined && ours.p95Ms <= p95Ms,
-      random,
+      withinSlo: plans.every((plan) => plan.p95Ms <= p95Ms),
+      random: randomPlan(asked, p95Ms, 2 * seconds),
     });
   }
 }
 
 /** The best of random assignments, each range's cascade drawn anew, until the time is up; judged by runs of its own. */
-function randomPlan(request: PlanRequest, cascades: readonly Cascade[], p95Ms: number, seconds: number) {
+function randomPlan(request: ReducedRequest, p95Ms: number, seconds: number) {
+  const { cascades } = request;
   const random = createRandom('random planner');
-  const judge = new Judge(request, 'random');
+  const runs = new Runs(request, RUN_SECONDS, ['random']);
   const stop = processorSeconds();
   let accuracy = 0;
   let sampled = 0;
@@ -190,7 +109,7 @@ function randomPlan(request: PlanRequest, cascades: readonly Cascade[], p95Ms: n
     const drawn = request.weights.map(() => cascades[random.below(cascades.length)]);
     const expected = drawn.reduce((sum, cascade, range) => sum + request.weights[range] * cascade.accuracy, 0);
     if (expected <= accuracy) continue;
-    if (drawn.every((cascade, range) => judge.p95(judge.gear(cascade), range) <= p95Ms)) accuracy = expected;
+    if (drawn.every((cascade, range) => runs.p95(evenGear(cascade, request), range) <= p95Ms)) accuracy = expected;
   }
   return { accuracy: accuracy === 0 ? null : accuracy, sampled };
 }
@@ -242,9 +161,10 @@ const table = new Table({
     'p95 <=',
     'exhaustive',
     'ours',
-    'its p95 ms',
-    'gap at that p95, points',
-    'p95 ratio at that accuracy',
+    'its p95 ms (* one is above)',
+    'gap at the SLO, points',
+    'worst gap at its p95',
+    'worst p95 ratio at its accuracy',
     '0.1 point / 2 %',
     'random, twice the time',
   ],
@@ -255,8 +175,9 @@ for (const row of quality)
     row.name,
     row.p95Ms,
     row.exhaustiveAccuracy.toFixed(4),
-    row.ours?.accuracy.toFixed(4) ?? 'none',
-    row.ours?.p95Ms.toFixed(1) ?? '',
+    row.plans[0].accuracy.toFixed(4),
+    `${row.plans[0].p95Ms.toFixed(1)}${row.withinSlo ? '' : ' *'}`,
+    (row.gapAtSlo * 100).toFixed(3),
     (row.accuracyGap * 100).toFixed(3),
     row.latencyRatio.toFixed(3),
     `${row.accuracyMet ? 'met' : 'missed'} / ${row.latencyMet ? 'met' : 'missed'}`,
