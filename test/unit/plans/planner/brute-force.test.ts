@@ -1,13 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/cascade.ts';
+import { loadDeployment } from '../../../../plans/deployment.ts';
 import { describeCascade } from '../../../../plans/gear-plan.ts';
 import { memoryHolds } from '../../../../plans/planner/device-fit.ts';
 import type { FrontierCascade } from '../../../../plans/planner/draft-plan.ts';
 import { searchFrontier } from '../../../../plans/planner/enumerate-cascades.ts';
+import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
 import type { PlanningContext } from '../../../../plans/planner/planning-context.ts';
 import { worstUtilisation } from '../../../../plans/planner/prune-replicas.ts';
 import { holdsLatency } from '../../../../plans/planner/range-simulation.ts';
+import { planRequestOf } from '../../../../plans/planner/request-of-deployment.ts';
 import { promisingPlacements } from '../../../../plans/planner/search-placement.ts';
+import { profileOfSynthetic } from '../../../../plans/synthetic-deployment.ts';
 import { withContext } from './contexts.ts';
 import { cores, gpus } from './requests.ts';
 
@@ -38,6 +43,28 @@ describe('latency SLO, everything fits everywhere', () => {
     result.plan.gears.forEach((gear, i) => {
       expect(gear.expected.accuracy, describeCascade(gear.cascade)).toBeGreaterThanOrEqual(best[i] - 2 / 2000);
     });
+  });
+});
+
+describe('cascades off the frontier', () => {
+  test('of two that are as accurate, the dearer is found where only it answers in time', async () => {
+    const deployment = loadDeployment(new URL('../../../../conf/synthetic/bert-like', import.meta.url).pathname);
+    const profile = profileOfSynthetic(deployment);
+    const records = validationRecords(profile);
+    const [tiny, small, medium] = [0, 2, 3];
+    const at = (model: number, quantile: number): number => thresholdAtQuantile(records, model, quantile);
+    const cheaper = evaluateCascade(records, [tiny, small, medium], [at(tiny, 0.75), at(small, 0.25)]);
+    const sooner = evaluateCascade(records, [small, medium], [at(small, 0.25)]);
+    const request = planRequestOf(deployment, profile, { qpsMax: 5000, ranges: 1 });
+    const chosen = async (p95Ms: number, cascades: PlanRequest['cascades']) => {
+      const result = await planGears({ ...request, slo: { type: 'latency', p95Ms }, contingencies: false, cascades, ...plain });
+      return result.type === 'plan' ? result.plan.gears[0].cascade.map((stage) => stage.model) : result.type;
+    };
+    const plain = { margins: { utilisation: 1, latency: 1 }, devices: request.devices.map((d) => ({ ...d, memoryBytes: 1e15 })) };
+    const fallback = evaluateCascade(records, [tiny], []);
+    expect(sooner.accuracy).toBe(cheaper.accuracy);
+    expect(await chosen(60, [cheaper])).toBe('infeasible');
+    expect(await chosen(60, [fallback, cheaper, sooner])).toEqual(['small', 'medium']);
   });
 });
 
