@@ -58,7 +58,7 @@ describe('in the middle of its replay', () => {
       expect(started.map(({ command }) => command)).toEqual(
         expect.arrayContaining([
           expect.stringContaining('nats-server'),
-          expect.stringMatching(/ serve .*--role frontend/),
+          expect.stringMatching(/ serve .*--role controller/),
           expect.stringMatching(/ serve .*--role device/),
         ]),
       );
