@@ -1,6 +1,6 @@
 import type { Bus } from '../engine/bus/bus.ts';
 import { CascadeError, ERROR_NUMBERS, type ErrorCode } from '../engine/errors.ts';
-import { encodeAnswer } from '../engine/wire/codec.ts';
+import { encodeAnswer, encodeAnswers } from '../engine/wire/codec.ts';
 import type { Failure, Result } from '../engine/wire/messages.ts';
 
 /** How long after its deadline a request may still be answered by a replica before its frontend says DEADLINE_EXCEEDED. */
@@ -18,6 +18,8 @@ const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
 /** Headers and the reply subject count towards the server's limit, too. */
 const ANSWER_RESERVE_BYTES = 1_024;
+/** Of the first error's words in the header of a list: they must fit into the reserve. */
+const LIST_HEADER_CHARACTERS = 200;
 
 /** False when the answer was dropped because there is no connection. */
 export function sendResult(bus: Bus, reply: string, result: Result, json: boolean): boolean {
@@ -52,15 +54,56 @@ export function encodeFailure(
   retryAfterMs?: number,
 ): { data: Uint8Array; headers: Readonly<Record<string, string>> } {
   const failure: Failure = { id, error: retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs } };
+  return { data: encodeAnswer(failure, json), headers: failureHeaders(code, message, json, retryAfterMs) };
+}
+
+/**
+ * Sends the errors of requests that came in one message. Many are a list, so that a message of thousands is not answered with
+ * thousands; a list is of one code, so that headers can tell it.
+ */
+export function sendFailures(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
+  const byCode = new Map<ErrorCode, Failure[]>();
+  for (const failure of failures) {
+    const alike = byCode.get(failure.error.code);
+    if (alike === undefined) byCode.set(failure.error.code, [failure]);
+    else alike.push(failure);
+  }
+  for (const alike of byCode.values()) sendAlike(bus, reply, alike, json);
+}
+
+/** In halves where the whole is above the server's limit. */
+function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
+  const [{ id, error }] = failures;
+  if (failures.length === 1) {
+    sendFailure(bus, reply, id, error.code, error.message, json, error.retryAfterMs);
+    return;
+  }
+  const data = encodeAnswers(failures, json);
+  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
+    const middle = failures.length >> 1;
+    sendAlike(bus, reply, failures.slice(0, middle), json);
+    sendAlike(bus, reply, failures.slice(middle), json);
+    return;
+  }
+  const words = `${failures.length} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
+  const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
+  // Whoever asks for all of them again does best to wait for the last.
+  const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
+  bus.publish(reply, data, { headers: failureHeaders(error.code, words, json, retryAfterMs) });
+}
+
+function failureHeaders(
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs: number | undefined,
+): Record<string, string> {
   return {
-    data: encodeAnswer(failure, json),
-    headers: {
-      [ERROR_CODE_HEADER]: String(ERROR_NUMBERS[code]),
-      // Header values end at a line break.
-      [ERROR_HEADER]: `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
-      ...(retryAfterMs === undefined ? {} : { [RETRY_AFTER_HEADER]: String(retryAfterMs) }),
-      ...(json ? JSON_HEADERS : {}),
-    },
+    [ERROR_CODE_HEADER]: String(ERROR_NUMBERS[code]),
+    // Header values end at a line break.
+    [ERROR_HEADER]: `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
+    ...(retryAfterMs === undefined ? {} : { [RETRY_AFTER_HEADER]: String(retryAfterMs) }),
+    ...(json ? JSON_HEADERS : {}),
   };
 }
 

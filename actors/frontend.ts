@@ -7,12 +7,12 @@ import { every } from '../engine/clock.ts';
 import { CascadeError, type ErrorCode, invalid } from '../engine/errors.ts';
 import type { Sample, TensorSpec } from '../engine/tensor.ts';
 import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
-import type { DeviceState, DoneFrame, GearMessage, WorkItem } from '../engine/wire/messages.ts';
+import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../engine/wire/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
 import { Admission } from './admission.ts';
-import { DEADLINE_GRACE_MS, failureOf, sendFailure } from './answers.ts';
+import { DEADLINE_GRACE_MS, failureOf, sendFailures } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { askForPlan } from './kept-plans.ts';
 import { Outbox } from './outbox.ts';
@@ -42,7 +42,7 @@ const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
 const SWEEP_INTERVAL_MS = 100;
 /** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
 const MAX_ATTEMPTS = 4;
-/** Each request of a frame is answered by itself: a small body must not make us say a million things. */
+/** Each request of a frame has its own answer: a small body must not make us say a million things. */
 const FRAME_MAX_REQUESTS = 4_096;
 /** A work frame holds a request and some bytes about it, within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
@@ -151,7 +151,6 @@ class Frontend {
   }
 
   #take(message: BusMessage): void {
-    const { bus } = this.#context;
     let json = false;
     let reply = this.#options.subjects.results;
     let id: string | undefined;
@@ -166,49 +165,70 @@ class Frontend {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       }
       if (raw) {
-        this.#admit(rawBody(this.#options.specs, message.data), reply, false, id, deadlineMs);
+        this.#takeEach([rawBody(this.#options.specs, message.data)], reply, false, id, deadlineMs);
         return;
       }
       const format = bodyFormat(message.data, contentType);
       json = format === 'json';
       const body = decodeUntrusted(message.data, format);
       if (!Array.isArray(body)) {
-        id ??= idOf(body);
-        this.#admit(body, reply, json, id, deadlineMs);
+        this.#takeEach([body], reply, json, id, deadlineMs);
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
       if (body.length > FRAME_MAX_REQUESTS)
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
-      for (const value of body) this.#takeOne(value, reply, json, deadlineMs);
+      this.#takeEach(body, reply, json, undefined, deadlineMs);
     } catch (error) {
-      const { code, message: text, retryAfterMs } = failureOf(error);
-      if (code === 'INTERNAL') this.#context.log.error({ err: error }, 'request failed');
-      sendFailure(bus, reply, id ?? '', code, text, json, retryAfterMs);
+      sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
     }
   }
 
-  /** One request of a frame: it fails alone. */
-  #takeOne(value: unknown, reply: string, json: boolean, deadlineMs: number | undefined): void {
-    try {
-      this.#admit(value, reply, json, undefined, deadlineMs);
-    } catch (error) {
-      const { code, message, retryAfterMs } = failureOf(error);
-      sendFailure(this.#context.bus, reply, idOf(value) ?? '', code, message, json, retryAfterMs);
+  /** The requests of a message: each fails alone, and the errors of all of them are said together. */
+  #takeEach(
+    values: readonly unknown[],
+    reply: string,
+    json: boolean,
+    headerId: string | undefined,
+    deadlineMs: number | undefined,
+  ): void {
+    const failures: Failure[] = [];
+    for (const value of values) {
+      try {
+        const failure = this.#admit(value, reply, json, headerId, deadlineMs);
+        if (failure !== undefined) failures.push(failure);
+      } catch (error) {
+        failures.push(this.#failure(idOf(value) ?? headerId, error));
+      }
     }
+    sendFailures(this.#context.bus, reply, failures, json);
   }
 
-  /** @throws CascadeError INVALID_ARGUMENT; an overloaded frontend does not look at the inputs, and refuses also what is wrong. */
-  #admit(value: unknown, reply: string, json: boolean, headerId: string | undefined, headerDeadlineMs: number | undefined): void {
+  #failure(id: string | undefined, thrown: unknown): Failure {
+    const { code, message, retryAfterMs } = failureOf(thrown);
+    if (code === 'INTERNAL') this.#context.log.error({ err: thrown }, 'request failed');
+    return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  }
+
+  /**
+   * Undefined when the request is on its way; else what is to be answered.
+   * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
+   */
+  #admit(
+    value: unknown,
+    reply: string,
+    json: boolean,
+    headerId: string | undefined,
+    headerDeadlineMs: number | undefined,
+  ): Failure | undefined {
     const now = this.#context.clock.now();
     const deadlineMs = deadlineOf(value) ?? headerDeadlineMs ?? this.#options.deadlineMs;
     const retryAfterMs = this.#retryAfterMs(deadlineMs, now);
     // A refused request is load, too: the gear is chosen by what is asked for.
     if (retryAfterMs !== undefined) {
       this.#options.arrivals$.next(1);
-      const text = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
-      sendFailure(this.#context.bus, reply, idOf(value) ?? headerId ?? '', 'RESOURCE_EXHAUSTED', text, json, retryAfterMs);
-      return;
+      const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
+      return { id: idOf(value) ?? headerId ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
     }
     const request = parseRequest(value, this.#options.specs);
     const seq = this.#nextSeq();
@@ -235,7 +255,7 @@ class Frontend {
       );
     }
     this.#admission.started(now);
-    this.#send(entry);
+    return this.#send(entry);
   }
 
   /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
@@ -243,24 +263,21 @@ class Frontend {
     return this.#inFlight.isFull ? this.#admission.roomAfterMs(now) : this.#admission.retryAfterMs(deadlineMs, now);
   }
 
-  #send(entry: InFlight): void {
+  /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
+  #send(entry: InFlight): Failure | undefined {
     const model = this.#router.gear.cascade[0];
     const device = this.#router.route(model);
     if (device === undefined) {
-      this.#fail(
-        entry,
-        'UNAVAILABLE',
-        `no device that holds model ${this.#router.models[model]} can be reached; try again later`,
-      );
-      return;
+      const name = this.#router.models[model];
+      return this.#giveUp(entry, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
     }
     entry.attempts++;
     entry.device = device;
     const subject = this.#options.subjects.work(device, this.#router.models[model]);
-    if (!this.#outbox.add(subject, this.#options.name, entry.item)) {
-      const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
-      this.#fail(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`);
-    }
+    if (this.#outbox.add(subject, this.#options.name, entry.item)) return undefined;
+    const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
+    const advice = 'send less, or raise its max_payload';
+    return this.#giveUp(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; ${advice}`);
   }
 
   #done(frame: DoneFrame): void {
@@ -295,11 +312,8 @@ class Frontend {
     // What the devices said while we were stopped has still to be read.
     if (lost === undefined) return;
     for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
-      this.#fail(
-        entry,
-        'DEADLINE_EXCEEDED',
-        `no answer within the deadline of ${Math.round(entry.item.deadlineAt - entry.item.arrivedAt)} ms`,
-      );
+      const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
+      this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
     }
     // After those were told that they are too late: sent again they would only be in the way.
     for (const device of lost) this.#sendAgainFrom(device, 'is silent');
@@ -316,9 +330,11 @@ class Frontend {
   }
 
   #sendAgain(entry: InFlight): void {
-    if (entry.attempts >= MAX_ATTEMPTS)
-      this.#fail(entry, 'UNAVAILABLE', `${entry.attempts} devices in turn were lost with this request`);
-    else this.#send(entry);
+    const failure =
+      entry.attempts < MAX_ATTEMPTS
+        ? this.#send(entry)
+        : this.#giveUp(entry, 'UNAVAILABLE', `${entry.attempts} devices in turn were lost with this request`);
+    if (failure !== undefined) this.#answer(entry, failure);
   }
 
   #end(seq: number, completed: boolean): void {
@@ -328,9 +344,13 @@ class Frontend {
     this.#admission.ended(now - entry.item.arrivedAt, completed, now);
   }
 
-  #fail(entry: InFlight, code: ErrorCode, message: string): void {
-    this.#end(entry.item.seq, false);
-    sendFailure(this.#context.bus, entry.item.reply, entry.item.id, code, message, entry.item.json);
+  #giveUp({ item }: InFlight, code: ErrorCode, message: string): Failure {
+    this.#end(item.seq, false);
+    return { id: item.id, error: { code, message } };
+  }
+
+  #answer({ item }: InFlight, failure: Failure): void {
+    sendFailures(this.#context.bus, item.reply, [failure], item.json);
   }
 }
 

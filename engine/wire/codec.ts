@@ -22,6 +22,10 @@ export function encodeAnswer(answer: Answer, json: boolean): Uint8Array {
   return json ? Buffer.from(JSON.stringify(answer)) : packr.pack(answer);
 }
 
+export function encodeAnswers(answers: readonly Answer[], json: boolean): Uint8Array {
+  return json ? Buffer.from(JSON.stringify(answers)) : packr.pack(answers);
+}
+
 /** A work frame on the wire: one column per field, tensors of all requests end to end. */
 interface WireFrame {
   origin: string;

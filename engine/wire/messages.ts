@@ -21,7 +21,10 @@ export interface Result {
   scores?: number[];
 }
 
-/** One refused or failed request. The code and the message are also in the headers `Nats-Service-Error-Code` and `-Error`. */
+/**
+ * One refused or failed request. The code and the message are also in the headers `Nats-Service-Error-Code` and `-Error`.
+ * Refusals of requests that came in one frame are a list, which is of one code; its headers have the first one's message.
+ */
 export interface Failure {
   id: string;
   error: {

@@ -166,32 +166,85 @@ describe('a malformed request', () => {
   });
 });
 
-test('more than may be in flight is refused at once with a hint, in the body and in a header; the rest is answered', async () => {
-  const inbox = 'edge.overload';
-  const frame = Array.from({ length: 150 }, (_, i) => ({ id: `r${i}`, inputs: { x: EASY } }));
-  const refused: Msg[] = [];
-  let results = 0;
-  await new Promise<void>((resolve) => {
-    client.subscribe(inbox, {
-      max: frame.length,
+/** The messages that answer a frame, until they hold `count` answers. */
+function askFrame(inbox: string, body: Uint8Array, count: number): Promise<Msg[]> {
+  const messages: Msg[] = [];
+  let answers = 0;
+  return new Promise((resolve) => {
+    const subscription = client.subscribe(inbox, {
       callback: (_error, message) => {
-        if (message.headers?.get('Nats-Service-Error-Code') === '429') refused.push(message);
-        else results++;
-        if (refused.length + results === frame.length) resolve();
+        messages.push(message);
+        answers += answersIn(message).length;
+        if (answers < count) return;
+        subscription.unsubscribe();
+        resolve(messages);
       },
     });
-    client.publish(INFER, encode(frame), { reply: inbox });
+    client.publish(INFER, body, { reply: inbox });
   });
+}
+
+function answersIn(message: Msg): (Result | Failure)[] {
+  const isJson = message.headers?.get('Content-Type') === 'application/json';
+  const value = (isJson ? json(message) : decode(message.data)) as Result | Failure | (Result | Failure)[];
+  return Array.isArray(value) ? value : [value];
+}
+
+test('more than may be in flight is refused at once with a hint, in the body and in a header; the rest is answered', async () => {
+  const frame = Array.from({ length: 150 }, (_, i) => ({ id: `r${i}`, inputs: { x: EASY } }));
+  const messages = await askFrame('edge.overload', encode(frame), frame.length);
+  const refusals = messages.filter(({ headers: head }) => head?.get('Nats-Service-Error-Code') === '429');
+  expect(refusals).toHaveLength(1);
+  const refused = answersIn(refusals[0]) as Failure[];
   // 100 fit; of an earlier request it may not be noted yet that it has ended.
   expect(refused.length).toBeGreaterThanOrEqual(50);
-  expect(results).toBeGreaterThan(50);
-  for (const message of refused) {
-    const { error } = decode(message.data) as Failure;
+  expect(refused.length).toBeLessThan(100);
+  for (const { error } of refused) {
     expect(error.code).toBe('RESOURCE_EXHAUSTED');
     expect(error.retryAfterMs).toBeGreaterThan(0);
-    expect(message.headers?.get('Retry-After-Ms')).toBe(String(error.retryAfterMs));
   }
+  const hints = refused.map(({ error }) => error.retryAfterMs ?? 0);
+  expect(refusals[0].headers?.get('Retry-After-Ms')).toBe(String(Math.max(...hints)));
+  expect(messages.flatMap((message) => answersIn(message).map(({ id }) => id)).sort()).toEqual(frame.map(({ id }) => id).sort());
   await expectServing();
+});
+
+test.each([
+  ['MessagePack', false],
+  ['JSON', true],
+])('a frame of 4,096 bad requests in %s is refused in one message of the same kind', async (_name, asJson) => {
+  const frame = Array.from({ length: 4_096 }, (_, i) => ({ id: `r${i}`, inputs: {} }));
+  const body = asJson ? text(JSON.stringify(frame)) : encode(frame);
+  const messages = await askFrame(`edge.bad.${asJson}`, body, frame.length);
+  expect(messages).toHaveLength(1);
+  expect(messages[0].headers?.get('Content-Type')).toBe(asJson ? 'application/json' : '');
+  expect(messages[0].headers?.get('Nats-Service-Error-Code')).toBe('400');
+  expect(messages[0].headers?.get('Nats-Service-Error')).toMatch(
+    /^INVALID_ARGUMENT: 4096 requests, the first: inputs\.x: missing/,
+  );
+  const refused = answersIn(messages[0]) as Failure[];
+  expect(refused.map(({ id }) => id)).toEqual(frame.map(({ id }) => id));
+  for (const { error } of refused)
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/missing/) });
+  await expectServing();
+});
+
+test('of a frame, a bad request fails alone, as a message of its own kind; the others are answered', async () => {
+  const frame = [
+    { id: 'good', inputs: { x: EASY } },
+    { id: 'bad', inputs: {} },
+    { id: 'fine', inputs: { x: EASY } },
+  ];
+  const messages = await askFrame('edge.mixed', encode(frame), frame.length);
+  const failed = messages.filter(({ headers: head }) => head?.has('Nats-Service-Error-Code'));
+  expect(failed).toHaveLength(1);
+  expect(decode(failed[0].data)).toMatchObject({ id: 'bad', error: { code: 'INVALID_ARGUMENT' } });
+  expect(
+    messages
+      .flatMap(answersIn)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(['bad', 'fine', 'good']);
 });
 
 test('every actor is known to the NATS services API', async () => {
