@@ -1,85 +1,104 @@
-/** What is remembered of how fast requests ended: older evidence counts e times less for each such time. */
-const WINDOW_MS = 1_000;
+/**
+ * What is known is of the requests that ended in the last one to two such times, however few: what was before may be of another
+ * gear, or of a hang that is over. Short, because what ends now was taken when less was in flight: the begin of an overload
+ * shows late as it is.
+ */
+const WINDOW_MS = 250;
 /** Share of its deadline that a request may be expected to wait: the rest is margin, for batches and stages that take longer. */
 const USABLE = 0.8;
 /**
  * A wait longer than this many times what requests took of late is not believed yet: a burst after a time of little load finds
- * many in flight and few that ended, though the devices could do far more.
+ * many in flight and few that ended, though the devices could do far more, in larger batches.
  */
 const BELIEVED = 4;
 const RETRY_MIN_MS = 10;
 /** Later, everything may be different. */
 const RETRY_MAX_MS = 5_000;
 
+/** Of requests that ended: how long each took, and how many were completed meanwhile, itself among them. Sums over them. */
+interface Evidence {
+  tookMs: number;
+  completed: number;
+  /** Of the products: the time that a request took which saw many completed. */
+  tookMsByCompleted: number;
+}
+
 /**
- * Whether a frontend may take one more request, by the wait that it has to expect (DESIGN §4). The wait is Little's law over the
- * frontend's own requests: those in flight, over those that are completed per second while any are. Frontends share the devices
- * in the same proportion in both, so that none needs to know of the others. Without evidence nothing is refused.
+ * Whether a frontend may take one more request, by the wait that it has to expect (DESIGN §4): the requests that this frontend has
+ * in flight, over those that are completed per time. Frontends share the devices in the same proportion in both, so that none
+ * needs to know of the others. Completions are counted over the life of each request, not over time: so idle time says nothing
+ * about the speed, and requests that found a queue, and saw the devices at work, count for more. Without evidence nothing is
+ * refused.
  */
 export class Admission {
   #inFlight = 0;
-  #at = 0;
-  /** All four are decayed, by time in which something was in flight: an idle plane says nothing about its speed. */
-  #busyMs = 0;
   #completed = 0;
-  #ended = 0;
-  #tookMs = 0;
+  #before = nothing();
+  #recent = nothing();
+  #recentSince = 0;
+  #endedAt = 0;
 
-  /** A request was taken. */
-  started(now: number): void {
-    this.#advance(now);
+  /** A request was taken. Returns a ticket that `ended` wants back. */
+  started(now: number): number {
+    // As long as something is in flight, and be it in a hang, the last evidence is the best there is.
+    if (this.#inFlight === 0 && now - this.#endedAt > WINDOW_MS) {
+      this.#before = nothing();
+      this.#recent = nothing();
+    }
     this.#inFlight++;
+    return this.#completed;
   }
 
   /**
    * A request that was taken has ended, however it did.
+   * @param ticket what `started` returned.
    * @param tookMs since it was taken.
-   * @param completed false when it was given up without an inference: that is no evidence of speed.
+   * @param completed false when it was given up without an inference: that is no evidence of speed, but of a long wait.
    */
-  ended(tookMs: number, completed: boolean, now: number): void {
-    this.#advance(now);
+  ended(ticket: number, tookMs: number, completed: boolean, now: number): void {
+    if (now - this.#recentSince >= WINDOW_MS) {
+      this.#before = this.#recent;
+      this.#recent = nothing();
+      this.#recentSince = now;
+    }
+    this.#endedAt = now;
     this.#inFlight--;
-    this.#ended++;
-    this.#tookMs += tookMs;
+    const meanwhile = this.#completed - ticket + 1;
     if (completed) this.#completed++;
+    this.#recent.tookMs += tookMs;
+    this.#recent.completed += meanwhile;
+    this.#recent.tookMsByCompleted += tookMs * meanwhile;
   }
 
   /** Time that the requests in flight still take, and so the next one; 0 as long as nothing is known. */
-  expectedWaitMs(now: number): number {
-    this.#advance(now);
-    if (this.#ended === 0) return 0;
-    const believedMs = (BELIEVED * this.#tookMs) / this.#ended;
-    if (this.#completed === 0) return this.#inFlight === 0 ? 0 : believedMs;
-    return Math.min((this.#inFlight * this.#busyMs) / this.#completed, believedMs);
+  expectedWaitMs(): number {
+    const completed = this.#before.completed + this.#recent.completed;
+    if (completed === 0) return 0;
+    const tookMs = this.#before.tookMs + this.#recent.tookMs;
+    const ofLateMs = (this.#before.tookMsByCompleted + this.#recent.tookMsByCompleted) / completed;
+    return Math.min((this.#inFlight * tookMs) / completed, BELIEVED * ofLateMs);
   }
 
   /**
    * Undefined when a request with this deadline may be taken; else the time after which half of what its deadline allows is
    * expected to be in flight, when nothing more is taken: a good time to ask again.
    */
-  retryAfterMs(deadlineMs: number, now: number): number | undefined {
-    const waitMs = this.expectedWaitMs(now);
+  retryAfterMs(deadlineMs: number): number | undefined {
+    const waitMs = this.expectedWaitMs();
     const usableMs = USABLE * deadlineMs;
     return waitMs <= usableMs ? undefined : this.#retry(waitMs - usableMs / 2);
   }
 
   /** The same for a request that a bound other than time keeps out: when half of what is in flight should have ended. */
-  roomAfterMs(now: number): number {
-    return this.#retry(this.expectedWaitMs(now) / 2);
+  roomAfterMs(): number {
+    return this.#retry(this.expectedWaitMs() / 2);
   }
 
   #retry(ms: number): number {
     return Math.ceil(Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, ms)));
   }
+}
 
-  #advance(now: number): void {
-    const passedMs = now - this.#at;
-    this.#at = now;
-    if (this.#inFlight === 0 || passedMs <= 0) return;
-    const decay = Math.exp(-passedMs / WINDOW_MS);
-    this.#busyMs = this.#busyMs * decay + WINDOW_MS * (1 - decay);
-    this.#completed *= decay;
-    this.#ended *= decay;
-    this.#tookMs *= decay;
-  }
+function nothing(): Evidence {
+  return { tookMs: 0, completed: 0, tookMsByCompleted: 0 };
 }

@@ -223,7 +223,7 @@ class Frontend {
   ): Failure | undefined {
     const now = this.#context.clock.now();
     const deadlineMs = deadlineOf(value) ?? headerDeadlineMs ?? this.#options.deadlineMs;
-    const retryAfterMs = this.#retryAfterMs(deadlineMs, now);
+    const retryAfterMs = this.#retryAfterMs(deadlineMs);
     // A refused request is load, too: the gear is chosen by what is asked for.
     if (retryAfterMs !== undefined) {
       this.#options.arrivals$.next(1);
@@ -246,21 +246,21 @@ class Frontend {
       opinion: undefined,
       sample: ownCopy(request.sample),
     };
-    const entry: InFlight = { item, device: '', attempts: 0 };
+    const entry: InFlight = { item, ticket: 0, device: '', attempts: 0 };
     if (!this.#inFlight.add(entry)) {
       throw new CascadeError(
         'RESOURCE_EXHAUSTED',
         `the ${this.#inFlight.size} requests in flight at this frontend leave no room for this one; try again later`,
-        this.#admission.roomAfterMs(now),
+        this.#admission.roomAfterMs(),
       );
     }
-    this.#admission.started(now);
+    entry.ticket = this.#admission.started(now);
     return this.#send(entry);
   }
 
   /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
-  #retryAfterMs(deadlineMs: number, now: number): number | undefined {
-    return this.#inFlight.isFull ? this.#admission.roomAfterMs(now) : this.#admission.retryAfterMs(deadlineMs, now);
+  #retryAfterMs(deadlineMs: number): number | undefined {
+    return this.#inFlight.isFull ? this.#admission.roomAfterMs() : this.#admission.retryAfterMs(deadlineMs);
   }
 
   /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
@@ -341,7 +341,7 @@ class Frontend {
     const entry = this.#inFlight.remove(seq);
     if (entry === undefined) return;
     const now = this.#context.clock.now();
-    this.#admission.ended(now - entry.item.arrivedAt, completed, now);
+    this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now);
   }
 
   #giveUp({ item }: InFlight, code: ErrorCode, message: string): Failure {

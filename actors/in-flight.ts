@@ -2,6 +2,8 @@ import type { WorkItem } from '../engine/wire/messages.ts';
 
 export interface InFlight {
   readonly item: WorkItem;
+  /** Of the admission, which wants it back when the request has ended. */
+  ticket: number;
   /** Replica that has the request now, as far as its frontend knows. */
   device: string;
   attempts: number;

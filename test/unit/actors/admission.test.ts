@@ -1,63 +1,141 @@
 import { expect, test } from 'vitest';
 import { Admission } from '../../../actors/admission.ts';
 
+interface Taken {
+  readonly at: number;
+  readonly ticket: number;
+}
+
+const take = (admission: Admission, now: number): Taken => ({ at: now, ticket: admission.started(now) });
+
+function end(admission: Admission, { at, ticket }: Taken, now: number, completed = true): void {
+  admission.ended(ticket, now - at, completed, now);
+}
+
 /** A queue that ends one request every `everyMs`, in order; `perEnd` new ones come meanwhile. Returns the time. */
-function run(admission: Admission, from: number, ends: number, everyMs: number, waiting: number[], perEnd: number): number {
+function run(admission: Admission, from: number, ends: number, everyMs: number, waiting: Taken[], perEnd: number): number {
   let now = from;
   for (let i = 0; i < ends; i++) {
     now += everyMs;
-    for (let j = 0; j < perEnd; j++) {
-      admission.started(now);
-      waiting.push(now);
-    }
-    const startedAt = waiting.shift();
-    if (startedAt !== undefined) admission.ended(now - startedAt, true, now);
+    for (let j = 0; j < perEnd; j++) waiting.push(take(admission, now));
+    const first = waiting.shift();
+    if (first !== undefined) end(admission, first, now);
   }
+  return now;
+}
+
+/** One at a time, each of which takes `tookMs`; the next one comes `everyMs` after. Returns the time. */
+function runLow(admission: Admission, from: number, untilMs: number, everyMs: number, tookMs: number): number {
+  let now = from;
+  for (; now < untilMs; now += everyMs) end(admission, take(admission, now), now + tookMs);
   return now;
 }
 
 test('nothing is refused without evidence', () => {
   const admission = new Admission();
   for (let i = 0; i < 10_000; i++) admission.started(i);
-  expect(admission.retryAfterMs(1, 10_000)).toBeUndefined();
+  expect(admission.retryAfterMs(1)).toBeUndefined();
 });
 
 test('the expected wait is what is in flight over what is completed per time', () => {
   const admission = new Admission();
-  const waiting: number[] = [];
+  const waiting: Taken[] = [];
   // 100 are completed a second, twice as many come.
-  const now = run(admission, 0, 200, 10, waiting, 2);
+  run(admission, 0, 200, 10, waiting, 2);
   expect(waiting).toHaveLength(200);
-  expect(admission.expectedWaitMs(now)).toBeCloseTo(2_000, -2);
-  expect(admission.retryAfterMs(4_000, now)).toBeUndefined();
-  expect(admission.retryAfterMs(1_000, now)).toBeGreaterThan(1_500);
+  expect(admission.expectedWaitMs()).toBeCloseTo(2_000, -2);
+  expect(admission.retryAfterMs(4_000)).toBeUndefined();
+  expect(admission.retryAfterMs(1_000)).toBeGreaterThan(1_500);
+});
+
+test.each([1.5, 2, 3])('of an overload of %d times the capacity, after little load, all that are taken end in time', (factor) => {
+  const admission = new Admission();
+  const deadlineMs = 1_000;
+  let now = runLow(admission, 0, 5_000, 100, 20);
+  // One is completed every 2 ms, in order.
+  const waiting: Taken[] = [];
+  const tookMs: number[] = [];
+  let refused = 0;
+  for (let i = 0; i < 5_000; i++) {
+    now += 2;
+    for (let came = Math.floor(i * factor); came < Math.floor((i + 1) * factor); came++) {
+      if (admission.retryAfterMs(deadlineMs) === undefined) waiting.push(take(admission, now));
+      else refused++;
+    }
+    const first = waiting.shift();
+    if (first === undefined) continue;
+    end(admission, first, now);
+    tookMs.push(now - first.at);
+  }
+  expect(Math.max(...tookMs)).toBeLessThanOrEqual(deadlineMs);
+  // Nothing is refused that fits: the queue was never empty.
+  expect(tookMs).toHaveLength(5_000);
+  expect(refused).toBeGreaterThan(5_000 * (factor - 1) - 1_000);
+});
+
+test('a hang under little load is forgotten a second after its end, and when nothing was in flight meanwhile', () => {
+  const hang = (admission: Admission): number => {
+    const hangsAt = runLow(admission, 0, 5_000, 100, 20);
+    const waiting: Taken[] = [];
+    for (let i = 0; i < 50; i++) waiting.push(take(admission, hangsAt + 100 * i));
+    for (const each of waiting) end(admission, each, hangsAt + 5_000);
+    return hangsAt + 5_000;
+  };
+  const burst = (admission: Admission, now: number): number | undefined => {
+    for (let i = 0; i < 400; i++) admission.started(now);
+    return admission.retryAfterMs(1_000);
+  };
+  const atOnce = new Admission();
+  expect(burst(atOnce, hang(atOnce))).toBeDefined();
+  const later = new Admission();
+  const endedAt = hang(later);
+  expect(burst(later, runLow(later, endedAt, endedAt + 1_000, 100, 20))).toBeUndefined();
+  const idle = new Admission();
+  expect(burst(idle, hang(idle) + 300)).toBeUndefined();
+});
+
+test('in a hang under load no more is taken than fitted before', () => {
+  const admission = new Admission();
+  const waiting: Taken[] = [];
+  let now = run(admission, 0, 500, 2, waiting, 1);
+  for (let i = 0; i < 300; i++) waiting.push(take(admission, now));
+  now = run(admission, now, 500, 2, waiting, 1);
+  const before = waiting.length;
+  // Nothing ends any more.
+  for (let i = 0; i < 5_000; i++) if (admission.retryAfterMs(1_000) === undefined) waiting.push(take(admission, now + i));
+  expect(before).toBe(300);
+  expect(waiting.length).toBeGreaterThan(before);
+  expect(2 * waiting.length).toBeLessThanOrEqual(1_000);
 });
 
 test('time in which nothing is in flight says nothing about the speed', () => {
   const admission = new Admission();
-  const waiting: number[] = [];
+  const waiting: Taken[] = [];
   let now = run(admission, 0, 200, 10, waiting, 1);
   expect(waiting).toHaveLength(0);
-  now += 3_600_000;
+  now += 200;
+  for (let i = 0; i < 3; i++) waiting.push(take(admission, now));
+  now = run(admission, now, 3, 10, waiting, 0);
   for (let i = 0; i < 3; i++) admission.started(now);
-  // A completion takes 10 ms; at least none of the hour counts.
-  expect(admission.expectedWaitMs(now + 1)).toBeLessThan(100);
+  // A completion takes 10 ms; none of the time between counts.
+  expect(admission.expectedWaitMs()).toBeGreaterThan(0);
+  expect(admission.expectedWaitMs()).toBeLessThan(100);
 });
 
 test('requests that are given up without an inference are no evidence of speed, but of long waits', () => {
   const admission = new Admission();
-  for (let i = 0; i < 100; i++) admission.started(0);
-  for (let i = 0; i < 50; i++) admission.ended(1_000, false, 1_000);
-  expect(admission.retryAfterMs(1_000, 1_000)).toBeGreaterThan(0);
-  for (let i = 0; i < 50; i++) admission.ended(1_000, false, 1_000);
+  const taken = Array.from({ length: 100 }, () => take(admission, 0));
+  for (const each of taken.slice(0, 50)) end(admission, each, 1_000, false);
+  expect(admission.retryAfterMs(1_000)).toBeGreaterThan(0);
+  for (const each of taken.slice(50)) end(admission, each, 1_000, false);
   // With nothing in flight the next one is always taken.
-  expect(admission.retryAfterMs(1_000, 1_001)).toBeUndefined();
+  expect(admission.retryAfterMs(1_000)).toBeUndefined();
 });
 
 test('a hint lies between 10 ms and 5 s', () => {
   const admission = new Admission();
-  for (let i = 0; i < 100; i++) admission.started(0);
-  admission.ended(60_000, true, 60_000);
-  expect(admission.retryAfterMs(1_000, 60_000)).toBe(5_000);
-  expect(new Admission().roomAfterMs(0)).toBe(10);
+  const taken = Array.from({ length: 100 }, () => take(admission, 0));
+  end(admission, taken[0], 60_000);
+  expect(admission.retryAfterMs(1_000)).toBe(5_000);
+  expect(new Admission().roomAfterMs()).toBe(10);
 });
