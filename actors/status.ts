@@ -1,5 +1,5 @@
 import { merge, type Observable, takeUntil, tap } from 'rxjs';
-import type { Actor } from '../engine/actor/actor.ts';
+import type { Actor, RunningActor } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
 import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../engine/wire/internal.ts';
@@ -43,7 +43,10 @@ export interface Status {
   readonly devices: readonly (DeviceState & { readonly silentMs: number })[];
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
-  /** Actor -> reason -> messages that it dropped, as they could not be read; actors that dropped none are left out. */
+  /**
+   * Actor -> reason -> messages that it dropped, as they could not be read; actors that dropped none are left out. Of the
+   * controllers' actors, those of the controller that answers.
+   */
   readonly dropped: Readonly<Record<string, DropCounts>>;
 }
 
@@ -63,13 +66,15 @@ export interface StatusOptions {
   /** The plan to begin with. */
   readonly start: Revision;
   readonly leading$: Observable<boolean>;
+  /** The other actors of this process: what they dropped is told, too, as nobody else tells it. Default: none. */
+  readonly beside?: readonly Pick<RunningActor, 'name' | 'dropped'>[];
 }
 
 const FORGET_INTERVAL_MS = 1_000;
 const DECISIONS_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, start, leading$ }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start, leading$, beside = [] }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
@@ -157,6 +162,7 @@ export function statusActor({ deployment, subjects, start, leading$ }: StatusOpt
         const all: [string, DropCounts][] = [
           ...[...frontends].map(([name, { dropped }]): [string, DropCounts] => [`frontend-${name}`, dropped]),
           ...[...devices].map(([name, { state }]): [string, DropCounts] => [`device-${name}`, state.dropped ?? {}]),
+          ...beside.map(({ name, dropped }): [string, DropCounts] => [name, dropped]),
           ['status', drops.counts],
         ];
         return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));

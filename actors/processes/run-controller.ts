@@ -23,7 +23,7 @@ export async function runController(setting: Setting): Promise<void> {
   const leading$ = lease$({ ...system, bucket: `${bucket}_lease`, owner: `${hostname()} ${process.pid}` }).pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
   );
-  const actors = [
+  const beside = [
     gearControllerActor({
       subjects,
       plan: revised(setting, start),
@@ -48,9 +48,9 @@ export async function runController(setting: Setting): Promise<void> {
       leading$,
       replan: () => replanChild([deployment.file, '--profile', setting.profileFile, '--nats', setting.servers.join(',')]),
     }),
-    statusActor({ deployment: deployment.name, subjects, start, leading$ }),
   ].map((actor) => startActor(actor, system));
+  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, beside }), system);
   tellReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
-  await liveUntilStopped([actors], bus, log);
+  await liveUntilStopped([[...beside, status]], bus, log);
 }

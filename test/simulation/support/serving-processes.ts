@@ -124,7 +124,7 @@ function controllerProcess(shape: Shape, number: number): Start {
       ttlMs: LEASE_TTL_MS,
     }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
     const revision = { revision: start.revision, plan: raw };
-    return [
+    const beside = [
       gearControllerActor({
         subjects: SUBJECTS,
         plan: start,
@@ -141,7 +141,8 @@ function controllerProcess(shape: Shape, number: number): Start {
         leading$,
         prepareTimeoutMs: PREPARE_TIMEOUT_MS,
       }),
-      statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$ }),
     ].map((actor) => startActor(actor, context));
+    const status = statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, beside });
+    return [...beside, startActor(status, context)];
   };
 }
