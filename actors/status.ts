@@ -1,13 +1,16 @@
-import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import { EMPTY, exhaustMap, merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor, RunningActor } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import { every } from '../engine/clock.ts';
+import { messageOf } from '../engine/errors.ts';
 import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../engine/wire/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
 import { type DriftReport, decodeDrift } from './drift-report.ts';
+import { type DurableStatus, durableStatus } from './durable-status.ts';
+import type { DurableSetting } from './durable-streams.ts';
 import { isGearEvent } from './events.ts';
 import { askForPlan, keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
@@ -48,6 +51,8 @@ export interface Status {
    * controllers' actors, those of the controller that answers.
    */
   readonly dropped: Readonly<Record<string, DropCounts>>;
+  /** Durable ingress, as it was within the last second or two; why that is not known; null where the deployment has none. */
+  readonly durable: DurableStatus | { readonly unknown: string } | null;
 }
 
 /** A change of gear; with `from` = `to`, the hysteresis that begins or ceases to hold it. */
@@ -66,15 +71,18 @@ export interface StatusOptions {
   /** The plan to begin with. */
   readonly start: Revision;
   readonly leading$: Observable<boolean>;
+  /** Where requests are stored; undefined: nowhere. */
+  readonly durable?: DurableSetting | undefined;
   /** The other actors of this process: what they dropped is told, too, as nobody else tells it. Default: none. */
   readonly beside?: readonly Pick<RunningActor, 'name' | 'dropped'>[];
 }
 
 const FORGET_INTERVAL_MS = 1_000;
+const LOOK_INTERVAL_MS = 1_000;
 const DECISIONS_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, start, leading$, beside = [] }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start, leading$, durable, beside = [] }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
@@ -86,6 +94,7 @@ export function statusActor({ deployment, subjects, start, leading$, beside = []
       let leading = false;
       const decisions: Decision[] = [];
       let drift: DriftReport | undefined;
+      let stored: Status['durable'] = durable === undefined ? null : { unknown: 'not asked yet' };
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
@@ -155,6 +164,7 @@ export function statusActor({ deployment, subjects, start, leading$, beside = []
           devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
           missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
           dropped: droppedBy(),
+          durable: stored,
         };
       };
 
@@ -166,6 +176,14 @@ export function statusActor({ deployment, subjects, start, leading$, beside = []
           ['status', drops.counts],
         ];
         return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));
+      };
+
+      const look = async (setting: DurableSetting): Promise<void> => {
+        try {
+          stored = await durableStatus(bus.workQueues(), setting);
+        } catch (error) {
+          stored = { unknown: messageOf(error) };
+        }
       };
 
       const forget = (): void => {
@@ -221,6 +239,8 @@ export function statusActor({ deployment, subjects, start, leading$, beside = []
           }),
         ),
         every(clock, FORGET_INTERVAL_MS).pipe(tap(forget)),
+        // Not when asked, so that a server that is silent about its store keeps no operator waiting.
+        durable === undefined ? EMPTY : every(clock, LOOK_INTERVAL_MS).pipe(exhaustMap(() => look(durable))),
       ).pipe(takeUntil(stopping$));
     },
   };

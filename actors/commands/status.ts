@@ -46,10 +46,25 @@ function describe(status: Status): string {
     ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
       Object.entries(counts).map(([reason, count]) => `${actor} dropped ${count} message(s): ${reason}`),
     ),
+    ...describeDurable(status.durable),
     ...(status.drift === null ? [] : describeDrift(status.drift)),
     ...(status.decisions.length === 0
       ? []
       : ['last decisions (UTC):', ...status.decisions.map((each) => `  ${describeDecision(each)}`)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function describeDurable(durable: Status['durable']): string[] {
+  if (durable === null) return [];
+  if ('unknown' in durable) return [`durable ingress: not known (${durable.unknown})`];
+  const { stored, waiting, inFlight, redelivered, deadLetters } = durable;
+  const tried = redelivered === 0 ? '' : `, of which ${redelivered} not for the first time`;
+  const parts = [
+    `${stored} request(s) stored`,
+    `${waiting} waiting`,
+    `${inFlight} in flight${tried}`,
+    `${deadLetters} dead letter(s)`,
+  ];
+  return [`durable ingress: ${parts.join(', ')}`];
 }

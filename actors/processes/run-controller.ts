@@ -4,6 +4,7 @@ import { startActor } from '../../engine/actor/actor.ts';
 import { realClock } from '../../engine/clock.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
 import { driftMonitorActor } from '../drift-monitor.ts';
+import { durableSetting } from '../durable-streams.ts';
 import { gearControllerActor } from '../gear-controller.ts';
 import { lease$ } from '../lease.ts';
 import { planKeeperActor } from '../plan-keeper.ts';
@@ -49,7 +50,8 @@ export async function runController(setting: Setting): Promise<void> {
       replan: () => replanChild([deployment.file, '--profile', setting.profileFile, '--nats', setting.servers.join(',')]),
     }),
   ].map((actor) => startActor(actor, system));
-  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, beside }), system);
+  const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
+  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, durable, beside }), system);
   tellReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
   await liveUntilStopped([[...beside, status]], bus, log);

@@ -1,6 +1,6 @@
 import { CascadeError, ConfigError, invalid, messageOf } from '../errors.ts';
 import type { Bus, BusMessage } from './bus.ts';
-import type { AppendOptions, ConsumerSpec, Stored, StoreSpec } from './work-queue.ts';
+import type { AppendOptions, ConsumerSpec, Progress, Stored, StoreSpec } from './work-queue.ts';
 
 /** JetStream's protocol, which is JSON on subjects of its own (NATS ADR-1), so that any connection will do. */
 
@@ -67,6 +67,20 @@ export async function hasStranded(bus: Bus, { store, name }: ConsumerSpec): Prom
 export async function renewConsumer(bus: Bus, consumer: ConsumerSpec): Promise<void> {
   await ask(bus, `CONSUMER.DELETE.${consumer.store}.${consumer.name}`, '');
   await declareConsumer(bus, consumer);
+}
+
+export async function countStored(bus: Bus, store: string): Promise<number> {
+  const { state, error } = await ask<{ state: { messages: number } }>(bus, `STREAM.INFO.${store}`, '');
+  if (state !== undefined) return state.messages;
+  throw new CascadeError('UNAVAILABLE', `stream ${store}: ${describe(error ?? { code: 0 })}`);
+}
+
+export async function progressOf(bus: Bus, { store, name }: ConsumerSpec): Promise<Progress> {
+  type Info = { num_pending: number; num_ack_pending: number; num_redelivered: number };
+  const info = await ask<Info>(bus, `CONSUMER.INFO.${store}.${name}`, '');
+  const { num_pending: waiting, num_ack_pending: unsettled, num_redelivered: redelivered, error } = info;
+  if (waiting !== undefined && unsettled !== undefined && redelivered !== undefined) return { waiting, unsettled, redelivered };
+  throw new CascadeError('UNAVAILABLE', `consumer ${name} of stream ${store}: ${describe(error ?? { code: 0 })}`);
 }
 
 export async function append(bus: Bus, subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored> {

@@ -2,7 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { CascadeError, ConfigError } from '../errors.ts';
 import { findHeader } from './publish-rules.ts';
-import type { AppendOptions, ConsumerSpec, QueuedMessage, Stored, StoreSpec, WorkQueues } from './work-queue.ts';
+import type { AppendOptions, ConsumerSpec, Progress, QueuedMessage, Stored, StoreSpec, WorkQueues } from './work-queue.ts';
 
 const DUPLICATE_WINDOW_MS = 120_000;
 
@@ -16,6 +16,11 @@ export function localWorkQueues(
   publish: (subject: string, data: Uint8Array, headers: Readonly<Record<string, string>> | undefined) => void,
 ): WorkQueues {
   const stores = new Map<string, LocalStore>();
+  const storeOf = (name: string): LocalStore => {
+    const store = stores.get(name);
+    if (store === undefined) throw new CascadeError('UNAVAILABLE', `store ${name} is not there`);
+    return store;
+  };
   return {
     declare: async (spec) => {
       const store = stores.get(spec.name);
@@ -31,13 +36,11 @@ export function localWorkQueues(
       publish(subject, data, options.headers);
       return stored;
     },
+    count: async (store) => storeOf(store).count,
+    progress: async ({ store, name }) => storeOf(store).progress(name),
     take$: (consumer, { limit, until }) =>
       new Observable((subscriber) => {
-        const store = stores.get(consumer.store);
-        if (store === undefined) {
-          subscriber.error(new CascadeError('UNAVAILABLE', `store ${consumer.store} is not there`));
-          return undefined;
-        }
+        const store = storeOf(consumer.store);
         const taker: Taker = { consumer, limit, subscriber, held: new Set(), stopping: false };
         store.join(taker);
         const stop = until.subscribe(() => {
@@ -76,6 +79,7 @@ class LocalStore {
   /** In the order of their sequence. */
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<string, { sequence: number; at: number }>();
+  readonly #consumers = new Set<string>();
   #takers: Taker[] = [];
   #bytes = 0;
   #last = 0;
@@ -109,7 +113,24 @@ class LocalStore {
     return { stream, sequence, duplicate: false };
   }
 
+  get count(): number {
+    this.#forgetOld(this.#clock.now());
+    return this.#entries.size;
+  }
+
+  progress(consumer: string): Progress {
+    if (!this.#consumers.has(consumer))
+      throw new CascadeError('UNAVAILABLE', `consumer ${consumer} of store ${this.spec.name} is not there`);
+    const unsettled = [...this.#entries.values()].filter(({ state }) => state === 'unsettled');
+    return {
+      waiting: this.count - unsettled.length,
+      unsettled: unsettled.length,
+      redelivered: unsettled.filter(({ deliveries }) => deliveries > 1).length,
+    };
+  }
+
   join(taker: Taker): void {
+    this.#consumers.add(taker.consumer.name);
     this.#takers.push(taker);
     this.#clock.after(0, () => this.#deliver());
   }

@@ -4,11 +4,13 @@ import { CascadeError, ConfigError } from '../errors.ts';
 import type { Bus, BusMessage } from './bus.ts';
 import {
   append,
+  countStored,
   type Delivery,
   declareConsumer,
   declareStore,
   hasStranded,
   parseDelivery,
+  progressOf,
   pull,
   renewConsumer,
   SETTLE,
@@ -39,6 +41,8 @@ export function natsWorkQueues(bus: Bus, clock: Clock, newInbox: () => string): 
   return {
     declare: (spec) => declareStore(bus, spec),
     append: (subject, data, options) => append(bus, subject, data, options),
+    count: (store) => countStored(bus, store),
+    progress: (consumer) => progressOf(bus, consumer),
     take$: (consumer, options) =>
       concat(
         defer(() => from(declareConsumer(bus, consumer))).pipe(ignoreElements()),

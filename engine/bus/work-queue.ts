@@ -64,6 +64,16 @@ export interface QueuedMessage {
   abandon(): void;
 }
 
+/** How far those who share a queue are. */
+export interface Progress {
+  /** Nobody has had them yet. */
+  readonly waiting: number;
+  /** Taken and not settled; those that wait for another try included. */
+  readonly unsettled: number;
+  /** Of the unsettled, those that were delivered more than once. */
+  readonly redelivered: number;
+}
+
 /** Messages that the servers keep until someone has dealt with them. Delivery is at least once, in no promised order. */
 export interface WorkQueues {
   /**
@@ -77,6 +87,10 @@ export interface WorkQueues {
    *   connection, DEADLINE_EXCEEDED when nothing is heard in time: it may be stored or not, and the same id may be tried again.
    */
   append(subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored>;
+  /** Messages in a store. @throws CascadeError UNAVAILABLE when it is not there, or cannot be asked. */
+  count(store: string): Promise<number>;
+  /** @throws CascadeError UNAVAILABLE when nobody has taken anything yet, or the server cannot be asked. */
+  progress(consumer: ConsumerSpec): Promise<Progress>;
   /**
    * Takes messages of a queue, at most `limit` unsettled at once, and keeps them from being given to others until they are
    * settled. When `until` emits, no more are taken, and it completes when the last is settled. Unsubscribing leaves the unsettled to

@@ -129,6 +129,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   const frontends = (now: Status): number[] => now.frontends.map(({ pid }) => pid);
   const devices = (now: Status): number[] => now.devices.map(({ pid }) => pid);
 
+  await vi.waitFor(async () => expect((await status()).durable).toMatchObject({ stored: expect.any(Number) }), PATIENT);
   await killAt(100, frontends);
   await killAt(300, devices);
   await vi.waitFor(() => expect(failed ?? acknowledged.size).toBeGreaterThanOrEqual(500), PATIENT);
@@ -155,6 +156,10 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   });
   expect(wrong).toEqual([]);
   expect((await manager.streams.info(streams.dead)).state.messages).toBe(0);
+  const settled = { stored: 0, waiting: 0, inFlight: 0, redelivered: 0, deadLetters: 0 };
+  await vi.waitFor(async () => expect((await status()).durable).toEqual(settled), PATIENT);
+  const { stdout } = await runCascade(['status', folder]);
+  expect(stdout).toContain('durable ingress: 0 request(s) stored, 0 waiting, 0 in flight, 0 dead letter(s)\n');
   const distinct = new Set(heard.map(({ id }) => id)).size;
   process.stderr.write(
     `durable ingress: ${acknowledged.size} acknowledged, ${answers.size} answered, ${state.messages - answers.size} stored twice; ` +

@@ -2,8 +2,10 @@ import { connect, headers, type JetStreamManager, type NatsConnection } from 'na
 import { of, Subject } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sendFailure } from '../../actors/answers.ts';
+import { askStatus } from '../../actors/ask-status.ts';
 import { durableIngressActor } from '../../actors/durable-ingress.ts';
-import { declareStreams, durableSetting } from '../../actors/durable-streams.ts';
+import { type DurableSetting, declareStreams, durableSetting } from '../../actors/durable-streams.ts';
+import { type Status, statusActor } from '../../actors/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -17,8 +19,10 @@ import { decode, encode } from '../../engine/wire/codec.ts';
 import type { Answer } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { DurableSettings } from '../../plans/deployment.ts';
+import { planOf } from '../support/plans.ts';
 import { resultFor } from '../support/stub-frontend.ts';
 
+const HERE = { name: 'test', prefix: 'cascade' };
 const subjects = subjectsOf('test');
 const SETTINGS: DurableSettings = {
   maxRequests: 20,
@@ -80,8 +84,11 @@ function failWith(code: ErrorCode): (message: BusMessage, id: string) => void {
   return (message, id) => sendFailure(bus, message.reply, id, code, `because of ${code}`, false);
 }
 
+const settingOf = (changes: Partial<DurableSettings>): DurableSetting =>
+  durableSetting(HERE, subjects, { ...SETTINGS, ...changes });
+
 async function startIngress(changes: Partial<DurableSettings> = {}, on = bus, deadlineMs = 5_000): Promise<RunningActor> {
-  const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, ...changes });
+  const durable = settingOf(changes);
   await declareStreams(on.workQueues(), durable);
   const actor = startActor(durableIngressActor({ name: 'f', durable, deadlineMs, serving$: of(true) }), {
     bus: on,
@@ -213,6 +220,29 @@ describe('durable ingress', () => {
     expect(decode(letter.data)).toEqual({ id: 'poison', inputs: { x: 1 } });
     const about = ['Cascade-Id', 'Cascade-Results', 'Cascade-Dead-Code', 'Cascade-Dead-Reason', 'Cascade-Dead-Deliveries'];
     expect(about.map((name) => letter.header.get(name))).toEqual(['poison', 'mine', 'INTERNAL', 'because of INTERNAL', '3']);
+  });
+
+  it('is in the status of the deployment: what waits, what is in flight and how often, what was given up', async () => {
+    const durable = settingOf({ maxDeliver: 2, inFlight: 2 });
+    const start = { revision: 1, plan: planOf({ models: ['small'] }) };
+    const status = statusActor({ deployment: 'test', subjects, start, leading$: of(true), durable });
+    running.push(startActor(status, { bus, clock: realClock, log: silentLogger }));
+    const told = (expected: Status['durable']) =>
+      vi.waitFor(async () => expect((await askStatus(bus, HERE, 'here')).durable).toEqual(expected), PATIENT);
+    await told({ unknown: expect.stringContaining('stream cascade_test_durable: stream not found') });
+    frontend = (message, id) => {
+      if (id === 'poison') failWith('INTERNAL')(message, id);
+    };
+    await startIngress({ maxDeliver: 2, inFlight: 2 });
+    await client.enqueue({ x: 1 }, { id: 'poison' });
+    await answered(1);
+    await told({ stored: 0, waiting: 0, inFlight: 0, redelivered: 0, deadLetters: 1 });
+    for (const id of ['a', 'b', 'c']) await client.enqueue({ x: 1 }, { id });
+    await told({ stored: 3, waiting: 1, inFlight: 2, redelivered: 0, deadLetters: 1 });
+    const [a] = tries.filter(({ id }) => id === 'a');
+    failWith('UNAVAILABLE')(a.message, 'a');
+    await vi.waitFor(() => expect(tries.filter(({ id }) => id === 'a')).toHaveLength(2), PATIENT);
+    await told({ stored: 3, waiting: 1, inFlight: 2, redelivered: 1, deadLetters: 1 });
   });
 
   it('tries again when nobody listens, when nobody answers, and when the frontend is back', async () => {

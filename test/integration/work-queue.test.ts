@@ -133,6 +133,30 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(taken.ended).toBe('complete'));
   });
 
+  it('tell how much is stored, and how far its takers are', async () => {
+    const queues = here.workQueues();
+    await expect(queues.count('elsewhere')).rejects.toMatchObject({ name: 'CascadeError', code: 'UNAVAILABLE' });
+    await expect(queues.progress(WORKERS)).rejects.toMatchObject({ name: 'CascadeError', code: 'UNAVAILABLE' });
+    expect(await queues.count('jobs')).toBe(0);
+    for (const body of ['a', 'b', 'c']) await append(body);
+    const taken = take(there);
+    await eventually(() => expect(taken.texts).toEqual(['a', 'b', 'c']));
+    expect(await queues.count('jobs')).toBe(3);
+    await eventually(async () => expect(await queues.progress(WORKERS)).toEqual({ waiting: 0, unsettled: 3, redelivered: 0 }));
+    taken.messages[0].retry(0);
+    await eventually(() => expect(taken.texts).toEqual(['a', 'b', 'c', 'a']));
+    await eventually(async () => expect(await queues.progress(WORKERS)).toEqual({ waiting: 0, unsettled: 3, redelivered: 1 }));
+    taken.messages[3].abandon();
+    taken.messages[1].done();
+    await eventually(async () => expect(await queues.progress(WORKERS)).toEqual({ waiting: 0, unsettled: 1, redelivered: 0 }));
+    await eventually(async () => expect(await queues.count('jobs')).toBe(1));
+    taken.until.next();
+    taken.messages[2].done();
+    await eventually(() => expect(taken.ended).toBe('complete'));
+    for (const body of ['d', 'e']) await append(body);
+    await eventually(async () => expect(await queues.progress(WORKERS)).toEqual({ waiting: 2, unsettled: 0, redelivered: 0 }));
+  });
+
   it('give a taker no more than its limit at once', async () => {
     await there.workQueues().declare({ ...STORE, maxMessages: 100 });
     for (let i = 0; i < 20; i++) await append(String(i));
