@@ -8,6 +8,7 @@ import type { Report } from '../../plans/report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report-builder.ts';
 import { shuffledSamples } from '../../plans/simulator/workload.ts';
 import { poissonArrivals, type Trace } from '../../plans/trace.ts';
+import { requestStatus } from '../ask-status.ts';
 import type { Status } from '../status.ts';
 import { type LoadOutcome, runOpenLoop } from './open-loop.ts';
 
@@ -36,7 +37,6 @@ export interface LiveLoadResult {
   readonly errors: ReadonlyMap<string, number>;
 }
 
-const STATUS_TIMEOUT_MS = 2_000;
 const MAX_DISTINCT_ERRORS = 20;
 /** What the client adds to a failure, different for each request. */
 const ATTEMPTS = / \(\d+ attempts in \d+ ms\)$/;
@@ -51,7 +51,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const answersByGear = new Map<number, number>();
   const errors = new Map<string, number>();
   const duplicatesBefore = client.duplicates;
-  const before = await askStatus(options);
+  const before = await statusIfKnown(options);
   if (before === null)
     options.onWarning?.(
       `no answer on ${options.subjects.status}: if nobody serves the deployment, each request waits for its deadline`,
@@ -78,7 +78,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     },
   });
   for (let i = duplicatesBefore; i < client.duplicates; i++) builder.addDuplicate();
-  const after = await askStatus(options);
+  const after = await statusIfKnown(options);
   const built = builder.build({
     gearSwitches: before === null || after === null ? null : after.gearSwitches - before.gearSwitches,
     deviceUtilisation: utilisation(before, after),
@@ -95,9 +95,8 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
 }
 
 /** A client may not be allowed to ask, or nobody may answer: then its figures stay unknown. */
-async function askStatus({ bus, subjects }: LiveLoad): Promise<Status | null> {
-  const answer = await bus.request(subjects.status, new Uint8Array(), { timeoutMs: STATUS_TIMEOUT_MS }).catch(() => null);
-  return answer === null ? null : (JSON.parse(Buffer.from(answer.data).toString()) as Status);
+function statusIfKnown({ bus, subjects }: LiveLoad): Promise<Status | null> {
+  return requestStatus(bus, subjects).catch(() => null);
 }
 
 /** Share of the time between two snapshots that a device spent in inference; of a device that was restarted it is unknown. */

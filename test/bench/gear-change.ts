@@ -6,7 +6,7 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { GearControl } from '../../actors/gear-control.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
@@ -16,7 +16,8 @@ import { readPlan } from '../../plans/plan-file.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import type { Report } from '../../plans/report.ts';
-import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { cascadeJson, profileAndPlan, startCascade } from '../support/cascade.ts';
+import { fashionOnTwoDevices } from '../support/fashion.ts';
 import { median, writeResult } from './machine.ts';
 
 const SECONDS = 40;
@@ -27,30 +28,11 @@ const TARGET_EFFECT_MS = 5;
 const TARGET_DECISION_US = 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-gear-change-'));
-const fashion = resolve('conf/fashion');
 const server = await startNatsServer({ jetstream: true });
 const bus = await connectNats({ servers: server.url });
 try {
-  writeFileSync(
-    join(folder, 'deployment.yaml'),
-    `name: gearchange
-models:
-  - { name: linear, file: ${fashion}/models/linear.onnx }
-  - { name: cnn-small, file: ${fashion}/models/cnn-small.onnx }
-  - { name: cnn-medium, file: ${fashion}/models/cnn-medium.onnx, maxBatch: 16 }
-data: { inputs: { image: ${fashion}/data/images.npy }, labels: ${fashion}/data/labels.npy, validation: 0.5 }
-devices:
-  - { id: a, kind: cpu, cores: [0], memory: 512MiB }
-  - { id: b, kind: cpu, cores: [1], memory: 512MiB }
-slo: { p95: 200ms }
-load: { qpsMax: 2400, ranges: 16 }
-nats: { servers: ["${server.url}"] }
-`,
-  );
-  for (const command of ['profile', 'plan']) {
-    const { code, stderr } = await runCascade([command, folder]);
-    if (code !== 0) throw new Error(stderr);
-  }
+  writeFileSync(join(folder, 'deployment.yaml'), fashionOnTwoDevices('gearchange', server.url, { qpsMax: 2_400, ranges: 16 }));
+  await profileAndPlan(folder);
   const decision = decisionMicroseconds();
   const seconds = Array.from({ length: SECONDS }, (_, second) => `${second},${second % 2 === 0 ? LOW_QPS : HIGH_QPS}`);
   writeFileSync(join(folder, 'trace.csv'), `second,qps\n${seconds.join('\n')}\n`);

@@ -10,15 +10,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { requestStatus } from '../../actors/ask-status.ts';
 import { type LoadOutcome, runOpenLoop } from '../../actors/load/open-loop.ts';
-import type { Status } from '../../actors/status.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type CascadeClient, createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { createRandom } from '../../engine/random.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { poissonArrivals } from '../../plans/trace.ts';
-import { cascadeJson, startCascade } from '../support/cascade.ts';
+import { profileAndPlan, startCascade } from '../support/cascade.ts';
 import { median, writeResult } from './machine.ts';
 import { processorSeconds } from './processor-time.ts';
 
@@ -91,19 +92,14 @@ const folder = mkdtempSync(join(tmpdir(), 'cascade-overload-'));
 const server = await startNatsServer();
 const file = join(folder, 'deployment.yaml');
 writeFileSync(file, DEPLOYMENT);
-await cascadeJson(['profile', file, '--out', join(folder, 'profile.json')]);
-await cascadeJson(['plan', file, '--out', join(folder, 'plan.json')]);
+await profileAndPlan(folder);
 const serving = startCascade(['serve', file, '--nats', server.url, '--log-level', 'warn']);
 try {
   process.stderr.write(`${await serving.firstLine}\n`);
   const bus = await connectNats({ servers: server.url, name: 'bench' });
   const client = createClient(bus, realClock, { deployment: 'overload', deadlineMs: DEADLINE_MS });
-  const status = async (): Promise<Status> =>
-    JSON.parse(
-      Buffer.from((await bus.request('cascade.overload.control.status', new Uint8Array(), { timeoutMs: 5_000 })).data).toString(),
-    );
   const capacity = await capacityQps(client);
-  const { frontends, devices } = await status();
+  const { frontends, devices } = await requestStatus(bus, subjectsOf('overload'));
   const pids = { frontend: frontends[0].pid, devices: devices[0].pid };
 
   const memory: { second: number; frontendMiB: number; devicesMiB: number }[] = [];

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import { type Cascade, runCascade, startCascade } from '../support/cascade.ts';
+import { type Cascade, profileAndPlan, startCascade } from '../support/cascade.ts';
+import { fashionOnTwoDevices } from '../support/fashion.ts';
 import { expectAllAnswered } from '../support/report-fields.ts';
 import { BACK_WITHIN_MS, type Served, signalUnderLoad, statusThat } from '../support/signal-under-load.ts';
 
@@ -18,32 +19,12 @@ let served: Served;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cascade-drain-'));
-  const fashion = resolve('conf/fashion');
-  const cores = availableParallelism() > 1 ? [0, 1] : [0, 0];
   server = await startNatsServer();
   bus = await connectNats({ servers: server.url });
   served = { bus, deployment: 'drain', folder };
-  writeFileSync(
-    join(folder, 'deployment.yaml'),
-    `name: drain
-models:
-  - { name: linear, file: ${fashion}/models/linear.onnx }
-  - { name: cnn-small, file: ${fashion}/models/cnn-small.onnx }
-  - { name: cnn-medium, file: ${fashion}/models/cnn-medium.onnx, maxBatch: 16 }
-data: { inputs: { image: ${fashion}/data/images.npy }, labels: ${fashion}/data/labels.npy, validation: 0.5 }
-devices:
-  - { id: a, kind: cpu, cores: [${cores[0]}], memory: 512MiB }
-  - { id: b, kind: cpu, cores: [${cores[1]}], memory: 512MiB }
-slo: { p95: 200ms }
-load: { qpsMax: 1200, ranges: 4 }
-frontends: 2
-nats: { servers: [${server.url}] }
-`,
-  );
-  for (const command of ['profile', 'plan']) {
-    const { code, stderr } = await runCascade([command, folder]);
-    expect(code, stderr).toBe(0);
-  }
+  const deployment = fashionOnTwoDevices('drain', server.url, { qpsMax: 1_200, ranges: 4 });
+  writeFileSync(join(folder, 'deployment.yaml'), `${deployment}frontends: 2\n`);
+  await profileAndPlan(folder);
   serving = startCascade(['serve', folder, '--log-level', 'warn']);
   expect(await serving.firstLine).toMatch(/^cascade drain is ready: 2 frontend\(s\), devices a, b/);
 }, 240_000);

@@ -10,7 +10,7 @@ import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { type Answer, isFailure } from '../../engine/wire/messages.ts';
 import { durableStreamsOf, subjectsOf } from '../../engine/wire/subjects.ts';
 import { readProfile } from '../../plans/profile-file.ts';
-import { type Cascade, runCascade, startCascade } from '../support/cascade.ts';
+import { type Cascade, profileAndPlan, runCascade, startCascade } from '../support/cascade.ts';
 import { freePort } from '../support/free-port.ts';
 
 /** A deployment that stores its requests, all of whose processes are killed while it works, the NATS server with them. */
@@ -61,10 +61,7 @@ beforeAll(async () => {
   port = await freePort();
   server = await startServer();
   writeDeployment(join(folder, 'deployment.yaml'), server.url);
-  for (const command of ['profile', 'plan']) {
-    const { code, stderr } = await runCascade([command, folder]);
-    expect(code, stderr).toBe(0);
-  }
+  await profileAndPlan(folder);
   serving = startCascade(['serve', folder, '--log-level', 'warn']);
   expect(await serving.firstLine).toMatch(/^cascade durable is ready/);
   client = await connectCascade({ servers: server.url, deployment: 'durable' });

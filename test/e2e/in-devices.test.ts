@@ -7,7 +7,7 @@ import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { readPlan } from '../../plans/plan-file.ts';
-import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
+import { type Cascade, profileAndPlan, startCascade } from '../support/cascade.ts';
 import { listen } from '../support/listen.ts';
 import { expectAllAnswered } from '../support/report-fields.ts';
 import { BACK_WITHIN_MS, type Served, signalUnderLoad, statusThat } from '../support/signal-under-load.ts';
@@ -42,7 +42,7 @@ frontends: in-devices
 nats: { servers: ["${server.url}"] }
 `,
   );
-  for (const command of ['profile', 'plan']) await cascadeJson([command, folder]);
+  await profileAndPlan(folder);
   serving = startCascade(['serve', folder, '--log-level', 'error']);
   expect(await serving.firstLine).toMatch(/^cascade indevices is ready: a frontend in each of devices a, b, /);
 }, 240_000);

@@ -12,7 +12,7 @@ import type { GearPlan } from '../../plans/gear-plan.ts';
 import { readPlan } from '../../plans/plan-file.ts';
 import type { Report } from '../../plans/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
-import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { type Cascade, cascadeJson, profileAndPlan, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost } from '../support/report-fields.ts';
 
 /** Real processes and models; two plans that place the replicas the other way round, so that each change loads and unloads. */
@@ -48,10 +48,7 @@ load: { qpsMax: 400, ranges: 2 }
 nats: { servers: ["${server.url}"] }
 `,
   );
-  for (const command of ['profile', 'plan']) {
-    const { code, stderr } = await runCascade([command, folder]);
-    expect(code, stderr).toBe(0);
-  }
+  await profileAndPlan(folder);
   plans = oppositePlans(readPlan(join(folder, 'plan.json')));
   writeFileSync(join(folder, 'plan.json'), JSON.stringify(plans[0]));
   serving = startCascade(['serve', folder, '--log-level', 'warn']);

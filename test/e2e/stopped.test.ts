@@ -1,21 +1,27 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { Status } from '../../actors/status.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import type { Report } from '../../plans/report.ts';
-import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
+import { type Cascade, cascadeJson, profileAndPlan, startCascade } from '../support/cascade.ts';
+import { type Served, statusThat } from '../support/signal-under-load.ts';
 
 /** Emulated devices on two hosts, so that each is a process of its own, and two frontends: one of each is stopped under load. */
 let folder: string;
 let server: NatsServer;
+let bus: Bus;
+let served: Served;
 let main: Cascade;
 let other: Cascade;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cascade-stopped-'));
   server = await startNatsServer();
+  bus = await connectNats({ servers: server.url });
+  served = { bus, deployment: 'stopped', folder };
   writeFileSync(
     join(folder, 'deployment.yaml'),
     `name: stopped
@@ -34,8 +40,7 @@ frontends: 2
 nats: { servers: [${server.url}] }
 `,
   );
-  await cascadeJson(['profile', folder, '--out', join(folder, 'profile.json')]);
-  await cascadeJson(['plan', folder, '--out', join(folder, 'plan.json')]);
+  await profileAndPlan(folder);
   other = startCascade(['serve', folder, '--role', 'host', '--host', 'other', '--log-level', 'warn']);
   main = startCascade(['serve', folder, '--log-level', 'warn']);
   await Promise.all([other.firstLine, main.firstLine]);
@@ -43,6 +48,7 @@ nats: { servers: [${server.url}] }
 
 afterAll(async () => {
   const ends = await Promise.all([main?.stop(), other?.stop()]);
+  await bus?.close();
   await server?.stop();
   rmSync(folder, { recursive: true });
   for (const end of ends) expect(end?.code, end?.stderr).toBe(0);
@@ -50,24 +56,18 @@ afterAll(async () => {
 
 const QPS = 200;
 const SECONDS = 10;
-const BACK_WITHIN_MS = 20_000;
-
-const status = (): Promise<Status> => cascadeJson<Status>(['status', folder]);
-
-/** Asks for the status until it is as expected; each question starts a process, so there is no need to wait in between. */
-function statusThat(expectation: (status: Status) => void): Promise<void> {
-  return vi.waitFor(async () => expectation(await status()), { timeout: BACK_WITHIN_MS, interval: 1 });
-}
 
 /** Load during which one process is stopped, and never continued; its supervisor must see to it. */
 async function loadAndStop(pid: number): Promise<Report> {
+  // The load that is measured below is to be this one.
+  await statusThat(served, ({ qps }) => expect(qps, 'requests/s before the load').toBe(0));
   const load = cascadeJson<Report>(['load', folder, '--qps', String(QPS), '--seconds', String(SECONDS)]);
   let ended = false;
   const over = (): void => {
     ended = true;
   };
   load.then(over, over);
-  await statusThat(({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));
+  await statusThat(served, ({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));
   expect(ended, 'the load was over before the signal').toBe(false);
   process.kill(pid, 'SIGSTOP');
   return load;
@@ -81,24 +81,24 @@ function expectAllAnswered(report: Report): void {
 }
 
 test('a device process that is stopped is killed and comes back; its requests are answered elsewhere', async () => {
-  const before = (await status()).devices.find(({ device }) => device === 'b')!;
+  const { devices: atFirst } = await statusThat(served, ({ devices }) => expect(devices).toHaveLength(2));
+  const before = atFirst.find(({ device }) => device === 'b')!;
   expectAllAnswered(await loadAndStop(before.pid));
-  await statusThat(({ devices }) => {
+  await statusThat(served, ({ devices }) => {
     const after = devices.find(({ device }) => device === 'b');
     expect(after).toMatchObject({ phase: 'ready' });
     expect(after!.pid).not.toBe(before.pid);
   });
   expect(other.stderr()).toContain(`process ${before.pid} ended with SIGKILL: killed, as it made no progress`);
-}, 90_000);
+}, 180_000);
 
 test('a frontend process that is stopped is killed, and another takes its place; its clients ask again', async () => {
-  const before = await status();
-  expect(before.frontends).toHaveLength(2);
+  const before = await statusThat(served, ({ frontends }) => expect(frontends).toHaveLength(2));
   const { pid } = before.frontends[0];
   expectAllAnswered(await loadAndStop(pid));
-  await statusThat(({ frontends }) => {
+  await statusThat(served, ({ frontends }) => {
     expect(frontends).toHaveLength(2);
     expect(frontends.map((frontend) => frontend.pid)).not.toContain(pid);
   });
   expect(main.stderr()).toContain(`process ${pid} ended with SIGKILL: killed, as it made no progress`);
-}, 90_000);
+}, 180_000);

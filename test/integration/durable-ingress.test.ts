@@ -2,7 +2,7 @@ import { connect, headers, type JetStreamManager, type NatsConnection } from 'na
 import { of, Subject } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sendFailure } from '../../actors/answers.ts';
-import { askStatus } from '../../actors/ask-status.ts';
+import { requestStatus } from '../../actors/ask-status.ts';
 import { durableIngressActor } from '../../actors/durable-ingress.ts';
 import { type DurableSetting, declareStreams, durableSetting } from '../../actors/durable-streams.ts';
 import { type Status, statusActor } from '../../actors/status.ts';
@@ -228,7 +228,7 @@ describe('durable ingress', () => {
     const status = statusActor({ deployment: 'test', subjects, start, leading$: of(true), durable });
     running.push(startActor(status, { bus, clock: realClock, log: silentLogger }));
     const told = (expected: Status['durable']) =>
-      vi.waitFor(async () => expect((await askStatus(bus, HERE, 'here')).durable).toEqual(expected), PATIENT);
+      vi.waitFor(async () => expect((await requestStatus(bus, subjects)).durable).toEqual(expected), PATIENT);
     await told({ unknown: expect.stringContaining('stream cascade_test_durable: stream not found') });
     frontend = (message, id) => {
       if (id === 'poison') failWith('INTERNAL')(message, id);

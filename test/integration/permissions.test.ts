@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NEVER, startWith } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { requestStatus } from '../../actors/ask-status.ts';
 import { statusActor } from '../../actors/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
@@ -199,8 +200,7 @@ describe.each([
     );
 
     test('an operator see the status, the services and the events, and change the plan; not ask for inference', async () => {
-      const status = await bus.operator.request('cascade.test.control.status', bytes(''), { timeoutMs: 5_000 });
-      expect(JSON.parse(Buffer.from(status.data).toString())).toMatchObject({ deployment: 'test' });
+      expect(await requestStatus(bus.operator, subjectsOf('test'))).toMatchObject({ deployment: 'test' });
       const ping = await bus.operator.request('$SRV.PING', bytes(''), { timeoutMs: 5_000 });
       expect(JSON.parse(Buffer.from(ping.data).toString())).toHaveProperty('name');
       const events = await listen(bus.operator, 'cascade.test.events');

@@ -1,5 +1,6 @@
 import { NEVER, of, startWith, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
+import { requestStatus } from '../../actors/ask-status.ts';
 import { type DriftMonitorOptions, driftMonitorActor } from '../../actors/drift-monitor.ts';
 import type { EventMessage } from '../../actors/events.ts';
 import { type Status, statusActor } from '../../actors/status.ts';
@@ -51,9 +52,9 @@ async function startWatched(options: Partial<DriftMonitorOptions> = {}): Promise
     ...plane,
     events,
     status: async () => {
-      const asked = bus.request(subjects.status, new Uint8Array(), { timeoutMs: 1_000 });
+      const asked = requestStatus(bus, subjects);
       await plane.runUntil(clock.now() + 1);
-      return JSON.parse(Buffer.from((await asked).data).toString()) as Status;
+      return asked;
     },
     load: async (seconds, qps, shift = 0) => {
       for (let i = 0; i < seconds * qps; i++) {

@@ -1,6 +1,6 @@
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
-import { askStatus } from '../../actors/ask-status.ts';
+import { requestStatus } from '../../actors/ask-status.ts';
 import { type Status, statusActor } from '../../actors/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
@@ -31,7 +31,7 @@ async function startPlaneWithStatus(): Promise<VirtualPlane> {
 }
 
 async function statusOf({ bus, clock, runUntil }: VirtualPlane): Promise<Status> {
-  const asked = askStatus(bus, { name: 'test', prefix: 'cascade' }, 'here');
+  const asked = requestStatus(bus, subjects);
   await runUntil(clock.now() + 100);
   return asked;
 }

@@ -85,6 +85,14 @@ export async function cascadeJson<T>(args: readonly string[]): Promise<T> {
   return JSON.parse(end.stdout) as T;
 }
 
+/** Measures a deployment and makes its plan; both files are beside it. */
+export async function profileAndPlan(folder: string): Promise<void> {
+  for (const command of ['profile', 'plan']) {
+    const end = await runCascade([command, folder]);
+    if (end.code !== 0) throw new Error(howItEnded('cascade', [command, folder], end));
+  }
+}
+
 function howItEnded(program: string, args: readonly string[], { code, signal, stderr }: Ended): string {
   return `${program} ${args.join(' ')} ended with ${signal ?? `code ${code}`}:\n${stderr}`;
 }

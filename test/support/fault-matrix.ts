@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defer, firstValueFrom, retry, tap } from 'rxjs';
-import { askStatus } from '../../actors/ask-status.ts';
+import { requestStatus } from '../../actors/ask-status.ts';
 import type { Status } from '../../actors/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -11,9 +11,10 @@ import { every, realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import type { Result } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
-import { type Cascade, cascadeJson, startCascade } from './cascade.ts';
+import { type Cascade, profileAndPlan, startCascade } from './cascade.ts';
 
 const TARGETS = ['device', 'frontend', 'controller'] as const;
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const;
@@ -91,7 +92,7 @@ frontends: 2
 nats: { servers: ["${server.url}"] }
 `,
   );
-  for (const command of ['profile', 'plan']) await cascadeJson([command, folder]);
+  await profileAndPlan(folder);
   const quiet = ['--log-level', 'error'];
   const other = startCascade(['serve', folder, '--role', 'host', '--host', 'other', ...quiet]);
   const main = startCascade(['serve', folder, ...quiet]);
@@ -120,7 +121,7 @@ nats: { servers: ["${server.url}"] }
 
 /** The status by the controller that leads, when all parts are there. */
 function wholeStatus({ bus }: FaultWorld): Promise<Status> {
-  const whole$ = defer(() => askStatus(bus, { name: DEPLOYMENT, prefix: 'cascade' }, 'the test server')).pipe(
+  const whole$ = defer(() => requestStatus(bus, subjectsOf(DEPLOYMENT))).pipe(
     tap((status) => {
       const ready = status.devices.filter(({ phase, silentMs }) => phase === 'ready' && silentMs < 500);
       if (!status.controller.leading || ready.length < 2 || status.frontends.length !== 2)

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
-import { askStatus } from '../../actors/ask-status.ts';
+import { requestStatus } from '../../actors/ask-status.ts';
 import type { Status } from '../../actors/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { Report } from '../../plans/report.ts';
 import { startCascade } from './cascade.ts';
 import { eventually } from './eventually.ts';
@@ -19,11 +20,11 @@ const SECONDS = 600;
 /** A process starts, loads its models and is warm within a few seconds, on a machine that has other work too within this. */
 export const BACK_WITHIN_MS = 60_000;
 
-/** Asks for the status until it is as expected. */
+/** Asks for the status until it is as expected; a question without an answer is asked again. */
 export function statusThat({ bus, deployment }: Served, expectation: (status: Status) => void): Promise<Status> {
   return eventually(
     async () => {
-      const told = await askStatus(bus, { name: deployment, prefix: 'cascade' }, 'the test server');
+      const told = await requestStatus(bus, subjectsOf(deployment));
       expectation(told);
       return told;
     },

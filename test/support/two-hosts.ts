@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { requestStatus } from '../../actors/ask-status.ts';
 import type { Status } from '../../actors/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
 import { cascadeJson } from './cascade.ts';
@@ -37,11 +39,8 @@ nats: ${nats}
 }
 
 /** The status of the deployment, asked with an operator's credentials; undefined when nobody answers. */
-export async function statusOf(operator: Bus): Promise<Status | undefined> {
-  const answer = await operator
-    .request('cascade.pair.control.status', new Uint8Array(), { timeoutMs: 2_000 })
-    .catch(() => undefined);
-  return answer === undefined ? undefined : (JSON.parse(Buffer.from(answer.data).toString()) as Status);
+export function statusOf(operator: Bus): Promise<Status | undefined> {
+  return requestStatus(operator, subjectsOf('pair')).catch(() => undefined);
 }
 
 /** Requests that the process that runs a device now has answered; undefined while the device is not ready. */
