@@ -33,26 +33,13 @@ export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: 
   return new OnnxBackend(options, startWorker);
 }
 
-/**
- * A batch that took this long at most, the last time, is waited for by the event loop itself: being woken by an event costs as
- * much as such an inference.
- */
-const WAITED_FOR_MS = 0.1;
-/** In case it takes longer this time: then the event loop turns to other things, and the output comes as an event. */
-const HELD_UP_MS = 0.25;
-
 interface Loaded {
   /** Id of the order that loaded it. */
   readonly id: number;
   readonly inputs: readonly TensorSpec[];
   /** Per input: where in a sample it is. */
   readonly positions: readonly number[];
-  /** By batch size: how long it took the last time. */
-  readonly tookMs: number[];
 }
-
-/** An order, and what is transferred with it; or one that is in the shared memory. */
-type Handing = { readonly order: Order; readonly transfer: ArrayBuffer[] } | { readonly waitFor: boolean };
 
 interface Pending {
   resolve(reply: Reply): void;
@@ -96,7 +83,7 @@ class OnnxBackend implements Backend {
     const { inputs: pads, specs } = this.#options;
     return this.#ask((id) => {
       if (!existsSync(model.file)) throw new ConfigError(`model ${model.name}: ${model.file} does not exist`);
-      return { order: { id, type: 'load', model: model.name, file: model.file }, transfer: [] };
+      return [{ id, type: 'load', model: model.name, file: model.file }, []];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'loaded') throw unexpected(reply);
@@ -104,7 +91,7 @@ class OnnxBackend implements Backend {
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
         // Pads of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
         const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
-        this.#models.set(model.name, { id: reply.id, inputs, positions, tookMs: [] });
+        this.#models.set(model.name, { id: reply.id, inputs, positions });
         return loaded;
       }),
     );
@@ -121,15 +108,13 @@ class OnnxBackend implements Backend {
         const tensors = batch.map((sample) => sample[positions[i]]);
         return { name: spec.name, dtype: spec.dtype, ...stack(spec, tensors, allocate) };
       });
-      if (this.#shared.put(id, loaded.id, feeds)) return { waitFor: loaded.tookMs[batch.length] <= WAITED_FOR_MS };
+      if (this.#shared.put(id, loaded.id, feeds)) return undefined;
       const owned = feeds.map((feed) => ({ ...feed, data: this.#shared.holds(feed.data) ? feed.data.slice() : feed.data }));
-      return { order: { id, type: 'run', model, feeds: owned }, transfer: owned.map(({ data }) => data.buffer as ArrayBuffer) };
+      return [{ id, type: 'run', model, feeds: owned }, owned.map(({ data }) => data.buffer as ArrayBuffer)];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'ran') throw unexpected(reply);
         const { scores, classes, certainty, computeMs } = reply;
-        const loaded = this.#models.get(model);
-        if (loaded !== undefined) loaded.tookMs[batch.length] = computeMs;
         return { scores, classes, certainty, computeMs };
       }),
     );
@@ -138,7 +123,7 @@ class OnnxBackend implements Backend {
   unload(model: string): Observable<void> {
     return this.#ask((id) => {
       this.#models.delete(model);
-      return { order: { id, type: 'unload', model }, transfer: [] };
+      return [{ id, type: 'unload', model }, []];
     }).pipe(map(() => undefined));
   }
 
@@ -152,15 +137,16 @@ class OnnxBackend implements Backend {
 
   /**
    * Sends an order on subscription. An unsubscribed order is carried out all the same; its reply is dropped.
+   * @param write returns the order and what is transferred with it; undefined when it is in the shared memory.
    */
-  #ask(write: (id: number) => Handing): Observable<Reply> {
+  #ask(write: (id: number) => [Order, ArrayBuffer[]] | undefined): Observable<Reply> {
     return new Observable((subscriber) => {
       if (this.#dead !== undefined || this.#closing) {
         subscriber.error(this.#dead ?? new CascadeError('UNAVAILABLE', 'the backend is closed'));
         return;
       }
       const id = this.#nextId++;
-      const handing = write(id);
+      const message = write(id);
       this.#pending.set(id, {
         resolve: (reply) => {
           subscriber.next(reply);
@@ -168,9 +154,8 @@ class OnnxBackend implements Backend {
         },
         reject: (error) => subscriber.error(error),
       });
-      if ('order' in handing) this.#post(handing.order, handing.transfer);
-      else if (!handing.waitFor) this.#shared.notify();
-      else if (this.#shared.notifyAndWait(HELD_UP_MS)) this.#settle({ id, type: 'ran', ...this.#shared.output() });
+      if (message === undefined) this.#shared.notify();
+      else this.#post(...message);
     });
   }
 

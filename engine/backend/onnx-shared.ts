@@ -13,17 +13,12 @@ const MODEL = 3;
 const CLASSES = 4;
 const SCORES = 5;
 const CERTAINTIES = 6;
-const STATE = 7;
 /** Place of a float64, in units of eight bytes. */
 const COMPUTE_MS = 4;
 /** Per input its number of dimensions, where it begins, its bytes, and its dimensions. */
 const INPUTS = 10;
 const HEAD_LENGTH = 128;
 const NONE = -1;
-/** States of the output: of interest to nobody yet; the event loop blocks until it is there; there. */
-const IDLE = 0;
-const AWAITED = 1;
-const DONE = 2;
 /** Any element type may begin here, and a cache line does. */
 const ALIGNMENT = 64;
 
@@ -74,23 +69,6 @@ export class SharedBatch {
   /** Blocks the thread until the next `notify`, or not at all if there was one since `seen`. */
   sleep(seen: number): void {
     Atomics.wait(this.#head, SIGNAL, seen);
-  }
-
-  /**
-   * Wakes the worker and blocks until it says `done`. False when it has not within this time: then it will find that nobody waits.
-   */
-  notifyAndWait(ms: number): boolean {
-    Atomics.store(this.#head, STATE, AWAITED);
-    this.notify();
-    Atomics.wait(this.#head, STATE, AWAITED, ms);
-    return Atomics.exchange(this.#head, STATE, IDLE) === DONE;
-  }
-
-  /** The output was put. False when nobody waits for it, and it has to be told by message. */
-  done(): boolean {
-    if (Atomics.compareExchange(this.#head, STATE, AWAITED, DONE) !== AWAITED) return false;
-    Atomics.notify(this.#head, STATE);
-    return true;
   }
 
   /** Gives the inputs of one batch room in the shared memory, one after the other; of their own where it is full. */

@@ -80,7 +80,7 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
       const session = sessions.get(order.model);
       if (session === undefined) throw new Error('is not loaded');
       const output = await session.run(order.feeds);
-      if (small && shared.putOutput(output)) return shared.done() ? undefined : port?.postMessage(id);
+      if (small && shared.putOutput(output)) return port?.postMessage(id);
       return tell({ id, type: 'ran', ...output }, output.scores.buffer);
     }
     case 'unload':

@@ -12,7 +12,6 @@ import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import { loadDeployment } from '../../plans/deployment.ts';
 import { type Graph, onnxModel } from '../fixtures/onnx-writer.ts';
 import { writeTextFamily } from '../fixtures/text-family.ts';
-import { eventually } from '../support/eventually.ts';
 
 let dir: string;
 const open: Backend[] = [];
@@ -74,25 +73,6 @@ async function failure(observable: Observable<unknown>): Promise<Error> {
 }
 
 describe('ONNX backend', () => {
-  it('answers a tiny batch before it turns to anything else, once it knows that it is tiny; and its failure', async () => {
-    const made = backend();
-    const { name } = model('look-up', LOOK_UP);
-    await firstValueFrom(made.load(model('look-up', LOOK_UP)));
-    const run = (value: bigint): BatchOutput | undefined => {
-      let output: BatchOutput | undefined;
-      made.run(name, [index(value)]).subscribe((result) => (output = result));
-      return output;
-    };
-    // It may take longer than it usually does any time: then it is answered by an event.
-    await eventually(async () => {
-      const output = run(1n);
-      await lastValueFrom(made.run(name, [index(0n)]));
-      expect(output?.scores).toEqual(Float32Array.of(0, 1));
-    });
-    expect((await failure(made.run(name, [index(9n)]))).message).toContain('look-up');
-    expect((await lastValueFrom(made.run(name, [index(2n)]))).scores).toEqual(Float32Array.of(1, 1));
-  });
-
   it('says what a model takes, as its file does', async () => {
     const file = model('look-up', LOOK_UP);
     const loaded = await firstValueFrom(backend().load(file));

@@ -70,9 +70,3 @@ it('takes nothing that does not fit, and leaves it to a message', () => {
   expect(worker.take()).toBeUndefined();
   expect(worker.putOutput({ scores: new Float32Array(16_385), classes: 1, certainty: undefined, computeMs: 0 })).toBe(false);
 });
-
-it('waits for an output no longer than it is told; who is done later has to say so by message', () => {
-  const { loop, worker } = ends();
-  expect(loop.notifyAndWait(1)).toBe(false);
-  expect(worker.done()).toBe(false);
-});
