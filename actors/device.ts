@@ -50,6 +50,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly onReady?: () => void;
   /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
   readonly onHung: () => void;
+  /** Called when no batch can run; `idle` tells whether that is still so. */
+  readonly onIdle?: (idle: () => boolean) => void;
   readonly bounds?: QueueBounds;
   /** Default: this process's. */
   readonly pid?: number;
@@ -317,6 +319,7 @@ class Device {
       const wakeAt = this.#batcher.wakeAt(this.#router.gear);
       if (wakeAt !== undefined) this.#cancelWake = this.#context.clock.after(wakeAt - now, () => this.#pump());
       else this.#idle$.next();
+      this.#options.onIdle?.(this.#isIdle);
       return;
     }
     for (const request of batch.expired) this.#expire(request, now);
@@ -327,6 +330,8 @@ class Device {
     this.#busy = true;
     this.#batches$.next(batch);
   }
+
+  readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
     const { clock } = this.#context;

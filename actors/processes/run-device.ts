@@ -6,6 +6,7 @@ import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { stayAwake } from '../../engine/stay-awake.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
@@ -20,6 +21,8 @@ import { startFrontend } from './start-frontend.ts';
 const LAST_WORDS_MS = 500;
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
+/** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */
+const STAY_AWAKE_MS = 0.2;
 /** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
 const SHARED_FOR_MS = 50;
 
@@ -38,9 +41,9 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
     throw new ConfigError(`--device ${ids.join(',')}: only emulated devices share a process; name one`);
   const options = devices.map((device) => optionsOf(setting, device));
   const loopDelayMsP99 = watchLoopDelay();
+  const emulated = devices[0].kind === 'emulated';
   // Emulated devices stand for processes of their own: what passes between them passes through the server.
-  const direct = devices[0].kind !== 'emulated';
-  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', direct);
+  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', !emulated);
   const plan = revised(setting, await startOf(setting, bus));
   const withFrontend = deployment.frontends === 'in-devices';
   const loading = new Set<string | typeof FRONTEND>(withFrontend ? [...ids, FRONTEND] : ids);
@@ -48,12 +51,24 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
   const onReady = (part: string | typeof FRONTEND): void => {
     if (loading.delete(part) && loading.size === 0) tellReady();
   };
+  // Emulated devices wait by the clock.
+  const awake = emulated ? undefined : stayAwake(STAY_AWAKE_MS);
   const actors = options.map((each) =>
-    startActor(deviceActor({ ...each, plan, loopDelayMsP99, onReady: () => onReady(each.device), onHung: () => endHung(bus) }), {
-      bus,
-      clock: realClock,
-      log,
-    }),
+    startActor(
+      deviceActor({
+        ...each,
+        plan,
+        loopDelayMsP99,
+        onReady: () => onReady(each.device),
+        ...(awake === undefined ? {} : { onIdle: awake }),
+        onHung: () => endHung(bus),
+      }),
+      {
+        bus,
+        clock: realClock,
+        log,
+      },
+    ),
   );
   const ingress = withFrontend ? await startFrontend(setting, bus, plan, () => onReady(FRONTEND)) : [];
   // What the frontend has taken is computed before the devices leave.
