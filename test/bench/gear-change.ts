@@ -43,7 +43,8 @@ try {
   const first = new Map<string, number>();
   const listening = bus.messages$('cascade.gearchange.state.*').subscribe(({ data }) => {
     const { device, epoch, gearDelayMs } = decode<DeviceState>(data);
-    // The first gear that a device hears of was decided before it was there.
+    // The first gear that a device hears of was decided before it was there; before, its epoch is 0.
+    if (epoch === 0) return;
     if (!first.has(device)) first.set(device, epoch);
     if (epoch !== first.get(device)) delays.set(`${device} ${epoch}`, gearDelayMs);
   });
