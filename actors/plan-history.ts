@@ -6,6 +6,7 @@ import type { Clock } from '../engine/clock.ts';
 import { CascadeError } from '../engine/errors.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import { parsePlan } from '../plans/plan-file.ts';
+import { countUp, numberIn, writeNumber } from './count-up.ts';
 
 /** A plan by its number in the deployment's history. */
 export interface Revision {
@@ -18,8 +19,8 @@ const LAST = 'last';
 
 /**
  * All plans that a deployment has had, by revision, in the key-value bucket of the deployment: `plan.<n>`, `current` with the
- * number of the one in force, `last` with the highest that was given to any plan, and `digest.<sha256>` with the revision of a plan of that content. In memory where the server has
- * no JetStream.
+ * number of the one in force, `last` with the highest that was given to any plan, and `digest.<sha256>` with the revision of a
+ * plan of that content. In memory where the server has no JetStream.
  */
 export class PlanHistory {
   readonly #store: KeyValueStore;
@@ -38,7 +39,7 @@ export class PlanHistory {
   /** Number of the plan in force; undefined where there has never been one. */
   async currentRevision(): Promise<number | undefined> {
     const entry = await this.#store.get(CURRENT);
-    return entry && Number(textOf(entry.value));
+    return entry && numberIn(entry.value);
   }
 
   /** @throws ConfigError when what is stored is no plan of this version. */
@@ -67,12 +68,8 @@ export class PlanHistory {
    * A number above `heard` that no plan has been given, not even one that came to nothing: whoever has heard of that one must not
    * take it for this. Two controllers never get the same.
    */
-  async nextRevision(heard: number): Promise<number> {
-    for (;;) {
-      const entry = await this.#store.get(LAST);
-      const next = Math.max(heard, entry === undefined ? 0 : Number(textOf(entry.value))) + 1;
-      if (await this.#write(LAST, next, entry?.revision)) return next;
-    }
+  nextRevision(heard: number): Promise<number> {
+    return countUp(this.#store, LAST, heard);
   }
 
   /**
@@ -81,17 +78,10 @@ export class PlanHistory {
    */
   async adopt({ revision, plan }: Revision): Promise<void> {
     const entry = await this.#store.get(CURRENT);
-    const later = entry !== undefined && Number(textOf(entry.value)) > revision;
-    if (later || !(await this.#write(CURRENT, revision, entry?.revision)))
+    const later = entry !== undefined && numberIn(entry.value) > revision;
+    if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
       throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
     await this.#store.put(digestKey(plan), bytesOf(String(revision)));
-  }
-
-  /** False when the key has been written since it was read. */
-  async #write(key: string, value: number, read: number | undefined): Promise<boolean> {
-    const bytes = bytesOf(String(value));
-    const written = read === undefined ? this.#store.create(key, bytes) : this.#store.update(key, bytes, read);
-    return (await written) !== undefined;
   }
 
   async drop(revision: number): Promise<void> {

@@ -1,6 +1,5 @@
 import type { Bus } from '../engine/bus/bus.ts';
-
-const KEY = 'term';
+import { countUp } from './count-up.ts';
 
 /**
  * Begins a controller's term: a number above those of all terms before, from the deployment's key-value store, as the clocks of
@@ -9,12 +8,5 @@ const KEY = 'term';
  */
 export async function beginTerm(bus: Bus, bucket: string): Promise<number | undefined> {
   const store = await bus.keyValue(bucket);
-  if (store === undefined) return undefined;
-  for (;;) {
-    const entry = await store.get(KEY);
-    const term = entry === undefined ? 1 : Number(Buffer.from(entry.value).toString()) + 1;
-    const value = Buffer.from(String(term));
-    const written = entry === undefined ? store.create(KEY, value) : store.update(KEY, value, entry.revision);
-    if ((await written) !== undefined) return term;
-  }
+  return store && countUp(store, 'term');
 }

@@ -149,10 +149,10 @@ class NatsBus implements Bus {
       const until = options.until?.subscribe(() => {
         if (!subscription.isClosed()) void subscription.drain().catch((error) => subscriber.error(unavailable(error)));
       });
-      const removeSole = options.sole && this.#sole?.add(subject, undefined, subscriber);
+      const removeSole = options.sole ? this.#sole?.add(subject, undefined, subscriber) : undefined;
       return () => {
         until?.unsubscribe();
-        if (removeSole) removeSole();
+        removeSole?.();
         if (!subscription.isClosed()) subscription.unsubscribe();
       };
     });
