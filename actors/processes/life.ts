@@ -43,12 +43,21 @@ export function askedToStop(): Promise<string> {
   });
 }
 
+/** Runs a process with its connection. However that ends, the connection is closed: an open one would keep the process alive. */
+export async function runConnected(connecting: Promise<Bus>, run: (bus: Bus) => Promise<void>): Promise<void> {
+  const bus = await connecting;
+  try {
+    await run(bus);
+  } finally {
+    await leave(bus);
+  }
+}
+
 /**
- * Runs actors until the process is asked to stop, then drains them, one group after the other, all within the same time, and
- * closes the bus.
+ * Runs actors until the process is asked to stop, then drains them, one group after the other, all within the same time.
  * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
  */
-export async function liveUntilStopped(groups: readonly (readonly RunningActor[])[], bus: Bus, log: Logger): Promise<void> {
+export async function liveUntilStopped(groups: readonly (readonly RunningActor[])[], log: Logger): Promise<void> {
   const why = await Promise.race([askedToStop(), configErrorOf(groups.flat())]);
   log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
   const endsAt = realClock.now() + DRAIN_MS;
@@ -58,7 +67,6 @@ export async function liveUntilStopped(groups: readonly (readonly RunningActor[]
       log.error({ actor: name }, `not drained within ${DRAIN_MS} ms; cut off`);
     }
   }
-  await leave(bus);
   if (why instanceof ConfigError) throw why;
 }
 

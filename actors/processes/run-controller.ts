@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { shareReplay } from 'rxjs';
 import { startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
 import { driftMonitorActor } from '../drift-monitor.ts';
@@ -10,14 +11,17 @@ import { lease$ } from '../lease.ts';
 import { planKeeperActor } from '../plan-keeper.ts';
 import { statusActor } from '../status.ts';
 import { beginTerm } from '../term.ts';
-import { liveUntilStopped, tellReady } from './life.ts';
+import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { replanChild } from './replan-child.ts';
 import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 /** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
-export async function runController(setting: Setting): Promise<void> {
+export function runController(setting: Setting): Promise<void> {
+  return runConnected(connectSetting(setting, 'controller'), (bus) => control(setting, bus));
+}
+
+async function control(setting: Setting, bus: Bus): Promise<void> {
   const { deployment, profile, plan, subjects, log } = setting;
-  const bus = await connectSetting(setting, 'controller');
   const start = await startOf(setting, bus);
   const system = { bus, clock: realClock, log };
   const bucket = bucketOf(setting);
@@ -54,5 +58,5 @@ export async function runController(setting: Setting): Promise<void> {
   const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, durable, beside }), system);
   tellReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
-  await liveUntilStopped([[...beside, status]], bus, log);
+  await liveUntilStopped([[...beside, status]], log);
 }

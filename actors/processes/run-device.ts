@@ -13,7 +13,7 @@ import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
-import { liveUntilStopped, tellReady } from './life.ts';
+import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 import { startFrontend } from './start-frontend.ts';
 
@@ -30,8 +30,16 @@ const SHARED_FOR_MS = 50;
  * The process of one device; its parent has pinned it to the device's cores. Emulated devices of a host share a process, as they
  * only wait: each is an actor of its own all the same.
  */
-export async function runDevices(setting: Setting, ids: readonly string[]): Promise<void> {
-  const { deployment, log } = setting;
+export function runDevices(setting: Setting, ids: readonly string[]): Promise<void> {
+  const devices = devicesNamed(setting, ids);
+  // Emulated devices stand for processes of their own: what passes between them passes through the server.
+  const direct = !isEmulated(devices);
+  return runConnected(connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', direct), (bus) =>
+    serveDevices(setting, devices, bus),
+  );
+}
+
+function devicesNamed({ deployment }: Setting, ids: readonly string[]): Device[] {
   const devices = ids.map((id) => {
     const device = deployment.devices.find((known) => known.id === id);
     if (device !== undefined) return device;
@@ -39,40 +47,46 @@ export async function runDevices(setting: Setting, ids: readonly string[]): Prom
   });
   if (devices.length > 1 && devices.some(({ kind }) => kind !== 'emulated'))
     throw new ConfigError(`--device ${ids.join(',')}: only emulated devices share a process; name one`);
+  return devices;
+}
+
+/** Those of one process are all of the same kind. */
+function isEmulated([{ kind }]: readonly Device[]): boolean {
+  return kind === 'emulated';
+}
+
+async function serveDevices(setting: Setting, devices: readonly Device[], bus: Bus): Promise<void> {
+  const { deployment, log } = setting;
   const options = devices.map((device) => optionsOf(setting, device));
   const loopDelayMsP99 = watchLoopDelay();
-  const emulated = devices[0].kind === 'emulated';
-  // Emulated devices stand for processes of their own: what passes between them passes through the server.
-  const bus = await connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', !emulated);
   const plan = revised(setting, await startOf(setting, bus));
   const withFrontend = deployment.frontends === 'in-devices';
+  const ids = devices.map(({ id }) => id);
   const loading = new Set<string | typeof FRONTEND>(withFrontend ? [...ids, FRONTEND] : ids);
   // Actors that are restarted are ready more than once.
   const onReady = (part: string | typeof FRONTEND): void => {
     if (loading.delete(part) && loading.size === 0) tellReady();
   };
+  // Before the devices' actors, which would have to be stopped if it cannot be started.
+  const ingress = withFrontend ? await startFrontend(setting, bus, plan, () => onReady(FRONTEND)) : [];
   // Emulated devices wait by the clock.
-  const awake = emulated ? undefined : stayAwake(STAY_AWAKE_MS);
+  const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
+  const system = { bus, clock: realClock, log };
   const actors = options.map((each) =>
     startActor(
       deviceActor({
         ...each,
+        ...awake,
         plan,
         loopDelayMsP99,
         onReady: () => onReady(each.device),
-        ...(awake === undefined ? {} : { onIdle: awake }),
         onHung: () => endHung(bus),
       }),
-      {
-        bus,
-        clock: realClock,
-        log,
-      },
+      system,
     ),
   );
-  const ingress = withFrontend ? await startFrontend(setting, bus, plan, () => onReady(FRONTEND)) : [];
   // What the frontend has taken is computed before the devices leave.
-  await liveUntilStopped([ingress, actors], bus, log);
+  await liveUntilStopped([ingress, actors], log);
 }
 
 /**

@@ -1,5 +1,11 @@
-import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { expect } from 'vitest';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { profileAndPlan, startCascade } from './cascade.ts';
+import type { Served } from './signal-under-load.ts';
 
 /** A deployment of the example's real models on two devices, each with a core of its own where the machine has two. */
 export function fashionOnTwoDevices(
@@ -22,4 +28,39 @@ slo: { p95: 200ms }
 load: { qpsMax: ${load.qpsMax}, ranges: ${load.ranges} }
 nats: { servers: ["${nats}"] }
 `;
+}
+
+/** That deployment, served with a nats-server of its own. */
+export interface ServedFashion extends Served {
+  /** What `serve` said when it was ready. */
+  readonly firstLine: string;
+  /** Expects that all processes end well. */
+  close(): Promise<void>;
+}
+
+/** @param frontends as in a deployment file. */
+export async function serveFashion(
+  name: string,
+  frontends: string,
+  load: { readonly qpsMax: number; readonly ranges: number },
+): Promise<ServedFashion> {
+  const folder = mkdtempSync(join(tmpdir(), `cascade-${name}-`));
+  const server = await startNatsServer();
+  const bus = await connectNats({ servers: server.url });
+  writeFileSync(join(folder, 'deployment.yaml'), `${fashionOnTwoDevices(name, server.url, load)}frontends: ${frontends}\n`);
+  await profileAndPlan(folder);
+  const serving = startCascade(['serve', folder, '--log-level', 'warn']);
+  return {
+    bus,
+    deployment: name,
+    folder,
+    firstLine: await serving.firstLine,
+    async close() {
+      const { code, stderr } = await serving.stop();
+      await bus.close();
+      await server.stop();
+      rmSync(folder, { recursive: true });
+      expect(code, stderr).toBe(0);
+    },
+  };
 }
