@@ -16,6 +16,8 @@ export interface QpsDriftMeasure extends DriftMeasure {
 }
 
 const SECOND_MS = 1_000;
+/** Called once a second, by timers that come late or a little early: only a call right after another has too little to tell. */
+const LEAST_MS = SECOND_MS / 2;
 /** Load of longer ago counts ever less; a day has its hours, so not much shorter. */
 const HORIZON_MS = 3_600_000;
 
@@ -49,10 +51,10 @@ export class QpsDrift {
     this.#arrivals += arrivals;
   }
 
-  /** Ends the second at hand, if it is over. */
+  /** About once a second: ends the second at hand. */
   tick(now: number): void {
     const ms = now - this.#since;
-    if (ms < SECOND_MS) return;
+    if (ms < LEAST_MS) return;
     const qps = (this.#arrivals * SECOND_MS) / ms;
     this.#arrivals = 0;
     this.#since = now;

@@ -119,9 +119,18 @@ describe('load', () => {
   test('a tick that comes late spreads its requests over the time that passed', () => {
     const drift = new QpsDrift(plan, { ...SETTINGS, minSamples: 1 }, 0);
     drift.observe(300);
-    drift.tick(500);
+    drift.tick(400);
     drift.tick(2_000);
     expect(drift.measure().weights).toEqual([0, 1, 0, 0]);
+  });
+
+  test('a tick that comes a little early ends its second all the same', () => {
+    const drift = new QpsDrift(plan, SETTINGS, 0);
+    for (let second = 1; second <= 10; second++) {
+      drift.observe(150);
+      drift.tick(1_000 * second - (second % 2));
+    }
+    expect(drift.measure()).toMatchObject({ observations: 10, weights: [0, 1, 0, 0] });
   });
 });
 
