@@ -7,8 +7,8 @@ const WINDOW_MS = 250;
 /** Share of its deadline that a request may be expected to wait: the rest is margin, for batches and stages that take longer. */
 const USABLE = 0.8;
 /**
- * A wait longer than this many times what requests took of late is not believed yet: a burst after a time of little load finds
- * many in flight and few that ended, though the devices could do far more, in larger batches.
+ * A wait longer than this many times what requests took of late, or than what devices say is queued, is not believed yet: a burst
+ * after a time of little load finds many in flight and few that ended, though the devices could do far more, in larger batches.
  */
 const BELIEVED = 4;
 const RETRY_MIN_MS = 10;
@@ -37,6 +37,12 @@ export class Admission {
   #recent = nothing();
   #recentSince = 0;
   #endedAt = 0;
+  readonly #backlogMs: () => number;
+
+  /** @param backlogMs computing time of what waits on the device that has most, as the devices said last. */
+  constructor(backlogMs: () => number) {
+    this.#backlogMs = backlogMs;
+  }
 
   /** A request was taken. Returns a ticket that `ended` wants back. */
   started(now: number): number {
@@ -76,7 +82,8 @@ export class Admission {
     if (completed === 0) return 0;
     const tookMs = this.#before.tookMs + this.#recent.tookMs;
     const ofLateMs = (this.#before.tookMsByCompleted + this.#recent.tookMsByCompleted) / completed;
-    return Math.min((this.#inFlight * tookMs) / completed, BELIEVED * ofLateMs);
+    const waitMs = (this.#inFlight * tookMs) / completed;
+    return waitMs <= BELIEVED * ofLateMs ? waitMs : Math.min(waitMs, BELIEVED * Math.max(ofLateMs, this.#backlogMs()));
   }
 
   /**

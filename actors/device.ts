@@ -89,8 +89,6 @@ class Device {
   /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
   readonly #suspects: { model: number; request: Queued }[] = [];
   readonly #done: DoneNotes;
-  /** Of the other devices of the plan, by their heartbeats: what a request that goes on to one has to wait there. */
-  readonly #backlogsMs = new Map<string, number>();
   readonly #hangWatch: HangWatch;
   readonly #answered: number[];
   readonly #certainties: CertaintyCounter | undefined;
@@ -163,7 +161,7 @@ class Device {
       this.#changes.run(),
       bus.messages$(subjects.allState).pipe(
         decoded(decodeState, drops),
-        tap((state) => this.#observe(state)),
+        tap((state) => this.#router.observe(state, clock.now())),
       ),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
@@ -212,11 +210,6 @@ class Device {
     };
     this.#context.log[problem === undefined ? 'info' : 'warn']({ revision, problem }, 'prepared for a plan');
     this.#context.bus.publish(subjects.prepared, encode(message));
-  }
-
-  #observe(state: DeviceState): void {
-    this.#router.observe(state, this.#context.clock.now());
-    if (this.#router.devices.includes(state.device)) this.#backlogsMs.set(state.device, state.backlogMs);
   }
 
   /** Liveness is progress (DESIGN §6): of the inference that runs, and of this process itself. */
@@ -403,7 +396,7 @@ class Device {
 
   /** What a request that goes on to this device has before it there, as far as is known. */
   #waitMs(device: string): number {
-    return device === this.#options.device ? this.#batcher.backlogMs() : (this.#backlogsMs.get(device) ?? 0);
+    return device === this.#options.device ? this.#batcher.backlogMs() : this.#router.backlogMs(device);
   }
 
   /** Past its deadline, or sure to be: the answer so far, if there is one, else an error. */

@@ -67,7 +67,7 @@ class Frontend {
   readonly #router: Router;
   readonly #outbox: Outbox;
   readonly #inFlight: InFlightTable;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -78,6 +78,7 @@ class Frontend {
     this.#options = options;
     this.#context = context;
     this.#router = new Router(options.plan);
+    this.#admission = new Admission(() => Math.max(...this.#router.devices.map((device) => this.#router.backlogMs(device))));
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
     this.#inFlight = new InFlightTable({

@@ -15,6 +15,7 @@ export interface RevisedPlan {
 interface Presence {
   readonly phase: DeviceState['phase'];
   readonly incarnation: string;
+  readonly backlogMs: number;
   readonly seenAt: number;
 }
 
@@ -132,12 +133,18 @@ export class Router {
     return presence === undefined || presence.phase === 'left';
   }
 
+  /** Computing time of what waits on a device, as it said last; 0 when nothing is known of it. */
+  backlogMs(device: string): number {
+    return this.#presence.get(device)?.backlogMs ?? 0;
+  }
+
   /** Takes a heartbeat in. Returns true when what was sent to this device before will not be answered by it any more. */
   observe(state: DeviceState, now: number): boolean {
     const number = this.#numberOf.get(state.device);
     if (number === undefined) return false;
     const before = this.#presence.get(state.device);
-    this.#presence.set(state.device, { phase: state.phase, incarnation: state.incarnation, seenAt: now });
+    const { phase, incarnation, backlogMs } = state;
+    this.#presence.set(state.device, { phase, incarnation, backlogMs, seenAt: now });
     this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
     const replaced = before !== undefined && before.incarnation !== state.incarnation;
     const left = state.phase === 'left' && before?.phase !== 'left';
@@ -146,9 +153,9 @@ export class Router {
 
   /** After a lost connection: what was sent to any device may be gone, so that each counts as replaced when it is heard again. */
   doubt(now: number): void {
-    for (const [device, { phase }] of this.#presence) {
-      if (phase === 'left') this.#presence.delete(device);
-      else this.#presence.set(device, { phase, incarnation: '', seenAt: now });
+    for (const [device, presence] of this.#presence) {
+      if (presence.phase === 'left') this.#presence.delete(device);
+      else this.#presence.set(device, { ...presence, incarnation: '', seenAt: now });
     }
     this.#sweptAt = now;
   }

@@ -73,16 +73,16 @@ test('3x overload for 30 s: goodput stays, what does not fit is refused at once,
   expect(plane.answers.at(-1)).toMatchObject({ at: askedAt + batchMs(0, 1), answer: { id: 'after', exit: 'last' } });
 });
 
-test.each([0.02, 0.3, 0.9])(
-  '3x overload after a load of %d of the capacity: its first second is served as well as the others',
-  async (share) => {
+test.each([3, 10].flatMap((factor) => [0.02, 0.3, 0.9].map((share) => [factor, share])))(
+  '%dx overload after a load of %d of the capacity: its first second is served as well as the others, and nothing is late',
+  async (factor, share) => {
     const plane = await startVirtualPlane(plan, { batchMs });
     await load(plane, new Map(), share * CAPACITY_QPS, 5);
     await plane.runUntil(plane.clock.now() + DEADLINE_MS);
     plane.answers.length = 0;
     const beginsAt = plane.clock.now();
     const sentAt = new Map<string, number>();
-    await load(plane, sentAt, 3 * CAPACITY_QPS, 3);
+    await load(plane, sentAt, factor * CAPACITY_QPS, 3);
     await plane.runUntil(plane.clock.now() + DEADLINE_MS);
     const sent = outcomes(plane, sentAt);
     const late = sent.filter(({ outcome }) => outcome !== 'in time' && outcome !== 'RESOURCE_EXHAUSTED');

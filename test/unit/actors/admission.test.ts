@@ -32,13 +32,13 @@ function runLow(admission: Admission, from: number, untilMs: number, everyMs: nu
 }
 
 test('nothing is refused without evidence', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   for (let i = 0; i < 10_000; i++) admission.started(i);
   expect(admission.retryAfterMs(1)).toBeUndefined();
 });
 
 test('the expected wait is what is in flight over what is completed per time', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   const waiting: Taken[] = [];
   // 100 are completed a second, twice as many come.
   run(admission, 0, 200, 10, waiting, 2);
@@ -48,30 +48,36 @@ test('the expected wait is what is in flight over what is completed per time', (
   expect(admission.retryAfterMs(1_000)).toBeGreaterThan(1_500);
 });
 
-test.each([1.5, 2, 3])('of an overload of %d times the capacity, after little load, all that are taken end in time', (factor) => {
-  const admission = new Admission();
-  const deadlineMs = 1_000;
-  let now = runLow(admission, 0, 5_000, 100, 20);
-  // One is completed every 2 ms, in order.
-  const waiting: Taken[] = [];
-  const tookMs: number[] = [];
-  let refused = 0;
-  for (let i = 0; i < 5_000; i++) {
-    now += 2;
-    for (let came = Math.floor(i * factor); came < Math.floor((i + 1) * factor); came++) {
-      if (admission.retryAfterMs(deadlineMs) === undefined) waiting.push(take(admission, now));
-      else refused++;
+test.each([1.5, 2, 3, 5, 10])(
+  'of an overload of %d times the capacity, after little load, all that are taken end in time',
+  (factor) => {
+    // What waits, as told every 100 ms.
+    let toldMs = 0;
+    const admission = new Admission(() => toldMs);
+    const deadlineMs = 1_000;
+    let now = runLow(admission, 0, 5_000, 100, 20);
+    // One is completed every 2 ms, in order.
+    const waiting: Taken[] = [];
+    const tookMs: number[] = [];
+    let refused = 0;
+    for (let i = 0; i < 5_000; i++) {
+      now += 2;
+      if (i % 50 === 0) toldMs = 2 * waiting.length;
+      for (let came = Math.floor(i * factor); came < Math.floor((i + 1) * factor); came++) {
+        if (admission.retryAfterMs(deadlineMs) === undefined) waiting.push(take(admission, now));
+        else refused++;
+      }
+      const first = waiting.shift();
+      if (first === undefined) continue;
+      end(admission, first, now);
+      tookMs.push(now - first.at);
     }
-    const first = waiting.shift();
-    if (first === undefined) continue;
-    end(admission, first, now);
-    tookMs.push(now - first.at);
-  }
-  expect(Math.max(...tookMs)).toBeLessThanOrEqual(deadlineMs);
-  // Nothing is refused that fits: the queue was never empty.
-  expect(tookMs).toHaveLength(5_000);
-  expect(refused).toBeGreaterThan(5_000 * (factor - 1) - 1_000);
-});
+    expect(Math.max(...tookMs)).toBeLessThanOrEqual(deadlineMs);
+    // Nothing is refused that fits: the queue was never empty.
+    expect(tookMs).toHaveLength(5_000);
+    expect(refused).toBeGreaterThan(5_000 * (factor - 1) - 1_000);
+  },
+);
 
 test('a hang under little load is forgotten a second after its end, and when nothing was in flight meanwhile', () => {
   const hang = (admission: Admission): number => {
@@ -85,17 +91,17 @@ test('a hang under little load is forgotten a second after its end, and when not
     for (let i = 0; i < 400; i++) admission.started(now);
     return admission.retryAfterMs(1_000);
   };
-  const atOnce = new Admission();
+  const atOnce = new Admission(() => 0);
   expect(burst(atOnce, hang(atOnce))).toBeDefined();
-  const later = new Admission();
+  const later = new Admission(() => 0);
   const endedAt = hang(later);
   expect(burst(later, runLow(later, endedAt, endedAt + 1_000, 100, 20))).toBeUndefined();
-  const idle = new Admission();
+  const idle = new Admission(() => 0);
   expect(burst(idle, hang(idle) + 300)).toBeUndefined();
 });
 
 test('in a hang under load no more is taken than fitted before', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   const waiting: Taken[] = [];
   let now = run(admission, 0, 500, 2, waiting, 1);
   for (let i = 0; i < 300; i++) waiting.push(take(admission, now));
@@ -109,7 +115,7 @@ test('in a hang under load no more is taken than fitted before', () => {
 });
 
 test('time in which nothing is in flight says nothing about the speed', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   const waiting: Taken[] = [];
   let now = run(admission, 0, 200, 10, waiting, 1);
   expect(waiting).toHaveLength(0);
@@ -123,7 +129,7 @@ test('time in which nothing is in flight says nothing about the speed', () => {
 });
 
 test('requests that are given up without an inference are no evidence of speed, but of long waits', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   const taken = Array.from({ length: 100 }, () => take(admission, 0));
   for (const each of taken.slice(0, 50)) end(admission, each, 1_000, false);
   expect(admission.retryAfterMs(1_000)).toBeGreaterThan(0);
@@ -132,10 +138,23 @@ test('requests that are given up without an inference are no evidence of speed, 
   expect(admission.retryAfterMs(1_000)).toBeUndefined();
 });
 
+test('a long wait is believed as far as what requests took of late, or what devices say is queued, makes it likely', () => {
+  let backlogMs = 0;
+  const admission = new Admission(() => backlogMs);
+  runLow(admission, 0, 5_000, 100, 20);
+  for (let i = 0; i < 1_000; i++) admission.started(5_000);
+  expect(admission.expectedWaitMs()).toBe(4 * 20);
+  backlogMs = 500;
+  expect(admission.expectedWaitMs()).toBe(4 * 500);
+  // That many, at 20 ms each.
+  backlogMs = 60_000;
+  expect(admission.expectedWaitMs()).toBe(20_000);
+});
+
 test('a hint lies between 10 ms and 5 s', () => {
-  const admission = new Admission();
+  const admission = new Admission(() => 0);
   const taken = Array.from({ length: 100 }, () => take(admission, 0));
   end(admission, taken[0], 60_000);
   expect(admission.retryAfterMs(1_000)).toBe(5_000);
-  expect(new Admission().roomAfterMs()).toBe(10);
+  expect(new Admission(() => 0).roomAfterMs()).toBe(10);
 });
