@@ -1,35 +1,20 @@
-import {
-  catchError,
-  concat,
-  defer,
-  EMPTY,
-  finalize,
-  from,
-  ignoreElements,
-  merge,
-  mergeMap,
-  type Observable,
-  Subject,
-  takeUntil,
-  tap,
-} from 'rxjs';
+import { concat, defer, finalize, from, merge, type Observable, Subject, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
-import { CascadeError, messageOf } from '../engine/errors.ts';
+import { type CascadeError, messageOf } from '../engine/errors.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
-import { runtimeMs } from '../plans/profile.ts';
 import { REPLICA_GRACE_MS, sendFailure, sendResult } from './answers.ts';
-import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
+import { BatchLoop } from './batch-loop.ts';
+import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
 import { DoneNotes } from './done-notes.ts';
-import { HangWatch } from './hang-watch.ts';
 import { askForPlan } from './kept-plans.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { Outbox } from './outbox.ts';
@@ -77,27 +62,17 @@ class Device {
   readonly #context: ActorContext;
   readonly #backend: Backend;
   readonly #router: Router;
-  readonly #batcher: Batcher;
+  readonly #loop: BatchLoop;
   readonly #outbox: Outbox;
   readonly #replicas: Replicas;
   readonly #changes: ReplicaChanges;
   #incarnation: string;
   readonly #startedAt: number;
-  /** Batches for the backend; one runs at a time. */
-  readonly #batches$ = new Subject<Batch>();
-  readonly #idle$ = new Subject<void>();
-  /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
-  readonly #suspects: { model: number; request: Queued }[] = [];
   readonly #done: DoneNotes;
-  readonly #hangWatch: HangWatch;
   readonly #answered: number[];
   readonly #certainties: CertaintyCounter | undefined;
   #phase: DeviceState['phase'] = 'loading';
   #gearDelayMs = 0;
-  #busy = false;
-  #busyMs = 0;
-  #batchesRun = 0;
-  #cancelWake: () => void = () => undefined;
   /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
   #stale = false;
 
@@ -109,13 +84,20 @@ class Device {
     this.#replicas = new Replicas(options, this.#backend, context.clock, context.log);
     this.#router = new Router(options.plan);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
-    const largest = options.profiled.map(({ batch }) => batch[batch.length - 1]);
-    const { devices } = this.#router;
-    const device = { number: devices.indexOf(options.device), of: devices.length };
-    this.#batcher = new Batcher(largest, device, options.bounds ?? BOUNDS, (model, size) =>
-      runtimeMs(options.profiled[model], size),
-    );
-    this.#hangWatch = new HangWatch(HEARTBEAT_INTERVAL_MS, context.clock.now());
+    this.#loop = new BatchLoop({
+      device: options.device,
+      router: this.#router,
+      backend: this.#backend,
+      clock: context.clock,
+      profiled: options.profiled,
+      bounds: options.bounds ?? BOUNDS,
+      watchMs: HEARTBEAT_INTERVAL_MS,
+      phase: () => this.#phase,
+      onDone: (model, requests, output, startedAt) => this.#finish(model, requests, output, startedAt),
+      onFailed: (model, requests, error) => this.#failed(model, requests, error),
+      onExpired: (request, now) => this.#expire(request, now),
+      onIdle: options.onIdle,
+    });
     this.#answered = models.map(() => 0);
     this.#certainties = options.certaintyEdges && new CertaintyCounter(models, options.certaintyEdges);
     this.#done = new DoneNotes(context.bus, context.clock, options.subjects, options.device);
@@ -125,7 +107,7 @@ class Device {
         subjects: options.subjects,
         router: this.#router,
         replicas: this.#replicas,
-        hasWork: (model) => this.#batcher.length(model) > 0,
+        hasWork: (model) => this.#loop.length(model) > 0,
         onPrepared: (revision, problem) => this.#tellPrepared(revision, problem),
       },
       context,
@@ -141,8 +123,8 @@ class Device {
     const ended$ = new Subject<void>();
     const working$ = merge(
       bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
-      this.#batches$.pipe(mergeMap((batch) => this.#infer(batch), 1)),
-      this.#idle$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
+      this.#loop.run(),
+      this.#loop.empty$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
       stopping$.pipe(tap(() => this.#enter('draining'))),
       // Last, and after the server knows of the subscriptions: work comes as soon as frontends read `ready`.
       defer(() => bus.flush()).pipe(
@@ -192,7 +174,6 @@ class Device {
     return merge(telling$.pipe(takeUntil(ended$)), life$.pipe(tap({ complete: () => ended$.next() }))).pipe(
       finalize(() => {
         this.#phase = 'left';
-        this.#cancelWake();
         this.#backend.close().catch((error) => this.#context.log.error({ reason: messageOf(error) }, 'backend did not close'));
       }),
     );
@@ -214,11 +195,11 @@ class Device {
 
   /** Liveness is progress (DESIGN §6): of the inference that runs, and of this process itself. */
   #checkProgress(): void {
-    const { sinceLastMs, hung } = this.#hangWatch.tick(this.#context.clock.now(), this.#changes.underWay);
+    const { sinceLastMs, hung } = this.#loop.watch(this.#context.clock.now(), this.#changes.underWay);
     if (sinceLastMs > DEVICE_LOST_AFTER_MS && (this.#phase === 'ready' || this.#phase === 'draining'))
       this.#startOver(sinceLastMs);
     if (!hung || this.#phase === 'left') return;
-    this.#context.log.error({ queued: this.#batcher.clear() }, 'an inference takes far longer than profiled: the device hangs');
+    this.#context.log.error({ queued: this.#loop.clear() }, 'an inference takes far longer than profiled: the device hangs');
     this.#enter('left');
     this.#options.onHung();
   }
@@ -229,7 +210,7 @@ class Device {
    */
   #startOver(pausedMs: number): void {
     const { bus, log } = this.#context;
-    const dropped = this.#batcher.clear() + this.#suspects.splice(0).length;
+    const dropped = this.#loop.clear();
     log.warn({ pausedMs: Math.round(pausedMs), dropped }, 'this process was paused; what was queued has been sent elsewhere');
     this.#stale = true;
     bus
@@ -240,7 +221,7 @@ class Device {
         this.#stale = false;
         this.#incarnation = this.#newIncarnation();
         this.#tell();
-        this.#pump();
+        this.#loop.pump();
       });
   }
 
@@ -260,7 +241,7 @@ class Device {
     // The requests in it, if there were any, are answered by their frontend at their deadline.
     if (frame === undefined) return;
     for (const item of frame.items) this.#enqueue(model, { item, origin: frame.origin, enqueuedAt: now });
-    this.#pump();
+    this.#loop.pump();
   }
 
   #enqueue(model: number, request: Queued): void {
@@ -268,12 +249,12 @@ class Device {
       this.#refuse(request, 'NOT_FOUND', `device ${this.#options.device} was sent a request for a model that the family has not`);
     } else if (!this.#replicas.has(model)) {
       this.#passOn(model, request);
-    } else if (!this.#batcher.enqueue(model, request)) {
+    } else if (!this.#loop.enqueue(model, request)) {
       this.#refuse(
         request,
         'RESOURCE_EXHAUSTED',
         `the queue of ${this.#options.models[model]} on ${this.#options.device} is full; try again later`,
-        Math.ceil(this.#batcher.backlogMs() / 2),
+        Math.ceil(this.#loop.backlogMs() / 2),
       );
     }
   }
@@ -295,60 +276,7 @@ class Device {
     // In force is no longer to come.
     if (this.#router.revision !== revision) this.#changes.committed();
     // Leftovers of models that the new gear does not use run at once; shorter minimum queue lengths may trigger.
-    if (this.#router.gear !== before) this.#pump();
-  }
-
-  /** Starts the next batch if the device is free; else, or if no queue triggers, waits. */
-  #pump(): void {
-    if (this.#busy || this.#phase === 'loading' || this.#phase === 'left') return;
-    this.#cancelWake();
-    const now = this.#context.clock.now();
-    const suspect = this.#suspects.shift();
-    const batch =
-      suspect !== undefined
-        ? { model: suspect.model, requests: [suspect.request], expired: [] }
-        : this.#batcher.next(this.#router.gear, now, this.#phase === 'draining');
-    if (batch === undefined) {
-      const wakeAt = this.#batcher.wakeAt(this.#router.gear);
-      if (wakeAt !== undefined) this.#cancelWake = this.#context.clock.after(wakeAt - now, () => this.#pump());
-      else this.#idle$.next();
-      this.#options.onIdle?.(this.#isIdle);
-      return;
-    }
-    for (const request of batch.expired) this.#expire(request, now);
-    if (batch.requests.length === 0) {
-      this.#pump();
-      return;
-    }
-    this.#busy = true;
-    this.#batches$.next(batch);
-  }
-
-  readonly #isIdle = (): boolean => !this.#busy;
-
-  #infer({ model, requests }: Batch): Observable<never> {
-    const { clock } = this.#context;
-    const startedAt = clock.now();
-    const samples = requests.map((request) => request.item.sample);
-    this.#hangWatch.begin(runtimeMs(this.#options.profiled[model], requests.length));
-    return this.#backend.run(this.#options.models[model], samples).pipe(
-      catchError((error) => {
-        // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
-        this.#isolate(model, requests, error);
-        return EMPTY;
-      }),
-      tap((output) => this.#finish(model, requests, output, startedAt)),
-      ignoreElements(),
-      finalize(() => {
-        this.#busy = false;
-        this.#hangWatch.end();
-        this.#busyMs += clock.now() - startedAt;
-        this.#batchesRun++;
-        // After this batch has left the stream, so that the next one is not queued behind it.
-        clock.after(0, () => this.#pump());
-      }),
-    );
+    if (this.#router.gear !== before) this.#loop.pump();
   }
 
   #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): void {
@@ -396,7 +324,7 @@ class Device {
 
   /** What a request that goes on to this device has before it there, as far as is known. */
   #waitMs(device: string): number {
-    return device === this.#options.device ? this.#batcher.backlogMs() : this.#router.backlogMs(device);
+    return device === this.#options.device ? this.#loop.backlogMs() : this.#router.backlogMs(device);
   }
 
   /** Past its deadline, or sure to be: the answer so far, if there is one, else an error. */
@@ -418,10 +346,9 @@ class Device {
     if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#done.finished(origin, item.seq);
   }
 
-  #isolate(model: number, requests: readonly Queued[], error: unknown): void {
+  #failed(model: number, requests: readonly Queued[], error: unknown): void {
     this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
     if (requests.length === 1) this.#refuse(requests[0], 'INTERNAL', messageOf(error));
-    else for (const request of requests) this.#suspects.push({ model, request });
   }
 
   #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
@@ -447,7 +374,7 @@ class Device {
     this.#done.flush();
     this.#tell();
     // Draining: what waits for company runs now. Ready: work may have come while the server was told of the subscriptions.
-    if (phase !== 'left') this.#pump();
+    if (phase !== 'left') this.#loop.pump();
   }
 
   #tell(): void {
@@ -464,11 +391,11 @@ class Device {
       gear: this.#router.gear.index,
       epoch: this.#router.epoch,
       gearDelayMs: this.#gearDelayMs,
-      queues: Object.fromEntries(ready.map((model) => [models[model], this.#batcher.length(model)])),
+      queues: Object.fromEntries(ready.map((model) => [models[model], this.#loop.length(model)])),
       answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
-      backlogMs: this.#batcher.backlogMs(),
-      completedBatches: this.#batchesRun,
-      busyMs: this.#busyMs,
+      backlogMs: this.#loop.backlogMs(),
+      completedBatches: this.#loop.batchesRun,
+      busyMs: this.#loop.busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,
       loopDelayMsP99: loopDelayMsP99(),
       dropped: this.#context.drops.counts,

@@ -1,0 +1,157 @@
+import { catchError, EMPTY, finalize, ignoreElements, mergeMap, type Observable, Subject, tap } from 'rxjs';
+import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
+import type { Clock } from '../engine/clock.ts';
+import { CascadeError } from '../engine/errors.ts';
+import type { DeviceState } from '../engine/wire/messages.ts';
+import { type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
+import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
+import { HangWatch } from './hang-watch.ts';
+import type { Router } from './router.ts';
+
+export interface BatchLoopOptions {
+  readonly device: string;
+  readonly router: Router;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  /** Per model, in family order. */
+  readonly profiled: readonly RuntimeCurve[];
+  readonly bounds: QueueBounds;
+  /** How often `hung` is asked. */
+  readonly watchMs: number;
+  readonly phase: () => DeviceState['phase'];
+  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => void;
+  /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
+  readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
+  /** No time is left to compute this one. */
+  readonly onExpired: (request: Queued, now: number) => void;
+  /** Called when no batch can run; `idle` tells whether that is still so. */
+  readonly onIdle?: (idle: () => boolean) => void;
+}
+
+/** Runs what waits on a device: one batch at a time, the next one as soon as the device is free and a queue triggers. */
+export class BatchLoop {
+  /** Emits when nothing waits and nothing runs. */
+  readonly empty$: Observable<void>;
+  readonly #options: BatchLoopOptions;
+  readonly #batcher: Batcher;
+  readonly #hangWatch: HangWatch;
+  readonly #batches$ = new Subject<Batch>();
+  readonly #empty$ = new Subject<void>();
+  /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
+  readonly #suspects: { model: number; request: Queued }[] = [];
+  #busy = false;
+  #busyMs = 0;
+  #batchesRun = 0;
+  #cancelWake: () => void = () => undefined;
+
+  constructor(options: BatchLoopOptions) {
+    const { device, router, profiled, bounds, clock, watchMs } = options;
+    this.#options = options;
+    this.#batcher = new Batcher(
+      profiled.map(({ batch }) => batch[batch.length - 1]),
+      { number: router.devices.indexOf(device), of: router.devices.length },
+      bounds,
+      (model, size) => runtimeMs(profiled[model], size),
+    );
+    this.#hangWatch = new HangWatch(watchMs, clock.now());
+    this.empty$ = this.#empty$;
+  }
+
+  /** Time spent in inferences that have ended. */
+  get busyMs(): number {
+    return this.#busyMs;
+  }
+
+  get batchesRun(): number {
+    return this.#batchesRun;
+  }
+
+  length(model: number): number {
+    return this.#batcher.length(model);
+  }
+
+  /** Profiled time of all that waits. */
+  backlogMs(): number {
+    return this.#batcher.backlogMs();
+  }
+
+  /** False when the queue is full. Nothing starts before `pump`. */
+  enqueue(model: number, request: Queued): boolean {
+    return this.#batcher.enqueue(model, request);
+  }
+
+  /** Drops all that waits; returns how many requests that were. */
+  clear(): number {
+    return this.#batcher.clear() + this.#suspects.splice(0).length;
+  }
+
+  /** Errors when the backend is gone. */
+  run(): Observable<never> {
+    return this.#batches$.pipe(
+      mergeMap((batch) => this.#infer(batch), 1),
+      finalize(() => this.#cancelWake()),
+    );
+  }
+
+  /** To be called every `watchMs`; see HangWatch. */
+  watch(now: number, occupied: boolean): { readonly sinceLastMs: number; readonly hung: boolean } {
+    return this.#hangWatch.tick(now, occupied);
+  }
+
+  /** Starts the next batch if the device is free; else, or if no queue triggers, waits. */
+  pump(): void {
+    const { router, clock, onExpired, onIdle, phase } = this.#options;
+    if (this.#busy || phase() === 'loading' || phase() === 'left') return;
+    this.#cancelWake();
+    const now = clock.now();
+    const batch = this.#next(now);
+    if (batch === undefined) {
+      const wakeAt = this.#batcher.wakeAt(router.gear);
+      if (wakeAt !== undefined) this.#cancelWake = clock.after(wakeAt - now, () => this.pump());
+      else this.#empty$.next();
+      onIdle?.(this.#isIdle);
+      return;
+    }
+    for (const request of batch.expired) onExpired(request, now);
+    if (batch.requests.length === 0) {
+      this.pump();
+      return;
+    }
+    this.#busy = true;
+    this.#batches$.next(batch);
+  }
+
+  #next(now: number): Batch | undefined {
+    const suspect = this.#suspects.shift();
+    if (suspect !== undefined) return { model: suspect.model, requests: [suspect.request], expired: [] };
+    return this.#batcher.next(this.#options.router.gear, now, this.#options.phase() === 'draining');
+  }
+
+  readonly #isIdle = (): boolean => !this.#busy;
+
+  #infer({ model, requests }: Batch): Observable<never> {
+    const { backend, router, clock, profiled, onDone, onFailed } = this.#options;
+    const startedAt = clock.now();
+    const samples = requests.map((request) => request.item.sample);
+    this.#hangWatch.begin(runtimeMs(profiled[model], requests.length));
+    return backend.run(router.models[model], samples).pipe(
+      catchError((error) => {
+        // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        onFailed(model, requests, error);
+        if (requests.length > 1) for (const request of requests) this.#suspects.push({ model, request });
+        return EMPTY;
+      }),
+      tap((output) => onDone(model, requests, output, startedAt)),
+      ignoreElements(),
+      finalize(() => {
+        this.#busy = false;
+        this.#hangWatch.end();
+        this.#busyMs += clock.now() - startedAt;
+        this.#batchesRun++;
+        // After this batch has left the stream, so that the next one is not queued behind it.
+        clock.after(0, () => this.pump());
+      }),
+    );
+  }
+}
