@@ -1,13 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as diff from '../../../../plans/commands/diff.ts';
 import * as explain from '../../../../plans/commands/explain.ts';
 import { writePlan } from '../../../../plans/plan-file.ts';
 import { writeProfile } from '../../../../plans/profile-file.ts';
+import { runInProcess } from '../../../support/run-in-process.ts';
 import { explainedPlan, profile } from '../explain/explained-plan.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-explain-'));
@@ -16,24 +16,7 @@ writePlan(file, explainedPlan());
 
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function run(...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((stream) =>
-    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    }),
-  );
-  const program = new Command('cascade').exitOverride();
-  explain.register(program);
-  diff.register(program);
-  try {
-    await program.parseAsync(args, { from: 'user' });
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-  return said;
-}
+const run = (...args: string[]) => runInProcess([explain, diff], args);
 
 test('explain writes tables, a page, and JSON; with the profile beside the plan it knows who answers', async () => {
   const html = join(dir, 'plan.html');

@@ -1,42 +1,17 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as plan from '../../../../plans/commands/plan.ts';
 import * as simulate from '../../../../plans/commands/simulate.ts';
-import { deviceClass, loadDeployment } from '../../../../plans/deployment.ts';
 import { gearPlanSchema } from '../../../../plans/gear-plan.ts';
-import { profileDigest } from '../../../../plans/profile-digest.ts';
-import { writeProfile } from '../../../../plans/profile-file.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { runInProcess } from '../../../support/run-in-process.ts';
+import { writeTiny } from '../../../support/tiny-deployment.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-plan-'));
 
-beforeAll(() => {
-  for (const name of ['small', 'large']) writeFileSync(join(dir, `${name}.onnx`), name);
-  writeFileSync(
-    join(dir, 'deployment.yaml'),
-    `name: tiny
-models: [ { name: small, file: small.onnx }, { name: large, file: large.onnx, maxBatch: 16 } ]
-devices: [ { id: cpu0, kind: cpu, memory: 1GiB }, { id: cpu1, kind: cpu, memory: 1GiB } ]
-slo: { p95: 100ms }
-load: { qpsMax: 1000, ranges: 4 }
-`,
-  );
-  const deployment = loadDeployment(dir);
-  const profile = syntheticProfile({
-    seed: 1,
-    samples: 500,
-    deviceClasses: Object.fromEntries(deployment.devices.map((device) => [deviceClass(device), 1])),
-    models: [
-      { name: 'small', accuracy: 0.8, fixedMs: 0.1, perSampleMs: 0.05, memoryBytes: 1e6 },
-      { name: 'large', accuracy: 0.9, fixedMs: 1, perSampleMs: 1, memoryBytes: 1e7 },
-    ],
-  });
-  writeProfile(join(dir, 'profile.json'), { ...profile, deployment: 'tiny', digest: profileDigest(deployment) });
-});
+beforeAll(() => writeTiny(dir, { devices: ['cpu0', 'cpu1'], load: '{ qpsMax: 1000, ranges: 4 }' }));
 
 afterAll(() => rmSync(dir, { recursive: true }));
 
@@ -44,24 +19,7 @@ afterEach(() => {
   process.exitCode = undefined;
 });
 
-async function run(...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((stream) =>
-    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
-      said[stream] += String(text);
-      return true;
-    }),
-  );
-  const program = new Command('cascade').exitOverride();
-  plan.register(program);
-  simulate.register(program);
-  try {
-    await program.parseAsync(args, { from: 'user' });
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-  return said;
-}
+const run = (...args: string[]) => runInProcess([plan, simulate], args);
 
 describe('cascade plan', () => {
   test('writes plan.json beside the deployment and shows it as a table', async () => {

@@ -1,0 +1,34 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { deviceClass, loadDeployment } from '../../plans/deployment.ts';
+import { profileDigest } from '../../plans/profile-digest.ts';
+import { writeProfile } from '../../plans/profile-file.ts';
+import { syntheticProfile } from '../../plans/synthetic.ts';
+
+/** A deployment of two models whose files are not looked into, with a synthetic profile beside it. */
+export function writeTiny(
+  folder: string,
+  { devices, load }: { readonly devices: readonly string[]; readonly load: string },
+): void {
+  for (const name of ['small', 'large']) writeFileSync(join(folder, `${name}.onnx`), name);
+  writeFileSync(
+    join(folder, 'deployment.yaml'),
+    `name: tiny
+models: [ { name: small, file: small.onnx }, { name: large, file: large.onnx, maxBatch: 16 } ]
+devices: [ ${devices.map((id) => `{ id: ${id}, kind: cpu, memory: 1GiB }`).join(', ')} ]
+slo: { p95: 100ms }
+load: ${load}
+`,
+  );
+  const deployment = loadDeployment(folder);
+  const profile = syntheticProfile({
+    seed: 1,
+    samples: 500,
+    deviceClasses: Object.fromEntries(deployment.devices.map((device) => [deviceClass(device), 1])),
+    models: [
+      { name: 'small', accuracy: 0.8, fixedMs: 0.1, perSampleMs: 0.05, memoryBytes: 1e6 },
+      { name: 'large', accuracy: 0.9, fixedMs: 1, perSampleMs: 1, memoryBytes: 1e7 },
+    ],
+  });
+  writeProfile(join(folder, 'profile.json'), { ...profile, deployment: 'tiny', digest: profileDigest(deployment) });
+}
