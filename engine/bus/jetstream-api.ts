@@ -52,15 +52,18 @@ export async function declareConsumer(bus: Bus, { store, name, ackWaitMs, maxUns
 }
 
 /**
- * Whether the stream holds messages that its consumer has for done, which nobody will ever get. A server that is killed may forget
- * that it has removed a message and remember that it was acknowledged (seen with 2.9.10).
+ * Whether the stream holds messages that its consumer neither has to deliver yet nor waits for, which nobody will ever get. A server
+ * that is killed may forget that it has removed a message and remember that it was acknowledged, or remember that it was
+ * delivered and forget that it was not acknowledged (seen with 2.9.10).
  */
 export async function hasStranded(bus: Bus, { store, name }: ConsumerSpec): Promise<boolean> {
-  // In this order: what is done in between is no longer in the stream.
-  const consumer = await ask<{ ack_floor: { stream_seq: number } }>(bus, `CONSUMER.INFO.${store}.${name}`, '');
-  const stream = await ask<{ state: { messages: number; first_seq: number } }>(bus, `STREAM.INFO.${store}`, '');
-  if (consumer.ack_floor === undefined || stream.state === undefined) return false;
-  return stream.state.messages > 0 && stream.state.first_seq <= consumer.ack_floor.stream_seq;
+  type Consumer = { delivered: { stream_seq: number }; num_ack_pending: number };
+  // In this order: what is added in between is beyond `delivered`, and what is settled is no longer in the stream.
+  const { delivered, num_ack_pending: unsettled } = await ask<Consumer>(bus, `CONSUMER.INFO.${store}.${name}`, '');
+  const { state } = await ask<{ state: { messages: number; last_seq: number } }>(bus, `STREAM.INFO.${store}`, '');
+  if (delivered === undefined || unsettled === undefined || state === undefined) return false;
+  const undelivered = Math.max(0, state.last_seq - delivered.stream_seq);
+  return state.messages > undelivered + unsettled;
 }
 
 /** Makes the consumer anew, so that it delivers all that is in the stream; what is under way is delivered again, too. */
