@@ -106,6 +106,8 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   });
 
   const killed: number[] = [];
+  /** Producers and devices are about as quick as each other: at times nothing waits. */
+  const someWait = () => vi.waitFor(async () => expect(failed ?? (await waiting())).toBeGreaterThan(0), PATIENT);
   /** Kills the processes that are there now, once `count` requests are acknowledged and some of them wait. */
   const killAt = async (count: number, pidsOf: (now: Status) => number[]): Promise<void> => {
     await vi.waitFor(() => expect(failed ?? acknowledged.size).toBeGreaterThanOrEqual(count), PATIENT);
@@ -114,7 +116,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
       expect(found.length).toBeGreaterThan(0);
       return found;
     }, PATIENT);
-    expect(await waiting()).toBeGreaterThan(0);
+    await someWait();
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     killed.push(...pids);
   };
@@ -130,7 +132,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   await killAt(100, frontends);
   await killAt(300, devices);
   await vi.waitFor(() => expect(failed ?? acknowledged.size).toBeGreaterThanOrEqual(500), PATIENT);
-  expect(await waiting()).toBeGreaterThan(0);
+  await someWait();
   await restartServer();
   await killAt(700, (now) => [...frontends(now), ...devices(now)]);
   await restartServer();
