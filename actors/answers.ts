@@ -3,11 +3,6 @@ import { CascadeError, ERROR_NUMBERS, type ErrorCode } from '../engine/errors.ts
 import { encodeAnswer, encodeAnswers } from '../engine/wire/codec.ts';
 import type { Failure, Result } from '../engine/wire/messages.ts';
 
-/** How long after its deadline a request may still be answered by a replica before its frontend says DEADLINE_EXCEEDED. */
-export const DEADLINE_GRACE_MS = 250;
-/** A replica says nothing after this, so that its frontend, whom its note must reach first, does not say something else. */
-export const REPLICA_GRACE_MS = DEADLINE_GRACE_MS - 100;
-
 /** Of the NATS services API: on answers that are errors. */
 export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 export const ERROR_HEADER = 'Nats-Service-Error';

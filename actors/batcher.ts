@@ -1,6 +1,7 @@
 import { Ring } from '../engine/ring.ts';
 import type { WorkItem } from '../engine/wire/messages.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
+import { endsTooLate, queueMs } from '../plans/policy/deadline.ts';
 import { goesFirst, isTriggered } from '../plans/policy/trigger.ts';
 import { bytesOf } from './in-flight.ts';
 
@@ -65,13 +66,8 @@ export class Batcher {
   /** Profiled time of all that waits, in batches as large as can be. */
   backlogMs(): number {
     let ms = 0;
-    for (let model = 0; model < this.#queues.length; model++) {
-      const { length } = this.#queues[model];
-      if (length === 0) continue;
-      const largest = this.#largestBatch[model];
-      ms += Math.floor(length / largest) * this.#batchMs(model, largest);
-      if (length % largest > 0) ms += this.#batchMs(model, length % largest);
-    }
+    for (let model = 0; model < this.#queues.length; model++)
+      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], (size) => this.#batchMs(model, size));
     return ms;
   }
 
@@ -115,7 +111,7 @@ export class Batcher {
     while (requests.length < this.#largestBatch[chosen]) {
       const request = this.#shift(chosen);
       if (request === undefined) break;
-      if (request.item.deadlineAt < endsAt) expired.push(request);
+      if (endsTooLate(endsAt, request.item.deadlineAt)) expired.push(request);
       else requests.push(request);
     }
     return { model: chosen, requests, expired };

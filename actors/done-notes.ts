@@ -3,12 +3,7 @@ import type { Clock } from '../engine/clock.ts';
 import { encode } from '../engine/wire/codec.ts';
 import type { DoneFrame } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
-
-/**
- * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
- * every one of them while the next requests are on their way.
- */
-const DELAY_MS = 5;
+import { DONE_DELAY_MS } from '../plans/policy/admission.ts';
 
 /** What an origin frontend is told next. */
 interface Note {
@@ -74,7 +69,7 @@ export class DoneNotes {
     }
     if (!this.#scheduled) {
       this.#scheduled = true;
-      this.#clock.after(DELAY_MS, () => this.flush());
+      this.#clock.after(DONE_DELAY_MS, () => this.flush());
     }
     return note;
   }

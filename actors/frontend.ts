@@ -11,8 +11,10 @@ import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../
 import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
-import { Admission } from './admission.ts';
-import { DEADLINE_GRACE_MS, failureOf, sendFailures } from './answers.ts';
+
+import { Admission, MAX_IN_FLIGHT } from '../plans/policy/admission.ts';
+import { DEADLINE_GRACE_MS } from '../plans/policy/deadline.ts';
+import { failureOf, sendFailures } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { askForPlan } from './kept-plans.ts';
 import { Outbox } from './outbox.ts';
@@ -36,8 +38,6 @@ export interface FrontendOptions {
   readonly maxInFlightBytes?: number;
 }
 
-/** Requests of one frontend beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
-const MAX_IN_FLIGHT = 50_000;
 const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
 const SWEEP_INTERVAL_MS = 100;
 /** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */

@@ -1,7 +1,7 @@
 import type { BatchOutput } from '../engine/backend/backend.ts';
 import type { Exit, Opinion, Result, WorkItem } from '../engine/wire/messages.ts';
 import { argmax } from '../plans/certainty.ts';
-import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../plans/policy/cascade-step.ts';
+import { CERTAIN, cascadeStep, LAST } from '../plans/policy/cascade-step.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
 import type { Queued } from './batcher.ts';
 
@@ -21,8 +21,6 @@ export interface ReplicaOptions {
   readonly classes: readonly string[] | undefined;
   /** Certainty of one row of a batch. */
   readonly certainty: (output: BatchOutput, row: number) => number;
-  /** Per model: time of a batch of one, from the profile; forwarding needs at least this much before the deadline. */
-  readonly singleMs: readonly number[];
 }
 
 /**
@@ -51,9 +49,7 @@ export function finishBatch(
       scores: item.wantScores ? Array.from(output.scores.subarray(offset, offset + output.classes)) : undefined,
     };
     const step = cascadeStep(gear, model, opinion.certainty);
-    if (step >= 0 && now + options.singleMs[step] < item.deadlineAt) {
-      return { type: 'forward', request, model: step, item: { ...item, queueMs, computeMs, opinion } };
-    }
+    if (step >= 0) return { type: 'forward', request, model: step, item: { ...item, queueMs, computeMs, opinion } };
     return {
       type: 'answer',
       request,
@@ -80,10 +76,8 @@ function exitOf(step: number): Exit {
       return 'certain';
     case LAST:
       return 'last';
-    case NO_LATER_MODEL:
-      return 'gear';
     default:
-      return 'deadline';
+      return 'gear';
   }
 }
 

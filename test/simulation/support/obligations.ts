@@ -1,4 +1,4 @@
-import { DEADLINE_GRACE_MS } from '../../../actors/answers.ts';
+import { DEADLINE_GRACE_MS } from '../../../plans/policy/deadline.ts';
 
 /** A frontend looks for what is late so often. */
 const SWEEP_INTERVAL_MS = 100;

@@ -11,7 +11,6 @@ const options: ReplicaOptions = {
   models,
   classes: ['cat', 'dog'],
   certainty: batchCertainty('margin', 'probabilities'),
-  singleMs: [1, 5, 20],
 };
 const scores = (...rows: number[][]) => ({
   scores: Float32Array.from(rows.flat()),
@@ -55,14 +54,6 @@ test('the last model of the gear answers, however uncertain', () => {
 test('a model that is not in the gear passes on to a later one of the gear, or its answer stands', () => {
   expect(finish(0, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'forward', model: 2 });
   expect(finish(1, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'answer', result: { exit: 'gear', stage: -1 } });
-});
-
-test('the answer so far stands when the next model would miss the deadline', () => {
-  expect(finish(0, 0, request({ deadlineAt: 119 }), [0.5, 0.5])).toMatchObject({
-    type: 'answer',
-    result: { exit: 'deadline', model: 'small' },
-  });
-  expect(finish(0, 0, request({ deadlineAt: 121 }), [0.5, 0.5])).toMatchObject({ type: 'forward' });
 });
 
 test('scores are part of the answer when asked for', () => {

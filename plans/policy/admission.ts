@@ -1,3 +1,10 @@
+/** Requests of one frontend beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
+export const MAX_IN_FLIGHT = 50_000;
+/**
+ * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
+ * every one of them while the next requests are on their way.
+ */
+export const DONE_DELAY_MS = 5;
 /**
  * What is known is of the requests that ended in the last one to two such times, however few: what was before may be of another
  * gear, or of a hang that is over. Short, because what ends now was taken when less was in flight: the begin of an overload

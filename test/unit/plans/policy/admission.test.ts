@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Admission } from '../../../actors/admission.ts';
+import { Admission } from '../../../../plans/policy/admission.ts';
 
 interface Taken {
   readonly at: number;
