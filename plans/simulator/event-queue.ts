@@ -6,6 +6,7 @@ export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
 export const GEAR_APPLIES = 2;
 export const FRAME_ARRIVES = 3;
+export const DONE_NOTE = 4;
 
 const PRIORITY_STEP = 2 ** 48;
 

@@ -36,7 +36,8 @@ export function simulatePlan(
   });
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
-  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule: deployment.gearRule });
+  const { gearRule: rule, deadlineMs } = deployment;
+  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs });
   const slo =
     'p95' in plan.slo
       ? { type: 'latency' as const, p95Ms: plan.slo.p95 }

@@ -1,7 +1,7 @@
 import type { Report } from '../report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report-builder.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
-import type { SimulationOutcomes } from './simulator.ts';
+import { REJECTED, type SimulationOutcomes } from './simulator.ts';
 import type { Workload } from './workload.ts';
 
 /** The report every command gives (DESIGN §10), and what only a simulation or a whole serving plane knows. */
@@ -23,9 +23,11 @@ function collectOutcomes(
 ): ReportBuilder {
   const builder = new ReportBuilder(slo, 0);
   for (let i = 0; i < outcomes.requests; i++) {
-    const model = outcomes.answeredBy[i];
-    const right = model === -1 ? null : system.right[model * system.samples + outcomes.sample[i]] === 1;
-    builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], right, model === -1 ? 'lost' : 'completed');
+    const by = outcomes.answeredBy[i];
+    const right = by < 0 ? null : system.right[by * system.samples + outcomes.sample[i]] === 1;
+    // As a load on a deployment counts: what is without an answer at its deadline is lost.
+    const outcome = by === REJECTED ? 'rejected' : by < 0 ? 'lost' : 'completed';
+    builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], right, outcome);
   }
   return builder;
 }

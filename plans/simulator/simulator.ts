@@ -1,5 +1,6 @@
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
+import { endsTooLate, queueMs } from '../policy/deadline.ts';
 import { chooseGear, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { LoadHistory } from '../policy/load-history.ts';
 import { LoadScale } from '../policy/load-scale.ts';
@@ -7,7 +8,8 @@ import { pickDevice } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
-import { BATCH_DONE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
+import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
+import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
 
@@ -15,6 +17,8 @@ export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
   readonly fixedGear?: number;
   readonly rule?: GearRule;
+  /** Every request's; by default there is none, and all requests are taken and answered, however long that takes. */
+  readonly deadlineMs?: number;
   /** Per device: when its heartbeats come in each LOAD_INTERVAL_MS, above 0; by default spread evenly. */
   readonly heartbeatPhasesMs?: readonly number[];
   readonly observer?: SimulationObserver;
@@ -34,11 +38,14 @@ export interface SimulationObserver {
 export interface SimulationOutcomes {
   readonly requests: number;
   readonly completed: number;
+  /** Requests that the frontend refused (RESOURCE_EXHAUSTED), and those that ended by their deadline without an answer. */
+  readonly rejected: number;
+  readonly expired: number;
   /** True when the run was given up: requests without an answer have latency NaN. */
   readonly gaveUp: boolean;
   /** Per request, from intended send time to the result at the client; NaN without one. */
   readonly latencyMs: Float64Array;
-  /** Per request: the model whose answer it got; -1 without one. */
+  /** Per request: the model whose answer it got; without one -1, REJECTED or EXPIRED. */
   readonly answeredBy: Int8Array;
   /** Per request: validation sample. */
   readonly sample: Int32Array;
@@ -58,6 +65,11 @@ export interface SimulationOutcomes {
   readonly endMs: number;
 }
 
+/** In `SimulationOutcomes.answeredBy`. */
+const UNANSWERED = -1;
+export const REJECTED = -2;
+export const EXPIRED = -3;
+
 const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
 
@@ -70,8 +82,8 @@ const NONE = -1;
  * With hops and overheads at zero it does what the actors do in virtual time, to the last bit (test/simulation/parity.test.ts):
  * what is of one instant happens in the order of theirs, and gears are chosen by heartbeats of queue lengths that are as old.
  *
- * Simplifications: one frontend; deadlines and overload answers are not simulated, so that every request completes; routing
- * of the next stage is known the moment the batch ends; a gear takes two hops to come into force everywhere at once.
+ * Simplifications: one frontend; queues are bounded in requests, not in bytes; routing of the next stage is known the moment the
+ * batch ends; a gear takes two hops to come into force everywhere at once; what batches cost besides inference counts for deadlines.
  */
 export class Simulator {
   readonly #system: SimulatedSystem;
@@ -84,6 +96,8 @@ export class Simulator {
   #sample = new Int32Array(0);
   #target = new Int32Array(0);
   #answeredBy = new Int8Array(0);
+  /** With deadlines: the model that answered last, of a request that went on. */
+  #opinionBy = new Int8Array(0);
 
   // Per replica: [model * devices + device].
   readonly #queueHead: Int32Array;
@@ -113,7 +127,11 @@ export class Simulator {
   #arrivalsMs: Float64Array = new Float64Array(0);
   #gear!: CompiledGear;
   #observer: SimulationObserver | undefined;
+  /** With deadlines only. */
+  #intake: SimulatedIntake | undefined;
+  #ended = 0;
   #completed = 0;
+  #rejected = 0;
   #late = 0;
   #lateFromMs = NEVER;
   #endMs = 0;
@@ -158,7 +176,8 @@ export class Simulator {
     let gearSwitches = 0;
     this.#gear = gears[chosen];
     const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(this.#system.devices));
-    if (options.fixedGear === undefined) rhythm.start();
+    const choosesGears = options.fixedGear === undefined;
+    if (choosesGears || this.#intake !== undefined) rhythm.start();
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
@@ -167,7 +186,7 @@ export class Simulator {
     let backlogAtLastArrival = 0;
 
     // Of one instant: first what is told, then requests at the frontend, what timers and messages bring, requests at devices.
-    while (this.#completed < requests && this.#late <= allowedLate) {
+    while (this.#ended < requests && this.#late <= allowedLate) {
       const eventMs = events.nextMs;
       const toldMs = rhythm.nextMs;
       if (eventMs < toldMs && eventMs < frontendMs && eventMs <= deviceMs) {
@@ -189,19 +208,23 @@ export class Simulator {
             options.observer?.gear(eventMs, events.subject);
             for (let device = 0; device < this.#system.devices; device++) this.#dispatch(device, eventMs);
             break;
+          case DONE_NOTE:
+            this.#intake!.hears(events.subject, eventMs);
+            break;
         }
       } else if (frontendMs < toldMs && frontendMs <= deviceMs) {
-        this.#route(atFrontend);
+        this.#take(atFrontend, frontendMs);
         arrivedSinceReport++;
         if (atDevice === atFrontend) deviceMs = frontendMs + hopMs;
         atFrontend++;
-        if (atFrontend === requests) backlogAtLastArrival = requests - this.#completed;
+        if (atFrontend === requests) backlogAtLastArrival = requests - this.#ended;
         frontendMs = atFrontend === requests ? NEVER : arrivalsMs[atFrontend] + hopMs;
       } else if (deviceMs < toldMs) {
         atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
-        if (rhythm.who === FRONTEND) {
+        if (rhythm.who !== FRONTEND) this.#hear(rhythm.who);
+        else if (choosesGears) {
           load.add(arrivedSinceReport, LOAD_INTERVAL_MS);
           scale?.observe(arrivedSinceReport, toldMs);
           const inputs = {
@@ -218,7 +241,8 @@ export class Simulator {
             events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
           }
           arrivedSinceReport = 0;
-        } else this.#hear(rhythm.who);
+        }
+        if (rhythm.who === FRONTEND && this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
         rhythm.advance();
       }
     }
@@ -226,7 +250,9 @@ export class Simulator {
     return {
       requests,
       completed: this.#completed,
-      gaveUp: this.#completed < requests,
+      rejected: this.#rejected,
+      expired: this.#ended - this.#completed - this.#rejected,
+      gaveUp: this.#ended < requests,
       latencyMs: this.#latencyMs.subarray(0, requests),
       answeredBy: this.#answeredBy.subarray(0, requests),
       sample: this.#sample.subarray(0, requests),
@@ -241,7 +267,8 @@ export class Simulator {
     };
   }
 
-  #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, { fixedGear, giveUp, observer }: SimulationOptions): void {
+  #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, options: SimulationOptions): void {
+    const { fixedGear, giveUp, observer, deadlineMs } = options;
     const requests = arrivalsMs.length;
     if (requests > this.#next.length) {
       this.#latencyMs = new Float64Array(requests);
@@ -250,13 +277,15 @@ export class Simulator {
       this.#sample = new Int32Array(requests);
       this.#target = new Int32Array(requests);
       this.#answeredBy = new Int8Array(requests);
+      this.#opinionBy = new Int8Array(requests);
     }
     for (let i = 0, k = 0; i < requests; i++) {
       this.#sample[i] = sampleOrder[k];
       if (++k === sampleOrder.length) k = 0;
     }
     this.#latencyMs.fill(Number.NaN, 0, requests);
-    this.#answeredBy.fill(NONE, 0, requests);
+    this.#answeredBy.fill(UNANSWERED, 0, requests);
+    this.#opinionBy.fill(NONE, 0, requests);
     this.#events.clear();
     this.#queueHead.fill(NONE);
     this.#queueTail.fill(NONE);
@@ -277,15 +306,24 @@ export class Simulator {
     for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
+    this.#intake = deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, arrivalsMs, deadlineMs);
+    this.#ended = 0;
     this.#completed = 0;
+    this.#rejected = 0;
     this.#late = 0;
     this.#lateFromMs = giveUp?.latencyMs ?? NEVER;
     this.#observer = observer;
     this.#endMs = 0;
   }
 
-  /** The frontend sends a request to a replica of the gear's first model. */
-  #route(request: number): void {
+  /** The frontend sends a request to a replica of the gear's first model, if it takes it. */
+  #take(request: number, now: number): void {
+    if (this.#intake?.takes(request, now) === false) {
+      this.#target[request] = NONE;
+      this.#rejected++;
+      this.#endWithout(request, REJECTED, now);
+      return;
+    }
     const model = this.#gear.cascade[0];
     this.#target[request] = model * this.#system.devices + this.#pick(this.#system.devices, model);
   }
@@ -316,6 +354,7 @@ export class Simulator {
     const { devices } = this.#system;
     const arrivalMs = this.#arrivalsMs[first];
     if (first + 1 === end || this.#arrivalsMs[first + 1] !== arrivalMs) {
+      if (this.#target[first] === NONE) return first + 1;
       this.#enqueue(this.#target[first], first, now);
       this.#dispatch(this.#target[first] % devices, now);
       return first + 1;
@@ -324,6 +363,7 @@ export class Simulator {
     let request = first;
     do {
       const replica = this.#target[request];
+      if (replica === NONE) continue;
       const device = replica % devices;
       // The head only marks that the device has been seen.
       if (this.#frameHead[device] === NONE) {
@@ -378,6 +418,22 @@ export class Simulator {
     const table = this.#system.batchMs[replica];
     if (table === undefined)
       throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
+    const take = this.#intake === undefined ? this.#shift(replica, table) : this.#shiftInTime(this.#intake, replica, table, now);
+    if (take === 0) {
+      this.#dispatch(device, now);
+      return;
+    }
+    this.#batchModel[device] = (replica / this.#system.devices) | 0;
+    this.#busyMs[device] += table[take];
+    this.#batches[replica]++;
+    this.#batchedRequests[replica] += take;
+    this.#events.push(now + table[take], BATCH_DONE, device, NONE);
+    this.#observer?.batch(now, this.#batchModel[device], device, this.#requestsFrom(this.#batchHead[device]));
+  }
+
+  /** Takes the next batch off a queue. @returns its size. */
+  #shift(replica: number, table: Float64Array): number {
+    const device = replica % this.#system.devices;
     const take = Math.min(this.#queueLength[replica], table.length - 1);
     const head = this.#queueHead[replica];
     let last = head;
@@ -388,12 +444,40 @@ export class Simulator {
     if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
     this.#next[last] = NONE;
     this.#batchHead[device] = head;
-    this.#batchModel[device] = (replica / this.#system.devices) | 0;
-    this.#busyMs[device] += table[take];
-    this.#batches[replica]++;
-    this.#batchedRequests[replica] += take;
-    this.#events.push(now + table[take], BATCH_DONE, device, NONE);
-    this.#observer?.batch(now, this.#batchModel[device], device, this.#requestsFrom(head));
+    return take;
+  }
+
+  /** The same, but what the batch would answer too late ends here. */
+  #shiftInTime(intake: SimulatedIntake, replica: number, table: Float64Array, now: number): number {
+    const device = replica % this.#system.devices;
+    const largest = table.length - 1;
+    const endsAt = now + table[Math.min(this.#queueLength[replica], largest)];
+    let size = 0;
+    let last = NONE;
+    while (size < largest && this.#queueLength[replica] > 0) {
+      const request = this.#queueHead[replica];
+      this.#queueHead[replica] = this.#next[request];
+      this.#queueLength[replica]--;
+      this.#queued[device]--;
+      if (endsTooLate(endsAt, intake.deadlineAt(request))) {
+        this.#expire(intake, request, device, now);
+        continue;
+      }
+      if (last === NONE) this.#batchHead[device] = request;
+      else this.#next[last] = request;
+      last = request;
+      size++;
+    }
+    if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
+    if (last !== NONE) this.#next[last] = NONE;
+    return size;
+  }
+
+  /** No time is left to compute this one: the answer so far stands, if there is one. */
+  #expire(intake: SimulatedIntake, request: number, device: number, now: number): void {
+    const opinion = this.#opinionBy[request];
+    if (opinion !== NONE) this.#answer(request, opinion, device, now);
+    else if (intake.ends(request, device, true, now)) this.#endWithout(request, EXPIRED, now);
   }
 
   /** A batch is done: each sample is answered, or goes to the next model under the gear in force now. */
@@ -406,10 +490,14 @@ export class Simulator {
     for (let request = this.#batchHead[device]; request !== NONE; ) {
       const following = this.#next[request];
       const step = cascadeStep(this.#gear, model, certainty[model * samples + this.#sample[request]]);
-      if (step < 0) this.#answer(request, model, now);
-      else {
+      const to = step < 0 ? NONE : this.#pick(device, step);
+      if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) this.#answer(request, model, device, now);
+      else if (to === device) {
+        this.#opinionBy[request] = model;
+        this.#enqueue(step * devices + device, request, now);
+      } else {
         forwarded = step;
-        const to = this.#pick(device, step);
+        this.#opinionBy[request] = model;
         this.#next[request] = NONE;
         if (this.#frameHead[to] === NONE) {
           this.#frameHead[to] = request;
@@ -424,21 +512,56 @@ export class Simulator {
       const to = this.#frameTo[k];
       const head = this.#frameHead[to];
       this.#frameHead[to] = NONE;
-      const replica = forwarded * devices + to;
-      if (to === device) this.#enqueueFrame(replica, head, now);
-      else this.#events.push(now + hopMs, FRAME_ARRIVES, replica, head);
+      this.#events.push(now + hopMs, FRAME_ARRIVES, forwarded * devices + to, head);
+      this.#intake?.notes(device, now);
     }
     this.#dispatch(device, now);
   }
 
-  #answer(request: number, model: number, now: number): void {
+  /** With deadlines: whether a request cannot be answered in time by the next model on that device. */
+  #isTooLateFor(request: number, model: number, from: number, to: number, now: number): boolean {
+    if (this.#intake === undefined) return false;
+    const { devices, batchMs } = this.#system;
+    const waitMs = to === from ? this.#backlogMs(to) : this.#intake.toldBacklogMs[to];
+    const singleMs = batchMs[model * devices + from]?.[1] ?? 0;
+    if (endsTooLate(now + waitMs + singleMs, this.#intake.deadlineAt(request))) return true;
+    return false;
+  }
+
+  #answer(request: number, model: number, device: number, now: number): void {
+    if (this.#intake?.ends(request, device, false, now) === false) return;
     const latency = now + this.#system.hopMs - this.#arrivalsMs[request];
     this.#latencyMs[request] = latency;
     this.#answeredBy[request] = model;
     this.#answers[model]++;
+    this.#ended++;
     this.#completed++;
     this.#endMs = now;
     if (latency > this.#lateFromMs) this.#late++;
+  }
+
+  #endWithout(request: number, outcome: number, now: number): void {
+    this.#answeredBy[request] = outcome;
+    this.#ended++;
+    this.#endMs = now;
+  }
+
+  /** The frontend ends what it has waited for in vain. */
+  #giveUp(intake: SimulatedIntake, arrived: number, now: number): void {
+    intake.giveUp(arrived, now, (request) => {
+      if (this.#answeredBy[request] === UNANSWERED) this.#endWithout(request, EXPIRED, now);
+    });
+  }
+
+  /** Computing time of all that waits on a device. */
+  #backlogMs(device: number): number {
+    const { devices, batchMs } = this.#system;
+    let ms = 0;
+    for (let replica = device; replica < this.#queueLength.length; replica += devices) {
+      const table = batchMs[replica];
+      if (table !== undefined) ms += queueMs(this.#queueLength[replica], table.length - 1, (size) => table[size]);
+    }
+    return ms;
   }
 
   /** A heartbeat: what the gear-controller knows of the device's queues until the next one. */
@@ -446,6 +569,7 @@ export class Simulator {
     const { devices } = this.#system;
     for (let replica = device; replica < this.#queueLength.length; replica += devices)
       this.#toldLength[replica] = this.#queueLength[replica];
+    if (this.#intake !== undefined) this.#intake.toldBacklogMs[device] = this.#backlogMs(device);
   }
 
   #backlog(): number {

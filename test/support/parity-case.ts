@@ -14,6 +14,8 @@ export interface ParityCase {
   readonly plan: GearPlan;
   readonly rule: GearRule;
   readonly heartbeatPhasesMs: readonly number[];
+  /** Of every request; undefined: far away. */
+  readonly deadlineMs: number | undefined;
   /** Request i is validation sample i. */
   readonly arrivalsMs: Float64Array;
 }
@@ -24,6 +26,8 @@ export interface ParityCaseOptions {
   readonly rule: 'paper' | 'default';
   /** Whether heartbeats are spread over the interval or all come just before the load report. */
   readonly heartbeats: 'spread' | 'in-step';
+  /** Whether requests have deadlines that the load makes hard to meet. */
+  readonly deadlines: boolean;
 }
 
 const PAPER_RULE: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: Number.POSITIVE_INFINITY };
@@ -34,7 +38,7 @@ const MAX_REQUESTS = 800;
 const STEP_QPS = 150;
 
 /** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
-export function parityCase(seed: number | string, { unitMs, rule, heartbeats }: ParityCaseOptions): ParityCase {
+export function parityCase(seed: number | string, { unitMs, rule, heartbeats, deadlines }: ParityCaseOptions): ParityCase {
   const random = createRandom(seed);
   const grain = Math.max(unitMs, 2 ** -10);
   const ms = (low: number, high: number): number => Math.max(1, Math.round((low + (high - low) * random.next()) / grain)) * grain;
@@ -65,6 +69,7 @@ export function parityCase(seed: number | string, { unitMs, rule, heartbeats }: 
     plan: randomPlan(random.split('plan'), profile, devices, () => ms(0.5, 30)),
     rule: rule === 'paper' ? PAPER_RULE : DEFAULT_GEAR_RULE,
     heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
+    deadlineMs: deadlines ? ms(3, 30) * (random.below(2) === 0 ? 1 : 10) : undefined,
     arrivalsMs,
   };
 }

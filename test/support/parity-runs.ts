@@ -4,14 +4,15 @@ import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts'
 import type { Sample } from '../../engine/tensor.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
-import type { GearMessage } from '../../engine/wire/messages.ts';
+import { type GearMessage, isFailure } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { emulatedModels } from '../../plans/emulated-records.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { runtimeMs } from '../../plans/profile.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
-import { Simulator } from '../../plans/simulator/simulator.ts';
+import { REJECTED, Simulator } from '../../plans/simulator/simulator.ts';
 import { SYNTHETIC_INPUTS } from '../../plans/synthetic.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
@@ -22,11 +23,11 @@ export interface ParityRun {
   /** Gears that come into force, but for the first. */
   readonly gears: readonly { at: number; gear: number }[];
   /** Per request. */
-  readonly answers: readonly { model: string; latencyMs: number }[];
+  readonly answers: readonly ({ model: string; latencyMs: number } | { refused: string })[];
   readonly endMs: number;
 }
 
-export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, arrivalsMs }: ParityCase): ParityRun {
+export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, arrivalsMs }: ParityCase): ParityRun {
   const batches: ParityRun['batches'][number][] = [];
   const gears: ParityRun['gears'][number][] = [];
   const outcomes = new Simulator(simulatedSystem(profile, devices, [])).run(
@@ -35,6 +36,7 @@ export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, 
     {
       rule,
       heartbeatPhasesMs,
+      deadlineMs,
       observer: {
         batch: (at, model, device, requests) =>
           batches.push({ at, device: plan.devices[device], model: plan.models[model], requests }),
@@ -42,13 +44,17 @@ export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, 
       },
     },
   );
-  const answers = Array.from(outcomes.latencyMs, (latencyMs, i) => ({ model: plan.models[outcomes.answeredBy[i]], latencyMs }));
+  const answers = Array.from(outcomes.latencyMs, (latencyMs, i) => {
+    const by = outcomes.answeredBy[i];
+    if (by >= 0) return { model: plan.models[by], latencyMs };
+    return { refused: by === REJECTED ? 'RESOURCE_EXHAUSTED' : 'DEADLINE_EXCEEDED' };
+  });
   return { batches, gears, answers, endMs: outcomes.endMs };
 }
 
 /** The real actors under virtual time, with the devices started such that heartbeats come when the case says. */
 export async function actorsRun(
-  { profile, devices, plan, rule, heartbeatPhasesMs, arrivalsMs }: ParityCase,
+  { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, arrivalsMs }: ParityCase,
   untilMs: number,
 ): Promise<ParityRun> {
   const clock = new VirtualClock();
@@ -58,10 +64,12 @@ export async function actorsRun(
     clock,
     rule,
     specs: SYNTHETIC_INPUTS,
-    frontend: { deadlineMs: 1e9 },
-    device: {
-      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
-      profiled: profile.models.map(({ runtimes: { fast } }) => fast),
+    frontend: { deadlineMs: deadlineMs ?? 1e9 },
+    device: (device) => {
+      const { deviceClass } = devices.find(({ id }) => id === device)!;
+      const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
+      const singleMs = profiled.map((curve) => runtimeMs(curve, 1));
+      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled, singleMs };
     },
     createBackend: (device) => {
       const emulated = createEmulatedBackend({
@@ -89,8 +97,9 @@ export async function actorsRun(
   await plane.runUntil(untilMs);
   const answers: ParityRun['answers'][number][] = [];
   for (const { at, answer } of plane.answers) {
-    if ('error' in answer) throw new Error(`request ${answer.id}: ${answer.error.message}`);
-    answers[Number(answer.id)] = { model: answer.model, latencyMs: at - arrivalsMs[Number(answer.id)] };
+    answers[Number(answer.id)] = isFailure(answer)
+      ? { refused: answer.error.code }
+      : { model: answer.model, latencyMs: at - arrivalsMs[Number(answer.id)] };
   }
   return { batches, gears, answers, endMs: plane.answers[plane.answers.length - 1].at };
 }

@@ -59,7 +59,7 @@ export interface PlaneOptions {
   readonly specs?: readonly TensorSpec[];
   readonly batchMs?: (model: number, size: number) => number;
   readonly frontend?: Partial<FrontendOptions>;
-  readonly device?: Partial<DeviceOptions>;
+  readonly device?: Partial<DeviceOptions> | ((device: string) => Partial<DeviceOptions>);
   /** Devices of the deployment; default: those of the plan. */
   readonly devices?: readonly string[];
   readonly keeper?: Partial<PlanKeeperOptions>;
@@ -109,7 +109,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           createBackend: () => options.createBackend?.(device) ?? scriptedBackend(own.clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
           onHung: () => undefined,
-          ...options.device,
+          ...(typeof options.device === 'function' ? options.device(device) : options.device),
         }),
         { ...system, ...own },
       );

@@ -7,7 +7,7 @@ import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../../../plans/profile.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { simulationReport } from '../../../../plans/simulator/simulation-report.ts';
-import { Simulator } from '../../../../plans/simulator/simulator.ts';
+import { EXPIRED, REJECTED, Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload, type Workload } from '../../../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../../../plans/synthetic.ts';
 import { constantTrace } from '../../../../plans/trace.ts';
@@ -97,6 +97,54 @@ describe('what a request costs, by hand', () => {
     const shares = { small: { x: 1 }, large: { x: 1 } };
     const plan = compiled({ cascade: alwaysBoth, shares });
     expect(latencies(plan, workload(0, 1))).toEqual([8 + 20 + 2, 8 + 20 + 2 - 1]);
+  });
+});
+
+describe('deadlines', () => {
+  const run = (plan: ReturnType<typeof compiled>, load: Workload, deadlineMs: number) =>
+    new Simulator(system).run(plan, load, { deadlineMs });
+
+  test('what its batch would answer too late is not computed, and ends then', () => {
+    // The device has 0 from 4 to 6, and would have 1 from 6 to 8; their deadlines count from 2 and 2.5.
+    const { latencyMs, answeredBy, completed, expired, busyMs } = run(compiled({}), workload(0, 0.5), 5);
+    expect([...answeredBy]).toEqual([0, EXPIRED]);
+    expect([...latencyMs]).toEqual([8, Number.NaN]);
+    expect({ completed, expired, busyMs: [...busyMs] }).toEqual({ completed: 1, expired: 1, busyMs: [2, 0] });
+    expect([...run(compiled({}), workload(0, 0.5), 5.5).answeredBy]).toEqual([0, 0]);
+  });
+
+  test('the answer so far stands when the next model would be too late', () => {
+    // Small is done at 6, large would be at 21 by the sender's reckoning, which leaves out the hop; the deadline counts from 2.
+    expect([...run(compiled({ cascade: alwaysBoth }), workload(0), 18.5).answeredBy]).toEqual([0]);
+    expect([...run(compiled({ cascade: alwaysBoth }), workload(0), 21).answeredBy]).toEqual([1]);
+  });
+
+  test('and when it turns out to be too late in the queue of the next model', () => {
+    // Sent on at 6 with 21 in mind, it arrives at 8, and would be done at 23.
+    const outcomes = run(compiled({ cascade: alwaysBoth }), workload(0), 20);
+    expect([[...outcomes.answeredBy], outcomes.busyMs[1]]).toEqual([[0], 0]);
+    expect(outcomes.latencyMs[0]).toBe(8 + 2);
+  });
+
+  test('under overload what does not fit is refused, and what is taken is answered in time', () => {
+    // Batches of 8 in 9 ms.
+    const capacity = 8_000 / 9;
+    const seconds = 5;
+    const load = traceWorkload(constantTrace(3 * capacity, seconds), system.samples, createRandom(1));
+    const outcomes = run(compiled({}), load, 500);
+    expect(outcomes.completed / (seconds * capacity)).toBeGreaterThan(0.95);
+    expect(outcomes.expired).toBe(0);
+    expect(outcomes.completed + outcomes.rejected).toBe(outcomes.requests);
+    expect(outcomes.answeredBy.filter((by) => by === REJECTED)).toHaveLength(outcomes.rejected);
+    expect([...outcomes.latencyMs].filter((ms) => ms > 500 + 4)).toEqual([]);
+    const { report } = simulationReport(system, load, outcomes, { type: 'latency', p95Ms: 600 });
+    expect(report).toMatchObject({
+      completed: outcomes.completed,
+      rejected: outcomes.rejected,
+      errors: 0,
+      lost: 0,
+      sloAttainment: 0,
+    });
   });
 });
 
