@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
+import { shown } from './deployment/shown.ts';
 import {
   type SyntheticSettings,
   syntheticEntries,
@@ -303,9 +304,13 @@ function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights:
   const given = (Array.isArray(parsed) ? { qpsMax, weights: parsed } : parsed) as { qpsMax?: unknown; weights?: unknown } | null;
   const weights: unknown[] | undefined = Array.isArray(given?.weights) ? given.weights : undefined;
   const max = given?.qpsMax;
-  if (weights === undefined || weights.length === 0 || !weights.every((w) => typeof w === 'number' && w >= 0))
+  if (
+    weights === undefined ||
+    weights.length === 0 ||
+    !weights.every((w) => typeof w === 'number' && w >= 0 && Number.isFinite(w))
+  )
     return 'does not hold weights of 0 or more; write [3, 2, 1] or { "qpsMax": 4000, "weights": [3, 2, 1] }';
-  if (typeof max !== 'number' || !(max > 0)) return `has qpsMax ${JSON.stringify(max)}; write a number above 0`;
+  if (typeof max !== 'number' || !(max > 0) || !Number.isFinite(max)) return `has qpsMax ${shown(max)}; write a number above 0`;
   return { qpsMax: max, weights: weights as number[] };
 }
 

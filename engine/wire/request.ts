@@ -11,7 +11,8 @@ export interface InferRequest {
 }
 
 const ID_MAX_LENGTH = 128;
-const DEADLINE_MAX_MS = 600_000;
+/** Of a request, and of a deployment for requests that name none. */
+export const DEADLINE_MAX_MS = 600_000;
 
 const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores'];
 

@@ -1,15 +1,15 @@
 import { z } from 'zod';
+import { DEADLINE_MAX_MS } from '../../engine/wire/request.ts';
 import { SUBJECT_TOKEN } from '../../engine/wire/subjects.ts';
 import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { LONGEST_WINDOW_MS } from '../policy/load-history.ts';
+import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
 /**
  * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. The JSON Schema and the
  * reference page are generated from here.
  */
-
-const shown = (value: unknown): string => JSON.stringify(value)?.slice(0, 80) ?? String(value);
 
 const name = z.string().regex(SUBJECT_TOKEN, {
   error: (issue) => `${shown(issue.input)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
@@ -27,6 +27,14 @@ const duration = z
     context.addIssue(`${shown(value)} is not a time above 0; write 100ms, 0.1s, or milliseconds`);
     return z.NEVER;
   });
+
+const durationUpTo = (longestMs: number) =>
+  duration.refine((ms) => ms <= longestMs, {
+    error: (issue) => `${shown(issue.input)} ms is too long; at most ${longestMs} ms`,
+  });
+
+/** Beyond some weeks, timers end at once. */
+const DAY_MS = 86_400_000;
 
 const bytes = z
   .union([z.number(), z.string()], { error: (issue) => `${shown(issue.input)} is not an amount of memory; write 512MiB or 1GiB` })
@@ -128,6 +136,9 @@ const device = z.discriminatedUnion('kind', [
   }),
 ]);
 
+/** Also where other fields are wrong; but what is missing, or no mapping at all, is told by its type. */
+const isMapping = ({ value }: { readonly value: unknown }): boolean => typeof value === 'object' && value !== null;
+
 const slo = z
   .strictObject({
     p95: duration.optional().describe('Latency SLO: 95th percentile (100ms, 0.1s, or milliseconds); accuracy is maximised'),
@@ -135,7 +146,7 @@ const slo = z
   })
   .refine((value) => (value.p95 === undefined) !== (value.accuracy === undefined), {
     error: 'must hold exactly one of p95 and accuracy, such as { p95: 100ms } or { accuracy: 0.92 }',
-    when: () => true,
+    when: isMapping,
   });
 
 const distribution = z
@@ -150,7 +161,7 @@ const distribution = z
   })
   .refine((value) => (value.zipf === undefined) !== (value.histogram === undefined), {
     error: 'must hold exactly one of zipf and histogram, such as { zipf: 1.0 }',
-    when: () => true,
+    when: isMapping,
   });
 
 const load = z.strictObject({
@@ -282,8 +293,10 @@ export const deploymentSchema = z
         'Frontend processes that `serve` starts on one machine; in-devices: none, each device process takes requests itself, which saves a hop',
       ),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
-    deadline: duration.default(30_000).describe('Every request is answered within this time (30s, or milliseconds)'),
-    prepareTimeout: duration
+    deadline: durationUpTo(DEADLINE_MAX_MS)
+      .default(30_000)
+      .describe('Every request is answered within this time (30s, or milliseconds)'),
+    prepareTimeout: durationUpTo(DAY_MS)
       .default(60_000)
       .describe('How long devices may take to load what is new in a plan; later, the change is given up (60s, or milliseconds)'),
     alpha: z

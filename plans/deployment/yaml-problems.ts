@@ -1,6 +1,7 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { shown } from './shown.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -34,7 +35,7 @@ export function checkYaml<S extends z.ZodType>(text: string, file: string, schem
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map((e) => `${at(e.pos[0])} not valid YAML: ${e.message}`).join('\n'));
   }
-  const plain: unknown = document.toJS();
+  const plain = plainOf(document, file);
   const refuse = (problems: readonly Problem[]): void => {
     if (problems.length === 0) return;
     const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;
@@ -64,6 +65,17 @@ export function checkYaml<S extends z.ZodType>(text: string, file: string, schem
       offset = node.range?.[0] ?? offset;
     }
     return offset;
+  }
+}
+
+/** @throws ConfigError for aliases of nothing, of what they stand in, or of more than fits. */
+function plainOf(document: Document, file: string): unknown {
+  try {
+    const plain: unknown = document.toJS();
+    JSON.stringify(plain);
+    return plain;
+  } catch (error) {
+    throw new ConfigError(`${file} not valid YAML: an alias (*name) cannot be resolved: ${messageOf(error).split('\n', 1)[0]}`);
   }
 }
 
@@ -208,9 +220,4 @@ function valueAt(value: unknown, path: Path): unknown {
     at = (at as Record<PropertyKey, unknown>)[step];
   }
   return at;
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -144,6 +144,11 @@ deadline: 5s
     ['frontends: 0', 'deployment.yaml:6:12 frontends: 0 is too small; must be at least 1'],
     ['backlogDrain: soon', 'deployment.yaml:6:15 backlogDrain: "soon" is not a time above 0'],
     ['backlogDrain: soon', '; or write never'],
+    ['deadline: 1h', 'deployment.yaml:6:11 deadline: 3600000 ms is too long; at most 600000 ms'],
+    ['deadline: .inf', 'deployment.yaml:6:11 deadline: Infinity is not a time'],
+    ['prepareTimeout: 1000h', 'prepareTimeout: 3600000000 ms is too long'],
+    ['classes: *names', 'deployment.yaml not valid YAML: an alias (*name) cannot be resolved'],
+    ['classes: &names [*names]', 'deployment.yaml not valid YAML: an alias (*name) cannot be resolved'],
     ['name: again', 'deployment.yaml:6:1 not valid YAML: Map keys must be unique'],
   ])('refuses %s', (line, message) => {
     expect(problems(`${SMALLEST}${line}\n`)[0]).toContain(message);
@@ -168,6 +173,22 @@ deadline: 5s
 
   it.each(['slo: {}', 'slo: { p95: 10, accuracy: 0.5 }'])('asks for exactly one objective: %s', (slo) => {
     expect(problems(SMALLEST.replace('slo: { p95: 0.1s }', slo))[0]).toContain('slo: must hold exactly one of p95 and accuracy');
+  });
+
+  it.each([
+    ['', 'slo: is missing'],
+    ['slo:', 'slo: null is not a mapping'],
+    ['slo: fast', 'slo: "fast" is not a mapping'],
+    ['slo: { p95: 10 }\nload: { qpsMax: 1, distribution: }', 'load.distribution: null is not a mapping'],
+  ])('needs an objective and a distribution: %j', (given, message) => {
+    const yaml = SMALLEST.replace('slo: { p95: 0.1s }', given);
+    expect(problems(given.includes('load:') ? yaml.replace('load: { qpsMax: 400 }\n', '') : yaml).join('\n')).toContain(message);
+  });
+
+  it.each(['[1e999, 1]', '{ "qpsMax": 1e999, "weights": [1] }'])('refuses the histogram %s', (text) => {
+    writeFileSync(join(dir, 'endless.json'), text);
+    const yaml = SMALLEST.replace('qpsMax: 400', 'qpsMax: 400, distribution: { histogram: endless.json }');
+    expect(problems(yaml)[0]).toContain('load.distribution.histogram: endless.json ');
   });
 
   it('says how to name a deployment that is not there', () => {

@@ -1,0 +1,8 @@
+const LONGEST = 80;
+
+/** A value of a deployment file, for people: as JSON, and not longer than a message can bear. */
+export function shown(value: unknown): string {
+  // JSON has neither .inf nor .nan.
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text;
+}
