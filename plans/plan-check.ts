@@ -1,3 +1,4 @@
+import { ConfigError } from '../engine/errors.ts';
 import { gearsWithout } from './contingency.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
 import type { Gear, GearPlan } from './gear-plan.ts';
@@ -9,6 +10,8 @@ export type PlanSubject = Pick<Deployment, 'name' | 'models' | 'devices'>;
 /** Shares and ranges are written with so many digits that sums and neighbours agree to this. */
 const SHARE_TOLERANCE = 1e-6;
 const QPS_TOLERANCE = 1e-5;
+/** One reason is enough, a page of them hides it. */
+const SHOWN_PROBLEMS = 10;
 
 /**
  * Whether a well-formed plan (see `gearPlanSchema`), from a file or from an operator, can be served on a deployment: its models
@@ -23,10 +26,29 @@ export function checkPlanFor(deployment: PlanSubject, profile: Pick<Profile, 'mo
     ...placementProblems(plan),
   ];
   // The rest speaks of models and devices by name: with unknown ones it would only repeat what was said.
-  if (named.length > 0) return named;
+  return named.length > 0 ? named : [...memoryProblems(deployment, profile, plan), ...servingProblems(plan)];
+}
+
+/** Whether a well-formed plan is one in itself, whatever it is for. @returns what is wrong, as of `checkPlanFor`. */
+export function checkPlan(plan: GearPlan): string[] {
+  const named = placementProblems(plan);
+  return named.length > 0 ? named : servingProblems(plan);
+}
+
+/** @throws ConfigError with the problems of the plan in `file`, if there are any. */
+export function refusePlan(file: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
+  throw new ConfigError(
+    [...problems.slice(0, SHOWN_PROBLEMS).map((problem) => `${file}: ${problem}`), ...more, 'run `cascade plan` again'].join(
+      '\n',
+    ),
+  );
+}
+
+function servingProblems(plan: GearPlan): string[] {
   const weights = plan.qpsWeights.length;
   return [
-    ...memoryProblems(deployment, profile, plan),
     ...gearsProblems(plan.gears, 'gears', plan),
     ...(weights === plan.gears.length ? [] : [`qpsWeights: ${weights} weights for ${plan.gears.length} gears`]),
     ...contingencyProblems(plan),

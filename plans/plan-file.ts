@@ -2,8 +2,12 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { type GearPlan, gearPlanSchema } from './gear-plan.ts';
+import { checkPlan, refusePlan } from './plan-check.ts';
 
-/** @throws ConfigError naming file, field and value. */
+/**
+ * A plan that can be served on what it was made for; whether that is a certain deployment, `checkPlanFor` says.
+ * @throws ConfigError naming file, field and value.
+ */
 export function readPlan(file: string): GearPlan {
   let text: string;
   try {
@@ -11,7 +15,9 @@ export function readPlan(file: string): GearPlan {
   } catch (error) {
     throw new ConfigError(`${file} cannot be read: ${messageOf(error)}; make it with \`cascade plan\``);
   }
-  return parsePlan(text, file);
+  const plan = parsePlan(text, file);
+  refusePlan(file, checkPlan(plan));
+  return plan;
 }
 
 /** @throws ConfigError naming `source`, field and value. */

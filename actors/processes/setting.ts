@@ -3,12 +3,12 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import { realClock } from '../../engine/clock.ts';
-import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import { CascadeError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
 import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
 import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
-import { checkPlanFor } from '../../plans/plan-check.ts';
+import { checkPlanFor, refusePlan } from '../../plans/plan-check.ts';
 import { readPlan } from '../../plans/plan-file.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
@@ -45,8 +45,6 @@ const DEFAULT_HOST = 'local';
 /** A store that does not answer for this long will not. */
 const STORE_WITHIN_MS = 60_000;
 const STORE_RETRY_MS = 500;
-/** Of a plan that does not fit: one reason is enough, a page of them hides it. */
-const SHOWN_PROBLEMS = 10;
 
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
 export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
@@ -56,7 +54,7 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
   requireCurrent(deployment, profile, profileFile);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
-  checkPlan(deployment, profile, plan, planFile);
+  refusePlan(planFile, checkPlanFor(deployment, profile, plan));
   return {
     deployment,
     profile,
@@ -146,15 +144,4 @@ export function revised({ deployment }: Setting, { revision, plan }: Revision): 
 /** Bucket of the key-value store for the plans; the lease has one beside it. */
 export function bucketOf({ deployment }: Setting): string {
   return `${deployment.prefix}_${deployment.name}`;
-}
-
-function checkPlan(deployment: Deployment, profile: Profile, plan: GearPlan, file: string): void {
-  const problems = checkPlanFor(deployment, profile, plan);
-  if (problems.length === 0) return;
-  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
-  throw new ConfigError(
-    [...problems.slice(0, SHOWN_PROBLEMS).map((problem) => `${file}: ${problem}`), ...more, 'run `cascade plan` again'].join(
-      '\n',
-    ),
-  );
 }

@@ -26,12 +26,14 @@ export function register(program: Command): void {
 
 async function simulate(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
-  const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { simulatePlan }] = await Promise.all([
-    import('../deployment.ts'),
-    import('../profile-file.ts'),
-    import('../plan-file.ts'),
-    import('../simulator/simulate-plan.ts'),
-  ]);
+  const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { checkPlanFor, refusePlan }, { simulatePlan }] =
+    await Promise.all([
+      import('../deployment.ts'),
+      import('../profile-file.ts'),
+      import('../plan-file.ts'),
+      import('../plan-check.ts'),
+      import('../simulator/simulate-plan.ts'),
+    ]);
   const { reportTable } = await import('../report-table.ts');
   const { writeJson } = await import('../json-output.ts');
 
@@ -39,7 +41,9 @@ async function simulate(path: string, options: Options): Promise<void> {
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = readProfile(profileFile);
   requireCurrent(deployment, profile, profileFile);
-  const plan = readPlan(options.plan ?? `${deployment.dir}/plan.json`);
+  const planFile = options.plan ?? `${deployment.dir}/plan.json`;
+  const plan = readPlan(planFile);
+  refusePlan(planFile, checkPlanFor(deployment, profile, plan));
   const { report } = simulatePlan(deployment, profile, plan, trace, options.seed);
   const { synthetic } = profile;
   const column = synthetic ? 'simulated, synthetic profile' : 'simulated';

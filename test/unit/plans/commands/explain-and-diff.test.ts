@@ -5,6 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as diff from '../../../../plans/commands/diff.ts';
 import * as explain from '../../../../plans/commands/explain.ts';
+import type { GearPlan } from '../../../../plans/gear-plan.ts';
 import { writePlan } from '../../../../plans/plan-file.ts';
 import { writeProfile } from '../../../../plans/profile-file.ts';
 import { runInProcess } from '../../../support/run-in-process.ts';
@@ -13,6 +14,15 @@ import { explainedPlan, profile } from '../explain/explained-plan.ts';
 const dir = mkdtempSync(join(tmpdir(), 'cascade-explain-'));
 const file = join(dir, 'plan.json');
 writePlan(file, explainedPlan());
+
+/** Its gears do not fit its models. */
+const torn = join(dir, 'torn.json');
+writePlan(torn, tornPlan());
+
+function tornPlan(): GearPlan {
+  const plan = explainedPlan();
+  return { ...plan, gears: [{ ...plan.gears[0], cascade: [{ model: 'huge' }] }, ...plan.gears.slice(1)] };
+}
 
 afterAll(() => rmSync(dir, { recursive: true }));
 
@@ -44,6 +54,8 @@ test.each([
   [['explain', file, '--profile', '/nowhere/profile.json'], '/nowhere/profile.json does not exist'],
   [['diff', file, '/nowhere/plan.json'], '/nowhere/plan.json cannot be read'],
   [['diff', join(dir, 'profile.json'), file], 'not a gear plan'],
+  [['explain', torn], `${torn}: gears[0].cascade[0].model: "huge" is not among the plan's models`],
+  [['diff', file, torn], `${torn}: gears[0].cascade[0].model: "huge"`],
 ])('refuses %j', async (args, message) => {
   writeProfile(join(dir, 'profile.json'), profile);
   const attempt = run(...args);
