@@ -315,7 +315,7 @@ function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights:
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return existsSync(path) && statSync(path).isDirectory();
 }
 
 /** Relative to where the person is, if below it. */

@@ -6,7 +6,10 @@ export interface Trace {
   readonly qps: Float64Array;
 }
 
-const MAX_SECONDS = 31 * 86_400;
+/** A month. */
+export const MAX_SECONDS = 31 * 86_400;
+/** Arrival times and outcomes of all are in memory at once. */
+export const MAX_REQUESTS = 200_000_000;
 
 /**
  * Parses a trace: CSV with the header `second,qps`, seconds ascending; a second that is not listed has no requests.
@@ -54,6 +57,11 @@ export function constantTrace(qps: number, seconds: number): Trace {
   return { qps: new Float64Array(seconds).fill(qps) };
 }
 
+/** How many requests a Poisson process of this rate makes on average. */
+export function expectedRequests(trace: Trace): number {
+  return trace.qps.reduce((sum, qps) => sum + qps, 0);
+}
+
 export function peakQps(trace: Trace): number {
   return trace.qps.reduce((max, qps) => Math.max(max, qps), 0);
 }
@@ -91,7 +99,7 @@ export function rangeHistogram(trace: Trace, qpsMax: number, ranges: number): nu
  * @returns milliseconds from the trace's begin, ascending.
  */
 export function poissonArrivals(trace: Trace, random: Random): Float64Array {
-  let arrivals = new Float64Array(Math.ceil(trace.qps.reduce((sum, qps) => sum + qps, 0) * 1.05) + 64);
+  let arrivals = new Float64Array(Math.ceil(expectedRequests(trace) * 1.05) + 64);
   let count = 0;
   for (let second = 0; second < trace.qps.length; second++) {
     if (trace.qps[second] <= 0) continue;

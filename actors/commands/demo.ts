@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { positiveInteger } from '../../plans/commands/options.ts';
+import { outputFile, traceSeconds } from '../../plans/commands/options.ts';
 
 interface Options {
   readonly emulated?: string | true;
@@ -15,10 +15,10 @@ export function register(program: Command): void {
   program
     .command('demo')
     .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
-    .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(positiveInteger))
+    .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
-    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
     .action(async ({ emulated, ...options }: Options) => {
       const { runDemo } = await import('../demo/run-demo.ts');
       const { writeJson } = await import('../../plans/json-output.ts');

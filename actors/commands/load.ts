@@ -1,5 +1,12 @@
 import { type Command, Option } from 'commander';
-import { positiveInteger, positiveNumber, type TraceOptions, traceOf } from '../../plans/commands/options.ts';
+import {
+  outputFile,
+  positiveInteger,
+  positiveNumber,
+  type TraceOptions,
+  traceOf,
+  traceSeconds,
+} from '../../plans/commands/options.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -15,13 +22,13 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .addOption(new Option('--qps <n>', 'constant load, with --seconds').argParser(positiveNumber))
-    .addOption(new Option('--seconds <n>', 'length of the run, with --qps').argParser(positiveInteger))
+    .addOption(new Option('--seconds <n>', 'length of the run, with --qps').argParser(traceSeconds))
     .addOption(
       new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
     )
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
-    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
       const { loadDeployment } = await import('../../plans/deployment.ts');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CascadeError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
-import { positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
+import { outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
 import type { Verdict } from '../plan-change.ts';
 
 interface Options {
@@ -21,11 +21,11 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
-    .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)')
+    .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)', outputFile)
     .option('--push', 'put it in force in the running deployment, without loss')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write { out, plan, verdict } as JSON (- for stdout); verdict is null without --push')
+    .option('--json <file>', 'write { out, plan, verdict } as JSON (- for stdout); verdict is null without --push', outputFile)
     .action(replan);
 }
 

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { MAX_RANGES } from '../deployment/limits.ts';
 import { parseDurationMs } from '../deployment/units.ts';
-import { constantTrace, parseTrace, type Trace } from '../trace.ts';
+import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../trace.ts';
 
 /** Parsers of command-line values; commander adds the option's name to what they say. */
 export function positiveNumber(text: string): number {
@@ -15,6 +17,33 @@ export function positiveInteger(text: string): number {
   const value = positiveNumber(text);
   if (!Number.isInteger(value)) throw new InvalidArgumentError('use a whole number above 0');
   return value;
+}
+
+/** A whole number from 1 to `most`. */
+export function wholeNumberUpTo(most: number): (text: string) => number {
+  return (text) => {
+    const value = positiveInteger(text);
+    if (value > most) throw new InvalidArgumentError(`use a whole number from 1 to ${most}`);
+    return value;
+  };
+}
+
+export const traceSeconds = wholeNumberUpTo(MAX_SECONDS);
+
+/** Of a plan, from 1 on. */
+export const rangeCount = wholeNumberUpTo(MAX_RANGES);
+
+/** A file to write, `-` for standard output: what cannot be written is better said before the work than after it. */
+export function outputFile(file: string): string {
+  if (file === '-') return file;
+  const isThere = existsSync(file);
+  if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError('it is a folder; name a file');
+  try {
+    accessSync(isThere ? file : `${dirname(resolve(file))}/.`, constants.W_OK);
+  } catch (error) {
+    throw new InvalidArgumentError(`it cannot be written: ${messageOf(error)}`);
+  }
+  return file;
 }
 
 export function durationMs(text: string): number {
@@ -36,7 +65,16 @@ export interface TraceOptions {
 }
 
 /** The load of `--trace FILE` or `--qps Q --seconds N`. @throws ConfigError */
-export function traceOf({ trace, qps, seconds }: TraceOptions): Trace {
+export function traceOf(options: TraceOptions): Trace {
+  const trace = givenTrace(options);
+  const requests = expectedRequests(trace);
+  if (requests <= MAX_REQUESTS) return trace;
+  throw new ConfigError(
+    `a load of ${requests} requests; at most ${MAX_REQUESTS} fit into one run: take a lower or a shorter one`,
+  );
+}
+
+function givenTrace({ trace, qps, seconds }: TraceOptions): Trace {
   if (trace !== undefined) {
     if (qps !== undefined || seconds !== undefined)
       throw new ConfigError('--trace says load and length: leave out --qps and --seconds');

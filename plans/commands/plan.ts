@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE, makePlan } from './make-plan.ts';
-import { durationMs, fraction, positiveInteger, positiveNumber } from './options.ts';
+import { durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 interface Options {
   readonly profile?: string;
@@ -21,13 +21,13 @@ export function register(program: Command): void {
     .description('make a gear plan: placement, and for each range of loads the cascade to run')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--out <file>', 'where to write the plan (default: plan.json beside the deployment)')
+    .option('--out <file>', 'where to write the plan (default: plan.json beside the deployment)', outputFile)
     .option('--p95 <ms>', 'latency SLO instead of the deployment’s', durationMs)
     .option('--accuracy <fraction>', 'accuracy SLO instead of the deployment’s', fraction)
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
-    .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', positiveInteger)
+    .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write the plan, or why there is none, as JSON (- for stdout)')
+    .option('--json <file>', 'write the plan, or why there is none, as JSON (- for stdout)', outputFile)
     .action(plan);
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { durationMs, fraction, positiveInteger, positiveNumber } from './options.ts';
+import { durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 const EXIT_INFEASIBLE = 3;
 const DEFAULT_MAX = 64;
@@ -26,9 +26,9 @@ export function register(program: Command): void {
     .option('--max <n>', 'most devices to consider', positiveInteger, DEFAULT_MAX)
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
-    .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', positiveInteger)
+    .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write the answer, with the plan, as JSON (- for stdout)')
+    .option('--json <file>', 'write the answer, with the plan, as JSON (- for stdout)', outputFile)
     .action(run);
 }
 

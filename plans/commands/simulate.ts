@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { positiveInteger, positiveNumber, type TraceOptions, traceOf } from './options.ts';
+import { outputFile, positiveInteger, positiveNumber, type TraceOptions, traceOf, traceSeconds } from './options.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -18,9 +18,9 @@ export function register(program: Command): void {
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
-    .option('--seconds <n>', 'length of the run, with --qps', positiveInteger)
+    .option('--seconds <n>', 'length of the run, with --qps', traceSeconds)
     .option('--seed <n>', 'seed of the arrivals and the order of the samples', positiveInteger, 1)
-    .option('--json <file>', 'write the report as JSON (- for stdout)')
+    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
     .action(simulate);
 }
 

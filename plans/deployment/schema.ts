@@ -3,6 +3,7 @@ import { DEADLINE_MAX_MS } from '../../engine/wire/request.ts';
 import { SUBJECT_TOKEN } from '../../engine/wire/subjects.ts';
 import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { LONGEST_WINDOW_MS } from '../policy/load-history.ts';
+import { MAX_RANGES } from './limits.ts';
 import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
@@ -166,7 +167,7 @@ const distribution = z
 
 const load = z.strictObject({
   qpsMax: z.number().positive().describe('Highest load to plan for (requests per second)'),
-  ranges: z.int().min(1).max(1024).default(16).describe('Number of equal QPS ranges, one gear each'),
+  ranges: z.int().min(1).max(MAX_RANGES).default(16).describe('Number of equal QPS ranges, one gear each'),
   distribution: distribution.default({ zipf: 1 }).describe('How often each QPS range occurs'),
 });
 

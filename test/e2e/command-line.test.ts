@@ -138,15 +138,23 @@ const CASES: readonly Case[] = [
     'a profile that cannot be written',
     () => ['profile', image, '--quick', '--out', at('absent', 'p')],
     USAGE,
-    ['absent/p cannot'],
+    ['--out', 'absent/p', 'cannot be written'],
   ],
-  ['a plan that cannot be written', () => ['plan', image, '--out', at('absent', 'p')], USAGE, ['absent/p cannot be written']],
+  [
+    'a plan that cannot be written',
+    () => ['plan', image, '--out', at('absent', 'p')],
+    USAGE,
+    ['--out', 'absent/p', 'cannot be written'],
+  ],
   [
     'a report that cannot be written',
     () => ['simulate', image, ...LOAD, '--json', at('absent', 'r')],
     USAGE,
     ['--json', 'absent/r'],
   ],
+
+  ['more ranges than there may be', () => ['plan', image, '--ranges', '1e6'], USAGE, ['--ranges', 'from 1 to 1024']],
+  ['a load beyond memory', () => ['simulate', image, '--qps', '1e12', '--seconds', '1'], USAGE, ['1000000000000 requests']],
 
   ['serve without NATS', () => ['serve', image, '--nats', nowhere], USAGE, ['no NATS server answers at nats://127.0.0.1:']],
   [

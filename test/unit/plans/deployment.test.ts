@@ -193,6 +193,7 @@ deadline: 5s
 
   it('says how to name a deployment that is not there', () => {
     expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: .*name a deployment file/);
+    expect(() => loadDeployment(join(dir, 'a.onnx', 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: ENOTDIR/);
   });
 
   it('lets the paper’s rule for gears be chosen, and refuses windows that it cannot measure', () => {

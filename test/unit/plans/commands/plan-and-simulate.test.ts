@@ -120,6 +120,8 @@ describe('cascade simulate', () => {
     const file = join(dir, 'foreign.json');
     const foreign = readFileSync(join(dir, 'plan.json'), 'utf8').replaceAll('cpu1', 'gpu7');
     writeFileSync(file, foreign);
-    await expect(run('simulate', dir, '--plan', file, '--qps', '5', '--seconds', '1')).rejects.toThrow(`${file}: devices: "gpu7"`);
+    await expect(run('simulate', dir, '--plan', file, '--qps', '5', '--seconds', '1')).rejects.toThrow(
+      `${file}: devices: "gpu7"`,
+    );
   });
 });
