@@ -53,12 +53,14 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
 }
 
 async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
+  const { requireLocalCores } = await import('../../plans/deployment/local-cores.ts');
   // Also those without a replica in the plan of today.
   const devices = setting.deployment.devices.filter((device) => device.host === setting.host);
   if (devices.length === 0) {
     const hosts = [...new Set(setting.deployment.devices.map((device) => device.host))].join(', ');
     throw new ConfigError(`--host ${setting.host}: the deployment has no devices on this host; its devices are on ${hosts}`);
   }
+  for (const device of devices) requireLocalCores(setting.deployment, device);
   const all = options.role === 'all';
   const { frontends } = setting.deployment;
   const { runParts } = await import('../processes/run-all.ts');

@@ -8,6 +8,7 @@ import type { Device } from '../../plans/deployment.ts';
 import { processActor } from '../device-host.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
+import { requireSoleDevices } from './sole-devices.ts';
 
 /** A child drains within DRAIN_MS; past this it hangs and is killed. */
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
@@ -39,13 +40,18 @@ export async function runParts(
   const asked = askedToStop();
   const running: RunningActor[][] = [];
   try {
-    let why: string | undefined;
+    const sole = requireSoleDevices(
+      { bus, clock: realClock, log },
+      setting.subjects,
+      parts.devices.map(({ id }) => id),
+    );
+    let why = await Promise.race([sole.then(() => undefined), asked]);
     // Frontends route only to devices that are ready, and leave before them.
     for (const group of [[...controllerProcess(), ...deviceProcesses()], frontendProcesses()]) {
+      if (why !== undefined) break;
       const started = startProcesses(group, setting, bus);
       running.unshift(started.actors);
       why = await Promise.race([started.ready.then(() => undefined), asked]);
-      if (why !== undefined) break;
     }
     if (why === undefined) onReady();
     log.info({ why: await asked }, 'draining');

@@ -5,6 +5,7 @@ import type { OnnxDevice } from '../../engine/backend/onnx-backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
+import { requireLocalCores } from '../deployment/local-cores.ts';
 import { type Deployment, type Device, deviceClass } from '../deployment.ts';
 import { accuracyOf, type ModelProfile, type Profile, runtimeMs } from '../profile.ts';
 import { fileDigest, profileDigest } from '../profile-digest.ts';
@@ -109,23 +110,18 @@ function targetsOf(deployment: Deployment): Target[] {
 }
 
 function targetOf(deployment: Deployment, device: Device, className: string): Target {
-  const at = `${deployment.file}: device ${device.id}`;
   switch (device.kind) {
     case 'cuda':
       return { className, device: { kind: 'cuda', deviceId: device.deviceId }, cores: undefined };
-    case 'cpu': {
-      const missing = device.cores?.find((core) => core >= cpus().length);
-      if (missing !== undefined) {
-        throw new ConfigError(`${at}: cores: ${missing} does not exist here; this machine has cores 0 to ${cpus().length - 1}`);
-      }
+    case 'cpu':
+      requireLocalCores(deployment, device);
       return { className, device: { kind: 'cpu', threads: device.cores?.length ?? 1 }, cores: device.cores };
-    }
     case 'emulated': {
       if (className === 'cuda') return { className, device: { kind: 'cuda', deviceId: 0 }, cores: undefined };
       const threads = Number(/^cpu-(\d+)$/.exec(className)?.[1] ?? 0);
       if (threads < 1 || threads > cpus().length) {
         throw new ConfigError(
-          `${at}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${cpus().length}, or cuda where there is one`,
+          `${deployment.file}: device ${device.id}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${cpus().length}, or cuda where there is one`,
         );
       }
       // The last cores: the first ones serve interrupts.

@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { requireSoleDevices } from '../../../../actors/processes/sole-devices.ts';
+import { createLocalBus } from '../../../../engine/bus/local-bus.ts';
+import { every } from '../../../../engine/clock.ts';
+import { ConfigError } from '../../../../engine/errors.ts';
+import { VirtualClock } from '../../../../engine/virtual-clock.ts';
+import { encode } from '../../../../engine/wire/codec.ts';
+import type { DeviceState } from '../../../../engine/wire/messages.ts';
+import { subjectsOf } from '../../../../engine/wire/subjects.ts';
+import { capturingLogger } from '../../../simulation/support/log-capture.ts';
+import { deviceState } from '../../../support/plans.ts';
+
+const subjects = subjectsOf('shop');
+
+/** Starts to serve d0 and d1, while another process says what it says every 100 ms. @returns how it ended, and what was logged. */
+async function start(says: (clock: VirtualClock) => DeviceState | undefined) {
+  const clock = new VirtualClock();
+  const bus = createLocalBus(clock);
+  const lines: string[] = [];
+  const log = capturingLogger(true, ({ text }) => lines.push(text));
+  const beats = every(clock, 100).subscribe(() => {
+    const state = says(clock);
+    if (state !== undefined) bus.publish(subjects.state(state.device), encode(state));
+  });
+  let at: number | undefined;
+  const ended = requireSoleDevices({ bus, clock, log }, subjects, ['d0', 'd1']).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  void ended.then(() => {
+    at = clock.now();
+  });
+  for (let ms = 0; ms <= 10_000 && at === undefined; ms += 10) {
+    clock.runUntil(ms);
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+  beats.unsubscribe();
+  return { error: await ended, at, lines };
+}
+
+test('a device that nobody else runs may start, as soon as that is known', async () => {
+  expect(await start(() => undefined)).toMatchObject({ error: undefined, at: expect.any(Number), lines: [] });
+  expect((await start(() => deviceState({ device: 'd7' }))).at).toBeLessThan(500);
+});
+
+test('a device that another process runs may not', async () => {
+  const { error, lines } = await start(() => deviceState({ device: 'd1', pid: 77, host: 'h2' }));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect((error as Error).message).toContain('device d1 of cascade.shop is served already, by process 77 of host h2: stop');
+  expect(lines).toEqual(['served already, by process 77 of host h2; waiting for it to leave']);
+});
+
+test('a device whose process makes pauses is not taken for gone', async () => {
+  const { error } = await start((clock) => (Math.round(clock.now()) % 2_000 === 100 ? deviceState() : undefined));
+  expect(error).toBeInstanceOf(ConfigError);
+});
+
+test('a device may start when the process that ran it has drained and left, however long that takes', async () => {
+  const { error, at } = await start((clock) => {
+    if (clock.now() > 8_000) return undefined;
+    return deviceState({ phase: clock.now() < 2_000 ? 'ready' : clock.now() < 8_000 ? 'draining' : 'left' });
+  });
+  expect(error).toBeUndefined();
+  expect(at).toBeGreaterThan(8_000);
+  expect(at).toBeLessThan(8_500);
+});
+
+test('a device whose process is gone without a word may start, too', async () => {
+  const { error, at } = await start((clock) => (clock.now() < 1_000 ? deviceState() : undefined));
+  expect(error).toBeUndefined();
+  expect(at).toBeLessThan(5_000);
+});
