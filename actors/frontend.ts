@@ -365,7 +365,8 @@ function headerDeadline(message: BusMessage): number | undefined {
   const text = message.header('Cascade-Deadline-Ms');
   if (text === undefined) return undefined;
   const deadlineMs = text.trim() === '' ? Number.NaN : Number(text);
-  checkDeadline(deadlineMs);
+  // What is no number is shown as it came.
+  checkDeadline(Number.isNaN(deadlineMs) ? text : deadlineMs);
   return deadlineMs;
 }
 

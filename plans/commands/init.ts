@@ -17,6 +17,7 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   const { draftDeployment } = await import('../deployment/draft.ts');
   const { loadDeployment } = await import('../deployment.ts');
   const file = join(dir, 'deployment.yaml');
+  if (!existsSync(dir)) throw new ConfigError(`${dir} does not exist; name the folder of your models and data`);
   if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
   const { yaml, notes } = draftDeployment(dir);
   try {
@@ -26,5 +27,10 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   }
   loadDeployment(file);
   const list = notes.map((note) => `  - ${note}`).join('\n');
-  process.stdout.write(`written: ${file}\n${list}\nnext: cascade profile ${dir}\n`);
+  process.stdout.write(`written: ${file}\n${list}\nnext: cascade profile ${shellWord(dir)}\n`);
+}
+
+/** As a shell takes it for one word. */
+function shellWord(text: string): string {
+  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -110,7 +110,8 @@ const CASES: readonly Case[] = [
     USAGE,
     ['not-yaml/deployment.yaml:12:1 not valid YAML', 'end with a ]'],
   ],
-  ['an init without models', () => ['init', at('absent')], USAGE, ['holds no .onnx files']],
+  ['an init of nothing', () => ['init', at('absent')], USAGE, [`${at('absent')} does not exist; name the folder`]],
+  ['an init without models', () => ['init', folder], USAGE, ['holds no .onnx files']],
   ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml is there already', '--force']],
 
   ['no profile', () => ['plan', at('no-profile')], USAGE, ['no-profile/profile.json does not exist', '`cascade profile`']],

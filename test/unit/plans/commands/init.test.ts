@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, expect, test, vi } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import * as init from '../../../../plans/commands/init.ts';
+import { writeImageFamily } from '../../../fixtures/image-family.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-init-'));
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+async function run(folder: string): Promise<string> {
+  let said = '';
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    said += String(text);
+    return true;
+  });
+  const program = new Command('cascade').exitOverride();
+  init.register(program);
+  try {
+    await program.parseAsync(['init', folder, '--force'], { from: 'user' });
+  } finally {
+    spy.mockRestore();
+  }
+  return said;
+}
+
+test('names the next command so that a shell takes it, whatever the folder is called', async () => {
+  for (const [name, word] of [
+    ['plain-1', join(dir, 'plain-1')],
+    ["l'été à deux", `'${join(dir, "l'\\''été à deux")}'`],
+  ]) {
+    const folder = join(dir, name);
+    mkdirSync(folder);
+    writeImageFamily(folder);
+    expect(await run(folder)).toContain(`\nnext: cascade profile ${word}\n`);
+  }
+});
+
+test('says of a folder that is not there that it is not there', async () => {
+  const attempt = run(join(dir, 'absent'));
+  await expect(attempt).rejects.toThrow(ConfigError);
+  await expect(attempt).rejects.toThrow('absent does not exist; name the folder of your models and data');
+});
