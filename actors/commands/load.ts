@@ -47,7 +47,10 @@ export function register(program: Command): void {
       const data = loadLabelledData(deployment, profile.inputs);
       const bus = await connectTo(serversOf(deployment, options.nats), deployment.nats, 'cascade-load');
       const interrupted = new AbortController();
-      process.once('SIGINT', () => interrupted.abort());
+      process.once('SIGINT', () => {
+        process.stderr.write('\nending when what was sent is answered; once more Ctrl-C ends at once\n');
+        interrupted.abort();
+      });
       const client = createClient(bus, realClock, {
         deployment: deployment.name,
         prefix: deployment.prefix,

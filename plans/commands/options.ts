@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { MAX_RANGES } from '../deployment/limits.ts';
+import { MAX_DEVICES, MAX_RANGES } from '../deployment/limits.ts';
 import { parseDurationMs } from '../deployment/units.ts';
 import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../trace.ts';
 
@@ -32,6 +32,8 @@ export const traceSeconds = wholeNumberUpTo(MAX_SECONDS);
 
 /** Of a plan, from 1 on. */
 export const rangeCount = wholeNumberUpTo(MAX_RANGES);
+
+export const deviceCount = wholeNumberUpTo(MAX_DEVICES);
 
 /** A file to write, `-` for standard output: what cannot be written is better said before the work than after it. */
 export function outputFile(file: string): string {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { deviceCount, durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 const EXIT_INFEASIBLE = 3;
 const DEFAULT_MAX = 64;
@@ -23,7 +23,7 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .requiredOption('--p95 <ms>', 'p95 latency that must hold at every load', durationMs)
     .requiredOption('--accuracy <fraction>', 'accuracy expected over the distribution of loads', fraction)
-    .option('--max <n>', 'most devices to consider', positiveInteger, DEFAULT_MAX)
+    .option('--max <n>', 'most devices to consider', deviceCount, DEFAULT_MAX)
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)

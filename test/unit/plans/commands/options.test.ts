@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
-import { outputFile, rangeCount, traceOf, traceSeconds } from '../../../../plans/commands/options.ts';
+import { deviceCount, outputFile, rangeCount, traceOf, traceSeconds } from '../../../../plans/commands/options.ts';
 import { MAX_REQUESTS } from '../../../../plans/trace.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-options-'));
@@ -32,6 +32,7 @@ test.each([
   [traceSeconds, 'NaN', 'above 0'],
   [rangeCount, '1025', 'from 1 to 1024'],
   [rangeCount, '2.5', 'whole number'],
+  [deviceCount, '1e6', 'from 1 to 1024'],
 ])('%o refuses %s', (parse, text, why) => expect(() => parse(text)).toThrow(why));
 
 describe('a load', () => {
