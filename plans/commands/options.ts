@@ -20,7 +20,7 @@ export function positiveInteger(text: string): number {
 }
 
 /** A whole number from 1 to `most`. */
-export function wholeNumberUpTo(most: number): (text: string) => number {
+function wholeNumberUpTo(most: number): (text: string) => number {
   return (text) => {
     const value = positiveInteger(text);
     if (value > most) throw new InvalidArgumentError(`use a whole number from 1 to ${most}`);

@@ -1,31 +1,17 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, expect, test, vi } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as init from '../../../../plans/commands/init.ts';
 import { writeImageFamily } from '../../../fixtures/image-family.ts';
+import { runInProcess } from '../../../support/run-in-process.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-init-'));
 
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function run(folder: string): Promise<string> {
-  let said = '';
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    said += String(text);
-    return true;
-  });
-  const program = new Command('cascade').exitOverride();
-  init.register(program);
-  try {
-    await program.parseAsync(['init', folder, '--force'], { from: 'user' });
-  } finally {
-    spy.mockRestore();
-  }
-  return said;
-}
+const run = (folder: string) => runInProcess([init], ['init', folder, '--force']);
 
 test('names the next command so that a shell takes it, whatever the folder is called', async () => {
   for (const [name, word] of [
@@ -35,7 +21,7 @@ test('names the next command so that a shell takes it, whatever the folder is ca
     const folder = join(dir, name);
     mkdirSync(folder);
     writeImageFamily(folder);
-    expect(await run(folder)).toContain(`\nnext: cascade profile ${word}\n`);
+    expect((await run(folder)).stdout).toContain(`\nnext: cascade profile ${word}\n`);
   }
 });
 
