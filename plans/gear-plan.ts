@@ -80,7 +80,7 @@ export type Gear = GearPlan['gears'][number];
 export type Stage = z.infer<typeof stage>;
 export type GearReason = NonNullable<Gear['why']>;
 
-/** `linear >0.62 cnn >0.3 resnet`: a cascade in one line. */
+/** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; what is less certain goes on. */
 export function describeCascade(cascade: readonly Stage[]): string {
   return cascade.map((s) => (s.threshold === undefined ? s.model : `${s.model} <${Number(s.threshold.toFixed(3))}`)).join(' → ');
 }

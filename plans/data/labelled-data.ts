@@ -111,25 +111,32 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
             `${deployment.file}: data.inputs.${spec.name}: is missing; name a .npy file of ${describeSpec(spec)}`,
           );
         }
-        const { array, name } = readArray(files[spec.name], spec.name);
-        return arrayColumn(spec, array, `${name} (data.inputs.${spec.name})`);
+        const { array, name } = readArray(files[spec.name], spec.name, `data.inputs.${spec.name}`);
+        return arrayColumn(spec, array, name);
       }),
       labels: labelFile === undefined ? undefined : readLabels(labelFile),
     };
   }
 
   function readLabels(file: string): Int32Array {
-    const { array, name } = readArray(file, 'labels');
-    return labelsOf(array, classes?.length, `${name} (data.labels)`);
+    const { array, name } = readArray(file, 'labels', 'data.labels');
+    return labelsOf(array, classes?.length, name);
   }
 
-  /** `x.npy`, `x.npz#member`, or `x.npz` with a member of the given name. */
-  function readArray(path: string, member: string): { array: NpyArray; name: string } {
+  /**
+   * `x.npy`, `x.npz#member`, or `x.npz` with a member of the given name.
+   * @param field of the deployment that names it; the array is called by both in messages.
+   */
+  function readArray(path: string, member: string, field: string): { array: NpyArray; name: string } {
     const [, zip, chosen] = /^(.*\.npz)(?:#(.*))?$/i.exec(path) ?? [];
-    if (zip === undefined) return { array: readNpy(readFileSync(path), basename(path)), name: basename(path) };
+    const named = (what: string): string => `${what} (${field})`;
+    if (zip === undefined) {
+      const name = named(basename(path));
+      return { array: readNpy(readFileSync(path), name), name };
+    }
     const members = archive(zip);
     const key = `${chosen ?? member}.npy`;
-    const name = `${basename(zip)}#${chosen ?? member}`;
+    const name = named(`${basename(zip)}#${chosen ?? member}`);
     if (!Object.hasOwn(members, key)) {
       throw new ConfigError(`${name} does not exist; the archive has ${Object.keys(members).join(', ').replaceAll('.npy', '')}`);
     }

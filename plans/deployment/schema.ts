@@ -8,8 +8,8 @@ import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
 /**
- * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. The JSON Schema and the
- * reference page are generated from here.
+ * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. Messages about a file take
+ * what is known and what it means from here.
  */
 
 const name = z.string().regex(SUBJECT_TOKEN, {

@@ -141,6 +141,8 @@ describe('loadLabelledData', () => {
       both,
       arrays(npyFile([4, 4], new Uint8Array(16))),
     ],
+    ['x.npy (data.inputs.image) is not a .npy file', both, arrays(new Uint8Array(0))],
+    ['y.npy (data.labels) is not a .npy file', both, arrays(images, new Uint8Array(0))],
     ['data.labels has 3 labels for 4 samples', both, arrays(images, npyFile([3], Int32Array.of(0, 1, 2)))],
     ['y.npy (data.labels): label 1 is 3; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, 3, 0, 0)))],
     ['y.npy (data.labels): label 1 is -1; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, -1, 0, 0)))],
@@ -150,7 +152,11 @@ describe('loadLabelledData', () => {
       arrays(images, npyFile([4], new Float32Array(4))),
     ],
     ['data.inputs.img: no model has this input; the models take image', '{ inputs: { img: x.npy } }', arrays(images)],
-    ['x.npz#image does not exist; the archive has other', '{ inputs: x.npz }', { 'x.npz': zipSync({ 'other.npy': images }) }],
+    [
+      'x.npz#image (data.inputs.image) does not exist; the archive has other',
+      '{ inputs: x.npz }',
+      { 'x.npz': zipSync({ 'other.npy': images }) },
+    ],
     ['x.npz is not a .npz archive', '{ inputs: x.npz }', { 'x.npz': images }],
   ])('says "%s"', (message, yaml, files) => {
     const made = deployment([IMAGE], yaml, files);
