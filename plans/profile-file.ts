@@ -86,7 +86,24 @@ export function readProfile(path: string): Profile {
       );
     }
   }
+  const damaged = damagedField(profile);
+  if (damaged !== undefined) throw new ConfigError(`${path}: ${damaged}; run \`cascade profile\` again`);
   return profile;
+}
+
+/** The first value of the arrays that no measurement gives. */
+function damagedField({ classes, labels, models }: Profile): string | undefined {
+  const stray = (field: string, values: Int32Array): string | undefined => {
+    const i = values.findIndex((value) => value < 0 || value >= classes);
+    return i === -1 ? undefined : `${field}[${i}] is ${values[i]}; the classes are 0 to ${classes - 1}`;
+  };
+  for (const { name, predictions, certainties } of models) {
+    const unsure = certainties.findIndex((certainty) => Number.isNaN(certainty));
+    if (unsure !== -1) return `certainties[${unsure}] of ${name} is not a number`;
+    const wrong = stray(`predictions of ${name}`, predictions);
+    if (wrong !== undefined) return wrong;
+  }
+  return stray('labels', labels);
 }
 
 /** Writes a profile so that a reader sees the old file or the new one, never half of it. */

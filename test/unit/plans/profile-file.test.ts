@@ -52,6 +52,21 @@ describe('profile file', () => {
     expect(() => readProfile(file)).toThrow(message);
   });
 
+  it.each([
+    ['labels[3] is -1; the classes are 0 to', { labels: Int32Array.from(profile.labels, (label, i) => (i === 3 ? -1 : label)) }],
+    [
+      'predictions of a[0] is 99; the classes are 0 to',
+      { models: [{ ...profile.models[0], predictions: new Int32Array(50).fill(99) }] },
+    ],
+    [
+      'certainties[0] of a is not a number',
+      { models: [{ ...profile.models[0], certainties: new Float32Array(50).fill(Number.NaN) }] },
+    ],
+  ])('says "%s"', (message, damage) => {
+    writeProfile(file, { ...profile, ...damage });
+    expect(() => readProfile(file)).toThrow(message);
+  });
+
   it('says how to make a profile that is not there', () => {
     expect(() => readProfile(join(dir, 'none.json'))).toThrow(/none\.json does not exist; make it with `cascade profile`/);
   });
