@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { outputFile, traceSeconds } from '../../plans/commands/options.ts';
+import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
 
 interface Options {
   readonly emulated?: string | true;
@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
-    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
+    .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, ...options }: Options) => {
       const { runDemo } = await import('../demo/run-demo.ts');
       const { writeJson } = await import('../../plans/json-output.ts');

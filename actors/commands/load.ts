@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import {
-  outputFile,
+  jsonFile,
   positiveInteger,
   positiveNumber,
   type TraceOptions,
@@ -28,7 +28,7 @@ export function register(program: Command): void {
     )
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
-    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
+    .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
       const { loadDeployment } = await import('../../plans/deployment.ts');

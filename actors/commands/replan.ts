@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CascadeError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
-import { outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
+import { jsonFile, outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
 import type { Verdict } from '../plan-change.ts';
 
 interface Options {
@@ -25,7 +25,7 @@ export function register(program: Command): void {
     .option('--push', 'put it in force in the running deployment, without loss')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write { out, plan, verdict } as JSON (- for stdout); verdict is null without --push', outputFile)
+    .option('--json <file>', 'write { out, plan, verdict } as JSON (- for stdout); verdict is null without --push', jsonFile)
     .action(replan);
 }
 

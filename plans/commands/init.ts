@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
@@ -17,7 +17,10 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   const { draftDeployment } = await import('../deployment/draft.ts');
   const { loadDeployment } = await import('../deployment.ts');
   const file = join(dir, 'deployment.yaml');
-  if (!existsSync(dir)) throw new ConfigError(`${dir} does not exist; name the folder of your models and data`);
+  if (!existsSync(dir) || !statSync(dir).isDirectory())
+    throw new ConfigError(
+      `${dir} ${existsSync(dir) ? 'is not a folder' : 'does not exist'}; name the folder of your models and data`,
+    );
   if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
   const { yaml, notes } = draftDeployment(dir);
   try {

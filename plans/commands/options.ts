@@ -35,9 +35,14 @@ export const rangeCount = wholeNumberUpTo(MAX_RANGES);
 
 export const deviceCount = wholeNumberUpTo(MAX_DEVICES);
 
-/** A file to write, `-` for standard output: what cannot be written is better said before the work than after it. */
+/** Of `--json`: a file to write, or `-` for standard output. */
+export function jsonFile(file: string): string {
+  return file === '-' ? file : outputFile(file);
+}
+
+/** A file to write: what cannot be written is better said before the work than after it. */
 export function outputFile(file: string): string {
-  if (file === '-') return file;
+  if (file === '-') throw new InvalidArgumentError('name a file; for standard output there is --json -');
   const isThere = existsSync(file);
   if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError('it is a folder; name a file');
   try {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE, makePlan } from './make-plan.ts';
-import { durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { durationMs, fraction, jsonFile, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 interface Options {
   readonly profile?: string;
@@ -27,7 +27,7 @@ export function register(program: Command): void {
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write the plan, or why there is none, as JSON (- for stdout)', outputFile)
+    .option('--json <file>', 'write the plan, or why there is none, as JSON (- for stdout)', jsonFile)
     .action(plan);
 }
 

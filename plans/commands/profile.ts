@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Deployment } from '../deployment.ts';
 import type { Profile } from '../profile.ts';
 import type { ProfileOptions } from '../profiling/profile-family.ts';
-import { outputFile } from './options.ts';
+import { jsonFile, outputFile } from './options.ts';
 
 interface Options {
   readonly out?: string;
@@ -18,7 +18,7 @@ export function register(program: Command): void {
     .description('measure runtimes per batch size and kind of device; record predictions and certainties')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--out <file>', 'profile to write (default: profile.json beside the deployment)', outputFile)
-    .option('--json <file>', 'write the figures as JSON (- = standard output)', outputFile)
+    .option('--json <file>', 'write the figures as JSON (- = standard output)', jsonFile)
     .option('--quick', 'fewer measurements: faster, with noisier runtimes')
     .action(run);
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { deviceCount, durationMs, fraction, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { deviceCount, durationMs, fraction, jsonFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 const EXIT_INFEASIBLE = 3;
 const DEFAULT_MAX = 64;
@@ -28,7 +28,7 @@ export function register(program: Command): void {
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
-    .option('--json <file>', 'write the answer, with the plan, as JSON (- for stdout)', outputFile)
+    .option('--json <file>', 'write the answer, with the plan, as JSON (- for stdout)', jsonFile)
     .action(run);
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { outputFile, positiveInteger, positiveNumber, type TraceOptions, traceOf, traceSeconds } from './options.ts';
+import { jsonFile, positiveInteger, positiveNumber, type TraceOptions, traceOf, traceSeconds } from './options.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -20,7 +20,7 @@ export function register(program: Command): void {
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
     .option('--seconds <n>', 'length of the run, with --qps', traceSeconds)
     .option('--seed <n>', 'seed of the arrivals and the order of the samples', positiveInteger, 1)
-    .option('--json <file>', 'write the report as JSON (- for stdout)', outputFile)
+    .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(simulate);
 }
 

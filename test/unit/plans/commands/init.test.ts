@@ -25,7 +25,10 @@ test('names the next command so that a shell takes it, whatever the folder is ca
   }
 });
 
-test('says of a folder that is not there that it is not there', async () => {
+test('says of what is no folder that it is not there, or none', async () => {
+  await expect(run(import.meta.filename)).rejects.toThrow(
+    'init.test.ts is not a folder; name the folder of your models and data',
+  );
   const attempt = run(join(dir, 'absent'));
   await expect(attempt).rejects.toThrow(ConfigError);
   await expect(attempt).rejects.toThrow('absent does not exist; name the folder of your models and data');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
-import { deviceCount, outputFile, rangeCount, traceOf, traceSeconds } from '../../../../plans/commands/options.ts';
+import { deviceCount, jsonFile, outputFile, rangeCount, traceOf, traceSeconds } from '../../../../plans/commands/options.ts';
 import { MAX_REQUESTS } from '../../../../plans/trace.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-options-'));
@@ -14,9 +14,12 @@ writeFileSync(file, '{}');
 afterAll(() => rmSync(dir, { recursive: true }));
 
 describe('a file to write', () => {
-  test.each(['-', file, join(dir, 'new.json')])('may be %s', (name) => expect(outputFile(name)).toBe(name));
+  test.each([file, join(dir, 'new.json')])('may be %s', (name) => expect(outputFile(name)).toBe(name));
+
+  test('of --json may be standard output', () => expect(jsonFile('-')).toBe('-'));
 
   test.each([
+    ['-', 'name a file; for standard output there is --json -'],
     [dir, 'it is a folder; name a file'],
     [join(dir, 'absent', 'new.json'), 'it cannot be written: ENOENT'],
     [join(file, 'new.json'), 'it cannot be written: ENOTDIR'],
