@@ -1,6 +1,7 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { CascadeClient } from '../../engine/client/client.ts';
 import type { Inputs } from '../../engine/client/request-body.ts';
+import type { CascadeError } from '../../engine/errors.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Subjects } from '../../engine/wire/subjects.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
@@ -38,8 +39,13 @@ export interface LiveLoadResult {
 }
 
 const MAX_DISTINCT_ERRORS = 20;
-/** What the client adds to a failure, different for each request. */
-const ATTEMPTS = / \(\d+ attempts in \d+ ms\)$/;
+/** What differs from failure to failure: how often the client tried, and when to try again. */
+const OF_ONE_REQUEST = / \(\d+ attempts? in \d+ ms\)$|; ask again after \d+ ms/g;
+
+/** What failures that are alike have in common. */
+export function failureKind({ code, message }: Pick<CascadeError, 'code' | 'message'>): string {
+  return `${code}: ${message.replace(OF_ONE_REQUEST, '')}`;
+}
 
 /** Replays a trace on a running deployment with the half of the labelled data that was not planned with. */
 export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
@@ -71,7 +77,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
         answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);
       } else if (error !== undefined) {
-        const text = `${error.code}: ${error.message.replace(ATTEMPTS, '')}`;
+        const text = failureKind(error);
         if (errors.size < MAX_DISTINCT_ERRORS || errors.has(text)) errors.set(text, (errors.get(text) ?? 0) + 1);
       }
       options.onOutcome?.(outcome);
