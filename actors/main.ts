@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/package-info.ts';
+import * as deploymentOptions from '../plans/commands/deployment-options.ts';
 import * as diff from '../plans/commands/diff.ts';
 import * as explain from '../plans/commands/explain.ts';
 import * as init from '../plans/commands/init.ts';
@@ -27,7 +28,22 @@ async function main(): Promise<void> {
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('(--help tells what there is)');
-  for (const command of [demo, init, profile, plan, provision, explain, diff, simulate, serve, load, status, pushPlan, replan])
+  for (const command of [
+    demo,
+    init,
+    deploymentOptions,
+    profile,
+    plan,
+    provision,
+    explain,
+    diff,
+    simulate,
+    serve,
+    load,
+    status,
+    pushPlan,
+    replan,
+  ])
     command.register(program);
   try {
     await program.parseAsync();

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import * as deploymentOptions from '../../../../plans/commands/deployment-options.ts';
+import { deploymentReference } from '../../../../plans/deployment/reference.ts';
+import { runInProcess } from '../../../support/run-in-process.ts';
+
+const run = (...args: string[]) => runInProcess([deploymentOptions], ['options', ...args]);
+
+test('tells each option with its type, its default as it may be written, and its meaning', async () => {
+  const { stdout } = await run();
+  expect(stdout).toContain('deadline: number or string, default 30000\n    Every request is answered within this time');
+  expect(stdout).toContain('devices[](kind: cpu).memory: number or string, required\n');
+  expect(stdout).toContain('inputs.<name>.pad: number, default 0\n');
+  expect(stdout).toContain('frontends: integer or in-devices, default 1\n');
+  expect(stdout).toContain('certainty: margin | logit-margin | max-probability | entropy or mapping, default "margin"\n');
+});
+
+test('each option that the example deployment uses is among them, and none is without a type', async () => {
+  const paths = deploymentReference().map(({ path }) => path);
+  const used = readFileSync(new URL('../../../../conf/fashion/deployment.yaml', import.meta.url), 'utf8');
+  const top = [...used.matchAll(/^([a-zA-Z]+):/gm)].map(([, name]) => name);
+  expect(top.length).toBeGreaterThan(5);
+  expect(paths).toEqual(expect.arrayContaining(top));
+  expect(new Set(paths).size).toBe(paths.length);
+  for (const { path, type } of deploymentReference()) expect(type, path).not.toBe('anything');
+});
+
+test('tells one option and what is in it, or what there is instead', async () => {
+  const { stdout } = await run('drift');
+  expect(stdout.match(/^\S+:/gm)).toEqual(expect.arrayContaining(['drift:', 'drift.replan:']));
+  expect(stdout).not.toContain('deadline:');
+  await expect(run('drif')).rejects.toThrow(ConfigError);
+  await expect(run('drif')).rejects.toThrow('a deployment has no option drif; it has name, models');
+});
+
+test('gives the JSON Schema', async () => {
+  const schema = JSON.parse((await run('--json', '-')).stdout);
+  expect(schema).toMatchObject({ type: 'object', properties: { deadline: { type: ['number', 'string'], default: 30_000 } } });
+  expect(schema.required).toEqual(expect.arrayContaining(['name', 'devices', 'slo', 'load']));
+});
