@@ -1,7 +1,7 @@
 import type { Report } from '../report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report-builder.ts';
+import { REJECTED, type SimulationOutcomes } from './outcomes.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
-import { REJECTED, type SimulationOutcomes } from './simulator.ts';
 import type { Workload } from './workload.ts';
 
 /** The report every command gives (DESIGN §10), and what only a simulation or a whole serving plane knows. */

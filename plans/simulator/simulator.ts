@@ -1,14 +1,15 @@
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
-import { chooseGear, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
-import { LoadHistory } from '../policy/load-history.ts';
-import { LoadScale } from '../policy/load-scale.ts';
+import { DEFAULT_GEAR_RULE, type GearRule } from '../policy/gear-choice.ts';
 import { pickDevice } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
 import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
+import { EXPIRED, REJECTED, type SimulationOutcomes, UNANSWERED } from './outcomes.ts';
+import { RequestQueues } from './request-queues.ts';
+import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
@@ -34,42 +35,6 @@ export interface SimulationObserver {
   gear(atMs: number, gear: number): void;
 }
 
-/** What happened. Arrays per request belong to the simulator and are valid until its next run. */
-export interface SimulationOutcomes {
-  readonly requests: number;
-  readonly completed: number;
-  /** Requests that the frontend refused (RESOURCE_EXHAUSTED), and those that ended by their deadline without an answer. */
-  readonly rejected: number;
-  readonly expired: number;
-  /** True when the run was given up: requests without an answer have latency NaN. */
-  readonly gaveUp: boolean;
-  /** Per request, from intended send time to the result at the client; NaN without one. */
-  readonly latencyMs: Float64Array;
-  /** Per request: the model whose answer it got; without one -1, REJECTED or EXPIRED. */
-  readonly answeredBy: Int8Array;
-  /** Per request: validation sample. */
-  readonly sample: Int32Array;
-  /** Per gear: time in force. */
-  readonly gearMs: Float64Array;
-  readonly gearSwitches: number;
-  /** Per device: time occupied by batches. */
-  readonly busyMs: Float64Array;
-  /** Per model: answers given. */
-  readonly answers: Float64Array;
-  /** [model * devices + device] */
-  readonly batches: Float64Array;
-  readonly batchedRequests: Float64Array;
-  /** Requests without an answer when the last one was sent. */
-  readonly backlogAtLastArrival: number;
-  /** When the last answer left its device, or the run was given up. */
-  readonly endMs: number;
-}
-
-/** In `SimulationOutcomes.answeredBy`. */
-const UNANSWERED = -1;
-export const REJECTED = -2;
-export const EXPIRED = -3;
-
 const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
 
@@ -77,7 +42,7 @@ const NONE = -1;
  * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
  * same policy functions as the actors. One instance may run many plans over one system; buffers are reused.
  *
- * Hot path: requests are numbers, queues and frames are linked lists through `#next`, nothing is allocated per event.
+ * Hot path: requests are numbers, queues and frames are linked lists (RequestQueues), nothing is allocated per event.
  *
  * With hops and overheads at zero it does what the actors do in virtual time, to the last bit (test/simulation/parity.test.ts):
  * what is of one instant happens in the order of theirs, and gears are chosen by heartbeats of queue lengths that are as old.
@@ -91,8 +56,6 @@ export class Simulator {
 
   // Per request.
   #latencyMs = new Float64Array(0);
-  #enqueuedAt = new Float64Array(0);
-  #next = new Int32Array(0);
   #sample = new Int32Array(0);
   #target = new Int32Array(0);
   #answeredBy = new Int8Array(0);
@@ -100,11 +63,7 @@ export class Simulator {
   #opinionBy = new Int8Array(0);
 
   // Per replica: [model * devices + device].
-  readonly #queueHead: Int32Array;
-  readonly #queueTail: Int32Array;
-  readonly #queueLength: Int32Array;
-  /** By the device's last heartbeat. */
-  readonly #toldLength: Int32Array;
+  readonly #queues: RequestQueues;
   readonly #batches: Float64Array;
   readonly #batchedRequests: Float64Array;
 
@@ -117,8 +76,6 @@ export class Simulator {
   readonly #frameTail: Int32Array;
   /** Devices to which the batch at hand sends frames. */
   readonly #frameTo: Int32Array;
-  /** Requests in all queues of the device. */
-  readonly #queued: Int32Array;
 
   /** Routing state [gear * senders + sender], as the actors keep it: senders are each device, and last the frontend. */
   #credits: Float64Array[] = [];
@@ -140,10 +97,7 @@ export class Simulator {
     this.#system = system;
     const { models, devices } = system;
     const replicas = models * devices;
-    this.#queueHead = new Int32Array(replicas);
-    this.#queueTail = new Int32Array(replicas);
-    this.#queueLength = new Int32Array(replicas);
-    this.#toldLength = new Int32Array(replicas);
+    this.#queues = new RequestQueues(models, devices);
     this.#batches = new Float64Array(replicas);
     this.#batchedRequests = new Float64Array(replicas);
     this.#timers = new DeviceTimers(this.#events, devices);
@@ -153,7 +107,6 @@ export class Simulator {
     this.#frameHead = new Int32Array(devices);
     this.#frameTail = new Int32Array(devices);
     this.#frameTo = new Int32Array(devices);
-    this.#queued = new Int32Array(devices);
     this.#answers = new Float64Array(models);
   }
 
@@ -164,20 +117,20 @@ export class Simulator {
     const { hopMs } = this.#system;
     const events = this.#events;
     const { gears } = plan;
-    const rule = options.rule ?? DEFAULT_GEAR_RULE;
     const allowedLate = options.giveUp?.count ?? NEVER;
     this.#reset(workload, gears.length, options);
 
-    const load = new LoadHistory();
-    const scale = plan.scaleToQps === undefined ? undefined : new LoadScale(plan.scaleToQps, 0);
+    const { models, devices } = this.#system;
+    const controller =
+      options.fixedGear === undefined
+        ? new SimulatedController(plan, options.rule ?? DEFAULT_GEAR_RULE, models, devices)
+        : undefined;
     const gearMs = new Float64Array(gears.length);
     let chosen = options.fixedGear ?? 0;
     let inForceSince = 0;
-    let gearSwitches = 0;
     this.#gear = gears[chosen];
-    const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(this.#system.devices));
-    const choosesGears = options.fixedGear === undefined;
-    if (choosesGears || this.#intake !== undefined) rhythm.start();
+    const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(devices));
+    if (controller !== undefined || this.#intake !== undefined) rhythm.start();
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
@@ -206,7 +159,7 @@ export class Simulator {
             inForceSince = eventMs;
             this.#gear = gears[events.subject];
             options.observer?.gear(eventMs, events.subject);
-            for (let device = 0; device < this.#system.devices; device++) this.#dispatch(device, eventMs);
+            for (let device = 0; device < devices; device++) this.#dispatch(device, eventMs);
             break;
           case DONE_NOTE:
             this.#intake!.hears(events.subject, eventMs);
@@ -223,26 +176,16 @@ export class Simulator {
         atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
-        if (rhythm.who !== FRONTEND) this.#hear(rhythm.who);
-        else if (choosesGears) {
-          load.add(arrivedSinceReport, LOAD_INTERVAL_MS);
-          scale?.observe(arrivedSinceReport, toldMs);
-          const inputs = {
-            lastLoad: load.over(LOAD_INTERVAL_MS),
-            windowLoad: load.over(rule.windowMs),
-            scale: scale?.factor ?? 1,
-            firstQueue: this.#longestQueue(gears[chosen].cascade[0]),
-            backlog: this.#backlog(),
-          };
-          const wanted = chooseGear(gears, chosen, inputs, rule).gear;
-          if (wanted !== chosen) {
-            chosen = wanted;
-            gearSwitches++;
-            events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
-          }
+        if (rhythm.who !== FRONTEND) {
+          controller?.hears(rhythm.who, this.#queues.length);
+          if (this.#intake !== undefined) this.#intake.toldBacklogMs[rhythm.who] = this.#backlogMs(rhythm.who);
+        } else {
+          const wanted = controller?.shift(arrivedSinceReport, toldMs) ?? chosen;
+          if (wanted !== chosen) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
+          chosen = wanted;
           arrivedSinceReport = 0;
+          if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
         }
-        if (rhythm.who === FRONTEND && this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
         rhythm.advance();
       }
     }
@@ -257,7 +200,7 @@ export class Simulator {
       answeredBy: this.#answeredBy.subarray(0, requests),
       sample: this.#sample.subarray(0, requests),
       gearMs,
-      gearSwitches,
+      gearSwitches: controller?.switches ?? 0,
       busyMs: this.#busyMs.slice(),
       answers: this.#answers.slice(),
       batches: this.#batches.slice(),
@@ -270,10 +213,8 @@ export class Simulator {
   #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, options: SimulationOptions): void {
     const { fixedGear, giveUp, observer, deadlineMs } = options;
     const requests = arrivalsMs.length;
-    if (requests > this.#next.length) {
+    if (requests > this.#sample.length) {
       this.#latencyMs = new Float64Array(requests);
-      this.#enqueuedAt = new Float64Array(requests);
-      this.#next = new Int32Array(requests);
       this.#sample = new Int32Array(requests);
       this.#target = new Int32Array(requests);
       this.#answeredBy = new Int8Array(requests);
@@ -287,10 +228,7 @@ export class Simulator {
     this.#answeredBy.fill(UNANSWERED, 0, requests);
     this.#opinionBy.fill(NONE, 0, requests);
     this.#events.clear();
-    this.#queueHead.fill(NONE);
-    this.#queueTail.fill(NONE);
-    this.#queueLength.fill(0);
-    this.#toldLength.fill(0);
+    this.#queues.reset(requests);
     this.#timers.reset();
     this.#batches.fill(0);
     this.#batchedRequests.fill(0);
@@ -299,9 +237,8 @@ export class Simulator {
     this.#busyMs.fill(0);
     this.#frameHead.fill(NONE);
     this.#frameTail.fill(NONE);
-    this.#queued.fill(0);
     const senders = this.#system.devices + 1;
-    while (this.#credits.length < gears * senders) this.#credits.push(new Float64Array(this.#queueLength.length));
+    while (this.#credits.length < gears * senders) this.#credits.push(new Float64Array(this.#batches.length));
     const [from, to] = fixedGear === undefined ? [0, gears] : [fixedGear, fixedGear + 1];
     for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
@@ -336,15 +273,6 @@ export class Simulator {
     return device;
   }
 
-  #enqueue(replica: number, request: number, now: number): void {
-    this.#enqueuedAt[request] = now;
-    this.#next[request] = NONE;
-    this.#queued[replica % this.#system.devices]++;
-    if (this.#queueLength[replica]++ === 0) this.#queueHead[replica] = request;
-    else this.#next[this.#queueTail[replica]] = request;
-    this.#queueTail[replica] = request;
-  }
-
   /**
    * Requests that the frontend took in the same instant come as one frame per device.
    * @param end the first request that has not been routed.
@@ -355,8 +283,9 @@ export class Simulator {
     const arrivalMs = this.#arrivalsMs[first];
     if (first + 1 === end || this.#arrivalsMs[first + 1] !== arrivalMs) {
       if (this.#target[first] === NONE) return first + 1;
-      this.#enqueue(this.#target[first], first, now);
-      this.#dispatch(this.#target[first] % devices, now);
+      const device = this.#target[first] % devices;
+      this.#queues.push(this.#target[first], device, first, now);
+      this.#dispatch(device, now);
       return first + 1;
     }
     let frames = 0;
@@ -370,7 +299,7 @@ export class Simulator {
         this.#frameHead[device] = request;
         this.#frameTo[frames++] = device;
       }
-      this.#enqueue(replica, request, now);
+      this.#queues.push(replica, device, request, now);
     } while (++request < end && this.#arrivalsMs[request] === arrivalMs);
     for (let k = 0; k < frames; k++) {
       this.#frameHead[this.#frameTo[k]] = NONE;
@@ -380,26 +309,28 @@ export class Simulator {
   }
 
   #enqueueFrame(replica: number, head: number, now: number): void {
+    const device = replica % this.#system.devices;
     for (let request = head; request !== NONE; ) {
-      const next = this.#next[request];
-      this.#enqueue(replica, request, now);
-      request = next;
+      const following = this.#queues.next[request];
+      this.#queues.push(replica, device, request, now);
+      request = following;
     }
-    this.#dispatch(replica % this.#system.devices, now);
+    this.#dispatch(device, now);
   }
 
   /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer. */
   #dispatch(device: number, now: number): void {
-    if (this.#batchModel[device] !== NONE || this.#queued[device] === 0) return;
+    if (this.#batchModel[device] !== NONE || this.#queues.queued[device] === 0) return;
     const { models, devices } = this.#system;
+    const { head, length: lengths, enqueuedAt } = this.#queues;
     const { minQueueLength, maxWaitMs } = this.#gear;
     let best = NONE;
     let bestOldest = NEVER;
     let wakeAt = NEVER;
     for (let replica = device; replica < models * devices; replica += devices) {
-      const length = this.#queueLength[replica];
+      const length = lengths[replica];
       if (length === 0) continue;
-      const oldest = this.#enqueuedAt[this.#queueHead[replica]];
+      const oldest = enqueuedAt[head[replica]];
       if (isTriggered(length, minQueueLength[replica], oldest, maxWaitMs, now)) {
         if (best === NONE || goesFirst(oldest, bestOldest)) {
           best = replica;
@@ -418,58 +349,40 @@ export class Simulator {
     const table = this.#system.batchMs[replica];
     if (table === undefined)
       throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
-    const take = this.#intake === undefined ? this.#shift(replica, table) : this.#shiftInTime(this.#intake, replica, table, now);
-    if (take === 0) {
-      this.#dispatch(device, now);
-      return;
+    let take = Math.min(this.#queues.length[replica], table.length - 1);
+    if (this.#intake === undefined) this.#batchHead[device] = this.#queues.shift(replica, device, take);
+    else {
+      take = this.#shiftInTime(this.#intake, replica, device, table, now);
+      if (take === 0) {
+        this.#dispatch(device, now);
+        return;
+      }
     }
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
     this.#busyMs[device] += table[take];
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
     this.#events.push(now + table[take], BATCH_DONE, device, NONE);
-    this.#observer?.batch(now, this.#batchModel[device], device, this.#requestsFrom(this.#batchHead[device]));
+    this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
   }
 
-  /** Takes the next batch off a queue. @returns its size. */
-  #shift(replica: number, table: Float64Array): number {
-    const device = replica % this.#system.devices;
-    const take = Math.min(this.#queueLength[replica], table.length - 1);
-    const head = this.#queueHead[replica];
-    let last = head;
-    for (let k = 1; k < take; k++) last = this.#next[last];
-    this.#queueHead[replica] = this.#next[last];
-    this.#queueLength[replica] -= take;
-    this.#queued[device] -= take;
-    if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
-    this.#next[last] = NONE;
-    this.#batchHead[device] = head;
-    return take;
-  }
-
-  /** The same, but what the batch would answer too late ends here. */
-  #shiftInTime(intake: SimulatedIntake, replica: number, table: Float64Array, now: number): number {
-    const device = replica % this.#system.devices;
+  /** Takes a batch off a queue; what it would answer too late ends here. @returns its size. */
+  #shiftInTime(intake: SimulatedIntake, replica: number, device: number, table: Float64Array, now: number): number {
     const largest = table.length - 1;
-    const endsAt = now + table[Math.min(this.#queueLength[replica], largest)];
+    const endsAt = now + table[Math.min(this.#queues.length[replica], largest)];
     let size = 0;
     let last = NONE;
-    while (size < largest && this.#queueLength[replica] > 0) {
-      const request = this.#queueHead[replica];
-      this.#queueHead[replica] = this.#next[request];
-      this.#queueLength[replica]--;
-      this.#queued[device]--;
+    while (size < largest && this.#queues.length[replica] > 0) {
+      const request = this.#queues.shift(replica, device, 1);
       if (endsTooLate(endsAt, intake.deadlineAt(request))) {
         this.#expire(intake, request, device, now);
         continue;
       }
       if (last === NONE) this.#batchHead[device] = request;
-      else this.#next[last] = request;
+      else this.#queues.next[last] = request;
       last = request;
       size++;
     }
-    if (this.#queueLength[replica] === 0) this.#queueTail[replica] = NONE;
-    if (last !== NONE) this.#next[last] = NONE;
     return size;
   }
 
@@ -485,24 +398,25 @@ export class Simulator {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
     this.#batchModel[device] = NONE;
+    const { next } = this.#queues;
     let forwarded = NONE;
     let frames = 0;
     for (let request = this.#batchHead[device]; request !== NONE; ) {
-      const following = this.#next[request];
+      const following = next[request];
       const step = cascadeStep(this.#gear, model, certainty[model * samples + this.#sample[request]]);
       const to = step < 0 ? NONE : this.#pick(device, step);
       if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) this.#answer(request, model, device, now);
       else if (to === device) {
         this.#opinionBy[request] = model;
-        this.#enqueue(step * devices + device, request, now);
+        this.#queues.push(step * devices + device, device, request, now);
       } else {
         forwarded = step;
         this.#opinionBy[request] = model;
-        this.#next[request] = NONE;
+        next[request] = NONE;
         if (this.#frameHead[to] === NONE) {
           this.#frameHead[to] = request;
           this.#frameTo[frames++] = to;
-        } else this.#next[this.#frameTail[to]] = request;
+        } else next[this.#frameTail[to]] = request;
         this.#frameTail[to] = request;
       }
       request = following;
@@ -557,37 +471,10 @@ export class Simulator {
   #backlogMs(device: number): number {
     const { devices, batchMs } = this.#system;
     let ms = 0;
-    for (let replica = device; replica < this.#queueLength.length; replica += devices) {
+    for (let replica = device; replica < batchMs.length; replica += devices) {
       const table = batchMs[replica];
-      if (table !== undefined) ms += queueMs(this.#queueLength[replica], table.length - 1, (size) => table[size]);
+      if (table !== undefined) ms += queueMs(this.#queues.length[replica], table.length - 1, (size) => table[size]);
     }
     return ms;
-  }
-
-  /** A heartbeat: what the gear-controller knows of the device's queues until the next one. */
-  #hear(device: number): void {
-    const { devices } = this.#system;
-    for (let replica = device; replica < this.#queueLength.length; replica += devices)
-      this.#toldLength[replica] = this.#queueLength[replica];
-    if (this.#intake !== undefined) this.#intake.toldBacklogMs[device] = this.#backlogMs(device);
-  }
-
-  #backlog(): number {
-    let waiting = 0;
-    for (let replica = 0; replica < this.#toldLength.length; replica++) waiting += this.#toldLength[replica];
-    return waiting;
-  }
-
-  #longestQueue(model: number): number {
-    const { devices } = this.#system;
-    let longest = 0;
-    for (let d = 0; d < devices; d++) longest = Math.max(longest, this.#toldLength[model * devices + d]);
-    return longest;
-  }
-
-  #requestsFrom(head: number): number[] {
-    const requests: number[] = [];
-    for (let request = head; request !== NONE; request = this.#next[request]) requests.push(request);
-    return requests;
   }
 }

@@ -5,9 +5,10 @@ import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts
 import type { Gear } from '../../../../plans/gear-plan.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import type { Profile } from '../../../../plans/profile.ts';
+import { EXPIRED, REJECTED } from '../../../../plans/simulator/outcomes.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { simulationReport } from '../../../../plans/simulator/simulation-report.ts';
-import { EXPIRED, REJECTED, Simulator } from '../../../../plans/simulator/simulator.ts';
+import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload, type Workload } from '../../../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../../../plans/synthetic.ts';
 import { constantTrace } from '../../../../plans/trace.ts';

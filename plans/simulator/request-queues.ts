@@ -1,0 +1,66 @@
+const NONE = -1;
+
+/**
+ * The queues of all replicas, numbered model * devices + device. Requests are numbers; a queue, as a batch and a frame, is a linked
+ * list through `next`, so that nothing is allocated. The arrays are for the simulator to read, and `next` for its lists, too.
+ */
+export class RequestQueues {
+  // Per request.
+  next = new Int32Array(0);
+  enqueuedAt = new Float64Array(0);
+
+  // Per replica.
+  readonly head: Int32Array;
+  readonly length: Int32Array;
+  readonly #tail: Int32Array;
+
+  /** Per device: requests in all its queues. */
+  readonly queued: Int32Array;
+
+  constructor(models: number, devices: number) {
+    this.head = new Int32Array(models * devices);
+    this.length = new Int32Array(models * devices);
+    this.#tail = new Int32Array(models * devices);
+    this.queued = new Int32Array(devices);
+  }
+
+  reset(requests: number): void {
+    if (requests > this.next.length) {
+      this.next = new Int32Array(requests);
+      this.enqueuedAt = new Float64Array(requests);
+    }
+    this.head.fill(NONE);
+    this.length.fill(0);
+    this.#tail.fill(NONE);
+    this.queued.fill(0);
+  }
+
+  /** @param device that the replica is on. */
+  push(replica: number, device: number, request: number, now: number): void {
+    this.enqueuedAt[request] = now;
+    this.next[request] = NONE;
+    this.queued[device]++;
+    if (this.length[replica]++ === 0) this.head[replica] = request;
+    else this.next[this.#tail[replica]] = request;
+    this.#tail[replica] = request;
+  }
+
+  /** Takes the first `count` requests off a queue that has so many. @returns the first; the others follow it. */
+  shift(replica: number, device: number, count: number): number {
+    const head = this.head[replica];
+    let last = head;
+    for (let k = 1; k < count; k++) last = this.next[last];
+    this.head[replica] = this.next[last];
+    this.length[replica] -= count;
+    this.queued[device] -= count;
+    this.next[last] = NONE;
+    return head;
+  }
+
+  /** The requests of a list, in its order. */
+  listFrom(head: number): number[] {
+    const requests: number[] = [];
+    for (let request = head; request !== NONE; request = this.next[request]) requests.push(request);
+    return requests;
+  }
+}
