@@ -1,6 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { readPlan } from '../../plans/plan-file.ts';
 import { runCascade } from '../support/cascade.ts';
@@ -64,7 +65,13 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
 
 test('a frontend that cannot do what the deployment asks ends its device process, and the reason is told', async () => {
   appendFileSync(join(served.folder, 'deployment.yaml'), 'durable: {}\n');
-  const { code, stderr } = await runCascade(['serve', served.folder, '--log-level', 'error']);
-  expect(code, stderr).toBe(2);
-  expect(stderr).toMatch(/durable: the NATS server has no JetStream/);
+  // One of its own: on the other the devices are served.
+  const server = await startNatsServer();
+  try {
+    const { code, stderr } = await runCascade(['serve', served.folder, '--nats', server.url, '--log-level', 'error']);
+    expect(code, stderr).toBe(2);
+    expect(stderr).toMatch(/durable: the NATS server has no JetStream/);
+  } finally {
+    await server.stop();
+  }
 }, 60_000);
