@@ -8,7 +8,8 @@ export interface Shape {
   readonly plan: GearPlan;
   /** Other plans, for an operator to push. */
   readonly others: readonly GearPlan[];
-  readonly frontends: number;
+  /** Processes of their own, or parts of the device processes. */
+  readonly frontends: number | 'in-devices';
   readonly controllers: number;
   readonly clients: number;
   readonly maxQueue: number;
@@ -66,6 +67,8 @@ export const TIMES = {
 } as const;
 
 const MOST_FAULTS = 7;
+/** Of the seeds, those whose device processes take requests themselves. */
+const IN_DEVICES = 0.35;
 /** Of the seeds, those without any fault: there each request is answered exactly once. */
 const CALM = 0.08;
 
@@ -76,7 +79,7 @@ export function shapeOf(random: Random): Shape {
   return {
     plan: randomPlan(random, models, devices),
     others: Array.from({ length: random.below(4) }, () => randomPlan(random, models, devices)),
-    frontends: 1 + random.below(3),
+    frontends: random.next() < IN_DEVICES ? 'in-devices' : 1 + random.below(3),
     controllers: 1 + random.below(2),
     clients: 1 + random.below(2),
     maxQueue: random.next() < 0.15 ? 4 + random.below(12) : 2_000,

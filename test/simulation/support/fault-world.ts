@@ -10,7 +10,7 @@ import { Invariants } from './invariants.ts';
 import { capturingLogger } from './log-capture.ts';
 import { Operator } from './operator.ts';
 import type { RunReport } from './run-report.ts';
-import { DEPLOYMENT, servingProcesses } from './serving-processes.ts';
+import { DEPLOYMENT, partsOf, servingProcesses } from './serving-processes.ts';
 import { type ProcessSpec, SupervisedProcess } from './supervised-process.ts';
 import { runWorkload } from './workload.ts';
 
@@ -131,10 +131,10 @@ class FaultWorld {
     const watch = {
       started: (process: string) => {
         this.#log.event(process, 'starts');
-        this.#invariants.started(process);
+        for (const part of partsOf(this.#shape, process)) this.#invariants.started(part);
       },
       ended: (process: string, how: string) => {
-        this.#invariants.disturbed(process);
+        this.#disturbed(process);
         this.#log.event(process, `ends: ${how}`);
         this.#ended[how] = (this.#ended[how] ?? 0) + 1;
       },
@@ -144,7 +144,7 @@ class FaultWorld {
         if (!cutOff) this.#violated(`${process} failed: ${error instanceof Error ? error.stack : String(error)}`);
       },
     };
-    this.#processes.set(name, new SupervisedProcess(spec, this.#clock, this.#network, (process) => this.#logger(process), watch));
+    this.#processes.set(name, new SupervisedProcess(spec, this.#clock, this.#network, (part) => this.#logger(part), watch));
   }
 
   #clientProcess(name: string): ProcessSpec['start'] {
@@ -179,18 +179,18 @@ class FaultWorld {
   }
 
   /** Errors are logged only for what was done to the process. */
-  #logger(process: string): ReturnType<typeof capturingLogger> {
+  #logger(part: string): ReturnType<typeof capturingLogger> {
     return capturingLogger(this.#print !== undefined, ({ text, isError, level }) => {
       // Lines below error are said for people only, and do not count: nobody reads them where they are not printed.
       if (!isError) {
-        this.#print?.(`${this.#now.toFixed(3).padStart(10)} ${process.padEnd(12)} ${level}: ${text}`);
+        this.#print?.(`${this.#now.toFixed(3).padStart(10)} ${part.padEnd(12)} ${level}: ${text}`);
         return;
       }
-      this.#log.event(process, `${level}: ${text}`);
-      if (DEAD_ACTOR.test(text)) this.#invariants.actorDied(process);
+      this.#log.event(part, `${level}: ${text}`);
+      if (DEAD_ACTOR.test(text)) this.#invariants.actorDied(part);
       const hangs = HANGS.test(text) && this.#faults.some(({ type }) => type === 'backend-hang');
       const known = hangs || text.includes(INJECTED) || (this.#faults.length > 0 && CUT_OFF.test(text));
-      if (!known) this.#violated(`${process} logs ${level}: ${text}`);
+      if (!known) this.#violated(`${part} logs ${level}: ${text}`);
     });
   }
 
@@ -198,7 +198,7 @@ class FaultWorld {
     const { type, process: name, forMs, share, noticedMs, serverNoticesMs, order } = fault;
     this.#log.event(name || 'server', `** ${type} **`);
     const process = this.#processes.get(name);
-    if (type !== 'slow-link') this.#invariants.disturbed(name);
+    if (type !== 'slow-link') this.#disturbed(name);
     switch (type) {
       case 'kill':
         process?.kill(share, serverNoticesMs, 0);
@@ -240,10 +240,14 @@ class FaultWorld {
     }
   }
 
+  #disturbed(process: string): void {
+    for (const part of partsOf(this.#shape, process)) this.#invariants.disturbed(part);
+  }
+
   #restartServer(arriving: number, forMs: number): void {
     this.#network.restart();
     for (const process of this.#processes.values()) {
-      this.#invariants.disturbed(process.name);
+      this.#disturbed(process.name);
       // Each tries to connect again at times of its own.
       const downMs = forMs / 2 + this.#random.below(RECONNECT_JITTER_MS);
       process.disconnect({ arriving, noticedMs: 0, serverNoticesMs: 0, downMs });
@@ -268,13 +272,13 @@ class FaultWorld {
 
   #networkWatch(): NetworkWatch {
     return {
-      published: (process, message, sent) => {
-        this.#log.message(process, sent ? 'says' : 'cannot say', message);
-        this.#invariants.published(process, message, sent);
+      published: (part, message, sent) => {
+        this.#log.message(part, sent ? 'says' : 'cannot say', message);
+        this.#invariants.published(part, message, sent);
       },
-      delivered: (process, message) => {
-        this.#log.event(process, '<');
-        this.#invariants.delivered(process, message);
+      delivered: (part, message) => {
+        this.#log.event(part, '<');
+        this.#invariants.delivered(part, message);
       },
       duplicated: () => {
         this.#duplicated++;

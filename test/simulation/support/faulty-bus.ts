@@ -2,6 +2,7 @@ import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } fr
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from '../../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../../engine/bus/key-value.ts';
 import { checkPublish, saysNobodyListens } from '../../../engine/bus/publish-rules.ts';
+import { SubjectTree } from '../../../engine/bus/subject-tree.ts';
 import type { WorkQueues } from '../../../engine/bus/work-queue.ts';
 import { CascadeError } from '../../../engine/errors.ts';
 import type { Distance, FaultyNetwork, NetworkMessage, Session } from './faulty-network.ts';
@@ -11,6 +12,8 @@ interface Subscription {
   readonly pattern: string;
   readonly queue: string | undefined;
   readonly subscriber: Subscriber<BusMessage>;
+  /** Part of the process that listens. */
+  readonly part: string;
 }
 
 interface Ping {
@@ -24,7 +27,8 @@ const STORE_TIMEOUT_MS = 2_000;
 
 /**
  * One process's connection to the simulated network: a Bus that behaves as ours on NATS does, what it does when the
- * connection breaks included, and what there is to break it with.
+ * connection breaks included, and what there is to break it with. It is always `direct`: that makes a difference only to processes
+ * of several parts, each of which has a view of its own (`partBus`).
  */
 export class FaultyBus implements Bus {
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
@@ -35,6 +39,8 @@ export class FaultyBus implements Bus {
   readonly #clock: ProcessClock;
   readonly #distance: Distance;
   readonly #subscriptions = new Map<number, Subscription>();
+  /** Numbers of the subscriptions that nobody else is beside. */
+  readonly #sole = new SubjectTree<number>();
   readonly #pings = new Set<Ping>();
   #session: Session;
   #ids = 0;
@@ -48,24 +54,31 @@ export class FaultyBus implements Bus {
     this.#session = network.open(process, distance);
   }
 
-  publish(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}): boolean {
+  publish(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}, part = this.#process): boolean {
     checkPublish(subject, reply, data.length + headerBytes(headers), this.maxPayloadBytes);
     const message: NetworkMessage = { subject, reply, data, header: (name) => findHeader(headers, name) };
     const sent = !this.#closed && this.#status$.value === 'up';
-    this.#network.watch.published(this.#process, message, sent);
-    if (sent && !this.#session.toServer.send(() => this.#network.route(message, true)))
-      this.#network.watch.lost(this.#process, 1);
-    return sent;
+    this.#network.watch.published(part, message, sent);
+    if (!sent) return false;
+    const sole = this.#sole.match(subject);
+    if (sole.length > 0) {
+      this.#clock.soon(() => {
+        for (const id of sole) this.#receive(id, message);
+      });
+      return true;
+    }
+    if (!this.#session.toServer.send(() => this.#network.route(message, true))) this.#network.watch.lost(this.#process, 1);
+    return true;
   }
 
-  messages$(subject: string, options: ListenOptions = {}): Observable<BusMessage> {
+  messages$(subject: string, options: ListenOptions = {}, part = this.#process): Observable<BusMessage> {
     return new Observable((subscriber) => {
       if (this.#closed) {
         subscriber.complete();
         return undefined;
       }
       const id = this.#ids++;
-      const subscription: Subscription = { pattern: subject, queue: options.queue, subscriber };
+      const subscription: Subscription = { pattern: subject, queue: options.queue, subscriber, part };
       this.#subscriptions.set(id, subscription);
       this.#subscribe(id, subscription);
       const until = options.until?.subscribe(() => {
@@ -73,8 +86,10 @@ export class FaultyBus implements Bus {
         this.#unsubscribe(id);
         this.#ping({ answered: done, lost: done });
       });
+      const removeSole = options.sole ? this.#sole.add(subject, undefined, id) : undefined;
       return () => {
         until?.unsubscribe();
+        removeSole?.();
         this.#unsubscribe(id);
         this.#subscriptions.delete(id);
       };
@@ -225,7 +240,7 @@ export class FaultyBus implements Bus {
   #receive(id: number, message: NetworkMessage): void {
     const subscription = this.#subscriptions.get(id);
     if (subscription === undefined) return;
-    this.#network.watch.delivered(this.#process, message);
+    this.#network.watch.delivered(subscription.part, message);
     // As from a socket: at any address within a larger buffer, which is used again after the delivery.
     const data = new Uint8Array(message.data.length + 1).subarray(1);
     data.set(message.data);

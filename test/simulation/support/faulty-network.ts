@@ -15,12 +15,12 @@ export interface NetworkMessage {
   readonly header: BusMessage['header'];
 }
 
-/** What the network tells of itself. */
+/** What the network tells of itself. A process has one part, of its own name, or several. */
 export interface NetworkWatch {
-  /** A process published; `sent` is false when it knew that it has no connection. */
-  published(process: string, message: NetworkMessage, sent: boolean): void;
-  /** A message is handed to a subscription of a process, now. */
-  delivered(process: string, message: NetworkMessage): void;
+  /** Part of a process published; `sent` is false when it knew that it has no connection. */
+  published(part: string, message: NetworkMessage, sent: boolean): void;
+  /** A message is handed to a subscription of part of a process, now. */
+  delivered(part: string, message: NetworkMessage): void;
   /** The server passed a message on once more than it should have. */
   duplicated(message: NetworkMessage): void;
   /** So many messages to or from a process were lost with its connection. */

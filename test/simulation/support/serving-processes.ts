@@ -9,7 +9,7 @@ import { planKeeperActor, startingPlan } from '../../../actors/plan-keeper.ts';
 import type { RevisedPlan } from '../../../actors/router.ts';
 import { statusActor } from '../../../actors/status.ts';
 import { beginTerm } from '../../../actors/term.ts';
-import { startActor } from '../../../engine/actor/actor.ts';
+import { type RunningActor, startActor } from '../../../engine/actor/actor.ts';
 import type { Backend } from '../../../engine/backend/backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import type { TensorSpec } from '../../../engine/tensor.ts';
@@ -32,16 +32,28 @@ const DEADLINE_MS = 2_000;
 const PREPARE_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
 const LAST_WORDS_MS = 500;
+const DEVICE = 'device-';
 
 type Start = ProcessSpec['start'];
 
 /** What each kind of process runs, as its main in actors/processes does. */
 export function servingProcesses(shape: Shape, backend: (device: string, clock: Clock) => Backend): ReadonlyMap<string, Start> {
   const processes = new Map<string, Start>();
-  for (const device of shape.plan.devices) processes.set(`device-${device}`, deviceProcess(shape, device, backend));
-  for (let i = 0; i < shape.frontends; i++) processes.set(`frontend-${i}`, frontendProcess(shape, i));
+  for (const device of shape.plan.devices) processes.set(`${DEVICE}${device}`, deviceProcess(shape, device, backend));
+  const frontends = shape.frontends === 'in-devices' ? 0 : shape.frontends;
+  for (let i = 0; i < frontends; i++) processes.set(`frontend-${i}`, frontendProcess(shape, i));
   for (let i = 0; i < shape.controllers; i++) processes.set(`controller-${i}`, controllerProcess(shape, i));
   return processes;
+}
+
+/** What is watched under a name of its own in a process: a device process with a frontend in it is two such parts. */
+export function partsOf({ frontends }: Shape, process: string): readonly string[] {
+  if (frontends !== 'in-devices' || !process.startsWith(DEVICE)) return [process];
+  return [process, frontendIn(process)];
+}
+
+function frontendIn(deviceProcess: string): string {
+  return `frontend-${deviceProcess.slice(DEVICE.length)}`;
 }
 
 /** What is wrong with a plan: enough of it to refuse one. */
@@ -58,13 +70,18 @@ async function startOf({ plan }: Shape, { bus, clock, log }: ProcessContext): Pr
 function deviceProcess(shape: Shape, device: string, backend: (device: string, clock: Clock) => Backend): Start {
   const { models } = shape.plan;
   const batchMs = (model: number, size: number): number => shape.firstMs[model] + (size - 1) * shape.moreMs[model];
-  return async (context) => [
-    startActor(
+  return async (context) => {
+    const plan = await startOf(shape, context);
+    const withFrontend = shape.frontends === 'in-devices';
+    const ingress = withFrontend
+      ? startFrontend(shape, device, plan, context, context.part(frontendIn(`${DEVICE}${device}`)))
+      : [];
+    const actor = startActor(
       deviceActor({
         device,
         host: 'simulated',
         subjects: SUBJECTS,
-        plan: await startOf(shape, context),
+        plan,
         specs: SPECS,
         files: models.map((name) => ({ name, file: name })),
         profiled: models.map((_, model) => ({
@@ -84,8 +101,10 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         pid: context.pid,
       }),
       context,
-    ),
-  ];
+    );
+    // What the frontend has taken is computed before the device leaves.
+    return [ingress, [actor]];
+  };
 }
 
 /** As the process of a device does: its last heartbeat shall reach the server. */
@@ -94,24 +113,32 @@ function endHung({ bus, clock, exit }: ProcessContext): void {
   bus.flush().then(exit, exit);
 }
 
-/** Name of a frontend, new at each start. */
 function frontendProcess(shape: Shape, number: number): Start {
-  return async (context) => {
-    const name = `f${number}-${context.incarnation}`;
-    const arrivals$ = new Subject<number>();
-    return [
-      frontendActor({
-        name,
-        subjects: SUBJECTS,
-        plan: await startOf(shape, context),
-        specs: SPECS,
-        deadlineMs: DEADLINE_MS,
-        arrivals$,
-        maxInFlight: shape.maxInFlight,
-      }),
-      loadEstimatorActor({ frontend: name, subjects: SUBJECTS, arrivals$, pid: context.pid }),
-    ].map((actor) => startActor(actor, context));
-  };
+  return async (context) => [startFrontend(shape, number, await startOf(shape, context), context, context)];
+}
+
+/** A frontend and the actor beside it. Its name is new at each start. */
+function startFrontend(
+  shape: Shape,
+  where: number | string,
+  plan: RevisedPlan,
+  { incarnation, pid }: ProcessContext,
+  system: Parameters<typeof startActor>[1],
+): RunningActor[] {
+  const name = `f${where}-${incarnation}`;
+  const arrivals$ = new Subject<number>();
+  return [
+    frontendActor({
+      name,
+      subjects: SUBJECTS,
+      plan,
+      specs: SPECS,
+      deadlineMs: DEADLINE_MS,
+      arrivals$,
+      maxInFlight: shape.maxInFlight,
+    }),
+    loadEstimatorActor({ frontend: name, subjects: SUBJECTS, arrivals$, pid }),
+  ].map((actor) => startActor(actor, system));
 }
 
 function controllerProcess(shape: Shape, number: number): Start {
@@ -143,6 +170,6 @@ function controllerProcess(shape: Shape, number: number): Start {
       }),
     ].map((actor) => startActor(actor, context));
     const status = statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, beside });
-    return [...beside, startActor(status, context)];
+    return [[...beside, startActor(status, context)]];
   };
 }

@@ -4,18 +4,25 @@ import type { Clock } from '../../../engine/clock.ts';
 import type { Logger } from '../../../engine/log.ts';
 import { FaultyBus } from './faulty-bus.ts';
 import type { Distance, FaultyNetwork } from './faulty-network.ts';
+import { partBus } from './part-bus.ts';
 import { ProcessClock, type ReleaseOrder } from './process-clock.ts';
 
-/** What a process's main has. */
-export interface ProcessContext {
+/** What actors run on. */
+interface System {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** What a process's main has. */
+export interface ProcessContext extends System {
   /** 0 at the first start; one more at each restart. */
   readonly incarnation: number;
   readonly pid: number;
   /** Ends the process at once, from inside. */
   readonly exit: () => void;
+  /** The same, for actors that are watched under a name of their own. */
+  part(name: string): System;
 }
 
 export interface ProcessSpec {
@@ -25,8 +32,8 @@ export interface ProcessSpec {
   readonly distance: Distance;
   /** From exec to the first actor's start. */
   readonly startMs: number;
-  /** Starts the actors of this process, as its main does; the process ends when it rejects. */
-  readonly start: (context: ProcessContext) => Promise<readonly RunningActor[]>;
+  /** Starts the actors of this process, as its main does, in groups that drain one after the other; the process ends when it rejects. */
+  readonly start: (context: ProcessContext) => Promise<readonly (readonly RunningActor[])[]>;
 }
 
 /** What a process tells whoever watches it. */
@@ -48,20 +55,20 @@ export class SupervisedProcess {
   readonly #spec: ProcessSpec;
   readonly #world: Clock;
   readonly #network: FaultyNetwork;
-  readonly #log: (process: string) => Logger;
+  readonly #log: (part: string) => Logger;
   readonly #watch: ProcessWatch;
   #incarnation = 0;
   #backoffMs = FIRST_BACKOFF_MS;
   #notBefore = 0;
   #clock: ProcessClock | undefined;
   #bus: FaultyBus | undefined;
-  #actors: readonly RunningActor[] = [];
+  #groups: readonly (readonly RunningActor[])[] = [];
   /** Resolving promises is under way: turns must be whole ones. */
   draining = false;
   /** When it last went on after a pause. */
   resumedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(spec: ProcessSpec, world: Clock, network: FaultyNetwork, log: (process: string) => Logger, watch: ProcessWatch) {
+  constructor(spec: ProcessSpec, world: Clock, network: FaultyNetwork, log: (part: string) => Logger, watch: ProcessWatch) {
     this.name = spec.name;
     this.#spec = spec;
     this.#world = world;
@@ -72,7 +79,7 @@ export class SupervisedProcess {
 
   /** What the actors that run have dropped because they could not read it, by reason. */
   get dropped(): string[] {
-    return this.#actors.flatMap(({ dropped }) => Object.keys(dropped));
+    return this.#groups.flat().flatMap(({ dropped }) => Object.keys(dropped));
   }
 
   start(): void {
@@ -83,15 +90,16 @@ export class SupervisedProcess {
     this.#bus = bus;
     this.#watch.started(name);
     const incarnation = this.#incarnation++;
-    this.#actors = [];
+    this.#groups = [];
     const exit = (): void => {
       if (this.#clock === clock) this.#exit(clock, bus, 'hung');
     };
-    start({ bus, clock, log: this.#log(name), incarnation, pid: FIRST_PID + incarnation, exit }).then(
-      (actors) => {
+    const part = (of: string): System => ({ bus: partBus(bus, of), clock, log: this.#log(of) });
+    start({ bus, clock, log: this.#log(name), incarnation, pid: FIRST_PID + incarnation, exit, part }).then(
+      (groups) => {
         if (this.#clock !== clock) return;
-        this.#actors = actors;
-        for (const actor of actors) void actor.finished.then((cause) => cause && this.#watch.failed(name, cause));
+        this.#groups = groups;
+        for (const actor of groups.flat()) void actor.finished.then((cause) => cause && this.#watch.failed(name, cause));
       },
       (error) => {
         if (this.#clock !== clock) return;
@@ -118,7 +126,7 @@ export class SupervisedProcess {
     this.draining = true;
     // A process that is paused gets the signal when it goes on.
     clock.deliver(() => {
-      Promise.all(this.#actors.map((actor) => actor.stop(DRAIN_MS)))
+      drain(this.#groups, clock)
         .then(() => (clock.alive ? bus.close() : undefined))
         .then(() => {
           if (this.#clock === clock) this.#exit(clock, bus, 'drained');
@@ -180,4 +188,10 @@ export class SupervisedProcess {
       if (this.#clock === undefined && this.#incarnation === incarnation) this.start();
     });
   }
+}
+
+/** As a process's life ends: one group after the other, all within the same time. */
+async function drain(groups: readonly (readonly RunningActor[])[], clock: Clock): Promise<void> {
+  const endsAt = clock.now() + DRAIN_MS;
+  for (const actors of groups) await Promise.all(actors.map((actor) => actor.stop(Math.max(0, endsAt - clock.now()))));
 }
