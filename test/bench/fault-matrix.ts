@@ -1,23 +1,48 @@
 /**
  * What each fault costs: of every kind of process one is ended, killed or stopped for 5 s under 1,500 requests/s, and nats-server is
- * killed and started anew. Emulated devices; processes, signals and NATS are real.
+ * killed and started anew. Emulated devices; processes, signals and NATS are real. Then the same to a device process of two that
+ * take requests themselves (`frontends: in-devices`), with real models: what it had taken goes with it, and is asked again by the
+ * client library.
  *
- * Usage: npm run bench:fault-matrix
+ * Usage: npm run bench:fault-matrix [-- in-devices], which is the second part alone
  */
 import Table from 'cli-table3';
-import { FAULT_QPS, FAULTS, nameOf, runFault, startFaultWorld } from '../support/fault-matrix.ts';
+import {
+  FAULT_QPS,
+  FAULTS,
+  FAULTS_IN_DEVICES,
+  type Fault,
+  type FaultOutcome,
+  type FaultWorld,
+  nameOf,
+  runFault,
+  startFaultWorld,
+  startInDevicesWorld,
+} from '../support/fault-matrix.ts';
 import { writeResult } from './machine.ts';
 
-const world = await startFaultWorld();
-const rows = [];
-try {
-  for (const fault of FAULTS) {
-    rows.push({ fault: nameOf(fault), ...(await runFault(world, fault, FAULT_QPS)) });
-    console.error(JSON.stringify(rows.at(-1)));
+const only = process.argv[2];
+if (only !== undefined && only !== 'in-devices') throw new Error(`${only}: give in-devices, or nothing`);
+
+type Row = FaultOutcome & { readonly fault: string; readonly emulated: boolean };
+
+async function run(starting: Promise<FaultWorld>, faults: readonly Fault[], of: Pick<Row, 'emulated'>): Promise<Row[]> {
+  const world = await starting;
+  const rows: Row[] = [];
+  try {
+    for (const fault of faults) {
+      const where = of.emulated ? '' : ', in-devices';
+      rows.push({ fault: `${nameOf(fault)}${where}`, ...of, ...(await runFault(world, fault, FAULT_QPS)) });
+      console.error(JSON.stringify(rows.at(-1)));
+    }
+  } finally {
+    await world.close();
   }
-} finally {
-  await world.close();
+  return rows;
 }
+
+const rows = only === undefined ? await run(startFaultWorld(), FAULTS, { emulated: true }) : [];
+rows.push(...(await run(startInDevicesWorld(), FAULTS_IN_DEVICES, { emulated: false })));
 const table = new Table({
   head: [
     'fault',
@@ -47,4 +72,4 @@ for (const row of rows)
     `${(100 * row.goodputAfter3s).toFixed(1)} %`,
   ]);
 console.log(table.toString());
-console.log(`written to ${writeResult('fault-matrix', { emulated: true, qps: FAULT_QPS, rows })}`);
+console.log(`written to ${writeResult('fault-matrix', { qps: FAULT_QPS, rows })}`);

@@ -7,14 +7,17 @@ import type { Status } from '../../actors/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type CascadeClient, connectCascade } from '../../engine/client/client.ts';
+import type { Inputs } from '../../engine/client/request-body.ts';
 import { every, realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { Result } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
 import { type Cascade, profileAndPlan, startCascade } from './cascade.ts';
+import { fashionOnTwoDevices } from './fashion.ts';
 
 const TARGETS = ['device', 'frontend', 'controller'] as const;
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const;
@@ -25,6 +28,8 @@ export const FAULTS: readonly Fault[] = [
   ...TARGETS.flatMap((target) => SIGNALS.map((signal) => ({ target, signal }))),
   'NATS restart',
 ];
+/** Of a deployment whose device processes take requests themselves: a signal to one strikes a device and a frontend at once. */
+export const FAULTS_IN_DEVICES: readonly Fault[] = SIGNALS.map((signal) => ({ target: 'device', signal }));
 /** Load of the matrix, requests per second. */
 export const FAULT_QPS = 1_500;
 
@@ -32,12 +37,19 @@ export function nameOf(fault: Fault): string {
   return fault === 'NATS restart' ? fault : `${fault.signal} to a ${fault.target} process`;
 }
 
-/** Every process of a deployment of emulated devices on two hosts, a second controller in waiting, and a client. */
+/** A sample, and what each model says of it by the profile. */
+interface Question {
+  readonly inputs: Inputs;
+  readonly labels: ReadonlyMap<string, number>;
+}
+
+/** A deployment in processes of its own, two devices and two frontends among them, and a client. */
 export interface FaultWorld {
   server: NatsServer;
+  readonly deployment: string;
   readonly bus: Bus;
   readonly client: CascadeClient;
-  readonly profile: Profile;
+  readonly questions: readonly Question[];
   readonly serving: readonly Cascade[];
   close(): Promise<void>;
 }
@@ -59,8 +71,9 @@ export interface FaultOutcome {
   readonly goodputAfter3s: number;
 }
 
-const DEPLOYMENT = 'faults';
 const SAMPLES = 400;
+/** Of two models' scores, rounded otherwise in another batch: samples below it are not asked, as their label might be another. */
+const CERTAIN = 0.01;
 const DEADLINE_MS = 10_000;
 const TICK_MS = 10;
 const FAULT_AT_MS = 2_000;
@@ -70,12 +83,9 @@ const WINDOW_MS = 500;
 const READY_WITHIN_MS = 60_000;
 const ASK_EVERY_MS = 50;
 
-export async function startFaultWorld(): Promise<FaultWorld> {
-  const folder = mkdtempSync(join(tmpdir(), 'cascade-faults-'));
-  const server = await startNatsServer({ jetstream: true });
-  writeFileSync(
-    join(folder, 'deployment.yaml'),
-    `name: ${DEPLOYMENT}
+/** Emulated devices on two hosts, two frontends, and a second controller in waiting. */
+export function startFaultWorld(): Promise<FaultWorld> {
+  const deployment = (url: string): string => `name: faults
 synthetic:
   models:
     - { name: small, accuracy: 0.7, fixed: 2ms, perSample: 0.1ms, memory: 1GB }
@@ -89,24 +99,36 @@ devices:
 slo: { p95: 200ms }
 load: { qpsMax: 3000, ranges: 4 }
 frontends: 2
-nats: { servers: ["${server.url}"] }
-`,
-  );
+nats: { servers: ["${url}"] }
+`;
+  return startWorld(deployment, [[], ['--role', 'host', '--host', 'other'], ['--role', 'controller']]);
+}
+
+/** Real models on two devices, whose processes take requests themselves. */
+export function startInDevicesWorld(): Promise<FaultWorld> {
+  const deployment = (url: string): string =>
+    `${fashionOnTwoDevices('faults-in-devices', url, { qpsMax: 3_000, ranges: 4 })}frontends: in-devices\n`;
+  return startWorld(deployment, [[]]);
+}
+
+/** @param roles arguments of each process that serves. */
+async function startWorld(deploymentAt: (natsUrl: string) => string, roles: readonly (readonly string[])[]): Promise<FaultWorld> {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-faults-'));
+  const server = await startNatsServer({ jetstream: true });
+  writeFileSync(join(folder, 'deployment.yaml'), deploymentAt(server.url));
   await profileAndPlan(folder);
-  const quiet = ['--log-level', 'error'];
-  const other = startCascade(['serve', folder, '--role', 'host', '--host', 'other', ...quiet]);
-  const main = startCascade(['serve', folder, ...quiet]);
-  const waiting = startCascade(['serve', folder, '--role', 'controller', ...quiet]);
-  const serving = [main, other, waiting];
+  const deployment = loadDeployment(folder);
+  const serving = roles.map((role) => startCascade(['serve', folder, ...role, '--log-level', 'error']));
   await Promise.all(serving.map(({ firstLine }) => firstLine));
   const servers = server.url;
   const bus = await connectNats({ servers });
-  const client = await connectCascade({ servers, deployment: DEPLOYMENT, deadlineMs: DEADLINE_MS, name: 'tester' });
+  const client = await connectCascade({ servers, deployment: deployment.name, deadlineMs: DEADLINE_MS, name: 'tester' });
   const world: FaultWorld = {
     server,
+    deployment: deployment.name,
     bus,
     client,
-    profile: readProfile(join(folder, 'profile.json')),
+    questions: questionsOf(deployment, readProfile(join(folder, 'profile.json'))),
     serving,
     async close() {
       await client.close();
@@ -119,9 +141,24 @@ nats: { servers: ["${server.url}"] }
   return world;
 }
 
+/** Of the validation samples, for which the profile has the answers. */
+function questionsOf(deployment: Deployment, { models, inputs }: Profile): Question[] {
+  const data = loadLabelledData(deployment, inputs);
+  const [from, to] = data.validation;
+  return Array.from({ length: Math.min(SAMPLES, to - from) }, (_, i) => i)
+    .filter((i) => models.every(({ certainties }) => certainties[i] >= CERTAIN))
+    .map((i) => {
+      const tensors = data.sample(from + i);
+      return {
+        inputs: Object.fromEntries(data.specs.map(({ name }, input) => [name, tensors[input].data])),
+        labels: new Map(models.map(({ name, predictions }) => [name, predictions[i]])),
+      };
+    });
+}
+
 /** The status by the controller that leads, when all parts are there. */
-function wholeStatus({ bus }: FaultWorld): Promise<Status> {
-  const whole$ = defer(() => requestStatus(bus, subjectsOf(DEPLOYMENT))).pipe(
+function wholeStatus({ bus, deployment }: FaultWorld): Promise<Status> {
+  const whole$ = defer(() => requestStatus(bus, subjectsOf(deployment))).pipe(
     tap((status) => {
       const ready = status.devices.filter(({ phase, silentMs }) => phase === 'ready' && silentMs < 500);
       if (!status.controller.leading || ready.length < 2 || status.frontends.length !== 2)
@@ -143,7 +180,7 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number): Pr
   const pending: Promise<void>[] = [];
 
   const send = (): void => {
-    const sample = endings.length % SAMPLES;
+    const { inputs, labels } = world.questions[endings.length % world.questions.length];
     const ending = { count: 0, endedAt: 0, ok: false };
     endings.push(ending);
     const end = (ok: boolean): void => {
@@ -152,9 +189,10 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number): Pr
       ending.ok = ok;
     };
     pending.push(
-      world.client.infer({ sample: [sample] }).then(
-        (result) => {
-          if (!isOf(result, sample, world.profile)) wrong++;
+      world.client.infer(inputs).then(
+        ({ model, label }) => {
+          // Thousands of labels of other samples would not all be right by accident.
+          if (labels.get(model) !== label) wrong++;
           end(true);
         },
         (error) => {
@@ -192,12 +230,6 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number): Pr
     recoveredMs: recovery(good, qps),
     goodputAfter3s: share(good, FAULT_AT_MS + 3_000, LOAD_MS, qps),
   };
-}
-
-/** Its label is what one of the models says of this sample; of a hundred classes, that is no accident. */
-function isOf(result: Result, sample: number, profile: Profile): boolean {
-  const model = profile.models.find(({ name }) => name === result.model);
-  return model !== undefined && model.predictions[sample] === result.label;
 }
 
 function share(endedAt: readonly number[], fromMs: number, toMs: number, qps: number): number {
