@@ -112,7 +112,8 @@ class Frontend {
       }),
     );
     const background$ = merge(
-      bus.messages$(subjects.done(name), { sole: true }).pipe(
+      // Not `sole`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
+      bus.messages$(subjects.done(name)).pipe(
         decoded(decodeDone, drops),
         tap((frame) => this.#done(frame)),
       ),

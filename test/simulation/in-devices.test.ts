@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { decodeAnswers } from '../../engine/client/answers.ts';
+import { createRandom } from '../../engine/random.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { encode } from '../../engine/wire/codec.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane } from '../support/virtual-plane.ts';
+import { FaultyBus } from './support/faulty-bus.ts';
+import { FaultyNetwork } from './support/faulty-network.ts';
+import { ProcessClock } from './support/process-clock.ts';
+
+/** A frontend and a device in one process, whose messages for each other do not pass through the server. */
+
+test('an answer that is lost with the connection is said again, as its frontend has not been told that the request has ended', async () => {
+  const clock = new VirtualClock();
+  const ignore = (): void => undefined;
+  let losses = 0;
+  const network = new FaultyNetwork({
+    clock,
+    random: createRandom(1),
+    watch: {
+      published: (_, { subject }) => {
+        // The link breaks under the first answer, and is noticed when the note to the frontend has been sent, too.
+        if (subject === 'asker' && losses++ === 0)
+          bus.disconnect({ arriving: 0, noticedMs: 20, serverNoticesMs: 20, downMs: 50 });
+      },
+      delivered: ignore,
+      duplicated: ignore,
+      lost: ignore,
+    },
+  });
+  const connect = (name: string): FaultyBus =>
+    new FaultyBus(network, name, new ProcessClock(clock), { baseMs: 0.25, jitterMs: 0 });
+  const bus = connect('process');
+  const asker = connect('asker');
+  const answered: string[] = [];
+  asker.messages$('asker').subscribe(({ data }) => answered.push(...decodeAnswers(data).map(({ id }) => id)));
+  const plane = await startVirtualPlane(planOf({ models: ['small'] }), { clock, bus });
+  asker.publish('cascade.test.infer', encode({ id: 'once', inputs: { x: Uint8Array.of(1, 90) } }), { reply: 'asker' });
+  await plane.runUntil(5_000);
+  expect(losses).toBeGreaterThan(0);
+  expect(answered).toEqual(['once']);
+});
