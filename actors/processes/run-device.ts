@@ -13,12 +13,11 @@ import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
+import { endHung } from './end-hung.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 import { startFrontend } from './start-frontend.ts';
 
-/** Time for the last heartbeat of a device that hangs. */
-const LAST_WORDS_MS = 500;
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
 /** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */
@@ -80,7 +79,7 @@ async function serveDevices(setting: Setting, devices: readonly Device[], bus: B
         plan,
         loopDelayMsP99,
         onReady: () => onReady(each.device),
-        onHung: () => endHung(bus),
+        onHung: () => endHung(ingress, bus, realClock, killThis),
       }),
       system,
     ),
@@ -89,14 +88,9 @@ async function serveDevices(setting: Setting, devices: readonly Device[], bus: B
   await liveUntilStopped([ingress, actors], log);
 }
 
-/**
- * Ends this process, after the server knows that its device has left. Not by `process.exit`: that waits for the inference thread,
- * which is what hangs.
- */
-function endHung(bus: Bus): void {
-  const end = (): void => void process.kill(process.pid, 'SIGKILL');
-  setTimeout(end, LAST_WORDS_MS);
-  bus.flush().then(end, end);
+/** Not `process.exit`: that waits for the inference thread, which is what hangs. */
+function killThis(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {

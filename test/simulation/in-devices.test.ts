@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
+import { endHung } from '../../actors/processes/end-hung.ts';
 import { decodeAnswers } from '../../engine/client/answers.ts';
 import { createRandom } from '../../engine/random.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { encode } from '../../engine/wire/codec.ts';
+import { scriptedBackend } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 import { FaultyBus } from './support/faulty-bus.ts';
@@ -40,4 +42,28 @@ test('an answer that is lost with the connection is said again, as its frontend 
   await plane.runUntil(5_000);
   expect(losses).toBeGreaterThan(0);
   expect(answered).toEqual(['once']);
+});
+
+test('before a process ends whose device hangs, its frontend has seen the requests that it had there answered by another', async () => {
+  const clock = new VirtualClock();
+  const endings: { at: number; answered: string[] }[] = [];
+  let hangs = false;
+  const plane = await startVirtualPlane(planOf({ models: ['small'], devices: ['a', 'b'] }), {
+    clock,
+    createBackend: (device) => scriptedBackend(clock, ['small'], () => (hangs && device === 'a' ? 1e9 : 5)),
+    device: {
+      onHung: () =>
+        endHung(plane.frontends, plane.bus, clock, () =>
+          endings.push({ at: clock.now(), answered: plane.answers.map(({ answer }) => answer.id).sort() }),
+        ),
+    },
+  });
+  hangs = true;
+  // Every other one goes to the device that hangs.
+  for (const id of ['r0', 'r1', 'r2', 'r3']) plane.infer(id, [1, 90]);
+  await plane.runUntil(2_000);
+  expect(plane.answers).toHaveLength(2);
+  await plane.runUntil(5_000);
+  expect(endings[0].answered).toEqual(['r0', 'r1', 'r2', 'r3']);
+  expect(endings[0].at).toBeLessThan(2_500);
 });

@@ -6,6 +6,7 @@ import { lease$ } from '../../../actors/lease.ts';
 import { loadEstimatorActor } from '../../../actors/load-estimator.ts';
 import { PlanHistory } from '../../../actors/plan-history.ts';
 import { planKeeperActor, startingPlan } from '../../../actors/plan-keeper.ts';
+import { endHung } from '../../../actors/processes/end-hung.ts';
 import type { RevisedPlan } from '../../../actors/router.ts';
 import { statusActor } from '../../../actors/status.ts';
 import { beginTerm } from '../../../actors/term.ts';
@@ -31,7 +32,6 @@ const DEADLINE_MS = 2_000;
 /** Short, as a run is. */
 const PREPARE_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
-const LAST_WORDS_MS = 500;
 const DEVICE = 'device-';
 
 type Start = ProcessSpec['start'];
@@ -97,7 +97,7 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         createBackend: () => backend(device, context.clock),
         loopDelayMsP99: () => 0,
         bounds: { requests: shape.maxQueue, bytes: Number.POSITIVE_INFINITY },
-        onHung: () => endHung(context),
+        onHung: () => endHung(ingress, context.bus, context.clock, context.exit),
         pid: context.pid,
       }),
       context,
@@ -105,12 +105,6 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
     // What the frontend has taken is computed before the device leaves.
     return [ingress, [actor]];
   };
-}
-
-/** As the process of a device does: its last heartbeat shall reach the server. */
-function endHung({ bus, clock, exit }: ProcessContext): void {
-  clock.after(LAST_WORDS_MS, exit);
-  bus.flush().then(exit, exit);
 }
 
 function frontendProcess(shape: Shape, number: number): Start {
