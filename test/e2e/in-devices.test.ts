@@ -48,7 +48,8 @@ test('what a frontend sends to the device of its process does not go through the
   expect(work.messages.length).toBeLessThan(asked);
 });
 
-test.each(['SIGTERM', 'SIGKILL'] as const)(
+// One that is stopped is killed by its supervisor, as it makes no progress; what it had taken is asked again by the client library.
+test.each(['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const)(
   '%s to such a process under load: every request is answered, and it comes back',
   async (signal) => {
     const before = await statusThat(served, (status) => expect(status.frontends).toHaveLength(2));

@@ -26,6 +26,7 @@ test('an answer that is lost with the connection is said again, as its frontend 
         if (subject === 'asker' && losses++ === 0)
           bus.disconnect({ arriving: 0, noticedMs: 20, serverNoticesMs: 20, downMs: 50 });
       },
+      arrived: ignore,
       delivered: ignore,
       duplicated: ignore,
       lost: ignore,

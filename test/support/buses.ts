@@ -41,7 +41,7 @@ async function openNats(): Promise<Broker> {
 /** The network of the fault simulation, without faults. */
 function openSimulated(): Promise<Broker> {
   const ignore = (): void => undefined;
-  const watch = { published: ignore, delivered: ignore, duplicated: ignore, lost: ignore };
+  const watch = { published: ignore, arrived: ignore, delivered: ignore, duplicated: ignore, lost: ignore };
   const network = new FaultyNetwork({ clock: realClock, random: createRandom(1), watch });
   const buses: Bus[] = [];
   return Promise.resolve({

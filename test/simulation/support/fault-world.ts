@@ -198,7 +198,6 @@ class FaultWorld {
     const { type, process: name, forMs, share, noticedMs, serverNoticesMs, order } = fault;
     this.#log.event(name || 'server', `** ${type} **`);
     const process = this.#processes.get(name);
-    if (type !== 'slow-link') this.#disturbed(name);
     switch (type) {
       case 'kill':
         process?.kill(share, serverNoticesMs, 0);
@@ -212,9 +211,11 @@ class FaultWorld {
         process?.terminate();
         break;
       case 'pause':
+        this.#disturbed(name);
         process?.pause(forMs, order);
         break;
       case 'disconnect':
+        this.#cutOff(name);
         process?.disconnect({ arriving: share, noticedMs, serverNoticesMs, downMs: forMs });
         break;
       case 'server-restart':
@@ -244,10 +245,14 @@ class FaultWorld {
     for (const part of partsOf(this.#shape, process)) this.#invariants.disturbed(part);
   }
 
+  #cutOff(process: string): void {
+    for (const part of partsOf(this.#shape, process)) this.#invariants.cutOff(part);
+  }
+
   #restartServer(arriving: number, forMs: number): void {
     this.#network.restart();
     for (const process of this.#processes.values()) {
-      this.#disturbed(process.name);
+      this.#cutOff(process.name);
       // Each tries to connect again at times of its own.
       const downMs = forMs / 2 + this.#random.below(RECONNECT_JITTER_MS);
       process.disconnect({ arriving, noticedMs: 0, serverNoticesMs: 0, downMs });
@@ -283,7 +288,9 @@ class FaultWorld {
       duplicated: () => {
         this.#duplicated++;
       },
-      lost: (_, messages) => {
+      arrived: (message) => this.#invariants.arrived(message),
+      lost: (process, messages) => {
+        this.#cutOff(process);
         this.#lost += messages;
       },
     };

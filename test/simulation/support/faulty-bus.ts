@@ -67,7 +67,11 @@ export class FaultyBus implements Bus {
       });
       return true;
     }
-    if (!this.#session.toServer.send(() => this.#network.route(message, true))) this.#network.watch.lost(this.#process, 1);
+    const arrive = (): void => {
+      this.#network.watch.arrived(message);
+      this.#network.route(message, true);
+    };
+    if (!this.#session.toServer.send(arrive)) this.#network.watch.lost(this.#process, 1);
     return true;
   }
 

@@ -19,6 +19,8 @@ export interface NetworkMessage {
 export interface NetworkWatch {
   /** Part of a process published; `sent` is false when it knew that it has no connection. */
   published(part: string, message: NetworkMessage, sent: boolean): void;
+  /** A message has reached the server, which it may yet be lost with. */
+  arrived(message: NetworkMessage): void;
   /** A message is handed to a subscription of part of a process, now. */
   delivered(part: string, message: NetworkMessage): void;
   /** The server passed a message on once more than it should have. */

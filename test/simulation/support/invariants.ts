@@ -42,6 +42,8 @@ export class Invariants {
   readonly #accounts: Accounts;
   readonly #inFlight: InFlightWatch;
   readonly #obligations: Obligations;
+  /** Answers of devices on their way to the server: when they were said. */
+  readonly #saidAt = new WeakMap<NetworkMessage, number>();
   readonly #lastState = new Map<string, DeviceState>();
   readonly #answers = new Map<string, number>();
   /** How often the client library sent each request. */
@@ -86,7 +88,12 @@ export class Invariants {
     this.gears.started(process);
   }
 
-  /** The process ends, stops for a while, or is cut off: what it owed others need not come from it. */
+  /** The process loses its connection, or messages with it. */
+  cutOff(process: string): void {
+    this.#obligations.cutOff(process);
+  }
+
+  /** The process ends, or stops for a while: what it owed others need not come from it. */
   disturbed(process: string): void {
     this.#obligations.disturbed(process);
   }
@@ -101,13 +108,20 @@ export class Invariants {
   published(process: string, message: NetworkMessage, sent: boolean): void {
     const { subject, data } = message;
     // Without a connection it cannot say anything to anyone.
-    if (!sent) this.disturbed(process);
+    if (!sent) this.cutOff(process);
     if (subject === SUBJECTS.infer)
       for (const { id } of requestsIn(data)) this.#attempts.set(id, (this.#attempts.get(id) ?? 0) + 1);
     else if (subject.startsWith('_INBOX.client-')) this.#onAnswer(process, message, sent);
     else if (subject.startsWith(`${SUBJECTS.root}.work.`)) this.#onWork(process, data);
     else if (subject.startsWith(`${SUBJECTS.root}.state.`)) this.#onState(process, decode<DeviceState>(data));
     else if (sent) this.gears.published(process, message);
+  }
+
+  /** An answer that has reached the server is not lost with the device that said it. */
+  arrived(message: NetworkMessage): void {
+    const saidAt = this.#saidAt.get(message);
+    if (saidAt === undefined) return;
+    for (const { id } of decodeAnswers(message.data)) this.#obligations.answered(message.subject, id, saidAt);
   }
 
   delivered(process: string, message: NetworkMessage): void {
@@ -182,9 +196,13 @@ export class Invariants {
     }
   }
 
-  #onAnswer(process: string, { subject, data }: NetworkMessage, sent: boolean): void {
+  #onAnswer(process: string, message: NetworkMessage, sent: boolean): void {
+    const { subject, data } = message;
+    const byFrontend = process.startsWith('frontend-');
+    if (sent && !byFrontend) this.#saidAt.set(message, this.#options.now());
     for (const answer of decodeAnswers(data)) {
-      if (sent) this.#obligations.answered(subject, answer.id);
+      // What a frontend says itself, with or without a connection, nobody would say again.
+      if (byFrontend) this.#obligations.answered(subject, answer.id, this.#options.now());
       this.#accounts.passed(process, answer.id);
       this.#answers.set(answer.id, (this.#answers.get(answer.id) ?? 0) + 1);
       if (!isFailure(answer)) {

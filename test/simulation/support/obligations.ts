@@ -6,13 +6,13 @@ const SWEEP_INTERVAL_MS = 100;
 interface Obligation {
   readonly process: string;
   readonly id: string;
-  readonly dueAt: number;
+  dueAt: number;
   met: boolean;
 }
 
 /**
  * A request that has reached a frontend is answered, by whomever, within its deadline and the frontend's grace, unless something
- * happens to that very frontend: whoever sends once and only listens depends on it.
+ * happens to that very frontend: whoever sends once and only listens depends on it. One that is cut off answers when it is back.
  */
 export class Obligations {
   readonly #now: () => number;
@@ -33,12 +33,19 @@ export class Obligations {
     else known.push(obligation);
   }
 
-  answered(reply: string, id: string): void {
+  /** @param saidAt when the answer was said that is known by now not to have been lost with a device. */
+  answered(reply: string, id: string, saidAt: number): void {
     for (const obligation of this.#open.get(`${reply} ${id}`) ?? []) {
-      if (!obligation.met && this.#now() > obligation.dueAt)
-        this.#violated(`${id} was answered ${this.#now() - obligation.dueAt} ms after ${obligation.process} should have`);
+      if (!obligation.met && saidAt > obligation.dueAt)
+        this.#violated(`${id} was answered ${saidAt - obligation.dueAt} ms after ${obligation.process} should have`);
       obligation.met = true;
     }
+  }
+
+  /** What the process has said, or would have heard, is lost with its connection: it has until the end. */
+  cutOff(process: string): void {
+    for (const obligation of [...this.#open.values()].flat())
+      if (obligation.process === process) obligation.dueAt = Number.POSITIVE_INFINITY;
   }
 
   /** Something happens to the process: whoever asked it must ask again. */
