@@ -16,6 +16,8 @@ const FRAME_MAX_REQUESTS = 512;
 const FRAME_MAX_BYTES = 256 * 1024;
 /** Ids of requests that were given up, remembered to tell a late answer from a duplicate. */
 const GIVEN_UP_MAX = 65_536;
+/** What may not be sent again now may be so often, as other requests come. */
+const BUDGET_AGAIN_MS = 500;
 
 export interface ExchangeCounts {
   /** Answers to requests that had theirs already. */
@@ -224,7 +226,7 @@ export class Exchange {
       if (this.#budget.take()) {
         pending.silences++;
         this.#enqueue(pending);
-      } else this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
+      } else this.#wait(pending, BUDGET_AGAIN_MS, () => this.#awaitAnswer(pending, sentAt));
     }
   }
 

@@ -67,7 +67,7 @@ export class RetryBudget {
     this.#tokens = Math.min(RetryBudget.MAX, this.#tokens + RetryBudget.PER_REQUEST);
   }
 
-  /** False when there is nothing left: wait for the answer instead. */
+  /** False when there is nothing left: wait for the answer, or until further requests have brought some. */
   take(): boolean {
     if (this.#tokens < 1) return false;
     this.#tokens--;

@@ -111,6 +111,18 @@ describe('a request without an answer', () => {
     clock.runUntil(3_000);
     expect(answers).toHaveLength(n);
   });
+
+  it('is sent again as soon as further requests allow it, when too many were', () => {
+    listen();
+    for (let i = 0; i <= RetryBudget.MAX; i++) send(String(i), 30_000);
+    clock.runUntil(12_000);
+    expect(exchange.counts.retries).toBe(RetryBudget.MAX);
+    for (let i = 0; i < 1 / RetryBudget.PER_REQUEST; i++) send(`further-${i}`, 30_000);
+    clock.runUntil(13_000);
+    expect(exchange.counts.retries).toBe(RetryBudget.MAX + 1);
+    clock.runUntil(30_000);
+    expect(answers).toHaveLength(RetryBudget.MAX + 1);
+  });
 });
 
 describe('a deployment that is overloaded', () => {
