@@ -1,4 +1,4 @@
-import { firstValueFrom, map, of, Subject, take, toArray } from 'rxjs';
+import { firstValueFrom, map, of, Subject, take, takeUntil, toArray } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
@@ -37,6 +37,24 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     await eventually(() => expect(outsider.texts).toHaveLength(300));
     expect(new Set(all()).size).toBe(300);
     for (const member of members) expect(member.texts.length).toBeGreaterThan(0);
+  });
+
+  it('delivers each message once to one that listens alone, whoever publishes it, and none when it has gone', async () => {
+    const alone = new Subject<void>();
+    const seen: string[] = [];
+    here
+      .messages$('own.*', { sole: true })
+      .pipe(takeUntil(alone))
+      .subscribe((message) => seen.push(`${message.subject} ${message.reply} ${message.header('kind')} ${text(message.data)}`));
+    await here.flush();
+    here.publish('own.a', bytes('1'), { reply: 'answers', headers: { Kind: 'test' } });
+    there.publish('own.b', bytes('2'));
+    await eventually(() => expect(seen).toEqual(['own.a answers test 1', 'own.b  undefined 2']));
+    alone.next();
+    const others = await listen(here, 'own.*');
+    here.publish('own.a', bytes('3'));
+    await eventually(() => expect(others.texts).toEqual(['3']));
+    expect(seen).toHaveLength(2);
   });
 
   it('gives each queue group its own copy', async () => {
