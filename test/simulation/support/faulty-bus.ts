@@ -67,11 +67,7 @@ export class FaultyBus implements Bus {
       });
       return true;
     }
-    const arrive = (): void => {
-      this.#network.watch.arrived(message);
-      this.#network.route(message, true);
-    };
-    if (!this.#session.toServer.send(arrive)) this.#network.watch.lost(this.#process, 1);
+    if (!this.#session.toServer.send(() => this.#network.receive(message))) this.#network.watch.lost(this.#process, 1);
     return true;
   }
 

@@ -130,10 +130,16 @@ export class FaultyNetwork {
   }
 
   /** A message has reached the server. */
-  route(message: NetworkMessage, mayRepeat: boolean): void {
+  receive(message: NetworkMessage): void {
+    this.watch.arrived(message);
+    this.#route(message, true);
+  }
+
+  /** Passes a message on to who listens. */
+  #route(message: NetworkMessage, mayRepeat: boolean): void {
     const listeners = this.#tree.match(message.subject);
     if (listeners.length === 0 && message.reply !== '') {
-      this.route({ subject: message.reply, reply: '', data: EMPTY, header: saysNobodyListens }, false);
+      this.#route({ subject: message.reply, reply: '', data: EMPTY, header: saysNobodyListens }, false);
       return;
     }
     for (const listener of listeners) {
@@ -145,7 +151,7 @@ export class FaultyNetwork {
     }
     if (mayRepeat && message.reply !== '' && this.#repeats()) {
       this.watch.duplicated(message);
-      this.clock.after(this.#random.below(LATE_COPY_MS), () => this.route(message, false));
+      this.clock.after(this.#random.below(LATE_COPY_MS), () => this.#route(message, false));
     }
   }
 

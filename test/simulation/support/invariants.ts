@@ -42,8 +42,8 @@ export class Invariants {
   readonly #accounts: Accounts;
   readonly #inFlight: InFlightWatch;
   readonly #obligations: Obligations;
-  /** Answers of devices on their way to the server: when they were said. */
-  readonly #saidAt = new WeakMap<NetworkMessage, number>();
+  /** Answers of devices on their way to the server, or lost there: when they were said. */
+  readonly #saidAt = new Map<NetworkMessage, number>();
   readonly #lastState = new Map<string, DeviceState>();
   readonly #answers = new Map<string, number>();
   /** How often the client library sent each request. */
@@ -121,6 +121,7 @@ export class Invariants {
   arrived(message: NetworkMessage): void {
     const saidAt = this.#saidAt.get(message);
     if (saidAt === undefined) return;
+    this.#saidAt.delete(message);
     for (const { id } of decodeAnswers(message.data)) this.#obligations.answered(message.subject, id, saidAt);
   }
 

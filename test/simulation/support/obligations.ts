@@ -7,7 +7,6 @@ interface Obligation {
   readonly process: string;
   readonly id: string;
   dueAt: number;
-  met: boolean;
 }
 
 /**
@@ -27,7 +26,7 @@ export class Obligations {
 
   taken(process: string, reply: string, id: string, deadlineMs: number): void {
     const key = `${reply} ${id}`;
-    const obligation = { process, id, dueAt: this.#now() + deadlineMs + DEADLINE_GRACE_MS + SWEEP_INTERVAL_MS, met: false };
+    const obligation = { process, id, dueAt: this.#now() + deadlineMs + DEADLINE_GRACE_MS + SWEEP_INTERVAL_MS };
     const known = this.#open.get(key);
     if (known === undefined) this.#open.set(key, [obligation]);
     else known.push(obligation);
@@ -35,31 +34,30 @@ export class Obligations {
 
   /** @param saidAt when the answer was said that is known by now not to have been lost with a device. */
   answered(reply: string, id: string, saidAt: number): void {
-    for (const obligation of this.#open.get(`${reply} ${id}`) ?? []) {
-      if (!obligation.met && saidAt > obligation.dueAt)
-        this.#violated(`${id} was answered ${saidAt - obligation.dueAt} ms after ${obligation.process} should have`);
-      obligation.met = true;
+    const key = `${reply} ${id}`;
+    for (const { process, dueAt } of this.#open.get(key) ?? []) {
+      if (saidAt > dueAt) this.#violated(`${id} was answered ${saidAt - dueAt} ms after ${process} should have`);
     }
+    this.#open.delete(key);
   }
 
   /** What the process has said, or would have heard, is lost with its connection: it has until the end. */
   cutOff(process: string): void {
-    for (const obligation of [...this.#open.values()].flat())
-      if (obligation.process === process) obligation.dueAt = Number.POSITIVE_INFINITY;
+    for (const obligations of this.#open.values())
+      for (const obligation of obligations) if (obligation.process === process) obligation.dueAt = Number.POSITIVE_INFINITY;
   }
 
   /** Something happens to the process: whoever asked it must ask again. */
   disturbed(process: string): void {
     for (const [key, obligations] of this.#open) {
-      const left = obligations.filter((obligation) => obligation.process !== process && !obligation.met);
+      const left = obligations.filter((obligation) => obligation.process !== process);
       if (left.length === 0) this.#open.delete(key);
       else this.#open.set(key, left);
     }
   }
 
   atEnd(): void {
-    for (const { process, id, met } of [...this.#open.values()].flat()) {
-      if (!met) this.#violated(`${id} has reached ${process}, and nobody has answered it`);
-    }
+    for (const { process, id } of [...this.#open.values()].flat())
+      this.#violated(`${id} has reached ${process}, and nobody has answered it`);
   }
 }
