@@ -76,10 +76,13 @@ export function shapeOf(random: Random): Shape {
   const models = ['small', 'medium', 'large'].slice(0, 1 + random.below(3));
   const devices = ['a', 'b', 'c', 'd'].slice(0, 1 + random.below(4));
   const firstMs = models.map((_, model) => 1 + random.below(3) + model * 2);
+  const plan = randomPlan(random, models, devices);
+  const others = Array.from({ length: random.below(4) }, () => randomPlan(random, models, devices));
+  const frontends = 1 + random.below(3);
   return {
-    plan: randomPlan(random, models, devices),
-    others: Array.from({ length: random.below(4) }, () => randomPlan(random, models, devices)),
-    frontends: random.next() < IN_DEVICES ? 'in-devices' : 1 + random.below(3),
+    plan,
+    others,
+    frontends: random.split('frontends').next() < IN_DEVICES ? 'in-devices' : frontends,
     controllers: 1 + random.below(2),
     clients: 1 + random.below(2),
     maxQueue: random.next() < 0.15 ? 4 + random.below(12) : 2_000,
