@@ -3,7 +3,7 @@ import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import type { Clock } from '../engine/clock.ts';
 import { CascadeError } from '../engine/errors.ts';
 import type { DeviceState } from '../engine/wire/messages.ts';
-import { type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
+import { largestBatch, type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';
 import type { Router } from './router.ts';
@@ -16,7 +16,7 @@ export interface BatchLoopOptions {
   /** Per model, in family order. */
   readonly profiled: readonly RuntimeCurve[];
   readonly bounds: QueueBounds;
-  /** How often `hung` is asked. */
+  /** How often `watch` is called. */
   readonly watchMs: number;
   readonly phase: () => DeviceState['phase'];
   readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => void;
@@ -48,7 +48,7 @@ export class BatchLoop {
     const { device, router, profiled, bounds, clock, watchMs } = options;
     this.#options = options;
     this.#batcher = new Batcher(
-      profiled.map(({ batch }) => batch[batch.length - 1]),
+      profiled.map(largestBatch),
       { number: router.devices.indexOf(device), of: router.devices.length },
       bounds,
       (model, size) => runtimeMs(profiled[model], size),

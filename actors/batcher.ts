@@ -35,7 +35,8 @@ export class Batcher {
   readonly #queues: readonly Ring<Queued>[];
   readonly #largestBatch: readonly number[];
   readonly #bounds: QueueBounds;
-  readonly #batchMs: (model: number, size: number) => number;
+  /** Per model: time of a batch, by its size. */
+  readonly #batchMs: readonly ((size: number) => number)[];
   readonly #offset: number;
   readonly #devices: number;
   #bytes = 0;
@@ -54,7 +55,7 @@ export class Batcher {
     this.#queues = largestBatch.map(() => new Ring<Queued>());
     this.#largestBatch = largestBatch;
     this.#bounds = bounds;
-    this.#batchMs = batchMs;
+    this.#batchMs = largestBatch.map((_, model) => (size) => batchMs(model, size));
     this.#offset = device.number;
     this.#devices = device.of;
   }
@@ -67,7 +68,7 @@ export class Batcher {
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)
-      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], (size) => this.#batchMs(model, size));
+      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], this.#batchMs[model]);
     return ms;
   }
 
@@ -107,7 +108,7 @@ export class Batcher {
     const queue = this.#queues[chosen];
     const requests: Queued[] = [];
     const expired: Queued[] = [];
-    const endsAt = now + this.#batchMs(chosen, Math.min(queue.length, this.#largestBatch[chosen]));
+    const endsAt = now + this.#batchMs[chosen](Math.min(queue.length, this.#largestBatch[chosen]));
     while (requests.length < this.#largestBatch[chosen]) {
       const request = this.#shift(chosen);
       if (request === undefined) break;

@@ -11,6 +11,7 @@ import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from
 import type { Subjects } from '../engine/wire/subjects.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+import { runtimeMs } from '../plans/profile.ts';
 import { sendFailure, sendResult } from './answers.ts';
 import { BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
@@ -29,8 +30,6 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly subjects: Subjects;
   /** The plan to begin with: its replicas are loaded before this device is called ready. */
   readonly plan: RevisedPlan;
-  /** Per model: time of a batch of one, from the profile; to be sent on, a request needs at least this much before its deadline. */
-  readonly singleMs: readonly number[];
   readonly createBackend: () => Backend;
   /** 99th percentile of the event loop's delay since the last call. */
   readonly loopDelayMsP99: () => number;
@@ -305,7 +304,8 @@ class Device {
     const { device } = this.#options;
     const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
     const now = clock.now();
-    if (target !== undefined && endsTooLate(now + this.#waitMs(target) + this.#options.singleMs[model], item.deadlineAt)) {
+    const singleMs = runtimeMs(this.#options.profiled[model], 1);
+    if (target !== undefined && endsTooLate(now + this.#waitMs(target) + singleMs, item.deadlineAt)) {
       this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'deadline', now));
       return;
     }

@@ -11,9 +11,9 @@ import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../
 import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../engine/wire/request.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
-
 import { Admission, MAX_IN_FLIGHT } from '../plans/policy/admission.ts';
 import { DEADLINE_GRACE_MS } from '../plans/policy/deadline.ts';
+import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { failureOf, sendFailures } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { askForPlan } from './kept-plans.ts';
@@ -39,7 +39,8 @@ export interface FrontendOptions {
 }
 
 const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
-const SWEEP_INTERVAL_MS = 100;
+/** The simulator has it so: what is waited for in vain is given up whenever the arrivals are reported. */
+const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
 /** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
 const MAX_ATTEMPTS = 4;
 /** Each request of a frame has its own answer: a small body must not make us say a million things. */

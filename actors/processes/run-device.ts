@@ -11,7 +11,6 @@ import { batchCertainty } from '../../plans/certainty.ts';
 import { type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
-import { runtimeMs } from '../../plans/profile.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { endHung } from './end-hung.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
@@ -109,7 +108,6 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     specs: profile.inputs,
     files: deployment.models,
     profiled: curves,
-    singleMs: curves.map((curve) => runtimeMs(curve, 1)),
     models: deployment.models.map(({ name }) => name),
     memoryBytes: device.memoryBytes,
     replicaBytes: profile.models.map(({ memoryBytes }) => memoryBytes),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
 import type { OptionReference } from '../deployment/reference.ts';
+import { shown } from '../deployment/shown.ts';
 import { jsonFile } from './options.ts';
 
 /** `cascade options`. */
@@ -17,12 +18,12 @@ async function run(only: string | undefined, { json }: { readonly json?: string 
   const { deploymentJsonSchema, deploymentReference } = await import('../deployment/reference.ts');
   const { writeJson } = await import('../json-output.ts');
   const options = deploymentReference();
-  const shown = options.filter(({ path }) => only === undefined || isWithin(path, only));
-  if (shown.length === 0) {
+  const chosen = options.filter(({ path }) => only === undefined || isWithin(path, only));
+  if (chosen.length === 0) {
     const top = options.filter(({ path }) => !/[.[(]/.test(path)).map(({ path }) => path);
     throw new ConfigError(`a deployment has no option ${only}; it has ${top.join(', ')}`);
   }
-  if (json !== '-') process.stdout.write(shown.map(textOf).join(''));
+  if (json !== '-') process.stdout.write(chosen.map(textOf).join(''));
   writeJson(json, deploymentJsonSchema());
 }
 
@@ -31,7 +32,7 @@ function isWithin(path: string, option: string): boolean {
 }
 
 function textOf({ path, type, required, defaultValue, description }: OptionReference): string {
-  const standard = defaultValue === undefined ? '' : `, default ${JSON.stringify(defaultValue)}`;
+  const standard = defaultValue === undefined ? '' : `, default ${shown(defaultValue)}`;
   const line = `${path}: ${type}${required ? ', required' : standard}\n`;
   return description === undefined ? line : `${line}    ${description}\n`;
 }

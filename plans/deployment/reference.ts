@@ -3,7 +3,7 @@ import { deploymentSchema } from './schema.ts';
 
 /** An option of a deployment file, for people. */
 export interface OptionReference {
-  /** `devices[].cores`; `inputs.<name>.pad` */
+  /** `models[].file`; `devices[](kind: cpu).cores`; `inputs.<name>.pad` */
   readonly path: string;
   /** `number or string`; `margin | entropy` */
   readonly type: string;

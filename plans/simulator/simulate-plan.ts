@@ -1,4 +1,3 @@
-import { ConfigError } from '../../engine/errors.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Deployment } from '../deployment.ts';
 import type { GearPlan } from '../gear-plan.ts';
@@ -14,7 +13,7 @@ import { traceWorkload } from './workload.ts';
 
 /**
  * What a plan does with a trace; arrivals are those that `load` makes of the same trace and seed.
- * @throws ConfigError where plan, profile and deployment do not belong together.
+ * @param plan must be one for this deployment and profile; see checkPlanFor.
  */
 export function simulatePlan(
   deployment: Deployment,
@@ -23,17 +22,8 @@ export function simulatePlan(
   trace: Trace,
   seed: number,
 ): { report: SimulationReport; windows: SecondWindow[] } {
-  const names = profile.models.map((model) => model.name);
-  if (plan.deployment !== deployment.name || plan.models.join() !== names.join())
-    throw new ConfigError(
-      `the plan is for ${plan.deployment} with ${plan.models.join(', ')}; the profile is of ${deployment.name} with ${names.join(', ')}: run \`cascade plan\` again`,
-    );
   const known = planDevices(deployment, profile);
-  const devices = plan.devices.map((id) => {
-    const device = known.find((other) => other.id === id);
-    if (device !== undefined) return device;
-    throw new ConfigError(`the plan uses device ${id}, which ${deployment.file} does not name: run \`cascade plan\` again`);
-  });
+  const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const { gearRule: rule, deadlineMs } = deployment;

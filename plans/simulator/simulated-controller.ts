@@ -12,7 +12,7 @@ export class SimulatedController {
   readonly #scale: LoadScale | undefined;
   /** Per replica: its queue's length by the device's last heartbeat. */
   readonly #told: Int32Array;
-  #chosen: number;
+  #chosen = 0;
   #switches = 0;
 
   constructor({ gears, scaleToQps }: CompiledPlan, rule: GearRule, models: number, devices: number) {
@@ -21,7 +21,6 @@ export class SimulatedController {
     this.#devices = devices;
     this.#scale = scaleToQps === undefined ? undefined : new LoadScale(scaleToQps, 0);
     this.#told = new Int32Array(models * devices);
-    this.#chosen = 0;
   }
 
   get switches(): number {
@@ -33,8 +32,8 @@ export class SimulatedController {
     for (let replica = device; replica < lengths.length; replica += this.#devices) this.#told[replica] = lengths[replica];
   }
 
-  /** The frontend tells its arrivals of the last interval. @returns the gear for the next one. */
-  shift(arrived: number, now: number): number {
+  /** The frontend tells its arrivals of the last interval. @returns the gear to shift to, if it is another. */
+  shift(arrived: number, now: number): number | undefined {
     this.#load.add(arrived, LOAD_INTERVAL_MS);
     this.#scale?.observe(arrived, now);
     const inputs = {
@@ -45,7 +44,8 @@ export class SimulatedController {
       backlog: this.#backlog(),
     };
     const { gear } = chooseGear(this.#gears, this.#chosen, inputs, this.#rule);
-    if (gear !== this.#chosen) this.#switches++;
+    if (gear === this.#chosen) return undefined;
+    this.#switches++;
     this.#chosen = gear;
     return gear;
   }

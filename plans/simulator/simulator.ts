@@ -126,9 +126,8 @@ export class Simulator {
         ? new SimulatedController(plan, options.rule ?? DEFAULT_GEAR_RULE, models, devices)
         : undefined;
     const gearMs = new Float64Array(gears.length);
-    let chosen = options.fixedGear ?? 0;
     let inForceSince = 0;
-    this.#gear = gears[chosen];
+    this.#gear = gears[options.fixedGear ?? 0];
     const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(devices));
     if (controller !== undefined || this.#intake !== undefined) rhythm.start();
     let arrivedSinceReport = 0;
@@ -180,9 +179,8 @@ export class Simulator {
           controller?.hears(rhythm.who, this.#queues.length);
           if (this.#intake !== undefined) this.#intake.toldBacklogMs[rhythm.who] = this.#backlogMs(rhythm.who);
         } else {
-          const wanted = controller?.shift(arrivedSinceReport, toldMs) ?? chosen;
-          if (wanted !== chosen) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
-          chosen = wanted;
+          const wanted = controller?.shift(arrivedSinceReport, toldMs);
+          if (wanted !== undefined) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
           arrivedSinceReport = 0;
           if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
         }

@@ -10,7 +10,6 @@ import { batchCertainty } from '../../plans/certainty.ts';
 import { emulatedModels } from '../../plans/emulated-records.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
-import { runtimeMs } from '../../plans/profile.ts';
 import { REJECTED } from '../../plans/simulator/outcomes.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
@@ -69,8 +68,7 @@ export async function actorsRun(
     device: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
       const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
-      const singleMs = profiled.map((curve) => runtimeMs(curve, 1));
-      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled, singleMs };
+      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled };
     },
     createBackend: (device) => {
       const emulated = createEmulatedBackend({

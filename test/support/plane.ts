@@ -100,7 +100,6 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           specs,
           files: plan.models.map((name) => ({ name, file: name })),
           profiled: plan.models.map((_, model) => ({ batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] })),
-          singleMs: plan.models.map((_, model) => batchMs(model, 1)),
           models: plan.models,
           classes: undefined,
           memoryBytes: Number.POSITIVE_INFINITY,

@@ -88,7 +88,6 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
           batch: [1, MOST_IN_BATCH],
           ms: [batchMs(model, 1), batchMs(model, MOST_IN_BATCH)],
         })),
-        singleMs: models.map((_, model) => batchMs(model, 1)),
         models,
         memoryBytes: models.length,
         replicaBytes: models.map(() => 1),
