@@ -19,7 +19,11 @@ export interface BatchLoopOptions {
   /** How often `watch` is called. */
   readonly watchMs: number;
   readonly phase: () => DeviceState['phase'];
-  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => void;
+  /**
+   * Decides what becomes of the requests, and queues here what moves on to another model of this device.
+   * @returns writes the answers; it is called when the next batch has been started, so that the two overlap.
+   */
+  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => () => void;
   /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
   readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
   /** No time is left to compute this one. */
@@ -88,7 +92,8 @@ export class BatchLoop {
   /** Errors when the backend is gone. */
   run(): Observable<never> {
     return this.#batches$.pipe(
-      mergeMap((batch) => this.#infer(batch), 1),
+      // One at a time by `#busy`: the next batch starts before this one has left the stream.
+      mergeMap((batch) => this.#infer(batch)),
       finalize(() => this.#cancelWake()),
     );
   }
@@ -98,27 +103,34 @@ export class BatchLoop {
     return this.#hangWatch.tick(now, occupied);
   }
 
-  /** Starts the next batch if the device is free; else, or if no queue triggers, waits. */
+  /** Starts the next batch if the device is free and a queue triggers; else waits. */
   pump(): void {
-    const { router, clock, onExpired, onIdle, phase } = this.#options;
-    if (this.#busy || phase() === 'loading' || phase() === 'left') return;
-    this.#cancelWake();
+    const { router, clock, onIdle } = this.#options;
+    if (!this.#isFree) return;
     const now = clock.now();
-    const batch = this.#next(now);
-    if (batch === undefined) {
-      const wakeAt = this.#batcher.wakeAt(router.gear);
-      if (wakeAt !== undefined) this.#cancelWake = clock.after(wakeAt - now, () => this.pump());
-      else this.#empty$.next();
-      onIdle?.(this.#isIdle);
-      return;
+    if (this.#start(now)) return;
+    const wakeAt = this.#batcher.wakeAt(router.gear);
+    if (wakeAt !== undefined) this.#cancelWake = clock.after(wakeAt - now, () => this.pump());
+    else this.#empty$.next();
+    onIdle?.(this.#isIdle);
+  }
+
+  get #isFree(): boolean {
+    const phase = this.#options.phase();
+    return !this.#busy && phase !== 'loading' && phase !== 'left';
+  }
+
+  /** False when no queue triggers. */
+  #start(now: number): boolean {
+    this.#cancelWake();
+    for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
+      for (const request of batch.expired) this.#options.onExpired(request, now);
+      if (batch.requests.length === 0) continue;
+      this.#busy = true;
+      this.#batches$.next(batch);
+      return true;
     }
-    for (const request of batch.expired) onExpired(request, now);
-    if (batch.requests.length === 0) {
-      this.pump();
-      return;
-    }
-    this.#busy = true;
-    this.#batches$.next(batch);
+    return false;
   }
 
   #next(now: number): Batch | undefined {
@@ -138,20 +150,27 @@ export class BatchLoop {
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
         if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        this.#ended(startedAt);
         onFailed(model, requests, error);
         if (requests.length > 1) for (const request of requests) this.#suspects.push({ model, request });
+        this.pump();
         return EMPTY;
       }),
-      tap((output) => onDone(model, requests, output, startedAt)),
-      ignoreElements(),
-      finalize(() => {
-        this.#busy = false;
-        this.#hangWatch.end();
-        this.#busyMs += clock.now() - startedAt;
-        this.#batchesRun++;
-        // After this batch has left the stream, so that the next one is not queued behind it.
-        clock.after(0, () => this.pump());
+      tap((output) => {
+        this.#ended(startedAt);
+        const writeAnswers = onDone(model, requests, output, startedAt);
+        if (this.#isFree) this.#start(clock.now());
+        writeAnswers();
+        this.pump();
       }),
+      ignoreElements(),
     );
+  }
+
+  #ended(startedAt: number): void {
+    this.#busy = false;
+    this.#hangWatch.end();
+    this.#busyMs += this.#options.clock.now() - startedAt;
+    this.#batchesRun++;
   }
 }

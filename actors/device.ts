@@ -281,22 +281,24 @@ class Device {
     if (this.#router.gear !== before) this.#loop.pump();
   }
 
-  #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): void {
+  #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): () => void {
     const outcomes = finishBatch(this.#options, this.#router, model, requests, output, startedAt, this.#context.clock.now());
     const { gear, revision, plan } = this.#router;
     // Gears for the loss of a device are not watched: they are short.
     const watched = plan.gears[gear.index] === gear;
+    const answers: (Outcome & { type: 'answer' })[] = [];
     for (const outcome of outcomes) {
       if (watched) {
         const { certainty } = outcome.type === 'forward' ? outcome.item.opinion! : outcome.result;
         this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, certainty);
       }
       if (outcome.type === 'forward') this.#forward(outcome);
-      else {
-        this.#answered[model]++;
-        this.#answer(outcome.request, outcome.result);
-      }
+      else answers.push(outcome);
     }
+    this.#answered[model] += answers.length;
+    return () => {
+      for (const { request, result } of answers) this.#answer(request, result);
+    };
   }
 
   #forward({ request, model, item }: Outcome & { type: 'forward' }): void {

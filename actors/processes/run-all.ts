@@ -72,13 +72,11 @@ export async function runParts(
     return groups
       .filter((group) => group.length > 0)
       .map((group) => {
-        const [device] = group;
         const ids = group.map(({ id }) => id);
         return {
-          name: group.length === 1 ? `device-${device.id}` : 'devices',
-          description: `supervises the process of ${group.length === 1 ? 'device' : 'emulated devices'} ${ids.join(', ')}`,
+          name: ids.length === 1 ? `device-${ids[0]}` : 'devices',
+          description: `supervises the process of ${ids.length === 1 ? 'device' : 'emulated devices'} ${ids.join(', ')}`,
           args: roleArgs(deploymentPath, options, ['--role', 'device', '--device', ids.join(',')]),
-          ...(device.kind === 'cpu' && device.cores !== undefined ? { cores: device.cores } : {}),
         };
       });
   }
@@ -96,7 +94,6 @@ interface ProcessSpec {
   readonly name: string;
   readonly description: string;
   readonly args: readonly string[];
-  readonly cores?: readonly number[];
 }
 
 function startProcesses(

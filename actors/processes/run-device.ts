@@ -25,7 +25,7 @@ const STAY_AWAKE_MS = 0.2;
 const SHARED_FOR_MS = 50;
 
 /**
- * The process of one device; its parent has pinned it to the device's cores. Emulated devices of a host share a process, as they
+ * The process of one device. Emulated devices of a host share a process, as they
  * only wait: each is an actor of its own all the same.
  */
 export function runDevices(setting: Setting, ids: readonly string[]): Promise<void> {
@@ -134,7 +134,7 @@ function backendOf({ deployment, profile }: Setting, device: Device): Backend {
   return createOnnxBackend({
     ...(device.kind === 'cuda'
       ? { kind: 'cuda', deviceId: device.deviceId }
-      : { kind: 'cpu', threads: device.cores?.length ?? 1 }),
+      : { kind: 'cpu', threads: device.cores?.length ?? 1, cores: device.cores }),
     inputs: deployment.inputs,
     specs: profile.inputs,
     certaintyOutput: typeof deployment.certainty === 'string' ? undefined : deployment.certainty.output,

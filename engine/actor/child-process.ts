@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Observable } from 'rxjs';
 import { runnableMs } from './processor-time.ts';
 import { ProgressWatch } from './progress-watch.ts';
@@ -6,8 +6,6 @@ import { ProgressWatch } from './progress-watch.ts';
 export interface ChildSpec {
   /** Arguments of Node: flags, program, its arguments. */
   readonly args: readonly string[];
-  /** CPU cores that the process is pinned to, where the system can (Linux with taskset). */
-  readonly cores?: readonly number[];
   /** SIGKILL follows this long after SIGTERM. */
   readonly graceMs: number;
 }
@@ -80,18 +78,6 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
   });
 }
 
-function start({ args, cores }: ChildSpec): ChildProcess {
-  const [command, allArgs] =
-    cores !== undefined && cores.length > 0 && canPin()
-      ? ['taskset', ['-c', cores.join(','), process.execPath, ...args]]
-      : [process.execPath, [...args]];
-  return spawn(command, allArgs, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-}
-
-let pinning: boolean | undefined;
-
-/** Whether this system can pin processes to cores. */
-export function canPin(): boolean {
-  pinning ??= process.platform === 'linux' && spawnSync('taskset', ['--version']).status === 0;
-  return pinning;
+function start({ args }: ChildSpec): ChildProcess {
+  return spawn(process.execPath, [...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }

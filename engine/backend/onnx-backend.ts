@@ -10,7 +10,13 @@ import type { Feed, Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { SharedBatch } from './onnx-shared.ts';
 
 export type OnnxDevice =
-  | { readonly kind: 'cpu' /** Inference threads: one per core. */; readonly threads: number }
+  | {
+      readonly kind: 'cpu';
+      /** Inference threads. */
+      readonly threads: number;
+      /** Cores that they are pinned to, and they alone; default: none. */
+      readonly cores?: readonly number[] | undefined;
+    }
   | { readonly kind: 'cuda'; readonly deviceId: number };
 
 export type OnnxOptions = OnnxDevice & {
@@ -26,8 +32,7 @@ export type OnnxOptions = OnnxDevice & {
 export type WorkerLike = Pick<Worker, 'postMessage' | 'on' | 'ref' | 'unref'>;
 
 /**
- * Runs ONNX models on one device, in a worker thread of this process. Pinning is the process's matter (taskset): its threads
- * inherit it. Errors with CascadeError UNAVAILABLE, now and for ever, when the worker dies.
+ * Runs ONNX models on one device, in a worker thread of this process. Errors with CascadeError UNAVAILABLE, now and for ever, when the worker dies.
  */
 export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: WorkerSettings) => WorkerLike = spawn): Backend {
   return new OnnxBackend(options, startWorker);
@@ -63,6 +68,7 @@ class OnnxBackend implements Backend {
     this.#worker = startWorker({
       kind: options.kind,
       threads: options.kind === 'cpu' ? options.threads : 1,
+      cores: options.kind === 'cpu' ? (options.cores ?? []) : [],
       deviceId: options.kind === 'cuda' ? options.deviceId : 0,
       certaintyOutput: options.certaintyOutput,
       shared: this.#shared.memory,

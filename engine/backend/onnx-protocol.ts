@@ -42,6 +42,8 @@ export type Reply =
 export interface WorkerSettings {
   readonly kind: 'cpu' | 'cuda';
   readonly threads: number;
+  /** Cores that the inference threads are pinned to; none: wherever the system puts them. */
+  readonly cores: readonly number[];
   readonly deviceId: number;
   readonly certaintyOutput: string | undefined;
   /** Of a SharedBatch, notified after each order. */

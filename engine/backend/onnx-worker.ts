@@ -1,11 +1,10 @@
-import { readlinkSync } from 'node:fs';
-import { getPriority, setPriority } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { Dtype } from '../tensor.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
 import { SharedBatch, type SharedOrder } from './onnx-shared.ts';
+import { pinThisThread, yieldToEventLoop } from './pin-thread.ts';
 
 /** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
 
@@ -16,9 +15,11 @@ const sessions = new Map<string, LoadedModel>();
 /** Names of the loaded models by the id of the order that loaded them. */
 const names = new Map<number, string>();
 const shared = new SharedBatch(settings.shared);
-const LOWEST_PRIORITY = 19;
 
-yieldToEventLoop();
+// Before the first session: the threads of its pool inherit both.
+const notPinned = pinThisThread(settings.cores);
+if (notPinned !== undefined) process.emitWarning(notPinned);
+yieldToEventLoop(settings.threads);
 void serve(port);
 
 /**
@@ -102,20 +103,4 @@ function forget(model: string): void {
 
 function tell(reply: Reply, ...transfer: ArrayBuffer[]): void {
   port?.postMessage(reply, transfer);
-}
-
-/**
- * A process pinned to one core shares it between inference and I/O. Without a difference in priority the scheduler lets a long
- * inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per thread, and
- * threads that the runtime starts inherit this one's. Elsewhere the number would mean the whole process: left alone.
- */
-function yieldToEventLoop(): void {
-  if (process.platform !== 'linux') return;
-  try {
-    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1));
-    // From where we are: a process may have been started at a lower priority itself.
-    setPriority(thread, Math.min(LOWEST_PRIORITY, getPriority(thread) + 2));
-  } catch (error) {
-    process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
-  }
 }

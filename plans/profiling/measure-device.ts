@@ -58,7 +58,7 @@ const FRAME_BYTES = 200;
 const LONGEST_BATCH_MS = 200;
 
 /**
- * Measures the family on the device that this process is pinned to, through the backend that serves: round trips as a device
+ * Measures the family on a device, through the backend that serves: round trips as a device
  * process sees them. In three parts: load and warm up each model, with its memory; runtimes by batch size, one call per model
  * and size in each round, so that a burst of noise does not hit one model only; answers to the validation samples.
  * @param signal ends it after the inference that runs, with an error.

@@ -1,7 +1,7 @@
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { type DeviceMeasurement, type MeasureJob, type MeasureProgress, measureDevice } from './measure-device.ts';
 
-/** The child process that measures one kind of device, pinned to its cores by the parent: one job in, its outcome out. */
+/** The child process that measures one kind of device: one job in, its outcome out. */
 export type MeasureMessage =
   | { readonly type: 'progress'; readonly progress: MeasureProgress }
   | { readonly type: 'measured'; readonly measurement: DeviceMeasurement }

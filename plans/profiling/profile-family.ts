@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpus } from 'node:os';
-import { canPin } from '../../engine/actor/child-process.ts';
 import type { OnnxDevice } from '../../engine/backend/onnx-backend.ts';
+import { canPin } from '../../engine/backend/pin-thread.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
@@ -26,13 +26,12 @@ export interface ProfileOptions {
 interface Target {
   readonly className: string;
   readonly device: OnnxDevice;
-  readonly cores: readonly number[] | undefined;
 }
 
 /**
  * Measures runtimes of the family on each kind of device, and records its answers to the validation samples on one of them.
- * Each kind is measured in a process pinned to the cores of the first such device. Emulated devices take the runtimes of the
- * kind that they are like.
+ * Each kind is measured in a process of its own, its inference threads pinned to the cores of the first such device. Emulated
+ * devices take the runtimes of the kind that they are like.
  * @throws ConfigError when models, data and classes do not fit together, or a kind of device cannot be measured here.
  */
 export async function profileFamily(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
@@ -43,9 +42,9 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const measurements = new Map<string, DeviceMeasurement>();
   const echo = await startEcho();
   try {
-    for (const [i, { className, device, cores }] of targets.entries()) {
+    for (const [i, { className, device }] of targets.entries()) {
       const job: MeasureJob = { deployment, device, record: i === 0, quick, echoPort: echo.port };
-      const measurement = await measureInChild(className, job, cores, onWarning, ({ step, fraction }) =>
+      const measurement = await measureInChild(className, job, onWarning, ({ step, fraction }) =>
         onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
       );
       measurements.set(className, measurement);
@@ -112,12 +111,12 @@ function targetsOf(deployment: Deployment): Target[] {
 function targetOf(deployment: Deployment, device: Device, className: string): Target {
   switch (device.kind) {
     case 'cuda':
-      return { className, device: { kind: 'cuda', deviceId: device.deviceId }, cores: undefined };
+      return { className, device: { kind: 'cuda', deviceId: device.deviceId } };
     case 'cpu':
       requireLocalCores(deployment, device);
-      return { className, device: { kind: 'cpu', threads: device.cores?.length ?? 1 }, cores: device.cores };
+      return { className, device: { kind: 'cpu', threads: device.cores?.length ?? 1, cores: device.cores } };
     case 'emulated': {
-      if (className === 'cuda') return { className, device: { kind: 'cuda', deviceId: 0 }, cores: undefined };
+      if (className === 'cuda') return { className, device: { kind: 'cuda', deviceId: 0 } };
       const threads = Number(/^cpu-(\d+)$/.exec(className)?.[1] ?? 0);
       if (threads < 1 || threads > cpus().length) {
         throw new ConfigError(
@@ -126,7 +125,7 @@ function targetOf(deployment: Deployment, device: Device, className: string): Ta
       }
       // The last cores: the first ones serve interrupts.
       const cores = Array.from({ length: threads }, (_, i) => cpus().length - threads + i);
-      return { className, device: { kind: 'cpu', threads }, cores };
+      return { className, device: { kind: 'cpu', threads, cores } };
     }
   }
 }
@@ -134,14 +133,13 @@ function targetOf(deployment: Deployment, device: Device, className: string): Ta
 function measureInChild(
   className: string,
   job: MeasureJob,
-  cores: readonly number[] | undefined,
   onWarning: ProfileOptions['onWarning'],
   onProgress: (progress: MeasureProgress) => void,
 ): Promise<DeviceMeasurement> {
-  const pinned = cores !== undefined && canPin();
-  if (cores !== undefined && !pinned) onWarning?.(`${className}: measured without pinning, as this system has no taskset`);
+  const cores = job.device.kind === 'cpu' ? (job.device.cores ?? []) : [];
+  if (cores.length > 0 && !canPin()) onWarning?.(`${className}: measured without pinning, as this system has no taskset`);
   return new Promise((resolve, reject) => {
-    const child = start(pinned ? cores : undefined);
+    const child = start();
     child.on('message', (message: MeasureMessage) => {
       if (message.type === 'progress') onProgress(message.progress);
       else if (message.type === 'measured') resolve(message.measurement);
@@ -151,20 +149,19 @@ function measureInChild(
     // After an outcome this changes nothing.
     child.on('exit', (code, signal) => {
       const how = signal ?? `code ${code}`;
-      const where = pinned ? `, pinned to cores ${cores.join(', ')}` : '';
-      reject(new Error(`the process that measures ${className}${where} ended with ${how} before it was done`));
+      reject(new Error(`the process that measures ${className} ended with ${how} before it was done`));
     });
     child.send(job);
   });
 }
 
-function start(cores: readonly number[] | undefined): ChildProcess {
+function start(): ChildProcess {
   const { path, execArgv } = entry('plans/profiling/measure-process');
-  const args = [...execArgv, path];
-  const [command, allArgs] =
-    cores === undefined ? [process.execPath, args] : ['taskset', ['-c', cores.join(','), process.execPath, ...args]];
   // Standard output is the command's own; what a library prints there goes where messages go.
-  return spawn(command, allArgs, { stdio: ['ignore', process.stderr, 'inherit', 'ipc'], serialization: 'advanced' });
+  return spawn(process.execPath, [...execArgv, path], {
+    stdio: ['ignore', process.stderr, 'inherit', 'ipc'],
+    serialization: 'advanced',
+  });
 }
 
 function commonClasses(deployment: Deployment, answers: readonly ModelAnswers[], labels: Int32Array): number {

@@ -1,17 +1,18 @@
 /**
- * What can happen in the simulator; at equal times the lower number goes first. The order is that of the actors when messages
- * take no time: what a timer starts comes before what a message brings, and messages come in the order of their causes.
+ * What can happen in the simulator. At equal times timers go first, in the order in which they were set, then gears, frames and
+ * notes. That is the order of the actors when messages take no time: messages come after timers, in the order of their causes.
  */
 export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
 export const GEAR_APPLIES = 2;
-export const FRAME_ARRIVES = 3;
-export const DONE_NOTE = 4;
+export const FRAME_ARRIVES = 4;
+export const DONE_NOTE = 6;
 
-const PRIORITY_STEP = 2 ** 48;
+/** Kinds that differ in the lowest bit only share a place in the order of an instant. */
+const PRIORITY_STEP = 2 ** 49;
 
 /**
- * Pending events: a binary min-heap on typed arrays with the total order (time, kind, insertion sequence). `pop` leaves the
+ * Pending events: a binary min-heap on typed arrays with the total order (time, priority of the kind, insertion sequence). `pop` leaves the
  * event in the fields, so that nothing is allocated per event.
  */
 export class EventQueue {
@@ -57,7 +58,7 @@ export class EventQueue {
     if (this.#size === this.#times.length) this.#grow();
     const times = this.#times;
     const orders = this.#orders;
-    const order = kind * PRIORITY_STEP + sequence;
+    const order = (kind >> 1) * PRIORITY_STEP + 2 * sequence + (kind & 1);
     let at = this.#size++;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -76,8 +77,10 @@ export class EventQueue {
     const times = this.#times;
     const orders = this.#orders;
     this.timeMs = times[0];
-    this.kind = Math.floor(orders[0] / PRIORITY_STEP);
-    this.sequence = orders[0] - this.kind * PRIORITY_STEP;
+    const priority = Math.floor(orders[0] / PRIORITY_STEP);
+    const place = orders[0] - priority * PRIORITY_STEP;
+    this.kind = 2 * priority + (place % 2);
+    this.sequence = Math.floor(place / 2);
     this.subject = this.#subjects[0];
     this.head = this.#heads[0];
     const last = --this.#size;

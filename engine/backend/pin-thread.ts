@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import { availableParallelism, getPriority, setPriority } from 'node:os';
+import { messageOf } from '../errors.ts';
+
+/** The lowest priority that Linux knows. */
+const LOWEST_PRIORITY = 19;
+
+let pinning: boolean | undefined;
+
+/** Whether this system can pin threads to cores: Linux with taskset (util-linux). */
+export function canPin(): boolean {
+  pinning ??= process.platform === 'linux' && spawnSync('taskset', ['--version']).status === 0;
+  return pinning;
+}
+
+/**
+ * Pins the calling thread, and those that it starts from now on, to these cores. The other threads of the process stay free: an
+ * event loop that shares the core with a long inference delays every message, and the inference as well.
+ * @returns what went wrong, in words; undefined when it worked or where this system cannot pin.
+ */
+export function pinThisThread(cores: readonly number[]): string | undefined {
+  if (cores.length === 0 || !canPin()) return undefined;
+  const { status, stderr } = spawnSync('taskset', ['-c', '-p', cores.join(','), String(thisThread())], { encoding: 'utf8' });
+  return status === 0 ? undefined : `the inference thread is not pinned to cores ${cores.join(', ')}: ${stderr.trim()}`;
+}
+
+/**
+ * For a process that has no core beside those of its inference threads. Without a difference in priority the scheduler lets a long
+ * inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per thread, and
+ * threads that the runtime starts inherit this one's. Elsewhere the number would mean the whole process: left alone.
+ */
+export function yieldToEventLoop(threads: number): void {
+  if (process.platform !== 'linux' || availableParallelism() > threads) return;
+  try {
+    // From where we are: a process may have been started at a lower priority itself.
+    setPriority(thisThread(), Math.min(LOWEST_PRIORITY, getPriority(thisThread()) + 2));
+  } catch (error) {
+    process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
+  }
+}
+
+/** Linux's number of the calling thread. */
+function thisThread(): number {
+  return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
+}
