@@ -3,6 +3,7 @@ import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import type { Clock } from '../engine/clock.ts';
 import { CascadeError } from '../engine/errors.ts';
 import type { DeviceState } from '../engine/wire/messages.ts';
+import { DeviceSpeed } from '../plans/policy/device-speed.ts';
 import { largestBatch, type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';
@@ -28,6 +29,8 @@ export interface BatchLoopOptions {
   readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
   /** No time is left to compute this one. */
   readonly onExpired: (request: Queued, now: number) => void;
+  /** A batch has been started. */
+  readonly onStarted?: () => void;
   /** Called when no batch can run; `idle` tells whether that is still so. */
   readonly onIdle?: (idle: () => boolean) => void;
 }
@@ -39,6 +42,7 @@ export class BatchLoop {
   readonly #options: BatchLoopOptions;
   readonly #batcher: Batcher;
   readonly #hangWatch: HangWatch;
+  readonly #speed = new DeviceSpeed();
   readonly #batches$ = new Subject<Batch>();
   readonly #empty$ = new Subject<void>();
   /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
@@ -55,7 +59,7 @@ export class BatchLoop {
       profiled.map(largestBatch),
       { number: router.devices.indexOf(device), of: router.devices.length },
       bounds,
-      (model, size) => runtimeMs(profiled[model], size),
+      (model, size) => this.#expectedMs(model, size),
     );
     this.#hangWatch = new HangWatch(watchMs, clock.now());
     this.empty$ = this.#empty$;
@@ -74,7 +78,22 @@ export class BatchLoop {
     return this.#batcher.length(model);
   }
 
-  /** Profiled time of all that waits. */
+  /** How much slower than profiled this device is now. */
+  slowdown(): number {
+    return this.#speed.slowdown(this.#options.clock.now());
+  }
+
+  /** Time of a batch, by the profile and the measured speed. */
+  #expectedMs(model: number, size: number): number {
+    return this.slowdown() * runtimeMs(this.#options.profiled[model], size);
+  }
+
+  /** Time of one request alone. */
+  singleMs(model: number): number {
+    return this.#expectedMs(model, 1);
+  }
+
+  /** Computing time of all that waits. */
   backlogMs(): number {
     return this.#batcher.backlogMs();
   }
@@ -128,6 +147,7 @@ export class BatchLoop {
       if (batch.requests.length === 0) continue;
       this.#busy = true;
       this.#batches$.next(batch);
+      this.#options.onStarted?.();
       return true;
     }
     return false;
@@ -143,9 +163,10 @@ export class BatchLoop {
 
   #infer({ model, requests }: Batch): Observable<never> {
     const { backend, router, clock, profiled, onDone, onFailed } = this.#options;
+    const profiledMs = runtimeMs(profiled[model], requests.length);
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
-    this.#hangWatch.begin(runtimeMs(profiled[model], requests.length));
+    this.#hangWatch.begin(Math.max(1, this.slowdown()) * profiledMs);
     return backend.run(router.models[model], samples).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
@@ -158,6 +179,7 @@ export class BatchLoop {
       }),
       tap((output) => {
         this.#ended(startedAt);
+        this.#speed.observe(profiledMs, output.computeMs, clock.now());
         const writeAnswers = onDone(model, requests, output, startedAt);
         if (this.#isFree) this.#start(clock.now());
         writeAnswers();

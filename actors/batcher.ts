@@ -44,7 +44,7 @@ export class Batcher {
   /**
    * @param largestBatch per model, in family order.
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
-   * @param batchMs profiled time of a batch of a model.
+   * @param batchMs expected time of a batch of a model.
    */
   constructor(
     largestBatch: readonly number[],
@@ -64,7 +64,7 @@ export class Batcher {
     return this.#queues[model].length;
   }
 
-  /** Profiled time of all that waits, in batches as large as can be. */
+  /** Computing time of all that waits, in batches as large as can be. */
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)

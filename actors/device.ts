@@ -10,8 +10,7 @@ import { decodeGear, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../plans/policy/deadline.ts';
-import { LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
-import { runtimeMs } from '../plans/profile.ts';
+import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { sendFailure, sendResult } from './answers.ts';
 import { BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
@@ -23,6 +22,7 @@ import { Outbox } from './outbox.ts';
 import { ReplicaChanges } from './replica-changes.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
 import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from './router.ts';
+import { StarvationWatch } from './starvation-watch.ts';
 
 export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly device: string;
@@ -33,6 +33,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly createBackend: () => Backend;
   /** 99th percentile of the event loop's delay since the last call. */
   readonly loopDelayMsP99: () => number;
+  /** Computing time of the queues from which on they are told at once, and not with the next heartbeat; default: never. */
+  readonly urgentBacklogMs?: number;
   /** Called when all replicas are ready. */
   readonly onReady?: () => void;
   /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
@@ -72,8 +74,10 @@ class Device {
   readonly #startedAt: number;
   readonly #done: DoneNotes;
   readonly #answered: number[];
+  readonly #starvation = new StarvationWatch();
   readonly #certainties: CertaintyCounter | undefined;
   #phase: DeviceState['phase'] = 'loading';
+  #toldAt = 0;
   #gearDelayMs = 0;
   /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
   #stale = false;
@@ -98,6 +102,7 @@ class Device {
       onDone: (model, requests, output, startedAt) => this.#finish(model, requests, output, startedAt),
       onFailed: (model, requests, error) => this.#failed(model, requests, error),
       onExpired: (request, now) => this.#expire(request, now),
+      onStarted: () => this.#tellBacklog(),
       onIdle: options.onIdle,
     });
     this.#answered = models.map(() => 0);
@@ -306,8 +311,7 @@ class Device {
     const { device } = this.#options;
     const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
     const now = clock.now();
-    const singleMs = runtimeMs(this.#options.profiled[model], 1);
-    if (target !== undefined && endsTooLate(now + this.#waitMs(target) + singleMs, item.deadlineAt)) {
+    if (target !== undefined && endsTooLate(now + this.#waitMs(target) + this.#loop.singleMs(model), item.deadlineAt)) {
       this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'deadline', now));
       return;
     }
@@ -382,7 +386,15 @@ class Device {
     if (phase !== 'left') this.#loop.pump();
   }
 
+  /** A backlog that grows cannot wait for the next heartbeat: within 100 ms it may be as long as the SLO. */
+  #tellBacklog(): void {
+    const { urgentBacklogMs = Number.POSITIVE_INFINITY } = this.#options;
+    if (urgentBacklogMs === Number.POSITIVE_INFINITY || this.#context.clock.now() - this.#toldAt < URGENT_INTERVAL_MS) return;
+    if (this.#loop.backlogMs() > urgentBacklogMs) this.#tell();
+  }
+
   #tell(): void {
+    this.#toldAt = this.#context.clock.now();
     const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
     const { ready } = this.#replicas;
     const certainties = this.#certainties?.take() ?? [];
@@ -399,6 +411,8 @@ class Device {
       queues: Object.fromEntries(ready.map((model) => [models[model], this.#loop.length(model)])),
       answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
       backlogMs: this.#loop.backlogMs(),
+      slowdown: this.#loop.slowdown(),
+      starvedShare: this.#starvation.share(this.#backend.thread, this.#toldAt),
       completedBatches: this.#loop.batchesRun,
       busyMs: this.#loop.busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,

@@ -1,7 +1,8 @@
 import type { DeviceState, GearBasis, LoadReport } from '../engine/wire/messages.ts';
 import type { CompiledGear, CompiledPlan } from '../plans/policy/compiled-plan.ts';
-import { chooseGear, type GearRule, LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
-import { LoadHistory, type MeasuredLoad, together } from '../plans/policy/load-history.ts';
+import { backlogFromMs, type GearRule, LOAD_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
+import { GearChooser } from '../plans/policy/gear-chooser.ts';
+import { estimateLoad, LoadHistory, together } from '../plans/policy/load-history.ts';
 import { LoadScale } from '../plans/policy/load-scale.ts';
 
 /** Reports and heartbeats older than this no longer count. */
@@ -19,25 +20,26 @@ export class GearControl {
   readonly #models: readonly string[];
   readonly #rule: GearRule;
   readonly #loads = new Map<string, { history: LoadHistory; at: number }>();
-  readonly #queues = new Map<string, { queues: Readonly<Record<string, number>>; at: number }>();
-  #gears: readonly CompiledGear[];
-  #gear = 0;
-  /** The table has changed since the last decision: the gear in force means nothing in it. */
-  #anew = false;
+  readonly #devices = new Map<string, { state: DeviceState; at: number }>();
+  readonly #deviceNumber: ReadonlyMap<string, number>;
+  readonly #slowdown: Float64Array;
+  readonly #chooser: GearChooser;
   #epoch: number;
   #basis: GearBasis | undefined;
   #scale: LoadScale | undefined;
 
   constructor(plan: CompiledPlan, rule: GearRule, now: number) {
     this.#models = plan.models;
-    this.#gears = plan.gears;
+    this.#deviceNumber = new Map(plan.devices.map((device, number) => [device, number]));
+    this.#slowdown = new Float64Array(plan.devices.length).fill(1);
+    this.#chooser = new GearChooser(plan.gears, rule);
     this.#rule = rule;
     this.#epoch = Math.floor(now);
     this.scaleTo(plan.scaleToQps, now);
   }
 
   get gear(): number {
-    return this.#gear;
+    return this.#chooser.gear;
   }
 
   get epoch(): number {
@@ -49,9 +51,7 @@ export class GearControl {
    * chosen anew at the next decision, without hysteresis; until then the nearest index of the new table stands.
    */
   use(gears: readonly CompiledGear[]): void {
-    this.#gears = gears;
-    this.#gear = Math.min(this.#gear, gears.length - 1);
-    this.#anew = true;
+    this.#chooser.use(gears);
     this.#epoch++;
   }
 
@@ -80,8 +80,10 @@ export class GearControl {
     return known === undefined;
   }
 
-  state(state: DeviceState, now: number): void {
-    this.#queues.set(state.device, { queues: state.queues, at: now });
+  /** Returns true when more waits on the device than usual: that is a reason to choose now. */
+  state(state: DeviceState, now: number): boolean {
+    this.#devices.set(state.device, { state, at: now });
+    return state.backlogMs > backlogFromMs(this.#rule);
   }
 
   /** Returns true when reports stay away: those of a frontend, whose load no longer counts, or all. */
@@ -94,40 +96,45 @@ export class GearControl {
   /** Chooses the gear; returns what has changed: the gear, or that one is held; undefined when nothing has. */
   decide(now: number): GearShift | undefined {
     this.forgetSilent(now);
-    const last: MeasuredLoad[] = [];
-    const window: MeasuredLoad[] = [];
-    for (const { history } of this.#loads.values()) {
-      last.push(history.over(LOAD_INTERVAL_MS));
-      window.push(history.over(this.#rule.windowMs));
-    }
-    const from = this.#gear;
-    const first = this.#models[this.#gears[from].cascade[0]];
+    const { windowMs, noiseBand } = this.#rule;
+    const histories = [...this.#loads.values()].map(({ history }) => history);
+    const over = (ms: number) => together(histories.map((history) => history.over(ms)));
+    const from = this.#chooser.gear;
+    const { basis } = this.#chooser.decide(
+      {
+        load: estimateLoad(over, windowMs, noiseBand),
+        scale: this.#scale?.factor ?? 1,
+        slowdown: this.#slowdown,
+        ...this.#waiting(this.#chooser.gears[from].cascade[0], now),
+      },
+      now,
+    );
+    const to = this.#chooser.gear;
+    const wasHeld = this.#basis?.rule === 'held';
+    this.#basis = basis;
+    if (to !== from) this.#epoch++;
+    else if ((basis.rule === 'held') === wasHeld) return undefined;
+    return { from, to, basis };
+  }
+
+  /** What waits on all devices, by their heartbeats; takes in how fast they are. */
+  #waiting(firstModel: number, now: number): { firstQueue: number; backlog: number; waitMs: number } {
+    const first = this.#models[firstModel];
     let firstQueue = 0;
     let backlog = 0;
-    for (const [device, { queues, at }] of this.#queues) {
-      if (now - at > STALE_AFTER_MS) {
-        this.#queues.delete(device);
+    let waitMs = 0;
+    for (const [device, { state, at }] of this.#devices) {
+      const number = this.#deviceNumber.get(device);
+      const stale = now - at > STALE_AFTER_MS;
+      if (number !== undefined) this.#slowdown[number] = stale ? 1 : state.slowdown;
+      if (stale) {
+        this.#devices.delete(device);
         continue;
       }
-      firstQueue = Math.max(firstQueue, queues[first] ?? 0);
-      for (const model in queues) backlog += queues[model];
+      firstQueue = Math.max(firstQueue, state.queues[first] ?? 0);
+      for (const model in state.queues) backlog += state.queues[model];
+      waitMs = Math.max(waitMs, state.backlogMs);
     }
-    const inputs = {
-      lastLoad: together(last),
-      windowLoad: together(window),
-      scale: this.#scale?.factor ?? 1,
-      firstQueue,
-      backlog,
-    };
-    const rule = this.#anew ? { ...this.#rule, alpha: 0 } : this.#rule;
-    const { gear: to, basis } = chooseGear(this.#gears, from, inputs, rule);
-    const wasHeld = this.#basis?.rule === 'held';
-    this.#anew = false;
-    this.#basis = basis;
-    if (to !== from) {
-      this.#gear = to;
-      this.#epoch++;
-    } else if ((basis.rule === 'held') === wasHeld) return undefined;
-    return { from, to, basis };
+    return { firstQueue, backlog, waitMs };
   }
 }

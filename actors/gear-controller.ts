@@ -160,11 +160,12 @@ class GearController {
 
   #onState(state: DeviceState): void {
     const now = this.#context.clock.now();
-    this.#control.state(state, now);
+    const behind = this.#control.state(state, now);
     this.#router.observe(state, now);
     this.#heardEpoch = Math.max(this.#heardEpoch, state.epoch);
     this.#surpass(state.epoch, now);
     this.#mindDevices();
+    if (behind) this.#decide();
   }
 
   /**

@@ -1,5 +1,5 @@
-/** An inference may take this many times its profiled time, and at least so long, before it counts as hung. */
-const TIMES_PROFILED = 10;
+/** An inference may take this many times what is expected of it, and at least so long, before it counts as hung. */
+const TIMES_EXPECTED = 10;
 const LEAST_MS = 1_000;
 
 /**
@@ -18,9 +18,9 @@ export class HangWatch {
     this.#tickedAt = now;
   }
 
-  /** An inference begins that takes `profiledMs`. */
-  begin(profiledMs: number): void {
-    this.#limitMs = Math.max(LEAST_MS, TIMES_PROFILED * profiledMs);
+  /** An inference begins that takes `expectedMs` by the profile and the measured speed. */
+  begin(expectedMs: number): void {
+    this.#limitMs = Math.max(LEAST_MS, TIMES_EXPECTED * expectedMs);
     this.#ranMs = 0;
   }
 

@@ -1,6 +1,6 @@
 import type { DeviceState, GearMessage } from '../engine/wire/messages.ts';
 import type { CompiledGear, CompiledPlan } from '../plans/policy/compiled-plan.ts';
-import { pickDevice } from '../plans/policy/routing.ts';
+import { pickDevice, sharesAtSpeed } from '../plans/policy/routing.ts';
 import { keepPlan } from './kept-plans.ts';
 
 /** A device that is silent for this long is lost (DESIGN §6); heartbeats come ten times as often. */
@@ -36,6 +36,10 @@ export class Router {
   /** Equal shares over all replicas, for when none of the gear's replicas can be reached. */
   readonly #anyReplica: Float64Array;
   readonly #anyCredit: Float64Array;
+  /** Per device: how much slower than profiled it says it is. */
+  readonly #slowdown: Float64Array;
+  /** Of the gear in force, at the measured speed; undefined: to be computed. */
+  #shares: Float64Array | undefined;
   #revision: number;
   #gear: CompiledGear;
   #epoch = 0;
@@ -48,6 +52,7 @@ export class Router {
     this.#usable = new Uint8Array(plan.models.length * plan.devices.length);
     this.#anyReplica = new Float64Array(this.#usable.length).fill(1);
     this.#anyCredit = new Float64Array(this.#usable.length);
+    this.#slowdown = new Float64Array(plan.devices.length).fill(1);
     this.#plans.set(revision, plan);
     this.#revision = revision;
     this.#gear = plan.gears[0];
@@ -93,6 +98,7 @@ export class Router {
     this.#revision = revision;
     this.#epoch = epoch;
     this.#gear = next;
+    this.#shares = undefined;
     return true;
   }
 
@@ -100,7 +106,8 @@ export class Router {
   route(model: number): string | undefined {
     const devices = this.devices.length;
     const offset = model * devices;
-    let picked = pickDevice(this.#gear.shares, this.#creditsOf(this.#gear), offset, devices, this.#usable);
+    this.#shares ??= sharesAtSpeed(this.#gear.shares, this.#slowdown);
+    let picked = pickDevice(this.#shares, this.#creditsOf(this.#gear), offset, devices, this.#usable);
     if (picked === -1) picked = pickDevice(this.#anyReplica, this.#anyCredit, offset, devices, this.#usable);
     return picked === -1 ? undefined : this.devices[picked];
   }
@@ -145,6 +152,10 @@ export class Router {
     const before = this.#presence.get(state.device);
     const { phase, incarnation, backlogMs } = state;
     this.#presence.set(state.device, { phase, incarnation, backlogMs, seenAt: now });
+    if (state.slowdown !== this.#slowdown[number]) {
+      this.#slowdown[number] = state.slowdown;
+      this.#shares = undefined;
+    }
     this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
     const replaced = before !== undefined && before.incarnation !== state.incarnation;
     const left = state.phase === 'left' && before?.phase !== 'left';

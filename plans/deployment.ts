@@ -11,7 +11,7 @@ import {
 } from './deployment/synthetic-settings.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
-import type { GearRule } from './policy/gear-choice.ts';
+import { DEFAULT_GEAR_RULE, type GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
   readonly name: string;
@@ -200,9 +200,14 @@ export function loadDeployment(path: string): Deployment {
     prepareTimeoutMs: yaml.prepareTimeout,
     gearRule: {
       alpha: yaml.alpha,
-      backlogDrainMs: yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : yaml.backlogDrain,
+      backlogDrainMs:
+        yaml.backlogDrain === 'never'
+          ? Number.POSITIVE_INFINITY
+          : (yaml.backlogDrain ?? yaml.slo.p95 ?? DEFAULT_GEAR_RULE.backlogDrainMs),
       windowMs: yaml.loadWindow,
       noiseBand: yaml.noiseBand,
+      settleMs: yaml.settle === 'none' ? 0 : yaml.settle,
+      measuredSpeed: yaml.measuredSpeed,
     },
     durable: yaml.durable && durableOf(yaml.durable),
     drift: driftOf(yaml.drift),

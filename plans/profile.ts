@@ -3,7 +3,7 @@ import type { TensorSpec } from '../engine/tensor.ts';
 /** Measured inference time of one model on one kind of device, by batch size (ascending, from 1). */
 export interface RuntimeCurve {
   readonly batch: readonly number[];
-  /** Median time of the whole batch, as a device process sees it. */
+  /** Median time that a batch occupies the inference thread. */
   readonly ms: readonly number[];
 }
 

@@ -1,6 +1,14 @@
 import type { GearBasis } from '../../engine/wire/messages.ts';
 import type { Decision } from '../status.ts';
 
+const RULES: Readonly<Record<GearBasis['rule'], string>> = {
+  load: 'load',
+  speed: 'measured speed',
+  backlog: 'backlog',
+  held: 'hysteresis',
+  settling: 'load; a lower gear has not been enough for long enough yet',
+};
+
 /** Lines for people, such as `12:30:01.250  gear 3 -> 5 by load: 612 requests/s, ...`. */
 export function describeDecision({ at, from, to, basis }: Decision): string {
   const time = new Date(at).toISOString().slice(11, 23);
@@ -14,7 +22,7 @@ export function describeBasis(basis: GearBasis): string {
     basis.lowQps === basis.highQps && basis.scale === 1
       ? ''
       : `, taken for ${Math.round(basis.lowQps)} to ${Math.round(basis.highQps)}${basis.scale === 1 ? '' : ` after scaling by ${basis.scale.toFixed(2)}`}`;
-  const waiting = `${basis.backlog} waiting, ${Math.round(basis.excess)} more than planned, at most ${basis.firstQueue} for the first model`;
-  const rule = basis.rule === 'held' ? 'hysteresis' : basis.rule;
-  return `by ${rule}: ${Math.round(basis.qps)} requests/s${between}; ${waiting}`;
+  const slow = basis.slowdown === 1 ? '' : `, devices ${basis.slowdown.toFixed(2)} times slower than profiled`;
+  const waiting = `${basis.backlog} waiting (${Math.round(basis.waitMs)} ms), ${Math.round(basis.excess)} more than planned, at most ${basis.firstQueue} for the first model`;
+  return `by ${RULES[basis.rule]}: ${Math.round(basis.qps)} requests/s${between}${slow}; ${waiting}`;
 }

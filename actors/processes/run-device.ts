@@ -11,6 +11,7 @@ import { batchCertainty } from '../../plans/certainty.ts';
 import { type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
+import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { endHung } from './end-hung.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
@@ -114,6 +115,7 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     classes: deployment.classes,
     certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
     certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
+    urgentBacklogMs: backlogFromMs(deployment.gearRule),
     createBackend: () => backendOf(setting, device),
   };
 }

@@ -19,3 +19,18 @@ export function runnableMs(pid: number): number | undefined {
   const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return state === 'R' ? TICK_MS * (Number(rest[10]) + Number(rest[11])) : undefined;
 }
+
+/**
+ * Time so far for which a thread of this process was ready to run and had no processor; undefined where the system does not tell.
+ * @param thread the system's number of it.
+ */
+export function starvedMs(thread: number): number | undefined {
+  try {
+    // Nanoseconds on a processor, nanoseconds waiting for one, and how often (proc(5), schedstat).
+    const [, waited] = readFileSync(`/proc/self/task/${thread}/schedstat`, 'latin1').split(' ');
+    return Number(waited) / 1e6;
+  } catch {
+    // No Linux, no such thread any more, or a kernel without these statistics.
+    return undefined;
+  }
+}

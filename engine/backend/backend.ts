@@ -21,7 +21,7 @@ export interface BatchOutput {
   readonly classes: number;
   /** Certainty per sample where the deployment takes it from a model output, else undefined. */
   readonly certainty: Float32Array | undefined;
-  /** Time of the inference call alone. */
+  /** Time that the batch occupied the inference thread, from its order to its output. */
   readonly computeMs: number;
 }
 
@@ -30,6 +30,8 @@ export interface BatchOutput {
  */
 export interface Backend {
   readonly emulated: boolean;
+  /** The system's number of the inference thread, once it is known and where there is one. */
+  readonly thread?: number | undefined;
   /** Loads a model; emits its interface once and completes. Errors with ConfigError when it cannot be loaded. */
   load(model: ModelFile): Observable<ModelInterface>;
   /** Runs one batch; emits once and completes. Errors with CascadeError INTERNAL when the model fails on it. */

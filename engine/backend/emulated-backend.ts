@@ -20,6 +20,8 @@ export interface EmulatedOptions {
   readonly models: readonly EmulatedModel[];
   readonly inputs: readonly TensorSpec[];
   readonly classes: number;
+  /** How much slower than recorded the device is now; default: not at all. */
+  readonly slowdown?: () => number;
   /** Index of the record that answers for a sample. */
   readonly recordOf: (sample: Sample) => number;
 }
@@ -73,7 +75,7 @@ class EmulatedBackend implements Backend {
         );
         return undefined;
       }
-      const computeMs = model.runtimeMs(batch.length);
+      const computeMs = model.runtimeMs(batch.length) * (this.#options.slowdown?.() ?? 1);
       const now = clock.now();
       const followsAtOnce = now - this.#endedAt <= MOST_LATE_MS;
       const dueAt = now + computeMs - (followsAtOnce ? Math.min(this.#lateMs, MOST_LATE_MS) : 0);

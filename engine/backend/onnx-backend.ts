@@ -53,6 +53,7 @@ interface Pending {
 
 class OnnxBackend implements Backend {
   readonly emulated = false;
+  thread: number | undefined;
   readonly #options: OnnxOptions;
   readonly #worker: WorkerLike;
   readonly #models = new Map<string, Loaded>();
@@ -171,6 +172,10 @@ class OnnxBackend implements Backend {
   }
 
   #settle(reply: Reply): void {
+    if (reply.type === 'started') {
+      if (Number.isFinite(reply.thread)) this.thread = reply.thread;
+      return;
+    }
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     if (reply.type !== 'failed') pending?.resolve(reply);

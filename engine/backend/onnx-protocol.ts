@@ -35,6 +35,8 @@ export type Reply =
       readonly computeMs: number;
     }
   | { readonly id: number; readonly type: 'done' }
+  /** Unasked, once: the system's number of the inference thread. */
+  | { readonly id: -1; readonly type: 'started'; readonly thread: number }
   /** `config`: for the person who wrote the deployment; `internal`: a model that fails on a batch. */
   | { readonly id: number; readonly type: 'failed'; readonly reason: 'config' | 'internal'; readonly message: string };
 

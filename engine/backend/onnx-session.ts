@@ -15,7 +15,6 @@ interface RunOutput {
   readonly scores: Float32Array<ArrayBuffer>;
   readonly classes: number;
   readonly certainty: Float32Array<ArrayBuffer> | undefined;
-  readonly computeMs: number;
 }
 
 /**
@@ -41,9 +40,7 @@ export async function openSession(file: string, settings: WorkerSettings): Promi
       release: () => session.release(),
       async run(feeds) {
         const tensors = Object.fromEntries(feeds.map((feed) => [feed.name, tensorOf(feed)]));
-        const startedAt = performance.now();
         const result = await session.run(tensors, fetches);
-        const computeMs = performance.now() - startedAt;
         const batch = feeds[0].dims[0];
         const scores = result[scoresName];
         if (scores.dims.length !== 2 || scores.dims[0] !== batch) {
@@ -55,7 +52,6 @@ export async function openSession(file: string, settings: WorkerSettings): Promi
           scores: floats(scores, scoresName),
           classes: scores.dims[1],
           certainty: certaintyOutput === undefined ? undefined : certainties(result[certaintyOutput], certaintyOutput, batch),
-          computeMs,
         };
       },
     };

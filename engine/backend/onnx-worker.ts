@@ -4,7 +4,7 @@ import type { Dtype } from '../tensor.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
 import { SharedBatch, type SharedOrder } from './onnx-shared.ts';
-import { pinThisThread, yieldToEventLoop } from './pin-thread.ts';
+import { pinThisThread, thisThread, yieldToEventLoop } from './pin-thread.ts';
 
 /** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
 
@@ -20,6 +20,7 @@ const shared = new SharedBatch(settings.shared);
 const notPinned = pinThisThread(settings.cores);
 if (notPinned !== undefined) process.emitWarning(notPinned);
 yieldToEventLoop(settings.threads);
+port.postMessage({ id: -1, type: 'started', thread: thisThread() } satisfies Reply);
 void serve(port);
 
 /**
@@ -68,6 +69,7 @@ async function obey(order: Order, small: boolean): Promise<void> {
 
 async function carryOut(order: Order, small: boolean): Promise<void> {
   const { id } = order;
+  const startedAt = performance.now();
   switch (order.type) {
     case 'load': {
       await sessions.get(order.model)?.release();
@@ -80,7 +82,7 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
     case 'run': {
       const session = sessions.get(order.model);
       if (session === undefined) throw new Error('is not loaded');
-      const output = await session.run(order.feeds);
+      const output = { ...(await session.run(order.feeds)), computeMs: performance.now() - startedAt };
       if (small && shared.putOutput(output)) return port?.postMessage(id);
       return tell({ id, type: 'ran', ...output }, output.scores.buffer);
     }

@@ -40,7 +40,8 @@ export function yieldToEventLoop(threads: number): void {
   }
 }
 
-/** Linux's number of the calling thread. */
-function thisThread(): number {
+/** Linux's number of the calling thread; NaN elsewhere. */
+export function thisThread(): number {
+  if (process.platform !== 'linux') return Number.NaN;
   return Number(readlinkSync('/proc/thread-self').split('/').at(-1));
 }

@@ -60,6 +60,8 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(areAmounts(state.queues), 'state', 'queues');
   require(areAmounts(state.answered), 'state', 'answered');
   require(isAmount(state.backlogMs), 'state', 'backlogMs');
+  require(isFactor(state.slowdown), 'state', 'slowdown');
+  require(state.starvedShare === null || isAmount(state.starvedShare), 'state', 'starvedShare');
   require(isAmount(state.completedBatches), 'state', 'completedBatches');
   require(isAmount(state.busyMs), 'state', 'busyMs');
   require(isAmount(state.upMs), 'state', 'upMs');
@@ -146,19 +148,25 @@ function isAmount(value: unknown): value is number {
   return Number.isFinite(value) && (value as number) >= 0 && (value as number) <= LARGEST_AMOUNT;
 }
 
+/** Of time: shares and loads are divided by it. */
+function isFactor(value: unknown): value is number {
+  return isAmount(value) && value > 0;
+}
+
 function areAmounts(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   for (const key in value) if (!isAmount((value as Record<string, unknown>)[key])) return false;
   return true;
 }
 
-const RULES: readonly unknown[] = ['load', 'backlog', 'held'] satisfies GearBasis['rule'][];
+const RULES: readonly unknown[] = ['load', 'speed', 'backlog', 'held', 'settling'] satisfies GearBasis['rule'][];
 
 /** Why a gear was chosen. */
 export function isBasis(value: unknown): value is GearBasis {
   if (typeof value !== 'object' || value === null) return false;
-  const { rule, qps, lowQps, highQps, scale, firstQueue, backlog, excess } = value as { [K in keyof GearBasis]?: unknown };
-  return RULES.includes(rule) && [qps, lowQps, highQps, scale, firstQueue, backlog, excess].every(isAmount);
+  const { rule, ...amounts } = value as { [K in keyof GearBasis]?: unknown };
+  const { qps, lowQps, highQps, scale, slowdown, firstQueue, backlog, excess, waitMs } = amounts;
+  return RULES.includes(rule) && [qps, lowQps, highQps, scale, slowdown, firstQueue, backlog, excess, waitMs].every(isAmount);
 }
 
 function areCertainties(value: unknown): value is CertaintyCounts[] {

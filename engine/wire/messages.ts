@@ -130,8 +130,15 @@ export interface DeviceState {
   /** Per model that is loaded and warm: requests in the queue and answered since the start. */
   readonly queues: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
-  /** Inference time, by the profile, of all that waits here: what a request that comes now has before it. */
+  /** Inference time of all that waits here, by the profile and the speed now: what a request that comes now has before it. */
   readonly backlogMs: number;
+  /** How much slower than profiled the device is now: 2 is half the speed (see plans/policy/device-speed.ts). */
+  readonly slowdown: number;
+  /**
+   * Share of the last heartbeat's interval in which the inference thread was ready to run and had no processor; null where the
+   * system does not tell. It says whether the device is slow because others use its cores.
+   */
+  readonly starvedShare: number | null;
   readonly completedBatches: number;
   /** Time spent in inference since the start. */
   readonly busyMs: number;
@@ -147,8 +154,11 @@ export interface DeviceState {
 
 /** What a choice of gear was made from, and by which rule (see plans/policy/gear-choice.ts). */
 export interface GearBasis {
-  /** The load; the backlog, which alone calls for this gear; or the hysteresis, which holds this gear against a lower one. */
-  readonly rule: 'load' | 'backlog' | 'held';
+  /**
+   * The load; the measured speed of the devices, or the backlog, without which a lower gear would do; the hysteresis, which holds
+   * this gear against a lower one; or a lower one that has not been enough for long enough yet.
+   */
+  readonly rule: 'load' | 'speed' | 'backlog' | 'held' | 'settling';
   /** Load of the last interval, all frontends together, in requests per second. */
   readonly qps: number;
   /** The load lies between these by what was counted, after scaling: what the ranges of the gears are compared with. */
@@ -156,11 +166,15 @@ export interface GearBasis {
   readonly highQps: number;
   /** Linear factor between the measured load and the planned one; 1 under a latency SLO. */
   readonly scale: number;
+  /** How much slower than profiled the gear's devices are together; 1 where that is within what plans leave room for. */
+  readonly slowdown: number;
   /** Longest queue of the present gear's first model, over devices. */
   readonly firstQueue: number;
   /** Requests waiting in all queues, and how many of them are more than the plan expects. */
   readonly backlog: number;
   readonly excess: number;
+  /** Computing time of what waits on the device that has most. */
+  readonly waitMs: number;
 }
 
 /** The gear in force. */

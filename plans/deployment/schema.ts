@@ -307,9 +307,9 @@ export const deploymentSchema = z
       .describe('Hysteresis: no shift to a lower-load gear while qps < alpha * first queue (per second)'),
     backlogDrain: duration
       .or(z.literal('never'))
-      .default(DEFAULT_GEAR_RULE.backlogDrainMs)
+      .optional()
       .describe(
-        'What waits beyond what the plan expects counts as the load that would clear it in this time (500ms); never: only arrivals count, as in the paper',
+        'What waits beyond what the plan expects counts as the load that would clear it in this time (100ms); never: only arrivals count, as in the paper; default: the p95 of a latency SLO, else 500ms',
       ),
     durable: durable
       .optional()
@@ -318,10 +318,20 @@ export const deploymentSchema = z
       ),
     loadWindow: duration
       .refine((ms) => ms >= LOAD_INTERVAL_MS && ms <= LONGEST_WINDOW_MS, {
-        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 300ms`,
+        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 3s`,
       })
       .default(DEFAULT_GEAR_RULE.windowMs)
-      .describe('Load must have fallen over this time before a lower-load gear is taken (300ms; 100ms in the paper)'),
+      .describe(
+        'Longest time over which the load is measured: the longer, the closer, unless it changes (3s; 100ms in the paper)',
+      ),
+    settle: duration
+      .or(z.literal('none'))
+      .default(DEFAULT_GEAR_RULE.settleMs)
+      .describe('A lower-load gear must have been enough for this long before it is taken (2s; none in the paper)'),
+    measuredSpeed: z
+      .boolean()
+      .default(DEFAULT_GEAR_RULE.measuredSpeed)
+      .describe('Gears carry as much less load as their devices are measured to be slower than profiled (false in the paper)'),
     noiseBand: z
       .number()
       .min(0)

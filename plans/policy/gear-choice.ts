@@ -1,6 +1,6 @@
 import type { GearBasis } from '../../engine/wire/messages.ts';
 import type { CompiledGear } from './compiled-plan.ts';
-import { type MeasuredLoad, rateInterval } from './load-history.ts';
+import type { LoadEstimate } from './load-history.ts';
 
 /** Load is measured, and gears are chosen, once in this interval (CascadeServe §5). */
 export const LOAD_INTERVAL_MS = 100;
@@ -11,10 +11,14 @@ export interface GearRule {
   readonly alpha: number;
   /** An unusual backlog counts as the load that would clear it in this time; Infinity: it does not count (the paper's rule). */
   readonly backlogDrainMs: number;
-  /** Load is measured over the last interval and over this time; one interval in the paper. */
+  /** Longest time over which the load is measured; one interval in the paper. */
   readonly windowMs: number;
   /** A load must be outside the gear's range by so many standard deviations of counting before the gear shifts; 0 in the paper. */
   readonly noiseBand: number;
+  /** A lower-load gear must have been enough for this long before it is taken; 0 in the paper. */
+  readonly settleMs: number;
+  /** Whether a gear's range shrinks as its devices are measured to be slower than profiled; false in the paper. */
+  readonly measuredSpeed: boolean;
 }
 
 /** The rule of CascadeServe §5. */
@@ -23,28 +27,60 @@ export const PAPER_GEAR_RULE: GearRule = {
   backlogDrainMs: Number.POSITIVE_INFINITY,
   windowMs: LOAD_INTERVAL_MS,
   noiseBand: 0,
+  settleMs: 0,
+  measuredSpeed: false,
 };
 
-/** The best of those compared by `npm run bench:gear-rules`. */
-export const DEFAULT_GEAR_RULE: GearRule = { alpha: 8, backlogDrainMs: 500, windowMs: 300, noiseBand: 2 };
+/** The best of those compared by `npm run bench:gear-rules` and live; under a latency SLO the backlog drains within the SLO. */
+export const DEFAULT_GEAR_RULE: GearRule = {
+  alpha: 0,
+  backlogDrainMs: 500,
+  windowMs: 3_000,
+  noiseBand: 2.5,
+  settleMs: 2_000,
+  measuredSpeed: true,
+};
 
 /** What is measured: all that a choice is made from, but the rule. */
 export interface GearInputs {
-  /** Load of the last interval, and of the rule's window. */
-  readonly lastLoad: MeasuredLoad;
-  readonly windowLoad: MeasuredLoad;
+  readonly load: LoadEstimate;
   /** Linear factor between the measured load and the planned one (see load-scale.ts); 1 under a latency SLO. */
   readonly scale: number;
+  /** Per device: how much slower than profiled it is. */
+  readonly slowdown: Float64Array;
   /** Longest queue of the present gear's first model, over devices. */
   readonly firstQueue: number;
   /** Requests waiting in all queues. */
   readonly backlog: number;
+  /** Computing time of what waits on the device that has most. */
+  readonly waitMs: number;
 }
 
 export interface GearDecision {
   readonly gear: number;
   readonly basis: GearBasis;
 }
+
+/** The least gear that a load asks for, and the one that it allows: no lower one is enough for sure. */
+export interface WantedGears {
+  readonly least: GearDecision;
+  readonly most: GearDecision;
+  /** The load, in terms of the present gear at profiled speed. */
+  readonly effectiveQps: number;
+}
+
+/** Plans leave some room for bursts; a device that is slower by no more than this still holds what they promise. */
+const TOLERATED_SLOWDOWN = 1.1;
+/**
+ * What waits no longer than this share of the drain time is no backlog: it comes and goes with the counting noise of arrivals and
+ * with long batches.
+ */
+const USUAL_WAIT = 0.25;
+/** A lower-load gear is taken when the load is below the top of its range by this share: not to be back at once. */
+const CLEAR_OF_RANGE = 0.05;
+
+/** A device that says at once that its backlog grows does so no more often than this. */
+export const URGENT_INTERVAL_MS = 25;
 
 /** The gear whose range holds `qps`; the last one above all ranges. Ranges ascend. */
 export function gearForQps(gears: readonly CompiledGear[], qps: number): number {
@@ -59,38 +95,87 @@ export function gearForQps(gears: readonly CompiledGear[], qps: number): number 
 }
 
 /**
- * The gear to put in force, and why.
+ * How much slower a gear is as a whole when its devices are. Shares move to the faster ones (see routing.ts), so that each model has
+ * the speed of its replicas together, weighted by what the plan gives them; the slowest model decides.
+ */
+export function gearSlowdown(gear: CompiledGear, slowdown: Float64Array): number {
+  const devices = slowdown.length;
+  let slowest = 1;
+  for (const model of gear.cascade) {
+    let speed = 0;
+    for (let d = 0; d < devices; d++) speed += gear.shares[model * devices + d] / slowdown[d];
+    if (speed > 0) slowest = Math.max(slowest, 1 / speed);
+  }
+  return Math.max(1, slowest / TOLERATED_SLOWDOWN);
+}
+
+/**
+ * Which gears a measured load allows, and why. A gear carries the planned load divided by the slowdown of its devices.
  *
  * The paper's rule (CascadeServe §5): the gear of the measured load, but no shift to a lower-load gear while
  * `qps < alpha * firstQueue`: a backlog must not meet a slower cascade. Deviations, each off in PAPER_GEAR_RULE:
  *
  * - What is counted in an interval is mostly noise where loads are low: 60 requests/s are 6 in 100 ms, give or take 2.4. So the
- *   load is known to lie between two bounds only, and the gear shifts no farther than to the nearest gear that they allow. A
- *   burst counts by the last interval alone, if that is enough to be sure; a falling load needs the whole window.
- * - What waits counts as load on top of what arrives, as far as it is more than the plan expects to wait: a device that was
- *   slowed down for a while (a noisy neighbour, a failed twin) builds up a backlog that the gear of its arrivals alone can take
- *   very long to clear, or never does. Queues are as they are, so this load is not scaled.
+ *   load is known to lie between two bounds only, and the gear shifts no farther than to the nearest gear that they allow.
+ * - What waits counts as load on top of what arrives, as far as it waits longer than usual: a queue that grows although the table
+ *   says all is well is evidence by itself. Queues are as they are, so this load is not scaled.
+ * - Devices are as fast as they are measured to be.
  */
-export function chooseGear(
-  gears: readonly CompiledGear[],
-  current: number,
-  { lastLoad, windowLoad, scale, firstQueue, backlog }: GearInputs,
-  rule: GearRule,
-): GearDecision {
-  const [lastLow] = rateInterval(lastLoad, rule.noiseBand);
-  const [windowLow, windowHigh] = rateInterval(windowLoad, rule.noiseBand);
-  const lowQps = scale * Math.max(lastLow, windowLow);
-  const highQps = Math.max(lowQps, scale * windowHigh);
-  // Requests that the system holds at this load when all are answered as the plan expects (Little's law).
-  const excess = Math.max(0, backlog - (windowLoad.qps * gears[current].expectedMsP95) / 1_000);
+export function wantedGears(gears: readonly CompiledGear[], current: number, inputs: GearInputs, rule: GearRule): WantedGears {
+  const { load, scale, firstQueue, backlog, waitMs, slowdown } = inputs;
+  const lowQps = scale * load.lowQps;
+  const highQps = Math.max(lowQps, scale * load.highQps);
+  const excess = excessOf(inputs, gears[current], rule);
   const clearingQps = (1_000 * excess) / rule.backlogDrainMs;
-  const decision = (gear: number, cause: GearBasis['rule']): GearDecision => ({
+  const slowest = slowdown.reduce((most, factor) => Math.max(most, factor), 1);
+  const isSlow = rule.measuredSpeed && slowest > TOLERATED_SLOWDOWN;
+  const factorOf = (gear: CompiledGear): number => (isSlow ? gearSlowdown(gear, slowdown) : 1);
+  const gearFor = (qps: number): number => (isSlow ? leastGear(gears, qps, factorOf) : gearForQps(gears, qps));
+  const decision = (gear: number, boundQps: number): GearDecision => ({
     gear,
-    basis: { rule: cause, qps: lastLoad.qps, lowQps, highQps, scale, firstQueue, backlog, excess },
+    basis: {
+      rule: causeOf(gear, boundQps),
+      qps: load.qps,
+      lowQps,
+      highQps,
+      scale,
+      slowdown: factorOf(gears[gear]),
+      firstQueue,
+      backlog,
+      excess,
+      waitMs,
+    },
   });
-  const least = gearForQps(gears, lowQps + clearingQps);
-  if (least > current) return decision(least, gearForQps(gears, lowQps) === least ? 'load' : 'backlog');
-  const most = gearForQps(gears, highQps + clearingQps);
-  if (most >= current) return decision(current, gearForQps(gears, highQps) >= current ? 'load' : 'backlog');
-  return lastLoad.qps < rule.alpha * firstQueue ? decision(current, 'held') : decision(most, 'load');
+  /** The first of load, speed and backlog that explains a gear. */
+  const causeOf = (gear: number, boundQps: number): GearBasis['rule'] => {
+    if (gearForQps(gears, boundQps) >= gear) return 'load';
+    return gearFor(boundQps) >= gear ? 'speed' : 'backlog';
+  };
+  const clear = rule.settleMs > 0 ? 1 + CLEAR_OF_RANGE : 1;
+  const least = gearFor(lowQps + clearingQps);
+  const most = Math.max(least, Math.min(gearFor(clear * (highQps + clearingQps)), Math.max(current, least)));
+  return {
+    least: decision(least, lowQps),
+    most: decision(most, clear * highQps),
+    effectiveQps: ((lowQps + highQps) / 2) * factorOf(gears[current]),
+  };
+}
+
+/** Computing time of a device's queues from which on they are looked at as a backlog: it says so at once. */
+export function backlogFromMs({ backlogDrainMs }: GearRule): number {
+  return USUAL_WAIT * backlogDrainMs;
+}
+
+/** Requests that wait although the plan does not expect it. */
+function excessOf({ backlog, waitMs }: GearInputs, gear: CompiledGear, rule: GearRule): number {
+  if (rule.backlogDrainMs === Number.POSITIVE_INFINITY) return 0;
+  const usualMs = Math.max(gear.expectedMsP95, backlogFromMs(rule));
+  return waitMs <= usualMs ? 0 : backlog * (1 - usualMs / waitMs);
+}
+
+/** The lowest gear that carries `qps` at the speed of its devices. */
+function leastGear(gears: readonly CompiledGear[], qps: number, factorOf: (gear: CompiledGear) => number): number {
+  const last = gears.length - 1;
+  for (let gear = 0; gear < last; gear++) if (qps * factorOf(gears[gear]) < gears[gear].toQps) return gear;
+  return last;
 }

@@ -63,3 +63,33 @@ export function rateInterval({ qps, ms }: MeasuredLoad, z: number): readonly [lo
   const spread = z * Math.sqrt(count + (z * z) / 4);
   return [(1_000 * (middle - spread)) / ms, (1_000 * (middle + spread)) / ms];
 }
+
+/** Windows over which a load is looked at, beside a rule's own: each three times the one before. */
+const WINDOWS_MS = [100, 300, 1_000, 3_000];
+
+/** What is known of the load now: of the last interval, and between which bounds it lies. */
+export interface LoadEstimate {
+  readonly qps: number;
+  readonly lowQps: number;
+  readonly highQps: number;
+}
+
+/**
+ * The load now, as closely as counting can tell. A longer window gives closer bounds, but only while the load has not changed in it:
+ * so the bounds of longer and longer windows are intersected until one contradicts the shorter ones (Goldenshluger and Nemirovski's
+ * rule for the choice of a window).
+ * @param over the load over the last so many milliseconds, of all frontends together.
+ * @param windowMs longest window.
+ * @param z width of the bounds, in standard deviations of counting; 0: both are the load of the shortest window.
+ */
+export function estimateLoad(over: (ms: number) => MeasuredLoad, windowMs: number, z: number): LoadEstimate {
+  const last = over(WINDOWS_MS[0]);
+  let [low, high] = rateInterval(last, z);
+  for (const ms of [...WINDOWS_MS.slice(1).filter((window) => window < windowMs), windowMs]) {
+    const [lower, upper] = rateInterval(over(ms), z);
+    if (lower > high || upper < low) break;
+    low = Math.max(low, lower);
+    high = Math.min(high, upper);
+  }
+  return { qps: last.qps, lowQps: low, highQps: high };
+}

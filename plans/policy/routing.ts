@@ -25,3 +25,17 @@ export function pickDevice(
   if (best !== -1) credit[offset + best] -= total;
   return best;
 }
+
+/** Devices whose speeds differ from the profiled ones by no more than this keep the shares that the plan gives them. */
+const TOLERATED_SLOWDOWN = 1.1;
+
+/**
+ * Shares of a gear at the measured speed: a device that is half as fast as profiled gets half as much, beside the others. Shares
+ * are relative: see pickDevice.
+ * @param slowdown per device.
+ * @returns the gear's own where no device is slow.
+ */
+export function sharesAtSpeed(shares: Float64Array, slowdown: Float64Array): Float64Array {
+  if (slowdown.every((factor) => factor <= TOLERATED_SLOWDOWN)) return shares;
+  return shares.map((share, replica) => share / slowdown[replica % slowdown.length]);
+}

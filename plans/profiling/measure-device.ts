@@ -9,7 +9,7 @@ import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import type { Deployment, ModelEntry } from '../deployment.ts';
 import type { Overhead, RuntimeCurve } from '../profile.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
-import { calibrateOverhead } from './overhead.ts';
+import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
 import { measureTransport } from './transport.ts';
 
 export interface MeasureJob {
@@ -84,12 +84,12 @@ export async function measureDevice(
       onProgress({ step: `loading ${model.name}`, fraction: (0.2 * i) / models.length });
       loaded.push(await loadModel(model));
     }
-    const curves = await measureCurves(loaded.map(({ curve }) => curve));
+    const { curves, handover } = await measureCurves(loaded.map(({ curve }) => curve));
     const judge = batchCertainty(certainty, deployment.scores);
     const { classes } = (await run(models[0].name, 1)).output;
     const sampleBytes = data.sample(0).reduce((sum, tensor) => sum + tensor.data.length, 0);
     const transport = await measureTransport(job.echoPort, FRAME_BYTES + sampleBytes);
-    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge, transport);
+    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge, { ...transport, handover });
     const answers = record ? await recordAnswers(curves, judge) : undefined;
     return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: curves[i] })), overhead, answers };
   } finally {
@@ -127,27 +127,35 @@ export async function measureDevice(
     let fastest = Number.POSITIVE_INFINITY;
     const until = performance.now() + ROUGH.ms;
     for (let i = 0; i < ROUGH.least || (i < ROUGH.most && performance.now() < until); i++)
-      fastest = Math.min(fastest, (await run(model.name, size)).tookMs);
+      fastest = Math.min(fastest, (await run(model.name, size)).output.computeMs);
     return fastest;
   }
 
-  async function measureCurves(rough: readonly RuntimeCurve[]): Promise<RuntimeCurve[]> {
+  async function measureCurves(rough: readonly RuntimeCurve[]): Promise<{ curves: RuntimeCurve[]; handover: Handover }> {
     const roundMs = rough.reduce((total, { ms }) => total + ms.reduce((a, b) => a + b, 0), 0);
     const { least, most } = ROUNDS[effort];
     const rounds = Math.min(most, Math.max(least, Math.round(MEASURE_MS[effort] / roundMs)));
     const times = rough.map(({ batch }) => batch.map((): number[] => []));
+    const handovers = new Map<number, number[]>();
     for (let round = 0; round < rounds; round++) {
       if (round % Math.ceil(rounds / PROGRESS_STEPS) === 0) {
         onProgress({ step: `measuring, round ${round + 1} of ${rounds}`, fraction: 0.2 + (0.5 * round) / rounds });
       }
       for (const [m, { batch }] of rough.entries()) {
-        for (const [b, size] of batch.entries()) times[m][b].push((await run(models[m].name, size)).tookMs);
+        for (const [b, size] of batch.entries()) {
+          const { output, tookMs } = await run(models[m].name, size);
+          times[m][b].push(output.computeMs);
+          const known = handovers.get(size);
+          if (known === undefined) handovers.set(size, [tookMs - output.computeMs]);
+          else known.push(tookMs - output.computeMs);
+        }
       }
     }
-    return rough.map(({ batch }, m) => ({
+    const curves = rough.map(({ batch }, m) => ({
       batch,
       ms: monotone(times[m].map(median)).map((value) => Number(value.toPrecision(4))),
     }));
+    return { curves, handover: handoverOf(handovers) };
   }
 
   async function recordAnswers(

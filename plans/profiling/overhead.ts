@@ -7,6 +7,12 @@ import type { Overhead } from '../profile.ts';
 import { median } from './curve.ts';
 import type { Transport } from './transport.ts';
 
+/** What it takes to give a batch to the inference thread and to have its output back, beside the time that it occupies the thread. */
+export interface Handover {
+  readonly perBatchMs: number;
+  readonly perRequestMs: number;
+}
+
 /**
  * To frame one answer as a NATS message and hand it to the connection. A constant, as planning knows no NATS client: from its
  * measured 100,000 publishes a second.
@@ -18,21 +24,21 @@ const RUNS = 51;
 
 /**
  * What a device process does for a batch besides inference, on the same cores: read the frame of work, judge each sample, write
- * each answer. Stacking the batch and handing it to the inference thread are part of the profiled runtimes. Measured at batch
- * sizes 1 and 64: the slope is the cost of a request, the rest that of a batch, with the messages that it takes.
+ * each answer, and hand the batch over. Measured at batch sizes 1 and 64: the slope is the cost of a request, the rest that of a batch, with the messages that it takes.
  */
 export function calibrateOverhead(
   specs: readonly TensorSpec[],
   sample: Sample,
   classes: number,
   certainty: (output: BatchOutput, row: number) => number,
-  transport: Transport,
+  transport: Transport & { readonly handover: Handover },
 ): Overhead {
+  const { handover } = transport;
   const one = serveMs(1);
   const perRequestMs = Math.max(0, (serveMs(LARGE_BATCH) - one) / (LARGE_BATCH - 1));
   return {
-    perBatchMs: rounded(Math.max(0, one - perRequestMs) + transport.messageMs),
-    perRequestMs: rounded(perRequestMs + PUBLISH_MS),
+    perBatchMs: rounded(Math.max(0, one - perRequestMs) + transport.messageMs + handover.perBatchMs),
+    perRequestMs: rounded(perRequestMs + PUBLISH_MS + handover.perRequestMs),
     hopMs: rounded(transport.hopMs),
   };
 
@@ -77,6 +83,16 @@ export function calibrateOverhead(
     }
     return median(times);
   }
+}
+
+/** @param times per batch size: round trips of a batch less the time on the inference thread. */
+export function handoverOf(times: ReadonlyMap<number, readonly number[]>): Handover {
+  const sizes = [...times.keys()].sort((a, b) => a - b);
+  const [smallest, largest] = [sizes[0], sizes[sizes.length - 1]];
+  const oneMs = median(times.get(smallest)!);
+  if (smallest === largest) return { perBatchMs: oneMs, perRequestMs: 0 };
+  const perRequestMs = Math.max(0, (median(times.get(largest)!) - oneMs) / (largest - smallest));
+  return { perBatchMs: Math.max(0, oneMs - smallest * perRequestMs), perRequestMs };
 }
 
 function rounded(ms: number): number {

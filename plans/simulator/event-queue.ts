@@ -6,6 +6,8 @@ export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
 export const GEAR_APPLIES = 2;
 export const FRAME_ARRIVES = 4;
+/** As GEAR_APPLIES, of a gear that was chosen upon what a device said in the course of a batch's end: after the batch's frames. */
+export const GEAR_FOLLOWS = 5;
 export const DONE_NOTE = 6;
 
 /** Kinds that differ in the lowest bit only share a place in the order of an instant. */

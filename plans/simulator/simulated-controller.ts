@@ -1,26 +1,31 @@
 import type { CompiledPlan } from '../policy/compiled-plan.ts';
-import { chooseGear, type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
-import { LoadHistory } from '../policy/load-history.ts';
+import { type GearRule, LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { GearChooser } from '../policy/gear-chooser.ts';
+import { estimateLoad, LoadHistory } from '../policy/load-history.ts';
 import { LoadScale } from '../policy/load-scale.ts';
 
 /** The gear-controller: chooses gears by what it is told, which is not what is. */
 export class SimulatedController {
-  readonly #gears: CompiledPlan['gears'];
   readonly #rule: GearRule;
+  readonly #chooser: GearChooser;
   readonly #devices: number;
   readonly #load = new LoadHistory();
   readonly #scale: LoadScale | undefined;
   /** Per replica: its queue's length by the device's last heartbeat. */
   readonly #told: Int32Array;
-  #chosen = 0;
+  /** Per device, by its last heartbeat: computing time of what waits, and how much slower than profiled it is. */
+  readonly #toldBacklogMs: Float64Array;
+  readonly #toldSlowdown: Float64Array;
   #switches = 0;
 
   constructor({ gears, scaleToQps }: CompiledPlan, rule: GearRule, models: number, devices: number) {
-    this.#gears = gears;
     this.#rule = rule;
+    this.#chooser = new GearChooser(gears, rule);
     this.#devices = devices;
     this.#scale = scaleToQps === undefined ? undefined : new LoadScale(scaleToQps, 0);
     this.#told = new Int32Array(models * devices);
+    this.#toldBacklogMs = new Float64Array(devices);
+    this.#toldSlowdown = new Float64Array(devices).fill(1);
   }
 
   get switches(): number {
@@ -28,25 +33,36 @@ export class SimulatedController {
   }
 
   /** A heartbeat of a device. @param lengths of the queues of all replicas now. */
-  hears(device: number, lengths: Int32Array): void {
+  onHeartbeat(device: number, lengths: Int32Array, backlogMs: number, slowdown: number): void {
     for (let replica = device; replica < lengths.length; replica += this.#devices) this.#told[replica] = lengths[replica];
+    this.#toldBacklogMs[device] = backlogMs;
+    this.#toldSlowdown[device] = slowdown;
   }
 
   /** The frontend tells its arrivals of the last interval. @returns the gear to shift to, if it is another. */
-  shift(arrived: number, now: number): number | undefined {
+  onArrivals(arrived: number, now: number): number | undefined {
     this.#load.add(arrived, LOAD_INTERVAL_MS);
     this.#scale?.observe(arrived, now);
-    const inputs = {
-      lastLoad: this.#load.over(LOAD_INTERVAL_MS),
-      windowLoad: this.#load.over(this.#rule.windowMs),
-      scale: this.#scale?.factor ?? 1,
-      firstQueue: this.#longestQueue(this.#gears[this.#chosen].cascade[0]),
-      backlog: this.#backlog(),
-    };
-    const { gear } = chooseGear(this.#gears, this.#chosen, inputs, this.#rule);
-    if (gear === this.#chosen) return undefined;
+    return this.decide(now);
+  }
+
+  /** @returns the gear to shift to, if it is another. */
+  decide(now: number): number | undefined {
+    const { windowMs, noiseBand } = this.#rule;
+    const before = this.#chooser.gear;
+    const { gear } = this.#chooser.decide(
+      {
+        load: estimateLoad((ms) => this.#load.over(ms), windowMs, noiseBand),
+        scale: this.#scale?.factor ?? 1,
+        slowdown: this.#toldSlowdown,
+        firstQueue: this.#longestQueue(this.#chooser.gears[before].cascade[0]),
+        backlog: this.#backlog(),
+        waitMs: this.#toldBacklogMs.reduce((most, ms) => Math.max(most, ms), 0),
+      },
+      now,
+    );
+    if (gear === before) return undefined;
     this.#switches++;
-    this.#chosen = gear;
     return gear;
   }
 

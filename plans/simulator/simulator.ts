@@ -1,17 +1,19 @@
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
-import { DEFAULT_GEAR_RULE, type GearRule } from '../policy/gear-choice.ts';
-import { pickDevice } from '../policy/routing.ts';
+import { DeviceSpeed } from '../policy/device-speed.ts';
+import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { pickDevice, sharesAtSpeed } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
-import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, WAIT_OVER } from './event-queue.ts';
+import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, GEAR_FOLLOWS, WAIT_OVER } from './event-queue.ts';
 import { EXPIRED, REJECTED, type SimulationOutcomes, UNANSWERED } from './outcomes.ts';
 import { RequestQueues } from './request-queues.ts';
 import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
+import { type Slowdown, slowdownAt } from './slowdown.ts';
 import type { Workload } from './workload.ts';
 
 export interface SimulationOptions {
@@ -22,6 +24,8 @@ export interface SimulationOptions {
   readonly deadlineMs?: number;
   /** Per device: when its heartbeats come in each LOAD_INTERVAL_MS, above 0; by default spread evenly. */
   readonly heartbeatPhasesMs?: readonly number[];
+  /** Devices that are slower or faster than profiled. */
+  readonly slowdowns?: readonly Slowdown[];
   readonly observer?: SimulationObserver;
   /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
   readonly giveUp?: { readonly latencyMs: number; readonly count: number };
@@ -72,6 +76,10 @@ export class Simulator {
   readonly #batchModel: Int32Array;
   readonly #batchHead: Int32Array;
   readonly #busyMs: Float64Array;
+  /** Of the batch that runs: time by the profile, and as it is. */
+  readonly #profiledMs: Float64Array;
+  readonly #tookMs: Float64Array;
+  readonly #toldAt: Float64Array;
   readonly #frameHead: Int32Array;
   readonly #frameTail: Int32Array;
   /** Devices to which the batch at hand sends frames. */
@@ -86,6 +94,16 @@ export class Simulator {
   #observer: SimulationObserver | undefined;
   /** With deadlines only. */
   #intake: SimulatedIntake | undefined;
+  /** Unless a gear is held. */
+  #controller: SimulatedController | undefined;
+  /** Computing time of queues from which on a device tells of them at once. */
+  #urgentMs = NEVER;
+  /** With slowdowns only: what devices measure of themselves, and what they last told. */
+  #slowdowns: readonly Slowdown[] = [];
+  #speeds: DeviceSpeed[] = [];
+  readonly #toldSlowdown: Float64Array;
+  /** Per gear: its shares at the speeds told; undefined: to be computed. */
+  #sharesNow: (Float64Array | undefined)[] = [];
   #ended = 0;
   #completed = 0;
   #rejected = 0;
@@ -104,6 +122,10 @@ export class Simulator {
     this.#batchModel = new Int32Array(devices);
     this.#batchHead = new Int32Array(devices);
     this.#busyMs = new Float64Array(devices);
+    this.#profiledMs = new Float64Array(devices);
+    this.#tookMs = new Float64Array(devices);
+    this.#toldAt = new Float64Array(devices);
+    this.#toldSlowdown = new Float64Array(devices);
     this.#frameHead = new Int32Array(devices);
     this.#frameTail = new Int32Array(devices);
     this.#frameTo = new Int32Array(devices);
@@ -121,10 +143,10 @@ export class Simulator {
     this.#reset(workload, gears.length, options);
 
     const { models, devices } = this.#system;
-    const controller =
-      options.fixedGear === undefined
-        ? new SimulatedController(plan, options.rule ?? DEFAULT_GEAR_RULE, models, devices)
-        : undefined;
+    const rule = options.rule ?? DEFAULT_GEAR_RULE;
+    const controller = options.fixedGear === undefined ? new SimulatedController(plan, rule, models, devices) : undefined;
+    this.#controller = controller;
+    this.#urgentMs = controller === undefined ? NEVER : backlogFromMs(rule);
     const gearMs = new Float64Array(gears.length);
     let inForceSince = 0;
     this.#gear = gears[options.fixedGear ?? 0];
@@ -154,6 +176,7 @@ export class Simulator {
             if (this.#timers.ranOut(events.subject)) this.#dispatch(events.subject, eventMs);
             break;
           case GEAR_APPLIES:
+          case GEAR_FOLLOWS:
             gearMs[this.#gear.index] += eventMs - inForceSince;
             inForceSince = eventMs;
             this.#gear = gears[events.subject];
@@ -176,10 +199,9 @@ export class Simulator {
         deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
       } else {
         if (rhythm.who !== FRONTEND) {
-          controller?.hears(rhythm.who, this.#queues.length);
-          if (this.#intake !== undefined) this.#intake.toldBacklogMs[rhythm.who] = this.#backlogMs(rhythm.who);
+          this.#heartbeat(rhythm.who, toldMs, GEAR_APPLIES);
         } else {
-          const wanted = controller?.shift(arrivedSinceReport, toldMs);
+          const wanted = controller?.onArrivals(arrivedSinceReport, toldMs);
           if (wanted !== undefined) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
           arrivedSinceReport = 0;
           if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
@@ -209,7 +231,7 @@ export class Simulator {
   }
 
   #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, options: SimulationOptions): void {
-    const { fixedGear, giveUp, observer, deadlineMs } = options;
+    const { fixedGear, giveUp, observer, deadlineMs, slowdowns = [] } = options;
     const requests = arrivalsMs.length;
     if (requests > this.#sample.length) {
       this.#latencyMs = new Float64Array(requests);
@@ -233,6 +255,11 @@ export class Simulator {
     this.#batchModel.fill(NONE);
     this.#batchHead.fill(NONE);
     this.#busyMs.fill(0);
+    this.#toldAt.fill(0);
+    this.#slowdowns = slowdowns;
+    this.#speeds = slowdowns.length === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
+    this.#toldSlowdown.fill(1);
+    this.#sharesNow = new Array(gears).fill(undefined);
     this.#frameHead.fill(NONE);
     this.#frameTail.fill(NONE);
     const senders = this.#system.devices + 1;
@@ -266,7 +293,9 @@ export class Simulator {
   #pick(sender: number, model: number): number {
     const { devices, modelNames } = this.#system;
     const credits = this.#credits[this.#gear.index * (devices + 1) + sender];
-    const device = pickDevice(this.#gear.shares, credits, model * devices, devices, undefined);
+    const { index, shares } = this.#gear;
+    this.#sharesNow[index] ??= this.#speeds.length === 0 ? shares : sharesAtSpeed(shares, this.#toldSlowdown);
+    const device = pickDevice(this.#sharesNow[index], credits, model * devices, devices, undefined);
     if (device === -1) throw new Error(`gear ${this.#gear.index} gives no device a share of model ${modelNames[model]}`);
     return device;
   }
@@ -357,17 +386,50 @@ export class Simulator {
       }
     }
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
-    this.#busyMs[device] += table[take];
+    const tookMs =
+      this.#slowdowns.length === 0
+        ? table[take]
+        : table[take] * slowdownAt(this.#slowdowns, this.#system.deviceNames[device], now);
+    this.#profiledMs[device] = table[take];
+    this.#tookMs[device] = tookMs;
+    this.#busyMs[device] += tookMs;
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
-    this.#events.push(now + table[take], BATCH_DONE, device, NONE);
+    this.#events.push(now + tookMs, BATCH_DONE, device, NONE);
     this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
+    if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+  }
+
+  /** A backlog that grows is told at once. */
+  #tellBacklog(device: number, now: number): void {
+    if (now - this.#toldAt[device] >= URGENT_INTERVAL_MS && this.#backlogMs(device, now) > this.#urgentMs)
+      this.#heartbeat(device, now, GEAR_FOLLOWS);
+  }
+
+  /** The frontend, the other devices and the controller, which may shift then, learn how a device is. */
+  #heartbeat(device: number, now: number, kind: typeof GEAR_APPLIES | typeof GEAR_FOLLOWS): void {
+    this.#toldAt[device] = now;
+    const slowdown = this.#slowdownOf(device, now);
+    if (slowdown !== this.#toldSlowdown[device]) {
+      this.#toldSlowdown[device] = slowdown;
+      this.#sharesNow.fill(undefined);
+    }
+    const backlogMs = this.#intake === undefined && this.#urgentMs === NEVER ? 0 : this.#backlogMs(device, now);
+    if (this.#intake !== undefined) this.#intake.toldBacklogMs[device] = backlogMs;
+    this.#controller?.onHeartbeat(device, this.#queues.length, backlogMs, slowdown);
+    const wanted = backlogMs > this.#urgentMs ? this.#controller?.decide(now) : undefined;
+    if (wanted !== undefined) this.#events.push(now + 2 * this.#system.hopMs, kind, wanted, NONE);
+  }
+
+  /** As the device measures it. */
+  #slowdownOf(device: number, now: number): number {
+    return this.#speeds.length === 0 ? 1 : this.#speeds[device].slowdown(now);
   }
 
   /** Takes a batch off a queue; what it would answer too late ends here. @returns its size. */
   #shiftInTime(intake: SimulatedIntake, replica: number, device: number, table: Float64Array, now: number): number {
     const largest = table.length - 1;
-    const endsAt = now + table[Math.min(this.#queues.length[replica], largest)];
+    const endsAt = now + this.#slowdownOf(device, now) * table[Math.min(this.#queues.length[replica], largest)];
     let size = 0;
     let last = NONE;
     while (size < largest && this.#queues.length[replica] > 0) {
@@ -396,6 +458,7 @@ export class Simulator {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
     this.#batchModel[device] = NONE;
+    if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
     const { next } = this.#queues;
     let forwarded = NONE;
     let frames = 0;
@@ -434,8 +497,8 @@ export class Simulator {
   #isTooLateFor(request: number, model: number, from: number, to: number, now: number): boolean {
     if (this.#intake === undefined) return false;
     const { devices, batchMs } = this.#system;
-    const waitMs = to === from ? this.#backlogMs(to) : this.#intake.toldBacklogMs[to];
-    const singleMs = batchMs[model * devices + from]?.[1] ?? 0;
+    const waitMs = to === from ? this.#backlogMs(to, now) : this.#intake.toldBacklogMs[to];
+    const singleMs = this.#slowdownOf(from, now) * (batchMs[model * devices + from]?.[1] ?? 0);
     if (endsTooLate(now + waitMs + singleMs, this.#intake.deadlineAt(request))) return true;
     return false;
   }
@@ -465,13 +528,14 @@ export class Simulator {
     });
   }
 
-  /** Computing time of all that waits on a device. */
-  #backlogMs(device: number): number {
+  /** Computing time of all that waits on a device, at the speed that it measures. */
+  #backlogMs(device: number, now: number): number {
+    const slowdown = this.#slowdownOf(device, now);
     const { devices, batchMs } = this.#system;
     let ms = 0;
     for (let replica = device; replica < batchMs.length; replica += devices) {
       const table = batchMs[replica];
-      if (table !== undefined) ms += queueMs(this.#queues.length[replica], table.length - 1, (size) => table[size]);
+      if (table !== undefined) ms += queueMs(this.#queues.length[replica], table.length - 1, (size) => slowdown * table[size]);
     }
     return ms;
   }

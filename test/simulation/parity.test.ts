@@ -12,18 +12,22 @@ const CASES = Number(process.env.PARITY_CASES ?? 15);
  */
 const WITHOUT_DEADLINES: readonly ParityCaseOptions[] = [2 ** -20, 1].flatMap((unitMs) =>
   (['paper', 'default'] as const).flatMap((rule) =>
-    (['spread', 'in-step'] as const).map((heartbeats) => ({ unitMs, rule, heartbeats, deadlines: false })),
+    (['spread', 'in-step'] as const).map((heartbeats) => ({ unitMs, rule, heartbeats, deadlines: false, slowdowns: false })),
   ),
 );
 /** In fine times only: the simulator does not keep to the order in which a batch ends and an earlier one is told of. */
 const WITH_DEADLINES: readonly ParityCaseOptions[] = WITHOUT_DEADLINES.filter(
   ({ unitMs, rule }) => unitMs < 1 && rule === 'default',
 ).map((options) => ({ ...options, deadlines: true }));
-const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES];
+/** Devices that are slower or faster than profiled at times, and measure it. */
+const WITH_SLOWDOWNS: readonly ParityCaseOptions[] = [...WITHOUT_DEADLINES, ...WITH_DEADLINES]
+  .filter(({ unitMs, rule }) => unitMs < 1 && rule === 'default')
+  .map((options) => ({ ...options, slowdowns: true }));
+const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS];
 
 describe('the real actors in virtual time and the simulator, fed the same arrivals, do exactly the same', () => {
   test.each(VARIANTS)(
-    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines',
+    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns',
     async (options) => {
       for (let seed = FROM; seed < FROM + CASES; seed++) {
         const made = parityCase(seed, options);

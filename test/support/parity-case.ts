@@ -1,9 +1,10 @@
 import { createRandom, type Random } from '../../engine/random.ts';
 import type { PlanDevice } from '../../plans/batch-cost.ts';
 import type { Gear, GearPlan } from '../../plans/gear-plan.ts';
-import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, PAPER_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
+import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 import { syntheticProfile } from '../../plans/synthetic.ts';
 import { planOf } from './plans.ts';
 
@@ -16,6 +17,7 @@ export interface ParityCase {
   readonly heartbeatPhasesMs: readonly number[];
   /** Of every request; undefined: far away. */
   readonly deadlineMs: number | undefined;
+  readonly slowdowns: readonly Slowdown[];
   /** Request i is validation sample i. */
   readonly arrivalsMs: Float64Array;
 }
@@ -28,9 +30,10 @@ export interface ParityCaseOptions {
   readonly heartbeats: 'spread' | 'in-step';
   /** Whether requests have deadlines that the load makes hard to meet. */
   readonly deadlines: boolean;
+  /** Whether devices are slower or faster than profiled at times. */
+  readonly slowdowns: boolean;
 }
 
-const PAPER_RULE: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: Number.POSITIVE_INFINITY };
 /** The actors are up by then. */
 const FIRST_ARRIVAL_MS = 1_000;
 const RUN_MS = 1_500;
@@ -38,7 +41,10 @@ const MAX_REQUESTS = 800;
 const STEP_QPS = 150;
 
 /** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
-export function parityCase(seed: number | string, { unitMs, rule, heartbeats, deadlines }: ParityCaseOptions): ParityCase {
+export function parityCase(
+  seed: number | string,
+  { unitMs, rule, heartbeats, deadlines, slowdowns }: ParityCaseOptions,
+): ParityCase {
   const random = createRandom(seed);
   const grain = Math.max(unitMs, 2 ** -10);
   const ms = (low: number, high: number): number => Math.max(1, Math.round((low + (high - low) * random.next()) / grain)) * grain;
@@ -67,7 +73,11 @@ export function parityCase(seed: number | string, { unitMs, rule, heartbeats, de
     profile,
     devices,
     plan: randomPlan(random.split('plan'), profile, devices, () => ms(0.5, 30)),
-    rule: rule === 'paper' ? PAPER_RULE : DEFAULT_GEAR_RULE,
+    rule:
+      rule === 'paper'
+        ? PAPER_GEAR_RULE
+        : { ...DEFAULT_GEAR_RULE, backlogDrainMs: 40 + random.below(400), settleMs: random.below(500) },
+    slowdowns: slowdowns ? randomSlowdowns(random.split('slowdowns'), devices) : [],
     heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
     deadlineMs: deadlines ? ms(3, 30) * (random.below(2) === 0 ? 1 : 10) : undefined,
     arrivalsMs,
@@ -111,6 +121,19 @@ function randomPlan(random: Random, profile: Profile, devices: readonly PlanDevi
   });
   const placement = models.flatMap((model) => places.get(model)!.map((device) => ({ model, device })));
   return { ...planOf({ models, devices: names }), placement, gears };
+}
+
+/** Factors of few bits, so that products of times are exact. */
+function randomSlowdowns(random: Random, devices: readonly PlanDevice[]): Slowdown[] {
+  return Array.from({ length: 1 + random.below(3) }, () => {
+    const fromMs = FIRST_ARRIVAL_MS + random.below(RUN_MS);
+    return {
+      device: random.below(2) === 0 ? undefined : devices[random.below(devices.length)].id,
+      factor: [0.5, 1.5, 2, 4][random.below(4)],
+      fromMs,
+      toMs: fromMs + 100 + random.below(RUN_MS),
+    };
+  });
 }
 
 /** Certainty that this part of the samples does not reach. */

@@ -9,10 +9,11 @@ import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { emulatedModels } from '../../plans/emulated-records.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
-import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { backlogFromMs, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { REJECTED } from '../../plans/simulator/outcomes.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
+import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { SYNTHETIC_INPUTS } from '../../plans/synthetic.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
@@ -27,7 +28,16 @@ export interface ParityRun {
   readonly endMs: number;
 }
 
-export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, arrivalsMs }: ParityCase): ParityRun {
+export function simulatedRun({
+  profile,
+  devices,
+  plan,
+  rule,
+  heartbeatPhasesMs,
+  deadlineMs,
+  slowdowns,
+  arrivalsMs,
+}: ParityCase): ParityRun {
   const batches: ParityRun['batches'][number][] = [];
   const gears: ParityRun['gears'][number][] = [];
   const outcomes = new Simulator(simulatedSystem(profile, devices, [])).run(
@@ -37,6 +47,7 @@ export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, 
       rule,
       heartbeatPhasesMs,
       deadlineMs,
+      slowdowns,
       observer: {
         batch: (at, model, device, requests) =>
           batches.push({ at, device: plan.devices[device], model: plan.models[model], requests }),
@@ -54,7 +65,7 @@ export function simulatedRun({ profile, devices, plan, rule, heartbeatPhasesMs, 
 
 /** The real actors under virtual time, with the devices started such that heartbeats come when the case says. */
 export async function actorsRun(
-  { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, arrivalsMs }: ParityCase,
+  { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, slowdowns, arrivalsMs }: ParityCase,
   untilMs: number,
 ): Promise<ParityRun> {
   const clock = new VirtualClock();
@@ -68,7 +79,7 @@ export async function actorsRun(
     device: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
       const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
-      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled };
+      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled, urgentBacklogMs: backlogFromMs(rule) };
     },
     createBackend: (device) => {
       const emulated = createEmulatedBackend({
@@ -77,6 +88,7 @@ export async function actorsRun(
         inputs: SYNTHETIC_INPUTS,
         classes: profile.classes,
         recordOf: requestOf,
+        slowdown: () => slowdownAt(slowdowns, device, clock.now()),
       });
       return watched(emulated, (model, requests) => batches.push({ at: clock.now(), device, model, requests }));
     },

@@ -78,6 +78,8 @@ export function deviceState(fields: Partial<DeviceState> = {}): DeviceState {
     epoch: 0,
     gearDelayMs: 0,
     backlogMs: 0,
+    slowdown: 1,
+    starvedShare: null,
     queues: { small: 1, large: 0 },
     answered: { small: 5, large: 5 },
     completedBatches: 5,

@@ -1,0 +1,44 @@
+/** How fast recent evidence fades: what a batch said counts for a third after this time. */
+const MEMORY_MS = 200;
+/** Profiled time that counts as having been as profiled: a few small batches alone say little, and nothing is said when idle. */
+const PRIOR_MS = 2;
+/**
+ * A batch may take this much longer before it says anything: a model whose weights have left the caches, or whose thread has just
+ * been woken, takes 0.05 ms more than in a profile's tight loop, which for the smallest models is twice as long.
+ */
+const COLD_START_MS = 0.1;
+/** Bounds of what is believed. Beyond, something else is wrong than the speed. */
+const SLOWEST = 20;
+const FASTEST = 0.5;
+
+/**
+ * How much slower a device is now than it was profiled: time that its batches took, over the time that the profile gives them
+ * (DESIGN §4, Measured speed). A ratio of sums, so that long batches count for more than short ones, and a single late one for
+ * little. It recovers from a pause: evidence fades with time, and without any the device counts as profiled.
+ */
+export class DeviceSpeed {
+  #tookMs = 0;
+  #profiledMs = 0;
+  #at = 0;
+
+  /** A batch has ended that takes `profiledMs` by the profile. */
+  observe(profiledMs: number, tookMs: number, now: number): void {
+    const kept = this.#kept(now);
+    const counted = Math.min(tookMs, SLOWEST * profiledMs + COLD_START_MS);
+    this.#profiledMs = kept * this.#profiledMs + profiledMs;
+    this.#tookMs = kept * this.#tookMs + Math.max(Math.min(counted, profiledMs), counted - COLD_START_MS);
+    this.#at = Math.max(this.#at, now);
+  }
+
+  /** 2: half as fast as profiled. 1 when nothing is known. */
+  slowdown(now: number): number {
+    const kept = this.#kept(now);
+    const ratio = (kept * this.#tookMs + PRIOR_MS) / (kept * this.#profiledMs + PRIOR_MS);
+    return Math.min(SLOWEST, Math.max(FASTEST, ratio));
+  }
+
+  /** What is left of the evidence. */
+  #kept(now: number): number {
+    return Math.exp(Math.min(0, this.#at - now) / MEMORY_MS);
+  }
+}

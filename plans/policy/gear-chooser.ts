@@ -1,0 +1,99 @@
+import type { CompiledGear } from './compiled-plan.ts';
+import { type GearDecision, type GearInputs, type GearRule, wantedGears } from './gear-choice.ts';
+
+/** A shift down that had to be taken back within this time was wrong, unless the load has changed. */
+const TAKEN_BACK_WITHIN_MS = 60_000;
+/** Loads that differ by less are the same. */
+const SAME_LOAD = 1.15;
+/** Longest time for which a lower-load gear must have been enough. */
+const LONGEST_SETTLE_MS = 60_000;
+
+/**
+ * Chooses gears over time: up at once, down with evidence. A lower-load gear is taken once it has been enough for `settleMs`. When
+ * the same load asks for the higher one again, the gear does not hold what the plan says of it, and the next try waits twice as
+ * long: at a constant load and speed the gear comes to rest, however wrong the plan is.
+ */
+export class GearChooser {
+  readonly #rule: GearRule;
+  #gears: readonly CompiledGear[];
+  #gear = 0;
+  /** The table has changed since the last decision: the gear in force means nothing in it. */
+  #tableChanged = false;
+  /** For the load of the last shift up. */
+  #settleMs: number;
+  /** Since when lower gears have been enough, and the highest of those. */
+  #quietSince: number | undefined;
+  #quietGear = 0;
+  #lastDown: { readonly at: number; readonly effectiveQps: number } | undefined;
+  #lastUpQps = 0;
+
+  constructor(gears: readonly CompiledGear[], rule: GearRule) {
+    this.#gears = gears;
+    this.#rule = rule;
+    this.#settleMs = rule.settleMs;
+  }
+
+  get gear(): number {
+    return this.#gear;
+  }
+
+  get gears(): readonly CompiledGear[] {
+    return this.#gears;
+  }
+
+  /** Another table for the same models: the next decision is made without hysteresis; until then the nearest index stands. */
+  use(gears: readonly CompiledGear[]): void {
+    this.#gears = gears;
+    this.#gear = Math.min(this.#gear, gears.length - 1);
+    this.#tableChanged = true;
+    this.#quietSince = undefined;
+    this.#lastDown = undefined;
+    this.#settleMs = this.#rule.settleMs;
+  }
+
+  decide(inputs: GearInputs, now: number): GearDecision {
+    const rule = this.#tableChanged ? { ...this.#rule, alpha: 0 } : this.#rule;
+    const { least, most, effectiveQps } = wantedGears(this.#gears, this.#gear, inputs, rule);
+    const settleMs = this.#tableChanged ? 0 : this.#settleMsAt(effectiveQps);
+    this.#tableChanged = false;
+    if (least.gear > this.#gear) {
+      this.#onUp(effectiveQps, now);
+      this.#gear = least.gear;
+      return least;
+    }
+    if (most.gear >= this.#gear) {
+      this.#quietSince = undefined;
+      return { gear: this.#gear, basis: most.basis };
+    }
+    if (inputs.load.qps < rule.alpha * inputs.firstQueue) return this.#stay(most, 'held');
+    if (this.#quietSince === undefined) {
+      this.#quietSince = now;
+      this.#quietGear = most.gear;
+    }
+    this.#quietGear = Math.max(this.#quietGear, most.gear);
+    if (now - this.#quietSince < settleMs) return this.#stay(most, 'settling');
+    this.#gear = this.#quietGear;
+    this.#quietSince = undefined;
+    this.#lastDown = { at: now, effectiveQps };
+    return { gear: this.#gear, basis: most.basis };
+  }
+
+  #stay({ basis }: GearDecision, rule: 'held' | 'settling'): GearDecision {
+    return { gear: this.#gear, basis: { ...basis, rule } };
+  }
+
+  #onUp(effectiveQps: number, now: number): void {
+    this.#quietSince = undefined;
+    this.#lastUpQps = effectiveQps;
+    const down = this.#lastDown;
+    this.#lastDown = undefined;
+    if (down === undefined) return;
+    const takenBack = now - down.at < TAKEN_BACK_WITHIN_MS && effectiveQps < SAME_LOAD * down.effectiveQps;
+    this.#settleMs = takenBack ? Math.min(LONGEST_SETTLE_MS, 2 * this.#settleMs) : this.#rule.settleMs;
+  }
+
+  /** What was learned at one load does not hold for a lower one. */
+  #settleMsAt(effectiveQps: number): number {
+    return SAME_LOAD * effectiveQps < this.#lastUpQps ? this.#rule.settleMs : this.#settleMs;
+  }
+}
