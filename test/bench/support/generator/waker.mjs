@@ -17,8 +17,9 @@ let earliestMs = 0;
 for (let next = 0; next < schedule.length; ) {
   const waitMs = Math.max(schedule[next], earliestMs) - nowMs();
   if (waitMs > 0) Atomics.wait(never, 0, 0, waitMs);
-  parentPort.postMessage(0);
+  // Before the message: who reads it at once must find due what counts as sent here.
   const wokenMs = nowMs();
+  parentPort.postMessage(0);
   earliestMs = wokenMs + leastPauseMs;
   while (next < schedule.length && schedule[next] <= wokenMs) next++;
 }
