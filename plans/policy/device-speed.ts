@@ -1,12 +1,14 @@
 /** How fast recent evidence fades: what a batch said counts for a third after this time. */
 const MEMORY_MS = 200;
 /** Profiled time that counts as having been as profiled: a few small batches alone say little, and nothing is said when idle. */
-const PRIOR_MS = 2;
+const PRIOR_MS = 5;
 /**
  * A batch may take this much longer before it says anything: a model whose weights have left the caches, or whose thread has just
  * been woken, takes 0.05 ms more than in a profile's tight loop, which for the smallest models is twice as long.
  */
 const COLD_START_MS = 0.1;
+/** A single batch counts for no more than this many times what was expected of it: one that hung says little of the others. */
+const MOST_OF_ONE = 4;
 /** Bounds of what is believed. Beyond, something else is wrong than the speed. */
 const SLOWEST = 20;
 const FASTEST = 0.5;
@@ -24,7 +26,7 @@ export class DeviceSpeed {
   /** A batch has ended that takes `profiledMs` by the profile. */
   observe(profiledMs: number, tookMs: number, now: number): void {
     const kept = this.#kept(now);
-    const counted = Math.min(tookMs, SLOWEST * profiledMs + COLD_START_MS);
+    const counted = Math.min(tookMs, MOST_OF_ONE * Math.max(1, this.slowdown(now)) * profiledMs + COLD_START_MS);
     this.#profiledMs = kept * this.#profiledMs + profiledMs;
     this.#tookMs = kept * this.#tookMs + Math.max(Math.min(counted, profiledMs), counted - COLD_START_MS);
     this.#at = Math.max(this.#at, now);
