@@ -1,0 +1,115 @@
+/**
+ * A load generator that shares no code with the project, so that it can contradict it: raw sockets, its own schedule, clock and
+ * arithmetic. Open loop: requests go out at the times of a Poisson process, whatever the answers do, and latency counts from the
+ * scheduled time. Prints a JSON report on stdout.
+ *
+ * Usage: node --import tsx test/bench/support/generator/main.ts CONFIG, a JSON object (see GeneratorConfig)
+ */
+import { Worker } from 'node:worker_threads';
+import { Packr } from 'msgpackr';
+import { openHttp } from './http-pool.ts';
+import { openNats } from './nats-text.ts';
+import { readSamples } from './samples.ts';
+import { poissonSchedule, type Step, shuffled } from './schedule.ts';
+import { Tally } from './tally.ts';
+
+export interface GeneratorConfig {
+  /** `nats://HOST:PORT` or `http://HOST:PORT/PATH`. */
+  readonly url: string;
+  /** Of the requests, with NATS. */
+  readonly subject?: string;
+  /** Name of the input in a request, with NATS; over HTTP the body is the sample's bytes. */
+  readonly input?: string;
+  /** `.npy` file of unsigned bytes, and of their labels. */
+  readonly images: string;
+  readonly labels?: string;
+  /** Half-open range of the samples that are sent, in random order. */
+  readonly samples: readonly [from: number, to: number];
+  readonly steps: readonly Step[];
+  readonly seed: number;
+  readonly sloMs: number;
+  /** An answer that comes later is as good as none; the run ends this long after the last request at the latest. */
+  readonly deadlineMs: number;
+  /** Deadline that the requests name, with NATS; by default none, so that the server's counts. */
+  readonly requestDeadlineMs?: number;
+  readonly withinMs?: number;
+  readonly skipSeconds?: number;
+  /** HTTP connections that are open to begin with. */
+  readonly connections?: number;
+  readonly mostConnections?: number;
+}
+
+/** The thread that wakes us is on its way by then. */
+const LEAD_MS = 200;
+/** Requests that are due within this time go out together: a thread that wakes for each would cost what is to be measured. */
+const LEAST_PAUSE_MS = 0.5;
+
+const config = JSON.parse(process.argv[2]) as GeneratorConfig;
+const schedule = poissonSchedule(config.steps, config.seed);
+const order = shuffled(...config.samples, config.seed);
+const sampleOf = (request: number): number => order[request % order.length];
+const images = readSamples(config.images);
+const labels = config.labels === undefined ? undefined : readSamples(config.labels);
+const nats = config.url.startsWith('nats:');
+const deadline = config.requestDeadlineMs === undefined ? {} : { deadlineMs: config.requestDeadlineMs };
+const packr = new Packr({ useRecords: false });
+const bodies = Array.from({ length: images.count }, (_, sample) => {
+  const [from, to] = config.samples;
+  if (sample < from || sample >= to) return new Uint8Array(0);
+  const image = images.at(sample);
+  // A copy: the packer writes into a buffer that it uses again.
+  return nats ? new Uint8Array(packr.pack({ inputs: { [config.input ?? 'image']: image }, ...deadline })) : image;
+});
+const bodyOf = (request: number): Uint8Array => bodies[sampleOf(request)];
+
+let beginMs = Number.POSITIVE_INFINITY;
+const tally = new Tally({
+  schedule,
+  steps: config.steps,
+  sloMs: config.sloMs,
+  withinMs: config.withinMs ?? 100,
+  deadlineMs: config.deadlineMs,
+  skipSeconds: config.skipSeconds ?? 0,
+  now,
+  labelOf: labels && ((request) => labels.at(sampleOf(request))[0]),
+});
+const transport = nats
+  ? await openNats(config.url, config.subject ?? '', bodyOf, tally)
+  : await openHttp(config.url, bodyOf, tally, { open: config.connections ?? 64, most: config.mostConnections ?? 4_096 });
+
+beginMs = monotonicMs() + LEAD_MS;
+const waker = new Worker(new URL('waker.mjs', import.meta.url), {
+  workerData: { schedule, beginMs, leastPauseMs: LEAST_PAUSE_MS },
+  execArgv: [],
+});
+const cpuBefore = process.cpuUsage();
+let next = 0;
+await new Promise<void>((resolve, reject) => {
+  waker.on('error', reject);
+  waker.on('exit', () => resolve());
+  waker.on('message', () => {
+    const from = next;
+    const at = now();
+    while (next < schedule.length && schedule[next] <= at) next++;
+    if (next === from) return;
+    transport.send(from, next);
+    tally.sent(from, next);
+  });
+});
+if (next < schedule.length) throw new Error(`${schedule.length - next} of ${schedule.length} requests were not sent`);
+const endMs = schedule.length === 0 ? 0 : schedule[schedule.length - 1] + config.deadlineMs;
+while (!tally.allEnded && now() < endMs) await new Promise((resolve) => setTimeout(resolve, 10));
+transport.close();
+const cpu = process.cpuUsage(cpuBefore);
+const processorSeconds = (cpu.user + cpu.system) / 1e6;
+console.log(JSON.stringify({ ...tally.report(), waitedForConnection: transport.waited, processorSeconds }));
+
+function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+/** Milliseconds since the begin of the schedule. */
+function now(): number {
+  return monotonicMs() - beginMs;
+}

@@ -1,0 +1,15 @@
+/** Takes the answers as they come. */
+export interface AnswerSink {
+  /** @param gear of the answer, -1 where there are no gears. */
+  answered(request: number, label: number, model: string, gear: number): void;
+  failed(request: number, error: string): void;
+}
+
+/** How requests reach the server. Bodies are indexed by sample. */
+export interface Transport {
+  /** Sends the requests from `from` to `to` - 1. */
+  send(from: number, to: number): void;
+  /** Requests that waited in this process for want of a connection. */
+  readonly waited: number;
+  close(): void;
+}
