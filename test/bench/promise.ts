@@ -24,7 +24,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeResult } from './machine.ts';
-import { prepareTree } from './support/promise/contender.ts';
+import { buildHandwritten, prepareTree } from './support/promise/contender.ts';
 import { busy, flash, light, loads, loop, type Scenario, saturation } from './support/promise/scenarios.ts';
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = { loads, busy, flash, loop, light, saturation };
@@ -68,6 +68,7 @@ mkdirSync(into, { recursive: true });
 try {
   const own = await prepareTree('this', resolve('.'), into, values['qps-max']);
   const others = values.tree === undefined ? [] : [await prepareTree('before', resolve(values.tree), into, values['qps-max'])];
+  await buildHandwritten();
   const result = await SCENARIOS[values.scenario]({ trees: [own, ...others], into, ...options });
   console.log(`written to ${writeResult(`promise-${values.scenario}`, { ...options, tree: values.tree ?? null, ...result })}`);
 } finally {

@@ -31,10 +31,14 @@ export interface Tree {
   readonly plan: string;
 }
 
-/** Profiles and plans the fashion example with a checkout's own commands, into the folder given; what is there already is used. */
+/**
+ * Builds a checkout, as its users get it: what compiles the sources in a checkout takes memory, too. Then profiles and plans the
+ * fashion example with its own commands, into the folder given; what is there already is used.
+ */
 export async function prepareTree(name: string, folder: string, into: string, qpsMax: string | undefined): Promise<Tree> {
   const tree = { name, folder, profile: join(into, `${name}-profile.json`), plan: join(into, `${name}-plan.json`) };
   const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
+  await runCommand('npm', ['run', 'build', '--prefix', folder]);
   if (!existsSync(tree.profile)) await runCommand(process.execPath, cascade(tree, 'profile', '--out', tree.profile));
   if (!existsSync(tree.plan))
     await runCommand(process.execPath, cascade(tree, 'plan', '--profile', tree.profile, '--out', tree.plan, ...more));
@@ -42,7 +46,7 @@ export async function prepareTree(name: string, folder: string, into: string, qp
 }
 
 function cascade({ folder }: Tree, command: string, ...args: string[]): string[] {
-  return [join(folder, 'actors/cascade.mjs'), command, join(folder, 'conf/fashion'), ...args];
+  return [join(folder, 'dist/actors/main.js'), command, join(folder, 'conf/fashion'), ...args];
 }
 
 function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'models' | 'devices'> {
@@ -99,7 +103,14 @@ export function servedWithOneGear(name: string, tree: Tree, stages: readonly Sta
   return { ...served(name, tree, file), expectedAccuracy: () => null };
 }
 
-const loop = fileURLToPath(new URL('../handwritten-loop.ts', import.meta.url));
+const loopSource = fileURLToPath(new URL('../handwritten-loop.ts', import.meta.url));
+const loopFolder = fileURLToPath(new URL('../../results/built', import.meta.url));
+
+/** Compiles the hand-written loop: it is to take no more than it needs, either. */
+export async function buildHandwritten(): Promise<void> {
+  const options = ['--module', 'nodenext', '--target', 'es2023', '--skipLibCheck', '--types', 'node', '--outDir', loopFolder];
+  await runCommand('npx', ['tsc', '--ignoreConfig', loopSource, ...options]);
+}
 
 /** The hand-written loop. Not pinned: like ours, it may use the core that is free. */
 export function handwritten(name: string, stages: readonly Stage[], batch: string): Contender {
@@ -108,7 +119,13 @@ export function handwritten(name: string, stages: readonly Stage[], batch: strin
     name,
     expectedAccuracy: () => null,
     async start() {
-      const serving = startCommand(process.execPath, ['--import', 'tsx', loop, '--cascade', cascadeText, '--batch', batch]);
+      const serving = startCommand(process.execPath, [
+        join(loopFolder, 'handwritten-loop.js'),
+        '--cascade',
+        cascadeText,
+        '--batch',
+        batch,
+      ]);
       return {
         endpoint: { url: `${await serving.firstLine}/` },
         memory: () => memoryOf([serving.process.pid!]),
