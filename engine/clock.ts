@@ -41,3 +41,9 @@ export const realClock: Clock = {
   },
   soon: queueMicrotask,
 };
+
+/** Milliseconds of a clock that the threads of a process share; `performance.now()` counts from each thread's own begin. */
+export function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1e6;
+}

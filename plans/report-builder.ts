@@ -1,3 +1,5 @@
+import { type GeneratorLag, isVoid } from './generator-lag.ts';
+import { percentile } from './percentile.ts';
 import type { Report } from './report.ts';
 
 /** What a report is judged by: the deployment's SLO. */
@@ -82,11 +84,17 @@ export class ReportBuilder {
    * `goodputQps` is results per second of the run: errors and lost requests do not count.
    */
   build(
-    known: { seconds?: number; gearSwitches?: number | null; deviceUtilisation?: Record<string, number> | null } = {},
+    known: {
+      seconds?: number;
+      gearSwitches?: number | null;
+      deviceUtilisation?: Record<string, number> | null;
+      generatorLagMs?: GeneratorLag | null;
+    } = {},
   ): Report {
     const completed = this.#outcomes[OUTCOMES.completed];
     const seconds = known.seconds ?? (this.#count === 0 ? 0 : (this.#lastMs - this.#startMs) / 1000);
     const sorted = this.#latencyMs.slice(0, this.#count).sort().subarray(0, completed);
+    const generatorLagMs = known.generatorLagMs ?? null;
     const judged = this.windows().filter((w) => w.metSlo !== null);
     return {
       offered: this.#count,
@@ -107,6 +115,8 @@ export class ReportBuilder {
       sloAttainment: judged.length === 0 ? null : judged.filter((w) => w.metSlo).length / judged.length,
       gearSwitches: known.gearSwitches ?? null,
       deviceUtilisation: known.deviceUtilisation ?? null,
+      generatorLagMs,
+      void: isVoid(generatorLagMs, this.#slo?.type === 'latency' ? this.#slo.p95Ms : undefined),
     };
   }
 
@@ -169,12 +179,6 @@ export class ReportBuilder {
     this.#latencyMs = grown(new Float64Array(size), this.#latencyMs);
     this.#right = grown(new Uint8Array(size), this.#right);
   }
-}
-
-/** Nearest-rank percentile of ascending values; null without values. */
-export function percentile(sorted: Float64Array, fraction: number): number | null {
-  if (sorted.length === 0) return null;
-  return sorted[Math.max(0, Math.ceil(fraction * sorted.length) - 1)];
 }
 
 function grown<A extends Float64Array | Uint8Array>(larger: A, old: A): A {

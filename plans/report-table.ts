@@ -12,6 +12,7 @@ const ROWS: readonly (readonly [what: string, of: (report: Report) => string | n
   ['seconds that met the SLO', (r) => known(r.sloAttainment, percent)],
   ['gear changes', (r) => known(r.gearSwitches, String)],
   ['devices occupied', (r) => known(r.deviceUtilisation, utilisations)],
+  ['generator lag p50 / p99 / max, ms', (r) => known(r.generatorLagMs, (l) => [l.p50, l.p99, l.max].map(lag).join(' / '))],
 ];
 
 /** Reports as a person reads them, a column for each; what applies to none is left out. */
@@ -21,7 +22,13 @@ export function reportTable(columns: Readonly<Record<string, Report>>): string {
     const values = Object.values(columns).map(of);
     if (values.some((value) => value !== null)) table.push([what, ...values.map((value) => value ?? '-')]);
   }
-  return `${table.toString()}\n`;
+  const voids = Object.entries(columns).flatMap(([column, report]) => (report.void ? [whyVoid(column, report)] : []));
+  return `${[table.toString(), ...voids].join('\n')}\n`;
+}
+
+function whyVoid(column: string, { generatorLagMs }: Report): string {
+  const late = `one request in a hundred was sent ${lag(generatorLagMs?.p99 ?? null)} ms late or later`;
+  return `VOID (${column}): ${late}, above both 2 ms and 1 % of the latency SLO. These figures tell of the load generator: run it where a core is free for it.`;
 }
 
 function known<T>(value: T | null, show: (value: T) => string): string | null {
@@ -34,6 +41,10 @@ export function percent(fraction: number): string {
 
 function milliseconds(value: number | null): string {
   return value?.toFixed(1) ?? '-';
+}
+
+function lag(value: number | null): string {
+  return value?.toFixed(2) ?? '-';
 }
 
 /** Of more devices than these, the range and the mean are told. */

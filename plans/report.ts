@@ -1,3 +1,5 @@
+import type { GeneratorLag } from './generator-lag.ts';
+
 /** What `load`, `simulate`, `demo` and each strategy of `compare` report (DESIGN §10); null = does not apply. */
 export interface Report {
   readonly offered: number;
@@ -20,4 +22,8 @@ export interface Report {
   readonly sloAttainment: number | null;
   readonly gearSwitches: number | null;
   readonly deviceUtilisation: Readonly<Record<string, number>> | null;
+  /** Actual minus intended send time; null where nothing is sent by a clock, as in simulations. */
+  readonly generatorLagMs: GeneratorLag | null;
+  /** True when the generator was so late that the figures say more of it than of the deployment. */
+  readonly void: boolean;
 }

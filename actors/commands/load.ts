@@ -38,14 +38,16 @@ export function register(program: Command): void {
       const { realClock } = await import('../../engine/clock.ts');
       const { subjectsOf } = await import('../../engine/wire/subjects.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
-      const { connectTo, inboxPrefixOf, serversOf } = await import('../processes/setting.ts');
+      const { connectTo, inboxPrefixOf } = await import('../processes/connect.ts');
+      const { serversOf } = await import('../processes/setting.ts');
       const { liveLoad } = await import('../load/live-load.ts');
       const { reportTable } = await import('../../plans/report-table.ts');
 
       const deployment = loadDeployment(path);
       const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
       const data = loadLabelledData(deployment, profile.inputs);
-      const bus = await connectTo(serversOf(deployment, options.nats), deployment.nats, 'cascade-load');
+      const servers = serversOf(deployment, options.nats);
+      const bus = await connectTo(servers, deployment.nats, 'cascade-load');
       const interrupted = new AbortController();
       process.once('SIGINT', () => {
         process.stderr.write('\nending when what was sent is answered; once more Ctrl-C ends at once\n');
@@ -61,6 +63,8 @@ export function register(program: Command): void {
         const result = await liveLoad({
           bus,
           client,
+          connection: { servers, nats: deployment.nats },
+          deadlineMs: deployment.deadlineMs,
           subjects: subjectsOf(deployment.name, deployment.prefix),
           trace,
           seed: options.seed,

@@ -23,7 +23,8 @@ export function register(program: Command): void {
       const { readPlan } = await import('../../plans/plan-file.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const { pushPlan } = await import('../push-plan.ts');
-      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const { connectTo } = await import('../processes/connect.ts');
+      const { serversOf } = await import('../processes/setting.ts');
       const deployment = loadDeployment(path);
       const order = orderOf(plan, options.rollback, readPlan);
       const servers = serversOf(deployment, options.nats);

@@ -38,7 +38,8 @@ async function replan(path: string, options: Options): Promise<void> {
   const { askStatus } = await import('../ask-status.ts');
   const { measuredLoad } = await import('../measured-load.ts');
   const { pushPlan } = await import('../push-plan.ts');
-  const { connectTo, serversOf } = await import('../processes/setting.ts');
+  const { connectTo } = await import('../processes/connect.ts');
+  const { serversOf } = await import('../processes/setting.ts');
 
   const deployment = loadDeployment(path);
   const servers = serversOf(deployment, options.nats);

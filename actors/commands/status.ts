@@ -12,7 +12,8 @@ export function register(program: Command): void {
     .option('--json <file>', 'write the status as JSON (- for stdout)')
     .action(async (path: string, options: { nats?: string; json?: string }) => {
       const { loadDeployment } = await import('../../plans/deployment.ts');
-      const { connectTo, serversOf } = await import('../processes/setting.ts');
+      const { connectTo } = await import('../processes/connect.ts');
+      const { serversOf } = await import('../processes/setting.ts');
       const { askStatus } = await import('../ask-status.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const deployment = loadDeployment(path);

@@ -13,7 +13,8 @@ import { percent, reportTable } from '../../plans/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
-import { connectTo, serversOf } from '../processes/setting.ts';
+import { connectTo } from '../processes/connect.ts';
+import { serversOf } from '../processes/setting.ts';
 import { describeFamily, describeGears, describeSavings } from './explain.ts';
 import { LiveView } from './live-view.ts';
 import { aloneQps } from './prepare.ts';
@@ -150,8 +151,10 @@ async function replay(
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<LiveLoadResult> {
-  const bus = await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo');
-  const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix });
+  const servers = serversOf(deployment, url);
+  const { deadlineMs } = deployment;
+  const bus = await connectTo(servers, deployment.nats, 'cascade-demo');
+  const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix, deadlineMs });
   const view = new LiveView({
     models: plan.models,
     peakQps: peakQps(trace),
@@ -170,6 +173,8 @@ async function replay(
     return await liveLoad({
       bus,
       client,
+      connection: { servers, nats: deployment.nats },
+      deadlineMs,
       subjects: subjectsOf(deployment.name, deployment.prefix),
       trace,
       seed: SEED,

@@ -12,10 +12,15 @@ import { poissonArrivals, type Trace } from '../../plans/trace.ts';
 import { requestStatus } from '../ask-status.ts';
 import type { Status } from '../status.ts';
 import { type LoadOutcome, runOpenLoop } from './open-loop.ts';
+import type { SenderConnection } from './sender-protocol.ts';
 
 export interface LiveLoad {
   readonly bus: Bus;
   readonly client: CascadeClient;
+  /** For the thread that sends. */
+  readonly connection: SenderConnection;
+  /** Of each request. */
+  readonly deadlineMs: number;
   readonly subjects: Subjects;
   readonly trace: Trace;
   readonly seed: number;
@@ -62,8 +67,12 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     options.onWarning?.(
       `no answer on ${options.subjects.status}: if nobody serves the deployment, each request waits for its deadline`,
     );
-  await runOpenLoop({
+  const { duplicates, generatorLagMs } = await runOpenLoop({
+    bus: options.bus,
     client,
+    connection: options.connection,
+    subject: options.subjects.infer,
+    deadlineMs: options.deadlineMs,
     // The same arrivals as the simulator makes of this trace and seed.
     arrivalsMs: poissonArrivals(trace, random.split('arrivals')),
     samples: [...shuffledSamples(to - from, random.split('samples'))].map((sample) => from + sample),
@@ -83,11 +92,12 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
       options.onOutcome?.(outcome);
     },
   });
-  for (let i = duplicatesBefore; i < client.duplicates; i++) builder.addDuplicate();
+  for (let i = duplicatesBefore - duplicates; i < client.duplicates; i++) builder.addDuplicate();
   const after = await statusIfKnown(options);
   const built = builder.build({
     gearSwitches: before === null || after === null ? null : after.gearSwitches - before.gearSwitches,
     deviceUtilisation: utilisation(before, after),
+    generatorLagMs,
   });
   return {
     report: built,

@@ -1,8 +1,18 @@
+import { randomBytes } from 'node:crypto';
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { decodeAnswers, errorOf } from '../../engine/client/answers.ts';
 import type { CascadeClient } from '../../engine/client/client.ts';
 import type { Inputs } from '../../engine/client/request-body.ts';
-import { CascadeError } from '../../engine/errors.ts';
-import type { Result } from '../../engine/wire/messages.ts';
+import { monotonicMs } from '../../engine/clock.ts';
+import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { type Answer, isFailure, type Result } from '../../engine/wire/messages.ts';
+import { type GeneratorLag, generatorLag } from '../../plans/generator-lag.ts';
 import type { RequestOutcome } from '../../plans/report-builder.ts';
+import { inboxPrefixOf } from '../processes/connect.ts';
+import { bodyCount, encodeBodies } from './bodies.ts';
+import { LoadSender } from './load-sender.ts';
+import { RequestLedger } from './request-ledger.ts';
+import { requestOf, type SenderConnection } from './sender-protocol.ts';
 
 /** How one request of a load run ended. Times count from the run's begin. */
 export interface LoadOutcome {
@@ -19,7 +29,15 @@ export interface LoadOutcome {
 }
 
 export interface LoadRun {
+  /** Answers come on this one; requests are sent by a thread that connects by itself. */
+  readonly bus: Bus;
+  readonly connection: SenderConnection;
+  /** For requests that have to be asked again. */
   readonly client: Pick<CascadeClient, 'infer'>;
+  /** Of the requests. */
+  readonly subject: string;
+  /** Of each request. */
+  readonly deadlineMs: number;
   /** Intended send times in milliseconds from the begin, ascending. */
   readonly arrivalsMs: Float64Array;
   /** Samples to send, in turn. */
@@ -30,49 +48,174 @@ export interface LoadRun {
   readonly signal?: AbortSignal;
 }
 
-/** Finest step of the sender; the latency counts from the intended time, so a late send shows as latency. */
-const STEP_MS = 1;
+export interface LoadRunEnd {
+  readonly sent: number;
+  /** Answers to requests that had theirs. */
+  readonly duplicates: number;
+  readonly generatorLagMs: GeneratorLag | null;
+}
+
+/** Samples of more than this are not all sent: the encoded ones are in memory at once. */
+const MOST_BODY_BYTES = 512 * 1024 * 1024;
+const SWEEP_MS = 20;
+/** No answer for so long may mean that nobody listens. */
+const QUIET_MS = 100;
 
 /**
- * Open-loop load: sends by the clock, whatever the answers do (CascadeServe §6). Resolves when every request has ended; the
- * client bounds that by its deadline.
- * @returns the number of requests sent.
+ * Open-loop load: sends by the clock, whatever the answers do (CascadeServe §6), and measures from the intended time. A thread of
+ * its own sends each request as one message; this one reads the answers. What the client library would repeat (nobody listens,
+ * UNAVAILABLE, a lost connection, a silence) is handed over to it. Resolves when every request has ended; the deadline bounds that.
  */
-export async function runOpenLoop(run: LoadRun): Promise<number> {
-  const { arrivalsMs, samples } = run;
-  const startedAt = performance.now();
-  const pending = new Set<Promise<void>>();
-  let sent = 0;
-  await new Promise<void>((resolve) => {
-    const step = (): void => {
-      const now = performance.now() - startedAt;
-      while (sent < arrivalsMs.length && arrivalsMs[sent] <= now) send(sent++);
-      if (sent === arrivalsMs.length || run.signal?.aborted) resolve();
-      else setTimeout(step, Math.max(STEP_MS, arrivalsMs[sent] - now));
-    };
-    run.signal?.addEventListener('abort', () => resolve(), { once: true });
-    step();
+export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
+  const { arrivalsMs, deadlineMs, bus } = run;
+  const inbox = `${inboxPrefixOf(run.connection.nats) ?? '_INBOX'}.${randomBytes(9).toString('base64url')}`;
+  const ledger = new RequestLedger(arrivalsMs, deadlineMs);
+  const bodies = encodeBodies(run.samples.slice(0, arrivalsMs.length), run.inputsOf, deadlineMs, MOST_BODY_BYTES);
+  const sampleOf = (request: number): number => run.samples[request % bodyCount(bodies)];
+  const lagMs = shared(arrivalsMs.length);
+  const schedule = shared(arrivalsMs.length);
+  schedule.set(arrivalsMs);
+  let beginMs = Number.POSITIVE_INFINITY;
+  const now = (): number => monotonicMs() - beginMs;
+  let allSent = false;
+  let finish: (error?: unknown) => void = () => undefined;
+  const ended = new Promise<void>((resolve, reject) => {
+    finish = (error) => (error === undefined ? resolve() : reject(error));
   });
-  await Promise.all(pending);
-  return sent;
 
-  function send(request: number): void {
-    const sample = samples[request % samples.length];
+  const sender = new LoadSender(
+    { ...run.connection, subject: run.subject, inbox, arrivalsMs: schedule, bodies, lagMs },
+    { unsent: askAgain, nobody: onNobody, reconnected: askAllAgain },
+  );
+  const answers = bus.messages$(`${inbox}.*`).subscribe({ next: onMessage, error: finish });
+  let wasDown = false;
+  const watching = bus.status$.subscribe((status) => {
+    if (status === 'up' && wasDown) askAllAgain();
+    wasDown = status === 'down';
+  });
+  let heardMs = 0;
+  let senderListens = true;
+  const sweeping = setInterval(sweep, SWEEP_MS);
+  const abort = (): void => sender.stop();
+  try {
+    await bus.flush();
+    run.signal?.addEventListener('abort', abort);
+    if (run.signal?.aborted) abort();
+    beginMs = await sender.begin();
+    sender.done.then(() => {
+      allSent = true;
+      finishIfEnded();
+    }, finish);
+    await ended;
+    return { sent: sender.sent, duplicates: ledger.duplicates, generatorLagMs: generatorLag(lagMs.subarray(0, sender.sent)) };
+  } finally {
+    run.signal?.removeEventListener('abort', abort);
+    clearInterval(sweeping);
+    watching.unsubscribe();
+    answers.unsubscribe();
+    await sender.close();
+  }
+
+  function onMessage(message: BusMessage): void {
+    const request = requestOf(message.subject, inbox);
+    // Anyone may publish on an inbox.
+    if (!(request >= 0 && request < arrivalsMs.length)) return;
+    heardMs = now();
+    letSenderListen(false);
+    try {
+      for (const answer of decodeAnswers(message.data)) onAnswer(request, answer);
+    } catch (error) {
+      end(request, 'error', undefined, asCascadeError(error));
+    }
+  }
+
+  function onAnswer(request: number, answer: Answer): void {
+    if (!isFailure(answer)) {
+      ledger.noteTime(now() - arrivalsMs[request], now());
+      end(request, 'completed', answer);
+      return;
+    }
+    const error = errorOf(answer);
+    if (error.code === 'UNAVAILABLE') askAgain(request);
+    else {
+      if (error.code === 'RESOURCE_EXHAUSTED') ledger.noteOverload(error.retryAfterMs ?? 0, now());
+      if (ledger.refused(request)) report(request, outcomeOf(error), undefined, error);
+    }
+  }
+
+  /** The client library sees to it from here on, within what is left of the deadline. */
+  function askAgain(request: number): void {
+    if (ledger.handOver(request)) void handedOver(request);
+  }
+
+  async function handedOver(request: number): Promise<void> {
+    const leftMs = Math.ceil(arrivalsMs[request] + deadlineMs - now());
+    if (leftMs <= 0) {
+      lose(request);
+      return;
+    }
+    try {
+      const result = await run.client.infer(run.inputsOf(sampleOf(request)), { deadlineMs: leftMs });
+      end(request, 'completed', result);
+    } catch (cause) {
+      const error = asCascadeError(cause);
+      if (error.code !== 'DEADLINE_EXCEEDED') end(request, outcomeOf(error), undefined, error);
+      else if (ledger.giveUp(request)) report(request, 'lost', undefined, error);
+    }
+  }
+
+  function askAllAgain(): void {
+    for (const request of ledger.pending(sender.sent)) askAgain(request);
+  }
+
+  function onNobody(request: number): void {
+    askAgain(request);
+    // What went before has been silent, too.
+    askAllAgain();
+  }
+
+  function letSenderListen(on: boolean): void {
+    if (on !== senderListens) sender.listen(on);
+    senderListens = on;
+  }
+
+  function sweep(): void {
+    const oldestMs = ledger.oldestPendingMs(sender.sent);
+    if (oldestMs !== undefined && now() - Math.max(heardMs, oldestMs) > QUIET_MS) letSenderListen(true);
+    const { lost, again } = ledger.overdue(sender.sent, now());
+    for (const request of lost) report(request, 'lost', undefined, silence());
+    for (const request of again) void handedOver(request);
+  }
+
+  function lose(request: number): void {
+    if (ledger.giveUp(request)) report(request, 'lost', undefined, silence());
+  }
+
+  function silence(): CascadeError {
+    return new CascadeError('DEADLINE_EXCEEDED', `no answer after 1 attempt in ${deadlineMs} ms`);
+  }
+
+  function end(request: number, outcome: RequestOutcome, result: Result | undefined, error?: CascadeError): void {
+    if (ledger.answered(request)) report(request, outcome, result, error);
+  }
+
+  function report(request: number, outcome: RequestOutcome, result: Result | undefined, error: CascadeError | undefined): void {
     const sentAtMs = arrivalsMs[request];
-    const ended = (outcome: RequestOutcome, result?: Result, error?: CascadeError): void => {
-      run.onOutcome({ request, sample, sentAtMs, latencyMs: performance.now() - startedAt - sentAtMs, outcome, result, error });
-    };
-    const answer = run.client.infer(run.inputsOf(sample)).then(
-      (result) => ended('completed', result),
-      (error) => ended(outcomeOf(error), undefined, asCascadeError(error)),
-    );
-    pending.add(answer);
-    void answer.finally(() => pending.delete(answer));
+    const sample = sampleOf(request);
+    run.onOutcome({ request, sample, sentAtMs, latencyMs: now() - sentAtMs, outcome, result, error });
+    finishIfEnded();
+  }
+
+  function finishIfEnded(): void {
+    if (allSent && ledger.ended === sender.sent) finish();
   }
 }
 
-function outcomeOf(error: unknown): RequestOutcome {
-  if (!(error instanceof CascadeError)) return 'error';
+function shared(length: number): Float64Array<SharedArrayBuffer> {
+  return new Float64Array(new SharedArrayBuffer(8 * length));
+}
+
+function outcomeOf(error: CascadeError): RequestOutcome {
   switch (error.code) {
     case 'RESOURCE_EXHAUSTED':
       return 'rejected';
@@ -85,5 +228,5 @@ function outcomeOf(error: unknown): RequestOutcome {
 }
 
 function asCascadeError(error: unknown): CascadeError {
-  return error instanceof CascadeError ? error : new CascadeError('INTERNAL', String(error));
+  return error instanceof CascadeError ? error : new CascadeError('INTERNAL', messageOf(error));
 }

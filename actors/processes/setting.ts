@@ -1,12 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { connectNats } from '../../engine/bus/nats-bus.ts';
-import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import { realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
 import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
-import { type Deployment, loadDeployment, type NatsSettings } from '../../plans/deployment.ts';
+import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { checkPlanFor, refusePlan } from '../../plans/plan-check.ts';
 import { readPlan } from '../../plans/plan-file.ts';
@@ -16,7 +14,7 @@ import { readProfile, requireCurrent } from '../../plans/profile-file.ts';
 import { PlanHistory, type Revision } from '../plan-history.ts';
 import { startingPlan } from '../plan-keeper.ts';
 import type { RevisedPlan } from '../router.ts';
-import { fromEnvironment } from './from-environment.ts';
+import { connectTo } from './connect.ts';
 
 /** Command-line options that every serving process shares. */
 export interface ServeOptions {
@@ -70,32 +68,6 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
 /** The servers to connect to: the command line's, else the deployment's. */
 export function serversOf(deployment: Deployment, given: string | undefined): readonly string[] {
   return given === undefined ? deployment.nats.servers : given.split(',').map((url) => url.trim());
-}
-
-export function connectTo(
-  servers: readonly string[],
-  nats: NatsSettings,
-  name: string,
-  options: Pick<NatsOptions, 'log' | 'direct'> = {},
-): Promise<Bus> {
-  const { credsFile, nkeyFile, tls, replicas } = nats;
-  return connectNats({
-    servers,
-    name,
-    user: fromEnvironment('nats.user', nats.user),
-    password: fromEnvironment('nats.password', nats.password),
-    token: fromEnvironment('nats.token', nats.token),
-    inboxPrefix: inboxPrefixOf(nats),
-    credentialsFile: credsFile,
-    nkeySeedFile: nkeyFile,
-    replicas,
-    ...(tls === undefined ? {} : { tls: { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key } }),
-    ...options,
-  });
-}
-
-export function inboxPrefixOf(nats: NatsSettings): string | undefined {
-  return fromEnvironment('nats.inboxPrefix', nats.inboxPrefix);
 }
 
 /** @param direct actors of this process speak to each other without the server. */

@@ -62,6 +62,11 @@ export function encodeStoredRequest(id: string, inputs: Inputs, scores: boolean)
   return encode({ id, inputs: wireValues(inputs), ...(scores ? { scores } : {}) });
 }
 
+/** A request without an id, for whoever tells its requests apart by their reply subjects: it may be sent any number of times. */
+export function encodeUnnamedRequest(inputs: Inputs, deadlineMs: number): Uint8Array {
+  return encode({ inputs: wireValues(inputs), deadlineMs });
+}
+
 /** The body with its deadline set, in bytes of its own: those of an earlier attempt may still be on their way. */
 export function withDeadline(body: Uint8Array, deadlineMs: number): Uint8Array {
   const copy = new Uint8Array(body);

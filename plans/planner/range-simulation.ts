@@ -1,6 +1,6 @@
+import { percentile } from '../percentile.ts';
 import type { CompiledPlan } from '../policy/compiled-plan.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
-import { percentile } from '../report-builder.ts';
 import type { Workload } from '../simulator/workload.ts';
 import type { FrontierCascade } from './draft-plan.ts';
 import { gearOf } from './gear-of.ts';

@@ -11,13 +11,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { requestStatus } from '../../actors/ask-status.ts';
-import { type LoadOutcome, runOpenLoop } from '../../actors/load/open-loop.ts';
+import { type LoadOutcome, type LoadRunEnd, runOpenLoop } from '../../actors/load/open-loop.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type CascadeClient, createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { createRandom } from '../../engine/random.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { loadDeployment } from '../../plans/deployment.ts';
 import { poissonArrivals } from '../../plans/trace.ts';
 import { profileAndPlan, startCascade } from '../support/cascade.ts';
 import { median, writeResult } from './machine.ts';
@@ -62,10 +64,20 @@ async function capacityQps(client: CascadeClient): Promise<number> {
   return median(bySecond);
 }
 
-function open(client: CascadeClient, qps: number, seconds: number, onOutcome: (outcome: LoadOutcome) => void): Promise<number> {
+function open(
+  bus: Bus,
+  client: CascadeClient,
+  qps: number,
+  seconds: number,
+  onOutcome: (outcome: LoadOutcome) => void,
+): Promise<LoadRunEnd> {
   const trace = { qps: new Float64Array(seconds).fill(qps) };
   return runOpenLoop({
+    bus,
     client,
+    connection: { servers: [server.url], nats: loadDeployment(file).nats },
+    subject: subjectsOf('overload').infer,
+    deadlineMs: DEADLINE_MS,
     arrivalsMs: poissonArrivals(trace, createRandom(1)),
     samples: Array.from({ length: SAMPLES }, (_, i) => i),
     inputsOf,
@@ -119,7 +131,7 @@ try {
   const took = processorSeconds();
   const frontendBefore = processorSecondsOf(pids.frontend);
   const retriesBefore = client.counts.retries;
-  const offered = await open(client, OVERLOAD * capacity, OVERLOAD_SECONDS, ({ outcome, sentAtMs, latencyMs, error }) => {
+  const run = await open(bus, client, OVERLOAD * capacity, OVERLOAD_SECONDS, ({ outcome, sentAtMs, latencyMs, error }) => {
     counts[outcome]++;
     const second = seconds[Math.min(OVERLOAD_SECONDS - 1, Math.floor(sentAtMs / 1_000))];
     if (outcome === 'completed') {
@@ -143,7 +155,7 @@ try {
   await client.infer(inputsOf(0));
   const firstMs = performance.now() - firstAt;
   const after = { completed: 0, others: 0 };
-  await open(client, capacity / 2, 5, ({ outcome }) => after[outcome === 'completed' ? 'completed' : 'others']++);
+  await open(bus, client, capacity / 2, 5, ({ outcome }) => after[outcome === 'completed' ? 'completed' : 'others']++);
   clearInterval(sampling);
 
   const bySecond = seconds.map(({ inTime, rejectionMs: all }) => ({
@@ -157,9 +169,10 @@ try {
     overload: OVERLOAD,
     seconds: OVERLOAD_SECONDS,
     deadlineMs: DEADLINE_MS,
-    offered,
+    offered: run.sent,
     ...counts,
-    duplicates: client.duplicates,
+    duplicates: run.duplicates + client.duplicates,
+    generatorLagMs: run.generatorLagMs,
     retries: client.counts.retries - retriesBefore,
     goodputOverCapacity: counts.inTime / OVERLOAD_SECONDS / capacity,
     goodputOverProfiled: counts.inTime / OVERLOAD_SECONDS / PROFILED_QPS,

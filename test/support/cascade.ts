@@ -68,6 +68,13 @@ export function startCommand(program: string, args: readonly string[], { cwd, en
   return { process: child, firstLine, ended, stderr: () => stderr, stop };
 }
 
+/** Runs a program that must end well. */
+export async function runCommand(program: string, args: readonly string[]): Promise<Ended> {
+  const end = await startCommand(program, args).ended;
+  if (end.code !== 0) throw new Error(howItEnded(program, args, end));
+  return end;
+}
+
 /** Starts the `cascade` command as a process of its own. */
 export function startCascade(args: readonly string[], options?: CommandOptions): Cascade {
   return startCommand(process.execPath, [...main.execArgv, main.path, ...args], options);

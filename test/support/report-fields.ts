@@ -15,6 +15,8 @@ const FIELDS = [
   'sloAttainment',
   'gearSwitches',
   'deviceUtilisation',
+  'generatorLagMs',
+  'void',
 ];
 
 /** The report that DESIGN §10 promises to other programs: these fields, and beside them the `more` that a command adds. */

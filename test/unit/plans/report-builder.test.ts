@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { percentile, ReportBuilder } from '../../../plans/report-builder.ts';
+import { percentile } from '../../../plans/percentile.ts';
+import { ReportBuilder } from '../../../plans/report-builder.ts';
 
 const latency = { type: 'latency', p95Ms: 100 } as const;
 const accuracy = { type: 'accuracy', accuracy: 0.8 } as const;

@@ -1,17 +1,18 @@
 /**
  * A load generator that shares no code with the project, so that it can contradict it: raw sockets, its own schedule, clock and
  * arithmetic. Open loop: requests go out at the times of a Poisson process, whatever the answers do, and latency counts from the
- * scheduled time. Prints a JSON report on stdout.
+ * scheduled time. Says `begun` on stderr when it begins, and prints a JSON report on stdout at the end.
  *
  * Usage: node --import tsx test/bench/support/generator/main.ts CONFIG, a JSON object (see GeneratorConfig)
  */
+import { setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Packr } from 'msgpackr';
 import { openHttp } from './http-pool.ts';
 import { openNats } from './nats-text.ts';
 import { readSamples } from './samples.ts';
 import { poissonSchedule, type Step, shuffled } from './schedule.ts';
-import { Tally } from './tally.ts';
+import { type GeneratorReport, Tally } from './tally.ts';
 
 export interface GeneratorConfig {
   /** `nats://HOST:PORT` or `http://HOST:PORT/PATH`. */
@@ -77,11 +78,14 @@ const transport = nats
   ? await openNats(config.url, config.subject ?? '', bodyOf, tally)
   : await openHttp(config.url, bodyOf, tally, { open: config.connections ?? 64, most: config.mostConnections ?? 4_096 });
 
+// Of this thread; the one that wakes it raises its own. To send is little work, and must not wait for a core.
+setPriority(-10);
 beginMs = monotonicMs() + LEAD_MS;
 const waker = new Worker(new URL('waker.mjs', import.meta.url), {
   workerData: { schedule, beginMs, leastPauseMs: LEAST_PAUSE_MS },
   execArgv: [],
 });
+process.stderr.write('begun\n');
 const cpuBefore = process.cpuUsage();
 let next = 0;
 await new Promise<void>((resolve, reject) => {
@@ -102,7 +106,8 @@ while (!tally.allEnded && now() < endMs) await new Promise((resolve) => setTimeo
 transport.close();
 const cpu = process.cpuUsage(cpuBefore);
 const processorSeconds = (cpu.user + cpu.system) / 1e6;
-console.log(JSON.stringify({ ...tally.report(), waitedForConnection: transport.waited, processorSeconds }));
+const report: GeneratorReport = { ...tally.report(), waitedForConnection: transport.waited, processorSeconds };
+console.log(JSON.stringify(report));
 
 function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime();

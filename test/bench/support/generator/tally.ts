@@ -33,6 +33,8 @@ export class Tally implements AnswerSink {
   readonly #model: Uint8Array;
   readonly #errors = new Map<string, number>();
   readonly #gearSlots: Int16Array;
+  /** Answers by the second in which they came. */
+  readonly #arrived: Uint32Array;
   #duplicates = 0;
   #ended = 0;
 
@@ -46,6 +48,7 @@ export class Tally implements AnswerSink {
     this.#gear = new Int16Array(n).fill(-1);
     this.#model = new Uint8Array(n);
     const endMs = 1_000 * this.#seconds + options.deadlineMs;
+    this.#arrived = new Uint32Array(Math.ceil(endMs / 1_000) + 1);
     this.#gearSlots = new Int16Array(Math.ceil(endMs / GEAR_SLOT_MS) + 1).fill(-1);
   }
 
@@ -70,6 +73,7 @@ export class Tally implements AnswerSink {
     if (index === -1) index = this.#models.push(model) - 1;
     this.#model[request] = index;
     this.#gear[request] = gear;
+    this.#arrived[Math.floor(now / 1_000)]++;
     const slot = Math.floor(now / GEAR_SLOT_MS);
     if (slot < this.#gearSlots.length) this.#gearSlots[slot] = gear;
   }
@@ -157,7 +161,8 @@ export class Tally implements AnswerSink {
       const { p50, p95, max } = offeredLatencyMs;
       // A second without requests keeps any promise.
       const met = figures.offered === 0 || (p95 !== null && p95 <= sloMs);
-      return { second, qps: rates[second] ?? null, ...figures, p50Ms: p50, p95Ms: p95, maxMs: max, met, gear };
+      const arrived = this.#arrived[second];
+      return { second, qps: rates[second] ?? null, ...figures, arrived, p50Ms: p50, p95Ms: p95, maxMs: max, met, gear };
     });
   }
 
@@ -179,6 +184,14 @@ export class Tally implements AnswerSink {
     return groups;
   }
 }
+
+/** What the generator prints. */
+export type GeneratorReport = ReturnType<Tally['report']> & {
+  /** Requests that waited in the generator for want of a connection. */
+  readonly waitedForConnection: number;
+  /** Of the generator, while it ran. */
+  readonly processorSeconds: number;
+};
 
 /** By nearest rank; null where there are no values, or the value is infinite. */
 function percentiles(values: Float64Array): Record<'p50' | 'p95' | 'p99' | 'max', number | null> {

@@ -2,10 +2,14 @@
  * The thread that wakes the generator's main thread when requests are due: a blocked thread is on time to some 0.1 ms, timers of
  * an event loop are not. JavaScript, so that the thread needs no loader.
  */
+import { readlinkSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /** @type {{ schedule: Float64Array, beginMs: number, leastPauseMs: number }} */
 const { schedule, beginMs, leastPauseMs } = workerData;
+// On a machine whose cores are all at work a thread that wakes would wait for its turn.
+setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), -10);
 const never = new Int32Array(new SharedArrayBuffer(4));
 
 function nowMs() {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failureKind } from '../../../actors/load/live-load.ts';
+import { failureKind } from '../../../../actors/load/live-load.ts';
 
 test('failures that differ in when to ask again, or how often was asked, are of one kind', () => {
   const refused = (ms: number) =>

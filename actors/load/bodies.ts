@@ -1,0 +1,43 @@
+import { encodeUnnamedRequest, type Inputs } from '../../engine/client/request-body.ts';
+
+/** Encoded requests, one after the other, in memory that threads share. */
+export interface Bodies {
+  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** Where each begins, and the end of the last. */
+  readonly offsets: Float64Array<SharedArrayBuffer>;
+}
+
+/**
+ * Encodes each sample once: while the load runs, nothing is left to do but to send.
+ * @param mostBytes in all; the samples that do not fit any more are left out, but never the first.
+ */
+export function encodeBodies(
+  samples: readonly number[],
+  inputsOf: (sample: number) => Inputs,
+  deadlineMs: number,
+  mostBytes: number,
+): Bodies {
+  const encoded: Uint8Array[] = [];
+  let total = 0;
+  for (const sample of samples) {
+    const body = encodeUnnamedRequest(inputsOf(sample), deadlineMs);
+    if (encoded.length > 0 && total + body.length > mostBytes) break;
+    encoded.push(body);
+    total += body.length;
+  }
+  const bytes = new Uint8Array(new SharedArrayBuffer(total));
+  const offsets = new Float64Array(new SharedArrayBuffer(8 * (encoded.length + 1)));
+  encoded.forEach((body, i) => {
+    bytes.set(body, offsets[i]);
+    offsets[i + 1] = offsets[i] + body.length;
+  });
+  return { bytes, offsets };
+}
+
+export function bodyCount({ offsets }: Bodies): number {
+  return offsets.length - 1;
+}
+
+export function bodyOf({ bytes, offsets }: Bodies, index: number): Uint8Array {
+  return bytes.subarray(offsets[index], offsets[index + 1]);
+}

@@ -1,0 +1,136 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startNatsServer } from '../../../../engine/nats-server.ts';
+import type { GearPlan, Stage } from '../../../../plans/gear-plan.ts';
+import { runCommand, startCommand } from '../../../support/cascade.ts';
+import { oneGearPlan } from '../../live-plan.ts';
+import type { Endpoint } from './generate.ts';
+import { type Memory, memoryOf } from './memory.ts';
+
+/** Something that answers while it runs. */
+export interface Running {
+  readonly endpoint: Endpoint;
+  memory(): Memory;
+  stop(): Promise<void>;
+}
+
+/** What a bench compares: a way to serve. */
+export interface Contender {
+  readonly name: string;
+  /** Accuracy that is expected of its answers, weighted by the gears that gave them; null where nobody promises any. */
+  expectedAccuracy(answersByGear: Readonly<Record<string, { answered: number }>>): number | null;
+  start(): Promise<Running>;
+}
+
+/** A checkout of this project, with what it measured and planned on this machine. */
+export interface Tree {
+  readonly name: string;
+  readonly folder: string;
+  readonly profile: string;
+  readonly plan: string;
+}
+
+/**
+ * Builds a checkout, as its users get it: what compiles the sources in a checkout takes memory, too. Then profiles and plans the
+ * fashion example with its own commands, into the folder given; what is there already is used.
+ */
+export async function prepareTree(name: string, folder: string, into: string, qpsMax: string | undefined): Promise<Tree> {
+  const tree = { name, folder, profile: join(into, `${name}-profile.json`), plan: join(into, `${name}-plan.json`) };
+  const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
+  await runCommand('npm', ['run', 'build', '--prefix', folder]);
+  if (!existsSync(tree.profile)) await runCommand(process.execPath, cascade(tree, 'profile', '--out', tree.profile));
+  if (!existsSync(tree.plan))
+    await runCommand(process.execPath, cascade(tree, 'plan', '--profile', tree.profile, '--out', tree.plan, ...more));
+  return tree;
+}
+
+function cascade({ folder }: Tree, command: string, ...args: string[]): string[] {
+  return [join(folder, 'dist/actors/main.js'), command, join(folder, 'conf/fashion'), ...args];
+}
+
+function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'models' | 'devices'> {
+  return JSON.parse(readFileSync(plan, 'utf8')) as GearPlan;
+}
+
+/** A checkout that serves a plan, with a nats-server of its own: nothing of another run is left in its store. */
+export function served(name: string, tree: Tree, planFile = tree.plan): Contender {
+  const { gears } = JSON.parse(readFileSync(planFile, 'utf8')) as Pick<GearPlan, 'gears'>;
+  return {
+    name,
+    expectedAccuracy: (answersByGear) => {
+      const entries = Object.entries(answersByGear);
+      const all = entries.reduce((sum, [, { answered }]) => sum + answered, 0);
+      const sum = entries.reduce((total, [gear, { answered }]) => total + answered * gears[Number(gear)]?.expected.accuracy, 0);
+      return Number.isFinite(sum / all) ? sum / all : null;
+    },
+    async start() {
+      const server = await startNatsServer({ jetstream: true });
+      const args = cascade(tree, 'serve', '--profile', tree.profile, '--plan', planFile, '--nats', server.url);
+      const serving = startCommand(process.execPath, args);
+      const stop = async (): Promise<void> => {
+        await serving.stop();
+        await server.stop();
+      };
+      try {
+        await serving.firstLine;
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+      return {
+        endpoint: { url: server.url, subject: 'cascade.fashion.infer' },
+        memory: () => memoryOf([serving.process.pid!, server.pid]),
+        stop,
+      };
+    },
+  };
+}
+
+/** The same with one cascade, whatever the load. */
+export function servedWithOneGear(name: string, tree: Tree, stages: readonly Stage[], into: string): Contender {
+  const plan = readTreePlan(tree);
+  const file = join(into, `${name.replaceAll(/[^a-z0-9]+/g, '-')}.json`);
+  const gear = oneGearPlan({
+    models: plan.models,
+    device: plan.devices[0],
+    cascade: stages,
+    accuracy: 0,
+    minQueueLength: Object.fromEntries(stages.map(({ model }) => [model, 1])),
+    maxWaitMs: 0,
+  });
+  writeFileSync(file, JSON.stringify(gear));
+  return { ...served(name, tree, file), expectedAccuracy: () => null };
+}
+
+const loopSource = fileURLToPath(new URL('../handwritten-loop.ts', import.meta.url));
+const loopFolder = fileURLToPath(new URL('../../results/built', import.meta.url));
+
+/** Compiles the hand-written loop: it is to take no more than it needs, either. */
+export async function buildHandwritten(): Promise<void> {
+  const options = ['--module', 'nodenext', '--target', 'es2023', '--skipLibCheck', '--types', 'node', '--outDir', loopFolder];
+  await runCommand('npx', ['tsc', '--ignoreConfig', loopSource, ...options]);
+}
+
+/** The hand-written loop. Not pinned: like ours, it may use the core that is free. */
+export function handwritten(name: string, stages: readonly Stage[], batch: string): Contender {
+  const cascadeText = stages.map(({ model, threshold }) => (threshold === undefined ? model : `${model}:${threshold}`)).join();
+  return {
+    name,
+    expectedAccuracy: () => null,
+    async start() {
+      const serving = startCommand(process.execPath, [
+        join(loopFolder, 'handwritten-loop.js'),
+        '--cascade',
+        cascadeText,
+        '--batch',
+        batch,
+      ]);
+      return {
+        endpoint: { url: `${await serving.firstLine}/` },
+        memory: () => memoryOf([serving.process.pid!]),
+        stop: async () => void (await serving.stop()),
+      };
+    },
+  };
+}

@@ -1,0 +1,72 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { RequestLedger } from '../../../../actors/load/request-ledger.ts';
+
+const DEADLINE_MS = 3_000;
+let ledger: RequestLedger;
+
+beforeEach(() => {
+  // One request each 100 ms.
+  ledger = new RequestLedger(
+    Float64Array.from({ length: 100 }, (_, i) => 100 * i),
+    DEADLINE_MS,
+  );
+});
+
+describe('RequestLedger', () => {
+  test('a request ends once; what comes then is a duplicate', () => {
+    expect(ledger.answered(3)).toBe(true);
+    expect(ledger.answered(3)).toBe(false);
+    expect(ledger).toMatchObject({ ended: 1, duplicates: 1 });
+  });
+
+  test('an answer to what was given up is late, no duplicate', () => {
+    expect(ledger.giveUp(3)).toBe(true);
+    expect(ledger.answered(3)).toBe(false);
+    expect(ledger).toMatchObject({ ended: 1, duplicates: 0 });
+    expect(ledger.giveUp(3)).toBe(false);
+  });
+
+  test('is handed over once, and ends by the first answer, whichever attempt it is of', () => {
+    expect(ledger.handOver(3)).toBe(true);
+    expect(ledger.handOver(3)).toBe(false);
+    expect(ledger.refused(3), 'of the first attempt').toBe(false);
+    expect(ledger.answered(3)).toBe(true);
+    expect(ledger.handOver(3)).toBe(false);
+    expect(ledger).toMatchObject({ ended: 1, duplicates: 0 });
+  });
+
+  test('a silence of a third of the deadline is asked again, where no answer came of late', () => {
+    expect(ledger.overdue(11, 1_000)).toEqual({ lost: [], again: [0] });
+    expect(ledger.overdue(12, 1_150)).toEqual({ lost: [], again: [1] });
+    ledger.answered(2);
+    expect(ledger.overdue(15, 1_400)).toEqual({ lost: [], again: [3, 4] });
+  });
+
+  test('what is not sent yet cannot be overdue', () => {
+    expect(ledger.overdue(2, 9_000)).toEqual({ lost: [0, 1], again: [] });
+    expect(ledger.ended).toBe(2);
+  });
+
+  test('an overloaded deployment is not asked again; at the deadline the silent are lost', () => {
+    ledger.noteOverload(60_000, 500);
+    expect(ledger.overdue(30, 2_900)).toEqual({ lost: [], again: [] });
+    expect(ledger.overdue(30, 3_300)).toEqual({ lost: [0], again: [] });
+  });
+
+  test('repetitions after silence are a share of the requests', () => {
+    const n = 10_000;
+    const many = new RequestLedger(new Float64Array(n), DEADLINE_MS);
+    const { again, lost } = many.overdue(n, 2_000);
+    expect(again.length).toBeGreaterThan(0);
+    expect(again.length).toBeLessThan(n / 2);
+    expect(lost).toEqual([]);
+    // The others wait for their answers until the deadline.
+    expect(many.overdue(n, 9_000).lost).toHaveLength(n - again.length);
+  });
+
+  test('tells which of the sent still wait', () => {
+    ledger.answered(1);
+    ledger.handOver(2);
+    expect(ledger.pending(5)).toEqual([0, 3, 4]);
+  });
+});
