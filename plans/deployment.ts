@@ -231,7 +231,7 @@ export function deviceClass(device: Device): string {
 /**
  * Probability of each of the equal QPS ranges from 0 to `qpsMax`; sums to 1. Zipfian: range k has weight 1 / (k + 1)^s
  * (CascadeServe §4.3). A measured histogram is spread evenly within its own ranges and cut anew; what lies above `qpsMax`
- * counts to the last range, as the last gear serves it.
+ * counts to the last range: a plan promises nothing for more.
  */
 export function rangeWeights(load: Load): number[] {
   const { distribution, ranges } = load;

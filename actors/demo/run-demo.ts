@@ -6,7 +6,7 @@ import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import type { Deployment } from '../../plans/deployment.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
 import { percent, reportTable } from '../../plans/report-table.ts';
@@ -151,7 +151,11 @@ async function replay(
   say: (text: string) => void,
 ): Promise<LiveLoadResult> {
   const bus = await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo');
-  const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix });
+  const client = createClient(bus, realClock, {
+    deployment: deployment.name,
+    prefix: deployment.prefix,
+    deadlineMs: deployment.deadlineMs,
+  });
   const view = new LiveView({
     models: plan.models,
     peakQps: peakQps(trace),
@@ -195,8 +199,9 @@ function summarise(
 ): DemoReport {
   const simulated = simulatePlan(deployment, profile, plan, trace, SEED).report;
   const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
+  const gears = allGears(plan);
   const expectedAccuracy = [...live.answersByGear].reduce(
-    (sum, [gear, n]) => sum + (n / answered) * plan.gears[gear].expected.accuracy,
+    (sum, [gear, n]) => sum + (n / answered) * gears[gear].expected.accuracy,
     0,
   );
   const largest = profile.models[profile.models.length - 1];

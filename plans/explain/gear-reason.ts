@@ -1,4 +1,4 @@
-import { describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { allGears, describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
 import { percent, plain } from './format.ts';
 
 /**
@@ -6,9 +6,19 @@ import { percent, plain } from './format.ts';
  * cascade is a more accurate one under a latency SLO, a cheaper one under an accuracy SLO (CascadeServe §3).
  */
 export function gearReason(plan: GearPlan, index: number): GearReason {
-  const gear = plan.gears[index];
+  const gear = allGears(plan)[index];
   if (gear.why !== undefined) return gear.why;
+  if (index >= plan.gears.length) return whyBeyond(plan, index);
   return 'p95' in plan.slo ? whyNotDearer(plan, index, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
+}
+
+function whyBeyond(plan: GearPlan, index: number): GearReason {
+  const { qps } = allGears(plan)[index];
+  const limit = percent(marginOf(plan, 'utilisationMargin'), 0);
+  return {
+    binds: 'utilisation',
+    text: `best effort, no SLO promised: of the placed models, the most accurate cascade that ${plain(qps[1])} requests/s can be carried with at ${limit} utilisation`,
+  };
 }
 
 function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason {

@@ -1,6 +1,7 @@
 import type { GearBasis } from '../../engine/wire/messages.ts';
 import type { CompiledGear } from './compiled-plan.ts';
 import { type MeasuredLoad, rateInterval } from './load-history.ts';
+import { scaledQps } from './load-scale.ts';
 
 /** Load is measured, and gears are chosen, once in this interval (CascadeServe §5). */
 export const LOAD_INTERVAL_MS = 100;
@@ -79,8 +80,9 @@ export function chooseGear(
 ): GearDecision {
   const [lastLow] = rateInterval(lastLoad, rule.noiseBand);
   const [windowLow, windowHigh] = rateInterval(windowLoad, rule.noiseBand);
-  const lowQps = scale * Math.max(lastLow, windowLow);
-  const highQps = Math.max(lowQps, scale * windowHigh);
+  const promisedQps = gears.findLast(({ bestEffort }) => !bestEffort)?.toQps ?? 0;
+  const lowQps = scaledQps(Math.max(lastLow, windowLow), scale, promisedQps);
+  const highQps = Math.max(lowQps, scaledQps(windowHigh, scale, promisedQps));
   // Requests that the system holds at this load when all are answered as the plan expects (Little's law).
   const excess = Math.max(0, backlog - (windowLoad.qps * gears[current].expectedMsP95) / 1_000);
   const clearingQps = (1_000 * excess) / rule.backlogDrainMs;
