@@ -11,6 +11,7 @@ import {
 } from './deployment/synthetic-settings.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
+import { defaultDeadlineMs } from './policy/deadline.ts';
 import type { GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
@@ -111,6 +112,7 @@ export interface Deployment {
   /** Processes of their own on one machine; or part of every device process. */
   readonly frontends: number | 'in-devices';
   readonly prefix: string;
+  /** Of requests that name none. */
   readonly deadlineMs: number;
   /** For devices to load what is new in a plan. */
   readonly prepareTimeoutMs: number;
@@ -196,7 +198,7 @@ export function loadDeployment(path: string): Deployment {
     },
     frontends: yaml.frontends,
     prefix: yaml.prefix,
-    deadlineMs: yaml.deadline,
+    deadlineMs: yaml.deadline ?? defaultDeadlineMs(yaml.slo.p95),
     prepareTimeoutMs: yaml.prepareTimeout,
     gearRule: {
       alpha: yaml.alpha,

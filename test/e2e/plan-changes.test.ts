@@ -44,6 +44,7 @@ devices:
   - { id: a, kind: cpu, memory: 64MiB }
   - { id: b, kind: cpu, memory: 64MiB }
 slo: { p95: 500ms }
+deadline: 30s
 load: { qpsMax: 400, ranges: 2 }
 nats: { servers: ["${server.url}"] }
 `,

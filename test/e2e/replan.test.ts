@@ -25,6 +25,7 @@ synthetic:
     - { name: large, accuracy: 0.9, fixed: 4ms, perSample: 8ms, memory: 1MB }
 devices: [{ id: d0, kind: emulated, like: gpu, memory: 10MB }]
 slo: { p95: 300ms }
+deadline: 30s
 load: { qpsMax: 200, ranges: 4, distribution: { zipf: 2 } }
 `;
 
