@@ -8,16 +8,15 @@ import { percent, plain } from './format.ts';
 export function gearReason(plan: GearPlan, index: number): GearReason {
   const gear = allGears(plan)[index];
   if (gear.why !== undefined) return gear.why;
-  if (index >= plan.gears.length) return whyBeyond(plan, index);
+  if (index >= plan.gears.length) return whyBeyond(plan);
   return 'p95' in plan.slo ? whyNotDearer(plan, index, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
 }
 
-function whyBeyond(plan: GearPlan, index: number): GearReason {
-  const { qps } = allGears(plan)[index];
+function whyBeyond(plan: GearPlan): GearReason {
   const limit = percent(marginOf(plan, 'utilisationMargin'), 0);
   return {
     binds: 'utilisation',
-    text: `best effort, no SLO promised: of the placed models, the most accurate cascade that ${plain(qps[1])} requests/s can be carried with at ${limit} utilisation`,
+    text: `best effort, no SLO promised: of the placed models, the most accurate cascade that carries the top of its range at a utilisation of ${limit} or less`,
   };
 }
 

@@ -121,9 +121,10 @@ export function lengths({ minQueueLength: [least, most] }: ExplainedStage): stri
 /** Neighbours of one cascade and one reason in one line. */
 function reasons({ gears, beyond }: Explanation): string[] {
   const lines = new Map<string, number[]>();
-  for (const { index, cascade, why } of [...gears, ...beyond]) {
+  for (const { index, bestEffort, cascade, why } of [...gears, ...beyond]) {
     const binds = why.binds === 'nothing' ? 'nothing binds' : `${why.binds} binds`;
-    const line = `${cascade}\n    ${binds}: ${why.text}`;
+    // Beyond the promise, all have the same reason.
+    const line = bestEffort ? why.text : `${cascade}\n    ${binds}: ${why.text}`;
     lines.set(line, [...(lines.get(line) ?? []), index]);
   }
   return [...lines].map(([line, indices]) => `  ${gearNames(indices)}: ${line}`);
