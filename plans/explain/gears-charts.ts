@@ -106,8 +106,8 @@ export function accuracyChart(explanation: Explanation, width: number): Markup {
     beyondBackground(explanation, plot, x),
     xAxis(plot, qpsAxis(x)),
     yAxis(plot, { scale: y, label: 'accuracy (%)', format: (value) => plain(100 * value) }),
-    level(plot, y, expected.accuracy, FAINT),
-    ...limit.map((value) => level(plot, y, value, LIMIT)),
+    level(plot, y, expected.accuracy, FAINT, promisedEnd(explanation, x)),
+    ...limit.map((value) => level(plot, y, value, LIMIT, promisedEnd(explanation, x))),
     steps(
       explanation,
       x,
@@ -151,7 +151,7 @@ export function latencyChart(explanation: Explanation, width: number): Markup {
     beyondBackground(explanation, plot, x),
     xAxis(plot, qpsAxis(x)),
     yAxis(plot, { scale: y, label: 'latency at the top of the range (ms)', format: (ms) => plain(ms) }),
-    ...limit.map((ms) => level(plot, y, ms, LIMIT)),
+    ...limit.map((ms) => level(plot, y, ms, LIMIT, promisedEnd(explanation, x))),
     line('p50', '#9cc9ec'),
     line('p99', FAINT),
     line('p95', ACCENT),
@@ -165,7 +165,12 @@ export function latencyChart(explanation: Explanation, width: number): Markup {
   );
 }
 
-function level({ left, right }: Area, y: Scale, value: number, stroke: string): Markup {
+/** What is said of the promised loads is drawn up to them. */
+function promisedEnd({ gears }: Explanation, x: Scale): number {
+  return x.at(gears[gears.length - 1].qps[1]);
+}
+
+function level({ left }: Area, y: Scale, value: number, stroke: string, right: number): Markup {
   const at = y.at(value);
   return element('line', { x1: left, x2: right, y1: at, y2: at, stroke, 'stroke-width': 2, 'stroke-dasharray': '6 4' });
 }

@@ -6,8 +6,8 @@ import { element, type Markup, text, tooltip } from './svg.ts';
 
 /** Of the width, where there are gears beyond the promised loads: these are what a plan is judged by. */
 const PROMISED_SHARE = 0.72;
-/** Ticks of the part beyond. */
-const TICKS_BEYOND = 3;
+/** Pixels from one tick beyond to the next, for their figures. */
+const TICK_ROOM = 44;
 
 /**
  * Loads from 0 to the highest that has a gear: even up to the highest promised load; above, by equal factors, as what is carried at
@@ -21,9 +21,12 @@ export function loadScale({ gears, beyond }: Explanation, { left, right }: Area)
   const even = exactScale(0, promised, [left, border], 6);
   const at = (qps: number): number =>
     qps <= promised ? even.at(qps) : border + (Math.log(qps / promised) / Math.log(top / promised)) * (right - border);
-  const ticks = logScale(promised, top, [border, right]).ticks.filter((tick) => tick > promised * 1.1 && tick <= top);
-  const every = Math.ceil(ticks.length / TICKS_BEYOND);
-  return { domain: [0, top], ticks: [...even.ticks, ...ticks.filter((_, i) => i % every === 0)], at };
+  const ticks = [...even.ticks];
+  for (const tick of logScale(promised, top, [border, right]).ticks) {
+    const before = Math.max(border, at(ticks[ticks.length - 1]));
+    if (tick <= top && at(tick) >= before + TICK_ROOM) ticks.push(tick);
+  }
+  return { domain: [0, top], ticks, at };
 }
 
 /** What lies beyond the promise, set apart; nothing where nothing does. */
@@ -46,9 +49,9 @@ export function beyondBackground({ gears, beyond }: Explanation, { top, bottom, 
 }
 
 /** Says so; drawn last, to be read. */
-export function beyondLabel({ gears, beyond }: Explanation, { bottom, right }: Area, x: Scale): Markup {
+export function beyondLabel({ gears, beyond }: Explanation, { top, right }: Area, x: Scale): Markup {
   if (beyond.length === 0) return '';
   const middle = (x.at(gears[gears.length - 1].qps[1]) + right) / 2;
   const at = { 'text-anchor': 'middle', class: 'tick' };
-  return text(middle, bottom - 20, 'best effort,', at) + text(middle, bottom - 7, 'no SLO promised', at);
+  return text(middle, top + 22, 'best effort,', at) + text(middle, top + 35, 'no SLO promised', at);
 }
