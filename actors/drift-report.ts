@@ -23,6 +23,7 @@ const driftReport = z.object({
     qpsMax: z.number().positive(),
     weights,
     plannedWeights: weights,
+    histogram: weights,
     above: z.number(),
   }),
   certainty: z.array(z.object({ model: z.string(), ...measure })),

@@ -20,10 +20,10 @@ export function measuredLoad(
       `load was measured for ${seconds} s (seconds without a request do not count), less than the ${minSeconds} of drift.minSamples: wait, or set that lower`,
     );
   }
-  const { qpsMax, weights, above } = drift.qps;
+  const { qpsMax, histogram, above } = drift.qps;
   const warning =
     above > MUCH_ABOVE
       ? `${(100 * above).toFixed(1)} % of the seconds had more than the ${qpsMax} requests/s of load.qpsMax; plan for more with --qps-max`
       : undefined;
-  return { load: { ...load, distribution: { type: 'histogram', qpsMax, weights } }, warning };
+  return { load: { ...load, distribution: { type: 'histogram', qpsMax, weights: histogram } }, warning };
 }

@@ -7,7 +7,7 @@ import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../en
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
-import { describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import { allGears, describeCascade, type GearPlan } from '../plans/gear-plan.ts';
 import { type DriftReport, decodeDrift } from './drift-report.ts';
 import { type DurableStatus, durableStatus } from './durable-status.ts';
 import type { DurableSetting } from './durable-streams.ts';
@@ -28,6 +28,8 @@ export interface Status {
     readonly of: number;
     readonly qps: readonly [number, number];
     readonly cascade: string;
+    /** Beyond what the plan promises: the load is above its highest, or the devices are slower than planned. */
+    readonly bestEffort: boolean;
     /** Device for whose loss this gear is. */
     readonly lost: string | null;
     /** What it was last chosen by; null before the first decision. */
@@ -98,7 +100,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       let gear: GearMessage | undefined;
       let gearSwitches = 0;
       let inForceSince = clock.now();
-      let gearMs = plan.gears.map(() => 0);
+      let gearMs = allGears(plan).map(() => 0);
 
       /** Adds the time since the last call to the gear in force. */
       const settle = (): void => {
@@ -117,7 +119,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         if (message.revision !== revision) {
           plan = known;
           revision = message.revision;
-          gearMs = plan.gears.map(() => 0);
+          gearMs = allGears(plan).map(() => 0);
         }
         if (gear !== undefined && gear.gear !== message.gear) gearSwitches++;
         gear = message;
@@ -137,7 +139,8 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       const snapshot = (): Status => {
         settle();
         const now = clock.now();
-        const gears = gear?.lost === undefined ? plan.gears : (gearsWithout(plan, gear.lost) ?? plan.gears);
+        const table = gear?.lost === undefined ? plan : (gearsWithout(plan, gear.lost) ?? plan);
+        const gears = allGears(table);
         const inForce = gear === undefined ? undefined : gears[gear.gear];
         const loads = [...frontends].map(([name, { pid, qps }]) => ({ name, pid, qps }));
         return {
@@ -152,6 +155,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
                   of: gears.length,
                   qps: inForce.qps,
                   cascade: describeCascade(inForce.cascade),
+                  bestEffort: gear.gear >= table.gears.length,
                   lost: gear.lost ?? null,
                   basis: isBasis(gear.basis) ? gear.basis : null,
                 },

@@ -11,6 +11,7 @@ import {
 } from './deployment/synthetic-settings.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
+import { defaultDeadlineMs } from './policy/deadline.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
@@ -111,6 +112,7 @@ export interface Deployment {
   /** Processes of their own on one machine; or part of every device process. */
   readonly frontends: number | 'in-devices';
   readonly prefix: string;
+  /** Of requests that name none. */
   readonly deadlineMs: number;
   /** For devices to load what is new in a plan. */
   readonly prepareTimeoutMs: number;
@@ -196,7 +198,7 @@ export function loadDeployment(path: string): Deployment {
     },
     frontends: yaml.frontends,
     prefix: yaml.prefix,
-    deadlineMs: yaml.deadline,
+    deadlineMs: yaml.deadline ?? defaultDeadlineMs(yaml.slo.p95),
     prepareTimeoutMs: yaml.prepareTimeout,
     gearRule: {
       alpha: yaml.alpha,
@@ -236,7 +238,7 @@ export function deviceClass(device: Device): string {
 /**
  * Probability of each of the equal QPS ranges from 0 to `qpsMax`; sums to 1. Zipfian: range k has weight 1 / (k + 1)^s
  * (CascadeServe §4.3). A measured histogram is spread evenly within its own ranges and cut anew; what lies above `qpsMax`
- * counts to the last range, as the last gear serves it.
+ * counts to the last range: a plan promises nothing for more.
  */
 export function rangeWeights(load: Load): number[] {
   const { distribution, ranges } = load;

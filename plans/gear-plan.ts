@@ -13,7 +13,7 @@ const BINDING = ['nothing', 'utilisation', 'latency', 'memory', 'accuracy'] as c
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
 
 const gear = z.strictObject({
-  /** Half-open range [from, to) of requests per second; the last gear also serves all loads above. */
+  /** Half-open range [from, to) of requests per second; the last gear of all also serves the loads above. */
   qps: z.tuple([z.number().nonnegative(), z.number().positive()]),
   cascade: z.array(stage).min(1),
   /** model -> device -> share of the model's requests; the shares of a model sum to 1. */
@@ -46,6 +46,8 @@ const contingency = z.strictObject({
   alike: z.array(z.string()),
   /** Gears for the same placement without that device. Loads above the last range are more than it can carry within the SLO. */
   gears: z.array(gear).min(1),
+  /** As `beyond` of the plan, for those loads. */
+  beyond: z.array(gear).min(1).optional(),
 });
 
 const latencySlo = z.strictObject({ p95: z.number().positive() });
@@ -62,13 +64,21 @@ export const gearPlanSchema = z.strictObject({
   models: z.array(z.string()).min(1),
   devices: z.array(z.string()).min(1),
   placement: z.array(z.strictObject({ model: z.string(), device: z.string() })).min(1),
+  /** What is promised: each holds the SLO in its range. */
   gears: z.array(gear).min(1),
+  /**
+   * Best effort, no SLO promised: gears for the loads above the last range, down to the cheapest cascade and up to what that one
+   * carries; absent where the last gear carries as much as the placement can. `expected.latencyMs` is simulated at the top load.
+   */
+  beyond: z.array(gear).min(1).optional(),
   /** What to do while a device is lost; absent where it was not planned for. See `gearsWithout`. */
   contingencies: z.array(contingency).optional(),
   /** Expected over the QPS distribution. */
   expected: z.strictObject({ accuracy: z.number(), latencyMsP95: z.number() }),
-  /** Probability of each QPS range under the distribution planned for. */
+  /** Probability of the range of each of `gears` under the distribution planned for. */
   qpsWeights: z.array(z.number().nonnegative()),
+  /** Mean load of that distribution, which wide ranges do not tell; absent in plans of older versions. */
+  meanQps: z.number().nonnegative().optional(),
   /** Pareto frontier of the cascades considered, cheapest first. */
   frontier: z.array(z.strictObject({ cascade: z.array(stage), accuracy: z.number(), computeMs: z.number() })),
   /** How the plan was found: iterations, simulations, seed. */
@@ -77,8 +87,15 @@ export const gearPlanSchema = z.strictObject({
 
 export type GearPlan = z.infer<typeof gearPlanSchema>;
 export type Gear = GearPlan['gears'][number];
+/** Gears that follow one another in load: those that are promised, and those beyond. */
+export type GearTable = Pick<GearPlan, 'gears' | 'beyond'>;
 export type Stage = z.infer<typeof stage>;
 export type GearReason = NonNullable<Gear['why']>;
+
+/** Those that are promised, then those beyond: what the number of a gear in a message or a report counts. */
+export function allGears({ gears, beyond = [] }: GearTable): readonly Gear[] {
+  return [...gears, ...beyond];
+}
 
 /** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; what is less certain goes on. */
 export function describeCascade(cascade: readonly Stage[]): string {

@@ -1,7 +1,7 @@
 import { ConfigError } from '../engine/errors.ts';
 import { gearsWithout } from './contingency.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
-import type { Gear, GearPlan } from './gear-plan.ts';
+import type { Gear, GearPlan, GearTable } from './gear-plan.ts';
 import type { Profile } from './profile.ts';
 
 /** What a plan is checked against. Models and devices are known by name only: a plan holds no paths. */
@@ -49,7 +49,7 @@ export function refusePlan(file: string, problems: readonly string[]): void {
 function servingProblems(plan: GearPlan): string[] {
   const weights = plan.qpsWeights.length;
   return [
-    ...gearsProblems(plan.gears, 'gears', plan),
+    ...tableProblems(plan, (field) => field, plan),
     ...(weights === plan.gears.length ? [] : [`qpsWeights: ${weights} weights for ${plan.gears.length} gears`]),
     ...contingencyProblems(plan),
   ];
@@ -113,30 +113,43 @@ function contingencyProblems(plan: GearPlan): string[] {
     if (unknown.length > 0)
       return unknown.map((device) => `${at}: ${shown(device)} is not among the plan's devices, ${plan.devices.join(', ')}`);
     return [lost, ...alike].flatMap((device) => {
-      const gears = gearsWithout({ contingencies: [plan.contingencies![i]] }, device)!;
-      const own = `${at}.gears without ${device}`;
-      const used = gears.flatMap((gear, g) =>
-        Object.entries(gear.shares).flatMap(([model, shares]) =>
-          shareOf(shares, device) > 0
-            ? [`${own}[${g}].shares.${model}: ${device} has a share, and is the device that is lost`]
-            : [],
-        ),
-      );
-      return [...used, ...gearsProblems(gears, own, plan)];
+      const table = gearsWithout({ contingencies: [plan.contingencies![i]] }, device)!;
+      const own = (field: string): string => `${at}.${field} without ${device}`;
+      return [
+        ...lostShares(table.gears, own('gears'), device),
+        ...lostShares(table.beyond ?? [], own('beyond'), device),
+        ...tableProblems(table, own, plan),
+      ];
     });
   });
 }
 
-function gearsProblems(gears: readonly Gear[], at: string, plan: GearPlan): string[] {
+function lostShares(gears: readonly Gear[], at: string, device: string): string[] {
+  return gears.flatMap((gear, g) =>
+    Object.entries(gear.shares).flatMap(([model, shares]) =>
+      shareOf(shares, device) > 0 ? [`${at}[${g}].shares.${model}: ${device} has a share, and is the device that is lost`] : [],
+    ),
+  );
+}
+
+function tableProblems({ gears, beyond = [] }: GearTable, at: (field: string) => string, plan: GearPlan): string[] {
+  return [
+    ...gearsProblems(gears, 0, at('gears'), plan),
+    ...gearsProblems(beyond, gears[gears.length - 1].qps[1], at('beyond'), plan),
+  ];
+}
+
+/** @param begin where the first range must begin. */
+function gearsProblems(gears: readonly Gear[], begin: number, at: string, plan: GearPlan): string[] {
   const placed = new Set(plan.placement.map(replicaName));
   return gears.flatMap((gear, g) => [
-    ...rangeProblems(gear, g === 0 ? 0 : gears[g - 1].qps[1], `${at}[${g}].qps`),
+    ...rangeProblems(gear, g === 0 ? begin : gears[g - 1].qps[1], `${at}[${g}].qps`),
     ...stageProblems(gear, `${at}[${g}].cascade`, plan.models),
     ...replicaProblems(gear, `${at}[${g}]`, placed),
   ]);
 }
 
-/** Ranges ascend from 0 without a gap or an overlap: each load has one gear. */
+/** Ranges ascend without a gap or an overlap: each load has one gear. */
 function rangeProblems({ qps: [from, to] }: Gear, expected: number, at: string): string[] {
   return [
     ...(Math.abs(from - expected) <= QPS_TOLERANCE ? [] : [`${at}: begins at ${from}; must begin at ${expected}`]),

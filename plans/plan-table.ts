@@ -1,8 +1,11 @@
 import Table from 'cli-table3';
-import { describeCascade, type Gear, type GearPlan } from './gear-plan.ts';
+import { allGears, describeCascade, type Gear, type GearPlan } from './gear-plan.ts';
 
 /** A line between every two rows would double the length. */
 export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+
+/** What the mark of gears beyond the plan's highest load means. */
+export const BEST_EFFORT_NOTE = '* best effort, no SLO promised: for loads beyond what the plan was asked for';
 
 /** The plan as a person reads it: one line for each gear. */
 export function planTable(plan: GearPlan): string {
@@ -21,9 +24,9 @@ export function planTable(plan: GearPlan): string {
     chars: NO_RULES,
     colAligns: ['right', 'left', 'right', 'right', 'right', 'left', 'right', 'right'],
   });
-  for (const gear of plan.gears) {
+  allGears(plan).forEach((gear, g) => {
     table.push([
-      `${plain(gear.qps[0])} - ${plain(gear.qps[1])}`,
+      `${plain(gear.qps[0])} - ${plain(gear.qps[1])}${g < plan.gears.length ? '' : ' *'}`,
       describeCascade(gear.cascade),
       percent(gear.expected.accuracy),
       gear.expected.latencyMs.p95.toFixed(1),
@@ -32,12 +35,13 @@ export function planTable(plan: GearPlan): string {
       minQueue(gear),
       plain(gear.maxWaitMs),
     ]);
-  }
+  });
   const goal = 'p95' in plan.slo ? `p95 <= ${plan.slo.p95} ms` : `accuracy >= ${plan.slo.accuracy}`;
   const { accuracy, latencyMsP95 } = plan.expected;
   const made = plan.synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
   return [
     table.toString(),
+    ...(plan.beyond === undefined ? [] : [BEST_EFFORT_NOTE]),
     `${plan.deployment}: ${goal}; expected over the load: accuracy ${percent(accuracy)}, p95 ${latencyMsP95.toFixed(1)} ms${made}`,
     placementLine(plan),
     '',

@@ -64,6 +64,7 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
   const all = options.role === 'all';
   const { frontends } = setting.deployment;
   const { runParts } = await import('../processes/run-all.ts');
+  const { allGears } = await import('../../plans/gear-plan.ts');
   await runParts(
     setting,
     deployment,
@@ -73,7 +74,7 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
       const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
         `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
-          `${setting.plan.gears.length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
+          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
       );
     },
   );

@@ -35,7 +35,7 @@ function describe(status: Status): string {
     `${status.deployment}, plan revision ${status.revision}`,
     gear === null
       ? 'no gear in force yet'
-      : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s): ${gear.cascade}`,
+      : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s${gear.bestEffort ? ', best effort: no SLO promised' : ''}): ${gear.cascade}`,
     ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
     `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
     ...status.devices.map((device) => {

@@ -2,8 +2,8 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import { batchMs } from '../../plans/batch-cost.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
-import { describeCascade, type GearPlan } from '../../plans/gear-plan.ts';
-import { NO_RULES } from '../../plans/plan-table.ts';
+import { allGears, describeCascade, type GearPlan } from '../../plans/gear-plan.ts';
+import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/plan-table.ts';
 import { accuracyOf, type Profile } from '../../plans/profile.ts';
 import { percent } from '../../plans/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
@@ -47,28 +47,29 @@ export function describeFamily(deployment: Deployment, profile: Profile, noun: s
   return table.toString();
 }
 
-/** The gears, neighbours with the same cascade in one line. */
+/** The gears, neighbours with the same cascade in one line; those beyond the promise apart. */
 export function describeGears(plan: GearPlan): string {
   const table = new Table({
     head: ['gear', 'requests/s', 'right', 'p95 ms', 'cascade (goes on below this certainty)'],
     style: { head: [], border: [] },
     chars: NO_RULES,
   });
-  const { gears } = plan;
+  const gears = allGears(plan);
+  const promised = plan.gears.length;
   for (let first = 0, next = 0; first < gears.length; first = next) {
     const cascade = describeCascade(gears[first].cascade);
     next = first + 1;
-    while (next < gears.length && describeCascade(gears[next].cascade) === cascade) next++;
+    while (next < gears.length && next !== promised && describeCascade(gears[next].cascade) === cascade) next++;
     const alike = gears.slice(first, next);
     table.push([
-      next - first === 1 ? String(first) : `${first}-${next - 1}`,
+      `${next - first === 1 ? first : `${first}-${next - 1}`}${first < promised ? '' : ' *'}`,
       `${alike[0].qps[0].toFixed(0)}-${alike[alike.length - 1].qps[1].toFixed(0)}`,
       percent(alike[0].expected.accuracy),
       Math.max(...alike.map((gear) => gear.expected.latencyMs.p95)).toFixed(1),
       cascade,
     ]);
   }
-  return table.toString();
+  return promised === gears.length ? table.toString() : `${table.toString()}\n${BEST_EFFORT_NOTE}`;
 }
 
 /** The point of it all, in the figures of this run. */

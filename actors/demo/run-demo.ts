@@ -6,7 +6,7 @@ import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import type { Deployment } from '../../plans/deployment.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
 import { percent, reportTable } from '../../plans/report-table.ts';
@@ -200,8 +200,9 @@ function summarise(
 ): DemoReport {
   const simulated = simulatePlan(deployment, profile, plan, trace, SEED).report;
   const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
+  const gears = allGears(plan);
   const expectedAccuracy = [...live.answersByGear].reduce(
-    (sum, [gear, n]) => sum + (n / answered) * plan.gears[gear].expected.accuracy,
+    (sum, [gear, n]) => sum + (n / answered) * gears[gear].expected.accuracy,
     0,
   );
   const largest = profile.models[profile.models.length - 1];

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
 import { ConfigError } from '../../engine/errors.ts';
 import { packageRoot } from '../../engine/package-info.ts';
+import { DEADLINE_MAX_MS } from '../../engine/wire/request.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
 import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
@@ -71,6 +72,7 @@ export function emulatedSubject(name: string): DemoSubject {
     ...original,
     slo: slo.type === 'latency' ? { ...slo, p95Ms: slo.p95Ms * slowdown } : slo,
     load: { ...load, qpsMax: load.qpsMax / slowdown },
+    deadlineMs: Math.min(DEADLINE_MAX_MS, original.deadlineMs * slowdown),
   };
   // Not beside the deployment: a slowed profile is none to plan with.
   const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));

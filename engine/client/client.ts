@@ -20,7 +20,10 @@ export interface ClientOptions {
   readonly deployment: string;
   /** First tokens of the deployment's subjects. Default `cascade`. */
   readonly prefix?: string;
-  /** For requests that do not name their own. Default 30,000. */
+  /**
+   * For requests that do not name their own. Default: that of the deployment, which answers within it; where nobody answers, the
+   * client gives up after 30 seconds.
+   */
   readonly deadlineMs?: number;
   /** First tokens of our inbox, where this user may subscribe to one prefix only. Default `_INBOX`. */
   readonly inboxPrefix?: string;
@@ -90,7 +93,7 @@ export async function connectCascade(options: ClientOptions & NatsOptions): Prom
 /** A client on a bus that is there already. `close` closes the bus. */
 export function createClient(bus: Bus, clock: Clock, options: ClientOptions): CascadeClient {
   const subjects = subjectsOf(options.deployment, options.prefix);
-  const exchange = new Exchange(bus, clock, subjects.infer, { ...options, deadlineMs: options.deadlineMs ?? 30_000 });
+  const exchange = new Exchange(bus, clock, subjects.infer, options);
   return {
     infer: (inputs, inferOptions) =>
       new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import { CascadeError } from '../errors.ts';
 import { checkDeadline, checkId } from '../wire/request.ts';
 import { answerSubject, type Subjects } from '../wire/subjects.ts';
-import { encodeStoredRequest, type Inputs } from './request-body.ts';
+import { encodeWithoutDeadline, type Inputs } from './request-body.ts';
 
 export interface EnqueueOptions {
   /**
@@ -45,7 +45,7 @@ export async function enqueue(
   checkId(id);
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   answerSubject(subjects, '', results);
-  const data = encodeStoredRequest(id, inputs, scores);
+  const data = encodeWithoutDeadline(id, inputs, scores);
   const headers = {
     'Cascade-Id': id,
     ...(results === undefined ? {} : { 'Cascade-Results': results }),

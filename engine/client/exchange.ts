@@ -8,7 +8,14 @@ import { createRandom, type Random } from '../random.ts';
 import { type Answer, type Failure, isFailure } from '../wire/messages.ts';
 import { checkDeadline, checkId } from '../wire/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
-import { encodeRequest, FRAME_HEADER_BYTES, frameOf, type InferRequest, withDeadline } from './request-body.ts';
+import {
+  encodeRequest,
+  encodeWithoutDeadline,
+  FRAME_HEADER_BYTES,
+  frameOf,
+  type InferRequest,
+  withDeadline,
+} from './request-body.ts';
 import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
 
 /** Requests that are sent in the same turn of the event loop share a message, up to these bounds. */
@@ -18,6 +25,8 @@ const FRAME_MAX_BYTES = 256 * 1024;
 const GIVEN_UP_MAX = 65_536;
 /** What may not be sent again now may be so often, as other requests come. */
 const BUDGET_AGAIN_MS = 500;
+/** A request that leaves its deadline to the deployment is given up after this time: by then nobody serves it. */
+const GIVE_UP_MS = 30_000;
 
 export interface ExchangeCounts {
   /** Answers to requests that had theirs already. */
@@ -33,6 +42,8 @@ export interface ExchangeCounts {
 interface Pending {
   readonly id: string;
   readonly body: Uint8Array;
+  /** Whether the deployment is told. */
+  readonly namesDeadline: boolean;
   readonly deadlineMs: number;
   readonly deadlineAt: number;
   readonly done: (answer: Answer) => void;
@@ -68,7 +79,7 @@ export class Exchange {
   readonly #name: string;
   readonly #inbox: string;
   readonly #random: Random;
-  readonly #defaultDeadlineMs: number;
+  readonly #defaultDeadlineMs: number | undefined;
   readonly #pending = new Map<string, Pending>();
   readonly #frames = new Map<string, Frame>();
   readonly #givenUp = new Set<string>();
@@ -82,7 +93,7 @@ export class Exchange {
   #overloadedUntil = 0;
   #closedBecause: string | undefined;
 
-  constructor(bus: Bus, clock: Clock, subject: string, options: { name?: string; inboxPrefix?: string; deadlineMs: number }) {
+  constructor(bus: Bus, clock: Clock, subject: string, options: { name?: string; inboxPrefix?: string; deadlineMs?: number }) {
     this.#bus = bus;
     this.#clock = clock;
     this.#subject = subject;
@@ -116,14 +127,16 @@ export class Exchange {
    */
   send(request: InferRequest, done: (answer: Answer) => void): () => void {
     if (this.#closedBecause !== undefined) throw new CascadeError('UNAVAILABLE', `the client is closed: ${this.#closedBecause}`);
-    const { id = `${this.#name}-${this.#sequence++}`, deadlineMs = this.#defaultDeadlineMs } = request;
+    const { id = `${this.#name}-${this.#sequence++}`, deadlineMs: named = this.#defaultDeadlineMs } = request;
+    const deadlineMs = named ?? GIVE_UP_MS;
     checkId(id);
     checkDeadline(deadlineMs);
     if (this.#pending.has(id))
       throw new CascadeError('INVALID_ARGUMENT', `id: ${JSON.stringify(id)} is under way; give each request its own`);
     const pending: Pending = {
       id,
-      body: encodeRequest(id, request.inputs, request.scores ?? false),
+      body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request.scores ?? false),
+      namesDeadline: named !== undefined,
       deadlineMs,
       deadlineAt: this.#clock.now() + deadlineMs,
       done,
@@ -183,10 +196,10 @@ export class Exchange {
   #publish(requests: readonly Pending[]): void {
     const now = this.#clock.now();
     const token = (this.#sequence++).toString(36);
-    const left = requests.map((pending) => pending.deadlineAt - now);
+    const left = requests.map(({ namesDeadline, deadlineAt }) => (namesDeadline ? deadlineAt - now : undefined));
     const data =
       requests.length === 1
-        ? withDeadline(requests[0].body, left[0])
+        ? bodyWith(requests[0].body, left[0])
         : frameOf(
             requests.map((pending) => pending.body),
             left,
@@ -349,6 +362,11 @@ export class Exchange {
     this.#givenUp.add(id);
     if (this.#givenUp.size > GIVEN_UP_MAX) for (const oldest of this.#givenUp) return void this.#givenUp.delete(oldest);
   }
+}
+
+/** What names no deadline is never written to, so attempts may share it. */
+function bodyWith(body: Uint8Array, deadlineMs: number | undefined): Uint8Array {
+  return deadlineMs === undefined ? body : withDeadline(body, deadlineMs);
 }
 
 const NOTHING = (): void => undefined;

@@ -31,7 +31,7 @@ export type Inputs = Readonly<Record<string, InputValue>>;
 export interface InferOptions {
   /** Names the request in its answer and in logs; of 1 to 128 characters, not used for another request. Default: made up. */
   readonly id?: string;
-  /** The answer comes within this time, or not at all. Default 30,000. */
+  /** The answer comes within this time, or not at all. Default: that of the client; else the deployment's own. */
   readonly deadlineMs?: number;
   /** Have the class scores in the result. */
   readonly scores?: boolean;
@@ -45,8 +45,8 @@ export interface InferRequest extends InferOptions {
 const DEADLINE_PLACEHOLDER = 0xffff_ffff;
 
 /**
- * A request in MessagePack. Its last four bytes are the deadline, so that a retry can say how much is left of it without
- * packing again: see `withDeadline`.
+ * A request that names its deadline, in MessagePack. Its last four bytes are that, so that a retry can say how much is left of it
+ * without packing again: see `withDeadline`.
  */
 export function encodeRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
   const values = wireValues(inputs);
@@ -57,8 +57,8 @@ export function encodeRequest(id: string, inputs: Inputs, scores: boolean): Uint
   );
 }
 
-/** A request to be stored: its deadline is in a header, as it counts from when it is stored. */
-export function encodeStoredRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
+/** A request that leaves its deadline to the deployment; or to a header, where it is stored, as it counts from then. */
+export function encodeWithoutDeadline(id: string, inputs: Inputs, scores: boolean): Uint8Array {
   return encode({ id, inputs: wireValues(inputs), ...(scores ? { scores } : {}) });
 }
 
@@ -74,8 +74,11 @@ export function withDeadline(body: Uint8Array, deadlineMs: number): Uint8Array {
   return copy;
 }
 
-/** Many requests as one message: a MessagePack array of the bodies. */
-export function frameOf(bodies: readonly Uint8Array[], deadlinesMs: readonly number[]): Uint8Array {
+/**
+ * Many requests as one message: a MessagePack array of the bodies.
+ * @param deadlinesMs undefined: the request names none.
+ */
+export function frameOf(bodies: readonly Uint8Array[], deadlinesMs: readonly (number | undefined)[]): Uint8Array {
   let length = FRAME_HEADER_BYTES;
   for (const body of bodies) length += body.length;
   const frame = new Uint8Array(length);
@@ -86,7 +89,8 @@ export function frameOf(bodies: readonly Uint8Array[], deadlinesMs: readonly num
   for (let i = 0; i < bodies.length; i++) {
     frame.set(bodies[i], at);
     at += bodies[i].length;
-    writeDeadline(frame.subarray(0, at), deadlinesMs[i]);
+    const deadlineMs = deadlinesMs[i];
+    if (deadlineMs !== undefined) writeDeadline(frame.subarray(0, at), deadlineMs);
   }
   return frame;
 }

@@ -295,8 +295,11 @@ export const deploymentSchema = z
       ),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
     deadline: durationUpTo(DEADLINE_MAX_MS)
-      .default(30_000)
-      .describe('Every request is answered within this time (30s, or milliseconds)'),
+      .optional()
+      .describe(
+        'Every request that names no deadline of its own is answered within this time (30s, or milliseconds). ' +
+          'Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s; 30s under an accuracy SLO',
+      ),
     prepareTimeout: durationUpTo(DAY_MS)
       .default(60_000)
       .describe('How long devices may take to load what is new in a plan; later, the change is given up (60s, or milliseconds)'),

@@ -21,8 +21,9 @@ export function diffText(diff: PlanDiff): string {
 }
 
 function loadLines(load: LoadDiff): string[] {
-  const { qps, gears, changes, accuracy, latencyMsP95, utilisation } = load;
-  const name = gears[0] === gears[1] ? `gear ${gears[0]}` : `gear ${gears[0]} -> ${gears[1]}`;
+  const { qps, gears, bestEffort, changes, accuracy, latencyMsP95, utilisation } = load;
+  const [before, after] = ([0, 1] as const).map((side) => `${gears[side]}${bestEffort[side] ? ' (best effort)' : ''}`);
+  const name = `gear ${before === after ? after : `${before} -> ${after}`}`;
   const head = `  ${plain(qps[0])} - ${plain(qps[1])} requests/s, ${name}`;
   if (changes.length === 0 && figuresOf(load).every(([a, b]) => a === b)) return [`${head}: as before`];
   return [

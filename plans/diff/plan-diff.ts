@@ -1,4 +1,5 @@
-import { describeCascade, type Gear, type GearPlan } from '../gear-plan.ts';
+import { allGears, describeCascade, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
+import { plannedMeanQps } from '../policy/load-scale.ts';
 
 /** Something that is one thing in one plan and another in the other. */
 interface Change {
@@ -12,6 +13,8 @@ export interface LoadDiff {
   readonly qps: readonly [from: number, to: number];
   /** Index of the gear in each plan. */
   readonly gears: readonly [before: number, after: number];
+  /** Whether that gear is one beyond what the plan promises. */
+  readonly bestEffort: readonly [before: boolean, after: boolean];
   /** What the gear does otherwise; empty where only expected figures differ, or nothing. */
   readonly changes: readonly Change[];
   readonly accuracy: readonly [before: number, after: number];
@@ -38,7 +41,7 @@ type Replica = GearPlan['placement'][number];
 
 /** What changes from one plan to another. Plans with different ranges are compared load by load. */
 export function diffPlans(before: GearPlan, after: GearPlan): PlanDiff {
-  const settings = SETTINGS.flatMap(([what, of]) => changed(what, of(before), of(after)));
+  const settings = SETTINGS.flatMap(([what, of]) => changed(what, of(before, after), of(after, before)));
   const placement = { added: without(after.placement, before.placement), removed: without(before.placement, after.placement) };
   const expected = {
     accuracy: [before.expected.accuracy, after.expected.accuracy],
@@ -52,21 +55,47 @@ export function diffPlans(before: GearPlan, after: GearPlan): PlanDiff {
   return { same, settings, placement, expected, loads };
 }
 
-const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan) => string])[] = [
+const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan, other: GearPlan) => string])[] = [
   ['deployment', (plan) => plan.deployment],
   ['SLO', ({ slo }) => ('p95' in slo ? `p95 <= ${slo.p95} ms` : `accuracy >= ${slo.accuracy}`)],
   ['models', (plan) => plan.models.join(', ')],
   ['devices', (plan) => plan.devices.join(', ')],
   ['synthetic', (plan) => (plan.synthetic ? 'yes' : 'no')],
-  ['highest load', ({ gears }) => `${gears[gears.length - 1].qps[1]} requests/s`],
-  ['ranges', ({ gears }) => String(gears.length)],
-  ['distribution of the load', ({ qpsWeights }) => qpsWeights.map((weight) => weight.toFixed(4)).join(' ')],
+  ['highest load', (plan) => `${topOf(plan)} requests/s`],
+  [
+    'load carried beyond, best effort',
+    ({ beyond = [] }) => (beyond.length === 0 ? 'none' : `${topOf({ gears: beyond })} requests/s`),
+  ],
+  ['gears', ({ gears, beyond = [] }) => `${gears.length}${beyond.length === 0 ? '' : ` and ${beyond.length} beyond`}`],
+  ['distribution of the load', describeDistribution],
   ['loads carried without a device', ({ contingencies = [] }) => contingencies.map(describeLoss).join('; ') || 'not planned for'],
   ['digest of profile and request', (plan) => plan.digest.slice(0, 12)],
 ];
 
-function describeLoss({ lost, alike, gears }: NonNullable<GearPlan['contingencies']>[number]): string {
-  return `${[lost, ...alike].join(', ')}: ${gears[gears.length - 1].qps[1]} requests/s`;
+function describeLoss({ lost, alike, gears, beyond = [] }: NonNullable<GearPlan['contingencies']>[number]): string {
+  const more = beyond.length === 0 ? '' : `, best effort up to ${topOf({ gears: beyond })}`;
+  return `${[lost, ...alike].join(', ')}: ${topOf({ gears })} requests/s${more}`;
+}
+
+function topOf({ gears }: Pick<GearTable, 'gears'>): number {
+  return gears[gears.length - 1].qps[1];
+}
+
+/**
+ * How often loads occur, between the ends of ranges that both plans have: which neighbouring ranges are joined says nothing of the
+ * load.
+ */
+function describeDistribution({ gears, qpsWeights, meanQps }: GearPlan, other: GearPlan): string {
+  const common = new Set(other.gears.map(({ qps }) => qps[1]));
+  const weights = [0];
+  gears.forEach(({ qps }, g) => {
+    weights[weights.length - 1] += qpsWeights[g];
+    if (common.has(qps[1]) && g < gears.length - 1) weights.push(0);
+  });
+  // One that is told is not compared with one that is guessed.
+  const told = (meanQps === undefined) === (other.meanQps === undefined);
+  const mean = told ? `, mean ${plannedMeanQps({ gears, qpsWeights, meanQps }).toFixed(1)} requests/s` : '';
+  return `${weights.map((weight) => weight.toFixed(4)).join(' ')}${mean}`;
 }
 
 /** Expected figures of a stretch, before and after. */
@@ -75,17 +104,18 @@ export function figuresOf({ accuracy, latencyMsP95, utilisation }: LoadDiff): (r
 }
 
 function stretches(before: GearPlan, after: GearPlan): [from: number, to: number][] {
-  const ends = [...new Set([before, after].flatMap(({ gears }) => gears.map(({ qps }) => qps[1])))].sort((a, b) => a - b);
+  const ends = [...new Set([before, after].flatMap((plan) => allGears(plan).map(({ qps }) => qps[1])))].sort((a, b) => a - b);
   return ends.map((to, i) => [ends[i - 1] ?? 0, to]);
 }
 
 function diffLoad(before: GearPlan, after: GearPlan, qps: readonly [number, number]): LoadDiff {
   const indices = [gearAt(before, qps[0]), gearAt(after, qps[0])] as const;
-  const [a, b] = [before.gears[indices[0]], after.gears[indices[1]]];
+  const [a, b] = [allGears(before)[indices[0]], allGears(after)[indices[1]]];
   const busiest = ({ expected }: Gear): number => Math.max(0, ...Object.values(expected.utilisation));
   return {
     qps,
     gears: indices,
+    bestEffort: [indices[0] >= before.gears.length, indices[1] >= after.gears.length],
     changes: diffGears(a, b),
     accuracy: [a.expected.accuracy, b.expected.accuracy],
     latencyMsP95: [a.expected.latencyMs.p95, b.expected.latencyMs.p95],
@@ -94,7 +124,8 @@ function diffLoad(before: GearPlan, after: GearPlan, qps: readonly [number, numb
 }
 
 /** The last gear also serves all loads above. */
-function gearAt({ gears }: GearPlan, qps: number): number {
+function gearAt(plan: GearPlan, qps: number): number {
+  const gears = allGears(plan);
   const found = gears.findIndex((gear) => qps < gear.qps[1]);
   return found === -1 ? gears.length - 1 : found;
 }

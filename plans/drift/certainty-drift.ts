@@ -1,5 +1,5 @@
 import type { CertaintyCounts } from '../../engine/wire/messages.ts';
-import type { GearPlan } from '../gear-plan.ts';
+import { allGears, type GearTable } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
 import { CERTAINTY_BINS, certaintyEdges, expectedBins } from './certainty-bins.ts';
 import { keptShare, total } from './distance.ts';
@@ -28,10 +28,10 @@ export class CertaintyDrift {
   readonly #expected: readonly ReadonlyMap<string, Float64Array>[];
   readonly #models = new Map<string, ModelCounts>();
 
-  constructor(plan: Pick<GearPlan, 'gears'>, profile: Pick<Profile, 'models'>, settings: DriftSettings) {
+  constructor(plan: GearTable, profile: Pick<Profile, 'models'>, settings: DriftSettings) {
     const edges = profile.models.map(({ certainties }) => certaintyEdges(certainties));
     this.#settings = settings;
-    this.#expected = plan.gears.map((gear) => {
+    this.#expected = allGears(plan).map((gear) => {
       const bins = expectedBins(gear, profile, edges);
       return new Map(gear.cascade.map(({ model }, stage) => [model, bins[stage]]));
     });

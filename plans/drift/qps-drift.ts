@@ -7,19 +7,27 @@ export interface QpsDriftMeasure extends DriftMeasure {
   /** Means over the seconds with requests, in requests per second. */
   readonly meanQps: number;
   readonly plannedMeanQps: number;
-  /** Weights of equal ranges from 0 to `qpsMax`: what a plan can be made for. What was above counts to the last one. */
+  /** Highest load that the plan promises. */
   readonly qpsMax: number;
+  /** Per range of the plan. What was above counts to the last one. */
   readonly weights: readonly number[];
   readonly plannedWeights: readonly number[];
+  /** Weights of equal ranges from 0 to `qpsMax`, finer than the plan's: what a plan can be made for. */
+  readonly histogram: readonly number[];
   /** Share of the seconds with more than `qpsMax`. */
   readonly above: number;
 }
 
 const SECOND_MS = 1_000;
+type DriftPlan = Pick<GearPlan, 'gears' | 'qpsWeights' | 'meanQps'>;
+
 /** Called once a second, by timers that come late or a little early: only a call right after another has too little to tell. */
 const LEAST_MS = SECOND_MS / 2;
 /** Load of longer ago counts ever less; a day has its hours, so not much shorter. */
 const HORIZON_MS = 3_600_000;
+
+/** Ranges of the plan are as wide as their gears happen to be: a plan for the measured load wants to know it better. */
+const HISTOGRAM_RANGES = 100;
 
 /**
  * The measured QPS distribution, in the ranges of the plan, beside the one planned for (CascadeServe App. C.2). The observations are
@@ -27,16 +35,17 @@ const HORIZON_MS = 3_600_000;
  * paper's traces: a plan says nothing about them.
  */
 export class QpsDrift {
-  readonly #plan: Pick<GearPlan, 'gears' | 'qpsWeights'>;
+  readonly #plan: DriftPlan;
   readonly #settings: DriftSettings;
   readonly #seconds: Float64Array;
+  readonly #histogram = new Float64Array(HISTOGRAM_RANGES);
   #above = 0;
   #qpsSum = 0;
   #arrivals = 0;
   #since: number;
   #drifted = false;
 
-  constructor(plan: Pick<GearPlan, 'gears' | 'qpsWeights'>, settings: DriftSettings, now: number) {
+  constructor(plan: DriftPlan, settings: DriftSettings, now: number) {
     this.#plan = plan;
     this.#settings = settings;
     this.#seconds = new Float64Array(plan.gears.length);
@@ -61,8 +70,10 @@ export class QpsDrift {
     if (qps === 0) return;
     const kept = keptShare(total(this.#seconds), 2 * this.#settings.minSamples, ms, HORIZON_MS);
     for (let range = 0; range < this.#seconds.length; range++) this.#seconds[range] *= kept;
-    const ranges = this.#seconds.length;
-    this.#seconds[Math.min(ranges - 1, Math.floor((qps / this.#qpsMax) * ranges))]++;
+    for (let range = 0; range < HISTOGRAM_RANGES; range++) this.#histogram[range] *= kept;
+    const range = this.#plan.gears.findIndex((gear) => qps < gear.qps[1]);
+    this.#seconds[range === -1 ? this.#seconds.length - 1 : range]++;
+    this.#histogram[Math.min(HISTOGRAM_RANGES - 1, Math.floor((qps / this.#qpsMax) * HISTOGRAM_RANGES))]++;
     this.#above = this.#above * kept + (qps >= this.#qpsMax ? 1 : 0);
     this.#qpsSum = this.#qpsSum * kept + qps;
   }
@@ -79,6 +90,7 @@ export class QpsDrift {
       qpsMax: this.#qpsMax,
       weights: Array.from(this.#seconds, (count) => count / seconds),
       plannedWeights: planned,
+      histogram: Array.from(this.#histogram, (count) => count / seconds),
       above: this.#above / seconds,
     };
   }

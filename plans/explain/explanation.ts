@@ -1,5 +1,5 @@
 import { evaluateCascade, validationRecords } from '../cascade.ts';
-import { describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { allGears, describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
 import { gearReason } from './gear-reason.ts';
 
@@ -7,7 +7,9 @@ import { gearReason } from './gear-reason.ts';
 export interface ExplainedGear {
   readonly index: number;
   readonly qps: readonly [from: number, to: number];
-  /** How often loads of this range occur. */
+  /** Beyond what the plan promises: no SLO holds for it. */
+  readonly bestEffort: boolean;
+  /** How often loads of this range occur; 0 beyond those planned for. */
   readonly weight: number;
   readonly cascade: string;
   readonly stages: readonly ExplainedStage[];
@@ -56,6 +58,8 @@ export interface ExplainedLoss {
   readonly devices: readonly string[];
   /** Highest load that the others can carry within the SLO. */
   readonly qpsMax: number;
+  /** Highest load that they carry at all, as best effort. */
+  readonly carriedQps: number;
   /** Over the loads up to there, by how often they occur: with all devices, and without the lost one. */
   readonly accuracy: readonly [before: number, after: number];
   /** Highest of any gear. */
@@ -70,6 +74,8 @@ export interface Explanation {
   readonly models: readonly string[];
   readonly expected: GearPlan['expected'];
   readonly gears: readonly ExplainedGear[];
+  /** Best effort, no SLO promised: their indices follow those of `gears`. */
+  readonly beyond: readonly ExplainedGear[];
   readonly devices: readonly ExplainedDevice[];
   /** Empty where the plan does not say. */
   readonly losses: readonly ExplainedLoss[];
@@ -81,14 +87,15 @@ export interface Explanation {
 /** @param profile that the plan was made from, where it is known: says how many requests reach each model. */
 export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
   const reach = reachOf(plan, profile);
-  const gears = plan.gears.map((gear, index) => explainGear(plan, gear, index, reach?.[index]));
+  const all = allGears(plan).map((gear, index) => explainGear(plan, gear, index, reach?.[index]));
   return {
     deployment: plan.deployment,
     synthetic: plan.synthetic,
     slo: plan.slo,
     models: plan.models,
     expected: plan.expected,
-    gears,
+    gears: all.slice(0, plan.gears.length),
+    beyond: all.slice(plan.gears.length),
     devices: plan.devices.map((device) => explainDevice(plan, device)),
     losses: (plan.contingencies ?? []).map((contingency) => explainLoss(plan, contingency)),
     frontier: plan.frontier.map((point) => explainPoint(plan, point)),
@@ -102,6 +109,7 @@ function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly 
   return {
     index,
     qps: gear.qps,
+    bestEffort: index >= plan.gears.length,
     weight: plan.qpsWeights[index] ?? 0,
     cascade: describeCascade(gear.cascade),
     stages: gear.cascade.map(({ model, threshold }, s) => {
@@ -124,24 +132,43 @@ function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly 
   };
 }
 
-function explainLoss(plan: GearPlan, { lost, alike, gears }: NonNullable<GearPlan['contingencies']>[number]): ExplainedLoss {
-  const before = plan.gears.slice(0, gears.length);
-  const weights = plan.qpsWeights.slice(0, gears.length);
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const mean = (of: readonly Gear[]): number =>
-    of.reduce((sum, { expected }, g) => sum + (weights[g] ?? 0) * expected.accuracy, 0) / total;
-  const highest = (of: readonly Gear[]): number => Math.max(...of.map(({ expected }) => expected.latencyMs.p95));
+function explainLoss(
+  plan: GearPlan,
+  { lost, alike, gears, beyond = [] }: NonNullable<GearPlan['contingencies']>[number],
+): ExplainedLoss {
+  const qpsMax = gears[gears.length - 1].qps[1];
   return {
     devices: [lost, ...alike],
-    qpsMax: gears[gears.length - 1].qps[1],
-    accuracy: [mean(before), mean(gears)],
-    latencyMsP95: [highest(before), highest(gears)],
+    qpsMax,
+    carriedQps: beyond.at(-1)?.qps[1] ?? qpsMax,
+    accuracy: [meanAccuracy(plan.gears, plan, qpsMax), meanAccuracy(gears, plan, qpsMax)],
+    latencyMsP95: [highestP95(plan.gears, qpsMax), highestP95(gears, qpsMax)],
   };
+}
+
+/** Over the loads up to `qpsMax`, by how often they occur; within a range of the plan, all as often. */
+function meanAccuracy(gears: readonly Gear[], plan: GearPlan, qpsMax: number): number {
+  let sum = 0;
+  let total = 0;
+  for (const { qps, expected } of gears) {
+    plan.gears.forEach(({ qps: [from, to] }, g) => {
+      const overlap = Math.min(qps[1], to, qpsMax) - Math.max(qps[0], from);
+      if (overlap <= 0) return;
+      const weight = (plan.qpsWeights[g] * overlap) / (to - from);
+      sum += weight * expected.accuracy;
+      total += weight;
+    });
+  }
+  return sum / total;
+}
+
+function highestP95(gears: readonly Gear[], qpsMax: number): number {
+  return Math.max(...gears.filter(({ qps }) => qps[0] < qpsMax).map(({ expected }) => expected.latencyMs.p95));
 }
 
 function explainPoint(plan: GearPlan, { cascade, accuracy, computeMs }: GearPlan['frontier'][number]): ExplainedPoint {
   const written = describeCascade(cascade);
-  const gears = plan.gears.flatMap((gear, index) =>
+  const gears = allGears(plan).flatMap((gear, index) =>
     gear.expected.accuracy === accuracy && describeCascade(gear.cascade) === written ? [index] : [],
   );
   return { cascade: written, alone: cascade.length === 1 ? cascade[0].model : null, accuracy, computeMs, gears };
@@ -163,17 +190,18 @@ function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
  * plan was made from: then it gives every gear the accuracy that the plan expects.
  */
 function reachOf(plan: GearPlan, profile: Profile | undefined): (readonly number[])[] | undefined {
-  const written = plan.gears.map((gear) => gear.reach);
+  const gears = allGears(plan);
+  const written = gears.map((gear) => gear.reach);
   if (written.every((reach) => reach !== undefined)) return written;
   if (profile === undefined || profile.models.map(({ name }) => name).join() !== plan.models.join()) return undefined;
   const records = validationRecords(profile);
-  const evaluated = plan.gears.map((gear) =>
+  const evaluated = gears.map((gear) =>
     evaluateCascade(
       records,
       gear.cascade.map(({ model }) => plan.models.indexOf(model)),
       gear.cascade.flatMap(({ threshold }) => threshold ?? []),
     ),
   );
-  const same = evaluated.every(({ accuracy }, g) => Math.abs(accuracy - plan.gears[g].expected.accuracy) < 1e-6);
+  const same = evaluated.every(({ accuracy }, g) => Math.abs(accuracy - gears[g].expected.accuracy) < 1e-6);
   return same ? evaluated.map(({ reach }) => reach) : undefined;
 }

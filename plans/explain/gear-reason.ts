@@ -1,4 +1,4 @@
-import { describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { allGears, describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
 import { percent, plain } from './format.ts';
 
 /**
@@ -6,9 +6,18 @@ import { percent, plain } from './format.ts';
  * cascade is a more accurate one under a latency SLO, a cheaper one under an accuracy SLO (CascadeServe §3).
  */
 export function gearReason(plan: GearPlan, index: number): GearReason {
-  const gear = plan.gears[index];
+  const gear = allGears(plan)[index];
   if (gear.why !== undefined) return gear.why;
+  if (index >= plan.gears.length) return whyBeyond(plan);
   return 'p95' in plan.slo ? whyNotDearer(plan, index, plan.slo.p95) : whyNotCheaper(plan, index, plan.slo.accuracy);
+}
+
+function whyBeyond(plan: GearPlan): GearReason {
+  const limit = percent(marginOf(plan, 'utilisationMargin'), 0);
+  return {
+    binds: 'utilisation',
+    text: `best effort, no SLO promised: of the placed models, the most accurate cascade that carries the top of its range at a utilisation of ${limit} or less`,
+  };
 }
 
 function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason {

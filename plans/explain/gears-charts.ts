@@ -2,6 +2,7 @@ import { type Area, area, chart, type LegendEntry, legend, xAxis, yAxis } from '
 import { ACCENT, FAINT, LIMIT, modelColor } from './colors.ts';
 import type { ExplainedGear, Explanation } from './explanation.ts';
 import { milliseconds, percent, plain } from './format.ts';
+import { beyondBackground, beyondLabel, loadScale } from './load-axis.ts';
 import { exactScale, linearScale, type Scale } from './scale.ts';
 import { element, type Markup, polyline, text, tooltip } from './svg.ts';
 
@@ -9,13 +10,10 @@ import { element, type Markup, polyline, text, tooltip } from './svg.ts';
 
 const qpsAxis = (scale: Scale) => ({ scale, label: 'load (requests/s)', format: (qps: number) => plain(qps) });
 
-function loadScale({ gears }: Explanation, { left, right }: Area): Scale {
-  return exactScale(0, gears[gears.length - 1].qps[1], [left, right]);
-}
-
 /** Who answers: share of each model per gear; where nothing tells the shares, which models the gear has. */
 export function answersChart(explanation: Explanation, width: number): Markup {
-  const { gears, models } = explanation;
+  const { models } = explanation;
+  const gears = [...explanation.gears, ...explanation.beyond];
   const known = gears.every(({ stages }) => stages.every(({ answers }) => answers !== null));
   const plot = area(width, 300, { top: 56 });
   const x = loadScale(explanation, plot);
@@ -37,9 +35,10 @@ export function answersChart(explanation: Explanation, width: number): Markup {
           y: y.at(high),
           height: y.at(low) - y.at(high),
           fill: modelColor(models, model),
+          opacity: gear.bestEffort ? 0.45 : undefined,
           stroke: '#fff',
         },
-        tooltip(`gear ${gear.index}, ${range(gear)} requests/s: ${model} ${what}; ${goes}`),
+        tooltip(`${named(gear)}: ${model} ${what}; ${goes}`),
       );
     });
   });
@@ -58,6 +57,7 @@ export function answersChart(explanation: Explanation, width: number): Markup {
       format: (share) => (known ? plain(100 * share) : ''),
     }),
     ...cells,
+    beyondLabel(explanation, plot, x),
     ...numbers,
     text(plot.left - 8, plot.top - 10, 'gear', { 'text-anchor': 'end', class: 'tick' }),
     legend(plot, entries),
@@ -68,7 +68,7 @@ export function answersChart(explanation: Explanation, width: number): Markup {
 export function weightsChart(explanation: Explanation, width: number): Markup {
   const { gears } = explanation;
   const plot = area(width, 220, { top: 20 });
-  const x = loadScale(explanation, plot);
+  const x = exactScale(0, gears[gears.length - 1].qps[1], [plot.left, plot.right]);
   const y = linearScale(0, Math.max(...gears.map(({ weight }) => weight)), [plot.bottom, plot.top], 4);
   const bars = gears.map((gear) => {
     const [from, to] = gear.qps.map((qps) => x.at(qps));
@@ -94,27 +94,29 @@ export function weightsChart(explanation: Explanation, width: number): Markup {
 }
 
 export function accuracyChart(explanation: Explanation, width: number): Markup {
-  const { gears, slo, expected } = explanation;
+  const { gears, beyond, slo, expected } = explanation;
   const plot = area(width, 300);
   const limit = 'accuracy' in slo ? [slo.accuracy] : [];
-  const values = [...gears.map(({ accuracy }) => accuracy), expected.accuracy, ...limit];
+  const values = [...[...gears, ...beyond].map(({ accuracy }) => accuracy), expected.accuracy, ...limit];
   const x = loadScale(explanation, plot);
   const y = linearScale(Math.min(...values), Math.max(...values), [plot.bottom, plot.top], 6);
   return chart(
     plot,
     'Expected accuracy over the load',
+    beyondBackground(explanation, plot, x),
     xAxis(plot, qpsAxis(x)),
     yAxis(plot, { scale: y, label: 'accuracy (%)', format: (value) => plain(100 * value) }),
-    level(plot, y, expected.accuracy, FAINT),
-    ...limit.map((value) => level(plot, y, value, LIMIT)),
+    level(plot, y, expected.accuracy, FAINT, promisedEnd(explanation, x)),
+    ...limit.map((value) => level(plot, y, value, LIMIT, promisedEnd(explanation, x))),
     steps(
-      gears,
+      explanation,
       x,
       y,
       ({ accuracy }) => accuracy,
       ACCENT,
       (value) => percent(value),
     ),
+    beyondLabel(explanation, plot, x),
     legend(plot, [
       { label: 'gear', color: ACCENT, shape: 'line' },
       { label: `mean over the loads, ${percent(expected.accuracy)}`, color: FAINT, shape: 'dash' },
@@ -124,14 +126,19 @@ export function accuracyChart(explanation: Explanation, width: number): Markup {
 }
 
 export function latencyChart(explanation: Explanation, width: number): Markup {
-  const { gears, slo } = explanation;
+  const { gears, beyond, slo } = explanation;
   const plot = area(width, 300);
   const limit = 'p95' in slo ? [slo.p95] : [];
   const x = loadScale(explanation, plot);
-  const y = linearScale(0, Math.max(...gears.map(({ latencyMs }) => latencyMs.p99), ...limit), [plot.bottom, plot.top], 6);
+  const y = linearScale(
+    0,
+    Math.max(...[...gears, ...beyond].map(({ latencyMs }) => latencyMs.p99), ...limit),
+    [plot.bottom, plot.top],
+    6,
+  );
   const line = (of: 'p50' | 'p95' | 'p99', color: string): Markup =>
     steps(
-      gears,
+      explanation,
       x,
       y,
       ({ latencyMs }) => latencyMs[of],
@@ -141,12 +148,14 @@ export function latencyChart(explanation: Explanation, width: number): Markup {
   return chart(
     plot,
     'Expected latency over the load',
+    beyondBackground(explanation, plot, x),
     xAxis(plot, qpsAxis(x)),
     yAxis(plot, { scale: y, label: 'latency at the top of the range (ms)', format: (ms) => plain(ms) }),
-    ...limit.map((ms) => level(plot, y, ms, LIMIT)),
+    ...limit.map((ms) => level(plot, y, ms, LIMIT, promisedEnd(explanation, x))),
     line('p50', '#9cc9ec'),
     line('p99', FAINT),
     line('p95', ACCENT),
+    beyondLabel(explanation, plot, x),
     legend(plot, [
       { label: 'p50', color: '#9cc9ec', shape: 'line' },
       { label: 'p95', color: ACCENT, shape: 'line' },
@@ -156,28 +165,40 @@ export function latencyChart(explanation: Explanation, width: number): Markup {
   );
 }
 
-function level({ left, right }: Area, y: Scale, value: number, stroke: string): Markup {
+/** What is said of the promised loads is drawn up to them. */
+function promisedEnd({ gears }: Explanation, x: Scale): number {
+  return x.at(gears[gears.length - 1].qps[1]);
+}
+
+function level({ left }: Area, y: Scale, value: number, stroke: string, right: number): Markup {
   const at = y.at(value);
   return element('line', { x1: left, x2: right, y1: at, y2: at, stroke, 'stroke-width': 2, 'stroke-dasharray': '6 4' });
 }
 
-/** One horizontal piece per gear, joined; each with the value to read when pointed at. */
+/** One horizontal piece per gear, joined, dashed beyond the promise; each with the value to read when pointed at. */
 function steps(
-  gears: readonly ExplainedGear[],
+  { gears, beyond }: Explanation,
   x: Scale,
   y: Scale,
   of: (gear: ExplainedGear) => number,
   stroke: string,
   format: (value: number) => string,
 ): Markup {
-  const line = gears.flatMap((gear) => gear.qps.map((qps): [number, number] => [x.at(qps), y.at(of(gear))]));
-  const hovers = gears.map((gear) => {
+  const line = (shown: readonly ExplainedGear[], dash?: string): Markup => {
+    const points = shown.flatMap((gear) => gear.qps.map((qps): [number, number] => [x.at(qps), y.at(of(gear))]));
+    return polyline(points, { stroke, 'stroke-width': 2.5, 'stroke-linejoin': 'round', 'stroke-dasharray': dash });
+  };
+  const hovers = [...gears, ...beyond].map((gear) => {
     const [from, to] = gear.qps.map((qps) => x.at(qps));
     const at = y.at(of(gear));
-    const says = tooltip(`gear ${gear.index}, ${range(gear)} requests/s: ${format(of(gear))}`);
+    const says = tooltip(`${named(gear)}: ${format(of(gear))}`);
     return element('rect', { x: from, width: to - from, y: at - 5, height: 10, fill: 'transparent' }, says);
   });
-  return polyline(line, { stroke, 'stroke-width': 2.5, 'stroke-linejoin': 'round' }) + hovers.join('');
+  return line(gears) + (beyond.length === 0 ? '' : line(beyond, '5 4')) + hovers.join('');
+}
+
+function named(gear: ExplainedGear): string {
+  return `gear ${gear.index}${gear.bestEffort ? ' (best effort)' : ''}, ${range(gear)} requests/s`;
 }
 
 function range({ qps: [from, to] }: ExplainedGear): string {

@@ -4,7 +4,7 @@ import { frontierChart } from './frontier-chart.ts';
 import { accuracyChart, answersChart, latencyChart, weightsChart } from './gears-charts.ts';
 import { placementChart } from './placement-chart.ts';
 import { element, escapeText, type Markup } from './svg.ts';
-import { LOSS_COLUMNS, lengths, oneOf } from './tables.ts';
+import { beyondSentence, LOSS_COLUMNS, lengths, oneOf } from './tables.ts';
 
 /** Pixels; the page fits a window of 1,100. */
 const WIDE = 1_040;
@@ -34,6 +34,7 @@ table { border-collapse: collapse; background: #fff; border: 1px solid #e4e7ec; 
 th { text-align: left; font-weight: 600; background: #f9fafb; }
 th, td { padding: 5px 8px; border-bottom: 1px solid #eef0f3; vertical-align: top; }
 td.n, th.n { text-align: right; white-space: nowrap; }
+tr.beyond { background: #f2f4f7; }
 .why { color: #475467; }
 .binds { font-weight: 600; color: #1d2939; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margin: 6px 0; }
@@ -54,6 +55,7 @@ export function explanationPage(explanation: Explanation): string {
     element('h1', {}, escapeText(title)),
     synthetic ? element('p', { class: 'made' }, 'Synthetic: the models’ runtimes or answers are made up, not measured.') : '',
     paragraph(`What it promises: ${describeSlo(explanation.slo)} at every load up to ${plain(topQps(explanation))} requests/s.`),
+    ...explanation.beyond.slice(-1).map(({ qps }) => paragraph(`${capitalised(beyondSentence(qps[1]))}.`)),
     figures(explanation),
     words(),
     ...(explanation.frontier.length === 0 ? [] : frontierSection(explanation)),
@@ -64,7 +66,7 @@ export function explanationPage(explanation: Explanation): string {
     ),
     ...section(
       'What to expect',
-      'Accuracy by the validation samples, latency by simulation at the highest load of each range. The mean weighs the ranges by how often they occur.',
+      'Accuracy by the validation samples, latency by simulation at the highest load of each range. The mean weighs the ranges by how often they occur. Where lines are dashed, no SLO is promised: best effort.',
       element('div', { class: 'pair' }, plot(accuracyChart(explanation, HALF)), plot(latencyChart(explanation, HALF))),
     ),
     ...section(
@@ -104,6 +106,10 @@ function lossSection({ losses }: Explanation): Markup[] {
     'Gears for the other devices are ready, on the replicas that they hold: the shift takes a message.',
     element('table', {}, element('thead', {}, element('tr', {}, ...heads)), element('tbody', {}, ...rows)),
   );
+}
+
+function capitalised(says: string): string {
+  return says[0].toUpperCase() + says.slice(1);
 }
 
 function topQps({ gears }: Explanation): number {
@@ -156,6 +162,7 @@ function paragraph(says: string): Markup {
 const COLUMNS: readonly (readonly [head: string, cell: (gear: ExplainedGear) => string, numeric?: 'n'])[] = [
   ['gear', ({ index }) => String(index), 'n'],
   ['requests/s', ({ qps: [from, to] }) => `${plain(from)} - ${plain(to)}`, 'n'],
+  ['SLO', ({ bestEffort }) => (bestEffort ? 'best effort' : 'promised')],
   ['accuracy', ({ accuracy }) => percent(accuracy), 'n'],
   ['p95', ({ latencyMs }) => milliseconds(latencyMs.p95), 'n'],
   ['min queue', ({ stages }) => stages.map(lengths).join(' / '), 'n'],
@@ -164,13 +171,20 @@ const COLUMNS: readonly (readonly [head: string, cell: (gear: ExplainedGear) => 
 ];
 
 /** A row per gear; neighbours of one cascade and one reason share these. */
-function gearTable({ gears }: Explanation): Markup {
+function gearTable({ gears: promised, beyond }: Explanation): Markup {
+  const gears = [...promised, ...beyond];
   const reasonOf = ({ why }: ExplainedGear): Markup =>
     element('span', { class: 'binds' }, why.binds === 'nothing' ? 'nothing binds' : why.binds) + escapeText(`: ${why.text}`);
   const cascadeOf = ({ cascade }: ExplainedGear): Markup => escapeText(cascade);
   const rows = gears.map((gear, g) => {
     const cells = COLUMNS.map(([, cell, kind]) => element('td', { class: kind }, escapeText(cell(gear))));
-    return element('tr', {}, ...cells, shared(gears, g, cascadeOf), shared(gears, g, reasonOf, 'why'));
+    return element(
+      'tr',
+      { class: gear.bestEffort ? 'beyond' : undefined },
+      ...cells,
+      shared(gears, g, cascadeOf),
+      shared(gears, g, reasonOf, 'why'),
+    );
   });
   const heads = COLUMNS.map(([head, , kind]) => element('th', { class: kind }, escapeText(head)));
   const head = element('tr', {}, ...heads, element('th', {}, 'cascade'), element('th', {}, 'why no better one'));

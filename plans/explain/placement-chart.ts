@@ -11,7 +11,8 @@ const READABLE = 30;
 const MOST_NAME = 14;
 
 /** A row per device: the models that it holds, and how full it is in each gear. */
-export function placementChart({ devices, gears, models }: Explanation, width: number): Markup {
+export function placementChart({ devices, gears: promised, beyond, models }: Explanation, width: number): Markup {
+  const gears = [...promised, ...beyond];
   const longest = Math.max(6, ...devices.map(({ device }) => Math.min(MOST_NAME, device.length)));
   const names = longest * LETTER + 14;
   const held = models.filter((model) => devices.some((device) => device.models.includes(model)));
@@ -37,7 +38,9 @@ export function placementChart({ devices, gears, models }: Explanation, width: n
       ...gears.flatMap((gear, g) => {
         const used = gear.utilisation[device] ?? 0;
         const x = plot.left + g * cell;
-        const says = tooltip(`${device} in gear ${gear.index}: ${percent(used, 1)} at the top of its range`);
+        const says = tooltip(
+          `${device} in gear ${gear.index}${gear.bestEffort ? ' (best effort)' : ''}: ${percent(used, 1)} at the top of its range`,
+        );
         const dark = used > 0.8 || (used > 0.22 && used < 0.45);
         return [
           element('rect', { x, y: y + 1, width: cell - 1, height: ROW - 2, fill: heatColor(used) }, says),
@@ -62,6 +65,14 @@ export function placementChart({ devices, gears, models }: Explanation, width: n
       ? [text(plot.left + (g + 0.5) * cell, plot.top - 6, String(index), { 'text-anchor': 'middle', class: 'tick' })]
       : [],
   );
+  const at = plot.left + promised.length * cell - 0.5;
+  const border =
+    beyond.length === 0
+      ? []
+      : [
+          element('line', { x1: at, x2: at, y1: plot.top - 20, y2: plot.bottom, stroke: INK, 'stroke-width': 1.5 }),
+          text(at + 4, plot.top - 22, 'best effort', { class: 'tick' }),
+        ];
   const scale = Array.from({ length: 20 }, (_, i) =>
     element('rect', { x: plot.left + i * 8, y: 8, width: 8, height: 10, fill: heatColor(i / 19) }),
   );
@@ -74,6 +85,7 @@ export function placementChart({ devices, gears, models }: Explanation, width: n
     ...heads,
     ...numbers,
     ...rows,
+    ...border,
     text((plot.left + plot.right) / 2, plot.bottom + 18, 'utilisation in each gear (%)', {
       'text-anchor': 'middle',
       class: 'label',

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { NO_RULES } from '../plan-table.ts';
+import { BEST_EFFORT_NOTE, NO_RULES } from '../plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
 import { describeSlo, gearNames, milliseconds, percent, plain } from './format.ts';
 
@@ -9,11 +9,12 @@ const LISTED = 12;
 
 /** The plan for the terminal: what it promises, its frontier, placement and gears, and why each gear. */
 export function explanationTables(explanation: Explanation): string {
-  const { deployment, synthetic, slo, gears, expected } = explanation;
+  const { deployment, synthetic, slo, gears, beyond, expected } = explanation;
   const made = synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
   return [
     `gear plan of ${deployment}${made}`,
     `${describeSlo(slo)} up to ${plain(gears[gears.length - 1].qps[1])} requests/s`,
+    ...beyond.slice(-1).map(({ qps }) => beyondSentence(qps[1])),
     `expected over the loads: accuracy ${percent(expected.accuracy)}, p95 ${plain(expected.latencyMsP95, 3)} ms`,
     '',
     'Frontier: cascades that no other beats in both accuracy and work',
@@ -32,6 +33,11 @@ export function explanationTables(explanation: Explanation): string {
     ...reasons(explanation),
     '',
   ].join('\n');
+}
+
+/** What happens above the highest promised load. */
+export function beyondSentence(topQps: number): string {
+  return `above that, best effort (no SLO promised): less accurate gears, up to ${plain(topQps)} requests/s`;
 }
 
 function frontierTable({ frontier }: Explanation): string {
@@ -75,19 +81,20 @@ export function oneOf(devices: readonly string[]): string {
 
 export const LOSS_COLUMNS: readonly (readonly [head: string, cell: (loss: ExplainedLoss) => string])[] = [
   ['carries, requests/s', ({ qpsMax }) => plain(qpsMax)],
-  ['accuracy up to there', ({ accuracy: [before, after] }) => `${percent(after)} instead of ${percent(before)}`],
+  ['best effort up to', ({ carriedQps }) => plain(carriedQps)],
+  ['accuracy up to the SLO’s load', ({ accuracy: [before, after] }) => `${percent(after)} instead of ${percent(before)}`],
   ['highest p95', ({ latencyMsP95: [before, after] }) => `${milliseconds(after)} instead of ${milliseconds(before)}`],
 ];
 
-function gearTable({ gears, devices }: Explanation): string {
+function gearTable({ gears, beyond, devices }: Explanation): string {
   const table = new Table({
     head: ['gear', 'requests/s', 'cascade', 'answers', 'accuracy', 'p95 ms', 'min queue', 'wait ms', 'fullest', 'bottleneck'],
     colAligns: ['right', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
     ...STYLE,
   });
-  for (const gear of gears) {
+  for (const gear of [...gears, ...beyond]) {
     table.push([
-      String(gear.index),
+      `${gear.index}${gear.bestEffort ? ' *' : ''}`,
       `${plain(gear.qps[0])} - ${plain(gear.qps[1])}`,
       gear.cascade,
       gear.stages.map(({ answers }) => (answers === null ? '?' : (100 * answers).toFixed(0))).join(' / '),
@@ -99,7 +106,11 @@ function gearTable({ gears, devices }: Explanation): string {
       gear.bottleneck,
     ]);
   }
-  return `${table.toString()}\nanswers: percent of the requests that each model of the cascade answers; a certainty below <n goes on`;
+  const notes = [
+    'answers: percent of the requests that each model of the cascade answers; a certainty below <n goes on',
+    ...(beyond.length === 0 ? [] : [BEST_EFFORT_NOTE]),
+  ];
+  return [table.toString(), ...notes].join('\n');
 }
 
 /** `3`, or `2-5` where the replicas differ. */
@@ -108,11 +119,12 @@ export function lengths({ minQueueLength: [least, most] }: ExplainedStage): stri
 }
 
 /** Neighbours of one cascade and one reason in one line. */
-function reasons({ gears }: Explanation): string[] {
+function reasons({ gears, beyond }: Explanation): string[] {
   const lines = new Map<string, number[]>();
-  for (const { index, cascade, why } of gears) {
+  for (const { index, bestEffort, cascade, why } of [...gears, ...beyond]) {
     const binds = why.binds === 'nothing' ? 'nothing binds' : `${why.binds} binds`;
-    const line = `${cascade}\n    ${binds}: ${why.text}`;
+    // Beyond the promise, all have the same reason.
+    const line = bestEffort ? why.text : `${cascade}\n    ${binds}: ${why.text}`;
     lines.set(line, [...(lines.get(line) ?? []), index]);
   }
   return [...lines].map(([line, indices]) => `  ${gearNames(indices)}: ${line}`);

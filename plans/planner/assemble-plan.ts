@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Cascade } from '../cascade.ts';
 import { gearsWithout } from '../contingency.ts';
-import type { GearPlan, Stage } from '../gear-plan.ts';
+import type { Gear, GearPlan, Stage } from '../gear-plan.ts';
 import type { ContingencyDraft } from './contingencies.ts';
 import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
 import { gearOf } from './gear-of.ts';
+import { joinGears } from './join-gears.ts';
 import { latencyScore } from './latency-score.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { bottleneckModel } from './sp3-place-models.ts';
@@ -13,7 +14,7 @@ import { bottleneckModel } from './sp3-place-models.ts';
 /** Points of the frontier that a plan file shows, beside those in use. */
 const SHOWN_FRONTIER = 48;
 
-/** Writes a feasible draft as a plan file: names for numbers, figures rounded to what they mean. */
+/** Writes a feasible draft as a plan file: names for numbers, figures rounded to what they mean, neighbouring ranges joined. */
 export function assemblePlan(
   draft: DraftPlan,
   contingencies: readonly ContingencyDraft[] | undefined,
@@ -21,13 +22,14 @@ export function assemblePlan(
 ): GearPlan {
   const { request } = context;
   const { modelNames, deviceNames } = context.system;
-  const gears = draft.ranges.map((range) => gearOfRange(range, draft, context));
+  const joined = joinGears(gearsOf(draft, context));
+  const gears = joined.map(({ gear }) => gear);
   const lossGears = contingencies?.map((loss) => ({
     lost: deviceNames[loss.devices[0]],
     alike: loss.devices.slice(1).map((d) => deviceNames[d]),
-    gears: loss.draft.ranges.map((range) => gearOfRange(range, loss.draft, context)),
+    gears: joinGears(gearsOf(loss.draft, context)).map(({ gear }) => gear),
   }));
-  const inUse = [...gears, ...deviceNames.flatMap((device) => gearsWithout({ contingencies: lossGears }, device) ?? [])];
+  const inUse = [...gears, ...deviceNames.flatMap((device) => gearsWithout({ contingencies: lossGears }, device)?.gears ?? [])];
   const placement = modelNames.flatMap((model) =>
     deviceNames.flatMap((device) => (inUse.some((gear) => gear.shares[model]?.[device] > 0) ? [{ model, device }] : [])),
   );
@@ -47,12 +49,15 @@ export function assemblePlan(
       accuracy: round(expectedAccuracy(draft), 6),
       latencyMsP95: round(expectedP95(draft), 3),
     },
-    qpsWeights: request.weights.map((weight) => round(weight, 9)),
-    frontier: shownFrontier(draft).map((cascade) => ({
-      cascade: stagesOf(cascade, modelNames),
-      accuracy: round(cascade.accuracy, 6),
-      computeMs: round(cascade.workMs, 6),
-    })),
+    qpsWeights: joinedWeights(
+      joined.map(({ ranges }) => ranges),
+      request.weights,
+    ),
+    meanQps: round(
+      draft.ranges.reduce((sum, { weight, fromQps, toQps }) => sum + (weight * (fromQps + toQps)) / 2, 0),
+      6,
+    ),
+    frontier: frontierOf(draft, context),
     search: {
       seed: String(request.seed),
       utilisationMargin: context.margins.utilisation,
@@ -81,7 +86,23 @@ export function expectedP95(draft: DraftPlan): number {
   return draft.ranges.reduce((sum, range) => sum + range.weight * (range.tuning?.latencyMs.p95 ?? Number.POSITIVE_INFINITY), 0);
 }
 
-function gearOfRange(range: DraftRange, draft: DraftPlan, context: PlanningContext): GearPlan['gears'][number] {
+function gearsOf({ ranges, placed }: DraftPlan, context: PlanningContext): Gear[] {
+  return ranges.map((range) => gearOfRange(range, placed, context));
+}
+
+function joinedWeights(counts: readonly number[], weights: readonly number[]): number[] {
+  let next = 0;
+  return counts.map((count) => {
+    const own = weights.slice(next, next + count);
+    next += count;
+    return round(
+      own.reduce((sum, weight) => sum + weight, 0),
+      9,
+    );
+  });
+}
+
+export function gearOfRange(range: DraftRange, placed: Uint8Array, context: PlanningContext): Gear {
   const { cascade, balance, tuning } = range;
   if (cascade === undefined || balance === undefined || tuning === undefined)
     throw new Error(`QPS range ${range.fromQps}-${range.toQps} was left without a gear`);
@@ -92,7 +113,7 @@ function gearOfRange(range: DraftRange, draft: DraftPlan, context: PlanningConte
     utilisation: Object.fromEntries(
       context.system.deviceNames.map((name, d) => [name, round((balance.deviceMs[d] * range.toQps) / 1000, 4)]),
     ),
-    bottleneck: context.system.modelNames[bottleneckModel(cascade, draft.placed, context)],
+    bottleneck: context.system.modelNames[bottleneckModel(cascade, placed, context)],
   };
   const candidate = { cascade, shares: balance.shares, minQueueLength: tuning.minQueueLength, maxWaitMs: tuning.maxWaitMs };
   return gearOf(candidate, [round(range.fromQps, 6), round(range.toQps, 6)], expected, context);
@@ -105,6 +126,14 @@ function stagesOf(cascade: Cascade, names: readonly string[]): Stage[] {
 }
 
 /** Cheapest first: the frontier, thinned, and the cascades in use, which may lie off it where latency counts. */
+export function frontierOf(draft: DraftPlan, { system }: PlanningContext): GearPlan['frontier'] {
+  return shownFrontier(draft).map((cascade) => ({
+    cascade: stagesOf(cascade, system.modelNames),
+    accuracy: round(cascade.accuracy, 6),
+    computeMs: round(cascade.workMs, 6),
+  }));
+}
+
 function shownFrontier(draft: DraftPlan): FrontierCascade[] {
   const shown = new Map(evenly(draft.frontier, SHOWN_FRONTIER).map((cascade) => [cascade.key, cascade]));
   for (const { cascade } of draft.ranges) if (cascade !== undefined) shown.set(cascade.key, cascade);

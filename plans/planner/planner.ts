@@ -12,6 +12,7 @@ import { withReachedLatency } from './sp4-tune-batching.ts';
 import { inlineTuner } from './tuner.ts';
 import { tuningContext } from './tuning-context.ts';
 import { TuningThreads } from './tuning-threads.ts';
+import { withBeyond } from './with-beyond.ts';
 
 export interface PlannerOptions {
   /** Told what is being tried, in a few words; for a progress line. */
@@ -51,7 +52,8 @@ async function plan(context: PlanningContext): Promise<PlanResult> {
   if (context.firstFeasible) return { type: 'plan', plan: assemblePlan(found.draft, undefined, context) };
   const draft = await preferFaster(found.draft, context);
   const contingencies = await planContingencies(draft, context);
-  return { type: 'plan', plan: assemblePlan(draft, contingencies, context) };
+  const assembled = assemblePlan(draft, contingencies, context);
+  return { type: 'plan', plan: await withBeyond(assembled, draft, contingencies, context) };
 }
 
 async function search(context: PlanningContext): Promise<CycleResult> {

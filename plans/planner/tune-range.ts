@@ -64,9 +64,7 @@ function fastestQueue(job: TuningJob, context: TuningContext): Tuning | undefine
   const longest = longestUsefulQueue(job, context);
   let best: { tuning: Tuning; worstP95: number } | undefined;
   for (let length = 1; ; length = Math.min(longest, length * 2)) {
-    // As long as the queue of a replica takes to fill at the low end: longer waits gain nothing.
-    const fillMs = (length * 1000) / (firstReplicaShare(job, context) * lowEndQps(job));
-    const candidate = candidateOf(job, length, length === 1 ? 0 : roundUp(fillMs), context);
+    const candidate = candidateOf(job, length, length === 1 ? 0 : fillMs(length, lowEndQps(job), job, context), context);
     const keepsUp = Number.isFinite(simulateRange(candidate, plannedTopQps(job, context), context).p95);
     if (keepsUp) {
       const top = simulateRange(candidate, job.toQps, context);
@@ -80,6 +78,11 @@ function fastestQueue(job: TuningJob, context: TuningContext): Tuning | undefine
   }
 }
 
+/** How long the queue of the busiest replica takes to fill: longer waits gain nothing. */
+export function fillMs(length: number, qps: number, job: TuningJob, context: TuningContext): number {
+  return roundUp((length * 1000) / (firstReplicaShare(job, context) * qps));
+}
+
 /** Waits to try for a minimum queue length, longest first: what the latency limit leaves beside the way through all stages. */
 function waits({ cascade, shares, toQps }: TuningJob, length: number, context: TuningContext): number[] {
   if (length === 1) return [0];
@@ -90,12 +93,12 @@ function waits({ cascade, shares, toQps }: TuningJob, length: number, context: T
   });
   const leftMs = context.latencyLimitMs - wayMs;
   if (leftMs <= 0) return [];
-  const fillMs = (length * 1000) / (firstReplicaShare({ cascade, shares }, context) * toQps);
-  return Array.from({ length: WAIT_TRIES }, (_, i) => roundUp(leftMs / 2 ** i)).filter((wait) => wait >= fillMs / 2);
+  const fullMs = (length * 1000) / (firstReplicaShare({ cascade, shares }, context) * toQps);
+  return Array.from({ length: WAIT_TRIES }, (_, i) => roundUp(leftMs / 2 ** i)).filter((wait) => wait >= fullMs / 2);
 }
 
 /** Beyond the batch limit a longer queue does not make a larger batch; beyond the latency limit its requests are late. */
-function longestUsefulQueue(job: TuningJob, context: TuningContext): number {
+export function longestUsefulQueue(job: TuningJob, context: TuningContext): number {
   const first = job.cascade.models[0];
   let limit = 1;
   for (let d = 0; d < context.devices; d++) {
@@ -115,7 +118,7 @@ function firstReplicaShare(
 }
 
 /** The replica with the largest share gets the given length, the others in proportion, so that all fill in the same time. */
-function candidateOf(job: TuningJob, length: number, maxWaitMs: number, context: TuningContext): Candidate {
+export function candidateOf(job: TuningJob, length: number, maxWaitMs: number, context: TuningContext): Candidate {
   const { cascade, shares } = job;
   const largest = firstReplicaShare(job, context);
   const minQueueLength = new Int32Array(shares.length).fill(1);
@@ -127,7 +130,7 @@ function candidateOf(job: TuningJob, length: number, maxWaitMs: number, context:
   return { cascade, shares, minQueueLength, maxWaitMs };
 }
 
-function tuningOf({ minQueueLength, maxWaitMs }: Candidate, { p50, p95, p99 }: RangeOutcome): Tuning {
+export function tuningOf({ minQueueLength, maxWaitMs }: Candidate, { p50, p95, p99 }: RangeOutcome): Tuning {
   return { minQueueLength, maxWaitMs, latencyMs: { p50, p95, p99 } };
 }
 

@@ -1,3 +1,4 @@
+import { carryRange } from './carry-range.ts';
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
 import { estimateLatency } from './estimate-latency.ts';
 import { tuneRange } from './tune-range.ts';
@@ -5,8 +6,11 @@ import type { TuningContext } from './tuning-context.ts';
 
 /** One gear to be simulated: plain values, so that it can be sent to a worker thread. */
 export interface TuningJob {
-  /** `tune`: find minimum queue lengths (SP4). `estimate`: what p95 is about, with queues that trigger at one request (SP2). */
-  readonly type: 'tune' | 'estimate';
+  /**
+   * `tune`: find minimum queue lengths (SP4). `estimate`: what p95 is about, with queues that trigger at one request (SP2). `carry`:
+   * find minimum queue lengths that keep up, whatever the latency (gears beyond the plan).
+   */
+  readonly type: keyof typeof ANSWERS;
   readonly fromQps: number;
   readonly toQps: number;
   readonly cascade: FrontierCascade;
@@ -15,7 +19,7 @@ export interface TuningJob {
 }
 
 export interface TuningAnswer {
-  /** Undefined: no queue length holds the SLO or keeps up. */
+  /** Undefined: no queue length does. */
   readonly tuning: Tuning | undefined;
   readonly simulations: number;
 }
@@ -34,8 +38,10 @@ export function inlineTuner(context: TuningContext): Tuner {
   };
 }
 
+const ANSWERS = { tune: tuneRange, estimate: estimateLatency, carry: carryRange };
+
 export function answerJob(job: TuningJob, context: TuningContext): TuningAnswer {
   const before = context.simulations;
-  const tuning = job.type === 'tune' ? tuneRange(job, context) : estimateLatency(job, context);
+  const tuning = ANSWERS[job.type](job, context);
   return { tuning, simulations: context.simulations - before };
 }

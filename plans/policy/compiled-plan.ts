@@ -1,5 +1,5 @@
 import { gearsWithout } from '../contingency.ts';
-import type { Gear, GearPlan } from '../gear-plan.ts';
+import { allGears, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
 import { plannedMeanQps } from './load-scale.ts';
 
 /**
@@ -8,6 +8,8 @@ import { plannedMeanQps } from './load-scale.ts';
  */
 export interface CompiledGear {
   readonly index: number;
+  /** Beyond what the plan promises: no SLO holds for it. */
+  readonly bestEffort: boolean;
   readonly fromQps: number;
   readonly toQps: number;
   /** Models of the cascade, in order. */
@@ -35,6 +37,7 @@ export interface CompiledPlan {
   readonly devices: readonly string[];
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
+  /** Those that are promised, then those beyond: loads ascend through both. */
   readonly gears: readonly CompiledGear[];
   /** Device that is lost -> gears to use meanwhile; empty where the plan has none. */
   readonly contingencies: ReadonlyMap<string, readonly CompiledGear[]>;
@@ -47,26 +50,30 @@ export interface CompiledPlan {
  * @param devices what devices are numbered by: the plan's own, or all of a deployment, so that the numbers of two plans agree.
  */
 export function compilePlan(
-  plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'contingencies'> &
-    Partial<Pick<GearPlan, 'slo' | 'qpsWeights'>>,
+  plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'beyond' | 'contingencies'> &
+    Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps'>>,
   devices: readonly string[] = plan.devices,
 ): CompiledPlan {
-  const { models, slo, qpsWeights } = plan;
+  const { models, slo, qpsWeights, meanQps } = plan;
   const modelNumber = numbering(models, 'model');
   const deviceNumber = numbering(devices, 'device');
   const placed = new Uint8Array(models.length * devices.length);
   for (const replica of plan.placement) placed[modelNumber(replica.model) * devices.length + deviceNumber(replica.device)] = 1;
   const contingencies = new Map(
     plan.devices.flatMap((device) => {
-      const gears = gearsWithout(plan, device);
-      return gears === undefined ? [] : [[device, gears.map(compileGear)] as const];
+      const table = gearsWithout(plan, device);
+      return table === undefined ? [] : [[device, compileTable(table)] as const];
     }),
   );
   const scales = slo !== undefined && 'accuracy' in slo && qpsWeights !== undefined;
-  const scaleToQps = scales ? plannedMeanQps({ gears: plan.gears, qpsWeights }) : undefined;
-  return { models, devices, placed, gears: plan.gears.map(compileGear), contingencies, scaleToQps };
+  const scaleToQps = scales ? plannedMeanQps({ gears: plan.gears, qpsWeights, meanQps }) : undefined;
+  return { models, devices, placed, gears: compileTable(plan), contingencies, scaleToQps };
 
-  function compileGear(gear: Gear, index: number): CompiledGear {
+  function compileTable(table: GearTable): CompiledGear[] {
+    return allGears(table).map((gear, index) => compileGear(gear, index, index >= table.gears.length));
+  }
+
+  function compileGear(gear: Gear, index: number, bestEffort: boolean): CompiledGear {
     const size = models.length * devices.length;
     const cascade = Int32Array.from(gear.cascade, (s) => modelNumber(s.model));
     // Each stage leads to a later model: a request cannot go in circles.
@@ -95,6 +102,7 @@ export function compilePlan(
     }
     return {
       index,
+      bestEffort,
       fromQps: gear.qps[0],
       toQps: gear.qps[1],
       cascade,

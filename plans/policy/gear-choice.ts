@@ -1,6 +1,7 @@
 import type { GearBasis } from '../../engine/wire/messages.ts';
 import type { CompiledGear } from './compiled-plan.ts';
 import type { LoadEstimate } from './load-history.ts';
+import { scaledQps } from './load-scale.ts';
 
 /** Load is measured, and gears are chosen, once in this interval (CascadeServe §5). */
 export const LOAD_INTERVAL_MS = 100;
@@ -123,8 +124,9 @@ export function gearSlowdown(gear: CompiledGear, slowdown: Float64Array): number
  */
 export function wantedGears(gears: readonly CompiledGear[], current: number, inputs: GearInputs, rule: GearRule): WantedGears {
   const { load, scale, firstQueue, backlog, waitMs, slowdown } = inputs;
-  const lowQps = scale * load.lowQps;
-  const highQps = Math.max(lowQps, scale * load.highQps);
+  const promisedQps = gears.findLast(({ bestEffort }) => !bestEffort)?.toQps ?? 0;
+  const lowQps = scaledQps(load.lowQps, scale, promisedQps);
+  const highQps = Math.max(lowQps, scaledQps(load.highQps, scale, promisedQps));
   const excess = excessOf(inputs, gears[current], rule);
   const clearingQps = (1_000 * excess) / rule.backlogDrainMs;
   const slowest = slowdown.reduce((most, factor) => Math.max(most, factor), 1);
@@ -169,7 +171,7 @@ export function backlogFromMs({ backlogDrainMs }: GearRule): number {
 /** Requests that wait although the plan does not expect it. */
 function excessOf({ backlog, waitMs }: GearInputs, gear: CompiledGear, rule: GearRule): number {
   if (rule.backlogDrainMs === Number.POSITIVE_INFINITY) return 0;
-  const usualMs = Math.max(gear.expectedMsP95, backlogFromMs(rule));
+  const usualMs = Math.max(backlogFromMs(rule), Math.min(gear.expectedMsP95, rule.backlogDrainMs / 2));
   return waitMs <= usualMs ? 0 : backlog * (1 - usualMs / waitMs);
 }
 

@@ -7,6 +7,8 @@ const HORIZON_SECONDS = 600;
 /** A load that is farther from the planned one needs another plan, not another scale (see drift). */
 const LARGEST_FACTOR = 4;
 const SECOND_MS = 1_000;
+/** Ranges are half-open: what is just below an end belongs to the range. */
+const JUST_BELOW = 1 - 1e-9;
 
 /**
  * Under an accuracy SLO the plan holds its accuracy over its QPS distribution, not in each gear; so the measured load is scaled by
@@ -44,7 +46,17 @@ export class LoadScale {
   }
 }
 
-/** Mean of the distribution planned for, each range taken at its middle. */
-export function plannedMeanQps({ gears, qpsWeights }: Pick<GearPlan, 'gears' | 'qpsWeights'>): number {
-  return gears.reduce((sum, { qps: [from, to] }, k) => sum + (qpsWeights[k] * (from + to)) / 2, 0);
+/**
+ * A measured load in terms of the planned one. The scale moves loads among the gears that the accuracy is promised over; it does not
+ * make a crowd of a load that they carry. Beyond them a load is what it is: there it is only a matter of carrying it.
+ * @param promisedQps up to where gears are promised.
+ */
+export function scaledQps(qps: number, scale: number, promisedQps: number): number {
+  const scaled = scale * qps;
+  return scaled < promisedQps ? scaled : Math.max(qps, promisedQps * JUST_BELOW);
+}
+
+/** Mean of the distribution planned for; where the plan does not say, each range is taken at its middle. */
+export function plannedMeanQps({ gears, qpsWeights, meanQps }: Pick<GearPlan, 'gears' | 'qpsWeights' | 'meanQps'>): number {
+  return meanQps ?? gears.reduce((sum, { qps: [from, to] }, k) => sum + (qpsWeights[k] * (from + to)) / 2, 0);
 }

@@ -76,6 +76,7 @@ models: [ { name: linear, file: ${fashion}/models/linear.onnx } ]
 data: { inputs: { image: ${fashion}/data/images.npy }, labels: ${fashion}/data/labels.npy, validation: 0.5 }
 devices: [ { id: cpu1, kind: cpu, cores: [1], memory: 1GiB } ]
 slo: { p95: 100ms }
+deadline: 30s
 load: { qpsMax: 4000, ranges: 1 }
 `,
   );

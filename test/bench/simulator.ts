@@ -27,6 +27,7 @@ const result = await planGears(request, { threads: 2 });
 if (result.type === 'infeasible') throw new Error(result.reason);
 const plan = compilePlan(result.plan);
 const system = simulatedSystem(request.profile, request.devices, request.maxBatch);
+const lastPromised = plan.gears.findLastIndex(({ bestEffort }) => !bestEffort);
 const simulator = new Simulator(system);
 const swinging: Trace = {
   qps: Float64Array.from({ length: SECONDS }, (_, s) => request.qpsMax * (0.55 - 0.45 * Math.cos((2 * Math.PI * s) / 20))),
@@ -34,7 +35,7 @@ const swinging: Trace = {
 
 const cases: { name: string; trace: Trace; options: SimulationOptions }[] = [
   { name: 'swinging load, gears change', trace: swinging, options: {} },
-  { name: 'peak load, last gear held', trace: constantTrace(request.qpsMax, 60), options: { fixedGear: plan.gears.length - 1 } },
+  { name: 'peak load, last gear held', trace: constantTrace(request.qpsMax, 60), options: { fixedGear: lastPromised } },
   { name: 'low load, first gear held', trace: constantTrace(plan.gears[0].toQps, 600), options: { fixedGear: 0 } },
 ];
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
 import type { Status } from '../../actors/status.ts';
 import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
 import type { Report } from '../../plans/report.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
@@ -61,7 +61,7 @@ describe('a synthetic deployment', () => {
     expectNothingLost(report);
     expect(Object.keys(report.deviceUtilisation ?? {})).toHaveLength(16);
     // Which gears serve is the machine's affair: between the least and the most accurate, by four standard errors.
-    const accuracies = plan.gears.map(({ expected }) => expected.accuracy);
+    const accuracies = allGears(plan).map(({ expected }) => expected.accuracy);
     const error = 4 * Math.sqrt(0.25 / report.completed);
     expect(report.accuracy).toBeGreaterThan(Math.min(...accuracies) - error);
     expect(report.accuracy).toBeLessThan(Math.max(...accuracies) + error);

@@ -44,6 +44,7 @@ devices:
   - { id: a, kind: cpu, memory: 64MiB }
   - { id: b, kind: cpu, memory: 64MiB }
 slo: { p95: 500ms }
+deadline: 30s
 load: { qpsMax: 400, ranges: 2 }
 nats: { servers: ["${server.url}"] }
 `,
@@ -67,7 +68,7 @@ afterAll(async () => {
 /** Of one gear, glance and study: glance on a and study on b, and the other way round. */
 function oppositePlans(planned: GearPlan): [GearPlan, GearPlan] {
   const plan = (glance: string, study: string): GearPlan => {
-    const { contingencies: _, ...rest } = planned;
+    const { contingencies: _, beyond: __, ...rest } = planned;
     return {
       ...rest,
       placement: [

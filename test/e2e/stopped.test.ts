@@ -35,6 +35,7 @@ devices:
   - { id: a, kind: emulated, like: gpu, memory: 16GB }
   - { id: b, kind: emulated, like: gpu, memory: 16GB, host: other }
 slo: { p95: 200ms }
+deadline: 30s
 load: { qpsMax: 600, ranges: 4 }
 frontends: 2
 nats: { servers: [${server.url}] }

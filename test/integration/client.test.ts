@@ -57,11 +57,16 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(request.message.header('Content-Type')).toBeUndefined();
   });
 
-  it('has a deadline of 30 seconds unless told otherwise', async () => {
+  it('leaves the deadline to the deployment unless told otherwise, by the request or for all', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
     await client.infer(IMAGE);
-    expect(frontend.requests[0].deadlineMs).toBeGreaterThan(20_000);
-    expect(frontend.requests[0].deadlineMs).toBeLessThanOrEqual(30_000);
+    await Promise.all([client.infer(IMAGE), client.infer(IMAGE, { deadlineMs: 5_000 })]);
+    expect(frontend.requests.map(({ deadlineMs }) => deadlineMs === undefined)).toEqual([true, true, false]);
+    expect(frontend.requests[2].deadlineMs).toBeLessThanOrEqual(5_000);
+    const impatient = createClient(await broker.connect(), realClock, { deployment: 'test', deadlineMs: 3_000 });
+    await impatient.infer(IMAGE);
+    await impatient.close();
+    expect(frontend.requests[3].deadlineMs).toBeLessThanOrEqual(3_000);
   });
 
   it('gives each caller its own answer, in whatever order they come', async () => {
@@ -98,7 +103,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(await client.infer(IMAGE, { id: 'x', deadlineMs: 3_000 })).toEqual(resultFor('x', 1));
     const [first, second] = frontend.requests;
     expect([first.id, second.id]).toEqual(['x', 'x']);
-    expect(first.deadlineMs - second.deadlineMs).toBeGreaterThanOrEqual(990);
+    expect(first.deadlineMs! - second.deadlineMs!).toBeGreaterThanOrEqual(990);
     expect(client.counts.retries).toBe(1);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createRandom, type Random } from '../../engine/random.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
@@ -37,16 +37,16 @@ const request: PlanRequest = {
 const system = simulatedSystem(request.profile, DEVICES, request.maxBatch);
 
 /** Seconds whose rates are of the planned distribution, times a factor. */
-function drawn(plan: GearPlan, factor: number, random: Random): Trace {
-  const { gears, qpsWeights } = plan;
+function drawn(factor: number, random: Random): Trace {
+  const { weights } = request;
+  const width = QPS_MAX / weights.length;
   const rate = (): number => {
     let left = random.next();
-    const k = qpsWeights.findIndex((weight) => {
+    const k = weights.findIndex((weight) => {
       left -= weight;
       return left < 0;
     });
-    const [from, to] = gears[k === -1 ? gears.length - 1 : k].qps;
-    return factor * (from + random.next() * (to - from));
+    return factor * width * ((k === -1 ? weights.length - 1 : k) + random.next());
   };
   // Loads last for some seconds, so that what is measured is what the gears are chosen for.
   const rates = Array.from({ length: SECONDS / 10 }, rate);
@@ -56,10 +56,10 @@ function drawn(plan: GearPlan, factor: number, random: Random): Trace {
 /** Mean over the seconds, as the plan means it: accuracy of the answers by time, not by request. */
 function accuracyOverTime(plan: GearPlan, factor: number, scaled: boolean): number {
   const compiled = compilePlan(plan);
-  const workload = traceWorkload(drawn(plan, factor, createRandom(7)), system.samples, createRandom(8));
+  const workload = traceWorkload(drawn(factor, createRandom(7)), system.samples, createRandom(8));
   const outcomes = new Simulator(system).run(scaled ? compiled : { ...compiled, scaleToQps: undefined }, workload);
   const total = outcomes.gearMs.reduce((sum, ms) => sum + ms, 0);
-  return outcomes.gearMs.reduce((sum, ms, gear) => sum + (ms / total) * plan.gears[gear].expected.accuracy, 0);
+  return outcomes.gearMs.reduce((sum, ms, gear) => sum + (ms / total) * allGears(plan)[gear].expected.accuracy, 0);
 }
 
 describe('a plan for an accuracy SLO', async () => {

@@ -45,7 +45,15 @@ const state = deviceState({
 });
 const gear: GearMessage = { revision: 1, gear: 1, epoch: 5, decidedAt: 0 };
 const drift = { observations: 100, distance: 0.1, bound: 0.2, drifted: false };
-const loads = { meanQps: 10, plannedMeanQps: 12, qpsMax: 200, weights: [1, 0], plannedWeights: [0.5, 0.5], above: 0 };
+const loads = {
+  meanQps: 10,
+  plannedMeanQps: 12,
+  qpsMax: 200,
+  weights: [1, 0],
+  plannedWeights: [0.5, 0.5],
+  histogram: [1, 0],
+  above: 0,
+};
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 
 /** Whoever listens to a kind of message on a subject, and how it reads it. */

@@ -6,14 +6,14 @@ import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { encode } from '../../engine/wire/codec.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 
 const subjects = subjectsOf('test');
-const plan = planOf({ models: ['small'] });
 
 /** A plane with a status actor beside its controller and plan-keeper, as in the process of a controller. */
-async function startPlaneWithStatus(): Promise<VirtualPlane> {
+async function startPlaneWithStatus(plan = planOf({ models: ['small'] })): Promise<VirtualPlane> {
   const plane = await startVirtualPlane(plan);
   const { bus, clock, controller, keeper } = plane;
   startActor(
@@ -52,4 +52,30 @@ test('the status tells what each actor dropped, those of the process that answer
     'device-d0': { ...gear, ...state },
     status: { ...gear, ...state },
   });
+});
+
+test('the status says where no SLO is promised: beyond the highest load, with all devices or without one', async () => {
+  const [first, second, third] = planOf({
+    models: ['small'],
+    devices: ['d0', 'd1'],
+    cascades: [['small'], ['small'], ['small']],
+  }).gears;
+  const alone = { shares: { small: { d1: 1 } }, minQueueLength: { small: { d1: 1 } } };
+  const larger: GearPlan = {
+    ...planOf({ models: ['small'], devices: ['d0', 'd1'] }),
+    gears: [first],
+    beyond: [second, third],
+    contingencies: [{ lost: 'd0', alike: [], gears: [{ ...first, ...alone }], beyond: [{ ...second, ...alone }] }],
+  };
+  const plane = await startPlaneWithStatus(larger);
+  const inForce = async (gear: number, lost?: string): Promise<Status['gear']> => {
+    const message = { revision: 1, gear, epoch: 1e15 + plane.clock.now(), decidedAt: plane.clock.now(), ...(lost && { lost }) };
+    plane.bus.publish(subjects.gear, encode(message));
+    return (await statusOf(plane)).gear;
+  };
+  expect(await inForce(0)).toMatchObject({ index: 0, of: 3, bestEffort: false, qps: [0, 100] });
+  expect(await inForce(2)).toMatchObject({ index: 2, of: 3, bestEffort: true, qps: [200, 300] });
+  expect(await inForce(0, 'd0')).toMatchObject({ index: 0, of: 2, bestEffort: false, lost: 'd0' });
+  expect(await inForce(1, 'd0')).toMatchObject({ index: 1, of: 2, bestEffort: true, lost: 'd0' });
+  expect((await statusOf(plane)).gearSeconds).toHaveLength(3);
 });

@@ -25,6 +25,7 @@ devices:
   - { id: a, kind: cpu, cores: [0], memory: 512MiB }
   - { id: b, kind: cpu, cores: [${second}], memory: 512MiB }
 slo: { p95: 200ms }
+deadline: 30s
 load: { qpsMax: ${load.qpsMax}, ranges: ${load.ranges} }
 nats: { servers: ["${nats}"] }
 `;

@@ -97,6 +97,7 @@ devices:
   - { id: a, kind: emulated, like: gpu, memory: 16GB }
   - { id: b, kind: emulated, like: gpu, memory: 16GB, host: other }
 slo: { p95: 200ms }
+deadline: 30s
 load: { qpsMax: 3000, ranges: 4 }
 frontends: 2
 nats: { servers: ["${url}"] }

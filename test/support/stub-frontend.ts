@@ -6,7 +6,8 @@ import { subjectsOf } from '../../engine/wire/subjects.ts';
 export interface StubRequest {
   readonly id: string;
   readonly inputs: Record<string, unknown>;
-  readonly deadlineMs: number;
+  /** Undefined where the request leaves it to the deployment. */
+  readonly deadlineMs?: number;
   readonly scores?: boolean;
   readonly message: BusMessage;
   /** Sends answers as one message: alone, or as a frame. */

@@ -28,6 +28,7 @@ devices:
   - { id: a, kind: emulated, like: any, memory: 10MB, host: h1 }
   - { id: b, kind: emulated, like: any, memory: 10MB, host: h2 }
 slo: { p95: 200ms }
+deadline: 30s
 load: { qpsMax: 3000, ranges: 2 }
 nats: ${nats}
 `,

@@ -1,7 +1,7 @@
 import { decode } from '../../../engine/wire/codec.ts';
 import type { DeviceState, GearMessage, PrepareMessage } from '../../../engine/wire/messages.ts';
 import { gearsWithout } from '../../../plans/contingency.ts';
-import type { GearPlan, Stage } from '../../../plans/gear-plan.ts';
+import { allGears, type GearPlan, type Stage } from '../../../plans/gear-plan.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 import { SUBJECTS } from './serving-processes.ts';
 
@@ -37,8 +37,8 @@ export class GearWatch {
   cascadesOf(revision: number, gear: number): readonly (readonly Stage[])[] {
     const plan = this.#plans.get(revision);
     if (plan === undefined) return [];
-    const tables = [plan.gears, ...plan.devices.map((device) => gearsWithout(plan, device) ?? [])];
-    return tables.flatMap((gears) => (gear < gears.length ? [gears[gear].cascade] : []));
+    const tables = [plan, ...plan.devices.flatMap((device) => gearsWithout(plan, device) ?? [])];
+    return tables.map(allGears).flatMap((gears) => (gear < gears.length ? [gears[gear].cascade] : []));
   }
 
   /** A process, or the actor in it, knows of nothing. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { gearsWithout } from '../../../plans/contingency.ts';
+import { allGears } from '../../../plans/gear-plan.ts';
 import { planGears } from '../../../plans/planner/planner.ts';
 import { gpus } from './planner/requests.ts';
 import { verifyPlan } from './planner/verify-plan.ts';
@@ -18,7 +19,9 @@ describe('gears for the loss of a device', () => {
   test('keep the placement: no model has to be loaded', () => {
     const placed = new Set(plan.placement.map(({ model, device }) => `${model} on ${device}`));
     for (const lost of plan.devices) {
-      for (const gear of gearsWithout(plan, lost) ?? []) {
+      const table = gearsWithout(plan, lost);
+      if (table === undefined) throw new Error(`no gears without ${lost}`);
+      for (const gear of allGears(table)) {
         for (const [model, shares] of Object.entries(gear.shares))
           for (const device of Object.keys(shares)) expect(placed).toContain(`${model} on ${device}`);
       }
@@ -29,11 +32,14 @@ describe('gears for the loss of a device', () => {
     const shared = plan.contingencies?.find(({ alike }) => alike.length > 0);
     if (shared === undefined) throw new Error('no two devices are alike');
     const { lost, alike } = shared;
-    const [own] = gearsWithout(plan, lost) ?? [];
-    const [other] = gearsWithout(plan, alike[0]) ?? [];
-    const model = own.cascade[0].model;
-    expect(other.shares[model][lost]).toBe(own.shares[model][alike[0]]);
-    expect(other.shares[model][alike[0]]).toBeUndefined();
+    expect(shared.beyond).toBeDefined();
+    for (const field of ['gears', 'beyond'] as const) {
+      const [own] = gearsWithout(plan, lost)?.[field] ?? [];
+      const [other] = gearsWithout(plan, alike[0])?.[field] ?? [];
+      const model = own.cascade[0].model;
+      expect(other.shares[model][lost]).toBe(own.shares[model][alike[0]]);
+      expect(other.shares[model][alike[0]]).toBeUndefined();
+    }
   });
 
   test('a plan without them has none', () => {

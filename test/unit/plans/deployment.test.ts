@@ -53,7 +53,7 @@ describe('loadDeployment', () => {
       nats: { servers: ['nats://127.0.0.1:4222'] },
       frontends: 1,
       prefix: 'cascade',
-      deadlineMs: 30_000,
+      deadlineMs: 1_500,
       gearRule: DEFAULT_GEAR_RULE,
     });
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
@@ -164,6 +164,17 @@ deadline: 5s
     ['{ id: cpu0, kind: cpu, memory: 1GiB, cores: [1, 1] }', 'devices[0].cores: names a core twice'],
   ])('refuses the device %s', (device, message) => {
     expect(problems(SMALLEST.replace('{ id: cpu0, kind: cpu, memory: 1GiB }', device))[0]).toContain(message);
+  });
+
+  it.each([
+    ['slo: { p95: 100ms }', 1_500],
+    ['slo: { p95: 400ms }', 4_000],
+    ['slo: { p95: 20s }', 30_000],
+    ['slo: { accuracy: 0.9 }', 30_000],
+    ['slo: { p95: 100ms }\ndeadline: 250ms', 250],
+    ['slo: { p95: 100ms }\ndeadline: 1m', 60_000],
+  ])('has a deadline in proportion to a latency SLO, unless it names one: %s', (slo, deadlineMs) => {
+    expect(load(SMALLEST.replace('slo: { p95: 0.1s }', slo)).deadlineMs).toBe(deadlineMs);
   });
 
   it('refuses names that are taken', () => {

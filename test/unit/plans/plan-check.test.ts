@@ -50,6 +50,7 @@ describe('a plan that can be served', () => {
       devices: request.devices.map(({ id, memoryBytes }) => ({ ...cpu(id), memoryBytes })),
     };
     expect(result.plan.contingencies).toBeDefined();
+    expect(result.plan.beyond).toBeDefined();
     expect(checkPlanFor(subject, request.profile, result.plan)).toEqual([]);
   });
 
@@ -123,6 +124,40 @@ describe('a plan is refused', () => {
       'with a minimum queue length of a replica that is not placed',
       (plan) => (plan.gears[1].minQueueLength.large = { d9: 2 }),
       'gears[1].minQueueLength: "large on d9" is not in the placement',
+    ],
+    [
+      'with gears beyond it that do not follow',
+      (plan) => (plan.beyond = [{ ...plan.gears[1], qps: [250, 300] }]),
+      'beyond[0].qps: begins at 250; must begin at 200',
+    ],
+    [
+      'with gears beyond it that leave a gap',
+      (plan) => {
+        plan.beyond = [
+          { ...plan.gears[1], qps: [200, 300] },
+          { ...plan.gears[1], qps: [310, 400] },
+        ];
+      },
+      'beyond[1].qps: begins at 310; must begin at 300',
+    ],
+    [
+      'with an unknown model beyond it',
+      (plan) => (plan.beyond = [{ ...plan.gears[1], qps: [200, 300], cascade: [{ model: 'huge' }] }]),
+      'beyond[0].cascade[0].model: "huge" is not among',
+    ],
+    [
+      'with a replica beyond it that is not placed',
+      (plan) => (plan.beyond = [{ ...plan.gears[1], qps: [200, 300], shares: { small: { d9: 1 } } }]),
+      'beyond[0].shares: "small on d9" is not in the placement',
+    ],
+    [
+      'with gears beyond those for a loss that use what is lost',
+      (plan) => {
+        const only = { shares: { small: { d1: 1 } }, minQueueLength: { small: { d1: 1 } } };
+        const gears = [{ ...plan.gears[1], ...only, qps: [0, 100] as [number, number] }];
+        plan.contingencies = [{ lost: 'd0', alike: [], gears, beyond: [{ ...plan.gears[1], qps: [100, 200] }] }];
+      },
+      'contingencies[0].beyond without d0[0].shares.small: d0 has a share, and is the device that is lost',
     ],
     ['with another number of weights', (plan) => plan.qpsWeights.pop(), 'qpsWeights: 1 weights for 2 gears'],
     [

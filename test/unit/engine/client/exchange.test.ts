@@ -10,7 +10,7 @@ import { resultFor } from '../../../support/stub-frontend.ts';
 interface Attempt {
   at: number;
   id: string;
-  deadlineMs: number;
+  deadlineMs?: number;
   reply: string;
 }
 
@@ -51,6 +51,45 @@ function answerAfter(tookMs: number, id: string): void {
   bus.publish(attempts.findLast((attempt) => attempt.id === id)!.reply, encode(resultFor(id)));
   clock.runUntil(clock.now());
 }
+
+describe('a request that names no deadline', () => {
+  beforeEach(() => {
+    exchange = new Exchange(bus, clock, 'infer', { name: 'd' });
+    listen();
+  });
+
+  it('leaves it to the deployment at every attempt, alone or beside one that does name it', () => {
+    send('x');
+    clock.runUntil(10);
+    send('y');
+    send('z', 5_000);
+    clock.runUntil(10_000);
+    const told = (id: string) => attempts.filter((attempt) => attempt.id === id).map(({ at, deadlineMs }) => [at, deadlineMs]);
+    expect(told('x')).toEqual([
+      [0, undefined],
+      [10_000, undefined],
+    ]);
+    expect(told('y')).toEqual([[10, undefined]]);
+    expect(told('z')[0]).toEqual([10, 5_000]);
+  });
+
+  it('ends as the deployment says, or is given up after 30 seconds', () => {
+    send('x');
+    send('y');
+    clock.runUntil(1_500);
+    const error = { code: 'DEADLINE_EXCEEDED', message: 'no answer within the deadline of 1500 ms' } as const;
+    bus.publish(attempts[0].reply, encode({ id: 'x', error }));
+    clock.runUntil(1_501);
+    expect(answers).toEqual([{ id: 'x', error }]);
+    clock.runUntil(29_999);
+    expect(answers).toHaveLength(1);
+    clock.runUntil(30_000);
+    expect(answers[1]).toEqual({
+      id: 'y',
+      error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 2 attempts in 30000 ms' },
+    });
+  });
+});
 
 describe('a request without an answer', () => {
   it('is sent again after a third of its deadline with what is left of it, then given up', () => {

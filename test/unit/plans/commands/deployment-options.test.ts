@@ -9,7 +9,10 @@ const run = (...args: string[]) => runInProcess([deploymentOptions], ['options',
 
 test('tells each option with its type, its default as it may be written, and its meaning', async () => {
   const { stdout } = await run();
-  expect(stdout).toContain('deadline: number or string, default 30000\n    Every request is answered within this time');
+  expect(stdout).toContain(
+    'deadline: number or string\n    Every request that names no deadline of its own is answered within this time',
+  );
+  expect(stdout).toContain('Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s');
   expect(stdout).toContain('devices[](kind: cpu).memory: number or string, required\n');
   expect(stdout).toContain('inputs.<name>.pad: number, default 0\n');
   expect(stdout).toContain('frontends: integer or in-devices, default 1\n');
@@ -36,6 +39,9 @@ test('tells one option and what is in it, or what there is instead', async () =>
 
 test('gives the JSON Schema', async () => {
   const schema = JSON.parse((await run('--json', '-')).stdout);
-  expect(schema).toMatchObject({ type: 'object', properties: { deadline: { type: ['number', 'string'], default: 30_000 } } });
+  expect(schema).toMatchObject({
+    type: 'object',
+    properties: { frontends: { default: 1 }, deadline: { type: ['number', 'string'] } },
+  });
   expect(schema.required).toEqual(expect.arrayContaining(['name', 'devices', 'slo', 'load']));
 });

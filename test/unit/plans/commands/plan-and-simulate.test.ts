@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as plan from '../../../../plans/commands/plan.ts';
 import * as simulate from '../../../../plans/commands/simulate.ts';
-import { gearPlanSchema } from '../../../../plans/gear-plan.ts';
+import { allGears, gearPlanSchema } from '../../../../plans/gear-plan.ts';
+import { readPlan } from '../../../../plans/plan-file.ts';
 import { runInProcess } from '../../../support/run-in-process.ts';
 import { writeTiny } from '../../../support/tiny-deployment.ts';
 
@@ -25,13 +26,16 @@ describe('cascade plan', () => {
   test('writes plan.json beside the deployment and shows it as a table', async () => {
     const { stdout, stderr } = await run('plan', dir);
     const written = gearPlanSchema.parse(JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')));
+    // Of four ranges, the first two have the same gear, and so have the last two.
     expect(written.gears.map((gear) => gear.qps)).toEqual([
-      [0, 250],
-      [250, 500],
-      [500, 750],
-      [750, 1000],
+      [0, 500],
+      [500, 1000],
     ]);
-    expect(stdout).toContain('750 - 1000');
+    expect(stdout).toContain('500 - 1000');
+    const last = written.beyond?.at(-1);
+    expect(last?.cascade).toEqual([{ model: 'small' }]);
+    expect(stdout).toContain(`- ${last?.qps[1]} *`);
+    expect(stdout).toContain('best effort, no SLO promised');
     expect(stdout).toContain('synthetic');
     expect(stderr).toContain('plan.json');
   });
@@ -50,10 +54,8 @@ describe('cascade plan', () => {
       '500',
     );
     const printed = gearPlanSchema.parse(JSON.parse(stdout));
-    expect(printed.gears.map((gear) => gear.qps)).toEqual([
-      [0, 250],
-      [250, 500],
-    ]);
+    expect(printed.gears.map((gear) => gear.qps)).toEqual([[0, 500]]);
+    expect(printed.qpsWeights).toEqual([1]);
     expect(JSON.parse(readFileSync(join(dir, 'other.json'), 'utf8'))).toEqual(printed);
   });
 
@@ -94,7 +96,7 @@ describe('cascade simulate', () => {
     const report = JSON.parse(first.stdout);
     expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0, seconds: 3, sloAttainment: 1 });
     expect(report.completed).toBe(report.offered);
-    expect(report.gears).toHaveLength(4);
+    expect(report.gears).toHaveLength(allGears(readPlan(join(dir, 'plan.json'))).length);
     expect(Object.keys(report.deviceUtilisation)).toEqual(['cpu0', 'cpu1']);
     expect(again.stdout).toBe(first.stdout);
     expect(other.stdout).not.toBe(first.stdout);

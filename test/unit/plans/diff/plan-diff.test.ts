@@ -48,6 +48,25 @@ describe('a gear', () => {
   });
 });
 
+test('gears beyond the promise are compared, and named for what they are', () => {
+  const after: GearPlan = { ...plan, beyond: [{ ...plan.gears[1], qps: [200, 500] }] };
+  const diff = diffPlans(plan, after);
+  expect(diff.settings.map(({ what, before, after }) => [what, before, after])).toEqual([
+    ['load carried beyond, best effort', 'none', '500 requests/s'],
+    ['gears', '2', '2 and 1 beyond'],
+  ]);
+  expect(diff.loads.at(-1)).toMatchObject({ qps: [200, 500], gears: [1, 2], bestEffort: [false, true], changes: [] });
+  expect(diffText(diff)).toContain('200 - 500 requests/s, gear 1 -> 2 (best effort)');
+});
+
+test('neighbouring ranges that are joined are no other distribution of the load', () => {
+  const [first, second] = plan.gears;
+  const joined: GearPlan = { ...plan, gears: [{ ...first, qps: [0, 200] }], qpsWeights: [1], meanQps: 100 };
+  const apart: GearPlan = { ...plan, gears: [first, { ...first, qps: second.qps }], meanQps: 100 };
+  expect(diffPlans(apart, joined).settings.map(({ what }) => what)).toEqual(['gears']);
+  expect(diffPlans(apart, { ...joined, meanQps: 80 }).settings.map(({ what }) => what)).toContain('distribution of the load');
+});
+
 test('replicas that come and go are named', () => {
   const after = { ...plan, placement: [...plan.placement.slice(1), { model: 'small', device: 'c' }] };
   const diff = diffPlans(plan, after);
@@ -72,5 +91,5 @@ test('plans with other ranges are compared load by load; a last gear serves what
     [300, 450, 1, 2],
   ]);
   expect(loads[1].changes[0]).toMatchObject({ what: 'cascade', before: 'small', after: 'small <0.5 → large' });
-  expect(settings.map(({ what }) => what)).toEqual(['highest load', 'ranges', 'distribution of the load']);
+  expect(settings.map(({ what }) => what)).toEqual(['highest load', 'gears', 'distribution of the load']);
 });

@@ -111,6 +111,34 @@ describe('load', () => {
     expect(measure).toMatchObject({ observations: 80, weights: [0.5, 0, 0, 0.5], above: 0.5 });
   });
 
+  test('ranges of different width count their own seconds; what a plan is made from is finer', () => {
+    const [first, ...others] = plan.gears;
+    const joined = {
+      gears: [first, { ...others[0], qps: [100, 400] as [number, number] }],
+      qpsWeights: [0.25, 0.75],
+      meanQps: 200,
+    };
+    const drift = new QpsDrift(joined, SETTINGS, 0);
+    [50, 150, 250, 350].forEach((rate, second) => {
+      drift.observe(rate);
+      drift.tick((second + 1) * 1_000);
+    });
+    const { weights, plannedWeights, histogram, plannedMeanQps, qpsMax } = drift.measure();
+    expect({ weights, plannedWeights, plannedMeanQps, qpsMax }).toEqual({
+      weights: [0.25, 0.75],
+      plannedWeights: [0.25, 0.75],
+      plannedMeanQps: 200,
+      qpsMax: 400,
+    });
+    const peaks = histogram.flatMap((weight, i) => (weight > 0 ? [[(i * qpsMax) / histogram.length, weight]] : []));
+    expect(peaks).toEqual([
+      [48, 0.25],
+      [148, 0.25],
+      [248, 0.25],
+      [348, 0.25],
+    ]);
+  });
+
   test('of long ago is forgotten', () => {
     const measure = measured([...new Array(2_000).fill(350), ...new Array(20_000).fill(50)]);
     expect(measure.weights[0]).toBeGreaterThan(0.95);

@@ -3,6 +3,7 @@ import { explainPlan } from '../../../../plans/explain/explanation.ts';
 import { gearReason } from '../../../../plans/explain/gear-reason.ts';
 import { explanationPage } from '../../../../plans/explain/page.ts';
 import { explanationTables } from '../../../../plans/explain/tables.ts';
+import type { GearPlan } from '../../../../plans/gear-plan.ts';
 import { planOf } from '../../../support/plans.ts';
 import { explainedPlan, profile } from './explained-plan.ts';
 
@@ -85,16 +86,61 @@ describe('who answers', () => {
 
 test('what is left without a device is told beside what there was', () => {
   const plan = explainedPlan();
-  const contingencies = [{ lost: 'd0', alike: ['d1'], gears: [plan.gears[1], plan.gears[2]] }];
+  const [, both, small] = plan.gears;
+  const gears: GearPlan['gears'] = [
+    { ...both, qps: [0, 1_000] },
+    { ...small, qps: [1_000, 2_000] },
+  ];
+  const contingencies = [{ lost: 'd0', alike: ['d1'], gears, beyond: [{ ...small, qps: [2_000, 2_500] as [number, number] }] }];
   const explanation = explainPlan({ ...plan, contingencies });
-  const mean = (...gears: readonly number[]): number =>
-    (plan.gears[gears[0]].expected.accuracy + plan.gears[gears[1]].expected.accuracy) / 2;
-  expect(explanation.losses).toMatchObject([{ devices: ['d0', 'd1'], qpsMax: 3_000, latencyMsP95: [2, 2] }]);
+  const mean = (...indices: readonly number[]): number =>
+    (plan.gears[indices[0]].expected.accuracy + plan.gears[indices[1]].expected.accuracy) / 2;
+  expect(explanation.losses).toMatchObject([{ devices: ['d0', 'd1'], qpsMax: 2_000, carriedQps: 2_500, latencyMsP95: [2, 2] }]);
   expect(explanation.losses[0].accuracy[0]).toBeCloseTo(mean(0, 1));
   expect(explanation.losses[0].accuracy[1]).toBeCloseTo(mean(1, 2));
   expect(explanationTables(explanation)).toContain('any of d0, d1');
+  expect(explanationTables(explanation)).toContain('2500');
   expect(explanationPage(explanation)).toContain('any of d0, d1');
   expect(explanationTables(explainPlan(plan))).not.toContain('lost');
+});
+
+describe('gears beyond the promise', () => {
+  const { gears, ...rest } = explainedPlan();
+  const explanation = explainPlan({ ...rest, gears: gears.slice(0, 2), qpsWeights: [0.6, 0.4], beyond: gears.slice(2) }, profile);
+  const [beyond] = explanation.beyond;
+
+  test('are apart from those promised, count on, and say what they are for', () => {
+    expect(explanation.gears.map(({ index, bestEffort }) => [index, bestEffort])).toEqual([
+      [0, false],
+      [1, false],
+    ]);
+    expect(beyond).toMatchObject({ index: 2, bestEffort: true, qps: [2_000, 3_000], weight: 0 });
+    expect(beyond.why).toMatchObject({ binds: 'utilisation', text: expect.stringContaining('no SLO promised') });
+    expect(beyond.stages[0].answers).toBe(1);
+    expect(explanation.frontier.find(({ alone }) => alone === 'small')?.gears).toEqual([2]);
+  });
+
+  test('are marked in tables and page; the promise ends where it ends', () => {
+    const tables = explanationTables(explanation);
+    expect(tables).toContain('up to 2000 requests/s\nabove that, best effort (no SLO promised)');
+    expect(tables).toMatch(/│ +2 \* │ +2000 - 3000 /);
+    const page = explanationPage(explanation);
+    expect(page).toContain('at every load up to 2000 requests/s');
+    expect(page).toContain('<tr class="beyond">');
+    for (const label of ['Expected accuracy over the load', 'Expected latency over the load']) {
+      const [svg] = page.slice(page.indexOf(`aria-label="${label}"`)).split('</svg>');
+      expect(svg).toContain('no SLO promised');
+      expect(svg).toMatch(/<polyline [^>]*stroke-dasharray/);
+      expect(svg).toContain('gear 2 (best effort), 2000-3000 requests/s');
+    }
+  });
+
+  test('are named nowhere where there are none', () => {
+    const plain = explainPlan(explainedPlan(), profile);
+    expect(plain.beyond).toEqual([]);
+    for (const text of [explanationTables(plain), explanationPage(plain).replace(/<style>.*?<\/style>/s, '')])
+      expect(text).not.toMatch(/best effort,|best effort \(|class="beyond"/);
+  });
 });
 
 test('the tables show every gear, device and reason', () => {
@@ -112,6 +158,10 @@ describe('the page', () => {
   const cases = [
     ['a plan with all there is to know', explainPlan(explainedPlan(), profile)],
     ['a plan without who answers', explainPlan(explainedPlan())],
+    [
+      'a plan with gears beyond it',
+      explainPlan(explainedPlan({ beyond: [{ ...explainedPlan().gears[2], qps: [3_000, 90_000] }] }), profile),
+    ],
     ['a plan of one gear, one model, and no frontier', explainPlan(planOf({ models: ['<only>'], cascades: [['<only>']] }))],
   ] as const;
 

@@ -74,7 +74,7 @@ describe('a feasible plan', () => {
 describe('quality', () => {
   test('loads shift gears: low loads get more accuracy than high ones', async () => {
     const plan = await planned(cores({ qpsMax: 12_000 }));
-    expect(plan.gears[0].expected.accuracy).toBeGreaterThan(plan.gears[7].expected.accuracy + 0.01);
+    expect(plan.gears[0].expected.accuracy).toBeGreaterThan(plan.gears[plan.gears.length - 1].expected.accuracy + 0.01);
   });
 
   test('more devices, and a laxer SLO, never make a plan much worse', async () => {

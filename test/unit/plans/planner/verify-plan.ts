@@ -1,6 +1,6 @@
 import { createRandom } from '../../../../engine/random.ts';
 import { gearsWithout } from '../../../../plans/contingency.ts';
-import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
+import { allGears, type Gear, type GearPlan, type GearTable } from '../../../../plans/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { type SimulatedSystem, simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
@@ -24,19 +24,20 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
     const bytes = models.reduce((sum, name) => sum + (profile.models.find((m) => m.name === name)?.memoryBytes ?? Infinity), 0);
     check(bytes <= device.memoryBytes, `${device.id} holds ${bytes} of ${device.memoryBytes} bytes`);
   }
-  check(plan.gears.length === weights.length, `${plan.gears.length} gears for ${weights.length} ranges`);
+  const width = qpsMax / weights.length;
+  const covered = checkRanges(plan.gears, width, check);
+  check(covered === weights.length, `the gears end after ${covered} of ${weights.length} ranges`);
+  check(plan.qpsWeights.length === plan.gears.length, `${plan.qpsWeights.length} weights for ${plan.gears.length} gears`);
   let accuracy = 0;
   plan.gears.forEach((gear, i) => {
     const name = `gear ${i}`;
-    const width = qpsMax / weights.length;
-    check(
-      Math.abs(gear.qps[0] - i * width) < 1e-3 && Math.abs(gear.qps[1] - (i + 1) * width) < 1e-3,
-      `${name} is for ${gear.qps}`,
-    );
+    const own = accuracyBySample(gear, request);
+    const [from, to] = gear.qps.map((qps) => Math.round(qps / width));
+    const weight = weights.slice(from, to).reduce((sum, each) => sum + each, 0);
+    check(Math.abs(plan.qpsWeights[i] - weight) < 1e-6, `${name} has weight ${plan.qpsWeights[i]}, its ranges ${weight}`);
+    accuracy += weight * own;
     checkStages(gear, name, request, check);
     checkReplicas(gear, name, plan, check);
-    const own = accuracyBySample(gear, request);
-    accuracy += weights[i] * own;
     check(Math.abs(own - gear.expected.accuracy) < 1e-5, `${name} claims accuracy ${gear.expected.accuracy}, has ${own}`);
     const most = Math.max(...Object.values(gear.expected.utilisation));
     check(most <= (request.margins?.utilisation ?? 0.85) + 1e-3, `${name} plans a utilisation of ${most}`);
@@ -46,32 +47,81 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
       else check(p95 < 60_000, `${name} piles up at ${qps} requests/s`);
     }
   });
+  const mean = weights.reduce((sum, weight, i) => sum + weight * (i + 0.5) * width, 0);
+  check(Math.abs((plan.meanQps ?? 0) - mean) < 1e-5 * qpsMax, `plan claims a mean load of ${plan.meanQps}, has ${mean}`);
+  for (const problem of verifyBeyond(request, plan, plan)) problems.push(problem);
   for (const { id } of devices) for (const problem of verifyContingency(request, plan, id)) problems.push(problem);
   check(Math.abs(accuracy - plan.expected.accuracy) < 1e-5, `plan claims accuracy ${plan.expected.accuracy}, has ${accuracy}`);
   if (slo.type === 'accuracy') check(accuracy >= slo.accuracy - 1e-9, `accuracy ${accuracy} is below ${slo.accuracy}`);
   return problems;
 }
 
+/** Gears of whole ranges, one after the other; neighbours that serve alike are one. @returns ranges covered. */
+function checkRanges(gears: readonly Gear[], width: number, check: (good: boolean, problem: string) => void): number {
+  let next = 0;
+  gears.forEach((gear, i) => {
+    const ranges = Math.round((gear.qps[1] - gear.qps[0]) / width);
+    check(ranges >= 1 && Math.abs(gear.qps[0] - next * width) < 1e-3, `gear ${i} is for ${gear.qps}`);
+    next += ranges;
+    check(Math.abs(gear.qps[1] - next * width) < 1e-3, `gear ${i} is for ${gear.qps}`);
+    check(i === 0 || served(gears[i - 1]) !== served(gear), `gears ${i - 1} and ${i} serve alike`);
+  });
+  return next;
+}
+
+function served({ cascade, shares, minQueueLength, maxWaitMs }: Gear): string {
+  return JSON.stringify([cascade, shares, minQueueLength, maxWaitMs]);
+}
+
+/** Beyond the promise: contiguous, never more accurate than below, and carried on what is placed. */
+function verifyBeyond(request: PlanRequest, plan: GearPlan, table: GearTable): string[] {
+  const problems: string[] = [];
+  const all = allGears(table);
+  all.slice(table.gears.length).forEach((gear, k) => {
+    const i = table.gears.length + k;
+    const check = (good: boolean, problem: string): void => {
+      if (!good) problems.push(problem);
+    };
+    const name = `beyond gear ${i}`;
+    const below = all[i - 1];
+    check(gear.qps[0] === below.qps[1] && gear.qps[1] > gear.qps[0], `${name} is for ${gear.qps}, after ${below.qps}`);
+    check(gear.expected.accuracy <= below.expected.accuracy, `${name} is more accurate than the one below`);
+    check(k === 0 || served(below) !== served(gear), `${name} serves like the one below`);
+    checkStages(gear, name, request, check);
+    checkReplicas(gear, name, plan, check);
+    const own = accuracyBySample(gear, request);
+    check(Math.abs(own - gear.expected.accuracy) < 1e-5, `${name} claims accuracy ${gear.expected.accuracy}, has ${own}`);
+    const most = Math.max(...Object.values(gear.expected.utilisation));
+    check(most <= (request.margins?.utilisation ?? 0.85) + 1e-3, `${name} plans a utilisation of ${most}`);
+    const p95 = simulatedP95(request, { ...plan, gears: [...all] }, i, gear.qps[1]);
+    check(p95 < 60_000, `${name} piles up at ${gear.qps[1]} requests/s`);
+  });
+  return problems;
+}
+
 /** The gears for the loss of a device: none of it is used, and what they promise holds on the others. */
 function verifyContingency(request: PlanRequest, plan: GearPlan, lost: string): string[] {
   const problems: string[] = [];
-  const gears = gearsWithout(plan, lost) ?? [];
+  const table = gearsWithout(plan, lost);
+  if (table === undefined) return [];
   const width = request.qpsMax / request.weights.length;
   const check = (good: boolean, problem: string): void => {
     if (!good) problems.push(`without ${lost}: ${problem}`);
   };
-  gears.forEach((gear, i) => {
+  checkRanges(table.gears, width, check);
+  const all = [...allGears(table)];
+  all.forEach((gear, i) => {
     const name = `gear ${i}`;
-    check(Math.abs(gear.qps[0] - i * width) < 1e-3, `${name} is for ${gear.qps}`);
     checkStages(gear, name, request, check);
     checkReplicas(gear, name, plan, check);
     check(
       Object.values(gear.shares).every((shares) => !(shares[lost] > 0)),
       `${name} sends requests to it`,
     );
-    const p95 = simulatedP95(request, { ...plan, gears }, i, gear.qps[1]);
-    if (request.slo.type === 'latency') check(p95 <= request.slo.p95Ms, `${name} has p95 ${p95} ms`);
+    const p95 = simulatedP95(request, { ...plan, gears: all }, i, gear.qps[1]);
+    if (i < table.gears.length && request.slo.type === 'latency') check(p95 <= request.slo.p95Ms, `${name} has p95 ${p95} ms`);
   });
+  for (const problem of verifyBeyond(request, plan, table)) problems.push(`without ${lost}: ${problem}`);
   return problems;
 }
 

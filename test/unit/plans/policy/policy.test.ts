@@ -6,7 +6,7 @@ import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../../../../plans/po
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { chooseGear, type GearInputs, type GearRule, gearForQps, PAPER_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
 import { LoadHistory, type MeasuredLoad, rateInterval, together } from '../../../../plans/policy/load-history.ts';
-import { LoadScale } from '../../../../plans/policy/load-scale.ts';
+import { LoadScale, plannedMeanQps, scaledQps } from '../../../../plans/policy/load-scale.ts';
 import { pickDevice } from '../../../../plans/policy/routing.ts';
 import { goesFirst, isTriggered } from '../../../../plans/policy/trigger.ts';
 
@@ -44,6 +44,39 @@ describe('compilePlan', () => {
 
   test('an unknown name is a defect that says which', () => {
     expect(() => compilePlan({ ...plan, placement: [{ model: 'z', device: 'x' }] })).toThrow('unknown model "z"');
+  });
+});
+
+describe('gears beyond the promise', () => {
+  const [first, second, third] = plan.gears;
+  const { gears, beyond } = { gears: [first], beyond: [second, third] };
+  const contingencies = [{ lost: 'x', alike: [], gears: [{ ...second, shares: {} }], beyond: [{ ...third, shares: {} }] }];
+  const compiled = compilePlan({ ...plan, gears, beyond, contingencies });
+
+  test('follow the promised ones in one table, marked; so they do for the loss of a device', () => {
+    const tables = [compiled.gears, compiled.contingencies.get('x') ?? []];
+    expect(tables.map((table) => table.map(({ index, bestEffort, toQps }) => [index, bestEffort, toQps]))).toEqual([
+      [
+        [0, false, 10],
+        [1, true, 20],
+        [2, true, 30],
+      ],
+      [
+        [0, false, 20],
+        [1, true, 30],
+      ],
+    ]);
+  });
+
+  test('serve the loads above, and no load that is only scaled to be there', () => {
+    const choose = (qps: number, scale: number): number => {
+      const load = { qps, ms: 100 };
+      const inputs = { lastLoad: load, windowLoad: load, scale, firstQueue: 0, backlog: 0 };
+      return chooseGear(compiled.gears, 0, inputs, PAPER_GEAR_RULE).gear;
+    };
+    expect([5, 15, 25, 99].map((qps) => choose(qps, 1))).toEqual([0, 1, 2, 2]);
+    expect([5, 9.99, 15, 25].map((qps) => choose(qps, 4))).toEqual([0, 0, 1, 2]);
+    expect([15, 25, 50].map((qps) => choose(qps, 0.5))).toEqual([0, 2, 2]);
   });
 });
 
@@ -184,6 +217,23 @@ describe('load scale', () => {
     });
     return scale.factor;
   };
+
+  test('moves a load within what is promised, and never makes more of one that is beyond', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 0, max: 1e4, noNaN: true }), fc.double({ min: 0.25, max: 4, noNaN: true }), (qps, scale) => {
+        const scaled = scaledQps(qps, scale, 100);
+        if (scale * qps < 100) expect(scaled).toBe(scale * qps);
+        else if (qps < 100) expect(scaled < 100 && scaled > 99.9).toBe(true);
+        else expect(scaled).toBe(qps);
+      }),
+    );
+  });
+
+  test('a planned mean that the plan tells goes before what its ranges suggest', () => {
+    const [first, second] = plan.gears;
+    expect(plannedMeanQps({ gears: [first, second], qpsWeights: [0.5, 0.5] })).toBe(10);
+    expect(plannedMeanQps({ gears: [first, second], qpsWeights: [0.5, 0.5], meanQps: 3 })).toBe(3);
+  });
 
   test('begins at 1, and comes to planned mean / measured mean', () => {
     expect(afterSeconds([], 100)).toBe(1);

@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { allGears, describeCascade, type GearPlan } from '../../../../plans/gear-plan.ts';
+import { beyondSteps, firstCarriers, joinSteps } from '../../../../plans/planner/beyond-ranges.ts';
+import { searchFrontier } from '../../../../plans/planner/enumerate-cascades.ts';
+import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
+import { planGears } from '../../../../plans/planner/planner.ts';
+import type { PlanningContext } from '../../../../plans/planner/planning-context.ts';
+import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { withContext } from './contexts.ts';
+import { cores, gpus } from './requests.ts';
+import { verifyPlan } from './verify-plan.ts';
+
+const MARGIN = 0.85;
+/** Of one sample: accuracies are written with six digits. */
+const HALF_A_SAMPLE = 1e-5;
+
+async function planned(request: PlanRequest): Promise<GearPlan> {
+  const result = await planGears(request);
+  if (result.type === 'infeasible') throw new Error(result.reason);
+  return result.plan;
+}
+
+describe('steps of load', () => {
+  const carried = fc
+    .array(fc.double({ min: 1, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 })
+    .map((values) => [...new Set(values)].sort((a, b) => a - b));
+
+  test('ascend from the last range to what is carried, joined into few ranges, each with the first carrier of its top', () => {
+    fc.assert(
+      fc.property(carried, fc.double({ min: 0.5, max: 1e5, noNaN: true }), (qps, from) => {
+        const ends = beyondSteps(from, qps);
+        const top = qps[qps.length - 1];
+        if (ends.length === 0) expect(top).toBeLessThan(1.02 * from);
+        const chosen = firstCarriers(ends, qps);
+        const ranges = joinSteps(from, ends, chosen);
+        expect(ranges.length).toBeLessThanOrEqual(12);
+        let begin = from;
+        let before = -1;
+        for (const { fromQps, toQps, carrier } of ranges) {
+          expect(fromQps).toBe(begin);
+          expect(toQps).toBeGreaterThan(fromQps);
+          expect(carrier).toBeGreaterThan(before);
+          expect(carrier).toBe(qps.findIndex((carries) => carries >= toQps));
+          [begin, before] = [toQps, carrier];
+        }
+        if (ranges.length > 0) expect(begin / top).toBeGreaterThan(0.998);
+        // Of the steps themselves, no two differ by much more than a quarter, unless there would be too many gears.
+        const ratios = ends.map((end, i) => end / (ends[i - 1] ?? from));
+        if (top / from < 1.2 ** 12) for (const ratio of ratios) expect(ratio).toBeLessThan(1.36);
+      }),
+    );
+  });
+});
+
+describe('gears beyond the plan', () => {
+  /** Families and devices too small to need a search: everything can be looked at. */
+  const tiny = fc.record({
+    seed: fc.integer({ min: 1, max: 1_000 }),
+    devices: fc.integer({ min: 1, max: 2 }),
+    per: fc.integer({ min: 1, max: 8 }),
+    load: fc.double({ min: 0.05, max: 0.6, noNaN: true }),
+    accuracy: fc.boolean(),
+  });
+  const requestOf = ({
+    seed,
+    devices,
+    per,
+    load,
+    accuracy,
+  }: typeof tiny extends fc.Arbitrary<infer T> ? T : never): PlanRequest => ({
+    deployment: 'tiny',
+    profile: syntheticProfile({
+      seed,
+      samples: 200,
+      models: [
+        { name: 'small', accuracy: 0.7, fixedMs: 1, perSampleMs: 0.1 * per, memoryBytes: 1 },
+        { name: 'middle', accuracy: 0.8, fixedMs: 2, perSampleMs: 0.3 * per, memoryBytes: 1 },
+        { name: 'large', accuracy: 0.9, fixedMs: 6, perSampleMs: per, memoryBytes: 1 },
+      ],
+    }),
+    devices: Array.from({ length: devices }, (_, d) => ({ id: `d${d}`, deviceClass: 'cpu-1', memoryBytes: 10 })),
+    maxBatch: [],
+    slo: accuracy ? { type: 'accuracy', accuracy: 0.82 } : { type: 'latency', p95Ms: 400 },
+    qpsMax: (load * 1_000 * devices) / per,
+    weights: [0.6, 0.4],
+    seed: 1,
+    contingencies: false,
+  });
+
+  /** Accuracies of all cascades of placed models that carry a load within the margin; every replica is everywhere. */
+  const carrying = (context: PlanningContext, plan: GearPlan, qps: number): number[] => {
+    const models = [...new Set(plan.placement.map(({ model }) => context.system.modelNames.indexOf(model)))].sort();
+    const { frontier } = searchFrontier(context.records, context.costs, models);
+    return frontier.filter(({ workMs }) => (workMs * qps) / (1_000 * context.devices) <= MARGIN).map(({ accuracy }) => accuracy);
+  };
+
+  test('are contiguous and carried, ever less accurate, and each the most accurate there is', async () => {
+    let beyond = 0;
+    await fc.assert(
+      fc.asyncProperty(tiny, async (drawn) => {
+        const request = requestOf(drawn);
+        const result = await planGears(request);
+        if (result.type === 'infeasible') return;
+        const { plan } = result;
+        expect(verifyPlan(request, plan)).toEqual([]);
+        const last = plan.gears[plan.gears.length - 1].expected.accuracy;
+        await withContext(request, (context) => {
+          for (const gear of plan.beyond ?? []) {
+            beyond++;
+            const others = carrying(context, plan, gear.qps[1]).filter((accuracy) => accuracy <= last + HALF_A_SAMPLE);
+            expect(gear.expected.accuracy, describeCascade(gear.cascade)).toBeGreaterThanOrEqual(
+              Math.max(...others) - HALF_A_SAMPLE,
+            );
+          }
+          // What none carries is all that is left above.
+          const top = allGears(plan)[allGears(plan).length - 1].qps[1];
+          expect(carrying(context, plan, 1.02 * top).filter((accuracy) => accuracy <= last + HALF_A_SAMPLE)).toEqual([]);
+        });
+      }),
+      { numRuns: 40, seed: 7 },
+    );
+    expect(beyond).toBeGreaterThan(100);
+  });
+
+  test('end with the cheapest cascade of the placed models', async () => {
+    const plan = await planned(cores());
+    expect(plan.placement.map(({ model }) => model)).toContain('linear');
+    expect(plan.beyond?.at(-1)?.cascade).toEqual([{ model: 'linear' }]);
+  });
+
+  test('are there for the loss of a device, within what is left', async () => {
+    const plan = await planned(gpus({ qpsMax: 20, weights: [0.5, 0.3, 0.2], contingencies: true }));
+    const top = plan.beyond!.at(-1)!.qps[1];
+    for (const { gears, beyond = [] } of plan.contingencies ?? []) {
+      expect(allGears({ gears, beyond }).at(-1)!.qps[1]).toBeLessThanOrEqual(top);
+      for (const { expected } of beyond) expect(expected.accuracy).toBeLessThanOrEqual(gears.at(-1)!.expected.accuracy);
+    }
+    expect(plan.contingencies?.some(({ beyond }) => beyond !== undefined)).toBe(true);
+  });
+
+  test('keep to what the plan is restricted to', async () => {
+    const one = await planned(cores({ restrict: 'one-cascade', qpsMax: 3000 }));
+    expect(new Set(allGears(one).map(({ cascade }) => describeCascade(cascade))).size).toBe(1);
+    const single = await planned(cores({ restrict: 'single-models', qpsMax: 3000 }));
+    expect(single.beyond).toBeDefined();
+    for (const { cascade } of allGears(single)) expect(cascade).toHaveLength(1);
+  });
+});
