@@ -37,7 +37,7 @@ export const DEFAULT_GEAR_RULE: GearRule = {
   alpha: 0,
   backlogDrainMs: 500,
   windowMs: 3_000,
-  noiseBand: 2.5,
+  noiseBand: 3,
   settleMs: 2_000,
   measuredSpeed: true,
 };

@@ -5,6 +5,11 @@ import { type GearDecision, type GearInputs, type GearRule, wantedGears } from '
 const TAKEN_BACK_WITHIN_MS = 60_000;
 /** Loads that differ by less are the same. */
 const SAME_LOAD = 1.15;
+/**
+ * While the load comes down, gears in between are enough for a moment: it is the gear that was enough for this last part of the settle
+ * time that is taken.
+ */
+const SETTLED_PART = 0.8;
 /** Longest time for which a lower-load gear must have been enough. */
 const LONGEST_SETTLE_MS = 60_000;
 
@@ -21,9 +26,10 @@ export class GearChooser {
   #tableChanged = false;
   /** For the load of the last shift up. */
   #settleMs: number;
-  /** Since when lower gears have been enough, and the highest of those. */
+  /** Since when lower gears have been enough. */
   #quietSince: number | undefined;
-  #quietGear = 0;
+  /** Those that were, by time; the ones that a later, higher one makes needless are left out. */
+  readonly #enough: { readonly at: number; readonly gear: number }[] = [];
   #lastDown: { readonly at: number; readonly effectiveQps: number } | undefined;
   #lastUpQps = 0;
 
@@ -46,7 +52,7 @@ export class GearChooser {
     this.#gears = gears;
     this.#gear = Math.min(this.#gear, gears.length - 1);
     this.#tableChanged = true;
-    this.#quietSince = undefined;
+    this.#startOver();
     this.#lastDown = undefined;
     this.#settleMs = this.#rule.settleMs;
   }
@@ -62,18 +68,16 @@ export class GearChooser {
       return least;
     }
     if (most.gear >= this.#gear) {
-      this.#quietSince = undefined;
+      this.#startOver();
       return { gear: this.#gear, basis: most.basis };
     }
     if (inputs.load.qps < rule.alpha * inputs.firstQueue) return this.#stay(most, 'held');
-    if (this.#quietSince === undefined) {
-      this.#quietSince = now;
-      this.#quietGear = most.gear;
-    }
-    this.#quietGear = Math.max(this.#quietGear, most.gear);
+    this.#quietSince ??= now;
+    while (this.#enough.length > 0 && this.#enough[this.#enough.length - 1].gear <= most.gear) this.#enough.pop();
+    this.#enough.push({ at: now, gear: most.gear });
     if (now - this.#quietSince < settleMs) return this.#stay(most, 'settling');
-    this.#gear = this.#quietGear;
-    this.#quietSince = undefined;
+    this.#gear = this.#enough.find(({ at }) => now - at <= SETTLED_PART * settleMs)!.gear;
+    this.#startOver();
     this.#lastDown = { at: now, effectiveQps };
     return { gear: this.#gear, basis: most.basis };
   }
@@ -82,8 +86,13 @@ export class GearChooser {
     return { gear: this.#gear, basis: { ...basis, rule } };
   }
 
-  #onUp(effectiveQps: number, now: number): void {
+  #startOver(): void {
     this.#quietSince = undefined;
+    this.#enough.length = 0;
+  }
+
+  #onUp(effectiveQps: number, now: number): void {
+    this.#startOver();
     this.#lastUpQps = effectiveQps;
     const down = this.#lastDown;
     this.#lastDown = undefined;

@@ -49,11 +49,6 @@ const RULES: Readonly<Record<string, GearRule>> = {
   'band 2, 300 ms': { ...PAPER_GEAR_RULE, noiseBand: 2, windowMs: 300 },
   'band 2, 500 ms': { ...PAPER_GEAR_RULE, noiseBand: 2, windowMs: 500 },
   'band 2, 300 ms, no alpha': { ...PAPER_GEAR_RULE, alpha: 0, noiseBand: 2, windowMs: 300 },
-  'band 2, 500 ms, backlog 500 ms': { alpha: 8, backlogDrainMs: 500, noiseBand: 2, windowMs: 500 },
-  'band 2, 300 ms, backlog 250 ms': { alpha: 8, backlogDrainMs: 250, noiseBand: 2, windowMs: 300 },
-  'band 3, 300 ms, backlog 500 ms': { alpha: 8, backlogDrainMs: 500, noiseBand: 3, windowMs: 300 },
-  'band 2, 2 s, backlog 500 ms': { alpha: 8, backlogDrainMs: 500, noiseBand: 2, windowMs: 2_000 },
-  'band 2, 300 ms, backlog 500 ms (default)': DEFAULT_GEAR_RULE,
 };
 
 /** Peak of the load over the highest planned one, and how much slower devices are than profiled. */

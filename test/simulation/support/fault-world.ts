@@ -16,8 +16,8 @@ import { runWorkload } from './workload.ts';
 
 /** A date, as fractions of milliseconds are coarser there than near zero. */
 const START_MS = 1_800_000_000_000;
-/** After the last request: its deadline, the frontends' grace, and notes under way. */
-const QUIET_AFTER_MS = 1_900;
+/** After the last request: its deadline, the frontends' grace, notes under way, and the gear coming down. */
+const QUIET_AFTER_MS = 4_900;
 /** A run that needs more goes round in a circle. */
 const MOST_STEPS = 2_000_000;
 const SKEWS_MS = [0, 0, 3, -40, 2_000, -2_000];

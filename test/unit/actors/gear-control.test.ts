@@ -3,13 +3,17 @@ import { GearControl } from '../../../actors/gear-control.ts';
 import type { DeviceState } from '../../../engine/wire/messages.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../plans/policy/gear-choice.ts';
-import { planOf } from '../../support/plans.ts';
+import { deviceState, planOf } from '../../support/plans.ts';
+
+/** The default rule, but for the time that shifts down take. */
+const AT_ONCE = { ...DEFAULT_GEAR_RULE, settleMs: 0 };
 
 const plan = compilePlan(
   planOf({ models: ['small', 'large'], cascades: [['large'], ['small', 'large'], ['small']], stepQps: 100 }),
 );
 const load = (frontend: string, arrivals: number) => ({ frontend, pid: 1, intervalMs: 100, arrivals });
-const queue = (length: number) => ({ device: 'd0', queues: { small: length } }) as unknown as DeviceState;
+/** 5 ms for each request. */
+const queue = (length: number): DeviceState => deviceState({ queues: { small: length }, backlogMs: 5 * length });
 
 test('the gear follows the load of all frontends together', () => {
   const control = new GearControl(plan, PAPER_GEAR_RULE, 0);
@@ -62,13 +66,17 @@ test('the epoch grows with each change, and with each later controller', () => {
 });
 
 test('what waits counts as the load that would clear it in the given time', () => {
-  const control = new GearControl(plan, { ...PAPER_GEAR_RULE, backlogDrainMs: 500 }, 0);
+  const control = new GearControl(plan, { ...PAPER_GEAR_RULE, backlogDrainMs: 200 }, 0);
   control.load(load('f1', 5), 0);
-  control.state(queue(20), 0);
-  expect(control.decide(0)).toBeUndefined(); // 50 + (20 - 0.1) / 0.5 s = 90
-  control.state(queue(30), 0);
-  // 50 + (30 - 0.1) / 0.5 s = 110; the plan expects 50 requests/s * 2 ms = 0.1 requests to be under way.
-  expect(control.decide(0)).toMatchObject({ to: 1, basis: { rule: 'backlog', qps: 50, backlog: 30, excess: 29.9 } });
+  // 50 ms of waiting are usual.
+  expect(control.state(queue(10), 0)).toBe(false);
+  expect(control.decide(0)).toBeUndefined();
+  // 50 + 20 * (1 - 50 / 100) / 0.2 s = 100
+  expect(control.state(queue(20), 0)).toBe(true);
+  expect(control.decide(0)).toMatchObject({
+    to: 1,
+    basis: { rule: 'backlog', qps: 50, backlog: 20, waitMs: 100, excess: 10 },
+  });
 });
 
 test('another table of gears is chosen from anew, without hysteresis, and within its length', () => {
@@ -91,7 +99,7 @@ test('another table of gears is chosen from anew, without hysteresis, and within
 
 describe('several frontends', () => {
   test('one that dies does not hold the load up, whatever it reported last; the others count on', () => {
-    const control = new GearControl(plan, DEFAULT_GEAR_RULE, 0);
+    const control = new GearControl(plan, AT_ONCE, 0);
     for (let at = 0; at <= 1_000; at += 100) {
       control.load(load('dies', 25), at);
       control.load(load('stays', 5), at);
@@ -99,7 +107,7 @@ describe('several frontends', () => {
     }
     expect(control.gear).toBe(2);
     const gears: number[] = [];
-    for (let at = 1_100; at <= 2_500; at += 100) {
+    for (let at = 1_100; at <= 3_000; at += 100) {
       control.load(load('stays', 5), at);
       control.decide(at);
       gears.push(control.gear);
@@ -131,7 +139,7 @@ describe('several frontends', () => {
   });
 
   test('queues of a device that is not heard of any more are no backlog', () => {
-    const control = new GearControl(plan, DEFAULT_GEAR_RULE, 0);
+    const control = new GearControl(plan, AT_ONCE, 0);
     control.state(queue(1_000), 0);
     control.decide(0);
     expect(control.gear).toBe(2);

@@ -18,6 +18,8 @@ const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnatio
   queues: { small: 0, large: 0 },
   answered: {},
   backlogMs: 0,
+  slowdown: 1,
+  starvedShare: null,
   completedBatches: 0,
   busyMs: 0,
   upMs: 0,

@@ -54,7 +54,7 @@ describe('loadDeployment', () => {
       frontends: 1,
       prefix: 'cascade',
       deadlineMs: 1_500,
-      gearRule: DEFAULT_GEAR_RULE,
+      gearRule: { ...DEFAULT_GEAR_RULE, backlogDrainMs: 100 },
     });
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });
@@ -208,7 +208,7 @@ deadline: 5s
   });
 
   it('lets the paper’s rule for gears be chosen, and refuses windows that it cannot measure', () => {
-    const paper = `${SMALLEST}\nalpha: 8\nbacklogDrain: never\nloadWindow: 100ms\nnoiseBand: 0\n`;
+    const paper = `${SMALLEST}\nalpha: 8\nbacklogDrain: never\nloadWindow: 100ms\nnoiseBand: 0\nsettle: none\nmeasuredSpeed: false\n`;
     expect(load(paper).gearRule).toEqual(PAPER_GEAR_RULE);
     expect(() => load(`${SMALLEST}\nloadWindow: 50ms\n`)).toThrow(/loadWindow: 50 ms is not from 100 ms to 10000 ms/);
   });

@@ -4,10 +4,17 @@ import { createRandom } from '../../../../engine/random.ts';
 import type { GearPlan } from '../../../../plans/gear-plan.ts';
 import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../../../../plans/policy/cascade-step.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { chooseGear, type GearInputs, type GearRule, gearForQps, PAPER_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
-import { LoadHistory, type MeasuredLoad, rateInterval, together } from '../../../../plans/policy/load-history.ts';
+import {
+  type GearInputs,
+  type GearRule,
+  gearForQps,
+  gearSlowdown,
+  PAPER_GEAR_RULE,
+  wantedGears,
+} from '../../../../plans/policy/gear-choice.ts';
+import { estimateLoad, type LoadEstimate, LoadHistory, rateInterval, together } from '../../../../plans/policy/load-history.ts';
 import { LoadScale, plannedMeanQps, scaledQps } from '../../../../plans/policy/load-scale.ts';
-import { pickDevice } from '../../../../plans/policy/routing.ts';
+import { pickDevice, sharesAtSpeed } from '../../../../plans/policy/routing.ts';
 import { goesFirst, isTriggered } from '../../../../plans/policy/trigger.ts';
 
 const expected = { accuracy: 1, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: 'a' };
@@ -70,9 +77,9 @@ describe('gears beyond the promise', () => {
 
   test('serve the loads above, and no load that is only scaled to be there', () => {
     const choose = (qps: number, scale: number): number => {
-      const load = { qps, ms: 100 };
-      const inputs = { lastLoad: load, windowLoad: load, scale, firstQueue: 0, backlog: 0 };
-      return chooseGear(compiled.gears, 0, inputs, PAPER_GEAR_RULE).gear;
+      const load = { qps, lowQps: qps, highQps: qps };
+      const inputs = { load, scale, slowdown: Float64Array.of(1, 1), firstQueue: 0, backlog: 0, waitMs: 0 };
+      return wantedGears(compiled.gears, 0, inputs, PAPER_GEAR_RULE).least.gear;
     };
     expect([5, 15, 25, 99].map((qps) => choose(qps, 1))).toEqual([0, 1, 2, 2]);
     expect([5, 9.99, 15, 25].map((qps) => choose(qps, 4))).toEqual([0, 0, 1, 2]);
@@ -112,58 +119,107 @@ describe('gear choice', () => {
     expect(gearForQps(gears, qps)).toBe(gear);
   });
 
-  const over = (qps: number, ms = 100): MeasuredLoad => ({ qps, ms });
-  const choose = (current: number, rule: GearRule, inputs: Partial<GearInputs> & { lastLoad: MeasuredLoad }) =>
-    chooseGear(gears, current, { windowLoad: inputs.lastLoad, scale: 1, firstQueue: 0, backlog: 0, ...inputs }, rule);
+  const NONE_SLOW = Float64Array.of(1, 1);
+  const counted = (qps: number): LoadEstimate => ({ qps, lowQps: qps, highQps: qps });
+  const choose = (current: number, rule: GearRule, inputs: Partial<GearInputs> & { load: LoadEstimate }) =>
+    wantedGears(gears, current, { scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 0, waitMs: 0, ...inputs }, rule);
+  const DRAINS: GearRule = { ...PAPER_GEAR_RULE, backlogDrainMs: 400 };
 
-  test('the paper: a queue holds back a shift to a lower-load gear, not to a higher one; a backlog is no load', () => {
-    expect(choose(2, PAPER_GEAR_RULE, { lastLoad: over(5), firstQueue: 1 })).toMatchObject({ gear: 2, basis: { rule: 'held' } });
-    expect(choose(2, PAPER_GEAR_RULE, { lastLoad: over(8), firstQueue: 1 })).toMatchObject({ gear: 0, basis: { rule: 'load' } });
-    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(25), firstQueue: 1_000, backlog: 1_000 }).gear).toBe(2);
-    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(5), firstQueue: 1_000, backlog: 1_000 }).gear).toBe(0);
+  test('the paper: a look-up of the measured load; a backlog is no load, and devices are as profiled', () => {
+    const slow = { slowdown: Float64Array.of(4, 4), backlog: 1_000, waitMs: 1_000 };
+    fc.assert(
+      fc.property(fc.nat(50), fc.nat(2), (qps, current) => {
+        const { least, most } = choose(current, PAPER_GEAR_RULE, { load: counted(qps), ...slow });
+        expect(least.gear).toBe(gearForQps(gears, qps));
+        expect(most.gear).toBe(gearForQps(gears, qps));
+        expect(most.basis).toMatchObject({ rule: 'load', lowQps: qps, highQps: qps });
+      }),
+    );
   });
 
-  test('a backlog counts as the load that would clear it in the drain time, and is named as what decided', () => {
-    const rule = { ...PAPER_GEAR_RULE, alpha: 0, backlogDrainMs: 500 };
-    expect(choose(0, rule, { lastLoad: over(5), backlog: 2 })).toMatchObject({ gear: 0, basis: { rule: 'load' } }); // 5 + 4
-    expect(choose(0, rule, { lastLoad: over(5), backlog: 3 })).toMatchObject({ gear: 1, basis: { rule: 'backlog' } }); // 5 + 6
-    expect(choose(1, rule, { lastLoad: over(5), backlog: 3 })).toMatchObject({ gear: 1, basis: { rule: 'backlog' } });
+  test('what waits longer than usual counts as the load that would clear it, and is named as what decided', () => {
+    // Usual are 100 ms, a quarter of the drain time.
+    const usual = choose(0, DRAINS, { load: counted(5), backlog: 8, waitMs: 100 });
+    expect(usual.least).toMatchObject({ gear: 0, basis: { rule: 'load', excess: 0 } });
+    // Half of 8 requests are too many: 5 + 4 / 0.4 s.
+    const long = choose(0, DRAINS, { load: counted(5), backlog: 8, waitMs: 200 });
+    expect(long.least).toMatchObject({ gear: 1, basis: { rule: 'backlog', excess: 4 } });
+    expect(choose(1, DRAINS, { load: counted(5), backlog: 8, waitMs: 200 }).most).toMatchObject({ gear: 1 });
   });
 
-  test('what the plan expects to be under way is no backlog', () => {
-    const slow = gears.map((gear) => ({ ...gear, expectedMsP95: 600 }));
-    const inputs = { lastLoad: over(5), windowLoad: over(5), scale: 1, firstQueue: 0, backlog: 3 };
-    const rule = { ...PAPER_GEAR_RULE, alpha: 0, backlogDrainMs: 500 };
-    expect(chooseGear(slow, 0, inputs, rule)).toMatchObject({ gear: 0, basis: { backlog: 3, excess: 0 } }); // 5/s * 0.6 s = 3
+  test('a gear that waits for company by plan has no backlog for it, up to half of the drain time', () => {
+    const patient = gears.map((gear) => ({ ...gear, expectedMsP95: 150 }));
+    const inputs = { load: counted(5), scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 8, waitMs: 150 };
+    expect(wantedGears(patient, 0, inputs, DRAINS).least.basis.excess).toBe(0);
+    const endless = gears.map((gear) => ({ ...gear, expectedMsP95: 10_000 }));
+    expect(wantedGears(endless, 0, { ...inputs, waitMs: 400 }, DRAINS).least.basis.excess).toBe(4);
   });
 
-  test('with a noise band the gear stays while the counts can be of a load within its range', () => {
-    const rule = { ...PAPER_GEAR_RULE, alpha: 0, windowMs: 10_000, noiseBand: 2 };
-    // 2 requests in 100 ms may well be of 9 requests per second; 12 can not.
-    expect(choose(0, rule, { lastLoad: over(20), windowLoad: over(9, 10_000) }).gear).toBe(0);
-    expect(choose(0, rule, { lastLoad: over(120), windowLoad: over(9, 10_000) }).gear).toBe(2);
-    // 120 in 10 s are well above 10 requests per second, and below 20.
-    expect(choose(0, rule, { lastLoad: over(0), windowLoad: over(14, 10_000) }).gear).toBe(1);
-    expect(choose(2, rule, { lastLoad: over(30), windowLoad: over(14, 10_000) }).gear).toBe(1);
-    // An interval without a request says little.
-    expect(choose(2, rule, { lastLoad: over(0), windowLoad: over(19, 10_000) }).gear).toBe(2);
+  test('the gear stays while the counts can be of a load within its range', () => {
+    const load = { qps: 20, lowQps: 9, highQps: 31 };
+    expect(choose(0, PAPER_GEAR_RULE, { load })).toMatchObject({ least: { gear: 0 }, most: { gear: 0 } });
+    expect(choose(1, PAPER_GEAR_RULE, { load })).toMatchObject({ least: { gear: 0 }, most: { gear: 1 } });
+  });
+
+  test('a lower gear must be clear of the load, where shifts down need evidence', () => {
+    const settling: GearRule = { ...PAPER_GEAR_RULE, settleMs: 1_000 };
+    expect(choose(1, settling, { load: counted(9.6) }).most.gear).toBe(1);
+    expect(choose(1, settling, { load: counted(9.4) }).most.gear).toBe(0);
+    expect(choose(0, settling, { load: counted(9.6) }).least.gear).toBe(0);
   });
 
   test('a scaled load is looked up scaled; queues are as they are', () => {
-    expect(choose(0, PAPER_GEAR_RULE, { lastLoad: over(25), scale: 0.5 })).toMatchObject({
+    expect(choose(0, PAPER_GEAR_RULE, { load: counted(25), scale: 0.5 }).least).toMatchObject({
       gear: 1,
       basis: { qps: 25, lowQps: 12.5, scale: 0.5 },
     });
   });
 
-  test('with the band off and one interval, any rule is a look-up of the measured load', () => {
-    fc.assert(
-      fc.property(fc.nat(50), fc.nat(2), (qps, current) => {
-        const { gear, basis } = choose(current, { ...PAPER_GEAR_RULE, alpha: 0 }, { lastLoad: over(qps) });
-        expect(gear).toBe(gearForQps(gears, qps));
-        expect(basis).toMatchObject({ rule: 'load', lowQps: qps, highQps: qps });
-      }),
-    );
+  describe('on devices of another speed than profiled', () => {
+    const measured: GearRule = { ...PAPER_GEAR_RULE, measuredSpeed: true };
+
+    test('a gear carries the planned load divided by the slowdown', () => {
+      const half = { slowdown: Float64Array.of(2.2, 2.2) };
+      expect(choose(0, measured, { load: counted(4.9), ...half }).least).toMatchObject({ gear: 0 });
+      expect(choose(0, measured, { load: counted(5.1), ...half }).least).toMatchObject({
+        gear: 1,
+        basis: { rule: 'speed', slowdown: expect.closeTo(2) },
+      });
+    });
+
+    test('what plans leave room for does not count, nor do devices that are faster', () => {
+      expect(choose(0, measured, { load: counted(9.9), slowdown: Float64Array.of(1.1, 0.5) }).least.gear).toBe(0);
+    });
+
+    test('shares move to the faster devices, and the slowest model decides', () => {
+      const [gear] = gears;
+      // Model d has a quarter of its load on x, which is four times slower: 1 / (0.25 / 4 + 0.75).
+      expect(gearSlowdown(gear, Float64Array.of(4, 1))).toBeCloseTo(1 / 0.8125 / 1.1);
+      // Model b is on y alone.
+      expect(gearSlowdown(gear, Float64Array.of(1, 4))).toBeCloseTo(4 / 1.1);
+      expect(gearSlowdown(gear, Float64Array.of(1, 1))).toBe(1);
+    });
+  });
+});
+
+describe('the load as far as counting can tell', () => {
+  const ofWindows = (rates: Readonly<Record<number, number>>) => (ms: number) => ({ qps: rates[ms], ms });
+
+  test('longer windows narrow the bounds', () => {
+    const { qps, lowQps, highQps } = estimateLoad(ofWindows({ 100: 1_000, 300: 1_000, 1000: 1_000, 3000: 1_000 }), 3_000, 2);
+    expect(qps).toBe(1_000);
+    expect([lowQps, highQps]).toEqual([...rateInterval({ qps: 1_000, ms: 3_000 }, 2)]);
+  });
+
+  test('but not those in which the load was another', () => {
+    const { lowQps, highQps } = estimateLoad(ofWindows({ 100: 4_000, 300: 1_500, 1000: 800, 3000: 600 }), 3_000, 2);
+    expect([lowQps, highQps]).toEqual([...rateInterval({ qps: 4_000, ms: 100 }, 2)]);
+  });
+
+  test('no further back than the rule looks; without a band it is what was counted last', () => {
+    const over = ofWindows({ 100: 30, 300: 20, 500: 10 });
+    expect(estimateLoad(over, 500, 0)).toEqual({ qps: 30, lowQps: 30, highQps: 30 });
+    expect(estimateLoad(ofWindows({ 100: 30 }), 100, 2).lowQps).toBe(rateInterval({ qps: 30, ms: 100 }, 2)[0]);
   });
 });
 
@@ -286,6 +342,18 @@ describe('routing', () => {
     expect(got).toEqual(new Set([0, 2]));
     expect(pickDevice(row, credit, 2, 3, Uint8Array.of(1, 1, 0, 1, 0))).toBe(-1);
     expect(pickDevice(row, credit, 2, 3, Uint8Array.of(1, 1, 0, 1, 1))).toBe(2);
+  });
+});
+
+describe('routing at the measured speed', () => {
+  test('a device that is half as fast gets half as much beside the others', () => {
+    const shares = Float64Array.of(0.5, 0.5, 0, 1);
+    expect([...sharesAtSpeed(shares, Float64Array.of(2, 1))]).toEqual([0.25, 0.5, 0, 1]);
+  });
+
+  test('small differences leave the shares as planned', () => {
+    const shares = Float64Array.of(0.5, 0.5);
+    expect(sharesAtSpeed(shares, Float64Array.of(1.1, 0.7))).toBe(shares);
   });
 });
 

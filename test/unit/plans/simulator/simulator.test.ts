@@ -217,7 +217,7 @@ describe('invariants', () => {
 
 describe('gears', () => {
   const plan = compiled({ cascade: alwaysBoth, shares: { small: { x: 0.5, y: 0.5 }, large: { x: 0.5, y: 0.5 } } }, {}, {});
-  const steps = { qps: Float64Array.of(20, 20, 250, 250, 20, 20) };
+  const steps = { qps: Float64Array.of(20, 20, 250, 250, 20, 20, 20, 20) };
   const load = traceWorkload(steps, system.samples, createRandom(3));
   const outcomes = new Simulator(system).run(plan, load);
 
@@ -228,7 +228,9 @@ describe('gears', () => {
     };
     expect(answeredByLarge(0, 1900)).toBeGreaterThan(0.9);
     expect(answeredByLarge(2400, 3900)).toBeLessThan(0.2);
-    expect(answeredByLarge(4600, 6000)).toBeGreaterThan(0.8);
+    // The lower gear must have been enough for two seconds.
+    expect(answeredByLarge(4000, 5900)).toBeLessThan(0.3);
+    expect(answeredByLarge(6900, 8000)).toBeGreaterThan(0.8);
   });
 
   test('their times add up to the run, and changes are counted', () => {
