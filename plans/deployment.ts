@@ -12,7 +12,7 @@ import {
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
 import { defaultDeadlineMs } from './policy/deadline.ts';
-import { DEFAULT_GEAR_RULE, type GearRule } from './policy/gear-choice.ts';
+import { defaultDrainMs, type GearRule } from './policy/gear-choice.ts';
 
 export interface ModelEntry {
   readonly name: string;
@@ -203,9 +203,7 @@ export function loadDeployment(path: string): Deployment {
     gearRule: {
       alpha: yaml.alpha,
       backlogDrainMs:
-        yaml.backlogDrain === 'never'
-          ? Number.POSITIVE_INFINITY
-          : (yaml.backlogDrain ?? yaml.slo.p95 ?? DEFAULT_GEAR_RULE.backlogDrainMs),
+        yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : (yaml.backlogDrain ?? defaultDrainMs(yaml.slo.p95)),
       windowMs: yaml.loadWindow,
       noiseBand: yaml.noiseBand,
       settleMs: yaml.settle === 'none' ? 0 : yaml.settle,

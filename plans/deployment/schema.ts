@@ -312,7 +312,7 @@ export const deploymentSchema = z
       .or(z.literal('never'))
       .optional()
       .describe(
-        'What waits beyond what the plan expects counts as the load that would clear it in this time (100ms); never: only arrivals count, as in the paper; default: the p95 of a latency SLO, else 500ms',
+        'What waits beyond what the plan expects counts as the load that would clear it in this time (50ms); never: only arrivals count, as in the paper; default: half the p95 of a latency SLO, else 500ms',
       ),
     durable: durable
       .optional()

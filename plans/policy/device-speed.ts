@@ -1,5 +1,8 @@
-/** How fast recent evidence fades: what a batch said counts for a third after this time. */
-const MEMORY_MS = 200;
+/**
+ * How fast recent evidence fades: what a batch said counts for a third after this time. At half its speed a device that was nearly full
+ * has the whole of a 100 ms SLO in its queues after some 200 ms: that long it must not take to know.
+ */
+const MEMORY_MS = 100;
 /** Profiled time that counts as having been as profiled: a few small batches alone say little, and nothing is said when idle. */
 const PRIOR_MS = 5;
 /**

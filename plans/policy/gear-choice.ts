@@ -32,7 +32,7 @@ export const PAPER_GEAR_RULE: GearRule = {
   measuredSpeed: false,
 };
 
-/** The best of those compared by `npm run bench:gear-rules` and live; under a latency SLO the backlog drains within the SLO. */
+/** The best of those compared by `npm run bench:gear-rules` and live; under a latency SLO the backlog drains within half of it. */
 export const DEFAULT_GEAR_RULE: GearRule = {
   alpha: 0,
   backlogDrainMs: 500,
@@ -41,6 +41,14 @@ export const DEFAULT_GEAR_RULE: GearRule = {
   settleMs: 2_000,
   measuredSpeed: true,
 };
+
+/**
+ * The default of `backlogDrainMs`: what waits delays those who come later, who have no more than the SLO.
+ * @param p95Ms of a latency SLO.
+ */
+export function defaultDrainMs(p95Ms: number | undefined): number {
+  return p95Ms === undefined ? DEFAULT_GEAR_RULE.backlogDrainMs : p95Ms / 2;
+}
 
 /** What is measured: all that a choice is made from, but the rule. */
 export interface GearInputs {
@@ -66,8 +74,6 @@ export interface GearDecision {
 export interface WantedGears {
   readonly least: GearDecision;
   readonly most: GearDecision;
-  /** The load, in terms of the present gear at profiled speed. */
-  readonly effectiveQps: number;
 }
 
 /** Plans leave some room for bursts; a device that is slower by no more than this still holds what they promise. */
@@ -76,7 +82,7 @@ const TOLERATED_SLOWDOWN = 1.1;
  * What waits no longer than this share of the drain time is no backlog: it comes and goes with the counting noise of arrivals and
  * with long batches.
  */
-const USUAL_WAIT = 0.25;
+const USUAL_WAIT = 0.4;
 /** A lower-load gear is taken when the load is below the top of its range by this share: not to be back at once. */
 const CLEAR_OF_RANGE = 0.05;
 
@@ -159,7 +165,6 @@ export function wantedGears(gears: readonly CompiledGear[], current: number, inp
   return {
     least: decision(least, lowQps),
     most: decision(most, clear * highQps),
-    effectiveQps: ((lowQps + highQps) / 2) * factorOf(gears[current]),
   };
 }
 

@@ -15,8 +15,9 @@ const LONGEST_SETTLE_MS = 60_000;
 
 /**
  * Chooses gears over time: up at once, down with evidence. A lower-load gear is taken once it has been enough for `settleMs`. When
- * the same load asks for the higher one again, the gear does not hold what the plan says of it, and the next try waits twice as
- * long: at a constant load and speed the gear comes to rest, however wrong the plan is.
+ * the same load needs the higher one again, the lower gear does not hold what the plan says of it, or only while the devices have their
+ * full speed, and the next try waits twice as long. So at a constant load the gear comes to rest, however wrong the plan is and
+ * however the speed goes up and down.
  */
 export class GearChooser {
   readonly #rule: GearRule;
@@ -30,7 +31,7 @@ export class GearChooser {
   #quietSince: number | undefined;
   /** Those that were, by time; the ones that a later, higher one makes needless are left out. */
   readonly #enough: { readonly at: number; readonly gear: number }[] = [];
-  #lastDown: { readonly at: number; readonly effectiveQps: number } | undefined;
+  #lastDown: { readonly at: number; readonly qps: number } | undefined;
   #lastUpQps = 0;
 
   constructor(gears: readonly CompiledGear[], rule: GearRule) {
@@ -59,11 +60,12 @@ export class GearChooser {
 
   decide(inputs: GearInputs, now: number): GearDecision {
     const rule = this.#tableChanged ? { ...this.#rule, alpha: 0 } : this.#rule;
-    const { least, most, effectiveQps } = wantedGears(this.#gears, this.#gear, inputs, rule);
-    const settleMs = this.#tableChanged ? 0 : this.#settleMsAt(effectiveQps);
+    const { least, most } = wantedGears(this.#gears, this.#gear, inputs, rule);
+    const qps = (inputs.load.lowQps + inputs.load.highQps) / 2;
+    const settleMs = this.#tableChanged ? 0 : this.#settleMsAt(qps);
     this.#tableChanged = false;
     if (least.gear > this.#gear) {
-      this.#onUp(effectiveQps, now);
+      this.#onUp(qps, now);
       this.#gear = least.gear;
       return least;
     }
@@ -78,7 +80,7 @@ export class GearChooser {
     if (now - this.#quietSince < settleMs) return this.#stay(most, 'settling');
     this.#gear = this.#enough.find(({ at }) => now - at <= SETTLED_PART * settleMs)!.gear;
     this.#startOver();
-    this.#lastDown = { at: now, effectiveQps };
+    this.#lastDown = { at: now, qps };
     return { gear: this.#gear, basis: most.basis };
   }
 
@@ -91,18 +93,18 @@ export class GearChooser {
     this.#enough.length = 0;
   }
 
-  #onUp(effectiveQps: number, now: number): void {
+  #onUp(qps: number, now: number): void {
     this.#startOver();
-    this.#lastUpQps = effectiveQps;
+    this.#lastUpQps = qps;
     const down = this.#lastDown;
     this.#lastDown = undefined;
     if (down === undefined) return;
-    const takenBack = now - down.at < TAKEN_BACK_WITHIN_MS && effectiveQps < SAME_LOAD * down.effectiveQps;
+    const takenBack = now - down.at < TAKEN_BACK_WITHIN_MS && qps < SAME_LOAD * down.qps;
     this.#settleMs = takenBack ? Math.min(LONGEST_SETTLE_MS, 2 * this.#settleMs) : this.#rule.settleMs;
   }
 
   /** What was learned at one load does not hold for a lower one. */
-  #settleMsAt(effectiveQps: number): number {
-    return SAME_LOAD * effectiveQps < this.#lastUpQps ? this.#rule.settleMs : this.#settleMs;
+  #settleMsAt(qps: number): number {
+    return SAME_LOAD * qps < this.#lastUpQps ? this.#rule.settleMs : this.#settleMs;
   }
 }

@@ -66,12 +66,12 @@ test('the epoch grows with each change, and with each later controller', () => {
 });
 
 test('what waits counts as the load that would clear it in the given time', () => {
-  const control = new GearControl(plan, { ...PAPER_GEAR_RULE, backlogDrainMs: 200 }, 0);
+  const control = new GearControl(plan, { ...PAPER_GEAR_RULE, backlogDrainMs: 125 }, 0);
   control.load(load('f1', 5), 0);
   // 50 ms of waiting are usual.
   expect(control.state(queue(10), 0)).toBe(false);
   expect(control.decide(0)).toBeUndefined();
-  // 50 + 20 * (1 - 50 / 100) / 0.2 s = 100
+  // 50 + 20 * (1 - 50 / 100) / 0.125 s = 130
   expect(control.state(queue(20), 0)).toBe(true);
   expect(control.decide(0)).toMatchObject({
     to: 1,

@@ -54,7 +54,7 @@ describe('loadDeployment', () => {
       frontends: 1,
       prefix: 'cascade',
       deadlineMs: 1_500,
-      gearRule: { ...DEFAULT_GEAR_RULE, backlogDrainMs: 100 },
+      gearRule: { ...DEFAULT_GEAR_RULE, backlogDrainMs: 50 },
     });
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });

@@ -123,7 +123,7 @@ describe('gear choice', () => {
   const counted = (qps: number): LoadEstimate => ({ qps, lowQps: qps, highQps: qps });
   const choose = (current: number, rule: GearRule, inputs: Partial<GearInputs> & { load: LoadEstimate }) =>
     wantedGears(gears, current, { scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 0, waitMs: 0, ...inputs }, rule);
-  const DRAINS: GearRule = { ...PAPER_GEAR_RULE, backlogDrainMs: 400 };
+  const DRAINS: GearRule = { ...PAPER_GEAR_RULE, backlogDrainMs: 250 };
 
   test('the paper: a look-up of the measured load; a backlog is no load, and devices are as profiled', () => {
     const slow = { slowdown: Float64Array.of(4, 4), backlog: 1_000, waitMs: 1_000 };
@@ -138,21 +138,21 @@ describe('gear choice', () => {
   });
 
   test('what waits longer than usual counts as the load that would clear it, and is named as what decided', () => {
-    // Usual are 100 ms, a quarter of the drain time.
+    // Usual are 100 ms, two fifths of the drain time.
     const usual = choose(0, DRAINS, { load: counted(5), backlog: 8, waitMs: 100 });
     expect(usual.least).toMatchObject({ gear: 0, basis: { rule: 'load', excess: 0 } });
-    // Half of 8 requests are too many: 5 + 4 / 0.4 s.
-    const long = choose(0, DRAINS, { load: counted(5), backlog: 8, waitMs: 200 });
-    expect(long.least).toMatchObject({ gear: 1, basis: { rule: 'backlog', excess: 4 } });
-    expect(choose(1, DRAINS, { load: counted(5), backlog: 8, waitMs: 200 }).most).toMatchObject({ gear: 1 });
+    // Half of 4 requests are too many: 5 + 2 / 0.25 s.
+    const long = choose(0, DRAINS, { load: counted(5), backlog: 4, waitMs: 200 });
+    expect(long.least).toMatchObject({ gear: 1, basis: { rule: 'backlog', excess: 2 } });
+    expect(choose(1, DRAINS, { load: counted(5), backlog: 4, waitMs: 200 }).most).toMatchObject({ gear: 1 });
   });
 
   test('a gear that waits for company by plan has no backlog for it, up to half of the drain time', () => {
-    const patient = gears.map((gear) => ({ ...gear, expectedMsP95: 150 }));
-    const inputs = { load: counted(5), scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 8, waitMs: 150 };
+    const patient = gears.map((gear) => ({ ...gear, expectedMsP95: 120 }));
+    const inputs = { load: counted(5), scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 8, waitMs: 120 };
     expect(wantedGears(patient, 0, inputs, DRAINS).least.basis.excess).toBe(0);
     const endless = gears.map((gear) => ({ ...gear, expectedMsP95: 10_000 }));
-    expect(wantedGears(endless, 0, { ...inputs, waitMs: 400 }, DRAINS).least.basis.excess).toBe(4);
+    expect(wantedGears(endless, 0, { ...inputs, waitMs: 250 }, DRAINS).least.basis.excess).toBe(4);
   });
 
   test('the gear stays while the counts can be of a load within its range', () => {
