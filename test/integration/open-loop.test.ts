@@ -7,7 +7,7 @@ import type { SenderConnection } from '../../actors/load/sender-protocol.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { failureOf } from '../../engine/client/answers.ts';
-import { type CascadeClient, createClient } from '../../engine/client/client.ts';
+import { createClient, type SharedClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
@@ -16,7 +16,7 @@ import { resultFor, type StubRequest, stubFrontend } from '../support/stub-front
 
 const cleanups: (() => Promise<unknown>)[] = [];
 let bus: Bus;
-let client: CascadeClient;
+let client: SharedClient;
 let connection: SenderConnection;
 let url: string;
 
