@@ -127,6 +127,21 @@ test('a request that is silent for long is asked again', async () => {
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['completed', 'completed']);
 });
 
+test('a request that is silent is not asked again while others are refused', async () => {
+  const asked: number[] = [];
+  await stubFrontend(bus, (request) => {
+    asked.push(sampleOf(request));
+    if (sampleOf(request) === 0)
+      request.answer({ id: 'made up', error: { code: 'RESOURCE_EXHAUSTED', message: 'overloaded', retryAfterMs: 60_000 } });
+  });
+  const { outcomes, end } = load([0, 1], { deadlineMs: 1_000 });
+  await end;
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(['rejected', 'lost']);
+  expect(asked.toSorted()).toEqual([0, 1]);
+  // Who repeats what nobody could take does so by what is known.
+  expect(client.patience.refusedUntil).toBeGreaterThan(realClock.now());
+});
+
 test('ends early when it is told to: what was sent is answered, the rest is not offered', async () => {
   await stubFrontend(bus, (request) => request.answer(resultFor('made up')));
   const stop = new AbortController();
