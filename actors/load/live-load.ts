@@ -1,5 +1,5 @@
 import type { Bus } from '../../engine/bus/bus.ts';
-import type { CascadeClient } from '../../engine/client/client.ts';
+import type { SharedClient } from '../../engine/client/client.ts';
 import type { Inputs } from '../../engine/client/request-body.ts';
 import type { CascadeError } from '../../engine/errors.ts';
 import { createRandom } from '../../engine/random.ts';
@@ -16,7 +16,7 @@ import type { SenderConnection } from './sender-protocol.ts';
 
 export interface LiveLoad {
   readonly bus: Bus;
-  readonly client: CascadeClient;
+  readonly client: SharedClient;
   /** For the thread that sends. */
   readonly connection: SenderConnection;
   /** Of each request. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
 import { decodeAnswers, errorOf } from '../../engine/client/answers.ts';
-import type { CascadeClient } from '../../engine/client/client.ts';
+import type { SharedClient } from '../../engine/client/client.ts';
 import type { Inputs } from '../../engine/client/request-body.ts';
-import { monotonicMs } from '../../engine/clock.ts';
+import { monotonicMs, realClock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import { type Answer, isFailure, type Result } from '../../engine/wire/messages.ts';
 import { type GeneratorLag, generatorLag } from '../../plans/generator-lag.ts';
@@ -32,8 +32,8 @@ export interface LoadRun {
   /** Answers come on this one; requests are sent by a thread that connects by itself. */
   readonly bus: Bus;
   readonly connection: SenderConnection;
-  /** For requests that have to be asked again. */
-  readonly client: Pick<CascadeClient, 'infer'>;
+  /** For requests that have to be asked again; on the real clock. It hears how the others are answered. */
+  readonly client: Pick<SharedClient, 'infer' | 'patience'>;
   /** Of the requests. */
   readonly subject: string;
   /** Of each request. */
@@ -68,6 +68,7 @@ const QUIET_MS = 100;
  */
 export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
   const { arrivalsMs, deadlineMs, bus } = run;
+  const { patience } = run.client;
   const inbox = `${inboxPrefixOf(run.connection.nats) ?? '_INBOX'}.${randomBytes(9).toString('base64url')}`;
   const ledger = new RequestLedger(arrivalsMs, deadlineMs);
   const bodies = encodeBodies(run.samples.slice(0, arrivalsMs.length), run.inputsOf, deadlineMs, MOST_BODY_BYTES);
@@ -95,7 +96,9 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
   });
   let heardMs = 0;
   let senderListens = true;
-  const sweeping = setInterval(sweep, SWEEP_MS);
+  let over = false;
+  // After what has arrived is read: a process that was held up finds its timers due first, and would take answers for silence.
+  const sweeping = setInterval(() => setImmediate(sweep), SWEEP_MS);
   const abort = (): void => sender.stop();
   try {
     await bus.flush();
@@ -110,6 +113,7 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
     return { sent: sender.sent, duplicates: ledger.duplicates, generatorLagMs: generatorLag(lagMs.subarray(0, sender.sent)) };
   } finally {
     run.signal?.removeEventListener('abort', abort);
+    over = true;
     clearInterval(sweeping);
     watching.unsubscribe();
     answers.unsubscribe();
@@ -131,31 +135,31 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
 
   function onAnswer(request: number, answer: Answer): void {
     if (!isFailure(answer)) {
-      ledger.noteTime(now() - arrivalsMs[request], now());
+      patience.onAnswer(now() - arrivalsMs[request], realClock.now());
       end(request, 'completed', answer);
       return;
     }
     const error = errorOf(answer);
     if (error.code === 'UNAVAILABLE') askAgain(request);
     else {
-      if (error.code === 'RESOURCE_EXHAUSTED') ledger.noteOverload(error.retryAfterMs ?? 0, now());
+      if (error.code === 'RESOURCE_EXHAUSTED') patience.onRefusal(error.retryAfterMs ?? 0, realClock.now());
       if (ledger.refused(request)) report(request, outcomeOf(error), undefined, error);
     }
   }
 
   /** The client library sees to it from here on, within what is left of the deadline. */
   function askAgain(request: number): void {
-    if (ledger.handOver(request)) void handedOver(request);
+    if (ledger.handOver(request)) void handedOver(request, 0);
   }
 
-  async function handedOver(request: number): Promise<void> {
+  async function handedOver(request: number, silences: number): Promise<void> {
     const leftMs = Math.ceil(arrivalsMs[request] + deadlineMs - now());
     if (leftMs <= 0) {
       lose(request);
       return;
     }
     try {
-      const result = await run.client.infer(run.inputsOf(sampleOf(request)), { deadlineMs: leftMs });
+      const result = await run.client.infer(run.inputsOf(sampleOf(request)), { deadlineMs: leftMs, silences });
       end(request, 'completed', result);
     } catch (cause) {
       const error = asCascadeError(cause);
@@ -180,11 +184,14 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
   }
 
   function sweep(): void {
+    if (over) return;
     const oldestMs = ledger.oldestPendingMs(sender.sent);
     if (oldestMs !== undefined && now() - Math.max(heardMs, oldestMs) > QUIET_MS) letSenderListen(true);
-    const { lost, again } = ledger.overdue(sender.sent, now());
+    const at = realClock.now();
+    const silenceMs = at < patience.refusedUntil ? Number.POSITIVE_INFINITY : patience.silenceMs(deadlineMs, 1, at);
+    const { lost, again } = ledger.overdue(sender.sent, now(), silenceMs);
     for (const request of lost) report(request, 'lost', undefined, silence());
-    for (const request of again) void handedOver(request);
+    for (const request of again) void handedOver(request, 1);
   }
 
   function lose(request: number): void {

@@ -1,4 +1,4 @@
-import { Patience, RetryBudget } from '../../engine/client/retry.ts';
+import { RetryBudget } from '../../engine/client/retry.ts';
 
 const PENDING = 0;
 /** The client library asks again. */
@@ -23,13 +23,11 @@ export class RequestLedger {
   readonly #arrivalsMs: Float64Array;
   readonly #deadlineMs: number;
   readonly #state: Uint8Array;
-  readonly #patience = new Patience();
   readonly #budget = new RetryBudget();
   /** All before it have ended or were handed over. */
   #oldest = 0;
   /** How many of the sent have paid into the budget. */
   #paid = 0;
-  #overloadedUntilMs = Number.NEGATIVE_INFINITY;
   #ended = 0;
   #duplicates = 0;
 
@@ -79,30 +77,24 @@ export class RequestLedger {
     return true;
   }
 
-  /** How long a result took, which tells how long a silence is none yet. */
-  noteTime(latencyMs: number, nowMs: number): void {
-    this.#patience.onAnswer(latencyMs, nowMs);
-  }
-
-  /** The deployment refuses requests: it is slow for sure, and slower with every repetition. */
-  noteOverload(retryAfterMs: number, nowMs: number): void {
-    this.#overloadedUntilMs = Math.max(this.#overloadedUntilMs, nowMs + retryAfterMs);
-  }
-
-  /** Requests of the first `sent` for which something must be done now. Those to ask again are handed over, the lost have ended. */
-  overdue(sent: number, nowMs: number): Overdue {
+  /**
+   * Requests of the first `sent` for which something must be done now. Those to ask again are handed over, the lost have ended.
+   * @param silenceMs how long a request may be silent before it is asked again; Infinity: none is.
+   */
+  overdue(sent: number, nowMs: number, silenceMs: number): Overdue {
     const lost: number[] = [];
     const again: number[] = [];
     for (; this.#paid < sent; this.#paid++) this.#budget.onRequest();
-    const silentSince = nowMs - this.#patience.silenceMs(this.#deadlineMs, 1, nowMs);
     const lostSince = nowMs - this.#deadlineMs - GRACE_MS;
-    for (; this.#oldest < sent && this.#arrivalsMs[this.#oldest] <= silentSince; this.#oldest++) {
+    const silentSince = nowMs - silenceMs;
+    const since = Math.max(lostSince, silentSince);
+    for (; this.#oldest < sent && this.#arrivalsMs[this.#oldest] <= since; this.#oldest++) {
       const request = this.#oldest;
       if (this.#state[request] !== PENDING) continue;
       if (this.#arrivalsMs[request] <= lostSince) {
         this.giveUp(request);
         lost.push(request);
-      } else if (nowMs >= this.#overloadedUntilMs && this.#budget.take()) {
+      } else if (this.#budget.take()) {
         this.handOver(request);
         again.push(request);
       } else break;

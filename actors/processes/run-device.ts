@@ -8,7 +8,7 @@ import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/stay-awake.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { type Device, deviceClass } from '../../plans/deployment.ts';
+import { type Deployment, type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
@@ -136,11 +136,20 @@ function backendOf({ deployment, profile }: Setting, device: Device): Backend {
   return createOnnxBackend({
     ...(device.kind === 'cuda'
       ? { kind: 'cuda', deviceId: device.deviceId }
-      : { kind: 'cpu', threads: device.cores?.length ?? 1, cores: device.cores }),
+      : { kind: 'cpu', threads: threadsOf(device), threadsOfMachine: threadsOn(deployment, device.host), cores: device.cores }),
     inputs: deployment.inputs,
     specs: profile.inputs,
     certaintyOutput: typeof deployment.certainty === 'string' ? undefined : deployment.certainty.output,
   });
+}
+
+/** Inference threads of a device. */
+function threadsOf(device: Device): number {
+  return device.kind === 'cpu' ? (device.cores?.length ?? 1) : 0;
+}
+
+function threadsOn({ devices }: Deployment, host: string): number {
+  return devices.filter((device) => device.host === host).reduce((sum, device) => sum + threadsOf(device), 0);
 }
 
 /** 99th percentile of the event loop's delay since the last heartbeat; devices that share a process share the loop. */

@@ -14,6 +14,8 @@ export type OnnxDevice =
       readonly kind: 'cpu';
       /** Inference threads. */
       readonly threads: number;
+      /** Those of all devices on this machine together: while there are cores beside them, event loops have those. Default: `threads`. */
+      readonly threadsOfMachine?: number;
       /** Cores that they are pinned to, and they alone; default: none. */
       readonly cores?: readonly number[] | undefined;
     }
@@ -69,6 +71,7 @@ class OnnxBackend implements Backend {
     this.#worker = startWorker({
       kind: options.kind,
       threads: options.kind === 'cpu' ? options.threads : 1,
+      threadsOfMachine: options.kind === 'cpu' ? (options.threadsOfMachine ?? options.threads) : 1,
       cores: options.kind === 'cpu' ? (options.cores ?? []) : [],
       deviceId: options.kind === 'cuda' ? options.deviceId : 0,
       certaintyOutput: options.certaintyOutput,
@@ -174,6 +177,8 @@ class OnnxBackend implements Backend {
   #settle(reply: Reply): void {
     if (reply.type === 'started') {
       if (Number.isFinite(reply.thread)) this.thread = reply.thread;
+      // Here and not in the worker, which sleeps without turning to its event loop.
+      for (const warning of reply.warnings) process.emitWarning(warning);
       return;
     }
     const pending = this.#pending.get(reply.id);

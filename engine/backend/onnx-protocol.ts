@@ -35,8 +35,8 @@ export type Reply =
       readonly computeMs: number;
     }
   | { readonly id: number; readonly type: 'done' }
-  /** Unasked, once: the system's number of the inference thread. */
-  | { readonly id: -1; readonly type: 'started'; readonly thread: number }
+  /** Unasked, once: the system's number of the inference thread, and what is not as it was asked to be. */
+  | { readonly id: -1; readonly type: 'started'; readonly thread: number; readonly warnings: readonly string[] }
   /** `config`: for the person who wrote the deployment; `internal`: a model that fails on a batch. */
   | { readonly id: number; readonly type: 'failed'; readonly reason: 'config' | 'internal'; readonly message: string };
 
@@ -44,6 +44,8 @@ export type Reply =
 export interface WorkerSettings {
   readonly kind: 'cpu' | 'cuda';
   readonly threads: number;
+  /** Those of all devices on this machine together. */
+  readonly threadsOfMachine: number;
   /** Cores that the inference threads are pinned to; none: wherever the system puts them. */
   readonly cores: readonly number[];
   readonly deviceId: number;

@@ -17,10 +17,10 @@ const names = new Map<number, string>();
 const shared = new SharedBatch(settings.shared);
 
 // Before the first session: the threads of its pool inherit both.
-const notPinned = pinThisThread(settings.cores);
-if (notPinned !== undefined) process.emitWarning(notPinned);
-yieldToEventLoop(settings.threads);
-port.postMessage({ id: -1, type: 'started', thread: thisThread() } satisfies Reply);
+const warnings = [yieldToEventLoop(settings.threadsOfMachine), pinThisThread(settings.cores)].filter(
+  (each) => each !== undefined,
+);
+port.postMessage({ id: -1, type: 'started', thread: thisThread(), warnings } satisfies Reply);
 void serve(port);
 
 /**

@@ -26,17 +26,22 @@ export function pinThisThread(cores: readonly number[]): string | undefined {
 }
 
 /**
- * For a process that has no core beside those of its inference threads. Without a difference in priority the scheduler lets a long
+ * For a machine that has no core beside those of its inference threads. Without a difference in priority the scheduler lets a long
  * inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per thread, and
  * threads that the runtime starts inherit this one's. Elsewhere the number would mean the whole process: left alone.
+ *
+ * To be called before `pinThisThread`: a pinned thread has no other core in any case, though the event loop may.
+ * @param threads inference threads of the machine.
+ * @returns what went wrong, in words.
  */
-export function yieldToEventLoop(threads: number): void {
-  if (process.platform !== 'linux' || availableParallelism() > threads) return;
+export function yieldToEventLoop(threads: number): string | undefined {
+  if (process.platform !== 'linux' || availableParallelism() > threads) return undefined;
   try {
     // From where we are: a process may have been started at a lower priority itself.
     setPriority(thisThread(), Math.min(LOWEST_PRIORITY, getPriority(thisThread()) + 2));
+    return undefined;
   } catch (error) {
-    process.emitWarning(`inference runs at normal priority: ${messageOf(error)}`);
+    return `inference runs at normal priority: ${messageOf(error)}`;
   }
 }
 

@@ -13,6 +13,7 @@ import { type EnqueueOptions, enqueue } from './enqueue.ts';
 import { Exchange, type ExchangeCounts } from './exchange.ts';
 import { mergeBounded } from './merge-bounded.ts';
 import type { InferOptions, InferRequest, Inputs } from './request-body.ts';
+import { Patience } from './retry.ts';
 import type { Source } from './supply.ts';
 
 export interface ClientOptions {
@@ -90,17 +91,28 @@ export async function connectCascade(options: ClientOptions & NatsOptions): Prom
   return createClient(await connectNats(options), realClock, options);
 }
 
+/** A client beside which somebody else asks the same deployment. */
+export interface SharedClient extends CascadeClient {
+  /** What both know of how the deployment answers; on the client's clock. */
+  readonly patience: Patience;
+  /** @param options `silences`: how often the request was sent already, and nothing heard. */
+  infer(inputs: Inputs, options?: InferOptions & { readonly silences?: number }): Promise<Result>;
+}
+
 /** A client on a bus that is there already. `close` closes the bus. */
-export function createClient(bus: Bus, clock: Clock, options: ClientOptions): CascadeClient {
+export function createClient(bus: Bus, clock: Clock, options: ClientOptions): SharedClient {
   const subjects = subjectsOf(options.deployment, options.prefix);
-  const exchange = new Exchange(bus, clock, subjects.infer, options);
+  const patience = new Patience();
+  const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });
   return {
-    infer: (inputs, inferOptions) =>
+    patience,
+    infer: (inputs, { silences, ...inferOptions } = {}) =>
       new Promise((resolve, reject) => {
-        exchange.send({ ...inferOptions, inputs }, (answer) => {
+        const done = (answer: Answer): void => {
           if (isFailure(answer)) reject(errorOf(answer));
           else resolve(answer);
-        });
+        };
+        exchange.send({ ...inferOptions, inputs }, done, silences);
       }),
     inferMany: (requests, { concurrency = 256, ordered = false } = {}) => {
       if (!(concurrency >= 1)) throw new CascadeError('INVALID_ARGUMENT', `concurrency: ${concurrency}; use 1 or more`);

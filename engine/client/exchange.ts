@@ -39,6 +39,15 @@ export interface ExchangeCounts {
   readonly malformed: number;
 }
 
+export interface ExchangeOptions {
+  readonly name?: string;
+  readonly inboxPrefix?: string;
+  /** Of requests that name none. */
+  readonly deadlineMs?: number;
+  /** Shared with others that ask the same deployment; its times are of the same clock. */
+  readonly patience?: Patience;
+}
+
 interface Pending {
   readonly id: string;
   readonly body: Uint8Array;
@@ -84,19 +93,18 @@ export class Exchange {
   readonly #frames = new Map<string, Frame>();
   readonly #givenUp = new Set<string>();
   readonly #budget = new RetryBudget();
-  readonly #patience = new Patience();
+  readonly #patience: Patience;
   readonly #subscriptions: Subscription[] = [];
   readonly #counts = { duplicates: 0, late: 0, retries: 0, malformed: 0 };
   #outbox: Pending[] = [];
   #sequence = 0;
-  /** The deployment has refused a request for overload, and said when it is worth while to ask again. */
-  #overloadedUntil = 0;
   #closedBecause: string | undefined;
 
-  constructor(bus: Bus, clock: Clock, subject: string, options: { name?: string; inboxPrefix?: string; deadlineMs?: number }) {
+  constructor(bus: Bus, clock: Clock, subject: string, options: ExchangeOptions) {
     this.#bus = bus;
     this.#clock = clock;
     this.#subject = subject;
+    this.#patience = options.patience ?? new Patience();
     this.#name = options.name ?? randomBytes(9).toString('base64url');
     this.#random = createRandom(this.#name);
     this.#inbox = `${options.inboxPrefix ?? '_INBOX'}.${this.#name}`;
@@ -123,9 +131,11 @@ export class Exchange {
 
   /**
    * Sends a request; `done` is called once, never before this returns. Returns the cancellation, after which it is not called.
+   * @param silences how often somebody else has sent it and heard nothing: this is one more attempt, and a refusal of it is not one
+   *   of the request.
    * @throws CascadeError INVALID_ARGUMENT for a request that cannot be sent as it is, UNAVAILABLE after `close`.
    */
-  send(request: InferRequest, done: (answer: Answer) => void): () => void {
+  send(request: InferRequest, done: (answer: Answer) => void, silences = 0): () => void {
     if (this.#closedBecause !== undefined) throw new CascadeError('UNAVAILABLE', `the client is closed: ${this.#closedBecause}`);
     const { id = `${this.#name}-${this.#sequence++}`, deadlineMs: named = this.#defaultDeadlineMs } = request;
     const deadlineMs = named ?? GIVE_UP_MS;
@@ -140,8 +150,8 @@ export class Exchange {
       deadlineMs,
       deadlineAt: this.#clock.now() + deadlineMs,
       done,
-      attempts: 0,
-      silences: 0,
+      attempts: silences,
+      silences,
       queued: false,
       frame: undefined,
       failure: undefined,
@@ -226,14 +236,16 @@ export class Exchange {
   }
 
   /**
-   * Sends again after a silence. While it lasts, slow answers to others may show that it is none yet; an overloaded deployment
-   * is slow for sure, and slower with every repetition.
+   * Sends again after a silence. While it lasts, slow answers to others may show that it is none yet.
+   * @param looked whether what had arrived when it was over has been read since: a process that was held up finds its timers due
+   *   before it reads.
    */
-  #awaitAnswer(pending: Pending, sentAt: number): void {
+  #awaitAnswer(pending: Pending, sentAt: number, looked = false): void {
     const now = this.#clock.now();
     const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
-    const againAt = Math.max(silentAt, this.#overloadedUntil);
+    const againAt = Math.max(silentAt, this.#patience.refusedUntil);
     if (now < againAt) this.#wait(pending, againAt - now, () => this.#awaitAnswer(pending, sentAt));
+    else if (!looked) this.#wait(pending, 0, () => this.#awaitAnswer(pending, sentAt, true));
     else {
       pending.failure = undefined;
       if (this.#budget.take()) {
@@ -314,7 +326,7 @@ export class Exchange {
 
   #onOverload(pending: Pending, refusal: Failure): void {
     const { code, message, retryAfterMs } = refusal.error;
-    this.#overloadedUntil = Math.max(this.#overloadedUntil, this.#clock.now() + (retryAfterMs ?? 0));
+    this.#patience.onRefusal(retryAfterMs ?? 0, this.#clock.now());
     if (pending.silences === 0) {
       this.#settle(pending, refusal);
       return;

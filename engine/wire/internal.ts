@@ -60,8 +60,10 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(areAmounts(state.queues), 'state', 'queues');
   require(areAmounts(state.answered), 'state', 'answered');
   require(isAmount(state.backlogMs), 'state', 'backlogMs');
-  require(isFactor(state.slowdown), 'state', 'slowdown');
-  require(state.starvedShare === null || isAmount(state.starvedShare), 'state', 'starvedShare');
+  // Older versions do not measure their speed, and count as profiled: dropping their heartbeats would be to lose their devices.
+  const { slowdown = 1, starvedShare = null } = state;
+  require(isFactor(slowdown), 'state', 'slowdown');
+  require(starvedShare === null || isAmount(starvedShare), 'state', 'starvedShare');
   require(isAmount(state.completedBatches), 'state', 'completedBatches');
   require(isAmount(state.busyMs), 'state', 'busyMs');
   require(isAmount(state.upMs), 'state', 'upMs');
@@ -69,7 +71,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
-  return state as DeviceState;
+  return { ...state, slowdown, starvedShare } as DeviceState;
 }
 
 /** The reason in it is not looked at: a gear whose reason cannot be read is in force all the same. See `isBasis`. */

@@ -14,7 +14,7 @@ import { requestStatus } from '../../actors/ask-status.ts';
 import { type LoadOutcome, type LoadRunEnd, runOpenLoop } from '../../actors/load/open-loop.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { type CascadeClient, createClient } from '../../engine/client/client.ts';
+import { createClient, type SharedClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { createRandom } from '../../engine/random.ts';
@@ -49,7 +49,7 @@ deadline: ${DEADLINE_MS}
 const inputsOf = (sample: number) => ({ sample: Int32Array.of(sample) });
 
 /** Closed loop: results per second with always as many requests in flight, in the median second. */
-async function capacityQps(client: CascadeClient): Promise<number> {
+async function capacityQps(client: SharedClient): Promise<number> {
   const warmAt = performance.now() + 2_000;
   const endAt = warmAt + 1_000 * CAPACITY_SECONDS;
   const bySecond = new Array<number>(CAPACITY_SECONDS).fill(0);
@@ -66,7 +66,7 @@ async function capacityQps(client: CascadeClient): Promise<number> {
 
 function open(
   bus: Bus,
-  client: CascadeClient,
+  client: SharedClient,
   qps: number,
   seconds: number,
   onOutcome: (outcome: LoadOutcome) => void,

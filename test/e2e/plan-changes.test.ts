@@ -14,6 +14,7 @@ import type { Report } from '../../plans/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { type Cascade, cascadeJson, profileAndPlan, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost } from '../support/report-fields.ts';
+import { loadWhile } from '../support/signal-under-load.ts';
 
 /** Real processes and models; two plans that place the replicas the other way round, so that each change loads and unloads. */
 let folder: string;
@@ -104,16 +105,13 @@ const status = (): Promise<Status> => cascadeJson<Status>(['status', folder]);
 
 test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
   const first = (await status()).revision;
-  let loading = true;
-  const load = cascadeJson<Report>(['load', folder, '--qps', String(QPS), '--seconds', '20']).finally(() => {
-    loading = false;
-  });
-  await vi.waitFor(async () => expect((await status()).qps).toBeGreaterThan(QPS / 2), { timeout: READY_WITHIN_MS });
   const verdicts: Verdict[] = [];
-  for (let i = 0; i < CHANGES; i++) verdicts.push(await pushPlan(bus, deployment, plans[(i + 1) % 2]));
-  expect(loading, 'the load was over before the changes').toBe(true);
+  const report = await loadWhile(folder, QPS, async () => {
+    await vi.waitFor(async () => expect((await status()).qps).toBeGreaterThan(QPS / 2), { timeout: READY_WITHIN_MS });
+    for (let i = 0; i < CHANGES; i++) verdicts.push(await pushPlan(bus, deployment, plans[(i + 1) % 2]));
+  });
   expect(verdicts).toEqual(Array.from({ length: CHANGES }, (_, i) => ({ accepted: true, revision: first + i + 1 })));
-  expectNothingLost(await load);
+  expectNothingLost(report);
   expect((await status()).revision).toBe(first + CHANGES);
 }, 120_000);
 

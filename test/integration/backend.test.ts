@@ -1,5 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { firstValueFrom, lastValueFrom, type Observable } from 'rxjs';
@@ -7,11 +7,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { createOnnxBackend, type OnnxOptions } from '../../engine/backend/onnx-backend.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
+import { canPin, thisThread } from '../../engine/backend/pin-thread.ts';
 import type { Sample } from '../../engine/tensor.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import { loadDeployment } from '../../plans/deployment.ts';
 import { type Graph, onnxModel } from '../fixtures/onnx-writer.ts';
 import { writeTextFamily } from '../fixtures/text-family.ts';
+import { eventually } from '../support/eventually.ts';
 
 let dir: string;
 const open: Backend[] = [];
@@ -204,12 +206,55 @@ describe('ONNX backend', () => {
 });
 
 describe.runIf(process.platform === 'linux')('inference thread', () => {
-  it('runs at lower priority than the event loop', async () => {
-    const on = backend();
-    await firstValueFrom(on.load(model('identity', IDENTITY)));
-    const nice = (thread: string): number =>
-      Number(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ')[16]);
-    const own = nice(String(process.pid));
-    expect(readdirSync('/proc/self/task').map(nice)).toContain(Math.min(own + 2, 19));
+  const identity = () => model('identity', IDENTITY);
+  const niceOf = (thread: number): number =>
+    Number(readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ')[16]);
+  const coresOf = (thread: number | 'self'): string =>
+    readFileSync(`/proc/${thread === 'self' ? 'thread-self' : `self/task/${thread}`}/status`, 'utf8').match(
+      /^Cpus_allowed_list:\s*(.*)$/m,
+    )![1];
+  /** A core that we may use. */
+  const someCore = (): number => Number(coresOf('self').match(/(\d+)$/)![1]);
+  const withoutTaskset = 'taskset (util-linux) is missing: nothing can be pinned';
+
+  async function started(options: Partial<OnnxOptions>): Promise<number> {
+    const on = backend(options);
+    await firstValueFrom(on.load(identity()));
+    return on.thread!;
+  }
+
+  it('runs at lower priority than the event loop where no core is left beside the inference threads of the machine', async () => {
+    const thread = await started({ threadsOfMachine: availableParallelism() });
+    expect(niceOf(thread)).toBe(Math.min(niceOf(thisThread()) + 2, 19));
+  });
+
+  it('runs at the priority of the event loop where a core is left, pinned or not', async ({ skip }) => {
+    skip(availableParallelism() === 1, 'this machine has one core');
+    for (const cores of [[], [someCore()]]) expect(niceOf(await started({ cores }))).toBe(niceOf(thisThread()));
+  });
+
+  it('is pinned to its cores, and alone: the main thread goes wherever it could', async ({ skip }) => {
+    skip(!canPin(), withoutTaskset);
+    const [before, core] = [coresOf('self'), someCore()];
+    expect(coresOf(await started({ cores: [core] }))).toBe(String(core));
+    expect(coresOf('self')).toBe(before);
+  });
+
+  it('that cannot be pinned warns, with the cores, and serves', async ({ skip }) => {
+    skip(!canPin(), withoutTaskset);
+    const warnings: string[] = [];
+    const listener = ({ message }: Error): void => void warnings.push(message);
+    process.on('warning', listener);
+    try {
+      const on = backend({ cores: [4_095] });
+      await firstValueFrom(on.load(identity()));
+      expect((await firstValueFrom(on.run('identity', [floats(1, 2)]))).scores).toEqual(Float32Array.of(1, 2));
+      expect(coresOf(on.thread!)).toBe(coresOf('self'));
+      await eventually(() =>
+        expect(warnings).toContainEqual(expect.stringMatching(/^the inference thread is not pinned to cores 4095: taskset: ./)),
+      );
+    } finally {
+      process.off('warning', listener);
+    }
   });
 });

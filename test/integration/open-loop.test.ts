@@ -7,7 +7,7 @@ import type { SenderConnection } from '../../actors/load/sender-protocol.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { failureOf } from '../../engine/client/answers.ts';
-import { type CascadeClient, createClient } from '../../engine/client/client.ts';
+import { createClient, type SharedClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
@@ -16,7 +16,7 @@ import { resultFor, type StubRequest, stubFrontend } from '../support/stub-front
 
 const cleanups: (() => Promise<unknown>)[] = [];
 let bus: Bus;
-let client: CascadeClient;
+let client: SharedClient;
 let connection: SenderConnection;
 let url: string;
 
@@ -125,6 +125,21 @@ test('a request that is silent for long is asked again', async () => {
   const { outcomes, end } = load([0, 1], { deadlineMs: 6_000 });
   await end;
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['completed', 'completed']);
+});
+
+test('a request that is silent is not asked again while others are refused', async () => {
+  const asked: number[] = [];
+  await stubFrontend(bus, (request) => {
+    asked.push(sampleOf(request));
+    if (sampleOf(request) === 0)
+      request.answer({ id: 'made up', error: { code: 'RESOURCE_EXHAUSTED', message: 'overloaded', retryAfterMs: 60_000 } });
+  });
+  const { outcomes, end } = load([0, 1], { deadlineMs: 1_000 });
+  await end;
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(['rejected', 'lost']);
+  expect(asked.toSorted()).toEqual([0, 1]);
+  // Who repeats what nobody could take does so by what is known.
+  expect(client.patience.refusedUntil).toBeGreaterThan(realClock.now());
 });
 
 test('ends early when it is told to: what was sent is answered, the rest is not offered', async () => {

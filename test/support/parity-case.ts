@@ -34,8 +34,8 @@ export interface ParityCaseOptions {
   readonly slowdowns: boolean;
 }
 
-/** The actors are up by then. */
-const FIRST_ARRIVAL_MS = 1_000;
+/** The actors are up by then, and have been for longer than the load is measured over: they begin an interval later than the simulation. */
+const FIRST_ARRIVAL_MS = DEFAULT_GEAR_RULE.windowMs + 1_000;
 const RUN_MS = 1_500;
 const MAX_REQUESTS = 800;
 const STEP_QPS = 150;

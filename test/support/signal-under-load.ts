@@ -32,6 +32,19 @@ export function statusThat({ bus, deployment }: Served, expectation: (status: St
   );
 }
 
+/** A load that goes on for as long as something happens. */
+export async function loadWhile(folder: string, qps: number, happens: () => Promise<void>): Promise<Report> {
+  const load = startCascade(['load', folder, '--qps', String(qps), '--seconds', String(SECONDS), '--json', '-']);
+  try {
+    await happens();
+  } finally {
+    load.process.kill('SIGINT');
+  }
+  const { code, stdout, stderr } = await load.ended;
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as Report;
+}
+
 /** A signal to a process under a load, which goes on until the deployment is as expected. */
 export async function signalUnderLoad(
   served: Served,
@@ -41,15 +54,9 @@ export async function signalUnderLoad(
 ): Promise<Report> {
   // The load that is measured below is to be this one.
   await statusThat(served, ({ qps }) => expect(qps, 'requests/s before the load').toBe(0));
-  const load = startCascade(['load', served.folder, '--qps', String(QPS), '--seconds', String(SECONDS), '--json', '-']);
-  try {
+  return loadWhile(served.folder, QPS, async () => {
     await statusThat(served, ({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));
     process.kill(pid, signal);
     await statusThat(served, expectation);
-  } finally {
-    load.process.kill('SIGINT');
-  }
-  const { code, stdout, stderr } = await load.ended;
-  expect(code, stderr).toBe(0);
-  return JSON.parse(stdout) as Report;
+  });
 }

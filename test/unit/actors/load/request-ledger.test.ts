@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { RequestLedger } from '../../../../actors/load/request-ledger.ts';
 
 const DEADLINE_MS = 3_000;
+const SILENCE_MS = 1_000;
 let ledger: RequestLedger;
 
 beforeEach(() => {
@@ -35,33 +36,33 @@ describe('RequestLedger', () => {
     expect(ledger).toMatchObject({ ended: 1, duplicates: 0 });
   });
 
-  test('a silence of a third of the deadline is asked again, where no answer came of late', () => {
-    expect(ledger.overdue(11, 1_000)).toEqual({ lost: [], again: [0] });
-    expect(ledger.overdue(12, 1_150)).toEqual({ lost: [], again: [1] });
+  test('what has been silent for too long is asked again, once', () => {
+    expect(ledger.overdue(11, 1_000, SILENCE_MS)).toEqual({ lost: [], again: [0] });
+    expect(ledger.overdue(12, 1_150, SILENCE_MS)).toEqual({ lost: [], again: [1] });
     ledger.answered(2);
-    expect(ledger.overdue(15, 1_400)).toEqual({ lost: [], again: [3, 4] });
+    expect(ledger.overdue(15, 1_400, SILENCE_MS)).toEqual({ lost: [], again: [3, 4] });
   });
 
   test('what is not sent yet cannot be overdue', () => {
-    expect(ledger.overdue(2, 9_000)).toEqual({ lost: [0, 1], again: [] });
+    expect(ledger.overdue(2, 9_000, SILENCE_MS)).toEqual({ lost: [0, 1], again: [] });
     expect(ledger.ended).toBe(2);
   });
 
-  test('an overloaded deployment is not asked again; at the deadline the silent are lost', () => {
-    ledger.noteOverload(60_000, 500);
-    expect(ledger.overdue(30, 2_900)).toEqual({ lost: [], again: [] });
-    expect(ledger.overdue(30, 3_300)).toEqual({ lost: [0], again: [] });
+  test('where nothing may be asked again the silent are lost at the deadline', () => {
+    const never = Number.POSITIVE_INFINITY;
+    expect(ledger.overdue(30, 2_900, never)).toEqual({ lost: [], again: [] });
+    expect(ledger.overdue(30, 3_300, never)).toEqual({ lost: [0], again: [] });
   });
 
   test('repetitions after silence are a share of the requests', () => {
     const n = 10_000;
     const many = new RequestLedger(new Float64Array(n), DEADLINE_MS);
-    const { again, lost } = many.overdue(n, 2_000);
+    const { again, lost } = many.overdue(n, 2_000, SILENCE_MS);
     expect(again.length).toBeGreaterThan(0);
     expect(again.length).toBeLessThan(n / 2);
     expect(lost).toEqual([]);
     // The others wait for their answers until the deadline.
-    expect(many.overdue(n, 9_000).lost).toHaveLength(n - again.length);
+    expect(many.overdue(n, 9_000, SILENCE_MS).lost).toHaveLength(n - again.length);
   });
 
   test('tells which of the sent still wait', () => {

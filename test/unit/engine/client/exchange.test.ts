@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createLocalBus } from '../../../../engine/bus/local-bus.ts';
 import { Exchange } from '../../../../engine/client/exchange.ts';
-import { RetryBudget } from '../../../../engine/client/retry.ts';
+import { Patience, RetryBudget } from '../../../../engine/client/retry.ts';
 import { VirtualClock } from '../../../../engine/virtual-clock.ts';
 import { decode, encode } from '../../../../engine/wire/codec.ts';
 import type { Answer } from '../../../../engine/wire/messages.ts';
@@ -63,11 +63,11 @@ describe('a request that names no deadline', () => {
     clock.runUntil(10);
     send('y');
     send('z', 5_000);
-    clock.runUntil(10_000);
+    clock.runUntil(15_000);
     const told = (id: string) => attempts.filter((attempt) => attempt.id === id).map(({ at, deadlineMs }) => [at, deadlineMs]);
     expect(told('x')).toEqual([
       [0, undefined],
-      [10_000, undefined],
+      [15_000, undefined],
     ]);
     expect(told('y')).toEqual([[10, undefined]]);
     expect(told('z')[0]).toEqual([10, 5_000]);
@@ -92,19 +92,37 @@ describe('a request that names no deadline', () => {
 });
 
 describe('a request without an answer', () => {
-  it('is sent again after a third of its deadline with what is left of it, then given up', () => {
+  it('is sent again after half of its deadline with what is left of it, then given up', () => {
     listen();
     send('x');
     clock.runUntil(29_999);
     expect(attempts.map(({ at, deadlineMs }) => [at, deadlineMs])).toEqual([
       [0, 30_000],
-      [10_000, 20_000],
+      [15_000, 15_000],
     ]);
     expect(answers).toEqual([]);
     clock.runUntil(30_000);
     expect(answers).toEqual([
       { id: 'x', error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 2 attempts in 30000 ms' } },
     ]);
+  });
+
+  it('is not sent again when its answer has arrived and is only not read yet', () => {
+    const latencyMs = 20;
+    const far = createLocalBus(clock, { latencyMs });
+    exchange = new Exchange(far, clock, 'infer', { name: 'far', deadlineMs: 3_000 });
+    let reply = '';
+    far.messages$('infer').subscribe((message) => {
+      attempts.push({ at: clock.now(), id: 'x', reply: '' });
+      reply = message.reply;
+    });
+    send('x');
+    // Due in the same instant as the end of the silence, and after it in the order of callbacks.
+    clock.runUntil(1_500 - latencyMs);
+    far.publish(reply, encode(resultFor('x')));
+    clock.runUntil(3_000);
+    expect(answers).toEqual([resultFor('x')]);
+    expect(attempts).toHaveLength(1);
   });
 
   it('is sent again after 5 and 15 seconds where other answers come soon', () => {
@@ -154,10 +172,10 @@ describe('a request without an answer', () => {
   it('is sent again as soon as further requests allow it, when too many were', () => {
     listen();
     for (let i = 0; i <= RetryBudget.MAX; i++) send(String(i), 30_000);
-    clock.runUntil(12_000);
+    clock.runUntil(17_000);
     expect(exchange.counts.retries).toBe(RetryBudget.MAX);
     for (let i = 0; i < 1 / RetryBudget.PER_REQUEST; i++) send(`further-${i}`, 30_000);
-    clock.runUntil(13_000);
+    clock.runUntil(18_000);
     expect(exchange.counts.retries).toBe(RetryBudget.MAX + 1);
     clock.runUntil(30_000);
     expect(answers).toHaveLength(RetryBudget.MAX + 1);
@@ -182,27 +200,64 @@ describe('a deployment that is overloaded', () => {
   it('is not asked again for what it is silent about until then', () => {
     listen();
     for (const id of ['refused', 'waits']) send(id, 30_000);
-    clock.runUntil(9_500);
+    clock.runUntil(14_500);
     bus.publish(attempts[0].reply, encode(refusal('refused', 2_000)));
-    clock.runUntil(11_499);
+    clock.runUntil(16_499);
     expect(timesOf('waits')).toEqual([0]);
-    clock.runUntil(11_500);
-    expect(timesOf('waits')).toEqual([0, 11_500]);
+    clock.runUntil(16_500);
+    expect(timesOf('waits')).toEqual([0, 16_500]);
   });
 
   it('that refuses a repetition has not refused the request, which may wait its turn', () => {
     listen();
     send('x');
     send('y');
-    clock.runUntil(10_000);
+    clock.runUntil(15_000);
     for (const id of ['x', 'y']) bus.publish(attempts.at(-1)!.reply, encode(refusal(id, 300)));
-    clock.runUntil(10_001);
+    clock.runUntil(15_001);
     expect(answers).toEqual([]);
     bus.publish(attempts[0].reply, encode(resultFor('x')));
-    clock.runUntil(10_002);
+    clock.runUntil(15_002);
     expect(answers).toEqual([resultFor('x')]);
     clock.runUntil(30_000);
     expect(answers.at(-1)).toMatchObject({ id: 'y', error: { code: 'RESOURCE_EXHAUSTED' } });
+  });
+
+  it('is not asked again by one that hears of its refusals from another that asks it', () => {
+    const patience = new Patience();
+    exchange = new Exchange(bus, clock, 'infer', { name: 'e', deadlineMs: 30_000, patience });
+    listen();
+    send('waits');
+    clock.runUntil(14_000);
+    patience.onRefusal(4_000, 14_000);
+    clock.runUntil(17_999);
+    expect(timesOf('waits')).toEqual([0]);
+    clock.runUntil(18_000);
+    expect(timesOf('waits')).toEqual([0, 18_000]);
+  });
+});
+
+describe('a request that somebody else has sent and heard nothing of', () => {
+  const sendAgain = (id: string, deadlineMs: number): void =>
+    void exchange.send({ id, deadlineMs, inputs: {} }, (answer) => answers.push(answer), 1);
+
+  it('is sent as the second attempt that it is: no third follows soon', () => {
+    listen();
+    sendAgain('x', 10_000);
+    clock.runUntil(9_999);
+    expect(timesOf('x')).toEqual([0]);
+    expect(exchange.counts.retries).toBe(1);
+  });
+
+  it('is not refused when the repetition is', () => {
+    listen();
+    sendAgain('x', 10_000);
+    clock.runUntil(0);
+    bus.publish(attempts[0].reply, encode({ id: 'x', error: { code: 'RESOURCE_EXHAUSTED', message: 'full' } }));
+    clock.runUntil(9_999);
+    expect(answers).toEqual([]);
+    clock.runUntil(10_000);
+    expect(answers).toMatchObject([{ id: 'x', error: { code: 'RESOURCE_EXHAUSTED' } }]);
   });
 });
 
@@ -242,10 +297,10 @@ describe('answers that come twice or late', () => {
   it('takes the answer to an earlier attempt while a later one is on its way', () => {
     listen();
     send('x');
-    clock.runUntil(10_000);
+    clock.runUntil(15_000);
     bus.publish(attempts[0].reply, encode(resultFor('x', 1)));
     bus.publish(attempts[1].reply, encode(resultFor('x', 2)));
-    clock.runUntil(10_001);
+    clock.runUntil(15_001);
     expect(answers).toEqual([resultFor('x', 1)]);
     expect(exchange.counts).toMatchObject({ duplicates: 1, late: 0 });
   });
@@ -253,7 +308,7 @@ describe('answers that come twice or late', () => {
   it('does not take a late refusal of an earlier attempt for one of the later', () => {
     listen();
     send('x');
-    clock.runUntil(10_000);
+    clock.runUntil(15_000);
     bus.publish(attempts[0].reply, encode({ id: 'x', error: { code: 'UNAVAILABLE', message: 'gone' } }));
     clock.runUntil(29_999);
     expect(attempts).toHaveLength(2);

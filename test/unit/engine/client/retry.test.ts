@@ -5,33 +5,44 @@ import { createRandom } from '../../../../engine/random.ts';
 describe('silence that is taken for a loss', () => {
   const first = (patience: Patience, deadlineMs: number, now = 0): number => patience.silenceMs(deadlineMs, 1, now);
 
-  it('is a third of the deadline before the first answer: any deployment may be slow', () => {
-    expect(first(new Patience(), 300)).toBe(100);
-    expect(first(new Patience(), 30_000)).toBe(10_000);
+  it('is half the deadline before the first answer: any deployment may be slow', () => {
+    expect(first(new Patience(), 1_500)).toBe(750);
+    expect(first(new Patience(), 30_000)).toBe(15_000);
   });
 
-  it('is 5 seconds where answers come sooner, less where the deadline is short', () => {
+  it('is 5 seconds where answers come sooner, and half the deadline where that is less', () => {
     const patience = new Patience();
     patience.onAnswer(0, 0);
     patience.onAnswer(50, 0);
     expect(first(patience, 30_000)).toBe(5_000);
-    expect(first(patience, 300)).toBe(100);
+    expect(first(patience, 1_500)).toBe(750);
   });
 
-  it('is three times the slowest answer of late, at most a third of the deadline', () => {
+  it('is three times the slowest answer of late, and leaves a quarter of the deadline for the answer', () => {
     const patience = new Patience();
-    for (const tookMs of [10, 2_500, 10]) patience.onAnswer(tookMs, 0);
+    for (const tookMs of [10, 350, 10]) patience.onAnswer(tookMs, 0);
+    expect(first(patience, 1_500)).toBe(1_050);
+    expect(first(patience, 30_000)).toBe(5_000);
+    patience.onAnswer(2_500, 0);
+    expect(first(patience, 1_500)).toBe(1_125);
     expect(first(patience, 30_000)).toBe(7_500);
-    expect(first(patience, 15_000)).toBe(5_000);
-    patience.onAnswer(6_000, 0);
-    expect(first(patience, 30_000)).toBe(10_000);
+    patience.onAnswer(9_000, 0);
+    expect(first(patience, 30_000)).toBe(22_500);
   });
 
   it('doubles from attempt to attempt, so that a slow deployment is not buried under repetitions', () => {
     const patience = new Patience();
-    expect([1, 2, 3].map((attempt) => patience.silenceMs(300, attempt, 0))).toEqual([100, 200, 400]);
+    expect([1, 2, 3].map((attempt) => patience.silenceMs(300, attempt, 0))).toEqual([150, 300, 600]);
     patience.onAnswer(2_000, 0);
     expect([1, 2, 3].map((attempt) => patience.silenceMs(30_000, attempt, 0))).toEqual([6_000, 12_000, 24_000]);
+  });
+
+  it('is of no account while requests are refused, as long as the longest of the refusals says', () => {
+    const patience = new Patience();
+    expect(patience.refusedUntil).toBeLessThanOrEqual(0);
+    patience.onRefusal(500, 1_000);
+    patience.onRefusal(100, 1_100);
+    expect(patience.refusedUntil).toBe(1_500);
   });
 
   it('forgets a slow answer after half a minute to a minute, and knows nothing when there was none since', () => {
@@ -42,9 +53,9 @@ describe('silence that is taken for a loss', () => {
     patience.onAnswer(50, 31_000);
     expect(first(patience, 30_000, 60_999)).toBe(9_000);
     expect(first(patience, 30_000, 61_000)).toBe(5_000);
-    expect(first(patience, 30_000, 91_000)).toBe(10_000);
+    expect(first(patience, 30_000, 91_000)).toBe(15_000);
     patience.onAnswer(50, 1e9);
-    expect(first(patience, 30_000, 2e9)).toBe(10_000);
+    expect(first(patience, 30_000, 2e9)).toBe(15_000);
   });
 });
 
