@@ -58,8 +58,7 @@ export class SpeedWatch {
     this.#report = {
       ...this.#report,
       slowdown: kept * this.#report.slowdown + (1 - kept) * slowdown,
-      starvedShare:
-        starvedShare === null || shareBefore === null ? starvedShare : kept * shareBefore + (1 - kept) * starvedShare,
+      starvedShare: starvedShare === null || shareBefore === null ? starvedShare : kept * shareBefore + (1 - kept) * starvedShare,
     };
     return this.#judge(now);
   }

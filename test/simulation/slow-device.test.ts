@@ -49,10 +49,11 @@ test('an emulated device that becomes slow: an event and the status say so, and 
       }),
   });
   const { bus } = plane;
-  startActor(
-    statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }),
-    { bus, clock, log: silentLogger },
-  );
+  startActor(statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }), {
+    bus,
+    clock,
+    log: silentLogger,
+  });
   const told: { at: number; event: DeviceSpeedEvent }[] = [];
   bus.messages$(subjects.events).subscribe(({ data }) => {
     const event = decode<EventMessage>(data);
@@ -69,7 +70,10 @@ test('an emulated device that becomes slow: an event and the status say so, and 
     const asked = requestStatus(bus, subjects);
     await plane.runUntil(clock.now() + 5);
     const status = await asked;
-    return { byDevice: Object.fromEntries(status.devices.map(({ device, speed }) => [device, speed])), lines: describeStatus(status) };
+    return {
+      byDevice: Object.fromEntries(status.devices.map(({ device, speed }) => [device, speed])),
+      lines: describeStatus(status),
+    };
   };
 
   await sendUntil(SLOW_FROM_MS - 100);
@@ -92,7 +96,9 @@ test('an emulated device that becomes slow: an event and the status say so, and 
 
   await sendUntil(SLOW_TO_MS + 6_000);
   expect(told.map((each) => each.event.state)).toEqual(['slow', 'as-profiled']);
-  expect(told[1].event.text).toBe(`d1 runs as profiled again since ${new Date(told[1].event.since!).toISOString().slice(11, 19)} UTC`);
+  expect(told[1].event.text).toBe(
+    `d1 runs as profiled again since ${new Date(told[1].event.since!).toISOString().slice(11, 19)} UTC`,
+  );
   expect((await speeds()).byDevice.d1).toMatchObject({ state: 'as-profiled', since: told[1].event.since });
   expect(plane.answers).toHaveLength(sent);
 });
