@@ -87,7 +87,7 @@ class Device {
     this.#options = options;
     this.#context = context;
     this.#backend = options.createBackend();
-    this.#replicas = new Replicas(options, this.#backend, context.clock, context.log);
+    this.#replicas = new Replicas(options, this.#backend, context.log);
     this.#router = new Router(options.plan);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     this.#loop = new BatchLoop({

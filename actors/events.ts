@@ -3,6 +3,7 @@ import { encode } from '../engine/wire/codec.ts';
 import { isBasis } from '../engine/wire/internal.ts';
 import type { GearBasis } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
+import type { SpeedReport } from '../plans/policy/speed-watch.ts';
 
 /** The gear was changed; or, from and to being equal, the hysteresis begins or ceases to hold it. */
 interface GearEvent {
@@ -16,6 +17,14 @@ interface GearEvent {
 export interface DeviceEvent {
   readonly type: 'device-lost' | 'device-back';
   readonly device: string;
+}
+
+/** A device has become slow, or slower or faster by more than a third while it is; or it is as fast as profiled again. */
+export interface DeviceSpeedEvent extends SpeedReport {
+  readonly type: 'device-speed';
+  readonly device: string;
+  /** The same for people, with the reason where it is known. */
+  readonly text: string;
 }
 
 type PlanEvent =
@@ -42,7 +51,7 @@ type ReplanEvent =
   | { readonly type: 'replan'; readonly state: 'done' | 'failed'; readonly text: string };
 
 /** Everything that is said on the events subject. */
-export type EventMessage = GearEvent | DeviceEvent | PlanEvent | DriftEvent | ReplanEvent;
+export type EventMessage = GearEvent | DeviceEvent | DeviceSpeedEvent | PlanEvent | DriftEvent | ReplanEvent;
 
 /** True of what reads as the event of a gear; nobody else may be trusted to have said it so. */
 export function isGearEvent(event: { readonly type: string }): event is GearEvent {

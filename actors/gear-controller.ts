@@ -9,6 +9,8 @@ import type { DeviceState, GearMessage, LoadReport } from '../engine/wire/messag
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../plans/policy/gear-choice.ts';
+import { type SpeedReport, SpeedWatch } from '../plans/policy/speed-watch.ts';
+import { describeSpeed } from './describe-speed.ts';
 import { type DeviceEvent, publishEvent } from './events.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
 import { askForPlan } from './kept-plans.ts';
@@ -58,6 +60,7 @@ class GearController {
   readonly #startedAt: number;
   readonly #seen = new Set<string>();
   readonly #gone = new Set<string>();
+  readonly #speeds = new Map<string, SpeedWatch>();
   #leading = false;
   #revision: number;
   /** A plan that was committed and is not known here yet. */
@@ -164,8 +167,21 @@ class GearController {
     this.#router.observe(state, now);
     this.#heardEpoch = Math.max(this.#heardEpoch, state.epoch);
     this.#surpass(state.epoch, now);
+    this.#watchSpeed(state, now);
     this.#mindDevices();
     if (behind) this.#decide();
+  }
+
+  #watchSpeed(state: DeviceState, now: number): void {
+    const { device } = state;
+    let watch = this.#speeds.get(device);
+    if (watch === undefined) {
+      if (!this.#router.devices.includes(device)) return;
+      watch = new SpeedWatch();
+      this.#speeds.set(device, watch);
+    }
+    const report = watch.observe(state, now);
+    if (report !== undefined) this.#tellSpeed(device, report);
   }
 
   /**
@@ -215,6 +231,7 @@ class GearController {
     for (const device of gone) {
       if (this.#gone.has(device) || (starting && !this.#seen.has(device))) continue;
       this.#gone.add(device);
+      this.#speeds.delete(device);
       this.#tell({ type: 'device-lost', device });
     }
     // With no device left, gears in reserve would help nobody.
@@ -229,6 +246,13 @@ class GearController {
     if (!this.#leading) return;
     this.#context.log.warn({ device: event.device }, event.type);
     publishEvent(this.#context.bus, this.#options.subjects, event);
+  }
+
+  #tellSpeed(device: string, report: SpeedReport): void {
+    if (!this.#leading) return;
+    const text = describeSpeed(device, report);
+    this.#context.log[report.state === 'slow' ? 'warn' : 'info']({ device, ...report }, text);
+    publishEvent(this.#context.bus, this.#options.subjects, { type: 'device-speed', device, ...report, text });
   }
 
   get #plan(): CompiledPlan {

@@ -8,6 +8,7 @@ import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } 
 import { mayAnswerOn, type Subjects } from '../engine/wire/subjects.ts';
 import { gearsWithout } from '../plans/contingency.ts';
 import { allGears, describeCascade, type GearPlan } from '../plans/gear-plan.ts';
+import { type SpeedReport, SpeedWatch } from '../plans/policy/speed-watch.ts';
 import { type DriftReport, decodeDrift } from './drift-report.ts';
 import { type DurableStatus, durableStatus } from './durable-status.ts';
 import type { DurableSetting } from './durable-streams.ts';
@@ -45,7 +46,8 @@ export interface Status {
   /** Measured in the last interval, summed over frontends. */
   readonly qps: number;
   readonly frontends: readonly { readonly name: string; readonly pid: number; readonly qps: number }[];
-  readonly devices: readonly (DeviceState & { readonly silentMs: number })[];
+  /** With how fast each is beside its profile, smoothed, and since when. */
+  readonly devices: readonly (DeviceState & { readonly silentMs: number; readonly speed: SpeedReport })[];
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
   /**
@@ -89,7 +91,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
     behaviour: ({ bus, clock, drops, stopping$ }) => {
-      const devices = new Map<string, { state: DeviceState; at: number }>();
+      const devices = new Map<string, { state: DeviceState; at: number; speed: SpeedWatch }>();
       const frontends = new Map<string, { pid: number; qps: number; dropped: DropCounts; at: number }>();
       const plans = new Map([[start.revision, start.plan]]);
       let { plan, revision } = start;
@@ -123,6 +125,13 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         }
         if (gear !== undefined && gear.gear !== message.gear) gearSwitches++;
         gear = message;
+      };
+
+      const observeState = (state: DeviceState): void => {
+        const at = clock.now();
+        const speed = devices.get(state.device)?.speed ?? new SpeedWatch();
+        speed.observe(state, at);
+        devices.set(state.device, { state, at, speed });
       };
 
       const learn = ({ revision: told, plan: next }: PrepareMessage<GearPlan>): void => {
@@ -165,7 +174,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
           gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
           frontends: loads,
-          devices: [...devices.values()].map(({ state, at }) => ({ ...state, silentMs: now - at })),
+          devices: [...devices.values()].map(({ state, at, speed }) => ({ ...state, silentMs: now - at, speed: speed.report })),
           missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
           dropped: droppedBy(),
           durable: stored,
@@ -199,7 +208,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       return merge(
         bus.messages$(subjects.allState).pipe(
           decoded(decodeState, drops),
-          tap((state) => devices.set(state.device, { state, at: clock.now() })),
+          tap((state) => observeState(state)),
         ),
         bus.messages$(subjects.allLoad).pipe(
           decoded(decodeLoad, drops),

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { describeSpeed } from '../describe-speed.ts';
 import type { Status } from '../status.ts';
 import { describeBasis, describeDecision } from './describe-decision.ts';
 import { describeDrift } from './describe-drift.ts';
@@ -21,7 +22,7 @@ export function register(program: Command): void {
       const bus = await connectTo(servers, deployment.nats, 'cascade-status');
       try {
         const status = await askStatus(bus, deployment, servers.join(', '));
-        if (options.json !== '-') process.stdout.write(describe(status));
+        if (options.json !== '-') process.stdout.write(describeStatus(status));
         writeJson(options.json, status);
       } finally {
         await bus.close();
@@ -29,7 +30,8 @@ export function register(program: Command): void {
     });
 }
 
-function describe(status: Status): string {
+/** For people, line by line. */
+export function describeStatus(status: Status): string {
   const { gear } = status;
   const lines = [
     `${status.deployment}, plan revision ${status.revision}`,
@@ -38,10 +40,13 @@ function describe(status: Status): string {
       : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s${gear.bestEffort ? ', best effort: no SLO promised' : ''}): ${gear.cascade}`,
     ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
     `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
-    ...status.devices.map((device) => {
+    ...status.devices.flatMap((device) => {
       const queues = Object.entries(device.queues).map(([model, length]) => `${model} ${length}`);
       const busy = ((100 * device.busyMs) / Math.max(1, device.upMs)).toFixed(0);
-      return `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`;
+      return [
+        `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`,
+        `  ${describeDeviceSpeed(device)}`,
+      ];
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),
     ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
@@ -54,6 +59,11 @@ function describe(status: Status): string {
       : ['last decisions (UTC):', ...status.decisions.map((each) => `  ${describeDecision(each)}`)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function describeDeviceSpeed({ device, speed }: Status['devices'][number]): string {
+  const waiting = speed.starvedShare === null ? '' : `; waiting for a processor: ${(100 * speed.starvedShare).toFixed(0)} %`;
+  return `${describeSpeed(device, speed)} (${speed.slowdown.toFixed(2)} times the profiled time${waiting})`;
 }
 
 function describeDurable(durable: Status['durable']): string[] {

@@ -5,6 +5,7 @@ interface Options extends TraceOptions {
   readonly profile?: string;
   readonly plan?: string;
   readonly seed: number;
+  readonly slowdown: readonly string[];
   readonly json?: string;
 }
 
@@ -20,6 +21,12 @@ export function register(program: Command): void {
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
     .option('--seconds <n>', 'length of the run, with --qps', traceSeconds)
     .option('--seed <n>', 'seed of the arrivals and the order of the samples', positiveInteger, 1)
+    .option(
+      '--slowdown <spec>',
+      '[DEVICE=]FACTOR[@FROM-TO]: a device, or all, that takes FACTOR times as long as profiled, from second FROM to TO of the run; may be repeated',
+      (spec: string, before: readonly string[]) => [...before, spec],
+      [],
+    )
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(simulate);
 }
@@ -34,6 +41,8 @@ async function simulate(path: string, options: Options): Promise<void> {
       import('../plan-check.ts'),
       import('../simulator/simulate-plan.ts'),
     ]);
+  const { parseSlowdown } = await import('../simulator/parse-slowdown.ts');
+  const { assumedSlowdown, describeSlowdown } = await import('../simulator/slowdown.ts');
   const { reportTable } = await import('../report-table.ts');
   const { writeJson } = await import('../json-output.ts');
 
@@ -44,10 +53,16 @@ async function simulate(path: string, options: Options): Promise<void> {
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
   refusePlan(planFile, checkPlanFor(deployment, profile, plan));
-  const { report } = simulatePlan(deployment, profile, plan, trace, options.seed);
+  const scope = { devices: plan.devices, seconds: trace.qps.length };
+  const slowdowns = options.slowdown.map((spec) => parseSlowdown(spec, scope));
+  const { report } = simulatePlan(deployment, profile, plan, trace, options.seed, slowdowns);
   const { synthetic } = profile;
   const column = synthetic ? 'simulated, synthetic profile' : 'simulated';
-  if (options.json !== '-') process.stdout.write(reportTable({ [column]: report }));
+  if (options.json !== '-') {
+    const assumed = slowdowns.map((slowdown) => `assumed: ${describeSlowdown(slowdown)}\n`);
+    process.stdout.write(reportTable({ [column]: report }) + assumed.join(''));
+  }
   if (synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
-  writeJson(options.json, synthetic ? { synthetic, ...report } : report);
+  const assumed = slowdowns.length === 0 ? {} : { slowdowns: slowdowns.map(assumedSlowdown) };
+  writeJson(options.json, { ...(synthetic ? { synthetic } : {}), ...report, ...assumed });
 }

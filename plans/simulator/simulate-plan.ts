@@ -9,11 +9,13 @@ import type { Trace } from '../trace.ts';
 import { simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';
 import { Simulator } from './simulator.ts';
+import type { Slowdown } from './slowdown.ts';
 import { traceWorkload } from './workload.ts';
 
 /**
  * What a plan does with a trace; arrivals are those that `load` makes of the same trace and seed.
  * @param plan must be one for this deployment and profile; see checkPlanFor.
+ * @param slowdowns devices that are slower or faster than profiled.
  */
 export function simulatePlan(
   deployment: Deployment,
@@ -21,13 +23,14 @@ export function simulatePlan(
   plan: GearPlan,
   trace: Trace,
   seed: number,
+  slowdowns: readonly Slowdown[] = [],
 ): { report: SimulationReport; windows: SecondWindow[] } {
   const known = planDevices(deployment, profile);
   const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const { gearRule: rule, deadlineMs } = deployment;
-  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs });
+  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs, slowdowns });
   const slo =
     'p95' in plan.slo
       ? { type: 'latency' as const, p95Ms: plan.slo.p95 }

@@ -18,3 +18,28 @@ export function slowdownAt(slowdowns: readonly Slowdown[], device: string, nowMs
   }
   return factor;
 }
+
+/** For people: `cpu1 takes 2 times as long as profiled, from 10 s to 20 s`. */
+export function describeSlowdown({ device, factor, fromMs, toMs }: Slowdown): string {
+  const from = fromMs === 0 ? '' : `from ${fromMs / 1_000} s`;
+  const to = toMs === Number.POSITIVE_INFINITY ? '' : `to ${toMs / 1_000} s`;
+  const when = [from, to].filter((part) => part !== '').join(' ');
+  return `${device ?? 'every device'} takes ${factor} times as long as profiled${when === '' ? '' : `, ${when}`}`;
+}
+
+/** As JSON reports have it: seconds of the run; null: every device, or to the end. */
+export interface AssumedSlowdown {
+  readonly device: string | null;
+  readonly factor: number;
+  readonly fromSeconds: number;
+  readonly toSeconds: number | null;
+}
+
+export function assumedSlowdown({ device, factor, fromMs, toMs }: Slowdown): AssumedSlowdown {
+  return {
+    device: device ?? null,
+    factor,
+    fromSeconds: fromMs / 1_000,
+    toSeconds: toMs === Number.POSITIVE_INFINITY ? null : toMs / 1_000,
+  };
+}

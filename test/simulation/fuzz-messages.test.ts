@@ -124,6 +124,7 @@ const KINDS: readonly Kind[] = [
     good: [
       { type: 'gear', revision: 1, from: 0, to: 1, basis: { qps: 1 } },
       { type: 'device-lost', device: 'd1' },
+      { type: 'device-speed', device: 'd1', state: 'slow', slowdown: 2, since: 5, starvedShare: null, text: 'slow' },
     ],
     readers: { status: decodeEvent },
   },

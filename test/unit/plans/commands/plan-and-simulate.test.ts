@@ -105,6 +105,29 @@ describe('cascade simulate', () => {
   test('reports on a constant load as a table', async () => {
     const { stdout } = await run('simulate', dir, '--qps', '200', '--seconds', '2');
     expect(stdout).toContain('seconds that met the SLO');
+    expect(stdout).not.toContain('assumed');
+  });
+
+  test('assumes devices that are slower than profiled, and says so', async () => {
+    const args = ['simulate', dir, '--qps', '200', '--seconds', '4'];
+    const slow = [...args, '--slowdown', 'cpu0=3', '--slowdown', '2@1-3'];
+    const { stdout } = await run(...slow);
+    expect(stdout).toContain('assumed: cpu0 takes 3 times as long as profiled\n');
+    expect(stdout).toContain('assumed: every device takes 2 times as long as profiled, from 1 s to 3 s\n');
+    const asProfiled = JSON.parse((await run(...args, '--json', '-')).stdout);
+    const report = JSON.parse((await run(...slow, '--json', '-')).stdout);
+    expect(report.slowdowns).toEqual([
+      { device: 'cpu0', factor: 3, fromSeconds: 0, toSeconds: null },
+      { device: null, factor: 2, fromSeconds: 1, toSeconds: 3 },
+    ]);
+    expect(report.latencyMs.p95).toBeGreaterThan(asProfiled.latencyMs.p95);
+    expect(report.completed).toBe(report.offered);
+    expect(asProfiled.slowdowns).toBeUndefined();
+  });
+
+  test('refuses a slowdown of a device that the plan does not have', async () => {
+    const attempt = run('simulate', dir, '--qps', '5', '--seconds', '2', '--slowdown', 'gpu=2');
+    await expect(attempt).rejects.toThrow('--slowdown gpu=2: the plan has no device gpu; its devices are cpu0, cpu1');
   });
 
   test.each([
