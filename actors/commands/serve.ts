@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
+import { keepHeapSmall } from '../../engine/small-heap.ts';
 import type { Device } from '../../plans/deployment.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
@@ -29,6 +30,8 @@ export function register(program: Command): void {
         .default('info'),
     )
     .action(async (deployment: string, options: Options) => {
+      // The others are on the way of each request.
+      if (options.role !== 'device' && options.role !== 'frontend') keepHeapSmall();
       const { readSetting } = await import('../processes/setting.ts');
       await run(
         deployment,

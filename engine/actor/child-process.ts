@@ -20,6 +20,14 @@ export const ALIVE_INTERVAL_MS = 250;
  */
 const LIMITS = { checkMs: ALIVE_INTERVAL_MS, silentMs: 2_000, starvedMs: 10_000 };
 
+/**
+ * MiB. By default V8 lets the space for new objects grow to 16 for each of its halves, and keeps it: garbage of which nobody has
+ * any use. Smaller, it is collected more often and for as long in all.
+ */
+const LEAN_HEAP = ['--max-semi-space-size=4'];
+/** By default glibc takes an arena for each thread, up to 8 per core, and none gives back what others could use. */
+const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2' };
+
 /** A child that ended without being asked to. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
@@ -79,5 +87,8 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
 }
 
 function start({ args }: ChildSpec): ChildProcess {
-  return spawn(process.execPath, [...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  return spawn(process.execPath, [...LEAN_HEAP, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...LEAN_MALLOC, ...process.env },
+  });
 }

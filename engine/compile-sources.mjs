@@ -1,0 +1,75 @@
+// Compiles a checkout's sources as the package is built, once for each state of them. A loader that compiles while it runs takes a
+// thread, its maps and often a compiler's service in each process: tens of megabytes for each device, frontend and controller.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+/** Compiled sources by their digest; what nobody has started for so long is removed. */
+const CACHE = join(ROOT, '.cache', 'compiled');
+const KEPT_MS = 30 * 24 * 3600 * 1000;
+const FOLDERS = ['engine', 'plans', 'actors'];
+
+/**
+ * The folder of the compiled sources, or why there is none: no compiler (development dependencies are not installed), a folder that
+ * cannot be written, a syntax error.
+ * @returns {{ folder?: URL, reason?: string }}
+ */
+export function compileSources() {
+  try {
+    const compiler = compilerPath();
+    const compiled = join(CACHE, digest(compiler));
+    if (!existsSync(compiled)) compile(compiler, compiled);
+    utimesSync(compiled, new Date(), new Date());
+    return { folder: pathToFileURL(`${compiled}/`) };
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function compilerPath() {
+  return join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+}
+
+/** Of all that the output depends on. */
+function digest(compiler) {
+  const hash = createHash('sha256').update(readFileSync(join(dirname(dirname(compiler)), 'package.json')));
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => join(folder, file)),
+  );
+  for (const file of ['tsconfig.json', 'tsconfig.build.json', ...files.sort()]) {
+    const text = readFileSync(join(ROOT, file));
+    hash.update(`${file} ${text.length}\n`).update(text);
+  }
+  return hash.digest('hex').slice(0, 32);
+}
+
+/** Into a folder of our own, which then gets its name: another process may be compiling the same. */
+function compile(compiler, compiled) {
+  mkdirSync(CACHE, { recursive: true });
+  removeOld();
+  const own = `${compiled}.${process.pid}`;
+  try {
+    const args = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', own, '--declaration', 'false', '--noCheck'];
+    const { status, error, stdout } = spawnSync(process.execPath, [compiler, ...args], { encoding: 'utf8' });
+    if (error !== undefined) throw error;
+    if (status !== 0) throw new Error(`the compiler ended with code ${status}: ${stdout.trim()}`);
+    if (!existsSync(compiled)) renameSync(own, compiled);
+  } catch (error) {
+    if (!existsSync(compiled)) throw error;
+  } finally {
+    rmSync(own, { recursive: true, force: true });
+  }
+}
+
+function removeOld() {
+  for (const name of readdirSync(CACHE)) {
+    const path = join(CACHE, name);
+    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
+  }
+}
