@@ -41,6 +41,8 @@ export interface SimulationObserver {
 
 const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
+/** Idle devices poll for this long before they sleep (see `stayAwake`). */
+const AWAKE_MS = 0.2;
 
 /**
  * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
@@ -90,6 +92,10 @@ export class Simulator {
   readonly #answers: Float64Array;
 
   #arrivalsMs: Float64Array = new Float64Array(0);
+  /** When requests would have been sent if frontends took no time: `arrivalsMs` and what each then waits at its frontend. */
+  #takenMs: Float64Array = new Float64Array(0);
+  /** Per device: when its last batch ended. */
+  readonly #endedMs: Float64Array;
   #gear!: CompiledGear;
   #observer: SimulationObserver | undefined;
   /** With deadlines only. */
@@ -124,6 +130,7 @@ export class Simulator {
     this.#busyMs = new Float64Array(devices);
     this.#profiledMs = new Float64Array(devices);
     this.#tookMs = new Float64Array(devices);
+    this.#endedMs = new Float64Array(devices);
     this.#toldAt = new Float64Array(devices);
     this.#toldSlowdown = new Float64Array(devices);
     this.#frameHead = new Int32Array(devices);
@@ -136,11 +143,12 @@ export class Simulator {
   run(plan: CompiledPlan, workload: Workload, options: SimulationOptions = {}): SimulationOutcomes {
     const { arrivalsMs } = workload;
     const requests = arrivalsMs.length;
-    const { hopMs } = this.#system;
+    const { hopMs, handoffMs } = this.#system;
     const events = this.#events;
     const { gears } = plan;
     const allowedLate = options.giveUp?.count ?? NEVER;
     this.#reset(workload, gears.length, options);
+    const takenMs = this.#takenMs;
 
     const { models, devices } = this.#system;
     const rule = options.rule ?? DEFAULT_GEAR_RULE;
@@ -155,7 +163,7 @@ export class Simulator {
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
-    let frontendMs = requests === 0 ? NEVER : arrivalsMs[0] + hopMs;
+    let frontendMs = requests === 0 ? NEVER : takenMs[0] + hopMs;
     let deviceMs = NEVER;
     let backlogAtLastArrival = 0;
 
@@ -190,13 +198,13 @@ export class Simulator {
       } else if (frontendMs < toldMs && frontendMs <= deviceMs) {
         this.#take(atFrontend, frontendMs);
         arrivedSinceReport++;
-        if (atDevice === atFrontend) deviceMs = frontendMs + hopMs;
+        if (atDevice === atFrontend) deviceMs = frontendMs + handoffMs;
         atFrontend++;
         if (atFrontend === requests) backlogAtLastArrival = requests - this.#ended;
-        frontendMs = atFrontend === requests ? NEVER : arrivalsMs[atFrontend] + hopMs;
+        frontendMs = atFrontend === requests ? NEVER : takenMs[atFrontend] + hopMs;
       } else if (deviceMs < toldMs) {
         atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
-        deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
+        deviceMs = atDevice === atFrontend ? NEVER : takenMs[atDevice] + hopMs + handoffMs;
       } else {
         if (rhythm.who !== FRONTEND) {
           this.#heartbeat(rhythm.who, toldMs, GEAR_APPLIES);
@@ -255,6 +263,7 @@ export class Simulator {
     this.#batchModel.fill(NONE);
     this.#batchHead.fill(NONE);
     this.#busyMs.fill(0);
+    this.#endedMs.fill(Number.NEGATIVE_INFINITY);
     this.#toldAt.fill(0);
     this.#slowdowns = slowdowns;
     this.#speeds = slowdowns.length === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
@@ -268,7 +277,8 @@ export class Simulator {
     for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
-    this.#intake = deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, arrivalsMs, deadlineMs);
+    this.#takenMs = takenAfter(arrivalsMs, this.#system.intakeMs);
+    this.#intake = deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, this.#takenMs, deadlineMs);
     this.#ended = 0;
     this.#completed = 0;
     this.#rejected = 0;
@@ -307,8 +317,9 @@ export class Simulator {
    */
   #enqueueArrivals(first: number, end: number, now: number): number {
     const { devices } = this.#system;
-    const arrivalMs = this.#arrivalsMs[first];
-    if (first + 1 === end || this.#arrivalsMs[first + 1] !== arrivalMs) {
+    const takenMs = this.#takenMs;
+    const arrivalMs = takenMs[first];
+    if (first + 1 === end || takenMs[first + 1] !== arrivalMs) {
       if (this.#target[first] === NONE) return first + 1;
       const device = this.#target[first] % devices;
       this.#queues.push(this.#target[first], device, first, now);
@@ -327,7 +338,7 @@ export class Simulator {
         this.#frameTo[frames++] = device;
       }
       this.#queues.push(replica, device, request, now);
-    } while (++request < end && this.#arrivalsMs[request] === arrivalMs);
+    } while (++request < end && takenMs[request] === arrivalMs);
     for (let k = 0; k < frames; k++) {
       this.#frameHead[this.#frameTo[k]] = NONE;
       this.#dispatch(this.#frameTo[k], now);
@@ -395,9 +406,15 @@ export class Simulator {
     this.#busyMs[device] += tookMs;
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
-    this.#events.push(now + tookMs, BATCH_DONE, device, NONE);
+    this.#events.push(now + tookMs + this.#wakeMs(device, now), BATCH_DONE, device, NONE);
     this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
     if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+  }
+
+  /** What a device takes longer that was asleep. */
+  #wakeMs(device: number, now: number): number {
+    const { wakeMs } = this.#system;
+    return wakeMs > 0 && now - this.#endedMs[device] > AWAKE_MS ? wakeMs : 0;
   }
 
   /** A backlog that grows is told at once. */
@@ -458,6 +475,7 @@ export class Simulator {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
     this.#batchModel[device] = NONE;
+    this.#endedMs[device] = now;
     if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
     const { next } = this.#queues;
     let forwarded = NONE;
@@ -539,4 +557,14 @@ export class Simulator {
     }
     return ms;
   }
+}
+
+/** Requests that the frontends take one after the other, each in `intakeMs`. */
+function takenAfter(arrivalsMs: Float64Array, intakeMs: number): Float64Array {
+  if (intakeMs === 0) return arrivalsMs;
+  let freeMs = Number.NEGATIVE_INFINITY;
+  return arrivalsMs.map((ms) => {
+    freeMs = Math.max(ms, freeMs) + intakeMs;
+    return freeMs;
+  });
 }
