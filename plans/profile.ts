@@ -33,6 +33,8 @@ export interface Overhead {
   readonly intakeMs?: number;
   /** What the first batch takes longer on a device that had nothing to do: processes and processor sleep; default: nothing. */
   readonly wakeMs?: number;
+  /** Mean of what an answer takes longer than a hop, exponentially distributed: who reads it waits for a processor. Default: nothing. */
+  readonly jitterMs?: number;
 }
 
 /** Least time that a request spends between processes: to the frontend, to the device, and back. */

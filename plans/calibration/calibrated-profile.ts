@@ -16,7 +16,7 @@ export interface ProfileCorrection {
  */
 export function calibratedProfile(profile: Profile, { date, frontends, factors }: ProfileCorrection, devices: number): Profile {
   if (profile.correction !== undefined) throw new Error('a profile is corrected once');
-  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs } = factors;
+  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs } = factors;
   const { overhead, models } = profile;
   const digest = createHash('sha256').update(JSON.stringify([frontends, factors])).digest('hex');
   return {
@@ -34,6 +34,7 @@ export function calibratedProfile(profile: Profile, { date, frontends, factors }
       handoffMs: frontends === 'in-devices' ? hopMs * (1 - 1 / devices) : hopMs,
       intakeMs,
       wakeMs,
+      jitterMs,
     },
     correction: { date, digest, inference },
   };

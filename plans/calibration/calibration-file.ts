@@ -31,6 +31,7 @@ const calibrationSchema = z.strictObject({
     hopMs: within(BOUNDS.hopMs),
     wakeMs: within(BOUNDS.wakeMs),
     intakeMs: within(BOUNDS.intakeMs),
+    jitterMs: within(BOUNDS.jitterMs),
   }),
   atBound: z.array(z.enum(Object.keys(BOUNDS) as [FittedFactor, ...FittedFactor[]])),
   loads: z.array(

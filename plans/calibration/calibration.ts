@@ -15,6 +15,7 @@ export interface CalibrationFactors {
   readonly hopMs: number;
   readonly wakeMs: number;
   readonly intakeMs: number;
+  readonly jitterMs: number;
 }
 
 /** Those that are fitted. */
@@ -69,6 +70,7 @@ export const BOUNDS: Readonly<Record<FittedFactor, readonly [least: number, most
   hopMs: [0.005, 20],
   wakeMs: [0.001, 20],
   intakeMs: [0.0005, 0.5],
+  jitterMs: [0.001, 20],
 };
 /** As for the fitted ones, of inference. */
 export const INFERENCE_BOUNDS: readonly [least: number, most: number] = [0.5, 5];

@@ -5,7 +5,7 @@ import { BOUNDS, type CalibratedLoad, type Calibration, type LoadFigures } from 
 
 /** `corrected by calibration.json of 2026-11-26: inference x1.08, ...`. */
 export function describeCorrection({ date, factors }: Pick<Calibration, 'date' | 'factors'>, { overhead }: Profile): string {
-  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs } = factors;
+  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs } = factors;
   const kinds = Object.entries(inference);
   const parts = [
     ...kinds.map(([kind, factor]) => `inference${kinds.length > 1 ? ` on ${kind}` : ''} x${factor.toFixed(2)}`),
@@ -13,6 +13,7 @@ export function describeCorrection({ date, factors }: Pick<Calibration, 'date' |
     `per request x${perRequest.toFixed(2)}`,
     `hop ${ms(hopMs)} (profiled ${ms(overhead.hopMs)})`,
     `first hop after a pause +${ms(wakeMs)}`,
+    `jitter ${ms(jitterMs)}`,
     `intake ${ms(intakeMs)} a request`,
   ];
   return `corrected by calibration.json of ${date.slice(0, 16).replace('T', ' ')}: ${parts.join(', ')}`;

@@ -20,12 +20,12 @@ const MOST_ROUNDS = 6;
  * not tell, such as that of a wake-up when no load was light, stays where it was.
  */
 const PULL = 0.002;
-const ORDER: readonly FittedFactor[] = ['hopMs', 'wakeMs', 'perBatch', 'perRequest', 'intakeMs'];
+const ORDER: readonly FittedFactor[] = ['jitterMs', 'hopMs', 'perBatch', 'perRequest', 'wakeMs', 'intakeMs'];
 
 /** Where the search begins: as profiled; the costs that a profile does not know are small. */
 export function startingFactors({ overhead }: Profile, inference: CalibrationFactors['inference']): CalibrationFactors {
   const { hopMs } = overhead;
-  return { inference, perBatch: 1, perRequest: 1, hopMs: within('hopMs', hopMs), wakeMs: within('wakeMs', hopMs), intakeMs: 0.002 };
+  return { inference, perBatch: 1, perRequest: 1, hopMs: within('hopMs', hopMs), wakeMs: within('wakeMs', hopMs), intakeMs: 0.002, jitterMs: within('jitterMs', hopMs) };
 }
 
 /**

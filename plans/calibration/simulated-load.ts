@@ -18,9 +18,19 @@ export function traceOfStep({ qps, settleSeconds, seconds }: LoadStep) {
   return constantTrace(qps, settleSeconds + seconds);
 }
 
-/** What a profile promises for a load, request by request as it was sent. */
-export function simulateStep(deployment: Deployment, profile: Profile, plan: GearPlan, step: LoadStep): LoadFigures {
-  const { system, workload, outcomes } = runPlan(deployment, profile, plan, traceOfStep(step), step.seed);
+/**
+ * What a profile promises for a load, request by request as it was sent.
+ * @param slowdown device -> how much slower than the profile it is; default: as profiled.
+ */
+export function simulateStep(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  step: LoadStep,
+  slowdown: Readonly<Record<string, number>> = {},
+): LoadFigures {
+  const slowdowns = Object.entries(slowdown).map(([device, factor]) => ({ device, factor, fromMs: 0, toMs: Number.POSITIVE_INFINITY }));
+  const { system, workload, outcomes } = runPlan(deployment, profile, plan, traceOfStep(step), step.seed, slowdowns);
   const { arrivalsMs } = workload;
   const { answeredBy, latencyMs, sample, busyMs, endMs } = outcomes;
   const counted: number[] = [];

@@ -9,6 +9,7 @@ import type { Trace } from '../trace.ts';
 import type { SimulationOutcomes } from './outcomes.ts';
 import { type SimulatedSystem, simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';
+import type { Slowdown } from './slowdown.ts';
 import { Simulator } from './simulator.ts';
 import { traceWorkload, type Workload } from './workload.ts';
 
@@ -40,12 +41,19 @@ export function simulatePlan(
 }
 
 /** The same, request by request. */
-export function runPlan(deployment: Deployment, profile: Profile, plan: GearPlan, trace: Trace, seed: number): PlanRun {
+export function runPlan(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  trace: Trace,
+  seed: number,
+  slowdowns: readonly Slowdown[] = [],
+): PlanRun {
   const known = planDevices(deployment, profile);
   const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const { gearRule: rule, deadlineMs } = deployment;
-  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs });
+  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs, slowdowns });
   return { system, workload, outcomes };
 }

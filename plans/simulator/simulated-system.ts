@@ -19,6 +19,7 @@ export interface SimulatedSystem {
   readonly handoffMs: number;
   readonly intakeMs: number;
   readonly wakeMs: number;
+  readonly jitterMs: number;
 }
 
 /** @param maxBatch per model, as the deployment limits it. */
@@ -27,7 +28,7 @@ export function simulatedSystem(
   devices: readonly PlanDevice[],
   maxBatch: readonly (number | undefined)[],
 ): SimulatedSystem {
-  const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0 } = profile.overhead;
+  const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0, jitterMs = 0 } = profile.overhead;
   const samples = profile.labels.length;
   const models = profile.models.length;
   const certainty = new Float32Array(models * samples);
@@ -57,5 +58,6 @@ export function simulatedSystem(
     handoffMs,
     intakeMs,
     wakeMs,
+    jitterMs,
   };
 }

@@ -1,3 +1,4 @@
+import { createRandom } from '../../engine/random.ts';
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
@@ -14,7 +15,7 @@ import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import { type Slowdown, slowdownAt } from './slowdown.ts';
-import type { Workload } from './workload.ts';
+import { shuffledSamples, type Workload } from './workload.ts';
 
 export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
@@ -43,6 +44,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
 /** Idle devices poll for this long before they sleep (see `stayAwake`). */
 const AWAKE_MS = 0.2;
+/** Quantiles of the exponential distribution with mean 1, in random order; of a prime length, so that no pattern of the load fits it. */
+const EXPONENTIAL = exponentialQuantiles(4_093);
 
 /**
  * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
@@ -523,7 +526,9 @@ export class Simulator {
 
   #answer(request: number, model: number, device: number, now: number): void {
     if (this.#intake?.ends(request, device, false, now) === false) return;
-    const latency = now + this.#system.hopMs - this.#arrivalsMs[request];
+    const { hopMs, jitterMs } = this.#system;
+    const late = jitterMs === 0 ? 0 : jitterMs * EXPONENTIAL[request % EXPONENTIAL.length];
+    const latency = now + hopMs + late - this.#arrivalsMs[request];
     this.#latencyMs[request] = latency;
     this.#answeredBy[request] = model;
     this.#answers[model]++;
@@ -567,4 +572,8 @@ function takenAfter(arrivalsMs: Float64Array, intakeMs: number): Float64Array {
     freeMs = Math.max(ms, freeMs) + intakeMs;
     return freeMs;
   });
+}
+
+function exponentialQuantiles(count: number): Float64Array {
+  return Float64Array.from(shuffledSamples(count, createRandom('exponential')), (i) => -Math.log(1 - (i + 0.5) / count));
 }
