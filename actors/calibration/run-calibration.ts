@@ -71,10 +71,16 @@ export async function runCalibration(options: CalibrationOptions): Promise<{ cal
     calibratedProfile(profile, { date, frontends, factors }, deployment.devices.length);
   const simulateAll = (with_: Profile) => measured.map(({ step }) => simulateStep(deployment, with_, plan, step));
   tell('fitting the correction');
+  const inference = inferenceFactors(deployment, plan, measured);
+  // A load during which the machine was slower than on average must not be put down to hops.
+  const slowdowns = measured.map(({ live }) => slowdownsBeside(inference, deployment, plan, live));
   const fit = fitFactors(
-    startingFactors(profile, inferenceFactors(deployment, plan, measured)),
+    startingFactors(profile, inference),
     measured.map(({ live }) => live.figures),
-    (factors) => simulateAll(corrected(factors)),
+    (factors) => {
+      const now = corrected(factors);
+      return measured.map(({ step }, i) => simulateStep(deployment, now, plan, step, slowdowns[i]));
+    },
   );
   const promised = simulateAll(promising);
   const after = simulateAll(corrected(fit.factors));
@@ -172,7 +178,24 @@ async function measureTwiceIfVoid(
   return measured;
 }
 
-/** Inference as served over that of the profile, by kind of device: devices tell it against what their plan counts with. */
+/** Device -> how much slower than on average over all loads. */
+function slowdownsBeside(
+  inference: Calibration['factors']['inference'],
+  { devices }: Deployment,
+  plan: GearPlan,
+  { slowdown }: MeasuredStep,
+): Record<string, number> {
+  return Object.fromEntries(
+    devices.map((device) => [device.id, slowdownOf(device.id, plan, slowdown) / inference[deviceClass(device)]]),
+  );
+}
+
+/** Over the profile: devices tell it against what their plan counts with. */
+function slowdownOf(device: string, { correction }: GearPlan, slowdown: MeasuredStep['slowdown']): number {
+  return (slowdown[device] ?? 1) * (correction?.inference[device] ?? 1);
+}
+
+/** Inference as served over that of the profile, by kind of device. */
 function inferenceFactors(deployment: Deployment, plan: GearPlan, measured: readonly Measured[]): Record<string, number> {
   const sums = new Map<string, { weighted: number; busy: number }>();
   for (const device of deployment.devices) {
@@ -181,7 +204,7 @@ function inferenceFactors(deployment: Deployment, plan: GearPlan, measured: read
     sums.set(kind, sum);
     for (const { live } of measured) {
       const busy = live.figures.utilisation[device.id] ?? 0;
-      sum.weighted += busy * (live.slowdown[device.id] ?? 1) * (plan.correction?.inference[device.id] ?? 1);
+      sum.weighted += busy * slowdownOf(device.id, plan, live.slowdown);
       sum.busy += busy;
     }
   }
