@@ -2,7 +2,8 @@ import { decodeState } from '../../engine/wire/internal.ts';
 import type { DeviceState } from '../../engine/wire/messages.ts';
 import type { LoadFigures } from '../../plans/calibration/calibration.ts';
 import { type LoadStep, percentiles, traceOfStep } from '../../plans/calibration/simulated-load.ts';
-import { type LiveLoad, liveLoad } from '../load/live-load.ts';
+import { liveLoad } from '../load/live-load.ts';
+import type { LiveTarget } from './with-serving.ts';
 
 /** One load, measured. */
 export interface MeasuredStep {
@@ -50,7 +51,7 @@ class Heartbeats {
 
 /** Sends a constant load to a running deployment and tells what it was like, once it had settled. */
 export async function measureStep(
-  live: Omit<LiveLoad, 'trace' | 'seed' | 'onOutcome'>,
+  live: LiveTarget,
   step: LoadStep,
 ): Promise<MeasuredStep> {
   const { bus, subjects, data } = live;

@@ -1,38 +1,22 @@
 import { cpus } from 'node:os';
-import { createClient } from '../../engine/client/client.ts';
-import { realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { calibratedProfile } from '../../plans/calibration/calibrated-profile.ts';
 import { type Calibration, INFERENCE_BOUNDS } from '../../plans/calibration/calibration.ts';
 import { type Fit, fitFactors, startingFactors } from '../../plans/calibration/fit.ts';
 import { calibrationOf } from '../../plans/calibration/planning-profile.ts';
 import { type LoadStep, simulateStep } from '../../plans/calibration/simulated-load.ts';
-import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { fileDigest } from '../../plans/profile-digest.ts';
-import { startServe } from '../demo/serve-child.ts';
-import type { LiveLoad } from '../load/live-load.ts';
-import { connectTo, inboxPrefixOf } from '../processes/connect.ts';
-import { serversOf } from '../processes/setting.ts';
 import { type MeasuredStep, measureStep } from './measure-step.ts';
+import { type LiveTarget, type Served, withServing } from './with-serving.ts';
 
-export interface CalibrationOptions {
-  /** As it is served: what `files.deployment` holds, or the same in slow motion. */
-  readonly deployment: Deployment;
-  /** As measured. */
-  readonly profile: Profile;
+export interface CalibrationOptions extends Served {
   readonly plan: GearPlan;
-  readonly files: { readonly profile: string; readonly plan: string };
-  /** A server to use; default: a private one. */
-  readonly nats?: string;
   /** Of each load, beside the time to settle. */
   readonly seconds: number;
   readonly tell: (line: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** Fractions of the highest load that the plan promises. */
@@ -107,56 +91,25 @@ export async function runCalibration(options: CalibrationOptions): Promise<{ cal
   return { calibration, fit };
 }
 
-async function measureAll({ deployment, profile, files, nats, ...options }: CalibrationOptions): Promise<Measured[]> {
-  const { plan, seconds, tell, signal } = options;
-  const server = nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
-  const url = nats ?? server?.url ?? '';
-  try {
-    const args = ['--profile', files.profile, '--plan', files.plan, '--nats', url, '--log-level', 'error'];
-    const child = await startServe([deployment.file, ...args]);
-    const servers = serversOf(deployment, url);
-    const { deadlineMs } = deployment;
-    const bus = await connectTo(servers, deployment.nats, 'cascade-calibrate');
-    const client = createClient(bus, realClock, {
-      deployment: deployment.name,
-      prefix: deployment.prefix,
-      deadlineMs,
-      inboxPrefix: inboxPrefixOf(deployment.nats),
-    });
-    try {
-      const live: Omit<LiveLoad, 'trace' | 'seed'> = {
-        bus,
-        client,
-        connection: { servers, nats: deployment.nats },
-        deadlineMs,
-        subjects: subjectsOf(deployment.name, deployment.prefix),
-        data: loadLabelledData(deployment, profile.inputs),
-        slo: deployment.slo,
-        ...(signal === undefined ? {} : { signal }),
-      };
-      const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
-      await measureStep(live, { qps: qpsMax / 2, ...WARM_UP, seed: SEED });
-      const measured: Measured[] = [];
-      for (const [i, part] of LOADS.entries()) {
-        if (signal?.aborted) break;
-        const step = { qps: part * qpsMax, settleSeconds: SETTLE_SECONDS, seconds, seed: SEED };
-        tell(`load ${i + 1} of ${LOADS.length}: ${step.qps.toFixed(0)} requests/s for ${SETTLE_SECONDS} + ${seconds} s`);
-        const usable = await measureTwiceIfVoid(live, step, tell);
-        if (usable !== undefined) measured.push({ step, live: usable });
-      }
-      return measured;
-    } finally {
-      await client.close();
-      await child.stop();
+function measureAll({ plan, seconds, tell, ...served }: CalibrationOptions): Promise<Measured[]> {
+  return withServing(served, async (live) => {
+    const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
+    await measureStep(live, { qps: qpsMax / 2, ...WARM_UP, seed: SEED });
+    const measured: Measured[] = [];
+    for (const [i, part] of LOADS.entries()) {
+      if (served.signal?.aborted) break;
+      const step = { qps: part * qpsMax, settleSeconds: SETTLE_SECONDS, seconds, seed: SEED };
+      tell(`load ${i + 1} of ${LOADS.length}: ${step.qps.toFixed(0)} requests/s for ${SETTLE_SECONDS} + ${seconds} s`);
+      const usable = await measureTwiceIfVoid(live, step, tell);
+      if (usable !== undefined) measured.push({ step, live: usable });
     }
-  } finally {
-    await server?.stop();
-  }
+    return measured;
+  });
 }
 
 /** @returns undefined where the load could not be sent in time, or was not answered. */
 async function measureTwiceIfVoid(
-  live: Omit<LiveLoad, 'trace' | 'seed'>,
+  live: LiveTarget,
   step: LoadStep,
   tell: (line: string) => void,
 ): Promise<MeasuredStep | undefined> {
