@@ -50,10 +50,7 @@ class Heartbeats {
 }
 
 /** Sends a constant load to a running deployment and tells what it was like, once it had settled. */
-export async function measureStep(
-  live: LiveTarget,
-  step: LoadStep,
-): Promise<MeasuredStep> {
+export async function measureStep(live: LiveTarget, step: LoadStep): Promise<MeasuredStep> {
   const { bus, subjects, data } = live;
   const devices = new Map<string, Heartbeats>();
   const latenciesMs: number[] = [];

@@ -18,7 +18,9 @@ export function calibratedProfile(profile: Profile, { date, frontends, factors }
   if (profile.correction !== undefined) throw new Error('a profile is corrected once');
   const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs } = factors;
   const { overhead, models } = profile;
-  const digest = createHash('sha256').update(JSON.stringify([frontends, factors])).digest('hex');
+  const digest = createHash('sha256')
+    .update(JSON.stringify([frontends, factors]))
+    .digest('hex');
   return {
     ...profile,
     models: models.map((model) => ({

@@ -25,7 +25,15 @@ const ORDER: readonly FittedFactor[] = ['jitterMs', 'hopMs', 'perBatch', 'perReq
 /** Where the search begins: as profiled; the costs that a profile does not know are small. */
 export function startingFactors({ overhead }: Profile, inference: CalibrationFactors['inference']): CalibrationFactors {
   const { hopMs } = overhead;
-  return { inference, perBatch: 1, perRequest: 1, hopMs: within('hopMs', hopMs), wakeMs: within('wakeMs', hopMs), intakeMs: 0.002, jitterMs: within('jitterMs', hopMs) };
+  return {
+    inference,
+    perBatch: 1,
+    perRequest: 1,
+    hopMs: within('hopMs', hopMs),
+    wakeMs: within('wakeMs', hopMs),
+    intakeMs: 0.002,
+    jitterMs: within('jitterMs', hopMs),
+  };
 }
 
 /**

@@ -2,8 +2,8 @@ import type { Deployment } from '../deployment.ts';
 import type { Profile } from '../profile.ts';
 import { fileDigest } from '../profile-digest.ts';
 import { readProfile, requireCurrent } from '../profile-file.ts';
-import type { Calibration } from './calibration.ts';
 import { calibratedProfile } from './calibrated-profile.ts';
+import type { Calibration } from './calibration.ts';
 import { calibrationFileOf, readCalibration } from './calibration-file.ts';
 import { describeCorrection } from './describe.ts';
 

@@ -29,7 +29,12 @@ export function simulateStep(
   step: LoadStep,
   slowdown: Readonly<Record<string, number>> = {},
 ): LoadFigures {
-  const slowdowns = Object.entries(slowdown).map(([device, factor]) => ({ device, factor, fromMs: 0, toMs: Number.POSITIVE_INFINITY }));
+  const slowdowns = Object.entries(slowdown).map(([device, factor]) => ({
+    device,
+    factor,
+    fromMs: 0,
+    toMs: Number.POSITIVE_INFINITY,
+  }));
   const { system, workload, outcomes } = runPlan(deployment, profile, plan, traceOfStep(step), step.seed, slowdowns);
   const { arrivalsMs } = workload;
   const { answeredBy, latencyMs, sample, busyMs, endMs } = outcomes;

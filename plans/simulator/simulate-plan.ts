@@ -9,8 +9,8 @@ import type { Trace } from '../trace.ts';
 import type { SimulationOutcomes } from './outcomes.ts';
 import { type SimulatedSystem, simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';
-import type { Slowdown } from './slowdown.ts';
 import { Simulator } from './simulator.ts';
+import type { Slowdown } from './slowdown.ts';
 import { traceWorkload, type Workload } from './workload.ts';
 
 /** A run of a plan under a trace. */

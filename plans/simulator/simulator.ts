@@ -281,7 +281,8 @@ export class Simulator {
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
     this.#takenMs = takenAfter(arrivalsMs, this.#system.intakeMs);
-    this.#intake = deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, this.#takenMs, deadlineMs);
+    this.#intake =
+      deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, this.#takenMs, deadlineMs);
     this.#ended = 0;
     this.#completed = 0;
     this.#rejected = 0;

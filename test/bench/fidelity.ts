@@ -138,7 +138,11 @@ function report(rows: readonly Row[]): void {
   const errors = rows.filter((row) => !row.void).map(({ error }) => Math.abs(error));
   const [middle, worst] = [median(errors), Math.max(...errors)];
   console.log(`|error| of ${errors.length} plans: median ${(100 * middle).toFixed(0)} %, worst ${(100 * worst).toFixed(0)} %`);
-  const described = rows.map((row) => ({ ...CASES[row.plan - 1], ...row, synthetic: CASES[row.plan - 1].layout === 'bert-like' }));
+  const described = rows.map((row) => ({
+    ...CASES[row.plan - 1],
+    ...row,
+    synthetic: CASES[row.plan - 1].layout === 'bert-like',
+  }));
   const result = { seconds: SECONDS, seed: SEED, medianError: middle, worstError: worst, rows: described };
   console.log(`written to ${writeResult('fidelity', result)}`);
 }

@@ -43,6 +43,8 @@ export function traceOfCase({ trace, peakQps }: FidelityCase): Trace {
     case 'bursty':
       return burstyTrace(SECONDS, peakQps, createRandom('fidelity'));
     case 'steps':
-      return { qps: Float64Array.from({ length: SECONDS }, (_, s) => peakQps * [0.25, 0.6, 1, 0.4][Math.floor((4 * s) / SECONDS)]) };
+      return {
+        qps: Float64Array.from({ length: SECONDS }, (_, s) => peakQps * [0.25, 0.6, 1, 0.4][Math.floor((4 * s) / SECONDS)]),
+      };
   }
 }

@@ -69,7 +69,9 @@ describe('a calibration beside its profile', () => {
       jitterMs: 0.1,
       intakeMs: 0.004,
     });
-    expect(said).toEqual([expect.stringMatching(/^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, per batch x2/)]);
+    expect(said).toEqual([
+      expect.stringMatching(/^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, per batch x2/),
+    ]);
   });
 
   test('with frontends in two devices spares every other request a hop', () => {
@@ -113,7 +115,9 @@ describe('a calibration that does not fit is ignored, with a warning that says w
     calibrated({ profile: 'other' });
     expect(read()).toEqual(readProfile(profileFile()));
     expect(said).toEqual([
-      expect.stringMatching(/calibration\.json is ignored: it was measured with another profile than .*run `cascade calibrate` again/),
+      expect.stringMatching(
+        /calibration\.json is ignored: it was measured with another profile than .*run `cascade calibrate` again/,
+      ),
     ]);
   });
 
