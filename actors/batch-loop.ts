@@ -40,6 +40,8 @@ export class BatchLoop {
   /** Emits when nothing waits and nothing runs. */
   readonly empty$: Observable<void>;
   readonly #options: BatchLoopOptions;
+  /** Of this device, in the plans. */
+  readonly #number: number;
   readonly #batcher: Batcher;
   readonly #hangWatch: HangWatch;
   readonly #speed = new DeviceSpeed();
@@ -55,9 +57,10 @@ export class BatchLoop {
   constructor(options: BatchLoopOptions) {
     const { device, router, profiled, bounds, clock, watchMs } = options;
     this.#options = options;
+    this.#number = router.devices.indexOf(device);
     this.#batcher = new Batcher(
       profiled.map(largestBatch),
-      { number: router.devices.indexOf(device), of: router.devices.length },
+      { number: this.#number, of: router.devices.length },
       bounds,
       (model, size) => this.#expectedMs(model, size),
     );
@@ -78,14 +81,20 @@ export class BatchLoop {
     return this.#batcher.length(model);
   }
 
-  /** How much slower than profiled this device is now. */
+  /** How much slower this device is now than the plan counts with. */
   slowdown(): number {
     return this.#speed.slowdown(this.#options.clock.now());
   }
 
-  /** Time of a batch, by the profile and the measured speed. */
+  /** Time of a batch, by the plan and the measured speed. */
   #expectedMs(model: number, size: number): number {
-    return this.slowdown() * runtimeMs(this.#options.profiled[model], size);
+    return this.slowdown() * this.#plannedMs(model, size);
+  }
+
+  /** Time of a batch as the plan in force counts with it. */
+  #plannedMs(model: number, size: number): number {
+    const { router, profiled } = this.#options;
+    return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], size);
   }
 
   /** Time of one request alone. */
@@ -162,11 +171,11 @@ export class BatchLoop {
   readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
-    const { backend, router, clock, profiled, onDone, onFailed } = this.#options;
-    const profiledMs = runtimeMs(profiled[model], requests.length);
+    const { backend, router, clock, onDone, onFailed } = this.#options;
+    const plannedMs = this.#plannedMs(model, requests.length);
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
-    this.#hangWatch.begin(Math.max(1, this.slowdown()) * profiledMs);
+    this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
     return backend.run(router.models[model], samples).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
@@ -179,7 +188,7 @@ export class BatchLoop {
       }),
       tap((output) => {
         this.#ended(startedAt);
-        this.#speed.observe(profiledMs, output.computeMs, clock.now());
+        this.#speed.observe(plannedMs, output.computeMs, clock.now());
         const writeAnswers = onDone(model, requests, output, startedAt);
         if (this.#isFree) this.#start(clock.now());
         writeAnswers();

@@ -9,6 +9,7 @@ import * as plan from '../plans/commands/plan.ts';
 import * as profile from '../plans/commands/profile.ts';
 import * as provision from '../plans/commands/provision.ts';
 import * as simulate from '../plans/commands/simulate.ts';
+import * as calibrate from './commands/calibrate.ts';
 import * as demo from './commands/demo.ts';
 import * as load from './commands/load.ts';
 import * as pushPlan from './commands/push-plan.ts';
@@ -34,6 +35,7 @@ async function main(): Promise<void> {
     deploymentOptions,
     profile,
     plan,
+    calibrate,
     provision,
     explain,
     diff,

@@ -92,7 +92,7 @@ export interface DurableSettings {
 /** A deployment file, checked, in the units of the code, with absolute paths. */
 export interface Deployment {
   readonly name: string;
-  /** Absolute folder of the deployment file: profile.json and plan.json are written there. */
+  /** Absolute folder of the deployment file: profile.json, plan.json and calibration.json are written there. */
   readonly dir: string;
   /** Absolute path of the deployment file. */
   readonly file: string;

@@ -59,6 +59,11 @@ export const gearPlanSchema = z.strictObject({
   /** Digest of the profile and of what was asked. */
   digest: z.string(),
   synthetic: z.boolean(),
+  /**
+   * Present where the profile was corrected by a calibration of that date: device -> inference time as served, over the
+   * profile's. Devices compare the times of their batches with that, so that plan and devices mean the same by "as planned".
+   */
+  correction: z.strictObject({ date: z.string(), inference: z.record(z.string(), z.number().positive()) }).optional(),
   slo: z.union([latencySlo, accuracySlo]),
   /** Models of the family, cheapest first. */
   models: z.array(z.string()).min(1),

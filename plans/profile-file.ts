@@ -111,8 +111,10 @@ export function writeProfile(path: string, profile: Profile): void {
   const encode = (key: string, array: Int32Array | Float32Array) => ({
     [key]: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
   });
+  const { correction, ...measured } = profile;
+  if (correction !== undefined) throw new Error(`${path}: a corrected profile is not written; write the measured one`);
   const plain: z.input<typeof profileSchema> = {
-    ...profile,
+    ...measured,
     inputs: profile.inputs.map((input) => ({ ...input, shape: [...input.shape] })),
     labels: encode('int32', profile.labels),
     models: profile.models.map((model) => ({

@@ -27,6 +27,19 @@ export interface Overhead {
   readonly perRequestMs: number;
   /** One-way time of a message between two processes. */
   readonly hopMs: number;
+  /** From the frontend to the device; default: a hop. Next to nothing where device processes take requests themselves. */
+  readonly handoffMs?: number;
+  /** Time in which the frontends together take one request off the network, one after the other; default: none. */
+  readonly intakeMs?: number;
+  /** What the first batch takes longer on a device that had nothing to do: processes and processor sleep; default: nothing. */
+  readonly wakeMs?: number;
+  /** Mean of what an answer takes longer than a hop, exponentially distributed: who reads it waits for a processor. Default: nothing. */
+  readonly jitterMs?: number;
+}
+
+/** Least time that a request spends between processes: to the frontend, to the device, and back. */
+export function wayMs({ hopMs, handoffMs = hopMs }: Overhead): number {
+  return 2 * hopMs + handoffMs;
 }
 
 /** What `profile` measures and everything offline works from. Models are in family order, cheapest first. */
@@ -44,6 +57,18 @@ export interface Profile {
   readonly labels: Int32Array;
   readonly models: readonly ModelProfile[];
   readonly overhead: Overhead;
+  /** Set where runtimes and overhead have been corrected by a calibration; never in a profile's file. */
+  readonly correction?: Correction;
+}
+
+/** By what a profile has been corrected. */
+export interface Correction {
+  /** When it was measured. */
+  readonly date: string;
+  /** Of the factors: plans by other corrections are other plans. */
+  readonly digest: string;
+  /** Device class -> inference time as served, over that of the profile. */
+  readonly inference: Readonly<Record<string, number>>;
 }
 
 /** Fraction of the validation samples that a model alone gets right. */

@@ -4,6 +4,7 @@ import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
 interface Options {
   readonly emulated?: string | true;
   readonly seconds?: number;
+  readonly calibrate?: true;
   readonly nats?: string;
   readonly json?: string;
 }
@@ -17,6 +18,7 @@ export function register(program: Command): void {
     .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
+    .option('--calibrate', 'measure the plan at five loads first, and plan again with what was learnt (a minute more)')
     .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, ...options }: Options) => {

@@ -4,6 +4,9 @@ import { createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { calibrationFileOf, writeCalibration } from '../../plans/calibration/calibration-file.ts';
+import { calibrationTable } from '../../plans/calibration/describe.ts';
+import { planningProfile } from '../../plans/calibration/planning-profile.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import type { Deployment } from '../../plans/deployment.ts';
 import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
@@ -12,6 +15,7 @@ import type { Report } from '../../plans/report.ts';
 import { percent, reportTable } from '../../plans/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
+import { runCalibration } from '../calibration/run-calibration.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectTo } from '../processes/connect.ts';
 import { serversOf } from '../processes/setting.ts';
@@ -25,6 +29,8 @@ export interface DemoOptions {
   /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
   readonly emulated?: string;
   readonly seconds?: number;
+  /** Calibrates first, and plans with that. */
+  readonly calibrate?: boolean;
   readonly nats?: string;
   readonly json?: string;
 }
@@ -51,6 +57,8 @@ const SEED = 1;
  * to do: what waits counts as load, so a backlog is cleared in a cheaper gear than its arrivals alone would get.
  */
 const PEAK_OF_PLAN = 0.65;
+/** Of each load. */
+const CALIBRATION_SECONDS = 2;
 
 /** An example end to end: profile, plan, serve, replay a trace with spikes, tell what happened. */
 export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
@@ -76,8 +84,9 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   say(describeFamily(deployment, profile, noun));
 
   step(2, 'Plan: which cascade for which load?');
-  const plan = await unlessAborted(subject.plan(profile, tell), signal);
-  if (plan === undefined) return undefined;
+  const made = await unlessAborted(planCalibrated(subject, profile, options, signal, tell, say), signal);
+  if (made === undefined) return undefined;
+  const { plan, corrected } = made;
   say(describeGears(plan));
 
   const trace = demoTrace(files.trace, plan, options.seconds);
@@ -111,6 +120,7 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
     return summarise(
       subject,
       profile,
+      corrected,
       plan,
       trace,
       live,
@@ -134,6 +144,36 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | un
     else signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
   return Promise.race([work, aborted]);
+}
+
+/** A plan by the profile as a calibration corrects it: one of an earlier run, or, if that is asked for, a new one. */
+async function planCalibrated(
+  subject: DemoSubject,
+  profile: Profile,
+  options: DemoOptions,
+  signal: AbortSignal,
+  tell: (text: string) => void,
+  say: (text: string) => void,
+): Promise<{ plan: GearPlan; corrected: Profile }> {
+  const { deployment, files } = subject;
+  const before = planningProfile(deployment, files.profile, { say: tell });
+  const plan = await subject.plan(before, tell);
+  if (options.calibrate !== true) return { plan, corrected: before };
+  tell('calibrating: the plan is served at five loads, to learn what serving costs on this machine');
+  const { calibration } = await runCalibration({
+    deployment,
+    profile,
+    plan,
+    files,
+    ...(options.nats === undefined ? {} : { nats: options.nats }),
+    seconds: CALIBRATION_SECONDS,
+    tell,
+    signal,
+  });
+  writeCalibration(calibrationFileOf(files.profile), calibration);
+  say(calibrationTable(calibration.loads));
+  const corrected = planningProfile(deployment, files.profile, { say: tell });
+  return { plan: await subject.plan(corrected, tell), corrected };
 }
 
 function demoTrace(file: string, plan: GearPlan, seconds: number | undefined): Trace {
@@ -193,12 +233,13 @@ async function replay(
 function summarise(
   { deployment, emulated, slowdown, noun }: DemoSubject,
   profile: Profile,
+  corrected: Profile,
   plan: GearPlan,
   trace: Trace,
   live: LiveLoadResult,
   print: (text: string) => void,
 ): DemoReport {
-  const simulated = simulatePlan(deployment, profile, plan, trace, SEED).report;
+  const simulated = simulatePlan(deployment, corrected, plan, trace, SEED).report;
   const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
   const gears = allGears(plan);
   const expectedAccuracy = [...live.answersByGear].reduce(

@@ -1,3 +1,4 @@
+import type { PlanningProfileOptions } from '../calibration/planning-profile.ts';
 import type { Deployment } from '../deployment.ts';
 import type { GearPlan } from '../gear-plan.ts';
 import type { Infeasible, PlanRequest } from '../planner/plan-request.ts';
@@ -12,18 +13,17 @@ export const EXIT_INFEASIBLE = 3;
 export async function makePlan(
   deployment: Deployment,
   profileFile: string,
-  overrides: PlanOverrides,
+  { calibration, ...overrides }: PlanOverrides & Pick<PlanningProfileOptions, 'calibration'>,
 ): Promise<{ type: 'plan'; plan: GearPlan } | Infeasible> {
-  const [{ readProfile, requireCurrent }, { planRequestOf }, { planGears }] = await Promise.all([
-    import('../profile-file.ts'),
+  const [{ planningProfile }, { planRequestOf }, { planGears }] = await Promise.all([
+    import('../calibration/planning-profile.ts'),
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
   const { withFewestDevices } = await import('../planner/fewest-devices.ts');
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
-  const profile = readProfile(profileFile);
-  requireCurrent(deployment, profile, profileFile);
+  const profile = planningProfile(deployment, profileFile, { calibration });
   const request = planRequestOf(deployment, profile, overrides);
   const progress = progressLine();
   const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);

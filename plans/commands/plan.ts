@@ -5,6 +5,7 @@ import { durationMs, fraction, jsonFile, outputFile, positiveInteger, positiveNu
 
 interface Options {
   readonly profile?: string;
+  readonly calibration: boolean;
   readonly out?: string;
   readonly p95?: number;
   readonly accuracy?: number;
@@ -21,6 +22,7 @@ export function register(program: Command): void {
     .description('make a gear plan: placement, and for each range of loads the cascade to run')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
     .option('--out <file>', 'where to write the plan (default: plan.json beside the deployment)', outputFile)
     .option('--p95 <ms>', 'latency SLO instead of the deployment’s', durationMs)
     .option('--accuracy <fraction>', 'accuracy SLO instead of the deployment’s', fraction)

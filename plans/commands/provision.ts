@@ -9,6 +9,7 @@ interface Options {
   readonly accuracy: number;
   readonly max: number;
   readonly profile?: string;
+  readonly calibration: boolean;
   readonly qpsMax?: number;
   readonly ranges?: number;
   readonly seed?: number;
@@ -25,6 +26,7 @@ export function register(program: Command): void {
     .requiredOption('--accuracy <fraction>', 'accuracy expected over the distribution of loads', fraction)
     .option('--max <n>', 'most devices to consider', deviceCount, DEFAULT_MAX)
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
@@ -33,9 +35,9 @@ export function register(program: Command): void {
 }
 
 async function run(path: string, options: Options): Promise<void> {
-  const [{ loadDeployment }, { readProfile, requireCurrent }, { planRequestOf }, { bestOption, provision }] = await Promise.all([
+  const [{ loadDeployment }, { planningProfile }, { planRequestOf }, { bestOption, provision }] = await Promise.all([
     import('../deployment.ts'),
-    import('../profile-file.ts'),
+    import('../calibration/planning-profile.ts'),
     import('../planner/request-of-deployment.ts'),
     import('../planner/provision.ts'),
   ]);
@@ -47,8 +49,7 @@ async function run(path: string, options: Options): Promise<void> {
   const { p95: p95Ms, accuracy, max } = options;
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
-  const profile = readProfile(profileFile);
-  requireCurrent(deployment, profile, profileFile);
+  const profile = planningProfile(deployment, profileFile, options);
   const request = planRequestOf(deployment, profile, { ...options, p95Ms, accuracy: undefined });
   const progress = progressLine();
   const found = await provision(request, { p95Ms, accuracy }, max, {

@@ -3,6 +3,7 @@ import { jsonFile, positiveInteger, positiveNumber, type TraceOptions, traceOf, 
 
 interface Options extends TraceOptions {
   readonly profile?: string;
+  readonly calibration: boolean;
   readonly plan?: string;
   readonly seed: number;
   readonly slowdown: readonly string[];
@@ -16,6 +17,7 @@ export function register(program: Command): void {
     .description('simulate a gear plan under a load, with the runtimes and answers of the profile')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
@@ -33,10 +35,10 @@ export function register(program: Command): void {
 
 async function simulate(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
-  const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { checkPlanFor, refusePlan }, { simulatePlan }] =
+  const [{ loadDeployment }, { planningProfile }, { readPlan }, { checkPlanFor, refusePlan }, { simulatePlan }] =
     await Promise.all([
       import('../deployment.ts'),
-      import('../profile-file.ts'),
+      import('../calibration/planning-profile.ts'),
       import('../plan-file.ts'),
       import('../plan-check.ts'),
       import('../simulator/simulate-plan.ts'),
@@ -48,8 +50,7 @@ async function simulate(path: string, options: Options): Promise<void> {
 
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
-  const profile = readProfile(profileFile);
-  requireCurrent(deployment, profile, profileFile);
+  const profile = planningProfile(deployment, profileFile, options);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
   refusePlan(planFile, checkPlanFor(deployment, profile, plan));

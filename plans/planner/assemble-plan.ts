@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { PlanDevice } from '../batch-cost.ts';
 import type { Cascade } from '../cascade.ts';
 import { gearsWithout } from '../contingency.ts';
 import type { Gear, GearPlan, Stage } from '../gear-plan.ts';
+import type { Correction } from '../profile.ts';
 import type { ContingencyDraft } from './contingencies.ts';
 import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
@@ -39,6 +41,7 @@ export function assemblePlan(
     deployment: request.deployment,
     digest: requestDigest(context),
     synthetic: request.profile.synthetic,
+    ...(request.profile.correction && { correction: planCorrection(request.profile.correction, request.devices) }),
     slo: slo.type === 'latency' ? { p95: slo.p95Ms } : { accuracy: slo.accuracy },
     models: [...modelNames],
     devices: [...deviceNames],
@@ -68,6 +71,11 @@ export function assemblePlan(
       linearPrograms: context.solver.solved,
     },
   };
+}
+
+/** What devices compare the times of their batches with: the plan counts with inference as it is served. */
+function planCorrection({ date, inference }: Correction, devices: readonly PlanDevice[]): GearPlan['correction'] {
+  return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }
 
 /** Time-weighted accuracy over the QPS distribution (CascadeServe App. C). */
@@ -155,6 +163,7 @@ function requestDigest({ request, margins }: PlanningContext): string {
     ...(restrict && { restrict }),
     ...(cascades && { cascades }),
     ...(contingencies !== undefined && { contingencies }),
+    ...(profile.correction && { correction: profile.correction.digest }),
   };
   return createHash('sha256').update(JSON.stringify(asked)).digest('hex');
 }

@@ -1,5 +1,5 @@
 import { batchTable, type PlanDevice } from '../batch-cost.ts';
-import type { Profile } from '../profile.ts';
+import { type Profile, wayMs } from '../profile.ts';
 
 /** Requests beyond this fraction do not show in a p95. */
 const TAIL = 0.05;
@@ -24,7 +24,7 @@ export class DeviceCosts {
 
   /** Per model: device time of one request on the fastest class. */
   readonly #aloneMs: readonly number[];
-  readonly #hopMs: number;
+  readonly #wayMs: number;
 
   /** @param budgetMs time within which a cycle must end; Infinity under an accuracy SLO. */
   constructor(profile: Profile, devices: readonly PlanDevice[], maxBatch: readonly (number | undefined)[], budgetMs: number) {
@@ -39,7 +39,7 @@ export class DeviceCosts {
     const shares = names.map((name, k) => [name, this.#devicesOfClass[k] / devices.length]);
     this.signature = JSON.stringify([shares, maxBatch.map((limit) => limit ?? null), String(budgetMs)]);
     this.#aloneMs = profile.models.map((_, m) => this.fastestMs(m, 1));
-    this.#hopMs = profile.overhead.hopMs;
+    this.#wayMs = wayMs(profile.overhead);
   }
 
   canRun(model: number, device: number): boolean {
@@ -58,7 +58,7 @@ export class DeviceCosts {
    * reach. No plan is faster.
    */
   pathMs(models: ArrayLike<number>, reach: ArrayLike<number>, stages: number): number {
-    let ms = 3 * this.#hopMs;
+    let ms = this.#wayMs;
     for (let s = 0; s < stages; s++) if (reach[s] > TAIL) ms += this.#aloneMs[models[s]];
     return ms;
   }

@@ -1,3 +1,4 @@
+import { wayMs } from '../profile.ts';
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
 import { type Candidate, holdsLatency, type RangeOutcome, simulateRange } from './range-simulation.ts';
 import type { TuningJob } from './tuner.ts';
@@ -86,12 +87,12 @@ export function fillMs(length: number, qps: number, job: TuningJob, context: Tun
 /** Waits to try for a minimum queue length, longest first: what the latency limit leaves beside the way through all stages. */
 function waits({ cascade, shares, toQps }: TuningJob, length: number, context: TuningContext): number[] {
   if (length === 1) return [0];
-  const { hopMs } = context.request.profile.overhead;
-  let wayMs = hopMs * (cascade.models.length + 2);
+  const { overhead } = context.request.profile;
+  let wayTakesMs = wayMs(overhead) + overhead.hopMs * (cascade.models.length - 1);
   cascade.models.forEach((model, s) => {
-    wayMs += context.costs.fastestMs(model, Math.max(1, length * cascade.reach[s]));
+    wayTakesMs += context.costs.fastestMs(model, Math.max(1, length * cascade.reach[s]));
   });
-  const leftMs = context.latencyLimitMs - wayMs;
+  const leftMs = context.latencyLimitMs - wayTakesMs;
   if (leftMs <= 0) return [];
   const fullMs = (length * 1000) / (firstReplicaShare({ cascade, shares }, context) * toQps);
   return Array.from({ length: WAIT_TRIES }, (_, i) => roundUp(leftMs / 2 ** i)).filter((wait) => wait >= fullMs / 2);

@@ -1,4 +1,5 @@
 import { createRandom, type Random } from '../../engine/random.ts';
+import { wayMs } from '../profile.ts';
 import { type SimulatedSystem, simulatedSystem } from '../simulator/simulated-system.ts';
 import { Simulator } from '../simulator/simulator.ts';
 import { shuffledSamples } from '../simulator/workload.ts';
@@ -37,7 +38,7 @@ export function tuningContext(request: PlanRequest): TuningContext {
     margins,
     models: profile.models.length,
     devices: devices.length,
-    costs: new DeviceCosts(profile, devices, maxBatch, cycleBudgetMs(latencyLimitMs, profile.overhead.hopMs)),
+    costs: new DeviceCosts(profile, devices, maxBatch, cycleBudgetMs(latencyLimitMs, wayMs(profile.overhead))),
     system,
     simulator: new Simulator(system),
     unitArrivals: unitPoisson(random.split('arrivals')),
@@ -51,8 +52,8 @@ export function tuningContext(request: PlanRequest): TuningContext {
  * Longest cycle of a device through all stages that can be in time. Client to frontend to device and back: what is left is for
  * queues and batches. On a full device a request waits for the rest of one cycle and takes another: evenly from one to two.
  */
-function cycleBudgetMs(latencyLimitMs: number, hopMs: number): number {
-  return Math.max(0, latencyLimitMs - 3 * hopMs) / 1.95;
+function cycleBudgetMs(latencyLimitMs: number, betweenMs: number): number {
+  return Math.max(0, latencyLimitMs - betweenMs) / 1.95;
 }
 
 function unitPoisson(random: Random): Float64Array {

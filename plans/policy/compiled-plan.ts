@@ -43,6 +43,8 @@ export interface CompiledPlan {
   readonly contingencies: ReadonlyMap<string, readonly CompiledGear[]>;
   /** Under an accuracy SLO: the mean load planned for, to which the measured one is scaled (see load-scale.ts). */
   readonly scaleToQps: number | undefined;
+  /** Per device: inference time that the plan counts with, over the profile's. */
+  readonly inferenceFactor: Float64Array;
 }
 
 /**
@@ -51,7 +53,7 @@ export interface CompiledPlan {
  */
 export function compilePlan(
   plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'beyond' | 'contingencies'> &
-    Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps'>>,
+    Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps' | 'correction'>>,
   devices: readonly string[] = plan.devices,
 ): CompiledPlan {
   const { models, slo, qpsWeights, meanQps } = plan;
@@ -67,7 +69,8 @@ export function compilePlan(
   );
   const scales = slo !== undefined && 'accuracy' in slo && qpsWeights !== undefined;
   const scaleToQps = scales ? plannedMeanQps({ gears: plan.gears, qpsWeights, meanQps }) : undefined;
-  return { models, devices, placed, gears: compileTable(plan), contingencies, scaleToQps };
+  const inferenceFactor = Float64Array.from(devices, (device) => plan.correction?.inference[device] ?? 1);
+  return { models, devices, placed, gears: compileTable(plan), contingencies, scaleToQps, inferenceFactor };
 
   function compileTable(table: GearTable): CompiledGear[] {
     return allGears(table).map((gear, index) => compileGear(gear, index, index >= table.gears.length));

@@ -6,11 +6,20 @@ import { compilePlan } from '../policy/compiled-plan.ts';
 import type { Profile } from '../profile.ts';
 import type { SecondWindow } from '../report-builder.ts';
 import type { Trace } from '../trace.ts';
-import { simulatedSystem } from './simulated-system.ts';
+import type { SimulationOutcomes } from './outcomes.ts';
+import { type SimulatedSystem, simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';
 import { Simulator } from './simulator.ts';
 import type { Slowdown } from './slowdown.ts';
-import { traceWorkload } from './workload.ts';
+import { traceWorkload, type Workload } from './workload.ts';
+
+/** A run of a plan under a trace. */
+export interface PlanRun {
+  readonly system: SimulatedSystem;
+  readonly workload: Workload;
+  /** Valid until the next run of the same simulator. */
+  readonly outcomes: SimulationOutcomes;
+}
 
 /**
  * What a plan does with a trace; arrivals are those that `load` makes of the same trace and seed.
@@ -25,15 +34,28 @@ export function simulatePlan(
   seed: number,
   slowdowns: readonly Slowdown[] = [],
 ): { report: SimulationReport; windows: SecondWindow[] } {
+  const { system, workload, outcomes } = runPlan(deployment, profile, plan, trace, seed, slowdowns);
+  const slo =
+    'p95' in plan.slo
+      ? { type: 'latency' as const, p95Ms: plan.slo.p95 }
+      : { type: 'accuracy' as const, accuracy: plan.slo.accuracy };
+  return simulationReport(system, workload, outcomes, slo);
+}
+
+/** The same, request by request. */
+export function runPlan(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  trace: Trace,
+  seed: number,
+  slowdowns: readonly Slowdown[] = [],
+): PlanRun {
   const known = planDevices(deployment, profile);
   const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const { gearRule: rule, deadlineMs } = deployment;
   const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs, slowdowns });
-  const slo =
-    'p95' in plan.slo
-      ? { type: 'latency' as const, p95Ms: plan.slo.p95 }
-      : { type: 'accuracy' as const, accuracy: plan.slo.accuracy };
-  return simulationReport(system, workload, outcomes, slo);
+  return { system, workload, outcomes };
 }

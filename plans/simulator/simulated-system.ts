@@ -15,6 +15,11 @@ export interface SimulatedSystem {
   /** [model * samples + sample]: 1 where the model is right. */
   readonly right: Uint8Array;
   readonly hopMs: number;
+  /** See `Overhead`. */
+  readonly handoffMs: number;
+  readonly intakeMs: number;
+  readonly wakeMs: number;
+  readonly jitterMs: number;
 }
 
 /** @param maxBatch per model, as the deployment limits it. */
@@ -23,6 +28,7 @@ export function simulatedSystem(
   devices: readonly PlanDevice[],
   maxBatch: readonly (number | undefined)[],
 ): SimulatedSystem {
+  const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0, jitterMs = 0 } = profile.overhead;
   const samples = profile.labels.length;
   const models = profile.models.length;
   const certainty = new Float32Array(models * samples);
@@ -48,6 +54,10 @@ export function simulatedSystem(
     batchMs: tables.flat(),
     certainty,
     right,
-    hopMs: profile.overhead.hopMs,
+    hopMs,
+    handoffMs,
+    intakeMs,
+    wakeMs,
+    jitterMs,
   };
 }

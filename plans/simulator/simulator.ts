@@ -1,3 +1,4 @@
+import { createRandom } from '../../engine/random.ts';
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
@@ -14,7 +15,7 @@ import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import { type Slowdown, slowdownAt } from './slowdown.ts';
-import type { Workload } from './workload.ts';
+import { shuffledSamples, type Workload } from './workload.ts';
 
 export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
@@ -41,6 +42,10 @@ export interface SimulationObserver {
 
 const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
+/** Idle devices poll for this long before they sleep (see `stayAwake`). */
+const AWAKE_MS = 0.2;
+/** Quantiles of the exponential distribution with mean 1, in random order; of a prime length, so that no pattern of the load fits it. */
+const EXPONENTIAL = exponentialQuantiles(4_093);
 
 /**
  * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
@@ -90,6 +95,10 @@ export class Simulator {
   readonly #answers: Float64Array;
 
   #arrivalsMs: Float64Array = new Float64Array(0);
+  /** When requests would have been sent if frontends took no time: `arrivalsMs` and what each then waits at its frontend. */
+  #takenMs: Float64Array = new Float64Array(0);
+  /** Per device: when its last batch ended. */
+  readonly #endedMs: Float64Array;
   #gear!: CompiledGear;
   #observer: SimulationObserver | undefined;
   /** With deadlines only. */
@@ -124,6 +133,7 @@ export class Simulator {
     this.#busyMs = new Float64Array(devices);
     this.#profiledMs = new Float64Array(devices);
     this.#tookMs = new Float64Array(devices);
+    this.#endedMs = new Float64Array(devices);
     this.#toldAt = new Float64Array(devices);
     this.#toldSlowdown = new Float64Array(devices);
     this.#frameHead = new Int32Array(devices);
@@ -136,11 +146,12 @@ export class Simulator {
   run(plan: CompiledPlan, workload: Workload, options: SimulationOptions = {}): SimulationOutcomes {
     const { arrivalsMs } = workload;
     const requests = arrivalsMs.length;
-    const { hopMs } = this.#system;
+    const { hopMs, handoffMs } = this.#system;
     const events = this.#events;
     const { gears } = plan;
     const allowedLate = options.giveUp?.count ?? NEVER;
     this.#reset(workload, gears.length, options);
+    const takenMs = this.#takenMs;
 
     const { models, devices } = this.#system;
     const rule = options.rule ?? DEFAULT_GEAR_RULE;
@@ -155,7 +166,7 @@ export class Simulator {
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
-    let frontendMs = requests === 0 ? NEVER : arrivalsMs[0] + hopMs;
+    let frontendMs = requests === 0 ? NEVER : takenMs[0] + hopMs;
     let deviceMs = NEVER;
     let backlogAtLastArrival = 0;
 
@@ -190,13 +201,13 @@ export class Simulator {
       } else if (frontendMs < toldMs && frontendMs <= deviceMs) {
         this.#take(atFrontend, frontendMs);
         arrivedSinceReport++;
-        if (atDevice === atFrontend) deviceMs = frontendMs + hopMs;
+        if (atDevice === atFrontend) deviceMs = frontendMs + handoffMs;
         atFrontend++;
         if (atFrontend === requests) backlogAtLastArrival = requests - this.#ended;
-        frontendMs = atFrontend === requests ? NEVER : arrivalsMs[atFrontend] + hopMs;
+        frontendMs = atFrontend === requests ? NEVER : takenMs[atFrontend] + hopMs;
       } else if (deviceMs < toldMs) {
         atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
-        deviceMs = atDevice === atFrontend ? NEVER : arrivalsMs[atDevice] + hopMs + hopMs;
+        deviceMs = atDevice === atFrontend ? NEVER : takenMs[atDevice] + hopMs + handoffMs;
       } else {
         if (rhythm.who !== FRONTEND) {
           this.#heartbeat(rhythm.who, toldMs, GEAR_APPLIES);
@@ -255,6 +266,7 @@ export class Simulator {
     this.#batchModel.fill(NONE);
     this.#batchHead.fill(NONE);
     this.#busyMs.fill(0);
+    this.#endedMs.fill(Number.NEGATIVE_INFINITY);
     this.#toldAt.fill(0);
     this.#slowdowns = slowdowns;
     this.#speeds = slowdowns.length === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
@@ -268,7 +280,9 @@ export class Simulator {
     for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
     this.#arrivalsMs = arrivalsMs;
-    this.#intake = deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, arrivalsMs, deadlineMs);
+    this.#takenMs = takenAfter(arrivalsMs, this.#system.intakeMs);
+    this.#intake =
+      deadlineMs === undefined ? undefined : new SimulatedIntake(this.#system, this.#events, this.#takenMs, deadlineMs);
     this.#ended = 0;
     this.#completed = 0;
     this.#rejected = 0;
@@ -307,8 +321,9 @@ export class Simulator {
    */
   #enqueueArrivals(first: number, end: number, now: number): number {
     const { devices } = this.#system;
-    const arrivalMs = this.#arrivalsMs[first];
-    if (first + 1 === end || this.#arrivalsMs[first + 1] !== arrivalMs) {
+    const takenMs = this.#takenMs;
+    const arrivalMs = takenMs[first];
+    if (first + 1 === end || takenMs[first + 1] !== arrivalMs) {
       if (this.#target[first] === NONE) return first + 1;
       const device = this.#target[first] % devices;
       this.#queues.push(this.#target[first], device, first, now);
@@ -327,7 +342,7 @@ export class Simulator {
         this.#frameTo[frames++] = device;
       }
       this.#queues.push(replica, device, request, now);
-    } while (++request < end && this.#arrivalsMs[request] === arrivalMs);
+    } while (++request < end && takenMs[request] === arrivalMs);
     for (let k = 0; k < frames; k++) {
       this.#frameHead[this.#frameTo[k]] = NONE;
       this.#dispatch(this.#frameTo[k], now);
@@ -395,9 +410,15 @@ export class Simulator {
     this.#busyMs[device] += tookMs;
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
-    this.#events.push(now + tookMs, BATCH_DONE, device, NONE);
+    this.#events.push(now + tookMs + this.#wakeMs(device, now), BATCH_DONE, device, NONE);
     this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
     if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+  }
+
+  /** What a device takes longer that was asleep. */
+  #wakeMs(device: number, now: number): number {
+    const { wakeMs } = this.#system;
+    return wakeMs > 0 && now - this.#endedMs[device] > AWAKE_MS ? wakeMs : 0;
   }
 
   /** A backlog that grows is told at once. */
@@ -458,6 +479,7 @@ export class Simulator {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
     this.#batchModel[device] = NONE;
+    this.#endedMs[device] = now;
     if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
     const { next } = this.#queues;
     let forwarded = NONE;
@@ -505,7 +527,9 @@ export class Simulator {
 
   #answer(request: number, model: number, device: number, now: number): void {
     if (this.#intake?.ends(request, device, false, now) === false) return;
-    const latency = now + this.#system.hopMs - this.#arrivalsMs[request];
+    const { hopMs, jitterMs } = this.#system;
+    const late = jitterMs === 0 ? 0 : jitterMs * EXPONENTIAL[request % EXPONENTIAL.length];
+    const latency = now + hopMs + late - this.#arrivalsMs[request];
     this.#latencyMs[request] = latency;
     this.#answeredBy[request] = model;
     this.#answers[model]++;
@@ -539,4 +563,18 @@ export class Simulator {
     }
     return ms;
   }
+}
+
+/** Requests that the frontends take one after the other, each in `intakeMs`. */
+function takenAfter(arrivalsMs: Float64Array, intakeMs: number): Float64Array {
+  if (intakeMs === 0) return arrivalsMs;
+  let freeMs = Number.NEGATIVE_INFINITY;
+  return arrivalsMs.map((ms) => {
+    freeMs = Math.max(ms, freeMs) + intakeMs;
+    return freeMs;
+  });
+}
+
+function exponentialQuantiles(count: number): Float64Array {
+  return Float64Array.from(shuffledSamples(count, createRandom('exponential')), (i) => -Math.log(1 - (i + 0.5) / count));
 }

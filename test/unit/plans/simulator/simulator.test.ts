@@ -244,3 +244,35 @@ describe('gears', () => {
     expect(() => new Simulator(system).run(nowhere, workload(0), { fixedGear: 0 })).toThrow('no device a share of model small');
   });
 });
+
+describe('what serving costs beside batches, by hand', () => {
+  const withOverhead = (overhead: Partial<Profile['overhead']>) =>
+    simulatedSystem({ ...profile, overhead: { ...profile.overhead, ...overhead } }, devices, []);
+  const latenciesOf = (overhead: Partial<Profile['overhead']>, ...arrivals: number[]): number[] => [
+    ...new Simulator(withOverhead(overhead)).run(compiled({}), workload(...arrivals), { fixedGear: 0 }).latencyMs,
+  ];
+
+  test('a handoff instead of the hop from the frontend to the device', () => {
+    expect(latenciesOf({ handoffMs: 0 }, 0)).toEqual([2 + 0 + 2 + 2]);
+  });
+
+  test('a frontend takes one request after the other', () => {
+    // The second is taken at 3 + 3, and runs alone when the first has been answered.
+    expect(latenciesOf({ intakeMs: 3 }, 0, 0)).toEqual([3 + 8, 6 + 8]);
+  });
+
+  test('a device that slept takes longer with its first batch, one that has just worked does not', () => {
+    // The second arrives while the first runs, and follows it at once.
+    expect(latenciesOf({ wakeMs: 1 }, 0, 1)).toEqual([8 + 1, 2 + 2 + 3 + 2 - 1 + 1 + 1]);
+    expect(latenciesOf({ wakeMs: 1 }, 0, 100)).toEqual([9, 9]);
+  });
+
+  test('answers are late by the jitter on average', () => {
+    const load = traceWorkload(constantTrace(20, 500), system.samples, createRandom(1));
+    const mean = (jitterMs: number): number => {
+      const { latencyMs } = new Simulator(withOverhead({ jitterMs })).run(compiled({}), load, { fixedGear: 0 });
+      return latencyMs.reduce((sum, ms) => sum + ms, 0) / latencyMs.length;
+    };
+    expect(mean(4) - mean(0)).toBeCloseTo(4, 1);
+  });
+});

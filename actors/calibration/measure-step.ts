@@ -1,0 +1,97 @@
+import { decodeState } from '../../engine/wire/internal.ts';
+import type { DeviceState } from '../../engine/wire/messages.ts';
+import type { LoadFigures } from '../../plans/calibration/calibration.ts';
+import { type LoadStep, percentiles, traceOfStep } from '../../plans/calibration/simulated-load.ts';
+import { liveLoad } from '../load/live-load.ts';
+import type { LiveTarget } from './with-serving.ts';
+
+/** One load, measured. */
+export interface MeasuredStep {
+  readonly figures: LoadFigures;
+  /** Answered while it counted. */
+  readonly requests: number;
+  /** Device -> how much slower than planned, weighted by its busy time. */
+  readonly slowdown: Readonly<Record<string, number>>;
+  /** Requests that ended without an answer. */
+  readonly failed: number;
+  /** The generator was late: see `isVoid`. */
+  readonly void: boolean;
+  readonly lagMsP99: number | null;
+}
+
+/** Heartbeats of one device while a load counted. */
+class Heartbeats {
+  #first: DeviceState | undefined;
+  #last: DeviceState | undefined;
+  #weighted = 0;
+
+  add(state: DeviceState): void {
+    if (this.#last?.incarnation !== state.incarnation) this.#first = undefined;
+    if (this.#first === undefined) {
+      this.#first = state;
+      this.#weighted = 0;
+    } else this.#weighted += state.slowdown * (state.busyMs - this.#last!.busyMs);
+    this.#last = state;
+  }
+
+  get #busyMs(): number {
+    return (this.#last?.busyMs ?? 0) - (this.#first?.busyMs ?? 0);
+  }
+
+  get utilisation(): number {
+    const upMs = (this.#last?.upMs ?? 0) - (this.#first?.upMs ?? 0);
+    return upMs > 0 ? this.#busyMs / upMs : 0;
+  }
+
+  /** 1 for one that computed nothing. */
+  get slowdown(): number {
+    return this.#busyMs > 0 ? this.#weighted / this.#busyMs : 1;
+  }
+}
+
+/** Sends a constant load to a running deployment and tells what it was like, once it had settled. */
+export async function measureStep(live: LiveTarget, step: LoadStep): Promise<MeasuredStep> {
+  const { bus, subjects, data } = live;
+  const devices = new Map<string, Heartbeats>();
+  const latenciesMs: number[] = [];
+  let counting = false;
+  let right = 0;
+  let failed = 0;
+  const listening = bus.messages$(subjects.allState).subscribe(({ data: bytes }) => {
+    if (!counting) return;
+    const state = decodeState(bytes);
+    if (!devices.has(state.device)) devices.set(state.device, new Heartbeats());
+    devices.get(state.device)!.add(state);
+  });
+  try {
+    const { report } = await liveLoad({
+      ...live,
+      trace: traceOfStep(step),
+      seed: step.seed,
+      onOutcome: ({ sentAtMs, latencyMs, result, sample }) => {
+        counting = sentAtMs >= 1_000 * step.settleSeconds;
+        if (!counting) return;
+        if (result === undefined) {
+          failed++;
+          return;
+        }
+        latenciesMs.push(latencyMs);
+        if (data.labels !== undefined && result.label === data.labels[sample]) right++;
+      },
+    });
+    return {
+      figures: {
+        ...percentiles(latenciesMs),
+        accuracy: data.labels === undefined || latenciesMs.length === 0 ? null : right / latenciesMs.length,
+        utilisation: Object.fromEntries([...devices].map(([device, heard]) => [device, heard.utilisation])),
+      },
+      requests: latenciesMs.length,
+      slowdown: Object.fromEntries([...devices].map(([device, heard]) => [device, heard.slowdown])),
+      failed,
+      void: report.void,
+      lagMsP99: report.generatorLagMs?.p99 ?? null,
+    };
+  } finally {
+    listening.unsubscribe();
+  }
+}

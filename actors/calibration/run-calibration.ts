@@ -1,0 +1,171 @@
+import { cpus } from 'node:os';
+import { CascadeError } from '../../engine/errors.ts';
+import { calibratedProfile } from '../../plans/calibration/calibrated-profile.ts';
+import { type Calibration, INFERENCE_BOUNDS } from '../../plans/calibration/calibration.ts';
+import { type Fit, fitFactors, startingFactors } from '../../plans/calibration/fit.ts';
+import { calibrationOf } from '../../plans/calibration/planning-profile.ts';
+import { type LoadStep, simulateStep } from '../../plans/calibration/simulated-load.ts';
+import { type Deployment, deviceClass } from '../../plans/deployment.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { Profile } from '../../plans/profile.ts';
+import { fileDigest } from '../../plans/profile-digest.ts';
+import { type MeasuredStep, measureStep } from './measure-step.ts';
+import { type LiveTarget, type Served, withServing } from './with-serving.ts';
+
+export interface CalibrationOptions extends Served {
+  readonly plan: GearPlan;
+  /** Of each load, beside the time to settle. */
+  readonly seconds: number;
+  readonly tell: (line: string) => void;
+}
+
+/** Fractions of the highest load that the plan promises. */
+const LOADS = [0.1, 0.3, 0.5, 0.75, 1];
+/** To find the gear, and for backlogs of the load before to be cleared. */
+const SETTLE_SECONDS = 2;
+/** Code that has run for a while is faster. */
+const WARM_UP: Pick<LoadStep, 'settleSeconds' | 'seconds'> = { settleSeconds: 0, seconds: 3 };
+const SEED = 1;
+/** With fewer loads than this a curve cannot be told from a point. */
+const FEWEST_LOADS = 2;
+
+interface Measured {
+  readonly step: LoadStep;
+  readonly live: MeasuredStep;
+}
+
+/**
+ * Serves the plan, measures it at some loads, and fits what corrects the profile.
+ * @throws CascadeError UNAVAILABLE where too few loads could be measured.
+ */
+export async function runCalibration(options: CalibrationOptions): Promise<{ calibration: Calibration; fit: Fit }> {
+  const { deployment, profile, plan, files, seconds, tell } = options;
+  const known = calibrationOf(deployment, files.profile);
+  const promising = known === undefined ? profile : calibratedProfile(profile, known, deployment.devices.length);
+  const measured = await measureAll(options);
+  if (measured.length < FEWEST_LOADS) {
+    throw new CascadeError(
+      'UNAVAILABLE',
+      `${measured.length} of ${LOADS.length} loads could be measured; calibrate with nothing else running, or a lower --qps-max in the plan`,
+    );
+  }
+  const date = new Date().toISOString();
+  const { frontends } = deployment;
+  const corrected = (factors: Calibration['factors']): Profile =>
+    calibratedProfile(profile, { date, frontends, factors }, deployment.devices.length);
+  const simulateAll = (with_: Profile) => measured.map(({ step }) => simulateStep(deployment, with_, plan, step));
+  tell('fitting the correction');
+  const inference = inferenceFactors(deployment, plan, measured);
+  // A load during which the machine was slower than on average must not be put down to hops.
+  const slowdowns = measured.map(({ live }) => slowdownsBeside(inference, deployment, plan, live));
+  const fit = fitFactors(
+    startingFactors(profile, inference),
+    measured.map(({ live }) => live.figures),
+    (factors) => {
+      const now = corrected(factors);
+      return measured.map(({ step }, i) => simulateStep(deployment, now, plan, step, slowdowns[i]));
+    },
+  );
+  const promised = simulateAll(promising);
+  const after = simulateAll(corrected(fit.factors));
+  const calibration: Calibration = {
+    schema: 1,
+    deployment: deployment.name,
+    profile: fileDigest(files.profile),
+    frontends,
+    machine: `${cpus()[0]?.model ?? process.arch} x ${cpus().length}, Node ${process.versions.node}`,
+    date,
+    seed: SEED,
+    seconds,
+    factors: fit.factors,
+    atBound: fit.atBound,
+    loads: measured.map(({ step, live }, i) => ({
+      qps: step.qps,
+      requests: live.requests,
+      promised: promised[i],
+      corrected: after[i],
+      measured: live.figures,
+      slowdown: live.slowdown,
+    })),
+  };
+  return { calibration, fit };
+}
+
+function measureAll({ plan, seconds, tell, ...served }: CalibrationOptions): Promise<Measured[]> {
+  return withServing(served, async (live) => {
+    const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
+    await measureStep(live, { qps: qpsMax / 2, ...WARM_UP, seed: SEED });
+    const measured: Measured[] = [];
+    for (const [i, part] of LOADS.entries()) {
+      if (served.signal?.aborted) break;
+      const step = { qps: part * qpsMax, settleSeconds: SETTLE_SECONDS, seconds, seed: SEED };
+      tell(`load ${i + 1} of ${LOADS.length}: ${step.qps.toFixed(0)} requests/s for ${SETTLE_SECONDS} + ${seconds} s`);
+      const usable = await measureTwiceIfVoid(live, step, tell);
+      if (usable !== undefined) measured.push({ step, live: usable });
+    }
+    return measured;
+  });
+}
+
+/** @returns undefined where the load could not be sent in time, or was not answered. */
+async function measureTwiceIfVoid(
+  live: LiveTarget,
+  step: LoadStep,
+  tell: (line: string) => void,
+): Promise<MeasuredStep | undefined> {
+  let measured = await measureStep(live, step);
+  const lag = (): string => `one request in a hundred was sent ${measured.lagMsP99?.toFixed(1)} ms late or later`;
+  if (measured.void) {
+    tell(`${lag()}: measuring again`);
+    measured = await measureStep(live, step);
+  }
+  if (measured.void) {
+    tell(`${step.qps.toFixed(0)} requests/s are left out: ${lag()}`);
+    return undefined;
+  }
+  if (measured.requests === 0) {
+    tell(`${step.qps.toFixed(0)} requests/s are left out: no request was answered`);
+    return undefined;
+  }
+  if (measured.failed > 0) tell(`${measured.failed} of ${measured.failed + measured.requests} requests had no answer`);
+  return measured;
+}
+
+/** Device -> how much slower than on average over all loads. */
+function slowdownsBeside(
+  inference: Calibration['factors']['inference'],
+  { devices }: Deployment,
+  plan: GearPlan,
+  { slowdown }: MeasuredStep,
+): Record<string, number> {
+  return Object.fromEntries(
+    devices.map((device) => [device.id, slowdownOf(device.id, plan, slowdown) / inference[deviceClass(device)]]),
+  );
+}
+
+/** Over the profile: devices tell it against what their plan counts with. */
+function slowdownOf(device: string, { correction }: GearPlan, slowdown: MeasuredStep['slowdown']): number {
+  return (slowdown[device] ?? 1) * (correction?.inference[device] ?? 1);
+}
+
+/** Inference as served over that of the profile, by kind of device. */
+function inferenceFactors(deployment: Deployment, plan: GearPlan, measured: readonly Measured[]): Record<string, number> {
+  const sums = new Map<string, { weighted: number; busy: number }>();
+  for (const device of deployment.devices) {
+    const kind = deviceClass(device);
+    const sum = sums.get(kind) ?? { weighted: 0, busy: 0 };
+    sums.set(kind, sum);
+    for (const { live } of measured) {
+      const busy = live.figures.utilisation[device.id] ?? 0;
+      sum.weighted += busy * slowdownOf(device.id, plan, live.slowdown);
+      sum.busy += busy;
+    }
+  }
+  const [least, most] = INFERENCE_BOUNDS;
+  return Object.fromEntries(
+    [...sums].map(([kind, { weighted, busy }]) => {
+      const factor = busy > 0 ? weighted / busy : 1;
+      return [kind, Number(Math.min(most, Math.max(least, factor)).toPrecision(4))];
+    }),
+  );
+}

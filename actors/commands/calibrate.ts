@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
+
+interface Options {
+  readonly profile?: string;
+  readonly plan?: string;
+  readonly nats?: string;
+  readonly seconds: number;
+  readonly json?: string;
+}
+
+const DEFAULT_SECONDS = 4;
+
+/** `cascade calibrate`: promise against measurement, and the correction that plans use. */
+export function register(program: Command): void {
+  program
+    .command('calibrate')
+    .description('serve the plan at some loads, tell promise against measurement, and write the correction that `plan` uses')
+    .argument('<deployment>', 'deployment file, or its folder')
+    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .option('--nats <url>', 'NATS server to use (default: a private one, started for the calibration)')
+    .option('--seconds <n>', 'length of each of five loads, beside the time to settle', traceSeconds, DEFAULT_SECONDS)
+    .option('--json <file>', 'write the calibration as JSON (- for stdout)', jsonFile)
+    .action(calibrate);
+}
+
+async function calibrate(path: string, { nats, seconds, json, ...given }: Options): Promise<void> {
+  const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { checkPlanFor, refusePlan }] = await Promise.all([
+    import('../../plans/deployment.ts'),
+    import('../../plans/profile-file.ts'),
+    import('../../plans/plan-file.ts'),
+    import('../../plans/plan-check.ts'),
+  ]);
+  const { calibrationFileOf, writeCalibration } = await import('../../plans/calibration/calibration-file.ts');
+  const { calibrationTable, describeBounds, describeCorrection } = await import('../../plans/calibration/describe.ts');
+  const { writeJson } = await import('../../plans/json-output.ts');
+  const { runCalibration } = await import('../calibration/run-calibration.ts');
+
+  const deployment = loadDeployment(path);
+  const files = {
+    profile: given.profile ?? `${deployment.dir}/profile.json`,
+    plan: given.plan ?? `${deployment.dir}/plan.json`,
+  };
+  const profile = readProfile(files.profile);
+  requireCurrent(deployment, profile, files.profile);
+  const plan = readPlan(files.plan);
+  refusePlan(files.plan, checkPlanFor(deployment, profile, plan));
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const { calibration, fit } = await runCalibration({ deployment, profile, plan, files, nats, seconds, tell: say });
+  const file = calibrationFileOf(files.profile);
+  writeCalibration(file, calibration);
+  if (json !== '-') {
+    process.stdout.write(`${calibrationTable(calibration.loads)}\n${describeCorrection(calibration, profile)}\n`);
+    const [before, after] = [fit.errorBefore, fit.errorAfter].map((error) => `${(100 * (Math.exp(error) - 1)).toFixed(0)} %`);
+    process.stdout.write(`simulated latencies were off by ${before}, with the correction by ${after}\n`);
+  }
+  for (const bound of describeBounds(calibration)) say(`warning: ${bound}`);
+  say(`wrote ${file}: \`plan\`, \`simulate\` and \`provision\` use it; make the plan anew with \`cascade plan\``);
+  writeJson(json, calibration);
+}

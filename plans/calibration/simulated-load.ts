@@ -1,0 +1,61 @@
+import type { Deployment } from '../deployment.ts';
+import type { GearPlan } from '../gear-plan.ts';
+import { percentile } from '../percentile.ts';
+import type { Profile } from '../profile.ts';
+import { runPlan } from '../simulator/simulate-plan.ts';
+import { constantTrace } from '../trace.ts';
+import type { LoadFigures } from './calibration.ts';
+
+/** A constant load: what comes first, while the gear is found, does not count. */
+export interface LoadStep {
+  readonly qps: number;
+  readonly settleSeconds: number;
+  readonly seconds: number;
+  readonly seed: number;
+}
+
+export function traceOfStep({ qps, settleSeconds, seconds }: LoadStep) {
+  return constantTrace(qps, settleSeconds + seconds);
+}
+
+/**
+ * What a profile promises for a load, request by request as it was sent.
+ * @param slowdown device -> how much slower than the profile it is; default: as profiled.
+ */
+export function simulateStep(
+  deployment: Deployment,
+  profile: Profile,
+  plan: GearPlan,
+  step: LoadStep,
+  slowdown: Readonly<Record<string, number>> = {},
+): LoadFigures {
+  const slowdowns = Object.entries(slowdown).map(([device, factor]) => ({
+    device,
+    factor,
+    fromMs: 0,
+    toMs: Number.POSITIVE_INFINITY,
+  }));
+  const { system, workload, outcomes } = runPlan(deployment, profile, plan, traceOfStep(step), step.seed, slowdowns);
+  const { arrivalsMs } = workload;
+  const { answeredBy, latencyMs, sample, busyMs, endMs } = outcomes;
+  const counted: number[] = [];
+  let right = 0;
+  for (let i = 0; i < outcomes.requests; i++) {
+    if (arrivalsMs[i] < 1_000 * step.settleSeconds || answeredBy[i] < 0) continue;
+    counted.push(latencyMs[i]);
+    right += system.right[answeredBy[i] * system.samples + sample[i]];
+  }
+  const runMs = Math.max(1_000 * workload.seconds, endMs);
+  return {
+    ...percentiles(counted),
+    accuracy: counted.length === 0 ? null : right / counted.length,
+    utilisation: Object.fromEntries(system.deviceNames.map((name, d) => [name, busyMs[d] / runMs])),
+  };
+}
+
+/** Infinity where nothing was answered. */
+export function percentiles(latenciesMs: readonly number[]): Pick<LoadFigures, 'latencyMsP50' | 'latencyMsP95'> {
+  const sorted = Float64Array.from(latenciesMs).sort();
+  const [latencyMsP50, latencyMsP95] = [0.5, 0.95].map((fraction) => percentile(sorted, fraction) ?? Number.POSITIVE_INFINITY);
+  return { latencyMsP50, latencyMsP95 };
+}
