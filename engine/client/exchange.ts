@@ -236,16 +236,14 @@ export class Exchange {
   }
 
   /**
-   * Sends again after a silence. While it lasts, slow answers to others may show that it is none yet.
-   * @param looked whether what had arrived when it was over has been read since: a process that was held up finds its timers due
-   *   before it reads.
+   * Sends again after a silence, once what has arrived by then is read. While it lasts, slow answers to others may show that it is
+   * none yet.
    */
-  #awaitAnswer(pending: Pending, sentAt: number, looked = false): void {
+  #awaitAnswer(pending: Pending, sentAt: number): void {
     const now = this.#clock.now();
     const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
     const againAt = Math.max(silentAt, this.#patience.refusedUntil);
     if (now < againAt) this.#wait(pending, againAt - now, () => this.#awaitAnswer(pending, sentAt));
-    else if (!looked) this.#wait(pending, 0, () => this.#awaitAnswer(pending, sentAt, true));
     else {
       pending.failure = undefined;
       if (this.#budget.take()) {

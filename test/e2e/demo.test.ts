@@ -24,8 +24,10 @@ test(
     const report = JSON.parse(readFileSync(json, 'utf8')) as DemoReport;
 
     expectReportFields(report, ['simulated', 'gears', 'expectedAccuracy', 'answersByModel', 'largestModelAloneQps', 'peakQps']);
-    expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0 });
-    expect(report.completed).toBe(report.offered);
+    expect(report.errors).toBe(0);
+    expect(report.completed + report.rejected + report.lost).toBe(report.offered);
+    // A machine whose other work holds up the generator itself holds up answers beyond their deadline, too.
+    if (!report.void) expect(report).toMatchObject({ rejected: 0, lost: 0, duplicates: 0 });
     // The same trace, so the same arrivals.
     expectNothingLost(report.simulated);
     expect(report.simulated.offered).toBe(report.offered);

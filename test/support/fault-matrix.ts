@@ -170,6 +170,13 @@ function wholeStatus({ bus, deployment }: FaultWorld): Promise<Status> {
   return firstValueFrom(whole$);
 }
 
+/** Waits until all parts are there again, then asks each question once; returns how many were answered. */
+export async function askAll(world: FaultWorld): Promise<number> {
+  await wholeStatus(world);
+  const answers = await Promise.allSettled(world.questions.map(({ inputs }) => world.client.infer(inputs)));
+  return answers.filter(({ status }) => status === 'fulfilled').length;
+}
+
 /** Steady load, a fault in the middle of it, and what became of each request. */
 export async function runFault(world: FaultWorld, fault: Fault, qps: number): Promise<FaultOutcome> {
   const status = await wholeStatus(world);
