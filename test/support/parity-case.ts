@@ -36,6 +36,8 @@ export interface ParityCaseOptions {
 
 /** The actors are up by then. */
 const FIRST_ARRIVAL_MS = 1_000;
+/** Full when the first request comes: the actors start to count an interval later than the simulator. */
+const WINDOW_MS = 800;
 const RUN_MS = 1_500;
 const MAX_REQUESTS = 800;
 const STEP_QPS = 150;
@@ -76,7 +78,7 @@ export function parityCase(
     rule:
       rule === 'paper'
         ? PAPER_GEAR_RULE
-        : { ...DEFAULT_GEAR_RULE, backlogDrainMs: 40 + random.below(400), settleMs: random.below(500) },
+        : { ...DEFAULT_GEAR_RULE, windowMs: WINDOW_MS, backlogDrainMs: 40 + random.below(400), settleMs: random.below(500) },
     slowdowns: slowdowns ? randomSlowdowns(random.split('slowdowns'), devices) : [],
     heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
     deadlineMs: deadlines ? ms(3, 30) * (random.below(2) === 0 ? 1 : 10) : undefined,
