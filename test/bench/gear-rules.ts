@@ -1,8 +1,8 @@
 /**
- * Rules for the choice of gears, compared: the paper's, the one before, means over longer windows, and bounds of what was counted.
- * By simulation under bursty loads, on the plans of the fashion example and of the synthetic families; each also with the peak
- * above what was planned for, and with devices slower than profiled, where backlogs grow. With --live the paper's rule and the
- * default serve the same load for real on emulated devices.
+ * Rules for the choice of gears, compared: the paper's, ours, and ours with one constant changed. By simulation of a bursty load
+ * below the highest planned one, on the plans of the fashion example and of the synthetic families: with devices as fast as
+ * profiled, slower, and at a speed that wanders. With --live the paper's rule and the default serve the same load for real on
+ * emulated devices.
  *
  * Usage: npm run bench:gear-rules [-- --trace FILE] [-- --live]
  * --trace: a CSV `second,qps` instead of the generated bursts; empty seconds are dropped, the peak is scaled.
@@ -21,9 +21,10 @@ import { readProfile } from '../../plans/profile-file.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { simulationReport } from '../../plans/simulator/simulation-report.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
+import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 import { traceWorkload } from '../../plans/simulator/workload.ts';
-import { slowedProfile } from '../../plans/slowed-profile.ts';
 import { cutTrace, parseTrace, scaleToPeak, type Trace } from '../../plans/trace.ts';
+import { wanderingSpeed } from '../support/wandering-speed.ts';
 import { burstyTrace } from './bursty-trace.ts';
 import { type LiveGears, liveGears } from './live-gears.ts';
 import { writeResult } from './machine.ts';
@@ -36,33 +37,41 @@ const LIVE_QPS_MAX = 60;
 const LIVE_SECONDS = 60;
 const FASHION_PROFILE = 'conf/fashion/profile.json';
 
-const RULES: Readonly<Record<string, GearRule>> = {
-  'paper (alpha 8)': PAPER_GEAR_RULE,
-  'paper without alpha': { ...PAPER_GEAR_RULE, alpha: 0 },
-  'paper + backlog 500 ms': { ...PAPER_GEAR_RULE, backlogDrainMs: 500 },
-  'paper + backlog 250 ms': { ...PAPER_GEAR_RULE, backlogDrainMs: 250 },
-  'down by 500 ms': { ...PAPER_GEAR_RULE, windowMs: 500 },
-  'down by 2 s': { ...PAPER_GEAR_RULE, windowMs: 2_000 },
-  'band 2': { ...PAPER_GEAR_RULE, noiseBand: 2 },
-  'band 3': { ...PAPER_GEAR_RULE, noiseBand: 3 },
-  'band 1, 500 ms': { ...PAPER_GEAR_RULE, noiseBand: 1, windowMs: 500 },
-  'band 2, 300 ms': { ...PAPER_GEAR_RULE, noiseBand: 2, windowMs: 300 },
-  'band 2, 500 ms': { ...PAPER_GEAR_RULE, noiseBand: 2, windowMs: 500 },
-  'band 2, 300 ms, no alpha': { ...PAPER_GEAR_RULE, alpha: 0, noiseBand: 2, windowMs: 300 },
+/** Of the highest planned load. */
+const PEAK = 0.9;
+
+/** @param p95Ms the SLO, in which a backlog is to be drained. */
+function rulesFor(p95Ms: number): Readonly<Record<string, GearRule>> {
+  const ours: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: p95Ms };
+  return {
+    paper: PAPER_GEAR_RULE,
+    ours,
+    'settle 1 s': { ...ours, settleMs: 1_000 },
+    'settle 4 s': { ...ours, settleMs: 4_000 },
+    'noise band 2': { ...ours, noiseBand: 2 },
+    'backlog drains in half the SLO': { ...ours, backlogDrainMs: p95Ms / 2 },
+    'backlog drains in two SLOs': { ...ours, backlogDrainMs: 2 * p95Ms },
+    'without measured speed': { ...ours, measuredSpeed: false },
+  };
+}
+
+/** How fast the devices are beside their profile. */
+const SPEEDS: Readonly<Record<string, (seed: number) => Slowdown[]>> = {
+  'as profiled': () => [],
+  'at 0.7 of the profiled speed': () => constantly(1 / 0.7),
+  'at half the profiled speed': () => constantly(2),
+  'at a speed that wanders from 0.6 to 1.2': (seed) => wanderingSpeed(undefined, SECONDS, createRandom(seed)),
 };
 
-/** Peak of the load over the highest planned one, and how much slower devices are than profiled. */
-const SCENARIOS = [
-  { name: 'as planned', peak: 0.9, slowdown: 1 },
-  { name: 'peak 1.3 x planned', peak: 1.3, slowdown: 1 },
-  { name: 'devices 1.3 x slower', peak: 0.9, slowdown: 1.3 },
-] as const;
+function constantly(factor: number): Slowdown[] {
+  return [{ device: undefined, factor, fromMs: 0, toMs: Number.POSITIVE_INFINITY }];
+}
 
 interface Row {
   readonly rule: string;
   readonly sloAttainment: number;
   readonly accuracy: number;
-  readonly shiftsPerMinute: number;
+  readonly changesPerMinute: number;
   readonly p95Ms: number;
   readonly maxMs: number;
 }
@@ -74,41 +83,43 @@ if (existsSync(FASHION_PROFILE))
   requests.unshift(planRequestOf(loadDeployment('conf/fashion'), readProfile(FASHION_PROFILE), {}));
 else console.log(`without fashion: there is no ${FASHION_PROFILE}; \`npx cascade profile conf/fashion\` makes it`);
 
-const results: { deployment: string; scenario: string; rows: Row[] }[] = [];
+const results: { deployment: string; speed: string; rows: Row[] }[] = [];
 for (const request of requests) {
   const found = await planGears(request, { threads: 2 });
   if (found.type === 'infeasible') throw new Error(`${request.deployment}: ${found.reason}`);
   const plan = compilePlan(found.plan);
-  for (const scenario of SCENARIOS) {
-    const rows = Object.entries(RULES).map(([name, rule]) => simulated(request, plan, scenario, name, rule));
-    results.push({ deployment: request.deployment, scenario: scenario.name, rows });
-    show(`${request.deployment}, ${scenario.name}`, rows);
+  if (request.slo.type !== 'latency') throw new Error(`${request.deployment}: the cases have latency SLOs`);
+  for (const [speed, slowdowns] of Object.entries(SPEEDS)) {
+    const rules = Object.entries(rulesFor(request.slo.p95Ms));
+    const rows = rules.map(([name, rule]) => simulated(request, plan, slowdowns, name, rule));
+    results.push({ deployment: request.deployment, speed, rows });
+    show(`${request.deployment}, devices ${speed}`, rows);
   }
 }
 
 const live: Record<string, LiveGears> = {};
 if (options.live) {
-  live.paper = await liveGears(PAPER_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 0.9, 1), 0, LIVE_SECONDS));
-  live.default = await liveGears(DEFAULT_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 0.9, 1), 0, LIVE_SECONDS));
+  live.paper = await liveGears(PAPER_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 1), 0, LIVE_SECONDS));
+  live.default = await liveGears(DEFAULT_GEAR_RULE, cutTrace(traceOf(LIVE_QPS_MAX, 1), 0, LIVE_SECONDS));
   console.log('live, emulated devices:');
   console.dir(live);
 }
 const trace = options.trace === undefined ? 'generated bursts' : 'given trace';
-console.log(`written to ${writeResult('gear-rules', { trace, seconds: SECONDS, seeds: SEEDS, rules: RULES, results, live })}`);
+console.log(`written to ${writeResult('gear-rules', { trace, seconds: SECONDS, seeds: SEEDS, results, live })}`);
 
 function simulated(
   request: PlanRequest,
   plan: CompiledPlan,
-  { peak, slowdown }: (typeof SCENARIOS)[number],
+  slowdowns: (seed: number) => Slowdown[],
   name: string,
   rule: GearRule,
 ): Row {
-  if (request.slo.type !== 'latency') throw new Error('the cases have latency SLOs');
-  const system = simulatedSystem(slowedProfile(request.profile, slowdown), request.devices, request.maxBatch);
+  const system = simulatedSystem(request.profile, request.devices, request.maxBatch);
   const simulator = new Simulator(system);
   const reports = SEEDS.map((seed) => {
-    const workload = traceWorkload(traceOf(request.qpsMax, peak, seed), system.samples, createRandom(seed));
-    return simulationReport(system, workload, simulator.run(plan, workload, { rule }), request.slo).report;
+    const workload = traceWorkload(traceOf(request.qpsMax, seed), system.samples, createRandom(seed));
+    const outcomes = simulator.run(plan, workload, { rule, slowdowns: slowdowns(seed) });
+    return simulationReport(system, workload, outcomes, request.slo).report;
   });
   const mean = (value: (report: (typeof reports)[number]) => number | null): number =>
     reports.reduce((sum, report) => sum + (value(report) ?? Number.NaN), 0) / reports.length;
@@ -116,22 +127,22 @@ function simulated(
     rule: name,
     sloAttainment: mean((report) => report.sloAttainment),
     accuracy: mean((report) => report.accuracy),
-    shiftsPerMinute: mean((report) => ((report.gearSwitches ?? Number.NaN) * 60) / report.seconds),
+    changesPerMinute: mean((report) => ((report.gearSwitches ?? Number.NaN) * 60) / report.seconds),
     p95Ms: mean((report) => report.latencyMs.p95),
     maxMs: Math.max(...reports.map((report) => report.latencyMs.max ?? Number.NaN)),
   };
 }
 
-function traceOf(qpsMax: number, peak: number, seed: number): Trace {
-  if (options.trace === undefined) return burstyTrace(SECONDS, peak * qpsMax, createRandom(seed));
+function traceOf(qpsMax: number, seed: number): Trace {
+  if (options.trace === undefined) return burstyTrace(SECONDS, PEAK * qpsMax, createRandom(seed));
   const dense = { qps: parseTrace(readFileSync(options.trace, 'utf8'), options.trace).qps.filter((qps) => qps > 0) };
   const from = Math.floor(((dense.qps.length - SECONDS) * (seed - 1)) / SEEDS.length);
-  return scaleToPeak(cutTrace(dense, from, from + SECONDS), peak * qpsMax);
+  return scaleToPeak(cutTrace(dense, from, from + SECONDS), PEAK * qpsMax);
 }
 
 function show(title: string, rows: readonly Row[]): void {
   const table = new Table({
-    head: ['rule', 'SLO attained', 'accuracy', 'shifts/min', 'p95 ms', 'worst ms'],
+    head: ['rule', 'SLO attained', 'accuracy', 'changes/min', 'p95 ms', 'worst ms'],
     style: { head: [], border: [] },
   });
   for (const row of rows)
@@ -139,7 +150,7 @@ function show(title: string, rows: readonly Row[]): void {
       row.rule,
       row.sloAttainment.toFixed(4),
       row.accuracy.toFixed(4),
-      row.shiftsPerMinute.toFixed(0),
+      row.changesPerMinute.toFixed(0),
       row.p95Ms.toFixed(0),
       row.maxMs.toFixed(0),
     ]);

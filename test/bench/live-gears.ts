@@ -18,11 +18,16 @@ export async function liveGears(rule: GearRule, trace: Trace): Promise<LiveGears
   const folder = mkdtempSync(join(tmpdir(), 'cascade-gears-'));
   const server = await startNatsServer();
   try {
-    const drain = rule.backlogDrainMs === Number.POSITIVE_INFINITY ? 'never' : rule.backlogDrainMs;
-    writeFileSync(
-      join(folder, 'deployment.yaml'),
-      `${readFileSync(FAMILY, 'utf8')}alpha: ${rule.alpha}\nbacklogDrain: ${drain}\nloadWindow: ${rule.windowMs}\nnoiseBand: ${rule.noiseBand}\n`,
-    );
+    const options = {
+      alpha: rule.alpha,
+      backlogDrain: rule.backlogDrainMs === Number.POSITIVE_INFINITY ? 'never' : rule.backlogDrainMs,
+      loadWindow: rule.windowMs,
+      noiseBand: rule.noiseBand,
+      settle: rule.settleMs === 0 ? 'none' : rule.settleMs,
+      measuredSpeed: rule.measuredSpeed,
+    };
+    const lines = Object.entries(options).map(([option, value]) => `${option}: ${value}\n`);
+    writeFileSync(join(folder, 'deployment.yaml'), readFileSync(FAMILY, 'utf8') + lines.join(''));
     writeFileSync(join(folder, 'trace.csv'), formatTrace(trace));
     await cascadeJson(['profile', folder]);
     await cascadeJson(['plan', folder]);
