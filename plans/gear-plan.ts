@@ -73,7 +73,8 @@ export const gearPlanSchema = z.strictObject({
   gears: z.array(gear).min(1),
   /**
    * Best effort, no SLO promised: gears for the loads above the last range, down to the cheapest cascade and up to what that one
-   * carries; absent where the last gear carries as much as the placement can. `expected.latencyMs` is simulated at the top load.
+   * carries; absent where the last gear carries as much as the placement can. They may use replicas that no other gear does.
+   * `expected.latencyMs` is simulated at the top load.
    */
   beyond: z.array(gear).min(1).optional(),
   /** What to do while a device is lost; absent where it was not planned for. See `gearsWithout`. */

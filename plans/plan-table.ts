@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { beyondOnly } from './beyond-only.ts';
 import { allGears, describeCascade, type Gear, type GearPlan } from './gear-plan.ts';
 
 /** A line between every two rows would double the length. */
@@ -6,6 +7,9 @@ export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '
 
 /** What the mark of gears beyond the plan's highest load means. */
 export const BEST_EFFORT_NOTE = '* best effort, no SLO promised: for loads beyond what the plan was asked for';
+
+/** What the mark of replicas that no promised gear uses means. */
+export const BEYOND_ONLY_NOTE = '* placed for crowds beyond the plan, in memory that was left; only best-effort gears use it';
 
 /** The plan as a person reads it: one line for each gear. */
 export function planTable(plan: GearPlan): string {
@@ -56,11 +60,15 @@ function minQueue(gear: Gear): string {
 }
 
 function placementLine(plan: GearPlan): string {
+  const forCrowds = beyondOnly(plan);
   const byModel = plan.models.flatMap((model) => {
-    const devices = plan.placement.filter((replica) => replica.model === model).map((replica) => replica.device);
+    const devices = plan.placement
+      .filter((replica) => replica.model === model)
+      .map((replica) => `${replica.device}${forCrowds.includes(replica) ? ' *' : ''}`);
     return devices.length === 0 ? [] : [`${model} on ${devices.join(', ')}`];
   });
-  return `placement: ${byModel.join('; ')}`;
+  const note = forCrowds.length === 0 ? [] : [BEYOND_ONLY_NOTE];
+  return [`placement: ${byModel.join('; ')}`, ...note].join('\n');
 }
 
 function percent(fraction: number): string {

@@ -1,3 +1,4 @@
+import { beyondOnly } from '../beyond-only.ts';
 import { evaluateCascade, validationRecords } from '../cascade.ts';
 import { allGears, describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
@@ -36,6 +37,8 @@ export interface ExplainedStage {
 interface ExplainedDevice {
   readonly device: string;
   readonly models: readonly string[];
+  /** Of these, those that only gears beyond the plan use. */
+  readonly beyondOnly: readonly string[];
   /** In its busiest gear. */
   readonly utilisation: number;
   readonly busiestGear: number;
@@ -180,6 +183,7 @@ function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
   return {
     device,
     models: plan.models.filter((model) => plan.placement.some((r) => r.model === model && r.device === device)),
+    beyondOnly: beyondOnly(plan).flatMap((replica) => (replica.device === device ? [replica.model] : [])),
     utilisation,
     busiestGear: byGear.indexOf(utilisation),
   };

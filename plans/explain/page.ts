@@ -71,7 +71,7 @@ export function explanationPage(explanation: Explanation): string {
     ),
     ...section(
       'What stands where',
-      'Replicas stay where they are while serving, so that a gear change loads nothing. A gear may leave some of them idle.',
+      `Replicas stay where they are while serving, so that a gear change loads nothing. A gear may leave some of them idle.${crowds(explanation)}`,
       plot(placementChart(explanation, WIDE)),
     ),
     ...(explanation.losses.length === 0 ? [] : lossSection(explanation)),
@@ -110,6 +110,11 @@ function lossSection({ losses }: Explanation): Markup[] {
 
 function capitalised(says: string): string {
   return says[0].toUpperCase() + says.slice(1);
+}
+
+function crowds({ devices }: Explanation): string {
+  if (devices.every(({ beyondOnly }) => beyondOnly.length === 0)) return '';
+  return ' Those with a broken outline were placed in memory that was left, for crowds beyond the plan: only best-effort gears use them.';
 }
 
 function topQps({ gears }: Explanation): number {

@@ -20,15 +20,23 @@ export function placementChart({ devices, gears: promised, beyond, models }: Exp
   const plot = area(width, 88 + devices.length * ROW, { left: cellsAt, top: 62, right: 10, bottom: 26 });
   const cell = (plot.right - plot.left) / gears.length;
 
-  const rows = devices.flatMap(({ device, models: here }, row) => {
+  const rows = devices.flatMap(({ device, models: here, beyondOnly }, row) => {
     const y = plot.top + row * ROW;
     const label = device.length > MOST_NAME ? `${device.slice(0, MOST_NAME - 1)}…` : device;
     return [
       text(names - 8, y + 16, label, { 'text-anchor': 'end', class: 'mark' }),
       ...held.map((model, m) => {
         const has = here.includes(model);
-        const fill = has ? { fill: modelColor(models, model) } : { fill: 'none', stroke: '#e4e7ec' };
-        const says = tooltip(`${device} ${has ? 'holds' : 'does not hold'} ${model}`);
+        const forCrowds = beyondOnly.includes(model);
+        const color = modelColor(models, model);
+        const fill = !has
+          ? { fill: 'none', stroke: '#e4e7ec' }
+          : forCrowds
+            ? { fill: 'none', stroke: color, 'stroke-width': 2, 'stroke-dasharray': '3 2' }
+            : { fill: color };
+        const says = tooltip(
+          `${device} ${has ? 'holds' : 'does not hold'} ${model}${forCrowds ? ', for crowds beyond the plan alone' : ''}`,
+        );
         return element(
           'rect',
           { x: names + m * REPLICA + 3, y: y + 4, width: REPLICA - 8, height: ROW - 8, rx: 3, ...fill },

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { BEST_EFFORT_NOTE, NO_RULES } from '../plan-table.ts';
+import { BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
 import { describeSlo, gearNames, milliseconds, percent, plain } from './format.ts';
 
@@ -62,10 +62,11 @@ function placementTable({ devices, models }: Explanation): string {
     colAligns: ['left', ...held.map(() => 'center' as const), 'right', 'right'],
     ...STYLE,
   });
-  for (const { device, models: here, utilisation, busiestGear } of devices) {
-    table.push([device, ...held.map((model) => (here.includes(model) ? 'x' : '')), percent(utilisation, 0), String(busiestGear)]);
+  for (const { device, models: here, beyondOnly, utilisation, busiestGear } of devices) {
+    const marks = held.map((model) => (beyondOnly.includes(model) ? '*' : here.includes(model) ? 'x' : ''));
+    table.push([device, ...marks, percent(utilisation, 0), String(busiestGear)]);
   }
-  return table.toString();
+  return devices.every(({ beyondOnly }) => beyondOnly.length === 0) ? table.toString() : `${table}\n${BEYOND_ONLY_NOTE}`;
 }
 
 function lossTable({ losses }: Explanation): string {

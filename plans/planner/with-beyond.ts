@@ -1,11 +1,19 @@
-import type { GearPlan } from '../gear-plan.ts';
+import { gearsWithout } from '../contingency.ts';
+import type { Gear, GearPlan } from '../gear-plan.ts';
 import { frontierOf, gearOfRange } from './assemble-plan.ts';
 import type { ContingencyDraft } from './contingencies.ts';
+import { fits } from './device-fit.ts';
 import type { DraftPlan, DraftRange } from './draft-plan.ts';
 import { planBeyond } from './plan-beyond.ts';
 import type { PlanningContext } from './planning-context.ts';
 
-/** A finished plan with gears beyond what it promises, on its placement: no further model is loaded for them. */
+/** Families are in this order: the cheapest comes first. */
+const CHEAPEST = 0;
+
+/**
+ * A finished plan with gears beyond what it promises: on its placement as it is, and on replicas of the cheapest model in the memory
+ * that it leaves free, as that model carries the most.
+ */
 export async function withBeyond(
   plan: GearPlan,
   draft: DraftPlan,
@@ -13,7 +21,7 @@ export async function withBeyond(
   context: PlanningContext,
 ): Promise<GearPlan> {
   context.progress('planning for loads beyond the highest');
-  const placed = placedOf(plan, context);
+  const placed = withCheapest(placedOf(plan, context), context);
   const ranges = await planBeyond(lastOf(draft), placed, context);
   const contingencies: NonNullable<GearPlan['contingencies']> = [];
   for (const [i, loss] of (losses ?? []).entries()) {
@@ -22,10 +30,11 @@ export async function withBeyond(
     contingencies.push({ ...plan.contingencies![i], ...beyond(lossRanges, left, context) });
   }
   const { contingencies: _, ...rest } = plan;
+  const found = { ...beyond(ranges, placed, context), ...(losses !== undefined && { contingencies }) };
   return {
     ...rest,
-    ...beyond(ranges, placed, context),
-    ...(losses !== undefined && { contingencies }),
+    placement: withUsed(plan, found, context),
+    ...found,
     frontier: frontierOf({ ...draft, ranges: [...draft.ranges, ...ranges] }, context),
     search: { ...plan.search, simulations: context.simulations, linearPrograms: context.solver.solved },
   };
@@ -44,6 +53,35 @@ function placedOf({ placement }: GearPlan, { models, devices, system }: Planning
   for (const { model, device } of placement)
     placed[system.modelNames.indexOf(model) * devices + system.deviceNames.indexOf(device)] = 1;
   return placed;
+}
+
+/** The cheapest model on each further device that can run it and has the memory left. Nothing else changes. */
+function withCheapest(placed: Uint8Array, context: PlanningContext): Uint8Array {
+  const { profile, devices, restrict } = context.request;
+  if (restrict === 'one-cascade') return placed;
+  const more = placed.slice();
+  devices.forEach(({ memoryBytes }, d) => {
+    const used = profile.models.reduce((sum, model, m) => sum + placed[m * devices.length + d] * model.memoryBytes, 0);
+    const freeBytes = memoryBytes - used;
+    if (fits(CHEAPEST, d, context) && profile.models[CHEAPEST].memoryBytes <= freeBytes) more[CHEAPEST * devices.length + d] = 1;
+  });
+  return more;
+}
+
+/** The placement with what the gears beyond use as well; a replica that none of them uses is not loaded. */
+function withUsed(
+  plan: GearPlan,
+  found: Pick<GearPlan, 'beyond' | 'contingencies'>,
+  { system: { modelNames, deviceNames } }: PlanningContext,
+): GearPlan['placement'] {
+  const beyondGears: Gear[] = [
+    ...(found.beyond ?? []),
+    ...deviceNames.flatMap((device) => gearsWithout(found, device)?.beyond ?? []),
+  ];
+  const isPlaced = (model: string, device: string): boolean =>
+    plan.placement.some((replica) => replica.model === model && replica.device === device) ||
+    beyondGears.some(({ shares }) => shares[model]?.[device] > 0);
+  return modelNames.flatMap((model) => deviceNames.flatMap((device) => (isPlaced(model, device) ? [{ model, device }] : [])));
 }
 
 /**

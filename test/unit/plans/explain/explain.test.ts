@@ -135,6 +135,29 @@ describe('gears beyond the promise', () => {
     }
   });
 
+  test('have replicas of their own marked as such', () => {
+    const [first, ...others] = gears.map((gear) => ({
+      ...gear,
+      cascade: [{ model: 'large' }],
+      shares: { large: { d0: 0.5, d1: 0.5 } },
+    }));
+    const small = { ...gears[2], shares: { small: { d0: 0, d1: 1 } } };
+    const plan = { ...rest, gears: [first, ...others], beyond: [small] };
+    const crowd = explainPlan(plan, profile);
+    expect(crowd.devices.map(({ device, models, beyondOnly }) => [device, models, beyondOnly])).toEqual([
+      ['d0', ['small', 'large'], []],
+      ['d1', ['small', 'large'], ['small']],
+    ]);
+    expect(explanationTables(crowd)).toMatch(/d1 +│ +\* +│ +x /);
+    for (const text of [explanationTables(crowd), explanationPage(crowd)]) expect(text).toContain('crowds beyond the plan');
+    expect(explanationPage(crowd)).toContain('d1 holds small, for crowds beyond the plan alone');
+    for (const text of [explanationTables(explanation), explanationPage(explanation)])
+      expect(text).not.toContain('crowds beyond the plan');
+    // Where a promised gear needs the replica when a device is lost, it is not for crowds alone.
+    const contingencies = [{ lost: 'd0', alike: [], gears: [small] }];
+    expect(explainPlan({ ...plan, contingencies }).devices[1].beyondOnly).toEqual([]);
+  });
+
   test('are named nowhere where there are none', () => {
     const plain = explainPlan(explainedPlan(), profile);
     expect(plain.beyond).toEqual([]);

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { beyondOnly } from '../../../../plans/beyond-only.ts';
 import { allGears, describeCascade, type GearPlan } from '../../../../plans/gear-plan.ts';
+import { checkPlan } from '../../../../plans/plan-check.ts';
 import { beyondSteps, firstCarriers, joinSteps } from '../../../../plans/planner/beyond-ranges.ts';
 import { searchFrontier } from '../../../../plans/planner/enumerate-cascades.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
@@ -123,10 +125,46 @@ describe('gears beyond the plan', () => {
     expect(beyond).toBeGreaterThan(100);
   });
 
-  test('end with the cheapest cascade of the placed models', async () => {
+  test('end with the cheapest cascade', async () => {
     const plan = await planned(cores());
     expect(plan.placement.map(({ model }) => model)).toContain('linear');
     expect(plan.beyond?.at(-1)?.cascade).toEqual([{ model: 'linear' }]);
+  });
+
+  /** No promised gear needs the cheapest model at so little load. */
+  const light = cores({ qpsMax: 400, contingencies: true });
+
+  test('have the cheapest model placed wherever memory is left, also for the loss of a device', async () => {
+    const plan = await planned(light);
+    const promised = [plan, ...(plan.contingencies ?? [])].flatMap(({ gears }) => gears);
+    expect(promised.flatMap(({ cascade }) => cascade.map(({ model }) => model))).not.toContain('linear');
+    expect(beyondOnly(plan)).toEqual(['c0', 'c1'].map((device) => ({ model: 'linear', device })));
+    expect(plan.contingencies).not.toEqual([]);
+    for (const { beyond } of [plan, ...(plan.contingencies ?? [])])
+      expect(beyond?.at(-1)?.cascade).toEqual([{ model: 'linear' }]);
+    expect(verifyPlan(light, plan)).toEqual([]);
+    expect(checkPlan(plan)).toEqual([]);
+  });
+
+  test('push nothing out: without memory for the cheapest model, the rest of the plan is the same', async () => {
+    const roomy = await planned(light);
+    const models = new Set(roomy.placement.map(({ model }) => model));
+    models.delete('linear');
+    const needed = light.profile.models.reduce((sum, { name, memoryBytes }) => sum + (models.has(name) ? memoryBytes : 0), 0);
+    const tight = await planned({ ...light, devices: light.devices.map((device) => ({ ...device, memoryBytes: needed })) });
+    expect(tight.gears).toEqual(roomy.gears);
+    expect(tight.placement).toEqual(roomy.placement.filter(({ model }) => model !== 'linear'));
+    expect(tight.beyond).toBeDefined();
+    expect(beyondOnly(tight)).toEqual([]);
+    // On one of the devices there is room.
+    const devices = light.devices.map((device, d) => ({ ...device, memoryBytes: d === 0 ? needed : device.memoryBytes }));
+    expect(beyondOnly(await planned({ ...light, devices }))).toEqual([{ model: 'linear', device: 'c1' }]);
+  });
+
+  test('load no model that they do not use', async () => {
+    const cascades = [{ models: [1], thresholds: [] }];
+    const plan = await planned(cores({ qpsMax: 400, cascades }));
+    expect(new Set(plan.placement.map(({ model }) => model))).toEqual(new Set(['mlp']));
   });
 
   test('are there for the loss of a device, within what is left', async () => {

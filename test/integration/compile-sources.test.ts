@@ -1,0 +1,53 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Ended, startCommand } from '../support/cascade.ts';
+
+/** The `cascade` command of a checkout: one in small, with a program that only says where it runs. */
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+// A blank in the path: what comes by URL must come back as a path.
+const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'cascade checkout-')));
+const CACHE = join(checkout, '.cache', 'compiled');
+
+beforeAll(() => {
+  for (const folder of ['actors', 'plans', 'engine']) mkdirSync(join(checkout, folder));
+  for (const file of ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'actors/cascade.mjs', 'engine/compile-sources.mjs'])
+    cpSync(join(ROOT, file), join(checkout, file));
+  symlinkSync(realpathSync(join(ROOT, 'node_modules')), join(checkout, 'node_modules'));
+  writeFileSync(join(checkout, 'engine', 'word.ts'), "export const word: string = 'first';\n");
+  writeFileSync(
+    join(checkout, 'actors', 'main.ts'),
+    "import { word } from '../engine/word.ts';\nconsole.log(word, import.meta.url.endsWith('.js') ? 'compiled' : 'by a loader');\n",
+  );
+});
+
+afterAll(() => rmSync(checkout, { recursive: true, force: true }));
+
+function run(): Promise<Ended> {
+  return startCommand(process.execPath, [join(checkout, 'actors', 'cascade.mjs')]).ended;
+}
+
+test('runs the sources compiled, once for each state of them, however many start at once', async () => {
+  const ends = await Promise.all([run(), run(), run()]);
+  for (const end of ends) expect(end).toMatchObject({ code: 0, stdout: 'first compiled\n', stderr: '' });
+  const compiled = readdirSync(CACHE);
+  expect(compiled).toHaveLength(1);
+  expect(await run()).toMatchObject({ code: 0, stdout: 'first compiled\n' });
+  expect(readdirSync(CACHE)).toEqual(compiled);
+});
+
+test('runs what was edited', async () => {
+  writeFileSync(join(checkout, 'engine', 'word.ts'), "export const word: string = 'second';\n");
+  expect(await run()).toMatchObject({ code: 0, stdout: 'second compiled\n', stderr: '' });
+});
+
+test('says why it cannot compile, and lets the loader run what it can', async () => {
+  rmSync(join(checkout, '.cache'), { recursive: true });
+  writeFileSync(join(checkout, '.cache'), 'a file where the folder should be');
+  const end = await run();
+  expect(end).toMatchObject({ code: 0, stdout: 'second by a loader\n' });
+  expect(end.stderr).toMatch(/runs from the sources by tsx, which takes more memory: .*\.cache/);
+});
