@@ -69,6 +69,7 @@ const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan, other: Ge
   ['gears', ({ gears, beyond = [] }) => `${gears.length}${beyond.length === 0 ? '' : ` and ${beyond.length} beyond`}`],
   ['distribution of the load', describeDistribution],
   ['loads carried without a device', ({ contingencies = [] }) => contingencies.map(describeLoss).join('; ') || 'not planned for'],
+  ['corrected by the calibration of', ({ correction }) => correction?.date ?? 'none'],
   ['digest of profile and request', (plan) => plan.digest.slice(0, 12)],
 ];
 

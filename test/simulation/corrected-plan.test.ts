@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
+import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { encode } from '../../engine/wire/codec.ts';
+import { decodeState } from '../../engine/wire/internal.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { batchCertainty } from '../../plans/certainty.ts';
+import { emulatedModels } from '../../plans/emulated-records.ts';
+import type { GearPlan } from '../../plans/gear-plan.ts';
+import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { planOf } from '../support/plans.ts';
+import { startVirtualPlane } from '../support/virtual-plane.ts';
+
+const profile = syntheticProfile({
+  seed: 5,
+  samples: 40,
+  deviceClasses: { gpu: 1 },
+  models: [{ name: 'small', accuracy: 0.7, fixedMs: 5, perSampleMs: 5, memoryBytes: 1 }],
+});
+const subjects = subjectsOf('test');
+
+/** What a device that takes 1.25 times what was profiled tells of itself when it has been busy for a second. */
+async function toldSlowdown(plan: GearPlan): Promise<number> {
+  const clock = new VirtualClock();
+  const plane = await startVirtualPlane(plan, {
+    clock,
+    specs: SYNTHETIC_INPUTS,
+    device: () => ({
+      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
+    }),
+    createBackend: () =>
+      createEmulatedBackend({
+        clock,
+        models: emulatedModels(profile, 'gpu'),
+        inputs: SYNTHETIC_INPUTS,
+        classes: profile.classes,
+        recordOf: () => 0,
+        slowdown: () => 1.25,
+      }),
+  });
+  let told = Number.NaN;
+  plane.bus.messages$(subjects.allState).subscribe(({ data }) => {
+    told = decodeState(data).slowdown;
+  });
+  for (let i = 0; i < 50; i++) {
+    plane.bus.publish(subjects.infer, encode({ id: `s${i}`, inputs: { sample: [i] } }), { reply: 'answers' });
+    await plane.runUntil(1_000 + 20 * (i + 1));
+  }
+  return told;
+}
+
+test('a device that is as slow as its plan was corrected for says that it runs as planned', async () => {
+  const plan = planOf({ models: ['small'], maxWaitMs: 0 });
+  expect(await toldSlowdown(plan)).toBeGreaterThan(1.2);
+  expect(await toldSlowdown({ ...plan, correction: { date: '', inference: { d0: 1.25 } } })).toBeCloseTo(1, 1);
+});
