@@ -3,6 +3,8 @@
  * has the whole of a 100 ms SLO in its queues after some 200 ms: that long it must not take to know.
  */
 const MEMORY_MS = 100;
+/** But so many batches are remembered at least: where each takes longer than that, one alone would say everything. */
+const MEMORY_BATCHES = 4;
 /** Profiled time that counts as having been as profiled: a few small batches alone say little, and nothing is said when idle. */
 const PRIOR_MS = 5;
 /**
@@ -25,6 +27,7 @@ export class DeviceSpeed {
   #tookMs = 0;
   #profiledMs = 0;
   #at = 0;
+  #memoryMs = MEMORY_MS;
 
   /** A batch has ended that takes `profiledMs` by the profile. */
   observe(profiledMs: number, tookMs: number, now: number): void {
@@ -33,6 +36,7 @@ export class DeviceSpeed {
     this.#profiledMs = kept * this.#profiledMs + profiledMs;
     this.#tookMs = kept * this.#tookMs + Math.max(Math.min(counted, profiledMs), counted - COLD_START_MS);
     this.#at = Math.max(this.#at, now);
+    this.#memoryMs = Math.max(MEMORY_MS, MEMORY_BATCHES * profiledMs);
   }
 
   /** 2: half as fast as profiled. 1 when nothing is known. */
@@ -44,6 +48,6 @@ export class DeviceSpeed {
 
   /** What is left of the evidence. */
   #kept(now: number): number {
-    return Math.exp(Math.min(0, this.#at - now) / MEMORY_MS);
+    return Math.exp(Math.min(0, this.#at - now) / this.#memoryMs);
   }
 }

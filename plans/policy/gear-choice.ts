@@ -78,6 +78,8 @@ export interface WantedGears {
 
 /** Plans leave some room for bursts; a device that is slower by no more than this still holds what they promise. */
 const TOLERATED_SLOWDOWN = 1.1;
+/** From here on it counts in full: the room is for bursts, not for slow devices. */
+const FULL_SLOWDOWN = 1.3;
 /**
  * What waits no longer than this share of the drain time is no backlog: it comes and goes with the counting noise of arrivals and
  * with long batches.
@@ -113,7 +115,8 @@ export function gearSlowdown(gear: CompiledGear, slowdown: Float64Array): number
     for (let d = 0; d < devices; d++) speed += gear.shares[model * devices + d] / slowdown[d];
     if (speed > 0) slowest = Math.max(slowest, 1 / speed);
   }
-  return Math.max(1, slowest / TOLERATED_SLOWDOWN);
+  const counted = Math.min(1, Math.max(0, (slowest - TOLERATED_SLOWDOWN) / (FULL_SLOWDOWN - TOLERATED_SLOWDOWN)));
+  return 1 + counted * (slowest - 1);
 }
 
 /**
