@@ -86,7 +86,7 @@ const FULL_SLOWDOWN = 1.3;
  */
 const USUAL_WAIT = 0.4;
 /** A lower-load gear is taken when the load is below the top of its range by this share: not to be back at once. */
-const CLEAR_OF_RANGE = 0.05;
+const CLEAR_OF_RANGE = 0.08;
 
 /** A device that says at once that its backlog grows does so no more often than this. */
 export const URGENT_INTERVAL_MS = 25;

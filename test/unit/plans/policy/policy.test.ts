@@ -163,8 +163,8 @@ describe('gear choice', () => {
 
   test('a lower gear must be clear of the load, where shifts down need evidence', () => {
     const settling: GearRule = { ...PAPER_GEAR_RULE, settleMs: 1_000 };
-    expect(choose(1, settling, { load: counted(9.6) }).most.gear).toBe(1);
-    expect(choose(1, settling, { load: counted(9.4) }).most.gear).toBe(0);
+    expect(choose(1, settling, { load: counted(9.3) }).most.gear).toBe(1);
+    expect(choose(1, settling, { load: counted(9.2) }).most.gear).toBe(0);
     expect(choose(0, settling, { load: counted(9.6) }).least.gear).toBe(0);
   });
 
