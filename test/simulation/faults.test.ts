@@ -13,14 +13,18 @@ const replay = (seed: number): string => `node --import tsx test/simulation/repl
 
 describe('whatever fails', () => {
   for (let first = 0; first < SEEDS; first += SEEDS_A_TEST) {
-    test(`each request ends once, in time and right: seeds ${first} to ${first + SEEDS_A_TEST - 1}`, async () => {
-      const failures: string[] = [];
-      for (let seed = first; seed < first + SEEDS_A_TEST; seed++) {
-        const { violations } = await runSeed(seed);
-        if (violations.length > 0) failures.push(`${replay(seed)}\n  ${violations[0]}`);
-      }
-      expect(failures.join('\n')).toBe('');
-    }, TIMEOUT_MS);
+    test(
+      `each request ends once, in time and right: seeds ${first} to ${first + SEEDS_A_TEST - 1}`,
+      async () => {
+        const failures: string[] = [];
+        for (let seed = first; seed < first + SEEDS_A_TEST; seed++) {
+          const { violations } = await runSeed(seed);
+          if (violations.length > 0) failures.push(`${replay(seed)}\n  ${violations[0]}`);
+        }
+        expect(failures.join('\n')).toBe('');
+      },
+      TIMEOUT_MS,
+    );
   }
 });
 
