@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startNatsServer } from '../../../../engine/nats-server.ts';
-import type { GearPlan, Stage } from '../../../../plans/gear-plan.ts';
+import { allGears, type GearPlan, type Stage } from '../../../../plans/gear-plan.ts';
 import { runCommand, startCommand } from '../../../support/cascade.ts';
 import { oneGearPlan } from '../../live-plan.ts';
 import type { Endpoint } from './generate.ts';
@@ -55,7 +55,7 @@ function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'models' | 'devi
 
 /** A checkout that serves a plan, with a nats-server of its own: nothing of another run is left in its store. */
 export function served(name: string, tree: Tree, planFile = tree.plan): Contender {
-  const { gears } = JSON.parse(readFileSync(planFile, 'utf8')) as Pick<GearPlan, 'gears'>;
+  const gears = allGears(JSON.parse(readFileSync(planFile, 'utf8')) as GearPlan);
   return {
     name,
     expectedAccuracy: (answersByGear) => {
@@ -85,6 +85,13 @@ export function served(name: string, tree: Tree, planFile = tree.plan): Contende
       };
     },
   };
+}
+
+/** The cheapest cascade of the tree's plan that is at least as accurate as this. */
+export function plannedCascade(tree: Tree, accuracy: number): readonly Stage[] {
+  const gear = readTreePlan(tree).gears.findLast(({ expected }) => expected.accuracy >= accuracy);
+  if (gear === undefined) throw new Error(`the plan has no gear of an accuracy of ${accuracy} or more`);
+  return gear.cascade;
 }
 
 /** The same with one cascade, whatever the load. */

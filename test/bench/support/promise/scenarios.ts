@@ -6,7 +6,7 @@ import type { Stage } from '../../../../plans/gear-plan.ts';
 import { type Cascade, runCommand, startCommand } from '../../../support/cascade.ts';
 import { median } from '../../machine.ts';
 import type { GeneratorReport } from '../generator/tally.ts';
-import { type Contender, handwritten, served, servedWithOneGear, type Tree } from './contender.ts';
+import { type Contender, handwritten, plannedCascade, served, servedWithOneGear, type Tree } from './contender.ts';
 import type { Endpoint, Load } from './generate.ts';
 import { type Measured, measure, steady } from './measure.ts';
 import { measuredTable } from './table.ts';
@@ -37,6 +37,8 @@ const FOUR_STAGES: readonly Stage[] = [
   { model: 'cnn-medium', threshold: 0.903 },
   { model: 'resnet' },
 ];
+/** What the peers' cascades reach on the load half. */
+const PEERS_ACCURACY = 0.943;
 const LOADS = [500, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000];
 
 /** Every contender in each round, one after the other, the first one first in every other round. */
@@ -58,6 +60,7 @@ function peers({ trees: [tree], into, batch, only }: ScenarioOptions): Contender
     handwritten('loop, two stages', TWO_STAGES, batch),
     servedWithOneGear('one gear, four stages', tree, FOUR_STAGES, into),
     handwritten('loop, four stages', FOUR_STAGES, batch),
+    servedWithOneGear('one gear, as planned', tree, plannedCascade(tree, PEERS_ACCURACY), into),
     served('gears', tree),
   ];
   return all.filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)));
