@@ -31,11 +31,9 @@ export interface BatchLoopOptions {
   readonly onExpired: (request: Queued, now: number) => void;
   /** A batch has been started. */
   readonly onStarted?: () => void;
-  /** Called when no batch can run, or only a brief one does; `idle` tells whether that is still so. */
+  /** Called when no batch can run; `idle` tells whether that is still so. */
   readonly onIdle?: (idle: () => boolean) => void;
 }
-
-const BRIEF = { requests: 4, ms: 1 };
 
 /** Runs what waits on a device: one batch at a time, the next one as soon as the device is free and a queue triggers. */
 export class BatchLoop {
@@ -52,7 +50,6 @@ export class BatchLoop {
   /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
   readonly #suspects: { model: number; request: Queued }[] = [];
   #busy = false;
-  #runsBriefly = false;
   #busyMs = 0;
   #batchesRun = 0;
   #cancelWake: () => void = () => undefined;
@@ -158,18 +155,11 @@ export class BatchLoop {
       for (const request of batch.expired) this.#options.onExpired(request, now);
       if (batch.requests.length === 0) continue;
       this.#busy = true;
-      this.#runsBriefly = this.#isBrief(batch);
       this.#batches$.next(batch);
-      if (this.#runsBriefly) this.#options.onIdle?.(this.#isIdle);
       this.#options.onStarted?.();
       return true;
     }
     return false;
-  }
-
-  /** At light load a small batch is done sooner than a thread that sleeps is woken. */
-  #isBrief({ model, requests }: Batch): boolean {
-    return requests.length <= BRIEF.requests && this.#expectedMs(model, requests.length) <= BRIEF.ms;
   }
 
   #next(now: number): Batch | undefined {
@@ -178,8 +168,7 @@ export class BatchLoop {
     return this.#batcher.next(this.#options.router.gear, now, this.#options.phase() === 'draining');
   }
 
-  /** Nothing runs, or what runs will be done in a moment. */
-  readonly #isIdle = (): boolean => !this.#busy || this.#runsBriefly;
+  readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
     const { backend, router, clock, onDone, onFailed } = this.#options;

@@ -19,8 +19,6 @@ const COMPUTE_MS = 4;
 const INPUTS = 10;
 const HEAD_LENGTH = 128;
 const NONE = -1;
-/** Between two looks at the clock. */
-const POLLS = 64;
 /** Any element type may begin here, and a cache line does. */
 const ALIGNMENT = 64;
 
@@ -66,17 +64,6 @@ export class SharedBatch {
   /** What `sleep` compares with: read it before looking for work. */
   signal(): number {
     return Atomics.load(this.#head, SIGNAL);
-  }
-
-  /**
-   * Waits for the next `notify` without sleeping: to be woken takes a thread longer than the inference of a small model.
-   * @returns false when there was none within `forMs`.
-   */
-  poll(seen: number, forMs: number): boolean {
-    const until = performance.now() + forMs;
-    do for (let i = 0; i < POLLS; i++) if (this.signal() !== seen) return true;
-    while (performance.now() < until);
-    return false;
   }
 
   /** Blocks the thread until the next `notify`, or not at all if there was one since `seen`. */

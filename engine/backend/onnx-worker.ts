@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { Dtype } from '../tensor.ts';
@@ -16,13 +15,6 @@ const sessions = new Map<string, LoadedModel>();
 /** Names of the loaded models by the id of the order that loaded them. */
 const names = new Map<number, string>();
 const shared = new SharedBatch(settings.shared);
-const SMALL_BATCH = 4;
-const POLL_MS = 0.3;
-
-/** The event loops of the machine have other cores to run on. Asked before this thread is pinned. */
-const ownsCore = availableParallelism() > settings.threadsOfMachine;
-/** After a small batch: an uncertain sample comes back for the next model at once. */
-let polls = false;
 
 // Before the first session: the threads of its pool inherit both.
 const warnings = [yieldToEventLoop(settings.threadsOfMachine), pinThisThread(settings.cores)].filter(
@@ -42,15 +34,11 @@ async function serve(orders: MessagePort): Promise<void> {
     const small = shared.take();
     if (small !== undefined) {
       await obey(orderOf(small), true);
-      polls = ownsCore && small.inputs[0].dims[0] <= SMALL_BATCH;
       continue;
     }
     const received = receiveMessageOnPort(orders) as { message: Order } | undefined;
-    if (received === undefined) {
-      const polled = polls && shared.poll(seen, POLL_MS);
-      polls = false;
-      if (!polled) shared.sleep(seen);
-    } else {
+    if (received === undefined) shared.sleep(seen);
+    else {
       await obey(received.message, false);
       if (received.message.type === 'close') return;
     }
