@@ -35,6 +35,11 @@ export interface Overhead {
   readonly wakeMs?: number;
   /** Mean of what an answer takes longer than a hop, exponentially distributed: who reads it waits for a processor. Default: nothing. */
   readonly jitterMs?: number;
+  /**
+   * Processor time that a request takes of the cores on which the models compute, elsewhere than on its device: clients, server and
+   * frontends on the same machine. Inference is slower by that share of the time. Default: none.
+   */
+  readonly contentionMs?: number;
 }
 
 /** Least time that a request spends between processes: to the frontend, to the device, and back. */

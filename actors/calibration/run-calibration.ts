@@ -1,14 +1,16 @@
 import { cpus } from 'node:os';
 import { CascadeError } from '../../engine/errors.ts';
 import { calibratedProfile } from '../../plans/calibration/calibrated-profile.ts';
-import { type Calibration, INFERENCE_BOUNDS } from '../../plans/calibration/calibration.ts';
+import type { Calibration, CalibrationFactors } from '../../plans/calibration/calibration.ts';
 import { type Fit, fitFactors, startingFactors } from '../../plans/calibration/fit.ts';
+import { fitSpeed, type MeasuredSpeed } from '../../plans/calibration/fit-speed.ts';
 import { calibrationOf } from '../../plans/calibration/planning-profile.ts';
 import { type LoadStep, simulateStep } from '../../plans/calibration/simulated-load.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
 import { fileDigest } from '../../plans/profile-digest.ts';
+import { contentionOf } from '../../plans/simulator/contention.ts';
 import { type MeasuredStep, measureStep } from './measure-step.ts';
 import { type LiveTarget, type Served, withServing } from './with-serving.ts';
 
@@ -55,11 +57,11 @@ export async function runCalibration(options: CalibrationOptions): Promise<{ cal
     calibratedProfile(profile, { date, frontends, factors }, deployment.devices.length);
   const simulateAll = (with_: Profile) => measured.map(({ step }) => simulateStep(deployment, with_, plan, step));
   tell('fitting the correction');
-  const inference = inferenceFactors(deployment, plan, measured);
-  // A load during which the machine was slower than on average must not be put down to hops.
-  const slowdowns = measured.map(({ live }) => slowdownsBeside(inference, deployment, plan, live));
+  const speed = fitSpeed(measured.flatMap((each) => measuredSpeeds(deployment, plan, each)));
+  // A load during which the machine was slower than that must not be put down to hops.
+  const slowdowns = measured.map((each) => slowdownsBeside(speed, deployment, plan, each));
   const fit = fitFactors(
-    startingFactors(profile, inference),
+    startingFactors(profile, speed),
     measured.map(({ live }) => live.figures),
     (factors) => {
       const now = corrected(factors);
@@ -131,41 +133,28 @@ async function measureTwiceIfVoid(
   return measured;
 }
 
-/** Device -> how much slower than on average over all loads. */
-function slowdownsBeside(
-  inference: Calibration['factors']['inference'],
-  { devices }: Deployment,
-  plan: GearPlan,
-  { slowdown }: MeasuredStep,
-): Record<string, number> {
-  return Object.fromEntries(
-    devices.map((device) => [device.id, slowdownOf(device.id, plan, slowdown) / inference[deviceClass(device)]]),
-  );
-}
-
 /** Over the profile: devices tell it against what their plan counts with. */
-function slowdownOf(device: string, { correction }: GearPlan, slowdown: MeasuredStep['slowdown']): number {
-  return (slowdown[device] ?? 1) * (correction?.inference[device] ?? 1);
+function measuredSpeeds({ devices }: Deployment, { correction }: GearPlan, { step, live }: Measured): MeasuredSpeed[] {
+  return devices.map((device) => ({
+    deviceClass: deviceClass(device),
+    qps: step.qps,
+    slowdown: (live.slowdown[device.id] ?? 1) * (correction?.inference[device.id] ?? 1),
+    busy: live.figures.utilisation[device.id] ?? 0,
+  }));
 }
 
-/** Inference as served over that of the profile, by kind of device. */
-function inferenceFactors(deployment: Deployment, plan: GearPlan, measured: readonly Measured[]): Record<string, number> {
-  const sums = new Map<string, { weighted: number; busy: number }>();
-  for (const device of deployment.devices) {
-    const kind = deviceClass(device);
-    const sum = sums.get(kind) ?? { weighted: 0, busy: 0 };
-    sums.set(kind, sum);
-    for (const { live } of measured) {
-      const busy = live.figures.utilisation[device.id] ?? 0;
-      sum.weighted += busy * slowdownOf(device.id, plan, live.slowdown);
-      sum.busy += busy;
-    }
-  }
-  const [least, most] = INFERENCE_BOUNDS;
+/** Device -> how much slower than fitted it was under one load. */
+function slowdownsBeside(
+  { inference, contentionMs }: Pick<CalibrationFactors, 'inference' | 'contentionMs'>,
+  deployment: Deployment,
+  plan: GearPlan,
+  measured: Measured,
+): Record<string, number> {
+  const speeds = measuredSpeeds(deployment, plan, measured);
   return Object.fromEntries(
-    [...sums].map(([kind, { weighted, busy }]) => {
-      const factor = busy > 0 ? weighted / busy : 1;
-      return [kind, Number(Math.min(most, Math.max(least, factor)).toPrecision(4))];
+    deployment.devices.map(({ id }, d) => {
+      const { qps, slowdown, deviceClass: kind } = speeds[d];
+      return [id, slowdown / (inference[kind] * contentionOf((qps * contentionMs) / 1_000))];
     }),
   );
 }

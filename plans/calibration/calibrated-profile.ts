@@ -16,7 +16,7 @@ export interface ProfileCorrection {
  */
 export function calibratedProfile(profile: Profile, { date, frontends, factors }: ProfileCorrection, devices: number): Profile {
   if (profile.correction !== undefined) throw new Error('a profile is corrected once');
-  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs } = factors;
+  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs, contentionMs } = factors;
   const { overhead, models } = profile;
   const digest = createHash('sha256')
     .update(JSON.stringify([frontends, factors]))
@@ -37,6 +37,7 @@ export function calibratedProfile(profile: Profile, { date, frontends, factors }
       intakeMs,
       wakeMs,
       jitterMs,
+      contentionMs,
     },
     correction: { date, digest, inference },
   };

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { BOUNDS, type Calibration, type FittedFactor, INFERENCE_BOUNDS } from './calibration.ts';
+import { BOUNDS, type Calibration, type FittedFactor, INFERENCE_BOUNDS, MOST_CONTENTION_MS } from './calibration.ts';
 
 /** calibration.json, beside the profile that it corrects. */
 
@@ -26,6 +26,7 @@ const calibrationSchema = z.strictObject({
   seconds: z.int().positive(),
   factors: z.strictObject({
     inference: z.record(z.string(), within(INFERENCE_BOUNDS)),
+    contentionMs: z.number().min(0).max(MOST_CONTENTION_MS),
     perBatch: within(BOUNDS.perBatch),
     perRequest: within(BOUNDS.perRequest),
     hopMs: within(BOUNDS.hopMs),

@@ -2,14 +2,17 @@ import type { Deployment } from '../deployment.ts';
 
 /**
  * What serving costs beside what the profile says, fitted to a run of the whole plane. Each factor has one meaning:
- * - how long a batch takes when it is served, over the profile, by kind of device (measured, not fitted);
+ * - how long a batch takes when it is served, over the profile, by kind of device, and how much of a device each request takes
+ *   elsewhere, on shared cores (measured, not fitted);
  * - how much more than profiled the device does per batch and per request beside the inference;
  * - how long a message takes between two processes, and what the first one costs when they sleep;
  * - how many requests the frontends can take off the network in a second.
  */
 export interface CalibrationFactors {
-  /** Device class -> factor. */
+  /** Device class -> factor, without load. */
   readonly inference: Readonly<Record<string, number>>;
+  /** How much of a device each request takes elsewhere: see `Overhead`. Measured, too. */
+  readonly contentionMs: number;
   readonly perBatch: number;
   readonly perRequest: number;
   readonly hopMs: number;
@@ -19,7 +22,7 @@ export interface CalibrationFactors {
 }
 
 /** Those that are fitted. */
-export type FittedFactor = Exclude<keyof CalibrationFactors, 'inference'>;
+export type FittedFactor = Exclude<keyof CalibrationFactors, 'inference' | 'contentionMs'>;
 
 /** What one load was like: as the profile promised it, as the correction has it, and as it was. */
 export interface CalibratedLoad {
@@ -74,3 +77,5 @@ export const BOUNDS: Readonly<Record<FittedFactor, readonly [least: number, most
 };
 /** As for the fitted ones, of inference. */
 export const INFERENCE_BOUNDS: readonly [least: number, most: number] = [0.5, 5];
+/** Of `contentionMs`. */
+export const MOST_CONTENTION_MS = 20;

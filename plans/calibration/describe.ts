@@ -5,10 +5,11 @@ import { BOUNDS, type CalibratedLoad, type Calibration, type LoadFigures } from 
 
 /** `corrected by calibration.json of 2026-11-26: inference x1.08, ...`. */
 export function describeCorrection({ date, factors }: Pick<Calibration, 'date' | 'factors'>, { overhead }: Profile): string {
-  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs } = factors;
+  const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs, contentionMs } = factors;
   const kinds = Object.entries(inference);
   const parts = [
     ...kinds.map(([kind, factor]) => `inference${kinds.length > 1 ? ` on ${kind}` : ''} x${factor.toFixed(2)}`),
+    `of a device each request takes ${ms(contentionMs)} elsewhere`,
     `per batch x${perBatch.toFixed(2)}`,
     `per request x${perRequest.toFixed(2)}`,
     `hop ${ms(hopMs)} (profiled ${ms(overhead.hopMs)})`,

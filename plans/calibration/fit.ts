@@ -23,10 +23,14 @@ const PULL = 0.002;
 const ORDER: readonly FittedFactor[] = ['jitterMs', 'hopMs', 'perBatch', 'perRequest', 'wakeMs', 'intakeMs'];
 
 /** Where the search begins: as profiled; the costs that a profile does not know are small. */
-export function startingFactors({ overhead }: Profile, inference: CalibrationFactors['inference']): CalibrationFactors {
+export function startingFactors(
+  { overhead }: Profile,
+  { inference, contentionMs }: Pick<CalibrationFactors, 'inference' | 'contentionMs'>,
+): CalibrationFactors {
   const { hopMs } = overhead;
   return {
     inference,
+    contentionMs,
     perBatch: 1,
     perRequest: 1,
     hopMs: within('hopMs', hopMs),

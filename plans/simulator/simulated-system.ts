@@ -20,6 +20,7 @@ export interface SimulatedSystem {
   readonly intakeMs: number;
   readonly wakeMs: number;
   readonly jitterMs: number;
+  readonly contentionMs: number;
 }
 
 /** @param maxBatch per model, as the deployment limits it. */
@@ -28,7 +29,7 @@ export function simulatedSystem(
   devices: readonly PlanDevice[],
   maxBatch: readonly (number | undefined)[],
 ): SimulatedSystem {
-  const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0, jitterMs = 0 } = profile.overhead;
+  const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0, jitterMs = 0, contentionMs = 0 } = profile.overhead;
   const samples = profile.labels.length;
   const models = profile.models.length;
   const certainty = new Float32Array(models * samples);
@@ -59,5 +60,6 @@ export function simulatedSystem(
     intakeMs,
     wakeMs,
     jitterMs,
+    contentionMs,
   };
 }

@@ -3,9 +3,10 @@ import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
 import { DeviceSpeed } from '../policy/device-speed.ts';
-import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
+import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice, sharesAtSpeed } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
+import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
 import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, GEAR_FOLLOWS, WAIT_OVER } from './event-queue.ts';
@@ -111,6 +112,8 @@ export class Simulator {
   #slowdowns: readonly Slowdown[] = [];
   #speeds: DeviceSpeed[] = [];
   readonly #toldSlowdown: Float64Array;
+  /** How much longer batches take by what the load of the last interval takes of their cores. */
+  #contention = 1;
   /** Per gear: its shares at the speeds told; undefined: to be computed. */
   #sharesNow: (Float64Array | undefined)[] = [];
   #ended = 0;
@@ -162,7 +165,8 @@ export class Simulator {
     let inForceSince = 0;
     this.#gear = gears[options.fixedGear ?? 0];
     const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(devices));
-    if (controller !== undefined || this.#intake !== undefined) rhythm.start();
+    const { contentionMs } = this.#system;
+    if (controller !== undefined || this.#intake !== undefined || contentionMs > 0) rhythm.start();
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
@@ -214,6 +218,7 @@ export class Simulator {
         } else {
           const wanted = controller?.onArrivals(arrivedSinceReport, toldMs);
           if (wanted !== undefined) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
+          if (contentionMs > 0) this.#contention = contentionOf((contentionMs * arrivedSinceReport) / LOAD_INTERVAL_MS);
           arrivedSinceReport = 0;
           if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
         }
@@ -269,7 +274,9 @@ export class Simulator {
     this.#endedMs.fill(Number.NEGATIVE_INFINITY);
     this.#toldAt.fill(0);
     this.#slowdowns = slowdowns;
-    this.#speeds = slowdowns.length === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
+    this.#contention = 1;
+    this.#speeds =
+      slowdowns.length === 0 && this.#system.contentionMs === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
     this.#toldSlowdown.fill(1);
     this.#sharesNow = new Array(gears).fill(undefined);
     this.#frameHead.fill(NONE);
@@ -403,8 +410,8 @@ export class Simulator {
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
     const tookMs =
       this.#slowdowns.length === 0
-        ? table[take]
-        : table[take] * slowdownAt(this.#slowdowns, this.#system.deviceNames[device], now);
+        ? table[take] * this.#contention
+        : table[take] * this.#contention * slowdownAt(this.#slowdowns, this.#system.deviceNames[device], now);
     this.#profiledMs[device] = table[take];
     this.#tookMs[device] = tookMs;
     this.#busyMs[device] += tookMs;

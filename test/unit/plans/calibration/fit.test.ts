@@ -17,7 +17,7 @@ writeTiny(folder, { devices: ['cpu0'], load: '{ qpsMax: 500 }' });
 const deployment = loadDeployment(folder);
 const profile = readProfile(join(folder, 'profile.json'));
 const plan = { ...planOf({ models: ['small', 'large'], devices: ['cpu0'], threshold: 0.3, maxWaitMs: 0, stepQps: 2_000 }) };
-const INFERENCE = { 'cpu-1': 1.2 };
+const SPEED = { inference: { 'cpu-1': 1.2 }, contentionMs: 0.1 };
 const LOADS = [50, 200, 500, 900, 1_200];
 
 /** What a run would measure if these were its factors; other arrivals than those of the fit with another seed. */
@@ -27,7 +27,7 @@ function measure(factors: CalibrationFactors, seed = 1) {
 }
 
 const TRUTH: CalibrationFactors = {
-  inference: INFERENCE,
+  ...SPEED,
   perBatch: 2.5,
   perRequest: 1,
   hopMs: 0.5,
@@ -38,11 +38,11 @@ const TRUTH: CalibrationFactors = {
 
 test('a machine with known factors is recognised: its latencies, and the factors that they tell', () => {
   const measured = measure(TRUTH);
-  const fit = fitFactors(startingFactors(profile, INFERENCE), measured, measure);
+  const fit = fitFactors(startingFactors(profile, SPEED), measured, measure);
   expect(fit.errorBefore).toBeGreaterThan(0.3);
   expect(fit.errorAfter).toBeLessThan(0.03);
   expect(fit.atBound).toEqual([]);
-  expect(fit.factors.inference).toEqual(INFERENCE);
+  expect(fit.factors).toMatchObject(SPEED);
   for (const name of ['perBatch', 'hopMs', 'jitterMs'] as const) {
     expect(fit.factors[name] / TRUTH[name], name).toBeGreaterThan(0.7);
     expect(fit.factors[name] / TRUTH[name], name).toBeLessThan(1.4);
@@ -50,7 +50,7 @@ test('a machine with known factors is recognised: its latencies, and the factors
 }, 60_000);
 
 test('it holds for other arrivals than those it was fitted to', () => {
-  const fit = fitFactors(startingFactors(profile, INFERENCE), measure(TRUTH), measure);
+  const fit = fitFactors(startingFactors(profile, SPEED), measure(TRUTH), measure);
   const other = measure(TRUTH, 2);
   measure(fit.factors, 2).forEach(({ latencyMsP95 }, i) => {
     expect(Math.abs(Math.log(latencyMsP95 / other[i].latencyMsP95)), `${LOADS[i]} requests/s`).toBeLessThan(0.1);
@@ -58,12 +58,12 @@ test('it holds for other arrivals than those it was fitted to', () => {
 }, 60_000);
 
 test('a machine that is as profiled stays as profiled', () => {
-  const start = startingFactors(profile, {});
+  const start = startingFactors(profile, { inference: {}, contentionMs: 0 });
   expect(fitFactors(start, measure(start), measure).factors).toEqual(start);
 }, 60_000);
 
 test('what no factor explains ends at a bound, and is named', () => {
   const late = measure(TRUTH).map((load) => ({ ...load, latencyMsP50: 500, latencyMsP95: 900 }));
-  const { atBound } = fitFactors(startingFactors(profile, INFERENCE), late, measure);
+  const { atBound } = fitFactors(startingFactors(profile, SPEED), late, measure);
   expect(atBound.length).toBeGreaterThan(0);
 }, 60_000);

@@ -41,6 +41,7 @@ function calibrated(changes: Partial<Calibration> = {}): void {
     seconds: 4,
     factors: {
       inference: { 'cpu-1': 1.25 },
+      contentionMs: 0.02,
       perBatch: 2,
       perRequest: 0.5,
       hopMs: 0.4,
@@ -68,9 +69,12 @@ describe('a calibration beside its profile', () => {
       wakeMs: 0.3,
       jitterMs: 0.1,
       intakeMs: 0.004,
+      contentionMs: 0.02,
     });
     expect(said).toEqual([
-      expect.stringMatching(/^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, per batch x2/),
+      expect.stringMatching(
+        /^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, of a device each request takes 0\.02 ms elsewhere, per batch x2/,
+      ),
     ]);
   });
 
