@@ -23,10 +23,19 @@ export function compileSources() {
     const compiler = compilerPath();
     const compiled = join(CACHE, digest(compiler));
     if (!existsSync(compiled)) compile(compiler, compiled);
-    utimesSync(compiled, new Date(), new Date());
+    touch(compiled);
     return { folder: pathToFileURL(`${compiled}/`) };
   } catch (error) {
     return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** In use. On a disk that cannot be written nobody removes it, either. */
+function touch(folder) {
+  try {
+    utimesSync(folder, new Date(), new Date());
+  } catch (error) {
+    if (!['EROFS', 'EPERM', 'EACCES'].includes(error?.code)) throw error;
   }
 }
 
@@ -70,6 +79,8 @@ function compile(compiler, compiled) {
 function removeOld() {
   for (const name of readdirSync(CACHE)) {
     const path = join(CACHE, name);
-    if (Date.now() - statSync(path).mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
+    // Another process may have just renamed or removed it.
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found !== undefined && Date.now() - found.mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });
   }
 }

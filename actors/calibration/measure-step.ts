@@ -1,3 +1,5 @@
+import { Drops } from '../../engine/actor/drops.ts';
+import { createLogger } from '../../engine/log.ts';
 import { decodeState } from '../../engine/wire/internal.ts';
 import type { DeviceState } from '../../engine/wire/messages.ts';
 import type { LoadFigures } from '../../plans/calibration/calibration.ts';
@@ -52,6 +54,7 @@ class Heartbeats {
 /** Sends a constant load to a running deployment and tells what it was like, once it had settled. */
 export async function measureStep(live: LiveTarget, step: LoadStep): Promise<MeasuredStep> {
   const { bus, subjects, data } = live;
+  const drops = new Drops(createLogger('cascade-calibrate', 'warn'));
   const devices = new Map<string, Heartbeats>();
   const latenciesMs: number[] = [];
   let counting = false;
@@ -59,7 +62,8 @@ export async function measureStep(live: LiveTarget, step: LoadStep): Promise<Mea
   let failed = 0;
   const listening = bus.messages$(subjects.allState).subscribe(({ data: bytes }) => {
     if (!counting) return;
-    const state = decodeState(bytes);
+    const state = drops.unlessMalformed(() => decodeState(bytes));
+    if (state === undefined) return;
     if (!devices.has(state.device)) devices.set(state.device, new Heartbeats());
     devices.get(state.device)!.add(state);
   });

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os';
-import { CascadeError } from '../../engine/errors.ts';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import { calibratedProfile } from '../../plans/calibration/calibrated-profile.ts';
 import type { Calibration, CalibrationFactors } from '../../plans/calibration/calibration.ts';
 import { type Fit, fitFactors, startingFactors } from '../../plans/calibration/fit.ts';
@@ -36,13 +36,24 @@ interface Measured {
   readonly live: MeasuredStep;
 }
 
+/** The one before. A damaged one, or one of an older version, is about to be replaced. */
+function knownCalibration({ deployment, files, tell }: CalibrationOptions): ReturnType<typeof calibrationOf> {
+  try {
+    return calibrationOf(deployment, files.profile);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    tell(`not used, and replaced when this is done: ${error.message}`);
+    return undefined;
+  }
+}
+
 /**
  * Serves the plan, measures it at some loads, and fits what corrects the profile.
  * @throws CascadeError UNAVAILABLE where too few loads could be measured.
  */
 export async function runCalibration(options: CalibrationOptions): Promise<{ calibration: Calibration; fit: Fit }> {
   const { deployment, profile, plan, files, seconds, tell } = options;
-  const known = calibrationOf(deployment, files.profile);
+  const known = knownCalibration(options);
   const promising = known === undefined ? profile : calibratedProfile(profile, known, deployment.devices.length);
   const measured = await measureAll(options);
   if (measured.length < FEWEST_LOADS) {

@@ -15,7 +15,7 @@ const DEFAULT_SECONDS = 4;
 export function register(program: Command): void {
   program
     .command('calibrate')
-    .description('serve the plan at some loads, tell promise against measurement, and write the correction that `plan` uses')
+    .description('serve the plan at five loads, compare measured with promised latency, and write a correction for `plan` to use')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')

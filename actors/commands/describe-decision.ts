@@ -6,7 +6,7 @@ const RULES: Readonly<Record<GearBasis['rule'], string>> = {
   speed: 'measured speed',
   backlog: 'backlog',
   held: 'hysteresis',
-  settling: 'load; a lower gear has not been enough for long enough yet',
+  settling: 'load; waiting to be sure that a lower gear is enough',
 };
 
 /** Lines for people, such as `12:30:01.250  gear 3 -> 5 by load: 612 requests/s, ...`. */

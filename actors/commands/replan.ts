@@ -21,7 +21,7 @@ export function register(program: Command): void {
     .description('make a gear plan for the load that a running deployment has measured')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
+    .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
     .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)', outputFile)
     .option('--push', 'put it in force in the running deployment, without loss')

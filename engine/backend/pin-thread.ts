@@ -21,8 +21,12 @@ export function canPin(): boolean {
  */
 export function pinThisThread(cores: readonly number[]): string | undefined {
   if (cores.length === 0 || !canPin()) return undefined;
-  const { status, stderr } = spawnSync('taskset', ['-c', '-p', cores.join(','), String(thisThread())], { encoding: 'utf8' });
-  return status === 0 ? undefined : `the inference thread is not pinned to cores ${cores.join(', ')}: ${stderr.trim()}`;
+  const { status, stderr, error } = spawnSync('taskset', ['-c', '-p', cores.join(','), String(thisThread())], {
+    encoding: 'utf8',
+  });
+  return status === 0
+    ? undefined
+    : `the inference thread is not pinned to cores ${cores.join(', ')}: ${error === undefined ? stderr.trim() : messageOf(error)}`;
 }
 
 /**

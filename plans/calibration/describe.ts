@@ -9,7 +9,7 @@ export function describeCorrection({ date, factors }: Pick<Calibration, 'date' |
   const kinds = Object.entries(inference);
   const parts = [
     ...kinds.map(([kind, factor]) => `inference${kinds.length > 1 ? ` on ${kind}` : ''} x${factor.toFixed(2)}`),
-    `of a device each request takes ${ms(contentionMs)} elsewhere`,
+    `each request also uses ${ms(contentionMs)} of the device’s cores outside inference`,
     `per batch x${perBatch.toFixed(2)}`,
     `per request x${perRequest.toFixed(2)}`,
     `hop ${ms(hopMs)} (profiled ${ms(overhead.hopMs)})`,

@@ -22,7 +22,7 @@ export function register(program: Command): void {
     .description('make a gear plan: placement, and for each range of loads the cascade to run')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
+    .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--out <file>', 'where to write the plan (default: plan.json beside the deployment)', outputFile)
     .option('--p95 <ms>', 'latency SLO instead of the deployment’s', durationMs)
     .option('--accuracy <fraction>', 'accuracy SLO instead of the deployment’s', fraction)

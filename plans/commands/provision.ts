@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .requiredOption('--accuracy <fraction>', 'accuracy expected over the distribution of loads', fraction)
     .option('--max <n>', 'most devices to consider', deviceCount, DEFAULT_MAX)
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
+    .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)

@@ -17,7 +17,7 @@ export function register(program: Command): void {
     .description('simulate a gear plan under a load, with the runtimes and answers of the profile')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--no-calibration', 'as profiled, though a calibration.json of that profile is beside it')
+    .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)

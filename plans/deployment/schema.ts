@@ -123,7 +123,9 @@ const device = z.discriminatedUnion('kind', [
       .min(1)
       .refine((cores) => new Set(cores).size === cores.length, { error: 'names a core twice' })
       .optional()
-      .describe('Cores that the inference threads are pinned to, one thread each; the rest of the device process uses what is free; default: one thread, not pinned'),
+      .describe(
+        'Cores that the inference threads are pinned to, one thread each; the rest of the device process uses what is free; default: one thread, not pinned',
+      ),
   }),
   z.strictObject({
     kind: z.literal('cuda'),

@@ -68,6 +68,6 @@ async function simulate(
   });
 }
 
-function keyOf({ toQps, cascade }: DraftRange): string {
-  return `${toQps} ${cascade?.key}`;
+function keyOf({ fromQps, toQps, cascade }: DraftRange): string {
+  return `${fromQps} ${toQps} ${cascade?.key}`;
 }

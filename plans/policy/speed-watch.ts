@@ -53,6 +53,8 @@ export class SpeedWatch {
     this.#busyMs = busyMs;
     if (before === undefined || computedMs <= 0 || computedMs < LEAST_BUSY_SHARE * (now - before)) return undefined;
     const kept = this.#observedAt === undefined ? 0 : Math.exp(Math.min(0, this.#observedAt - now) / SMOOTHING_MS);
+    // What was seen before a pause is no evidence of what lasted through it.
+    if (this.#observedAt !== undefined && now - this.#observedAt > BEGINS_AFTER_MS) this.#otherwiseSince = undefined;
     this.#observedAt = now;
     const { starvedShare: shareBefore } = this.#report;
     this.#report = {

@@ -45,7 +45,7 @@ describe('cascade calibrate', () => {
     before = await cascadeJson<GearPlan>(['plan', folder]);
     const { code, stdout, stderr } = await runCascade(['calibrate', folder, '--seconds', '1']);
     expect(code, stderr).toBe(0);
-    expect(stdout).toMatch(/corrected by calibration\.json of .*: inference x\d\.\d\d, per batch x/);
+    expect(stdout).toMatch(/corrected by calibration\.json of .*: inference x\d\.\d\d, .*per batch x/);
     expect(stderr).toMatch(/wrote .*calibration\.json: `plan`, `simulate` and `provision` use it/);
     const { loads, factors, frontends } = JSON.parse(readFileSync(calibrationFile, 'utf8')) as Calibration;
     expect(loads.map(({ qps }) => qps)).toEqual([6, 18, 30, 45, 60]);
@@ -53,8 +53,8 @@ describe('cascade calibrate', () => {
     expect(frontends).toBe(1);
     for (const { requests, measured } of loads) {
       expect(requests).toBeGreaterThan(0);
-      // A batch of one of the cheapest model takes 20 ms.
-      expect(measured.latencyMsP50).toBeGreaterThan(19);
+      // A batch of one of the cheapest model takes 20 ms; an emulated device makes up for up to 2 ms that the one before was late.
+      expect(measured.latencyMsP50).toBeGreaterThan(17);
       expect(Object.keys(measured.utilisation).sort()).toEqual(['d0', 'd1']);
     }
   }, 120_000);

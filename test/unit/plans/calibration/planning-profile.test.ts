@@ -73,7 +73,7 @@ describe('a calibration beside its profile', () => {
     });
     expect(said).toEqual([
       expect.stringMatching(
-        /^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, of a device each request takes 0\.02 ms elsewhere, per batch x2/,
+        /^corrected by calibration\.json of 2026-11-26 10:11: inference x1\.25, each request also uses 0\.02 ms of the device’s cores outside inference, per batch x2/,
       ),
     ]);
   });
