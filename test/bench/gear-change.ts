@@ -31,8 +31,11 @@ const folder = mkdtempSync(join(tmpdir(), 'cascade-gear-change-'));
 const server = await startNatsServer({ jetstream: true });
 const bus = await connectNats({ servers: server.url });
 try {
-  writeFileSync(join(folder, 'deployment.yaml'), fashionOnTwoDevices('gearchange', server.url, { qpsMax: 2_400, ranges: 16 }));
+  // Down at once, too: every second another gear.
+  const deployment = `${fashionOnTwoDevices('gearchange', server.url, { qpsMax: 2_400, ranges: 16 })}\nsettle: none\n`;
+  writeFileSync(join(folder, 'deployment.yaml'), deployment);
   await profileAndPlan(folder);
+  splitFirstGear(join(folder, 'plan.json'));
   const decision = decisionMicroseconds();
   const seconds = Array.from({ length: SECONDS }, (_, second) => `${second},${second % 2 === 0 ? LOW_QPS : HIGH_QPS}`);
   writeFileSync(join(folder, 'trace.csv'), `second,qps\n${seconds.join('\n')}\n`);
@@ -69,6 +72,21 @@ try {
   rmSync(folder, { recursive: true });
 }
 
+/** These loads are all served best by the same gear: a second one that is hardly another. */
+function splitFirstGear(file: string): void {
+  const plan = readPlan(file);
+  const [first, ...others] = plan.gears;
+  const [from, to] = first.qps;
+  const [weight, ...weights] = plan.qpsWeights;
+  const between = (LOW_QPS + HIGH_QPS) / 2;
+  const gears = [
+    { ...first, qps: [from, between] as const },
+    { ...first, qps: [between, to] as const, maxWaitMs: first.maxWaitMs + 1 },
+    ...others,
+  ];
+  writeFileSync(file, JSON.stringify({ ...plan, gears, qpsWeights: [weight / 2, weight / 2, ...weights] }));
+}
+
 /** Reports of four frontends and heartbeats of 16 devices in between; the load wanders over all gears. */
 function decisionMicroseconds(): { median: number; p99: number } {
   const plan = compilePlan(readPlan(join(folder, 'plan.json')));
@@ -77,7 +95,12 @@ function decisionMicroseconds(): { median: number; p99: number } {
   for (let i = 0; i < DECISIONS; i++) {
     const now = i;
     control.state(
-      { device: `d${i % 16}`, queues: { linear: i % 7, 'cnn-small': i % 3, 'cnn-medium': 0 } } as unknown as DeviceState,
+      {
+        device: `d${i % 16}`,
+        queues: { linear: i % 7, 'cnn-small': i % 3, 'cnn-medium': 0 },
+        backlogMs: i % 9,
+        slowdown: 1 + (i % 5) / 10,
+      } as unknown as DeviceState,
       now,
     );
     control.load({ frontend: `f${i % 4}`, pid: 1, intervalMs: 100, arrivals: Math.round(30 + 30 * Math.sin(i / 500)) }, now);
