@@ -62,7 +62,7 @@ export class BatchLoop {
       profiled.map(largestBatch),
       { number: this.#number, of: router.devices.length },
       bounds,
-      (model, size) => this.#expectedMs(model, size),
+      (model, size) => this.#plannedMs(model, size),
     );
     this.#hangWatch = new HangWatch(watchMs, clock.now());
     this.empty$ = this.#empty$;
@@ -86,25 +86,20 @@ export class BatchLoop {
     return this.#speed.slowdown(this.#options.clock.now());
   }
 
-  /** Time of a batch, by the plan and the measured speed. */
-  #expectedMs(model: number, size: number): number {
-    return this.slowdown() * this.#plannedMs(model, size);
-  }
-
   /** Time of a batch as the plan in force counts with it. */
   #plannedMs(model: number, size: number): number {
     const { router, profiled } = this.#options;
     return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], size);
   }
 
-  /** Time of one request alone. */
+  /** Time of one request alone, at the measured speed. */
   singleMs(model: number): number {
-    return this.#expectedMs(model, 1);
+    return this.slowdown() * this.#plannedMs(model, 1);
   }
 
-  /** Computing time of all that waits. */
+  /** Computing time of all that waits, at the measured speed. */
   backlogMs(): number {
-    return this.#batcher.backlogMs();
+    return this.slowdown() * this.#batcher.backlogMs();
   }
 
   /** False when the queue is full. Nothing starts before `pump`. */
@@ -165,7 +160,7 @@ export class BatchLoop {
   #next(now: number): Batch | undefined {
     const suspect = this.#suspects.shift();
     if (suspect !== undefined) return { model: suspect.model, requests: [suspect.request], expired: [] };
-    return this.#batcher.next(this.#options.router.gear, now, this.#options.phase() === 'draining');
+    return this.#batcher.next(this.#options.router.gear, now, this.#options.phase() === 'draining', this.slowdown());
   }
 
   readonly #isIdle = (): boolean => !this.#busy;

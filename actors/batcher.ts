@@ -44,7 +44,7 @@ export class Batcher {
   /**
    * @param largestBatch per model, in family order.
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
-   * @param batchMs expected time of a batch of a model.
+   * @param batchMs planned time of a batch of a model.
    */
   constructor(
     largestBatch: readonly number[],
@@ -64,7 +64,7 @@ export class Batcher {
     return this.#queues[model].length;
   }
 
-  /** Computing time of all that waits, in batches as large as can be. */
+  /** Planned time of all that waits, in batches as large as can be. */
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)
@@ -89,8 +89,11 @@ export class Batcher {
     return count;
   }
 
-  /** Takes the batch that runs next: of the triggered queues the one with the oldest request; undefined when none triggers. */
-  next(gear: CompiledGear, now: number, drainAll = false): Batch | undefined {
+  /**
+   * Takes the batch that runs next: of the triggered queues the one with the oldest request; undefined when none triggers.
+   * @param slowdown how much longer than planned it takes: decides what is too late.
+   */
+  next(gear: CompiledGear, now: number, drainAll = false, slowdown = 1): Batch | undefined {
     let chosen = -1;
     let chosenOldest = 0;
     for (let model = 0; model < this.#queues.length; model++) {
@@ -108,7 +111,7 @@ export class Batcher {
     const queue = this.#queues[chosen];
     const requests: Queued[] = [];
     const expired: Queued[] = [];
-    const endsAt = now + this.#batchMs[chosen](Math.min(queue.length, this.#largestBatch[chosen]));
+    const endsAt = now + slowdown * this.#batchMs[chosen](Math.min(queue.length, this.#largestBatch[chosen]));
     while (requests.length < this.#largestBatch[chosen]) {
       const request = this.#shift(chosen);
       if (request === undefined) break;

@@ -34,42 +34,26 @@ export function register(program: Command): void {
       const { loadDeployment } = await import('../../plans/deployment.ts');
       const { readProfile } = await import('../../plans/profile-file.ts');
       const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
-      const { createClient } = await import('../../engine/client/client.ts');
-      const { realClock } = await import('../../engine/clock.ts');
-      const { subjectsOf } = await import('../../engine/wire/subjects.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
-      const { connectTo, inboxPrefixOf } = await import('../processes/connect.ts');
       const { serversOf } = await import('../processes/setting.ts');
       const { liveLoad } = await import('../load/live-load.ts');
+      const { connectLoad } = await import('../load/load-target.ts');
       const { reportTable } = await import('../../plans/report-table.ts');
 
       const deployment = loadDeployment(path);
       const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
       const data = loadLabelledData(deployment, profile.inputs);
-      const servers = serversOf(deployment, options.nats);
-      const bus = await connectTo(servers, deployment.nats, 'cascade-load');
+      const target = await connectLoad(deployment, data, serversOf(deployment, options.nats), 'cascade-load');
       const interrupted = new AbortController();
       process.once('SIGINT', () => {
         process.stderr.write('\nending when what was sent is answered; once more Ctrl-C ends at once\n');
         interrupted.abort();
       });
-      const client = createClient(bus, realClock, {
-        deployment: deployment.name,
-        prefix: deployment.prefix,
-        deadlineMs: deployment.deadlineMs,
-        inboxPrefix: inboxPrefixOf(deployment.nats),
-      });
       try {
         const result = await liveLoad({
-          bus,
-          client,
-          connection: { servers, nats: deployment.nats },
-          deadlineMs: deployment.deadlineMs,
-          subjects: subjectsOf(deployment.name, deployment.prefix),
+          ...target,
           trace,
           seed: options.seed,
-          data,
-          slo: deployment.slo,
           signal: interrupted.signal,
           onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
         });
@@ -79,7 +63,7 @@ export function register(program: Command): void {
         for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);
         writeJson(options.json, emulated ? { emulated, ...result.report } : result.report);
       } finally {
-        await client.close();
+        await target.client.close();
       }
     });
 }

@@ -1,9 +1,6 @@
 import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
-import { createClient } from '../../engine/client/client.ts';
-import { realClock } from '../../engine/clock.ts';
 import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { calibrationFileOf, writeCalibration } from '../../plans/calibration/calibration-file.ts';
 import { calibrationTable } from '../../plans/calibration/describe.ts';
 import { planningProfile } from '../../plans/calibration/planning-profile.ts';
@@ -17,6 +14,7 @@ import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { runCalibration } from '../calibration/run-calibration.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
+import { connectLoad } from '../load/load-target.ts';
 import { connectTo } from '../processes/connect.ts';
 import { serversOf } from '../processes/setting.ts';
 import { describeFamily, describeGears, describeSavings } from './explain.ts';
@@ -191,10 +189,8 @@ async function replay(
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<LiveLoadResult> {
-  const servers = serversOf(deployment, url);
-  const { deadlineMs } = deployment;
-  const bus = await connectTo(servers, deployment.nats, 'cascade-demo');
-  const client = createClient(bus, realClock, { deployment: deployment.name, prefix: deployment.prefix, deadlineMs });
+  const data = loadLabelledData(deployment, profile.inputs);
+  const target = await connectLoad(deployment, data, serversOf(deployment, url), 'cascade-demo');
   const view = new LiveView({
     models: plan.models,
     peakQps: peakQps(trace),
@@ -211,22 +207,16 @@ async function replay(
   }, 100);
   try {
     return await liveLoad({
-      bus,
-      client,
-      connection: { servers, nats: deployment.nats },
-      deadlineMs,
-      subjects: subjectsOf(deployment.name, deployment.prefix),
+      ...target,
       trace,
       seed: SEED,
-      data: loadLabelledData(deployment, profile.inputs),
-      slo: deployment.slo,
       onOutcome: (outcome) => view.add(outcome),
       signal,
     });
   } finally {
     clearInterval(ticker);
     if (!signal.aborted) while (shown < trace.qps.length) view.print(shown++);
-    await client.close();
+    await target.client.close();
   }
 }
 

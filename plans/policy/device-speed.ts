@@ -18,6 +18,9 @@ const MOST_OF_ONE = 4;
 const SLOWEST = 20;
 const FASTEST = 0.5;
 
+/** Plans leave some room for bursts; a device that is slower by no more than this counts as being as profiled. */
+export const TOLERATED_SLOWDOWN = 1.1;
+
 /**
  * How much slower a device is now than it was profiled: time that its batches took, over the time that the profile gives them
  * (DESIGN §4, Measured speed). A ratio of sums, so that long batches count for more than short ones, and a single late one for

@@ -1,5 +1,6 @@
 import type { GearBasis } from '../../engine/wire/messages.ts';
 import type { CompiledGear } from './compiled-plan.ts';
+import { TOLERATED_SLOWDOWN } from './device-speed.ts';
 import type { LoadEstimate } from './load-history.ts';
 import { scaledQps } from './load-scale.ts';
 
@@ -76,9 +77,7 @@ export interface WantedGears {
   readonly most: GearDecision;
 }
 
-/** Plans leave some room for bursts; a device that is slower by no more than this still holds what they promise. */
-const TOLERATED_SLOWDOWN = 1.1;
-/** From here on it counts in full: the room is for bursts, not for slow devices. */
+/** From here on a slowdown counts in full: the room is for bursts, not for slow devices. */
 const FULL_SLOWDOWN = 1.3;
 /**
  * What waits no longer than this share of the drain time is no backlog: it comes and goes with the counting noise of arrivals and

@@ -1,3 +1,5 @@
+import { TOLERATED_SLOWDOWN } from './device-speed.ts';
+
 /**
  * Smooth weighted round-robin (as in nginx) over the devices of one model: each pick raises every device's credit by its
  * share and takes the highest, so that any window of picks is as close to the shares as whole requests allow.
@@ -25,9 +27,6 @@ export function pickDevice(
   if (best !== -1) credit[offset + best] -= total;
   return best;
 }
-
-/** Devices whose speeds differ from the profiled ones by no more than this keep the shares that the plan gives them. */
-const TOLERATED_SLOWDOWN = 1.1;
 
 /**
  * Shares of a gear at the measured speed: a device that is half as fast as profiled gets half as much, beside the others. Shares

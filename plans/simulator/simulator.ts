@@ -561,14 +561,13 @@ export class Simulator {
 
   /** Computing time of all that waits on a device, at the speed that it measures. */
   #backlogMs(device: number, now: number): number {
-    const slowdown = this.#slowdownOf(device, now);
     const { devices, batchMs } = this.#system;
     let ms = 0;
     for (let replica = device; replica < batchMs.length; replica += devices) {
       const table = batchMs[replica];
-      if (table !== undefined) ms += queueMs(this.#queues.length[replica], table.length - 1, (size) => slowdown * table[size]);
+      if (table !== undefined) ms += queueMs(this.#queues.length[replica], table.length - 1, (size) => table[size]);
     }
-    return ms;
+    return this.#slowdownOf(device, now) * ms;
   }
 }
 
