@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
-import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { encode } from '../../engine/wire/codec.ts';
 import { decodeState } from '../../engine/wire/internal.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { emulatedModels } from '../../plans/emulated-records.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { emulatedDevice } from '../support/emulated-device.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -29,15 +28,7 @@ async function toldSlowdown(plan: GearPlan): Promise<number> {
       certainty: batchCertainty({ output: 'recorded' }, 'logits'),
       profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
     }),
-    createBackend: () =>
-      createEmulatedBackend({
-        clock,
-        models: emulatedModels(profile, 'gpu'),
-        inputs: SYNTHETIC_INPUTS,
-        classes: profile.classes,
-        recordOf: () => 0,
-        slowdown: () => 1.25,
-      }),
+    createBackend: () => emulatedDevice(profile, 'gpu', clock, { recordOf: () => 0, slowdown: () => 1.25 }),
   });
   let told = Number.NaN;
   plane.bus.messages$(subjects.allState).subscribe(({ data }) => {

@@ -3,6 +3,7 @@ import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode } from '../../engine/wire/codec.ts';
 import { type DeviceState, isFailure } from '../../engine/wire/messages.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { busWith } from '../support/bus-with.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
@@ -66,22 +67,13 @@ describe('a device that drains under load', () => {
       // What the device publishes, in its order.
       systemOf: (_, bus, clock) => ({
         clock,
-        bus: {
-          maxPayloadBytes: bus.maxPayloadBytes,
-          status$: bus.status$,
+        bus: busWith(bus, {
           publish: (subject, data, options) => {
             if (subject === 'answers') said.push('answer');
             if (subject.startsWith('cascade.test.state.') && decode<DeviceState>(data).phase === 'left') said.push('left');
             return bus.publish(subject, data, options);
           },
-          messages$: (subject, options) => bus.messages$(subject, options),
-          request: (...args) => bus.request(...args),
-          flush: () => bus.flush(),
-          keyValue: (...args) => bus.keyValue(...args),
-          workQueues: () => bus.workQueues(),
-          announce: (service) => bus.announce(service),
-          close: () => bus.close(),
-        },
+        }),
       }),
     });
     // Every third moves on to the large model.

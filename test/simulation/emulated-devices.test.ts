@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
-import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import type { Result } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { emulatedModels } from '../../plans/emulated-records.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { emulatedDevice } from '../support/emulated-device.ts';
 import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
@@ -37,14 +36,7 @@ test('the real actors on emulated devices answer each sample as recorded, at the
     device: {
       specs: SYNTHETIC_INPUTS,
       certainty: batchCertainty({ output: 'recorded' }, 'logits'),
-      createBackend: () =>
-        createEmulatedBackend({
-          clock,
-          models: emulatedModels(profile, 'gpu'),
-          inputs: SYNTHETIC_INPUTS,
-          classes: profile.classes,
-          recordOf: ([{ data }]) => new DataView(data.buffer, data.byteOffset).getInt32(0, true),
-        }),
+      createBackend: () => emulatedDevice(profile, 'gpu', clock),
     },
   });
   const runUntil = async (timeMs: number): Promise<void> => {

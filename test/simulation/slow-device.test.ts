@@ -5,15 +5,14 @@ import { describeStatus } from '../../actors/commands/status.ts';
 import type { DeviceSpeedEvent, EventMessage } from '../../actors/events.ts';
 import { statusActor } from '../../actors/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
-import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { emulatedModels } from '../../plans/emulated-records.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { emulatedDevice } from '../support/emulated-device.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -39,14 +38,7 @@ test('an emulated device that becomes slow: an event and the status say so, and 
       profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
     },
     createBackend: (device) =>
-      createEmulatedBackend({
-        clock,
-        models: emulatedModels(profile, 'gpu'),
-        inputs: SYNTHETIC_INPUTS,
-        classes: profile.classes,
-        recordOf: ([{ data }]) => new DataView(data.buffer, data.byteOffset).getInt32(0, true),
-        slowdown: () => slowdownAt(slowdowns, device, clock.now()),
-      }),
+      emulatedDevice(profile, 'gpu', clock, { slowdown: () => slowdownAt(slowdowns, device, clock.now()) }),
   });
   const { bus } = plane;
   startActor(statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }), {

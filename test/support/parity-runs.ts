@@ -1,13 +1,10 @@
 import { defer } from 'rxjs';
 import type { Backend } from '../../engine/backend/backend.ts';
-import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
-import type { Sample } from '../../engine/tensor.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import { type GearMessage, isFailure } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
-import { emulatedModels } from '../../plans/emulated-records.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { backlogFromMs, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { REJECTED } from '../../plans/simulator/outcomes.ts';
@@ -15,6 +12,7 @@ import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { SYNTHETIC_INPUTS } from '../../plans/synthetic.ts';
+import { emulatedDevice, numberOf } from './emulated-device.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
 
@@ -82,12 +80,7 @@ export async function actorsRun(
       return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled, urgentBacklogMs: backlogFromMs(rule) };
     },
     createBackend: (device) => {
-      const emulated = createEmulatedBackend({
-        clock,
-        models: emulatedModels(profile, devices.find(({ id }) => id === device)!.deviceClass),
-        inputs: SYNTHETIC_INPUTS,
-        classes: profile.classes,
-        recordOf: requestOf,
+      const emulated = emulatedDevice(profile, devices.find(({ id }) => id === device)!.deviceClass, clock, {
         slowdown: () => slowdownAt(slowdowns, device, clock.now()),
       });
       return watched(emulated, (model, requests) => batches.push({ at: clock.now(), device, model, requests }));
@@ -116,10 +109,6 @@ export async function actorsRun(
 }
 
 /** Each request has a sample of its own. */
-function requestOf([{ data }]: Sample): number {
-  return new DataView(data.buffer, data.byteOffset).getInt32(0, true);
-}
-
 function watched(backend: Backend, onBatch: (model: string, requests: number[]) => void): Backend {
   return {
     emulated: backend.emulated,
@@ -128,7 +117,7 @@ function watched(backend: Backend, onBatch: (model: string, requests: number[]) 
     close: () => backend.close(),
     run: (name, batch) =>
       defer(() => {
-        onBatch(name, batch.map(requestOf));
+        onBatch(name, batch.map(numberOf));
         return backend.run(name, batch);
       }),
   };

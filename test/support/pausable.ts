@@ -1,6 +1,7 @@
 import { Observable } from 'rxjs';
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
+import { busWith } from './bus-with.ts';
 
 /**
  * A process that can be stopped and continued (SIGSTOP, SIGCONT), as bus and clock of the actors in it: meanwhile no timer fires and
@@ -30,10 +31,7 @@ export class Pausable {
       // Never in a pause: nothing that asks for it runs in one.
       soon: (fn) => clock.soon(fn),
     };
-    this.bus = {
-      maxPayloadBytes: bus.maxPayloadBytes,
-      status$: bus.status$,
-      publish: (...args) => bus.publish(...args),
+    this.bus = busWith(bus, {
       messages$: (...args) =>
         new Observable<BusMessage>((subscriber) =>
           bus.messages$(...args).subscribe({
@@ -42,13 +40,7 @@ export class Pausable {
             complete: () => subscriber.complete(),
           }),
         ),
-      request: (...args) => bus.request(...args),
-      flush: () => bus.flush(),
-      announce: (...args) => bus.announce(...args),
-      keyValue: (...args) => bus.keyValue(...args),
-      workQueues: () => bus.workQueues(),
-      close: () => bus.close(),
-    };
+    });
   }
 
   pause(): void {

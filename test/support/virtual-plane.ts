@@ -7,6 +7,7 @@ import { encode } from '../../engine/wire/codec.ts';
 import type { Answer } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
+import { busWith } from './bus-with.ts';
 import { type Plane, type PlaneOptions, startPlane, type TestSample } from './plane.ts';
 
 export interface VirtualPlane extends Plane {
@@ -69,16 +70,7 @@ export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOpt
 }
 
 function refusing(bus: Bus, { subject, refused$ }: NonNullable<VirtualPlaneOptions['refusals']>): Bus {
-  return {
-    maxPayloadBytes: bus.maxPayloadBytes,
-    status$: bus.status$,
-    publish: (...args) => bus.publish(...args),
+  return busWith(bus, {
     messages$: (on, options) => (on === subject ? merge(bus.messages$(on, options), refused$) : bus.messages$(on, options)),
-    request: (...args) => bus.request(...args),
-    flush: () => bus.flush(),
-    keyValue: (...args) => bus.keyValue(...args),
-    workQueues: () => bus.workQueues(),
-    announce: (service) => bus.announce(service),
-    close: () => bus.close(),
-  };
+  });
 }

@@ -1,0 +1,18 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+
+/** A bus that does some things otherwise, such as remember what is published, and all else as it did. */
+export function busWith(bus: Bus, changes: Partial<Bus>): Bus {
+  return {
+    maxPayloadBytes: bus.maxPayloadBytes,
+    status$: bus.status$,
+    publish: (...args) => bus.publish(...args),
+    messages$: (...args) => bus.messages$(...args),
+    request: (...args) => bus.request(...args),
+    flush: () => bus.flush(),
+    keyValue: (...args) => bus.keyValue(...args),
+    workQueues: () => bus.workQueues(),
+    announce: (...args) => bus.announce(...args),
+    close: () => bus.close(),
+    ...changes,
+  };
+}

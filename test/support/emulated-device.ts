@@ -1,0 +1,31 @@
+import type { Backend } from '../../engine/backend/backend.ts';
+import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
+import type { Clock } from '../../engine/clock.ts';
+import type { Sample } from '../../engine/tensor.ts';
+import { emulatedModels } from '../../plans/emulated-records.ts';
+import type { Profile } from '../../plans/profile.ts';
+
+/** The number that a sample of a synthetic family holds. */
+export function numberOf([{ data }]: Sample): number {
+  return new DataView(data.buffer, data.byteOffset).getInt32(0, true);
+}
+
+/**
+ * A device in name only that answers as a synthetic profile has it.
+ * @param slowdown how many times as long as profiled its batches take now.
+ */
+export function emulatedDevice(
+  profile: Profile,
+  deviceClass: string,
+  clock: Clock,
+  options: { readonly slowdown?: () => number; readonly recordOf?: (sample: Sample) => number } = {},
+): Backend {
+  return createEmulatedBackend({
+    clock,
+    models: emulatedModels(profile, deviceClass),
+    classes: profile.classes,
+    inputs: profile.inputs,
+    recordOf: numberOf,
+    ...options,
+  });
+}
