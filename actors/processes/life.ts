@@ -1,5 +1,6 @@
 import type { RunningActor } from '../../engine/actor/actor.ts';
 import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/actor/child-process.ts';
+import { launcherEnded } from '../../engine/actor/launcher.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
@@ -27,16 +28,22 @@ export function tellReady(): void {
 }
 
 /**
- * Resolves when this process is asked to end: SIGTERM; Ctrl-C, unless a parent process is there to end us in its order; or the
- * parent process is gone.
+ * Resolves when this process is asked to end: SIGTERM; Ctrl-C or a terminal that closes (SIGHUP), unless a parent process is there
+ * to end us in its order; or the parent process, or the npm that started us, is gone.
  */
 export function askedToStop(): Promise<string> {
   return new Promise((resolve) => {
     process.on('SIGTERM', () => resolve('SIGTERM'));
     // The second Ctrl-C does not wait for the drain: it finds no listener, and the system ends us, without the aborts of an exit
     // during an inference. Our children notice that we are gone.
-    if (process.send === undefined) process.once('SIGINT', () => resolve('SIGINT'));
-    else process.on('SIGINT', () => undefined);
+    if (process.send === undefined) {
+      process.once('SIGINT', () => resolve('SIGINT'));
+      process.on('SIGHUP', () => resolve('SIGHUP'));
+      void launcherEnded().then(() => resolve('npm, which started this process, has ended'));
+    } else {
+      process.on('SIGINT', () => undefined);
+      process.on('SIGHUP', () => undefined);
+    }
     process.on('disconnect', () => resolve(PARENT_IS_GONE));
     // It may have gone while we were being started.
     if (process.send !== undefined && !process.connected) resolve(PARENT_IS_GONE);

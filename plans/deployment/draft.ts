@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor.ts';
+import { usableCores } from '../../engine/usable-cores.ts';
 import { type NpyArray, readNpy } from '../data/npy.ts';
 
 const MIB = 2 ** 20;
@@ -57,8 +58,8 @@ export function draftDeployment(dir: string): Draft {
 }
 
 function localDevices() {
-  const cores = cpus().length;
-  const used = cores === 1 ? [0] : Array.from({ length: cores - 1 }, (_, i) => i + 1);
+  const usable = usableCores();
+  const used = usable.length === 1 ? usable : usable.slice(1);
   const memory = Math.max(64, Math.floor(totalmem() / 2 / used.length / MIB / 64) * 64);
   return used.map((core) => ({ id: `cpu${core}`, kind: 'cpu', cores: [core], memory: `${memory}MiB` }));
 }

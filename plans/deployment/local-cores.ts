@@ -1,13 +1,16 @@
-import { cpus } from 'node:os';
 import { ConfigError } from '../../engine/errors.ts';
+import { usableCores } from '../../engine/usable-cores.ts';
 import type { Deployment, Device } from '../deployment.ts';
 
-/** @throws ConfigError when a device is pinned to a core that this machine does not have. */
-export function requireLocalCores({ file }: Pick<Deployment, 'file'>, device: Device): void {
-  const count = cpus().length;
-  const missing = device.kind === 'cpu' ? device.cores?.find((core) => core >= count) : undefined;
+/** @throws ConfigError when a device is pinned to a core that this process may not run on. */
+export function requireLocalCores(
+  { file }: Pick<Deployment, 'file'>,
+  device: Device,
+  usable: readonly number[] = usableCores(),
+): void {
+  const missing = device.kind === 'cpu' ? device.cores?.find((core) => !usable.includes(core)) : undefined;
   if (missing === undefined) return;
   throw new ConfigError(
-    `${file}: device ${device.id}: cores: ${missing} does not exist here; this machine has cores 0 to ${count - 1}`,
+    `${file}: device ${device.id}: cores: ${missing} is not available here; this process may use ${usable.length === 1 ? 'core' : 'cores'} ${usable.join(', ')}`,
   );
 }

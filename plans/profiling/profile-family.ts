@@ -4,6 +4,7 @@ import type { OnnxDevice } from '../../engine/backend/onnx-backend.ts';
 import { canPin } from '../../engine/backend/pin-thread.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
+import { usableCores } from '../../engine/usable-cores.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import { requireLocalCores } from '../deployment/local-cores.ts';
 import { type Deployment, type Device, deviceClass } from '../deployment.ts';
@@ -118,13 +119,14 @@ function targetOf(deployment: Deployment, device: Device, className: string): Ta
     case 'emulated': {
       if (className === 'cuda') return { className, device: { kind: 'cuda', deviceId: 0 } };
       const threads = Number(/^cpu-(\d+)$/.exec(className)?.[1] ?? 0);
-      if (threads < 1 || threads > cpus().length) {
+      const usable = usableCores();
+      if (threads < 1 || threads > usable.length) {
         throw new ConfigError(
-          `${deployment.file}: device ${device.id}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${cpus().length}, or cuda where there is one`,
+          `${deployment.file}: device ${device.id}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${usable.length}, or cuda where there is one`,
         );
       }
       // The last cores: the first ones serve interrupts.
-      const cores = Array.from({ length: threads }, (_, i) => cpus().length - threads + i);
+      const cores = usable.slice(-threads);
       return { className, device: { kind: 'cpu', threads, cores } };
     }
   }

@@ -88,7 +88,7 @@ const CASES: readonly Case[] = [
   ['a load said twice', () => [...imageWithTrace('bad-second.csv'), '--qps', '5'], USAGE, ['leave out --qps']],
   ['an unknown role', () => ['serve', image, '--role', 'boss'], USAGE, ["'boss'", 'all, frontend, controller, host, device']],
   ['a device role without a device', () => ['serve', image, '--role', 'device'], USAGE, ['needs --device <id>']],
-  ['a core that is not here', () => ['serve', at('other-core')], USAGE, ['device cpu0: cores: 4095 does not exist here']],
+  ['a core that is not here', () => ['serve', at('other-core')], USAGE, ['device cpu0: cores: 4095 is not available here']],
   ['a host without devices', () => ['serve', image, '--host', 'mars'], USAGE, ['--host mars', 'its devices are on local']],
 
   ['a deployment that is not there', () => ['profile', at('absent')], USAGE, [at('absent'), 'name a deployment file']],

@@ -7,25 +7,54 @@ import { entry } from '../../engine/source.ts';
 const { execArgv } = entry('actors/main');
 const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));
 
-test('the first Ctrl-C asks a process to drain, the second ends it as if nobody had listened', async () => {
-  // Its drain takes for ever.
-  const program = `
+/** Says `up`, then why it is asked to stop; its drain takes for ever, or no time. */
+function program(drains: 'for ever' | 'at once'): string[] {
+  const text = `
     setInterval(() => undefined, 1_000);
     const { askedToStop } = await import(${JSON.stringify(life)});
     const why = askedToStop();
-    process.stdout.write('up');
-    process.stdout.write(await why);`;
-  const child = spawn(process.execPath, [...execArgv, '--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const ended = once(child, 'exit');
+    process.stdout.write('up ');
+    process.stdout.write(await why);
+    ${drains === 'at once' ? 'process.exit()' : ''}`;
+  return [...execArgv, '--input-type=module', '-e', text];
+}
+
+function start(command: string, args: readonly string[], environment: NodeJS.ProcessEnv = process.env) {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: environment });
   let said = '';
-  const saying = async (words: string): Promise<void> => {
-    while (said !== words) said += ((await once(child.stdout, 'data')) as [Buffer])[0];
+  return {
+    child,
+    saying: async (words: string): Promise<void> => {
+      while (said !== words) said += ((await once(child.stdout, 'data')) as [Buffer])[0];
+    },
   };
-  await saying('up');
+}
+
+test('the first Ctrl-C asks a process to drain, the second ends it as if nobody had listened', async () => {
+  const { child, saying } = start(process.execPath, program('for ever'));
+  const ended = once(child, 'exit');
+  await saying('up ');
   child.kill('SIGINT');
-  await saying('upSIGINT');
+  await saying('up SIGINT');
   child.kill('SIGINT');
   expect(await ended).toEqual([null, 'SIGINT']);
+});
+
+test('a terminal that closes asks a process to drain', async () => {
+  const { child, saying } = start(process.execPath, program('at once'));
+  const ended = once(child, 'exit');
+  await saying('up ');
+  child.kill('SIGHUP');
+  await saying('up SIGHUP');
+  expect(await ended).toEqual([0, null]);
+});
+
+test('a process drains when the npm that started it through a shell is killed', async () => {
+  const quoted = [process.execPath, ...program('at once')].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ');
+  // `true` keeps the shell from becoming the process.
+  const npm = `require('node:child_process').spawn('sh', ['-c', ${JSON.stringify(`${quoted}; true`)}], { stdio: 'inherit' })`;
+  const { child, saying } = start(process.execPath, ['-e', npm], { ...process.env, npm_command: 'exec' });
+  await saying('up ');
+  child.kill('SIGKILL');
+  await saying('up npm, which started this process, has ended');
 });
