@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
+import { expandVariables } from './deployment/from-environment.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
 import { shown } from './deployment/shown.ts';
 import {
@@ -61,7 +62,7 @@ interface DataFiles {
 
 export interface NatsSettings {
   readonly servers: readonly string[];
-  /** User, password, token and inboxPrefix may name environment variables: `${NAME}`. */
+  /** All of the strings may name environment variables, `${NAME}`, which are put in when a command connects. */
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly token: string | undefined;
@@ -138,7 +139,7 @@ export function loadDeployment(path: string): Deployment {
       `${label} cannot be read: ${messageOf(error)}; name a deployment file, or a folder with deployment.yaml`,
     );
   }
-  const { value: yaml, refuse } = checkYaml(text, label, deploymentSchema);
+  const { value: yaml, refuse } = checkYaml(text, label, deploymentSchema, 'nats');
   const problems: Problem[] = [
     ...duplicates(yaml.models ?? [], ['models'], 'name'),
     ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
@@ -152,6 +153,11 @@ export function loadDeployment(path: string): Deployment {
     if (!existsSync(onDisk)) problems.push({ path: at, message: `${given} does not exist (looked in ${forPeople(dir)})` });
     else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
     return absolute;
+  };
+  /** Of the connection to NATS: one that names a variable is looked for when a command connects. */
+  const natsFile = (at: Problem['path'], given: string | undefined) => {
+    const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
+    return unset.length > 0 ? given : optionalFile(at, text);
   };
   const optionalFile = (at: Problem['path'], given: string | undefined) =>
     given === undefined ? undefined : resolveFile(at, given);
@@ -188,13 +194,13 @@ export function loadDeployment(path: string): Deployment {
       user: yaml.nats.user,
       password: yaml.nats.password,
       token: yaml.nats.token,
-      credsFile: optionalFile(['nats', 'credsFile'], yaml.nats.credsFile),
-      nkeyFile: optionalFile(['nats', 'nkeyFile'], yaml.nats.nkeyFile),
+      credsFile: natsFile(['nats', 'credsFile'], yaml.nats.credsFile),
+      nkeyFile: natsFile(['nats', 'nkeyFile'], yaml.nats.nkeyFile),
       inboxPrefix: yaml.nats.inboxPrefix,
       replicas: yaml.nats.replicas,
       tls:
         yaml.nats.tls &&
-        Object.fromEntries(Object.entries(yaml.nats.tls).map(([key, given]) => [key, resolveFile(['nats', 'tls', key], given)])),
+        Object.fromEntries(Object.entries(yaml.nats.tls).map(([key, given]) => [key, natsFile(['nats', 'tls', key], given)])),
     },
     frontends: yaml.frontends,
     prefix: yaml.prefix,

@@ -5,7 +5,7 @@ import type { Profile } from '../../plans/profile.ts';
 import { startServe } from '../demo/serve-child.ts';
 import type { LiveLoad } from '../load/live-load.ts';
 import { connectLoad, type LoadTarget } from '../load/load-target.ts';
-import { serversOf } from '../processes/setting.ts';
+import { serversOf } from '../processes/nats-url.ts';
 
 export interface Served {
   readonly deployment: Deployment;
@@ -24,8 +24,8 @@ export async function withServing<T>(served: Served, use: (live: LiveTarget) => 
   const server = nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
   const url = nats ?? server?.url ?? '';
   try {
-    const args = ['--profile', files.profile, '--plan', files.plan, '--nats', url, '--log-level', 'error'];
-    const child = await startServe([deployment.file, ...args]);
+    const args = ['--profile', files.profile, '--plan', files.plan, '--log-level', 'error'];
+    const child = await startServe([deployment.file, ...args], url);
     try {
       const data = loadLabelledData(deployment, profile.inputs);
       const target = await connectLoad(deployment, data, serversOf(deployment, url), 'cascade-calibrate');

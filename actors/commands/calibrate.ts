@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
+import { natsOption } from '../processes/nats-url.ts';
 
 interface Options {
   readonly profile?: string;
@@ -19,7 +20,7 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
-    .option('--nats <url>', 'NATS server to use (default: a private one, started for the calibration)')
+    .addOption(natsOption('NATS server to use (default: a private one, started for the calibration)'))
     .option('--seconds <n>', 'length of each of five loads, beside the time to settle', traceSeconds, DEFAULT_SECONDS)
     .option('--json <file>', 'write the calibration as JSON (- for stdout)', jsonFile)
     .action(calibrate);

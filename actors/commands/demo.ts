@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
+import { natsOption } from '../processes/nats-url.ts';
 
 interface Options {
   readonly emulated?: string | true;
@@ -19,7 +20,7 @@ export function register(program: Command): void {
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--calibrate', 'measure the plan at five loads first, and plan again with what was learnt (a minute more)')
-    .option('--nats <url>', 'NATS server to use (default: a private one, started for the demo)')
+    .addOption(natsOption('NATS server to use (default: a private one, started for the demo)'))
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, ...options }: Options) => {
       const { runDemo } = await import('../demo/run-demo.ts');

@@ -7,6 +7,7 @@ import {
   traceOf,
   traceSeconds,
 } from '../../plans/commands/options.ts';
+import { natsOption, serversOf } from '../processes/nats-url.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -27,7 +28,7 @@ export function register(program: Command): void {
       new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
     )
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(natsOption())
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
@@ -35,7 +36,6 @@ export function register(program: Command): void {
       const { readProfile } = await import('../../plans/profile-file.ts');
       const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
-      const { serversOf } = await import('../processes/setting.ts');
       const { liveLoad } = await import('../load/live-load.ts');
       const { connectLoad } = await import('../load/load-target.ts');
       const { reportTable } = await import('../../plans/report-table.ts');

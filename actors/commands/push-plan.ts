@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
+import { natsOption, serversOf } from '../processes/nats-url.ts';
 import type { PlanOrder } from '../push-plan.ts';
 
 interface Options {
@@ -16,7 +17,7 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .argument('[plan]', 'gear plan file')
     .option('--rollback [revision]', 'instead of a plan: the plan before, or the one of a revision')
-    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(natsOption())
     .option('--json <file>', 'write the verdict as JSON (- for stdout)')
     .action(async (path: string, plan: string | undefined, options: Options) => {
       const { loadDeployment } = await import('../../plans/deployment.ts');
@@ -24,7 +25,6 @@ export function register(program: Command): void {
       const { writeJson } = await import('../../plans/json-output.ts');
       const { pushPlan } = await import('../push-plan.ts');
       const { connectTo } = await import('../processes/connect.ts');
-      const { serversOf } = await import('../processes/setting.ts');
       const deployment = loadDeployment(path);
       const order = orderOf(plan, options.rollback, readPlan);
       const servers = serversOf(deployment, options.nats);

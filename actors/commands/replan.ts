@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
+import { shownServers } from '../../engine/bus/server-urls.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
 import { jsonFile, outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
 import type { Verdict } from '../plan-change.ts';
+import { natsOption, serversOf } from '../processes/nats-url.ts';
 
 interface Options {
   readonly profile?: string;
@@ -22,7 +24,7 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
-    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(natsOption())
     .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)', outputFile)
     .option('--push', 'put it in force in the running deployment, without loss')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
@@ -41,13 +43,12 @@ async function replan(path: string, options: Options): Promise<void> {
   const { measuredLoad } = await import('../measured-load.ts');
   const { pushPlan } = await import('../push-plan.ts');
   const { connectTo } = await import('../processes/connect.ts');
-  const { serversOf } = await import('../processes/setting.ts');
 
   const deployment = loadDeployment(path);
   const servers = serversOf(deployment, options.nats);
   const bus = await connectTo(servers, deployment.nats, 'cascade-replan');
   try {
-    const { drift } = await askStatus(bus, deployment, servers.join(', '));
+    const { drift } = await askStatus(bus, deployment, shownServers(servers));
     const { load, warning } = measuredLoad(deployment.load, drift, deployment.drift.minSamples);
     if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
     const found = await makePlan({ ...deployment, load }, options.profile ?? `${deployment.dir}/profile.json`, options);

@@ -1,7 +1,9 @@
 import { type Command, Option } from 'commander';
+import { shownServers } from '../../engine/bus/server-urls.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { keepHeapSmall } from '../../engine/small-heap.ts';
 import type { Device } from '../../plans/deployment.ts';
+import { natsOption } from '../processes/nats-url.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
 interface Options extends ServeOptions {
@@ -23,7 +25,7 @@ export function register(program: Command): void {
     )
     .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
     .option('--device <id>', 'device to run, with --role device; emulated ones of a host share a process: comma-separated')
-    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(natsOption())
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to print')
         .choices(['debug', 'info', 'warn', 'error'])
@@ -77,7 +79,7 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
       const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
         `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
-          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${setting.servers.join(', ')}\n`,
+          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}\n`,
       );
     },
   );

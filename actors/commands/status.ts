@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import { shownServers } from '../../engine/bus/server-urls.ts';
 import { describeSpeed } from '../describe-speed.ts';
+import { natsOption, serversOf } from '../processes/nats-url.ts';
 import type { Status } from '../status.ts';
 import { describeBasis, describeDecision } from './describe-decision.ts';
 import { describeDrift } from './describe-drift.ts';
@@ -9,19 +11,18 @@ export function register(program: Command): void {
     .command('status')
     .description('ask a running deployment how it is')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--nats <url>', 'NATS servers, comma-separated (default: those of the deployment)')
+    .addOption(natsOption())
     .option('--json <file>', 'write the status as JSON (- for stdout)')
     .action(async (path: string, options: { nats?: string; json?: string }) => {
       const { loadDeployment } = await import('../../plans/deployment.ts');
       const { connectTo } = await import('../processes/connect.ts');
-      const { serversOf } = await import('../processes/setting.ts');
       const { askStatus } = await import('../ask-status.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const deployment = loadDeployment(path);
       const servers = serversOf(deployment, options.nats);
       const bus = await connectTo(servers, deployment.nats, 'cascade-status');
       try {
-        const status = await askStatus(bus, deployment, servers.join(', '));
+        const status = await askStatus(bus, deployment, shownServers(servers));
         if (options.json !== '-') process.stdout.write(describeStatus(status));
         writeJson(options.json, status);
       } finally {

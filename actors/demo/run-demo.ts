@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
+import { shownServers } from '../../engine/bus/server-urls.ts';
 import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { calibrationFileOf, writeCalibration } from '../../plans/calibration/calibration-file.ts';
 import { calibrationTable } from '../../plans/calibration/describe.ts';
@@ -16,7 +17,7 @@ import { runCalibration } from '../calibration/run-calibration.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectLoad } from '../load/load-target.ts';
 import { connectTo } from '../processes/connect.ts';
-import { serversOf } from '../processes/setting.ts';
+import { serversOf } from '../processes/nats-url.ts';
 import { describeFamily, describeGears, describeSavings } from './explain.ts';
 import { LiveView } from './live-view.ts';
 import { aloneQps } from './prepare.ts';
@@ -91,19 +92,10 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   step(3, 'Serve: frontend, gear controller and device, each its own actor, over NATS');
   const server = options.nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
   const url = options.nats ?? server?.url ?? '';
-  tell(server === undefined ? `using ${url}` : `private nats-server on ${url}`);
+  tell(server === undefined ? `using ${shownServers([url])}` : `private nats-server on ${url}`);
   try {
-    const child = await startServe([
-      deployment.file,
-      '--profile',
-      files.profile,
-      '--plan',
-      files.plan,
-      '--nats',
-      url,
-      '--log-level',
-      'warn',
-    ]);
+    const args = ['--profile', files.profile, '--plan', files.plan, '--log-level', 'warn'];
+    const child = await startServe([deployment.file, ...args], url);
     let live: LiveLoadResult;
     try {
       step(

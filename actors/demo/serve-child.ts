@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { entry } from '../../engine/source.ts';
+import { natsEnvironment } from '../processes/nats-url.ts';
 
 export interface ServeChild {
   /** Resolves when the process has ended. */
@@ -10,12 +11,14 @@ export interface ServeChild {
 
 /**
  * `cascade serve` as the user would start it, in a process of its own; resolves when it says that it is ready.
+ * @param nats URLs of the servers.
  * It is in a session of its own: Ctrl-C reaches the demo alone, which ends things in their order.
  */
-export async function startServe(args: readonly string[]): Promise<ServeChild> {
+export async function startServe(args: readonly string[], nats: string): Promise<ServeChild> {
   const main = entry('actors/main');
   const child = spawn(process.execPath, [...main.execArgv, main.path, 'serve', ...args], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    env: { ...process.env, ...natsEnvironment(nats) },
     detached: true,
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));

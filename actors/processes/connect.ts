@@ -1,8 +1,8 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
+import { fromEnvironment } from '../../plans/deployment/from-environment.ts';
 import type { NatsSettings } from '../../plans/deployment.ts';
-import { fromEnvironment } from './from-environment.ts';
 
 export function connectTo(
   servers: readonly string[],
@@ -12,16 +12,24 @@ export function connectTo(
 ): Promise<Bus> {
   const { credsFile, nkeyFile, tls, replicas } = nats;
   return connectNats({
-    servers,
+    servers: servers.map((server) => fromEnvironment('nats.servers', server)),
     name,
     user: fromEnvironment('nats.user', nats.user),
     password: fromEnvironment('nats.password', nats.password),
     token: fromEnvironment('nats.token', nats.token),
     inboxPrefix: inboxPrefixOf(nats),
-    credentialsFile: credsFile,
-    nkeySeedFile: nkeyFile,
+    credentialsFile: fromEnvironment('nats.credsFile', credsFile),
+    nkeySeedFile: fromEnvironment('nats.nkeyFile', nkeyFile),
     replicas,
-    ...(tls === undefined ? {} : { tls: { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key } }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            caFile: fromEnvironment('nats.tls.ca', tls.ca),
+            certFile: fromEnvironment('nats.tls.cert', tls.cert),
+            keyFile: fromEnvironment('nats.tls.key', tls.key),
+          },
+        }),
     ...options,
   });
 }

@@ -7,6 +7,7 @@ import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
 import { processActor } from '../device-host.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
+import { natsEnvironment } from './nats-url.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 import { requireSoleDevices } from './sole-devices.ts';
 
@@ -49,7 +50,7 @@ export async function runParts(
     // Frontends route only to devices that are ready, and leave before them.
     for (const group of [[...controllerProcess(), ...deviceProcesses()], frontendProcesses()]) {
       if (why !== undefined) break;
-      const started = startProcesses(group, setting, bus);
+      const started = startProcesses(group, setting, bus, options);
       running.unshift(started.actors);
       why = await Promise.race([started.ready.then(() => undefined), asked]);
     }
@@ -100,6 +101,7 @@ function startProcesses(
   specs: readonly ProcessSpec[],
   { log }: Setting,
   bus: Bus,
+  options: ServeOptions,
 ): { actors: RunningActor[]; ready: Promise<unknown> } {
   const actors: RunningActor[] = [];
   const ready = specs.map(
@@ -108,6 +110,7 @@ function startProcesses(
         let failedStarts = 0;
         const actor = processActor({
           ...spec,
+          environment: natsEnvironment(options.nats),
           graceMs: CHILD_GRACE_MS,
           onReady: () => resolve(),
           // Once it has been ready, neither rejection has an effect: it is started again for ever.
@@ -131,7 +134,6 @@ function roleArgs(deploymentPath: string, options: ServeOptions, role: readonly 
   for (const [flag, value] of [
     ['--profile', options.profile],
     ['--plan', options.plan],
-    ['--nats', options.nats],
     ['--host', options.host],
     ['--log-level', options.logLevel],
   ]) {

@@ -12,6 +12,7 @@ import { planKeeperActor } from '../plan-keeper.ts';
 import { statusActor } from '../status.ts';
 import { beginTerm } from '../term.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
+import { natsEnvironment } from './nats-url.ts';
 import { replanChild } from './replan-child.ts';
 import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
 
@@ -51,7 +52,7 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
       profile,
       settings: deployment.drift,
       leading$,
-      replan: () => replanChild([deployment.file, '--profile', setting.profileFile, '--nats', setting.servers.join(',')]),
+      replan: () => replanChild([deployment.file, '--profile', setting.profileFile], natsEnvironment(setting.servers.join(','))),
     }),
   ].map((actor) => startActor(actor, system));
   const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);

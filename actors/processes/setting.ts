@@ -15,6 +15,7 @@ import { PlanHistory, type Revision } from '../plan-history.ts';
 import { startingPlan } from '../plan-keeper.ts';
 import type { RevisedPlan } from '../router.ts';
 import { connectTo } from './connect.ts';
+import { serversOf } from './nats-url.ts';
 
 /** Command-line options that every serving process shares. */
 export interface ServeOptions {
@@ -63,11 +64,6 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
     log: createLogger(`cascade-${role}`, options.logLevel ?? 'info'),
     servers: serversOf(deployment, options.nats),
   };
-}
-
-/** The servers to connect to: the command line's, else the deployment's. */
-export function serversOf(deployment: Deployment, given: string | undefined): readonly string[] {
-  return given === undefined ? deployment.nats.servers : given.split(',').map((url) => url.trim());
 }
 
 /** @param direct actors of this process speak to each other without the server. */

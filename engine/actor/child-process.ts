@@ -6,6 +6,8 @@ import { ProgressWatch } from './progress-watch.ts';
 export interface ChildSpec {
   /** Arguments of Node: flags, program, its arguments. */
   readonly args: readonly string[];
+  /** Beside that of this process. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** SIGKILL follows this long after SIGTERM. */
   readonly graceMs: number;
 }
@@ -86,9 +88,9 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
   });
 }
 
-function start({ args }: ChildSpec): ChildProcess {
+function start({ args, environment }: ChildSpec): ChildProcess {
   return spawn(process.execPath, [...LEAN_HEAP, ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...LEAN_MALLOC, ...process.env },
+    env: { ...LEAN_MALLOC, ...process.env, ...environment },
   });
 }

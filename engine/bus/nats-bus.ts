@@ -28,6 +28,7 @@ import { openNatsKeyValue } from './nats-key-value.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { natsWorkQueues } from './nats-work-queue.ts';
 import { checkPublish, findHeader, STATUS_HEADER } from './publish-rules.ts';
+import { parseServerUrls } from './server-urls.ts';
 import { SubjectTree } from './subject-tree.ts';
 import { tlsOptionsOf } from './tls-options.ts';
 import type { WorkQueues } from './work-queue.ts';
@@ -45,14 +46,16 @@ const REPORTED_MAX = 100;
  * @throws ConfigError when no server answers or lets us in now: it names the servers and what to do.
  */
 export async function connectNats(options: NatsOptions): Promise<Bus> {
-  const servers = typeof options.servers === 'string' ? [options.servers] : [...options.servers];
+  const { servers, user, password, token } = parseServerUrls(
+    typeof options.servers === 'string' ? [options.servers] : options.servers,
+  );
   try {
     const connection = await connect({
-      servers,
+      servers: [...servers],
       name: options.name,
-      user: options.user,
-      pass: options.password,
-      token: options.token,
+      user: options.user ?? user,
+      pass: options.password ?? password,
+      token: options.token ?? token,
       authenticator: authenticatorOf(options),
       tls: options.tls && tlsOptionsOf(options.tls, servers),
       inboxPrefix: options.inboxPrefix,

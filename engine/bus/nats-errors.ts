@@ -23,7 +23,7 @@ export function connectFailure(error: unknown, servers: readonly string[]): Conf
     case 'AUTHENTICATION_TIMEOUT':
     case 'BAD_CREDS':
       return new ConfigError(
-        `the NATS server at ${where} does not let us in (${code}); check user and password, token or credentials file`,
+        `the NATS server at ${where} rejected our credentials (${code}); check user and password, token or credentials file`,
       );
     case 'TLS':
     case 'SERVER_OPT_NA':

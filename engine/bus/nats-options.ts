@@ -1,6 +1,9 @@
 /** How to reach and enter a NATS server. At most one of user, token, credentialsFile and nkeySeedFile. */
 export interface NatsOptions {
-  /** `nats://host:4222` or `tls://host:4222`; the first that answers is used, the others are for reconnecting. */
+  /**
+   * `nats://host:4222` or `tls://host:4222`, with `user:password@` or `token@` before the host where a server asks for them; the
+   * first that answers is used, the others are for reconnecting.
+   */
   readonly servers: string | readonly string[];
   /** Shown by the server's monitoring. */
   readonly name?: string;

@@ -179,18 +179,15 @@ const tls = z.strictObject({
   key: path.optional().describe('PEM file of the client key'),
 });
 
-/** Resolved when a command connects: others must not fail for want of a password. */
-const FROM_ENVIRONMENT = `; \${NAME} stands for the environment variable NAME`;
-
 const nats = z.strictObject({
   servers: z
     .array(z.string().min(1))
     .min(1)
     .default(['nats://127.0.0.1:4222'])
     .describe('NATS servers; the client tries them in turn'),
-  user: z.string().optional().describe(`User name${FROM_ENVIRONMENT}`),
-  password: z.string().optional().describe(`Password of the user${FROM_ENVIRONMENT}`),
-  token: z.string().optional().describe(`Token, where the server uses one${FROM_ENVIRONMENT}`),
+  user: z.string().optional().describe('User name'),
+  password: z.string().optional().describe('Password of the user; quote one of digits only'),
+  token: z.string().optional().describe('Token, where the server uses one; quote one of digits only'),
   credsFile: path.optional().describe('Credentials file (JWT and nkey)'),
   nkeyFile: path.optional().describe('File with the seed of an nkey (SU...)'),
   inboxPrefix: z
@@ -198,7 +195,7 @@ const nats = z.strictObject({
     .regex(/^[^\s.*>$]+(\.[^\s.*>]+)*$/, { error: 'must be a subject without wildcards, such as _INBOX.client' })
     .or(z.string().regex(/^\$\{\w+\}$/))
     .optional()
-    .describe(`First tokens of inboxes, where a user may read one prefix only${FROM_ENVIRONMENT}`),
+    .describe('First tokens of inboxes, where a user may read one prefix only'),
   replicas: z
     .int()
     .min(1)
@@ -285,7 +282,9 @@ export const deploymentSchema = z
     devices: z.array(device).min(1).describe('What inference runs on'),
     slo: slo.describe('Service level objective: { p95 } or { accuracy }'),
     load: load.describe('The load to plan for'),
-    nats: nats.prefault({}).describe('Connection to NATS'),
+    nats: nats
+      .prefault({})
+      .describe(`Connection to NATS; as everywhere in this file, \${NAME} stands for the environment variable NAME`),
     frontends: z
       .int()
       .min(1)

@@ -1,7 +1,8 @@
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { shown } from './shown.ts';
+import { expandVariables, unsetVariable } from './from-environment.ts';
+import { kindOf, shown as shownWhole } from './shown.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -21,11 +22,17 @@ export interface CheckedYaml<T> {
 }
 
 /**
- * Parses YAML and checks it against a schema.
+ * Parses YAML, puts the environment's variables in, and checks it against a schema.
  * @param file how to call the file in messages.
+ * @param secretKey what stands under it is never shown, and holds its variables until it is used.
  * @throws ConfigError with a line `file:line:col path: message` for each problem.
  */
-export function checkYaml<S extends z.ZodType>(text: string, file: string, schema: S): CheckedYaml<z.output<S>> {
+export function checkYaml<S extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: S,
+  secretKey: string,
+): CheckedYaml<z.output<S>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): string => {
@@ -35,14 +42,20 @@ export function checkYaml<S extends z.ZodType>(text: string, file: string, schem
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map((e) => `${at(e.pos[0])} not valid YAML: ${e.message}`).join('\n'));
   }
-  const plain = plainOf(document, file);
+  const written = plainOf(document, file);
   const refuse = (problems: readonly Problem[]): void => {
     if (problems.length === 0) return;
     const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;
     throw new ConfigError([...new Set(problems.map(line))].join('\n'));
   };
+  const unset: Problem[] = [];
+  const plain = withVariables(written, [], (path) => path[0] === secretKey, unset);
+  refuse(unset);
   const result = schema.safeParse(plain, { reportInput: true });
-  if (!result.success) refuse(result.error.issues.flatMap((issue) => problemsOf(issue, plain, jsonSchemaOf(schema))));
+  if (!result.success) {
+    const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
+    refuse(result.error.issues.flatMap((issue) => problemsOf(issue, checked)));
+  }
   return { value: result.data as z.output<S>, refuse };
 
   function offsetOf({ path, atKey }: Problem): number {
@@ -79,6 +92,21 @@ function plainOf(document: Document, file: string): unknown {
   }
 }
 
+/** The same with the values of the environment's variables in its strings. */
+function withVariables(value: unknown, path: Path, isSecret: (path: Path) => boolean, unset: Problem[]): unknown {
+  if (isSecret(path)) return value;
+  if (typeof value === 'string') {
+    const expanded = expandVariables(value);
+    if (expanded.unset.length > 0) unset.push({ path, message: unsetVariable(expanded.unset) });
+    return expanded.text;
+  }
+  if (Array.isArray(value)) return value.map((item, i) => withVariables(item, [...path, i], isSecret, unset));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, withVariables(item, [...path, key], isSecret, unset)]),
+  );
+}
+
 /** `models[2].file` */
 function pathText(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
@@ -103,8 +131,17 @@ function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, plain: unknown, root: JsonSchema): Problem[] {
+/** What a problem is described from. */
+interface Checked {
+  readonly plain: unknown;
+  readonly root: JsonSchema;
+  readonly secretKey: string;
+}
+
+function problemsOf(issue: z.core.$ZodIssue, checked: Checked): Problem[] {
+  const { plain, root, secretKey } = checked;
   const { path } = issue;
+  const shown = path[0] === secretKey ? kindOf : shownWhole;
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(lookUp(root, plain, path)?.properties ?? {});
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known), atKey: true }));
@@ -130,18 +167,18 @@ function problemsOf(issue: z.core.$ZodIssue, plain: unknown, root: JsonSchema): 
       // A discriminated union lists its constants; the installed types do not know it yet.
       if ('options' in issue && Array.isArray(issue.options))
         return [{ path, message: `${shown(value)} is not one of ${issue.options.map(String).join(', ')}${right}` }];
-      return issue.message === NO_BRANCH_FITS ? [problemOfUnion(issue, plain, root)] : [{ path, message: issue.message }];
+      return issue.message === NO_BRANCH_FITS ? [problemOfUnion(issue, checked)] : [{ path, message: issue.message }];
     default:
       return [{ path, message: issue.message }];
   }
 }
 
 /** A number or a word, say: what is wrong with it as a number, and the words. */
-function problemOfUnion({ path, errors }: z.core.$ZodIssueInvalidUnion, plain: unknown, root: JsonSchema): Problem {
+function problemOfUnion({ path, errors }: z.core.$ZodIssueInvalidUnion, checked: Checked): Problem {
   const branches = errors.flatMap(([first]) => (first === undefined ? [] : [{ ...first, path: [...path, ...first.path] }]));
   const words = branches.flatMap((branch) => (branch.code === 'invalid_value' ? branch.values.map(String) : []));
   const other = branches.find(({ code }) => code !== 'invalid_value') ?? branches[0];
-  const [problem] = problemsOf(other, plain, root);
+  const [problem] = problemsOf(other, checked);
   if (words.length === 0 || other.code === 'invalid_value') return problem;
   return { ...problem, message: `${problem.message}; or write ${words.join(' or ')}` };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { fromEnvironment } from '../../../../actors/processes/from-environment.ts';
 import { ConfigError } from '../../../../engine/errors.ts';
+import { fromEnvironment } from '../../../../plans/deployment/from-environment.ts';
 
 const environment = { USER_NAME: 'operator', EMPTY: '', TRICKY: `$& \${USER_NAME}` };
 
@@ -17,6 +17,6 @@ test.each([
 
 test('a variable that is not set is named, with the field', () => {
   expect(() => fromEnvironment('nats.password', `\${SECRET}`, environment)).toThrow(
-    new ConfigError('nats.password: the environment variable SECRET is not set; set it, or change nats.password'),
+    new ConfigError('nats.password: the environment variable SECRET is not set; set it, or write the value'),
   );
 });
