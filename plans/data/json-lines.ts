@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
 import { parseTensor } from '../../engine/parse-tensor.ts';
 import type { Tensor, TensorSpec } from '../../engine/tensor.ts';
-import { type Column, checkLabel } from './columns.ts';
+import type { Column } from './columns.ts';
+import { checkLabel } from './labels.ts';
 
 /**
  * Reads samples, one a line: `{"inputs": {"input_ids": [1, 2], ...}, "label": 3}`; numbers flat or nested, ragged axes of any

@@ -8,8 +8,9 @@ import { describeSpec, type Sample, type TensorSpec } from '../../engine/tensor.
 import type { Deployment } from '../deployment.ts';
 import { SYNTHETIC_INPUTS } from '../synthetic.ts';
 import { dataOfSynthetic } from '../synthetic-deployment.ts';
-import { arrayColumn, type Column, labelsOf } from './columns.ts';
+import { arrayColumn, type Column } from './columns.ts';
 import { readJsonLines } from './json-lines.ts';
+import { labelsOf } from './labels.ts';
 import { type NpyArray, readNpy } from './npy.ts';
 
 /** The deployment's samples. The first part is for profiling and planning, the rest for load tests. */

@@ -25,7 +25,7 @@ const DTYPE_OF: Readonly<Record<string, Dtype>> = {
 /**
  * Reads NumPy's array format, versions 1 to 3 (numpy.lib.format).
  * @param name how to call the file in messages.
- * @throws ConfigError for another format, element type, byte order or order of axes, and for a file cut off.
+ * @throws ConfigError for another format or element type, and for a file cut off.
  */
 export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   if (bytes.length < 10 || bytes[0] !== 0x93 || Buffer.from(bytes.subarray(1, 6)).toString('latin1') !== 'NUMPY') {
@@ -37,10 +37,8 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   const [start, headerLength] =
     major === 1 ? [10, view.getUint16(8, true)] : [12, bytes.length < 12 ? 0 : view.getUint32(8, true)];
   const header = Buffer.from(bytes.subarray(start, start + headerLength)).toString('latin1');
-  const dtype = dtypeOf(/'descr':\s*'([^']*)'/.exec(header)?.[1], header, name);
-  if (/'fortran_order':\s*True/.test(header)) {
-    throw new ConfigError(`${name} is in Fortran order; save numpy.ascontiguousarray(array)`);
-  }
+  const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1];
+  const dtype = dtypeOf(descr, header, name);
   const shapeText = /'shape':\s*\(([\d,\sL]*)\)/.exec(header)?.[1];
   if (shapeText === undefined) throw new ConfigError(`${name} has a .npy header without a shape: ${header.trim().slice(0, 120)}`);
   const shape = shapeText.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number.parseInt(part, 10)]));
@@ -49,7 +47,33 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   if (length !== size) {
     throw new ConfigError(`${name} holds ${length} bytes; its header says ${dtype}[${shape.join(', ')}], that is ${size}`);
   }
-  return { dtype, shape, data: new Uint8Array(bytes.subarray(start + headerLength)) };
+  const data = new Uint8Array(bytes.subarray(start + headerLength));
+  const width = DTYPES[dtype].bytes;
+  if (descr?.startsWith('>')) swapBytes(data, width);
+  return { dtype, shape, data: /'fortran_order':\s*True/.test(header) ? inRows(data, shape, width) : data };
+}
+
+/** From big-endian to little-endian. */
+function swapBytes(data: Uint8Array, width: number): void {
+  for (let at = 0; at < data.length; at += width) data.subarray(at, at + width).reverse();
+}
+
+/** From Fortran's order, in which the first axis runs fastest, to C's: pandas saves tables so. */
+function inRows(data: Uint8Array, shape: readonly number[], width: number): Uint8Array<ArrayBuffer> {
+  const rows = new Uint8Array(data.length);
+  const strides = shape.map((_, axis) => width * elements(shape.slice(0, axis)));
+  const index = shape.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < rows.length; to += width) {
+    rows.set(data.subarray(from, from + width), to);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      from -= strides[axis] * shape[axis];
+      index[axis] = 0;
+    }
+  }
+  return rows;
 }
 
 function dtypeOf(descr: string | undefined, header: string, name: string): Dtype {
@@ -57,8 +81,10 @@ function dtypeOf(descr: string | undefined, header: string, name: string): Dtype
     throw new ConfigError(`${name} has records or no element type (${header.trim().slice(0, 120)}); save a plain numeric array`);
   }
   if (descr === '|b1') throw new ConfigError(`${name} is bool; save array.astype(numpy.uint8)`);
-  if (descr.startsWith('>')) throw new ConfigError(`${name} is big-endian (${descr}); save array.astype('<${descr.slice(1)}')`);
-  const dtype = DTYPE_OF[descr.replace(/^[<|=]/, '')];
+  const dtype = DTYPE_OF[descr.replace(/^[<>|=]/, '')];
+  if (descr === '|O') {
+    throw new ConfigError(`${name} holds pickled Python objects; save array.astype(str) or an array of numbers`);
+  }
   if (dtype === undefined) {
     throw new ConfigError(`${name} has elements of type ${descr}; save one of ${Object.keys(DTYPES).join(', ')}`);
   }

@@ -29,11 +29,17 @@ describe('readNpy', () => {
     expect(readNpy(npyFile([3], Int32Array.of(5, 6, 7), { version }), 'x.npy').shape).toEqual([3]);
   });
 
+  it('reads Fortran order, as pandas saves tables, and big-endian values', () => {
+    const columns = npyFile([2, 3], Int32Array.of(0, 10, 1, 11, 2, 12), { fortran: true });
+    expect(new Int32Array(readNpy(columns, 'x.npy').data.buffer)).toEqual(Int32Array.of(0, 1, 2, 10, 11, 12));
+    const big = npyFile([2], Uint8Array.of(0, 1, 2, 3), { descr: '>i2' });
+    expect(new Int16Array(readNpy(big, 'x.npy').data.buffer)).toEqual(Int16Array.of(1, 0x203));
+  });
+
   it.each([
-    ['x.npy is in Fortran order', npyFile([2], Int32Array.of(1, 2), { fortran: true })],
     ['x.npy is bool; save array.astype(numpy.uint8)', npyFile([2], Uint8Array.of(0, 1), { descr: '|b1' })],
-    ["x.npy is big-endian (>f4); save array.astype('<f4')", npyFile([1], Float32Array.of(1), { descr: '>f4' })],
-    ['x.npy has elements of type |O', npyFile([1], Float32Array.of(1), { descr: '|O' })],
+    ['x.npy has elements of type <c8', npyFile([1], Float64Array.of(1), { descr: '<c8' })],
+    ['x.npy holds pickled Python objects; save array.astype(str)', npyFile([1], Float32Array.of(1), { descr: '|O' })],
     ['x.npy holds 8 bytes; its header says int32[3], that is 12', npyFile([3], Int32Array.of(1, 2))],
     ['x.npy is not a .npy file', Buffer.from('PK\x03\x04 something else')],
     ['x.npy is not a .npy file', new Uint8Array(0)],
@@ -92,6 +98,8 @@ describe('loadLabelledData', () => {
   );
   const labels = npyFile([4], Int32Array.of(0, 1, 2, 1));
 
+  const both = '{ inputs: { image: x.npy }, labels: y.npy }';
+
   it('reads an array per input, split into validation and load', () => {
     const data = loadLabelledData(
       deployment([IMAGE], '{ inputs: { image: x.npy }, labels: y.npy, validation: 0.25 }', { 'x.npy': images, 'y.npy': labels }),
@@ -101,9 +109,55 @@ describe('loadLabelledData', () => {
   });
 
   it('gives all samples to load tests when validation takes all', () => {
-    const files = { 'x.npy': images, 'y.npy': labels };
-    const data = loadLabelledData(deployment([IMAGE], '{ inputs: { image: x.npy }, labels: y.npy, validation: 1 }', files));
+    const all = '{ inputs: { image: x.npy }, labels: y.npy, validation: 1 }';
+    const data = loadLabelledData(deployment([IMAGE], all, { 'x.npy': images, 'y.npy': labels }));
     expect(data).toMatchObject({ validation: [0, 4], load: [0, 4] });
+  });
+
+  const files = { 'x.npy': images, 'y.npy': labels };
+  it.each<[string, Record<string, Uint8Array>]>([
+    [
+      'float64 values',
+      {
+        'x.npy': npyFile(
+          [4, 2, 2],
+          Float64Array.from({ length: 16 }, (_, i) => i),
+        ),
+      },
+    ],
+    [
+      'int64 values',
+      {
+        'x.npy': npyFile(
+          [4, 2, 2],
+          BigInt64Array.from({ length: 16 }, (_, i) => BigInt(i)),
+        ),
+      },
+    ],
+    [
+      'an axis of length 1 too many',
+      {
+        'x.npy': npyFile(
+          [4, 1, 2, 2],
+          Uint8Array.from({ length: 16 }, (_, i) => i),
+        ),
+      },
+    ],
+    ['float labels', { 'y.npy': npyFile([4], Float64Array.of(0, 1, 2, 1)) }],
+    ['labels [samples, 1]', { 'y.npy': npyFile([4, 1], BigInt64Array.of(0n, 1n, 2n, 1n)) }],
+    ['one-hot labels', { 'y.npy': npyFile([4, 3], Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0)) }],
+  ])('takes %s as they are', (_, changed) => {
+    const data = loadLabelledData(deployment([IMAGE], both, { ...files, ...changed }));
+    expect(data.labels).toEqual(Int32Array.of(0, 1, 2, 1));
+    expect(data.sample(2)).toEqual([{ data: Uint8Array.of(8, 9, 10, 11), shape: [2, 2] }]);
+  });
+
+  it('says how to turn the channels of pictures', () => {
+    const chw: Value = { name: 'image', type: 'float32', shape: ['batch', 3, 8, 9] };
+    const wrong = deployment([chw], both, { ...files, 'x.npy': npyFile([1, 8, 9, 3], new Float32Array(216)) });
+    expect(() => loadLabelledData(wrong)).toThrow(
+      'x.npy (data.inputs.image) is float32[1, 8, 9, 3]; the models take float32[samples, 3, 8, 9]: save array.transpose(0, 3, 1, 2)',
+    );
   });
 
   it('reads one archive', () => {
@@ -129,12 +183,16 @@ describe('loadLabelledData', () => {
   });
 
   const arrays = (x: Uint8Array, y = labels) => ({ 'x.npy': x, 'y.npy': y });
-  const both = '{ inputs: { image: x.npy }, labels: y.npy }';
   it.each<[string, string, Record<string, Uint8Array>]>([
     [
-      'x.npy (data.inputs.image) is float32[4, 2, 2]; the models take uint8[samples, 2, 2]',
+      'x.npy (data.inputs.image): sample 0 holds 0.5; the models take whole numbers from 0 to 255 (uint8)',
       both,
-      arrays(npyFile([4, 2, 2], new Float32Array(16))),
+      arrays(npyFile([4, 2, 2], new Float32Array(16).fill(0.5))),
+    ],
+    [
+      'x.npy (data.inputs.image): sample 1 holds 256; the models take whole numbers from 0 to 255 (uint8)',
+      both,
+      arrays(npyFile([4, 2, 2], Int32Array.of(0, 0, 0, 0, 256, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))),
     ],
     [
       'x.npy (data.inputs.image) is uint8[4, 4]; the models take uint8[samples, 2, 2]',
@@ -146,11 +204,23 @@ describe('loadLabelledData', () => {
     ['data.labels has 3 labels for 4 samples', both, arrays(images, npyFile([3], Int32Array.of(0, 1, 2)))],
     ['y.npy (data.labels): label 1 is 3; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, 3, 0, 0)))],
     ['y.npy (data.labels): label 1 is -1; expected 0 to 2', both, arrays(images, npyFile([4], Int32Array.of(0, -1, 0, 0)))],
+    ['y.npy (data.labels): label 1 is 0.5; expected 0 to 2', both, arrays(images, npyFile([4], Float32Array.of(0, 0.5, 0, 0)))],
     [
-      'y.npy (data.labels) is float32[4]; expected an integer array [samples]',
+      'y.npy (data.labels): label 1 is NaN; expected 0 to 2',
       both,
-      arrays(images, npyFile([4], new Float32Array(4))),
+      arrays(images, npyFile([4], Float32Array.of(0, Number.NaN, 0, 0))),
     ],
+    [
+      'y.npy (data.labels) has 2 columns, and row 1 is not one-hot; expected one 1 among zeros',
+      both,
+      arrays(images, npyFile([4, 2], Int32Array.of(0, 1, 1, 1, 0, 1, 0, 1))),
+    ],
+    [
+      'y.npy (data.labels): row 1 has no 1; expected one-hot rows',
+      both,
+      arrays(images, npyFile([2, 2], Int32Array.of(0, 1, 0, 0))),
+    ],
+    ['y.npy (data.labels) is uint8[4, 2, 2]; expected labels [samples], or one-hot', both, arrays(images, images)],
     ['data.inputs.img: no model has this input; the models take image', '{ inputs: { img: x.npy } }', arrays(images)],
     [
       'x.npz#image (data.inputs.image) does not exist; the archive has other',

@@ -1,0 +1,62 @@
+import { ConfigError } from '../../engine/errors.ts';
+import { DTYPES, type Dtype, elements, type TensorSpec } from '../../engine/tensor.ts';
+import type { NpyArray } from './npy.ts';
+
+/** `float32[samples, 1, 28, 28]`: what an array of the input's values looks like. */
+export function describeArray(spec: TensorSpec): string {
+  return `${spec.dtype}[samples${spec.shape.map((dimension) => `, ${dimension ?? '?'}`).join('')}]`;
+}
+
+/**
+ * The shape of one sample of an array [samples, ...] as the input takes it. Axes of length 1 come and go: [n, 28, 28] fits
+ * [samples, 1, 28, 28], and [n] fits [samples, 1], as the values lie in the same order.
+ * @returns undefined when the array does not fit.
+ */
+export function sampleShape(spec: TensorSpec, array: readonly number[]): number[] | undefined {
+  const sample = array.slice(1);
+  if (array.length === 0 || array.includes(0)) return undefined;
+  if (fits(spec.shape, sample)) return sample;
+  const wanted = spec.shape.filter((dimension) => dimension !== 1);
+  const found = sample.filter((dimension) => dimension !== 1);
+  if (!fits(wanted, found)) return undefined;
+  let next = 0;
+  return spec.shape.map((dimension) => (dimension === 1 ? 1 : found[next++]));
+}
+
+function fits(wanted: readonly (number | null)[], found: readonly number[]): boolean {
+  return wanted.length === found.length && wanted.every((dimension, axis) => (dimension ?? found[axis]) === found[axis]);
+}
+
+/**
+ * The array with another element type; the array itself when it has it already.
+ * @param where how to call the array in messages.
+ * @throws ConfigError for a value that the type cannot hold, such as a fraction for int64.
+ */
+export function convertArray(array: NpyArray, to: Dtype, where: string): NpyArray {
+  if (array.dtype === to) return array;
+  const from = valuesOf(array);
+  const { array: TypedArray, bytes, integer } = DTYPES[to];
+  const data = new Uint8Array(from.length * bytes);
+  const target = new TypedArray(data.buffer);
+  const perSample = elements(array.shape.slice(1));
+  for (let i = 0; i < from.length; i++) {
+    const value = Number(from[i]);
+    const holds =
+      integer === undefined
+        ? !Number.isFinite(value) || to === 'float64' || Number.isFinite(Math.fround(value))
+        : Number.isInteger(value) && value >= integer[0] && value <= integer[1];
+    if (!holds) {
+      const range = integer === undefined ? `what ${to} can hold` : `whole numbers from ${integer[0]} to ${integer[1]} (${to})`;
+      throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}; the models take ${range}`);
+    }
+    if (target instanceof BigInt64Array || target instanceof BigUint64Array) target[i] = BigInt(value);
+    else target[i] = value;
+  }
+  return { dtype: to, shape: array.shape, data };
+}
+
+/** The array's values; 64-bit integers are BigInts. */
+export function valuesOf({ dtype, data }: NpyArray): InstanceType<(typeof DTYPES)[Dtype]['array']> {
+  const { array, bytes } = DTYPES[dtype];
+  return new array(data.buffer, data.byteOffset, data.length / bytes);
+}
