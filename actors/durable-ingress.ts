@@ -19,7 +19,7 @@ import type { QueuedMessage, WorkQueues } from '../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../engine/errors.ts';
 import { ERROR_CODE_HEADER, ERROR_HEADER, encodeFailure, failureOf, RETRY_AFTER_HEADER } from './answers.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
-import { durableId, readDurableRequest, wantsJson } from './durable-request.ts';
+import { durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
 import { type DurableSetting, declareStreams, ingressConsumer } from './durable-streams.ts';
 
 export interface DurableIngressOptions {
@@ -127,11 +127,13 @@ class DurableIngress {
 
   async #attempt(message: QueuedMessage): Promise<Attempt> {
     const { clock } = this.#context;
-    let replyTo = this.#options.durable.subjects.results;
+    const { subjects } = this.#options.durable;
+    let replyTo = subjects.results;
     let deadlineAt = Number.POSITIVE_INFINITY;
     try {
-      const request = readDurableRequest(message, this.#options.durable.subjects);
-      ({ replyTo, deadlineAt } = request);
+      replyTo = durableReplyTo(message, subjects);
+      const request = readDurableRequest(message, subjects);
+      deadlineAt = request.deadlineAt;
       const answer = await this.#ask(message, request.id, deadlineAt - clock.now());
       const expired = clock.now() >= deadlineAt;
       return {

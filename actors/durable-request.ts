@@ -8,7 +8,6 @@ import { bodyFormat, decodeUntrusted } from '../engine/wire/untrusted.ts';
 export interface DurableRequest {
   /** Header `Cascade-Id`, or where it is stored: the same at each try. An id in the body comes before it. */
   readonly id: string;
-  readonly replyTo: string;
   /** Header `Cascade-Deadline-Ms`, counted from when it was stored: milliseconds since the Unix epoch, or Infinity. */
   readonly deadlineAt: number;
 }
@@ -17,21 +16,28 @@ const RAW = 'application/octet-stream';
 const SPACE = [0x20, 0x09, 0x0a, 0x0d];
 
 /**
+ * Where the answer goes, also one that says what else is wrong with the request. The reply subject of NATS is taken by the
+ * acknowledgement.
+ * @throws CascadeError INVALID_ARGUMENT
+ */
+export function durableReplyTo(message: QueuedMessage, subjects: Subjects): string {
+  return answerSubject(subjects, message.header('Cascade-Reply') ?? '', message.header('Cascade-Results'));
+}
+
+/**
  * @throws CascadeError INVALID_ARGUMENT for headers that are wrong, and for a frame: its answers could not be told from
  *   answers that come again.
  */
 export function readDurableRequest(message: QueuedMessage, subjects: Subjects): DurableRequest {
   const id = message.header('Cascade-Id') ?? placeOf(message);
   checkId(id);
-  // The reply subject of NATS is taken by the acknowledgement.
-  const replyTo = answerSubject(subjects, message.header('Cascade-Reply') ?? '', message.header('Cascade-Results'));
   const deadline = message.header('Cascade-Deadline-Ms');
   const deadlineMs = deadline === undefined ? Number.POSITIVE_INFINITY : deadline.trim() === '' ? Number.NaN : Number(deadline);
   if (!(deadlineMs > 0)) {
     throw invalid(`header Cascade-Deadline-Ms: ${JSON.stringify(deadline?.slice(0, 80))}; use milliseconds above 0`);
   }
   if (isFrame(message)) throw invalid(`a list of requests on ${subjects.durable}; store each request as a message of its own`);
-  return { id, replyTo, deadlineAt: message.storedAt + deadlineMs };
+  return { id, deadlineAt: message.storedAt + deadlineMs };
 }
 
 /** Whether the answer is JSON: as the frontend has it. */

@@ -3,6 +3,7 @@ import { shareReplay } from 'rxjs';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
+import { bucketsOf } from '../../engine/wire/subjects.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
 import { driftMonitorActor } from '../drift-monitor.ts';
 import { durableSetting } from '../durable-streams.ts';
@@ -14,7 +15,7 @@ import { beginTerm } from '../term.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { replanChild } from './replan-child.ts';
-import { bucketOf, connectSetting, revised, type Setting, startOf } from './setting.ts';
+import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
 /** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
 export function runController(setting: Setting): Promise<void> {
@@ -25,8 +26,8 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
   const { deployment, profile, plan, subjects, log } = setting;
   const start = await startOf(setting, bus);
   const system = { bus, clock: realClock, log };
-  const bucket = bucketOf(setting);
-  const leading$ = lease$({ ...system, bucket: `${bucket}_lease`, owner: `${hostname()} ${process.pid}` }).pipe(
+  const buckets = bucketsOf(deployment.name, deployment.prefix);
+  const leading$ = lease$({ ...system, bucket: buckets.lease, owner: `${hostname()} ${process.pid}` }).pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
   );
   const beside = [
@@ -35,11 +36,11 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
       plan: revised(setting, start),
       rule: deployment.gearRule,
       leading$,
-      beginTerm: () => beginTerm(bus, bucket),
+      beginTerm: () => beginTerm(bus, buckets.plans),
     }),
     planKeeperActor({
       subjects,
-      bucket,
+      bucket: buckets.plans,
       start,
       wanted: plan,
       check: (given) => checkPlanFor(deployment, profile, given),

@@ -3,7 +3,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
-import { type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
+import { bucketsOf, type Subjects, subjectsOf } from '../../engine/wire/subjects.ts';
 import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { checkPlanFor, refusePlan } from '../../plans/plan-check.ts';
@@ -89,7 +89,7 @@ export async function startOf(setting: Setting, bus: Bus): Promise<Revision> {
 
 async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
   const { deployment, profile, plan, log } = setting;
-  const history = await PlanHistory.open(bus, realClock, bucketOf(setting));
+  const history = await PlanHistory.open(bus, realClock, bucketsOf(deployment.name, deployment.prefix).plans);
   return startingPlan(
     history,
     plan,
@@ -107,9 +107,4 @@ export function revised({ deployment }: Setting, { revision, plan }: Revision): 
       deployment.devices.map(({ id }) => id),
     ),
   };
-}
-
-/** Bucket of the key-value store for the plans; the lease has one beside it. */
-export function bucketOf({ deployment }: Setting): string {
-  return `${deployment.prefix}_${deployment.name}`;
 }

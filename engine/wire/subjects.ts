@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { invalid } from '../errors.ts';
 
 /** Every subject of a deployment, in one place. `prefix` is `cascade` unless the deployment says otherwise. */
@@ -42,8 +43,29 @@ export interface DurableStreams {
 }
 
 export function durableStreamsOf(deployment: string, prefix = 'cascade'): DurableStreams {
-  const root = `${prefix}_${deployment}`;
+  const root = storeName(deployment, prefix);
   return { requests: `${root}_durable`, dead: `${root}_dead`, answers: `${root}_answers` };
+}
+
+/** The key-value buckets of a deployment. */
+export interface Buckets {
+  readonly plans: string;
+  readonly lease: string;
+}
+
+export function bucketsOf(deployment: string, prefix = 'cascade'): Buckets {
+  const root = storeName(deployment, prefix);
+  return { plans: root, lease: `${root}_lease` };
+}
+
+/**
+ * Streams and buckets cannot have dots in their names. Where prefix and deployment join in more than one way, or look like the name
+ * of something else (`x_y`, `x_lease`), a digest tells them apart.
+ */
+function storeName(deployment: string, prefix: string): string {
+  const joined = `${prefix}_${deployment}`;
+  if (!prefix.includes('_') && !deployment.includes('_')) return joined;
+  return `${joined}_${createHash('sha256').update(`${prefix}.${deployment}`).digest('hex').slice(0, 8)}`;
 }
 
 export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {

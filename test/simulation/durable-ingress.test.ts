@@ -88,3 +88,19 @@ test('a request that fails each time is a dead letter after its tries, within so
   expect(answers).toHaveLength(21);
   expect(answers[20].answer).toMatchObject({ id: 'poison', error: { code: 'INTERNAL', message: /given up after 20 tries/ } });
 });
+
+test.each([
+  ['a list of requests', encode([{ inputs: { x: [1, 2, 3] } }]), {}],
+  ['an id that is too long', encode({ inputs: {} }), { 'Cascade-Id': 'x'.repeat(200) }],
+  ['a deadline that is none', encode({ inputs: {} }), { 'Cascade-Deadline-Ms': 'soon' }],
+])('%s is refused on the results subject that it names', async (_, body, headers) => {
+  const { clock, bus, answers } = await startDurable();
+  await startVirtualPlane(PLAN, { clock, bus });
+  const named: unknown[] = [];
+  bus.messages$(subjects.namedResults('billing')).subscribe(({ data }) => named.push(...decodeAnswers(data)));
+  const options = { id: 'wrong', headers: { ...headers, 'Cascade-Results': 'billing' }, timeoutMs: 1_000 };
+  await bus.workQueues().append(subjects.durable, body, options);
+  await runClock(clock, 1_000);
+  expect(named).toMatchObject([{ error: { code: 'INVALID_ARGUMENT' } }]);
+  expect(answers).toEqual([]);
+});

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { durableId, readDurableRequest, wantsJson } from '../../../actors/durable-request.ts';
+import { durableId, durableReplyTo, readDurableRequest, wantsJson } from '../../../actors/durable-request.ts';
 import type { QueuedMessage } from '../../../engine/bus/work-queue.ts';
 import { encode } from '../../../engine/wire/codec.ts';
 import { subjectsOf } from '../../../engine/wire/subjects.ts';
@@ -22,6 +22,7 @@ function stored(body: unknown, headers: Record<string, string> = {}): QueuedMess
 }
 
 const read = (body: unknown, headers?: Record<string, string>) => readDurableRequest(stored(body, headers), subjects);
+const replyTo = (headers?: Record<string, string>) => durableReplyTo(stored(REQUEST, headers), subjects);
 const REQUEST = { inputs: { x: 1 } };
 
 describe('a stored request', () => {
@@ -32,15 +33,15 @@ describe('a stored request', () => {
   });
 
   it('is answered on the results subject, the named one, or the subject of a header', () => {
-    expect(read(REQUEST).replyTo).toBe('cascade.test.results');
-    expect(read(REQUEST, { 'Cascade-Results': 'billing' }).replyTo).toBe('cascade.test.results.billing');
-    expect(read(REQUEST, { 'Cascade-Reply': 'billing.answers' }).replyTo).toBe('billing.answers');
+    expect(replyTo()).toBe('cascade.test.results');
+    expect(replyTo({ 'Cascade-Results': 'billing' })).toBe('cascade.test.results.billing');
+    expect(replyTo({ 'Cascade-Reply': 'billing.answers' })).toBe('billing.answers');
   });
 
   it.each(['cascade.test.control.gear', 'cascade.test.durable', '$JS.API.STREAM.DELETE.x', 'a.*', 'a b'])(
     'may not be answered on %j',
     (reply) => {
-      expect(() => read(REQUEST, { 'Cascade-Reply': reply })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+      expect(() => replyTo({ 'Cascade-Reply': reply })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     },
   );
 

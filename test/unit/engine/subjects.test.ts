@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answerSubject, SUBJECT_TOKEN, subjectsOf } from '../../../engine/wire/subjects.ts';
+import { answerSubject, bucketsOf, durableStreamsOf, SUBJECT_TOKEN, subjectsOf } from '../../../engine/wire/subjects.ts';
 
 const subjects = subjectsOf('fashion');
 
@@ -17,6 +17,17 @@ it('puts every subject of a deployment under its root', () => {
     expect(subject.startsWith('cascade.fashion.')).toBe(true);
   }
   expect(subjectsOf('fashion', 'staging').infer).toBe('staging.fashion.infer');
+});
+
+it('gives no two deployments a stream or bucket in common', () => {
+  const names = ['x', 'x_y', 'y', 'x_lease', 'x_durable', 'x_dead', 'x-y', 'x_y_lease', '_x', 'x_'];
+  const prefixes = ['cascade', 'cascade_x', 'cascade_', 'a', 'a_x'];
+  const all = prefixes.flatMap((prefix) =>
+    names.flatMap((name) => [...Object.values(bucketsOf(name, prefix)), ...Object.values(durableStreamsOf(name, prefix))]),
+  );
+  expect(new Set(all).size).toBe(all.length);
+  for (const name of all) expect(name).toMatch(/^[A-Za-z0-9_-]+$/);
+  expect(bucketsOf('fashion')).toEqual({ plans: 'cascade_fashion', lease: 'cascade_fashion_lease' });
 });
 
 it('takes as a name what is one token of a subject', () => {
