@@ -10,7 +10,7 @@ import { type Answer, isFailure, type Result } from '../wire/messages.ts';
 import { subjectsOf } from '../wire/subjects.ts';
 import { decodeAnswers, errorOf, failureOf } from './answers.ts';
 import { type EnqueueOptions, enqueue } from './enqueue.ts';
-import { Exchange, type ExchangeCounts } from './exchange.ts';
+import { Exchange, type ExchangeCounts, type ExchangeOptions } from './exchange.ts';
 import { mergeBounded } from './merge-bounded.ts';
 import type { InferOptions, InferRequest, Inputs } from './request-body.ts';
 import { Patience } from './retry.ts';
@@ -100,7 +100,7 @@ export interface SharedClient extends CascadeClient {
 }
 
 /** A client on a bus that is there already. `close` closes the bus. */
-export function createClient(bus: Bus, clock: Clock, options: ClientOptions): SharedClient {
+export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pick<ExchangeOptions, 'newToken'>): SharedClient {
   const subjects = subjectsOf(options.deployment, options.prefix);
   const patience = new Patience();
   const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });

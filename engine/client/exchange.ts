@@ -46,6 +46,8 @@ export interface ExchangeOptions {
   readonly deadlineMs?: number;
   /** Shared with others that ask the same deployment; its times are of the same clock. */
   readonly patience?: Patience;
+  /** Token of a message: a simulation has its own, so that it takes the same course each time. Default: one that nobody can guess. */
+  readonly newToken?: () => string;
 }
 
 interface Pending {
@@ -63,6 +65,8 @@ interface Pending {
   queued: boolean;
   /** The message that it was last sent with; undefined while it waits to be sent. */
   frame: Frame | undefined;
+  /** All messages that it was sent with: an answer counts on the subject of one of these alone. */
+  readonly sentWith: Frame[];
   /** Why the last attempt that ended failed, if it did. */
   failure: CascadeError | undefined;
   cancelTimer: () => void;
@@ -72,13 +76,14 @@ interface Frame {
   readonly token: string;
   readonly sentAt: number;
   readonly requests: readonly Pending[];
-  /** Those that still wait for an answer to this message. */
-  open: number;
+  /** Those that have not ended yet. */
+  waiting: number;
 }
 
 /**
- * Requests on their way and their answers: one inbox, a token per message, an id per request. Each request ends once: with
- * its answer, or as a failure at its deadline. Until then it is sent again, with the same id, when nobody listens, when the
+ * Requests on their way and their answers: one inbox, an unguessable token per message, an id per request, which counts only on a
+ * token that the request was sent with: others may publish to our inbox. Each request ends once: with its answer, or as a failure
+ * at its deadline. Until then it is sent again, with the same id, when nobody listens, when the
  * answer is UNAVAILABLE, after a silence, and after a lost connection.
  */
 export class Exchange {
@@ -89,6 +94,7 @@ export class Exchange {
   readonly #inbox: string;
   readonly #random: Random;
   readonly #defaultDeadlineMs: number | undefined;
+  readonly #newToken: () => string;
   readonly #pending = new Map<string, Pending>();
   readonly #frames = new Map<string, Frame>();
   readonly #givenUp = new Set<string>();
@@ -109,6 +115,7 @@ export class Exchange {
     this.#random = createRandom(this.#name);
     this.#inbox = `${options.inboxPrefix ?? '_INBOX'}.${this.#name}`;
     this.#defaultDeadlineMs = options.deadlineMs;
+    this.#newToken = options.newToken ?? randomToken;
     this.#subscriptions.push(
       bus.messages$(`${this.#inbox}.*`).subscribe({
         next: (message) => this.#onMessage(message),
@@ -154,6 +161,7 @@ export class Exchange {
       silences,
       queued: false,
       frame: undefined,
+      sentWith: [],
       failure: undefined,
       cancelTimer: NOTHING,
     };
@@ -175,7 +183,7 @@ export class Exchange {
   }
 
   #enqueue(pending: Pending): void {
-    this.#leaveFrame(pending);
+    pending.frame = undefined;
     pending.cancelTimer();
     pending.cancelTimer = NOTHING;
     pending.queued = true;
@@ -205,7 +213,7 @@ export class Exchange {
 
   #publish(requests: readonly Pending[]): void {
     const now = this.#clock.now();
-    const token = (this.#sequence++).toString(36);
+    const token = this.#newToken();
     const left = requests.map(({ namesDeadline, deadlineAt }) => (namesDeadline ? deadlineAt - now : undefined));
     const data =
       requests.length === 1
@@ -222,7 +230,7 @@ export class Exchange {
       for (const pending of requests) this.#settle(pending, failureOf(pending.id, code, message));
       return;
     }
-    const frame: Frame = { token, sentAt: now, requests, open: requests.length };
+    const frame: Frame = { token, sentAt: now, requests, waiting: requests.length };
     if (sent) this.#frames.set(token, frame);
     for (const pending of requests) {
       if (pending.attempts++ > 0) this.#counts.retries++;
@@ -231,6 +239,7 @@ export class Exchange {
         continue;
       }
       pending.frame = frame;
+      pending.sentWith.push(frame);
       this.#awaitAnswer(pending, now);
     }
   }
@@ -254,7 +263,7 @@ export class Exchange {
   }
 
   #retryLater(pending: Pending, failure: CascadeError): void {
-    this.#leaveFrame(pending);
+    pending.frame = undefined;
     pending.failure = failure;
     this.#wait(pending, backoffMs(pending.attempts, this.#random), () => this.#enqueue(pending));
   }
@@ -302,16 +311,15 @@ export class Exchange {
 
   #onAnswer(answer: Answer, frame: Frame | undefined): void {
     const pending = this.#pending.get(answer.id);
-    if (pending !== undefined) {
+    if (pending !== undefined && frame !== undefined && pending.sentWith.includes(frame)) {
       if (isFailure(answer) && answer.error.code === 'RESOURCE_EXHAUSTED') this.#onOverload(pending, answer);
       else if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
         // A refusal takes no time, and says nothing of how long an answer takes.
-        if (!isFailure(answer)) this.#noteTime(pending, frame);
+        if (!isFailure(answer)) this.#patience.onAnswer(this.#clock.now() - frame.sentAt, this.#clock.now());
         this.#settle(pending, answer);
       }
       // An earlier attempt may be refused while a later one is on its way.
-      else if (frame !== undefined && pending.frame === frame)
-        this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
+      else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
     } else if (this.#givenUp.delete(answer.id)) {
       this.#counts.late++;
     } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {
@@ -330,15 +338,9 @@ export class Exchange {
       return;
     }
     // Only the repetition is refused: the request itself waits its turn.
-    this.#leaveFrame(pending);
+    pending.frame = undefined;
     pending.failure = new CascadeError(code, message);
     this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
-  }
-
-  /** An answer to an earlier attempt, whose message is forgotten, has taken as long as the request is under way. */
-  #noteTime({ deadlineAt, deadlineMs }: Pending, frame: Frame | undefined): void {
-    const now = this.#clock.now();
-    this.#patience.onAnswer(now - (frame?.sentAt ?? deadlineAt - deadlineMs), now);
   }
 
   #forEachOpen(frame: Frame | undefined, act: (pending: Pending) => void): void {
@@ -358,20 +360,30 @@ export class Exchange {
     if (this.#pending.get(pending.id) !== pending) return false;
     this.#pending.delete(pending.id);
     pending.cancelTimer();
-    this.#leaveFrame(pending);
-    return true;
-  }
-
-  #leaveFrame(pending: Pending): void {
-    const { frame } = pending;
     pending.frame = undefined;
-    if (frame !== undefined && --frame.open === 0) this.#frames.delete(frame.token);
+    for (const frame of pending.sentWith) if (--frame.waiting === 0) this.#frames.delete(frame.token);
+    return true;
   }
 
   #rememberGivenUp(id: string): void {
     this.#givenUp.add(id);
     if (this.#givenUp.size > GIVEN_UP_MAX) for (const oldest of this.#givenUp) return void this.#givenUp.delete(oldest);
   }
+}
+
+const TOKEN_BYTES = 12;
+const RANDOM_BYTES = 4_096;
+let random = Buffer.alloc(0);
+let used = 0;
+
+/** One call of the random number generator for many tokens. */
+function randomToken(): string {
+  if (used + TOKEN_BYTES > random.length) {
+    random = randomBytes(RANDOM_BYTES);
+    used = 0;
+  }
+  used += TOKEN_BYTES;
+  return random.toString('base64url', used - TOKEN_BYTES, used);
 }
 
 /** What names no deadline is never written to, so attempts may share it. */

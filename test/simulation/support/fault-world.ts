@@ -151,7 +151,8 @@ class FaultWorld {
     const { qps, clients } = this.#shape;
     const random = this.#random.split(`workload of ${name}`);
     return async ({ bus, clock }) => {
-      const client = createClient(bus, clock, { deployment: DEPLOYMENT, name });
+      let messages = 0;
+      const client = createClient(bus, clock, { deployment: DEPLOYMENT, name, newToken: () => String(messages++) });
       this.#clients.set(name, client);
       runWorkload({
         client,

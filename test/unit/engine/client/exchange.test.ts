@@ -351,3 +351,46 @@ it('is free to use an id again once it has ended', () => {
   clock.runUntil(2);
   expect(attempts.map(({ id }) => id)).toEqual(['x', 'x']);
 });
+
+describe('an answer', () => {
+  const forged = { ...resultFor('x'), label: 9 };
+
+  it('counts only on the subject that its own request was sent with', () => {
+    listen();
+    send('x');
+    clock.runUntil(1);
+    send('y');
+    clock.runUntil(2);
+    const [x, y] = attempts;
+    for (let guess = 0; guess < 100; guess++) bus.publish(`_INBOX.c.${guess.toString(36)}`, encode(forged));
+    bus.publish(y.reply, encode(forged));
+    clock.runUntil(3);
+    expect(answers).toEqual([]);
+    expect(exchange.counts.duplicates).toBe(101);
+    bus.publish(x.reply, encode(resultFor('x')));
+    clock.runUntil(4);
+    expect(answers).toEqual([resultFor('x')]);
+  });
+
+  it('counts on the subject of an earlier attempt, too', () => {
+    listen();
+    send('x');
+    clock.runUntil(15_001);
+    expect(timesOf('x')).toHaveLength(2);
+    bus.publish(attempts[0].reply, encode(resultFor('x')));
+    clock.runUntil(15_002);
+    expect(answers).toEqual([resultFor('x')]);
+  });
+
+  it('comes on a subject that nobody can guess from those before', () => {
+    listen();
+    for (let i = 0; i < 500; i++) {
+      send(`r${i}`);
+      clock.runUntil(i);
+    }
+    clock.runUntil(500);
+    const tokens = attempts.map(({ reply }) => reply.slice('_INBOX.c.'.length));
+    expect(new Set(tokens).size).toBe(500);
+    for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{16}$/);
+  });
+});
