@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
+import { splitMember } from './data/member-path.ts';
 import { expandVariables } from './deployment/from-environment.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
 import { shown } from './deployment/shown.ts';
@@ -53,7 +54,7 @@ export interface Load {
 }
 
 interface DataFiles {
-  /** Input name -> absolute `.npy` file (or `.npz#member`); or one absolute `.npz` or JSON-lines file for all inputs. */
+  /** Input name -> absolute `.npy` file (or `.npz#member`, `.csv#column`); or one absolute file for all inputs. */
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;
   /** Fraction of the samples, from the first, for profiling and planning. */
@@ -149,7 +150,7 @@ export function loadDeployment(path: string): Deployment {
   const dir = dirname(file);
   const resolveFile = (at: Problem['path'], given: string): string => {
     const absolute = resolve(dir, given);
-    const onDisk = absolute.replace(/(\.npz)#[^/]*$/, '$1');
+    const { file: onDisk } = splitMember(absolute);
     if (!existsSync(onDisk)) problems.push({ path: at, message: `${given} does not exist (looked in ${forPeople(dir)})` });
     else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
     return absolute;

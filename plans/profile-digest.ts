@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../engine/errors.ts';
+import { splitMember } from './data/member-path.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
 import type { Profile } from './profile.ts';
 
@@ -22,7 +23,10 @@ export function fileDigest(path: string): string {
  */
 export function profileDigest(deployment: Deployment): string {
   const { data, synthetic } = deployment;
-  const onDisk = (path: string): string => path.replace(/(\.npz)#[^/]*$/, '$1');
+  const digestOf = (path: string): readonly unknown[] => {
+    const { file, member } = splitMember(path);
+    return [member, fileDigest(file)];
+  };
   const dataFiles =
     data === undefined ? [] : typeof data.inputs === 'string' ? [['*', data.inputs]] : Object.entries(data.inputs);
   const subject = {
@@ -35,8 +39,8 @@ export function profileDigest(deployment: Deployment): string {
     scores: deployment.scores,
     pads: Object.entries(deployment.inputs).sort(([a], [b]) => (a < b ? -1 : 1)),
     classes: deployment.classes?.length,
-    data: dataFiles.map(([name, path]) => [name, path.split('#')[1], fileDigest(onDisk(path))]),
-    labels: data?.labels === undefined ? undefined : [data.labels.split('#')[1], fileDigest(onDisk(data.labels))],
+    data: dataFiles.map(([name, path]) => [name, ...digestOf(path)]),
+    labels: data?.labels === undefined ? undefined : digestOf(data.labels),
     validation: data?.validation,
     devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
   };

@@ -1,7 +1,8 @@
-import { ConfigError } from '../../engine/errors.ts';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import { parseTensor } from '../../engine/parse-tensor.ts';
 import { DTYPES, type Dtype, elements, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
 import { convertArray, describeArray, sampleShape } from './fit-array.ts';
-import type { NpyArray } from './npy.ts';
+import type { DataArray } from './npy.ts';
 
 /** One input of all samples. */
 export interface Column {
@@ -14,9 +15,9 @@ export interface Column {
  * @param where file and field, for messages.
  * @throws ConfigError when the shape is not the input's, its type cannot hold a value, or a value is not finite.
  */
-export function arrayColumn(spec: TensorSpec, array: NpyArray, where: string): Column {
+export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): Column {
   const shape = sampleShape(spec, array.shape);
-  if (shape === undefined) {
+  if (shape === undefined || array.dtype === 'text') {
     throw new ConfigError(
       `${where} is ${array.dtype}[${array.shape.join(', ')}]; the models take ${describeArray(spec)}${transposed(spec, array.shape)}`,
     );
@@ -50,5 +51,18 @@ function checkFinite(dtype: Dtype, data: Uint8Array<ArrayBuffer>, perSample: num
     if (!Number.isFinite(values[i])) {
       throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${values[i]}; expected finite numbers`);
     }
+  }
+}
+
+/**
+ * One sample's value as a file of JSON or lists holds it.
+ * @throws ConfigError when it does not fit the input.
+ */
+export function parseValue(spec: TensorSpec, value: unknown, where: string): Tensor {
+  try {
+    return parseTensor(spec, value, where);
+  } catch (error) {
+    // The same check as for requests; here the person at the terminal is to blame.
+    throw error instanceof CascadeError ? new ConfigError(error.message) : error;
   }
 }

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type Dtype, elements, type TensorSpec } from '../../engine/tensor.ts';
-import type { NpyArray } from './npy.ts';
+import type { NumberArray } from './npy.ts';
 
 /** `float32[samples, 1, 28, 28]`: what an array of the input's values looks like. */
 export function describeArray(spec: TensorSpec): string {
@@ -32,7 +32,7 @@ function fits(wanted: readonly (number | null)[], found: readonly number[]): boo
  * @param where how to call the array in messages.
  * @throws ConfigError for a value that the type cannot hold, such as a fraction for int64.
  */
-export function convertArray(array: NpyArray, to: Dtype, where: string): NpyArray {
+export function convertArray(array: NumberArray, to: Dtype, where: string): NumberArray {
   if (array.dtype === to) return array;
   const from = valuesOf(array);
   const { array: TypedArray, bytes, integer } = DTYPES[to];
@@ -56,7 +56,7 @@ export function convertArray(array: NpyArray, to: Dtype, where: string): NpyArra
 }
 
 /** The array's values; 64-bit integers are BigInts. */
-export function valuesOf({ dtype, data }: NpyArray): InstanceType<(typeof DTYPES)[Dtype]['array']> {
+export function valuesOf({ dtype, data }: NumberArray): InstanceType<(typeof DTYPES)[Dtype]['array']> {
   const { array, bytes } = DTYPES[dtype];
   return new array(data.buffer, data.byteOffset, data.length / bytes);
 }

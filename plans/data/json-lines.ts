@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
-import { parseTensor } from '../../engine/parse-tensor.ts';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
 import type { Tensor, TensorSpec } from '../../engine/tensor.ts';
-import type { Column } from './columns.ts';
+import { type Column, parseValue } from './columns.ts';
 import { checkLabel } from './labels.ts';
 
 /**
@@ -14,7 +13,7 @@ import { checkLabel } from './labels.ts';
 export function readJsonLines(
   path: string,
   specs: readonly TensorSpec[],
-  classes: number | undefined,
+  classes: readonly string[] | undefined,
 ): { columns: Column[]; labels: Int32Array | undefined } {
   const file = basename(path);
   const columns = specs.map((): Tensor[] => []);
@@ -62,13 +61,4 @@ function parseLine(line: string, where: string): { inputs: Record<string, unknow
     throw new ConfigError(`${where} has no inputs; expected {"inputs": {"<name>": [numbers], ...}, "label": 3}`);
   }
   return { inputs: sample.inputs as Record<string, unknown>, label: sample.label };
-}
-
-function parseValue(spec: TensorSpec, value: unknown, where: string): Tensor {
-  try {
-    return parseTensor(spec, value, where);
-  } catch (error) {
-    // The same check as for requests; here the person at the terminal is to blame.
-    throw error instanceof CascadeError ? new ConfigError(error.message) : error;
-  }
 }

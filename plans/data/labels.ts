@@ -1,23 +1,29 @@
 import { ConfigError } from '../../engine/errors.ts';
+import { shown } from '../deployment/shown.ts';
 import { valuesOf } from './fit-array.ts';
-import type { NpyArray } from './npy.ts';
+import type { DataArray } from './npy.ts';
 
 /**
- * The class of each sample. Labels are whole numbers, whatever their element type: [samples], [samples, 1], or one-hot
- * [samples, classes].
- * @param classes number of classes, where it is known: labels are 0 to classes - 1.
+ * The class of each sample. Labels are [samples], [samples, 1], or one-hot [samples, classes]: whole numbers, whatever their
+ * element type, or names of classes.
+ * @param classes the names, where the deployment has them: numbers are then below their count.
  * @throws ConfigError for another shape, and for labels that are no class.
  */
-export function labelsOf(array: NpyArray, classes: number | undefined, where: string): Int32Array {
+export function labelsOf(array: DataArray, classes: readonly string[] | undefined, where: string): Int32Array {
   const [samples = 0, width = 1] = array.shape;
-  if (samples === 0 || array.shape.length > 2 || width === 0) {
+  if (samples === 0 || width === 0 || array.shape.length > 2 || (array.dtype === 'text' && width > 1)) {
     throw new ConfigError(
       `${where} is ${array.dtype}[${array.shape.join(', ')}]; expected labels [samples], or one-hot [samples, classes]`,
     );
   }
-  const values = valuesOf(array);
-  const label = width === 1 ? (i: number) => Number(values[i]) : (i: number) => hotColumn(values, i, width, where);
+  const label = labelAt(array, width, where);
   return Int32Array.from({ length: samples }, (_, i) => checkLabel(label(i), classes, `${where}: label ${i}`));
+}
+
+function labelAt(array: DataArray, width: number, where: string): (i: number) => number | string {
+  if (array.dtype === 'text') return (i) => array.texts[i];
+  const values = valuesOf(array);
+  return width === 1 ? (i) => Number(values[i]) : (i) => hotColumn(values, i, width, where);
 }
 
 /** Where the one 1 of a one-hot row is. */
@@ -37,9 +43,24 @@ function hotColumn(values: ArrayLike<number | bigint>, row: number, width: numbe
   return hot;
 }
 
-/** @throws ConfigError unless the label is a class. */
-export function checkLabel(label: unknown, classes: number | undefined, where: string): number {
-  if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes ?? 2 ** 31)) return label;
-  const range = classes === undefined ? 'a whole number, 0 or more' : `0 to ${classes - 1}, as there are ${classes} classes`;
-  throw new ConfigError(`${where} is ${typeof label === 'number' ? label : JSON.stringify(label)}; expected ${range}`);
+/**
+ * A label as the number of its class.
+ * @throws ConfigError unless the label is a class.
+ */
+export function checkLabel(label: unknown, classes: readonly string[] | undefined, where: string): number {
+  if (typeof label === 'string') return classOf(label, classes, where);
+  if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes?.length ?? 2 ** 31)) return label;
+  const count = classes?.length;
+  const range = count === undefined ? 'a whole number, 0 or more' : `0 to ${count - 1}, as there are ${count} classes`;
+  throw new ConfigError(`${where} is ${typeof label === 'number' ? label : shown(label)}; expected ${range}`);
+}
+
+function classOf(label: string, classes: readonly string[] | undefined, where: string): number {
+  const index = classes?.indexOf(label) ?? -1;
+  if (index !== -1) return index;
+  const expected =
+    classes === undefined
+      ? 'a whole number; or name the classes in the order of the scores, such as `classes: [cat, dog]`'
+      : `one of the classes ${classes.join(', ')}`;
+  throw new ConfigError(`${where} is ${shown(label)}; expected ${expected}`);
 }

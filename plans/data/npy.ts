@@ -1,12 +1,22 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type Dtype, elements } from '../../engine/tensor.ts';
 
-/** An array of a `.npy` file: raw little-endian values in C order. */
-export interface NpyArray {
+/** An array of samples. */
+export type DataArray = NumberArray | TextArray;
+
+/** Numbers: raw little-endian values in C order. */
+export interface NumberArray {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
   /** Aligned for its element type. */
   readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** Texts, in C order. */
+interface TextArray {
+  readonly dtype: 'text';
+  readonly shape: readonly number[];
+  readonly texts: readonly string[];
 }
 
 const DTYPE_OF: Readonly<Record<string, Dtype>> = {
@@ -27,7 +37,7 @@ const DTYPE_OF: Readonly<Record<string, Dtype>> = {
  * @param name how to call the file in messages.
  * @throws ConfigError for another format or element type, and for a file cut off.
  */
-export function readNpy(bytes: Uint8Array, name: string): NpyArray {
+export function readNpy(bytes: Uint8Array, name: string): DataArray {
   if (bytes.length < 10 || bytes[0] !== 0x93 || Buffer.from(bytes.subarray(1, 6)).toString('latin1') !== 'NUMPY') {
     throw new ConfigError(`${name} is not a .npy file; write it with numpy.save`);
   }
@@ -38,19 +48,36 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
     major === 1 ? [10, view.getUint16(8, true)] : [12, bytes.length < 12 ? 0 : view.getUint32(8, true)];
   const header = Buffer.from(bytes.subarray(start, start + headerLength)).toString('latin1');
   const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1];
-  const dtype = dtypeOf(descr, header, name);
+  const element = elementOf(descr, header, name);
   const shapeText = /'shape':\s*\(([\d,\sL]*)\)/.exec(header)?.[1];
   if (shapeText === undefined) throw new ConfigError(`${name} has a .npy header without a shape: ${header.trim().slice(0, 120)}`);
   const shape = shapeText.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number.parseInt(part, 10)]));
-  const size = elements(shape) * DTYPES[dtype].bytes;
+  const size = elements(shape) * element.bytes;
   const length = bytes.length - start - headerLength;
   if (length !== size) {
-    throw new ConfigError(`${name} holds ${length} bytes; its header says ${dtype}[${shape.join(', ')}], that is ${size}`);
+    throw new ConfigError(
+      `${name} holds ${length} bytes; its header says ${element.dtype}[${shape.join(', ')}], that is ${size}`,
+    );
   }
   const data = new Uint8Array(bytes.subarray(start + headerLength));
-  const width = DTYPES[dtype].bytes;
-  if (descr?.startsWith('>')) swapBytes(data, width);
-  return { dtype, shape, data: /'fortran_order':\s*True/.test(header) ? inRows(data, shape, width) : data };
+  if (descr?.startsWith('>')) swapBytes(data, element.unit);
+  const ordered = /'fortran_order':\s*True/.test(header) ? inRows(data, shape, element.bytes) : data;
+  if (element.dtype !== 'text') return { dtype: element.dtype, shape, data: ordered };
+  return { dtype: 'text', shape, texts: textsOf(ordered, elements(shape), element) };
+}
+
+/** NumPy fills texts of fixed width up with zeros. */
+function textsOf(data: Uint8Array, count: number, { bytes, unit }: Element): string[] {
+  return Array.from({ length: count }, (_, i) => {
+    const text = data.slice(i * bytes, (i + 1) * bytes);
+    const decoded =
+      unit === 1 ? Buffer.from(text).toString('utf8') : Array.from(new Uint32Array(text.buffer), character).join('');
+    return decoded.replace(/\0+$/, '');
+  });
+}
+
+function character(code: number): string {
+  return code > 0x10ffff ? '\ufffd' : String.fromCodePoint(code);
 }
 
 /** From big-endian to little-endian. */
@@ -76,17 +103,29 @@ function inRows(data: Uint8Array, shape: readonly number[], width: number): Uint
   return rows;
 }
 
-function dtypeOf(descr: string | undefined, header: string, name: string): Dtype {
+interface Element {
+  readonly dtype: Dtype | 'text';
+  readonly bytes: number;
+  /** Bytes that a change of byte order turns round. */
+  readonly unit: number;
+}
+
+function elementOf(descr: string | undefined, header: string, name: string): Element {
   if (descr === undefined) {
     throw new ConfigError(`${name} has records or no element type (${header.trim().slice(0, 120)}); save a plain numeric array`);
   }
+  const [, kind, width] = /^[<>|=]([US])(\d+)$/.exec(descr) ?? [];
+  if (kind !== undefined) {
+    const unit = kind === 'U' ? 4 : 1;
+    return { dtype: 'text', bytes: unit * Number(width), unit };
+  }
   if (descr === '|b1') throw new ConfigError(`${name} is bool; save array.astype(numpy.uint8)`);
-  const dtype = DTYPE_OF[descr.replace(/^[<>|=]/, '')];
   if (descr === '|O') {
     throw new ConfigError(`${name} holds pickled Python objects; save array.astype(str) or an array of numbers`);
   }
+  const dtype = DTYPE_OF[descr.replace(/^[<>|=]/, '')];
   if (dtype === undefined) {
     throw new ConfigError(`${name} has elements of type ${descr}; save one of ${Object.keys(DTYPES).join(', ')}`);
   }
-  return dtype;
+  return { dtype, bytes: DTYPES[dtype].bytes, unit: DTYPES[dtype].bytes };
 }

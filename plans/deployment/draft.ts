@@ -7,7 +7,7 @@ import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor.ts';
 import { usableCores } from '../../engine/usable-cores.ts';
-import { type NpyArray, readNpy } from '../data/npy.ts';
+import { type DataArray, readNpy } from '../data/npy.ts';
 
 const MIB = 2 ** 20;
 
@@ -79,12 +79,15 @@ function findData(files: readonly string[], specs: readonly TensorSpec[], path: 
   }
   const taken = new Set(Object.values(inputs));
   const labels = arrays
-    .filter(({ file, array }) => !taken.has(path(file)) && array.shape.length === 1 && DTYPES[array.dtype].integer !== undefined)
+    .filter(
+      ({ file, array }) =>
+        !taken.has(path(file)) && array.shape.length === 1 && array.dtype !== 'text' && DTYPES[array.dtype].integer !== undefined,
+    )
     .toSorted((a, b) => Number(!/label/i.test(a.file)) - Number(!/label/i.test(b.file)))[0];
   return labels === undefined ? { inputs } : { inputs, labels: path(labels.file) };
 }
 
-function fits(spec: TensorSpec, { dtype, shape }: NpyArray): boolean {
+function fits(spec: TensorSpec, { dtype, shape }: DataArray): boolean {
   const sample = shape.slice(1);
   return (
     dtype === spec.dtype &&

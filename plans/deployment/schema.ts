@@ -94,12 +94,19 @@ const input = z.strictObject({
 
 const dataFiles = z.union([path, z.record(z.string(), path)], {
   error: (issue) =>
-    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, or lines.jsonl of {"inputs": {...}, "label": 3}`,
+    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, table.csv, table.parquet, or lines.jsonl of {"inputs": {...}, "label": 3}`,
 });
 
 const data = z.strictObject({
-  inputs: dataFiles.describe('One .npy file per model input, or one .npz archive, or one file of JSON lines'),
-  labels: path.optional().describe('Integer .npy file; default: member `labels` of the .npz, or `label` of each JSON line'),
+  inputs: dataFiles.describe(
+    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input, or one .npz archive, CSV or Parquet table, or file of JSON lines',
+  ),
+  labels: path
+    .optional()
+    .describe(
+      'File, .npz#MEMBER or .csv#COLUMN of class numbers or names, [samples] or one-hot; ' +
+        'default: member `labels` of the .npz, column label, target, class or y of the table, else its last, or `label` of each JSON line',
+    ),
   validation: z
     .number()
     .gt(0)

@@ -5,7 +5,7 @@ import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DTYPES, type Dtype, type TensorSpec } from '../../../engine/tensor.ts';
 import { deploymentInputs, loadLabelledData } from '../../../plans/data/labelled-data.ts';
-import { readNpy } from '../../../plans/data/npy.ts';
+import { type NumberArray, readNpy } from '../../../plans/data/npy.ts';
 import { type Deployment, loadDeployment } from '../../../plans/deployment.ts';
 import { npyFile } from '../../fixtures/npy-writer.ts';
 import { onnxModel, type Value } from '../../fixtures/onnx-writer.ts';
@@ -16,11 +16,17 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
+function numbers(bytes: Uint8Array): NumberArray {
+  const array = readNpy(bytes, 'x.npy');
+  if (array.dtype === 'text') throw new Error('expected numbers');
+  return array;
+}
+
 describe('readNpy', () => {
   it.each(Object.keys(DTYPES) as Dtype[])('reads %s', (dtype) => {
     const { array } = DTYPES[dtype];
     const values = new array(Uint8Array.from({ length: 4 * DTYPES[dtype].bytes }, (_, i) => i).buffer);
-    const read = readNpy(npyFile([2, 2], values), 'x.npy');
+    const read = numbers(npyFile([2, 2], values));
     expect(read).toMatchObject({ dtype, shape: [2, 2] });
     expect(new array(read.data.buffer)).toEqual(values);
   });
@@ -31,9 +37,20 @@ describe('readNpy', () => {
 
   it('reads Fortran order, as pandas saves tables, and big-endian values', () => {
     const columns = npyFile([2, 3], Int32Array.of(0, 10, 1, 11, 2, 12), { fortran: true });
-    expect(new Int32Array(readNpy(columns, 'x.npy').data.buffer)).toEqual(Int32Array.of(0, 1, 2, 10, 11, 12));
+    expect(new Int32Array(numbers(columns).data.buffer)).toEqual(Int32Array.of(0, 1, 2, 10, 11, 12));
     const big = npyFile([2], Uint8Array.of(0, 1, 2, 3), { descr: '>i2' });
-    expect(new Int16Array(readNpy(big, 'x.npy').data.buffer)).toEqual(Int16Array.of(1, 0x203));
+    expect(new Int16Array(numbers(big).data.buffer)).toEqual(Int16Array.of(1, 0x203));
+  });
+
+  it('reads texts, wide or narrow', () => {
+    const wide = npyFile(
+      [2],
+      Uint32Array.from('hé\0a\0\0', (c) => c.codePointAt(0)!),
+      { descr: '<U3' },
+    );
+    expect(readNpy(wide, 'x.npy')).toEqual({ dtype: 'text', shape: [2], texts: ['hé', 'a'] });
+    const narrow = npyFile([2, 1], Uint8Array.from(Buffer.from('ab\0c\0\0')), { descr: '|S3' });
+    expect(readNpy(narrow, 'x.npy')).toEqual({ dtype: 'text', shape: [2, 1], texts: ['ab', 'c'] });
   });
 
   it.each([

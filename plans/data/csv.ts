@@ -1,0 +1,88 @@
+import Papa from 'papaparse';
+import { ConfigError } from '../../engine/errors.ts';
+import type { Table, TableColumn } from './table.ts';
+
+/** Cells that hold no value, as pandas, R and databases write them. */
+const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none']);
+
+/**
+ * Reads comma, semicolon or tab separated values. A column whose cells are all numbers, true or false, or empty holds numbers;
+ * any other holds texts. The first row holds names if no cell in it is a number, or if its numbers count the columns.
+ * @param name how to call the file in messages.
+ * @throws ConfigError for rows of unequal length, damaged quotes, and a file without rows.
+ */
+export function readCsv(text: string, name: string): Table {
+  const numbers: number[][] = [];
+  const isText: boolean[] = [];
+  const names = forEachRow(text, name, (row) => {
+    for (let i = 0; i < row.length; i++) {
+      const value = numberOf(row[i]);
+      numbers[i] ??= [];
+      numbers[i].push(value ?? Number.NaN);
+      isText[i] ||= value === undefined;
+    }
+  });
+  const texts = names.map((): string[] => []);
+  if (isText.includes(true)) {
+    forEachRow(text, name, (row) => {
+      for (let i = 0; i < row.length; i++) if (isText[i]) texts[i].push(row[i]);
+    });
+  }
+  const columns = names.map(
+    (column, i): TableColumn =>
+      isText[i]
+        ? { type: 'texts', name: column, values: texts[i] }
+        : { type: 'numbers', name: column, values: Float64Array.from(numbers[i]) },
+  );
+  return { count: numbers[0].length, columns };
+}
+
+/** Calls back for each row but that of the names, which it returns: `0`, `1` ... where the file has none. */
+function forEachRow(text: string, name: string, callback: (row: readonly string[]) => void): string[] {
+  let names: string[] | undefined;
+  let line = 0;
+  let rows = 0;
+  Papa.parse<string[]>(text, {
+    delimiter: name.includes('.tsv') ? '\t' : '',
+    skipEmptyLines: 'greedy',
+    step: ({ data: row, errors }) => {
+      line++;
+      const damage = errors.find((error) => error.type === 'Quotes');
+      if (damage !== undefined) throw new ConfigError(`${name}: row ${line}: ${damage.message}`);
+      if (names === undefined) {
+        const header = isHeader(row);
+        names = row.map((cell, i) => (header ? cell.trim() : String(i)));
+        if (header) return;
+      }
+      if (row.length !== names.length) {
+        throw new ConfigError(`${name}: row ${line} has ${row.length} cells, the first ${names.length}; they must be as many`);
+      }
+      rows++;
+      callback(row);
+    },
+  });
+  if (names === undefined || rows === 0)
+    throw new ConfigError(`${name} has no rows; expected a row of names, then one per sample`);
+  return names;
+}
+
+function isHeader(row: readonly string[]): boolean {
+  const offsets = row.flatMap((cell, i) => {
+    const value = numberOf(cell);
+    return value === undefined || Number.isNaN(value) ? [] : [value - i];
+  });
+  // pandas names columns 0, 1, 2 ..., after its index if that is written, too.
+  const counted = offsets.every((offset) => offset === offsets[0]) && (offsets[0] === 0 || offsets[0] === -1);
+  return offsets.length === 0 || (offsets.length > 2 && counted);
+}
+
+/** NaN where the cell is empty; undefined where it is a text. */
+function numberOf(cell: string): number | undefined {
+  const value = Number(cell);
+  if (!Number.isNaN(value) && cell !== '') return value;
+  const word = cell.trim().toLowerCase();
+  if (MISSING.has(word)) return Number.NaN;
+  if (word === 'true' || word === 'false') return Number(word === 'true');
+  const infinite = /^([+-]?)inf(inity)?$/.exec(word);
+  return infinite === null ? undefined : infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+}

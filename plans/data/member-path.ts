@@ -1,0 +1,17 @@
+/** A file of a deployment, and which array or column of it: `data.npz#x_test`, `iris.csv#species`. */
+export interface MemberPath {
+  readonly file: string;
+  readonly member: string | undefined;
+}
+
+const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet))(?:#(.*))?$/i;
+
+/** Only files of several arrays or columns have members: elsewhere, # is part of the name. */
+export function splitMember(path: string): MemberPath {
+  const [, file = path, member] = WITH_MEMBERS.exec(path) ?? [];
+  return { file, member };
+}
+
+export function isTable(file: string): boolean {
+  return /\.(csv|tsv|parquet)$/i.test(file);
+}

@@ -1,0 +1,110 @@
+import { basename } from 'node:path';
+import { ConfigError } from '../../engine/errors.ts';
+import { describeSpec, type TensorSpec } from '../../engine/tensor.ts';
+import { arrayColumn, type Column } from './columns.ts';
+import { DataFiles } from './data-files.ts';
+import { readJsonLines } from './json-lines.ts';
+import { labelsOf } from './labels.ts';
+import { isTable, splitMember } from './member-path.ts';
+import { columnArray, tableColumn } from './table-column.ts';
+import { columnNamed, layOut } from './table-layout.ts';
+
+/** What a deployment's `data` names; absolute paths. */
+export interface DataPaths {
+  readonly inputs: string | Readonly<Record<string, string>>;
+  readonly labels: string | undefined;
+}
+
+export interface Samples {
+  /** In the order of the inputs. */
+  readonly columns: readonly Column[];
+  readonly labels: Int32Array | undefined;
+}
+
+/**
+ * Reads the samples that a deployment names.
+ * @param file the deployment's, for messages.
+ * @throws ConfigError that names file and field when they do not fit the models' inputs or the classes.
+ */
+export function readSamples(
+  file: string,
+  data: DataPaths,
+  specs: readonly TensorSpec[],
+  classes: readonly string[] | undefined,
+): Samples {
+  const files = new DataFiles();
+  if (typeof data.inputs !== 'string') {
+    return { columns: readColumns(data.inputs), labels: data.labels === undefined ? undefined : readLabels(data.labels) };
+  }
+  const whole = data.inputs;
+  if (isTable(whole)) return readTable(whole);
+  if (/\.npz$/i.test(whole)) {
+    const labels = data.labels ?? (Object.hasOwn(files.archive(whole), 'labels.npy') ? `${whole}#labels` : undefined);
+    const columns = readColumns(Object.fromEntries(specs.map((spec) => [spec.name, `${whole}#${spec.name}`])));
+    return { columns, labels: labels === undefined ? undefined : readLabels(labels) };
+  }
+  if (data.labels !== undefined) {
+    throw new ConfigError(`${file}: data.labels: JSON lines hold their labels themselves; leave it out`);
+  }
+  return readJsonLines(whole, specs, classes);
+
+  /** All inputs, and the labels unless they are elsewhere. */
+  function readTable(path: string): Samples {
+    const name = `${basename(path)} (data.inputs)`;
+    const { inputs, label } = layOut(files.table(path), specs, labelColumnIn(path), name);
+    return {
+      columns: specs.map((spec, i) => tableColumn(spec, inputs[i], name)),
+      labels:
+        data.labels !== undefined
+          ? readLabels(data.labels)
+          : label && labelsOf(columnArray(label, `${basename(path)}#${label.name}`), classes, `${basename(path)}#${label.name}`),
+    };
+  }
+
+  function labelColumnIn(path: string): string | undefined {
+    const labels = data.labels === undefined ? undefined : splitMember(data.labels);
+    return labels?.file === path ? labels.member : undefined;
+  }
+
+  function readColumns(paths: Readonly<Record<string, string>>): Column[] {
+    const extra = Object.keys(paths).find((name) => !specs.some((spec) => spec.name === name));
+    if (extra !== undefined) {
+      throw new ConfigError(
+        `${file}: data.inputs.${extra}: no model has this input; the models take ${specs.map((spec) => spec.name).join(', ')}`,
+      );
+    }
+    return specs.map((spec) => {
+      if (!Object.hasOwn(paths, spec.name)) {
+        throw new ConfigError(`${file}: data.inputs.${spec.name}: is missing; name a .npy file of ${describeSpec(spec)}`);
+      }
+      return readColumn(spec, paths[spec.name]);
+    });
+  }
+
+  function readColumn(spec: TensorSpec, path: string): Column {
+    const field = `data.inputs.${spec.name}`;
+    const { file: onDisk, member } = splitMember(path);
+    if (!isTable(onDisk)) {
+      const { array, name } = files.array(path, spec.name, field);
+      return arrayColumn(spec, array, name);
+    }
+    const name = `${basename(path)} (${field})`;
+    const table = files.table(onDisk);
+    const columns =
+      member === undefined ? layOut(table, [spec], labelColumnIn(onDisk), name).inputs[0] : [columnNamed(table, member, name)];
+    return tableColumn(spec, columns, name);
+  }
+
+  function readLabels(path: string): Int32Array {
+    const { file: onDisk, member } = splitMember(path);
+    if (!isTable(onDisk)) {
+      const { array, name } = files.array(path, 'labels', 'data.labels');
+      return labelsOf(array, classes, name);
+    }
+    const name = `${basename(path)} (data.labels)`;
+    const table = files.table(onDisk);
+    const label = member === undefined ? layOut(table, [], undefined, name).label : columnNamed(table, member, name);
+    if (label === undefined) throw new ConfigError(`${name} has no column of labels; name it: ${basename(path)}#COLUMN`);
+    return labelsOf(columnArray(label, name), classes, name);
+  }
+}

@@ -1,0 +1,52 @@
+import { ConfigError } from '../../engine/errors.ts';
+import { elements, type TensorSpec } from '../../engine/tensor.ts';
+import { arrayColumn, type Column, parseValue } from './columns.ts';
+import type { DataArray } from './npy.ts';
+import type { TableColumn } from './table.ts';
+
+/**
+ * Columns of a table as the values of one input: side by side, row by row.
+ * @throws ConfigError as `arrayColumn` does.
+ */
+export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], where: string): Column {
+  const [first] = columns;
+  if (columns.length === 1 && first.type === 'lists') return listColumn(spec, first.values, where);
+  const array = columns.length === 1 ? columnArray(first, where) : sideBySide(columns, where);
+  const { shape } = spec;
+  const [count, width = 1] = array.shape;
+  // A row of a table is flat: a picture's pixels, one after the other.
+  const isWhole = !shape.includes(null) && elements(shape as number[]) === width;
+  return arrayColumn(spec, isWhole ? { ...array, shape: [count, ...(shape as number[])] } : array, where);
+}
+
+/** @throws ConfigError for columns of lists, dates and records. */
+export function columnArray(column: TableColumn, where: string): DataArray {
+  switch (column.type) {
+    case 'numbers':
+      return { dtype: 'float64', shape: [column.values.length], data: new Uint8Array(column.values.slice().buffer) };
+    case 'texts':
+      return { dtype: 'text', shape: [column.values.length], texts: column.values };
+    case 'lists':
+      throw new ConfigError(`${where} holds lists; expected numbers or texts`);
+    case 'other':
+      throw new ConfigError(`${where} holds dates or records; expected numbers or texts`);
+  }
+}
+
+function sideBySide(columns: readonly TableColumn[], where: string): DataArray {
+  const parts = columns.map((column) => {
+    if (column.type === 'numbers') return column.values;
+    throw new ConfigError(`${where}: column ${column.name} does not hold numbers`);
+  });
+  const [count, width] = [parts[0].length, parts.length];
+  const values = new Float64Array(count * width);
+  parts.forEach((part, i) => {
+    for (let row = 0; row < count; row++) values[row * width + i] = part[row];
+  });
+  return { dtype: 'float64', shape: [count, width], data: new Uint8Array(values.buffer) };
+}
+
+function listColumn(spec: TensorSpec, lists: readonly unknown[], where: string): Column {
+  const tensors = lists.map((list, row) => parseValue(spec, list, `${where}: row ${row + 1}`));
+  return { count: tensors.length, tensor: (index) => tensors[index] };
+}

@@ -1,0 +1,83 @@
+import { ConfigError } from '../../engine/errors.ts';
+import { describeSpec, elements, type TensorSpec } from '../../engine/tensor.ts';
+import type { Table, TableColumn } from './table.ts';
+
+/** Which columns of a table are what. */
+export interface TableLayout {
+  /** Per input of the family: the columns that make up its values, in their order. */
+  readonly inputs: readonly (readonly TableColumn[])[];
+  readonly label: TableColumn | undefined;
+  /** Columns that are neither. */
+  readonly unused: readonly TableColumn[];
+}
+
+const LABEL_NAMES = /^(labels?|targets?|class(es)?|y|y_?(true|test))$/i;
+/** A row number or key, as pandas and databases write it. */
+const INDEX_NAMES = /^(|unnamed: 0|index|id|row_?id|__index_level_0__)$/i;
+
+/**
+ * Finds inputs and labels among the columns of a table. An input takes the column of its name; the one input without such a
+ * column takes the columns of numbers (or the one of texts or lists) that are left. The label is the given column, or that
+ * called label, target, class or y, or the last one if the inputs leave it.
+ * @param name how to call the table in messages.
+ * @throws ConfigError when a column is missing, or the columns that are left do not make up the input.
+ */
+export function layOut(table: Table, specs: readonly TensorSpec[], labelName: string | undefined, name: string): TableLayout {
+  const named = specs.map((spec) => table.columns.find((column) => column.name === spec.name));
+  let label = labelName === undefined ? table.columns.find(isLabel) : columnNamed(table, labelName, name);
+  const open = specs.filter((_, i) => named[i] === undefined);
+  if (open.length > 1) {
+    throw new ConfigError(
+      `${name} has no columns ${open.map((spec) => spec.name).join(' and ')}; the models take ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}; its columns are ${namesOf(table.columns)}`,
+    );
+  }
+  let rest = table.columns.filter((column) => column !== label && !named.includes(column));
+  const [spec] = open;
+  const last = table.columns.at(-1);
+  let features = spec === undefined ? [] : featuresOf(spec, rest);
+  if (features === undefined && label === undefined) {
+    rest = rest.filter((column) => column !== last);
+    features = featuresOf(spec, rest);
+  }
+  if (features === undefined) {
+    const numbers = rest.filter(({ type }) => type === 'numbers').length;
+    const besides = label === undefined ? '' : ` besides the label ${label.name}`;
+    throw new ConfigError(
+      `${name} has ${numbers} columns of numbers${besides}; the models take ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
+    );
+  }
+  const inputs = named.map((column) => (column === undefined ? features : [column]));
+  const taken = inputs.flat();
+  if (last !== undefined && !taken.includes(last) && (last.type === 'numbers' || last.type === 'texts')) label ??= last;
+  return { inputs, label, unused: table.columns.filter((column) => column !== label && !taken.includes(column)) };
+
+  function isLabel(column: TableColumn): boolean {
+    return LABEL_NAMES.test(column.name) && !named.includes(column);
+  }
+}
+
+/** @throws ConfigError when the table has no such column. */
+export function columnNamed(table: Table, column: string, name: string): TableColumn {
+  const found = table.columns.find((one) => one.name === column);
+  if (found !== undefined) return found;
+  throw new ConfigError(`${name} has no column ${column}; its columns are ${namesOf(table.columns)}`);
+}
+
+/** The columns that make up an input, if there is one way to see it. */
+function featuresOf(spec: TensorSpec, columns: readonly TableColumn[]): readonly TableColumn[] | undefined {
+  const width = spec.shape.includes(null) ? undefined : elements(spec.shape as number[]);
+  const numbers = columns.filter(({ type }) => type === 'numbers');
+  const atEnd = (i: number): boolean => i === 0 || i === numbers.length - 1;
+  const unnumbered = numbers.filter((column, i) => !(atEnd(i) && INDEX_NAMES.test(column.name)));
+  for (const chosen of [numbers, unnumbered]) if (chosen.length === width && width > 0) return chosen;
+  const lists = columns.filter(({ type }) => type === 'lists');
+  if (lists.length === 1) return lists;
+  const texts = columns.filter(({ type }) => type === 'texts');
+  if (String(spec.dtype) === 'string' && texts.length === 1 && (width ?? 1) === 1) return texts;
+  return width === undefined && spec.shape.length === 1 && unnumbered.length > 0 && lists.length === 0 ? unnumbered : undefined;
+}
+
+function namesOf(columns: readonly TableColumn[]): string {
+  const names = columns.map((column) => (column.name === '' ? '(no name)' : column.name));
+  return names.length <= 12 ? names.join(', ') : `${names.slice(0, 10).join(', ')} and ${names.length - 10} more`;
+}
