@@ -31,7 +31,7 @@ export function revisedPlan(
   { revision, plan }: PrepareMessage<GearPlan>,
   { models, devices }: Pick<Router, 'models' | 'devices'>,
 ) {
-  if (plan.models.join() !== models.join())
+  if (plan.models.toSorted().join() !== models.toSorted().join())
     throw new Error(`gear plan: models ${plan.models.join(', ')}; here they are ${models.join(', ')}`);
-  return { revision, plan: compilePlan(plan, devices) };
+  return { revision, plan: compilePlan(plan, devices, models) };
 }

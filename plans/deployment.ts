@@ -98,7 +98,7 @@ export interface Deployment {
   readonly dir: string;
   /** Absolute path of the deployment file. */
   readonly file: string;
-  /** The family, cheapest first. */
+  /** The family, as the file lists it: its order, cheapest first, is the profile's. */
   readonly models: readonly ModelEntry[];
   /** Where the family is made up; then there are neither model files nor data. */
   readonly synthetic: SyntheticSettings | undefined;

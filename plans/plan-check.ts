@@ -60,10 +60,8 @@ function modelProblems({ models }: PlanSubject, plan: GearPlan): string[] {
   const unknown = plan.models.filter((name) => !names.includes(name));
   if (unknown.length > 0)
     return unknown.map((name) => `models: ${shown(name)} is not a model of the deployment, which has ${names.join(', ')}`);
-  if (plan.models.join() === names.join()) return [];
-  return [
-    `models: ${plan.models.join(', ')}; the deployment has ${names.join(', ')}, and a plan names all of them in this order`,
-  ];
+  if (plan.models.length === names.length && repeated(plan.models).length === 0) return [];
+  return [`models: ${plan.models.join(', ')}; the deployment has ${names.join(', ')}, and a plan names each of them once`];
 }
 
 function deviceProblems({ devices }: PlanSubject, plan: GearPlan): string[] {

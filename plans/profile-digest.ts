@@ -1,21 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../engine/errors.ts';
 import { splitMember } from './data/member-path.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
+import { fileDigest, modelDigest } from './file-digest.ts';
 import type { Profile } from './profile.ts';
-
-/** Files by path, size and time of change: the same file is hashed once a process, though many commands ask. */
-const known = new Map<string, string>();
-
-/** SHA-256 of a file's content, as hex. */
-export function fileDigest(path: string): string {
-  const { size, mtimeMs } = statSync(path);
-  const key = `${path}\0${size}\0${mtimeMs}`;
-  const digest = known.get(key) ?? createHash('sha256').update(readFileSync(path)).digest('hex');
-  known.set(key, digest);
-  return digest;
-}
 
 /**
  * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
@@ -33,7 +21,10 @@ export function profileDigest(deployment: Deployment): string {
     name: deployment.name,
     models:
       synthetic === undefined
-        ? deployment.models.map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: fileDigest(model.file) }))
+        ? deployment.models
+            .map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: modelDigest(model.file) }))
+            // The family's order is measured, not written.
+            .sort((a, b) => (a.name < b.name ? -1 : 1))
         : synthetic,
     certainty: deployment.certainty,
     scores: deployment.scores,

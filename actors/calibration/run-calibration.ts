@@ -7,9 +7,9 @@ import { fitSpeed, type MeasuredSpeed } from '../../plans/calibration/fit-speed.
 import { calibrationOf } from '../../plans/calibration/planning-profile.ts';
 import { type LoadStep, simulateStep } from '../../plans/calibration/simulated-load.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
+import { fileDigest } from '../../plans/file-digest.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import type { Profile } from '../../plans/profile.ts';
-import { fileDigest } from '../../plans/profile-digest.ts';
 import { contentionOf } from '../../plans/simulator/contention.ts';
 import { type MeasuredStep, measureStep } from './measure-step.ts';
 import { type LiveTarget, type Served, withServing } from './with-serving.ts';

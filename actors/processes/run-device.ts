@@ -96,7 +96,9 @@ function killThis(): void {
 function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
   const { deployment, profile, subjects } = setting;
   const kind = deviceClass(device);
-  const curves = profile.models.map((model) => {
+  // As the deployment numbers them; the profile has them in family order.
+  const profiled = deployment.models.map(({ name }) => profile.models.find((model) => model.name === name)!);
+  const curves = profiled.map((model) => {
     const curve = model.runtimes[kind];
     if (curve === undefined)
       throw new ConfigError(`the profile has no runtimes of ${model.name} on ${kind}; run \`cascade profile\` again`);
@@ -111,10 +113,10 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     profiled: curves,
     models: deployment.models.map(({ name }) => name),
     memoryBytes: device.memoryBytes,
-    replicaBytes: profile.models.map(({ memoryBytes }) => memoryBytes),
+    replicaBytes: profiled.map(({ memoryBytes }) => memoryBytes),
     classes: deployment.classes,
     certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
-    certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
+    certaintyEdges: profiled.map(({ certainties }) => certaintyEdges(certainties)),
     urgentBacklogMs: backlogFromMs(deployment.gearRule),
     createBackend: () => backendOf(setting, device),
   };

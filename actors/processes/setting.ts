@@ -98,13 +98,14 @@ async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
   );
 }
 
-/** A plan with devices numbered as in the deployment, as all plans of a serving process are. */
+/** A plan with models and devices numbered as in the deployment, as all plans of a serving process are. */
 export function revised({ deployment }: Setting, { revision, plan }: Revision): RevisedPlan {
   return {
     revision,
     plan: compilePlan(
       plan,
       deployment.devices.map(({ id }) => id),
+      deployment.models.map(({ name }) => name),
     ),
   };
 }

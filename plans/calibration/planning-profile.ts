@@ -1,6 +1,6 @@
 import type { Deployment } from '../deployment.ts';
+import { fileDigest } from '../file-digest.ts';
 import type { Profile } from '../profile.ts';
-import { fileDigest } from '../profile-digest.ts';
 import { readProfile, requireCurrent } from '../profile-file.ts';
 import { calibratedProfile } from './calibrated-profile.ts';
 import type { Calibration } from './calibration.ts';

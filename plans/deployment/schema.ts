@@ -61,7 +61,7 @@ const syntheticModel = z.strictObject({
 });
 
 const synthetic = z.strictObject({
-  models: z.array(syntheticModel).min(1).describe('The made-up family, cheapest first'),
+  models: z.array(syntheticModel).min(1).describe('The made-up family, in any order'),
   samples: z.int().min(10).max(1_000_000).default(4000).describe('Number of made-up samples'),
   classes: z.int().min(2).max(10_000).default(2).describe('Number of classes'),
   correlation: z
@@ -276,7 +276,7 @@ const drift = z.strictObject({
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
-    models: z.array(model).min(1).optional().describe('The family of models, cheapest first'),
+    models: z.array(model).min(1).optional().describe('The family of models, in any order: `profile` orders it by measured time'),
     synthetic: synthetic.optional().describe('A made-up family instead of models and data, for emulated devices'),
     certainty: certainty.default('margin').describe('Certainty of a prediction: an estimator, or a model output'),
     scores: z

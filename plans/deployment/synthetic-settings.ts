@@ -26,7 +26,7 @@ type SyntheticYaml = NonNullable<DeploymentYaml['synthetic']>;
 export function syntheticSettings({ models, ...settings }: SyntheticYaml): SyntheticSettings {
   return {
     ...settings,
-    models: models.map(({ fixed, perSample, memory, ...model }) => ({
+    models: cheapestFirst(models, settings.batches).map(({ fixed, perSample, memory, ...model }) => ({
       ...model,
       fixedMs: fixed,
       perSampleMs: perSample,
@@ -36,7 +36,14 @@ export function syntheticSettings({ models, ...settings }: SyntheticYaml): Synth
 }
 
 export function syntheticEntries({ models, batches }: SyntheticYaml): ModelEntry[] {
-  return models.map(({ name }) => ({ name, file: `synthetic:${name}`, maxBatch: Math.max(...batches) }));
+  return cheapestFirst(models, batches).map(({ name }) => ({ name, file: `synthetic:${name}`, maxBatch: Math.max(...batches) }));
+}
+
+/** As real families are ordered: see `inFamilyOrder`. */
+function cheapestFirst(models: SyntheticYaml['models'], batches: readonly number[]): SyntheticYaml['models'] {
+  const largest = Math.max(...batches);
+  const sampleMs = ({ fixed, perSample }: SyntheticYaml['models'][number]): number => fixed / largest + perSample;
+  return models.toSorted((a, b) => sampleMs(a) - sampleMs(b));
 }
 
 /** What cannot be said of a synthetic family: it has no files, and runs on devices in name only. */

@@ -4,7 +4,7 @@ import { plannedMeanQps } from './load-scale.ts';
 
 /**
  * A gear in the form that the policies work on: models and devices by number, so that the actors and the simulator look
- * things up without allocating. Model numbers are family order, device numbers the compiled plan's.
+ * things up without allocating. Models and devices are numbered as in the compiled plan.
  */
 export interface CompiledGear {
   readonly index: number;
@@ -50,13 +50,16 @@ export interface CompiledPlan {
 /**
  * @param plan a gear plan, or those parts of one that a test needs.
  * @param devices what devices are numbered by: the plan's own, or all of a deployment, so that the numbers of two plans agree.
+ * @param models what models are numbered by: the family in the plan's own order, or as a process that has seen other plans knows it.
  */
 export function compilePlan(
   plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'beyond' | 'contingencies'> &
     Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps' | 'correction'>>,
   devices: readonly string[] = plan.devices,
+  models: readonly string[] = plan.models,
 ): CompiledPlan {
-  const { models, slo, qpsWeights, meanQps } = plan;
+  const { slo, qpsWeights, meanQps } = plan;
+  const rank = models.map((name) => plan.models.indexOf(name));
   const modelNumber = numbering(models, 'model');
   const deviceNumber = numbering(devices, 'device');
   const placed = new Uint8Array(models.length * devices.length);
@@ -80,7 +83,7 @@ export function compilePlan(
     const size = models.length * devices.length;
     const cascade = Int32Array.from(gear.cascade, (s) => modelNumber(s.model));
     // Each stage leads to a later model: a request cannot go in circles.
-    if (cascade.some((model, s) => s > 0 && model <= cascade[s - 1]))
+    if (cascade.some((model, s) => s > 0 && rank[model] <= rank[cascade[s - 1]]))
       throw new Error(`gear plan: cascade ${gear.cascade.map((s) => s.model).join(', ')} is not in the family's order`);
     const stageOf = new Int32Array(models.length).fill(-1);
     const threshold = new Float64Array(models.length).fill(Number.NaN);
@@ -91,7 +94,7 @@ export function compilePlan(
       next[model] = cascade[s + 1] ?? -1;
     });
     for (let model = 0; model < models.length; model++) {
-      if (stageOf[model] === -1) next[model] = cascade.find((other) => other > model) ?? -1;
+      if (stageOf[model] === -1) next[model] = cascade.find((other) => rank[other] > rank[model]) ?? -1;
     }
     const shares = new Float64Array(size);
     const minQueueLength = new Int32Array(size).fill(1);

@@ -8,8 +8,10 @@ import { usableCores } from '../../engine/usable-cores.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import { requireLocalCores } from '../deployment/local-cores.ts';
 import { type Deployment, type Device, deviceClass } from '../deployment.ts';
-import { accuracyOf, type ModelProfile, type Profile, runtimeMs } from '../profile.ts';
-import { fileDigest, profileDigest } from '../profile-digest.ts';
+import { inFamilyOrder } from '../family-order.ts';
+import { modelDigest } from '../file-digest.ts';
+import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
+import { profileDigest } from '../profile-digest.ts';
 import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
 import { startEcho } from './transport.ts';
@@ -40,6 +42,8 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const data = loadLabelledData(deployment);
   const labels = validationLabels(deployment, data);
   const targets = targetsOf(deployment);
+  // Before measuring: weights that are missing are found at once, and files that change meanwhile are noticed.
+  const digest = profileDigest(deployment);
   const measurements = new Map<string, DeviceMeasurement>();
   const echo = await startEcho();
   try {
@@ -57,29 +61,35 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   if (first?.answers === undefined) throw new Error('the first device recorded no answers');
   const classes = commonClasses(deployment, first.answers, labels);
   const classNames = [...new Set(deployment.devices.map(deviceClass))];
+  const recordedOn = classNames.find((name) => measuredAs(name) === targets[0].className)!;
+  if (profileDigest(deployment) !== digest)
+    throw new ConfigError(
+      `${deployment.file}: models or data were changed while they were profiled; run \`cascade profile\` again`,
+    );
+  const models = deployment.models.map((model, m): ModelProfile => {
+    const { predictions, certainties } = first.answers![m];
+    return {
+      name: model.name,
+      digest: modelDigest(model.file),
+      memoryBytes: Math.max(...[...measurements.values()].map(({ models }) => models[m].memoryBytes)),
+      runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
+      predictions,
+      certainties,
+    };
+  });
   const profile: Profile = {
     schema: 1,
     deployment: deployment.name,
-    digest: profileDigest(deployment),
+    digest,
     synthetic: deployment.devices.some((device) => device.kind === 'emulated'),
     machine: `${cpus()[0]?.model ?? process.arch} x ${cpus().length}, Node ${process.versions.node}`,
     inputs: data.specs,
     classes,
     labels,
-    models: deployment.models.map((model, m): ModelProfile => {
-      const { predictions, certainties } = first.answers![m];
-      return {
-        name: model.name,
-        digest: fileDigest(model.file),
-        memoryBytes: Math.max(...[...measurements.values()].map(({ models }) => models[m].memoryBytes)),
-        runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
-        predictions,
-        certainties,
-      };
-    }),
+    models: inFamilyOrder(models, recordedOn),
     overhead: first.overhead,
   };
-  for (const warning of oddities(deployment, profile, first.answers, targets[0].className)) onWarning?.(warning);
+  for (const warning of oddities(deployment, profile, first.answers)) onWarning?.(warning);
   return profile;
 }
 
@@ -187,28 +197,18 @@ function commonClasses(deployment: Deployment, answers: readonly ModelAnswers[],
 }
 
 /** What is allowed, but hardly meant. */
-function oddities(
-  deployment: Deployment,
-  profile: Profile,
-  answers: readonly ModelAnswers[],
-  className: string,
-): readonly string[] {
+function oddities(deployment: Deployment, profile: Profile, answers: readonly ModelAnswers[]): readonly string[] {
   const warnings: string[] = [];
   if (deployment.scores === 'logits' && typeof deployment.certainty === 'string' && answers.every((a) => a.probabilities)) {
     warnings.push('all scores look like probabilities; write `scores: probabilities`, or softmax is applied to them again');
   }
+  const names = profile.models.map(({ name }) => name).join(', ');
+  if (names !== deployment.models.map(({ name }) => name).join(', '))
+    warnings.push(`the family is ordered by measured time: ${names}; ${deployment.file} lists it in another order`);
   for (let m = 1; m < profile.models.length; m++) {
     const [before, model] = [profile.models[m - 1], profile.models[m]];
-    const [cheap, dear] = [before, model].map(({ runtimes }) => {
-      const curve = runtimes[className] ?? Object.values(runtimes)[0];
-      const batch = curve.batch.at(-1) ?? 1;
-      return runtimeMs(curve, batch) / batch;
-    });
-    if (dear < cheap)
-      warnings.push(`model ${model.name} is faster than ${before.name}, listed before it; list the cheapest first`);
-    if (accuracyOf(profile, model) <= accuracyOf(profile, before)) {
-      warnings.push(`model ${model.name} is not more accurate than ${before.name}, listed before it`);
-    }
+    if (accuracyOf(profile, model) <= accuracyOf(profile, before))
+      warnings.push(`model ${model.name} is slower than ${before.name}, and not more accurate`);
   }
   return warnings;
 }

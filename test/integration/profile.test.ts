@@ -91,8 +91,11 @@ describe('profileDeployment', () => {
     const warnings: string[] = [];
     await profileDeployment(loadDeployment(file), { quick: true, onWarning: (warning) => warnings.push(warning) });
     expect(warnings).toContainEqual(expect.stringContaining('all scores look like probabilities; write `scores: probabilities`'));
-    expect(warnings).toContain('model look is not more accurate than glance, listed before it');
-    expect(warnings).toContain('model look is faster than glance, listed before it; list the cheapest first');
+    // Two models of one file: which of the two is faster is chance.
+    expect(warnings.join()).toMatch(/model (glance|study) is slower than (study|glance), and not more accurate/);
+    expect(warnings.join()).toMatch(
+      /the family is ordered by measured time: look, (glance, study|study, glance); .* another order/,
+    );
   });
 });
 

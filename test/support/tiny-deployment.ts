@@ -4,13 +4,15 @@ import { deviceClass, loadDeployment } from '../../plans/deployment.ts';
 import { profileDigest } from '../../plans/profile-digest.ts';
 import { writeProfile } from '../../plans/profile-file.ts';
 import { syntheticProfile } from '../../plans/synthetic.ts';
+import { onnxModel } from '../fixtures/onnx-writer.ts';
 
-/** A deployment of two models whose files are not looked into, with a synthetic profile beside it. */
+/** A deployment of two models that do nothing, with a synthetic profile beside it. */
 export function writeTiny(
   folder: string,
   { devices, load }: { readonly devices: readonly string[]; readonly load: string },
 ): void {
-  for (const name of ['small', 'large']) writeFileSync(join(folder, `${name}.onnx`), name);
+  for (const name of ['small', 'large'])
+    writeFileSync(join(folder, `${name}.onnx`), onnxModel({ inputs: [], outputs: [], weights: [], nodes: [] }));
   writeFileSync(
     join(folder, 'deployment.yaml'),
     `name: tiny

@@ -54,6 +54,11 @@ describe('a plan that can be served', () => {
     expect(checkPlanFor(subject, request.profile, result.plan)).toEqual([]);
   });
 
+  test('has the family in its own order, by measured time, however the deployment lists it', () => {
+    const listed = { ...deployment, models: deployment.models.toReversed() };
+    expect(checkPlanFor(listed, profile, good)).toEqual([]);
+  });
+
   test('may leave devices of the deployment unused', () => {
     expect(checkPlanFor(deployment, profile, planOf({ models }))).toEqual([]);
   });
@@ -68,9 +73,14 @@ describe('a plan is refused', () => {
       'models: "../../etc/passwd" is not a model of the deployment, which has small, large',
     ],
     [
-      'with the models in another order',
+      'with a cascade against the order of its models',
       (plan) => plan.models.reverse(),
-      'models: large, small; the deployment has small, large, and a plan names all of them in this order',
+      'gears[0].cascade[1].model: large does not come after small in the family',
+    ],
+    [
+      'with a model twice',
+      (plan) => plan.models.push('small'),
+      'models: small, large, small; the deployment has small, large, and a plan names each of them once',
     ],
     ['without a model', (plan) => plan.models.pop(), 'models: small; the deployment has small, large'],
     [

@@ -6,11 +6,11 @@ import type { Calibration } from '../../../../plans/calibration/calibration.ts';
 import { writeCalibration } from '../../../../plans/calibration/calibration-file.ts';
 import { planningProfile } from '../../../../plans/calibration/planning-profile.ts';
 import { loadDeployment } from '../../../../plans/deployment.ts';
+import { fileDigest } from '../../../../plans/file-digest.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
 import { planRequestOf } from '../../../../plans/planner/request-of-deployment.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { type Profile, wayMs } from '../../../../plans/profile.ts';
-import { fileDigest } from '../../../../plans/profile-digest.ts';
 import { readProfile, writeProfile } from '../../../../plans/profile-file.ts';
 import { writeTiny } from '../../../support/tiny-deployment.ts';
 

@@ -23,6 +23,16 @@ afterEach(() => {
 const run = (...args: string[]) => runInProcess([plan, simulate], args);
 
 describe('cascade plan', () => {
+  test('is the same for a family that is listed dearest first', async () => {
+    const yaml = join(dir, 'deployment.yaml');
+    const listed = readFileSync(yaml, 'utf8');
+    const { stdout: expected } = await run('plan', dir, '--json', '-');
+    writeFileSync(yaml, listed.replace(/\[ (\{ name: small.*?\}), (\{ name: large.*?\}) \]/, '[ $2, $1 ]'));
+    expect(readFileSync(yaml, 'utf8')).toMatch(/name: large.*name: small/);
+    const { stdout } = await run('plan', dir, '--json', '-').finally(() => writeFileSync(yaml, listed));
+    expect(stdout).toBe(expected);
+  });
+
   test('writes plan.json beside the deployment and shows it as a table', async () => {
     const { stdout, stderr } = await run('plan', dir);
     const written = gearPlanSchema.parse(JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')));

@@ -45,6 +45,15 @@ describe('compilePlan', () => {
     expect([...compilePlan(plan).placed]).toEqual([0, 0, 0, 1, 0, 0, 0, 0]);
   });
 
+  test('numbers models as a process knows them, and cascades follow the order of the plan all the same', () => {
+    const [renumbered, second] = compilePlan(plan, ['y', 'x'], ['d', 'c', 'b', 'a']).gears;
+    expect([...renumbered.cascade]).toEqual([2, 0]);
+    expect([...renumbered.shares]).toEqual([0.75, 0.25, 0, 0, 1, 0, 0, 0]);
+    // From c on to d; from a on to b; nothing comes after d, and after b nothing where the gear has a alone.
+    expect([...renumbered.next]).toEqual([-1, 0, 0, 2]);
+    expect([...second.next]).toEqual([-1, -1, -1, -1]);
+  });
+
   test('queues of models outside the gear trigger at one request', () => {
     expect([...gear.minQueueLength]).toEqual([1, 1, 1, 4, 1, 1, 1, 1]);
   });
