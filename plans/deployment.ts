@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { splitMember } from './data/member-path.ts';
+import type { SampleOrder } from './data/split.ts';
 import { expandVariables } from './deployment/from-environment.ts';
 import { type DeploymentYaml, deploymentSchema } from './deployment/schema.ts';
 import { shown } from './deployment/shown.ts';
@@ -57,8 +58,10 @@ interface DataFiles {
   /** Input name -> absolute `.npy` file (or `.npz#member`, `.csv#column`); or one absolute file for all inputs. */
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;
-  /** Fraction of the samples, from the first, for profiling and planning. */
+  /** Fraction of the samples for profiling and planning. */
   readonly validation: number;
+  /** Whether those are drawn at random or come first. */
+  readonly order: SampleOrder;
 }
 
 export interface NatsSettings {
@@ -185,6 +188,7 @@ export function loadDeployment(path: string): Deployment {
             ),
       labels: optionalFile(['data', 'labels'], yaml.data.labels),
       validation: yaml.data.validation,
+      order: yaml.data.order,
     },
     devices: yaml.devices.map(deviceOf),
     slo:

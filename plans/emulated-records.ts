@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { EmulatedModel } from '../engine/backend/emulated-backend.ts';
+import { ConfigError } from '../engine/errors.ts';
 import type { Sample } from '../engine/tensor.ts';
 import { loadLabelledData } from './data/labelled-data.ts';
+import { splitDigest } from './data/split.ts';
 import type { Deployment } from './deployment.ts';
 import { type Profile, runtimeMs } from './profile.ts';
 
@@ -36,12 +38,21 @@ export function recordFinder(deployment: Deployment, profile: Profile): (sample:
     };
   }
   const { sample, validation } = loadLabelledData(deployment, profile.inputs);
+  requireSplit(profile, splitDigest({ validation }));
   const known = new Map<string, number>();
-  for (let index = validation[0]; index < validation[1]; index++) known.set(digestOf(sample(index)), index - validation[0]);
+  for (const [record, index] of validation.entries()) known.set(digestOf(sample(index)), record);
   return (given) => {
     const digest = digestOf(given);
     return known.get(digest) ?? Number.parseInt(digest.slice(0, 8), 16) % records;
   };
+}
+
+/** Answers in another order than the samples' would be those to other samples. */
+function requireSplit(profile: Profile, split: string): void {
+  if (profile.split === split) return;
+  throw new ConfigError(
+    `the profile of ${profile.deployment} holds the answers to other samples of its data; run \`cascade profile\` again`,
+  );
 }
 
 function digestOf(sample: Sample): string {

@@ -33,6 +33,7 @@ export function profileDigest(deployment: Deployment): string {
     data: dataFiles.map(([name, path]) => [name, ...digestOf(path)]),
     labels: data?.labels === undefined ? undefined : digestOf(data.labels),
     validation: data?.validation,
+    order: data?.order,
     devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
   };
   return createHash('sha256').update(JSON.stringify(subject)).digest('hex');

@@ -24,7 +24,7 @@ const curve = z
   .refine((c) => c.batch.every((size, i) => i === 0 || size > c.batch[i - 1]), { error: 'batch sizes do not ascend' });
 
 const profileSchema = z.strictObject({
-  schema: z.literal(1),
+  schema: z.literal(2),
   deployment: z.string(),
   digest: z.string(),
   synthetic: z.boolean(),
@@ -38,6 +38,7 @@ const profileSchema = z.strictObject({
     }),
   ),
   classes: z.int().min(2),
+  split: z.string(),
   labels: int32,
   models: z
     .array(
@@ -71,8 +72,8 @@ export function readProfile(path: string): Profile {
     throw new ConfigError(`${path} is not a profile (${messageOf(error)}); make it anew with \`cascade profile\``);
   }
   const version = typeof plain === 'object' && plain !== null && 'schema' in plain ? plain.schema : undefined;
-  if (version !== 1) {
-    throw new ConfigError(`${path} has schema ${JSON.stringify(version)}; this version reads 1: run \`cascade profile\` again`);
+  if (version !== 2) {
+    throw new ConfigError(`${path} has schema ${JSON.stringify(version)}; this version reads 2: run \`cascade profile\` again`);
   }
   const result = profileSchema.safeParse(plain);
   if (!result.success) {

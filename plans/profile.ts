@@ -49,7 +49,7 @@ export function wayMs({ hopMs, handoffMs = hopMs }: Overhead): number {
 
 /** What `profile` measures and everything offline works from. Models are in family order, cheapest first. */
 export interface Profile {
-  readonly schema: 1;
+  readonly schema: 2;
   readonly deployment: string;
   /** Digest of what was profiled: models, data, certainty, devices. A profile of other inputs is refused. */
   readonly digest: string;
@@ -58,6 +58,8 @@ export interface Profile {
   readonly machine: string;
   readonly inputs: readonly TensorSpec[];
   readonly classes: number;
+  /** Digest of which samples of the data these are (see `splitDigest`). */
+  readonly split: string;
   /** True labels of the validation samples. */
   readonly labels: Int32Array;
   readonly models: readonly ModelProfile[];

@@ -1,4 +1,5 @@
 import type { LabelledData } from './data/labelled-data.ts';
+import { allSamples } from './data/split.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
 import type { Profile } from './profile.ts';
 import { profileDigest } from './profile-digest.ts';
@@ -18,7 +19,7 @@ export function profileOfSynthetic(deployment: Deployment): Profile {
 /** The samples of a made-up family: each is its own index. All are planned with and all are sent, as only they have records. */
 export function dataOfSynthetic(deployment: Deployment): LabelledData {
   const { labels } = syntheticProfile(settingsOf(deployment));
-  const all = [0, labels.length] as const;
+  const all = allSamples(labels.length);
   return {
     count: labels.length,
     specs: SYNTHETIC_INPUTS,

@@ -1,5 +1,6 @@
 import { createRandom, type Random } from '../engine/random.ts';
 import type { TensorSpec } from '../engine/tensor.ts';
+import { allSamples, splitDigest } from './data/split.ts';
 import type { ModelProfile, Overhead, Profile, RuntimeCurve } from './profile.ts';
 
 /** A made-up model. A batch of n takes (fixedMs + n * perSampleMs) / speed of the device class. */
@@ -76,13 +77,14 @@ export function syntheticProfile(family: SyntheticFamily): Profile {
     };
   });
   return {
-    schema: 1,
+    schema: 2,
     deployment: family.deployment ?? 'synthetic',
     digest: `synthetic-${family.seed}`,
     synthetic: true,
     machine: 'synthetic',
     inputs: SYNTHETIC_INPUTS,
     classes,
+    split: splitDigest({ validation: allSamples(samples) }),
     labels,
     models,
     overhead: family.overhead ?? { perBatchMs: 0.1, perRequestMs: 0.01, hopMs: 0.2 },

@@ -7,7 +7,7 @@ import type { Subjects } from '../../engine/wire/subjects.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import type { Report } from '../../plans/report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report-builder.ts';
-import { shuffledSamples } from '../../plans/simulator/workload.ts';
+import { shuffled } from '../../plans/shuffled.ts';
 import { poissonArrivals, type Trace } from '../../plans/trace.ts';
 import { requestStatus } from '../ask-status.ts';
 import type { Status } from '../status.ts';
@@ -52,11 +52,10 @@ export function failureKind({ code, message }: Pick<CascadeError, 'code' | 'mess
   return `${code}: ${message.replace(OF_ONE_REQUEST, '')}`;
 }
 
-/** Replays a trace on a running deployment with the half of the labelled data that was not planned with. */
+/** Replays a trace on a running deployment with the part of the labelled data that was not planned with. */
 export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const { trace, data, client } = options;
   const random = createRandom(options.seed);
-  const [from, to] = data.load;
   const builder = new ReportBuilder(options.slo, 0);
   const answersByModel: Record<string, number> = {};
   const answersByGear = new Map<number, number>();
@@ -75,7 +74,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     deadlineMs: options.deadlineMs,
     // The same arrivals as the simulator makes of this trace and seed.
     arrivalsMs: poissonArrivals(trace, random.split('arrivals')),
-    samples: [...shuffledSamples(to - from, random.split('samples'))].map((sample) => from + sample),
+    samples: Array.from(shuffled(data.load.length, random.split('samples')), (i) => data.load[i]),
     inputsOf: (sample) => inputsOf(data, sample),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutcome: (outcome) => {

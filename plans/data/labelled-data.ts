@@ -6,8 +6,9 @@ import type { Deployment } from '../deployment.ts';
 import { SYNTHETIC_INPUTS } from '../synthetic.ts';
 import { dataOfSynthetic } from '../synthetic-deployment.ts';
 import { readSamples } from './read-samples.ts';
+import { splitSamples } from './split.ts';
 
-/** The deployment's samples. The first part is for profiling and planning, the rest for load tests. */
+/** The deployment's samples. Some are for profiling and planning, the rest for load tests (see `splitSamples`). */
 export interface LabelledData {
   readonly count: number;
   /** Inputs of a sample, in this order. */
@@ -16,11 +17,11 @@ export interface LabelledData {
   /** Class of each sample. */
   readonly labels: Int32Array | undefined;
   /**
-   * Half-open ranges of samples. All samples are for load tests too when validation takes all; with emulated devices the
-   * validation samples are, as only their answers are recorded.
+   * Indices of samples. All samples are for load tests too when validation takes all; with emulated devices the
+   * validation samples are, as only their answers are recorded. Record i of a profile is of sample `validation[i]`.
    */
-  readonly validation: readonly [from: number, to: number];
-  readonly load: readonly [from: number, to: number];
+  readonly validation: Int32Array;
+  readonly load: Int32Array;
 }
 
 /**
@@ -68,14 +69,14 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
   if (labels !== undefined && labels.length !== count) {
     throw new ConfigError(`data.labels has ${labels.length} labels for ${count} samples; they must be as many`);
   }
-  const split = Math.min(count, Math.max(1, Math.round(count * data.validation)));
+  const { validation, rest } = splitSamples(count, data.validation, data.order, labels);
   const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
   return {
     count,
     specs,
     sample: (index) => columns.map((column) => column.tensor(index)),
     labels,
-    validation: [0, split],
-    load: emulated ? [0, split] : split < count ? [split, count] : [0, count],
+    validation,
+    load: emulated || rest.length === 0 ? validation : rest,
   };
 }

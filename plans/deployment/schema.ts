@@ -112,7 +112,14 @@ const data = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.5)
-    .describe('Fraction of the samples (from the first) used for profiling and planning; the rest is for load tests'),
+    .describe('Fraction of the samples used for profiling and planning; the rest is for load tests'),
+  order: z
+    .enum(['shuffled', 'time'])
+    .default('shuffled')
+    .describe(
+      '`shuffled`: the samples for planning are drawn at random, the same each time, with as much of each class as the rest; ' +
+        '`time`: samples are in the order of time, and the first are planned with',
+    ),
 });
 
 const deviceBase = {

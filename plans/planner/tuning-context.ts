@@ -1,8 +1,8 @@
 import { createRandom, type Random } from '../../engine/random.ts';
 import { wayMs } from '../profile.ts';
+import { shuffled } from '../shuffled.ts';
 import { type SimulatedSystem, simulatedSystem } from '../simulator/simulated-system.ts';
 import { Simulator } from '../simulator/simulator.ts';
-import { shuffledSamples } from '../simulator/workload.ts';
 import { DeviceCosts } from './device-costs.ts';
 import { DEFAULT_MARGINS, type PlannerMargins, type PlanRequest } from './plan-request.ts';
 
@@ -42,7 +42,7 @@ export function tuningContext(request: PlanRequest): TuningContext {
     system,
     simulator: new Simulator(system),
     unitArrivals: unitPoisson(random.split('arrivals')),
-    sampleOrder: shuffledSamples(system.samples, random.split('samples')),
+    sampleOrder: shuffled(system.samples, random.split('samples')),
     latencyLimitMs,
     simulations: 0,
   };

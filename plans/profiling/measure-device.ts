@@ -178,21 +178,21 @@ async function answersOf(
   batch: number,
   judge: (output: BatchOutput, row: number) => number,
 ): Promise<ModelAnswers> {
-  const [from, to] = data.validation;
-  const predictions = new Int32Array(to - from);
-  const certainties = new Float32Array(to - from);
+  const { validation } = data;
+  const predictions = new Int32Array(validation.length);
+  const certainties = new Float32Array(validation.length);
   let classes = 0;
   let probabilities = true;
-  for (let start = from; start < to; start += batch) {
-    const samples = Array.from({ length: Math.min(batch, to - start) }, (_, i) => data.sample(start + i));
+  for (let start = 0; start < validation.length; start += batch) {
+    const samples = Array.from(validation.subarray(start, start + batch), (index) => data.sample(index));
     const output = await firstValueFrom(backend.run(model.name, samples));
     if (classes !== 0 && classes !== output.classes) {
       throw new ConfigError(`model ${model.name} gives ${classes} scores for one batch and ${output.classes} for another`);
     }
     classes = output.classes;
     for (let row = 0; row < samples.length; row++) {
-      predictions[start - from + row] = argmax(output.scores, row * classes, classes);
-      certainties[start - from + row] = judge(output, row);
+      predictions[start + row] = argmax(output.scores, row * classes, classes);
+      certainties[start + row] = judge(output, row);
       probabilities &&= isDistribution(output.scores, row * classes, classes);
     }
   }
@@ -210,13 +210,13 @@ function isDistribution(scores: Float32Array, offset: number, classes: number): 
 
 /** Runs batches of validation samples, other ones each time, and takes the time of the round trip. */
 function runner(backend: Backend, data: LabelledData) {
-  const [from, to] = data.validation;
-  let next = from;
+  const { validation } = data;
+  let next = 0;
   return async (model: string, size: number): Promise<{ output: BatchOutput; tookMs: number }> => {
     const batch: Sample[] = [];
     for (let i = 0; i < size; i++) {
-      batch.push(data.sample(next));
-      next = next + 1 < to ? next + 1 : from;
+      batch.push(data.sample(validation[next]));
+      next = (next + 1) % validation.length;
     }
     const startedAt = performance.now();
     const output = await firstValueFrom(backend.run(model, batch));

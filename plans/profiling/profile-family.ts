@@ -6,6 +6,7 @@ import { ConfigError } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import { usableCores } from '../../engine/usable-cores.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
+import { splitDigest } from '../data/split.ts';
 import { requireLocalCores } from '../deployment/local-cores.ts';
 import { type Deployment, type Device, deviceClass } from '../deployment.ts';
 import { inFamilyOrder } from '../family-order.ts';
@@ -78,13 +79,14 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     };
   });
   const profile: Profile = {
-    schema: 1,
+    schema: 2,
     deployment: deployment.name,
     digest,
     synthetic: deployment.devices.some((device) => device.kind === 'emulated'),
     machine: `${cpus()[0]?.model ?? process.arch} x ${cpus().length}, Node ${process.versions.node}`,
     inputs: data.specs,
     classes,
+    split: splitDigest(data),
     labels,
     models: inFamilyOrder(models, recordedOn),
     overhead: first.overhead,
@@ -99,7 +101,8 @@ function validationLabels(deployment: Deployment, data: LabelledData): Int32Arra
       `${deployment.file}: data: has no labels; name an integer .npy file in data.labels, or label each JSON line`,
     );
   }
-  return data.labels.slice(...data.validation);
+  const { labels } = data;
+  return data.validation.map((index) => labels[index]);
 }
 
 /** `emulated:cpu-1` runs as measured on `cpu-1`. */

@@ -6,6 +6,7 @@ import { DeviceSpeed } from '../policy/device-speed.ts';
 import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice, sharesAtSpeed } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
+import { shuffled } from '../shuffled.ts';
 import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
@@ -16,7 +17,7 @@ import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import { type Slowdown, slowdownAt } from './slowdown.ts';
-import { shuffledSamples, type Workload } from './workload.ts';
+import type { Workload } from './workload.ts';
 
 export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
@@ -582,5 +583,5 @@ function takenAfter(arrivalsMs: Float64Array, intakeMs: number): Float64Array {
 }
 
 function exponentialQuantiles(count: number): Float64Array {
-  return Float64Array.from(shuffledSamples(count, createRandom('exponential')), (i) => -Math.log(1 - (i + 0.5) / count));
+  return Float64Array.from(shuffled(count, createRandom('exponential')), (i) => -Math.log(1 - (i + 0.5) / count));
 }

@@ -214,12 +214,12 @@ async function askPlainly(client: NatsConnection, bodies: readonly JsonBody[]): 
 }
 
 /** All at once, so that sentences of every length share batches. */
-async function askInJson({ url, data, profile }: Served): Promise<Answer[]> {
+async function askInJson({ url, data }: Served): Promise<Answer[]> {
   const client = await connect({ servers: url });
   try {
     return await askPlainly(
       client,
-      Array.from(profile.labels, (_, i) => textBody(data, i)),
+      Array.from(data.validation, (index) => textBody(data, index)),
     );
   } finally {
     await client.close();
@@ -227,10 +227,10 @@ async function askInJson({ url, data, profile }: Served): Promise<Answer[]> {
 }
 
 /** The client library, which sends the bytes of the tensors. */
-async function askByLibrary({ url, data, profile }: Served): Promise<Answer[]> {
+async function askByLibrary({ url, data }: Served): Promise<Answer[]> {
   const client = await connectCascade({ servers: url, deployment: 'image' });
   try {
-    const requests = Array.from(profile.labels, (_, i) => ({ inputs: { pixels: data.sample(i)[0].data } }));
+    const requests = Array.from(data.validation, (index) => ({ inputs: { pixels: data.sample(index)[0].data } }));
     return await firstValueFrom(client.inferMany(requests, { ordered: true }).pipe(toArray()));
   } finally {
     await client.close();

@@ -145,11 +145,10 @@ async function startWorld(deploymentAt: (natsUrl: string) => string, roles: read
 /** Of the validation samples, for which the profile has the answers. */
 function questionsOf(deployment: Deployment, { models, inputs }: Profile): Question[] {
   const data = loadLabelledData(deployment, inputs);
-  const [from, to] = data.validation;
-  return Array.from({ length: Math.min(SAMPLES, to - from) }, (_, i) => i)
+  return Array.from({ length: Math.min(SAMPLES, data.validation.length) }, (_, i) => i)
     .filter((i) => models.every(({ certainties }) => certainties[i] >= CERTAIN))
     .map((i) => {
-      const tensors = data.sample(from + i);
+      const tensors = data.sample(data.validation[i]);
       return {
         inputs: Object.fromEntries(data.specs.map(({ name }, input) => [name, tensors[input].data])),
         labels: new Map(models.map(({ name, predictions }) => [name, predictions[i]])),

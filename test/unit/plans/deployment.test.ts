@@ -102,7 +102,7 @@ deadline: 5s
       certainty: { output: 'sure' },
       inputs: { ids: { pad: 3 }, other: { pad: 0 } },
       classes: ['no', 'yes'],
-      data: { inputs: { ids: join(dir, 'x.npy') }, labels: join(dir, 'y.npy'), validation: 0.25 },
+      data: { inputs: { ids: join(dir, 'x.npy') }, labels: join(dir, 'y.npy'), validation: 0.25, order: 'shuffled' },
       slo: { type: 'accuracy', accuracy: 0.9 },
       nats: {
         servers: ['nats://a', 'nats://b'],

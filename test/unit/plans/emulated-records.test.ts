@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { profileDeployment } from '../../../plans/commands/profile.ts';
 import { loadLabelledData } from '../../../plans/data/labelled-data.ts';
+import { splitDigest } from '../../../plans/data/split.ts';
 import { loadDeployment } from '../../../plans/deployment.ts';
 import { emulatedModels, recordFinder } from '../../../plans/emulated-records.ts';
 import { accuracyOf, type Profile } from '../../../plans/profile.ts';
@@ -53,7 +54,7 @@ describe('a synthetic deployment', () => {
     const data = loadLabelledData(deployment);
     const recordOf = recordFinder(deployment, profile);
     const [, large] = emulatedModels(profile, 'emulated:gpu');
-    expect(data.load).toEqual([0, 500]);
+    expect(data.load).toEqual(Int32Array.from({ length: 500 }, (_, i) => i));
     let right = 0;
     for (let i = 0; i < data.count; i++) {
       const record = recordOf(data.sample(i));
@@ -100,15 +101,25 @@ describe('a real family on emulated devices', () => {
     devices: [{ id: 'e0', kind: 'emulated', like: 'cpu-1', memoryBytes: 1e9, host: 'local' }] as const,
   };
   const data = loadLabelledData(deployment);
-  const profile = { labels: new Int32Array(data.validation[1]), inputs: data.specs } as unknown as Profile;
+  const profile = {
+    labels: new Int32Array(data.validation.length),
+    inputs: data.specs,
+    split: splitDigest(data),
+  } as unknown as Profile;
   const recordOf = recordFinder(deployment, profile);
 
   test('is loaded with the samples whose answers are recorded, and recognises them by their bytes', () => {
     expect(data.load).toEqual(data.validation);
-    for (let i = data.load[0]; i < data.load[1]; i++) {
-      const copy = data.sample(i).map(({ data: bytes, shape }) => ({ data: bytes.slice(), shape }));
-      expect(recordOf(copy)).toBe(i);
-    }
+    data.load.forEach((index, record) => {
+      const copy = data.sample(index).map(({ data: bytes, shape }) => ({ data: bytes.slice(), shape }));
+      expect(recordOf(copy)).toBe(record);
+    });
+  });
+
+  test('is not answered from a profile of other samples', () => {
+    expect(() => recordFinder(deployment, { ...profile, split: 'other' })).toThrow(
+      'holds the answers to other samples of its data; run `cascade profile` again',
+    );
   });
 
   test('answers an unknown sample with some record, always the same', () => {

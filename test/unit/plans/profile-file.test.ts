@@ -40,7 +40,7 @@ describe('profile file', () => {
   });
 
   it.each<[string, (plain: Record<string, unknown>) => unknown]>([
-    ['has schema 0; this version reads 1: run `cascade profile` again', (plain) => ({ ...plain, schema: 0 })],
+    ['has schema 0; this version reads 2: run `cascade profile` again', (plain) => ({ ...plain, schema: 0 })],
     ['is not a valid profile', (plain) => ({ ...plain, classes: 'ten' })],
     ['is not a valid profile', (plain) => ({ ...plain, surprise: 1 })],
     ['model a has 50 predictions and 50 certainties for 2 labels', (plain) => ({ ...plain, labels: { int32: 'AAAAAAAAAAA=' } })],
