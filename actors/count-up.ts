@@ -1,7 +1,9 @@
-import type { KeyValueStore } from '../engine/bus/key-value.ts';
+import type { KeyValueEntry, KeyValueStore } from '../engine/bus/key-value.ts';
 
-export function numberIn(value: Uint8Array): number {
-  return Number(Buffer.from(value.buffer, value.byteOffset, value.length).toString());
+/** The number in an entry of the store; undefined when something else stands there. */
+export function numberIn({ value }: KeyValueEntry): number | undefined {
+  const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString();
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Writes a number under a key. False when the key has been written since it was read at that revision, or found missing. */
@@ -16,11 +18,14 @@ export async function writeNumber(
   return (await written) !== undefined;
 }
 
-/** The next number of a counter in the store, and above `above`: nobody else gets the same. */
+/**
+ * The next number of a counter in the store, and above `above`: nobody else gets the same. For a counter that is damaged stands the
+ * revision of its entry: that counts all writes to the store.
+ */
 export async function countUp(store: KeyValueStore, key: string, above = 0): Promise<number> {
   for (;;) {
     const entry = await store.get(key);
-    const next = Math.max(above, entry === undefined ? 0 : numberIn(entry.value)) + 1;
+    const next = Math.max(above, entry === undefined ? 0 : (numberIn(entry) ?? entry.revision)) + 1;
     if (await writeNumber(store, key, next, entry?.revision)) return next;
   }
 }

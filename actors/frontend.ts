@@ -20,6 +20,7 @@ import { askForPlan } from './kept-plans.ts';
 import { Outbox } from './outbox.ts';
 import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
+import { WaysBack } from './ways-back.ts';
 
 export interface FrontendOptions {
   /** Token of this frontend's own subjects; unique in the deployment. */
@@ -41,6 +42,7 @@ export interface FrontendOptions {
 const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
 /** The simulator has it so: what is waited for in vain is given up whenever the arrivals are reported. */
 const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
+const NOTHING = new Uint8Array(0);
 /** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
 const MAX_ATTEMPTS = 4;
 /** Each request of a frame has its own answer: a small body must not make us say a million things. */
@@ -69,6 +71,7 @@ class Frontend {
   readonly #outbox: Outbox;
   readonly #inFlight: InFlightTable;
   readonly #admission: Admission;
+  readonly #waysBack = new WaysBack();
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -183,7 +186,9 @@ class Frontend {
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
       this.#takeEach(body, reply, json, undefined, deadlineMs);
     } catch (error) {
+      this.#waysBack.taken(reply);
       sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
+      this.#waysBack.ended(reply, this.#context.clock.now());
     }
   }
 
@@ -196,6 +201,7 @@ class Frontend {
     deadlineMs: number | undefined,
   ): void {
     const failures: Failure[] = [];
+    this.#waysBack.taken(reply);
     for (const value of values) {
       try {
         const failure = this.#admit(value, reply, json, headerId, deadlineMs);
@@ -205,6 +211,7 @@ class Frontend {
       }
     }
     sendFailures(this.#context.bus, reply, failures, json);
+    this.#waysBack.ended(reply, this.#context.clock.now());
   }
 
   #failure(id: string | undefined, thrown: unknown): Failure {
@@ -258,6 +265,7 @@ class Frontend {
       );
     }
     entry.ticket = this.#admission.started(now);
+    this.#waysBack.taken(reply);
     return this.#send(entry);
   }
 
@@ -311,6 +319,7 @@ class Frontend {
 
   #sweep(): void {
     const now = this.#context.clock.now();
+    for (const reply of this.#waysBack.closable(now)) this.#context.bus.publish(reply, NOTHING);
     const lost = this.#router.sweep(now);
     // What the devices said while we were stopped has still to be read.
     if (lost === undefined) return;
@@ -345,6 +354,7 @@ class Frontend {
     if (entry === undefined) return;
     const now = this.#context.clock.now();
     this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now);
+    this.#waysBack.ended(entry.item.reply, now);
   }
 
   #giveUp({ item }: InFlight, code: ErrorCode, message: string): Failure {

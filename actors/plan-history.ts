@@ -36,10 +36,10 @@ export class PlanHistory {
     return new PlanHistory((await bus.keyValue(bucket)) ?? createLocalKeyValue(clock, {}), bucket);
   }
 
-  /** Number of the plan in force; undefined where there has never been one. */
+  /** Number of the plan in force; undefined where there has never been one, or none can be told. */
   async currentRevision(): Promise<number | undefined> {
     const entry = await this.#store.get(CURRENT);
-    return entry && numberIn(entry.value);
+    return entry && numberIn(entry);
   }
 
   /** @throws ConfigError when what is stored is no plan of this version. */
@@ -78,7 +78,7 @@ export class PlanHistory {
    */
   async adopt({ revision, plan }: Revision): Promise<void> {
     const entry = await this.#store.get(CURRENT);
-    const later = entry !== undefined && numberIn(entry.value) > revision;
+    const later = entry !== undefined && (numberIn(entry) ?? 0) > revision;
     if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
       throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
     await this.#store.put(digestKey(plan), bytesOf(String(revision)));

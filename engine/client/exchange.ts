@@ -298,6 +298,8 @@ export class Exchange {
       );
       return;
     }
+    // No more answers come to this message: said for the NATS server, where the deployment is of another account.
+    if (message.data.length === 0) return;
     let answers: readonly Answer[];
     try {
       answers = decodeAnswers(message.data);

@@ -69,3 +69,14 @@ test('a process that starts while the first plan is put in force begins with rev
   const starting = await open(busThatIsInterrupted(bus, 'current', () => controller.adopt({ revision: 1, plan })));
   expect(await startingPlan(starting, plan, () => [], unexpected)).toEqual({ revision: 1, plan });
 });
+
+test('a damaged note of the plan in force is none: the next plan is put in force', async () => {
+  const bus = createLocalBus(new VirtualClock());
+  const history = await open(bus);
+  await history.adopt({ revision: 3, plan });
+  const store = (await bus.keyValue(BUCKET))!;
+  await store.put('current', Buffer.from('{"stream":"D","seq":7}'));
+  expect(await history.currentRevision()).toBeUndefined();
+  await history.adopt({ revision: 4, plan });
+  expect(await history.currentRevision()).toBe(4);
+});

@@ -18,3 +18,13 @@ test('without a store nobody counts terms', async () => {
   const bare: Bus = Object.create(createLocalBus(new VirtualClock()), { keyValue: { value: () => Promise.resolve(undefined) } });
   expect(await beginTerm(bare, BUCKET)).toBeUndefined();
 });
+
+test('a damaged counter counts on from the number of writes to its store', async () => {
+  const bus = createLocalBus(new VirtualClock());
+  for (let term = 1; term <= 3; term++) expect(await beginTerm(bus, BUCKET)).toBe(term);
+  const store = (await bus.keyValue(BUCKET))!;
+  for (const damage of ['{"stream":"D","seq":7}', '', 'NaN', '-1', '1e300']) {
+    const revision = await store.put('term', Buffer.from(damage));
+    expect(await beginTerm(bus, BUCKET)).toBe(revision + 1);
+  }
+});

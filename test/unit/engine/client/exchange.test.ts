@@ -394,3 +394,15 @@ describe('an answer', () => {
     for (const token of tokens) expect(token).toMatch(/^[A-Za-z0-9_-]{16}$/);
   });
 });
+
+it('is not disturbed by an empty message, which ends the answers of another account', () => {
+  listen();
+  send('x');
+  clock.runUntil(1);
+  bus.publish(attempts[0].reply, new Uint8Array(0));
+  clock.runUntil(2);
+  expect(exchange.counts.malformed).toBe(0);
+  bus.publish(attempts[0].reply, encode(resultFor('x')));
+  clock.runUntil(3);
+  expect(answers).toEqual([resultFor('x')]);
+});

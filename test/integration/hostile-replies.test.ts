@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, headers as natsHeaders } from 'nats';
+import { NEVER, startWith } from 'rxjs';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { durableIngressActor } from '../../actors/durable-ingress.ts';
+import { declareStreams, durableSetting } from '../../actors/durable-streams.ts';
+import { lease$ } from '../../actors/lease.ts';
+import { beginTerm } from '../../actors/term.ts';
+import { startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type CascadeClient, createClient } from '../../engine/client/client.ts';
+import { realClock } from '../../engine/clock.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { startNatsServer } from '../../engine/nats-server.ts';
+import { encode } from '../../engine/wire/codec.ts';
+import { isFailure } from '../../engine/wire/messages.ts';
+import { bucketsOf, durableStreamsOf, subjectsOf } from '../../engine/wire/subjects.ts';
+import { eventually } from '../support/eventually.ts';
+import { startPlane } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+import { credentialsOf, PASSWORDS } from '../support/roles.ts';
+
+/** A client with a client's credentials that picks what is internal as the subject of its answers. */
+const subjects = subjectsOf('test');
+const streams = durableStreamsOf('test');
+const buckets = bucketsOf('test');
+
+const stores = [...Object.values(streams), `KV_${buckets.plans}`, `KV_${buckets.lease}`];
+const HOSTILE = [
+  ...Object.values(subjects).map((subject) => (typeof subject === 'string' ? subject : subject('d0', 'small'))),
+  ...stores.flatMap((store) => [
+    `$JS.API.STREAM.PURGE.${store}`,
+    `$JS.API.STREAM.DELETE.${store}`,
+    `$JS.API.STREAM.MSG.DELETE.${store}`,
+    `$JS.API.STREAM.UPDATE.${store}`,
+    `$JS.API.CONSUMER.DELETE.${store}.ingress`,
+    `$JS.API.CONSUMER.MSG.NEXT.${store}.ingress`,
+    `$JS.ACK.${store}.ingress.1.1.1.1.1`,
+  ]),
+  ...['current', 'last', 'term', 'plan.1'].map((key) => `$KV.${buckets.plans}.${key}`),
+  `$KV.${buckets.lease}.controller`,
+  '$SRV.PING',
+  '$SRV.STATS',
+  '$SYS.REQ.SERVER.PING',
+  '$SYS.ACCOUNT.CASCADE.CONNECT',
+  '_INBOX.internal.guess',
+  '_INBOX.operator.guess',
+  '_R_.guess.guess',
+].map((subject) => subject.replaceAll('*', 'd0').replaceAll('>', 'x'));
+
+const HEADERS: readonly Readonly<Record<string, string>>[] = [
+  {},
+  { 'Nats-Rollup': 'all' },
+  { 'Nats-Rollup': 'sub' },
+  { 'Nats-Expected-Last-Sequence': '0' },
+  { 'Nats-TTL': '1s' },
+  { 'Nats-Schedule': '@every 1s' },
+];
+
+const closing: (() => Promise<unknown>)[] = [];
+let internal: Bus;
+let client: CascadeClient;
+let url: string;
+
+beforeAll(async () => {
+  for (const [name, value] of Object.entries(PASSWORDS)) vi.stubEnv(name, value);
+  const store = mkdtempSync(join(tmpdir(), 'cascade-store-'));
+  vi.stubEnv('CASCADE_STORE_DIR', store);
+  const server = await startNatsServer({ configFile: 'conf/nats/server.conf' });
+  url = server.url;
+  internal = await connectNats({ servers: url, ...credentialsOf('internal') });
+  const asClient = await connectNats({ servers: url, ...credentialsOf('client') });
+  closing.push(
+    () => asClient.close(),
+    () => internal.close(),
+    () => server.stop(),
+    async () => rmSync(store, { recursive: true }),
+  );
+  const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, {
+    maxRequests: 10_000,
+    maxBytes: 100_000_000,
+    maxAgeMs: Number.POSITIVE_INFINITY,
+    maxDeliver: 20,
+    ackWaitMs: 10_000,
+    inFlight: 512,
+    keepAnswersMs: 60_000,
+    storage: 'memory',
+    replicas: 1,
+  });
+  await declareStreams(internal.workQueues(), durable);
+  const plan = planOf({ models: ['small', 'large'], devices: ['d0', 'd1'] });
+  const plane = startPlane(internal, realClock, plan, { batchMs: () => 1, keeper: { bucket: buckets.plans } });
+  const ingress = startActor(
+    durableIngressActor({ name: 'f', durable, deadlineMs: 10_000, serving$: NEVER.pipe(startWith(true)) }),
+    {
+      bus: internal,
+      clock: realClock,
+      log: silentLogger,
+    },
+  );
+  const actors = [ingress, ...plane.frontends, ...plane.devices.values(), plane.controller, plane.keeper];
+  closing.unshift(() => Promise.all(actors.map((actor) => actor.stop(5_000))));
+  client = createClient(asClient, realClock, { deployment: 'test', inboxPrefix: credentialsOf('client').inboxPrefix });
+}, 60_000);
+
+afterAll(async () => {
+  for (const close of closing) await close();
+  vi.unstubAllEnvs();
+});
+
+test('2,000 stored and 2,000 plain requests are answered while a client asks 1,000 times to be answered on what is internal', async () => {
+  const term = await beginTerm(internal, buckets.plans);
+  const held: boolean[] = [];
+  const lease = lease$({ bus: internal, clock: realClock, log: silentLogger, bucket: buckets.lease, owner: 'test' }).subscribe(
+    (holds) => held.push(holds),
+  );
+  await eventually(() => expect(held).toEqual([true]));
+  const results = new Map<string, number>();
+  const reading = client.results$('mine').subscribe(({ id }) => results.set(id, (results.get(id) ?? 0) + 1));
+  const attacker = await connect({ servers: url, user: 'client', pass: credentialsOf('client').password });
+  let attacks = 0;
+  const attack = (count: number): void => {
+    for (let i = 0; i < count; i++, attacks++) {
+      const headers = natsHeaders();
+      for (const [name, value] of Object.entries(HEADERS[attacks % HEADERS.length])) headers.set(name, value);
+      const reply = HOSTILE[attacks % HOSTILE.length];
+      headers.set('Cascade-Reply', HOSTILE[(attacks * 7) % HOSTILE.length]);
+      const data = encode({ id: `attack-${attacks}`, inputs: { x: [attacks % 2, 90, 90] } });
+      attacker.publish(attacks % 3 === 0 ? subjects.infer : subjects.durable, data, { reply, headers });
+    }
+  };
+  const plain: Promise<unknown>[] = [];
+  const stored: Promise<unknown>[] = [];
+  for (let i = 0; i < 2_000; i++) {
+    if (i % 2 === 0) attack(1);
+    plain.push(client.infer({ x: Uint8Array.of(i % 2, 90, 90) }, { deadlineMs: 60_000 }));
+    stored.push(client.enqueue({ x: Uint8Array.of(i % 2, 90, 90) }, { id: `s${i}`, results: 'mine', timeoutMs: 60_000 }));
+    if (i % 100 === 99) await attacker.flush();
+  }
+  expect(attacks).toBe(1_000);
+  const labels = (await Promise.all(plain)).map((result) => (result as { label: number }).label);
+  expect(labels).toEqual(Array.from({ length: 2_000 }, (_, i) => i % 2));
+  await Promise.all(stored);
+  await eventually(() => expect(results.size).toBe(2_000));
+  // What is internal is as it was: the streams and buckets are there, the lease is held, the counter counts on.
+  expect(held).toEqual([true]);
+  expect(await beginTerm(internal, buckets.plans)).toBe(term! + 1);
+  await client.enqueue({ x: Uint8Array.of(1, 90, 90) }, { id: 'after', results: 'mine' });
+  await eventually(() => expect(results.get('after')).toBe(1));
+  lease.unsubscribe();
+  reading.unsubscribe();
+  await attacker.close();
+}, 120_000);
+
+test('the server keeps no way back to a client whose requests are all answered', async () => {
+  const seen: string[] = [];
+  const raw = await connect({ servers: url, user: 'client', pass: credentialsOf('client').password });
+  raw.subscribe('_INBOX.client.raw', { callback: (_, { data }) => seen.push(Buffer.from(data).toString()) });
+  raw.publish(subjects.infer, JSON.stringify({ id: 'one', inputs: { x: [1, 90, 90] } }), { reply: '_INBOX.client.raw' });
+  await eventually(() => expect(seen.at(-1)).toBe(''));
+  expect(seen).toHaveLength(2);
+  expect(isFailure(JSON.parse(seen[0]))).toBe(false);
+  await raw.close();
+});
