@@ -1,5 +1,5 @@
 import { invalid } from './errors.ts';
-import { DTYPES, type Dtype, describeSpec, elements, fixedBytes, type Tensor, type TensorSpec } from './tensor.ts';
+import { DTYPES, type Dtype, describeSpec, elements, fixedBytes, type Tensor, type TensorSpec, tooLongAxis } from './tensor.ts';
 
 /**
  * The value of one input, as a request or a data file holds it, to a tensor. Values are untrusted: time is linear in their
@@ -64,7 +64,21 @@ function inferShape(spec: TensorSpec, count: number, where: string): number[] {
     throw invalid(`${where} has ${Number(count.toFixed(3))} values; expected a multiple of ${known} (${describeSpec(spec)})`);
   }
   if (length === 0) throw invalid(`${where} is empty; expected at least ${known} values (${describeSpec(spec)})`);
-  return spec.shape.map((dimension) => dimension ?? length);
+  const shape = spec.shape.map((dimension) => dimension ?? length);
+  checkLength(spec, shape, where);
+  return shape;
+}
+
+/** Ragged axes have a longest length: one long input would cost the others their device. */
+function checkLength(spec: TensorSpec, shape: readonly number[], where: string): void {
+  const axis = tooLongAxis(spec, shape);
+  if (axis !== undefined) throw invalid(tooLong(spec, axis, shape[axis], where));
+}
+
+/** What is wrong with a length, in words for clients and for whoever wrote the deployment. */
+export function tooLong({ name, maxShape }: TensorSpec, axis: number, length: number, where: string): string {
+  const limit = `at most ${maxShape?.[axis]} is accepted (inputs.${name}.maxLength of the deployment)`;
+  return `${where} has length ${length} in axis ${axis}; ${limit}`;
 }
 
 function fromNested(spec: TensorSpec, list: readonly unknown[], where: string): Tensor {
@@ -83,6 +97,7 @@ function fromNested(spec: TensorSpec, list: readonly unknown[], where: string): 
     shape.push(first.length);
     first = first[0];
   }
+  checkLength(spec, shape, where);
   // Flattened axis by axis, so that nesting beyond the rank is met as an element that is not a number. A level's length is
   // checked list by list against what the value really holds: a first row of a million cannot claim a million such rows.
   let level: readonly unknown[] = list;

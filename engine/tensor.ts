@@ -21,6 +21,8 @@ export interface TensorSpec {
   readonly shape: readonly (number | null)[];
   /** Fills ragged axes up to the longest sample of a batch. */
   readonly pad: number;
+  /** Longest accepted length per axis, that of a fixed axis being its dimension; default: any. */
+  readonly maxShape?: readonly number[] | undefined;
 }
 
 /** One sample's value of one input: raw little-endian bytes in C order. */
@@ -47,6 +49,12 @@ export function fixedBytes(spec: TensorSpec): number | undefined {
     product *= dimension;
   }
   return product;
+}
+
+/** The first axis in which a shape is longer than accepted; undefined when it is none. */
+export function tooLongAxis({ maxShape }: TensorSpec, shape: readonly number[]): number | undefined {
+  const axis = maxShape?.findIndex((limit, i) => shape[i] > limit) ?? -1;
+  return axis === -1 ? undefined : axis;
 }
 
 export function describeSpec(spec: TensorSpec): string {

@@ -29,6 +29,9 @@ export interface ModelEntry {
 export type CertaintyKind = DeploymentYaml['certainty'];
 export type ScoreKind = DeploymentYaml['scores'];
 
+/** Settings of one model input. */
+type InputSettings = DeploymentYaml['inputs'][string];
+
 interface DeviceBase {
   readonly id: string;
   readonly memoryBytes: number;
@@ -107,7 +110,7 @@ export interface Deployment {
   readonly synthetic: SyntheticSettings | undefined;
   readonly certainty: CertaintyKind;
   readonly scores: ScoreKind;
-  readonly inputs: Readonly<Record<string, { readonly pad: number }>>;
+  readonly inputs: Readonly<Record<string, InputSettings>>;
   readonly classes: readonly string[] | undefined;
   readonly data: DataFiles | undefined;
   readonly devices: readonly Device[];

@@ -35,6 +35,7 @@ const profileSchema = z.strictObject({
       dtype: z.enum(Object.keys(DTYPES) as [Dtype, ...Dtype[]]),
       shape: z.array(z.int().positive().nullable()),
       pad: z.number(),
+      maxShape: z.array(z.int().positive()).optional(),
     }),
   ),
   classes: z.int().min(2),
@@ -116,7 +117,11 @@ export function writeProfile(path: string, profile: Profile): void {
   if (correction !== undefined) throw new Error(`${path}: a corrected profile is not written; write the measured one`);
   const plain: z.input<typeof profileSchema> = {
     ...measured,
-    inputs: profile.inputs.map((input) => ({ ...input, shape: [...input.shape] })),
+    inputs: profile.inputs.map((input) => ({
+      ...input,
+      shape: [...input.shape],
+      maxShape: input.maxShape && [...input.maxShape],
+    })),
     labels: encode('int32', profile.labels),
     models: profile.models.map((model) => ({
       ...model,

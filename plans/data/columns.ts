@@ -1,6 +1,6 @@
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
-import { parseTensor } from '../../engine/parse-tensor.ts';
-import { DTYPES, type Dtype, elements, type Tensor, type TensorSpec } from '../../engine/tensor.ts';
+import { parseTensor, tooLong } from '../../engine/parse-tensor.ts';
+import { DTYPES, type Dtype, elements, type Tensor, type TensorSpec, tooLongAxis } from '../../engine/tensor.ts';
 import { convertArray, describeArray, sampleShape } from './fit-array.ts';
 import type { DataArray } from './npy.ts';
 
@@ -22,6 +22,8 @@ export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): 
       `${where} is ${array.dtype}[${array.shape.join(', ')}]; the models take ${describeArray(spec)}${transposed(spec, array.shape)}`,
     );
   }
+  const axis = tooLongAxis(spec, shape);
+  if (axis !== undefined) throw new ConfigError(tooLong(spec, axis, shape[axis], where));
   const { data } = convertArray(array, spec.dtype, where);
   checkFinite(spec.dtype, data, elements(shape), where);
   const bytes = elements(shape) * DTYPES[spec.dtype].bytes;

@@ -5,6 +5,8 @@ import type { Sample, TensorSpec } from '../../engine/tensor.ts';
 import type { Deployment } from '../deployment.ts';
 import { SYNTHETIC_INPUTS } from '../synthetic.ts';
 import { dataOfSynthetic } from '../synthetic-deployment.ts';
+import type { Column } from './columns.ts';
+import { withDeclaredLimit, withLimitOfData } from './length-limits.ts';
 import { readSamples } from './read-samples.ts';
 import { splitSamples } from './split.ts';
 
@@ -42,7 +44,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
       );
     }
   }
-  return specs;
+  return specs.map((spec) => withDeclaredLimit(spec, deployment));
 }
 
 /**
@@ -73,10 +75,14 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
   const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
   return {
     count,
-    specs,
+    specs: specs.map((spec, i) => withLimitOfData(spec, shapesOf(columns[i]))),
     sample: (index) => columns.map((column) => column.tensor(index)),
     labels,
     validation,
     load: emulated || rest.length === 0 ? validation : rest,
   };
+}
+
+function* shapesOf(column: Column): Iterable<readonly number[]> {
+  for (let index = 0; index < column.count; index++) yield column.tensor(index).shape;
 }

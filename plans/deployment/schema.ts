@@ -90,6 +90,15 @@ const certainty = z.union(
 
 const input = z.strictObject({
   pad: z.number().default(0).describe('Fills ragged axes up to the longest sample of a batch'),
+  maxLength: z
+    .union([z.int().min(1), z.array(z.int().min(1)).min(1)], {
+      error: (issue) =>
+        `${shown(issue.input)} is no length; write a whole number, or a list with one for each axis of any length`,
+    })
+    .optional()
+    .describe(
+      'Longest accepted length of axes of any length: one for all of them, or a list; longer inputs are refused. Default: twice the longest sample of the data, at least 64',
+    ),
 });
 
 const dataFiles = z.union([path, z.record(z.string(), path)], {

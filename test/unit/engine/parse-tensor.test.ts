@@ -18,6 +18,39 @@ function refusal(of: TensorSpec, value: unknown): string {
   throw new Error('the value was accepted');
 }
 
+describe('parseTensor of inputs that are longer than accepted', () => {
+  const ids: TensorSpec = { ...IDS, maxShape: [3] };
+  const picture: TensorSpec = { ...spec('uint8', [1, null, null]), maxShape: [1, 2, 3] };
+
+  it('names axis, length and limit', () => {
+    const words = 'inputs.x has length 4 in axis 0; at most 3 is accepted (inputs.x.maxLength of the deployment)';
+    expect(refusal(ids, new Uint8Array(32))).toBe(words);
+    expect(refusal(ids, [1, 2, 3, 4])).toBe(words);
+    expect(refusal(picture, [[[1, 2, 3, 4]]])).toMatch(/^inputs\.x has length 4 in axis 2; at most 3 is accepted/);
+  });
+
+  it('does not read them: the length is said before any value', () => {
+    expect(refusal(ids, ['no number', 2, 3, 4])).toMatch(/has length 4/);
+    expect(refusal(picture, [[[1], [2, 3], [4]]])).toMatch(/has length 3 in axis 1; at most 2/);
+  });
+
+  it('accepts the longest', () => {
+    expect(parseTensor(ids, [1, 2, 3], 'inputs.x').shape).toEqual([3]);
+    expect(
+      parseTensor(
+        picture,
+        [
+          [
+            [1, 2, 3],
+            [4, 5, 6],
+          ],
+        ],
+        'inputs.x',
+      ).shape,
+    ).toEqual([1, 2, 3]);
+  });
+});
+
 describe('parseTensor of bytes', () => {
   it('is a view of them', () => {
     const bytes = Uint8Array.of(1, 2, 3, 4, 5, 6);

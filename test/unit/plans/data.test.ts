@@ -101,6 +101,24 @@ describe('deploymentInputs', () => {
     expect(() => deploymentInputs(wrong)).toThrow(/inputs\.img: no model has this input; the models take image$/);
   });
 
+  it.each<[string, Value, string, readonly number[]]>([
+    ['one for all axes', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '9', [9, 3, 9]],
+    ['one for each', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '[9, 8]', [9, 3, 8]],
+  ])('have the longest lengths that the deployment sets: %s', (_, input, maxLength, maxShape) => {
+    const [spec] = deploymentInputs(
+      deployment([input], '{ inputs: m.onnx }', {}, `inputs: { ids: { maxLength: ${maxLength} } }`),
+    );
+    expect(spec.maxShape).toEqual(maxShape);
+  });
+
+  it.each<[RegExp, Value]>([
+    [/inputs\.ids\.maxLength: has 2 lengths; ids has 1 axes of any length$/, IDS],
+    [/inputs\.image\.maxLength: the models take image in one size only; leave it out$/, IMAGE],
+  ])('refuses longest lengths of other axes: %s', (words, input) => {
+    const wrong = deployment([input], '{ inputs: m.onnx }', {}, `inputs: { ${input.name}: { maxLength: [3, 3] } }`);
+    expect(() => deploymentInputs(wrong)).toThrow(words);
+  });
+
   it('refuses a file that is no model', () => {
     const wrong = deployment([IMAGE], '{ inputs: m.onnx }', {});
     writeFileSync(join(dir, 'm.onnx'), 'not a model');
@@ -202,6 +220,25 @@ describe('loadLabelledData', () => {
     expect(data.labels).toEqual(Int32Array.of(2, 0));
     expect(data.sample(0).map(({ shape }) => shape)).toEqual([[2], [2, 2]]);
     expect(new BigInt64Array(data.sample(1)[0].data.buffer)).toEqual(BigInt64Array.of(7n));
+  });
+
+  it.each([
+    [3, 64],
+    [40, 80],
+  ])('accepts inputs of twice the longest sample, at least of 64: %d give %d', (longest, limit) => {
+    const lines = [2, longest, 1].map((n) => JSON.stringify({ inputs: { ids: new Array(n).fill(1) }, label: 0 })).join('\n');
+    const data = loadLabelledData(deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines }));
+    expect(data.specs[0].maxShape).toEqual([limit]);
+  });
+
+  it('refuses samples that are longer than the deployment accepts', () => {
+    const limits = 'inputs: { ids: { maxLength: 2 } }';
+    const lines = '{"inputs": {"ids": [5, 6]}}\n{"inputs": {"ids": [5, 6, 7]}}';
+    const json = deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines }, limits);
+    const words = 'inputs.ids has length 3 in axis 0; at most 2 is accepted (inputs.ids.maxLength of the deployment)';
+    expect(() => loadLabelledData(json)).toThrow(`x.jsonl:2 ${words}`);
+    const npy = deployment([IDS], '{ inputs: { ids: x.npy } }', { 'x.npy': npyFile([2, 3], new BigInt64Array(6)) }, limits);
+    expect(() => loadLabelledData(npy)).toThrow('x.npy (data.inputs.ids) has length 3 in axis 0; at most 2 is accepted');
   });
 
   const arrays = (x: Uint8Array, y = labels) => ({ 'x.npy': x, 'y.npy': y });
