@@ -5,6 +5,7 @@ import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { type CascadeError, messageOf } from '../engine/errors.ts';
+import type { TensorSpec } from '../engine/tensor.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from '../engine/wire/messages.ts';
@@ -25,6 +26,7 @@ import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from './router.ts';
 import { StarvationWatch } from './starvation-watch.ts';
 
 export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
+  readonly specs: readonly TensorSpec[];
   readonly device: string;
   readonly host: string;
   readonly subjects: Subjects;

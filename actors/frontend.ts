@@ -47,6 +47,8 @@ const NOTHING = new Uint8Array(0);
 const MAX_ATTEMPTS = 4;
 /** Each request of a frame has its own answer: a small body must not make us say a million things. */
 const FRAME_MAX_REQUESTS = 4_096;
+/** A frontend that cannot route says what it waits for. */
+const STILL_WAITING_MS = 10_000;
 /** A work frame holds a request and some bytes about it, within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
 
@@ -143,6 +145,10 @@ class Frontend {
         tap(() => this.#sweep()),
       ),
       reconnected$(bus).pipe(tap(() => this.#router.doubt(clock.now()))),
+      every(clock, STILL_WAITING_MS).pipe(
+        takeUntil(this.#routable$),
+        tap(() => this.#context.log.warn({ models: this.#router.missing }, 'no requests are taken: no device has these models')),
+      ),
       this.#idle$.pipe(tap(leaveWhenIdle)),
     ).pipe(takeUntil(drained$));
     return merge(background$, requests$).pipe(ignoreElements());

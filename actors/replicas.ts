@@ -1,24 +1,23 @@
-import { concat, concatMap, defer, EMPTY, from, ignoreElements, last, type Observable, tap } from 'rxjs';
+import { catchError, concat, concatMap, defer, EMPTY, from, ignoreElements, last, type Observable, tap } from 'rxjs';
 import type { Backend, BatchOutput, ModelFile } from '../engine/backend/backend.ts';
-import { ConfigError } from '../engine/errors.ts';
+import { CascadeError, ConfigError, messageOf } from '../engine/errors.ts';
 import type { Logger } from '../engine/log.ts';
-import { fixedBytes, type Sample, type TensorSpec } from '../engine/tensor.ts';
+import type { Sample } from '../engine/tensor.ts';
 
 export interface ReplicasOptions {
   readonly device: string;
   readonly models: readonly string[];
-  readonly specs: readonly TensorSpec[];
   /** Files of all models of the family, in its order. */
   readonly files: readonly ModelFile[];
-  /** Per model: batch sizes to run before the replica is called ready, ascending, with their profiled times. */
+  /** Samples to run before a replica is called ready: a typical one in batches, larger ones alone. */
+  readonly warmUp: readonly Sample[];
+  /** Per model: sizes of these batches, ascending, with their profiled times. */
   readonly profiled: readonly { readonly batch: readonly number[]; readonly ms: readonly number[] }[];
   /** Memory for replicas, and what a replica of each model takes. */
   readonly memoryBytes: number;
   readonly replicaBytes: readonly number[];
 }
 
-/** Ragged axes of the made-up samples that warm a replica up. */
-const WARM_UP_LENGTH = 16;
 /**
  * A replica slower than this against its profile is reported: gears follow the measured speed, but better ones could be planned for
  * this machine. Times of a few milliseconds say little when nothing else has run yet.
@@ -50,7 +49,7 @@ export class Replicas {
 
   /**
    * Loads those models that are not there yet and runs each at each profiled batch size: ready means warmed up. Completes when
-   * all are; errors with ConfigError when they do not fit in beside what is loaded, or when one cannot be loaded.
+   * all are; errors with ConfigError when they do not fit in beside what is loaded, or when one cannot be loaded or run.
    */
   load(models: readonly number[]): Observable<never> {
     return defer(() => {
@@ -82,13 +81,9 @@ export class Replicas {
   }
 
   #loadOne(model: number): Observable<never> {
-    const { files, profiled, specs, models } = this.#options;
-    const blank: Sample = specs.map(blankTensor);
-    const { batch, ms } = profiled[model];
+    const { files, models } = this.#options;
     // Nothing gets warm in an emulated device, and its batches may take seconds.
-    const warmUp$ = this.#backend.emulated
-      ? EMPTY
-      : from(batch).pipe(concatMap((size, i) => this.#warmUp(model, size, ms[i], blank)));
+    const warmUp$ = this.#backend.emulated ? EMPTY : this.#warmUp(model);
     return concat(this.#backend.load(files[model]), warmUp$).pipe(
       tap({
         complete: () => {
@@ -100,9 +95,27 @@ export class Replicas {
     );
   }
 
+  #warmUp(model: number): Observable<BatchOutput> {
+    const { device, models, profiled, warmUp } = this.#options;
+    const [typical, ...larger] = warmUp;
+    const { batch, ms } = profiled[model];
+    return concat(
+      from(batch).pipe(concatMap((size, i) => this.#warmUpAt(model, size, ms[i], typical))),
+      from(larger).pipe(concatMap((sample) => this.#backend.run(models[model], [sample]))),
+    ).pipe(
+      catchError((error) => {
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        throw new ConfigError(
+          `device ${device} cannot run model ${models[model]} on samples that it was profiled with: ${messageOf(error)}; ` +
+            'run `cascade profile` again on this machine',
+        );
+      }),
+    );
+  }
+
   /** The first run of a size allocates; the second is compared with the profile, which has the time on the inference thread. */
-  #warmUp(model: number, size: number, profiledMs: number, blank: Sample): Observable<BatchOutput> {
-    const batch = new Array<Sample>(size).fill(blank);
+  #warmUpAt(model: number, size: number, profiledMs: number, sample: Sample): Observable<BatchOutput> {
+    const batch = new Array<Sample>(size).fill(sample);
     const name = this.#options.models[model];
     return concat(this.#backend.run(name, batch), this.#backend.run(name, batch)).pipe(
       last(),
@@ -119,10 +132,4 @@ export class Replicas {
 
 function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20)} MiB`;
-}
-
-function blankTensor(spec: TensorSpec): Sample[number] {
-  const shape = spec.shape.map((dimension) => dimension ?? WARM_UP_LENGTH);
-  const bytes = fixedBytes({ ...spec, shape });
-  return { data: new Uint8Array(bytes ?? 0), shape };
 }

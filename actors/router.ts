@@ -114,8 +114,17 @@ export class Router {
 
   /** True once every model of the gear in force has a replica to go to. */
   get complete(): boolean {
+    return this.#gear.cascade.every((model) => this.#isReachable(model));
+  }
+
+  /** Models of the gear in force that no device can be asked for. */
+  get missing(): string[] {
+    return [...this.#gear.cascade].filter((model) => !this.#isReachable(model)).map((model) => this.models[model]);
+  }
+
+  #isReachable(model: number): boolean {
     const devices = this.devices.length;
-    return this.#gear.cascade.every((model) => this.#usable.subarray(model * devices, (model + 1) * devices).includes(1));
+    return this.#usable.subarray(model * devices, (model + 1) * devices).includes(1);
   }
 
   /** Of the devices on which a plan places replicas, those of which one can be reached, and the others. */

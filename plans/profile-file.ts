@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { DTYPES, type Dtype } from '../engine/tensor.ts';
 import type { Profile } from './profile.ts';
+import { decodeWarmUp, encodeWarmUp, warmUpSchema } from './warm-up.ts';
 
 /** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
 
@@ -38,6 +39,7 @@ const profileSchema = z.strictObject({
       maxShape: z.array(z.int().positive()).optional(),
     }),
   ),
+  warmUp: warmUpSchema,
   classes: z.int().min(2),
   split: z.string(),
   labels: int32,
@@ -80,7 +82,10 @@ export function readProfile(path: string): Profile {
   if (!result.success) {
     throw new ConfigError(`${path} is not a valid profile; run \`cascade profile\` again\n${z.prettifyError(result.error)}`);
   }
-  const profile = result.data;
+  const warmUp = decodeWarmUp(result.data.warmUp, result.data.inputs);
+  if (warmUp === undefined)
+    throw new ConfigError(`${path}: warmUp holds other inputs than the models'; run \`cascade profile\` again`);
+  const profile: Profile = { ...result.data, warmUp };
   for (const model of profile.models) {
     if (model.predictions.length !== profile.labels.length || model.certainties.length !== profile.labels.length) {
       throw new ConfigError(
@@ -122,6 +127,7 @@ export function writeProfile(path: string, profile: Profile): void {
       shape: [...input.shape],
       maxShape: input.maxShape && [...input.maxShape],
     })),
+    warmUp: encodeWarmUp(profile.warmUp),
     labels: encode('int32', profile.labels),
     models: profile.models.map((model) => ({
       ...model,

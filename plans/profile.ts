@@ -1,4 +1,4 @@
-import type { TensorSpec } from '../engine/tensor.ts';
+import type { Sample, TensorSpec } from '../engine/tensor.ts';
 
 /** Measured inference time of one model on one kind of device, by batch size (ascending, from 1). */
 export interface RuntimeCurve {
@@ -57,6 +57,8 @@ export interface Profile {
   readonly synthetic: boolean;
   readonly machine: string;
   readonly inputs: readonly TensorSpec[];
+  /** Samples that replicas are warmed up with: see `warmUpSamples`. None in a synthetic family. */
+  readonly warmUp: readonly Sample[];
   readonly classes: number;
   /** Digest of which samples of the data these are (see `splitDigest`). */
   readonly split: string;

@@ -83,6 +83,7 @@ export function syntheticProfile(family: SyntheticFamily): Profile {
     synthetic: true,
     machine: 'synthetic',
     inputs: SYNTHETIC_INPUTS,
+    warmUp: [],
     classes,
     split: splitDigest({ validation: allSamples(samples) }),
     labels,

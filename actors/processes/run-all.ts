@@ -15,6 +15,8 @@ import { requireSoleDevices } from './sole-devices.ts';
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
 /** Exit code of a process that found its configuration wrong: starting it again would not help. */
 const CONFIG_EXIT_CODE = 2;
+/** Whoever waits for `serve` to be ready is told what it waits for. */
+const STILL_WAITING_MS = 10_000;
 /** A process that ended so often without having been ready once is given up. */
 const MAX_FAILED_STARTS = 3;
 
@@ -52,7 +54,12 @@ export async function runParts(
       if (why !== undefined) break;
       const started = startProcesses(group, setting, bus, options);
       running.unshift(started.actors);
-      why = await Promise.race([started.ready.then(() => undefined), asked]);
+      const telling = setInterval(() => log.warn({ waitingFor: started.waitingFor() }, 'not ready yet'), STILL_WAITING_MS);
+      try {
+        why = await Promise.race([started.ready.then(() => undefined), asked]);
+      } finally {
+        clearInterval(telling);
+      }
     }
     if (why === undefined) onReady();
     log.info({ why: await asked }, 'draining');
@@ -102,8 +109,9 @@ function startProcesses(
   { log }: Setting,
   bus: Bus,
   options: ServeOptions,
-): { actors: RunningActor[]; ready: Promise<unknown> } {
+): { actors: RunningActor[]; ready: Promise<unknown>; waitingFor(): string[] } {
   const actors: RunningActor[] = [];
+  const waiting = new Set(specs.map(({ name }) => name));
   const ready = specs.map(
     (spec) =>
       new Promise<void>((resolve, reject) => {
@@ -112,7 +120,10 @@ function startProcesses(
           ...spec,
           environment: natsEnvironment(options.nats),
           graceMs: CHILD_GRACE_MS,
-          onReady: () => resolve(),
+          onReady: () => {
+            waiting.delete(spec.name);
+            resolve();
+          },
           // Once it has been ready, neither rejection has an effect: it is started again for ever.
           onEnded: (error) => {
             if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
@@ -125,7 +136,7 @@ function startProcesses(
         actors.push(startActor(actor, { bus, clock: realClock, log }));
       }),
   );
-  return { actors, ready: Promise.all(ready) };
+  return { actors, ready: Promise.all(ready), waitingFor: () => [...waiting] };
 }
 
 function roleArgs(deploymentPath: string, options: ServeOptions, role: readonly string[]): string[] {

@@ -1,11 +1,12 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { startActor } from '../../engine/actor/actor.ts';
+import { catchError } from 'rxjs';
+import { type Actor, startActor } from '../../engine/actor/actor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/stay-awake.ts';
 import { batchCertainty } from '../../plans/certainty.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/deployment.ts';
@@ -18,6 +19,8 @@ import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 import { startFrontend } from './start-frontend.ts';
 
+/** A device that died so often without having been ready once is given up. */
+const MAX_FAILED_STARTS = 3;
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
 /** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */
@@ -71,21 +74,41 @@ async function serveDevices(setting: Setting, devices: readonly Device[], bus: B
   // Emulated devices wait by the clock.
   const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
   const system = { bus, clock: realClock, log };
-  const actors = options.map((each) =>
-    startActor(
-      deviceActor({
-        ...each,
-        ...awake,
-        plan,
-        loopDelayMsP99,
-        onReady: () => onReady(each.device),
-        onHung: () => endHung(ingress, bus, realClock, killThis),
-      }),
+  const actors = options.map((each) => {
+    let hasBeenReady = false;
+    const actor = deviceActor({
+      ...each,
+      ...awake,
+      plan,
+      loopDelayMsP99,
+      onReady: () => {
+        hasBeenReady = true;
+        onReady(each.device);
+      },
+      onHung: () => endHung(ingress, bus, realClock, killThis),
+    });
+    return startActor(
+      givenUpInTime(actor, () => hasBeenReady),
       system,
-    ),
-  );
+    );
+  });
   // What the frontend has taken is computed before the devices leave.
   await liveUntilStopped([ingress, actors], log);
+}
+
+/** The actor, but not restarted for ever: one that has never been ready is given up after some tries. */
+function givenUpInTime(actor: Actor, hasBeenReady: () => boolean): Actor {
+  let failedStarts = 0;
+  return {
+    ...actor,
+    behaviour: (context) =>
+      actor.behaviour(context).pipe(
+        catchError((error) => {
+          if (hasBeenReady() || error instanceof ConfigError || ++failedStarts < MAX_FAILED_STARTS) throw error;
+          throw new ConfigError(`${actor.name} cannot start: ${messageOf(error)} (${failedStarts} times)`);
+        }),
+      ),
+  };
 }
 
 /** Not `process.exit`: that waits for the inference thread, which is what hangs. */
@@ -109,6 +132,7 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     host: device.host,
     subjects,
     specs: profile.inputs,
+    warmUp: profile.warmUp,
     files: deployment.models,
     profiled: curves,
     models: deployment.models.map(({ name }) => name),

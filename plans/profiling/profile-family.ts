@@ -13,6 +13,7 @@ import { inFamilyOrder } from '../family-order.ts';
 import { modelDigest } from '../file-digest.ts';
 import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
 import { profileDigest } from '../profile-digest.ts';
+import { warmUpSamples } from '../warm-up.ts';
 import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
 import { startEcho } from './transport.ts';
@@ -85,6 +86,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     synthetic: deployment.devices.some((device) => device.kind === 'emulated'),
     machine: `${cpus()[0]?.model ?? process.arch} x ${cpus().length}, Node ${process.versions.node}`,
     inputs: data.specs,
+    warmUp: warmUpSamples(Array.from(data.validation, (index) => data.sample(index))),
     classes,
     split: splitDigest(data),
     labels,

@@ -98,6 +98,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           subjects,
           plan: start,
           specs,
+          warmUp: [],
           files: plan.models.map((name) => ({ name, file: name })),
           profiled: plan.models.map((_, model) => ({ batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] })),
           models: plan.models,

@@ -83,6 +83,7 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         subjects: SUBJECTS,
         plan,
         specs: SPECS,
+        warmUp: [],
         files: models.map((name) => ({ name, file: name })),
         profiled: models.map((_, model) => ({
           batch: [1, MOST_IN_BATCH],

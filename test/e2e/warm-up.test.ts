@@ -1,0 +1,48 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { KERNEL, writeAudioFamily } from '../fixtures/audio-family.ts';
+import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+
+/** A model whose convolution is wider than what one would make up to warm it up. */
+
+const folder = mkdtempSync(join(tmpdir(), 'cascade-audio-'));
+const profile = join(folder, 'profile.json');
+let server: NatsServer;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  writeAudioFamily(folder);
+  await cascadeJson(['profile', folder, '--quick']);
+  await cascadeJson(['plan', folder]);
+});
+
+afterAll(async () => {
+  await server?.stop();
+  rmSync(folder, { recursive: true });
+});
+
+test('it is warmed up with samples of the data, and serves', async () => {
+  const serving = startCascade(['serve', folder, '--nats', server.url]);
+  expect(await serving.firstLine).toMatch(/^cascade audio is ready/);
+  const end = await serving.stop();
+  expect(end.code, end.stderr).toBe(0);
+});
+
+test('where it cannot run, `serve` ends with what the model said, instead of waiting for ever', async () => {
+  const written = readFileSync(profile, 'utf8');
+  const plain = JSON.parse(written) as { warmUp: { shape: number[]; base64?: string }[][] };
+  // As if this machine could not run what the one that profiled could.
+  plain.warmUp = [[{ shape: [1, KERNEL - 1] }]];
+  writeFileSync(profile, JSON.stringify(plain));
+  try {
+    const end = await runCascade(['serve', folder, '--nats', server.url]);
+    expect(end.code, end.stderr).toBe(2);
+    expect(end.stderr).toMatch(/device cpu0 cannot run model filter on samples that it was profiled with: .*Conv/);
+    expect(end.stdout).toBe('');
+  } finally {
+    writeFileSync(profile, written);
+  }
+});
