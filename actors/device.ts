@@ -4,7 +4,7 @@ import { decoded } from '../engine/actor/drops.ts';
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
-import { type CascadeError, messageOf } from '../engine/errors.ts';
+import { type CascadeError, DeviceTakenError, messageOf } from '../engine/errors.ts';
 import type { TensorSpec } from '../engine/tensor.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeState } from '../engine/wire/internal.ts';
@@ -16,6 +16,7 @@ import { sendFailure, sendResult } from './answers.ts';
 import { BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
+import { DeviceClaim } from './device-claim.ts';
 import { DoneNotes } from './done-notes.ts';
 import { askForPlan } from './kept-plans.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
@@ -46,6 +47,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly bounds?: QueueBounds;
   /** Default: this process's. */
   readonly pid?: number;
+  /** See DeviceClaim. Default: the pid, for a device that no other host runs. */
+  readonly claim?: string;
   /** Per model, bins of its certainties (see certaintyEdges), which are counted for the drift monitor; by default none are. */
   readonly certaintyEdges?: readonly Float64Array[];
 }
@@ -74,6 +77,7 @@ class Device {
   readonly #changes: ReplicaChanges;
   #incarnation: string;
   readonly #startedAt: number;
+  readonly #claim: DeviceClaim;
   readonly #done: DoneNotes;
   readonly #answered: number[];
   readonly #starvation = new StarvationWatch();
@@ -122,6 +126,7 @@ class Device {
       context,
     );
     this.#startedAt = context.clock.now();
+    this.#claim = new DeviceClaim(options.claim ?? String(this.#pid));
     this.#incarnation = this.#newIncarnation();
   }
 
@@ -152,11 +157,12 @@ class Device {
       this.#changes.run(),
       bus.messages$(subjects.allState).pipe(
         decoded(decodeState, drops),
-        tap((state) => this.#router.observe(state, clock.now())),
+        tap((state) => this.#observe(state)),
       ),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
         tap(() => {
+          this.#claim.away();
           this.#incarnation = this.#newIncarnation();
           this.#router.doubt(clock.now());
         }),
@@ -186,6 +192,18 @@ class Device {
         this.#backend.close().catch((error) => this.#context.log.error({ reason: messageOf(error) }, 'backend did not close'));
       }),
     );
+  }
+
+  /** @throws DeviceTakenError when another process has this device, too, and stays. */
+  #observe(state: DeviceState): void {
+    const now = this.#context.clock.now();
+    const { device } = this.#options;
+    if (state.device === device && this.#claim.losesTo(state, this.#phase === 'ready', now)) {
+      throw new DeviceTakenError(
+        `device ${device} is run by process ${state.pid} of host ${state.host} as well: that one stays, this one (${this.#pid}) leaves`,
+      );
+    }
+    this.#router.observe(state, now);
   }
 
   #tellPrepared(revision: number, problem: string | undefined): void {
@@ -220,6 +238,7 @@ class Device {
   #startOver(pausedMs: number): void {
     const { bus, log } = this.#context;
     const dropped = this.#loop.clear();
+    this.#claim.away();
     log.warn({ pausedMs: Math.round(pausedMs), dropped }, 'this process was paused; what was queued has been sent elsewhere');
     this.#stale = true;
     bus
@@ -405,6 +424,8 @@ class Device {
       host,
       phase: this.#phase,
       incarnation: this.#incarnation,
+      claim: this.#claim.id,
+      absences: this.#claim.absences,
       pid: this.#pid,
       revision: this.#router.revision,
       gear: this.#router.gear.index,

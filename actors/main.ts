@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { CascadeError, ConfigError } from '../engine/errors.ts';
+import { CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/package-info.ts';
 import * as deploymentOptions from '../plans/commands/deployment-options.ts';
 import * as diff from '../plans/commands/diff.ts';
@@ -20,6 +20,8 @@ import * as status from './commands/status.ts';
 /** Exit codes (DESIGN §10); 3, infeasible, is set by the planning commands. */
 const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
+/** Of a device's process, for the process that started it. */
+const EXIT_TAKEN = 4;
 
 /** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
 async function main(): Promise<void> {
@@ -59,7 +61,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
     process.stderr.write(`${error.message}\n`);
-    return EXIT_USAGE;
+    return error instanceof DeviceTakenError ? EXIT_TAKEN : EXIT_USAGE;
   }
   process.stderr.write(
     `${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`,

@@ -50,7 +50,12 @@ export class MalformedMessage extends Error {
 
 /** Wrong usage or configuration: names file, field, value and what would be right. */
 export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
+  override readonly name: string = 'ConfigError';
+}
+
+/** A device is run by another process, too, and this one has to leave it. */
+export class DeviceTakenError extends ConfigError {
+  override readonly name = 'DeviceTakenError';
 }
 
 export function messageOf(error: unknown): string {

@@ -6,6 +6,7 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
 import { processActor } from '../device-host.ts';
+import { claimEnvironment } from './claim.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
@@ -17,6 +18,8 @@ const CHILD_GRACE_MS = DRAIN_MS + 5_000;
 const CONFIG_EXIT_CODE = 2;
 /** Whoever waits for `serve` to be ready is told what it waits for. */
 const STILL_WAITING_MS = 10_000;
+/** Of one whose device another host runs, too, and keeps. */
+const TAKEN_EXIT_CODE = 4;
 /** A process that ended so often without having been ready once is given up. */
 const MAX_FAILED_STARTS = 3;
 
@@ -41,6 +44,12 @@ export async function runParts(
   const { log } = setting;
   const bus = await connectSetting(setting, 'host');
   const asked = askedToStop();
+  // Of all devices that are run from here: they stay together, or leave together.
+  const environment = { ...natsEnvironment(options.nats), ...claimEnvironment() };
+  let onTaken: (error: ConfigError) => void = () => undefined;
+  const taken = new Promise<ConfigError>((resolve) => {
+    onTaken = resolve;
+  });
   const running: RunningActor[][] = [];
   try {
     const sole = requireSoleDevices(
@@ -48,21 +57,23 @@ export async function runParts(
       setting.subjects,
       parts.devices.map(({ id }) => id),
     );
-    let why = await Promise.race([sole.then(() => undefined), asked]);
+    let why: string | ConfigError | undefined = await Promise.race([sole.then(() => undefined), asked]);
     // Frontends route only to devices that are ready, and leave before them.
     for (const group of [[...controllerProcess(), ...deviceProcesses()], frontendProcesses()]) {
       if (why !== undefined) break;
-      const started = startProcesses(group, setting, bus, options);
+      const started = startProcesses(group, setting, bus, environment, onTaken);
       running.unshift(started.actors);
       const telling = setInterval(() => log.warn({ waitingFor: started.waitingFor() }, 'not ready yet'), STILL_WAITING_MS);
       try {
-        why = await Promise.race([started.ready.then(() => undefined), asked]);
+        why = await Promise.race([started.ready.then(() => undefined), asked, taken]);
       } finally {
         clearInterval(telling);
       }
     }
     if (why === undefined) onReady();
-    log.info({ why: await asked }, 'draining');
+    why ??= await Promise.race([asked, taken]);
+    log.info({ why: messageOf(why) }, 'draining');
+    if (why instanceof ConfigError) throw why;
   } finally {
     for (const group of running) await Promise.all(group.map((actor) => actor.stop(CHILD_GRACE_MS)));
     await leave(bus);
@@ -108,7 +119,8 @@ function startProcesses(
   specs: readonly ProcessSpec[],
   { log }: Setting,
   bus: Bus,
-  options: ServeOptions,
+  environment: Readonly<Record<string, string>>,
+  onTaken: (error: ConfigError) => void,
 ): { actors: RunningActor[]; ready: Promise<unknown>; waitingFor(): string[] } {
   const actors: RunningActor[] = [];
   const waiting = new Set(specs.map(({ name }) => name));
@@ -118,7 +130,7 @@ function startProcesses(
         let failedStarts = 0;
         const actor = processActor({
           ...spec,
-          environment: natsEnvironment(options.nats),
+          environment,
           graceMs: CHILD_GRACE_MS,
           onReady: () => {
             waiting.delete(spec.name);
@@ -126,7 +138,9 @@ function startProcesses(
           },
           // Once it has been ready, neither rejection has an effect: it is started again for ever.
           onEnded: (error) => {
-            if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
+            if (error instanceof ProcessEnded && error.code === TAKEN_EXIT_CODE) {
+              onTaken(new ConfigError(`${spec.name} is served by another host; see above`));
+            } else if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
               reject(new ConfigError(`${spec.name} could not start; see above`));
             } else if (++failedStarts === MAX_FAILED_STARTS) {
               reject(new Error(`${spec.name} could not start (${messageOf(error)}, ${failedStarts} times); see above`));

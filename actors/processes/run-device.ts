@@ -14,6 +14,7 @@ import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
+import { claimOfProcess } from './claim.ts';
 import { endHung } from './end-hung.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
@@ -130,6 +131,7 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
   return {
     device: device.id,
     host: device.host,
+    claim: claimOfProcess(),
     subjects,
     specs: profile.inputs,
     warmUp: profile.warmUp,

@@ -51,6 +51,10 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(isText(state.host), 'state', 'host');
   require(PHASES.includes(state.phase), 'state', 'phase');
   require(isText(state.incarnation), 'state', 'incarnation');
+  // Older versions make no claim: whoever hears them leaves the device to them.
+  const { claim = '', absences = 0 } = state;
+  require(isText(claim), 'state', 'claim');
+  require(isCount(absences), 'state', 'absences');
   require(isCount(state.revision), 'state', 'revision');
   require(isCount(state.gear), 'state', 'gear');
   require(isCount(state.epoch), 'state', 'epoch');
@@ -71,7 +75,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
-  return { ...state, slowdown, starvedShare } as DeviceState;
+  return { ...state, claim, absences, slowdown, starvedShare } as DeviceState;
 }
 
 /** The reason in it is not looked at: a gear whose reason cannot be read is in force all the same. See `isBasis`. */

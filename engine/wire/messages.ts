@@ -120,6 +120,10 @@ export interface DeviceState {
   readonly phase: 'loading' | 'ready' | 'draining' | 'left';
   /** Different after each restart of the process. */
   readonly incarnation: string;
+  /** Of the process, or of all that were started together: two of them on one device are rivals (see actors/device-claim.ts). */
+  readonly claim: string;
+  /** How often the process was paused or cut off for so long that it may have been replaced. */
+  readonly absences: number;
   readonly pid: number;
   /** Plan that this device acts on, and the gear of it. */
   readonly revision: number;

@@ -72,6 +72,8 @@ export function deviceState(fields: Partial<DeviceState> = {}): DeviceState {
     host: 'local',
     phase: 'ready',
     incarnation: 'new',
+    claim: 'one',
+    absences: 0,
     pid: 1,
     revision: 1,
     gear: 0,

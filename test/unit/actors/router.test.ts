@@ -2,30 +2,11 @@ import { expect, test } from 'vitest';
 import { DEVICE_LOST_AFTER_MS, Router } from '../../../actors/router.ts';
 import type { DeviceState } from '../../../engine/wire/messages.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
-import { planOf } from '../../support/plans.ts';
+import { deviceState, planOf } from '../../support/plans.ts';
 
 const plan = compilePlan(planOf({ models: ['small', 'large'], devices: ['a', 'b'], cascades: [['small', 'large'], ['small']] }));
-const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnation = '1'): DeviceState => ({
-  device,
-  host: 'local',
-  phase,
-  incarnation,
-  pid: 1,
-  revision: 1,
-  gear: 0,
-  epoch: 0,
-  gearDelayMs: 0,
-  queues: { small: 0, large: 0 },
-  answered: {},
-  backlogMs: 0,
-  slowdown: 1,
-  starvedShare: null,
-  completedBatches: 0,
-  busyMs: 0,
-  upMs: 0,
-  loopDelayMsP99: 0,
-  emulated: false,
-});
+const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnation = '1'): DeviceState =>
+  deviceState({ device, phase, incarnation, queues: { small: 0, large: 0 } });
 
 test('nothing is routed before a device is ready, then by the shares', () => {
   const router = new Router({ revision: 1, plan });
