@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { runtimeCurveSchema } from './runtime-curve-schema.ts';
+
+/** Plans of version 1 name no weights. */
+export const PLAN_SCHEMA = 2;
 
 /** The gear plan file (DESIGN §10): what the planner writes, people read and diff, and the serving plane runs. */
 const stage = z.strictObject({
@@ -50,11 +54,23 @@ const contingency = z.strictObject({
   beyond: z.array(gear).min(1).optional(),
 });
 
+/** Which files a model is, and what was measured of them: devices serve a plan by what it says, whatever lies on disk meanwhile. */
+const weights = z.strictObject({
+  /** Of all files that make the model (see `modelDigest`). */
+  digest: z.string().min(1),
+  /** Memory of one replica. */
+  memoryBytes: z.number().positive(),
+  /** Device class -> inference time by batch size, as profiled. */
+  runtimes: z.record(z.string(), runtimeCurveSchema),
+  /** Bins of its certainties, in which devices count them for the drift monitor (see `certaintyEdges`). */
+  certaintyEdges: z.array(z.number()),
+});
+
 const latencySlo = z.strictObject({ p95: z.number().positive() });
 const accuracySlo = z.strictObject({ accuracy: z.number().min(0).max(1) });
 
 export const gearPlanSchema = z.strictObject({
-  schema: z.literal(1),
+  schema: z.literal(PLAN_SCHEMA),
   deployment: z.string(),
   /** Digest of the profile and of what was asked. */
   digest: z.string(),
@@ -67,6 +83,8 @@ export const gearPlanSchema = z.strictObject({
   slo: z.union([latencySlo, accuracySlo]),
   /** Models of the family, cheapest first. */
   models: z.array(z.string()).min(1),
+  /** Per model of the family. */
+  weights: z.record(z.string(), weights),
   devices: z.array(z.string()).min(1),
   placement: z.array(z.strictObject({ model: z.string(), device: z.string() })).min(1),
   /** What is promised: each holds the SLO in its range. */
@@ -92,6 +110,7 @@ export const gearPlanSchema = z.strictObject({
 });
 
 export type GearPlan = z.infer<typeof gearPlanSchema>;
+export type ModelWeights = GearPlan['weights'][string];
 export type Gear = GearPlan['gears'][number];
 /** Gears that follow one another in load: those that are promised, and those beyond. */
 export type GearTable = Pick<GearPlan, 'gears' | 'beyond'>;
@@ -101,6 +120,23 @@ export type GearReason = NonNullable<Gear['why']>;
 /** Those that are promised, then those beyond: what the number of a gear in a message or a report counts. */
 export function allGears({ gears, beyond = [] }: GearTable): readonly Gear[] {
   return [...gears, ...beyond];
+}
+
+/** As much of a digest as people compare. */
+function shortDigest(digest: string): string {
+  return digest.slice(0, 8);
+}
+
+/** Model -> digest of its files. */
+export function digestsOf(weights: GearPlan['weights']): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(weights).map(([model, { digest }]) => [model, digest]));
+}
+
+/** `cnn 1a2b3c4d, resnet 9f8e7d6c`: which files the models are. */
+export function describeWeights(digests: Readonly<Record<string, string>>): string {
+  return Object.entries(digests)
+    .map(([model, digest]) => `${model} ${shortDigest(digest)}`)
+    .join(', ');
 }
 
 /** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; what is less certain goes on. */

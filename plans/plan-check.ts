@@ -2,7 +2,6 @@ import { ConfigError } from '../engine/errors.ts';
 import { gearsWithout } from './contingency.ts';
 import { type Deployment, deviceClass } from './deployment.ts';
 import type { Gear, GearPlan, GearTable } from './gear-plan.ts';
-import type { Profile } from './profile.ts';
 
 /** What a plan is checked against. Models and devices are known by name only: a plan holds no paths. */
 export type PlanSubject = Pick<Deployment, 'name' | 'models' | 'devices'>;
@@ -18,7 +17,7 @@ const SHOWN_PROBLEMS = 10;
  * and devices, what the devices' memory holds, and gears that leave no load and no request without a replica to go to.
  * @returns what is wrong, one sentence for each problem, with field and value; empty for a plan that can be served.
  */
-export function checkPlanFor(deployment: PlanSubject, profile: Pick<Profile, 'models'>, plan: GearPlan): string[] {
+export function checkPlanFor(deployment: PlanSubject, plan: GearPlan): string[] {
   const named = [
     ...(plan.deployment === deployment.name ? [] : [`deployment: ${shown(plan.deployment)}, not ${deployment.name}`]),
     ...modelProblems(deployment, plan),
@@ -26,7 +25,7 @@ export function checkPlanFor(deployment: PlanSubject, profile: Pick<Profile, 'mo
     ...placementProblems(plan),
   ];
   // The rest speaks of models and devices by name: with unknown ones it would only repeat what was said.
-  return named.length > 0 ? named : [...memoryProblems(deployment, profile, plan), ...servingProblems(plan)];
+  return named.length > 0 ? named : [...memoryProblems(deployment, plan), ...servingProblems(plan)];
 }
 
 /** Whether a well-formed plan is one in itself, whatever it is for. @returns what is wrong, as of `checkPlanFor`. */
@@ -74,8 +73,9 @@ function deviceProblems({ devices }: PlanSubject, plan: GearPlan): string[] {
   ];
 }
 
-function placementProblems({ models, devices, placement }: GearPlan): string[] {
+function placementProblems({ models, devices, placement, weights }: GearPlan): string[] {
   return [
+    ...models.filter((model) => !Object.hasOwn(weights, model)).map((model) => `weights: none for model ${shown(model)}`),
     ...placement.flatMap(({ model, device }, i) => [
       ...(models.includes(model) ? [] : [`placement[${i}].model: ${shown(model)} is not among the plan's models`]),
       ...(devices.includes(device) ? [] : [`placement[${i}].device: ${shown(device)} is not among the plan's devices`]),
@@ -84,16 +84,15 @@ function placementProblems({ models, devices, placement }: GearPlan): string[] {
   ];
 }
 
-function memoryProblems({ devices }: PlanSubject, profile: Pick<Profile, 'models'>, { placement }: GearPlan): string[] {
+function memoryProblems({ devices }: PlanSubject, { placement, weights }: GearPlan): string[] {
   return devices.flatMap((device) => {
     const kind = deviceClass(device);
     const replicas = placement.filter((replica) => replica.device === device.id);
-    const profiled = replicas.map(({ model }) => profile.models.find(({ name }) => name === model));
-    const unmeasured = replicas.filter((_, i) => profiled[i]?.runtimes[kind] === undefined);
-    const needs = profiled.map((model) => model?.memoryBytes ?? 0);
+    const unmeasured = replicas.filter(({ model }) => weights[model].runtimes[kind] === undefined);
+    const needs = replicas.map(({ model }) => weights[model].memoryBytes);
     const sum = needs.reduce((total, bytes) => total + bytes, 0);
     return [
-      ...unmeasured.map(({ model }) => `placement: ${model} on ${device.id}: the profile has no runtimes of it on ${kind}`),
+      ...unmeasured.map(({ model }) => `placement: ${model} on ${device.id}: weights.${model} has no runtimes on ${kind}`),
       ...(sum <= device.memoryBytes
         ? []
         : [

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
-import { type GearPlan, gearPlanSchema } from './gear-plan.ts';
+import { type GearPlan, gearPlanSchema, PLAN_SCHEMA } from './gear-plan.ts';
 import { checkPlan, refusePlan } from './plan-check.ts';
 
 /**
@@ -28,6 +28,9 @@ export function parsePlan(text: string, source: string): GearPlan {
   } catch (error) {
     throw new ConfigError(`${source}: not JSON: ${messageOf(error)}`);
   }
+  const version = typeof value === 'object' && value !== null && 'schema' in value ? value.schema : undefined;
+  if (typeof version === 'number' && version !== PLAN_SCHEMA)
+    throw new ConfigError(`${source}: schema ${version}; this version reads ${PLAN_SCHEMA}: run \`cascade plan\` again`);
   const parsed = gearPlanSchema.safeParse(value);
   if (!parsed.success) throw new ConfigError(`${source}: not a gear plan:\n${z.prettifyError(parsed.error)}`);
   return parsed.data;

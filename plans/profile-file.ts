@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { DTYPES, type Dtype } from '../engine/tensor.ts';
 import type { Profile } from './profile.ts';
+import { runtimeCurveSchema } from './runtime-curve-schema.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from './warm-up.ts';
 
 /** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
@@ -18,11 +19,6 @@ const base64 = <T extends Int32Array | Float32Array>(key: string, decode: (bytes
 
 const int32 = base64('int32', (bytes) => new Int32Array(bytes.buffer));
 const float32 = base64('float32', (bytes) => new Float32Array(bytes.buffer));
-
-const curve = z
-  .strictObject({ batch: z.array(z.int().positive()).min(1), ms: z.array(z.number().positive()).min(1) })
-  .refine((c) => c.batch.length === c.ms.length, { error: 'batch and ms differ in length' })
-  .refine((c) => c.batch.every((size, i) => i === 0 || size > c.batch[i - 1]), { error: 'batch sizes do not ascend' });
 
 const profileSchema = z.strictObject({
   schema: z.literal(2),
@@ -49,7 +45,7 @@ const profileSchema = z.strictObject({
         name: z.string(),
         digest: z.string(),
         memoryBytes: z.number().positive(),
-        runtimes: z.record(z.string(), curve),
+        runtimes: z.record(z.string(), runtimeCurveSchema),
         predictions: int32,
         certainties: float32,
       }),

@@ -46,7 +46,7 @@ async function calibrate(path: string, { nats, seconds, json, ...given }: Option
   const profile = readProfile(files.profile);
   requireCurrent(deployment, profile, files.profile);
   const plan = readPlan(files.plan);
-  refusePlan(files.plan, checkPlanFor(deployment, profile, plan));
+  refusePlan(files.plan, checkPlanFor(deployment, plan));
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const { calibration, fit } = await runCalibration({ deployment, profile, plan, files, nats, seconds, tell: say });
   const file = calibrationFileOf(files.profile);

@@ -43,7 +43,7 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
       bucket: buckets.plans,
       start,
       wanted: plan,
-      check: (given) => checkPlanFor(deployment, profile, given),
+      check: (given) => checkPlanFor(deployment, given),
       leading$,
       prepareTimeoutMs: deployment.prepareTimeoutMs,
     }),

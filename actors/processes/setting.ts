@@ -53,7 +53,7 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
   requireCurrent(deployment, profile, profileFile);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
-  refusePlan(planFile, checkPlanFor(deployment, profile, plan));
+  refusePlan(planFile, checkPlanFor(deployment, plan));
   return {
     deployment,
     profile,
@@ -88,12 +88,12 @@ export async function startOf(setting: Setting, bus: Bus): Promise<Revision> {
 }
 
 async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
-  const { deployment, profile, plan, log } = setting;
+  const { deployment, plan, log } = setting;
   const history = await PlanHistory.open(bus, realClock, bucketsOf(deployment.name, deployment.prefix).plans);
   return startingPlan(
     history,
     plan,
-    (stored) => checkPlanFor(deployment, profile, stored),
+    (stored) => checkPlanFor(deployment, stored),
     (reason) => log.warn({ reason }, 'the stored plan cannot be served; the file is'),
   );
 }

@@ -53,7 +53,7 @@ async function simulate(path: string, options: Options): Promise<void> {
   const profile = planningProfile(deployment, profileFile, options);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
-  refusePlan(planFile, checkPlanFor(deployment, profile, plan));
+  refusePlan(planFile, checkPlanFor(deployment, plan));
   const scope = { devices: plan.devices, seconds: trace.qps.length };
   const slowdowns = options.slowdown.map((spec) => parseSlowdown(spec, scope));
   const { report } = simulatePlan(deployment, profile, plan, trace, options.seed, slowdowns);

@@ -1,4 +1,4 @@
-import { allGears, describeCascade, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
+import { allGears, describeCascade, describeWeights, digestsOf, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
 import { plannedMeanQps } from '../policy/load-scale.ts';
 
 /** Something that is one thing in one plan and another in the other. */
@@ -59,6 +59,7 @@ const SETTINGS: readonly (readonly [what: string, of: (plan: GearPlan, other: Ge
   ['deployment', (plan) => plan.deployment],
   ['SLO', ({ slo }) => ('p95' in slo ? `p95 <= ${slo.p95} ms` : `accuracy >= ${slo.accuracy}`)],
   ['models', (plan) => plan.models.join(', ')],
+  ['weights', ({ weights }) => describeWeights(digestsOf(weights))],
   ['devices', (plan) => plan.devices.join(', ')],
   ['synthetic', (plan) => (plan.synthetic ? 'yes' : 'no')],
   ['highest load', (plan) => `${topOf(plan)} requests/s`],

@@ -1,6 +1,6 @@
 import { beyondOnly } from '../beyond-only.ts';
 import { evaluateCascade, validationRecords } from '../cascade.ts';
-import { allGears, describeCascade, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { allGears, describeCascade, digestsOf, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
 import { gearReason } from './gear-reason.ts';
 
@@ -75,6 +75,8 @@ export interface Explanation {
   readonly synthetic: boolean;
   readonly slo: GearPlan['slo'];
   readonly models: readonly string[];
+  /** Model -> digest of its files. */
+  readonly weights: Readonly<Record<string, string>>;
   readonly expected: GearPlan['expected'];
   readonly gears: readonly ExplainedGear[];
   /** Best effort, no SLO promised: their indices follow those of `gears`. */
@@ -96,6 +98,7 @@ export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
     synthetic: plan.synthetic,
     slo: plan.slo,
     models: plan.models,
+    weights: digestsOf(plan.weights),
     expected: plan.expected,
     gears: all.slice(0, plan.gears.length),
     beyond: all.slice(plan.gears.length),

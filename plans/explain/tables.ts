@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { describeWeights } from '../gear-plan.ts';
 import { BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
 import { describeSlo, gearNames, milliseconds, percent, plain } from './format.ts';
@@ -22,6 +23,7 @@ export function explanationTables(explanation: Explanation): string {
     '',
     'Placement: replicas stay where they are, a gear change loads nothing',
     placementTable(explanation),
+    `weights: ${describeWeights(explanation.weights)}`,
     '',
     ...(explanation.losses.length === 0
       ? []

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PlanDevice } from '../batch-cost.ts';
 import type { Cascade } from '../cascade.ts';
 import { gearsWithout } from '../contingency.ts';
-import type { Gear, GearPlan, Stage } from '../gear-plan.ts';
+import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../gear-plan.ts';
 import type { Correction } from '../profile.ts';
 import type { ContingencyDraft } from './contingencies.ts';
 import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
@@ -10,6 +10,7 @@ import { evenly } from './evenly.ts';
 import { gearOf } from './gear-of.ts';
 import { joinGears } from './join-gears.ts';
 import { latencyScore } from './latency-score.ts';
+import { planWeights } from './plan-weights.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { bottleneckModel } from './sp3-place-models.ts';
 
@@ -37,13 +38,14 @@ export function assemblePlan(
   );
   const { slo } = request;
   return {
-    schema: 1,
+    schema: PLAN_SCHEMA,
     deployment: request.deployment,
     digest: requestDigest(context),
     synthetic: request.profile.synthetic,
     ...(request.profile.correction && { correction: planCorrection(request.profile.correction, request.devices) }),
     slo: slo.type === 'latency' ? { p95: slo.p95Ms } : { accuracy: slo.accuracy },
     models: [...modelNames],
+    weights: planWeights(request.profile),
     devices: [...deviceNames],
     placement,
     gears,

@@ -14,6 +14,7 @@ import { startNatsServer } from '../../engine/nats-server.ts';
 import { evaluateCascade, validationRecords } from '../../plans/cascade.ts';
 import { loadDeployment } from '../../plans/deployment.ts';
 import { describeCascade, type GearPlan, type Stage } from '../../plans/gear-plan.ts';
+import { planWeights } from '../../plans/planner/plan-weights.ts';
 import { accuracyOf, largestBatch } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
 import { cascadeJson, runCascade } from '../support/cascade.ts';
@@ -63,7 +64,7 @@ try {
   for (let round = 0; round < ROUNDS; round++) {
     for (const key of round % 2 === 0 ? (['alone', 'cascade'] as const) : (['cascade', 'alone'] as const)) {
       const gear = oneGearPlan({
-        models: profile.models.map((model) => model.name),
+        weights: planWeights(profile),
         device,
         cascade: key === 'alone' ? alone : chosen.cascade,
         accuracy: key === 'alone' ? accuracy : chosen.accuracy,

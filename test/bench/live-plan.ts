@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { decode } from '../../engine/wire/codec.ts';
 import type { DeviceState } from '../../engine/wire/messages.ts';
-import type { GearPlan, Stage } from '../../plans/gear-plan.ts';
+import { type GearPlan, PLAN_SCHEMA, type Stage } from '../../plans/gear-plan.ts';
 import { writePlan } from '../../plans/plan-file.ts';
 import type { Report } from '../../plans/report.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 
 /** A plan of one gear that runs one cascade on one device, whatever the load. */
 export function oneGearPlan(options: {
-  models: readonly string[];
+  weights: GearPlan['weights'];
   device: string;
   cascade: readonly Stage[];
   accuracy: number;
@@ -20,15 +20,16 @@ export function oneGearPlan(options: {
   minQueueLength: Readonly<Record<string, number>>;
   maxWaitMs: number;
 }): GearPlan {
-  const { models, device, cascade, accuracy, minQueueLength, maxWaitMs } = options;
+  const { weights, device, cascade, accuracy, minQueueLength, maxWaitMs } = options;
   const [first] = cascade;
   return {
-    schema: 1,
+    schema: PLAN_SCHEMA,
     deployment: 'fashion',
     digest: 'bench',
     synthetic: false,
     slo: { p95: 1_000 },
-    models: [...models],
+    models: Object.keys(weights),
+    weights,
     devices: [device],
     placement: cascade.map(({ model }) => ({ model, device })),
     gears: [

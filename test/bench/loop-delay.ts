@@ -7,6 +7,7 @@
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/nats-server.ts';
 import { loadDeployment } from '../../plans/deployment.ts';
+import { planWeights } from '../../plans/planner/plan-weights.ts';
 import { accuracyOf, largestBatch } from '../../plans/profile.ts';
 import { readProfile } from '../../plans/profile-file.ts';
 import { runCascade } from '../support/cascade.ts';
@@ -28,7 +29,7 @@ const server = await startNatsServer();
 const bus = await connectNats({ servers: server.url });
 try {
   const plan = oneGearPlan({
-    models: profile.models.map((model) => model.name),
+    weights: planWeights(profile),
     device: loadDeployment('conf/fashion').devices[0].id,
     cascade: [{ model: largest.name }],
     accuracy: accuracyOf(profile, largest),

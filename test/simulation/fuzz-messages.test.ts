@@ -291,16 +291,6 @@ test('each mutated plan has one verdict, and nobody makes the controller speak w
         models: models.map((name) => ({ name, file: name, maxBatch: 8 })),
         devices: devices.map((id) => ({ id, kind: 'emulated', like: 'any', memoryBytes: 10, host: 'local' })),
       },
-      {
-        models: models.map((name) => ({
-          name,
-          digest: '',
-          memoryBytes: 1,
-          runtimes: { 'emulated:any': { batch: [1], ms: [1] } },
-          predictions: new Int32Array(),
-          certainties: new Float32Array(),
-        })),
-      },
       given,
     );
   const orders = fc.array(fc.tuple(order, questionReply), { minLength: 25, maxLength: 25 });

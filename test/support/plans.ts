@@ -1,5 +1,17 @@
 import type { DeviceState, WorkItem } from '../../engine/wire/messages.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import { type GearPlan, type ModelWeights, PLAN_SCHEMA } from '../../plans/gear-plan.ts';
+
+/** Of a model of a plan for tests, on any machine that they name. */
+export function weightsOf(model: string, fields: Partial<ModelWeights> = {}): ModelWeights {
+  const curve = { batch: [1, 8], ms: [1, 8] };
+  return {
+    digest: `digest of ${model}`,
+    memoryBytes: 1,
+    runtimes: { 'cpu-1': curve, gpu: curve, 'emulated:any': curve },
+    certaintyEdges: [],
+    ...fields,
+  };
+}
 
 /** A plan for tests: every model on every device, one gear per given cascade, equal shares. */
 export function planOf(options: {
@@ -25,12 +37,13 @@ export function planOf(options: {
   const perReplica = <T>(names: readonly string[], value: T): Record<string, Record<string, T>> =>
     Object.fromEntries(names.map((model) => [model, Object.fromEntries(devices.map((device) => [device, value]))]));
   return {
-    schema: 1,
+    schema: PLAN_SCHEMA,
     deployment: 'test',
     digest: 'none',
     synthetic: true,
     slo: { p95: 100 },
     models: [...models],
+    weights: Object.fromEntries(models.map((model) => [model, weightsOf(model)])),
     devices: [...devices],
     placement: models.flatMap((model) => devices.map((device) => ({ model, device }))),
     gears: cascades.map((names, g) => ({

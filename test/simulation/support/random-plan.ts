@@ -1,5 +1,6 @@
 import type { Random } from '../../../engine/random.ts';
-import type { Gear, GearPlan, Stage } from '../../../plans/gear-plan.ts';
+import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../../../plans/gear-plan.ts';
+import { weightsOf } from '../../support/plans.ts';
 
 /**
  * A plan of deployment `test`: each model on some devices, at least one; gears from the whole cascade down to its first model;
@@ -22,12 +23,13 @@ export function randomPlan(random: Random, models: readonly string[], devices: r
   const reserved =
     random.next() < 0.5 ? devices.filter((device) => models.every((m) => spare(device).some((r) => r.model === m))) : [];
   return {
-    schema: 1,
+    schema: PLAN_SCHEMA,
     deployment: 'test',
     digest: 'none',
     synthetic: true,
     slo: { p95: 100 },
     models: [...models],
+    weights: Object.fromEntries(models.map((model) => [model, weightsOf(model)])),
     devices: [...devices],
     placement,
     gears,

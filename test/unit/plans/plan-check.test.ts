@@ -3,41 +3,33 @@ import type { Device } from '../../../plans/deployment.ts';
 import type { GearPlan } from '../../../plans/gear-plan.ts';
 import { checkPlanFor, type PlanSubject } from '../../../plans/plan-check.ts';
 import { planGears } from '../../../plans/planner/planner.ts';
-import type { Profile } from '../../../plans/profile.ts';
-import { planOf } from '../../support/plans.ts';
+import { planOf, weightsOf } from '../../support/plans.ts';
 import { cores } from './planner/requests.ts';
 
 const models = ['small', 'large'];
-const profile: Pick<Profile, 'models'> = {
-  models: models.map((name, m) => ({
-    name,
-    digest: 'none',
-    memoryBytes: 100 * (m + 1),
-    runtimes: { 'cpu-1': { batch: [1], ms: [1] } },
-    predictions: new Int32Array(),
-    certainties: new Float32Array(),
-  })),
-};
 const cpu = (id: string): Device => ({ id, kind: 'cpu', cores: [0], memoryBytes: 300, host: 'local' });
 const deployment: PlanSubject = {
   name: 'test',
   models: models.map((name) => ({ name, file: `/models/${name}.onnx`, maxBatch: 8 })),
   devices: [cpu('d0'), cpu('d1')],
 };
-const good = planOf({ models, devices: ['d0', 'd1'], cascades: [['small', 'large'], ['small']] });
+const good: GearPlan = {
+  ...planOf({ models, devices: ['d0', 'd1'], cascades: [['small', 'large'], ['small']] }),
+  weights: { small: weightsOf('small', { memoryBytes: 100 }), large: weightsOf('large', { memoryBytes: 200 }) },
+};
 
 /** What is wrong with the good plan after a change. */
 function problemsAfter(change: (plan: Writable<GearPlan>) => void, subject = deployment): string[] {
   const plan = structuredClone(good);
   change(plan);
-  return checkPlanFor(subject, profile, plan);
+  return checkPlanFor(subject, plan);
 }
 
 type Writable<T> = T extends object ? { -readonly [K in keyof T]: Writable<T[K]> } : T;
 
 describe('a plan that can be served', () => {
   test('has no problems', () => {
-    expect(checkPlanFor(deployment, profile, good)).toEqual([]);
+    expect(checkPlanFor(deployment, good)).toEqual([]);
   });
 
   test('comes from the planner, with the gears for the loss of each device', async () => {
@@ -51,16 +43,16 @@ describe('a plan that can be served', () => {
     };
     expect(result.plan.contingencies).toBeDefined();
     expect(result.plan.beyond).toBeDefined();
-    expect(checkPlanFor(subject, request.profile, result.plan)).toEqual([]);
+    expect(checkPlanFor(subject, result.plan)).toEqual([]);
   });
 
   test('has the family in its own order, by measured time, however the deployment lists it', () => {
     const listed = { ...deployment, models: deployment.models.toReversed() };
-    expect(checkPlanFor(listed, profile, good)).toEqual([]);
+    expect(checkPlanFor(listed, good)).toEqual([]);
   });
 
   test('may leave devices of the deployment unused', () => {
-    expect(checkPlanFor(deployment, profile, planOf({ models }))).toEqual([]);
+    expect(checkPlanFor(deployment, planOf({ models }))).toEqual([]);
   });
 });
 
@@ -82,6 +74,7 @@ describe('a plan is refused', () => {
       (plan) => plan.models.push('small'),
       'models: small, large, small; the deployment has small, large, and a plan names each of them once',
     ],
+    ['without the weights of a model', (plan) => delete plan.weights.small, 'weights: none for model "small"'],
     ['without a model', (plan) => plan.models.pop(), 'models: small; the deployment has small, large'],
     [
       'with an unknown device',
@@ -194,8 +187,8 @@ describe('a plan is refused', () => {
   test('that places a model where it was never measured', () => {
     const other: PlanSubject = { ...deployment, devices: [cpu('d0'), { ...cpu('d1'), kind: 'cpu', cores: [0, 1] }] };
     expect(problemsAfter(() => undefined, other)).toEqual([
-      'placement: small on d1: the profile has no runtimes of it on cpu-2',
-      'placement: large on d1: the profile has no runtimes of it on cpu-2',
+      'placement: small on d1: weights.small has no runtimes on cpu-2',
+      'placement: large on d1: weights.large has no runtimes on cpu-2',
     ]);
   });
 
@@ -211,9 +204,8 @@ describe('a plan is refused', () => {
       models: odd.models.map((name) => ({ name, file: 'f', maxBatch: 8 })),
       devices: [cpu('toString')],
     };
-    const known = { models: profile.models.map((model, m) => ({ ...model, name: odd.models[m] })) };
-    expect(checkPlanFor(subject, known, odd)).toEqual([]);
-    expect(checkPlanFor(subject, known, { ...odd, gears: [{ ...odd.gears[0], shares: {} }] })).toEqual([
+    expect(checkPlanFor(subject, odd)).toEqual([]);
+    expect(checkPlanFor(subject, { ...odd, gears: [{ ...odd.gears[0], shares: {} }] })).toEqual([
       'gears[0].shares: none for "constructor", which is in the cascade',
       'gears[0].shares: none for "__proto__", which is in the cascade',
     ]);

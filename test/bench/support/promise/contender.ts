@@ -49,7 +49,7 @@ function cascade({ folder }: Tree, command: string, ...args: string[]): string[]
   return [join(folder, 'dist/actors/main.js'), command, join(folder, 'conf/fashion'), ...args];
 }
 
-function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'models' | 'devices'> {
+function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'weights' | 'devices'> {
   return JSON.parse(readFileSync(plan, 'utf8')) as GearPlan;
 }
 
@@ -99,7 +99,7 @@ export function servedWithOneGear(name: string, tree: Tree, stages: readonly Sta
   const plan = readTreePlan(tree);
   const file = join(into, `${name.replaceAll(/[^a-z0-9]+/g, '-')}.json`);
   const gear = oneGearPlan({
-    models: plan.models,
+    weights: plan.weights,
     device: plan.devices[0],
     cascade: stages,
     accuracy: 0,

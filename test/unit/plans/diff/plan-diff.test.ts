@@ -48,6 +48,15 @@ describe('a gear', () => {
   });
 });
 
+test('other weights of a model are named by their digests', () => {
+  const after: GearPlan = { ...plan, weights: { ...plan.weights, large: { ...plan.weights.large, digest: 'abcdef0123456789' } } };
+  const diff = diffPlans(plan, after);
+  expect(diff.same).toBe(false);
+  expect(diff.settings).toEqual([
+    { what: 'weights', before: 'small digest o, large digest o', after: 'small digest o, large abcdef01' },
+  ]);
+});
+
 test('gears beyond the promise are compared, and named for what they are', () => {
   const after: GearPlan = { ...plan, beyond: [{ ...plan.gears[1], qps: [200, 500] }] };
   const diff = diffPlans(plan, after);
