@@ -1,4 +1,5 @@
 import type { Profile } from './profile.ts';
+import { type QualityPlanes, qualityPlanes } from './quality-planes.ts';
 
 /** A cascade and what the validation records say about it (CascadeServe §2.1). Models by number, in family order. */
 export interface Cascade {
@@ -7,34 +8,38 @@ export interface Cascade {
   readonly models: readonly number[];
   /** Per model but the last: answers at least this certain are final. */
   readonly thresholds: readonly number[];
+  /** Mean quality of its answers. */
   readonly accuracy: number;
   /** Per stage: fraction of all samples that reach it; 1 for the first. */
   readonly reach: readonly number[];
 }
 
 /** Validation records in the form that cascade arithmetic works on. */
-export interface ValidationRecords {
+export interface ValidationRecords extends QualityPlanes {
   readonly samples: number;
   /** Words of a bitset over the samples. */
   readonly words: number;
-  /** Per model: bit i is set where the model is right on sample i. */
-  readonly right: readonly Uint32Array[];
+  /** Per model and sample, in [0, 1]. */
+  readonly quality: readonly Float32Array[];
   /** Per model and sample. */
   readonly certainty: readonly Float32Array[];
   /** Per model: its certainties ascending, for quantiles. */
   readonly sorted: readonly Float32Array[];
 }
 
-export function validationRecords(profile: Pick<Profile, 'labels' | 'models'>): ValidationRecords {
-  const samples = profile.labels.length;
+export function validationRecords({ models }: Pick<Profile, 'models'>): ValidationRecords {
+  const quality = models.map((model) => model.quality);
+  const samples = quality[0].length;
   const words = Math.ceil(samples / 32);
-  const right = profile.models.map((model) => {
-    const bits = new Uint32Array(words);
-    for (let i = 0; i < samples; i++) if (model.predictions[i] === profile.labels[i]) bits[i >>> 5] |= 1 << (i & 31);
-    return bits;
-  });
-  const certainty = profile.models.map((model) => model.certainties);
-  return { samples, words, right, certainty, sorted: certainty.map((values) => values.toSorted()) };
+  const certainty = models.map((model) => model.certainties);
+  return {
+    samples,
+    words,
+    quality,
+    ...qualityPlanes(quality, words),
+    certainty,
+    sorted: certainty.map((values) => values.toSorted()),
+  };
 }
 
 /** Names a cascade; thresholds as they stand in the plan file. */
@@ -47,24 +52,24 @@ export function evaluateCascade(records: ValidationRecords, models: readonly num
   const { samples } = records;
   const reach: number[] = [];
   let alive = samples;
-  let rightAnswers = 0;
+  let qualitySum = 0;
   let members: Int32Array | undefined;
   for (let s = 0; s < models.length; s++) {
     reach.push(alive / samples);
     const certainty = records.certainty[models[s]];
-    const right = records.right[models[s]];
+    const quality = records.quality[models[s]];
     const threshold = thresholds[s] ?? Number.NEGATIVE_INFINITY;
     const uncertain = new Int32Array(alive);
     let count = 0;
     for (let k = 0; k < alive; k++) {
       const i = members === undefined ? k : members[k];
       if (certainty[i] < threshold) uncertain[count++] = i;
-      else rightAnswers += (right[i >>> 5] >>> (i & 31)) & 1;
+      else qualitySum += quality[i];
     }
     members = uncertain;
     alive = count;
   }
-  return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: rightAnswers / samples, reach };
+  return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: qualitySum / samples, reach };
 }
 
 /** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */

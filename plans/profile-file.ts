@@ -48,6 +48,7 @@ const profileSchema = z.strictObject({
         runtimes: z.record(z.string(), runtimeCurveSchema),
         predictions: int32,
         certainties: float32,
+        quality: float32,
       }),
     )
     .min(1),
@@ -83,9 +84,10 @@ export function readProfile(path: string): Profile {
     throw new ConfigError(`${path}: warmUp holds other inputs than the models'; run \`cascade profile\` again`);
   const profile: Profile = { ...result.data, warmUp };
   for (const model of profile.models) {
-    if (model.predictions.length !== profile.labels.length || model.certainties.length !== profile.labels.length) {
+    const { predictions, certainties, quality } = model;
+    if ([predictions, certainties, quality].some((values) => values.length !== profile.labels.length)) {
       throw new ConfigError(
-        `${path}: model ${model.name} has ${model.predictions.length} predictions and ${model.certainties.length} certainties for ${profile.labels.length} labels; run \`cascade profile\` again`,
+        `${path}: model ${model.name} has ${predictions.length} predictions, ${certainties.length} certainties and ${quality.length} qualities for ${profile.labels.length} labels; run \`cascade profile\` again`,
       );
     }
   }
@@ -100,9 +102,11 @@ function damagedField({ classes, labels, models }: Profile): string | undefined 
     const i = values.findIndex((value) => value < 0 || value >= classes);
     return i === -1 ? undefined : `${field}[${i}] is ${values[i]}; the classes are 0 to ${classes - 1}`;
   };
-  for (const { name, predictions, certainties } of models) {
+  for (const { name, predictions, certainties, quality } of models) {
     const unsure = certainties.findIndex((certainty) => Number.isNaN(certainty));
     if (unsure !== -1) return `certainties[${unsure}] of ${name} is not a number`;
+    const outside = quality.findIndex((value) => !(value >= 0 && value <= 1));
+    if (outside !== -1) return `quality[${outside}] of ${name} is ${quality[outside]}; expected 0 to 1`;
     const wrong = stray(`predictions of ${name}`, predictions);
     if (wrong !== undefined) return wrong;
   }
@@ -132,6 +136,7 @@ export function writeProfile(path: string, profile: Profile): void {
       ),
       predictions: encode('int32', model.predictions),
       certainties: encode('float32', model.certainties),
+      quality: encode('float32', model.quality),
     })),
   };
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;

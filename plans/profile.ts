@@ -15,9 +15,12 @@ export interface ModelProfile {
   readonly memoryBytes: number;
   /** By device class (see `deviceClass`): `cpu-1` is one core, `cuda`, `emulated:<name>`. */
   readonly runtimes: Readonly<Record<string, RuntimeCurve>>;
-  /** Per validation sample. */
+  /** Per validation sample: the class that the model gives; 0 where the task has no classes. */
   readonly predictions: Int32Array;
+  /** Per validation sample; -Infinity where the model gave no number: never certain, whatever the threshold. */
   readonly certainties: Float32Array;
+  /** Per validation sample: how good the answer is, in [0, 1]; of classes 1 where it is right, else 0. */
+  readonly quality: Float32Array;
 }
 
 /** Serving costs besides inference, calibrated once per machine. */
@@ -62,7 +65,7 @@ export interface Profile {
   readonly classes: number;
   /** Digest of which samples of the data these are (see `splitDigest`). */
   readonly split: string;
-  /** True labels of the validation samples. */
+  /** True classes of the validation samples; all 0 where the task has no classes. */
   readonly labels: Int32Array;
   readonly models: readonly ModelProfile[];
   readonly overhead: Overhead;
@@ -80,11 +83,9 @@ export interface Correction {
   readonly inference: Readonly<Record<string, number>>;
 }
 
-/** Fraction of the validation samples that a model alone gets right. */
-export function accuracyOf(profile: Profile, model: ModelProfile): number {
-  let right = 0;
-  for (let i = 0; i < profile.labels.length; i++) if (model.predictions[i] === profile.labels[i]) right++;
-  return right / profile.labels.length;
+/** Mean quality of a model's answers to the validation samples: where they are classes, the fraction that it gets right. */
+export function accuracyOf({ quality }: Pick<ModelProfile, 'quality'>): number {
+  return quality.reduce((sum, value) => sum + value, 0) / quality.length;
 }
 
 /** Time of a batch, linear between the measured sizes and, beyond the largest, at its slope (CascadeServe App. C). */

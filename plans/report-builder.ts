@@ -25,7 +25,6 @@ export interface SecondWindow {
 }
 
 const WINDOW_MS = 1000;
-const UNLABELLED = 2;
 
 /**
  * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share (DESIGN §10).
@@ -33,7 +32,7 @@ const UNLABELLED = 2;
  *
  * Windows are seconds of *intended* send time, those without requests are skipped. Under a latency SLO a window met it when
  * its p95 is within the target, a request without a result counting as infinitely late. Under an accuracy SLO it met it when
- * the fraction of right answers reaches the target, a request without a result counting as wrong.
+ * the mean quality of the answers reaches the target, a request without a result counting as wrong.
  */
 export class ReportBuilder {
   readonly #slo: ReportSlo | undefined;
@@ -42,8 +41,8 @@ export class ReportBuilder {
   #sentAtMs = new Float64Array(1024);
   /** Infinity where there is no result, so that sorting puts those last. */
   #latencyMs = new Float64Array(1024);
-  /** 0 wrong, 1 right, UNLABELLED. */
-  #right = new Uint8Array(1024);
+  /** In [0, 1]: 0 without a result; NaN where nobody knows. */
+  #quality = new Float32Array(1024);
   readonly #outcomes = new Float64Array(4);
   #duplicates = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
@@ -57,15 +56,15 @@ export class ReportBuilder {
   /**
    * @param sentAtMs intended send time.
    * @param latencyMs from intended send time to the result; ignored unless completed.
-   * @param right null without a label.
+   * @param quality of the answer, in [0, 1]; null without a label.
    */
-  add(sentAtMs: number, latencyMs: number, right: boolean | null, outcome: RequestOutcome): void {
+  add(sentAtMs: number, latencyMs: number, quality: number | null, outcome: RequestOutcome): void {
     if (this.#count === this.#sentAtMs.length) this.#grow();
     const completed = outcome === 'completed';
     const i = this.#count++;
     this.#sentAtMs[i] = sentAtMs;
     this.#latencyMs[i] = completed ? latencyMs : Number.POSITIVE_INFINITY;
-    this.#right[i] = right === null ? UNLABELLED : right && completed ? 1 : 0;
+    this.#quality[i] = quality === null ? Number.NaN : completed ? quality : 0;
     this.#outcomes[OUTCOMES[outcome]]++;
     this.#lastMs = Math.max(this.#lastMs, completed ? sentAtMs + latencyMs : sentAtMs);
   }
@@ -137,51 +136,51 @@ export class ReportBuilder {
     let completed = 0;
     let labelled = 0;
     let labelledCompleted = 0;
-    let right = 0;
+    let qualitySum = 0;
     for (const i of members) {
       const done = this.#latencyMs[i] !== Number.POSITIVE_INFINITY;
       if (done) completed++;
-      if (this.#right[i] === UNLABELLED) continue;
+      if (Number.isNaN(this.#quality[i])) continue;
       labelled++;
       if (done) labelledCompleted++;
-      right += this.#right[i];
+      qualitySum += this.#quality[i];
     }
     return {
       second,
       offered: members.length,
       completed,
       p95Ms: percentile(latencies.subarray(0, completed), 0.95),
-      accuracy: labelledCompleted === 0 ? null : right / labelledCompleted,
-      metSlo: this.#met(percentile(latencies, 0.95), labelled === 0 ? null : right / labelled),
+      accuracy: labelledCompleted === 0 ? null : qualitySum / labelledCompleted,
+      metSlo: this.#met(percentile(latencies, 0.95), labelled === 0 ? null : qualitySum / labelled),
     };
   }
 
-  #met(p95Ms: number | null, rightOfOffered: number | null): boolean | null {
+  #met(p95Ms: number | null, qualityOfOffered: number | null): boolean | null {
     if (this.#slo === undefined) return null;
     if (this.#slo.type === 'latency') return p95Ms !== null && p95Ms <= this.#slo.p95Ms;
-    return rightOfOffered === null ? null : rightOfOffered >= this.#slo.accuracy;
+    return qualityOfOffered === null ? null : qualityOfOffered >= this.#slo.accuracy;
   }
 
   #accuracy(): number | null {
     let labelled = 0;
-    let right = 0;
+    let qualitySum = 0;
     for (let i = 0; i < this.#count; i++) {
-      if (this.#right[i] === UNLABELLED || this.#latencyMs[i] === Number.POSITIVE_INFINITY) continue;
+      if (Number.isNaN(this.#quality[i]) || this.#latencyMs[i] === Number.POSITIVE_INFINITY) continue;
       labelled++;
-      right += this.#right[i];
+      qualitySum += this.#quality[i];
     }
-    return labelled === 0 ? null : right / labelled;
+    return labelled === 0 ? null : qualitySum / labelled;
   }
 
   #grow(): void {
     const size = this.#sentAtMs.length * 2;
     this.#sentAtMs = grown(new Float64Array(size), this.#sentAtMs);
     this.#latencyMs = grown(new Float64Array(size), this.#latencyMs);
-    this.#right = grown(new Uint8Array(size), this.#right);
+    this.#quality = grown(new Float32Array(size), this.#quality);
   }
 }
 
-function grown<A extends Float64Array | Uint8Array>(larger: A, old: A): A {
+function grown<A extends Float64Array | Float32Array>(larger: A, old: A): A {
   larger.set(old);
   return larger;
 }

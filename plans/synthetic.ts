@@ -55,11 +55,13 @@ export function syntheticProfile(family: SyntheticFamily): Profile {
     const wrong = own.split('wrong');
     const predictions = new Int32Array(samples);
     const certainties = new Float32Array(samples);
+    const quality = new Float32Array(samples);
     for (let i = 0; i < samples; i++) {
       const margin = score[i] + ability;
       const offset = wrong.next() < 0.6 ? lure[i] : 1 + wrong.below(Math.max(1, classes - 1));
       predictions[i] = margin >= 0 ? labels[i] : (labels[i] + offset) % classes;
       certainties[i] = Math.tanh(Math.abs(margin));
+      quality[i] = margin >= 0 ? 1 : 0;
     }
     const runtimes = Object.fromEntries(
       Object.entries(deviceClasses).map(([name, speed]): [string, RuntimeCurve] => [
@@ -74,6 +76,7 @@ export function syntheticProfile(family: SyntheticFamily): Profile {
       runtimes,
       predictions,
       certainties,
+      quality,
     };
   });
   return {

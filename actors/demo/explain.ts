@@ -38,7 +38,7 @@ export function describeFamily(deployment: Deployment, profile: Profile, noun: s
     const most = Math.max(...curve.batch.map((batch) => (1_000 * batch) / batchMs(curve, profile.overhead, batch)));
     table.push([
       model.name,
-      `${(100 * accuracyOf(profile, model)).toFixed(1)} %`,
+      `${(100 * accuracyOf(model)).toFixed(1)} %`,
       curve.ms[0].toFixed(3),
       perSample.toFixed(4),
       most.toFixed(0),
@@ -85,7 +85,7 @@ export function describeSavings(run: {
   const largest = profile.models[profile.models.length - 1];
   const byLargest = live.answersByModel[largest.name] ?? 0;
   const [calmest, busiest] = extremes(live);
-  const missed = accuracyOf(profile, largest) - (live.report.accuracy ?? 0);
+  const missed = accuracyOf(largest) - (live.report.accuracy ?? 0);
   return [
     '',
     pc.bold('What the gears saved'),

@@ -79,8 +79,9 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutcome: (outcome) => {
       const { result, error } = outcome;
-      const right = result === undefined || data.labels === undefined ? null : result.label === data.labels[outcome.sample];
-      builder.add(outcome.sentAtMs, outcome.latencyMs, right, outcome.outcome);
+      const quality =
+        result === undefined || data.labels === undefined ? null : Number(result.label === data.labels[outcome.sample]);
+      builder.add(outcome.sentAtMs, outcome.latencyMs, quality, outcome.outcome);
       if (result !== undefined) {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
         answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);

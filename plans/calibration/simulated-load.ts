@@ -39,16 +39,16 @@ export function simulateStep(
   const { arrivalsMs } = workload;
   const { answeredBy, latencyMs, sample, busyMs, endMs } = outcomes;
   const counted: number[] = [];
-  let right = 0;
+  let qualitySum = 0;
   for (let i = 0; i < outcomes.requests; i++) {
     if (arrivalsMs[i] < 1_000 * step.settleSeconds || answeredBy[i] < 0) continue;
     counted.push(latencyMs[i]);
-    right += system.right[answeredBy[i] * system.samples + sample[i]];
+    qualitySum += system.quality[answeredBy[i] * system.samples + sample[i]];
   }
   const runMs = Math.max(1_000 * workload.seconds, endMs);
   return {
     ...percentiles(counted),
-    accuracy: counted.length === 0 ? null : right / counted.length,
+    accuracy: counted.length === 0 ? null : qualitySum / counted.length,
     utilisation: Object.fromEntries(system.deviceNames.map((name, d) => [name, busyMs[d] / runMs])),
   };
 }

@@ -43,7 +43,7 @@ export interface FrontierSearch {
 
 interface Offers {
   /** @param set bits of the models. */
-  wanted(set: number, rightAnswers: number, workMs: number, pathMs: number): boolean;
+  wanted(set: number, accuracy: number, workMs: number, pathMs: number): boolean;
   offer(cascade: Cascade, workMs: number, pathMs: number): void;
 }
 
@@ -60,7 +60,8 @@ export function searchFrontier(
   const pools = poolsFor(pathLimitsMs, records);
   const sets = new Map<number, ParetoPool>();
   const offers = offersTo(pools, sets, records);
-  const { grid, stages } = gridFor(models.length, records.words);
+  // Of the two counts over the words of a step, those of who goes on and of their quality, the second is per plane.
+  const { grid, stages } = gridFor(models.length, (records.words * (1 + records.planes[0].length)) / 2);
   let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
     for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
@@ -91,9 +92,9 @@ function poolsFor(pathLimitsMs: readonly number[], records: ValidationRecords): 
 function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: ValidationRecords): Offers {
   const [{ limitMs: longestMs }] = pools;
   return {
-    wanted: (set, rightAnswers, workMs, pathMs) =>
-      (pathMs <= longestMs && (sets.get(set)?.wouldKeep(rightAnswers, workMs) ?? true)) ||
-      pools.some(({ limitMs, pool }) => pathMs <= limitMs && pool.wouldKeep(rightAnswers, workMs)),
+    wanted: (set, accuracy, workMs, pathMs) =>
+      (pathMs <= longestMs && (sets.get(set)?.wouldKeep(accuracy, workMs) ?? true)) ||
+      pools.some(({ limitMs, pool }) => pathMs <= limitMs && pool.wouldKeep(accuracy, workMs)),
     offer: (cascade, workMs, pathMs) => {
       for (const { limitMs, pool } of pools) if (pathMs <= limitMs) pool.offer(cascade, workMs);
       if (pathMs > longestMs) return;
@@ -152,7 +153,7 @@ function enumerate(
   maxStages: number,
   offers: Offers,
 ): number {
-  const { samples, words, right } = records;
+  const { samples, words, planes, steps, exact } = records;
   const thresholds = models.map((model) => [
     ...new Set(Array.from({ length: grid }, (_, i) => thresholdAtQuantile(records, model, (i + 1) / (grid + 1)))),
   ]);
@@ -160,54 +161,70 @@ function enumerate(
   // Per depth: the samples still alive, so that cascades with a common beginning share its work.
   const alive = Array.from({ length: maxStages }, () => new Uint32Array(words));
   for (let i = 0; i < samples; i++) alive[0][i >>> 5] |= 1 << (i & 31);
-  const cascade = new Int32Array(maxStages);
+  const members = new Int32Array(maxStages);
   const chosen = new Float64Array(maxStages);
   const reach = new Float64Array(maxStages);
   reach[0] = 1;
   let evaluated = 0;
 
-  const descend = (depth: number, first: number, aliveCount: number, rightSoFar: number, before: number): void => {
+  // Qualities in steps: whole numbers, and of right and wrong answers simply the number of right ones.
+  const descend = (depth: number, first: number, aliveCount: number, stepsSoFar: number, before: number): void => {
     const here = alive[depth];
     for (let m = first; m < models.length; m++) {
-      cascade[depth] = models[m];
-      const ownRight = right[models[m]];
-      let rightHere = 0;
-      for (let w = 0; w < words; w++) rightHere += popcount(here[w] & ownRight[w]);
+      members[depth] = models[m];
+      const [lowest, ...higher] = planes[models[m]];
+      let stepsHere = higherSteps(here, higher);
+      for (let w = 0; w < words; w++) stepsHere += popcount(here[w] & lowest[w]);
       const set = before | (1 << models[m]);
-      consider(depth + 1, rightSoFar + rightHere, set);
+      consider(depth + 1, stepsSoFar + stepsHere, set);
       if (depth + 1 >= maxStages || m + 1 >= models.length) continue;
       const below = alive[depth + 1];
       for (let t = 0; t < thresholds[m].length; t++) {
         const bits = uncertain[m][t];
         let count = 0;
-        let rightBelow = 0;
+        let stepsBelow = 0;
         for (let w = 0; w < words; w++) {
           const word = here[w] & bits[w];
           below[w] = word;
           count += popcount(word);
-          rightBelow += popcount(word & ownRight[w]);
+          stepsBelow += popcount(word & lowest[w]);
         }
         // None or all go on: the same as a shorter cascade.
         if (count === 0 || count === aliveCount) continue;
         chosen[depth] = thresholds[m][t];
         reach[depth + 1] = count / samples;
-        descend(depth + 1, m + 1, count, rightSoFar + rightHere - rightBelow, set);
+        stepsBelow += higherSteps(below, higher);
+        descend(depth + 1, m + 1, count, stepsSoFar + stepsHere - stepsBelow, set);
       }
     }
   };
-  const consider = (stages: number, rightAnswers: number, set: number): void => {
+  const consider = (stages: number, qualitySteps: number, set: number): void => {
     evaluated++;
-    const workMs = costs.workMs(cascade, reach, stages);
-    const pathMs = costs.pathMs(cascade, reach, stages);
-    if (!offers.wanted(set, rightAnswers, workMs, pathMs)) return;
-    const names = Array.from(cascade.subarray(0, stages));
+    const workMs = costs.workMs(members, reach, stages);
+    const pathMs = costs.pathMs(members, reach, stages);
+    const accuracy = qualitySteps / steps / samples;
+    if (!offers.wanted(set, accuracy, workMs, pathMs)) return;
+    const names = Array.from(members.subarray(0, stages));
     const limits = Array.from(chosen.subarray(0, stages - 1));
     const own = Array.from(reach.subarray(0, stages));
-    const accuracy = rightAnswers / samples;
-    offers.offer({ key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }, workMs, pathMs);
+    const cascade = exact
+      ? { key: cascadeKey(names, limits), models: names, thresholds: limits, accuracy, reach: own }
+      : evaluateCascade(records, names, limits);
+    offers.offer(cascade, workMs, pathMs);
   };
   descend(0, 0, samples, 0, 0);
   return evaluated;
+}
+
+/** What the planes above the lowest count on some samples. */
+function higherSteps(bits: Uint32Array, higher: readonly Uint32Array[]): number {
+  let steps = 0;
+  for (let p = 0; p < higher.length; p++) {
+    let count = 0;
+    for (let w = 0; w < bits.length; w++) count += popcount(bits[w] & higher[p][w]);
+    steps += count * 2 ** (p + 1);
+  }
+  return steps;
 }
 
 /** Moves each threshold of each frontier cascade by a step in quantiles, up and down. */

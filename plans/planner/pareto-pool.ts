@@ -1,7 +1,7 @@
 import type { Cascade } from '../cascade.ts';
 import type { FrontierCascade } from './draft-plan.ts';
 
-/** Keeps, for each number of right answers, the cheapest cascade: at most one per validation sample, whatever is offered. */
+/** Keeps, for each accuracy to within one sample, the cheapest cascade: at most one per validation sample, whatever is offered. */
 export class ParetoPool {
   readonly #best: (FrontierCascade | undefined)[];
   readonly #samples: number;
@@ -11,14 +11,17 @@ export class ParetoPool {
     this.#best = new Array(samples + 1);
   }
 
-  wouldKeep(rightAnswers: number, workMs: number): boolean {
-    const kept = this.#best[rightAnswers];
+  wouldKeep(accuracy: number, workMs: number): boolean {
+    const kept = this.#best[this.#place(accuracy)];
     return kept === undefined || workMs < kept.workMs;
   }
 
   offer(cascade: Cascade, workMs: number): void {
-    const rightAnswers = Math.round(cascade.accuracy * this.#samples);
-    if (this.wouldKeep(rightAnswers, workMs)) this.#best[rightAnswers] = { ...cascade, workMs };
+    if (this.wouldKeep(cascade.accuracy, workMs)) this.#best[this.#place(cascade.accuracy)] = { ...cascade, workMs };
+  }
+
+  #place(accuracy: number): number {
+    return Math.round(accuracy * this.#samples);
   }
 
   frontier(): FrontierCascade[] {

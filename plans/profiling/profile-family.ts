@@ -77,6 +77,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
       runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
       predictions,
       certainties,
+      quality: Float32Array.from(predictions, (prediction, i) => (prediction === labels[i] ? 1 : 0)),
     };
   });
   const profile: Profile = {
@@ -212,7 +213,7 @@ function oddities(deployment: Deployment, profile: Profile, answers: readonly Mo
     warnings.push(`the family is ordered by measured time: ${names}; ${deployment.file} lists it in another order`);
   for (let m = 1; m < profile.models.length; m++) {
     const [before, model] = [profile.models[m - 1], profile.models[m]];
-    if (accuracyOf(profile, model) <= accuracyOf(profile, before))
+    if (accuracyOf(model) <= accuracyOf(before))
       warnings.push(`model ${model.name} is slower than ${before.name}, and not more accurate`);
   }
   return warnings;

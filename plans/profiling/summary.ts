@@ -23,7 +23,7 @@ export function profileSummary(profile: Profile): ProfileSummary {
   const { deployment, digest, synthetic, machine, classes, overhead } = profile;
   const models = profile.models.map((model) => ({
     name: model.name,
-    accuracy: accuracyOf(profile, model),
+    accuracy: accuracyOf(model),
     memoryBytes: model.memoryBytes,
     runtimes: model.runtimes,
   }));

@@ -12,8 +12,8 @@ export interface SimulatedSystem {
   readonly batchMs: readonly (Float64Array | undefined)[];
   /** [model * samples + sample] */
   readonly certainty: Float32Array;
-  /** [model * samples + sample]: 1 where the model is right. */
-  readonly right: Uint8Array;
+  /** [model * samples + sample]: of the model's answer, in [0, 1]. */
+  readonly quality: Float32Array;
   readonly hopMs: number;
   /** See `Overhead`. */
   readonly handoffMs: number;
@@ -30,13 +30,13 @@ export function simulatedSystem(
   maxBatch: readonly (number | undefined)[],
 ): SimulatedSystem {
   const { hopMs, handoffMs = hopMs, intakeMs = 0, wakeMs = 0, jitterMs = 0, contentionMs = 0 } = profile.overhead;
-  const samples = profile.labels.length;
+  const samples = profile.models[0].quality.length;
   const models = profile.models.length;
   const certainty = new Float32Array(models * samples);
-  const right = new Uint8Array(models * samples);
+  const quality = new Float32Array(models * samples);
   profile.models.forEach((model, m) => {
     certainty.set(model.certainties, m * samples);
-    for (let i = 0; i < samples; i++) right[m * samples + i] = model.predictions[i] === profile.labels[i] ? 1 : 0;
+    quality.set(model.quality, m * samples);
   });
   // Devices of a class share their tables.
   const tables = profile.models.map((_, m) => {
@@ -54,7 +54,7 @@ export function simulatedSystem(
     samples,
     batchMs: tables.flat(),
     certainty,
-    right,
+    quality,
     hopMs,
     handoffMs,
     intakeMs,

@@ -24,10 +24,10 @@ function collectOutcomes(
   const builder = new ReportBuilder(slo, 0);
   for (let i = 0; i < outcomes.requests; i++) {
     const by = outcomes.answeredBy[i];
-    const right = by < 0 ? null : system.right[by * system.samples + outcomes.sample[i]] === 1;
+    const quality = by < 0 ? null : system.quality[by * system.samples + outcomes.sample[i]];
     // As a load on a deployment counts: what is without an answer at its deadline is lost.
     const outcome = by === REJECTED ? 'rejected' : by < 0 ? 'lost' : 'completed';
-    builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], right, outcome);
+    builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], quality, outcome);
   }
   return builder;
 }

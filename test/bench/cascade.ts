@@ -38,7 +38,7 @@ const plan = await cascadeJson<GearPlan>(['plan', 'conf/fashion', '--out', files
 const device = loadDeployment('conf/fashion').devices[0].id;
 const largest = profile.models[profile.models.length - 1];
 const alone: Stage[] = [{ model: largest.name }];
-const accuracy = accuracyOf(profile, largest);
+const accuracy = accuracyOf(largest);
 const [kind] = Object.keys(largest.runtimes);
 /** Inference per sample in the batches that are best for it. The plan's own figures have what serving costs in them, too. */
 const bestMs = profile.models.map(({ runtimes }) =>

@@ -32,7 +32,7 @@ try {
     weights: planWeights(profile),
     device: loadDeployment('conf/fashion').devices[0].id,
     cascade: [{ model: largest.name }],
-    accuracy: accuracyOf(profile, largest),
+    accuracy: accuracyOf(largest),
     minQueueLength: { [largest.name]: largestBatch(curve) },
     maxWaitMs: 20,
   });

@@ -36,7 +36,7 @@ function expectSound(profile: Profile): void {
   }
   expect(profile.overhead.perRequestMs).toBeGreaterThan(0);
   // Dearer models are better: what a cascade lives on.
-  const accuracies = profile.models.map((model) => accuracyOf(profile, model));
+  const accuracies = profile.models.map((model) => accuracyOf(model));
   expect(accuracies).toEqual(accuracies.toSorted((a, b) => a - b));
   expect(accuracies[2] - accuracies[0]).toBeGreaterThan(0.15);
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createRandom } from '../../../engine/random.ts';
 import {
   cascadeKey,
   evaluateCascade,
@@ -16,17 +17,17 @@ import { syntheticProfile } from '../../../plans/synthetic.ts';
 /** What a person would do with the records: follow each sample through the stages. */
 function bySample(profile: Profile, models: readonly number[], thresholds: readonly number[]) {
   const reached = models.map(() => 0);
-  let right = 0;
+  let qualitySum = 0;
   for (let i = 0; i < profile.labels.length; i++) {
     for (let s = 0; s < models.length; s++) {
       reached[s]++;
       const model = profile.models[models[s]];
       if (s < models.length - 1 && model.certainties[i] < thresholds[s]) continue;
-      if (model.predictions[i] === profile.labels[i]) right++;
+      qualitySum += model.quality[i];
       break;
     }
   }
-  return { accuracy: right / profile.labels.length, reach: reached.map((n) => n / profile.labels.length) };
+  return { accuracy: qualitySum / profile.labels.length, reach: reached.map((n) => n / profile.labels.length) };
 }
 
 const family = (samples: number, seed: number): Profile =>
@@ -84,8 +85,16 @@ describe('cascade arithmetic', () => {
   });
 });
 
-describe('search of the frontier', () => {
-  const profile = family(400, 3);
+/** The same answers, some of them half right: by halves, or by anything in [0, 1]. */
+function graded(profile: Profile, grade: 'right or wrong' | 'halves' | 'any'): Profile {
+  const random = createRandom('grades');
+  const partly = grade === 'halves' ? () => 0.5 : () => random.next();
+  const gradeOf = (quality: number): number => (grade === 'right or wrong' || random.next() < 0.5 ? quality : partly());
+  return { ...profile, models: profile.models.map((model) => ({ ...model, quality: model.quality.map(gradeOf) })) };
+}
+
+describe.each(['right or wrong', 'halves', 'any'] as const)('search of the frontier, answers graded %s', (grade) => {
+  const profile = graded(family(400, 3), grade);
   const records = validationRecords(profile);
   const devices = [{ id: 'd', deviceClass: 'cpu-1', memoryBytes: 10 }];
   const costs = new DeviceCosts(profile, devices, [], Number.POSITIVE_INFINITY);

@@ -42,7 +42,7 @@ describe('a synthetic deployment', () => {
       classes: 2,
       inputs: [{ name: 'sample', dtype: 'int32' }],
     });
-    expect(profile.models.map((model) => accuracyOf(profile, model))).toEqual([0.8, 0.9]);
+    expect(profile.models.map((model) => accuracyOf(model))).toEqual([0.8, 0.9]);
     expect(profile.models[1].runtimes['emulated:gpu']).toEqual({ batch: [1, 8], ms: [7, 21] });
     expect(profileIsCurrent(deployment, profile)).toBe(true);
     expect(profileIsCurrent(written(MADE_UP.replace('0.9', '0.91')), profile)).toBe(false);

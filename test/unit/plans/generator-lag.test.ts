@@ -20,7 +20,7 @@ test('a run is void from a lag above 2 ms or 1 % of the latency SLO, whichever i
 
 test('the table of a void run says so, and why', () => {
   const builder = new ReportBuilder({ type: 'latency', p95Ms: 100 }, 0);
-  builder.add(0, 5, true, 'completed');
+  builder.add(0, 5, 1, 'completed');
   const late = builder.build({ generatorLagMs: { p50: 0.1, p99: 7.25, max: 30 } });
   const simulated = builder.build();
   const text = reportTable({ measured: late, simulated });

@@ -43,7 +43,10 @@ describe('profile file', () => {
     ['has schema 0; this version reads 2: run `cascade profile` again', (plain) => ({ ...plain, schema: 0 })],
     ['is not a valid profile', (plain) => ({ ...plain, classes: 'ten' })],
     ['is not a valid profile', (plain) => ({ ...plain, surprise: 1 })],
-    ['model a has 50 predictions and 50 certainties for 2 labels', (plain) => ({ ...plain, labels: { int32: 'AAAAAAAAAAA=' } })],
+    [
+      'model a has 50 predictions, 50 certainties and 50 qualities for 2 labels',
+      (plain) => ({ ...plain, labels: { int32: 'AAAAAAAAAAA=' } }),
+    ],
     ['is not a valid profile', (plain) => ({ ...plain, labels: { int32: 'AAAA' } })],
     ['has schema undefined', () => 'text'],
   ])('says "%s"', (message, change) => {
@@ -62,6 +65,7 @@ describe('profile file', () => {
       'certainties[0] of a is not a number',
       { models: [{ ...profile.models[0], certainties: new Float32Array(50).fill(Number.NaN) }] },
     ],
+    ['quality[0] of a is 2; expected 0 to 1', { models: [{ ...profile.models[0], quality: new Float32Array(50).fill(2) }] }],
   ])('says "%s"', (message, damage) => {
     writeProfile(file, { ...profile, ...damage });
     expect(() => readProfile(file)).toThrow(message);

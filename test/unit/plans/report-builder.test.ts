@@ -8,7 +8,7 @@ const accuracy = { type: 'accuracy', accuracy: 0.8 } as const;
 describe('ReportBuilder', () => {
   test('counts every outcome and takes latencies of completed requests only', () => {
     const builder = new ReportBuilder(latency, 0);
-    for (let i = 1; i <= 100; i++) builder.add(i, i, i <= 90, 'completed');
+    for (let i = 1; i <= 100; i++) builder.add(i, i, i <= 90 ? 1 : 0, 'completed');
     builder.add(101, 0, null, 'rejected');
     builder.add(102, 0, null, 'error');
     builder.add(103, 0, null, 'lost');
@@ -50,10 +50,10 @@ describe('ReportBuilder', () => {
 
   test('under an accuracy SLO a request without a result is wrong', () => {
     const builder = new ReportBuilder(accuracy, 0);
-    for (let i = 0; i < 4; i++) builder.add(i, 1, true, 'completed');
-    builder.add(4, 1, false, 'rejected');
+    for (let i = 0; i < 4; i++) builder.add(i, 1, 1, 'completed');
+    builder.add(4, 1, 0, 'rejected');
     expect(builder.windows()[0]).toMatchObject({ metSlo: true, accuracy: 1 });
-    builder.add(5, 1, false, 'rejected');
+    builder.add(5, 1, 0, 'rejected');
     expect(builder.windows()[0].metSlo).toBe(false);
   });
 
@@ -67,7 +67,7 @@ describe('ReportBuilder', () => {
 
   test('keeps every request beyond its first buffers', () => {
     const builder = new ReportBuilder(latency, 0);
-    for (let i = 0; i < 5000; i++) builder.add(i, i, true, 'completed');
+    for (let i = 0; i < 5000; i++) builder.add(i, i, 1, 'completed');
     expect(builder.build()).toMatchObject({ offered: 5000, completed: 5000, latencyMs: { p50: 2499, max: 4999 } });
   });
 });

@@ -18,8 +18,8 @@ describe('a synthetic profile', () => {
   });
 
   test('has the accuracies and runtimes that were asked for', () => {
-    expect(accuracyOf(profile, profile.models[0])).toBeCloseTo(0.7, 2);
-    expect(accuracyOf(profile, profile.models[1])).toBeCloseTo(0.9, 2);
+    expect(accuracyOf(profile.models[0])).toBeCloseTo(0.7, 2);
+    expect(accuracyOf(profile.models[1])).toBeCloseTo(0.9, 2);
     expect(runtimeMs(profile.models[0].runtimes.slow, 10)).toBeCloseTo(6);
     expect(runtimeMs(profile.models[0].runtimes.fast, 10)).toBeCloseTo(1.5);
   });

@@ -77,7 +77,7 @@ describe('who answers', () => {
   });
 
   test('is unknown without either, and with a profile that gives other accuracies', () => {
-    const other = { ...profile, labels: profile.labels.map((label) => (label + 1) % profile.classes) };
+    const other = { ...profile, models: profile.models.map((model) => ({ ...model, quality: model.quality.map((q) => 1 - q) })) };
     for (const given of [undefined, other]) {
       for (const { stages } of explainPlan(explainedPlan(), given).gears) expect(stages[0].answers).toBeNull();
     }

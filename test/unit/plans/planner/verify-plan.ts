@@ -155,17 +155,17 @@ function checkReplicas(gear: Gear, name: string, plan: GearPlan, check: (good: b
 }
 
 function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
-  let right = 0;
+  let qualitySum = 0;
   for (let i = 0; i < profile.labels.length; i++) {
     for (const { model: name, threshold } of gear.cascade) {
       const model = profile.models.find((m) => m.name === name);
       if (model === undefined) break;
       if (threshold !== undefined && model.certainties[i] < threshold) continue;
-      if (model.predictions[i] === profile.labels[i]) right++;
+      qualitySum += model.quality[i];
       break;
     }
   }
-  return right / profile.labels.length;
+  return qualitySum / profile.labels.length;
 }
 
 /** p95 of a gear at a constant mean load. */
