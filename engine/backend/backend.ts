@@ -11,7 +11,18 @@ export interface ModelFile {
 /** What a model file says of itself. */
 export interface ModelInterface {
   readonly inputs: readonly TensorSpec[];
-  readonly outputs: readonly string[];
+  readonly outputs: readonly OutputSpec[];
+  /** Samples in a batch, where the graph fixes it: smaller batches are filled up. Undefined: any number. */
+  readonly fixedBatch?: number | undefined;
+}
+
+/** One output of a model as its file declares it. */
+export interface OutputSpec {
+  readonly name: string;
+  /** ONNX name of the element type, such as `float32` or `string`; or what it is instead of a tensor. */
+  readonly type: string;
+  /** Without the batch axis; `null` is known at run time only. Undefined: the file does not say. */
+  readonly shape: readonly (number | null)[] | undefined;
 }
 
 /** Class scores of one batch. */

@@ -1,8 +1,8 @@
 import { ConfigError } from '../errors.ts';
 import { DTYPES, type Dtype, describeSpec, type TensorSpec } from '../tensor.ts';
-import type { ModelInterface } from './backend.ts';
+import type { ModelInterface, OutputSpec } from './backend.ts';
 
-/** An input or output as a model file declares it: `string` dimensions are symbolic, that is, known at run time only. */
+/** An input or output as a model file declares it: `string` dimensions, and those below 1, are known at run time only. */
 export interface ValueInfo {
   readonly name: string;
   /** ONNX name of the element type: `float32`, `bool`, `string` ... */
@@ -14,8 +14,8 @@ export interface ValueInfo {
 export type Pads = Readonly<Record<string, { readonly pad: number }>>;
 
 /**
- * What a model takes and gives, in terms of samples: the batch axis is dropped, other symbolic axes are ragged.
- * @throws ConfigError for what this system cannot serve: other element types, a fixed or missing batch axis.
+ * What a model takes and gives, in terms of samples: the batch axis is dropped, other axes of unknown length are ragged.
+ * @throws ConfigError for what this system cannot serve: other element types, no batch axis, or several of different sizes.
  */
 export function interfaceOf(
   file: string,
@@ -23,24 +23,48 @@ export function interfaceOf(
   outputs: readonly ValueInfo[],
   pads: Pads,
 ): ModelInterface {
-  return { inputs: inputs.map((input) => specOf(file, input, pads)), outputs: outputs.map((output) => output.name) };
+  return {
+    inputs: inputs.map((input) => specOf(file, input, pads)),
+    outputs: outputs.map(outputOf),
+    fixedBatch: fixedBatchOf(file, inputs),
+  };
 }
 
 function specOf(file: string, { name, type, shape }: ValueInfo, pads: Pads): TensorSpec {
   if (!Object.hasOwn(DTYPES, type)) {
     throw new ConfigError(`${file}: input ${name} is ${type}; export the model with one of ${Object.keys(DTYPES).join(', ')}`);
   }
-  const [batch, ...sample] = shape;
-  if (typeof batch !== 'string') {
-    const found = batch === undefined ? 'has no axes' : `has its batch axis (the first) fixed at ${batch}`;
-    throw new ConfigError(`${file}: input ${name} ${found}; export the model with a dynamic batch axis`);
+  if (shape.length === 0) {
+    throw new ConfigError(`${file}: input ${name} has no axes; export the model with a batch axis, the first`);
   }
   return {
     name,
     dtype: type as Dtype,
-    shape: sample.map((dimension) => (typeof dimension === 'number' ? dimension : null)),
+    shape: shape.slice(1).map(length),
     pad: Object.hasOwn(pads, name) ? pads[name].pad : 0,
   };
+}
+
+/** Runtimes tell no axes where a file declares none. */
+function outputOf({ name, type, shape }: ValueInfo): OutputSpec {
+  return { name, type, shape: shape.length === 0 ? undefined : shape.slice(1).map(length) };
+}
+
+/** Inputs whose batch axis is open go along with those that fix it. */
+function fixedBatchOf(file: string, inputs: readonly ValueInfo[]): number | undefined {
+  const [first, ...others] = inputs.filter(({ shape }) => length(shape[0]) !== null);
+  const other = others.find(({ shape }) => shape[0] !== first.shape[0]);
+  if (other !== undefined) {
+    throw new ConfigError(
+      `${file}: input ${first.name} has its batch axis (the first) fixed at ${first.shape[0]}, input ${other.name} at ${other.shape[0]}; export the model with one batch size, or better, with a dynamic one`,
+    );
+  }
+  return first === undefined ? undefined : (first.shape[0] as number);
+}
+
+/** Exporters write -1 for a dimension that they do not know, or a name. */
+function length(dimension: number | string): number | null {
+  return typeof dimension === 'number' && dimension > 0 ? dimension : null;
 }
 
 /**

@@ -46,6 +46,7 @@ interface Loaded {
   readonly inputs: readonly TensorSpec[];
   /** Per input: where in a sample it is. */
   readonly positions: readonly number[];
+  readonly fixedBatch: number | undefined;
 }
 
 interface Pending {
@@ -101,7 +102,7 @@ class OnnxBackend implements Backend {
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
         // Pads of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
         const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
-        this.#models.set(model.name, { id: reply.id, inputs, positions });
+        this.#models.set(model.name, { id: reply.id, inputs, positions, fixedBatch: loaded.fixedBatch });
         return loaded;
       }),
     );
@@ -112,10 +113,11 @@ class OnnxBackend implements Backend {
       const loaded = this.#models.get(model);
       if (loaded === undefined) throw new CascadeError('INTERNAL', `model ${model} is not loaded`);
       const { inputs, positions } = loaded;
+      const rows = filledUp(model, batch, loaded.fixedBatch);
       // While nothing else is under way the shared memory is free, and the order of the orders is kept.
       const allocate = this.#pending.size === 0 ? this.#shared.allocator() : ownMemory;
       const feeds = inputs.map((spec, i): Feed => {
-        const tensors = batch.map((sample) => sample[positions[i]]);
+        const tensors = rows.map((sample) => sample[positions[i]]);
         return { name: spec.name, dtype: spec.dtype, ...stack(spec, tensors, allocate) };
       });
       if (this.#shared.put(id, loaded.id, feeds)) return undefined;
@@ -125,7 +127,12 @@ class OnnxBackend implements Backend {
       map((reply) => {
         if (reply.type !== 'ran') throw unexpected(reply);
         const { scores, classes, certainty, computeMs } = reply;
-        return { scores, classes, certainty, computeMs };
+        return {
+          scores: scores.subarray(0, batch.length * classes),
+          classes,
+          certainty: certainty?.subarray(0, batch.length),
+          computeMs,
+        };
       }),
     );
   }
@@ -195,6 +202,15 @@ class OnnxBackend implements Backend {
     this.#pending.clear();
     for (const { reject } of pending) reject(this.#dead);
   }
+}
+
+/** The batch, with its last sample again and again where the graph takes more. */
+function filledUp(model: string, batch: readonly Sample[], fixedBatch: number | undefined): readonly Sample[] {
+  if (fixedBatch === undefined || batch.length === fixedBatch) return batch;
+  if (batch.length > fixedBatch) {
+    throw new CascadeError('INTERNAL', `model ${model} has its batch size fixed at ${fixedBatch}; it was given ${batch.length}`);
+  }
+  return Array.from({ length: fixedBatch }, (_, i) => batch[Math.min(i, batch.length - 1)]);
 }
 
 function ownMemory(bytes: number): Uint8Array {

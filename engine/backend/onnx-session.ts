@@ -1,7 +1,8 @@
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { ConfigError, messageOf } from '../errors.ts';
 import { DTYPES } from '../tensor.ts';
-import type { ValueInfo } from './model-interface.ts';
+import { chooseScores } from './choose-output.ts';
+import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
 
 export interface LoadedModel {
@@ -32,7 +33,7 @@ export async function openSession(file: string, settings: WorkerSettings): Promi
       const names = outputs.map((output) => output.name).join(', ');
       throw new ConfigError(`${file}: has no output ${certaintyOutput} for the certainty; its outputs are ${names}`);
     }
-    const scoresName = scoresOutput(file, outputs, certaintyOutput);
+    const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { certaintyOutput }).name;
     const fetches = certaintyOutput === undefined ? [scoresName] : [scoresName, certaintyOutput];
     return {
       inputs,
@@ -43,14 +44,9 @@ export async function openSession(file: string, settings: WorkerSettings): Promi
         const result = await session.run(tensors, fetches);
         const batch = feeds[0].dims[0];
         const scores = result[scoresName];
-        if (scores.dims.length !== 2 || scores.dims[0] !== batch) {
-          throw new Error(
-            `output ${scoresName} is [${scores.dims.join(', ')}] for a batch of ${batch}; expected [batch, classes]`,
-          );
-        }
         return {
           scores: floats(scores, scoresName),
-          classes: scores.dims[1],
+          classes: columnsOf(scores, scoresName, batch),
           certainty: certaintyOutput === undefined ? undefined : certainties(result[certaintyOutput], certaintyOutput, batch),
         };
       },
@@ -89,22 +85,6 @@ function cudaMissing(reason: string): string {
   );
 }
 
-/** The first output [batch, classes] of floats, of at least two classes; files need not declare their shapes. */
-function scoresOutput(file: string, outputs: readonly ValueInfo[], certaintyOutput: string | undefined): string {
-  const float = outputs.filter(
-    (output) => output.name !== certaintyOutput && (output.type === 'float32' || output.type === 'float64'),
-  );
-  const chosen =
-    float.find(({ shape }) => shape.length === 2 && shape[1] !== 1) ?? float.find((output) => output.shape.length === 0);
-  if (chosen === undefined) {
-    const found = outputs.map((output) => `${output.name} ${output.type}[${output.shape.join(', ')}]`).join(', ');
-    throw new ConfigError(
-      `${file}: has no output of class scores, float32 or float64 [batch, classes]; its outputs are ${found}`,
-    );
-  }
-  return chosen.name;
-}
-
 function valueInfo(metadata: InferenceSession.ValueMetadata): ValueInfo {
   return metadata.isTensor
     ? { name: metadata.name, type: metadata.type, shape: metadata.shape }
@@ -122,6 +102,13 @@ function floats(tensor: Tensor, name: string): Float32Array<ArrayBuffer> {
   const { data } = tensor;
   if (data instanceof Float32Array || data instanceof Float64Array) return Float32Array.from(data);
   throw new Error(`output ${name} is ${tensor.type}; expected float32 or float64`);
+}
+
+/** [batch], [batch, columns], or the latter with axes of length 1 behind it. */
+function columnsOf({ dims }: Tensor, name: string, batch: number): number {
+  const [rows, columns = 1, ...rest] = dims;
+  if (rows === batch && rest.every((dimension) => dimension === 1)) return columns;
+  throw new Error(`output ${name} is [${dims.join(', ')}] for a batch of ${batch}; expected [batch, classes]`);
 }
 
 function certainties(tensor: Tensor, name: string, batch: number): Float32Array<ArrayBuffer> {

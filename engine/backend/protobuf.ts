@@ -30,18 +30,21 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
     }
   }
 
+  /** A signed 64-bit integer: those below zero take ten bytes. */
   function varint(): number {
-    let value = 0;
-    for (let factor = 1; ; factor *= 128) {
-      if (at >= bytes.length || factor > 2 ** 63) throw new Error('it is cut off');
+    let low = 0;
+    let high = 0n;
+    for (let i = 0; ; i++) {
+      if (at >= bytes.length || i === 10) throw new Error('it is cut off');
       const byte = bytes[at++];
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
+      if (i < 7) low += (byte & 127) * 2 ** (7 * i);
+      else high |= BigInt(byte & 127) << BigInt(7 * i);
+      if (byte < 128) return high === 0n ? low : Number(BigInt.asIntN(64, high + BigInt(low)));
     }
   }
 
   function take(length: number): Uint8Array {
-    if (at + length > bytes.length) throw new Error('it is cut off');
+    if (length < 0 || at + length > bytes.length) throw new Error('it is cut off');
     at += length;
     return bytes.subarray(at - length, at);
   }

@@ -3,13 +3,13 @@ import { firstValueFrom } from 'rxjs';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { createOnnxBackend, type OnnxDevice } from '../../engine/backend/onnx-backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import type { Sample } from '../../engine/tensor.ts';
 import { argmax, batchCertainty } from '../certainty.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import type { Deployment, ModelEntry } from '../deployment.ts';
 import type { Overhead, RuntimeCurve } from '../profile.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
+import { runBatch } from './run-batch.ts';
 import { measureTransport } from './transport.ts';
 
 export interface MeasureJob {
@@ -106,12 +106,12 @@ export async function measureDevice(
   /** Loads and warms up a model; returns its first, rough curve, and the memory that it took. */
   async function loadModel(model: ModelEntry): Promise<{ curve: RuntimeCurve; memoryBytes: number }> {
     const before = process.memoryUsage.rss();
-    await firstValueFrom(backend.load(model));
+    const { fixedBatch = model.maxBatch } = await firstValueFrom(backend.load(model));
     const warmUntil = performance.now() + WARM_UP_MS[effort];
     for (let call = 0; call < WARM_UP_CALLS && performance.now() < warmUntil; call++) await run(model.name, 1);
     const batch: number[] = [];
     const ms: number[] = [];
-    for (const size of batchSizes(model.maxBatch)) {
+    for (const size of batchSizes(Math.min(model.maxBatch, fixedBatch))) {
       const took = await fastestMs(model, size);
       if (batch.length > 0 && took > limitMs) break;
       batch.push(size);
@@ -184,8 +184,9 @@ async function answersOf(
   let classes = 0;
   let probabilities = true;
   for (let start = 0; start < validation.length; start += batch) {
-    const samples = Array.from(validation.subarray(start, start + batch), (index) => data.sample(index));
-    const output = await firstValueFrom(backend.run(model.name, samples));
+    const indices = validation.subarray(start, start + batch);
+    const samples = Array.from(indices, (index) => data.sample(index));
+    const output = await runBatch(backend, model.name, samples, indices);
     if (classes !== 0 && classes !== output.classes) {
       throw new ConfigError(`model ${model.name} gives ${classes} scores for one batch and ${output.classes} for another`);
     }
@@ -213,13 +214,11 @@ function runner(backend: Backend, data: LabelledData) {
   const { validation } = data;
   let next = 0;
   return async (model: string, size: number): Promise<{ output: BatchOutput; tookMs: number }> => {
-    const batch: Sample[] = [];
-    for (let i = 0; i < size; i++) {
-      batch.push(data.sample(validation[next]));
-      next = (next + 1) % validation.length;
-    }
+    const indices = Array.from({ length: size }, (_, i) => validation[(next + i) % validation.length]);
+    next = (next + size) % validation.length;
+    const samples = indices.map((index) => data.sample(index));
     const startedAt = performance.now();
-    const output = await firstValueFrom(backend.run(model, batch));
+    const output = await runBatch(backend, model, samples, indices);
     return { output, tookMs: performance.now() - startedAt };
   };
 }

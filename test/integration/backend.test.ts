@@ -78,7 +78,11 @@ describe('ONNX backend', () => {
   it('says what a model takes, as its file does', async () => {
     const file = model('look-up', LOOK_UP);
     const loaded = await firstValueFrom(backend().load(file));
-    expect(loaded).toEqual({ inputs: [{ name: 'x', dtype: 'int64', shape: [], pad: 0 }], outputs: ['scores'] });
+    expect(loaded).toEqual({
+      inputs: [{ name: 'x', dtype: 'int64', shape: [], pad: 0 }],
+      outputs: [{ name: 'scores', type: 'float32', shape: [2] }],
+      fixedBatch: undefined,
+    });
     expect(readModelInterface(file.file, {})).toEqual(loaded);
   });
 
@@ -105,6 +109,19 @@ describe('ONNX backend', () => {
         expect([...row]).toEqual([...scores].map((score) => expect.closeTo(score, 4)));
       }
     }
+  });
+
+  it.each([1, 2, 3])('answers %i samples with a graph that takes 3', async (size) => {
+    const on = backend({ certaintyOutput: 'sure' });
+    const fixed = { ...IDENTITY, inputs: [{ ...IDENTITY.inputs[0], shape: [3, 2] }] };
+    expect(await firstValueFrom(on.load(model('fixed', fixed)))).toMatchObject({ fixedBatch: 3 });
+    const batch = [floats(1, 2), floats(3, 5), floats(8, 13)].slice(0, size);
+    const output = await firstValueFrom(on.run('fixed', batch));
+    expect(output.scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13).subarray(0, 2 * size));
+    expect(output.certainty).toEqual(Float32Array.of(3, 8, 21).subarray(0, size));
+    expect(await failure(on.run('fixed', new Array(4).fill(floats(1, 2))))).toMatchObject({
+      message: 'model fixed has its batch size fixed at 3; it was given 4',
+    });
   });
 
   it('leaves the samples usable: what is transferred is the batch', async () => {

@@ -12,18 +12,41 @@ const spec = (name: string, shape: (number | null)[], dtype: TensorSpec['dtype']
 describe('interfaceOf', () => {
   it('drops the batch axis and leaves symbolic axes ragged', () => {
     const inputs = [{ name: 'ids', type: 'int64', shape: ['batch', 'tokens', 3] }];
-    expect(interfaceOf('m.onnx', inputs, [{ name: 'out', type: 'float32', shape: [] }], { ids: { pad: 9 } })).toEqual({
+    const outputs = [
+      { name: 'out', type: 'float32', shape: ['batch', 4] },
+      { name: 'undeclared', type: 'string', shape: [] },
+    ];
+    expect(interfaceOf('m.onnx', inputs, outputs, { ids: { pad: 9 } })).toEqual({
       inputs: [{ name: 'ids', dtype: 'int64', shape: [null, 3], pad: 9 }],
-      outputs: ['out'],
+      outputs: [
+        { name: 'out', type: 'float32', shape: [4] },
+        { name: 'undeclared', type: 'string', shape: undefined },
+      ],
+      fixedBatch: undefined,
     });
+  });
+
+  it.each<[string, (number | string)[], number | undefined]>([
+    ['a name', ['N', 4], undefined],
+    ['no name', ['', 4], undefined],
+    ['-1', [-1, 4], undefined],
+    ['1', [1, 4], 1],
+    ['8', [8, 4], 8],
+  ])('reads a batch axis written as %s', (_, shape, fixedBatch) => {
+    const read = interfaceOf('m.onnx', [{ name: 'x', type: 'uint8', shape }], [], {});
+    expect(read).toMatchObject({ inputs: [{ shape: [4] }] });
+    expect(read.fixedBatch).toBe(fixedBatch);
+  });
+
+  it('says which inputs fix the batch at different sizes', () => {
+    const inputs = [1, -1, 5].map((batch, i) => ({ name: 'xyz'[i], type: 'uint8', shape: [batch, 4] }));
+    expect(() => interfaceOf('m.onnx', inputs, [], {})).toThrow(
+      'm.onnx: input x has its batch axis (the first) fixed at 1, input z at 5; export the model with one batch size',
+    );
   });
 
   it.each([
     ['m.onnx: input x is bool; export the model with one of uint8,', { name: 'x', type: 'bool', shape: ['batch'] }],
-    [
-      'm.onnx: input x has its batch axis (the first) fixed at 1; export the model with a dynamic batch axis',
-      { name: 'x', type: 'uint8', shape: [1, 2] },
-    ],
     ['m.onnx: input x has no axes', { name: 'x', type: 'uint8', shape: [] }],
   ])('says "%s"', (message, input) => {
     expect(() => interfaceOf('m.onnx', [input], [], {})).toThrow(message);

@@ -1,0 +1,49 @@
+import { ConfigError } from '../errors.ts';
+import type { OutputSpec } from './backend.ts';
+
+export interface OutputChoice {
+  /** What the deployment says holds the scores; default: the outputs' types and shapes decide. */
+  readonly output?: string | undefined;
+  /** Holds certainties, so not the scores. */
+  readonly certaintyOutput?: string | undefined;
+}
+
+const FLOATS = ['float16', 'float32', 'float64'];
+
+/**
+ * The output that is read as scores: the named one; else the first of floats with several columns, else one whose shape is not
+ * declared, else a single column. Trailing axes of length 1 do not count: `[N, C, 1, 1]` has C columns.
+ * @throws ConfigError when there is none, or the named one does not exist or holds no floats.
+ */
+export function chooseScores(
+  file: string,
+  outputs: readonly OutputSpec[],
+  { output, certaintyOutput }: OutputChoice = {},
+): OutputSpec {
+  const found = outputs.map(describeOutput).join(', ');
+  if (output !== undefined) {
+    const named = outputs.find(({ name }) => name === output);
+    if (named === undefined) throw new ConfigError(`${file}: has no output ${output}; its outputs are ${found}`);
+    if (FLOATS.includes(named.type)) return named;
+    throw new ConfigError(`${file}: output ${output} is ${named.type}; scores are one of ${FLOATS.join(', ')}`);
+  }
+  const floats = outputs.filter(({ name, type }) => name !== certaintyOutput && FLOATS.includes(type));
+  const chosen =
+    floats.find(({ shape }) => shape !== undefined && hasColumns(shape)) ??
+    floats.find(({ shape }) => shape === undefined) ??
+    floats.find(({ shape }) => shape?.every((dimension) => dimension === 1));
+  if (chosen !== undefined) return chosen;
+  throw new ConfigError(
+    `${file}: has no output of class scores, ${FLOATS.join(', ')} [batch, classes]; its outputs are ${found}`,
+  );
+}
+
+/** `logits float32[batch, 10]` */
+function describeOutput({ name, type, shape }: OutputSpec): string {
+  return shape === undefined ? `${name} ${type}` : `${name} ${type}[${['batch', ...shape.map((d) => d ?? '?')].join(', ')}]`;
+}
+
+/** [C, 1, ...] with C other than 1. */
+function hasColumns([columns, ...rest]: readonly (number | null)[]): boolean {
+  return columns !== undefined && columns !== 1 && rest.every((dimension) => dimension === 1);
+}

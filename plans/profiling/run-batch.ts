@@ -1,0 +1,35 @@
+import { firstValueFrom } from 'rxjs';
+import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
+import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
+import type { Sample } from '../../engine/tensor.ts';
+
+/**
+ * Runs one batch of the data.
+ * @param indices of the samples in the data, for messages.
+ * @throws ConfigError that tells a sample that the model cannot take from a model that cannot take batches.
+ */
+export async function runBatch(
+  backend: Backend,
+  model: string,
+  samples: readonly Sample[],
+  indices: ArrayLike<number>,
+): Promise<BatchOutput> {
+  try {
+    return await firstValueFrom(backend.run(model, samples));
+  } catch (error) {
+    if (!(error instanceof CascadeError) || error.code === 'UNAVAILABLE') throw error;
+    for (const [i, sample] of samples.entries()) await runAlone(backend, model, sample, indices[i]);
+    throw new ConfigError(
+      `model ${model} answers ${samples.length} samples one by one, but fails on them in a batch: ${error.message}; ` +
+        'write `maxBatch: 1` for it, or export it without a fixed batch size inside, such as that of a Reshape',
+    );
+  }
+}
+
+async function runAlone(backend: Backend, model: string, sample: Sample, index: number): Promise<void> {
+  try {
+    await firstValueFrom(backend.run(model, [sample]));
+  } catch (error) {
+    throw new ConfigError(`sample ${index} of the data: ${messageOf(error)}`);
+  }
+}

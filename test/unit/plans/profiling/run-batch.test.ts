@@ -1,0 +1,72 @@
+import { NEVER, of, throwError } from 'rxjs';
+import { describe, expect, it } from 'vitest';
+import type { Backend } from '../../../../engine/backend/backend.ts';
+import { CascadeError } from '../../../../engine/errors.ts';
+import type { Sample } from '../../../../engine/tensor.ts';
+import { runBatch } from '../../../../plans/profiling/run-batch.ts';
+
+const sample = (value: number): Sample => [{ data: Uint8Array.of(value), shape: [1] }];
+
+/** A model that fails on the batches that are told. */
+function backend(fails: (batch: readonly Sample[]) => CascadeError | undefined): Backend {
+  return {
+    emulated: false,
+    load: () => NEVER,
+    unload: () => NEVER,
+    close: () => Promise.resolve(),
+    run: (_, batch) => {
+      const error = fails(batch);
+      return error === undefined
+        ? of({ scores: new Float32Array(2 * batch.length), classes: 2, certainty: undefined, computeMs: 1 })
+        : throwError(() => error);
+    },
+  };
+}
+
+const run = (on: Backend, values: number[]) => runBatch(on, 'm', values.map(sample), values);
+const failed = new CascadeError('INTERNAL', 'model m: Reshape');
+
+describe('runBatch', () => {
+  it('gives the output', async () => {
+    expect(
+      await run(
+        backend(() => undefined),
+        [3, 5],
+      ),
+    ).toMatchObject({ classes: 2 });
+  });
+
+  it('says that a model that fails on batches only needs maxBatch: 1', async () => {
+    await expect(
+      run(
+        backend((batch) => (batch.length > 1 ? failed : undefined)),
+        [3, 5],
+      ),
+    ).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: expect.stringMatching(
+        /^model m answers 2 samples one by one, .* in a batch: model m: Reshape; write `maxBatch: 1`/,
+      ),
+    });
+  });
+
+  it('names the sample that a model fails on', async () => {
+    const fails = backend((batch) => (batch.some(([{ data }]) => data[0] === 5) ? failed : undefined));
+    for (const values of [[5], [3, 5]]) {
+      await expect(run(fails, values)).rejects.toMatchObject({
+        name: 'ConfigError',
+        message: 'sample 5 of the data: model m: Reshape',
+      });
+    }
+  });
+
+  it('leaves a backend that is gone alone', async () => {
+    const gone = new CascadeError('UNAVAILABLE', 'the backend is closed');
+    await expect(
+      run(
+        backend(() => gone),
+        [3, 5],
+      ),
+    ).rejects.toBe(gone);
+  });
+});
