@@ -24,7 +24,7 @@ import type { BusMessage } from '../engine/bus/bus.ts';
 import { every } from '../engine/clock.ts';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { encode } from '../engine/wire/codec.ts';
-import { decodePrepared, decodeState } from '../engine/wire/internal.ts';
+import { decodePrepared, decodeState, decodeVerdict } from '../engine/wire/internal.ts';
 import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import { answerSubject, type Subjects } from '../engine/wire/subjects.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
@@ -32,6 +32,7 @@ import { parsePlan } from '../plans/plan-file.ts';
 import { publishEvent } from './events.ts';
 import { type LiveDevice, PlanChange, type Verdict } from './plan-change.ts';
 import { PlanHistory, type Revision } from './plan-history.ts';
+import { decodePrepare } from './prepare-message.ts';
 
 export interface PlanKeeperOptions {
   readonly subjects: Subjects;
@@ -54,6 +55,9 @@ const CHECK_INTERVAL_MS = 100;
 const TELL_INTERVAL_MS = 200;
 const RETRY_MS = 500;
 const SOURCE = 'the plan';
+/** Whether a change that was being concluded came about, only the history knows. */
+const DEPOSED =
+  'another controller may have taken over meanwhile; `cascade status` tells the plan in force: push again if it is not this one';
 
 /** An operator's order to go back, on `.control.plan` instead of a plan: to the plan before, or to a revision. */
 const rollbackSchema = z.strictObject({ rollback: z.union([z.literal(true), z.int().positive()]) });
@@ -75,6 +79,10 @@ class PlanKeeper {
   readonly #context: ActorContext;
   readonly #live = new Map<string, LiveDevice>();
   readonly #prepared$ = new Subject<PreparedMessage>();
+  /** Emits when another controller may lead from now on. */
+  readonly #deposed$ = new Subject<void>();
+  /** The plan that was told last, by whoever leads: in force when its commit comes. */
+  #told: Revision | undefined;
   #history: PlanHistory | undefined;
   #current: Revision;
   /** Highest revision that was heard of: numbers are not used twice, even where nothing outlives a controller. */
@@ -121,9 +129,23 @@ class PlanKeeper {
         decoded(decodePrepared, drops),
         tap((answer) => this.#prepared$.next(answer)),
       ),
+      bus.messages$(subjects.prepare).pipe(
+        decoded(decodePrepare, drops),
+        tap((told) => {
+          this.#told = told;
+        }),
+      ),
+      bus.messages$(subjects.commit).pipe(
+        decoded(decodeVerdict, drops),
+        tap(({ revision }) => {
+          // A store that is found empty must not bring back a plan of long ago.
+          if (this.#told?.revision === revision && revision > this.#current.revision) this.#current = this.#told;
+        }),
+      ),
       leading$.pipe(
-        tap(() => {
+        tap((leading) => {
           this.#busyWith = undefined;
+          if (!leading) this.#deposed$.next();
         }),
         switchMap((leading) => (leading ? lead$ : EMPTY)),
       ),
@@ -138,7 +160,7 @@ class PlanKeeper {
   /** Finds out which plan is in force, and says so: another controller may have changed it since we started. */
   async #takeOver(): Promise<void> {
     const { bus, clock, log } = this.#context;
-    const { bucket, check, wanted } = this.#options;
+    const { bucket, check, start, wanted } = this.#options;
     // What is in memory only must not be forgotten when the lease comes back.
     this.#history ??= await PlanHistory.open(bus, clock, bucket);
     const history = this.#history;
@@ -147,7 +169,8 @@ class PlanKeeper {
       await history.keep(this.#current);
       await history.adopt(this.#current);
     } else this.#current = stored;
-    this.#wanted = (await history.knows(wanted)) ? undefined : wanted;
+    const emptied = stored === undefined && this.#current !== start;
+    this.#wanted = emptied || (await history.knows(wanted)) ? undefined : wanted;
     log.info({ revision: this.#current.revision }, 'this controller leads');
     this.#tell();
     this.#commit(this.#current.revision);
@@ -156,7 +179,9 @@ class PlanKeeper {
   /** The answer to an operator's order, when it is carried out or refused. */
   #answer(message: BusMessage): Observable<never> {
     const { bus, log } = this.#context;
-    return this.#orderOf(message).pipe(
+    const deposed$ = this.#deposed$.pipe(map((): Verdict => ({ accepted: false, reason: DEPOSED })));
+    return merge(this.#orderOf(message), deposed$).pipe(
+      take(1),
       catchError((error) => of<Verdict>({ accepted: false, reason: messageOf(error) })),
       tap((verdict) => {
         if (message.reply === '') return;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEADLINE_MAX_MS } from '../engine/wire/request.ts';
 import { runtimeCurveSchema } from './runtime-curve-schema.ts';
 
 /** Plans of version 1 name no weights. */
@@ -24,8 +25,8 @@ const gear = z.strictObject({
   shares: z.record(z.string(), z.record(z.string(), z.number().min(0).max(1))),
   /** model -> device -> queue length that triggers an inference. */
   minQueueLength: z.record(z.string(), z.record(z.string(), z.int().positive())),
-  /** A queue also triggers when its oldest request has waited this long. */
-  maxWaitMs: z.number().nonnegative(),
+  /** A queue also triggers when its oldest request has waited this long; no longer than the longest deadline, and than timers can hold. */
+  maxWaitMs: z.number().nonnegative().max(DEADLINE_MAX_MS),
   /** Per stage: fraction of all requests that reach it, by the validation records; 1 for the first. */
   reach: z.array(z.number().min(0).max(1)).optional(),
   /** Why no better cascade serves this range: what stands in the way, and a sentence for people. */

@@ -1,13 +1,17 @@
-import { Observable, switchMap } from 'rxjs';
+import { BehaviorSubject, Observable, switchMap } from 'rxjs';
 import { describe, expect, test } from 'vitest';
 import type { Verdict } from '../../actors/plan-change.ts';
 import { PlanHistory } from '../../actors/plan-history.ts';
+import { planKeeperActor } from '../../actors/plan-keeper.ts';
+import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend, ModelFile } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';
+import { silentLogger } from '../../engine/log.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import type { DeviceState, PrepareMessage, Result } from '../../engine/wire/messages.ts';
 import { isFailure } from '../../engine/wire/messages.ts';
+import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { deviceState, planOf } from '../support/plans.ts';
@@ -225,6 +229,36 @@ test('a plan file that was never in force is put in force when its devices are t
   await world.runUntil(world.clock.now() + 5_000);
   expect(await history.knows(swapped)).toBe(true);
   expect((await history.current())?.plan).toEqual(apart);
+});
+
+test('a push whose controller is deposed meanwhile gets a verdict', async () => {
+  const leading$ = new BehaviorSubject(true);
+  const world = await startSlowWorld({ keeper: { leading$ } });
+  const pushed = world.push(swapped);
+  await world.runUntil(world.clock.now() + 200);
+  leading$.next(false);
+  expect(await pushed).toEqual({ accepted: false, reason: expect.stringContaining('another controller may have taken over') });
+});
+
+test('a standby that takes over with an empty store goes on with the plan that was put in force last', async () => {
+  const leading$ = new BehaviorSubject(false);
+  const world = await startWorld();
+  const standby = planKeeperActor({
+    subjects: subjectsOf('test'),
+    bucket: 'emptied',
+    start: { revision: 1, plan: apart },
+    wanted: apart,
+    check: () => [],
+    leading$,
+    prepareTimeoutMs: 10_000,
+  });
+  startActor(standby, { bus: world.bus, clock: world.clock, log: silentLogger });
+  expect(await world.push(swapped)).toEqual({ accepted: true, revision: 2 });
+  void world.keeper.stop(0);
+  leading$.next(true);
+  await world.runUntil(world.clock.now() + 5_000);
+  const history = await PlanHistory.open(world.bus, world.clock, 'emptied');
+  expect(await history.current()).toEqual({ revision: 2, plan: swapped });
 });
 
 describe('a device that is lost', () => {

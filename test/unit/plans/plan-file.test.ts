@@ -32,3 +32,10 @@ test('weights travel with the plan as they were measured, whatever the plan was 
   expect(weights.small).toMatchObject({ digest: 'synthetic-small', memoryBytes: 5, runtimes: profile.models[0].runtimes });
   expect(parsePlan(JSON.stringify({ ...planOf({ models: ['small'] }), weights }), 'plan.json').weights).toEqual(weights);
 });
+
+test('a waiting time that no timer can hold is refused with its place', () => {
+  const plan = planOf({ models: ['small'] });
+  const [gear] = plan.gears;
+  const text = JSON.stringify({ ...plan, gears: [{ ...gear, maxWaitMs: 1e300 }] });
+  expect(() => parsePlan(text, 'plan.json')).toThrow(/plan\.json: not a gear plan:[\s\S]*<=600000[\s\S]*gears\[0\]\.maxWaitMs/);
+});
