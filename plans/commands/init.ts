@@ -8,13 +8,13 @@ export function register(program: Command): void {
   program
     .command('init')
     .description('write a deployment.yaml for a folder of ONNX models and labelled data')
-    .argument('<dir>', 'folder; models and data are looked for in it, in models/ and in data/')
+    .argument('<dir>', 'folder; models and data are looked for in it and in the folders below')
     .option('--force', 'overwrite a deployment.yaml that is there')
     .action(run);
 }
 
 async function run(dir: string, { force = false }: { readonly force?: boolean }): Promise<void> {
-  const { draftDeployment } = await import('../deployment/draft.ts');
+  const { draftDeployment } = await import('../draft/draft-deployment.ts');
   const { loadDeployment } = await import('../deployment.ts');
   const file = join(dir, 'deployment.yaml');
   if (!existsSync(dir) || !statSync(dir).isDirectory())
@@ -22,7 +22,8 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
       `${dir} ${existsSync(dir) ? 'is not a folder' : 'does not exist'}; name the folder of your models and data`,
     );
   if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
-  const { yaml, notes } = draftDeployment(dir);
+  const { yaml, notes, passedOver } = draftDeployment(dir);
+  for (const line of passedOver) process.stderr.write(`${line}\n`);
   try {
     writeFileSync(file, yaml);
   } catch (error) {

@@ -32,38 +32,58 @@ const DTYPE_OF: Readonly<Record<string, Dtype>> = {
   f8: 'float64',
 };
 
+/** Says what an array holds, from the first bytes of its file. */
+interface NpyHeader {
+  readonly element: Element;
+  readonly shape: readonly number[];
+  readonly swapped: boolean;
+  readonly fortran: boolean;
+  /** Where the values begin. */
+  readonly start: number;
+}
+
 /**
  * Reads NumPy's array format, versions 1 to 3 (numpy.lib.format).
  * @param name how to call the file in messages.
  * @throws ConfigError for another format or element type, and for a file cut off.
  */
 export function readNpy(bytes: Uint8Array, name: string): DataArray {
+  const { element, shape, swapped, fortran, start } = readNpyHeader(bytes, name);
+  const size = elements(shape) * element.bytes;
+  const length = bytes.length - start;
+  if (length !== size) {
+    throw new ConfigError(
+      `${name} holds ${length} bytes; its header says ${element.dtype}[${shape.join(', ')}], that is ${size}`,
+    );
+  }
+  const data = new Uint8Array(bytes.subarray(start));
+  if (swapped) swapBytes(data, element.unit);
+  const ordered = fortran ? inRows(data, shape, element.bytes) : data;
+  if (element.dtype !== 'text') return { dtype: element.dtype, shape, data: ordered };
+  return { dtype: 'text', shape, texts: textsOf(ordered, elements(shape), element) };
+}
+
+/**
+ * Reads what an array holds, without its values.
+ * @param bytes of the file, or its first 64 KiB.
+ * @throws ConfigError as `readNpy`.
+ */
+export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (bytes.length < 10 || bytes[0] !== 0x93 || Buffer.from(bytes.subarray(1, 6)).toString('latin1') !== 'NUMPY') {
     throw new ConfigError(`${name} is not a .npy file; write it with numpy.save`);
   }
   const [major, minor] = [bytes[6], bytes[7]];
   if (major < 1 || major > 3) throw new ConfigError(`${name} is a .npy file of version ${major}.${minor}; expected 1 to 3`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [start, headerLength] =
-    major === 1 ? [10, view.getUint16(8, true)] : [12, bytes.length < 12 ? 0 : view.getUint32(8, true)];
-  const header = Buffer.from(bytes.subarray(start, start + headerLength)).toString('latin1');
+  const [start, length] = major === 1 ? [10, view.getUint16(8, true)] : [12, bytes.length < 12 ? 0 : view.getUint32(8, true)];
+  const header = Buffer.from(bytes.subarray(start, start + length)).toString('latin1');
   const descr = /'descr':\s*'([^']*)'/.exec(header)?.[1];
   const element = elementOf(descr, header, name);
   const shapeText = /'shape':\s*\(([\d,\sL]*)\)/.exec(header)?.[1];
   if (shapeText === undefined) throw new ConfigError(`${name} has a .npy header without a shape: ${header.trim().slice(0, 120)}`);
   const shape = shapeText.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number.parseInt(part, 10)]));
-  const size = elements(shape) * element.bytes;
-  const length = bytes.length - start - headerLength;
-  if (length !== size) {
-    throw new ConfigError(
-      `${name} holds ${length} bytes; its header says ${element.dtype}[${shape.join(', ')}], that is ${size}`,
-    );
-  }
-  const data = new Uint8Array(bytes.subarray(start + headerLength));
-  if (descr?.startsWith('>')) swapBytes(data, element.unit);
-  const ordered = /'fortran_order':\s*True/.test(header) ? inRows(data, shape, element.bytes) : data;
-  if (element.dtype !== 'text') return { dtype: element.dtype, shape, data: ordered };
-  return { dtype: 'text', shape, texts: textsOf(ordered, elements(shape), element) };
+  const fortran = /'fortran_order':\s*True/.test(header);
+  return { element, shape, swapped: descr?.startsWith('>') === true, fortran, start: start + length };
 }
 
 /** NumPy fills texts of fixed width up with zeros. */

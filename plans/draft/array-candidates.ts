@@ -1,0 +1,92 @@
+import { ConfigError } from '../../engine/errors.ts';
+import { DTYPES, type TensorSpec } from '../../engine/tensor.ts';
+import type { DataFiles } from '../data/data-files.ts';
+import { describeArray, sampleShape } from '../data/fit-array.ts';
+import type { DataArray } from '../data/npy.ts';
+import { readNpyHeader } from '../data/npy.ts';
+import { headOf, misfit } from './file-kind.ts';
+import type { PassedOver } from './passed-over.ts';
+import { type Role, roleOf } from './role.ts';
+
+/** An array that may be an input or the labels. */
+export interface ArrayCandidate {
+  /** Absolute, with the member of an archive: `/data/mnist.npz#x_test`. */
+  readonly path: string;
+  /** The same for people. */
+  readonly name: string;
+  readonly dtype: DataArray['dtype'];
+  readonly shape: readonly number[];
+  readonly role: Role;
+}
+
+/** The arrays in `.npy` files and `.npz` archives; those that cannot be read are passed over. */
+export function arrayCandidates(files: readonly string[], data: DataFiles, passedOver: PassedOver): readonly ArrayCandidate[] {
+  const found: ArrayCandidate[] = [];
+  for (const file of files.filter((name) => /\.np[yz]$/i.test(name))) {
+    const name = passedOver.name(file);
+    try {
+      const head = headOf(file);
+      const problem = misfit(file, head);
+      if (problem !== undefined) throw new ConfigError(problem);
+      if (/\.npy$/i.test(file)) found.push(candidate(file, name, head));
+      else {
+        for (const [member, bytes] of Object.entries(data.archive(file))) {
+          const [path, shown] = [file, name].map((text) => `${text}#${member.replace(/\.npy$/, '')}`);
+          found.push(candidate(path, shown, bytes));
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      passedOver.add(file, error);
+    }
+  }
+  return found;
+}
+
+function candidate(path: string, name: string, bytes: Uint8Array): ArrayCandidate {
+  const { element, shape } = readNpyHeader(bytes, name);
+  return { path, name, dtype: element.dtype, shape, role: roleOf(name) };
+}
+
+function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
+  return `${name} is ${dtype}[${shape.join(', ')}]`;
+}
+
+/** Why the array cannot be the input's values; undefined when it can. */
+export function misfitInput(spec: TensorSpec, array: ArrayCandidate): string | undefined {
+  const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (String(spec.dtype) === 'string');
+  return fits ? undefined : `${describeCandidate(array)}; the models take ${spec.name} ${describeArray(spec)}`;
+}
+
+const INPUT_NAMES = /(^|[^a-z])(x|images?|data|inputs?|features?|texts?|pixels?|samples?)([^a-z]|$)/i;
+const LABEL_NAMES = /(^|[^a-z])y(?![a-z])|label|target|class|^y[A-Z]/i;
+
+/** How likely an array is the input by its name and type: higher is likelier. */
+export function inputScore(spec: TensorSpec, { name, dtype }: ArrayCandidate): number {
+  const base = baseOf(name);
+  return (
+    (base === spec.name ? 32 : 0) +
+    (isLabelName(name) ? 0 : 16) +
+    (base.toLowerCase().includes(spec.name.toLowerCase()) ? 8 : 0) +
+    (INPUT_NAMES.test(base) ? 4 : 0) +
+    (dtype === spec.dtype ? 2 : 0)
+  );
+}
+
+/** How likely an array holds the labels of `count` samples: higher is likelier; undefined when it cannot. */
+export function labelScore({ name, dtype, shape }: ArrayCandidate, count: number): number | undefined {
+  const [samples, width = 1] = shape;
+  const named = isLabelName(name);
+  if (samples !== count || shape.length > 2 || (width > 1 && (!named || dtype === 'text'))) return undefined;
+  const whole = dtype === 'text' || DTYPES[dtype].integer !== undefined;
+  return whole || named ? (named ? 4 : 0) + (whole ? 2 : 0) + (shape.length === 1 ? 1 : 0) : undefined;
+}
+
+function isLabelName(name: string): boolean {
+  return LABEL_NAMES.test(baseOf(name));
+}
+
+/** `data/mnist.npz#x_test` and `data/x_test.npy` are both called x_test. */
+function baseOf(name: string): string {
+  return name.replace(/^.*[#/\\]/, '').replace(/\.npy$/i, '');
+}

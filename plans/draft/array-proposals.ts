@@ -1,0 +1,86 @@
+import type { TensorSpec } from '../../engine/tensor.ts';
+import { type ArrayCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
+import type { Proposal } from './find-data.ts';
+
+/** Combinations that are tried at most: each is read whole. */
+const MAX_LABELS = 4;
+
+/**
+ * Arrays that may be the data: for each array that fits the first input, those of as many samples that fit the other inputs and may
+ * be the labels, by their names, likeliest first.
+ * @param labelTables number of rows of each table that may hold labels for arrays, by its path.
+ */
+export function arrayProposals(
+  arrays: readonly ArrayCandidate[],
+  labelTables: ReadonlyMap<string, number>,
+  specs: readonly TensorSpec[],
+): readonly Proposal[] {
+  const [first, ...others] = specs.map((spec) => fitting(arrays, spec));
+  return first.flatMap((head) => {
+    const partners = others.map((candidates) => likeliest(candidates, head));
+    if (partners.includes(undefined)) return [];
+    const chosen = [head, ...(partners as ArrayCandidate[])];
+    const inputs = Object.fromEntries(specs.map((spec, i) => [spec.name, chosen[i].path]));
+    const labels = labelsFor(arrays, labelTables, chosen);
+    const notes = notesOn(specs, chosen, first);
+    return [...labels, undefined].map((path) => ({ data: { inputs, labels: path }, role: head.role, file: undefined, notes }));
+  });
+}
+
+function fitting(arrays: readonly ArrayCandidate[], spec: TensorSpec): readonly ArrayCandidate[] {
+  return arrays
+    .filter((array) => misfitInput(spec, array) === undefined)
+    .toSorted((a, b) => inputScore(spec, b) - inputScore(spec, a));
+}
+
+/** Of one role with the first input if there is one, and of as many samples. */
+function likeliest(candidates: readonly ArrayCandidate[], { shape, role, path }: ArrayCandidate): ArrayCandidate | undefined {
+  const partners = candidates.filter((array) => array.shape[0] === shape[0] && array.path !== path);
+  return partners.find((array) => array.role === role) ?? partners[0];
+}
+
+/** Paths of what may be the labels of the chosen inputs, likeliest first. */
+function labelsFor(
+  arrays: readonly ArrayCandidate[],
+  tables: ReadonlyMap<string, number>,
+  chosen: readonly ArrayCandidate[],
+): readonly string[] {
+  const [{ shape, role }] = chosen;
+  const scored = arrays
+    .filter((array) => !chosen.includes(array))
+    .flatMap((array) => {
+      const score = labelScore(array, shape[0]);
+      return score === undefined ? [] : [{ path: array.path, score: score + (array.role === role ? 8 : 0) }];
+    });
+  const inTables = [...tables].filter(([, rows]) => rows === shape[0]).map(([path]) => ({ path, score: 0 }));
+  return [...scored, ...inTables]
+    .toSorted((a, b) => b.score - a.score)
+    .slice(0, MAX_LABELS)
+    .map(({ path }) => path);
+}
+
+function notesOn(
+  specs: readonly TensorSpec[],
+  chosen: readonly ArrayCandidate[],
+  all: readonly ArrayCandidate[],
+): readonly string[] {
+  const notes = specs.flatMap((spec, i) => {
+    const { name, dtype } = chosen[i];
+    if (dtype === spec.dtype || dtype === 'text') return [];
+    const scale =
+      dtype === 'uint8' && spec.dtype.startsWith('float') ? '; if the models were fitted to scaled values, save those' : '';
+    return [`${name} is ${dtype}, and is read as ${spec.dtype}, as the models take it${scale}`];
+  });
+  const [{ role }] = chosen;
+  const training = all.filter((array) => array.role === 'train').map(({ name }) => name);
+  if (role === 'train') {
+    notes.push(
+      `${training.join(', ')}: training data, and there are no others; accuracy on what models were fitted to is too good to be true`,
+    );
+  } else if (training.length > 0) {
+    notes.push(
+      `${training.join(', ')}: training data, passed over; accuracy on what models were fitted to is too good to be true`,
+    );
+  }
+  return notes;
+}

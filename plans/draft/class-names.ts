@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** Names of classes in the order of the scores, and the file that has them. */
+export interface ClassNames {
+  readonly names: readonly string[];
+  readonly file: string;
+}
+
+/** One name a line, as Triton's label files have them; a number before a name is its class. */
+export function namesInLines(file: string): ClassNames | undefined {
+  const names = readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  return usable(names, file);
+}
+
+/** `id2label` of a Hugging Face config.json in the model's folder or the one above it. */
+export function namesInConfig(model: string): ClassNames | undefined {
+  const file = [dirname(model), dirname(dirname(model))].map((folder) => join(folder, 'config.json')).find(existsSync);
+  if (file === undefined) return undefined;
+  let labels: unknown;
+  try {
+    labels = (JSON.parse(readFileSync(file, 'utf8')) as { id2label?: unknown } | null)?.id2label;
+  } catch {
+    // Some other tool's file: no names in it for us.
+    return undefined;
+  }
+  if (typeof labels !== 'object' || labels === null) return undefined;
+  const byId = labels as Record<string, unknown>;
+  const names = Object.keys(byId).map((_, id) => byId[id]);
+  // transformers writes LABEL_0, LABEL_1 ... where nobody gave names.
+  return names.every((name) => typeof name === 'string' && !/^LABEL_\d+$/.test(name))
+    ? usable(names as string[], file)
+    : undefined;
+}
+
+function usable(names: readonly string[], file: string): ClassNames | undefined {
+  return names.length >= 2 && new Set(names).size === names.length && !names.includes('') ? { names, file } : undefined;
+}

@@ -1,0 +1,144 @@
+import { basename, relative, resolve } from 'node:path';
+import { familyInputs } from '../../engine/backend/model-interface.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import type { TensorSpec } from '../../engine/tensor.ts';
+import { describeArray } from '../data/fit-array.ts';
+import { chooseOptions } from './choose-options.ts';
+import { commentedYaml, type Section } from './commented-yaml.ts';
+import { FOREIGN, headOf, misfit } from './file-kind.ts';
+import { type FoundData, findData } from './find-data.ts';
+import { type FoundModel, findModels, token } from './find-models.ts';
+import { filesIn } from './folder-files.ts';
+import { localDevices } from './local-devices.ts';
+import { PassedOver } from './passed-over.ts';
+
+/** Reasons that a message gives at most. */
+const MAX_REASONS = 8;
+
+/** A deployment file for what a folder holds, and what its author should know. */
+export interface Draft {
+  readonly yaml: string;
+  /** What was chosen and why, and what is left to do. */
+  readonly notes: readonly string[];
+  /** Files that were passed over, and why. */
+  readonly passedOver: readonly string[];
+}
+
+/**
+ * Guesses a deployment: models are the ONNX files that take the same inputs; data are what fits them; one device per core but the
+ * first. Every choice is explained in the file and in the notes.
+ * @throws ConfigError when there are no models that can be served.
+ */
+export function draftDeployment(dir: string): Draft {
+  const root = resolve(dir);
+  const files = filesIn(root);
+  const passedOver = new PassedOver(root);
+  const models = findModels(root, files, passedOver);
+  if (models.length === 0) throw new ConfigError(noModels(dir, files, passedOver));
+  const specs = familyInputs(models);
+  const { found, misfits } = findData(files, specs, passedOver);
+  const path = (file: string): string => relative(root, file);
+  const choices = chooseOptions(models, specs, found, path);
+  const sections: Section[] = [
+    { comments: ['Written by `cascade init`: a guess to be checked.'], value: { name: token(basename(root)) } },
+    modelsSection(models, path),
+    ...choices,
+    dataSection(specs, found, misfits, files, passedOver),
+    { comments: ['One device per core but the first, which is left to the frontend.'], value: { devices: localDevices() } },
+    {
+      comments: ['What you need: a latency SLO here, or { accuracy: 0.9 }; and the highest load to plan for.'],
+      value: { slo: { p95: '100ms' }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },
+    },
+  ];
+  const told = [sections[1], ...choices, sections[sections.length - 3]];
+  const notes = told.flatMap(({ comments }) => comments);
+  return {
+    yaml: commentedYaml(sections),
+    notes: [...notes, 'Set slo and load to what you need.'],
+    passedOver: passedOver.lines(),
+  };
+}
+
+function modelsSection(models: readonly FoundModel[], path: (file: string) => string): Section {
+  const comments = models.length === 1 ? [] : ['Smallest first; `cascade profile` orders them by measured time.'];
+  const fixed = models.filter(({ fixedBatch }) => fixedBatch !== undefined);
+  if (fixed.length > 0) {
+    comments.push(
+      `The graph of ${fixed.map(({ name }) => name).join(' and ')} has a fixed batch size; with a dynamic one, requests could share batches.`,
+    );
+  }
+  if (models.some(({ triton }) => triton?.maxBatch !== undefined))
+    comments.push('`maxBatch` is `max_batch_size` of config.pbtxt.');
+  const value = models.map(({ name, file, fixedBatch, triton }) => {
+    const maxBatch = fixedBatch ?? triton?.maxBatch;
+    return { name, file: path(file), ...(maxBatch === undefined ? {} : { maxBatch: Math.min(maxBatch, 4096) }) };
+  });
+  return { comments, value: { models: value } };
+}
+
+function dataSection(
+  specs: readonly TensorSpec[],
+  found: FoundData | undefined,
+  misfits: readonly string[],
+  files: readonly string[],
+  passedOver: PassedOver,
+): Section {
+  if (found === undefined) {
+    const wanted = specs.map((spec) => `${spec.name}: FILE.npy`).join(', ');
+    const reasons = [...misfits, ...foreign(files, passedOver)];
+    const more = reasons.length > MAX_REASONS ? [`and ${reasons.length - MAX_REASONS} more`] : [];
+    const why = reasons.length === 0 ? [] : [`Candidates: ${[...reasons.slice(0, MAX_REASONS), ...more].join('; ')}.`];
+    const takes = specs.map((spec) => `${spec.name} ${describeArray(spec)}`).join(', ');
+    return {
+      comments: [
+        `Found no data that fit the models, which take ${takes}; add \`data: { inputs: { ${wanted} }, labels: LABELS.npy }\`.`,
+        ...why,
+      ],
+      value: {},
+    };
+  }
+  const { inputs, labels } = found.data;
+  const shown = (file: string): string => passedOver.name(file);
+  const value = {
+    inputs:
+      typeof inputs === 'string'
+        ? shown(inputs)
+        : Object.fromEntries(Object.entries(inputs).map(([name, file]) => [name, shown(file)])),
+    ...(labels === undefined ? {} : { labels: shown(labels) }),
+  };
+  const size = `${found.samples.columns[0].count} samples${found.samples.labels === undefined ? '' : ' with labels'}`;
+  const missing =
+    found.samples.labels === undefined ? ['Found no labels; add `labels: FILE.npy` to data: `cascade profile` needs them.'] : [];
+  return {
+    comments: [
+      `${size}; half of them, drawn at random, are for planning, the rest for load tests.`,
+      ...found.notes.map(sentence),
+      ...missing,
+    ],
+    value: { data: { ...value, validation: 0.5 } },
+  };
+}
+
+function sentence(note: string): string {
+  return `${note}.`;
+}
+
+/** Files of other tools, which may be what was meant. */
+function foreign(files: readonly string[], passedOver: PassedOver): readonly string[] {
+  return files.flatMap((file) => {
+    const problem = FOREIGN.test(file) ? misfit(file, headOf(file)) : undefined;
+    return problem === undefined ? [] : [`${passedOver.name(file)} ${problem}`];
+  });
+}
+
+function noModels(dir: string, files: readonly string[], passedOver: PassedOver): string {
+  const reasons = [...passedOver.lines(), ...foreign(files, passedOver)];
+  const shown = [
+    ...reasons.slice(0, MAX_REASONS),
+    ...(reasons.length > MAX_REASONS ? [`and ${reasons.length - MAX_REASONS} more`] : []),
+  ];
+  const holds = files.some((file) => /\.onnx$/i.test(file))
+    ? 'holds no .onnx file that can be served'
+    : 'holds no .onnx files (looked there and in the folders below)';
+  return `${dir}: ${holds}${shown.map((reason) => `\n  - ${reason}`).join('')}`;
+}

@@ -1,0 +1,134 @@
+import { statSync } from 'node:fs';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+import type { TensorSpec } from '../../engine/tensor.ts';
+import { DataFiles } from '../data/data-files.ts';
+import { isTable, splitMember } from '../data/member-path.ts';
+import { type DataPaths, readSamples, type Samples } from '../data/read-samples.ts';
+import { layOut } from '../data/table-layout.ts';
+import { arrayCandidates, misfitInput } from './array-candidates.ts';
+import { arrayProposals } from './array-proposals.ts';
+import { headOf, misfit } from './file-kind.ts';
+import { labelNames } from './label-names.ts';
+import type { PassedOver } from './passed-over.ts';
+import { ROLES, type Role, roleOf } from './role.ts';
+
+/** Larger files are not read only to say why they are not used. */
+const MAX_READ_BYTES = 64 * 2 ** 20;
+
+/** What may be the data, by names and shapes. */
+export interface Proposal {
+  /** Absolute paths. */
+  readonly data: DataPaths;
+  readonly role: Role;
+  /** The file that is passed over when its values do not fit after all; undefined for arrays, which may be of use otherwise. */
+  readonly file: string | undefined;
+  /** What the person should know of the choice. */
+  readonly notes: readonly string[];
+}
+
+/** Data that fit the models. */
+export interface FoundData extends Proposal {
+  readonly samples: Samples;
+  /** Of labels that are names: all that occur, sorted. */
+  readonly names: readonly string[] | undefined;
+}
+
+/** What was found, or why each candidate was kept out. */
+interface DataSearch {
+  readonly found: FoundData | undefined;
+  readonly misfits: readonly string[];
+}
+
+/**
+ * The samples among the files of a folder: arrays, a table, or JSON lines that fit the models' inputs. Labelled ones come before
+ * others, then test data before training data, then arrays before tables and lines.
+ */
+export function findData(files: readonly string[], specs: readonly TensorSpec[], passedOver: PassedOver): DataSearch {
+  const reader = new DataFiles();
+  const tables = files.filter(isTable);
+  const lines = files.filter((file) => /\.(jsonl|ndjson)$/i.test(file));
+  for (const file of [...tables, ...lines]) orPassOver(file, () => requireKind(file));
+  const arrays = arrayCandidates(files, reader, passedOver);
+  const misfits = arrays.flatMap((array) => specs.flatMap((spec) => misfitInput(spec, array) ?? []));
+  const proposals = [
+    ...arrayProposals(arrays, labelTables(), specs),
+    ...tables.filter(usable).flatMap((file) => orPassOver(file, () => tableProposal(file)) ?? []),
+    ...lines.filter(usable).map((file): Proposal => ({ ...proposal(file), data: { inputs: file, labels: undefined } })),
+  ];
+  let unlabelled: FoundData | undefined;
+  for (const role of ROLES) {
+    for (const each of proposals.filter((one) => one.role === role)) {
+      const found = read(each);
+      if (found?.samples.labels !== undefined) return chosen(found);
+      unlabelled ??= found;
+    }
+  }
+  return unlabelled === undefined ? { found: undefined, misfits } : chosen(unlabelled);
+
+  /** Whoever sees a file that might be the data is told why it is not. */
+  function chosen(found: FoundData): DataSearch {
+    for (const { data, file } of proposals) {
+      if (file === undefined || file === found.file || passedOver.has(file)) continue;
+      if (found.data.labels !== undefined && splitMember(found.data.labels).file === file) continue;
+      const readable = statSync(file).size > MAX_READ_BYTES || read({ data, file, role: undefined, notes: [] }) !== undefined;
+      if (readable) passedOver.add(file, 'other data fit, too, and come first');
+    }
+    return { found, misfits };
+  }
+
+  /** Columns of labels that may be those of arrays, with their lengths. */
+  function labelTables(): ReadonlyMap<string, number> {
+    const columns = tables.filter(usable).flatMap((file): [string, number][] => {
+      const table = orPassOver(file, () => reader.table(file));
+      const label = table && layOut(table, [], undefined, file).label;
+      return table === undefined || label === undefined ? [] : [[`${file}#${label.name}`, table.count]];
+    });
+    return new Map(columns);
+  }
+
+  function usable(file: string): boolean {
+    return !passedOver.has(file);
+  }
+
+  function proposal(file: string) {
+    return { role: roleOf(passedOver.name(file)), file, notes: [] };
+  }
+
+  function tableProposal(file: string): Proposal {
+    const { label, unused } = layOut(reader.table(file), specs, undefined, passedOver.name(file));
+    const notes = label === undefined ? [] : [`column ${label.name} of ${passedOver.name(file)} holds the labels`];
+    if (unused.length > 0) notes.push(`columns without use: ${unused.map(({ name }) => name || '(no name)').join(', ')}`);
+    return { ...proposal(file), data: { inputs: file, labels: label && `${file}#${label.name}` }, notes };
+  }
+
+  function read(each: Proposal): FoundData | undefined {
+    const get = (): FoundData => {
+      const names = labelNames(each.data, specs, reader);
+      return { ...each, names, samples: readSamples('deployment.yaml', each.data, specs, names) };
+    };
+    if (each.file !== undefined) return orPassOver(each.file, get);
+    try {
+      return get();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      if (!misfits.includes(messageOf(error))) misfits.push(messageOf(error));
+      return undefined;
+    }
+  }
+
+  function orPassOver<T>(file: string, make: () => T): T | undefined {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      passedOver.add(file, error);
+      return undefined;
+    }
+  }
+}
+
+/** @throws ConfigError when the file is not what its name says. */
+function requireKind(file: string): void {
+  const problem = misfit(file, headOf(file));
+  if (problem !== undefined) throw new ConfigError(problem);
+}

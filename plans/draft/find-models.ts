@@ -1,0 +1,134 @@
+import { statSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import type { OutputSpec } from '../../engine/backend/backend.ts';
+import { externalFiles } from '../../engine/backend/external-data.ts';
+import { familyInputs } from '../../engine/backend/model-interface.ts';
+import { readModelInterface } from '../../engine/backend/onnx-file.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { describeSpec, type TensorSpec } from '../../engine/tensor.ts';
+import { headOf, misfit } from './file-kind.ts';
+import type { PassedOver } from './passed-over.ts';
+import { type TritonModel, tritonModel } from './triton.ts';
+
+export interface FoundModel {
+  readonly name: string;
+  /** Absolute path. */
+  readonly file: string;
+  /** Of the file and of those that its weights are in. */
+  readonly bytes: number;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly OutputSpec[];
+  /** Samples of a batch, where the graph fixes it. */
+  readonly fixedBatch: number | undefined;
+  readonly triton: TritonModel | undefined;
+}
+
+/**
+ * The models among the files that belong together, smallest first: the largest set of them that take the same inputs. All others
+ * are passed over, and it is said why.
+ */
+export function findModels(root: string, files: readonly string[], passedOver: PassedOver): readonly FoundModel[] {
+  const onnx = newestVersions(
+    files.filter((file) => /\.onnx$/i.test(file)),
+    passedOver,
+  );
+  const models = onnx.flatMap((file) => {
+    const model = readModel(root, file, passedOver);
+    return model === undefined ? [] : [model];
+  });
+  const [family = [], ...others] = familiesOf(models);
+  for (const model of others.flat()) passedOver.add(model.file, differs(model, family));
+  return named(family.toSorted((a, b) => a.bytes - b.bytes || (a.file < b.file ? -1 : 1)));
+}
+
+/** Of the versions of a model in a Triton repository, the newest is in use. */
+function newestVersions(files: readonly string[], passedOver: PassedOver): readonly string[] {
+  const newest = new Map<string, number>();
+  const folderOf = (file: string): string => dirname(dirname(file));
+  const versionOf = (file: string): number | undefined => tritonModel(file)?.version;
+  for (const file of files) newest.set(folderOf(file), Math.max(newest.get(folderOf(file)) ?? 0, versionOf(file) ?? 0));
+  return files.filter((file) => {
+    const version = versionOf(file);
+    const last = newest.get(folderOf(file));
+    if (version === undefined || version === last) return true;
+    passedOver.add(file, `version ${last} is newer`);
+    return false;
+  });
+}
+
+function readModel(root: string, file: string, passedOver: PassedOver): FoundModel | undefined {
+  try {
+    const problem = misfit(file, headOf(file));
+    if (problem !== undefined) throw new ConfigError(problem);
+    const { inputs, outputs, fixedBatch } = readModelInterface(file, {});
+    const parts = [file, ...externalFiles(file).map((part) => join(dirname(file), part))];
+    for (const part of parts.slice(1)) {
+      const damage = misfit(part, headOf(part));
+      if (damage !== undefined) throw new ConfigError(`its weights are in ${basename(part)}, which ${damage}`);
+    }
+    const bytes = parts.reduce((sum, part) => sum + statSync(part).size, 0);
+    const triton = tritonModel(file);
+    return { name: nameOf(root, file, triton), file, bytes, inputs, outputs, fixedBatch, triton };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    passedOver.add(file, error);
+    return undefined;
+  }
+}
+
+/** Sets of models that a sample of one kind can be given to, the largest first. */
+function familiesOf(models: readonly FoundModel[]): FoundModel[][] {
+  const families: FoundModel[][] = [];
+  for (const model of models) {
+    const family = families.find((known) => goTogether(known, model));
+    if (family === undefined) families.push([model]);
+    else family.push(model);
+  }
+  return families.toSorted((a, b) => b.length - a.length);
+}
+
+function goTogether(family: readonly FoundModel[], model: FoundModel): boolean {
+  const names = family.flatMap(({ inputs }) => inputs.map((input) => input.name));
+  if (!model.inputs.some((input) => names.includes(input.name))) return false;
+  try {
+    familyInputs([...family, model]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function differs(model: FoundModel, [first]: readonly FoundModel[]): string {
+  const inputs = (of: FoundModel): string => of.inputs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ');
+  return `takes ${inputs(model)}, where ${first.name} takes ${inputs(first)}; draft it in a folder of its own`;
+}
+
+/** A file called model.onnx is named by its folder, but for those that say nothing of it. */
+function nameOf(root: string, file: string, triton: TritonModel | undefined): string {
+  if (triton !== undefined) return token(triton.name);
+  const base = basename(file).replace(/\.onnx$/i, '');
+  if (!GENERIC.test(base)) return token(base);
+  const folders = relative(root, dirname(file)).split(/[/\\]/);
+  return token(folders.findLast((folder) => folder !== '' && !GENERIC.test(folder)) ?? base);
+}
+
+const GENERIC = /^(model|onnx|models|\d+)$/i;
+
+/** Models of one name are told apart by their folders, or counted. */
+function named(models: readonly FoundModel[]): readonly FoundModel[] {
+  const count = (names: readonly string[], name: string): number => names.filter((other) => other === name).length;
+  const plain = models.map(({ name }) => name);
+  const names = models.map(({ name, file }) =>
+    count(plain, name) === 1 ? name : token(`${basename(dirname(file))}-${basename(file).replace(/\.onnx$/i, '')}`),
+  );
+  return models.map((model, i) => {
+    const before = count(names.slice(0, i), names[i]);
+    return { ...model, name: before === 0 ? names[i] : `${names[i].slice(0, 60)}-${before + 1}` };
+  });
+}
+
+/** What may be a token of a NATS subject. */
+export function token(text: string): string {
+  const cleaned = text.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, 64);
+  return /^-?$/.test(cleaned) ? 'model' : cleaned;
+}

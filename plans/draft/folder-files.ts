@@ -1,0 +1,42 @@
+import { type Dirent, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Repositories of models are some folders deep: model_repository/resnet/1/model.onnx. */
+const MAX_DEPTH = 6;
+const MAX_FILES = 20_000;
+/** Hidden ones, and what tools fill with files of their own. */
+const NOT_ENTERED = /^(\..*|node_modules|__pycache__|venv|site-packages|dist|build)$/;
+
+/**
+ * The files of a folder and of the folders in it, nearest first, in order of their names. Links to files are followed (Hugging
+ * Face's cache consists of them), links to folders are not.
+ */
+export function filesIn(root: string): readonly string[] {
+  const files: string[] = [];
+  let folders = [root];
+  for (let depth = 0; depth < MAX_DEPTH && folders.length > 0; depth++) {
+    const below: string[] = [];
+    for (const folder of folders) {
+      for (const entry of entriesOf(folder)) {
+        const path = join(folder, entry.name);
+        if (entry.isDirectory() && !NOT_ENTERED.test(entry.name)) below.push(path);
+        else if (isFile(entry, path) && !entry.name.startsWith('.') && files.length < MAX_FILES) files.push(path);
+      }
+    }
+    folders = below;
+  }
+  return files;
+}
+
+/** A folder below that may not be read has nothing for us. */
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch {
+    return [];
+  }
+}
+
+function isFile(entry: Dirent, path: string): boolean {
+  return entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+}

@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** What a model's configuration in a Triton repository says of it, as far as a draft needs it. */
+export interface TritonModel {
+  readonly name: string;
+  readonly version: number;
+  /** Undefined: the configuration does not say; then, and with 0, batches are as the graph has them. */
+  readonly maxBatch: number | undefined;
+  /** File of class names, one a line, if there is one. */
+  readonly labelFile: string | undefined;
+}
+
+/**
+ * The place of a file in a Triton model repository: `<name>/<version>/model.onnx`, with `<name>/config.pbtxt` unless it was left
+ * to Triton.
+ * @returns undefined when the file is in no such place.
+ */
+export function tritonModel(file: string): TritonModel | undefined {
+  const versionFolder = dirname(file);
+  const modelFolder = dirname(versionFolder);
+  const version = /^[1-9]\d*$/.test(basename(versionFolder)) ? Number(basename(versionFolder)) : undefined;
+  if (version === undefined) return undefined;
+  const config = join(modelFolder, 'config.pbtxt');
+  if (!existsSync(config)) {
+    return basename(file) === 'model.onnx'
+      ? { name: basename(modelFolder), version, maxBatch: undefined, labelFile: undefined }
+      : undefined;
+  }
+  const text = readFileSync(config, 'utf8').replace(/#.*$/gm, '');
+  const maxBatch = /\bmax_batch_size\s*:\s*(\d+)/.exec(text)?.[1];
+  const labels = /\blabel_filename\s*:\s*"([^"]+)"/.exec(text)?.[1];
+  const labelFile = labels === undefined ? undefined : join(modelFolder, labels);
+  return {
+    name: /^\s*name\s*:\s*"([^"]+)"/m.exec(text)?.[1] ?? basename(modelFolder),
+    version,
+    maxBatch: maxBatch === undefined || maxBatch === '0' ? undefined : Number(maxBatch),
+    labelFile: labelFile !== undefined && existsSync(labelFile) ? labelFile : undefined,
+  };
+}

@@ -1,0 +1,242 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { zipSync } from 'fflate';
+import { afterEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { loadLabelledData } from '../../../../plans/data/labelled-data.ts';
+import { loadDeployment } from '../../../../plans/deployment.ts';
+import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
+import { npyFile } from '../../../fixtures/npy-writer.ts';
+import { type Files, folderWith, modelOf } from '../../../support/folders.ts';
+
+const made: string[] = [];
+afterEach(() => {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
+});
+
+function draft(files: Files) {
+  const folder = folderWith(files);
+  made.push(folder);
+  return { folder, ...draftDeployment(folder) };
+}
+
+/** The data section of the draft, which must be readable, and the labels. */
+function dataOf(files: Files) {
+  const { folder, yaml, notes, passedOver } = draft(files);
+  writeFileSync(join(folder, 'deployment.yaml'), yaml);
+  const { inputs, labels } = (parse(yaml) as { data: { inputs: unknown; labels?: string } }).data;
+  return { inputs, labels, notes, passedOver, read: loadLabelledData(loadDeployment(folder)).labels };
+}
+
+const M = { 'm.onnx': modelOf() };
+const X = npyFile([4, 2], Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7));
+const Y = npyFile([4], BigInt64Array.of(0n, 1n, 1n, 0n));
+const READ = Int32Array.of(0, 1, 1, 0);
+const LINES = '{"inputs": {"x": [0, 1]}, "label": 0}\n{"inputs": {"x": [2, 3]}, "label": 1}\n';
+
+describe('data are', () => {
+  it.each<[string, Files, { inputs: unknown; labels?: string }]>([
+    ['arrays in the folder', { 'x.npy': X, 'y.npy': Y }, { inputs: { x: 'x.npy' }, labels: 'y.npy' }],
+    ['arrays in folders below', { 'data/x.npy': X, 'data/y.npy': Y }, { inputs: { x: 'data/x.npy' }, labels: 'data/y.npy' }],
+    [
+      'arrays of another type',
+      { 'x.npy': npyFile([4, 2], new Float64Array(8)), 'y.npy': npyFile([4, 1], Float32Array.of(0, 1, 1, 0)) },
+      { inputs: { x: 'x.npy' }, labels: 'y.npy' },
+    ],
+    [
+      'an archive, with labels beside it',
+      { 'data.npz': zipSync({ 'x.npy': X }), 'labels.npy': Y },
+      { inputs: { x: 'data.npz#x' }, labels: 'labels.npy' },
+    ],
+    [
+      'the test arrays of an archive as Keras has them',
+      { 'mnist.npz': zipSync({ 'x_train.npy': X, 'y_train.npy': Y, 'x_test.npy': X, 'y_test.npy': Y }) },
+      { inputs: { x: 'mnist.npz#x_test' }, labels: 'mnist.npz#y_test' },
+    ],
+    [
+      'test arrays, not training arrays',
+      { 'X_train.npy': X, 'y_train.npy': Y, 'X_test.npy': X, 'y_test.npy': Y },
+      { inputs: { x: 'X_test.npy' }, labels: 'y_test.npy' },
+    ],
+    [
+      'arrays in a folder of test data',
+      { 'train/x.npy': X, 'train/y.npy': Y, 'test/x.npy': X, 'test/y.npy': Y },
+      { inputs: { x: 'test/x.npy' }, labels: 'test/y.npy' },
+    ],
+    [
+      'arrays, not groups beside their labels',
+      { 'a-groups.npy': Y, 'x.npy': X, 'target.npy': Y },
+      { inputs: { x: 'x.npy' }, labels: 'target.npy' },
+    ],
+    [
+      'names of classes',
+      { 'x.npy': X, 'y.csv': 'id,kind\n1,ant\n2,bee\n3,bee\n4,ant\n' },
+      { inputs: { x: 'x.npy' }, labels: 'y.csv#kind' },
+    ],
+    [
+      'a table',
+      { 'iris.csv': 'a,b,kind\n1,2,ant\n3,4,bee\n5,6,bee\n7,8,ant\n' },
+      { inputs: 'iris.csv', labels: 'iris.csv#kind' },
+    ],
+    ['JSON lines', { 'data.jsonl': `${LINES}${LINES.split('\n').reverse().join('\n').trim()}\n` }, { inputs: 'data.jsonl' }],
+    [
+      'arrays, not a log beside them',
+      { 'log.jsonl': '{"epoch": 1}\n', 'x.npy': X, 'y.npy': Y },
+      { inputs: { x: 'x.npy' }, labels: 'y.npy' },
+    ],
+    [
+      'labelled lines, not arrays without labels',
+      { 'x.npy': X, 'd.jsonl': `${LINES}${LINES.split('\n').reverse().join('\n').trim()}\n` },
+      { inputs: 'd.jsonl' },
+    ],
+  ])('%s', (_, files, expected) => {
+    const { inputs, labels, read } = dataOf({ ...M, ...files });
+    expect({ inputs, ...(labels === undefined ? {} : { labels }) }).toEqual(expected);
+    expect(read).toEqual(READ);
+  });
+
+  it('told apart from training data aloud', () => {
+    const arrays = { 'x_train.npy': X, 'y_train.npy': Y };
+    expect(dataOf({ ...M, ...arrays, 'x_test.npy': X, 'y_test.npy': Y }).notes).toContainEqual(
+      expect.stringContaining('x_train.npy: training data, passed over'),
+    );
+    const only = dataOf({ ...M, ...arrays });
+    expect(only.inputs).toEqual({ x: 'x_train.npy' });
+    expect(only.notes).toContainEqual(expect.stringContaining('x_train.npy: training data, and there are no others'));
+  });
+
+  it('explained: pixels that are read as fractions, missing labels', () => {
+    const { notes } = dataOf({ ...M, 'x.npy': npyFile([4, 2], new Uint8Array(8)) });
+    expect(notes).toContainEqual(expect.stringContaining('x.npy is uint8, and is read as float32'));
+    expect(notes).toContainEqual(expect.stringContaining('Found no labels'));
+  });
+});
+
+describe('what is passed over is told', () => {
+  it.each<[string, Files]>([
+    ['log.jsonl: passed over: line 1 has no inputs', { 'log.jsonl': '{"epoch": 1}\n' }],
+    [
+      'x2.npy: passed over: is a Git LFS pointer, not the file itself; run `git lfs pull`',
+      { 'x2.npy': 'version https://git-lfs.github.com/spec/v1\noid x\n' },
+    ],
+    ['x2.npy: passed over: is empty; copy it again', { 'x2.npy': '' }],
+    ['x2.npy: passed over: is a zip archive; unzip it', { 'x2.npy': zipSync({ a: Uint8Array.of(1) }) }],
+    ['x2.npy: passed over: holds pickled Python objects', { 'x2.npy': npyFile([1], Float64Array.of(1), { descr: '|O' }) }],
+    ['m2.onnx: passed over: is a Git LFS pointer', { 'm2.onnx': 'version https://git-lfs.github.com/spec/v1\n' }],
+    ['m2.onnx: passed over: is a web page', { 'm2.onnx': '<!DOCTYPE html><html>' }],
+    ['m2.onnx: passed over: is not an ONNX model', { 'm2.onnx': 'something else' }],
+    [
+      'm2.onnx: passed over: takes z float32[3], where m takes x float32[2]',
+      { 'm2.onnx': modelOf({ inputs: [{ name: 'z', type: 'float32', shape: ['n', 3] }] }), 'm3.onnx': modelOf() },
+    ],
+    ['t.csv: passed over: row 2 has 1 cells, the first 2', { 't.csv': 'a,b\n1\n' }],
+    ['t.parquet: passed over: cannot be read as a Parquet file', { 't.parquet': 'PAR1' }],
+    ['d.jsonl: passed over: other data fit, too', { 'd.jsonl': LINES }],
+  ])('%s', (line, files) => {
+    const { passedOver, inputs } = dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
+    expect(passedOver).toContainEqual(expect.stringContaining(line));
+    expect(inputs).toEqual({ x: 'x.npy' });
+  });
+
+  it('when no data fit: each candidate, and what kept it out', () => {
+    const { notes, yaml } = draft({
+      ...M,
+      'x.npy': npyFile([4, 3], new Float64Array(12)),
+      'x.h5': '\x89HDF\r\n',
+      'data.zip': zipSync({ a: Uint8Array.of(1) }),
+    });
+    expect(parse(yaml)).not.toHaveProperty('data');
+    expect(notes).toContainEqual(
+      expect.stringContaining(
+        'Found no data that fit the models, which take x float32[samples, 2]; add `data: { inputs: { x: FILE.npy }',
+      ),
+    );
+    expect(notes).toContainEqual(expect.stringContaining('x.npy is float64[4, 3]; the models take x float32[samples, 2]'));
+    expect(notes).toContainEqual(expect.stringContaining('data.zip is a zip archive; unzip it'));
+  });
+
+  it.each<[string, Files]>([
+    ['holds no .onnx files (looked there and in the folders below)', { 'readme.txt': 'x' }],
+    [
+      'model.safetensors holds safetensors: weights without a graph; export the model to ONNX',
+      { 'model.safetensors': Buffer.concat([Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0), Buffer.from('{"a": 1}')]) },
+    ],
+    ['model.pt is a PyTorch checkpoint', { 'model.pt': zipSync({ 'model/data.pkl': Uint8Array.of(1) }) }],
+    ['model.pkl is a Python pickle', { 'model.pkl': Uint8Array.of(0x80, 4, 0x95) }],
+    [
+      'holds no .onnx file that can be served\n  - m.onnx: passed over: is a Git LFS pointer',
+      { 'm.onnx': 'version https://git-lfs.github.com/spec/v1\n' },
+    ],
+    ['holds no .onnx files', { '.git/m.onnx': modelOf(), 'node_modules/p/m.onnx': modelOf() }],
+  ])('when there are no models: %s', (message, files) => {
+    expect(() => draft(files)).toThrow(message);
+  });
+});
+
+describe('models are', () => {
+  const models = (files: Files) => (parse(draft(files).yaml) as { models: unknown }).models;
+
+  it('ordered by size and named by their files', () => {
+    expect(models({ 'models/large one.onnx': modelOf({ bytes: 4000 }), 'small.onnx': modelOf() })).toEqual([
+      { name: 'small', file: 'small.onnx' },
+      { name: 'large-one', file: 'models/large one.onnx' },
+    ]);
+  });
+
+  it('the newest versions of a Triton repository, with its batch sizes', () => {
+    const { yaml, passedOver } = draft({
+      'model_repository/tiny/config.pbtxt':
+        'platform: "onnxruntime_onnx"\nmax_batch_size: 8 # each\noutput [ { name: "scores" label_filename: "labels.txt" } ]\n',
+      'model_repository/tiny/labels.txt': 'cat\ndog\n',
+      'model_repository/tiny/1/model.onnx': modelOf(),
+      'model_repository/tiny/10/model.onnx': modelOf(),
+      'model_repository/tiny/9/model.onnx': modelOf(),
+      'model_repository/large/2/model.onnx': modelOf({ bytes: 400 }),
+    });
+    expect(parse(yaml)).toMatchObject({
+      models: [
+        { name: 'tiny', file: 'model_repository/tiny/10/model.onnx', maxBatch: 8 },
+        { name: 'large', file: 'model_repository/large/2/model.onnx' },
+      ],
+      classes: ['cat', 'dog'],
+    });
+    expect(passedOver).toEqual(
+      ['1', '9'].map((version) => `model_repository/tiny/${version}/model.onnx: passed over: version 10 is newer`),
+    );
+  });
+
+  it('those of Hugging Face folders, with their names of classes', () => {
+    const { yaml } = draft({
+      'tiny-bert/config.json': '{"id2label": {"0": "negative", "1": "positive"}}',
+      'tiny-bert/model.safetensors': 'x',
+      'tiny-bert/onnx/model.onnx': modelOf(),
+      'bert/onnx/model.onnx': modelOf({ bytes: 800 }),
+      'bert/onnx/model_quantized.onnx': modelOf({ bytes: 400 }),
+    });
+    expect(parse(yaml)).toMatchObject({
+      models: [
+        { name: 'tiny-bert', file: 'tiny-bert/onnx/model.onnx' },
+        { name: 'model_quantized', file: 'bert/onnx/model_quantized.onnx' },
+        { name: 'bert', file: 'bert/onnx/model.onnx' },
+      ],
+      classes: ['negative', 'positive'],
+    });
+    expect(models({ 'config.json': '{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}', 'model.onnx': modelOf() })).toEqual([
+      { name: 'model', file: 'model.onnx' },
+    ]);
+  });
+
+  it('told apart where they have one name', () => {
+    expect(
+      models({ 'a/net.onnx': modelOf(), 'b/net.onnx': modelOf(), 'c/x/net.onnx': modelOf(), 'd/x/net.onnx': modelOf() }),
+    ).toMatchObject([{ name: 'a-net' }, { name: 'b-net' }, { name: 'x-net' }, { name: 'x-net-2' }]);
+  });
+});
+
+it('ragged inputs are not padded, and it is said when they may be', () => {
+  const ids = { name: 'ids', type: 'int64', shape: ['batch', 'tokens'] } as const;
+  const { yaml, notes } = draft({ 'm.onnx': modelOf({ inputs: [ids] }) });
+  expect(parse(yaml)).not.toHaveProperty('inputs');
+  expect(yaml).toContain('# inputs: { ids: { pad: 0 } }');
+  expect(notes).toContainEqual(expect.stringContaining('only those of equal shape share a batch'));
+});
