@@ -8,6 +8,8 @@ export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 export const ERROR_HEADER = 'Nats-Service-Error';
 /** Of ours: when another try may have more luck. */
 export const RETRY_AFTER_HEADER = 'Retry-After-Ms';
+/** Of ours, `never`: another try would end the same way. */
+export const RETRY_HEADER = 'Cascade-Retry';
 
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
@@ -70,7 +72,8 @@ export function sendFailures(bus: Bus, reply: string, failures: readonly Failure
 function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
   const [{ id, error }] = failures;
   if (failures.length === 1) {
-    sendFailure(bus, reply, id, error.code, error.message, json, error.retryAfterMs);
+    const headers = { ...failureHeaders(error.code, error.message, json, error.retryAfterMs), ...finalHeaders(failures) };
+    bus.publish(reply, encodeAnswer({ id, error }, json), { headers });
     return;
   }
   const data = encodeAnswers(failures, json);
@@ -84,7 +87,11 @@ function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: 
   const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
   // Whoever asks for all of them again does best to wait for the last.
   const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
-  bus.publish(reply, data, { headers: failureHeaders(error.code, words, json, retryAfterMs) });
+  bus.publish(reply, data, { headers: { ...failureHeaders(error.code, words, json, retryAfterMs), ...finalHeaders(failures) } });
+}
+
+function finalHeaders(failures: readonly Failure[]): Record<string, string> {
+  return failures.every(({ error }) => error.final) ? { [RETRY_HEADER]: 'never' } : {};
 }
 
 function failureHeaders(

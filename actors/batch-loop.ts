@@ -1,12 +1,14 @@
-import { catchError, EMPTY, finalize, ignoreElements, mergeMap, type Observable, Subject, tap } from 'rxjs';
+import { catchError, concat, defer, EMPTY, finalize, ignoreElements, mergeMap, type Observable, Subject, tap } from 'rxjs';
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import type { Clock } from '../engine/clock.ts';
 import { CascadeError } from '../engine/errors.ts';
 import type { DeviceState } from '../engine/wire/messages.ts';
+import { endsTooLate } from '../plans/policy/deadline.ts';
 import { DeviceSpeed } from '../plans/policy/device-speed.ts';
 import { largestBatch, type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';
+import { LoneQueue } from './lone-queue.ts';
 import type { Router } from './router.ts';
 
 export interface BatchLoopOptions {
@@ -27,6 +29,13 @@ export interface BatchLoopOptions {
   readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => () => void;
   /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
   readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
+  /**
+   * A request that may have killed a device is about to run, alone.
+   * @returns completes when it may.
+   */
+  readonly onTrial?: () => Observable<never>;
+  /** The backend died in this batch, and takes the actor with it. */
+  readonly onDied?: () => void;
   /** No time is left to compute this one. */
   readonly onExpired: (request: Queued, now: number) => void;
   /** A batch has been started. */
@@ -47,8 +56,10 @@ export class BatchLoop {
   readonly #speed = new DeviceSpeed();
   readonly #batches$ = new Subject<Batch>();
   readonly #empty$ = new Subject<void>();
-  /** Members of a batch that failed as a whole: run one by one, so that a bad sample fails alone. */
-  readonly #suspects: { model: number; request: Queued }[] = [];
+  /** Requests that may have killed a device, and members of a batch that failed as a whole, so that a bad sample fails alone. */
+  readonly #lone: LoneQueue;
+  #lastWasLone = false;
+  #running: readonly Queued[] = [];
   #busy = false;
   #busyMs = 0;
   #batchesRun = 0;
@@ -64,6 +75,7 @@ export class BatchLoop {
       bounds,
       (model, size) => this.#plannedMs(model, size),
     );
+    this.#lone = new LoneQueue(profiled.length, bounds);
     this.#hangWatch = new HangWatch(watchMs, clock.now());
     this.empty$ = this.#empty$;
   }
@@ -77,8 +89,19 @@ export class BatchLoop {
     return this.#batchesRun;
   }
 
+  /** Requests in the queue of a model. */
   length(model: number): number {
     return this.#batcher.length(model);
+  }
+
+  /** Whether anything waits for a model, in its queue or to run alone. */
+  hasWork(model: number): boolean {
+    return this.#batcher.length(model) + this.#lone.length(model) > 0;
+  }
+
+  /** The batch that runs. */
+  get running(): readonly Queued[] {
+    return this.#running;
   }
 
   /** How much slower this device is now than the plan counts with. */
@@ -99,17 +122,23 @@ export class BatchLoop {
 
   /** Computing time of all that waits, at the measured speed. */
   backlogMs(): number {
-    return this.slowdown() * this.#batcher.backlogMs();
+    let ms = this.#batcher.backlogMs();
+    for (let model = 0; model < this.#options.profiled.length; model++)
+      ms += this.#lone.length(model) * this.#plannedMs(model, 1);
+    return this.slowdown() * ms;
   }
 
   /** False when the queue is full. Nothing starts before `pump`. */
   enqueue(model: number, request: Queued): boolean {
-    return this.#batcher.enqueue(model, request);
+    if (!request.item.alone) return this.#batcher.enqueue(model, request);
+    if (!this.#lone.hasRoomFor(request)) return false;
+    this.#lone.push({ model, request });
+    return true;
   }
 
   /** Drops all that waits; returns how many requests that were. */
   clear(): number {
-    return this.#batcher.clear() + this.#suspects.splice(0).length;
+    return this.#batcher.clear() + this.#lone.clear();
   }
 
   /** Errors when the backend is gone. */
@@ -158,26 +187,44 @@ export class BatchLoop {
   }
 
   #next(now: number): Batch | undefined {
-    const suspect = this.#suspects.shift();
-    if (suspect !== undefined) return { model: suspect.model, requests: [suspect.request], expired: [] };
-    return this.#batcher.next(this.#options.router.gear, now, this.#options.phase() === 'draining', this.slowdown());
+    const { router, phase } = this.#options;
+    // In turn, so that the others do not wait until all that run alone have run.
+    const lone = this.#lastWasLone ? undefined : this.#nextLone(now);
+    const batch = lone ?? this.#batcher.next(router.gear, now, phase() === 'draining', this.slowdown());
+    this.#lastWasLone = lone !== undefined;
+    return batch ?? this.#nextLone(now);
+  }
+
+  #nextLone(now: number): Batch | undefined {
+    const lone = this.#lone.shift();
+    if (lone === undefined) return undefined;
+    const { model, request } = lone;
+    return endsTooLate(now + this.singleMs(model), request.item.deadlineAt)
+      ? { model, requests: [], expired: [request] }
+      : { model, requests: [request], expired: [] };
   }
 
   readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
-    const { backend, router, clock, onDone, onFailed } = this.#options;
+    const { backend, router, clock, onDone, onFailed, onTrial, onDied } = this.#options;
     const plannedMs = this.#plannedMs(model, requests.length);
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
+    const isTrial = requests.length === 1 && requests[0].item.alone;
+    this.#running = requests;
     this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
-    return backend.run(router.models[model], samples).pipe(
+    const run$ = defer(() => backend.run(router.models[model], samples));
+    return (isTrial && onTrial !== undefined ? concat(onTrial(), run$) : run$).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') {
+          onDied?.();
+          throw error;
+        }
         this.#ended(startedAt);
         onFailed(model, requests, error);
-        if (requests.length > 1) for (const request of requests) this.#suspects.push({ model, request });
+        if (requests.length > 1) for (const request of requests) this.#lone.push({ model, request });
         this.pump();
         return EMPTY;
       }),
@@ -195,6 +242,7 @@ export class BatchLoop {
 
   #ended(startedAt: number): void {
     this.#busy = false;
+    this.#running = [];
     this.#hangWatch.end();
     this.#busyMs += this.#options.clock.now() - startedAt;
     this.#batchesRun++;

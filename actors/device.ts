@@ -1,4 +1,17 @@
-import { concat, defer, finalize, from, merge, type Observable, Subject, takeUntil, tap } from 'rxjs';
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  ignoreElements,
+  merge,
+  type Observable,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs';
 import type { Actor, ActorContext } from '../engine/actor/actor.ts';
 import { decoded } from '../engine/actor/drops.ts';
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
@@ -8,7 +21,7 @@ import { type CascadeError, DeviceTakenError, messageOf } from '../engine/errors
 import type { TensorSpec } from '../engine/tensor.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeState } from '../engine/wire/internal.ts';
-import type { DeviceState, GearMessage, PreparedMessage, Result, WorkItem } from '../engine/wire/messages.ts';
+import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
@@ -84,6 +97,8 @@ class Device {
   readonly #certainties: CertaintyCounter | undefined;
   #phase: DeviceState['phase'] = 'loading';
   #toldAt = 0;
+  /** The batch that this device dies of: frontends try its requests once more, alone, and what else is here in batches. */
+  #blamed: readonly Queued[] | undefined;
   #gearDelayMs = 0;
   /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
   #stale = false;
@@ -108,6 +123,11 @@ class Device {
       onDone: (model, requests, output, startedAt) => this.#finish(model, requests, output, startedAt),
       onFailed: (model, requests, error) => this.#failed(model, requests, error),
       onExpired: (request, now) => this.#expire(request, now),
+      onTrial: () => this.#tellTrial(),
+      onDied: () => {
+        this.#blamed = this.#loop.running;
+        this.#tell();
+      },
       onStarted: () => this.#tellBacklog(),
       onIdle: options.onIdle,
     });
@@ -120,7 +140,7 @@ class Device {
         subjects: options.subjects,
         router: this.#router,
         replicas: this.#replicas,
-        hasWork: (model) => this.#loop.length(model) > 0,
+        hasWork: (model) => this.#loop.hasWork(model),
         onPrepared: (revision, problem) => this.#tellPrepared(revision, problem),
       },
       context,
@@ -227,8 +247,34 @@ class Device {
       this.#startOver(sinceLastMs);
     if (!hung || this.#phase === 'left') return;
     this.#context.log.error({ queued: this.#loop.clear() }, 'an inference takes far longer than profiled: the device hangs');
+    this.#blamed = this.#loop.running;
     this.#enter('left');
     this.#options.onHung();
+  }
+
+  /** Completes when the server knows what is to blame if this device dies now. */
+  #tellTrial(): Observable<never> {
+    const { bus, log } = this.#context;
+    this.#tell();
+    return from(bus.flush()).pipe(
+      ignoreElements(),
+      catchError((error) => {
+        log.info({ reason: messageOf(error) }, 'no connection to say so, but a request is tried alone');
+        return EMPTY;
+      }),
+    );
+  }
+
+  /** What the frontends are told of whom to blame. */
+  #suspects(): Suspects | undefined {
+    const { running } = this.#loop;
+    const blamed = this.#blamed ?? (running.length === 1 && running[0].item.alone ? running : undefined);
+    if (blamed === undefined) return undefined;
+    const origins = [...new Set(blamed.map(({ origin }) => origin))];
+    return origins.map((origin) => ({
+      origin,
+      seqs: blamed.flatMap((request) => (request.origin === origin ? [request.item.seq] : [])),
+    }));
   }
 
   /**
@@ -324,6 +370,7 @@ class Device {
     this.#answered[model] += answers.length;
     return () => {
       for (const { request, result } of answers) this.#answer(request, result);
+      this.#endTrial(requests);
     };
   }
 
@@ -379,6 +426,12 @@ class Device {
   #failed(model: number, requests: readonly Queued[], error: unknown): void {
     this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
     if (requests.length === 1) this.#refuse(requests[0], 'INTERNAL', messageOf(error));
+    this.#endTrial(requests);
+  }
+
+  /** It has not killed this device: nobody is to blame any more. */
+  #endTrial(requests: readonly Queued[]): void {
+    if (requests.some(({ item }) => item.alone)) this.#tell();
   }
 
   #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
@@ -419,6 +472,7 @@ class Device {
     const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
     const { ready } = this.#replicas;
     const certainties = this.#certainties?.take() ?? [];
+    const suspects = this.#suspects();
     const state: DeviceState = {
       device,
       host,
@@ -443,6 +497,7 @@ class Device {
       dropped: this.#context.drops.counts,
       emulated: this.#backend.emulated,
       ...(certainties.length === 0 ? {} : { certainties }),
+      ...(suspects === undefined ? {} : { suspects }),
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
   }

@@ -9,6 +9,8 @@ export type Outcome =
       readonly message: string;
       /** Before that another try is in vain. */
       readonly retryAfterMs?: number | undefined;
+      /** Another try would end the same way. */
+      readonly final?: boolean;
     };
 
 /** What becomes of the request then. */
@@ -22,13 +24,13 @@ const LONGEST_RETRY_MS = 30_000;
 
 /**
  * A result is the answer, and so is a failure that would be the same the next time, or that nobody waits beyond. Other
- * failures pass, so the request is tried again, until it has been delivered `maxDeliver` times.
+ * failures pass, so the request is tried again, until it has been delivered `maxDeliver` times. One that killed devices is not.
  * @param deliveries 1 at the first try; crashes count.
  * @param expired whether the time that the request itself allows is over.
  */
 export function decide(outcome: Outcome, deliveries: number, maxDeliver: number, expired: boolean): Decision {
   if (outcome.type === 'result') return { type: 'answer' };
-  const { code, message, retryAfterMs = 0 } = outcome;
+  const { code, message, retryAfterMs = 0, final = false } = outcome;
   switch (code) {
     case 'INVALID_ARGUMENT':
     case 'NOT_FOUND':
@@ -38,7 +40,7 @@ export function decide(outcome: Outcome, deliveries: number, maxDeliver: number,
     case 'UNAVAILABLE':
     case 'INTERNAL':
       if (expired) return { type: 'answer' };
-      if (deliveries >= maxDeliver) return { type: 'bury', code, reason: message };
+      if (final || deliveries >= maxDeliver) return { type: 'bury', code, reason: message };
       return { type: 'retry', delayMs: Math.min(LONGEST_RETRY_MS, Math.max(retryAfterMs, retryDelayMs(deliveries))) };
     default:
       return assertNever(code);

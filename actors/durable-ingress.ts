@@ -17,7 +17,7 @@ import type { BusMessage } from '../engine/bus/bus.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import type { QueuedMessage, WorkQueues } from '../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../engine/errors.ts';
-import { ERROR_CODE_HEADER, ERROR_HEADER, encodeFailure, failureOf, RETRY_AFTER_HEADER } from './answers.ts';
+import { ERROR_CODE_HEADER, ERROR_HEADER, encodeFailure, failureOf, RETRY_AFTER_HEADER, RETRY_HEADER } from './answers.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
 import { durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
 import { type DurableSetting, declareStreams, ingressConsumer } from './durable-streams.ts';
@@ -216,14 +216,15 @@ class DurableIngress {
       { request: sequence, deliveries, code, reason, letter: place },
       'a stored request is a dead letter now',
     );
-    const words = `${reason} (given up after ${deliveries} tries; kept as message ${place.sequence} of stream ${place.stream})`;
+    const tries = deliveries === 1 ? '1 try' : `${deliveries} tries`;
+    const words = `${reason} (given up after ${tries}; kept as message ${place.sequence} of stream ${place.stream})`;
     const failure = encodeFailure(durableId(message), code, words, wantsJson(message));
     await this.#publish(message, replyTo, failure.data, failure.headers);
   }
 }
 
 const REQUEST_HEADERS = ['Content-Type', 'Cascade-Id', 'Cascade-Results', 'Cascade-Reply', 'Cascade-Deadline-Ms'];
-const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER];
+const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER];
 
 function headersOf(message: { header(name: string): string | undefined }, names: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
@@ -245,5 +246,6 @@ function outcomeOf(answer: BusMessage): Outcome {
     code,
     message: text.startsWith(`${code}: `) ? text.slice(code.length + 2) : text,
     retryAfterMs: retryAfter === undefined ? undefined : Number(retryAfter),
+    final: answer.header(RETRY_HEADER) === 'never',
   };
 }

@@ -20,6 +20,7 @@ import { askForPlan } from './kept-plans.ts';
 import { Outbox } from './outbox.ts';
 import { decodeRevisedPlan } from './prepare-message.ts';
 import { type RevisedPlan, Router } from './router.ts';
+import { type Loss, suspectsOf } from './suspects.ts';
 import { WaysBack } from './ways-back.ts';
 
 export interface FrontendOptions {
@@ -35,6 +36,8 @@ export interface FrontendOptions {
   readonly arrivals$: Subject<number>;
   /** Called when this frontend has begun to take requests. */
   readonly onReady?: () => void;
+  /** Requests that a batch of any model has at most. */
+  readonly largestBatch: number;
   readonly maxInFlight?: number;
   readonly maxInFlightBytes?: number;
 }
@@ -43,8 +46,6 @@ const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
 /** The simulator has it so: what is waited for in vain is given up whenever the arrivals are reported. */
 const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
 const NOTHING = new Uint8Array(0);
-/** A request whose device is lost is sent again; after so many sends it is the likely cause and fails. */
-const MAX_ATTEMPTS = 4;
 /** Each request of a frame has its own answer: a small body must not make us say a million things. */
 const FRAME_MAX_REQUESTS = 4_096;
 /** A frontend that cannot route says what it waits for. */
@@ -78,6 +79,7 @@ class Frontend {
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
   readonly #nextSeq: () => number;
+  #sentNumber = 0;
 
   constructor(options: FrontendOptions, context: ActorContext, nextSeq: () => number) {
     this.#nextSeq = nextSeq;
@@ -255,6 +257,7 @@ class Frontend {
       reply,
       json,
       wantScores: request.wantScores,
+      alone: false,
       arrivedAt: now,
       deadlineAt: now + deadlineMs,
       queueMs: 0,
@@ -262,7 +265,7 @@ class Frontend {
       opinion: undefined,
       sample: ownCopy(request.sample),
     };
-    const entry: InFlight = { item, ticket: 0, device: '', attempts: 0 };
+    const entry: InFlight = { item, ticket: 0, device: '', sentNumber: 0, deaths: 0 };
     if (!this.#inFlight.add(entry)) {
       throw new CascadeError(
         'RESOURCE_EXHAUSTED',
@@ -288,8 +291,8 @@ class Frontend {
       const name = this.#router.models[model];
       return this.#giveUp(entry, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
     }
-    entry.attempts++;
     entry.device = device;
+    entry.sentNumber = this.#sentNumber++;
     const subject = this.#options.subjects.work(device, this.#router.models[model]);
     if (this.#outbox.add(subject, this.#options.name, entry.item)) return undefined;
     const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
@@ -306,6 +309,7 @@ class Frontend {
         const entry = this.#inFlight.get(seq);
         if (entry === undefined) continue;
         entry.device = device;
+        entry.sentNumber = this.#sentNumber++;
         // The device was lost or left between the sender's routing and this note: nobody else would send it again.
         if (this.#router.isGone(device)) this.#sendAgain(entry);
       }
@@ -318,8 +322,8 @@ class Frontend {
   }
 
   #observe(state: DeviceState): void {
-    const gone = this.#router.observe(state, this.#context.clock.now());
-    if (gone) this.#sendAgainFrom(state.device, state.phase === 'left' ? 'left' : 'was restarted');
+    const loss = this.#router.observe(state, this.#context.clock.now());
+    if (loss !== undefined) this.#lose(state.device, loss, state.phase === 'left' ? 'left' : 'was restarted');
     if (this.#router.complete) this.#routable$.next();
   }
 
@@ -334,24 +338,37 @@ class Frontend {
       this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
     }
     // After those were told that they are too late: sent again they would only be in the way.
-    for (const device of lost) this.#sendAgainFrom(device, 'is silent');
+    for (const [device, loss] of lost) this.#lose(device, loss, 'is silent');
     if (this.#inFlight.size === 0) this.#idle$.next();
   }
 
-  #sendAgainFrom(device: string, why: string): void {
+  #lose(device: string, loss: Loss, why: string): void {
     const entries = this.#inFlight.on(device);
+    const suspects = suspectsOf(entries, loss, this.#options.name, this.#options.largestBatch);
     this.#context.log[entries.length > 0 ? 'warn' : 'info'](
-      { device, requests: entries.length },
+      { device, requests: entries.length, alone: suspects.size },
       `device ${why}; its requests are sent again`,
     );
-    for (const entry of entries) this.#sendAgain(entry);
+    for (const entry of entries) {
+      if (loss.died && loss.told === undefined) entry.deaths++;
+      if (suspects.has(entry)) this.#tryAlone(entry, loss);
+      else this.#sendAgain(entry);
+    }
+  }
+
+  /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
+  #tryAlone(entry: InFlight, { told }: Loss): void {
+    if (entry.item.alone && told !== undefined) {
+      const words = 'a device that had this request was lost, and then another while it computed nothing else';
+      this.#answer(entry, this.#giveUp(entry, 'INTERNAL', `${words}; it is not tried again`, true));
+      return;
+    }
+    entry.item = { ...entry.item, alone: true };
+    this.#sendAgain(entry);
   }
 
   #sendAgain(entry: InFlight): void {
-    const failure =
-      entry.attempts < MAX_ATTEMPTS
-        ? this.#send(entry)
-        : this.#giveUp(entry, 'UNAVAILABLE', `${entry.attempts} devices in turn were lost with this request`);
+    const failure = this.#send(entry);
     if (failure !== undefined) this.#answer(entry, failure);
   }
 
@@ -363,9 +380,9 @@ class Frontend {
     this.#waysBack.ended(entry.item.reply, now);
   }
 
-  #giveUp({ item }: InFlight, code: ErrorCode, message: string): Failure {
+  #giveUp({ item }: InFlight, code: ErrorCode, message: string, final = false): Failure {
     this.#end(item.seq, false);
-    return { id: item.id, error: { code, message } };
+    return { id: item.id, error: { code, message, ...(final ? { final } : {}) } };
   }
 
   #answer({ item }: InFlight, failure: Failure): void {

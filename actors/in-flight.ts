@@ -1,12 +1,15 @@
 import type { WorkItem } from '../engine/wire/messages.ts';
 
 export interface InFlight {
-  readonly item: WorkItem;
+  item: WorkItem;
   /** Of the admission, which wants it back when the request has ended. */
   ticket: number;
   /** Replica that has the request now, as far as its frontend knows. */
   device: string;
-  attempts: number;
+  /** Grows with each request that is sent, or sent on, to a device. */
+  sentNumber: number;
+  /** Devices that died without a word while they had it. */
+  deaths: number;
 }
 
 /**

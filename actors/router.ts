@@ -1,7 +1,8 @@
-import type { DeviceState, GearMessage } from '../engine/wire/messages.ts';
+import type { DeviceState, GearMessage, Suspects } from '../engine/wire/messages.ts';
 import type { CompiledGear, CompiledPlan } from '../plans/policy/compiled-plan.ts';
 import { pickDevice, sharesAtSpeed } from '../plans/policy/routing.ts';
 import { keepPlan } from './kept-plans.ts';
+import type { Loss } from './suspects.ts';
 
 /** A device that is silent for this long is lost (DESIGN §6); heartbeats come ten times as often. */
 export const DEVICE_LOST_AFTER_MS = 1_000;
@@ -16,6 +17,9 @@ interface Presence {
   readonly phase: DeviceState['phase'];
   readonly incarnation: string;
   readonly backlogMs: number;
+  readonly pid: number;
+  readonly upMs: number;
+  readonly suspects: Suspects | undefined;
   readonly seenAt: number;
 }
 
@@ -154,21 +158,23 @@ export class Router {
     return this.#presence.get(device)?.backlogMs ?? 0;
   }
 
-  /** Takes a heartbeat in. Returns true when what was sent to this device before will not be answered by it any more. */
-  observe(state: DeviceState, now: number): boolean {
+  /** Takes a heartbeat in. Returns how the device was lost when it will not answer any more what was sent to it before. */
+  observe(state: DeviceState, now: number): Loss | undefined {
     const number = this.#numberOf.get(state.device);
-    if (number === undefined) return false;
+    if (number === undefined) return undefined;
     const before = this.#presence.get(state.device);
-    const { phase, incarnation, backlogMs } = state;
-    this.#presence.set(state.device, { phase, incarnation, backlogMs, seenAt: now });
+    const { phase, incarnation, backlogMs, pid, upMs, suspects } = state;
+    this.#presence.set(state.device, { phase, incarnation, backlogMs, pid, upMs, suspects, seenAt: now });
     if (state.slowdown !== this.#slowdown[number]) {
       this.#slowdown[number] = state.slowdown;
       this.#shares = undefined;
     }
     this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
-    const replaced = before !== undefined && before.incarnation !== state.incarnation;
-    const left = state.phase === 'left' && before?.phase !== 'left';
-    return replaced || left;
+    if (phase === 'left' && before?.phase !== 'left') return { died: false, told: suspects };
+    if (before === undefined || before.incarnation === incarnation) return undefined;
+    // A process that lives on has only lost what was sent to it, as after a pause or another connection.
+    const died = before.phase !== 'left' && (before.pid !== pid || upMs < before.upMs);
+    return { died, told: died ? before.suspects : undefined };
   }
 
   /** After a lost connection: what was sent to any device may be gone, so that each counts as replaced when it is heard again. */
@@ -184,17 +190,17 @@ export class Router {
    * Devices that have become silent since the last sweep. When that is long ago we were stopped ourselves, and cannot tell:
    * undefined, and the devices have their time again.
    */
-  sweep(now: number): string[] | undefined {
+  sweep(now: number): ReadonlyMap<string, Loss> | undefined {
     const stopped = now - this.#sweptAt > DEVICE_LOST_AFTER_MS / 2;
     this.#sweptAt = now;
     if (stopped) {
       for (const [device, presence] of this.#presence) this.#presence.set(device, { ...presence, seenAt: now });
       return undefined;
     }
-    const lost: string[] = [];
-    for (const [device, { phase, seenAt }] of this.#presence) {
+    const lost = new Map<string, Loss>();
+    for (const [device, { phase, seenAt, suspects }] of this.#presence) {
       if (phase === 'left' || now - seenAt < DEVICE_LOST_AFTER_MS) continue;
-      lost.push(device);
+      lost.set(device, { died: true, told: suspects });
       this.#presence.delete(device);
       this.#setUsable(this.#numberOf.get(device)!, () => false);
     }

@@ -3,6 +3,7 @@ import { AsyncSubject, Subject } from 'rxjs';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
+import { largestBatch } from '../../plans/profile.ts';
 import { durableIngressActor } from '../durable-ingress.ts';
 import { declareStreams, durableSetting } from '../durable-streams.ts';
 import { frontendActor } from '../frontend.ts';
@@ -33,6 +34,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       subjects,
       plan,
       specs: profile.inputs,
+      largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
       arrivals$,
       onReady: () => {

@@ -32,7 +32,7 @@ interface WireFrame {
   seq: number[];
   id: string[];
   reply: string[];
-  /** Bit 0: answer as JSON; bit 1: scores wanted. */
+  /** Bit 0: answer as JSON; bit 1: scores wanted; bit 2: to be run alone. */
   flags: number[];
   ageMs: number[];
   leftMs: number[];
@@ -50,7 +50,7 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
     seq: items.map((item) => item.seq),
     id: items.map((item) => item.id),
     reply: items.map((item) => item.reply),
-    flags: items.map((item) => (item.json ? 1 : 0) | (item.wantScores ? 2 : 0)),
+    flags: items.map((item) => (item.json ? 1 : 0) | (item.wantScores ? 2 : 0) | (item.alone ? 4 : 0)),
     ageMs: items.map((item) => now - item.arrivedAt),
     leftMs: items.map((item) => item.deadlineAt - now),
     queueMs: items.map((item) => item.queueMs),
@@ -77,6 +77,7 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
       reply: wire.reply[i],
       json: (wire.flags[i] & 1) !== 0,
       wantScores: (wire.flags[i] & 2) !== 0,
+      alone: (wire.flags[i] & 4) !== 0,
       arrivedAt: now - wire.ageMs[i],
       deadlineAt: now + wire.leftMs[i],
       queueMs: wire.queueMs[i],

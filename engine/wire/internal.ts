@@ -35,6 +35,10 @@ function isMove(value: unknown): boolean {
   return isText(device) && areNumbers(seqs);
 }
 
+function areSuspects(value: unknown): boolean {
+  return Array.isArray(value) && value.every((group) => isToken(group?.origin) && areNumbers(group.seqs));
+}
+
 export function decodeLoad(data: Uint8Array): LoadReport {
   const load = fieldsOf<LoadReport>('load', data);
   require(isToken(load.frontend), 'load', 'frontend');
@@ -75,6 +79,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
+  require(state.suspects === undefined || areSuspects(state.suspects), 'state', 'suspects');
   return { ...state, claim, absences, slowdown, starvedShare } as DeviceState;
 }
 

@@ -35,6 +35,8 @@ export interface Failure {
      * header `Retry-After-Ms`. Whoever asks again before is likely to be refused again.
      */
     retryAfterMs?: number;
+    /** Another try would end the same way; also in the header `Cascade-Retry: never`. */
+    final?: boolean;
   };
 }
 
@@ -66,6 +68,8 @@ export interface WorkItem {
   /** Encoding of the answer. */
   readonly json: boolean;
   readonly wantScores: boolean;
+  /** To be run in a batch of its own: it may have killed a device. */
+  readonly alone: boolean;
   /** Since the frontend took it, on the receiver's clock. */
   readonly arrivedAt: number;
   readonly deadlineAt: number;
@@ -113,6 +117,9 @@ export interface CertaintyCounts {
   readonly counts: readonly number[];
 }
 
+/** Requests by the frontend that has them, and their numbers there. */
+export type Suspects = readonly { readonly origin: string; readonly seqs: readonly number[] }[];
+
 /** Heartbeat of a device. */
 export interface DeviceState {
   readonly device: string;
@@ -152,6 +159,11 @@ export interface DeviceState {
   /** What the device dropped since its start. */
   readonly dropped?: DropCounts;
   readonly emulated: boolean;
+  /**
+   * What this device dies of, if it does now: the request that it tries alone, or, when it leaves, the batch that it hangs in.
+   * Absent: it does not know.
+   */
+  readonly suspects?: Suspects;
   /** Counted since the last heartbeat; absent where there is nothing to tell. */
   readonly certainties?: readonly CertaintyCounts[];
 }

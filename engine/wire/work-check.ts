@@ -72,7 +72,7 @@ function isReply(value: unknown): boolean {
 }
 
 function isFlags(value: unknown): boolean {
-  return Number.isSafeInteger(value) && ((value as number) & ~3) === 0;
+  return Number.isSafeInteger(value) && ((value as number) & ~7) === 0;
 }
 
 function isOpinion(value: unknown): boolean {

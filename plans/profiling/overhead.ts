@@ -49,6 +49,7 @@ export function calibrateOverhead(
       reply: '_INBOX.calibration.0001',
       json: false,
       wantScores: false,
+      alone: false,
       arrivedAt: 0,
       deadlineAt: 30_000,
       queueMs: 1,

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { durableIngressActor } from '../../actors/durable-ingress.ts';
 import { declareStreams, durableSetting } from '../../actors/durable-streams.ts';
 import { startActor } from '../../engine/actor/actor.ts';
+import type { Backend } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { decodeAnswers } from '../../engine/client/answers.ts';
@@ -11,6 +12,7 @@ import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { encode } from '../../engine/wire/codec.ts';
 import { type Answer, isFailure } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { hangingBackend, KILLER } from '../support/hanging-backend.ts';
 import { POISON } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { runClock, startVirtualPlane } from '../support/virtual-plane.ts';
@@ -87,6 +89,27 @@ test('a request that fails each time is a dead letter after its tries, within so
   expect(letters[0]).toBeGreaterThan(5 * MINUTE_MS);
   expect(answers).toHaveLength(21);
   expect(answers[20].answer).toMatchObject({ id: 'poison', error: { code: 'INTERNAL', message: /given up after 20 tries/ } });
+});
+
+test('a request that hangs devices is a dead letter after the second of them, beside others that are answered', async () => {
+  const { clock, bus, answers, letters, store } = await startDurable();
+  const models = ['small', 'large'];
+  let hung = 0;
+  const createBackend = (): Backend => hangingBackend(clock, models, () => hung++);
+  const plane = await startVirtualPlane(planOf({ models, devices: ['a', 'b', 'c'] }), { clock, bus, createBackend });
+  await store('killer', [0, KILLER, 90]);
+  for (let i = 0; i < 20; i++) await store(`r${i}`, [1, 90, 90]);
+  await plane.runUntil(10 * MINUTE_MS);
+  expect(hung).toBe(2);
+  expect(letters).toHaveLength(1);
+  expect(letters[0]).toBeLessThan(MINUTE_MS);
+  expect(answers).toHaveLength(21);
+  expect(answers.find(({ answer }) => answer.id === 'killer')?.answer).toMatchObject({
+    error: {
+      code: 'INTERNAL',
+      message: expect.stringMatching(/^a device that had this request was lost.* \(given up after 1 try; kept as message/),
+    },
+  });
 });
 
 test.each([

@@ -138,7 +138,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
     const name = `f${i}`;
     startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$ }), system);
     return startActor(
-      frontendActor({ name, subjects, plan: start, specs, deadlineMs: 30_000, arrivals$, ...options.frontend }),
+      frontendActor({ name, subjects, plan: start, specs, largestBatch: 8, deadlineMs: 30_000, arrivals$, ...options.frontend }),
       system,
     );
   });

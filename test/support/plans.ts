@@ -68,6 +68,7 @@ export function workItem(fields: Partial<WorkItem> = {}): WorkItem {
     reply: 'reply',
     json: false,
     wantScores: false,
+    alone: false,
     arrivedAt: 0,
     deadlineAt: 1e9,
     queueMs: 0,

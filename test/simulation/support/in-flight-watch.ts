@@ -1,6 +1,3 @@
-/** Most sends of one request by one frontend, as the frontend has it. */
-const MAX_ATTEMPTS = 4;
-
 /** A request as a frontend sends it on, by its own number. */
 export interface SentRequest {
   readonly number: number;
@@ -14,7 +11,7 @@ export class InFlightWatch {
   readonly #now: () => number;
   readonly #violated: (what: string) => void;
   /** By name of a frontend, then by its number for the request. */
-  readonly #inFlight = new Map<string, Map<number, SentRequest & { sends: number }>>();
+  readonly #inFlight = new Map<string, Map<number, SentRequest>>();
   /** By name of a frontend: numbers that are in flight no more. What was to be sent again meanwhile is sent all the same. */
   readonly #ended = new Map<string, Set<number>>();
   /** By process, id and reply: when it last refused such a request. */
@@ -35,17 +32,16 @@ export class InFlightWatch {
 
   sent(process: string, frontend: string, requests: readonly SentRequest[]): void {
     this.#frontendIn.set(process, frontend);
-    const inFlight = this.#inFlight.get(frontend) ?? new Map<number, SentRequest & { sends: number }>();
+    const inFlight = this.#inFlight.get(frontend) ?? new Map<number, SentRequest>();
     this.#inFlight.set(frontend, inFlight);
     for (const request of requests) {
       const { number, id } = request;
       // Refused before the message that it was put into left, in the same turn of the event loop.
       if (!inFlight.has(number) && this.#refusedAt.get(refusalKey(process, request)) === this.#now()) continue;
       if (this.#ended.get(frontend)?.has(number)) continue;
-      const entry = inFlight.get(number) ?? { ...request, sends: 0 };
+      const entry = inFlight.get(number) ?? request;
       inFlight.set(number, entry);
       if (entry.id !== id) this.#violated(`${frontend} has used number ${number} for ${entry.id} and for ${id}`);
-      if (++entry.sends > MAX_ATTEMPTS) this.#violated(`${frontend} has sent ${id} ${entry.sends} times`);
     }
     if (inFlight.size > this.#maxInFlight) this.#violated(`${frontend} has ${inFlight.size} requests in flight`);
   }

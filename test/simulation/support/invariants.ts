@@ -48,6 +48,7 @@ export class Invariants {
   readonly #answers = new Map<string, number>();
   /** How often the client library sent each request. */
   readonly #attempts = new Map<string, number>();
+  #devicesLost = 0;
   readonly gears: GearWatch;
 
   constructor(options: InvariantOptions) {
@@ -95,6 +96,7 @@ export class Invariants {
 
   /** The process ends, or stops for a while: what it owed others need not come from it. */
   disturbed(process: string): void {
+    if (process.startsWith('device')) this.#devicesLost++;
     this.#obligations.disturbed(process);
   }
 
@@ -183,7 +185,8 @@ export class Invariants {
   }
 
   #checkRefusal(id: string, mustBeAnswered: boolean, poison: boolean, { code, message }: Refusal): void {
-    if (code === 'INTERNAL' ? !poison : code === 'INVALID_ARGUMENT' || code === 'NOT_FOUND')
+    const isInternal = poison || (this.#devicesLost > 0 && message.startsWith('a device that had this request was lost'));
+    if (code === 'INTERNAL' ? !isInternal : code === 'INVALID_ARGUMENT' || code === 'NOT_FOUND')
       this.#violated(`${id} is refused as ${code}: ${message}`);
     // A burst may be too much even then; that it is not all of them is checked at the end.
     if (!mustBeAnswered || code === 'INTERNAL' || code === 'RESOURCE_EXHAUSTED') return;

@@ -127,6 +127,7 @@ function startFrontend(
       subjects: SUBJECTS,
       plan,
       specs: SPECS,
+      largestBatch: 8,
       deadlineMs: DEADLINE_MS,
       arrivals$,
       maxInFlight: shape.maxInFlight,

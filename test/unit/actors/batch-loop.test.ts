@@ -1,4 +1,4 @@
-import { NEVER, Observable, of } from 'rxjs';
+import { defer, EMPTY, NEVER, Observable, of } from 'rxjs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BatchLoop } from '../../../actors/batch-loop.ts';
 import type { Queued } from '../../../actors/batcher.ts';
@@ -6,7 +6,7 @@ import { Router } from '../../../actors/router.ts';
 import type { Backend } from '../../../engine/backend/backend.ts';
 import { CascadeError } from '../../../engine/errors.ts';
 import { VirtualClock } from '../../../engine/virtual-clock.ts';
-import type { DeviceState } from '../../../engine/wire/messages.ts';
+import type { DeviceState, WorkItem } from '../../../engine/wire/messages.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { planOf, workItem } from '../../support/plans.ts';
 
@@ -50,14 +50,19 @@ beforeEach(() => {
     },
     onFailed: (_, requests) => log.push(`failed ${idsOf(requests)}`),
     onExpired: ({ item }) => log.push(`expired ${item.id}`),
+    onTrial: () =>
+      defer(() => {
+        log.push(`trial of ${idsOf(loop.running)}`);
+        return EMPTY;
+      }),
   });
   loop.run().subscribe({ error: (error) => log.push(`dead: ${error.message}`) });
   loop.empty$.subscribe(() => log.push('empty'));
 });
 
-function queued(id: string): Queued {
+function queued(id: string, fields: Partial<WorkItem> = {}): Queued {
   const sample = [{ data: Buffer.from(id), shape: [id.length] }];
-  return { item: workItem({ id, sample }), origin: 'f', enqueuedAt: clock.now() };
+  return { item: workItem({ id, sample, ...fields }), origin: 'f', enqueuedAt: clock.now() };
 }
 
 function idsOf(requests: readonly Queued[]): string {
@@ -144,6 +149,35 @@ describe('BatchLoop', () => {
       'answer d',
       'empty',
     ]);
+  });
+
+  test('runs what may have killed a device alone, after it was told, in turn with batches', () => {
+    for (const id of ['x', 'y']) loop.enqueue(SMALL, queued(id, { alone: true }));
+    enqueue('a', 'b', 'c');
+    expect([loop.length(SMALL), loop.hasWork(SMALL), loop.hasWork(LARGE)]).toEqual([3, true, false]);
+    clock.runUntil(100 * BATCH_MS);
+    expect(log.filter((line) => /^(order|trial)/.test(line))).toEqual([
+      'trial of x',
+      'order small x',
+      'order small a+b',
+      'trial of y',
+      'order small y',
+      'order small c',
+    ]);
+    expect(log.filter((line) => line.startsWith('answer')).toSorted()).toEqual(
+      ['a', 'b', 'c', 'x', 'y'].map((id) => `answer ${id}`),
+    );
+    expect(loop.running).toEqual([]);
+  });
+
+  test('counts what runs alone to the backlog, drops it when the device starts over, and gives it up when it is too late', () => {
+    for (const id of ['x', 'y', 'z']) loop.enqueue(SMALL, queued(id, { alone: true }));
+    expect(loop.backlogMs()).toBe(3 * BATCH_MS);
+    expect(loop.clear()).toBe(3);
+    loop.enqueue(SMALL, queued('late', { alone: true, deadlineAt: BATCH_MS / 2 }));
+    enqueue();
+    clock.runUntil(100 * BATCH_MS);
+    expect(log).toEqual(['expired late', 'empty']);
   });
 
   test('takes in what arrives while answers are written', () => {

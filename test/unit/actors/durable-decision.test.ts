@@ -24,6 +24,11 @@ it.each(PASSING)('tries again after %s, until it has been delivered often enough
   expect(decide(failure(code), 9, 3, false)).toEqual({ type: 'bury', code, reason: 'why' });
 });
 
+it('buries at once what would end the same way again, such as a request that two devices died of', () => {
+  const outcome: Outcome = { ...failure('INTERNAL'), final: true } as Outcome;
+  expect(decide(outcome, 1, 20, false)).toEqual({ type: 'bury', code: 'INTERNAL', reason: 'why' });
+});
+
 it.each(PASSING)('takes %s for the answer when the time of the request is over', (code) => {
   expect(decide(failure(code), 1, 3, true)).toEqual({ type: 'answer' });
 });

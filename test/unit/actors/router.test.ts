@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DEVICE_LOST_AFTER_MS, Router } from '../../../actors/router.ts';
 import type { DeviceState } from '../../../engine/wire/messages.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
@@ -23,26 +23,53 @@ test('a draining device gets nothing new, and the rest takes its share at once',
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
-  expect(router.observe(state('a', 'draining'), 1)).toBe(false);
+  expect(router.observe(state('a', 'draining'), 1)).toBeUndefined();
   expect([router.route(0), router.route(0), router.route(1)]).toEqual(['b', 'b', 'b']);
 });
 
 test('what a device had is to be sent again once when it leaves, and when it comes back as another process', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
-  expect(router.observe(state('a', 'left'), 1)).toBe(true);
-  expect(router.observe(state('a', 'left'), 2)).toBe(false);
-  expect(router.observe(state('a', 'loading', '2'), 3)).toBe(true);
-  expect(router.observe(state('a', 'ready', '2'), 4)).toBe(false);
+  expect(router.observe(state('a', 'left'), 1)).toEqual({ died: false });
+  expect(router.observe(state('a', 'left'), 2)).toBeUndefined();
+  expect(router.observe(state('a', 'loading', '2'), 3)).toEqual({ died: false });
+  expect(router.observe(state('a', 'ready', '2'), 4)).toBeUndefined();
+});
+
+describe('how a device was lost', () => {
+  const suspects = [{ origin: 'f', seqs: [7] }];
+  const second: DeviceState = { ...state('a'), pid: 1, upMs: 5_000, suspects };
+
+  test.each<[string, DeviceState, object]>([
+    ['it has said what it hangs in', { ...state('a', 'left'), suspects }, { died: false, told: suspects }],
+    ['another process took its place', { ...state('a', 'loading', '2'), pid: 2, upMs: 6_000 }, { died: true, told: suspects }],
+    ['it was started again in its process', { ...state('a', 'loading', '2'), upMs: 100 }, { died: true, told: suspects }],
+    [
+      'the process lives, and lost its connection',
+      { ...state('a', 'ready', '2'), upMs: 6_000 },
+      { died: false, told: undefined },
+    ],
+  ])('%s', (_, next, loss) => {
+    const router = new Router({ revision: 1, plan });
+    router.observe(second, 0);
+    expect(router.observe(next, 1)).toEqual(loss);
+  });
+
+  test('it is silent', () => {
+    const router = new Router({ revision: 1, plan });
+    router.observe(second, 0);
+    for (let now = 0; now < DEVICE_LOST_AFTER_MS; now += 100) router.sweep(now);
+    expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(new Map([['a', { died: true, told: suspects }]]));
+  });
 });
 
 test('a silent device is lost after a second, once', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.sweep(0);
-  for (let now = 100; now < DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual([]);
-  expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(['a']);
-  expect(router.sweep(DEVICE_LOST_AFTER_MS + 1)).toEqual([]);
+  for (let now = 100; now < DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual(new Map());
+  expect([...router.sweep(DEVICE_LOST_AFTER_MS)!.keys()]).toEqual(['a']);
+  expect(router.sweep(DEVICE_LOST_AFTER_MS + 1)).toEqual(new Map());
   expect(router.route(0)).toBeUndefined();
 });
 
@@ -52,8 +79,8 @@ test('a process that was stopped itself does not take what it could not hear for
   router.sweep(0);
   expect(router.sweep(5_000)).toBeUndefined();
   expect(router.route(0)).toBe('a');
-  for (let now = 5_100; now < 5_000 + DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual([]);
-  expect(router.sweep(5_000 + DEVICE_LOST_AFTER_MS)).toEqual(['a']);
+  for (let now = 5_100; now < 5_000 + DEVICE_LOST_AFTER_MS; now += 100) expect(router.sweep(now)).toEqual(new Map());
+  expect([...router.sweep(5_000 + DEVICE_LOST_AFTER_MS)!.keys()]).toEqual(['a']);
 });
 
 test('after a lost connection what each device had is sent again once, when it is heard; without a word it is lost', () => {
@@ -61,11 +88,11 @@ test('after a lost connection what each device had is sent again once, when it i
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
   router.doubt(3_000);
-  expect(router.observe(state('a'), 3_050)).toBe(true);
-  expect(router.observe(state('a'), 3_150)).toBe(false);
-  let lost: string[] | undefined;
+  expect(router.observe(state('a'), 3_050)).toEqual({ died: false });
+  expect(router.observe(state('a'), 3_150)).toBeUndefined();
+  let lost: ReturnType<Router['sweep']>;
   for (let now = 3_100; now <= 3_000 + DEVICE_LOST_AFTER_MS; now += 100) lost = router.sweep(now);
-  expect(lost).toEqual(['b']);
+  expect([...lost!.keys()]).toEqual(['b']);
 });
 
 test('a model outside the gear, left over from another, goes to any of its replicas', () => {

@@ -15,6 +15,7 @@ const item: fc.Arbitrary<WorkItem> = fc.record({
   reply: fc.stringMatching(/^[a-z_$]{1,8}(\.[a-zA-Z0-9]{1,8}){0,3}$/),
   json: fc.boolean(),
   wantScores: fc.boolean(),
+  alone: fc.boolean(),
   arrivedAt: fc.constant(900),
   deadlineAt: fc.constant(31_000),
   queueMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
