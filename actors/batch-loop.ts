@@ -73,7 +73,7 @@ export class BatchLoop {
       profiled.map(largestBatch),
       { number: this.#number, of: router.devices.length },
       bounds,
-      (model, size) => this.#plannedMs(model, size),
+      (model, batch, sampleSize) => this.#plannedMs(model, batch, sampleSize),
     );
     this.#lone = new LoneQueue(profiled.length, bounds);
     this.#hangWatch = new HangWatch(watchMs, clock.now());
@@ -110,9 +110,9 @@ export class BatchLoop {
   }
 
   /** Time of a batch as the plan in force counts with it. */
-  #plannedMs(model: number, size: number): number {
+  #plannedMs(model: number, batch: number, sampleSize?: number): number {
     const { router, profiled } = this.#options;
-    return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], size);
+    return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], batch, sampleSize);
   }
 
   /** Time of one request alone, at the measured speed. */
@@ -208,7 +208,7 @@ export class BatchLoop {
 
   #infer({ model, requests }: Batch): Observable<never> {
     const { backend, router, clock, onDone, onFailed, onTrial, onDied } = this.#options;
-    const plannedMs = this.#plannedMs(model, requests.length);
+    const plannedMs = this.#plannedMs(model, requests.length, largestSize(requests));
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
     const isTrial = requests.length === 1 && requests[0].item.alone;
@@ -247,4 +247,9 @@ export class BatchLoop {
     this.#busyMs += this.#options.clock.now() - startedAt;
     this.#batchesRun++;
   }
+}
+
+/** Undefined where all samples are of one size. */
+function largestSize(requests: readonly Queued[]): number | undefined {
+  return requests[0].size === undefined ? undefined : requests.reduce((largest, { size = 0 }) => Math.max(largest, size), 0);
 }

@@ -1,15 +1,19 @@
-import { Ring } from '../engine/ring.ts';
 import type { WorkItem } from '../engine/wire/messages.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../plans/policy/deadline.ts';
 import { goesFirst, isTriggered } from '../plans/policy/trigger.ts';
 import { bytesOf } from './in-flight.ts';
+import { RequestQueue } from './request-queue.ts';
 
 /** A request in a replica's queue. */
 export interface Queued {
   readonly item: WorkItem;
   readonly origin: string;
   readonly enqueuedAt: number;
+  /** Of its sample, where samples differ in size: see `companyRule`. */
+  readonly company?: string | undefined;
+  /** Of its sample, where samples differ in size: see `sampleSize`. */
+  readonly size?: number | undefined;
 }
 
 export interface Batch {
@@ -18,6 +22,12 @@ export interface Batch {
   /** Requests that this batch would answer past their deadline, or that are past it already: they are not computed. */
   readonly expired: readonly Queued[];
 }
+
+/**
+ * Planned time of a batch of a model.
+ * @param sampleSize of its largest sample; default: typical.
+ */
+export type BatchMs = (model: number, batch: number, sampleSize?: number) => number;
 
 /** What a device's queues hold at most; beyond, new requests are refused. */
 export interface QueueBounds {
@@ -32,11 +42,12 @@ export interface QueueBounds {
  * so its replicas' batchers are one object.
  */
 export class Batcher {
-  readonly #queues: readonly Ring<Queued>[];
+  readonly #queues: readonly RequestQueue<Queued>[];
   readonly #largestBatch: readonly number[];
   readonly #bounds: QueueBounds;
-  /** Per model: time of a batch, by its size. */
-  readonly #batchMs: readonly ((size: number) => number)[];
+  readonly #batchMs: BatchMs;
+  /** Per model: typical time of a batch, by its size. */
+  readonly #typicalMs: readonly ((size: number) => number)[];
   readonly #offset: number;
   readonly #devices: number;
   #bytes = 0;
@@ -44,18 +55,13 @@ export class Batcher {
   /**
    * @param largestBatch per model, in family order.
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
-   * @param batchMs planned time of a batch of a model.
    */
-  constructor(
-    largestBatch: readonly number[],
-    device: { number: number; of: number },
-    bounds: QueueBounds,
-    batchMs: (model: number, size: number) => number,
-  ) {
-    this.#queues = largestBatch.map(() => new Ring<Queued>());
+  constructor(largestBatch: readonly number[], device: { number: number; of: number }, bounds: QueueBounds, batchMs: BatchMs) {
+    this.#queues = largestBatch.map(() => new RequestQueue<Queued>());
     this.#largestBatch = largestBatch;
     this.#bounds = bounds;
-    this.#batchMs = largestBatch.map((_, model) => (size) => batchMs(model, size));
+    this.#batchMs = batchMs;
+    this.#typicalMs = largestBatch.map((_, model) => (size) => batchMs(model, size));
     this.#offset = device.number;
     this.#devices = device.of;
   }
@@ -68,7 +74,7 @@ export class Batcher {
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)
-      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], this.#batchMs[model]);
+      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], this.#typicalMs[model]);
     return ms;
   }
 
@@ -84,13 +90,13 @@ export class Batcher {
 
   /** Empties the queues; returns how many requests were in them. */
   clear(): number {
-    let count = 0;
-    for (let model = 0; model < this.#queues.length; model++) while (this.#shift(model) !== undefined) count++;
-    return count;
+    this.#bytes = 0;
+    return this.#queues.reduce((count, queue) => count + queue.clear(), 0);
   }
 
   /**
-   * Takes the batch that runs next: of the triggered queues the one with the oldest request; undefined when none triggers.
+   * Takes the batch that runs next: of the triggered queues the one with the oldest request, and of that queue the oldest request
+   * and those of its company; undefined when none triggers.
    * @param slowdown how much longer than planned it takes: decides what is too late.
    */
   next(gear: CompiledGear, now: number, drainAll = false, slowdown = 1): Batch | undefined {
@@ -111,20 +117,15 @@ export class Batcher {
     const queue = this.#queues[chosen];
     const requests: Queued[] = [];
     const expired: Queued[] = [];
-    const endsAt = now + slowdown * this.#batchMs[chosen](Math.min(queue.length, this.#largestBatch[chosen]));
-    while (requests.length < this.#largestBatch[chosen]) {
-      const request = this.#shift(chosen);
-      if (request === undefined) break;
+    const largest = this.#largestBatch[chosen];
+    const endsAt = now + slowdown * this.#batchMs(chosen, Math.min(queue.length, largest), queue.peek()?.size);
+    queue.takeAlike((request) => {
+      this.#bytes -= bytesOf(request.item);
       if (endsTooLate(endsAt, request.item.deadlineAt)) expired.push(request);
       else requests.push(request);
-    }
+      return requests.length < largest ? 'more' : 'last';
+    });
     return { model: chosen, requests, expired };
-  }
-
-  #shift(model: number): Queued | undefined {
-    const request = this.#queues[model].shift();
-    if (request !== undefined) this.#bytes -= bytesOf(request.item);
-    return request;
   }
 
   /** When the first queue that has not triggered will, by waiting; undefined when all are empty. */

@@ -18,11 +18,12 @@ import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import { reconnected$ } from '../engine/bus/reconnected.ts';
 import { every } from '../engine/clock.ts';
 import { type CascadeError, DeviceTakenError, messageOf } from '../engine/errors.ts';
-import type { TensorSpec } from '../engine/tensor.ts';
+import type { Sample, TensorSpec } from '../engine/tensor.ts';
 import { decodeWorkFrame, encode } from '../engine/wire/codec.ts';
 import { decodeGear, decodeState } from '../engine/wire/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
+import { companyRule, sampleSize } from '../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
 import { sendFailure, sendResult } from './answers.ts';
@@ -91,6 +92,8 @@ class Device {
   #incarnation: string;
   readonly #startedAt: number;
   readonly #claim: DeviceClaim;
+  readonly #companyOf: ((sample: Sample) => string) | undefined;
+  readonly #sizeOf: ((sample: Sample) => number) | undefined;
   readonly #done: DoneNotes;
   readonly #answered: number[];
   readonly #starvation = new StarvationWatch();
@@ -107,6 +110,8 @@ class Device {
     const { models } = options;
     this.#options = options;
     this.#context = context;
+    this.#companyOf = companyRule(options.specs);
+    this.#sizeOf = sampleSize(options.specs);
     this.#backend = options.createBackend();
     this.#replicas = new Replicas(options, this.#backend, context.log);
     this.#router = new Router(options.plan);
@@ -314,7 +319,10 @@ class Device {
     const frame = this.#context.drops.unlessMalformed(() => decodeWorkFrame(data, this.#options.specs, now));
     // The requests in it, if there were any, are answered by their frontend at their deadline.
     if (frame === undefined) return;
-    for (const item of frame.items) this.#enqueue(model, { item, origin: frame.origin, enqueuedAt: now });
+    for (const item of frame.items) {
+      const [company, size] = [this.#companyOf?.(item.sample), this.#sizeOf?.(item.sample)];
+      this.#enqueue(model, { item, origin: frame.origin, enqueuedAt: now, company, size });
+    }
     this.#loop.pump();
   }
 
@@ -384,7 +392,7 @@ class Device {
       return;
     }
     if (target === device) {
-      this.#enqueue(model, { item: unpinned(item), origin: request.origin, enqueuedAt: now });
+      this.#enqueue(model, { ...request, item: unpinned(item), enqueuedAt: now });
       return;
     }
     if (target !== undefined && this.#sendTo(target, model, request.origin, item)) return;

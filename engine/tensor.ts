@@ -14,13 +14,13 @@ export const DTYPES = {
 
 export type Dtype = keyof typeof DTYPES;
 
-/** One input of a model as a sample sees it: `shape` has no batch axis; `null` is a ragged axis, padded in a batch. */
+/** One input of a model as a sample sees it: `shape` has no batch axis; `null` is a ragged axis, whose length samples choose. */
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly (number | null)[];
-  /** Fills ragged axes up to the longest sample of a batch. */
-  readonly pad: number;
+  /** Fills ragged axes up to the longest sample of a batch; undefined: all samples of a batch have one shape. */
+  readonly pad?: number | undefined;
   /** Longest accepted length per axis, that of a fixed axis being its dimension; default: any. */
   readonly maxShape?: readonly number[] | undefined;
 }
@@ -62,7 +62,8 @@ export function describeSpec(spec: TensorSpec): string {
 }
 
 /**
- * Stacks samples along a new axis 0; ragged axes are padded to the longest sample with the spec's value.
+ * Stacks samples along a new axis 0; ragged axes are padded to the longest sample with the spec's value. Without one, the samples
+ * are of one shape.
  * @param allocate where the batch is written to, for its number of bytes; aligned for the element type, not necessarily zero.
  * @returns the batch's bytes and its dimensions.
  */
@@ -71,20 +72,21 @@ export function stack(
   tensors: readonly Tensor[],
   allocate: (bytes: number) => Uint8Array,
 ): { data: Uint8Array; dims: number[] } {
-  const size = fixedBytes(spec);
   const n = tensors.length;
-  if (size !== undefined) {
+  const { pad } = spec;
+  if (pad === undefined || fixedBytes(spec) !== undefined) {
+    const size = tensors[0].data.length;
     const data = allocate(n * size);
     for (let i = 0; i < n; i++) data.set(tensors[i].data, i * size);
-    return { data, dims: [n, ...(spec.shape as number[])] };
+    return { data, dims: [n, ...tensors[0].shape] };
   }
   const inner = spec.shape.map((dimension, axis) => dimension ?? tensors.reduce((max, t) => Math.max(max, t.shape[axis]), 0));
   const { array, bytes } = DTYPES[spec.dtype];
   const stride = elements(inner) * bytes;
   const data = allocate(n * stride);
   const view = new array(data.buffer as ArrayBuffer, data.byteOffset, data.length / bytes);
-  if (view instanceof BigInt64Array || view instanceof BigUint64Array) view.fill(BigInt(spec.pad));
-  else view.fill(spec.pad);
+  if (view instanceof BigInt64Array || view instanceof BigUint64Array) view.fill(BigInt(pad));
+  else view.fill(pad);
   for (let i = 0; i < n; i++) copyInto(data, i * stride, inner, tensors[i], bytes, 0, 0);
   return { data, dims: [n, ...inner] };
 }

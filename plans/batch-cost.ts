@@ -8,9 +8,12 @@ export interface PlanDevice {
   readonly memoryBytes: number;
 }
 
-/** How long a triggered batch occupies a device: inference and the serving costs around it. */
-export function batchMs(curve: RuntimeCurve, overhead: Overhead, batch: number): number {
-  return runtimeMs(curve, batch) + overhead.perBatchMs + batch * overhead.perRequestMs;
+/**
+ * How long a triggered batch occupies a device: inference and the serving costs around it.
+ * @param sampleSize of its largest sample; default: typical.
+ */
+export function batchMs(curve: RuntimeCurve, overhead: Overhead, batch: number, sampleSize?: number): number {
+  return runtimeMs(curve, batch, sampleSize) + overhead.perBatchMs + batch * overhead.perRequestMs;
 }
 
 /** Largest batch that a trigger takes: profiled, and allowed by the deployment. */

@@ -5,10 +5,14 @@ import type { Sample } from '../engine/tensor.ts';
 import { loadLabelledData } from './data/labelled-data.ts';
 import { splitDigest } from './data/split.ts';
 import type { Deployment } from './deployment.ts';
+import { sampleSize } from './policy/company.ts';
 import { type Profile, runtimeMs } from './profile.ts';
 
 /** A family as emulated devices of one class run it: runtimes and answers of the profile. */
 export function emulatedModels(profile: Profile, deviceClass: string): EmulatedModel[] {
+  const sizeOf = sampleSize(profile.inputs);
+  const largest = (batch: readonly Sample[]): number | undefined =>
+    sizeOf && batch.reduce((size, sample) => Math.max(size, sizeOf(sample)), 0);
   return profile.models.flatMap(({ name, runtimes, predictions, certainties }) => {
     const curve = runtimes[deviceClass];
     return curve === undefined
@@ -16,7 +20,7 @@ export function emulatedModels(profile: Profile, deviceClass: string): EmulatedM
       : [
           {
             name,
-            runtimeMs: (samples) => runtimeMs(curve, samples),
+            runtimeMs: (batch) => runtimeMs(curve, batch.length, largest(batch)),
             labelOf: (record) => predictions[record],
             certaintyOf: (record) => certainties[record],
           },

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
 import { DTYPES, type Dtype } from '../engine/tensor.ts';
 import type { Profile } from './profile.ts';
-import { runtimeCurveSchema } from './runtime-curve-schema.ts';
+import { plainCurve, runtimeCurveSchema } from './runtime-curve-schema.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from './warm-up.ts';
 
 /** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
@@ -31,12 +31,13 @@ const profileSchema = z.strictObject({
       name: z.string(),
       dtype: z.enum(Object.keys(DTYPES) as [Dtype, ...Dtype[]]),
       shape: z.array(z.int().positive().nullable()),
-      pad: z.number(),
+      pad: z.number().optional(),
       maxShape: z.array(z.int().positive()).optional(),
     }),
   ),
   warmUp: warmUpSchema,
   classes: z.int().min(2),
+  sizes: z.strictObject({ company: int32, size: int32 }).optional(),
   split: z.string(),
   labels: int32,
   models: z
@@ -91,6 +92,9 @@ export function readProfile(path: string): Profile {
       );
     }
   }
+  const { sizes, labels } = profile;
+  if (sizes !== undefined && [sizes.company, sizes.size].some((values) => values.length !== labels.length))
+    throw new ConfigError(`${path}: sizes are not of ${labels.length} samples; run \`cascade profile\` again`);
   const damaged = damagedField(profile);
   if (damaged !== undefined) throw new ConfigError(`${path}: ${damaged}; run \`cascade profile\` again`);
   return profile;
@@ -128,12 +132,11 @@ export function writeProfile(path: string, profile: Profile): void {
       maxShape: input.maxShape && [...input.maxShape],
     })),
     warmUp: encodeWarmUp(profile.warmUp),
+    sizes: profile.sizes && { company: encode('int32', profile.sizes.company), size: encode('int32', profile.sizes.size) },
     labels: encode('int32', profile.labels),
     models: profile.models.map((model) => ({
       ...model,
-      runtimes: Object.fromEntries(
-        Object.entries(model.runtimes).map(([device, { batch, ms }]) => [device, { batch: [...batch], ms: [...ms] }]),
-      ),
+      runtimes: Object.fromEntries(Object.entries(model.runtimes).map(([device, curve]) => [device, plainCurve(curve)])),
       predictions: encode('int32', model.predictions),
       certainties: encode('float32', model.certainties),
       quality: encode('float32', model.quality),

@@ -3,8 +3,18 @@ import type { Sample, TensorSpec } from '../engine/tensor.ts';
 /** Measured inference time of one model on one kind of device, by batch size (ascending, from 1). */
 export interface RuntimeCurve {
   readonly batch: readonly number[];
-  /** Median time that a batch occupies the inference thread. */
+  /** Median time that a batch occupies the inference thread; where samples differ in size, the mean over the validation samples. */
   readonly ms: readonly number[];
+  /** Where samples differ in size (see `sampleSize`): times by batch size of samples of one size, ascending from the smallest. */
+  readonly bySize?: readonly { readonly size: number; readonly ms: readonly number[] }[] | undefined;
+}
+
+/** What the simulator needs to know of the samples of a family that differ in size. */
+export interface SampleSizes {
+  /** Per validation sample: those of one number may share a batch (see `companyRule`). */
+  readonly company: Int32Array;
+  /** See `sampleSize`. */
+  readonly size: Int32Array;
 }
 
 export interface ModelProfile {
@@ -63,6 +73,8 @@ export interface Profile {
   /** Samples that replicas are warmed up with: see `warmUpSamples`. None in a synthetic family. */
   readonly warmUp: readonly Sample[];
   readonly classes: number;
+  /** Of a family whose samples differ in size. */
+  readonly sizes?: SampleSizes | undefined;
   /** Digest of which samples of the data these are (see `splitDigest`). */
   readonly split: string;
   /** True classes of the validation samples; all 0 where the task has no classes. */
@@ -88,15 +100,36 @@ export function accuracyOf({ quality }: Pick<ModelProfile, 'quality'>): number {
   return quality.reduce((sum, value) => sum + value, 0) / quality.length;
 }
 
-/** Time of a batch, linear between the measured sizes and, beyond the largest, at its slope (CascadeServe App. C). */
-export function runtimeMs(curve: RuntimeCurve, batch: number): number {
-  const { batch: sizes, ms } = curve;
-  const last = sizes.length - 1;
-  if (last === 0) return (ms[0] * batch) / sizes[0];
+/**
+ * Time of a batch, linear between the measured sizes and, beyond the largest, at its slope (CascadeServe App. C).
+ * @param sampleSize of the largest sample in the batch, where samples differ in size; default: typical.
+ */
+export function runtimeMs({ batch: batches, ms, bySize }: RuntimeCurve, batch: number, sampleSize?: number): number {
+  if (sampleSize === undefined || bySize === undefined) return along(batches, ms, batch);
+  const last = bySize.length - 1;
+  const at = (i: number): number => along(batches, bySize[i].ms, batch);
+  if (last === 0 || sampleSize <= bySize[0].size) return at(0);
+  // Attention takes time by the square of the length: what was not measured must not be taken for a device that hangs.
+  if (sampleSize > bySize[last].size) return at(last) * (sampleSize / bySize[last].size) ** 2;
   let i = 1;
-  while (i < last && sizes[i] < batch) i++;
-  const slope = (ms[i] - ms[i - 1]) / (sizes[i] - sizes[i - 1]);
-  return ms[i - 1] + slope * (batch - sizes[i - 1]);
+  while (bySize[i].size < sampleSize) i++;
+  const [low, high] = [at(i - 1), at(i)];
+  return low + ((high - low) * (sampleSize - bySize[i - 1].size)) / (bySize[i].size - bySize[i - 1].size);
+}
+
+function along(batches: readonly number[], ms: readonly number[], batch: number): number {
+  const last = batches.length - 1;
+  if (last === 0) return (ms[0] * batch) / batches[0];
+  let i = 1;
+  while (i < last && batches[i] < batch) i++;
+  const slope = (ms[i] - ms[i - 1]) / (batches[i] - batches[i - 1]);
+  return ms[i - 1] + slope * (batch - batches[i - 1]);
+}
+
+/** The same curve with other times. */
+export function mapTimes({ batch, ms, bySize }: RuntimeCurve, map: (ms: number) => number): RuntimeCurve {
+  const times = bySize?.map((each) => ({ size: each.size, ms: each.ms.map(map) }));
+  return { batch, ms: ms.map(map), ...(times === undefined ? {} : { bySize: times }) };
 }
 
 /** Largest profiled batch: no trigger takes more. */

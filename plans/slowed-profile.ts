@@ -1,4 +1,4 @@
-import type { Profile } from './profile.ts';
+import { mapTimes, type Profile } from './profile.ts';
 
 /**
  * The same system in slow motion: every inference takes `factor` times as long. With the load that many times lower and the SLO
@@ -12,7 +12,7 @@ export function slowedProfile(profile: Profile, factor: number): Profile {
     models: profile.models.map((model) => ({
       ...model,
       runtimes: Object.fromEntries(
-        Object.entries(model.runtimes).map(([name, { batch, ms }]) => [name, { batch, ms: ms.map((time) => time * factor) }]),
+        Object.entries(model.runtimes).map(([name, curve]) => [name, mapTimes(curve, (ms) => ms * factor)]),
       ),
     })),
   };

@@ -14,7 +14,7 @@ interface SyntheticModel {
 }
 
 /** What a request to a synthetic family holds: the index of its sample in the records. */
-export const SYNTHETIC_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [1], pad: 0 }];
+export const SYNTHETIC_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [1] }];
 
 export interface SyntheticFamily {
   readonly deployment?: string;

@@ -7,8 +7,7 @@ import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.
 /** A model that is not run: how long a batch would take, and what was recorded of it. */
 export interface EmulatedModel {
   readonly name: string;
-  /** Time of a batch of so many samples. */
-  runtimeMs(samples: number): number;
+  runtimeMs(batch: readonly Sample[]): number;
   /** Class and certainty that were recorded for a sample, by its index in the records. */
   labelOf(record: number): number;
   certaintyOf(record: number): number;
@@ -75,7 +74,7 @@ class EmulatedBackend implements Backend {
         );
         return undefined;
       }
-      const computeMs = model.runtimeMs(batch.length) * (this.#options.slowdown?.() ?? 1);
+      const computeMs = model.runtimeMs(batch) * (this.#options.slowdown?.() ?? 1);
       const now = clock.now();
       const followsAtOnce = now - this.#endedAt <= MOST_LATE_MS;
       const dueAt = now + computeMs - (followsAtOnce ? Math.min(this.#lateMs, MOST_LATE_MS) : 0);

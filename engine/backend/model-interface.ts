@@ -11,7 +11,7 @@ export interface ValueInfo {
   readonly shape: readonly (number | string)[];
 }
 
-export type Pads = Readonly<Record<string, { readonly pad: number }>>;
+export type Pads = Readonly<Record<string, { readonly pad?: number | undefined }>>;
 
 /**
  * What a model takes and gives, in terms of samples: the batch axis is dropped, other axes of unknown length are ragged.
@@ -41,7 +41,7 @@ function specOf(file: string, { name, type, shape }: ValueInfo, pads: Pads): Ten
     name,
     dtype: type as Dtype,
     shape: shape.slice(1).map(length),
-    pad: Object.hasOwn(pads, name) ? pads[name].pad : 0,
+    pad: Object.hasOwn(pads, name) ? pads[name].pad : undefined,
   };
 }
 

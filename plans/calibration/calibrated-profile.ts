@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Profile, RuntimeCurve } from '../profile.ts';
+import { mapTimes, type Profile } from '../profile.ts';
 import type { CalibrationFactors, Layout } from './calibration.ts';
 
 /** What corrects a profile: a calibration, or one in the making. */
@@ -26,7 +26,7 @@ export function calibratedProfile(profile: Profile, { date, frontends, factors }
     models: models.map((model) => ({
       ...model,
       runtimes: Object.fromEntries(
-        Object.entries(model.runtimes).map(([name, curve]) => [name, scaled(curve, inference[name] ?? 1)]),
+        Object.entries(model.runtimes).map(([name, curve]) => [name, mapTimes(curve, (ms) => ms * (inference[name] ?? 1))]),
       ),
     })),
     overhead: {
@@ -41,8 +41,4 @@ export function calibratedProfile(profile: Profile, { date, frontends, factors }
     },
     correction: { date, digest, inference },
   };
-}
-
-function scaled({ batch, ms }: RuntimeCurve, factor: number): RuntimeCurve {
-  return { batch, ms: ms.map((time) => time * factor) };
 }

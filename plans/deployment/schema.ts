@@ -89,7 +89,12 @@ const certainty = z.union(
 );
 
 const input = z.strictObject({
-  pad: z.number().default(0).describe('Fills ragged axes up to the longest sample of a batch'),
+  pad: z
+    .number()
+    .optional()
+    .describe(
+      'Fills ragged axes up to the longest sample of a batch, of samples whose lengths are within a factor of two: for models whose answers do not depend on it, such as those with a mask. Default: only samples of equal shape share a batch',
+    ),
   maxLength: z
     .union([z.int().min(1), z.array(z.int().min(1)).min(1)], {
       error: (issue) =>

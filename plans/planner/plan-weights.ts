@@ -1,6 +1,7 @@
 import { certaintyEdges } from '../drift/certainty-bins.ts';
 import type { GearPlan } from '../gear-plan.ts';
-import type { Profile, RuntimeCurve } from '../profile.ts';
+import { mapTimes, type Profile } from '../profile.ts';
+import { plainCurve } from '../runtime-curve-schema.ts';
 
 /** What devices need of the profile, for the plan. Runtimes are those that were measured: what corrects them stands beside them. */
 export function planWeights({ models, correction }: Pick<Profile, 'models' | 'correction'>): GearPlan['weights'] {
@@ -13,17 +14,13 @@ export function planWeights({ models, correction }: Pick<Profile, 'models' | 'co
         runtimes: Object.fromEntries(
           Object.entries(runtimes).map(([deviceClass, curve]) => [
             deviceClass,
-            divided(curve, correction?.inference[deviceClass]),
+            plainCurve(mapTimes(curve, (ms) => Number((ms / (correction?.inference[deviceClass] ?? 1)).toPrecision(9)))),
           ]),
         ),
         certaintyEdges: Array.from(certaintyEdges(certainties), finite),
       },
     ]),
   );
-}
-
-function divided({ batch, ms }: RuntimeCurve, factor = 1): { batch: number[]; ms: number[] } {
-  return { batch: [...batch], ms: ms.map((time) => Number((time / factor).toPrecision(9))) };
 }
 
 /** JSON knows no infinity. */

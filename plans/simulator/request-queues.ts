@@ -1,3 +1,5 @@
+import { LOOK_AHEAD } from '../policy/company.ts';
+
 const NONE = -1;
 
 /**
@@ -55,6 +57,40 @@ export class RequestQueues {
     this.queued[device] -= count;
     this.next[last] = NONE;
     return head;
+  }
+
+  /**
+   * Takes the first request of a queue and those of its company, which may stand further back, one after the other, until `take`
+   * says that it was the last: as the actors' RequestQueue does.
+   * @param companyOf per sample.
+   * @param sampleOf per request.
+   */
+  takeAlike(
+    replica: number,
+    device: number,
+    companyOf: Int32Array,
+    sampleOf: Int32Array,
+    take: (request: number) => 'more' | 'last',
+  ): void {
+    const company = companyOf[sampleOf[this.head[replica]]];
+    let before = NONE;
+    let passedOver = 0;
+    for (let request = this.head[replica]; request !== NONE && passedOver < LOOK_AHEAD; ) {
+      const following = this.next[request];
+      if (companyOf[sampleOf[request]] !== company) {
+        before = request;
+        passedOver++;
+      } else {
+        if (before === NONE) this.head[replica] = following;
+        else this.next[before] = following;
+        if (request === this.#tail[replica]) this.#tail[replica] = before;
+        this.next[request] = NONE;
+        this.length[replica]--;
+        this.queued[device]--;
+        if (take(request) === 'last') return;
+      }
+      request = following;
+    }
   }
 
   /** The requests of a list, in its order. */

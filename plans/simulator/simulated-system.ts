@@ -1,5 +1,5 @@
-import { batchTable, type PlanDevice } from '../batch-cost.ts';
-import type { Profile } from '../profile.ts';
+import { batchMs, batchTable, type PlanDevice } from '../batch-cost.ts';
+import type { Profile, SampleSizes } from '../profile.ts';
 
 /** Models, devices and validation records by number: all that the simulator looks up while it runs. */
 export interface SimulatedSystem {
@@ -10,6 +10,9 @@ export interface SimulatedSystem {
   readonly samples: number;
   /** [model * devices + device]: device time by batch size, up to the batch limit; undefined where it cannot run. */
   readonly batchMs: readonly (Float64Array | undefined)[];
+  /** Where samples differ in size: who may share a batch, and device time of a batch of a size, per replica. */
+  readonly sizes: SampleSizes | undefined;
+  readonly sizedMs: readonly ((batch: number, sampleSize: number) => number)[];
   /** [model * samples + sample] */
   readonly certainty: Float32Array;
   /** [model * samples + sample]: of the model's answer, in [0, 1]. */
@@ -53,6 +56,14 @@ export function simulatedSystem(
     devices: devices.length,
     samples,
     batchMs: tables.flat(),
+    sizes: profile.sizes,
+    sizedMs: profile.models.flatMap(({ runtimes }) =>
+      devices.map(
+        ({ deviceClass }) =>
+          (batch: number, sampleSize: number) =>
+            batchMs(runtimes[deviceClass], profile.overhead, batch, sampleSize),
+      ),
+    ),
     certainty,
     quality,
     hopMs,

@@ -6,6 +6,7 @@ import { DeviceSpeed } from '../policy/device-speed.ts';
 import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice, sharesAtSpeed } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
+import type { SampleSizes } from '../profile.ts';
 import { shuffled } from '../shuffled.ts';
 import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
@@ -399,21 +400,20 @@ export class Simulator {
     const table = this.#system.batchMs[replica];
     if (table === undefined)
       throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
-    let take = Math.min(this.#queues.length[replica], table.length - 1);
-    if (this.#intake === undefined) this.#batchHead[device] = this.#queues.shift(replica, device, take);
-    else {
-      take = this.#shiftInTime(this.#intake, replica, device, table, now);
-      if (take === 0) {
-        this.#dispatch(device, now);
-        return;
-      }
+    const take = this.#shiftBatch(replica, device, table, now);
+    if (take === 0) {
+      this.#dispatch(device, now);
+      return;
     }
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
+    const { sizes, sizedMs } = this.#system;
+    const profiledMs =
+      sizes === undefined ? table[take] : sizedMs[replica](take, this.#largestSize(sizes, this.#batchHead[device]));
     const tookMs =
       this.#slowdowns.length === 0
-        ? table[take] * this.#contention
-        : table[take] * this.#contention * slowdownAt(this.#slowdowns, this.#system.deviceNames[device], now);
-    this.#profiledMs[device] = table[take];
+        ? profiledMs * this.#contention
+        : profiledMs * this.#contention * slowdownAt(this.#slowdowns, this.#system.deviceNames[device], now);
+    this.#profiledMs[device] = profiledMs;
     this.#tookMs[device] = tookMs;
     this.#busyMs[device] += tookMs;
     this.#batches[replica]++;
@@ -421,6 +421,30 @@ export class Simulator {
     this.#events.push(now + tookMs + this.#wakeMs(device, now), BATCH_DONE, device, NONE);
     this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
     if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+  }
+
+  /** Takes a batch off a queue. @returns its size: 0 when all would be answered too late. */
+  #shiftBatch(replica: number, device: number, table: Float64Array, now: number): number {
+    const { sizes, sizedMs } = this.#system;
+    const largest = table.length - 1;
+    const head = this.#queues.head[replica];
+    const waiting = Math.min(this.#queues.length[replica], largest);
+    if (sizes !== undefined) {
+      const plannedMs = sizedMs[replica](waiting, sizes.size[this.#sample[head]]);
+      return this.#shiftAlike(sizes, replica, device, largest, now + this.#slowdownOf(device, now) * plannedMs, now);
+    }
+    if (this.#intake === undefined) {
+      this.#batchHead[device] = this.#queues.shift(replica, device, waiting);
+      return waiting;
+    }
+    return this.#shiftInTime(this.#intake, replica, device, largest, now + this.#slowdownOf(device, now) * table[waiting], now);
+  }
+
+  #largestSize({ size }: SampleSizes, head: number): number {
+    let largest = 0;
+    for (let request = head; request !== NONE; request = this.#queues.next[request])
+      largest = Math.max(largest, size[this.#sample[request]]);
+    return largest;
   }
 
   /** What a device takes longer that was asleep. */
@@ -456,9 +480,7 @@ export class Simulator {
   }
 
   /** Takes a batch off a queue; what it would answer too late ends here. @returns its size. */
-  #shiftInTime(intake: SimulatedIntake, replica: number, device: number, table: Float64Array, now: number): number {
-    const largest = table.length - 1;
-    const endsAt = now + this.#slowdownOf(device, now) * table[Math.min(this.#queues.length[replica], largest)];
+  #shiftInTime(intake: SimulatedIntake, replica: number, device: number, largest: number, endsAt: number, now: number): number {
     let size = 0;
     let last = NONE;
     while (size < largest && this.#queues.length[replica] > 0) {
@@ -472,6 +494,24 @@ export class Simulator {
       last = request;
       size++;
     }
+    return size;
+  }
+
+  /** The same of samples that differ in size, of which those of one company come together. */
+  #shiftAlike(sizes: SampleSizes, replica: number, device: number, largest: number, endsAt: number, now: number): number {
+    const intake = this.#intake;
+    let size = 0;
+    let last = NONE;
+    this.#queues.takeAlike(replica, device, sizes.company, this.#sample, (request) => {
+      if (intake !== undefined && endsTooLate(endsAt, intake.deadlineAt(request))) {
+        this.#expire(intake, request, device, now);
+        return 'more';
+      }
+      if (last === NONE) this.#batchHead[device] = request;
+      else this.#queues.next[last] = request;
+      last = request;
+      return ++size < largest ? 'more' : 'last';
+    });
     return size;
   }
 

@@ -23,11 +23,17 @@ const WITH_DEADLINES: readonly ParityCaseOptions[] = WITHOUT_DEADLINES.filter(
 const WITH_SLOWDOWNS: readonly ParityCaseOptions[] = [...WITHOUT_DEADLINES, ...WITH_DEADLINES]
   .filter(({ unitMs, rule }) => unitMs < 1 && rule === 'default')
   .map((options) => ({ ...options, slowdowns: true }));
-const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS];
+/** Samples that differ in size, of which those of one size share batches. */
+const RAGGED: readonly ParityCaseOptions[] = [
+  ...WITHOUT_DEADLINES.filter(({ rule }) => rule === 'default'),
+  ...WITH_DEADLINES,
+  ...WITH_SLOWDOWNS,
+].map((options) => ({ ...options, ragged: true }));
+const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED];
 
 describe('the real actors in virtual time and the simulator, fed the same arrivals, do exactly the same', () => {
   test.each(VARIANTS)(
-    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns',
+    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns, ragged: $ragged',
     async (options) => {
       for (let seed = FROM; seed < FROM + CASES; seed++) {
         const made = parityCase(seed, options);

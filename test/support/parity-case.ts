@@ -1,8 +1,9 @@
 import { createRandom, type Random } from '../../engine/random.ts';
+import type { TensorSpec } from '../../engine/tensor.ts';
 import type { PlanDevice } from '../../plans/batch-cost.ts';
 import type { Gear, GearPlan } from '../../plans/gear-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, PAPER_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
-import type { Profile } from '../../plans/profile.ts';
+import type { Profile, RuntimeCurve } from '../../plans/profile.ts';
 import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
 import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 import { syntheticProfile } from '../../plans/synthetic.ts';
@@ -32,7 +33,12 @@ export interface ParityCaseOptions {
   readonly deadlines: boolean;
   /** Whether devices are slower or faster than profiled at times. */
   readonly slowdowns: boolean;
+  /** Whether samples differ in size, so that only some may share a batch. */
+  readonly ragged?: boolean;
 }
+
+/** As SYNTHETIC_INPUTS, but of any length: the first element is the sample's number. */
+export const RAGGED_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [null] }];
 
 /** The actors are up by then, and have been for longer than the load is measured over: they begin an interval later than the simulation. */
 const FIRST_ARRIVAL_MS = DEFAULT_GEAR_RULE.windowMs + 1_000;
@@ -43,7 +49,7 @@ const STEP_QPS = 150;
 /** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
 export function parityCase(
   seed: number | string,
-  { unitMs, rule, heartbeats, deadlines, slowdowns }: ParityCaseOptions,
+  { unitMs, rule, heartbeats, deadlines, slowdowns, ragged = false }: ParityCaseOptions,
 ): ParityCase {
   const random = createRandom(seed);
   const grain = Math.max(unitMs, 2 ** -10);
@@ -56,7 +62,7 @@ export function parityCase(
     perSampleMs = Math.min(2, perSampleMs * 2);
     return model;
   });
-  const profile = syntheticProfile({
+  const made = syntheticProfile({
     seed,
     samples: arrivalsMs.length,
     deviceClasses: { fast: 1, slow: 0.5 },
@@ -64,6 +70,7 @@ export function parityCase(
     overhead: { perBatchMs: 0, perRequestMs: 0, hopMs: 0 },
     models,
   });
+  const profile = ragged ? raggedProfile(made, random.split('sizes')) : made;
   const devices = Array.from({ length: 1 + random.below(5) }, (_, d) => ({
     id: `d${d}`,
     deviceClass: random.below(3) === 0 ? 'slow' : 'fast',
@@ -81,6 +88,27 @@ export function parityCase(
     heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
     deadlineMs: deadlines ? ms(3, 30) * (random.below(2) === 0 ? 1 : 10) : undefined,
     arrivalsMs,
+  };
+}
+
+/** Samples of length 1, 2 and 4, each of which takes twice as long as the one before. */
+function raggedProfile(profile: Profile, random: Random): Profile {
+  const size = Int32Array.from(profile.labels, () => [1, 2, 4][random.below(3)]);
+  const sized = (curve: RuntimeCurve): RuntimeCurve => ({
+    ...curve,
+    bySize: [
+      { size: 1, ms: curve.ms },
+      { size: 4, ms: curve.ms.map((ms) => 4 * ms) },
+    ],
+  });
+  return {
+    ...profile,
+    inputs: RAGGED_INPUTS,
+    sizes: { size, company: size },
+    models: profile.models.map((model) => ({
+      ...model,
+      runtimes: Object.fromEntries(Object.entries(model.runtimes).map(([name, curve]) => [name, sized(curve)])),
+    })),
   };
 }
 

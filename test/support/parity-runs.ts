@@ -11,7 +11,6 @@ import { REJECTED } from '../../plans/simulator/outcomes.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
-import { SYNTHETIC_INPUTS } from '../../plans/synthetic.ts';
 import { emulatedDevice, numberOf } from './emulated-device.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
@@ -72,7 +71,7 @@ export async function actorsRun(
   const plane = await startVirtualPlane(plan, {
     clock,
     rule,
-    specs: SYNTHETIC_INPUTS,
+    specs: profile.inputs,
     frontend: { deadlineMs: deadlineMs ?? 1e9 },
     device: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
@@ -95,7 +94,11 @@ export async function actorsRun(
   });
   arrivalsMs.forEach((at, i) => {
     clock.after(at - clock.now(), () =>
-      plane.bus.publish(subjectsOf('test').infer, encode({ id: String(i), inputs: { sample: [i] } }), { reply: 'answers' }),
+      plane.bus.publish(
+        subjectsOf('test').infer,
+        encode({ id: String(i), inputs: { sample: [i, ...new Array((profile.sizes?.size[i] ?? 1) - 1).fill(0)] } }),
+        { reply: 'answers' },
+      ),
     );
   });
   await plane.runUntil(untilMs);

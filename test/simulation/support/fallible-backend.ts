@@ -41,7 +41,7 @@ export class FallibleBackends {
       clock,
       models: plan.models.map((name, model) => ({
         name,
-        runtimeMs: (samples) => firstMs[model] + (samples - 1) * moreMs[model],
+        runtimeMs: ({ length }) => firstMs[model] + (length - 1) * moreMs[model],
         labelOf: (request) => labelOf(request, model),
         certaintyOf: (request) => certaintyOf(request, model),
       })),

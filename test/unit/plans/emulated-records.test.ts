@@ -62,7 +62,7 @@ describe('a synthetic deployment', () => {
       if (large.labelOf(record) === data.labels?.[i]) right++;
     }
     expect(right / data.count).toBe(0.9);
-    expect(large.runtimeMs(8)).toBe(21);
+    expect(large.runtimeMs(Array.from({ length: 8 }, (_, i) => data.sample(i)))).toBe(21);
   });
 
   test('a sample beyond the records is answered with one of them', async () => {

@@ -10,7 +10,7 @@ const CERTAINTIES = [0.25, 0.5, 1];
 
 const model: EmulatedModel = {
   name: 'm',
-  runtimeMs: (samples) => 3 + 2 * samples,
+  runtimeMs: ({ length }) => 3 + 2 * length,
   labelOf: (record) => LABELS[record],
   certaintyOf: (record) => CERTAINTIES[record],
 };
