@@ -6,11 +6,14 @@ import { ConfigError } from '../../engine/errors.ts';
 import { argmax, batchCertainty } from '../certainty.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import type { Deployment, ModelEntry } from '../deployment.ts';
-import type { Overhead, RuntimeCurve } from '../profile.ts';
+import type { Overhead, RuntimeCurve, SampleSizes } from '../profile.ts';
+import { checkCompany } from './check-company.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
 import { runBatch } from './run-batch.ts';
+import { sizeQuantiles, withMean } from './size-curve.ts';
 import { measureTransport } from './transport.ts';
+import { batchesOf, measuringBatch, sampleSizesOf } from './validation-batches.ts';
 
 export interface MeasureJob {
   readonly deployment: Deployment;
@@ -77,6 +80,7 @@ export async function measureDevice(
   const backend = createOnnxBackend({ ...device, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
   signal.addEventListener('abort', () => void backend.close());
   const run = runner(backend, data);
+  const sizes = sampleSizesOf(data);
   try {
     await loadRuntime(models[0]);
     const loaded = [];
@@ -85,13 +89,14 @@ export async function measureDevice(
       loaded.push(await loadModel(model));
     }
     const { curves, handover } = await measureCurves(loaded.map(({ curve }) => curve));
+    const sized = sizes === undefined ? curves : await measureBySize(curves, sizes);
     const judge = batchCertainty(certainty, deployment.scores);
     const { classes } = (await run(models[0].name, 1)).output;
     const sampleBytes = data.sample(0).reduce((sum, tensor) => sum + tensor.data.length, 0);
     const transport = await measureTransport(job.echoPort, FRAME_BYTES + sampleBytes);
     const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge, { ...transport, handover });
     const answers = record ? await recordAnswers(curves, judge) : undefined;
-    return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: curves[i] })), overhead, answers };
+    return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: sized[i] })), overhead, answers };
   } finally {
     await backend.close();
   }
@@ -158,6 +163,29 @@ export async function measureDevice(
     return { curves, handover: handoverOf(handovers) };
   }
 
+  /** Adds the times of samples of one size to the curves, and makes `ms` their mean over the validation samples. */
+  async function measureBySize(curves: readonly RuntimeCurve[], { size }: SampleSizes): Promise<RuntimeCurve[]> {
+    const positions = sizeQuantiles(size);
+    const measured: RuntimeCurve[] = [];
+    for (const [m, { batch }] of curves.entries()) {
+      onProgress({ step: `measuring ${models[m].name} by the size of samples`, fraction: 0.7 });
+      const bySize = [];
+      for (const position of positions) {
+        const sample = data.sample(data.validation[position]);
+        const ms: number[] = [];
+        for (const count of batch) {
+          const times = [];
+          for (let i = 0; i < ROUNDS[effort].least; i++)
+            times.push((await firstValueFrom(backend.run(models[m].name, new Array(count).fill(sample)))).computeMs);
+          ms.push(median(times));
+        }
+        bySize.push({ size: size[position], ms: monotone(ms) });
+      }
+      measured.push(withMean({ batch, bySize }, size));
+    }
+    return measured;
+  }
+
   async function recordAnswers(
     curves: readonly RuntimeCurve[],
     judge: (output: BatchOutput, row: number) => number,
@@ -165,7 +193,9 @@ export async function measureDevice(
     const answers: ModelAnswers[] = [];
     for (const [m, model] of models.entries()) {
       onProgress({ step: `recording answers of ${model.name}`, fraction: 0.7 + (0.3 * m) / models.length });
-      answers.push(await answersOf(backend, model, data, curves[m].batch.at(-1) ?? 1, judge));
+      const largest = curves[m].batch.at(-1) ?? 1;
+      await checkCompany(backend, model.name, data, sizes, largest, effort);
+      answers.push(await answersOf(backend, model, data, sizes, largest, judge));
     }
     return answers;
   }
@@ -175,7 +205,8 @@ async function answersOf(
   backend: Backend,
   model: ModelEntry,
   data: LabelledData,
-  batch: number,
+  sizes: SampleSizes | undefined,
+  largest: number,
   judge: (output: BatchOutput, row: number) => number,
 ): Promise<ModelAnswers> {
   const { validation } = data;
@@ -183,17 +214,17 @@ async function answersOf(
   const certainties = new Float32Array(validation.length);
   let classes = 0;
   let probabilities = true;
-  for (let start = 0; start < validation.length; start += batch) {
-    const indices = validation.subarray(start, start + batch);
-    const samples = Array.from(indices, (index) => data.sample(index));
+  for (const positions of batchesOf(validation.keys(), sizes, largest)) {
+    const indices = positions.map((position) => validation[position]);
+    const samples = indices.map((index) => data.sample(index));
     const output = await runBatch(backend, model.name, samples, indices);
     if (classes !== 0 && classes !== output.classes) {
       throw new ConfigError(`model ${model.name} gives ${classes} scores for one batch and ${output.classes} for another`);
     }
     classes = output.classes;
     for (let row = 0; row < samples.length; row++) {
-      predictions[start + row] = argmax(output.scores, row * classes, classes);
-      certainties[start + row] = judge(output, row);
+      predictions[positions[row]] = argmax(output.scores, row * classes, classes);
+      certainties[positions[row]] = judge(output, row);
       probabilities &&= isDistribution(output.scores, row * classes, classes);
     }
   }
@@ -209,14 +240,14 @@ function isDistribution(scores: Float32Array, offset: number, classes: number): 
   return Math.abs(sum - 1) <= 1e-3;
 }
 
-/** Runs batches of validation samples, other ones each time, and takes the time of the round trip. */
+/** Runs batches of validation samples, other ones each time, and takes the time of the round trip. Where they differ in size, copies of one. */
 function runner(backend: Backend, data: LabelledData) {
   const { validation } = data;
   let next = 0;
   return async (model: string, size: number): Promise<{ output: BatchOutput; tookMs: number }> => {
     const indices = Array.from({ length: size }, (_, i) => validation[(next + i) % validation.length]);
     next = (next + size) % validation.length;
-    const samples = indices.map((index) => data.sample(index));
+    const samples = measuringBatch(data.specs, (i) => data.sample(indices[i]), size);
     const startedAt = performance.now();
     const output = await runBatch(backend, model, samples, indices);
     return { output, tookMs: performance.now() - startedAt };

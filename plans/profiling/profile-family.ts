@@ -17,6 +17,7 @@ import { warmUpSamples } from '../warm-up.ts';
 import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
 import { startEcho } from './transport.ts';
+import { sampleSizesOf } from './validation-batches.ts';
 
 export interface ProfileOptions {
   /** What is being done, and the fraction of the whole profile that is done. */
@@ -89,6 +90,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     inputs: data.specs,
     warmUp: warmUpSamples(Array.from(data.validation, (index) => data.sample(index))),
     classes,
+    sizes: sampleSizesOf(data),
     split: splitDigest(data),
     labels,
     models: inFamilyOrder(models, recordedOn),

@@ -108,7 +108,7 @@ describe('cascade profile', () => {
     await program.parseAsync(['profile', file, '--quick', '--json', json], { from: 'user' });
     const profile = readProfile(join(dir, 'image', 'profile.json'));
     expectSound(profile);
-    expect(profile.inputs).toEqual([{ name: 'pixels', dtype: 'float32', shape: [3, 8, 8], pad: 0 }]);
+    expect(profile.inputs).toEqual([{ name: 'pixels', dtype: 'float32', shape: [3, 8, 8] }]);
     const figures = JSON.parse(readFileSync(json, 'utf8'));
     expect(figures.models.map((model: { name: string }) => model.name)).toEqual(['glance', 'look', 'study']);
     expect(existsSync(figures.file)).toBe(true);

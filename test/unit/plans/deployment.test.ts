@@ -100,7 +100,7 @@ deadline: 5s
 `);
     expect(deployment).toMatchObject({
       certainty: { output: 'sure' },
-      inputs: { ids: { pad: 3 }, other: { pad: 0 } },
+      inputs: { ids: { pad: 3 }, other: {} },
       classes: ['no', 'yes'],
       data: { inputs: { ids: join(dir, 'x.npy') }, labels: join(dir, 'y.npy'), validation: 0.25, order: 'shuffled' },
       slo: { type: 'accuracy', accuracy: 0.9 },

@@ -14,7 +14,7 @@ test('tells each option with its type, its default as it may be written, and its
   );
   expect(stdout).toContain('Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s');
   expect(stdout).toContain('devices[](kind: cpu).memory: number or string, required\n');
-  expect(stdout).toContain('inputs.<name>.pad: number, default 0\n');
+  expect(stdout).toContain('inputs.<name>.pad: number\n');
   expect(stdout).toContain('frontends: integer or in-devices, default 1\n');
   expect(stdout).toContain('certainty: margin | logit-margin | max-probability | entropy or mapping, default "margin"\n');
 });

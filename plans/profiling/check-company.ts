@@ -1,0 +1,106 @@
+import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { argmax } from '../certainty.ts';
+import type { LabelledData } from '../data/labelled-data.ts';
+import type { SampleSizes } from '../profile.ts';
+import { runBatch } from './run-batch.ts';
+import { batchesOf, randomPositions } from './validation-batches.ts';
+
+/**
+ * Rounding differs with the size of a batch, as sums are made in another order: by some 1e-6 of the scores in float32, of half
+ * precision by 1e-3. A model that is quantised while it runs, or couples its samples, differs by far more.
+ */
+const TOLERANCE = 2e-3;
+const SAMPLES = { full: 256, quick: 64 };
+const SEED = 'company';
+
+/**
+ * Runs validation samples alone, and twice in batches as serving may put them together, in other orders.
+ * @throws ConfigError when answers depend on the company, with figures and what to do.
+ */
+export async function checkCompany(
+  backend: Backend,
+  model: string,
+  data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>,
+  sizes: SampleSizes | undefined,
+  largest: number,
+  effort: 'full' | 'quick',
+): Promise<void> {
+  if (largest === 1) return;
+  const positions = randomPositions(data.validation.length, SAMPLES[effort], SEED);
+  const run = (batch: readonly number[]): Promise<BatchOutput> => {
+    const indices = batch.map((position) => data.validation[position]);
+    return runBatch(
+      backend,
+      model,
+      indices.map((index) => data.sample(index)),
+      indices,
+    );
+  };
+  const alone = new Map<number, BatchOutput>();
+  for (const position of positions) alone.set(position, await run([position]));
+  const differing = new Map<number, Difference>();
+  let compared = 0;
+  for (const [order, size] of [
+    [positions, largest],
+    [positions.toReversed(), Math.max(2, largest >> 1)],
+  ] as const) {
+    for (const batch of batchesOf(order, sizes, size)) {
+      if (batch.length === 1) continue;
+      const together = await run(batch);
+      compared += batch.length;
+      batch.forEach((position, row) => {
+        const difference = differenceOf(alone.get(position)!, together, row);
+        if (difference !== undefined) differing.set(position, difference);
+      });
+    }
+  }
+  if (differing.size > 0) throw new ConfigError(describe(model, data, sizes, positions.length, differing, compared));
+}
+
+interface Difference {
+  readonly largest: number;
+  readonly labels: readonly [number, number];
+}
+
+function differenceOf(alone: BatchOutput, together: BatchOutput, row: number): Difference | undefined {
+  const { classes } = alone;
+  if (together.classes !== classes) return { largest: Number.POSITIVE_INFINITY, labels: [0, 0] };
+  let largest = 0;
+  let scale = 1;
+  for (let c = 0; c < classes; c++) {
+    const [a, b] = [alone.scores[c], together.scores[row * classes + c]];
+    if (Number.isNaN(a) !== Number.isNaN(b)) largest = Number.POSITIVE_INFINITY;
+    else if (a !== b && !Number.isNaN(a)) largest = Math.max(largest, Math.abs(a - b));
+    if (Number.isFinite(a)) scale = Math.max(scale, Math.abs(a));
+  }
+  if (largest <= TOLERANCE * scale) return undefined;
+  return { largest, labels: [argmax(alone.scores, 0, classes), argmax(together.scores, row * classes, classes)] };
+}
+
+function describe(
+  model: string,
+  data: Pick<LabelledData, 'specs' | 'validation'>,
+  sizes: SampleSizes | undefined,
+  samples: number,
+  differing: ReadonlyMap<number, Difference>,
+  compared: number,
+): string {
+  const other = [...differing.values()].filter(({ labels: [a, b] }) => a !== b).length;
+  const [position, { largest, labels }] = [...differing].toSorted(([, a], [, b]) => b.largest - a.largest)[0];
+  const figures =
+    `model ${model}: answers depend on what else is in the batch: ${differing.size} of ${samples} samples get other scores in company than alone ` +
+    `(${compared} comparisons), ${other} of them another label; the largest difference is ${largest.toPrecision(3)}, at sample ${data.validation[position]}` +
+    `${labels[0] === labels[1] ? '' : `: label ${labels[0]} alone, ${labels[1]} in a batch`}`;
+  const padded = sizes === undefined ? [] : data.specs.filter(({ pad, shape }) => pad !== undefined && shape.includes(null));
+  if (padded.length > 0) {
+    return (
+      `${figures}; padding changes them: remove \`pad\` of ${padded.map(({ name }) => name).join(', ')}, so that only samples of equal shape share a batch, ` +
+      'or export the model with a mask as an input'
+    );
+  }
+  return (
+    `${figures}; the model couples the samples of a batch, such as by a softmax or a normalisation over its first axis, or by quantising it as a whole: ` +
+    'export it without that, or write `maxBatch: 1` for it'
+  );
+}

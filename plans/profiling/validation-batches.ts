@@ -1,0 +1,51 @@
+import { createRandom } from '../../engine/random.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor.ts';
+import type { LabelledData } from '../data/labelled-data.ts';
+import { companyRule, sampleSize } from '../policy/company.ts';
+import type { SampleSizes } from '../profile.ts';
+import { shuffled } from '../shuffled.ts';
+
+/** Of the validation samples; undefined for a family whose samples all have one shape. */
+export function sampleSizesOf(data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>): SampleSizes | undefined {
+  const [companyOf, sizeOf] = [companyRule(data.specs), sampleSize(data.specs)];
+  if (companyOf === undefined || sizeOf === undefined) return undefined;
+  const numbers = new Map<string, number>();
+  const company = data.validation.map((index) => {
+    const name = companyOf(data.sample(index));
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return number;
+  });
+  return { company, size: data.validation.map((index) => sizeOf(data.sample(index))) };
+}
+
+/**
+ * Positions of validation samples, cut into batches as serving would: each of one company.
+ * @param positions in the order in which they come.
+ */
+export function batchesOf(positions: Iterable<number>, sizes: SampleSizes | undefined, largest: number): number[][] {
+  const batches: number[][] = [];
+  const open = new Map<number, number[]>();
+  for (const position of positions) {
+    const company = sizes?.company[position] ?? 0;
+    let batch = open.get(company);
+    if (batch === undefined || batch.length === largest) {
+      batch = [];
+      batches.push(batch);
+      open.set(company, batch);
+    }
+    batch.push(position);
+  }
+  return batches;
+}
+
+/** So many positions of `count`, in random order, always the same. */
+export function randomPositions(count: number, most: number, seed: string): number[] {
+  return Array.from(shuffled(count, createRandom(seed))).slice(0, most);
+}
+
+/** Samples of a batch of a size for measuring: where samples differ, copies of one. */
+export function measuringBatch(specs: readonly TensorSpec[], sampleAt: (i: number) => Sample, batch: number): Sample[] {
+  if (sampleSize(specs) === undefined) return Array.from({ length: batch }, (_, i) => sampleAt(i));
+  return new Array<Sample>(batch).fill(sampleAt(0));
+}

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import type { Sample, TensorSpec } from '../../../../engine/tensor.ts';
+import { companyRule, sampleSize } from '../../../../plans/policy/company.ts';
+
+const spec = (shape: readonly (number | null)[], pad?: number): TensorSpec => ({ name: 'x', dtype: 'uint8', shape, pad });
+const sample = (...shapes: number[][]): Sample => shapes.map((shape) => ({ data: new Uint8Array(0), shape }));
+
+test('samples of one shape need no rule', () => {
+  expect(companyRule([spec([3, 4])])).toBeUndefined();
+  expect(sampleSize([spec([3, 4])])).toBeUndefined();
+});
+
+describe('without padding, samples share a batch if and only if their shapes are equal', () => {
+  const rule = companyRule([spec([2]), spec([null, 4])])!;
+
+  test.each([
+    [[5, 4], [5, 4], true],
+    [[5, 4], [6, 4], false],
+    [[1, 4], [4, 4], false],
+  ])('%j and %j: %s', (a, b, together) => {
+    expect(rule(sample([2], a)) === rule(sample([2], b))).toBe(together);
+  });
+
+  test('in all inputs', () => {
+    const two = companyRule([spec([null]), spec([null])])!;
+    expect(two(sample([3], [13]))).not.toBe(two(sample([31], [3])));
+    expect(two(sample([3], [4]))).not.toBe(two(sample([4], [3])));
+  });
+});
+
+describe('with padding, none pays more than twice for the others', () => {
+  test.each([
+    [1, [null]],
+    [2, [null, null]],
+    [1, [null, 3]],
+  ])('%d ragged axes', (axes, shape) => {
+    const rule = companyRule([spec(shape, 0)])!;
+    const shapes = Array.from({ length: 400 }, (_, i) => [1 + (i % 20), 1 + Math.floor(i / 20)].slice(0, axes));
+    const groups = new Map<string, number[][]>();
+    for (const lengths of shapes) {
+      const company = rule(sample(axes === 1 && shape.length === 2 ? [...lengths, 3] : lengths));
+      groups.set(company, [...(groups.get(company) ?? []), lengths]);
+    }
+    expect(groups.size).toBeLessThan(shapes.length / 2);
+    for (const group of groups.values()) {
+      const padded = Array.from({ length: axes }, (_, axis) => Math.max(...group.map((lengths) => lengths[axis])));
+      const cost = padded.reduce((a, b) => a * b, 1);
+      for (const lengths of group) expect(cost / lengths.reduce((a, b) => a * b, 1)).toBeLessThanOrEqual(2);
+    }
+  });
+});
+
+test('the size of a sample is that of its inputs of differing size', () => {
+  expect(sampleSize([spec([100]), spec([null, 4]), spec([null])])!(sample([100], [3, 4], [7]))).toBe(19);
+});
