@@ -38,7 +38,7 @@ export interface ParityCaseOptions {
 }
 
 /** As SYNTHETIC_INPUTS, but of any length: the first element is the sample's number. */
-export const RAGGED_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [null] }];
+const RAGGED_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [null] }];
 
 /** The actors are up by then, and have been for longer than the load is measured over: they begin an interval later than the simulation. */
 const FIRST_ARRIVAL_MS = DEFAULT_GEAR_RULE.windowMs + 1_000;
