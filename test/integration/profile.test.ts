@@ -59,7 +59,8 @@ describe('profileDeployment', () => {
       await profileDeployment(deployment, { quick: true }),
       await profileDeployment(deployment, { quick: true }),
     ];
-    const answers = ({ models }: Profile): Int32Array[] => models.map(({ predictions }) => predictions);
+    // Their order is that of the times.
+    const answers = ({ models }: Profile) => Object.fromEntries(models.map(({ name, predictions }) => [name, predictions]));
     expect(answers(one)).toEqual(answers(two));
   });
 
