@@ -1,4 +1,5 @@
 import type { CertaintyCounts, Opinion } from '../engine/wire/messages.ts';
+import { NO_NUMBER } from '../plans/certainty.ts';
 import { CERTAINTY_BINS, certaintyBin } from '../plans/drift/certainty-bins.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
 
@@ -17,9 +18,12 @@ export class CertaintyCounter {
     this.#edges = edges;
   }
 
-  /** @param before the opinion that a sample came with; undefined at the first model. */
+  /**
+   * Answers that are no numbers are in no bin.
+   * @param before the opinion that a sample came with; undefined at the first model.
+   */
   count(revision: number, gear: CompiledGear, model: number, before: Opinion | undefined, certainty: number): void {
-    if (!this.#cameBy(gear, model, before)) return;
+    if (certainty === NO_NUMBER || !this.#cameBy(gear, model, before)) return;
     let of = this.#counts.get(gear);
     if (of === undefined) {
       of = { revision, byModel: new Map() };

@@ -366,18 +366,22 @@ class Device {
     const { gear, revision, plan } = this.#router;
     // Gears for the loss of a device are not watched: they are short.
     const watched = plan.gears[gear.index] === gear;
-    const answers: (Outcome & { type: 'answer' })[] = [];
+    const ended: Exclude<Outcome, { type: 'forward' }>[] = [];
     for (const outcome of outcomes) {
       if (watched) {
-        const { certainty } = outcome.type === 'forward' ? outcome.item.opinion! : outcome.result;
-        this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, certainty);
+        this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, outcome.certainty);
       }
       if (outcome.type === 'forward') this.#forward(outcome);
-      else answers.push(outcome);
+      else {
+        if (outcome.type === 'answer') this.#answered[model]++;
+        ended.push(outcome);
+      }
     }
-    this.#answered[model] += answers.length;
     return () => {
-      for (const { request, result } of answers) this.#answer(request, result);
+      for (const outcome of ended) {
+        if (outcome.type === 'answer') this.#answer(outcome.request, outcome.result);
+        else this.#fail(outcome.request, outcome.message);
+      }
       this.#endTrial(requests);
     };
   }
@@ -388,7 +392,7 @@ class Device {
     const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
     const now = clock.now();
     if (target !== undefined && endsTooLate(now + this.#waitMs(target) + this.#loop.singleMs(model), item.deadlineAt)) {
-      this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'deadline', now));
+      this.#expire({ ...request, item }, now);
       return;
     }
     if (target === device) {
@@ -396,7 +400,14 @@ class Device {
       return;
     }
     if (target !== undefined && this.#sendTo(target, model, request.origin, item)) return;
-    this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion!, 'gear', clock.now()));
+    if (item.opinion !== undefined)
+      this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion, 'gear', clock.now()));
+    else
+      this.#refuse(
+        request,
+        'UNAVAILABLE',
+        `no device that holds model ${this.#options.models[model]} can be reached; try again later`,
+      );
   }
 
   /** Sends a request to a replica on another device, and tells its frontend. False when it does not fit into a message. */
@@ -429,6 +440,13 @@ class Device {
   #answer({ item, origin }: Queued, result: Result): void {
     if (this.#isTooLate(item)) return;
     if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#done.finished(origin, item.seq);
+  }
+
+  /** The same input would fail again, so it is the input that is refused: nobody tries again. */
+  #fail({ item, origin }: Queued, message: string): void {
+    if (this.#isTooLate(item)) return;
+    if (sendFailure(this.#context.bus, item.reply, item.id, 'INVALID_ARGUMENT', message, item.json))
+      this.#done.finished(origin, item.seq);
   }
 
   #failed(model: number, requests: readonly Queued[], error: unknown): void {

@@ -1,8 +1,9 @@
 import type { BatchOutput } from '../engine/backend/backend.ts';
 import type { Exit, Opinion, Result, WorkItem } from '../engine/wire/messages.ts';
-import { argmax } from '../plans/certainty.ts';
+import { NO_NUMBER } from '../plans/certainty.ts';
 import { CERTAIN, cascadeStep, LAST } from '../plans/policy/cascade-step.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
+import type { Judgement } from '../plans/task/judge.ts';
 import type { Queued } from './batcher.ts';
 
 /** The gear that is acted on, and the plan that it is of. */
@@ -12,15 +13,22 @@ export interface InForce {
 }
 
 /** What becomes of a request after an inference. */
-export type Outcome =
-  | { readonly type: 'answer'; readonly request: Queued; readonly result: Result }
-  | { readonly type: 'forward'; readonly request: Queued; readonly model: number; readonly item: WorkItem };
+export type Outcome = {
+  readonly request: Queued;
+  /** Of the model's answer. */
+  readonly certainty: number;
+} & (
+  | { readonly type: 'answer'; readonly result: Result }
+  | { readonly type: 'forward'; readonly model: number; readonly item: WorkItem }
+  /** No model is left to ask, and this one said nothing. */
+  | { readonly type: 'failed'; readonly message: string }
+);
 
 export interface ReplicaOptions {
   readonly models: readonly string[];
   readonly classes: readonly string[] | undefined;
-  /** Certainty of one row of a batch. */
-  readonly certainty: (output: BatchOutput, row: number) => number;
+  /** Reads one row of a batch of a model. */
+  readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
 }
 
 /**
@@ -41,18 +49,26 @@ export function finishBatch(
     const offset = i * output.classes;
     const queueMs = item.queueMs + (startedAt - request.enqueuedAt);
     const computeMs = item.computeMs + (now - startedAt);
+    const { prediction, certainty } = options.judge(output, i, model);
+    const step = cascadeStep(gear, model, certainty);
+    if (certainty === NO_NUMBER) {
+      // What an earlier model said stands for as long as there are others to ask.
+      if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs } };
+      const message = `model ${options.models[model]} gave scores that are no numbers (NaN) for this input`;
+      return { type: 'failed', request, certainty, message };
+    }
     const opinion: Opinion = {
-      label: argmax(output.scores, offset, output.classes),
-      certainty: options.certainty(output, i),
+      ...prediction,
+      certainty,
       model: options.models[model],
       stage: gear.stageOf[model],
       scores: item.wantScores ? Array.from(output.scores.subarray(offset, offset + output.classes)) : undefined,
     };
-    const step = cascadeStep(gear, model, opinion.certainty);
-    if (step >= 0) return { type: 'forward', request, model: step, item: { ...item, queueMs, computeMs, opinion } };
+    if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs, opinion } };
     return {
       type: 'answer',
       request,
+      certainty,
       result: resultOf(options, { revision, gear }, item, opinion, exitOf(step), { queueMs, computeMs, now }),
     };
   });
@@ -89,11 +105,9 @@ function resultOf(
   exit: Exit,
   { queueMs, computeMs, now }: { queueMs: number; computeMs: number; now: number },
 ): Result {
-  const className = options.classes?.[opinion.label];
   return {
     id: item.id,
-    label: opinion.label,
-    ...(className === undefined ? {} : { className }),
+    ...predicted(opinion, options.classes),
     certainty: opinion.certainty,
     model: opinion.model,
     stage: opinion.stage,
@@ -103,4 +117,13 @@ function resultOf(
     timing: { queueMs, computeMs, totalMs: now - item.arrivedAt },
     ...(opinion.scores === undefined ? {} : { scores: [...opinion.scores] }),
   };
+}
+
+/** In the order of the fields of a result, with the names of classes. */
+function predicted({ label, labels, value }: Opinion, classes: readonly string[] | undefined): Partial<Result> {
+  if (value !== undefined) return { value };
+  if (labels !== undefined)
+    return { labels, ...(classes === undefined ? {} : { classNames: labels.map((each) => classes[each]) }) };
+  const className = label === undefined ? undefined : classes?.[label];
+  return { ...(label === undefined ? {} : { label }), ...(className === undefined ? {} : { className }) };
 }

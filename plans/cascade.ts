@@ -1,3 +1,4 @@
+import { NO_NUMBER } from './certainty.ts';
 import type { Profile } from './profile.ts';
 import { type QualityPlanes, qualityPlanes } from './quality-planes.ts';
 
@@ -83,7 +84,10 @@ function readableThreshold(value: number): number {
  */
 export function thresholdAtQuantile(records: ValidationRecords, model: number, fraction: number): number {
   const sorted = records.sorted[model];
-  return readableThreshold(sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(fraction * sorted.length)))]);
+  // Answers that are no numbers come first; no threshold is as low.
+  const first = sorted.findIndex((certainty) => certainty !== NO_NUMBER);
+  if (first === -1) return 1;
+  return readableThreshold(sorted[Math.min(sorted.length - 1, Math.max(first, Math.round(fraction * sorted.length)))]);
 }
 
 /** Bits of the samples on which a model is less certain than the threshold. */

@@ -1,10 +1,12 @@
-import type { BatchOutput } from '../engine/backend/backend.ts';
 import { assertNever } from '../engine/errors.ts';
-import type { CertaintyKind, ScoreKind } from './deployment.ts';
+import type { Estimator, ScoreKind } from './deployment.ts';
+
+/** Certainty of an answer that is no number (NaN): below every threshold, so that the sample moves on. */
+export const NO_NUMBER = Number.NEGATIVE_INFINITY;
 
 /**
  * Certainty of one sample, from its row of class scores: `scores[offset .. offset + classes)`. In [0, 1], but for
- * `logit-margin` in [0, infinity). Scores that are not numbers give 0: nothing is certain there.
+ * `logit-margin` in [0, infinity). Scores must be numbers; infinite ones give 0.
  */
 export type CertaintyEstimator = (scores: Float32Array, offset: number, classes: number) => number;
 
@@ -17,7 +19,7 @@ export type CertaintyEstimator = (scores: Float32Array, offset: number, classes:
  * @param scoreKind whether the scores are logits, so that softmax gives the probabilities, or probabilities already. It is
  *   declared by the deployment, not guessed per request: a row of logits can look like probabilities by chance.
  */
-export function certaintyEstimator(kind: Extract<CertaintyKind, string>, scoreKind: ScoreKind = 'logits'): CertaintyEstimator {
+export function certaintyEstimator(kind: Estimator, scoreKind: ScoreKind = 'logits'): CertaintyEstimator {
   const logits = scoreKind === 'logits';
   switch (kind) {
     case 'margin':
@@ -33,19 +35,13 @@ export function certaintyEstimator(kind: Extract<CertaintyKind, string>, scoreKi
   }
 }
 
-/** Certainty of the sample in a row of a batch: by an estimator on its scores, or as a model output says. */
-export function batchCertainty(kind: CertaintyKind, scoreKind: ScoreKind): (output: BatchOutput, row: number) => number {
-  if (typeof kind === 'string') {
-    const estimate = certaintyEstimator(kind, scoreKind);
-    return (output, row) => estimate(output.scores, row * output.classes, output.classes);
-  }
-  return (output, row) => finite(output.certainty?.[row] ?? 0);
-}
-
-/** Class with the highest score; the first of equal ones. */
+/** Class with the highest score; the first of equal ones. Scores that are not numbers do not count. */
 export function argmax(scores: Float32Array, offset: number, classes: number): number {
   let best = 0;
-  for (let c = 1; c < classes; c++) if (scores[offset + c] > scores[offset + best]) best = c;
+  for (let c = 1; c < classes; c++) {
+    const top = scores[offset + best];
+    if (scores[offset + c] > top || Number.isNaN(top)) best = c;
+  }
   return best;
 }
 

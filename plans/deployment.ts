@@ -12,6 +12,7 @@ import {
   syntheticProblems,
   syntheticSettings,
 } from './deployment/synthetic-settings.ts';
+import { taskProblems } from './deployment/task-problems.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
 import { defaultDeadlineMs } from './policy/deadline.ts';
@@ -23,11 +24,17 @@ export interface ModelEntry {
   readonly file: string;
   /** Largest batch to profile and to run. */
   readonly maxBatch: number;
+  /** Output that holds the scores; default: the family's, else chosen (see `chooseOutput`). */
+  readonly output?: string | undefined;
+  /** Default: the family's. */
+  readonly scores?: ScoreKind | undefined;
 }
 
 /** How sure a prediction is: an estimator on the class scores (see certainty.ts), or a model output of that name. */
 export type CertaintyKind = DeploymentYaml['certainty'];
+export type Estimator = Extract<CertaintyKind, string>;
 export type ScoreKind = DeploymentYaml['scores'];
+export type TaskName = DeploymentYaml['task'];
 
 /** Settings of one model input. */
 type InputSettings = DeploymentYaml['inputs'][string];
@@ -61,6 +68,8 @@ interface DataFiles {
   /** Input name -> absolute `.npy` file (or `.npz#member`, `.csv#column`); or one absolute file for all inputs. */
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;
+  /** Of task custom: a file per model, or one of all; absolute. */
+  readonly quality?: string | Readonly<Record<string, string>> | undefined;
   /** Fraction of the samples for profiling and planning. */
   readonly validation: number;
   /** Whether those are drawn at random or come first. */
@@ -108,6 +117,10 @@ export interface Deployment {
   readonly models: readonly ModelEntry[];
   /** Where the family is made up; then there are neither model files nor data. */
   readonly synthetic: SyntheticSettings | undefined;
+  readonly task: TaskName;
+  /** Of regression. */
+  readonly tolerance: number | undefined;
+  readonly output: string | undefined;
   readonly certainty: CertaintyKind;
   readonly scores: ScoreKind;
   readonly inputs: Readonly<Record<string, InputSettings>>;
@@ -152,6 +165,7 @@ export function loadDeployment(path: string): Deployment {
     ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
     ...duplicates(yaml.devices, ['devices'], 'id'),
     ...syntheticProblems(yaml),
+    ...taskProblems(yaml),
   ];
   const dir = dirname(file);
   const resolveFile = (at: Problem['path'], given: string): string => {
@@ -178,6 +192,9 @@ export function loadDeployment(path: string): Deployment {
         ? (yaml.models ?? []).map((model, i) => ({ ...model, file: resolveFile(['models', i, 'file'], model.file) }))
         : syntheticEntries(yaml.synthetic),
     synthetic: yaml.synthetic && syntheticSettings(yaml.synthetic),
+    task: yaml.task,
+    tolerance: yaml.tolerance,
+    output: yaml.output,
     certainty: yaml.certainty,
     scores: yaml.scores,
     inputs: yaml.inputs,
@@ -190,6 +207,12 @@ export function loadDeployment(path: string): Deployment {
               Object.entries(yaml.data.inputs).map(([name, given]) => [name, resolveFile(['data', 'inputs', name], given)]),
             ),
       labels: optionalFile(['data', 'labels'], yaml.data.labels),
+      quality:
+        typeof yaml.data.quality === 'object'
+          ? Object.fromEntries(
+              Object.entries(yaml.data.quality).map(([name, given]) => [name, resolveFile(['data', 'quality', name], given)]),
+            )
+          : optionalFile(['data', 'quality'], yaml.data.quality),
       validation: yaml.data.validation,
       order: yaml.data.order,
     },

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EmulatedModel } from '../engine/backend/emulated-backend.ts';
 import { ConfigError } from '../engine/errors.ts';
 import type { Sample } from '../engine/tensor.ts';
+import { NO_NUMBER } from './certainty.ts';
 import { loadLabelledData } from './data/labelled-data.ts';
 import { splitDigest } from './data/split.ts';
 import type { Deployment } from './deployment.ts';
@@ -13,8 +14,9 @@ export function emulatedModels(profile: Profile, deviceClass: string): EmulatedM
   const sizeOf = sampleSize(profile.inputs);
   const largest = (batch: readonly Sample[]): number | undefined =>
     sizeOf && batch.reduce((size, sample) => Math.max(size, sizeOf(sample)), 0);
-  return profile.models.flatMap(({ name, runtimes, predictions, certainties }) => {
+  return profile.models.flatMap(({ name, runtimes, predictions, certainties, scores }) => {
     const curve = runtimes[deviceClass];
+    const width = scores === undefined ? 0 : scores.length / certainties.length;
     return curve === undefined
       ? []
       : [
@@ -22,7 +24,8 @@ export function emulatedModels(profile: Profile, deviceClass: string): EmulatedM
             name,
             runtimeMs: (batch) => runtimeMs(curve, batch.length, largest(batch)),
             labelOf: (record) => predictions[record],
-            certaintyOf: (record) => certainties[record],
+            certaintyOf: (record) => (certainties[record] === NO_NUMBER ? Number.NaN : certainties[record]),
+            ...(scores === undefined ? {} : { scoresOf: (record) => scores.subarray(record * width, (record + 1) * width) }),
           },
         ];
   });

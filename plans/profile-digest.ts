@@ -22,14 +22,23 @@ export function profileDigest(deployment: Deployment): string {
     models:
       synthetic === undefined
         ? deployment.models
-            .map((model) => ({ name: model.name, maxBatch: model.maxBatch, file: modelDigest(model.file) }))
+            .map((model) => ({
+              name: model.name,
+              maxBatch: model.maxBatch,
+              output: model.output,
+              scores: model.scores,
+              file: modelDigest(model.file),
+            }))
             // The family's order is measured, not written.
             .sort((a, b) => (a.name < b.name ? -1 : 1))
         : synthetic,
+    task: deployment.task,
+    tolerance: deployment.tolerance,
+    output: deployment.output,
     certainty: deployment.certainty,
     scores: deployment.scores,
     pads: Object.entries(deployment.inputs).sort(([a], [b]) => (a < b ? -1 : 1)),
-    classes: deployment.classes?.length,
+    classes: deployment.classes,
     data: dataFiles.map(([name, path]) => [name, ...digestOf(path)]),
     labels: data?.labels === undefined ? undefined : digestOf(data.labels),
     validation: data?.validation,

@@ -36,7 +36,8 @@ const profileSchema = z.strictObject({
     }),
   ),
   warmUp: warmUpSchema,
-  classes: z.int().min(2),
+  classes: z.int().min(1),
+  classNames: z.array(z.string()).optional(),
   sizes: z.strictObject({ company: int32, size: int32 }).optional(),
   split: z.string(),
   labels: int32,
@@ -50,6 +51,9 @@ const profileSchema = z.strictObject({
         predictions: int32,
         certainties: float32,
         quality: float32,
+        scores: float32.optional(),
+        output: z.string().optional(),
+        outputs: z.array(z.string()).optional(),
       }),
     )
     .min(1),
@@ -126,6 +130,7 @@ export function writeProfile(path: string, profile: Profile): void {
   if (correction !== undefined) throw new Error(`${path}: a corrected profile is not written; write the measured one`);
   const plain: z.input<typeof profileSchema> = {
     ...measured,
+    classNames: profile.classNames && [...profile.classNames],
     inputs: profile.inputs.map((input) => ({
       ...input,
       shape: [...input.shape],
@@ -140,6 +145,8 @@ export function writeProfile(path: string, profile: Profile): void {
       predictions: encode('int32', model.predictions),
       certainties: encode('float32', model.certainties),
       quality: encode('float32', model.quality),
+      scores: model.scores && encode('float32', model.scores),
+      outputs: model.outputs && [...model.outputs],
     })),
   };
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;

@@ -31,6 +31,12 @@ export interface ModelProfile {
   readonly certainties: Float32Array;
   /** Per validation sample: how good the answer is, in [0, 1]; of classes 1 where it is right, else 0. */
   readonly quality: Float32Array;
+  /** Where the answers are no classes: the scores or values that they are read from, [samples, columns]. */
+  readonly scores?: Float32Array | undefined;
+  /** Output that the scores were read from. */
+  readonly output?: string | undefined;
+  /** All outputs of the model. */
+  readonly outputs?: readonly string[] | undefined;
 }
 
 /** Serving costs besides inference, calibrated once per machine. */
@@ -72,7 +78,10 @@ export interface Profile {
   readonly inputs: readonly TensorSpec[];
   /** Samples that replicas are warmed up with: see `warmUpSamples`. None in a synthetic family. */
   readonly warmUp: readonly Sample[];
+  /** Number of classes, labels or values. */
   readonly classes: number;
+  /** Their names, where the deployment, the models or the labels have them. */
+  readonly classNames?: readonly string[] | undefined;
   /** Of a family whose samples differ in size. */
   readonly sizes?: SampleSizes | undefined;
   /** Digest of which samples of the data these are (see `splitDigest`). */

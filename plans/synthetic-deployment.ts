@@ -25,6 +25,9 @@ export function dataOfSynthetic(deployment: Deployment): LabelledData {
     specs: SYNTHETIC_INPUTS,
     sample: (index) => [{ data: new Uint8Array(Int32Array.of(index).buffer), shape: [1] }],
     labels,
+    classes: deployment.classes,
+    targetWidth: 1,
+    qualityOf: (index, _, { label }) => (label === labels[index] ? 1 : 0),
     validation: all,
     load: all,
   };

@@ -58,7 +58,8 @@ export async function measureStep(live: LiveTarget, step: LoadStep): Promise<Mea
   const devices = new Map<string, Heartbeats>();
   const latenciesMs: number[] = [];
   let counting = false;
-  let right = 0;
+  let qualitySum = 0;
+  let judged = 0;
   let failed = 0;
   const listening = bus.messages$(subjects.allState).subscribe(({ data: bytes }) => {
     if (!counting) return;
@@ -80,13 +81,16 @@ export async function measureStep(live: LiveTarget, step: LoadStep): Promise<Mea
           return;
         }
         latenciesMs.push(latencyMs);
-        if (data.labels !== undefined && result.label === data.labels[sample]) right++;
+        const quality = data.qualityOf(sample, result.model, result);
+        if (quality === null) return;
+        qualitySum += quality;
+        judged++;
       },
     });
     return {
       figures: {
         ...percentiles(latenciesMs),
-        accuracy: data.labels === undefined || latenciesMs.length === 0 ? null : right / latenciesMs.length,
+        accuracy: judged === 0 ? null : qualitySum / judged,
         utilisation: Object.fromEntries([...devices].map(([device, heard]) => [device, heard.utilisation])),
       },
       requests: latenciesMs.length,

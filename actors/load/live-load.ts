@@ -79,8 +79,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutcome: (outcome) => {
       const { result, error } = outcome;
-      const quality =
-        result === undefined || data.labels === undefined ? null : Number(result.label === data.labels[outcome.sample]);
+      const quality = result === undefined ? null : data.qualityOf(outcome.sample, result.model, result);
       builder.add(outcome.sentAtMs, outcome.latencyMs, quality, outcome.outcome);
       if (result !== undefined) {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;

@@ -8,11 +8,11 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/stay-awake.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
+import { certaintyOutputOf, judgeOfModel } from '../../plans/task/task-of.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { claimOfProcess } from './claim.ts';
 import { endHung } from './end-hung.ts';
@@ -128,6 +128,8 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
       throw new ConfigError(`the profile has no runtimes of ${model.name} on ${kind}; run \`cascade profile\` again`);
     return curve;
   });
+  const recorded = device.kind === 'emulated' ? { ...deployment, certainty: RECORDED } : deployment;
+  const judges = deployment.models.map((model) => judgeOfModel(recorded, model));
   return {
     device: device.id,
     host: device.host,
@@ -135,13 +137,13 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     subjects,
     specs: profile.inputs,
     warmUp: profile.warmUp,
-    files: deployment.models,
+    files: deployment.models.map((model, m) => ({ ...model, output: profiled[m].output })),
     profiled: curves,
     models: deployment.models.map(({ name }) => name),
     memoryBytes: device.memoryBytes,
     replicaBytes: profiled.map(({ memoryBytes }) => memoryBytes),
-    classes: deployment.classes,
-    certainty: batchCertainty(device.kind === 'emulated' ? RECORDED : deployment.certainty, deployment.scores),
+    classes: profile.classNames ?? deployment.classes,
+    judge: (output, row, model) => judges[model](output, row),
     certaintyEdges: profiled.map(({ certainties }) => certaintyEdges(certainties)),
     urgentBacklogMs: backlogFromMs(deployment.gearRule),
     createBackend: () => backendOf(setting, device),
@@ -167,7 +169,7 @@ function backendOf({ deployment, profile }: Setting, device: Device): Backend {
       : { kind: 'cpu', threads: threadsOf(device), threadsOfMachine: threadsOn(deployment, device.host), cores: device.cores }),
     inputs: deployment.inputs,
     specs: profile.inputs,
-    certaintyOutput: typeof deployment.certainty === 'string' ? undefined : deployment.certainty.output,
+    certaintyOutput: certaintyOutputOf(deployment),
   });
 }
 

@@ -6,6 +6,8 @@ export interface ModelFile {
   readonly name: string;
   /** Absolute path of the ONNX file. */
   readonly file: string;
+  /** Output that is read as scores; default: see `chooseScores`. */
+  readonly output?: string | undefined;
 }
 
 /** What a model file says of itself. */
@@ -14,6 +16,8 @@ export interface ModelInterface {
   readonly outputs: readonly OutputSpec[];
   /** Samples in a batch, where the graph fixes it: smaller batches are filled up. Undefined: any number. */
   readonly fixedBatch?: number | undefined;
+  /** What the graph calls its classes, in the order of the scores; only from `readModelInterface`, and where it says so. */
+  readonly classLabels?: readonly (string | number)[];
 }
 
 /** One output of a model as its file declares it. */
@@ -30,7 +34,7 @@ export interface BatchOutput {
   /** Row-major [batch, classes]. */
   readonly scores: Float32Array;
   readonly classes: number;
-  /** Certainty per sample where the deployment takes it from a model output, else undefined. */
+  /** Row-major [batch, columns] where the deployment takes certainty from a model output, as a rule of one column; else undefined. */
   readonly certainty: Float32Array | undefined;
   /** Time that the batch occupied the inference thread, from its order to its output. */
   readonly computeMs: number;

@@ -10,7 +10,10 @@ export interface EmulatedModel {
   runtimeMs(batch: readonly Sample[]): number;
   /** Class and certainty that were recorded for a sample, by its index in the records. */
   labelOf(record: number): number;
+  /** NaN where nothing was said. */
   certaintyOf(record: number): number;
+  /** The scores, where a class does not say them: as many as there are classes. */
+  scoresOf?(record: number): Float32Array;
 }
 
 export interface EmulatedOptions {
@@ -104,7 +107,8 @@ class EmulatedBackend implements Backend {
     const certainty = new Float32Array(batch.length);
     batch.forEach((sample, i) => {
       const record = recordOf(sample);
-      scores[i * classes + model.labelOf(record)] = 1;
+      if (model.scoresOf === undefined) scores[i * classes + model.labelOf(record)] = 1;
+      else scores.set(model.scoresOf(record), i * classes);
       certainty[i] = model.certaintyOf(record);
     });
     return { scores, classes, certainty, computeMs };

@@ -94,7 +94,7 @@ class OnnxBackend implements Backend {
     const { inputs: pads, specs } = this.#options;
     return this.#ask((id) => {
       if (!existsSync(model.file)) throw new ConfigError(`model ${model.name}: ${model.file} does not exist`);
-      return [{ id, type: 'load', model: model.name, file: model.file }, []];
+      return [{ id, type: 'load', model: model.name, file: model.file, output: model.output }, []];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'loaded') throw unexpected(reply);
@@ -130,7 +130,7 @@ class OnnxBackend implements Backend {
         return {
           scores: scores.subarray(0, batch.length * classes),
           classes,
-          certainty: certainty?.subarray(0, batch.length),
+          certainty: certainty?.subarray(0, batch.length * (certainty.length / (scores.length / classes))),
           computeMs,
         };
       }),

@@ -6,7 +6,13 @@ import type { ValueInfo } from './model-interface.ts';
  * ordered through shared memory instead; then the bare id as reply says that its output is there, too.
  */
 export type Order =
-  | { readonly id: number; readonly type: 'load'; readonly model: string; readonly file: string }
+  | {
+      readonly id: number;
+      readonly type: 'load';
+      readonly model: string;
+      readonly file: string;
+      readonly output: string | undefined;
+    }
   | { readonly id: number; readonly type: 'run'; readonly model: string; readonly feeds: readonly Feed[] }
   | { readonly id: number; readonly type: 'unload'; readonly model: string }
   | { readonly id: number; readonly type: 'close' };

@@ -21,9 +21,10 @@ interface RunOutput {
 /**
  * Opens an ONNX Runtime session. One thread per core and no spinning: a spinning pool would take the pinned cores from the
  * process's own event loop.
+ * @param output that is read as scores; default: see `chooseScores`.
  * @throws ConfigError for a file that is no model, or one without class scores; or where the provider is missing.
  */
-export async function openSession(file: string, settings: WorkerSettings): Promise<LoadedModel> {
+export async function openSession(file: string, settings: WorkerSettings, output?: string): Promise<LoadedModel> {
   const session = await create(file, settings);
   try {
     const inputs = session.inputMetadata.map(valueInfo);
@@ -33,7 +34,7 @@ export async function openSession(file: string, settings: WorkerSettings): Promi
       const names = outputs.map((output) => output.name).join(', ');
       throw new ConfigError(`${file}: has no output ${certaintyOutput} for the certainty; its outputs are ${names}`);
     }
-    const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { certaintyOutput }).name;
+    const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { output, certaintyOutput }).name;
     const fetches = certaintyOutput === undefined ? [scoresName] : [scoresName, certaintyOutput];
     return {
       inputs,
@@ -113,6 +114,6 @@ function columnsOf({ dims }: Tensor, name: string, batch: number): number {
 
 function certainties(tensor: Tensor, name: string, batch: number): Float32Array<ArrayBuffer> {
   const values = floats(tensor, name);
-  if (values.length === batch) return values;
-  throw new Error(`output ${name} is [${tensor.dims.join(', ')}] for a batch of ${batch}; expected one certainty per sample`);
+  if (tensor.dims[0] === batch) return values;
+  throw new Error(`output ${name} is [${tensor.dims.join(', ')}] for a batch of ${batch}; expected a certainty per sample`);
 }

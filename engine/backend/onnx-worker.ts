@@ -73,7 +73,7 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
   switch (order.type) {
     case 'load': {
       await sessions.get(order.model)?.release();
-      const session = await openSession(order.file, settings);
+      const session = await openSession(order.file, settings, order.output);
       sessions.set(order.model, session);
       forget(order.model);
       names.set(id, order.model);

@@ -4,11 +4,22 @@ import type { Sample } from '../tensor.ts';
 /** Why a request ended where it did: certain enough; the last model; no time to go on; no later model in the gear. */
 export type Exit = 'certain' | 'last' | 'deadline' | 'gear';
 
+/** What a model says of a sample; which field, by the deployment's task. */
+export interface Prediction {
+  /** Number of the class. */
+  label?: number;
+  /** Numbers of the labels that apply, ascending. */
+  labels?: readonly number[];
+  /** Of regression: a number, or one per column of the output. */
+  value?: number | readonly number[];
+}
+
 /** One answered request. */
-export interface Result {
+export interface Result extends Prediction {
   id: string;
-  label: number;
   className?: string;
+  /** Names of the `labels`. */
+  classNames?: string[];
   certainty: number;
   model: string;
   /** Index of the model in the cascade of the gear, 0 = first; -1 when the model has left the gear meanwhile. */
@@ -47,8 +58,7 @@ export function isFailure(answer: Answer): answer is Failure {
 }
 
 /** An answer of a cheaper model, kept while a dearer one is asked: it stands if there is no time for the dearer one. */
-export interface Opinion {
-  readonly label: number;
+export interface Opinion extends Readonly<Prediction> {
   readonly certainty: number;
   readonly model: string;
   readonly stage: number;

@@ -78,12 +78,21 @@ function isFlags(value: unknown): boolean {
 function isOpinion(value: unknown): boolean {
   if (value === null) return true;
   if (typeof value !== 'object') return false;
-  const { label, certainty, model, stage, scores } = value as Record<string, unknown>;
-  if (!Number.isSafeInteger(label) || typeof certainty !== 'number' || typeof model !== 'string' || !Number.isSafeInteger(stage))
-    return false;
-  if (scores === undefined || scores === null) return true;
-  if (!Array.isArray(scores)) return false;
-  for (let i = 0; i < scores.length; i++) if (typeof scores[i] !== 'number') return false;
+  const { label, labels, value: values, certainty, model, stage, scores } = value as Record<string, unknown>;
+  if (!isAbsent(label) && !Number.isSafeInteger(label)) return false;
+  if (!isAbsent(labels) && !areNumbers(labels)) return false;
+  if (!isAbsent(values) && typeof values !== 'number' && !areNumbers(values)) return false;
+  if (typeof certainty !== 'number' || typeof model !== 'string' || !Number.isSafeInteger(stage)) return false;
+  return isAbsent(scores) || areNumbers(scores);
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null;
+}
+
+function areNumbers(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  for (let i = 0; i < value.length; i++) if (typeof value[i] !== 'number') return false;
   return true;
 }
 

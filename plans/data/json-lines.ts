@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import type { Tensor, TensorSpec } from '../../engine/tensor.ts';
 import { type Column, parseValue } from './columns.ts';
-import { checkLabel } from './labels.ts';
+import type { TargetReader, Targets } from './targets.ts';
 
 /**
  * Reads samples, one a line: `{"inputs": {"input_ids": [1, 2], ...}, "label": 3}`; numbers flat or nested, ragged axes of any
@@ -13,11 +13,12 @@ import { checkLabel } from './labels.ts';
 export function readJsonLines(
   path: string,
   specs: readonly TensorSpec[],
-  classes: readonly string[] | undefined,
-): { columns: Column[]; labels: Int32Array | undefined } {
+  reader: TargetReader | undefined,
+): { columns: Column[]; targets: Targets | undefined } {
   const file = basename(path);
   const columns = specs.map((): Tensor[] => []);
-  const labels: number[] = [];
+  const labels: unknown[] = [];
+  const lines: number[] = [];
   let count = 0;
   readFileSync(path, 'utf8')
     .split('\n')
@@ -34,7 +35,8 @@ export function readJsonLines(
           throw new ConfigError(`${where} inputs.${spec.name}: is missing; the models take ${names}`);
         columns[column].push(parseValue(spec, inputs[spec.name], `${where} inputs.${spec.name}`));
       });
-      if (label !== undefined) labels.push(checkLabel(label, classes, `${where} label`));
+      if (label !== undefined) labels.push(label);
+      lines.push(i + 1);
       count++;
       if (labels.length !== 0 && labels.length !== count) {
         throw new ConfigError(
@@ -45,7 +47,7 @@ export function readJsonLines(
   if (count === 0) throw new ConfigError(`${file} has no samples; expected lines of {"inputs": {...}, "label": 3}`);
   return {
     columns: columns.map((tensors) => ({ count: tensors.length, tensor: (index) => tensors[index] })),
-    labels: labels.length === 0 ? undefined : Int32Array.from(labels),
+    targets: labels.length === 0 ? undefined : reader?.ofValues(labels, (sample) => `${file}:${lines[sample]} label`),
   };
 }
 

@@ -2,13 +2,19 @@ import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor.ts';
+import type { Prediction } from '../../engine/wire/messages.ts';
 import type { Deployment } from '../deployment.ts';
 import { SYNTHETIC_INPUTS } from '../synthetic.ts';
 import { dataOfSynthetic } from '../synthetic-deployment.ts';
+import { familyClasses } from '../task/family-classes.ts';
+import type { Task } from '../task/task.ts';
+import { taskOf } from '../task/task-of.ts';
 import type { Column } from './columns.ts';
 import { withDeclaredLimit, withLimitOfData } from './length-limits.ts';
 import { readSamples } from './read-samples.ts';
+import { readQuality } from './recorded-quality.ts';
 import { splitSamples } from './split.ts';
+import { type Targets, targetReader } from './targets.ts';
 
 /** The deployment's samples. Some are for profiling and planning, the rest for load tests (see `splitSamples`). */
 export interface LabelledData {
@@ -16,8 +22,14 @@ export interface LabelledData {
   /** Inputs of a sample, in this order. */
   readonly specs: readonly TensorSpec[];
   sample(index: number): Sample;
-  /** Class of each sample. */
+  /** Class of each sample; undefined without labels, and where the task has no classes. */
   readonly labels: Int32Array | undefined;
+  /** Names of the classes, as the deployment, the models or the labels say. */
+  readonly classes?: readonly string[] | undefined;
+  /** Numbers that are true of a sample, such as its labels or values; undefined where none are known. */
+  readonly targetWidth?: number | undefined;
+  /** How good a model's answer to a sample is, in [0, 1]; null where nobody knows. */
+  qualityOf(index: number, model: string, prediction: Prediction): number | null;
   /**
    * Indices of samples. All samples are for load tests too when validation takes all; with emulated devices the
    * validation samples are, as only their answers are recorded. Record i of a profile is of sample `validation[i]`.
@@ -53,14 +65,15 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
  * @throws ConfigError that names file and field when the data do not fit the models' inputs or the classes, or there are none.
  */
 export function loadLabelledData(deployment: Deployment, specs = deploymentInputs(deployment)): LabelledData {
-  const { data, classes } = deployment;
+  const { data, models, task } = deployment;
   if (deployment.synthetic !== undefined) return dataOfSynthetic(deployment);
   if (data === undefined) {
     throw new ConfigError(
       `${deployment.file}: data: is missing; name labelled samples, such as { inputs: { ${specs[0].name}: images.npy }, labels: labels.npy }`,
     );
   }
-  const { columns, labels } = readSamples(deployment.file, data, specs, classes);
+  const classes = familyClasses(deployment);
+  const { columns, targets } = readSamples(deployment.file, data, specs, targetReader(task, classes));
   const count = columns[0].count;
   columns.forEach((column, i) => {
     if (column.count !== count)
@@ -68,9 +81,12 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
         `data.inputs.${specs[i].name} has ${column.count} samples, data.inputs.${specs[0].name} has ${count}; they must be as many`,
       );
   });
-  if (labels !== undefined && labels.length !== count) {
-    throw new ConfigError(`data.labels has ${labels.length} labels for ${count} samples; they must be as many`);
+  const targetCount = targets === undefined ? count : targets.values.length / targets.width;
+  if (targetCount !== count) {
+    throw new ConfigError(`data.labels has ${targetCount} labels for ${count} samples; they must be as many`);
   }
+  const recorded = data.quality === undefined ? undefined : readQuality(data.quality, models, count);
+  const labels = targets?.values instanceof Int32Array ? targets.values : undefined;
   const { validation, rest } = splitSamples(count, data.validation, data.order, labels);
   const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
   return {
@@ -78,9 +94,19 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
     specs: specs.map((spec, i) => withLimitOfData(spec, shapesOf(columns[i]))),
     sample: (index) => columns.map((column) => column.tensor(index)),
     labels,
+    classes: classes ?? targets?.classes,
+    targetWidth: targets?.width,
+    qualityOf:
+      recorded === undefined ? qualityBy(taskOf(deployment), targets) : (index, model) => recorded.get(model)?.[index] ?? null,
     validation,
     load: emulated || rest.length === 0 ? validation : rest,
   };
+}
+
+function qualityBy(task: Task, targets: Targets | undefined): LabelledData['qualityOf'] {
+  if (targets === undefined) return () => null;
+  const { values, width } = targets;
+  return (index, _, prediction) => task.quality(prediction, values.subarray(index * width, (index + 1) * width));
 }
 
 function* shapesOf(column: Column): Iterable<readonly number[]> {

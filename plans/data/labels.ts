@@ -49,10 +49,17 @@ function hotColumn(values: ArrayLike<number | bigint>, row: number, width: numbe
  */
 export function checkLabel(label: unknown, classes: readonly string[] | undefined, where: string): number {
   if (typeof label === 'string') return classOf(label, classes, where);
+  if (typeof label === 'number' && namedByNumbers(classes)) return classOf(String(label), classes, where);
   if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes?.length ?? 2 ** 31)) return label;
   const count = classes?.length;
   const range = count === undefined ? 'a whole number, 0 or more' : `0 to ${count - 1}, as there are ${count} classes`;
   throw new ConfigError(`${where} is ${typeof label === 'number' ? label : shown(label)}; expected ${range}`);
+}
+
+/** Classes called 3, 7 and 9: then a label of 7 is the second. Those called 0, 1, 2 ... are their own numbers. */
+function namedByNumbers(classes: readonly string[] | undefined): boolean {
+  const areNumbers = classes?.every((name) => /^-?\d+$/.test(name)) ?? false;
+  return areNumbers && classes!.some((name, i) => name !== String(i));
 }
 
 function classOf(label: string, classes: readonly string[] | undefined, where: string): number {

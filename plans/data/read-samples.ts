@@ -4,10 +4,10 @@ import { describeSpec, type TensorSpec } from '../../engine/tensor.ts';
 import { arrayColumn, type Column } from './columns.ts';
 import { DataFiles } from './data-files.ts';
 import { readJsonLines } from './json-lines.ts';
-import { labelsOf } from './labels.ts';
 import { isTable, splitMember } from './member-path.ts';
 import { columnArray, tableColumn } from './table-column.ts';
 import { columnNamed, layOut } from './table-layout.ts';
+import type { TargetReader, Targets } from './targets.ts';
 
 /** What a deployment's `data` names; absolute paths. */
 export interface DataPaths {
@@ -18,35 +18,36 @@ export interface DataPaths {
 export interface Samples {
   /** In the order of the inputs. */
   readonly columns: readonly Column[];
-  readonly labels: Int32Array | undefined;
+  readonly targets: Targets | undefined;
 }
 
 /**
  * Reads the samples that a deployment names.
  * @param file the deployment's, for messages.
+ * @param reader of the labels; undefined: there is nothing to read.
  * @throws ConfigError that names file and field when they do not fit the models' inputs or the classes.
  */
 export function readSamples(
   file: string,
   data: DataPaths,
   specs: readonly TensorSpec[],
-  classes: readonly string[] | undefined,
+  reader: TargetReader | undefined,
 ): Samples {
   const files = new DataFiles();
   if (typeof data.inputs !== 'string') {
-    return { columns: readColumns(data.inputs), labels: data.labels === undefined ? undefined : readLabels(data.labels) };
+    return { columns: readColumns(data.inputs), targets: data.labels === undefined ? undefined : readLabels(data.labels) };
   }
   const whole = data.inputs;
   if (isTable(whole)) return readTable(whole);
   if (/\.npz$/i.test(whole)) {
     const labels = data.labels ?? (Object.hasOwn(files.archive(whole), 'labels.npy') ? `${whole}#labels` : undefined);
     const columns = readColumns(Object.fromEntries(specs.map((spec) => [spec.name, `${whole}#${spec.name}`])));
-    return { columns, labels: labels === undefined ? undefined : readLabels(labels) };
+    return { columns, targets: labels === undefined ? undefined : readLabels(labels) };
   }
   if (data.labels !== undefined) {
     throw new ConfigError(`${file}: data.labels: JSON lines hold their labels themselves; leave it out`);
   }
-  return readJsonLines(whole, specs, classes);
+  return readJsonLines(whole, specs, reader);
 
   /** All inputs, and the labels unless they are elsewhere. */
   function readTable(path: string): Samples {
@@ -54,10 +55,10 @@ export function readSamples(
     const { inputs, label } = layOut(files.table(path), specs, labelColumnIn(path), name);
     return {
       columns: specs.map((spec, i) => tableColumn(spec, inputs[i], name)),
-      labels:
+      targets:
         data.labels !== undefined
           ? readLabels(data.labels)
-          : label && labelsOf(columnArray(label, `${basename(path)}#${label.name}`), classes, `${basename(path)}#${label.name}`),
+          : label && reader?.ofArray(columnArray(label, `${basename(path)}#${label.name}`), `${basename(path)}#${label.name}`),
     };
   }
 
@@ -95,16 +96,16 @@ export function readSamples(
     return tableColumn(spec, columns, name);
   }
 
-  function readLabels(path: string): Int32Array {
+  function readLabels(path: string): Targets | undefined {
     const { file: onDisk, member } = splitMember(path);
     if (!isTable(onDisk)) {
       const { array, name } = files.array(path, 'labels', 'data.labels');
-      return labelsOf(array, classes, name);
+      return reader?.ofArray(array, name);
     }
     const name = `${basename(path)} (data.labels)`;
     const table = files.table(onDisk);
     const label = member === undefined ? layOut(table, [], undefined, name).label : columnNamed(table, member, name);
     if (label === undefined) throw new ConfigError(`${name} has no column of labels; name it: ${basename(path)}#COLUMN`);
-    return labelsOf(columnArray(label, name), classes, name);
+    return reader?.ofArray(columnArray(label, name), name);
   }
 }

@@ -46,10 +46,16 @@ const bytes = z
     return z.NEVER;
   });
 
+const SCORE_KINDS = ['logits', 'probabilities'] as const;
+
+const outputName = z.string().min(1);
+
 const model = z.strictObject({
   name: name.describe('Name of the model; part of NATS subjects'),
   file: path.describe('ONNX file, relative to the deployment file'),
   maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
+  output: outputName.optional().describe('Output of this model that holds the scores; default: `output` of the family'),
+  scores: z.enum(SCORE_KINDS).optional().describe('What this model gives; default: `scores` of the family'),
 });
 
 const syntheticModel = z.strictObject({
@@ -84,9 +90,22 @@ const synthetic = z.strictObject({
 const ESTIMATORS = ['margin', 'logit-margin', 'max-probability', 'entropy'] as const;
 
 const certainty = z.union(
-  [z.enum(ESTIMATORS), z.strictObject({ output: z.string().min(1).describe('Model output [batch] that holds the certainty') })],
-  { error: (issue) => `${shown(issue.input)} is no certainty estimator; write ${ESTIMATORS.join(', ')} or { output: NAME }` },
+  [
+    z.enum(ESTIMATORS),
+    z.strictObject({ output: outputName.describe('Model output [batch] that holds the certainty') }),
+    z.strictObject({
+      spread: outputName.describe(
+        'Model output [batch, members] of an ensemble: certainty is 1 / (1 + standard deviation of the members)',
+      ),
+    }),
+  ],
+  {
+    error: (issue) =>
+      `${shown(issue.input)} is no certainty estimator; write ${ESTIMATORS.join(', ')}, { output: NAME } or { spread: NAME }`,
+  },
 );
+
+const TASKS = ['classification', 'binary', 'multi-label', 'regression', 'custom'] as const;
 
 const input = z.strictObject({
   pad: z
@@ -120,6 +139,12 @@ const data = z.strictObject({
     .describe(
       'File, .npz#MEMBER or .csv#COLUMN of class numbers or names, [samples] or one-hot; ' +
         'default: member `labels` of the .npz, column label, target, class or y of the table, else its last, or `label` of each JSON line',
+    ),
+  quality: z
+    .union([path, z.record(z.string(), path)])
+    .optional()
+    .describe(
+      'Of task custom: how good each model is on each sample, in [0, 1]: a .npy file [samples] per model, or one [samples, models] in the order of `models`',
     ),
   validation: z
     .number()
@@ -299,13 +324,34 @@ export const deploymentSchema = z
     name: name.describe('Name of the deployment; part of NATS subjects'),
     models: z.array(model).min(1).optional().describe('The family of models, in any order: `profile` orders it by measured time'),
     synthetic: synthetic.optional().describe('A made-up family instead of models and data, for emulated devices'),
-    certainty: certainty.default('margin').describe('Certainty of a prediction: an estimator, or a model output'),
+    task: z
+      .enum(TASKS)
+      .default('classification')
+      .describe(
+        'What the models do: classification (one of several classes), binary (class 0 or 1, one or two columns), multi-label (any number of labels, labels are a 0/1 matrix), regression (values), or custom (anything: see data.quality)',
+      ),
+    output: outputName
+      .optional()
+      .describe('Model output that holds the scores or values; default: chosen by type, shape, name and number of classes'),
+    certainty: certainty
+      .default('margin')
+      .describe('Certainty of a prediction: an estimator, a model output, or the spread of an ensemble'),
+    tolerance: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe('Of task regression, in the unit of its values: an answer this close to the true value is right'),
     scores: z
-      .enum(['logits', 'probabilities'])
+      .enum(SCORE_KINDS)
       .default('logits')
       .describe('What the models give: logits (softmax is applied where an estimator needs probabilities) or probabilities'),
     inputs: z.record(z.string(), input).default({}).describe('Settings per model input'),
-    classes: z.array(z.string().min(1)).min(2).optional().describe('Class names, in the order of the scores'),
+    classes: z
+      .array(z.union([z.string().min(1), z.int().transform(String)]))
+      .min(2)
+      .refine((names) => new Set(names).size === names.length, { error: 'names a class twice' })
+      .optional()
+      .describe('Class names, in the order of the scores; default: what the model or labels that are names say'),
     data: data.optional().describe('Labelled samples'),
     devices: z.array(device).min(1).describe('What inference runs on'),
     slo: slo.describe('Service level objective: { p95 } or { accuracy }'),

@@ -106,9 +106,9 @@ function dataSection(
         : Object.fromEntries(Object.entries(inputs).map(([name, file]) => [name, shown(file)])),
     ...(labels === undefined ? {} : { labels: shown(labels) }),
   };
-  const size = `${found.samples.columns[0].count} samples${found.samples.labels === undefined ? '' : ' with labels'}`;
+  const size = `${found.samples.columns[0].count} samples${found.samples.targets === undefined ? '' : ' with labels'}`;
   const missing =
-    found.samples.labels === undefined ? ['Found no labels; add `labels: FILE.npy` to data: `cascade profile` needs them.'] : [];
+    found.samples.targets === undefined ? ['Found no labels; add `labels: FILE.npy` to data: `cascade profile` needs them.'] : [];
   return {
     comments: [
       `${size}; half of them, drawn at random, are for planning, the rest for load tests.`,

@@ -5,6 +5,7 @@ import { DataFiles } from '../data/data-files.ts';
 import { isTable, splitMember } from '../data/member-path.ts';
 import { type DataPaths, readSamples, type Samples } from '../data/read-samples.ts';
 import { layOut } from '../data/table-layout.ts';
+import { targetReader } from '../data/targets.ts';
 import { arrayCandidates, misfitInput } from './array-candidates.ts';
 import { arrayProposals } from './array-proposals.ts';
 import { headOf, misfit } from './file-kind.ts';
@@ -59,7 +60,7 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
   for (const role of ROLES) {
     for (const each of proposals.filter((one) => one.role === role)) {
       const found = read(each);
-      if (found?.samples.labels !== undefined) return chosen(found);
+      if (found?.samples.targets !== undefined) return chosen(found);
       unlabelled ??= found;
     }
   }
@@ -104,7 +105,7 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
   function read(each: Proposal): FoundData | undefined {
     const get = (): FoundData => {
       const names = labelNames(each.data, specs, reader);
-      return { ...each, names, samples: readSamples('deployment.yaml', each.data, specs, names) };
+      return { ...each, names, samples: readSamples('deployment.yaml', each.data, specs, targetReader('classification', names)) };
     };
     if (each.file !== undefined) return orPassOver(each.file, get);
     try {

@@ -1,3 +1,4 @@
+import { NO_NUMBER } from '../certainty.ts';
 import type { Gear } from '../gear-plan.ts';
 import type { Profile } from '../profile.ts';
 
@@ -8,10 +9,10 @@ export const CERTAINTY_BINS = 20;
  * where even bins would see nothing, and need not end there (`logit-margin`).
  */
 export function certaintyEdges(certainties: Float32Array): Float64Array {
-  const sorted = certainties.toSorted();
+  const sorted = certainties.filter((certainty) => certainty !== NO_NUMBER).sort();
   return Float64Array.from(
     { length: CERTAINTY_BINS - 1 },
-    (_, edge) => sorted[Math.min(sorted.length - 1, Math.round(((edge + 1) * sorted.length) / CERTAINTY_BINS))],
+    (_, edge) => sorted[Math.min(sorted.length - 1, Math.round(((edge + 1) * sorted.length) / CERTAINTY_BINS))] ?? 0,
   );
 }
 
@@ -41,6 +42,8 @@ export function expectedBins(
   for (let sample = 0; sample < samples; sample++) {
     for (let stage = 0; stage < cascade.length; stage++) {
       const certainty = profile.models[models[stage]].certainties[sample];
+      // Nor are they counted live; and the stages after it get no opinion of this one with the sample.
+      if (certainty === NO_NUMBER) break;
       bins[stage][certaintyBin(edges[models[stage]], certainty)]++;
       reached[stage]++;
       if (certainty >= (cascade[stage].threshold ?? Number.NEGATIVE_INFINITY)) break;

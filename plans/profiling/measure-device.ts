@@ -3,10 +3,12 @@ import { firstValueFrom } from 'rxjs';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { createOnnxBackend, type OnnxDevice } from '../../engine/backend/onnx-backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { argmax, batchCertainty } from '../certainty.ts';
+import { NO_NUMBER } from '../certainty.ts';
 import { type LabelledData, loadLabelledData } from '../data/labelled-data.ts';
 import type { Deployment, ModelEntry } from '../deployment.ts';
 import type { Overhead, RuntimeCurve, SampleSizes } from '../profile.ts';
+import type { Judge } from '../task/judge.ts';
+import { certaintyOutputOf, judgeOfModel } from '../task/task-of.ts';
 import { checkCompany } from './check-company.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
@@ -34,11 +36,20 @@ export interface DeviceMeasurement {
 }
 
 export interface ModelAnswers {
-  readonly classes: number;
+  /** Columns of the scores. */
+  readonly columns: number;
+  /** Columns of the certainties, where they are a model output. */
+  readonly certaintyColumns: number | undefined;
   readonly predictions: Int32Array;
   readonly certainties: Float32Array;
-  /** All rows of scores are in [0, 1] and sum to 1. */
-  readonly probabilities: boolean;
+  readonly quality: Float32Array;
+  /** [samples, columns] where a class does not say what was answered. */
+  readonly scores: Float32Array | undefined;
+  /** All scores are in [0, 1]; all rows of them sum to 1. */
+  readonly unit: boolean;
+  readonly distributions: boolean;
+  /** Samples for which the model gave no number. */
+  readonly noNumbers: number;
 }
 
 export interface MeasureProgress {
@@ -72,11 +83,11 @@ export async function measureDevice(
   onProgress: (progress: MeasureProgress) => void,
 ): Promise<DeviceMeasurement> {
   const { deployment, device, record, quick } = job;
-  const { certainty, models, slo } = deployment;
+  const { models, slo } = deployment;
   const effort = quick ? 'quick' : 'full';
   const limitMs = Math.max(LONGEST_BATCH_MS, slo.type === 'latency' ? slo.p95Ms / 2 : 0);
   const data = loadLabelledData(deployment);
-  const certaintyOutput = typeof certainty === 'string' ? undefined : certainty.output;
+  const certaintyOutput = certaintyOutputOf(deployment);
   const backend = createOnnxBackend({ ...device, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
   signal.addEventListener('abort', () => void backend.close());
   const run = runner(backend, data);
@@ -90,12 +101,14 @@ export async function measureDevice(
     }
     const { curves, handover } = await measureCurves(loaded.map(({ curve }) => curve));
     const sized = sizes === undefined ? curves : await measureBySize(curves, sizes);
-    const judge = batchCertainty(certainty, deployment.scores);
     const { classes } = (await run(models[0].name, 1)).output;
     const sampleBytes = data.sample(0).reduce((sum, tensor) => sum + tensor.data.length, 0);
     const transport = await measureTransport(job.echoPort, FRAME_BYTES + sampleBytes);
-    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judge, { ...transport, handover });
-    const answers = record ? await recordAnswers(curves, judge) : undefined;
+    const overhead = calibrateOverhead(data.specs, data.sample(0), classes, judgeOfModel(deployment, models[0]), {
+      ...transport,
+      handover,
+    });
+    const answers = record ? await recordAnswers(curves) : undefined;
     return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: sized[i] })), overhead, answers };
   } finally {
     await backend.close();
@@ -186,16 +199,13 @@ export async function measureDevice(
     return measured;
   }
 
-  async function recordAnswers(
-    curves: readonly RuntimeCurve[],
-    judge: (output: BatchOutput, row: number) => number,
-  ): Promise<ModelAnswers[]> {
+  async function recordAnswers(curves: readonly RuntimeCurve[]): Promise<ModelAnswers[]> {
     const answers: ModelAnswers[] = [];
     for (const [m, model] of models.entries()) {
       onProgress({ step: `recording answers of ${model.name}`, fraction: 0.7 + (0.3 * m) / models.length });
       const largest = curves[m].batch.at(-1) ?? 1;
       await checkCompany(backend, model.name, data, sizes, largest, effort);
-      answers.push(await answersOf(backend, model, data, sizes, largest, judge));
+      answers.push(await answersOf(backend, model, data, sizes, largest, judgeOfModel(deployment, model)));
     }
     return answers;
   }
@@ -207,37 +217,47 @@ async function answersOf(
   data: LabelledData,
   sizes: SampleSizes | undefined,
   largest: number,
-  judge: (output: BatchOutput, row: number) => number,
+  judge: Judge,
 ): Promise<ModelAnswers> {
   const { validation } = data;
   const predictions = new Int32Array(validation.length);
   const certainties = new Float32Array(validation.length);
-  let classes = 0;
-  let probabilities = true;
+  const quality = new Float32Array(validation.length);
+  let scores: Float32Array | undefined;
+  let columns = 0;
+  let certaintyColumns: number | undefined;
+  let unit = true;
+  let distributions = true;
+  let noNumbers = 0;
   for (const positions of batchesOf(validation.keys(), sizes, largest)) {
     const indices = positions.map((position) => validation[position]);
     const samples = indices.map((index) => data.sample(index));
     const output = await runBatch(backend, model.name, samples, indices);
-    if (classes !== 0 && classes !== output.classes) {
-      throw new ConfigError(`model ${model.name} gives ${classes} scores for one batch and ${output.classes} for another`);
+    if (columns !== 0 && columns !== output.classes) {
+      throw new ConfigError(`model ${model.name} gives ${columns} scores for one batch and ${output.classes} for another`);
     }
-    classes = output.classes;
+    columns = output.classes;
+    certaintyColumns = output.certainty && output.certainty.length / samples.length;
     for (let row = 0; row < samples.length; row++) {
-      predictions[positions[row]] = argmax(output.scores, row * classes, classes);
-      certainties[positions[row]] = judge(output, row);
-      probabilities &&= isDistribution(output.scores, row * classes, classes);
+      const i = positions[row];
+      const { prediction, certainty } = judge(output, row);
+      const own = output.scores.subarray(row * columns, (row + 1) * columns);
+      certainties[i] = certainty;
+      predictions[i] = prediction.label ?? 0;
+      if (prediction.labels !== undefined || prediction.value !== undefined) {
+        scores ??= new Float32Array(validation.length * columns);
+        scores.set(own, i * columns);
+      }
+      if (certainty === NO_NUMBER) {
+        noNumbers++;
+        continue;
+      }
+      quality[i] = data.qualityOf(validation[i], model.name, prediction) ?? 0;
+      unit &&= own.every((score) => score >= 0 && score <= 1);
+      distributions &&= unit && Math.abs(own.reduce((sum, score) => sum + score, 0) - 1) <= 1e-3;
     }
   }
-  return { classes, predictions, certainties, probabilities };
-}
-
-function isDistribution(scores: Float32Array, offset: number, classes: number): boolean {
-  let sum = 0;
-  for (let i = offset; i < offset + classes; i++) {
-    if (!(scores[i] >= 0 && scores[i] <= 1)) return false;
-    sum += scores[i];
-  }
-  return Math.abs(sum - 1) <= 1e-3;
+  return { columns, certaintyColumns, predictions, certainties, quality, scores, unit, distributions, noNumbers };
 }
 
 /** Runs batches of validation samples, other ones each time, and takes the time of the round trip. Where they differ in size, copies of one. */

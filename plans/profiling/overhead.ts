@@ -2,8 +2,8 @@ import type { BatchOutput } from '../../engine/backend/backend.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor.ts';
 import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../../engine/wire/codec.ts';
 import type { WorkItem } from '../../engine/wire/messages.ts';
-import { argmax } from '../certainty.ts';
 import type { Overhead } from '../profile.ts';
+import type { Judge } from '../task/judge.ts';
 import { median } from './curve.ts';
 import type { Transport } from './transport.ts';
 
@@ -30,7 +30,7 @@ export function calibrateOverhead(
   specs: readonly TensorSpec[],
   sample: Sample,
   classes: number,
-  certainty: (output: BatchOutput, row: number) => number,
+  judge: Judge,
   transport: Transport & { readonly handover: Handover },
 ): Overhead {
   const { handover } = transport;
@@ -65,11 +65,12 @@ export function calibrateOverhead(
       const startedAt = performance.now();
       const { items } = decodeWorkFrame(frame, specs, 0);
       items.forEach(({ id }, i) => {
+        const { prediction, certainty } = judge(output, i);
         encodeAnswer(
           {
             id,
-            label: argmax(scores, i * classes, classes),
-            certainty: certainty(output, i),
+            ...prediction,
+            certainty,
             model: 'calibration',
             stage: 0,
             exit: 'last',

@@ -13,7 +13,11 @@ import { inFamilyOrder } from '../family-order.ts';
 import { modelDigest } from '../file-digest.ts';
 import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
 import { profileDigest } from '../profile-digest.ts';
+import { familyClasses } from '../task/family-classes.ts';
+import { familyOutputs, type ModelOutputs } from '../task/family-outputs.ts';
+import { outputWarnings } from '../task/output-warnings.ts';
 import { warmUpSamples } from '../warm-up.ts';
+import { commonColumns } from './common-columns.ts';
 import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
 import { startEcho } from './transport.ts';
@@ -44,6 +48,8 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const { onProgress, onWarning, quick = false } = options;
   const data = loadLabelledData(deployment);
   const labels = validationLabels(deployment, data);
+  const outputs = familyOutputs(deployment, data);
+  const chosen = { ...deployment, models: deployment.models.map((model, m) => ({ ...model, output: outputs[m].output })) };
   const targets = targetsOf(deployment);
   // Before measuring: weights that are missing are found at once, and files that change meanwhile are noticed.
   const digest = profileDigest(deployment);
@@ -51,7 +57,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const echo = await startEcho();
   try {
     for (const [i, { className, device }] of targets.entries()) {
-      const job: MeasureJob = { deployment, device, record: i === 0, quick, echoPort: echo.port };
+      const job: MeasureJob = { deployment: chosen, device, record: i === 0, quick, echoPort: echo.port };
       const measurement = await measureInChild(className, job, onWarning, ({ step, fraction }) =>
         onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
       );
@@ -62,7 +68,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   }
   const first = measurements.get(targets[0].className);
   if (first?.answers === undefined) throw new Error('the first device recorded no answers');
-  const classes = commonClasses(deployment, first.answers, labels);
+  const classes = commonColumns(deployment, first.answers, data);
   const classNames = [...new Set(deployment.devices.map(deviceClass))];
   const recordedOn = classNames.find((name) => measuredAs(name) === targets[0].className)!;
   if (profileDigest(deployment) !== digest)
@@ -70,7 +76,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
       `${deployment.file}: models or data were changed while they were profiled; run \`cascade profile\` again`,
     );
   const models = deployment.models.map((model, m): ModelProfile => {
-    const { predictions, certainties } = first.answers![m];
+    const { predictions, certainties, quality, scores } = first.answers![m];
     return {
       name: model.name,
       digest: modelDigest(model.file),
@@ -78,7 +84,10 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
       runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
       predictions,
       certainties,
-      quality: Float32Array.from(predictions, (prediction, i) => (prediction === labels[i] ? 1 : 0)),
+      quality,
+      ...(scores === undefined ? {} : { scores }),
+      ...(outputs[m].output === undefined ? {} : { output: outputs[m].output }),
+      outputs: outputs[m].all,
     };
   });
   const profile: Profile = {
@@ -90,24 +99,27 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     inputs: data.specs,
     warmUp: warmUpSamples(Array.from(data.validation, (index) => data.sample(index))),
     classes,
+    ...(data.classes === undefined ? {} : { classNames: data.classes }),
     sizes: sampleSizesOf(data),
     split: splitDigest(data),
     labels,
     models: inFamilyOrder(models, recordedOn),
     overhead: first.overhead,
   };
-  for (const warning of oddities(deployment, profile, first.answers)) onWarning?.(warning);
+  if (familyClasses(deployment) === undefined && data.classes !== undefined)
+    onWarning?.(
+      `the classes are numbered in the order of their names: ${data.classes.join(', ')}; if the scores are in another order, write \`classes: [...]\``,
+    );
+  for (const warning of oddities(deployment, profile, outputs, first.answers)) onWarning?.(warning);
   return profile;
 }
 
-function validationLabels(deployment: Deployment, data: LabelledData): Int32Array {
-  if (data.labels === undefined) {
-    throw new ConfigError(
-      `${deployment.file}: data: has no labels; name an integer .npy file in data.labels, or label each JSON line`,
-    );
+/** Classes of the validation samples; all 0 where the task has none. */
+function validationLabels({ file, task }: Deployment, { labels, targetWidth, validation }: LabelledData): Int32Array {
+  if (task !== 'custom' && targetWidth === undefined) {
+    throw new ConfigError(`${file}: data: has no labels; name a .npy file in data.labels, or label each JSON line`);
   }
-  const { labels } = data;
-  return data.validation.map((index) => labels[index]);
+  return labels === undefined ? new Int32Array(validation.length) : validation.map((index) => labels[index]);
 }
 
 /** `emulated:cpu-1` runs as measured on `cpu-1`. */
@@ -184,32 +196,15 @@ function start(): ChildProcess {
   });
 }
 
-function commonClasses(deployment: Deployment, answers: readonly ModelAnswers[], labels: Int32Array): number {
-  const { models, classes, file } = deployment;
-  const count = answers[0].classes;
-  const other = answers.findIndex((answer) => answer.classes !== count);
-  if (other !== -1) {
-    throw new ConfigError(
-      `${file}: model ${models[other].name} gives ${answers[other].classes} class scores, model ${models[0].name} ${count}; a family shares its classes`,
-    );
-  }
-  if (classes !== undefined && classes.length !== count) {
-    throw new ConfigError(`${file}: classes: names ${classes.length} classes; the models give ${count} class scores`);
-  }
-  if (count < 2) throw new ConfigError(`${file}: the models give ${count} class score; a cascade needs at least 2 classes`);
-  const stray = labels.findIndex((label) => label >= count);
-  if (stray !== -1) {
-    throw new ConfigError(`${file}: data.labels: label ${stray} is ${labels[stray]}; the models know classes 0 to ${count - 1}`);
-  }
-  return count;
-}
-
 /** What is allowed, but hardly meant. */
-function oddities(deployment: Deployment, profile: Profile, answers: readonly ModelAnswers[]): readonly string[] {
-  const warnings: string[] = [];
-  if (deployment.scores === 'logits' && typeof deployment.certainty === 'string' && answers.every((a) => a.probabilities)) {
-    warnings.push('all scores look like probabilities; write `scores: probabilities`, or softmax is applied to them again');
-  }
+function oddities(
+  deployment: Deployment,
+  profile: Profile,
+  outputs: readonly ModelOutputs[],
+  answers: readonly ModelAnswers[],
+): readonly string[] {
+  const labels = deployment.task === 'classification' || deployment.task === 'binary' ? profile.labels : undefined;
+  const warnings = deployment.models.flatMap((model, m) => outputWarnings(deployment, model, outputs[m], answers[m], labels));
   const names = profile.models.map(({ name }) => name).join(', ');
   if (names !== deployment.models.map(({ name }) => name).join(', '))
     warnings.push(`the family is ordered by measured time: ${names}; ${deployment.file} lists it in another order`);

@@ -2,6 +2,7 @@
 export const UNANSWERED = -1;
 export const REJECTED = -2;
 export const EXPIRED = -3;
+export const FAILED = -4;
 
 /** What happened. Arrays per request belong to the simulator and are valid until its next run. */
 export interface SimulationOutcomes {
@@ -14,7 +15,7 @@ export interface SimulationOutcomes {
   readonly gaveUp: boolean;
   /** Per request, from intended send time to the result at the client; NaN without one. */
   readonly latencyMs: Float64Array;
-  /** Per request: the model whose answer it got; without one -1, REJECTED or EXPIRED. */
+  /** Per request: the model whose answer it got; without one -1, REJECTED, EXPIRED, or FAILED: the last model gave no number. */
   readonly answeredBy: Int8Array;
   /** Per request: validation sample. */
   readonly sample: Int32Array;

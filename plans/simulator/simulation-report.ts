@@ -1,6 +1,6 @@
 import type { Report } from '../report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report-builder.ts';
-import { REJECTED, type SimulationOutcomes } from './outcomes.ts';
+import { FAILED, REJECTED, type SimulationOutcomes } from './outcomes.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
 
@@ -26,7 +26,7 @@ function collectOutcomes(
     const by = outcomes.answeredBy[i];
     const quality = by < 0 ? null : system.quality[by * system.samples + outcomes.sample[i]];
     // As a load on a deployment counts: what is without an answer at its deadline is lost.
-    const outcome = by === REJECTED ? 'rejected' : by < 0 ? 'lost' : 'completed';
+    const outcome = by === REJECTED ? 'rejected' : by === FAILED ? 'error' : by < 0 ? 'lost' : 'completed';
     builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], quality, outcome);
   }
   return builder;

@@ -1,4 +1,5 @@
 import { createRandom } from '../../engine/random.ts';
+import { NO_NUMBER } from '../certainty.ts';
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
@@ -12,7 +13,7 @@ import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
 import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, GEAR_FOLLOWS, WAIT_OVER } from './event-queue.ts';
-import { EXPIRED, REJECTED, type SimulationOutcomes, UNANSWERED } from './outcomes.ts';
+import { EXPIRED, FAILED, REJECTED, type SimulationOutcomes, UNANSWERED } from './outcomes.ts';
 import { RequestQueues } from './request-queues.ts';
 import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
@@ -534,15 +535,25 @@ export class Simulator {
     let frames = 0;
     for (let request = this.#batchHead[device]; request !== NONE; ) {
       const following = next[request];
-      const step = cascadeStep(this.#gear, model, certainty[model * samples + this.#sample[request]]);
+      const sure = certainty[model * samples + this.#sample[request]];
+      const step = cascadeStep(this.#gear, model, sure);
+      // No number is no answer: what an earlier model said stands, unless this was the last to ask.
+      if (sure === NO_NUMBER && step < 0) {
+        if (this.#intake?.ends(request, device, false, now) !== false) this.#endWithout(request, FAILED, now);
+        request = following;
+        continue;
+      }
+      const said = sure === NO_NUMBER ? this.#opinionBy[request] : model;
       const to = step < 0 ? NONE : this.#pick(device, step);
-      if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) this.#answer(request, model, device, now);
-      else if (to === device) {
-        this.#opinionBy[request] = model;
+      if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) {
+        if (said !== NONE) this.#answer(request, said, device, now);
+        else if (this.#intake?.ends(request, device, true, now) !== false) this.#endWithout(request, EXPIRED, now);
+      } else if (to === device) {
+        this.#opinionBy[request] = said;
         this.#queues.push(step * devices + device, device, request, now);
       } else {
         forwarded = step;
-        this.#opinionBy[request] = model;
+        this.#opinionBy[request] = said;
         next[request] = NONE;
         if (this.#frameHead[to] === NONE) {
           this.#frameHead[to] = request;

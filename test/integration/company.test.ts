@@ -10,9 +10,9 @@ import { realClock } from '../../engine/clock.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { TensorSpec } from '../../engine/tensor.ts';
 import { isFailure, type Result } from '../../engine/wire/messages.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import { shuffled } from '../../plans/shuffled.ts';
 import { type Graph, onnxModel } from '../fixtures/onnx-writer.ts';
+import { judgedBy } from '../support/judges.ts';
 import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
@@ -75,7 +75,7 @@ test.each(FAMILIES)(
         files: [{ name, file }],
         warmUp: [[{ data: new Uint8Array(values.buffer), shape: [samples[0].length] }]],
         profiled: [{ batch: [1, 64], ms: [1, 2] }],
-        certainty: batchCertainty('margin', 'logits'),
+        judge: judgedBy('margin', 'logits'),
       },
       createBackend: () => createOnnxBackend({ kind: 'cpu', threads: 1, inputs: {}, specs: [spec] }),
     });

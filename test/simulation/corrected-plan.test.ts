@@ -3,10 +3,10 @@ import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { encode } from '../../engine/wire/codec.ts';
 import { decodeState } from '../../engine/wire/internal.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
 import { emulatedDevice } from '../support/emulated-device.ts';
+import { judgedBy } from '../support/judges.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -25,7 +25,7 @@ async function toldSlowdown(plan: GearPlan): Promise<number> {
     clock,
     specs: SYNTHETIC_INPUTS,
     device: () => ({
-      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      judge: judgedBy({ output: 'recorded' }, 'logits'),
       profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
     }),
     createBackend: () => emulatedDevice(profile, 'gpu', clock, { recordOf: () => 0, slowdown: () => 1.25 }),

@@ -4,9 +4,9 @@ import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import type { Result } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
 import { emulatedDevice } from '../support/emulated-device.ts';
+import { judgedBy } from '../support/judges.ts';
 import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
@@ -35,7 +35,7 @@ test('the real actors on emulated devices answer each sample as recorded, at the
     frontend: { specs: SYNTHETIC_INPUTS },
     device: {
       specs: SYNTHETIC_INPUTS,
-      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      judge: judgedBy({ output: 'recorded' }, 'logits'),
       createBackend: () => emulatedDevice(profile, 'gpu', clock),
     },
   });

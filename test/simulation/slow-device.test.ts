@@ -9,10 +9,10 @@ import { silentLogger } from '../../engine/log.ts';
 import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
 import { emulatedDevice } from '../support/emulated-device.ts';
+import { judgedBy } from '../support/judges.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -34,7 +34,7 @@ test('an emulated device that becomes slow: an event and the status say so, and 
     clock,
     specs: SYNTHETIC_INPUTS,
     device: {
-      certainty: batchCertainty({ output: 'recorded' }, 'logits'),
+      judge: judgedBy({ output: 'recorded' }, 'logits'),
       profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
     },
     createBackend: (device) =>

@@ -4,7 +4,6 @@ import { VirtualClock } from '../../engine/virtual-clock.ts';
 import { decode, encode } from '../../engine/wire/codec.ts';
 import { type GearMessage, isFailure } from '../../engine/wire/messages.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { backlogFromMs, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { REJECTED } from '../../plans/simulator/outcomes.ts';
@@ -12,6 +11,7 @@ import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { emulatedDevice, numberOf } from './emulated-device.ts';
+import { judgedBy } from './judges.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
 
@@ -76,7 +76,7 @@ export async function actorsRun(
     device: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
       const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
-      return { certainty: batchCertainty({ output: 'recorded' }, 'logits'), profiled, urgentBacklogMs: backlogFromMs(rule) };
+      return { judge: judgedBy({ output: 'recorded' }, 'logits'), profiled, urgentBacklogMs: backlogFromMs(rule) };
     },
     createBackend: (device) => {
       const emulated = emulatedDevice(profile, devices.find(({ id }) => id === device)!.deviceClass, clock, {

@@ -12,10 +12,10 @@ import { CascadeError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor.ts';
 import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../plans/certainty.ts';
 import type { GearPlan } from '../../plans/gear-plan.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice.ts';
+import { judgedBy } from './judges.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; 255 makes a model fail on it. */
 export type TestSample = readonly number[];
@@ -105,7 +105,7 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           classes: undefined,
           memoryBytes: Number.POSITIVE_INFINITY,
           replicaBytes: plan.models.map(() => 1),
-          certainty: batchCertainty('margin', 'probabilities'),
+          judge: judgedBy('margin', 'probabilities'),
           createBackend: () => options.createBackend?.(device) ?? scriptedBackend(own.clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,
           onHung: () => undefined,

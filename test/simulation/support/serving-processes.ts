@@ -15,10 +15,10 @@ import type { Backend } from '../../../engine/backend/backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import type { TensorSpec } from '../../../engine/tensor.ts';
 import { subjectsOf } from '../../../engine/wire/subjects.ts';
-import { batchCertainty } from '../../../plans/certainty.ts';
 import type { GearPlan } from '../../../plans/gear-plan.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../../plans/policy/gear-choice.ts';
+import { judgedBy } from '../../support/judges.ts';
 import type { Shape } from './fault-plan.ts';
 import type { ProcessContext, ProcessSpec } from './supervised-process.ts';
 
@@ -93,7 +93,7 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         memoryBytes: models.length,
         replicaBytes: models.map(() => 1),
         classes: undefined,
-        certainty: batchCertainty({ output: 'recorded certainty' }, 'probabilities'),
+        judge: judgedBy({ output: 'recorded certainty' }, 'probabilities'),
         createBackend: () => backend(device, context.clock),
         loopDelayMsP99: () => 0,
         bounds: { requests: shape.maxQueue, bytes: Number.POSITIVE_INFINITY },

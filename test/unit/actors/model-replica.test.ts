@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Queued } from '../../../actors/batcher.ts';
 import { finishBatch, type ReplicaOptions } from '../../../actors/model-replica.ts';
-import { batchCertainty } from '../../../plans/certainty.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
+import { judgedBy } from '../../support/judges.ts';
 import { planOf, workItem } from '../../support/plans.ts';
 
 const models = ['small', 'medium', 'large'];
@@ -10,7 +10,7 @@ const plan = compilePlan(planOf({ models, cascades: [['small', 'large'], ['small
 const options: ReplicaOptions = {
   models,
   classes: ['cat', 'dog'],
-  certainty: batchCertainty('margin', 'probabilities'),
+  judge: judgedBy('margin', 'probabilities'),
 };
 const scores = (...rows: number[][]) => ({
   scores: Float32Array.from(rows.flat()),
@@ -54,6 +54,19 @@ test('the last model of the gear answers, however uncertain', () => {
 test('a model that is not in the gear passes on to a later one of the gear, or its answer stands', () => {
   expect(finish(0, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'forward', model: 2 });
   expect(finish(1, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'answer', result: { exit: 'gear', stage: -1 } });
+});
+
+test('an answer that is no number is never certain: the request goes on with the opinion that it had', () => {
+  const opinion = { label: 1, certainty: 0.1, model: 'small', stage: 0 };
+  expect(finish(0, 0, request(), [Number.NaN, 1])).toMatchObject({ type: 'forward', model: 2, item: { opinion: undefined } });
+  expect(finish(0, 1, request({ opinion }), [Number.NaN, 1])).toMatchObject({ type: 'forward', model: 2, item: { opinion } });
+});
+
+test('of the last model it is a failure that names the model', () => {
+  expect(finish(0, 2, request(), [Number.NaN, 1])).toMatchObject({
+    type: 'failed',
+    message: 'model large gave scores that are no numbers (NaN) for this input',
+  });
 });
 
 test('scores are part of the answer when asked for', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { argmax, batchCertainty, certaintyEstimator } from '../../../plans/certainty.ts';
+import { argmax, certaintyEstimator } from '../../../plans/certainty.ts';
 
 const LOGITS = Float32Array.of(99, 2, 1, 0, -99);
 const row = fc.array(fc.float({ min: -50, max: 50, noNaN: true }), { minLength: 2, maxLength: 20 });
@@ -67,19 +67,13 @@ describe('certaintyEstimator', () => {
   });
 });
 
-describe('batchCertainty', () => {
-  const output = { scores: LOGITS.slice(1, 5), classes: 2, certainty: Float32Array.of(0.25, 0.75), computeMs: 1 };
-  it('estimates from the row of scores', () => {
-    expect(batchCertainty('logit-margin', 'logits')(output, 1)).toBe(99);
-  });
-  it('takes the model output where the deployment says so', () => {
-    expect(batchCertainty({ output: 'sure' }, 'logits')(output, 1)).toBe(0.75);
-  });
-});
-
 describe('argmax', () => {
   it('is the first of the highest scores of its row', () => {
     expect(argmax(LOGITS, 1, 4)).toBe(0);
     expect(argmax(Float32Array.of(1, 3, 3), 0, 3)).toBe(1);
+  });
+
+  it('passes over what is no number, wherever it stands', () => {
+    expect(argmax(Float32Array.of(Number.NaN, 1, 3, Number.NaN), 0, 4)).toBe(2);
   });
 });

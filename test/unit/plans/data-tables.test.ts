@@ -7,6 +7,7 @@ import type { TensorSpec } from '../../../engine/tensor.ts';
 import { readCsv } from '../../../plans/data/csv.ts';
 import { readParquet } from '../../../plans/data/parquet.ts';
 import { type DataPaths, readSamples, type Samples } from '../../../plans/data/read-samples.ts';
+import { targetReader } from '../../../plans/data/targets.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-tables-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -21,7 +22,7 @@ const X: TensorSpec = { name: 'x', dtype: 'float32', shape: [2], pad: 0 };
 const CLASSES = ['ant', 'bee', 'cat'];
 
 function read(data: Pick<DataPaths, 'inputs'> & Partial<DataPaths>, specs: readonly TensorSpec[] = [X]): Samples {
-  return readSamples('d.yaml', { labels: undefined, ...data }, specs, CLASSES);
+  return readSamples('d.yaml', { labels: undefined, ...data }, specs, targetReader('classification', CLASSES));
 }
 
 /** Two rows: lists of token ids, and labels. */
@@ -40,12 +41,12 @@ const LISTS = {
 } satisfies Parameters<typeof parquetWriteBuffer>[0];
 
 /** The first input of each sample, and the labels. */
-function firstInput({ columns: [column], labels }: Samples) {
+function firstInput({ columns: [column], targets }: Samples) {
   const values = Array.from({ length: column.count }, (_, i) => {
     const { data, shape } = column.tensor(i);
     return [shape, Array.from(new Float32Array(data.slice().buffer))];
   });
-  return { values, labels };
+  return { values, labels: targets?.values };
 }
 
 describe('readCsv', () => {
@@ -139,15 +140,15 @@ describe('samples from tables', () => {
     const plain = write('plain.csv', 'a,b\n1,2\n3,4\n');
     expect(firstInput(read({ inputs: plain, labels }))).toEqual(two);
     expect(firstInput(read({ inputs: { x: plain }, labels: `${labels}#label` }))).toEqual(two);
-    expect(read({ inputs: plain }).labels).toBeUndefined();
+    expect(read({ inputs: plain }).targets).toBeUndefined();
   });
 
   it('takes each input from the column of its name', () => {
     const specs: TensorSpec[] = ['age', 'height'].map((name) => ({ name, dtype: 'float32', shape: [1], pad: 0 }));
     const inputs = write('t.csv', 'height,age,label\n180,30,2\n170,20,0\n');
-    const { columns, labels } = read({ inputs }, specs);
+    const { columns, targets } = read({ inputs }, specs);
     expect(columns.map((column) => new Float32Array(column.tensor(0).data.slice().buffer)[0])).toEqual([30, 180]);
-    expect(labels).toEqual(two.labels);
+    expect(targets?.values).toEqual(two.labels);
     const one = read({ inputs: { age: `${inputs}#height`, height: `${inputs}#age` } }, specs);
     expect(new Float32Array(one.columns[0].tensor(1).data.slice().buffer)[0]).toBe(170);
   });
@@ -164,10 +165,10 @@ describe('samples from tables', () => {
 
   it('takes lists of a Parquet file as ragged inputs', () => {
     const inputs = write('t.parquet', parquetWriteBuffer(LISTS));
-    const { columns, labels } = read({ inputs }, [{ name: 'ids', dtype: 'int64', shape: [null], pad: 0 }]);
+    const { columns, targets } = read({ inputs }, [{ name: 'ids', dtype: 'int64', shape: [null], pad: 0 }]);
     expect(columns[0].tensor(0).shape).toEqual([2]);
     expect(new BigInt64Array(columns[0].tensor(1).data.slice().buffer)).toEqual(BigInt64Array.of(7n));
-    expect(labels).toEqual(two.labels);
+    expect(targets?.values).toEqual(two.labels);
   });
 
   it.each([
@@ -191,10 +192,9 @@ describe('samples from tables', () => {
     );
   });
 
-  it('says that names of classes need their order', () => {
-    const inputs = write('t.csv', 'a,b,label\n1,2,cat\n');
-    expect(() => readSamples('d.yaml', { inputs, labels: undefined }, [X], undefined)).toThrow(
-      't.csv#label: label 0 is "cat"; expected a whole number; or name the classes in the order of the scores',
-    );
+  it('numbers classes in the order of their names where nobody says another, as scikit-learn does', () => {
+    const inputs = write('t.csv', 'a,b,label\n1,2,cat\n3,4,ant\n');
+    const { targets } = readSamples('d.yaml', { inputs, labels: undefined }, [X], targetReader('classification', undefined));
+    expect(targets).toEqual({ width: 1, values: Int32Array.of(1, 0), classes: ['ant', 'cat'] });
   });
 });

@@ -1,0 +1,35 @@
+import type { DeploymentYaml } from './schema.ts';
+import type { Problem } from './yaml-problems.ts';
+
+/** Settings that do not go with the task, or that it cannot do without. */
+export function taskProblems(yaml: DeploymentYaml): Problem[] {
+  const { task, certainty, tolerance, data, models = [], synthetic } = yaml;
+  const problems: Problem[] = [];
+  const refuse = (path: Problem['path'], message: string): void => void problems.push({ path, message });
+  if (synthetic !== undefined && task !== 'classification')
+    refuse(['task'], `${task} needs models that answer; a synthetic family makes up classes only: write classification`);
+  if ((task === 'regression' || task === 'custom') && typeof certainty === 'string')
+    refuse(
+      ['certainty'],
+      `${certainty} is estimated from class scores, which task ${task} does not have; write { output: NAME }, or { spread: NAME } for an output with one column per member of an ensemble`,
+    );
+  if (task === 'regression' && tolerance === undefined)
+    refuse(['tolerance'], 'is missing; task regression needs it: how far a right value may be off, in the unit of the values');
+  if (task !== 'regression' && tolerance !== undefined) refuse(['tolerance'], `belongs to task regression; the task is ${task}`);
+  if (task === 'custom' && data !== undefined && data.quality === undefined)
+    refuse(
+      ['data', 'quality'],
+      'is missing; task custom needs it: how good each model is on each sample, such as { small: small.npy, large: large.npy }',
+    );
+  if (task !== 'custom' && data?.quality !== undefined)
+    refuse(['data', 'quality'], `belongs to task custom; task ${task} finds the quality of answers by the labels`);
+  if (typeof data?.quality === 'object') {
+    const names = models.map(({ name }) => name);
+    for (const name of Object.keys(data.quality))
+      if (!names.includes(name)) refuse(['data', 'quality', name], `is no model; the models are ${names.join(', ')}`);
+    for (const name of names)
+      if (!Object.hasOwn(data.quality, name))
+        refuse(['data', 'quality'], `has no file for model ${name}; name one for each model`);
+  }
+  return problems;
+}

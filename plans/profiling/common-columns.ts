@@ -1,0 +1,56 @@
+import { ConfigError } from '../../engine/errors.ts';
+import type { LabelledData } from '../data/labelled-data.ts';
+import type { Deployment } from '../deployment.ts';
+import type { ModelAnswers } from './measure-device.ts';
+
+/**
+ * How many classes, labels or values a family has.
+ * @throws ConfigError when its models, its data and the names of its classes do not agree on that.
+ */
+export function commonColumns(deployment: Deployment, answers: readonly ModelAnswers[], data: LabelledData): number {
+  const { models, certainty, task, file } = deployment;
+  const wide = answers.findIndex(({ certaintyColumns = 1 }) => certaintyColumns !== 1);
+  if (typeof certainty === 'object' && 'output' in certainty && wide !== -1) {
+    throw new ConfigError(
+      `${file}: certainty.output: ${certainty.output} of model ${models[wide].name} has ${answers[wide].certaintyColumns} columns; expected one certainty per sample, or write { spread: ${certainty.output} } for an ensemble`,
+    );
+  }
+  if (task === 'custom') return 1;
+  const columns = task === 'binary' ? binaryColumns(deployment, answers) : equalColumns(deployment, answers);
+  const { classes, labels, targetWidth } = data;
+  if (classes !== undefined && classes.length !== columns) {
+    throw new ConfigError(`${file}: classes: names ${classes.length} classes; the models give ${columns} class scores`);
+  }
+  if (task === 'classification' && columns < 2) {
+    throw new ConfigError(
+      `${file}: the models give ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` for one score per sample`,
+    );
+  }
+  if (labels === undefined && targetWidth !== columns) {
+    throw new ConfigError(`${file}: data.labels: has ${targetWidth} columns; the models give ${columns}`);
+  }
+  const stray = labels?.findIndex((label) => label >= columns) ?? -1;
+  if (labels !== undefined && stray !== -1) {
+    throw new ConfigError(
+      `${file}: data.labels: label ${stray} is ${labels[stray]}; the models know classes 0 to ${columns - 1}. Where labels are other numbers, name them in the order of the scores, such as \`classes: [3, 7, 9]\``,
+    );
+  }
+  return columns;
+}
+
+function binaryColumns({ models, file }: Deployment, answers: readonly ModelAnswers[]): number {
+  const other = answers.findIndex(({ columns }) => columns > 2);
+  if (other === -1) return 2;
+  throw new ConfigError(
+    `${file}: task: model ${models[other].name} gives ${answers[other].columns} scores; binary takes one or two columns`,
+  );
+}
+
+function equalColumns({ models, file }: Deployment, answers: readonly ModelAnswers[]): number {
+  const { columns } = answers[0];
+  const other = answers.findIndex((answer) => answer.columns !== columns);
+  if (other === -1) return columns;
+  throw new ConfigError(
+    `${file}: model ${models[other].name} gives ${answers[other].columns} class scores, model ${models[0].name} ${columns}; a family shares its classes`,
+  );
+}

@@ -1,0 +1,20 @@
+import type { Task } from './task.ts';
+
+/**
+ * Anything else, such as detection or ranking: the answer is whatever outputs a request asks for, and how good each model is on
+ * each sample is read from a file. Certainty comes from a model output.
+ */
+export function custom(): Task {
+  return {
+    predict: () => ({}),
+    certainty: noEstimate,
+    quality: () => {
+      throw new Error('the quality of a custom task is recorded, not computed');
+    },
+    agreement: () => undefined,
+  };
+}
+
+export function noEstimate(): never {
+  throw new Error('this task has no class scores to estimate a certainty from');
+}
