@@ -22,7 +22,7 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
       `${dir} ${existsSync(dir) ? 'is not a folder' : 'does not exist'}; name the folder of your models and data`,
     );
   if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
-  const { yaml, notes, passedOver } = draftDeployment(dir);
+  const { yaml, notes, passedOver } = await draftDeployment(dir);
   for (const line of passedOver) process.stderr.write(`${line}\n`);
   try {
     writeFileSync(file, yaml);

@@ -1,61 +1,186 @@
 import type { TensorSpec } from '../../engine/tensor.ts';
-import { namesInConfig, namesInLines } from './class-names.ts';
+import type { ScoreKind, TaskName } from '../deployment.ts';
+import { chooseOutput, type OutputChoice } from '../task/choose-output.ts';
+import type { KnownClasses } from './class-names.ts';
 import type { Section } from './commented-yaml.ts';
 import type { FoundData } from './find-data.ts';
 import type { FoundModel } from './find-models.ts';
+import type { Trial, tryModels } from './try-models.ts';
 
-/** A choice that a draft makes for its author: what is written, and why. */
-export type Choice = Section;
+/** What a draft says of the models' answers, and why. */
+export interface Options {
+  /** Of the family. */
+  readonly sections: readonly Section[];
+  /** Of each model, where they differ. */
+  readonly models: readonly Readonly<Record<string, unknown>>[];
+}
 
-/**
- * What a deployment says of the models' scores and inputs, with a reason for each choice. What is as the defaults have it is left
- * out.
- * @param name how a file is called.
- */
-export function chooseOptions(
+/** Chooses task, classes, output and kind of scores by the graphs, the labels and a look at what the models give. */
+export async function chooseOptions(
   models: readonly FoundModel[],
   specs: readonly TensorSpec[],
   data: FoundData | undefined,
-  name: (file: string) => string,
-): readonly Choice[] {
-  return [chooseScores(models), chooseClasses(models, data, name), ...explainLengths(specs)];
+  classes: KnownClasses | undefined,
+  trial: typeof tryModels,
+): Promise<Options> {
+  const columns = columnsOf(data, classes);
+  const task = chooseTask(models, data, columns);
+  const choices = models.map(({ outputs }) => chooseOutput(outputs, { task: task.name, scores: 'logits', columns }));
+  const trials =
+    data === undefined
+      ? []
+      : await trial(
+          models,
+          choices.map((choice) => choice?.output),
+          specs,
+          data.samples,
+        );
+  const output = chooseOutputs(models, choices);
+  const scores = task.name === 'regression' ? NOTHING : chooseScores(models, choices, trials);
+  const sections = [
+    task.section,
+    chooseClasses(data, classes),
+    output.section,
+    scores.section,
+    ...task.more(choices),
+    ...explainLengths(specs),
+  ];
+  return { sections, models: models.map((_, m) => ({ ...output.models[m], ...scores.models[m] })) };
 }
 
-function chooseScores(models: readonly FoundModel[]): Choice {
-  const outputs = models.flatMap((model) => model.outputs.map((output) => output.name));
-  const telling = outputs.find((output) => /prob|softmax|sigmoid/i.test(output));
-  return telling === undefined
-    ? { value: { scores: 'logits' }, comments: ['`logits` unless the models end in a softmax: then write `probabilities`.'] }
-    : { value: { scores: 'probabilities' }, comments: [`The output ${telling} is called so.`] };
+/** An option of the family, or of each model where they differ. */
+interface PerModel {
+  readonly section: Section;
+  readonly models: readonly Readonly<Record<string, unknown>>[];
 }
 
-function chooseClasses(models: readonly FoundModel[], data: FoundData | undefined, name: (file: string) => string): Choice {
-  for (const { file, triton } of models) {
-    const found = triton?.labelFile === undefined ? namesInConfig(file) : namesInLines(triton.labelFile);
-    if (found !== undefined) {
-      return {
-        value: { classes: found.names },
-        comments: [`Names of the classes in the order of the scores, from ${name(found.file)}.`],
-      };
-    }
+const NONE: Section = { comments: [], value: {} };
+const NOTHING: PerModel = { section: NONE, models: [] };
+
+/** Columns that scores have, as far as names and labels tell. */
+function columnsOf(data: FoundData | undefined, classes: KnownClasses | undefined): number | undefined {
+  const targets = data?.samples.targets;
+  if (data?.task === 'multi-label' || data?.task === 'regression') return targets?.width;
+  const named = classes?.names.length ?? targets?.classes?.length;
+  return named ?? (targets === undefined ? undefined : 1 + maxOf(targets.values));
+}
+
+function maxOf(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, values[i]);
+  return most;
+}
+
+interface TaskChoice {
+  readonly name: TaskName;
+  readonly section: Section;
+  /** Options that only this task has. */
+  readonly more: (choices: readonly (OutputChoice | undefined)[]) => readonly Section[];
+}
+
+function chooseTask(models: readonly FoundModel[], data: FoundData | undefined, columns: number | undefined): TaskChoice {
+  const none = (): readonly Section[] => [];
+  if (data?.task === 'multi-label') {
+    return {
+      name: 'multi-label',
+      section: { comments: ['The labels of a sample are several 0s and 1s.'], value: { task: 'multi-label' } },
+      more: none,
+    };
   }
-  if (data?.names === undefined) return { value: {}, comments: [] };
+  if (data?.task === 'regression') {
+    const section = { comments: ['The labels are values, not classes.'], value: { task: 'regression' } };
+    return { name: 'regression', section, more: () => [regressionOptions(models, data)] };
+  }
+  const single = models.every(({ outputs }) => {
+    const choice = chooseOutput(outputs, { task: 'classification', scores: 'logits', columns });
+    const shape = outputs.find(({ name }) => name === choice?.output)?.shape;
+    return shape?.every((dimension) => dimension === 1) === true;
+  });
+  if (single && (columns ?? 2) <= 2) {
+    const comments = ['The models give one number per sample, and the labels are 0 and 1: the score of class 1.'];
+    return { name: 'binary', section: { comments, value: { task: 'binary' } }, more: none };
+  }
+  return { name: 'classification', section: NONE, more: none };
+}
+
+/** A twentieth of the range of the values is a guess that shows the unit. */
+function regressionOptions(models: readonly FoundModel[], data: FoundData): Section {
+  const values = data.samples.targets?.values ?? [];
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
+  const tolerance = Number(((most - least) / 20).toPrecision(2));
+  const names = models[0].outputs.map(({ name }) => name);
+  const unsure = names.find((name) => /std|var|sigma|uncertain|certain|confiden|members?|spread/i.test(name));
   return {
-    value: { classes: data.names },
-    comments: ['The labels are names: these, in the order of the alphabet. It must be the order of the scores.'],
+    comments: [
+      'How far a right value may be off: here a twentieth of the range of the labels.',
+      `How sure a value is has to come from the models: an output of theirs that says so, or one with a column per member of an ensemble ({ spread: NAME }). Their outputs are ${names.join(', ')}.`,
+    ],
+    value: {
+      tolerance,
+      certainty: unsure !== undefined && /members?|spread/i.test(unsure) ? { spread: unsure } : { output: unsure ?? 'NAME' },
+    },
   };
 }
 
-function explainLengths(specs: readonly TensorSpec[]): readonly Choice[] {
+function chooseClasses(data: FoundData | undefined, classes: KnownClasses | undefined): Section {
+  if (classes !== undefined) {
+    return {
+      comments: [`The classes, in the order of the scores, are named by ${classes.source}.`],
+      value: classes.inModels ? {} : { classes: classes.names },
+    };
+  }
+  const names = data?.samples.targets?.classes;
+  if (names === undefined) return NONE;
+  return {
+    comments: ['The labels are names: these, in the order of their characters. It has to be the order of the scores.'],
+    value: { classes: names },
+  };
+}
+
+function chooseOutputs(models: readonly FoundModel[], choices: readonly (OutputChoice | undefined)[]): PerModel {
+  const [first] = choices;
+  const open = choices.flatMap((choice) => choice?.alternatives ?? []);
+  if (first === undefined || open.length === 0) return NOTHING;
+  const comments = [`Of several outputs, ${first.why}; the others are ${[...new Set(open)].join(', ')}.`];
+  if (choices.every((choice) => choice?.output === first.output))
+    return { section: { comments, value: { output: first.output } }, models: [] };
+  return { section: { comments, value: {} }, models: models.map((_, m) => ({ output: choices[m]?.output })) };
+}
+
+function chooseScores(
+  models: readonly FoundModel[],
+  choices: readonly (OutputChoice | undefined)[],
+  trials: readonly Trial[],
+): PerModel {
+  const comments: string[] = [];
+  const kinds = models.map(({ name }, m): ScoreKind => {
+    const trial = trials[m];
+    if (trial?.type === 'scores') return trial.kind;
+    if (trial !== undefined) comments.push(`${name} failed on samples of the data: ${trial.reason.trim()}`);
+    return /prob|softmax|sigmoid/i.test(choices[m]?.output ?? '') ? 'probabilities' : 'logits';
+  });
+  const tried = trials.some(({ type }) => type === 'scores');
+  const by = tried ? 'by what the models gave for some samples' : 'by the names of the outputs';
+  if (new Set(kinds).size === 1) {
+    const what =
+      kinds[0] === 'logits' ? 'are not all from 0 to 1, so they are logits' : 'are from 0 to 1, so they are probabilities';
+    comments.push(tried ? `The scores for some samples ${what}.` : `${kinds[0]}, by the names of the outputs.`);
+    return { section: { comments, value: { scores: kinds[0] } }, models: [] };
+  }
+  comments.push(`Some models give probabilities, others logits, ${by}: each says so with \`scores\`.`);
+  return { section: { comments, value: {} }, models: kinds.map((scores) => ({ scores })) };
+}
+
+function explainLengths(specs: readonly TensorSpec[]): readonly Section[] {
   const ragged = specs.filter((spec) => spec.shape.includes(null)).map((spec) => spec.name);
   if (ragged.length === 0) return [];
-  const [first] = ragged;
   return [
     {
       value: {},
       comments: [
         `Samples of ${ragged.join(' and ')} differ in length, and only those of equal shape share a batch. Where the models ignore padding, because a mask tells them or the value means nothing to them, declare it and more of them do:`,
-        `inputs: { ${first}: { pad: 0 } }`,
+        `inputs: { ${ragged[0]}: { pad: 0 } }`,
       ],
     },
   ];

@@ -1,14 +1,36 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { FoundModel } from './find-models.ts';
 
 /** Names of classes in the order of the scores, and the file that has them. */
-export interface ClassNames {
+interface ClassNames {
   readonly names: readonly string[];
   readonly file: string;
 }
 
+export interface KnownClasses {
+  readonly names: readonly string[];
+  /** Who says so. */
+  readonly source: string;
+  /** Whether the models themselves do: then a deployment need not repeat it. */
+  readonly inModels: boolean;
+}
+
+/** What the models' graphs, or files beside them, call the classes. */
+export function knownClasses(models: readonly FoundModel[], shown: (file: string) => string): KnownClasses | undefined {
+  const telling = models.find(({ classLabels }) => classLabels !== undefined);
+  if (telling?.classLabels !== undefined) {
+    return { names: telling.classLabels.map(String), source: `model ${telling.name}`, inModels: true };
+  }
+  for (const { file, triton } of models) {
+    const found = triton?.labelFile === undefined ? namesInConfig(file) : namesInLines(triton.labelFile);
+    if (found !== undefined) return { names: found.names, source: shown(found.file), inModels: false };
+  }
+  return undefined;
+}
+
 /** One name a line, as Triton's label files have them; a number before a name is its class. */
-export function namesInLines(file: string): ClassNames | undefined {
+function namesInLines(file: string): ClassNames | undefined {
   const names = readFileSync(file, 'utf8')
     .split('\n')
     .map((line) => line.trim())
@@ -17,7 +39,7 @@ export function namesInLines(file: string): ClassNames | undefined {
 }
 
 /** `id2label` of a Hugging Face config.json in the model's folder or the one above it. */
-export function namesInConfig(model: string): ClassNames | undefined {
+function namesInConfig(model: string): ClassNames | undefined {
   const file = [dirname(model), dirname(dirname(model))].map((folder) => join(folder, 'config.json')).find(existsSync);
   if (file === undefined) return undefined;
   let labels: unknown;

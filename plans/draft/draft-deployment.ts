@@ -3,7 +3,8 @@ import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
-import { chooseOptions } from './choose-options.ts';
+import { chooseOptions, type Options } from './choose-options.ts';
+import { knownClasses } from './class-names.ts';
 import { commentedYaml, type Section } from './commented-yaml.ts';
 import { FOREIGN, headOf, misfit } from './file-kind.ts';
 import { type FoundData, findData } from './find-data.ts';
@@ -11,6 +12,7 @@ import { type FoundModel, findModels, token } from './find-models.ts';
 import { filesIn } from './folder-files.ts';
 import { localDevices } from './local-devices.ts';
 import { PassedOver } from './passed-over.ts';
+import { tryModels } from './try-models.ts';
 
 /** Reasons that a message gives at most. */
 const MAX_REASONS = 8;
@@ -27,22 +29,24 @@ export interface Draft {
 /**
  * Guesses a deployment: models are the ONNX files that take the same inputs; data are what fits them; one device per core but the
  * first. Every choice is explained in the file and in the notes.
+ * @param trial looks at what the models give for some of the samples.
  * @throws ConfigError when there are no models that can be served.
  */
-export function draftDeployment(dir: string): Draft {
+export async function draftDeployment(dir: string, trial = tryModels): Promise<Draft> {
   const root = resolve(dir);
   const files = filesIn(root);
   const passedOver = new PassedOver(root);
   const models = findModels(root, files, passedOver);
   if (models.length === 0) throw new ConfigError(noModels(dir, files, passedOver));
   const specs = familyInputs(models);
-  const { found, misfits } = findData(files, specs, passedOver);
   const path = (file: string): string => relative(root, file);
-  const choices = chooseOptions(models, specs, found, path);
+  const classes = knownClasses(models, path);
+  const { found, misfits } = findData(files, specs, classes?.names, passedOver);
+  const options = await chooseOptions(models, specs, found, classes, trial);
   const sections: Section[] = [
     { comments: ['Written by `cascade init`: a guess to be checked.'], value: { name: token(basename(root)) } },
-    modelsSection(models, path),
-    ...choices,
+    modelsSection(models, options, path),
+    ...options.sections,
     dataSection(specs, found, misfits, files, passedOver),
     { comments: ['One device per core but the first, which is left to the frontend.'], value: { devices: localDevices() } },
     {
@@ -50,7 +54,7 @@ export function draftDeployment(dir: string): Draft {
       value: { slo: { p95: '100ms' }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },
     },
   ];
-  const told = [sections[1], ...choices, sections[sections.length - 3]];
+  const told = [sections[1], ...options.sections, sections[sections.length - 3]];
   const notes = told.flatMap(({ comments }) => comments);
   return {
     yaml: commentedYaml(sections),
@@ -59,7 +63,7 @@ export function draftDeployment(dir: string): Draft {
   };
 }
 
-function modelsSection(models: readonly FoundModel[], path: (file: string) => string): Section {
+function modelsSection(models: readonly FoundModel[], options: Options, path: (file: string) => string): Section {
   const comments = models.length === 1 ? [] : ['Smallest first; `cascade profile` orders them by measured time.'];
   const fixed = models.filter(({ fixedBatch }) => fixedBatch !== undefined);
   if (fixed.length > 0) {
@@ -69,9 +73,14 @@ function modelsSection(models: readonly FoundModel[], path: (file: string) => st
   }
   if (models.some(({ triton }) => triton?.maxBatch !== undefined))
     comments.push('`maxBatch` is `max_batch_size` of config.pbtxt.');
-  const value = models.map(({ name, file, fixedBatch, triton }) => {
+  const value = models.map(({ name, file, fixedBatch, triton }, m) => {
     const maxBatch = fixedBatch ?? triton?.maxBatch;
-    return { name, file: path(file), ...(maxBatch === undefined ? {} : { maxBatch: Math.min(maxBatch, 4096) }) };
+    return {
+      name,
+      file: path(file),
+      ...(maxBatch === undefined ? {} : { maxBatch: Math.min(maxBatch, 4096) }),
+      ...options.models[m],
+    };
   });
   return { comments, value: { models: value } };
 }

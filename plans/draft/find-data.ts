@@ -9,7 +9,6 @@ import { targetReader } from '../data/targets.ts';
 import { arrayCandidates, misfitInput } from './array-candidates.ts';
 import { arrayProposals } from './array-proposals.ts';
 import { headOf, misfit } from './file-kind.ts';
-import { labelNames } from './label-names.ts';
 import type { PassedOver } from './passed-over.ts';
 import { ROLES, type Role, roleOf } from './role.ts';
 
@@ -30,9 +29,12 @@ export interface Proposal {
 /** Data that fit the models. */
 export interface FoundData extends Proposal {
   readonly samples: Samples;
-  /** Of labels that are names: all that occur, sorted. */
-  readonly names: readonly string[] | undefined;
+  /** What the labels are for. */
+  readonly task: (typeof TASKS)[number];
 }
+
+/** The first whose labels these can be. */
+const TASKS = ['classification', 'multi-label', 'regression'] as const;
 
 /** What was found, or why each candidate was kept out. */
 interface DataSearch {
@@ -43,8 +45,14 @@ interface DataSearch {
 /**
  * The samples among the files of a folder: arrays, a table, or JSON lines that fit the models' inputs. Labelled ones come before
  * others, then test data before training data, then arrays before tables and lines.
+ * @param classes their names, where the models have them.
  */
-export function findData(files: readonly string[], specs: readonly TensorSpec[], passedOver: PassedOver): DataSearch {
+export function findData(
+  files: readonly string[],
+  specs: readonly TensorSpec[],
+  classes: readonly string[] | undefined,
+  passedOver: PassedOver,
+): DataSearch {
   const reader = new DataFiles();
   const tables = files.filter(isTable);
   const lines = files.filter((file) => /\.(jsonl|ndjson)$/i.test(file));
@@ -56,6 +64,8 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
     ...tables.filter(usable).flatMap((file) => orPassOver(file, () => tableProposal(file)) ?? []),
     ...lines.filter(usable).map((file): Proposal => ({ ...proposal(file), data: { inputs: file, labels: undefined } })),
   ];
+  /** What kept arrays out whose shapes fit. */
+  const refused = new Set<string>();
   let unlabelled: FoundData | undefined;
   for (const role of ROLES) {
     for (const each of proposals.filter((one) => one.role === role)) {
@@ -64,7 +74,7 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
       unlabelled ??= found;
     }
   }
-  return unlabelled === undefined ? { found: undefined, misfits } : chosen(unlabelled);
+  return unlabelled === undefined ? { found: undefined, misfits: [...misfits, ...refused] } : chosen(unlabelled);
 
   /** Whoever sees a file that might be the data is told why it is not. */
   function chosen(found: FoundData): DataSearch {
@@ -74,7 +84,8 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
       const readable = statSync(file).size > MAX_READ_BYTES || read({ data, file, role: undefined, notes: [] }) !== undefined;
       if (readable) passedOver.add(file, 'other data fit, too, and come first');
     }
-    return { found, misfits };
+    const notes = found.samples.targets === undefined ? [...found.notes, ...refused] : found.notes;
+    return { found: { ...found, notes }, misfits };
   }
 
   /** Columns of labels that may be those of arrays, with their lengths. */
@@ -103,16 +114,13 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
   }
 
   function read(each: Proposal): FoundData | undefined {
-    const get = (): FoundData => {
-      const names = labelNames(each.data, specs, reader);
-      return { ...each, names, samples: readSamples('deployment.yaml', each.data, specs, targetReader('classification', names)) };
-    };
+    const get = (): FoundData => ({ ...each, ...readAs(each.data, specs, classes) });
     if (each.file !== undefined) return orPassOver(each.file, get);
     try {
       return get();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      if (!misfits.includes(messageOf(error))) misfits.push(messageOf(error));
+      refused.add(messageOf(error));
       return undefined;
     }
   }
@@ -126,6 +134,28 @@ export function findData(files: readonly string[], specs: readonly TensorSpec[],
       return undefined;
     }
   }
+}
+
+/** @throws ConfigError when the values do not fit the inputs, or are the labels of no task. */
+function readAs(
+  data: DataPaths,
+  specs: readonly TensorSpec[],
+  classes: readonly string[] | undefined,
+): Pick<FoundData, 'samples' | 'task'> {
+  let problem: unknown;
+  for (const task of TASKS) {
+    try {
+      const samples = readSamples('deployment.yaml', data, specs, targetReader(task, classes));
+      const { values = [], width = 1 } = samples.targets ?? {};
+      // Whole numbers that are no classes of these models are no values either, and no row of labels is one long.
+      if (task === 'regression' && values.every(Number.isInteger)) break;
+      if (task !== 'multi-label' || width > 1) return { task, samples };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problem ??= error;
+    }
+  }
+  throw problem;
 }
 
 /** @throws ConfigError when the file is not what its name says. */

@@ -20,6 +20,8 @@ export interface FoundModel {
   readonly outputs: readonly OutputSpec[];
   /** Samples of a batch, where the graph fixes it. */
   readonly fixedBatch: number | undefined;
+  /** What the graph calls the classes, in the order of the scores. */
+  readonly classLabels: readonly (string | number)[] | undefined;
   readonly triton: TritonModel | undefined;
 }
 
@@ -60,7 +62,7 @@ function readModel(root: string, file: string, passedOver: PassedOver): FoundMod
   try {
     const problem = misfit(file, headOf(file));
     if (problem !== undefined) throw new ConfigError(problem);
-    const { inputs, outputs, fixedBatch } = readModelInterface(file, {});
+    const { inputs, outputs, fixedBatch, classLabels } = readModelInterface(file, {});
     const parts = [file, ...externalFiles(file).map((part) => join(dirname(file), part))];
     for (const part of parts.slice(1)) {
       const damage = misfit(part, headOf(part));
@@ -68,7 +70,7 @@ function readModel(root: string, file: string, passedOver: PassedOver): FoundMod
     }
     const bytes = parts.reduce((sum, part) => sum + statSync(part).size, 0);
     const triton = tritonModel(file);
-    return { name: nameOf(root, file, triton), file, bytes, inputs, outputs, fixedBatch, triton };
+    return { name: nameOf(root, file, triton), file, bytes, inputs, outputs, fixedBatch, classLabels, triton };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     passedOver.add(file, error);

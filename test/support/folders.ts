@@ -15,21 +15,23 @@ export function folderWith(files: Files): string {
   return root;
 }
 
-/** A model that multiplies two numbers by nothing: enough to be looked at. */
-export function modelOf({
-  inputs = [{ name: 'x', type: 'float32', shape: ['batch', 2] }],
-  outputs = [{ name: 'scores', type: 'float32', shape: ['batch', 2] }],
-  bytes = 0,
-}: {
-  inputs?: readonly Value[];
-  outputs?: readonly Value[];
-  bytes?: number;
-} = {}): Uint8Array {
+interface ModelSettings {
+  readonly inputs?: readonly Value[];
+  readonly outputs?: readonly Value[];
+  /** Of weights that nothing needs. */
+  readonly bytes?: number;
+  readonly op?: string;
+}
+
+/** A model that gives what one operator makes of its first input, in every output. */
+export function modelOf(settings: ModelSettings = {}): Uint8Array {
+  const {
+    inputs = [{ name: 'x', type: 'float32', shape: ['batch', 2] }],
+    outputs = [{ name: 'scores', type: 'float32', shape: ['batch', 2] }],
+    bytes = 0,
+    op = 'Identity',
+  } = settings;
   const weights = bytes === 0 ? [] : [{ name: 'ballast', dims: [bytes / 4], data: new Float32Array(bytes / 4) }];
-  return onnxModel({
-    inputs,
-    outputs,
-    weights,
-    nodes: [{ op: 'Identity', inputs: [inputs[0].name], outputs: [outputs[0].name] }],
-  });
+  const nodes = outputs.map(({ name }) => ({ op, inputs: [inputs[0].name], outputs: [name] }));
+  return onnxModel({ inputs, outputs, weights, nodes });
 }

@@ -9,20 +9,23 @@ import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
 import { npyFile } from '../../../fixtures/npy-writer.ts';
 import { type Files, folderWith, modelOf } from '../../../support/folders.ts';
 
+/** Here, folders are what matters: no model is run. */
+const NO_TRIAL = async () => [];
+
 const made: string[] = [];
 afterEach(() => {
   for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
 });
 
-function draft(files: Files) {
+async function draft(files: Files) {
   const folder = folderWith(files);
   made.push(folder);
-  return { folder, ...draftDeployment(folder) };
+  return { folder, ...(await draftDeployment(folder, NO_TRIAL)) };
 }
 
 /** The data section of the draft, which must be readable, and the labels. */
-function dataOf(files: Files) {
-  const { folder, yaml, notes, passedOver } = draft(files);
+async function dataOf(files: Files) {
+  const { folder, yaml, notes, passedOver } = await draft(files);
   writeFileSync(join(folder, 'deployment.yaml'), yaml);
   const { inputs, labels } = (parse(yaml) as { data: { inputs: unknown; labels?: string } }).data;
   return { inputs, labels, notes, passedOver, read: loadLabelledData(loadDeployment(folder)).labels };
@@ -89,24 +92,24 @@ describe('data are', () => {
       { 'x.npy': X, 'd.jsonl': `${LINES}${LINES.split('\n').reverse().join('\n').trim()}\n` },
       { inputs: 'd.jsonl' },
     ],
-  ])('%s', (_, files, expected) => {
-    const { inputs, labels, read } = dataOf({ ...M, ...files });
+  ])('%s', async (_, files, expected) => {
+    const { inputs, labels, read } = await dataOf({ ...M, ...files });
     expect({ inputs, ...(labels === undefined ? {} : { labels }) }).toEqual(expected);
     expect(read).toEqual(READ);
   });
 
-  it('told apart from training data aloud', () => {
+  it('told apart from training data aloud', async () => {
     const arrays = { 'x_train.npy': X, 'y_train.npy': Y };
-    expect(dataOf({ ...M, ...arrays, 'x_test.npy': X, 'y_test.npy': Y }).notes).toContainEqual(
+    expect((await dataOf({ ...M, ...arrays, 'x_test.npy': X, 'y_test.npy': Y })).notes).toContainEqual(
       expect.stringContaining('x_train.npy: training data, passed over'),
     );
-    const only = dataOf({ ...M, ...arrays });
+    const only = await dataOf({ ...M, ...arrays });
     expect(only.inputs).toEqual({ x: 'x_train.npy' });
     expect(only.notes).toContainEqual(expect.stringContaining('x_train.npy: training data, and there are no others'));
   });
 
-  it('explained: pixels that are read as fractions, missing labels', () => {
-    const { notes } = dataOf({ ...M, 'x.npy': npyFile([4, 2], new Uint8Array(8)) });
+  it('explained: pixels that are read as fractions, missing labels', async () => {
+    const { notes } = await dataOf({ ...M, 'x.npy': npyFile([4, 2], new Uint8Array(8)) });
     expect(notes).toContainEqual(expect.stringContaining('x.npy is uint8, and is read as float32'));
     expect(notes).toContainEqual(expect.stringContaining('Found no labels'));
   });
@@ -132,14 +135,14 @@ describe('what is passed over is told', () => {
     ['t.csv: passed over: row 2 has 1 cells, the first 2', { 't.csv': 'a,b\n1\n' }],
     ['t.parquet: passed over: cannot be read as a Parquet file', { 't.parquet': 'PAR1' }],
     ['d.jsonl: passed over: other data fit, too', { 'd.jsonl': LINES }],
-  ])('%s', (line, files) => {
-    const { passedOver, inputs } = dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
+  ])('%s', async (line, files) => {
+    const { passedOver, inputs } = await dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
     expect(passedOver).toContainEqual(expect.stringContaining(line));
     expect(inputs).toEqual({ x: 'x.npy' });
   });
 
-  it('when no data fit: each candidate, and what kept it out', () => {
-    const { notes, yaml } = draft({
+  it('when no data fit: each candidate, and what kept it out', async () => {
+    const { notes, yaml } = await draft({
       ...M,
       'x.npy': npyFile([4, 3], new Float64Array(12)),
       'x.h5': '\x89HDF\r\n',
@@ -168,23 +171,23 @@ describe('what is passed over is told', () => {
       { 'm.onnx': 'version https://git-lfs.github.com/spec/v1\n' },
     ],
     ['holds no .onnx files', { '.git/m.onnx': modelOf(), 'node_modules/p/m.onnx': modelOf() }],
-  ])('when there are no models: %s', (message, files) => {
-    expect(() => draft(files)).toThrow(message);
+  ])('when there are no models: %s', async (message, files) => {
+    await expect(draft(files)).rejects.toThrow(message);
   });
 });
 
 describe('models are', () => {
-  const models = (files: Files) => (parse(draft(files).yaml) as { models: unknown }).models;
+  const models = async (files: Files) => (parse((await draft(files)).yaml) as { models: unknown }).models;
 
-  it('ordered by size and named by their files', () => {
-    expect(models({ 'models/large one.onnx': modelOf({ bytes: 4000 }), 'small.onnx': modelOf() })).toEqual([
+  it('ordered by size and named by their files', async () => {
+    expect(await models({ 'models/large one.onnx': modelOf({ bytes: 4000 }), 'small.onnx': modelOf() })).toEqual([
       { name: 'small', file: 'small.onnx' },
       { name: 'large-one', file: 'models/large one.onnx' },
     ]);
   });
 
-  it('the newest versions of a Triton repository, with its batch sizes', () => {
-    const { yaml, passedOver } = draft({
+  it('the newest versions of a Triton repository, with its batch sizes', async () => {
+    const { yaml, passedOver } = await draft({
       'model_repository/tiny/config.pbtxt':
         'platform: "onnxruntime_onnx"\nmax_batch_size: 8 # each\noutput [ { name: "scores" label_filename: "labels.txt" } ]\n',
       'model_repository/tiny/labels.txt': 'cat\ndog\n',
@@ -205,8 +208,8 @@ describe('models are', () => {
     );
   });
 
-  it('those of Hugging Face folders, with their names of classes', () => {
-    const { yaml } = draft({
+  it('those of Hugging Face folders, with their names of classes', async () => {
+    const { yaml } = await draft({
       'tiny-bert/config.json': '{"id2label": {"0": "negative", "1": "positive"}}',
       'tiny-bert/model.safetensors': 'x',
       'tiny-bert/onnx/model.onnx': modelOf(),
@@ -221,21 +224,21 @@ describe('models are', () => {
       ],
       classes: ['negative', 'positive'],
     });
-    expect(models({ 'config.json': '{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}', 'model.onnx': modelOf() })).toEqual([
+    expect(await models({ 'config.json': '{"id2label": {"0": "LABEL_0", "1": "LABEL_1"}}', 'model.onnx': modelOf() })).toEqual([
       { name: 'model', file: 'model.onnx' },
     ]);
   });
 
-  it('told apart where they have one name', () => {
+  it('told apart where they have one name', async () => {
     expect(
-      models({ 'a/net.onnx': modelOf(), 'b/net.onnx': modelOf(), 'c/x/net.onnx': modelOf(), 'd/x/net.onnx': modelOf() }),
+      await models({ 'a/net.onnx': modelOf(), 'b/net.onnx': modelOf(), 'c/x/net.onnx': modelOf(), 'd/x/net.onnx': modelOf() }),
     ).toMatchObject([{ name: 'a-net' }, { name: 'b-net' }, { name: 'x-net' }, { name: 'x-net-2' }]);
   });
 });
 
-it('ragged inputs are not padded, and it is said when they may be', () => {
+it('ragged inputs are not padded, and it is said when they may be', async () => {
   const ids = { name: 'ids', type: 'int64', shape: ['batch', 'tokens'] } as const;
-  const { yaml, notes } = draft({ 'm.onnx': modelOf({ inputs: [ids] }) });
+  const { yaml, notes } = await draft({ 'm.onnx': modelOf({ inputs: [ids] }) });
   expect(parse(yaml)).not.toHaveProperty('inputs');
   expect(yaml).toContain('# inputs: { ids: { pad: 0 } }');
   expect(notes).toContainEqual(expect.stringContaining('only those of equal shape share a batch'));

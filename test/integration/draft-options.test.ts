@@ -1,0 +1,88 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadDeployment } from '../../plans/deployment.ts';
+import { draftDeployment } from '../../plans/draft/draft-deployment.ts';
+import { npyFile } from '../fixtures/npy-writer.ts';
+import type { Value } from '../fixtures/onnx-writer.ts';
+import { type Files, folderWith, modelOf } from '../support/folders.ts';
+
+/** A draft says what the models are for, by their graphs, the labels, and a look at what they give for some samples. */
+
+const made: string[] = [];
+afterEach(() => {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true });
+});
+
+async function draft(files: Files) {
+  const folder = folderWith(files);
+  made.push(folder);
+  const { yaml, notes } = await draftDeployment(folder);
+  writeFileSync(join(folder, 'deployment.yaml'), yaml);
+  loadDeployment(folder);
+  const { models, data: _, devices: __, slo: ___, load: ____, name: _____, ...options } = parse(yaml) as Record<string, unknown>;
+  return { models, options, notes };
+}
+
+const output = (name: string, columns: number): Value => ({ name, type: 'float32', shape: ['batch', columns] });
+const x = (columns: number): Value[] => [{ name: 'x', type: 'float32', shape: ['batch', columns] }];
+const values = (columns: number) =>
+  npyFile(
+    [4, columns],
+    Float32Array.from({ length: 4 * columns }, (_, i) => i - 3),
+  );
+const THREE = { 'x.npy': values(3), 'y.npy': npyFile([4], Int32Array.of(0, 1, 2, 1)) };
+const ONE = { 'x.npy': values(1), 'y.npy': npyFile([4], Int32Array.of(0, 1, 0, 1)) };
+
+test('scores that are not from 0 to 1 are logits, others probabilities; where models differ, each says so', async () => {
+  const logits = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
+  const probabilities = modelOf({ inputs: x(3), outputs: [output('out', 3)], op: 'Softmax', bytes: 400 });
+  expect((await draft({ ...THREE, 'a.onnx': logits })).options).toEqual({ scores: 'logits' });
+  expect((await draft({ ...THREE, 'b.onnx': probabilities })).options).toEqual({ scores: 'probabilities' });
+  const both = await draft({ ...THREE, 'a.onnx': logits, 'b.onnx': probabilities });
+  expect(both.options).toEqual({});
+  expect(both.models).toMatchObject([{ scores: 'logits' }, { scores: 'probabilities' }]);
+  expect(both.notes).toContainEqual(expect.stringContaining('Some models give probabilities, others logits'));
+});
+
+test('one number per sample and labels of 0 and 1 are a binary task', async () => {
+  const { options, notes } = await draft({
+    ...ONE,
+    'm.onnx': modelOf({ inputs: x(1), outputs: [output('prob', 1)], op: 'Sigmoid' }),
+  });
+  expect(options).toEqual({ task: 'binary', scores: 'probabilities' });
+  expect(notes).toContainEqual(expect.stringContaining('one number per sample'));
+});
+
+test('of several outputs, the one with a column per class holds the scores', async () => {
+  const outputs = [output('a_head', 3), output('logits', 3)];
+  const { options, notes } = await draft({ ...THREE, 'm.onnx': modelOf({ inputs: x(3), outputs }) });
+  expect(options).toEqual({ output: 'logits', scores: 'logits' });
+  expect(notes).toContainEqual(expect.stringContaining('logits has a column for each of the 3 classes; the others are a_head'));
+});
+
+test('labels that are names name the classes', async () => {
+  const files = { 'x.npy': values(2), 'y.csv': 'label\nbee\nant\nbee\nant\n' };
+  const { options, notes } = await draft({ ...files, 'm.onnx': modelOf() });
+  expect(options).toEqual({ classes: ['ant', 'bee'], scores: 'logits' });
+  expect(notes).toContainEqual(expect.stringContaining('It has to be the order of the scores'));
+});
+
+test('rows of several 0s and 1s are labels of a multi-label task, fractions values of a regression', async () => {
+  const rows = { 'x.npy': values(3), 'y.npy': npyFile([4, 3], Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0)) };
+  const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
+  expect((await draft({ ...rows, 'm.onnx': m })).options).toEqual({ task: 'multi-label', scores: 'logits' });
+  const targets = { 'x.npy': values(1), 'y.npy': npyFile([4], Float32Array.of(0.5, 1.5, 2.5, 10.5)) };
+  const outputs = [output('value', 1), output('std', 1)];
+  const { options, notes } = await draft({ ...targets, 'm.onnx': modelOf({ inputs: x(1), outputs }) });
+  expect(options).toEqual({ task: 'regression', tolerance: 0.5, certainty: { output: 'std' } });
+  expect(notes).toContainEqual(expect.stringContaining('How sure a value is has to come from the models'));
+});
+
+test('a model that fails on the data is drafted, and what it said is told', async () => {
+  const m = modelOf({ inputs: x(3), outputs: [output('out', 3)], op: 'NoSuchOperator' });
+  const { options, notes } = await draft({ ...THREE, 'm.onnx': m });
+  expect(options).toEqual({ scores: 'logits' });
+  expect(notes).toContainEqual(expect.stringMatching(/m failed on samples of the data: .*NoSuchOperator/s));
+});
