@@ -5,7 +5,7 @@ import { CascadeError } from '../engine/errors.ts';
 import type { DeviceState } from '../engine/wire/messages.ts';
 import { endsTooLate } from '../plans/policy/deadline.ts';
 import { DeviceSpeed } from '../plans/policy/device-speed.ts';
-import { largestBatch, type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
+import { isProfiledSize, largestBatch, type RuntimeCurve, runtimeMs } from '../plans/profile.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';
 import { LoneQueue } from './lone-queue.ts';
@@ -199,7 +199,7 @@ export class BatchLoop {
     const lone = this.#lone.shift();
     if (lone === undefined) return undefined;
     const { model, request } = lone;
-    return endsTooLate(now + this.singleMs(model), request.item.deadlineAt)
+    return endsTooLate(now + this.slowdown() * this.#plannedMs(model, 1, request.size), request.item.deadlineAt)
       ? { model, requests: [], expired: [request] }
       : { model, requests: [request], expired: [] };
   }
@@ -207,8 +207,9 @@ export class BatchLoop {
   readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
-    const { backend, router, clock, onDone, onFailed, onTrial, onDied } = this.#options;
-    const plannedMs = this.#plannedMs(model, requests.length, largestSize(requests));
+    const { backend, router, clock, profiled, onDone, onFailed, onTrial, onDied } = this.#options;
+    const sampleSize = largestSize(requests);
+    const plannedMs = this.#plannedMs(model, requests.length, sampleSize);
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
     const isTrial = requests.length === 1 && requests[0].item.alone;
@@ -230,7 +231,8 @@ export class BatchLoop {
       }),
       tap((output) => {
         this.#ended(startedAt);
-        this.#speed.observe(plannedMs, output.computeMs, clock.now());
+        // The time of larger samples than were profiled is a guess, and says nothing of the device.
+        if (isProfiledSize(profiled[model], sampleSize)) this.#speed.observe(plannedMs, output.computeMs, clock.now());
         const writeAnswers = onDone(model, requests, output, startedAt);
         if (this.#isFree) this.#start(clock.now());
         writeAnswers();

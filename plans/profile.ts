@@ -117,7 +117,7 @@ export function runtimeMs({ batch: batches, ms, bySize }: RuntimeCurve, batch: n
   if (sampleSize === undefined || bySize === undefined) return along(batches, ms, batch);
   const last = bySize.length - 1;
   const at = (i: number): number => along(batches, bySize[i].ms, batch);
-  if (last === 0 || sampleSize <= bySize[0].size) return at(0);
+  if (sampleSize <= bySize[0].size) return at(0);
   // Attention takes time by the square of the length: what was not measured must not be taken for a device that hangs.
   if (sampleSize > bySize[last].size) return at(last) * (sampleSize / bySize[last].size) ** 2;
   let i = 1;
@@ -133,6 +133,11 @@ function along(batches: readonly number[], ms: readonly number[], batch: number)
   while (i < last && batches[i] < batch) i++;
   const slope = (ms[i] - ms[i - 1]) / (batches[i] - batches[i - 1]);
   return ms[i - 1] + slope * (batch - batches[i - 1]);
+}
+
+/** False of a sample that is larger than any that was measured. */
+export function isProfiledSize({ bySize }: RuntimeCurve, sampleSize: number | undefined): boolean {
+  return sampleSize === undefined || bySize === undefined || sampleSize <= bySize[bySize.length - 1].size;
 }
 
 /** The same curve with other times. */

@@ -20,6 +20,8 @@ let clock: VirtualClock;
 let log: string[];
 let loop: BatchLoop;
 let phase: DeviceState['phase'];
+/** As the backend says it. */
+let computeMs: number;
 /** Ids of requests that the large model is asked next. */
 let movesOn: Set<string>;
 /** Ids of requests on which a batch fails as a whole. */
@@ -29,6 +31,7 @@ beforeEach(() => {
   clock = new VirtualClock();
   log = [];
   phase = 'ready';
+  computeMs = BATCH_MS;
   movesOn = new Set();
   poison = new Set();
   loop = new BatchLoop({
@@ -36,7 +39,10 @@ beforeEach(() => {
     router: new Router({ revision: 1, plan: compilePlan(planOf({ models })) }),
     backend: backend(),
     clock,
-    profiled: models.map(() => ({ batch: [1, 2], ms: [BATCH_MS, BATCH_MS] })),
+    profiled: models.map(() => {
+      const ms = [BATCH_MS, BATCH_MS];
+      return { batch: [1, 2], ms, bySize: [{ size: 1, ms }] };
+    }),
     bounds: { requests: 100, bytes: 1e6 },
     watchMs: 100,
     phase: () => phase,
@@ -62,7 +68,7 @@ beforeEach(() => {
 
 function queued(id: string, fields: Partial<WorkItem> = {}): Queued {
   const sample = [{ data: Buffer.from(id), shape: [id.length] }];
-  return { item: workItem({ id, sample, ...fields }), origin: 'f', enqueuedAt: clock.now() };
+  return { item: workItem({ id, sample, ...fields }), origin: 'f', enqueuedAt: clock.now(), size: id.length };
 }
 
 function idsOf(requests: readonly Queued[]): string {
@@ -86,7 +92,7 @@ function backend(): Backend {
             return;
           }
           log.push(`end ${ids.join('+')}`);
-          subscriber.next({ scores: new Float32Array(0), classes: 2, certainty: undefined, computeMs: BATCH_MS });
+          subscriber.next({ scores: new Float32Array(0), classes: 2, certainty: undefined, computeMs });
           subscriber.complete();
         }),
       );
@@ -178,6 +184,30 @@ describe('BatchLoop', () => {
     enqueue();
     clock.runUntil(100 * BATCH_MS);
     expect(log).toEqual(['expired late', 'empty']);
+  });
+
+  test('an inference hangs when it takes ten times what an input of its size may take', () => {
+    const hangsAt = (id: string): number | undefined => {
+      enqueue(id);
+      for (let now = clock.now(), ran = 0; ran < 1e5; ran += 100) if (loop.watch(now + ran, false).hung) return ran;
+      return undefined;
+    };
+    const ten = 'x'.repeat(10);
+    loop.watch(clock.now(), false);
+    expect(hangsAt(ten)).toBe(10 * BATCH_MS * ten.length ** 2 + 100);
+  });
+
+  test('long inputs do not make a device slow, others do', () => {
+    computeMs = 10 * BATCH_MS;
+    const slowdownAfter = (input: string): number => {
+      for (let i = 0; i < 50; i++) {
+        enqueue(input);
+        clock.runUntil(clock.now() + BATCH_MS);
+      }
+      return loop.slowdown();
+    };
+    expect(slowdownAfter('xx')).toBe(1);
+    expect(slowdownAfter('x')).toBeGreaterThan(1);
   });
 
   test('takes in what arrives while answers are written', () => {
