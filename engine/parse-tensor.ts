@@ -5,7 +5,8 @@ import { DTYPES, type Dtype, describeSpec, elements, fixedBytes, type Tensor, ty
  * The value of one input, as a request or a data file holds it, to a tensor. Values are untrusted: time is linear in their
  * size whatever their nesting, and nothing is allocated before the size is checked.
  * @param value raw little-endian bytes in C order, or numbers, flat or nested as the shape; ragged axes take their length
- *   from the value (from a flat value only if there is one such axis). Bytes are not copied: the tensor is a view of them.
+ *   from the value (from a flat value only if there is one such axis, else `{ shape, data }` tells it). Bytes are not copied: the
+ *   tensor is a view of them.
  * @param where how to call the value in messages, such as `inputs.image`.
  * @throws CascadeError INVALID_ARGUMENT that says what was wrong and what would be right.
  */
@@ -18,7 +19,23 @@ export function parseTensor(spec: TensorSpec, value: unknown, where: string): Te
   if (spec.shape.length === 0 && (typeof value === 'number' || typeof value === 'bigint')) {
     return { data: writeAll(spec.dtype, [value], 1, () => where), shape: [] };
   }
+  if (typeof value === 'object' && value !== null && 'shape' in value && !ArrayBuffer.isView(value))
+    return fromShaped(spec, value, where);
   throw invalid(`${where} is ${kindOf(value)}; expected ${describeSpec(spec)} as bytes or as a list of numbers`);
+}
+
+/** Bytes, or flat numbers, beside their shape. */
+function fromShaped(spec: TensorSpec, { shape, data }: { shape: unknown; data?: unknown }, where: string): Tensor {
+  const fits =
+    Array.isArray(shape) &&
+    shape.length === spec.shape.length &&
+    shape.every((length, axis) => Number.isSafeInteger(length) && length > 0 && length === (spec.shape[axis] ?? length));
+  if (!fits) {
+    const found = Array.isArray(shape) ? `[${shape.slice(0, 8).map(kindOf).join(', ')}]` : kindOf(shape);
+    throw invalid(`${where}.shape is ${found}; expected the shape of ${describeSpec(spec)}`);
+  }
+  checkLength(spec, shape, where);
+  return parseTensor({ ...spec, shape }, data, `${where}.data`);
 }
 
 function fromBytes(spec: TensorSpec, data: Uint8Array, where: string): Tensor {
@@ -57,7 +74,9 @@ function fromList(spec: TensorSpec, list: readonly unknown[], where: string): Te
 function inferShape(spec: TensorSpec, count: number, where: string): number[] {
   const known = elements(spec.shape.map((dimension) => dimension ?? 1));
   if (spec.shape.filter((dimension) => dimension === null).length > 1) {
-    throw invalid(`${where}: a flat value of ${describeSpec(spec)} does not say its shape; send nested lists`);
+    throw invalid(
+      `${where}: a flat value of ${describeSpec(spec)} does not say its shape; send { shape, data }, or nested lists`,
+    );
   }
   const length = count / known;
   if (!Number.isInteger(length)) {

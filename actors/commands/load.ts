@@ -10,7 +10,6 @@ import {
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 
 interface Options extends TraceOptions {
-  readonly profile?: string;
   readonly nats?: string;
   readonly seed: number;
   readonly json?: string;
@@ -27,13 +26,11 @@ export function register(program: Command): void {
     .addOption(
       new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
     )
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .addOption(natsOption())
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
       const { loadDeployment } = await import('../../plans/deployment.ts');
-      const { readProfile } = await import('../../plans/profile-file.ts');
       const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
       const { writeJson } = await import('../../plans/json-output.ts');
       const { liveLoad } = await import('../load/live-load.ts');
@@ -41,8 +38,7 @@ export function register(program: Command): void {
       const { reportTable } = await import('../../plans/report-table.ts');
 
       const deployment = loadDeployment(path);
-      const profile = readProfile(options.profile ?? `${deployment.dir}/profile.json`);
-      const data = loadLabelledData(deployment, profile.inputs);
+      const data = loadLabelledData(deployment);
       const target = await connectLoad(deployment, data, serversOf(deployment, options.nats), 'cascade-load');
       const interrupted = new AbortController();
       process.once('SIGINT', () => {
@@ -62,6 +58,10 @@ export function register(program: Command): void {
         if (options.json !== '-') process.stdout.write(reportTable({ [column]: result.report }));
         for (const [text, count] of result.errors) process.stderr.write(`${count} x ${text}\n`);
         writeJson(options.json, emulated ? { emulated, ...result.report } : result.report);
+        const { offered, completed } = result.report;
+        if (completed > 0) return;
+        process.stderr.write(`${offered === 0 ? 'no request was sent' : `none of ${offered} requests was completed`}\n`);
+        process.exitCode = 1;
       } finally {
         await target.client.close();
       }

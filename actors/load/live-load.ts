@@ -125,8 +125,13 @@ function utilisation(before: Status | null, after: Status | null): Record<string
   return shares;
 }
 
-/** One sample as a request holds it: bytes, which say all where at most one axis is ragged, else nested lists. */
-function inputsOf(data: LabelledData, sample: number): Inputs {
-  const tensors = data.sample(sample);
-  return Object.fromEntries(data.specs.map((spec, i) => [spec.name, tensors[i].data]));
+/** One sample as a request holds it: bytes, with their shape where more than one axis may have any length. */
+export function inputsOf({ specs, sample }: Pick<LabelledData, 'specs' | 'sample'>, index: number): Inputs {
+  const tensors = sample(index);
+  return Object.fromEntries(
+    specs.map(({ name, shape }, i) => {
+      const saysItself = shape.filter((dimension) => dimension === null).length <= 1;
+      return [name, saysItself ? tensors[i].data : { shape: tensors[i].shape, data: tensors[i].data }];
+    }),
+  );
 }

@@ -21,9 +21,16 @@ type TypedArray =
 
 /**
  * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes: its type must be the
- * model's), or numbers (converted to the model's type by the server).
+ * model's), or numbers (converted to the model's type by the server). With its shape where the value does not tell it: bytes of an
+ * input of which several axes may have any length.
  */
-export type InputValue = TypedArray | Numbers;
+export type InputValue = TypedArray | Numbers | ShapedValue;
+
+export interface ShapedValue {
+  /** Without the batch axis. */
+  readonly shape: readonly number[];
+  readonly data: TypedArray | readonly number[];
+}
 
 /** One sample: a value per input of the model family. */
 export type Inputs = Readonly<Record<string, InputValue>>;
@@ -111,7 +118,12 @@ function wireValues(inputs: Inputs): Record<string, unknown> {
 
 function wireValue(value: InputValue | undefined, name: string): unknown {
   if (value === undefined) throw invalid(`inputs.${name}: undefined; give bytes or numbers, or leave it out`);
+  if (isShaped(value)) return { shape: value.shape, data: wireValue(value.data, `${name}.data`) };
   if (value instanceof Uint8Array || !ArrayBuffer.isView(value)) return value;
   if (!HOST_IS_LITTLE_ENDIAN && value.BYTES_PER_ELEMENT > 1) return Array.from(value as ArrayLike<number | bigint>);
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
+function isShaped(value: InputValue): value is ShapedValue {
+  return typeof value === 'object' && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }

@@ -51,6 +51,28 @@ describe('parseTensor of inputs that are longer than accepted', () => {
   });
 });
 
+describe('parseTensor of a flat value with its shape', () => {
+  const picture: TensorSpec = { ...spec('uint8', [1, null, null]), maxShape: [1, 8, 8] };
+
+  it.each([[Uint8Array.of(1, 2, 3, 4, 5, 6)], [[1, 2, 3, 4, 5, 6]]])('takes %j', (data) => {
+    const tensor = parseTensor(picture, { shape: [1, 2, 3], data }, 'inputs.x');
+    expect(tensor).toEqual({ shape: [1, 2, 3], data: Uint8Array.of(1, 2, 3, 4, 5, 6) });
+  });
+
+  it.each<[string, unknown]>([
+    ['inputs.x.data has 5 bytes; expected 6 (uint8[1, 2, 3], little-endian)', { shape: [1, 2, 3], data: new Uint8Array(5) }],
+    ['inputs.x.data is missing; expected uint8[1, 2, 3]', { shape: [1, 2, 3] }],
+    ['inputs.x.shape is [2, 2, 3]; expected the shape of uint8[1, ?, ?]', { shape: [2, 2, 3], data: [] }],
+    ['inputs.x.shape is [1, 2]; expected', { shape: [1, 2], data: [] }],
+    ['inputs.x.shape is [1, 1.5, -2]; expected', { shape: [1, 1.5, -2], data: [] }],
+    ['inputs.x.shape is "all"; expected', { shape: 'all', data: [] }],
+    ['inputs.x has length 9 in axis 2; at most 8 is accepted', { shape: [1, 2, 9], data: [] }],
+    ['inputs.x has length 9007199254740991 in axis 1; at most 8', { shape: [1, Number.MAX_SAFE_INTEGER, 9], data: [] }],
+  ])('says "%s"', (message, value) => {
+    expect(refusal(picture, value)).toContain(message);
+  });
+});
+
 describe('parseTensor of bytes', () => {
   it('is a view of them', () => {
     const bytes = Uint8Array.of(1, 2, 3, 4, 5, 6);
@@ -93,7 +115,7 @@ describe('parseTensor of bytes', () => {
     ['inputs.x has 1.5 values; expected a multiple of 1 (int64[?])', IDS, new Uint8Array(12)],
     ['inputs.x is empty; expected at least 1 values (int64[?])', IDS, new Uint8Array(0)],
     [
-      'inputs.x: a flat value of uint8[?, ?] does not say its shape; send nested lists',
+      'inputs.x: a flat value of uint8[?, ?] does not say its shape; send { shape, data }, or nested lists',
       spec('uint8', [null, null]),
       new Uint8Array(4),
     ],

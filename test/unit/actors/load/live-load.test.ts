@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { failureKind } from '../../../../actors/load/live-load.ts';
+import { failureKind, inputsOf } from '../../../../actors/load/live-load.ts';
+import { encodeUnnamedRequest } from '../../../../engine/client/request-body.ts';
+import type { TensorSpec } from '../../../../engine/tensor.ts';
+import { parseRequest } from '../../../../engine/wire/request.ts';
+import { decodeUntrusted } from '../../../../engine/wire/untrusted.ts';
 
 test('failures that differ in when to ask again, or how often was asked, are of one kind', () => {
   const refused = (ms: number) =>
@@ -9,4 +13,18 @@ test('failures that differ in when to ask again, or how often was asked, are of 
   const silent = (attempts: string) => failureKind({ code: 'DEADLINE_EXCEEDED', message: `no answer (${attempts} in 1000 ms)` });
   expect(silent('3 attempts')).toBe('DEADLINE_EXCEEDED: no answer');
   expect(silent('1 attempt')).toBe(silent('3 attempts'));
+});
+
+test('sends samples so that the deployment reads back what they are, also where several axes may have any length', () => {
+  const specs: TensorSpec[] = [
+    { name: 'ids', dtype: 'int16', shape: [null], pad: 0 },
+    { name: 'picture', dtype: 'uint8', shape: [null, null], pad: 0 },
+  ];
+  const sample = [
+    { data: Uint8Array.of(1, 0, 2, 0), shape: [2] },
+    { data: Uint8Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] },
+  ];
+  const body = encodeUnnamedRequest(inputsOf({ specs, sample: () => sample }, 0), 100);
+  const read = parseRequest(decodeUntrusted(body, 'msgpack'), specs).sample;
+  expect(read.map(({ data, shape }) => ({ data: new Uint8Array(data), shape }))).toEqual(sample);
 });
