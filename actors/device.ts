@@ -26,7 +26,7 @@ import type { Subjects } from '../engine/wire/subjects.ts';
 import { companyRule, sampleSize } from '../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../plans/policy/gear-choice.ts';
-import { sendFailure, sendResult } from './answers.ts';
+import { failureOf, sendFailure, sendResult } from './answers.ts';
 import { BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
@@ -450,8 +450,11 @@ class Device {
   }
 
   #failed(model: number, requests: readonly Queued[], error: unknown): void {
-    this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
-    if (requests.length === 1) this.#refuse(requests[0], 'INTERNAL', messageOf(error));
+    const { code, message } = failureOf(error);
+    // A sample that the model cannot take is its sender's affair.
+    if (code !== 'INVALID_ARGUMENT')
+      this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
+    if (requests.length === 1) this.#refuse(requests[0], code, message);
     this.#endTrial(requests);
   }
 
@@ -463,7 +466,7 @@ class Device {
   #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
     if (this.#isTooLate(item)) return;
     if (sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
-      if (code === 'INTERNAL') this.#done.finished(origin, item.seq);
+      if (code === 'INTERNAL' || code === 'INVALID_ARGUMENT') this.#done.finished(origin, item.seq);
       else this.#done.dropped(origin, item.seq);
     }
   }

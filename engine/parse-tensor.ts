@@ -1,11 +1,13 @@
 import { invalid } from './errors.ts';
-import { DTYPES, type Dtype, describeSpec, elements, fixedBytes, type Tensor, type TensorSpec, tooLongAxis } from './tensor.ts';
+import { countStrings } from './strings.ts';
+import { DTYPES, describeSpec, elements, fixedBytes, type Tensor, type TensorSpec, tooLongAxis } from './tensor.ts';
+import { checkBytes, kindOf, writeValues } from './tensor-values.ts';
 
 /**
  * The value of one input, as a request or a data file holds it, to a tensor. Values are untrusted: time is linear in their
  * size whatever their nesting, and nothing is allocated before the size is checked.
- * @param value raw little-endian bytes in C order, or numbers, flat or nested as the shape; ragged axes take their length
- *   from the value (from a flat value only if there is one such axis, else `{ shape, data }` tells it). Bytes are not copied: the
+ * @param value raw little-endian bytes in C order, or numbers or strings, flat or nested as the shape; ragged axes take their
+ *   length from the value (from a flat value only if there is one such axis, else `{ shape, data }` tells it). Bytes are not copied: the
  *   tensor is a view of them.
  * @param where how to call the value in messages, such as `inputs.image`.
  * @throws CascadeError INVALID_ARGUMENT that says what was wrong and what would be right.
@@ -13,15 +15,23 @@ import { DTYPES, type Dtype, describeSpec, elements, fixedBytes, type Tensor, ty
 export function parseTensor(spec: TensorSpec, value: unknown, where: string): Tensor {
   if (value instanceof Uint8Array) return fromBytes(spec, value, where);
   if (Array.isArray(value)) return fromList(spec, value, where);
-  if (ArrayBuffer.isView(value) && value instanceof DTYPES[spec.dtype].array) {
+  if (spec.dtype !== 'string' && ArrayBuffer.isView(value) && value instanceof DTYPES[spec.dtype].array) {
     return fromBytes(spec, new Uint8Array(value.buffer, value.byteOffset, value.byteLength), where);
   }
-  if (spec.shape.length === 0 && (typeof value === 'number' || typeof value === 'bigint')) {
-    return { data: writeAll(spec.dtype, [value], 1, () => where), shape: [] };
-  }
+  if (isSingle(spec, value)) return { data: writeValues(spec, [value], () => where), shape: spec.shape as number[] };
   if (typeof value === 'object' && value !== null && 'shape' in value && !ArrayBuffer.isView(value))
     return fromShaped(spec, value, where);
-  throw invalid(`${where} is ${kindOf(value)}; expected ${describeSpec(spec)} as bytes or as a list of numbers`);
+  throw invalid(`${where} is ${kindOf(value)}; expected ${describeSpec(spec)} as bytes or as a list of ${nounOf(spec)}`);
+}
+
+/** One value instead of a list: of an input without axes; a text of any input that takes one text. */
+function isSingle({ dtype, shape }: TensorSpec, value: unknown): boolean {
+  if (dtype === 'string') return typeof value === 'string' && shape.every((dimension) => dimension === 1);
+  return shape.length === 0 && ['number', 'bigint', 'boolean'].includes(typeof value);
+}
+
+function nounOf({ dtype }: TensorSpec): string {
+  return dtype === 'string' ? 'strings' : 'numbers';
 }
 
 /** Bytes, or flat numbers, beside their shape. */
@@ -39,35 +49,38 @@ function fromShaped(spec: TensorSpec, { shape, data }: { shape: unknown; data?: 
 }
 
 function fromBytes(spec: TensorSpec, data: Uint8Array, where: string): Tensor {
+  if (spec.dtype === 'string') return fromTexts(spec, data, where);
   const size = fixedBytes(spec);
   if (size !== undefined && data.length !== size) {
     throw invalid(`${where} has ${data.length} bytes; expected ${size} (${describeSpec(spec)}, little-endian)`);
   }
   const shape = size === undefined ? inferShape(spec, data.length / DTYPES[spec.dtype].bytes, where) : (spec.shape as number[]);
-  if (spec.dtype === 'float32') checkFinite(data, 4, 0x80, where);
-  else if (spec.dtype === 'float64') checkFinite(data, 8, 0xf0, where);
+  checkBytes(spec, data, where);
   return { data, shape };
 }
 
-/** Infinity and NaN have all exponent bits set. By bytes, because what comes from the network is not aligned. */
-function checkFinite(data: Uint8Array, width: number, mantissaMask: number, where: string): void {
-  for (let at = width - 1; at < data.length; at += width) {
-    if ((data[at] & 0x7f) === 0x7f && (data[at - 1] & mantissaMask) === mantissaMask) {
-      throw invalid(`${where}[${(at + 1) / width - 1}] (counted flat) is not finite; send finite numbers`);
-    }
+function fromTexts(spec: TensorSpec, data: Uint8Array, where: string): Tensor {
+  const count = countStrings(data);
+  if (count === undefined) {
+    throw invalid(`${where} is cut off; expected the bytes of each string after their number, a little-endian uint32`);
   }
+  return { data, shape: shapeOfFlat(spec, count, where) };
 }
 
 function fromList(spec: TensorSpec, list: readonly unknown[], where: string): Tensor {
   const rank = spec.shape.length;
   if (rank > 1 && Array.isArray(list[0])) return fromNested(spec, list, where);
-  const fixed = fixedBytes(spec);
-  const size = fixed === undefined ? undefined : fixed / DTYPES[spec.dtype].bytes;
-  if (size !== undefined && list.length !== size) {
-    throw invalid(`${where} has ${list.length} numbers; expected ${size} (${describeSpec(spec)})`);
-  }
-  const shape = size === undefined ? inferShape(spec, list.length, where) : (spec.shape as number[]);
-  return { data: writeAll(spec.dtype, list, list.length, (i) => `${where}[${i}]`), shape };
+  const shape = shapeOfFlat(spec, list.length, where);
+  return { data: writeValues(spec, list, (i) => `${where}[${i}]`), shape };
+}
+
+/** The shape of so many values that are not nested. */
+function shapeOfFlat(spec: TensorSpec, count: number, where: string): number[] {
+  if (spec.shape.includes(null)) return inferShape(spec, count, where);
+  const shape = spec.shape as number[];
+  const size = elements(shape);
+  if (count === size) return shape;
+  throw invalid(`${where} has ${count} ${nounOf(spec)}; expected ${size} (${describeSpec(spec)})`);
 }
 
 /** The shape of a flat value with one ragged axis. */
@@ -131,7 +144,7 @@ function fromNested(spec: TensorSpec, list: readonly unknown[], where: string): 
     }
     level = flat;
   }
-  return { data: writeAll(spec.dtype, level, level.length, (i) => `${where}${indexText(i, shape)}`), shape };
+  return { data: writeValues(spec, level, (i) => `${where}${indexText(i, shape)}`), shape };
 }
 
 /** `[0][27][3]`: the place of a flat index. */
@@ -143,58 +156,4 @@ function indexText(index: number, shape: readonly number[]): string {
     rest = Math.floor(rest / shape[axis]);
   }
   return steps.map((step) => `[${step}]`).join('');
-}
-
-function writeAll(dtype: Dtype, list: readonly unknown[], count: number, at: (index: number) => string): Uint8Array {
-  const { array, bytes, integer } = DTYPES[dtype];
-  const data = new Uint8Array(count * bytes);
-  if (dtype === 'int64' || dtype === 'uint64') {
-    writeWords(dtype, list, new Int32Array(data.buffer), at);
-    return data;
-  }
-  const view = new array(data.buffer) as Float64Array;
-  for (let i = 0; i < count; i++) {
-    const value = list[i];
-    if (typeof value !== 'number') throw invalid(`${at(i)} is ${kindOf(value)}; expected a number (${dtype})`);
-    if (integer !== undefined && !(Number.isInteger(value) && value >= integer[0] && value <= integer[1])) {
-      throw invalid(`${at(i)} is ${value}; expected a whole number from ${integer[0]} to ${integer[1]} (${dtype})`);
-    }
-    view[i] = value;
-    if (integer === undefined && !Number.isFinite(view[i])) {
-      throw invalid(`${at(i)} is ${value}; expected a finite number that ${dtype} can hold`);
-    }
-  }
-  return data;
-}
-
-/** 64-bit integers as two words each: making a BigInt of every number costs ten times as much. */
-function writeWords(dtype: 'int64' | 'uint64', list: readonly unknown[], words: Int32Array, at: (index: number) => string): void {
-  const [min, max] = DTYPES[dtype].integer;
-  for (let i = 0; 2 * i < words.length; i++) {
-    const value = list[i];
-    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
-      words[2 * i] = value | 0;
-      words[2 * i + 1] = Math.floor(value / 4294967296);
-    } else if (
-      typeof value === 'bigint' &&
-      value === (dtype === 'int64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value))
-    ) {
-      words[2 * i] = Number(BigInt.asIntN(32, value));
-      words[2 * i + 1] = Number(BigInt.asIntN(32, value >> 32n));
-    } else if (typeof value === 'number' || typeof value === 'bigint') {
-      throw invalid(`${at(i)} is ${value}; expected a whole number from ${min} to ${max} (${dtype})`);
-    } else {
-      throw invalid(`${at(i)} is ${kindOf(value)}; expected a number (${dtype})`);
-    }
-  }
-}
-
-/** A value in a few words, however large it is: never its whole content. */
-function kindOf(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 37)}...` : value);
-  if (typeof value === 'object') return 'an object';
-  return String(value);
 }

@@ -1,4 +1,10 @@
-/** Element types of model inputs and labelled data: ONNX names, typed array and bytes per element. */
+import { toFloat16 } from './float16.ts';
+import { EMPTY_STRING, endOfStrings, splitStrings } from './strings.ts';
+
+/**
+ * Element types of numbers in model inputs and labelled data: ONNX names, typed array and bytes per element. A float16 is its bits
+ * (see float16.ts), a bool 0 or 1.
+ */
 export const DTYPES = {
   uint8: { array: Uint8Array, bytes: 1, integer: [0, 255] },
   int8: { array: Int8Array, bytes: 1, integer: [-128, 127] },
@@ -8,11 +14,18 @@ export const DTYPES = {
   uint32: { array: Uint32Array, bytes: 4, integer: [0, 4294967295] },
   int64: { array: BigInt64Array, bytes: 8, integer: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] },
   uint64: { array: BigUint64Array, bytes: 8, integer: [0, Number.MAX_SAFE_INTEGER] },
+  bool: { array: Uint8Array, bytes: 1, integer: [0, 1] },
+  float16: { array: Uint16Array, bytes: 2, integer: undefined },
   float32: { array: Float32Array, bytes: 4, integer: undefined },
   float64: { array: Float64Array, bytes: 8, integer: undefined },
 } as const;
 
-export type Dtype = keyof typeof DTYPES;
+export type NumberType = keyof typeof DTYPES;
+
+/** Strings have no fixed size: see strings.ts. */
+export type Dtype = NumberType | 'string';
+
+export const DTYPE_NAMES = [...(Object.keys(DTYPES) as NumberType[]), 'string'] as const;
 
 /** One input of a model as a sample sees it: `shape` has no batch axis; `null` is a ragged axis, whose length samples choose. */
 export interface TensorSpec {
@@ -23,9 +36,11 @@ export interface TensorSpec {
   readonly pad?: number | undefined;
   /** Longest accepted length per axis, that of a fixed axis being its dimension; default: any. */
   readonly maxShape?: readonly number[] | undefined;
+  /** Whether a value may be NaN, as trees take what is missing; default: no. */
+  readonly nan?: boolean | undefined;
 }
 
-/** One sample's value of one input: raw little-endian bytes in C order. */
+/** One sample's value of one input: raw little-endian bytes in C order; strings as strings.ts has them. */
 export interface Tensor {
   readonly data: Uint8Array;
   /** Dimensions without the batch axis; all known. */
@@ -41,14 +56,21 @@ export function elements(shape: readonly number[]): number {
   return product;
 }
 
-/** Bytes of a sample's value, or undefined where an axis is ragged. */
+/** Bytes of a sample's value, or undefined where an axis is ragged or the elements are strings. */
 export function fixedBytes(spec: TensorSpec): number | undefined {
+  if (spec.dtype === 'string') return undefined;
   let product: number = DTYPES[spec.dtype].bytes;
   for (const dimension of spec.shape) {
     if (dimension === null) return undefined;
     product *= dimension;
   }
   return product;
+}
+
+/** Where a value of that shape ends that begins at `from` in the data; past the data's end when it is cut off. */
+export function endOf(dtype: Dtype, shape: readonly number[], data: Uint8Array, from: number): number {
+  const count = elements(shape);
+  return dtype === 'string' ? endOfStrings(data, from, count) : from + count * DTYPES[dtype].bytes;
 }
 
 /** The first axis in which a shape is longer than accepted; undefined when it is none. */
@@ -73,22 +95,59 @@ export function stack(
   allocate: (bytes: number) => Uint8Array,
 ): { data: Uint8Array; dims: number[] } {
   const n = tensors.length;
-  const { pad } = spec;
+  const { pad, dtype } = spec;
+  if (dtype === 'string') return stackStrings(spec, tensors);
   if (pad === undefined || fixedBytes(spec) !== undefined) {
     const size = tensors[0].data.length;
     const data = allocate(n * size);
     for (let i = 0; i < n; i++) data.set(tensors[i].data, i * size);
     return { data, dims: [n, ...tensors[0].shape] };
   }
-  const inner = spec.shape.map((dimension, axis) => dimension ?? tensors.reduce((max, t) => Math.max(max, t.shape[axis]), 0));
-  const { array, bytes } = DTYPES[spec.dtype];
+  const inner = longest(spec, tensors);
+  const { array, bytes } = DTYPES[dtype];
   const stride = elements(inner) * bytes;
   const data = allocate(n * stride);
   const view = new array(data.buffer as ArrayBuffer, data.byteOffset, data.length / bytes);
   if (view instanceof BigInt64Array || view instanceof BigUint64Array) view.fill(BigInt(pad));
-  else view.fill(pad);
+  else view.fill(dtype === 'float16' ? toFloat16(pad) : pad);
   for (let i = 0; i < n; i++) copyInto(data, i * stride, inner, tensors[i], bytes, 0, 0);
   return { data, dims: [n, ...inner] };
+}
+
+/** Ragged axes are filled up with empty strings. */
+function stackStrings(spec: TensorSpec, tensors: readonly Tensor[]): { data: Uint8Array; dims: number[] } {
+  const inner = longest(spec, tensors);
+  const stride = elements(inner);
+  const data = Buffer.concat(
+    tensors.map(({ data, shape }) => {
+      if (elements(shape) === stride) return data;
+      const padded = new Array<Uint8Array>(stride).fill(EMPTY_STRING);
+      splitStrings(data).forEach((element, i) => {
+        padded[placeIn(inner, shape, i)] = element;
+      });
+      return Buffer.concat(padded);
+    }),
+  );
+  // Small buffers share memory, which cannot be handed to a thread.
+  return { data: new Uint8Array(data), dims: [tensors.length, ...inner] };
+}
+
+/** The shape that all of them fit into. */
+function longest({ shape }: TensorSpec, tensors: readonly Tensor[]): number[] {
+  return shape.map((dimension, axis) => dimension ?? tensors.reduce((max, t) => Math.max(max, t.shape[axis]), 0));
+}
+
+/** Flat index in the outer shape of the element that has index `i` in the inner one. */
+function placeIn(outer: readonly number[], shape: readonly number[], i: number): number {
+  let place = 0;
+  let stride = 1;
+  let rest = i;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    place += (rest % shape[axis]) * stride;
+    rest = Math.floor(rest / shape[axis]);
+    stride *= outer[axis];
+  }
+  return place;
 }
 
 /** Copies a sample's rows into the padded block that starts at `to`; returns where in the sample the next row begins. */

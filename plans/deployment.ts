@@ -28,6 +28,8 @@ export interface ModelEntry {
   readonly output?: string | undefined;
   /** Default: the family's. */
   readonly scores?: ScoreKind | undefined;
+  /** Input of the model -> input of the family, where they have other names. */
+  readonly inputs?: Readonly<Record<string, string>> | undefined;
 }
 
 /** How sure a prediction is: an estimator on the class scores (see certainty.ts), or a model output of that name. */

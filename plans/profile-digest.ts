@@ -25,6 +25,7 @@ export function profileDigest(deployment: Deployment): string {
             .map((model) => ({
               name: model.name,
               maxBatch: model.maxBatch,
+              inputs: model.inputs,
               output: model.output,
               scores: model.scores,
               file: modelDigest(model.file),

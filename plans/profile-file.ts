@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../engine/errors.ts';
-import { DTYPES, type Dtype } from '../engine/tensor.ts';
+import { DTYPE_NAMES } from '../engine/tensor.ts';
 import type { Profile } from './profile.ts';
 import { plainCurve, runtimeCurveSchema } from './runtime-curve-schema.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from './warm-up.ts';
@@ -29,10 +29,11 @@ const profileSchema = z.strictObject({
   inputs: z.array(
     z.strictObject({
       name: z.string(),
-      dtype: z.enum(Object.keys(DTYPES) as [Dtype, ...Dtype[]]),
+      dtype: z.enum(DTYPE_NAMES),
       shape: z.array(z.int().positive().nullable()),
       pad: z.number().optional(),
       maxShape: z.array(z.int().positive()).optional(),
+      nan: z.boolean().optional(),
     }),
   ),
   warmUp: warmUpSchema,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DTYPES, elements, type Sample, type TensorSpec } from '../engine/tensor.ts';
+import { EMPTY_STRING } from '../engine/strings.ts';
+import { DTYPES, type Dtype, elements, endOf, type Sample, type TensorSpec } from '../engine/tensor.ts';
 
 /** A larger sample is remembered by its shapes only: a profile is read by every command. */
 const MOST_BYTES = 2 ** 20;
@@ -45,10 +46,10 @@ export function decodeWarmUp(
   specs: readonly TensorSpec[],
 ): readonly Sample[] | undefined {
   const decoded = samples.map((sample) =>
-    sample.map(({ shape, base64 }, i) => {
-      const bytes = elements(shape) * DTYPES[specs[i]?.dtype ?? 'uint8'].bytes;
-      return { shape, data: base64 === undefined ? new Uint8Array(bytes) : Uint8Array.from(Buffer.from(base64, 'base64')) };
-    }),
+    sample.map(({ shape, base64 }, i) => ({
+      shape,
+      data: base64 === undefined ? zeros(specs[i]?.dtype, shape) : Uint8Array.from(Buffer.from(base64, 'base64')),
+    })),
   );
   const fits = decoded.every(
     (sample) =>
@@ -57,10 +58,15 @@ export function decodeWarmUp(
         ({ shape, data }, i) =>
           shape.length === specs[i].shape.length &&
           shape.every((length, axis) => length === (specs[i].shape[axis] ?? length)) &&
-          data.length === elements(shape) * DTYPES[specs[i].dtype].bytes,
+          data.length === endOf(specs[i].dtype, shape, data, 0),
       ),
   );
   return fits ? decoded : undefined;
+}
+
+/** Of strings: empty ones. */
+function zeros(dtype: Dtype | undefined, shape: readonly number[]): Uint8Array {
+  return new Uint8Array(elements(shape) * (dtype === 'string' ? EMPTY_STRING.length : DTYPES[dtype ?? 'uint8'].bytes));
 }
 
 /** Bytes of a sample's tensors. */

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Sample, TensorSpec } from '../tensor.ts';
+import type { Dtype, Sample, TensorSpec } from '../tensor.ts';
 
 /** A model as a backend needs it. */
 export interface ModelFile {
@@ -8,10 +8,13 @@ export interface ModelFile {
   readonly file: string;
   /** Output that is read as scores; default: see `chooseScores`. */
   readonly output?: string | undefined;
+  /** Input of the model -> input of the family, where they have other names. */
+  readonly inputs?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What a model file says of itself. */
 export interface ModelInterface {
+  /** By the family's names. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly OutputSpec[];
   /** Samples in a batch, where the graph fixes it: smaller batches are filled up. Undefined: any number. */
@@ -38,6 +41,18 @@ export interface BatchOutput {
   readonly certainty: Float32Array | undefined;
   /** Time that the batch occupied the inference thread, from its order to its output. */
   readonly computeMs: number;
+  /** Those that were asked for, in that order. */
+  readonly outputs?: readonly OutputTensor[] | undefined;
+}
+
+/** An output of a batch, whatever it holds. */
+export interface OutputTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** Without the batch axis. */
+  readonly shape: readonly number[];
+  /** Row-major [batch, ...shape], little-endian; strings as strings.ts has them. */
+  readonly data: Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -49,8 +64,13 @@ export interface Backend {
   readonly thread?: number | undefined;
   /** Loads a model; emits its interface once and completes. Errors with ConfigError when it cannot be loaded. */
   load(model: ModelFile): Observable<ModelInterface>;
-  /** Runs one batch; emits once and completes. Errors with CascadeError INTERNAL when the model fails on it. */
-  run(model: string, batch: readonly Sample[]): Observable<BatchOutput>;
+  /**
+   * Runs one batch; emits once and completes.
+   * @param outputs names of outputs to give beside the scores.
+   * Errors with CascadeError INTERNAL when the model fails on it; INVALID_ARGUMENT when it has answered others and fails on a
+   * single sample, as on a token beyond its vocabulary, or has no such output.
+   */
+  run(model: string, batch: readonly Sample[], outputs?: readonly string[]): Observable<BatchOutput>;
   unload(model: string): Observable<void>;
   /** Ends the worker after the inference that runs. */
   close(): Promise<void>;

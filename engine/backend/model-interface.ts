@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts';
-import { DTYPES, type Dtype, describeSpec, type TensorSpec } from '../tensor.ts';
+import { DTYPE_NAMES, type Dtype, describeSpec, type TensorSpec } from '../tensor.ts';
 import type { ModelInterface, OutputSpec } from './backend.ts';
 
 /** An input or output as a model file declares it: `string` dimensions, and those below 1, are known at run time only. */
@@ -11,38 +11,55 @@ export interface ValueInfo {
   readonly shape: readonly (number | string)[];
 }
 
-export type Pads = Readonly<Record<string, { readonly pad?: number | undefined }>>;
+/** What the deployment says of inputs, by name. */
+export type InputSettings = Readonly<Record<string, { readonly pad?: number | undefined; readonly nan?: 'refuse' | 'allow' }>>;
 
 /**
  * What a model takes and gives, in terms of samples: the batch axis is dropped, other axes of unknown length are ragged.
+ * @param names input of the model -> input of the family, where they differ.
  * @throws ConfigError for what this system cannot serve: other element types, no batch axis, or several of different sizes.
  */
 export function interfaceOf(
   file: string,
   inputs: readonly ValueInfo[],
   outputs: readonly ValueInfo[],
-  pads: Pads,
+  settings: InputSettings,
+  names: Readonly<Record<string, string>> = {},
 ): ModelInterface {
+  for (const own of Object.keys(names)) {
+    if (!inputs.some(({ name }) => name === own)) {
+      const known = inputs.map(({ name }) => name).join(', ');
+      throw new ConfigError(`${file}: has no input ${own}, which the deployment maps to ${names[own]}; its inputs are ${known}`);
+    }
+  }
   return {
-    inputs: inputs.map((input) => specOf(file, input, pads)),
+    inputs: inputs.map((input) =>
+      specOf(file, input, settings, Object.hasOwn(names, input.name) ? names[input.name] : input.name),
+    ),
     outputs: outputs.map(outputOf),
     fixedBatch: fixedBatchOf(file, inputs),
   };
 }
 
-function specOf(file: string, { name, type, shape }: ValueInfo, pads: Pads): TensorSpec {
-  if (!Object.hasOwn(DTYPES, type)) {
-    throw new ConfigError(`${file}: input ${name} is ${type}; export the model with one of ${Object.keys(DTYPES).join(', ')}`);
+/** @param called the family's name of the input. */
+function specOf(file: string, { name, type, shape }: ValueInfo, settings: InputSettings, called: string): TensorSpec {
+  if (!isDtype(type)) {
+    throw new ConfigError(`${file}: input ${name} is ${type}; export the model with one of ${DTYPE_NAMES.join(', ')}`);
   }
   if (shape.length === 0) {
     throw new ConfigError(`${file}: input ${name} has no axes; export the model with a batch axis, the first`);
   }
   return {
-    name,
-    dtype: type as Dtype,
+    name: called,
+    dtype: type,
     shape: shape.slice(1).map(length),
-    pad: Object.hasOwn(pads, name) ? pads[name].pad : undefined,
+    pad: Object.hasOwn(settings, called) ? settings[called].pad : undefined,
+    ...(Object.hasOwn(settings, called) && settings[called].nan === 'allow' ? { nan: true } : {}),
   };
+}
+
+function isDtype(type: string): type is Dtype {
+  return (DTYPE_NAMES as readonly string[]).includes(type);
 }
 
 /** Runtimes tell no axes where a file declares none. */

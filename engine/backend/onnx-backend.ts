@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { map, Observable } from 'rxjs';
-import { CascadeError, ConfigError, messageOf } from '../errors.ts';
+import { assertNever, CascadeError, ConfigError, invalid, messageOf } from '../errors.ts';
 import { entry } from '../source.ts';
-import { type Sample, stack, type TensorSpec } from '../tensor.ts';
-import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.ts';
-import { inputPositions, interfaceOf, type Pads } from './model-interface.ts';
+import { endOf, type Sample, stack, type TensorSpec } from '../tensor.ts';
+import type { Backend, BatchOutput, ModelFile, ModelInterface, OutputTensor } from './backend.ts';
+import { type InputSettings, inputPositions, interfaceOf } from './model-interface.ts';
 import type { Feed, Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { SharedBatch } from './onnx-shared.ts';
 
@@ -22,8 +22,8 @@ export type OnnxDevice =
   | { readonly kind: 'cuda'; readonly deviceId: number };
 
 export type OnnxOptions = OnnxDevice & {
-  /** Settings per input: what fills ragged axes. */
-  readonly inputs: Pads;
+  /** Settings per input. */
+  readonly inputs: InputSettings;
   /** Inputs that a sample holds, in its order (the family's); without it, each model's own inputs in its own order. */
   readonly specs?: readonly TensorSpec[];
   /** Model output that holds the certainty, where the deployment says so. */
@@ -44,9 +44,12 @@ interface Loaded {
   /** Id of the order that loaded it. */
   readonly id: number;
   readonly inputs: readonly TensorSpec[];
+  /** Per input: what the model calls it. */
+  readonly names: readonly string[];
   /** Per input: where in a sample it is. */
   readonly positions: readonly number[];
   readonly fixedBatch: number | undefined;
+  readonly outputs: readonly string[];
 }
 
 interface Pending {
@@ -79,7 +82,7 @@ class OnnxBackend implements Backend {
       shared: this.#shared.memory,
     });
     this.#worker.on('message', (reply: Reply | number) =>
-      this.#settle(typeof reply === 'number' ? { id: reply, type: 'ran', ...this.#shared.output() } : reply),
+      this.#settle(typeof reply === 'number' ? { id: reply, type: 'ran', outputs: undefined, ...this.#shared.output() } : reply),
     );
     this.#worker.on('error', (error) => this.#die(`the inference worker died: ${messageOf(error)}`));
     this.#exited = new Promise((resolve) => {
@@ -91,47 +94,57 @@ class OnnxBackend implements Backend {
   }
 
   load(model: ModelFile): Observable<ModelInterface> {
-    const { inputs: pads, specs } = this.#options;
+    const { inputs: settings, specs } = this.#options;
     return this.#ask((id) => {
       if (!existsSync(model.file)) throw new ConfigError(`model ${model.name}: ${model.file} does not exist`);
       return [{ id, type: 'load', model: model.name, file: model.file, output: model.output }, []];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'loaded') throw unexpected(reply);
-        const loaded = interfaceOf(model.file, reply.inputs, reply.outputs, pads);
+        const loaded = interfaceOf(model.file, reply.inputs, reply.outputs, settings, model.inputs);
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
-        // Pads of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
+        // Settings of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
         const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
-        this.#models.set(model.name, { id: reply.id, inputs, positions, fixedBatch: loaded.fixedBatch });
+        this.#models.set(model.name, {
+          id: reply.id,
+          inputs,
+          names: reply.inputs.map(({ name }) => name),
+          positions,
+          fixedBatch: loaded.fixedBatch,
+          outputs: reply.outputs.map(({ name }) => name),
+        });
         return loaded;
       }),
     );
   }
 
-  run(model: string, batch: readonly Sample[]): Observable<BatchOutput> {
+  run(model: string, batch: readonly Sample[], wanted: readonly string[] = []): Observable<BatchOutput> {
     return this.#ask((id) => {
       const loaded = this.#models.get(model);
       if (loaded === undefined) throw new CascadeError('INTERNAL', `model ${model} is not loaded`);
-      const { inputs, positions } = loaded;
+      const { inputs, names, positions, outputs } = loaded;
+      const unknown = wanted.find((name) => !outputs.includes(name));
+      if (unknown !== undefined) throw invalid(`model ${model} has no output ${unknown}; its outputs are ${outputs.join(', ')}`);
       const rows = filledUp(model, batch, loaded.fixedBatch);
       // While nothing else is under way the shared memory is free, and the order of the orders is kept.
       const allocate = this.#pending.size === 0 ? this.#shared.allocator() : ownMemory;
       const feeds = inputs.map((spec, i): Feed => {
         const tensors = rows.map((sample) => sample[positions[i]]);
-        return { name: spec.name, dtype: spec.dtype, ...stack(spec, tensors, allocate) };
+        return { name: names[i], dtype: spec.dtype, ...stack(spec, tensors, allocate) };
       });
-      if (this.#shared.put(id, loaded.id, feeds)) return undefined;
+      if (wanted.length === 0 && this.#shared.put(id, loaded.id, feeds)) return undefined;
       const owned = feeds.map((feed) => ({ ...feed, data: this.#shared.holds(feed.data) ? feed.data.slice() : feed.data }));
-      return [{ id, type: 'run', model, feeds: owned }, owned.map(({ data }) => data.buffer as ArrayBuffer)];
+      return [{ id, type: 'run', model, feeds: owned, outputs: wanted }, owned.map(({ data }) => data.buffer as ArrayBuffer)];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'ran') throw unexpected(reply);
-        const { scores, classes, certainty, computeMs } = reply;
+        const { scores, classes, certainty, computeMs, outputs } = reply;
         return {
           scores: scores.subarray(0, batch.length * classes),
           classes,
           certainty: certainty?.subarray(0, batch.length * (certainty.length / (scores.length / classes))),
           computeMs,
+          ...(outputs === undefined ? {} : { outputs: outputs.map((output) => firstRows(output, batch.length)) }),
         };
       }),
     );
@@ -191,8 +204,7 @@ class OnnxBackend implements Backend {
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     if (reply.type !== 'failed') pending?.resolve(reply);
-    else
-      pending?.reject(reply.reason === 'config' ? new ConfigError(reply.message) : new CascadeError('INTERNAL', reply.message));
+    else pending?.reject(failureOf(reply));
   }
 
   #die(reason: string): void {
@@ -213,6 +225,11 @@ function filledUp(model: string, batch: readonly Sample[], fixedBatch: number | 
   return Array.from({ length: fixedBatch }, (_, i) => batch[Math.min(i, batch.length - 1)]);
 }
 
+function firstRows(output: OutputTensor, rows: number): OutputTensor {
+  const end = endOf(output.dtype, [rows, ...output.shape], output.data, 0);
+  return { ...output, data: output.data.subarray(0, end) };
+}
+
 function ownMemory(bytes: number): Uint8Array {
   return new Uint8Array(bytes);
 }
@@ -220,6 +237,19 @@ function ownMemory(bytes: number): Uint8Array {
 function spawn(settings: WorkerSettings): WorkerLike {
   const { url, execArgv } = entry('engine/backend/onnx-worker');
   return new Worker(url, { workerData: settings, execArgv: [...execArgv], name: 'onnx' });
+}
+
+function failureOf({ reason, message }: Extract<Reply, { type: 'failed' }>): Error {
+  switch (reason) {
+    case 'config':
+      return new ConfigError(message);
+    case 'input':
+      return invalid(message);
+    case 'internal':
+      return new CascadeError('INTERNAL', message);
+    default:
+      return assertNever(reason);
+  }
 }
 
 function unexpected(reply: Reply): Error {

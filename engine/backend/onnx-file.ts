@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { ModelInterface } from './backend.ts';
-import { interfaceOf, type Pads, type ValueInfo } from './model-interface.ts';
+import { classLabelsOf } from './class-labels.ts';
+import { withoutZipMaps } from './mend-model.ts';
+import { type InputSettings, interfaceOf, type ValueInfo } from './model-interface.ts';
+import { type GraphNode, readNode } from './onnx-node.ts';
 import { bytesOf, fields, one, textOf } from './protobuf.ts';
 
 /** Element types of onnx.proto3's TensorProto.DataType, by number. */
@@ -25,16 +28,23 @@ const ELEMENT_TYPES = [
 /**
  * What an ONNX file says of its inputs and outputs, without loading the model: so that data and requests can be checked
  * where no inference runs.
+ * @param names input of the model -> input of the family, where they differ.
  * @throws ConfigError when the file is not an ONNX model, or one that cannot be served.
  */
-export function readModelInterface(file: string, pads: Pads): ModelInterface {
-  let graph: Uint8Array | undefined;
+export function readModelInterface(
+  file: string,
+  settings: InputSettings,
+  names?: Readonly<Record<string, string>>,
+): ModelInterface {
   const inputs: ValueInfo[] = [];
   const outputs: ValueInfo[] = [];
+  const nodes: GraphNode[] = [];
   try {
-    graph = one(fields(readFileSync(file)), 7);
+    const model = readFileSync(file);
+    // Before it is mended: a ZipMap names the classes.
+    for (const field of fields(one(fields(model), 7))) if (field.number === 1) nodes.push(readNode(bytesOf(field)));
     const weights = new Set<string>();
-    for (const field of fields(graph)) {
+    for (const field of fields(one(fields(withoutZipMaps(model)), 7))) {
       // Files of before IR version 4 list the weights among the inputs.
       if (field.number === 5) weights.add(textOf(one(fields(bytesOf(field)), 8)));
       else if (field.number === 11) inputs.push(valueInfo(bytesOf(field)));
@@ -45,13 +55,14 @@ export function readModelInterface(file: string, pads: Pads): ModelInterface {
     throw new ConfigError(`${file} is not an ONNX model: ${messageOf(error)}`);
   }
   if (inputs.length === 0) throw new ConfigError(`${file} is not an ONNX model that can be served: it has no inputs`);
-  return interfaceOf(file, inputs, outputs, pads);
+  const classLabels = classLabelsOf(nodes);
+  return { ...interfaceOf(file, inputs, outputs, settings, names), ...(classLabels === undefined ? {} : { classLabels }) };
 }
 
 /** ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } } */
 function valueInfo(bytes: Uint8Array): ValueInfo {
   let name = '';
-  let type = 'undefined';
+  let type = 'not a tensor';
   const shape: (number | string)[] = [];
   for (const field of fields(bytes)) {
     if (field.number === 1) name = textOf(bytesOf(field));

@@ -1,4 +1,5 @@
 import type { Dtype } from '../tensor.ts';
+import type { OutputTensor } from './backend.ts';
 import type { ValueInfo } from './model-interface.ts';
 
 /**
@@ -13,11 +14,18 @@ export type Order =
       readonly file: string;
       readonly output: string | undefined;
     }
-  | { readonly id: number; readonly type: 'run'; readonly model: string; readonly feeds: readonly Feed[] }
+  | {
+      readonly id: number;
+      readonly type: 'run';
+      readonly model: string;
+      readonly feeds: readonly Feed[];
+      /** Names of outputs to give beside the scores. */
+      readonly outputs: readonly string[];
+    }
   | { readonly id: number; readonly type: 'unload'; readonly model: string }
   | { readonly id: number; readonly type: 'close' };
 
-/** One input of a batch; its buffer is transferred. */
+/** One input of a batch, by the model's own name; its buffer is transferred. */
 export interface Feed {
   readonly name: string;
   readonly dtype: Dtype;
@@ -39,12 +47,18 @@ export type Reply =
       readonly classes: number;
       readonly certainty: Float32Array<ArrayBuffer> | undefined;
       readonly computeMs: number;
+      readonly outputs: readonly OutputTensor[] | undefined;
     }
   | { readonly id: number; readonly type: 'done' }
   /** Unasked, once: the system's number of the inference thread, and what is not as it was asked to be. */
   | { readonly id: -1; readonly type: 'started'; readonly thread: number; readonly warnings: readonly string[] }
-  /** `config`: for the person who wrote the deployment; `internal`: a model that fails on a batch. */
-  | { readonly id: number; readonly type: 'failed'; readonly reason: 'config' | 'internal'; readonly message: string };
+  /** `config`: for the person who wrote the deployment; `input`: a sample that the model cannot take; `internal`: any other. */
+  | {
+      readonly id: number;
+      readonly type: 'failed';
+      readonly reason: 'config' | 'input' | 'internal';
+      readonly message: string;
+    };
 
 /** How sessions are made; given to the worker when it starts. */
 export interface WorkerSettings {

@@ -1,21 +1,35 @@
+import { readFileSync } from 'node:fs';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { ConfigError, messageOf } from '../errors.ts';
-import { DTYPES } from '../tensor.ts';
+import { fromFloat16Array } from '../float16.ts';
+import { decodeStrings, encodeStrings } from '../strings.ts';
+import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor.ts';
+import type { OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
+import { inPlainLocale, withoutZipMaps } from './mend-model.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
+import { inferenceError, shortened } from './runtime-error.ts';
 
 export interface LoadedModel {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
-  run(feeds: readonly Feed[]): Promise<RunOutput>;
+  /**
+   * @param wanted names of outputs to give beside the scores.
+   * @throws UnfitSample for a sample that the model cannot take.
+   */
+  run(feeds: readonly Feed[], wanted: readonly string[]): Promise<RunOutput>;
   release(): Promise<void>;
 }
+
+/** A model that changes the case of texts, where the system lacks the locale that it does so in. */
+const NO_LOCALE = /failed to construct locale/i;
 
 interface RunOutput {
   readonly scores: Float32Array<ArrayBuffer>;
   readonly classes: number;
   readonly certainty: Float32Array<ArrayBuffer> | undefined;
+  readonly outputs: readonly OutputTensor[] | undefined;
 }
 
 /**
@@ -36,19 +50,25 @@ export async function openSession(file: string, settings: WorkerSettings, output
     }
     const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { output, certaintyOutput }).name;
     const fetches = certaintyOutput === undefined ? [scoresName] : [scoresName, certaintyOutput];
+    let hasAnswered = false;
     return {
       inputs,
       outputs,
       release: () => session.release(),
-      async run(feeds) {
+      async run(feeds, wanted) {
         const tensors = Object.fromEntries(feeds.map((feed) => [feed.name, tensorOf(feed)]));
-        const result = await session.run(tensors, fetches);
         const batch = feeds[0].dims[0];
+        const names = wanted.length === 0 ? fetches : [...new Set([...fetches, ...wanted])];
+        const result = await session.run(tensors, names).catch((error) => {
+          throw inferenceError(messageOf(error), hasAnswered && batch === 1);
+        });
+        hasAnswered = true;
         const scores = result[scoresName];
         return {
           scores: floats(scores, scoresName),
           classes: columnsOf(scores, scoresName, batch),
           certainty: certaintyOutput === undefined ? undefined : certainties(result[certaintyOutput], certaintyOutput, batch),
+          outputs: wanted.length === 0 ? undefined : wanted.map((name) => outputTensor(name, result[name], batch)),
         };
       },
     };
@@ -58,25 +78,42 @@ export async function openSession(file: string, settings: WorkerSettings, output
   }
 }
 
-async function create(file: string, { kind, threads, deviceId }: WorkerSettings): Promise<InferenceSession> {
-  if (kind === 'cuda' && !listSupportedBackends().some((backend) => backend.name === 'cuda')) {
+/** The file as it is where that can be served; a mended copy in memory where it cannot. */
+async function create(file: string, settings: WorkerSettings): Promise<InferenceSession> {
+  if (settings.kind === 'cuda' && !listSupportedBackends().some((backend) => backend.name === 'cuda')) {
     throw new ConfigError(cudaMissing('this build of onnxruntime-node has no CUDA execution provider'));
   }
   try {
-    return await InferenceSession.create(file, {
-      executionProviders: kind === 'cuda' ? [{ name: 'cuda', deviceId }] : ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      executionMode: 'sequential',
-      graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    let model: string | Uint8Array = file;
+    let session = await open(model, settings).catch((error) => {
+      if (!NO_LOCALE.test(messageOf(error))) throw error;
+      model = inPlainLocale(readFileSync(file));
+      return open(model, settings);
     });
+    if (session.outputMetadata.some((output) => !output.isTensor)) {
+      await session.release();
+      session = await open(withoutZipMaps(typeof model === 'string' ? readFileSync(file) : model), settings);
+    }
+    return session;
   } catch (error) {
     const message = messageOf(error);
-    if (kind === 'cuda' && /cuda|provider/i.test(message)) throw new ConfigError(cudaMissing(message));
-    throw new ConfigError(`${file} cannot be loaded as an ONNX model: ${message}`);
+    if (settings.kind === 'cuda' && /cuda|provider/i.test(message)) throw new ConfigError(cudaMissing(message));
+    throw new ConfigError(`${file} cannot be loaded as an ONNX model: ${shortened(message)}`);
   }
+}
+
+function open(model: string | Uint8Array, { kind, threads, deviceId }: WorkerSettings): Promise<InferenceSession> {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: kind === 'cuda' ? [{ name: 'cuda', deviceId }] : ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // What fails is thrown as well.
+    logSeverityLevel: 4,
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  };
+  return typeof model === 'string' ? InferenceSession.create(model, options) : InferenceSession.create(model, options);
 }
 
 function cudaMissing(reason: string): string {
@@ -93,6 +130,7 @@ function valueInfo(metadata: InferenceSession.ValueMetadata): ValueInfo {
 }
 
 function tensorOf({ dtype, data, dims }: Feed): Tensor {
+  if (dtype === 'string') return new Tensor('string', decodeStrings(data), dims);
   const { array, bytes } = DTYPES[dtype];
   const values = new array(data.buffer as ArrayBuffer, data.byteOffset, data.length / bytes);
   return new Tensor(dtype, values as Tensor.DataTypeMap[typeof dtype], dims);
@@ -100,9 +138,25 @@ function tensorOf({ dtype, data, dims }: Feed): Tensor {
 
 /** A copy: the runtime's own memory cannot be transferred to another thread. */
 function floats(tensor: Tensor, name: string): Float32Array<ArrayBuffer> {
-  const { data } = tensor;
+  const { data, type } = tensor;
   if (data instanceof Float32Array || data instanceof Float64Array) return Float32Array.from(data);
-  throw new Error(`output ${name} is ${tensor.type}; expected float32 or float64`);
+  if (type === 'float16') return fromFloat16Array(float16Bits(data as Tensor.DataTypeMap['float16']));
+  throw new Error(`output ${name} is ${type}; expected float16, float32 or float64`);
+}
+
+/** Newer versions of Node have arrays of their own for these numbers. */
+function float16Bits({ buffer, byteOffset, length }: ArrayBufferView & { readonly length: number }): Uint16Array {
+  return new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
+}
+
+function outputTensor(name: string, { type, dims, data }: Tensor, batch: number): OutputTensor {
+  if (!(DTYPE_NAMES as readonly string[]).includes(type)) throw new Error(`output ${name} is ${type}, which cannot be returned`);
+  const [rows, ...shape] = dims;
+  if (rows !== batch) throw new Error(`output ${name} is [${dims.join(', ')}] for a batch of ${batch}; expected [batch, ...]`);
+  const dtype = type as Dtype;
+  if (dtype === 'string') return { name, dtype, shape, data: encodeStrings(data as string[]) };
+  const { buffer, byteOffset, byteLength } = data as Uint8Array;
+  return { name, dtype, shape, data: new Uint8Array(buffer, byteOffset, byteLength).slice() };
 }
 
 /** [batch], [batch, columns], or the latter with axes of length 1 behind it. */

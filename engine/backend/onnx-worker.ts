@@ -5,6 +5,7 @@ import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
 import { SharedBatch, type SharedOrder } from './onnx-shared.ts';
 import { pinThisThread, thisThread, yieldToEventLoop } from './pin-thread.ts';
+import { UnfitSample } from './runtime-error.ts';
 
 /** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
 
@@ -54,6 +55,7 @@ function orderOf({ id, model: number, inputs }: SharedOrder): Order {
     type: 'run',
     model,
     feeds: known.map(({ name, type }, i) => ({ name, dtype: type as Dtype, ...inputs[i] })),
+    outputs: [],
   };
 }
 
@@ -61,7 +63,7 @@ async function obey(order: Order, small: boolean): Promise<void> {
   try {
     await carryOut(order, small);
   } catch (error) {
-    const reason = error instanceof ConfigError ? 'config' : 'internal';
+    const reason = error instanceof ConfigError ? 'config' : error instanceof UnfitSample ? 'input' : 'internal';
     const message = order.type === 'run' ? `model ${order.model}: ${messageOf(error)}` : messageOf(error);
     tell({ id: order.id, type: 'failed', reason, message });
   }
@@ -82,9 +84,10 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
     case 'run': {
       const session = sessions.get(order.model);
       if (session === undefined) throw new Error('is not loaded');
-      const output = { ...(await session.run(order.feeds)), computeMs: performance.now() - startedAt };
+      const output = { ...(await session.run(order.feeds, order.outputs)), computeMs: performance.now() - startedAt };
       if (small && shared.putOutput(output)) return port?.postMessage(id);
-      return tell({ id, type: 'ran', ...output }, output.scores.buffer);
+      const extra = output.outputs?.map(({ data }) => data.buffer) ?? [];
+      return tell({ id, type: 'ran', ...output }, output.scores.buffer, ...extra);
     }
     case 'unload':
       await sessions.get(order.model)?.release();

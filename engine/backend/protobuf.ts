@@ -1,52 +1,72 @@
-/** As much of protobuf's wire format as reading ONNX files takes. */
+/** As much of protobuf's wire format as reading and mending ONNX files takes. */
 
 export interface Field {
   readonly number: number;
   /** A varint, or the bytes of anything else. */
   readonly value: number | Uint8Array;
+  /** The whole field, with its number. */
+  readonly raw: Uint8Array;
 }
 
 /** The fields of a protobuf message, in their order. Throws on bytes that are none. */
 export function* fields(bytes: Uint8Array): Generator<Field> {
   let at = 0;
   while (at < bytes.length) {
+    const from = at;
     const key = varint();
-    const number = Math.floor(key / 8);
-    switch (key % 8) {
+    const value = valueOfType(key % 8);
+    yield { number: Math.floor(key / 8), value, raw: bytes.subarray(from, at) };
+  }
+
+  function valueOfType(wireType: number): number | Uint8Array {
+    switch (wireType) {
       case 0:
-        yield { number, value: varint() };
-        break;
+        return varint();
       case 1:
-        yield { number, value: take(8) };
-        break;
+        return take(8);
       case 2:
-        yield { number, value: take(varint()) };
-        break;
+        return take(varint());
       case 5:
-        yield { number, value: take(4) };
-        break;
+        return take(4);
       default:
         throw new Error(`it has no protobuf field at byte ${at}`);
     }
   }
 
-  /** A signed 64-bit integer: those below zero take ten bytes. */
   function varint(): number {
-    let low = 0;
-    let high = 0n;
-    for (let i = 0; ; i++) {
-      if (at >= bytes.length || i === 10) throw new Error('it is cut off');
-      const byte = bytes[at++];
-      if (i < 7) low += (byte & 127) * 2 ** (7 * i);
-      else high |= BigInt(byte & 127) << BigInt(7 * i);
-      if (byte < 128) return high === 0n ? low : Number(BigInt.asIntN(64, high + BigInt(low)));
-    }
+    const [value, end] = readVarint(bytes, at);
+    at = end;
+    return value;
   }
 
   function take(length: number): Uint8Array {
     if (length < 0 || at + length > bytes.length) throw new Error('it is cut off');
     at += length;
     return bytes.subarray(at - length, at);
+  }
+}
+
+/** Integers one after the other. */
+export function varints(bytes: Uint8Array): number[] {
+  const values: number[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const [value, end] = readVarint(bytes, at);
+    values.push(value);
+    at = end;
+  }
+  return values;
+}
+
+/** A signed 64-bit integer, and where it ends: those below zero take ten bytes. */
+function readVarint(bytes: Uint8Array, from: number): [value: number, end: number] {
+  let low = 0;
+  let high = 0n;
+  for (let i = 0; ; i++) {
+    if (from + i >= bytes.length || i === 10) throw new Error('it is cut off');
+    const byte = bytes[from + i];
+    if (i < 7) low += (byte & 127) * 2 ** (7 * i);
+    else high |= BigInt(byte & 127) << BigInt(7 * i);
+    if (byte < 128) return [high === 0n ? low : Number(BigInt.asIntN(64, high + BigInt(low))), from + i + 1];
   }
 }
 
@@ -63,4 +83,25 @@ export function bytesOf(field: Field): Uint8Array {
 
 export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+/** A field of bytes: a string, or a message. */
+export function bytesField(number: number, value: Uint8Array): Uint8Array {
+  return Buffer.concat([encodeVarint(number * 8 + 2), encodeVarint(value.length), value]);
+}
+
+export function textField(number: number, value: string): Uint8Array {
+  return bytesField(number, Buffer.from(value));
+}
+
+/** @param value 0 or more. */
+export function numberField(number: number, value: number): Uint8Array {
+  return Buffer.concat([encodeVarint(number * 8), encodeVarint(value)]);
+}
+
+function encodeVarint(value: number): Uint8Array {
+  const out: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) out.push((rest % 128) | 128);
+  return Uint8Array.from([...out, rest]);
 }

@@ -1,7 +1,7 @@
 import { Packr, Unpackr } from 'msgpackr';
 import { MalformedMessage, messageOf } from '../errors.ts';
 import type { Sample, Tensor, TensorSpec } from '../tensor.ts';
-import { DTYPES, elements } from '../tensor.ts';
+import { endOf } from '../tensor.ts';
 import type { Answer, Opinion, WorkFrame, WorkItem } from './messages.ts';
 import { checkWorkColumns } from './work-check.ts';
 
@@ -119,7 +119,7 @@ function splitColumn(spec: TensorSpec, column: WireFrame['tensors'][number], n: 
   let from = 0;
   for (let i = 0; i < n; i++) {
     const shape = column.shapes === null ? (spec.shape as number[]) : column.shapes[i];
-    const to = from + elements(shape) * DTYPES[spec.dtype].bytes;
+    const to = endOf(spec.dtype, shape, own, from);
     tensors[i] = { data: own.subarray(from, to), shape };
     from = to;
   }

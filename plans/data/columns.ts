@@ -1,8 +1,9 @@
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import { parseTensor, tooLong } from '../../engine/parse-tensor.ts';
-import { DTYPES, type Dtype, elements, type Tensor, type TensorSpec, tooLongAxis } from '../../engine/tensor.ts';
-import { convertArray, describeArray, sampleShape } from './fit-array.ts';
-import type { DataArray } from './npy.ts';
+import { encodeStrings } from '../../engine/strings.ts';
+import { DTYPES, elements, type NumberType, type Tensor, type TensorSpec, tooLongAxis } from '../../engine/tensor.ts';
+import { convertArray, describeArray, sampleShape, valuesOf } from './fit-array.ts';
+import type { DataArray, NumberArray } from './npy.ts';
 
 /** One input of all samples. */
 export interface Column {
@@ -13,23 +14,31 @@ export interface Column {
 /**
  * An array [samples, ...] as the values of one input, converted to its element type.
  * @param where file and field, for messages.
- * @throws ConfigError when the shape is not the input's, its type cannot hold a value, or a value is not finite.
+ * @throws ConfigError when the shape is not the input's, its type cannot hold a value, or a value is not finite and may not be NaN.
  */
 export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): Column {
   const shape = sampleShape(spec, array.shape);
-  if (shape === undefined || array.dtype === 'text') {
+  if (shape === undefined || (array.dtype === 'text') !== (spec.dtype === 'string')) {
+    const wayOut = spec.dtype === 'string' && shape !== undefined ? ': save array.astype(str)' : transposed(spec, array.shape);
     throw new ConfigError(
-      `${where} is ${array.dtype}[${array.shape.join(', ')}]; the models take ${describeArray(spec)}${transposed(spec, array.shape)}`,
+      `${where} is ${array.dtype}[${array.shape.join(', ')}]; the models take ${describeArray(spec)}${wayOut}`,
     );
   }
   const axis = tooLongAxis(spec, shape);
   if (axis !== undefined) throw new ConfigError(tooLong(spec, axis, shape[axis], where));
-  const { data } = convertArray(array, spec.dtype, where);
-  checkFinite(spec.dtype, data, elements(shape), where);
-  const bytes = elements(shape) * DTYPES[spec.dtype].bytes;
+  const size = elements(shape);
+  const count = array.shape[0];
+  if (array.dtype === 'text') {
+    const { texts } = array;
+    return { count, tensor: (index) => ({ data: encodeStrings(texts.slice(index * size, (index + 1) * size)), shape }) };
+  }
+  const dtype = spec.dtype as NumberType;
+  const converted = convertArray(array, dtype, where);
+  checkFinite(spec, converted, size, where);
+  const bytes = size * DTYPES[dtype].bytes;
   return {
-    count: array.shape[0],
-    tensor: (index) => ({ data: data.subarray(index * bytes, (index + 1) * bytes), shape }),
+    count,
+    tensor: (index) => ({ data: converted.data.subarray(index * bytes, (index + 1) * bytes), shape }),
   };
 }
 
@@ -46,13 +55,14 @@ function transposed(spec: TensorSpec, [samples, ...found]: readonly number[]): s
   return '';
 }
 
-function checkFinite(dtype: Dtype, data: Uint8Array<ArrayBuffer>, perSample: number, where: string): void {
-  if (dtype !== 'float32' && dtype !== 'float64') return;
-  const values = new DTYPES[dtype].array(data.buffer);
+function checkFinite({ name, nan }: TensorSpec, array: NumberArray, perSample: number, where: string): void {
+  if (DTYPES[array.dtype].integer !== undefined) return;
+  const values = valuesOf(array) as Float64Array;
   for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) {
-      throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${values[i]}; expected finite numbers`);
-    }
+    const value = values[i];
+    if (Number.isFinite(value) || (nan === true && Number.isNaN(value))) continue;
+    const wayOut = Number.isNaN(value) ? `, or \`inputs.${name}.nan: allow\` where the models take NaN for what is missing` : '';
+    throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}; expected finite numbers${wayOut}`);
   }
 }
 

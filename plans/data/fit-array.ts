@@ -1,5 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { DTYPES, type Dtype, elements, type TensorSpec } from '../../engine/tensor.ts';
+import { fromFloat16, fromFloat16Array, toFloat16 } from '../../engine/float16.ts';
+import { DTYPES, elements, type NumberType, type TensorSpec } from '../../engine/tensor.ts';
 import type { NumberArray } from './npy.ts';
 
 /** `float32[samples, 1, 28, 28]`: what an array of the input's values looks like. */
@@ -32,7 +33,7 @@ function fits(wanted: readonly (number | null)[], found: readonly number[]): boo
  * @param where how to call the array in messages.
  * @throws ConfigError for a value that the type cannot hold, such as a fraction for int64.
  */
-export function convertArray(array: NumberArray, to: Dtype, where: string): NumberArray {
+export function convertArray(array: NumberArray, to: NumberType, where: string): NumberArray {
   if (array.dtype === to) return array;
   const from = valuesOf(array);
   const { array: TypedArray, bytes, integer } = DTYPES[to];
@@ -43,20 +44,27 @@ export function convertArray(array: NumberArray, to: Dtype, where: string): Numb
     const value = Number(from[i]);
     const holds =
       integer === undefined
-        ? !Number.isFinite(value) || to === 'float64' || Number.isFinite(Math.fround(value))
+        ? !Number.isFinite(value) || Number.isFinite(rounded(value, to))
         : Number.isInteger(value) && value >= integer[0] && value <= integer[1];
     if (!holds) {
       const range = integer === undefined ? `what ${to} can hold` : `whole numbers from ${integer[0]} to ${integer[1]} (${to})`;
       throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}; the models take ${range}`);
     }
     if (target instanceof BigInt64Array || target instanceof BigUint64Array) target[i] = BigInt(value);
-    else target[i] = value;
+    else target[i] = to === 'float16' ? toFloat16(value) : value;
   }
   return { dtype: to, shape: array.shape, data };
 }
 
+/** The number that a type of fractions has in its place. */
+function rounded(value: number, to: NumberType): number {
+  if (to === 'float16') return fromFloat16(toFloat16(value));
+  return to === 'float32' ? Math.fround(value) : value;
+}
+
 /** The array's values; 64-bit integers are BigInts. */
-export function valuesOf({ dtype, data }: NumberArray): InstanceType<(typeof DTYPES)[Dtype]['array']> {
+export function valuesOf({ dtype, data }: NumberArray): InstanceType<(typeof DTYPES)[NumberType]['array']> {
   const { array, bytes } = DTYPES[dtype];
-  return new array(data.buffer, data.byteOffset, data.length / bytes);
+  const values = new array(data.buffer, data.byteOffset, data.length / bytes);
+  return dtype === 'float16' ? fromFloat16Array(values as Uint16Array) : values;
 }

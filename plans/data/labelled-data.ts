@@ -46,7 +46,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
   if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
   const models = deployment.models.map((model) => ({
     name: model.name,
-    inputs: readModelInterface(model.file, deployment.inputs).inputs,
+    inputs: readModelInterface(model.file, deployment.inputs, model.inputs).inputs,
   }));
   const specs = familyInputs(models);
   for (const name of Object.keys(deployment.inputs)) {

@@ -1,12 +1,12 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { DTYPES, type Dtype, elements } from '../../engine/tensor.ts';
+import { DTYPES, elements, type NumberType } from '../../engine/tensor.ts';
 
 /** An array of samples. */
 export type DataArray = NumberArray | TextArray;
 
 /** Numbers: raw little-endian values in C order. */
 export interface NumberArray {
-  readonly dtype: Dtype;
+  readonly dtype: NumberType;
   readonly shape: readonly number[];
   /** Aligned for its element type. */
   readonly data: Uint8Array<ArrayBuffer>;
@@ -19,7 +19,7 @@ interface TextArray {
   readonly texts: readonly string[];
 }
 
-const DTYPE_OF: Readonly<Record<string, Dtype>> = {
+const DTYPE_OF: Readonly<Record<string, NumberType>> = {
   u1: 'uint8',
   i1: 'int8',
   u2: 'uint16',
@@ -28,6 +28,8 @@ const DTYPE_OF: Readonly<Record<string, Dtype>> = {
   u4: 'uint32',
   i8: 'int64',
   u8: 'uint64',
+  b1: 'bool',
+  f2: 'float16',
   f4: 'float32',
   f8: 'float64',
 };
@@ -124,7 +126,7 @@ function inRows(data: Uint8Array, shape: readonly number[], width: number): Uint
 }
 
 interface Element {
-  readonly dtype: Dtype | 'text';
+  readonly dtype: NumberType | 'text';
   readonly bytes: number;
   /** Bytes that a change of byte order turns round. */
   readonly unit: number;
@@ -139,7 +141,6 @@ function elementOf(descr: string | undefined, header: string, name: string): Ele
     const unit = kind === 'U' ? 4 : 1;
     return { dtype: 'text', bytes: unit * Number(width), unit };
   }
-  if (descr === '|b1') throw new ConfigError(`${name} is bool; save array.astype(numpy.uint8)`);
   if (descr === '|O') {
     throw new ConfigError(`${name} holds pickled Python objects; save array.astype(str) or an array of numbers`);
   }

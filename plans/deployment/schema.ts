@@ -56,6 +56,10 @@ const model = z.strictObject({
   maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
   output: outputName.optional().describe('Output of this model that holds the scores; default: `output` of the family'),
   scores: z.enum(SCORE_KINDS).optional().describe('What this model gives; default: `scores` of the family'),
+  inputs: z
+    .record(z.string().min(1), z.string().min(1))
+    .optional()
+    .describe('What the family calls inputs that this model calls otherwise: { <input of the model>: <input of the family> }'),
 });
 
 const syntheticModel = z.strictObject({
@@ -123,6 +127,10 @@ const input = z.strictObject({
     .describe(
       'Longest accepted length of axes of any length: one for all of them, or a list; longer inputs are refused. Default: twice the longest sample of the data, at least 64',
     ),
+  nan: z
+    .enum(['refuse', 'allow'])
+    .default('refuse')
+    .describe('allow: values may be NaN, as tree models take what is missing (null in JSON); infinity is refused all the same'),
 });
 
 const dataFiles = z.union([path, z.record(z.string(), path)], {

@@ -8,6 +8,7 @@ import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { createOnnxBackend, type OnnxOptions } from '../../engine/backend/onnx-backend.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { canPin, thisThread } from '../../engine/backend/pin-thread.ts';
+import { decodeStrings } from '../../engine/strings.ts';
 import type { Sample } from '../../engine/tensor.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import { loadDeployment } from '../../plans/deployment.ts';
@@ -79,7 +80,7 @@ describe('ONNX backend', () => {
     const file = model('look-up', LOOK_UP);
     const loaded = await firstValueFrom(backend().load(file));
     expect(loaded).toEqual({
-      inputs: [{ name: 'x', dtype: 'int64', shape: [], pad: 0 }],
+      inputs: [{ name: 'x', dtype: 'int64', shape: [] }],
       outputs: [{ name: 'scores', type: 'float32', shape: [2] }],
       fixedBatch: undefined,
     });
@@ -161,6 +162,56 @@ describe('ONNX backend', () => {
       message: expect.stringContaining('model look-up: '),
     });
     expect((await firstValueFrom(on.run('look-up', [index(1n)]))).scores).toEqual(Float32Array.of(0, 1));
+  });
+
+  it('blames a sample that fails alone where others were answered, and nobody in a batch', async () => {
+    const on = backend();
+    await firstValueFrom(on.load(model('look-up', LOOK_UP)));
+    await firstValueFrom(on.run('look-up', [index(1n)]));
+    expect(await failure(on.run('look-up', [index(7n)]))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^model look-up: cannot take this sample: Gather: indices element out of data bounds, idx=7/,
+      ),
+    });
+    expect(await failure(on.run('look-up', [index(1n), index(7n)]))).toMatchObject({ code: 'INTERNAL' });
+  });
+
+  it.each([2, 3])('gives outputs that are asked for as bytes, from a graph that takes 3: %i samples', async (size) => {
+    const on = backend({ certaintyOutput: 'sure' });
+    const graph: Graph = {
+      inputs: [{ name: 'x', type: 'float32', shape: [3, 2] }],
+      outputs: [
+        ...IDENTITY.outputs,
+        { name: 'best', type: 'int64', shape: [3] },
+        { name: 'text', type: 'string', shape: [3, 1, 2] },
+      ],
+      weights: [...IDENTITY.weights, { name: 'wide', dims: [3], data: BigInt64Array.of(3n, 1n, 2n) }],
+      nodes: [
+        ...IDENTITY.nodes,
+        { op: 'ArgMax', inputs: ['x'], outputs: ['best'], attributes: { axis: 1, keepdims: 0 } },
+        { op: 'Reshape', inputs: ['x', 'wide'], outputs: ['x3'] },
+        { op: 'Cast', inputs: ['x3'], outputs: ['text'], attributes: { to: 8 } },
+      ],
+    };
+    await firstValueFrom(on.load(model('outputs', graph)));
+    const batch = [floats(1, 2), floats(5, 3), floats(8, 13)].slice(0, size);
+    const output = await firstValueFrom(on.run('outputs', batch, ['text', 'best', 'scores']));
+    expect(output.scores).toEqual(Float32Array.of(1, 2, 5, 3, 8, 13).subarray(0, 2 * size));
+    expect(output.outputs).toMatchObject([
+      { name: 'text', dtype: 'string', shape: [1, 2] },
+      { name: 'best', dtype: 'int64', shape: [] },
+      { name: 'scores', dtype: 'float32', shape: [2] },
+    ]);
+    const [text, best, scores] = output.outputs!.map(({ data }) => data);
+    expect(decodeStrings(text)).toEqual(['1', '2', '5', '3', '8', '13'].slice(0, 2 * size));
+    expect(new BigInt64Array(best.slice().buffer)).toEqual(BigInt64Array.of(1n, 0n, 1n).subarray(0, size));
+    expect(new Float32Array(scores.slice().buffer)).toEqual(output.scores);
+    expect((await firstValueFrom(on.run('outputs', batch))).outputs).toBeUndefined();
+    expect(await failure(on.run('outputs', batch, ['doubt']))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'model outputs has no output doubt; its outputs are sure, scores, best, text',
+    });
   });
 
   it('forgets what it unloads', async () => {

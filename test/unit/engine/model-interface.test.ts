@@ -46,7 +46,7 @@ describe('interfaceOf', () => {
   });
 
   it.each([
-    ['m.onnx: input x is bool; export the model with one of uint8,', { name: 'x', type: 'bool', shape: ['batch'] }],
+    ['m.onnx: input x is bfloat16; export the model with one of uint8,', { name: 'x', type: 'bfloat16', shape: ['batch'] }],
     ['m.onnx: input x has no axes', { name: 'x', type: 'uint8', shape: [] }],
   ])('says "%s"', (message, input) => {
     expect(() => interfaceOf('m.onnx', [input], [], {})).toThrow(message);

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fromFloat16, toFloat16 } from '../../../engine/float16.ts';
 import { parseTensor } from '../../../engine/parse-tensor.ts';
-import { DTYPES, type Dtype, elements, type TensorSpec } from '../../../engine/tensor.ts';
+import { decodeStrings, encodeStrings } from '../../../engine/strings.ts';
+import { DTYPES, type Dtype, elements, type NumberType, type TensorSpec } from '../../../engine/tensor.ts';
 
 const spec = (dtype: Dtype, shape: readonly (number | null)[]): TensorSpec => ({ name: 'x', dtype, shape, pad: 0 });
 const IMAGE = spec('uint8', [1, 2, 3]);
@@ -97,8 +99,29 @@ describe('parseTensor of bytes', () => {
       const view = new DataView(unaligned.buffer, 1);
       if (dtype === 'float32') view.setFloat32(width, bad, true);
       else view.setFloat64(width, bad, true);
-      expect(refusal(spec(dtype, [2]), unaligned)).toBe('inputs.x[1] (counted flat) is not finite; send finite numbers');
+      expect(refusal(spec(dtype, [2]), unaligned)).toMatch(
+        /^inputs\.x\[1\] \(counted flat\) is not finite.*; send finite numbers/,
+      );
     }
+    expect(refusal(spec('float16', [2]), Uint8Array.of(0, 0, 0, 0x7c))).toMatch(
+      /^inputs\.x\[1\] \(counted flat\) is not finite;/,
+    );
+  });
+
+  it.each<[Dtype, Uint8Array, Uint8Array]>([
+    ['float16', new Uint8Array(Uint16Array.of(0x7e00, 0xfe01).buffer), new Uint8Array(Uint16Array.of(1, 0xfc00).buffer)],
+    ['float32', new Uint8Array(Float32Array.of(1, Number.NaN).buffer), new Uint8Array(Float32Array.of(1, 1 / 0).buffer)],
+    ['float64', new Uint8Array(Float64Array.of(1, Number.NaN).buffer), new Uint8Array(Float64Array.of(1, -1 / 0).buffer)],
+  ])('accepts NaN of %s where the deployment says so, but never infinity', (dtype, nan, infinite) => {
+    const trees: TensorSpec = { ...spec(dtype, [2]), nan: true };
+    expect(parseTensor(trees, nan, 'x').data).toBe(nan);
+    expect(refusal(trees, infinite)).toMatch(/is not finite; send finite numbers$/);
+    expect(refusal(spec(dtype, [2]), nan)).toContain('or `inputs.x.nan: allow` in the deployment');
+  });
+
+  it('refuses bytes that are no bool', () => {
+    expect(parseTensor(spec('bool', [2]), Uint8Array.of(0, 1), 'x').shape).toEqual([2]);
+    expect(refusal(spec('bool', [2]), Uint8Array.of(0, 2))).toBe('inputs.x[1] (counted flat) is 2; expected 0 or 1 (bool)');
   });
 
   it('accepts every finite float', () => {
@@ -122,7 +145,49 @@ describe('parseTensor of bytes', () => {
   ])('says "%s"', (message, of, bytes) => expect(refusal(of, bytes)).toBe(message));
 });
 
+describe('parseTensor of strings', () => {
+  const TEXT = spec('string', [1]);
+
+  it('takes a text, a list or their bytes', () => {
+    const bytes = encodeStrings(['grüße']);
+    for (const value of ['grüße', ['grüße'], bytes]) {
+      expect(parseTensor(TEXT, value, 'x')).toEqual({ data: bytes, shape: [1] });
+    }
+    const { data, shape } = parseTensor(spec('string', [null, 2]), [['a', ''], ['b', 'c']], 'x'); // biome-ignore format: rows
+    expect([decodeStrings(data), shape]).toEqual([
+      ['a', '', 'b', 'c'],
+      [2, 2],
+    ]);
+  });
+
+  it.each<[string, TensorSpec, unknown]>([
+    ['inputs.x[0] is 5; expected a string', TEXT, [5]],
+    ['inputs.x is 5; expected string[1] as bytes or as a list of strings', TEXT, 5],
+    ['inputs.x has 2 strings; expected 1 (string[1])', TEXT, ['a', 'b']],
+    ['inputs.x has 2 strings; expected 1 (string[1])', TEXT, encodeStrings(['a', 'b'])],
+    ['inputs.x is cut off; expected the bytes of each string after their number', TEXT, Uint8Array.of(200, 0, 0, 0, 65)],
+    ['inputs.x is "a"; expected string[2] as bytes or as a list of strings', spec('string', [2]), 'a'],
+    ['inputs.x is "a"; expected float32[2]', FLOATS, 'a'],
+  ])('says "%s"', (message, of, value) => expect(refusal(of, value)).toContain(message));
+});
+
 describe('parseTensor of lists', () => {
+  it('takes truth values of bools, and numbers that are', () => {
+    expect(parseTensor(spec('bool', [4]), [true, false, 1, 0], 'x').data).toEqual(Uint8Array.of(1, 0, 1, 0));
+    expect(parseTensor(spec('bool', []), true, 'x').data).toEqual(Uint8Array.of(1));
+    expect(refusal(spec('bool', [1]), [2])).toBe('inputs.x[0] is 2; expected a whole number from 0 to 1 (bool)');
+  });
+
+  it('takes NaN, or null for it, where the deployment says so', () => {
+    const trees: TensorSpec = { ...FLOATS, nan: true };
+    for (const missing of [Number.NaN, null]) {
+      const { data } = parseTensor(trees, [1, missing], 'x');
+      expect(new Float32Array(data.slice().buffer)).toEqual(Float32Array.of(1, Number.NaN));
+    }
+    expect(refusal(trees, [1, Number.POSITIVE_INFINITY])).toContain('expected a finite number that float32 can hold');
+    expect(refusal(FLOATS, [1, Number.NaN])).toContain('or `inputs.x.nan: allow` in the deployment');
+  });
+
   it('takes them flat or nested', () => {
     const flat = parseTensor(IMAGE, [1, 2, 3, 4, 5, 6], 'x');
     expect(flat).toEqual({ data: Uint8Array.of(1, 2, 3, 4, 5, 6), shape: [1, 2, 3] });
@@ -142,15 +207,16 @@ describe('parseTensor of lists', () => {
   it('round-trips every dtype', () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(...(Object.keys(DTYPES) as Dtype[])),
+        fc.constantFrom(...(Object.keys(DTYPES) as NumberType[])),
         fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1 }),
         (dtype, parts) => {
           const { integer, array } = DTYPES[dtype];
           const values = parts.map((part) =>
-            integer === undefined ? Math.fround(part) : Math.round(integer[0] + part * (integer[1] - integer[0])),
+            integer === undefined ? fromFloat16(toFloat16(part)) : Math.round(integer[0] + part * (integer[1] - integer[0])),
           );
           const { data } = parseTensor(spec(dtype, [null]), values, 'x');
-          expect(Array.from(new array(data.slice().buffer), Number)).toEqual(values);
+          const read = Array.from(new array(data.slice().buffer), Number);
+          expect(dtype === 'float16' ? read.map(fromFloat16) : read).toEqual(values);
         },
       ),
     );
@@ -215,6 +281,7 @@ describe('parseTensor of lists', () => {
     ['inputs.x is empty in axis 1; expected uint8[?, ?]', spec('uint8', [null, null]), [[]]],
     ['inputs.x[1] is NaN; expected a finite number that float32 can hold', FLOATS, [1, Number.NaN]],
     ['inputs.x[1] is 1e+39; expected a finite number that float32 can hold', FLOATS, [1, 1e39]],
+    ['inputs.x[0] is 70000; expected a finite number that float16 can hold', spec('float16', [1]), [70_000]],
     ['inputs.x is an object; expected float32[2] as bytes or as a list of numbers', FLOATS, { 0: 1 }],
     ['inputs.x is missing; expected float32[2]', FLOATS, undefined],
   ])('says "%s"', (message, of, value) => expect(refusal(of, value)).toContain(message));
@@ -240,7 +307,7 @@ describe('parseTensor of lists', () => {
       fc.property(specs, fc.anything({ maxDepth: 4, withTypedArray: true, withBigInt: true }), (of, value) => {
         try {
           const { data, shape } = parseTensor(of, value, 'x');
-          expect(data.length).toBe(elements(shape) * DTYPES[of.dtype].bytes);
+          expect(data.length).toBe(elements(shape) * DTYPES[of.dtype as NumberType].bytes);
         } catch (error) {
           expect(error).toMatchObject({ name: 'CascadeError', code: 'INVALID_ARGUMENT' });
         }

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DTYPES, type Dtype, type TensorSpec } from '../../../engine/tensor.ts';
+import { toFloat16 } from '../../../engine/float16.ts';
+import { encodeStrings } from '../../../engine/strings.ts';
+import { DTYPES, type NumberType, type TensorSpec } from '../../../engine/tensor.ts';
 import { deploymentInputs, loadLabelledData } from '../../../plans/data/labelled-data.ts';
 import { type NumberArray, readNpy } from '../../../plans/data/npy.ts';
 import { type Deployment, loadDeployment } from '../../../plans/deployment.ts';
-import { npyFile } from '../../fixtures/npy-writer.ts';
+import { npyFile, npyTexts } from '../../fixtures/npy-writer.ts';
 import { onnxModel, type Value } from '../../fixtures/onnx-writer.ts';
 
 let dir: string;
@@ -23,10 +25,10 @@ function numbers(bytes: Uint8Array): NumberArray {
 }
 
 describe('readNpy', () => {
-  it.each(Object.keys(DTYPES) as Dtype[])('reads %s', (dtype) => {
+  it.each(Object.keys(DTYPES) as NumberType[])('reads %s', (dtype) => {
     const { array } = DTYPES[dtype];
     const values = new array(Uint8Array.from({ length: 4 * DTYPES[dtype].bytes }, (_, i) => i).buffer);
-    const read = numbers(npyFile([2, 2], values));
+    const read = numbers(npyFile([2, 2], values, { dtype }));
     expect(read).toMatchObject({ dtype, shape: [2, 2] });
     expect(new array(read.data.buffer)).toEqual(values);
   });
@@ -54,7 +56,6 @@ describe('readNpy', () => {
   });
 
   it.each([
-    ['x.npy is bool; save array.astype(numpy.uint8)', npyFile([2], Uint8Array.of(0, 1), { descr: '|b1' })],
     ['x.npy has elements of type <c8', npyFile([1], Float64Array.of(1), { descr: '<c8' })],
     ['x.npy holds pickled Python objects; save array.astype(str)', npyFile([1], Float32Array.of(1), { descr: '|O' })],
     ['x.npy holds 8 bytes; its header says int32[3], that is 12', npyFile([3], Int32Array.of(1, 2))],
@@ -313,5 +314,50 @@ describe('loadLabelledData', () => {
       'x.npy': npyFile([2, 2], Float32Array.of(1, 2, Number.NaN, 4)),
     });
     expect(() => loadLabelledData(made)).toThrow('x.npy (data.inputs.x): sample 1 holds NaN');
+  });
+
+  it('accepts NaN where the deployment says so, but never infinity', () => {
+    const float: Value = { name: 'x', type: 'float32', shape: ['batch', 2] };
+    const read = (...values: number[]) =>
+      loadLabelledData(
+        deployment(
+          [float],
+          '{ inputs: { x: x.npy } }',
+          { 'x.npy': npyFile([2, 2], Float32Array.from(values)) },
+          'inputs: { x: { nan: allow } }',
+        ),
+      );
+    const [value] = read(1, 2, Number.NaN, 4).sample(1);
+    expect(new Float32Array(value.data.slice().buffer)).toEqual(Float32Array.of(Number.NaN, 4));
+    expect(() => read(1, 2, 3, 1 / 0)).toThrow('x.npy (data.inputs.x): sample 1 holds Infinity');
+  });
+
+  it('reads texts, and truth values, and half-precision numbers from wider ones', () => {
+    const inputs: Value[] = [
+      { name: 'text', type: 'string', shape: ['batch', 1] },
+      { name: 'mask', type: 'bool', shape: ['batch', 2] },
+      { name: 'x', type: 'float16', shape: ['batch'] },
+    ];
+    const data = loadLabelledData(
+      deployment(inputs, '{ inputs: { text: text.npy, mask: mask.npy, x: x.npy } }', {
+        'text.npy': npyTexts([2, 1], ['a', 'grüße']),
+        'mask.npy': npyFile([2, 2], Uint8Array.of(0, 1, 1, 0), { dtype: 'bool' }),
+        'x.npy': npyFile([2], Float64Array.of(1, -0.5)),
+      }),
+    );
+    expect(data.sample(1)).toEqual([
+      { data: encodeStrings(['grüße']), shape: [1] },
+      { data: Uint8Array.of(1, 0), shape: [2] },
+      { data: new Uint8Array(Uint16Array.of(toFloat16(-0.5)).buffer), shape: [] },
+    ]);
+  });
+
+  it('says what to save where the models take texts', () => {
+    const made = deployment([{ name: 'text', type: 'string', shape: ['batch', 1] }], '{ inputs: { text: x.npy } }', {
+      'x.npy': npyFile([2, 1], Int32Array.of(1, 2)),
+    });
+    expect(() => loadLabelledData(made)).toThrow(
+      'x.npy (data.inputs.text) is int32[2, 1]; the models take string[samples, 1]: save array.astype(str)',
+    );
   });
 });

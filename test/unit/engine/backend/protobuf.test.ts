@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fields } from '../../../../engine/backend/protobuf.ts';
+import { fields, varints } from '../../../../engine/backend/protobuf.ts';
 
 /** Field 1 as a varint. */
 const varint = (value: bigint): Uint8Array => {
@@ -13,9 +13,14 @@ describe('fields', () => {
   it.each([0n, 1n, 127n, 128n, 2n ** 48n, 2n ** 49n + 5n, 2n ** 53n - 1n, -1n, -128n, -(2n ** 40n)])(
     'read the integer %s',
     (value) => {
-      expect([...fields(varint(value))]).toEqual([{ number: 1, value: Number(value) }]);
+      expect([...fields(varint(value))]).toMatchObject([{ number: 1, value: Number(value), raw: varint(value) }]);
     },
   );
+
+  it('read integers that are packed into one', () => {
+    const packed = Buffer.concat([1n, -1n, 300n].map((value) => varint(value).subarray(1)));
+    expect(varints(packed)).toEqual([1, -1, 300]);
+  });
 
   it.each([
     ['an integer', Uint8Array.of(8, 0x80)],

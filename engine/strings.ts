@@ -1,0 +1,57 @@
+/**
+ * Tensors of strings as bytes, as the Open Inference Protocol has them (BYTES): per element its length as a little-endian uint32, then
+ * its UTF-8.
+ */
+
+const LENGTH_BYTES = 4;
+
+export function encodeStrings(texts: readonly string[]): Uint8Array<ArrayBuffer> {
+  const encoded = texts.map((text) => Buffer.from(text, 'utf8'));
+  const data = new Uint8Array(encoded.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
+  const view = new DataView(data.buffer);
+  let at = 0;
+  for (const text of encoded) {
+    view.setUint32(at, text.length, true);
+    data.set(text, at + LENGTH_BYTES);
+    at += LENGTH_BYTES + text.length;
+  }
+  return data;
+}
+
+/** Of data that is whole: see `countStrings`. */
+export function decodeStrings(data: Uint8Array): string[] {
+  return splitStrings(data).map((element) => Buffer.from(element.subarray(LENGTH_BYTES)).toString('utf8'));
+}
+
+/** The elements, each with its length before it. */
+export function splitStrings(data: Uint8Array): Uint8Array[] {
+  const elements: Uint8Array[] = [];
+  for (let at = 0; at < data.length; ) {
+    const end = endOfStrings(data, at, 1);
+    elements.push(data.subarray(at, end));
+    at = end;
+  }
+  return elements;
+}
+
+/** Number of elements; undefined when the last one is cut off. */
+export function countStrings(data: Uint8Array): number | undefined {
+  let count = 0;
+  let at = 0;
+  for (; at < data.length; count++) at = endOfStrings(data, at, 1);
+  return at === data.length ? count : undefined;
+}
+
+/** Where so many elements end that begin at `from`; Infinity when they are cut off. */
+export function endOfStrings(data: Uint8Array, from: number, count: number): number {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let at = from;
+  for (let i = 0; i < count; i++) {
+    if (at + LENGTH_BYTES > data.length) return Number.POSITIVE_INFINITY;
+    at += LENGTH_BYTES + view.getUint32(at, true);
+  }
+  return at > data.length ? Number.POSITIVE_INFINITY : at;
+}
+
+/** Bytes of the empty string. */
+export const EMPTY_STRING = new Uint8Array(LENGTH_BYTES);

@@ -1,0 +1,27 @@
+import { KINDS, type Kind } from './kinds.ts';
+
+/** docs/models.md, made of the tests' cases: what it says is what they check. */
+export function modelsPage(): string {
+  const sections = Object.entries(KINDS).map(
+    ([title, kinds]) => `## ${title}\n\n| model | from | outcome |\n| --- | --- | --- |\n${kinds.map(row).join('\n')}\n`,
+  );
+  return `# Which models are served
+
+ONNX models, made by any exporter. Each row is a test with a tiny model (\`test/integration/model-kinds\`), and this page is made from
+them: \`UPDATE_DOCS=1 npx vitest run test/integration/model-kinds\`. What is refused is refused by \`cascade profile\`, with these words
+and exit code 2, before anything is served.
+
+${sections.join('\n')}`;
+}
+
+function row({ what, from = '', outcome }: Kind): string {
+  const result =
+    outcome.type === 'refused'
+      ? `refused: “${cell(outcome.message)}”`
+      : `served${outcome.how === undefined ? '' : `: ${outcome.how}`}`;
+  return `| ${cell(what)} | ${cell(from)} | ${result} |`;
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
