@@ -5,6 +5,7 @@ import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
+import { misfitOf } from '../../plans/message-size.ts';
 import { processActor } from '../device-host.ts';
 import { claimEnvironment } from './claim.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
@@ -52,6 +53,7 @@ export async function runParts(
   });
   const running: RunningActor[][] = [];
   try {
+    checkMessageSize(setting, bus);
     const sole = requireSoleDevices(
       { bus, clock: realClock, log },
       setting.subjects,
@@ -107,6 +109,13 @@ export async function runParts(
       args: roleArgs(deploymentPath, options, ['--role', 'frontend']),
     }));
   }
+}
+
+/** @throws ConfigError when the samples that were profiled do not fit into messages of the server. */
+function checkMessageSize({ profile, log }: Setting, bus: Bus): void {
+  const misfit = misfitOf(profile.warmUp, bus.maxPayloadBytes, 'the NATS server');
+  if (misfit?.typical) throw new ConfigError(misfit.message);
+  if (misfit !== undefined) log.warn(misfit.message);
 }
 
 interface ProcessSpec {

@@ -11,6 +11,7 @@ import { requireLocalCores } from '../deployment/local-cores.ts';
 import { type Deployment, type Device, deviceClass } from '../deployment.ts';
 import { inFamilyOrder } from '../family-order.ts';
 import { modelDigest } from '../file-digest.ts';
+import { DEFAULT_MAX_PAYLOAD, misfitOf } from '../message-size.ts';
 import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
 import { profileDigest } from '../profile-digest.ts';
 import { familyClasses } from '../task/family-classes.ts';
@@ -110,6 +111,8 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     onWarning?.(
       `the classes are numbered in the order of their names: ${data.classes.join(', ')}; if the scores are in another order, write \`classes: [...]\``,
     );
+  const misfit = misfitOf(profile.warmUp, DEFAULT_MAX_PAYLOAD, 'a NATS server that is not told otherwise');
+  if (misfit !== undefined) onWarning?.(misfit.message);
   for (const warning of oddities(deployment, profile, outputs, first.answers)) onWarning?.(warning);
   return profile;
 }

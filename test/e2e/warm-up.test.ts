@@ -31,6 +31,21 @@ test('it is warmed up with samples of the data, and serves', async () => {
   expect(end.code, end.stderr).toBe(0);
 });
 
+test('where its samples do not fit into a message of the server, `serve` says which setting to change', async () => {
+  const configFile = join(folder, 'nats.conf');
+  writeFileSync(configFile, 'max_payload: 4500');
+  const narrow = await startNatsServer({ configFile });
+  try {
+    const end = await runCascade(['serve', folder, '--nats', narrow.url]);
+    expect(end.code, end.stderr).toBe(2);
+    expect(end.stderr).toMatch(
+      /samples take .* as tensors, and the NATS server takes .*: write `max_payload: 1MB` into its conf/,
+    );
+  } finally {
+    await narrow.stop();
+  }
+});
+
 test('where it cannot run, `serve` ends with what the model said, instead of waiting for ever', async () => {
   const written = readFileSync(profile, 'utf8');
   const plain = JSON.parse(written) as { warmUp: { shape: number[]; base64?: string }[][] };
