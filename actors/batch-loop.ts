@@ -2,6 +2,7 @@ import { catchError, concat, defer, EMPTY, finalize, ignoreElements, mergeMap, t
 import type { Backend, BatchOutput } from '../engine/backend/backend.ts';
 import type { Clock } from '../engine/clock.ts';
 import { CascadeError } from '../engine/errors.ts';
+import type { Sample } from '../engine/tensor.ts';
 import type { DeviceState } from '../engine/wire/messages.ts';
 import { endsTooLate } from '../plans/policy/deadline.ts';
 import { DeviceSpeed } from '../plans/policy/device-speed.ts';
@@ -38,10 +39,29 @@ export interface BatchLoopOptions {
   readonly onDied?: () => void;
   /** No time is left to compute this one. */
   readonly onExpired: (request: Queued, now: number) => void;
+  /** What to compute when nothing waits; see SpareWork. */
+  readonly spare?: SpareWork;
   /** A batch has been started. */
   readonly onStarted?: () => void;
   /** Called when no batch can run; `idle` tells whether that is still so. */
   readonly onIdle?: (idle: () => boolean) => void;
+}
+
+export interface Spare {
+  readonly model: number;
+  readonly sample: Sample;
+  /** Of the sample, where samples differ in size. */
+  readonly size: number | undefined;
+}
+
+/** Work that nobody waits for: one sample at a time, and only when no request waits. */
+export interface SpareWork {
+  /** The next sample to run, and the model; undefined when there is none, or no time to spare. */
+  readonly next: (now: number) => Spare | undefined;
+  /** It is done, or has failed: output is undefined then. */
+  readonly onDone: (output: BatchOutput | undefined) => void;
+  /** The device was occupied, by whatever, from one time to the other. */
+  readonly onBusy: (from: number, to: number) => void;
 }
 
 /** Runs what waits on a device: one batch at a time, the next one as soon as the device is free and a queue triggers. */
@@ -54,7 +74,7 @@ export class BatchLoop {
   readonly #batcher: Batcher;
   readonly #hangWatch: HangWatch;
   readonly #speed = new DeviceSpeed();
-  readonly #batches$ = new Subject<Batch>();
+  readonly #batches$ = new Subject<Batch | Spare>();
   readonly #empty$ = new Subject<void>();
   /** Requests that may have killed a device, and members of a batch that failed as a whole, so that a bad sample fails alone. */
   readonly #lone: LoneQueue;
@@ -117,7 +137,12 @@ export class BatchLoop {
 
   /** Time of one request alone, at the measured speed. */
   singleMs(model: number): number {
-    return this.slowdown() * this.#plannedMs(model, 1);
+    return this.batchMs(model, 1);
+  }
+
+  /** Time of a batch, at the measured speed. */
+  batchMs(model: number, batch: number, sampleSize?: number): number {
+    return this.slowdown() * this.#plannedMs(model, batch, sampleSize);
   }
 
   /** Computing time of all that waits, at the measured speed. */
@@ -145,7 +170,7 @@ export class BatchLoop {
   run(): Observable<never> {
     return this.#batches$.pipe(
       // One at a time by `#busy`: the next batch starts before this one has left the stream.
-      mergeMap((batch) => this.#infer(batch)),
+      mergeMap((work) => ('sample' in work ? this.#inferSpare(work) : this.#infer(work))),
       finalize(() => this.#cancelWake()),
     );
   }
@@ -162,6 +187,7 @@ export class BatchLoop {
     const now = clock.now();
     if (this.#start(now)) return;
     const wakeAt = this.#batcher.wakeAt(router.gear);
+    if (wakeAt === undefined && this.#startSpare(now)) return;
     if (wakeAt !== undefined) this.#cancelWake = clock.after(wakeAt - now, () => this.pump());
     else this.#empty$.next();
     onIdle?.(this.#isIdle);
@@ -184,6 +210,15 @@ export class BatchLoop {
       return true;
     }
     return false;
+  }
+
+  /** False when there is nothing to do in spare time, or no time to spare. */
+  #startSpare(now: number): boolean {
+    const work = this.#options.phase() === 'ready' ? this.#options.spare?.next(now) : undefined;
+    if (work === undefined) return false;
+    this.#busy = true;
+    this.#batches$.next(work);
+    return true;
   }
 
   #next(now: number): Batch | undefined {
@@ -242,11 +277,39 @@ export class BatchLoop {
     );
   }
 
+  #inferSpare({ model, sample, size }: Spare): Observable<never> {
+    const { backend, router, clock } = this.#options;
+    const plannedMs = this.#plannedMs(model, 1, size);
+    const startedAt = clock.now();
+    this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
+    const done = (output: BatchOutput | undefined): void => {
+      this.#ended(startedAt);
+      if (output !== undefined) this.#speed.observe(plannedMs, output.computeMs, clock.now());
+      this.#options.spare?.onDone(output);
+      this.pump();
+    };
+    return backend.run(router.models[model], [sample]).pipe(
+      catchError((error) => {
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') {
+          // None of the requests here is to blame.
+          this.#options.onDied?.();
+          throw error;
+        }
+        done(undefined);
+        return EMPTY;
+      }),
+      tap(done),
+      ignoreElements(),
+    );
+  }
+
   #ended(startedAt: number): void {
+    const now = this.#options.clock.now();
     this.#busy = false;
     this.#running = [];
     this.#hangWatch.end();
-    this.#busyMs += this.#options.clock.now() - startedAt;
+    this.#busyMs += now - startedAt;
+    this.#options.spare?.onBusy(startedAt, now);
     this.#batchesRun++;
   }
 }

@@ -30,6 +30,7 @@ import { failureOf, sendFailure, sendResult } from './answers.ts';
 import { BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
+import { type AuditOptions, DeviceAudits } from './device-audits.ts';
 import { DeviceClaim } from './device-claim.ts';
 import { DoneNotes } from './done-notes.ts';
 import { askForPlan } from './kept-plans.ts';
@@ -65,6 +66,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly claim?: string;
   /** Per model, bins of its certainties (see certaintyEdges), which are counted for the drift monitor; by default none are. */
   readonly certaintyEdges?: readonly Float64Array[];
+  /** Whether and how answers are audited; needs `certaintyEdges`. By default none are. */
+  readonly audit?: AuditOptions | undefined;
 }
 
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
@@ -98,6 +101,7 @@ class Device {
   readonly #answered: number[];
   readonly #starvation = new StarvationWatch();
   readonly #certainties: CertaintyCounter | undefined;
+  readonly #audits: DeviceAudits | undefined;
   #phase: DeviceState['phase'] = 'loading';
   #toldAt = 0;
   /** The batch that this device dies of: frontends try its requests once more, alone, and what else is here in batches. */
@@ -116,6 +120,25 @@ class Device {
     this.#replicas = new Replicas(options, this.#backend, context.log);
     this.#router = new Router(options.plan);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
+    this.#audits =
+      options.audit &&
+      options.certaintyEdges &&
+      new DeviceAudits(
+        {
+          ...options.audit,
+          device: options.device,
+          subjects: options.subjects,
+          specs: options.specs,
+          router: this.#router,
+          holds: (model) => this.#replicas.has(model),
+          sizeOf: this.#sizeOf,
+          batchMs: (model, batch, size) => this.#loop.batchMs(model, batch, size),
+          judge: options.judge,
+          certaintyEdges: options.certaintyEdges,
+        },
+        context.bus,
+        context.drops,
+      );
     this.#loop = new BatchLoop({
       device: options.device,
       router: this.#router,
@@ -133,6 +156,7 @@ class Device {
         this.#blamed = this.#loop.running;
         this.#tell();
       },
+      ...(this.#audits === undefined ? {} : { spare: this.#audits }),
       onStarted: () => this.#tellBacklog(),
       onIdle: options.onIdle,
     });
@@ -163,6 +187,7 @@ class Device {
     const working$ = merge(
       bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
       this.#loop.run(),
+      this.#audits?.received$(() => this.#loop.pump()) ?? EMPTY,
       this.#loop.empty$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
       stopping$.pipe(tap(() => this.#enter('draining'))),
       // Last, and after the server knows of the subscriptions: work comes as soon as frontends read `ready`.
@@ -437,9 +462,12 @@ class Device {
     this.#answer(request, standingResult(this.#options, this.#router, item, item.opinion, 'deadline', now));
   }
 
-  #answer({ item, origin }: Queued, result: Result): void {
+  #answer(request: Queued, result: Result): void {
+    const { item, origin } = request;
     if (this.#isTooLate(item)) return;
-    if (sendResult(this.#context.bus, item.reply, result, item.json)) this.#done.finished(origin, item.seq);
+    if (!sendResult(this.#context.bus, item.reply, result, item.json)) return;
+    this.#done.finished(origin, item.seq);
+    this.#audits?.answered(request, result, this.#context.clock.now());
   }
 
   /** The same input would fail again, so it is the input that is refused: nobody tries again. */
@@ -502,6 +530,7 @@ class Device {
     const { ready } = this.#replicas;
     const certainties = this.#certainties?.take() ?? [];
     const suspects = this.#suspects();
+    const audits = this.#audits?.take() ?? [];
     const state: DeviceState = {
       device,
       host,
@@ -527,6 +556,8 @@ class Device {
       emulated: this.#backend.emulated,
       ...(certainties.length === 0 ? {} : { certainties }),
       ...(suspects === undefined ? {} : { suspects }),
+      ...(audits.length === 0 ? {} : { audits }),
+      ...(this.#audits?.hasSpare(this.#toldAt) ? { spare: true } : {}),
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
   }

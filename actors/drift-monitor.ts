@@ -8,6 +8,7 @@ import { decodeGear, decodeLoad, decodeState } from '../engine/wire/internal.ts'
 import type { GearMessage, PrepareMessage } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
 import type { Deployment } from '../plans/deployment.ts';
+import type { AuditBounds } from '../plans/drift/audit-estimate.ts';
 import type { GearPlan } from '../plans/gear-plan.ts';
 import type { Profile } from '../plans/profile.ts';
 import { DriftWatch } from './drift-watch.ts';
@@ -22,6 +23,8 @@ export interface DriftMonitorOptions {
   readonly start: Revision;
   readonly profile: Pick<Profile, 'models'>;
   readonly settings: Deployment['drift'];
+  /** Undefined: nothing is audited. */
+  readonly audit?: AuditBounds | undefined;
   /** True while this controller leads: all measure, so that each can take over; one tells. */
   readonly leading$: Observable<boolean>;
   /** Plans for the measured load and pushes the plan; emits how it ended, in words, and errors when it could not. */
@@ -32,13 +35,13 @@ const TELL_INTERVAL_MS = 1_000;
 
 /** Compares load and certainties with what the plan was made for, and says when they have drifted apart (DESIGN §4). */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
-  const { subjects, profile, settings } = options;
+  const { subjects, profile, settings, audit } = options;
   return {
     name: 'drift-monitor',
     description: 'compares load and certainties with what was planned for',
     behaviour: ({ bus, clock, log, drops, stopping$ }) => {
       const plans = new Map([[options.start.revision, options.start.plan]]);
-      let watch = new DriftWatch(options.start, profile, settings, clock.now());
+      let watch = new DriftWatch(options.start, profile, settings, clock.now(), audit);
       let leading = false;
       let replannedAt = Number.NEGATIVE_INFINITY;
       const wanted$ = new Subject<void>();
@@ -51,7 +54,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       const observeGear = ({ revision }: GearMessage): void => {
         const plan = plans.get(revision);
         if (revision === watch.revision || plan === undefined) return;
-        watch = new DriftWatch({ revision, plan }, profile, settings, clock.now());
+        watch = new DriftWatch({ revision, plan }, profile, settings, clock.now(), audit);
       };
 
       const tick = (): void => {
@@ -59,7 +62,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
         if (!leading) return;
         bus.publish(subjects.drift, encode(report));
         for (const event of events) {
-          log[event.state === 'begins' ? 'warn' : 'info']({ ...event }, 'drift');
+          log[event.state === 'begins' || event.state === 'loss' ? 'warn' : 'info']({ ...event }, event.type);
           publishEvent(bus, subjects, event);
         }
         const due = clock.now() - replannedAt >= settings.replanIntervalMs;

@@ -12,6 +12,20 @@ const measure = {
 /** Not zod's `readonly()`: that freezes what came, and throws where bytes came. */
 const weights = z.array(z.number().nonnegative()).transform((values): readonly number[] => values);
 
+const interval = z.object({ estimate: z.number(), low: z.number(), high: z.number() });
+
+const audit = z.object({
+  reference: z.string(),
+  sinceMs: z.number().nonnegative(),
+  answered: z.number().nonnegative(),
+  drawn: z.number().nonnegative(),
+  compared: z.number().nonnegative(),
+  disagreement: interval.nullable(),
+  expected: z.number(),
+  accuracy: interval.nullable(),
+  lost: z.boolean(),
+});
+
 /** What the drift-monitor tells, and the status shows; see the classes of plans/drift for the meaning of the fields. */
 const driftReport = z.object({
   /** Of the plan that all is measured against. */
@@ -27,6 +41,8 @@ const driftReport = z.object({
     above: z.number(),
   }),
   certainty: z.array(z.object({ model: z.string(), ...measure })),
+  /** Null where nothing is audited. */
+  audit: audit.nullable().default(null),
 });
 
 export type DriftReport = z.infer<typeof driftReport>;

@@ -1,10 +1,12 @@
 import type { DeviceState, LoadReport } from '../engine/wire/messages.ts';
+import { type AuditBounds, AuditEstimate, type AuditMeasure } from '../plans/drift/audit-estimate.ts';
 import { CertaintyDrift, type CertaintyDriftMeasure } from '../plans/drift/certainty-drift.ts';
 import type { DriftSettings } from '../plans/drift/drift-measure.ts';
 import { QpsDrift, type QpsDriftMeasure } from '../plans/drift/qps-drift.ts';
 import type { Profile } from '../plans/profile.ts';
+import { describeAudit } from './describe-audit.ts';
 import type { DriftReport } from './drift-report.ts';
-import type { DriftEvent } from './events.ts';
+import type { AuditEvent, DriftEvent } from './events.ts';
 import type { Revision } from './plan-history.ts';
 
 /** The drift-monitor's state for one plan, without bus or timers. */
@@ -12,13 +14,23 @@ export class DriftWatch {
   readonly revision: number;
   readonly #qps: QpsDrift;
   readonly #certainty: CertaintyDrift;
+  readonly #audit: AuditEstimate | undefined;
+  #lost = false;
   readonly #drifted = new Set<string>();
   #at: number;
 
-  constructor({ revision, plan }: Revision, profile: Pick<Profile, 'models'>, settings: DriftSettings, now: number) {
+  /** @param audit undefined: nothing is audited. */
+  constructor(
+    { revision, plan }: Revision,
+    profile: Pick<Profile, 'models'>,
+    settings: DriftSettings,
+    now: number,
+    audit?: AuditBounds,
+  ) {
     this.revision = revision;
     this.#qps = new QpsDrift(plan, settings, now);
     this.#certainty = new CertaintyDrift(plan, profile, settings);
+    this.#audit = audit && new AuditEstimate(plan, profile, audit, now);
     this.#at = now;
   }
 
@@ -26,18 +38,30 @@ export class DriftWatch {
     this.#qps.observe(arrivals);
   }
 
-  state({ certainties = [] }: DeviceState): void {
+  state({ certainties = [], audits = [] }: DeviceState): void {
+    for (const counts of audits) if (counts.revision === this.revision) this.#audit?.observe(counts);
     for (const counts of certainties) if (counts.revision === this.revision) this.#certainty.observe(counts);
   }
 
   /** Once a second. @returns what is measured, and what has begun or ceased to be drift since the last call. */
-  tick(now: number): { report: DriftReport; events: DriftEvent[] } {
+  tick(now: number): { report: DriftReport; events: (DriftEvent | AuditEvent)[] } {
     this.#qps.tick(now);
     this.#certainty.forget(now - this.#at);
     this.#at = now;
-    const report = { revision: this.revision, qps: this.#qps.measure(), certainty: this.#certainty.measure() };
-    const events = [this.#event(report.qps), ...report.certainty.map((measure) => this.#event(measure))];
+    const audit = this.#audit?.tick(now) ?? null;
+    const report = { revision: this.revision, qps: this.#qps.measure(), certainty: this.#certainty.measure(), audit };
+    const events = [
+      this.#event(report.qps),
+      ...report.certainty.map((measure) => this.#event(measure)),
+      audit === null ? undefined : this.#auditEvent(audit),
+    ];
     return { report, events: events.filter((event) => event !== undefined) };
+  }
+
+  #auditEvent({ lost, ...measure }: AuditMeasure): AuditEvent | undefined {
+    if (lost === this.#lost) return undefined;
+    this.#lost = lost;
+    return { type: 'audit', state: lost ? 'loss' : 'recovered', ...measure, text: describeAudit({ lost, ...measure }) };
   }
 
   #event(measure: QpsDriftMeasure | CertaintyDriftMeasure): DriftEvent | undefined {

@@ -3,6 +3,7 @@ import { encode } from '../engine/wire/codec.ts';
 import { isBasis } from '../engine/wire/internal.ts';
 import type { GearBasis } from '../engine/wire/messages.ts';
 import type { Subjects } from '../engine/wire/subjects.ts';
+import type { AuditMeasure } from '../plans/drift/audit-estimate.ts';
 import type { SpeedReport } from '../plans/policy/speed-watch.ts';
 
 /** The gear was changed; or, from and to being equal, the hysteresis begins or ceases to hold it. */
@@ -45,13 +46,21 @@ export interface DriftEvent {
   readonly text: string;
 }
 
+/** Answers have begun to differ from the most accurate model's by more than was planned for, or have ceased to. */
+export interface AuditEvent extends Omit<AuditMeasure, 'lost'> {
+  readonly type: 'audit';
+  readonly state: 'loss' | 'recovered';
+  /** By how much, with the interval, and what to do, for people. */
+  readonly text: string;
+}
+
 type ReplanEvent =
   | { readonly type: 'replan'; readonly state: 'begins' }
   /** It ended, and how, in words; whether its plan was adopted is an event of its own. */
   | { readonly type: 'replan'; readonly state: 'done' | 'failed'; readonly text: string };
 
 /** Everything that is said on the events subject. */
-export type EventMessage = GearEvent | DeviceEvent | DeviceSpeedEvent | PlanEvent | DriftEvent | ReplanEvent;
+export type EventMessage = GearEvent | DeviceEvent | DeviceSpeedEvent | PlanEvent | DriftEvent | AuditEvent | ReplanEvent;
 
 /** True of what reads as the event of a gear; nobody else may be trusted to have said it so. */
 export function isGearEvent(event: { readonly type: string }): event is GearEvent {

@@ -20,6 +20,7 @@ interface Presence {
   readonly pid: number;
   readonly upMs: number;
   readonly suspects: Suspects | undefined;
+  readonly spare: boolean;
   readonly seenAt: number;
 }
 
@@ -158,13 +159,18 @@ export class Router {
     return this.#presence.get(device)?.backlogMs ?? 0;
   }
 
+  /** Whether a device, by number, holds a model and has said last that it has time to spare. */
+  hasSpare(device: number, model: number): boolean {
+    return this.#usable[model * this.devices.length + device] === 1 && this.#presence.get(this.devices[device])?.spare === true;
+  }
+
   /** Takes a heartbeat in. Returns how the device was lost when it will not answer any more what was sent to it before. */
   observe(state: DeviceState, now: number): Loss | undefined {
     const number = this.#numberOf.get(state.device);
     if (number === undefined) return undefined;
     const before = this.#presence.get(state.device);
-    const { phase, incarnation, backlogMs, pid, upMs, suspects } = state;
-    this.#presence.set(state.device, { phase, incarnation, backlogMs, pid, upMs, suspects, seenAt: now });
+    const { phase, incarnation, backlogMs, pid, upMs, suspects, spare = false } = state;
+    this.#presence.set(state.device, { phase, incarnation, backlogMs, pid, upMs, suspects, spare, seenAt: now });
     if (state.slowdown !== this.#slowdown[number]) {
       this.#slowdown[number] = state.slowdown;
       this.#shares = undefined;

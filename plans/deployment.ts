@@ -14,7 +14,9 @@ import {
 } from './deployment/synthetic-settings.ts';
 import { taskProblems } from './deployment/task-problems.ts';
 import { checkYaml, type Problem } from './deployment/yaml-problems.ts';
+import type { AuditBounds } from './drift/audit-estimate.ts';
 import type { DriftSettings } from './drift/drift-measure.ts';
+import type { AuditSettings } from './policy/audit.ts';
 import { defaultDeadlineMs } from './policy/deadline.ts';
 import { defaultDrainMs, type GearRule } from './policy/gear-choice.ts';
 
@@ -142,6 +144,8 @@ export interface Deployment {
   readonly gearRule: GearRule;
   /** Undefined: requests are not stored. */
   readonly durable: DurableSettings | undefined;
+  /** Undefined: nothing is audited. */
+  readonly audit: (AuditSettings & AuditBounds) | undefined;
   readonly drift: DriftSettings & { readonly replan: 'never' | 'auto'; readonly replanIntervalMs: number };
 }
 
@@ -249,6 +253,7 @@ export function loadDeployment(path: string): Deployment {
       measuredSpeed: yaml.measuredSpeed,
     },
     durable: yaml.durable && durableOf(yaml.durable),
+    audit: yaml.audit,
     drift: driftOf(yaml.drift),
   };
   refuse(problems);

@@ -1,12 +1,14 @@
 import type { DriftMeasure } from '../../plans/drift/drift-measure.ts';
+import { describeAudit } from '../describe-audit.ts';
 import type { DriftReport } from '../drift-report.ts';
 
 /** Lines for people: how far the load, and each model's certainties, are from what was planned for. */
-export function describeDrift({ qps, certainty }: DriftReport): string[] {
+export function describeDrift({ qps, certainty, audit }: DriftReport): string[] {
   const means = `mean ${Math.round(qps.meanQps)} requests/s, planned ${Math.round(qps.plannedMeanQps)}`;
   return [
     `load against the plan: ${describeMeasure(qps, 'seconds')}; ${means}`,
     ...certainty.map((measure) => `certainty of ${measure.model}: ${describeMeasure(measure, 'samples')}`),
+    ...(audit === null ? [] : [`audit: ${describeAudit(audit)}`]),
   ];
 }
 

@@ -40,6 +40,7 @@ async function replan(path: string, options: Options): Promise<void> {
   const { writePlan } = await import('../../plans/plan-file.ts');
   const { writeJson } = await import('../../plans/json-output.ts');
   const { askStatus } = await import('../ask-status.ts');
+  const { describeAudit } = await import('../describe-audit.ts');
   const { measuredLoad } = await import('../measured-load.ts');
   const { pushPlan } = await import('../push-plan.ts');
   const { connectTo } = await import('../processes/connect.ts');
@@ -51,6 +52,8 @@ async function replan(path: string, options: Options): Promise<void> {
     const { drift } = await askStatus(bus, deployment, shownServers(servers));
     const { load, warning } = measuredLoad(deployment.load, drift, deployment.drift.minSamples);
     if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
+    // The load can be planned for anew; what the models make of other inputs is not in the profile.
+    if (drift?.audit?.lost) process.stderr.write(`warning: ${describeAudit(drift.audit)}\n`);
     const found = await makePlan({ ...deployment, load }, options.profile ?? `${deployment.dir}/profile.json`, options);
     if (found.type === 'infeasible') {
       writeJson(options.json, found);

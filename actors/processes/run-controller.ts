@@ -5,6 +5,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { bucketsOf } from '../../engine/wire/subjects.ts';
 import { checkPlanFor } from '../../plans/plan-check.ts';
+import { taskOf } from '../../plans/task/task-of.ts';
 import { driftMonitorActor } from '../drift-monitor.ts';
 import { durableSetting } from '../durable-streams.ts';
 import { gearControllerActor } from '../gear-controller.ts';
@@ -52,6 +53,7 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
       start,
       profile,
       settings: deployment.drift,
+      audit: deployment.audit && { ...deployment.audit, task: taskOf(deployment) },
       leading$,
       replan: () => replanChild([deployment.file, '--profile', setting.profileFile], natsEnvironment(setting.servers.join(','))),
     }),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { catchError } from 'rxjs';
 import { type Actor, startActor } from '../../engine/actor/actor.ts';
@@ -7,12 +8,14 @@ import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { createRandom } from '../../engine/random.ts';
 import { stayAwake } from '../../engine/stay-awake.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/deployment.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { emulatedModels, recordFinder } from '../../plans/emulated-records.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
-import { certaintyOutputOf, judgeOfModel } from '../../plans/task/task-of.ts';
+import { accuracyOf } from '../../plans/profile.ts';
+import { certaintyOutputOf, judgeOfModel, taskOf } from '../../plans/task/task-of.ts';
 import { type DeviceOptions, deviceActor } from '../device.ts';
 import { claimOfProcess } from './claim.ts';
 import { endHung } from './end-hung.ts';
@@ -130,6 +133,7 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
   });
   const recorded = device.kind === 'emulated' ? { ...deployment, certainty: RECORDED } : deployment;
   const judges = deployment.models.map((model) => judgeOfModel(recorded, model));
+  const task = taskOf(deployment);
   return {
     device: device.id,
     host: device.host,
@@ -145,6 +149,13 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     classes: profile.classNames ?? deployment.classes,
     judge: (output, row, model) => judges[model](output, row),
     certaintyEdges: profiled.map(({ certainties }) => certaintyEdges(certainties)),
+    audit: deployment.audit && {
+      settings: deployment.audit,
+      // Nobody can foresee which requests are drawn.
+      random: createRandom(randomUUID()),
+      accuracy: profiled.map(accuracyOf),
+      agree: (a, b) => task.agreement(a, b) === 1,
+    },
     urgentBacklogMs: backlogFromMs(deployment.gearRule),
     createBackend: () => backendOf(setting, device),
   };

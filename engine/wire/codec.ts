@@ -113,7 +113,7 @@ function joined(items: readonly WorkItem[], input: number): Uint8Array {
   return Buffer.concat(items.map((item) => item.sample[input].data));
 }
 
-function splitColumn(spec: TensorSpec, column: WireFrame['tensors'][number], n: number): Tensor[] {
+export function splitColumn(spec: TensorSpec, column: WireFrame['tensors'][number], n: number): Tensor[] {
   const own = new Uint8Array(column.data);
   const tensors: Tensor[] = new Array(n);
   let from = 0;

@@ -1,6 +1,7 @@
 import { MalformedMessage } from '../errors.ts';
 import { decode } from './codec.ts';
 import type {
+  AuditCounts,
   CertaintyCounts,
   DeviceState,
   DoneFrame,
@@ -80,6 +81,8 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
   require(state.suspects === undefined || areSuspects(state.suspects), 'state', 'suspects');
+  require(state.audits === undefined || areAudits(state.audits), 'state', 'audits');
+  require(state.spare === undefined || typeof state.spare === 'boolean', 'state', 'spare');
   return { ...state, claim, absences, slowdown, starvedShare } as DeviceState;
 }
 
@@ -187,6 +190,19 @@ function areCertainties(value: unknown): value is CertaintyCounts[] {
     const { revision, gear, model, counts } = each;
     return isCount(revision) && isCount(gear) && isText(model) && Array.isArray(counts) && counts.every(isCount);
   });
+}
+
+function areAudits(value: unknown): value is AuditCounts[] {
+  if (!Array.isArray(value)) return false;
+  return value.every((each: { [K in keyof AuditCounts]?: unknown } | null) => {
+    if (typeof each !== 'object' || each === null) return false;
+    const { revision, gear, model, answered, drawn, agreed, differed } = each;
+    return [revision, gear, answered, drawn].every(isCount) && isText(model) && areCounts(agreed) && areCounts(differed);
+  });
+}
+
+function areCounts(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every(isCount);
 }
 
 function areNumbers(value: unknown): boolean {

@@ -130,6 +130,30 @@ export interface CertaintyCounts {
 /** Requests by the frontend that has them, and their numbers there. */
 export type Suspects = readonly { readonly origin: string; readonly seqs: readonly number[] }[];
 
+/** An answered request about which the most accurate model is asked, too, when a device that holds it has time to spare. */
+export interface AuditItem {
+  /** Plan and gear that it was answered under. */
+  readonly revision: number;
+  readonly gear: number;
+  /** The answer that was given. */
+  readonly opinion: Opinion;
+  readonly sample: Sample;
+}
+
+/** What the audit of one model's answers in one gear has counted (see plans/drift/audit-estimate.ts). */
+export interface AuditCounts {
+  readonly revision: number;
+  readonly gear: number;
+  /** Whose answers. */
+  readonly model: string;
+  /** Answers that it gave, and those of them that were drawn for an audit. */
+  readonly answered: number;
+  readonly drawn: number;
+  /** Answers that the most accurate model confirmed, and those to which it says otherwise, per bin of its own certainties. */
+  readonly agreed: readonly number[];
+  readonly differed: readonly number[];
+}
+
 /** Heartbeat of a device. */
 export interface DeviceState {
   readonly device: string;
@@ -176,6 +200,9 @@ export interface DeviceState {
   readonly suspects?: Suspects;
   /** Counted since the last heartbeat; absent where there is nothing to tell. */
   readonly certainties?: readonly CertaintyCounts[];
+  readonly audits?: readonly AuditCounts[];
+  /** True while it has time to spare for audits. */
+  readonly spare?: boolean;
 }
 
 /** What a choice of gear was made from, and by which rule (see plans/policy/gear-choice.ts). */

@@ -10,6 +10,8 @@ export interface Subjects {
   work(device: string, model: string): string;
   /** All replicas of one device. */
   deviceWork(device: string): string;
+  /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
+  audit(device: string): string;
   done(frontend: string): string;
   load(frontend: string): string;
   state(device: string): string;
@@ -77,6 +79,7 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     namedResults: (name) => `${root}.results.${name}`,
     work: (device, model) => `${root}.work.${device}.${model}`,
     deviceWork: (device) => `${root}.work.${device}.*`,
+    audit: (device) => `${root}.audit.${device}`,
     done: (frontend) => `${root}.done.${frontend}`,
     load: (frontend) => `${root}.load.${frontend}`,
     state: (device) => `${root}.state.${device}`,

@@ -37,7 +37,7 @@ function checkColumn(frame: Record<string, unknown>, name: string, n: number, is
   for (let i = 0; i < n; i++) if (!isGood(column[i])) throw malformed(name);
 }
 
-function checkTensors(value: unknown, { name, shape }: TensorSpec, n: number): void {
+export function checkTensors(value: unknown, { name, shape }: TensorSpec, n: number): void {
   if (typeof value !== 'object' || value === null) throw malformed('tensors', name);
   const { data, shapes } = value as { data?: unknown; shapes?: unknown };
   if (!(data instanceof Uint8Array)) throw malformed('tensors', name);
@@ -75,7 +75,7 @@ function isFlags(value: unknown): boolean {
   return Number.isSafeInteger(value) && ((value as number) & ~7) === 0;
 }
 
-function isOpinion(value: unknown): boolean {
+export function isOpinion(value: unknown): boolean {
   if (value === null) return true;
   if (typeof value !== 'object') return false;
   const { label, labels, value: values, certainty, model, stage, scores } = value as Record<string, unknown>;

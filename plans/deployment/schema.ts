@@ -327,6 +327,30 @@ const drift = z.strictObject({
   replanInterval: duration.default(3_600_000).describe('Time between two automatic plans at least (1h, or milliseconds)'),
 });
 
+const audit = z.strictObject({
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.1)
+    .describe('Share of the answers of the other models that is drawn, at random, to be given to the most accurate one, too'),
+  utilisation: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.7)
+    .describe('A device audits while nothing waits there and it was busy for less than this share of the last second'),
+  bound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.02)
+    .describe(
+      'Rise of the disagreement with the most accurate model, above that on the validation samples, that is called a loss',
+    ),
+  minSamples: z.int().min(30).default(1_000).describe('Answers to compare before anything is said'),
+});
+
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
@@ -424,6 +448,11 @@ export const deploymentSchema = z
       .max(10)
       .default(DEFAULT_GEAR_RULE.noiseBand)
       .describe('Load must be outside the range of the gear by so many standard deviations of counting (0 in the paper)'),
+    audit: audit
+      .optional()
+      .describe(
+        'In spare time, ask the most accurate model about a share of what others answered, so that a loss of accuracy shows without labels; {} has the defaults',
+      ),
     drift: drift.prefault({}).describe('When load or certainties are no longer what was planned for, and what is done then'),
   })
   .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {

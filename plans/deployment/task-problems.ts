@@ -3,7 +3,7 @@ import type { Problem } from './yaml-problems.ts';
 
 /** Settings that do not go with the task, or that it cannot do without. */
 export function taskProblems(yaml: DeploymentYaml): Problem[] {
-  const { task, certainty, tolerance, data, models = [], synthetic } = yaml;
+  const { task, certainty, tolerance, data, models = [], synthetic, audit } = yaml;
   const problems: Problem[] = [];
   const refuse = (path: Problem['path'], message: string): void => void problems.push({ path, message });
   if (synthetic !== undefined && task !== 'classification')
@@ -23,6 +23,8 @@ export function taskProblems(yaml: DeploymentYaml): Problem[] {
     );
   if (task !== 'custom' && data?.quality !== undefined)
     refuse(['data', 'quality'], `belongs to task custom; task ${task} finds the quality of answers by the labels`);
+  if (task === 'custom' && audit !== undefined)
+    refuse(['audit'], 'compares answers, which cannot be told apart in task custom; leave it out');
   if (typeof data?.quality === 'object') {
     const names = models.map(({ name }) => name);
     for (const name of Object.keys(data.quality))

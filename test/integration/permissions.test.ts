@@ -45,6 +45,7 @@ const DECISIONS: Readonly<Record<keyof Subjects, { readonly client: May; readonl
   namedResults: { client: { subscribe: true }, operator: NOTHING },
   work: { client: NOTHING, operator: NOTHING },
   deviceWork: { client: NOTHING, operator: NOTHING },
+  audit: { client: NOTHING, operator: NOTHING },
   done: { client: NOTHING, operator: NOTHING },
   load: { client: NOTHING, operator: { subscribe: true } },
   allLoad: { client: NOTHING, operator: { subscribe: true } },

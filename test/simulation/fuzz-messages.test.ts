@@ -7,7 +7,9 @@ import { statusActor } from '../../actors/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import { MalformedMessage } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { createRandom } from '../../engine/random.ts';
 import type { TensorSpec } from '../../engine/tensor.ts';
+import { decodeAuditItem, encodeAuditItem } from '../../engine/wire/audit-codec.ts';
 import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../engine/wire/codec.ts';
 import {
   decodeDone,
@@ -40,7 +42,11 @@ const GOOD = [1, 90, 0];
 
 const item = workItem({ reply: 'stray', deadlineAt: 500, sample: [{ data: Uint8Array.of(1, 90, 0), shape: [3] }] });
 const doubtful = { ...item, seq: 1, opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, scores: [0.4, 0.6] } };
+const auditItem = { revision: 1, gear: 0, opinion: doubtful.opinion, sample: item.sample };
+const counted = new Array<number>(20).fill(3);
 const state = deviceState({
+  audits: [{ revision: 1, gear: 0, model: 'small', answered: 40, drawn: 4, agreed: counted, differed: counted }],
+  spare: true,
   certainties: [{ revision: 1, gear: 0, model: 'small', counts: [0, 3] }],
 });
 const gear: GearMessage = { revision: 1, gear: 1, epoch: 5, decidedAt: 0 };
@@ -53,6 +59,18 @@ const loads = {
   plannedWeights: [0.5, 0.5],
   histogram: [1, 0],
   above: 0,
+};
+const share = { estimate: 0.1, low: 0.05, high: 0.2 };
+const audit = {
+  reference: 'large',
+  sinceMs: 50_000,
+  answered: 100,
+  drawn: 10,
+  compared: 9,
+  disagreement: share,
+  expected: 0.05,
+  accuracy: null,
+  lost: true,
 };
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 
@@ -75,6 +93,12 @@ const KINDS: readonly Kind[] = [
     subjects: ['work.d0.small', 'work.d0.large', 'work.d0.unknown'].map((subject) => `${subjects.root}.${subject}`),
     good: [[item], [item, doubtful], []].map((items) => decode(encodeWorkFrame({ origin: 'f0', items }, specs, 0))),
     readers: { d0: (data) => decodeWorkFrame(data, specs, 0) },
+  },
+  {
+    name: 'audit',
+    subjects: [subjects.audit('d0')],
+    good: [decode(encodeAuditItem(auditItem, specs)), { ...decode<object>(encodeAuditItem(auditItem, specs)), gear: 7 }],
+    readers: { d0: (data) => decodeAuditItem(data, specs) },
   },
   {
     name: 'done',
@@ -131,7 +155,7 @@ const KINDS: readonly Kind[] = [
   {
     name: 'drift',
     subjects: [subjects.drift],
-    good: [{ revision: 1, qps: { ...drift, ...loads }, certainty: [{ model: 'small', ...drift }] }],
+    good: [{ revision: 1, qps: { ...drift, ...loads }, certainty: [{ model: 'small', ...drift }], audit }],
     readers: { status: decodeDrift },
   },
   { name: 'verdict', subjects: [subjects.commit], good: [{ revision: 2 }], readers: { controller: decodeVerdict } },
@@ -197,7 +221,18 @@ function actualDrops(actors: Readonly<Record<Listener, RunningActor>>): Record<s
 }
 
 async function startAll(): Promise<{ plane: VirtualPlane; actors: Record<Listener, RunningActor> }> {
-  const plane = await startVirtualPlane(plan, { specs });
+  const plane = await startVirtualPlane(plan, {
+    specs,
+    device: {
+      certaintyEdges: models.map(() => Float64Array.of(0.25, 0.5, 0.75)),
+      audit: {
+        settings: { share: 0.5, utilisation: 1 },
+        random: createRandom(1),
+        accuracy: [0.8, 0.9],
+        agree: (a, b) => a.label === b.label,
+      },
+    },
+  });
   const status = startActor(
     statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }),
     {

@@ -43,9 +43,9 @@ test('too little is refused, with how much there is', () => {
 
 test('a drift is told once when it begins, and once when it ends, with what it is and what to do', () => {
   const { events } = watched([...new Array(60).fill(150), ...new Array(60).fill(50)]);
-  expect(events.map(({ state, what }) => [state, what])).toEqual([
-    ['begins', 'qps'],
-    ['ends', 'qps'],
+  expect(events).toMatchObject([
+    { state: 'begins', what: 'qps' },
+    { state: 'ends', what: 'qps' },
   ]);
   expect(events[0].text).toContain(
     '150 requests/s in the mean, 100 were planned; plan for the measured load with `cascade replan`',

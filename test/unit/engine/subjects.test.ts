@@ -8,6 +8,7 @@ it('puts every subject of a deployment under its root', () => {
     subjects.namedResults('n'),
     subjects.work('d', 'm'),
     subjects.deviceWork('d'),
+    subjects.audit('d'),
     subjects.done('f'),
     subjects.load('f'),
     subjects.state('d'),

@@ -87,6 +87,13 @@ describe('loadDeployment', () => {
     expect(problems(`${SMALLEST}durable: { maxRequest: 5 }\n`)[0]).toContain('maxRequest');
   });
 
+  it('audits nothing unless it is told to, and then with defaults', () => {
+    expect(load(SMALLEST).audit).toBeUndefined();
+    expect(load(`${SMALLEST}audit: {}`).audit).toEqual({ share: 0.1, utilisation: 0.7, bound: 0.02, minSamples: 1_000 });
+    expect(load(`${SMALLEST}audit: { share: 0.5 }`).audit).toMatchObject({ share: 0.5, bound: 0.02 });
+    expect(problems(`${SMALLEST}audit: { share: 2 }`)[0]).toContain('audit.share');
+  });
+
   it('reads everything that can be said', () => {
     const deployment = load(`${SMALLEST.replace('slo: { p95: 0.1s }', 'slo: { accuracy: 0.9 }')}
 certainty: { output: sure }

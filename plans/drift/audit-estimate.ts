@@ -1,0 +1,195 @@
+import type { AuditCounts } from '../../engine/wire/messages.ts';
+import type { GearPlan } from '../gear-plan.ts';
+import type { Profile } from '../profile.ts';
+import type { Task } from '../task/task.ts';
+import { AuditExpectation, type ExpectedAudit } from './audit-expectation.ts';
+import { CERTAINTY_BINS } from './certainty-bins.ts';
+import { total } from './distance.ts';
+import { type Interval, meanOf, weightedMean, wilson } from './interval.ts';
+
+/** What the audit says of the answers of late. */
+export interface AuditMeasure {
+  /** The most accurate model placed, which is asked again. */
+  readonly reference: string;
+  /** What is measured goes back so far. */
+  readonly sinceMs: number;
+  /** Answers given meanwhile; those of other models that were drawn; those of them about which there was time to ask. */
+  readonly answered: number;
+  readonly drawn: number;
+  readonly compared: number;
+  /**
+   * Share of all answers that the most accurate model would not give: what the cascade loses at most against asking only that one.
+   * Null while too few have been compared.
+   */
+  readonly disagreement: Interval | null;
+  /** The same by the validation records, in the gears that were used. */
+  readonly expected: number;
+  /**
+   * Live accuracy, if pairs of answers are as often right as pairs like them are among the validation samples. That holds as long
+   * as the inputs are like those: far from them the most accurate model errs with certainty, and only labels tell by how much.
+   */
+  readonly accuracy: Interval | null;
+  /** True when the disagreement has risen by more than the configured bound, beyond doubt. */
+  readonly lost: boolean;
+}
+
+export interface AuditBounds {
+  /** Rise of the disagreement above the expected one that is called a loss. */
+  readonly bound: number;
+  /** Comparisons below which nothing is said. */
+  readonly minSamples: number;
+  /** Of the models; needed where answers are no classes. */
+  readonly task?: Task | undefined;
+}
+
+/** What is measured covers this time, or longer, up to LONGEST_MS, where too little was compared in it. */
+const WINDOW_MS = 50_000;
+const LONGEST_MS = 1_800_000;
+/** A loss ends well below where it begins, so that it is not told over and over. */
+const ENDS_AT = 0.5;
+
+/** Counts of one model in one gear. */
+interface Stratum {
+  readonly model: string;
+  readonly expected: ExpectedAudit;
+  answered: number;
+  drawn: number;
+  readonly agreed: Float64Array;
+  readonly differed: Float64Array;
+}
+
+interface Slice {
+  readonly from: number;
+  readonly strata: Map<string, Stratum>;
+}
+
+/**
+ * Estimates how many answers the most accurate model would not give, from those about which it was asked. Answers are drawn within
+ * each model and gear and weighted by how many were given there, so that it does not matter which of them had time to spare.
+ */
+export class AuditEstimate {
+  readonly #expectation: AuditExpectation;
+  readonly #bounds: AuditBounds;
+  /** Oldest first; the last one is being filled. */
+  #slices: Slice[];
+  #lost = false;
+
+  constructor(plan: GearPlan, profile: Pick<Profile, 'models'>, bounds: AuditBounds, now: number) {
+    this.#expectation = new AuditExpectation(plan, profile, bounds.task);
+    this.#bounds = bounds;
+    this.#slices = [{ from: now, strata: new Map() }];
+  }
+
+  observe({ gear, model, answered, drawn, agreed, differed }: AuditCounts): void {
+    const expected = this.#expectation.of(gear, model);
+    if (expected === undefined || agreed.length !== CERTAINTY_BINS || differed.length !== CERTAINTY_BINS) return;
+    const stratum = stratumIn(this.#slices[this.#slices.length - 1].strata, `${gear} ${model}`, model, expected);
+    stratum.answered += answered;
+    stratum.drawn += drawn;
+    add(stratum.agreed, agreed);
+    add(stratum.differed, differed);
+  }
+
+  /** About once a second. @returns undefined where there is no model to compare with. */
+  tick(now: number): AuditMeasure | undefined {
+    const { reference } = this.#expectation;
+    if (reference === undefined) return undefined;
+    const { from, strata } = this.#recent(now);
+    this.#slices = this.#slices.filter((slice) => slice.from > now - LONGEST_MS);
+    this.#slices.push({ from: now, strata: new Map() });
+    const all = [...strata.values()];
+    const answered = sumOf(all, (stratum) => stratum.answered);
+    const audited = all.filter(({ model }) => model !== reference);
+    const compared = sumOf(audited, comparedIn);
+    const expected = answered === 0 ? 0 : sumOf(all, (stratum) => stratum.answered * stratum.expected.disagreement) / answered;
+    const enough = answered > 0 && (compared >= this.#bounds.minSamples || audited.every((stratum) => stratum.answered === 0));
+    const disagreement = enough ? disagreementOf(all, answered, reference) : null;
+    this.#judge(disagreement, expected);
+    return {
+      reference,
+      sinceMs: now - from,
+      answered,
+      drawn: sumOf(audited, (stratum) => stratum.drawn),
+      compared,
+      disagreement,
+      expected,
+      accuracy: enough ? accuracyFrom(all, answered) : null,
+      lost: this.#lost,
+    };
+  }
+
+  #judge(disagreement: Interval | null, expected: number): void {
+    if (disagreement === null) return;
+    const { bound } = this.#bounds;
+    this.#lost = this.#lost ? disagreement.estimate > expected + ENDS_AT * bound : disagreement.low > expected + bound;
+  }
+
+  /** The newest slices that cover the window and hold enough. */
+  #recent(now: number): Slice {
+    const strata = new Map<string, Stratum>();
+    let from = now;
+    let compared = 0;
+    for (let at = this.#slices.length - 1; at >= 0; at--) {
+      if (now - from >= WINDOW_MS && compared >= this.#bounds.minSamples) break;
+      const slice = this.#slices[at];
+      from = slice.from;
+      for (const [key, counts] of slice.strata) {
+        const stratum = stratumIn(strata, key, counts.model, counts.expected);
+        stratum.answered += counts.answered;
+        stratum.drawn += counts.drawn;
+        add(stratum.agreed, counts.agreed);
+        add(stratum.differed, counts.differed);
+        if (counts.model !== this.#expectation.reference) compared += comparedIn(counts);
+      }
+    }
+    return { from, strata };
+  }
+}
+
+function disagreementOf(strata: readonly Stratum[], answered: number, reference: string): Interval {
+  return weightedMean(
+    strata.map((stratum) => ({
+      weight: stratum.answered / answered,
+      // With itself it agrees, compared or not.
+      share:
+        stratum.model === reference ? { estimate: 0, low: 0, high: 0 } : wilson(total(stratum.differed), comparedIn(stratum)),
+    })),
+  );
+}
+
+function accuracyFrom(strata: readonly Stratum[], answered: number): Interval {
+  return weightedMean(
+    strata.map((stratum) => {
+      let sum = 0;
+      let squares = 0;
+      for (let bin = 0; bin < CERTAINTY_BINS; bin++) {
+        const { agreed, differed } = stratum.expected;
+        sum += stratum.agreed[bin] * agreed[bin] + stratum.differed[bin] * differed[bin];
+        squares += stratum.agreed[bin] * agreed[bin] ** 2 + stratum.differed[bin] * differed[bin] ** 2;
+      }
+      return { weight: stratum.answered / answered, share: meanOf(sum, squares, comparedIn(stratum)) };
+    }),
+  );
+}
+
+function stratumIn(strata: Map<string, Stratum>, key: string, model: string, expected: ExpectedAudit): Stratum {
+  let stratum = strata.get(key);
+  if (stratum === undefined) {
+    const bins = (): Float64Array => new Float64Array(CERTAINTY_BINS);
+    stratum = { model, expected, answered: 0, drawn: 0, agreed: bins(), differed: bins() };
+    strata.set(key, stratum);
+  }
+  return stratum;
+}
+
+function comparedIn({ agreed, differed }: Pick<Stratum, 'agreed' | 'differed'>): number {
+  return total(agreed) + total(differed);
+}
+
+function add(to: Float64Array, counts: ArrayLike<number>): void {
+  for (let bin = 0; bin < to.length; bin++) to[bin] += counts[bin];
+}
+
+function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((sum, value) => sum + of(value), 0);
+}

@@ -1,0 +1,119 @@
+import { allGears, type GearPlan } from '../gear-plan.ts';
+import { referenceOf } from '../policy/audit.ts';
+import { compilePlan } from '../policy/compiled-plan.ts';
+import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
+import type { Task } from '../task/task.ts';
+import { CERTAINTY_BINS, certaintyBin, certaintyEdges } from './certainty-bins.ts';
+
+/** What the validation records say of the answers that one model gives in one gear, beside those of the most accurate model. */
+export interface ExpectedAudit {
+  /** Share of them to which the most accurate model says otherwise. */
+  readonly disagreement: number;
+  /** Mean quality of the answers, per bin of the most accurate model's certainties: where it agrees, and where not. */
+  readonly agreed: Float64Array;
+  readonly differed: Float64Array;
+}
+
+/** Answers that weigh as much as what is known without looking at the bin, so that a bin of few samples says little. */
+const PRIOR_SAMPLES = 10;
+
+/** For every gear of a plan and every model that answers there. */
+export class AuditExpectation {
+  /** The most accurate model that the plan places; undefined where the profile does not know one. */
+  readonly reference: string | undefined;
+  /** [gear][model name] */
+  readonly #expected: readonly ReadonlyMap<string, ExpectedAudit>[];
+
+  /** @param task of the models; needed where answers are no classes. */
+  constructor(plan: GearPlan, profile: Pick<Profile, 'models'>, task?: Task) {
+    const byName = new Map(profile.models.map((model) => [model.name, model]));
+    const accuracy = plan.models.map((name) => {
+      const model = byName.get(name);
+      return model === undefined ? Number.NEGATIVE_INFINITY : accuracyOf(model);
+    });
+    const reference = byName.get(plan.models[referenceOf(compilePlan(plan), accuracy)]);
+    this.reference = reference?.name;
+    this.#expected =
+      reference === undefined
+        ? []
+        : allGears(plan).map(({ cascade }) => {
+            const models = cascade.map(({ model }) => byName.get(model));
+            const answers = answeredBy(models, cascade);
+            return new Map(
+              models.flatMap((model, stage) =>
+                model === undefined ? [] : [[model.name, expectedOf(model, reference, answers[stage], task)] as const],
+              ),
+            );
+          });
+  }
+
+  of(gear: number, model: string): ExpectedAudit | undefined {
+    return this.#expected[gear]?.get(model);
+  }
+}
+
+/** Per stage: the validation samples that end there. */
+function answeredBy(models: readonly (ModelProfile | undefined)[], cascade: readonly { threshold?: number }[]): number[][] {
+  const answered: number[][] = cascade.map(() => []);
+  const samples = models[0]?.certainties.length ?? 0;
+  for (let sample = 0; sample < samples; sample++) {
+    const stage = cascade.findIndex(
+      ({ threshold = Number.NEGATIVE_INFINITY }, s) => (models[s]?.certainties[sample] ?? Number.NaN) >= threshold,
+    );
+    if (stage !== -1) answered[stage].push(sample);
+  }
+  return answered;
+}
+
+function isSame(a: ModelProfile, b: ModelProfile, sample: number, task: Task | undefined): boolean {
+  if (task === undefined || a.scores === undefined || b.scores === undefined)
+    return a.predictions[sample] === b.predictions[sample];
+  const [one, other] = [a.scores, b.scores].map((scores) => {
+    const columns = scores.length / a.certainties.length;
+    return task.predict(scores, sample * columns, columns);
+  });
+  return task.agreement(one, other) === 1;
+}
+
+function expectedOf(
+  model: ModelProfile,
+  reference: ModelProfile,
+  samples: readonly number[],
+  task: Task | undefined,
+): ExpectedAudit {
+  const edges = certaintyEdges(reference.certainties);
+  const agreed = new Tally();
+  const differed = new Tally();
+  for (const sample of samples) {
+    const tally = isSame(model, reference, sample, task) ? agreed : differed;
+    tally.add(certaintyBin(edges, reference.certainties[sample]), model.quality[sample]);
+  }
+  const answers = agreed.count + differed.count;
+  const overall = answers === 0 ? accuracyOf(model) : (agreed.sum + differed.sum) / answers;
+  return {
+    disagreement: answers === 0 ? 0 : differed.count / answers,
+    agreed: agreed.means(overall),
+    differed: differed.means(overall),
+  };
+}
+
+/** Qualities of answers, by bin and together. */
+class Tally {
+  count = 0;
+  sum = 0;
+  readonly #counts = new Float64Array(CERTAINTY_BINS);
+  readonly #sums = new Float64Array(CERTAINTY_BINS);
+
+  add(bin: number, quality: number): void {
+    this.count++;
+    this.sum += quality;
+    this.#counts[bin]++;
+    this.#sums[bin] += quality;
+  }
+
+  /** Per bin, drawn towards the mean of all bins, and that towards `overall`. */
+  means(overall: number): Float64Array {
+    const mean = (this.sum + PRIOR_SAMPLES * overall) / (this.count + PRIOR_SAMPLES);
+    return this.#sums.map((sum, bin) => (sum + PRIOR_SAMPLES * mean) / (this.#counts[bin] + PRIOR_SAMPLES));
+  }
+}
