@@ -61,3 +61,10 @@ test('where it cannot run, `serve` ends with what the model said, instead of wai
     writeFileSync(profile, written);
   }
 });
+
+test('`load` fails when nothing is answered, and says so; it needs no profile', async () => {
+  rmSync(profile);
+  const end = await runCascade(['load', folder, '--nats', server.url, '--qps', '5', '--seconds', '1']);
+  expect(end.code, end.stderr).toBe(1);
+  expect(end.stderr).toMatch(/none of \d+ requests was completed|no request was sent/);
+});
