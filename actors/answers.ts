@@ -23,7 +23,14 @@ export function sendResult(bus: Bus, reply: string, result: Result, json: boolea
   const data = encodeAnswer(result, json);
   if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
     const limit = `the result is ${data.length} bytes, above the limit of ${bus.maxPayloadBytes} of the NATS server`;
-    return sendFailure(bus, reply, result.id, 'INVALID_ARGUMENT', `${limit}; ask without scores, or raise its max_payload`, json);
+    return sendFailure(
+      bus,
+      reply,
+      result.id,
+      'INVALID_ARGUMENT',
+      `${limit}; ask without scores and outputs, or raise its max_payload`,
+      json,
+    );
   }
   return bus.publish(reply, data, json ? { headers: JSON_HEADERS } : undefined);
 }

@@ -250,7 +250,7 @@ export class BatchLoop {
     const isTrial = requests.length === 1 && requests[0].item.alone;
     this.#running = requests;
     this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
-    const run$ = defer(() => backend.run(router.models[model], samples));
+    const run$ = defer(() => backend.run(router.models[model], samples, outputsWanted(requests)));
     return (isTrial && onTrial !== undefined ? concat(onTrial(), run$) : run$).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
@@ -318,3 +318,11 @@ export class BatchLoop {
 function largestSize(requests: readonly Queued[]): number | undefined {
   return requests[0].size === undefined ? undefined : requests.reduce((largest, { size = 0 }) => Math.max(largest, size), 0);
 }
+
+/** Names of all outputs that some request of a batch asks for. */
+function outputsWanted(requests: readonly Queued[]): readonly string[] {
+  if (requests.every(({ item }) => item.wantOutputs === undefined)) return NO_OUTPUTS;
+  return [...new Set(requests.flatMap(({ item }) => item.wantOutputs ?? []))];
+}
+
+const NO_OUTPUTS: readonly string[] = [];

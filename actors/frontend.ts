@@ -30,6 +30,8 @@ export interface FrontendOptions {
   /** The plan to begin with. */
   readonly plan: RevisedPlan;
   readonly specs: readonly TensorSpec[];
+  /** Outputs that requests may ask for: those that all models have; default: none. */
+  readonly outputs?: readonly string[] | undefined;
   /** Deadline of a request that names none. */
   readonly deadlineMs: number;
   /** Counts what this frontend takes, for the load-estimator beside it. */
@@ -248,7 +250,7 @@ class Frontend {
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
       return { id: idOf(value) ?? headerId ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
     }
-    const request = parseRequest(value, this.#options.specs);
+    const request = parseRequest(value, this.#options.specs, this.#options.outputs);
     const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
     const item: WorkItem = {
@@ -257,6 +259,7 @@ class Frontend {
       reply,
       json,
       wantScores: request.wantScores,
+      ...(request.wantOutputs.length === 0 ? {} : { wantOutputs: request.wantOutputs }),
       alone: false,
       arrivedAt: now,
       deadlineAt: now + deadlineMs,

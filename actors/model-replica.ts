@@ -1,5 +1,7 @@
-import type { BatchOutput } from '../engine/backend/backend.ts';
-import type { Exit, Opinion, Result, WorkItem } from '../engine/wire/messages.ts';
+import type { BatchOutput, OutputTensor } from '../engine/backend/backend.ts';
+import { endOfStrings } from '../engine/strings.ts';
+import { elements } from '../engine/tensor.ts';
+import type { Exit, Opinion, OutputValue, Result, WorkItem } from '../engine/wire/messages.ts';
 import { NO_NUMBER } from '../plans/certainty.ts';
 import { CERTAIN, cascadeStep, LAST } from '../plans/policy/cascade-step.ts';
 import type { CompiledGear } from '../plans/policy/compiled-plan.ts';
@@ -63,6 +65,7 @@ export function finishBatch(
       model: options.models[model],
       stage: gear.stageOf[model],
       scores: item.wantScores ? Array.from(output.scores.subarray(offset, offset + output.classes)) : undefined,
+      ...(item.wantOutputs === undefined ? {} : { outputs: outputsOf(output, item.wantOutputs, i, requests.length) }),
     };
     if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs, opinion } };
     return {
@@ -116,7 +119,25 @@ function resultOf(
     revision,
     timing: { queueMs, computeMs, totalMs: now - item.arrivedAt },
     ...(opinion.scores === undefined ? {} : { scores: [...opinion.scores] }),
+    ...(opinion.outputs === undefined ? {} : { outputs: opinion.outputs }),
   };
+}
+
+/** One row of the outputs that a request asked for, in memory of its own: it may wait for the next model. */
+function outputsOf(
+  { outputs = [] }: BatchOutput,
+  names: readonly string[],
+  row: number,
+  rows: number,
+): Readonly<Record<string, OutputValue>> {
+  const wanted = outputs.filter(({ name }) => names.includes(name));
+  return Object.fromEntries(wanted.map((output) => [output.name, rowOf(output, row, rows)]));
+}
+
+function rowOf({ dtype, shape, data }: OutputTensor, row: number, rows: number): OutputValue {
+  if (dtype !== 'string') return { dtype, shape, data: data.slice((row * data.length) / rows, ((row + 1) * data.length) / rows) };
+  const from = endOfStrings(data, 0, row * elements(shape));
+  return { dtype, shape, data: data.slice(from, endOfStrings(data, from, elements(shape))) };
 }
 
 /** In the order of the fields of a result, with the names of classes. */

@@ -34,6 +34,8 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       subjects,
       plan,
       specs: profile.inputs,
+      // Emulated devices know no models.
+      outputs: deployment.devices.some(({ kind }) => kind === 'emulated') ? [] : commonOutputs(profile.models),
       largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
       arrivals$,
@@ -52,4 +54,10 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
   if (durable === undefined) return [frontend, estimator];
   const ingress = startActor(durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ }), system);
   return [frontend, estimator, ingress];
+}
+
+/** Whatever model answers, it has these. */
+function commonOutputs(models: Setting['profile']['models']): readonly string[] {
+  const [first, ...others] = models.map(({ outputs = [] }) => outputs);
+  return first.filter((output) => others.every((outputs) => outputs.includes(output)));
 }

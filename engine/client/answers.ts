@@ -23,7 +23,7 @@ export function decodeAnswers(data: Uint8Array): readonly Answer[] {
     if (!isAnswer(answer)) {
       throw new CascadeError(
         'INTERNAL',
-        `an answer has an id and a label or an error, not ${JSON.stringify(answer)?.slice(0, 200)}`,
+        `an answer has an id and a certainty or an error, not ${JSON.stringify(answer)?.slice(0, 200)}`,
       );
     }
   }
@@ -32,9 +32,13 @@ export function decodeAnswers(data: Uint8Array): readonly Answer[] {
 
 function isAnswer(value: unknown): value is Answer {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, label, error } = value as { id?: unknown; label?: unknown; error?: { code?: unknown; message?: unknown } | null };
+  const { id, certainty, error } = value as {
+    id?: unknown;
+    certainty?: unknown;
+    error?: { code?: unknown; message?: unknown } | null;
+  };
   if (typeof id !== 'string') return false;
-  return typeof label === 'number' || (typeof error === 'object' && typeof error?.message === 'string');
+  return typeof certainty === 'number' || (typeof error === 'object' && typeof error?.message === 'string');
 }
 
 /** The error that a failure on the wire stands for; a code that we do not know is INTERNAL. */

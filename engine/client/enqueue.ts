@@ -19,6 +19,8 @@ export interface EnqueueOptions {
   readonly deadlineMs?: number;
   /** Have the class scores in the result. */
   readonly scores?: boolean;
+  /** Have these outputs of the model in the result, whole. */
+  readonly outputs?: readonly string[];
   /** How long to try until NATS has acknowledged. Default 30,000. */
   readonly timeoutMs?: number;
 }
@@ -40,12 +42,12 @@ export async function enqueue(
   subjects: Subjects,
   id: string,
   inputs: Inputs,
-  { results, deadlineMs, scores = false, timeoutMs = TIMEOUT_MS }: EnqueueOptions,
+  { results, deadlineMs, scores, outputs, timeoutMs = TIMEOUT_MS }: EnqueueOptions,
 ): Promise<Stored> {
   checkId(id);
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   answerSubject(subjects, '', results);
-  const data = encodeWithoutDeadline(id, inputs, scores);
+  const data = encodeWithoutDeadline(id, inputs, { scores, outputs });
   const headers = {
     'Cascade-Id': id,
     ...(results === undefined ? {} : { 'Cascade-Results': results }),

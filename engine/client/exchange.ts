@@ -152,7 +152,7 @@ export class Exchange {
       throw new CascadeError('INVALID_ARGUMENT', `id: ${JSON.stringify(id)} is under way; give each request its own`);
     const pending: Pending = {
       id,
-      body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request.scores ?? false),
+      body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request),
       namesDeadline: named !== undefined,
       deadlineMs,
       deadlineAt: this.#clock.now() + deadlineMs,

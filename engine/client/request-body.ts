@@ -42,6 +42,8 @@ export interface InferOptions {
   readonly deadlineMs?: number;
   /** Have the class scores in the result. */
   readonly scores?: boolean;
+  /** Have these outputs of the model in the result, whole. */
+  readonly outputs?: readonly string[];
 }
 
 export interface InferRequest extends InferOptions {
@@ -55,18 +57,20 @@ const DEADLINE_PLACEHOLDER = 0xffff_ffff;
  * A request that names its deadline, in MessagePack. Its last four bytes are that, so that a retry can say how much is left of it
  * without packing again: see `withDeadline`.
  */
-export function encodeRequest(id: string, inputs: Inputs, scores: boolean): Uint8Array {
-  const values = wireValues(inputs);
-  return encode(
-    scores
-      ? { id, inputs: values, scores: true, deadlineMs: DEADLINE_PLACEHOLDER }
-      : { id, inputs: values, deadlineMs: DEADLINE_PLACEHOLDER },
-  );
+export function encodeRequest(id: string, inputs: Inputs, asked: Asked = {}): Uint8Array {
+  return encode({ id, inputs: wireValues(inputs), ...wireAsked(asked), deadlineMs: DEADLINE_PLACEHOLDER });
 }
 
 /** A request that leaves its deadline to the deployment; or to a header, where it is stored, as it counts from then. */
-export function encodeWithoutDeadline(id: string, inputs: Inputs, scores: boolean): Uint8Array {
-  return encode({ id, inputs: wireValues(inputs), ...(scores ? { scores } : {}) });
+export function encodeWithoutDeadline(id: string, inputs: Inputs, asked: Asked = {}): Uint8Array {
+  return encode({ id, inputs: wireValues(inputs), ...wireAsked(asked) });
+}
+
+/** What a result should hold beside the answer. */
+type Asked = Pick<InferOptions, 'scores' | 'outputs'>;
+
+function wireAsked({ scores = false, outputs = [] }: Asked): Asked {
+  return { ...(scores ? { scores } : {}), ...(outputs.length === 0 ? {} : { outputs }) };
 }
 
 /** A request without an id, for whoever tells its requests apart by their reply subjects: it may be sent any number of times. */

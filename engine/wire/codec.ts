@@ -2,7 +2,8 @@ import { Packr, Unpackr } from 'msgpackr';
 import { MalformedMessage, messageOf } from '../errors.ts';
 import type { Sample, Tensor, TensorSpec } from '../tensor.ts';
 import { endOf } from '../tensor.ts';
-import type { Answer, Opinion, WorkFrame, WorkItem } from './messages.ts';
+import { type Answer, isFailure, type Opinion, type WorkFrame, type WorkItem } from './messages.ts';
+import { valuesOf } from './output-values.ts';
 import { checkWorkColumns } from './work-check.ts';
 
 // Plain MessagePack (no record extension), so that any other MessagePack library reads it.
@@ -19,11 +20,18 @@ export function decode<T>(data: Uint8Array): T {
 }
 
 export function encodeAnswer(answer: Answer, json: boolean): Uint8Array {
-  return json ? Buffer.from(JSON.stringify(answer)) : packr.pack(answer);
+  return json ? Buffer.from(JSON.stringify(readable(answer))) : packr.pack(answer);
 }
 
 export function encodeAnswers(answers: readonly Answer[], json: boolean): Uint8Array {
-  return json ? Buffer.from(JSON.stringify(answers)) : packr.pack(answers);
+  return json ? Buffer.from(JSON.stringify(answers.map(readable))) : packr.pack(answers);
+}
+
+/** JSON has no bytes: outputs are lists of their values. */
+function readable(answer: Answer): unknown {
+  if (isFailure(answer) || answer.outputs === undefined) return answer;
+  const outputs = Object.entries(answer.outputs).map(([name, value]) => [name, { ...value, data: valuesOf(value) }]);
+  return { ...answer, outputs: Object.fromEntries(outputs) };
 }
 
 /** A work frame on the wire: one column per field, tensors of all requests end to end. */
@@ -39,6 +47,8 @@ interface WireFrame {
   queueMs: number[];
   computeMs: number[];
   opinion: (Opinion | null)[] | null;
+  /** Names of outputs wanted; absent where nobody wants any. */
+  outputs?: (readonly string[])[];
   /** Per input: all samples' bytes, and their shapes where an axis is ragged. */
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
 }
@@ -56,6 +66,7 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
     queueMs: items.map((item) => item.queueMs),
     computeMs: items.map((item) => item.computeMs),
     opinion: items.some((item) => item.opinion !== undefined) ? items.map((item) => item.opinion ?? null) : null,
+    ...(items.some(wantsOutputs) ? { outputs: items.map((item) => item.wantOutputs ?? []) } : {}),
     tensors: specs.map((spec, i) => ({
       data: joined(items, i),
       shapes: isRagged(spec) ? items.map((item) => [...item.sample[i].shape]) : null,
@@ -82,11 +93,23 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
       deadlineAt: now + wire.leftMs[i],
       queueMs: wire.queueMs[i],
       computeMs: wire.computeMs[i],
-      opinion: wire.opinion?.[i] ?? undefined,
+      opinion: ownOpinion(wire.opinion?.[i]),
+      ...(wire.outputs === undefined ? {} : { wantOutputs: wire.outputs[i] }),
       sample: columns.length === 1 ? [columns[0][i]] : (columns.map((column) => column[i]) as Sample),
     };
   }
   return { origin: wire.origin, items };
+}
+
+function wantsOutputs({ wantOutputs = [] }: WorkItem): boolean {
+  return wantOutputs.length > 0;
+}
+
+/** Its outputs are views of the frame, which is not to be kept with them. */
+function ownOpinion(opinion: Opinion | null | undefined): Opinion | undefined {
+  if (!opinion?.outputs) return opinion ?? undefined;
+  const outputs = Object.entries(opinion.outputs).map(([name, value]) => [name, { ...value, data: value.data.slice() }]);
+  return { ...opinion, outputs: Object.fromEntries(outputs) };
 }
 
 function unpackFrame(data: Uint8Array): WireFrame {
@@ -100,6 +123,9 @@ function unpackFrame(data: Uint8Array): WireFrame {
 /** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
 export function estimatedBytes(item: WorkItem): number {
   let bytes = 160 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
+  for (const name of item.wantOutputs ?? []) bytes += 5 + 3 * name.length;
+  for (const [name, { shape, data }] of Object.entries(item.opinion?.outputs ?? {}))
+    bytes += 64 + 3 * name.length + 10 * shape.length + data.length;
   for (const tensor of item.sample) bytes += tensor.data.length + 10 * tensor.shape.length;
   return bytes;
 }

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import type { Sample } from '../tensor.ts';
+import type { Dtype, Sample } from '../tensor.ts';
 
 /** Why a request ended where it did: certain enough; the last model; no time to go on; no later model in the gear. */
 export type Exit = 'certain' | 'last' | 'deadline' | 'gear';
@@ -12,6 +12,14 @@ export interface Prediction {
   labels?: readonly number[];
   /** Of regression: a number, or one per column of the output. */
   value?: number | readonly number[];
+}
+
+/** One output for one sample. */
+export interface OutputValue {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  /** Row-major, little-endian; in JSON a flat list of the values. */
+  readonly data: Uint8Array;
 }
 
 /** One answered request. */
@@ -30,6 +38,8 @@ export interface Result extends Prediction {
   timing: { queueMs: number; computeMs: number; totalMs: number };
   /** Class scores as the model gives them, when the request asked for them. */
   scores?: number[];
+  /** Outputs of the model that the request asked for, by name. */
+  outputs?: Readonly<Record<string, OutputValue>>;
 }
 
 /**
@@ -63,6 +73,7 @@ export interface Opinion extends Readonly<Prediction> {
   readonly model: string;
   readonly stage: number;
   readonly scores?: readonly number[];
+  readonly outputs?: Readonly<Record<string, OutputValue>>;
 }
 
 /**
@@ -78,6 +89,8 @@ export interface WorkItem {
   /** Encoding of the answer. */
   readonly json: boolean;
   readonly wantScores: boolean;
+  /** Names of outputs; default: none. */
+  readonly wantOutputs?: readonly string[];
   /** To be run in a batch of its own: it may have killed a device. */
   readonly alone: boolean;
   /** Since the frontend took it, on the receiver's clock. */

@@ -8,24 +8,31 @@ export interface InferRequest {
   readonly sample: Sample;
   readonly deadlineMs: number | undefined;
   readonly wantScores: boolean;
+  /** Outputs of the model that answers, to be returned whole. */
+  readonly wantOutputs: readonly string[];
 }
 
 const ID_MAX_LENGTH = 128;
 /** Of a request, and of a deployment for requests that name none. */
 export const DEADLINE_MAX_MS = 600_000;
 
-const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores'];
+/** Names of outputs in one request. */
+export const MAX_OUTPUTS = 16;
+export const OUTPUT_NAME_MAX_LENGTH = 256;
+
+const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores', 'outputs'];
 
 /**
  * Checks one decoded request against the family's inputs. The sample's bytes may be views of the body.
+ * @param known outputs that may be asked for.
  * @throws CascadeError INVALID_ARGUMENT naming field, value and what would be right.
  */
-export function parseRequest(value: unknown, specs: readonly TensorSpec[]): InferRequest {
+export function parseRequest(value: unknown, specs: readonly TensorSpec[], known: readonly string[] = []): InferRequest {
   if (!isMap(value)) throw invalid(`a request is a map like ${exampleOf(specs)}, not ${kindOf(value)}`);
   for (const key in value) {
     if (!FIELDS.includes(key)) throw invalid(`unknown field ${quote(key)}; a request has ${FIELDS.join(', ')}`);
   }
-  const { id, inputs, deadlineMs, scores } = value;
+  const { id, inputs, deadlineMs, scores, outputs } = value;
   if (id !== undefined) checkId(id);
   if (deadlineMs !== undefined && deadlineMs !== null) checkDeadline(deadlineMs);
   if (scores !== undefined && typeof scores !== 'boolean') throw invalid(`scores: ${kindOf(scores)}; use true or false`);
@@ -47,7 +54,22 @@ export function parseRequest(value: unknown, specs: readonly TensorSpec[]): Infe
     sample,
     deadlineMs: (deadlineMs ?? undefined) as number | undefined,
     wantScores: scores === true,
+    wantOutputs: outputs === undefined || outputs === null ? [] : checkOutputs(outputs, known),
   };
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+function checkOutputs(outputs: unknown, known: readonly string[]): readonly string[] {
+  if (!Array.isArray(outputs))
+    throw invalid(`outputs: ${kindOf(outputs)}; use a list of names, such as ["${known[0] ?? 'logits'}"]`);
+  if (outputs.length > MAX_OUTPUTS) throw invalid(`outputs: ${outputs.length} names; at most ${MAX_OUTPUTS} are accepted`);
+  for (const name of outputs) {
+    if (known.includes(name)) continue;
+    const given = typeof name === 'string' ? quote(name) : kindOf(name);
+    const have = known.length === 0 ? 'none can be asked for' : `the models of this family all give ${known.join(', ')}`;
+    throw invalid(`outputs: unknown output ${given}; ${have}`);
+  }
+  return [...new Set(outputs as string[])];
 }
 
 /** @throws CascadeError INVALID_ARGUMENT */

@@ -1,5 +1,6 @@
 import { MalformedMessage } from '../errors.ts';
-import type { TensorSpec } from '../tensor.ts';
+import { DTYPE_NAMES, type TensorSpec } from '../tensor.ts';
+import { MAX_OUTPUTS, OUTPUT_NAME_MAX_LENGTH } from './request.ts';
 import { isPublishable, SUBJECT_TOKEN } from './subjects.ts';
 
 /** Longest id of a request: a client's may have 128 characters, a frontend's begins with its name. */
@@ -26,6 +27,7 @@ export function checkWorkColumns(value: unknown, specs: readonly TensorSpec[]): 
   checkColumn(frame, 'queueMs', n, Number.isFinite);
   checkColumn(frame, 'computeMs', n, Number.isFinite);
   if (frame.opinion !== null) checkColumn(frame, 'opinion', n, isOpinion);
+  if (!isAbsent(frame.outputs)) checkColumn(frame, 'outputs', n, areNames);
   if (!Array.isArray(frame.tensors) || frame.tensors.length !== specs.length) throw malformed('tensors');
   for (let i = 0; i < specs.length; i++) checkTensors(frame.tensors[i], specs[i], n);
   return n;
@@ -78,12 +80,29 @@ function isFlags(value: unknown): boolean {
 export function isOpinion(value: unknown): boolean {
   if (value === null) return true;
   if (typeof value !== 'object') return false;
-  const { label, labels, value: values, certainty, model, stage, scores } = value as Record<string, unknown>;
+  const { label, labels, value: values, certainty, model, stage, scores, outputs } = value as Record<string, unknown>;
   if (!isAbsent(label) && !Number.isSafeInteger(label)) return false;
   if (!isAbsent(labels) && !areNumbers(labels)) return false;
   if (!isAbsent(values) && typeof values !== 'number' && !areNumbers(values)) return false;
   if (typeof certainty !== 'number' || typeof model !== 'string' || !Number.isSafeInteger(stage)) return false;
-  return isAbsent(scores) || areNumbers(scores);
+  return (isAbsent(scores) || areNumbers(scores)) && (isAbsent(outputs) || areOutputs(outputs));
+}
+
+function areNames(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length > MAX_OUTPUTS) return false;
+  return value.every((name) => typeof name === 'string' && name.length <= OUTPUT_NAME_MAX_LENGTH);
+}
+
+function areOutputs(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const outputs = Object.values(value);
+  return outputs.length <= MAX_OUTPUTS && outputs.every(isOutput);
+}
+
+function isOutput(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { dtype, shape, data } = value as Record<string, unknown>;
+  return (DTYPE_NAMES as readonly unknown[]).includes(dtype) && areNumbers(shape) && data instanceof Uint8Array;
 }
 
 function isAbsent(value: unknown): boolean {

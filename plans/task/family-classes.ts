@@ -14,7 +14,7 @@ export function familyClasses({
 }: Pick<Deployment, 'classes' | 'models' | 'inputs' | 'file'>): readonly string[] | undefined {
   if (classes !== undefined) return classes;
   const named = models.flatMap((model) => {
-    const { classLabels } = readModelInterface(model.file, inputs);
+    const { classLabels } = readModelInterface(model.file, inputs, model.inputs);
     return classLabels === undefined ? [] : [{ name: model.name, classes: classLabels.map(String) }];
   });
   const [first, ...others] = named;

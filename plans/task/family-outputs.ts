@@ -22,7 +22,7 @@ export interface ModelOutputs {
  */
 export function familyOutputs(deployment: Deployment, data: LabelledData): ModelOutputs[] {
   return deployment.models.map((model) => {
-    const { outputs } = readModelInterface(model.file, deployment.inputs);
+    const { outputs } = readModelInterface(model.file, deployment.inputs, model.inputs);
     return { ...outputOf(deployment, model, outputs, columnsOf(data)), all: outputs.map(({ name }) => name) };
   });
 }

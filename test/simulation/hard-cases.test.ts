@@ -55,7 +55,7 @@ test('scores that do not fit into a message are refused in words, after one mode
   for (const id of ['one', 'two', 'three', 'four', 'five']) plane.infer(id, [0, 0, 0], { scores: true });
   await plane.runUntil(1_100);
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject(
-    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/ask without scores/) } }),
+    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/ask without scores and outputs/) } }),
   );
   expect(idsOf(plane).sort()).toEqual(['five', 'four', 'one', 'three', 'two']);
 });

@@ -12,18 +12,17 @@ const INPUTS = {
 };
 
 it.each([1, 127, 128, 65_535, 65_536, 600_000])('says the deadline of %d ms', (deadlineMs) => {
-  const body = withDeadline(encodeRequest('x', INPUTS, true), deadlineMs);
+  const body = withDeadline(encodeRequest('x', INPUTS, { scores: true }), deadlineMs);
   expect(decode(body)).toEqual({ id: 'x', inputs: { ...INPUTS, image: expect.anything() }, scores: true, deadlineMs });
 });
 
 it('rounds the deadline up, and never to zero', () => {
-  const deadline = (ms: number): unknown =>
-    decode<{ deadlineMs: number }>(withDeadline(encodeRequest('x', {}, false), ms)).deadlineMs;
+  const deadline = (ms: number): unknown => decode<{ deadlineMs: number }>(withDeadline(encodeRequest('x', {}), ms)).deadlineMs;
   expect([12.1, 0.2, -5].map(deadline)).toEqual([13, 1, 1]);
 });
 
 it('does not touch the bytes of an earlier attempt', () => {
-  const body = encodeRequest('x', INPUTS, false);
+  const body = encodeRequest('x', INPUTS);
   const first = withDeadline(body, 500);
   const before = first.slice();
   withDeadline(body, 100);
@@ -32,7 +31,7 @@ it('does not touch the bytes of an earlier attempt', () => {
 });
 
 it.each([1, 15, 16, 512])('frames %d requests, each with its own deadline', (n) => {
-  const bodies = Array.from({ length: n }, (_, i) => encodeRequest(`r${i}`, INPUTS, false));
+  const bodies = Array.from({ length: n }, (_, i) => encodeRequest(`r${i}`, INPUTS));
   const frame = frameOf(
     bodies,
     bodies.map((_, i) => i + 1),
@@ -42,7 +41,7 @@ it.each([1, 15, 16, 512])('frames %d requests, each with its own deadline', (n) 
 });
 
 it('is accepted by the check on untrusted bodies, without a content type', () => {
-  const body = withDeadline(encodeRequest('x', { ...INPUTS, doubles: new Float64Array([1, 2]) }, true), 500);
+  const body = withDeadline(encodeRequest('x', { ...INPUTS, doubles: new Float64Array([1, 2]) }, { scores: true }), 500);
   for (const data of [body, frameOf([body, body], [1, 2])]) {
     expect(bodyFormat(data, undefined)).toBe('msgpack');
     expect(decodeUntrusted(data, 'msgpack')).toBeDefined();
@@ -51,11 +50,11 @@ it('is accepted by the check on untrusted bodies, without a content type', () =>
 
 it('sends the bytes of a typed array, of a part of its buffer too', () => {
   const whole = new Float32Array([0, 1, 2, 3]);
-  const { inputs } = decode<{ inputs: { x: Uint8Array } }>(encodeRequest('x', { x: whole.subarray(1, 3) }, false));
+  const { inputs } = decode<{ inputs: { x: Uint8Array } }>(encodeRequest('x', { x: whole.subarray(1, 3) }));
   expect(new Uint8Array(inputs.x)).toEqual(new Uint8Array(new Float32Array([1, 2]).buffer));
 });
 
 it('refuses an input that is undefined, by name', () => {
   const inputs = { image: undefined } as unknown as Record<string, number>;
-  expect(() => encodeRequest('x', inputs, false)).toThrow(/inputs\.image: undefined/);
+  expect(() => encodeRequest('x', inputs)).toThrow(/inputs\.image: undefined/);
 });
