@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encode } from '../../engine/wire/codec.ts';
 import { isFailure, type Result } from '../../engine/wire/messages.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
-import { POISON } from '../support/plane.ts';
+import { POISON, UNFIT } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -45,6 +45,17 @@ describe('a request', () => {
     await plane.runUntil(1_200);
     const failed = plane.answers.filter(({ answer }) => isFailure(answer)).map(({ answer }) => answer);
     expect(failed).toEqual([{ id: 'bad', error: { code: 'INTERNAL', message: 'small cannot read a sample' } }]);
+    expect(plane.answers).toHaveLength(3);
+  });
+
+  test('that a model cannot take is refused as its sender’s fault; the others of its batch are answered', async () => {
+    const plane = await startVirtualPlane(planOf({ models }));
+    plane.infer('a', [1, 90, 0]);
+    plane.infer('bad', [1, UNFIT, 0]);
+    plane.infer('b', [1, 90, 0]);
+    await plane.runUntil(1_200);
+    const failed = plane.answers.filter(({ answer }) => isFailure(answer)).map(({ answer }) => answer);
+    expect(failed).toEqual([{ id: 'bad', error: { code: 'INVALID_ARGUMENT', message: 'small: beyond its words' } }]);
     expect(plane.answers).toHaveLength(3);
   });
 

@@ -17,9 +17,11 @@ import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice.ts';
 import { judgedBy } from './judges.ts';
 
-/** Bytes of a test sample: the label, then each model's certainty in percent; 255 makes a model fail on it. */
+/** Bytes of a test sample: the label, then each model's certainty in percent; or what makes a model fail on it. */
 export type TestSample = readonly number[];
 export const POISON = 255;
+/** The model says that the sample is to blame, where it is alone. */
+export const UNFIT = 254;
 
 /** A backend that only waits: the sample itself says what each model makes of it. */
 export function scriptedBackend(
@@ -40,6 +42,10 @@ export function scriptedBackend(
           const values = batch.map((sample) => ({ label: sample[0].data[0], certainty: sample[0].data[1 + model] }));
           if (values.some(({ certainty }) => certainty === POISON)) {
             subscriber.error(new CascadeError('INTERNAL', `${name} cannot read a sample`));
+            return;
+          }
+          if (values.some(({ certainty }) => certainty === UNFIT)) {
+            subscriber.error(new CascadeError(batch.length === 1 ? 'INVALID_ARGUMENT' : 'INTERNAL', `${name}: beyond its words`));
             return;
           }
           const scores = values.flatMap(({ label, certainty }) => {

@@ -226,6 +226,51 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       outcome: { ...served, classLabels: ['ham', 'spam'] },
     },
     {
+      what: 'one column, `[N, 1]`, with `task: binary`',
+      from: 'a sigmoid at the end',
+      models: one(plain(['N', 1], scores('float32', ['N', 1]))),
+      yaml: 'task: binary',
+      samples: SIGNED,
+      outcome: served,
+    },
+    {
+      what: 'one number per sample, `[N]`, with `task: binary`',
+      models: one(plain(['N'], scores('float32', ['N']))),
+      yaml: 'task: binary',
+      samples: [{ x: 1 }, { x: -2 }],
+      outcome: { ...served, scores: [[1], [-2]] },
+    },
+    {
+      what: 'one number per sample, with `task: regression` and `tolerance`',
+      from: 'regressors of scikit-learn',
+      models: one({
+        ...plain(['N', 1], scores('float32', ['N', 1])),
+        outputs: [scores('float32', ['N', 1]), { name: 'sure', type: 'float32', shape: ['N', 1] }],
+        nodes: [
+          { op: 'Identity', inputs: ['x'], outputs: ['scores'] },
+          { op: 'Sigmoid', inputs: ['x'], outputs: ['sure'] },
+        ],
+      }),
+      yaml: 'task: regression\ntolerance: 0.5\ncertainty: { output: sure }',
+      samples: SIGNED,
+      outcome: served,
+    },
+    {
+      what: 'several that might be scores, with `output: scores`',
+      from: 'networks that also give their features',
+      models: one({
+        ...plain(['N', 2]),
+        outputs: [
+          { name: 'features', type: 'float32', shape: ['N', 2] },
+          { name: 'scores', type: 'float32', shape: ['N', 2] },
+        ],
+        nodes: [...plain(['N', 2]).nodes, { op: 'Neg', inputs: ['x'], outputs: ['features'] }],
+      }),
+      yaml: 'output: scores',
+      samples: NUMBERS,
+      outcome: served,
+    },
+    {
       what: 'labels only',
       models: one({
         ...plain(['N', 2], { name: 'label', type: 'int64', shape: ['N'] }),

@@ -8,6 +8,8 @@ import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import { loadLabelledData } from '../../../plans/data/labelled-data.ts';
 import { loadDeployment } from '../../../plans/deployment.ts';
 import { runBatch } from '../../../plans/profiling/run-batch.ts';
+import { familyOutputs } from '../../../plans/task/family-outputs.ts';
+import { certaintyOutputOf } from '../../../plans/task/task-of.ts';
 import { onnxModel } from '../../fixtures/onnx-writer.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { modelsPage } from './page.ts';
@@ -41,12 +43,19 @@ ${yaml}
 async function answers(dir: string): Promise<{ alone: number[][][]; together: number[][][] }> {
   const deployment = loadDeployment(dir);
   const data = loadLabelledData(deployment);
-  const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs });
+  const backend = createOnnxBackend({
+    kind: 'cpu',
+    threads: 1,
+    inputs: deployment.inputs,
+    specs: data.specs,
+    certaintyOutput: certaintyOutputOf(deployment),
+  });
   const all = Array.from({ length: data.count }, (_, index) => index);
   try {
     const [alone, together]: number[][][][] = [[], []];
-    for (const model of deployment.models) {
-      const { fixedBatch = all.length } = await firstValueFrom(backend.load(model));
+    const outputs = familyOutputs(deployment, data);
+    for (const [m, model] of deployment.models.entries()) {
+      const { fixedBatch = all.length } = await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
       const rows = async (size: number): Promise<number[][]> => {
         const scores: number[][] = [];
         for (let from = 0; from < all.length; from += size) {
