@@ -6,5 +6,5 @@ export { type Answer, type Exit, type Failure, isFailure, type Result } from '..
 export { type CascadeClient, type ClientOptions, connectCascade, type InferManyOptions } from './client.ts';
 export type { EnqueueOptions } from './enqueue.ts';
 export type { ExchangeCounts } from './exchange.ts';
-export type { InferOptions, InferRequest, Inputs, InputValue, Numbers, ShapedValue } from './request-body.ts';
+export type { InferOptions, InferRequest, Inputs, InputValue, ShapedValue, Values } from './request-body.ts';
 export type { Source } from './supply.ts';

@@ -2,8 +2,8 @@ import { endianness } from 'node:os';
 import { invalid } from '../errors.ts';
 import { encode } from '../wire/codec.ts';
 
-/** Numbers, flat or nested by axis, as JSON would have them. */
-export type Numbers = number | readonly Numbers[];
+/** Numbers, truth values or texts, flat or nested by axis, as JSON would have them. */
+export type Values = number | boolean | string | readonly Values[];
 
 /** Spelt out, so that the package's types ask for no others. */
 type TypedArray =
@@ -21,15 +21,15 @@ type TypedArray =
 
 /**
  * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes: its type must be the
- * model's), or numbers (converted to the model's type by the server). With its shape where the value does not tell it: bytes of an
+ * model's), or numbers, truth values or texts (converted to the model's type by the server). With its shape where the value does not tell it: bytes of an
  * input of which several axes may have any length.
  */
-export type InputValue = TypedArray | Numbers | ShapedValue;
+export type InputValue = TypedArray | Values | ShapedValue;
 
 export interface ShapedValue {
   /** Without the batch axis. */
   readonly shape: readonly number[];
-  readonly data: TypedArray | readonly number[];
+  readonly data: TypedArray | readonly number[] | readonly string[];
 }
 
 /** One sample: a value per input of the model family. */

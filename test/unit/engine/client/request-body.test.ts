@@ -16,6 +16,11 @@ it.each([1, 127, 128, 65_535, 65_536, 600_000])('says the deadline of %d ms', (d
   expect(decode(body)).toEqual({ id: 'x', inputs: { ...INPUTS, image: expect.anything() }, scores: true, deadlineMs });
 });
 
+it('carries texts and truth values', () => {
+  const inputs = { text: 'grüße', words: [['a', 'b']], mask: [true, false] };
+  expect(decode(encodeRequest('x', inputs))).toMatchObject({ inputs });
+});
+
 it('rounds the deadline up, and never to zero', () => {
   const deadline = (ms: number): unknown => decode<{ deadlineMs: number }>(withDeadline(encodeRequest('x', {}), ms)).deadlineMs;
   expect([12.1, 0.2, -5].map(deadline)).toEqual([13, 1, 1]);
