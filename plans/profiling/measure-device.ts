@@ -64,6 +64,8 @@ const WARM_UP_MS = { full: 400, quick: 40 };
 const MEASURE_MS = { full: 10_000, quick: 600 };
 const ROUNDS = { full: { least: 7, most: 300 }, quick: { least: 3, most: 20 } };
 const PROGRESS_STEPS = 5;
+/** Of probabilities: a forest's votes add up to a little more than 1. */
+const ROUNDING = 1e-3;
 /** For the first look at a batch size: many calls of a small model, few of a large one. */
 const ROUGH = { least: 3, most: 25, ms: 20 };
 /** Of a work frame, beside the samples. */
@@ -253,8 +255,8 @@ async function answersOf(
         continue;
       }
       quality[i] = data.qualityOf(validation[i], model.name, prediction) ?? 0;
-      unit &&= own.every((score) => score >= 0 && score <= 1);
-      distributions &&= unit && Math.abs(own.reduce((sum, score) => sum + score, 0) - 1) <= 1e-3;
+      unit &&= own.every((score) => score >= -ROUNDING && score <= 1 + ROUNDING);
+      distributions &&= unit && Math.abs(own.reduce((sum, score) => sum + score, 0) - 1) <= ROUNDING;
     }
   }
   return { columns, certaintyColumns, predictions, certainties, quality, scores, unit, distributions, noNumbers };

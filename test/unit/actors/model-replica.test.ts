@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Queued } from '../../../actors/batcher.ts';
-import { finishBatch, type ReplicaOptions } from '../../../actors/model-replica.ts';
+import { finishBatch, type ReplicaOptions, standingResult } from '../../../actors/model-replica.ts';
+import { encodeStrings } from '../../../engine/strings.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { judgedBy } from '../../support/judges.ts';
 import { planOf, workItem } from '../../support/plans.ts';
@@ -72,4 +73,31 @@ test('of the last model it is a failure that names the model', () => {
 test('scores are part of the answer when asked for', () => {
   const outcome = finish(0, 0, request({ wantScores: true }), [0, 1]);
   expect(outcome).toMatchObject({ result: { scores: [0, 1] } });
+});
+
+test('outputs that were asked for are a row of the batch, and stay with an answer that goes on', () => {
+  const output = {
+    ...scores([0.45, 0.55], [0, 1]),
+    outputs: [
+      { name: 'boxes', dtype: 'uint8' as const, shape: [2], data: Uint8Array.of(1, 2, 3, 4) },
+      { name: 'words', dtype: 'string' as const, shape: [1], data: encodeStrings(['ant', 'bee']) },
+    ],
+  };
+  const requests = [request({ wantOutputs: ['boxes'] }), request({ wantOutputs: ['words', 'boxes'] })];
+  const [first, second] = finishBatch(options, { revision: 3, gear: plan.gears[0] }, 0, requests, output, 98, 100);
+  expect(first).toMatchObject({ type: 'forward', item: { opinion: { outputs: { boxes: { data: Uint8Array.of(1, 2) } } } } });
+  expect(second).toMatchObject({
+    type: 'answer',
+    result: { outputs: { boxes: { shape: [2], data: Uint8Array.of(3, 4) }, words: { data: encodeStrings(['bee']) } } },
+  });
+  if (first.type !== 'forward') throw new Error('a certain answer');
+  const standing = standingResult(
+    options,
+    { revision: 3, gear: plan.gears[0] },
+    first.item,
+    first.item.opinion!,
+    'deadline',
+    120,
+  );
+  expect(standing.outputs?.boxes.data).toEqual(Uint8Array.of(1, 2));
 });
