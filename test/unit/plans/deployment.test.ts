@@ -59,6 +59,21 @@ describe('loadDeployment', () => {
     expect(loadDeployment(join(dir, 'deployment.yaml'))).toEqual(deployment);
   });
 
+  it.each([
+    ['task: regression\ncertainty: { output: sure }', 'tolerance: is missing; task regression needs it'],
+    ['task: regression\ntolerance: 1', 'certainty: margin is estimated from class scores, which task regression does not have'],
+    ['tolerance: 1', 'tolerance: belongs to task regression; the task is classification'],
+    ['task: custom\ncertainty: { output: sure }\ndata: { inputs: a.onnx }', 'data.quality: is missing; task custom needs it'],
+    [
+      'task: custom\ncertainty: { output: sure }\ndata: { inputs: a.onnx, quality: { b: a.onnx } }',
+      'data.quality.b: is no model; the models are a',
+    ],
+    ['data: { inputs: a.onnx, quality: a.onnx }', 'data.quality: belongs to task custom'],
+    ['classes: [3, 3]', 'classes: names a class twice'],
+  ])('refuses what does not go with the task: %s', (lines, message) => {
+    expect(problems(`${SMALLEST}${lines}\n`).join('\n')).toContain(message);
+  });
+
   it('stores no requests unless it is told to, and then with defaults', () => {
     expect(load(SMALLEST).durable).toBeUndefined();
     const defaults = {
