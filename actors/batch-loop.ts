@@ -93,7 +93,7 @@ export class BatchLoop {
       profiled.map(largestBatch),
       { number: this.#number, of: router.devices.length },
       bounds,
-      (model, batch, sampleSize) => this.#plannedMs(model, batch, sampleSize),
+      (model, batch, sampleSize) => this.plannedMs(model, batch, sampleSize),
     );
     this.#lone = new LoneQueue(profiled.length, bounds);
     this.#hangWatch = new HangWatch(watchMs, clock.now());
@@ -130,26 +130,20 @@ export class BatchLoop {
   }
 
   /** Time of a batch as the plan in force counts with it. */
-  #plannedMs(model: number, batch: number, sampleSize?: number): number {
+  plannedMs(model: number, batch: number, sampleSize?: number): number {
     const { router, profiled } = this.#options;
     return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], batch, sampleSize);
   }
 
   /** Time of one request alone, at the measured speed. */
   singleMs(model: number): number {
-    return this.batchMs(model, 1);
-  }
-
-  /** Time of a batch, at the measured speed. */
-  batchMs(model: number, batch: number, sampleSize?: number): number {
-    return this.slowdown() * this.#plannedMs(model, batch, sampleSize);
+    return this.slowdown() * this.plannedMs(model, 1);
   }
 
   /** Computing time of all that waits, at the measured speed. */
   backlogMs(): number {
     let ms = this.#batcher.backlogMs();
-    for (let model = 0; model < this.#options.profiled.length; model++)
-      ms += this.#lone.length(model) * this.#plannedMs(model, 1);
+    for (let model = 0; model < this.#options.profiled.length; model++) ms += this.#lone.length(model) * this.plannedMs(model, 1);
     return this.slowdown() * ms;
   }
 
@@ -234,7 +228,7 @@ export class BatchLoop {
     const lone = this.#lone.shift();
     if (lone === undefined) return undefined;
     const { model, request } = lone;
-    return endsTooLate(now + this.slowdown() * this.#plannedMs(model, 1, request.size), request.item.deadlineAt)
+    return endsTooLate(now + this.slowdown() * this.plannedMs(model, 1, request.size), request.item.deadlineAt)
       ? { model, requests: [], expired: [request] }
       : { model, requests: [request], expired: [] };
   }
@@ -244,7 +238,7 @@ export class BatchLoop {
   #infer({ model, requests }: Batch): Observable<never> {
     const { backend, router, clock, profiled, onDone, onFailed, onTrial, onDied } = this.#options;
     const sampleSize = largestSize(requests);
-    const plannedMs = this.#plannedMs(model, requests.length, sampleSize);
+    const plannedMs = this.plannedMs(model, requests.length, sampleSize);
     const startedAt = clock.now();
     const samples = requests.map((request) => request.item.sample);
     const isTrial = requests.length === 1 && requests[0].item.alone;
@@ -279,7 +273,7 @@ export class BatchLoop {
 
   #inferSpare({ model, sample, size }: Spare): Observable<never> {
     const { backend, router, clock } = this.#options;
-    const plannedMs = this.#plannedMs(model, 1, size);
+    const plannedMs = this.plannedMs(model, 1, size);
     const startedAt = clock.now();
     this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
     const done = (output: BatchOutput | undefined): void => {

@@ -34,7 +34,7 @@ export interface DeviceAuditsOptions extends AuditOptions {
   readonly holds: (model: number) => boolean;
   /** Of a sample, where samples differ in size. */
   readonly sizeOf: ((sample: Sample) => number) | undefined;
-  /** Time of a batch here, as measured of late. @param sampleSize default: typical. */
+  /** Time of a batch here, as planned: its measured speed changes while times are compared. @param sampleSize default: typical. */
   readonly batchMs: (model: number, batch: number, sampleSize?: number) => number;
   readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
   /** Per model. */
@@ -128,8 +128,11 @@ export class DeviceAudits implements SpareWork {
   onDone(output: BatchOutput | undefined): void {
     const running = this.#running;
     this.#running = undefined;
-    // One on which the model fails is not compared, as those for which there was no time.
-    if (running === undefined || output === undefined) return;
+    if (running === undefined) return;
+    if (output === undefined) {
+      this.#drops.count('audit: the most accurate model failed on a sample');
+      return;
+    }
     const { item, model } = running;
     const { judge, agree, certaintyEdges } = this.#options;
     const { prediction, certainty } = judge(output, 0, model);

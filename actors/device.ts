@@ -132,7 +132,7 @@ class Device {
           router: this.#router,
           holds: (model) => this.#replicas.has(model),
           sizeOf: this.#sizeOf,
-          batchMs: (model, batch, size) => this.#loop.batchMs(model, batch, size),
+          batchMs: (model, batch, size) => this.#loop.plannedMs(model, batch, size),
           judge: options.judge,
           certaintyEdges: options.certaintyEdges,
         },

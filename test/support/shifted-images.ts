@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import ort from 'onnxruntime-node';
+import { createRandom } from '../../engine/random.ts';
+import { argmax } from '../../plans/certainty.ts';
+
+const PIXELS = 28 * 28;
+
+/** What may happen to a picture between training and now. */
+export type Shift = 'none' | 'noise' | 'inverted';
+
+/** The example's pictures that planning is not made of all of, as they would come after a shift; the same ones each time: the last of the file, raw bytes. */
+export function shiftedImages(shift: Shift, count: number, noise = 60): Uint8Array[] {
+  const data = readFileSync('conf/fashion/data/images.npy');
+  const random = createRandom('noise');
+  return Array.from({ length: count }, (_, i) => {
+    const image = Uint8Array.from(data.subarray(data.length - (i + 1) * PIXELS, data.length - i * PIXELS));
+    if (shift === 'inverted') return image.map((pixel) => 255 - pixel);
+    if (shift === 'noise') return image.map((pixel) => Math.max(0, Math.min(255, Math.round(pixel + noise * random.normal()))));
+    return image;
+  });
+}
+
+/** What a model of the example says to pictures, asked without any serving. */
+export async function labelsBy(model: string, images: readonly Uint8Array[]): Promise<number[]> {
+  const session = await ort.InferenceSession.create(`conf/fashion/models/${model}.onnx`, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+  });
+  const labels: number[] = [];
+  for (const image of images) {
+    const output = await session.run({ [session.inputNames[0]]: new ort.Tensor('uint8', image, [1, 1, 28, 28]) });
+    const scores = output[session.outputNames[0]].data as Float32Array;
+    labels.push(argmax(scores, 0, scores.length));
+  }
+  await session.release();
+  return labels;
+}
