@@ -1,4 +1,5 @@
 import { type Observable, tap } from 'rxjs';
+import type { ActorContext } from '../engine/actor/actor.ts';
 import { type Drops, decoded } from '../engine/actor/drops.ts';
 import type { BatchOutput } from '../engine/backend/backend.ts';
 import type { Bus } from '../engine/bus/bus.ts';
@@ -46,6 +47,7 @@ export class DeviceAudits implements SpareWork {
   readonly #options: DeviceAuditsOptions;
   readonly #bus: Bus;
   readonly #drops: Drops;
+  readonly #log: ActorContext['log'];
   readonly #number: number;
   readonly #sampler: AuditSampler;
   readonly #utilisation = new RecentUtilisation();
@@ -54,10 +56,11 @@ export class DeviceAudits implements SpareWork {
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
   #running: { readonly item: AuditItem; readonly model: number } | undefined;
 
-  constructor(options: DeviceAuditsOptions, bus: Bus, drops: Drops) {
+  constructor(options: DeviceAuditsOptions, { bus, drops, log }: Pick<ActorContext, 'bus' | 'drops' | 'log'>) {
     this.#options = options;
     this.#bus = bus;
     this.#drops = drops;
+    this.#log = log;
     this.#number = options.router.devices.indexOf(options.device);
     this.#sampler = new AuditSampler(options.settings.share, options.random);
   }
@@ -130,7 +133,10 @@ export class DeviceAudits implements SpareWork {
     this.#running = undefined;
     if (running === undefined) return;
     if (output === undefined) {
-      this.#drops.count('audit: the most accurate model failed on a sample');
+      this.#log.warn(
+        { model: this.#options.router.models[running.model] },
+        'failed on a sample to be audited; the client has its answer',
+      );
       return;
     }
     const { item, model } = running;

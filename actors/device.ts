@@ -136,8 +136,7 @@ class Device {
           judge: options.judge,
           certaintyEdges: options.certaintyEdges,
         },
-        context.bus,
-        context.drops,
+        context,
       );
     this.#loop = new BatchLoop({
       device: options.device,
