@@ -344,11 +344,11 @@ const audit = z.strictObject({
     .number()
     .gt(0)
     .max(1)
-    .default(0.02)
+    .default(0.01)
     .describe(
       'Rise of the disagreement with the most accurate model, above that on the validation samples, that is called a loss',
     ),
-  minSamples: z.int().min(30).default(1_000).describe('Answers to compare before anything is said'),
+  minSamples: z.int().min(30).default(200).describe('Answers to compare before anything is said'),
 });
 
 export const deploymentSchema = z

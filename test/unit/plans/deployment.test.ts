@@ -104,8 +104,8 @@ describe('loadDeployment', () => {
 
   it('audits nothing unless it is told to, and then with defaults', () => {
     expect(load(SMALLEST).audit).toBeUndefined();
-    expect(load(`${SMALLEST}audit: {}`).audit).toEqual({ share: 0.1, utilisation: 0.7, bound: 0.02, minSamples: 1_000 });
-    expect(load(`${SMALLEST}audit: { share: 0.5 }`).audit).toMatchObject({ share: 0.5, bound: 0.02 });
+    expect(load(`${SMALLEST}audit: {}`).audit).toEqual({ share: 0.1, utilisation: 0.7, bound: 0.01, minSamples: 200 });
+    expect(load(`${SMALLEST}audit: { share: 0.5 }`).audit).toMatchObject({ share: 0.5, bound: 0.01 });
     expect(problems(`${SMALLEST}audit: { share: 2 }`)[0]).toContain('audit.share');
   });
 
