@@ -28,7 +28,12 @@ export interface ValidationRecords extends QualityPlanes {
   readonly sorted: readonly Float32Array[];
 }
 
-export function validationRecords({ models }: Pick<Profile, 'models'>): ValidationRecords {
+/** Of a profile: all that says how accurate its cascades are. */
+export interface RecordedFamily {
+  readonly models: readonly Pick<Profile['models'][number], 'quality' | 'certainties'>[];
+}
+
+export function validationRecords({ models }: RecordedFamily): ValidationRecords {
   const quality = models.map((model) => model.quality);
   const samples = quality[0].length;
   const words = Math.ceil(samples / 32);
@@ -41,6 +46,16 @@ export function validationRecords({ models }: Pick<Profile, 'models'>): Validati
     certainty,
     sorted: certainty.map((values) => values.toSorted()),
   };
+}
+
+/** Records of some of the samples only. */
+export function recordsAt({ models }: RecordedFamily, samples: Int32Array): ValidationRecords {
+  return validationRecords({
+    models: models.map(({ quality, certainties }) => ({
+      quality: Float32Array.from(samples, (i) => quality[i]),
+      certainties: Float32Array.from(samples, (i) => certainties[i]),
+    })),
+  });
 }
 
 /** Names a cascade; thresholds as they stand in the plan file. */

@@ -17,6 +17,13 @@ const BINDING = ['nothing', 'utilisation', 'latency', 'memory', 'accuracy'] as c
 
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
 
+const promisedAccuracy = {
+  /** On new samples: estimated on samples that did not choose the thresholds, so below what the profile's own samples show. */
+  accuracy: z.number(),
+  /** Holds the true accuracy in 95 of 100 cases. Wide where the profile has few samples. */
+  accuracyInterval: z.tuple([z.number(), z.number()]),
+};
+
 const gear = z.strictObject({
   /** Half-open range [from, to) of requests per second; the last gear of all also serves the loads above. */
   qps: z.tuple([z.number().nonnegative(), z.number().positive()]),
@@ -32,7 +39,7 @@ const gear = z.strictObject({
   /** Why no better cascade serves this range: what stands in the way, and a sentence for people. */
   why: z.strictObject({ binds: z.enum(BINDING), text: z.string() }).optional(),
   expected: z.strictObject({
-    accuracy: z.number(),
+    ...promisedAccuracy,
     latencyMs: percentiles,
     /**
      * Per device: share of what it can carry, at the batch sizes that the SLO leaves time for, at the top of the range. It may
@@ -99,13 +106,13 @@ export const gearPlanSchema = z.strictObject({
   /** What to do while a device is lost; absent where it was not planned for. See `gearsWithout`. */
   contingencies: z.array(contingency).optional(),
   /** Expected over the QPS distribution. */
-  expected: z.strictObject({ accuracy: z.number(), latencyMsP95: z.number() }),
+  expected: z.strictObject({ ...promisedAccuracy, latencyMsP95: z.number() }),
   /** Probability of the range of each of `gears` under the distribution planned for. */
   qpsWeights: z.array(z.number().nonnegative()),
   /** Mean load of that distribution, which wide ranges do not tell; absent in plans of older versions. */
   meanQps: z.number().nonnegative().optional(),
   /** Pareto frontier of the cascades considered, cheapest first. */
-  frontier: z.array(z.strictObject({ cascade: z.array(stage), accuracy: z.number(), computeMs: z.number() })),
+  frontier: z.array(z.strictObject({ cascade: z.array(stage), ...promisedAccuracy, computeMs: z.number() })),
   /** How the plan was found: iterations, simulations, seed. */
   search: z.record(z.string(), z.union([z.number(), z.string()])),
 });

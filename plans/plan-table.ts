@@ -1,9 +1,14 @@
 import Table from 'cli-table3';
 import { beyondOnly } from './beyond-only.ts';
+import { interval } from './explain/format.ts';
 import { allGears, describeCascade, type Gear, type GearPlan } from './gear-plan.ts';
 
 /** A line between every two rows would double the length. */
 export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+
+/** What is said of accuracies. */
+export const ACCURACY_NOTE =
+  'accuracy: expected on new samples, estimated on samples that did not choose the thresholds, with its 95 % interval';
 
 /** What the mark of gears beyond the plan's highest load means. */
 export const BEST_EFFORT_NOTE = '* best effort, no SLO promised: for loads beyond what the plan was asked for';
@@ -18,6 +23,7 @@ export function planTable(plan: GearPlan): string {
       'requests/s',
       'cascade (certain enough at)',
       'accuracy',
+      '95 % interval',
       'p95 ms',
       'fullest device',
       'bottleneck',
@@ -26,13 +32,14 @@ export function planTable(plan: GearPlan): string {
     ],
     style: { head: [], border: [] },
     chars: NO_RULES,
-    colAligns: ['right', 'left', 'right', 'right', 'right', 'left', 'right', 'right'],
+    colAligns: ['right', 'left', 'right', 'right', 'right', 'right', 'left', 'right', 'right'],
   });
   allGears(plan).forEach((gear, g) => {
     table.push([
       `${plain(gear.qps[0])} - ${plain(gear.qps[1])}${g < plan.gears.length ? '' : ' *'}`,
       describeCascade(gear.cascade),
       percent(gear.expected.accuracy),
+      interval(gear.expected.accuracyInterval),
       gear.expected.latencyMs.p95.toFixed(1),
       percent(Math.max(...Object.values(gear.expected.utilisation))),
       gear.expected.bottleneck,
@@ -41,12 +48,13 @@ export function planTable(plan: GearPlan): string {
     ]);
   });
   const goal = 'p95' in plan.slo ? `p95 <= ${plan.slo.p95} ms` : `accuracy >= ${plan.slo.accuracy}`;
-  const { accuracy, latencyMsP95 } = plan.expected;
+  const { accuracy, accuracyInterval, latencyMsP95 } = plan.expected;
   const made = plan.synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
   return [
     table.toString(),
+    ACCURACY_NOTE,
     ...(plan.beyond === undefined ? [] : [BEST_EFFORT_NOTE]),
-    `${plan.deployment}: ${goal}; expected over the load: accuracy ${percent(accuracy)}, p95 ${latencyMsP95.toFixed(1)} ms${made}`,
+    `${plan.deployment}: ${goal}; expected over the load: accuracy ${percent(accuracy)} (${interval(accuracyInterval)}), p95 ${latencyMsP95.toFixed(1)} ms${made}`,
     placementLine(plan),
     '',
   ].join('\n');

@@ -21,7 +21,7 @@ export interface Axis {
 export interface LegendEntry {
   readonly label: string;
   readonly color: string;
-  readonly shape: 'line' | 'dash' | 'box' | 'dot' | 'ring';
+  readonly shape: 'line' | 'dash' | 'box' | 'dot' | 'ring' | 'whisker';
 }
 
 const MARGIN = { left: 64, right: 18, top: 34, bottom: 46 };
@@ -88,10 +88,22 @@ export function legend({ left, right }: Area, entries: readonly LegendEntry[]): 
   return parts.join('');
 }
 
+/** Half the length of a whisker's caps, in pixels. */
+const CAP = 4;
+
+/** An interval around a point: an upright line with a cap at either end, so that it is told from others without colour. */
+export function whisker(x: number, low: number, high: number, stroke: string): Markup {
+  const line = (x1: number, y1: number, x2: number, y2: number): Markup =>
+    element('line', { x1, y1, x2, y2, stroke, 'stroke-width': 1.2 });
+  return line(x, low, x, high) + [low, high].map((y) => line(x - CAP, y, x + CAP, y)).join('');
+}
+
 function symbol(shape: LegendEntry['shape'], color: string, x: number, y: number): Markup {
   switch (shape) {
     case 'box':
       return element('rect', { x: x + 4, y: y - 5, width: 12, height: 10, rx: 2, fill: color });
+    case 'whisker':
+      return whisker(x + 10, y + 6, y - 6, color);
     case 'dot':
       return element('circle', { cx: x + 10, cy: y, r: 5, fill: color });
     case 'ring':

@@ -15,6 +15,8 @@ export interface ExplainedGear {
   readonly cascade: string;
   readonly stages: readonly ExplainedStage[];
   readonly accuracy: number;
+  /** 95 %. */
+  readonly accuracyInterval: readonly [low: number, high: number];
   readonly latencyMs: Gear['expected']['latencyMs'];
   readonly maxWaitMs: number;
   readonly utilisation: Readonly<Record<string, number>>;
@@ -50,6 +52,7 @@ export interface ExplainedPoint {
   /** The model, where it is one alone. */
   readonly alone: string | null;
   readonly accuracy: number;
+  readonly accuracyInterval: readonly [low: number, high: number];
   readonly computeMs: number;
   /** Gears that run it. */
   readonly gears: readonly number[];
@@ -110,7 +113,7 @@ export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
 }
 
 function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly number[] | undefined): ExplainedGear {
-  const { accuracy, latencyMs, utilisation, bottleneck } = gear.expected;
+  const { accuracy, accuracyInterval, latencyMs, utilisation, bottleneck } = gear.expected;
   const [device, highest] = Object.entries(utilisation).reduce((a, b) => (b[1] > a[1] ? b : a), ['', 0]);
   return {
     index,
@@ -129,6 +132,7 @@ function explainGear(plan: GearPlan, gear: Gear, index: number, reach: readonly 
       };
     }),
     accuracy,
+    accuracyInterval,
     latencyMs,
     maxWaitMs: gear.maxWaitMs,
     utilisation,
@@ -172,12 +176,21 @@ function highestP95(gears: readonly Gear[], qpsMax: number): number {
   return Math.max(...gears.filter(({ qps }) => qps[0] < qpsMax).map(({ expected }) => expected.latencyMs.p95));
 }
 
-function explainPoint(plan: GearPlan, { cascade, accuracy, computeMs }: GearPlan['frontier'][number]): ExplainedPoint {
+type FrontierPoint = GearPlan['frontier'][number];
+
+function explainPoint(plan: GearPlan, { cascade, accuracy, accuracyInterval, computeMs }: FrontierPoint): ExplainedPoint {
   const written = describeCascade(cascade);
   const gears = allGears(plan).flatMap((gear, index) =>
     gear.expected.accuracy === accuracy && describeCascade(gear.cascade) === written ? [index] : [],
   );
-  return { cascade: written, alone: cascade.length === 1 ? cascade[0].model : null, accuracy, computeMs, gears };
+  return {
+    cascade: written,
+    alone: cascade.length === 1 ? cascade[0].model : null,
+    accuracy,
+    accuracyInterval,
+    computeMs,
+    gears,
+  };
 }
 
 function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
@@ -194,21 +207,21 @@ function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
 
 /**
  * Per gear and stage: fraction of all requests that get there. From the plan, else from the profile, if it is the one that the
- * plan was made from: then it gives every gear the accuracy that the plan expects.
+ * plan was made from: then its models are those of the plan.
  */
 function reachOf(plan: GearPlan, profile: Profile | undefined): (readonly number[])[] | undefined {
   const gears = allGears(plan);
   const written = gears.map((gear) => gear.reach);
   if (written.every((reach) => reach !== undefined)) return written;
   if (profile === undefined || profile.models.map(({ name }) => name).join() !== plan.models.join()) return undefined;
+  if (profile.models.some(({ name, digest }) => plan.weights[name].digest !== digest)) return undefined;
   const records = validationRecords(profile);
-  const evaluated = gears.map((gear) =>
-    evaluateCascade(
-      records,
-      gear.cascade.map(({ model }) => plan.models.indexOf(model)),
-      gear.cascade.flatMap(({ threshold }) => threshold ?? []),
-    ),
+  return gears.map(
+    (gear) =>
+      evaluateCascade(
+        records,
+        gear.cascade.map(({ model }) => plan.models.indexOf(model)),
+        gear.cascade.flatMap(({ threshold }) => threshold ?? []),
+      ).reach,
   );
-  const same = evaluated.every(({ accuracy }, g) => Math.abs(accuracy - gears[g].expected.accuracy) < 1e-6);
-  return same ? evaluated.map(({ reach }) => reach) : undefined;
 }

@@ -8,6 +8,11 @@ export function plain(value: number, digits = 4): string {
   return value >= 10 ** digits ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 }
 
+/** `94.1 - 95.3 %`: 95 of 100 such intervals hold the true accuracy. */
+export function interval([low, high]: readonly [number, number]): string {
+  return `${(low * 100).toFixed(1)} - ${(high * 100).toFixed(1)} %`;
+}
+
 export function milliseconds(ms: number): string {
   return `${plain(ms, 3)} ms`;
 }

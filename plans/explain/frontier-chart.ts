@@ -1,7 +1,7 @@
-import { type Area, area, chart, LETTER, legend, xAxis, yAxis } from './chart.ts';
+import { type Area, area, chart, LETTER, legend, whisker, xAxis, yAxis } from './chart.ts';
 import { ACCENT, FAINT, INK } from './colors.ts';
 import type { ExplainedPoint, Explanation } from './explanation.ts';
-import { gearNames, percent, plain } from './format.ts';
+import { gearNames, interval, percent, plain } from './format.ts';
 import { linearScale, logScale } from './scale.ts';
 import { type Attributes, element, type Markup, polyline, text, tooltip } from './svg.ts';
 
@@ -16,22 +16,27 @@ export function frontierChart(explanation: Explanation, width: number): Markup {
   const [least, most] = [Math.min(...work), Math.max(...work)];
   const pixels = [plot.left, plot.right] as const;
   const x = most / least > LOG_FROM ? logScale(least, most, pixels) : linearScale(0, most, pixels, 8);
-  const accuracies = frontier.map(({ accuracy }) => accuracy);
+  const accuracies = frontier.flatMap(({ accuracy, accuracyInterval, gears }) =>
+    gears.length > 0 ? accuracyInterval : [accuracy],
+  );
   const y = linearScale(Math.min(...accuracies), Math.max(...accuracies), [plot.bottom, plot.top], 6);
   const place = ({ computeMs, accuracy }: ExplainedPoint): readonly [number, number] => [x.at(computeMs), y.at(accuracy)];
 
   const points = frontier.map((point) => {
     const [cx, cy] = place(point);
     const run = point.gears.length === 0 ? 'run by no gear' : `run by ${gearNames(point.gears)}`;
-    const says = `${point.cascade}: ${percent(point.accuracy)}, ${plain(point.computeMs, 3)} ms per request; ${run}`;
+    const says = `${point.cascade}: ${percent(point.accuracy)} (95 % interval ${interval(point.accuracyInterval)}), ${plain(point.computeMs, 3)} ms per request; ${run}`;
     return element('circle', { cx, cy, 'stroke-width': 1.5, ...look(point) }, tooltip(says));
   });
   return chart(
     plot,
     'Accuracy over compute: the Pareto frontier of the cascades',
     xAxis(plot, { scale: x, label: 'device time per request (ms)', format: (ms) => plain(ms, 3) }),
-    yAxis(plot, { scale: y, label: 'accuracy on the validation samples (%)', format: (value) => plain(100 * value) }),
+    yAxis(plot, { scale: y, label: 'expected accuracy (%)', format: (value) => plain(100 * value) }),
     polyline(frontier.map(place), { stroke: FAINT, 'stroke-width': 1 }),
+    ...frontier.flatMap(({ computeMs, accuracyInterval: [low, high], gears }) =>
+      gears.length > 0 ? [whisker(x.at(computeMs), y.at(low), y.at(high), INK)] : [],
+    ),
     ...labels(frontier, place, plot),
     // Those that gears run lie on top.
     ...points.filter((_, i) => frontier[i].gears.length === 0),
@@ -40,6 +45,7 @@ export function frontierChart(explanation: Explanation, width: number): Markup {
       { label: 'cascade that a gear runs', color: ACCENT, shape: 'dot' },
       { label: 'other cascade on the frontier', color: FAINT, shape: 'ring' },
       { label: 'one model alone', color: INK, shape: 'dot' },
+      { label: '95 % interval', color: INK, shape: 'whisker' },
     ]),
   );
 }

@@ -1,5 +1,5 @@
-import { type Area, area, chart, type LegendEntry, legend, xAxis, yAxis } from './chart.ts';
-import { ACCENT, FAINT, LIMIT, modelColor } from './colors.ts';
+import { type Area, area, chart, type LegendEntry, legend, whisker, xAxis, yAxis } from './chart.ts';
+import { ACCENT, FAINT, INK, LIMIT, modelColor } from './colors.ts';
 import type { ExplainedGear, Explanation } from './explanation.ts';
 import { milliseconds, percent, plain } from './format.ts';
 import { beyondBackground, beyondLabel, loadScale } from './load-axis.ts';
@@ -97,7 +97,8 @@ export function accuracyChart(explanation: Explanation, width: number): Markup {
   const { gears, beyond, slo, expected } = explanation;
   const plot = area(width, 300);
   const limit = 'accuracy' in slo ? [slo.accuracy] : [];
-  const values = [...[...gears, ...beyond].map(({ accuracy }) => accuracy), expected.accuracy, ...limit];
+  const all = [...gears, ...beyond];
+  const values = [...all.flatMap(({ accuracyInterval }) => accuracyInterval), expected.accuracy, ...limit];
   const x = loadScale(explanation, plot);
   const y = linearScale(Math.min(...values), Math.max(...values), [plot.bottom, plot.top], 6);
   return chart(
@@ -116,9 +117,11 @@ export function accuracyChart(explanation: Explanation, width: number): Markup {
       ACCENT,
       (value) => percent(value),
     ),
+    ...all.map(({ qps, accuracyInterval: [low, high] }) => whisker(x.at((qps[0] + qps[1]) / 2), y.at(low), y.at(high), INK)),
     beyondLabel(explanation, plot, x),
     legend(plot, [
       { label: 'gear', color: ACCENT, shape: 'line' },
+      { label: '95 % interval', color: INK, shape: 'whisker' },
       { label: `mean over the loads, ${percent(expected.accuracy)}`, color: FAINT, shape: 'dash' },
       ...limit.map((value): LegendEntry => ({ label: `SLO ${percent(value)}`, color: LIMIT, shape: 'dash' })),
     ]),

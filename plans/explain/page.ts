@@ -1,5 +1,5 @@
 import type { ExplainedGear, Explanation } from './explanation.ts';
-import { describeSlo, milliseconds, percent, plain } from './format.ts';
+import { describeSlo, interval, milliseconds, percent, plain } from './format.ts';
 import { frontierChart } from './frontier-chart.ts';
 import { accuracyChart, answersChart, latencyChart, weightsChart } from './gears-charts.ts';
 import { placementChart } from './placement-chart.ts';
@@ -66,7 +66,7 @@ export function explanationPage(explanation: Explanation): string {
     ),
     ...section(
       'What to expect',
-      'Accuracy by the validation samples, latency by simulation at the highest load of each range. The mean weighs the ranges by how often they occur. Where lines are dashed, no SLO is promised: best effort.',
+      'Accuracy on new samples, estimated on samples that did not choose the thresholds, with its 95 % interval; latency by simulation at the highest load of each range. The mean weighs the ranges by how often they occur. Where lines are dashed, no SLO is promised: best effort.',
       element('div', { class: 'pair' }, plot(accuracyChart(explanation, HALF)), plot(latencyChart(explanation, HALF))),
     ),
     ...section(
@@ -127,7 +127,7 @@ function figures(explanation: Explanation): Markup {
   const held = models.filter((model) => devices.some((device) => device.models.includes(model)));
   const cascades = new Set(gears.map(({ cascade }) => cascade)).size;
   const shown: readonly (readonly [string, string])[] = [
-    [percent(expected.accuracy), 'expected accuracy'],
+    [percent(expected.accuracy), `expected accuracy (${interval(expected.accuracyInterval)})`],
     [milliseconds(expected.latencyMsP95), 'expected p95, mean over the loads'],
     [milliseconds(Math.max(...gears.map(({ latencyMs }) => latencyMs.p95))), 'highest p95 of any gear'],
     [`${gears.length} gears`, `with ${cascades} different cascades`],
@@ -169,6 +169,7 @@ const COLUMNS: readonly (readonly [head: string, cell: (gear: ExplainedGear) => 
   ['requests/s', ({ qps: [from, to] }) => `${plain(from)} - ${plain(to)}`, 'n'],
   ['SLO', ({ bestEffort }) => (bestEffort ? 'best effort' : 'promised')],
   ['accuracy', ({ accuracy }) => percent(accuracy), 'n'],
+  ['95 % interval', ({ accuracyInterval }) => interval(accuracyInterval), 'n'],
   ['p95', ({ latencyMs }) => milliseconds(latencyMs.p95), 'n'],
   ['min queue', ({ stages }) => stages.map(lengths).join(' / '), 'n'],
   ['fullest device', ({ fullest }) => `${fullest.device} ${percent(fullest.utilisation, 0)}`, 'n'],

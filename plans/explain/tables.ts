@@ -1,8 +1,8 @@
 import Table from 'cli-table3';
 import { describeWeights } from '../gear-plan.ts';
-import { BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../plan-table.ts';
+import { ACCURACY_NOTE, BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
-import { describeSlo, gearNames, milliseconds, percent, plain } from './format.ts';
+import { describeSlo, gearNames, interval, milliseconds, percent, plain } from './format.ts';
 
 const STYLE = { style: { head: [], border: [] }, chars: NO_RULES };
 /** Of a long frontier, about so many cascades that no gear runs are listed. */
@@ -16,7 +16,7 @@ export function explanationTables(explanation: Explanation): string {
     `gear plan of ${deployment}${made}`,
     `${describeSlo(slo)} up to ${plain(gears[gears.length - 1].qps[1])} requests/s`,
     ...beyond.slice(-1).map(({ qps }) => beyondSentence(qps[1])),
-    `expected over the loads: accuracy ${percent(expected.accuracy)}, p95 ${plain(expected.latencyMsP95, 3)} ms`,
+    `expected over the loads: accuracy ${percent(expected.accuracy)} (95 % interval ${interval(expected.accuracyInterval)}), p95 ${plain(expected.latencyMsP95, 3)} ms`,
     '',
     'Frontier: cascades that no other beats in both accuracy and work',
     frontierTable(explanation),
@@ -91,8 +91,20 @@ export const LOSS_COLUMNS: readonly (readonly [head: string, cell: (loss: Explai
 
 function gearTable({ gears, beyond, devices }: Explanation): string {
   const table = new Table({
-    head: ['gear', 'requests/s', 'cascade', 'answers', 'accuracy', 'p95 ms', 'min queue', 'wait ms', 'fullest', 'bottleneck'],
-    colAligns: ['right', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
+    head: [
+      'gear',
+      'requests/s',
+      'cascade',
+      'answers',
+      'accuracy',
+      '95 % interval',
+      'p95 ms',
+      'min queue',
+      'wait ms',
+      'fullest',
+      'bottleneck',
+    ],
+    colAligns: ['right', 'right', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
     ...STYLE,
   });
   for (const gear of [...gears, ...beyond]) {
@@ -102,6 +114,7 @@ function gearTable({ gears, beyond, devices }: Explanation): string {
       gear.cascade,
       gear.stages.map(({ answers }) => (answers === null ? '?' : (100 * answers).toFixed(0))).join(' / '),
       percent(gear.accuracy),
+      interval(gear.accuracyInterval),
       plain(gear.latencyMs.p95, 3),
       gear.stages.map(lengths).join(' / '),
       plain(gear.maxWaitMs, 3),
@@ -110,6 +123,7 @@ function gearTable({ gears, beyond, devices }: Explanation): string {
     ]);
   }
   const notes = [
+    ACCURACY_NOTE,
     'answers: percent of the requests that each model of the cascade answers; a certainty below <n goes on',
     ...(beyond.length === 0 ? [] : [BEST_EFFORT_NOTE]),
   ];

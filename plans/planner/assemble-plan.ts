@@ -4,9 +4,11 @@ import type { Cascade } from '../cascade.ts';
 import { gearsWithout } from '../contingency.ts';
 import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../gear-plan.ts';
 import type { Correction } from '../profile.ts';
+import { type AccuracyEstimate, weightedMean } from './accuracy-estimate.ts';
 import type { ContingencyDraft } from './contingencies.ts';
 import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
+import { honestAccuracy } from './frontiers.ts';
 import { gearOf } from './gear-of.ts';
 import { joinGears } from './join-gears.ts';
 import { latencyScore } from './latency-score.ts';
@@ -51,7 +53,7 @@ export function assemblePlan(
     gears,
     ...(lossGears !== undefined && { contingencies: lossGears }),
     expected: {
-      accuracy: round(expectedAccuracy(draft), 6),
+      ...promised(promisedOver(draft, context)),
       latencyMsP95: round(expectedP95(draft), 3),
     },
     qpsWeights: joinedWeights(
@@ -80,9 +82,22 @@ function planCorrection({ date, inference }: Correction, devices: readonly PlanD
   return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }
 
-/** Time-weighted accuracy over the QPS distribution (CascadeServe App. C). */
-export function expectedAccuracy(draft: DraftPlan): number {
+/** By which plans are compared: accuracy on the samples that chose, weighted by time over the QPS distribution (CascadeServe App. C). */
+export function measuredAccuracy(draft: DraftPlan): number {
   return draft.ranges.reduce((sum, range) => sum + range.weight * (range.cascade?.accuracy ?? 0), 0);
+}
+
+/** What is promised over the QPS distribution. */
+function promisedOver({ ranges }: DraftPlan, context: PlanningContext): AccuracyEstimate {
+  const honest = honestAccuracy(context);
+  return weightedMean(
+    ranges.map(({ cascade }) => honest.estimate(cascade ?? { accuracy: 0 })),
+    ranges.map(({ weight }) => weight),
+  );
+}
+
+function promised({ accuracy, interval }: AccuracyEstimate): Pick<Gear['expected'], 'accuracy' | 'accuracyInterval'> {
+  return { accuracy: round(accuracy, 6), accuracyInterval: [round(interval[0], 6), round(interval[1], 6)] };
 }
 
 export function expectedScore(draft: DraftPlan): number {
@@ -118,7 +133,7 @@ export function gearOfRange(range: DraftRange, placed: Uint8Array, context: Plan
     throw new Error(`QPS range ${range.fromQps}-${range.toQps} was left without a gear`);
   const { p50, p95, p99 } = tuning.latencyMs;
   const expected = {
-    accuracy: round(cascade.accuracy, 6),
+    ...promised(honestAccuracy(context).estimate(cascade)),
     latencyMs: { p50: round(p50, 3), p95: round(p95, 3), p99: round(p99, 3) },
     utilisation: Object.fromEntries(
       context.system.deviceNames.map((name, d) => [name, round((balance.deviceMs[d] * range.toQps) / 1000, 4)]),
@@ -136,10 +151,11 @@ function stagesOf(cascade: Cascade, names: readonly string[]): Stage[] {
 }
 
 /** Cheapest first: the frontier, thinned, and the cascades in use, which may lie off it where latency counts. */
-export function frontierOf(draft: DraftPlan, { system }: PlanningContext): GearPlan['frontier'] {
+export function frontierOf(draft: DraftPlan, context: PlanningContext): GearPlan['frontier'] {
+  const honest = honestAccuracy(context);
   return shownFrontier(draft).map((cascade) => ({
-    cascade: stagesOf(cascade, system.modelNames),
-    accuracy: round(cascade.accuracy, 6),
+    cascade: stagesOf(cascade, context.system.modelNames),
+    ...promised(honest.estimate(cascade)),
     computeMs: round(cascade.workMs, 6),
   }));
 }

@@ -8,7 +8,7 @@ import {
   type Step,
   withRange,
 } from './draft-plan.ts';
-import { placeableModels } from './frontiers.ts';
+import { honestAccuracy, placeableModels } from './frontiers.ts';
 import { latencyScore } from './latency-score.ts';
 import { type LatencySurface, latencySurface } from './latency-surface.ts';
 import { assignMonotone } from './monotone-assignment.ts';
@@ -38,7 +38,8 @@ export async function assignForAccuracy(
   const surface = await latencySurface(current, context);
   const { cascades, scoreMs } = corrected(surface, current, context);
   const weights = current.ranges.map((range) => range.weight);
-  const found = assignMonotone({ weights, accuracy: cascades.map((c) => c.accuracy), scoreMs }, target);
+  const honest = honestAccuracy(context);
+  const found = assignMonotone({ weights, accuracy: cascades.map((c) => honest.of(c)), scoreMs }, target);
   if (found === undefined || found.type === 'short') {
     if (incumbent !== undefined) return [OK, backTo(incumbent, current)];
     if (found === undefined && incoming.type === 'error') return [incoming, draft];
@@ -114,7 +115,7 @@ function shortOfAccuracy(
   );
   const model = blamed?.model ?? mostAccurate?.models.at(-1) ?? 0;
   const name = context.request.profile.models[model].name;
-  const family = mostAccurate === undefined || mostAccurate.accuracy < target;
+  const family = mostAccurate === undefined || honestAccuracy(context).of(mostAccurate) < target;
   const cause = family
     ? `the most accurate cascade ends in ${name}`
     : `the devices cannot carry cascades that are more accurate${blamed === undefined ? '' : `: ${blamed.reason}`}`;

@@ -1,4 +1,4 @@
-import { expectedAccuracy } from './assemble-plan.ts';
+import { measuredAccuracy } from './assemble-plan.ts';
 import { placementKey } from './draft-plan.ts';
 import { pinnedDraft } from './initial-draft.ts';
 import type { PlanningContext } from './planning-context.ts';
@@ -42,7 +42,7 @@ export async function withBetterPlacement(first: CycleResult, context: PlanningC
  * on it: what latency costs. Placements are judged without simulation, so this is how the judge learns of it.
  */
 function carriedFraction({ draft }: CycleResult, context: PlanningContext): number {
-  const actual = expectedAccuracy(draft);
+  const actual = measuredAccuracy(draft);
   let low = LEAST_HEADROOM;
   let high = 1;
   for (let i = 0; i < BISECTIONS; i++) {

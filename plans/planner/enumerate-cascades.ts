@@ -26,6 +26,8 @@ export interface SearchLimits {
    * long cascades, whose many small stages add up in latency.
    */
   readonly pathLimitsMs?: readonly number[];
+  /** Word operations that the first, coarse enumeration may take. */
+  readonly wordBudget?: number;
 }
 
 export interface FrontierSearch {
@@ -55,13 +57,13 @@ export function searchFrontier(
   records: ValidationRecords,
   costs: DeviceCosts,
   models: readonly number[],
-  { maxStages = models.length, pathLimitsMs = [Number.POSITIVE_INFINITY] }: SearchLimits = {},
+  { maxStages = models.length, pathLimitsMs = [Number.POSITIVE_INFINITY], wordBudget = WORD_BUDGET }: SearchLimits = {},
 ): FrontierSearch {
   const pools = poolsFor(pathLimitsMs, records);
   const sets = new Map<number, ParetoPool>();
   const offers = offersTo(pools, sets, records);
   // Of the two counts over the words of a step, those of who goes on and of their quality, the second is per plane.
-  const { grid, stages } = gridFor(models.length, (records.words * (1 + records.planes[0].length)) / 2);
+  const { grid, stages } = gridFor(models.length, (records.words * (1 + records.planes[0].length)) / 2, wordBudget);
   let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
     for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
@@ -127,10 +129,10 @@ function offerEvaluated(cascade: Cascade, costs: DeviceCosts, offers: Offers): v
 }
 
 /** Finest grid within the budget; where even a coarse one is too much for cascades of all lengths, shorter cascades only. */
-export function gridFor(models: number, words: number): { grid: number; stages: number } {
+export function gridFor(models: number, words: number, wordBudget = WORD_BUDGET): { grid: number; stages: number } {
   for (let stages = models; stages > 2; stages--) {
     for (let grid = MAX_GRID; grid >= MIN_GRID; grid--)
-      if (cascadeCount(models, stages, grid) * words <= WORD_BUDGET) return { grid, stages };
+      if (cascadeCount(models, stages, grid) * words <= wordBudget) return { grid, stages };
   }
   return { grid: MIN_GRID, stages: Math.min(2, models) };
 }

@@ -1,11 +1,18 @@
+import type { ValidationRecords } from '../cascade.ts';
 import { fits } from './device-fit.ts';
-import { type FrontierSearch, frontiersOf, searchFrontier } from './enumerate-cascades.ts';
+import { type FrontierSearch, frontiersOf, type SearchLimits, searchFrontier } from './enumerate-cascades.ts';
 import { evenly } from './evenly.ts';
-import { cachedSearch } from './frontier-cache.ts';
+import { cacheByProfile } from './frontier-cache.ts';
+import { crossFit, type HonestAccuracy } from './honest-accuracy.ts';
 import type { PlanningContext } from './planning-context.ts';
 
 /** Latencies for which a frontier of their own is kept under an accuracy SLO. */
 const MAX_LEVELS = 11;
+/** Word operations of the coarse enumeration for each of the searches by which accuracies are corrected. */
+const FOLD_WORD_BUDGET = 1e6;
+
+const cachedSearch = cacheByProfile<FrontierSearch>();
+const cachedAccuracy = cacheByProfile<HonestAccuracy>();
 
 /** Models that some device can hold and run, in family order, less the excluded ones. */
 export function placeableModels(excluded: readonly number[], context: PlanningContext): number[] {
@@ -19,24 +26,54 @@ export function placeableModels(excluded: readonly number[], context: PlanningCo
  * those that do without were beaten by others that do not. There must be a placeable model.
  */
 export function frontiersWithout(excluded: readonly number[], context: PlanningContext): FrontierSearch {
-  const { profile, restrict } = context.request;
   if (context.only !== undefined) {
     const only = [context.only];
     return { frontier: only, alternatives: [], byModels: only, undominated: only, evaluated: 1 };
   }
   const models = placeableModels(excluded, context);
-  const pathLimitsMs = pathLimits(models, context);
-  const cascades = context.request.cascades?.filter((cascade) => cascade.models.every((model) => models.includes(model)));
-  const limits = { maxStages: restrict === 'single-models' ? 1 : undefined, pathLimitsMs };
+  const limits = limitsFor(models, context);
+  return cachedSearch(context.request.profile, searchKey(models, limits, context), () =>
+    search(models, limits, context.records, context),
+  );
+}
+
+/** What the cascades that `frontiersWithout` finds promise. There must be a placeable model. */
+export function honestAccuracy(context: PlanningContext): HonestAccuracy {
+  const { profile } = context.request;
+  const models = placeableModels([], context);
+  const limits = limitsFor(models, context);
+  return cachedAccuracy(profile, searchKey(models, limits, context), () => {
+    context.progress('judging cascades on samples that did not choose them');
+    const { frontier } = frontiersWithout([], { ...context, only: undefined });
+    const coarse = { ...limits, pathLimitsMs: limits.pathLimitsMs.slice(0, 1), wordBudget: FOLD_WORD_BUDGET };
+    return crossFit(profile, frontier, (records) => search(models, coarse, records, context).frontier);
+  });
+}
+
+type Limits = SearchLimits & Required<Pick<SearchLimits, 'pathLimitsMs'>>;
+
+function limitsFor(models: readonly number[], context: PlanningContext): Limits {
+  return { maxStages: context.request.restrict === 'single-models' ? 1 : undefined, pathLimitsMs: pathLimits(models, context) };
+}
+
+function searchKey(models: readonly number[], limits: Limits, { costs, request }: PlanningContext): string {
+  return JSON.stringify([costs.signature, models, limits, request.cascades ?? null]);
+}
+
+function search(
+  models: readonly number[],
+  limits: Limits,
+  records: ValidationRecords,
+  { costs, request }: PlanningContext,
+): FrontierSearch {
+  const given = request.cascades?.filter((cascade) => cascade.models.every((model) => models.includes(model)));
   const found =
-    cascades === undefined
-      ? cachedSearch(profile, JSON.stringify([context.costs.signature, models, limits]), () =>
-          searchFrontier(context.records, context.costs, models, limits),
-        )
-      : frontiersOf(cascades, context.records, context.costs, pathLimitsMs);
+    given === undefined
+      ? searchFrontier(records, costs, models, limits)
+      : frontiersOf(given, records, costs, limits.pathLimitsMs);
   if (found.frontier.length > 0) return found;
   // No cascade is fast enough on idle devices: the cheapest model then shows what is possible.
-  return searchFrontier(context.records, context.costs, models.slice(0, 1));
+  return searchFrontier(records, costs, models.slice(0, 1));
 }
 
 /**

@@ -26,6 +26,7 @@ export function gearOf(
     shares: byModel((replica) => shares[replica]),
     minQueueLength: byModel((replica) => minQueueLength[replica]),
     maxWaitMs,
+    reach: cascade.reach.map((share) => Number(share.toFixed(6))),
     expected,
   };
 }

@@ -1,5 +1,6 @@
 import type { FrontierCascade } from './draft-plan.ts';
 import { evenly } from './evenly.ts';
+import { honestAccuracy } from './frontiers.ts';
 import { initialDraft } from './initial-draft.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { type CycleResult, isBetter, runCycle } from './planning-cycle.ts';
@@ -23,9 +24,10 @@ export async function bestSingleCascade(context: PlanningContext): Promise<Cycle
   };
   const { slo } = context.request;
   if (slo.type === 'accuracy') {
+    const honest = honestAccuracy(context);
     let best: CycleResult | undefined;
     for (const cascade of evenly(
-      all.filter(({ accuracy }) => accuracy >= slo.accuracy),
+      all.filter((cascade) => honest.of(cascade) >= slo.accuracy),
       MAX_TRIES,
     )) {
       const next = await tryOnly(cascade);

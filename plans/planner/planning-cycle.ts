@@ -1,4 +1,4 @@
-import { expectedAccuracy, expectedP95, expectedScore } from './assemble-plan.ts';
+import { expectedP95, expectedScore, measuredAccuracy } from './assemble-plan.ts';
 import { type DraftPlan, type Incoming, OK, type PlanError, type SubModule } from './draft-plan.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { searchCascades } from './sp1-search-cascades.ts';
@@ -65,10 +65,10 @@ function isAccepted(draft: DraftPlan, incumbent: DraftPlan, context: PlanningCon
 
 export function isBetter(draft: DraftPlan, incumbent: DraftPlan, context: PlanningContext): boolean {
   if (context.request.slo.type === 'accuracy') return expectedScore(draft) < expectedScore(incumbent);
-  return expectedAccuracy(draft) > expectedAccuracy(incumbent);
+  return measuredAccuracy(draft) > measuredAccuracy(incumbent);
 }
 
 function describe(draft: DraftPlan, context: PlanningContext): string {
   const { simulations, counters } = context;
-  return `cycle ${counters.cycles}: accuracy ${expectedAccuracy(draft).toFixed(4)}, p95 ${expectedP95(draft).toFixed(1)} ms, ${simulations} simulations`;
+  return `cycle ${counters.cycles}: accuracy ${measuredAccuracy(draft).toFixed(4)}, p95 ${expectedP95(draft).toFixed(1)} ms, ${simulations} simulations`;
 }

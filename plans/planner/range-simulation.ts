@@ -1,3 +1,4 @@
+import type { Gear } from '../gear-plan.ts';
 import { percentile } from '../percentile.ts';
 import type { CompiledPlan } from '../policy/compiled-plan.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
@@ -97,8 +98,14 @@ function pilesUp(latencyMs: Float64Array): boolean {
 
 function planOf(candidate: Candidate, context: TuningContext): CompiledPlan {
   const { modelNames, deviceNames } = context.system;
-  const expected = { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' };
-  const gear = gearOf(candidate, [0, 1], expected, context);
+  const nothing: Gear['expected'] = {
+    accuracy: 0,
+    accuracyInterval: [0, 0],
+    latencyMs: { p50: 0, p95: 0, p99: 0 },
+    utilisation: {},
+    bottleneck: '',
+  };
+  const gear = gearOf(candidate, [0, 1], nothing, context);
   const placement = modelNames.flatMap((model) => deviceNames.map((device) => ({ model, device })));
   return compilePlan({ models: [...modelNames], devices: [...deviceNames], placement, gears: [gear] });
 }

@@ -95,6 +95,6 @@ export function evenGear({ models, thresholds }: Cascade, { profile, devices }: 
     shares: all(1 / devices.length),
     minQueueLength: all(1),
     maxWaitMs: 0,
-    expected: { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' },
+    expected: { accuracy: 0, accuracyInterval: [0, 0], latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' },
   };
 }

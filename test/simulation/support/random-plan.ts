@@ -39,7 +39,7 @@ export function randomPlan(random: Random, models: readonly string[], devices: r
       // Gears of a smaller deployment shift sooner.
       gears: gearsOf(models, spare(lost), { ...tuning, stepQps: tuning.stepQps / 2 }),
     })),
-    expected: { accuracy: 0.9, latencyMsP95: 2 },
+    expected: { accuracy: 0.9, accuracyInterval: [0.9, 0.9], latencyMsP95: 2 },
     qpsWeights: gears.map(() => 1 / gears.length),
     frontier: [],
     search: {},
@@ -71,7 +71,13 @@ function gearsOf(models: readonly string[], placement: GearPlan['placement'], tu
       shares: perReplica((of) => 1 / of),
       minQueueLength: perReplica(() => minQueueLength),
       maxWaitMs,
-      expected: { accuracy: 0.9, latencyMs: { p50: 1, p95: 2, p99: 3 }, utilisation: {}, bottleneck: names[0] },
+      expected: {
+        accuracy: 0.9,
+        accuracyInterval: [0.9, 0.9],
+        latencyMs: { p50: 1, p95: 2, p99: 3 },
+        utilisation: {},
+        bottleneck: names[0],
+      },
     };
   });
 }

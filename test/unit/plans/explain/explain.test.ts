@@ -29,7 +29,10 @@ describe('why a gear and no better one', () => {
   });
 
   test('under an accuracy SLO, a cheaper one that would break it is ruled out by accuracy', () => {
-    const plan = explainedPlan({ slo: { accuracy: 0.87 }, expected: { accuracy: 0.8701, latencyMsP95: 2 } });
+    const plan = explainedPlan({
+      slo: { accuracy: 0.87 },
+      expected: { accuracy: 0.8701, accuracyInterval: [0.8701, 0.8701], latencyMsP95: 2 },
+    });
     expect(gearReason(plan, 1)).toMatchObject({ binds: 'accuracy', text: expect.stringContaining('87.00 %') });
     expect(gearReason(plan, 2).binds).toBe('nothing');
     expect(gearReason({ ...plan, slo: { accuracy: 0.5 } }, 1).binds).toBe('latency');
@@ -76,8 +79,8 @@ describe('who answers', () => {
     ]);
   });
 
-  test('is unknown without either, and with a profile that gives other accuracies', () => {
-    const other = { ...profile, models: profile.models.map((model) => ({ ...model, quality: model.quality.map((q) => 1 - q) })) };
+  test('is unknown without either, and with a profile of other weights', () => {
+    const other = { ...profile, models: profile.models.map((model) => ({ ...model, digest: 'other' })) };
     for (const given of [undefined, other]) {
       for (const { stages } of explainPlan(explainedPlan(), given).gears) expect(stages[0].answers).toBeNull();
     }

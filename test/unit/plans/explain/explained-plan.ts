@@ -1,7 +1,7 @@
 import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts';
 import type { GearPlan, Stage } from '../../../../plans/gear-plan.ts';
 import { syntheticProfile } from '../../../../plans/synthetic.ts';
-import { planOf } from '../../../support/plans.ts';
+import { planOf, weightsOf } from '../../../support/plans.ts';
 
 export const profile = syntheticProfile({
   seed: 3,
@@ -26,6 +26,12 @@ function accuracyOf(cascade: readonly Stage[]): number {
   return accuracy;
 }
 
+/** Two points to either side. */
+function promisedOf(cascade: readonly Stage[]): { accuracy: number; accuracyInterval: [number, number] } {
+  const accuracy = accuracyOf(cascade);
+  return { accuracy, accuracyInterval: [accuracy - 0.02, accuracy + 0.02] };
+}
+
 /** Work of the three cascades on the frontier, in ms a request. */
 const WORK = { small: 0.2, both: 1, large: 2 };
 
@@ -41,15 +47,16 @@ export function explainedPlan(change: Partial<GearPlan> = {}): GearPlan {
   const gears = plan.gears.map((gear, g) => ({
     ...gear,
     cascade: cascades[g],
-    expected: { ...gear.expected, accuracy: accuracyOf(cascades[g]), utilisation: { d0: 0.3 + g / 10, d1: 0.5 } },
+    expected: { ...gear.expected, ...promisedOf(cascades[g]), utilisation: { d0: 0.3 + g / 10, d1: 0.5 } },
   }));
   return {
     ...plan,
+    weights: Object.fromEntries(profile.models.map(({ name, digest }) => [name, weightsOf(name, { digest })])),
     gears,
     frontier: [
-      { cascade: SMALL, accuracy: accuracyOf(SMALL), computeMs: WORK.small },
-      { cascade: BOTH, accuracy: accuracyOf(BOTH), computeMs: WORK.both },
-      { cascade: LARGE, accuracy: accuracyOf(LARGE), computeMs: WORK.large },
+      { cascade: SMALL, ...promisedOf(SMALL), computeMs: WORK.small },
+      { cascade: BOTH, ...promisedOf(BOTH), computeMs: WORK.both },
+      { cascade: LARGE, ...promisedOf(LARGE), computeMs: WORK.large },
     ],
     ...change,
   };

@@ -1,6 +1,8 @@
 import { createRandom } from '../../../../engine/random.ts';
 import { batchTable } from '../../../../plans/batch-cost.ts';
 import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/cascade.ts';
+import { honestAccuracy } from '../../../../plans/planner/frontiers.ts';
+import type { HonestAccuracy } from '../../../../plans/planner/honest-accuracy.ts';
 import { DEFAULT_MARGINS, type PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
 import type { CompiledPlan } from '../../../../plans/policy/compiled-plan.ts';
@@ -9,6 +11,7 @@ import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../../../plans/simulator/workload.ts';
 import { constantTrace } from '../../../../plans/trace.ts';
+import { withContext } from './contexts.ts';
 import { verifyPlan } from './verify-plan.ts';
 
 export interface Checked {
@@ -21,7 +24,7 @@ export interface Checked {
 export async function checkInstance(request: PlanRequest): Promise<Checked> {
   const result = await planGears(request);
   if (result.type === 'plan') return { type: 'plan', problems: verifyPlan(request, result.plan) };
-  const counterexample = simplePlan(request);
+  const counterexample = await withContext(request, (context) => simplePlan(request, () => honestAccuracy(context)));
   return { type: 'infeasible', problems: counterexample === undefined ? [] : [`${counterexample} would do: ${result.reason}`] };
 }
 
@@ -37,7 +40,7 @@ const QUANTILES = [0.2, 0.5, 0.8];
  * A plan that is simple enough to be found without a planner: one model, or two in a cascade, on every device that holds them,
  * the same at all loads, shares by the devices' speed. Returned in words; undefined where there is none.
  */
-function simplePlan(request: PlanRequest): string | undefined {
+function simplePlan(request: PlanRequest, promised: () => HonestAccuracy): string | undefined {
   const { profile, devices, slo } = request;
   const margins = request.margins ?? DEFAULT_MARGINS;
   const records = validationRecords(profile);
@@ -48,10 +51,10 @@ function simplePlan(request: PlanRequest): string | undefined {
     ),
   );
   for (const cascade of [...singles, ...pairs]) {
-    if (slo.type === 'accuracy' && cascade.accuracy < slo.accuracy) continue;
     const bytes = cascade.models.reduce((sum, m) => sum + profile.models[m].memoryBytes, 0);
     const able = devices.filter((device) => device.memoryBytes >= bytes);
     if (able.length === 0) continue;
+    if (slo.type === 'accuracy' && promised().of(cascade) < slo.accuracy) continue;
     for (const [queue, wait] of QUEUES) {
       const limitMs = slo.type === 'latency' ? slo.p95Ms * margins.latency : Number.POSITIVE_INFINITY;
       const maxWaitMs = slo.type === 'latency' ? limitMs * wait : 1000 * wait;
@@ -66,7 +69,13 @@ function simplePlan(request: PlanRequest): string | undefined {
             shares: perModel((m) => speedShares(m)),
             minQueueLength: perModel(() => Object.fromEntries(able.map((device) => [device.id, queue]))),
             maxWaitMs,
-            expected: { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' },
+            expected: {
+              accuracy: 0,
+              accuracyInterval: [0, 0],
+              latencyMs: { p50: 0, p95: 0, p99: 0 },
+              utilisation: {},
+              bottleneck: '',
+            },
           },
         ],
       });

@@ -31,14 +31,13 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
   let accuracy = 0;
   plan.gears.forEach((gear, i) => {
     const name = `gear ${i}`;
-    const own = accuracyBySample(gear, request);
     const [from, to] = gear.qps.map((qps) => Math.round(qps / width));
     const weight = weights.slice(from, to).reduce((sum, each) => sum + each, 0);
     check(Math.abs(plan.qpsWeights[i] - weight) < 1e-6, `${name} has weight ${plan.qpsWeights[i]}, its ranges ${weight}`);
-    accuracy += weight * own;
+    accuracy += weight * gear.expected.accuracy;
     checkStages(gear, name, request, check);
     checkReplicas(gear, name, plan, check);
-    check(Math.abs(own - gear.expected.accuracy) < 1e-5, `${name} claims accuracy ${gear.expected.accuracy}, has ${own}`);
+    checkAccuracy(gear, name, request, check);
     const most = Math.max(...Object.values(gear.expected.utilisation));
     check(most <= (request.margins?.utilisation ?? 0.85) + 1e-3, `${name} plans a utilisation of ${most}`);
     for (const qps of [gear.qps[0] || gear.qps[1] / 20, gear.qps[1]]) {
@@ -51,8 +50,11 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
   check(Math.abs((plan.meanQps ?? 0) - mean) < 1e-5 * qpsMax, `plan claims a mean load of ${plan.meanQps}, has ${mean}`);
   for (const problem of verifyBeyond(request, plan, plan)) problems.push(problem);
   for (const { id } of devices) for (const problem of verifyContingency(request, plan, id)) problems.push(problem);
-  check(Math.abs(accuracy - plan.expected.accuracy) < 1e-5, `plan claims accuracy ${plan.expected.accuracy}, has ${accuracy}`);
-  if (slo.type === 'accuracy') check(accuracy >= slo.accuracy - 1e-9, `accuracy ${accuracy} is below ${slo.accuracy}`);
+  check(
+    Math.abs(accuracy - plan.expected.accuracy) < 1e-5,
+    `plan claims accuracy ${plan.expected.accuracy}, its gears ${accuracy}`,
+  );
+  if (slo.type === 'accuracy') check(accuracy >= slo.accuracy - 1e-6, `accuracy ${accuracy} is below ${slo.accuracy}`);
   return problems;
 }
 
@@ -89,8 +91,7 @@ function verifyBeyond(request: PlanRequest, plan: GearPlan, table: GearTable): s
     check(k === 0 || served(below) !== served(gear), `${name} serves like the one below`);
     checkStages(gear, name, request, check);
     checkReplicas(gear, name, plan, check);
-    const own = accuracyBySample(gear, request);
-    check(Math.abs(own - gear.expected.accuracy) < 1e-5, `${name} claims accuracy ${gear.expected.accuracy}, has ${own}`);
+    checkAccuracy(gear, name, request, check);
     const most = Math.max(...Object.values(gear.expected.utilisation));
     check(most <= (request.margins?.utilisation ?? 0.85) + 1e-3, `${name} plans a utilisation of ${most}`);
     const p95 = simulatedP95(request, { ...plan, gears: [...all] }, i, gear.qps[1]);
@@ -154,7 +155,17 @@ function checkReplicas(gear: Gear, name: string, plan: GearPlan, check: (good: b
   }
 }
 
-function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
+/** What is promised of new samples is never more than what the samples show that chose the cascade, and lies in its interval. */
+function checkAccuracy(gear: Gear, name: string, request: PlanRequest, check: (good: boolean, problem: string) => void): void {
+  const { accuracy, accuracyInterval } = gear.expected;
+  const [low, high] = accuracyInterval;
+  const measured = accuracyBySample(gear, request);
+  check(accuracy <= measured + 1e-6, `${name} claims accuracy ${accuracy}, has ${measured}`);
+  check(0 <= low && low <= accuracy && accuracy <= high && high <= 1, `${name} claims ${accuracy} in [${low}, ${high}]`);
+}
+
+/** On the samples of the request, which chose the gear. */
+export function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
   let qualitySum = 0;
   for (let i = 0; i < profile.labels.length; i++) {
     for (const { model: name, threshold } of gear.cascade) {

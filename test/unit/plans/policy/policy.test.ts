@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
-import type { GearPlan } from '../../../../plans/gear-plan.ts';
+import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
 import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../../../../plans/policy/cascade-step.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import {
@@ -17,7 +17,13 @@ import { LoadScale, plannedMeanQps, scaledQps } from '../../../../plans/policy/l
 import { pickDevice, sharesAtSpeed } from '../../../../plans/policy/routing.ts';
 import { goesFirst, isTriggered } from '../../../../plans/policy/trigger.ts';
 
-const expected = { accuracy: 1, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: 'a' };
+const expected: Gear['expected'] = {
+  accuracy: 1,
+  accuracyInterval: [1, 1],
+  latencyMs: { p50: 0, p95: 0, p99: 0 },
+  utilisation: {},
+  bottleneck: 'a',
+};
 const plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears'> = {
   models: ['a', 'b', 'c', 'd'],
   devices: ['x', 'y'],

@@ -26,7 +26,13 @@ const profile = syntheticProfile({
 });
 const devices = ['x', 'y'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10 }));
 const system = simulatedSystem(profile, devices, []);
-const expected = { accuracy: 0, latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: 'small' };
+const expected: Gear['expected'] = {
+  accuracy: 0,
+  accuracyInterval: [0, 0],
+  latencyMs: { p50: 0, p95: 0, p99: 0 },
+  utilisation: {},
+  bottleneck: 'small',
+};
 
 function compiled(...gears: Partial<Gear>[]) {
   return compilePlan({
