@@ -88,6 +88,18 @@ export function evaluateCascade(records: ValidationRecords, models: readonly num
   return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: qualitySum / samples, reach };
 }
 
+/** Quality of the answer that a cascade gives to each sample. */
+export function qualityBySample(
+  records: ValidationRecords,
+  models: readonly number[],
+  thresholds: readonly number[],
+): Float32Array {
+  return Float32Array.from({ length: records.samples }, (_, i) => {
+    const stage = models.findIndex((model, s) => !(records.certainty[model][i] < (thresholds[s] ?? Number.NEGATIVE_INFINITY)));
+    return records.quality[models[stage]][i];
+  });
+}
+
 /** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */
 function readableThreshold(value: number): number {
   return Number(value.toPrecision(6));

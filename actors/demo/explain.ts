@@ -2,8 +2,10 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import { batchMs } from '../../plans/batch-cost.ts';
 import { type Deployment, deviceClass } from '../../plans/deployment.ts';
+import { interval } from '../../plans/explain/format.ts';
 import { allGears, describeCascade, type GearPlan } from '../../plans/gear-plan.ts';
 import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/plan-table.ts';
+import type { AccuracyEstimate } from '../../plans/planner/accuracy-estimate.ts';
 import { accuracyOf, type Profile } from '../../plans/profile.ts';
 import { percent } from '../../plans/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
@@ -70,6 +72,16 @@ export function describeGears(plan: GearPlan): string {
     ]);
   }
   return promised === gears.length ? table.toString() : `${table.toString()}\n${BEST_EFFORT_NOTE}`;
+}
+
+/** What the plan promised beside what was measured. */
+export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number): string {
+  const [low, high] = known;
+  const where = low <= measured && measured <= high ? 'within it' : 'outside it';
+  return (
+    `Accuracy expected by the plan for the gears used: ${percent(accuracy)}, 95 % interval ${interval(known)}; ` +
+    `measured: ${percent(measured)}, ${where}.`
+  );
 }
 
 /** The point of it all, in the figures of this run. */

@@ -8,9 +8,10 @@ import { planningProfile } from '../../plans/calibration/planning-profile.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
 import type { Deployment } from '../../plans/deployment.ts';
 import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
+import { weightedMean } from '../../plans/planner/accuracy-estimate.ts';
 import type { Profile } from '../../plans/profile.ts';
 import type { Report } from '../../plans/report.ts';
-import { percent, reportTable } from '../../plans/report-table.ts';
+import { reportTable } from '../../plans/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/trace.ts';
 import { runCalibration } from '../calibration/run-calibration.ts';
@@ -18,7 +19,7 @@ import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectLoad } from '../load/load-target.ts';
 import { connectTo } from '../processes/connect.ts';
 import { serversOf } from '../processes/nats-url.ts';
-import { describeFamily, describeGears, describeSavings } from './explain.ts';
+import { describeAccuracy, describeFamily, describeGears, describeSavings } from './explain.ts';
 import { LiveView } from './live-view.ts';
 import { aloneQps } from './prepare.ts';
 import { startServe } from './serve-child.ts';
@@ -41,6 +42,8 @@ export interface DemoReport extends Report {
   readonly gears: Readonly<Record<string, number>>;
   /** Accuracy that the plan expects of the gears, weighted by the answers that each gave. */
   readonly expectedAccuracy: number;
+  /** 95 %. */
+  readonly expectedAccuracyInterval: readonly [low: number, high: number];
   readonly answersByModel: Readonly<Record<string, number>>;
   /** Highest load that the largest model alone could carry, by the profile. */
   readonly largestModelAloneQps: number;
@@ -224,18 +227,17 @@ function summarise(
   const simulated = simulatePlan(deployment, corrected, plan, trace, SEED).report;
   const answered = [...live.answersByGear.values()].reduce((sum, n) => sum + n, 0);
   const gears = allGears(plan);
-  const expectedAccuracy = [...live.answersByGear].reduce(
-    (sum, [gear, n]) => sum + (n / answered) * gears[gear].expected.accuracy,
-    0,
+  const used = [...live.answersByGear];
+  const expected = weightedMean(
+    used.map(([gear]) => ({ accuracy: gears[gear].expected.accuracy, interval: gears[gear].expected.accuracyInterval })),
+    used.map(([, n]) => n / answered),
   );
   const largest = profile.models[profile.models.length - 1];
   const largestModelAloneQps = aloneQps(deployment, profile, largest);
   const where = emulated ? ', emulated devices' : '';
   print(`\n${reportTable({ [`measured, live${where}`]: live.report, 'simulated, same trace': simulated }).trimEnd()}`);
   if (slowdown > 1) print(`Emulated ${slowdown.toFixed(1)} times slower than full speed: load, devices and SLO alike.`);
-  print(
-    `Accuracy expected by the plan for the gears used: ${percent(expectedAccuracy)}; measured: ${percent(live.report.accuracy ?? 0)}.`,
-  );
+  print(describeAccuracy(expected, live.report.accuracy ?? 0));
   for (const [text, count] of live.errors) print(`${count} x ${text}`);
   print(
     describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace), noun, devices: deployment.devices.length }),
@@ -246,7 +248,8 @@ function summarise(
     gears: Object.fromEntries(
       (live.gearSeconds ?? []).map((seconds, gear) => [gear, seconds] as const).filter(([, seconds]) => seconds > 0),
     ),
-    expectedAccuracy,
+    expectedAccuracy: expected.accuracy,
+    expectedAccuracyInterval: expected.interval,
     answersByModel: live.answersByModel,
     largestModelAloneQps,
     peakQps: peakQps(trace),

@@ -20,6 +20,7 @@ export async function makePlan(
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
+  const { planWarnings } = await import('../plan-warnings.ts');
   const { withFewestDevices } = await import('../planner/fewest-devices.ts');
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
@@ -27,7 +28,10 @@ export async function makePlan(
   const request = planRequestOf(deployment, profile, overrides);
   const progress = progressLine();
   const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);
-  if (found.type === 'plan') return found;
+  if (found.type === 'plan') {
+    for (const warning of planWarnings(found.plan, profile)) process.stderr.write(`warning: ${warning}\n`);
+    return found;
+  }
   const result = await withFewestDevices(found, request, progress.show).finally(progress.clear);
   process.stderr.write(describeInfeasible(result, request));
   return result;

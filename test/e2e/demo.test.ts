@@ -23,7 +23,15 @@ test(
     expect(code, stderr).toBe(0);
     const report = JSON.parse(readFileSync(json, 'utf8')) as DemoReport;
 
-    expectReportFields(report, ['simulated', 'gears', 'expectedAccuracy', 'answersByModel', 'largestModelAloneQps', 'peakQps']);
+    expectReportFields(report, [
+      'simulated',
+      'gears',
+      'expectedAccuracy',
+      'expectedAccuracyInterval',
+      'answersByModel',
+      'largestModelAloneQps',
+      'peakQps',
+    ]);
     expect(report.errors).toBe(0);
     expect(report.completed + report.rejected + report.lost).toBe(report.offered);
     // A machine whose other work holds up the generator itself holds up answers beyond their deadline, too.
@@ -40,6 +48,9 @@ test(
     // other than those planned with: their accuracy differs by half a point or so.
     expect(Math.abs(report.accuracy! - report.expectedAccuracy)).toBeLessThan(0.02);
 
+    const [low, high] = report.expectedAccuracyInterval;
+    const inside = low <= report.accuracy! && report.accuracy! <= high;
+    expect(stdout).toMatch(inside ? /measured: [\d.]+ %, within it\./ : /measured: [\d.]+ %, outside it\./);
     expect(stdout).toContain('measured, live');
     for (const step of ['1/4 Profile', '2/4 Plan', '3/4 Serve', '4/4 Replay 8 seconds']) expect(stderr).toContain(step);
   },
