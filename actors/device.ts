@@ -321,6 +321,8 @@ class Device {
       // Without a connection: the new one makes us a new incarnation, too.
       .catch((error) => log.info({ reason: messageOf(error) }, 'no connection after the pause'))
       .finally(() => {
+        // This actor may have died meanwhile; its successor speaks for the device.
+        if (this.#phase === 'left') return;
         this.#stale = false;
         this.#incarnation = this.#newIncarnation();
         this.#tell();

@@ -139,7 +139,9 @@ class PlanKeeper {
         decoded(decodeVerdict, drops),
         tap(({ revision }) => {
           // A store that is found empty must not bring back a plan of long ago.
-          if (this.#told?.revision === revision && revision > this.#current.revision) this.#current = this.#told;
+          const told = this.#told;
+          const isNewer = told?.revision === revision && revision > this.#current.revision;
+          if (isNewer && this.#options.check(told.plan).length === 0) this.#current = told;
         }),
       ),
       leading$.pipe(

@@ -134,7 +134,7 @@ const KINDS: readonly Kind[] = [
       { revision: 3, plan: planOf({ models: ['other'], devices }) },
       { revision: 3, plan: planOf({ models, devices, cascades: [['small', 'small', 'large']] }) },
     ],
-    readers: { frontend: revised, d0: decodePrepare, controller: revised, status: decodePrepare },
+    readers: { frontend: revised, d0: decodePrepare, controller: revised, keeper: decodePrepare, status: decodePrepare },
   },
   {
     name: 'prepared',
@@ -158,7 +158,12 @@ const KINDS: readonly Kind[] = [
     good: [{ revision: 1, qps: { ...drift, ...loads }, certainty: [{ model: 'small', ...drift }], audit }],
     readers: { status: decodeDrift },
   },
-  { name: 'verdict', subjects: [subjects.commit], good: [{ revision: 2 }], readers: { controller: decodeVerdict } },
+  {
+    name: 'verdict',
+    subjects: [subjects.commit],
+    good: [{ revision: 2 }],
+    readers: { controller: decodeVerdict, keeper: decodeVerdict },
+  },
   {
     name: 'verdict',
     subjects: [subjects.abort],

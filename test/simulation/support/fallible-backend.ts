@@ -1,4 +1,4 @@
-import { NEVER, Observable, throwError } from 'rxjs';
+import { NEVER, Observable } from 'rxjs';
 import type { Backend, BatchOutput } from '../../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../../engine/backend/emulated-backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
@@ -56,7 +56,11 @@ export class FallibleBackends {
       close: () => backend.close(),
       run: (model, batch) => {
         if (this.#hanging.delete(device)) return NEVER;
-        if (this.#dying.delete(device)) return throwError(() => new CascadeError('UNAVAILABLE', `${INJECTED} the worker died`));
+        // As a worker thread does: what the device was about to say is said by then.
+        if (this.#dying.delete(device))
+          return new Observable((subscriber) =>
+            clock.after(0, () => subscriber.error(new CascadeError('UNAVAILABLE', `${INJECTED} the worker died`))),
+          );
         if (!batch.some((sample) => isPoison(requestOf(sample), poison))) return backend.run(model, batch);
         return failing(backend.run(model, batch));
       },
