@@ -18,16 +18,19 @@ process.once('message', async (job: MeasureJob) => {
   // It may have gone while we were being started.
   if (!process.connected) return;
   try {
-    const measurement = await measureDevice(job, orphaned.signal, (progress) => tell({ type: 'progress', progress }));
-    tell({ type: 'measured', measurement });
+    const measurement = await measureDevice(job, orphaned.signal, (progress) => void tell({ type: 'progress', progress }));
+    await tell({ type: 'measured', measurement });
   } catch (error) {
     const config = error instanceof ConfigError;
-    tell({ type: 'failed', config, message: config ? error.message : ((error as Error)?.stack ?? messageOf(error)) });
+    await tell({ type: 'failed', config, message: config ? error.message : ((error as Error)?.stack ?? messageOf(error)) });
   }
   if (process.connected) process.disconnect();
 });
 
-function tell(message: MeasureMessage): void {
-  // With a callback, a parent that is gone meanwhile is no error of ours.
-  process.send?.(message, () => undefined);
+/** Resolves when the message has left: a parent that is gone meanwhile is no error of ours. */
+function tell(message: MeasureMessage): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.send === undefined) resolve();
+    else process.send(message, () => resolve());
+  });
 }

@@ -181,8 +181,8 @@ function measureInChild(
       else reject(message.config ? new ConfigError(message.message) : new Error(message.message));
     });
     child.on('error', reject);
-    // After an outcome this changes nothing.
-    child.on('exit', (code, signal) => {
+    // After an outcome this changes nothing. Not at `exit`, when a large message may still be on its way.
+    child.on('close', (code, signal) => {
       const how = signal ?? `code ${code}`;
       reject(new Error(`the process that measures ${className} ended with ${how} before it was done`));
     });
