@@ -3,8 +3,9 @@ import { ConfigError } from '../../engine/errors.ts';
 import { argmax } from '../certainty.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
 import type { SampleSizes } from '../profile.ts';
+import { median } from './curve.ts';
 import { runBatch } from './run-batch.ts';
-import { batchesOf, randomPositions } from './validation-batches.ts';
+import { batchesOf, positionsInCompany } from './validation-batches.ts';
 
 /**
  * Rounding differs with the size of a batch, as sums are made in another order: by some 1e-6 of the scores in float32, of half
@@ -27,7 +28,7 @@ export async function checkCompany(
   effort: 'full' | 'quick',
 ): Promise<void> {
   if (largest === 1) return;
-  const positions = randomPositions(data.validation.length, SAMPLES[effort], SEED);
+  const positions = positionsInCompany(data.validation.length, sizes, SAMPLES[effort], SEED);
   const run = (batch: readonly number[]): Promise<BatchOutput> => {
     const indices = batch.map((position) => data.validation[position]);
     return runBatch(
@@ -39,18 +40,20 @@ export async function checkCompany(
   };
   const alone = new Map<number, BatchOutput>();
   for (const position of positions) alone.set(position, await run([position]));
+  const tolerance = TOLERANCE * typicalScale([...alone.values()]);
   const differing = new Map<number, Difference>();
   let compared = 0;
   for (const [order, size] of [
     [positions, largest],
     [positions.toReversed(), Math.max(2, largest >> 1)],
   ] as const) {
-    for (const batch of batchesOf(order, sizes, size)) {
-      if (batch.length === 1) continue;
+    for (const cut of batchesOf(order, sizes, size)) {
+      // A sample without others of its company comes beside itself: that, too, shows a softmax over the batch.
+      const batch = cut.length === 1 ? [cut[0], cut[0]] : cut;
       const together = await run(batch);
       compared += batch.length;
       batch.forEach((position, row) => {
-        const difference = differenceOf(alone.get(position)!, together, row);
+        const difference = differenceOf(alone.get(position)!, together, row, tolerance);
         if (difference !== undefined) differing.set(position, difference);
       });
     }
@@ -63,18 +66,26 @@ interface Difference {
   readonly labels: readonly [number, number];
 }
 
-function differenceOf(alone: BatchOutput, together: BatchOutput, row: number): Difference | undefined {
+/** Median over samples of the largest score: what is rounded is small beside it, be scores probabilities or of 1e-4. */
+function typicalScale(outputs: readonly BatchOutput[]): number {
+  return median(
+    outputs.map(({ scores }) => scores.reduce((most, s) => (Number.isFinite(s) ? Math.max(most, Math.abs(s)) : most), 0)),
+  );
+}
+
+/** @param tolerance differences up to it are rounding; relative to larger scores of the sample it is as large as to typical ones. */
+function differenceOf(alone: BatchOutput, together: BatchOutput, row: number, tolerance: number): Difference | undefined {
   const { classes } = alone;
   if (together.classes !== classes) return { largest: Number.POSITIVE_INFINITY, labels: [0, 0] };
   let largest = 0;
-  let scale = 1;
+  let scale = 0;
   for (let c = 0; c < classes; c++) {
     const [a, b] = [alone.scores[c], together.scores[row * classes + c]];
     if (Number.isNaN(a) !== Number.isNaN(b)) largest = Number.POSITIVE_INFINITY;
     else if (a !== b && !Number.isNaN(a)) largest = Math.max(largest, Math.abs(a - b));
     if (Number.isFinite(a)) scale = Math.max(scale, Math.abs(a));
   }
-  if (largest <= TOLERANCE * scale) return undefined;
+  if (largest <= Math.max(tolerance, TOLERANCE * scale)) return undefined;
   return { largest, labels: [argmax(alone.scores, 0, classes), argmax(together.scores, row * classes, classes)] };
 }
 

@@ -39,9 +39,25 @@ export function batchesOf(positions: Iterable<number>, sizes: SampleSizes | unde
   return batches;
 }
 
-/** So many positions of `count`, in random order, always the same. */
-export function randomPositions(count: number, most: number, seed: string): number[] {
-  return Array.from(shuffled(count, createRandom(seed))).slice(0, most);
+/** Samples of one company that are drawn together, where there are so many. */
+const LEAST_TOGETHER = 4;
+
+/**
+ * Positions of samples that may share batches, drawn at random, always the same: a plain draw from many companies would hardly
+ * have two of one.
+ * @param most positions, at most.
+ */
+export function positionsInCompany(count: number, sizes: SampleSizes | undefined, most: number, seed: string): number[] {
+  const companies = new Map<number, number[]>();
+  for (const position of shuffled(count, createRandom(seed))) {
+    const company = sizes?.company[position] ?? 0;
+    const members = companies.get(company);
+    if (members === undefined) companies.set(company, [position]);
+    else members.push(position);
+  }
+  const each = Math.max(LEAST_TOGETHER, Math.ceil(most / companies.size));
+  const drawn = [...companies.values()].map((members) => members.slice(0, each));
+  return [...drawn.filter(({ length }) => length > 1), ...drawn.filter(({ length }) => length === 1)].flat().slice(0, most);
 }
 
 /** Samples of a batch of a size for measuring: where samples differ, copies of one. */

@@ -15,6 +15,18 @@ function dataOf(pad?: number) {
   };
 }
 
+/** Samples of 1 to so many lengths; those of one length differ in what they hold. */
+function lengthsOf(count: number, lengths: number) {
+  return {
+    ...dataOf(),
+    validation: Int32Array.from({ length: count }, (_, i) => i),
+    sample: (i: number): Sample => {
+      const length = 1 + (i % lengths);
+      return [{ data: new Uint8Array(length).fill(Math.floor(i / lengths)), shape: [length] }];
+    },
+  };
+}
+
 /** Two scores per sample, as a function of the batch says. */
 function backendOf(scores: (batch: readonly Sample[], row: number) => [number, number]): Backend {
   return {
@@ -32,8 +44,8 @@ function backendOf(scores: (batch: readonly Sample[], row: number) => [number, n
   };
 }
 
-const check = (scores: Parameters<typeof backendOf>[0], data = dataOf(), largest = 8) =>
-  checkCompany(backendOf(scores), 'm', data, sampleSizesOf(data), largest, 'full');
+const check = (scores: Parameters<typeof backendOf>[0], data = dataOf(), largest = 8, effort: 'full' | 'quick' = 'full') =>
+  checkCompany(backendOf(scores), 'm', data, sampleSizesOf(data), largest, effort);
 
 test('answers that depend on the sample alone pass, also with rounding and without a number', async () => {
   const own = (batch: readonly Sample[], row: number): [number, number] => [batch[row][0].data[0], 50 + 1e-5 * batch.length];
@@ -55,4 +67,31 @@ test('a model that minds padding is refused where padding is declared, and only 
   await expect(check(longest, dataOf(0))).rejects.toThrow(
     /padding changes them: remove `pad` of ids, so that only samples of equal shape/,
   );
+});
+
+test('scores are compared by their own scale, however small', async () => {
+  const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 2e-4 : 9e-4, 5e-4];
+  await expect(check(coupled)).rejects.toThrow(/label 0 alone, 1 in a batch/);
+  const rounding = (batch: readonly Sample[]): [number, number] => [9e-4 + 1e-9 * batch.length, 5e-4];
+  await expect(check(rounding)).resolves.toBeUndefined();
+});
+
+test('a sample whose scores nearly cancel out is rounded as the others are', async () => {
+  const near = (batch: readonly Sample[], row: number): [number, number] =>
+    batch[row][0].data[0] === 7 ? [1e-6 * batch.length, -1e-6] : [50, 20];
+  await expect(check(near)).resolves.toBeUndefined();
+});
+
+test('samples of hundreds of lengths are compared with those of their length', async () => {
+  const data = lengthsOf(1_600, 400);
+  const mean = (batch: readonly Sample[]): [number, number] => [
+    batch.some((s) => s[0].data[0] !== batch[0][0].data[0]) ? 0.2 : 0.9,
+    0.5,
+  ];
+  await expect(check(mean, data, 8, 'quick')).rejects.toThrow(/64 of 64 samples/);
+});
+
+test('where no two samples are of one length, a model that couples the batch is found, too', async () => {
+  const softmax = (batch: readonly Sample[]): [number, number] => [1 / batch.length, 0.7];
+  await expect(check(softmax, lengthsOf(50, 50))).rejects.toThrow(/50 of 50 samples/);
 });
