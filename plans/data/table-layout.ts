@@ -40,10 +40,11 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
     features = featuresOf(spec, rest);
   }
   if (features === undefined) {
-    const numbers = rest.filter(({ type }) => type === 'numbers').length;
+    const kind = spec.dtype === 'string' ? 'texts' : 'numbers';
+    const count = rest.filter(({ type }) => type === kind).length;
     const besides = label === undefined ? '' : ` besides the label ${label.name}`;
     throw new ConfigError(
-      `${name} has ${numbers} columns of numbers${besides}; the models take ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
+      `${name} has ${count} columns of ${kind}${besides}; the models take ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
     );
   }
   const inputs = named.map((column) => (column === undefined ? features : [column]));
@@ -66,14 +67,16 @@ export function columnNamed(table: Table, column: string, name: string): TableCo
 /** The columns that make up an input, if there is one way to see it. */
 function featuresOf(spec: TensorSpec, columns: readonly TableColumn[]): readonly TableColumn[] | undefined {
   const width = spec.shape.includes(null) ? undefined : elements(spec.shape as number[]);
+  if (spec.dtype === 'string') {
+    const texts = columns.filter(({ type }) => type === 'texts');
+    return texts.length === 1 && (width ?? 1) === 1 ? texts : undefined;
+  }
   const numbers = columns.filter(({ type }) => type === 'numbers');
   const atEnd = (i: number): boolean => i === 0 || i === numbers.length - 1;
   const unnumbered = numbers.filter((column, i) => !(atEnd(i) && INDEX_NAMES.test(column.name)));
   for (const chosen of [numbers, unnumbered]) if (chosen.length === width && width > 0) return chosen;
   const lists = columns.filter(({ type }) => type === 'lists');
   if (lists.length === 1) return lists;
-  const texts = columns.filter(({ type }) => type === 'texts');
-  if (String(spec.dtype) === 'string' && texts.length === 1 && (width ?? 1) === 1) return texts;
   return width === undefined && spec.shape.length === 1 && unnumbered.length > 0 && lists.length === 0 ? unnumbered : undefined;
 }
 

@@ -54,7 +54,7 @@ function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
 
 /** Why the array cannot be the input's values; undefined when it can. */
 export function misfitInput(spec: TensorSpec, array: ArrayCandidate): string | undefined {
-  const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (String(spec.dtype) === 'string');
+  const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (spec.dtype === 'string');
   return fits ? undefined : `${describeCandidate(array)}; the models take ${spec.name} ${describeArray(spec)}`;
 }
 

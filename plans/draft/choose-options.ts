@@ -43,6 +43,7 @@ export async function chooseOptions(
     output.section,
     scores.section,
     ...task.more(choices),
+    allowNaN(data),
     ...explainLengths(specs),
   ];
   return { sections, models: models.map((_, m) => ({ ...output.models[m], ...scores.models[m] })) };
@@ -170,6 +171,17 @@ function chooseScores(
   }
   comments.push(`Some models give probabilities, others logits, ${by}: each says so with \`scores\`.`);
   return { section: { comments, value: {} }, models: kinds.map((scores) => ({ scores })) };
+}
+
+function allowNaN(data: FoundData | undefined): Section {
+  const names = data?.withNaN ?? [];
+  if (names.length === 0) return NONE;
+  return {
+    comments: [
+      `Samples hold NaN in ${names.join(' and ')}: what is missing, as tree models take it. Other models give NaN for it.`,
+    ],
+    value: { inputs: Object.fromEntries(names.map((name) => [name, { nan: 'allow' }])) },
+  };
 }
 
 function explainLengths(specs: readonly TensorSpec[]): readonly Section[] {

@@ -71,14 +71,18 @@ function modelsSection(models: readonly FoundModel[], options: Options, path: (f
       `The graph of ${fixed.map(({ name }) => name).join(' and ')} has a fixed batch size; with a dynamic one, requests could share batches.`,
     );
   }
+  if (models.some(({ renamed }) => renamed !== undefined)) {
+    comments.push('`inputs` of a model: what it calls the input that the others call so.');
+  }
   if (models.some(({ triton }) => triton?.maxBatch !== undefined))
     comments.push('`maxBatch` is `max_batch_size` of config.pbtxt.');
-  const value = models.map(({ name, file, fixedBatch, triton }, m) => {
+  const value = models.map(({ name, file, fixedBatch, renamed, triton }, m) => {
     const maxBatch = fixedBatch ?? triton?.maxBatch;
     return {
       name,
       file: path(file),
       ...(maxBatch === undefined ? {} : { maxBatch: Math.min(maxBatch, 4096) }),
+      ...(renamed === undefined ? {} : { inputs: renamed }),
       ...options.models[m],
     };
   });

@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
+import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor.ts';
+import type { Column } from '../data/columns.ts';
 import { DataFiles } from '../data/data-files.ts';
+import { valuesOf } from '../data/fit-array.ts';
 import { isTable, splitMember } from '../data/member-path.ts';
 import { type DataPaths, readSamples, type Samples } from '../data/read-samples.ts';
 import { layOut } from '../data/table-layout.ts';
@@ -31,6 +33,8 @@ export interface FoundData extends Proposal {
   readonly samples: Samples;
   /** What the labels are for. */
   readonly task: (typeof TASKS)[number];
+  /** Inputs that hold NaN for what is missing. */
+  readonly withNaN: readonly string[];
 }
 
 /** The first whose labels these can be. */
@@ -141,21 +145,39 @@ function readAs(
   data: DataPaths,
   specs: readonly TensorSpec[],
   classes: readonly string[] | undefined,
-): Pick<FoundData, 'samples' | 'task'> {
+): Pick<FoundData, 'samples' | 'task' | 'withNaN'> {
+  const lenient = specs.map((spec) => (isFloat(spec) ? { ...spec, nan: true } : spec));
   let problem: unknown;
   for (const task of TASKS) {
     try {
-      const samples = readSamples('deployment.yaml', data, specs, targetReader(task, classes));
+      const samples = readSamples('deployment.yaml', data, lenient, targetReader(task, classes));
       const { values = [], width = 1 } = samples.targets ?? {};
       // Whole numbers that are no classes of these models are no values either, and no row of labels is one long.
       if (task === 'regression' && values.every(Number.isInteger)) break;
-      if (task !== 'multi-label' || width > 1) return { task, samples };
+      if (task !== 'multi-label' || width > 1) return { task, samples, withNaN: inputsWithNaN(specs, samples) };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problem ??= error;
     }
   }
   throw problem;
+}
+
+function isFloat({ dtype }: TensorSpec): boolean {
+  return dtype !== 'string' && DTYPES[dtype].integer === undefined;
+}
+
+function inputsWithNaN(specs: readonly TensorSpec[], { columns }: Samples): readonly string[] {
+  return specs.filter((spec, i) => isFloat(spec) && holdsNaN(spec, columns[i])).map(({ name }) => name);
+}
+
+function holdsNaN({ dtype }: TensorSpec, { count, tensor }: Column): boolean {
+  for (let i = 0; i < count; i++) {
+    const { data, shape } = tensor(i);
+    const values = valuesOf({ dtype: dtype as NumberType, shape, data: data.slice() });
+    for (const value of values) if (Number.isNaN(Number(value))) return true;
+  }
+  return false;
 }
 
 /** @throws ConfigError when the file is not what its name says. */

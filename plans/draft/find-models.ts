@@ -16,7 +16,10 @@ export interface FoundModel {
   readonly file: string;
   /** Of the file and of those that its weights are in. */
   readonly bytes: number;
+  /** By the family's names. */
   readonly inputs: readonly TensorSpec[];
+  /** Input of the model -> input of the family, where they have other names. */
+  readonly renamed: Readonly<Record<string, string>> | undefined;
   readonly outputs: readonly OutputSpec[];
   /** Samples of a batch, where the graph fixes it. */
   readonly fixedBatch: number | undefined;
@@ -70,7 +73,17 @@ function readModel(root: string, file: string, passedOver: PassedOver): FoundMod
     }
     const bytes = parts.reduce((sum, part) => sum + statSync(part).size, 0);
     const triton = tritonModel(file);
-    return { name: nameOf(root, file, triton), file, bytes, inputs, outputs, fixedBatch, classLabels, triton };
+    return {
+      name: nameOf(root, file, triton),
+      file,
+      bytes,
+      renamed: undefined,
+      inputs,
+      outputs,
+      fixedBatch,
+      classLabels,
+      triton,
+    };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     passedOver.add(file, error);
@@ -82,21 +95,27 @@ function readModel(root: string, file: string, passedOver: PassedOver): FoundMod
 function familiesOf(models: readonly FoundModel[]): FoundModel[][] {
   const families: FoundModel[][] = [];
   for (const model of models) {
-    const family = families.find((known) => goTogether(known, model));
+    const family = families.find((known) => joined(known, model) !== undefined);
     if (family === undefined) families.push([model]);
-    else family.push(model);
+    else family.push(joined(family, model) as FoundModel);
   }
   return families.toSorted((a, b) => b.length - a.length);
 }
 
-function goTogether(family: readonly FoundModel[], model: FoundModel): boolean {
-  const names = family.flatMap(({ inputs }) => inputs.map((input) => input.name));
-  if (!model.inputs.some((input) => names.includes(input.name))) return false;
+/** The model as one of the family, whose input it may call otherwise; undefined when it takes something else. */
+function joined(family: readonly FoundModel[], model: FoundModel): FoundModel | undefined {
+  const names = [...new Set(family.flatMap(({ inputs }) => inputs.map((input) => input.name)))];
+  const [own, ...more] = model.inputs;
+  const shares = model.inputs.some((input) => names.includes(input.name));
+  if (!shares && (names.length > 1 || more.length > 0)) return undefined;
+  const [name] = names;
+  const member = shares ? model : { ...model, inputs: [{ ...own, name }], renamed: { [own.name]: name } };
   try {
-    familyInputs([...family, model]);
-    return true;
-  } catch {
-    return false;
+    familyInputs([...family, member]);
+    return member;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return undefined;
   }
 }
 

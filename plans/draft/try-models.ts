@@ -29,15 +29,15 @@ export async function tryModels(
   const step = Math.max(1, Math.floor(count / SAMPLES));
   try {
     const trials: Trial[] = [];
-    for (const [m, { name, file }] of models.entries()) trials.push(await tryOne(name, file, outputs[m]));
+    for (const [m, model] of models.entries()) trials.push(await tryOne(model, outputs[m]));
     return trials;
   } finally {
     await backend.close();
   }
 
-  async function tryOne(name: string, file: string, output: string | undefined): Promise<Trial> {
+  async function tryOne({ name, file, renamed }: FoundModel, output: string | undefined): Promise<Trial> {
     try {
-      await firstValueFrom(backend.load({ name, file, output }));
+      await firstValueFrom(backend.load({ name, file, output, inputs: renamed }));
       let kind: ScoreKind = 'probabilities';
       const until = performance.now() + MAX_MS;
       for (let i = 0; i < Math.min(SAMPLES, count) && performance.now() < until; i++) {

@@ -28,7 +28,7 @@ async function dataOf(files: Files) {
   const { folder, yaml, notes, passedOver } = await draft(files);
   writeFileSync(join(folder, 'deployment.yaml'), yaml);
   const { inputs, labels } = (parse(yaml) as { data: { inputs: unknown; labels?: string } }).data;
-  return { inputs, labels, notes, passedOver, read: loadLabelledData(loadDeployment(folder)).labels };
+  return { yaml, inputs, labels, notes, passedOver, read: loadLabelledData(loadDeployment(folder)).labels };
 }
 
 const M = { 'm.onnx': modelOf() };
@@ -242,4 +242,28 @@ it('ragged inputs are not padded, and it is said when they may be', async () => 
   expect(parse(yaml)).not.toHaveProperty('inputs');
   expect(yaml).toContain('# inputs: { ids: { pad: 0 } }');
   expect(notes).toContainEqual(expect.stringContaining('only those of equal shape share a batch'));
+});
+
+it('a model that calls the input otherwise is told what the others call it', async () => {
+  const other = modelOf({ inputs: [{ name: 'pixels', type: 'float32', shape: ['n', 2] }], bytes: 400 });
+  const { yaml, passedOver } = await draft({ ...M, 'other.onnx': other });
+  expect(parse(yaml)).toMatchObject({ models: [{ name: 'm' }, { name: 'other', inputs: { pixels: 'x' } }] });
+  expect(passedOver).toEqual([]);
+});
+
+it('features that are missing (NaN) are allowed, and it is said', async () => {
+  const { yaml, notes, read } = await dataOf({
+    ...M,
+    'x.npy': npyFile([4, 2], Float32Array.of(0, 1, Number.NaN, 3, 4, 5, 6, 7)),
+    'y.npy': Y,
+  });
+  expect(parse(yaml)).toMatchObject({ inputs: { x: { nan: 'allow' } }, data: { inputs: { x: 'x.npy' }, labels: 'y.npy' } });
+  expect(notes).toContainEqual(expect.stringContaining('Samples hold NaN in x'));
+  expect(read).toEqual(READ);
+});
+
+it('texts are found for a model of texts', async () => {
+  const text = modelOf({ inputs: [{ name: 'text', type: 'string', shape: ['n', 1] }] });
+  const files = { 'm.onnx': text, 'reviews.csv': 'id,review,label\n1,good,0\n2,bad,1\n3,worse,1\n4,fine,0\n' };
+  expect(await dataOf(files)).toMatchObject({ inputs: 'reviews.csv', labels: 'reviews.csv#label', read: READ });
 });
