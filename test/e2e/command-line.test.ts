@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,6 +32,7 @@ let nowhere: string;
 beforeAll(async () => {
   writeImageFamily(image);
   [server, nowhere] = await Promise.all([startNatsServer(), freePort().then((port) => `nats://127.0.0.1:${port}`)]);
+  mkdirSync(at('empty'));
   variant('no-profile', () => undefined);
   for (const args of [
     ['profile', image, '--quick'],
@@ -111,7 +112,7 @@ const CASES: readonly Case[] = [
     ['not-yaml/deployment.yaml:12:1 not valid YAML', 'end with a ]'],
   ],
   ['an init of nothing', () => ['init', at('absent')], USAGE, [`${at('absent')} does not exist; name the folder`]],
-  ['an init without models', () => ['init', folder], USAGE, ['holds no .onnx files']],
+  ['an init without models', () => ['init', at('empty')], USAGE, ['holds no .onnx files']],
   ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml is there already', '--force']],
 
   ['no profile', () => ['plan', at('no-profile')], USAGE, ['no-profile/profile.json does not exist', '`cascade profile`']],
@@ -221,13 +222,14 @@ describe.concurrent('--json - leaves stdout to the JSON', () => {
   });
 });
 
-test('a load on what nobody serves says so at once, and counts every request as an error', async () => {
+test('a load on what nobody serves says so at once, counts every request as an error, and fails', async () => {
   const { code, stdout, stderr } = await runCascade(['load', at('hasty'), ...LOAD, '--nats', server.url, '--json', '-']);
-  expect(code, stderr).toBe(OK);
+  expect(code, stderr).toBe(ELSE);
   const report = JSON.parse(stdout) as Report;
   expect(report).toMatchObject({ completed: 0, errors: report.offered, accuracy: null, gearSwitches: null });
   expect(stderr).toContain('warning: no answer on cascade.image.control.status');
   expect(stderr).toContain(`${report.offered} x UNAVAILABLE: nobody listens on cascade.image.infer`);
+  expect(stderr).toContain(`none of ${report.offered} requests was completed`);
 });
 
 test('--help tells of every command, on stdout, and is no error', async () => {

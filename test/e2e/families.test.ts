@@ -145,7 +145,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
         bodies[7] = { id: 'unknown', inputs: { input_ids: [5, 1_000_000], attention_mask: [1, 1] } };
         const answers = await askPlainly(client, bodies);
         expect(answers.map(isFailure)).toEqual(bodies.map((_, i) => i === 7));
-        expect(answers[7]).toMatchObject({ id: 'unknown', error: { code: 'INTERNAL' } });
+        expect(answers[7]).toMatchObject({ id: 'unknown', error: { code: 'INVALID_ARGUMENT' } });
       } finally {
         await client.close();
       }
