@@ -9,7 +9,7 @@ import type { PlanningContext } from './planning-context.ts';
 /** Latencies for which a frontier of their own is kept under an accuracy SLO. */
 const MAX_LEVELS = 11;
 /** Word operations of the coarse enumeration for each of the searches by which accuracies are corrected. */
-const FOLD_WORD_BUDGET = 1e6;
+export const FOLD_WORD_BUDGET = 1e6;
 
 const cachedSearch = cacheByProfile<FrontierSearch>();
 const cachedAccuracy = cacheByProfile<HonestAccuracy>();
