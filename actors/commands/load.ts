@@ -27,6 +27,8 @@ export function register(program: Command): void {
       new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
     )
     .addOption(natsOption())
+    // Scripts for earlier versions name one; the data and the running deployment say all that it said.
+    .addOption(new Option('--profile <file>').hideHelp())
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
