@@ -16,12 +16,7 @@ import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
-
-/** Exit codes (DESIGN §10); 3, infeasible, is set by the planning commands. */
-const EXIT_ERROR = 1;
-const EXIT_USAGE = 2;
-/** Of a device's process, for the process that started it. */
-const EXIT_TAKEN = 4;
+import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './exit-codes.ts';
 
 /** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
 async function main(): Promise<void> {

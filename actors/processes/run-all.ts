@@ -7,6 +7,7 @@ import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/deployment.ts';
 import { misfitOf } from '../../plans/message-size.ts';
 import { processActor } from '../device-host.ts';
+import { EXIT_TAKEN, EXIT_USAGE } from '../exit-codes.ts';
 import { claimEnvironment } from './claim.ts';
 import { askedToStop, DRAIN_MS, leave } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
@@ -15,12 +16,8 @@ import { requireSoleDevices } from './sole-devices.ts';
 
 /** A child drains within DRAIN_MS; past this it hangs and is killed. */
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
-/** Exit code of a process that found its configuration wrong: starting it again would not help. */
-const CONFIG_EXIT_CODE = 2;
 /** Whoever waits for `serve` to be ready is told what it waits for. */
 const STILL_WAITING_MS = 10_000;
-/** Of one whose device another host runs, too, and keeps. */
-const TAKEN_EXIT_CODE = 4;
 /** A process that ended so often without having been ready once is given up. */
 const MAX_FAILED_STARTS = 3;
 
@@ -147,9 +144,9 @@ function startProcesses(
           },
           // Once it has been ready, neither rejection has an effect: it is started again for ever.
           onEnded: (error) => {
-            if (error instanceof ProcessEnded && error.code === TAKEN_EXIT_CODE) {
+            if (error instanceof ProcessEnded && error.code === EXIT_TAKEN) {
               onTaken(new ConfigError(`${spec.name} is served by another host; see above`));
-            } else if (error instanceof ProcessEnded && error.code === CONFIG_EXIT_CODE) {
+            } else if (error instanceof ProcessEnded && error.code === EXIT_USAGE) {
               reject(new ConfigError(`${spec.name} could not start; see above`));
             } else if (++failedStarts === MAX_FAILED_STARTS) {
               reject(new Error(`${spec.name} could not start (${messageOf(error)}, ${failedStarts} times); see above`));
