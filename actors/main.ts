@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
-import { packageVersion } from '../engine/package-info.ts';
+import { packageVersion } from '../engine/process/package-info.ts';
 import * as deploymentOptions from '../plans/commands/deployment-options.ts';
 import * as diff from '../plans/commands/diff.ts';
 import * as explain from '../plans/commands/explain.ts';
@@ -11,12 +11,12 @@ import * as provision from '../plans/commands/provision.ts';
 import * as simulate from '../plans/commands/simulate.ts';
 import * as calibrate from './commands/calibrate.ts';
 import * as demo from './commands/demo.ts';
+import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './commands/exit-codes.ts';
 import * as load from './commands/load.ts';
 import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
-import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './exit-codes.ts';
 
 /** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
 async function main(): Promise<void> {

@@ -1,9 +1,9 @@
 import { Drops } from '../../engine/actor/drops.ts';
 import { createLogger } from '../../engine/log.ts';
-import { decodeState } from '../../engine/wire/internal.ts';
-import type { DeviceState } from '../../engine/wire/messages.ts';
 import type { LoadFigures } from '../../plans/calibration/calibration.ts';
 import { type LoadStep, percentiles, traceOfStep } from '../../plans/calibration/simulated-load.ts';
+import { decodeState } from '../../plans/protocol/internal.ts';
+import type { DeviceState } from '../../plans/protocol/messages.ts';
 import { liveLoad } from '../load/live-load.ts';
 import type { LiveTarget } from './with-serving.ts';
 

@@ -6,10 +6,10 @@ import { type Fit, fitFactors, startingFactors } from '../../plans/calibration/f
 import { fitSpeed, type MeasuredSpeed } from '../../plans/calibration/fit-speed.ts';
 import { calibrationOf } from '../../plans/calibration/planning-profile.ts';
 import { type LoadStep, simulateStep } from '../../plans/calibration/simulated-load.ts';
-import { type Deployment, deviceClass } from '../../plans/deployment.ts';
-import { fileDigest } from '../../plans/file-digest.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
-import type { Profile } from '../../plans/profile.ts';
+import { type Deployment, deviceClass } from '../../plans/domain/deployment/deployment.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { fileDigest } from '../../plans/domain/profile/file-digest.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { contentionOf } from '../../plans/simulator/contention.ts';
 import { type MeasuredStep, measureStep } from './measure-step.ts';
 import { type LiveTarget, type Served, withServing } from './with-serving.ts';

@@ -1,7 +1,7 @@
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { loadLabelledData } from '../../plans/data/labelled-data.ts';
-import type { Deployment } from '../../plans/deployment.ts';
-import type { Profile } from '../../plans/profile.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { startServe } from '../demo/serve-child.ts';
 import type { LiveLoad } from '../load/live-load.ts';
 import { connectLoad, type LoadTarget } from '../load/load-target.ts';

@@ -28,14 +28,14 @@ export function register(program: Command): void {
 
 async function calibrate(path: string, { nats, seconds, json, ...given }: Options): Promise<void> {
   const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { checkPlanFor, refusePlan }] = await Promise.all([
-    import('../../plans/deployment.ts'),
-    import('../../plans/profile-file.ts'),
-    import('../../plans/plan-file.ts'),
-    import('../../plans/plan-check.ts'),
+    import('../../plans/domain/deployment/deployment.ts'),
+    import('../../plans/domain/profile/profile-file.ts'),
+    import('../../plans/domain/gear-plan/plan-file.ts'),
+    import('../../plans/domain/gear-plan/plan-check.ts'),
   ]);
   const { calibrationFileOf, writeCalibration } = await import('../../plans/calibration/calibration-file.ts');
   const { calibrationTable, describeBounds, describeCorrection } = await import('../../plans/calibration/describe.ts');
-  const { writeJson } = await import('../../plans/json-output.ts');
+  const { writeJson } = await import('../../plans/commands/json-output.ts');
   const { runCalibration } = await import('../calibration/run-calibration.ts');
 
   const deployment = loadDeployment(path);

@@ -24,7 +24,7 @@ export function register(program: Command): void {
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, ...options }: Options) => {
       const { runDemo } = await import('../demo/run-demo.ts');
-      const { writeJson } = await import('../../plans/json-output.ts');
+      const { writeJson } = await import('../../plans/commands/json-output.ts');
       const interrupted = new AbortController();
       process.on('SIGINT', () => {
         if (interrupted.signal.aborted) process.exit(EXIT_INTERRUPTED);

@@ -1,5 +1,5 @@
-import type { GearBasis } from '../../engine/wire/messages.ts';
-import type { Decision } from '../status.ts';
+import type { GearBasis } from '../../plans/protocol/messages.ts';
+import type { Decision } from '../controller/status.ts';
 
 const RULES: Readonly<Record<GearBasis['rule'], string>> = {
   load: 'load',

@@ -32,12 +32,12 @@ export function register(program: Command): void {
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
-      const { loadDeployment } = await import('../../plans/deployment.ts');
+      const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
       const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
-      const { writeJson } = await import('../../plans/json-output.ts');
+      const { writeJson } = await import('../../plans/commands/json-output.ts');
       const { liveLoad } = await import('../load/live-load.ts');
       const { connectLoad } = await import('../load/load-target.ts');
-      const { reportTable } = await import('../../plans/report-table.ts');
+      const { reportTable } = await import('../../plans/report/report-table.ts');
 
       const deployment = loadDeployment(path);
       const data = loadLabelledData(deployment);

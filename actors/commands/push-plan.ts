@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { PlanOrder } from '../controller/push-plan.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
-import type { PlanOrder } from '../push-plan.ts';
 
 interface Options {
   readonly nats?: string;
@@ -20,10 +20,10 @@ export function register(program: Command): void {
     .addOption(natsOption())
     .option('--json <file>', 'write the verdict as JSON (- for stdout)')
     .action(async (path: string, plan: string | undefined, options: Options) => {
-      const { loadDeployment } = await import('../../plans/deployment.ts');
-      const { readPlan } = await import('../../plans/plan-file.ts');
-      const { writeJson } = await import('../../plans/json-output.ts');
-      const { pushPlan } = await import('../push-plan.ts');
+      const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+      const { readPlan } = await import('../../plans/domain/gear-plan/plan-file.ts');
+      const { writeJson } = await import('../../plans/commands/json-output.ts');
+      const { pushPlan } = await import('../controller/push-plan.ts');
       const { connectTo } = await import('../processes/connect.ts');
       const deployment = loadDeployment(path);
       const order = orderOf(plan, options.rollback, readPlan);

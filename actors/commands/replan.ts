@@ -3,7 +3,7 @@ import { shownServers } from '../../engine/bus/server-urls.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
 import { jsonFile, outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
-import type { Verdict } from '../plan-change.ts';
+import type { Verdict } from '../controller/plan-change.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 
 interface Options {
@@ -34,15 +34,15 @@ export function register(program: Command): void {
 }
 
 async function replan(path: string, options: Options): Promise<void> {
-  const { loadDeployment } = await import('../../plans/deployment.ts');
+  const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
   const { makePlan } = await import('../../plans/commands/make-plan.ts');
-  const { planTable } = await import('../../plans/plan-table.ts');
-  const { writePlan } = await import('../../plans/plan-file.ts');
-  const { writeJson } = await import('../../plans/json-output.ts');
-  const { askStatus } = await import('../ask-status.ts');
-  const { describeAudit } = await import('../describe-audit.ts');
-  const { measuredLoad } = await import('../measured-load.ts');
-  const { pushPlan } = await import('../push-plan.ts');
+  const { planTable } = await import('../../plans/report/plan-table.ts');
+  const { writePlan } = await import('../../plans/domain/gear-plan/plan-file.ts');
+  const { writeJson } = await import('../../plans/commands/json-output.ts');
+  const { askStatus } = await import('../controller/ask-status.ts');
+  const { describeAudit } = await import('../controller/describe-audit.ts');
+  const { measuredLoad } = await import('../controller/measured-load.ts');
+  const { pushPlan } = await import('../controller/push-plan.ts');
   const { connectTo } = await import('../processes/connect.ts');
 
   const deployment = loadDeployment(path);

@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { keepHeapSmall } from '../../engine/small-heap.ts';
-import type { Device } from '../../plans/deployment.ts';
+import { keepHeapSmall } from '../../engine/process/small-heap.ts';
+import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { natsOption } from '../processes/nats-url.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
@@ -58,7 +58,7 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
 }
 
 async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
-  const { requireLocalCores } = await import('../../plans/deployment/local-cores.ts');
+  const { requireLocalCores } = await import('../../plans/domain/deployment/local-cores.ts');
   // Also those without a replica in the plan of today.
   const devices = setting.deployment.devices.filter((device) => device.host === setting.host);
   if (devices.length === 0) {
@@ -69,7 +69,7 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
   const all = options.role === 'all';
   const { frontends } = setting.deployment;
   const { runParts } = await import('../processes/run-all.ts');
-  const { allGears } = await import('../../plans/gear-plan.ts');
+  const { allGears } = await import('../../plans/domain/gear-plan/gear-plan.ts');
   await runParts(
     setting,
     deployment,

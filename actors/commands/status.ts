@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
-import { describeSpeed } from '../describe-speed.ts';
+import type { Status } from '../controller/status.ts';
+import { describeSpeed } from '../device/describe-speed.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
-import type { Status } from '../status.ts';
 import { describeBasis, describeDecision } from './describe-decision.ts';
 import { describeDrift } from './describe-drift.ts';
 
@@ -14,10 +14,10 @@ export function register(program: Command): void {
     .addOption(natsOption())
     .option('--json <file>', 'write the status as JSON (- for stdout)')
     .action(async (path: string, options: { nats?: string; json?: string }) => {
-      const { loadDeployment } = await import('../../plans/deployment.ts');
+      const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
       const { connectTo } = await import('../processes/connect.ts');
-      const { askStatus } = await import('../ask-status.ts');
-      const { writeJson } = await import('../../plans/json-output.ts');
+      const { askStatus } = await import('../controller/ask-status.ts');
+      const { writeJson } = await import('../../plans/commands/json-output.ts');
       const deployment = loadDeployment(path);
       const servers = serversOf(deployment, options.nats);
       const bus = await connectTo(servers, deployment.nats, 'cascade-status');

@@ -1,13 +1,13 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
-import { batchMs } from '../../plans/batch-cost.ts';
-import { type Deployment, deviceClass } from '../../plans/deployment.ts';
+import { type Deployment, deviceClass } from '../../plans/domain/deployment/deployment.ts';
+import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { batchMs } from '../../plans/domain/profile/batch-cost.ts';
+import { accuracyOf, type Profile } from '../../plans/domain/profile/profile.ts';
 import { interval } from '../../plans/explain/format.ts';
-import { allGears, describeCascade, type GearPlan } from '../../plans/gear-plan.ts';
-import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/plan-table.ts';
-import type { AccuracyEstimate } from '../../plans/planner/accuracy-estimate.ts';
-import { accuracyOf, type Profile } from '../../plans/profile.ts';
-import { percent } from '../../plans/report-table.ts';
+import type { AccuracyEstimate } from '../../plans/planner/sp1/accuracy-estimate.ts';
+import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/report/plan-table.ts';
+import { percent } from '../../plans/report/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
 
 /** What a newcomer needs to know to read the rest. */

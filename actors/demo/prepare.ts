@@ -2,15 +2,15 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
-import { batchMs } from '../../plans/batch-cost.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
-import { type Deployment, deviceClass } from '../../plans/deployment.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
-import { writePlan } from '../../plans/plan-file.ts';
+import { type Deployment, deviceClass } from '../../plans/domain/deployment/deployment.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { batchMs } from '../../plans/domain/profile/batch-cost.ts';
+import type { ModelProfile, Profile } from '../../plans/domain/profile/profile.ts';
+import { profileIsCurrent, readProfile, writeProfile } from '../../plans/domain/profile/profile-file.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
-import type { ModelProfile, Profile } from '../../plans/profile.ts';
-import { profileIsCurrent, readProfile, writeProfile } from '../../plans/profile-file.ts';
 import { progressLine } from '../../plans/profiling/progress-line.ts';
 
 /** Where the demo keeps its profile and plan: beside the deployment, or in the user's cache when that cannot be written. */

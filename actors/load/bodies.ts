@@ -1,4 +1,4 @@
-import { encodeUnnamedRequest, type Inputs } from '../../engine/client/request-body.ts';
+import { encodeUnnamedRequest, type Inputs } from '../client/request-body.ts';
 
 /** Encoded requests, one after the other, in memory that threads share. */
 export interface Bodies {

@@ -1,16 +1,16 @@
 import type { Bus } from '../../engine/bus/bus.ts';
-import type { SharedClient } from '../../engine/client/client.ts';
-import type { Inputs } from '../../engine/client/request-body.ts';
 import type { CascadeError } from '../../engine/errors.ts';
 import { createRandom } from '../../engine/random.ts';
-import type { Subjects } from '../../engine/wire/subjects.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
-import type { Report } from '../../plans/report.ts';
-import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report-builder.ts';
-import { shuffled } from '../../plans/shuffled.ts';
-import { poissonArrivals, type Trace } from '../../plans/trace.ts';
-import { requestStatus } from '../ask-status.ts';
-import type { Status } from '../status.ts';
+import { shuffled } from '../../plans/data/shuffled.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import type { Report } from '../../plans/report/report.ts';
+import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report/report-builder.ts';
+import { poissonArrivals, type Trace } from '../../plans/report/trace.ts';
+import type { SharedClient } from '../client/client.ts';
+import type { Inputs } from '../client/request-body.ts';
+import { requestStatus } from '../controller/ask-status.ts';
+import type { Status } from '../controller/status.ts';
 import { type LoadOutcome, runOpenLoop } from './open-loop.ts';
 import type { SenderConnection } from './sender-protocol.ts';
 

@@ -1,8 +1,8 @@
-import { createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
-import type { Deployment } from '../../plans/deployment.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { createClient } from '../client/client.ts';
 import { connectTo, inboxPrefixOf } from '../processes/connect.ts';
 import type { LiveLoad } from './live-load.ts';
 

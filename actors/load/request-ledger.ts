@@ -1,4 +1,4 @@
-import { RetryBudget } from '../../engine/client/retry.ts';
+import { RetryBudget } from '../client/retry.ts';
 
 const PENDING = 0;
 /** The client library asks again. */

@@ -1,4 +1,4 @@
-import type { NatsSettings } from '../../plans/deployment.ts';
+import type { NatsSettings } from '../../plans/domain/deployment/deployment.ts';
 import type { Bodies } from './bodies.ts';
 
 /** How the sending thread reaches NATS: plain data, as it connects by itself. */

@@ -1,8 +1,8 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
-import { fromEnvironment } from '../../plans/deployment/from-environment.ts';
-import type { NatsSettings } from '../../plans/deployment.ts';
+import type { NatsSettings } from '../../plans/domain/deployment/deployment.ts';
+import { fromEnvironment } from '../../plans/domain/deployment/from-environment.ts';
 
 export function connectTo(
   servers: readonly string[],

@@ -1,10 +1,10 @@
 import type { RunningActor } from '../../engine/actor/actor.ts';
-import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/actor/child-process.ts';
-import { launcherEnded } from '../../engine/actor/launcher.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
+import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/process/child-process.ts';
+import { launcherEnded } from '../../engine/process/launcher.ts';
 
 const PARENT_IS_GONE = 'parent is gone';
 

@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import type { Deployment } from '../../plans/deployment.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 
 /** Names the servers to the processes that a command starts: arguments, with a password in a URL, are seen by all users. */
 const NATS_URL = 'CASCADE_NATS';

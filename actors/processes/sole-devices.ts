@@ -3,9 +3,9 @@ import type { ActorContext } from '../../engine/actor/actor.ts';
 import { Drops, decoded } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { decodeState } from '../../engine/wire/internal.ts';
-import type { DeviceState } from '../../engine/wire/messages.ts';
-import type { Subjects } from '../../engine/wire/subjects.ts';
+import { decodeState } from '../../plans/protocol/internal.ts';
+import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
 
 /** A device that is there is heard in this time: heartbeats come every 100 ms. */
 const QUIET_MS = 350;

@@ -3,12 +3,12 @@ import { AsyncSubject, Subject } from 'rxjs';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { largestBatch } from '../../plans/profile.ts';
-import { durableIngressActor } from '../durable-ingress.ts';
-import { declareStreams, durableSetting } from '../durable-streams.ts';
-import { frontendActor } from '../frontend.ts';
-import { loadEstimatorActor } from '../load-estimator.ts';
-import type { RevisedPlan } from '../router.ts';
+import { largestBatch } from '../../plans/domain/profile/profile.ts';
+import { durableIngressActor } from '../durable/durable-ingress.ts';
+import { declareStreams, durableSetting } from '../durable/durable-streams.ts';
+import { frontendActor } from '../frontend/frontend.ts';
+import { loadEstimatorActor } from '../frontend/load-estimator.ts';
+import type { RevisedPlan } from '../frontend/router.ts';
 import type { Setting } from './setting.ts';
 
 /** A frontend's name is a token of its subjects. */

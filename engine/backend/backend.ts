@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { Dtype, Sample, TensorSpec } from '../tensor.ts';
+import type { Dtype, Sample, TensorSpec } from '../tensor/tensor.ts';
 
 /** A model as a backend needs it. */
 export interface ModelFile {

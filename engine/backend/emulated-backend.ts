@@ -1,7 +1,7 @@
 import { defer, Observable, of } from 'rxjs';
 import type { Clock } from '../clock.ts';
 import { CascadeError, ConfigError } from '../errors.ts';
-import type { Sample, TensorSpec } from '../tensor.ts';
+import type { Sample, TensorSpec } from '../tensor/tensor.ts';
 import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.ts';
 
 /** A model that is not run: how long a batch would take, and what was recorded of it. */

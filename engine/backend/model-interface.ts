@@ -1,5 +1,5 @@
 import { ConfigError } from '../errors.ts';
-import { DTYPE_NAMES, type Dtype, describeSpec, type TensorSpec } from '../tensor.ts';
+import { DTYPE_NAMES, type Dtype, describeSpec, type TensorSpec } from '../tensor/tensor.ts';
 import type { ModelInterface, OutputSpec } from './backend.ts';
 
 /** An input or output as a model file declares it: `string` dimensions, and those below 1, are known at run time only. */

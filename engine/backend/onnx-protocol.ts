@@ -1,4 +1,4 @@
-import type { Dtype } from '../tensor.ts';
+import type { Dtype } from '../tensor/tensor.ts';
 import type { OutputTensor } from './backend.ts';
 import type { ValueInfo } from './model-interface.ts';
 

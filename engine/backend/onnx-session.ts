@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { ConfigError, messageOf } from '../errors.ts';
-import { fromFloat16Array } from '../float16.ts';
-import { decodeStrings, encodeStrings } from '../strings.ts';
-import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor.ts';
+import { fromFloat16Array } from '../tensor/float16.ts';
+import { decodeStrings, encodeStrings } from '../tensor/strings.ts';
+import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor/tensor.ts';
 import type { OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
 import { inPlainLocale, withoutZipMaps } from './mend-model.ts';

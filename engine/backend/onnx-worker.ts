@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ConfigError, messageOf } from '../errors.ts';
-import type { Dtype } from '../tensor.ts';
+import type { Dtype } from '../tensor/tensor.ts';
 import type { Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { type LoadedModel, openSession } from './onnx-session.ts';
 import { SharedBatch, type SharedOrder } from './onnx-shared.ts';

@@ -20,7 +20,7 @@ import {
 import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
 import { realClock } from '../clock.ts';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
-import { packageVersion } from '../package-info.ts';
+import { packageVersion } from '../process/package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
 import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './nats-errors.ts';

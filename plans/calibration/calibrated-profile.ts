@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mapTimes, type Profile } from '../profile.ts';
+import { mapTimes, type Profile } from '../domain/profile/profile.ts';
 import type { CalibrationFactors, Layout } from './calibration.ts';
 
 /** What corrects a profile: a calibration, or one in the making. */

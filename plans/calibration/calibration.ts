@@ -1,4 +1,4 @@
-import type { Deployment } from '../deployment.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
 
 /**
  * What serving costs beside what the profile says, fitted to a run of the whole plane. Each factor has one meaning:

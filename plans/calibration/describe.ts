@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import { NO_RULES } from '../plan-table.ts';
-import type { Profile } from '../profile.ts';
+import type { Profile } from '../domain/profile/profile.ts';
+import { NO_RULES } from '../report/plan-table.ts';
 import { BOUNDS, type CalibratedLoad, type Calibration, type LoadFigures } from './calibration.ts';
 
 /** `corrected by calibration.json of 2026-11-26: inference x1.08, ...`. */

@@ -1,4 +1,4 @@
-import type { Profile } from '../profile.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import { BOUNDS, type CalibrationFactors, type FittedFactor, type LoadFigures } from './calibration.ts';
 
 type Latencies = Pick<LoadFigures, 'latencyMsP50' | 'latencyMsP95'>;

@@ -1,7 +1,7 @@
-import type { Deployment } from '../deployment.ts';
-import { fileDigest } from '../file-digest.ts';
-import type { Profile } from '../profile.ts';
-import { readProfile, requireCurrent } from '../profile-file.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import { fileDigest } from '../domain/profile/file-digest.ts';
+import type { Profile } from '../domain/profile/profile.ts';
+import { readProfile, requireCurrent } from '../domain/profile/profile-file.ts';
 import { calibratedProfile } from './calibrated-profile.ts';
 import type { Calibration } from './calibration.ts';
 import { calibrationFileOf, readCalibration } from './calibration-file.ts';

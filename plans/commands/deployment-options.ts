@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
-import type { OptionReference } from '../deployment/reference.ts';
-import { shown } from '../deployment/shown.ts';
+import type { OptionReference } from '../domain/deployment/reference.ts';
+import { shown } from '../domain/deployment/shown.ts';
 import { jsonFile } from './options.ts';
 
 /** `cascade options`. */
@@ -15,8 +15,8 @@ export function register(program: Command): void {
 }
 
 async function run(only: string | undefined, { json }: { readonly json?: string }): Promise<void> {
-  const { deploymentJsonSchema, deploymentReference } = await import('../deployment/reference.ts');
-  const { writeJson } = await import('../json-output.ts');
+  const { deploymentJsonSchema, deploymentReference } = await import('../domain/deployment/reference.ts');
+  const { writeJson } = await import('./json-output.ts');
   const options = deploymentReference();
   const chosen = options.filter(({ path }) => only === undefined || isWithin(path, only));
   if (chosen.length === 0) {

@@ -13,10 +13,10 @@ export function register(program: Command): void {
 
 async function diff(before: string, after: string, { json }: { readonly json?: string }): Promise<void> {
   const [{ readPlan }, { diffPlans }, { diffText }, { writeJson }] = await Promise.all([
-    import('../plan-file.ts'),
+    import('../domain/gear-plan/plan-file.ts'),
     import('../diff/plan-diff.ts'),
     import('../diff/diff-table.ts'),
-    import('../json-output.ts'),
+    import('./json-output.ts'),
   ]);
   const found = diffPlans(readPlan(before), readPlan(after));
   if (json !== '-') process.stdout.write(diffText(found));

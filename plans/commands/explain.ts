@@ -23,11 +23,11 @@ export function register(program: Command): void {
 
 async function explain(path: string, { html, json, profile: profileFile }: Options): Promise<void> {
   const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson }] = await Promise.all([
-    import('../plan-file.ts'),
-    import('../profile-file.ts'),
+    import('../domain/gear-plan/plan-file.ts'),
+    import('../domain/profile/profile-file.ts'),
     import('../explain/explanation.ts'),
     import('../explain/tables.ts'),
-    import('../json-output.ts'),
+    import('./json-output.ts'),
   ]);
   const plan = readPlan(path);
   const beside = join(dirname(path), 'profile.json');

@@ -1,6 +1,6 @@
 import type { PlanningProfileOptions } from '../calibration/planning-profile.ts';
-import type { Deployment } from '../deployment.ts';
-import type { GearPlan } from '../gear-plan.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import type { Infeasible, PlanRequest } from '../planner/plan-request.ts';
 import type { PlanOverrides } from '../planner/request-of-deployment.ts';
 
@@ -20,8 +20,8 @@ export async function makePlan(
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
-  const { planWarnings } = await import('../plan-warnings.ts');
-  const { withFewestDevices } = await import('../planner/fewest-devices.ts');
+  const { planWarnings } = await import('../domain/gear-plan/plan-warnings.ts');
+  const { withFewestDevices } = await import('../planner/provision/fewest-devices.ts');
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
   const profile = planningProfile(deployment, profileFile, { calibration });

@@ -2,9 +2,9 @@ import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { MAX_DEVICES, MAX_RANGES } from '../deployment/limits.ts';
-import { parseDurationMs } from '../deployment/units.ts';
-import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../trace.ts';
+import { MAX_DEVICES, MAX_RANGES } from '../domain/deployment/limits.ts';
+import { parseDurationMs } from '../domain/deployment/units.ts';
+import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../report/trace.ts';
 
 /** Parsers of command-line values; commander adds the option's name to what they say. */
 export function positiveNumber(text: string): number {

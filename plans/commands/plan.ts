@@ -36,10 +36,10 @@ export function register(program: Command): void {
 async function plan(path: string, options: Options): Promise<void> {
   if (options.p95 !== undefined && options.accuracy !== undefined)
     throw new ConfigError('--p95 and --accuracy: a plan holds one of them and gets the best of the other; leave one out');
-  const { loadDeployment } = await import('../deployment.ts');
-  const { planTable } = await import('../plan-table.ts');
-  const { writePlan } = await import('../plan-file.ts');
-  const { writeJson } = await import('../json-output.ts');
+  const { loadDeployment } = await import('../domain/deployment/deployment.ts');
+  const { planTable } = await import('../report/plan-table.ts');
+  const { writePlan } = await import('../domain/gear-plan/plan-file.ts');
+  const { writeJson } = await import('./json-output.ts');
 
   const deployment = loadDeployment(path);
   const result = await makePlan(deployment, options.profile ?? `${deployment.dir}/profile.json`, {

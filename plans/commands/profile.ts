@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Deployment } from '../deployment.ts';
-import type { Profile } from '../profile.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import type { ProfileOptions } from '../profiling/profile-family.ts';
 import { jsonFile, outputFile } from './options.ts';
 
@@ -26,7 +26,7 @@ export function register(program: Command): void {
 /** Measures a deployment on this machine, see `profileFamily`; the profile of a synthetic family is generated. */
 export async function profileDeployment(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
   if (deployment.synthetic !== undefined) {
-    const { profileOfSynthetic } = await import('../synthetic-deployment.ts');
+    const { profileOfSynthetic } = await import('../synthetic/synthetic-deployment.ts');
     return profileOfSynthetic(deployment);
   }
   const { profileFamily } = await import('../profiling/profile-family.ts');
@@ -34,11 +34,11 @@ export async function profileDeployment(deployment: Deployment, options: Profile
 }
 
 async function run(path: string, { out, json, quick = false }: Options): Promise<void> {
-  const { loadDeployment } = await import('../deployment.ts');
-  const { writeProfile } = await import('../profile-file.ts');
+  const { loadDeployment } = await import('../domain/deployment/deployment.ts');
+  const { writeProfile } = await import('../domain/profile/profile-file.ts');
   const { profileSummary, profileTable } = await import('../profiling/summary.ts');
   const { progressLine } = await import('../profiling/progress-line.ts');
-  const { writeJson } = await import('../json-output.ts');
+  const { writeJson } = await import('./json-output.ts');
   const deployment = loadDeployment(path);
   const line = progressLine(process.stderr);
   let profile: Profile;

@@ -36,13 +36,13 @@ export function register(program: Command): void {
 
 async function run(path: string, options: Options): Promise<void> {
   const [{ loadDeployment }, { planningProfile }, { planRequestOf }, { bestOption, provision }] = await Promise.all([
-    import('../deployment.ts'),
+    import('../domain/deployment/deployment.ts'),
     import('../calibration/planning-profile.ts'),
     import('../planner/request-of-deployment.ts'),
-    import('../planner/provision.ts'),
+    import('../planner/provision/provision.ts'),
   ]);
-  const { provisionTable } = await import('../provision-table.ts');
-  const { writeJson } = await import('../json-output.ts');
+  const { provisionTable } = await import('../report/provision-table.ts');
+  const { writeJson } = await import('./json-output.ts');
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
 

@@ -37,16 +37,16 @@ async function simulate(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
   const [{ loadDeployment }, { planningProfile }, { readPlan }, { checkPlanFor, refusePlan }, { simulatePlan }] =
     await Promise.all([
-      import('../deployment.ts'),
+      import('../domain/deployment/deployment.ts'),
       import('../calibration/planning-profile.ts'),
-      import('../plan-file.ts'),
-      import('../plan-check.ts'),
+      import('../domain/gear-plan/plan-file.ts'),
+      import('../domain/gear-plan/plan-check.ts'),
       import('../simulator/simulate-plan.ts'),
     ]);
   const { parseSlowdown } = await import('../simulator/parse-slowdown.ts');
   const { assumedSlowdown, describeSlowdown } = await import('../simulator/slowdown.ts');
-  const { reportTable } = await import('../report-table.ts');
-  const { writeJson } = await import('../json-output.ts');
+  const { reportTable } = await import('../report/report-table.ts');
+  const { writeJson } = await import('./json-output.ts');
 
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;

@@ -1,7 +1,7 @@
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
-import { parseTensor, tooLong } from '../../engine/parse-tensor.ts';
-import { encodeStrings } from '../../engine/strings.ts';
-import { DTYPES, elements, type NumberType, type Tensor, type TensorSpec, tooLongAxis } from '../../engine/tensor.ts';
+import { parseTensor, tooLong } from '../../engine/tensor/parse-tensor.ts';
+import { encodeStrings } from '../../engine/tensor/strings.ts';
+import { DTYPES, elements, type NumberType, type Tensor, type TensorSpec, tooLongAxis } from '../../engine/tensor/tensor.ts';
 import { convertArray, describeArray, sampleShape, valuesOf } from './fit-array.ts';
 import type { DataArray, NumberArray } from './npy.ts';
 

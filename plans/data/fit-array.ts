@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { fromFloat16, fromFloat16Array, toFloat16 } from '../../engine/float16.ts';
-import { DTYPES, elements, type NumberType, type TensorSpec } from '../../engine/tensor.ts';
+import { fromFloat16, fromFloat16Array, toFloat16 } from '../../engine/tensor/float16.ts';
+import { DTYPES, elements, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { NumberArray } from './npy.ts';
 
 /** `float32[samples, 1, 28, 28]`: what an array of the input's values looks like. */

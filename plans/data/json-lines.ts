@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import type { Tensor, TensorSpec } from '../../engine/tensor.ts';
+import type { Tensor, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type Column, parseValue } from './columns.ts';
 import type { TargetReader, Targets } from './targets.ts';
 

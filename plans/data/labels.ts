@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { shown } from '../deployment/shown.ts';
+import { shown } from '../domain/deployment/shown.ts';
 import { valuesOf } from './fit-array.ts';
 import type { DataArray } from './npy.ts';
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
-import type { Deployment } from '../deployment.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
 
 /** Without a declared limit, inputs may be so many times as long as the longest sample, and at least so long. */
 const TIMES_LONGEST = 2;

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { DTYPES, elements, type NumberType } from '../../engine/tensor.ts';
+import { DTYPES, elements, type NumberType } from '../../engine/tensor/tensor.ts';
 
 /** An array of samples. */
 export type DataArray = NumberArray | TextArray;

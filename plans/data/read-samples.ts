@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
-import { describeSpec, type TensorSpec } from '../../engine/tensor.ts';
+import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { arrayColumn, type Column } from './columns.ts';
 import { DataFiles } from './data-files.ts';
 import { readJsonLines } from './json-lines.ts';

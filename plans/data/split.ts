@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createRandom } from '../../engine/random.ts';
-import { shuffled } from '../shuffled.ts';
+import { shuffled } from './shuffled.ts';
 
 /** `shuffled`: any sample may go to either part. `time`: the first samples are the past, and plans are made of the past. */
 export type SampleOrder = 'shuffled' | 'time';

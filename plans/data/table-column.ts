@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { elements, type TensorSpec } from '../../engine/tensor.ts';
+import { elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { arrayColumn, type Column, parseValue } from './columns.ts';
 import type { DataArray } from './npy.ts';
 import type { TableColumn } from './table.ts';

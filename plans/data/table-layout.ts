@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { describeSpec, elements, type TensorSpec } from '../../engine/tensor.ts';
+import { describeSpec, elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Table, TableColumn } from './table.ts';
 
 /** Which columns of a table are what. */

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { shown } from '../deployment/shown.ts';
-import type { TaskName } from '../deployment.ts';
+import type { TaskName } from '../domain/deployment/deployment.ts';
+import { shown } from '../domain/deployment/shown.ts';
 import { valuesOf } from './fit-array.ts';
 import { checkLabel, labelsOf } from './labels.ts';
 import type { DataArray } from './npy.ts';

@@ -1,4 +1,12 @@
-import { allGears, describeCascade, describeWeights, digestsOf, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
+import {
+  allGears,
+  describeCascade,
+  describeWeights,
+  digestsOf,
+  type Gear,
+  type GearPlan,
+  type GearTable,
+} from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from '../policy/load-scale.ts';
 
 /** Something that is one thing in one plan and another in the other. */

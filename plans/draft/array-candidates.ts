@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { DTYPES, type TensorSpec } from '../../engine/tensor.ts';
+import { DTYPES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { DataFiles } from '../data/data-files.ts';
 import { describeArray, sampleShape } from '../data/fit-array.ts';
 import type { DataArray } from '../data/npy.ts';

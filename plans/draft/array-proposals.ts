@@ -1,4 +1,4 @@
-import type { TensorSpec } from '../../engine/tensor.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type ArrayCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
 import type { Proposal } from './find-data.ts';
 

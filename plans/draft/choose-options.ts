@@ -1,6 +1,6 @@
-import type { TensorSpec } from '../../engine/tensor.ts';
-import type { ScoreKind, TaskName } from '../deployment.ts';
-import { chooseOutput, type OutputChoice } from '../task/choose-output.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { ScoreKind, TaskName } from '../domain/deployment/deployment.ts';
+import { chooseOutput, type OutputChoice } from '../domain/task/choose-output.ts';
 import type { KnownClasses } from './class-names.ts';
 import type { Section } from './commented-yaml.ts';
 import type { FoundData } from './find-data.ts';

@@ -1,7 +1,7 @@
 import { basename, relative, resolve } from 'node:path';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
 import { chooseOptions, type Options } from './choose-options.ts';
 import { knownClasses } from './class-names.ts';

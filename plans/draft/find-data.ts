@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor.ts';
+import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Column } from '../data/columns.ts';
 import { DataFiles } from '../data/data-files.ts';
 import { valuesOf } from '../data/fit-array.ts';

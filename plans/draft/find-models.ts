@@ -5,7 +5,7 @@ import { externalFiles } from '../../engine/backend/external-data.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { describeSpec, type TensorSpec } from '../../engine/tensor.ts';
+import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { headOf, misfit } from './file-kind.ts';
 import type { PassedOver } from './passed-over.ts';
 import { type TritonModel, tritonModel } from './triton.ts';

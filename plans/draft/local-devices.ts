@@ -1,5 +1,5 @@
 import { totalmem } from 'node:os';
-import { usableCores } from '../../engine/usable-cores.ts';
+import { usableCores } from '../../engine/process/usable-cores.ts';
 
 const MIB = 2 ** 20;
 

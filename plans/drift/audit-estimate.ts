@@ -1,7 +1,7 @@
-import type { AuditCounts } from '../../engine/wire/messages.ts';
-import type { GearPlan } from '../gear-plan.ts';
-import type { Profile } from '../profile.ts';
-import type { Task } from '../task/task.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../domain/profile/profile.ts';
+import type { Task } from '../domain/task/task.ts';
+import type { AuditCounts } from '../protocol/messages.ts';
 import { AuditExpectation, type ExpectedAudit } from './audit-expectation.ts';
 import { CERTAINTY_BINS } from './certainty-bins.ts';
 import { total } from './distance.ts';

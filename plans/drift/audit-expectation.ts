@@ -1,8 +1,8 @@
-import { allGears, type GearPlan } from '../gear-plan.ts';
+import { allGears, type GearPlan } from '../domain/gear-plan/gear-plan.ts';
+import { accuracyOf, type ModelProfile, type Profile } from '../domain/profile/profile.ts';
+import type { Task } from '../domain/task/task.ts';
 import { referenceOf } from '../policy/audit.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
-import { accuracyOf, type ModelProfile, type Profile } from '../profile.ts';
-import type { Task } from '../task/task.ts';
 import { CERTAINTY_BINS, certaintyBin, certaintyEdges } from './certainty-bins.ts';
 
 /** What the validation records say of the answers that one model gives in one gear, beside those of the most accurate model. */

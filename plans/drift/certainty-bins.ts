@@ -1,6 +1,6 @@
-import { NO_NUMBER } from '../certainty.ts';
-import type { Gear } from '../gear-plan.ts';
-import type { Profile } from '../profile.ts';
+import { NO_NUMBER } from '../domain/cascade/certainty.ts';
+import type { Gear } from '../domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 
 export const CERTAINTY_BINS = 20;
 

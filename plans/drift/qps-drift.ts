@@ -1,4 +1,4 @@
-import type { GearPlan } from '../gear-plan.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from '../policy/load-scale.ts';
 import { keptShare, total } from './distance.ts';
 import { type DriftMeasure, type DriftSettings, driftMeasure } from './drift-measure.ts';

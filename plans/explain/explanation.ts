@@ -1,7 +1,14 @@
-import { beyondOnly } from '../beyond-only.ts';
-import { evaluateCascade, validationRecords } from '../cascade.ts';
-import { allGears, describeCascade, digestsOf, type Gear, type GearPlan, type GearReason } from '../gear-plan.ts';
-import type { Profile } from '../profile.ts';
+import { evaluateCascade, validationRecords } from '../domain/cascade/cascade.ts';
+import { beyondOnly } from '../domain/gear-plan/beyond-only.ts';
+import {
+  allGears,
+  describeCascade,
+  digestsOf,
+  type Gear,
+  type GearPlan,
+  type GearReason,
+} from '../domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import { gearReason } from './gear-reason.ts';
 
 /** One gear as it is explained. */

@@ -1,4 +1,4 @@
-import { allGears, describeCascade, type GearPlan, type GearReason } from '../gear-plan.ts';
+import { allGears, describeCascade, type GearPlan, type GearReason } from '../domain/gear-plan/gear-plan.ts';
 import { percent, plain } from './format.ts';
 
 /**

@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import { describeWeights } from '../gear-plan.ts';
-import { ACCURACY_NOTE, BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../plan-table.ts';
+import { describeWeights } from '../domain/gear-plan/gear-plan.ts';
+import { ACCURACY_NOTE, BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../report/plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
 import { describeSlo, gearNames, interval, milliseconds, percent, plain } from './format.ts';
 

@@ -1,8 +1,8 @@
-import type { PlanDevice } from '../batch-cost.ts';
-import type { Cascade } from '../cascade.ts';
-import type { GearPlan } from '../gear-plan.ts';
-import type { Profile } from '../profile.ts';
-import type { ReportSlo } from '../report-builder.ts';
+import type { Cascade } from '../domain/cascade/cascade.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
+import type { PlanDevice } from '../domain/profile/batch-cost.ts';
+import type { Profile } from '../domain/profile/profile.ts';
+import type { ReportSlo } from '../report/report-builder.ts';
 
 /** All that a gear plan is made from (CascadeServe §3). */
 export interface PlanRequest {

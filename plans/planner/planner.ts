@@ -1,18 +1,18 @@
-import { assemblePlan } from './assemble-plan.ts';
-import { withBetterPlacement } from './better-placement.ts';
-import { planContingencies } from './contingencies.ts';
-import type { DraftPlan, PlanError } from './draft-plan.ts';
-import { initialDraft } from './initial-draft.ts';
-import { bestSingleCascade } from './one-cascade.ts';
+import { bestSingleCascade } from './beyond/one-cascade.ts';
+import { withBeyond } from './beyond/with-beyond.ts';
+import { assemblePlan } from './cycle/assemble-plan.ts';
+import { planContingencies } from './cycle/contingencies.ts';
+import type { DraftPlan, PlanError } from './cycle/draft-plan.ts';
+import { initialDraft } from './cycle/initial-draft.ts';
+import { type PlanningContext, planningContext } from './cycle/planning-context.ts';
+import { type CycleResult, runCycle } from './cycle/planning-cycle.ts';
 import type { PlanRequest, PlanResult } from './plan-request.ts';
-import { type PlanningContext, planningContext } from './planning-context.ts';
-import { type CycleResult, runCycle } from './planning-cycle.ts';
-import { preferFaster } from './prefer-faster.ts';
-import { withReachedLatency } from './sp4-tune-batching.ts';
-import { inlineTuner } from './tuner.ts';
-import { tuningContext } from './tuning-context.ts';
-import { TuningThreads } from './tuning-threads.ts';
-import { withBeyond } from './with-beyond.ts';
+import { preferFaster } from './sp2/prefer-faster.ts';
+import { withBetterPlacement } from './sp3/better-placement.ts';
+import { withReachedLatency } from './sp4/sp4-tune-batching.ts';
+import { inlineTuner } from './sp4/tuner.ts';
+import { tuningContext } from './sp4/tuning-context.ts';
+import { TuningThreads } from './sp4/tuning-threads.ts';
 
 export interface PlannerOptions {
   /** Told what is being tried, in a few words; for a progress line. */

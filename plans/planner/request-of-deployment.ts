@@ -1,7 +1,7 @@
 import { ConfigError } from '../../engine/errors.ts';
-import type { PlanDevice } from '../batch-cost.ts';
-import { type Deployment, type Device, deviceClass, rangeWeights } from '../deployment.ts';
-import type { Profile } from '../profile.ts';
+import { type Deployment, type Device, deviceClass, rangeWeights } from '../domain/deployment/deployment.ts';
+import type { PlanDevice } from '../domain/profile/batch-cost.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import type { PlanRequest } from './plan-request.ts';
 
 /** What the command line asks otherwise than the deployment file. */

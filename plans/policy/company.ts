@@ -1,4 +1,4 @@
-import { elements, type Sample, type TensorSpec } from '../../engine/tensor.ts';
+import { elements, type Sample, type TensorSpec } from '../../engine/tensor/tensor.ts';
 
 /**
  * Which samples may share a batch: those of equal companies. An answer must not depend on the samples that are computed beside it,

@@ -1,5 +1,5 @@
-import { gearsWithout } from '../contingency.ts';
-import { allGears, type Gear, type GearPlan, type GearTable } from '../gear-plan.ts';
+import { gearsWithout } from '../domain/gear-plan/contingency.ts';
+import { allGears, type Gear, type GearPlan, type GearTable } from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from './load-scale.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { GearPlan } from '../gear-plan.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 
 /** The planned load counts as if it had been seen for so long before: a start under an odd load says little. */
 const PRIOR_SECONDS = 30;

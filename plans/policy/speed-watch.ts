@@ -1,4 +1,4 @@
-import type { DeviceState } from '../../engine/wire/messages.ts';
+import type { DeviceState } from '../protocol/messages.ts';
 
 /** A device whose batches take so many times as long as profiled is slow, and below this one it is as profiled again. */
 const BEGINS_ABOVE = 1.25;

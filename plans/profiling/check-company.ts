@@ -1,8 +1,8 @@
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { argmax } from '../certainty.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
-import type { SampleSizes } from '../profile.ts';
+import { argmax } from '../domain/cascade/certainty.ts';
+import type { SampleSizes } from '../domain/profile/profile.ts';
 import { median } from './curve.ts';
 import { runBatch } from './run-batch.ts';
 import { batchesOf, positionsInCompany } from './validation-batches.ts';

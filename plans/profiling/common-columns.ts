@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
-import type { Deployment } from '../deployment.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { ModelAnswers } from './measure-device.ts';
 
 /**

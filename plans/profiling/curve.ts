@@ -1,4 +1,4 @@
-import type { RuntimeCurve } from '../profile.ts';
+import type { RuntimeCurve } from '../domain/profile/profile.ts';
 
 /** Largest gain per sample, over two doublings of the batch, that is not worth a larger batch. */
 const NO_GAIN = 0.03;

@@ -1,9 +1,9 @@
 import type { BatchOutput } from '../../engine/backend/backend.ts';
-import type { Sample, TensorSpec } from '../../engine/tensor.ts';
-import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../../engine/wire/codec.ts';
-import type { WorkItem } from '../../engine/wire/messages.ts';
-import type { Overhead } from '../profile.ts';
-import type { Judge } from '../task/judge.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Overhead } from '../domain/profile/profile.ts';
+import type { Judge } from '../domain/task/judge.ts';
+import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../protocol/codec.ts';
+import type { WorkItem } from '../protocol/messages.ts';
 import { median } from './curve.ts';
 import type { Transport } from './transport.ts';
 

@@ -1,7 +1,7 @@
 import { firstValueFrom } from 'rxjs';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
-import type { Sample } from '../../engine/tensor.ts';
+import type { Sample } from '../../engine/tensor/tensor.ts';
 
 /**
  * Runs one batch of the data.

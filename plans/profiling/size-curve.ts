@@ -1,4 +1,4 @@
-import { type RuntimeCurve, runtimeMs } from '../profile.ts';
+import { type RuntimeCurve, runtimeMs } from '../domain/profile/profile.ts';
 import { monotone } from './curve.ts';
 
 /** Sizes of samples at which runtimes are measured. */

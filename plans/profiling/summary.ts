@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import { formatBytes } from '../deployment/units.ts';
-import { accuracyOf, type Overhead, type Profile, type RuntimeCurve } from '../profile.ts';
+import { formatBytes } from '../domain/deployment/units.ts';
+import { accuracyOf, type Overhead, type Profile, type RuntimeCurve } from '../domain/profile/profile.ts';
 
 /** A profile's figures, without the per-sample records. */
 export interface ProfileSummary {

@@ -1,9 +1,9 @@
 import { createRandom } from '../../engine/random.ts';
-import type { Sample, TensorSpec } from '../../engine/tensor.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
+import { shuffled } from '../data/shuffled.ts';
+import type { SampleSizes } from '../domain/profile/profile.ts';
 import { companyRule, sampleSize } from '../policy/company.ts';
-import type { SampleSizes } from '../profile.ts';
-import { shuffled } from '../shuffled.ts';
 
 /** Of the validation samples; undefined for a family whose samples all have one shape. */
 export function sampleSizesOf(data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>): SampleSizes | undefined {

@@ -1,11 +1,11 @@
 import { createRandom } from '../../engine/random.ts';
-import type { Deployment } from '../deployment.ts';
-import type { GearPlan } from '../gear-plan.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import { maxBatches, planDevices } from '../planner/request-of-deployment.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
-import type { Profile } from '../profile.ts';
-import type { SecondWindow } from '../report-builder.ts';
-import type { Trace } from '../trace.ts';
+import type { SecondWindow } from '../report/report-builder.ts';
+import type { Trace } from '../report/trace.ts';
 import type { SimulationOutcomes } from './outcomes.ts';
 import { type SimulatedSystem, simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';

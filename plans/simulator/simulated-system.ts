@@ -1,5 +1,5 @@
-import { batchMs, batchTable, type PlanDevice } from '../batch-cost.ts';
-import type { Profile, SampleSizes } from '../profile.ts';
+import { batchMs, batchTable, type PlanDevice } from '../domain/profile/batch-cost.ts';
+import type { Profile, SampleSizes } from '../domain/profile/profile.ts';
 
 /** Models, devices and validation records by number: all that the simulator looks up while it runs. */
 export interface SimulatedSystem {

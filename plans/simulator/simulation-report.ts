@@ -1,5 +1,5 @@
-import type { Report } from '../report.ts';
-import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report-builder.ts';
+import type { Report } from '../report/report.ts';
+import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report/report-builder.ts';
 import { FAILED, REJECTED, type SimulationOutcomes } from './outcomes.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';

@@ -1,5 +1,7 @@
 import { createRandom } from '../../engine/random.ts';
-import { NO_NUMBER } from '../certainty.ts';
+import { shuffled } from '../data/shuffled.ts';
+import { NO_NUMBER } from '../domain/cascade/certainty.ts';
+import type { SampleSizes } from '../domain/profile/profile.ts';
 import { cascadeStep } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
@@ -7,8 +9,6 @@ import { DeviceSpeed } from '../policy/device-speed.ts';
 import { backlogFromMs, DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../policy/gear-choice.ts';
 import { pickDevice, sharesAtSpeed } from '../policy/routing.ts';
 import { goesFirst, isTriggered } from '../policy/trigger.ts';
-import type { SampleSizes } from '../profile.ts';
-import { shuffled } from '../shuffled.ts';
 import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';

@@ -4,18 +4,18 @@
  */
 import { parseArgs } from 'node:util';
 import { createRandom } from '../../engine/random.ts';
-import { evaluateCascade, recordsAt, type ValidationRecords } from '../../plans/cascade.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
-import { loadDeployment } from '../../plans/deployment.ts';
-import { type AccuracyEstimate, estimateOf } from '../../plans/planner/accuracy-estimate.ts';
-import { DeviceCosts } from '../../plans/planner/device-costs.ts';
-import type { FrontierCascade } from '../../plans/planner/draft-plan.ts';
-import { searchFrontier } from '../../plans/planner/enumerate-cascades.ts';
-import { FOLD_WORD_BUDGET } from '../../plans/planner/frontiers.ts';
-import { crossFit } from '../../plans/planner/honest-accuracy.ts';
-import type { Profile } from '../../plans/profile.ts';
-import { shuffled } from '../../plans/shuffled.ts';
-import { syntheticProfile } from '../../plans/synthetic.ts';
+import { shuffled } from '../../plans/data/shuffled.ts';
+import { evaluateCascade, recordsAt, type ValidationRecords } from '../../plans/domain/cascade/cascade.ts';
+import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import type { FrontierCascade } from '../../plans/planner/cycle/draft-plan.ts';
+import { type AccuracyEstimate, estimateOf } from '../../plans/planner/sp1/accuracy-estimate.ts';
+import { searchFrontier } from '../../plans/planner/sp1/enumerate-cascades.ts';
+import { FOLD_WORD_BUDGET } from '../../plans/planner/sp1/frontiers.ts';
+import { crossFit } from '../../plans/planner/sp1/honest-accuracy.ts';
+import { DeviceCosts } from '../../plans/planner/sp3/device-costs.ts';
+import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { writeResult } from './machine.ts';
 
 const { values } = parseArgs({

@@ -1,4 +1,4 @@
-import type { Cascade } from '../../plans/cascade.ts';
+import type { Cascade } from '../../plans/domain/cascade/cascade.ts';
 import { evenGear, type ReducedRequest, type Runs } from './reduced-space.ts';
 
 /** A plan as it is judged. */

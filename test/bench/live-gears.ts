@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';
-import type { Report } from '../../plans/report.ts';
-import { formatTrace, type Trace } from '../../plans/trace.ts';
+import type { Report } from '../../plans/report/report.ts';
+import { formatTrace, type Trace } from '../../plans/report/trace.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 
 const FAMILY = 'conf/synthetic/llama-like/deployment.yaml';

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { decode } from '../../engine/wire/codec.ts';
-import type { DeviceState } from '../../engine/wire/messages.ts';
-import { type GearPlan, PLAN_SCHEMA, type Stage } from '../../plans/gear-plan.ts';
-import { writePlan } from '../../plans/plan-file.ts';
-import type { Report } from '../../plans/report.ts';
+import { type GearPlan, PLAN_SCHEMA, type Stage } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { decode } from '../../plans/protocol/codec.ts';
+import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { Report } from '../../plans/report/report.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 
 /** A plan of one gear that runs one cascade on one device, whatever the load. */

@@ -5,11 +5,11 @@
  * Usage: npm run bench:loop-delay
  */
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
-import { loadDeployment } from '../../plans/deployment.ts';
-import { planWeights } from '../../plans/planner/plan-weights.ts';
-import { accuracyOf, largestBatch } from '../../plans/profile.ts';
-import { readProfile } from '../../plans/profile-file.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
+import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { accuracyOf, largestBatch } from '../../plans/domain/profile/profile.ts';
+import { readProfile } from '../../plans/domain/profile/profile-file.ts';
+import { planWeights } from '../../plans/planner/cycle/plan-weights.ts';
 import { runCascade } from '../support/cascade.ts';
 import { oneGearPlan, runLive } from './live-plan.ts';
 import { median, writeResult } from './machine.ts';

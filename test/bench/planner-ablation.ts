@@ -7,11 +7,11 @@
  */
 import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
-import { loadDeployment } from '../../plans/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
-import { readProfile } from '../../plans/profile-file.ts';
 import { writeResult } from './machine.ts';
 import { PAPER_CASES, paperCase } from './planner-cases.ts';
 

@@ -1,7 +1,7 @@
-import { loadDeployment } from '../../plans/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
-import { profileOfSynthetic } from '../../plans/synthetic-deployment.ts';
+import { profileOfSynthetic } from '../../plans/synthetic/synthetic-deployment.ts';
 
 export const PAPER_CASES = ['bert-like', 'llama-like'] as const;
 

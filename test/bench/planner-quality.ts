@@ -20,9 +20,9 @@
  */
 import Table from 'cli-table3';
 import { createRandom } from '../../engine/random.ts';
-import { exactPlacement } from '../../plans/planner/exact-placement.ts';
 import { planGears } from '../../plans/planner/planner.ts';
-import { pruneReplicas, worstUtilisation } from '../../plans/planner/prune-replicas.ts';
+import { exactPlacement } from '../../plans/planner/sp3/exact-placement.ts';
+import { pruneReplicas, worstUtilisation } from '../../plans/planner/sp3/prune-replicas.ts';
 import { withContext } from '../unit/plans/planner/contexts.ts';
 import { randomLoads, randomRequest } from '../unit/plans/planner/random-requests.ts';
 import { exhaustivePlans, type Point } from './exhaustive-plans.ts';

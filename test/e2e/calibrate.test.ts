@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Calibration } from '../../plans/calibration/calibration.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { cascadeJson, runCascade } from '../support/cascade.ts';
 
 /** Two emulated devices, slow enough for any machine. */

@@ -2,9 +2,9 @@ import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import { gearPlanSchema } from '../../plans/gear-plan.ts';
-import type { Report } from '../../plans/report.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { gearPlanSchema } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { Report } from '../../plans/report/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { runCascade, startCascade } from '../support/cascade.ts';
 import { eventually } from '../support/eventually.ts';

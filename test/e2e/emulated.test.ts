@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Status } from '../../actors/controller/status.ts';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
-import type { Status } from '../../actors/status.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import { allGears, type GearPlan } from '../../plans/gear-plan.ts';
-import type { Report } from '../../plans/report.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 

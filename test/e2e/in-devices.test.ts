@@ -1,9 +1,9 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startNatsServer } from '../../engine/nats-server.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { readPlan } from '../../plans/plan-file.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
+import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { runCascade } from '../support/cascade.ts';
 import { type ServedFashion, serveFashion } from '../support/fashion.ts';
 import { listen } from '../support/listen.ts';

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { firstValueFrom } from 'rxjs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { requestStatus } from '../../actors/ask-status.ts';
+import { type CascadeClient, connectCascade } from '../../actors/client/client.ts';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { type CascadeClient, connectCascade } from '../../engine/client/client.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { Answer } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import type { Answer } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { tokens, writeAttentionFamily } from '../fixtures/attention-family.ts';
 import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { type Cascade, type Ended, startCommand } from '../support/cascade.ts';
 
@@ -55,7 +55,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('holds what is needed to run and to read, and nothing else', () => {
   expect(files.filter((path) => !NEEDED.some((pattern) => pattern.test(path)))).toEqual([]);
-  for (const path of ['dist/actors/main.js', 'dist/engine/client/index.d.ts', 'conf/fashion/models/linear.onnx', 'LICENSE']) {
+  for (const path of ['dist/actors/main.js', 'dist/actors/client/index.d.ts', 'conf/fashion/models/linear.onnx', 'LICENSE']) {
     expect(files).toContain(path);
   }
 });

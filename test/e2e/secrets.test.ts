@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { descendants } from '../support/processes.ts';
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { Report } from '../../plans/report.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, profileAndPlan, startCascade } from '../support/cascade.ts';
 import { type Served, statusThat } from '../support/signal-under-load.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { KERNEL, writeAudioFamily } from '../fixtures/audio-family.ts';
 import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { resultFor, stubFrontend } from '../support/stub-frontend.ts';
 
 it('runs the example in the documentation as it is written there', async () => {
@@ -11,10 +11,10 @@ it('runs the example in the documentation as it is written there', async () => {
   const bus = await connectNats({ servers: server.url });
   const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id, 7)), 'fashion');
 
-  const source = await readFile(new URL('../../engine/client/client.ts', import.meta.url), 'utf8');
+  const source = await readFile(new URL('../../actors/client/client.ts', import.meta.url), 'utf8');
   const example = /```ts\n(.*?)```/s.exec(source)?.[1].replaceAll(/^ \* ?/gm, '') ?? '';
   const script = example
-    .replace("'cascadeserve'", JSON.stringify(new URL('../../engine/client/index.ts', import.meta.url).pathname))
+    .replace("'cascadeserve'", JSON.stringify(new URL('../../actors/client/index.ts', import.meta.url).pathname))
     .replace('nats://127.0.0.1:4222', server.url);
   expect(script).not.toBe(example);
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);

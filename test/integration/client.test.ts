@@ -1,12 +1,12 @@
 import { lastValueFrom, Subject, toArray } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type CascadeClient, createClient } from '../../actors/client/client.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { type CascadeClient, createClient } from '../../engine/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ERROR_NUMBERS } from '../../engine/errors.ts';
-import { encode } from '../../engine/wire/codec.ts';
-import type { Answer, Failure } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import type { Answer, Failure } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { BROKERS, type Broker } from '../support/buses.ts';
 import { bytes } from '../support/bytes.ts';
 import { eventually } from '../support/eventually.ts';

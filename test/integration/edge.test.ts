@@ -3,9 +3,9 @@ import { connect, headers, type Msg, type NatsConnection, RequestStrategy, type 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { Failure, Result } from '../../engine/wire/messages.ts';
+import type { Failure, Result } from '../../plans/protocol/messages.ts';
 import { type Plane, POISON, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 

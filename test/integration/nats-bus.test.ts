@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../engine/nats-server.ts';
+import { type NatsServer, type NatsServerOptions, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { bytes, text } from '../support/bytes.ts';
 import { hasOpenssl, writeCertificates } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { findNatsServer, startNatsServer } from '../../engine/nats-server.ts';
+import { findNatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { eventually } from '../support/eventually.ts';
 
 afterEach(() => vi.unstubAllEnvs());

@@ -1,16 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { failureOf } from '../../actors/client/answers.ts';
+import { createClient, type SharedClient } from '../../actors/client/client.ts';
 import { encodeBodies } from '../../actors/load/bodies.ts';
 import { LoadSender } from '../../actors/load/load-sender.ts';
 import { type LoadOutcome, type LoadRun, runOpenLoop } from '../../actors/load/open-loop.ts';
 import type { SenderConnection } from '../../actors/load/sender-protocol.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { failureOf } from '../../engine/client/answers.ts';
-import { createClient, type SharedClient } from '../../engine/client/client.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { eventually } from '../support/eventually.ts';
 import { resultFor, type StubRequest, stubFrontend } from '../support/stub-frontend.ts';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { profileDeployment, register } from '../../plans/commands/profile.ts';
-import { type Deployment, loadDeployment } from '../../plans/deployment.ts';
-import { accuracyOf, type Profile } from '../../plans/profile.ts';
-import { profileIsCurrent, readProfile } from '../../plans/profile-file.ts';
+import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { accuracyOf, type Profile } from '../../plans/domain/profile/profile.ts';
+import { profileIsCurrent, readProfile } from '../../plans/domain/profile/profile-file.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { writeTextFamily } from '../fixtures/text-family.ts';
 

@@ -1,12 +1,12 @@
 import { decode, encode } from '@msgpack/msgpack';
 import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { DEVICE_LOST_AFTER_MS } from '../../actors/router.ts';
+import { DEVICE_LOST_AFTER_MS } from '../../actors/frontend/router.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
-import type { Answer } from '../../engine/wire/messages.ts';
+import type { Answer } from '../../plans/protocol/messages.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';

@@ -3,8 +3,8 @@ import { Subject } from 'rxjs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { ConsumerSpec, StoreSpec } from '../../engine/bus/work-queue.ts';
-import { type NatsServer, startNatsServer } from '../../engine/nats-server.ts';
 import { bytes, text } from '../support/bytes.ts';
 import { eventually } from '../support/eventually.ts';
 

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../engine/random.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import { constantTrace, type Trace } from '../../plans/report/trace.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../plans/simulator/workload.ts';
-import { syntheticProfile } from '../../plans/synthetic.ts';
-import { constantTrace, type Trace } from '../../plans/trace.ts';
+import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 
 const P95_MS = 100;
 const QPS_MAX = 4_000;

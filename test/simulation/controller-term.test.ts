@@ -1,15 +1,15 @@
 import { BehaviorSubject } from 'rxjs';
 import { expect, test } from 'vitest';
-import { gearControllerActor } from '../../actors/gear-controller.ts';
+import { gearControllerActor } from '../../actors/controller/gear-controller.ts';
 import { startActor } from '../../engine/actor/actor.ts';
-import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { silentLogger } from '../../engine/log.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { decode, encode } from '../../engine/wire/codec.ts';
-import type { GearMessage } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import { decode, encode } from '../../plans/protocol/codec.ts';
+import type { GearMessage } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { deviceState, planOf } from '../support/plans.ts';
 
 /** A controller whose clock stands at 1,000, and the devices of a predecessor whose clock was ahead. */

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { encode } from '../../engine/wire/codec.ts';
-import { decodeState } from '../../engine/wire/internal.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
-import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { decodeState } from '../../plans/protocol/internal.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic/synthetic.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { emulatedDevice } from '../support/emulated-device.ts';
 import { judgedBy } from '../support/judges.ts';
 import { planOf } from '../support/plans.ts';

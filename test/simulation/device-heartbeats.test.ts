@@ -1,8 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { decode } from '../../engine/wire/codec.ts';
-import { type DeviceState, isFailure } from '../../engine/wire/messages.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { decode } from '../../plans/protocol/codec.ts';
+import { type DeviceState, isFailure } from '../../plans/protocol/messages.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { busWith } from '../support/bus-with.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';

@@ -1,14 +1,14 @@
 import { NEVER, of, startWith, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
-import { requestStatus } from '../../actors/ask-status.ts';
-import { type DriftMonitorOptions, driftMonitorActor } from '../../actors/drift-monitor.ts';
-import type { EventMessage } from '../../actors/events.ts';
-import { type Status, statusActor } from '../../actors/status.ts';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { type DriftMonitorOptions, driftMonitorActor } from '../../actors/controller/drift-monitor.ts';
+import type { EventMessage } from '../../actors/controller/events.ts';
+import { type Status, statusActor } from '../../actors/controller/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
-import { decode } from '../../engine/wire/codec.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
+import { decode } from '../../plans/protocol/codec.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 

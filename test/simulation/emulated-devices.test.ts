@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { createLocalBus } from '../../engine/bus/local-bus.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { decode, encode } from '../../engine/wire/codec.ts';
-import type { Result } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic.ts';
+import { decode, encode } from '../../plans/protocol/codec.ts';
+import type { Result } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic/synthetic.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { emulatedDevice } from '../support/emulated-device.ts';
 import { judgedBy } from '../support/judges.ts';
 import { startPlane } from '../support/plane.ts';

@@ -1,16 +1,18 @@
 import fc from 'fast-check';
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
-import { decodeDrift } from '../../actors/drift-report.ts';
-import { decodePrepare, decodeRevisedPlan } from '../../actors/prepare-message.ts';
-import { statusActor } from '../../actors/status.ts';
+import { decodeDrift } from '../../actors/controller/drift-report.ts';
+import { decodePrepare, decodeRevisedPlan } from '../../actors/controller/prepare-message.ts';
+import { statusActor } from '../../actors/controller/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import { MalformedMessage } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { createRandom } from '../../engine/random.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
-import { decodeAuditItem, encodeAuditItem } from '../../engine/wire/audit-codec.ts';
-import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../engine/wire/codec.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { checkPlanFor } from '../../plans/domain/gear-plan/plan-check.ts';
+import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
+import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../plans/protocol/codec.ts';
 import {
   decodeDone,
   decodeEvent,
@@ -19,11 +21,9 @@ import {
   decodePrepared,
   decodeState,
   decodeVerdict,
-} from '../../engine/wire/internal.ts';
-import type { GearMessage } from '../../engine/wire/messages.ts';
-import { mayAnswerOn, subjectsOf } from '../../engine/wire/subjects.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
-import { checkPlanFor } from '../../plans/plan-check.ts';
+} from '../../plans/protocol/internal.ts';
+import type { GearMessage } from '../../plans/protocol/messages.ts';
+import { mayAnswerOn, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { damaged, oddField, oddValue } from '../support/mutations.ts';
 import { deviceState, planOf, workItem } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';

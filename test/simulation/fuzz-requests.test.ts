@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeAnswers } from '../../engine/client/answers.ts';
-import { encode } from '../../engine/wire/codec.ts';
-import { decodeGear } from '../../engine/wire/internal.ts';
-import { type Answer, isFailure } from '../../engine/wire/messages.ts';
-import { bodyFormat, decodeUntrusted } from '../../engine/wire/untrusted.ts';
+import { decodeAnswers } from '../../actors/client/answers.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { decodeGear } from '../../plans/protocol/internal.ts';
+import { type Answer, isFailure } from '../../plans/protocol/messages.ts';
+import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { damaged, oddField, oddValue } from '../support/mutations.ts';
 import { POISON } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { decodeAnswers } from '../../actors/client/answers.ts';
 import { endHung } from '../../actors/processes/end-hung.ts';
-import { decodeAnswers } from '../../engine/client/answers.ts';
 import { createRandom } from '../../engine/random.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { encode } from '../../engine/wire/codec.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { lease$ } from '../../actors/lease.ts';
+import { lease$ } from '../../actors/controller/lease.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 
 const TTL_MS = 2_000;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { VirtualClock } from '../../engine/virtual-clock.ts';
-import { decode } from '../../engine/wire/codec.ts';
-import { type DeviceState, isFailure, type Result } from '../../engine/wire/messages.ts';
+import { decode } from '../../plans/protocol/codec.ts';
+import { type DeviceState, isFailure, type Result } from '../../plans/protocol/messages.ts';
+import type { VirtualClock } from '../doubles/virtual-clock.ts';
 import { Pausable } from '../support/pausable.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Backend } from '../../engine/backend/backend.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { isFailure } from '../../engine/wire/messages.ts';
+import { isFailure } from '../../plans/protocol/messages.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { hangingBackend, KILLER } from '../support/hanging-backend.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { encode } from '../../engine/wire/codec.ts';
-import { isFailure, type Result } from '../../engine/wire/messages.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { POISON, UNFIT } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';

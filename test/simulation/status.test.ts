@@ -1,12 +1,12 @@
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
-import { requestStatus } from '../../actors/ask-status.ts';
-import { type Status, statusActor } from '../../actors/status.ts';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { type Status, statusActor } from '../../actors/controller/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
-import { encode } from '../../engine/wire/codec.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 

@@ -1,9 +1,9 @@
 import type { Bus } from '../../engine/bus/bus.ts';
-import { createLocalBus } from '../../engine/bus/local-bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
 import { createRandom } from '../../engine/random.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
 import { FaultyBus } from '../simulation/support/faulty-bus.ts';
 import { FaultyNetwork } from '../simulation/support/faulty-network.ts';
 import { ProcessClock } from '../simulation/support/process-clock.ts';

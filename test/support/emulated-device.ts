@@ -1,9 +1,9 @@
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import type { Clock } from '../../engine/clock.ts';
-import type { Sample } from '../../engine/tensor.ts';
-import { emulatedModels } from '../../plans/emulated-records.ts';
-import type { Profile } from '../../plans/profile.ts';
+import type { Sample } from '../../engine/tensor/tensor.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { emulatedModels } from '../../plans/synthetic/emulated-records.ts';
 
 /** The number that a sample of a synthetic family holds. */
 export function numberOf([{ data }]: Sample): number {

@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
-import { startNatsServer } from '../../engine/nats-server.ts';
+import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { profileAndPlan, startCascade } from './cascade.ts';
 import type { Served } from './signal-under-load.ts';
 

@@ -1,7 +1,7 @@
 import { NEVER } from 'rxjs';
 import type { Backend } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';
-import type { Sample } from '../../engine/tensor.ts';
+import type { Sample } from '../../engine/tensor/tensor.ts';
 import { scriptedBackend } from './plane.ts';
 
 /** The certainty of the first model, in a TestSample, that keeps a batch from coming back. */

@@ -1,6 +1,6 @@
-import type { CertaintyKind, ScoreKind } from '../../plans/deployment.ts';
-import { type Judge, judgeOf } from '../../plans/task/judge.ts';
-import { createTask } from '../../plans/task/task.ts';
+import type { CertaintyKind, ScoreKind } from '../../plans/domain/deployment/deployment.ts';
+import { type Judge, judgeOf } from '../../plans/domain/task/judge.ts';
+import { createTask } from '../../plans/domain/task/task.ts';
 
 /** Reads batches of class scores. */
 export function judgedBy(kind: CertaintyKind, scores: ScoreKind = 'logits'): Judge {

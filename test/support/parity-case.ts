@@ -1,12 +1,12 @@
 import { createRandom, type Random } from '../../engine/random.ts';
-import type { TensorSpec } from '../../engine/tensor.ts';
-import type { PlanDevice } from '../../plans/batch-cost.ts';
-import type { Gear, GearPlan } from '../../plans/gear-plan.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Gear, GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { PlanDevice } from '../../plans/domain/profile/batch-cost.ts';
+import type { Profile, RuntimeCurve } from '../../plans/domain/profile/profile.ts';
 import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, PAPER_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
-import type { Profile, RuntimeCurve } from '../../plans/profile.ts';
 import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
 import type { Slowdown } from '../../plans/simulator/slowdown.ts';
-import { syntheticProfile } from '../../plans/synthetic.ts';
+import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { planOf } from './plans.ts';
 
 /** One run that the actors and the simulator are both put through. */

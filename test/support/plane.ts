@@ -1,20 +1,20 @@
 import { NEVER, Observable, of, Subject, startWith } from 'rxjs';
-import { type DeviceOptions, deviceActor } from '../../actors/device.ts';
-import { type FrontendOptions, frontendActor } from '../../actors/frontend.ts';
-import { gearControllerActor } from '../../actors/gear-controller.ts';
-import { loadEstimatorActor } from '../../actors/load-estimator.ts';
-import { type PlanKeeperOptions, planKeeperActor } from '../../actors/plan-keeper.ts';
+import { gearControllerActor } from '../../actors/controller/gear-controller.ts';
+import { type PlanKeeperOptions, planKeeperActor } from '../../actors/controller/plan-keeper.ts';
+import { type DeviceOptions, deviceActor } from '../../actors/device/device.ts';
+import { type FrontendOptions, frontendActor } from '../../actors/frontend/frontend.ts';
+import { loadEstimatorActor } from '../../actors/frontend/load-estimator.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
-import type { Sample, TensorSpec } from '../../engine/tensor.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { judgedBy } from './judges.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; or what makes a model fail on it. */

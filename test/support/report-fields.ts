@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Report } from '../../plans/report.ts';
+import type { Report } from '../../plans/report/report.ts';
 
 const FIELDS = [
   'offered',

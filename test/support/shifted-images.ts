@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import ort from 'onnxruntime-node';
 import { createRandom } from '../../engine/random.ts';
-import { argmax } from '../../plans/certainty.ts';
+import { argmax } from '../../plans/domain/cascade/certainty.ts';
 
 const PIXELS = 28 * 28;
 

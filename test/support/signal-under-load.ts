@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
-import { requestStatus } from '../../actors/ask-status.ts';
-import type { Status } from '../../actors/status.ts';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
+import type { Status } from '../../actors/controller/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { Report } from '../../plans/report.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import type { Report } from '../../plans/report/report.ts';
 import { startCascade } from './cascade.ts';
 import { eventually } from './eventually.ts';
 

@@ -1,7 +1,7 @@
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
-import { decode, encode } from '../../engine/wire/codec.ts';
-import type { Answer, Result } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
+import { decode, encode } from '../../plans/protocol/codec.ts';
+import type { Answer, Result } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 
 export interface StubRequest {
   readonly id: string;

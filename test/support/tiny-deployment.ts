@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deviceClass, loadDeployment } from '../../plans/deployment.ts';
-import { profileDigest } from '../../plans/profile-digest.ts';
-import { writeProfile } from '../../plans/profile-file.ts';
-import { syntheticProfile } from '../../plans/synthetic.ts';
+import { deviceClass, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { profileDigest } from '../../plans/domain/profile/profile-digest.ts';
+import { writeProfile } from '../../plans/domain/profile/profile-file.ts';
+import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { onnxModel } from '../fixtures/onnx-writer.ts';
 
 /** A deployment of two models that do nothing, with a synthetic profile beside it. */

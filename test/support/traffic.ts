@@ -1,6 +1,6 @@
-import type { CascadeClient } from '../../engine/client/client.ts';
-import { type Answer, isFailure } from '../../engine/wire/messages.ts';
-import type { Profile } from '../../plans/profile.ts';
+import type { CascadeClient } from '../../actors/client/client.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { type Answer, isFailure } from '../../plans/protocol/messages.ts';
 
 const TICK_MS = 20;
 const REMEMBERED = 200;

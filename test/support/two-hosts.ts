@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { requestStatus } from '../../actors/ask-status.ts';
-import type { Status } from '../../actors/status.ts';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
+import type { Status } from '../../actors/controller/status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { Profile } from '../../plans/profile.ts';
-import { readProfile } from '../../plans/profile-file.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { readProfile } from '../../plans/domain/profile/profile-file.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { cascadeJson } from './cascade.ts';
 import type { Traffic } from './traffic.ts';
 

@@ -1,12 +1,12 @@
 import { merge, type Observable } from 'rxjs';
+import { decodeAnswers } from '../../actors/client/answers.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
-import { createLocalBus } from '../../engine/bus/local-bus.ts';
-import { decodeAnswers } from '../../engine/client/answers.ts';
-import { VirtualClock } from '../../engine/virtual-clock.ts';
-import { encode } from '../../engine/wire/codec.ts';
-import type { Answer } from '../../engine/wire/messages.ts';
-import { subjectsOf } from '../../engine/wire/subjects.ts';
-import type { GearPlan } from '../../plans/gear-plan.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import type { Answer } from '../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
+import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { busWith } from './bus-with.ts';
 import { type Plane, type PlaneOptions, startPlane, type TestSample } from './plane.ts';
 

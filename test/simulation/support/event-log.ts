@@ -1,4 +1,4 @@
-import { decode } from '../../../engine/wire/codec.ts';
+import { decode } from '../../../plans/protocol/codec.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Random } from '../../../engine/random.ts';
-import type { GearPlan } from '../../../plans/gear-plan.ts';
+import type { GearPlan } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import type { ReleaseOrder } from './process-clock.ts';
 import { randomPlan } from './random-plan.ts';
 

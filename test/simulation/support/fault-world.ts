@@ -1,7 +1,7 @@
-import { type CascadeClient, createClient } from '../../../engine/client/client.ts';
+import { type CascadeClient, createClient } from '../../../actors/client/client.ts';
 import { assertNever, CascadeError, messageOf } from '../../../engine/errors.ts';
 import { createRandom, type Random } from '../../../engine/random.ts';
-import { VirtualClock } from '../../../engine/virtual-clock.ts';
+import { VirtualClock } from '../../doubles/virtual-clock.ts';
 import { EventLog } from './event-log.ts';
 import { FallibleBackends, INJECTED } from './fallible-backend.ts';
 import { type Fault, type FaultType, faultsOf, type Shape, shapeOf, TIMES } from './fault-plan.ts';

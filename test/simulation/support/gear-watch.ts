@@ -1,7 +1,7 @@
-import { decode } from '../../../engine/wire/codec.ts';
-import type { DeviceState, GearMessage, PrepareMessage } from '../../../engine/wire/messages.ts';
-import { gearsWithout } from '../../../plans/contingency.ts';
-import { allGears, type GearPlan, type Stage } from '../../../plans/gear-plan.ts';
+import { gearsWithout } from '../../../plans/domain/gear-plan/contingency.ts';
+import { allGears, type GearPlan, type Stage } from '../../../plans/domain/gear-plan/gear-plan.ts';
+import { decode } from '../../../plans/protocol/codec.ts';
+import type { DeviceState, GearMessage, PrepareMessage } from '../../../plans/protocol/messages.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 import { SUBJECTS } from './serving-processes.ts';
 

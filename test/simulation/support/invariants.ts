@@ -1,7 +1,7 @@
+import { decodeAnswers } from '../../../actors/client/answers.ts';
 import { saysNobodyListens } from '../../../engine/bus/publish-rules.ts';
-import { decodeAnswers } from '../../../engine/client/answers.ts';
-import { decode } from '../../../engine/wire/codec.ts';
-import { type Answer, type DeviceState, type DoneFrame, isFailure, type Result } from '../../../engine/wire/messages.ts';
+import { decode } from '../../../plans/protocol/codec.ts';
+import { type Answer, type DeviceState, type DoneFrame, isFailure, type Result } from '../../../plans/protocol/messages.ts';
 import { Accounts } from './accounts.ts';
 import { type Shape, TIMES } from './fault-plan.ts';
 import type { NetworkMessage } from './faulty-network.ts';

@@ -1,8 +1,8 @@
-import type { Verdict } from '../../../actors/plan-change.ts';
+import type { Verdict } from '../../../actors/controller/plan-change.ts';
 import type { Bus } from '../../../engine/bus/bus.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import type { Random } from '../../../engine/random.ts';
-import type { GearPlan } from '../../../plans/gear-plan.ts';
+import type { GearPlan } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import { TIMES } from './fault-plan.ts';
 import { SUBJECTS } from './serving-processes.ts';
 

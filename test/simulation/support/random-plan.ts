@@ -1,5 +1,5 @@
 import type { Random } from '../../../engine/random.ts';
-import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../../../plans/gear-plan.ts';
+import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import { weightsOf } from '../../support/plans.ts';
 
 /**

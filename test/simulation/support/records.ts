@@ -1,4 +1,4 @@
-import type { Sample } from '../../../engine/tensor.ts';
+import type { Sample } from '../../../engine/tensor/tensor.ts';
 
 /** Classes of the simulated family: enough that an answer to another request is mostly another one. */
 export const CLASSES = 16;

@@ -1,5 +1,5 @@
-import type { Result } from '../../../engine/wire/messages.ts';
-import type { Stage } from '../../../plans/gear-plan.ts';
+import type { Stage } from '../../../plans/domain/gear-plan/gear-plan.ts';
+import type { Result } from '../../../plans/protocol/messages.ts';
 import { certaintyOf, labelOf } from './records.ts';
 
 /** Milliseconds by which sums of times may be off. */

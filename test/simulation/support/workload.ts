@@ -1,8 +1,8 @@
-import type { CascadeClient } from '../../../engine/client/client.ts';
+import type { CascadeClient } from '../../../actors/client/client.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import { CascadeError } from '../../../engine/errors.ts';
 import type { Random } from '../../../engine/random.ts';
-import type { Result } from '../../../engine/wire/messages.ts';
+import type { Result } from '../../../plans/protocol/messages.ts';
 import { sampleOf } from './records.ts';
 
 /** How a request ended at the client library. */

@@ -1,7 +1,7 @@
 import { take } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { every, realClock } from '../../../engine/clock.ts';
-import { VirtualClock } from '../../../engine/virtual-clock.ts';
+import { VirtualClock } from '../../doubles/virtual-clock.ts';
 
 describe('every', () => {
   it('counts the periods, the first after one period', () => {

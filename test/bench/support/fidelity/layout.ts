@@ -3,13 +3,13 @@ import { join, resolve } from 'node:path';
 import { runCalibration } from '../../../../actors/calibration/run-calibration.ts';
 import { writeCalibration } from '../../../../plans/calibration/calibration-file.ts';
 import { profileDeployment } from '../../../../plans/commands/profile.ts';
-import { type Deployment, loadDeployment } from '../../../../plans/deployment.ts';
-import type { GearPlan } from '../../../../plans/gear-plan.ts';
-import { writePlan } from '../../../../plans/plan-file.ts';
+import { type Deployment, loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import type { GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { writePlan } from '../../../../plans/domain/gear-plan/plan-file.ts';
+import type { Profile } from '../../../../plans/domain/profile/profile.ts';
+import { readProfile, writeProfile } from '../../../../plans/domain/profile/profile-file.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
 import { type PlanOverrides, planRequestOf } from '../../../../plans/planner/request-of-deployment.ts';
-import type { Profile } from '../../../../plans/profile.ts';
-import { readProfile, writeProfile } from '../../../../plans/profile-file.ts';
 import type { LayoutName } from './cases.ts';
 
 export interface PreparedLayout {

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startNatsServer } from '../../../../engine/nats-server.ts';
-import { allGears, type GearPlan, type Stage } from '../../../../plans/gear-plan.ts';
+import { startNatsServer } from '../../../../engine/bus/nats-server.ts';
+import { allGears, type GearPlan, type Stage } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { runCommand, startCommand } from '../../../support/cascade.ts';
 import { oneGearPlan } from '../../live-plan.ts';
 import type { Endpoint } from './generate.ts';

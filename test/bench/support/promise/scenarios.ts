@@ -1,8 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { requestStatus } from '../../../../actors/ask-status.ts';
+import { requestStatus } from '../../../../actors/controller/ask-status.ts';
 import { connectNats } from '../../../../engine/bus/nats-bus.ts';
-import { subjectsOf } from '../../../../engine/wire/subjects.ts';
-import type { Stage } from '../../../../plans/gear-plan.ts';
+import type { Stage } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
 import { type Cascade, runCommand, startCommand } from '../../../support/cascade.ts';
 import { median } from '../../machine.ts';
 import type { GeneratorReport } from '../generator/tally.ts';

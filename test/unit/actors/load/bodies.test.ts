@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bodyCount, bodyOf, encodeBodies } from '../../../../actors/load/bodies.ts';
-import { decode } from '../../../../engine/wire/codec.ts';
+import { decode } from '../../../../plans/protocol/codec.ts';
 
 const inputsOf = (sample: number) => ({ x: [sample, sample] });
 

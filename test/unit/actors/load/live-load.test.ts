@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
+import { encodeUnnamedRequest } from '../../../../actors/client/request-body.ts';
 import { failureKind, inputsOf } from '../../../../actors/load/live-load.ts';
-import { encodeUnnamedRequest } from '../../../../engine/client/request-body.ts';
-import type { TensorSpec } from '../../../../engine/tensor.ts';
-import { parseRequest } from '../../../../engine/wire/request.ts';
-import { decodeUntrusted } from '../../../../engine/wire/untrusted.ts';
+import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
+import { parseRequest } from '../../../../plans/protocol/request.ts';
+import { decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
 
 test('failures that differ in when to ask again, or how often was asked, are of one kind', () => {
   const refused = (ms: number) =>

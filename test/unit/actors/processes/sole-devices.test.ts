@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { requireSoleDevices } from '../../../../actors/processes/sole-devices.ts';
-import { createLocalBus } from '../../../../engine/bus/local-bus.ts';
 import { every } from '../../../../engine/clock.ts';
 import { ConfigError } from '../../../../engine/errors.ts';
-import { VirtualClock } from '../../../../engine/virtual-clock.ts';
-import { encode } from '../../../../engine/wire/codec.ts';
-import type { DeviceState } from '../../../../engine/wire/messages.ts';
-import { subjectsOf } from '../../../../engine/wire/subjects.ts';
+import { encode } from '../../../../plans/protocol/codec.ts';
+import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { createLocalBus } from '../../../doubles/local-bus.ts';
+import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 import { capturingLogger } from '../../../simulation/support/log-capture.ts';
 import { deviceState } from '../../../support/plans.ts';
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { BatchOutput } from '../../../../engine/backend/backend.ts';
 import { createEmulatedBackend, type EmulatedModel } from '../../../../engine/backend/emulated-backend.ts';
 import type { Clock } from '../../../../engine/clock.ts';
-import type { Sample } from '../../../../engine/tensor.ts';
-import { VirtualClock } from '../../../../engine/virtual-clock.ts';
+import type { Sample } from '../../../../engine/tensor/tensor.ts';
+import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 
 const LABELS = [2, 0, 1];
 const CERTAINTIES = [0.25, 0.5, 1];

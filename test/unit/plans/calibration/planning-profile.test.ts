@@ -5,13 +5,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Calibration } from '../../../../plans/calibration/calibration.ts';
 import { writeCalibration } from '../../../../plans/calibration/calibration-file.ts';
 import { planningProfile } from '../../../../plans/calibration/planning-profile.ts';
-import { loadDeployment } from '../../../../plans/deployment.ts';
-import { fileDigest } from '../../../../plans/file-digest.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { fileDigest } from '../../../../plans/domain/profile/file-digest.ts';
+import { type Profile, wayMs } from '../../../../plans/domain/profile/profile.ts';
+import { readProfile, writeProfile } from '../../../../plans/domain/profile/profile-file.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
 import { planRequestOf } from '../../../../plans/planner/request-of-deployment.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { type Profile, wayMs } from '../../../../plans/profile.ts';
-import { readProfile, writeProfile } from '../../../../plans/profile-file.ts';
 import { writeTiny } from '../../../support/tiny-deployment.ts';
 
 let folder: string;

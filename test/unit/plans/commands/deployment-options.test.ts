@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as deploymentOptions from '../../../../plans/commands/deployment-options.ts';
-import { deploymentReference } from '../../../../plans/deployment/reference.ts';
+import { deploymentReference } from '../../../../plans/domain/deployment/reference.ts';
 import { runInProcess } from '../../../support/run-in-process.ts';
 
 const run = (...args: string[]) => runInProcess([deploymentOptions], ['options', ...args]);

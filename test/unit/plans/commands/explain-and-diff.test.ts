@@ -5,9 +5,9 @@ import { afterAll, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as diff from '../../../../plans/commands/diff.ts';
 import * as explain from '../../../../plans/commands/explain.ts';
-import type { GearPlan } from '../../../../plans/gear-plan.ts';
-import { writePlan } from '../../../../plans/plan-file.ts';
-import { writeProfile } from '../../../../plans/profile-file.ts';
+import type { GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { writePlan } from '../../../../plans/domain/gear-plan/plan-file.ts';
+import { writeProfile } from '../../../../plans/domain/profile/profile-file.ts';
 import { runInProcess } from '../../../support/run-in-process.ts';
 import { explainedPlan, profile } from '../explain/explained-plan.ts';
 

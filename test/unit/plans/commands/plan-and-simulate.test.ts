@@ -5,8 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as plan from '../../../../plans/commands/plan.ts';
 import * as simulate from '../../../../plans/commands/simulate.ts';
-import { allGears, gearPlanSchema } from '../../../../plans/gear-plan.ts';
-import { readPlan } from '../../../../plans/plan-file.ts';
+import { allGears, gearPlanSchema } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { readPlan } from '../../../../plans/domain/gear-plan/plan-file.ts';
 import { runInProcess } from '../../../support/run-in-process.ts';
 import { writeTiny } from '../../../support/tiny-deployment.ts';
 

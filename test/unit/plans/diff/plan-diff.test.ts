@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { diffText } from '../../../../plans/diff/diff-table.ts';
 import { diffPlans } from '../../../../plans/diff/plan-diff.ts';
-import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
+import type { Gear, GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const plan = planOf({ models: ['small', 'large'], devices: ['a', 'b'], cascades: [['small', 'large'], ['small']], stepQps: 100 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { Auditor } from '../../../../actors/auditor.ts';
+import { Auditor } from '../../../../actors/device/auditor.ts';
 import { createRandom, type Random } from '../../../../engine/random.ts';
+import type { ModelProfile } from '../../../../plans/domain/profile/profile.ts';
 import { AuditEstimate, type AuditMeasure } from '../../../../plans/drift/audit-estimate.ts';
 import { AuditExpectation } from '../../../../plans/drift/audit-expectation.ts';
 import { certaintyBin, certaintyEdges } from '../../../../plans/drift/certainty-bins.ts';
-import type { ModelProfile } from '../../../../plans/profile.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const profile = syntheticProfile({

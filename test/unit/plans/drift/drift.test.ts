@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
-import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts';
+import { evaluateCascade, validationRecords } from '../../../../plans/domain/cascade/cascade.ts';
 import { CERTAINTY_BINS, certaintyBin, certaintyEdges, expectedBins } from '../../../../plans/drift/certainty-bins.ts';
 import { CertaintyDrift } from '../../../../plans/drift/certainty-drift.ts';
 import { keptShare, samplingNoise, total, totalVariation } from '../../../../plans/drift/distance.ts';
 import { driftMeasure } from '../../../../plans/drift/drift-measure.ts';
 import { QpsDrift } from '../../../../plans/drift/qps-drift.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const histograms = fc

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { explainPlan } from '../../../../plans/explain/explanation.ts';
 import { gearReason } from '../../../../plans/explain/gear-reason.ts';
 import { explanationPage } from '../../../../plans/explain/page.ts';
 import { explanationTables } from '../../../../plans/explain/tables.ts';
-import type { GearPlan } from '../../../../plans/gear-plan.ts';
 import { planOf } from '../../../support/plans.ts';
 import { explainedPlan, profile } from './explained-plan.ts';
 

@@ -1,6 +1,6 @@
-import { evaluateCascade, validationRecords } from '../../../../plans/cascade.ts';
-import type { GearPlan, Stage } from '../../../../plans/gear-plan.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { evaluateCascade, validationRecords } from '../../../../plans/domain/cascade/cascade.ts';
+import type { GearPlan, Stage } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 import { planOf, weightsOf } from '../../../support/plans.ts';
 
 export const profile = syntheticProfile({

@@ -1,16 +1,16 @@
 import { createRandom } from '../../../../engine/random.ts';
-import { batchTable } from '../../../../plans/batch-cost.ts';
-import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/cascade.ts';
-import { honestAccuracy } from '../../../../plans/planner/frontiers.ts';
-import type { HonestAccuracy } from '../../../../plans/planner/honest-accuracy.ts';
+import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/domain/cascade/cascade.ts';
+import { batchTable } from '../../../../plans/domain/profile/batch-cost.ts';
 import { DEFAULT_MARGINS, type PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
+import { honestAccuracy } from '../../../../plans/planner/sp1/frontiers.ts';
+import type { HonestAccuracy } from '../../../../plans/planner/sp1/honest-accuracy.ts';
 import type { CompiledPlan } from '../../../../plans/policy/compiled-plan.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
+import { constantTrace } from '../../../../plans/report/trace.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../../../plans/simulator/workload.ts';
-import { constantTrace } from '../../../../plans/trace.ts';
 import { withContext } from './contexts.ts';
 import { verifyPlan } from './verify-plan.ts';
 

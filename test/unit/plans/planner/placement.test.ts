@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Cascade } from '../../../../plans/cascade.ts';
-import { bestPlacement } from '../../../../plans/planner/best-placement.ts';
-import { memoryHolds } from '../../../../plans/planner/device-fit.ts';
-import { exactPlacement } from '../../../../plans/planner/exact-placement.ts';
-import type { Entry, Row } from '../../../../plans/planner/linear-solver.ts';
-import type { PlanningContext } from '../../../../plans/planner/planning-context.ts';
-import { type CascadeLoad, pruneReplicas, worstUtilisation } from '../../../../plans/planner/prune-replicas.ts';
+import type { Cascade } from '../../../../plans/domain/cascade/cascade.ts';
+import type { PlanningContext } from '../../../../plans/planner/cycle/planning-context.ts';
+import { bestPlacement } from '../../../../plans/planner/sp3/best-placement.ts';
+import { memoryHolds } from '../../../../plans/planner/sp3/device-fit.ts';
+import { exactPlacement } from '../../../../plans/planner/sp3/exact-placement.ts';
+import type { Entry, Row } from '../../../../plans/planner/sp3/linear-solver.ts';
+import { type CascadeLoad, pruneReplicas, worstUtilisation } from '../../../../plans/planner/sp3/prune-replicas.ts';
 import { withContext } from './contexts.ts';
 import { randomLoads, randomRequest } from './random-requests.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type GearPlan, gearPlanSchema } from '../../../../plans/gear-plan.ts';
+import { type GearPlan, gearPlanSchema } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { type PlannerOptions, planGears } from '../../../../plans/planner/planner.ts';
 import { cores, gpus } from './requests.ts';

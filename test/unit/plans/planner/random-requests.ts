@@ -1,9 +1,9 @@
 import { createRandom, type Random } from '../../../../engine/random.ts';
-import { evaluateCascade, thresholdAtQuantile } from '../../../../plans/cascade.ts';
+import { evaluateCascade, thresholdAtQuantile } from '../../../../plans/domain/cascade/cascade.ts';
+import type { PlanningContext } from '../../../../plans/planner/cycle/planning-context.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
-import type { PlanningContext } from '../../../../plans/planner/planning-context.ts';
-import type { CascadeLoad } from '../../../../plans/planner/prune-replicas.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import type { CascadeLoad } from '../../../../plans/planner/sp3/prune-replicas.ts';
+import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 
 export interface InstanceSize {
   readonly models: number;

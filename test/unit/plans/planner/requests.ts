@@ -1,5 +1,5 @@
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
-import { syntheticProfile } from '../../../../plans/synthetic.ts';
+import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 
 const MB = 1e6;
 

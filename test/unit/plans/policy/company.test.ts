@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Sample, TensorSpec } from '../../../../engine/tensor.ts';
+import type { Sample, TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { companyRule, sampleSize } from '../../../../plans/policy/company.ts';
 
 const spec = (shape: readonly (number | null)[], pad?: number): TensorSpec => ({ name: 'x', dtype: 'uint8', shape, pad });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
-import type { Gear, GearPlan } from '../../../../plans/gear-plan.ts';
+import type { Gear, GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { CERTAIN, cascadeStep, LAST, NO_LATER_MODEL } from '../../../../plans/policy/cascade-step.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import {

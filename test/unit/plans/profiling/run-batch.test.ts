@@ -2,7 +2,7 @@ import { NEVER, of, throwError } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backend/backend.ts';
 import { CascadeError } from '../../../../engine/errors.ts';
-import type { Sample } from '../../../../engine/tensor.ts';
+import type { Sample } from '../../../../engine/tensor/tensor.ts';
 import { runBatch } from '../../../../plans/profiling/run-batch.ts';
 
 const sample = (value: number): Sample => [{ data: Uint8Array.of(value), shape: [1] }];

@@ -1,0 +1,396 @@
+import { randomBytes } from 'node:crypto';
+import type { Subscription } from 'rxjs';
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
+import type { Clock } from '../../engine/clock.ts';
+import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { createRandom, type Random } from '../../engine/random.ts';
+import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
+import { checkDeadline, checkId } from '../../plans/protocol/request.ts';
+import { decodeAnswers, failureOf } from './answers.ts';
+import {
+  encodeRequest,
+  encodeWithoutDeadline,
+  FRAME_HEADER_BYTES,
+  frameOf,
+  type InferRequest,
+  withDeadline,
+} from './request-body.ts';
+import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
+
+/** Requests that are sent in the same turn of the event loop share a message, up to these bounds. */
+const FRAME_MAX_REQUESTS = 512;
+const FRAME_MAX_BYTES = 256 * 1024;
+/** Ids of requests that were given up, remembered to tell a late answer from a duplicate. */
+const GIVEN_UP_MAX = 65_536;
+/** What may not be sent again now may be so often, as other requests come. */
+const BUDGET_AGAIN_MS = 500;
+/** A request that leaves its deadline to the deployment is given up after this time: by then nobody serves it. */
+const GIVE_UP_MS = 30_000;
+
+export interface ExchangeCounts {
+  /** Answers to requests that had theirs already. */
+  readonly duplicates: number;
+  /** Answers to requests that had been given up. */
+  readonly late: number;
+  /** Attempts beyond the first. */
+  readonly retries: number;
+  /** Messages on our inbox that were no answers. */
+  readonly malformed: number;
+}
+
+export interface ExchangeOptions {
+  readonly name?: string;
+  readonly inboxPrefix?: string;
+  /** Of requests that name none. */
+  readonly deadlineMs?: number;
+  /** Shared with others that ask the same deployment; its times are of the same clock. */
+  readonly patience?: Patience;
+  /** Token of a message: a simulation has its own, so that it takes the same course each time. Default: one that nobody can guess. */
+  readonly newToken?: () => string;
+}
+
+interface Pending {
+  readonly id: string;
+  readonly body: Uint8Array;
+  /** Whether the deployment is told. */
+  readonly namesDeadline: boolean;
+  readonly deadlineMs: number;
+  readonly deadlineAt: number;
+  readonly done: (answer: Answer) => void;
+  attempts: number;
+  /** Attempts that were given up for silence: their answer may still come. */
+  silences: number;
+  /** In the outbox, to be sent at the end of this turn of the event loop. */
+  queued: boolean;
+  /** The message that it was last sent with; undefined while it waits to be sent. */
+  frame: Frame | undefined;
+  /** All messages that it was sent with: an answer counts on the subject of one of these alone. */
+  readonly sentWith: Frame[];
+  /** Why the last attempt that ended failed, if it did. */
+  failure: CascadeError | undefined;
+  cancelTimer: () => void;
+}
+
+interface Frame {
+  readonly token: string;
+  readonly sentAt: number;
+  readonly requests: readonly Pending[];
+  /** Those that have not ended yet. */
+  waiting: number;
+}
+
+/**
+ * Requests on their way and their answers: one inbox, an unguessable token per message, an id per request, which counts only on a
+ * token that the request was sent with: others may publish to our inbox. Each request ends once: with its answer, or as a failure
+ * at its deadline. Until then it is sent again, with the same id, when nobody listens, when the
+ * answer is UNAVAILABLE, after a silence, and after a lost connection.
+ */
+export class Exchange {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #subject: string;
+  readonly #name: string;
+  readonly #inbox: string;
+  readonly #random: Random;
+  readonly #defaultDeadlineMs: number | undefined;
+  readonly #newToken: () => string;
+  readonly #pending = new Map<string, Pending>();
+  readonly #frames = new Map<string, Frame>();
+  readonly #givenUp = new Set<string>();
+  readonly #budget = new RetryBudget();
+  readonly #patience: Patience;
+  readonly #subscriptions: Subscription[] = [];
+  readonly #counts = { duplicates: 0, late: 0, retries: 0, malformed: 0 };
+  #outbox: Pending[] = [];
+  #sequence = 0;
+  #closedBecause: string | undefined;
+
+  constructor(bus: Bus, clock: Clock, subject: string, options: ExchangeOptions) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#subject = subject;
+    this.#patience = options.patience ?? new Patience();
+    this.#name = options.name ?? randomBytes(9).toString('base64url');
+    this.#random = createRandom(this.#name);
+    this.#inbox = `${options.inboxPrefix ?? '_INBOX'}.${this.#name}`;
+    this.#defaultDeadlineMs = options.deadlineMs;
+    this.#newToken = options.newToken ?? randomToken;
+    this.#subscriptions.push(
+      bus.messages$(`${this.#inbox}.*`).subscribe({
+        next: (message) => this.#onMessage(message),
+        error: (error) => this.close(`the inbox ${this.#inbox}.* is refused: ${messageOf(error)}`),
+        complete: () => this.close('the connection is closed'),
+      }),
+    );
+    let wasDown = false;
+    this.#subscriptions.push(
+      bus.status$.subscribe((status) => {
+        if (status === 'up' && wasDown) this.#resendAll();
+        wasDown = status === 'down';
+      }),
+    );
+  }
+
+  get counts(): ExchangeCounts {
+    return this.#counts;
+  }
+
+  /**
+   * Sends a request; `done` is called once, never before this returns. Returns the cancellation, after which it is not called.
+   * @param silences how often somebody else has sent it and heard nothing: this is one more attempt, and a refusal of it is not one
+   *   of the request.
+   * @throws CascadeError INVALID_ARGUMENT for a request that cannot be sent as it is, UNAVAILABLE after `close`.
+   */
+  send(request: InferRequest, done: (answer: Answer) => void, silences = 0): () => void {
+    if (this.#closedBecause !== undefined) throw new CascadeError('UNAVAILABLE', `the client is closed: ${this.#closedBecause}`);
+    const { id = `${this.#name}-${this.#sequence++}`, deadlineMs: named = this.#defaultDeadlineMs } = request;
+    const deadlineMs = named ?? GIVE_UP_MS;
+    checkId(id);
+    checkDeadline(deadlineMs);
+    if (this.#pending.has(id))
+      throw new CascadeError('INVALID_ARGUMENT', `id: ${JSON.stringify(id)} is under way; give each request its own`);
+    const pending: Pending = {
+      id,
+      body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request),
+      namesDeadline: named !== undefined,
+      deadlineMs,
+      deadlineAt: this.#clock.now() + deadlineMs,
+      done,
+      attempts: silences,
+      silences,
+      queued: false,
+      frame: undefined,
+      sentWith: [],
+      failure: undefined,
+      cancelTimer: NOTHING,
+    };
+    this.#pending.set(id, pending);
+    this.#budget.onRequest();
+    this.#enqueue(pending);
+    return () => {
+      if (this.#remove(pending)) this.#rememberGivenUp(id);
+    };
+  }
+
+  /** Ends everything that is under way as UNAVAILABLE, with the reason. */
+  close(reason = 'close() was called'): void {
+    if (this.#closedBecause !== undefined) return;
+    this.#closedBecause = reason;
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+    for (const pending of [...this.#pending.values()])
+      this.#settle(pending, failureOf(pending.id, 'UNAVAILABLE', `the client was closed: ${reason}`));
+  }
+
+  #enqueue(pending: Pending): void {
+    pending.frame = undefined;
+    pending.cancelTimer();
+    pending.cancelTimer = NOTHING;
+    pending.queued = true;
+    if (this.#outbox.push(pending) === 1) this.#clock.after(0, () => this.#flush());
+  }
+
+  #flush(): void {
+    const outbox = this.#outbox;
+    this.#outbox = [];
+    const maxBytes = Math.min(FRAME_MAX_BYTES, this.#bus.maxPayloadBytes / 2);
+    let group: Pending[] = [];
+    let bytes = FRAME_HEADER_BYTES;
+    for (const pending of outbox) {
+      pending.queued = false;
+      // Cancelled meanwhile.
+      if (this.#pending.get(pending.id) !== pending) continue;
+      if (group.length > 0 && (bytes + pending.body.length > maxBytes || group.length === FRAME_MAX_REQUESTS)) {
+        this.#publish(group);
+        group = [];
+        bytes = FRAME_HEADER_BYTES;
+      }
+      group.push(pending);
+      bytes += pending.body.length;
+    }
+    if (group.length > 0) this.#publish(group);
+  }
+
+  #publish(requests: readonly Pending[]): void {
+    const now = this.#clock.now();
+    const token = this.#newToken();
+    const left = requests.map(({ namesDeadline, deadlineAt }) => (namesDeadline ? deadlineAt - now : undefined));
+    const data =
+      requests.length === 1
+        ? bodyWith(requests[0].body, left[0])
+        : frameOf(
+            requests.map((pending) => pending.body),
+            left,
+          );
+    let sent: boolean;
+    try {
+      sent = this.#bus.publish(this.#subject, data, { reply: `${this.#inbox}.${token}` });
+    } catch (error) {
+      const { code, message } = error instanceof CascadeError ? error : new CascadeError('INTERNAL', messageOf(error));
+      for (const pending of requests) this.#settle(pending, failureOf(pending.id, code, message));
+      return;
+    }
+    const frame: Frame = { token, sentAt: now, requests, waiting: requests.length };
+    if (sent) this.#frames.set(token, frame);
+    for (const pending of requests) {
+      if (pending.attempts++ > 0) this.#counts.retries++;
+      if (!sent) {
+        this.#retryLater(pending, new CascadeError('UNAVAILABLE', 'there is no connection to NATS'));
+        continue;
+      }
+      pending.frame = frame;
+      pending.sentWith.push(frame);
+      this.#awaitAnswer(pending, now);
+    }
+  }
+
+  /**
+   * Sends again after a silence, once what has arrived by then is read. While it lasts, slow answers to others may show that it is
+   * none yet.
+   */
+  #awaitAnswer(pending: Pending, sentAt: number): void {
+    const now = this.#clock.now();
+    const silentAt = sentAt + this.#patience.silenceMs(pending.deadlineMs, pending.attempts, now);
+    const againAt = Math.max(silentAt, this.#patience.refusedUntil);
+    if (now < againAt) this.#wait(pending, againAt - now, () => this.#awaitAnswer(pending, sentAt));
+    else {
+      pending.failure = undefined;
+      if (this.#budget.take()) {
+        pending.silences++;
+        this.#enqueue(pending);
+      } else this.#wait(pending, BUDGET_AGAIN_MS, () => this.#awaitAnswer(pending, sentAt));
+    }
+  }
+
+  #retryLater(pending: Pending, failure: CascadeError): void {
+    pending.frame = undefined;
+    pending.failure = failure;
+    this.#wait(pending, backoffMs(pending.attempts, this.#random), () => this.#enqueue(pending));
+  }
+
+  /** Calls `next` after `delayMs`, unless the deadline comes first. */
+  #wait(pending: Pending, delayMs: number, next: () => void): void {
+    const leftMs = pending.deadlineAt - this.#clock.now();
+    pending.cancelTimer();
+    pending.cancelTimer =
+      delayMs < leftMs ? this.#clock.after(delayMs, next) : this.#clock.after(leftMs, () => this.#giveUp(pending));
+  }
+
+  #giveUp(pending: Pending): void {
+    const { id, frame, attempts, deadlineMs } = pending;
+    // Whoever was refused and asked again a moment ago has not been heard: the refusal stands.
+    const justSent = frame === undefined || this.#clock.now() - frame.sentAt < BACKOFF_MAX_MS;
+    const failure = justSent ? pending.failure : undefined;
+    const tried = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'} in ${deadlineMs} ms`;
+    this.#rememberGivenUp(id);
+    if (failure === undefined) this.#settle(pending, failureOf(id, 'DEADLINE_EXCEEDED', `no answer after ${tried}`));
+    else this.#settle(pending, failureOf(id, failure.code, `${failure.message} (${tried})`));
+  }
+
+  #onMessage(message: BusMessage): void {
+    const frame = this.#frames.get(message.subject.slice(this.#inbox.length + 1));
+    if (saysNobodyListens(message)) {
+      this.#forEachOpen(frame, (pending) =>
+        this.#retryLater(
+          pending,
+          new CascadeError('UNAVAILABLE', `nobody listens on ${this.#subject}; is the deployment being served?`),
+        ),
+      );
+      return;
+    }
+    // No more answers come to this message: said for the NATS server, where the deployment is of another account.
+    if (message.data.length === 0) return;
+    let answers: readonly Answer[];
+    try {
+      answers = decodeAnswers(message.data);
+    } catch (error) {
+      this.#counts.malformed++;
+      this.#forEachOpen(frame, (pending) => this.#settle(pending, failureOf(pending.id, 'INTERNAL', messageOf(error))));
+      return;
+    }
+    for (const answer of answers) this.#onAnswer(answer, frame);
+  }
+
+  #onAnswer(answer: Answer, frame: Frame | undefined): void {
+    const pending = this.#pending.get(answer.id);
+    if (pending !== undefined && frame !== undefined && pending.sentWith.includes(frame)) {
+      if (isFailure(answer) && answer.error.code === 'RESOURCE_EXHAUSTED') this.#onOverload(pending, answer);
+      else if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
+        // A refusal takes no time, and says nothing of how long an answer takes.
+        if (!isFailure(answer)) this.#patience.onAnswer(this.#clock.now() - frame.sentAt, this.#clock.now());
+        this.#settle(pending, answer);
+      }
+      // An earlier attempt may be refused while a later one is on its way.
+      else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
+    } else if (this.#givenUp.delete(answer.id)) {
+      this.#counts.late++;
+    } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {
+      // The message as a whole was refused: whoever could not read it could not know the ids.
+      this.#forEachOpen(frame, (refused) => this.#settle(refused, { ...answer, id: refused.id }));
+    } else {
+      this.#counts.duplicates++;
+    }
+  }
+
+  #onOverload(pending: Pending, refusal: Failure): void {
+    const { code, message, retryAfterMs } = refusal.error;
+    this.#patience.onRefusal(retryAfterMs ?? 0, this.#clock.now());
+    if (pending.silences === 0) {
+      this.#settle(pending, refusal);
+      return;
+    }
+    // Only the repetition is refused: the request itself waits its turn.
+    pending.frame = undefined;
+    pending.failure = new CascadeError(code, message);
+    this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
+  }
+
+  #forEachOpen(frame: Frame | undefined, act: (pending: Pending) => void): void {
+    for (const pending of frame?.requests ?? []) if (pending.frame === frame) act(pending);
+  }
+
+  #resendAll(): void {
+    // What was under way when the connection broke, or its answer, is lost more likely than not.
+    for (const pending of this.#pending.values()) if (!pending.queued) this.#enqueue(pending);
+  }
+
+  #settle(pending: Pending, answer: Answer): void {
+    if (this.#remove(pending)) pending.done(answer);
+  }
+
+  #remove(pending: Pending): boolean {
+    if (this.#pending.get(pending.id) !== pending) return false;
+    this.#pending.delete(pending.id);
+    pending.cancelTimer();
+    pending.frame = undefined;
+    for (const frame of pending.sentWith) if (--frame.waiting === 0) this.#frames.delete(frame.token);
+    return true;
+  }
+
+  #rememberGivenUp(id: string): void {
+    this.#givenUp.add(id);
+    if (this.#givenUp.size > GIVEN_UP_MAX) for (const oldest of this.#givenUp) return void this.#givenUp.delete(oldest);
+  }
+}
+
+const TOKEN_BYTES = 12;
+const RANDOM_BYTES = 4_096;
+let random = Buffer.alloc(0);
+let used = 0;
+
+/** One call of the random number generator for many tokens. */
+function randomToken(): string {
+  if (used + TOKEN_BYTES > random.length) {
+    random = randomBytes(RANDOM_BYTES);
+    used = 0;
+  }
+  used += TOKEN_BYTES;
+  return random.toString('base64url', used - TOKEN_BYTES, used);
+}
+
+/** What names no deadline is never written to, so attempts may share it. */
+function bodyWith(body: Uint8Array, deadlineMs: number | undefined): Uint8Array {
+  return deadlineMs === undefined ? body : withDeadline(body, deadlineMs);
+}
+
+const NOTHING = (): void => undefined;

@@ -1,0 +1,27 @@
+import type { AuditMeasure } from '../../plans/drift/audit-estimate.ts';
+import type { Interval } from '../../plans/drift/interval.ts';
+
+/** For people: how far the answers are from the most accurate model's, what that rests on, and what to do about it. */
+export function describeAudit(audit: AuditMeasure): string {
+  const { reference, sinceMs, drawn, compared, disagreement, expected, accuracy, lost } = audit;
+  const basis = `${compared} of ${drawn} drawn answers compared in the last ${Math.round(sinceMs / 1_000)} s`;
+  if (disagreement === null) return `${basis}, too few to tell`;
+  const differ = `${reference} would answer ${percent(disagreement)} of the requests otherwise, ${share(expected)} expected; ${basis}`;
+  if (lost) {
+    return (
+      `accuracy is being lost: ${differ}; the inputs are unlike the validation samples, where accuracy cannot be told without labels: ` +
+      'label newer samples, then `cascade profile` and `cascade plan`'
+    );
+  }
+  return accuracy === null
+    ? differ
+    : `${differ}; accuracy about ${percent(accuracy)}, if the inputs are like the validation samples`;
+}
+
+function percent({ estimate, low, high }: Interval): string {
+  return `${share(estimate)} (${(100 * low).toFixed(1)} to ${share(high)})`;
+}
+
+function share(value: number): string {
+  return `${(100 * value).toFixed(1)} %`;
+}

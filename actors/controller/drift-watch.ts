@@ -1,0 +1,99 @@
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { type AuditBounds, AuditEstimate, type AuditMeasure } from '../../plans/drift/audit-estimate.ts';
+import { CertaintyDrift, type CertaintyDriftMeasure } from '../../plans/drift/certainty-drift.ts';
+import type { DriftSettings } from '../../plans/drift/drift-measure.ts';
+import { QpsDrift, type QpsDriftMeasure } from '../../plans/drift/qps-drift.ts';
+import type { DeviceState, LoadReport } from '../../plans/protocol/messages.ts';
+import { describeAudit } from './describe-audit.ts';
+import type { DriftReport } from './drift-report.ts';
+import type { AuditEvent, DriftEvent } from './events.ts';
+import type { Revision } from './plan-history.ts';
+
+/** The drift-monitor's state for one plan, without bus or timers. */
+export class DriftWatch {
+  readonly revision: number;
+  readonly #qps: QpsDrift;
+  readonly #certainty: CertaintyDrift;
+  readonly #audit: AuditEstimate | undefined;
+  #lost = false;
+  readonly #drifted = new Set<string>();
+  #at: number;
+
+  /** @param audit undefined: nothing is audited. */
+  constructor(
+    { revision, plan }: Revision,
+    profile: Pick<Profile, 'models'>,
+    settings: DriftSettings,
+    now: number,
+    audit?: AuditBounds,
+  ) {
+    this.revision = revision;
+    this.#qps = new QpsDrift(plan, settings, now);
+    this.#certainty = new CertaintyDrift(plan, profile, settings);
+    this.#audit = audit && new AuditEstimate(plan, profile, audit, now);
+    this.#at = now;
+  }
+
+  load({ arrivals }: LoadReport): void {
+    this.#qps.observe(arrivals);
+  }
+
+  state({ certainties = [], audits = [] }: DeviceState): void {
+    for (const counts of audits) if (counts.revision === this.revision) this.#audit?.observe(counts);
+    for (const counts of certainties) if (counts.revision === this.revision) this.#certainty.observe(counts);
+  }
+
+  /** Once a second. @returns what is measured, and what has begun or ceased to be drift since the last call. */
+  tick(now: number): { report: DriftReport; events: (DriftEvent | AuditEvent)[] } {
+    this.#qps.tick(now);
+    this.#certainty.forget(now - this.#at);
+    this.#at = now;
+    const audit = this.#audit?.tick(now) ?? null;
+    const report = { revision: this.revision, qps: this.#qps.measure(), certainty: this.#certainty.measure(), audit };
+    const events = [
+      this.#event(report.qps),
+      ...report.certainty.map((measure) => this.#event(measure)),
+      audit === null ? undefined : this.#auditEvent(audit),
+    ];
+    return { report, events: events.filter((event) => event !== undefined) };
+  }
+
+  #auditEvent({ lost, ...measure }: AuditMeasure): AuditEvent | undefined {
+    if (lost === this.#lost) return undefined;
+    this.#lost = lost;
+    return { type: 'audit', state: lost ? 'loss' : 'recovered', ...measure, text: describeAudit({ lost, ...measure }) };
+  }
+
+  #event(measure: QpsDriftMeasure | CertaintyDriftMeasure): DriftEvent | undefined {
+    const model = 'model' in measure ? measure.model : undefined;
+    const key = model ?? '';
+    const { drifted, distance, bound, observations } = measure;
+    if (drifted === this.#drifted.has(key)) return undefined;
+    if (drifted) this.#drifted.add(key);
+    else this.#drifted.delete(key);
+    return {
+      type: 'drift',
+      state: drifted ? 'begins' : 'ends',
+      what: model === undefined ? 'qps' : 'certainty',
+      ...(model === undefined ? {} : { model }),
+      distance,
+      bound,
+      observations: Math.round(observations),
+      text: drifted ? textOf(measure) : 'measured and planned for are alike again',
+    };
+  }
+}
+
+function textOf(measure: QpsDriftMeasure | CertaintyDriftMeasure): string {
+  const percent = Math.round(100 * (measure.distance ?? 0));
+  if ('model' in measure) {
+    return (
+      `${percent} % of the answers of ${measure.model} are more or less certain than those to the validation samples: the inputs ` +
+      'have changed, and the expected accuracy need not hold; label newer samples, then `cascade profile` and `cascade plan`'
+    );
+  }
+  return (
+    `${percent} % of the seconds have another load than planned: ${Math.round(measure.meanQps)} requests/s in the mean, ` +
+    `${Math.round(measure.plannedMeanQps)} were planned; plan for the measured load with \`cascade replan\``
+  );
+}

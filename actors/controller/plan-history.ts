@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { KeyValueStore } from '../../engine/bus/key-value.ts';
+import { createLocalKeyValue } from '../../engine/bus/local-key-value.ts';
+import type { Clock } from '../../engine/clock.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { countUp, numberIn, writeNumber } from './count-up.ts';
+
+/** A plan by its number in the deployment's history. */
+export interface Revision {
+  readonly revision: number;
+  readonly plan: GearPlan;
+}
+
+const CURRENT = 'current';
+const LAST = 'last';
+
+/**
+ * All plans that a deployment has had, by revision, in the key-value bucket of the deployment: `plan.<n>`, `current` with the
+ * number of the one in force, `last` with the highest that was given to any plan, and `digest.<sha256>` with the revision of a
+ * plan of that content. In memory where the server has no JetStream.
+ */
+export class PlanHistory {
+  readonly #store: KeyValueStore;
+  readonly #bucket: string;
+
+  private constructor(store: KeyValueStore, bucket: string) {
+    this.#store = store;
+    this.#bucket = bucket;
+  }
+
+  /** @throws CascadeError UNAVAILABLE when the store cannot be reached. */
+  static async open(bus: Bus, clock: Clock, bucket: string): Promise<PlanHistory> {
+    return new PlanHistory((await bus.keyValue(bucket)) ?? createLocalKeyValue(clock, {}), bucket);
+  }
+
+  /** Number of the plan in force; undefined where there has never been one, or none can be told. */
+  async currentRevision(): Promise<number | undefined> {
+    const entry = await this.#store.get(CURRENT);
+    return entry && numberIn(entry);
+  }
+
+  /** @throws ConfigError when what is stored is no plan of this version. */
+  async get(revision: number): Promise<Revision | undefined> {
+    const key = `plan.${revision}`;
+    const entry = await this.#store.get(key);
+    return entry && { revision, plan: parsePlan(textOf(entry.value), `${this.#bucket}: ${key}`) };
+  }
+
+  /** @throws ConfigError when what is stored is no plan of this version. */
+  async current(): Promise<Revision | undefined> {
+    const revision = await this.currentRevision();
+    return revision === undefined ? undefined : this.get(revision);
+  }
+
+  /** True when a plan of the same content has been in force. */
+  async knows(plan: GearPlan): Promise<boolean> {
+    return (await this.#store.get(digestKey(plan))) !== undefined;
+  }
+
+  async keep({ revision, plan }: Revision): Promise<void> {
+    await this.#store.put(`plan.${revision}`, bytesOf(JSON.stringify(plan)));
+  }
+
+  /**
+   * A number above `heard` that no plan has been given, not even one that came to nothing: whoever has heard of that one must not
+   * take it for this. Two controllers never get the same.
+   */
+  nextRevision(heard: number): Promise<number> {
+    return countUp(this.#store, LAST, heard);
+  }
+
+  /**
+   * Makes a plan that is kept the one in force.
+   * @throws CascadeError UNAVAILABLE when another controller has put a later one in force, or does so now.
+   */
+  async adopt({ revision, plan }: Revision): Promise<void> {
+    const entry = await this.#store.get(CURRENT);
+    const later = entry !== undefined && (numberIn(entry) ?? 0) > revision;
+    if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
+      throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
+    await this.#store.put(digestKey(plan), bytesOf(String(revision)));
+  }
+
+  async drop(revision: number): Promise<void> {
+    await this.#store.delete(`plan.${revision}`);
+  }
+}
+
+function digestKey(plan: GearPlan): string {
+  return `digest.${createHash('sha256').update(JSON.stringify(plan)).digest('hex')}`;
+}
+
+function textOf(data: Uint8Array): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.length).toString();
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text);
+}

@@ -1,0 +1,33 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import type { Verdict } from './plan-change.ts';
+
+/** What an operator may order on `.control.plan`: a plan, or to go back to the one before or of a revision. */
+export type PlanOrder = GearPlan | { readonly rollback: true | number };
+
+/** Beyond what devices have for loading: the verdict itself takes a moment. */
+const VERDICT_MS = 5_000;
+
+/**
+ * Asks the plan-keeper for a plan change, and waits for its verdict.
+ * @throws CascadeError UNAVAILABLE when no controller leads the deployment, DEADLINE_EXCEEDED when it does not answer in time.
+ */
+export async function pushPlan(
+  bus: Bus,
+  deployment: Pick<Deployment, 'name' | 'prefix' | 'prepareTimeoutMs'>,
+  order: PlanOrder,
+): Promise<Verdict> {
+  const { plan } = subjectsOf(deployment.name, deployment.prefix);
+  const timeoutMs = deployment.prepareTimeoutMs + VERDICT_MS;
+  try {
+    const answer = await bus.request(plan, Buffer.from(JSON.stringify(order)), { timeoutMs });
+    return JSON.parse(Buffer.from(answer.data).toString()) as Verdict;
+  } catch (error) {
+    if (!(error instanceof CascadeError) || error.code !== 'UNAVAILABLE') throw error;
+    const what = `no controller leads ${deployment.name} (${error.message}); start one with \`cascade serve\``;
+    throw new CascadeError('UNAVAILABLE', what);
+  }
+}

@@ -1,0 +1,75 @@
+import { Ring } from '../../engine/collections/ring.ts';
+import { CERTAINTY_BINS } from '../../plans/drift/certainty-bins.ts';
+import { AUDIT_QUEUE } from '../../plans/policy/audit.ts';
+import type { AuditCounts, AuditItem } from '../../plans/protocol/messages.ts';
+
+interface Counts extends AuditCounts {
+  answered: number;
+  drawn: number;
+  readonly agreed: number[];
+  readonly differed: number[];
+}
+
+/** What one device knows of audits: which samples wait for spare time, and what was counted. */
+export class Auditor {
+  readonly #waiting = new Ring<AuditItem>();
+  #counts = new Map<string, Counts>();
+
+  /** Samples that wait. */
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.length >= AUDIT_QUEUE;
+  }
+
+  /** An answer was given, by a model that is not the most accurate one. @param drawn whether it is to be audited. */
+  answered(revision: number, gear: number, model: string, drawn: boolean): void {
+    const counts = this.#of(revision, gear, model);
+    counts.answered++;
+    if (drawn) counts.drawn++;
+  }
+
+  /** The most accurate model itself answered: with itself it agrees. @param bin of its certainty. */
+  answeredByReference(revision: number, gear: number, model: string, bin: number): void {
+    const counts = this.#of(revision, gear, model);
+    counts.answered++;
+    counts.agreed[bin]++;
+  }
+
+  /** A sample to be asked about. False when too many wait: it is dropped, and misses among those compared. */
+  enqueue(item: AuditItem): boolean {
+    if (this.isFull) return false;
+    this.#waiting.push(item);
+    return true;
+  }
+
+  next(): AuditItem | undefined {
+    return this.#waiting.shift();
+  }
+
+  /** Whether the most accurate model says the same. @param bin of its certainty. */
+  compared({ revision, gear, opinion }: AuditItem, agrees: boolean, bin: number): void {
+    const counts = this.#of(revision, gear, opinion.model);
+    (agrees ? counts.agreed : counts.differed)[bin]++;
+  }
+
+  /** What was counted since the last call. */
+  take(): AuditCounts[] {
+    const taken = [...this.#counts.values()];
+    this.#counts = new Map();
+    return taken;
+  }
+
+  #of(revision: number, gear: number, model: string): Counts {
+    const key = `${revision} ${gear} ${model}`;
+    let counts = this.#counts.get(key);
+    if (counts === undefined) {
+      const zeros = (): number[] => new Array<number>(CERTAINTY_BINS).fill(0);
+      counts = { revision, gear, model, answered: 0, drawn: 0, agreed: zeros(), differed: zeros() };
+      this.#counts.set(key, counts);
+    }
+    return counts;
+  }
+}

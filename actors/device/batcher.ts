@@ -1,0 +1,140 @@
+import type { CompiledGear } from '../../plans/policy/compiled-plan.ts';
+import { endsTooLate, queueMs } from '../../plans/policy/deadline.ts';
+import { goesFirst, isTriggered } from '../../plans/policy/trigger.ts';
+import type { WorkItem } from '../../plans/protocol/messages.ts';
+import { bytesOf } from '../frontend/in-flight.ts';
+import { RequestQueue } from './request-queue.ts';
+
+/** A request in a replica's queue. */
+export interface Queued {
+  readonly item: WorkItem;
+  readonly origin: string;
+  readonly enqueuedAt: number;
+  /** Of its sample, where samples differ in size: see `companyRule`. */
+  readonly company?: string | undefined;
+  /** Of its sample, where samples differ in size: see `sampleSize`. */
+  readonly size?: number | undefined;
+}
+
+export interface Batch {
+  readonly model: number;
+  readonly requests: readonly Queued[];
+  /** Requests that this batch would answer past their deadline, or that are past it already: they are not computed. */
+  readonly expired: readonly Queued[];
+}
+
+/**
+ * Planned time of a batch of a model.
+ * @param sampleSize of its largest sample; default: typical.
+ */
+export type BatchMs = (model: number, batch: number, sampleSize?: number) => number;
+
+/** What a device's queues hold at most; beyond, new requests are refused. */
+export interface QueueBounds {
+  /** Requests in one replica's queue. */
+  readonly requests: number;
+  /** Bytes of the tensors in all of them. */
+  readonly bytes: number;
+}
+
+/**
+ * The queues of one device, one per placed model, and the choice of the next batch. The device runs one inference at a time,
+ * so its replicas' batchers are one object.
+ */
+export class Batcher {
+  readonly #queues: readonly RequestQueue<Queued>[];
+  readonly #largestBatch: readonly number[];
+  readonly #bounds: QueueBounds;
+  readonly #batchMs: BatchMs;
+  /** Per model: typical time of a batch, by its size. */
+  readonly #typicalMs: readonly ((size: number) => number)[];
+  readonly #offset: number;
+  readonly #devices: number;
+  #bytes = 0;
+
+  /**
+   * @param largestBatch per model, in family order.
+   * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
+   */
+  constructor(largestBatch: readonly number[], device: { number: number; of: number }, bounds: QueueBounds, batchMs: BatchMs) {
+    this.#queues = largestBatch.map(() => new RequestQueue<Queued>());
+    this.#largestBatch = largestBatch;
+    this.#bounds = bounds;
+    this.#batchMs = batchMs;
+    this.#typicalMs = largestBatch.map((_, model) => (size) => batchMs(model, size));
+    this.#offset = device.number;
+    this.#devices = device.of;
+  }
+
+  length(model: number): number {
+    return this.#queues[model].length;
+  }
+
+  /** Planned time of all that waits, in batches as large as can be. */
+  backlogMs(): number {
+    let ms = 0;
+    for (let model = 0; model < this.#queues.length; model++)
+      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], this.#typicalMs[model]);
+    return ms;
+  }
+
+  /** False when the queue is full. */
+  enqueue(model: number, request: Queued): boolean {
+    const queue = this.#queues[model];
+    const bytes = bytesOf(request.item);
+    if (queue.length >= this.#bounds.requests || this.#bytes + bytes > this.#bounds.bytes) return false;
+    this.#bytes += bytes;
+    queue.push(request);
+    return true;
+  }
+
+  /** Empties the queues; returns how many requests were in them. */
+  clear(): number {
+    this.#bytes = 0;
+    return this.#queues.reduce((count, queue) => count + queue.clear(), 0);
+  }
+
+  /**
+   * Takes the batch that runs next: of the triggered queues the one with the oldest request, and of that queue the oldest request
+   * and those of its company; undefined when none triggers.
+   * @param slowdown how much longer than planned it takes: decides what is too late.
+   */
+  next(gear: CompiledGear, now: number, drainAll = false, slowdown = 1): Batch | undefined {
+    let chosen = -1;
+    let chosenOldest = 0;
+    for (let model = 0; model < this.#queues.length; model++) {
+      const queue = this.#queues[model];
+      const oldest = queue.peek()?.enqueuedAt;
+      if (oldest === undefined) continue;
+      const minimum = drainAll ? 1 : gear.minQueueLength[model * this.#devices + this.#offset];
+      if (!isTriggered(queue.length, minimum, oldest, gear.maxWaitMs, now)) continue;
+      if (chosen === -1 || goesFirst(oldest, chosenOldest)) {
+        chosen = model;
+        chosenOldest = oldest;
+      }
+    }
+    if (chosen === -1) return undefined;
+    const queue = this.#queues[chosen];
+    const requests: Queued[] = [];
+    const expired: Queued[] = [];
+    const largest = this.#largestBatch[chosen];
+    const endsAt = now + slowdown * this.#batchMs(chosen, Math.min(queue.length, largest), queue.peek()?.size);
+    queue.takeAlike((request) => {
+      this.#bytes -= bytesOf(request.item);
+      if (endsTooLate(endsAt, request.item.deadlineAt)) expired.push(request);
+      else requests.push(request);
+      return requests.length < largest ? 'more' : 'last';
+    });
+    return { model: chosen, requests, expired };
+  }
+
+  /** When the first queue that has not triggered will, by waiting; undefined when all are empty. */
+  wakeAt(gear: CompiledGear): number | undefined {
+    let at: number | undefined;
+    for (const queue of this.#queues) {
+      const oldest = queue.peek()?.enqueuedAt;
+      if (oldest !== undefined && (at === undefined || oldest + gear.maxWaitMs < at)) at = oldest + gear.maxWaitMs;
+    }
+    return at;
+  }
+}

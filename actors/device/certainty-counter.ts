@@ -1,0 +1,55 @@
+import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
+import { CERTAINTY_BINS, certaintyBin } from '../../plans/drift/certainty-bins.ts';
+import type { CompiledGear } from '../../plans/policy/compiled-plan.ts';
+import type { CertaintyCounts, Opinion } from '../../plans/protocol/messages.ts';
+
+/**
+ * Counts how certain the models of a device are, per gear, for the drift monitor. Only samples that came the way of the gear in
+ * force are counted: the others were chosen by another gear, and say nothing about this one.
+ */
+export class CertaintyCounter {
+  readonly #models: readonly string[];
+  /** Per model (see certaintyEdges). */
+  readonly #edges: readonly Float64Array[];
+  #counts = new Map<CompiledGear, { revision: number; byModel: Map<number, number[]> }>();
+
+  constructor(models: readonly string[], edges: readonly Float64Array[]) {
+    this.#models = models;
+    this.#edges = edges;
+  }
+
+  /**
+   * Answers that are no numbers are in no bin.
+   * @param before the opinion that a sample came with; undefined at the first model.
+   */
+  count(revision: number, gear: CompiledGear, model: number, before: Opinion | undefined, certainty: number): void {
+    if (certainty === NO_NUMBER || !this.#cameBy(gear, model, before)) return;
+    let of = this.#counts.get(gear);
+    if (of === undefined) {
+      of = { revision, byModel: new Map() };
+      this.#counts.set(gear, of);
+    }
+    let bins = of.byModel.get(model);
+    if (bins === undefined) {
+      bins = new Array<number>(CERTAINTY_BINS).fill(0);
+      of.byModel.set(model, bins);
+    }
+    bins[certaintyBin(this.#edges[model], certainty)]++;
+  }
+
+  /** What was counted since the last call. */
+  take(): CertaintyCounts[] {
+    const taken = [...this.#counts].flatMap(([{ index }, { revision, byModel }]) =>
+      [...byModel].map(([model, counts]) => ({ revision, gear: index, model: this.#models[model], counts })),
+    );
+    this.#counts = new Map();
+    return taken;
+  }
+
+  #cameBy(gear: CompiledGear, model: number, before: Opinion | undefined): boolean {
+    const stage = gear.stageOf[model];
+    if (stage <= 0) return stage === 0 && before === undefined;
+    const previous = gear.cascade[stage - 1];
+    return before !== undefined && before.model === this.#models[previous] && before.certainty < gear.threshold[previous];
+  }
+}

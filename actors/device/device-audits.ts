@@ -1,0 +1,188 @@
+import { type Observable, tap } from 'rxjs';
+import type { ActorContext } from '../../engine/actor/actor.ts';
+import { type Drops, decoded } from '../../engine/actor/drops.ts';
+import type { BatchOutput } from '../../engine/backend/backend.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { Random } from '../../engine/random.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
+import type { Judgement } from '../../plans/domain/task/judge.ts';
+import { certaintyBin } from '../../plans/drift/certainty-bins.ts';
+import {
+  AuditSampler,
+  type AuditSettings,
+  auditorOf,
+  mayAudit,
+  RecentUtilisation,
+  referenceOf,
+} from '../../plans/policy/audit.ts';
+import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
+import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
+import type { AuditCounts, AuditItem, Prediction, Result } from '../../plans/protocol/messages.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import type { Router } from '../frontend/router.ts';
+import { Auditor } from './auditor.ts';
+import type { Spare, SpareWork } from './batch-loop.ts';
+import type { Queued } from './batcher.ts';
+
+export interface AuditOptions {
+  readonly settings: AuditSettings;
+  readonly random: Random;
+  /** Per model, by the validation records. */
+  readonly accuracy: readonly number[];
+  /** Whether two answers are the same. */
+  readonly agree: (a: Prediction, b: Prediction) => boolean;
+}
+
+export interface DeviceAuditsOptions extends AuditOptions {
+  readonly device: string;
+  readonly subjects: Subjects;
+  readonly specs: readonly TensorSpec[];
+  readonly router: Router;
+  readonly holds: (model: number) => boolean;
+  /** Of a sample, where samples differ in size. */
+  readonly sizeOf: ((sample: Sample) => number) | undefined;
+  /** Time of a batch here, as planned: its measured speed changes while times are compared. @param sampleSize default: typical. */
+  readonly batchMs: (model: number, batch: number, sampleSize?: number) => number;
+  readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
+  /** Per model. */
+  readonly certaintyEdges: readonly Float64Array[];
+}
+
+/** Audits on one device (see plans/policy/audit.ts): draws answers, has them asked about here or elsewhere, and counts. */
+export class DeviceAudits implements SpareWork {
+  readonly #options: DeviceAuditsOptions;
+  readonly #bus: Bus;
+  readonly #drops: Drops;
+  readonly #log: ActorContext['log'];
+  readonly #number: number;
+  readonly #sampler: AuditSampler;
+  readonly #utilisation = new RecentUtilisation();
+  readonly #auditor = new Auditor();
+  /** With its plan, as it is looked for in every answer. */
+  #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
+  #running: { readonly item: AuditItem; readonly model: number } | undefined;
+
+  constructor(options: DeviceAuditsOptions, { bus, drops, log }: Pick<ActorContext, 'bus' | 'drops' | 'log'>) {
+    this.#options = options;
+    this.#bus = bus;
+    this.#drops = drops;
+    this.#log = log;
+    this.#number = options.router.devices.indexOf(options.device);
+    this.#sampler = new AuditSampler(options.settings.share, options.random);
+  }
+
+  /** Takes in what other devices have drawn. @param wake looks whether there is time now. */
+  received$(wake: () => void): Observable<unknown> {
+    const { subjects, device, specs } = this.#options;
+    return this.#bus.messages$(subjects.audit(device)).pipe(
+      decoded((data) => decodeAuditItem(data, specs), this.#drops),
+      tap((item) => {
+        if (this.#auditor.enqueue(item)) wake();
+      }),
+    );
+  }
+
+  /** A client was answered. */
+  answered({ item }: Queued, result: Result, now: number): void {
+    const { router, certaintyEdges } = this.#options;
+    const { revision, gear, plan } = router;
+    // Gears for the loss of a device are not watched: they are short.
+    if (result.revision !== revision || result.gear !== gear.index || plan.gears[gear.index] !== gear) return;
+    const reference = this.#referenceIn(plan);
+    if (reference === -1) return;
+    const { model, label, labels, value, certainty, stage } = result;
+    if (model === router.models[reference]) {
+      this.#auditor.answeredByReference(revision, gear.index, model, certaintyBin(certaintyEdges[reference], certainty));
+      return;
+    }
+    const drawn = this.#sampler.draws();
+    this.#auditor.answered(revision, gear.index, model, drawn);
+    if (!drawn) return;
+    const auditor = auditorOf(this.#number, router.devices.length, (device) =>
+      device === this.#number ? this.hasSpare(now) : router.hasSpare(device, reference),
+    );
+    if (auditor === -1) return;
+    const opinion = {
+      ...(label === undefined ? {} : { label }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(value === undefined ? {} : { value }),
+      certainty,
+      model,
+      stage,
+    };
+    this.#ask(auditor, { revision, gear: gear.index, opinion, sample: item.sample });
+  }
+
+  /** Whether an audit would be taken in here now; told with the heartbeats. */
+  hasSpare(now: number): boolean {
+    const reference = this.#referenceIn(this.#options.router.plan);
+    return reference !== -1 && this.#options.holds(reference) && !this.#auditor.isFull && this.#may(reference, now);
+  }
+
+  next(now: number): Spare | undefined {
+    const { router, holds, sizeOf } = this.#options;
+    if (this.#auditor.length === 0) return undefined;
+    const model = this.#referenceIn(router.plan);
+    if (model === -1 || !holds(model) || !this.#may(model, now)) return undefined;
+    for (let item = this.#auditor.next(); item !== undefined; item = this.#auditor.next()) {
+      const size = sizeOf?.(item.sample);
+      // One that would hold up the others for longer than is allowed is dropped.
+      if (size !== undefined && !this.#may(model, now, size)) continue;
+      this.#running = { item, model };
+      return { model, sample: item.sample, size };
+    }
+    return undefined;
+  }
+
+  onDone(output: BatchOutput | undefined): void {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return;
+    if (output === undefined) {
+      this.#log.warn(
+        { model: this.#options.router.models[running.model] },
+        'failed on a sample to be audited; the client has its answer',
+      );
+      return;
+    }
+    const { item, model } = running;
+    const { judge, agree, certaintyEdges } = this.#options;
+    const { prediction, certainty } = judge(output, 0, model);
+    if (certainty === NO_NUMBER) return;
+    this.#auditor.compared(item, agree(item.opinion, prediction), certaintyBin(certaintyEdges[model], certainty));
+  }
+
+  onBusy(from: number, to: number): void {
+    this.#utilisation.busy(from, to);
+  }
+
+  /** What was counted since the last call. */
+  take(): AuditCounts[] {
+    return this.#auditor.take();
+  }
+
+  #may(reference: number, now: number, size?: number): boolean {
+    const { settings, router, batchMs } = this.#options;
+    const device = { number: this.#number, of: router.devices.length };
+    return mayAudit(this.#utilisation.at(now), settings, batchMs(reference, 1, size), router.gear, device, batchMs);
+  }
+
+  #ask(auditor: number, item: AuditItem): void {
+    const { router, subjects, specs } = this.#options;
+    if (auditor === this.#number) {
+      // A view would keep the whole frame that the request came in.
+      const sample = item.sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
+      this.#auditor.enqueue({ ...item, sample });
+      return;
+    }
+    const message = encodeAuditItem(item, specs);
+    if (message.length <= this.#bus.maxPayloadBytes) this.#bus.publish(subjects.audit(router.devices[auditor]), message);
+    else this.#drops.count('audit: longer than the server takes');
+  }
+
+  #referenceIn(plan: CompiledPlan): number {
+    if (this.#reference?.plan !== plan) this.#reference = { plan, model: referenceOf(plan, this.#options.accuracy) };
+    return this.#reference.model;
+  }
+}

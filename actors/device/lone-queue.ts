@@ -1,0 +1,53 @@
+import { Ring } from '../../engine/collections/ring.ts';
+import { bytesOf } from '../frontend/in-flight.ts';
+import type { QueueBounds, Queued } from './batcher.ts';
+
+/** A request that runs in a batch of its own. */
+export interface Lone {
+  readonly model: number;
+  readonly request: Queued;
+}
+
+/** Requests of a device that are to run alone: they may be what killed another device, or what made a batch fail. Bounded. */
+export class LoneQueue {
+  readonly #queue = new Ring<Lone>();
+  readonly #bounds: QueueBounds;
+  /** Per model. */
+  readonly #lengths: number[];
+  #bytes = 0;
+
+  constructor(models: number, bounds: QueueBounds) {
+    this.#bounds = bounds;
+    this.#lengths = new Array<number>(models).fill(0);
+  }
+
+  length(model: number): number {
+    return this.#lengths[model];
+  }
+
+  /** Whether there is room for one more. */
+  hasRoomFor({ item }: Queued): boolean {
+    return this.#queue.length < this.#bounds.requests && this.#bytes + bytesOf(item) <= this.#bounds.bytes;
+  }
+
+  push(lone: Lone): void {
+    this.#bytes += bytesOf(lone.request.item);
+    this.#lengths[lone.model]++;
+    this.#queue.push(lone);
+  }
+
+  shift(): Lone | undefined {
+    const lone = this.#queue.shift();
+    if (lone === undefined) return undefined;
+    this.#bytes -= bytesOf(lone.request.item);
+    this.#lengths[lone.model]--;
+    return lone;
+  }
+
+  /** Drops all; returns how many there were. */
+  clear(): number {
+    let count = 0;
+    while (this.shift() !== undefined) count++;
+    return count;
+  }
+}

@@ -1,0 +1,123 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import { CascadeError, ERROR_NUMBERS, type ErrorCode } from '../../engine/errors.ts';
+import { encodeAnswer, encodeAnswers } from '../../plans/protocol/codec.ts';
+import type { Failure, Result } from '../../plans/protocol/messages.ts';
+
+/** Of the NATS services API: on answers that are errors. */
+export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
+export const ERROR_HEADER = 'Nats-Service-Error';
+/** Of ours: when another try may have more luck. */
+export const RETRY_AFTER_HEADER = 'Retry-After-Ms';
+/** Of ours, `never`: another try would end the same way. */
+export const RETRY_HEADER = 'Cascade-Retry';
+
+const JSON_HEADERS = { 'Content-Type': 'application/json' };
+
+/** Headers and the reply subject count towards the server's limit, too. */
+const ANSWER_RESERVE_BYTES = 1_024;
+/** Of the first error's words in the header of a list: they must fit into the reserve. */
+const LIST_HEADER_CHARACTERS = 200;
+
+/** False when the answer was dropped because there is no connection. */
+export function sendResult(bus: Bus, reply: string, result: Result, json: boolean): boolean {
+  const data = encodeAnswer(result, json);
+  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
+    const limit = `the result is ${data.length} bytes, above the limit of ${bus.maxPayloadBytes} of the NATS server`;
+    return sendFailure(
+      bus,
+      reply,
+      result.id,
+      'INVALID_ARGUMENT',
+      `${limit}; ask without scores and outputs, or raise its max_payload`,
+      json,
+    );
+  }
+  return bus.publish(reply, data, json ? { headers: JSON_HEADERS } : undefined);
+}
+
+/** Sends an error in its own right. */
+export function sendFailure(
+  bus: Bus,
+  reply: string,
+  id: string,
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs?: number,
+): boolean {
+  const { data, headers } = encodeFailure(id, code, message, json, retryAfterMs);
+  return bus.publish(reply, data, { headers });
+}
+
+/** An error as a message: in the body for our clients, in headers for those of the NATS services API. */
+export function encodeFailure(
+  id: string,
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs?: number,
+): { data: Uint8Array; headers: Readonly<Record<string, string>> } {
+  const failure: Failure = { id, error: retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs } };
+  return { data: encodeAnswer(failure, json), headers: failureHeaders(code, message, json, retryAfterMs) };
+}
+
+/**
+ * Sends the errors of requests that came in one message. Many are a list, so that a message of thousands is not answered with
+ * thousands; a list is of one code, so that headers can tell it.
+ */
+export function sendFailures(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
+  const byCode = new Map<ErrorCode, Failure[]>();
+  for (const failure of failures) {
+    const alike = byCode.get(failure.error.code);
+    if (alike === undefined) byCode.set(failure.error.code, [failure]);
+    else alike.push(failure);
+  }
+  for (const alike of byCode.values()) sendAlike(bus, reply, alike, json);
+}
+
+/** In halves where the whole is above the server's limit. */
+function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
+  const [{ id, error }] = failures;
+  if (failures.length === 1) {
+    const headers = { ...failureHeaders(error.code, error.message, json, error.retryAfterMs), ...finalHeaders(failures) };
+    bus.publish(reply, encodeAnswer({ id, error }, json), { headers });
+    return;
+  }
+  const data = encodeAnswers(failures, json);
+  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
+    const middle = failures.length >> 1;
+    sendAlike(bus, reply, failures.slice(0, middle), json);
+    sendAlike(bus, reply, failures.slice(middle), json);
+    return;
+  }
+  const words = `${failures.length} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
+  const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
+  // Whoever asks for all of them again does best to wait for the last.
+  const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
+  bus.publish(reply, data, { headers: { ...failureHeaders(error.code, words, json, retryAfterMs), ...finalHeaders(failures) } });
+}
+
+function finalHeaders(failures: readonly Failure[]): Record<string, string> {
+  return failures.every(({ error }) => error.final) ? { [RETRY_HEADER]: 'never' } : {};
+}
+
+function failureHeaders(
+  code: ErrorCode,
+  message: string,
+  json: boolean,
+  retryAfterMs: number | undefined,
+): Record<string, string> {
+  return {
+    [ERROR_CODE_HEADER]: String(ERROR_NUMBERS[code]),
+    // Header values end at a line break.
+    [ERROR_HEADER]: `${code}: ${message}`.replace(/[\r\n]+/g, ' '),
+    ...(retryAfterMs === undefined ? {} : { [RETRY_AFTER_HEADER]: String(retryAfterMs) }),
+    ...(json ? JSON_HEADERS : {}),
+  };
+}
+
+/** The code, message and hint to answer with when something threw. */
+export function failureOf(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
+  if (error instanceof CascadeError) return error;
+  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+}

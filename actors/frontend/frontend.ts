@@ -1,0 +1,424 @@
+import { EMPTY, from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
+import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
+import { decoded } from '../../engine/actor/drops.ts';
+import type { BusMessage } from '../../engine/bus/bus.ts';
+import { reconnected$ } from '../../engine/bus/reconnected.ts';
+import { every } from '../../engine/clock.ts';
+import { CascadeError, type ErrorCode, invalid } from '../../engine/errors.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import { Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
+import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
+import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
+import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
+import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../../plans/protocol/request.ts';
+import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
+import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
+import { askForPlan } from '../controller/kept-plans.ts';
+import { decodeRevisedPlan } from '../controller/prepare-message.ts';
+import { failureOf, sendFailures } from './answers.ts';
+import { type InFlight, InFlightTable } from './in-flight.ts';
+import { Outbox } from './outbox.ts';
+import { type RevisedPlan, Router } from './router.ts';
+import { type Loss, suspectsOf } from './suspects.ts';
+import { WaysBack } from './ways-back.ts';
+
+export interface FrontendOptions {
+  /** Token of this frontend's own subjects; unique in the deployment. */
+  readonly name: string;
+  readonly subjects: Subjects;
+  /** The plan to begin with. */
+  readonly plan: RevisedPlan;
+  readonly specs: readonly TensorSpec[];
+  /** Outputs that requests may ask for: those that all models have; default: none. */
+  readonly outputs?: readonly string[] | undefined;
+  /** Deadline of a request that names none. */
+  readonly deadlineMs: number;
+  /** Counts what this frontend takes, for the load-estimator beside it. */
+  readonly arrivals$: Subject<number>;
+  /** Called when this frontend has begun to take requests. */
+  readonly onReady?: () => void;
+  /** Requests that a batch of any model has at most. */
+  readonly largestBatch: number;
+  readonly maxInFlight?: number;
+  readonly maxInFlightBytes?: number;
+}
+
+const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
+/** The simulator has it so: what is waited for in vain is given up whenever the arrivals are reported. */
+const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
+const NOTHING = new Uint8Array(0);
+/** Each request of a frame has its own answer: a small body must not make us say a million things. */
+const FRAME_MAX_REQUESTS = 4_096;
+/** A frontend that cannot route says what it waits for. */
+const STILL_WAITING_MS = 10_000;
+/** A work frame holds a request and some bytes about it, within the server's maximum payload. */
+const FRAME_HEADROOM_BYTES = 4_096;
+
+/**
+ * Takes requests from clients: decodes, validates, chooses the replica of the gear's first model, and keeps what is in flight
+ * so that nothing is lost when a device is. The answers go from the replicas straight to the clients.
+ */
+export function frontendActor(options: FrontendOptions): Actor {
+  // Goes on after a restart of the actor: notes about what an earlier one took must not end what this one takes.
+  let sequence = 0;
+  return {
+    name: `frontend-${options.name}`,
+    description: 'takes inference requests and sends them to the first model of the gear in force',
+    behaviour: (context) => new Frontend(options, context, () => sequence++).run(),
+  };
+}
+
+class Frontend {
+  readonly #options: FrontendOptions;
+  readonly #context: ActorContext;
+  readonly #router: Router;
+  readonly #outbox: Outbox;
+  readonly #inFlight: InFlightTable;
+  readonly #admission: Admission;
+  readonly #waysBack = new WaysBack();
+  readonly #routable$ = new Subject<void>();
+  readonly #idle$ = new Subject<void>();
+  readonly #maxBodyBytes: number;
+  readonly #nextSeq: () => number;
+  #sentNumber = 0;
+
+  constructor(options: FrontendOptions, context: ActorContext, nextSeq: () => number) {
+    this.#nextSeq = nextSeq;
+    this.#options = options;
+    this.#context = context;
+    this.#router = new Router(options.plan);
+    this.#admission = new Admission(() => Math.max(...this.#router.devices.map((device) => this.#router.backlogMs(device))));
+    this.#outbox = new Outbox(context.bus, context.clock, options.specs);
+    this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
+    this.#inFlight = new InFlightTable({
+      maxRequests: options.maxInFlight ?? MAX_IN_FLIGHT,
+      maxBytes: options.maxInFlightBytes ?? MAX_IN_FLIGHT_BYTES,
+    });
+  }
+
+  run(): Observable<unknown> {
+    const { bus, clock, drops, stopping$ } = this.#context;
+    const { subjects, name } = this.#options;
+    const drained$ = new Subject<void>();
+    let draining = false;
+    const leaveWhenIdle = (): void => {
+      if (draining && this.#inFlight.size === 0) drained$.next();
+    };
+    // A frontend joins the queue group only when it can route: until then the others, if any, serve.
+    const requests$ = this.#routable$.pipe(
+      take(1),
+      takeUntil(stopping$),
+      switchMap(() => {
+        const messages$ = bus.messages$(subjects.infer, { queue: 'frontends', until: stopping$ });
+        return merge(messages$, this.#announceReady());
+      }),
+      tap({
+        next: (message) => this.#take(message),
+        complete: () => {
+          draining = true;
+          leaveWhenIdle();
+        },
+      }),
+    );
+    const background$ = merge(
+      // Not `sole`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
+      bus.messages$(subjects.done(name)).pipe(
+        decoded(decodeDone, drops),
+        tap((frame) => this.#done(frame)),
+      ),
+      bus.messages$(subjects.gear).pipe(
+        decoded(decodeGear, drops),
+        tap((gear) => this.#shift(gear)),
+      ),
+      bus.messages$(subjects.prepare).pipe(
+        decoded((data) => decodeRevisedPlan(data, this.#router), drops),
+        tap((revised) => this.#router.learn(revised)),
+      ),
+      bus.messages$(subjects.abort).pipe(
+        decoded(decodeVerdict, drops),
+        tap(({ revision }) => this.#router.forget(revision)),
+      ),
+      bus.messages$(subjects.allState).pipe(
+        decoded(decodeState, drops),
+        tap((state) => this.#observe(state)),
+      ),
+      // Without a connection nothing can be concluded, nor said.
+      bus.status$.pipe(
+        switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)),
+        tap(() => this.#sweep()),
+      ),
+      reconnected$(bus).pipe(tap(() => this.#router.doubt(clock.now()))),
+      every(clock, STILL_WAITING_MS).pipe(
+        takeUntil(this.#routable$),
+        tap(() => this.#context.log.warn({ models: this.#router.missing }, 'no requests are taken: no device has these models')),
+      ),
+      this.#idle$.pipe(tap(leaveWhenIdle)),
+    ).pipe(takeUntil(drained$));
+    return merge(background$, requests$).pipe(ignoreElements());
+  }
+
+  /** Ready is when the server knows of our subscription. */
+  #announceReady(): Observable<never> {
+    return from(this.#context.bus.flush()).pipe(
+      tap(() => this.#options.onReady?.()),
+      ignoreElements(),
+    );
+  }
+
+  #take(message: BusMessage): void {
+    let json = false;
+    let reply = this.#options.subjects.results;
+    let id: string | undefined;
+    try {
+      const contentType = message.header('Content-Type');
+      const raw = contentType?.trim().toLowerCase() === 'application/octet-stream';
+      json = !raw && message.data.length > 0 && message.data[0] < 0x80;
+      reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
+      id = headerId(message);
+      const deadlineMs = headerDeadline(message);
+      if (message.data.length > this.#maxBodyBytes) {
+        throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
+      }
+      if (raw) {
+        this.#takeEach([rawBody(this.#options.specs, message.data)], reply, false, id, deadlineMs);
+        return;
+      }
+      const format = bodyFormat(message.data, contentType);
+      json = format === 'json';
+      const body = decodeUntrusted(message.data, format);
+      if (!Array.isArray(body)) {
+        this.#takeEach([body], reply, json, id, deadlineMs);
+        return;
+      }
+      if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
+      if (body.length > FRAME_MAX_REQUESTS)
+        throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
+      this.#takeEach(body, reply, json, undefined, deadlineMs);
+    } catch (error) {
+      this.#waysBack.taken(reply);
+      sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
+      this.#waysBack.ended(reply, this.#context.clock.now());
+    }
+  }
+
+  /** The requests of a message: each fails alone, and the errors of all of them are said together. */
+  #takeEach(
+    values: readonly unknown[],
+    reply: string,
+    json: boolean,
+    headerId: string | undefined,
+    deadlineMs: number | undefined,
+  ): void {
+    const failures: Failure[] = [];
+    this.#waysBack.taken(reply);
+    for (const value of values) {
+      try {
+        const failure = this.#admit(value, reply, json, headerId, deadlineMs);
+        if (failure !== undefined) failures.push(failure);
+      } catch (error) {
+        failures.push(this.#failure(idOf(value) ?? headerId, error));
+      }
+    }
+    sendFailures(this.#context.bus, reply, failures, json);
+    this.#waysBack.ended(reply, this.#context.clock.now());
+  }
+
+  #failure(id: string | undefined, thrown: unknown): Failure {
+    const { code, message, retryAfterMs } = failureOf(thrown);
+    if (code === 'INTERNAL') this.#context.log.error({ err: thrown }, 'request failed');
+    return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  }
+
+  /**
+   * Undefined when the request is on its way; else what is to be answered.
+   * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
+   */
+  #admit(
+    value: unknown,
+    reply: string,
+    json: boolean,
+    headerId: string | undefined,
+    headerDeadlineMs: number | undefined,
+  ): Failure | undefined {
+    const now = this.#context.clock.now();
+    const deadlineMs = deadlineOf(value) ?? headerDeadlineMs ?? this.#options.deadlineMs;
+    const retryAfterMs = this.#retryAfterMs(deadlineMs);
+    // A refused request is load, too: the gear is chosen by what is asked for.
+    if (retryAfterMs !== undefined) {
+      this.#options.arrivals$.next(1);
+      const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
+      return { id: idOf(value) ?? headerId ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
+    }
+    const request = parseRequest(value, this.#options.specs, this.#options.outputs);
+    const seq = this.#nextSeq();
+    this.#options.arrivals$.next(1);
+    const item: WorkItem = {
+      seq,
+      id: request.id ?? headerId ?? `${this.#options.name}-${seq}`,
+      reply,
+      json,
+      wantScores: request.wantScores,
+      ...(request.wantOutputs.length === 0 ? {} : { wantOutputs: request.wantOutputs }),
+      alone: false,
+      arrivedAt: now,
+      deadlineAt: now + deadlineMs,
+      queueMs: 0,
+      computeMs: 0,
+      opinion: undefined,
+      sample: ownCopy(request.sample),
+    };
+    const entry: InFlight = { item, ticket: 0, device: '', sentNumber: 0, deaths: 0 };
+    if (!this.#inFlight.add(entry)) {
+      throw new CascadeError(
+        'RESOURCE_EXHAUSTED',
+        `the ${this.#inFlight.size} requests in flight at this frontend leave no room for this one; try again later`,
+        this.#admission.roomAfterMs(),
+      );
+    }
+    entry.ticket = this.#admission.started(now);
+    this.#waysBack.taken(reply);
+    return this.#send(entry);
+  }
+
+  /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
+  #retryAfterMs(deadlineMs: number): number | undefined {
+    return this.#inFlight.isFull ? this.#admission.roomAfterMs() : this.#admission.retryAfterMs(deadlineMs);
+  }
+
+  /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
+  #send(entry: InFlight): Failure | undefined {
+    const model = this.#router.gear.cascade[0];
+    const device = this.#router.route(model);
+    if (device === undefined) {
+      const name = this.#router.models[model];
+      return this.#giveUp(entry, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
+    }
+    entry.device = device;
+    entry.sentNumber = this.#sentNumber++;
+    const subject = this.#options.subjects.work(device, this.#router.models[model]);
+    if (this.#outbox.add(subject, this.#options.name, entry.item)) return undefined;
+    const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
+    const advice = 'send less, or raise its max_payload';
+    return this.#giveUp(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; ${advice}`);
+  }
+
+  #done(frame: DoneFrame): void {
+    // Which of them were dropped is of no interest, only how many.
+    let { dropped } = frame;
+    for (const seq of frame.finished) this.#end(seq, dropped-- <= 0);
+    for (const { device, seqs } of frame.moved) {
+      for (const seq of seqs) {
+        const entry = this.#inFlight.get(seq);
+        if (entry === undefined) continue;
+        entry.device = device;
+        entry.sentNumber = this.#sentNumber++;
+        // The device was lost or left between the sender's routing and this note: nobody else would send it again.
+        if (this.#router.isGone(device)) this.#sendAgain(entry);
+      }
+    }
+    if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #shift(message: GearMessage): void {
+    if (!this.#router.apply(message)) askForPlan(this.#context.bus, this.#options.subjects);
+  }
+
+  #observe(state: DeviceState): void {
+    const loss = this.#router.observe(state, this.#context.clock.now());
+    if (loss !== undefined) this.#lose(state.device, loss, state.phase === 'left' ? 'left' : 'was restarted');
+    if (this.#router.complete) this.#routable$.next();
+  }
+
+  #sweep(): void {
+    const now = this.#context.clock.now();
+    for (const reply of this.#waysBack.closable(now)) this.#context.bus.publish(reply, NOTHING);
+    const lost = this.#router.sweep(now);
+    // What the devices said while we were stopped has still to be read.
+    if (lost === undefined) return;
+    for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
+      const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
+      this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
+    }
+    // After those were told that they are too late: sent again they would only be in the way.
+    for (const [device, loss] of lost) this.#lose(device, loss, 'is silent');
+    if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #lose(device: string, loss: Loss, why: string): void {
+    const entries = this.#inFlight.on(device);
+    const suspects = suspectsOf(entries, loss, this.#options.name, this.#options.largestBatch);
+    this.#context.log[entries.length > 0 ? 'warn' : 'info'](
+      { device, requests: entries.length, alone: suspects.size },
+      `device ${why}; its requests are sent again`,
+    );
+    for (const entry of entries) {
+      if (loss.died && loss.told === undefined) entry.deaths++;
+      if (suspects.has(entry)) this.#tryAlone(entry, loss);
+      else this.#sendAgain(entry);
+    }
+  }
+
+  /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
+  #tryAlone(entry: InFlight, { told }: Loss): void {
+    if (entry.item.alone && told !== undefined) {
+      const words = 'a device that had this request was lost, and then another while it computed nothing else';
+      this.#answer(entry, this.#giveUp(entry, 'INTERNAL', `${words}; it is not tried again`, true));
+      return;
+    }
+    entry.item = { ...entry.item, alone: true };
+    this.#sendAgain(entry);
+  }
+
+  #sendAgain(entry: InFlight): void {
+    const failure = this.#send(entry);
+    if (failure !== undefined) this.#answer(entry, failure);
+  }
+
+  #end(seq: number, completed: boolean): void {
+    const entry = this.#inFlight.remove(seq);
+    if (entry === undefined) return;
+    const now = this.#context.clock.now();
+    this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now);
+    this.#waysBack.ended(entry.item.reply, now);
+  }
+
+  #giveUp({ item }: InFlight, code: ErrorCode, message: string, final = false): Failure {
+    this.#end(item.seq, false);
+    return { id: item.id, error: { code, message, ...(final ? { final } : {}) } };
+  }
+
+  #answer({ item }: InFlight, failure: Failure): void {
+    sendFailures(this.#context.bus, item.reply, [failure], item.json);
+  }
+}
+
+function headerId(message: BusMessage): string | undefined {
+  const id = message.header('Cascade-Id');
+  if (id !== undefined) checkId(id);
+  return id;
+}
+
+function headerDeadline(message: BusMessage): number | undefined {
+  const text = message.header('Cascade-Deadline-Ms');
+  if (text === undefined) return undefined;
+  const deadlineMs = text.trim() === '' ? Number.NaN : Number(text);
+  // What is no number is shown as it came.
+  checkDeadline(Number.isNaN(deadlineMs) ? text : deadlineMs);
+  return deadlineMs;
+}
+
+/** The body is the bytes of the family's only input. */
+function rawBody(specs: readonly TensorSpec[], data: Uint8Array): unknown {
+  if (specs.length !== 1) {
+    throw invalid(
+      `Content-Type application/octet-stream is for families of one input; this one has ${specs.map((spec) => spec.name).join(', ')}`,
+    );
+  }
+  return { inputs: { [specs[0].name]: data } };
+}
+
+/** Bytes of a message are valid during its delivery only, and a small view would keep the whole network buffer. */
+function ownCopy(sample: Sample): Sample {
+  return sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
+}

@@ -1,0 +1,77 @@
+import type { WorkItem } from '../../plans/protocol/messages.ts';
+
+export interface InFlight {
+  item: WorkItem;
+  /** Of the admission, which wants it back when the request has ended. */
+  ticket: number;
+  /** Replica that has the request now, as far as its frontend knows. */
+  device: string;
+  /** Grows with each request that is sent, or sent on, to a device. */
+  sentNumber: number;
+  /** Devices that died without a word while they had it. */
+  deaths: number;
+}
+
+/**
+ * The requests that a frontend has taken and not yet seen finished, with their samples, so that they can be sent again when
+ * the device that has them is lost. Bounded in number and in bytes.
+ */
+export class InFlightTable {
+  readonly #entries = new Map<number, InFlight>();
+  readonly #maxRequests: number;
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(limits: { maxRequests: number; maxBytes: number }) {
+    this.#maxRequests = limits.maxRequests;
+    this.#maxBytes = limits.maxBytes;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** True when not even the smallest request fits. */
+  get isFull(): boolean {
+    return this.#entries.size >= this.#maxRequests || this.#bytes >= this.#maxBytes;
+  }
+
+  /** False when one more does not fit. */
+  add(entry: InFlight): boolean {
+    const bytes = bytesOf(entry.item);
+    if (this.#entries.size >= this.#maxRequests || this.#bytes + bytes > this.#maxBytes) return false;
+    this.#bytes += bytes;
+    this.#entries.set(entry.item.seq, entry);
+    return true;
+  }
+
+  get(seq: number): InFlight | undefined {
+    return this.#entries.get(seq);
+  }
+
+  /** Ends a request; undefined when it had already ended. */
+  remove(seq: number): InFlight | undefined {
+    const entry = this.#entries.get(seq);
+    if (entry === undefined) return undefined;
+    this.#bytes -= bytesOf(entry.item);
+    this.#entries.delete(seq);
+    return entry;
+  }
+
+  on(device: string): InFlight[] {
+    return [...this.#entries.values()].filter((entry) => entry.device === device);
+  }
+
+  expired(before: number): InFlight[] {
+    const late: InFlight[] = [];
+    for (const entry of this.#entries.values()) if (entry.item.deadlineAt < before) late.push(entry);
+    return late;
+  }
+}
+
+/** Bytes of a request's tensors: what a bound on memory counts. */
+export function bytesOf(item: WorkItem): number {
+  let bytes = 0;
+  for (const tensor of item.sample) bytes += tensor.data.length;
+  return bytes;
+}

@@ -1,0 +1,47 @@
+import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { every } from '../../engine/clock.ts';
+import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import type { DropCounts, LoadReport } from '../../plans/protocol/messages.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+
+/** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
+export function loadEstimatorActor(options: {
+  frontend: string;
+  subjects: Subjects;
+  arrivals$: Observable<number>;
+  /** What the frontend has dropped so far. */
+  dropped?: () => DropCounts;
+  /** Default: this process's. */
+  pid?: number;
+}): Actor {
+  const { frontend, subjects, arrivals$, dropped, pid = process.pid } = options;
+  return {
+    name: `load-estimator-${frontend}`,
+    description: 'reports the arrivals per interval of its frontend',
+    behaviour: ({ bus, clock, stopping$ }) => {
+      let count = 0;
+      let since = clock.now();
+      const counting$ = arrivals$.pipe(tap((arrivals) => (count += arrivals)));
+      const reporting$ = every(clock, LOAD_INTERVAL_MS).pipe(
+        tap(() => {
+          // A busy event loop ticks late, and soon after that again: what counts is the time that passed.
+          const intervalMs = clock.now() - since;
+          if (intervalMs < LOAD_INTERVAL_MS / 2) return;
+          const report: LoadReport = {
+            frontend,
+            pid,
+            intervalMs,
+            arrivals: count,
+            ...(dropped === undefined ? {} : { dropped: dropped() }),
+          };
+          count = 0;
+          since += intervalMs;
+          bus.publish(subjects.load(frontend), encode(report));
+        }),
+      );
+      return merge(counting$, reporting$).pipe(takeUntil(stopping$));
+    },
+  };
+}

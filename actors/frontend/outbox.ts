@@ -1,0 +1,66 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { Clock } from '../../engine/clock.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import { encodeWorkFrame, estimatedBytes } from '../../plans/protocol/codec.ts';
+import type { WorkItem } from '../../plans/protocol/messages.ts';
+
+/** What a frame holds beside its requests, and what ids and reply subjects take that are not ASCII. */
+const FRAME_RESERVE_BYTES = 3_072;
+
+/**
+ * Collects the requests that go to the same replica while one chunk of messages, or one batch, is worked off, and sends them as one
+ * frame, well below the server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
+ */
+export class Outbox {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #specs: readonly TensorSpec[];
+  readonly #pending = new Map<string, { subject: string; origin: string; items: WorkItem[]; bytes: number }>();
+  readonly #maxBytes: number;
+  readonly #maxItemBytes: number;
+  #scheduled = false;
+
+  constructor(bus: Bus, clock: Clock, specs: readonly TensorSpec[]) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#specs = specs;
+    this.#maxBytes = bus.maxPayloadBytes / 2;
+    this.#maxItemBytes = bus.maxPayloadBytes - FRAME_RESERVE_BYTES;
+  }
+
+  /**
+   * False when the request does not fit into a message of the server: numbers that were short as text, or scores of many
+   * classes, can be larger than any body a client could send.
+   */
+  add(subject: string, origin: string, item: WorkItem): boolean {
+    const key = `${subject} ${origin}`;
+    const bytes = estimatedBytes(item);
+    if (bytes > this.#maxItemBytes) return false;
+    let frame = this.#pending.get(key);
+    if (frame !== undefined && frame.bytes + bytes > this.#maxBytes) {
+      this.#send(frame);
+      frame = undefined;
+    }
+    if (frame === undefined) {
+      frame = { subject, origin, items: [], bytes: 0 };
+      this.#pending.set(key, frame);
+    }
+    frame.items.push(item);
+    frame.bytes += bytes;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#clock.soon(() => this.flush());
+    }
+    return true;
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    for (const frame of this.#pending.values()) this.#send(frame);
+    this.#pending.clear();
+  }
+
+  #send(frame: { subject: string; origin: string; items: WorkItem[] }): void {
+    this.#bus.publish(frame.subject, encodeWorkFrame(frame, this.#specs, this.#clock.now()));
+  }
+}

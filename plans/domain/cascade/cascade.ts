@@ -1,0 +1,132 @@
+import type { Profile } from '../profile/profile.ts';
+import { NO_NUMBER } from './certainty.ts';
+import { type QualityPlanes, qualityPlanes } from './quality-planes.ts';
+
+/** A cascade and what the validation records say about it (CascadeServe §2.1). Models by number, in family order. */
+export interface Cascade {
+  /** Names it: equal keys, equal cascades. */
+  readonly key: string;
+  readonly models: readonly number[];
+  /** Per model but the last: answers at least this certain are final. */
+  readonly thresholds: readonly number[];
+  /** Mean quality of its answers. */
+  readonly accuracy: number;
+  /** Per stage: fraction of all samples that reach it; 1 for the first. */
+  readonly reach: readonly number[];
+}
+
+/** Validation records in the form that cascade arithmetic works on. */
+export interface ValidationRecords extends QualityPlanes {
+  readonly samples: number;
+  /** Words of a bitset over the samples. */
+  readonly words: number;
+  /** Per model and sample, in [0, 1]. */
+  readonly quality: readonly Float32Array[];
+  /** Per model and sample. */
+  readonly certainty: readonly Float32Array[];
+  /** Per model: its certainties ascending, for quantiles. */
+  readonly sorted: readonly Float32Array[];
+}
+
+/** Of a profile: all that says how accurate its cascades are. */
+export interface RecordedFamily {
+  readonly models: readonly Pick<Profile['models'][number], 'quality' | 'certainties'>[];
+}
+
+export function validationRecords({ models }: RecordedFamily): ValidationRecords {
+  const quality = models.map((model) => model.quality);
+  const samples = quality[0].length;
+  const words = Math.ceil(samples / 32);
+  const certainty = models.map((model) => model.certainties);
+  return {
+    samples,
+    words,
+    quality,
+    ...qualityPlanes(quality, words),
+    certainty,
+    sorted: certainty.map((values) => values.toSorted()),
+  };
+}
+
+/** Records of some of the samples only. */
+export function recordsAt({ models }: RecordedFamily, samples: Int32Array): ValidationRecords {
+  return validationRecords({
+    models: models.map(({ quality, certainties }) => ({
+      quality: Float32Array.from(samples, (i) => quality[i]),
+      certainties: Float32Array.from(samples, (i) => certainties[i]),
+    })),
+  });
+}
+
+/** Names a cascade; thresholds as they stand in the plan file. */
+export function cascadeKey(models: readonly number[], thresholds: readonly number[]): string {
+  return models.map((model, s) => (s < thresholds.length ? `${model}<${thresholds[s]}` : `${model}`)).join(' ');
+}
+
+/** What a cascade does to the validation samples, one by one. A sample is certain at `certainty >= threshold`, as when serving. */
+export function evaluateCascade(records: ValidationRecords, models: readonly number[], thresholds: readonly number[]): Cascade {
+  const { samples } = records;
+  const reach: number[] = [];
+  let alive = samples;
+  let qualitySum = 0;
+  let members: Int32Array | undefined;
+  for (let s = 0; s < models.length; s++) {
+    reach.push(alive / samples);
+    const certainty = records.certainty[models[s]];
+    const quality = records.quality[models[s]];
+    const threshold = thresholds[s] ?? Number.NEGATIVE_INFINITY;
+    const uncertain = new Int32Array(alive);
+    let count = 0;
+    for (let k = 0; k < alive; k++) {
+      const i = members === undefined ? k : members[k];
+      if (certainty[i] < threshold) uncertain[count++] = i;
+      else qualitySum += quality[i];
+    }
+    members = uncertain;
+    alive = count;
+  }
+  return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: qualitySum / samples, reach };
+}
+
+/** Quality of the answer that a cascade gives to each sample. */
+export function qualityBySample(
+  records: ValidationRecords,
+  models: readonly number[],
+  thresholds: readonly number[],
+): Float32Array {
+  return Float32Array.from({ length: records.samples }, (_, i) => {
+    const stage = models.findIndex((model, s) => !(records.certainty[model][i] < (thresholds[s] ?? Number.NEGATIVE_INFINITY)));
+    return records.quality[models[stage]][i];
+  });
+}
+
+/** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */
+function readableThreshold(value: number): number {
+  return Number(value.toPrecision(6));
+}
+
+/**
+ * The threshold below which about `fraction` of a model's validation samples are uncertain. Quantiles instead of even
+ * spacing: certainties crowd near 1, and even steps would skip most of the trade-off there.
+ */
+export function thresholdAtQuantile(records: ValidationRecords, model: number, fraction: number): number {
+  const sorted = records.sorted[model];
+  // Answers that are no numbers come first; no threshold is as low.
+  const first = sorted.findIndex((certainty) => certainty !== NO_NUMBER);
+  if (first === -1) return 1;
+  return readableThreshold(sorted[Math.min(sorted.length - 1, Math.max(first, Math.round(fraction * sorted.length)))]);
+}
+
+/** Bits of the samples on which a model is less certain than the threshold. */
+export function uncertainBits(records: ValidationRecords, model: number, threshold: number): Uint32Array {
+  const bits = new Uint32Array(records.words);
+  const certainty = records.certainty[model];
+  for (let i = 0; i < records.samples; i++) if (certainty[i] < threshold) bits[i >>> 5] |= 1 << (i & 31);
+  return bits;
+}
+
+export function popcount(word: number): number {
+  let v = word - ((word >>> 1) & 0x55555555);
+  v = (v & 0x33333333) + ((v >>> 2) & 0x33333333);
+  return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}

@@ -1,0 +1,369 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { splitMember } from '../../data/member-path.ts';
+import type { SampleOrder } from '../../data/split.ts';
+import type { AuditBounds } from '../../drift/audit-estimate.ts';
+import type { DriftSettings } from '../../drift/drift-measure.ts';
+import type { AuditSettings } from '../../policy/audit.ts';
+import { defaultDeadlineMs } from '../../policy/deadline.ts';
+import { defaultDrainMs, type GearRule } from '../../policy/gear-choice.ts';
+import { expandVariables } from './from-environment.ts';
+import { type DeploymentYaml, deploymentSchema } from './schema.ts';
+import { shown } from './shown.ts';
+import { type SyntheticSettings, syntheticEntries, syntheticProblems, syntheticSettings } from './synthetic-settings.ts';
+import { taskProblems } from './task-problems.ts';
+import { checkYaml, type Problem } from './yaml-problems.ts';
+
+export interface ModelEntry {
+  readonly name: string;
+  /** Absolute path of the ONNX file; `synthetic:<name>` in a synthetic family, which has no files. */
+  readonly file: string;
+  /** Largest batch to profile and to run. */
+  readonly maxBatch: number;
+  /** Output that holds the scores; default: the family's, else chosen (see `chooseOutput`). */
+  readonly output?: string | undefined;
+  /** Default: the family's. */
+  readonly scores?: ScoreKind | undefined;
+  /** Input of the model -> input of the family, where they have other names. */
+  readonly inputs?: Readonly<Record<string, string>> | undefined;
+}
+
+/** How sure a prediction is: an estimator on the class scores (see certainty.ts), or a model output of that name. */
+export type CertaintyKind = DeploymentYaml['certainty'];
+export type Estimator = Extract<CertaintyKind, string>;
+export type ScoreKind = DeploymentYaml['scores'];
+export type TaskName = DeploymentYaml['task'];
+
+/** Settings of one model input. */
+type InputSettings = DeploymentYaml['inputs'][string];
+
+interface DeviceBase {
+  readonly id: string;
+  readonly memoryBytes: number;
+  readonly host: string;
+}
+
+export type Device =
+  | (DeviceBase & { readonly kind: 'cpu'; readonly cores: readonly number[] | undefined })
+  | (DeviceBase & { readonly kind: 'cuda'; readonly deviceId: number })
+  | (DeviceBase & { readonly kind: 'emulated'; readonly like: string });
+
+type DeploymentSlo =
+  | { readonly type: 'latency'; readonly p95Ms: number }
+  | { readonly type: 'accuracy'; readonly accuracy: number };
+
+/** The load to plan for (CascadeServe §3): equal QPS ranges from 0 to `qpsMax` and how often each occurs. */
+export interface Load {
+  readonly qpsMax: number;
+  readonly ranges: number;
+  readonly distribution:
+    | { readonly type: 'zipf'; readonly exponent: number }
+    /** Weights of equal ranges from 0 to the histogram's own `qpsMax`. */
+    | { readonly type: 'histogram'; readonly qpsMax: number; readonly weights: readonly number[] };
+}
+
+interface DataFiles {
+  /** Input name -> absolute `.npy` file (or `.npz#member`, `.csv#column`); or one absolute file for all inputs. */
+  readonly inputs: string | Readonly<Record<string, string>>;
+  readonly labels: string | undefined;
+  /** Of task custom: a file per model, or one of all; absolute. */
+  readonly quality?: string | Readonly<Record<string, string>> | undefined;
+  /** Fraction of the samples for profiling and planning. */
+  readonly validation: number;
+  /** Whether those are drawn at random or come first. */
+  readonly order: SampleOrder;
+}
+
+export interface NatsSettings {
+  readonly servers: readonly string[];
+  /** All of the strings may name environment variables, `${NAME}`, which are put in when a command connects. */
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly token: string | undefined;
+  readonly credsFile: string | undefined;
+  readonly nkeyFile: string | undefined;
+  readonly inboxPrefix: string | undefined;
+  /** Copies of the key-value buckets in a cluster. */
+  readonly replicas: number;
+  /** Absolute paths of PEM files. */
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
+}
+
+/** Durable ingress: requests that NATS stores before they are served. */
+export interface DurableSettings {
+  readonly maxRequests: number;
+  readonly maxBytes: number;
+  /** Infinity: none is dropped. */
+  readonly maxAgeMs: number;
+  readonly maxDeliver: number;
+  readonly ackWaitMs: number;
+  readonly inFlight: number;
+  /** 0: answers are not kept. */
+  readonly keepAnswersMs: number;
+  readonly storage: 'file' | 'memory';
+  readonly replicas: number;
+}
+
+/** A deployment file, checked, in the units of the code, with absolute paths. */
+export interface Deployment {
+  readonly name: string;
+  /** Absolute folder of the deployment file: profile.json, plan.json and calibration.json are written there. */
+  readonly dir: string;
+  /** Absolute path of the deployment file. */
+  readonly file: string;
+  /** The family, as the file lists it: its order, cheapest first, is the profile's. */
+  readonly models: readonly ModelEntry[];
+  /** Where the family is made up; then there are neither model files nor data. */
+  readonly synthetic: SyntheticSettings | undefined;
+  readonly task: TaskName;
+  /** Of regression. */
+  readonly tolerance: number | undefined;
+  readonly output: string | undefined;
+  readonly certainty: CertaintyKind;
+  readonly scores: ScoreKind;
+  readonly inputs: Readonly<Record<string, InputSettings>>;
+  readonly classes: readonly string[] | undefined;
+  readonly data: DataFiles | undefined;
+  readonly devices: readonly Device[];
+  readonly slo: DeploymentSlo;
+  readonly load: Load;
+  readonly nats: NatsSettings;
+  /** Processes of their own on one machine; or part of every device process. */
+  readonly frontends: number | 'in-devices';
+  readonly prefix: string;
+  /** Of requests that name none. */
+  readonly deadlineMs: number;
+  /** For devices to load what is new in a plan. */
+  readonly prepareTimeoutMs: number;
+  readonly gearRule: GearRule;
+  /** Undefined: requests are not stored. */
+  readonly durable: DurableSettings | undefined;
+  /** Undefined: nothing is audited. */
+  readonly audit: (AuditSettings & AuditBounds) | undefined;
+  readonly drift: DriftSettings & { readonly replan: 'never' | 'auto'; readonly replanIntervalMs: number };
+}
+
+/**
+ * Reads and checks a deployment.
+ * @param path the YAML file, or the folder that holds a `deployment.yaml`.
+ * @throws ConfigError with a line `file:line:col path: what is wrong; what would be right` for each problem.
+ */
+export function loadDeployment(path: string): Deployment {
+  const file = resolve(isFolder(path) ? join(path, 'deployment.yaml') : path);
+  const label = forPeople(file);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(
+      `${label} cannot be read: ${messageOf(error)}; name a deployment file, or a folder with deployment.yaml`,
+    );
+  }
+  const { value: yaml, refuse } = checkYaml(text, label, deploymentSchema, 'nats');
+  const problems: Problem[] = [
+    ...duplicates(yaml.models ?? [], ['models'], 'name'),
+    ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
+    ...duplicates(yaml.devices, ['devices'], 'id'),
+    ...syntheticProblems(yaml),
+    ...taskProblems(yaml),
+  ];
+  const dir = dirname(file);
+  const resolveFile = (at: Problem['path'], given: string): string => {
+    const absolute = resolve(dir, given);
+    const { file: onDisk } = splitMember(absolute);
+    if (!existsSync(onDisk)) problems.push({ path: at, message: `${given} does not exist (looked in ${forPeople(dir)})` });
+    else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
+    return absolute;
+  };
+  /** Of the connection to NATS: one that names a variable is looked for when a command connects. */
+  const natsFile = (at: Problem['path'], given: string | undefined) => {
+    const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
+    return unset.length > 0 ? given : optionalFile(at, text);
+  };
+  const optionalFile = (at: Problem['path'], given: string | undefined) =>
+    given === undefined ? undefined : resolveFile(at, given);
+
+  const deployment: Deployment = {
+    name: yaml.name,
+    dir,
+    file,
+    models:
+      yaml.synthetic === undefined
+        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: resolveFile(['models', i, 'file'], model.file) }))
+        : syntheticEntries(yaml.synthetic),
+    synthetic: yaml.synthetic && syntheticSettings(yaml.synthetic),
+    task: yaml.task,
+    tolerance: yaml.tolerance,
+    output: yaml.output,
+    certainty: yaml.certainty,
+    scores: yaml.scores,
+    inputs: yaml.inputs,
+    classes: yaml.classes,
+    data: yaml.data && {
+      inputs:
+        typeof yaml.data.inputs === 'string'
+          ? resolveFile(['data', 'inputs'], yaml.data.inputs)
+          : Object.fromEntries(
+              Object.entries(yaml.data.inputs).map(([name, given]) => [name, resolveFile(['data', 'inputs', name], given)]),
+            ),
+      labels: optionalFile(['data', 'labels'], yaml.data.labels),
+      quality:
+        typeof yaml.data.quality === 'object'
+          ? Object.fromEntries(
+              Object.entries(yaml.data.quality).map(([name, given]) => [name, resolveFile(['data', 'quality', name], given)]),
+            )
+          : optionalFile(['data', 'quality'], yaml.data.quality),
+      validation: yaml.data.validation,
+      order: yaml.data.order,
+    },
+    devices: yaml.devices.map(deviceOf),
+    slo:
+      yaml.slo.p95 === undefined ? { type: 'accuracy', accuracy: yaml.slo.accuracy! } : { type: 'latency', p95Ms: yaml.slo.p95 },
+    load: { ...yaml.load, distribution: distributionOf(yaml.load) },
+    nats: {
+      servers: yaml.nats.servers,
+      user: yaml.nats.user,
+      password: yaml.nats.password,
+      token: yaml.nats.token,
+      credsFile: natsFile(['nats', 'credsFile'], yaml.nats.credsFile),
+      nkeyFile: natsFile(['nats', 'nkeyFile'], yaml.nats.nkeyFile),
+      inboxPrefix: yaml.nats.inboxPrefix,
+      replicas: yaml.nats.replicas,
+      tls:
+        yaml.nats.tls &&
+        Object.fromEntries(Object.entries(yaml.nats.tls).map(([key, given]) => [key, natsFile(['nats', 'tls', key], given)])),
+    },
+    frontends: yaml.frontends,
+    prefix: yaml.prefix,
+    deadlineMs: yaml.deadline ?? defaultDeadlineMs(yaml.slo.p95),
+    prepareTimeoutMs: yaml.prepareTimeout,
+    gearRule: {
+      alpha: yaml.alpha,
+      backlogDrainMs:
+        yaml.backlogDrain === 'never' ? Number.POSITIVE_INFINITY : (yaml.backlogDrain ?? defaultDrainMs(yaml.slo.p95)),
+      windowMs: yaml.loadWindow,
+      noiseBand: yaml.noiseBand,
+      settleMs: yaml.settle === 'none' ? 0 : yaml.settle,
+      measuredSpeed: yaml.measuredSpeed,
+    },
+    durable: yaml.durable && durableOf(yaml.durable),
+    audit: yaml.audit,
+    drift: driftOf(yaml.drift),
+  };
+  refuse(problems);
+  return deployment;
+
+  function distributionOf({ distribution, qpsMax }: DeploymentYaml['load']): Load['distribution'] {
+    if (distribution.histogram === undefined) return { type: 'zipf', exponent: distribution.zipf! };
+    const at = ['load', 'distribution', 'histogram'];
+    const given = distribution.histogram;
+    const histogram = typeof given === 'string' ? readHistogram(resolveFile(at, given), qpsMax) : { qpsMax, weights: given };
+    if (typeof histogram === 'string') problems.push({ path: at, message: `${given} ${histogram}` });
+    else if (!histogram.weights.some((weight) => weight > 0)) problems.push({ path: at, message: 'has no weight above 0' });
+    else return { type: 'histogram', ...histogram };
+    return { type: 'histogram', qpsMax, weights: [1] };
+  }
+}
+
+/** What profiled runtimes hold for: devices of one class are interchangeable. */
+export function deviceClass(device: Device): string {
+  if (device.kind === 'cpu') return `cpu-${device.cores?.length ?? 1}`;
+  return device.kind === 'cuda' ? 'cuda' : `emulated:${device.like}`;
+}
+
+/**
+ * Probability of each of the equal QPS ranges from 0 to `qpsMax`; sums to 1. Zipfian: range k has weight 1 / (k + 1)^s
+ * (CascadeServe §4.3). A measured histogram is spread evenly within its own ranges and cut anew; what lies above `qpsMax`
+ * counts to the last range: a plan promises nothing for more.
+ */
+export function rangeWeights(load: Load): number[] {
+  const { distribution, ranges } = load;
+  const weights = new Array<number>(ranges).fill(0);
+  if (distribution.type === 'zipf') {
+    for (let k = 0; k < ranges; k++) weights[k] = (k + 1) ** -distribution.exponent;
+  } else {
+    const width = load.qpsMax / ranges;
+    const measuredWidth = distribution.qpsMax / distribution.weights.length;
+    distribution.weights.forEach((weight, m) => {
+      const [from, to] = [m * measuredWidth, (m + 1) * measuredWidth];
+      for (let k = 0; k < ranges; k++) {
+        const end = k === ranges - 1 ? Number.POSITIVE_INFINITY : (k + 1) * width;
+        const overlap = Math.min(to, end) - Math.max(from, k * width);
+        if (overlap > 0) weights[k] += (weight * overlap) / measuredWidth;
+      }
+    });
+  }
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}
+
+function driftOf({ replanInterval, ...drift }: DeploymentYaml['drift']): Deployment['drift'] {
+  return { ...drift, replanIntervalMs: replanInterval };
+}
+
+function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Device {
+  if (device.kind === 'cpu') return { ...device, cores: device.cores, memoryBytes: memory };
+  return { ...device, memoryBytes: memory };
+}
+
+function durableOf({ maxAge, ackWait, keepAnswers, ...same }: NonNullable<DeploymentYaml['durable']>): DurableSettings {
+  return {
+    ...same,
+    maxAgeMs: maxAge === 'never' ? Number.POSITIVE_INFINITY : maxAge,
+    ackWaitMs: ackWait,
+    keepAnswersMs: keepAnswers === 'never' ? 0 : keepAnswers,
+  };
+}
+
+function duplicates<K extends string>(
+  entries: readonly Readonly<Record<K, string>>[],
+  list: readonly string[],
+  key: K,
+): Problem[] {
+  const first = new Map<string, number>();
+  return entries.flatMap((entry, i) => {
+    const before = first.get(entry[key]);
+    if (before === undefined) first.set(entry[key], i);
+    return before === undefined
+      ? []
+      : [
+          {
+            path: [...list, i, key],
+            message: `${JSON.stringify(entry[key])} is already the ${key} of ${list.join('.')}[${before}]`,
+          },
+        ];
+  });
+}
+
+/** The measured histogram of a JSON file, or what is wrong with it. */
+function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights: number[] } | string {
+  if (!existsSync(file)) return { qpsMax, weights: [1] }; // reported with its path by the caller
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return `is not JSON: ${messageOf(error)}`;
+  }
+  const given = (Array.isArray(parsed) ? { qpsMax, weights: parsed } : parsed) as { qpsMax?: unknown; weights?: unknown } | null;
+  const weights: unknown[] | undefined = Array.isArray(given?.weights) ? given.weights : undefined;
+  const max = given?.qpsMax;
+  if (
+    weights === undefined ||
+    weights.length === 0 ||
+    !weights.every((w) => typeof w === 'number' && w >= 0 && Number.isFinite(w))
+  )
+    return 'does not hold weights of 0 or more; write [3, 2, 1] or { "qpsMax": 4000, "weights": [3, 2, 1] }';
+  if (typeof max !== 'number' || !(max > 0) || !Number.isFinite(max)) return `has qpsMax ${shown(max)}; write a number above 0`;
+  return { qpsMax: max, weights: weights as number[] };
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
+}
+
+/** Relative to where the person is, if below it. */
+function forPeople(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' ? '.' : short.startsWith('..') ? path : short;
+}

@@ -1,0 +1,37 @@
+import { ConfigError } from '../../../engine/errors.ts';
+
+/** `${NAME}` in a setting, for what must not stand in a file or differs from process to process. */
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** A setting with the values of the environment variables that it names, and those of them that are not set. */
+export function expandVariables(text: string, environment: Environment = process.env): { text: string; unset: string[] } {
+  const unset: string[] = [];
+  const expanded = text.replace(VARIABLE, (written, name: string) => {
+    const value = environment[name];
+    if (value === undefined) unset.push(name);
+    return value ?? written;
+  });
+  return { text: expanded, unset };
+}
+
+/** What to do about the first variable that is not set. */
+export function unsetVariable([name]: readonly string[]): string {
+  return `the environment variable ${name} is not set; set it, or write the value`;
+}
+
+/**
+ * A setting with the values of the environment variables that it names.
+ * @throws ConfigError naming field and variable when one is not set.
+ */
+export function fromEnvironment<T extends string | undefined>(
+  field: string,
+  written: T,
+  environment: Environment = process.env,
+): T {
+  if (written === undefined) return written;
+  const { text, unset } = expandVariables(written, environment);
+  if (unset.length > 0) throw new ConfigError(`${field}: ${unsetVariable(unset)}`);
+  return text as T;
+}

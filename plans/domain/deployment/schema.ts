@@ -1,0 +1,464 @@
+import { z } from 'zod';
+import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../../policy/gear-choice.ts';
+import { LONGEST_WINDOW_MS } from '../../policy/load-history.ts';
+import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
+import { SUBJECT_TOKEN } from '../../protocol/subjects.ts';
+import { MAX_RANGES } from './limits.ts';
+import { shown } from './shown.ts';
+import { parseBytes, parseDurationMs } from './units.ts';
+
+/**
+ * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. Messages about a file take
+ * what is known and what it means from here.
+ */
+
+const name = z.string().regex(SUBJECT_TOKEN, {
+  error: (issue) => `${shown(issue.input)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+});
+
+const path = z.string().min(1);
+
+const duration = z
+  .union([z.number(), z.string()], {
+    error: (issue) => `${shown(issue.input)} is not a time; write 100ms, 0.1s, or milliseconds`,
+  })
+  .transform((value, context) => {
+    const ms = parseDurationMs(value);
+    if (ms !== undefined && ms > 0) return ms;
+    context.addIssue(`${shown(value)} is not a time above 0; write 100ms, 0.1s, or milliseconds`);
+    return z.NEVER;
+  });
+
+const durationUpTo = (longestMs: number) =>
+  duration.refine((ms) => ms <= longestMs, {
+    error: (issue) => `${shown(issue.input)} ms is too long; at most ${longestMs} ms`,
+  });
+
+/** Beyond some weeks, timers end at once. */
+const DAY_MS = 86_400_000;
+
+const bytes = z
+  .union([z.number(), z.string()], { error: (issue) => `${shown(issue.input)} is not an amount of memory; write 512MiB or 1GiB` })
+  .transform((value, context) => {
+    const amount = parseBytes(value);
+    if (amount !== undefined && amount > 0) return amount;
+    context.addIssue(`${shown(value)} is not an amount of memory above 0; write 512MiB or 1GiB`);
+    return z.NEVER;
+  });
+
+const SCORE_KINDS = ['logits', 'probabilities'] as const;
+
+const outputName = z.string().min(1);
+
+const model = z.strictObject({
+  name: name.describe('Name of the model; part of NATS subjects'),
+  file: path.describe('ONNX file, relative to the deployment file'),
+  maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
+  output: outputName.optional().describe('Output of this model that holds the scores; default: `output` of the family'),
+  scores: z.enum(SCORE_KINDS).optional().describe('What this model gives; default: `scores` of the family'),
+  inputs: z
+    .record(z.string().min(1), z.string().min(1))
+    .optional()
+    .describe('What the family calls inputs that this model calls otherwise: { <input of the model>: <input of the family> }'),
+});
+
+const syntheticModel = z.strictObject({
+  name: name.describe('Name of the model; part of NATS subjects'),
+  accuracy: z.number().gt(0).max(1).describe('Fraction of the samples that it gets right'),
+  fixed: duration.describe('Time of a batch, whatever its size (10ms, or milliseconds)'),
+  perSample: duration.describe('Time for each sample of a batch (2ms, or milliseconds)'),
+  memory: bytes.describe('Memory of one replica (bytes, or 512MiB, 1GiB)'),
+});
+
+const synthetic = z.strictObject({
+  models: z.array(syntheticModel).min(1).describe('The made-up family, in any order'),
+  samples: z.int().min(10).max(1_000_000).default(4000).describe('Number of made-up samples'),
+  classes: z.int().min(2).max(10_000).default(2).describe('Number of classes'),
+  correlation: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.8)
+    .describe('Share of a sample’s difficulty that all models agree on: high, and dear models help little where cheap ones fail'),
+  batches: z
+    .array(z.int().positive())
+    .min(1)
+    .default([1, 2, 4, 8, 16, 32, 64])
+    .describe('Batch sizes of the runtime curves, ascending from 1')
+    .refine((sizes) => sizes[0] === 1 && sizes.every((size, i) => i === 0 || size > sizes[i - 1]), {
+      error: 'must ascend, from 1 on, such as [1, 2, 4, 8]',
+    }),
+  seed: z.int().nonnegative().default(1).describe('Another seed makes other samples and answers'),
+});
+
+const ESTIMATORS = ['margin', 'logit-margin', 'max-probability', 'entropy'] as const;
+
+const certainty = z.union(
+  [
+    z.enum(ESTIMATORS),
+    z.strictObject({ output: outputName.describe('Model output [batch] that holds the certainty') }),
+    z.strictObject({
+      spread: outputName.describe(
+        'Model output [batch, members] of an ensemble: certainty is 1 / (1 + standard deviation of the members)',
+      ),
+    }),
+  ],
+  {
+    error: (issue) =>
+      `${shown(issue.input)} is no certainty estimator; write ${ESTIMATORS.join(', ')}, { output: NAME } or { spread: NAME }`,
+  },
+);
+
+const TASKS = ['classification', 'binary', 'multi-label', 'regression', 'custom'] as const;
+
+const input = z.strictObject({
+  pad: z
+    .number()
+    .optional()
+    .describe(
+      'Fills ragged axes up to the longest sample of a batch, of samples whose lengths are within a factor of two: for models whose answers do not depend on it, such as those with a mask. Default: only samples of equal shape share a batch',
+    ),
+  maxLength: z
+    .union([z.int().min(1), z.array(z.int().min(1)).min(1)], {
+      error: (issue) =>
+        `${shown(issue.input)} is no length; write a whole number, or a list with one for each axis of any length`,
+    })
+    .optional()
+    .describe(
+      'Longest accepted length of axes of any length: one for all of them, or a list; longer inputs are refused. Default: twice the longest sample of the data, at least 64',
+    ),
+  nan: z
+    .enum(['refuse', 'allow'])
+    .default('refuse')
+    .describe('allow: values may be NaN, as tree models take what is missing (null in JSON); infinity is refused all the same'),
+});
+
+const dataFiles = z.union([path, z.record(z.string(), path)], {
+  error: (issue) =>
+    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, table.csv, table.parquet, or lines.jsonl of {"inputs": {...}, "label": 3}`,
+});
+
+const data = z.strictObject({
+  inputs: dataFiles.describe(
+    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input, or one .npz archive, CSV or Parquet table, or file of JSON lines',
+  ),
+  labels: path
+    .optional()
+    .describe(
+      'File, .npz#MEMBER or .csv#COLUMN of class numbers or names, [samples] or one-hot; ' +
+        'default: member `labels` of the .npz, column label, target, class or y of the table, else its last, or `label` of each JSON line',
+    ),
+  quality: z
+    .union([path, z.record(z.string(), path)])
+    .optional()
+    .describe(
+      'Of task custom: how good each model is on each sample, in [0, 1]: a .npy file [samples] per model, or one [samples, models] in the order of `models`',
+    ),
+  validation: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.5)
+    .describe('Fraction of the samples used for profiling and planning; the rest is for load tests'),
+  order: z
+    .enum(['shuffled', 'time'])
+    .default('shuffled')
+    .describe(
+      '`shuffled`: the samples for planning are drawn at random, the same each time, with as much of each class as the rest; ' +
+        '`time`: samples are in the order of time, and the first are planned with',
+    ),
+});
+
+const deviceBase = {
+  id: name.describe('Name of the device; part of NATS subjects'),
+  memory: bytes.describe('Memory for model replicas (bytes, or 512MiB, 1GiB)'),
+  host: name.default('local').describe('Host that runs the device: `local`, or what `serve --host` says'),
+};
+
+const device = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('cpu'),
+    ...deviceBase,
+    cores: z
+      .array(z.int().nonnegative())
+      .min(1)
+      .refine((cores) => new Set(cores).size === cores.length, { error: 'names a core twice' })
+      .optional()
+      .describe(
+        'Cores that the inference threads are pinned to, one thread each; the rest of the device process uses what is free; default: one thread, not pinned',
+      ),
+  }),
+  z.strictObject({
+    kind: z.literal('cuda'),
+    ...deviceBase,
+    deviceId: z.int().nonnegative().default(0).describe('CUDA device number'),
+  }),
+  z.strictObject({
+    kind: z.literal('emulated'),
+    ...deviceBase,
+    like: z.string().min(1).describe('Device class whose profiled runtimes are emulated: cpu-1, cpu-2, cuda ...'),
+  }),
+]);
+
+/** Also where other fields are wrong; but what is missing, or no mapping at all, is told by its type. */
+const isMapping = ({ value }: { readonly value: unknown }): boolean => typeof value === 'object' && value !== null;
+
+const slo = z
+  .strictObject({
+    p95: duration.optional().describe('Latency SLO: 95th percentile (100ms, 0.1s, or milliseconds); accuracy is maximised'),
+    accuracy: z.number().gt(0).max(1).optional().describe('Accuracy SLO: expected accuracy at least; latency is minimised'),
+  })
+  .refine((value) => (value.p95 === undefined) !== (value.accuracy === undefined), {
+    error: 'must hold exactly one of p95 and accuracy, such as { p95: 100ms } or { accuracy: 0.92 }',
+    when: isMapping,
+  });
+
+const distribution = z
+  .strictObject({
+    zipf: z.number().nonnegative().optional().describe('Exponent s: range k has weight 1 / (k + 1)^s; low loads are common'),
+    histogram: z
+      .union([path, z.array(z.number().nonnegative()).min(1)], {
+        error: (issue) => `${shown(issue.input)} is no histogram; write a list of weights or a JSON file`,
+      })
+      .optional()
+      .describe('Measured weights of equal QPS ranges from 0 to qpsMax: a list, or a JSON file with it or { qpsMax, weights }'),
+  })
+  .refine((value) => (value.zipf === undefined) !== (value.histogram === undefined), {
+    error: 'must hold exactly one of zipf and histogram, such as { zipf: 1.0 }',
+    when: isMapping,
+  });
+
+const load = z.strictObject({
+  qpsMax: z.number().positive().describe('Highest load to plan for (requests per second)'),
+  ranges: z.int().min(1).max(MAX_RANGES).default(16).describe('Number of equal QPS ranges, one gear each'),
+  distribution: distribution.default({ zipf: 1 }).describe('How often each QPS range occurs'),
+});
+
+const tls = z.strictObject({
+  ca: path.optional().describe('PEM file of the certificate authority'),
+  cert: path.optional().describe('PEM file of the client certificate'),
+  key: path.optional().describe('PEM file of the client key'),
+});
+
+const nats = z.strictObject({
+  servers: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['nats://127.0.0.1:4222'])
+    .describe('NATS servers; the client tries them in turn'),
+  user: z.string().optional().describe('User name'),
+  password: z.string().optional().describe('Password of the user; quote one of digits only'),
+  token: z.string().optional().describe('Token, where the server uses one; quote one of digits only'),
+  credsFile: path.optional().describe('Credentials file (JWT and nkey)'),
+  nkeyFile: path.optional().describe('File with the seed of an nkey (SU...)'),
+  inboxPrefix: z
+    .string()
+    .regex(/^[^\s.*>$]+(\.[^\s.*>]+)*$/, { error: 'must be a subject without wildcards, such as _INBOX.client' })
+    .or(z.string().regex(/^\$\{\w+\}$/))
+    .optional()
+    .describe('First tokens of inboxes, where a user may read one prefix only'),
+  replicas: z
+    .int()
+    .min(1)
+    .max(5)
+    .default(1)
+    .describe('Copies of the plans and the lease in a cluster of NATS servers: 3 in one of three, so that one may be lost'),
+  tls: tls.optional().describe('TLS; {} trusts the system authorities'),
+});
+
+const forEver = duration.or(z.literal('never'));
+
+const durable = z.strictObject({
+  maxRequests: z.int().min(1).default(100_000).describe('Requests that are kept at most; more are refused'),
+  maxBytes: bytes
+    .default(256 * 2 ** 20)
+    .describe('Bytes of requests that are kept at most; the same again for answers and for dead letters'),
+  maxAge: forEver
+    .default('never')
+    .describe('NATS drops a request this old, without an answer (1h, or milliseconds); never: none is dropped'),
+  maxDeliver: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(20)
+    .describe('Tries, crashes included, before a request is a dead letter; they are 100 ms to 30 s apart'),
+  ackWait: duration
+    .default(10_000)
+    .describe('A request whose frontend has died is given to another after this time (10s, or milliseconds)'),
+  inFlight: z
+    .int()
+    .min(1)
+    .max(50_000)
+    .default(512)
+    .describe('Requests under way at once, over all frontends, those that wait for another try included'),
+  keepAnswers: forEver
+    .default(3_600_000)
+    .describe(
+      'Answers on the results subjects are kept this long for those who were away (1h, or milliseconds); never: they are only published',
+    ),
+  storage: z.enum(['file', 'memory']).default('file').describe('Where NATS keeps requests: memory does not survive its restart'),
+  replicas: z.int().min(1).max(5).default(1).describe('Servers of a NATS cluster that keep a copy: 1, 3 or 5'),
+});
+
+const drift = z.strictObject({
+  qpsBound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.3)
+    .describe('Share of the seconds with another load than planned from which on the load is said to have drifted'),
+  certaintyBound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.1)
+    .describe(
+      'Share of the answers with another certainty than on the validation samples from which on a model is said to drift',
+    ),
+  minSamples: z
+    .int()
+    .min(5)
+    .default(1_000)
+    .describe('Seconds with requests, and samples of a model, below which nothing is said'),
+  replan: z
+    .enum(['never', 'auto'])
+    .default('never')
+    .describe('auto: when the load has drifted, a plan for the measured one is made on the controller’s host and put in force'),
+  replanInterval: duration.default(3_600_000).describe('Time between two automatic plans at least (1h, or milliseconds)'),
+});
+
+const audit = z.strictObject({
+  share: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.1)
+    .describe('Share of the answers of the other models that is drawn, at random, to be given to the most accurate one, too'),
+  utilisation: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.7)
+    .describe('A device audits while nothing waits there and it was busy for less than this share of the last second'),
+  bound: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.01)
+    .describe(
+      'Rise of the disagreement with the most accurate model, above that on the validation samples, that is called a loss',
+    ),
+  minSamples: z.int().min(30).default(200).describe('Answers to compare before anything is said'),
+});
+
+export const deploymentSchema = z
+  .strictObject({
+    name: name.describe('Name of the deployment; part of NATS subjects'),
+    models: z.array(model).min(1).optional().describe('The family of models, in any order: `profile` orders it by measured time'),
+    synthetic: synthetic.optional().describe('A made-up family instead of models and data, for emulated devices'),
+    task: z
+      .enum(TASKS)
+      .default('classification')
+      .describe(
+        'What the models do: classification (one of several classes), binary (class 0 or 1, one or two columns), multi-label (any number of labels, labels are a 0/1 matrix), regression (values), or custom (anything: see data.quality)',
+      ),
+    output: outputName
+      .optional()
+      .describe('Model output that holds the scores or values; default: chosen by type, shape, name and number of classes'),
+    certainty: certainty
+      .default('margin')
+      .describe('Certainty of a prediction: an estimator, a model output, or the spread of an ensemble'),
+    tolerance: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe('Of task regression, in the unit of its values: an answer this close to the true value is right'),
+    scores: z
+      .enum(SCORE_KINDS)
+      .default('logits')
+      .describe('What the models give: logits (softmax is applied where an estimator needs probabilities) or probabilities'),
+    inputs: z.record(z.string(), input).default({}).describe('Settings per model input'),
+    classes: z
+      .array(z.union([z.string().min(1), z.int().transform(String)]))
+      .min(2)
+      .refine((names) => new Set(names).size === names.length, { error: 'names a class twice' })
+      .optional()
+      .describe('Class names, in the order of the scores; default: what the model or labels that are names say'),
+    data: data.optional().describe('Labelled samples'),
+    devices: z.array(device).min(1).describe('What inference runs on'),
+    slo: slo.describe('Service level objective: { p95 } or { accuracy }'),
+    load: load.describe('The load to plan for'),
+    nats: nats
+      .prefault({})
+      .describe(`Connection to NATS; as everywhere in this file, \${NAME} stands for the environment variable NAME`),
+    frontends: z
+      .int()
+      .min(1)
+      .max(256)
+      .or(z.literal('in-devices'))
+      .default(1)
+      .describe(
+        'Frontend processes that `serve` starts on one machine; in-devices: none, each device process takes requests itself, which saves a hop',
+      ),
+    prefix: name.default('cascade').describe('First token of all NATS subjects'),
+    deadline: durationUpTo(DEADLINE_MAX_MS)
+      .optional()
+      .describe(
+        'Every request that names no deadline of its own is answered within this time (30s, or milliseconds). ' +
+          'Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s; 30s under an accuracy SLO',
+      ),
+    prepareTimeout: durationUpTo(DAY_MS)
+      .default(60_000)
+      .describe('How long devices may take to load what is new in a plan; later, the change is given up (60s, or milliseconds)'),
+    alpha: z
+      .number()
+      .nonnegative()
+      .default(DEFAULT_GEAR_RULE.alpha)
+      .describe('Hysteresis: no shift to a lower-load gear while qps < alpha * first queue (per second)'),
+    backlogDrain: duration
+      .or(z.literal('never'))
+      .optional()
+      .describe(
+        'What waits beyond what the plan expects counts as the load that would clear it in this time (50ms); never: only arrivals count, as in the paper; default: half the p95 of a latency SLO, else 500ms',
+      ),
+    durable: durable
+      .optional()
+      .describe(
+        'Also take requests through a JetStream work queue: what NATS has acknowledged is answered whatever crashes; {} has the defaults',
+      ),
+    loadWindow: duration
+      .refine((ms) => ms >= LOAD_INTERVAL_MS && ms <= LONGEST_WINDOW_MS, {
+        error: (issue) => `${shown(issue.input)} ms is not from ${LOAD_INTERVAL_MS} ms to ${LONGEST_WINDOW_MS} ms, such as 3s`,
+      })
+      .default(DEFAULT_GEAR_RULE.windowMs)
+      .describe(
+        'Longest time over which the load is measured: the longer, the closer, unless it changes (3s; 100ms in the paper)',
+      ),
+    settle: duration
+      .or(z.literal('none'))
+      .default(DEFAULT_GEAR_RULE.settleMs)
+      .describe('A lower-load gear must have been enough for this long before it is taken (2s; none in the paper)'),
+    measuredSpeed: z
+      .boolean()
+      .default(DEFAULT_GEAR_RULE.measuredSpeed)
+      .describe('Gears carry as much less load as their devices are measured to be slower than profiled (false in the paper)'),
+    noiseBand: z
+      .number()
+      .min(0)
+      .max(10)
+      .default(DEFAULT_GEAR_RULE.noiseBand)
+      .describe('Load must be outside the range of the gear by so many standard deviations of counting (0 in the paper)'),
+    audit: audit
+      .optional()
+      .describe(
+        'In spare time, ask the most accurate model about a share of what others answered, so that a loss of accuracy shows without labels; {} has the defaults',
+      ),
+    drift: drift.prefault({}).describe('When load or certainties are no longer what was planned for, and what is done then'),
+  })
+  .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
+    path: ['models'],
+    error: 'either models, a list such as [{ name: cnn, file: cnn.onnx }], or a synthetic family: exactly one of them',
+  })
+  .describe('A CascadeServe deployment');
+
+export type DeploymentYaml = z.output<typeof deploymentSchema>;

@@ -1,0 +1,260 @@
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { expandVariables, unsetVariable } from './from-environment.ts';
+import { kindOf, shown as shownWhole } from './shown.ts';
+
+type Path = readonly PropertyKey[];
+
+/** Something wrong at one place of a YAML file. */
+export interface Problem {
+  readonly path: Path;
+  readonly message: string;
+  /** Point at the key, not at its value. */
+  readonly atKey?: boolean;
+}
+
+/** A YAML file checked against a schema, that can still say where each of its values stands. */
+export interface CheckedYaml<T> {
+  readonly value: T;
+  /** @throws ConfigError with a line `file:line:col path: message` per problem, if there are any. */
+  refuse(problems: readonly Problem[]): void;
+}
+
+/**
+ * Parses YAML, puts the environment's variables in, and checks it against a schema.
+ * @param file how to call the file in messages.
+ * @param secretKey what stands under it is never shown, and holds its variables until it is used.
+ * @throws ConfigError with a line `file:line:col path: message` for each problem.
+ */
+export function checkYaml<S extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: S,
+  secretKey: string,
+): CheckedYaml<z.output<S>> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  if (document.errors.length > 0) {
+    throw new ConfigError(document.errors.map((e) => `${at(e.pos[0])} not valid YAML: ${e.message}`).join('\n'));
+  }
+  const written = plainOf(document, file);
+  const refuse = (problems: readonly Problem[]): void => {
+    if (problems.length === 0) return;
+    const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;
+    throw new ConfigError([...new Set(problems.map(line))].join('\n'));
+  };
+  const unset: Problem[] = [];
+  const plain = withVariables(written, [], (path) => path[0] === secretKey, unset);
+  refuse(unset);
+  const result = schema.safeParse(plain, { reportInput: true });
+  if (!result.success) {
+    const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
+    refuse(result.error.issues.flatMap((issue) => problemsOf(issue, checked)));
+  }
+  return { value: result.data as z.output<S>, refuse };
+
+  function offsetOf({ path, atKey }: Problem): number {
+    let node: Node | null = document.contents;
+    let offset = node?.range?.[0] ?? 0;
+    for (let depth = 0; depth < path.length; depth++) {
+      if (isAlias(node)) node = node.resolve(document) ?? null;
+      const step = path[depth];
+      if (isMap(node)) {
+        const pair: Pair | undefined = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
+        if (pair === undefined) return offset;
+        const key = isNode(pair.key) ? pair.key : null;
+        node = isNode(pair.value) ? pair.value : null;
+        if (node === null || (atKey === true && depth === path.length - 1)) return key?.range?.[0] ?? offset;
+      } else if (isSeq(node)) {
+        const item: unknown = node.items[Number(step)];
+        if (!isNode(item)) return offset;
+        node = item;
+      } else return offset;
+      offset = node.range?.[0] ?? offset;
+    }
+    return offset;
+  }
+}
+
+/** @throws ConfigError for aliases of nothing, of what they stand in, or of more than fits. */
+function plainOf(document: Document, file: string): unknown {
+  try {
+    const plain: unknown = document.toJS();
+    JSON.stringify(plain);
+    return plain;
+  } catch (error) {
+    throw new ConfigError(`${file} not valid YAML: an alias (*name) cannot be resolved: ${messageOf(error).split('\n', 1)[0]}`);
+  }
+}
+
+/** The same with the values of the environment's variables in its strings. */
+function withVariables(value: unknown, path: Path, isSecret: (path: Path) => boolean, unset: Problem[]): unknown {
+  if (isSecret(path)) return value;
+  if (typeof value === 'string') {
+    const expanded = expandVariables(value);
+    if (expanded.unset.length > 0) unset.push({ path, message: unsetVariable(expanded.unset) });
+    return expanded.text;
+  }
+  if (Array.isArray(value)) return value.map((item, i) => withVariables(item, [...path, i], isSecret, unset));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, withVariables(item, [...path, key], isSecret, unset)]),
+  );
+}
+
+/** `models[2].file` */
+function pathText(path: Path): string {
+  return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
+}
+
+/** zod's message of a union without one of its own. */
+const NO_BRANCH_FITS = 'Invalid input';
+
+interface JsonSchema {
+  readonly description?: string;
+  readonly type?: string;
+  readonly const?: unknown;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+}
+
+/** The schema as data: known keys and descriptions are looked up there, so that messages can say what would be right. */
+function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
+}
+
+/** What a problem is described from. */
+interface Checked {
+  readonly plain: unknown;
+  readonly root: JsonSchema;
+  readonly secretKey: string;
+}
+
+function problemsOf(issue: z.core.$ZodIssue, checked: Checked): Problem[] {
+  const { plain, root, secretKey } = checked;
+  const { path } = issue;
+  const shown = path[0] === secretKey ? kindOf : shownWhole;
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.keys(lookUp(root, plain, path)?.properties ?? {});
+    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known), atKey: true }));
+  }
+  const value = valueAt(plain, path);
+  const meaning = lookUp(root, plain, path)?.description;
+  const right = meaning === undefined ? '' : ` (${meaning})`;
+  if (value === undefined && path.length > 0) return [{ path, message: `is missing${right}` }];
+  switch (issue.code) {
+    case 'invalid_type':
+      return [{ path, message: `${shown(value)} is not ${article(issue.expected)}${right}` }];
+    case 'too_small':
+      return [
+        { path, message: `${shown(value)} is too small; ${bound(issue.inclusive, 'least', 'above')} ${issue.minimum}${right}` },
+      ];
+    case 'too_big':
+      return [
+        { path, message: `${shown(value)} is too large; ${bound(issue.inclusive, 'most', 'below')} ${issue.maximum}${right}` },
+      ];
+    case 'invalid_value':
+      return [{ path, message: `${shown(value)} is not one of ${issue.values.map(String).join(', ')}${right}` }];
+    case 'invalid_union':
+      // A discriminated union lists its constants; the installed types do not know it yet.
+      if ('options' in issue && Array.isArray(issue.options))
+        return [{ path, message: `${shown(value)} is not one of ${issue.options.map(String).join(', ')}${right}` }];
+      return issue.message === NO_BRANCH_FITS ? [problemOfUnion(issue, checked)] : [{ path, message: issue.message }];
+    default:
+      return [{ path, message: issue.message }];
+  }
+}
+
+/** A number or a word, say: what is wrong with it as a number, and the words. */
+function problemOfUnion({ path, errors }: z.core.$ZodIssueInvalidUnion, checked: Checked): Problem {
+  const branches = errors.flatMap(([first]) => (first === undefined ? [] : [{ ...first, path: [...path, ...first.path] }]));
+  const words = branches.flatMap((branch) => (branch.code === 'invalid_value' ? branch.values.map(String) : []));
+  const other = branches.find(({ code }) => code !== 'invalid_value') ?? branches[0];
+  const [problem] = problemsOf(other, checked);
+  if (words.length === 0 || other.code === 'invalid_value') return problem;
+  return { ...problem, message: `${problem.message}; or write ${words.join(' or ')}` };
+}
+
+function bound(inclusive: boolean | undefined, at: string, beyond: string): string {
+  return inclusive === false ? `must be ${beyond}` : `must be at ${at}`;
+}
+
+function article(type: string): string {
+  if (type === 'int') return 'a whole number';
+  if (type === 'object' || type === 'record') return 'a mapping of keys to values';
+  if (type === 'array') return 'a list';
+  return `a ${type}`;
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const close = closest(key, known);
+  return `unknown key; ${close === undefined ? '' : `did you mean ${close}? `}known here: ${known.join(', ')}`;
+}
+
+/** The known word nearest to a mistyped one, or undefined when none is near. */
+function closest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(word.length / 2));
+  for (const candidate of known) {
+    const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
+    // A unit in the name (`deadlineMs`) is the usual slip: a common beginning counts as near.
+    const distance = a.startsWith(b) || b.startsWith(a) ? 1 : editDistance(a, b);
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      row[j] = Math.min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    previous = row;
+  }
+  return previous[b.length];
+}
+
+/** The part of the schema that describes the value at `path`; of alternatives the one whose constants match the value. */
+function lookUp(root: JsonSchema, plain: unknown, path: Path): JsonSchema | undefined {
+  let schema: JsonSchema | undefined = choose(root, plain);
+  let value = plain;
+  for (const step of path) {
+    value = valueAt(value, [step]);
+    const next: JsonSchema | boolean | undefined =
+      typeof step === 'number' ? schema?.items : (schema?.properties?.[String(step)] ?? schema?.additionalProperties);
+    schema = typeof next === 'object' ? choose(next, value) : undefined;
+  }
+  return schema;
+}
+
+function choose(schema: JsonSchema, value: unknown): JsonSchema {
+  const alternatives = schema.anyOf ?? schema.oneOf;
+  if (alternatives === undefined || typeof value !== 'object' || value === null) return schema;
+  const fits = (one: JsonSchema): boolean =>
+    one.properties !== undefined &&
+    Object.entries(one.properties).every(([key, p]) => p.const === undefined || p.const === valueAt(value, [key]));
+  return alternatives.find(fits) ?? schema;
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let at: unknown = value;
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, step)) return undefined;
+    at = (at as Record<PropertyKey, unknown>)[step];
+  }
+  return at;
+}

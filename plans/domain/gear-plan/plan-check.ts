@@ -1,0 +1,204 @@
+import { ConfigError } from '../../../engine/errors.ts';
+import { type Deployment, deviceClass } from '../deployment/deployment.ts';
+import { gearsWithout } from './contingency.ts';
+import type { Gear, GearPlan, GearTable } from './gear-plan.ts';
+
+/** What a plan is checked against. Models and devices are known by name only: a plan holds no paths. */
+export type PlanSubject = Pick<Deployment, 'name' | 'models' | 'devices'>;
+
+/** Shares and ranges are written with so many digits that sums and neighbours agree to this. */
+const SHARE_TOLERANCE = 1e-6;
+const QPS_TOLERANCE = 1e-5;
+/** One reason is enough, a page of them hides it. */
+const SHOWN_PROBLEMS = 10;
+
+/**
+ * Whether a well-formed plan (see `gearPlanSchema`), from a file or from an operator, can be served on a deployment: its models
+ * and devices, what the devices' memory holds, and gears that leave no load and no request without a replica to go to.
+ * @returns what is wrong, one sentence for each problem, with field and value; empty for a plan that can be served.
+ */
+export function checkPlanFor(deployment: PlanSubject, plan: GearPlan): string[] {
+  const named = [
+    ...(plan.deployment === deployment.name ? [] : [`deployment: ${shown(plan.deployment)}, not ${deployment.name}`]),
+    ...modelProblems(deployment, plan),
+    ...deviceProblems(deployment, plan),
+    ...placementProblems(plan),
+  ];
+  // The rest speaks of models and devices by name: with unknown ones it would only repeat what was said.
+  return named.length > 0 ? named : [...memoryProblems(deployment, plan), ...servingProblems(plan)];
+}
+
+/** Whether a well-formed plan is one in itself, whatever it is for. @returns what is wrong, as of `checkPlanFor`. */
+export function checkPlan(plan: GearPlan): string[] {
+  const named = placementProblems(plan);
+  return named.length > 0 ? named : servingProblems(plan);
+}
+
+/** @throws ConfigError with the problems of the plan in `file`, if there are any. */
+export function refusePlan(file: string, problems: readonly string[]): void {
+  if (problems.length === 0) return;
+  const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
+  throw new ConfigError(
+    [...problems.slice(0, SHOWN_PROBLEMS).map((problem) => `${file}: ${problem}`), ...more, 'run `cascade plan` again'].join(
+      '\n',
+    ),
+  );
+}
+
+function servingProblems(plan: GearPlan): string[] {
+  const weights = plan.qpsWeights.length;
+  return [
+    ...tableProblems(plan, (field) => field, plan),
+    ...(weights === plan.gears.length ? [] : [`qpsWeights: ${weights} weights for ${plan.gears.length} gears`]),
+    ...contingencyProblems(plan),
+  ];
+}
+
+function modelProblems({ models }: PlanSubject, plan: GearPlan): string[] {
+  const names = models.map(({ name }) => name);
+  const unknown = plan.models.filter((name) => !names.includes(name));
+  if (unknown.length > 0)
+    return unknown.map((name) => `models: ${shown(name)} is not a model of the deployment, which has ${names.join(', ')}`);
+  if (plan.models.length === names.length && repeated(plan.models).length === 0) return [];
+  return [`models: ${plan.models.join(', ')}; the deployment has ${names.join(', ')}, and a plan names each of them once`];
+}
+
+function deviceProblems({ devices }: PlanSubject, plan: GearPlan): string[] {
+  const ids = devices.map(({ id }) => id);
+  return [
+    ...plan.devices
+      .filter((id) => !ids.includes(id))
+      .map((id) => `devices: ${shown(id)} is not a device of the deployment, which has ${ids.join(', ')}`),
+    ...repeated(plan.devices).map((id) => `devices: ${shown(id)} is named twice`),
+  ];
+}
+
+function placementProblems({ models, devices, placement, weights }: GearPlan): string[] {
+  return [
+    ...models.filter((model) => !Object.hasOwn(weights, model)).map((model) => `weights: none for model ${shown(model)}`),
+    ...placement.flatMap(({ model, device }, i) => [
+      ...(models.includes(model) ? [] : [`placement[${i}].model: ${shown(model)} is not among the plan's models`]),
+      ...(devices.includes(device) ? [] : [`placement[${i}].device: ${shown(device)} is not among the plan's devices`]),
+    ]),
+    ...repeated(placement.map(replicaName)).map((replica) => `placement: ${shown(replica)} is placed twice`),
+  ];
+}
+
+function memoryProblems({ devices }: PlanSubject, { placement, weights }: GearPlan): string[] {
+  return devices.flatMap((device) => {
+    const kind = deviceClass(device);
+    const replicas = placement.filter((replica) => replica.device === device.id);
+    const unmeasured = replicas.filter(({ model }) => weights[model].runtimes[kind] === undefined);
+    const needs = replicas.map(({ model }) => weights[model].memoryBytes);
+    const sum = needs.reduce((total, bytes) => total + bytes, 0);
+    return [
+      ...unmeasured.map(({ model }) => `placement: ${model} on ${device.id}: weights.${model} has no runtimes on ${kind}`),
+      ...(sum <= device.memoryBytes
+        ? []
+        : [
+            `placement: ${device.id} has ${device.memoryBytes} bytes of memory; ` +
+              `${replicas.map(({ model }, i) => `${model} (${needs[i]})`).join(' + ')} need ${sum}`,
+          ]),
+    ];
+  });
+}
+
+function contingencyProblems(plan: GearPlan): string[] {
+  return (plan.contingencies ?? []).flatMap(({ lost, alike }, i) => {
+    const at = `contingencies[${i}]`;
+    const unknown = [lost, ...alike].filter((device) => !plan.devices.includes(device));
+    if (unknown.length > 0)
+      return unknown.map((device) => `${at}: ${shown(device)} is not among the plan's devices, ${plan.devices.join(', ')}`);
+    return [lost, ...alike].flatMap((device) => {
+      const table = gearsWithout({ contingencies: [plan.contingencies![i]] }, device)!;
+      const own = (field: string): string => `${at}.${field} without ${device}`;
+      return [
+        ...lostShares(table.gears, own('gears'), device),
+        ...lostShares(table.beyond ?? [], own('beyond'), device),
+        ...tableProblems(table, own, plan),
+      ];
+    });
+  });
+}
+
+function lostShares(gears: readonly Gear[], at: string, device: string): string[] {
+  return gears.flatMap((gear, g) =>
+    Object.entries(gear.shares).flatMap(([model, shares]) =>
+      shareOf(shares, device) > 0 ? [`${at}[${g}].shares.${model}: ${device} has a share, and is the device that is lost`] : [],
+    ),
+  );
+}
+
+function tableProblems({ gears, beyond = [] }: GearTable, at: (field: string) => string, plan: GearPlan): string[] {
+  return [
+    ...gearsProblems(gears, 0, at('gears'), plan),
+    ...gearsProblems(beyond, gears[gears.length - 1].qps[1], at('beyond'), plan),
+  ];
+}
+
+/** @param begin where the first range must begin. */
+function gearsProblems(gears: readonly Gear[], begin: number, at: string, plan: GearPlan): string[] {
+  const placed = new Set(plan.placement.map(replicaName));
+  return gears.flatMap((gear, g) => [
+    ...rangeProblems(gear, g === 0 ? begin : gears[g - 1].qps[1], `${at}[${g}].qps`),
+    ...stageProblems(gear, `${at}[${g}].cascade`, plan.models),
+    ...replicaProblems(gear, `${at}[${g}]`, placed),
+  ]);
+}
+
+/** Ranges ascend without a gap or an overlap: each load has one gear. */
+function rangeProblems({ qps: [from, to] }: Gear, expected: number, at: string): string[] {
+  return [
+    ...(Math.abs(from - expected) <= QPS_TOLERANCE ? [] : [`${at}: begins at ${from}; must begin at ${expected}`]),
+    ...(to > from ? [] : [`${at}: ends at ${to}, not above its begin ${from}`]),
+  ];
+}
+
+function stageProblems({ cascade }: Gear, at: string, models: readonly string[]): string[] {
+  return cascade.flatMap(({ model, threshold }, s) => {
+    const number = models.indexOf(model);
+    const last = s === cascade.length - 1;
+    return [
+      ...(number === -1 ? [`${at}[${s}].model: ${shown(model)} is not among the plan's models`] : []),
+      ...(number !== -1 && s > 0 && number <= models.indexOf(cascade[s - 1].model)
+        ? [`${at}[${s}].model: ${model} does not come after ${cascade[s - 1].model} in the family`]
+        : []),
+      ...(threshold === undefined && !last ? [`${at}[${s}].threshold: missing; only the last stage has none`] : []),
+      ...(threshold !== undefined && last ? [`${at}[${s}].threshold: ${threshold}; the last stage has none`] : []),
+    ];
+  });
+}
+
+function replicaProblems({ cascade, shares, minQueueLength }: Gear, at: string, placed: ReadonlySet<string>): string[] {
+  const unplaced = (values: Readonly<Record<string, Readonly<Record<string, number>>>>, field: string): string[] =>
+    Object.entries(values).flatMap(([model, byDevice]) =>
+      Object.keys(byDevice)
+        .filter((device) => !placed.has(replicaName({ model, device })))
+        .map((device) => `${at}.${field}: ${shown(replicaName({ model, device }))} is not in the placement`),
+    );
+  const sums = Object.entries(shares).flatMap(([model, byDevice]) => {
+    const sum = Object.values(byDevice).reduce((total, share) => total + share, 0);
+    return Math.abs(sum - 1) <= SHARE_TOLERANCE ? [] : [`${at}.shares: those of ${shown(model)} sum to ${sum}; must be 1`];
+  });
+  const missing = cascade
+    .filter(({ model }) => !Object.hasOwn(shares, model))
+    .map(({ model }) => `${at}.shares: none for ${shown(model)}, which is in the cascade`);
+  return [...unplaced(shares, 'shares'), ...sums, ...missing, ...unplaced(minQueueLength, 'minQueueLength')];
+}
+
+function shareOf(shares: Readonly<Record<string, number>>, device: string): number {
+  return Object.hasOwn(shares, device) ? shares[device] : 0;
+}
+
+function replicaName({ model, device }: { readonly model: string; readonly device: string }): string {
+  return `${model} on ${device}`;
+}
+
+function repeated(values: readonly string[]): string[] {
+  return [...new Set(values.filter((value, i) => values.indexOf(value) !== i))];
+}
+
+/** What came in a plan may be of any length. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}

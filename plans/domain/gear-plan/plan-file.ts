@@ -1,0 +1,52 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { type GearPlan, gearPlanSchema, PLAN_SCHEMA } from './gear-plan.ts';
+import { checkPlan, refusePlan } from './plan-check.ts';
+
+/**
+ * A plan that can be served on what it was made for; whether that is a certain deployment, `checkPlanFor` says.
+ * @throws ConfigError naming file, field and value.
+ */
+export function readPlan(file: string): GearPlan {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}; make it with \`cascade plan\``);
+  }
+  const plan = parsePlan(text, file);
+  refusePlan(file, checkPlan(plan));
+  return plan;
+}
+
+/** @throws ConfigError naming `source`, field and value. */
+export function parsePlan(text: string, source: string): GearPlan {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(`${source}: not JSON: ${messageOf(error)}`);
+  }
+  const version = typeof value === 'object' && value !== null && 'schema' in value ? value.schema : undefined;
+  if (typeof version === 'number' && version !== PLAN_SCHEMA)
+    throw new ConfigError(`${source}: schema ${version}; this version reads ${PLAN_SCHEMA}: run \`cascade plan\` again`);
+  const parsed = gearPlanSchema.safeParse(value);
+  if (!parsed.success) throw new ConfigError(`${source}: not a gear plan:\n${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+/**
+ * Writes the whole file or nothing.
+ * @throws ConfigError when it cannot.
+ */
+export function writePlan(file: string, plan: GearPlan): void {
+  const partial = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);
+    renameSync(partial, file);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
+  }
+}

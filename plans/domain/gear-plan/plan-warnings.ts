@@ -1,0 +1,97 @@
+import { percent, plain } from '../../explain/format.ts';
+import { qualityBySample, type RecordedFamily, type ValidationRecords, validationRecords } from '../cascade/cascade.ts';
+import { describeCascade, type GearPlan, type Stage } from './gear-plan.ts';
+
+/** A plan whose accuracy is known to no more than two points either way was made of few samples. */
+const WIDE = 0.02;
+/** A cascade that takes more than this share of another's device time is hardly cheaper. */
+const CHEAPER = 0.9;
+/** Of the standard normal: 95 % lie within. */
+const Z = 1.96;
+/** One of a kind is enough to look into it. */
+const SHOWN_RANGES = 3;
+
+type Point = GearPlan['frontier'][number];
+
+/** Neighbouring ranges with a cascade that a cheaper one may equal. */
+interface Doubt {
+  readonly fromQps: number;
+  readonly toQps: number;
+  readonly chosen: Point;
+  readonly cheaper: Point;
+}
+
+/**
+ * What people should know of the accuracies in a plan before they rely on them: that the samples were few, and where a cheaper
+ * cascade may be as accurate.
+ * @param family of the profile that the plan was made from.
+ */
+export function planWarnings(plan: GearPlan, family: RecordedFamily): string[] {
+  const records = validationRecords(family);
+  return [...fewSamples(plan, records.samples), ...cheaperOnes(plan, records)];
+}
+
+function fewSamples({ expected }: GearPlan, samples: number): string[] {
+  const [low, high] = expected.accuracyInterval;
+  const half = (high - low) / 2;
+  if (half <= WIDE) return [];
+  return [
+    `${samples} validation samples are few: the expected accuracy, ${percent(expected.accuracy)}, is known to ` +
+      `${points(half)} points either way; ${4 * samples} samples would halve that`,
+  ];
+}
+
+/** Both cascades gave their answers to the same samples, so that what counts is on how many these differ. */
+function cheaperOnes(plan: GearPlan, records: ValidationRecords): string[] {
+  const quality = new Map<Point, Float32Array>();
+  const qualityOf = (point: Point): Float32Array => {
+    const known = quality.get(point) ?? qualityBySample(records, ...numbered(point.cascade, plan));
+    quality.set(point, known);
+    return known;
+  };
+  const doubts: Doubt[] = [];
+  for (const { cascade, qps } of plan.gears) {
+    const name = describeCascade(cascade);
+    const chosen = plan.frontier.find((point) => describeCascade(point.cascade) === name);
+    if (chosen === undefined) continue;
+    const cheaper = plan.frontier.find(
+      (point) => point.computeMs < CHEAPER * chosen.computeMs && isWithinNoise(difference(qualityOf(chosen), qualityOf(point))),
+    );
+    if (cheaper === undefined) continue;
+    const last = doubts.at(-1);
+    if (last?.chosen === chosen && last.cheaper === cheaper) doubts[doubts.length - 1] = { ...last, toQps: qps[1] };
+    else doubts.push({ fromQps: qps[0], toQps: qps[1], chosen, cheaper });
+  }
+  const told = doubts.slice(0, SHOWN_RANGES).map(({ fromQps, toQps, chosen, cheaper }) => {
+    const { mean, error } = difference(qualityOf(chosen), qualityOf(cheaper));
+    return (
+      `${plain(fromQps)} - ${plain(toQps)} requests/s: ${describeCascade(cheaper.cascade)} may be as accurate, and takes ` +
+      `${percent(cheaper.computeMs / chosen.computeMs, 0)} of the device time: on the same ${records.samples} samples the chosen ` +
+      `one is ${points(mean)} points better, give or take ${points(Z * error)}`
+    );
+  });
+  return doubts.length > SHOWN_RANGES ? [...told, `and so in ${doubts.length - SHOWN_RANGES} further ranges`] : told;
+}
+
+/** Mean over the samples of how much better one is than the other, and its standard error. */
+function difference(one: Float32Array, other: Float32Array): { mean: number; error: number } {
+  let [sum, squares] = [0, 0];
+  for (let i = 0; i < one.length; i++) {
+    sum += one[i] - other[i];
+    squares += (one[i] - other[i]) ** 2;
+  }
+  const mean = sum / one.length;
+  return { mean, error: Math.sqrt(Math.max(0, squares / one.length - mean * mean) / one.length) };
+}
+
+function isWithinNoise({ mean, error }: { mean: number; error: number }): boolean {
+  return mean <= Z * error;
+}
+
+function numbered(cascade: readonly Stage[], { models }: GearPlan): [models: number[], thresholds: number[]] {
+  return [cascade.map(({ model }) => models.indexOf(model)), cascade.flatMap(({ threshold }) => threshold ?? [])];
+}
+
+function points(fraction: number): string {
+  return plain(100 * fraction, 2);
+}

@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { externalFiles } from '../../../engine/backend/external-data.ts';
+
+/** What was found out about files, by their path, size and times: each is read once a process, though many commands ask. */
+const digests = new Map<string, string>();
+const externals = new Map<string, readonly string[]>();
+
+/** Weights may be larger than what can be read at once. */
+const CHUNK_BYTES = 4 * 2 ** 20;
+
+/** SHA-256 of a file's content, as hex. */
+export function fileDigest(path: string): string {
+  return remembered(digests, path, contentDigest);
+}
+
+/**
+ * Files that make a model, relative to the folder of its ONNX file: that one, then those of its external weights.
+ * @throws ConfigError for what is no ONNX model, or lacks weights.
+ */
+export function modelFiles(file: string): readonly string[] {
+  return [basename(file), ...remembered(externals, file, externalFiles)];
+}
+
+/**
+ * Digest of all that makes a model: its file's content, and names and contents of the files that hold weights of it.
+ * @throws ConfigError as of `modelFiles`.
+ */
+export function modelDigest(file: string): string {
+  const [own, ...external] = modelFiles(file);
+  const folder = dirname(file);
+  const digest = fileDigest(join(folder, own));
+  if (external.length === 0) return digest;
+  const parts = external.map((location) => [location, fileDigest(join(folder, location))]);
+  return createHash('sha256')
+    .update(JSON.stringify([digest, ...parts]))
+    .digest('hex');
+}
+
+/** The time of the last change to the inode tells of a change that kept size and date. */
+function remembered<T>(known: Map<string, T>, path: string, read: (path: string) => T): T {
+  const { size, mtimeMs, ctimeMs, ino } = statSync(path);
+  const key = [path, size, mtimeMs, ctimeMs, ino].join('\0');
+  const value = known.get(key) ?? read(path);
+  known.set(key, value);
+  return value;
+}
+
+function contentDigest(path: string): string {
+  const hash = createHash('sha256');
+  const file = openSync(path, 'r');
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  try {
+    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) hash.update(chunk.subarray(0, read));
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest('hex');
+}

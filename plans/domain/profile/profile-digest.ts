@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { ConfigError } from '../../../engine/errors.ts';
+import { splitMember } from '../../data/member-path.ts';
+import { type Deployment, deviceClass } from '../deployment/deployment.ts';
+import { fileDigest, modelDigest } from './file-digest.ts';
+import type { Profile } from './profile.ts';
+
+/**
+ * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
+ * the kinds of device; of a synthetic family, its figures. Not the SLO, the load or the number of devices: those are planned for, not measured.
+ */
+export function profileDigest(deployment: Deployment): string {
+  const { data, synthetic } = deployment;
+  const digestOf = (path: string): readonly unknown[] => {
+    const { file, member } = splitMember(path);
+    return [member, fileDigest(file)];
+  };
+  const dataFiles =
+    data === undefined ? [] : typeof data.inputs === 'string' ? [['*', data.inputs]] : Object.entries(data.inputs);
+  const subject = {
+    name: deployment.name,
+    models:
+      synthetic === undefined
+        ? deployment.models
+            .map((model) => ({
+              name: model.name,
+              maxBatch: model.maxBatch,
+              inputs: model.inputs,
+              output: model.output,
+              scores: model.scores,
+              file: modelDigest(model.file),
+            }))
+            // The family's order is measured, not written.
+            .sort((a, b) => (a.name < b.name ? -1 : 1))
+        : synthetic,
+    task: deployment.task,
+    tolerance: deployment.tolerance,
+    output: deployment.output,
+    certainty: deployment.certainty,
+    scores: deployment.scores,
+    pads: Object.entries(deployment.inputs).sort(([a], [b]) => (a < b ? -1 : 1)),
+    classes: deployment.classes,
+    data: dataFiles.map(([name, path]) => [name, ...digestOf(path)]),
+    labels: data?.labels === undefined ? undefined : digestOf(data.labels),
+    validation: data?.validation,
+    order: data?.order,
+    devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
+  };
+  return createHash('sha256').update(JSON.stringify(subject)).digest('hex');
+}
+
+/** Whether the profile is of this deployment's models, data, certainty and kinds of device as they are now. */
+export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
+  return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
+}
+
+/**
+ * @param path of the profile, for the message.
+ * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
+ */
+export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
+  if (profile.deployment !== deployment.name) {
+    throw new ConfigError(
+      `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
+    );
+  }
+  if (!profileIsCurrent(deployment, profile)) {
+    throw new ConfigError(
+      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
+    );
+  }
+}

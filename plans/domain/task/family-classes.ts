@@ -1,0 +1,26 @@
+import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
+import { ConfigError } from '../../../engine/errors.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+
+/**
+ * Names of the classes in the order of the scores: as the deployment says, else as the models do.
+ * @throws ConfigError when two models name them differently.
+ */
+export function familyClasses({
+  classes,
+  models,
+  inputs,
+  file,
+}: Pick<Deployment, 'classes' | 'models' | 'inputs' | 'file'>): readonly string[] | undefined {
+  if (classes !== undefined) return classes;
+  const named = models.flatMap((model) => {
+    const { classLabels } = readModelInterface(model.file, inputs, model.inputs);
+    return classLabels === undefined ? [] : [{ name: model.name, classes: classLabels.map(String) }];
+  });
+  const [first, ...others] = named;
+  const other = others.find((model) => model.classes.join('\0') !== first.classes.join('\0'));
+  if (other === undefined) return first?.classes;
+  throw new ConfigError(
+    `${file}: model ${first.name} gives the classes ${first.classes.join(', ')}, model ${other.name} ${other.classes.join(', ')}; a family shares its classes: export the models with the same ones`,
+  );
+}

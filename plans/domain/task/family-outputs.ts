@@ -1,0 +1,48 @@
+import type { OutputSpec } from '../../../engine/backend/backend.ts';
+import { chooseScores } from '../../../engine/backend/choose-output.ts';
+import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
+import type { LabelledData } from '../../data/labelled-data.ts';
+import type { Deployment, ModelEntry } from '../deployment/deployment.ts';
+import { chooseOutput, type OutputChoice } from './choose-output.ts';
+import { certaintyOutputOf } from './task-of.ts';
+
+/** What is read from a model. */
+export interface ModelOutputs {
+  /** Holds the scores; undefined: the backend's own choice, which says what is wrong where there is none. */
+  readonly output: string | undefined;
+  /** Where the deployment does not name it: why it was chosen. */
+  readonly choice: OutputChoice | undefined;
+  /** Names of all outputs. */
+  readonly all: readonly string[];
+}
+
+/**
+ * Which output of each model holds the scores.
+ * @throws ConfigError when one that the deployment names does not exist, or holds no floats.
+ */
+export function familyOutputs(deployment: Deployment, data: LabelledData): ModelOutputs[] {
+  return deployment.models.map((model) => {
+    const { outputs } = readModelInterface(model.file, deployment.inputs, model.inputs);
+    return { ...outputOf(deployment, model, outputs, columnsOf(data)), all: outputs.map(({ name }) => name) };
+  });
+}
+
+function outputOf(
+  deployment: Deployment,
+  model: ModelEntry,
+  outputs: readonly OutputSpec[],
+  columns: number | undefined,
+): Pick<ModelOutputs, 'output' | 'choice'> {
+  const certaintyOutput = certaintyOutputOf(deployment);
+  const named = model.output ?? deployment.output ?? (deployment.task === 'custom' ? certaintyOutput : undefined);
+  if (named !== undefined) return { output: chooseScores(model.file, outputs, { output: named }).name, choice: undefined };
+  const scores = model.scores ?? deployment.scores;
+  const choice = chooseOutput(outputs, { task: deployment.task, scores, columns, certaintyOutput });
+  return { output: choice?.output, choice };
+}
+
+/** How many columns the scores have, as far as names and labels say: at least so many. */
+function columnsOf({ classes, labels, targetWidth }: LabelledData): number | undefined {
+  if (classes !== undefined) return classes.length;
+  return labels === undefined ? targetWidth : 1 + labels.reduce((most, label) => Math.max(most, label), 0);
+}

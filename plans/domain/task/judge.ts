@@ -1,0 +1,56 @@
+import type { BatchOutput } from '../../../engine/backend/backend.ts';
+import type { Prediction } from '../../protocol/messages.ts';
+import { NO_NUMBER } from '../cascade/certainty.ts';
+import type { CertaintyKind } from '../deployment/deployment.ts';
+import type { Task } from './task.ts';
+
+/** What a model says of one sample. */
+export interface Judgement {
+  readonly prediction: Prediction;
+  /** NO_NUMBER where a score or the certainty is NaN: then the prediction says nothing. */
+  readonly certainty: number;
+}
+
+/** Reads one row of a batch. */
+export type Judge = (output: BatchOutput, row: number) => Judgement;
+
+/** Infinity could not be written as JSON. */
+const LARGEST_FLOAT32 = 3.4028234663852886e38;
+
+/** @param kind whether certainty is estimated from the scores, or what the model says of it. */
+export function judgeOf(task: Task, kind: CertaintyKind): Judge {
+  const certainty = certaintyOf(task, kind);
+  return (output, row) => {
+    const { scores, classes } = output;
+    const offset = row * classes;
+    return {
+      prediction: task.predict(scores, offset, classes),
+      certainty: areNumbers(scores, offset, classes) ? certainty(output, row) : NO_NUMBER,
+    };
+  };
+}
+
+function certaintyOf(task: Task, kind: CertaintyKind): (output: BatchOutput, row: number) => number {
+  if (typeof kind === 'string') return ({ scores, classes }, row) => task.certainty(scores, row * classes, classes);
+  return ({ scores, classes, certainty }, row) => {
+    if (certainty === undefined) throw new Error('the batch has no certainties');
+    const columns = (certainty.length * classes) / scores.length;
+    const said = 'output' in kind ? certainty[row * columns] : closeness(certainty, row * columns, columns);
+    return Number.isNaN(said) ? NO_NUMBER : Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, said));
+  };
+}
+
+/** 1 / (1 + standard deviation) of the members of an ensemble: 1 where all say the same, less the more they differ. */
+function closeness(members: Float32Array, offset: number, count: number): number {
+  let sum = 0;
+  for (let i = offset; i < offset + count; i++) sum += members[i];
+  const mean = sum / count;
+  let squares = 0;
+  for (let i = offset; i < offset + count; i++) squares += (members[i] - mean) ** 2;
+  return 1 / (1 + Math.sqrt(squares / count));
+}
+
+function areNumbers(scores: Float32Array, offset: number, columns: number): boolean {
+  for (let i = offset; i < offset + columns; i++) if (Number.isNaN(scores[i])) return false;
+  return true;
+}

@@ -1,0 +1,29 @@
+import type { GearPlan } from '../../domain/gear-plan/gear-plan.ts';
+import { mapTimes, type Profile } from '../../domain/profile/profile.ts';
+import { plainCurve } from '../../domain/profile/runtime-curve-schema.ts';
+import { certaintyEdges } from '../../drift/certainty-bins.ts';
+
+/** What devices need of the profile, for the plan. Runtimes are those that were measured: what corrects them stands beside them. */
+export function planWeights({ models, correction }: Pick<Profile, 'models' | 'correction'>): GearPlan['weights'] {
+  return Object.fromEntries(
+    models.map(({ name, digest, memoryBytes, runtimes, certainties }) => [
+      name,
+      {
+        digest,
+        memoryBytes,
+        runtimes: Object.fromEntries(
+          Object.entries(runtimes).map(([deviceClass, curve]) => [
+            deviceClass,
+            plainCurve(mapTimes(curve, (ms) => Number((ms / (correction?.inference[deviceClass] ?? 1)).toPrecision(9)))),
+          ]),
+        ),
+        certaintyEdges: Array.from(certaintyEdges(certainties), finite),
+      },
+    ]),
+  );
+}
+
+/** JSON knows no infinity. */
+function finite(edge: number): number {
+  return Number.isFinite(edge) ? edge : Math.sign(edge) * Number.MAX_VALUE;
+}

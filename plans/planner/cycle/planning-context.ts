@@ -1,0 +1,62 @@
+import { type ValidationRecords, validationRecords } from '../../domain/cascade/cascade.ts';
+import type { PlanRequest } from '../plan-request.ts';
+import type { LatencySurface } from '../sp2/latency-surface.ts';
+import { LinearSolver } from '../sp3/linear-solver.ts';
+import { LoadBalancer } from '../sp3/load-balancer.ts';
+import type { Tuner } from '../sp4/tuner.ts';
+import type { TuningContext } from '../sp4/tuning-context.ts';
+import type { FrontierCascade, Tuning } from './draft-plan.ts';
+
+/** What all submodules work with: the request, lookups made from it once, caches of pure results, and counters. */
+export interface PlanningContext extends TuningContext {
+  readonly records: ValidationRecords;
+  readonly solver: LinearSolver;
+  readonly balancer: LoadBalancer;
+  readonly tuner: Tuner;
+  /** SP4's answers by range, cascade and placement; null = cannot. */
+  readonly tunings: Map<string, Tuning | null>;
+  /** SP3's answers by models, loads and forced replicas. */
+  readonly placements: Map<string, PlacementResult>;
+  /** SP1's frontier as if every device held everything; empty until searched. */
+  searched: readonly FrontierCascade[];
+  /** The one cascade that is looked at, where others are out (`bestSingleCascade`). */
+  only: FrontierCascade | undefined;
+  /** Estimated latencies by placement and ranges, see `latencySurface`. */
+  readonly surfaces: Map<string, LatencySurface>;
+  /** True: any feasible plan will do. */
+  readonly firstFeasible: boolean;
+  readonly counters: { cascades: number; cycles: number; errors: number; exactPlacements: number };
+  readonly progress: (message: string) => void;
+}
+
+export type PlacementResult =
+  | { readonly type: 'placed'; readonly placed: Uint8Array }
+  | { readonly type: 'memory'; readonly model: number; readonly bytes: number; readonly limit: number };
+
+/** Must be disposed of (`solver.dispose()`), as the linear program solver holds memory outside the heap. */
+export async function planningContext(
+  tuning: TuningContext,
+  tuner: Tuner,
+  progress: (message: string) => void,
+): Promise<PlanningContext> {
+  const solver = await LinearSolver.create();
+  return {
+    ...tuning,
+    records: recordsOf(tuning.request),
+    solver,
+    balancer: new LoadBalancer(tuning.costs, solver),
+    tuner,
+    tunings: new Map(),
+    placements: new Map(),
+    searched: [],
+    only: undefined,
+    surfaces: new Map(),
+    firstFeasible: false,
+    counters: { cascades: 0, cycles: 0, errors: 0, exactPlacements: 0 },
+    progress,
+  };
+}
+
+function recordsOf({ profile }: PlanRequest): ValidationRecords {
+  return validationRecords(profile);
+}

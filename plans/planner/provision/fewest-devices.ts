@@ -1,0 +1,38 @@
+import type { Infeasible, PlanRequest } from '../plan-request.ts';
+import { planGears } from '../planner.ts';
+import { devicesLike } from '../sp3/devices-like.ts';
+import { fewest } from './fewest.ts';
+
+/** A figure that changes by less from a number of devices to its double does not depend on devices. */
+const NO_CHANGE = 1e-3;
+const MIN_TRIED = 64;
+
+/** An infeasibility with the fewest devices, kinds as in the request, that would do, if any number does. */
+export async function withFewestDevices(
+  infeasible: Infeasible,
+  request: PlanRequest,
+  progress: (message: string) => void = () => undefined,
+): Promise<Infeasible> {
+  const tried = Math.max(MIN_TRIED, 4 * request.devices.length);
+  let last = infeasible;
+  let before: Infeasible | undefined;
+  const found = await fewest(
+    tried,
+    async (count) => {
+      progress(`would ${count} devices do?`);
+      const devices = devicesLike(request.devices, count);
+      const result = await planGears({ ...request, devices }, { firstFeasible: true });
+      if (result.type === 'plan') return true;
+      [before, last] = [last, result];
+      return undefined;
+    },
+    () => before !== undefined && isTheSame(before, last),
+    request.devices.length + 1,
+  );
+  return { ...infeasible, fewestDevices: { count: found?.count ?? null, tried } };
+}
+
+function isTheSame({ best: a }: Infeasible, { best: b }: Infeasible): boolean {
+  if (a.metric !== b.metric || a.metric === 'utilisation' || a.value === null || b.value === null) return false;
+  return Math.abs(a.value - b.value) <= NO_CHANGE * Math.abs(a.value);
+}

@@ -1,0 +1,81 @@
+import type { GearPlan } from '../../domain/gear-plan/gear-plan.ts';
+import type { PlanDevice } from '../../domain/profile/batch-cost.ts';
+import type { Infeasible, PlanRequest } from '../plan-request.ts';
+import { type PlannerOptions, planGears } from '../planner.ts';
+import { devicesLike, kindsOf } from '../sp3/devices-like.ts';
+import { fewest } from './fewest.ts';
+
+/** What must hold at once: p95 at every load, and the accuracy expected over the loads. */
+export interface ProvisionGoal {
+  readonly p95Ms: number;
+  readonly accuracy: number;
+}
+
+/** One way to buy devices, and what becomes of it. */
+export interface ProvisionOption {
+  /** `cpu-1, 1 GiB` or `as deployed`: the devices in the proportions of the deployment. */
+  readonly kind: string;
+  /** Undefined: no number up to the limit will do. */
+  readonly fewest: { readonly devices: readonly PlanDevice[]; readonly plan: GearPlan } | undefined;
+  /** The nearest that failed: with one device fewer, or, where none will do, with the most tried. */
+  readonly short:
+    | { readonly devices: number; readonly accuracy: number | undefined; readonly why: Infeasible | undefined }
+    | undefined;
+}
+
+/**
+ * The fewest devices of the deployment's kinds, each kind alone and all in the proportions of the deployment, for a latency
+ * and an accuracy: the plan under the latency SLO must reach the accuracy over the distribution of loads.
+ * @param request its devices say the kinds; its SLO is not looked at.
+ */
+export async function provision(
+  request: PlanRequest,
+  goal: ProvisionGoal,
+  max: number,
+  options: PlannerOptions = {},
+): Promise<ProvisionOption[]> {
+  const kinds = kindsOf(request.devices);
+  const mixes = kinds.map((device) => ({ kind: describeKind(device), devices: [device] }));
+  if (kinds.length > 1) mixes.push({ kind: 'as deployed', devices: [...request.devices] });
+  const found: ProvisionOption[] = [];
+  for (const mix of mixes) found.push(await provisionKind(mix, request, goal, max, options));
+  return found;
+}
+
+/** The option with the fewest devices; of several, the most accurate. */
+export function bestOption(options: readonly ProvisionOption[]): ProvisionOption | undefined {
+  return options
+    .filter((option) => option.fewest !== undefined)
+    .sort(
+      (a, b) =>
+        (a.fewest?.devices.length ?? 0) - (b.fewest?.devices.length ?? 0) ||
+        (b.fewest?.plan.expected.accuracy ?? 0) - (a.fewest?.plan.expected.accuracy ?? 0),
+    )[0];
+}
+
+async function provisionKind(
+  mix: { readonly kind: string; readonly devices: readonly PlanDevice[] },
+  request: PlanRequest,
+  { p95Ms, accuracy }: ProvisionGoal,
+  max: number,
+  options: PlannerOptions,
+): Promise<ProvisionOption> {
+  const failures = new Map<number, { accuracy: number | undefined; why: Infeasible | undefined }>();
+  const best = await fewest(max, async (count) => {
+    const progress = (message: string): void => options.progress?.(`${count} x ${mix.kind}: ${message}`);
+    const devices = devicesLike(mix.devices, count);
+    const asked: PlanRequest = { ...request, devices, slo: { type: 'latency', p95Ms }, contingencies: false };
+    const result = await planGears(asked, { ...options, progress });
+    if (result.type === 'plan' && result.plan.expected.accuracy >= accuracy) return { devices, plan: result.plan };
+    const plan = result.type === 'plan' ? result.plan : undefined;
+    failures.set(count, { accuracy: plan?.expected.accuracy, why: result.type === 'infeasible' ? result : undefined });
+    return undefined;
+  });
+  const nearest = Math.max(0, ...failures.keys());
+  const failure = failures.get(nearest);
+  return { kind: mix.kind, fewest: best?.value, short: failure && { devices: nearest, ...failure } };
+}
+
+function describeKind({ deviceClass, memoryBytes }: PlanDevice): string {
+  return `${deviceClass}, ${Number((memoryBytes / 2 ** 30).toPrecision(3))} GiB`;
+}

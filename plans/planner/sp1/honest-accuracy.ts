@@ -1,0 +1,126 @@
+import { createRandom } from '../../../engine/random.ts';
+import { shuffled } from '../../data/shuffled.ts';
+import {
+  type Cascade,
+  evaluateCascade,
+  type RecordedFamily,
+  recordsAt,
+  type ValidationRecords,
+} from '../../domain/cascade/cascade.ts';
+import type { FrontierCascade } from '../cycle/draft-plan.ts';
+import { type AccuracyEstimate, type Evidence, estimateOf, spreadOf } from './accuracy-estimate.ts';
+
+/** Parts of the samples. Each judges what a search among the others finds. */
+const FOLDS = 10;
+/** Amounts of work at which the searches are compared, from one cascade of the frontier to the next. */
+const STEPS = 8;
+/** The last cascade of the frontier is chosen at any amount of work above its own; up to this factor they are looked at. */
+const ABOVE_LAST = 2;
+
+type Frontier = readonly FrontierCascade[];
+
+/**
+ * What cascades promise. The measured accuracy of a cascade is too good: it was chosen, with its thresholds, among thousands for
+ * being accurate on these very samples.
+ *
+ * Cross-fitting: each tenth of the samples judges the frontier that a search among the other nine finds. What that frontier offers
+ * for as much work as a cascade of the whole frontier takes is what this cascade promises. A promise never exceeds what was
+ * measured, and never falls where the measured accuracy rises: so whoever maximises the one maximises the other.
+ */
+export class HonestAccuracy {
+  readonly #evidence: Evidence;
+  readonly #measured: readonly number[];
+  readonly #promised: readonly number[];
+
+  /** Points of the frontier, ascending in measured accuracy. */
+  constructor(evidence: Evidence, measured: readonly number[], promised: readonly number[]) {
+    this.#evidence = evidence;
+    this.#measured = measured;
+    this.#promised = promised;
+  }
+
+  /** Expected accuracy of a cascade on new samples: linear between those of the frontier. */
+  of({ accuracy }: Pick<Cascade, 'accuracy'>): number {
+    const [at, last] = [this.#measured, this.#measured.length - 1];
+    if (accuracy <= at[0]) return Math.max(0, accuracy - at[0] + this.#promised[0]);
+    if (accuracy >= at[last]) return accuracy - at[last] + this.#promised[last];
+    const above = at.findIndex((measured) => measured > accuracy);
+    const share = (accuracy - at[above - 1]) / (at[above] - at[above - 1]);
+    return this.#promised[above - 1] + share * (this.#promised[above] - this.#promised[above - 1]);
+  }
+
+  /** That, with its 95 % interval. */
+  estimate(cascade: Pick<Cascade, 'accuracy'>): AccuracyEstimate {
+    return estimateOf(this.of(cascade), cascade.accuracy, this.#evidence);
+  }
+}
+
+/**
+ * @param frontier of a search among all samples, ascending in work and accuracy; at least one cascade.
+ * @param search the same among the samples of the given records.
+ */
+export function crossFit(
+  family: RecordedFamily,
+  frontier: Frontier,
+  search: (records: ValidationRecords) => Frontier,
+): HonestAccuracy {
+  const samples = family.models[0].quality.length;
+  const evidence = { samples, spread: Math.max(...family.models.map(({ quality }) => spreadOf(quality))) };
+  const measured = frontier.map(({ accuracy }) => accuracy);
+  const sums = new Float64Array(frontier.length);
+  const order = shuffled(samples, createRandom('folds'));
+  const folds = Math.min(FOLDS, samples);
+  // A single sample cannot judge itself.
+  if (folds < 2) return new HonestAccuracy(evidence, measured, measured);
+  for (let fold = 0; fold < folds; fold++) {
+    const found = search(
+      recordsAt(
+        family,
+        order.filter((_, i) => i % folds !== fold),
+      ),
+    );
+    const judges = order.filter((_, i) => i % folds === fold);
+    const judged = accuraciesOf(found, family, judges);
+    frontier.forEach(({ workMs }, i) => {
+      const upToMs = frontier[i + 1]?.workMs ?? ABOVE_LAST * workMs;
+      sums[i] += judges.length * meanBetween(workMs, upToMs, found, judged);
+    });
+  }
+  const promised = Array.from(sums, (sum, i) => Math.min(sum / samples, measured[i]));
+  return new HonestAccuracy(evidence, measured, ascending(promised));
+}
+
+function accuraciesOf(frontier: Frontier, family: RecordedFamily, samples: Int32Array): number[] {
+  const records = recordsAt(family, samples);
+  return frontier.map(({ models, thresholds }) => evaluateCascade(records, models, thresholds).accuracy);
+}
+
+/** Mean over amounts of work, evenly by ratio: of each, the value of the most accurate cascade that takes no more. */
+function meanBetween(fromMs: number, toMs: number, frontier: Frontier, values: readonly number[]): number {
+  let sum = 0;
+  for (let step = 0; step < STEPS; step++) {
+    const workMs = fromMs * (toMs / fromMs) ** ((step + 0.5) / STEPS);
+    sum +=
+      values[
+        Math.max(
+          0,
+          frontier.findLastIndex((cascade) => cascade.workMs <= workMs),
+        )
+      ];
+  }
+  return sum / STEPS;
+}
+
+/** The nearest values that do not fall (pool adjacent violators): between neighbours, a fall is noise. */
+function ascending(values: readonly number[]): number[] {
+  const pools: { sum: number; count: number }[] = [];
+  for (const value of values) {
+    let pool = { sum: value, count: 1 };
+    for (let last = pools.at(-1); last !== undefined && last.sum / last.count > pool.sum / pool.count; last = pools.at(-1)) {
+      pools.pop();
+      pool = { sum: last.sum + pool.sum, count: last.count + pool.count };
+    }
+    pools.push(pool);
+  }
+  return pools.flatMap(({ sum, count }) => new Array<number>(count).fill(sum / count));
+}

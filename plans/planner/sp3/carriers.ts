@@ -1,0 +1,38 @@
+import type { DraftRange, FrontierCascade } from '../cycle/draft-plan.ts';
+import { pinnedDraft } from '../cycle/initial-draft.ts';
+import type { PlanningContext } from '../cycle/planning-context.ts';
+import { usableCascades } from '../sp1/usable-cascades.ts';
+
+/** A cascade, and the highest load that a placement carries with it within the margin on utilisation. */
+export interface Carrier {
+  readonly cascade: FrontierCascade;
+  readonly qps: number;
+}
+
+/**
+ * What there is for loads above a range: the cascades of the placed models that are no more accurate than the range's own, and of
+ * which none other is as accurate and carries as much. Falling in accuracy, rising in load.
+ */
+export function carriers({ cascade: own }: DraftRange, placed: Uint8Array, context: PlanningContext): Carrier[] {
+  if (own === undefined) return [];
+  const others = context.request.restrict === 'one-cascade' ? [] : usableCascades(pinnedDraft(placed, context), context);
+  const cascades = others.filter(({ key, accuracy }) => key !== own.key && accuracy <= own.accuracy);
+  const falling = [...cascades, own].sort((a, b) => b.accuracy - a.accuracy || a.workMs - b.workMs || (a.key < b.key ? -1 : 1));
+  const kept: Carrier[] = [];
+  for (const cascade of falling) {
+    const most = kept.at(-1)?.qps ?? 0;
+    // No placement carries more than all devices together: this spares most linear programs.
+    if (carriedQps(cascade.workMs / context.devices, context) <= most) continue;
+    const fullestMs = context.balancer.fullestMs(cascade, placed);
+    const qps = fullestMs === undefined ? 0 : carriedQps(fullestMs, context);
+    if (qps <= most) continue;
+    // Of equally accurate ones, the one that carries most.
+    if (kept.at(-1)?.cascade.accuracy === cascade.accuracy) kept.pop();
+    kept.push({ cascade, qps });
+  }
+  return kept;
+}
+
+function carriedQps(msPerRequest: number, { margins }: PlanningContext): number {
+  return (margins.utilisation * 1000) / msPerRequest;
+}

@@ -1,0 +1,18 @@
+import type { Tuning } from '../cycle/draft-plan.ts';
+import { simulateRange } from './range-simulation.ts';
+import type { TuningJob } from './tuner.ts';
+import type { TuningContext } from './tuning-context.ts';
+
+/**
+ * Requests simulated for an estimate, by what the SLO limits: its p95 is off by some percent, which the choice among cascades
+ * survives. Thousands are estimated under an accuracy SLO.
+ */
+const ESTIMATE_REQUESTS = { latency: 4000, accuracy: 3000 } as const;
+
+/** Latency of a gear whose queues trigger at one request, at the top of its range; undefined where requests pile up. */
+export function estimateLatency({ cascade, shares, toQps }: TuningJob, context: TuningContext): Tuning | undefined {
+  const candidate = { cascade, shares, minQueueLength: new Int32Array(shares.length).fill(1), maxWaitMs: 0 };
+  const { p50, p95, p99 } = simulateRange(candidate, toQps, context, ESTIMATE_REQUESTS[context.request.slo.type]);
+  if (!Number.isFinite(p95)) return undefined;
+  return { minQueueLength: candidate.minQueueLength, maxWaitMs: 0, latencyMs: { p50, p95, p99 } };
+}

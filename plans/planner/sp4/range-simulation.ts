@@ -1,0 +1,111 @@
+import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
+import type { CompiledPlan } from '../../policy/compiled-plan.ts';
+import { compilePlan } from '../../policy/compiled-plan.ts';
+import { percentile } from '../../report/percentile.ts';
+import type { Workload } from '../../simulator/workload.ts';
+import type { FrontierCascade } from '../cycle/draft-plan.ts';
+import { gearOf } from '../cycle/gear-of.ts';
+import { MAX_SIMULATED_REQUESTS, type TuningContext } from './tuning-context.ts';
+
+/** One gear as SP4 tries it. */
+export interface Candidate {
+  readonly cascade: FrontierCascade;
+  /** [model * devices + device] */
+  readonly shares: Float64Array;
+  readonly minQueueLength: Int32Array;
+  readonly maxWaitMs: number;
+}
+
+export interface RangeOutcome {
+  /** Infinity where requests pile up. */
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
+/**
+ * Shortest run, by what the SLO limits. Of latency: a p95 is held against the limit, and over fewer requests that of a cascade
+ * of which one in ten goes to a dear model is off by a tenth and more; 8 s, as in CascadeServe Fig. 10, since on a nearly full
+ * device a queue grows for seconds. Of accuracy: thousands of candidates are compared, all on the same arrivals.
+ */
+const SHORTEST_RUN = {
+  latency: { requests: 16_000, seconds: 8 },
+  accuracy: { requests: 4000, seconds: 2 },
+} as const;
+/**
+ * Fraction of the requests that must be in time, a little more than the 0.95 of a p95: where nearly a twentieth of the samples
+ * go on to a dear model, which of them come close together would decide.
+ */
+const GUARDED = 0.955;
+/** A run covers this many latency limits, so that a queue that grows slowly is seen to grow. */
+const LIMITS_PER_RUN = 8;
+
+/** Holds one gear at a constant mean load (Poisson arrivals) and measures latency. */
+export function simulateRange(
+  candidate: Candidate,
+  qps: number,
+  context: TuningContext,
+  maxRequests = MAX_SIMULATED_REQUESTS,
+): RangeOutcome {
+  const workload = rangeWorkload(qps, Number.POSITIVE_INFINITY, maxRequests, context);
+  context.simulations++;
+  const { latencyMs } = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0 });
+  const never = Number.POSITIVE_INFINITY;
+  if (pilesUp(latencyMs)) return { p50: never, p95: never, p99: never };
+  const sorted = latencyMs.slice().sort();
+  const at = (fraction: number): number => percentile(sorted, fraction) ?? 0;
+  return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+}
+
+/** Whether a gear holds a latency at a constant mean load: the run ends as soon as too many requests are late. */
+export function holdsLatency(candidate: Candidate, qps: number, limitMs: number, context: TuningContext): boolean {
+  const workload = rangeWorkload(qps, limitMs, MAX_SIMULATED_REQUESTS, context);
+  const requests = workload.arrivalsMs.length;
+  const giveUp = { latencyMs: limitMs, count: requests - Math.ceil(GUARDED * requests) };
+  context.simulations++;
+  const { gaveUp, latencyMs } = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
+  return !gaveUp && !pilesUp(latencyMs);
+}
+
+function rangeWorkload(qps: number, limitMs: number, maxRequests: number, context: TuningContext): Workload {
+  const shortest = SHORTEST_RUN[context.request.slo.type];
+  const seconds = Math.max(shortest.seconds, Number.isFinite(limitMs) ? (LIMITS_PER_RUN * limitMs) / 1000 : 0);
+  const requests = wholePasses(Math.max(shortest.requests, qps * seconds), maxRequests, context.system.samples);
+  const arrivalsMs = new Float64Array(requests);
+  for (let i = 0; i < requests; i++) arrivalsMs[i] = (context.unitArrivals[i] * 1000) / qps;
+  return { arrivalsMs, sampleOrder: context.sampleOrder, seconds: requests / qps };
+}
+
+/**
+ * Requests that are asked for, as passes over all samples: with a part of them only, the share that goes on to a dear model
+ * would be that of the part.
+ */
+function wholePasses(wanted: number, most: number, samples: number): number {
+  const passes = Math.min(Math.ceil(wanted / samples), Math.floor(most / samples));
+  return passes > 0 ? passes * samples : most;
+}
+
+/**
+ * Whether the latency of a run keeps growing: its last fifth is far slower than its second. Without a latency limit this is
+ * what tells a load that cannot be carried.
+ */
+function pilesUp(latencyMs: Float64Array): boolean {
+  const fifth = Math.floor(latencyMs.length / 5);
+  const mean = (from: number): number => latencyMs.subarray(from, from + fifth).reduce((sum, ms) => sum + ms, 0) / fifth;
+  const early = mean(fifth);
+  return mean(3 * fifth) > 1.8 * early && mean(4 * fifth) > 2.4 * early;
+}
+
+function planOf(candidate: Candidate, context: TuningContext): CompiledPlan {
+  const { modelNames, deviceNames } = context.system;
+  const nothing: Gear['expected'] = {
+    accuracy: 0,
+    accuracyInterval: [0, 0],
+    latencyMs: { p50: 0, p95: 0, p99: 0 },
+    utilisation: {},
+    bottleneck: '',
+  };
+  const gear = gearOf(candidate, [0, 1], nothing, context);
+  const placement = modelNames.flatMap((model) => deviceNames.map((device) => ({ model, device })));
+  return compilePlan({ models: [...modelNames], devices: [...deviceNames], placement, gears: [gear] });
+}

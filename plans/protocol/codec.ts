@@ -1,0 +1,156 @@
+import { Packr, Unpackr } from 'msgpackr';
+import { MalformedMessage, messageOf } from '../../engine/errors.ts';
+import type { Sample, Tensor, TensorSpec } from '../../engine/tensor/tensor.ts';
+import { endOf } from '../../engine/tensor/tensor.ts';
+import { type Answer, isFailure, type Opinion, type WorkFrame, type WorkItem } from './messages.ts';
+import { valuesOf } from './output-values.ts';
+import { checkWorkColumns } from './work-check.ts';
+
+// Plain MessagePack (no record extension), so that any other MessagePack library reads it.
+const packr = new Packr({ useRecords: false });
+const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' });
+
+export function encode(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
+/** Decodes a message of another actor of ours. Bytes inside are views of `data`. */
+export function decode<T>(data: Uint8Array): T {
+  return unpackr.unpack(data) as T;
+}
+
+export function encodeAnswer(answer: Answer, json: boolean): Uint8Array {
+  return json ? Buffer.from(JSON.stringify(readable(answer))) : packr.pack(answer);
+}
+
+export function encodeAnswers(answers: readonly Answer[], json: boolean): Uint8Array {
+  return json ? Buffer.from(JSON.stringify(answers.map(readable))) : packr.pack(answers);
+}
+
+/** JSON has no bytes: outputs are lists of their values. */
+function readable(answer: Answer): unknown {
+  if (isFailure(answer) || answer.outputs === undefined) return answer;
+  const outputs = Object.entries(answer.outputs).map(([name, value]) => [name, { ...value, data: valuesOf(value) }]);
+  return { ...answer, outputs: Object.fromEntries(outputs) };
+}
+
+/** A work frame on the wire: one column per field, tensors of all requests end to end. */
+interface WireFrame {
+  origin: string;
+  seq: number[];
+  id: string[];
+  reply: string[];
+  /** Bit 0: answer as JSON; bit 1: scores wanted; bit 2: to be run alone. */
+  flags: number[];
+  ageMs: number[];
+  leftMs: number[];
+  queueMs: number[];
+  computeMs: number[];
+  opinion: (Opinion | null)[] | null;
+  /** Names of outputs wanted; absent where nobody wants any. */
+  outputs?: (readonly string[])[];
+  /** Per input: all samples' bytes, and their shapes where an axis is ragged. */
+  tensors: { data: Uint8Array; shapes: number[][] | null }[];
+}
+
+export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], now: number): Uint8Array {
+  const { items } = frame;
+  const wire: WireFrame = {
+    origin: frame.origin,
+    seq: items.map((item) => item.seq),
+    id: items.map((item) => item.id),
+    reply: items.map((item) => item.reply),
+    flags: items.map((item) => (item.json ? 1 : 0) | (item.wantScores ? 2 : 0) | (item.alone ? 4 : 0)),
+    ageMs: items.map((item) => now - item.arrivedAt),
+    leftMs: items.map((item) => item.deadlineAt - now),
+    queueMs: items.map((item) => item.queueMs),
+    computeMs: items.map((item) => item.computeMs),
+    opinion: items.some((item) => item.opinion !== undefined) ? items.map((item) => item.opinion ?? null) : null,
+    ...(items.some(wantsOutputs) ? { outputs: items.map((item) => item.wantOutputs ?? []) } : {}),
+    tensors: specs.map((spec, i) => ({
+      data: joined(items, i),
+      shapes: isRagged(spec) ? items.map((item) => [...item.sample[i].shape]) : null,
+    })),
+  };
+  return packr.pack(wire);
+}
+
+/** Reads a work frame; its tensors are copies, so they may be kept. @throws MalformedMessage for what is not a whole frame. */
+export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], now: number): WorkFrame {
+  const wire = unpackFrame(data);
+  const n = checkWorkColumns(wire, specs);
+  const columns = specs.map((spec, i) => splitColumn(spec, wire.tensors[i], n));
+  const items: WorkItem[] = new Array(n);
+  for (let i = 0; i < n; i++) {
+    items[i] = {
+      seq: wire.seq[i],
+      id: wire.id[i],
+      reply: wire.reply[i],
+      json: (wire.flags[i] & 1) !== 0,
+      wantScores: (wire.flags[i] & 2) !== 0,
+      alone: (wire.flags[i] & 4) !== 0,
+      arrivedAt: now - wire.ageMs[i],
+      deadlineAt: now + wire.leftMs[i],
+      queueMs: wire.queueMs[i],
+      computeMs: wire.computeMs[i],
+      opinion: ownOpinion(wire.opinion?.[i]),
+      ...(wire.outputs === undefined ? {} : { wantOutputs: wire.outputs[i] }),
+      sample: columns.length === 1 ? [columns[0][i]] : (columns.map((column) => column[i]) as Sample),
+    };
+  }
+  return { origin: wire.origin, items };
+}
+
+function wantsOutputs({ wantOutputs = [] }: WorkItem): boolean {
+  return wantOutputs.length > 0;
+}
+
+/** Its outputs are views of the frame, which is not to be kept with them. */
+function ownOpinion(opinion: Opinion | null | undefined): Opinion | undefined {
+  if (!opinion?.outputs) return opinion ?? undefined;
+  const outputs = Object.entries(opinion.outputs).map(([name, value]) => [name, { ...value, data: value.data.slice() }]);
+  return { ...opinion, outputs: Object.fromEntries(outputs) };
+}
+
+function unpackFrame(data: Uint8Array): WireFrame {
+  try {
+    return unpackr.unpack(data) as WireFrame;
+  } catch (error) {
+    throw new MalformedMessage('work', 'not MessagePack', messageOf(error));
+  }
+}
+
+/** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
+export function estimatedBytes(item: WorkItem): number {
+  let bytes = 160 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
+  for (const name of item.wantOutputs ?? []) bytes += 5 + 3 * name.length;
+  for (const [name, { shape, data }] of Object.entries(item.opinion?.outputs ?? {}))
+    bytes += 64 + 3 * name.length + 10 * shape.length + data.length;
+  for (const tensor of item.sample) bytes += tensor.data.length + 10 * tensor.shape.length;
+  return bytes;
+}
+
+function isRagged(spec: TensorSpec): boolean {
+  return spec.shape.includes(null);
+}
+
+function joined(items: readonly WorkItem[], input: number): Uint8Array {
+  if (items.length === 1) return items[0].sample[input].data;
+  return Buffer.concat(items.map((item) => item.sample[input].data));
+}
+
+export function splitColumn(spec: TensorSpec, column: WireFrame['tensors'][number], n: number): Tensor[] {
+  const own = new Uint8Array(column.data);
+  const tensors: Tensor[] = new Array(n);
+  let from = 0;
+  for (let i = 0; i < n; i++) {
+    const shape = column.shapes === null ? (spec.shape as number[]) : column.shapes[i];
+    const to = endOf(spec.dtype, shape, own, from);
+    tensors[i] = { data: own.subarray(from, to), shape };
+    from = to;
+  }
+  if (from !== own.length) {
+    throw new MalformedMessage('work', 'tensor bytes', `${spec.name} has ${own.length} bytes where its shapes need ${from}`);
+  }
+  return tensors;
+}

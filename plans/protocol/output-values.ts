@@ -1,0 +1,14 @@
+import { fromFloat16Array } from '../../engine/tensor/float16.ts';
+import { decodeStrings } from '../../engine/tensor/strings.ts';
+import { DTYPES } from '../../engine/tensor/tensor.ts';
+import type { OutputValue } from './messages.ts';
+
+/** The values of an output as JSON has them: numbers (null where there is none, as for NaN), true and false, or strings. */
+export function valuesOf({ dtype, data }: OutputValue): readonly (number | boolean | string)[] {
+  if (dtype === 'string') return decodeStrings(data);
+  // A copy is aligned.
+  const { buffer } = data.slice();
+  if (dtype === 'float16') return Array.from(fromFloat16Array(new Uint16Array(buffer)));
+  const values = new DTYPES[dtype].array(buffer);
+  return Array.from(values as ArrayLike<number | bigint>, (value) => (dtype === 'bool' ? value !== 0 : Number(value)));
+}

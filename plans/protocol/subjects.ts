@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { invalid } from '../../engine/errors.ts';
+
+/** Every subject of a deployment, in one place. `prefix` is `cascade` unless the deployment says otherwise. */
+export interface Subjects {
+  readonly root: string;
+  readonly infer: string;
+  readonly results: string;
+  namedResults(name: string): string;
+  work(device: string, model: string): string;
+  /** All replicas of one device. */
+  deviceWork(device: string): string;
+  /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
+  audit(device: string): string;
+  done(frontend: string): string;
+  load(frontend: string): string;
+  state(device: string): string;
+  readonly allLoad: string;
+  readonly allState: string;
+  readonly gear: string;
+  /** Operators' plans; then the two phases of a plan change. */
+  readonly plan: string;
+  readonly prepare: string;
+  /** For those who hear of a plan that they do not know: it is told again, as when it was prepared. */
+  readonly tellPlan: string;
+  readonly prepared: string;
+  readonly commit: string;
+  readonly abort: string;
+  readonly status: string;
+  readonly events: string;
+  /** Requests that are stored before they are served, where the deployment has durable ingress. */
+  readonly durable: string;
+  /** Those of them that could not be served. */
+  readonly dead: string;
+  /** Drift-monitor -> status: how far load and certainties are from what was planned for. */
+  readonly drift: string;
+}
+
+/** The JetStream streams of a deployment with durable ingress. */
+export interface DurableStreams {
+  readonly requests: string;
+  readonly dead: string;
+  /** Answers on the results subjects. */
+  readonly answers: string;
+}
+
+export function durableStreamsOf(deployment: string, prefix = 'cascade'): DurableStreams {
+  const root = storeName(deployment, prefix);
+  return { requests: `${root}_durable`, dead: `${root}_dead`, answers: `${root}_answers` };
+}
+
+/** The key-value buckets of a deployment. */
+export interface Buckets {
+  readonly plans: string;
+  readonly lease: string;
+}
+
+export function bucketsOf(deployment: string, prefix = 'cascade'): Buckets {
+  const root = storeName(deployment, prefix);
+  return { plans: root, lease: `${root}_lease` };
+}
+
+/**
+ * Streams and buckets cannot have dots in their names. Where prefix and deployment join in more than one way, or look like the name
+ * of something else (`x_y`, `x_lease`), a digest tells them apart.
+ */
+function storeName(deployment: string, prefix: string): string {
+  const joined = `${prefix}_${deployment}`;
+  if (!prefix.includes('_') && !deployment.includes('_')) return joined;
+  return `${joined}_${createHash('sha256').update(`${prefix}.${deployment}`).digest('hex').slice(0, 8)}`;
+}
+
+export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
+  const root = `${prefix}.${deployment}`;
+  return {
+    root,
+    infer: `${root}.infer`,
+    results: `${root}.results`,
+    namedResults: (name) => `${root}.results.${name}`,
+    work: (device, model) => `${root}.work.${device}.${model}`,
+    deviceWork: (device) => `${root}.work.${device}.*`,
+    audit: (device) => `${root}.audit.${device}`,
+    done: (frontend) => `${root}.done.${frontend}`,
+    load: (frontend) => `${root}.load.${frontend}`,
+    state: (device) => `${root}.state.${device}`,
+    allLoad: `${root}.load.*`,
+    allState: `${root}.state.*`,
+    gear: `${root}.control.gear`,
+    plan: `${root}.control.plan`,
+    prepare: `${root}.control.prepare`,
+    tellPlan: `${root}.control.tell-plan`,
+    prepared: `${root}.control.prepared`,
+    commit: `${root}.control.commit`,
+    abort: `${root}.control.abort`,
+    status: `${root}.control.status`,
+    events: `${root}.events`,
+    durable: `${root}.durable`,
+    dead: `${root}.dead`,
+    drift: `${root}.drift`,
+  };
+}
+
+/** One token of a subject: what deployments, devices, models and frontends may be called. */
+export const SUBJECT_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Characters that NATS forbids in a subject to publish on: white space, wildcards, empty tokens. */
+const PUBLISHABLE = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
+const SUBJECT_MAX_LENGTH = 512;
+
+export function isPublishable(subject: string): boolean {
+  return subject.length <= SUBJECT_MAX_LENGTH && PUBLISHABLE.test(subject);
+}
+
+/**
+ * Whether we may speak on a subject that somebody outside has chosen: not on one of any deployment under our prefix, where
+ * actors would believe us, but for this deployment's results; and not on the NATS server's own (`$...`).
+ */
+export function mayAnswerOn(subjects: Subjects, reply: string): boolean {
+  const prefix = subjects.root.slice(0, subjects.root.lastIndexOf('.'));
+  const reserved = reply === prefix || reply.startsWith(`${prefix}.`) || reply.startsWith('$');
+  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
+  return isPublishable(reply) && (!reserved || results);
+}
+
+/**
+ * Where the answer goes: the reply subject; without one, the results subject, or the named one.
+ * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client speak with our permissions where it must
+ *   not: see `mayAnswerOn`.
+ */
+export function answerSubject(subjects: Subjects, reply: string, resultsName: string | undefined): string {
+  if (reply === '') {
+    if (resultsName === undefined || resultsName === '') return subjects.results;
+    if (!SUBJECT_TOKEN.test(resultsName)) {
+      throw invalid(
+        `header Cascade-Results: ${JSON.stringify(resultsName.slice(0, 80))} is not a name; use 1-64 letters, digits, _ or -`,
+      );
+    }
+    return subjects.namedResults(resultsName);
+  }
+  if (!isPublishable(reply)) {
+    throw invalid(
+      `reply subject ${JSON.stringify(reply.slice(0, 80))} cannot be published to; use a subject without wildcards, white space or empty tokens`,
+    );
+  }
+  if (!mayAnswerOn(subjects, reply)) {
+    throw invalid(`reply subject ${JSON.stringify(reply.slice(0, 80))} is reserved; use an inbox, or ${subjects.results}.<name>`);
+  }
+  return reply;
+}

@@ -1,0 +1,119 @@
+import { ConfigError } from '../../engine/errors.ts';
+import type { Random } from '../../engine/random.ts';
+
+/** Requests per second, one value for each second from 0. */
+export interface Trace {
+  readonly qps: Float64Array;
+}
+
+/** A month. */
+export const MAX_SECONDS = 31 * 86_400;
+/** Arrival times and outcomes of all are in memory at once. */
+export const MAX_REQUESTS = 200_000_000;
+
+/**
+ * Parses a trace: CSV with the header `second,qps`, seconds ascending; a second that is not listed has no requests.
+ * @param file how to call the text in messages.
+ * @throws ConfigError naming file and line.
+ */
+export function parseTrace(text: string, file: string): Trace {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  if (lines[0].replaceAll(' ', '') !== 'second,qps')
+    throw new ConfigError(`${file}:1: the header is ${JSON.stringify(lines[0].slice(0, 60))}; write second,qps`);
+  const seconds: number[] = [];
+  const rates: number[] = [];
+  for (let i = 1; i < lines.length; i++) {
+    if (lines[i].trim() === '') continue;
+    const at = `${file}:${i + 1}:`;
+    const fields = lines[i].split(',').map((field) => field.trim());
+    const [second, qps] = fields.map(Number);
+    if (fields.length !== 2 || fields.includes(''))
+      throw new ConfigError(
+        `${at} ${JSON.stringify(lines[i].slice(0, 60))} is not a second and its requests per second, such as 17,250`,
+      );
+    if (!Number.isInteger(second) || second < 0 || second > MAX_SECONDS)
+      throw new ConfigError(`${at} second ${fields[0]} is not a whole number from 0 to ${MAX_SECONDS}`);
+    if (!Number.isFinite(qps) || qps < 0) throw new ConfigError(`${at} qps ${fields[1]} is not a number of 0 or more`);
+    const before = seconds.at(-1);
+    if (before !== undefined && second <= before)
+      throw new ConfigError(`${at} second ${second} comes after second ${before}; seconds must ascend`);
+    seconds.push(second);
+    rates.push(qps);
+  }
+  if (seconds.length === 0) throw new ConfigError(`${file}: no seconds after the header; write lines such as 0,250`);
+  const qps = new Float64Array(seconds[seconds.length - 1] + 1);
+  seconds.forEach((second, i) => {
+    qps[second] = rates[i];
+  });
+  return { qps };
+}
+
+export function formatTrace(trace: Trace): string {
+  return `second,qps\n${Array.from(trace.qps, (qps, second) => `${second},${Number(qps.toFixed(3))}\n`).join('')}`;
+}
+
+/** The same rate for a whole number of seconds. */
+export function constantTrace(qps: number, seconds: number): Trace {
+  return { qps: new Float64Array(seconds).fill(qps) };
+}
+
+/** How many requests a Poisson process of this rate makes on average. */
+export function expectedRequests(trace: Trace): number {
+  return trace.qps.reduce((sum, qps) => sum + qps, 0);
+}
+
+export function peakQps(trace: Trace): number {
+  return trace.qps.reduce((max, qps) => Math.max(max, qps), 0);
+}
+
+/** The same shape with its highest second at `peak` (as CascadeServe §6 scales its traces). */
+export function scaleToPeak(trace: Trace, peak: number): Trace {
+  const highest = peakQps(trace);
+  return highest === 0 ? trace : { qps: trace.qps.map((qps) => (qps * peak) / highest) };
+}
+
+/** Seconds [from, to). */
+export function cutTrace(trace: Trace, from: number, to: number): Trace {
+  return { qps: trace.qps.slice(from, to) };
+}
+
+/** The same rates over `seconds` seconds: each new second takes the rate of the old second it falls into. */
+export function stretchTrace(trace: Trace, seconds: number): Trace {
+  const factor = trace.qps.length / seconds;
+  return { qps: Float64Array.from({ length: seconds }, (_, s) => trace.qps[Math.floor((s + 0.5) * factor)]) };
+}
+
+/**
+ * Share of the trace's seconds in each of `ranges` equal QPS ranges from 0 to `qpsMax`; what lies above counts to the last
+ * range. Sums to 1: the measured distribution that a plan may be made for (CascadeServe §4.3).
+ */
+export function rangeHistogram(trace: Trace, qpsMax: number, ranges: number): number[] {
+  const weights = new Array<number>(ranges).fill(0);
+  for (const qps of trace.qps) weights[Math.min(ranges - 1, Math.floor((qps / qpsMax) * ranges))] += 1 / trace.qps.length;
+  return weights;
+}
+
+/**
+ * Arrival times of a Poisson process whose rate is the trace's, constant within each second. Shared by the simulator and the
+ * live client, so that one seed means one workload.
+ * @returns milliseconds from the trace's begin, ascending.
+ */
+export function poissonArrivals(trace: Trace, random: Random): Float64Array {
+  let arrivals = new Float64Array(Math.ceil(expectedRequests(trace) * 1.05) + 64);
+  let count = 0;
+  for (let second = 0; second < trace.qps.length; second++) {
+    if (trace.qps[second] <= 0) continue;
+    const meanMs = 1000 / trace.qps[second];
+    const endMs = (second + 1) * 1000;
+    // The process has no memory, so starting anew in each second is exact.
+    for (let at = second * 1000 + random.exponential(meanMs); at < endMs; at += random.exponential(meanMs)) {
+      if (count === arrivals.length) {
+        const larger = new Float64Array(arrivals.length * 2);
+        larger.set(arrivals);
+        arrivals = larger;
+      }
+      arrivals[count++] = at;
+    }
+  }
+  return arrivals.subarray(0, count);
+}

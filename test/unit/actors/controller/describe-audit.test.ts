@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { describeAudit } from '../../../../actors/controller/describe-audit.ts';
+
+const measure = {
+  reference: 'resnet',
+  sinceMs: 50_400,
+  answered: 25_000,
+  drawn: 2_500,
+  compared: 2_400,
+  disagreement: { estimate: 0.123, low: 0.11, high: 0.137 },
+  expected: 0.011,
+  accuracy: { estimate: 0.94, low: 0.93, high: 0.95 },
+  lost: false,
+};
+
+test('an audit is told with its interval, what was expected, and what it rests on', () => {
+  expect(describeAudit(measure)).toBe(
+    'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests otherwise, 1.1 % expected; 2400 of 2500 drawn answers compared in ' +
+      'the last 50 s; accuracy about 94.0 % (93.0 to 95.0 %), if the inputs are like the validation samples',
+  );
+});
+
+test('a loss is told with what to do, and without an accuracy that it puts in doubt', () => {
+  const text = describeAudit({ ...measure, lost: true });
+  expect(text).toContain('accuracy is being lost: resnet would answer 12.3 %');
+  expect(text).toContain('label newer samples, then `cascade profile` and `cascade plan`');
+  expect(text).not.toContain('accuracy about');
+});
+
+test('too few are called that', () => {
+  expect(describeAudit({ ...measure, disagreement: null, accuracy: null })).toContain('too few to tell');
+});

@@ -1,0 +1,226 @@
+import { defer, EMPTY, NEVER, Observable, of } from 'rxjs';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { BatchLoop } from '../../../../actors/device/batch-loop.ts';
+import type { Queued } from '../../../../actors/device/batcher.ts';
+import { Router } from '../../../../actors/frontend/router.ts';
+import type { Backend } from '../../../../engine/backend/backend.ts';
+import { CascadeError } from '../../../../engine/errors.ts';
+import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
+import type { DeviceState, WorkItem } from '../../../../plans/protocol/messages.ts';
+import { VirtualClock } from '../../../doubles/virtual-clock.ts';
+import { planOf, workItem } from '../../../support/plans.ts';
+
+const SMALL = 0;
+const LARGE = 1;
+const BATCH_MS = 10;
+const models = ['small', 'large'];
+
+let clock: VirtualClock;
+/** What happens, in its order. */
+let log: string[];
+let loop: BatchLoop;
+let phase: DeviceState['phase'];
+/** As the backend says it. */
+let computeMs: number;
+/** Ids of requests that the large model is asked next. */
+let movesOn: Set<string>;
+/** Ids of requests on which a batch fails as a whole. */
+let poison: Set<string>;
+
+beforeEach(() => {
+  clock = new VirtualClock();
+  log = [];
+  phase = 'ready';
+  computeMs = BATCH_MS;
+  movesOn = new Set();
+  poison = new Set();
+  loop = new BatchLoop({
+    device: 'd0',
+    router: new Router({ revision: 1, plan: compilePlan(planOf({ models })) }),
+    backend: backend(),
+    clock,
+    profiled: models.map(() => {
+      const ms = [BATCH_MS, BATCH_MS];
+      return { batch: [1, 2], ms, bySize: [{ size: 1, ms }] };
+    }),
+    bounds: { requests: 100, bytes: 1e6 },
+    watchMs: 100,
+    phase: () => phase,
+    onDone: (model, requests) => {
+      const answered: string[] = [];
+      for (const { item } of requests) {
+        if (model === SMALL && movesOn.has(item.id)) loop.enqueue(LARGE, queued(item.id));
+        else answered.push(item.id);
+      }
+      return () => log.push(...answered.map((id) => `answer ${id}`));
+    },
+    onFailed: (_, requests) => log.push(`failed ${idsOf(requests)}`),
+    onExpired: ({ item }) => log.push(`expired ${item.id}`),
+    onTrial: () =>
+      defer(() => {
+        log.push(`trial of ${idsOf(loop.running)}`);
+        return EMPTY;
+      }),
+  });
+  loop.run().subscribe({ error: (error) => log.push(`dead: ${error.message}`) });
+  loop.empty$.subscribe(() => log.push('empty'));
+});
+
+function queued(id: string, fields: Partial<WorkItem> = {}): Queued {
+  const sample = [{ data: Buffer.from(id), shape: [id.length] }];
+  return { item: workItem({ id, sample, ...fields }), origin: 'f', enqueuedAt: clock.now(), size: id.length };
+}
+
+function idsOf(requests: readonly Queued[]): string {
+  return requests.map(({ item }) => item.id).join('+');
+}
+
+/** A batch takes BATCH_MS; samples hold the ids of their requests. */
+function backend(): Backend {
+  return {
+    emulated: true,
+    load: () => of({ inputs: [], outputs: [] }),
+    unload: () => NEVER,
+    close: async () => undefined,
+    run: (model, batch) => {
+      const ids = batch.map(([{ data }]) => Buffer.from(data).toString());
+      log.push(`order ${model} ${ids.join('+')}`);
+      return new Observable((subscriber) =>
+        clock.after(BATCH_MS, () => {
+          if (ids.some((id) => poison.has(id))) {
+            subscriber.error(new CascadeError('INTERNAL', 'cannot read it'));
+            return;
+          }
+          log.push(`end ${ids.join('+')}`);
+          subscriber.next({ scores: new Float32Array(0), classes: 2, certainty: undefined, computeMs });
+          subscriber.complete();
+        }),
+      );
+    },
+  };
+}
+
+function enqueue(...ids: string[]): void {
+  for (const id of ids) loop.enqueue(SMALL, queued(id));
+  loop.pump();
+}
+
+describe('BatchLoop', () => {
+  test('orders the next batch before it writes the answers of the last', () => {
+    enqueue('a', 'b', 'c', 'd');
+    clock.runUntil(BATCH_MS);
+    expect(log).toEqual(['order small a+b', 'end a+b', 'order small c+d', 'answer a', 'answer b']);
+  });
+
+  test('queues what moves on to another model of the device before it chooses the next batch', () => {
+    movesOn.add('b');
+    enqueue('a', 'b');
+    clock.runUntil(BATCH_MS);
+    expect(log).toEqual(['order small a+b', 'end a+b', 'order large b', 'answer a']);
+  });
+
+  test('is empty after the last answer, and not while one is to be written', () => {
+    movesOn.add('c');
+    phase = 'draining';
+    enqueue('a', 'b', 'c');
+    clock.runUntil(10 * BATCH_MS);
+    expect(log.slice(-3)).toEqual(['end c', 'answer c', 'empty']);
+    expect(log.filter((line) => line === 'empty')).toHaveLength(1);
+    expect(log.filter((line) => line.startsWith('answer')).toSorted()).toEqual(['answer a', 'answer b', 'answer c']);
+  });
+
+  test('runs one batch at a time, each as soon as the one before has ended', () => {
+    enqueue(...'abcdefgh');
+    clock.runUntil(100 * BATCH_MS);
+    const underWay = log.filter((line) => /^(order|end)/.test(line)).map((line) => line.split(' ')[0]);
+    expect(underWay).toEqual(Array(4).fill(['order', 'end']).flat());
+    expect(loop).toMatchObject({ batchesRun: 4, busyMs: 4 * BATCH_MS });
+  });
+
+  test('writes the answers of one batch although the next one fails, and runs its members one by one', () => {
+    poison.add('c');
+    enqueue('a', 'b', 'c', 'd');
+    clock.runUntil(100 * BATCH_MS);
+    expect(log).toEqual([
+      'order small a+b',
+      'end a+b',
+      'order small c+d',
+      'answer a',
+      'answer b',
+      'failed c+d',
+      'order small c',
+      'failed c',
+      'order small d',
+      'end d',
+      'answer d',
+      'empty',
+    ]);
+  });
+
+  test('runs what may have killed a device alone, after it was told, in turn with batches', () => {
+    for (const id of ['x', 'y']) loop.enqueue(SMALL, queued(id, { alone: true }));
+    enqueue('a', 'b', 'c');
+    expect([loop.length(SMALL), loop.hasWork(SMALL), loop.hasWork(LARGE)]).toEqual([3, true, false]);
+    clock.runUntil(100 * BATCH_MS);
+    expect(log.filter((line) => /^(order|trial)/.test(line))).toEqual([
+      'trial of x',
+      'order small x',
+      'order small a+b',
+      'trial of y',
+      'order small y',
+      'order small c',
+    ]);
+    expect(log.filter((line) => line.startsWith('answer')).toSorted()).toEqual(
+      ['a', 'b', 'c', 'x', 'y'].map((id) => `answer ${id}`),
+    );
+    expect(loop.running).toEqual([]);
+  });
+
+  test('counts what runs alone to the backlog, drops it when the device starts over, and gives it up when it is too late', () => {
+    for (const id of ['x', 'y', 'z']) loop.enqueue(SMALL, queued(id, { alone: true }));
+    expect(loop.backlogMs()).toBe(3 * BATCH_MS);
+    expect(loop.clear()).toBe(3);
+    loop.enqueue(SMALL, queued('late', { alone: true, deadlineAt: BATCH_MS / 2 }));
+    enqueue();
+    clock.runUntil(100 * BATCH_MS);
+    expect(log).toEqual(['expired late', 'empty']);
+  });
+
+  test('an inference hangs when it takes ten times what an input of its size may take', () => {
+    const hangsAt = (id: string): number | undefined => {
+      enqueue(id);
+      for (let now = clock.now(), ran = 0; ran < 1e5; ran += 100) if (loop.watch(now + ran, false).hung) return ran;
+      return undefined;
+    };
+    const ten = 'x'.repeat(10);
+    loop.watch(clock.now(), false);
+    expect(hangsAt(ten)).toBe(10 * BATCH_MS * ten.length ** 2 + 100);
+  });
+
+  test('long inputs do not make a device slow, others do', () => {
+    computeMs = 10 * BATCH_MS;
+    const slowdownAfter = (input: string): number => {
+      for (let i = 0; i < 50; i++) {
+        enqueue(input);
+        clock.runUntil(clock.now() + BATCH_MS);
+      }
+      return loop.slowdown();
+    };
+    expect(slowdownAfter('xx')).toBe(1);
+    expect(slowdownAfter('x')).toBeGreaterThan(1);
+  });
+
+  test('takes in what arrives while answers are written', () => {
+    enqueue('a', 'b');
+    clock.after(BATCH_MS, () => enqueue('c'));
+    clock.runUntil(BATCH_MS);
+    expect(log).toEqual(['order small a+b', 'end a+b', 'answer a', 'answer b', 'empty', 'order small c']);
+  });
+
+  test('starts nothing when it has left', () => {
+    enqueue('a', 'b', 'c');
+    phase = 'left';
+    clock.runUntil(100 * BATCH_MS);
+    expect(log).toEqual(['order small a+b', 'end a+b', 'answer a', 'answer b']);
+  });
+});

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { DeviceClaim } from '../../../../actors/device/device-claim.ts';
+import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import { deviceState } from '../../../support/plans.ts';
+
+/** Whether a claim loses to a rival that is heard every 100 ms for half a second. */
+function loses(claim: DeviceClaim, rival: Partial<DeviceState>, ready = true, from = 0): boolean {
+  const verdicts = [0, 100, 200, 300, 400, 500].map((ms) => claim.losesTo(deviceState(rival), ready, from + ms));
+  return verdicts.includes(true);
+}
+
+describe('of two processes with one device', () => {
+  test('the one whose claim comes first stays', () => {
+    expect(loses(new DeviceClaim('b'), { claim: 'a' })).toBe(true);
+    expect(loses(new DeviceClaim('a'), { claim: 'b' })).toBe(false);
+  });
+
+  test('the one that was away less often stays', () => {
+    const away = new DeviceClaim('a');
+    away.away();
+    expect(loses(away, { claim: 'b' })).toBe(true);
+    expect(loses(new DeviceClaim('b'), { claim: 'a', absences: 1 })).toBe(false);
+  });
+
+  test('both come to the same conclusion', () => {
+    for (const [a, b] of [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+      [1, 2],
+    ]) {
+      const [first, second] = [new DeviceClaim('x'), new DeviceClaim('y')];
+      for (let i = 0; i < a; i++) first.away();
+      for (let i = 0; i < b; i++) second.away();
+      const heard = ({ id, absences }: DeviceClaim) => ({ claim: id, absences });
+      expect(loses(first, heard(second))).toBe(!loses(second, heard(first)));
+    }
+  });
+
+  test('the one that serves waits until the other one does', () => {
+    expect(loses(new DeviceClaim('b'), { claim: 'a', phase: 'loading' })).toBe(false);
+    expect(loses(new DeviceClaim('b'), { claim: 'a', phase: 'loading' }, false)).toBe(true);
+  });
+});
+
+test('one that leaves, or is of the same claim, is no rival', () => {
+  for (const phase of ['draining', 'left'] as const) expect(loses(new DeviceClaim('b'), { claim: 'a', phase })).toBe(false);
+  expect(loses(new DeviceClaim('b'), { claim: 'b', pid: 2 })).toBe(false);
+});
+
+test('old heartbeats that come all at once decide nothing', () => {
+  const claim = new DeviceClaim('b');
+  for (let i = 0; i < 100; i++) expect(claim.losesTo(deviceState({ claim: 'a' }), true, 1_000 + i)).toBe(false);
+  // Heard before the pause, and still to be read after it.
+  claim.away();
+  expect(claim.losesTo(deviceState({ claim: 'a' }), true, 9_000)).toBe(false);
+});

@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { RequestQueue } from '../../../../actors/device/request-queue.ts';
+import { LOOK_AHEAD } from '../../../../plans/policy/company.ts';
+
+interface Request {
+  readonly id: number;
+  readonly company: string | undefined;
+}
+
+function take(queue: RequestQueue<Request>, most: number): number[] {
+  const taken: number[] = [];
+  queue.takeAlike(({ id }) => {
+    taken.push(id);
+    return taken.length < most ? 'more' : 'last';
+  });
+  return taken;
+}
+
+test('the oldest is taken with those of its company, in their order; the others keep theirs', () => {
+  const queue = new RequestQueue<Request>();
+  for (const [id, company] of [...'abacab'].entries()) queue.push({ id, company });
+  expect(take(queue, 2)).toEqual([0, 2]);
+  expect(take(queue, 9)).toEqual([1, 5]);
+  expect(take(queue, 9)).toEqual([3]);
+  queue.push({ id: 6, company: 'a' });
+  expect(take(queue, 9)).toEqual([4, 6]);
+  expect([queue.length, queue.peek()]).toEqual([0, undefined]);
+});
+
+test('all are taken once, whatever the companies are', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 5 }),
+      (companies, most) => {
+        const queue = new RequestQueue<Request>();
+        for (const [id, company] of companies.entries()) queue.push({ id, company: company === 0 ? undefined : String(company) });
+        const seen: number[] = [];
+        while (queue.length > 0) {
+          const oldest = queue.peek()!;
+          const batch = take(queue, most);
+          expect(batch[0]).toBe(oldest.id);
+          for (const id of batch) expect(companies[id]).toBe(companies[oldest.id]);
+          seen.push(...batch);
+        }
+        expect(seen.toSorted((a, b) => a - b)).toEqual(companies.map((_, id) => id));
+      },
+    ),
+  );
+});
+
+test('a long queue is not searched to its end', () => {
+  const queue = new RequestQueue<Request>();
+  queue.push({ id: 0, company: 'a' });
+  for (let i = 1; i <= LOOK_AHEAD; i++) queue.push({ id: i, company: 'b' });
+  queue.push({ id: LOOK_AHEAD + 1, company: 'a' });
+  expect(take(queue, 9)).toEqual([0]);
+});

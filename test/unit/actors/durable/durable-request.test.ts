@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { durableId, durableReplyTo, readDurableRequest, wantsJson } from '../../../../actors/durable/durable-request.ts';
+import type { QueuedMessage } from '../../../../engine/bus/work-queue.ts';
+import { encode } from '../../../../plans/protocol/codec.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+
+const subjects = subjectsOf('test');
+const NOTHING = (): void => undefined;
+
+function stored(body: unknown, headers: Record<string, string> = {}): QueuedMessage {
+  return {
+    stream: 'cascade_test_durable',
+    sequence: 7,
+    storedAt: 1_000,
+    deliveries: 1,
+    data: body instanceof Uint8Array ? body : typeof body === 'string' ? Buffer.from(body) : encode(body),
+    header: (name) => headers[name],
+    done: NOTHING,
+    retry: NOTHING,
+    abandon: NOTHING,
+  };
+}
+
+const read = (body: unknown, headers?: Record<string, string>) => readDurableRequest(stored(body, headers), subjects);
+const replyTo = (headers?: Record<string, string>) => durableReplyTo(stored(REQUEST, headers), subjects);
+const REQUEST = { inputs: { x: 1 } };
+
+describe('a stored request', () => {
+  it('has the place where it is stored for an id, so that each try has the same, unless a header names one', () => {
+    expect(read(REQUEST).id).toBe('cascade_test_durable-7');
+    expect(read(REQUEST, { 'Cascade-Id': 'mine' }).id).toBe('mine');
+    expect(() => read(REQUEST, { 'Cascade-Id': 'x'.repeat(129) })).toThrow(/id: 129 characters/);
+  });
+
+  it('is answered on the results subject, the named one, or the subject of a header', () => {
+    expect(replyTo()).toBe('cascade.test.results');
+    expect(replyTo({ 'Cascade-Results': 'billing' })).toBe('cascade.test.results.billing');
+    expect(replyTo({ 'Cascade-Reply': 'billing.answers' })).toBe('billing.answers');
+  });
+
+  it.each(['cascade.test.control.gear', 'cascade.test.durable', '$JS.API.STREAM.DELETE.x', 'a.*', 'a b'])(
+    'may not be answered on %j',
+    (reply) => {
+      expect(() => replyTo({ 'Cascade-Reply': reply })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    },
+  );
+
+  it('has its deadline from when it was stored', () => {
+    expect(read(REQUEST).deadlineAt).toBe(Number.POSITIVE_INFINITY);
+    expect(read(REQUEST, { 'Cascade-Deadline-Ms': '250' }).deadlineAt).toBe(1_250);
+    for (const wrong of ['', '0', '-1', 'soon', 'NaN'])
+      expect(() => read(REQUEST, { 'Cascade-Deadline-Ms': wrong })).toThrow(/header Cascade-Deadline-Ms: .* use milliseconds/);
+  });
+
+  it.each([
+    ['JSON', ' [{"inputs":{}}]'],
+    ['MessagePack', [REQUEST]],
+    ['a long list', Array(20).fill(REQUEST)],
+  ])('is one request: %s of many is refused', (_, body) => {
+    expect(() => read(body)).toThrow(/a list of requests on cascade\.test\.durable/);
+  });
+
+  it('may begin like a list when it is raw bytes', () => {
+    expect(read(Uint8Array.of(0x5b, 1), { 'Content-Type': 'application/octet-stream' }).id).toBe('cascade_test_durable-7');
+  });
+
+  it('is answered in JSON when it is JSON', () => {
+    expect(wantsJson(stored('{"inputs":{}}'))).toBe(true);
+    expect(wantsJson(stored(REQUEST))).toBe(false);
+    expect(wantsJson(stored(Uint8Array.of(1), { 'Content-Type': 'application/octet-stream' }))).toBe(false);
+  });
+});
+
+it('is known to its sender by the id in the body, in the header, or by its place', () => {
+  expect(durableId(stored({ ...REQUEST, id: 'body' }, { 'Cascade-Id': 'header' }))).toBe('body');
+  expect(durableId(stored('{"id": "json"}'))).toBe('json');
+  expect(durableId(stored(REQUEST, { 'Cascade-Id': 'header' }))).toBe('header');
+  expect(durableId(stored('{"broken'))).toBe('cascade_test_durable-7');
+  expect(durableId(stored(Uint8Array.of(0xc1), { 'Cascade-Id': 'x'.repeat(200) }))).toBe('cascade_test_durable-7');
+});

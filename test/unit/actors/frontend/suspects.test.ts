@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { InFlight } from '../../../../actors/frontend/in-flight.ts';
+import { type Loss, suspectsOf } from '../../../../actors/frontend/suspects.ts';
+import { workItem } from '../../../support/plans.ts';
+
+const LARGEST_BATCH = 2;
+const entry = (seq: number, sentNumber: number, deaths = 0): InFlight => ({
+  item: workItem({ seq }),
+  ticket: 0,
+  device: 'a',
+  sentNumber,
+  deaths,
+});
+const entries = [entry(1, 14), entry(2, 11), entry(3, 12), entry(4, 13)];
+
+function suspects(loss: Loss, of: readonly InFlight[] = entries): number[] {
+  return [...suspectsOf(of, loss, 'f1', LARGEST_BATCH)].map(({ item }) => item.seq).toSorted();
+}
+
+test('of a device that says what it dies of, these are, and nothing that only waited there', () => {
+  const told = [
+    { origin: 'f2', seqs: [1] },
+    { origin: 'f1', seqs: [4, 99] },
+  ];
+  expect(suspects({ died: true, told })).toEqual([4]);
+  expect(suspects({ died: true, told: [] })).toEqual([]);
+});
+
+test('of a device that died without a word, the batch that it may have run is: what was sent there first', () => {
+  expect(suspects({ died: true, told: undefined })).toEqual([2, 3]);
+});
+
+test('what was on two devices that died is, however young', () => {
+  expect(suspects({ died: true, told: undefined }, [...entries, entry(5, 15, 1)])).toEqual([2, 3, 5]);
+});
+
+test('of a device that left, or lost what it had for another reason, nothing is', () => {
+  expect(suspects({ died: false, told: undefined }, [...entries, entry(5, 15, 1)])).toEqual([]);
+});

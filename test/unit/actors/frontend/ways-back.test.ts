@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { WaysBack } from '../../../../actors/frontend/ways-back.ts';
+
+test('a way back is closed once, a second after the last answer on it', () => {
+  const ways = new WaysBack();
+  ways.taken('_R_.a');
+  ways.taken('_R_.a');
+  ways.taken('_R_.b');
+  ways.ended('_R_.a', 0);
+  ways.ended('_R_.b', 10);
+  ways.ended('_R_.a', 500);
+  expect(ways.closable(1_009)).toEqual([]);
+  expect(ways.closable(1_010)).toEqual(['_R_.b']);
+  expect(ways.closable(1_499)).toEqual([]);
+  expect(ways.closable(2_000)).toEqual(['_R_.a']);
+  expect(ways.closable(9_000)).toEqual([]);
+});
+
+test('a client of the same account needs none', () => {
+  const ways = new WaysBack();
+  ways.taken('_INBOX.x');
+  ways.ended('_INBOX.x', 0);
+  expect(ways.closable(9_000)).toEqual([]);
+});

@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
+import { readCsv } from '../../../../plans/data/csv.ts';
+import { readParquet } from '../../../../plans/data/parquet.ts';
+import { type DataPaths, readSamples, type Samples } from '../../../../plans/data/read-samples.ts';
+import { targetReader } from '../../../../plans/data/targets.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-tables-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+function write(name: string, content: string | ArrayBuffer): string {
+  const file = join(dir, name);
+  writeFileSync(file, typeof content === 'string' ? content : new Uint8Array(content));
+  return file;
+}
+
+const X: TensorSpec = { name: 'x', dtype: 'float32', shape: [2], pad: 0 };
+const CLASSES = ['ant', 'bee', 'cat'];
+
+function read(data: Pick<DataPaths, 'inputs'> & Partial<DataPaths>, specs: readonly TensorSpec[] = [X]): Samples {
+  return readSamples('d.yaml', { labels: undefined, ...data }, specs, targetReader('classification', CLASSES));
+}
+
+/** Two rows: lists of token ids, and labels. */
+const LISTS = {
+  columnData: [
+    { name: 'ids', data: [[5, 6], [7]] },
+    { name: 'label', data: [2, 0] },
+  ],
+  schema: [
+    { name: 'root', num_children: 2 },
+    { name: 'ids', num_children: 1, converted_type: 'LIST', repetition_type: 'OPTIONAL' },
+    { name: 'list', num_children: 1, repetition_type: 'REPEATED' },
+    { name: 'element', type: 'INT32', repetition_type: 'OPTIONAL' },
+    { name: 'label', type: 'INT32', repetition_type: 'REQUIRED' },
+  ],
+} satisfies Parameters<typeof parquetWriteBuffer>[0];
+
+/** The first input of each sample, and the labels. */
+function firstInput({ columns: [column], targets }: Samples) {
+  const values = Array.from({ length: column.count }, (_, i) => {
+    const { data, shape } = column.tensor(i);
+    return [shape, Array.from(new Float32Array(data.slice().buffer))];
+  });
+  return { values, labels: targets?.values };
+}
+
+describe('readCsv', () => {
+  it('tells numbers from texts; empty cells, true and false are numbers', () => {
+    expect(readCsv('a,b,c\n1,x,true\n,"y, z",false\n', 't.csv')).toEqual({
+      count: 2,
+      columns: [
+        { type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN) },
+        { type: 'texts', name: 'b', values: ['x', 'y, z'] },
+        { type: 'numbers', name: 'c', values: Float64Array.of(1, 0) },
+      ],
+    });
+  });
+
+  it.each([
+    ['semicolons', 'a;b\n1;2\n', ['a', 'b'], 1],
+    ['tabs', 'a\tb\n1\t2\n', ['a', 'b'], 1],
+    ['no names', '1,2\n3,4\n', ['0', '1'], 2],
+    ['no names, texts last', '5.1,3.5,setosa\n4.9,3,setosa\n', ['0', '1', '2'], 2],
+    ['columns that pandas has counted', '0,1,2,label\n5,6,7,ant\n', ['0', '1', '2', 'label'], 1],
+    ['one column', 'label\n1\n2\n', ['label'], 2],
+    ['a byte order mark and Windows lines', '\ufeffa,b\r\n1,2\r\n', ['a', 'b'], 1],
+  ])('reads %s', (_, text, names, count) => {
+    const table = readCsv(text, 't.csv');
+    expect(table.columns.map((column) => column.name)).toEqual(names);
+    expect(table.count).toBe(count);
+  });
+
+  it.each([
+    ['t.csv: row 3 has 1 cells, the first 2', 'a,b\n1,2\n3\n'],
+    ['t.csv: row 2: Quoted field unterminated', 'a,b\n"1,2\n'],
+    ['t.csv has no rows', 'a,b\n'],
+    ['t.csv has no rows', ''],
+  ])('says "%s"', (message, text) => {
+    expect(() => readCsv(text, 't.csv')).toThrow(message);
+  });
+});
+
+describe('readParquet', () => {
+  const columnData: Parameters<typeof parquetWriteBuffer>[0]['columnData'] = [
+    { name: 'f', data: [1.5, null], type: 'DOUBLE' },
+    { name: 'i', data: [7n, 8n], type: 'INT64' },
+    { name: 'b', data: [true, false], type: 'BOOLEAN' },
+    { name: 's', data: ['x', null], type: 'STRING' },
+    { name: 'd', data: [new Date(0), new Date(1)], type: 'TIMESTAMP' },
+  ];
+
+  it.each(['UNCOMPRESSED', 'SNAPPY'] as const)('reads numbers and texts (%s)', (codec) => {
+    const file = new Uint8Array(parquetWriteBuffer({ columnData, codec, rowGroupSize: 1 }));
+    expect(readParquet(file, 't.parquet')).toEqual({
+      count: 2,
+      columns: [
+        { type: 'numbers', name: 'f', values: Float64Array.of(1.5, Number.NaN) },
+        { type: 'numbers', name: 'i', values: Float64Array.of(7, 8) },
+        { type: 'numbers', name: 'b', values: Float64Array.of(1, 0) },
+        { type: 'texts', name: 's', values: ['x', ''] },
+        { type: 'other', name: 'd' },
+      ],
+    });
+  });
+
+  it('says what is no Parquet file', () => {
+    expect(() => readParquet(Uint8Array.of(1, 2, 3), 't.parquet')).toThrow('t.parquet cannot be read as a Parquet file');
+  });
+});
+
+describe('samples from tables', () => {
+  const two = {
+    values: [
+      [[2], [1, 2]],
+      [[2], [3, 4]],
+    ],
+    labels: Int32Array.of(2, 0),
+  };
+
+  it.each([
+    ['the label by its name', 'label,a,b\n2,1,2\n0,3,4\n'],
+    ['the names of classes', 'a,b,Class\n1,2,cat\n3,4,ant\n'],
+    ['the last column as the label', 'a,b,species\n1,2,cat\n3,4,ant\n'],
+    ['an index that pandas wrote', ',a,b,y\n0,1,2,2\n1,3,4,0\n'],
+    ['texts beside the numbers', 'name,a,b,target\nfoo,1,2,2\nbar,3,4,0\n'],
+    ['no names', '1,2,cat\n3,4,ant\n'],
+  ])('takes %s', (_, text) => {
+    expect(firstInput(read({ inputs: write('t.csv', text) }))).toEqual(two);
+  });
+
+  it('takes the label that the deployment names, of this table or of another file', () => {
+    const inputs = write('t.csv', 'a,kind,b,label\n1,cat,2,9\n3,ant,4,9\n');
+    expect(firstInput(read({ inputs, labels: `${inputs}#kind` }, [{ ...X, shape: [3] }])).labels).toEqual(two.labels);
+    const labels = write('labels.csv', 'id,label\n7,cat\n8,ant\n');
+    const plain = write('plain.csv', 'a,b\n1,2\n3,4\n');
+    expect(firstInput(read({ inputs: plain, labels }))).toEqual(two);
+    expect(firstInput(read({ inputs: { x: plain }, labels: `${labels}#label` }))).toEqual(two);
+    expect(read({ inputs: plain }).targets).toBeUndefined();
+  });
+
+  it('takes each input from the column of its name', () => {
+    const specs: TensorSpec[] = ['age', 'height'].map((name) => ({ name, dtype: 'float32', shape: [1], pad: 0 }));
+    const inputs = write('t.csv', 'height,age,label\n180,30,2\n170,20,0\n');
+    const { columns, targets } = read({ inputs }, specs);
+    expect(columns.map((column) => new Float32Array(column.tensor(0).data.slice().buffer)[0])).toEqual([30, 180]);
+    expect(targets?.values).toEqual(two.labels);
+    const one = read({ inputs: { age: `${inputs}#height`, height: `${inputs}#age` } }, specs);
+    expect(new Float32Array(one.columns[0].tensor(1).data.slice().buffer)[0]).toBe(170);
+  });
+
+  it('takes the columns of a row as the pixels of a picture', () => {
+    const inputs = write('t.csv', 'a,b,c,d,label\n1,2,3,4,0\n');
+    expect(firstInput(read({ inputs }, [{ ...X, shape: [1, 2, 2] }])).values).toEqual([
+      [
+        [1, 2, 2],
+        [1, 2, 3, 4],
+      ],
+    ]);
+  });
+
+  it('takes lists of a Parquet file as ragged inputs', () => {
+    const inputs = write('t.parquet', parquetWriteBuffer(LISTS));
+    const { columns, targets } = read({ inputs }, [{ name: 'ids', dtype: 'int64', shape: [null], pad: 0 }]);
+    expect(columns[0].tensor(0).shape).toEqual([2]);
+    expect(new BigInt64Array(columns[0].tensor(1).data.slice().buffer)).toEqual(BigInt64Array.of(7n));
+    expect(targets?.values).toEqual(two.labels);
+  });
+
+  it.each([
+    [
+      't.csv (data.inputs) has 3 columns of numbers besides the label label; the models take x float32[2]; its columns are a, b, c, label',
+      'a,b,c,label\n1,2,3,0\n',
+    ],
+    ['t.csv#label: label 0 is "dog"; expected one of the classes ant, bee, cat', 'a,b,label\n1,2,dog\n'],
+    ['t.csv#label: label 1 is NaN; expected 0 to 2', 'a,b,label\n1,2,0\n1,2,\n'],
+    ['t.csv (data.inputs): sample 1 holds NaN; expected finite numbers', 'a,b,label\n1,2,0\n,2,1\n'],
+  ])('says "%s"', (message, text) => {
+    expect(() => read({ inputs: write('t.csv', text) })).toThrow(message);
+  });
+
+  it('says which columns there are when one is missing', () => {
+    const inputs = write('t.csv', 'a,b,label\n1,2,0\n');
+    expect(() => read({ inputs, labels: `${inputs}#kind` })).toThrow('has no column kind; its columns are a, b, label');
+    expect(() => read({ inputs: { x: `${inputs}#c` } })).toThrow('has no column c; its columns are a, b, label');
+    expect(() => read({ inputs }, [X, { ...X, name: 'z' }])).toThrow(
+      't.csv (data.inputs) has no columns x and z; the models take x float32[2], z float32[2]; its columns are a, b, label',
+    );
+  });
+
+  it('numbers classes in the order of their names where nobody says another, as scikit-learn does', () => {
+    const inputs = write('t.csv', 'a,b,label\n1,2,cat\n3,4,ant\n');
+    const { targets } = readSamples('d.yaml', { inputs, labels: undefined }, [X], targetReader('classification', undefined));
+    expect(targets).toEqual({ width: 1, values: Int32Array.of(1, 0), classes: ['ant', 'cat'] });
+  });
+});

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { ConfigError } from '../../../../../engine/errors.ts';
+import { fromEnvironment } from '../../../../../plans/domain/deployment/from-environment.ts';
+
+const environment = { USER_NAME: 'operator', EMPTY: '', TRICKY: `$& \${USER_NAME}` };
+
+test.each([
+  ['plain', 'plain'],
+  ['$HOME and {x}', '$HOME and {x}'],
+  [`\${USER_NAME}`, 'operator'],
+  [`_INBOX.\${USER_NAME}\${EMPTY}`, '_INBOX.operator'],
+  [`\${TRICKY}`, environment.TRICKY],
+  [undefined, undefined],
+])('%s becomes %s', (text, expected) => {
+  expect(fromEnvironment('nats.user', text, environment)).toBe(expected);
+});
+
+test('a variable that is not set is named, with the field', () => {
+  expect(() => fromEnvironment('nats.password', `\${SECRET}`, environment)).toThrow(
+    new ConfigError('nats.password: the environment variable SECRET is not set; set it, or write the value'),
+  );
+});

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { parsePlan } from '../../../../../plans/domain/gear-plan/plan-file.ts';
+import { planWeights } from '../../../../../plans/planner/cycle/plan-weights.ts';
+import { syntheticProfile } from '../../../../../plans/synthetic/synthetic.ts';
+import { planOf } from '../../../../support/plans.ts';
+
+const plan = planOf({ models: ['small', 'large'] });
+
+test('a plan of an earlier version is refused with what to do', () => {
+  const { weights, ...old } = plan;
+  expect(() => parsePlan(JSON.stringify({ ...old, schema: 1 }), 'plan.json')).toThrow(
+    'plan.json: schema 1; this version reads 2: run `cascade plan` again',
+  );
+});
+
+test('weights travel with the plan as they were measured, whatever the plan was corrected by', () => {
+  const profile = syntheticProfile({
+    seed: 1,
+    samples: 40,
+    deviceClasses: { gpu: 1 },
+    models: [{ name: 'small', accuracy: 0.7, fixedMs: 3, perSampleMs: 1, memoryBytes: 5 }],
+  });
+  const corrected = {
+    models: profile.models.map((model) => ({
+      ...model,
+      runtimes: { gpu: { ...model.runtimes.gpu, ms: model.runtimes.gpu.ms.map((ms) => 1.1 * ms) } },
+    })),
+    correction: { date: '', digest: '', inference: { gpu: 1.1 } },
+  };
+  const weights = planWeights(profile);
+  expect(planWeights(corrected)).toEqual(weights);
+  expect(weights.small).toMatchObject({ digest: 'synthetic-small', memoryBytes: 5, runtimes: profile.models[0].runtimes });
+  expect(parsePlan(JSON.stringify({ ...planOf({ models: ['small'] }), weights }), 'plan.json').weights).toEqual(weights);
+});
+
+test('a waiting time that no timer can hold is refused with its place', () => {
+  const plan = planOf({ models: ['small'] });
+  const [gear] = plan.gears;
+  const text = JSON.stringify({ ...plan, gears: [{ ...gear, maxWaitMs: 1e300 }] });
+  expect(() => parsePlan(text, 'plan.json')).toThrow(/plan\.json: not a gear plan:[\s\S]*<=600000[\s\S]*gears\[0\]\.maxWaitMs/);
+});

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import type { Deployment } from '../../../../../plans/domain/deployment/deployment.ts';
+import { outputWarnings } from '../../../../../plans/domain/task/output-warnings.ts';
+
+type Answers = Parameters<typeof outputWarnings>[3];
+const answers = (given: Partial<Answers>): Answers => ({
+  columns: 2,
+  certaintyColumns: undefined,
+  predictions: new Int32Array(4),
+  certainties: new Float32Array(4),
+  quality: Float32Array.of(1, 1, 1, 0),
+  scores: undefined,
+  unit: false,
+  distributions: false,
+  noNumbers: 0,
+  ...given,
+});
+const warnings = (deployment: Partial<Deployment>, given: Partial<Answers>, alternatives: string[] = []) =>
+  outputWarnings(
+    { task: 'classification', certainty: 'margin', scores: 'logits', classes: undefined, ...deployment } as Deployment,
+    { name: 'm', file: 'm.onnx', maxBatch: 1 },
+    { output: 'out', choice: { output: 'out', why: 'out has 2 columns', alternatives }, all: ['out'] },
+    answers(given),
+    Int32Array.of(0, 1, 0, 1),
+  );
+
+it('has nothing to say of a model that is as it should be', () => {
+  expect(warnings({}, {})).toEqual([]);
+});
+
+it.each<[RegExp, Partial<Deployment>, Partial<Answers>, string[]]>([
+  [
+    /is right on 50.0 % .* commonest class would be on 50.0 %: check that output out/,
+    {},
+    { quality: Float32Array.of(1, 1, 0, 0) },
+    [],
+  ],
+  [/output out has 64 columns, the labels 2 classes/, {}, { columns: 64 }, []],
+  [/gave no number \(NaN\) for 3 of 4 validation samples/, {}, { noNumbers: 3 }, []],
+  [/out has 2 columns, so it is read as the scores; other could be meant, too/, {}, {}, ['other']],
+  [/all scores look like probabilities; write `scores: probabilities`/, {}, { unit: true, distributions: true }, []],
+  [/all scores are from 0 to 1, like probabilities/, { task: 'binary' }, { columns: 1, unit: true }, []],
+  [/no probabilities, as not all rows are from 0 to 1 and sum to 1/, { scores: 'probabilities' }, { unit: true }, []],
+  [/no probabilities, as some are not from 0 to 1/, { scores: 'probabilities', task: 'multi-label' }, {}, []],
+])('warns: %s', (message, deployment, given, alternatives) => {
+  expect(warnings(deployment, given, alternatives)).toEqual([expect.stringMatching(message)]);
+});

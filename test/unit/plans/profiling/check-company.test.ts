@@ -1,0 +1,97 @@
+import { of } from 'rxjs';
+import { expect, test } from 'vitest';
+import type { Backend } from '../../../../engine/backend/backend.ts';
+import type { Sample, TensorSpec } from '../../../../engine/tensor/tensor.ts';
+import { checkCompany } from '../../../../plans/profiling/check-company.ts';
+import { sampleSizesOf } from '../../../../plans/profiling/validation-batches.ts';
+
+/** Samples of 1 to 8 numbers; sample i begins with i. */
+function dataOf(pad?: number) {
+  const specs: TensorSpec[] = [{ name: 'ids', dtype: 'uint8', shape: [null], pad }];
+  return {
+    specs,
+    validation: Int32Array.from({ length: 100 }, (_, i) => i),
+    sample: (i: number): Sample => [{ data: Uint8Array.from({ length: 1 + (i % 8) }, () => i), shape: [1 + (i % 8)] }],
+  };
+}
+
+/** Samples of 1 to so many lengths; those of one length differ in what they hold. */
+function lengthsOf(count: number, lengths: number) {
+  return {
+    ...dataOf(),
+    validation: Int32Array.from({ length: count }, (_, i) => i),
+    sample: (i: number): Sample => {
+      const length = 1 + (i % lengths);
+      return [{ data: new Uint8Array(length).fill(Math.floor(i / lengths)), shape: [length] }];
+    },
+  };
+}
+
+/** Two scores per sample, as a function of the batch says. */
+function backendOf(scores: (batch: readonly Sample[], row: number) => [number, number]): Backend {
+  return {
+    emulated: false,
+    load: () => of({ inputs: [], outputs: [] }),
+    unload: () => of(),
+    close: async () => undefined,
+    run: (_, batch) =>
+      of({
+        scores: Float32Array.from(batch.flatMap((_, row) => scores(batch, row))),
+        classes: 2,
+        certainty: undefined,
+        computeMs: 1,
+      }),
+  };
+}
+
+const check = (scores: Parameters<typeof backendOf>[0], data = dataOf(), largest = 8, effort: 'full' | 'quick' = 'full') =>
+  checkCompany(backendOf(scores), 'm', data, sampleSizesOf(data), largest, effort);
+
+test('answers that depend on the sample alone pass, also with rounding and without a number', async () => {
+  const own = (batch: readonly Sample[], row: number): [number, number] => [batch[row][0].data[0], 50 + 1e-5 * batch.length];
+  await expect(check(own)).resolves.toBeUndefined();
+  await expect(check(() => [Number.NaN, Number.NEGATIVE_INFINITY])).resolves.toBeUndefined();
+});
+
+test('a model that couples the samples of a batch is refused with figures, an example and what to do', async () => {
+  const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 0.2 : 0.9, 0.5];
+  await expect(check(coupled)).rejects.toThrow(
+    /^model m: answers depend on what else is in the batch: \d+ of 100 samples get other scores in company than alone \(\d+ comparisons\), (\d+) of them another label; the largest difference is 0\.700, at sample \d+: label 0 alone, 1 in a batch; the model couples .* write `maxBatch: 1` for it$/,
+  );
+  await expect(check(coupled, dataOf(), 1)).resolves.toBeUndefined();
+});
+
+test('a model that minds padding is refused where padding is declared, and only there', async () => {
+  const longest = (batch: readonly Sample[]): [number, number] => [Math.max(...batch.map(([{ shape }]) => shape[0])), 4.5];
+  await expect(check(longest)).resolves.toBeUndefined();
+  await expect(check(longest, dataOf(0))).rejects.toThrow(
+    /padding changes them: remove `pad` of ids, so that only samples of equal shape/,
+  );
+});
+
+test('scores are compared by their own scale, however small', async () => {
+  const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 2e-4 : 9e-4, 5e-4];
+  await expect(check(coupled)).rejects.toThrow(/label 0 alone, 1 in a batch/);
+  const rounding = (batch: readonly Sample[]): [number, number] => [9e-4 + 1e-9 * batch.length, 5e-4];
+  await expect(check(rounding)).resolves.toBeUndefined();
+});
+
+test('a sample whose scores nearly cancel out is rounded as the others are', async () => {
+  const near = (batch: readonly Sample[], row: number): [number, number] =>
+    batch[row][0].data[0] === 7 ? [1e-6 * batch.length, -1e-6] : [50, 20];
+  await expect(check(near)).resolves.toBeUndefined();
+});
+
+test('samples of hundreds of lengths are compared with those of their length', async () => {
+  const data = lengthsOf(1_600, 400);
+  const mean = (batch: readonly Sample[]): [number, number] => [
+    batch.some((s) => s[0].data[0] !== batch[0][0].data[0]) ? 0.2 : 0.9,
+    0.5,
+  ];
+  await expect(check(mean, data, 8, 'quick')).rejects.toThrow(/64 of 64 samples/);
+});
+
+test('where no two samples are of one length, a model that couples the batch is found, too', async () => {
+  const softmax = (batch: readonly Sample[]): [number, number] => [1 / batch.length, 0.7];
+  await expect(check(softmax, lengthsOf(50, 50))).rejects.toThrow(/50 of 50 samples/);
+});

@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
+import { decodeWorkFrame, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
+import type { WorkItem } from '../../../../plans/protocol/messages.ts';
+
+const SPECS: readonly TensorSpec[] = [
+  { name: 'image', dtype: 'uint8', shape: [2, 2], pad: 0 },
+  { name: 'tokens', dtype: 'int16', shape: [null], pad: 0 },
+];
+
+const item: fc.Arbitrary<WorkItem> = fc.record({
+  seq: fc.nat(),
+  id: fc.string({ minLength: 1 }),
+  reply: fc.stringMatching(/^[a-z_$]{1,8}(\.[a-zA-Z0-9]{1,8}){0,3}$/),
+  json: fc.boolean(),
+  wantScores: fc.boolean(),
+  alone: fc.boolean(),
+  arrivedAt: fc.constant(900),
+  deadlineAt: fc.constant(31_000),
+  queueMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+  computeMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+  opinion: fc.option(
+    fc.record({
+      label: fc.nat(9),
+      certainty: fc.double({ min: 0, max: 1, noNaN: true }),
+      model: fc.string(),
+      stage: fc.integer({ min: -1, max: 5 }),
+    }),
+    { nil: undefined },
+  ),
+  sample: fc.tuple(
+    fc.uint8Array({ minLength: 4, maxLength: 4 }).map((data) => ({ data, shape: [2, 2] })),
+    fc.uint8Array({ minLength: 0, maxLength: 20 }).map((bytes) => {
+      const data = bytes.subarray(0, bytes.length & ~1);
+      return { data, shape: [data.length / 2] };
+    }),
+  ),
+});
+
+test('a work frame arrives as it was sent, ragged samples and opinions included', () => {
+  fc.assert(
+    fc.property(fc.array(item, { minLength: 1, maxLength: 8 }), (items) => {
+      const arrived = decodeWorkFrame(encodeWorkFrame({ origin: 'f1', items }, SPECS, 1_000), SPECS, 1_000);
+      expect(arrived).toEqual({ origin: 'f1', items });
+    }),
+  );
+});
+
+test('ages travel, not dates: the receiver dates a request on its own clock', () => {
+  const sent: WorkItem = { ...fc.sample(item, { numRuns: 1, seed: 1 })[0], arrivedAt: 5_000, deadlineAt: 9_000 };
+  const bytes = encodeWorkFrame({ origin: 'f1', items: [sent] }, SPECS, 6_000);
+  const [arrived] = decodeWorkFrame(bytes, SPECS, 700_000).items;
+  expect([arrived.arrivedAt, arrived.deadlineAt]).toEqual([699_000, 703_000]);
+});
+
+test('the tensors of a decoded frame are copies: the network buffer may be reused', () => {
+  const sent = fc.sample(item, { numRuns: 1, seed: 2 })[0];
+  const bytes = new Uint8Array(encodeWorkFrame({ origin: 'f1', items: [sent] }, SPECS, 0));
+  const [arrived] = decodeWorkFrame(bytes, SPECS, 0).items;
+  bytes.fill(0xaa);
+  expect(arrived.sample).toEqual(sent.sample);
+});
+
+test('a frame whose tensor bytes do not match its shapes is refused', () => {
+  const sent = fc.sample(item, { numRuns: 1, seed: 3 })[0];
+  const short: WorkItem = { ...sent, sample: [{ data: new Uint8Array(3), shape: [2, 2] }, sent.sample[1]] };
+  expect(() => decodeWorkFrame(encodeWorkFrame({ origin: 'f1', items: [short] }, SPECS, 0), SPECS, 0)).toThrow(
+    /image has 3 bytes/,
+  );
+});

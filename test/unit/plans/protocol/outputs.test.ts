@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { encodeStrings } from '../../../../engine/tensor/strings.ts';
+import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
+import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
+import type { OutputValue, Result } from '../../../../plans/protocol/messages.ts';
+import { parseRequest } from '../../../../plans/protocol/request.ts';
+import { workItem } from '../../../support/plans.ts';
+
+const SPECS: readonly TensorSpec[] = [{ name: 'x', dtype: 'float32', shape: [1], pad: 0 }];
+const sample = [{ data: new Uint8Array(4), shape: [1] }];
+const value = (dtype: OutputValue['dtype'], data: ArrayBufferView<ArrayBuffer>, shape: number[]): OutputValue => ({
+  dtype,
+  shape,
+  data: new Uint8Array(data.buffer),
+});
+const boxes = value('float32', Float32Array.of(1, 2.5, Number.NaN, 4), [2, 2]);
+
+test('work items carry the outputs that are wanted, and an opinion those that it has', () => {
+  const opinion = { certainty: 0.5, model: 'small', stage: 0, value: [1, 2], outputs: { boxes } };
+  const items = [workItem({ id: 'a', sample }), workItem({ id: 'b', sample, wantOutputs: ['boxes', 'ids'], opinion })];
+  const [a, b] = decodeWorkFrame(encodeWorkFrame({ origin: 'f', items }, SPECS, 0), SPECS, 0).items;
+  expect(a.opinion).toBeUndefined();
+  expect(b.wantOutputs).toEqual(['boxes', 'ids']);
+  expect({ ...b.opinion!.outputs!.boxes, data: [...b.opinion!.outputs!.boxes.data] }).toEqual({
+    ...boxes,
+    data: [...boxes.data],
+  });
+  expect(b.opinion!.value).toEqual([1, 2]);
+});
+
+test.each<[string, OutputValue, unknown]>([
+  ['floats, null for what is no number', boxes, [1, 2.5, null, 4]],
+  ['64-bit integers', value('int64', BigInt64Array.of(7n, -1n), [2]), [7, -1]],
+  ['half floats', value('float16', Uint16Array.of(0x3c00, 0xc000), [2]), [1, -2]],
+  ['truth', value('bool', Uint8Array.of(1, 0), [2]), [true, false]],
+  ['texts', { dtype: 'string', shape: [2], data: encodeStrings(['cat', 'größer']) }, ['cat', 'größer']],
+])('in JSON an output is a list of %s', (_, output, expected) => {
+  const result = { id: 'x', certainty: 1, outputs: { o: output } } as unknown as Result;
+  const { outputs } = JSON.parse(Buffer.from(encodeAnswer(result, true)).toString()) as { outputs: { o: { data: unknown } } };
+  expect(outputs.o.data).toEqual(expected);
+});
+
+test.each<[unknown, string]>([
+  ['boxes', 'outputs: the string "boxes"; use a list of names, such as ["boxes"]'],
+  [['nothing'], 'outputs: unknown output "nothing"; the models of this family all give boxes, ids'],
+  [[3], 'outputs: unknown output the number 3'],
+  [new Array(17).fill('boxes'), 'outputs: 17 names; at most 16 are accepted'],
+])('refuses outputs %j', (outputs, message) => {
+  const request = { inputs: { x: [1] }, outputs };
+  expect(() => parseRequest(request, SPECS, ['boxes', 'ids'])).toThrow(message);
+});
+
+test('a frame whose opinion holds outputs that are none is malformed', () => {
+  const opinion = { certainty: 0.5, model: 'small', stage: 0, outputs: { boxes: { ...boxes, data: 'text' } } };
+  const frame = encodeWorkFrame({ origin: 'f', items: [workItem({ id: 'a', sample, opinion: opinion as never })] }, SPECS, 0);
+  expect(() => decodeWorkFrame(frame, SPECS, 0)).toThrow('opinion');
+});

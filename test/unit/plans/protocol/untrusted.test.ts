@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { pack } from 'msgpackr';
+import { describe, expect, test } from 'vitest';
+import { CascadeError } from '../../../../engine/errors.ts';
+import { BODY_LIMITS, bodyFormat, decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+const json = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe('the format of a body', () => {
+  test('is told by its first byte when no content type is given', () => {
+    expect(bodyFormat(json('{"a":1}'), undefined)).toBe('json');
+    expect(bodyFormat(json(' [1]'), undefined)).toBe('json');
+    expect(bodyFormat(pack({ a: 1 }), undefined)).toBe('msgpack');
+    expect(bodyFormat(pack([1]), undefined)).toBe('msgpack');
+  });
+
+  test('is what the content type says, parameters and case aside', () => {
+    expect(bodyFormat(bytes(1), 'Application/JSON; charset=utf-8')).toBe('json');
+    expect(bodyFormat(json('{'), 'application/msgpack')).toBe('msgpack');
+  });
+
+  test('other content types are refused by name', () => {
+    expect(() => bodyFormat(bytes(1), 'text/xml')).toThrow(/"text\/xml" is not supported; use application\/json/);
+  });
+});
+
+describe('MessagePack from anyone', () => {
+  test('what a packer writes is read back', () => {
+    fc.assert(
+      fc.property(
+        // msgpackr reads the key `__proto__` under another name, on purpose; requests with it are refused as unknown fields.
+        fc.object({
+          key: fc.string().filter((key) => key !== '__proto__'),
+          maxDepth: 3,
+          values: [fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null)],
+        }),
+        (value) => {
+          const decoded = decodeUntrusted(pack(value), 'msgpack');
+          expect(pack(decoded)).toEqual(pack(value));
+        },
+      ),
+    );
+  });
+
+  test('every strict prefix of a body is refused as truncated', () => {
+    const whole = pack({ id: 'a', inputs: { image: new Uint8Array(300), more: [1.5, 'text', -7, 70_000, { x: null }] } });
+    for (let length = 1; length < whole.length; length++) {
+      expect(() => decodeUntrusted(whole.subarray(0, length), 'msgpack')).toThrow(/truncated/);
+    }
+  });
+
+  test('a list that announces more elements than the body has bytes is refused before anything is allocated', () => {
+    expect(() => decodeUntrusted(bytes(0xdd, 0x00, 0x0f, 0x00, 0x00, 0x01), 'msgpack')).toThrow(/truncated/);
+    expect(() => decodeUntrusted(bytes(0xdd, 0xff, 0xff, 0xff, 0xff), 'msgpack')).toThrow(/more than 1000000 elements/);
+  });
+
+  test('nesting beyond the limit, extensions and trailing bytes are refused', () => {
+    const nested = [...new Array(BODY_LIMITS.depth + 1).fill(0x91), 0xc0];
+    expect(() => decodeUntrusted(bytes(...nested), 'msgpack')).toThrow(/nested deeper than 16/);
+    expect(() => decodeUntrusted(bytes(...new Array(BODY_LIMITS.depth - 1).fill(0x91), 0xc0), 'msgpack')).not.toThrow();
+    expect(() => decodeUntrusted(bytes(0xd4, 0x01, 0x00), 'msgpack')).toThrow(/extensions are not accepted/);
+    expect(() => decodeUntrusted(bytes(0xc0, 0xc0), 'msgpack')).toThrow(/1 bytes after its end at byte 1/);
+  });
+
+  test('arbitrary bytes give a value or INVALID_ARGUMENT, nothing else', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), fc.constantFrom('msgpack' as const, 'json' as const), (data, format) => {
+        try {
+          decodeUntrusted(data, format);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CascadeError);
+          expect((error as CascadeError).code).toBe('INVALID_ARGUMENT');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('JSON from anyone', () => {
+  test('brackets inside strings do not count as nesting', () => {
+    expect(decodeUntrusted(json(`{"a":"${'['.repeat(100)}\\"{"}`), 'json')).toEqual({ a: `${'['.repeat(100)}"{` });
+  });
+
+  test('deep nesting, too many elements, bad syntax, bad UTF-8 and an empty body are refused in words', () => {
+    expect(() => decodeUntrusted(json('['.repeat(100_000)), 'json')).toThrow(/nested deeper/);
+    expect(() => decodeUntrusted(json(`[${'0,'.repeat(BODY_LIMITS.items)}0]`), 'json')).toThrow(/more than 1000000 elements/);
+    expect(() => decodeUntrusted(json('{"a":'), 'json')).toThrow(/not valid JSON/);
+    expect(() => decodeUntrusted(bytes(0x22, 0xff, 0x22), 'json')).toThrow(/not valid JSON/);
+    expect(() => decodeUntrusted(bytes(), 'json')).toThrow(/empty body/);
+  });
+});

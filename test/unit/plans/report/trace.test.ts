@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import { createRandom } from '../../../../engine/random.ts';
+import {
+  constantTrace,
+  cutTrace,
+  formatTrace,
+  parseTrace,
+  peakQps,
+  poissonArrivals,
+  rangeHistogram,
+  scaleToPeak,
+  stretchTrace,
+} from '../../../../plans/report/trace.ts';
+
+describe('parseTrace', () => {
+  test('reads seconds and rates; seconds that are not listed have no requests', () => {
+    expect([...parseTrace('second,qps\r\n0,10\n\n3,2.5\n', 't.csv').qps]).toEqual([10, 0, 0, 2.5]);
+  });
+
+  test('what is written is read again', () => {
+    const trace = { qps: Float64Array.of(1, 0, 2.5) };
+    expect(parseTrace(formatTrace(trace), 't.csv')).toEqual(trace);
+  });
+
+  test.each([
+    ['time,qps\n0,1\n', 't.csv:1: the header is "time,qps"; write second,qps'],
+    ['second,qps\n', 't.csv: no seconds'],
+    ['second,qps\n0,1\n1;2\n', 't.csv:3: "1;2" is not a second'],
+    ['second,qps\n0,\n', 't.csv:2:'],
+    ['second,qps\n0.5,1\n', 't.csv:2: second 0.5 is not a whole number'],
+    ['second,qps\n0,many\n', 't.csv:2: qps many is not a number'],
+    ['second,qps\n0,-1\n', 't.csv:2: qps -1'],
+    ['second,qps\n4,1\n4,1\n', 't.csv:3: second 4 comes after second 4'],
+  ])('names file and line: %j', (text, message) => {
+    expect(() => parseTrace(text, 't.csv')).toThrow(ConfigError);
+    expect(() => parseTrace(text, 't.csv')).toThrow(message);
+  });
+});
+
+test('traces are scaled, cut and stretched', () => {
+  const trace = { qps: Float64Array.of(1, 4, 2) };
+  expect(peakQps(trace)).toBe(4);
+  expect([...scaleToPeak(trace, 100).qps]).toEqual([25, 100, 50]);
+  expect([...cutTrace(trace, 1, 3).qps]).toEqual([4, 2]);
+  expect([...stretchTrace(trace, 6).qps]).toEqual([1, 1, 4, 4, 2, 2]);
+  expect(rangeHistogram(trace, 3, 3).map((w) => w.toFixed(3))).toEqual(['0.000', '0.333', '0.667']);
+});
+
+describe('poissonArrivals', () => {
+  test('arrivals ascend and lie in seconds that have load', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 6 }), (seed, rates) => {
+        const arrivals = poissonArrivals({ qps: Float64Array.from(rates) }, createRandom(seed));
+        for (let i = 0; i < arrivals.length; i++) {
+          expect(rates[Math.floor(arrivals[i] / 1000)]).toBeGreaterThan(0);
+          if (i > 0) expect(arrivals[i]).toBeGreaterThanOrEqual(arrivals[i - 1]);
+        }
+      }),
+    );
+  });
+
+  test('mean and variance of the counts are those of a Poisson process', () => {
+    const arrivals = poissonArrivals(constantTrace(100, 1000), createRandom(1));
+    const counts = new Float64Array(1000);
+    for (const at of arrivals) counts[Math.floor(at / 1000)]++;
+    const mean = arrivals.length / 1000;
+    const variance = counts.reduce((sum, n) => sum + (n - mean) ** 2, 0) / 1000;
+    expect(mean).toBeGreaterThan(98);
+    expect(mean).toBeLessThan(102);
+    expect(variance / mean).toBeGreaterThan(0.85);
+    expect(variance / mean).toBeLessThan(1.15);
+  });
+
+  test('one seed, one workload', () => {
+    const trace = constantTrace(50, 3);
+    expect(poissonArrivals(trace, createRandom(7))).toEqual(poissonArrivals(trace, createRandom(7)));
+    expect(poissonArrivals(trace, createRandom(7))).not.toEqual(poissonArrivals(trace, createRandom(8)));
+  });
+});
