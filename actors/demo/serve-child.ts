@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import { natsEnvironment } from '../processes/nats-url.ts';
 
 export interface ServeChild {

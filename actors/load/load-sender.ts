@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { monotonicMs } from '../../engine/clock.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import { SENT, type SenderNews, type SenderOrder, type SenderSettings, STOP } from './sender-protocol.ts';
 
 /** The order to begin has reached the thread by then. */

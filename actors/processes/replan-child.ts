@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Observable } from 'rxjs';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 
 /** What is kept of the command's words: the last of them say how it ended. */
 const KEPT_CHARACTERS = 2_000;

@@ -3,7 +3,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { ProcessEnded } from '../../engine/process/child-process.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { EXIT_TAKEN, EXIT_USAGE } from '../commands/exit-codes.ts';

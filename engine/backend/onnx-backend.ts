@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { map, Observable } from 'rxjs';
 import { assertNever, CascadeError, ConfigError, invalid, messageOf } from '../errors.ts';
-import { entry } from '../process/source.ts';
+import { entry } from '../source.ts';
 import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
 import type { Backend, BatchOutput, ModelFile, ModelInterface, OutputTensor } from './backend.ts';
 import { type InputSettings, inputPositions, interfaceOf } from './model-interface.ts';

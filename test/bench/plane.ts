@@ -13,7 +13,7 @@ import { join, resolve } from 'node:path';
 import { pack } from 'msgpackr';
 import { connect, type NatsConnection } from 'nats';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import { runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import { median, writeResult } from './machine.ts';

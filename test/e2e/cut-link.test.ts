@@ -7,7 +7,7 @@ import { type CascadeClient, connectCascade } from '../../actors/client/client.t
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { findNatsServer } from '../../engine/bus/nats-server.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { type Cascade, startCascade, startCommand } from '../support/cascade.ts';
 import { eventually } from '../support/eventually.ts';

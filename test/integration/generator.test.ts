@@ -8,7 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { failureOf } from '../../actors/client/answers.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { GeneratorConfig } from '../bench/support/generator/main.ts';
 import type { GeneratorReport } from '../bench/support/generator/tally.ts';

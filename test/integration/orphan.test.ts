@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 
 const { execArgv } = entry('actors/main');
 const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));

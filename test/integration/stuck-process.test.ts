@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { Subject } from 'rxjs';
 import { expect, test } from 'vitest';
 import { childProcess$, ProcessEnded } from '../../engine/process/child-process.ts';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 
 const { execArgv } = entry('actors/main');
 const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { entry } from '../../engine/process/source.ts';
+import { entry } from '../../engine/source.ts';
 
 const main = entry('actors/main');
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { entry } from '../../../engine/process/source.ts';
+import { entry } from '../../../engine/source.ts';
 import type { PlanRequest } from '../plan-request.ts';
 import type { Tuner, TuningAnswer, TuningJob } from './tuner.ts';
 
@@ -29,7 +29,7 @@ export class TuningThreads implements Tuner {
   #broken: Error | undefined;
 
   constructor(request: PlanRequest, threads: number) {
-    const { url, execArgv } = entry('plans/planner/tuning-worker');
+    const { url, execArgv } = entry('plans/planner/sp4/tuning-worker');
     for (let i = 0; i < threads; i++) {
       const worker = new Worker(url, { workerData: request, execArgv: [...execArgv], name: `planner-${i}` });
       worker.on('message', (reply: TuningReply) => this.#settle(worker, reply));

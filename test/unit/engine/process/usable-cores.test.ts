@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { canPin } from '../../../../engine/backend/pin-thread.ts';
-import { entry } from '../../../../engine/process/source.ts';
 import { parseCoreList, usableCores } from '../../../../engine/process/usable-cores.ts';
+import { entry } from '../../../../engine/source.ts';
 
 test('reads ranges and single cores as Linux lists them', () => {
   expect(parseCoreList('0')).toEqual([0]);
