@@ -1,5 +1,5 @@
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
-import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { startServe } from '../demo/serve-child.ts';

@@ -33,7 +33,7 @@ export function register(program: Command): void {
     .action(async (path: string, options: Options) => {
       const trace = traceOf(options);
       const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
-      const { loadLabelledData } = await import('../../plans/data/labelled-data.ts');
+      const { loadLabelledData } = await import('../../plans/data/load-labelled-data.ts');
       const { writeJson } = await import('../../plans/commands/json-output.ts');
       const { liveLoad } = await import('../load/live-load.ts');
       const { connectLoad } = await import('../load/load-target.ts');

@@ -5,7 +5,7 @@ import { shownServers } from '../../engine/bus/server-urls.ts';
 import { calibrationFileOf, writeCalibration } from '../../plans/calibration/calibration-file.ts';
 import { calibrationTable } from '../../plans/calibration/describe.ts';
 import { planningProfile } from '../../plans/calibration/planning-profile.ts';
-import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';

@@ -1,20 +1,5 @@
-import { familyInputs } from '../../engine/backend/model-interface.ts';
-import { readModelInterface } from '../../engine/backend/onnx-file.ts';
-import { ConfigError } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
-import type { Deployment } from '../domain/deployment/deployment.ts';
-import { familyClasses } from '../domain/task/family-classes.ts';
-import type { Task } from '../domain/task/task.ts';
-import { taskOf } from '../domain/task/task-of.ts';
 import type { Prediction } from '../protocol/messages.ts';
-import { SYNTHETIC_INPUTS } from '../synthetic/synthetic.ts';
-import { dataOfSynthetic } from '../synthetic/synthetic-deployment.ts';
-import type { Column } from './columns.ts';
-import { withDeclaredLimit, withLimitOfData } from './length-limits.ts';
-import { readSamples } from './read-samples.ts';
-import { readQuality } from './recorded-quality.ts';
-import { splitSamples } from './split.ts';
-import { type Targets, targetReader } from './targets.ts';
 
 /** The deployment's samples. Some are for profiling and planning, the rest for load tests (see `splitSamples`). */
 export interface LabelledData {
@@ -36,79 +21,4 @@ export interface LabelledData {
    */
   readonly validation: Int32Array;
   readonly load: Int32Array;
-}
-
-/**
- * The inputs that a sample of the deployment holds, in order, as the model files declare them: no model is loaded.
- * @throws ConfigError when a model file cannot be served, when the models disagree, or when `inputs` names no input.
- */
-export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
-  if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
-  const models = deployment.models.map((model) => ({
-    name: model.name,
-    inputs: readModelInterface(model.file, deployment.inputs, model.inputs).inputs,
-  }));
-  const specs = familyInputs(models);
-  for (const name of Object.keys(deployment.inputs)) {
-    if (!specs.some((spec) => spec.name === name)) {
-      throw new ConfigError(
-        `${deployment.file}: inputs.${name}: no model has this input; the models take ${specs.map((spec) => spec.name).join(', ')}`,
-      );
-    }
-  }
-  return specs.map((spec) => withDeclaredLimit(spec, deployment));
-}
-
-/**
- * Reads the deployment's samples and labels.
- * @param specs of the inputs; by default as the model files declare them.
- * @throws ConfigError that names file and field when the data do not fit the models' inputs or the classes, or there are none.
- */
-export function loadLabelledData(deployment: Deployment, specs = deploymentInputs(deployment)): LabelledData {
-  const { data, models, task } = deployment;
-  if (deployment.synthetic !== undefined) return dataOfSynthetic(deployment);
-  if (data === undefined) {
-    throw new ConfigError(
-      `${deployment.file}: data: is missing; name labelled samples, such as { inputs: { ${specs[0].name}: images.npy }, labels: labels.npy }`,
-    );
-  }
-  const classes = familyClasses(deployment);
-  const { columns, targets } = readSamples(deployment.file, data, specs, targetReader(task, classes));
-  const count = columns[0].count;
-  columns.forEach((column, i) => {
-    if (column.count !== count)
-      throw new ConfigError(
-        `data.inputs.${specs[i].name} has ${column.count} samples, data.inputs.${specs[0].name} has ${count}; they must be as many`,
-      );
-  });
-  const targetCount = targets === undefined ? count : targets.values.length / targets.width;
-  if (targetCount !== count) {
-    throw new ConfigError(`data.labels has ${targetCount} labels for ${count} samples; they must be as many`);
-  }
-  const recorded = data.quality === undefined ? undefined : readQuality(data.quality, models, count);
-  const labels = targets?.values instanceof Int32Array ? targets.values : undefined;
-  const { validation, rest } = splitSamples(count, data.validation, data.order, labels);
-  const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
-  return {
-    count,
-    specs: specs.map((spec, i) => withLimitOfData(spec, shapesOf(columns[i]))),
-    sample: (index) => columns.map((column) => column.tensor(index)),
-    labels,
-    classes: classes ?? targets?.classes,
-    targetWidth: targets?.width,
-    qualityOf:
-      recorded === undefined ? qualityBy(taskOf(deployment), targets) : (index, model) => recorded.get(model)?.[index] ?? null,
-    validation,
-    load: emulated || rest.length === 0 ? validation : rest,
-  };
-}
-
-function qualityBy(task: Task, targets: Targets | undefined): LabelledData['qualityOf'] {
-  if (targets === undefined) return () => null;
-  const { values, width } = targets;
-  return (index, _, prediction) => task.quality(prediction, values.subarray(index * width, (index + 1) * width));
-}
-
-function* shapesOf(column: Column): Iterable<readonly number[]> {
-  for (let index = 0; index < column.count; index++) yield column.tensor(index).shape;
 }

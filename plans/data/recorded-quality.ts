@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import type { ModelEntry } from '../domain/deployment/deployment.ts';
+import type { ModelEntry } from '../domain/deployment/model-entry.ts';
 import { DataFiles } from './data-files.ts';
 import { valuesOf } from './fit-array.ts';
 

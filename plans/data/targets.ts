@@ -1,5 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
-import type { TaskName } from '../domain/deployment/deployment.ts';
+import type { TaskName } from '../domain/deployment/model-entry.ts';
 import { shown } from '../domain/deployment/shown.ts';
 import { valuesOf } from './fit-array.ts';
 import { checkLabel, labelsOf } from './labels.ts';

@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type ArrayCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
-import type { Proposal } from './find-data.ts';
+import type { Proposal } from './proposal.ts';
 
 /** Combinations that are tried at most: each is read whole. */
 const MAX_LABELS = 4;

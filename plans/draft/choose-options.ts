@@ -1,5 +1,5 @@
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
-import type { ScoreKind, TaskName } from '../domain/deployment/deployment.ts';
+import type { ScoreKind, TaskName } from '../domain/deployment/model-entry.ts';
 import { chooseOutput, type OutputChoice } from '../domain/task/choose-output.ts';
 import type { KnownClasses } from './class-names.ts';
 import type { Section } from './commented-yaml.ts';

@@ -12,21 +12,11 @@ import { arrayCandidates, misfitInput } from './array-candidates.ts';
 import { arrayProposals } from './array-proposals.ts';
 import { headOf, misfit } from './file-kind.ts';
 import type { PassedOver } from './passed-over.ts';
-import { ROLES, type Role, roleOf } from './role.ts';
+import type { Proposal } from './proposal.ts';
+import { ROLES, roleOf } from './role.ts';
 
 /** Larger files are not read only to say why they are not used. */
 const MAX_READ_BYTES = 64 * 2 ** 20;
-
-/** What may be the data, by names and shapes. */
-export interface Proposal {
-  /** Absolute paths. */
-  readonly data: DataPaths;
-  readonly role: Role;
-  /** The file that is passed over when its values do not fit after all; undefined for arrays, which may be of use otherwise. */
-  readonly file: string | undefined;
-  /** What the person should know of the choice. */
-  readonly notes: readonly string[];
-}
 
 /** Data that fit the models. */
 export interface FoundData extends Proposal {

@@ -3,7 +3,7 @@ import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Samples } from '../data/read-samples.ts';
-import type { ScoreKind } from '../domain/deployment/deployment.ts';
+import type { ScoreKind } from '../domain/deployment/model-entry.ts';
 import type { FoundModel } from './find-models.ts';
 
 /** So few do: they only have to show what kind of numbers a model gives. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EmulatedModel } from '../../engine/backend/emulated-backend.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
-import { loadLabelledData } from '../data/labelled-data.ts';
+import { loadLabelledData } from '../data/load-labelled-data.ts';
 import { splitDigest } from '../data/split.ts';
 import { NO_NUMBER } from '../domain/cascade/certainty.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';

@@ -11,7 +11,7 @@ import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { every, realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
-import { loadLabelledData } from '../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';

@@ -1,6 +1,6 @@
-import type { CertaintyKind, ScoreKind } from '../../plans/domain/deployment/deployment.ts';
+import type { CertaintyKind, ScoreKind } from '../../plans/domain/deployment/model-entry.ts';
+import { createTask } from '../../plans/domain/task/create-task.ts';
 import { type Judge, judgeOf } from '../../plans/domain/task/judge.ts';
-import { createTask } from '../../plans/domain/task/task.ts';
 
 /** Reads batches of class scores. */
 export function judgedBy(kind: CertaintyKind, scores: ScoreKind = 'logits'): Judge {

@@ -1,5 +1,5 @@
 import { assertNever } from '../../../engine/errors.ts';
-import type { Estimator, ScoreKind } from '../deployment/deployment.ts';
+import type { Estimator, ScoreKind } from '../deployment/model-entry.ts';
 
 /** Certainty of an answer that is no number (NaN): below every threshold, so that the sample moves on. */
 export const NO_NUMBER = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-import type { ModelEntry } from './deployment.ts';
+import type { ModelEntry } from './model-entry.ts';
 import type { DeploymentYaml } from './schema.ts';
 import type { Problem } from './yaml-problems.ts';
 

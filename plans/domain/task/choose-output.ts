@@ -1,5 +1,5 @@
 import type { OutputSpec } from '../../../engine/backend/backend.ts';
-import type { ScoreKind, TaskName } from '../deployment/deployment.ts';
+import type { ScoreKind, TaskName } from '../deployment/model-entry.ts';
 
 /** What is known beside the outputs. */
 export interface OutputHints {

@@ -2,7 +2,8 @@ import type { OutputSpec } from '../../../engine/backend/backend.ts';
 import { chooseScores } from '../../../engine/backend/choose-output.ts';
 import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import type { LabelledData } from '../../data/labelled-data.ts';
-import type { Deployment, ModelEntry } from '../deployment/deployment.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+import type { ModelEntry } from '../deployment/model-entry.ts';
 import { chooseOutput, type OutputChoice } from './choose-output.ts';
 import { certaintyOutputOf } from './task-of.ts';
 

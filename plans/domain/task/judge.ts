@@ -1,7 +1,7 @@
 import type { BatchOutput } from '../../../engine/backend/backend.ts';
 import type { Prediction } from '../../protocol/messages.ts';
 import { NO_NUMBER } from '../cascade/certainty.ts';
-import type { CertaintyKind } from '../deployment/deployment.ts';
+import type { CertaintyKind } from '../deployment/model-entry.ts';
 import type { Task } from './task.ts';
 
 /** What a model says of one sample. */

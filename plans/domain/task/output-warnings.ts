@@ -1,5 +1,6 @@
 import type { ModelAnswers } from '../../profiling/measure-device.ts';
-import type { Deployment, ModelEntry } from '../deployment/deployment.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+import type { ModelEntry } from '../deployment/model-entry.ts';
 import type { ModelOutputs } from './family-outputs.ts';
 
 /** What is allowed, but hardly meant, in what a model gives. @param labels of the validation samples; undefined without classes. */

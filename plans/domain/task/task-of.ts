@@ -1,6 +1,8 @@
-import type { Deployment, ModelEntry } from '../deployment/deployment.ts';
+import type { Deployment } from '../deployment/deployment.ts';
+import type { ModelEntry } from '../deployment/model-entry.ts';
+import { createTask } from './create-task.ts';
 import { type Judge, judgeOf } from './judge.ts';
-import { createTask, type Task } from './task.ts';
+import type { Task } from './task.ts';
 
 type TaskOptions = Pick<Deployment, 'task' | 'certainty' | 'scores' | 'tolerance'>;
 

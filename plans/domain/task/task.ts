@@ -1,11 +1,5 @@
-import { assertNever } from '../../../engine/errors.ts';
 import type { Prediction } from '../../protocol/messages.ts';
-import type { Estimator, ScoreKind, TaskName } from '../deployment/deployment.ts';
-import { binary } from './binary.ts';
-import { classification } from './classification.ts';
-import { custom } from './custom.ts';
-import { multiLabel } from './multi-label.ts';
-import { regression } from './regression.ts';
+import type { Estimator, ScoreKind, TaskName } from '../deployment/model-entry.ts';
 
 /** What is true of a sample: its class; a 0 or 1 per label; or the values to be predicted. */
 export type Truth = ArrayLike<number>;
@@ -28,21 +22,4 @@ export interface TaskSettings {
   readonly scores: ScoreKind;
   /** Of regression, in the unit of its values. */
   readonly tolerance?: number | undefined;
-}
-
-export function createTask(settings: TaskSettings): Task {
-  switch (settings.task) {
-    case 'classification':
-      return classification(settings);
-    case 'binary':
-      return binary(settings);
-    case 'multi-label':
-      return multiLabel(settings);
-    case 'regression':
-      return regression(settings);
-    case 'custom':
-      return custom();
-    default:
-      return assertNever(settings.task);
-  }
 }

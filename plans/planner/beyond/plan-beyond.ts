@@ -1,7 +1,7 @@
 import type { DraftRange, Tuning } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { type Carrier, carriers } from '../sp3/carriers.ts';
-import type { TuningJob } from '../sp4/tuner.ts';
+import type { TuningJob } from '../sp4/tuning-job.ts';
 import { beyondSteps, firstCarriers, joinSteps } from './beyond-ranges.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { gearsWithout } from '../../domain/gear-plan/contingency.ts';
 import type { Gear, GearPlan } from '../../domain/gear-plan/gear-plan.ts';
 import { frontierOf, gearOfRange } from '../cycle/assemble-plan.ts';
-import type { ContingencyDraft } from '../cycle/contingencies.ts';
-import type { DraftPlan, DraftRange } from '../cycle/draft-plan.ts';
+import type { ContingencyDraft, DraftPlan, DraftRange } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { fits } from '../sp3/device-fit.ts';
 import { planBeyond } from './plan-beyond.ts';

@@ -7,10 +7,9 @@ import type { Correction } from '../../domain/profile/profile.ts';
 import { evenly } from '../evenly.ts';
 import { type AccuracyEstimate, weightedMean } from '../sp1/accuracy-estimate.ts';
 import { honestAccuracy } from '../sp1/frontiers.ts';
-import { latencyScore } from '../sp2/latency-score.ts';
 import { bottleneckModel } from '../sp3/sp3-place-models.ts';
-import type { ContingencyDraft } from './contingencies.ts';
-import type { DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
+import type { ContingencyDraft, DraftPlan, DraftRange, FrontierCascade } from './draft-plan.ts';
+import { expectedP95 } from './draft-score.ts';
 import { gearOf } from './gear-of.ts';
 import { joinGears } from './join-gears.ts';
 import { planWeights } from './plan-weights.ts';
@@ -82,11 +81,6 @@ function planCorrection({ date, inference }: Correction, devices: readonly PlanD
   return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }
 
-/** By which plans are compared: accuracy on the samples that chose, weighted by time over the QPS distribution (CascadeServe App. C). */
-export function measuredAccuracy(draft: DraftPlan): number {
-  return draft.ranges.reduce((sum, range) => sum + range.weight * (range.cascade?.accuracy ?? 0), 0);
-}
-
 /** What is promised over the QPS distribution. */
 function promisedOver({ ranges }: DraftPlan, context: PlanningContext): AccuracyEstimate {
   const honest = honestAccuracy(context);
@@ -98,17 +92,6 @@ function promisedOver({ ranges }: DraftPlan, context: PlanningContext): Accuracy
 
 function promised({ accuracy, interval }: AccuracyEstimate): Pick<Gear['expected'], 'accuracy' | 'accuracyInterval'> {
   return { accuracy: round(accuracy, 6), accuracyInterval: [round(interval[0], 6), round(interval[1], 6)] };
-}
-
-export function expectedScore(draft: DraftPlan): number {
-  return draft.ranges.reduce(
-    (sum, range) => sum + range.weight * (range.tuning ? latencyScore(range.tuning.latencyMs) : Number.POSITIVE_INFINITY),
-    0,
-  );
-}
-
-export function expectedP95(draft: DraftPlan): number {
-  return draft.ranges.reduce((sum, range) => sum + range.weight * (range.tuning?.latencyMs.p95 ?? Number.POSITIVE_INFINITY), 0);
 }
 
 function gearsOf({ ranges, placed }: DraftPlan, context: PlanningContext): Gear[] {

@@ -1,6 +1,6 @@
 import { frontiersWithout } from '../sp1/frontiers.ts';
 import { deviceKey } from '../sp3/search-placement.ts';
-import type { DraftPlan, FrontierCascade } from './draft-plan.ts';
+import type { ContingencyDraft, DraftPlan, FrontierCascade } from './draft-plan.ts';
 import { pinnedDraft } from './initial-draft.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { runCycle } from './planning-cycle.ts';
@@ -10,13 +10,6 @@ const MAX_KINDS = 4;
 const MAX_DEVICES = 64;
 /** Least load that is worth a gear: what is short of accuracy is tried again with what was reached, less this. */
 const EPSILON = 1e-9;
-
-/** A plan for the loss of one device, or of one that is like it. */
-export interface ContingencyDraft {
-  /** Device numbers; the first is the one that is left out of the draft. */
-  readonly devices: readonly number[];
-  readonly draft: DraftPlan;
-}
 
 /** Plans the loss of each device on the placement as it is: no model has to be loaded when it happens (DESIGN §4). */
 export async function planContingencies(draft: DraftPlan, context: PlanningContext): Promise<ContingencyDraft[] | undefined> {

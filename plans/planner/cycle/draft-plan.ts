@@ -1,6 +1,5 @@
 import type { Cascade } from '../../domain/cascade/cascade.ts';
-import type { PlanMetric } from '../plan-request.ts';
-import type { PlanningContext } from './planning-context.ts';
+import type { PlanMetric, PlannerMargins } from '../plan-request.ts';
 
 /** A cascade on the Pareto frontier of accuracy and throughput. */
 export interface FrontierCascade extends Cascade {
@@ -65,6 +64,13 @@ export interface DraftPlan {
   readonly tried: readonly string[];
 }
 
+/** A plan for the loss of one device, or of one that is like it. */
+export interface ContingencyDraft {
+  /** Device numbers; the first is the one that is left out of the draft. */
+  readonly devices: readonly number[];
+  readonly draft: DraftPlan;
+}
+
 /** Why a later submodule cannot go on with what an earlier one chose (CascadeServe §4.1). */
 export interface PlanError {
   readonly type: 'error';
@@ -84,14 +90,6 @@ export type Incoming = { readonly type: 'ok' } | PlanError;
 
 export const OK: Incoming = { type: 'ok' };
 
-export type Step = readonly [outgoing: Incoming, draft: DraftPlan];
-
-/**
- * The one signature of SP1 to SP4: on `ok` from the submodule before, do your part; on an error from the submodule behind,
- * repair your own choice, or pass an error further back.
- */
-export type SubModule = (incoming: Incoming, draft: DraftPlan, context: PlanningContext) => Step | Promise<Step>;
-
 /** Names a placement: equal keys, equal placements. */
 export function placementKey(placed: Uint8Array): string {
   return placed.join('');
@@ -102,6 +100,6 @@ export function withRange(draft: DraftPlan, index: number, change: Partial<Draft
 }
 
 /** Highest load of a range at which a plan must still hold: its top, with the margin on utilisation. */
-export function plannedQps(range: DraftRange, context: PlanningContext): number {
-  return range.toQps / context.margins.utilisation;
+export function plannedQps(range: DraftRange, { margins }: { readonly margins: PlannerMargins }): number {
+  return range.toQps / margins.utilisation;
 }

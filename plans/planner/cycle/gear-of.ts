@@ -1,5 +1,5 @@
 import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
-import type { Candidate } from '../sp4/range-simulation.ts';
+import type { Candidate } from '../sp4/candidate.ts';
 import type { TuningContext } from '../sp4/tuning-context.ts';
 
 /** A gear as it stands in the plan file; replicas without a share of a model are left out. */

@@ -1,10 +1,9 @@
 import { type ValidationRecords, validationRecords } from '../../domain/cascade/cascade.ts';
 import type { PlanRequest } from '../plan-request.ts';
-import type { LatencySurface } from '../sp2/latency-surface.ts';
 import { LinearSolver } from '../sp3/linear-solver.ts';
 import { LoadBalancer } from '../sp3/load-balancer.ts';
-import type { Tuner } from '../sp4/tuner.ts';
 import type { TuningContext } from '../sp4/tuning-context.ts';
+import type { Tuner } from '../sp4/tuning-job.ts';
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
 
 /** What all submodules work with: the request, lookups made from it once, caches of pure results, and counters. */
@@ -27,6 +26,14 @@ export interface PlanningContext extends TuningContext {
   readonly firstFeasible: boolean;
   readonly counters: { cascades: number; cycles: number; errors: number; exactPlacements: number };
   readonly progress: (message: string) => void;
+}
+
+/** Estimated latencies of cascades over the ranges of load, on one placement. */
+export interface LatencySurface {
+  /** Ascending in accuracy. */
+  readonly cascades: readonly FrontierCascade[];
+  /** [cascade][range]: latency score; Infinity where requests pile up. */
+  readonly scoreMs: readonly Float64Array[];
 }
 
 export type PlacementResult =

@@ -2,9 +2,10 @@ import { searchCascades } from '../sp1/sp1-search-cascades.ts';
 import { assignCascades } from '../sp2/sp2-assign-cascades.ts';
 import { placeModels } from '../sp3/sp3-place-models.ts';
 import { tuneBatching } from '../sp4/sp4-tune-batching.ts';
-import { expectedP95, expectedScore, measuredAccuracy } from './assemble-plan.ts';
-import { type DraftPlan, type Incoming, OK, type PlanError, type SubModule } from './draft-plan.ts';
+import { type DraftPlan, type Incoming, OK, type PlanError } from './draft-plan.ts';
+import { expectedP95, expectedScore, measuredAccuracy } from './draft-score.ts';
 import type { PlanningContext } from './planning-context.ts';
+import type { SubModule } from './submodule.ts';
 
 const SUBMODULES: readonly SubModule[] = [searchCascades, assignCascades, placeModels, tuneBatching];
 

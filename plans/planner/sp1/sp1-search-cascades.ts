@@ -1,5 +1,6 @@
-import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey, type SubModule } from '../cycle/draft-plan.ts';
+import { type DraftPlan, type FrontierCascade, OK, type PlanError, placementKey } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { SubModule } from '../cycle/submodule.ts';
 import { frontiersWithout, placeableModels } from './frontiers.ts';
 import { paretoFrontier } from './pareto-pool.ts';
 

@@ -5,15 +5,15 @@ import {
   OK,
   type PlanError,
   placementKey,
-  type Step,
   withRange,
 } from '../cycle/draft-plan.ts';
-import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { LatencySurface, PlanningContext } from '../cycle/planning-context.ts';
+import type { Step } from '../cycle/submodule.ts';
 import { honestAccuracy, placeableModels } from '../sp1/frontiers.ts';
 import { withoutModel } from '../sp3/without-model.ts';
 import { tuningKey } from '../sp4/tuning-key.ts';
 import { latencyScore } from './latency-score.ts';
-import { type LatencySurface, latencySurface } from './latency-surface.ts';
+import { latencySurface } from './latency-surface.ts';
 import { assignMonotone } from './monotone-assignment.ts';
 
 /** Rounds in which measured latencies take the place of estimates, once a plan is feasible. */

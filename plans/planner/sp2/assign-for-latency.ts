@@ -1,14 +1,6 @@
-import {
-  type DraftPlan,
-  type DraftRange,
-  type FrontierCascade,
-  OK,
-  type PlanError,
-  type Step,
-  type SubModule,
-  withRange,
-} from '../cycle/draft-plan.ts';
+import { type DraftPlan, type DraftRange, type FrontierCascade, OK, type PlanError, withRange } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { Step, SubModule } from '../cycle/submodule.ts';
 import { frontiersWithout } from '../sp1/frontiers.ts';
 import { withoutModel } from '../sp3/without-model.ts';
 

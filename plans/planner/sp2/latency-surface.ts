@@ -1,22 +1,14 @@
 import { type DraftPlan, type FrontierCascade, placementKey, plannedQps } from '../cycle/draft-plan.ts';
-import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { LatencySurface, PlanningContext } from '../cycle/planning-context.ts';
 import { evenly } from '../evenly.ts';
 import { frontiersWithout } from '../sp1/frontiers.ts';
-import type { TuningJob } from '../sp4/tuner.ts';
+import type { TuningJob } from '../sp4/tuning-job.ts';
 import { latencyScore } from './latency-score.ts';
 
 /** Cascades estimated: neighbours on a frontier differ by less than an estimate can tell. */
 const MAX_CASCADES = 64;
 /** Ranges at which latencies are simulated; between them they are interpolated. */
 const MAX_LOADS = 8;
-
-/** Estimated latencies of cascades over the ranges of load, on one placement. */
-export interface LatencySurface {
-  /** Ascending in accuracy. */
-  readonly cascades: readonly FrontierCascade[];
-  /** [cascade][range]: latency score; Infinity where requests pile up. */
-  readonly scoreMs: readonly Float64Array[];
-}
 
 /** What each cascade's latency is about in each range: by short simulations at a few loads. */
 export async function latencySurface(draft: DraftPlan, context: PlanningContext): Promise<LatencySurface> {

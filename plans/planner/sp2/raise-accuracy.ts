@@ -3,7 +3,7 @@ import type { PlanningContext } from '../cycle/planning-context.ts';
 import { evenly } from '../evenly.ts';
 import { canCarry, mayCarry } from '../sp1/usable-cascades.ts';
 import { tuneAll } from '../sp4/sp4-tune-batching.ts';
-import type { TuningJob } from '../sp4/tuner.ts';
+import type { TuningJob } from '../sp4/tuning-job.ts';
 
 /** More accurate cascades that are estimated for each range. */
 const ESTIMATED = 24;

@@ -1,4 +1,4 @@
-import type { SubModule } from '../cycle/draft-plan.ts';
+import type { SubModule } from '../cycle/submodule.ts';
 import { assignForAccuracy } from './assign-for-accuracy.ts';
 import { assignForLatency } from './assign-for-latency.ts';
 

@@ -1,5 +1,5 @@
-import { measuredAccuracy } from '../cycle/assemble-plan.ts';
 import { placementKey } from '../cycle/draft-plan.ts';
+import { measuredAccuracy } from '../cycle/draft-score.ts';
 import { pinnedDraft } from '../cycle/initial-draft.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { type CycleResult, isBetter, runCycle } from '../cycle/planning-cycle.ts';

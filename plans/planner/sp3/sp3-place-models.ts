@@ -1,5 +1,6 @@
-import { type DraftPlan, type FrontierCascade, OK, type PlanError, plannedQps, type SubModule } from '../cycle/draft-plan.ts';
+import { type DraftPlan, type FrontierCascade, OK, type PlanError, plannedQps } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { SubModule } from '../cycle/submodule.ts';
 import { bestPlacement } from './best-placement.ts';
 import { everywhere, fits, memoryHolds } from './device-fit.ts';
 import { type CascadeLoad, worstUtilisation } from './prune-replicas.ts';

@@ -1,8 +1,8 @@
 import type { Tuning } from '../cycle/draft-plan.ts';
 import { simulateRange } from './range-simulation.ts';
 import { candidateOf, fillMs, longestUsefulQueue, tuningOf } from './tune-range.ts';
-import type { TuningJob } from './tuner.ts';
 import type { TuningContext } from './tuning-context.ts';
+import type { TuningJob } from './tuning-job.ts';
 
 /** Nothing is promised, so the latency need not be known as well as where it is held against an SLO. */
 const REQUESTS = 20_000;

@@ -1,7 +1,7 @@
 import type { Tuning } from '../cycle/draft-plan.ts';
 import { simulateRange } from './range-simulation.ts';
-import type { TuningJob } from './tuner.ts';
 import type { TuningContext } from './tuning-context.ts';
+import type { TuningJob } from './tuning-job.ts';
 
 /**
  * Requests simulated for an estimate, by what the SLO limits: its p95 is off by some percent, which the choice among cascades

@@ -3,18 +3,9 @@ import type { CompiledPlan } from '../../policy/compiled-plan.ts';
 import { compilePlan } from '../../policy/compiled-plan.ts';
 import { percentile } from '../../report/percentile.ts';
 import type { Workload } from '../../simulator/workload.ts';
-import type { FrontierCascade } from '../cycle/draft-plan.ts';
 import { gearOf } from '../cycle/gear-of.ts';
+import type { Candidate } from './candidate.ts';
 import { MAX_SIMULATED_REQUESTS, type TuningContext } from './tuning-context.ts';
-
-/** One gear as SP4 tries it. */
-export interface Candidate {
-  readonly cascade: FrontierCascade;
-  /** [model * devices + device] */
-  readonly shares: Float64Array;
-  readonly minQueueLength: Int32Array;
-  readonly maxWaitMs: number;
-}
 
 export interface RangeOutcome {
   /** Infinity where requests pile up. */

@@ -5,13 +5,13 @@ import {
   type PlanError,
   placementKey,
   plannedQps,
-  type SubModule,
   type Tuning,
 } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
+import type { SubModule } from '../cycle/submodule.ts';
 import { bottleneckModel } from '../sp3/sp3-place-models.ts';
 import { simulateRange } from './range-simulation.ts';
-import type { TuningJob } from './tuner.ts';
+import type { TuningJob } from './tuning-job.ts';
 import { tuningKey } from './tuning-key.ts';
 
 /**

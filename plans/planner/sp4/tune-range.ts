@@ -1,8 +1,9 @@
 import { wayMs } from '../../domain/profile/profile.ts';
 import type { FrontierCascade, Tuning } from '../cycle/draft-plan.ts';
-import { type Candidate, holdsLatency, type RangeOutcome, simulateRange } from './range-simulation.ts';
-import type { TuningJob } from './tuner.ts';
+import type { Candidate } from './candidate.ts';
+import { holdsLatency, type RangeOutcome, simulateRange } from './range-simulation.ts';
 import type { TuningContext } from './tuning-context.ts';
+import type { TuningJob } from './tuning-job.ts';
 
 /** Where a range begins at 0, its low end is simulated at this fraction of its top. */
 const LOW_END = 0.05;

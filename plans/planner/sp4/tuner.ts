@@ -1,34 +1,8 @@
-import type { FrontierCascade, Tuning } from '../cycle/draft-plan.ts';
 import { carryRange } from './carry-range.ts';
 import { estimateLatency } from './estimate-latency.ts';
 import { tuneRange } from './tune-range.ts';
 import type { TuningContext } from './tuning-context.ts';
-
-/** One gear to be simulated: plain values, so that it can be sent to a worker thread. */
-export interface TuningJob {
-  /**
-   * `tune`: find minimum queue lengths (SP4). `estimate`: what p95 is about, with queues that trigger at one request (SP2). `carry`:
-   * find minimum queue lengths that keep up, whatever the latency (gears beyond the plan).
-   */
-  readonly type: keyof typeof ANSWERS;
-  readonly fromQps: number;
-  readonly toQps: number;
-  readonly cascade: FrontierCascade;
-  /** [model * devices + device] */
-  readonly shares: Float64Array;
-}
-
-export interface TuningAnswer {
-  /** Undefined: no queue length does. */
-  readonly tuning: Tuning | undefined;
-  readonly simulations: number;
-}
-
-/** Answers jobs, in the order of the jobs. Answers do not depend on who gives them, or on what else is asked. */
-export interface Tuner {
-  answer(jobs: readonly TuningJob[]): Promise<readonly TuningAnswer[]>;
-  close(): Promise<void>;
-}
+import type { Tuner, TuningAnswer, TuningJob } from './tuning-job.ts';
 
 /** On this thread. */
 export function inlineTuner(context: TuningContext): Tuner {

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { entry } from '../../../engine/source.ts';
 import type { PlanRequest } from '../plan-request.ts';
-import type { Tuner, TuningAnswer, TuningJob } from './tuner.ts';
+import type { Tuner, TuningAnswer, TuningJob } from './tuning-job.ts';
 
 /** A job on its way to a worker thread, and its answer on its way back. */
 export interface TuningReply {

@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PlanRequest } from '../plan-request.ts';
-import { answerJob, type TuningJob } from './tuner.ts';
+import { answerJob } from './tuner.ts';
 import { tuningContext } from './tuning-context.ts';
+import type { TuningJob } from './tuning-job.ts';
 import type { TuningReply } from './tuning-threads.ts';
 
 /** A worker thread of the planner: simulates one gear after the other. */

@@ -5,7 +5,7 @@ import { firstValueFrom } from 'rxjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createOnnxBackend } from '../../../engine/backend/onnx-backend.ts';
 import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
-import { loadLabelledData } from '../../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../../plans/data/load-labelled-data.ts';
 import { loadDeployment } from '../../../plans/domain/deployment/deployment.ts';
 import { familyOutputs } from '../../../plans/domain/task/family-outputs.ts';
 import { certaintyOutputOf } from '../../../plans/domain/task/task-of.ts';

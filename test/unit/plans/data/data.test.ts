@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toFloat16 } from '../../../../engine/tensor/float16.ts';
 import { encodeStrings } from '../../../../engine/tensor/strings.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../../../engine/tensor/tensor.ts';
-import { deploymentInputs, loadLabelledData } from '../../../../plans/data/labelled-data.ts';
+import { deploymentInputs, loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { type NumberArray, readNpy } from '../../../../plans/data/npy.ts';
 import { type Deployment, loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
 import { npyFile, npyTexts } from '../../../fixtures/npy-writer.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { loadLabelledData } from '../../../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
 import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
 import { npyFile } from '../../../fixtures/npy-writer.ts';

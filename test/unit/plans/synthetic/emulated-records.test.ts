@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { profileDeployment } from '../../../../plans/commands/profile.ts';
-import { loadLabelledData } from '../../../../plans/data/labelled-data.ts';
+import { loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { splitDigest } from '../../../../plans/data/split.ts';
 import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
 import { accuracyOf, type Profile } from '../../../../plans/domain/profile/profile.ts';

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { NO_NUMBER } from '../../../../../plans/domain/cascade/certainty.ts';
+import { createTask } from '../../../../../plans/domain/task/create-task.ts';
 import { judgeOf } from '../../../../../plans/domain/task/judge.ts';
-import { createTask, type TaskSettings } from '../../../../../plans/domain/task/task.ts';
+import type { TaskSettings } from '../../../../../plans/domain/task/task.ts';
 
 const taskOf = (settings: Partial<TaskSettings>) =>
   createTask({ task: 'classification', estimator: 'margin', scores: 'probabilities', ...settings });
