@@ -3,19 +3,17 @@ import type { Interval } from '../../plans/drift/interval.ts';
 
 /** For people: how far the answers are from the most accurate model's, what that rests on, and what to do about it. */
 export function describeAudit(audit: AuditMeasure): string {
-  const { reference, sinceMs, drawn, compared, disagreement, expected, accuracy, lost } = audit;
+  const { reference, sinceMs, drawn, compared, disagreement, expected, accuracy, expectedAccuracy, lost } = audit;
   const basis = `${compared} of ${drawn} drawn answers compared in the last ${Math.round(sinceMs / 1_000)} s`;
-  if (disagreement === null) return `${basis}, too few to tell`;
-  const differ = `${reference} would answer ${percent(disagreement)} of the requests otherwise, ${share(expected)} expected; ${basis}`;
-  if (lost) {
-    return (
-      `accuracy is being lost: ${differ}; the inputs are unlike the validation samples, where accuracy cannot be told without labels: ` +
-      'label newer samples, then `cascade profile` and `cascade plan`'
-    );
-  }
-  return accuracy === null
-    ? differ
-    : `${differ}; accuracy about ${percent(accuracy)}, if the inputs are like the validation samples`;
+  if (disagreement === null || accuracy === null) return `${basis}, too few to tell`;
+  const differ = `${reference} would answer ${percent(disagreement)} of the requests otherwise, ${share(expected)} expected`;
+  const right = `accuracy about ${percent(accuracy)}, ${share(expectedAccuracy.estimate)} expected`;
+  if (!lost) return `${differ}; ${right}, if the inputs are like the validation samples; ${basis}`;
+  return (
+    `accuracy is being lost: ${differ}; ${right}, if answers are as often right as validation samples with the same certainties and ` +
+    'disagreements: the inputs are unlike those, the models may be wrong together, and only labels tell how accurate they are; ' +
+    `${basis}; label newer samples, then \`cascade profile\` and \`cascade plan\``
+  );
 }
 
 function percent({ estimate, low, high }: Interval): string {

@@ -23,6 +23,7 @@ const audit = z.object({
   disagreement: interval.nullable(),
   expected: z.number(),
   accuracy: interval.nullable(),
+  expectedAccuracy: interval,
   lost: z.boolean(),
 });
 

@@ -31,11 +31,15 @@ export class Auditor {
     if (drawn) counts.drawn++;
   }
 
-  /** The most accurate model itself answered: with itself it agrees. @param bin of its certainty. */
-  answeredByReference(revision: number, gear: number, model: string, bin: number): void {
+  /**
+   * The most accurate model itself answered, and needs no audit.
+   * @param agrees whether the model before it in the cascade was of the same opinion; true where there is none.
+   * @param bin of its certainty.
+   */
+  answeredByReference(revision: number, gear: number, model: string, agrees: boolean, bin: number): void {
     const counts = this.#of(revision, gear, model);
     counts.answered++;
-    counts.agreed[bin]++;
+    (agrees ? counts.agreed : counts.differed)[bin]++;
   }
 
   /** A sample to be asked about. False when too many wait: it is dropped, and misses among those compared. */

@@ -85,7 +85,7 @@ export class DeviceAudits implements SpareWork {
 
   /** A client was answered. */
   answered({ item }: Queued, result: Result, now: number): void {
-    const { router, certaintyEdges } = this.#options;
+    const { router, certaintyEdges, agree } = this.#options;
     const { revision, gear, plan } = router;
     // Gears for the loss of a device are not watched: they are short.
     if (result.revision !== revision || result.gear !== gear.index || plan.gears[gear.index] !== gear) return;
@@ -93,7 +93,11 @@ export class DeviceAudits implements SpareWork {
     if (reference === -1) return;
     const { model, label, labels, value, certainty, stage } = result;
     if (model === router.models[reference]) {
-      this.#auditor.answeredByReference(revision, gear.index, model, certaintyBin(certaintyEdges[reference], certainty));
+      this.#sampler.skips();
+      const { opinion } = item;
+      const agrees = opinion === undefined || agree(opinion, result);
+      const bin = certaintyBin(certaintyEdges[reference], certainty);
+      this.#auditor.answeredByReference(revision, gear.index, model, agrees, bin);
       return;
     }
     const drawn = this.#sampler.draws();

@@ -2,10 +2,10 @@ import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { Task } from '../domain/task/task.ts';
 import type { AuditCounts } from '../protocol/messages.ts';
-import { AuditExpectation, type ExpectedAudit } from './audit-expectation.ts';
+import { AuditExpectation, type ExpectedAudit, meanQuality } from './audit-expectation.ts';
 import { CERTAINTY_BINS } from './certainty-bins.ts';
 import { total } from './distance.ts';
-import { type Interval, meanOf, weightedMean, wilson } from './interval.ts';
+import { type Interval, weightedMean, wilson } from './interval.ts';
 
 /** What the audit says of the answers of late. */
 export interface AuditMeasure {
@@ -25,16 +25,19 @@ export interface AuditMeasure {
   /** The same by the validation records, in the gears that were used. */
   readonly expected: number;
   /**
-   * Live accuracy, if pairs of answers are as often right as pairs like them are among the validation samples. That holds as long
-   * as the inputs are like those: far from them the most accurate model errs with certainty, and only labels tell by how much.
+   * Live accuracy, if answers are as often right as validation samples where the most accurate model was as certain, and it or the
+   * model before it was of the same or another opinion. A fall shows that accuracy is lost, but not all of it: on inputs far from
+   * the validation samples models are wrong together, and with certainty, which only labels can tell.
    */
   readonly accuracy: Interval | null;
-  /** True when the disagreement has risen by more than the configured bound, beyond doubt. */
+  /** The same by the validation records, in the gears that were used. */
+  readonly expectedAccuracy: Interval;
+  /** True when the disagreement has risen, or the accuracy fallen, by more than the configured bound, beyond doubt. */
   readonly lost: boolean;
 }
 
 export interface AuditBounds {
-  /** Rise of the disagreement above the expected one that is called a loss. */
+  /** Rise of the disagreement above the expected one, or fall of the accuracy below, that is called a loss. */
   readonly bound: number;
   /** Comparisons below which nothing is said. */
   readonly minSamples: number;
@@ -50,6 +53,7 @@ const ENDS_AT = 0.5;
 
 /** Counts of one model in one gear. */
 interface Stratum {
+  readonly gear: number;
   readonly model: string;
   readonly expected: ExpectedAudit;
   answered: number;
@@ -83,7 +87,7 @@ export class AuditEstimate {
   observe({ gear, model, answered, drawn, agreed, differed }: AuditCounts): void {
     const expected = this.#expectation.of(gear, model);
     if (expected === undefined || agreed.length !== CERTAINTY_BINS || differed.length !== CERTAINTY_BINS) return;
-    const stratum = stratumIn(this.#slices[this.#slices.length - 1].strata, `${gear} ${model}`, model, expected);
+    const stratum = stratumIn(this.#slices[this.#slices.length - 1].strata, { gear, model, expected });
     stratum.answered += answered;
     stratum.drawn += drawn;
     add(stratum.agreed, agreed);
@@ -102,9 +106,11 @@ export class AuditEstimate {
     const audited = all.filter(({ model }) => model !== reference);
     const compared = sumOf(audited, comparedIn);
     const expected = answered === 0 ? 0 : sumOf(all, (stratum) => stratum.answered * stratum.expected.disagreement) / answered;
-    const enough = answered > 0 && (compared >= this.#bounds.minSamples || audited.every((stratum) => stratum.answered === 0));
+    const enough = this.#areEnough(strata.values());
     const disagreement = enough ? disagreementOf(all, answered, reference) : null;
-    this.#judge(disagreement, expected);
+    const accuracy = enough ? weighted(all, answered, (stratum) => meanQuality(stratum.expected, stratum)) : null;
+    const expectedAccuracy = this.#expectedAccuracy(all, answered);
+    this.#judge(disagreement, expected, accuracy, expectedAccuracy);
     return {
       reference,
       sinceMs: now - from,
@@ -113,33 +119,56 @@ export class AuditEstimate {
       compared,
       disagreement,
       expected,
-      accuracy: enough ? accuracyFrom(all, answered) : null,
+      accuracy,
+      expectedAccuracy,
       lost: this.#lost,
     };
   }
 
-  #judge(disagreement: Interval | null, expected: number): void {
-    if (disagreement === null) return;
+  #judge(disagreement: Interval | null, expected: number, accuracy: Interval | null, expectedAccuracy: Interval): void {
+    if (disagreement === null || accuracy === null) return;
     const { bound } = this.#bounds;
-    this.#lost = this.#lost ? disagreement.estimate > expected + ENDS_AT * bound : disagreement.low > expected + bound;
+    this.#lost = this.#lost
+      ? Math.max(disagreement.estimate - expected, expectedAccuracy.estimate - accuracy.estimate) > ENDS_AT * bound
+      : Math.max(disagreement.low - expected, expectedAccuracy.low - accuracy.high) > bound;
+  }
+
+  /** It rests on the same samples in all gears: their errors do not average out. */
+  #expectedAccuracy(strata: readonly Stratum[], answered: number): Interval {
+    const mean = (of: keyof Interval): number =>
+      answered === 0
+        ? 0
+        : sumOf(strata, (stratum) => stratum.answered * this.#expectation.accuracyIn(stratum.gear)[of]) / answered;
+    return { estimate: mean('estimate'), low: mean('low'), high: mean('high') };
+  }
+
+  /** Fewer comparisons tell as much where the most accurate model gives most of the answers itself. */
+  #areEnough(strata: Iterable<Stratum>): boolean {
+    let [answered, byOthers, compared] = [0, 0, 0];
+    for (const stratum of strata) {
+      answered += stratum.answered;
+      if (stratum.model === this.#expectation.reference) continue;
+      byOthers += stratum.answered;
+      compared += comparedIn(stratum);
+    }
+    const { minSamples } = this.#bounds;
+    return answered >= minSamples && answered * compared >= byOthers * minSamples;
   }
 
   /** The newest slices that cover the window and hold enough. */
   #recent(now: number): Slice {
     const strata = new Map<string, Stratum>();
     let from = now;
-    let compared = 0;
     for (let at = this.#slices.length - 1; at >= 0; at--) {
-      if (now - from >= WINDOW_MS && compared >= this.#bounds.minSamples) break;
+      if (now - from >= WINDOW_MS && this.#areEnough(strata.values())) break;
       const slice = this.#slices[at];
       from = slice.from;
-      for (const [key, counts] of slice.strata) {
-        const stratum = stratumIn(strata, key, counts.model, counts.expected);
+      for (const counts of slice.strata.values()) {
+        const stratum = stratumIn(strata, counts);
         stratum.answered += counts.answered;
         stratum.drawn += counts.drawn;
         add(stratum.agreed, counts.agreed);
         add(stratum.differed, counts.differed);
-        if (counts.model !== this.#expectation.reference) compared += comparedIn(counts);
       }
     }
     return { from, strata };
@@ -147,36 +176,28 @@ export class AuditEstimate {
 }
 
 function disagreementOf(strata: readonly Stratum[], answered: number, reference: string): Interval {
-  return weightedMean(
-    strata.map((stratum) => ({
-      weight: stratum.answered / answered,
-      // With itself it agrees, compared or not.
-      share:
-        stratum.model === reference ? { estimate: 0, low: 0, high: 0 } : wilson(total(stratum.differed), comparedIn(stratum)),
-    })),
+  return weighted(strata, answered, (stratum) =>
+    // With itself it agrees.
+    stratum.model === reference ? { estimate: 0, low: 0, high: 0 } : wilson(total(stratum.differed), comparedIn(stratum)),
   );
 }
 
-function accuracyFrom(strata: readonly Stratum[], answered: number): Interval {
+/** Mean over all answers of a share of those in each stratum. */
+function weighted(strata: readonly Stratum[], answered: number, share: (stratum: Stratum) => Interval): Interval {
   return weightedMean(
-    strata.map((stratum) => {
-      let sum = 0;
-      let squares = 0;
-      for (let bin = 0; bin < CERTAINTY_BINS; bin++) {
-        const { agreed, differed } = stratum.expected;
-        sum += stratum.agreed[bin] * agreed[bin] + stratum.differed[bin] * differed[bin];
-        squares += stratum.agreed[bin] * agreed[bin] ** 2 + stratum.differed[bin] * differed[bin] ** 2;
-      }
-      return { weight: stratum.answered / answered, share: meanOf(sum, squares, comparedIn(stratum)) };
-    }),
+    strata.map((stratum) => ({ weight: answered === 0 ? 0 : stratum.answered / answered, share: share(stratum) })),
   );
 }
 
-function stratumIn(strata: Map<string, Stratum>, key: string, model: string, expected: ExpectedAudit): Stratum {
+function stratumIn(
+  strata: Map<string, Stratum>,
+  { gear, model, expected }: Pick<Stratum, 'gear' | 'model' | 'expected'>,
+): Stratum {
+  const key = `${gear} ${model}`;
   let stratum = strata.get(key);
   if (stratum === undefined) {
     const bins = (): Float64Array => new Float64Array(CERTAINTY_BINS);
-    stratum = { model, expected, answered: 0, drawn: 0, agreed: bins(), differed: bins() };
+    stratum = { gear, model, expected, answered: 0, drawn: 0, agreed: bins(), differed: bins() };
     strata.set(key, stratum);
   }
   return stratum;

@@ -4,12 +4,25 @@ import type { Task } from '../domain/task/task.ts';
 import { referenceOf } from '../policy/audit.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
 import { CERTAINTY_BINS, certaintyBin, certaintyEdges } from './certainty-bins.ts';
+import { type Interval, meanOf, weightedMean } from './interval.ts';
 
-/** What the validation records say of the answers that one model gives in one gear, beside those of the most accurate model. */
-export interface ExpectedAudit {
+/**
+ * What the validation records say of the answers that one model gives in one gear, beside a second opinion: the most accurate
+ * model's, and of its own answers that of the model before it in the cascade.
+ */
+export interface ExpectedAudit extends ByOpinion {
   /** Share of them to which the most accurate model says otherwise. */
   readonly disagreement: number;
-  /** Mean quality of the answers, per bin of the most accurate model's certainties: where it agrees, and where not. */
+  /** Mean quality of the answers, where the two agree and where not. */
+  readonly agreed: Float64Array;
+  readonly differed: Float64Array;
+  /** Mean of these over its answers, and how many those are. */
+  readonly accuracy: Interval;
+  readonly answers: number;
+}
+
+/** A number for each bin of the most accurate model's certainties: where the second opinion was the same, and where not. */
+export interface ByOpinion {
   readonly agreed: Float64Array;
   readonly differed: Float64Array;
 }
@@ -23,6 +36,8 @@ export class AuditExpectation {
   readonly reference: string | undefined;
   /** [gear][model name] */
   readonly #expected: readonly ReadonlyMap<string, ExpectedAudit>[];
+  /** Per gear. */
+  readonly #accuracy: readonly Interval[];
 
   /** @param task of the models; needed where answers are no classes. */
   constructor(plan: GearPlan, profile: Pick<Profile, 'models'>, task?: Task) {
@@ -40,15 +55,29 @@ export class AuditExpectation {
             const models = cascade.map(({ model }) => byName.get(model));
             const answers = answeredBy(models, cascade);
             return new Map(
-              models.flatMap((model, stage) =>
-                model === undefined ? [] : [[model.name, expectedOf(model, reference, answers[stage], task)] as const],
-              ),
+              models.flatMap((model, stage) => {
+                if (model === undefined) return [];
+                const second = model === reference ? (models[stage - 1] ?? reference) : reference;
+                return [[model.name, expectedOf(model, second, reference, answers[stage], task)] as const];
+              }),
             );
           });
+    this.#accuracy = this.#expected.map((byModel) => {
+      const each = [...byModel.values()];
+      const answers = each.reduce((sum, own) => sum + own.answers, 0);
+      return weightedMean(
+        each.map((own) => ({ weight: answers === 0 ? 1 / each.length : own.answers / answers, share: own.accuracy })),
+      );
+    });
   }
 
   of(gear: number, model: string): ExpectedAudit | undefined {
     return this.#expected[gear]?.get(model);
+  }
+
+  /** What the answers of a gear of the plan would have if the inputs were like the validation samples. */
+  accuracyIn(gear: number): Interval {
+    return this.#accuracy[gear];
   }
 }
 
@@ -77,6 +106,7 @@ function isSame(a: ModelProfile, b: ModelProfile, sample: number, task: Task | u
 
 function expectedOf(
   model: ModelProfile,
+  second: ModelProfile,
   reference: ModelProfile,
   samples: readonly number[],
   task: Task | undefined,
@@ -85,35 +115,56 @@ function expectedOf(
   const agreed = new Tally();
   const differed = new Tally();
   for (const sample of samples) {
-    const tally = isSame(model, reference, sample, task) ? agreed : differed;
+    const tally = isSame(model, second, sample, task) ? agreed : differed;
     tally.add(certaintyBin(edges, reference.certainties[sample]), model.quality[sample]);
   }
   const answers = agreed.count + differed.count;
   const overall = answers === 0 ? accuracyOf(model) : (agreed.sum + differed.sum) / answers;
+  const means = { agreed: agreed.means(overall), differed: differed.means(overall) };
   return {
-    disagreement: answers === 0 ? 0 : differed.count / answers,
-    agreed: agreed.means(overall),
-    differed: differed.means(overall),
+    ...means,
+    disagreement: answers === 0 || model === reference ? 0 : differed.count / answers,
+    accuracy:
+      answers === 0
+        ? { estimate: overall, low: 0, high: 1 }
+        : meanQuality(means, { agreed: agreed.counts, differed: differed.counts }),
+    answers,
   };
+}
+
+/** Mean quality of answers of which it is counted what the second opinion was, if they are as good as expected of such. */
+export function meanQuality(expected: ByOpinion, counts: ByOpinion): Interval {
+  let answers = 0;
+  let sum = 0;
+  let squares = 0;
+  for (const opinion of ['agreed', 'differed'] as const) {
+    for (let bin = 0; bin < CERTAINTY_BINS; bin++) {
+      const [count, quality] = [counts[opinion][bin], expected[opinion][bin]];
+      answers += count;
+      sum += count * quality;
+      squares += count * quality ** 2;
+    }
+  }
+  return meanOf(sum, squares, answers);
 }
 
 /** Qualities of answers, by bin and together. */
 class Tally {
   count = 0;
   sum = 0;
-  readonly #counts = new Float64Array(CERTAINTY_BINS);
+  readonly counts = new Float64Array(CERTAINTY_BINS);
   readonly #sums = new Float64Array(CERTAINTY_BINS);
 
   add(bin: number, quality: number): void {
     this.count++;
     this.sum += quality;
-    this.#counts[bin]++;
+    this.counts[bin]++;
     this.#sums[bin] += quality;
   }
 
   /** Per bin, drawn towards the mean of all bins, and that towards `overall`. */
   means(overall: number): Float64Array {
     const mean = (this.sum + PRIOR_SAMPLES * overall) / (this.count + PRIOR_SAMPLES);
-    return this.#sums.map((sum, bin) => (sum + PRIOR_SAMPLES * mean) / (this.#counts[bin] + PRIOR_SAMPLES));
+    return this.#sums.map((sum, bin) => (sum + PRIOR_SAMPLES * mean) / (this.counts[bin] + PRIOR_SAMPLES));
   }
 }

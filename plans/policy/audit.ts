@@ -7,7 +7,7 @@ import type { CompiledGear, CompiledPlan } from './compiled-plan.ts';
  * moment and never on the sample, so that what is compared is a random part of the answers given while there was time.
  */
 export interface AuditSettings {
-  /** Share of the answers of other models that is drawn. */
+  /** Audits per answer, whoever gave it: where other models answer little, more of that is drawn. */
   readonly share: number;
   /** A device audits only while its recent utilisation, audits included, is below this. */
   readonly utilisation: number;
@@ -22,10 +22,18 @@ const RECENT_MS = 1_000;
 /** Share of a gear's expected 95th percentile by which an audit may delay a request that comes meanwhile. */
 const DELAY_SHARE = 0.1;
 
-/** Draws answers at random: by the gaps between them, so that an answer that is not drawn costs a decrement. */
+/** Answers over which it is averaged how many the most accurate model does not give. */
+const RECENT_ANSWERS = 200;
+
+/**
+ * Draws answers of other models at random, such that audits make up a fixed share of all answers: how long it takes to find a loss
+ * does not depend on how many answers the most accurate model gives itself. By the gaps, so that most answers cost next to nothing.
+ */
 export class AuditSampler {
   readonly #share: number;
   readonly #random: Random;
+  /** Share of the recent answers that other models gave. */
+  #others = 1;
   #gap: number;
 
   constructor(share: number, random: Random) {
@@ -34,8 +42,14 @@ export class AuditSampler {
     this.#gap = this.#nextGap();
   }
 
-  /** Whether this answer is drawn. */
+  /** The most accurate model answered itself. */
+  skips(): void {
+    this.#others -= this.#others / RECENT_ANSWERS;
+  }
+
+  /** Another model answered. @returns whether its answer is drawn. */
   draws(): boolean {
+    this.#others += (1 - this.#others) / RECENT_ANSWERS;
     if (this.#gap-- > 0) return false;
     this.#gap = this.#nextGap();
     return true;
@@ -43,7 +57,8 @@ export class AuditSampler {
 
   /** Answers before the next one drawn: geometric. */
   #nextGap(): number {
-    return this.#share >= 1 ? 0 : Math.floor(Math.log(1 - this.#random.next()) / Math.log(1 - this.#share));
+    const chance = this.#share / this.#others;
+    return chance >= 1 ? 0 : Math.floor(Math.log(1 - this.#random.next()) / Math.log(1 - chance));
   }
 }
 

@@ -162,7 +162,10 @@ export interface AuditCounts {
   /** Answers that it gave, and those of them that were drawn for an audit. */
   readonly answered: number;
   readonly drawn: number;
-  /** Answers that the most accurate model confirmed, and those to which it says otherwise, per bin of its own certainties. */
+  /**
+   * Answers that the most accurate model confirmed, and those to which it says otherwise, per bin of its own certainties. Of its own
+   * answers: those to which the model before it in the cascade said the same, and otherwise.
+   */
   readonly agreed: readonly number[];
   readonly differed: readonly number[];
 }

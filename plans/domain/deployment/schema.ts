@@ -333,7 +333,9 @@ const audit = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.1)
-    .describe('Share of the answers of the other models that is drawn, at random, to be given to the most accurate one, too'),
+    .describe(
+      'Audits per answer: so many of the answers of the other models, drawn at random, are asked of the most accurate one, too',
+    ),
   utilisation: z
     .number()
     .gt(0)
@@ -346,9 +348,13 @@ const audit = z.strictObject({
     .max(1)
     .default(0.01)
     .describe(
-      'Rise of the disagreement with the most accurate model, above that on the validation samples, that is called a loss',
+      'Rise of the disagreement with the most accurate model, or fall of the estimated accuracy, against the validation samples, that is called a loss',
     ),
-  minSamples: z.int().min(30).default(200).describe('Answers to compare before anything is said'),
+  minSamples: z
+    .int()
+    .min(30)
+    .default(200)
+    .describe('Answers to compare before anything is said; fewer where the most accurate model gives many itself'),
 });
 
 export const deploymentSchema = z

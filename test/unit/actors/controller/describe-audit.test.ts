@@ -10,21 +10,23 @@ const measure = {
   disagreement: { estimate: 0.123, low: 0.11, high: 0.137 },
   expected: 0.011,
   accuracy: { estimate: 0.94, low: 0.93, high: 0.95 },
+  expectedAccuracy: { estimate: 0.945, low: 0.94, high: 0.95 },
   lost: false,
 };
 
 test('an audit is told with its interval, what was expected, and what it rests on', () => {
   expect(describeAudit(measure)).toBe(
-    'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests otherwise, 1.1 % expected; 2400 of 2500 drawn answers compared in ' +
-      'the last 50 s; accuracy about 94.0 % (93.0 to 95.0 %), if the inputs are like the validation samples',
+    'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests otherwise, 1.1 % expected; accuracy about 94.0 % (93.0 to 95.0 %), ' +
+      '94.5 % expected, if the inputs are like the validation samples; 2400 of 2500 drawn answers compared in the last 50 s',
   );
 });
 
-test('a loss is told with what to do, and without an accuracy that it puts in doubt', () => {
+test('a loss is told with what to do, and with what cannot be known', () => {
   const text = describeAudit({ ...measure, lost: true });
   expect(text).toContain('accuracy is being lost: resnet would answer 12.3 %');
   expect(text).toContain('label newer samples, then `cascade profile` and `cascade plan`');
-  expect(text).not.toContain('accuracy about');
+  expect(text).toContain('accuracy about 94.0 %');
+  expect(text).toContain('the models may be wrong together, and only labels tell');
 });
 
 test('too few are called that', () => {

@@ -26,22 +26,31 @@ const bounds = { bound: 0.02, minSamples: 500 };
 const [small, middle, large] = profile.models;
 const edges = certaintyEdges(large.certainties);
 
+/** Validation samples of which the most accurate model is less certain than of half of them. */
+const hard = Array.from(profile.labels.keys()).filter((i) => large.certainties[i] < edges[9]);
+
 /** The counts of a second in which these samples were asked, in gear `gear`, with a share of them drawn and compared. */
 function second(
   random: Random,
   gear: number,
   cascade: readonly ModelProfile[],
   qps: number,
-  { share = 0.2, spare = 1, wrong = 0 }: { share?: number; spare?: number; wrong?: number } = {},
+  {
+    share = 0.2,
+    spare = 1,
+    wrong = 0,
+    onlyHard = false,
+  }: { share?: number; spare?: number; wrong?: number; onlyHard?: boolean } = {},
 ) {
   const auditor = new Auditor();
   let differ = 0;
   for (let i = 0; i < qps; i++) {
-    const sample = random.below(profile.labels.length);
+    const sample = onlyHard ? hard[random.below(hard.length)] : random.below(profile.labels.length);
     const by = cascade.find((model, s) => s === cascade.length - 1 || model.certainties[sample] >= 0.6)!;
     const bin = certaintyBin(edges, large.certainties[sample]);
     if (by === large) {
-      auditor.answeredByReference(1, gear, by.name, bin);
+      const before = cascade[cascade.indexOf(by) - 1] ?? by;
+      auditor.answeredByReference(1, gear, by.name, before.predictions[sample] === by.predictions[sample], bin);
       continue;
     }
     // An answer turned round at random: nothing else shows.
@@ -78,7 +87,9 @@ function run(seconds: number, of: (s: number, random: Random) => ReturnType<type
 
 describe('with the inputs of the validation', () => {
   test('the estimate is what the validation records say, and no loss is told', () => {
-    const { disagreement, expected, lost, reference, accuracy } = run(50, (_, random) => second(random, 1, [small, middle], 500));
+    const { disagreement, expected, lost, reference, accuracy, expectedAccuracy } = run(50, (_, random) =>
+      second(random, 1, [small, middle], 500),
+    );
     expect(reference).toBe('large');
     expect(disagreement!.low).toBeLessThan(expected);
     expect(disagreement!.high).toBeGreaterThan(expected);
@@ -87,11 +98,37 @@ describe('with the inputs of the validation', () => {
     const samples = profile.labels.map((_, i) => i);
     const right = samples.reduce((sum, i) => sum + (small.certainties[i] >= 0.6 ? small : middle).quality[i], 0);
     expect(Math.abs(accuracy!.estimate - right / profile.labels.length)).toBeLessThan(0.02);
+    expect(Math.abs(expectedAccuracy.estimate - right / profile.labels.length)).toBeLessThan(0.005);
   });
 
   test('answers of the most accurate model itself count as agreed, and need no audit', () => {
     const { disagreement, expected, compared } = run(50, (_, random) => second(random, 2, [large], 100));
     expect({ compared, expected, estimate: disagreement?.estimate }).toEqual({ compared: 0, expected: 0, estimate: 0 });
+  });
+});
+
+describe('with inputs that are harder than planned for', () => {
+  test('a fall of the accuracy shows where the most accurate model answers everything itself', () => {
+    const { disagreement, accuracy, expectedAccuracy, lost } = run(50, (_, random) =>
+      second(random, 2, [large], 100, { onlyHard: true }),
+    );
+    const truth = hard.reduce((sum, i) => sum + large.quality[i], 0) / hard.length;
+    expect(disagreement!.estimate).toBe(0);
+    expect(Math.abs(accuracy!.estimate - truth)).toBeLessThan(0.01);
+    expect(expectedAccuracy.estimate - truth).toBeGreaterThan(0.02);
+    expect(lost).toBe(true);
+  });
+
+  test('a loss is told sooner where other models give few answers', () => {
+    const told = run(4, (_, random) => {
+      const few = second(random, 0, [small, large], 25, { share: 1, wrong: 1 });
+      const most = second(random, 2, [large], 475);
+      return { counts: [...few.counts, ...most.counts], differ: few.differ + most.differ };
+    });
+    expect(told.compared).toBeLessThan(100);
+    expect(told.disagreement!.low).toBeLessThan(told.truth);
+    expect(told.disagreement!.high).toBeGreaterThan(told.truth);
+    expect(told.lost).toBe(true);
   });
 });
 

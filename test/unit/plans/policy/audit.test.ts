@@ -18,6 +18,25 @@ describe('answers are drawn', () => {
     for (const count of byPlace) expect(Math.abs(count - 5_000)).toBeLessThan(300);
   });
 
+  test('the more often the fewer there are beside those of the most accurate model', () => {
+    const sampler = new AuditSampler(0.1, createRandom(1));
+    let [drawn, others] = [0, 0];
+    for (let i = 0; i < 40_000; i++) {
+      if (i % 4 !== 0) {
+        sampler.skips();
+        continue;
+      }
+      others++;
+      if (sampler.draws()) drawn++;
+    }
+    // A tenth of all, with a standard deviation of 49.
+    expect(Math.abs(drawn - 4_000)).toBeLessThan(300);
+    expect(others).toBe(10_000);
+    for (let i = 0; i < 4_000; i++) sampler.skips();
+    // Nearly none are left, and each is drawn.
+    expect(Array.from({ length: 10 }, () => sampler.draws()).slice(1)).not.toContain(false);
+  });
+
   test('all of them where the share is 1, and the same ones by the same seed', () => {
     const all = new AuditSampler(1, createRandom(1));
     expect(Array.from({ length: 50 }, () => all.draws())).not.toContain(false);
