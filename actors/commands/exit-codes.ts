@@ -1,4 +1,4 @@
-/** How processes end (DESIGN §10); 3, infeasible, is set by the planning commands. */
+/** How processes end; 3, infeasible, is set by the planning commands. */
 export const EXIT_ERROR = 1;
 /** Wrong usage or configuration: starting again would not help. */
 export const EXIT_USAGE = 2;

@@ -33,7 +33,7 @@ export interface DriftMonitorOptions {
 
 const TELL_INTERVAL_MS = 1_000;
 
-/** Compares load and certainties with what the plan was made for, and says when they have drifted apart (DESIGN §4). */
+/** Compares load and certainties with what the plan was made for, and says when they have drifted apart. */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
   const { subjects, profile, settings, audit } = options;
   return {

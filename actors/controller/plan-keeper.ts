@@ -63,7 +63,7 @@ const DEPOSED =
 const rollbackSchema = z.strictObject({ rollback: z.union([z.literal(true), z.int().positive()]) });
 
 /**
- * Keeps the deployment's plan (DESIGN §5): takes new ones from operators, lets the devices load what is new in them beside what
+ * Keeps the deployment's plan: takes new ones from operators, lets the devices load what is new in them beside what
  * they have, and puts them in force when all are ready, or not at all. Tells the plan to whoever has missed it.
  */
 export function planKeeperActor(options: PlanKeeperOptions): Actor {

@@ -269,7 +269,7 @@ class Device {
     this.#context.bus.publish(subjects.prepared, encode(message));
   }
 
-  /** Liveness is progress (DESIGN §6): of the inference that runs, and of this process itself. */
+  /** Liveness is progress: of the inference that runs, and of this process itself. */
   #checkProgress(): void {
     const { sinceLastMs, hung } = this.#loop.watch(this.#context.clock.now(), this.#changes.underWay);
     if (sinceLastMs > DEVICE_LOST_AFTER_MS && (this.#phase === 'ready' || this.#phase === 'draining'))

@@ -3,7 +3,7 @@ const TIMES_EXPECTED = 10;
 const LEAST_MS = 1_000;
 
 /**
- * Finds an inference that takes far longer than profiled: a device that does not come back (DESIGN §6). Only time in which this
+ * Finds an inference that takes far longer than profiled: a device that does not come back. Only time in which this
  * process ran itself counts, which it shows by ticking: after a pause of the whole process nothing can be said of the device.
  */
 export class HangWatch {

@@ -41,7 +41,7 @@ export interface ReplicaChangesOptions {
 }
 
 /**
- * A device's part in plan changes (DESIGN §5): loads what a plan to come places here beside what is here, and unloads what no plan
+ * A device's part in plan changes: loads what a plan to come places here beside what is here, and unloads what no plan
  * has here any more, one after the other.
  */
 export class ReplicaChanges {

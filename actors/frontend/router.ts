@@ -4,7 +4,7 @@ import type { DeviceState, GearMessage, Suspects } from '../../plans/protocol/me
 import { keepPlan } from '../controller/kept-plans.ts';
 import type { Loss } from './suspects.ts';
 
-/** A device that is silent for this long is lost (DESIGN §6); heartbeats come ten times as often. */
+/** A device that is silent for this long is lost; heartbeats come ten times as often. */
 export const DEVICE_LOST_AFTER_MS = 1_000;
 
 /** A gear plan by its number in the deployment's history; devices are numbered as in the deployment in all of them. */

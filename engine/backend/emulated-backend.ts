@@ -36,7 +36,7 @@ export interface EmulatedOptions {
 const MOST_LATE_MS = 2;
 
 /**
- * A device in name only: waits as long as a batch would take and answers what was recorded (DESIGN §7), one batch at a time.
+ * A device in name only: waits as long as a batch would take and answers what was recorded, one batch at a time.
  * The scores say the recorded label, the certainty comes beside them. Nothing is warmed up: there is nothing to get warm.
  */
 export function createEmulatedBackend(options: EmulatedOptions): Backend {

@@ -31,7 +31,7 @@ interface Evidence {
 }
 
 /**
- * Whether a frontend may take one more request, by the wait that it has to expect (DESIGN §4): the requests that this frontend has
+ * Whether a frontend may take one more request, by the wait that it has to expect: the requests that this frontend has
  * in flight, over those that are completed per time. Frontends share the devices in the same proportion in both, so that none
  * needs to know of the others. Completions are counted over the life of each request, not over time: so idle time says nothing
  * about the speed, and requests that found a queue, and saw the devices at work, count for more. Without evidence nothing is

@@ -2,7 +2,7 @@ import type { Random } from '../../engine/random.ts';
 import type { CompiledGear, CompiledPlan } from './compiled-plan.ts';
 
 /**
- * The audit (DESIGN §4): the most accurate model is asked, in spare time, about a random share of the answers that other models
+ * The audit: the most accurate model is asked, in spare time, about a random share of the answers that other models
  * gave. An answer is drawn before anyone looks whether there is time. What is dropped for want of time depends on the load of that
  * moment and never on the sample, so that what is compared is a random part of the answers given while there was time.
  */

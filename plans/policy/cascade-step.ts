@@ -6,7 +6,7 @@ export const LAST = -2;
 export const NO_LATER_MODEL = -3;
 
 /**
- * Where a sample goes after `model` answered with `certainty`, under the gear in force at completion (DESIGN §4):
+ * Where a sample goes after `model` answered with `certainty`, under the gear in force at completion:
  * final when certain enough or last; else the next model. A model outside the gear has no threshold there: its uncertain
  * answers cannot be told apart, so the sample goes to the first later model of the gear, or its answer stands.
  */

@@ -19,7 +19,7 @@ export const DEADLINE_GRACE_MS = 250;
 export const REPLICA_GRACE_MS = DEADLINE_GRACE_MS - 100;
 
 /**
- * Whether work that ends then is in vain (DESIGN §4): a request that its batch would answer too late is not computed; one that the
+ * Whether work that ends then is in vain: a request that its batch would answer too late is not computed; one that the
  * next model would is not sent on, and its answer so far stands.
  */
 export function endsTooLate(endsAt: number, deadlineAt: number): boolean {

@@ -23,7 +23,7 @@ export const TOLERATED_SLOWDOWN = 1.1;
 
 /**
  * How much slower a device is now than it was profiled: time that its batches took, over the time that the profile gives them
- * (DESIGN §4, Measured speed). A ratio of sums, so that long batches count for more than short ones, and a single late one for
+ * (docs/operating.md, Measured speed). A ratio of sums, so that long batches count for more than short ones, and a single late one for
  * little. It recovers from a pause: evidence fades with time, and without any the device counts as profiled.
  */
 export class DeviceSpeed {

@@ -1,5 +1,5 @@
 /**
- * When a queue triggers an inference (CascadeServe §4.5, DESIGN §4): at its minimum queue length, or when its oldest request
+ * When a queue triggers an inference (CascadeServe §4.5): at its minimum queue length, or when its oldest request
  * has waited `maxWaitMs`; a model outside the gear has minimum 1 and so triggers at once.
  */
 export function isTriggered(

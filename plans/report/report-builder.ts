@@ -27,7 +27,7 @@ export interface SecondWindow {
 const WINDOW_MS = 1000;
 
 /**
- * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share (DESIGN §10).
+ * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share.
  * Exact: latencies are kept and sorted, nothing is bucketed.
  *
  * Windows are seconds of *intended* send time, those without requests are skipped. Under a latency SLO a window met it when

@@ -1,6 +1,6 @@
 import type { GeneratorLag } from './generator-lag.ts';
 
-/** What `load`, `simulate`, `demo` and each strategy of `compare` report (DESIGN §10); null = does not apply. */
+/** What `load`, `simulate`, `demo` and each strategy of `compare` report; null = does not apply. */
 export interface Report {
   readonly offered: number;
   readonly completed: number;

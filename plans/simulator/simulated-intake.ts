@@ -6,7 +6,7 @@ import type { SimulatedSystem } from './simulated-system.ts';
 const NONE = -1;
 
 /**
- * Deadlines and overload as the frontend sees them (DESIGN §4): which requests it takes, by what it knows to have ended, and which it
+ * Deadlines and overload as the frontend sees them: which requests it takes, by what it knows to have ended, and which it
  * gives up. Requests are numbers, and all have as long as each other, so that their deadlines are in the order of their arrival.
  */
 export class SimulatedIntake {

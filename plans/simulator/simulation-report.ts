@@ -4,7 +4,7 @@ import { FAILED, REJECTED, type SimulationOutcomes } from './outcomes.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
 
-/** The report every command gives (DESIGN §10), and what only a simulation or a whole serving plane knows. */
+/** The report every command gives, and what only a simulation or a whole serving plane knows. */
 export interface SimulationReport extends Report {
   /** Per gear of the plan: seconds in force. */
   readonly gears: readonly number[];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { askAll, FAULTS, type FaultWorld, nameOf, runFault, startFaultWorld } from '../support/fault-matrix.ts';
 
 /**
- * The fault matrix (DESIGN §6): whatever dies or stops under load, every request ends exactly once at the client library, with an
+ * The fault matrix: whatever dies or stops under load, every request ends exactly once at the client library, with an
  * answer to itself. How fast the load is carried again is measured by `npm run bench:fault-matrix`.
  */
 let world: FaultWorld;

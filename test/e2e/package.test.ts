@@ -12,14 +12,15 @@ import { type Cascade, type Ended, startCommand } from '../support/cascade.ts';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Built from a checkout, the command would find TypeScript and its loader; here it must do without. */
 const NEEDED = [
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  /^(package\.json|README\.md|ARCHITECTURE\.md|LICENSE|CHANGELOG\.md)$/,
+  /^docs\/[\w-]+\.md$/,
   /^actors\/cascade\.mjs$/,
   /^dist\/(engine|plans|actors)\/.*\.(js|d\.ts)$/,
   /^conf\/fashion\/(deployment\.yaml|trace\.csv)$/,
   /^conf\/fashion\/models\/[\w-]+\.onnx$/,
   /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
   /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
-  /^conf\/synthetic\/[\w-]+\/deployment\.yaml$/,
+  /^conf\/(synthetic\/[\w-]+|two-hosts)\/deployment\.yaml$/,
   /^conf\/nats\/[a-z]+\.conf$/,
 ];
 

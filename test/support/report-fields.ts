@@ -19,7 +19,7 @@ const FIELDS = [
   'void',
 ];
 
-/** The report that DESIGN §10 promises to other programs: these fields, and beside them the `more` that a command adds. */
+/** The report that other programs rely on: these fields, and beside them the `more` that a command adds. */
 export function expectReportFields(report: Report, more: readonly string[] = []): void {
   expect(Object.keys(report).toSorted()).toEqual([...FIELDS, ...more].toSorted());
   expect(Object.keys(report.latencyMs)).toEqual(['p50', 'p95', 'p99', 'max']);

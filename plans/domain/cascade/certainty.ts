@@ -11,7 +11,7 @@ export const NO_NUMBER = Number.NEGATIVE_INFINITY;
 export type CertaintyEstimator = (scores: Float32Array, offset: number, classes: number) => number;
 
 /**
- * The estimators (CascadeServe App. B; DESIGN §7), without allocation per sample:
+ * The estimators (CascadeServe App. B), without allocation per sample:
  * - `margin`: probability of the top class minus that of the second (the paper's);
  * - `logit-margin`: the same of the raw scores;
  * - `max-probability`: probability of the top class;

@@ -8,7 +8,7 @@ import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
 /**
- * The deployment file (DESIGN §10): every option once, with its type, default, unit and a sentence. Messages about a file take
+ * The deployment file: every option once, with its type, default, unit and a sentence. Messages about a file take
  * what is known and what it means from here.
  */
 

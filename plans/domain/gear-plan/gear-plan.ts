@@ -5,7 +5,7 @@ import { runtimeCurveSchema } from '../profile/runtime-curve-schema.ts';
 /** Plans of version 1 name no weights. */
 export const PLAN_SCHEMA = 2;
 
-/** The gear plan file (DESIGN §10): what the planner writes, people read and diff, and the serving plane runs. */
+/** The gear plan file: what the planner writes, people read and diff, and the serving plane runs. */
 const stage = z.strictObject({
   model: z.string(),
   /** Answers at least this certain are final; absent on the last stage. */

@@ -4,7 +4,7 @@ import type { Estimator, ScoreKind, TaskName } from '../deployment/model-entry.t
 /** What is true of a sample: its class; a 0 or 1 per label; or the values to be predicted. */
 export type Truth = ArrayLike<number>;
 
-/** What the scores of a family mean (DESIGN §7). One file per task; all are pure. */
+/** What the scores of a family mean. One file per task; all are pure. */
 export interface Task {
   /** What a row of scores says of its sample: `scores[offset .. offset + columns)`, all of them numbers. */
   predict(scores: Float32Array, offset: number, columns: number): Prediction;

@@ -11,7 +11,7 @@ const MAX_DEVICES = 64;
 /** Least load that is worth a gear: what is short of accuracy is tried again with what was reached, less this. */
 const EPSILON = 1e-9;
 
-/** Plans the loss of each device on the placement as it is: no model has to be loaded when it happens (DESIGN §4). */
+/** Plans the loss of each device on the placement as it is: no model has to be loaded when it happens. */
 export async function planContingencies(draft: DraftPlan, context: PlanningContext): Promise<ContingencyDraft[] | undefined> {
   const { contingencies, restrict } = context.request;
   const kinds = new Map<string, number[]>();

@@ -1,0 +1,98 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { eventually } from './eventually.ts';
+
+const run = promisify(execFile);
+const NEEDED = ['dockerd', 'docker-compose', 'debootstrap'];
+/** Packages of the base image besides Debian's minimum: what Node needs, and a server for the `nats` service. */
+const PACKAGES = 'ca-certificates,libstdc++6,nats-server';
+const LOG_BYTES = 64 * 1024 * 1024;
+
+/** Why no container engine can be started here; undefined where one can. */
+export function noEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'the container engine of the tests needs root';
+  const missing = NEEDED.filter((program) => !onPath(program));
+  return missing.length === 0
+    ? undefined
+    : `no ${missing.join(', ')} here; Debian has them: apt-get install docker.io docker-compose debootstrap`;
+}
+
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+}
+
+/** A container engine of its own, with its own images: nothing of it is left when it stops. */
+export class ContainerEngine {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'cascade-engine-'));
+  readonly #daemon: ChildProcess;
+
+  private constructor() {
+    this.#daemon = spawn(
+      'dockerd',
+      [
+        ...['--data-root', join(this.#folder, 'data'), '--exec-root', join(this.#folder, 'exec')],
+        ...['--host', this.#host, '--pidfile', join(this.#folder, 'pid'), '--iptables=false', '--bridge=none'],
+      ],
+      { stdio: 'ignore' },
+    );
+  }
+
+  static async start(): Promise<ContainerEngine> {
+    const engine = new ContainerEngine();
+    await eventually(() => engine.run('docker', ['version']), { timeout: 60_000, interval: 200 });
+    return engine;
+  }
+
+  get #host(): string {
+    return `unix://${join(this.#folder, 'socket')}`;
+  }
+
+  /** Runs a client of this engine to its end. */
+  async run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const options = { env: { ...process.env, ...env, DOCKER_HOST: this.#host, DOCKER_BUILDKIT: '0' }, maxBuffer: LOG_BYTES };
+    const { stdout, stderr } = await run(program, args, options);
+    return stdout + stderr;
+  }
+
+  /** An image of Debian's packages and the Node that runs this: no registry of images is needed. */
+  async makeBase(tag: string): Promise<void> {
+    const root = join(this.#folder, 'root');
+    await run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'stable', root], { maxBuffer: LOG_BYTES });
+    copyFileSync(process.execPath, join(root, 'usr/local/bin/node'));
+    const npm = join(root, 'usr/local/lib/node_modules');
+    mkdirSync(npm, { recursive: true });
+    await run('cp', ['-a', await npmFolder(), npm]);
+    symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
+    // A company's proxy may sign what npm fetches.
+    const authorities = '/etc/ssl/certs/ca-certificates.crt';
+    copyFileSync(authorities, join(root, authorities));
+    mkdirSync(join(root, 'usr/local/etc'), { recursive: true });
+    const registry = (await run('npm', ['config', 'get', 'registry'])).stdout.trim();
+    writeFileSync(join(root, 'usr/local/etc/npmrc'), `cafile=${authorities}\nregistry=${registry}\n`);
+    const archive = join(this.#folder, 'base.tar');
+    await run('tar', ['-C', root, '-cf', archive, '.']);
+    await this.run('docker', ['import', archive, tag]);
+    rmSync(root, { recursive: true });
+    rmSync(archive);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#daemon.exitCode === null) {
+      this.#daemon.kill('SIGTERM');
+      await once(this.#daemon, 'exit');
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Where the npm that started these tests, or that on the path, is installed. */
+async function npmFolder(): Promise<string> {
+  const root = (await run('npm', ['root', '--global'])).stdout.trim();
+  const folder = process.env.npm_execpath === undefined ? join(root, 'npm') : dirname(dirname(process.env.npm_execpath));
+  if (!existsSync(join(folder, 'bin/npm-cli.js'))) throw new Error(`no npm in ${folder}`);
+  return folder;
+}
