@@ -26,6 +26,7 @@ export function decodeDone(data: Uint8Array): DoneFrame {
   const done = fieldsOf<DoneFrame>('done', data);
   require(isText(done.device), 'done', 'device');
   require(areNumbers(done.finished), 'done', 'finished');
+  require(isCount(done.dropped) && done.dropped <= done.finished.length, 'done', 'dropped');
   require(Array.isArray(done.moved) && done.moved.every(isMove), 'done', 'moved');
   return done as DoneFrame;
 }
@@ -205,7 +206,7 @@ function areCounts(value: unknown): value is number[] {
   return Array.isArray(value) && value.every(isCount);
 }
 
-function areNumbers(value: unknown): boolean {
+function areNumbers(value: unknown): value is number[] {
   if (!Array.isArray(value)) return false;
   for (let i = 0; i < value.length; i++) if (!Number.isSafeInteger(value[i])) return false;
   return true;

@@ -1,6 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { encode } from '../../../../plans/protocol/codec.ts';
-import { decodeState } from '../../../../plans/protocol/internal.ts';
+import {
+  decodeDone,
+  decodeGear,
+  decodeLoad,
+  decodePrepared,
+  decodeState,
+  decodeVerdict,
+} from '../../../../plans/protocol/internal.ts';
+import type {
+  DeviceState,
+  DoneFrame,
+  GearMessage,
+  LoadReport,
+  PlanVerdict,
+  PreparedMessage,
+} from '../../../../plans/protocol/messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
 describe('a heartbeat', () => {
@@ -22,5 +37,49 @@ describe('a heartbeat', () => {
     ['starvedShare', 'no'],
   ])('with %s %j is refused by the name of the field', (field, value) => {
     expect(() => decodeState(encode({ ...deviceState(), [field]: value }))).toThrow(field);
+  });
+});
+
+describe('each field that a receiver computes with', () => {
+  const done: DoneFrame = { device: 'a', finished: [1, 2], dropped: 1, moved: [{ device: 'b', seqs: [3] }] };
+  const load: LoadReport = { frontend: 'f', pid: 1, intervalMs: 100, arrivals: 3 };
+  const gear: GearMessage = { revision: 1, gear: 0, epoch: 2, decidedAt: 5 };
+  const prepared: PreparedMessage = { revision: 1, device: 'a', incarnation: 'x' };
+  const verdict: PlanVerdict = { revision: 1 };
+  const messages: readonly [kind: string, decode: (data: Uint8Array) => unknown, good: object][] = [
+    ['done', decodeDone, done],
+    ['load', decodeLoad, load],
+    ['gear', decodeGear, gear],
+    ['prepared', decodePrepared, prepared],
+    ['verdict', decodeVerdict, verdict],
+    ['state', decodeState, deviceState()],
+  ];
+  /** What older versions leave out, and what stands for it then. */
+  const optional: readonly (keyof DeviceState)[] = ['claim', 'absences', 'slowdown', 'starvedShare', 'dropped', 'certainties'];
+  const fields = messages.flatMap(([kind, decode, good]) =>
+    Object.entries(good)
+      .filter(([field]) => !(optional as readonly string[]).includes(field) || kind !== 'state')
+      .map(([field, value]) => ({ kind, field, value, decode, good })),
+  );
+
+  test.each(messages)('%s arrives as it was sent', (_, decode, good) => {
+    expect(decode(encode(good))).toEqual(good);
+  });
+
+  test.each(fields)('$kind without $field is refused by its name', ({ field, decode, good }) => {
+    const { [field as never]: _, ...rest } = good;
+    expect(() => decode(encode(rest))).toThrow(field);
+  });
+
+  test.each(fields.filter(({ value }) => typeof value === 'number'))(
+    '$kind with a $field that is not a number is refused by its name',
+    ({ field, decode, good }) => {
+      for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, 'many', null, [1]])
+        expect(() => decode(encode({ ...good, [field]: wrong })), String(wrong)).toThrow(field);
+    },
+  );
+
+  test.each([-1, 1.5, 3])('done that says %d of its two were dropped is refused', (dropped) => {
+    expect(() => decodeDone(encode({ ...done, dropped }))).toThrow('dropped');
   });
 });
