@@ -345,9 +345,10 @@ class Device {
     const frame = this.#context.drops.unlessMalformed(() => decodeWorkFrame(data, this.#options.specs, now));
     // The requests in it, if there were any, are answered by their frontend at their deadline.
     if (frame === undefined) return;
+    const { origin } = frame;
     for (const item of frame.items) {
-      const [company, size] = [this.#companyOf?.(item.sample), this.#sizeOf?.(item.sample)];
-      this.#enqueue(model, { item, origin: frame.origin, enqueuedAt: now, company, size });
+      const { sample } = item;
+      this.#enqueue(model, { item, origin, enqueuedAt: now, company: this.#companyOf?.(sample), size: this.#sizeOf?.(sample) });
     }
     this.#loop.pump();
   }

@@ -259,7 +259,7 @@ class Frontend {
       reply,
       json,
       wantScores: request.wantScores,
-      ...(request.wantOutputs.length === 0 ? {} : { wantOutputs: request.wantOutputs }),
+      wantOutputs: request.wantOutputs.length === 0 ? undefined : request.wantOutputs,
       alone: false,
       arrivedAt: now,
       deadlineAt: now + deadlineMs,

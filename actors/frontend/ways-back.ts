@@ -20,6 +20,7 @@ export class WaysBack {
 
   /** It has been answered, or is answered in this turn of the event loop. */
   ended(reply: string, now: number): void {
+    if (!reply.startsWith(OF_ANOTHER_ACCOUNT)) return;
     const left = this.#open.get(reply);
     if (left === undefined) return;
     if (left > 1) {

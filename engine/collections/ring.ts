@@ -1,4 +1,4 @@
-/** First-in first-out queue on a growing ring: push, shift and peek in constant time (`Array.shift` is linear). */
+/** Queue on a growing ring: push, unshift, shift and peek in constant time (`Array.shift` is linear). */
 export class Ring<T> {
   #items: (T | undefined)[];
   #head = 0;
@@ -19,6 +19,14 @@ export class Ring<T> {
   push(item: T): void {
     if (this.#length === this.#items.length) this.#grow();
     this.#items[(this.#head + this.#length++) & (this.#items.length - 1)] = item;
+  }
+
+  /** Puts an item before all others. */
+  unshift(item: T): void {
+    if (this.#length === this.#items.length) this.#grow();
+    this.#head = (this.#head - 1) & (this.#items.length - 1);
+    this.#items[this.#head] = item;
+    this.#length++;
   }
 
   shift(): T | undefined {

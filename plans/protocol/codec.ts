@@ -47,7 +47,7 @@ interface WireFrame {
   queueMs: number[];
   computeMs: number[];
   opinion: (Opinion | null)[] | null;
-  /** Names of outputs wanted; absent where nobody wants any. */
+  /** Names of outputs wanted, none of them by most; absent where nobody wants any. */
   outputs?: (readonly string[])[];
   /** Per input: all samples' bytes, and their shapes where an axis is ragged. */
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
@@ -55,23 +55,35 @@ interface WireFrame {
 
 export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], now: number): Uint8Array {
   const { items } = frame;
+  const n = items.length;
   const wire: WireFrame = {
     origin: frame.origin,
-    seq: items.map((item) => item.seq),
-    id: items.map((item) => item.id),
-    reply: items.map((item) => item.reply),
-    flags: items.map((item) => (item.json ? 1 : 0) | (item.wantScores ? 2 : 0) | (item.alone ? 4 : 0)),
-    ageMs: items.map((item) => now - item.arrivedAt),
-    leftMs: items.map((item) => item.deadlineAt - now),
-    queueMs: items.map((item) => item.queueMs),
-    computeMs: items.map((item) => item.computeMs),
+    seq: new Array<number>(n),
+    id: new Array<string>(n),
+    reply: new Array<string>(n),
+    flags: new Array<number>(n),
+    ageMs: new Array<number>(n),
+    leftMs: new Array<number>(n),
+    queueMs: new Array<number>(n),
+    computeMs: new Array<number>(n),
     opinion: items.some((item) => item.opinion !== undefined) ? items.map((item) => item.opinion ?? null) : null,
-    ...(items.some(wantsOutputs) ? { outputs: items.map((item) => item.wantOutputs ?? []) } : {}),
     tensors: specs.map((spec, i) => ({
       data: joined(items, i),
       shapes: isRagged(spec) ? items.map((item) => [...item.sample[i].shape]) : null,
     })),
   };
+  for (let i = 0; i < n; i++) {
+    const item = items[i];
+    wire.seq[i] = item.seq;
+    wire.id[i] = item.id;
+    wire.reply[i] = item.reply;
+    wire.flags[i] = (item.json ? 1 : 0) | (item.wantScores ? 2 : 0) | (item.alone ? 4 : 0);
+    wire.ageMs[i] = now - item.arrivedAt;
+    wire.leftMs[i] = item.deadlineAt - now;
+    wire.queueMs[i] = item.queueMs;
+    wire.computeMs[i] = item.computeMs;
+  }
+  if (items.some(wantsOutputs)) wire.outputs = items.map((item) => item.wantOutputs ?? []);
   return packr.pack(wire);
 }
 
@@ -94,7 +106,7 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
       queueMs: wire.queueMs[i],
       computeMs: wire.computeMs[i],
       opinion: ownOpinion(wire.opinion?.[i]),
-      ...(wire.outputs === undefined ? {} : { wantOutputs: wire.outputs[i] }),
+      wantOutputs: wire.outputs?.[i].length ? wire.outputs[i] : undefined,
       sample: columns.length === 1 ? [columns[0][i]] : (columns.map((column) => column[i]) as Sample),
     };
   }
@@ -123,9 +135,11 @@ function unpackFrame(data: Uint8Array): WireFrame {
 /** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
 export function estimatedBytes(item: WorkItem): number {
   let bytes = 160 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
-  for (const name of item.wantOutputs ?? []) bytes += 5 + 3 * name.length;
-  for (const [name, { shape, data }] of Object.entries(item.opinion?.outputs ?? {}))
-    bytes += 64 + 3 * name.length + 10 * shape.length + data.length;
+  if (item.wantOutputs !== undefined) for (const name of item.wantOutputs) bytes += 5 + 3 * name.length;
+  if (item.opinion?.outputs !== undefined) {
+    for (const [name, { shape, data }] of Object.entries(item.opinion.outputs))
+      bytes += 64 + 3 * name.length + 10 * shape.length + data.length;
+  }
   for (const tensor of item.sample) bytes += tensor.data.length + 10 * tensor.shape.length;
   return bytes;
 }

@@ -90,7 +90,7 @@ export interface WorkItem {
   readonly json: boolean;
   readonly wantScores: boolean;
   /** Names of outputs; default: none. */
-  readonly wantOutputs?: readonly string[];
+  readonly wantOutputs?: readonly string[] | undefined;
   /** To be run in a batch of its own: it may have killed a device. */
   readonly alone: boolean;
   /** Since the frontend took it, on the receiver's clock. */

@@ -19,7 +19,7 @@ test('work items carry the outputs that are wanted, and an opinion those that it
   const opinion = { certainty: 0.5, model: 'small', stage: 0, value: [1, 2], outputs: { boxes } };
   const items = [workItem({ id: 'a', sample }), workItem({ id: 'b', sample, wantOutputs: ['boxes', 'ids'], opinion })];
   const [a, b] = decodeWorkFrame(encodeWorkFrame({ origin: 'f', items }, SPECS, 0), SPECS, 0).items;
-  expect(a.opinion).toBeUndefined();
+  expect([a.opinion, a.wantOutputs]).toEqual([undefined, undefined]);
   expect(b.wantOutputs).toEqual(['boxes', 'ids']);
   expect({ ...b.opinion!.outputs!.boxes, data: [...b.opinion!.outputs!.boxes.data] }).toEqual({
     ...boxes,
