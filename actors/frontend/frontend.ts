@@ -11,7 +11,7 @@ import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
-import { checkDeadline, checkId, deadlineOf, idOf, parseRequest } from '../../plans/protocol/request.ts';
+import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
@@ -19,6 +19,7 @@ import { decodeRevisedPlan } from '../controller/prepare-message.ts';
 import { failureOf, sendFailures } from './answers.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
+import { Refusals } from './refusals.ts';
 import { type RevisedPlan, Router } from './router.ts';
 import { type Loss, suspectsOf } from './suspects.ts';
 import { WaysBack } from './ways-back.ts';
@@ -181,20 +182,22 @@ class Frontend {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       }
       if (raw) {
-        this.#takeEach([rawBody(this.#options.specs, message.data)], reply, false, id, deadlineMs);
+        this.#takeEach([rawBody(this.#options.specs, message.data)], message.data.length, reply, false, id, deadlineMs);
         return;
       }
       const format = bodyFormat(message.data, contentType);
       json = format === 'json';
       const body = decodeUntrusted(message.data, format);
       if (!Array.isArray(body)) {
-        this.#takeEach([body], reply, json, id, deadlineMs);
+        this.#takeEach([body], message.data.length, reply, json, id, deadlineMs);
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
       if (body.length > FRAME_MAX_REQUESTS)
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
-      this.#takeEach(body, reply, json, undefined, deadlineMs);
+      // One answer for all: a list of numbers is no frame, but what somebody took for a request.
+      if (!body.some(isMap)) parseRequest(body[0], this.#options.specs, this.#options.outputs);
+      this.#takeEach(body, message.data.length, reply, json, undefined, deadlineMs);
     } catch (error) {
       this.#waysBack.taken(reply);
       sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
@@ -205,22 +208,28 @@ class Frontend {
   /** The requests of a message: each fails alone, and the errors of all of them are said together. */
   #takeEach(
     values: readonly unknown[],
+    messageBytes: number,
     reply: string,
     json: boolean,
     headerId: string | undefined,
     deadlineMs: number | undefined,
   ): void {
-    const failures: Failure[] = [];
+    const refusals = new Refusals(messageBytes);
     this.#waysBack.taken(reply);
     for (const value of values) {
+      // What is wrong with requests like these has been told often enough.
+      if (refusals.areMany && !looksLikeRequest(value)) {
+        refusals.addUnread(idOf(value));
+        continue;
+      }
       try {
         const failure = this.#admit(value, reply, json, headerId, deadlineMs);
-        if (failure !== undefined) failures.push(failure);
+        if (failure !== undefined) refusals.add(failure);
       } catch (error) {
-        failures.push(this.#failure(idOf(value) ?? headerId, error));
+        refusals.add(this.#failure(idOf(value) ?? headerId, error));
       }
     }
-    sendFailures(this.#context.bus, reply, failures, json);
+    sendFailures(this.#context.bus, reply, refusals.failures, json);
     this.#waysBack.ended(reply, this.#context.clock.now());
   }
 
