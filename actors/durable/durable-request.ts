@@ -55,10 +55,9 @@ function placeOf({ stream, sequence }: QueuedMessage): string {
   return `${stream}-${sequence}`;
 }
 
-function bodyId(message: QueuedMessage): string | undefined {
-  const { data, header } = message;
+function bodyId({ data, header }: QueuedMessage): string | undefined {
   const contentType = header('Content-Type');
-  if (isRaw(contentType) || isFrame(message)) return undefined;
+  if (isRaw(contentType)) return undefined;
   try {
     return idOf(decodeUntrusted(data, bodyFormat(data, contentType)));
   } catch {

@@ -13,6 +13,9 @@ export interface Subjects {
   /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
   audit(device: string): string;
   done(frontend: string): string;
+  /** Frontend -> all frontends: tokens of requests that their clients have given up; then frontend -> device that has some of them. */
+  readonly cancel: string;
+  deviceCancel(device: string): string;
   load(frontend: string): string;
   state(device: string): string;
   readonly allLoad: string;
@@ -72,29 +75,17 @@ function storeName(deployment: string, prefix: string): string {
 
 export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
   const root = `${prefix}.${deployment}`;
-  const workSubjects = new Map<string, Map<string, string>>();
   return {
     root,
     infer: `${root}.infer`,
     results: `${root}.results`,
     namedResults: (name) => `${root}.results.${name}`,
-    // Asked for with each request, so each is made once.
-    work: (device, model) => {
-      let ofDevice = workSubjects.get(device);
-      if (ofDevice === undefined) {
-        ofDevice = new Map();
-        workSubjects.set(device, ofDevice);
-      }
-      let subject = ofDevice.get(model);
-      if (subject === undefined) {
-        subject = `${root}.work.${device}.${model}`;
-        ofDevice.set(model, subject);
-      }
-      return subject;
-    },
+    work: (device, model) => `${root}.work.${device}.${model}`,
     deviceWork: (device) => `${root}.work.${device}.*`,
     audit: (device) => `${root}.audit.${device}`,
     done: (frontend) => `${root}.done.${frontend}`,
+    cancel: `${root}.cancel`,
+    deviceCancel: (device) => `${root}.cancel.${device}`,
     load: (frontend) => `${root}.load.${frontend}`,
     state: (device) => `${root}.state.${device}`,
     allLoad: `${root}.load.*`,
@@ -130,16 +121,10 @@ export function isPublishable(subject: string): boolean {
  * actors would believe us, but for this deployment's results; and not on the NATS server's own (`$...`).
  */
 export function mayAnswerOn(subjects: Subjects, reply: string): boolean {
-  return isPublishable(reply) && !isReserved(subjects, reply);
-}
-
-function isReserved({ root, results }: Subjects, reply: string): boolean {
-  const prefix = root.slice(0, root.lastIndexOf('.'));
-  return reply.startsWith('$') || (isUnder(prefix, reply) && !isUnder(results, reply));
-}
-
-function isUnder(root: string, subject: string): boolean {
-  return subject.startsWith(root) && (subject.length === root.length || subject[root.length] === '.');
+  const prefix = subjects.root.slice(0, subjects.root.lastIndexOf('.'));
+  const reserved = reply === prefix || reply.startsWith(`${prefix}.`) || reply.startsWith('$');
+  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
+  return isPublishable(reply) && (!reserved || results);
 }
 
 /**
@@ -162,7 +147,7 @@ export function answerSubject(subjects: Subjects, reply: string, resultsName: st
       `reply subject ${JSON.stringify(reply.slice(0, 80))} cannot be published to; use a subject without wildcards, white space or empty tokens`,
     );
   }
-  if (isReserved(subjects, reply)) {
+  if (!mayAnswerOn(subjects, reply)) {
     throw invalid(`reply subject ${JSON.stringify(reply.slice(0, 80))} is reserved; use an inbox, or ${subjects.results}.<name>`);
   }
   return reply;

@@ -6,8 +6,8 @@ const TICK_MS = 20;
 const REMEMBERED = 200;
 
 /**
- * Load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record must have
- * been read.
+ * Steady load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record
+ * must have been read.
  */
 export class Traffic {
   offered = 0;
@@ -24,14 +24,12 @@ export class Traffic {
   readonly #profile: Profile;
   readonly #under = new Set<Promise<void>>();
 
-  /** @param load requests per second, or how many are to be sent by a time, in seconds. */
-  constructor(client: CascadeClient, profile: Profile, load: number | ((seconds: number) => number)) {
-    const dueBy = typeof load === 'number' ? (seconds: number) => load * seconds : load;
+  constructor(client: CascadeClient, profile: Profile, qps: number) {
     this.#client = client;
     this.#profile = profile;
     const startedAt = performance.now();
     this.#timer = setInterval(() => {
-      const due = dueBy((performance.now() - startedAt) / 1_000);
+      const due = ((performance.now() - startedAt) * qps) / 1_000;
       while (this.offered < due) this.#send(this.offered++);
     }, TICK_MS);
   }
