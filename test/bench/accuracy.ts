@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { createRandom } from '../../engine/random.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
 import { shuffled } from '../../plans/data/shuffled.ts';
-import { evaluateCascade, recordsAt, type ValidationRecords } from '../../plans/domain/cascade/cascade.ts';
+import { evaluateCascade, type RecordedFamily, recordsAt, type ValidationRecords } from '../../plans/domain/cascade/cascade.ts';
 import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import type { FrontierCascade } from '../../plans/planner/cycle/draft-plan.ts';
@@ -17,29 +17,56 @@ import { crossFit } from '../../plans/planner/sp1/honest-accuracy.ts';
 import { DeviceCosts } from '../../plans/planner/sp3/device-costs.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { writeResult } from './machine.ts';
+import { processorSeconds } from './processor-time.ts';
 
 const { values } = parseArgs({
   options: {
     shuffles: { type: 'string', default: '200' },
     samples: { type: 'string', default: '50,200,1000,5000' },
+    /** Further numbers of folds to compare with the planner's own. */
+    folds: { type: 'string', default: '' },
   },
 });
 const SHUFFLES = Number(values.shuffles);
+const FOLDS = values.folds.split(',').filter(Boolean).map(Number);
 /** Amounts of work for which a cascade is chosen, from the cheapest model's to the largest one's. */
 const BUDGETS = 8;
 /** Truth is measured on so many of the other samples at most. */
-const MOST_OTHERS = 100_000;
+const MOST_OTHERS = 20_000;
 
+/** Of one method, all in points or shares; means over the shuffles and the amounts of work. */
 interface Figures {
+  /** Promised minus true, and the standard error of that mean: each shuffle is a draw. */
+  readonly biasPoints: number;
+  readonly biasErrorPoints: number;
+  /** Shares of the intervals that hold the true accuracy; and, as that is itself measured on some samples, that differ from it by no more than chance. */
+  readonly holds: number;
+  readonly holdsGivenChance: number;
+  readonly widthPoints: number;
+  /** Processor time of an estimate. */
+  readonly processorMs: number;
+}
+
+interface Row extends Figures {
   readonly family: string;
   readonly samples: number;
   readonly method: string;
-  /** Points: mean of promised minus true. */
-  biasPoints: number;
-  /** Shares of the intervals that hold the true accuracy; and, as that is itself measured on some samples, that differ from it by no more than chance. */
-  holds: number;
-  holdsGivenChance: number;
-  widthPoints: number;
+}
+
+/** What is promised of the cascades of a frontier found on the samples of a family. */
+type Method = (family: RecordedFamily, frontier: readonly FrontierCascade[]) => (cascade: FrontierCascade) => AccuracyEstimate;
+
+interface Case {
+  readonly error: number;
+  readonly holds: boolean;
+  readonly holdsGivenChance: boolean;
+  readonly width: number;
+}
+
+/** Of one shuffle: a case for each amount of work. */
+interface Drawn {
+  readonly cases: readonly Case[];
+  readonly processorMs: number;
 }
 
 async function fashion(): Promise<Profile> {
@@ -65,77 +92,102 @@ const families: readonly (readonly [name: string, profile: Profile])[] = [
   ],
 ];
 
-const results: (Figures & { searchMs: number; crossFitMs: number })[] = [];
+const results: Row[] = [];
 for (const samples of values.samples.split(',').map(Number)) {
   for (const [family, profile] of families) {
-    const rows = bench(family, profile, samples);
-    results.push(...rows);
-    for (const { method, biasPoints, holds, holdsGivenChance, widthPoints, searchMs, crossFitMs } of rows) {
-      process.stdout.write(
-        `${family} n=${samples} ${method}: promised - true ${biasPoints.toFixed(2)} points, interval holds ${(100 * holds).toFixed(1)} % ` +
-          `(given chance ${(100 * holdsGivenChance).toFixed(1)} %), ${widthPoints.toFixed(1)} points wide; search ${searchMs.toFixed(0)} ms, cross-fit ${crossFitMs.toFixed(0)} ms\n`,
-      );
+    for (const [method, figures] of Object.entries(bench(profile, samples))) {
+      results.push({ family, samples, method, ...figures });
+      process.stdout.write(`${family} n=${samples} ${method}: ${describe(figures)}\n`);
     }
   }
 }
 process.stderr.write(`wrote ${writeResult('accuracy', { shuffles: SHUFFLES, results })}\n`);
 
-function bench(family: string, population: Profile, samples: number) {
+function describe(figures: Figures): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  return (
+    `promised - true ${figures.biasPoints.toFixed(2)} points (standard error ${figures.biasErrorPoints.toFixed(2)}), ` +
+    `interval holds ${percent(figures.holds)} (given chance ${percent(figures.holdsGivenChance)}), ` +
+    `${figures.widthPoints.toFixed(1)} points wide; ${figures.processorMs.toFixed(0)} ms`
+  );
+}
+
+function bench(population: Profile, samples: number): Record<string, Figures> {
   const costs = new DeviceCosts(population, [{ id: 'd', deviceClass: 'cpu-1', memoryBytes: 1e9 }], [], 90);
   const models = population.models.map((_, m) => m);
   const search = (records: ValidationRecords, wordBudget?: number): FrontierCascade[] =>
     searchFrontier(records, costs, models, { pathLimitsMs: [100], ...(wordBudget && { wordBudget }) }).frontier;
-  const methods = ['as measured', 'cross-fitted'].map(
-    (method): Figures => ({ family, samples, method, biasPoints: 0, holds: 0, holdsGivenChance: 0, widthPoints: 0 }),
-  );
-  let [searchMs, crossFitMs] = [0, 0];
-  const count = SHUFFLES * BUDGETS;
+  const byFolds =
+    (folds?: number): Method =>
+    (family, frontier) => {
+      const honest = crossFit(family, frontier, (records) => search(records, FOLD_WORD_BUDGET), folds);
+      return (cascade) => honest.estimate(cascade);
+    };
+  const methods: Record<string, Method> = {
+    'as measured':
+      () =>
+      ({ accuracy }) =>
+        estimateOf(accuracy, accuracy, { samples, spread: 1 }),
+    'cross-fitted': byFolds(),
+    ...Object.fromEntries(FOLDS.map((folds) => [`cross-fitted in ${folds} parts`, byFolds(folds)])),
+  };
+  const drawn: Record<string, Drawn[]> = Object.fromEntries(Object.keys(methods).map((method) => [method, []]));
   for (let i = 0; i < SHUFFLES; i++) {
     const order = shuffled(population.labels.length, createRandom(`shuffle ${i}`));
     const chosen = order.subarray(0, samples);
     const others = recordsAt(population, order.subarray(samples, samples + MOST_OTHERS));
-    const family = familyOf(population, chosen);
-    const startedAt = performance.now();
     const frontier = search(recordsAt(population, chosen));
-    const searchedAt = performance.now();
-    const honest = crossFit(family, frontier, (records) => search(records, FOLD_WORD_BUDGET));
-    crossFitMs += (performance.now() - searchedAt) / SHUFFLES;
-    searchMs += (searchedAt - startedAt) / SHUFFLES;
     const [least, most] = [frontier[0].workMs, costs.workMs(models.slice(-1), [1], 1)];
-    for (let b = 0; b < BUDGETS; b++) {
+    const cascades = Array.from({ length: BUDGETS }, (_, b) => {
       const workMs = 1.001 * least * (most / least) ** (b / (BUDGETS - 1));
-      const cascade = frontier.findLast((each) => each.workMs <= workMs)!;
-      const truth = evaluateCascade(others, cascade.models, cascade.thresholds).accuracy;
-      const measured = estimateOf(cascade.accuracy, cascade.accuracy, { samples, spread: 1 });
-      note(methods[0], measured, truth, others.samples, count);
-      note(methods[1], honest.estimate(cascade), truth, others.samples, count);
+      return frontier.findLast((each) => each.workMs <= workMs)!;
+    });
+    const truths = cascades.map((cascade) => evaluateCascade(others, cascade.models, cascade.thresholds).accuracy);
+    for (const [name, method] of Object.entries(methods)) {
+      const seconds = processorSeconds();
+      const estimate = method(familyOf(population, chosen), frontier);
+      const processorMs = 1000 * seconds();
+      drawn[name].push({ processorMs, cases: cascades.map((c, b) => judge(estimate(c), truths[b], others.samples)) });
     }
   }
-  return methods.map((figures) => ({ ...figures, searchMs, crossFitMs }));
+  return Object.fromEntries(Object.entries(drawn).map(([method, draws]) => [method, figuresOf(draws)]));
 }
 
-function familyOf({ models }: Profile, samples: Int32Array): Pick<Profile, 'models'> {
+function familyOf({ models }: Profile, samples: Int32Array): RecordedFamily {
   return {
     models: models.map((model) => ({
-      ...model,
       quality: Float32Array.from(samples, (i) => model.quality[i]),
       certainties: Float32Array.from(samples, (i) => model.certainties[i]),
     })),
   };
 }
 
-function note(
-  figures: Figures,
-  { accuracy, interval: [low, high] }: AccuracyEstimate,
-  truth: number,
-  others: number,
-  count: number,
-) {
+function judge({ accuracy, interval: [low, high] }: AccuracyEstimate, truth: number, others: number): Case {
   // Two uncertain figures differ by the root of the sum of their squares.
   const chance = (half: number): number => Math.hypot(half, 1.96 * Math.sqrt((truth * (1 - truth)) / others));
-  figures.biasPoints += (100 * (accuracy - truth)) / count;
-  figures.holds += Number(low <= truth && truth <= high) / count;
-  figures.holdsGivenChance +=
-    Number(truth >= accuracy - chance(accuracy - low) && truth <= accuracy + chance(high - accuracy)) / count;
-  figures.widthPoints += (100 * (high - low)) / count;
+  return {
+    error: accuracy - truth,
+    holds: low <= truth && truth <= high,
+    holdsGivenChance: truth >= accuracy - chance(accuracy - low) && truth <= accuracy + chance(high - accuracy),
+    width: high - low,
+  };
+}
+
+function figuresOf(draws: readonly Drawn[]): Figures {
+  const cases = draws.flatMap((draw) => draw.cases);
+  const errors = draws.map((draw) => mean(draw.cases.map(({ error }) => error)));
+  const bias = mean(errors);
+  const variance = errors.reduce((sum, error) => sum + (error - bias) ** 2, 0) / Math.max(1, errors.length - 1);
+  return {
+    biasPoints: 100 * bias,
+    biasErrorPoints: 100 * Math.sqrt(variance / errors.length),
+    holds: mean(cases.map(({ holds }) => Number(holds))),
+    holdsGivenChance: mean(cases.map(({ holdsGivenChance }) => Number(holdsGivenChance))),
+    widthPoints: 100 * mean(cases.map(({ width }) => width)),
+    processorMs: mean(draws.map(({ processorMs }) => processorMs)),
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

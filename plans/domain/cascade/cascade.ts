@@ -88,6 +88,38 @@ export function evaluateCascade(records: ValidationRecords, models: readonly num
   return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: qualitySum / samples, reach };
 }
 
+/**
+ * The same by population counts, for many cascades with thresholds in common. Exact where the planes are.
+ * @param uncertain per model but the last: the samples on which it is less certain than its threshold.
+ */
+export function evaluateOnBits(
+  { samples, words, planes, steps }: ValidationRecords,
+  models: readonly number[],
+  thresholds: readonly number[],
+  uncertain: readonly Uint32Array[],
+): Cascade {
+  // Bits beyond the last sample are set here, but in no plane and in no threshold's bits.
+  const alive = new Uint32Array(words).fill(0xffffffff);
+  const reach = [1];
+  let qualitySteps = 0;
+  models.forEach((model, s) => {
+    const last = s === thresholds.length;
+    planes[model].forEach((plane, p) => {
+      let count = 0;
+      for (let w = 0; w < words; w++) count += popcount(alive[w] & plane[w] & (last ? -1 : ~uncertain[s][w]));
+      qualitySteps += count * 2 ** p;
+    });
+    if (last) return;
+    let count = 0;
+    for (let w = 0; w < words; w++) {
+      alive[w] &= uncertain[s][w];
+      count += popcount(alive[w]);
+    }
+    reach.push(count / samples);
+  });
+  return { key: cascadeKey(models, thresholds), models, thresholds, accuracy: qualitySteps / steps / samples, reach };
+}
+
 /** Quality of the answer that a cascade gives to each sample. */
 export function qualityBySample(
   records: ValidationRecords,
@@ -121,7 +153,8 @@ export function thresholdAtQuantile(records: ValidationRecords, model: number, f
 export function uncertainBits(records: ValidationRecords, model: number, threshold: number): Uint32Array {
   const bits = new Uint32Array(records.words);
   const certainty = records.certainty[model];
-  for (let i = 0; i < records.samples; i++) if (certainty[i] < threshold) bits[i >>> 5] |= 1 << (i & 31);
+  // A branch would be guessed wrong for every other sample.
+  for (let i = 0; i < records.samples; i++) bits[i >>> 5] |= Number(certainty[i] < threshold) << (i & 31);
   return bits;
 }
 

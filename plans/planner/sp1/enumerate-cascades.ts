@@ -2,6 +2,7 @@ import {
   type Cascade,
   cascadeKey,
   evaluateCascade,
+  evaluateOnBits,
   popcount,
   thresholdAtQuantile,
   uncertainBits,
@@ -181,6 +182,7 @@ function enumerate(
       consider(depth + 1, stepsSoFar + stepsHere, set);
       if (depth + 1 >= maxStages || m + 1 >= models.length) continue;
       const below = alive[depth + 1];
+      let fewer = 0;
       for (let t = 0; t < thresholds[m].length; t++) {
         const bits = uncertain[m][t];
         let count = 0;
@@ -191,8 +193,9 @@ function enumerate(
           count += popcount(word);
           stepsBelow += popcount(word & lowest[w]);
         }
-        // None or all go on: the same as a shorter cascade.
-        if (count === 0 || count === aliveCount) continue;
+        // None or all go on: the same as a shorter cascade. Thresholds ascend, so as many as before are the same samples.
+        if (count === fewer || count === aliveCount) continue;
+        fewer = count;
         chosen[depth] = thresholds[m][t];
         reach[depth + 1] = count / samples;
         stepsBelow += higherSteps(below, higher);
@@ -239,13 +242,22 @@ function refine(
 ): number {
   let evaluated = 0;
   for (const cascade of frontier) {
+    const uncertain = cascade.thresholds.map((threshold, s) => uncertainBits(records, cascade.models[s], threshold));
     for (let s = 0; s < cascade.thresholds.length; s++) {
       const fraction = quantileOf(records.sorted[cascade.models[s]], cascade.thresholds[s]);
       for (const moved of [fraction - step, fraction + step]) {
         if (moved <= 0 || moved >= 1) continue;
         const threshold = thresholdAtQuantile(records, cascade.models[s], moved);
         if (threshold === cascade.thresholds[s]) continue;
-        const candidate = evaluateCascade(records, cascade.models, cascade.thresholds.with(s, threshold));
+        const thresholds = cascade.thresholds.with(s, threshold);
+        const candidate = records.exact
+          ? evaluateOnBits(
+              records,
+              cascade.models,
+              thresholds,
+              uncertain.with(s, uncertainBits(records, cascade.models[s], threshold)),
+            )
+          : evaluateCascade(records, cascade.models, thresholds);
         evaluated++;
         if (!candidate.reach.every((r, i) => i === 0 || (r > 0 && r < candidate.reach[i - 1]))) continue;
         offerEvaluated(candidate, costs, offers);

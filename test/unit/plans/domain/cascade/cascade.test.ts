@@ -4,6 +4,7 @@ import { createRandom } from '../../../../../engine/random.ts';
 import {
   cascadeKey,
   evaluateCascade,
+  evaluateOnBits,
   popcount,
   thresholdAtQuantile,
   uncertainBits,
@@ -57,6 +58,25 @@ describe('cascade arithmetic', () => {
         const expected = bySample(profile, models, limits);
         expect(cascade.accuracy).toBeCloseTo(expected.accuracy, 12);
         expect(cascade.reach).toEqual(expected.reach);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('is the same on bitsets, for answers that are right or wrong and for graded ones', () => {
+    const cascades = fc.record({
+      samples: fc.integer({ min: 1, max: 100 }),
+      seed: fc.integer(),
+      grades: fc.constantFrom('right or wrong' as const, 'halves' as const),
+      models: fc.subarray([0, 1, 2], { minLength: 1 }),
+      thresholds: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 2 }),
+    });
+    fc.assert(
+      fc.property(cascades, ({ samples, seed, grades, models, thresholds }) => {
+        const records = validationRecords(graded(family(samples, seed), grades));
+        const limits = thresholds.slice(0, models.length - 1);
+        const uncertain = limits.map((limit, s) => uncertainBits(records, models[s], limit));
+        expect(evaluateOnBits(records, models, limits, uncertain)).toEqual(evaluateCascade(records, models, limits));
       }),
       { numRuns: 60 },
     );
