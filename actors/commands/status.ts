@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
+import { accuracyWithInterval } from '../../plans/explain/format.ts';
 import type { Status } from '../controller/status.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
@@ -39,6 +40,7 @@ export function describeStatus(status: Status): string {
     gear === null
       ? 'no gear in force yet'
       : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s${gear.bestEffort ? ', best effort: no SLO promised' : ''}): ${gear.cascade}`,
+    ...(gear === null ? [] : [`  expected accuracy ${accuracyWithInterval(gear.expected)}`]),
     ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
     `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
     ...status.devices.flatMap((device) => {

@@ -4,7 +4,7 @@ import { decoded } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import { gearsWithout } from '../../plans/domain/gear-plan/contingency.ts';
-import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { allGears, describeCascade, type ExpectedAccuracy, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { type SpeedReport, SpeedWatch } from '../../plans/policy/speed-watch.ts';
 import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
@@ -29,6 +29,8 @@ export interface Status {
     readonly of: number;
     readonly qps: readonly [number, number];
     readonly cascade: string;
+    /** What the plan expects of its answers. */
+    readonly expected: ExpectedAccuracy;
     /** Beyond what the plan promises: the load is above its highest, or the devices are slower than planned. */
     readonly bestEffort: boolean;
     /** Device for whose loss this gear is. */
@@ -164,6 +166,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
                   of: gears.length,
                   qps: inForce.qps,
                   cascade: describeCascade(inForce.cascade),
+                  expected: { accuracy: inForce.expected.accuracy, accuracyInterval: inForce.expected.accuracyInterval },
                   bestEffort: gear.gear >= table.gears.length,
                   lost: gear.lost ?? null,
                   basis: isBasis(gear.basis) ? gear.basis : null,

@@ -4,7 +4,7 @@ import { type Deployment, deviceClass } from '../../plans/domain/deployment/depl
 import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { batchMs } from '../../plans/domain/profile/batch-cost.ts';
 import { accuracyOf, type Profile } from '../../plans/domain/profile/profile.ts';
-import { interval } from '../../plans/explain/format.ts';
+import { accuracyWithInterval, interval } from '../../plans/explain/format.ts';
 import type { AccuracyEstimate } from '../../plans/planner/sp1/accuracy-estimate.ts';
 import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/report/plan-table.ts';
 import { percent } from '../../plans/report/report-table.ts';
@@ -52,7 +52,7 @@ export function describeFamily(deployment: Deployment, profile: Profile, noun: s
 /** The gears, neighbours with the same cascade in one line; those beyond the promise apart. */
 export function describeGears(plan: GearPlan): string {
   const table = new Table({
-    head: ['gear', 'requests/s', 'right', 'p95 ms', 'cascade (goes on below this certainty)'],
+    head: ['gear', 'requests/s', 'right (95 % interval)', 'p95 ms', 'cascade (goes on below this certainty)'],
     style: { head: [], border: [] },
     chars: NO_RULES,
   });
@@ -66,7 +66,7 @@ export function describeGears(plan: GearPlan): string {
     table.push([
       `${next - first === 1 ? first : `${first}-${next - 1}`}${first < promised ? '' : ' *'}`,
       `${alike[0].qps[0].toFixed(0)}-${alike[alike.length - 1].qps[1].toFixed(0)}`,
-      percent(alike[0].expected.accuracy),
+      accuracyWithInterval(alike[0].expected),
       Math.max(...alike.map((gear) => gear.expected.latencyMs.p95)).toFixed(1),
       cascade,
     ]);

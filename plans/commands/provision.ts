@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ProvisionOption } from '../planner/provision/provision.ts';
 import { deviceCount, durationMs, fraction, jsonFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 
 const EXIT_INFEASIBLE = 3;
@@ -68,10 +69,14 @@ async function run(path: string, options: Options): Promise<void> {
       kind,
       devices: fewest?.devices.length ?? null,
       expected: fewest?.plan.expected ?? null,
-      short: short ?? null,
+      short: short === undefined ? null : shortAsJson(short),
     })),
     plan: best?.fewest?.plan ?? null,
   });
   if (options.json !== '-') process.stdout.write(provisionTable(found, { p95Ms, accuracy }, max, profile.synthetic));
   if (best === undefined) process.exitCode = EXIT_INFEASIBLE;
+}
+
+function shortAsJson({ devices, expected, why }: NonNullable<ProvisionOption['short']>) {
+  return { devices, accuracy: expected?.accuracy, accuracyInterval: expected?.accuracyInterval, why };
 }

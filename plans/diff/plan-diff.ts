@@ -3,6 +3,7 @@ import {
   describeCascade,
   describeWeights,
   digestsOf,
+  type ExpectedAccuracy,
   type Gear,
   type GearPlan,
   type GearTable,
@@ -26,6 +27,7 @@ export interface LoadDiff {
   /** What the gear does otherwise; empty where only expected figures differ, or nothing. */
   readonly changes: readonly Change[];
   readonly accuracy: readonly [before: number, after: number];
+  readonly accuracyInterval: readonly [before: Interval, after: Interval];
   readonly latencyMsP95: readonly [before: number, after: number];
   /** Highest of any device. */
   readonly utilisation: readonly [before: number, after: number];
@@ -39,12 +41,14 @@ export interface PlanDiff {
   readonly placement: { readonly added: readonly Replica[]; readonly removed: readonly Replica[] };
   readonly expected: {
     readonly accuracy: readonly [before: number, after: number];
+    readonly accuracyInterval: readonly [before: Interval, after: Interval];
     readonly latencyMsP95: readonly [before: number, after: number];
   };
   /** Ascending, without gaps, up to the highest load of either plan. */
   readonly loads: readonly LoadDiff[];
 }
 
+type Interval = ExpectedAccuracy['accuracyInterval'];
 type Replica = GearPlan['placement'][number];
 
 /** What changes from one plan to another. Plans with different ranges are compared load by load. */
@@ -53,6 +57,7 @@ export function diffPlans(before: GearPlan, after: GearPlan): PlanDiff {
   const placement = { added: without(after.placement, before.placement), removed: without(before.placement, after.placement) };
   const expected = {
     accuracy: [before.expected.accuracy, after.expected.accuracy],
+    accuracyInterval: [before.expected.accuracyInterval, after.expected.accuracyInterval],
     latencyMsP95: [before.expected.latencyMsP95, after.expected.latencyMsP95],
   } as const;
   const loads = stretches(before, after).map((qps) => diffLoad(before, after, qps));
@@ -109,8 +114,10 @@ function describeDistribution({ gears, qpsWeights, meanQps }: GearPlan, other: G
 }
 
 /** Expected figures of a stretch, before and after. */
-export function figuresOf({ accuracy, latencyMsP95, utilisation }: LoadDiff): (readonly [before: number, after: number])[] {
-  return [accuracy, latencyMsP95, utilisation];
+export function figuresOf(load: LoadDiff): (readonly [before: number, after: number])[] {
+  const { accuracy, accuracyInterval, latencyMsP95, utilisation } = load;
+  const [before, after] = accuracyInterval;
+  return [accuracy, [before[0], after[0]], [before[1], after[1]], latencyMsP95, utilisation];
 }
 
 function stretches(before: GearPlan, after: GearPlan): [from: number, to: number][] {
@@ -128,6 +135,7 @@ function diffLoad(before: GearPlan, after: GearPlan, qps: readonly [number, numb
     bestEffort: [indices[0] >= before.gears.length, indices[1] >= after.gears.length],
     changes: diffGears(a, b),
     accuracy: [a.expected.accuracy, b.expected.accuracy],
+    accuracyInterval: [a.expected.accuracyInterval, b.expected.accuracyInterval],
     latencyMsP95: [a.expected.latencyMs.p95, b.expected.latencyMs.p95],
     utilisation: [busiest(a), busiest(b)],
   };

@@ -9,6 +9,7 @@ import {
   type GearReason,
 } from '../domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../domain/profile/profile.ts';
+import { type AccuracyEstimate, weightedMean } from '../planner/sp1/accuracy-estimate.ts';
 import { gearReason } from './gear-reason.ts';
 
 /** One gear as it is explained. */
@@ -65,6 +66,8 @@ export interface ExplainedPoint {
   readonly gears: readonly number[];
 }
 
+type Interval = AccuracyEstimate['interval'];
+
 /** What is left when one of these devices is lost. */
 export interface ExplainedLoss {
   /** Like one another: the plan for the loss of one is that for the loss of any. */
@@ -75,6 +78,7 @@ export interface ExplainedLoss {
   readonly carriedQps: number;
   /** Over the loads up to there, by how often they occur: with all devices, and without the lost one. */
   readonly accuracy: readonly [before: number, after: number];
+  readonly accuracyInterval: readonly [before: Interval, after: Interval];
   /** Highest of any gear. */
   readonly latencyMsP95: readonly [before: number, after: number];
 }
@@ -154,29 +158,30 @@ function explainLoss(
   { lost, alike, gears, beyond = [] }: NonNullable<GearPlan['contingencies']>[number],
 ): ExplainedLoss {
   const qpsMax = gears[gears.length - 1].qps[1];
+  const [before, after] = [meanAccuracy(plan.gears, plan, qpsMax), meanAccuracy(gears, plan, qpsMax)];
   return {
     devices: [lost, ...alike],
     qpsMax,
     carriedQps: beyond.at(-1)?.qps[1] ?? qpsMax,
-    accuracy: [meanAccuracy(plan.gears, plan, qpsMax), meanAccuracy(gears, plan, qpsMax)],
+    accuracy: [before.accuracy, after.accuracy],
+    accuracyInterval: [before.interval, after.interval],
     latencyMsP95: [highestP95(plan.gears, qpsMax), highestP95(gears, qpsMax)],
   };
 }
 
 /** Over the loads up to `qpsMax`, by how often they occur; within a range of the plan, all as often. */
-function meanAccuracy(gears: readonly Gear[], plan: GearPlan, qpsMax: number): number {
-  let sum = 0;
-  let total = 0;
-  for (const { qps, expected } of gears) {
-    plan.gears.forEach(({ qps: [from, to] }, g) => {
+function meanAccuracy(gears: readonly Gear[], plan: GearPlan, qpsMax: number): AccuracyEstimate {
+  const weights = gears.map(({ qps }) =>
+    plan.gears.reduce((sum, { qps: [from, to] }, g) => {
       const overlap = Math.min(qps[1], to, qpsMax) - Math.max(qps[0], from);
-      if (overlap <= 0) return;
-      const weight = (plan.qpsWeights[g] * overlap) / (to - from);
-      sum += weight * expected.accuracy;
-      total += weight;
-    });
-  }
-  return sum / total;
+      return sum + (plan.qpsWeights[g] * Math.max(0, overlap)) / (to - from);
+    }, 0),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weightedMean(
+    gears.map(({ expected }) => ({ accuracy: expected.accuracy, interval: expected.accuracyInterval })),
+    weights.map((weight) => weight / total),
+  );
 }
 
 function highestP95(gears: readonly Gear[], qpsMax: number): number {

@@ -1,3 +1,5 @@
+import type { ExpectedAccuracy } from '../domain/gear-plan/gear-plan.ts';
+
 /** Figures as the explanation writes them. */
 export function percent(fraction: number, digits = 2): string {
   return `${(fraction * 100).toFixed(digits)} %`;
@@ -11,6 +13,11 @@ export function plain(value: number, digits = 4): string {
 /** `94.1 - 95.3 %`: 95 of 100 such intervals hold the true accuracy. */
 export function interval([low, high]: readonly [number, number]): string {
   return `${(low * 100).toFixed(1)} - ${(high * 100).toFixed(1)} %`;
+}
+
+/** `94.72 % (94.1 - 95.3 %)`: an expected accuracy with its interval. */
+export function accuracyWithInterval({ accuracy, accuracyInterval }: ExpectedAccuracy): string {
+  return `${percent(accuracy)} (${interval(accuracyInterval)})`;
 }
 
 export function milliseconds(ms: number): string {

@@ -2,7 +2,7 @@ import Table from 'cli-table3';
 import { describeWeights } from '../domain/gear-plan/gear-plan.ts';
 import { ACCURACY_NOTE, BEST_EFFORT_NOTE, BEYOND_ONLY_NOTE, NO_RULES } from '../report/plan-table.ts';
 import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.ts';
-import { describeSlo, gearNames, interval, milliseconds, percent, plain } from './format.ts';
+import { accuracyWithInterval, describeSlo, gearNames, interval, milliseconds, percent, plain } from './format.ts';
 
 const STYLE = { style: { head: [], border: [] }, chars: NO_RULES };
 /** Of a long frontier, about so many cascades that no gear runs are listed. */
@@ -44,15 +44,18 @@ export function beyondSentence(topQps: number): string {
 
 function frontierTable({ frontier }: Explanation): string {
   const table = new Table({
-    head: ['ms a request', 'accuracy', 'run by', 'cascade'],
-    colAligns: ['right', 'right', 'left', 'left'],
+    head: ['ms a request', 'accuracy', '95 % interval', 'run by', 'cascade'],
+    colAligns: ['right', 'right', 'right', 'left', 'left'],
     ...STYLE,
   });
   const every = Math.ceil(frontier.length / LISTED);
   let left = 0;
-  frontier.forEach(({ cascade, accuracy, computeMs, gears }, i) => {
+  frontier.forEach(({ cascade, accuracy, accuracyInterval, computeMs, gears }, i) => {
     if (gears.length === 0 && i % every !== 0 && i !== frontier.length - 1) left++;
-    else table.push([plain(computeMs, 3), percent(accuracy), gears.length === 0 ? '' : gearNames(gears), cascade]);
+    else {
+      const runBy = gears.length === 0 ? '' : gearNames(gears);
+      table.push([plain(computeMs, 3), percent(accuracy), interval(accuracyInterval), runBy, cascade]);
+    }
   });
   return left === 0 ? table.toString() : `${table.toString()}\n(${left} more that no gear runs)`;
 }
@@ -85,7 +88,15 @@ export function oneOf(devices: readonly string[]): string {
 export const LOSS_COLUMNS: readonly (readonly [head: string, cell: (loss: ExplainedLoss) => string])[] = [
   ['carries, requests/s', ({ qpsMax }) => plain(qpsMax)],
   ['best effort up to', ({ carriedQps }) => plain(carriedQps)],
-  ['accuracy up to the SLO’s load', ({ accuracy: [before, after] }) => `${percent(after)} instead of ${percent(before)}`],
+  [
+    'accuracy up to the SLO’s load',
+    ({ accuracy, accuracyInterval }) => {
+      const [before, after] = ([0, 1] as const).map((side) =>
+        accuracyWithInterval({ accuracy: accuracy[side], accuracyInterval: accuracyInterval[side] }),
+      );
+      return `${after} instead of ${before}`;
+    },
+  ],
   ['highest p95', ({ latencyMsP95: [before, after] }) => `${milliseconds(after)} instead of ${milliseconds(before)}`],
 ];
 

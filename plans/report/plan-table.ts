@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { beyondOnly } from '../domain/gear-plan/beyond-only.ts';
 import { allGears, describeCascade, type Gear, type GearPlan } from '../domain/gear-plan/gear-plan.ts';
-import { interval } from '../explain/format.ts';
+import { accuracyWithInterval, interval } from '../explain/format.ts';
 
 /** A line between every two rows would double the length. */
 export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
@@ -48,13 +48,12 @@ export function planTable(plan: GearPlan): string {
     ]);
   });
   const goal = 'p95' in plan.slo ? `p95 <= ${plan.slo.p95} ms` : `accuracy >= ${plan.slo.accuracy}`;
-  const { accuracy, accuracyInterval, latencyMsP95 } = plan.expected;
   const made = plan.synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
   return [
     table.toString(),
     ACCURACY_NOTE,
     ...(plan.beyond === undefined ? [] : [BEST_EFFORT_NOTE]),
-    `${plan.deployment}: ${goal}; expected over the load: accuracy ${percent(accuracy)} (${interval(accuracyInterval)}), p95 ${latencyMsP95.toFixed(1)} ms${made}`,
+    `${plan.deployment}: ${goal}; expected over the load: accuracy ${accuracyWithInterval(plan.expected)}, p95 ${plan.expected.latencyMsP95.toFixed(1)} ms${made}`,
     placementLine(plan),
     '',
   ].join('\n');

@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { accuracyWithInterval, interval, percent } from '../explain/format.ts';
 import { bestOption, type ProvisionGoal, type ProvisionOption } from '../planner/provision/provision.ts';
 import { NO_RULES } from './plan-table.ts';
 
@@ -10,16 +11,17 @@ export function provisionTable(
   synthetic: boolean,
 ): string {
   const table = new Table({
-    head: ['devices', 'fewest', 'accuracy', 'p95 ms', 'one fewer, or the most tried'],
+    head: ['devices', 'fewest', 'accuracy', '95 % interval', 'p95 ms', 'one fewer, or the most tried'],
     style: { head: [], border: [] },
     chars: NO_RULES,
-    colAligns: ['left', 'right', 'right', 'right', 'left'],
+    colAligns: ['left', 'right', 'right', 'right', 'right', 'left'],
   });
   for (const { kind, fewest, short } of options) {
     table.push([
       kind,
       fewest === undefined ? 'none' : String(fewest.devices.length),
       fewest === undefined ? '' : percent(fewest.plan.expected.accuracy),
+      fewest === undefined ? '' : interval(fewest.plan.expected.accuracyInterval),
       fewest === undefined ? '' : fewest.plan.expected.latencyMsP95.toFixed(1),
       short === undefined ? '' : describeShort(short),
     ]);
@@ -33,13 +35,9 @@ export function provisionTable(
   return [table.toString(), `${answer}${synthetic ? ' (synthetic: runtimes or answers are made up)' : ''}`, ''].join('\n');
 }
 
-function describeShort({ devices, accuracy, why }: NonNullable<ProvisionOption['short']>): string {
+function describeShort({ devices, expected, why }: NonNullable<ProvisionOption['short']>): string {
   const count = `with ${devices}`;
-  if (accuracy !== undefined) return `${count}: accuracy ${percent(accuracy)}`;
+  if (expected !== undefined) return `${count}: accuracy ${accuracyWithInterval(expected)}`;
   if (why === undefined) return count;
   return `${count}: no plan from ${Number(why.qpsRange[0].toFixed(2))} requests/s, ${why.model}`;
-}
-
-function percent(fraction: number): string {
-  return `${(fraction * 100).toFixed(2)} %`;
 }

@@ -1,5 +1,6 @@
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
+import { describeStatus } from '../../actors/commands/status.ts';
 import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { type Status, statusActor } from '../../actors/controller/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
@@ -64,7 +65,7 @@ test('the status says where no SLO is promised: beyond the highest load, with al
   const larger: GearPlan = {
     ...planOf({ models: ['small'], devices: ['d0', 'd1'] }),
     gears: [first],
-    beyond: [second, third],
+    beyond: [second, { ...third, expected: { ...third.expected, accuracy: 0.8, accuracyInterval: [0.78, 0.82] } }],
     contingencies: [{ lost: 'd0', alike: [], gears: [{ ...first, ...alone }], beyond: [{ ...second, ...alone }] }],
   };
   const plane = await startPlaneWithStatus(larger);
@@ -73,9 +74,18 @@ test('the status says where no SLO is promised: beyond the highest load, with al
     plane.bus.publish(subjects.gear, encode(message));
     return (await statusOf(plane)).gear;
   };
-  expect(await inForce(0)).toMatchObject({ index: 0, of: 3, bestEffort: false, qps: [0, 100] });
-  expect(await inForce(2)).toMatchObject({ index: 2, of: 3, bestEffort: true, qps: [200, 300] });
+  const expected = { accuracy: 0.9, accuracyInterval: [0.9, 0.9] };
+  expect(await inForce(0)).toMatchObject({ expected, index: 0, of: 3, bestEffort: false, qps: [0, 100] });
+  expect(await inForce(2)).toMatchObject({
+    expected: { accuracy: 0.8, accuracyInterval: [0.78, 0.82] },
+    index: 2,
+    of: 3,
+    bestEffort: true,
+    qps: [200, 300],
+  });
   expect(await inForce(0, 'd0')).toMatchObject({ index: 0, of: 2, bestEffort: false, lost: 'd0' });
-  expect(await inForce(1, 'd0')).toMatchObject({ index: 1, of: 2, bestEffort: true, lost: 'd0' });
+  expect(await inForce(1, 'd0')).toMatchObject({ expected, index: 1, of: 2, bestEffort: true, lost: 'd0' });
   expect((await statusOf(plane)).gearSeconds).toHaveLength(3);
+  await inForce(2);
+  expect(describeStatus(await statusOf(plane))).toContain('expected accuracy 80.00 % (78.0 - 82.0 %)');
 });

@@ -123,6 +123,11 @@ export type Gear = GearPlan['gears'][number];
 /** Gears that follow one another in load: those that are promised, and those beyond. */
 export type GearTable = Pick<GearPlan, 'gears' | 'beyond'>;
 export type Stage = z.infer<typeof stage>;
+/** As it stands in a plan. */
+export interface ExpectedAccuracy {
+  readonly accuracy: number;
+  readonly accuracyInterval: readonly [low: number, high: number];
+}
 export type GearReason = NonNullable<Gear['why']>;
 
 /** Those that are promised, then those beyond: what the number of a gear in a message or a report counts. */

@@ -36,7 +36,7 @@ function fewSamples({ expected }: GearPlan, samples: number): string[] {
   const half = (high - low) / 2;
   if (half <= WIDE) return [];
   return [
-    `${samples} validation samples are few: the expected accuracy, ${percent(expected.accuracy)}, is known to ` +
+    `${samples} validation samples are few: the expected accuracy of ${percent(expected.accuracy)} is uncertain by ` +
       `${points(half)} points either way; ${4 * samples} samples would halve that`,
   ];
 }
@@ -65,12 +65,12 @@ function cheaperOnes(plan: GearPlan, records: ValidationRecords): string[] {
   const told = doubts.slice(0, SHOWN_RANGES).map(({ fromQps, toQps, chosen, cheaper }) => {
     const { mean, error } = difference(qualityOf(chosen), qualityOf(cheaper));
     return (
-      `${plain(fromQps)} - ${plain(toQps)} requests/s: ${describeCascade(cheaper.cascade)} may be as accurate, and takes ` +
-      `${percent(cheaper.computeMs / chosen.computeMs, 0)} of the device time: on the same ${records.samples} samples the chosen ` +
-      `one is ${points(mean)} points better, give or take ${points(Z * error)}`
+      `${plain(fromQps)} - ${plain(toQps)} requests/s: ${describeCascade(cheaper.cascade)} may be as accurate as the chosen ` +
+      `${describeCascade(chosen.cascade)}, for ${percent(cheaper.computeMs / chosen.computeMs, 0)} of the device time: on the ` +
+      `same ${records.samples} samples, the chosen one is ${points(mean)} points better, give or take ${points(Z * error)}`
     );
   });
-  return doubts.length > SHOWN_RANGES ? [...told, `and so in ${doubts.length - SHOWN_RANGES} further ranges`] : told;
+  return doubts.length > SHOWN_RANGES ? [...told, `the same goes for ${doubts.length - SHOWN_RANGES} more ranges of load`] : told;
 }
 
 /** Mean over the samples of how much better one is than the other, and its standard error. */

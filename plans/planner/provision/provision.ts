@@ -19,7 +19,12 @@ export interface ProvisionOption {
   readonly fewest: { readonly devices: readonly PlanDevice[]; readonly plan: GearPlan } | undefined;
   /** The nearest that failed: with one device fewer, or, where none will do, with the most tried. */
   readonly short:
-    | { readonly devices: number; readonly accuracy: number | undefined; readonly why: Infeasible | undefined }
+    | {
+        readonly devices: number;
+        /** Of the plan that is not accurate enough; undefined: there is no plan. */
+        readonly expected: GearPlan['expected'] | undefined;
+        readonly why: Infeasible | undefined;
+      }
     | undefined;
 }
 
@@ -60,15 +65,16 @@ async function provisionKind(
   max: number,
   options: PlannerOptions,
 ): Promise<ProvisionOption> {
-  const failures = new Map<number, { accuracy: number | undefined; why: Infeasible | undefined }>();
+  const failures = new Map<number, Omit<NonNullable<ProvisionOption['short']>, 'devices'>>();
   const best = await fewest(max, async (count) => {
     const progress = (message: string): void => options.progress?.(`${count} x ${mix.kind}: ${message}`);
     const devices = devicesLike(mix.devices, count);
     const asked: PlanRequest = { ...request, devices, slo: { type: 'latency', p95Ms }, contingencies: false };
     const result = await planGears(asked, { ...options, progress });
     if (result.type === 'plan' && result.plan.expected.accuracy >= accuracy) return { devices, plan: result.plan };
-    const plan = result.type === 'plan' ? result.plan : undefined;
-    failures.set(count, { accuracy: plan?.expected.accuracy, why: result.type === 'infeasible' ? result : undefined });
+    const failure =
+      result.type === 'plan' ? { expected: result.plan.expected, why: undefined } : { expected: undefined, why: result };
+    failures.set(count, failure);
     return undefined;
   });
   const nearest = Math.max(0, ...failures.keys());

@@ -16,6 +16,28 @@ test('a plan does not differ from itself', () => {
   expect(diffText(diff)).toContain('no difference');
 });
 
+test('expected accuracies stand with their intervals; plans that know them better or worse differ', () => {
+  const surer = (accuracyInterval: [number, number]): GearPlan => ({
+    ...plan,
+    expected: { ...plan.expected, accuracyInterval },
+    gears: plan.gears.map((gear) => ({ ...gear, expected: { ...gear.expected, accuracyInterval } })),
+  });
+  const diff = diffPlans(surer([0.85, 0.94]), surer([0.89, 0.91]));
+  const accuracyInterval = [
+    [0.85, 0.94],
+    [0.89, 0.91],
+  ];
+  expect(diff).toMatchObject({
+    same: false,
+    expected: { accuracyInterval },
+    loads: [{ accuracyInterval }, { accuracyInterval }],
+  });
+  const told = 'accuracy 90.00 % (85.0 - 94.0 %) -> 90.00 % (89.0 - 91.0 %)';
+  expect(diffText(diff)).toContain(`expected over the loads: ${told}`);
+  expect(diffText(diff)).toContain(`0 - 100 requests/s, gear 0: ${told}`);
+  expect(diffPlans(surer([0.89, 0.91]), surer([0.89, 0.91])).same).toBe(true);
+});
+
 describe('a gear', () => {
   test('with another threshold says the threshold, and nothing else', () => {
     const after = withGear(0, { cascade: [{ model: 'small', threshold: 0.7 }, { model: 'large' }] });
@@ -44,7 +66,7 @@ describe('a gear', () => {
     const diff = diffPlans(plan, withGear(1, { expected }));
     expect(diff.loads[1]).toMatchObject({ changes: [], accuracy: [0.9, 0.8] });
     expect(diff.same).toBe(false);
-    expect(diffText(diff)).toContain('accuracy 90.00 % -> 80.00 %');
+    expect(diffText(diff)).toContain('accuracy 90.00 % (90.0 - 90.0 %) -> 80.00 % (90.0 - 90.0 %)');
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { explainPlan } from '../../../../plans/explain/explanation.ts';
+import { interval, percent } from '../../../../plans/explain/format.ts';
 import { gearReason } from '../../../../plans/explain/gear-reason.ts';
 import { explanationPage } from '../../../../plans/explain/page.ts';
 import { explanationTables } from '../../../../plans/explain/tables.ts';
@@ -101,6 +102,12 @@ test('what is left without a device is told beside what there was', () => {
   expect(explanation.losses).toMatchObject([{ devices: ['d0', 'd1'], qpsMax: 2_000, carriedQps: 2_500, latencyMsP95: [2, 2] }]);
   expect(explanation.losses[0].accuracy[0]).toBeCloseTo(mean(0, 1));
   expect(explanation.losses[0].accuracy[1]).toBeCloseTo(mean(1, 2));
+  const [[low, high]] = explanation.losses[0].accuracyInterval;
+  expect([low, high]).toEqual([mean(0, 1) - 0.02, mean(0, 1) + 0.02].map((value) => expect.closeTo(value, 9)));
+  const both95 = explanation.losses[0].accuracy.map(
+    (accuracy) => `${percent(accuracy)} (${interval([accuracy - 0.02, accuracy + 0.02])})`,
+  );
+  expect(explanationTables(explanation)).toContain(`${both95[1]} instead of ${both95[0]}`);
   expect(explanationTables(explanation)).toContain('any of d0, d1');
   expect(explanationTables(explanation)).toContain('2500');
   expect(explanationPage(explanation)).toContain('any of d0, d1');

@@ -23,7 +23,7 @@ describe('few samples', () => {
   test('are told with how uncertain they leave the accuracy, and how many would halve that', () => {
     const samples = profile.labels.length;
     expect(planWarnings(withInterval(0.85, 0.95), profile)[0]).toBe(
-      `${samples} validation samples are few: the expected accuracy, 90.00 %, is known to 5 points either way; ${4 * samples} samples would halve that`,
+      `${samples} validation samples are few: the expected accuracy of 90.00 % is uncertain by 5 points either way; ${4 * samples} samples would halve that`,
     );
   });
 
@@ -39,8 +39,8 @@ describe('a cheaper cascade', () => {
     const [small, large] = profile.models;
     const alike = { models: [{ ...small, quality: large.quality }, large] };
     const [warning] = planWarnings(withInterval(0.89, 0.91), alike);
-    expect(warning).toMatch(/^0 - 1000 requests\/s: small may be as accurate, and takes 10 % of the device time/);
-    expect(warning).toContain(`on the same ${profile.labels.length} samples the chosen one is 0 points better`);
+    expect(warning).toMatch(/^0 - 1000 requests\/s: small may be as accurate as the chosen large, for 10 % of the device time/);
+    expect(warning).toContain(`on the same ${profile.labels.length} samples, the chosen one is 0 points better`);
     expect(plan.gears[0].cascade).toEqual([{ model: 'large' }]);
   });
 

@@ -56,7 +56,7 @@ describe('provision', () => {
     const options = await provision(base, { p95Ms: 100, accuracy: 0.999 }, 4);
     expect(bestOption(options)).toBeUndefined();
     expect(options[0].short).toMatchObject({ devices: 4 });
-    expect(options[0].short?.accuracy ?? 0).toBeGreaterThan(0.9);
+    expect(options[0].short?.expected?.accuracy ?? 0).toBeGreaterThan(0.9);
   });
 
   test('of two kinds, the one of which fewer are needed', async () => {
