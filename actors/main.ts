@@ -17,6 +17,7 @@ import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
+import { claimWasGiven } from './processes/claim.ts';
 
 /** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
 async function main(): Promise<void> {
@@ -56,7 +57,7 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
     process.stderr.write(`${error.message}\n`);
-    return error instanceof DeviceTakenError ? EXIT_TAKEN : EXIT_USAGE;
+    return error instanceof DeviceTakenError && claimWasGiven() ? EXIT_TAKEN : EXIT_USAGE;
   }
   process.stderr.write(
     `${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`,

@@ -1,12 +1,13 @@
 import { CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../engine/errors.ts';
 import { decode } from '../../plans/protocol/codec.ts';
-import type { Answer, Failure } from '../../plans/protocol/messages.ts';
+import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
 
 const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 
 /**
- * The answers in a message: one, or a frame of many; MessagePack, or JSON where the request was JSON.
+ * The answers in a message: one, or a frame of many; MessagePack, or JSON where the request was JSON. A refusal of many requests is
+ * one for each of them.
  * @throws CascadeError INTERNAL when the message is none.
  */
 export function decodeAnswers(data: Uint8Array): readonly Answer[] {
@@ -27,17 +28,22 @@ export function decodeAnswers(data: Uint8Array): readonly Answer[] {
       );
     }
   }
-  return answers as readonly Answer[];
+  return (answers as readonly Answer[]).flatMap((answer) => (isFailure(answer) ? eachOf(answer) : answer));
+}
+
+function eachOf({ id, ids = [], error }: Failure): Failure | Failure[] {
+  return ids.length === 0 ? { id, error } : ids.map((each) => ({ id: each, error }));
 }
 
 function isAnswer(value: unknown): value is Answer {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, certainty, error } = value as {
+  const { id, ids, certainty, error } = value as {
     id?: unknown;
+    ids?: unknown;
     certainty?: unknown;
     error?: { code?: unknown; message?: unknown } | null;
   };
-  if (typeof id !== 'string') return false;
+  if (typeof id !== 'string' || !(ids === undefined || Array.isArray(ids))) return false;
   return typeof certainty === 'number' || (typeof error === 'object' && typeof error?.message === 'string');
 }
 

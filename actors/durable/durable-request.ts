@@ -55,9 +55,10 @@ function placeOf({ stream, sequence }: QueuedMessage): string {
   return `${stream}-${sequence}`;
 }
 
-function bodyId({ data, header }: QueuedMessage): string | undefined {
+function bodyId(message: QueuedMessage): string | undefined {
+  const { data, header } = message;
   const contentType = header('Content-Type');
-  if (isRaw(contentType)) return undefined;
+  if (isRaw(contentType) || isFrame(message)) return undefined;
   try {
     return idOf(decodeUntrusted(data, bodyFormat(data, contentType)));
   } catch {

@@ -1,5 +1,5 @@
 import type { Bus } from '../../engine/bus/bus.ts';
-import { CascadeError, ERROR_NUMBERS, type ErrorCode } from '../../engine/errors.ts';
+import { CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../engine/errors.ts';
 import { encodeAnswer, encodeAnswers } from '../../plans/protocol/codec.ts';
 import type { Failure, Result } from '../../plans/protocol/messages.ts';
 
@@ -15,6 +15,8 @@ const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
 /** Headers and the reply subject count towards the server's limit, too. */
 const ANSWER_RESERVE_BYTES = 1_024;
+/** Of an error's words: they are for people. They also stand in a header, within the reserve. */
+const MESSAGE_MAX_CHARACTERS = 600;
 /** Of the first error's words in the header of a list: they must fit into the reserve. */
 const LIST_HEADER_CHARACTERS = 200;
 
@@ -77,24 +79,33 @@ export function sendFailures(bus: Bus, reply: string, failures: readonly Failure
 
 /** In halves where the whole is above the server's limit. */
 function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
-  const [{ id, error }] = failures;
+  const [first] = failures;
+  const { error } = first;
+  const data = failures.length === 1 ? encodeAnswer(first, json) : encodeAnswers(failures, json);
+  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
+    for (const half of halvesOf(failures)) sendAlike(bus, reply, half, json);
+    return;
+  }
   if (failures.length === 1) {
     const headers = { ...failureHeaders(error.code, error.message, json, error.retryAfterMs), ...finalHeaders(failures) };
-    bus.publish(reply, encodeAnswer({ id, error }, json), { headers });
+    bus.publish(reply, data, { headers });
     return;
   }
-  const data = encodeAnswers(failures, json);
-  if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
-    const middle = failures.length >> 1;
-    sendAlike(bus, reply, failures.slice(0, middle), json);
-    sendAlike(bus, reply, failures.slice(middle), json);
-    return;
-  }
-  const words = `${failures.length} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
+  const count = failures.reduce((sum, each) => sum + (each.ids?.length ?? 1), 0);
+  const words = `${count} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
   const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
   // Whoever asks for all of them again does best to wait for the last.
   const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
   bus.publish(reply, data, { headers: { ...failureHeaders(error.code, words, json, retryAfterMs), ...finalHeaders(failures) } });
+}
+
+/** One failure alone is only too large for the ids that it tells. */
+function halvesOf(failures: readonly Failure[]): (readonly Failure[])[] {
+  const [{ ids = [] }] = failures;
+  const all = failures.length > 1 ? failures : ids;
+  const middle = all.length >> 1;
+  if (all === failures) return [failures.slice(0, middle), failures.slice(middle)];
+  return [ids.slice(0, middle), ids.slice(middle)].map((half) => [{ ...failures[0], ids: half }]);
 }
 
 function finalHeaders(failures: readonly Failure[]): Record<string, string> {
@@ -118,6 +129,11 @@ function failureHeaders(
 
 /** The code, message and hint to answer with when something threw. */
 export function failureOf(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
-  if (error instanceof CascadeError) return error;
-  return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
+  if (!(error instanceof CascadeError)) return { code: 'INTERNAL', message: shortened(messageOf(error)) };
+  const { code, message, retryAfterMs } = error;
+  return { code, message: shortened(message), retryAfterMs };
+}
+
+function shortened(message: string): string {
+  return message.length > MESSAGE_MAX_CHARACTERS ? `${message.slice(0, MESSAGE_MAX_CHARACTERS)}...` : message;
 }

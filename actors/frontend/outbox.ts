@@ -7,6 +7,13 @@ import type { WorkItem } from '../../plans/protocol/messages.ts';
 /** What a frame holds beside its requests, and what ids and reply subjects take that are not ASCII. */
 const FRAME_RESERVE_BYTES = 3_072;
 
+interface PendingFrame {
+  readonly subject: string;
+  readonly origin: string;
+  readonly items: WorkItem[];
+  bytes: number;
+}
+
 /**
  * Collects the requests that go to the same replica while one chunk of messages, or one batch, is worked off, and sends them as one
  * frame, well below the server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
@@ -15,7 +22,8 @@ export class Outbox {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #specs: readonly TensorSpec[];
-  readonly #pending = new Map<string, { subject: string; origin: string; items: WorkItem[]; bytes: number }>();
+  /** By subject and origin. */
+  readonly #pending = new Map<string, Map<string, PendingFrame>>();
   readonly #maxBytes: number;
   readonly #maxItemBytes: number;
   #scheduled = false;
@@ -33,17 +41,21 @@ export class Outbox {
    * classes, can be larger than any body a client could send.
    */
   add(subject: string, origin: string, item: WorkItem): boolean {
-    const key = `${subject} ${origin}`;
     const bytes = estimatedBytes(item);
     if (bytes > this.#maxItemBytes) return false;
-    let frame = this.#pending.get(key);
+    let ofSubject = this.#pending.get(subject);
+    if (ofSubject === undefined) {
+      ofSubject = new Map();
+      this.#pending.set(subject, ofSubject);
+    }
+    let frame = ofSubject.get(origin);
     if (frame !== undefined && frame.bytes + bytes > this.#maxBytes) {
       this.#send(frame);
       frame = undefined;
     }
     if (frame === undefined) {
       frame = { subject, origin, items: [], bytes: 0 };
-      this.#pending.set(key, frame);
+      ofSubject.set(origin, frame);
     }
     frame.items.push(item);
     frame.bytes += bytes;
@@ -56,11 +68,11 @@ export class Outbox {
 
   flush(): void {
     this.#scheduled = false;
-    for (const frame of this.#pending.values()) this.#send(frame);
+    for (const ofSubject of this.#pending.values()) for (const frame of ofSubject.values()) this.#send(frame);
     this.#pending.clear();
   }
 
-  #send(frame: { subject: string; origin: string; items: WorkItem[] }): void {
+  #send(frame: PendingFrame): void {
     this.#bus.publish(frame.subject, encodeWorkFrame(frame, this.#specs, this.#clock.now()));
   }
 }

@@ -7,6 +7,11 @@ export function claimEnvironment(): Readonly<Record<string, string>> {
   return { [CLAIM]: randomUUID() };
 }
 
+/** Whether a `serve` started this process, and waits to hear why it ends. */
+export function claimWasGiven(): boolean {
+  return process.env[CLAIM] !== undefined;
+}
+
 /** The claim of this process to its devices: that of whoever started it, else one of its own. */
 export function claimOfProcess(): string {
   return process.env[CLAIM] ?? randomUUID();

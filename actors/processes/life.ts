@@ -10,6 +10,8 @@ const PARENT_IS_GONE = 'parent is gone';
 
 /** Time for draining at the end; what is not done then is cut off. */
 export const DRAIN_MS = 30_000;
+/** A part of the deployment that failed so often without having been ready once is given up. */
+export const MAX_FAILED_STARTS = 3;
 
 /** Tells the parent process, if we have one that listens, and from then on that this event loop still turns. */
 export function tellReady(): void {

@@ -9,7 +9,7 @@ import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { EXIT_TAKEN, EXIT_USAGE } from '../commands/exit-codes.ts';
 import { processActor } from '../device/device-host.ts';
 import { claimEnvironment } from './claim.ts';
-import { askedToStop, DRAIN_MS, leave } from './life.ts';
+import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 import { requireSoleDevices } from './sole-devices.ts';
@@ -18,8 +18,6 @@ import { requireSoleDevices } from './sole-devices.ts';
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
 /** Whoever waits for `serve` to be ready is told what it waits for. */
 const STILL_WAITING_MS = 10_000;
-/** A process that ended so often without having been ready once is given up. */
-const MAX_FAILED_STARTS = 3;
 
 export interface Parts {
   readonly controller: boolean;

@@ -19,12 +19,10 @@ import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-rec
 import { type DeviceOptions, deviceActor } from '../device/device.ts';
 import { claimOfProcess } from './claim.ts';
 import { endHung } from './end-hung.ts';
-import { liveUntilStopped, runConnected, tellReady } from './life.ts';
+import { liveUntilStopped, MAX_FAILED_STARTS, runConnected, tellReady } from './life.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 import { startFrontend } from './start-frontend.ts';
 
-/** A device that died so often without having been ready once is given up. */
-const MAX_FAILED_STARTS = 3;
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
 /** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */

@@ -12,7 +12,7 @@ const QUIET_MS = 350;
 /** One that was heard and has not said that it left is there, unless it is silent for longer than a busy machine makes it. */
 const SILENT_MS = 3_000;
 /** Whoever is told to leave for the sake of the one who comes has time for it. */
-const LEAVES_WITHIN_MS = 5_000;
+const LEAVES_WITHIN_MS = 3_000;
 
 /**
  * Resolves when no other process runs one of these devices. Two of one name would take each other's place with each heartbeat:

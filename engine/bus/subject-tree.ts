@@ -43,9 +43,8 @@ export class SubjectTree<T> {
   /** All plain listeners of the subject, and of each queue group one. */
   match(subject: string): T[] {
     const found: T[] = [];
-    const groups = new Map<string, Group<T>[]>();
-    collect(this.#root, subject.split('.'), 0, found, groups);
-    for (const sameName of groups.values()) found.push(this.#pick(sameName));
+    const groups = collect(this.#root, subject, 0, found, undefined);
+    if (groups !== undefined) for (const sameName of groups.values()) found.push(this.#pick(sameName));
     return found;
   }
 
@@ -79,24 +78,41 @@ function createNode<T>(): Node<T> {
   return { children: new Map(), plain: [], groups: new Map() };
 }
 
-function collect<T>(node: Node<T>, tokens: readonly string[], depth: number, found: T[], groups: Map<string, Group<T>[]>): void {
-  if (depth === tokens.length) {
-    take(node, found, groups);
-    return;
-  }
-  const exact = node.children.get(tokens[depth]);
-  if (exact !== undefined) collect(exact, tokens, depth + 1, found, groups);
+type Groups<T> = Map<string, Group<T>[]>;
+
+/**
+ * Runs for every message that is published: allocates only what is found.
+ * @param from where in the subject the token begins that the node's children are about.
+ * @returns the queue groups found so far; undefined: none.
+ */
+function collect<T>(
+  node: Node<T>,
+  subject: string,
+  from: number,
+  found: T[],
+  groups: Groups<T> | undefined,
+): Groups<T> | undefined {
+  if (from > subject.length) return take(node, found, groups);
+  if (node.children.size === 0) return groups;
+  const dot = subject.indexOf('.', from);
+  const end = dot === -1 ? subject.length : dot;
+  let all = groups;
+  const exact = node.children.get(subject.slice(from, end));
+  if (exact !== undefined) all = collect(exact, subject, end + 1, found, all);
   const any = node.children.get('*');
-  if (any !== undefined) collect(any, tokens, depth + 1, found, groups);
+  if (any !== undefined) all = collect(any, subject, end + 1, found, all);
   const rest = node.children.get('>');
-  if (rest !== undefined) take(rest, found, groups);
+  return rest === undefined ? all : take(rest, found, all);
 }
 
-function take<T>(node: Node<T>, found: T[], groups: Map<string, Group<T>[]>): void {
+function take<T>(node: Node<T>, found: T[], groups: Groups<T> | undefined): Groups<T> | undefined {
   for (const listener of node.plain) found.push(listener);
+  if (node.groups.size === 0) return groups;
+  const all: Groups<T> = groups ?? new Map();
   for (const [name, group] of node.groups) {
-    const same = groups.get(name);
-    if (same === undefined) groups.set(name, [group]);
+    const same = all.get(name);
+    if (same === undefined) all.set(name, [group]);
     else same.push(group);
   }
+  return all;
 }

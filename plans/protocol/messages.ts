@@ -48,6 +48,11 @@ export interface Result extends Prediction {
  */
 export interface Failure {
   id: string;
+  /**
+   * Of a message in which so many requests were refused that the answer would be far larger than the message: the ids of those that
+   * are not told one by one, where they have any; `id` is empty then.
+   */
+  ids?: readonly string[];
   error: {
     code: ErrorCode;
     message: string;

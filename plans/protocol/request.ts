@@ -40,7 +40,7 @@ export function parseRequest(value: unknown, specs: readonly TensorSpec[], known
   for (const key in inputs) {
     if (!specs.some((spec) => spec.name === key)) {
       throw invalid(
-        `inputs: unknown input ${quote(key)}; this family takes ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}`,
+        `inputs: unknown input ${quote(key)}; this family takes ${listed(specs, (spec) => `${spec.name} ${describeSpec(spec)}`)}`,
       );
     }
   }
@@ -90,6 +90,11 @@ export function checkDeadline(deadlineMs: unknown): asserts deadlineMs is number
   }
 }
 
+/** Whether a value is meant to be a request: a map that has inputs. */
+export function looksLikeRequest(value: unknown): boolean {
+  return isMap(value) && isMap(value.inputs);
+}
+
 /** The id that a refused request carries, where one can be told. */
 export function idOf(value: unknown): string | undefined {
   return isMap(value) && typeof value.id === 'string' && value.id.length > 0 && value.id.length <= ID_MAX_LENGTH
@@ -102,7 +107,7 @@ export function deadlineOf(value: unknown): number | undefined {
   return isMap(value) && typeof value.deadlineMs === 'number' && value.deadlineMs > 0 ? value.deadlineMs : undefined;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
+export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
@@ -120,5 +125,13 @@ function quote(text: string): string {
 }
 
 function exampleOf(specs: readonly TensorSpec[]): string {
-  return `{"inputs": {${specs.map((spec) => `${quote(spec.name)}: ${describeSpec(spec)}`).join(', ')}}}`;
+  return `{"inputs": {${listed(specs, (spec) => `${quote(spec.name)}: ${describeSpec(spec)}`)}}}`;
+}
+
+/** Whoever has so many inputs knows them. */
+const LISTED_INPUTS = 8;
+
+function listed(specs: readonly TensorSpec[], describe: (spec: TensorSpec) => string): string {
+  const others = specs.length - LISTED_INPUTS;
+  return specs.slice(0, LISTED_INPUTS).map(describe).join(', ') + (others > 0 ? `, and ${others} more` : '');
 }

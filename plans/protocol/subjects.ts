@@ -13,9 +13,6 @@ export interface Subjects {
   /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
   audit(device: string): string;
   done(frontend: string): string;
-  /** Frontend -> all frontends: tokens of requests that their clients have given up; then frontend -> device that has some of them. */
-  readonly cancel: string;
-  deviceCancel(device: string): string;
   load(frontend: string): string;
   state(device: string): string;
   readonly allLoad: string;
@@ -75,17 +72,29 @@ function storeName(deployment: string, prefix: string): string {
 
 export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
   const root = `${prefix}.${deployment}`;
+  const workSubjects = new Map<string, Map<string, string>>();
   return {
     root,
     infer: `${root}.infer`,
     results: `${root}.results`,
     namedResults: (name) => `${root}.results.${name}`,
-    work: (device, model) => `${root}.work.${device}.${model}`,
+    // Asked for with each request, so each is made once.
+    work: (device, model) => {
+      let ofDevice = workSubjects.get(device);
+      if (ofDevice === undefined) {
+        ofDevice = new Map();
+        workSubjects.set(device, ofDevice);
+      }
+      let subject = ofDevice.get(model);
+      if (subject === undefined) {
+        subject = `${root}.work.${device}.${model}`;
+        ofDevice.set(model, subject);
+      }
+      return subject;
+    },
     deviceWork: (device) => `${root}.work.${device}.*`,
     audit: (device) => `${root}.audit.${device}`,
     done: (frontend) => `${root}.done.${frontend}`,
-    cancel: `${root}.cancel`,
-    deviceCancel: (device) => `${root}.cancel.${device}`,
     load: (frontend) => `${root}.load.${frontend}`,
     state: (device) => `${root}.state.${device}`,
     allLoad: `${root}.load.*`,
@@ -121,10 +130,16 @@ export function isPublishable(subject: string): boolean {
  * actors would believe us, but for this deployment's results; and not on the NATS server's own (`$...`).
  */
 export function mayAnswerOn(subjects: Subjects, reply: string): boolean {
-  const prefix = subjects.root.slice(0, subjects.root.lastIndexOf('.'));
-  const reserved = reply === prefix || reply.startsWith(`${prefix}.`) || reply.startsWith('$');
-  const results = reply === subjects.results || reply.startsWith(`${subjects.results}.`);
-  return isPublishable(reply) && (!reserved || results);
+  return isPublishable(reply) && !isReserved(subjects, reply);
+}
+
+function isReserved({ root, results }: Subjects, reply: string): boolean {
+  const prefix = root.slice(0, root.lastIndexOf('.'));
+  return reply.startsWith('$') || (isUnder(prefix, reply) && !isUnder(results, reply));
+}
+
+function isUnder(root: string, subject: string): boolean {
+  return subject.startsWith(root) && (subject.length === root.length || subject[root.length] === '.');
 }
 
 /**
@@ -147,7 +162,7 @@ export function answerSubject(subjects: Subjects, reply: string, resultsName: st
       `reply subject ${JSON.stringify(reply.slice(0, 80))} cannot be published to; use a subject without wildcards, white space or empty tokens`,
     );
   }
-  if (!mayAnswerOn(subjects, reply)) {
+  if (isReserved(subjects, reply)) {
     throw invalid(`reply subject ${JSON.stringify(reply.slice(0, 80))} is reserved; use an inbox, or ${subjects.results}.<name>`);
   }
   return reply;

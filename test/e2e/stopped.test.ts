@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -6,7 +6,8 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { Report } from '../../plans/report/report.ts';
-import { type Cascade, cascadeJson, profileAndPlan, startCascade } from '../support/cascade.ts';
+import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
+import { writeEmulatedPair } from '../support/emulated-pair.ts';
 import { type Served, statusThat } from '../support/signal-under-load.ts';
 
 /** Emulated devices on two hosts, so that each is a process of its own, and two frontends: one of each is stopped under load. */
@@ -22,26 +23,12 @@ beforeAll(async () => {
   server = await startNatsServer();
   bus = await connectNats({ servers: server.url });
   served = { bus, deployment: 'stopped', folder };
-  writeFileSync(
-    join(folder, 'deployment.yaml'),
-    `name: stopped
-synthetic:
-  models:
-    - { name: small, accuracy: 0.7, fixed: 2ms, perSample: 0.2ms, memory: 1GB }
-    - { name: large, accuracy: 0.9, fixed: 4ms, perSample: 0.5ms, memory: 1GB }
-  samples: 400
-  batches: [1, 2, 4, 8, 16, 32]
-devices:
-  - { id: a, kind: emulated, like: gpu, memory: 16GB }
-  - { id: b, kind: emulated, like: gpu, memory: 16GB, host: other }
-slo: { p95: 200ms }
-deadline: 30s
-load: { qpsMax: 600, ranges: 4 }
-frontends: 2
-nats: { servers: [${server.url}] }
-`,
-  );
-  await profileAndPlan(folder);
+  await writeEmulatedPair(folder, {
+    name: 'stopped',
+    nats: `{ servers: [${server.url}] }`,
+    hosts: ['local', 'other'],
+    frontends: 2,
+  });
   other = startCascade(['serve', folder, '--role', 'host', '--host', 'other', '--log-level', 'warn']);
   main = startCascade(['serve', folder, '--log-level', 'warn']);
   await Promise.all([other.firstLine, main.firstLine]);

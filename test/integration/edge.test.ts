@@ -189,10 +189,13 @@ function askFrame(inbox: string, body: Uint8Array, count: number): Promise<Msg[]
   });
 }
 
+/** One for each request: of many refusals, most are told by their ids. */
 function answersIn(message: Msg): (Result | Failure)[] {
   const isJson = message.headers?.get('Content-Type') === 'application/json';
   const value = (isJson ? json(message) : decode(message.data)) as Result | Failure | (Result | Failure)[];
-  return Array.isArray(value) ? value : [value];
+  return (Array.isArray(value) ? value : [value]).flatMap((answer): (Result | Failure)[] =>
+    'ids' in answer && answer.ids !== undefined ? answer.ids.map((id) => ({ id, error: answer.error })) : [answer],
+  );
 }
 
 test('more than may be in flight is refused at once with a hint, in the body and in a header; the rest is answered', async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { findNatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { entry } from '../../engine/source.ts';
 import { eventually } from '../support/eventually.ts';
 
 afterEach(() => vi.unstubAllEnvs());
@@ -89,7 +90,9 @@ describe('a private nats-server', () => {
 async function startInChild(): Promise<{ parent: ChildProcess; url: string; folder: string }> {
   const script = `
     process.on('SIGINT', () => console.log('interrupted'));
-    import('./engine/nats-server.ts').then(({ startNatsServer }) => startNatsServer()).then((server) => console.log(server.url));
+    import(${JSON.stringify(entry('engine/bus/nats-server').url.href)})
+      .then(({ startNatsServer }) => startNatsServer())
+      .then((server) => console.log(server.url));
     setInterval(() => undefined, 1000);
   `;
   const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
@@ -98,9 +101,12 @@ async function startInChild(): Promise<{ parent: ChildProcess; url: string; fold
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, TMPDIR: folder },
   });
-  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const line = await Promise.race([
+    once(parent.stdout, 'data').then(([data]) => String(data)),
+    once(parent, 'exit').then(([code]) => Promise.reject(new Error(`the child ended with code ${code} before it had a server`))),
+  ]);
   const own = readdirSync(folder).find((name) => name.startsWith('cascade-nats-')) ?? '';
-  return { parent, url: line.toString().trim(), folder: join(folder, own) };
+  return { parent, url: line.trim(), folder: join(folder, own) };
 }
 
 function answers(url: string): Promise<boolean> {

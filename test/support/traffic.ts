@@ -6,8 +6,8 @@ const TICK_MS = 20;
 const REMEMBERED = 200;
 
 /**
- * Steady load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record
- * must have been read.
+ * Load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record must have
+ * been read.
  */
 export class Traffic {
   offered = 0;
@@ -24,12 +24,14 @@ export class Traffic {
   readonly #profile: Profile;
   readonly #under = new Set<Promise<void>>();
 
-  constructor(client: CascadeClient, profile: Profile, qps: number) {
+  /** @param load requests per second, or how many are to be sent by a time, in seconds. */
+  constructor(client: CascadeClient, profile: Profile, load: number | ((seconds: number) => number)) {
+    const dueBy = typeof load === 'number' ? (seconds: number) => load * seconds : load;
     this.#client = client;
     this.#profile = profile;
     const startedAt = performance.now();
     this.#timer = setInterval(() => {
-      const due = ((performance.now() - startedAt) * qps) / 1_000;
+      const due = dueBy((performance.now() - startedAt) / 1_000);
       while (this.offered < due) this.#send(this.offered++);
     }, TICK_MS);
   }

@@ -152,11 +152,7 @@ class FaultWorld {
     const random = this.#random.split(`workload of ${name}`);
     return async ({ bus, clock }) => {
       let messages = 0;
-      const client = createClient(bus, clock, {
-        deployment: DEPLOYMENT,
-        name,
-        newToken: () => String(messages++).padStart(16, '0'),
-      });
+      const client = createClient(bus, clock, { deployment: DEPLOYMENT, name, newToken: () => String(messages++) });
       this.#clients.set(name, client);
       runWorkload({
         client,

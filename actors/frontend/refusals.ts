@@ -1,0 +1,71 @@
+import type { ErrorCode } from '../../engine/errors.ts';
+import type { Failure } from '../../plans/protocol/messages.ts';
+
+/** Of an answer that tells refusals one by one: so many bytes, and so many times those of the message that it answers. */
+const TOLD_BYTES = 16 * 1_024;
+const TOLD_PER_BYTE = 3;
+/** Names of the fields, code and hint of a refusal. */
+const FRAME_BYTES = 64;
+
+interface Rest {
+  readonly first: Failure;
+  readonly ids: string[];
+  count: number;
+  retryAfterMs: number | undefined;
+}
+
+/**
+ * The refusals of one message. They are told one by one as long as the answer stays in proportion to the message; the rest is told
+ * once for each code, by ids: a few bytes for each request must not make us say hundreds.
+ */
+export class Refusals {
+  readonly #told: Failure[] = [];
+  readonly #rest = new Map<ErrorCode, Rest>();
+  #leftBytes: number;
+
+  constructor(messageBytes: number) {
+    this.#leftBytes = TOLD_BYTES + TOLD_PER_BYTE * messageBytes;
+  }
+
+  /** Whether no more is told one by one. */
+  get areMany(): boolean {
+    return this.#rest.size > 0;
+  }
+
+  add(failure: Failure): void {
+    this.#leftBytes -= FRAME_BYTES + failure.id.length + failure.error.message.length;
+    if (this.#leftBytes >= 0) this.#told.push(failure);
+    else this.#addToRest(failure);
+  }
+
+  /** Of something that is no request, after many. */
+  addUnread(id = ''): void {
+    this.#addToRest({ id, error: UNREAD });
+  }
+
+  /** What is to be answered. */
+  get failures(): readonly Failure[] {
+    return [...this.#told, ...Array.from(this.#rest.values(), told)];
+  }
+
+  #addToRest(failure: Failure): void {
+    const { id, error } = failure;
+    let rest = this.#rest.get(error.code);
+    if (rest === undefined) {
+      rest = { first: failure, ids: [], count: 0, retryAfterMs: undefined };
+      this.#rest.set(error.code, rest);
+    }
+    rest.count++;
+    if (id !== '') rest.ids.push(id);
+    if (error.retryAfterMs !== undefined) rest.retryAfterMs = Math.max(rest.retryAfterMs ?? 0, error.retryAfterMs);
+  }
+}
+
+const UNREAD: Failure['error'] = { code: 'INVALID_ARGUMENT', message: 'a request is a map that has inputs' };
+
+function told({ first, ids, count, retryAfterMs }: Rest): Failure {
+  if (count === 1) return first;
+  const { code, message } = first.error;
+  const words = `${count} more requests of this message are refused, the first of them: ${message}`;
+  return { id: '', ids, error: { code, message: words, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+}

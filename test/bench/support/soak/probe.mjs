@@ -1,0 +1,25 @@
+import { appendFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { isMainThread } from 'node:worker_threads';
+
+/**
+ * Preloaded into each process of the soak (NODE_OPTIONS): writes what the process holds after a forced collection, so that garbage
+ * that nobody has collected yet is not taken for a leak.
+ */
+if (isMainThread && process.env.SOAK_SAMPLES !== undefined) {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const file = join(process.env.SOAK_SAMPLES, String(process.pid));
+  const sample = () => {
+    collect();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    const descriptors = readdirSync('/proc/self/fd').length;
+    appendFileSync(
+      file,
+      `${JSON.stringify({ at: Date.now(), args: process.argv.slice(2), rss, held: heapUsed + external, descriptors })}\n`,
+    );
+  };
+  setInterval(sample, Number(process.env.SOAK_INTERVAL_MS)).unref();
+}

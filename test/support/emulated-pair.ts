@@ -1,0 +1,58 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { readProfile } from '../../plans/domain/profile/profile-file.ts';
+import { profileAndPlan, runCascade } from './cascade.ts';
+
+interface PairSettings {
+  readonly name: string;
+  /** What the deployment says of NATS, as YAML. */
+  readonly nats: string;
+  /** Of the devices a and b; those of one host share a process. Default: the host of whoever serves. */
+  readonly hosts?: readonly [string, string];
+  /** Default 1. */
+  readonly frontends?: number | 'in-devices';
+  /** How many times as long each batch takes: the plan is for so much less load. Default 1. */
+  readonly slower?: number;
+}
+
+/** Load that the plan is for, requests per second, unless devices are slower; one device of the two carries it, too. */
+export const PAIR_QPS_MAX = 600;
+
+/** A deployment of two emulated devices, each of which holds both models, profiled and planned. */
+export async function writeEmulatedPair(folder: string, settings: PairSettings): Promise<Profile> {
+  const { name, nats, hosts = ['local', 'local'], frontends = 1, slower = 1 } = settings;
+  writeFileSync(
+    join(folder, 'deployment.yaml'),
+    `name: ${name}
+synthetic:
+  models:
+    - { name: small, accuracy: 0.7, fixed: ${2 * slower}ms, perSample: ${0.2 * slower}ms, memory: 1GB }
+    - { name: large, accuracy: 0.9, fixed: ${4 * slower}ms, perSample: ${0.5 * slower}ms, memory: 1GB }
+  samples: 400
+  batches: [1, 2, 4, 8, 16, 32]
+devices:
+  - { id: a, kind: emulated, like: gpu, memory: 16GB, host: ${hosts[0]} }
+  - { id: b, kind: emulated, like: gpu, memory: 16GB, host: ${hosts[1]} }
+slo: { p95: ${200 * slower}ms }
+deadline: 30s
+load: { qpsMax: ${PAIR_QPS_MAX / slower}, ranges: 4 }
+frontends: ${frontends}
+nats: ${nats}
+`,
+  );
+  await profileAndPlan(folder);
+  return readProfile(join(folder, 'profile.json'));
+}
+
+/** Another plan for the same deployment, by which device b holds one model only; profile and first plan are there already. */
+export async function planWithSmallerB(folder: string): Promise<GearPlan> {
+  const [changed, out] = [join(folder, 'smaller.yaml'), join(folder, 'smaller-plan.json')];
+  const yaml = readFileSync(join(folder, 'deployment.yaml'), 'utf8');
+  writeFileSync(changed, yaml.replace(/(id: b,.*memory:) 16GB/, '$1 1GB'));
+  const end = await runCascade(['plan', changed, '--profile', join(folder, 'profile.json'), '--out', out]);
+  if (end.code !== 0) throw new Error(end.stderr);
+  return readPlan(out);
+}
