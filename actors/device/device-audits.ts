@@ -8,20 +8,14 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
 import type { Judgement } from '../../plans/domain/task/judge.ts';
 import { certaintyBin } from '../../plans/drift/certainty-bins.ts';
-import {
-  AuditSampler,
-  type AuditSettings,
-  auditorOf,
-  mayAudit,
-  RecentUtilisation,
-  referenceOf,
-} from '../../plans/policy/audit.ts';
+import { type AuditSettings, auditorOf, referenceOf } from '../../plans/policy/audit.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
+import { SpareAudits } from '../../plans/policy/spare-audits.ts';
 import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
 import type { AuditCounts, AuditItem, Prediction, Result } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Router } from '../frontend/router.ts';
-import { Auditor } from './auditor.ts';
+import { AuditCounter } from './audit-counter.ts';
 import type { Spare, SpareWork } from './batch-loop.ts';
 import type { Queued } from './batcher.ts';
 
@@ -49,16 +43,15 @@ export interface DeviceAuditsOptions extends AuditOptions {
   readonly certaintyEdges: readonly Float64Array[];
 }
 
-/** Audits on one device (see plans/policy/audit.ts): draws answers, has them asked about here or elsewhere, and counts. */
+/** Audits on one device (see plans/policy/spare-audits.ts): has answers asked about, here or elsewhere, and counts. */
 export class DeviceAudits implements SpareWork {
   readonly #options: DeviceAuditsOptions;
   readonly #bus: Bus;
   readonly #drops: Drops;
   readonly #log: ActorContext['log'];
   readonly #number: number;
-  readonly #sampler: AuditSampler;
-  readonly #utilisation = new RecentUtilisation();
-  readonly #auditor = new Auditor();
+  readonly #audits: SpareAudits<AuditItem>;
+  readonly #counter = new AuditCounter();
   /** With its plan, as it is looked for in every answer. */
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
   #running: { readonly item: AuditItem; readonly model: number } | undefined;
@@ -69,7 +62,14 @@ export class DeviceAudits implements SpareWork {
     this.#drops = drops;
     this.#log = log;
     this.#number = options.router.devices.indexOf(options.device);
-    this.#sampler = new AuditSampler(options.settings.share, options.random);
+    const { settings, random, batchMs, sizeOf } = options;
+    this.#audits = new SpareAudits({
+      settings,
+      random,
+      device: { number: this.#number, of: options.router.devices.length },
+      batchMs,
+      sizeOf: ({ sample }) => sizeOf?.(sample),
+    });
   }
 
   /** Takes in what other devices have drawn. @param wake looks whether there is time now. */
@@ -78,7 +78,7 @@ export class DeviceAudits implements SpareWork {
     return this.#bus.messages$(subjects.audit(device)).pipe(
       decoded((data) => decodeAuditItem(data, specs), this.#drops),
       tap((item) => {
-        if (this.#auditor.enqueue(item)) wake();
+        if (this.#audits.enqueue(item)) wake();
       }),
     );
   }
@@ -92,16 +92,16 @@ export class DeviceAudits implements SpareWork {
     const reference = this.#referenceIn(plan);
     if (reference === -1) return;
     const { model, label, labels, value, certainty, stage } = result;
-    if (model === router.models[reference]) {
-      this.#sampler.skips();
+    const byReference = model === router.models[reference];
+    const drawn = this.#audits.draws(byReference);
+    if (byReference) {
       const { opinion } = item;
       const agrees = opinion === undefined || agree(opinion, result);
       const bin = certaintyBin(certaintyEdges[reference], certainty);
-      this.#auditor.answeredByReference(revision, gear.index, model, agrees, bin);
+      this.#counter.answeredByReference(revision, gear.index, model, agrees, bin);
       return;
     }
-    const drawn = this.#sampler.draws();
-    this.#auditor.answered(revision, gear.index, model, drawn);
+    this.#counter.answered(revision, gear.index, model, drawn);
     if (!drawn) return;
     const auditor = auditorOf(this.#number, router.devices.length, (device) =>
       device === this.#number ? this.hasSpare(now) : router.hasSpare(device, reference),
@@ -120,23 +120,15 @@ export class DeviceAudits implements SpareWork {
 
   /** Whether an audit would be taken in here now; told with the heartbeats. */
   hasSpare(now: number): boolean {
-    const reference = this.#referenceIn(this.#options.router.plan);
-    return reference !== -1 && this.#options.holds(reference) && !this.#auditor.isFull && this.#may(reference, now);
+    return this.#audits.hasSpare(this.#ownReference, this.#options.router.gear, now);
   }
 
   next(now: number): Spare | undefined {
-    const { router, holds, sizeOf } = this.#options;
-    if (this.#auditor.length === 0) return undefined;
-    const model = this.#referenceIn(router.plan);
-    if (model === -1 || !holds(model) || !this.#may(model, now)) return undefined;
-    for (let item = this.#auditor.next(); item !== undefined; item = this.#auditor.next()) {
-      const size = sizeOf?.(item.sample);
-      // One that would hold up the others for longer than is allowed is dropped.
-      if (size !== undefined && !this.#may(model, now, size)) continue;
-      this.#running = { item, model };
-      return { model, sample: item.sample, size };
-    }
-    return undefined;
+    const model = this.#ownReference;
+    const item = this.#audits.next(model, this.#options.router.gear, now);
+    if (item === undefined) return undefined;
+    this.#running = { item, model };
+    return { model, sample: item.sample, size: this.#options.sizeOf?.(item.sample) };
   }
 
   onDone(output: BatchOutput | undefined): void {
@@ -154,22 +146,16 @@ export class DeviceAudits implements SpareWork {
     const { judge, agree, certaintyEdges } = this.#options;
     const { prediction, certainty } = judge(output, 0, model);
     if (certainty === NO_NUMBER) return;
-    this.#auditor.compared(item, agree(item.opinion, prediction), certaintyBin(certaintyEdges[model], certainty));
+    this.#counter.compared(item, agree(item.opinion, prediction), certaintyBin(certaintyEdges[model], certainty));
   }
 
   onBusy(from: number, to: number): void {
-    this.#utilisation.busy(from, to);
+    this.#audits.busy(from, to);
   }
 
   /** What was counted since the last call. */
   take(): AuditCounts[] {
-    return this.#auditor.take();
-  }
-
-  #may(reference: number, now: number, size?: number): boolean {
-    const { settings, router, batchMs } = this.#options;
-    const device = { number: this.#number, of: router.devices.length };
-    return mayAudit(this.#utilisation.at(now), settings, batchMs(reference, 1, size), router.gear, device, batchMs);
+    return this.#counter.take();
   }
 
   #ask(auditor: number, item: AuditItem): void {
@@ -177,12 +163,19 @@ export class DeviceAudits implements SpareWork {
     if (auditor === this.#number) {
       // A view would keep the whole frame that the request came in.
       const sample = item.sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
-      this.#auditor.enqueue({ ...item, sample });
+      this.#audits.enqueue({ ...item, sample });
       return;
     }
     const message = encodeAuditItem(item, specs);
     if (message.length <= this.#bus.maxPayloadBytes) this.#bus.publish(subjects.audit(router.devices[auditor]), message);
     else this.#drops.count('audit: longer than the server takes');
+  }
+
+  /** The most accurate model, or -1 where it is not held here. */
+  get #ownReference(): number {
+    const { router, holds } = this.#options;
+    const reference = this.#referenceIn(router.plan);
+    return reference !== -1 && holds(reference) ? reference : -1;
   }
 
   #referenceIn(plan: CompiledPlan): number {

@@ -61,7 +61,9 @@ async function simulate(path: string, options: Options): Promise<void> {
   const column = synthetic ? 'simulated, synthetic profile' : 'simulated';
   if (options.json !== '-') {
     const assumed = slowdowns.map((slowdown) => `assumed: ${describeSlowdown(slowdown)}\n`);
-    process.stdout.write(reportTable({ [column]: report }) + assumed.join(''));
+    const { audits } = report;
+    const audited = audits === undefined ? '' : `audited: ${audits.compared} of ${audits.drawn} answers drawn, in spare time\n`;
+    process.stdout.write(reportTable({ [column]: report }) + assumed.join('') + audited);
   }
   if (synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
   const assumed = slowdowns.length === 0 ? {} : { slowdowns: slowdowns.map(assumedSlowdown) };

@@ -1,14 +1,16 @@
 /**
- * What can happen in the simulator. At equal times timers go first, in the order in which they were set, then gears, frames and
- * notes. That is the order of the actors when messages take no time: messages come after timers, in the order of their causes.
+ * What can happen in the simulator. At equal times timers go first, in the order in which they were set, then audits, gears, frames
+ * and notes. That is the order of the actors when messages take no time: messages come after timers, in the order of their causes.
  */
 export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
-export const GEAR_APPLIES = 2;
-export const FRAME_ARRIVES = 4;
+/** Another device has drawn an answer to be audited. */
+export const AUDIT_ARRIVES = 2;
+export const GEAR_APPLIES = 4;
+export const FRAME_ARRIVES = 6;
 /** As GEAR_APPLIES, of a gear that was chosen upon what a device said in the course of a batch's end: after the batch's frames. */
-export const GEAR_FOLLOWS = 5;
-export const DONE_NOTE = 6;
+export const GEAR_FOLLOWS = 7;
+export const DONE_NOTE = 8;
 
 /** Kinds that differ in the lowest bit only share a place in the order of an instant. */
 const PRIORITY_STEP = 2 ** 49;
@@ -53,7 +55,7 @@ export class EventQueue {
 
   /**
    * @param subject device, replica or gear, by kind.
-   * @param head first request of a frame's linked list; unused otherwise.
+   * @param head first request of a frame's linked list; of audits, their request; unused otherwise.
    * @param sequence by default the next one.
    */
   push(timeMs: number, kind: number, subject: number, head: number, sequence = this.#nextSequence++): void {

@@ -1,3 +1,5 @@
+import type { AuditTotals } from './simulated-audits.ts';
+
 /** In `SimulationOutcomes.answeredBy`. */
 export const UNANSWERED = -1;
 export const REJECTED = -2;
@@ -29,6 +31,8 @@ export interface SimulationOutcomes {
   /** [model * devices + device] */
   readonly batches: Float64Array;
   readonly batchedRequests: Float64Array;
+  /** Where answers are audited. */
+  readonly audits: AuditTotals | undefined;
   /** Requests without an answer when the last one was sent. */
   readonly backlogAtLastArrival: number;
   /** When the last answer left its device, or the run was given up. */

@@ -55,7 +55,8 @@ export function runPlan(
   const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
   const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
-  const { gearRule: rule, deadlineMs } = deployment;
-  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs, slowdowns });
+  const { gearRule: rule, deadlineMs, audit: settings } = deployment;
+  const audit = settings && { settings, random: createRandom(seed).split('audits') };
+  const outcomes = new Simulator(system).run(compilePlan(plan), workload, { rule, deadlineMs, slowdowns, audit });
   return { system, workload, outcomes };
 }

@@ -1,6 +1,7 @@
 import type { Report } from '../report/report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../report/report-builder.ts';
 import { FAILED, REJECTED, type SimulationOutcomes } from './outcomes.ts';
+import type { AuditTotals } from './simulated-audits.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
 
@@ -12,6 +13,8 @@ export interface SimulationReport extends Report {
   readonly answersByModel: Readonly<Record<string, number>>;
   /** Model -> device -> mean batch size; replicas that ran nothing are left out. */
   readonly meanBatch: Readonly<Record<string, Record<string, number>>>;
+  /** Left out where nothing is audited. */
+  readonly audits?: AuditTotals;
 }
 
 /** Collects the outcomes of a run request by request. */
@@ -48,6 +51,7 @@ export function simulationReport(
     gears: Array.from(outcomes.gearMs, (ms) => ms / 1000),
     answersByModel: Object.fromEntries(system.modelNames.map((name, m) => [name, outcomes.answers[m]])),
     meanBatch: Object.fromEntries(system.modelNames.map((name, m) => [name, meanBatches(system, outcomes, m)])),
+    ...(outcomes.audits && { audits: outcomes.audits }),
   };
   return { report, windows: builder.windows() };
 }

@@ -12,9 +12,19 @@ import { goesFirst, isTriggered } from '../policy/trigger.ts';
 import { contentionOf } from './contention.ts';
 import { ControlRhythm, evenPhases, FRONTEND } from './control-rhythm.ts';
 import { DeviceTimers } from './device-timers.ts';
-import { BATCH_DONE, DONE_NOTE, EventQueue, FRAME_ARRIVES, GEAR_APPLIES, GEAR_FOLLOWS, WAIT_OVER } from './event-queue.ts';
+import {
+  AUDIT_ARRIVES,
+  BATCH_DONE,
+  DONE_NOTE,
+  EventQueue,
+  FRAME_ARRIVES,
+  GEAR_APPLIES,
+  GEAR_FOLLOWS,
+  WAIT_OVER,
+} from './event-queue.ts';
 import { EXPIRED, FAILED, REJECTED, type SimulationOutcomes, UNANSWERED } from './outcomes.ts';
 import { RequestQueues } from './request-queues.ts';
+import { type SimulatedAuditOptions, SimulatedAudits } from './simulated-audits.ts';
 import { SimulatedController } from './simulated-controller.ts';
 import { SimulatedIntake } from './simulated-intake.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
@@ -31,6 +41,8 @@ export interface SimulationOptions {
   readonly heartbeatPhasesMs?: readonly number[];
   /** Devices that are slower or faster than profiled. */
   readonly slowdowns?: readonly Slowdown[];
+  /** By default nothing is audited. */
+  readonly audit?: SimulatedAuditOptions | undefined;
   readonly observer?: SimulationObserver;
   /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
   readonly giveUp?: { readonly latencyMs: number; readonly count: number };
@@ -38,7 +50,7 @@ export interface SimulationOptions {
 
 /** Is told what happens while it does; for tests and views. */
 export interface SimulationObserver {
-  /** A batch is started. Requests by number, in the order of the batch. */
+  /** A batch, or an audit, is started. Requests by number, in the order of the batch. */
   batch(startMs: number, model: number, device: number, requests: readonly number[]): void;
   /** A gear comes into force. */
   gear(atMs: number, gear: number): void;
@@ -107,6 +119,9 @@ export class Simulator {
   #observer: SimulationObserver | undefined;
   /** With deadlines only. */
   #intake: SimulatedIntake | undefined;
+  #audits: SimulatedAudits | undefined;
+  /** Answers of the batch at hand that may be drawn for an audit. */
+  readonly #written: number[] = [];
   /** Unless a gear is held. */
   #controller: SimulatedController | undefined;
   /** Computing time of queues from which on a device tells of them at once. */
@@ -167,9 +182,10 @@ export class Simulator {
     const gearMs = new Float64Array(gears.length);
     let inForceSince = 0;
     this.#gear = gears[options.fixedGear ?? 0];
+    this.#audits = options.audit && new SimulatedAudits(this.#system, plan, this.#sample, options.audit);
     const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(devices));
     const { contentionMs } = this.#system;
-    if (controller !== undefined || this.#intake !== undefined || contentionMs > 0) rhythm.start();
+    if (controller !== undefined || this.#intake !== undefined || this.#audits !== undefined || contentionMs > 0) rhythm.start();
     let arrivedSinceReport = 0;
     let atFrontend = 0;
     let atDevice = 0;
@@ -185,7 +201,11 @@ export class Simulator {
         events.pop();
         switch (events.kind) {
           case BATCH_DONE:
-            this.#complete(events.subject, eventMs);
+            if (events.head === NONE) this.#complete(events.subject, eventMs);
+            else this.#endAudit(events.subject, events.head, eventMs);
+            break;
+          case AUDIT_ARRIVES:
+            if (this.#audits!.enqueue(events.subject, events.head)) this.#dispatch(events.subject, eventMs);
             break;
           case FRAME_ARRIVES:
             this.#enqueueFrame(events.subject, events.head, eventMs);
@@ -244,6 +264,7 @@ export class Simulator {
       answers: this.#answers.slice(),
       batches: this.#batches.slice(),
       batchedRequests: this.#batchedRequests.slice(),
+      audits: this.#audits && { drawn: this.#audits.drawn, compared: this.#audits.compared },
       backlogAtLastArrival,
       endMs: this.#endMs,
     };
@@ -299,6 +320,7 @@ export class Simulator {
     this.#late = 0;
     this.#lateFromMs = giveUp?.latencyMs ?? NEVER;
     this.#observer = observer;
+    this.#written.length = 0;
     this.#endMs = 0;
   }
 
@@ -370,9 +392,16 @@ export class Simulator {
     this.#dispatch(device, now);
   }
 
-  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer. */
-  #dispatch(device: number, now: number): void {
-    if (this.#batchModel[device] !== NONE || this.#queues.queued[device] === 0) return;
+  /**
+   * Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer.
+   * @param spare whether an audit may be started where nothing waits.
+   */
+  #dispatch(device: number, now: number, spare = true): void {
+    if (this.#batchModel[device] !== NONE) return;
+    if (this.#queues.queued[device] === 0) {
+      if (spare && this.#audits !== undefined) this.#startAudit(this.#audits, device, now);
+      return;
+    }
     const { models, devices } = this.#system;
     const { head, length: lengths, enqueuedAt } = this.#queues;
     const { minQueueLength, maxWaitMs } = this.#gear;
@@ -393,23 +422,32 @@ export class Simulator {
     if (best === NONE) this.#timers.set(device, wakeAt);
     else {
       this.#timers.clear(device);
-      this.#start(best, device, now);
+      this.#start(best, device, now, spare);
     }
   }
 
-  #start(replica: number, device: number, now: number): void {
+  #start(replica: number, device: number, now: number, spare: boolean): void {
     const table = this.#system.batchMs[replica];
     if (table === undefined)
       throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
     const take = this.#shiftBatch(replica, device, table, now);
     if (take === 0) {
-      this.#dispatch(device, now);
+      this.#dispatch(device, now, spare);
       return;
     }
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
     const { sizes, sizedMs } = this.#system;
     const profiledMs =
       sizes === undefined ? table[take] : sizedMs[replica](take, this.#largestSize(sizes, this.#batchHead[device]));
+    this.#occupy(device, profiledMs, NONE, now);
+    this.#batches[replica]++;
+    this.#batchedRequests[replica] += take;
+    this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
+    if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+  }
+
+  /** A batch runs on a device, or the audit of a request. */
+  #occupy(device: number, profiledMs: number, audited: number, now: number): void {
     const tookMs =
       this.#slowdowns.length === 0
         ? profiledMs * this.#contention
@@ -417,11 +455,37 @@ export class Simulator {
     this.#profiledMs[device] = profiledMs;
     this.#tookMs[device] = tookMs;
     this.#busyMs[device] += tookMs;
-    this.#batches[replica]++;
-    this.#batchedRequests[replica] += take;
-    this.#events.push(now + tookMs + this.#wakeMs(device, now), BATCH_DONE, device, NONE);
-    this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
-    if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+    this.#events.push(now + tookMs + this.#wakeMs(device, now), BATCH_DONE, device, audited);
+    this.#audits?.started(device, now);
+  }
+
+  #startAudit(audits: SimulatedAudits, device: number, now: number): void {
+    const request = audits.next(device, this.#gear, now);
+    if (request === NONE) return;
+    this.#batchModel[device] = audits.model;
+    this.#occupy(device, audits.profiledMs(device, request), request, now);
+    this.#observer?.batch(now, audits.model, device, [request]);
+  }
+
+  #endAudit(device: number, request: number, now: number): void {
+    this.#free(device, now);
+    this.#audits!.done(request);
+    this.#dispatch(device, now);
+  }
+
+  /** What ran on a device is done. */
+  #free(device: number, now: number): void {
+    this.#batchModel[device] = NONE;
+    this.#endedMs[device] = now;
+    this.#audits?.ended(device, now);
+    if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
+  }
+
+  /** An answer has been given, and may be drawn. */
+  #audit(audits: SimulatedAudits, request: number, device: number, now: number): void {
+    const auditor = audits.answered(device, this.#answeredBy[request], this.#gear, now);
+    if (auditor === device) audits.enqueue(device, request);
+    else if (auditor !== NONE) this.#events.push(now + this.#system.hopMs, AUDIT_ARRIVES, auditor, request);
   }
 
   /** Takes a batch off a queue. @returns its size: 0 when all would be answered too late. */
@@ -463,6 +527,7 @@ export class Simulator {
   /** The frontend, the other devices and the controller, which may shift then, learn how a device is. */
   #heartbeat(device: number, now: number, kind: typeof GEAR_APPLIES | typeof GEAR_FOLLOWS): void {
     this.#toldAt[device] = now;
+    this.#audits?.heartbeat(device, this.#gear, now);
     const slowdown = this.#slowdownOf(device, now);
     if (slowdown !== this.#toldSlowdown[device]) {
       this.#toldSlowdown[device] = slowdown;
@@ -527,9 +592,7 @@ export class Simulator {
   #complete(device: number, now: number): void {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
-    this.#batchModel[device] = NONE;
-    this.#endedMs[device] = now;
-    if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
+    this.#free(device, now);
     const { next } = this.#queues;
     let forwarded = NONE;
     let frames = 0;
@@ -546,7 +609,7 @@ export class Simulator {
       const said = sure === NO_NUMBER ? this.#opinionBy[request] : model;
       const to = step < 0 ? NONE : this.#pick(device, step);
       if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) {
-        if (said !== NONE) this.#answer(request, said, device, now);
+        if (said !== NONE) this.#answer(request, said, device, now, step < 0);
         else if (this.#intake?.ends(request, device, true, now) !== false) this.#endWithout(request, EXPIRED, now);
       } else if (to === device) {
         this.#opinionBy[request] = said;
@@ -571,7 +634,13 @@ export class Simulator {
       this.#events.push(now + hopMs, FRAME_ARRIVES, forwarded * devices + to, head);
       this.#intake?.notes(device, now);
     }
-    this.#dispatch(device, now);
+    // As on a device: the next batch is started before answers are written, and those may be audited if there was none.
+    this.#dispatch(device, now, this.#written.length === 0);
+    if (this.#audits !== undefined && this.#written.length > 0) {
+      for (const request of this.#written) this.#audit(this.#audits, request, device, now);
+      this.#written.length = 0;
+      this.#dispatch(device, now);
+    }
   }
 
   /** With deadlines: whether a request cannot be answered in time by the next model on that device. */
@@ -584,7 +653,8 @@ export class Simulator {
     return false;
   }
 
-  #answer(request: number, model: number, device: number, now: number): void {
+  /** @param inTurn of a batch that is done: whether it is to be audited is decided when the next one has been started. */
+  #answer(request: number, model: number, device: number, now: number, inTurn = false): void {
     if (this.#intake?.ends(request, device, false, now) === false) return;
     const { hopMs, jitterMs } = this.#system;
     const late = jitterMs === 0 ? 0 : jitterMs * EXPONENTIAL[request % EXPONENTIAL.length];
@@ -596,6 +666,9 @@ export class Simulator {
     this.#completed++;
     this.#endMs = now;
     if (latency > this.#lateFromMs) this.#late++;
+    if (this.#audits === undefined) return;
+    if (inTurn) this.#written.push(request);
+    else this.#audit(this.#audits, request, device, now);
   }
 
   #endWithout(request: number, outcome: number, now: number): void {

@@ -67,6 +67,7 @@ describe('two devices, one of which becomes half as fast: the real actors', () =
           heartbeatPhasesMs: evenPhases(devices.length),
           deadlineMs: 1_500,
           slowdowns,
+          audit: undefined,
           arrivalsMs,
         },
         FIRST_ARRIVAL_MS + 1_000 * SECONDS + 5_000,

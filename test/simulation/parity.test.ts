@@ -29,11 +29,15 @@ const RAGGED: readonly ParityCaseOptions[] = [
   ...WITH_DEADLINES,
   ...WITH_SLOWDOWNS,
 ].map((options) => ({ ...options, ragged: true }));
-const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED];
+/** Audits in spare time; in fine times only, as messages between devices are taken in the order of their causes. */
+const AUDITED: readonly ParityCaseOptions[] = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED]
+  .filter(({ unitMs, rule, heartbeats }) => unitMs < 1 && rule === 'default' && heartbeats === 'spread')
+  .map((options) => ({ ...options, audit: true }));
+const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED, ...AUDITED];
 
 describe('the real actors in virtual time and the simulator, fed the same arrivals, do exactly the same', () => {
   test.each(VARIANTS)(
-    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns, ragged: $ragged',
+    'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns, ragged: $ragged, audit: $audit',
     async (options) => {
       for (let seed = FROM; seed < FROM + CASES; seed++) {
         const made = parityCase(seed, options);
@@ -43,7 +47,9 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
         // The simulation ends with its last answer, the gear-controller does not.
         const gearsOf = ({ gears }: ParityRun) => gears.filter(({ at }) => at < simulated.endMs);
         expect(gearsOf(actors), replay).toEqual(gearsOf(simulated));
-        expect(actors.batches, replay).toEqual(simulated.batches);
+        // Nor does it begin an audit after that.
+        const batchesOf = ({ batches }: ParityRun) => (made.audit ? batches.filter(({ at }) => at < simulated.endMs) : batches);
+        expect(batchesOf(actors), replay).toEqual(batchesOf(simulated));
         expect(actors.answers, replay).toEqual(simulated.answers);
         expect(actors.answers.length, replay).toBe(made.arrivalsMs.length);
       }
@@ -89,6 +95,29 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
           else if ('model' in other && made.plan.models.indexOf(answer.model) < made.plan.models.indexOf(other.model))
             seen.standing++;
           else seen.answered++;
+        });
+      }
+    }
+    for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(50);
+  });
+
+  test('and those with audits hold audits of all kinds: on the device that answered and on others, and requests that one delayed', () => {
+    const seen = { here: 0, elsewhere: 0, delayed: 0 };
+    for (const options of AUDITED) {
+      for (let seed = 0; seed < 15; seed++) {
+        const made = parityCase(seed, options);
+        const { batches, answers } = simulatedRun(made);
+        const last = new Map<number, { device: string; model: string }>();
+        for (const { device, model, requests } of batches) {
+          const before = last.get(requests[0]);
+          const answer = answers[requests[0]];
+          const isAudit = before !== undefined && 'model' in answer && answer.model === before.model && model !== answer.model;
+          if (isAudit) seen[device === before.device ? 'here' : 'elsewhere']++;
+          for (const request of requests) last.set(request, { device, model });
+        }
+        simulatedRun({ ...made, audit: undefined }).answers.forEach((other, request) => {
+          const answer = answers[request];
+          if ('model' in answer && 'model' in other && answer.latencyMs > other.latencyMs) seen.delayed++;
         });
       }
     }

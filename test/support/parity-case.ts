@@ -3,6 +3,7 @@ import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Gear, GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanDevice } from '../../plans/domain/profile/batch-cost.ts';
 import type { Profile, RuntimeCurve } from '../../plans/domain/profile/profile.ts';
+import type { AuditSettings } from '../../plans/policy/audit.ts';
 import { DEFAULT_GEAR_RULE, type GearRule, LOAD_INTERVAL_MS, PAPER_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
 import type { Slowdown } from '../../plans/simulator/slowdown.ts';
@@ -19,6 +20,8 @@ export interface ParityCase {
   /** Of every request; undefined: far away. */
   readonly deadlineMs: number | undefined;
   readonly slowdowns: readonly Slowdown[];
+  /** Undefined: nothing is audited. Devices draw by streams of this seed. */
+  readonly audit: { readonly settings: AuditSettings; readonly seed: string } | undefined;
   /** Request i is validation sample i. */
   readonly arrivalsMs: Float64Array;
 }
@@ -35,6 +38,8 @@ export interface ParityCaseOptions {
   readonly slowdowns: boolean;
   /** Whether samples differ in size, so that only some may share a batch. */
   readonly ragged?: boolean;
+  /** Whether answers are audited in spare time. */
+  readonly audit?: boolean;
 }
 
 /** As SYNTHETIC_INPUTS, but of any length: the first element is the sample's number. */
@@ -49,7 +54,7 @@ const STEP_QPS = 150;
 /** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
 export function parityCase(
   seed: number | string,
-  { unitMs, rule, heartbeats, deadlines, slowdowns, ragged = false }: ParityCaseOptions,
+  { unitMs, rule, heartbeats, deadlines, slowdowns, ragged = false, audit = false }: ParityCaseOptions,
 ): ParityCase {
   const random = createRandom(seed);
   const grain = Math.max(unitMs, 2 ** -10);
@@ -76,15 +81,17 @@ export function parityCase(
     deviceClass: random.below(3) === 0 ? 'slow' : 'fast',
     memoryBytes: 10,
   }));
+  const plan = randomPlan(random.split('plan'), profile, devices, () => ms(0.5, 30));
   return {
     profile,
     devices,
-    plan: randomPlan(random.split('plan'), profile, devices, () => ms(0.5, 30)),
+    plan: audit ? withPatience(plan, random.split('patience')) : plan,
     rule:
       rule === 'paper'
         ? PAPER_GEAR_RULE
         : { ...DEFAULT_GEAR_RULE, backlogDrainMs: 40 + random.below(400), settleMs: random.below(500) },
     slowdowns: slowdowns ? randomSlowdowns(random.split('slowdowns'), devices) : [],
+    audit: audit ? { settings: randomAudit(random.split('audit')), seed: `audits of ${seed}` } : undefined,
     heartbeatPhasesMs: heartbeats === 'spread' ? evenPhases(devices.length) : devices.map(() => LOAD_INTERVAL_MS),
     deadlineMs: deadlines ? ms(3, 30) * (random.below(2) === 0 ? 1 : 10) : undefined,
     arrivalsMs,
@@ -149,6 +156,21 @@ function randomPlan(random: Random, profile: Profile, devices: readonly PlanDevi
   });
   const placement = models.flatMap((model) => places.get(model)!.map((device) => ({ model, device })));
   return { ...planOf({ models, devices: names }), placement, gears };
+}
+
+function randomAudit(random: Random): AuditSettings {
+  return { share: [0.1, 0.5, 1][random.below(3)], utilisation: 0.2 + 0.8 * random.next() };
+}
+
+/** Some gears allow long audits by their latency, others only those that are no longer than a batch. */
+function withPatience(plan: GearPlan, random: Random): GearPlan {
+  return {
+    ...plan,
+    gears: plan.gears.map((gear) => {
+      const latencyMs = { ...gear.expected.latencyMs, p95: [10, 40, 200][random.below(3)] };
+      return { ...gear, expected: { ...gear.expected, latencyMs } };
+    }),
+  };
 }
 
 /** Factors of few bits, so that products of times are exact. */

@@ -1,5 +1,8 @@
 import { defer } from 'rxjs';
 import type { Backend } from '../../engine/backend/backend.ts';
+import { createRandom } from '../../engine/random.ts';
+import { accuracyOf } from '../../plans/domain/profile/profile.ts';
+import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { backlogFromMs, LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
@@ -17,6 +20,7 @@ import { startVirtualPlane } from './virtual-plane.ts';
 
 /** What a run does, as far as clients and devices can tell. */
 export interface ParityRun {
+  /** Audits are batches, too. */
   readonly batches: readonly { at: number; device: string; model: string; requests: readonly number[] }[];
   /** Gears that come into force, but for the first. */
   readonly gears: readonly { at: number; gear: number }[];
@@ -33,6 +37,7 @@ export function simulatedRun({
   heartbeatPhasesMs,
   deadlineMs,
   slowdowns,
+  audit,
   arrivalsMs,
 }: ParityCase): ParityRun {
   const batches: ParityRun['batches'][number][] = [];
@@ -45,6 +50,7 @@ export function simulatedRun({
       heartbeatPhasesMs,
       deadlineMs,
       slowdowns,
+      audit: audit && { settings: audit.settings, random: createRandom(audit.seed) },
       observer: {
         batch: (at, model, device, requests) =>
           batches.push({ at, device: plan.devices[device], model: plan.models[model], requests }),
@@ -62,7 +68,7 @@ export function simulatedRun({
 
 /** The real actors under virtual time, with the devices started such that heartbeats come when the case says. */
 export async function actorsRun(
-  { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, slowdowns, arrivalsMs }: ParityCase,
+  { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, slowdowns, audit, arrivalsMs }: ParityCase,
   untilMs: number,
 ): Promise<ParityRun> {
   const clock = new VirtualClock();
@@ -76,7 +82,20 @@ export async function actorsRun(
     device: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
       const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
-      return { judge: judgedBy({ output: 'recorded' }, 'logits'), profiled, urgentBacklogMs: backlogFromMs(rule) };
+      return {
+        judge: judgedBy({ output: 'recorded' }, 'logits'),
+        profiled,
+        urgentBacklogMs: backlogFromMs(rule),
+        ...(audit && {
+          certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
+          audit: {
+            settings: audit.settings,
+            random: createRandom(audit.seed).split(device),
+            accuracy: profile.models.map(accuracyOf),
+            agree: (a, b) => a.label === b.label,
+          },
+        }),
+      };
     },
     createBackend: (device) => {
       const emulated = emulatedDevice(profile, devices.find(({ id }) => id === device)!.deviceClass, clock, {

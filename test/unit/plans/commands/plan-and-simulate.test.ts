@@ -98,6 +98,23 @@ describe('cascade plan', () => {
 });
 
 describe('cascade simulate', () => {
+  test('counts audits where the deployment has them', async () => {
+    const yaml = join(dir, 'deployment.yaml');
+    const plain = readFileSync(yaml, 'utf8');
+    const args = ['simulate', dir, '--qps', '900', '--seconds', '4'];
+    const { stdout: without } = await run(...args, '--json', '-');
+    expect(JSON.parse(without)).not.toHaveProperty('audits');
+    writeFileSync(yaml, `${plain}audit: { share: 0.5 }\n`);
+    try {
+      const { audits } = JSON.parse((await run(...args, '--json', '-')).stdout);
+      expect(audits.drawn).toBeGreaterThan(100);
+      const { stdout } = await run(...args);
+      expect(stdout).toContain(`audited: ${audits.compared} of ${audits.drawn} answers drawn, in spare time`);
+    } finally {
+      writeFileSync(yaml, plain);
+    }
+  });
+
   test('reports on a trace, the same for the same seed', async () => {
     await run('plan', dir);
     writeFileSync(join(dir, 'trace.csv'), 'second,qps\n0,100\n1,900\n2,100\n');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Auditor } from '../../../../actors/device/auditor.ts';
+import { AuditCounter } from '../../../../actors/device/audit-counter.ts';
 import { createRandom, type Random } from '../../../../engine/random.ts';
 import type { ModelProfile } from '../../../../plans/domain/profile/profile.ts';
 import { AuditEstimate, type AuditMeasure } from '../../../../plans/drift/audit-estimate.ts';
@@ -42,7 +42,7 @@ function second(
     onlyHard = false,
   }: { share?: number; spare?: number; wrong?: number; onlyHard?: boolean } = {},
 ) {
-  const auditor = new Auditor();
+  const counter = new AuditCounter();
   let differ = 0;
   for (let i = 0; i < qps; i++) {
     const sample = onlyHard ? hard[random.below(hard.length)] : random.below(profile.labels.length);
@@ -50,7 +50,7 @@ function second(
     const bin = certaintyBin(edges, large.certainties[sample]);
     if (by === large) {
       const before = cascade[cascade.indexOf(by) - 1] ?? by;
-      auditor.answeredByReference(1, gear, by.name, before.predictions[sample] === by.predictions[sample], bin);
+      counter.answeredByReference(1, gear, by.name, before.predictions[sample] === by.predictions[sample], bin);
       continue;
     }
     // An answer turned round at random: nothing else shows.
@@ -59,12 +59,12 @@ function second(
     const isOther = label !== large.predictions[sample];
     if (isOther) differ++;
     const drawn = random.next() < share;
-    auditor.answered(1, gear, by.name, drawn);
+    counter.answered(1, gear, by.name, drawn);
     if (!drawn || random.next() >= spare) continue;
     const opinion = { label, certainty: 1, model: by.name, stage: 0 };
-    auditor.compared({ revision: 1, gear, opinion, sample: [] }, !isOther, bin);
+    counter.compared({ revision: 1, gear, opinion, sample: [] }, !isOther, bin);
   }
-  return { counts: auditor.take(), differ };
+  return { counts: counter.take(), differ };
 }
 
 function run(seconds: number, of: (s: number, random: Random) => ReturnType<typeof second>): AuditMeasure & { truth: number } {

@@ -1,6 +1,4 @@
-import { Ring } from '../../engine/collections/ring.ts';
 import { CERTAINTY_BINS } from '../../plans/drift/certainty-bins.ts';
-import { AUDIT_QUEUE } from '../../plans/policy/audit.ts';
 import type { AuditCounts, AuditItem } from '../../plans/protocol/messages.ts';
 
 interface Counts extends AuditCounts {
@@ -10,19 +8,9 @@ interface Counts extends AuditCounts {
   readonly differed: number[];
 }
 
-/** What one device knows of audits: which samples wait for spare time, and what was counted. */
-export class Auditor {
-  readonly #waiting = new Ring<AuditItem>();
+/** What one device counts of audits until its next heartbeat. */
+export class AuditCounter {
   #counts = new Map<string, Counts>();
-
-  /** Samples that wait. */
-  get length(): number {
-    return this.#waiting.length;
-  }
-
-  get isFull(): boolean {
-    return this.#waiting.length >= AUDIT_QUEUE;
-  }
 
   /** An answer was given, by a model that is not the most accurate one. @param drawn whether it is to be audited. */
   answered(revision: number, gear: number, model: string, drawn: boolean): void {
@@ -40,17 +28,6 @@ export class Auditor {
     const counts = this.#of(revision, gear, model);
     counts.answered++;
     (agrees ? counts.agreed : counts.differed)[bin]++;
-  }
-
-  /** A sample to be asked about. False when too many wait: it is dropped, and misses among those compared. */
-  enqueue(item: AuditItem): boolean {
-    if (this.isFull) return false;
-    this.#waiting.push(item);
-    return true;
-  }
-
-  next(): AuditItem | undefined {
-    return this.#waiting.shift();
   }
 
   /** Whether the most accurate model says the same. @param bin of its certainty. */

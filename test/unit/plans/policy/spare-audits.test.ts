@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { createRandom } from '../../../../engine/random.ts';
+import { AUDIT_QUEUE } from '../../../../plans/policy/audit.ts';
+import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
+import { SpareAudits } from '../../../../plans/policy/spare-audits.ts';
+import { planOf } from '../../../support/plans.ts';
+
+const gear = compilePlan(planOf({ models: ['small', 'large'], minQueueLength: 4 })).gears[0];
+const LARGE = 1;
+
+/** What waits are sizes of samples; an audit takes its size in ms, and batches of the gear 8 ms at most. */
+function audits(): SpareAudits<number> {
+  return new SpareAudits({
+    settings: { share: 0.5, utilisation: 0.5 },
+    random: createRandom(1),
+    device: { number: 0, of: 1 },
+    batchMs: (_, batch, sampleSize = 2) => batch * sampleSize,
+    sizeOf: (size) => size,
+  });
+}
+
+test('what waits is asked about in its order, but for what would hold up others for too long', () => {
+  const own = audits();
+  for (const size of [1, 9, 3]) own.enqueue(size);
+  expect(own.next(LARGE, gear, 0)).toBe(1);
+  expect(own.next(LARGE, gear, 0)).toBe(3);
+  expect(own.next(LARGE, gear, 0)).toBeUndefined();
+});
+
+test('nothing is asked while the device was busy, nor where it does not hold the model', () => {
+  const own = audits();
+  own.enqueue(1);
+  expect(own.hasSpare(-1, gear, 0)).toBe(false);
+  expect(own.next(-1, gear, 0)).toBeUndefined();
+  own.busy(0, 1_000);
+  expect(own.hasSpare(LARGE, gear, 1_000)).toBe(false);
+  expect(own.next(LARGE, gear, 1_000)).toBeUndefined();
+  expect(own.hasSpare(LARGE, gear, 2_000)).toBe(true);
+  expect(own.next(LARGE, gear, 2_000)).toBe(1);
+});
+
+test('only so many wait, and a device that has as many takes no more', () => {
+  const own = audits();
+  for (let i = 0; i < AUDIT_QUEUE; i++) expect(own.enqueue(1)).toBe(true);
+  expect(own.hasSpare(LARGE, gear, 0)).toBe(false);
+  expect(own.enqueue(1)).toBe(false);
+});
+
+test('answers of the most accurate model are never drawn', () => {
+  const own = audits();
+  const drawn = Array.from({ length: 200 }, (_, i) => own.draws(i % 2 === 0));
+  expect(drawn.filter((each, i) => each && i % 2 === 0)).toHaveLength(0);
+  expect(drawn.filter(Boolean).length).toBeGreaterThan(50);
+});
