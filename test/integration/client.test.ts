@@ -100,10 +100,10 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => {
       if (frontend.requests.length > 1) answer(resultFor(id, 1));
     });
-    expect(await client.infer(IMAGE, { id: 'x', deadlineMs: 3_000 })).toEqual(resultFor('x', 1));
+    expect(await client.infer(IMAGE, { id: 'x', deadlineMs: 6_000 })).toEqual(resultFor('x', 1));
     const [first, second] = frontend.requests;
     expect([first.id, second.id]).toEqual(['x', 'x']);
-    expect(first.deadlineMs! - second.deadlineMs!).toBeGreaterThanOrEqual(990);
+    expect(first.deadlineMs! - second.deadlineMs!).toBeGreaterThanOrEqual(2_990);
     expect(client.counts.retries).toBe(1);
   });
 
@@ -126,6 +126,8 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       message: expect.stringMatching(/^no answer after \d attempts? in 60 ms$/),
     });
     expect(performance.now() - startedAt).toBeGreaterThan(55);
+    // The request may come after that, on a busy machine.
+    await eventually(() => expect(frontend.requests).not.toEqual([]));
     const [{ id, answer }] = frontend.requests;
     answer(resultFor(id));
     await eventually(() => expect(client.counts.late).toBe(1));
@@ -170,7 +172,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     await expect(client.infer(IMAGE, { deadlineMs: 500 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringMatching(
-        /nobody listens on cascade\.test\.infer; is the deployment being served\? \(\d+ attempts in 500 ms\)/,
+        /nobody listens on cascade\.test\.infer; is the deployment being served\? \(\d+ attempts? in 500 ms\)/,
       ),
     });
   });

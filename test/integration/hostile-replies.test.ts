@@ -36,10 +36,16 @@ const HOSTILE = [
     `$JS.API.STREAM.DELETE.${store}`,
     `$JS.API.STREAM.MSG.DELETE.${store}`,
     `$JS.API.STREAM.UPDATE.${store}`,
+    `$JS.API.STREAM.LEADER.STEPDOWN.${store}`,
     `$JS.API.CONSUMER.DELETE.${store}.ingress`,
+    `$JS.API.CONSUMER.PAUSE.${store}.ingress`,
     `$JS.API.CONSUMER.MSG.NEXT.${store}.ingress`,
     `$JS.ACK.${store}.ingress.1.1.1.1.1`,
+    `$JS.ACK._.hash.${store}.ingress.1.1.1.1.1`,
   ]),
+  '$JS.API.STREAM.CREATE.guess',
+  '$JS.API.ACCOUNT.PURGE.CASCADE',
+  '$JS.API.META.LEADER.STEPDOWN',
   ...['current', 'last', 'term', 'plan.1'].map((key) => `$KV.${buckets.plans}.${key}`),
   `$KV.${buckets.lease}.controller`,
   '$SRV.PING',
@@ -57,8 +63,32 @@ const HEADERS: readonly Readonly<Record<string, string>>[] = [
   { 'Nats-Rollup': 'sub' },
   { 'Nats-Expected-Last-Sequence': '0' },
   { 'Nats-TTL': '1s' },
-  { 'Nats-Schedule': '@every 1s' },
+  { 'Nats-Schedule': '@every 1s', 'Nats-Schedule-Target': subjects.plan },
 ];
+
+/** Names of results subjects that lead elsewhere. */
+const RESULTS = ['>', '*', 'a.b', '..control.plan', ' '];
+
+interface Attack {
+  readonly subject: string;
+  readonly reply: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Each subject as reply of a plain and of a stored request, each time with other headers. */
+function attackOf(number: number): Attack {
+  const stored = Math.floor(number / HOSTILE.length) % 2 === 1;
+  const round = Math.floor(number / (2 * HOSTILE.length));
+  return {
+    subject: stored ? subjects.durable : subjects.infer,
+    reply: HOSTILE[number % HOSTILE.length],
+    headers: {
+      ...HEADERS[(number + round) % HEADERS.length],
+      'Cascade-Reply': HOSTILE[(number * 7 + round) % HOSTILE.length],
+      'Cascade-Results': RESULTS[number % RESULTS.length],
+    },
+  };
+}
 
 const closing: (() => Promise<unknown>)[] = [];
 let internal: Bus;
@@ -121,15 +151,15 @@ test('2,000 stored and 2,000 plain requests are answered while a client asks 1,0
   const results = new Map<string, number>();
   const reading = client.results$('mine').subscribe(({ id }) => results.set(id, (results.get(id) ?? 0) + 1));
   const attacker = await connect({ servers: url, user: 'client', pass: credentialsOf('client').password });
+  expect(2 * HOSTILE.length).toBeLessThanOrEqual(1_000);
   let attacks = 0;
   const attack = (count: number): void => {
     for (let i = 0; i < count; i++, attacks++) {
-      const headers = natsHeaders();
-      for (const [name, value] of Object.entries(HEADERS[attacks % HEADERS.length])) headers.set(name, value);
-      const reply = HOSTILE[attacks % HOSTILE.length];
-      headers.set('Cascade-Reply', HOSTILE[(attacks * 7) % HOSTILE.length]);
+      const { subject, reply, headers } = attackOf(attacks);
+      const wire = natsHeaders();
+      for (const [name, value] of Object.entries(headers)) wire.set(name, value);
       const data = encode({ id: `attack-${attacks}`, inputs: { x: [attacks % 2, 90, 90] } });
-      attacker.publish(attacks % 3 === 0 ? subjects.infer : subjects.durable, data, { reply, headers });
+      attacker.publish(subject, data, { reply, headers: wire });
     }
   };
   const plain: Promise<unknown>[] = [];

@@ -126,7 +126,7 @@ describe('a NATS bus of a user with few permissions', () => {
     for (let i = 0; i < 10; i++) client.publish('secret', bytes('x'));
     await client.flush();
     await eventually(() => expect(log.lines).toEqual([expect.stringContaining('refuses publish on "secret"')]));
-    await expect(client.request('secret', bytes('x'), { timeoutMs: 5_000 })).rejects.toMatchObject({
+    await expect(client.request('secret', bytes('x'), { timeoutMs: 20_000 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: /may not publish to secret/,
     });

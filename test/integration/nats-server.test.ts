@@ -38,7 +38,7 @@ describe('a private nats-server', () => {
   it('listens when it is handed over, has JetStream if asked, and is gone after stop', async () => {
     const server = await startNatsServer({ jetstream: true });
     const bus = await connectNats({ servers: server.url });
-    await expect(bus.request('$JS.API.INFO', new Uint8Array(0), { timeoutMs: 5_000 })).resolves.toBeDefined();
+    await expect(bus.request('$JS.API.INFO', new Uint8Array(0), { timeoutMs: 20_000 })).resolves.toBeDefined();
     await bus.close();
     await server.stop();
     await server.exited;

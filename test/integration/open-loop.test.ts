@@ -134,7 +134,7 @@ test('a request that is silent is not asked again while others are refused', asy
     if (sampleOf(request) === 0)
       request.answer({ id: 'made up', error: { code: 'RESOURCE_EXHAUSTED', message: 'overloaded', retryAfterMs: 60_000 } });
   });
-  const { outcomes, end } = load([0, 1], { deadlineMs: 1_000 });
+  const { outcomes, end } = load([0, 1], { deadlineMs: 4_000 });
   await end;
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['rejected', 'lost']);
   expect(asked.toSorted()).toEqual([0, 1]);

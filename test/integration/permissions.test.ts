@@ -200,14 +200,14 @@ describe.each([
 
     test('an operator see the status, the services and the events, and change the plan; not ask for inference', async () => {
       expect(await requestStatus(bus.operator, subjectsOf('test'))).toMatchObject({ deployment: 'test' });
-      const ping = await bus.operator.request('$SRV.PING', bytes(''), { timeoutMs: 5_000 });
+      const ping = await bus.operator.request('$SRV.PING', bytes(''), { timeoutMs: 20_000 });
       expect(JSON.parse(Buffer.from(ping.data).toString())).toHaveProperty('name');
       const events = await listen(bus.operator, 'cascade.test.events');
       const next = planOf({ models: ['small', 'large'], devices: ['d0', 'd1'], cascades: [['small'], ['large']] });
       const verdict = await bus.operator.request('cascade.test.control.plan', bytes(JSON.stringify(next)), { timeoutMs: 20_000 });
       expect(JSON.parse(Buffer.from(verdict.data).toString())).toMatchObject({ accepted: true });
       await eventually(() => expect(events.messages.length).toBeGreaterThan(0));
-      await expect(bus.operator.request('cascade.test.infer', bytes('{}'), { timeoutMs: 5_000 })).rejects.toMatchObject({
+      await expect(bus.operator.request('cascade.test.infer', bytes('{}'), { timeoutMs: 20_000 })).rejects.toMatchObject({
         code: 'UNAVAILABLE',
         message: /may not publish/,
       });

@@ -39,7 +39,7 @@ afterEach(async () => {
 test('what the server has delivered, and waits for nobody to settle, is given to a taker all the same', async () => {
   const queues = bus.workQueues();
   await queues.declare(STORE);
-  for (const body of ['a', 'b', 'c']) await queues.append('jobs.in', bytes(body), { timeoutMs: 5_000 });
+  for (const body of ['a', 'b', 'c']) await queues.append('jobs.in', bytes(body), { timeoutMs: 20_000 });
   // A server that is killed may remember a delivery and forget that it was not settled. One that delivers once only is as good:
   // it takes what nobody settled off its list when the next one is asked for, and leaves it in the stream.
   const manager = await nats.jetstreamManager();

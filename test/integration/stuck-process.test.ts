@@ -30,7 +30,7 @@ test('a child whose event loop is blocked is killed, though its process runs', a
   const end = await endOf('setTimeout(() => { for (;;); }, 300);');
   expect(end).toBeInstanceOf(ProcessEnded);
   expect((end as Error).message).toMatch(KILLED);
-}, 30_000);
+});
 
 test('a child that is stopped is killed, also while it is asked to drain', async () => {
   const stopped = await endOf('', (pid) => process.kill(pid, 'SIGSTOP'));
@@ -40,4 +40,4 @@ test('a child that is stopped is killed, also while it is asked to drain', async
     stop();
   });
   expect(draining).toBe('complete');
-}, 30_000);
+});

@@ -16,8 +16,10 @@ const STORE: StoreSpec = {
   storage: 'file',
   replicas: 1,
 };
-const ACK_WAIT_MS = 400;
-const WORKERS: ConsumerSpec = { store: 'jobs', name: 'workers', ackWaitMs: ACK_WAIT_MS, maxUnsettled: 100 };
+/** A taker that a busy machine keeps from saying that it lives would lose its messages: nothing here takes so long. */
+const WORKERS: ConsumerSpec = { store: 'jobs', name: 'workers', ackWaitMs: 30_000, maxUnsettled: 100 };
+/** For what is about takers that are gone. */
+const ACK_WAIT_MS = 1_500;
 
 /** A taker's messages so far, with what was given and how often. */
 interface Taken {
@@ -64,7 +66,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
   afterEach(() => broker.close());
 
   const append = (body: string, id?: string) =>
-    here.workQueues().append('jobs.in', bytes(body), { id, headers: { Kind: body }, timeoutMs: 5_000 });
+    here.workQueues().append('jobs.in', bytes(body), { id, headers: { Kind: body }, timeoutMs: 20_000 });
 
   it('keep a message, with headers, for a taker who comes later, until it is done', async () => {
     const before = Date.now();
@@ -73,7 +75,9 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(first.texts).toEqual(['a']));
     const [message] = first.messages;
     expect(message).toMatchObject({ stream: 'jobs', sequence: 1, deliveries: 1 });
-    expect(Math.abs(message.storedAt - before)).toBeLessThan(10_000);
+    // By the server's clock, in its own rounding.
+    expect(message.storedAt).toBeGreaterThanOrEqual(before - 1_000);
+    expect(message.storedAt).toBeLessThanOrEqual(Date.now() + 1_000);
     expect([message.header('kind'), message.header('Other')]).toEqual(['a', undefined]);
     message.done();
     first.until.next();
@@ -187,20 +191,21 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
   });
 
   it('give what a taker left unsettled to another, and nothing of one that lives', async () => {
+    const consumer = { ...WORKERS, ackWaitMs: ACK_WAIT_MS };
     await append('left');
-    const leaver = take(here);
+    const leaver = take(here, { consumer });
     await eventually(() => expect(leaver.texts).toEqual(['left']));
     await append('kept');
     await eventually(() => expect(leaver.texts).toEqual(['left', 'kept']));
     leaver.messages[1].done();
     leaver.leave();
-    const holder = take(here, { limit: 1 });
+    const holder = take(here, { limit: 1, consumer });
     await eventually(() => expect(holder.texts).toEqual(['left']));
     expect(holder.messages[0].deliveries).toBe(2);
     // Held for longer than the wait, which a message that comes and goes beside it measures.
-    const other = take(there);
+    const other = take(there, { consumer });
     await append('clock');
-    for (let turn = 1; turn <= 6; turn++) {
+    for (let turn = 1; turn <= 4; turn++) {
       await eventually(() => expect(other.messages).toHaveLength(turn));
       other.messages[turn - 1].retry(ACK_WAIT_MS / 2);
     }
@@ -225,7 +230,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
   it('make room in a log by dropping the oldest', async () => {
     await here.workQueues().declare({ ...STORE, name: 'notes', subjects: ['notes.>'], type: 'log', maxMessages: 2 });
     for (let i = 1; i <= 5; i++) {
-      const stored = await here.workQueues().append('notes.a.b', bytes(String(i)), { timeoutMs: 5_000 });
+      const stored = await here.workQueues().append('notes.a.b', bytes(String(i)), { timeoutMs: 20_000 });
       expect(stored).toEqual({ stream: 'notes', sequence: i, duplicate: false });
     }
   });
@@ -239,7 +244,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
   });
 
   it('say that nothing was stored where there is no store', async () => {
-    const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 5_000 });
+    const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 20_000 });
     await expect(nowhere).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('nothing was stored') });
     const gone = take(here, { consumer: { ...WORKERS, store: 'elsewhere' } });
     await eventually(() =>

@@ -18,7 +18,7 @@ const name = z.string().regex(SUBJECT_TOKEN, {
 
 const path = z.string().min(1);
 
-const duration = z
+const anyDuration = z
   .union([z.number(), z.string()], {
     error: (issue) => `${shown(issue.input)} is not a time; write 100ms, 0.1s, or milliseconds`,
   })
@@ -30,12 +30,13 @@ const duration = z
   });
 
 const durationUpTo = (longestMs: number) =>
-  duration.refine((ms) => ms <= longestMs, {
+  anyDuration.refine((ms) => ms <= longestMs, {
     error: (issue) => `${shown(issue.input)} ms is too long; at most ${longestMs} ms`,
   });
 
-/** Beyond some weeks, timers end at once. */
 const DAY_MS = 86_400_000;
+/** A timer that is set for longer ends at once. */
+const duration = durationUpTo(2 ** 31 - 1);
 
 const bytes = z
   .union([z.number(), z.string()], { error: (issue) => `${shown(issue.input)} is not an amount of memory; write 512MiB or 1GiB` })
@@ -266,7 +267,8 @@ const nats = z.strictObject({
   tls: tls.optional().describe('TLS; {} trusts the system authorities'),
 });
 
-const forEver = duration.or(z.literal('never'));
+/** NATS keeps this time, not a timer of ours. */
+const forEver = durationUpTo(3_650 * DAY_MS).or(z.literal('never'));
 
 const durable = z.strictObject({
   maxRequests: z.int().min(1).default(100_000).describe('Requests that are kept at most; more are refused'),
