@@ -32,6 +32,11 @@ export interface ClientOptions {
   readonly name?: string;
 }
 
+export interface CallOptions extends InferOptions {
+  /** Gives the request up: what has not begun is not computed, and the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface InferManyOptions {
   /** Requests under way at once. Default 256. */
   readonly concurrency?: number;
@@ -47,11 +52,11 @@ export interface CascadeClient {
    *   says what would be right), RESOURCE_EXHAUSTED when the deployment is overloaded (`retryAfterMs` says when to ask
    *   again), DEADLINE_EXCEEDED, UNAVAILABLE when nobody could be reached until the deadline, INTERNAL.
    */
-  infer(inputs: Inputs, options?: InferOptions): Promise<Result>;
+  infer(inputs: Inputs, options?: CallOptions): Promise<Result>;
   /**
    * Classifies many samples. Each request gives one answer: a result, or a failure `{ id, error: { code, message } }`, which
    * does not end the others. An iterable is read as the answers come; an Observable's excess waits in memory. Unsubscribing
-   * abandons what is under way.
+   * gives up what is under way: what the deployment has not begun is not computed.
    */
   inferMany(requests: Source<InferRequest>, options?: InferManyOptions): Observable<Answer>;
   /**
@@ -69,7 +74,7 @@ export interface CascadeClient {
   /** Answers that came again (delivery is at least once; they are dropped). */
   readonly duplicates: number;
   readonly counts: ExchangeCounts;
-  /** Ends what is under way as UNAVAILABLE and closes the connection. */
+  /** Ends what is under way as UNAVAILABLE, gives it up, and closes the connection. */
   close(): Promise<void>;
 }
 
@@ -96,7 +101,7 @@ export interface SharedClient extends CascadeClient {
   /** What both know of how the deployment answers; on the client's clock. */
   readonly patience: Patience;
   /** @param options `silences`: how often the request was sent already, and nothing heard. */
-  infer(inputs: Inputs, options?: InferOptions & { readonly silences?: number }): Promise<Result>;
+  infer(inputs: Inputs, options?: CallOptions & { readonly silences?: number }): Promise<Result>;
 }
 
 /** A client on a bus that is there already. `close` closes the bus. */
@@ -106,13 +111,20 @@ export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pi
   const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });
   return {
     patience,
-    infer: (inputs, { silences, ...inferOptions } = {}) =>
+    infer: (inputs, { silences, signal, ...inferOptions } = {}) =>
       new Promise((resolve, reject) => {
+        signal?.throwIfAborted();
         const done = (answer: Answer): void => {
+          signal?.removeEventListener('abort', giveUp);
           if (isFailure(answer)) reject(errorOf(answer));
           else resolve(answer);
         };
-        exchange.send({ ...inferOptions, inputs }, done, silences);
+        const cancel = exchange.send({ ...inferOptions, inputs }, done, silences);
+        const giveUp = (): void => {
+          cancel();
+          reject(signal?.reason);
+        };
+        signal?.addEventListener('abort', giveUp, { once: true });
       }),
     inferMany: (requests, { concurrency = 256, ordered = false } = {}) => {
       if (!(concurrency >= 1)) throw new CascadeError('INVALID_ARGUMENT', `concurrency: ${concurrency}; use 1 or more`);

@@ -5,9 +5,11 @@ import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import { createRandom, type Random } from '../../engine/random.ts';
+import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId } from '../../plans/protocol/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
+import { GivingUp } from './giving-up.ts';
 import {
   encodeRequest,
   encodeWithoutDeadline,
@@ -98,6 +100,7 @@ export class Exchange {
   readonly #pending = new Map<string, Pending>();
   readonly #frames = new Map<string, Frame>();
   readonly #givenUp = new Set<string>();
+  readonly #givingUp: GivingUp;
   readonly #budget = new RetryBudget();
   readonly #patience: Patience;
   readonly #subscriptions: Subscription[] = [];
@@ -110,6 +113,7 @@ export class Exchange {
     this.#bus = bus;
     this.#clock = clock;
     this.#subject = subject;
+    this.#givingUp = new GivingUp(bus, clock, subject);
     this.#patience = options.patience ?? new Patience();
     this.#name = options.name ?? randomBytes(9).toString('base64url');
     this.#random = createRandom(this.#name);
@@ -169,7 +173,9 @@ export class Exchange {
     this.#budget.onRequest();
     this.#enqueue(pending);
     return () => {
-      if (this.#remove(pending)) this.#rememberGivenUp(id);
+      if (!this.#remove(pending)) return;
+      this.#rememberGivenUp(id);
+      this.#cancel(pending);
     };
   }
 
@@ -178,8 +184,11 @@ export class Exchange {
     if (this.#closedBecause !== undefined) return;
     this.#closedBecause = reason;
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
-    for (const pending of [...this.#pending.values()])
+    for (const pending of [...this.#pending.values()]) {
       this.#settle(pending, failureOf(pending.id, 'UNAVAILABLE', `the client was closed: ${reason}`));
+      this.#cancel(pending);
+    }
+    this.#givingUp.flush();
   }
 
   #enqueue(pending: Pending): void {
@@ -224,7 +233,10 @@ export class Exchange {
           );
     let sent: boolean;
     try {
-      sent = this.#bus.publish(this.#subject, data, { reply: `${this.#inbox}.${token}` });
+      sent = this.#bus.publish(this.#subject, data, {
+        reply: `${this.#inbox}.${token}`,
+        headers: { [TOKEN_HEADER]: token },
+      });
     } catch (error) {
       const { code, message } = error instanceof CascadeError ? error : new CascadeError('INTERNAL', messageOf(error));
       for (const pending of requests) this.#settle(pending, failureOf(pending.id, code, message));
@@ -285,6 +297,8 @@ export class Exchange {
     this.#rememberGivenUp(id);
     if (failure === undefined) this.#settle(pending, failureOf(id, 'DEADLINE_EXCEEDED', `no answer after ${tried}`));
     else this.#settle(pending, failureOf(id, failure.code, `${failure.message} (${tried})`));
+    // The deployment knows the deadline that it was told.
+    if (!pending.namesDeadline) this.#cancel(pending);
   }
 
   #onMessage(message: BusMessage): void {
@@ -319,6 +333,8 @@ export class Exchange {
         // A refusal takes no time, and says nothing of how long an answer takes.
         if (!isFailure(answer)) this.#patience.onAnswer(this.#clock.now() - frame.sentAt, this.#clock.now());
         this.#settle(pending, answer);
+        // What was sent again after a silence may still wait somewhere.
+        if (pending.silences > 0) this.#cancel(pending, frame);
       }
       // An earlier attempt may be refused while a later one is on its way.
       else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
@@ -352,6 +368,12 @@ export class Exchange {
   #resendAll(): void {
     // What was under way when the connection broke, or its answer, is lost more likely than not.
     for (const pending of this.#pending.values()) if (!pending.queued) this.#enqueue(pending);
+  }
+
+  /** @param answered the attempt that nobody is busy with any more. */
+  #cancel({ id, sentWith }: Pending, answered?: Frame): void {
+    for (const { token, waiting } of sentWith)
+      if (token !== answered?.token) this.#givingUp.add(token, waiting === 0 ? undefined : id);
   }
 
   #settle(pending: Pending, answer: Answer): void {

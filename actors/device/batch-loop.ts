@@ -80,6 +80,8 @@ export class BatchLoop {
   readonly #lone: LoneQueue;
   #lastWasLone = false;
   #running: readonly Queued[] = [];
+  /** Those that their clients gave up while they ran. */
+  readonly #givenUp = new WeakSet<Queued>();
   #busy = false;
   #busyMs = 0;
   #batchesRun = 0;
@@ -153,6 +155,17 @@ export class BatchLoop {
     if (!this.#lone.hasRoomFor(request)) return false;
     this.#lone.push({ model, request });
     return true;
+  }
+
+  /** Drops those that are given up and wait; returns them. Those that run are marked: see `isGivenUp`. */
+  cancel(givenUp: (request: Queued) => boolean): readonly Queued[] {
+    for (const request of this.#running) if (givenUp(request)) this.#givenUp.add(request);
+    return [...this.#lone.drop(givenUp), ...this.#batcher.drop(givenUp)];
+  }
+
+  /** Whether its client gave a request up while it ran: it goes no further. */
+  isGivenUp(request: Queued): boolean {
+    return this.#givenUp.has(request);
   }
 
   /** Drops all that waits; returns how many requests that were. */
@@ -254,7 +267,8 @@ export class BatchLoop {
         }
         this.#ended(startedAt);
         onFailed(model, requests, error);
-        if (requests.length > 1) for (const request of requests) this.#lone.push({ model, request });
+        const again = requests.length > 1 ? requests.filter((request) => !this.isGivenUp(request)) : [];
+        for (const request of again) this.#lone.push({ model, request });
         this.pump();
         return EMPTY;
       }),

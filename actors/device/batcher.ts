@@ -88,6 +88,13 @@ export class Batcher {
     return true;
   }
 
+  /** Takes out the requests that are chosen; returns them. */
+  drop(chosen: (request: Queued) => boolean): Queued[] {
+    const dropped = this.#queues.flatMap((queue) => queue.drop(chosen));
+    for (const { item } of dropped) this.#bytes -= bytesOf(item);
+    return dropped;
+  }
+
   /** Empties the queues; returns how many requests were in them. */
   clear(): number {
     this.#bytes = 0;

@@ -22,6 +22,7 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { companyRule, sampleSize } from '../../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import { type CancelFrame, decodeCancelFrame } from '../../plans/protocol/cancel.ts';
 import { decodeWorkFrame, encode } from '../../plans/protocol/codec.ts';
 import { decodeGear, decodeState } from '../../plans/protocol/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../../plans/protocol/messages.ts';
@@ -72,6 +73,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
 
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
 const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
+/** The queues are looked through for what is given up no more often: of 50,000 requests that takes a millisecond. */
+const CANCEL_INTERVAL_MS = 10;
 const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
 
 /** Hosts a device's replicas: queues their requests, runs one batch at a time, answers or passes on. */
@@ -107,6 +110,9 @@ class Device {
   /** The batch that this device dies of: frontends try its requests once more, alone, and what else is here in batches. */
   #blamed: readonly Queued[] | undefined;
   #gearDelayMs = 0;
+  /** Requests that were given up a moment ago, by origin. */
+  #cancelled = new Map<string, Set<number>>();
+  #nextCancelAt = 0;
   /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
   #stale = false;
 
@@ -185,6 +191,11 @@ class Device {
     const ended$ = new Subject<void>();
     const working$ = merge(
       bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
+      // Behind the requests that it is about, as it comes the same way.
+      bus.messages$(subjects.deviceCancel(device), { sole: true }).pipe(
+        decoded(decodeCancelFrame, drops),
+        tap((frame) => this.#noteCancelled(frame)),
+      ),
       this.#loop.run(),
       this.#audits?.received$(() => this.#loop.pump()) ?? EMPTY,
       this.#loop.empty$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
@@ -353,6 +364,25 @@ class Device {
     this.#loop.pump();
   }
 
+  /** What has not begun is not computed; what has goes no further. */
+  #cancel(): void {
+    this.#nextCancelAt = this.#context.clock.now() + CANCEL_INTERVAL_MS;
+    const givenUp = this.#cancelled;
+    this.#cancelled = new Map();
+    const dropped = this.#loop.cancel(({ origin, item }) => givenUp.get(origin)?.has(item.seq) === true);
+    for (const { origin, item } of dropped) this.#done.dropped(origin, item.seq);
+    this.#loop.pump();
+  }
+
+  /** What is given up one by one is looked for together. */
+  #noteCancelled({ origin, seqs }: CancelFrame): void {
+    const { clock } = this.#context;
+    if (this.#cancelled.size === 0) clock.after(Math.max(0, this.#nextCancelAt - clock.now()), () => this.#cancel());
+    const known = this.#cancelled.get(origin) ?? new Set();
+    for (const seq of seqs) known.add(seq);
+    this.#cancelled.set(origin, known);
+  }
+
   #enqueue(model: number, request: Queued): void {
     if (model === -1) {
       this.#refuse(request, 'NOT_FOUND', `device ${this.#options.device} was sent a request for a model that the family has not`);
@@ -398,7 +428,8 @@ class Device {
       if (watched) {
         this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, outcome.certainty);
       }
-      if (outcome.type === 'forward') this.#forward(outcome);
+      if (this.#loop.isGivenUp(outcome.request)) this.#done.finished(outcome.request.origin, outcome.request.item.seq);
+      else if (outcome.type === 'forward') this.#forward(outcome);
       else {
         if (outcome.type === 'answer') this.#answered[model]++;
         ended.push(outcome);
@@ -484,7 +515,10 @@ class Device {
     // A sample that the model cannot take is its sender's affair.
     if (code !== 'INVALID_ARGUMENT')
       this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
-    if (requests.length === 1) this.#refuse(requests[0], code, message);
+    for (const request of requests) {
+      if (this.#loop.isGivenUp(request)) this.#done.dropped(request.origin, request.item.seq);
+      else if (requests.length === 1) this.#refuse(request, code, message);
+    }
     this.#endTrial(requests);
   }
 

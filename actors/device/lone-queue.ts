@@ -38,10 +38,20 @@ export class LoneQueue {
 
   shift(): Lone | undefined {
     const lone = this.#queue.shift();
-    if (lone === undefined) return undefined;
-    this.#bytes -= bytesOf(lone.request.item);
-    this.#lengths[lone.model]--;
+    if (lone !== undefined) this.#took(lone);
     return lone;
+  }
+
+  #took({ model, request }: Lone): void {
+    this.#bytes -= bytesOf(request.item);
+    this.#lengths[model]--;
+  }
+
+  /** Takes out the requests that are chosen; returns them. */
+  drop(chosen: (request: Queued) => boolean): Queued[] {
+    const dropped = this.#queue.drop(({ request }) => chosen(request));
+    for (const lone of dropped) this.#took(lone);
+    return dropped.map(({ request }) => request);
   }
 
   /** Drops all; returns how many there were. */

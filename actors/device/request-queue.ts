@@ -30,6 +30,11 @@ export class RequestQueue<T extends { readonly company?: string | undefined }> {
     for (let i = passedOver.length - 1; i >= 0; i--) this.#ring.unshift(passedOver[i]);
   }
 
+  /** Takes out those that are chosen, wherever they stand; returns them. */
+  drop(chosen: (value: T) => boolean): T[] {
+    return this.#ring.drop(chosen);
+  }
+
   /** Empties the queue; returns how many were in it. */
   clear(): number {
     const { length } = this.#ring;

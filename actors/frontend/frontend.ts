@@ -9,6 +9,14 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
 import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
+import {
+  CANCEL_HEADER,
+  type Cancellation,
+  checkToken,
+  decodeCancellations,
+  parseCancellation,
+  TOKEN_HEADER,
+} from '../../plans/protocol/cancel.ts';
 import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
@@ -17,6 +25,7 @@ import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
 import { decodeRevisedPlan } from '../controller/prepare-message.ts';
 import { failureOf, sendFailures } from './answers.ts';
+import { Cancellations } from './cancellations.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
 import { Refusals } from './refusals.ts';
@@ -70,6 +79,17 @@ export function frontendActor(options: FrontendOptions): Actor {
   };
 }
 
+/** What a message says of all requests in it. */
+interface Envelope {
+  /** Of its body. */
+  readonly bytes: number;
+  readonly reply: string;
+  readonly json: boolean;
+  readonly id: string | undefined;
+  readonly deadlineMs: number | undefined;
+  readonly token: string | undefined;
+}
+
 class Frontend {
   readonly #options: FrontendOptions;
   readonly #context: ActorContext;
@@ -78,6 +98,7 @@ class Frontend {
   readonly #inFlight: InFlightTable;
   readonly #admission: Admission;
   readonly #waysBack = new WaysBack();
+  readonly #cancellations: Cancellations;
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -91,6 +112,7 @@ class Frontend {
     this.#router = new Router(options.plan);
     this.#admission = new Admission(() => Math.max(...this.#router.devices.map((device) => this.#router.backlogMs(device))));
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
+    this.#cancellations = new Cancellations(context.bus, context.clock, options.subjects, options.name);
     this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
     this.#inFlight = new InFlightTable({
       maxRequests: options.maxInFlight ?? MAX_IN_FLIGHT,
@@ -127,6 +149,10 @@ class Frontend {
       bus.messages$(subjects.done(name)).pipe(
         decoded(decodeDone, drops),
         tap((frame) => this.#done(frame)),
+      ),
+      bus.messages$(subjects.cancel).pipe(
+        decoded(decodeCancellations, drops),
+        tap((cancellations) => this.#cancel(cancellations)),
       ),
       bus.messages$(subjects.gear).pipe(
         decoded(decodeGear, drops),
@@ -177,19 +203,33 @@ class Frontend {
       json = !raw && message.data.length > 0 && message.data[0] < 0x80;
       reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
       id = headerId(message);
-      const deadlineMs = headerDeadline(message);
       if (message.data.length > this.#maxBodyBytes) {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       }
+      const cancelled = message.header(CANCEL_HEADER);
+      if (cancelled !== undefined) {
+        const cancellation = parseCancellation(cancelled, message.data, contentType);
+        this.#cancellations.tellFrontends(cancellation, message.data.length);
+        this.#waysBack.unused(reply, this.#context.clock.now());
+        return;
+      }
+      const envelope: Envelope = {
+        bytes: message.data.length,
+        reply,
+        json,
+        id,
+        deadlineMs: headerDeadline(message),
+        token: headerToken(message),
+      };
       if (raw) {
-        this.#takeEach([rawBody(this.#options.specs, message.data)], message.data.length, reply, false, id, deadlineMs);
+        this.#takeEach([rawBody(this.#options.specs, message.data)], envelope);
         return;
       }
       const format = bodyFormat(message.data, contentType);
       json = format === 'json';
       const body = decodeUntrusted(message.data, format);
       if (!Array.isArray(body)) {
-        this.#takeEach([body], message.data.length, reply, json, id, deadlineMs);
+        this.#takeEach([body], { ...envelope, json });
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
@@ -197,7 +237,7 @@ class Frontend {
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
       // One answer for all: a list of numbers is no frame, but what somebody took for a request.
       if (!body.some(isMap)) parseRequest(body[0], this.#options.specs, this.#options.outputs);
-      this.#takeEach(body, message.data.length, reply, json, undefined, deadlineMs);
+      this.#takeEach(body, { ...envelope, json, id: undefined });
     } catch (error) {
       this.#waysBack.taken(reply);
       sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
@@ -206,15 +246,9 @@ class Frontend {
   }
 
   /** The requests of a message: each fails alone, and the errors of all of them are said together. */
-  #takeEach(
-    values: readonly unknown[],
-    messageBytes: number,
-    reply: string,
-    json: boolean,
-    headerId: string | undefined,
-    deadlineMs: number | undefined,
-  ): void {
-    const refusals = new Refusals(messageBytes);
+  #takeEach(values: readonly unknown[], envelope: Envelope): void {
+    const { reply, json } = envelope;
+    const refusals = new Refusals(envelope.bytes);
     this.#waysBack.taken(reply);
     for (const value of values) {
       // What is wrong with requests like these has been told often enough.
@@ -223,10 +257,10 @@ class Frontend {
         continue;
       }
       try {
-        const failure = this.#admit(value, reply, json, headerId, deadlineMs);
+        const failure = this.#admit(value, envelope);
         if (failure !== undefined) refusals.add(failure);
       } catch (error) {
-        refusals.add(this.#failure(idOf(value) ?? headerId, error));
+        refusals.add(this.#failure(idOf(value) ?? envelope.id, error));
       }
     }
     sendFailures(this.#context.bus, reply, refusals.failures, json);
@@ -243,28 +277,22 @@ class Frontend {
    * Undefined when the request is on its way; else what is to be answered.
    * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
    */
-  #admit(
-    value: unknown,
-    reply: string,
-    json: boolean,
-    headerId: string | undefined,
-    headerDeadlineMs: number | undefined,
-  ): Failure | undefined {
+  #admit(value: unknown, { reply, json, id, deadlineMs: commonDeadlineMs, token }: Envelope): Failure | undefined {
     const now = this.#context.clock.now();
-    const deadlineMs = deadlineOf(value) ?? headerDeadlineMs ?? this.#options.deadlineMs;
+    const deadlineMs = deadlineOf(value) ?? commonDeadlineMs ?? this.#options.deadlineMs;
     const retryAfterMs = this.#retryAfterMs(deadlineMs);
     // A refused request is load, too: the gear is chosen by what is asked for.
     if (retryAfterMs !== undefined) {
       this.#options.arrivals$.next(1);
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
-      return { id: idOf(value) ?? headerId ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
+      return { id: idOf(value) ?? id ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
     }
     const request = parseRequest(value, this.#options.specs, this.#options.outputs);
     const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
     const item: WorkItem = {
       seq,
-      id: request.id ?? headerId ?? `${this.#options.name}-${seq}`,
+      id: request.id ?? id ?? `${this.#options.name}-${seq}`,
       reply,
       json,
       wantScores: request.wantScores,
@@ -277,7 +305,7 @@ class Frontend {
       opinion: undefined,
       sample: ownCopy(request.sample),
     };
-    const entry: InFlight = { item, ticket: 0, device: '', sentNumber: 0, deaths: 0 };
+    const entry: InFlight = { item, token, cancelled: false, ticket: 0, device: '', sentNumber: 0, deaths: 0 };
     if (!this.#inFlight.add(entry)) {
       throw new CascadeError(
         'RESOURCE_EXHAUSTED',
@@ -324,9 +352,16 @@ class Frontend {
         entry.sentNumber = this.#sentNumber++;
         // The device was lost or left between the sender's routing and this note: nobody else would send it again.
         if (this.#router.isGone(device)) this.#sendAgain(entry);
+        // It went on before its last device had heard of it.
+        else if (entry.cancelled) this.#cancellations.tellDevice(entry);
       }
     }
     if (this.#inFlight.size === 0) this.#idle$.next();
+  }
+
+  #cancel(cancellations: readonly Cancellation[]): void {
+    for (const cancellation of cancellations)
+      for (const entry of this.#inFlight.cancel(cancellation)) this.#cancellations.tellDevice(entry);
   }
 
   #shift(message: GearMessage): void {
@@ -347,7 +382,8 @@ class Frontend {
     if (lost === undefined) return;
     for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
       const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
-      this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
+      if (entry.cancelled) this.#end(entry.item.seq, false);
+      else this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
     }
     // After those were told that they are too late: sent again they would only be in the way.
     for (const [device, loss] of lost) this.#lose(device, loss, 'is silent');
@@ -370,7 +406,7 @@ class Frontend {
 
   /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
   #tryAlone(entry: InFlight, { told }: Loss): void {
-    if (entry.item.alone && told !== undefined) {
+    if (!entry.cancelled && entry.item.alone && told !== undefined) {
       const words = 'a device that had this request was lost, and then another while it computed nothing else';
       this.#answer(entry, this.#giveUp(entry, 'INTERNAL', `${words}; it is not tried again`, true));
       return;
@@ -380,6 +416,10 @@ class Frontend {
   }
 
   #sendAgain(entry: InFlight): void {
+    if (entry.cancelled) {
+      this.#end(entry.item.seq, false);
+      return;
+    }
     const failure = this.#send(entry);
     if (failure !== undefined) this.#answer(entry, failure);
   }
@@ -406,6 +446,11 @@ function headerId(message: BusMessage): string | undefined {
   const id = message.header('Cascade-Id');
   if (id !== undefined) checkId(id);
   return id;
+}
+
+function headerToken(message: BusMessage): string | undefined {
+  const token = message.header(TOKEN_HEADER);
+  return token === undefined ? undefined : checkToken(token, TOKEN_HEADER);
 }
 
 function headerDeadline(message: BusMessage): number | undefined {

@@ -1,7 +1,13 @@
+import type { Cancellation } from '../../plans/protocol/cancel.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
+import { TokenIndex } from './token-index.ts';
 
 export interface InFlight {
   item: WorkItem;
+  /** With which its client can cancel it. */
+  readonly token: string | undefined;
+  /** Its client has given it up: it is kept until its device has let go of it, and sent nowhere again. */
+  cancelled: boolean;
   /** Of the admission, which wants it back when the request has ended. */
   ticket: number;
   /** Replica that has the request now, as far as its frontend knows. */
@@ -18,6 +24,7 @@ export interface InFlight {
  */
 export class InFlightTable {
   readonly #entries = new Map<number, InFlight>();
+  readonly #byToken = new TokenIndex<InFlight>();
   readonly #maxRequests: number;
   readonly #maxBytes: number;
   #bytes = 0;
@@ -42,6 +49,7 @@ export class InFlightTable {
     if (this.#entries.size >= this.#maxRequests || this.#bytes + bytes > this.#maxBytes) return false;
     this.#bytes += bytes;
     this.#entries.set(entry.item.seq, entry);
+    this.#byToken.add(entry);
     return true;
   }
 
@@ -55,7 +63,15 @@ export class InFlightTable {
     if (entry === undefined) return undefined;
     this.#bytes -= bytesOf(entry.item);
     this.#entries.delete(seq);
+    this.#byToken.remove(entry);
     return entry;
+  }
+
+  /** Marks the requests that a client has given up; returns them. */
+  cancel(cancellation: Cancellation): InFlight[] {
+    const entries = this.#byToken.take(cancellation);
+    for (const entry of entries) entry.cancelled = true;
+    return entries;
   }
 
   on(device: string): InFlight[] {

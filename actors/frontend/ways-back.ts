@@ -31,6 +31,12 @@ export class WaysBack {
     this.#done.push({ reply, closeAt: now + LINGER_MS });
   }
 
+  /** Nothing is going to be answered on it. */
+  unused(reply: string, now: number): void {
+    this.taken(reply);
+    this.ended(reply, now);
+  }
+
   /** Those that can be closed now; each is told once. */
   closable(now: number): string[] {
     const until = this.#done.findIndex(({ closeAt }) => closeAt > now);

@@ -38,6 +38,17 @@ export class Ring<T> {
     return item;
   }
 
+  /** Takes out those that are chosen, in linear time; returns them. The others keep their order. */
+  drop(chosen: (item: T) => boolean): T[] {
+    const dropped: T[] = [];
+    for (let left = this.#length; left > 0; left--) {
+      const item = this.shift() as T;
+      if (chosen(item)) dropped.push(item);
+      else this.push(item);
+    }
+    return dropped;
+  }
+
   #grow(): void {
     const old = this.#items;
     this.#items = new Array(old.length * 2);

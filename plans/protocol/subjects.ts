@@ -13,6 +13,9 @@ export interface Subjects {
   /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
   audit(device: string): string;
   done(frontend: string): string;
+  /** Frontend -> all frontends: tokens of requests that their clients have given up; then frontend -> device that has some of them. */
+  readonly cancel: string;
+  deviceCancel(device: string): string;
   load(frontend: string): string;
   state(device: string): string;
   readonly allLoad: string;
@@ -95,6 +98,8 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     deviceWork: (device) => `${root}.work.${device}.*`,
     audit: (device) => `${root}.audit.${device}`,
     done: (frontend) => `${root}.done.${frontend}`,
+    cancel: `${root}.cancel`,
+    deviceCancel: (device) => `${root}.cancel.${device}`,
     load: (frontend) => `${root}.load.${frontend}`,
     state: (device) => `${root}.state.${device}`,
     allLoad: `${root}.load.*`,

@@ -54,6 +54,8 @@ const DECISIONS: Readonly<Record<keyof Subjects, { readonly client: May; readonl
   gear: { client: NOTHING, operator: { subscribe: true } },
   plan: { client: NOTHING, operator: { publish: true } },
   prepare: { client: NOTHING, operator: NOTHING },
+  cancel: { client: NOTHING, operator: NOTHING },
+  deviceCancel: { client: NOTHING, operator: NOTHING },
   tellPlan: { client: NOTHING, operator: NOTHING },
   prepared: { client: NOTHING, operator: NOTHING },
   commit: { client: NOTHING, operator: NOTHING },

@@ -1,4 +1,5 @@
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { CANCEL_HEADER, type Cancellation, parseCancellation } from '../../plans/protocol/cancel.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
 import type { Answer, Result } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
@@ -16,6 +17,7 @@ export interface StubRequest {
 
 export interface StubFrontend {
   readonly requests: StubRequest[];
+  readonly cancellations: Cancellation[];
   /** Number of messages that the requests came in. */
   readonly messages: number;
   stop(): void;
@@ -24,8 +26,14 @@ export interface StubFrontend {
 /** Takes the requests of a deployment and has `handle` answer them, or not. Listening when this resolves. */
 export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => void, deployment = 'test'): Promise<StubFrontend> {
   const requests: StubRequest[] = [];
+  const cancellations: Cancellation[] = [];
   let messages = 0;
   const subscription = bus.messages$(subjectsOf(deployment).infer, { queue: 'frontends' }).subscribe((message) => {
+    const cancelled = message.header(CANCEL_HEADER);
+    if (cancelled !== undefined) {
+      cancellations.push(parseCancellation(cancelled, new Uint8Array(message.data), undefined));
+      return;
+    }
     messages++;
     const { reply } = message;
     // Copied: inputs are views of the bytes, which are valid during the delivery only.
@@ -42,6 +50,7 @@ export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => v
   await bus.flush();
   return {
     requests,
+    cancellations,
     get messages() {
       return messages;
     },

@@ -152,7 +152,11 @@ class FaultWorld {
     const random = this.#random.split(`workload of ${name}`);
     return async ({ bus, clock }) => {
       let messages = 0;
-      const client = createClient(bus, clock, { deployment: DEPLOYMENT, name, newToken: () => String(messages++) });
+      const client = createClient(bus, clock, {
+        deployment: DEPLOYMENT,
+        name,
+        newToken: () => String(messages++).padStart(16, '0'),
+      });
       this.#clients.set(name, client);
       runWorkload({
         client,

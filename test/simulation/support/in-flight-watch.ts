@@ -1,3 +1,5 @@
+import type { IsGivenUp } from './obligations.ts';
+
 /** A request as a frontend sends it on, by its own number. */
 export interface SentRequest {
   readonly number: number;
@@ -10,6 +12,7 @@ export class InFlightWatch {
   readonly #maxInFlight: number;
   readonly #now: () => number;
   readonly #violated: (what: string) => void;
+  readonly #isGivenUp: IsGivenUp;
   /** By name of a frontend, then by its number for the request. */
   readonly #inFlight = new Map<string, Map<number, SentRequest>>();
   /** By name of a frontend: numbers that are in flight no more. What was to be sent again meanwhile is sent all the same. */
@@ -19,7 +22,8 @@ export class InFlightWatch {
   /** By process: the name of the frontend in it. */
   readonly #frontendIn = new Map<string, string>();
 
-  constructor(maxInFlight: number, now: () => number, violated: (what: string) => void) {
+  constructor(maxInFlight: number, now: () => number, violated: (what: string) => void, isGivenUp: IsGivenUp) {
+    this.#isGivenUp = isGivenUp;
     this.#maxInFlight = maxInFlight;
     this.#now = now;
     this.#violated = violated;
@@ -43,7 +47,8 @@ export class InFlightWatch {
       inFlight.set(number, entry);
       if (entry.id !== id) this.#violated(`${frontend} has used number ${number} for ${entry.id} and for ${id}`);
     }
-    if (inFlight.size > this.#maxInFlight) this.#violated(`${frontend} has ${inFlight.size} requests in flight`);
+    const held = [...inFlight.values()].filter((request) => !this.#isGivenUp(request.reply, request.id)).length;
+    if (held > this.#maxInFlight) this.#violated(`${frontend} has ${held} requests in flight`);
   }
 
   /** A note about finished requests has come to the process. */
@@ -69,8 +74,8 @@ export class InFlightWatch {
 
   atEnd(): void {
     for (const [frontend, inFlight] of this.#inFlight) {
-      if (inFlight.size > 0)
-        this.#violated(`${frontend} still has ${[...inFlight.values()].map(({ id }) => id).join(', ')} in flight`);
+      const left = [...inFlight.values()].filter((request) => !this.#isGivenUp(request.reply, request.id));
+      if (left.length > 0) this.#violated(`${frontend} still has ${left.map(({ id }) => id).join(', ')} in flight`);
     }
   }
 }

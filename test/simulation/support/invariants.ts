@@ -1,5 +1,6 @@
 import { decodeAnswers } from '../../../actors/client/answers.ts';
 import { saysNobodyListens } from '../../../engine/bus/publish-rules.ts';
+import { CANCEL_HEADER, parseCancellation } from '../../../plans/protocol/cancel.ts';
 import { decode } from '../../../plans/protocol/codec.ts';
 import { type Answer, type DeviceState, type DoneFrame, isFailure, type Result } from '../../../plans/protocol/messages.ts';
 import { Accounts } from './accounts.ts';
@@ -7,7 +8,7 @@ import { type Shape, TIMES } from './fault-plan.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 import { GearWatch } from './gear-watch.ts';
 import { InFlightWatch } from './in-flight-watch.ts';
-import { Obligations } from './obligations.ts';
+import { type IsGivenUp, Obligations } from './obligations.ts';
 import { isPoison } from './records.ts';
 import { wrongInResult } from './result-check.ts';
 import { SUBJECTS } from './serving-processes.ts';
@@ -46,6 +47,8 @@ export class Invariants {
   readonly #saidAt = new Map<NetworkMessage, number>();
   readonly #lastState = new Map<string, DeviceState>();
   readonly #answers = new Map<string, number>();
+  /** By token: ids that its client has cancelled. */
+  readonly #givenUp = new Map<string, ReadonlySet<string> | 'all'>();
   /** How often the client library sent each request. */
   readonly #attempts = new Map<string, number>();
   #devicesLost = 0;
@@ -54,8 +57,9 @@ export class Invariants {
   constructor(options: InvariantOptions) {
     this.#options = options;
     this.#accounts = new Accounts(options.violated);
-    this.#inFlight = new InFlightWatch(options.shape.maxInFlight, options.now, options.violated);
-    this.#obligations = new Obligations(options.now, options.violated);
+    const isGivenUp: IsGivenUp = (reply, id) => this.#isGivenUp(reply, id);
+    this.#inFlight = new InFlightWatch(options.shape.maxInFlight, options.now, options.violated, isGivenUp);
+    this.#obligations = new Obligations(options.now, options.violated, isGivenUp);
     this.gears = new GearWatch(options.shape.plan, options.violated);
   }
 
@@ -111,7 +115,8 @@ export class Invariants {
     const { subject, data } = message;
     // Without a connection it cannot say anything to anyone.
     if (!sent) this.cutOff(process);
-    if (subject === SUBJECTS.infer)
+    if (isCancellation(message)) this.#onCancelled(message);
+    else if (subject === SUBJECTS.infer)
       for (const { id } of requestsIn(data)) this.#attempts.set(id, (this.#attempts.get(id) ?? 0) + 1);
     else if (subject.startsWith('_INBOX.client-')) this.#onAnswer(process, message, sent);
     else if (subject.startsWith(`${SUBJECTS.root}.work.`)) this.#onWork(process, data);
@@ -129,6 +134,7 @@ export class Invariants {
 
   delivered(process: string, message: NetworkMessage): void {
     const { subject, data } = message;
+    if (isCancellation(message)) return;
     if (subject === SUBJECTS.infer) this.#onTaken(process, message);
     else if (subject.startsWith(`${SUBJECTS.root}.work.`)) {
       for (const id of decode<{ id: string[] }>(data).id) this.#accounts.handed(process, id);
@@ -200,6 +206,17 @@ export class Invariants {
     }
   }
 
+  #isGivenUp(reply: string, id: string): boolean {
+    const ids = this.#givenUp.get(reply.slice(reply.lastIndexOf('.') + 1));
+    return ids !== undefined && (ids === 'all' || ids.has(id));
+  }
+
+  #onCancelled({ header, data }: NetworkMessage): void {
+    const { token, ids } = parseCancellation(header(CANCEL_HEADER) ?? '', data, undefined);
+    const before = this.#givenUp.get(token) ?? new Set<string>();
+    this.#givenUp.set(token, ids === null || before === 'all' ? 'all' : new Set([...before, ...ids]));
+  }
+
   #onAnswer(process: string, message: NetworkMessage, sent: boolean): void {
     const { subject, data } = message;
     const byFrontend = process.startsWith('frontend-');
@@ -257,6 +274,10 @@ export class Invariants {
 /** Asked when all is well again, with time for a whole cascade over slow links. */
 function mustBeAnswered({ askedAt, deadlineAt }: Asked): boolean {
   return askedAt >= TIMES.healthy && deadlineAt - askedAt >= AMPLE_MS;
+}
+
+function isCancellation({ subject, header }: NetworkMessage): boolean {
+  return subject === SUBJECTS.infer && header(CANCEL_HEADER) !== undefined;
 }
 
 function requestsIn(data: Uint8Array): readonly { readonly id: string; readonly deadlineMs: number }[] {

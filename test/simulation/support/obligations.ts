@@ -3,8 +3,12 @@ import { DEADLINE_GRACE_MS } from '../../../plans/policy/deadline.ts';
 /** A frontend looks for what is late so often. */
 const SWEEP_INTERVAL_MS = 100;
 
+/** Whether a client has cancelled what it wanted to be answered on a subject: whoever has it answers, or lets go of it in silence. */
+export type IsGivenUp = (reply: string, id: string) => boolean;
+
 interface Obligation {
   readonly process: string;
+  readonly reply: string;
   readonly id: string;
   dueAt: number;
 }
@@ -16,17 +20,19 @@ interface Obligation {
 export class Obligations {
   readonly #now: () => number;
   readonly #violated: (what: string) => void;
+  readonly #isGivenUp: IsGivenUp;
   /** By reply subject and id: several copies of a message share an answer. */
   readonly #open = new Map<string, Obligation[]>();
 
-  constructor(now: () => number, violated: (what: string) => void) {
+  constructor(now: () => number, violated: (what: string) => void, isGivenUp: IsGivenUp) {
+    this.#isGivenUp = isGivenUp;
     this.#now = now;
     this.#violated = violated;
   }
 
   taken(process: string, reply: string, id: string, deadlineMs: number): void {
     const key = `${reply} ${id}`;
-    const obligation = { process, id, dueAt: this.#now() + deadlineMs + DEADLINE_GRACE_MS + SWEEP_INTERVAL_MS };
+    const obligation = { process, reply, id, dueAt: this.#now() + deadlineMs + DEADLINE_GRACE_MS + SWEEP_INTERVAL_MS };
     const known = this.#open.get(key);
     if (known === undefined) this.#open.set(key, [obligation]);
     else known.push(obligation);
@@ -57,7 +63,7 @@ export class Obligations {
   }
 
   atEnd(): void {
-    for (const { process, id } of [...this.#open.values()].flat())
-      this.#violated(`${id} has reached ${process}, and nobody has answered it`);
+    for (const { process, reply, id } of [...this.#open.values()].flat())
+      if (!this.#isGivenUp(reply, id)) this.#violated(`${id} has reached ${process}, and nobody has answered it`);
   }
 }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Exchange } from '../../../../actors/client/exchange.ts';
 import { Patience, RetryBudget } from '../../../../actors/client/retry.ts';
+import { CANCEL_HEADER, type Cancellation, parseCancellation } from '../../../../plans/protocol/cancel.ts';
 import { decode, encode } from '../../../../plans/protocol/codec.ts';
 import type { Answer } from '../../../../plans/protocol/messages.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
@@ -19,6 +20,7 @@ let bus: ReturnType<typeof createLocalBus>;
 let exchange: Exchange;
 let attempts: Attempt[];
 let answers: Answer[];
+let cancellations: Cancellation[];
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -26,10 +28,16 @@ beforeEach(() => {
   exchange = new Exchange(bus, clock, 'infer', { name: 'c', deadlineMs: 30_000 });
   attempts = [];
   answers = [];
+  cancellations = [];
 });
 
 function listen(): void {
-  bus.messages$('infer').subscribe(({ data, reply }) => {
+  bus.messages$('infer').subscribe(({ data, reply, header }) => {
+    const cancelled = header(CANCEL_HEADER);
+    if (cancelled !== undefined) {
+      cancellations.push(parseCancellation(cancelled, data, undefined));
+      return;
+    }
     const body = decode<Attempt | Attempt[]>(data);
     for (const { id, deadlineMs } of [body].flat()) attempts.push({ at: clock.now(), id, deadlineMs, reply });
   });
@@ -405,4 +413,60 @@ it('is not disturbed by an empty message, which ends the answers of another acco
   bus.publish(attempts[0].reply, encode(resultFor('x')));
   clock.runUntil(3);
   expect(answers).toEqual([resultFor('x')]);
+});
+
+describe('a request that nobody waits for any more', () => {
+  const tokenOf = (id: string, attempt = 0): string =>
+    attempts
+      .filter((each) => each.id === id)
+      [attempt].reply.split('.')
+      .at(-1)!;
+
+  it('is cancelled with all its attempts: by its id, or whole messages at once', () => {
+    listen();
+    const [x, y] = [send('x'), send('y')];
+    clock.runUntil(1);
+    x();
+    clock.runUntil(2);
+    expect(cancellations).toEqual([{ token: tokenOf('x'), ids: ['x'] }]);
+    y();
+    y();
+    clock.runUntil(3);
+    expect(cancellations.slice(1)).toEqual([{ token: tokenOf('x'), ids: null }]);
+  });
+
+  it('is not heard of by the deployment where it was not sent yet', () => {
+    listen();
+    send('x')();
+    clock.runUntil(10);
+    expect([attempts, cancellations]).toEqual([[], []]);
+  });
+
+  it('is cancelled where it was sent again when one of its attempts is answered', () => {
+    listen();
+    send('x');
+    clock.runUntil(20_000);
+    expect(timesOf('x')).toHaveLength(2);
+    bus.publish(attempts[1].reply, encode(resultFor('x')));
+    clock.runUntil(20_001);
+    expect(answers).toHaveLength(1);
+    expect(cancellations).toEqual([{ token: tokenOf('x', 0), ids: null }]);
+  });
+
+  it('is cancelled when the client gives up before a deployment that was told no deadline, and when the client is closed', () => {
+    exchange = new Exchange(bus, clock, 'infer', { name: 'd' });
+    listen();
+    send('x', 100);
+    send('y');
+    clock.runUntil(100);
+    expect(cancellations).toEqual([]);
+    clock.runUntil(30_001);
+    expect(cancellations.map(({ token }) => token)).toEqual([tokenOf('y', 0), tokenOf('y', 1)]);
+    cancellations.length = 0;
+    send('z');
+    clock.runUntil(30_002);
+    exchange.close();
+    clock.runUntil(30_003);
+    expect(cancellations).toEqual([{ token: tokenOf('z'), ids: null }]);
+  });
 });

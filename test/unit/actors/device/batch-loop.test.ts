@@ -223,4 +223,24 @@ describe('BatchLoop', () => {
     clock.runUntil(100 * BATCH_MS);
     expect(log).toEqual(['order small a+b', 'end a+b', 'answer a', 'answer b']);
   });
+
+  test('drops what is given up while it waits, alone or in a queue, and marks what runs', () => {
+    enqueue('a', 'b', 'c');
+    loop.enqueue(SMALL, queued('d', { alone: true }));
+    loop.enqueue(SMALL, queued('e', { alone: true }));
+    const [a, b] = loop.running;
+    const dropped = loop.cancel(({ item }) => ['a', 'c', 'd'].includes(item.id));
+    expect(idsOf(dropped)).toBe('d+c');
+    expect([loop.isGivenUp(a), loop.isGivenUp(b), loop.length(SMALL)]).toEqual([true, false, 0]);
+    clock.runUntil(10 * BATCH_MS);
+    expect(log.filter((line) => line.startsWith('order'))).toEqual(['order small a+b', 'order small e']);
+  });
+
+  test('does not run again alone what was given up in a batch that failed', () => {
+    poison.add('a');
+    enqueue('a', 'b');
+    loop.cancel(() => true);
+    clock.runUntil(10 * BATCH_MS);
+    expect(log).toEqual(['order small a+b', 'failed a+b', 'empty']);
+  });
 });

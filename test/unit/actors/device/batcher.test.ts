@@ -88,3 +88,21 @@ test('a full queue refuses', () => {
   const taken = [0, 1, 2, 3, 4, 5].map((t) => queues.enqueue(0, at(t)));
   expect(taken).toEqual([true, true, true, true, true, false]);
 });
+
+test('requests that are dropped leave their queues, wherever they stand, and give their room back', () => {
+  const queues = batcher();
+  const numbered = (seq: number): Queued => ({
+    item: workItem({ seq, sample: [{ data: new Uint8Array(20), shape: [20] }] }),
+    origin: 'f',
+    enqueuedAt: 0,
+  });
+  const seqsOf = (requests: readonly Queued[] = []): number[] => requests.map(({ item }) => item.seq);
+  for (const seq of [1, 2, 3]) queues.enqueue(0, numbered(seq));
+  for (const seq of [4, 5]) queues.enqueue(1, numbered(seq));
+  expect(queues.enqueue(0, numbered(6))).toBe(false);
+  expect(seqsOf(queues.drop(({ item }) => [1, 3, 5].includes(item.seq)))).toEqual([1, 3, 5]);
+  expect([queues.length(0), queues.length(1)]).toEqual([1, 1]);
+  expect([6, 7, 8, 9].map((seq) => queues.enqueue(0, numbered(seq)))).toEqual([true, true, true, false]);
+  expect(seqsOf(queues.next(gear, 100)?.requests)).toEqual([2, 6, 7, 8]);
+  expect(seqsOf(queues.next(gear, 100)?.requests)).toEqual([4]);
+});

@@ -6,6 +6,8 @@ import { workItem } from '../../../support/plans.ts';
 const LARGEST_BATCH = 2;
 const entry = (seq: number, sentNumber: number, deaths = 0): InFlight => ({
   item: workItem({ seq }),
+  token: undefined,
+  cancelled: false,
   ticket: 0,
   device: 'a',
   sentNumber,

@@ -24,3 +24,12 @@ it('is a queue, whatever its capacity and however it wraps around', () => {
     ),
   );
 });
+
+it('those that are dropped are gone, the others keep their order', () => {
+  const ring = new Ring<number>(4);
+  for (const item of [9, 9, 9, 1, 2, 3, 4, 5]) ring.push(item);
+  for (let i = 0; i < 3; i++) ring.shift();
+  expect(ring.drop((item) => item % 2 === 0)).toEqual([2, 4]);
+  ring.push(6);
+  expect(Array.from({ length: 5 }, () => ring.shift())).toEqual([1, 3, 5, 6, undefined]);
+});

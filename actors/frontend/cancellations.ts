@@ -1,0 +1,72 @@
+import type { Bus } from '../../engine/bus/bus.ts';
+import type { Clock } from '../../engine/clock.ts';
+import type { CancelFrame, Cancellation } from '../../plans/protocol/cancel.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import type { InFlight } from './in-flight.ts';
+
+/** What an entry of a list takes beside its token and its ids. */
+const ENTRY_BYTES = 32;
+/** Numbers in one frame: far below any server's maximum payload. */
+const FRAME_MAX_SEQS = 4_096;
+
+/**
+ * Passes on what clients give up. A cancellation reaches any one of the frontends, which tells all; the one that has the requests
+ * tells their devices. What is to be told in one turn of the event loop goes together.
+ */
+export class Cancellations {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #subjects: Subjects;
+  readonly #frontend: string;
+  #toFrontends: Cancellation[] = [];
+  #bytes = 0;
+  readonly #toDevices = new Map<string, number[]>();
+  #scheduled = false;
+
+  constructor(bus: Bus, clock: Clock, subjects: Subjects, frontend: string) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#subjects = subjects;
+    this.#frontend = frontend;
+  }
+
+  /** @param bytes of the client's message, which bound those of ours. */
+  tellFrontends(cancellation: Cancellation, bytes: number): void {
+    if (this.#bytes + bytes > this.#bus.maxPayloadBytes / 2) this.#flushToFrontends();
+    this.#toFrontends.push(cancellation);
+    this.#bytes += bytes + cancellation.token.length + ENTRY_BYTES;
+    this.#schedule();
+  }
+
+  tellDevice({ device, item }: InFlight): void {
+    const seqs = this.#toDevices.get(device);
+    if (seqs === undefined) this.#toDevices.set(device, [item.seq]);
+    else seqs.push(item.seq);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#clock.soon(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    this.#flushToFrontends();
+    for (const [device, all] of this.#toDevices) {
+      for (let from = 0; from < all.length; from += FRAME_MAX_SEQS) {
+        const frame: CancelFrame = { origin: this.#frontend, seqs: all.slice(from, from + FRAME_MAX_SEQS) };
+        this.#bus.publish(this.#subjects.deviceCancel(device), encode(frame));
+      }
+    }
+    this.#toDevices.clear();
+  }
+
+  #flushToFrontends(): void {
+    if (this.#toFrontends.length > 0) this.#bus.publish(this.#subjects.cancel, encode(this.#toFrontends));
+    this.#toFrontends = [];
+    this.#bytes = 0;
+  }
+}
