@@ -61,7 +61,8 @@ export class LinearSolver {
 
   /** @returns the value of each variable. @throws Error when HiGHS does not end optimal: a defect of the program. */
   minimise(objective: readonly number[], rows: readonly Row[]): Float64Array {
-    this.#model.options.set({ output_flag: false, presolve: 'off' });
+    // A limit set for a mixed-integer program would hold for this one, too, and its clock runs on from program to program.
+    this.#model.options.set({ output_flag: false, presolve: 'off', time_limit: Number.MAX_VALUE });
     this.#pass(objective, rows, undefined);
     this.#model.run();
     this.solved++;
