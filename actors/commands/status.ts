@@ -55,6 +55,7 @@ export function describeStatus(status: Status): string {
     ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
       Object.entries(counts).map(([reason, count]) => `${actor} dropped ${count} message(s): ${reason}`),
     ),
+    ...describeUnserved(status.unserved),
     ...describeDurable(status.durable),
     ...(status.drift === null ? [] : describeDrift(status.drift)),
     ...(status.decisions.length === 0
@@ -67,6 +68,17 @@ export function describeStatus(status: Status): string {
 function describeDeviceSpeed({ device, speed }: Status['devices'][number]): string {
   const waiting = speed.starvedShare === null ? '' : `; waiting for a processor: ${(100 * speed.starvedShare).toFixed(0)} %`;
   return `${describeSpeed(device, speed)} (${speed.slowdown.toFixed(2)} times the profiled time${waiting})`;
+}
+
+function describeUnserved(unserved: Status['unserved']): string[] {
+  return Object.entries(unserved).map(([role, kinds]) => {
+    const parts = Object.entries(kinds).map(([kind, counts]) => {
+      const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+      const reasons = Object.entries(counts).map(([reason, count]) => `${reason} ${count}`);
+      return `${kind} ${total} (${reasons.join(', ')})`;
+    });
+    return `${role}, requests without a result: ${parts.join('; ')}`;
+  });
 }
 
 function describeDurable(durable: Status['durable']): string[] {

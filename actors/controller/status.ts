@@ -9,6 +9,7 @@ import { type SpeedReport, SpeedWatch } from '../../plans/policy/speed-watch.ts'
 import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
 import { mayAnswerOn, type Subjects } from '../../plans/protocol/subjects.ts';
+import { byKind, type UnservedByKind, type UnservedCounts } from '../../plans/protocol/unserved.ts';
 import { type DurableStatus, durableStatus } from '../durable/durable-status.ts';
 import type { DurableSetting } from '../durable/durable-streams.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
@@ -57,6 +58,11 @@ export interface Status {
    * controllers' actors, those of the controller that answers.
    */
   readonly dropped: Readonly<Record<string, DropCounts>>;
+  /**
+   * Frontend or device -> how requests ended there that got no result -> why -> how many, since it was started; those that have
+   * none are left out. A request is counted once, where it ended.
+   */
+  readonly unserved: Readonly<Record<string, UnservedByKind>>;
   /** Durable ingress, as it was within the last second or two; why that is not known; null where the deployment has none. */
   readonly durable: DurableStatus | { readonly unknown: string } | null;
 }
@@ -94,7 +100,10 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
     description: 'answers requests for a snapshot of the deployment',
     behaviour: ({ bus, clock, drops, stopping$ }) => {
       const devices = new Map<string, { state: DeviceState; at: number; speed: SpeedWatch }>();
-      const frontends = new Map<string, { pid: number; qps: number; dropped: DropCounts; at: number }>();
+      const frontends = new Map<
+        string,
+        { pid: number; qps: number; dropped: DropCounts; unserved: UnservedCounts; at: number }
+      >();
       const plans = new Map([[start.revision, start.plan]]);
       let { plan, revision } = start;
       let leading = false;
@@ -180,6 +189,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
           devices: [...devices.values()].map(({ state, at, speed }) => ({ ...state, silentMs: now - at, speed: speed.report })),
           missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
           dropped: droppedBy(),
+          unserved: unservedBy(),
           durable: stored,
         };
       };
@@ -192,6 +202,14 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
           ['status', drops.counts],
         ];
         return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));
+      };
+
+      const unservedBy = (): Status['unserved'] => {
+        const all: [string, UnservedByKind][] = [
+          ...[...frontends].map(([name, { unserved }]): [string, UnservedByKind] => [`frontend-${name}`, byKind(unserved)]),
+          ...[...devices].map(([name, { state }]): [string, UnservedByKind] => [`device-${name}`, byKind(state.unserved ?? {})]),
+        ];
+        return Object.fromEntries(all.filter(([, kinds]) => Object.keys(kinds).length > 0));
       };
 
       const look = async (setting: DurableSetting): Promise<void> => {
@@ -219,6 +237,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
             frontends.set(report.frontend, {
               pid: report.pid,
               dropped: report.dropped ?? {},
+              unserved: report.unserved ?? {},
               qps: (report.arrivals * 1_000) / report.intervalMs,
               at: clock.now(),
             });

@@ -17,7 +17,7 @@ import { decoded } from '../../engine/actor/drops.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
-import { type CascadeError, DeviceTakenError, messageOf } from '../../engine/errors.ts';
+import { DeviceTakenError, messageOf } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { companyRule, sampleSize } from '../../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
@@ -27,6 +27,7 @@ import { decodeWorkFrame, encode } from '../../plans/protocol/codec.ts';
 import { decodeGear, decodeState } from '../../plans/protocol/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
+import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
 import { failureOf, sendFailure, sendResult } from '../frontend/answers.ts';
 import { Outbox } from '../frontend/outbox.ts';
@@ -102,6 +103,7 @@ class Device {
   readonly #sizeOf: ((sample: Sample) => number) | undefined;
   readonly #done: DoneNotes;
   readonly #answered: number[];
+  readonly #unserved = new Unserved();
   readonly #starvation = new StarvationWatch();
   readonly #certainties: CertaintyCounter | undefined;
   readonly #audits: DeviceAudits | undefined;
@@ -370,8 +372,14 @@ class Device {
     const givenUp = this.#cancelled;
     this.#cancelled = new Map();
     const dropped = this.#loop.cancel(({ origin, item }) => givenUp.get(origin)?.has(item.seq) === true);
-    for (const { origin, item } of dropped) this.#done.dropped(origin, item.seq);
+    for (const { origin, item } of dropped) this.#letGo('waiting', origin, item.seq);
     this.#loop.pump();
+  }
+
+  /** Of one that its client gave up. */
+  #letGo(reason: 'waiting' | 'computing', origin: string, seq: number): void {
+    this.#unserved.count(reason);
+    this.#done.dropped(origin, seq);
   }
 
   /** What is given up one by one is looked for together. */
@@ -385,13 +393,17 @@ class Device {
 
   #enqueue(model: number, request: Queued): void {
     if (model === -1) {
-      this.#refuse(request, 'NOT_FOUND', `device ${this.#options.device} was sent a request for a model that the family has not`);
+      this.#refuse(
+        request,
+        'unknown-model',
+        `device ${this.#options.device} was sent a request for a model that the family has not`,
+      );
     } else if (!this.#replicas.has(model)) {
       this.#passOn(model, request);
     } else if (!this.#loop.enqueue(model, request)) {
       this.#refuse(
         request,
-        'RESOURCE_EXHAUSTED',
+        'no-room',
         `the queue of ${this.#options.models[model]} on ${this.#options.device} is full; try again later`,
         Math.ceil(this.#loop.backlogMs() / 2),
       );
@@ -404,7 +416,7 @@ class Device {
     if (target !== undefined && target !== this.#options.device && this.#sendTo(target, model, request.origin, request.item))
       return;
     const name = this.#options.models[model];
-    this.#refuse(request, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
+    this.#refuse(request, 'no-device', `no device that holds model ${name} can be reached; try again later`);
   }
 
   #shift(message: GearMessage): void {
@@ -428,8 +440,10 @@ class Device {
       if (watched) {
         this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, outcome.certainty);
       }
-      if (this.#loop.isGivenUp(outcome.request)) this.#done.finished(outcome.request.origin, outcome.request.item.seq);
-      else if (outcome.type === 'forward') this.#forward(outcome);
+      if (this.#loop.isGivenUp(outcome.request)) {
+        this.#unserved.count('computing');
+        this.#done.finished(outcome.request.origin, outcome.request.item.seq);
+      } else if (outcome.type === 'forward') this.#forward(outcome);
       else {
         if (outcome.type === 'answer') this.#answered[model]++;
         ended.push(outcome);
@@ -463,7 +477,7 @@ class Device {
     else
       this.#refuse(
         request,
-        'UNAVAILABLE',
+        'no-device',
         `no device that holds model ${this.#options.models[model]} can be reached; try again later`,
       );
   }
@@ -487,7 +501,7 @@ class Device {
     if (item.opinion === undefined) {
       this.#refuse(
         request,
-        'DEADLINE_EXCEEDED',
+        'no-time',
         `waited ${Math.round(now - item.arrivedAt)} ms; no time is left to compute it within the deadline`,
       );
       return;
@@ -506,8 +520,10 @@ class Device {
   /** The same input would fail again, so it is the input that is refused: nobody tries again. */
   #fail({ item, origin }: Queued, message: string): void {
     if (this.#isTooLate(item)) return;
-    if (sendFailure(this.#context.bus, item.reply, item.id, 'INVALID_ARGUMENT', message, item.json))
-      this.#done.finished(origin, item.seq);
+    const { code } = UNSERVED['no-number'];
+    if (!sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json)) return;
+    this.#unserved.count('no-number');
+    this.#done.finished(origin, item.seq);
   }
 
   #failed(model: number, requests: readonly Queued[], error: unknown): void {
@@ -516,8 +532,8 @@ class Device {
     if (code !== 'INVALID_ARGUMENT')
       this.#context.log.error({ model: this.#options.models[model], batch: requests.length, err: error }, 'inference failed');
     for (const request of requests) {
-      if (this.#loop.isGivenUp(request)) this.#done.dropped(request.origin, request.item.seq);
-      else if (requests.length === 1) this.#refuse(request, code, message);
+      if (this.#loop.isGivenUp(request)) this.#letGo('computing', request.origin, request.item.seq);
+      else if (requests.length === 1) this.#refuse(request, code === 'INVALID_ARGUMENT' ? 'unfit' : 'inference', message);
     }
     this.#endTrial(requests);
   }
@@ -527,9 +543,11 @@ class Device {
     if (requests.some(({ item }) => item.alone)) this.#tell();
   }
 
-  #refuse({ item, origin }: Queued, code: CascadeError['code'], message: string, retryAfterMs?: number): void {
+  #refuse({ item, origin }: Queued, reason: ToldReason, message: string, retryAfterMs?: number): void {
     if (this.#isTooLate(item)) return;
+    const { code } = UNSERVED[reason];
     if (sendFailure(this.#context.bus, item.reply, item.id, code, message, item.json, retryAfterMs)) {
+      this.#unserved.count(reason);
       if (code === 'INTERNAL' || code === 'INVALID_ARGUMENT') this.#done.finished(origin, item.seq);
       else this.#done.dropped(origin, item.seq);
     }
@@ -589,6 +607,7 @@ class Device {
       upMs: this.#context.clock.now() - this.#startedAt,
       loopDelayMsP99: loopDelayMsP99(),
       dropped: this.#context.drops.counts,
+      unserved: this.#unserved.counts,
       emulated: this.#backend.emulated,
       ...(certainties.length === 0 ? {} : { certainties }),
       ...(suspects === undefined ? {} : { suspects }),

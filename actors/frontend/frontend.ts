@@ -4,7 +4,7 @@ import { decoded } from '../../engine/actor/drops.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
-import { CascadeError, type ErrorCode, invalid } from '../../engine/errors.ts';
+import { CascadeError, invalid } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
 import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
@@ -21,6 +21,7 @@ import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/
 import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
+import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
 import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
 import { decodeRevisedPlan } from '../controller/prepare-message.ts';
@@ -46,6 +47,10 @@ export interface FrontendOptions {
   readonly deadlineMs: number;
   /** Counts what this frontend takes, for the load-estimator beside it. */
   readonly arrivals$: Subject<number>;
+  /** Counts the requests that get no result here. */
+  readonly unserved?: Unserved;
+  /** Per model: time of the smallest sample alone, as profiled on the fastest device. Default: not known. */
+  readonly leastMs?: readonly number[];
   /** Called when this frontend has begun to take requests. */
   readonly onReady?: () => void;
   /** Requests that a batch of any model has at most. */
@@ -97,6 +102,7 @@ class Frontend {
   readonly #outbox: Outbox;
   readonly #inFlight: InFlightTable;
   readonly #admission: Admission;
+  readonly #unserved: Unserved;
   readonly #waysBack = new WaysBack();
   readonly #cancellations: Cancellations;
   readonly #routable$ = new Subject<void>();
@@ -112,6 +118,7 @@ class Frontend {
     this.#router = new Router(options.plan);
     this.#admission = new Admission(() => Math.max(...this.#router.devices.map((device) => this.#router.backlogMs(device))));
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
+    this.#unserved = options.unserved ?? new Unserved();
     this.#cancellations = new Cancellations(context.bus, context.clock, options.subjects, options.name);
     this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
     this.#inFlight = new InFlightTable({
@@ -254,6 +261,7 @@ class Frontend {
       // What is wrong with requests like these has been told often enough.
       if (refusals.areMany && !looksLikeRequest(value)) {
         refusals.addUnread(idOf(value));
+        this.#unserved.count('invalid');
         continue;
       }
       try {
@@ -269,6 +277,7 @@ class Frontend {
 
   #failure(id: string | undefined, thrown: unknown): Failure {
     const { code, message, retryAfterMs } = failureOf(thrown);
+    this.#unserved.count(code === 'INVALID_ARGUMENT' ? 'invalid' : code === 'RESOURCE_EXHAUSTED' ? 'no-room' : 'defect');
     if (code === 'INTERNAL') this.#context.log.error({ err: thrown }, 'request failed');
     return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
   }
@@ -280,12 +289,22 @@ class Frontend {
   #admit(value: unknown, { reply, json, id, deadlineMs: commonDeadlineMs, token }: Envelope): Failure | undefined {
     const now = this.#context.clock.now();
     const deadlineMs = deadlineOf(value) ?? commonDeadlineMs ?? this.#options.deadlineMs;
+    const leastMs = this.#leastMs();
+    // However long it waits for a better moment: this is not overload, and no gear helps.
+    if (deadlineMs < leastMs) {
+      const needed = `${Math.ceil(leastMs)} ms that model ${this.#router.models[this.#router.gear.cascade[0]]} takes at least`;
+      return this.#refusal(
+        idOf(value) ?? id,
+        'impossible-deadline',
+        `the deadline of ${deadlineMs} ms is shorter than the ${needed}; allow more`,
+      );
+    }
     const retryAfterMs = this.#retryAfterMs(deadlineMs);
     // A refused request is load, too: the gear is chosen by what is asked for.
     if (retryAfterMs !== undefined) {
       this.#options.arrivals$.next(1);
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
-      return { id: idOf(value) ?? id ?? '', error: { code: 'RESOURCE_EXHAUSTED', message, retryAfterMs } };
+      return this.#refusal(idOf(value) ?? id, this.#inFlight.isFull ? 'no-room' : 'overloaded', message, retryAfterMs);
     }
     const request = parseRequest(value, this.#options.specs, this.#options.outputs);
     const seq = this.#nextSeq();
@@ -318,6 +337,18 @@ class Frontend {
     return this.#send(entry);
   }
 
+  #refusal(id: string | undefined, reason: ToldReason, message: string, retryAfterMs?: number): Failure {
+    this.#unserved.count(reason);
+    const { code } = UNSERVED[reason];
+    return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  }
+
+  /** Time that the first model takes at least, at the measured speed; 0 where it is not known. */
+  #leastMs(): number {
+    const model = this.#router.gear.cascade[0];
+    return (this.#options.leastMs?.[model] ?? 0) * this.#router.leastFactor(model);
+  }
+
   /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
   #retryAfterMs(deadlineMs: number): number | undefined {
     return this.#inFlight.isFull ? this.#admission.roomAfterMs() : this.#admission.retryAfterMs(deadlineMs);
@@ -329,7 +360,7 @@ class Frontend {
     const device = this.#router.route(model);
     if (device === undefined) {
       const name = this.#router.models[model];
-      return this.#giveUp(entry, 'UNAVAILABLE', `no device that holds model ${name} can be reached; try again later`);
+      return this.#giveUp(entry, 'no-device', `no device that holds model ${name} can be reached; try again later`);
     }
     entry.device = device;
     entry.sentNumber = this.#sentNumber++;
@@ -337,7 +368,7 @@ class Frontend {
     if (this.#outbox.add(subject, this.#options.name, entry.item)) return undefined;
     const limit = `the limit of ${this.#context.bus.maxPayloadBytes} bytes of the NATS server`;
     const advice = 'send less, or raise its max_payload';
-    return this.#giveUp(entry, 'INVALID_ARGUMENT', `the inputs, as tensors, are above ${limit}; ${advice}`);
+    return this.#giveUp(entry, 'too-large', `the inputs, as tensors, are above ${limit}; ${advice}`);
   }
 
   #done(frame: DoneFrame): void {
@@ -382,8 +413,8 @@ class Frontend {
     if (lost === undefined) return;
     for (const entry of this.#inFlight.expired(now - DEADLINE_GRACE_MS)) {
       const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
-      if (entry.cancelled) this.#end(entry.item.seq, false);
-      else this.#answer(entry, this.#giveUp(entry, 'DEADLINE_EXCEEDED', `no answer within the deadline of ${deadlineMs} ms`));
+      if (entry.cancelled) this.#letGo(entry);
+      else this.#answer(entry, this.#giveUp(entry, 'no-answer', `no answer within the deadline of ${deadlineMs} ms`));
     }
     // After those were told that they are too late: sent again they would only be in the way.
     for (const [device, loss] of lost) this.#lose(device, loss, 'is silent');
@@ -408,7 +439,7 @@ class Frontend {
   #tryAlone(entry: InFlight, { told }: Loss): void {
     if (!entry.cancelled && entry.item.alone && told !== undefined) {
       const words = 'a device that had this request was lost, and then another while it computed nothing else';
-      this.#answer(entry, this.#giveUp(entry, 'INTERNAL', `${words}; it is not tried again`, true));
+      this.#answer(entry, this.#giveUp(entry, 'deadly', `${words}; it is not tried again`, true));
       return;
     }
     entry.item = { ...entry.item, alone: true };
@@ -417,11 +448,17 @@ class Frontend {
 
   #sendAgain(entry: InFlight): void {
     if (entry.cancelled) {
-      this.#end(entry.item.seq, false);
+      this.#letGo(entry);
       return;
     }
     const failure = this.#send(entry);
     if (failure !== undefined) this.#answer(entry, failure);
+  }
+
+  /** Of one that its client gave up: its device does not tell what became of it. */
+  #letGo({ item }: InFlight): void {
+    this.#unserved.count('unheard');
+    this.#end(item.seq, false);
   }
 
   #end(seq: number, completed: boolean): void {
@@ -432,7 +469,9 @@ class Frontend {
     this.#waysBack.ended(entry.item.reply, now);
   }
 
-  #giveUp({ item }: InFlight, code: ErrorCode, message: string, final = false): Failure {
+  #giveUp({ item }: InFlight, reason: ToldReason, message: string, final = false): Failure {
+    const { code } = UNSERVED[reason];
+    this.#unserved.count(reason);
     this.#end(item.seq, false);
     return { id: item.id, error: { code, message, ...(final ? { final } : {}) } };
   }

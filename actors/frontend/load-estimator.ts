@@ -5,6 +5,7 @@ import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import type { DropCounts, LoadReport } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
+import type { Unserved } from '../../plans/protocol/unserved.ts';
 
 /** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
 export function loadEstimatorActor(options: {
@@ -13,10 +14,12 @@ export function loadEstimatorActor(options: {
   arrivals$: Observable<number>;
   /** What the frontend has dropped so far. */
   dropped?: () => DropCounts;
+  /** Requests that it gave no result so far. */
+  unserved?: Unserved;
   /** Default: this process's. */
   pid?: number;
 }): Actor {
-  const { frontend, subjects, arrivals$, dropped, pid = process.pid } = options;
+  const { frontend, subjects, arrivals$, dropped, unserved, pid = process.pid } = options;
   return {
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
@@ -35,6 +38,7 @@ export function loadEstimatorActor(options: {
             intervalMs,
             arrivals: count,
             ...(dropped === undefined ? {} : { dropped: dropped() }),
+            ...(unserved === undefined ? {} : { unserved: unserved.counts }),
           };
           count = 0;
           since += intervalMs;

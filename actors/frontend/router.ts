@@ -117,6 +117,16 @@ export class Router {
     return picked === -1 ? undefined : this.devices[picked];
   }
 
+  /** How much longer than profiled a model takes on the fastest device that has it: as planned for, at the measured speed. */
+  leastFactor(model: number): number {
+    const { inferenceFactor } = this.plan;
+    let least = Number.POSITIVE_INFINITY;
+    for (let device = 0; device < this.devices.length; device++)
+      if (this.#usable[model * this.devices.length + device] === 1)
+        least = Math.min(least, inferenceFactor[device] * this.#slowdown[device]);
+    return least === Number.POSITIVE_INFINITY ? 0 : least;
+  }
+
   /** True once every model of the gear in force has a replica to go to. */
   get complete(): boolean {
     return this.#gear.cascade.every((model) => this.#isReachable(model));

@@ -3,7 +3,8 @@ import { AsyncSubject, Subject } from 'rxjs';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { largestBatch } from '../../plans/domain/profile/profile.ts';
+import { largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
+import { Unserved } from '../../plans/protocol/unserved.ts';
 import { durableIngressActor } from '../durable/durable-ingress.ts';
 import { declareStreams, durableSetting } from '../durable/durable-streams.ts';
 import { frontendActor } from '../frontend/frontend.ts';
@@ -23,6 +24,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
   const host = setting.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
   const name = `${host}-${randomBytes(4).toString('hex')}`;
   const arrivals$ = new Subject<number>();
+  const unserved = new Unserved();
   const system = { bus, clock: realClock, log };
   const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
   const serving$ = new AsyncSubject<void>();
@@ -39,6 +41,8 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
       arrivals$,
+      unserved,
+      leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),
       onReady: () => {
         onReady();
         serving$.next();
@@ -48,7 +52,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
     system,
   );
   const estimator = startActor(
-    loadEstimatorActor({ frontend: name, subjects, arrivals$, dropped: () => frontend.dropped }),
+    loadEstimatorActor({ frontend: name, subjects, arrivals$, unserved, dropped: () => frontend.dropped }),
     system,
   );
   if (durable === undefined) return [frontend, estimator];

@@ -48,6 +48,7 @@ export function decodeLoad(data: Uint8Array): LoadReport {
   require(isAmount(load.intervalMs) && load.intervalMs >= 1, 'load', 'intervalMs');
   require(isAmount(load.arrivals), 'load', 'arrivals');
   require(load.dropped === undefined || areAmounts(load.dropped), 'load', 'dropped');
+  require(load.unserved === undefined || areAmounts(load.unserved), 'load', 'unserved');
   return load as LoadReport;
 }
 
@@ -79,6 +80,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(isAmount(state.upMs), 'state', 'upMs');
   require(isAmount(state.loopDelayMsP99), 'state', 'loopDelayMsP99');
   require(state.dropped === undefined || areAmounts(state.dropped), 'state', 'dropped');
+  require(state.unserved === undefined || areAmounts(state.unserved), 'state', 'unserved');
   require(typeof state.emulated === 'boolean', 'state', 'emulated');
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
   require(state.suspects === undefined || areSuspects(state.suspects), 'state', 'suspects');

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../engine/errors.ts';
 import type { Dtype, Sample } from '../../engine/tensor/tensor.ts';
+import type { UnservedCounts } from './unserved.ts';
 
 /** Why a request ended where it did: certain enough; the last model; no time to go on; no later model in the gear. */
 export type Exit = 'certain' | 'last' | 'deadline' | 'gear';
@@ -135,6 +136,8 @@ export interface LoadReport {
   readonly arrivals: number;
   /** What the frontend dropped since its start. */
   readonly dropped?: DropCounts;
+  /** Requests that got no result from the frontend since its start, by reason. */
+  readonly unserved?: UnservedCounts;
 }
 
 /** How certain a model was in a gear: samples per bin of its certainties (see plans/drift/certainty-bins.ts). */
@@ -213,6 +216,8 @@ export interface DeviceState {
   readonly loopDelayMsP99: number;
   /** What the device dropped since its start. */
   readonly dropped?: DropCounts;
+  /** Requests that got no result from the device since its start, by reason. */
+  readonly unserved?: UnservedCounts;
   readonly emulated: boolean;
   /**
    * What this device dies of, if it does now: the request that it tries alone, or, when it leaves, the batch that it hangs in.

@@ -8,14 +8,18 @@ import { silentLogger } from '../../engine/log.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { POISON, UNFIT } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
-import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
+import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
 
 const subjects = subjectsOf('test');
 
 /** A plane with a status actor beside its controller and plan-keeper, as in the process of a controller. */
-async function startPlaneWithStatus(plan = planOf({ models: ['small'] })): Promise<VirtualPlane> {
-  const plane = await startVirtualPlane(plan);
+async function startPlaneWithStatus(
+  plan = planOf({ models: ['small'] }),
+  options: VirtualPlaneOptions = {},
+): Promise<VirtualPlane> {
+  const plane = await startVirtualPlane(plan, options);
   const { bus, clock, controller, keeper } = plane;
   startActor(
     statusActor({
@@ -88,4 +92,48 @@ test('the status says where no SLO is promised: beyond the highest load, with al
   expect((await statusOf(plane)).gearSeconds).toHaveLength(3);
   await inForce(2);
   expect(describeStatus(await statusOf(plane))).toContain('expected accuracy 80.00 % (78.0 - 82.0 %)');
+});
+
+test('the status tells how requests ended that got no result, and why, each once, by the role where they ended', async () => {
+  const BATCH_MS = 100;
+  const plane = await startPlaneWithStatus(planOf({ models: ['small'] }), {
+    batchMs: () => BATCH_MS,
+    frontend: { leastMs: [BATCH_MS], maxInFlight: 30 },
+  });
+  expect((await statusOf(plane)).unserved).toEqual({});
+  const { bus, clock, infer, runUntil, answers } = plane;
+  // Nothing runs: a deadline that nobody could meet is not overload, and says what the model takes.
+  infer('hurried', [1, 90], { deadlineMs: BATCH_MS - 1 });
+  infer('possible', [1, 90], { deadlineMs: BATCH_MS + 1 });
+  await runUntil(clock.now() + 200);
+  expect(answers.map(({ answer }) => answer)).toMatchObject([
+    {
+      id: 'hurried',
+      error: {
+        code: 'DEADLINE_EXCEEDED',
+        message: 'the deadline of 99 ms is shorter than the 100 ms that model small takes at least; allow more',
+      },
+    },
+    { id: 'possible', certainty: expect.closeTo(0.9) },
+  ]);
+  infer('bad', [1]);
+  infer('poisonous', [1, POISON]);
+  infer('unfit', [1, UNFIT]);
+  await runUntil(clock.now() + 1_000);
+  const x = Uint8Array.of(1, 90);
+  const frame = Array.from({ length: 20 }, (_, i) => ({ id: `cancelled ${i}`, inputs: { x } }));
+  bus.publish(subjects.infer, encode(frame), { reply: 'answers', headers: { 'Cascade-Token': 'secret-of-the-sender' } });
+  for (let i = 0; i < 10; i++) infer(`others ${i}`, [1, 90]);
+  infer('one too many', [1, 90]);
+  await runUntil(clock.now() + 10);
+  bus.publish(subjects.infer, new Uint8Array(), { headers: { 'Cascade-Cancel': 'secret-of-the-sender' } });
+  await runUntil(clock.now() + 1_000);
+  const status = await statusOf(plane);
+  expect(status.unserved).toEqual({
+    'frontend-f0': { refused: { 'impossible-deadline': 1, invalid: 1, 'no-room': 1 } },
+    'device-d0': { failed: { inference: 1 }, refused: { unfit: 1 }, cancelled: { waiting: 12, computing: 8 } },
+  });
+  expect(describeStatus(status)).toContain(
+    'frontend-f0, requests without a result: refused 3 (impossible-deadline 1, invalid 1, no-room 1)\n',
+  );
 });

@@ -15,6 +15,7 @@ import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { Unserved } from '../../plans/protocol/unserved.ts';
 import { judgedBy } from './judges.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; or what makes a model fail on it. */
@@ -141,10 +142,21 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
   );
   const frontends = Array.from({ length: options.frontends ?? 1 }, (_, i) => {
     const arrivals$ = new Subject<number>();
+    const unserved = new Unserved();
     const name = `f${i}`;
-    startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$ }), system);
+    startActor(loadEstimatorActor({ frontend: name, subjects, arrivals$, unserved }), system);
     return startActor(
-      frontendActor({ name, subjects, plan: start, specs, largestBatch: 8, deadlineMs: 30_000, arrivals$, ...options.frontend }),
+      frontendActor({
+        name,
+        subjects,
+        plan: start,
+        specs,
+        largestBatch: 8,
+        deadlineMs: 30_000,
+        arrivals$,
+        unserved,
+        ...options.frontend,
+      }),
       system,
     );
   });
