@@ -42,6 +42,7 @@ async function run(path: string, options: Options): Promise<void> {
     import('../planner/request-of-deployment.ts'),
     import('../planner/provision/provision.ts'),
   ]);
+  const { planWarnings } = await import('../domain/gear-plan/plan-warnings.ts');
   const { provisionTable } = await import('../report/provision-table.ts');
   const { writeJson } = await import('./json-output.ts');
   const { progressLine } = await import('./progress-line.ts');
@@ -58,6 +59,8 @@ async function run(path: string, options: Options): Promise<void> {
     threads: planningThreads(),
   }).finally(progress.clear);
   const best = bestOption(found);
+  if (best?.fewest !== undefined)
+    for (const warning of planWarnings(best.fewest.plan, profile)) process.stderr.write(`warning: ${warning}\n`);
   writeJson(options.json, {
     deployment: deployment.name,
     synthetic: profile.synthetic,

@@ -11,6 +11,10 @@ ONNX models, made by any exporter. Each row is a test with a tiny model (\`test/
 them: \`UPDATE_DOCS=1 npx vitest run test/integration/model-kinds\`. What is refused is refused by \`cascade profile\`, with these words
 and exit code 2, before anything is served.
 
+\`profile\` keeps one or two real samples of your data in \`profile.json\`: one of typical size, and the largest where sizes differ.
+Replicas are warmed up with them, also on hosts that do not have the data. Of samples above 1 MiB only the shapes are kept. Guard the
+file as you guard the data.
+
 ${sections.join('\n')}`;
 }
 
