@@ -79,7 +79,7 @@ class PlanKeeper {
   readonly #context: ActorContext;
   readonly #live = new Map<string, LiveDevice>();
   readonly #prepared$ = new Subject<PreparedMessage>();
-  /** Emits when another controller may lead from now on. */
+  /** Emits when another controller may lead from now on, be it that this one has to stop. */
   readonly #deposed$ = new Subject<void>();
   /** The plan that was told last, by whoever leads: in force when its commit comes. */
   #told: Revision | undefined;
@@ -151,7 +151,7 @@ class PlanKeeper {
         }),
         switchMap((leading) => (leading ? lead$ : EMPTY)),
       ),
-    ).pipe(takeUntil(stopping$));
+    ).pipe(takeUntil(stopping$.pipe(tap(() => this.#deposed$.next()))));
   }
 
   #observe({ device, host, phase, incarnation, revision }: DeviceState): void {

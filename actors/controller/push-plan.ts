@@ -13,7 +13,8 @@ const VERDICT_MS = 5_000;
 
 /**
  * Asks the plan-keeper for a plan change, and waits for its verdict.
- * @throws CascadeError UNAVAILABLE when no controller leads the deployment, DEADLINE_EXCEEDED when it does not answer in time.
+ * @throws CascadeError UNAVAILABLE when no controller leads the deployment, DEADLINE_EXCEEDED when it does not answer in time: it
+ *   may have been killed.
  */
 export async function pushPlan(
   bus: Bus,
@@ -26,8 +27,18 @@ export async function pushPlan(
     const answer = await bus.request(plan, Buffer.from(JSON.stringify(order)), { timeoutMs });
     return JSON.parse(Buffer.from(answer.data).toString()) as Verdict;
   } catch (error) {
-    if (!(error instanceof CascadeError) || error.code !== 'UNAVAILABLE') throw error;
-    const what = `no controller leads ${deployment.name} (${error.message}); start one with \`cascade serve\``;
-    throw new CascadeError('UNAVAILABLE', what);
+    if (!(error instanceof CascadeError)) throw error;
+    throw new CascadeError(error.code, whatToDo(error, deployment.name));
+  }
+}
+
+function whatToDo({ code, message }: CascadeError, deployment: string): string {
+  switch (code) {
+    case 'UNAVAILABLE':
+      return `no controller leads ${deployment} (${message}); start one with \`cascade serve\``;
+    case 'DEADLINE_EXCEEDED':
+      return `no verdict (${message}): the controller may have ended; \`cascade status\` tells the plan in force: push again if it is not this one`;
+    default:
+      return message;
   }
 }

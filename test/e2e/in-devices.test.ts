@@ -37,7 +37,7 @@ test('what a frontend sends to the device of its process does not go through the
       `${root}.infer`,
       Buffer.from(JSON.stringify({ inputs: { image: Array(784).fill(0) } })),
       {
-        timeoutMs: 10_000,
+        timeoutMs: 30_000,
       },
     );
     expect(JSON.parse(Buffer.from(data).toString())).toHaveProperty('label');

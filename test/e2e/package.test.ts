@@ -102,7 +102,7 @@ test('profiles, plans and serves from the build; a script asks by its client', a
     `import { connectCascade } from 'cascadeserve';
 
 const client = await connectCascade({ servers: process.argv[2], deployment: 'image' });
-const { id, label, model, exit } = await client.infer({ pixels: new Float32Array(3 * 8 * 8) }, { id: 'mine' });
+const { id, label, model, exit } = await client.infer({ pixels: new Float32Array(3 * 8 * 8) }, { id: 'mine', deadlineMs: 30_000 });
 console.log(JSON.stringify({ id, label, model, exit }));
 await client.infer({ pictures: [1] }).catch((error) => console.log(error.code, error.message));
 await client.close();
@@ -128,4 +128,4 @@ await client.close();
     await server.stop();
     expect(end.code, end.stderr).toBe(0);
   }
-}, 60_000);
+}, 180_000);

@@ -18,6 +18,9 @@ import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 
 type Task = (typeof TASKS)[number];
 
+/** By itself, nats.js gives up after a second, which a busy machine may need. */
+const PATIENT = { timeout: 30_000 };
+
 /** What the large model, which knows the truth, says of a sample; and an output of it that can be asked for. */
 const TRUTH: Readonly<
   Record<Task, { said: (row: Float32Array) => Partial<Result>; output: string; values: (row: Float32Array) => number[] }>
@@ -98,11 +101,11 @@ describe.each(TASKS)('task %s', (task) => {
   test('answers in MessagePack and JSON, with an output that was asked for', async () => {
     for (const row of rows.slice(0, 5)) {
       const inputs = { x: [...row] };
-      const packed = decode<Result>((await nats.request(infer, encode({ inputs, outputs: [output] }))).data);
+      const packed = decode<Result>((await nats.request(infer, encode({ inputs, outputs: [output] }), PATIENT)).data);
       const json = headers();
       json.set('Content-Type', 'application/json');
       const text = JSON.stringify({ inputs, outputs: [output] });
-      const readable = (await nats.request(infer, text, { headers: json, timeout: 5_000 })).json<Result>();
+      const readable = (await nats.request(infer, text, { ...PATIENT, headers: json })).json<Result>();
       const expected = values(row);
       for (const result of [packed, readable]) {
         if (result.model === 'large') expect(result).toMatchObject(said(row));
@@ -126,7 +129,7 @@ describe.each(TASKS)('task %s', (task) => {
   });
 
   test('an output that no model has is refused by name', async () => {
-    const reply = await nats.request(infer, encode({ inputs: { x: [...rows[0]] }, outputs: ['nothing'] }));
+    const reply = await nats.request(infer, encode({ inputs: { x: [...rows[0]] }, outputs: ['nothing'] }), PATIENT);
     const { error } = decode<Failure>(reply.data);
     expect(error.code).toBe('INVALID_ARGUMENT');
     expect(error.message).toMatch(/unknown output "nothing"; the models of this family all give .*/);

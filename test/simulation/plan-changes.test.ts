@@ -240,6 +240,14 @@ test('a push whose controller is deposed meanwhile gets a verdict', async () => 
   expect(await pushed).toEqual({ accepted: false, reason: expect.stringContaining('another controller may have taken over') });
 });
 
+test('a push whose controller is stopped meanwhile gets a verdict', async () => {
+  const world = await startSlowWorld();
+  const pushed = world.push(swapped);
+  await world.runUntil(world.clock.now() + 200);
+  void world.keeper.stop(5_000);
+  expect(await pushed).toEqual({ accepted: false, reason: expect.stringContaining('another controller may have taken over') });
+});
+
 test('a standby that takes over with an empty store goes on with the plan that was put in force last', async () => {
   const leading$ = new BehaviorSubject(false);
   const world = await startWorld();
