@@ -42,6 +42,8 @@ export interface DurableIngressOptions {
 /** A frontend says DEADLINE_EXCEEDED itself; this is for the one that died. */
 const SILENCE_GRACE_MS = 1_000;
 const APPEND_TIMEOUT_MS = 5_000;
+/** The server's clock is looked at so often, where requests have deadlines. */
+const READING_MS = 1_000;
 
 /**
  * Durable ingress: requests that NATS has stored, and acknowledged to whoever published them on `.durable`, are asked of the
@@ -140,7 +142,7 @@ class DurableIngress {
     try {
       replyTo = durableReplyTo(message, subjects);
       const request = readDurableRequest(message, subjects);
-      deadlineAt = request.deadlineAt;
+      deadlineAt = await this.#deadlineAt(message, request.deadlineMs);
       const answer = await this.#ask(message, request.id, deadlineAt - clock.now());
       const expired = clock.now() >= deadlineAt;
       return {
@@ -158,6 +160,15 @@ class DurableIngress {
         answer: encodeFailure(durableId(message), code, text, wantsJson(message)),
       };
     }
+  }
+
+  /** On our clock. @throws CascadeError when the server does not tell how long ago the request was stored. */
+  async #deadlineAt(message: QueuedMessage, deadlineMs: number): Promise<number> {
+    if (deadlineMs === Number.POSITIVE_INFINITY) return deadlineMs;
+    let ageMs = await message.ageMs(READING_MS);
+    // The server's clock may have been set since: nobody is told that it is too late by an old reading.
+    if (ageMs >= deadlineMs) ageMs = await message.ageMs(0);
+    return this.#context.clock.now() - ageMs + deadlineMs;
   }
 
   /** @throws CascadeError when there is no answer. */

@@ -8,8 +8,8 @@ import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 export interface DurableRequest {
   /** Header `Cascade-Id`, or where it is stored: the same at each try. An id in the body comes before it. */
   readonly id: string;
-  /** Header `Cascade-Deadline-Ms`, counted from when it was stored: milliseconds since the Unix epoch, or Infinity. */
-  readonly deadlineAt: number;
+  /** Header `Cascade-Deadline-Ms`, counted from when it was stored; Infinity: none. */
+  readonly deadlineMs: number;
 }
 
 const RAW = 'application/octet-stream';
@@ -37,7 +37,7 @@ export function readDurableRequest(message: QueuedMessage, subjects: Subjects): 
     throw invalid(`header Cascade-Deadline-Ms: ${JSON.stringify(deadline?.slice(0, 80))}; use milliseconds above 0`);
   }
   if (isFrame(message)) throw invalid(`a list of requests on ${subjects.durable}; store each request as a message of its own`);
-  return { id, deadlineAt: message.storedAt + deadlineMs };
+  return { id, deadlineMs };
 }
 
 /** Whether the answer is JSON: as the frontend has it. */

@@ -86,6 +86,20 @@ export async function progressOf(bus: Bus, { store, name }: ConsumerSpec): Promi
   throw new CascadeError('UNAVAILABLE', `consumer ${name} of stream ${store}: ${describe(error ?? { code: 0 })}`);
 }
 
+/**
+ * The server's time: milliseconds since the Unix epoch. Servers before 2.10 do not tell it, but when they delivered last: to whoever
+ * has just been given something this is as good.
+ * @throws CascadeError UNAVAILABLE
+ */
+export async function serverTime(bus: Bus, { store, name }: ConsumerSpec): Promise<number> {
+  type Info = { ts?: string; delivered: { last_active?: string } };
+  const { ts, delivered, error } = await ask<Info>(bus, `CONSUMER.INFO.${store}.${name}`, '');
+  const time = Date.parse(ts ?? delivered?.last_active ?? '');
+  if (!Number.isNaN(time)) return time;
+  const why = error === undefined ? 'the NATS server does not tell its time' : describe(error);
+  throw new CascadeError('UNAVAILABLE', `consumer ${name} of stream ${store}: ${why}`);
+}
+
 export async function append(bus: Bus, subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored> {
   const { id, headers, timeoutMs } = options;
   const answer = await bus

@@ -14,8 +14,10 @@ import {
   pull,
   renewConsumer,
   SETTLE,
+  serverTime,
 } from './jetstream-api.ts';
 import { STATUS_HEADER } from './publish-rules.ts';
+import { ServerClock } from './server-clock.ts';
 import type { ConsumerSpec, QueuedMessage, WorkQueues } from './work-queue.ts';
 
 /** How long the server keeps a pull that it cannot fill. */
@@ -90,6 +92,7 @@ class Puller {
   readonly #limit: number;
   readonly #subscriber: Subscriber<QueuedMessage>;
   readonly #held = new Map<number, Held>();
+  readonly #serverClock: ServerClock;
   #pulls = 0;
   /** Pulls in a row that found no consumer: another taker may be making it anew. */
   #missing = 0;
@@ -114,6 +117,7 @@ class Puller {
     this.#consumer = consumer;
     this.#limit = limit;
     this.#subscriber = subscriber;
+    this.#serverClock = new ServerClock(clock, () => serverTime(bus, consumer));
   }
 
   run(until: Observable<unknown>): () => void {
@@ -223,6 +227,7 @@ class Puller {
       ...delivery,
       data: new Uint8Array(message.data),
       header: (name) => message.header(name),
+      ageMs: (readingMs) => this.#serverClock.ageMs(delivery.storedAt, readingMs),
       done: () => settle(SETTLE.done()),
       retry: (delayMs) => settle(SETTLE.retry(delayMs)),
       abandon: () => settle(SETTLE.abandon()),

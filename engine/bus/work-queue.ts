@@ -49,13 +49,19 @@ export interface AppendOptions {
 export interface QueuedMessage {
   readonly stream: string;
   readonly sequence: number;
-  /** By the clock of the server, milliseconds since the Unix epoch. */
+  /** By the clock of the server, milliseconds since the Unix epoch: to be told, not to be compared with a clock of ours. */
   readonly storedAt: number;
   /** 1 when it is delivered for the first time. */
   readonly deliveries: number;
   /** May be kept. */
   readonly data: Uint8Array;
   header(name: string): string | undefined;
+  /**
+   * Time since it was stored, whatever our clock shows.
+   * @param readingMs how old the last look at the server's clock may be.
+   * @throws CascadeError when the server cannot be asked.
+   */
+  ageMs(readingMs: number): Promise<number>;
   /** It is dealt with and leaves the queue. */
   done(): void;
   /** It is delivered again, to whoever takes it, not before `delayMs` from now. */

@@ -15,6 +15,8 @@ export interface LocalBusOptions {
   readonly latencyMs?: number;
   /** Default 1 MiB, as the NATS server's. */
   readonly maxPayloadBytes?: number;
+  /** How far the clock of its work queues is ahead of ours. Default: not at all. */
+  readonly storeAheadMs?: (() => number) | undefined;
   /** Chooses the member of a queue group; by default they take turns. */
   readonly random?: Random;
 }
@@ -46,11 +48,15 @@ class LocalBus implements Bus {
   readonly #workQueues: WorkQueues;
   #inboxes = 0;
 
-  constructor(clock: Clock, { latencyMs = 0, maxPayloadBytes = 1024 * 1024, random }: LocalBusOptions) {
+  constructor(clock: Clock, { latencyMs = 0, maxPayloadBytes = 1024 * 1024, random, storeAheadMs }: LocalBusOptions) {
     this.#clock = clock;
     this.#latencyMs = latencyMs;
     this.maxPayloadBytes = maxPayloadBytes;
-    this.#workQueues = localWorkQueues(clock, (subject, data, headers) => void this.publish(subject, data, { headers }));
+    this.#workQueues = localWorkQueues(
+      clock,
+      (subject, data, headers) => void this.publish(subject, data, { headers }),
+      storeAheadMs,
+    );
     this.#tree = new SubjectTree(random && ((n) => random.below(n)));
   }
 

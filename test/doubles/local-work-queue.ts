@@ -18,10 +18,12 @@ const DUPLICATE_WINDOW_MS = 120_000;
  * Work queues in memory, under any clock, for simulations: they outlive actors, not the process. Only what is appended is
  * stored; a plain publish on the subject of a store is not.
  * @param publish tells those who listen on the subject of a stored message.
+ * @param aheadMs how far the clock of the store is ahead of ours.
  */
 export function localWorkQueues(
   clock: Clock,
   publish: (subject: string, data: Uint8Array, headers: Readonly<Record<string, string>> | undefined) => void,
+  aheadMs: () => number = () => 0,
 ): WorkQueues {
   const stores = new Map<string, LocalStore>();
   const storeOf = (name: string): LocalStore => {
@@ -32,7 +34,7 @@ export function localWorkQueues(
   return {
     declare: async (spec) => {
       const store = stores.get(spec.name);
-      if (store === undefined) stores.set(spec.name, new LocalStore(clock, spec));
+      if (store === undefined) stores.set(spec.name, new LocalStore(clock, spec, aheadMs));
       else if (store.spec.type !== spec.type)
         throw new ConfigError(`store ${spec.name} is a ${store.spec.type}, not a ${spec.type}`);
       else store.spec = spec;
@@ -68,6 +70,8 @@ interface Entry {
   readonly data: Uint8Array;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly storedAt: number;
+  /** By the store's clock. */
+  readonly stampedAt: number;
   deliveries: number;
   /** Waiting to be taken; taken, or waiting for another try. */
   state: 'ready' | 'unsettled';
@@ -84,6 +88,7 @@ interface Taker {
 class LocalStore {
   spec: StoreSpec;
   readonly #clock: Clock;
+  readonly #aheadMs: () => number;
   /** In the order of their sequence. */
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<string, { sequence: number; at: number }>();
@@ -93,8 +98,9 @@ class LocalStore {
   #last = 0;
   #unsettled = 0;
 
-  constructor(clock: Clock, spec: StoreSpec) {
+  constructor(clock: Clock, spec: StoreSpec, aheadMs: () => number) {
     this.#clock = clock;
+    this.#aheadMs = aheadMs;
     this.spec = spec;
   }
 
@@ -114,7 +120,15 @@ class LocalStore {
       this.#remove(oldest);
     }
     const sequence = ++this.#last;
-    this.#entries.set(sequence, { sequence, data, headers, storedAt: now, deliveries: 0, state: 'ready' });
+    this.#entries.set(sequence, {
+      sequence,
+      data,
+      headers,
+      storedAt: now,
+      stampedAt: now + this.#aheadMs(),
+      deliveries: 0,
+      state: 'ready',
+    });
     this.#bytes += data.length;
     if (id !== undefined) this.#ids.set(id, { sequence, at: now });
     this.#clock.after(0, () => this.#deliver());
@@ -172,7 +186,7 @@ class LocalStore {
       if (taker.stopping && taker.held.size === 0) taker.subscriber.complete();
       this.#clock.after(0, () => this.#deliver());
     };
-    const { sequence, storedAt, deliveries, data } = entry;
+    const { sequence, stampedAt: storedAt, deliveries, data } = entry;
     return {
       stream: this.spec.name,
       sequence,
@@ -180,6 +194,7 @@ class LocalStore {
       deliveries,
       data,
       header: (name) => findHeader(entry.headers, name),
+      ageMs: async () => Math.max(0, this.#clock.now() + this.#aheadMs() - storedAt),
       done: () => settle(() => this.#remove(entry)),
       retry: (delayMs) => settle(() => this.#readyAfter(entry, delayMs)),
       abandon: () => settle(() => this.#remove(entry)),

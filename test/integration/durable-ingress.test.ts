@@ -90,12 +90,17 @@ function failWith(code: ErrorCode): (message: BusMessage, id: string) => void {
 const settingOf = (changes: Partial<DurableSettings>): DurableSetting =>
   durableSetting(HERE, subjects, { ...SETTINGS, ...changes });
 
-async function startIngress(changes: Partial<DurableSettings> = {}, on = bus, deadlineMs = 5_000): Promise<RunningActor> {
+async function startIngress(
+  changes: Partial<DurableSettings> = {},
+  on = bus,
+  deadlineMs = 5_000,
+  clock = realClock,
+): Promise<RunningActor> {
   const durable = settingOf(changes);
   await declareStreams(on.workQueues(), durable);
   const actor = startActor(durableIngressActor({ name: 'f', durable, deadlineMs, serving$: of(true) }), {
     bus: on,
-    clock: realClock,
+    clock,
     log: silentLogger,
   });
   running.push(actor);
@@ -409,5 +414,13 @@ describe('without a store', () => {
       name: 'ConfigError',
       message: expect.stringMatching(/^durable: .*cascade_test_durable \(file storage, 10000000 bytes, 3 replica\(s\)\): /),
     });
+  });
+
+  it.each([3_600_000, -3_600_000])('with a deadline is answered where the clock of the frontend is %d ms off', async (offMs) => {
+    await startIngress({}, bus, 5_000, { ...realClock, now: () => realClock.now() + offMs });
+    await client.enqueue({ x: 1 }, { id: 'a', deadlineMs: 20_000 });
+    await answered(1);
+    expect(answers).toEqual([resultFor('a', 1)]);
+    await emptied();
   });
 });

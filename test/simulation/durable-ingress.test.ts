@@ -27,12 +27,12 @@ interface Durable {
   readonly answers: { at: number; answer: Answer }[];
   /** When a dead letter came. */
   readonly letters: number[];
-  store(id: string, sample: readonly number[]): Promise<unknown>;
+  store(id: string, sample: readonly number[], headers?: Readonly<Record<string, string>>): Promise<unknown>;
 }
 
-async function startDurable(): Promise<Durable> {
+async function startDurable(storeAheadMs?: () => number): Promise<Durable> {
   const clock = new VirtualClock();
-  const bus = createLocalBus(clock);
+  const bus = createLocalBus(clock, { storeAheadMs });
   const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, {
     maxRequests: 1_000,
     maxBytes: 1_000_000,
@@ -58,11 +58,14 @@ async function startDurable(): Promise<Durable> {
     bus,
     answers,
     letters,
-    store: (id, sample) =>
-      bus.workQueues().append(subjects.durable, encode({ id, inputs: { x: Uint8Array.from(sample) } }), { id, timeoutMs: 1_000 }),
+    store: (id, sample, headers) =>
+      bus
+        .workQueues()
+        .append(subjects.durable, encode({ id, inputs: { x: Uint8Array.from(sample) } }), { id, headers, timeoutMs: 1_000 }),
   };
 }
 
+const HOUR_MS = 60 * MINUTE_MS;
 const PLAN = planOf({ models: ['small', 'large'], devices: ['a', 'b'] });
 
 test('two minutes without anyone who serves are outlasted: every stored request is answered, none is a dead letter', async () => {
@@ -127,3 +130,27 @@ test.each([
   expect(named).toMatchObject([{ error: { code: 'INVALID_ARGUMENT' } }]);
   expect(answers).toEqual([]);
 });
+
+test.each([0, HOUR_MS, -HOUR_MS])(
+  'deadlines count from when the request was stored, though the clock of the server is %d ms ahead of ours, and is set meanwhile',
+  async (atFirstMs) => {
+    let aheadMs = atFirstMs;
+    const { clock, bus, answers, store } = await startDurable(() => aheadMs);
+    const deadline = (ms: number) => ({ 'Cascade-Deadline-Ms': String(ms) });
+    // Nobody serves for 10 s.
+    await store('late', [1, 90, 90], deadline(5_000));
+    await store('in time', [1, 90, 90], deadline(60_000));
+    await runClock(clock, 10_000);
+    const plane = await startVirtualPlane(PLAN, { clock, bus });
+    await plane.runUntil(30_000);
+    for (const stepMs of [HOUR_MS, -2 * HOUR_MS]) {
+      aheadMs += stepMs;
+      await store(`after a step of ${stepMs}`, [1, 90, 90], deadline(2_000));
+      await plane.runUntil(clock.now() + 5_000);
+    }
+    const byId = new Map(answers.map(({ answer }) => [answer.id, answer]));
+    expect(byId.get('late')).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+    const results = answers.filter(({ answer }) => !isFailure(answer)).map(({ answer }) => answer.id);
+    expect(results).toEqual(['in time', `after a step of ${HOUR_MS}`, `after a step of ${-2 * HOUR_MS}`]);
+  },
+);

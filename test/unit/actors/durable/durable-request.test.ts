@@ -15,6 +15,7 @@ function stored(body: unknown, headers: Record<string, string> = {}): QueuedMess
     deliveries: 1,
     data: body instanceof Uint8Array ? body : typeof body === 'string' ? Buffer.from(body) : encode(body),
     header: (name) => headers[name],
+    ageMs: async () => 0,
     done: NOTHING,
     retry: NOTHING,
     abandon: NOTHING,
@@ -46,8 +47,8 @@ describe('a stored request', () => {
   );
 
   it('has its deadline from when it was stored', () => {
-    expect(read(REQUEST).deadlineAt).toBe(Number.POSITIVE_INFINITY);
-    expect(read(REQUEST, { 'Cascade-Deadline-Ms': '250' }).deadlineAt).toBe(1_250);
+    expect(read(REQUEST).deadlineMs).toBe(Number.POSITIVE_INFINITY);
+    expect(read(REQUEST, { 'Cascade-Deadline-Ms': '250' }).deadlineMs).toBe(250);
     for (const wrong of ['', '0', '-1', 'soon', 'NaN'])
       expect(() => read(REQUEST, { 'Cascade-Deadline-Ms': wrong })).toThrow(/header Cascade-Deadline-Ms: .* use milliseconds/);
   });
