@@ -65,6 +65,8 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
       asking = true;
       attempt()
         .catch((error) => {
+          // Our connection closes as we leave: nothing is amiss.
+          if (subscriber.closed) return;
           if (messageOf(error) !== complaint) log.warn({ reason: messageOf(error) }, 'the lease store is out of reach');
           complaint = messageOf(error);
           // It may come back empty.

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { lease$ } from '../../actors/controller/lease.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
-import { silentLogger } from '../../engine/log.ts';
+import { type Logger, silentLogger } from '../../engine/log.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
+import { capturingLogger } from './support/log-capture.ts';
 
 const TTL_MS = 2_000;
 
@@ -19,9 +20,9 @@ function startWorld() {
     }
     clock.runUntil(timeMs);
   };
-  const contend = (owner: string, on: Bus = bus) => {
+  const contend = (owner: string, on: Bus = bus, log: Logger = silentLogger) => {
     const told: boolean[] = [];
-    const subscription = lease$({ bus: on, clock, log: silentLogger, bucket: 'lease', owner, ttlMs: TTL_MS }).subscribe((held) =>
+    const subscription = lease$({ bus: on, clock, log, bucket: 'lease', owner, ttlMs: TTL_MS }).subscribe((held) =>
       told.push(held),
     );
     return { told, leave: () => subscription.unsubscribe() };
@@ -74,6 +75,34 @@ describe('of two controllers', () => {
     await runUntil(60_000);
     expect(first.told).toEqual([true, false]);
   });
+});
+
+test('one that leaves does not complain of an attempt that the end of its connection cuts off', async () => {
+  const { bus, runUntil, contend } = startWorld();
+  let cutOff: () => void = () => undefined;
+  const closing: Bus = Object.create(bus, {
+    keyValue: {
+      value: async (bucket: string, options: object) => ({
+        ...(await bus.keyValue(bucket, options))!,
+        update: () =>
+          new Promise((_, reject) => {
+            cutOff = () => reject(new CascadeError('UNAVAILABLE', 'the connection drains'));
+          }),
+      }),
+    },
+  });
+  const lines: string[] = [];
+  const { told, leave } = contend(
+    'only',
+    closing,
+    capturingLogger(true, ({ text }) => lines.push(text)),
+  );
+  await runUntil(TTL_MS / 2);
+  expect(told).toEqual([true]);
+  leave();
+  cutOff();
+  await runUntil(2 * TTL_MS);
+  expect(lines).toEqual([]);
 });
 
 test('without JetStream there is no lease: this controller leads', async () => {

@@ -7,7 +7,7 @@ export interface Holding {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly rss: number;
-  /** Objects and buffers of the main thread after a collection; undefined where the process is not one of Node. */
+  /** Objects and buffers of the main thread after a collection, without compiled code; undefined where the process is not one of Node. */
   readonly held?: number;
   readonly descriptors: number;
 }
