@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createRandom } from '../../../../../engine/random.ts';
 import { shuffled } from '../../../../../plans/data/shuffled.ts';
 import {
@@ -85,6 +85,16 @@ describe('a promised accuracy', () => {
     const alone = (records: ValidationRecords) => searchFrontier(records, costs, [1]).frontier;
     const frontier = alone(validationRecords(family));
     expect(crossFit(family, frontier, alone).of(frontier[0])).toBeCloseTo(frontier[0].accuracy, 12);
+  });
+
+  test('takes ten searches, of many samples five', () => {
+    const searches = (samples: number): number => {
+      const family = drawn(samples, 'searches');
+      const alone = vi.fn((records: ValidationRecords) => searchFrontier(records, costs, [1]).frontier);
+      crossFit(family, searchFrontier(validationRecords(family), costs, [1]).frontier, alone);
+      return alone.mock.calls.length;
+    };
+    expect([3, 100, 2_000].map(searches)).toEqual([3, 10, 5]);
   });
 
   test('of one sample is as measured, with an interval that says how little that is', () => {
