@@ -600,23 +600,16 @@ export class Simulator {
       const following = next[request];
       const sure = certainty[model * samples + this.#sample[request]];
       const step = cascadeStep(this.#gear, model, sure);
-      // No number is no answer: what an earlier model said stands, unless this was the last to ask.
-      if (sure === NO_NUMBER && step < 0) {
-        if (this.#intake?.ends(request, device, false, now) !== false) this.#endWithout(request, FAILED, now);
-        request = following;
-        continue;
-      }
-      const said = sure === NO_NUMBER ? this.#opinionBy[request] : model;
       const to = step < 0 ? NONE : this.#pick(device, step);
       if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) {
-        if (said !== NONE) this.#answer(request, said, device, now, step < 0);
-        else if (this.#intake?.ends(request, device, true, now) !== false) this.#endWithout(request, EXPIRED, now);
+        if (sure === NO_NUMBER) this.#endUnsaid(request, step, device, now);
+        else this.#answer(request, model, device, now, step < 0);
       } else if (to === device) {
-        this.#opinionBy[request] = said;
+        if (sure !== NO_NUMBER) this.#opinionBy[request] = model;
         this.#queues.push(step * devices + device, device, request, now);
       } else {
         forwarded = step;
-        this.#opinionBy[request] = said;
+        if (sure !== NO_NUMBER) this.#opinionBy[request] = model;
         next[request] = NONE;
         if (this.#frameHead[to] === NONE) {
           this.#frameHead[to] = request;
@@ -641,6 +634,15 @@ export class Simulator {
       this.#written.length = 0;
       this.#dispatch(device, now);
     }
+  }
+
+  /** No number is no answer: what an earlier model said stands, unless this was the last to ask. */
+  #endUnsaid(request: number, step: number, device: number, now: number): void {
+    const isLast = step < 0;
+    const opinion = this.#opinionBy[request];
+    if (!isLast && opinion !== NONE) this.#answer(request, opinion, device, now, false);
+    else if (this.#intake?.ends(request, device, !isLast, now) !== false)
+      this.#endWithout(request, isLast ? FAILED : EXPIRED, now);
   }
 
   /** With deadlines: whether a request cannot be answered in time by the next model on that device. */
