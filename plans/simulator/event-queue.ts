@@ -83,8 +83,10 @@ export class EventQueue {
     this.timeMs = times[0];
     const priority = Math.floor(orders[0] / PRIORITY_STEP);
     const place = orders[0] - priority * PRIORITY_STEP;
-    this.kind = 2 * priority + (place % 2);
-    this.sequence = Math.floor(place / 2);
+    const sequence = Math.floor(place / 2);
+    // Not by `%`, which is slow on numbers beyond 32 bits.
+    this.kind = 2 * priority + place - 2 * sequence;
+    this.sequence = sequence;
     this.subject = this.#subjects[0];
     this.head = this.#heads[0];
     const last = --this.#size;

@@ -120,7 +120,7 @@ export class Simulator {
   /** With deadlines only. */
   #intake: SimulatedIntake | undefined;
   #audits: SimulatedAudits | undefined;
-  /** Answers of the batch at hand that may be drawn for an audit. */
+  /** Answers of the batch that has just ended, which may be drawn for an audit. */
   readonly #written: number[] = [];
   /** Unless a gear is held. */
   #controller: SimulatedController | undefined;
@@ -392,14 +392,10 @@ export class Simulator {
     this.#dispatch(device, now);
   }
 
-  /**
-   * Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer.
-   * @param spare whether an audit may be started where nothing waits.
-   */
-  #dispatch(device: number, now: number, spare = true): void {
-    if (this.#batchModel[device] !== NONE) return;
-    if (this.#queues.queued[device] === 0) {
-      if (spare && this.#audits !== undefined) this.#startAudit(this.#audits, device, now);
+  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer. */
+  #dispatch(device: number, now: number): void {
+    if (this.#batchModel[device] !== NONE || this.#queues.queued[device] === 0) {
+      if (this.#audits !== undefined) this.#startAudit(this.#audits, device, now);
       return;
     }
     const { models, devices } = this.#system;
@@ -422,17 +418,17 @@ export class Simulator {
     if (best === NONE) this.#timers.set(device, wakeAt);
     else {
       this.#timers.clear(device);
-      this.#start(best, device, now, spare);
+      this.#start(best, device, now);
     }
   }
 
-  #start(replica: number, device: number, now: number, spare: boolean): void {
+  #start(replica: number, device: number, now: number): void {
     const table = this.#system.batchMs[replica];
     if (table === undefined)
       throw new Error(`the plan sends requests to replica ${replica} of a model that was not profiled on its device`);
     const take = this.#shiftBatch(replica, device, table, now);
     if (take === 0) {
-      this.#dispatch(device, now, spare);
+      this.#dispatch(device, now);
       return;
     }
     this.#batchModel[device] = (replica / this.#system.devices) | 0;
@@ -460,6 +456,7 @@ export class Simulator {
   }
 
   #startAudit(audits: SimulatedAudits, device: number, now: number): void {
+    if (this.#batchModel[device] !== NONE || this.#written.length > 0) return;
     const request = audits.next(device, this.#gear, now);
     if (request === NONE) return;
     this.#batchModel[device] = audits.model;
@@ -479,6 +476,13 @@ export class Simulator {
     this.#endedMs[device] = now;
     this.#audits?.ended(device, now);
     if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
+  }
+
+  /** As on a device: the next batch is started before answers are written, and if there is none, one of those may be audited. */
+  #auditWritten(audits: SimulatedAudits, device: number, now: number): void {
+    for (const request of this.#written) this.#audit(audits, request, device, now);
+    this.#written.length = 0;
+    this.#dispatch(device, now);
   }
 
   /** An answer has been given, and may be drawn. */
@@ -584,7 +588,7 @@ export class Simulator {
   /** No time is left to compute this one: the answer so far stands, if there is one. */
   #expire(intake: SimulatedIntake, request: number, device: number, now: number): void {
     const opinion = this.#opinionBy[request];
-    if (opinion !== NONE) this.#answer(request, opinion, device, now);
+    if (opinion !== NONE) this.#answer(request, opinion, device, now, false);
     else if (intake.ends(request, device, true, now)) this.#endWithout(request, EXPIRED, now);
   }
 
@@ -627,13 +631,8 @@ export class Simulator {
       this.#events.push(now + hopMs, FRAME_ARRIVES, forwarded * devices + to, head);
       this.#intake?.notes(device, now);
     }
-    // As on a device: the next batch is started before answers are written, and those may be audited if there was none.
-    this.#dispatch(device, now, this.#written.length === 0);
-    if (this.#audits !== undefined && this.#written.length > 0) {
-      for (const request of this.#written) this.#audit(this.#audits, request, device, now);
-      this.#written.length = 0;
-      this.#dispatch(device, now);
-    }
+    this.#dispatch(device, now);
+    if (this.#audits !== undefined && this.#written.length > 0) this.#auditWritten(this.#audits, device, now);
   }
 
   /** No number is no answer: what an earlier model said stands, unless this was the last to ask. */
@@ -656,7 +655,7 @@ export class Simulator {
   }
 
   /** @param inTurn of a batch that is done: whether it is to be audited is decided when the next one has been started. */
-  #answer(request: number, model: number, device: number, now: number, inTurn = false): void {
+  #answer(request: number, model: number, device: number, now: number, inTurn: boolean): void {
     if (this.#intake?.ends(request, device, false, now) === false) return;
     const { hopMs, jitterMs } = this.#system;
     const late = jitterMs === 0 ? 0 : jitterMs * EXPONENTIAL[request % EXPONENTIAL.length];

@@ -20,6 +20,12 @@ export function shiftedImages(shift: Shift, count: number, noise = 60): Uint8Arr
   });
 }
 
+/** What is on these pictures. */
+export function trueLabels(count: number): number[] {
+  const data = readFileSync('conf/fashion/data/labels.npy');
+  return Array.from({ length: count }, (_, i) => data[data.length - (i + 1)]);
+}
+
 /** What a model of the example says to pictures, asked without any serving. */
 export async function labelsBy(model: string, images: readonly Uint8Array[]): Promise<number[]> {
   const session = await ort.InferenceSession.create(`conf/fashion/models/${model}.onnx`, {
