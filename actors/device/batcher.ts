@@ -1,9 +1,10 @@
+import { mayFill } from '../../plans/policy/admission.ts';
 import type { CompiledGear } from '../../plans/policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../../plans/policy/deadline.ts';
 import { goesFirst, isTriggered } from '../../plans/policy/trigger.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 import { bytesOf } from '../frontend/in-flight.ts';
-import { RequestQueue } from './request-queue.ts';
+import { FairQueue } from './fair-queue.ts';
 
 /** A request in a replica's queue. */
 export interface Queued {
@@ -42,7 +43,7 @@ export interface QueueBounds {
  * so its replicas' batchers are one object.
  */
 export class Batcher {
-  readonly #queues: readonly RequestQueue<Queued>[];
+  readonly #queues: readonly FairQueue<Queued>[];
   readonly #largestBatch: readonly number[];
   readonly #bounds: QueueBounds;
   readonly #batchMs: BatchMs;
@@ -57,7 +58,7 @@ export class Batcher {
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
    */
   constructor(largestBatch: readonly number[], device: { number: number; of: number }, bounds: QueueBounds, batchMs: BatchMs) {
-    this.#queues = largestBatch.map(() => new RequestQueue<Queued>());
+    this.#queues = largestBatch.map(() => new FairQueue<Queued>());
     this.#largestBatch = largestBatch;
     this.#bounds = bounds;
     this.#batchMs = batchMs;
@@ -78,11 +79,13 @@ export class Batcher {
     return ms;
   }
 
-  /** False when the queue is full. */
+  /** False when the queue is full, or this client has its share of a queue that fills. */
   enqueue(model: number, request: Queued): boolean {
     const queue = this.#queues[model];
     const bytes = bytesOf(request.item);
-    if (queue.length >= this.#bounds.requests || this.#bytes + bytes > this.#bounds.bytes) return false;
+    const fill = Math.max(queue.length / this.#bounds.requests, this.#bytes / this.#bounds.bytes);
+    if (!mayFill(fill, queue.lengthOf(request.item.client), queue.length)) return false;
+    if (this.#bytes + bytes > this.#bounds.bytes) return false;
     this.#bytes += bytes;
     queue.push(request);
     return true;
@@ -102,8 +105,8 @@ export class Batcher {
   }
 
   /**
-   * Takes the batch that runs next: of the triggered queues the one with the oldest request, and of that queue the oldest request
-   * and those of its company; undefined when none triggers.
+   * Takes the batch that runs next: of the triggered queues the one with the oldest request, and of that queue the requests of its
+   * clients in turn, those of one company; undefined when none triggers.
    * @param slowdown how much longer than planned it takes: decides what is too late.
    */
   next(gear: CompiledGear, now: number, drainAll = false, slowdown = 1): Batch | undefined {
@@ -111,7 +114,7 @@ export class Batcher {
     let chosenOldest = 0;
     for (let model = 0; model < this.#queues.length; model++) {
       const queue = this.#queues[model];
-      const oldest = queue.peek()?.enqueuedAt;
+      const oldest = queue.oldestAt();
       if (oldest === undefined) continue;
       const minimum = drainAll ? 1 : gear.minQueueLength[model * this.#devices + this.#offset];
       if (!isTriggered(queue.length, minimum, oldest, gear.maxWaitMs, now)) continue;
@@ -139,7 +142,7 @@ export class Batcher {
   wakeAt(gear: CompiledGear): number | undefined {
     let at: number | undefined;
     for (const queue of this.#queues) {
-      const oldest = queue.peek()?.enqueuedAt;
+      const oldest = queue.oldestAt();
       if (oldest !== undefined && (at === undefined || oldest + gear.maxWaitMs < at)) at = oldest + gear.maxWaitMs;
     }
     return at;

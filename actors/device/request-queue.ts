@@ -17,9 +17,11 @@ export class RequestQueue<T extends { readonly company?: string | undefined }> {
     this.#ring.push(value);
   }
 
-  /** Takes the oldest and those of its company, one after the other in their order, until `take` says that it was the last. */
-  takeAlike(take: (value: T) => 'more' | 'last'): void {
-    const company = this.#ring.peek()?.company;
+  /**
+   * Takes those of a company, one after the other in their order, until `take` says that it was the last.
+   * @param company default: that of the oldest.
+   */
+  takeAlike(take: (value: T) => 'more' | 'last', company = this.#ring.peek()?.company): void {
     const passedOver: T[] = [];
     while (passedOver.length < LOOK_AHEAD) {
       const value = this.#ring.shift();

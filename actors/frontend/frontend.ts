@@ -17,6 +17,7 @@ import {
   parseCancellation,
   TOKEN_HEADER,
 } from '../../plans/protocol/cancel.ts';
+import { ClientNumbers } from '../../plans/protocol/client-of.ts';
 import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
@@ -45,6 +46,8 @@ export interface FrontendOptions {
   readonly outputs?: readonly string[] | undefined;
   /** Deadline of a request that names none. */
   readonly deadlineMs: number;
+  /** Longest deadline: requests that name a longer one have this. Default: none. */
+  readonly maxDeadlineMs?: number;
   /** Counts what this frontend takes, for the load-estimator beside it. */
   readonly arrivals$: Subject<number>;
   /** Counts the requests that get no result here. */
@@ -93,6 +96,8 @@ interface Envelope {
   readonly id: string | undefined;
   readonly deadlineMs: number | undefined;
   readonly token: string | undefined;
+  /** Whose it is: as the admission counts it. */
+  readonly client: number;
 }
 
 class Frontend {
@@ -105,6 +110,7 @@ class Frontend {
   readonly #unserved: Unserved;
   readonly #waysBack = new WaysBack();
   readonly #cancellations: Cancellations;
+  readonly #clients = new ClientNumbers();
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -227,6 +233,7 @@ class Frontend {
         id,
         deadlineMs: headerDeadline(message),
         token: headerToken(message),
+        client: this.#admission.clientOf(this.#clients.of(message)),
       };
       if (raw) {
         this.#takeEach([rawBody(this.#options.specs, message.data)], envelope);
@@ -286,9 +293,10 @@ class Frontend {
    * Undefined when the request is on its way; else what is to be answered.
    * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
    */
-  #admit(value: unknown, { reply, json, id, deadlineMs: commonDeadlineMs, token }: Envelope): Failure | undefined {
+  #admit(value: unknown, { reply, json, id, deadlineMs: commonDeadlineMs, token, client }: Envelope): Failure | undefined {
     const now = this.#context.clock.now();
-    const deadlineMs = deadlineOf(value) ?? commonDeadlineMs ?? this.#options.deadlineMs;
+    const wantedMs = deadlineOf(value) ?? commonDeadlineMs ?? this.#options.deadlineMs;
+    const deadlineMs = Math.min(wantedMs, this.#options.maxDeadlineMs ?? Number.POSITIVE_INFINITY);
     const leastMs = this.#leastMs();
     // However long it waits for a better moment: this is not overload, and no gear helps.
     if (deadlineMs < leastMs) {
@@ -299,18 +307,20 @@ class Frontend {
         `the deadline of ${deadlineMs} ms is shorter than the ${needed}; allow more`,
       );
     }
-    const retryAfterMs = this.#retryAfterMs(deadlineMs);
+    const hasRoom = this.#admission.mayFill(this.#inFlight.fill, client);
+    const retryAfterMs = hasRoom ? this.#admission.retryAfterMs(deadlineMs, client) : this.#admission.roomAfterMs();
     // A refused request is load, too: the gear is chosen by what is asked for.
     if (retryAfterMs !== undefined) {
       this.#options.arrivals$.next(1);
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
-      return this.#refusal(idOf(value) ?? id, this.#inFlight.isFull ? 'no-room' : 'overloaded', message, retryAfterMs);
+      return this.#refusal(idOf(value) ?? id, hasRoom ? 'overloaded' : 'no-room', message, retryAfterMs);
     }
     const request = parseRequest(value, this.#options.specs, this.#options.outputs);
     const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
     const item: WorkItem = {
       seq,
+      client,
       id: request.id ?? id ?? `${this.#options.name}-${seq}`,
       reply,
       json,
@@ -332,7 +342,7 @@ class Frontend {
         this.#admission.roomAfterMs(),
       );
     }
-    entry.ticket = this.#admission.started(now);
+    entry.ticket = this.#admission.started(now, client);
     this.#waysBack.taken(reply);
     return this.#send(entry);
   }
@@ -347,11 +357,6 @@ class Frontend {
   #leastMs(): number {
     const model = this.#router.gear.cascade[0];
     return (this.#options.leastMs?.[model] ?? 0) * this.#router.leastFactor(model);
-  }
-
-  /** Undefined when a request may be taken: when it is not expected to wait beyond its deadline, and the table is not full. */
-  #retryAfterMs(deadlineMs: number): number | undefined {
-    return this.#inFlight.isFull ? this.#admission.roomAfterMs() : this.#admission.retryAfterMs(deadlineMs);
   }
 
   /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
@@ -465,7 +470,7 @@ class Frontend {
     const entry = this.#inFlight.remove(seq);
     if (entry === undefined) return;
     const now = this.#context.clock.now();
-    this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now);
+    this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now, entry.item.client);
     this.#waysBack.ended(entry.item.reply, now);
   }
 

@@ -38,9 +38,9 @@ export class InFlightTable {
     return this.#entries.size;
   }
 
-  /** True when not even the smallest request fits. */
-  get isFull(): boolean {
-    return this.#entries.size >= this.#maxRequests || this.#bytes >= this.#maxBytes;
+  /** Share of the bounds that is used; from 1 on, not even the smallest request fits. */
+  get fill(): number {
+    return Math.max(this.#entries.size / this.#maxRequests, this.#bytes / this.#maxBytes);
   }
 
   /** False when one more does not fit. */

@@ -40,6 +40,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       outputs: deployment.devices.some(({ kind }) => kind === 'emulated') ? [] : commonOutputs(profile.models),
       largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
+      maxDeadlineMs: deployment.maxDeadlineMs,
       arrivals$,
       unserved,
       leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),

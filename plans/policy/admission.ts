@@ -1,4 +1,6 @@
-/** Requests of one frontend beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
+import { ClientCounts } from './client-counts.ts';
+
+/** Bound on the requests of one frontend, beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
 export const MAX_IN_FLIGHT = 50_000;
 /**
  * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
@@ -38,6 +40,7 @@ interface Evidence {
  * refused.
  */
 export class Admission {
+  readonly #clients = new ClientCounts();
   #inFlight = 0;
   #completed = 0;
   #before = nothing();
@@ -51,14 +54,20 @@ export class Admission {
     this.#backlogMs = backlogMs;
   }
 
+  /** The number under which a client counts here. */
+  clientOf(client: number): number {
+    return this.#clients.keyOf(client);
+  }
+
   /** A request was taken. Returns a ticket that `ended` wants back. */
-  started(now: number): number {
+  started(now: number, client = 0): number {
     // As long as something is in flight, and be it in a hang, the last evidence is the best there is.
     if (this.#inFlight === 0 && now - this.#endedAt > WINDOW_MS) {
       this.#before = nothing();
       this.#recent = nothing();
     }
     this.#inFlight++;
+    this.#clients.add(client);
     return this.#completed;
   }
 
@@ -68,7 +77,7 @@ export class Admission {
    * @param tookMs since it was taken.
    * @param completed false when it was given up without an inference: that is no evidence of speed, but of a long wait.
    */
-  ended(ticket: number, tookMs: number, completed: boolean, now: number): void {
+  ended(ticket: number, tookMs: number, completed: boolean, now: number, client = 0): void {
     if (now - this.#recentSince >= WINDOW_MS) {
       this.#before = this.#recent;
       this.#recent = nothing();
@@ -76,6 +85,7 @@ export class Admission {
     }
     this.#endedAt = now;
     this.#inFlight--;
+    this.#clients.remove(client);
     const meanwhile = this.#completed - ticket + 1;
     if (completed) this.#completed++;
     this.#recent.tookMs += tookMs;
@@ -83,7 +93,7 @@ export class Admission {
     this.#recent.tookMsByCompleted += tookMs * meanwhile;
   }
 
-  /** Time that the requests in flight still take, and so the next one; 0 as long as nothing is known. */
+  /** Time that the requests in flight still take; 0 as long as nothing is known. */
   expectedWaitMs(): number {
     const completed = this.#before.completed + this.#recent.completed;
     if (completed === 0) return 0;
@@ -95,12 +105,21 @@ export class Admission {
 
   /**
    * Undefined when a request with this deadline may be taken; else the time after which half of what its deadline allows is
-   * expected to be in flight, when nothing more is taken: a good time to ask again.
+   * expected to be before it, when nothing more is taken: a good time to ask again. Devices serve clients in turn, so that a client
+   * waits for its own requests, and for as many of each other one.
    */
-  retryAfterMs(deadlineMs: number): number | undefined {
-    const waitMs = this.expectedWaitMs();
+  retryAfterMs(deadlineMs: number, client = 0): number | undefined {
+    const allMs = this.expectedWaitMs();
     const usableMs = USABLE * deadlineMs;
+    if (allMs <= usableMs) return undefined;
+    const ahead = this.#clients.ahead(client);
+    const waitMs = ahead === this.#inFlight ? allMs : (allMs * ahead) / this.#inFlight;
     return waitMs <= usableMs ? undefined : this.#retry(waitMs - usableMs / 2);
+  }
+
+  /** Whether a client may have one more request where a bound is used up to a share. */
+  mayFill(fill: number, client = 0): boolean {
+    return mayFill(fill, this.#clients.of(client), this.#inFlight);
   }
 
   /** The same for a request that a bound other than time keeps out: when half of what is in flight should have ended. */
@@ -111,6 +130,19 @@ export class Admission {
   #retry(ms: number): number {
     return Math.ceil(Math.min(RETRY_MAX_MS, Math.max(RETRY_MIN_MS, ms)));
   }
+}
+
+/** Share of a bound that a client may use when no other is there: whoever comes next finds room. */
+const ALONE = 0.95;
+
+/**
+ * Whether a client may put one more request where there is a bound: alone, nearly up to the bound; beside others, no more than is left
+ * free, so that there is always room for those who have little (cf. Choudhury and Hahne's dynamic thresholds for shared buffers).
+ * @param fill used share of the bound.
+ * @param own requests of this client among `all` that are there.
+ */
+export function mayFill(fill: number, own: number, all: number): boolean {
+  return own === all ? fill < ALONE : fill + (fill * own) / all < 1;
 }
 
 function nothing(): Evidence {

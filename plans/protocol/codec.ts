@@ -38,6 +38,8 @@ function readable(answer: Answer): unknown {
 interface WireFrame {
   origin: string;
   seq: number[];
+  /** Absent where there is one client, which nobody has to tell from others. */
+  client?: number[];
   id: string[];
   reply: string[];
   /** Bit 0: answer as JSON; bit 1: scores wanted; bit 2: to be run alone. */
@@ -83,6 +85,7 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
     wire.queueMs[i] = item.queueMs;
     wire.computeMs[i] = item.computeMs;
   }
+  if (items.some(isOfClient)) wire.client = items.map(({ client = 0 }) => client);
   if (items.some(wantsOutputs)) wire.outputs = items.map((item) => item.wantOutputs ?? []);
   return packr.pack(wire);
 }
@@ -96,6 +99,7 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
   for (let i = 0; i < n; i++) {
     items[i] = {
       seq: wire.seq[i],
+      client: wire.client?.[i],
       id: wire.id[i],
       reply: wire.reply[i],
       json: (wire.flags[i] & 1) !== 0,
@@ -111,6 +115,10 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
     };
   }
   return { origin: wire.origin, items };
+}
+
+function isOfClient({ client = 0 }: WorkItem): boolean {
+  return client !== 0;
 }
 
 function wantsOutputs({ wantOutputs = [] }: WorkItem): boolean {
@@ -134,7 +142,7 @@ function unpackFrame(data: Uint8Array): WireFrame {
 
 /** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
 export function estimatedBytes(item: WorkItem): number {
-  let bytes = 160 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
+  let bytes = 166 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
   if (item.wantOutputs !== undefined) for (const name of item.wantOutputs) bytes += 5 + 3 * name.length;
   if (item.opinion?.outputs !== undefined) {
     for (const [name, { shape, data }] of Object.entries(item.opinion.outputs))

@@ -89,6 +89,8 @@ export interface Opinion extends Readonly<Prediction> {
 export interface WorkItem {
   /** Number of the request at its frontend; finished ids go back by it. */
   readonly seq: number;
+  /** Number of its client, which gets its share of the devices beside others (see ClientNumbers). Default 0. */
+  readonly client?: number | undefined;
   readonly id: string;
   /** Subject of the answer. */
   readonly reply: string;

@@ -19,6 +19,7 @@ export function checkWorkColumns(value: unknown, specs: readonly TensorSpec[]): 
   if (!Array.isArray(frame.seq)) throw malformed('seq');
   const n = frame.seq.length;
   checkColumn(frame, 'seq', n, isNumber);
+  if (!isAbsent(frame.client)) checkColumn(frame, 'client', n, isNumber);
   checkColumn(frame, 'id', n, isId);
   checkColumn(frame, 'reply', n, isReply);
   checkColumn(frame, 'flags', n, isFlags);

@@ -49,7 +49,8 @@ export class SimulatedIntake {
 
   /** Whether the frontend takes a request that arrives now. */
   takes(request: number, now: number): boolean {
-    if (this.#inFlightCount >= MAX_IN_FLIGHT || this.#admission.retryAfterMs(this.deadlineMs) !== undefined) return false;
+    if (!this.#admission.mayFill(this.#inFlightCount / MAX_IN_FLIGHT)) return false;
+    if (this.#admission.retryAfterMs(this.deadlineMs) !== undefined) return false;
     this.#inFlight[request] = 1;
     this.#inFlightCount++;
     this.#ticket[request] = this.#admission.started(now);

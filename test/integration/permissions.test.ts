@@ -13,6 +13,7 @@ import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { ClientNumbers } from '../../plans/protocol/client-of.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import { isFailure } from '../../plans/protocol/messages.ts';
 import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
@@ -185,6 +186,22 @@ describe.each([
         headers: { 'Cascade-Results': 'mine' },
       });
       await eventually(() => expect(results.texts.map((text) => JSON.parse(text))).toMatchObject([{ id: 'r', label: 1 }]));
+    });
+
+    test('the frontends know which client asks, whatever it says itself', async () => {
+      const heard = await listen(bus.internal, 'cascade.told.infer');
+      for (const name of ['shop', 'till', 'shop']) {
+        const one = await connectNats({ ...access, ...credentialsOf('client'), name });
+        for (const body of ['first', 'second'])
+          one.publish('cascade.told.infer', bytes(body), { headers: { 'Nats-Request-Info': '{"acc":"made up"}' } });
+        await one.flush();
+        await one.close();
+      }
+      await eventually(() => expect(heard.messages).toHaveLength(6));
+      const clients = new ClientNumbers();
+      const [shop, shopAgain, till, tillAgain, other] = heard.messages.map((message) => clients.of(message));
+      expect([shopAgain, tillAgain, other]).toEqual([shop, till, shop]);
+      expect(till).not.toBe(shop);
     });
 
     test.each(['cascade.test.control.plan', 'cascade.test.state.d0', 'cascade.other.control.gear', '$JS.API.STREAM.NAMES'])(

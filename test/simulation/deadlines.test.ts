@@ -88,3 +88,32 @@ test('the deadline of the header holds for each request of a frame that names no
   expect(answerTo(plane, 'header')?.answer).toMatchObject({ exit: 'deadline' });
   expect(answerTo(plane, 'own')?.answer).toMatchObject({ exit: 'last' });
 });
+
+test('the longest deadline of the deployment holds for those who name a longer one, wherever they name it', async () => {
+  // Seven are before it: it would be computed within its own deadline, but not within the longest.
+  const plane = await startVirtualPlane(planOf({ models: ['small'] }), {
+    batchMs: () => 100,
+    frontend: { deadlineMs: 100, maxDeadlineMs: 150 },
+  });
+  const x = [1, 90];
+  const header = { 'Cascade-Deadline-Ms': '5000' };
+  const send = (body: unknown, headers: Record<string, string> = {}, asJson = false): void => {
+    const data = asJson ? Buffer.from(JSON.stringify(body)) : encode(body);
+    plane.bus.publish('cascade.test.infer', data, { reply: 'answers', headers });
+  };
+  plane.infer('first', x);
+  await plane.runUntil(1_001);
+  send({ id: 'body', inputs: { x }, deadlineMs: 5_000 });
+  send({ id: 'json', inputs: { x }, deadlineMs: 5_000 }, {}, true);
+  send({ id: 'header', inputs: { x } }, header);
+  send(
+    [
+      { id: 'frame', inputs: { x }, deadlineMs: 5_000 },
+      { id: 'frame-header', inputs: { x } },
+    ],
+    header,
+  );
+  await plane.runUntil(2_000);
+  for (const id of ['body', 'json', 'header', 'frame', 'frame-header'])
+    expect(answerTo(plane, id), id).toMatchObject({ at: 1_100, answer: { error: { code: 'DEADLINE_EXCEEDED' } } });
+});

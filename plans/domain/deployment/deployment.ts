@@ -8,6 +8,7 @@ import type { DriftSettings } from '../../drift/drift-measure.ts';
 import type { AuditSettings } from '../../policy/audit.ts';
 import { defaultDeadlineMs } from '../../policy/deadline.ts';
 import { defaultDrainMs, type GearRule } from '../../policy/gear-choice.ts';
+import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import { expandVariables } from './from-environment.ts';
 import type { CertaintyKind, ModelEntry, ScoreKind, TaskName } from './model-entry.ts';
 import { type DeploymentYaml, deploymentSchema } from './schema.ts';
@@ -115,6 +116,8 @@ export interface Deployment {
   readonly prefix: string;
   /** Of requests that name none. */
   readonly deadlineMs: number;
+  /** Of requests that name a longer one. */
+  readonly maxDeadlineMs: number;
   /** For devices to load what is new in a plan. */
   readonly prepareTimeoutMs: number;
   readonly gearRule: GearRule;
@@ -217,7 +220,7 @@ export function loadDeployment(path: string): Deployment {
     },
     frontends: yaml.frontends,
     prefix: yaml.prefix,
-    deadlineMs: yaml.deadline ?? defaultDeadlineMs(yaml.slo.p95),
+    ...deadlinesOf(yaml),
     prepareTimeoutMs: yaml.prepareTimeout,
     gearRule: {
       alpha: yaml.alpha,
@@ -286,6 +289,11 @@ function driftOf({ replanInterval, ...drift }: DeploymentYaml['drift']): Deploym
 function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Device {
   if (device.kind === 'cpu') return { ...device, cores: device.cores, memoryBytes: memory };
   return { ...device, memoryBytes: memory };
+}
+
+function deadlinesOf({ deadline, slo }: DeploymentYaml): Pick<Deployment, 'deadlineMs' | 'maxDeadlineMs'> {
+  const { default: named, max } = typeof deadline === 'object' ? deadline : { default: deadline, max: DEADLINE_MAX_MS };
+  return { deadlineMs: named ?? Math.min(max, defaultDeadlineMs(slo.p95)), maxDeadlineMs: max };
 }
 
 function durableOf({ maxAge, ackWait, keepAnswers, ...same }: NonNullable<DeploymentYaml['durable']>): DurableSettings {

@@ -359,6 +359,22 @@ const audit = z.strictObject({
     .describe('Answers to compare before anything is said; fewer where the most accurate model gives many itself'),
 });
 
+const deadlines = z
+  .strictObject({
+    default: durationUpTo(DEADLINE_MAX_MS)
+      .optional()
+      .describe(
+        'Deadline of requests that name none (30s, or milliseconds); default: that of `deadline`, but no longer than max',
+      ),
+    max: durationUpTo(DEADLINE_MAX_MS)
+      .default(DEADLINE_MAX_MS)
+      .describe('Longest deadline: a request that names a longer one is served as if it had named this (10s, or milliseconds)'),
+  })
+  .refine((value) => value.default === undefined || value.default <= value.max, {
+    error: 'has a default that is longer than its max; write for example { default: 2s, max: 10s }',
+    when: isMapping,
+  });
+
 export const deploymentSchema = z
   .strictObject({
     name: name.describe('Name of the deployment; part of NATS subjects'),
@@ -410,9 +426,10 @@ export const deploymentSchema = z
       ),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
     deadline: durationUpTo(DEADLINE_MAX_MS)
+      .or(deadlines)
       .optional()
       .describe(
-        'Every request that names no deadline of its own is answered within this time (30s, or milliseconds). ' +
+        'Every request that names no deadline of its own is answered within this time (30s, or milliseconds, or { default, max }). ' +
           'Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s; 30s under an accuracy SLO',
       ),
     prepareTimeout: durationUpTo(DAY_MS)

@@ -174,6 +174,13 @@ deadline: 5s
     ['backlogDrain: soon', '; or write never'],
     ['deadline: 1h', 'deployment.yaml:6:11 deadline: 3600000 ms is too long; at most 600000 ms'],
     ['deadline: .inf', 'deployment.yaml:6:11 deadline: Infinity is not a time'],
+    ['deadline: soon', 'deployment.yaml:6:11 deadline: "soon" is not a time above 0'],
+    ['deadline: { max: 1h }', 'deployment.yaml:6:18 deadline.max: 3600000 ms is too long; at most 600000 ms'],
+    ['deadline: { most: 1s }', 'deployment.yaml:6:13 deadline.most: unknown key'],
+    [
+      'deadline: { default: 20s, max: 10s }',
+      'deployment.yaml:6:11 deadline: has a default that is longer than its max; write for example { default: 2s, max: 10s }',
+    ],
     ['prepareTimeout: 1000h', 'prepareTimeout: 3600000000 ms is too long'],
     ['settle: 1e300', 'settle: 1e+300 ms is too long'],
     ['durable: { ackWait: 600h }', 'durable.ackWait: 2160000000 ms is too long'],
@@ -204,8 +211,17 @@ deadline: 5s
     ['slo: { accuracy: 0.9 }', 30_000],
     ['slo: { p95: 100ms }\ndeadline: 250ms', 250],
     ['slo: { p95: 100ms }\ndeadline: 1m', 60_000],
+    ['slo: { p95: 100ms }\ndeadline: { default: 2s }', 2_000],
+    ['slo: { p95: 100ms }\ndeadline: { max: 10s }', 1_500],
+    ['slo: { p95: 100ms }\ndeadline: { max: 1s }', 1_000],
   ])('has a deadline in proportion to a latency SLO, unless it names one: %s', (slo, deadlineMs) => {
     expect(load(SMALLEST.replace('slo: { p95: 0.1s }', slo)).deadlineMs).toBe(deadlineMs);
+  });
+
+  it('has a longest deadline that requests may ask for', () => {
+    expect(load(SMALLEST).maxDeadlineMs).toBe(600_000);
+    expect(load(`${SMALLEST}deadline: 5s\n`).maxDeadlineMs).toBe(600_000);
+    expect(load(`${SMALLEST}deadline: { max: 10s }\n`).maxDeadlineMs).toBe(10_000);
   });
 
   it('refuses names that are taken', () => {
