@@ -62,24 +62,29 @@ export async function enqueue(
     } catch (error) {
       if (!(error instanceof CascadeError)) throw error;
       const status = await firstValueFrom(bus.status$, { defaultValue: 'closed' });
-      const mayPass = error.code === 'DEADLINE_EXCEEDED' || (error.code === 'UNAVAILABLE' && status === 'down');
-      if (!mayPass || status === 'closed' || leftMs <= PAUSE_MS) throw explained(error, status === 'up');
+      // JetStream has a connection of its own, which may be lost while the other one is not.
+      const mayPass = error.code === 'DEADLINE_EXCEEDED' || error.code === 'UNAVAILABLE';
+      if (!mayPass || status === 'closed' || leftMs <= PAUSE_MS) throw explained(error);
       await (status === 'up' ? after(clock, PAUSE_MS) : connectionOrAfter(bus, clock, leftMs));
     }
   }
 }
 
-function explained(error: CascadeError, connected: boolean): CascadeError {
-  if (error.code === 'DEADLINE_EXCEEDED')
-    return new CascadeError(
-      'UNAVAILABLE',
-      `${error.message}; it is not known whether the request is stored, and safe to try again with its id`,
-    );
-  if (error.code !== 'UNAVAILABLE' || !connected) return error;
-  return new CascadeError(
-    'UNAVAILABLE',
-    `${error.message}; start nats-server with -js, have \`durable: {}\` in the deployment, and serve it`,
-  );
+function explained(error: CascadeError): CascadeError {
+  switch (error.code) {
+    case 'DEADLINE_EXCEEDED':
+      return new CascadeError(
+        'UNAVAILABLE',
+        `${error.message}; it is not known whether the request is stored, and safe to try again with its id`,
+      );
+    case 'NOT_FOUND':
+      return new CascadeError(
+        'UNAVAILABLE',
+        `${error.message}; start nats-server with -js, have \`durable: {}\` in the deployment, and serve it`,
+      );
+    default:
+      return error;
+  }
 }
 
 function after(clock: Clock, delayMs: number): Promise<void> {

@@ -57,6 +57,7 @@ export function describeStatus(status: Status): string {
     ),
     ...describeUnserved(status.unserved),
     ...describeDurable(status.durable),
+    ...status.losses.map(({ at, text }) => `${new Date(at).toISOString().slice(0, 19)}Z: ${text}`),
     ...(status.drift === null ? [] : describeDrift(status.drift)),
     ...(status.decisions.length === 0
       ? []

@@ -1,4 +1,5 @@
 import type { Bus } from '../../engine/bus/bus.ts';
+import type { Loss } from '../../engine/bus/declarations.ts';
 import type { AuditMeasure } from '../../plans/drift/audit-estimate.ts';
 import type { SpeedReport } from '../../plans/policy/speed-watch.ts';
 import { encode } from '../../plans/protocol/codec.ts';
@@ -59,14 +60,38 @@ type ReplanEvent =
   /** It ended, and how, in words; whether its plan was adopted is an event of its own. */
   | { readonly type: 'replan'; readonly state: 'done' | 'failed'; readonly text: string };
 
+/** The NATS server had lost a stream, a consumer or a bucket; it has been made anew. */
+export interface LossEvent {
+  readonly type: 'store-lost';
+  readonly kind: Loss['kind'];
+  readonly name: string;
+  /** What was lost with it, for people. */
+  readonly text: string;
+}
+
 /** Everything that is said on the events subject. */
-export type EventMessage = GearEvent | DeviceEvent | DeviceSpeedEvent | PlanEvent | DriftEvent | AuditEvent | ReplanEvent;
+export type EventMessage =
+  | LossEvent
+  | GearEvent
+  | DeviceEvent
+  | DeviceSpeedEvent
+  | PlanEvent
+  | DriftEvent
+  | AuditEvent
+  | ReplanEvent;
 
 /** True of what reads as the event of a gear; nobody else may be trusted to have said it so. */
 export function isGearEvent(event: { readonly type: string }): event is GearEvent {
   if (event.type !== 'gear') return false;
   const { revision, from, to, basis } = event as { [K in keyof GearEvent]?: unknown };
   return [revision, from, to].every(Number.isSafeInteger) && isBasis(basis);
+}
+
+/** True of what reads as the event of a loss. */
+export function isLossEvent(event: { readonly type: string }): event is LossEvent {
+  if (event.type !== 'store-lost') return false;
+  const { kind, name, text } = event as { [K in keyof LossEvent]?: unknown };
+  return [kind, name, text].every((field) => typeof field === 'string');
 }
 
 export function publishEvent(bus: Bus, subjects: Subjects, event: EventMessage): void {

@@ -44,8 +44,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     };
 
     const attempt = async (): Promise<void> => {
-      const askedAt = clock.now();
-      store ??= await bus.keyValue(bucket, { ttlMs });
+      store ??= await bus.keyValue(bucket, { ttlMs, watched: true });
       if (store === undefined) {
         log.warn('the NATS server has no JetStream: no lease, so run one controller only; pushed plans live as long as it does');
         checks.unsubscribe();
@@ -53,6 +52,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
         return;
       }
       const value = Buffer.from(owner);
+      const askedAt = clock.now();
       revision = revision === undefined ? await store.create(KEY, value) : await store.update(KEY, value, revision);
       // From when we asked: the server cannot have begun to count before.
       if (revision !== undefined) validUntil = askedAt + ttlMs;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Bus } from '../../engine/bus/bus.ts';
-import type { KeyValueStore } from '../../engine/bus/key-value.ts';
+import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { createLocalKeyValue } from '../../engine/bus/local-key-value.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
@@ -32,8 +32,8 @@ export class PlanHistory {
   }
 
   /** @throws CascadeError UNAVAILABLE when the store cannot be reached. */
-  static async open(bus: Bus, clock: Clock, bucket: string): Promise<PlanHistory> {
-    return new PlanHistory((await bus.keyValue(bucket)) ?? createLocalKeyValue(clock, {}), bucket);
+  static async open(bus: Bus, clock: Clock, bucket: string, options: KeyValueOptions = {}): Promise<PlanHistory> {
+    return new PlanHistory((await bus.keyValue(bucket, options)) ?? createLocalKeyValue(clock, {}), bucket);
   }
 
   /** Number of the plan in force; undefined where there has never been one, or none can be told. */
@@ -60,6 +60,11 @@ export class PlanHistory {
     return (await this.#store.get(digestKey(plan))) !== undefined;
   }
 
+  /** Notes that a plan has been in force. */
+  async note({ revision, plan }: Revision): Promise<void> {
+    await this.#store.put(digestKey(plan), bytesOf(String(revision)));
+  }
+
   async keep({ revision, plan }: Revision): Promise<void> {
     await this.#store.put(`plan.${revision}`, bytesOf(JSON.stringify(plan)));
   }
@@ -81,7 +86,7 @@ export class PlanHistory {
     const later = entry !== undefined && (numberIn(entry) ?? 0) > revision;
     if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
       throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
-    await this.#store.put(digestKey(plan), bytesOf(String(revision)));
+    await this.note({ revision, plan });
   }
 
   async drop(revision: number): Promise<void> {

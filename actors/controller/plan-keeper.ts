@@ -1,5 +1,6 @@
 import {
   catchError,
+  concatMap,
   defer,
   EMPTY,
   filter,
@@ -98,19 +99,19 @@ class PlanKeeper {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, drops, stopping$, log } = this.#context;
+    const { bus, clock, drops, stopping$ } = this.#context;
     const { subjects, leading$ } = this.#options;
-    const lead$ = defer(() => from(this.#takeOver())).pipe(
-      retry({
-        delay: (error) => {
-          log.error({ reason: messageOf(error) }, 'the plan history is out of reach; trying again');
-          // The server may have come back without its store.
-          this.#history = undefined;
-          return every(clock, RETRY_MS).pipe(take(1));
-        },
+    const takeOver$ = defer(() => this.#takeOver()).pipe(
+      catchError((error) => {
+        // The server may have come back without its store.
+        this.#history = undefined;
+        throw error;
       }),
+    );
+    const lead$ = this.#untilDone(takeOver$, 'the plan history is out of reach; trying again').pipe(
       switchMap(() =>
         merge(
+          this.#storedAgain$(),
           bus.messages$(subjects.plan).pipe(mergeMap((message) => this.#answer(message))),
           bus.messages$(subjects.tellPlan).pipe(mergeMap(() => from(this.#tellAgain()))),
           every(clock, CHECK_INTERVAL_MS).pipe(
@@ -164,18 +165,52 @@ class PlanKeeper {
     const { bus, clock, log } = this.#context;
     const { bucket, check, start, wanted } = this.#options;
     // What is in memory only must not be forgotten when the lease comes back.
-    this.#history ??= await PlanHistory.open(bus, clock, bucket);
+    this.#history ??= await PlanHistory.open(bus, clock, bucket, { watched: true });
     const history = this.#history;
     const stored = await storedPlan(history, check, (reason) => log.warn({ reason }, 'the stored plan cannot be served'));
-    if (stored === undefined) {
-      await history.keep(this.#current);
-      await history.adopt(this.#current);
-    } else this.#current = stored;
-    const emptied = stored === undefined && this.#current !== start;
-    this.#wanted = emptied || (await history.knows(wanted)) ? undefined : wanted;
+    const isNew = this.#current === start && start.revision === 1;
+    if (stored === undefined) await this.#store(history, !isNew);
+    else this.#current = stored;
+    this.#wanted = (await history.knows(wanted)) ? undefined : wanted;
     log.info({ revision: this.#current.revision }, 'this controller leads');
     this.#tell();
     this.#commit(this.#current.revision);
+  }
+
+  /** Fills a history that has nothing to serve: it is new, or it was lost, and must not bring back the plan of the file. */
+  async #store(history: PlanHistory, wasLost: boolean): Promise<void> {
+    const inForce = this.#current;
+    await history.keep(inForce);
+    await history.adopt(inForce);
+    if (wasLost) await history.note({ revision: inForce.revision, plan: this.#options.wanted });
+  }
+
+  /** Stores the plan in force again, each time the NATS server has lost the history. */
+  #storedAgain$(): Observable<never> {
+    const { bus, log } = this.#context;
+    return bus.losses$.pipe(
+      filter(({ kind, name }) => kind === 'bucket' && name === this.#options.bucket),
+      concatMap(() =>
+        this.#untilDone(
+          defer(() => this.#store(this.#history!, this.#wanted === undefined)),
+          'the plan in force cannot be stored again; trying again',
+        ),
+      ),
+      tap(() => log.warn({ revision: this.#current.revision }, 'the plan in force is stored again; earlier revisions are lost')),
+      ignoreElements(),
+    );
+  }
+
+  #untilDone<T>(action$: Observable<T>, complaint: string): Observable<T> {
+    const { clock, log } = this.#context;
+    return action$.pipe(
+      retry({
+        delay: (error) => {
+          log.error({ reason: messageOf(error) }, complaint);
+          return every(clock, RETRY_MS).pipe(take(1));
+        },
+      }),
+    );
   }
 
   /** The answer to an operator's order, when it is carried out or refused. */

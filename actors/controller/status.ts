@@ -14,7 +14,7 @@ import { type DurableStatus, durableStatus } from '../durable/durable-status.ts'
 import type { DurableSetting } from '../durable/durable-streams.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import { type DriftReport, decodeDrift } from './drift-report.ts';
-import { isGearEvent } from './events.ts';
+import { isGearEvent, isLossEvent, type LossEvent } from './events.ts';
 import { askForPlan, keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
 import { decodePrepare } from './prepare-message.ts';
@@ -65,6 +65,13 @@ export interface Status {
   readonly unserved: Readonly<Record<string, UnservedByKind>>;
   /** Durable ingress, as it was within the last second or two; why that is not known; null where the deployment has none. */
   readonly durable: DurableStatus | { readonly unknown: string } | null;
+  /** What the NATS server had lost of streams, consumers and buckets and was made anew since this controller began to listen, newest first. */
+  readonly losses: readonly StoreLoss[];
+}
+
+interface StoreLoss extends Omit<LossEvent, 'type'> {
+  /** When it was heard of: milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** A change of gear; with `from` = `to`, the hysteresis that begins or ceases to hold it. */
@@ -92,6 +99,7 @@ export interface StatusOptions {
 const FORGET_INTERVAL_MS = 1_000;
 const LOOK_INTERVAL_MS = 1_000;
 const DECISIONS_KEPT = 20;
+const LOSSES_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
 export function statusActor({ deployment, subjects, start, leading$, durable, beside = [] }: StatusOptions): Actor {
@@ -108,6 +116,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       let { plan, revision } = start;
       let leading = false;
       const decisions: Decision[] = [];
+      const losses: StoreLoss[] = [];
       let drift: DriftReport | undefined;
       let stored: Status['durable'] = durable === undefined ? null : { unknown: 'not asked yet' };
       let gear: GearMessage | undefined;
@@ -150,6 +159,11 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       };
 
       const observeEvent = (event: { readonly type: string }): void => {
+        if (isLossEvent(event)) {
+          const { kind, name, text } = event;
+          losses.unshift({ at: clock.now(), kind, name, text });
+          losses.length = Math.min(losses.length, LOSSES_KEPT);
+        }
         if (!isGearEvent(event)) return;
         const { revision: of, from, to, basis } = event;
         decisions.unshift({ at: clock.now(), revision: of, from, to, basis });
@@ -191,6 +205,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
           dropped: droppedBy(),
           unserved: unservedBy(),
           durable: stored,
+          losses,
         };
       };
 

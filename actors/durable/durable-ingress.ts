@@ -1,6 +1,7 @@
 import {
   concat,
   defer,
+  filter,
   firstValueFrom,
   from,
   ignoreElements,
@@ -11,6 +12,7 @@ import {
   switchMap,
   take,
   takeUntil,
+  using,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
@@ -44,6 +46,8 @@ const SILENCE_GRACE_MS = 1_000;
 const APPEND_TIMEOUT_MS = 5_000;
 /** The server's clock is looked at so often, where requests have deadlines. */
 const READING_MS = 1_000;
+/** Longer than it takes to notice that a stream is gone. */
+const LOSS_KNOWN_MS = 10_000;
 
 /**
  * Durable ingress: requests that NATS has stored, and acknowledged to whoever published them on `.durable`, are asked of the
@@ -82,6 +86,11 @@ class DurableIngress {
   readonly #options: DurableIngressOptions;
   readonly #context: ActorContext;
   readonly #queues: WorkQueues;
+  /** In our hands; and those that were given back for another try, until their stream is known to have been there then. */
+  readonly #taken = new Set<QueuedMessage>();
+  readonly #givenBack = new Set<QueuedMessage>();
+  /** Of what is in our hands, what is in no stream any more. */
+  readonly #orphans = new Set<QueuedMessage>();
 
   constructor(options: DurableIngressOptions, context: ActorContext) {
     this.#options = options;
@@ -91,9 +100,10 @@ class DurableIngress {
 
   run(): Observable<unknown> {
     const { durable, serving$ } = this.#options;
-    const { stopping$ } = this.#context;
+    const { bus, stopping$ } = this.#context;
     const limit = durable.settings.inFlight;
-    return serving$.pipe(
+    const lost$ = bus.losses$.pipe(filter(({ kind, name }) => kind === 'stream' && name === durable.streams.requests));
+    const served$ = serving$.pipe(
       take(1),
       takeUntil(stopping$),
       switchMap(() =>
@@ -105,9 +115,14 @@ class DurableIngress {
       mergeMap((message) => this.#serve(message), limit),
       ignoreElements(),
     );
+    return using(
+      () => lost$.subscribe(() => this.#onStreamLost()),
+      () => served$,
+    );
   }
 
   async #serve(message: QueuedMessage): Promise<void> {
+    this.#taken.add(message);
     try {
       const attempt = await this.#attempt(message);
       const decision = decide(attempt.outcome, message.deliveries, this.#options.durable.settings.maxDeliver, attempt.expired);
@@ -117,7 +132,7 @@ class DurableIngress {
           message.done();
           return;
         case 'retry':
-          message.retry(decision.delayMs);
+          await this.#giveBack(message, decision.delayMs);
           return;
         case 'bury':
           await this.#bury(message, attempt.replyTo, decision.code, decision.reason);
@@ -130,7 +145,44 @@ class DurableIngress {
       // The answer could not be published, or the letter not be kept: the request is not done.
       const { stream, sequence, deliveries } = message;
       this.#context.log.warn({ stream, sequence, deliveries, reason: messageOf(error) }, 'a stored request stays in the store');
-      message.retry(retryDelayMs(deliveries));
+      await this.#giveBack(message, retryDelayMs(deliveries));
+    } finally {
+      this.#taken.delete(message);
+      this.#orphans.delete(message);
+    }
+  }
+
+  /** The stream that acknowledged these requests is gone, and with it those that nobody had taken. */
+  #onStreamLost(): void {
+    for (const message of this.#taken) this.#orphans.add(message);
+    for (const message of this.#givenBack) void this.#storeAgain(message);
+    this.#givenBack.clear();
+  }
+
+  async #giveBack(message: QueuedMessage, delayMs: number): Promise<void> {
+    if (this.#orphans.has(message)) {
+      await this.#storeAgain(message);
+      return;
+    }
+    message.retry(delayMs);
+    this.#givenBack.add(message);
+    this.#context.clock.after(delayMs + LOSS_KNOWN_MS, () => this.#givenBack.delete(message));
+  }
+
+  /** The next try is for whoever takes it from the new stream. */
+  async #storeAgain(message: QueuedMessage): Promise<void> {
+    const { subjects } = this.#options.durable;
+    const headers = { ...headersOf(message, REQUEST_HEADERS), 'Cascade-Id': durableId(message) };
+    const { stream, sequence, storedAt } = message;
+    try {
+      const id = `${stream}-${sequence}-${storedAt}`;
+      await this.#queues.append(subjects.durable, message.data, { id, headers, timeoutMs: APPEND_TIMEOUT_MS });
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#context.log.error(
+        { stream, sequence, id: durableId(message), reason },
+        'a request is lost with the stream that held it',
+      );
     }
   }
 

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
+import { concatMap, filter, map, take } from 'rxjs';
 import type { Bus } from '../../engine/bus/bus.ts';
+import { describeLoss } from '../../engine/bus/declarations.ts';
 import { realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { createLogger, type Logger } from '../../engine/log.ts';
@@ -11,6 +13,7 @@ import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { readProfile, requireCurrent } from '../../plans/domain/profile/profile-file.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { bucketsOf, type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
+import { publishEvent } from '../controller/events.ts';
 import { PlanHistory, type Revision } from '../controller/plan-history.ts';
 import { startingPlan } from '../controller/plan-keeper.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
@@ -67,9 +70,28 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
 }
 
 /** @param direct actors of this process speak to each other without the server. */
-export function connectSetting(setting: Setting, role: string, direct = false): Promise<Bus> {
-  const { servers, deployment, log } = setting;
-  return connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, direct });
+export async function connectSetting(setting: Setting, role: string, direct = false): Promise<Bus> {
+  const { servers, deployment, log, subjects } = setting;
+  const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, direct });
+  tellLosses(bus, subjects);
+  return bus;
+}
+
+/** The log has them, too; operators hear of them when we are connected again. */
+export function tellLosses(bus: Bus, subjects: Subjects): void {
+  const up$ = bus.status$.pipe(
+    filter((status) => status === 'up'),
+    take(1),
+  );
+  bus.losses$
+    .pipe(
+      filter(({ byUs }) => byUs),
+      concatMap((loss) => up$.pipe(map(() => loss))),
+    )
+    .subscribe((loss) => {
+      const { kind, name } = loss;
+      publishEvent(bus, subjects, { type: 'store-lost', kind, name, text: describeLoss(loss) });
+    });
 }
 
 /** The plan to begin with: the one in force by the deployment's history, else the file's. */

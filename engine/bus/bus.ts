@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { Loss } from './declarations.ts';
 import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import type { WorkQueues } from './work-queue.ts';
 
@@ -61,6 +62,8 @@ export interface Bus {
   keyValue(bucket: string, options?: KeyValueOptions): Promise<KeyValueStore | undefined>;
   /** Messages that are kept until someone has dealt with them. */
   workQueues(): WorkQueues;
+  /** What this process has declared and the server has lost; it is there again, and empty, when this emits. */
+  readonly losses$: Observable<Loss>;
   /** Flushes and closes. */
   close(): Promise<void>;
 }

@@ -7,6 +7,8 @@ export interface KeyValueEntry {
 export interface KeyValueOptions {
   /** Values vanish this long after they were written; by default they stay. */
   readonly ttlMs?: number;
+  /** Made anew when the server has lost it, which `Bus.losses$` tells: for those who know what belongs into it. Default false. */
+  readonly watched?: boolean;
 }
 
 /**

@@ -17,18 +17,21 @@ import {
   type Status,
   type Subscription,
 } from 'nats';
-import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, Observable, Subject, type Subscriber } from 'rxjs';
 import { realClock } from '../clock.ts';
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 import { packageVersion } from '../process/package-info.ts';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from './bus.ts';
+import type { Loss } from './declarations.ts';
+import { JetStream } from './jetstream.ts';
 import type { KeyValueOptions, KeyValueStore } from './key-value.ts';
 import { codeOf, connectFailure, refusal, requestFailure, unavailable } from './nats-errors.ts';
 import { openNatsKeyValue } from './nats-key-value.ts';
 import type { BusLog, NatsOptions } from './nats-options.ts';
 import { natsWorkQueues } from './nats-work-queue.ts';
 import { checkPublish, findHeader, STATUS_HEADER } from './publish-rules.ts';
-import { parseServerUrls } from './server-urls.ts';
+import { parseServerUrls, shownServers } from './server-urls.ts';
+import { versionWarning } from './server-version.ts';
 import { SubjectTree } from './subject-tree.ts';
 import { tlsOptionsOf } from './tls-options.ts';
 import type { WorkQueues } from './work-queue.ts';
@@ -46,9 +49,18 @@ const REPORTED_MAX = 100;
  * @throws ConfigError when no server answers or lets us in now: it names the servers and what to do.
  */
 export async function connectNats(options: NatsOptions): Promise<Bus> {
-  const { servers, user, password, token } = parseServerUrls(
-    typeof options.servers === 'string' ? [options.servers] : options.servers,
-  );
+  const bus = await connectBus(options);
+  const warning = versionWarning(bus.connection.info?.version, shownServers(serversOf(options)));
+  if (warning !== undefined) options.log?.warn(warning);
+  return bus;
+}
+
+function serversOf({ servers }: NatsOptions): readonly string[] {
+  return typeof servers === 'string' ? [servers] : servers;
+}
+
+async function connectBus(options: NatsOptions): Promise<NatsBus> {
+  const { servers, user, password, token } = parseServerUrls(serversOf(options));
   try {
     const connection = await connect({
       servers: [...servers],
@@ -76,10 +88,13 @@ export async function connectNats(options: NatsOptions): Promise<Bus> {
 }
 
 class NatsBus implements Bus {
-  readonly #connection: NatsConnection;
+  readonly connection: NatsConnection;
+  readonly losses$ = new Subject<Loss>();
+  /** By what it is for: the work queues, or a bucket. */
+  readonly #jetStreams = new Map<string, JetStream>();
+  readonly #options: NatsOptions;
   readonly #servers: string;
   readonly #log: BusLog | undefined;
-  readonly #inboxPrefix: string | undefined;
   readonly #replicas: number;
   /** Listeners of this process that nobody else is beside. */
   readonly #sole: SubjectTree<Subscriber<BusMessage>> | undefined;
@@ -93,14 +108,15 @@ class NatsBus implements Bus {
   #maxPayloadBytes: number;
   #closing: Promise<void> | undefined;
 
-  constructor(connection: NatsConnection, servers: readonly string[], { log, inboxPrefix, replicas, direct }: NatsOptions) {
-    this.#connection = connection;
+  constructor(connection: NatsConnection, servers: readonly string[], options: NatsOptions) {
+    const { log, replicas, direct } = options;
+    this.connection = connection;
     this.#servers = servers.join(', ');
     this.#log = log;
-    this.#inboxPrefix = inboxPrefix;
     this.#replicas = replicas ?? 1;
     this.#sole = direct ? new SubjectTree() : undefined;
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
+    this.#options = options;
     void this.#watch();
     void connection.closed().then((error) => {
       if (this.#closing === undefined) this.#log?.warn(`connection to NATS closed: ${messageOf(error ?? 'by the server')}`);
@@ -123,8 +139,8 @@ class NatsBus implements Bus {
       return true;
     }
     try {
-      if (options === undefined) this.#connection.publish(subject, data);
-      else this.#connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
+      if (options === undefined) this.connection.publish(subject, data);
+      else this.connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
       return true;
     } catch (error) {
       return this.#notPublished(error, subject, data, options);
@@ -135,7 +151,7 @@ class NatsBus implements Bus {
     return new Observable((subscriber) => {
       let subscription: Subscription;
       try {
-        subscription = this.#connection.subscribe(subject, {
+        subscription = this.connection.subscribe(subject, {
           queue: options.queue,
           callback: (error, message) => {
             if (error) subscriber.error(refusal(error, `subscribe to ${subject}`));
@@ -170,7 +186,7 @@ class NatsBus implements Bus {
     if (this.#status$.value === 'down') throw this.#down(subject);
     try {
       const headers = encodeHeaders(options.headers);
-      return new NatsMessage(await this.#connection.request(subject, data, { timeout: Math.max(1, options.timeoutMs), headers }));
+      return new NatsMessage(await this.connection.request(subject, data, { timeout: Math.max(1, options.timeoutMs), headers }));
     } catch (error) {
       throw requestFailure(error, subject, options.timeoutMs);
     }
@@ -185,7 +201,7 @@ class NatsBus implements Bus {
     });
     this.#flushes.add(abandon);
     try {
-      await Promise.race([this.#connection.flush(), closed]);
+      await Promise.race([this.connection.flush(), closed]);
     } catch (error) {
       throw unavailable(error);
     } finally {
@@ -199,7 +215,7 @@ class NatsBus implements Bus {
     if (this.#announced.has(key)) return;
     this.#announced.add(key);
     try {
-      await this.#connection.services.add({
+      await this.connection.services.add({
         name: service.name.replace(/[^A-Za-z0-9_-]+/g, '-'),
         version: packageVersion(),
         description: service.description,
@@ -212,11 +228,19 @@ class NatsBus implements Bus {
   }
 
   keyValue(bucket: string, options: KeyValueOptions = {}): Promise<KeyValueStore | undefined> {
-    return openNatsKeyValue(this.#connection, bucket, { ...options, replicas: this.#replicas });
+    return openNatsKeyValue(this.#jetStream(`bucket ${bucket}`), bucket, { ...options, replicas: this.#replicas });
   }
 
   workQueues(): WorkQueues {
-    return natsWorkQueues(this, realClock, () => createInbox(this.#inboxPrefix));
+    return natsWorkQueues(this.#jetStream('work queues'), realClock, () => createInbox(this.#options.inboxPrefix));
+  }
+
+  #jetStream(purpose: string): JetStream {
+    const known = this.#jetStreams.get(purpose);
+    if (known !== undefined) return known;
+    const jetStream = new JetStream(() => connectBus(forJetStream(this.#options, purpose)), this.#log, this.losses$);
+    this.#jetStreams.set(purpose, jetStream);
+    return jetStream;
   }
 
   close(): Promise<void> {
@@ -225,7 +249,8 @@ class NatsBus implements Bus {
   }
 
   async #close(): Promise<void> {
-    const connection = this.#connection;
+    await Promise.all([...this.#jetStreams.values()].map((jetStream) => jetStream.close()));
+    const connection = this.connection;
     if (connection.isClosed()) return;
     if (this.#status$.value === 'up') {
       const timer = new AbortController();
@@ -242,7 +267,7 @@ class NatsBus implements Bus {
 
   async #watch(): Promise<void> {
     try {
-      for await (const status of this.#connection.status()) this.#onStatus(status);
+      for await (const status of this.connection.status()) this.#onStatus(status);
     } catch (error) {
       this.#log?.warn(`the status of the NATS connection cannot be watched any more: ${messageOf(error)}`);
     }
@@ -257,7 +282,7 @@ class NatsBus implements Bus {
         this.#status$.next('down');
         break;
       case Events.Reconnect:
-        this.#maxPayloadBytes = this.#connection.info?.max_payload ?? this.#maxPayloadBytes;
+        this.#maxPayloadBytes = this.connection.info?.max_payload ?? this.#maxPayloadBytes;
         this.#reported.clear();
         if (this.#status$.value === 'down') this.#log?.info(`connected to NATS again (${status.data})`);
         this.#status$.next('up');
@@ -297,6 +322,16 @@ class NatsBus implements Bus {
   #down(what: string): CascadeError {
     return new CascadeError('UNAVAILABLE', `${what}: no connection to NATS (${this.#servers})`);
   }
+}
+
+function forJetStream({ name, log, ...options }: NatsOptions, purpose: string): NatsOptions {
+  const said = (what: string): string => `JetStream, ${purpose}: ${what}`;
+  return {
+    ...options,
+    name: name && `${name} (${purpose})`,
+    direct: false,
+    log: log && { info: (message) => log.info(said(message)), warn: (message) => log.warn(said(message)) },
+  };
 }
 
 /** Decodes subject and headers only if they are asked for. */

@@ -6,6 +6,17 @@ export function codeOf(error: unknown): string | undefined {
   return String(error.code);
 }
 
+/** What JetStream itself says against a request. */
+export interface ApiError {
+  readonly err_code: number;
+  readonly description: string;
+}
+
+/** Undefined for an error that does not come from JetStream's API. */
+export function apiErrorOf(error: unknown): ApiError | undefined {
+  return (error as { api_error?: ApiError } | null)?.api_error;
+}
+
 /** Why there is no first connection, for the person who configured it. */
 export function connectFailure(error: unknown, servers: readonly string[]): ConfigError {
   if (error instanceof ConfigError) return error;

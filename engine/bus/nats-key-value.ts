@@ -1,12 +1,13 @@
-import { type KV, type NatsConnection, StorageType } from 'nats';
+import { type KV, StorageType } from 'nats';
+import type { Declaration } from './declarations.ts';
+import type { JetStream } from './jetstream.ts';
+import { hasNoJetStream, streamMadeAt } from './jetstream-api.ts';
 import type { KeyValueEntry, KeyValueOptions, KeyValueStore } from './key-value.ts';
-import { codeOf, unavailable } from './nats-errors.ts';
+import { apiErrorOf, unavailable } from './nats-errors.ts';
 
 const REQUEST_TIMEOUT_MS = 2_000;
 /** The server's error for a conditional write whose condition does not hold. */
 const WRONG_LAST_SEQUENCE = 10071;
-/** The server's errors for JetStream that is not there for this account, or not at all. */
-const NO_JETSTREAM = [10039, 10076];
 
 /**
  * Opens a bucket of the JetStream key-value store, which is made where there is none.
@@ -14,21 +15,31 @@ const NO_JETSTREAM = [10039, 10076];
  * @throws CascadeError UNAVAILABLE when the server does not answer, or does not let this user.
  */
 export async function openNatsKeyValue(
-  connection: NatsConnection,
+  jetStream: JetStream,
   bucket: string,
-  { ttlMs, replicas }: KeyValueOptions & { readonly replicas: number },
+  { ttlMs, watched, replicas }: KeyValueOptions & { readonly replicas: number },
 ): Promise<KeyValueStore | undefined> {
+  let kv: KV | undefined;
+  const declaration: Declaration = {
+    kind: 'bucket',
+    name: bucket,
+    declare: async () => {
+      const { connection } = await jetStream.open();
+      kv = await connection.jetstream({ timeout: REQUEST_TIMEOUT_MS }).views.kv(bucket, {
+        history: 1,
+        replicas,
+        // What has a time to live is of the moment: a restarted server need not know of it.
+        storage: ttlMs === undefined ? StorageType.File : StorageType.Memory,
+        ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
+      });
+    },
+    madeAt: () => streamMadeAt(() => jetStream.open(), `KV_${bucket}`),
+  };
   try {
-    const kv = await connection.jetstream({ timeout: REQUEST_TIMEOUT_MS }).views.kv(bucket, {
-      history: 1,
-      replicas,
-      // What has a time to live is of the moment: a restarted server need not know of it.
-      storage: ttlMs === undefined ? StorageType.File : StorageType.Memory,
-      ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
-    });
-    return new NatsKeyValue(kv);
+    await (watched ? jetStream.declarations.add(declaration) : declaration.declare());
+    return kv && new NatsKeyValue(kv);
   } catch (error) {
-    if (codeOf(error) === '503' || NO_JETSTREAM.includes(apiCodeOf(error) ?? 0)) return undefined;
+    if (hasNoJetStream(error)) return undefined;
     throw unavailable(error);
   }
 }
@@ -73,10 +84,6 @@ async function reached<T>(action: () => Promise<T>): Promise<T> {
 }
 
 function undefinedIfChanged(error: unknown): undefined {
-  if (apiCodeOf(error) === WRONG_LAST_SEQUENCE) return undefined;
+  if (apiErrorOf(error)?.err_code === WRONG_LAST_SEQUENCE) return undefined;
   throw error;
-}
-
-function apiCodeOf(error: unknown): number | undefined {
-  return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
 }

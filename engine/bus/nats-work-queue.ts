@@ -1,20 +1,32 @@
-import { concat, defer, exhaustMap, from, ignoreElements, merge, Observable, type Subscriber, takeUntil } from 'rxjs';
+import { nanos } from 'nats';
+import {
+  concat,
+  defer,
+  exhaustMap,
+  filter,
+  from,
+  ignoreElements,
+  merge,
+  Observable,
+  type Subscriber,
+  switchMap,
+  takeUntil,
+} from 'rxjs';
 import { type Clock, every } from '../clock.ts';
 import { CascadeError, ConfigError } from '../errors.ts';
 import type { Bus, BusMessage } from './bus.ts';
+import type { Loss } from './declarations.ts';
+import { type Delivery, parseDelivery, SETTLE } from './delivery.ts';
+import type { JetStream, JetStreamLink } from './jetstream.ts';
 import {
   append,
+  consumerDeclaration,
   countStored,
-  type Delivery,
-  declareConsumer,
-  declareStore,
+  deleteConsumer,
   hasStranded,
-  parseDelivery,
   progressOf,
-  pull,
-  renewConsumer,
-  SETTLE,
   serverTime,
+  streamDeclaration,
 } from './jetstream-api.ts';
 import { STATUS_HEADER } from './publish-rules.ts';
 import { ServerClock } from './server-clock.ts';
@@ -39,37 +51,47 @@ const SIGNS_PER_ACK_WAIT = 3;
  * Work queues of a NATS server with JetStream.
  * @param newInbox gives a subject of our own, another each time.
  */
-export function natsWorkQueues(bus: Bus, clock: Clock, newInbox: () => string): WorkQueues {
+export function natsWorkQueues(jetStream: JetStream, clock: Clock, newInbox: () => string): WorkQueues {
+  const open = () => jetStream.open();
   return {
-    declare: (spec) => declareStore(bus, spec),
-    append: (subject, data, options) => append(bus, subject, data, options),
-    count: (store) => countStored(bus, store),
-    progress: (consumer) => progressOf(bus, consumer),
+    declare: (spec) => jetStream.declarations.add(streamDeclaration(open, spec)),
+    append: (subject, data, options) => append(open, subject, data, options),
+    count: (store) => countStored(open, store),
+    progress: (consumer) => progressOf(open, consumer),
     take$: (consumer, options) =>
-      concat(
-        defer(() => from(declareConsumer(bus, consumer))).pipe(ignoreElements()),
-        merge(
-          new Observable<QueuedMessage>((subscriber) =>
-            new Puller(bus, clock, newInbox(), consumer, options.limit, subscriber).run(options.until),
+      defer(() => from(open())).pipe(
+        switchMap((link) =>
+          concat(
+            defer(() => from(jetStream.declarations.add(consumerDeclaration(open, consumer)))).pipe(ignoreElements()),
+            merge(
+              new Observable<QueuedMessage>((subscriber) =>
+                new Puller(link, clock, newInbox(), consumer, options.limit, subscriber).run(options.until, jetStream.losses$),
+              ),
+              freeStranded$(jetStream, clock, consumer).pipe(takeUntil(options.until)),
+            ),
           ),
-          freeStranded$(bus, clock, consumer).pipe(takeUntil(options.until)),
         ),
       ),
   };
 }
 
-function freeStranded$(bus: Bus, clock: Clock, consumer: ConsumerSpec): Observable<never> {
+function freeStranded$(jetStream: JetStream, clock: Clock, consumer: ConsumerSpec): Observable<never> {
   return every(clock, STRANDED_CHECK_MS).pipe(
-    exhaustMap(() => from(freeStranded(bus, clock, consumer))),
+    exhaustMap(() => from(freeStranded(jetStream, clock, consumer))),
     ignoreElements(),
   );
 }
 
-async function freeStranded(bus: Bus, clock: Clock, consumer: ConsumerSpec): Promise<void> {
+/** Makes the consumer anew, so that it delivers all that is in the stream; what is under way is delivered again, too. */
+async function freeStranded(jetStream: JetStream, clock: Clock, consumer: ConsumerSpec): Promise<void> {
+  const open = () => jetStream.open();
   try {
-    if (!(await hasStranded(bus, consumer))) return;
+    if (!(await hasStranded(open, consumer))) return;
     await new Promise<void>((resolve) => clock.after(STRANDED_SURE_MS, resolve));
-    if (await hasStranded(bus, consumer)) await renewConsumer(bus, consumer);
+    if (!(await hasStranded(open, consumer))) return;
+    // Whoever looks next declares it again, also if we do not live to see it.
+    await deleteConsumer(open, consumer);
+    await jetStream.declarations.check();
   } catch (error) {
     // Out of reach for the moment: the pulls tell if it stays so, and the next check is soon.
     if (!(error instanceof CascadeError || error instanceof ConfigError)) throw error;
@@ -82,7 +104,9 @@ interface Held {
 }
 
 /**
- * One taker. It has one pull at a time with the server, for what fits; its messages and statuses come to an inbox.
+ * One taker. It has one pull at a time with the server, for what fits; its messages and statuses come to an inbox. Not the client
+ * library's consumer: that bounds what it has buffered, where we bound what is not settled; a drain of ours waits for settlements;
+ * and what it makes of a lost consumer it tells to those who ask in time only.
  */
 class Puller {
   readonly #bus: Bus;
@@ -91,11 +115,10 @@ class Puller {
   readonly #consumer: ConsumerSpec;
   readonly #limit: number;
   readonly #subscriber: Subscriber<QueuedMessage>;
-  readonly #held = new Map<number, Held>();
+  /** By place and time: a stream that was made anew counts from 1 again. */
+  readonly #held = new Map<string, Held>();
   readonly #serverClock: ServerClock;
   #pulls = 0;
-  /** Pulls in a row that found no consumer: another taker may be making it anew. */
-  #missing = 0;
   /** Messages that the present pull may still bring. */
   #open = 0;
   #up = false;
@@ -104,23 +127,24 @@ class Puller {
   #cancelTimer: () => void = () => undefined;
 
   constructor(
-    bus: Bus,
+    link: JetStreamLink,
     clock: Clock,
     inbox: string,
     consumer: ConsumerSpec,
     limit: number,
     subscriber: Subscriber<QueuedMessage>,
   ) {
-    this.#bus = bus;
+    this.#bus = link.bus;
     this.#clock = clock;
     this.#inbox = inbox;
     this.#consumer = consumer;
     this.#limit = limit;
     this.#subscriber = subscriber;
-    this.#serverClock = new ServerClock(clock, () => serverTime(bus, consumer));
+    this.#serverClock = new ServerClock(clock, () => serverTime(link, consumer));
   }
 
-  run(until: Observable<unknown>): () => void {
+  run(until: Observable<unknown>, losses$: Observable<Loss>): () => void {
+    const { store, name } = this.#consumer;
     const subscriptions = [
       // Emits before the inbox drains, as both are told by the same source in this order.
       until.subscribe(() => {
@@ -136,6 +160,15 @@ class Puller {
         },
       }),
       this.#bus.status$.subscribe((status) => this.#onStatus(status)),
+      losses$.pipe(filter((loss) => loss.kind === 'stream' && loss.name === store)).subscribe(() => {
+        // A settlement would be taken for that of another message, which has the place in the new stream.
+        this.#held.clear();
+        this.#leaveWhenEmpty();
+      }),
+      losses$.pipe(filter((loss) => loss.kind === 'consumer' && loss.name === `${store}.${name}`)).subscribe(() => {
+        this.#open = 0;
+        this.#pull();
+      }),
       every(this.#clock, this.#consumer.ackWaitMs / SIGNS_PER_ACK_WAIT).subscribe(() => {
         for (const { reply } of this.#held.values()) this.#bus.publish(reply, SETTLE.working());
       }),
@@ -158,7 +191,10 @@ class Puller {
     const free = this.#limit - this.#held.size;
     if (this.#stopping || !this.#up || this.#open > 0 || free < this.#limit * PULL_SHARE) return;
     this.#cancelTimer();
-    if (!pull(this.#bus, this.#consumer, `${this.#inbox}.${++this.#pulls}`, free, PULL_EXPIRES_MS)) return;
+    const { store, name } = this.#consumer;
+    const request = Buffer.from(JSON.stringify({ batch: free, expires: nanos(PULL_EXPIRES_MS) }));
+    const reply = `${this.#inbox}.${++this.#pulls}`;
+    if (!this.#bus.publish(`$JS.API.CONSUMER.MSG.NEXT.${store}.${name}`, request, { reply })) return;
     this.#open = free;
     this.#pullAgainAfter(PULL_LOST_MS);
   }
@@ -179,9 +215,8 @@ class Puller {
     }
     const delivery = parseDelivery(message.reply);
     if (delivery === undefined) return;
-    this.#missing = 0;
     this.#open = Math.max(0, this.#open - 1);
-    const held = this.#held.get(delivery.sequence);
+    const held = this.#held.get(placeOf(delivery));
     if (held === undefined) this.#deliver(message, delivery);
     else held.reply = message.reply;
     this.#pull();
@@ -193,18 +228,8 @@ class Puller {
         return;
       case '404':
       case '408':
-        this.#missing = 0;
         this.#open = 0;
         this.#pull();
-        return;
-      case '503':
-        if (++this.#missing === 1) {
-          this.#pullAgainAfter(REFUSED_PAUSE_MS);
-          return;
-        }
-        this.#subscriber.error(
-          new CascadeError('UNAVAILABLE', `consumer ${this.#consumer.name} of stream ${this.#consumer.store} is not there`),
-        );
         return;
       default:
         this.#pullAgainAfter(REFUSED_PAUSE_MS);
@@ -212,12 +237,12 @@ class Puller {
   }
 
   #deliver(message: BusMessage, delivery: Delivery): void {
-    const { sequence } = delivery;
+    const place = placeOf(delivery);
     const held: Held = { reply: message.reply };
-    this.#held.set(sequence, held);
+    this.#held.set(place, held);
     const settle = (how: Uint8Array): void => {
-      if (this.#held.get(sequence) !== held) return;
-      this.#held.delete(sequence);
+      if (this.#held.get(place) !== held) return;
+      this.#held.delete(place);
       // A settlement that is lost with the connection means another delivery.
       this.#bus.publish(held.reply, how);
       this.#pull();
@@ -237,4 +262,8 @@ class Puller {
   #leaveWhenEmpty(): void {
     if (this.#drained && this.#held.size === 0) this.#subscriber.complete();
   }
+}
+
+function placeOf({ sequence, storedAt }: Delivery): string {
+  return `${sequence}-${storedAt}`;
 }

@@ -83,14 +83,14 @@ export interface Progress {
 /** Messages that the servers keep until someone has dealt with them. Delivery is at least once, in no promised order. */
 export interface WorkQueues {
   /**
-   * Makes a store, or gives the one that is there these limits.
+   * Makes a store, or gives the one that is there these limits. A store that the server loses later is made anew: see `Bus.losses$`.
    * @throws ConfigError when the server has no JetStream, or cannot keep what is asked for; UNAVAILABLE when it is out of reach.
    */
   declare(spec: StoreSpec): Promise<void>;
   /**
    * Stores a message; resolves when the server says that it has it.
-   * @throws CascadeError RESOURCE_EXHAUSTED when it does not fit, UNAVAILABLE when no store takes the subject or there is no
-   *   connection, DEADLINE_EXCEEDED when nothing is heard in time: it may be stored or not, and the same id may be tried again.
+   * @throws CascadeError RESOURCE_EXHAUSTED when it does not fit, NOT_FOUND when no store takes the subject, UNAVAILABLE when there is
+   *   no connection, DEADLINE_EXCEEDED when nothing is heard in time: it may be stored or not, and the same id may be tried again.
    */
   append(subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored>;
   /** Messages in a store. @throws CascadeError UNAVAILABLE when it is not there, or cannot be asked. */
@@ -100,7 +100,8 @@ export interface WorkQueues {
   /**
    * Takes messages of a queue, at most `limit` unsettled at once, and keeps them from being given to others until they are
    * settled. When `until` emits, no more are taken, and it completes when the last is settled. Unsubscribing leaves the unsettled to
-   * others, after `ackWaitMs`. Errors when the queue is gone.
+   * others, after `ackWaitMs`. A consumer that the server loses is made anew; what was taken before a store was lost can no longer be
+   * settled. Errors when the consumer cannot be made.
    */
   take$(
     consumer: ConsumerSpec,

@@ -1,4 +1,4 @@
-import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, NEVER, Observable, type Subscriber } from 'rxjs';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from '../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { createLocalKeyValue } from '../../engine/bus/local-key-value.ts';
@@ -40,6 +40,8 @@ class LocalBus implements Bus {
   readonly maxPayloadBytes: number;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
+  /** What is in memory is lost with the process only. */
+  readonly losses$ = NEVER;
   readonly #clock: Clock;
   readonly #latencyMs: number;
   readonly #tree: SubjectTree<Listener>;

@@ -41,7 +41,7 @@ export function localWorkQueues(
     },
     append: async (subject, data, options) => {
       const store = [...stores.values()].find(({ spec }) => spec.subjects.some((pattern) => matches(pattern, subject)));
-      if (store === undefined) throw new CascadeError('UNAVAILABLE', `nobody listens on ${subject}: nothing was stored`);
+      if (store === undefined) throw new CascadeError('NOT_FOUND', `nobody listens on ${subject}: nothing was stored`);
       const stored = store.append(subject, data, options);
       publish(subject, data, options.headers);
       return stored;

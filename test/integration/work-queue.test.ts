@@ -245,7 +245,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
 
   it('say that nothing was stored where there is no store', async () => {
     const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 20_000 });
-    await expect(nowhere).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('nothing was stored') });
+    await expect(nowhere).rejects.toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('nothing was stored') });
     const gone = take(here, { consumer: { ...WORKERS, store: 'elsewhere' } });
     await eventually(() =>
       expect(gone.ended).toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining('elsewhere') }),

@@ -11,6 +11,7 @@ export function busWith(bus: Bus, changes: Partial<Bus>): Bus {
     flush: () => bus.flush(),
     keyValue: (...args) => bus.keyValue(...args),
     workQueues: () => bus.workQueues(),
+    losses$: bus.losses$,
     announce: (...args) => bus.announce(...args),
     close: () => bus.close(),
     ...changes,

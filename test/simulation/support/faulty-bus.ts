@@ -1,4 +1,4 @@
-import { BehaviorSubject, distinctUntilChanged, Observable, type Subscriber } from 'rxjs';
+import { BehaviorSubject, distinctUntilChanged, NEVER, Observable, type Subscriber } from 'rxjs';
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from '../../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../../engine/bus/key-value.ts';
 import { checkPublish, saysNobodyListens } from '../../../engine/bus/publish-rules.ts';
@@ -34,6 +34,8 @@ export class FaultyBus implements Bus {
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
+  /** Buckets that went with a server are missed by those who use them. */
+  readonly losses$ = NEVER;
   readonly #network: FaultyNetwork;
   readonly #process: string;
   readonly #clock: ProcessClock;

@@ -13,6 +13,7 @@ export function partBus(bus: FaultyBus, part: string): Bus {
     announce: () => bus.announce(),
     keyValue: (bucket, options) => bus.keyValue(bucket, options),
     workQueues: () => bus.workQueues(),
+    losses$: bus.losses$,
     close: () => bus.close(),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { parseDelivery } from '../../../../engine/bus/jetstream-api.ts';
+import { parseDelivery } from '../../../../engine/bus/delivery.ts';
 
 const expected = { stream: 'jobs', deliveries: 3, sequence: 17, storedAt: 1_700_000_000_123 };
 
