@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -85,8 +85,17 @@ export class ContainerEngine {
       this.#daemon.kill('SIGTERM');
       await once(this.#daemon, 'exit');
     }
+    // It leaves a mount for the network of the machine.
+    for (const mount of mountsBelow(this.#folder)) await run('umount', [mount]);
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function mountsBelow(folder: string): string[] {
+  const points = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return points.filter((point) => point.startsWith(`${folder}/`)).reverse();
 }
 
 /** Where the npm that started these tests, or that on the path, is installed. */
