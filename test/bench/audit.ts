@@ -44,11 +44,10 @@ const FULL_SECONDS = 8;
 const server = await startNatsServer();
 const bus = await connectNats({ servers: server.url });
 
-/** One gear, in which the cheapest models give most of the answers. */
-const fewRequests = fashionOnTwoDevices('auditbench', server.url, { qpsMax: 600, ranges: 1 }).replace(
-  'slo: { p95: 200ms }',
-  'slo: { accuracy: 0.9 }',
-);
+/** One gear, in which the small model gives most answers: alone it is not accurate enough, and the other alone takes more time. */
+const fewRequests = fashionOnTwoDevices('auditbench', server.url, { qpsMax: 600, ranges: 1 })
+  .replace('slo: { p95: 200ms }', 'slo: { accuracy: 0.9 }')
+  .replace(/^.*name: cnn-small.*\n/m, '');
 /** Refusals keep queues short. */
 const fullLoad = fashionOnTwoDevices('auditbench', server.url, { qpsMax: 8_000, ranges: 8 }).replace(
   'deadline: 30s',
