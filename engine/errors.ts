@@ -65,6 +65,11 @@ export class DeviceTakenError extends ConfigError {
   override readonly name = 'DeviceTakenError';
 }
 
+/** The files that a plan names by digest cannot be had on this host. */
+export class WeightsMissingError extends ConfigError {
+  override readonly name = 'WeightsMissingError';
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
+import { describeWeights } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { accuracyWithInterval } from '../../plans/explain/format.ts';
 import type { Status } from '../controller/status.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
@@ -42,6 +43,7 @@ export function describeStatus(status: Status): string {
       : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s${gear.bestEffort ? ', best effort: no SLO promised' : ''}): ${gear.cascade}`,
     ...(gear === null ? [] : [`  expected accuracy ${accuracyWithInterval(gear.expected)}`]),
     ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
+    `weights: ${describeWeights(status.weights)}`,
     `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
     ...status.devices.flatMap((device) => {
       const queues = Object.entries(device.queues).map(([model, length]) => `${model} ${length}`);
@@ -49,6 +51,7 @@ export function describeStatus(status: Status): string {
       return [
         `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`,
         `  ${describeDeviceSpeed(device)}`,
+        ...Object.values(device.missingWeights ?? {}).map((reason) => `  stays without a model: ${reason}`),
       ];
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),

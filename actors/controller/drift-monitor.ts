@@ -21,7 +21,8 @@ export interface DriftMonitorOptions {
   readonly subjects: Subjects;
   /** The plan to begin with. */
   readonly start: Revision;
-  readonly profile: Pick<Profile, 'models'>;
+  /** The profile of the weights that a plan names, where it is known: without it neither certainties nor audits can be judged. */
+  readonly profileOf: (plan: GearPlan) => Pick<Profile, 'models'> | undefined;
   readonly settings: Deployment['drift'];
   /** Undefined: nothing is audited. */
   readonly audit?: AuditBounds | undefined;
@@ -35,13 +36,14 @@ const TELL_INTERVAL_MS = 1_000;
 
 /** Compares load and certainties with what the plan was made for, and says when they have drifted apart. */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
-  const { subjects, profile, settings, audit } = options;
+  const { subjects, profileOf, settings, audit } = options;
   return {
     name: 'drift-monitor',
     description: 'compares load and certainties with what was planned for',
     behaviour: ({ bus, clock, log, drops, stopping$ }) => {
       const plans = new Map([[options.start.revision, options.start.plan]]);
-      let watch = new DriftWatch(options.start, profile, settings, clock.now(), audit);
+      const watchOf = (start: Revision): DriftWatch => new DriftWatch(start, profileOf(start.plan), settings, clock.now(), audit);
+      let watch = watchOf(options.start);
       let leading = false;
       let replannedAt = Number.NEGATIVE_INFINITY;
       const wanted$ = new Subject<void>();
@@ -54,7 +56,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       const observeGear = ({ revision }: GearMessage): void => {
         const plan = plans.get(revision);
         if (revision === watch.revision || plan === undefined) return;
-        watch = new DriftWatch({ revision, plan }, profile, settings, clock.now(), audit);
+        watch = watchOf({ revision, plan });
       };
 
       const tick = (): void => {

@@ -13,24 +13,27 @@ import type { Revision } from './plan-history.ts';
 export class DriftWatch {
   readonly revision: number;
   readonly #qps: QpsDrift;
-  readonly #certainty: CertaintyDrift;
+  readonly #certainty: CertaintyDrift | undefined;
   readonly #audit: AuditEstimate | undefined;
   #lost = false;
   readonly #drifted = new Set<string>();
   #at: number;
 
-  /** @param audit undefined: nothing is audited. */
+  /**
+   * @param profile of the plan's weights; undefined: only the load is watched.
+   * @param audit undefined: nothing is audited.
+   */
   constructor(
     { revision, plan }: Revision,
-    profile: Pick<Profile, 'models'>,
+    profile: Pick<Profile, 'models'> | undefined,
     settings: DriftSettings,
     now: number,
     audit?: AuditBounds,
   ) {
     this.revision = revision;
     this.#qps = new QpsDrift(plan, settings, now);
-    this.#certainty = new CertaintyDrift(plan, profile, settings);
-    this.#audit = audit && new AuditEstimate(plan, profile, audit, now);
+    this.#certainty = profile && new CertaintyDrift(plan, profile, settings);
+    this.#audit = audit && profile && new AuditEstimate(plan, profile, audit, now);
     this.#at = now;
   }
 
@@ -40,16 +43,16 @@ export class DriftWatch {
 
   state({ certainties = [], audits = [] }: DeviceState): void {
     for (const counts of audits) if (counts.revision === this.revision) this.#audit?.observe(counts);
-    for (const counts of certainties) if (counts.revision === this.revision) this.#certainty.observe(counts);
+    for (const counts of certainties) if (counts.revision === this.revision) this.#certainty?.observe(counts);
   }
 
   /** Once a second. @returns what is measured, and what has begun or ceased to be drift since the last call. */
   tick(now: number): { report: DriftReport; events: (DriftEvent | AuditEvent)[] } {
     this.#qps.tick(now);
-    this.#certainty.forget(now - this.#at);
+    this.#certainty?.forget(now - this.#at);
     this.#at = now;
     const audit = this.#audit?.tick(now) ?? null;
-    const report = { revision: this.revision, qps: this.#qps.measure(), certainty: this.#certainty.measure(), audit };
+    const report = { revision: this.revision, qps: this.#qps.measure(), certainty: this.#certainty?.measure() ?? [], audit };
     const events = [
       this.#event(report.qps),
       ...report.certainty.map((measure) => this.#event(measure)),

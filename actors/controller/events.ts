@@ -55,6 +55,15 @@ export interface AuditEvent extends Omit<AuditMeasure, 'lost'> {
   readonly text: string;
 }
 
+/** Weights that the plan in force places on a device cannot be had there; or they are there again, or not wanted any more. */
+interface WeightsEvent {
+  readonly type: 'weights';
+  readonly state: 'missing' | 'there';
+  readonly device: string;
+  readonly model: string;
+  readonly reason?: string;
+}
+
 type ReplanEvent =
   | { readonly type: 'replan'; readonly state: 'begins' }
   /** It ended, and how, in words; whether its plan was adopted is an event of its own. */
@@ -78,7 +87,8 @@ export type EventMessage =
   | PlanEvent
   | DriftEvent
   | AuditEvent
-  | ReplanEvent;
+  | ReplanEvent
+  | WeightsEvent;
 
 /** True of what reads as the event of a gear; nobody else may be trusted to have said it so. */
 export function isGearEvent(event: { readonly type: string }): event is GearEvent {

@@ -4,7 +4,13 @@ import { decoded } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import { gearsWithout } from '../../plans/domain/gear-plan/contingency.ts';
-import { allGears, describeCascade, type ExpectedAccuracy, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import {
+  allGears,
+  describeCascade,
+  digestsOf,
+  type ExpectedAccuracy,
+  type GearPlan,
+} from '../../plans/domain/gear-plan/gear-plan.ts';
 import { type SpeedReport, SpeedWatch } from '../../plans/policy/speed-watch.ts';
 import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../../plans/protocol/internal.ts';
 import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
@@ -23,6 +29,8 @@ import { decodePrepare } from './prepare-message.ts';
 export interface Status {
   readonly deployment: string;
   readonly revision: number;
+  /** Model -> digest of the files that the plan in force names. */
+  readonly weights: Readonly<Record<string, string>>;
   /** The controller that answers: any can, one leads. */
   readonly controller: { readonly pid: number; readonly leading: boolean };
   readonly gear: {
@@ -180,6 +188,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         return {
           deployment,
           revision,
+          weights: digestsOf(plan.weights),
           controller: { pid: process.pid, leading },
           gear:
             gear === undefined || inForce === undefined

@@ -31,8 +31,8 @@ export class AuditCounter {
   }
 
   /** Whether the most accurate model says the same. @param bin of its certainty. */
-  compared({ revision, gear, opinion }: AuditItem, agrees: boolean, bin: number): void {
-    const counts = this.#of(revision, gear, opinion.model);
+  compared({ opinion: { revision, gear, model } }: AuditItem, agrees: boolean, bin: number): void {
+    const counts = this.#of(revision, gear, model);
     (agrees ? counts.agreed : counts.differed)[bin]++;
   }
 

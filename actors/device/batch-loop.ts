@@ -3,7 +3,7 @@ import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
-import { isProfiledSize, largestBatch, type RuntimeCurve, runtimeMs } from '../../plans/domain/profile/profile.ts';
+import { isProfiledSize, largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { endsTooLate } from '../../plans/policy/deadline.ts';
 import { DeviceSpeed } from '../../plans/policy/device-speed.ts';
 import type { DeviceState } from '../../plans/protocol/messages.ts';
@@ -11,23 +11,28 @@ import type { Router } from '../frontend/router.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';
 import { LoneQueue } from './lone-queue.ts';
+import type { InForce } from './model-replica.ts';
+import type { DeviceWeights } from './weights/device-weights.ts';
 
 export interface BatchLoopOptions {
   readonly device: string;
   readonly router: Router;
   readonly backend: Backend;
   readonly clock: Clock;
-  /** Per model, in family order. */
-  readonly profiled: readonly RuntimeCurve[];
+  /** Per model: those of the plan in force. */
+  readonly weights: () => readonly DeviceWeights[];
+  /** Whether the weights in force of a model are here. */
+  readonly holds: (model: number) => boolean;
   readonly bounds: QueueBounds;
   /** How often `watch` is called. */
   readonly watchMs: number;
   readonly phase: () => DeviceState['phase'];
   /**
    * Decides what becomes of the requests, and queues here what moves on to another model of this device.
+   * @param begun under what the batch was begun: another plan, of other weights, may have come into force since.
    * @returns writes the answers; it is called when the next batch has been started, so that the two overlap.
    */
-  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number) => () => void;
+  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, begun: BatchBegin) => () => void;
   /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
   readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
   /**
@@ -37,6 +42,8 @@ export interface BatchLoopOptions {
   readonly onTrial?: () => Observable<never>;
   /** The backend died in this batch, and takes the actor with it. */
   readonly onDied?: () => void;
+  /** It has waited here until a plan came into force by which another device computes it. */
+  readonly onStray: (model: number, request: Queued) => void;
   /** No time is left to compute this one. */
   readonly onExpired: (request: Queued, now: number) => void;
   /** What to compute when nothing waits; see SpareWork. */
@@ -45,6 +52,12 @@ export interface BatchLoopOptions {
   readonly onStarted?: () => void;
   /** Called when no batch can run; `idle` tells whether that is still so. */
   readonly onIdle?: (idle: () => boolean) => void;
+}
+
+/** Under what a batch was begun. */
+export interface BatchBegin extends InForce {
+  readonly startedAt: number;
+  readonly weights: DeviceWeights;
 }
 
 export interface Spare {
@@ -88,16 +101,17 @@ export class BatchLoop {
   #cancelWake: () => void = () => undefined;
 
   constructor(options: BatchLoopOptions) {
-    const { device, router, profiled, bounds, clock, watchMs } = options;
+    const { device, router, weights, bounds, clock, watchMs } = options;
     this.#options = options;
     this.#number = router.devices.indexOf(device);
     this.#batcher = new Batcher(
-      profiled.map(largestBatch),
+      router.models.length,
+      (model) => largestBatch(weights()[model].profiled),
       { number: this.#number, of: router.devices.length },
       bounds,
       (model, batch, sampleSize) => this.plannedMs(model, batch, sampleSize),
     );
-    this.#lone = new LoneQueue(profiled.length, bounds);
+    this.#lone = new LoneQueue(router.models.length, bounds);
     this.#hangWatch = new HangWatch(watchMs, clock.now());
     this.empty$ = this.#empty$;
   }
@@ -133,8 +147,8 @@ export class BatchLoop {
 
   /** Time of a batch as the plan in force counts with it. */
   plannedMs(model: number, batch: number, sampleSize?: number): number {
-    const { router, profiled } = this.#options;
-    return router.plan.inferenceFactor[this.#number] * runtimeMs(profiled[model], batch, sampleSize);
+    const { router, weights } = this.#options;
+    return router.plan.inferenceFactor[this.#number] * runtimeMs(weights()[model].profiled, batch, sampleSize);
   }
 
   /** Time of one request alone, at the measured speed. */
@@ -145,7 +159,8 @@ export class BatchLoop {
   /** Computing time of all that waits, at the measured speed. */
   backlogMs(): number {
     let ms = this.#batcher.backlogMs();
-    for (let model = 0; model < this.#options.profiled.length; model++) ms += this.#lone.length(model) * this.plannedMs(model, 1);
+    for (let model = 0; model < this.#options.router.models.length; model++)
+      ms += this.#lone.length(model) * this.plannedMs(model, 1);
     return this.slowdown() * ms;
   }
 
@@ -210,11 +225,13 @@ export class BatchLoop {
     this.#cancelWake();
     for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
       for (const request of batch.expired) this.#options.onExpired(request, now);
-      if (batch.requests.length === 0) continue;
-      this.#busy = true;
-      this.#batches$.next(batch);
-      this.#options.onStarted?.();
-      return true;
+      if (!this.#options.holds(batch.model)) for (const request of batch.requests) this.#options.onStray(batch.model, request);
+      else if (batch.requests.length > 0) {
+        this.#busy = true;
+        this.#batches$.next(batch);
+        this.#options.onStarted?.();
+        return true;
+      }
     }
     return false;
   }
@@ -249,7 +266,9 @@ export class BatchLoop {
   readonly #isIdle = (): boolean => !this.#busy;
 
   #infer({ model, requests }: Batch): Observable<never> {
-    const { backend, router, clock, profiled, onDone, onFailed, onTrial, onDied } = this.#options;
+    const { backend, router, clock, onDone, onFailed, onTrial, onDied } = this.#options;
+    const weights = this.#options.weights()[model];
+    const { revision, gear, plan } = router;
     const sampleSize = largestSize(requests);
     const plannedMs = this.plannedMs(model, requests.length, sampleSize);
     const startedAt = clock.now();
@@ -257,7 +276,7 @@ export class BatchLoop {
     const isTrial = requests.length === 1 && requests[0].item.alone;
     this.#running = requests;
     this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
-    const run$ = defer(() => backend.run(router.models[model], samples, outputsWanted(requests)));
+    const run$ = defer(() => backend.run(weights.key, samples, outputsWanted(requests)));
     return (isTrial && onTrial !== undefined ? concat(onTrial(), run$) : run$).pipe(
       catchError((error) => {
         // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
@@ -275,8 +294,8 @@ export class BatchLoop {
       tap((output) => {
         this.#ended(startedAt);
         // The time of larger samples than were profiled is a guess, and says nothing of the device.
-        if (isProfiledSize(profiled[model], sampleSize)) this.#speed.observe(plannedMs, output.computeMs, clock.now());
-        const writeAnswers = onDone(model, requests, output, startedAt);
+        if (isProfiledSize(weights.profiled, sampleSize)) this.#speed.observe(plannedMs, output.computeMs, clock.now());
+        const writeAnswers = onDone(model, requests, output, { revision, gear, plan, startedAt, weights });
         if (this.#isFree) this.#start(clock.now());
         writeAnswers();
         this.pump();
@@ -286,7 +305,7 @@ export class BatchLoop {
   }
 
   #inferSpare({ model, sample, size }: Spare): Observable<never> {
-    const { backend, router, clock } = this.#options;
+    const { backend, weights, clock } = this.#options;
     const plannedMs = this.plannedMs(model, 1, size);
     const startedAt = clock.now();
     this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
@@ -296,7 +315,7 @@ export class BatchLoop {
       this.#options.spare?.onDone(output);
       this.pump();
     };
-    return backend.run(router.models[model], [sample]).pipe(
+    return backend.run(weights()[model].key, [sample]).pipe(
       catchError((error) => {
         if (error instanceof CascadeError && error.code === 'UNAVAILABLE') {
           // None of the requests here is to blame.

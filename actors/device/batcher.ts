@@ -44,7 +44,7 @@ export interface QueueBounds {
  */
 export class Batcher {
   readonly #queues: readonly FairQueue<Queued>[];
-  readonly #largestBatch: readonly number[];
+  readonly #largestBatch: (model: number) => number;
   readonly #bounds: QueueBounds;
   readonly #batchMs: BatchMs;
   /** Per model: typical time of a batch, by its size. */
@@ -54,15 +54,22 @@ export class Batcher {
   #bytes = 0;
 
   /**
-   * @param largestBatch per model, in family order.
+   * @param models how many there are.
+   * @param largestBatch of a model, under the plan in force.
    * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
    */
-  constructor(largestBatch: readonly number[], device: { number: number; of: number }, bounds: QueueBounds, batchMs: BatchMs) {
-    this.#queues = largestBatch.map(() => new FairQueue<Queued>());
+  constructor(
+    models: number,
+    largestBatch: (model: number) => number,
+    device: { number: number; of: number },
+    bounds: QueueBounds,
+    batchMs: BatchMs,
+  ) {
+    this.#queues = Array.from({ length: models }, () => new FairQueue<Queued>());
     this.#largestBatch = largestBatch;
     this.#bounds = bounds;
     this.#batchMs = batchMs;
-    this.#typicalMs = largestBatch.map((_, model) => (size) => batchMs(model, size));
+    this.#typicalMs = this.#queues.map((_, model) => (size) => batchMs(model, size));
     this.#offset = device.number;
     this.#devices = device.of;
   }
@@ -75,7 +82,7 @@ export class Batcher {
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)
-      ms += queueMs(this.#queues[model].length, this.#largestBatch[model], this.#typicalMs[model]);
+      ms += queueMs(this.#queues[model].length, this.#largestBatch(model), this.#typicalMs[model]);
     return ms;
   }
 
@@ -127,7 +134,7 @@ export class Batcher {
     const queue = this.#queues[chosen];
     const requests: Queued[] = [];
     const expired: Queued[] = [];
-    const largest = this.#largestBatch[chosen];
+    const largest = this.#largestBatch(chosen);
     const endsAt = now + slowdown * this.#batchMs(chosen, Math.min(queue.length, largest), queue.peek()?.size);
     queue.takeAlike((request) => {
       this.#bytes -= bytesOf(request.item);

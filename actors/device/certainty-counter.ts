@@ -9,21 +9,26 @@ import type { CertaintyCounts, Opinion } from '../../plans/protocol/messages.ts'
  */
 export class CertaintyCounter {
   readonly #models: readonly string[];
-  /** Per model (see certaintyEdges). */
-  readonly #edges: readonly Float64Array[];
   #counts = new Map<CompiledGear, { revision: number; byModel: Map<number, number[]> }>();
 
-  constructor(models: readonly string[], edges: readonly Float64Array[]) {
+  constructor(models: readonly string[]) {
     this.#models = models;
-    this.#edges = edges;
   }
 
   /**
    * Answers that are no numbers are in no bin.
+   * @param edges of the model's bins (see certaintyEdges); none: it is not counted.
    * @param before the opinion that a sample came with; undefined at the first model.
    */
-  count(revision: number, gear: CompiledGear, model: number, before: Opinion | undefined, certainty: number): void {
-    if (certainty === NO_NUMBER || !this.#cameBy(gear, model, before)) return;
+  count(
+    revision: number,
+    gear: CompiledGear,
+    model: number,
+    edges: ArrayLike<number>,
+    before: Opinion | undefined,
+    certainty: number,
+  ): void {
+    if (edges.length === 0 || certainty === NO_NUMBER || !this.#cameBy(gear, model, before)) return;
     let of = this.#counts.get(gear);
     if (of === undefined) {
       of = { revision, byModel: new Map() };
@@ -34,7 +39,7 @@ export class CertaintyCounter {
       bins = new Array<number>(CERTAINTY_BINS).fill(0);
       of.byModel.set(model, bins);
     }
-    bins[certaintyBin(this.#edges[model], certainty)]++;
+    bins[certaintyBin(edges, certainty)]++;
   }
 
   /** What was counted since the last call. */

@@ -18,12 +18,11 @@ import type { Router } from '../frontend/router.ts';
 import { AuditCounter } from './audit-counter.ts';
 import type { Spare, SpareWork } from './batch-loop.ts';
 import type { Queued } from './batcher.ts';
+import type { DeviceWeights } from './weights/device-weights.ts';
 
 export interface AuditOptions {
   readonly settings: AuditSettings;
   readonly random: Random;
-  /** Per model, by the validation records. */
-  readonly accuracy: readonly number[];
   /** Whether two answers are the same. */
   readonly agree: (a: Prediction, b: Prediction) => boolean;
 }
@@ -33,14 +32,15 @@ export interface DeviceAuditsOptions extends AuditOptions {
   readonly subjects: Subjects;
   readonly specs: readonly TensorSpec[];
   readonly router: Router;
+  /** Per model: those of the plan in force. */
+  readonly weights: () => readonly DeviceWeights[];
+  /** Whether the weights in force of a model are here. */
   readonly holds: (model: number) => boolean;
   /** Of a sample, where samples differ in size. */
   readonly sizeOf: ((sample: Sample) => number) | undefined;
   /** Time of a batch here, as planned: its measured speed changes while times are compared. @param sampleSize default: typical. */
   readonly batchMs: (model: number, batch: number, sampleSize?: number) => number;
   readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
-  /** Per model. */
-  readonly certaintyEdges: readonly Float64Array[];
 }
 
 /** Audits on one device (see plans/policy/spare-audits.ts): has answers asked about, here or elsewhere, and counts. */
@@ -54,7 +54,7 @@ export class DeviceAudits implements SpareWork {
   readonly #counter = new AuditCounter();
   /** With its plan, as it is looked for in every answer. */
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
-  #running: { readonly item: AuditItem; readonly model: number } | undefined;
+  #running: { readonly item: AuditItem; readonly model: number; readonly weights: DeviceWeights } | undefined;
 
   constructor(options: DeviceAuditsOptions, { bus, drops, log }: Pick<ActorContext, 'bus' | 'drops' | 'log'>) {
     this.#options = options;
@@ -85,7 +85,7 @@ export class DeviceAudits implements SpareWork {
 
   /** A client was answered. */
   answered({ item }: Queued, result: Result, now: number): void {
-    const { router, certaintyEdges, agree } = this.#options;
+    const { router, weights, agree } = this.#options;
     const { revision, gear, plan } = router;
     // Gears for the loss of a device are not watched: they are short.
     if (result.revision !== revision || result.gear !== gear.index || plan.gears[gear.index] !== gear) return;
@@ -97,7 +97,7 @@ export class DeviceAudits implements SpareWork {
     if (byReference) {
       const { opinion } = item;
       const agrees = opinion === undefined || agree(opinion, result);
-      const bin = certaintyBin(certaintyEdges[reference], certainty);
+      const bin = certaintyBin(weights()[reference].certaintyEdges, certainty);
       this.#counter.answeredByReference(revision, gear.index, model, agrees, bin);
       return;
     }
@@ -114,8 +114,10 @@ export class DeviceAudits implements SpareWork {
       certainty,
       model,
       stage,
+      gear: gear.index,
+      revision,
     };
-    this.#ask(auditor, { revision, gear: gear.index, opinion, sample: item.sample });
+    this.#ask(auditor, { opinion, sample: item.sample });
   }
 
   /** Whether an audit would be taken in here now; told with the heartbeats. */
@@ -124,11 +126,14 @@ export class DeviceAudits implements SpareWork {
   }
 
   next(now: number): Spare | undefined {
+    const { router, weights, sizeOf } = this.#options;
     const model = this.#ownReference;
-    const item = this.#audits.next(model, this.#options.router.gear, now);
+    let item = this.#audits.next(model, router.gear, now);
+    // Other weights may have been in force.
+    while (item !== undefined && item.opinion.revision !== router.revision) item = this.#audits.next(model, router.gear, now);
     if (item === undefined) return undefined;
-    this.#running = { item, model };
-    return { model, sample: item.sample, size: this.#options.sizeOf?.(item.sample) };
+    this.#running = { item, model, weights: weights()[model] };
+    return { model, sample: item.sample, size: sizeOf?.(item.sample) };
   }
 
   onDone(output: BatchOutput | undefined): void {
@@ -142,11 +147,11 @@ export class DeviceAudits implements SpareWork {
       );
       return;
     }
-    const { item, model } = running;
-    const { judge, agree, certaintyEdges } = this.#options;
+    const { item, model, weights } = running;
+    const { judge, agree } = this.#options;
     const { prediction, certainty } = judge(output, 0, model);
     if (certainty === NO_NUMBER) return;
-    this.#counter.compared(item, agree(item.opinion, prediction), certaintyBin(certaintyEdges[model], certainty));
+    this.#counter.compared(item, agree(item.opinion, prediction), certaintyBin(weights.certaintyEdges, certainty));
   }
 
   onBusy(from: number, to: number): void {
@@ -179,7 +184,8 @@ export class DeviceAudits implements SpareWork {
   }
 
   #referenceIn(plan: CompiledPlan): number {
-    if (this.#reference?.plan !== plan) this.#reference = { plan, model: referenceOf(plan, this.#options.accuracy) };
+    const accuracy = (): number[] => this.#options.weights().map((each) => each.accuracy);
+    if (this.#reference?.plan !== plan) this.#reference = { plan, model: referenceOf(plan, accuracy()) };
     return this.#reference.model;
   }
 }

@@ -28,11 +28,12 @@ import { decodeGear, decodeState } from '../../plans/protocol/internal.ts';
 import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
+import { publishEvent } from '../controller/events.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
 import { failureOf, sendFailure, sendResult } from '../frontend/answers.ts';
 import { Outbox } from '../frontend/outbox.ts';
 import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from '../frontend/router.ts';
-import { BatchLoop } from './batch-loop.ts';
+import { type BatchBegin, BatchLoop } from './batch-loop.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
 import { type AuditOptions, DeviceAudits } from './device-audits.ts';
@@ -42,6 +43,7 @@ import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from '
 import { ReplicaChanges } from './replica-changes.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
 import { StarvationWatch } from './starvation-watch.ts';
+import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
 
 export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly specs: readonly TensorSpec[];
@@ -66,9 +68,9 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly pid?: number;
   /** See DeviceClaim. Default: the pid, for a device that no other host runs. */
   readonly claim?: string;
-  /** Per model, bins of its certainties (see certaintyEdges), which are counted for the drift monitor; by default none are. */
-  readonly certaintyEdges?: readonly Float64Array[];
-  /** Whether and how answers are audited; needs `certaintyEdges`. By default none are. */
+  /** What plans mean on this device. */
+  readonly weightsOf: WeightsOf;
+  /** Whether and how answers are audited; needs bins of the certainties. By default none are. */
   readonly audit?: AuditOptions | undefined;
 }
 
@@ -105,7 +107,11 @@ class Device {
   readonly #answered: number[];
   readonly #unserved = new Unserved();
   readonly #starvation = new StarvationWatch();
-  readonly #certainties: CertaintyCounter | undefined;
+  readonly #certainties: CertaintyCounter;
+  /** Per model: those of the plan in force. */
+  #weights: readonly DeviceWeights[];
+  /** Model -> why its weights cannot be had, as was told last. */
+  #missing: ReadonlyMap<string, string> = new Map();
   readonly #audits: DeviceAudits | undefined;
   #phase: DeviceState['phase'] = 'loading';
   #toldAt = 0;
@@ -127,10 +133,10 @@ class Device {
     this.#backend = options.createBackend();
     this.#replicas = new Replicas(options, this.#backend, context.log);
     this.#router = new Router(options.plan);
+    this.#weights = options.weightsOf(this.#router.plan);
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     this.#audits =
       options.audit &&
-      options.certaintyEdges &&
       new DeviceAudits(
         {
           ...options.audit,
@@ -138,11 +144,11 @@ class Device {
           subjects: options.subjects,
           specs: options.specs,
           router: this.#router,
-          holds: (model) => this.#replicas.has(model),
+          weights: () => this.#weights,
+          holds: (model) => this.#holds(model),
           sizeOf: this.#sizeOf,
           batchMs: (model, batch, size) => this.#loop.plannedMs(model, batch, size),
           judge: options.judge,
-          certaintyEdges: options.certaintyEdges,
         },
         context,
       );
@@ -151,12 +157,14 @@ class Device {
       router: this.#router,
       backend: this.#backend,
       clock: context.clock,
-      profiled: options.profiled,
+      weights: () => this.#weights,
+      holds: (model) => this.#holds(model),
       bounds: options.bounds ?? BOUNDS,
       watchMs: HEARTBEAT_INTERVAL_MS,
       phase: () => this.#phase,
-      onDone: (model, requests, output, startedAt) => this.#finish(model, requests, output, startedAt),
+      onDone: (model, requests, output, begun) => this.#finish(model, requests, output, begun),
       onFailed: (model, requests, error) => this.#failed(model, requests, error),
+      onStray: (model, request) => this.#passOn(model, request),
       onExpired: (request, now) => this.#expire(request, now),
       onTrial: () => this.#tellTrial(),
       onDied: () => {
@@ -168,7 +176,7 @@ class Device {
       onIdle: options.onIdle,
     });
     this.#answered = models.map(() => 0);
-    this.#certainties = options.certaintyEdges && new CertaintyCounter(models, options.certaintyEdges);
+    this.#certainties = new CertaintyCounter(models);
     this.#done = new DoneNotes(context.bus, context.clock, options.subjects, options.device);
     this.#changes = new ReplicaChanges(
       {
@@ -176,6 +184,7 @@ class Device {
         subjects: options.subjects,
         router: this.#router,
         replicas: this.#replicas,
+        weightsOf: options.weightsOf,
         hasWork: (model) => this.#loop.hasWork(model),
         onPrepared: (revision, problem) => this.#tellPrepared(revision, problem),
       },
@@ -398,7 +407,7 @@ class Device {
         'unknown-model',
         `device ${this.#options.device} was sent a request for a model that the family has not`,
       );
-    } else if (!this.#replicas.has(model)) {
+    } else if (!this.#holds(model)) {
       this.#passOn(model, request);
     } else if (!this.#loop.enqueue(model, request)) {
       this.#refuse(
@@ -408,6 +417,11 @@ class Device {
         Math.ceil(this.#loop.backlogMs() / 2),
       );
     }
+  }
+
+  /** Whether the weights that the plan in force names are here. */
+  #holds(model: number): boolean {
+    return this.#replicas.has(this.#weights[model]);
   }
 
   /** A straggler sent by a plan that placed the model here, or was to: another device has it. */
@@ -424,21 +438,28 @@ class Device {
     const { revision, epoch } = this.#router;
     if (!this.#router.apply(message)) askForPlan(this.#context.bus, this.#options.subjects);
     if (this.#router.epoch !== epoch) this.#gearDelayMs = this.#context.clock.now() - message.decidedAt;
-    // In force is no longer to come.
-    if (this.#router.revision !== revision) this.#changes.committed();
+    if (this.#router.revision !== revision) {
+      // In force is no longer to come.
+      this.#changes.committed();
+      this.#weights = this.#options.weightsOf(this.#router.plan);
+    }
     // Leftovers of models that the new gear does not use run at once; shorter minimum queue lengths may trigger.
     if (this.#router.gear !== before) this.#loop.pump();
   }
 
-  #finish(model: number, requests: readonly Queued[], output: BatchOutput, startedAt: number): () => void {
-    const outcomes = finishBatch(this.#options, this.#router, model, requests, output, startedAt, this.#context.clock.now());
-    const { gear, revision, plan } = this.#router;
+  #finish(model: number, requests: readonly Queued[], output: BatchOutput, begun: BatchBegin): () => void {
+    // Certainties of weights that are no longer in force are judged by the thresholds that were chosen for them.
+    const inForce = begun.weights.key === this.#weights[model].key ? this.#router : begun;
+    const { gear, revision, plan } = inForce;
+    const now = this.#context.clock.now();
+    const outcomes = finishBatch(this.#options, inForce, model, requests, output, begun.startedAt, now);
     // Gears for the loss of a device are not watched: they are short.
     const watched = plan.gears[gear.index] === gear;
     const ended: Exclude<Outcome, { type: 'forward' }>[] = [];
     for (const outcome of outcomes) {
       if (watched) {
-        this.#certainties?.count(revision, gear, model, outcome.request.item.opinion, outcome.certainty);
+        const { certaintyEdges } = begun.weights;
+        this.#certainties.count(revision, gear, model, certaintyEdges, outcome.request.item.opinion, outcome.certainty);
       }
       if (this.#loop.isGivenUp(outcome.request)) {
         this.#unserved.count('computing');
@@ -461,7 +482,7 @@ class Device {
   #forward({ request, model, item }: Outcome & { type: 'forward' }): void {
     const { clock } = this.#context;
     const { device } = this.#options;
-    const target = this.#phase === 'draining' && this.#replicas.has(model) ? device : this.#router.route(model);
+    const target = this.#phase === 'draining' && this.#holds(model) ? device : this.#router.route(model);
     const now = clock.now();
     if (target !== undefined && endsTooLate(now + this.#waitMs(target) + this.#loop.singleMs(model), item.deadlineAt)) {
       this.#expire({ ...request, item }, now);
@@ -581,8 +602,11 @@ class Device {
   #tell(): void {
     this.#toldAt = this.#context.clock.now();
     const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
-    const { ready } = this.#replicas;
-    const certainties = this.#certainties?.take() ?? [];
+    // Also those of a plan to come: frontends learn of them before anything is routed to them.
+    const ready = [...models.keys()].filter((model) => this.#holds(model) || this.#changes.hasPrepared(models[model]));
+    const certainties = this.#certainties.take();
+    const missing = this.#changes.missing;
+    this.#tellMissing(missing);
     const suspects = this.#suspects();
     const audits = this.#audits?.take() ?? [];
     const state: DeviceState = {
@@ -609,12 +633,30 @@ class Device {
       dropped: this.#context.drops.counts,
       unserved: this.#unserved.counts,
       emulated: this.#backend.emulated,
+      ...(missing.size === 0 ? {} : { missingWeights: Object.fromEntries(missing) }),
       ...(certainties.length === 0 ? {} : { certainties }),
       ...(suspects === undefined ? {} : { suspects }),
       ...(audits.length === 0 ? {} : { audits }),
       ...(this.#audits?.hasSpare(this.#toldAt) ? { spare: true } : {}),
     };
     this.#context.bus.publish(subjects.state(device), encode(state));
+  }
+
+  /** Of weights that cannot be had, and of those that are here again or not wanted any more. */
+  #tellMissing(missing: ReadonlyMap<string, string>): void {
+    const { bus, log } = this.#context;
+    const { device, subjects } = this.#options;
+    for (const [model, reason] of missing) {
+      if (this.#missing.get(model) === reason) continue;
+      log.error({ device, model, reason }, 'stays without a model: its weights cannot be had');
+      publishEvent(bus, subjects, { type: 'weights', state: 'missing', device, model, reason });
+    }
+    for (const model of this.#missing.keys()) {
+      if (missing.has(model)) continue;
+      log.info({ device, model }, 'no weights of the model are missing any more');
+      publishEvent(bus, subjects, { type: 'weights', state: 'there', device, model });
+    }
+    this.#missing = missing;
   }
 }
 

@@ -4,13 +4,14 @@ import { elements } from '../../engine/tensor/tensor.ts';
 import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
 import type { Judgement } from '../../plans/domain/task/judge.ts';
 import { CERTAIN, cascadeStep, LAST } from '../../plans/policy/cascade-step.ts';
-import type { CompiledGear } from '../../plans/policy/compiled-plan.ts';
+import type { CompiledGear, CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import type { Exit, Opinion, OutputValue, Prediction, Result, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Queued } from './batcher.ts';
 
 /** The gear that is acted on, and the plan that it is of. */
 export interface InForce {
   readonly revision: number;
+  readonly plan: CompiledPlan;
   readonly gear: CompiledGear;
 }
 
@@ -36,12 +37,12 @@ export interface ReplicaOptions {
 }
 
 /**
- * Reads a batch's scores and decides for each request, by the gear in force now, whether it is answered or goes on.
+ * Reads a batch's scores and decides for each request, by a gear, whether it is answered or goes on.
  * @param startedAt when the batch's inference was started.
  */
 export function finishBatch(
   options: ReplicaOptions,
-  { revision, gear }: InForce,
+  { revision, gear }: Pick<InForce, 'revision' | 'gear'>,
   model: number,
   requests: readonly Queued[],
   output: BatchOutput,
@@ -60,11 +61,14 @@ export function finishBatch(
       const message = `model ${options.models[model]} gave scores that are no numbers (NaN) for this input`;
       return { type: 'failed', request, certainty, message };
     }
-    const opinion: Writable<Opinion> = opinionOf(prediction, certainty, options.models[model], gear.stageOf[model]);
+    const opinion: Writable<Opinion> = opinionOf(prediction, certainty, options.models[model], gear.stageOf[model], {
+      revision,
+      gear,
+    });
     if (item.wantScores) opinion.scores = Array.from(output.scores.subarray(i * output.classes, (i + 1) * output.classes));
     if (item.wantOutputs !== undefined) opinion.outputs = outputsOf(output, item.wantOutputs, i, requests.length);
     if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs, opinion } };
-    const result = resultOf(options, { revision, gear }, item, opinion, exitOf(step), { queueMs, computeMs, now });
+    const result = resultOf(options, item, opinion, exitOf(step), { queueMs, computeMs, now });
     return { type: 'answer', request, certainty, result };
   });
 }
@@ -72,13 +76,15 @@ export function finishBatch(
 /** The answer so far, when a request cannot go on: its next replica is lost, or its time is up. */
 export function standingResult(
   options: ReplicaOptions,
-  inForce: InForce,
+  { revision, gear }: Pick<InForce, 'revision' | 'gear'>,
   item: WorkItem,
-  opinion: Opinion,
+  given: Opinion,
   exit: Exit,
   now: number,
 ): Result {
-  return resultOf(options, inForce, item, opinion, exit, { queueMs: item.queueMs, computeMs: item.computeMs, now });
+  // An answer of weights that another plan has replaced since names the plan that it was given by.
+  const opinion = given.revision === revision ? { ...given, gear: gear.index } : given;
+  return resultOf(options, item, opinion, exit, { queueMs: item.queueMs, computeMs: item.computeMs, now });
 }
 
 function exitOf(step: number): Exit {
@@ -96,8 +102,14 @@ function exitOf(step: number): Exit {
  * Opinions and results are built field by field, always in the same order: spreading objects that may be empty costs a hundred
  * times as much, for each request.
  */
-function opinionOf({ label, labels, value }: Prediction, certainty: number, model: string, stage: number): Writable<Opinion> {
-  const opinion: Writable<Opinion> = { certainty, model, stage };
+function opinionOf(
+  { label, labels, value }: Prediction,
+  certainty: number,
+  model: string,
+  stage: number,
+  { revision, gear }: Pick<InForce, 'revision' | 'gear'>,
+): Writable<Opinion> {
+  const opinion: Writable<Opinion> = { certainty, model, stage, gear: gear.index, revision };
   if (label !== undefined) opinion.label = label;
   if (labels !== undefined) opinion.labels = labels;
   if (value !== undefined) opinion.value = value;
@@ -107,9 +119,8 @@ function opinionOf({ label, labels, value }: Prediction, certainty: number, mode
 /** Its fields in the order in which they are documented, with the names of classes. */
 function resultOf(
   { classes }: ReplicaOptions,
-  { revision, gear }: InForce,
   item: WorkItem,
-  { label, labels, value, certainty, model, stage, scores, outputs }: Opinion,
+  { label, labels, value, certainty, model, stage, gear, revision, scores, outputs }: Opinion,
   exit: Exit,
   { queueMs, computeMs, now }: { queueMs: number; computeMs: number; now: number },
 ): Result {
@@ -128,7 +139,7 @@ function resultOf(
   result.model = model;
   result.stage = stage;
   result.exit = exit;
-  result.gear = gear.index;
+  result.gear = gear;
   result.revision = revision;
   result.timing = { queueMs, computeMs, totalMs: now - item.arrivedAt };
   if (scores !== undefined) result.scores = [...scores];

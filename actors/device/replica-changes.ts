@@ -16,7 +16,7 @@ import {
 import type { ActorContext } from '../../engine/actor/actor.ts';
 import { decoded } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
-import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { CascadeError, messageOf, WeightsMissingError } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import { decodeVerdict } from '../../plans/protocol/internal.ts';
@@ -25,15 +25,19 @@ import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { decodePrepare, revisedPlan } from '../controller/prepare-message.ts';
 import type { Router } from '../frontend/router.ts';
 import type { Replicas } from './replicas.ts';
+import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
 
 /** A replica that the plan in force does not use is kept for those who have not heard of it yet. */
 const UNLOAD_AFTER_MS = 2_000;
+/** Weights that could not be had are looked for again: somebody may have put them back. Looking reads whole files. */
+const LOOK_AGAIN_MS = 15_000;
 
 export interface ReplicaChangesOptions {
   readonly device: string;
   readonly subjects: Subjects;
   readonly router: Router;
   readonly replicas: Replicas;
+  readonly weightsOf: WeightsOf;
   /** Whether requests wait for a model here. */
   readonly hasWork: (model: number) => boolean;
   /** Called when what a plan to come places here is loaded, or with the reason when it cannot be. */
@@ -41,25 +45,24 @@ export interface ReplicaChangesOptions {
 }
 
 /**
- * A device's part in plan changes: loads what a plan to come places here beside what is here, and unloads what no plan
- * has here any more, one after the other.
+ * A device's part in plan changes: loads what a plan to come places here beside what is here, other weights of the same models
+ * included, and unloads what no plan has here any more, one after the other.
  */
 export class ReplicaChanges {
   readonly #options: ReplicaChangesOptions;
   readonly #context: ActorContext;
   /** Number of this device in all plans. */
   readonly #number: number;
-  /** Models of a plan that is being prepared, to be kept although the one in force does not use them. */
-  #prepared: readonly number[] = [];
-  /** Per model: when its replica was last placed here by the plan in force, or had work. */
-  readonly #neededAt: number[];
+  /** What a plan that is being prepared places here, to be kept although the one in force does not use it. */
+  #prepared: readonly DeviceWeights[] = [];
+  /** Key of weights -> when they were last placed here by the plan in force, or had work. */
+  readonly #neededAt = new Map<string, number>();
   #underWay = false;
 
   constructor(options: ReplicaChangesOptions, context: ActorContext) {
     this.#options = options;
     this.#context = context;
     this.#number = options.router.devices.indexOf(options.device);
-    this.#neededAt = options.router.models.map(() => 0);
   }
 
   /** Replicas are being loaded or unloaded; an inference may have to wait for that. */
@@ -67,9 +70,24 @@ export class ReplicaChanges {
     return this.#underWay;
   }
 
-  /** Loads what the plan to begin with places here. */
+  /**
+   * Loads what the plan to begin with places here. Weights that cannot be had are left out (see `missing`): others may have them, and
+   * a plan of weights that there are can still come.
+   */
   begin(): Observable<never> {
-    return defer(() => this.#options.replicas.load(this.#placedBy(this.#options.router.plan)));
+    return this.#loadWhatThereIs(() => this.#placedBy(this.#options.router.plan));
+  }
+
+  /** Model -> why the weights that the plan in force places here cannot be had. */
+  get missing(): ReadonlyMap<string, string> {
+    const { router, replicas } = this.#options;
+    const reasons = this.#placedBy(router.plan).map((weights) => [weights.model, replicas.whyMissing(weights)] as const);
+    return new Map(reasons.filter((each): each is [string, string] => each[1] !== undefined));
+  }
+
+  /** Whether a replica of a plan to come is here. */
+  hasPrepared(model: string): boolean {
+    return this.#prepared.some((weights) => weights.model === model && this.#options.replicas.has(weights));
   }
 
   /** The plan that was to come is in force. */
@@ -90,12 +108,38 @@ export class ReplicaChanges {
         map((verdict) => this.#abort(verdict)),
       ),
       every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
+      every(clock, LOOK_AGAIN_MS).pipe(map(() => this.#lookAgain())),
     ).pipe(concatMap((change$) => this.#watched(change$)));
   }
 
-  /** Models of which a plan places a replica here. */
-  #placedBy({ models, devices, placed }: CompiledPlan): number[] {
-    return models.flatMap((_, model) => (placed[model * devices.length + this.#number] === 1 ? [model] : []));
+  /** What a plan places here. */
+  #placedBy(plan: CompiledPlan): DeviceWeights[] {
+    const { devices, placed } = plan;
+    return this.#options.weightsOf(plan).filter((_, model) => placed[model * devices.length + this.#number] === 1);
+  }
+
+  #loadWhatThereIs(wanted: () => readonly DeviceWeights[]): Observable<never> {
+    const load = (weights: DeviceWeights): Observable<never> =>
+      this.#options.replicas.load([weights]).pipe(
+        catchError((error) => {
+          if (error instanceof WeightsMissingError) return EMPTY;
+          throw error;
+        }),
+      );
+    return defer(() => from(wanted())).pipe(concatMap(load));
+  }
+
+  #lookAgain(): Observable<never> {
+    const { router, replicas } = this.#options;
+    return this.#loadWhatThereIs(() =>
+      this.#placedBy(router.plan).filter((weights) => replicas.whyMissing(weights) !== undefined),
+    ).pipe(
+      catchError((error) => {
+        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+        this.#context.log.warn({ reason: messageOf(error) }, 'weights that were missing are there, but cannot be loaded');
+        return EMPTY;
+      }),
+    );
   }
 
   /** Says whether what the plan wants here could be loaded. Known is the plan at once. */
@@ -133,15 +177,20 @@ export class ReplicaChanges {
 
   /** Unloads replicas that no plan in force or to come has here, once nobody can be sending them work any more. */
   #unloadUnused(): Observable<never> {
-    const { router, replicas, hasWork } = this.#options;
+    const { router, replicas, weightsOf, hasWork } = this.#options;
     return defer(() => {
       const now = this.#context.clock.now();
-      const needed = new Set([...this.#placedBy(router.plan), ...this.#prepared]);
-      const unused = replicas.ready.filter((model) => {
-        if (needed.has(model) || hasWork(model)) this.#neededAt[model] = now;
-        return now - this.#neededAt[model] > UNLOAD_AFTER_MS;
+      const needed = new Set([...this.#placedBy(router.plan), ...this.#prepared].map(({ key }) => key));
+      // Only by the weights in force is computed what waits.
+      weightsOf(router.plan).forEach(({ key }, model) => {
+        if (hasWork(model)) needed.add(key);
       });
-      return from(unused).pipe(concatMap((model) => replicas.unload(model)));
+      const unused = replicas.ready.filter(({ key }) => {
+        if (needed.has(key)) this.#neededAt.set(key, now);
+        return now - (this.#neededAt.get(key) ?? 0) > UNLOAD_AFTER_MS;
+      });
+      for (const { key } of unused) this.#neededAt.delete(key);
+      return from(unused).pipe(concatMap((weights) => replicas.unload(weights)));
     });
   }
 

@@ -1,21 +1,16 @@
 import { catchError, concat, concatMap, defer, EMPTY, from, ignoreElements, last, type Observable, tap } from 'rxjs';
-import type { Backend, BatchOutput, ModelFile } from '../../engine/backend/backend.ts';
-import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
+import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
+import { CascadeError, ConfigError, messageOf, WeightsMissingError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
+import type { DeviceWeights } from './weights/device-weights.ts';
 
 export interface ReplicasOptions {
   readonly device: string;
-  readonly models: readonly string[];
-  /** Files of all models of the family, in its order. */
-  readonly files: readonly ModelFile[];
   /** Samples to run before a replica is called ready: a typical one in batches, larger ones alone. */
   readonly warmUp: readonly Sample[];
-  /** Per model: sizes of these batches, ascending, with their profiled times. */
-  readonly profiled: readonly { readonly batch: readonly number[]; readonly ms: readonly number[] }[];
-  /** Memory for replicas, and what a replica of each model takes. */
+  /** Memory for replicas. */
   readonly memoryBytes: number;
-  readonly replicaBytes: readonly number[];
 }
 
 /**
@@ -25,12 +20,15 @@ export interface ReplicasOptions {
 const SLOWER_THAN_PROFILE = 2;
 const SHORTEST_TOLD_MS = 5;
 
-/** The model replicas of one device: which are loaded and warm, and whether others fit in beside them. */
+/** The model replicas of one device: which weights are loaded and warm, and whether others fit in beside them. */
 export class Replicas {
   readonly #options: ReplicasOptions;
   readonly #backend: Backend;
   readonly #log: Logger;
-  readonly #ready = new Set<number>();
+  /** By key. */
+  readonly #ready = new Map<string, DeviceWeights>();
+  /** Key -> why these weights could not be had when they were last looked for. */
+  readonly #missing = new Map<string, string>();
 
   constructor(options: ReplicasOptions, backend: Backend, log: Logger) {
     this.#options = options;
@@ -38,75 +36,79 @@ export class Replicas {
     this.#log = log;
   }
 
-  has(model: number): boolean {
-    return this.#ready.has(model);
+  has({ key }: Pick<DeviceWeights, 'key'>): boolean {
+    return this.#ready.has(key);
   }
 
-  /** Models in family order. */
-  get ready(): readonly number[] {
-    return [...this.#ready].sort((a, b) => a - b);
+  get ready(): readonly DeviceWeights[] {
+    return [...this.#ready.values()];
+  }
+
+  /** Why weights could not be had; undefined of those that were never looked for, and of those that are here. */
+  whyMissing({ key }: Pick<DeviceWeights, 'key'>): string | undefined {
+    return this.#missing.get(key);
   }
 
   /**
-   * Loads those models that are not there yet and runs each at each profiled batch size: ready means warmed up. Completes when
-   * all are; errors with ConfigError when they do not fit in beside what is loaded, or when one cannot be loaded or run.
+   * Loads what is not there yet and runs each at each profiled batch size: ready means warmed up. Completes when all are; errors
+   * with ConfigError when they do not fit in beside what is loaded, or when one cannot be had, loaded or run.
    */
-  load(models: readonly number[]): Observable<never> {
+  load(wanted: readonly DeviceWeights[]): Observable<never> {
     return defer(() => {
-      const missing = models.filter((model) => !this.#ready.has(model));
+      const missing = wanted.filter((weights) => !this.has(weights));
       if (missing.length > 0) this.#checkMemory(missing);
-      return from(missing).pipe(concatMap((model) => this.#loadOne(model)));
+      return from(missing).pipe(concatMap((weights) => this.#loadOne(weights)));
     });
   }
 
-  unload(model: number): Observable<never> {
-    this.#ready.delete(model);
+  unload({ key, model }: DeviceWeights): Observable<never> {
+    this.#ready.delete(key);
     return this.#backend
-      .unload(this.#options.models[model])
-      .pipe(
-        tap({ complete: () => this.#log.info({ model: this.#options.models[model] }, 'replica is unloaded') }),
-        ignoreElements(),
-      );
+      .unload(key)
+      .pipe(tap({ complete: () => this.#log.info({ model, key }, 'replica is unloaded') }), ignoreElements());
   }
 
-  #checkMemory(missing: readonly number[]): void {
-    const { device, models, memoryBytes, replicaBytes } = this.#options;
-    const total = [...this.#ready, ...missing].reduce((sum, model) => sum + replicaBytes[model], 0);
+  #checkMemory(missing: readonly DeviceWeights[]): void {
+    const { device, memoryBytes } = this.#options;
+    const total = [...this.ready, ...missing].reduce((sum, weights) => sum + weights.memoryBytes, 0);
     if (total <= memoryBytes) return;
-    const named = (of: Iterable<number>): string =>
-      [...of].map((model) => `${models[model]} ${mebibytes(replicaBytes[model])}`).join(', ') || 'nothing';
+    const named = (of: readonly DeviceWeights[]): string =>
+      of.map((weights) => `${weights.model} ${mebibytes(weights.memoryBytes)}`).join(', ') || 'nothing';
     throw new ConfigError(
-      `device ${device} has ${mebibytes(memoryBytes)} for replicas: ${named(missing)} do not fit in beside ${named(this.#ready)}`,
+      `device ${device} has ${mebibytes(memoryBytes)} for replicas: ${named(missing)} do not fit in beside ${named(this.ready)}`,
     );
   }
 
-  #loadOne(model: number): Observable<never> {
-    const { files, models } = this.#options;
+  #loadOne(weights: DeviceWeights): Observable<never> {
+    const { key, model } = weights;
     // Nothing gets warm in an emulated device, and its batches may take seconds.
-    const warmUp$ = this.#backend.emulated ? EMPTY : this.#warmUp(model);
-    return concat(this.#backend.load(files[model]), warmUp$).pipe(
+    const warmUp$ = this.#backend.emulated ? EMPTY : this.#warmUp(weights);
+    return concat(weights.file$.pipe(concatMap((file) => this.#backend.load(file))), warmUp$).pipe(
       tap({
         complete: () => {
-          this.#ready.add(model);
-          this.#log.info({ model: models[model] }, 'replica is ready');
+          this.#ready.set(key, weights);
+          this.#missing.delete(key);
+          this.#log.info({ model, key }, 'replica is ready');
+        },
+        error: (error) => {
+          if (error instanceof WeightsMissingError) this.#missing.set(key, error.message);
         },
       }),
       ignoreElements(),
     );
   }
 
-  #warmUp(model: number): Observable<BatchOutput> {
-    const { device, models, profiled, warmUp } = this.#options;
+  #warmUp({ model, key, profiled: { batch, ms } }: DeviceWeights): Observable<BatchOutput> {
+    const { device, warmUp } = this.#options;
     const [typical, ...larger] = warmUp;
-    const { batch, ms } = profiled[model];
     return concat(
-      from(batch).pipe(concatMap((size, i) => this.#warmUpAt(model, size, ms[i], typical))),
-      from(larger).pipe(concatMap((sample) => this.#backend.run(models[model], [sample]))),
+      from(batch).pipe(concatMap((size, i) => this.#warmUpAt({ model, key }, size, ms[i], typical))),
+      from(larger).pipe(concatMap((sample) => this.#backend.run(key, [sample]))),
     ).pipe(
       catchError((error) => {
         if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
         throw new ConfigError(
-          `device ${device} cannot run model ${models[model]} on samples that it was profiled with: ${messageOf(error)}; ` +
+          `device ${device} cannot run model ${model} on samples that it was profiled with: ${messageOf(error)}; ` +
             'run `cascade profile` again on this machine',
         );
       }),
@@ -114,15 +116,19 @@ export class Replicas {
   }
 
   /** The first run of a size allocates; the second is compared with the profile, which has the time on the inference thread. */
-  #warmUpAt(model: number, size: number, profiledMs: number, sample: Sample): Observable<BatchOutput> {
+  #warmUpAt(
+    { model, key }: Pick<DeviceWeights, 'model' | 'key'>,
+    size: number,
+    profiledMs: number,
+    sample: Sample,
+  ): Observable<BatchOutput> {
     const batch = new Array<Sample>(size).fill(sample);
-    const name = this.#options.models[model];
-    return concat(this.#backend.run(name, batch), this.#backend.run(name, batch)).pipe(
+    return concat(this.#backend.run(key, batch), this.#backend.run(key, batch)).pipe(
       last(),
       tap(({ computeMs }) => {
         if (computeMs <= SHORTEST_TOLD_MS || computeMs <= SLOWER_THAN_PROFILE * profiledMs) return;
         this.#log.warn(
-          { model: name, batch: size, computeMs, profiledMs },
+          { model, batch: size, computeMs, profiledMs },
           'slower than profiled; unless something else uses this device now, run `cascade profile` again on this machine',
         );
       }),

@@ -11,6 +11,7 @@ import { processActor } from '../device/device-host.ts';
 import { claimEnvironment } from './claim.ts';
 import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
+import { requireWeights } from './require-weights.ts';
 import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
 import { requireSoleDevices } from './sole-devices.ts';
 
@@ -49,6 +50,7 @@ export async function runParts(
   const running: RunningActor[][] = [];
   try {
     checkMessageSize(setting, bus);
+    await requireWeights(setting, parts.devices, bus);
     const sole = requireSoleDevices(
       { bus, clock: realClock, log },
       setting.subjects,

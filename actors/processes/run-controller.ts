@@ -15,6 +15,7 @@ import { beginTerm } from '../controller/term.ts';
 import { durableSetting } from '../durable/durable-streams.ts';
 import { liveUntilStopped, runConnected, tellReady } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
+import { profilesOf } from './profiles-of.ts';
 import { replanChild } from './replan-child.ts';
 import { connectSetting, revised, type Setting, startOf } from './setting.ts';
 
@@ -24,7 +25,7 @@ export function runController(setting: Setting): Promise<void> {
 }
 
 async function control(setting: Setting, bus: Bus): Promise<void> {
-  const { deployment, profile, plan, subjects, log } = setting;
+  const { deployment, plan, subjects, log } = setting;
   const start = await startOf(setting, bus);
   const system = { bus, clock: realClock, log };
   const buckets = bucketsOf(deployment.name, deployment.prefix);
@@ -51,7 +52,7 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
     driftMonitorActor({
       subjects,
       start,
-      profile,
+      profileOf: profilesOf(setting),
       settings: deployment.drift,
       audit: deployment.audit && { ...deployment.audit, task: taskOf(deployment) },
       leading$,

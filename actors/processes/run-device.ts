@@ -11,12 +11,11 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/domain/deployment/deployment.ts';
-import { accuracyOf } from '../../plans/domain/profile/profile.ts';
 import { certaintyOutputOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
-import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-records.ts';
 import { type DeviceOptions, deviceActor } from '../device/device.ts';
+import { plannedWeights } from '../device/weights/planned-weights.ts';
 import { claimOfProcess } from './claim.ts';
 import { endHung } from './end-hung.ts';
 import { liveUntilStopped, MAX_FAILED_STARTS, runConnected, tellReady } from './life.ts';
@@ -119,16 +118,7 @@ function killThis(): void {
 }
 
 function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
-  const { deployment, profile, subjects } = setting;
-  const kind = deviceClass(device);
-  // As the deployment numbers them; the profile has them in family order.
-  const profiled = deployment.models.map(({ name }) => profile.models.find((model) => model.name === name)!);
-  const curves = profiled.map((model) => {
-    const curve = model.runtimes[kind];
-    if (curve === undefined)
-      throw new ConfigError(`the profile has no runtimes of ${model.name} on ${kind}; run \`cascade profile\` again`);
-    return curve;
-  });
+  const { deployment, profile, subjects, log } = setting;
   const recorded = device.kind === 'emulated' ? { ...deployment, certainty: RECORDED } : deployment;
   const judges = deployment.models.map((model) => judgeOfModel(recorded, model));
   const task = taskOf(deployment);
@@ -139,19 +129,15 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
     subjects,
     specs: profile.inputs,
     warmUp: profile.warmUp,
-    files: deployment.models.map((model, m) => ({ ...model, output: profiled[m].output })),
-    profiled: curves,
+    weightsOf: plannedWeights(deployment, profile, device, log),
     models: deployment.models.map(({ name }) => name),
     memoryBytes: device.memoryBytes,
-    replicaBytes: profiled.map(({ memoryBytes }) => memoryBytes),
     classes: profile.classNames ?? deployment.classes,
     judge: (output, row, model) => judges[model](output, row),
-    certaintyEdges: profiled.map(({ certainties }) => certaintyEdges(certainties)),
     audit: deployment.audit && {
       settings: deployment.audit,
       // Nobody can foresee which requests are drawn.
       random: createRandom(randomUUID()),
-      accuracy: profiled.map(accuracyOf),
       agree: (a, b) => task.agreement(a, b) === 1,
     },
     urgentBacklogMs: backlogFromMs(deployment.gearRule),

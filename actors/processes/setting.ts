@@ -10,7 +10,7 @@ import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { checkPlanFor, refusePlan } from '../../plans/domain/gear-plan/plan-check.ts';
 import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
-import { readProfile, requireCurrent } from '../../plans/domain/profile/profile-file.ts';
+import { readProfile, requireSameSettings } from '../../plans/domain/profile/profile-file.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { bucketsOf, type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { publishEvent } from '../controller/events.ts';
@@ -50,10 +50,10 @@ const STORE_RETRY_MS = 500;
 
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
 export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
-  const deployment = loadDeployment(deploymentPath);
+  const deployment = loadDeployment(deploymentPath, 'anywhere');
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = readProfile(profileFile);
-  requireCurrent(deployment, profile, profileFile);
+  requireSameSettings(deployment, profile, profileFile);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
   refusePlan(planFile, checkPlanFor(deployment, plan));

@@ -4,6 +4,8 @@ import type { Dtype, Sample, TensorSpec } from '../tensor/tensor.ts';
 /** A model as a backend needs it. */
 export interface ModelFile {
   readonly name: string;
+  /** What it is run and unloaded by: two versions of a model have two. Default: its name. */
+  readonly key?: string;
   /** Absolute path of the ONNX file. */
   readonly file: string;
   /** Output that is read as scores; default: see `chooseScores`. */
@@ -66,6 +68,7 @@ export interface Backend {
   load(model: ModelFile): Observable<ModelInterface>;
   /**
    * Runs one batch; emits once and completes.
+   * @param model its key.
    * @param outputs names of outputs to give beside the scores.
    * Errors with CascadeError INTERNAL when the model fails on it; INVALID_ARGUMENT when it has answered others and fails on a
    * single sample, as on a token beyond its vocabulary, or has no such output.

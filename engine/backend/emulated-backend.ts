@@ -56,24 +56,24 @@ class EmulatedBackend implements Backend {
     this.#options = options;
   }
 
-  load({ name }: ModelFile): Observable<ModelInterface> {
+  load({ name, key = name }: ModelFile): Observable<ModelInterface> {
     return defer(() => {
       const model = this.#options.models.find((known) => known.name === name);
       if (model === undefined) throw new ConfigError(`model ${name}: nothing is recorded of it; run \`cascade profile\` again`);
-      this.#loaded.set(name, model);
+      this.#loaded.set(key, model);
       return of({ inputs: this.#options.inputs, outputs: [] });
     });
   }
 
-  run(name: string, batch: readonly Sample[]): Observable<BatchOutput> {
+  run(key: string, batch: readonly Sample[]): Observable<BatchOutput> {
     const { clock } = this.#options;
     return new Observable((subscriber) => {
-      const model = this.#loaded.get(name);
+      const model = this.#loaded.get(key);
       if (this.#closed || model === undefined) {
         subscriber.error(
           this.#closed
             ? new CascadeError('UNAVAILABLE', 'the backend is closed')
-            : new CascadeError('INTERNAL', `model ${name} is not loaded`),
+            : new CascadeError('INTERNAL', `model ${key} is not loaded`),
         );
         return undefined;
       }
@@ -90,9 +90,9 @@ class EmulatedBackend implements Backend {
     });
   }
 
-  unload(name: string): Observable<void> {
+  unload(key: string): Observable<void> {
     return defer(() => {
-      this.#loaded.delete(name);
+      this.#loaded.delete(key);
       return of(undefined);
     });
   }

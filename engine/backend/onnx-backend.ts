@@ -41,6 +41,8 @@ export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: 
 }
 
 interface Loaded {
+  /** Of the model, for people. */
+  readonly name: string;
   /** Id of the order that loaded it. */
   readonly id: number;
   readonly inputs: readonly TensorSpec[];
@@ -97,7 +99,7 @@ class OnnxBackend implements Backend {
     const { inputs: settings, specs } = this.#options;
     return this.#ask((id) => {
       if (!existsSync(model.file)) throw new ConfigError(`model ${model.name}: ${model.file} does not exist`);
-      return [{ id, type: 'load', model: model.name, file: model.file, output: model.output }, []];
+      return [{ id, type: 'load', model: model.key ?? model.name, name: model.name, file: model.file, output: model.output }, []];
     }).pipe(
       map((reply) => {
         if (reply.type !== 'loaded') throw unexpected(reply);
@@ -105,7 +107,8 @@ class OnnxBackend implements Backend {
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
         // Settings of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
         const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
-        this.#models.set(model.name, {
+        this.#models.set(model.key ?? model.name, {
+          name: model.name,
           id: reply.id,
           inputs,
           names: reply.inputs.map(({ name }) => name),
@@ -122,10 +125,10 @@ class OnnxBackend implements Backend {
     return this.#ask((id) => {
       const loaded = this.#models.get(model);
       if (loaded === undefined) throw new CascadeError('INTERNAL', `model ${model} is not loaded`);
-      const { inputs, names, positions, outputs } = loaded;
-      const unknown = wanted.find((name) => !outputs.includes(name));
-      if (unknown !== undefined) throw invalid(`model ${model} has no output ${unknown}; its outputs are ${outputs.join(', ')}`);
-      const rows = filledUp(model, batch, loaded.fixedBatch);
+      const { name, inputs, names, positions, outputs } = loaded;
+      const unknown = wanted.find((output) => !outputs.includes(output));
+      if (unknown !== undefined) throw invalid(`model ${name} has no output ${unknown}; its outputs are ${outputs.join(', ')}`);
+      const rows = filledUp(name, batch, loaded.fixedBatch);
       // While nothing else is under way the shared memory is free, and the order of the orders is kept.
       const allocate = this.#pending.size === 0 ? this.#shared.allocator() : ownMemory;
       const feeds = inputs.map((spec, i): Feed => {

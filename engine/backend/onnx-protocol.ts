@@ -10,7 +10,10 @@ export type Order =
   | {
       readonly id: number;
       readonly type: 'load';
+      /** Its key. */
       readonly model: string;
+      /** What errors call it. */
+      readonly name: string;
       readonly file: string;
       readonly output: string | undefined;
     }

@@ -12,9 +12,10 @@ import { UnfitSample } from './runtime-error.ts';
 const port = parentPort;
 if (port === null) throw new Error('onnx-worker runs as a worker thread');
 const settings = workerData as WorkerSettings;
-const sessions = new Map<string, LoadedModel>();
-/** Names of the loaded models by the id of the order that loaded them. */
-const names = new Map<number, string>();
+/** By key. */
+const sessions = new Map<string, LoadedModel & { readonly name: string }>();
+/** Keys of the loaded models by the id of the order that loaded them. */
+const keys = new Map<number, string>();
 const shared = new SharedBatch(settings.shared);
 
 // Before the first session: the threads of its pool inherit both.
@@ -48,7 +49,7 @@ async function serve(orders: MessagePort): Promise<void> {
 
 /** The order that the message would have been. */
 function orderOf({ id, model: number, inputs }: SharedOrder): Order {
-  const model = names.get(number) ?? '';
+  const model = keys.get(number) ?? '';
   const known = sessions.get(model)?.inputs ?? [];
   return {
     id,
@@ -64,7 +65,8 @@ async function obey(order: Order, small: boolean): Promise<void> {
     await carryOut(order, small);
   } catch (error) {
     const reason = error instanceof ConfigError ? 'config' : error instanceof UnfitSample ? 'input' : 'internal';
-    const message = order.type === 'run' ? `model ${order.model}: ${messageOf(error)}` : messageOf(error);
+    const message =
+      order.type === 'run' ? `model ${sessions.get(order.model)?.name ?? order.model}: ${messageOf(error)}` : messageOf(error);
     tell({ id: order.id, type: 'failed', reason, message });
   }
 }
@@ -76,9 +78,9 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
     case 'load': {
       await sessions.get(order.model)?.release();
       const session = await openSession(order.file, settings, order.output);
-      sessions.set(order.model, session);
+      sessions.set(order.model, { ...session, name: order.name });
       forget(order.model);
-      names.set(id, order.model);
+      keys.set(id, order.model);
       return tell({ id, type: 'loaded', inputs: session.inputs, outputs: session.outputs });
     }
     case 'run': {
@@ -103,7 +105,7 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
 }
 
 function forget(model: string): void {
-  for (const [id, name] of names) if (name === model) names.delete(id);
+  for (const [id, key] of keys) if (key === model) keys.delete(id);
 }
 
 function tell(reply: Reply, ...transfer: ArrayBuffer[]): void {

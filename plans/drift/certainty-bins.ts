@@ -17,7 +17,7 @@ export function certaintyEdges(certainties: Float32Array): Float64Array {
 }
 
 /** Number of edges that a certainty is not below. In single precision, as the profile has them: many are equal to 1 there. */
-export function certaintyBin(edges: Float64Array, certainty: number): number {
+export function certaintyBin(edges: ArrayLike<number>, certainty: number): number {
   const value = Math.fround(certainty);
   let low = 0;
   let high = edges.length;

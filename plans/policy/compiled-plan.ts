@@ -1,5 +1,5 @@
 import { gearsWithout } from '../domain/gear-plan/contingency.ts';
-import { allGears, type Gear, type GearPlan, type GearTable } from '../domain/gear-plan/gear-plan.ts';
+import { allGears, type Gear, type GearPlan, type GearTable, type ModelWeights } from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from './load-scale.ts';
 
 /**
@@ -35,6 +35,8 @@ export interface CompiledGear {
 export interface CompiledPlan {
   readonly models: readonly string[];
   readonly devices: readonly string[];
+  /** Per model; undefined only in plans that nothing is loaded by. */
+  readonly weights: readonly (ModelWeights | undefined)[];
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
   /** Those that are promised, then those beyond: loads ascend through both. */
@@ -54,7 +56,7 @@ export interface CompiledPlan {
  */
 export function compilePlan(
   plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'beyond' | 'contingencies'> &
-    Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps' | 'correction'>>,
+    Partial<Pick<GearPlan, 'slo' | 'qpsWeights' | 'meanQps' | 'correction' | 'weights'>>,
   devices: readonly string[] = plan.devices,
   models: readonly string[] = plan.models,
 ): CompiledPlan {
@@ -73,7 +75,8 @@ export function compilePlan(
   const scales = slo !== undefined && 'accuracy' in slo && qpsWeights !== undefined;
   const scaleToQps = scales ? plannedMeanQps({ gears: plan.gears, qpsWeights, meanQps }) : undefined;
   const inferenceFactor = Float64Array.from(devices, (device) => plan.correction?.inference[device] ?? 1);
-  return { models, devices, placed, gears: compileTable(plan), contingencies, scaleToQps, inferenceFactor };
+  const weights = models.map((model) => plan.weights?.[model]);
+  return { models, devices, weights, placed, gears: compileTable(plan), contingencies, scaleToQps, inferenceFactor };
 
   function compileTable(table: GearTable): CompiledGear[] {
     return allGears(table).map((gear, index) => compileGear(gear, index, index >= table.gears.length));

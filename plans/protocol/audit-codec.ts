@@ -6,18 +6,16 @@ import { checkTensors, isOpinion } from './work-check.ts';
 
 /** An audit item on the wire: tensors as columns of one, as in a work frame. */
 interface WireItem {
-  revision: number;
-  gear: number;
   opinion: Opinion;
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
 }
 
-export function encodeAuditItem({ revision, gear, opinion, sample }: AuditItem, specs: readonly TensorSpec[]): Uint8Array {
+export function encodeAuditItem({ opinion, sample }: AuditItem, specs: readonly TensorSpec[]): Uint8Array {
   const tensors = specs.map((spec, i) => ({
     data: sample[i].data,
     shapes: spec.shape.includes(null) ? [[...sample[i].shape]] : null,
   }));
-  return encode({ revision, gear, opinion, tensors } satisfies WireItem);
+  return encode({ opinion, tensors } satisfies WireItem);
 }
 
 /** Its tensors are copies, so they may be kept. @throws MalformedMessage for what is not a whole item. */
@@ -29,12 +27,10 @@ export function decodeAuditItem(data: Uint8Array, specs: readonly TensorSpec[]):
     throw new MalformedMessage('audit', 'not MessagePack');
   }
   if (typeof wire !== 'object' || wire === null) throw new MalformedMessage('audit', 'not a map');
-  const { revision, gear, opinion, tensors } = wire;
-  if (!isCount(revision)) throw new MalformedMessage('audit', 'revision');
-  if (!isCount(gear)) throw new MalformedMessage('audit', 'gear');
+  const { opinion, tensors } = wire;
   if (opinion === null || opinion === undefined || !isOpinion(opinion)) throw new MalformedMessage('audit', 'opinion');
   if (!Array.isArray(tensors) || tensors.length !== specs.length) throw new MalformedMessage('audit', 'tensors');
-  return { revision, gear, opinion: opinion as Opinion, sample: specs.map((spec, i) => readTensor(tensors[i], spec)) };
+  return { opinion: opinion as Opinion, sample: specs.map((spec, i) => readTensor(tensors[i], spec)) };
 }
 
 function readTensor(column: WireItem['tensors'][number], spec: TensorSpec): Tensor {
@@ -44,8 +40,4 @@ function readTensor(column: WireItem['tensors'][number], spec: TensorSpec): Tens
   } catch (error) {
     throw new MalformedMessage('audit', 'tensors', messageOf(error));
   }
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }

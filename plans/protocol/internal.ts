@@ -70,6 +70,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(isAmount(state.pid), 'state', 'pid');
   require(areAmounts(state.queues), 'state', 'queues');
   require(areAmounts(state.answered), 'state', 'answered');
+  require(state.missingWeights === undefined || areTexts(state.missingWeights), 'state', 'missingWeights');
   require(isAmount(state.backlogMs), 'state', 'backlogMs');
   // Older versions do not measure their speed, and count as profiled: dropping their heartbeats would be to lose their devices.
   const { slowdown = 1, starvedShare = null } = state;
@@ -174,6 +175,10 @@ function areAmounts(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   for (const key in value) if (!isAmount((value as Record<string, unknown>)[key])) return false;
   return true;
+}
+
+function areTexts(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.values(value).every(isText);
 }
 
 const RULES: readonly unknown[] = ['load', 'speed', 'backlog', 'held', 'settling'] satisfies GearBasis['rule'][];

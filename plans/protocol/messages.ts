@@ -78,6 +78,9 @@ export interface Opinion extends Readonly<Prediction> {
   readonly certainty: number;
   readonly model: string;
   readonly stage: number;
+  /** By which it was given: another plan may have put other weights in force since. */
+  readonly gear: number;
+  readonly revision: number;
   readonly scores?: readonly number[];
   readonly outputs?: Readonly<Record<string, OutputValue>>;
 }
@@ -155,9 +158,6 @@ export type Suspects = readonly { readonly origin: string; readonly seqs: readon
 
 /** An answered request about which the most accurate model is asked, too, when a device that holds it has time to spare. */
 export interface AuditItem {
-  /** Plan and gear that it was answered under. */
-  readonly revision: number;
-  readonly gear: number;
   /** The answer that was given. */
   readonly opinion: Opinion;
   readonly sample: Sample;
@@ -201,6 +201,8 @@ export interface DeviceState {
   /** Per model that is loaded and warm: requests in the queue and answered since the start. */
   readonly queues: Readonly<Record<string, number>>;
   readonly answered: Readonly<Record<string, number>>;
+  /** Model -> why the weights that the plan in force places here cannot be had; absent where nothing is missing. */
+  readonly missingWeights?: Readonly<Record<string, string>>;
   /** Inference time of all that waits here, by the profile and the speed now: what a request that comes now has before it. */
   readonly backlogMs: number;
   /** How much slower than profiled the device is now: 2 is half the speed (see plans/policy/device-speed.ts). */

@@ -81,11 +81,23 @@ function isFlags(value: unknown): boolean {
 export function isOpinion(value: unknown): boolean {
   if (value === null) return true;
   if (typeof value !== 'object') return false;
-  const { label, labels, value: values, certainty, model, stage, scores, outputs } = value as Record<string, unknown>;
+  const {
+    label,
+    labels,
+    value: values,
+    certainty,
+    model,
+    stage,
+    gear,
+    revision,
+    scores,
+    outputs,
+  } = value as Record<string, unknown>;
   if (!isAbsent(label) && !Number.isSafeInteger(label)) return false;
   if (!isAbsent(labels) && !areNumbers(labels)) return false;
   if (!isAbsent(values) && typeof values !== 'number' && !areNumbers(values)) return false;
-  if (typeof certainty !== 'number' || typeof model !== 'string' || !Number.isSafeInteger(stage)) return false;
+  if (typeof certainty !== 'number' || typeof model !== 'string' || ![stage, gear, revision].every(Number.isSafeInteger))
+    return false;
   return (isAbsent(scores) || areNumbers(scores)) && (isAbsent(outputs) || areOutputs(outputs));
 }
 

@@ -68,7 +68,8 @@ const isReady = new Promise<void>((resolve) => {
 startPlane(bus, realClock, planOf({ models, maxWaitMs: 0 }), {
   specs: [{ name: 'image', dtype: 'uint8', shape: [28, 28] }],
   createBackend: () => backend,
-  device: { classes: [...'abcdefghij'], profiled: [{ batch: [1, LARGEST_BATCH], ms: [0.1, 1] }] },
+  device: { classes: [...'abcdefghij'] },
+  weights: { profiled: [{ batch: [1, LARGEST_BATCH], ms: [0.1, 1] }] },
   frontend: { largestBatch: LARGEST_BATCH, onReady: ready },
 });
 await isReady;

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { firstValueFrom, from, toArray } from 'rxjs';
+import { firstValueFrom, from, of, toArray } from 'rxjs';
 import { afterAll, expect, test } from 'vitest';
 import { createClient } from '../../actors/client/client.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
@@ -72,11 +72,10 @@ test.each(FAMILIES)(
       specs: [spec],
       frontend: { deadlineMs: 60_000 },
       device: {
-        files: [{ name, file }],
         warmUp: [[{ data: new Uint8Array(values.buffer), shape: [samples[0].length] }]],
-        profiled: [{ batch: [1, 64], ms: [1, 2] }],
         judge: judgedBy('margin', 'logits'),
       },
+      weights: { profiled: [{ batch: [1, 64], ms: [1, 2] }], file$: () => of({ name, file }) },
       createBackend: () => createOnnxBackend({ kind: 'cpu', threads: 1, inputs: {}, specs: [spec] }),
     });
     const client = createClient(bus, realClock, { deployment: 'test', deadlineMs: 60_000 });

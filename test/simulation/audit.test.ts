@@ -12,6 +12,7 @@ import { silentLogger } from '../../engine/log.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
 import { type DeviceState, isFailure } from '../../plans/protocol/messages.ts';
@@ -43,7 +44,7 @@ const profile = {
     predictions: Int32Array.from({ length: SAMPLES }, (_, i) => (m === 1 && i % 50 === 0 ? 1 : 0)),
     quality: new Float32Array(SAMPLES).fill(m === 0 ? 0.8 : 0.9),
   })),
-} as never as Parameters<typeof driftMonitorActor>[0]['profile'];
+} as never as Profile;
 
 function backend(clock: Clock): Backend {
   return {
@@ -87,12 +88,15 @@ async function start(plan: GearPlan, audit: { share: number; utilisation?: numbe
     specs: SPECS,
     device: (device) => ({
       judge: judgedBy({ output: 'certainty' }, 'logits'),
-      certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
-      profiled: MS.map((ms) => ({ batch: [1, 8], ms: [ms, 8 * ms] })),
       ...(settings && {
-        audit: { settings, random: createRandom(device), accuracy: [0.8, 0.9], agree: (a, b) => a.label === b.label },
+        audit: { settings, random: createRandom(device), agree: (a, b) => a.label === b.label },
       }),
     }),
+    weights: {
+      certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
+      profiled: MS.map((ms) => ({ batch: [1, 8], ms: [ms, 8 * ms] })),
+      accuracy: [0.8, 0.9],
+    },
     createBackend: () => backend(clock),
   });
   const { bus } = plane;
@@ -118,7 +122,15 @@ async function start(plan: GearPlan, audit: { share: number; utilisation?: numbe
   const first = { revision: 1, plan };
   const drift = { qpsBound: 1, certaintyBound: 1, minSamples: 1_000_000, replan: 'never', replanIntervalMs: 60_000 } as const;
   startActor(
-    driftMonitorActor({ subjects, start: first, profile, settings: drift, audit: settings, leading$, replan: () => of('') }),
+    driftMonitorActor({
+      subjects,
+      start: first,
+      profileOf: () => profile,
+      settings: drift,
+      audit: settings,
+      leading$,
+      replan: () => of(''),
+    }),
     system,
   );
   startActor(statusActor({ deployment: 'test', subjects, start: first, leading$ }), system);

@@ -24,10 +24,8 @@ async function toldSlowdown(plan: GearPlan): Promise<number> {
   const plane = await startVirtualPlane(plan, {
     clock,
     specs: SYNTHETIC_INPUTS,
-    device: () => ({
-      judge: judgedBy({ output: 'recorded' }, 'logits'),
-      profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
-    }),
+    device: { judge: judgedBy({ output: 'recorded' }, 'logits') },
+    weights: { profiled: profile.models.map(({ runtimes }) => runtimes.gpu) },
     createBackend: () => emulatedDevice(profile, 'gpu', clock, { recordOf: () => 0, slowdown: () => 1.25 }),
   });
   let told = Number.NaN;

@@ -99,7 +99,8 @@ describe('a batch that takes 12 times its profiled time', () => {
     const clock = new VirtualClock();
     const plane = await startVirtualPlane(planOf({ models: ['small'] }), {
       clock,
-      device: { profiled: [{ batch: [1], ms: [PROFILED_MS] }], onHung },
+      device: { onHung },
+      weights: { profiled: [{ batch: [1], ms: [PROFILED_MS] }] },
       createBackend: () => scriptedBackend(clock, ['small'], () => left.shift()!),
     });
     const told = heartbeats(plane);

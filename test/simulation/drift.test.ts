@@ -35,7 +35,7 @@ interface Watched extends VirtualPlane {
 }
 
 async function startWatched(options: Partial<DriftMonitorOptions> = {}): Promise<Watched> {
-  const plane = await startVirtualPlane(plan, { device: { certaintyEdges: certainties.map(certaintyEdges) }, batchMs: () => 1 });
+  const plane = await startVirtualPlane(plan, { weights: { certaintyEdges: certainties.map(certaintyEdges) }, batchMs: () => 1 });
   const { bus, clock } = plane;
   const events: EventMessage[] = [];
   bus.messages$(subjects.events).subscribe(({ data }) => events.push(decode<EventMessage>(data)));
@@ -43,7 +43,15 @@ async function startWatched(options: Partial<DriftMonitorOptions> = {}): Promise
   const system = { bus, clock, log: silentLogger };
   const leading$ = NEVER.pipe(startWith(true));
   startActor(
-    driftMonitorActor({ subjects, start, profile, settings: SETTINGS, leading$, replan: () => of('done'), ...options }),
+    driftMonitorActor({
+      subjects,
+      start,
+      profileOf: () => profile,
+      settings: SETTINGS,
+      leading$,
+      replan: () => of('done'),
+      ...options,
+    }),
     system,
   );
   startActor(statusActor({ deployment: 'test', subjects, start, leading$: NEVER.pipe(startWith(true)) }), system);

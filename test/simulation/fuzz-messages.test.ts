@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
 import { decodeDrift } from '../../actors/controller/drift-report.ts';
-import { decodePrepare, decodeRevisedPlan } from '../../actors/controller/prepare-message.ts';
+import { decodePrepare, decodeRevisedPlan, revisedPlan } from '../../actors/controller/prepare-message.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
-import { MalformedMessage } from '../../engine/errors.ts';
+import { MalformedMessage, messageOf } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
@@ -41,8 +41,12 @@ const subjects = subjectsOf('test');
 const GOOD = [1, 90, 0];
 
 const item = workItem({ reply: 'stray', deadlineAt: 500, sample: [{ data: Uint8Array.of(1, 90, 0), shape: [3] }] });
-const doubtful = { ...item, seq: 1, opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, scores: [0.4, 0.6] } };
-const auditItem = { revision: 1, gear: 0, opinion: doubtful.opinion, sample: item.sample };
+const doubtful = {
+  ...item,
+  seq: 1,
+  opinion: { label: 1, certainty: 0.2, model: 'small', stage: 0, gear: 0, revision: 1, scores: [0.4, 0.6] },
+};
+const auditItem = { opinion: doubtful.opinion, sample: item.sample };
 const counted = new Array<number>(20).fill(3);
 const state = deviceState({
   audits: [{ revision: 1, gear: 0, model: 'small', answered: 40, drawn: 4, agreed: counted, differed: counted }],
@@ -97,7 +101,10 @@ const KINDS: readonly Kind[] = [
   {
     name: 'audit',
     subjects: [subjects.audit('d0')],
-    good: [decode(encodeAuditItem(auditItem, specs)), { ...decode<object>(encodeAuditItem(auditItem, specs)), gear: 7 }],
+    good: [
+      decode(encodeAuditItem(auditItem, specs)),
+      { ...decode<object>(encodeAuditItem(auditItem, specs)), opinion: { ...doubtful.opinion, gear: 7 } },
+    ],
     readers: { d0: (data) => decodeAuditItem(data, specs) },
   },
   {
@@ -225,18 +232,28 @@ function actualDrops(actors: Readonly<Record<Listener, RunningActor>>): Record<s
   return actual;
 }
 
+function problemsOf(given: GearPlan): string[] {
+  try {
+    revisedPlan({ revision: 1, plan: given }, { models, devices });
+    return [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
 async function startAll(): Promise<{ plane: VirtualPlane; actors: Record<Listener, RunningActor> }> {
   const plane = await startVirtualPlane(plan, {
     specs,
     device: {
-      certaintyEdges: models.map(() => Float64Array.of(0.25, 0.5, 0.75)),
       audit: {
         settings: { share: 0.5, utilisation: 1 },
         random: createRandom(1),
-        accuracy: [0.8, 0.9],
         agree: (a, b) => a.label === b.label,
       },
     },
+    // As the check of a deployment does: a plan that the others cannot take is not put in force by a forged commit, nor told again.
+    keeper: { check: (given) => problemsOf(given) },
+    weights: { certaintyEdges: models.map(() => Float64Array.of(0.25, 0.5, 0.75)), accuracy: [0.8, 0.9] },
   });
   const status = startActor(
     statusActor({ deployment: 'test', subjects, start: { revision: 1, plan }, leading$: NEVER.pipe(startWith(true)) }),

@@ -14,7 +14,7 @@ import { isFailure } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { scriptedBackend } from '../support/plane.ts';
-import { deviceState, planOf } from '../support/plans.ts';
+import { deviceState, planOf, weightsOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
 
 const models = ['small', 'large'];
@@ -140,8 +140,15 @@ describe('a plan that is pushed', () => {
 
   test('does not fit in beside what is loaded: refused with the figures, and the old plan serves on', async () => {
     const mebibyte = 2 ** 20;
-    const world = await startWorld({ device: { memoryBytes: 5 * mebibyte, replicaBytes: [2 * mebibyte, 4 * mebibyte] } });
-    expect(await world.push(swapped)).toEqual({
+    const sized = (plan: GearPlan): GearPlan => ({
+      ...plan,
+      weights: {
+        small: weightsOf('small', { memoryBytes: 2 * mebibyte }),
+        large: weightsOf('large', { memoryBytes: 4 * mebibyte }),
+      },
+    });
+    const world = await startWorld({ device: { memoryBytes: 5 * mebibyte } }, sized(apart));
+    expect(await world.push(sized(swapped))).toEqual({
       accepted: false,
       reason: 'device a has 5 MiB for replicas: large 4 MiB do not fit in beside small 2 MiB',
     });

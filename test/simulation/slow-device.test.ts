@@ -33,10 +33,8 @@ test('an emulated device that becomes slow: an event and the status say so, and 
   const plane = await startVirtualPlane(plan, {
     clock,
     specs: SYNTHETIC_INPUTS,
-    device: {
-      judge: judgedBy({ output: 'recorded' }, 'logits'),
-      profiled: profile.models.map(({ runtimes }) => runtimes.gpu),
-    },
+    device: { judge: judgedBy({ output: 'recorded' }, 'logits') },
+    weights: { profiled: profile.models.map(({ runtimes }) => runtimes.gpu) },
     createBackend: (device) =>
       emulatedDevice(profile, 'gpu', clock, { slowdown: () => slowdownAt(slowdowns, device, clock.now()) }),
   });

@@ -79,22 +79,23 @@ export async function actorsRun(
     rule,
     specs: profile.inputs,
     frontend: { deadlineMs: deadlineMs ?? 1e9 },
-    device: (device) => {
+    device: (device) => ({
+      judge: judgedBy({ output: 'recorded' }, 'logits'),
+      urgentBacklogMs: backlogFromMs(rule),
+      ...(audit && {
+        audit: {
+          settings: audit.settings,
+          random: createRandom(audit.seed).split(device),
+          agree: (a, b) => a.label === b.label,
+        },
+      }),
+    }),
+    weights: (device) => {
       const { deviceClass } = devices.find(({ id }) => id === device)!;
-      const profiled = profile.models.map(({ runtimes }) => runtimes[deviceClass]);
       return {
-        judge: judgedBy({ output: 'recorded' }, 'logits'),
-        profiled,
-        urgentBacklogMs: backlogFromMs(rule),
-        ...(audit && {
-          certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)),
-          audit: {
-            settings: audit.settings,
-            random: createRandom(audit.seed).split(device),
-            accuracy: profile.models.map(accuracyOf),
-            agree: (a, b) => a.label === b.label,
-          },
-        }),
+        profiled: profile.models.map(({ runtimes }) => runtimes[deviceClass]),
+        accuracy: profile.models.map(accuracyOf),
+        ...(audit && { certaintyEdges: profile.models.map(({ certainties }) => certaintyEdges(certainties)) }),
       };
     },
     createBackend: (device) => {

@@ -17,6 +17,7 @@ import { DEFAULT_GEAR_RULE, type GearRule } from '../../plans/policy/gear-choice
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { Unserved } from '../../plans/protocol/unserved.ts';
 import { judgedBy } from './judges.ts';
+import { type TestWeights, testWeights } from './test-weights.ts';
 
 /** Bytes of a test sample: the label, then each model's certainty in percent; or what makes a model fail on it. */
 export type TestSample = readonly number[];
@@ -24,7 +25,7 @@ export const POISON = 255;
 /** The model says that the sample is to blame, where it is alone. */
 export const UNFIT = 254;
 
-/** A backend that only waits: the sample itself says what each model makes of it. */
+/** A backend that only waits: the sample itself says what each model makes of it. Other weights of a model give it the other label. */
 export function scriptedBackend(
   clock: Clock,
   models: readonly string[],
@@ -35,8 +36,9 @@ export function scriptedBackend(
     load: () => of({ inputs: [], outputs: [] }),
     unload: () => of(),
     close: async () => undefined,
-    run: (name: string, batch: readonly Sample[]) =>
+    run: (key: string, batch: readonly Sample[]) =>
       new Observable<BatchOutput>((subscriber) => {
+        const [name, otherWeights] = key.split('@');
         const model = models.indexOf(name);
         const ms = batchMs(model, batch.length);
         return clock.after(ms, () => {
@@ -51,7 +53,7 @@ export function scriptedBackend(
           }
           const scores = values.flatMap(({ label, certainty }) => {
             const top = (1 + certainty / 100) / 2;
-            return label === 0 ? [top, 1 - top] : [1 - top, top];
+            return (label === 0) === (otherWeights === undefined) ? [top, 1 - top] : [1 - top, top];
           });
           subscriber.next({ scores: Float32Array.from(scores), classes: 2, certainty: undefined, computeMs: ms });
           subscriber.complete();
@@ -67,6 +69,8 @@ export interface PlaneOptions {
   readonly batchMs?: (model: number, size: number) => number;
   readonly frontend?: Partial<FrontendOptions>;
   readonly device?: Partial<DeviceOptions> | ((device: string) => Partial<DeviceOptions>);
+  /** What is known of the weights; see `testWeights`. */
+  readonly weights?: TestWeights | ((device: string) => TestWeights);
   /** Devices of the deployment; default: those of the plan. */
   readonly devices?: readonly string[];
   readonly keeper?: Partial<PlanKeeperOptions>;
@@ -106,12 +110,10 @@ export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: Plan
           plan: start,
           specs,
           warmUp: [],
-          files: plan.models.map((name) => ({ name, file: name })),
-          profiled: plan.models.map((_, model) => ({ batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] })),
+          weightsOf: testWeights(batchMs, typeof options.weights === 'function' ? options.weights(device) : options.weights),
           models: plan.models,
           classes: undefined,
           memoryBytes: Number.POSITIVE_INFINITY,
-          replicaBytes: plan.models.map(() => 1),
           judge: judgedBy('margin', 'probabilities'),
           createBackend: () => options.createBackend?.(device) ?? scriptedBackend(own.clock, plan.models, batchMs),
           loopDelayMsP99: () => 0,

@@ -9,6 +9,7 @@ export function weightsOf(model: string, fields: Partial<ModelWeights> = {}): Mo
     memoryBytes: 1,
     runtimes: { 'cpu-1': curve, gpu: curve, 'emulated:any': curve },
     certaintyEdges: [],
+    accuracy: 0.9,
     ...fields,
   };
 }

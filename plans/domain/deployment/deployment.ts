@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { splitMember } from '../../data/member-path.ts';
 import type { SampleOrder } from '../../data/split.ts';
@@ -12,7 +12,7 @@ import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import { expandVariables } from './from-environment.ts';
 import type { CertaintyKind, ModelEntry, ScoreKind, TaskName } from './model-entry.ts';
 import { type DeploymentYaml, deploymentSchema } from './schema.ts';
-import { shown } from './shown.ts';
+import { forPeople, shown } from './shown.ts';
 import { type SyntheticSettings, syntheticEntries, syntheticProblems, syntheticSettings } from './synthetic-settings.ts';
 import { taskProblems } from './task-problems.ts';
 import { checkYaml, type Problem } from './yaml-problems.ts';
@@ -131,9 +131,10 @@ export interface Deployment {
 /**
  * Reads and checks a deployment.
  * @param path the YAML file, or the folder that holds a `deployment.yaml`.
+ * @param modelFiles `anywhere`: they need not lie where the deployment says, as devices keep copies of them.
  * @throws ConfigError with a line `file:line:col path: what is wrong; what would be right` for each problem.
  */
-export function loadDeployment(path: string): Deployment {
+export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): Deployment {
   const file = resolve(isFolder(path) ? join(path, 'deployment.yaml') : path);
   const label = forPeople(file);
   let text: string;
@@ -160,6 +161,8 @@ export function loadDeployment(path: string): Deployment {
     else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
     return absolute;
   };
+  const modelFile = (i: number, given: string): string =>
+    modelFiles === 'anywhere' ? resolve(dir, given) : resolveFile(['models', i, 'file'], given);
   /** Of the connection to NATS: one that names a variable is looked for when a command connects. */
   const natsFile = (at: Problem['path'], given: string | undefined) => {
     const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
@@ -174,7 +177,7 @@ export function loadDeployment(path: string): Deployment {
     file,
     models:
       yaml.synthetic === undefined
-        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: resolveFile(['models', i, 'file'], model.file) }))
+        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: modelFile(i, model.file) }))
         : syntheticEntries(yaml.synthetic),
     synthetic: yaml.synthetic && syntheticSettings(yaml.synthetic),
     task: yaml.task,
@@ -349,10 +352,4 @@ function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights:
 
 function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
-}
-
-/** Relative to where the person is, if below it. */
-function forPeople(path: string): string {
-  const short = relative(process.cwd(), path);
-  return short === '' ? '.' : short.startsWith('..') ? path : short;
 }

@@ -1,3 +1,5 @@
+import { relative } from 'node:path';
+
 const LONGEST = 80;
 
 /** What a value is, for people who must not see it. */
@@ -12,4 +14,10 @@ export function shown(value: unknown): string {
   // JSON has neither .inf nor .nan.
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text;
+}
+
+/** A path relative to where the person is, if below it. */
+export function forPeople(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' ? '.' : short.startsWith('..') ? path : short;
 }

@@ -72,6 +72,10 @@ const weights = z.strictObject({
   runtimes: z.record(z.string(), runtimeCurveSchema),
   /** Bins of its certainties, in which devices count them for the drift monitor (see `certaintyEdges`). */
   certaintyEdges: z.array(z.number()),
+  /** Of its own answers to the validation samples: audits ask the most accurate model. */
+  accuracy: z.number(),
+  /** Output that holds the scores, where `profile` chose it. */
+  output: z.string().optional(),
 });
 
 const latencySlo = z.strictObject({ p95: z.number().positive() });
@@ -136,7 +140,7 @@ export function allGears({ gears, beyond = [] }: GearTable): readonly Gear[] {
 }
 
 /** As much of a digest as people compare. */
-function shortDigest(digest: string): string {
+export function shortDigest(digest: string): string {
   return digest.slice(0, 8);
 }
 

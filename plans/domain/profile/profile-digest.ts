@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { ConfigError } from '../../../engine/errors.ts';
 import { splitMember } from '../../data/member-path.ts';
 import { type Deployment, deviceClass } from '../deployment/deployment.ts';
+import type { ModelEntry } from '../deployment/model-entry.ts';
 import { fileDigest, modelDigest } from './file-digest.ts';
 import type { Profile } from './profile.ts';
 
@@ -9,7 +10,7 @@ import type { Profile } from './profile.ts';
  * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
  * the kinds of device; of a synthetic family, its figures. Not the SLO, the load or the number of devices: those are planned for, not measured.
  */
-export function profileDigest(deployment: Deployment): string {
+export function profileDigest(deployment: Deployment, digestOfModel = (model: ModelEntry) => modelDigest(model.file)): string {
   const { data, synthetic } = deployment;
   const digestOf = (path: string): readonly unknown[] => {
     const { file, member } = splitMember(path);
@@ -28,7 +29,7 @@ export function profileDigest(deployment: Deployment): string {
               inputs: model.inputs,
               output: model.output,
               scores: model.scores,
-              file: modelDigest(model.file),
+              file: digestOfModel(model),
             }))
             // The family's order is measured, not written.
             .sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -55,16 +56,29 @@ export function profileIsCurrent(deployment: Deployment, profile: Profile): bool
 }
 
 /**
+ * For what serves: the files of the models are the plan's affair, which names them by digest; all else must be as it was profiled.
+ * @throws ConfigError as of `requireCurrent`.
+ */
+export function requireSameSettings(deployment: Deployment, profile: Profile, path: string): void {
+  const profiled = new Map(profile.models.map(({ name, digest }) => [name, digest]));
+  requireDigest(deployment, profile, path, () => profileDigest(deployment, ({ name }) => profiled.get(name) ?? ''));
+}
+
+/**
  * @param path of the profile, for the message.
  * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
  */
 export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
+  requireDigest(deployment, profile, path, () => profileDigest(deployment));
+}
+
+function requireDigest(deployment: Deployment, profile: Profile, path: string, current: () => string): void {
   if (profile.deployment !== deployment.name) {
     throw new ConfigError(
       `${path} is a profile of deployment ${profile.deployment}, not of ${deployment.name} (${deployment.file})`,
     );
   }
-  if (!profileIsCurrent(deployment, profile)) {
+  if (profile.digest !== current()) {
     throw new ConfigError(
       `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
     );

@@ -160,4 +160,4 @@ export function writeProfile(path: string, profile: Profile): void {
   }
 }
 
-export { profileIsCurrent, requireCurrent } from './profile-digest.ts';
+export { profileIsCurrent, requireCurrent, requireSameSettings } from './profile-digest.ts';

@@ -1,12 +1,12 @@
 import type { GearPlan } from '../../domain/gear-plan/gear-plan.ts';
-import { mapTimes, type Profile } from '../../domain/profile/profile.ts';
+import { accuracyOf, mapTimes, type Profile } from '../../domain/profile/profile.ts';
 import { plainCurve } from '../../domain/profile/runtime-curve-schema.ts';
 import { certaintyEdges } from '../../drift/certainty-bins.ts';
 
 /** What devices need of the profile, for the plan. Runtimes are those that were measured: what corrects them stands beside them. */
 export function planWeights({ models, correction }: Pick<Profile, 'models' | 'correction'>): GearPlan['weights'] {
   return Object.fromEntries(
-    models.map(({ name, digest, memoryBytes, runtimes, certainties }) => [
+    models.map(({ name, digest, memoryBytes, runtimes, certainties, quality, output }) => [
       name,
       {
         digest,
@@ -18,6 +18,8 @@ export function planWeights({ models, correction }: Pick<Profile, 'models' | 'co
           ]),
         ),
         certaintyEdges: Array.from(certaintyEdges(certainties), finite),
+        accuracy: accuracyOf({ quality }),
+        ...(output === undefined ? {} : { output }),
       },
     ]),
   );

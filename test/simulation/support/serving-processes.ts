@@ -19,6 +19,7 @@ import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../../plans/policy/gear-choice.ts';
 import { subjectsOf } from '../../../plans/protocol/subjects.ts';
 import { judgedBy } from '../../support/judges.ts';
+import { testWeights } from '../../support/test-weights.ts';
 import type { Shape } from './fault-plan.ts';
 import type { ProcessContext, ProcessSpec } from './supervised-process.ts';
 
@@ -27,7 +28,6 @@ export const SUBJECTS = subjectsOf(DEPLOYMENT);
 
 const SPECS: readonly TensorSpec[] = [{ name: 'x', dtype: 'uint8', shape: [4], pad: 0 }];
 const BUCKET = 'cascade_test';
-const MOST_IN_BATCH = 8;
 const DEADLINE_MS = 2_000;
 /** Short, as a run is. */
 const PREPARE_TIMEOUT_MS = 1_000;
@@ -84,14 +84,9 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         plan,
         specs: SPECS,
         warmUp: [],
-        files: models.map((name) => ({ name, file: name })),
-        profiled: models.map((_, model) => ({
-          batch: [1, MOST_IN_BATCH],
-          ms: [batchMs(model, 1), batchMs(model, MOST_IN_BATCH)],
-        })),
+        weightsOf: testWeights(batchMs),
         models,
         memoryBytes: models.length,
-        replicaBytes: models.map(() => 1),
         classes: undefined,
         judge: judgedBy({ output: 'recorded certainty' }, 'probabilities'),
         createBackend: () => backend(device, context.clock),

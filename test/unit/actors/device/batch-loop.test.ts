@@ -9,6 +9,7 @@ import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import type { DeviceState, WorkItem } from '../../../../plans/protocol/messages.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 import { planOf, workItem } from '../../../support/plans.ts';
+import { testWeights } from '../../../support/test-weights.ts';
 
 const SMALL = 0;
 const LARGE = 1;
@@ -26,6 +27,8 @@ let computeMs: number;
 let movesOn: Set<string>;
 /** Ids of requests on which a batch fails as a whole. */
 let poison: Set<string>;
+/** Models whose weights in force are not here. */
+let missing: Set<number>;
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -34,15 +37,18 @@ beforeEach(() => {
   computeMs = BATCH_MS;
   movesOn = new Set();
   poison = new Set();
+  missing = new Set();
+  const plan = compilePlan(planOf({ models }));
+  const ms = [BATCH_MS, BATCH_MS];
+  const profiled = models.map(() => ({ batch: [1, 2], ms, bySize: [{ size: 1, ms }] }));
+  const weights = testWeights(() => BATCH_MS, { profiled })(plan);
   loop = new BatchLoop({
     device: 'd0',
-    router: new Router({ revision: 1, plan: compilePlan(planOf({ models })) }),
+    router: new Router({ revision: 1, plan }),
     backend: backend(),
     clock,
-    profiled: models.map(() => {
-      const ms = [BATCH_MS, BATCH_MS];
-      return { batch: [1, 2], ms, bySize: [{ size: 1, ms }] };
-    }),
+    weights: () => weights,
+    holds: (model) => !missing.has(model),
     bounds: { requests: 100, bytes: 1e6 },
     watchMs: 100,
     phase: () => phase,
@@ -55,6 +61,7 @@ beforeEach(() => {
       return () => log.push(...answered.map((id) => `answer ${id}`));
     },
     onFailed: (_, requests) => log.push(`failed ${idsOf(requests)}`),
+    onStray: (model, { item }) => log.push(`stray ${models[model]} ${item.id}`),
     onExpired: ({ item }) => log.push(`expired ${item.id}`),
     onTrial: () =>
       defer(() => {

@@ -6,7 +6,13 @@ import { planOf, workItem } from '../../../support/plans.ts';
 const plan = compilePlan(planOf({ models: ['small', 'large'], minQueueLength: 3, maxWaitMs: 50 }));
 const gear = plan.gears[0];
 const batcher = (): Batcher =>
-  new Batcher([4, 2], { number: 0, of: 1 }, { requests: 5, bytes: 100 }, (model, size) => 10 * (model + 1) + size);
+  new Batcher(
+    2,
+    (model) => [4, 2][model],
+    { number: 0, of: 1 },
+    { requests: 5, bytes: 100 },
+    (model, size) => 10 * (model + 1) + size,
+  );
 const at = (enqueuedAt: number, deadlineAt = 1e9): Queued => ({ item: { ...workItem(), deadlineAt }, origin: 'f', enqueuedAt });
 
 test('a queue below its minimum length waits, and triggers whole at the minimum', () => {

@@ -4,15 +4,15 @@ import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const { models, gears } = compilePlan(planOf({ models: ['small', 'large'], cascades: [['small', 'large'], ['large']] }));
-const edges = models.map(() => Float64Array.from({ length: 19 }, (_, i) => (i + 1) / 20));
-const from = (certainty: number) => ({ label: 0, certainty, model: 'small', stage: 0 });
+const edges = Float64Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
+const from = (certainty: number) => ({ label: 0, certainty, model: 'small', stage: 0, gear: 0, revision: 1 });
 
 test('samples are counted per gear and model, and told once', () => {
-  const counter = new CertaintyCounter(models, edges);
-  counter.count(7, gears[0], 0, undefined, 0.12);
-  counter.count(7, gears[0], 0, undefined, 0.13);
-  counter.count(7, gears[0], 1, from(0.12), 0.97);
-  counter.count(8, gears[1], 1, undefined, 0);
+  const counter = new CertaintyCounter(models);
+  counter.count(7, gears[0], 0, edges, undefined, 0.12);
+  counter.count(7, gears[0], 0, edges, undefined, 0.13);
+  counter.count(7, gears[0], 1, edges, from(0.12), 0.97);
+  counter.count(8, gears[1], 1, edges, undefined, 0);
   const told = counter.take();
   expect(told.map(({ revision, gear, model }) => [revision, gear, model])).toEqual([
     [7, 0, 'small'],
@@ -25,10 +25,10 @@ test('samples are counted per gear and model, and told once', () => {
 });
 
 test('samples that did not come the way of the gear are not', () => {
-  const counter = new CertaintyCounter(models, edges);
-  counter.count(1, gears[1], 0, undefined, 0.5); // small is not in this gear
-  counter.count(1, gears[1], 1, from(0.2), 0.5); // was sent on by another gear
-  counter.count(1, gears[0], 1, undefined, 0.5); // has not been through small
-  counter.count(1, gears[0], 1, from(0.7), 0.5); // would have ended there
+  const counter = new CertaintyCounter(models);
+  counter.count(1, gears[1], 0, edges, undefined, 0.5); // small is not in this gear
+  counter.count(1, gears[1], 1, edges, from(0.2), 0.5); // was sent on by another gear
+  counter.count(1, gears[0], 1, edges, undefined, 0.5); // has not been through small
+  counter.count(1, gears[0], 1, edges, from(0.7), 0.5); // would have ended there
   expect(counter.take()).toEqual([]);
 });

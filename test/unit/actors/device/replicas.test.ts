@@ -4,7 +4,10 @@ import { Replicas } from '../../../../actors/device/replicas.ts';
 import type { Backend, BatchOutput } from '../../../../engine/backend/backend.ts';
 import { CascadeError } from '../../../../engine/errors.ts';
 import type { Sample } from '../../../../engine/tensor/tensor.ts';
+import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { capturingLogger } from '../../../simulation/support/log-capture.ts';
+import { planOf } from '../../../support/plans.ts';
+import { testWeights } from '../../../support/test-weights.ts';
 
 const PROFILED = { batch: [1, 8], ms: [1, 20] };
 const TYPICAL: Sample = [{ data: Uint8Array.of(1, 2), shape: [2] }];
@@ -33,24 +36,21 @@ async function load(computeMs: (batch: readonly Sample[], run: number) => number
   const log = capturingLogger(true, ({ level, text }) => level === 'warn' && warned.push(text));
   const options = {
     device: 'd0',
-    models: ['small'],
-    files: [{ name: 'small', file: 'small' }],
     warmUp: [TYPICAL, LARGEST],
-    profiled: [PROFILED],
     memoryBytes: 1,
-    replicaBytes: [1],
   };
+  const weights = testWeights(() => 1, { profiled: [PROFILED] })(compilePlan(planOf({ models: ['small'] })));
   const replicas = new Replicas(options, backend, log);
-  const done = lastValueFrom(replicas.load([0]), { defaultValue: undefined });
-  return { replicas, done, runs, warned };
+  const done = lastValueFrom(replicas.load(weights), { defaultValue: undefined });
+  return { replicas, weights, done, runs, warned };
 }
 
 const profiledMs = (batch: readonly Sample[]): number => PROFILED.ms[PROFILED.batch.indexOf(batch.length)];
 
 test('a replica is ready when it has run a real sample at each profiled batch size, and the largest alone', async () => {
-  const { replicas, done, runs } = await load(profiledMs);
+  const { replicas, weights, done, runs } = await load(profiledMs);
   await done;
-  expect(replicas.ready).toEqual([0]);
+  expect(replicas.ready).toEqual(weights);
   const eight = new Array<Sample>(8).fill(TYPICAL);
   expect(runs).toEqual([[TYPICAL], [TYPICAL], eight, eight, [LARGEST]]);
 });

@@ -61,8 +61,8 @@ function second(
     const drawn = random.next() < share;
     counter.answered(1, gear, by.name, drawn);
     if (!drawn || random.next() >= spare) continue;
-    const opinion = { label, certainty: 1, model: by.name, stage: 0 };
-    counter.compared({ revision: 1, gear, opinion, sample: [] }, !isOther, bin);
+    const opinion = { label, certainty: 1, model: by.name, stage: 0, gear, revision: 1 };
+    counter.compared({ opinion, sample: [] }, !isOther, bin);
   }
   return { counts: counter.take(), differ };
 }

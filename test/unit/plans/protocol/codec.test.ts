@@ -26,6 +26,8 @@ const item: fc.Arbitrary<WorkItem> = fc.record({
       certainty: fc.double({ min: 0, max: 1, noNaN: true }),
       model: fc.string(),
       stage: fc.integer({ min: -1, max: 5 }),
+      gear: fc.nat(20),
+      revision: fc.nat(),
     }),
     { nil: undefined },
   ),

@@ -16,7 +16,7 @@ const value = (dtype: OutputValue['dtype'], data: ArrayBufferView<ArrayBuffer>, 
 const boxes = value('float32', Float32Array.of(1, 2.5, Number.NaN, 4), [2, 2]);
 
 test('work items carry the outputs that are wanted, and an opinion those that it has', () => {
-  const opinion = { certainty: 0.5, model: 'small', stage: 0, value: [1, 2], outputs: { boxes } };
+  const opinion = { certainty: 0.5, model: 'small', stage: 0, gear: 0, revision: 1, value: [1, 2], outputs: { boxes } };
   const items = [workItem({ id: 'a', sample }), workItem({ id: 'b', sample, wantOutputs: ['boxes', 'ids'], opinion })];
   const [a, b] = decodeWorkFrame(encodeWorkFrame({ origin: 'f', items }, SPECS, 0), SPECS, 0).items;
   expect([a.opinion, a.wantOutputs]).toEqual([undefined, undefined]);
@@ -51,7 +51,14 @@ test.each<[unknown, string]>([
 });
 
 test('a frame whose opinion holds outputs that are none is malformed', () => {
-  const opinion = { certainty: 0.5, model: 'small', stage: 0, outputs: { boxes: { ...boxes, data: 'text' } } };
+  const opinion = {
+    certainty: 0.5,
+    model: 'small',
+    stage: 0,
+    gear: 0,
+    revision: 1,
+    outputs: { boxes: { ...boxes, data: 'text' } },
+  };
   const frame = encodeWorkFrame({ origin: 'f', items: [workItem({ id: 'a', sample, opinion: opinion as never })] }, SPECS, 0);
   expect(() => decodeWorkFrame(frame, SPECS, 0)).toThrow('opinion');
 });

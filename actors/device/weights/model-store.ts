@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { messageOf, WeightsMissingError } from '../../../engine/errors.ts';
+import { forPeople } from '../../../plans/domain/deployment/shown.ts';
+import { shortDigest } from '../../../plans/domain/gear-plan/gear-plan.ts';
+import { modelDigest, modelFiles } from '../../../plans/domain/profile/file-digest.ts';
+
+/** A model's own file in its copy, whatever it is called on disk; files of external weights keep their names, which are in it. */
+const FILE = 'model.onnx';
+/** Copies of one model that are kept: those that were used last. So far back plans can be gone back to. */
+const KEPT = 10;
+
+/** Where the weights of a model were found. */
+export interface FoundWeights {
+  readonly file: string;
+  /** Why there is no copy of them, where that is so: a restart after the file was replaced will not find them. */
+  readonly uncopied?: string;
+}
+
+/**
+ * Copies of model files by their digest, in the folder `.cascade` beside a deployment: a plan names weights by digest, and has them
+ * although the file on disk was replaced. They are copies, not links, which would change with a file that is written in place; file
+ * systems that can share the blocks do.
+ */
+export class ModelStore {
+  readonly #root: string;
+  readonly #deployment: string;
+
+  /** @param folder of the deployment. */
+  constructor(folder: string, deployment: string) {
+    this.#root = join(folder, '.cascade');
+    this.#deployment = deployment;
+  }
+
+  /**
+   * Where to load weights from: the copy, which is made now where the file on disk is what is asked for.
+   * @param file of the model on disk.
+   * @throws WeightsMissingError when neither the store nor the disk has them.
+   */
+  find(model: string, file: string, digest: string): FoundWeights {
+    const copies = join(this.#root, this.#deployment, model);
+    const copy = join(copies, digest, FILE);
+    if (digestOf(copy).digest === digest) {
+      touch(dirname(copy));
+      return { file: copy };
+    }
+    const onDisk = digestOf(file);
+    if (onDisk.digest !== digest) {
+      const found =
+        onDisk.digest === undefined ? `cannot be used: ${onDisk.problem}` : `has digest ${shortDigest(onDisk.digest)}`;
+      throw new WeightsMissingError(
+        `the plan names weights of model ${model} with digest ${shortDigest(digest)}, but ${forPeople(file)} ${found}, and ` +
+          `${forPeople(copies)} has no copy of them; put that file back, or run \`cascade profile\` and \`cascade plan\` on this one`,
+      );
+    }
+    try {
+      this.#copy(file, copies, digest);
+    } catch (error) {
+      return { file, uncopied: messageOf(error) };
+    }
+    prune(copies);
+    return { file: copy };
+  }
+
+  /** The whole copy or none, also where several processes make it. */
+  #copy(file: string, copies: string, digest: string): void {
+    mkdirSync(copies, { recursive: true });
+    writeFileSync(join(this.#root, '.gitignore'), '*\n');
+    const partial = join(copies, `${digest}.${randomBytes(4).toString('hex')}.tmp`);
+    try {
+      const [own, ...external] = modelFiles(file);
+      copyInto(partial, join(dirname(file), own), FILE);
+      for (const location of external) copyInto(partial, join(dirname(file), location), location);
+      if (digestOf(join(partial, FILE)).digest !== digest) throw new Error(`${forPeople(file)} was changed while it was copied`);
+      const copy = join(copies, digest);
+      // One that is there is another process's of just now, or was tampered with.
+      if (digestOf(join(copy, FILE)).digest === digest) return;
+      rmSync(copy, { recursive: true, force: true });
+      renameSync(partial, copy);
+    } finally {
+      rmSync(partial, { recursive: true, force: true });
+    }
+  }
+}
+
+function copyInto(folder: string, from: string, name: string): void {
+  const to = join(folder, name);
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  chmodSync(to, 0o444);
+}
+
+/** Removes all but the copies that were used last, and what is left of those that were never finished. */
+function prune(copies: string): void {
+  const usedAt = (name: string): number => statSync(join(copies, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const byAge = readdirSync(copies)
+    .map((name) => ({ name, at: usedAt(name) }))
+    .sort((a, b) => b.at - a.at);
+  for (const { name } of byAge.slice(KEPT)) rmSync(join(copies, name), { recursive: true, force: true });
+}
+
+/** Marks a copy as used. */
+function touch(path: string): void {
+  try {
+    utimesSync(path, new Date(), new Date());
+  } catch {
+    // A file system that cannot be written is not pruned either.
+  }
+}
+
+/** A file that is gone, or only half there, has none. */
+function digestOf(file: string): { readonly digest?: string; readonly problem?: string } {
+  if (!existsSync(file)) return { problem: 'it does not exist' };
+  try {
+    return { digest: modelDigest(file) };
+  } catch (error) {
+    return { problem: messageOf(error) };
+  }
+}

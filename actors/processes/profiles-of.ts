@@ -1,0 +1,26 @@
+import { messageOf } from '../../engine/errors.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { Profile } from '../../plans/domain/profile/profile.ts';
+import { readProfile } from '../../plans/domain/profile/profile-file.ts';
+import type { Setting } from './setting.ts';
+
+/** The profile of the weights that a plan names: this process's, or the one of the file, which comes with new weights. */
+export function profilesOf({
+  profile: known,
+  profileFile,
+  log,
+}: Pick<Setting, 'profile' | 'profileFile' | 'log'>): (plan: GearPlan) => Profile | undefined {
+  return (plan) => {
+    const isOf = ({ models }: Profile): boolean => models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
+    if (isOf(known)) return known;
+    let reason = 'it is of other weights than the plan in force';
+    try {
+      const profile = readProfile(profileFile);
+      if (isOf(profile)) return profile;
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    log.warn({ profile: profileFile, reason }, 'certainties are not compared with those of the profile');
+    return undefined;
+  };
+}

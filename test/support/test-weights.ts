@@ -1,0 +1,33 @@
+import { of } from 'rxjs';
+import type { DeviceWeights, WeightsOf } from '../../actors/device/weights/device-weights.ts';
+import type { RuntimeCurve } from '../../plans/domain/profile/profile.ts';
+import { weightsOf } from './plans.ts';
+
+/** What tests say of the weights on a device, per model of the plan. */
+export interface TestWeights {
+  readonly profiled?: readonly RuntimeCurve[];
+  readonly certaintyEdges?: readonly Float64Array[];
+  readonly accuracy?: readonly number[];
+  readonly file$?: (model: string, key: string) => DeviceWeights['file$'];
+}
+
+/** Weights of plans for tests. Those of the digest that plans for tests have are known by the name of the model, others as `model@digest`. */
+export function testWeights(
+  batchMs: (model: number, size: number) => number,
+  { profiled, certaintyEdges, accuracy, file$ = (name, key) => of({ name, key, file: name }) }: TestWeights = {},
+): WeightsOf {
+  return ({ models, weights }) =>
+    models.map((model, m) => {
+      const { digest, memoryBytes } = weights[m] ?? weightsOf(model);
+      const key = digest === weightsOf(model).digest ? model : `${model}@${digest}`;
+      return {
+        model,
+        key,
+        memoryBytes,
+        profiled: profiled?.[m] ?? { batch: [1, 8], ms: [batchMs(m, 1), batchMs(m, 8)] },
+        certaintyEdges: certaintyEdges?.[m] ?? new Float64Array(),
+        accuracy: accuracy?.[m] ?? 0.9,
+        file$: file$(model, key),
+      };
+    });
+}
