@@ -102,7 +102,8 @@ export async function actorsRun(
       const emulated = emulatedDevice(profile, devices.find(({ id }) => id === device)!.deviceClass, clock, {
         slowdown: () => slowdownAt(slowdowns, device, clock.now()),
       });
-      return watched(emulated, (model, requests) => batches.push({ at: clock.now(), device, model, requests }));
+      // Weights are known as `model@digest`.
+      return watched(emulated, (key, requests) => batches.push({ at: clock.now(), device, model: key.split('@')[0], requests }));
     },
     beforeStart: (started) => clock.runUntil(started < devices.length ? heartbeatPhasesMs[started] : LOAD_INTERVAL_MS),
   });
@@ -132,7 +133,7 @@ export async function actorsRun(
 }
 
 /** Each request has a sample of its own. */
-function watched(backend: Backend, onBatch: (model: string, requests: number[]) => void): Backend {
+function watched(backend: Backend, onBatch: (key: string, requests: number[]) => void): Backend {
   return {
     emulated: backend.emulated,
     load: (file) => backend.load(file),

@@ -16,6 +16,13 @@ export function testWeights(
   batchMs: (model: number, size: number) => number,
   { profiled, certaintyEdges, accuracy, file$ = (name, key) => of({ name, key, file: name }) }: TestWeights = {},
 ): WeightsOf {
+  // As profiled before the test began: what batches take from then on changes nothing in it.
+  const curves = new Map<number, RuntimeCurve>();
+  const curveOf = (model: number): RuntimeCurve => {
+    const curve = curves.get(model) ?? { batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] };
+    curves.set(model, curve);
+    return curve;
+  };
   return ({ models, weights }) =>
     models.map((model, m) => {
       const { digest, memoryBytes } = weights[m] ?? weightsOf(model);
@@ -24,7 +31,7 @@ export function testWeights(
         model,
         key,
         memoryBytes,
-        profiled: profiled?.[m] ?? { batch: [1, 8], ms: [batchMs(m, 1), batchMs(m, 8)] },
+        profiled: profiled?.[m] ?? curveOf(m),
         certaintyEdges: certaintyEdges?.[m] ?? new Float64Array(),
         accuracy: accuracy?.[m] ?? 0.9,
         file$: file$(model, key),
