@@ -82,7 +82,9 @@ test('a plan for the measured load is made and put in force by one command, when
   expect(plan.meanQps).toBeGreaterThan(90);
   const told = await runCascade(['status', dir, '--nats', server.url]);
   const of = allGears(plan).length;
-  expect(told.stdout).toMatch(new RegExp(`gear \\d+ of ${of} .*\\n {2}chosen by load: \\d+ requests/s`));
+  expect(told.stdout).toMatch(
+    new RegExp(`gear \\d+ of ${of} .*\\n {2}expected accuracy .*\\n {2}chosen by load: \\d+ requests/s`),
+  );
   expect((await status(dir)).revision).toBe(before.revision + 1);
 }, 120_000);
 

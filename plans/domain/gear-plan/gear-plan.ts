@@ -139,9 +139,9 @@ export function allGears({ gears, beyond = [] }: GearTable): readonly Gear[] {
   return [...gears, ...beyond];
 }
 
-/** As much of a digest as people compare. */
+/** As much of a digest as people compare; a made-up family has a word in its place. */
 export function shortDigest(digest: string): string {
-  return digest.slice(0, 8);
+  return /^[0-9a-f]+$/.test(digest) ? digest.slice(0, 8) : digest;
 }
 
 /** Model -> digest of its files. */
