@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -35,6 +35,8 @@ describe.skipIf(reason !== undefined)('docker/', () => {
 
   beforeAll(async () => {
     for (const name of ['fashion', 'two-hosts']) cpSync(join('conf', name), join(deployments, name), { recursive: true });
+    // The containers do not run as root.
+    chmodSync(deployments, 0o755);
     const port = await freePort();
     environment = {
       NATS_PORT: String(port),
