@@ -204,9 +204,9 @@ test('more than may be in flight is refused at once with a hint, in the body and
   const refusals = messages.filter(({ headers: head }) => head?.get('Nats-Service-Error-Code') === '429');
   expect(refusals).toHaveLength(1);
   const refused = answersIn(refusals[0]) as Failure[];
-  // Of a bound of 100 a client alone may use 95; half beside an earlier request of another client, not yet noted as ended.
+  // Of a bound of 100 a client alone may use 95. Earlier requests of others may not be noted as ended yet: next to them, half of the rest.
   expect(refused.length).toBeGreaterThanOrEqual(55);
-  expect(refused.length).toBeLessThanOrEqual(100);
+  expect(refused.length).toBeLessThanOrEqual(110);
   for (const { error } of refused) {
     expect(error.code).toBe('RESOURCE_EXHAUSTED');
     expect(error.retryAfterMs).toBeGreaterThan(0);

@@ -75,7 +75,7 @@ test('other weights of a model are named by their digests', () => {
   const diff = diffPlans(plan, after);
   expect(diff.same).toBe(false);
   expect(diff.settings).toEqual([
-    { what: 'weights', before: 'small digest o, large digest o', after: 'small digest o, large abcdef01' },
+    { what: 'weights', before: 'small digest of small, large digest of large', after: 'small digest of small, large abcdef01' },
   ]);
 });
 
