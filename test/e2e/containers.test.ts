@@ -95,7 +95,8 @@ describe.skipIf(reason !== undefined)('docker/', () => {
   });
 
   test('a host in a cpuset of one core may not use another one, and says so', async () => {
-    const run = compose('run', '--rm', '-T', 'host-1', 'serve', '/deployments/two-hosts', '--role', 'host', '--host', 'h2');
+    const host2 = ['serve', '/deployments/two-hosts', '--role', 'host', '--host', 'h2'];
+    const run = compose('exec', '-T', 'host-1', 'node', '/app/dist/actors/main.js', ...host2);
     await expect(run).rejects.toThrow(/cores: 1 is not available here/);
   });
 });
