@@ -1,0 +1,54 @@
+import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { type HttpAddress, shownAddress } from './address.ts';
+
+export interface HttpListener {
+  /** With the port that it has, where any was asked for. */
+  readonly url: string;
+  /** Takes no new connections; those that are open have `graceMs` to finish what they do. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const GRACE_MS = 1_000;
+
+/**
+ * Serves an application over HTTP.
+ * @param what the option that asked for it, for the person who gave it.
+ * @throws ConfigError when the address cannot be listened on.
+ */
+export async function listenHttp(app: Pick<Hono, 'fetch'>, address: HttpAddress, what: string): Promise<HttpListener> {
+  const server = createAdaptorServer({ fetch: app.fetch, hostname: address.host });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(new ConfigError(`${what} ${shownAddress(address)}: ${whyNot(error)}`)));
+    server.listen(address.port, address.host, resolve);
+  });
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
+  return {
+    url: `http://${shownAddress({ host: address.host, port })}`,
+    close: (graceMs = GRACE_MS) =>
+      new Promise((resolve) => {
+        const cutOff = setTimeout(() => 'closeAllConnections' in server && server.closeAllConnections(), graceMs);
+        server.close(() => {
+          clearTimeout(cutOff);
+          resolve();
+        });
+        if ('closeIdleConnections' in server) server.closeIdleConnections();
+      }),
+  };
+}
+
+function whyNot(error: Error & { readonly code?: string }): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return 'another process listens on this port; choose another one, or 0 for any that is free';
+    case 'EACCES':
+      return 'this user may not listen on this port; choose one above 1023';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return 'this machine has no such address; use one of its own, or 0.0.0.0 for all of them';
+    default:
+      return messageOf(error);
+  }
+}

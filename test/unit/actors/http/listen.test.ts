@@ -1,0 +1,23 @@
+import { Hono } from 'hono';
+import { expect, test } from 'vitest';
+import { listenHttp } from '../../../../actors/http/listen.ts';
+
+test('serves on any free port, says which, and closes with a stream open; a port that is taken is named', async () => {
+  const app = new Hono();
+  app.get('/', (context) => context.text('here'));
+  app.get(
+    '/stream',
+    () => new Response(new ReadableStream({ start: (stream) => stream.enqueue(new TextEncoder().encode('a')) })),
+  );
+  const listener = await listenHttp(app, { host: '127.0.0.1', port: 0 }, '--metrics');
+  expect(listener.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(await (await fetch(listener.url)).text()).toBe('here');
+  const port = Number(new URL(listener.url).port);
+  await expect(listenHttp(app, { host: '127.0.0.1', port }, '--metrics')).rejects.toThrow(
+    `--metrics 127.0.0.1:${port}: another process listens on this port`,
+  );
+  const stream = await fetch(`${listener.url}/stream`);
+  await listener.close(10);
+  await expect(stream.text()).rejects.toThrow();
+  await expect(fetch(listener.url)).rejects.toThrow();
+});
