@@ -1,5 +1,5 @@
 import { CERTAINTY_BINS } from '../../plans/drift/certainty-bins.ts';
-import type { AuditCounts, AuditItem } from '../../plans/protocol/messages.ts';
+import type { AuditCounts } from '../../plans/protocol/messages.ts';
 
 interface Counts extends AuditCounts {
   answered: number;
@@ -8,12 +8,20 @@ interface Counts extends AuditCounts {
   readonly differed: number[];
 }
 
-/** What one device counts of audits until its next heartbeat. */
+/** What a device counts of its audits between two heartbeats. Models are numbers: a text key for every answer costs throughput. */
 export class AuditCounter {
-  #counts = new Map<string, Counts>();
+  readonly #models: readonly string[];
+  #revision = -1;
+  /** Of this revision, at `gear * models + model`. */
+  #slots: (Counts | undefined)[] = [];
+  #taken: Counts[] = [];
 
-  /** An answer was given, by a model that is not the most accurate one. @param drawn whether it is to be audited. */
-  answered(revision: number, gear: number, model: string, drawn: boolean): void {
+  constructor(models: readonly string[]) {
+    this.#models = models;
+  }
+
+  /** A model other than the most accurate one answered. @param drawn whether its answer is to be audited. */
+  answered(revision: number, gear: number, model: number, drawn: boolean): void {
     const counts = this.#of(revision, gear, model);
     counts.answered++;
     if (drawn) counts.drawn++;
@@ -24,32 +32,39 @@ export class AuditCounter {
    * @param agrees whether the model before it in the cascade was of the same opinion; true where there is none.
    * @param bin of its certainty.
    */
-  answeredByReference(revision: number, gear: number, model: string, agrees: boolean, bin: number): void {
+  answeredByReference(revision: number, gear: number, model: number, agrees: boolean, bin: number): void {
     const counts = this.#of(revision, gear, model);
     counts.answered++;
     (agrees ? counts.agreed : counts.differed)[bin]++;
   }
 
-  /** Whether the most accurate model says the same. @param bin of its certainty. */
-  compared({ opinion: { revision, gear, model } }: AuditItem, agrees: boolean, bin: number): void {
+  /** The most accurate model was asked about an answer. @param bin of its certainty. */
+  compared(revision: number, gear: number, model: number, agrees: boolean, bin: number): void {
     const counts = this.#of(revision, gear, model);
     (agrees ? counts.agreed : counts.differed)[bin]++;
   }
 
   /** What was counted since the last call. */
   take(): AuditCounts[] {
-    const taken = [...this.#counts.values()];
-    this.#counts = new Map();
+    const taken = this.#taken;
+    this.#taken = [];
+    this.#slots = [];
     return taken;
   }
 
-  #of(revision: number, gear: number, model: string): Counts {
-    const key = `${revision} ${gear} ${model}`;
-    let counts = this.#counts.get(key);
+  #of(revision: number, gear: number, model: number): Counts {
+    if (revision !== this.#revision) {
+      this.#revision = revision;
+      this.#slots = [];
+    }
+    const slot = gear * this.#models.length + model;
+    let counts = this.#slots[slot];
     if (counts === undefined) {
       const zeros = (): number[] => new Array<number>(CERTAINTY_BINS).fill(0);
-      counts = { revision, gear, model, answered: 0, drawn: 0, agreed: zeros(), differed: zeros() };
-      this.#counts.set(key, counts);
+      const name = this.#models[model];
+      counts = { revision, gear, model: name, answered: 0, drawn: 0, agreed: zeros(), differed: zeros() };
+      this.#slots[slot] = counts;
+      this.#taken.push(counts);
     }
     return counts;
   }

@@ -18,6 +18,7 @@ import type { Router } from '../frontend/router.ts';
 import { AuditCounter } from './audit-counter.ts';
 import type { Spare, SpareWork } from './batch-loop.ts';
 import type { Queued } from './batcher.ts';
+import { opinionOf } from './model-replica.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
 export interface AuditOptions {
@@ -51,7 +52,7 @@ export class DeviceAudits implements SpareWork {
   readonly #log: ActorContext['log'];
   readonly #number: number;
   readonly #audits: SpareAudits<AuditItem>;
-  readonly #counter = new AuditCounter();
+  readonly #counter: AuditCounter;
   /** With its plan, as it is looked for in every answer. */
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
   #running: { readonly item: AuditItem; readonly model: number; readonly weights: DeviceWeights } | undefined;
@@ -63,6 +64,7 @@ export class DeviceAudits implements SpareWork {
     this.#log = log;
     this.#number = options.router.devices.indexOf(options.device);
     const { settings, random, batchMs, sizeOf } = options;
+    this.#counter = new AuditCounter(options.router.models);
     this.#audits = new SpareAudits({
       settings,
       random,
@@ -91,32 +93,23 @@ export class DeviceAudits implements SpareWork {
     if (result.revision !== revision || result.gear !== gear.index || plan.gears[gear.index] !== gear) return;
     const reference = this.#referenceIn(plan);
     if (reference === -1) return;
-    const { model, label, labels, value, certainty, stage } = result;
+    const { model, certainty } = result;
     const byReference = model === router.models[reference];
     const drawn = this.#audits.draws(byReference);
     if (byReference) {
       const { opinion } = item;
       const agrees = opinion === undefined || agree(opinion, result);
       const bin = certaintyBin(weights()[reference].certaintyEdges, certainty);
-      this.#counter.answeredByReference(revision, gear.index, model, agrees, bin);
+      this.#counter.answeredByReference(revision, gear.index, reference, agrees, bin);
       return;
     }
-    this.#counter.answered(revision, gear.index, model, drawn);
+    this.#counter.answered(revision, gear.index, router.models.indexOf(model), drawn);
     if (!drawn) return;
     const auditor = auditorOf(this.#number, router.devices.length, (device) =>
       device === this.#number ? this.hasSpare(now) : router.hasSpare(device, reference),
     );
     if (auditor === -1) return;
-    const opinion = {
-      ...(label === undefined ? {} : { label }),
-      ...(labels === undefined ? {} : { labels }),
-      ...(value === undefined ? {} : { value }),
-      certainty,
-      model,
-      stage,
-      gear: gear.index,
-      revision,
-    };
+    const opinion = opinionOf(result, certainty, model, result.stage, router);
     this.#ask(auditor, { opinion, sample: item.sample });
   }
 
@@ -148,10 +141,17 @@ export class DeviceAudits implements SpareWork {
       return;
     }
     const { item, model, weights } = running;
-    const { judge, agree } = this.#options;
+    const { judge, agree, router } = this.#options;
     const { prediction, certainty } = judge(output, 0, model);
     if (certainty === NO_NUMBER) return;
-    this.#counter.compared(item, agree(item.opinion, prediction), certaintyBin(weights.certaintyEdges, certainty));
+    const { opinion } = item;
+    const audited = router.models.indexOf(opinion.model);
+    if (audited === -1) {
+      this.#drops.count('audit: unknown model');
+      return;
+    }
+    const bin = certaintyBin(weights.certaintyEdges, certainty);
+    this.#counter.compared(opinion.revision, opinion.gear, audited, agree(opinion, prediction), bin);
   }
 
   onBusy(from: number, to: number): void {

@@ -102,7 +102,7 @@ function exitOf(step: number): Exit {
  * Opinions and results are built field by field, always in the same order: spreading objects that may be empty costs a hundred
  * times as much, for each request.
  */
-function opinionOf(
+export function opinionOf(
   { label, labels, value }: Prediction,
   certainty: number,
   model: string,

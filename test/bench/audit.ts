@@ -39,7 +39,7 @@ const SHIFTS: readonly { shift: Shift; noise?: number }[] = [
   { shift: 'noise', noise: 80 },
   { shift: 'inverted' },
 ];
-const ROUNDS = 5;
+const ROUNDS = 8;
 const FULL_SECONDS = 8;
 
 const server = await startNatsServer();
@@ -218,7 +218,13 @@ try {
     return { audit, p95: median(own.map(({ p95 }) => p95)), goodputQps: median(own.map((run) => run.goodputQps)) };
   });
   console.table(cost);
-  console.log(`wrote ${writeResult('audit', { qps: QPS, shifts, fullQps: FULL_QPS, runs, cost })}`);
+  // Round by round, as the machine itself is faster at one time than at another.
+  const ratios = [...Array(runs.length / 2).keys()].map((round) => {
+    const [withAudit, without] = [...runs.slice(2 * round, 2 * round + 2)].sort((a, b) => Number(b.audit) - Number(a.audit));
+    return { p95: withAudit.p95 / without.p95, goodput: withAudit.goodputQps / without.goodputQps };
+  });
+  if (ratios.length > 0) console.table(ratios);
+  console.log(`wrote ${writeResult('audit', { qps: QPS, shifts, fullQps: FULL_QPS, runs, cost, ratios })}`);
 } finally {
   await bus.close();
   await server.stop();

@@ -42,7 +42,7 @@ function second(
     onlyHard = false,
   }: { share?: number; spare?: number; wrong?: number; onlyHard?: boolean } = {},
 ) {
-  const counter = new AuditCounter();
+  const counter = new AuditCounter(profile.models.map(({ name }) => name));
   let differ = 0;
   for (let i = 0; i < qps; i++) {
     const sample = onlyHard ? hard[random.below(hard.length)] : random.below(profile.labels.length);
@@ -50,7 +50,13 @@ function second(
     const bin = certaintyBin(edges, large.certainties[sample]);
     if (by === large) {
       const before = cascade[cascade.indexOf(by) - 1] ?? by;
-      counter.answeredByReference(1, gear, by.name, before.predictions[sample] === by.predictions[sample], bin);
+      counter.answeredByReference(
+        1,
+        gear,
+        profile.models.indexOf(by),
+        before.predictions[sample] === by.predictions[sample],
+        bin,
+      );
       continue;
     }
     // An answer turned round at random: nothing else shows.
@@ -59,10 +65,9 @@ function second(
     const isOther = label !== large.predictions[sample];
     if (isOther) differ++;
     const drawn = random.next() < share;
-    counter.answered(1, gear, by.name, drawn);
+    counter.answered(1, gear, profile.models.indexOf(by), drawn);
     if (!drawn || random.next() >= spare) continue;
-    const opinion = { label, certainty: 1, model: by.name, stage: 0, gear, revision: 1 };
-    counter.compared({ opinion, sample: [] }, !isOther, bin);
+    counter.compared(1, gear, profile.models.indexOf(by), !isOther, bin);
   }
   return { counts: counter.take(), differ };
 }
