@@ -158,6 +158,11 @@ export class DeviceAudits implements SpareWork {
     this.#audits.busy(from, to);
   }
 
+  /** The inference thread waited for a processor for this share of the time between. */
+  starved(from: number, to: number, share: number): void {
+    this.#audits.starved(from, to, share);
+  }
+
   /** What was counted since the last call. */
   take(): AuditCounts[] {
     return this.#counter.take();

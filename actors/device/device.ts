@@ -600,7 +600,10 @@ class Device {
   }
 
   #tell(): void {
+    const before = this.#toldAt;
     this.#toldAt = this.#context.clock.now();
+    const starvedShare = this.#starvation.share(this.#backend.thread, this.#toldAt);
+    if (starvedShare !== null) this.#audits?.starved(before, this.#toldAt, starvedShare);
     const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
     // Also those of a plan to come: frontends learn of them before anything is routed to them.
     const ready = [...models.keys()].filter((model) => this.#holds(model) || this.#changes.hasPrepared(models[model]));
@@ -625,7 +628,7 @@ class Device {
       answered: Object.fromEntries(ready.map((model) => [models[model], this.#answered[model]])),
       backlogMs: this.#loop.backlogMs(),
       slowdown: this.#loop.slowdown(),
-      starvedShare: this.#starvation.share(this.#backend.thread, this.#toldAt),
+      starvedShare,
       completedBatches: this.#loop.batchesRun,
       busyMs: this.#loop.busyMs,
       upMs: this.#context.clock.now() - this.#startedAt,

@@ -16,11 +16,17 @@ export interface AuditSettings {
 /** Samples that wait on a device for spare time at most; beyond, they are dropped and counted. */
 export const AUDIT_QUEUE = 64;
 
-/** Time constant of the recent utilisation. */
+/** Time constant of recent shares. */
 const RECENT_MS = 1_000;
 
 /** Share of a gear's expected 95th percentile by which an audit may delay a request that comes meanwhile. */
 const DELAY_SHARE = 0.1;
+
+/**
+ * A device that recently waited for a processor for more than this share of the time has nothing to spare, however idle it is: others
+ * use its cores, and an audit would take from them, or from its own frontends.
+ */
+export const STARVED_ABOVE = 0.3;
 
 /** Answers over which it is averaged how many the most accurate model does not give. */
 const RECENT_ANSWERS = 200;
@@ -62,15 +68,15 @@ export class AuditSampler {
   }
 }
 
-/** Share of the last second or so for which a device was occupied, whatever by; older time counts exponentially less. */
-export class RecentUtilisation {
+/** Share of the last second or so for which something was the case; older time counts exponentially less. */
+export class RecentShare {
   #share = 0;
   #at = 0;
 
-  /** Occupied from `from` to `to`; calls in the order of time. */
-  busy(from: number, to: number): void {
+  /** It was so from `from` to `to`, or for a share of that time; calls in the order of time. */
+  add(from: number, to: number, share = 1): void {
     const before = this.at(from);
-    this.#share = 1 - (1 - before) * Math.exp((from - to) / RECENT_MS);
+    this.#share = share - (share - before) * Math.exp((from - to) / RECENT_MS);
     this.#at = to;
   }
 

@@ -1,6 +1,6 @@
 import { Ring } from '../../engine/collections/ring.ts';
 import type { Random } from '../../engine/random.ts';
-import { AUDIT_QUEUE, AuditSampler, type AuditSettings, mayAudit, RecentUtilisation } from './audit.ts';
+import { AUDIT_QUEUE, AuditSampler, type AuditSettings, mayAudit, RecentShare, STARVED_ABOVE } from './audit.ts';
 import type { CompiledGear } from './compiled-plan.ts';
 
 export interface SpareAuditsOptions<Item> {
@@ -21,7 +21,8 @@ export interface SpareAuditsOptions<Item> {
 export class SpareAudits<Item> {
   readonly #options: SpareAuditsOptions<Item>;
   readonly #sampler: AuditSampler;
-  readonly #utilisation = new RecentUtilisation();
+  readonly #utilisation = new RecentShare();
+  readonly #starved = new RecentShare();
   readonly #waiting = new Ring<Item>();
 
   constructor(options: SpareAuditsOptions<Item>) {
@@ -61,10 +62,16 @@ export class SpareAudits<Item> {
 
   /** The device was occupied, by whatever, from one time to the other. */
   busy(from: number, to: number): void {
-    this.#utilisation.busy(from, to);
+    this.#utilisation.add(from, to);
+  }
+
+  /** Its inference thread waited for a processor for this share of the time between. */
+  starved(from: number, to: number, share: number): void {
+    this.#starved.add(from, to, share);
   }
 
   #may(model: number, gear: CompiledGear, now: number, size?: number): boolean {
+    if (this.#starved.at(now) > STARVED_ABOVE) return false;
     const { settings, device, batchMs } = this.#options;
     return mayAudit(this.#utilisation.at(now), settings, batchMs(model, 1, size), gear, device, batchMs);
   }

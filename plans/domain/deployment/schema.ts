@@ -343,7 +343,9 @@ const audit = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.7)
-    .describe('A device audits while nothing waits there and it was busy for less than this share of the last second'),
+    .describe(
+      'A device audits while nothing waits there, it was busy for less than this share of the last second, and nobody else uses its cores',
+    ),
   bound: z
     .number()
     .gt(0)

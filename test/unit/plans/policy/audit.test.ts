@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
-import { AuditSampler, auditorOf, mayAudit, RecentUtilisation, referenceOf } from '../../../../plans/policy/audit.ts';
+import { AuditSampler, auditorOf, mayAudit, RecentShare, referenceOf } from '../../../../plans/policy/audit.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { planOf } from '../../../support/plans.ts';
 
@@ -46,11 +46,11 @@ describe('answers are drawn', () => {
 });
 
 test('recent utilisation is the share of the last second or so that was busy', () => {
-  const recent = new RecentUtilisation();
+  const recent = new RecentShare();
   expect(recent.at(5_000)).toBe(0);
-  for (let at = 5_000; at < 15_000; at += 10) recent.busy(at, at + 4);
+  for (let at = 5_000; at < 15_000; at += 10) recent.add(at, at + 4);
   expect(recent.at(15_000)).toBeCloseTo(0.4, 2);
-  for (let at = 15_000; at < 20_000; at += 10) recent.busy(at, at + 10);
+  for (let at = 15_000; at < 20_000; at += 10) recent.add(at, at + 10);
   expect(recent.at(20_000)).toBeGreaterThan(0.99);
   expect(recent.at(21_000)).toBeLessThan(0.4);
 });

@@ -39,6 +39,16 @@ test('nothing is asked while the device was busy, nor where it does not hold the
   expect(own.next(LARGE, gear, 2_000)).toBe(1);
 });
 
+test('nothing is asked while others use the cores of the device, however idle it is itself', () => {
+  const own = audits();
+  own.enqueue(1);
+  own.starved(0, 1_000, 0.9);
+  expect(own.hasSpare(LARGE, gear, 1_000)).toBe(false);
+  expect(own.next(LARGE, gear, 1_000)).toBeUndefined();
+  own.starved(1_000, 3_000, 0.1);
+  expect(own.next(LARGE, gear, 3_000)).toBe(1);
+});
+
 test('only so many wait, and a device that has as many takes no more', () => {
   const own = audits();
   for (let i = 0; i < AUDIT_QUEUE; i++) expect(own.enqueue(1)).toBe(true);
