@@ -7,9 +7,8 @@ import { type CascadeClient, connectCascade } from '../../actors/client/client.t
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { findNatsServer } from '../../engine/bus/nats-server.ts';
-import { entry } from '../../engine/source.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
-import { type Cascade, startCascade, startCommand } from '../support/cascade.ts';
+import { type Cascade, COMMAND, startCascade, startCommand } from '../support/cascade.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { type FarHost, makeFarHost, whyNoNamespaces } from '../support/namespaces.ts';
@@ -42,10 +41,9 @@ describe.skipIf(why !== undefined)('two hosts in network namespaces', () => {
     profile = await writePair(folder, `{ servers: ["${local}"] }`);
     for (const role of ['controller', 'frontend'])
       running.push(startCascade(['serve', folder, '--role', role, '--log-level', 'warn']));
-    const main = entry('actors/main');
     for (const [i, host] of hosts.entries()) {
       const args = ['serve', folder, '--role', 'host', '--host', `h${i + 1}`, '--log-level', 'warn'];
-      const [program, ...rest] = [...host.prefix, process.execPath, ...main.execArgv, main.path, ...args];
+      const [program, ...rest] = [...host.prefix, process.execPath, COMMAND, ...args];
       running.push(startCommand(program, [...rest, '--nats', `nats://${host.ourAddress}:${port}`]));
     }
     operator = await connectNats({ servers: local });

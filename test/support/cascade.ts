@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { entry } from '../../engine/source.ts';
+import { fileURLToPath } from 'node:url';
 
-const main = entry('actors/main');
+/** What people type: it compiles the sources once, which a loader would do again in each process. */
+export const COMMAND = fileURLToPath(new URL('../../actors/cascade.mjs', import.meta.url));
 
 export interface Ended {
   /** Null when a signal ended the process. */
@@ -77,7 +78,7 @@ export async function runCommand(program: string, args: readonly string[]): Prom
 
 /** Starts the `cascade` command as a process of its own. */
 export function startCascade(args: readonly string[], options?: CommandOptions): Cascade {
-  return startCommand(process.execPath, [...main.execArgv, main.path, ...args], options);
+  return startCommand(process.execPath, [COMMAND, ...args], options);
 }
 
 /** Runs the `cascade` command to its end. */

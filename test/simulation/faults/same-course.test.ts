@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { runSeed } from '../support/fault-world.ts';
+
+test('a seed takes the same course each time, whether or not anyone looks', async () => {
+  const hashes: string[] = [];
+  for (let seed = 0; seed < 10; seed++) {
+    const { hash } = await runSeed(seed);
+    let lines = 0;
+    expect(await runSeed(seed)).toMatchObject({ hash });
+    expect(await runSeed(seed, () => lines++)).toMatchObject({ hash });
+    expect(lines).toBeGreaterThan(100);
+    hashes.push(hash);
+  }
+  expect(new Set(hashes).size).toBe(hashes.length);
+});

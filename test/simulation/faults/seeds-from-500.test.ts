@@ -1,0 +1,3 @@
+import { checkSeeds } from '../support/check-seeds.ts';
+
+checkSeeds(500, 750);
