@@ -9,6 +9,7 @@ import * as plan from '../plans/commands/plan.ts';
 import * as profile from '../plans/commands/profile.ts';
 import * as provision from '../plans/commands/provision.ts';
 import * as simulate from '../plans/commands/simulate.ts';
+import * as trace from '../plans/commands/trace.ts';
 import * as calibrate from './commands/calibrate.ts';
 import * as demo from './commands/demo.ts';
 import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './commands/exit-codes.ts';
@@ -38,6 +39,7 @@ async function main(): Promise<void> {
     explain,
     diff,
     simulate,
+    trace,
     serve,
     load,
     status,

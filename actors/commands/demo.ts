@@ -5,6 +5,7 @@ import { natsOption } from '../processes/nats-url.ts';
 interface Options {
   readonly emulated?: string | true;
   readonly seconds?: number;
+  readonly trace?: string;
   readonly calibrate?: true;
   readonly nats?: string;
   readonly json?: string;
@@ -18,6 +19,7 @@ export function register(program: Command): void {
     .command('demo')
     .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
+    .option('--trace <file>', 'replay this trace, scaled to the plan: CSV with the header second,qps (see `cascade trace`)')
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--calibrate', 'measure the plan at five loads first, and plan again with what was learnt (a minute more)')
     .addOption(natsOption('NATS server to use (default: a private one, started for the demo)'))

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
 import { findNatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { shownServers } from '../../engine/bus/server-urls.ts';
+import { ConfigError } from '../../engine/errors.ts';
 import { calibrationFileOf, writeCalibration } from '../../plans/calibration/calibration-file.ts';
 import { calibrationTable } from '../../plans/calibration/describe.ts';
 import { planningProfile } from '../../plans/calibration/planning-profile.ts';
+import { readTrace } from '../../plans/commands/options.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
@@ -12,8 +13,8 @@ import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { weightedMean } from '../../plans/planner/sp1/accuracy-estimate.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { reportTable } from '../../plans/report/report-table.ts';
-import { parseTrace, peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/report/trace.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
+import { peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/traces/trace.ts';
 import { runCalibration } from '../calibration/run-calibration.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectLoad } from '../load/load-target.ts';
@@ -29,6 +30,8 @@ export interface DemoOptions {
   /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
   readonly emulated?: string;
   readonly seconds?: number;
+  /** A trace file to replay instead of the example's; its peak is scaled to the plan. */
+  readonly trace?: string;
   /** Calibrates first, and plans with that. */
   readonly calibrate?: boolean;
   readonly nats?: string;
@@ -37,6 +40,8 @@ export interface DemoOptions {
 
 /** What `demo --json` writes: the report of the live run, and beside it what was expected and simulated. */
 export interface DemoReport extends Report {
+  /** Of the arrivals and the order of the samples. */
+  readonly seed: number;
   readonly simulated: Report;
   /** Gear index -> seconds in force. */
   readonly gears: Readonly<Record<string, number>>;
@@ -74,6 +79,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
 
 async function showSubject(subject: DemoSubject, options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
   const { deployment, files, emulated, noun } = subject;
+  const shape = demoShape(files.trace, options);
   const say = (text = ''): void => void process.stderr.write(`${text}\n`);
   const step = (n: number, text: string): void => say(`\n${pc.bold(`${n}/4 ${text}${emulated ? ' (emulated)' : ''}`)}`);
   const tell = (text: string): void => say(pc.dim(`    ${text}`));
@@ -91,7 +97,7 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   const { plan, corrected } = made;
   say(describeGears(plan));
 
-  const trace = demoTrace(files.trace, plan, options.seconds);
+  const trace = scaleToPeak(shape, PEAK_OF_PLAN * plan.gears[plan.gears.length - 1].qps[1]);
   step(3, 'Serve: frontend, gear controller and device, each its own actor, over NATS');
   const server = options.nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;
   const url = options.nats ?? server?.url ?? '';
@@ -103,7 +109,7 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
     try {
       step(
         4,
-        `Replay ${trace.qps.length} seconds of calm, flash crowds and a step, up to ${Math.round(peakQps(trace))} requests/s`,
+        `Replay ${trace.qps.length} seconds of ${options.trace ?? 'calm, flash crowds and a step'}, up to ${Math.round(peakQps(trace))} requests/s`,
       );
       live = await replay(deployment, profile, plan, trace, url, signal, say);
     } finally {
@@ -169,10 +175,11 @@ async function planCalibrated(
   return { plan: await subject.plan(corrected, tell), corrected };
 }
 
-function demoTrace(file: string, plan: GearPlan, seconds: number | undefined): Trace {
-  const trace = parseTrace(readFileSync(file, 'utf8'), file);
-  const qpsMax = plan.gears[plan.gears.length - 1].qps[1];
-  return scaleToPeak(seconds === undefined ? trace : stretchTrace(trace, seconds), PEAK_OF_PLAN * qpsMax);
+/** What is replayed, before its peak is scaled to the plan. @throws ConfigError */
+function demoShape(example: string, { trace: file, seconds }: DemoOptions): Trace {
+  const trace = file === undefined ? readTrace(example) : readTrace(file, '--trace ');
+  if (peakQps(trace) === 0) throw new ConfigError(`--trace ${file}: has no requests: there is nothing to replay`);
+  return seconds === undefined ? trace : stretchTrace(trace, seconds);
 }
 
 async function replay(
@@ -243,6 +250,7 @@ function summarise(
     describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace), noun, devices: deployment.devices.length }),
   );
   return {
+    seed: SEED,
     ...live.report,
     simulated,
     gears: Object.fromEntries(

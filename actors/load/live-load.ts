@@ -6,7 +6,7 @@ import { shuffled } from '../../plans/data/shuffled.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/report/report-builder.ts';
-import { poissonArrivals, type Trace } from '../../plans/report/trace.ts';
+import { poissonArrivals, type Trace } from '../../plans/traces/trace.ts';
 import type { SharedClient } from '../client/client.ts';
 import type { Inputs } from '../client/request-body.ts';
 import { requestStatus } from '../controller/ask-status.ts';
@@ -26,6 +26,8 @@ export interface LiveLoad {
   readonly seed: number;
   readonly data: LabelledData;
   readonly slo: ReportSlo;
+  /** Requests of the first so many seconds are sent, but count in no figure except `gearSwitches` and utilisation. Default 0. */
+  readonly warmUpSeconds?: number;
   readonly onOutcome?: (outcome: LoadOutcome) => void;
   readonly onWarning?: (warning: string) => void;
   readonly signal?: AbortSignal;
@@ -33,6 +35,8 @@ export interface LiveLoad {
 
 export interface LiveLoadResult {
   readonly report: Report;
+  /** Answers what else may be asked of the requests that count. */
+  readonly requests: Pick<ReportBuilder, 'shareWithin' | 'qualityOfOffered'>;
   readonly windows: readonly SecondWindow[];
   /** Seconds in each gear during the run; null when nobody could tell. */
   readonly gearSeconds: readonly number[] | null;
@@ -56,7 +60,8 @@ export function failureKind({ code, message }: Pick<CascadeError, 'code' | 'mess
 export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const { trace, data, client } = options;
   const random = createRandom(options.seed);
-  const builder = new ReportBuilder(options.slo, 0);
+  const countFromMs = 1_000 * (options.warmUpSeconds ?? 0);
+  const builder = new ReportBuilder(options.slo, countFromMs);
   const answersByModel: Record<string, number> = {};
   const answersByGear = new Map<number, number>();
   const errors = new Map<string, number>();
@@ -76,8 +81,11 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     arrivalsMs: poissonArrivals(trace, random.split('arrivals')),
     samples: Array.from(shuffled(data.load.length, random.split('samples')), (i) => data.load[i]),
     inputsOf: (sample) => inputsOf(data, sample),
+    lagFromMs: countFromMs,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onOutcome: (outcome) => {
+      options.onOutcome?.(outcome);
+      if (outcome.sentAtMs < countFromMs) return;
       const { result, error } = outcome;
       const quality = result === undefined ? null : data.qualityOf(outcome.sample, result.model, result);
       builder.add(outcome.sentAtMs, outcome.latencyMs, quality, outcome.outcome);
@@ -88,7 +96,6 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
         const text = failureKind(error);
         if (errors.size < MAX_DISTINCT_ERRORS || errors.has(text)) errors.set(text, (errors.get(text) ?? 0) + 1);
       }
-      options.onOutcome?.(outcome);
     },
   });
   for (let i = duplicatesBefore - duplicates; i < client.duplicates; i++) builder.addDuplicate();
@@ -100,6 +107,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   });
   return {
     report: built,
+    requests: builder,
     windows: builder.windows(),
     gearSeconds:
       before === null || after === null ? null : after.gearSeconds.map((seconds, gear) => seconds - before.gearSeconds[gear]),

@@ -44,6 +44,8 @@ export interface LoadRun {
   readonly samples: readonly number[];
   readonly inputsOf: (sample: number) => Inputs;
   readonly onOutcome: (outcome: LoadOutcome) => void;
+  /** The lag is that of requests that are due from here on. Default 0. */
+  readonly lagFromMs?: number;
   /** Ends the run early: what is not sent by then is not offered. */
   readonly signal?: AbortSignal;
 }
@@ -110,7 +112,10 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
       finishIfEnded();
     }, finish);
     await ended;
-    return { sent: sender.sent, duplicates: ledger.duplicates, generatorLagMs: generatorLag(lagMs.subarray(0, sender.sent)) };
+    const { sent } = sender;
+    const first = arrivalsMs.findIndex((at) => at >= (run.lagFromMs ?? 0));
+    const counted = first === -1 ? new Float64Array(0) : lagMs.subarray(first, Math.max(first, sent));
+    return { sent, duplicates: ledger.duplicates, generatorLagMs: generatorLag(counted) };
   } finally {
     run.signal?.removeEventListener('abort', abort);
     over = true;

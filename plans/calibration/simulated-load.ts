@@ -2,8 +2,8 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import { percentile } from '../report/percentile.ts';
-import { constantTrace } from '../report/trace.ts';
 import { runPlan } from '../simulator/simulate-plan.ts';
+import { constantTrace } from '../traces/trace.ts';
 import type { LoadFigures } from './calibration.ts';
 
 /** A constant load: what comes first, while the gear is found, does not count. */

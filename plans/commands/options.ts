@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { MAX_DEVICES, MAX_RANGES } from '../domain/deployment/limits.ts';
 import { parseDurationMs } from '../domain/deployment/units.ts';
-import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../report/trace.ts';
+import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../traces/trace.ts';
 
 /** Parsers of command-line values; commander adds the option's name to what they say. */
 export function positiveNumber(text: string): number {
@@ -29,6 +29,11 @@ function wholeNumberUpTo(most: number): (text: string) => number {
 }
 
 export const traceSeconds = wholeNumberUpTo(MAX_SECONDS);
+
+/** 0: none. */
+export function warmUpSeconds(text: string): number {
+  return text.trim() === '0' ? 0 : traceSeconds(text);
+}
 
 /** Of a plan, from 1 on. */
 export const rangeCount = wholeNumberUpTo(MAX_RANGES);
@@ -85,16 +90,22 @@ function givenTrace({ trace, qps, seconds }: TraceOptions): Trace {
   if (trace !== undefined) {
     if (qps !== undefined || seconds !== undefined)
       throw new ConfigError('--trace says load and length: leave out --qps and --seconds');
-    return parseTrace(readText(trace), trace);
+    return readTrace(trace, '--trace ');
   }
   if (qps === undefined || seconds === undefined) throw new ConfigError('say the load: --trace FILE, or --qps Q --seconds N');
   return constantTrace(qps, seconds);
 }
 
-function readText(file: string): string {
+/**
+ * @param option that names the file, for messages; empty for an argument.
+ * @throws ConfigError naming file, line and value.
+ */
+export function readTrace(file: string, option: '' | '--trace ' = ''): Trace {
+  let text: string;
   try {
-    return readFileSync(file, 'utf8');
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`--trace ${file}: cannot be read: ${messageOf(error)}`);
+    throw new ConfigError(`${option}${file}: cannot be read: ${messageOf(error)}`);
   }
+  return parseTrace(text, file);
 }

@@ -67,5 +67,5 @@ async function simulate(path: string, options: Options): Promise<void> {
   }
   if (synthetic) process.stderr.write('the profile is synthetic: runtimes or answers are made up\n');
   const assumed = slowdowns.length === 0 ? {} : { slowdowns: slowdowns.map(assumedSlowdown) };
-  writeJson(options.json, { ...(synthetic ? { synthetic } : {}), ...report, ...assumed });
+  writeJson(options.json, { ...(synthetic ? { synthetic } : {}), seed: options.seed, ...report, ...assumed });
 }

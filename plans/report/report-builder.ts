@@ -28,7 +28,8 @@ const WINDOW_MS = 1000;
 
 /**
  * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share.
- * Exact: latencies are kept and sorted, nothing is bucketed.
+ * Exact: latencies are kept and sorted, nothing is bucketed. Percentiles are of all requests offered; one without a result counts as
+ * infinitely late.
  *
  * Windows are seconds of *intended* send time, those without requests are skipped. Under a latency SLO a window met it when
  * its p95 is within the target, a request without a result counting as infinitely late. Under an accuracy SLO it met it when
@@ -92,7 +93,7 @@ export class ReportBuilder {
   ): Report {
     const completed = this.#outcomes[OUTCOMES.completed];
     const seconds = known.seconds ?? (this.#count === 0 ? 0 : (this.#lastMs - this.#startMs) / 1000);
-    const sorted = this.#latencyMs.slice(0, this.#count).sort().subarray(0, completed);
+    const sorted = this.#latencyMs.slice(0, this.#count).sort();
     const generatorLagMs = known.generatorLagMs ?? null;
     const judged = this.windows().filter((w) => w.metSlo !== null);
     return {
@@ -106,11 +107,12 @@ export class ReportBuilder {
       goodputQps: seconds > 0 ? completed / seconds : 0,
       accuracy: this.#accuracy(),
       latencyMs: {
-        p50: percentile(sorted, 0.5),
-        p95: percentile(sorted, 0.95),
-        p99: percentile(sorted, 0.99),
-        max: percentile(sorted, 1),
+        p50: finite(percentile(sorted, 0.5)),
+        p95: finite(percentile(sorted, 0.95)),
+        p99: finite(percentile(sorted, 0.99)),
+        max: finite(percentile(sorted, 1)),
       },
+      withinSlo: this.#withinSlo(),
       sloAttainment: judged.length === 0 ? null : judged.filter((w) => w.metSlo).length / judged.length,
       gearSwitches: known.gearSwitches ?? null,
       deviceUtilisation: known.deviceUtilisation ?? null,
@@ -161,6 +163,22 @@ export class ReportBuilder {
     return qualityOfOffered === null ? null : qualityOfOffered >= this.#slo.accuracy;
   }
 
+  /** Mean quality of all labelled requests offered, where one without a result counts as wrong; null without labels. */
+  qualityOfOffered(): number | null {
+    const labelled = this.#quality.subarray(0, this.#count).filter((quality) => !Number.isNaN(quality));
+    return labelled.length === 0 ? null : labelled.reduce((sum, quality) => sum + quality, 0) / labelled.length;
+  }
+
+  /** Share of all requests offered that had a result within this time; null without any. */
+  shareWithin(ms: number): number | null {
+    if (this.#count === 0) return null;
+    return this.#latencyMs.subarray(0, this.#count).reduce((n, latency) => (latency <= ms ? n + 1 : n), 0) / this.#count;
+  }
+
+  #withinSlo(): number | null {
+    return this.#slo?.type === 'latency' ? this.shareWithin(this.#slo.p95Ms) : null;
+  }
+
   #accuracy(): number | null {
     let labelled = 0;
     let qualitySum = 0;
@@ -178,6 +196,10 @@ export class ReportBuilder {
     this.#latencyMs = grown(new Float64Array(size), this.#latencyMs);
     this.#quality = grown(new Float32Array(size), this.#quality);
   }
+}
+
+function finite(latencyMs: number | null): number | null {
+  return latencyMs === Number.POSITIVE_INFINITY ? null : latencyMs;
 }
 
 function grown<A extends Float64Array | Float32Array>(larger: A, old: A): A {

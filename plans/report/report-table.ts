@@ -8,7 +8,8 @@ const ROWS: readonly (readonly [what: string, of: (report: Report) => string | n
   ['rejected / errors / lost / duplicates', (r) => `${r.rejected} / ${r.errors} / ${r.lost} / ${r.duplicates}`],
   ['results per second', (r) => r.goodputQps.toFixed(1)],
   ['accuracy', (r) => known(r.accuracy, percent)],
-  ['latency p50 / p95 / p99 / max, ms', ({ latencyMs: l }) => [l.p50, l.p95, l.p99, l.max].map(milliseconds).join(' / ')],
+  ['latency p50 / p95 / p99 / max, ms', latencies],
+  ['requests within the latency SLO', (r) => known(r.withinSlo, percent)],
   ['seconds that met the SLO', (r) => known(r.sloAttainment, percent)],
   ['gear changes', (r) => known(r.gearSwitches, String)],
   ['devices occupied', (r) => known(r.deviceUtilisation, utilisations)],
@@ -23,7 +24,8 @@ export function reportTable(columns: Readonly<Record<string, Report>>): string {
     if (values.some((value) => value !== null)) table.push([what, ...values.map((value) => value ?? '-')]);
   }
   const voids = Object.entries(columns).flatMap(([column, report]) => (report.void ? [whyVoid(column, report)] : []));
-  return `${[table.toString(), ...voids].join('\n')}\n`;
+  const missed = Object.values(columns).some((report) => latencies(report).includes(NO_RESULT));
+  return `${[table.toString(), ...(missed ? [NO_RESULT_NOTE] : []), ...voids].join('\n')}\n`;
 }
 
 function whyVoid(column: string, { generatorLagMs }: Report): string {
@@ -39,8 +41,11 @@ export function percent(fraction: number): string {
   return `${(fraction * 100).toFixed(2)} %`;
 }
 
-function milliseconds(value: number | null): string {
-  return value?.toFixed(1) ?? '-';
+const NO_RESULT = 'none';
+const NO_RESULT_NOTE = `${NO_RESULT}: so many requests have no result that this percentile is one of them; those count as infinitely late`;
+
+function latencies({ offered, latencyMs: { p50, p95, p99, max } }: Report): string {
+  return [p50, p95, p99, max].map((value) => value?.toFixed(1) ?? (offered === 0 ? '-' : NO_RESULT)).join(' / ');
 }
 
 function lag(value: number | null): string {

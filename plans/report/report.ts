@@ -12,12 +12,15 @@ export interface Report {
   readonly goodputQps: number;
   /** Fraction of completed requests with the right label; null without labels. */
   readonly accuracy: number | null;
+  /** Of all requests offered: one without a result counts as infinitely late. Null where the percentile is one of those. */
   readonly latencyMs: {
     readonly p50: number | null;
     readonly p95: number | null;
     readonly p99: number | null;
     readonly max: number | null;
   };
+  /** Share of all requests offered that had a result within the latency SLO; null without one. */
+  readonly withinSlo: number | null;
   /** Share of 1-second windows (by intended send time) in which the SLO was met. */
   readonly sloAttainment: number | null;
   readonly gearSwitches: number | null;

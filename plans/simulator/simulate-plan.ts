@@ -5,7 +5,7 @@ import type { Profile } from '../domain/profile/profile.ts';
 import { maxBatches, planDevices } from '../planner/request-of-deployment.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
 import type { SecondWindow } from '../report/report-builder.ts';
-import type { Trace } from '../report/trace.ts';
+import type { Trace } from '../traces/trace.ts';
 import type { SimulationOutcomes } from './outcomes.ts';
 import { type SimulatedSystem, simulatedSystem } from './simulated-system.ts';
 import { type SimulationReport, simulationReport } from './simulation-report.ts';

@@ -1,6 +1,6 @@
 import type { Random } from '../../engine/random.ts';
 import { shuffled } from '../data/shuffled.ts';
-import { poissonArrivals, type Trace } from '../report/trace.ts';
+import { poissonArrivals, type Trace } from '../traces/trace.ts';
 
 /** What is asked of the system, and when. Request i is validation sample `sampleOrder[i % samples]`: in random order, so that a short run does not see one part of them only. */
 export interface Workload {

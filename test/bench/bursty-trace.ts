@@ -1,5 +1,5 @@
 import type { Random } from '../../engine/random.ts';
-import type { Trace } from '../../plans/report/trace.ts';
+import type { Trace } from '../../plans/traces/trace.ts';
 
 /**
  * A made-up bursty load: mostly low, with bursts that come at once and fade, as those of request logs do. The height of a burst is

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';
 import type { Report } from '../../plans/report/report.ts';
-import { formatTrace, type Trace } from '../../plans/report/trace.ts';
+import { formatTrace, type Trace } from '../../plans/traces/trace.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 
 const FAMILY = 'conf/synthetic/llama-like/deployment.yaml';

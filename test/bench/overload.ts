@@ -20,7 +20,7 @@ import { realClock } from '../../engine/clock.ts';
 import { createRandom } from '../../engine/random.ts';
 import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
-import { poissonArrivals } from '../../plans/report/trace.ts';
+import { poissonArrivals } from '../../plans/traces/trace.ts';
 import { profileAndPlan, startCascade } from '../support/cascade.ts';
 import { median, writeResult } from './machine.ts';
 import { processorSeconds } from './processor-time.ts';

@@ -3,10 +3,10 @@ import { type Cascade, evaluateCascade, thresholdAtQuantile, validationRecords }
 import type { Gear } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
-import { constantTrace } from '../../plans/report/trace.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { traceWorkload, type Workload } from '../../plans/simulator/workload.ts';
+import { constantTrace } from '../../plans/traces/trace.ts';
 import { median } from './machine.ts';
 import { type PAPER_CASES, paperCase } from './planner-cases.ts';
 

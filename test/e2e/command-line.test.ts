@@ -136,6 +136,21 @@ const CASES: readonly Case[] = [
 
   ['a trace with a bad line', () => imageWithTrace('bad-second.csv'), USAGE, [`${at('bad-second.csv')}:3:`, 'second now']],
   ['a trace of other columns', () => imageWithTrace('bad-header.csv'), USAGE, ['bad-header.csv:1:', 'second,qps']],
+  [
+    'a log with a bad time stamp',
+    () => ['trace', 'import', at('bad-second.csv'), '--format', 'timestamps', '--column', 'second'],
+    USAGE,
+    [`${at('bad-second.csv')}:3: second "now" is no time stamp`],
+  ],
+  ['a log that is not there', () => ['trace', 'import', at('absent.csv')], USAGE, ['absent.csv: cannot be read', 'ENOENT']],
+  [
+    'a made-up trace of one rate',
+    () => ['trace', 'make', 'mmpp', '--rates', '5'],
+    USAGE,
+    ['--rates', "'5'", 'two rates or more'],
+  ],
+  ['a goal without a search', () => ['load', image, ...LOAD, '--share', '0.9'], USAGE, ['--share goes with --find-max']],
+  ['a search along a trace', () => ['load', image, '--find-max', '--trace', 'x'], USAGE, ['--find-max', '--trace']],
   ['a trace that is not there', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'cannot be read']],
 
   [

@@ -4,11 +4,11 @@ import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
-import type { Trace } from '../../plans/report/trace.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
+import type { Trace } from '../../plans/traces/trace.ts';
 
 /** Devices enough for twice the planned load in every gear: what is lost is lost by the choice of gears alone. */
 const DEVICES = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10 }));

@@ -5,11 +5,11 @@ import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
-import { constantTrace, type Trace } from '../../plans/report/trace.ts';
 import { simulatedSystem } from '../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
+import { constantTrace, type Trace } from '../../plans/traces/trace.ts';
 
 const P95_MS = 100;
 const QPS_MAX = 4_000;

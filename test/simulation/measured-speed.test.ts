@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../engine/random.ts';
 import { percentile } from '../../plans/report/percentile.ts';
-import { constantTrace } from '../../plans/report/trace.ts';
 import { evenPhases } from '../../plans/simulator/control-rhythm.ts';
 import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 import { traceWorkload } from '../../plans/simulator/workload.ts';
+import { constantTrace } from '../../plans/traces/trace.ts';
 import { actorsRun, type ParityRun } from '../support/parity-runs.ts';
 import { wanderingSpeed } from '../support/wandering-speed.ts';
 import { RULE, type SpeedCase, simulated, speedCase } from './support/speed-case.ts';

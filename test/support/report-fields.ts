@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import type { Report } from '../../plans/report/report.ts';
 
 const FIELDS = [
+  'seed',
   'offered',
   'completed',
   'rejected',
@@ -12,6 +13,7 @@ const FIELDS = [
   'goodputQps',
   'accuracy',
   'latencyMs',
+  'withinSlo',
   'sloAttainment',
   'gearSwitches',
   'deviceUtilisation',
@@ -19,7 +21,7 @@ const FIELDS = [
   'void',
 ];
 
-/** The report that other programs rely on: these fields, and beside them the `more` that a command adds. */
+/** The report of load, simulate and demo that other programs rely on: these fields, and beside them the `more` that a command adds. */
 export function expectReportFields(report: Report, more: readonly string[] = []): void {
   expect(Object.keys(report).toSorted()).toEqual([...FIELDS, ...more].toSorted());
   expect(Object.keys(report.latencyMs)).toEqual(['p50', 'p95', 'p99', 'max']);

@@ -5,13 +5,13 @@ import type { PlanRequest } from '../../../plans/planner/plan-request.ts';
 import { planGears } from '../../../plans/planner/planner.ts';
 import { compilePlan } from '../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, type GearRule } from '../../../plans/policy/gear-choice.ts';
-import type { Trace } from '../../../plans/report/trace.ts';
 import { simulatedSystem } from '../../../plans/simulator/simulated-system.ts';
 import { type SimulationReport, simulationReport } from '../../../plans/simulator/simulation-report.ts';
 import { Simulator } from '../../../plans/simulator/simulator.ts';
 import type { Slowdown } from '../../../plans/simulator/slowdown.ts';
 import { traceWorkload } from '../../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../../plans/synthetic/synthetic.ts';
+import type { Trace } from '../../../plans/traces/trace.ts';
 
 const SLO = { type: 'latency', p95Ms: 100 } as const;
 /** As a deployment with that SLO has it. */

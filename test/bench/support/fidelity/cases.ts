@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRandom } from '../../../../engine/random.ts';
-import { parseTrace, scaleToPeak, stretchTrace, type Trace } from '../../../../plans/report/trace.ts';
+import { parseTrace, scaleToPeak, stretchTrace, type Trace } from '../../../../plans/traces/trace.ts';
 import { burstyTrace } from '../../bursty-trace.ts';
 
 /** Who serves: one calibration holds for all plans of a layout. */

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import { deviceCount, jsonFile, outputFile, rangeCount, traceOf, traceSeconds } from '../../../../plans/commands/options.ts';
-import { MAX_REQUESTS } from '../../../../plans/report/trace.ts';
+import { MAX_REQUESTS } from '../../../../plans/traces/trace.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-options-'));
 const file = join(dir, 'there.json');

@@ -7,10 +7,10 @@ import { honestAccuracy } from '../../../../plans/planner/sp1/frontiers.ts';
 import type { HonestAccuracy } from '../../../../plans/planner/sp1/honest-accuracy.ts';
 import type { CompiledPlan } from '../../../../plans/policy/compiled-plan.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { constantTrace } from '../../../../plans/report/trace.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../../../plans/simulator/workload.ts';
+import { constantTrace } from '../../../../plans/traces/trace.ts';
 import { withContext } from './contexts.ts';
 import { verifyPlan } from './verify-plan.ts';
 

@@ -3,10 +3,10 @@ import { gearsWithout } from '../../../../plans/domain/gear-plan/contingency.ts'
 import { allGears, type Gear, type GearPlan, type GearTable } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { constantTrace } from '../../../../plans/report/trace.ts';
 import { type SimulatedSystem, simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../../../plans/simulator/workload.ts';
+import { constantTrace } from '../../../../plans/traces/trace.ts';
 
 /**
  * Checks a plan against the request alone, with code of its own but for the simulator, which gets arrivals that the planner

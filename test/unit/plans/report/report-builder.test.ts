@@ -6,8 +6,8 @@ const latency = { type: 'latency', p95Ms: 100 } as const;
 const accuracy = { type: 'accuracy', accuracy: 0.8 } as const;
 
 describe('ReportBuilder', () => {
-  test('counts every outcome and takes latencies of completed requests only', () => {
-    const builder = new ReportBuilder(latency, 0);
+  test('counts every outcome; what has no result is later than all that has', () => {
+    const builder = new ReportBuilder({ type: 'latency', p95Ms: 51.5 }, 0);
     for (let i = 1; i <= 100; i++) builder.add(i, i, i <= 90 ? 1 : 0, 'completed');
     builder.add(101, 0, null, 'rejected');
     builder.add(102, 0, null, 'error');
@@ -23,7 +23,10 @@ describe('ReportBuilder', () => {
       duplicates: 1,
       goodputQps: 10,
     });
-    expect(report.latencyMs).toEqual({ p50: 50, p95: 95, p99: 99, max: 100 });
+    // Of 103 the 52nd, the 98th, and two that have none.
+    expect(report.latencyMs).toEqual({ p50: 52, p95: 98, p99: null, max: null });
+    expect(report.withinSlo).toBe(51 / 103);
+    expect(builder.shareWithin(100)).toBe(100 / 103);
     expect(report.accuracy).toBeCloseTo(0.9);
   });
 
@@ -55,6 +58,8 @@ describe('ReportBuilder', () => {
     expect(builder.windows()[0]).toMatchObject({ metSlo: true, accuracy: 1 });
     builder.add(5, 1, 0, 'rejected');
     expect(builder.windows()[0].metSlo).toBe(false);
+    expect(builder.qualityOfOffered()).toBe(4 / 6);
+    expect(builder.build()).toMatchObject({ accuracy: 1, withinSlo: null });
   });
 
   test('what is not known is null', () => {
@@ -62,6 +67,8 @@ describe('ReportBuilder', () => {
     builder.add(0, 1, null, 'completed');
     const report = builder.build();
     expect(report).toMatchObject({ accuracy: null, sloAttainment: null, gearSwitches: null, deviceUtilisation: null });
+    expect(builder.qualityOfOffered()).toBeNull();
+    expect(new ReportBuilder(latency, 0).build().withinSlo).toBeNull();
     expect(new ReportBuilder(undefined, 0).build().latencyMs).toEqual({ p50: null, p95: null, p99: null, max: null });
   });
 

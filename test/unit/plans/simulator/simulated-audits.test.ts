@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { constantTrace } from '../../../../plans/report/trace.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload } from '../../../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
+import { constantTrace } from '../../../../plans/traces/trace.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const AUDIT_MS = 2;

@@ -5,13 +5,13 @@ import { evaluateCascade, validationRecords } from '../../../../plans/domain/cas
 import type { Gear } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../../../../plans/domain/profile/profile.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import { constantTrace } from '../../../../plans/report/trace.ts';
 import { EXPIRED, REJECTED } from '../../../../plans/simulator/outcomes.ts';
 import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { simulationReport } from '../../../../plans/simulator/simulation-report.ts';
 import { Simulator } from '../../../../plans/simulator/simulator.ts';
 import { traceWorkload, type Workload } from '../../../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
+import { constantTrace } from '../../../../plans/traces/trace.ts';
 
 /** Two models; batches of n take 1 + n and 10 + 5 n ms; a hop takes 2 ms; no other overhead. */
 const profile = syntheticProfile({

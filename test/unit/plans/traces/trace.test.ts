@@ -5,14 +5,17 @@ import { createRandom } from '../../../../engine/random.ts';
 import {
   constantTrace,
   cutTrace,
+  describeTrace,
+  dropEmptySeconds,
   formatTrace,
   parseTrace,
   peakQps,
   poissonArrivals,
   rangeHistogram,
+  scaleToMean,
   scaleToPeak,
   stretchTrace,
-} from '../../../../plans/report/trace.ts';
+} from '../../../../plans/traces/trace.ts';
 
 describe('parseTrace', () => {
   test('reads seconds and rates; seconds that are not listed have no requests', () => {
@@ -43,6 +46,13 @@ test('traces are scaled, cut and stretched', () => {
   const trace = { qps: Float64Array.of(1, 4, 2) };
   expect(peakQps(trace)).toBe(4);
   expect([...scaleToPeak(trace, 100).qps]).toEqual([25, 100, 50]);
+  expect([...scaleToMean(trace, 70).qps]).toEqual([30, 120, 60]);
+  const sparse = { qps: Float64Array.of(0, 3, 0, 0, 1.5, 0) };
+  expect([...dropEmptySeconds(sparse).qps]).toEqual([3, 1.5]);
+  expect(describeTrace(sparse)).toBe('6 seconds, 5 requests, 0.75/s on average, 3/s at the peak, 4 seconds without requests');
+  const empty = { qps: new Float64Array(2) };
+  expect(scaleToPeak(empty, 5)).toEqual(empty);
+  expect(scaleToMean(empty, 5)).toEqual(empty);
   expect([...cutTrace(trace, 1, 3).qps]).toEqual([4, 2]);
   expect([...stretchTrace(trace, 6).qps]).toEqual([1, 1, 4, 4, 2, 2]);
   expect(rangeHistogram(trace, 3, 3).map((w) => w.toFixed(3))).toEqual(['0.000', '0.333', '0.667']);

@@ -49,7 +49,18 @@ export function parseTrace(text: string, file: string): Trace {
 }
 
 export function formatTrace(trace: Trace): string {
-  return `second,qps\n${Array.from(trace.qps, (qps, second) => `${second},${Number(qps.toFixed(3))}\n`).join('')}`;
+  return `second,qps\n${Array.from(trace.qps, (qps, second) => `${second},${Number(qps.toPrecision(9))}\n`).join('')}`;
+}
+
+/** In a line, for people. */
+export function describeTrace(trace: Trace): string {
+  const requests = expectedRequests(trace);
+  const empty = trace.qps.reduce((count, qps) => (qps === 0 ? count + 1 : count), 0);
+  const figure = (value: number): string => String(Number(value.toPrecision(4)));
+  return (
+    `${trace.qps.length} seconds, ${Math.round(requests)} requests, ${figure(requests / trace.qps.length)}/s on average, ` +
+    `${figure(peakQps(trace))}/s at the peak, ${empty} seconds without requests`
+  );
 }
 
 /** The same rate for a whole number of seconds. */
@@ -70,6 +81,17 @@ export function peakQps(trace: Trace): number {
 export function scaleToPeak(trace: Trace, peak: number): Trace {
   const highest = peakQps(trace);
   return highest === 0 ? trace : { qps: trace.qps.map((qps) => (qps * peak) / highest) };
+}
+
+/** The same shape with this many requests a second on average. */
+export function scaleToMean(trace: Trace, mean: number): Trace {
+  const total = expectedRequests(trace);
+  return total === 0 ? trace : { qps: trace.qps.map((qps) => (qps * mean * trace.qps.length) / total) };
+}
+
+/** Without the seconds that have no requests (as CascadeServe §6 does with its traces). */
+export function dropEmptySeconds(trace: Trace): Trace {
+  return { qps: trace.qps.filter((qps) => qps > 0) };
 }
 
 /** Seconds [from, to). */

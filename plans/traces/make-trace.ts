@@ -1,0 +1,107 @@
+import type { Random } from '../../engine/random.ts';
+import type { Trace } from './trace.ts';
+
+/** What every made trace has. Rates are requests per second. */
+interface Common {
+  readonly seconds: number;
+  /**
+   * Standard deviation of each second's rate over its mean: rates are multiplied by independent log-normal numbers of mean 1. 0: none.
+   * The Poisson arrivals of a load vary beside it.
+   */
+  readonly noise: number;
+}
+
+export interface Diurnal extends Common {
+  /** At the begin, and after each period. */
+  readonly low: number;
+  /** In the middle of each period. */
+  readonly peak: number;
+  readonly periodSeconds: number;
+}
+
+/** Day and night: a cosine. */
+export function diurnalTrace({ seconds, low, peak, periodSeconds, noise }: Diurnal, random: Random): Trace {
+  const rateAt = (at: number): number => low + ((peak - low) * (1 - Math.cos((2 * Math.PI * at) / periodSeconds))) / 2;
+  return noisy(seconds, rateAt, noise, random);
+}
+
+/** A state of a Markov-modulated process. */
+export interface LoadState {
+  readonly qps: number;
+  /** Mean of the exponential time in this state. */
+  readonly staySeconds: number;
+}
+
+export interface MarkovModulated extends Common {
+  /** At least two; the first is where it begins. A change leads to any of the others, all alike. */
+  readonly states: readonly LoadState[];
+}
+
+/**
+ * A Markov-modulated Poisson process: the rate of the state that a continuous-time Markov chain is in. A second in which it changes
+ * has the mean of its rates, weighted by time.
+ */
+export function markovModulatedTrace({ seconds, states, noise }: MarkovModulated, random: Random): Trace {
+  const chain = random.split('states');
+  const qps = new Float64Array(seconds);
+  let state = 0;
+  for (let from = 0; from < seconds; ) {
+    const to = Math.min(seconds, from + chain.exponential(states[state].staySeconds));
+    for (let second = Math.floor(from); second < to; second++) {
+      qps[second] += states[state].qps * (Math.min(to, second + 1) - Math.max(from, second));
+    }
+    from = to;
+    const other = chain.below(states.length - 1);
+    state = other < state ? other : other + 1;
+  }
+  return noisy(seconds, (at) => qps[Math.floor(at)], noise, random);
+}
+
+export interface FlashCrowd extends Common {
+  readonly base: number;
+  readonly peak: number;
+  /** When each crowd begins to come. */
+  readonly atSeconds: readonly number[];
+  /** How long it takes to come, stays at the peak, and takes to go: straight lines. */
+  readonly riseSeconds: number;
+  readonly holdSeconds: number;
+  readonly fallSeconds: number;
+}
+
+/** A calm load, and crowds. Where crowds overlap, the larger one counts. */
+export function flashCrowdTrace(crowd: FlashCrowd, random: Random): Trace {
+  const { seconds, base, peak, atSeconds, noise } = crowd;
+  const rateAt = (at: number): number => {
+    const shares = atSeconds.map((begin) => crowdShare(crowd, at - begin));
+    return base + (peak - base) * Math.max(0, ...shares);
+  };
+  return noisy(seconds, rateAt, noise, random);
+}
+
+/** Whole seconds at which `count` crowds begin, each of them over before the trace ends. */
+export function crowdTimes(
+  count: number,
+  { seconds, riseSeconds, holdSeconds, fallSeconds }: Omit<FlashCrowd, 'atSeconds'>,
+  random: Random,
+): number[] {
+  const times = random.split('crowds');
+  const latest = Math.max(0, Math.floor(seconds - riseSeconds - holdSeconds - fallSeconds));
+  return Array.from({ length: count }, () => times.below(latest + 1)).sort((a, b) => a - b);
+}
+
+/** How much of the crowd is here, from 0 to 1. */
+function crowdShare({ riseSeconds, holdSeconds, fallSeconds }: FlashCrowd, after: number): number {
+  if (after < 0) return 0;
+  if (after < riseSeconds) return after / riseSeconds;
+  const leaving = after - riseSeconds - holdSeconds;
+  if (leaving < 0) return 1;
+  return leaving < fallSeconds ? 1 - leaving / fallSeconds : 0;
+}
+
+/** @param rateAt seconds -> rate; a second has that of its middle. */
+function noisy(seconds: number, rateAt: (seconds: number) => number, noise: number, random: Random): Trace {
+  const draws = random.split('noise');
+  const variance = Math.log(1 + noise * noise);
+  const factor = (): number => (noise === 0 ? 1 : Math.exp(Math.sqrt(variance) * draws.normal() - variance / 2));
+  return { qps: Float64Array.from({ length: seconds }, (_, second) => rateAt(second + 0.5) * factor()) };
+}

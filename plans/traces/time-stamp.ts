@@ -1,0 +1,30 @@
+/** Units of numeric time stamps, in seconds. */
+export const STAMP_UNITS = { s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 } as const;
+export type StampUnit = keyof typeof STAMP_UNITS;
+
+const DATE = /^(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?: ?(Z|[+-]\d\d:?\d\d))?$/;
+
+/**
+ * Seconds since 1970 of a date such as `2023-11-16 18:17:03.9799600`, UTC unless it names its zone; a number is taken as it is, in
+ * `unit`. Undefined for anything else, dates that no calendar has among them.
+ */
+export function parseTimeStamp(text: string, unit: StampUnit): number | undefined {
+  const trimmed = text.trim();
+  const number = Number(trimmed);
+  if (trimmed !== '' && Number.isFinite(number)) return number * STAMP_UNITS[unit];
+  const match = DATE.exec(trimmed);
+  if (match === null) return undefined;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((field) => Number(field ?? 0));
+  const ms = Date.UTC(year, month - 1, day, hour, minute, second);
+  // The calendar carries over what does not exist: February 30 becomes March 1 or 2.
+  const date = new Date(ms);
+  const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
+  if (!exists) return undefined;
+  return ms / 1_000 + Number(match[7] ?? 0) - zoneSeconds(match[8]);
+}
+
+function zoneSeconds(zone: string | undefined): number {
+  if (zone === undefined || zone === 'Z') return 0;
+  const [hours, minutes] = [Number(zone.slice(1, 3)), Number(zone.slice(-2))];
+  return (zone.startsWith('-') ? -1 : 1) * (3_600 * hours + 60 * minutes);
+}

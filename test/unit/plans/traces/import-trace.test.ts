@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import { type ImportOptions, importTrace } from '../../../../plans/traces/import-trace.ts';
+
+async function imported(lines: readonly string[], options: ImportOptions = {}): Promise<number[]> {
+  return [...(await importTrace(lines, 'log.csv', options)).qps];
+}
+
+async function refused(lines: readonly string[], options: ImportOptions = {}): Promise<string> {
+  const error = await importTrace(lines, 'log.csv', options).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ConfigError);
+  return (error as ConfigError).message;
+}
+
+const MINUTES = Array.from({ length: 1_440 }, (_, i) => String(i + 1));
+const DAY_HEADER = ['HashOwner', 'HashApp', 'HashFunction', 'Trigger', ...MINUTES].join(',');
+const day = (func: string, trigger: string, counts: readonly number[]): string =>
+  ['o', 'a', func, trigger, ...MINUTES.map((_, i) => counts[i] ?? 0)].join(',');
+
+describe('Azure LLM inference traces', () => {
+  const HEADER = 'TIMESTAMP,ContextTokens,GeneratedTokens';
+
+  test('are counted by the second from the first request on, in any order', async () => {
+    const lines = [
+      HEADER,
+      '2023-11-16 18:17:05.9799601,4808,10',
+      '2023-11-16 18:17:03.9799600,3180,8',
+      '2023-11-16 18:17:04.9799000,110,27',
+      '2023-11-16 18:17:04.9799600,7,1',
+      '',
+    ];
+    expect(await imported(lines)).toEqual([2, 1, 1]);
+    expect(await imported([`\uFEFF${HEADER}`, '2024-05-10 00:00:00.009930+00:00,2162,5'], { format: 'azure-llm' })).toEqual([1]);
+  });
+
+  test('name file, line, field and value of what is wrong', async () => {
+    expect(await refused([HEADER, '2023-11-16 18:17:03.9,1,2', '2023-11-31 18:17:03.9,1,2'])).toBe(
+      'log.csv:3: TIMESTAMP "2023-11-31 18:17:03.9" is no time stamp such as 2023-11-16 18:17:03.98 or 1700158623.98',
+    );
+    expect(await refused([HEADER, '2023-11-16 18:17:03.9,1'])).toBe(
+      'log.csv:2: 2 fields ("2023-11-16 18:17:03.9,1"), where the first row has 3',
+    );
+    expect(await refused(['when,ContextTokens,GeneratedTokens'], { format: 'azure-llm' })).toContain(
+      'log.csv:1: the header is "when,ContextTokens,GeneratedTokens"; the Azure LLM inference traces begin TIMESTAMP,',
+    );
+  });
+});
+
+describe('Azure Functions traces', () => {
+  test('of 2019: the requests of a minute are spread over its seconds, functions added up', async () => {
+    const lines = [DAY_HEADER, day('f', 'http', [60, 30]), day('g', 'timer', [0, 90])];
+    const qps = await imported(lines);
+    expect(qps).toHaveLength(86_400);
+    expect(qps.slice(58, 62)).toEqual([1, 1, 2, 2]);
+    expect(qps.slice(120).every((rate) => rate === 0)).toBe(true);
+    const http = await imported(lines, { only: [{ column: 'Trigger', value: 'http' }] });
+    expect(http.slice(58, 62)).toEqual([1, 1, 0.5, 0.5]);
+  });
+
+  test('of 2021: an invocation came when it ended less its duration', async () => {
+    const lines = ['app,func,end_timestamp,duration', 'x,f,100.5,0.25', 'x,g,103.2,3', 'y,f,102.25,0.5'];
+    // At 100.25, 100.2 and 101.75.
+    expect(await imported(lines, { format: 'azure-functions' })).toEqual([2, 1]);
+    const only = [
+      { column: 'app', value: 'x' },
+      { column: 'func', value: 'g' },
+    ];
+    expect(await imported(lines, { only })).toEqual([1]);
+    expect(await imported(lines.map((line) => line.replaceAll(',', '\t')))).toEqual([2, 1]);
+  });
+
+  test('name file, line, field and value of what is wrong', async () => {
+    expect(await refused([DAY_HEADER, day('f', 'http', [1, 2.5])])).toBe(
+      'log.csv:2: minute 2: "2.5" is not a number of requests',
+    );
+    expect(await refused([DAY_HEADER, day('f', 'http', [-1])])).toBe('log.csv:2: minute 1: "-1" is not a number of requests');
+    const invocations = (row: string) => refused(['app,func,end_timestamp,duration', row]);
+    expect(await invocations('x,f,soon,1')).toBe('log.csv:2: end_timestamp "soon" is not a number of seconds');
+    expect(await invocations('x,f,9,-1')).toBe('log.csv:2: duration "-1" is not a number of seconds of 0 or more');
+    expect(await refused(['a,b'], { format: 'azure-functions' })).toContain('(2019) or app,func,end_timestamp,duration (2021)');
+    const only = [{ column: 'Trigger', value: 'htttp' }];
+    expect(await refused([DAY_HEADER, day('f', 'http', [1])], { only })).toBe('log.csv: none of 1 rows has Trigger=htttp');
+  });
+});
+
+describe('time stamps', () => {
+  test('stand alone, with a header or without', async () => {
+    expect(await imported(['10.5', '10', '12.49'])).toEqual([2, 0, 1]);
+    expect(await imported(['ts', '1000', '1999', '3000'], { unit: 'ms' })).toEqual([2, 0, 1]);
+  });
+
+  test('are a column of a log', async () => {
+    const log = ['path;time', '/v2;2024-05-10T00:00:00Z', '"/a;b";2024-05-10T00:00:01Z'];
+    expect(await imported(log, { column: 'time' })).toEqual([1, 1]);
+    expect(await imported(['7,100', '8,100.2'], { column: '2' })).toEqual([2]);
+  });
+
+  test('name what is wrong', async () => {
+    expect(await refused(['10', '10.5', 'later'])).toContain('log.csv:3: 1 "later" is no time stamp');
+    expect(await refused(['path,time', '/,1'])).toBe(
+      'log.csv:1: several columns (path, time); name that of the time stamps: --column NAME',
+    );
+    expect(await refused(['path,time', '/,1'], { column: 'when' })).toBe(
+      '--column when: log.csv has no such column; it has path, time',
+    );
+    expect(await refused(['time', '1'], { only: [{ column: 'who', value: 'x' }] })).toContain(
+      '--only who: log.csv has no such column',
+    );
+    expect(await refused(['5', '1700158623000'])).toContain('log.csv:2: 19677761 days after line 1; a trace has at most 31 days');
+    expect(await refused(['second,qps', '0,1'])).toBe('log.csv: is a trace already; use it as it is');
+    expect(await refused(['time,x', '"1,2'], { column: 'time' })).toContain('log.csv:2: "\\"1,2":');
+    for (const nothing of [[], ['ts'], ['', ' ']])
+      expect(await refused(nothing)).toContain('log.csv: no requests; expected a line for each');
+  });
+});
