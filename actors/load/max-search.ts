@@ -17,7 +17,7 @@ export type Verdict = 'met' | 'missed' | 'void';
 export type SearchPhase = 'bracket' | 'bisect' | 'confirm';
 
 /** What the load is limited by: see `MaxLoad`. */
-export type SearchLimit = 'slo' | 'generator' | 'most';
+type SearchLimit = 'slo' | 'generator' | 'most';
 
 export interface MaxLoad {
   /** Highest load that met in all confirmations; null when even the lowest load missed. */

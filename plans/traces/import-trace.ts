@@ -12,7 +12,7 @@ import type { Trace } from './trace.ts';
  * - `timestamps`: time stamps, alone or as a column.
  */
 export const TRACE_FORMATS = ['azure-llm', 'azure-functions', 'timestamps'] as const;
-export type TraceFormat = (typeof TRACE_FORMATS)[number];
+type TraceFormat = (typeof TRACE_FORMATS)[number];
 
 export interface ImportOptions {
   /** Default: told by the header. */

@@ -26,7 +26,7 @@ export function diurnalTrace({ seconds, low, peak, periodSeconds, noise }: Diurn
 }
 
 /** A state of a Markov-modulated process. */
-export interface LoadState {
+interface LoadState {
   readonly qps: number;
   /** Mean of the exponential time in this state. */
   readonly staySeconds: number;
