@@ -3,13 +3,19 @@ import { shownServers } from '../../engine/bus/server-urls.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { keepHeapSmall } from '../../engine/process/small-heap.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
+import { type HttpAddress, httpAddress, shownAddress } from '../http/address.ts';
 import { natsOption } from '../processes/nats-url.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
 interface Options extends ServeOptions {
-  readonly role: 'all' | 'frontend' | 'controller' | 'host' | 'device';
+  readonly role: (typeof ROLES)[number];
   readonly device?: string;
+  readonly metrics?: HttpAddress;
 }
+
+const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics'] as const;
+/** Where `--role metrics` listens that is told nothing else: the usual port of an exporter. */
+const METRICS_ADDRESS = httpAddress('9464');
 
 export function register(program: Command): void {
   program
@@ -18,13 +24,14 @@ export function register(program: Command): void {
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
     .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
-    .addOption(
-      new Option('--role <role>', 'what to run here: everything, or one role')
-        .choices(['all', 'frontend', 'controller', 'host', 'device'])
-        .default('all'),
-    )
+    .addOption(new Option('--role <role>', 'what to run here: everything, or one role').choices(ROLES).default('all'))
     .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
     .option('--device <id>', 'device to run, with --role device; emulated ones of a host share a process: comma-separated')
+    .option(
+      '--metrics <[host:]port>',
+      `tell Prometheus at /metrics (--role metrics: ${METRICS_ADDRESS.port} by default)`,
+      httpAddress,
+    )
     .addOption(natsOption())
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to print')
@@ -34,6 +41,8 @@ export function register(program: Command): void {
     .action(async (deployment: string, options: Options) => {
       // The others are on the way of each request.
       if (options.role !== 'device' && options.role !== 'frontend') keepHeapSmall();
+      if (options.role === 'metrics')
+        return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, options.metrics ?? METRICS_ADDRESS);
       const { readSetting } = await import('../processes/setting.ts');
       await run(
         deployment,
@@ -44,6 +53,8 @@ export function register(program: Command): void {
 }
 
 async function run(deployment: string, options: Options, setting: Setting): Promise<void> {
+  if (options.metrics !== undefined && options.role !== 'all' && options.role !== 'host')
+    throw new ConfigError(`--metrics goes with the roles all, host and metrics, not with --role ${options.role}`);
   switch (options.role) {
     case 'frontend':
       return (await import('../processes/run-frontend.ts')).runFrontend(setting);
@@ -74,12 +85,13 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
     setting,
     deployment,
     options,
-    { controller: all, devices, frontends: all && frontends !== 'in-devices' ? frontends : 0 },
+    { controller: all, devices, frontends: all && frontends !== 'in-devices' ? frontends : 0, metrics: options.metrics },
     () => {
       const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
         `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
-          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}\n`,
+          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}` +
+          `${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}\n`,
       );
     },
   );

@@ -39,6 +39,7 @@ import { CertaintyCounter } from './certainty-counter.ts';
 import { type AuditOptions, DeviceAudits } from './device-audits.ts';
 import { DeviceClaim } from './device-claim.ts';
 import { DoneNotes } from './done-notes.ts';
+import { Measures } from './measures.ts';
 import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
 import { ReplicaChanges } from './replica-changes.ts';
 import { Replicas, type ReplicasOptions } from './replicas.ts';
@@ -76,6 +77,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
 
 /** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
 const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
+/** What only people look at, through metrics, is told less often. */
+const MEASURES_INTERVAL_MS = 1_000;
 /** The queues are looked through for what is given up no more often: of 50,000 requests that takes a millisecond. */
 const CANCEL_INTERVAL_MS = 10;
 const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
@@ -108,6 +111,8 @@ class Device {
   readonly #unserved = new Unserved();
   readonly #starvation = new StarvationWatch();
   readonly #certainties: CertaintyCounter;
+  readonly #measures = new Measures();
+  #measuresToldAt = 0;
   /** Per model: those of the plan in force. */
   #weights: readonly DeviceWeights[];
   /** Model -> why its weights cannot be had, as was told last. */
@@ -471,6 +476,7 @@ class Device {
       }
     }
     return () => {
+      this.#measures.batch(this.#options.models[model], requests.length, output.computeMs);
       for (const outcome of ended) {
         if (outcome.type === 'answer') this.#answer(outcome.request, outcome.result);
         else this.#fail(outcome.request, outcome.message);
@@ -535,6 +541,7 @@ class Device {
     if (this.#isTooLate(item)) return;
     if (!sendResult(this.#context.bus, item.reply, result, item.json)) return;
     this.#done.finished(origin, item.seq);
+    this.#measures.answered(result);
     this.#audits?.answered(request, result, this.#context.clock.now());
   }
 
@@ -612,6 +619,8 @@ class Device {
     this.#tellMissing(missing);
     const suspects = this.#suspects();
     const audits = this.#audits?.take() ?? [];
+    const isMeasured = this.#phase === 'left' || this.#toldAt - this.#measuresToldAt >= MEASURES_INTERVAL_MS;
+    if (isMeasured) this.#measuresToldAt = this.#toldAt;
     const state: DeviceState = {
       device,
       host,
@@ -640,6 +649,7 @@ class Device {
       ...(certainties.length === 0 ? {} : { certainties }),
       ...(suspects === undefined ? {} : { suspects }),
       ...(audits.length === 0 ? {} : { audits }),
+      ...(isMeasured ? { measures: this.#measures.told } : {}),
       ...(this.#audits?.hasSpare(this.#toldAt) ? { spare: true } : {}),
     };
     this.#context.bus.publish(subjects.state(device), encode(state));

@@ -8,6 +8,7 @@ import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { EXIT_TAKEN, EXIT_USAGE } from '../commands/exit-codes.ts';
 import { processActor } from '../device/device-host.ts';
+import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { claimEnvironment } from './claim.ts';
 import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
@@ -24,6 +25,8 @@ export interface Parts {
   readonly controller: boolean;
   readonly devices: readonly Device[];
   readonly frontends: number;
+  /** Where to tell Prometheus; undefined: nowhere. */
+  readonly metrics: HttpAddress | undefined;
 }
 
 /**
@@ -58,7 +61,10 @@ export async function runParts(
     );
     let why: string | ConfigError | undefined = await Promise.race([sole.then(() => undefined), asked]);
     // Frontends route only to devices that are ready, and leave before them.
-    for (const group of [[...controllerProcess(), ...deviceProcesses()], frontendProcesses()]) {
+    for (const group of [
+      [...controllerProcess(), ...deviceProcesses()],
+      [...frontendProcesses(), ...metricsProcess()],
+    ]) {
       if (why !== undefined) break;
       const started = startProcesses(group, setting, bus, environment, onTaken);
       running.unshift(started.actors);
@@ -97,6 +103,12 @@ export async function runParts(
           args: roleArgs(deploymentPath, options, ['--role', 'device', '--device', ids.join(',')]),
         };
       });
+  }
+
+  function metricsProcess(): ProcessSpec[] {
+    if (parts.metrics === undefined) return [];
+    const args = roleArgs(deploymentPath, options, ['--role', 'metrics', '--metrics', shownAddress(parts.metrics)]);
+    return [{ name: 'metrics', description: 'supervises the process that tells Prometheus', args }];
   }
 
   function frontendProcesses(): ProcessSpec[] {

@@ -1,16 +1,19 @@
 import { MalformedMessage } from '../../engine/errors.ts';
 import { decode } from './codec.ts';
-import type {
-  AuditCounts,
-  CertaintyCounts,
-  DeviceState,
-  DoneFrame,
-  GearBasis,
-  GearMessage,
-  LoadReport,
-  PlanVerdict,
-  PreparedMessage,
-  PrepareMessage,
+import { SIZE_BOUNDS, TIME_BOUNDS_MS } from './histogram.ts';
+import {
+  type AuditCounts,
+  type CertaintyCounts,
+  type DeviceState,
+  type DoneFrame,
+  EXITS,
+  type GearBasis,
+  type GearMessage,
+  type LoadReport,
+  type ModelMeasures,
+  type PlanVerdict,
+  type PreparedMessage,
+  type PrepareMessage,
 } from './messages.ts';
 import { SUBJECT_TOKEN } from './subjects.ts';
 
@@ -86,6 +89,7 @@ export function decodeState(data: Uint8Array): DeviceState {
   require(state.certainties === undefined || areCertainties(state.certainties), 'state', 'certainties');
   require(state.suspects === undefined || areSuspects(state.suspects), 'state', 'suspects');
   require(state.audits === undefined || areAudits(state.audits), 'state', 'audits');
+  require(state.measures === undefined || areMeasures(state.measures), 'state', 'measures');
   require(state.spare === undefined || typeof state.spare === 'boolean', 'state', 'spare');
   return { ...state, claim, absences, slowdown, starvedShare } as DeviceState;
 }
@@ -207,6 +211,31 @@ function areAudits(value: unknown): value is AuditCounts[] {
     const { revision, gear, model, answered, drawn, agreed, differed } = each;
     return [revision, gear, answered, drawn].every(isCount) && isText(model) && areCounts(agreed) && areCounts(differed);
   });
+}
+
+function areMeasures(value: unknown): value is ModelMeasures[] {
+  if (!Array.isArray(value)) return false;
+  return value.every((each: { [K in keyof ModelMeasures]?: unknown } | null) => {
+    if (typeof each !== 'object' || each === null) return false;
+    const { model, answers, totalMs, queueMs, computeMs, batchSize, batchMs } = each;
+    if (!isText(model) || !Array.isArray(answers) || !answers.every(areAnswers)) return false;
+    return (
+      [totalMs, queueMs, computeMs, batchMs].every((times) => isHistogram(times, TIME_BOUNDS_MS)) &&
+      isHistogram(batchSize, SIZE_BOUNDS)
+    );
+  });
+}
+
+function areAnswers(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { gear, exits } = value as { gear?: unknown; exits?: unknown };
+  return isCount(gear) && areCounts(exits) && exits.length === EXITS.length;
+}
+
+function isHistogram(value: unknown, bounds: readonly number[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { counts, sum } = value as { counts?: unknown; sum?: unknown };
+  return areCounts(counts) && counts.length === bounds.length + 1 && isAmount(sum);
 }
 
 function areCounts(value: unknown): value is number[] {

@@ -1,9 +1,11 @@
 import type { ErrorCode } from '../../engine/errors.ts';
 import type { Dtype, Sample } from '../../engine/tensor/tensor.ts';
+import type { HistogramCounts } from './histogram.ts';
 import type { UnservedCounts } from './unserved.ts';
 
 /** Why a request ended where it did: certain enough; the last model; no time to go on; no later model in the gear. */
-export type Exit = 'certain' | 'last' | 'deadline' | 'gear';
+export const EXITS = ['certain', 'last', 'deadline', 'gear'] as const;
+export type Exit = (typeof EXITS)[number];
 
 /** What a model says of a sample; which field, by the deployment's task. */
 export interface Prediction {
@@ -180,6 +182,20 @@ export interface AuditCounts {
   readonly differed: readonly number[];
 }
 
+/** What one model did on a device since its process was started: answers, the times that they took, and batches. */
+export interface ModelMeasures {
+  readonly model: string;
+  /** Answers by the gear that they were given in, and how they ended, in the order of EXITS. */
+  readonly answers: readonly { readonly gear: number; readonly exits: readonly number[] }[];
+  /** Of these answers, over all stages: bins of TIME_BOUNDS_MS. */
+  readonly totalMs: HistogramCounts;
+  readonly queueMs: HistogramCounts;
+  readonly computeMs: HistogramCounts;
+  /** Of SIZE_BOUNDS. */
+  readonly batchSize: HistogramCounts;
+  readonly batchMs: HistogramCounts;
+}
+
 /** Heartbeat of a device. */
 export interface DeviceState {
   readonly device: string;
@@ -231,6 +247,8 @@ export interface DeviceState {
   /** Counted since the last heartbeat; absent where there is nothing to tell. */
   readonly certainties?: readonly CertaintyCounts[];
   readonly audits?: readonly AuditCounts[];
+  /** With one heartbeat a second: for metrics, not to decide by. */
+  readonly measures?: readonly ModelMeasures[];
   /** True while it has time to spare for audits. */
   readonly spare?: boolean;
 }

@@ -42,6 +42,11 @@ export type ToldReason = { [K in UnservedReason]: (typeof UNSERVED)[K]['code'] e
 export type UnservedCounts = Readonly<Record<string, number>>;
 export type UnservedByKind = Partial<Record<UnservedKind, UnservedCounts>>;
 
+/** False of a reason of another version of ours. */
+export function isUnservedReason(reason: string): reason is UnservedReason {
+  return Object.hasOwn(UNSERVED, reason);
+}
+
 /** Counts the requests of one role that get no result. */
 export class Unserved {
   readonly #counts = new Map<UnservedReason, number>();
@@ -59,8 +64,8 @@ export class Unserved {
 export function byKind(counts: UnservedCounts): UnservedByKind {
   const kinds: Partial<Record<UnservedKind, Record<string, number>>> = {};
   for (const [reason, count] of Object.entries(counts)) {
-    if (!Object.hasOwn(UNSERVED, reason)) continue;
-    const { kind } = UNSERVED[reason as UnservedReason];
+    if (!isUnservedReason(reason)) continue;
+    const { kind } = UNSERVED[reason];
     kinds[kind] = { ...kinds[kind], [reason]: count };
   }
   return kinds;

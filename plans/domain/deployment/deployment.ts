@@ -31,7 +31,7 @@ export type Device =
   | (DeviceBase & { readonly kind: 'cuda'; readonly deviceId: number })
   | (DeviceBase & { readonly kind: 'emulated'; readonly like: string });
 
-type DeploymentSlo =
+export type DeploymentSlo =
   | { readonly type: 'latency'; readonly p95Ms: number }
   | { readonly type: 'accuracy'; readonly accuracy: number };
 

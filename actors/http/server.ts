@@ -1,0 +1,21 @@
+import type { Hono } from 'hono';
+import { Observable } from 'rxjs';
+import type { HttpAddress } from './address.ts';
+import { type HttpListener, listenHttp } from './listen.ts';
+
+/** An HTTP server as a stream of an actor: emits when it listens, goes on for ever, and closes when unsubscribed. Errors as `listenHttp` does. */
+export function httpServer$(app: Pick<Hono, 'fetch'>, address: HttpAddress, what: string): Observable<HttpListener> {
+  return new Observable((subscriber) => {
+    const listening = listenHttp(app, address, what);
+    listening.then(
+      (listener) => subscriber.next(listener),
+      (error) => subscriber.error(error),
+    );
+    return () => {
+      void listening.then(
+        (listener) => listener.close(),
+        () => undefined,
+      );
+    };
+  });
+}

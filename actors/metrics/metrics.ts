@@ -1,0 +1,65 @@
+import { Hono } from 'hono';
+import { merge, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { decoded } from '../../engine/actor/drops.ts';
+import { every } from '../../engine/clock.ts';
+import { decodeEvent, decodeGear, decodeLoad, decodeState } from '../../plans/protocol/internal.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import { decodeDrift } from '../controller/drift-report.ts';
+import type { HttpAddress } from '../http/address.ts';
+import { httpServer$ } from '../http/server.ts';
+import { CONTENT_TYPE, Exposition } from './exposition.ts';
+import { Observations, type Observed } from './observations.ts';
+
+export interface MetricsOptions {
+  readonly subjects: Subjects;
+  readonly observed: Observed;
+  readonly address: HttpAddress;
+  /** Called with where it listens. */
+  readonly onReady: (url: string) => void;
+}
+
+const SWEEP_INTERVAL_MS = 1_000;
+
+/** Listens to the whole deployment, and tells Prometheus at `/metrics`. It sends nothing, so that as many may run as are wanted. */
+export function metricsActor({ subjects, observed, address, onReady }: MetricsOptions): Actor {
+  return {
+    name: 'metrics',
+    description: 'tells Prometheus what it hears of the deployment',
+    behaviour: ({ bus, clock, drops, stopping$ }) => {
+      const observations = new Observations(observed);
+      const app = new Hono();
+      app.get('/metrics', (context) => {
+        const exposition = new Exposition();
+        observations.write(exposition, clock.now(), drops.counts);
+        return context.body(exposition.toString(), 200, { 'Content-Type': CONTENT_TYPE });
+      });
+      app.get('/healthz', (context) => context.text('ok\n'));
+      app.notFound((context) => context.text('there is /metrics, and /healthz\n', 404));
+      return merge(
+        bus.messages$(subjects.allState).pipe(
+          decoded(decodeState, drops),
+          tap((state) => observations.state(state, clock.now())),
+        ),
+        bus.messages$(subjects.allLoad).pipe(
+          decoded(decodeLoad, drops),
+          tap((report) => observations.load(report, clock.now())),
+        ),
+        bus.messages$(subjects.gear).pipe(
+          decoded(decodeGear, drops),
+          tap((gear) => observations.gear(gear)),
+        ),
+        bus.messages$(subjects.events).pipe(
+          decoded(decodeEvent, drops),
+          tap((event) => observations.event(event)),
+        ),
+        bus.messages$(subjects.drift).pipe(
+          decoded(decodeDrift, drops),
+          tap((report) => observations.drift(report, clock.now())),
+        ),
+        every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => observations.sweep(clock.now()))),
+        httpServer$(app, address, '--metrics').pipe(tap(({ url }) => onReady(url))),
+      ).pipe(takeUntil(stopping$));
+    },
+  };
+}

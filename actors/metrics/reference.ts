@@ -1,0 +1,27 @@
+import { METRICS } from './declarations.ts';
+
+/** docs/metrics.md, made of the declarations; a test holds the file against this. */
+export function metricsPage(): string {
+  const rows = Object.values(METRICS).map(({ name, type, unit, help, labels }) => {
+    const shown = labels.map((label) => `\`${label}\``).join(', ');
+    return `| \`${name}\` | ${type} | ${unit} | ${shown} | ${help} |`;
+  });
+  return `# Metrics
+
+\`cascade serve DIR --metrics 9464\` tells Prometheus at \`http://127.0.0.1:9464/metrics\`; \`--metrics 0.0.0.0:9464\` lets other machines
+read them, too. \`cascade serve DIR --role metrics\` runs only this, anywhere: it listens on NATS and needs neither profile nor plan. One
+exporter tells of the whole deployment, so scrape one. Devices count in memory and tell once a second, whether or not anybody listens.
+
+\`docker/prometheus/\` has a configuration and alert rules, \`docker/grafana/\` a dashboard. \`docker compose -f docker/compose.yaml --profile
+observe up\` starts them beside a deployment.
+
+Counters of a device start at zero when its process does, as Prometheus expects. \`role\` is \`frontend\` for all frontends together,
+\`device-<id>\` for a device, \`metrics\` for the exporter itself.
+
+| name | type | unit | labels | |
+|---|---|---|---|---|
+${rows.join('\n')}
+
+This page is generated from \`actors/metrics/declarations.ts\`: \`npx vitest run test/unit/actors/metrics -u\` writes it anew.
+`;
+}

@@ -1,0 +1,47 @@
+import { type Actor, startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { realClock } from '../../engine/clock.ts';
+import { createLogger } from '../../engine/log.ts';
+import { packageVersion } from '../../engine/process/package-info.ts';
+import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
+import type { HttpAddress } from '../http/address.ts';
+import { metricsActor } from '../metrics/metrics.ts';
+import { connectTo } from './connect.ts';
+import { liveUntilStopped, runConnected, tellReady } from './life.ts';
+import { serversOf } from './nats-url.ts';
+import type { ServeOptions } from './setting.ts';
+
+/** What a process knows that only listens to a deployment: it needs neither profile nor plan. */
+interface Observing {
+  readonly deployment: Deployment;
+  readonly subjects: Subjects;
+  readonly bus: Bus;
+  /** To be called with where it listens. */
+  readonly onReady: (url: string) => void;
+}
+
+/** `/metrics` for Prometheus. */
+export function runMetrics(path: string, options: ServeOptions, address: HttpAddress): Promise<void> {
+  return runObserver(path, options, 'metrics', ({ deployment, subjects, onReady }) => {
+    const { name, devices, slo, load } = deployment;
+    const observed = { name, version: packageVersion(), devices: devices.map(({ id }) => id), slo, qpsMax: load.qpsMax };
+    return metricsActor({ subjects, observed, address, onReady: (url) => onReady(`${url}/metrics`) });
+  });
+}
+
+function runObserver(path: string, options: ServeOptions, role: string, actorOf: (observing: Observing) => Actor): Promise<void> {
+  const deployment = loadDeployment(path, 'anywhere');
+  const log = createLogger(`cascade-${role}`, options.logLevel ?? 'info');
+  const servers = serversOf(deployment, options.nats);
+  return runConnected(connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log }), async (bus) => {
+    const subjects = subjectsOf(deployment.name, deployment.prefix);
+    const onReady = (url: string): void => {
+      tellReady();
+      log.info({ url }, `${role} is served`);
+      if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: ${role} at ${url}\n`);
+    };
+    const actor = startActor(actorOf({ deployment, subjects, bus, onReady }), { bus, clock: realClock, log });
+    await liveUntilStopped([[actor]], log);
+  });
+}

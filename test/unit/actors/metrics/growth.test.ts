@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { Growth } from '../../../../actors/metrics/growth.ts';
+
+test('totals never fall: not when a role starts anew, nor when it is forgotten', () => {
+  const growth = new Growth();
+  growth.observe('a', { x: 5 });
+  growth.observe('b', { x: 1, y: 1 });
+  growth.observe('a', { x: 7 });
+  expect(Object.fromEntries(growth.totals)).toEqual({ x: 8, y: 1 });
+  growth.observe('a', { x: 2 });
+  expect(growth.totals.get('x')).toBe(10);
+  growth.forget('a');
+  expect(growth.totals.get('x')).toBe(10);
+});
