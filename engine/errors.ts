@@ -70,6 +70,25 @@ export class WeightsMissingError extends ConfigError {
   override readonly name = 'WeightsMissingError';
 }
 
+/**
+ * The results for all items: one mistake does not hide the next.
+ * @throws ConfigError with the messages of all that threw one.
+ */
+export function forAll<T, R>(items: readonly T[], act: (item: T, index: number) => R): R[] {
+  const messages: string[] = [];
+  const results: R[] = [];
+  for (const [index, item] of items.entries()) {
+    try {
+      results.push(act(item, index));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      messages.push(error.message);
+    }
+  }
+  if (messages.length > 0) throw new ConfigError([...new Set(messages)].join('\n'));
+  return results;
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, forAll } from '../../engine/errors.ts';
 import { keepHeapSmall } from '../../engine/process/small-heap.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { type HttpAddress, httpAddress, shownAddress } from '../http/address.ts';
@@ -69,14 +69,10 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
 }
 
 async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
-  const { requireLocalCores } = await import('../../plans/domain/deployment/local-cores.ts');
+  const { devicesOfHost, requireLocalCores } = await import('../../plans/domain/deployment/local-cores.ts');
   // Also those without a replica in the plan of today.
-  const devices = setting.deployment.devices.filter((device) => device.host === setting.host);
-  if (devices.length === 0) {
-    const hosts = [...new Set(setting.deployment.devices.map((device) => device.host))].join(', ');
-    throw new ConfigError(`--host ${setting.host}: the deployment has no devices on this host; its devices are on ${hosts}`);
-  }
-  for (const device of devices) requireLocalCores(setting.deployment, device);
+  const devices = devicesOfHost(setting.deployment, setting.host);
+  forAll(devices, (device) => requireLocalCores(setting.deployment, device));
   const all = options.role === 'all';
   const { frontends } = setting.deployment;
   const { runParts } = await import('../processes/run-all.ts');

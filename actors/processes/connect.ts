@@ -10,8 +10,13 @@ export function connectTo(
   name: string,
   options: Pick<NatsOptions, 'log' | 'direct'> = {},
 ): Promise<Bus> {
+  return connectNats({ ...natsOptionsOf(servers, nats, name), ...options });
+}
+
+/** @throws ConfigError for environment variables that are not set. */
+export function natsOptionsOf(servers: readonly string[], nats: NatsSettings, name: string): NatsOptions {
   const { credsFile, nkeyFile, tls, replicas } = nats;
-  return connectNats({
+  return {
     servers: servers.map((server) => fromEnvironment('nats.servers', server)),
     name,
     user: fromEnvironment('nats.user', nats.user),
@@ -30,8 +35,7 @@ export function connectTo(
             keyFile: fromEnvironment('nats.tls.key', tls.key),
           },
         }),
-    ...options,
-  });
+  };
 }
 
 export function inboxPrefixOf(nats: NatsSettings): string | undefined {

@@ -43,7 +43,7 @@ export interface Setting {
 }
 
 /** Host name of devices that name none. */
-const DEFAULT_HOST = 'local';
+export const DEFAULT_HOST = 'local';
 /** A store that does not answer for this long will not. */
 const STORE_WITHIN_MS = 60_000;
 const STORE_RETRY_MS = 500;

@@ -158,7 +158,7 @@ function notStored(error: unknown, subject: string, timeoutMs: number): unknown 
       `nobody listens on ${subject}: nothing was stored; the subject needs a JetStream stream`,
     );
   }
-  const why = `${subject} was not stored: ${describe(refused)}`;
+  const why = `${subject} was not stored: ${describeApiError(refused)}`;
   if (FULL.includes(refused.err_code)) return new CascadeError('RESOURCE_EXHAUSTED', `${why}; try again when others are done`);
   return refused.err_code === TOO_LARGE ? invalid(why) : new CascadeError('UNAVAILABLE', why);
 }
@@ -194,10 +194,10 @@ function consumerConfig({ name, ackWaitMs, maxUnsettled }: ConsumerSpec): Consum
 
 function refusedStream(error: unknown, spec: StoreSpec): unknown {
   const refused = apiErrorOf(error);
-  if (hasNoJetStream(error)) return noJetStream(refused === undefined ? 'nobody listens on $JS.API' : describe(refused));
+  if (hasNoJetStream(error)) return noJetStream(refused === undefined ? 'nobody listens on $JS.API' : describeApiError(refused));
   if (refused === undefined || NOT_NOW.includes(refused.err_code)) return unreached(error, `stream ${spec.name}`);
   const asked = `${spec.storage} storage, ${spec.maxBytes} bytes, ${spec.replicas} replica(s)`;
-  return new ConfigError(`the NATS server refuses stream ${spec.name} (${asked}): ${describe(refused)}`);
+  return new ConfigError(`the NATS server refuses stream ${spec.name} (${asked}): ${describeApiError(refused)}`);
 }
 
 /** Whether the server says that there is no JetStream, for this account or at all. */
@@ -242,9 +242,9 @@ async function reached<T>(what: string, act: () => Promise<T>): Promise<T> {
 
 function unreached(error: unknown, what: string): CascadeError {
   const refused = apiErrorOf(error);
-  return refused === undefined ? unavailable(error) : new CascadeError('UNAVAILABLE', `${what}: ${describe(refused)}`);
+  return refused === undefined ? unavailable(error) : new CascadeError('UNAVAILABLE', `${what}: ${describeApiError(refused)}`);
 }
 
-function describe({ description, err_code }: ApiError): string {
+export function describeApiError({ description, err_code }: ApiError): string {
   return `${description} (NATS error ${err_code})`;
 }

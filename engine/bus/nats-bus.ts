@@ -59,7 +59,8 @@ function serversOf({ servers }: NatsOptions): readonly string[] {
   return typeof servers === 'string' ? [servers] : servers;
 }
 
-async function connectBus(options: NatsOptions): Promise<NatsBus> {
+/** @throws ConfigError as of `connectNats`, which also tells of an old server. */
+export async function connectBus(options: NatsOptions): Promise<NatsBus> {
   const { servers, user, password, token } = parseServerUrls(serversOf(options));
   try {
     const connection = await connect({
@@ -87,7 +88,7 @@ async function connectBus(options: NatsOptions): Promise<NatsBus> {
   }
 }
 
-class NatsBus implements Bus {
+export class NatsBus implements Bus {
   readonly connection: NatsConnection;
   readonly losses$ = new Subject<Loss>();
   /** By what it is for: the work queues, or a bucket. */

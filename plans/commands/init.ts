@@ -2,6 +2,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { shellWord } from './shell-word.ts';
 
 /** `cascade init`. */
 export function register(program: Command): void {
@@ -31,10 +32,5 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   }
   loadDeployment(file);
   const list = notes.map((note) => `  - ${note}`).join('\n');
-  process.stdout.write(`written: ${file}\n${list}\nnext: cascade profile ${shellWord(dir)}\n`);
-}
-
-/** As a shell takes it for one word. */
-function shellWord(text: string): string {
-  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  process.stdout.write(`written: ${file}\n${list}\nnext: cascade check ${shellWord(dir)}\n`);
 }

@@ -1,6 +1,6 @@
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, forAll } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import { familyClasses } from '../domain/task/family-classes.ts';
@@ -22,7 +22,7 @@ import { type Targets, targetReader } from './targets.ts';
  */
 export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
   if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
-  const models = deployment.models.map((model) => ({
+  const models = forAll(deployment.models, (model) => ({
     name: model.name,
     inputs: readModelInterface(model.file, deployment.inputs, model.inputs).inputs,
   }));

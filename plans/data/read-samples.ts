@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, forAll } from '../../engine/errors.ts';
 import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { arrayColumn, type Column } from './columns.ts';
 import { DataFiles } from './data-files.ts';
@@ -34,20 +34,32 @@ export function readSamples(
   reader: TargetReader | undefined,
 ): Samples {
   const files = new DataFiles();
-  if (typeof data.inputs !== 'string') {
-    return { columns: readColumns(data.inputs), targets: data.labels === undefined ? undefined : readLabels(data.labels) };
-  }
+  if (typeof data.inputs !== 'string') return readBoth(data.inputs, data.labels);
   const whole = data.inputs;
   if (isTable(whole)) return readTable(whole);
   if (/\.npz$/i.test(whole)) {
     const labels = data.labels ?? (Object.hasOwn(files.archive(whole), 'labels.npy') ? `${whole}#labels` : undefined);
-    const columns = readColumns(Object.fromEntries(specs.map((spec) => [spec.name, `${whole}#${spec.name}`])));
-    return { columns, targets: labels === undefined ? undefined : readLabels(labels) };
+    return readBoth(Object.fromEntries(specs.map((spec) => [spec.name, `${whole}#${spec.name}`])), labels);
   }
   if (data.labels !== undefined) {
     throw new ConfigError(`${file}: data.labels: JSON lines hold their labels themselves; leave it out`);
   }
   return readJsonLines(whole, specs, reader);
+
+  function readBoth(inputs: Readonly<Record<string, string>>, labels: string | undefined): Samples {
+    let columns: readonly Column[] = [];
+    let targets: Targets | undefined;
+    const readers = [
+      () => {
+        columns = readColumns(inputs);
+      },
+      () => {
+        if (labels !== undefined) targets = readLabels(labels);
+      },
+    ];
+    forAll(readers, (read) => read());
+    return { columns, targets };
+  }
 
   /** All inputs, and the labels unless they are elsewhere. */
   function readTable(path: string): Samples {
@@ -74,7 +86,7 @@ export function readSamples(
         `${file}: data.inputs.${extra}: no model has this input; the models take ${specs.map((spec) => spec.name).join(', ')}`,
       );
     }
-    return specs.map((spec) => {
+    return forAll(specs, (spec) => {
       if (!Object.hasOwn(paths, spec.name)) {
         throw new ConfigError(`${file}: data.inputs.${spec.name}: is missing; name a .npy file of ${describeSpec(spec)}`);
       }

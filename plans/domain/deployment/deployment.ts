@@ -128,6 +128,22 @@ export interface Deployment {
   readonly drift: DriftSettings & { readonly replan: 'never' | 'auto'; readonly replanIntervalMs: number };
 }
 
+/** A deployment, or as much of one as can be read of a file with problems. */
+export interface ReadDeployment {
+  /** Without what the problems are about; undefined where that leaves too little. */
+  readonly deployment: Deployment | undefined;
+  /** A line `file:line:col path: what is wrong; what would be right` for each. */
+  readonly problems: readonly string[];
+}
+
+/** In the place of what every file must say, so that the rest of one that does not can be checked, too. */
+const STAND_INS = {
+  name: 'unnamed',
+  slo: { p95: 100 },
+  load: { qpsMax: 1 },
+  devices: [{ id: 'none', kind: 'cpu', memory: 1 }],
+};
+
 /**
  * Reads and checks a deployment.
  * @param path the YAML file, or the folder that holds a `deployment.yaml`.
@@ -135,6 +151,16 @@ export interface Deployment {
  * @throws ConfigError with a line `file:line:col path: what is wrong; what would be right` for each problem.
  */
 export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): Deployment {
+  const { deployment, problems } = readDeployment(path, modelFiles);
+  if (deployment === undefined || problems.length > 0) throw new ConfigError(problems.join('\n'));
+  return deployment;
+}
+
+/**
+ * The same for whoever wants to know all that is wrong.
+ * @throws ConfigError when there is no such file, or it is not YAML.
+ */
+export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
   const file = resolve(isFolder(path) ? join(path, 'deployment.yaml') : path);
   const label = forPeople(file);
   let text: string;
@@ -145,14 +171,20 @@ export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
       `${label} cannot be read: ${messageOf(error)}; name a deployment file, or a folder with deployment.yaml`,
     );
   }
-  const { value: yaml, refuse } = checkYaml(text, label, deploymentSchema, 'nats');
-  const problems: Problem[] = [
-    ...duplicates(yaml.models ?? [], ['models'], 'name'),
-    ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
-    ...duplicates(yaml.devices, ['devices'], 'id'),
-    ...syntheticProblems(yaml),
-    ...taskProblems(yaml),
-  ];
+  const checked = checkYaml(text, label, deploymentSchema, 'nats', STAND_INS);
+  const yaml = checked.value;
+  if (yaml === undefined) return { deployment: undefined, problems: checked.describe([]) };
+  // What goes together is told of a whole file only.
+  const problems: Problem[] =
+    checked.problems.length > 0
+      ? []
+      : [
+          ...duplicates(yaml.models ?? [], ['models'], 'name'),
+          ...duplicates(yaml.synthetic?.models ?? [], ['synthetic', 'models'], 'name'),
+          ...duplicates(yaml.devices, ['devices'], 'id'),
+          ...syntheticProblems(yaml),
+          ...taskProblems(yaml),
+        ];
   const dir = dirname(file);
   const resolveFile = (at: Problem['path'], given: string): string => {
     const absolute = resolve(dir, given);
@@ -238,8 +270,7 @@ export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
     audit: yaml.audit,
     drift: driftOf(yaml.drift),
   };
-  refuse(problems);
-  return deployment;
+  return { deployment, problems: checked.describe(problems) };
 
   function distributionOf({ distribution, qpsMax }: DeploymentYaml['load']): Load['distribution'] {
     if (distribution.histogram === undefined) return { type: 'zipf', exponent: distribution.zipf! };

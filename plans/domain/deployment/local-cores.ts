@@ -2,6 +2,14 @@ import { ConfigError } from '../../../engine/errors.ts';
 import { usableCores } from '../../../engine/process/usable-cores.ts';
 import type { Deployment, Device } from './deployment.ts';
 
+/** @throws ConfigError when there are none. */
+export function devicesOfHost({ devices }: Pick<Deployment, 'devices'>, host: string): readonly Device[] {
+  const here = devices.filter((device) => device.host === host);
+  if (here.length > 0) return here;
+  const hosts = [...new Set(devices.map((device) => device.host))].join(', ');
+  throw new ConfigError(`--host ${host}: the deployment has no devices on this host; its devices are on ${hosts}`);
+}
+
 /** @throws ConfigError when a device is pinned to a core that this process may not run on. */
 export function requireLocalCores(
   { file }: Pick<Deployment, 'file'>,

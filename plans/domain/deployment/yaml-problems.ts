@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { expandVariables, unsetVariable } from './from-environment.ts';
 import { kindOf, shown as shownWhole } from './shown.ts';
+import { SoundPart } from './sound-part.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -16,22 +17,26 @@ export interface Problem {
 
 /** A YAML file checked against a schema, that can still say where each of its values stands. */
 export interface CheckedYaml<T> {
-  readonly value: T;
-  /** @throws ConfigError with a line `file:line:col path: message` per problem, if there are any. */
-  refuse(problems: readonly Problem[]): void;
+  /** Without what `problems` are about; undefined where that leaves too little. */
+  readonly value: T | undefined;
+  readonly problems: readonly Problem[];
+  /** A line `file:line:col path: message` per problem; paths are those of `value`. */
+  describe(problems: readonly Problem[]): string[];
 }
 
 /**
  * Parses YAML, puts the environment's variables in, and checks it against a schema.
  * @param file how to call the file in messages.
  * @param secretKey what stands under it is never shown, and holds its variables until it is used.
- * @throws ConfigError with a line `file:line:col path: message` for each problem.
+ * @param standIns for keys that the schema requires: with them the rest of a file can be looked at, too.
+ * @throws ConfigError with a line `file:line:col message` for each problem, for what is not YAML.
  */
 export function checkYaml<S extends z.ZodType>(
   text: string,
   file: string,
   schema: S,
   secretKey: string,
+  standIns: Readonly<Record<string, unknown>>,
 ): CheckedYaml<z.output<S>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -43,20 +48,25 @@ export function checkYaml<S extends z.ZodType>(
     throw new ConfigError(document.errors.map((e) => `${at(e.pos[0])} not valid YAML: ${e.message}`).join('\n'));
   }
   const written = plainOf(document, file);
-  const refuse = (problems: readonly Problem[]): void => {
-    if (problems.length === 0) return;
-    const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;
-    throw new ConfigError([...new Set(problems.map(line))].join('\n'));
-  };
-  const unset: Problem[] = [];
-  const plain = withVariables(written, [], (path) => path[0] === secretKey, unset);
-  refuse(unset);
-  const result = schema.safeParse(plain, { reportInput: true });
+  const problems: Problem[] = [];
+  const plain = withVariables(written, [], (path) => path[0] === secretKey, problems);
+  const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
+  const sound = new SoundPart(plain, standIns);
+  // From the end: what is taken out of a list moves what follows.
+  for (const { path } of problems.toReversed()) sound.remove(path);
+  let result = schema.safeParse(plain, { reportInput: true });
   if (!result.success) {
-    const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
-    refuse(result.error.issues.flatMap((issue) => problemsOf(issue, checked)));
+    const told = new Set(problems.map(({ path }) => pathText(path)));
+    const issues = result.error.issues.filter(({ path }) => !told.has(pathText(path)));
+    problems.push(...issues.flatMap((issue) => problemsOf(issue, checked)));
   }
-  return { value: result.data as z.output<S>, refuse };
+  if (problems.length > 0) result = sound.parse(schema);
+  const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;
+  return {
+    value: result.success ? (result.data as z.output<S>) : undefined,
+    problems,
+    describe: (found) => [...new Set([...problems, ...found.map((p) => ({ ...p, path: sound.pathInFile(p.path) }))].map(line))],
+  };
 
   function offsetOf({ path, atKey }: Problem): number {
     let node: Node | null = document.contents;

@@ -1,6 +1,7 @@
 import type { OutputSpec } from '../../../engine/backend/backend.ts';
 import { chooseScores } from '../../../engine/backend/choose-output.ts';
 import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
+import { forAll } from '../../../engine/errors.ts';
 import type { LabelledData } from '../../data/labelled-data.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import type { ModelEntry } from '../deployment/model-entry.ts';
@@ -22,7 +23,7 @@ export interface ModelOutputs {
  * @throws ConfigError when one that the deployment names does not exist, or holds no floats.
  */
 export function familyOutputs(deployment: Deployment, data: LabelledData): ModelOutputs[] {
-  return deployment.models.map((model) => {
+  return forAll(deployment.models, (model) => {
     const { outputs } = readModelInterface(model.file, deployment.inputs, model.inputs);
     return { ...outputOf(deployment, model, outputs, columnsOf(data)), all: outputs.map(({ name }) => name) };
   });

@@ -21,7 +21,7 @@ test('names the next command so that a shell takes it, whatever the folder is ca
     const folder = join(dir, name);
     mkdirSync(folder);
     writeImageFamily(folder);
-    expect((await run(folder)).stdout).toContain(`\nnext: cascade profile ${word}\n`);
+    expect((await run(folder)).stdout).toContain(`\nnext: cascade check ${word}\n`);
   }
 });
 

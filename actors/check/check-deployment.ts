@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { readDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { serversOf } from '../processes/nats-url.ts';
+import { DEFAULT_HOST, type ServeOptions } from '../processes/setting.ts';
+import { checkMachine } from './check-machine.ts';
+import { checkModelsAndData } from './check-models.ts';
+import { checkNats } from './check-nats.ts';
+import { checkPlan } from './check-plan.ts';
+import { type Finding, Findings, type Level, verdictOf } from './finding.ts';
+
+/** What `cascade check --json` writes. */
+export interface CheckReport {
+  /** Its name; null where the file cannot be read. */
+  readonly deployment: string | null;
+  readonly verdict: Level;
+  readonly findings: readonly Finding[];
+}
+
+/** All that can be known of a deployment before it is served: whatever is wrong in one area, the others are looked at, too. */
+export async function checkDeployment(path: string, options: ServeOptions): Promise<CheckReport> {
+  const configuration = new Findings('configuration');
+  const read = await configuration.attempt(() => readDeployment(path));
+  for (const problem of read?.problems ?? []) configuration.problem(problem);
+  const deployment = read?.deployment;
+  if (deployment === undefined) return reportOf(undefined, configuration.list);
+  if (read?.problems.length === 0) {
+    const { file, models, devices } = deployment;
+    configuration.ok(`${forPeople(file)}: ${deployment.name}, ${count(models, 'model')}, ${count(devices, 'device')}`);
+  }
+  const isWhole = read?.problems.length === 0;
+  const findings = await checkModelsAndData(deployment);
+  // Of a file that is to be mended, nobody can say whether a plan is for it.
+  const planned = isWhole
+    ? await checkPlan(
+        deployment,
+        options.profile ?? join(deployment.dir, 'profile.json'),
+        options.plan ?? join(deployment.dir, 'plan.json'),
+      )
+    : undefined;
+  return reportOf(deployment, [
+    ...configuration.list,
+    ...findings,
+    ...(planned?.findings ?? []),
+    ...(await checkMachine(deployment, options.host ?? DEFAULT_HOST)),
+    ...(await checkNats(deployment, serversOf(deployment, options.nats), planned?.profile?.warmUp)),
+  ]);
+}
+
+function reportOf(deployment: Deployment | undefined, findings: readonly Finding[]): CheckReport {
+  return { deployment: deployment?.name ?? null, verdict: verdictOf(findings), findings };
+}
+
+function count(list: readonly unknown[], word: string): string {
+  return `${list.length} ${word}${list.length === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,66 @@
+import { accessSync, constants } from 'node:fs';
+import { totalmem } from 'node:os';
+import { canPin } from '../../engine/backend/pin-thread.ts';
+import { messageOf } from '../../engine/errors.ts';
+import { usableCores } from '../../engine/process/usable-cores.ts';
+import type { Deployment, Device } from '../../plans/domain/deployment/deployment.ts';
+import { devicesOfHost, requireLocalCores } from '../../plans/domain/deployment/local-cores.ts';
+import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { formatBytes } from '../../plans/domain/deployment/units.ts';
+import { type Finding, Findings } from './finding.ts';
+
+/** What this machine has for the devices that are to run here. */
+export async function checkMachine(deployment: Deployment, host: string): Promise<Finding[]> {
+  const machine = new Findings('machine');
+  checkFolder(deployment, machine);
+  const here = await machine.attempt(() => devicesOfHost(deployment, host));
+  if (here === undefined) return machine.list;
+  for (const device of here) await machine.attempt(() => requireLocalCores(deployment, device));
+  checkShares(deployment, here, machine);
+  await checkCuda(deployment, here, machine);
+  const usable = usableCores();
+  const names = here.map(({ id, kind }) => `${id} (${kind})`).join(', ');
+  if (!machine.list.some(({ level }) => level === 'problem'))
+    machine.ok(
+      `Node ${process.versions.node}, ${usable.length === 1 ? 'core' : 'cores'} ${usable.join(', ')}: enough for ${names}`,
+    );
+  return machine.list;
+}
+
+/** Profiles and plans are written there, and copies of the models that plans name. */
+function checkFolder({ dir }: Deployment, machine: Findings): void {
+  try {
+    accessSync(dir, constants.W_OK);
+  } catch (error) {
+    machine.warn(`${forPeople(dir)} cannot be written (${messageOf(error)}): name other files with --out and --profile`);
+  }
+}
+
+function checkShares({ file }: Deployment, here: readonly Device[], machine: Findings): void {
+  const pinned = here.flatMap((device) => (device.kind === 'cpu' ? (device.cores ?? []).map((core) => ({ core, device })) : []));
+  if (pinned.length > 0 && !canPin())
+    machine.warn('inference threads cannot be pinned to cores: this system has no taskset (util-linux)');
+  for (const [i, { core, device }] of pinned.entries()) {
+    const other = pinned.slice(0, i).find((before) => before.core === core);
+    if (other !== undefined)
+      machine.warn(
+        `${forPeople(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each is slower than profiled while the other works; give each cores of its own`,
+      );
+  }
+  const wanted = here.filter(({ kind }) => kind === 'cpu').reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+  if (wanted > totalmem())
+    machine.warn(
+      `${forPeople(file)}: the devices have ${formatBytes(wanted)} of memory together; this machine has ${formatBytes(totalmem())}`,
+    );
+}
+
+async function checkCuda({ file }: Deployment, here: readonly Device[], machine: Findings): Promise<void> {
+  const cuda = here.filter(({ kind }) => kind === 'cuda');
+  if (cuda.length === 0) return;
+  const { listSupportedBackends } = await import('onnxruntime-node');
+  if (listSupportedBackends().some(({ name }) => name === 'cuda')) return;
+  for (const { id } of cuda)
+    machine.problem(
+      `${forPeople(file)}: device ${id}: kind: cuda is not available: ONNX Runtime has no CUDA here; on a machine with one, run \`ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install\`, else write kind: cpu`,
+    );
+}

@@ -1,0 +1,80 @@
+import { existsSync } from 'node:fs';
+import { firstValueFrom } from 'rxjs';
+import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
+import { readModelInterface } from '../../engine/backend/onnx-file.ts';
+import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { LabelledData } from '../../plans/data/labelled-data.ts';
+import { deploymentInputs, loadLabelledData } from '../../plans/data/load-labelled-data.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
+import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
+import { certaintyOutputOf } from '../../plans/domain/task/task-of.ts';
+import { type Finding, Findings } from './finding.ts';
+
+/** The models by themselves, together, and with the data: each is loaded and run on one sample. */
+export async function checkModelsAndData(deployment: Deployment): Promise<Finding[]> {
+  const models = new Findings('models');
+  const specs = await checkFiles(deployment, models);
+  if (specs === undefined) return models.list;
+  const data = new Findings('data');
+  const labelled = await data.attempt(() => loadLabelledData(deployment, specs));
+  if (labelled !== undefined) {
+    describeData(deployment, labelled, data);
+    if (deployment.synthetic === undefined) await runModels(deployment, labelled, models);
+  }
+  return [...models.list, ...data.list];
+}
+
+/** @returns the inputs of the family, where all models can be read and agree. */
+async function checkFiles(deployment: Deployment, models: Findings): Promise<readonly TensorSpec[] | undefined> {
+  if (deployment.synthetic !== undefined) {
+    models.ok(`${deployment.models.length} made-up models`);
+    return deploymentInputs(deployment);
+  }
+  // Files that are not there were told of with the configuration.
+  const present = deployment.models.filter(({ file }) => existsSync(file));
+  let readable = 0;
+  for (const { name, file, inputs: renamed } of present) {
+    await models.attempt(() => {
+      const { inputs } = readModelInterface(file, deployment.inputs, renamed);
+      const takes = inputs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ');
+      models.ok(`${name} (${forPeople(file)}, ${shortDigest(modelDigest(file))}) takes ${takes}`);
+      readable++;
+    });
+  }
+  return readable < deployment.models.length ? undefined : models.attempt(() => deploymentInputs(deployment));
+}
+
+function describeData(
+  { task }: Deployment,
+  { count, labels, targetWidth, validation, load }: LabelledData,
+  data: Findings,
+): void {
+  if (task !== 'custom' && targetWidth === undefined && labels === undefined)
+    data.problem('data.labels: is missing; `cascade profile` needs labels: name a .npy file, or label each JSON line');
+  else data.ok(`${count} samples: ${validation.length} to profile and plan with, ${load.length} for load tests`);
+}
+
+async function runModels(deployment: Deployment, data: LabelledData, models: Findings): Promise<void> {
+  const outputs = await models.attempt(() => familyOutputs(deployment, data));
+  if (outputs === undefined) return;
+  const certaintyOutput = certaintyOutputOf(deployment);
+  const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
+  const sample = data.sample(data.validation[0]);
+  let good = 0;
+  try {
+    for (const [m, model] of deployment.models.entries()) {
+      await models.attempt(async () => {
+        await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
+        await firstValueFrom(backend.run(model.name, [sample]));
+        await firstValueFrom(backend.unload(model.name));
+        good++;
+      });
+    }
+  } finally {
+    await backend.close();
+  }
+  if (good === deployment.models.length) models.ok('each answers a sample of the data');
+}

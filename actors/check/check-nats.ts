@@ -1,0 +1,93 @@
+import { inspectServer, type ServerInspection } from '../../engine/bus/inspect-server.ts';
+import { shownServers } from '../../engine/bus/server-urls.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import type { Sample } from '../../engine/tensor/tensor.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
+import { formatBytes } from '../../plans/domain/deployment/units.ts';
+import { bucketsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
+import { requestStatus } from '../controller/ask-status.ts';
+import type { Status } from '../controller/status.ts';
+import { natsOptionsOf } from '../processes/connect.ts';
+import { type Finding, Findings } from './finding.ts';
+
+/** In the place of a frontend, which makes up its name when it starts. */
+const SOME_FRONTEND = 'check';
+
+/**
+ * The NATS server as the serving processes will find it, with their credentials.
+ * @param samples typical and largest (see `warmUpSamples`); none: their size is not known.
+ */
+export async function checkNats(
+  deployment: Deployment,
+  servers: readonly string[],
+  samples: readonly Sample[] | undefined,
+): Promise<Finding[]> {
+  const nats = new Findings('nats');
+  const server = await nats.attempt(() => inspectServer(natsOptionsOf(servers, deployment.nats, 'cascade-check')));
+  if (server === undefined) return nats.list;
+  const permissions = new Findings('permissions');
+  try {
+    const where = shownServers(servers);
+    const { bus, version, oldVersion, jetStream } = server;
+    const size = formatBytes(bus.maxPayloadBytes);
+    nats.ok(`nats-server ${version} at ${where}, JetStream ${jetStream.type}, messages up to ${size}`);
+    if (oldVersion !== undefined) nats.warn(oldVersion);
+    checkJetStream(deployment, jetStream, nats);
+    const misfit = samples && misfitOf(samples, bus.maxPayloadBytes, 'the NATS server');
+    if (misfit?.typical) nats.problem(misfit.message);
+    else if (misfit !== undefined) nats.warn(misfit.message);
+    const status = await runningStatus(server, deployment);
+    if (status !== undefined) {
+      const devices = status.devices.map(({ device, host }) => `${device} on ${host}`).join(', ');
+      nats.ok(`${deployment.name} is served there already: plan revision ${status.revision}, devices ${devices}`);
+    }
+    await checkPermissions(deployment, server, status !== undefined, permissions);
+  } finally {
+    await server.bus.close();
+  }
+  return [...nats.list, ...permissions.list];
+}
+
+function checkJetStream({ durable }: Deployment, jetStream: ServerInspection['jetStream'], nats: Findings): void {
+  if (jetStream.type === 'on') return;
+  const what = `the NATS server has no JetStream for this user (${jetStream.reason})`;
+  const todo = 'start it with -js, or enable it for the account';
+  if (durable !== undefined) nats.problem(`${what}, which \`durable\` needs; ${todo}`);
+  else nats.warn(`${what}: pushed plans are forgotten when all processes end, and no second controller can stand by; ${todo}`);
+}
+
+async function runningStatus({ bus }: ServerInspection, { name, prefix }: Deployment): Promise<Status | undefined> {
+  try {
+    return await requestStatus(bus, subjectsOf(name, prefix));
+  } catch (error) {
+    if (error instanceof CascadeError) return undefined;
+    throw error;
+  }
+}
+
+/** @param isServed then nothing is published, which the serving processes would have to drop. */
+async function checkPermissions(
+  { name, prefix, devices, models, nats }: Deployment,
+  server: ServerInspection,
+  isServed: boolean,
+  permissions: Findings,
+): Promise<void> {
+  const s = subjectsOf(name, prefix);
+  const [{ id }] = devices;
+  const inbox = `${nats.inboxPrefix ?? '_INBOX'}.${SOME_FRONTEND}`;
+  const between = [s.gear, s.prepare, s.prepared, s.commit, s.abort, s.tellPlan, s.cancel, s.deviceCancel(id), s.drift];
+  const heard = [s.infer, s.deviceWork(id), s.audit(id), s.done(SOME_FRONTEND), s.allLoad, s.allState, s.plan, s.status];
+  const said = [s.work(id, models[0].name), s.done(SOME_FRONTEND), s.load(SOME_FRONTEND), s.state(id), s.events, s.results];
+  const kept = server.jetStream.type === 'on' ? [`$JS.API.STREAM.INFO.KV_${bucketsOf(name, prefix).plans}`] : [];
+  const refused = await server.refused({
+    subscribe: [...between, ...heard, '$SRV.PING', inbox],
+    publish: isServed ? [] : [...between, ...said, ...kept],
+  });
+  for (const action of refused)
+    permissions.problem(
+      `this user may not ${action}; grant it in the permissions of the NATS server, or connect as another user (conf/nats/roles.conf has what \`cascade serve\` needs)`,
+    );
+  if (refused.length === 0)
+    permissions.ok(`this user may ${isServed ? 'subscribe' : 'publish and subscribe'} as \`cascade serve\` does`);
+}

@@ -1,0 +1,66 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkDeployment } from '../../actors/check/check-deployment.ts';
+import { describeCheck } from '../../actors/check/describe-check.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { writeImageFamily } from '../fixtures/image-family.ts';
+import { runCommandLine } from '../support/command-line.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-check-'));
+const nothing = join(dir, 'nothing');
+let server: NatsServer;
+
+beforeAll(async () => {
+  server = await startNatsServer({ jetstream: true });
+});
+
+afterAll(async () => {
+  await server?.stop();
+  rmSync(dir, { recursive: true });
+});
+
+test('a sound deployment without a profile: what was looked at, and the next step', async () => {
+  writeImageFamily(join(dir, 'image'));
+  const report = await checkDeployment(join(dir, 'image'), { nats: server.url });
+  expect(report).toMatchObject({ deployment: 'image', verdict: 'warning' });
+  expect(report.findings.filter(({ level }) => level !== 'ok')).toEqual([
+    {
+      level: 'warning',
+      area: 'profile',
+      message: `${join(dir, 'image', 'profile.json')} does not exist yet; make it with \`cascade profile\``,
+    },
+    {
+      level: 'warning',
+      area: 'plan',
+      message: `${join(dir, 'image', 'plan.json')} does not exist yet; make it with \`cascade plan\``,
+    },
+  ]);
+  const areas = new Set(report.findings.map(({ area }) => area));
+  expect([...areas]).toEqual(['configuration', 'models', 'data', 'profile', 'plan', 'machine', 'nats', 'permissions']);
+  expect(describeCheck(report, join(dir, 'image'))).toMatch(/\n0 problems, 2 warnings\nnext: cascade profile \S+image\n$/);
+});
+
+test('what is wrong in one area hides nothing in another; the exit code tells the worst', async () => {
+  const file = writeImageFamily(join(dir, 'wrong'));
+  const text = readFileSync(file, 'utf8')
+    .replace('qpsMax: 200', 'qpsMax: none')
+    .replace('cores: [0]', 'cores: [4095]')
+    .replace('look.onnx', 'lok.onnx');
+  writeFileSync(file, text);
+  writeFileSync(join(dir, 'wrong', 'study.onnx'), 'no model');
+  const { code, stdout } = await runCommandLine(['check', file, '--nats', 'nats://127.0.0.1:1', '--json', '-']);
+  expect(code).toBe(2);
+  const { findings } = JSON.parse(stdout) as Awaited<ReturnType<typeof checkDeployment>>;
+  const problems = findings.filter(({ level }) => level === 'problem');
+  expect(problems.map(({ area }) => area)).toEqual(['configuration', 'configuration', 'models', 'machine', 'nats']);
+});
+
+test('a folder without a deployment is one problem', async () => {
+  const { code, stdout } = await runCommandLine(['check', nothing]);
+  expect(code).toBe(2);
+  expect(stdout).toBe(
+    `problem  configuration  ${nothing} cannot be read: ENOENT: no such file or directory, open '${nothing}'; name a deployment file, or a folder with deployment.yaml\n1 problem, 0 warnings\n`,
+  );
+});
