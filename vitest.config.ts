@@ -5,26 +5,12 @@ export default defineConfig({
     reporters: ['default', './test/reporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Files run two at a time: on two cores, more of those that start servers and pinned processes would starve each other.
+    maxWorkers: 2,
+    // In this order: what only computes, one file on each core; then what also waits.
     projects: [
-      {
-        extends: true,
-        test: {
-          name: 'pure',
-          include: ['test/{unit,simulation}/**/*.test.ts'],
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'served',
-          include: ['test/{integration,e2e}/**/*.test.ts'],
-          // These start servers and pinned processes: on two cores, side by side they would starve each other.
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      { extends: true, test: { name: 'computing', include: ['test/{unit,simulation}/**/*.test.ts'] } },
+      { extends: true, test: { name: 'serving', include: ['test/{integration,e2e}/**/*.test.ts'] } },
     ],
   },
 });

@@ -30,6 +30,7 @@ import { failureOf, sendFailures } from './answers.ts';
 import { Cancellations } from './cancellations.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { Outbox } from './outbox.ts';
+import { RefusalBudget } from './refusal-budget.ts';
 import { Refusals } from './refusals.ts';
 import { type RevisedPlan, Router } from './router.ts';
 import { type Loss, suspectsOf } from './suspects.ts';
@@ -96,7 +97,8 @@ interface Envelope {
   readonly id: string | undefined;
   readonly deadlineMs: number | undefined;
   readonly token: string | undefined;
-  /** Whose it is: as the admission counts it. */
+  /** Whose it is; and as the admission counts it. */
+  readonly sender: number;
   readonly client: number;
 }
 
@@ -111,6 +113,7 @@ class Frontend {
   readonly #waysBack = new WaysBack();
   readonly #cancellations: Cancellations;
   readonly #clients = new ClientNumbers();
+  readonly #refusalBudget = new RefusalBudget();
   readonly #routable$ = new Subject<void>();
   readonly #idle$ = new Subject<void>();
   readonly #maxBodyBytes: number;
@@ -210,6 +213,7 @@ class Frontend {
     let json = false;
     let reply = this.#options.subjects.results;
     let id: string | undefined;
+    const sender = this.#clients.of(message);
     try {
       const contentType = message.header('Content-Type');
       const raw = contentType?.trim().toLowerCase() === 'application/octet-stream';
@@ -226,6 +230,11 @@ class Frontend {
         this.#waysBack.unused(reply, this.#context.clock.now());
         return;
       }
+      const closedForMs = this.#refusalBudget.closedForMs(sender, this.#context.clock.now());
+      if (closedForMs !== undefined) {
+        this.#refuseUnread(reply, id, closedForMs, json);
+        return;
+      }
       const envelope: Envelope = {
         bytes: message.data.length,
         reply,
@@ -233,7 +242,8 @@ class Frontend {
         id,
         deadlineMs: headerDeadline(message),
         token: headerToken(message),
-        client: this.#admission.clientOf(this.#clients.of(message)),
+        sender,
+        client: this.#admission.clientOf(sender),
       };
       if (raw) {
         this.#takeEach([rawBody(this.#options.specs, message.data)], envelope);
@@ -255,31 +265,47 @@ class Frontend {
     } catch (error) {
       this.#waysBack.taken(reply);
       sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);
-      this.#waysBack.ended(reply, this.#context.clock.now());
+      const now = this.#context.clock.now();
+      this.#waysBack.ended(reply, now);
+      this.#refusalBudget.spend(sender, 1, 1, message.data.length, now);
     }
+  }
+
+  /** One answer for all that is in a message, of a client that had too much wrong. */
+  #refuseUnread(reply: string, id: string | undefined, closedForMs: number, json: boolean): void {
+    const message = `too many requests of this client were wrong; its messages are read again in ${closedForMs} ms`;
+    this.#waysBack.taken(reply);
+    sendFailures(this.#context.bus, reply, [this.#refusal(id, 'wrong-too-often', message, closedForMs)], json);
+    this.#waysBack.ended(reply, this.#context.clock.now());
   }
 
   /** The requests of a message: each fails alone, and the errors of all of them are said together. */
   #takeEach(values: readonly unknown[], envelope: Envelope): void {
-    const { reply, json } = envelope;
+    const { reply, json, sender } = envelope;
     const refusals = new Refusals(envelope.bytes);
     this.#waysBack.taken(reply);
+    let wrong = 0;
     for (const value of values) {
       // What is wrong with requests like these has been told often enough.
       if (refusals.areMany && !looksLikeRequest(value)) {
         refusals.addUnread(idOf(value));
         this.#unserved.count('invalid');
+        wrong++;
         continue;
       }
       try {
         const failure = this.#admit(value, envelope);
         if (failure !== undefined) refusals.add(failure);
       } catch (error) {
-        refusals.add(this.#failure(idOf(value) ?? envelope.id, error));
+        const failure = this.#failure(idOf(value) ?? envelope.id, error);
+        refusals.add(failure);
+        if (failure.error.code === 'INVALID_ARGUMENT') wrong++;
       }
     }
     sendFailures(this.#context.bus, reply, refusals.failures, json);
-    this.#waysBack.ended(reply, this.#context.clock.now());
+    const now = this.#context.clock.now();
+    this.#waysBack.ended(reply, now);
+    if (wrong > 0) this.#refusalBudget.spend(sender, wrong, values.length, envelope.bytes, now);
   }
 
   #failure(id: string | undefined, thrown: unknown): Failure {

@@ -20,6 +20,7 @@ export const UNSERVED = {
   },
   overloaded: { kind: 'refused', code: 'RESOURCE_EXHAUSTED', what: 'no answer is expected within its deadline' },
   'no-room': { kind: 'refused', code: 'RESOURCE_EXHAUSTED', what: 'as many requests or bytes are here as may be' },
+  'wrong-too-often': { kind: 'refused', code: 'RESOURCE_EXHAUSTED', what: 'its client sent too much that was wrong' },
   'no-device': { kind: 'refused', code: 'UNAVAILABLE', what: 'no device that holds the model can be reached' },
   'unknown-model': { kind: 'refused', code: 'NOT_FOUND', what: 'the family has no such model' },
   'no-time': { kind: 'expired', code: 'DEADLINE_EXCEEDED', what: 'it waited until no time was left to compute it' },

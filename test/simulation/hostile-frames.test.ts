@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { decodeAnswers } from '../../actors/client/answers.ts';
 import { encode } from '../../plans/protocol/codec.ts';
-import { type Failure, isFailure } from '../../plans/protocol/messages.ts';
+import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
@@ -77,4 +78,30 @@ test('thousands of requests that an overloaded frontend refuses are told by thei
   expect(failures.map(({ id }) => id).sort()).toEqual(ids.slice(10).sort());
   for (const { error } of failures) expect(error).toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryAfterMs: 10 });
   expect(bytes).toBeLessThan(20_000 + 4 * body.length);
+});
+
+test('a client that goes on to send wrong frames is not read for a while, and others are served', async () => {
+  const plane = await startVirtualPlane(planOf({ models: ['small'] }));
+  const told: Failure[] = [];
+  const answers: Answer[] = [];
+  plane.bus
+    .messages$('inbox.hostile.1')
+    .subscribe(({ data }) => told.push(...(decodeAnswers(data).filter(isFailure) as Failure[])));
+  const send = (body: Uint8Array): void => {
+    plane.bus.publish('cascade.test.infer', body, { reply: 'inbox.hostile.1' });
+  };
+  const wrong = encode(frameOf({}));
+  for (let i = 0; i < 100; i++) send(wrong);
+  plane.infer('of another client', [1, 90]);
+  await plane.runUntil(plane.clock.now() + 100);
+  expect(plane.answers).toMatchObject([{ answer: { id: 'of another client', label: 1 } }]);
+  // Each is one refusal that costs nothing to make, and says when to come again.
+  const unread = told.filter(({ error }) => error.code === 'RESOURCE_EXHAUSTED');
+  expect(unread).toHaveLength(97);
+  expect(unread[0].error.message).toMatch(/^too many requests of this client were wrong; its messages are read again in \d+ ms$/);
+  await plane.runUntil(plane.clock.now() + Math.max(...unread.map(({ error }) => error.retryAfterMs ?? 0)));
+  plane.bus.messages$('inbox.hostile.2').subscribe(({ data }) => answers.push(...decodeAnswers(data)));
+  plane.bus.publish('cascade.test.infer', encode(GOOD), { reply: 'inbox.hostile.2' });
+  await plane.runUntil(plane.clock.now() + 1_000);
+  expect(answers).toMatchObject([{ id: 'good', label: 1 }]);
 });

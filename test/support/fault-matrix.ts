@@ -76,8 +76,6 @@ const SAMPLES = 400;
 const CERTAIN = 0.01;
 const DEADLINE_MS = 10_000;
 const TICK_MS = 10;
-const FAULT_AT_MS = 2_000;
-const LOAD_MS = 11_000;
 const STOPPED_MS = 5_000;
 const WINDOW_MS = 500;
 const READY_WITHIN_MS = 60_000;
@@ -176,8 +174,24 @@ export async function askAll(world: FaultWorld): Promise<number> {
   return answers.filter(({ status }) => status === 'fulfilled').length;
 }
 
+/** When the load is struck, and how long it lasts, in milliseconds. */
+export interface FaultTimes {
+  readonly faultAtMs: number;
+  readonly loadMs: number;
+}
+
+/** For measuring the recovery: also a process that was stopped has been back for some seconds at the end. */
+const MEASURED: FaultTimes = { faultAtMs: 2_000, loadMs: 11_000 };
+
+/** For seeing that each request ends: those in flight at the fault, those while it lasts, and those after it. */
+export function shortTimes(fault: Fault): FaultTimes {
+  const lasts = fault !== 'NATS restart' && fault.signal === 'SIGSTOP' ? STOPPED_MS : 0;
+  return { faultAtMs: 1_000, loadMs: 4_000 + lasts };
+}
+
 /** Steady load, a fault in the middle of it, and what became of each request. */
-export async function runFault(world: FaultWorld, fault: Fault, qps: number): Promise<FaultOutcome> {
+export async function runFault(world: FaultWorld, fault: Fault, qps: number, times = MEASURED): Promise<FaultOutcome> {
+  const { faultAtMs, loadMs } = times;
   const status = await wholeStatus(world);
   const before = { ...world.client.counts };
   const startedAt = performance.now();
@@ -215,8 +229,8 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number): Pr
   await new Promise<void>((resolve) => {
     const load = every(realClock, TICK_MS).subscribe(() => {
       const passedMs = performance.now() - startedAt;
-      if (passedMs >= FAULT_AT_MS) strike ??= strikeWith(world, fault, status);
-      if (passedMs >= LOAD_MS) {
+      if (passedMs >= faultAtMs) strike ??= strikeWith(world, fault, status);
+      if (passedMs >= loadMs) {
         load.unsubscribe();
         resolve();
         return;
@@ -234,8 +248,8 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number): Pr
     wrong,
     duplicates: world.client.counts.duplicates - before.duplicates,
     retries: world.client.counts.retries - before.retries,
-    recoveredMs: recovery(good, qps),
-    goodputAfter3s: share(good, FAULT_AT_MS + 3_000, LOAD_MS, qps),
+    recoveredMs: recovery(good, qps, times),
+    goodputAfter3s: share(good, faultAtMs + 3_000, loadMs, qps),
   };
 }
 
@@ -244,11 +258,10 @@ function share(endedAt: readonly number[], fromMs: number, toMs: number, qps: nu
   return ended / ((qps * (toMs - fromMs)) / 1_000);
 }
 
-function recovery(endedAt: readonly number[], qps: number): number | null {
-  for (let from = FAULT_AT_MS; from + WINDOW_MS <= LOAD_MS; from += WINDOW_MS / 5) {
+function recovery(endedAt: readonly number[], qps: number, { faultAtMs, loadMs }: FaultTimes): number | null {
+  for (let from = faultAtMs; from + WINDOW_MS <= loadMs; from += WINDOW_MS / 5) {
     // Not before the fault can show.
-    if (share(endedAt, from, from + WINDOW_MS, qps) >= 0.95 && share(endedAt, from, LOAD_MS, qps) >= 0.95)
-      return from - FAULT_AT_MS;
+    if (share(endedAt, from, from + WINDOW_MS, qps) >= 0.95 && share(endedAt, from, loadMs, qps) >= 0.95) return from - faultAtMs;
   }
   return null;
 }
