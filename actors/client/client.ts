@@ -6,6 +6,7 @@ import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import type { Stored } from '../../engine/bus/work-queue.ts';
 import { type Clock, realClock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { CANCEL_HEADER, checkToken } from '../../plans/protocol/cancel.ts';
 import { type Answer, isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { decodeAnswers, errorOf, failureOf } from './answers.ts';
@@ -66,6 +67,12 @@ export interface CascadeClient {
    *   connection in time; INVALID_ARGUMENT for options that are wrong. Wrong inputs are told by the answer.
    */
   enqueue(inputs: Inputs, options?: EnqueueOptions): Promise<Stored>;
+  /**
+   * Gives up a stored request: one that has not begun is not computed, and leaves the store without an answer. At most once: a message
+   * of which nobody tells whether it came.
+   * @param token that the request was stored with.
+   */
+  giveUpStored(token: string): void;
   /**
    * Answers to requests that name no reply subject: all that are sent to `.results`, or to `.results.<name>`. A message that is
    * no answer comes as a failure INTERNAL with an empty id.
@@ -132,6 +139,10 @@ export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pi
     },
     enqueue: async (inputs, enqueueOptions = {}) =>
       enqueue(bus, clock, subjects, enqueueOptions.id ?? randomUUID(), inputs, enqueueOptions),
+    giveUpStored: (token) => {
+      checkToken(token, 'token');
+      bus.publish(subjects.infer, new Uint8Array(0), { headers: { [CANCEL_HEADER]: token } });
+    },
     results$: (name) =>
       bus
         .messages$(name === undefined ? subjects.results : subjects.namedResults(name))

@@ -3,6 +3,8 @@ import { assertNever, type ErrorCode } from '../../engine/errors.ts';
 /** How an attempt at a stored request ended. */
 export type Outcome =
   | { readonly type: 'result' }
+  /** Its client has given it up. */
+  | { readonly type: 'cancelled' }
   | {
       readonly type: 'failure';
       readonly code: ErrorCode;
@@ -16,6 +18,7 @@ export type Outcome =
 /** What becomes of the request then. */
 export type Decision =
   | { readonly type: 'answer' }
+  | { readonly type: 'forget' }
   | { readonly type: 'retry'; readonly delayMs: number }
   | { readonly type: 'bury'; readonly code: ErrorCode; readonly reason: string };
 
@@ -30,6 +33,7 @@ const LONGEST_RETRY_MS = 30_000;
  */
 export function decide(outcome: Outcome, deliveries: number, maxDeliver: number, expired: boolean): Decision {
   if (outcome.type === 'result') return { type: 'answer' };
+  if (outcome.type === 'cancelled') return { type: 'forget' };
   const { code, message, retryAfterMs = 0, final = false } = outcome;
   switch (code) {
     case 'INVALID_ARGUMENT':

@@ -12,13 +12,16 @@ import {
   switchMap,
   take,
   takeUntil,
+  tap,
   using,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
+import { decoded } from '../../engine/actor/drops.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import type { QueuedMessage, WorkQueues } from '../../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../engine/errors.ts';
+import { decodeCancellations, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import {
   ERROR_CODE_HEADER,
   ERROR_HEADER,
@@ -28,8 +31,9 @@ import {
   RETRY_HEADER,
 } from '../frontend/answers.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
-import { durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
+import { type DurableRequest, durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
 import { type DurableSetting, declareStreams, ingressConsumer } from './durable-streams.ts';
+import { GivenUp } from './given-up.ts';
 
 export interface DurableIngressOptions {
   /** Name of the frontend beside it. */
@@ -59,6 +63,7 @@ const LOSS_KNOWN_MS = 10_000;
  * - a failure that would be the same again (INVALID_ARGUMENT, NOT_FOUND; any, after the deadline of the request) is an answer;
  * - after another failure the request is tried again, later each time; after `maxDeliver` tries it goes to the stream of dead
  *   letters, with the reason in headers, and its failure to the results subject;
+ * - one that its client has given up (header `Cascade-Token`, then `Cascade-Cancel` on `.infer`) leaves the store without an answer;
  * - answers on results subjects are stored, too (`keepAnswers`), for those who were not connected when they came: NATS
  *   publishes to those who listen only. An answer to a `Cascade-Reply` elsewhere is not.
  *
@@ -73,6 +78,10 @@ export function durableIngressActor(options: DurableIngressOptions): Actor {
     behaviour: (context) => new DurableIngress(options, context).run(),
   };
 }
+
+/** Instead of an answer. */
+const CANCELLED = Symbol('given up by its client');
+const NO_ANSWER = { data: new Uint8Array(0), headers: {} };
 
 interface Attempt {
   readonly outcome: Outcome;
@@ -91,6 +100,7 @@ class DurableIngress {
   readonly #givenBack = new Set<QueuedMessage>();
   /** Of what is in our hands, what is in no stream any more. */
   readonly #orphans = new Set<QueuedMessage>();
+  readonly #givenUp = new GivenUp();
 
   constructor(options: DurableIngressOptions, context: ActorContext) {
     this.#options = options;
@@ -100,7 +110,7 @@ class DurableIngress {
 
   run(): Observable<unknown> {
     const { durable, serving$ } = this.#options;
-    const { bus, stopping$ } = this.#context;
+    const { bus, drops, stopping$ } = this.#context;
     const limit = durable.settings.inFlight;
     const lost$ = bus.losses$.pipe(filter(({ kind, name }) => kind === 'stream' && name === durable.streams.requests));
     const served$ = serving$.pipe(
@@ -115,8 +125,14 @@ class DurableIngress {
       mergeMap((message) => this.#serve(message), limit),
       ignoreElements(),
     );
+    const cancelled$ = bus.messages$(durable.subjects.cancel).pipe(
+      decoded(decodeCancellations, drops),
+      tap((cancellations) => {
+        for (const cancellation of cancellations) this.#givenUp.note(cancellation);
+      }),
+    );
     return using(
-      () => lost$.subscribe(() => this.#onStreamLost()),
+      () => merge(lost$.pipe(tap(() => this.#onStreamLost())), cancelled$).subscribe(),
       () => served$,
     );
   }
@@ -129,6 +145,9 @@ class DurableIngress {
       switch (decision.type) {
         case 'answer':
           await this.#publish(message, attempt.replyTo, attempt.answer.data, attempt.answer.headers);
+          message.done();
+          return;
+        case 'forget':
           message.done();
           return;
         case 'retry':
@@ -172,7 +191,7 @@ class DurableIngress {
   /** The next try is for whoever takes it from the new stream. */
   async #storeAgain(message: QueuedMessage): Promise<void> {
     const { subjects } = this.#options.durable;
-    const headers = { ...headersOf(message, REQUEST_HEADERS), 'Cascade-Id': durableId(message) };
+    const headers = { ...headersOf(message, [...REQUEST_HEADERS, TOKEN_HEADER]), 'Cascade-Id': durableId(message) };
     const { stream, sequence, storedAt } = message;
     try {
       const id = `${stream}-${sequence}-${storedAt}`;
@@ -195,7 +214,8 @@ class DurableIngress {
       replyTo = durableReplyTo(message, subjects);
       const request = readDurableRequest(message, subjects);
       deadlineAt = await this.#deadlineAt(message, request.deadlineMs);
-      const answer = await this.#ask(message, request.id, deadlineAt - clock.now());
+      const answer = await this.#ask(message, request, deadlineAt - clock.now());
+      if (answer === CANCELLED) return { outcome: { type: 'cancelled' }, replyTo, expired: false, answer: NO_ANSWER };
       const expired = clock.now() >= deadlineAt;
       return {
         outcome: outcomeOf(answer),
@@ -224,16 +244,17 @@ class DurableIngress {
   }
 
   /** @throws CascadeError when there is no answer. */
-  #ask(message: QueuedMessage, id: string, leftMs: number): Promise<BusMessage> {
+  async #ask(message: QueuedMessage, { id, token }: DurableRequest, leftMs: number): Promise<BusMessage | typeof CANCELLED> {
     const { bus } = this.#context;
     const { durable, deadlineMs } = this.#options;
+    if (token !== undefined && this.#givenUp.has(token)) return CANCELLED;
     // Taken before, and each time its taker died: it may be the cause.
     if (message.deliveries > durable.settings.maxDeliver)
       throw new CascadeError('UNAVAILABLE', `delivered ${message.deliveries} times; those who had it gave no answer`);
     if (leftMs <= 0) throw new CascadeError('DEADLINE_EXCEEDED', 'the deadline passed while the request was stored');
     const tryMs = Math.min(deadlineMs, leftMs);
     const headers = {
-      ...headersOf(message, ['Content-Type']),
+      ...headersOf(message, ['Content-Type', TOKEN_HEADER]),
       'Cascade-Id': id,
       'Cascade-Deadline-Ms': String(Math.max(1, Math.ceil(tryMs))),
     };
@@ -244,7 +265,11 @@ class DurableIngress {
         throw new CascadeError('UNAVAILABLE', 'the connection to NATS was lost while the request was under way');
       }),
     );
-    return firstValueFrom(merge(from(answer), broken$));
+    const cancelled$ = this.#givenUp.tokens$.pipe(
+      filter((given) => given === token),
+      map((): typeof CANCELLED => CANCELLED),
+    );
+    return firstValueFrom(merge(from(answer), broken$, cancelled$));
   }
 
   /** Resolves when the server has the answer. */

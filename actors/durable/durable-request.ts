@@ -1,5 +1,6 @@
 import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
 import { invalid } from '../../engine/errors.ts';
+import { checkToken, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { checkId, idOf } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
@@ -10,6 +11,8 @@ export interface DurableRequest {
   readonly id: string;
   /** Header `Cascade-Deadline-Ms`, counted from when it was stored; Infinity: none. */
   readonly deadlineMs: number;
+  /** Header `Cascade-Token`: with which its client can give it up. */
+  readonly token: string | undefined;
 }
 
 const RAW = 'application/octet-stream';
@@ -37,7 +40,9 @@ export function readDurableRequest(message: QueuedMessage, subjects: Subjects): 
     throw invalid(`header Cascade-Deadline-Ms: ${JSON.stringify(deadline?.slice(0, 80))}; use milliseconds above 0`);
   }
   if (isFrame(message)) throw invalid(`a list of requests on ${subjects.durable}; store each request as a message of its own`);
-  return { id, deadlineMs };
+  const token = message.header(TOKEN_HEADER);
+  if (token !== undefined) checkToken(token, TOKEN_HEADER);
+  return { id, deadlineMs, token };
 }
 
 /** Whether the answer is JSON: as the frontend has it. */

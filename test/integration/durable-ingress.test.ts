@@ -183,6 +183,15 @@ describe('durable ingress', () => {
     expect(tries.map(({ id }) => id).sort()).toEqual(['other', 'same']);
   });
 
+  it('stores a request although another client has stored something else under its id before', async () => {
+    await startIngress();
+    const other = nats.jetstream();
+    await other.publish(subjects.durable, encode({ inputs: { x: 2 } }), { msgID: 'order-17' });
+    expect(await client.enqueue({ x: 1 }, { id: 'order-17' })).toMatchObject({ duplicate: false });
+    await answered(2);
+    expect(answers.map(({ id }) => id)).toContain('order-17');
+  });
+
   it.each(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED', 'INTERNAL'] as const)(
     'tries again after %s, with the same id, and gives one answer',
     async (code) => {

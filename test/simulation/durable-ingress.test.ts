@@ -115,6 +115,28 @@ test('a request that hangs devices is a dead letter after the second of them, be
   });
 });
 
+test('what a client has given up leaves the store: in flight, waiting for a device, and between two tries', async () => {
+  const { clock, bus, answers, letters, store } = await startDurable();
+  const plane = await startVirtualPlane(PLAN, { clock, bus });
+  const secret = (name: string) => ({ 'Cascade-Token': `the-token-of-${name}-` });
+  const left = () => bus.workQueues().count('cascade_test_durable');
+  await store('poison', [0, POISON, POISON], secret('poison'));
+  await plane.runUntil(clock.now() + 5_000);
+  expect([await left(), answers.length]).toEqual([1, 0]);
+  for (let i = 0; i < 200; i++) await store(`r${i}`, [1, 90, 90], secret(`r${i}`));
+  await plane.runUntil(clock.now() + 1);
+  const giveUp = (name: string) =>
+    bus.publish(subjects.infer, new Uint8Array(0), { headers: { 'Cascade-Cancel': secret(name)['Cascade-Token'] } });
+  giveUp('poison');
+  for (let i = 0; i < 100; i++) giveUp(`r${i}`);
+  await plane.runUntil(clock.now() + 60_000);
+  const ids = answers.map(({ answer }) => answer.id);
+  for (let i = 100; i < 200; i++) expect(ids).toContain(`r${i}`);
+  expect(ids.length).toBeLessThan(150);
+  expect(ids).not.toContain('poison');
+  expect([await left(), letters]).toEqual([0, []]);
+});
+
 test.each([
   ['a list of requests', encode([{ inputs: { x: [1, 2, 3] } }]), {}],
   ['an id that is too long', encode({ inputs: {} }), { 'Cascade-Id': 'x'.repeat(200) }],

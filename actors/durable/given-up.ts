@@ -1,0 +1,31 @@
+import { Subject } from 'rxjs';
+import type { Cancellation } from '../../plans/protocol/cancel.ts';
+
+/** Tokens that are remembered, the newest: their requests may wait in the store for long. */
+const REMEMBERED = 10_000;
+
+/**
+ * Stored requests that their clients have given up, by token. A frontend that is started later does not know of them: what they asked
+ * for is then computed, and answered to nobody.
+ */
+export class GivenUp {
+  readonly #tokens = new Set<string>();
+  /** Tokens, when their requests are given up. */
+  readonly tokens$ = new Subject<string>();
+
+  /** A cancellation of some ids is of plain requests: a stored one has its token for itself. */
+  note({ token, ids }: Cancellation): void {
+    if (ids !== null) return;
+    this.#tokens.delete(token);
+    this.#tokens.add(token);
+    if (this.#tokens.size > REMEMBERED) {
+      const [oldest] = this.#tokens;
+      this.#tokens.delete(oldest);
+    }
+    this.tokens$.next(token);
+  }
+
+  has(token: string): boolean {
+    return this.#tokens.has(token);
+  }
+}
