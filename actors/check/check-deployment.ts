@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { readDeployment } from '../../plans/domain/deployment/deployment.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { warmUpSamples } from '../../plans/profiling/warm-up.ts';
 import { serversOf } from '../processes/nats-url.ts';
 import { DEFAULT_HOST, type ServeOptions } from '../processes/setting.ts';
 import { checkMachine } from './check-machine.ts';
@@ -30,7 +31,7 @@ export async function checkDeployment(path: string, options: ServeOptions): Prom
     configuration.ok(`${forPeople(file)}: ${deployment.name}, ${count(models, 'model')}, ${count(devices, 'device')}`);
   }
   const isWhole = read?.problems.length === 0;
-  const findings = await checkModelsAndData(deployment);
+  const { findings, data } = await checkModelsAndData(deployment);
   // Of a file that is to be mended, nobody can say whether a plan is for it.
   const planned = isWhole
     ? await checkPlan(
@@ -44,7 +45,11 @@ export async function checkDeployment(path: string, options: ServeOptions): Prom
     ...findings,
     ...(planned?.findings ?? []),
     ...(await checkMachine(deployment, options.host ?? DEFAULT_HOST)),
-    ...(await checkNats(deployment, serversOf(deployment, options.nats), planned?.profile?.warmUp)),
+    ...(await checkNats(
+      deployment,
+      serversOf(deployment, options.nats),
+      planned?.profile?.warmUp ?? (data && warmUpSamples(Array.from(data.validation, data.sample))),
+    )),
   ]);
 }
 

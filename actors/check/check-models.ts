@@ -5,6 +5,7 @@ import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import { deploymentInputs, loadLabelledData } from '../../plans/data/load-labelled-data.ts';
+import { splitMember } from '../../plans/data/member-path.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
@@ -14,17 +15,28 @@ import { certaintyOutputOf } from '../../plans/domain/task/task-of.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** The models by themselves, together, and with the data: each is loaded and run on one sample. */
-export async function checkModelsAndData(deployment: Deployment): Promise<Finding[]> {
+export async function checkModelsAndData(
+  deployment: Deployment,
+): Promise<{ readonly findings: readonly Finding[]; readonly data?: LabelledData | undefined }> {
   const models = new Findings('models');
   const specs = await checkFiles(deployment, models);
-  if (specs === undefined) return models.list;
+  // What is not there was told of with the configuration.
+  if (specs === undefined || !filesOf(deployment.data).every((file) => existsSync(splitMember(file).file)))
+    return { findings: models.list };
   const data = new Findings('data');
   const labelled = await data.attempt(() => loadLabelledData(deployment, specs));
   if (labelled !== undefined) {
     describeData(deployment, labelled, data);
     if (deployment.synthetic === undefined) await runModels(deployment, labelled, models);
   }
-  return [...models.list, ...data.list];
+  return { findings: [...models.list, ...data.list], data: labelled };
+}
+
+function filesOf(data: Deployment['data']): readonly string[] {
+  if (data === undefined) return [];
+  const inputs = typeof data.inputs === 'string' ? [data.inputs] : Object.values(data.inputs);
+  const quality = typeof data.quality === 'object' ? Object.values(data.quality) : [data.quality];
+  return [...inputs, data.labels, ...quality].filter((file) => file !== undefined);
 }
 
 /** @returns the inputs of the family, where all models can be read and agree. */
@@ -33,7 +45,6 @@ async function checkFiles(deployment: Deployment, models: Findings): Promise<rea
     models.ok(`${deployment.models.length} made-up models`);
     return deploymentInputs(deployment);
   }
-  // Files that are not there were told of with the configuration.
   const present = deployment.models.filter(({ file }) => existsSync(file));
   let readable = 0;
   for (const { name, file, inputs: renamed } of present) {

@@ -84,10 +84,18 @@ async function checkPermissions(
     subscribe: [...between, ...heard, '$SRV.PING', inbox],
     publish: isServed ? [] : [...between, ...said, ...kept],
   });
-  for (const action of refused)
+  if (refused.length > 0)
     permissions.problem(
-      `this user may not ${action}; grant it in the permissions of the NATS server, or connect as another user (conf/nats/roles.conf has what \`cascade serve\` needs)`,
+      `this user may not ${describeRefused(refused)}; grant it in the permissions of the NATS server, or connect as another user: conf/nats/roles.conf has all that \`cascade serve\` needs`,
     );
-  if (refused.length === 0)
-    permissions.ok(`this user may ${isServed ? 'subscribe' : 'publish and subscribe'} as \`cascade serve\` does`);
+  else permissions.ok(`this user may ${isServed ? 'subscribe' : 'publish and subscribe'} as \`cascade serve\` does`);
+}
+
+/** `subscribe to a, b, nor publish to c` */
+function describeRefused(refused: readonly string[]): string {
+  const by = (action: string): string[] =>
+    refused.filter((each) => each.startsWith(action)).map((each) => each.slice(action.length + 1));
+  return ['subscribe to', 'publish to']
+    .flatMap((action) => (by(action).length === 0 ? [] : [`${action} ${by(action).join(', ')}`]))
+    .join(', nor ');
 }

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { ModelInterface } from './backend.ts';
 import { classLabelsOf } from './class-labels.ts';
+import { headOf, misfit } from './file-kind.ts';
 import { withoutZipMaps } from './mend-model.ts';
 import { type InputSettings, interfaceOf, type ValueInfo } from './model-interface.ts';
 import { type GraphNode, readNode } from './onnx-node.ts';
@@ -52,11 +53,17 @@ export function readModelInterface(
     }
     for (let i = inputs.length - 1; i >= 0; i--) if (weights.has(inputs[i].name)) inputs.splice(i, 1);
   } catch (error) {
-    throw new ConfigError(`${file} is not an ONNX model: ${messageOf(error)}`);
+    throw new ConfigError(`${file} ${whatItIs(file, error)}`);
   }
   if (inputs.length === 0) throw new ConfigError(`${file} is not an ONNX model that can be served: it has no inputs`);
   const classLabels = classLabelsOf(nodes);
   return { ...interfaceOf(file, inputs, outputs, settings, names), ...(classLabels === undefined ? {} : { classLabels }) };
+}
+
+/** Of a file that cannot be read as a model. */
+function whatItIs(file: string, error: unknown): string {
+  if (!existsSync(file)) return 'does not exist';
+  return misfit(file, headOf(file)) ?? `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
 }
 
 /** ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } } */

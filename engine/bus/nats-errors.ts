@@ -36,8 +36,11 @@ export function connectFailure(error: unknown, servers: readonly string[]): Conf
       return new ConfigError(
         `the NATS server at ${where} rejected our credentials (${code}); check user and password, token or credentials file`,
       );
-    case 'TLS':
     case 'SERVER_OPT_NA':
+      return new ConfigError(
+        `nats.tls asks for an encrypted connection, which the NATS server at ${where} does not offer; leave nats.tls out, or give the server a tls block`,
+      );
+    case 'TLS':
       return new ConfigError(`${where}: the NATS server and we do not agree on TLS (${messageOf(error)}); check nats.tls`);
     default:
       return new ConfigError(`cannot connect to NATS at ${where}: ${messageOf(error)}; check the address and the tls settings`);

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { describeIssues } from '../domain/deployment/yaml-problems.ts';
 import { BOUNDS, type Calibration, type FittedFactor, INFERENCE_BOUNDS, MOST_CONTENTION_MS } from './calibration.ts';
 
 /** calibration.json, beside the profile that it corrects. */
@@ -64,8 +65,11 @@ export function readCalibration(path: string): Calibration | undefined {
   } catch (error) {
     throw new ConfigError(`${path} is not a calibration (${messageOf(error)}); ${again}`);
   }
-  const result = calibrationSchema.safeParse(plain);
-  if (!result.success) throw new ConfigError(`${path} is not a valid calibration; ${again}\n${z.prettifyError(result.error)}`);
+  const result = calibrationSchema.safeParse(plain, { reportInput: true });
+  if (!result.success)
+    throw new ConfigError(
+      `${path} is not a valid calibration; ${again}\n${describeIssues(calibrationSchema, plain, result.error)}`,
+    );
   return result.data;
 }
 

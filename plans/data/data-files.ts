@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { unzipSync } from 'fflate';
+import { headOf, misfit } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { readCsv } from './csv.ts';
 import { splitMember } from './member-path.ts';
@@ -32,7 +33,10 @@ export class DataFiles {
     const { file, member = defaultMember } = splitMember(path);
     if (!/\.npz$/i.test(file)) {
       const name = `${basename(file)} (${field})`;
-      return { array: readNpy(readFileSync(file), name), name };
+      const bytes = readFileSync(file);
+      const other = misfit(file, bytes);
+      if (other !== undefined) throw new ConfigError(`${name} ${other}`);
+      return { array: readNpy(bytes, name), name };
     }
     const members = this.archive(file);
     const name = `${basename(file)}#${member} (${field})`;
@@ -48,12 +52,19 @@ export class DataFiles {
       try {
         members = unzipSync(readFileSync(file));
       } catch (error) {
-        throw new ConfigError(`${file} is not a .npz archive (${messageOf(error)}); write it with numpy.savez`);
+        throw new ConfigError(
+          `${file} ${whatElse(file) ?? `is not a .npz archive (${messageOf(error)}); write it with numpy.savez`}`,
+        );
       }
       this.#archives.set(file, members);
     }
     return members;
   }
+}
+
+/** What a file really is, where that can be told. */
+function whatElse(file: string): string | undefined {
+  return existsSync(file) ? misfit(file, headOf(file)) : 'does not exist';
 }
 
 function textOf(file: string): string {

@@ -1,10 +1,10 @@
+import { headOf, misfit } from '../../engine/backend/file-kind.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { DataFiles } from '../data/data-files.ts';
 import { describeArray, sampleShape } from '../data/fit-array.ts';
 import type { DataArray } from '../data/npy.ts';
 import { readNpyHeader } from '../data/npy.ts';
-import { headOf, misfit } from './file-kind.ts';
 import type { PassedOver } from './passed-over.ts';
 import { type Role, roleOf } from './role.ts';
 

@@ -1,4 +1,5 @@
 import { basename, relative, resolve } from 'node:path';
+import { FOREIGN, headOf, misfit } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
@@ -6,7 +7,6 @@ import { describeArray } from '../data/fit-array.ts';
 import { chooseOptions, type Options } from './choose-options.ts';
 import { knownClasses } from './class-names.ts';
 import { commentedYaml, type Section } from './commented-yaml.ts';
-import { FOREIGN, headOf, misfit } from './file-kind.ts';
 import { type FoundData, findData } from './find-data.ts';
 import { type FoundModel, findModels, token } from './find-models.ts';
 import { filesIn } from './folder-files.ts';

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { headOf, misfit } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Column } from '../data/columns.ts';
@@ -10,7 +11,6 @@ import { layOut } from '../data/table-layout.ts';
 import { targetReader } from '../data/targets.ts';
 import { arrayCandidates, misfitInput } from './array-candidates.ts';
 import { arrayProposals } from './array-proposals.ts';
-import { headOf, misfit } from './file-kind.ts';
 import type { PassedOver } from './passed-over.ts';
 import type { Proposal } from './proposal.ts';
 import { ROLES, roleOf } from './role.ts';

@@ -2,11 +2,11 @@ import { statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { OutputSpec } from '../../engine/backend/backend.ts';
 import { externalFiles } from '../../engine/backend/external-data.ts';
+import { headOf, misfit } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { describeSpec, type TensorSpec } from '../../engine/tensor/tensor.ts';
-import { headOf, misfit } from './file-kind.ts';
 import type { PassedOver } from './passed-over.ts';
 import { type TritonModel, tritonModel } from './triton.ts';
 

@@ -123,7 +123,7 @@ const CASES: readonly Case[] = [
     USAGE,
     ['other-model/profile.json was measured with other models', 'run `cascade profile` again'],
   ],
-  ['no plan', () => ['serve', at('no-plan')], USAGE, ['no-plan/plan.json cannot be read', 'make it with `cascade plan`']],
+  ['no plan', () => ['serve', at('no-plan')], USAGE, ['no-plan/plan.json does not exist', 'make it with `cascade plan`']],
   ['no plan', () => ['simulate', at('no-plan'), ...LOAD], USAGE, ['no-plan/plan.json', 'make it with `cascade plan`']],
   ['a plan that is none', () => ['serve', image, '--plan', join(image, 'profile.json')], USAGE, ['not a gear plan', 'gears']],
   [

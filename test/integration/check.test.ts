@@ -61,6 +61,6 @@ test('a folder without a deployment is one problem', async () => {
   const { code, stdout } = await runCommandLine(['check', nothing]);
   expect(code).toBe(2);
   expect(stdout).toBe(
-    `problem  configuration  ${nothing} cannot be read: ENOENT: no such file or directory, open '${nothing}'; name a deployment file, or a folder with deployment.yaml\n1 problem, 0 warnings\n`,
+    `problem  configuration  ${nothing} does not exist; name a deployment file, or a folder with deployment.yaml\n1 problem, 0 warnings\n`,
   );
 });

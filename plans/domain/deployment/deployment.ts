@@ -167,9 +167,8 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(
-      `${label} cannot be read: ${messageOf(error)}; name a deployment file, or a folder with deployment.yaml`,
-    );
+    const why = existsSync(file) ? `cannot be read: ${messageOf(error)}` : 'does not exist';
+    throw new ConfigError(`${label} ${why}; name a deployment file, or a folder with deployment.yaml`);
   }
   const checked = checkYaml(text, label, deploymentSchema, 'nats', STAND_INS);
   const yaml = checked.value;

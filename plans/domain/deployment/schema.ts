@@ -183,7 +183,9 @@ const device = z.discriminatedUnion('kind', [
     cores: z
       .array(z.int().nonnegative())
       .min(1)
-      .refine((cores) => new Set(cores).size === cores.length, { error: 'names a core twice' })
+      .refine((cores) => new Set(cores).size === cores.length, {
+        error: (issue) => `${shown(issue.input)} names a core twice; name each once`,
+      })
       .optional()
       .describe(
         'Cores that the inference threads are pinned to, one thread each; the rest of the device process uses what is free; default: one thread, not pinned',
@@ -407,7 +409,9 @@ export const deploymentSchema = z
     classes: z
       .array(z.union([z.string().min(1), z.int().transform(String)]))
       .min(2)
-      .refine((names) => new Set(names).size === names.length, { error: 'names a class twice' })
+      .refine((names) => new Set(names).size === names.length, {
+        error: (issue) => `${shown(issue.input)} names a class twice; each needs a name of its own`,
+      })
       .optional()
       .describe('Class names, in the order of the scores; default: what the model or labels that are names say'),
     data: data.optional().describe('Labelled samples'),

@@ -122,6 +122,17 @@ function pathText(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
 }
 
+/** A line `path: message` for each problem of a JSON file, up to some. */
+export function describeIssues(schema: z.ZodType, plain: unknown, error: z.ZodError): string {
+  const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey: '' };
+  const lines = error.issues.flatMap((issue) => problemsOf(issue, checked)).map((p) => `  ${pathText(p.path)}: ${p.message}`);
+  const more = lines.length > SHOWN_ISSUES ? [`  and ${lines.length - SHOWN_ISSUES} more`] : [];
+  return [...lines.slice(0, SHOWN_ISSUES), ...more].join('\n');
+}
+
+/** A page of them would hide what to do. */
+const SHOWN_ISSUES = 5;
+
 /** zod's message of a union without one of its own. */
 const NO_BRANCH_FITS = 'Invalid input';
 
@@ -157,6 +168,7 @@ function problemsOf(issue: z.core.$ZodIssue, checked: Checked): Problem[] {
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, known), atKey: true }));
   }
   const value = valueAt(plain, path);
+  if (value === null && path.length === 0) return [{ path, message: 'the file is empty; `cascade init` drafts one' }];
   const meaning = lookUp(root, plain, path)?.description;
   const right = meaning === undefined ? '' : ` (${meaning})`;
   if (value === undefined && path.length > 0) return [{ path, message: `is missing${right}` }];

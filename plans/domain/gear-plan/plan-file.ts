@@ -1,6 +1,7 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { describeIssues } from '../deployment/yaml-problems.ts';
 import { type GearPlan, gearPlanSchema, PLAN_SCHEMA } from './gear-plan.ts';
 import { checkPlan, refusePlan } from './plan-check.ts';
 
@@ -9,11 +10,13 @@ import { checkPlan, refusePlan } from './plan-check.ts';
  * @throws ConfigError naming file, field and value.
  */
 export function readPlan(file: string): GearPlan {
+  if (!existsSync(file)) throw new ConfigError(`${file} does not exist; make it with \`cascade plan\``);
+  if (statSync(file).isDirectory()) throw new ConfigError(`${file} is a folder; name a plan, such as ${join(file, 'plan.json')}`);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}; make it with \`cascade plan\``);
+    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
   }
   const plan = parsePlan(text, file);
   refusePlan(file, checkPlan(plan));
@@ -26,13 +29,16 @@ export function parsePlan(text: string, source: string): GearPlan {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ConfigError(`${source}: not JSON: ${messageOf(error)}`);
+    throw new ConfigError(`${source}: not JSON (${messageOf(error)}); make it anew with \`cascade plan\``);
   }
   const version = typeof value === 'object' && value !== null && 'schema' in value ? value.schema : undefined;
   if (typeof version === 'number' && version !== PLAN_SCHEMA)
     throw new ConfigError(`${source}: schema ${version}; this version reads ${PLAN_SCHEMA}: run \`cascade plan\` again`);
-  const parsed = gearPlanSchema.safeParse(value);
-  if (!parsed.success) throw new ConfigError(`${source}: not a gear plan:\n${z.prettifyError(parsed.error)}`);
+  const parsed = gearPlanSchema.safeParse(value, { reportInput: true });
+  if (!parsed.success)
+    throw new ConfigError(
+      `${source}: not a gear plan; make it anew with \`cascade plan\`\n${describeIssues(gearPlanSchema, value, parsed.error)}`,
+    );
   return parsed.data;
 }
 

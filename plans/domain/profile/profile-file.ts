@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { DTYPE_NAMES } from '../../../engine/tensor/tensor.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from '../../profiling/warm-up.ts';
+import { describeIssues } from '../deployment/yaml-problems.ts';
 import type { Profile } from './profile.ts';
 import { plainCurve, runtimeCurveSchema } from './runtime-curve-schema.ts';
 
@@ -81,9 +82,11 @@ export function readProfile(path: string): Profile {
   if (version !== 2) {
     throw new ConfigError(`${path} has schema ${JSON.stringify(version)}; this version reads 2: run \`cascade profile\` again`);
   }
-  const result = profileSchema.safeParse(plain);
+  const result = profileSchema.safeParse(plain, { reportInput: true });
   if (!result.success) {
-    throw new ConfigError(`${path} is not a valid profile; run \`cascade profile\` again\n${z.prettifyError(result.error)}`);
+    throw new ConfigError(
+      `${path} is not a valid profile; run \`cascade profile\` again\n${describeIssues(profileSchema, plain, result.error)}`,
+    );
   }
   const warmUp = decodeWarmUp(result.data.warmUp, result.data.inputs);
   if (warmUp === undefined)

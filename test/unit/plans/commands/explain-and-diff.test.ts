@@ -49,10 +49,10 @@ test('diff of two plans writes text or JSON', async () => {
 });
 
 test.each([
-  [['explain', '/nowhere/plan.json'], '/nowhere/plan.json cannot be read'],
+  [['explain', '/nowhere/plan.json'], '/nowhere/plan.json does not exist'],
   [['explain', file, '--html', '/nowhere/plan.html'], '--html /nowhere/plan.html: cannot be written'],
   [['explain', file, '--profile', '/nowhere/profile.json'], '/nowhere/profile.json does not exist'],
-  [['diff', file, '/nowhere/plan.json'], '/nowhere/plan.json cannot be read'],
+  [['diff', file, '/nowhere/plan.json'], '/nowhere/plan.json does not exist'],
   [['diff', join(dir, 'profile.json'), file], 'not a gear plan'],
   [['explain', torn], `${torn}: gears[0].cascade[0].model: "huge" is not among the plan's models`],
   [['diff', file, torn], `${torn}: gears[0].cascade[0].model: "huge"`],

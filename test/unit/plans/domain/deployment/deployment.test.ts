@@ -75,7 +75,7 @@ describe('loadDeployment', () => {
       'data.quality.b: is no model; the models are a',
     ],
     ['data: { inputs: a.onnx, quality: a.onnx }', 'data.quality: belongs to task custom'],
-    ['classes: [3, 3]', 'classes: names a class twice'],
+    ['classes: [3, 3]', 'classes: ["3","3"] names a class twice'],
   ])('refuses what does not go with the task: %s', (lines, message) => {
     expect(problems(`${SMALLEST}${lines}\n`).join('\n')).toContain(message);
   });
@@ -199,7 +199,7 @@ deadline: 5s
       '{ id: cpu0, kind: cpu, memory: 1GiB, deviceId: 1 }',
       'devices[0].deviceId: unknown key; known here: kind, id, memory, host, cores',
     ],
-    ['{ id: cpu0, kind: cpu, memory: 1GiB, cores: [1, 1] }', 'devices[0].cores: names a core twice'],
+    ['{ id: cpu0, kind: cpu, memory: 1GiB, cores: [1, 1] }', 'devices[0].cores: [1,1] names a core twice; name each once'],
   ])('refuses the device %s', (device, message) => {
     expect(problems(SMALLEST.replace('{ id: cpu0, kind: cpu, memory: 1GiB }', device))[0]).toContain(message);
   });
@@ -250,8 +250,8 @@ deadline: 5s
   });
 
   it('says how to name a deployment that is not there', () => {
-    expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: .*name a deployment file/);
-    expect(() => loadDeployment(join(dir, 'a.onnx', 'nowhere.yaml'))).toThrow(/nowhere\.yaml cannot be read: ENOTDIR/);
+    expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml does not exist; name a deployment file/);
+    expect(() => loadDeployment(join(dir, 'a.onnx', 'nowhere.yaml'))).toThrow(/nowhere\.yaml does not exist/);
   });
 
   it('lets the paper’s rule for gears be chosen, and refuses windows that it cannot measure', () => {
