@@ -12,6 +12,7 @@ import * as simulate from '../plans/commands/simulate.ts';
 import * as trace from '../plans/commands/trace.ts';
 import * as calibrate from './commands/calibrate.ts';
 import * as check from './commands/check.ts';
+import * as completion from './commands/completion.ts';
 import * as demo from './commands/demo.ts';
 import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './commands/exit-codes.ts';
 import * as load from './commands/load.ts';
@@ -19,10 +20,11 @@ import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
+import { addExamples } from './examples.ts';
 import { claimWasGiven } from './processes/claim.ts';
 
 /** The `cascade` command. Heavy modules are imported by the subcommands' actions, so that `--help` is fast. */
-function createProgram(): Command {
+export function createProgram(): Command {
   const program = new Command('cascade')
     .description('Inference serving with model cascades and gear plans, over NATS')
     .version(packageVersion())
@@ -47,8 +49,10 @@ function createProgram(): Command {
     status,
     pushPlan,
     replan,
+    completion,
   ])
     command.register(program);
+  addExamples(program);
   return program;
 }
 

@@ -11,6 +11,7 @@ import { type FoundData, findData } from './find-data.ts';
 import { type FoundModel, findModels, token } from './find-models.ts';
 import { filesIn } from './folder-files.ts';
 import { localDevices } from './local-devices.ts';
+import { moreOptions } from './more-options.ts';
 import { PassedOver } from './passed-over.ts';
 import { tryModels } from './try-models.ts';
 
@@ -57,7 +58,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
   const told = [sections[1], ...options.sections, sections[sections.length - 3]];
   const notes = told.flatMap(({ comments }) => comments);
   return {
-    yaml: commentedYaml(sections),
+    yaml: `${commentedYaml(sections)}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))))}`,
     notes: [...notes, 'Set slo and load to what you need.'],
     passedOver: passedOver.lines(),
   };

@@ -1,0 +1,14 @@
+import { Argument, type Command } from 'commander';
+import { SHELLS, type Shell } from '../completion/shell-scripts.ts';
+
+export function register(program: Command): void {
+  program
+    .command('completion')
+    .description('print the script by which a shell completes commands and options')
+    .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { commandWords } = await import('../completion/command-words.ts');
+      const { completionScript } = await import('../completion/shell-scripts.ts');
+      process.stdout.write(completionScript(shell, commandWords(program)));
+    });
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+
+/** What people type, by command; `--help` ends with it. */
+const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  demo: ['cascade demo', 'cascade demo --emulated'],
+  init: ['cascade init my-models', 'cascade init my-models --force'],
+  options: ['cascade options', 'cascade options devices', 'cascade options --json deployment.schema.json'],
+  check: ['cascade check my-models', 'cascade check my-models --nats nats://10.0.0.5:4222 --json -'],
+  profile: ['cascade profile my-models', 'cascade profile my-models --quick'],
+  plan: ['cascade plan my-models', 'cascade plan my-models --p95 50 --qps-max 4000', 'cascade plan my-models --accuracy 0.92'],
+  calibrate: ['cascade calibrate my-models --seconds 20'],
+  provision: ['cascade provision my-models --p95 100 --accuracy 0.92'],
+  explain: ['cascade explain my-models/plan.json', 'cascade explain my-models/plan.json --html plan.html'],
+  diff: ['cascade diff old/plan.json new/plan.json'],
+  simulate: [
+    'cascade simulate my-models --qps 500 --seconds 30',
+    'cascade simulate my-models --trace trace.csv --slowdown gpu0=2@10-20',
+  ],
+  'trace import': ['cascade trace import requests.csv --format timestamps --column time -o trace.csv'],
+  serve: ['cascade serve my-models', 'cascade serve my-models --role host --host h2 --nats nats://10.0.0.5:4222'],
+  load: ['cascade load my-models --qps 500 --seconds 30', 'cascade load my-models --trace trace.csv --json report.json'],
+  status: ['cascade status my-models', 'cascade status my-models --json -'],
+  'push-plan': ['cascade push-plan my-models new-plan.json', 'cascade push-plan my-models --rollback'],
+  replan: ['cascade replan my-models'],
+  completion: ['source <(cascade completion bash)', 'cascade completion fish > ~/.config/fish/completions/cascade.fish'],
+};
+
+/** @param command the whole program. */
+export function addExamples(command: Command): void {
+  for (const [path, lines] of Object.entries(EXAMPLES)) {
+    const found = path
+      .split(' ')
+      .reduce<Command | undefined>((at, name) => at?.commands.find((each) => each.name() === name), command);
+    if (found === undefined) throw new Error(`examples of ${path}, which is no command`);
+    found.addHelpText('after', `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`);
+  }
+}
