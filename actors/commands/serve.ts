@@ -5,15 +5,18 @@ import { keepHeapSmall } from '../../engine/process/small-heap.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { type HttpAddress, httpAddress, shownAddress } from '../http/address.ts';
 import { natsOption } from '../processes/nats-url.ts';
+import type { GatewayAddresses } from '../processes/run-gateway.ts';
 import type { ServeOptions, Setting } from '../processes/setting.ts';
 
 interface Options extends ServeOptions {
   readonly role: (typeof ROLES)[number];
   readonly device?: string;
   readonly metrics?: HttpAddress;
+  readonly http?: HttpAddress;
+  readonly grpc?: HttpAddress;
 }
 
-const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics'] as const;
+const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics', 'gateway'] as const;
 /** Where `--role metrics` listens that is told nothing else: the usual port of an exporter. */
 const METRICS_ADDRESS = httpAddress('9464');
 
@@ -28,6 +31,12 @@ export function register(program: Command): void {
     .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
     .option('--device <id>', 'device to run, with --role device; emulated ones of a host share a process: comma-separated')
     .option(
+      '--http <[host:]port>',
+      'serve the Open Inference Protocol (KServe v2, as Triton) by HTTP; without a host for this machine only',
+      httpAddress,
+    )
+    .option('--grpc <[host:]port>', 'the same by gRPC (--role gateway: 8000 and 8001 by default)', httpAddress)
+    .option(
       '--metrics <[host:]port>',
       `tell Prometheus at /metrics (--role metrics: ${METRICS_ADDRESS.port} by default)`,
       httpAddress,
@@ -40,7 +49,8 @@ export function register(program: Command): void {
     )
     .action(async (deployment: string, options: Options) => {
       // The others are on the way of each request.
-      if (options.role !== 'device' && options.role !== 'frontend') keepHeapSmall();
+      if (!['device', 'frontend', 'gateway'].includes(options.role)) keepHeapSmall();
+      checkGateway(options);
       if (options.role === 'metrics')
         return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, options.metrics ?? METRICS_ADDRESS);
       const { readSetting } = await import('../processes/setting.ts');
@@ -63,6 +73,8 @@ async function run(deployment: string, options: Options, setting: Setting): Prom
     case 'device':
       if (options.device === undefined) throw new ConfigError('--role device needs --device <id>');
       return (await import('../processes/run-device.ts')).runDevices(setting, options.device.split(','));
+    case 'gateway':
+      return (await import('../processes/run-gateway.ts')).runGateway(setting, gatewayAddresses(options));
     default:
       return runHost(deployment, options, setting);
   }
@@ -81,16 +93,53 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
     setting,
     deployment,
     options,
-    { controller: all, devices, frontends: all && frontends !== 'in-devices' ? frontends : 0, metrics: options.metrics },
+    {
+      controller: all,
+      devices,
+      frontends: all && frontends !== 'in-devices' ? frontends : 0,
+      metrics: options.metrics,
+      gateway: gatewayArgs(options),
+    },
     () => {
       const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
         `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
           `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}` +
-          `${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}\n`,
+          `${gatewayText(options)}${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}\n`,
       );
     },
   );
+}
+
+/** As Triton's, where none is given. */
+const STANDARD: GatewayAddresses = { http: { host: '127.0.0.1', port: 8_000 }, grpc: { host: '127.0.0.1', port: 8_001 } };
+
+function gatewayAddresses({ http, grpc }: Options): GatewayAddresses {
+  return http === undefined && grpc === undefined ? STANDARD : { http, grpc };
+}
+
+/** @throws ConfigError before anything is started. */
+function checkGateway({ role, http, grpc }: Options): void {
+  const option = http !== undefined ? '--http' : '--grpc';
+  if ((http ?? grpc) !== undefined && !['all', 'host', 'gateway'].includes(role))
+    throw new ConfigError(`${option}: role ${role} has no gateway; use it with --role gateway, or without a role`);
+}
+
+function gatewayArgs({ http, grpc }: Options): string[] | undefined {
+  const args = [
+    ...(http === undefined ? [] : ['--http', shownAddress(http)]),
+    ...(grpc === undefined ? [] : ['--grpc', shownAddress(grpc)]),
+  ];
+  return args.length === 0 ? undefined : args;
+}
+
+/** Where the gateway is, for the line that says that all is ready. */
+function gatewayText({ http, grpc }: Options): string {
+  const urls = [
+    ...(http === undefined ? [] : [`http://${shownAddress(http)}`]),
+    ...(grpc === undefined ? [] : [`grpc://${shownAddress(grpc)}`]),
+  ];
+  return urls.length === 0 ? '' : `, or ask ${urls.join(' or ')}`;
 }
 
 /** Of the process, for its logs. */

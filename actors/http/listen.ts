@@ -39,7 +39,8 @@ export async function listenHttp(app: Pick<Hono, 'fetch'>, address: HttpAddress,
   };
 }
 
-function whyNot(error: Error & { readonly code?: string }): string {
+/** Why an address cannot be listened on, and what to do. */
+export function whyNot(error: Error & { readonly code?: string }): string {
   switch (error.code) {
     case 'EADDRINUSE':
       return 'another process listens on this port; choose another one, or 0 for any that is free';

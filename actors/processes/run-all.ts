@@ -27,6 +27,8 @@ export interface Parts {
   readonly frontends: number;
   /** Where to tell Prometheus; undefined: nowhere. */
   readonly metrics: HttpAddress | undefined;
+  /** Command-line options that say where the gateway listens; undefined: there is none. */
+  readonly gateway: readonly string[] | undefined;
 }
 
 /**
@@ -60,10 +62,11 @@ export async function runParts(
       parts.devices.map(({ id }) => id),
     );
     let why: string | ConfigError | undefined = await Promise.race([sole.then(() => undefined), asked]);
-    // Frontends route only to devices that are ready, and leave before them.
+    // Frontends route only to devices that are ready, and leave before them; the gateway is for those who ask them.
     for (const group of [
       [...controllerProcess(), ...deviceProcesses()],
       [...frontendProcesses(), ...metricsProcess()],
+      gatewayProcess(),
     ]) {
       if (why !== undefined) break;
       const started = startProcesses(group, setting, bus, environment, onTaken);
@@ -109,6 +112,12 @@ export async function runParts(
     if (parts.metrics === undefined) return [];
     const args = roleArgs(deploymentPath, options, ['--role', 'metrics', '--metrics', shownAddress(parts.metrics)]);
     return [{ name: 'metrics', description: 'supervises the process that tells Prometheus', args }];
+  }
+
+  function gatewayProcess(): ProcessSpec[] {
+    if (parts.gateway === undefined) return [];
+    const args = roleArgs(deploymentPath, options, ['--role', 'gateway', ...parts.gateway]);
+    return [{ name: 'gateway', description: 'supervises the gateway process', args }];
   }
 
   function frontendProcesses(): ProcessSpec[] {

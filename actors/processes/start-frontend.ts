@@ -10,6 +10,7 @@ import { declareStreams, durableSetting } from '../durable/durable-streams.ts';
 import { frontendActor } from '../frontend/frontend.ts';
 import { loadEstimatorActor } from '../frontend/load-estimator.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
+import { askableOutputs } from './askable-outputs.ts';
 import type { Setting } from './setting.ts';
 
 /** A frontend's name is a token of its subjects. */
@@ -36,8 +37,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       subjects,
       plan,
       specs: profile.inputs,
-      // Emulated devices know no models.
-      outputs: deployment.devices.some(({ kind }) => kind === 'emulated') ? [] : commonOutputs(profile.models),
+      outputs: askableOutputs(setting),
       largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
       maxDeadlineMs: deployment.maxDeadlineMs,
@@ -59,10 +59,4 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
   if (durable === undefined) return [frontend, estimator];
   const ingress = startActor(durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ }), system);
   return [frontend, estimator, ingress];
-}
-
-/** Whatever model answers, it has these. */
-function commonOutputs(models: Setting['profile']['models']): readonly string[] {
-  const [first, ...others] = models.map(({ outputs = [] }) => outputs);
-  return first.filter((output) => others.every((outputs) => outputs.includes(output)));
 }

@@ -5,8 +5,9 @@
 
 const LENGTH_BYTES = 4;
 
-export function encodeStrings(texts: readonly string[]): Uint8Array<ArrayBuffer> {
-  const encoded = texts.map((text) => Buffer.from(text, 'utf8'));
+/** @param texts strings, or their bytes. */
+export function encodeStrings(texts: readonly (string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
+  const encoded = texts.map((text) => (typeof text === 'string' ? Buffer.from(text, 'utf8') : text));
   const data = new Uint8Array(encoded.reduce((sum, { length }) => sum + LENGTH_BYTES + length, 0));
   const view = new DataView(data.buffer);
   let at = 0;
@@ -20,7 +21,12 @@ export function encodeStrings(texts: readonly string[]): Uint8Array<ArrayBuffer>
 
 /** Of data that is whole: see `countStrings`. */
 export function decodeStrings(data: Uint8Array): string[] {
-  return splitStrings(data).map((element) => Buffer.from(element.subarray(LENGTH_BYTES)).toString('utf8'));
+  return bytesOfStrings(data).map((bytes) => Buffer.from(bytes).toString('utf8'));
+}
+
+/** The same, not decoded. */
+export function bytesOfStrings(data: Uint8Array): Uint8Array[] {
+  return splitStrings(data).map((element) => element.subarray(LENGTH_BYTES));
 }
 
 /** The elements, each with its length before it. */

@@ -64,8 +64,8 @@ export function decodeWarmUp(
   return fits ? decoded : undefined;
 }
 
-/** Of strings: empty ones. */
-function zeros(dtype: Dtype | undefined, shape: readonly number[]): Uint8Array {
+/** Bytes of a tensor of zeros; of strings: empty ones. */
+export function zeros(dtype: Dtype | undefined, shape: readonly number[]): Uint8Array {
   return new Uint8Array(elements(shape) * (dtype === 'string' ? EMPTY_STRING.length : DTYPES[dtype ?? 'uint8'].bytes));
 }
 

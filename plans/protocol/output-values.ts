@@ -6,8 +6,8 @@ import type { OutputValue } from './messages.ts';
 /** The values of an output as JSON has them: numbers (null where there is none, as for NaN), true and false, or strings. */
 export function valuesOf({ dtype, data }: OutputValue): readonly (number | boolean | string)[] {
   if (dtype === 'string') return decodeStrings(data);
-  // A copy is aligned.
-  const { buffer } = data.slice();
+  // A copy is aligned. (`slice` of a Buffer would be a view of whatever else is in its pool.)
+  const { buffer } = new Uint8Array(data);
   if (dtype === 'float16') return Array.from(fromFloat16Array(new Uint16Array(buffer)));
   const values = new DTYPES[dtype].array(buffer);
   return Array.from(values as ArrayLike<number | bigint>, (value) => (dtype === 'bool' ? value !== 0 : Number(value)));

@@ -39,18 +39,22 @@ export interface ServedFashion extends Served {
   close(): Promise<void>;
 }
 
-/** @param frontends as in a deployment file. */
+/**
+ * @param frontends as in a deployment file.
+ * @param args further ones for `serve`.
+ */
 export async function serveFashion(
   name: string,
   frontends: string,
   load: { readonly qpsMax: number; readonly ranges: number },
+  args: readonly string[] = [],
 ): Promise<ServedFashion> {
   const folder = mkdtempSync(join(tmpdir(), `cascade-${name}-`));
   const server = await startNatsServer();
   const bus = await connectNats({ servers: server.url });
   writeFileSync(join(folder, 'deployment.yaml'), `${fashionOnTwoDevices(name, server.url, load)}frontends: ${frontends}\n`);
   await profileAndPlan(folder);
-  const serving = startCascade(['serve', folder, '--log-level', 'warn']);
+  const serving = startCascade(['serve', folder, '--log-level', 'warn', ...args]);
   return {
     bus,
     deployment: name,

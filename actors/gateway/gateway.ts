@@ -1,0 +1,145 @@
+import {
+  catchError,
+  combineLatest,
+  defer,
+  EMPTY,
+  endWith,
+  exhaustMap,
+  from,
+  ignoreElements,
+  merge,
+  Observable,
+  retry,
+  share,
+  take,
+  takeUntil,
+  tap,
+} from 'rxjs';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { decoded } from '../../engine/actor/drops.ts';
+import { type Clock, every } from '../../engine/clock.ts';
+import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { decodeLoad, decodeState } from '../../plans/protocol/internal.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import type { CascadeClient } from '../client/client.ts';
+import type { Inputs } from '../client/request-body.ts';
+import type { HttpAddress } from '../http/address.ts';
+import { listenHttp } from '../http/listen.ts';
+import type { GatewayDoor } from './door.ts';
+import { listenGrpc } from './grpc/grpc-server.ts';
+import { httpApp } from './http/http-app.ts';
+import { Inference } from './inference.ts';
+import { server$ } from './listener.ts';
+import { Readiness } from './readiness.ts';
+import type { ServedModel } from './served-model.ts';
+import { Statistics } from './statistics.ts';
+
+/** For requests under way to be answered at the end. */
+const DRAIN_MS = 25_000;
+const PROBE_AGAIN_MS = 1_000;
+/** Where no heartbeats can be had. */
+const PROBE_INTERVAL_MS = 5_000;
+
+export interface GatewayOptions {
+  /** Begins the ids of its requests. */
+  readonly name: string;
+  readonly subjects: Subjects;
+  /** On the bus that the actor runs on. */
+  readonly client: CascadeClient;
+  readonly model: ServedModel;
+  /** Samples that show whether the deployment answers, and what its outputs are. */
+  readonly warmUp: readonly Inputs[];
+  readonly http: HttpAddress | undefined;
+  readonly grpc: HttpAddress | undefined;
+  readonly onListening: (urls: readonly string[]) => void;
+  /** Called once: it listens, and the deployment has answered. */
+  readonly onReady: (urls: readonly string[]) => void;
+}
+
+/** The Open Inference Protocol in front of a deployment: an ordinary client of it. */
+export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc, ...told }: GatewayOptions): Actor {
+  return {
+    name: 'gateway',
+    description: 'the Open Inference Protocol by HTTP and gRPC',
+    behaviour: ({ bus, clock, log, drops, stopping$ }) => {
+      const readiness = new Readiness();
+      const statistics = new Statistics();
+      const inference = new Inference({ client, clock, model, statistics, name });
+      const door: GatewayDoor = {
+        model,
+        inference,
+        statistics,
+        problem: () => readiness.problem(clock.now()),
+        draining: () => readiness.draining,
+        log,
+      };
+
+      const servers = [http && (() => listenHttp(httpApp(door), http, '--http')), grpc && (() => listenGrpc(door, grpc))].filter(
+        (listen) => listen !== undefined,
+      );
+      const listening$ = combineLatest(servers.map((listen) => server$(listen, stopping$, DRAIN_MS))).pipe(
+        tap((urls) => told.onListening(urls)),
+        share(),
+      );
+      const drained$ = listening$.pipe(ignoreElements(), endWith(undefined));
+
+      /** One answered warm-up sample each shows that all of the way works, and what the outputs are. */
+      const probe$ = defer(() =>
+        from(Promise.all(warmUp.map((inputs) => client.infer(inputs, { outputs: model.outputsOfModels })))),
+      ).pipe(
+        tap((results) => {
+          model.learn(results);
+          readiness.onProbe(undefined);
+        }),
+        tap({ error: (error) => readiness.onProbe(`a warm-up sample was not answered: ${messageOf(error)}`) }),
+      );
+      const verified$ = probe$.pipe(retry({ delay: () => after$(clock, PROBE_AGAIN_MS) }));
+      const probedAgain$ = every(clock, PROBE_INTERVAL_MS).pipe(
+        exhaustMap(() =>
+          probe$.pipe(
+            // A deployment that is busy can be asked.
+            tap({
+              error: (error) =>
+                error instanceof CascadeError && error.code === 'RESOURCE_EXHAUSTED' && readiness.onProbe(undefined),
+            }),
+            catchError(() => EMPTY),
+          ),
+        ),
+      );
+      const heartbeats$ = merge(
+        bus.messages$(subjects.allState).pipe(
+          decoded(decodeState, drops),
+          tap((state) => readiness.onState(state, clock.now())),
+        ),
+        bus.messages$(subjects.allLoad).pipe(
+          decoded(decodeLoad, drops),
+          tap(({ frontend }) => readiness.onLoad(frontend, clock.now())),
+        ),
+      ).pipe(
+        catchError((error) => {
+          log.info(
+            { reason: messageOf(error) },
+            'heartbeats cannot be read; a warm-up sample every few seconds shows whether the deployment answers',
+          );
+          readiness.onDeaf();
+          return probedAgain$;
+        }),
+      );
+      const ready$ = combineLatest([listening$, verified$]).pipe(
+        take(1),
+        tap(([urls]) => told.onReady(urls)),
+      );
+      const beside$ = merge(
+        bus.status$.pipe(tap((status) => readiness.onStatus(status))),
+        stopping$.pipe(tap(() => readiness.onDraining())),
+        heartbeats$,
+        ready$,
+      );
+      return merge(listening$, beside$.pipe(takeUntil(drained$)));
+    },
+  };
+}
+
+function after$(clock: Clock, delayMs: number): Observable<void> {
+  return new Observable((subscriber) => clock.after(delayMs, () => subscriber.next()));
+}

@@ -1,0 +1,44 @@
+import { invalid } from '../../../engine/errors.ts';
+import { bytesOfStrings, encodeStrings } from '../../../engine/tensor/strings.ts';
+import type { Dtype } from '../../../engine/tensor/tensor.ts';
+import type { OutputValue } from '../../../plans/protocol/messages.ts';
+import { valuesOf } from '../../../plans/protocol/output-values.ts';
+import type { Contents } from './messages.ts';
+
+type Field = keyof Contents;
+
+/** The field for each element type; FP16 has none. */
+const FIELDS: Readonly<Record<Exclude<Dtype, 'float16'>, Field>> = {
+  bool: 'bool_contents',
+  int8: 'int_contents',
+  int16: 'int_contents',
+  int32: 'int_contents',
+  int64: 'int64_contents',
+  uint8: 'uint_contents',
+  uint16: 'uint_contents',
+  uint32: 'uint_contents',
+  uint64: 'uint64_contents',
+  float32: 'fp32_contents',
+  float64: 'fp64_contents',
+  string: 'bytes_contents',
+};
+
+/** @throws CascadeError INVALID_ARGUMENT for values in the field of another element type. */
+export function readContents(dtype: Dtype, contents: Contents | null, where: string): Uint8Array | readonly unknown[] {
+  if (dtype === 'float16') throw invalid(`${where}: FP16 has no field in contents; use raw_input_contents`);
+  const field = FIELDS[dtype];
+  if (contents === null) throw invalid(`${where}: no contents; fill ${field}, or raw_input_contents`);
+  for (const other of new Set(Object.values(FIELDS))) {
+    if (other !== field && contents[other].length > 0)
+      throw invalid(`${where}: ${other} is filled; this input's values belong in ${field}`);
+  }
+  return field === 'bytes_contents' ? encodeStrings(contents.bytes_contents) : contents[field];
+}
+
+/** @returns undefined where the element type has no field. */
+export function writeContents(value: OutputValue): Partial<Contents> | undefined {
+  const { dtype, data } = value;
+  if (dtype === 'float16') return undefined;
+  if (dtype === 'string') return { bytes_contents: bytesOfStrings(data) };
+  return { [FIELDS[dtype]]: valuesOf(value) };
+}

@@ -1,0 +1,35 @@
+import { ServerCredentials } from '@grpc/grpc-js';
+import { ConfigError } from '../../../engine/errors.ts';
+import { type HttpAddress, shownAddress } from '../../http/address.ts';
+import { whyNot } from '../../http/listen.ts';
+import type { GatewayDoor } from '../door.ts';
+import type { Listener } from '../listener.ts';
+import { grpcServer } from './grpc-service.ts';
+
+/** Serves by gRPC. @throws ConfigError when the address cannot be listened on. */
+export async function listenGrpc(door: GatewayDoor, address: HttpAddress): Promise<Listener> {
+  const server = grpcServer(door);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(shownAddress(address), ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new ConfigError(`--grpc ${shownAddress(address)}: ${whyNot(withCode(error))}`));
+    });
+  });
+  return {
+    url: `grpc://${shownAddress({ host: address.host, port })}`,
+    close: (graceMs) =>
+      new Promise((resolve) => {
+        const cutOff = setTimeout(() => server.forceShutdown(), graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(cutOff);
+          resolve();
+        });
+      }),
+  };
+}
+
+/** The library says the system's code in the message only. */
+function withCode(error: Error): Error & { code?: string } {
+  const code = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL|ENOTFOUND)\b/.exec(error.message)?.[1];
+  return code === undefined ? error : Object.assign(new Error(error.message), { code });
+}

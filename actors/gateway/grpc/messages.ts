@@ -1,0 +1,55 @@
+/** Messages of the service as proto-loader gives them with `keepCase`, `defaults` and numbers for 64-bit integers. */
+
+/** One of the choices is set, which `parameter_choice` names. */
+interface InferParameter {
+  readonly parameter_choice?: 'bool_param' | 'int64_param' | 'string_param' | 'double_param' | 'uint64_param';
+  readonly bool_param?: boolean;
+  readonly int64_param?: number;
+  readonly string_param?: string;
+  readonly double_param?: number;
+  readonly uint64_param?: number;
+}
+
+export type Parameters = Readonly<Record<string, InferParameter>>;
+
+export interface Contents {
+  readonly bool_contents: readonly boolean[];
+  readonly int_contents: readonly number[];
+  readonly int64_contents: readonly number[];
+  readonly uint_contents: readonly number[];
+  readonly uint64_contents: readonly number[];
+  readonly fp32_contents: readonly number[];
+  readonly fp64_contents: readonly number[];
+  readonly bytes_contents: readonly Uint8Array[];
+}
+
+export interface InputTensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  readonly parameters: Parameters;
+  readonly contents: Contents | null;
+}
+
+export interface ModelInferRequest {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly parameters: Parameters;
+  readonly inputs: readonly InputTensor[];
+  readonly outputs: readonly { readonly name: string; readonly parameters: Parameters }[];
+  readonly raw_input_contents: readonly Uint8Array[];
+}
+
+export interface ModelInferResponse {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly datatype: string;
+    readonly shape: readonly number[];
+    readonly contents?: Partial<Contents>;
+  }[];
+  readonly raw_output_contents: readonly Uint8Array[];
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+import { invalid } from '../../../engine/errors.ts';
+import { splitBody } from '../../../engine/oip/body.ts';
+import { type GivenTensor, type InferCall, whereOf } from '../infer-call.ts';
+import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
+
+const parameters = z
+  .record(z.string(), z.unknown())
+  .nullish()
+  .transform((value) => value ?? {});
+const text = z.string().nullish();
+
+/** What is beside these is left alone, as other servers do. Data are looked at when their shape is known. */
+const bodySchema = z.object({
+  id: text,
+  parameters,
+  inputs: z
+    .array(
+      z.object({ name: z.string(), shape: z.array(z.number()), datatype: z.string(), parameters, data: z.unknown().optional() }),
+    )
+    .min(1),
+  outputs: z.array(z.object({ name: z.string(), parameters })).nullish(),
+});
+
+type Body = z.output<typeof bodySchema>;
+
+/** A request by HTTP, and which outputs its client wants as bytes. */
+export interface HttpInfer {
+  readonly call: InferCall;
+  /** The id to be given back; empty or undefined: none. */
+  readonly isBinary: (output: string) => boolean;
+}
+
+/**
+ * Reads the body of `infer`: JSON, or JSON and tensors (the binary tensor extension).
+ * @param jsonLength value of the header that says where the JSON ends.
+ * @throws CascadeError INVALID_ARGUMENT
+ */
+export function readInfer(
+  model: string,
+  version: string | undefined,
+  bytes: Uint8Array,
+  jsonLength: string | undefined,
+): HttpInfer {
+  const { json, binary } = splitBody(bytes, jsonLength);
+  const parsed = bodySchema.safeParse(json);
+  if (!parsed.success) throw invalid(describeProblem(parsed.error.issues[0]));
+  const body = parsed.data;
+  const outputs = body.outputs ?? [];
+  for (const [i, output] of outputs.entries()) {
+    const where = `outputs[${i}].parameters`;
+    refuseUnsupported(output.parameters, where);
+    if (output.parameters.classification !== undefined && output.parameters.classification !== 0)
+      throw invalid(`${where}.classification is not supported; ask for the outputs label, class_name or scores`);
+  }
+  const binaryByName = new Map(
+    outputs.map((output, i) => [output.name, flag(output.parameters, 'binary_data', `outputs[${i}].parameters`)]),
+  );
+  const binaryByDefault = flag(body.parameters, 'binary_data_output', 'parameters') ?? false;
+  return {
+    call: {
+      model,
+      version,
+      id: body.id ?? undefined,
+      deadlineMs: deadlineMsOf(body.parameters),
+      inputs: readTensors(body.inputs, binary),
+      outputs: outputs.map(({ name }) => name),
+    },
+    isBinary: (name) => binaryByName.get(name) ?? binaryByDefault,
+  };
+}
+
+function readTensors(inputs: Body['inputs'], binary: Uint8Array): GivenTensor[] {
+  let at = 0;
+  const tensors = inputs.map(({ name, shape, datatype, parameters: given, data }, i): GivenTensor => {
+    const where = whereOf(i, name);
+    refuseUnsupported(given, `${where}.parameters`);
+    const size = given.binary_data_size;
+    if (size === undefined) return { name, shape, datatype, where, data };
+    if (data !== undefined) throw invalid(`${where}: both data and binary_data_size; give one of them`);
+    if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+      throw invalid(`${where}.parameters.binary_data_size: ${JSON.stringify(size)}; use a number of bytes`);
+    }
+    if (at + size > binary.length) {
+      throw invalid(
+        `${where}: binary_data_size is ${size}, but only ${binary.length - at} of the ${binary.length} bytes after the JSON are left`,
+      );
+    }
+    at += size;
+    return { name, shape, datatype, where, data: binary.subarray(at - size, at) };
+  });
+  if (at < binary.length) {
+    throw invalid(`${binary.length} bytes follow the JSON, but the inputs' binary_data_size add up to ${at}`);
+  }
+  return tensors;
+}
+
+function flag(given: Readonly<Record<string, unknown>>, name: string, where: string): boolean | undefined {
+  const value = given[name];
+  if (value === undefined || typeof value === 'boolean') return value;
+  throw invalid(`${where}.${name}: ${JSON.stringify(value)?.slice(0, 40)}; use true or false`);
+}
+
+function describeProblem({ path, message }: z.core.$ZodIssue): string {
+  const place = path
+    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`))
+    .join('')
+    .replace(/^\./, '');
+  return `${place === '' ? 'the body' : place}: ${message}; a request is {"inputs": [{"name", "shape", "datatype", "data"}]}`;
+}

@@ -1,0 +1,29 @@
+import { joinBody } from '../../../engine/oip/body.ts';
+import { DATATYPES } from '../../../engine/oip/datatypes.ts';
+import { valuesOf } from '../../../plans/protocol/output-values.ts';
+import type { OutputTensor } from '../infer-call.ts';
+
+interface Written {
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  /** Where tensors follow the JSON: its length. */
+  readonly jsonLength: number | undefined;
+}
+
+/** The answer to `infer`: JSON, or JSON and tensors where the client wants some of them as bytes. */
+export function writeInfer(
+  head: { readonly model_name: string; readonly model_version: string; readonly id: string | undefined },
+  tensors: readonly OutputTensor[],
+  isBinary: (output: string) => boolean,
+): Written {
+  const binary: Uint8Array[] = [];
+  const outputs = tensors.map((tensor) => {
+    const { name, dtype, shape, data } = tensor;
+    const described = { name, datatype: DATATYPES[dtype], shape };
+    if (!isBinary(name)) return { ...described, data: valuesOf(tensor) };
+    binary.push(data);
+    return { ...described, parameters: { binary_data_size: data.length } };
+  });
+  const json = { ...head, outputs };
+  if (binary.length === 0) return { body: JSON.stringify(json), jsonLength: undefined };
+  return joinBody(json, binary);
+}

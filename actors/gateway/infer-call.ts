@@ -1,0 +1,39 @@
+import type { Dtype } from '../../engine/tensor/tensor.ts';
+
+/** An input tensor as a client sent it, by HTTP or gRPC; the first axis of its shape is the batch. */
+export interface GivenTensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+  /** Raw little-endian bytes, or values, flat or nested. */
+  readonly data: unknown;
+  /** What to call it in messages: `inputs[0] (image)`. */
+  readonly where: string;
+}
+
+/** A request of the Open Inference Protocol, whatever it came by. Its samples are requests of ours. */
+export interface InferCall {
+  readonly model: string;
+  /** Empty or undefined: whichever there is. */
+  readonly version: string | undefined;
+  readonly id: string | undefined;
+  /** Undefined: the deployment's own. */
+  readonly deadlineMs: number | undefined;
+  readonly inputs: readonly GivenTensor[];
+  /** Names of outputs; empty: those that say what the answer is. */
+  readonly outputs: readonly string[];
+}
+
+/** An output tensor of all samples of a request. */
+export interface OutputTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  /** With the batch axis. */
+  readonly shape: readonly number[];
+  /** Little-endian, in C order. */
+  readonly data: Uint8Array;
+}
+
+export function whereOf(index: number, name: unknown): string {
+  return typeof name === 'string' && name !== '' ? `inputs[${index}] (${name.slice(0, 80)})` : `inputs[${index}]`;
+}

@@ -1,0 +1,33 @@
+import { Observable, take } from 'rxjs';
+
+/** A server that listens. */
+export interface Listener {
+  readonly url: string;
+  /** Takes nothing new; what is under way has `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Listens while subscribed: emits where, and completes when it has drained. */
+export function server$(listen: () => Promise<Listener>, stopping$: Observable<void>, graceMs: number): Observable<string> {
+  return new Observable((subscriber) => {
+    let close = (_graceMs: number): Promise<void> => Promise.resolve();
+    const opening = listen().then(
+      (listener) => {
+        close = (grace) => listener.close(grace);
+        if (subscriber.closed) void close(0);
+        else subscriber.next(listener.url);
+      },
+      (error) => subscriber.error(error),
+    );
+    const stop = stopping$.pipe(take(1)).subscribe(async () => {
+      await opening;
+      await close(graceMs);
+      subscriber.complete();
+    });
+    return () => {
+      stop.unsubscribe();
+      // Without an effect where it has drained.
+      void close(0);
+    };
+  });
+}

@@ -1,0 +1,158 @@
+import { CascadeError, invalid } from '../../engine/errors.ts';
+import { encodeStrings } from '../../engine/tensor/strings.ts';
+import type { Dtype } from '../../engine/tensor/tensor.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import type { OutputValue, Result } from '../../plans/protocol/messages.ts';
+import type { OutputTensor } from './infer-call.ts';
+
+/** An output that clients of the gateway may ask for. */
+export interface ServedOutput {
+  readonly name: string;
+  /** Undefined while no answer has told it. */
+  readonly dtype: Dtype | undefined;
+  /** Without the batch axis; null: differs. Undefined as above. */
+  readonly shape: readonly (number | null)[] | undefined;
+  /** Whether it comes without being asked for. */
+  readonly standard: boolean;
+  /** What it takes from the deployment: the scores, or an output of the models. */
+  readonly needs: 'nothing' | 'scores' | 'output';
+  readonly read: (result: Result) => OutputValue;
+}
+
+type Task = Pick<Deployment, 'task'> & { readonly classes: number; readonly named: boolean };
+
+/**
+ * What an answer says, as tensors: which, by the task.
+ * @param modelOutputs outputs of the models that can be asked for; those named as one of ours cannot.
+ */
+export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly string[]): ServedOutput[] {
+  const says: ServedOutput[] = [];
+  switch (task) {
+    case 'classification':
+    case 'binary':
+      says.push(own('label', 'int64', [], ({ label }) => [given(label, 'label')]));
+      if (named) says.push(own('class_name', 'string', [], ({ className }) => [given(className, 'className')]));
+      break;
+    case 'multi-label':
+      says.push(own('labels', 'bool', [classes], ({ labels }) => oneHot(given(labels, 'labels'), classes)));
+      break;
+    case 'regression':
+      says.push(own('value', 'float64', classes === 1 ? [] : [classes], ({ value }) => numbersOf(given(value, 'value'))));
+      break;
+    case 'custom':
+      break;
+  }
+  says.push(
+    own('certainty', 'float32', [], ({ certainty }) => [certainty]),
+    own('model', 'string', [], ({ model }) => [model]),
+  );
+  const more = [
+    own('stage', 'int32', [], ({ stage }) => [stage]),
+    own('exit', 'string', [], ({ exit }) => [exit]),
+    own('gear', 'int32', [], ({ gear }) => [gear]),
+    own('revision', 'int64', [], ({ revision }) => [revision]),
+  ].map((output) => ({ ...output, standard: false }));
+  const scores = {
+    ...own('scores', 'float32', [classes], ({ scores }) => given(scores, 'scores')),
+    standard: false,
+    needs: 'scores' as const,
+  };
+  const ours = [...says, ...(task === 'custom' ? [] : [scores]), ...more];
+  const theirs = modelOutputs
+    .filter((name) => !ours.some((output) => output.name === name))
+    // Of a custom task nothing else says what the answer is.
+    .map(
+      (name): ServedOutput => ({
+        name,
+        dtype: undefined,
+        shape: undefined,
+        standard: task === 'custom',
+        needs: 'output',
+        read: readOutput(name),
+      }),
+    );
+  return [...ours, ...theirs];
+}
+
+function own(
+  name: string,
+  dtype: NumberOrText,
+  shape: readonly number[],
+  values: (result: Result) => readonly (number | string)[],
+): ServedOutput {
+  return {
+    name,
+    dtype,
+    shape,
+    standard: true,
+    needs: 'nothing',
+    read: (result) => {
+      const list = values(result);
+      // Models of one family may give scores of different widths.
+      return { dtype, shape: shape.length === 0 ? [] : [list.length], data: encodeValues(dtype, list) };
+    },
+  };
+}
+
+function readOutput(name: string): ServedOutput['read'] {
+  return ({ outputs = {}, model }) => {
+    const value = outputs[name];
+    if (value === undefined)
+      throw new CascadeError('INTERNAL', `the answer of model ${model} lacks the output ${name} that was asked for`);
+    return value;
+  };
+}
+
+function given<T>(value: T | undefined, field: string): T {
+  if (value === undefined) throw new CascadeError('INTERNAL', `the answer has no ${field}`);
+  return value;
+}
+
+function numbersOf(value: number | readonly number[]): readonly number[] {
+  return typeof value === 'number' ? [value] : value;
+}
+
+function oneHot(labels: readonly number[], classes: number): number[] {
+  const hot = new Array<number>(classes).fill(0);
+  for (const label of labels) hot[label] = 1;
+  return hot;
+}
+
+type NumberOrText = 'int64' | 'int32' | 'float32' | 'float64' | 'bool' | 'string';
+
+function encodeValues(dtype: NumberOrText, values: readonly (number | string)[]): Uint8Array {
+  if (dtype === 'string') return encodeStrings(values.map(String));
+  const numbers = values.map(Number);
+  switch (dtype) {
+    case 'int64':
+      return new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
+    case 'int32':
+      return new Uint8Array(Int32Array.from(numbers).buffer);
+    case 'float32':
+      return new Uint8Array(Float32Array.from(numbers).buffer);
+    case 'float64':
+      return new Uint8Array(Float64Array.from(numbers).buffer);
+    case 'bool':
+      return Uint8Array.from(numbers);
+  }
+}
+
+/** Puts the answers to a request's samples together, in their order. @throws CascadeError where they do not make a tensor. */
+export function joinAnswers(outputs: readonly ServedOutput[], results: readonly Result[]): OutputTensor[] {
+  return outputs.map(({ name, read }) => {
+    const values = results.map(read);
+    const [{ dtype, shape }] = values;
+    const other = values.findIndex((value) => value.dtype !== dtype || value.shape.join() !== shape.join());
+    if (other !== -1) {
+      throw invalid(
+        `output ${name} is ${kindOf(values[0])} for sample 0 and ${kindOf(values[other])} for sample ${other}; ask for it with one sample a request`,
+      );
+    }
+    const data = values.length === 1 ? values[0].data : new Uint8Array(Buffer.concat(values.map((value) => value.data)));
+    return { name, dtype, shape: [values.length, ...shape], data };
+  });
+}
+
+function kindOf({ dtype, shape }: OutputValue): string {
+  return `${dtype}[${shape.join(', ')}]`;
+}

@@ -1,0 +1,41 @@
+import { invalid } from '../../engine/errors.ts';
+import { checkDeadline } from '../../plans/protocol/request.ts';
+
+type Parameters = Readonly<Record<string, unknown>>;
+
+/** Of Triton: models that keep a state between requests, and tensors that are handed over in memory. */
+const UNSUPPORTED = ['sequence_id', 'sequence_start', 'sequence_end', 'shared_memory_region'];
+const US_PER_MS = 1_000;
+
+/**
+ * The deadline that a request names: `deadline_ms`, or Triton's `timeout` in microseconds (0: none). What we do not know is left
+ * alone, as clients of other servers have parameters of their own.
+ * @throws CascadeError INVALID_ARGUMENT also for what would be wrong to leave alone.
+ */
+export function deadlineMsOf(parameters: Parameters): number | undefined {
+  refuseUnsupported(parameters, 'parameters');
+  for (const name of Object.keys(parameters)) {
+    if (name !== 'deadline_ms' && /^deadline/i.test(name))
+      throw invalid(`parameters.${name.slice(0, 40)}: did you mean deadline_ms?`);
+  }
+  const { deadline_ms: deadlineMs, timeout } = parameters;
+  if (deadlineMs !== undefined) {
+    checkDeadline(deadlineMs);
+    return deadlineMs;
+  }
+  if (timeout === undefined || timeout === 0) return undefined;
+  if (typeof timeout !== 'number' || !(timeout > 0)) {
+    throw invalid(`parameters.timeout: ${JSON.stringify(timeout)}; use microseconds above 0, or deadline_ms`);
+  }
+  const timeoutMs = timeout / US_PER_MS;
+  checkDeadline(timeoutMs);
+  return timeoutMs;
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+export function refuseUnsupported(parameters: Parameters, where: string): void {
+  for (const name of UNSUPPORTED) {
+    if (parameters[name] !== undefined && parameters[name] !== 0)
+      throw invalid(`${where}.${name} is not supported by this server`);
+  }
+}

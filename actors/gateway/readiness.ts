@@ -1,0 +1,68 @@
+import type { DeviceState } from '../../plans/protocol/messages.ts';
+
+/** Heartbeats come several times a second; one that is this late has not only been held up by a busy machine. */
+const SILENT_MS = 3_000;
+
+/**
+ * Whether the deployment can be asked: it has answered a warm-up sample, NATS is connected, and at least one frontend and one
+ * device that is warmed up are heard of.
+ */
+export class Readiness {
+  #connected = false;
+  #draining = false;
+
+  #verified: { readonly problem: string | undefined } = { problem: 'no answer to a warm-up sample yet' };
+  /** Undefined: this user may not listen to them. */
+  #heard: { readonly devices: Map<string, number>; readonly frontends: Map<string, number> } | undefined = {
+    devices: new Map(),
+    frontends: new Map(),
+  };
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  onStatus(status: 'up' | 'down'): void {
+    this.#connected = status === 'up';
+  }
+
+  onDraining(): void {
+    this.#draining = true;
+  }
+
+  /** @param problem why the warm-up sample was not answered; undefined: it was. */
+  onProbe(problem: string | undefined): void {
+    this.#verified = { problem };
+  }
+
+  onState({ device, phase }: Pick<DeviceState, 'device' | 'phase'>, now: number): void {
+    if (phase === 'ready') this.#heard?.devices.set(device, now);
+    else this.#heard?.devices.delete(device);
+  }
+
+  onLoad(frontend: string, now: number): void {
+    this.#heard?.frontends.set(frontend, now);
+  }
+
+  /** Heartbeats cannot be had: only the probe tells. */
+  onDeaf(): void {
+    this.#heard = undefined;
+  }
+
+  /** Why not; undefined: ready. */
+  problem(now: number): string | undefined {
+    if (this.#draining) return 'the gateway is draining';
+    if (!this.#connected) return 'there is no connection to NATS';
+    if (this.#verified.problem !== undefined) return this.#verified.problem;
+    if (this.#heard === undefined) return undefined;
+    if (!someSince(this.#heard.frontends, now - SILENT_MS)) return 'no frontend is heard of';
+    if (!someSince(this.#heard.devices, now - SILENT_MS)) return 'no device that is warmed up is heard of';
+    return undefined;
+  }
+}
+
+/** Forgets what is older. */
+function someSince(heard: Map<string, number>, since: number): boolean {
+  for (const [name, at] of heard) if (at < since) heard.delete(name);
+  return heard.size > 0;
+}

@@ -1,0 +1,96 @@
+import { CascadeError, invalid } from '../../engine/errors.ts';
+import { DATATYPES } from '../../engine/oip/datatypes.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Result } from '../../plans/protocol/messages.ts';
+import type { ServedOutput } from './outputs.ts';
+
+/** Plans and weights change under a client's feet without changing what it may send, so there is one version. */
+export const VERSION = '1';
+
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: string;
+  /** -1: any length; the batch axis first. */
+  readonly shape: readonly number[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly versions: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** A deployment as the one model of a server of the Open Inference Protocol. */
+export class ServedModel {
+  readonly name: string;
+  readonly specs: readonly TensorSpec[];
+  #outputs: readonly ServedOutput[];
+
+  constructor(name: string, specs: readonly TensorSpec[], outputs: readonly ServedOutput[]) {
+    this.name = name;
+    this.specs = specs;
+    this.#outputs = outputs;
+  }
+
+  /** @throws CascadeError NOT_FOUND for a model or version that there is not. */
+  check(model: string, version: string | undefined): void {
+    if (model !== this.name) {
+      throw new CascadeError('NOT_FOUND', `model ${quote(model)} is not served here; the model is ${quote(this.name)}`);
+    }
+    if (version !== undefined && version !== '' && version !== VERSION) {
+      throw new CascadeError('NOT_FOUND', `model ${this.name} has no version ${quote(version)}; its version is ${VERSION}`);
+    }
+  }
+
+  get metadata(): ModelMetadata {
+    return {
+      name: this.name,
+      versions: [VERSION],
+      platform: 'cascade',
+      inputs: this.specs.map(({ name, dtype, shape }) => ({ name, datatype: DATATYPES[dtype], shape: withBatch(shape) })),
+      outputs: this.#outputs.flatMap(({ name, dtype, shape }) =>
+        dtype === undefined || shape === undefined ? [] : [{ name, datatype: DATATYPES[dtype], shape: withBatch(shape) }],
+      ),
+    };
+  }
+
+  /** Those asked for; by default those that say what the answer is. @throws CascadeError INVALID_ARGUMENT for an unknown one. */
+  outputs(names: readonly string[]): readonly ServedOutput[] {
+    if (names.length === 0) return this.#outputs.filter(({ standard }) => standard);
+    return [...new Set(names)].map((name) => {
+      const output = this.#outputs.find((each) => each.name === name);
+      if (output !== undefined) return output;
+      throw invalid(`outputs: ${quote(name)} is unknown; this model gives ${this.#outputs.map((each) => each.name).join(', ')}`);
+    });
+  }
+
+  get outputsOfModels(): readonly string[] {
+    return this.#outputs.filter(({ needs }) => needs === 'output').map(({ name }) => name);
+  }
+
+  /** Learns from answers of what type and shape the models' own outputs are; axes in which the answers differ may have any length. */
+  learn(results: readonly Result[]): void {
+    this.#outputs = this.#outputs.map((output) => {
+      if (output.needs !== 'output') return output;
+      const values = results.map(output.read);
+      const [{ dtype, shape }] = values;
+      const sameRank = values.every((value) => value.shape.length === shape.length);
+      if (!sameRank) return output;
+      return {
+        ...output,
+        dtype,
+        shape: shape.map((length, axis) => (values.every((value) => value.shape[axis] === length) ? length : null)),
+      };
+    });
+  }
+}
+
+function withBatch(shape: readonly (number | null)[]): number[] {
+  return [-1, ...shape.map((length) => length ?? -1)];
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
+}

@@ -1,0 +1,40 @@
+import { invalid } from '../errors.ts';
+
+/** Header of the binary tensor extension: how many bytes of the body are JSON. What follows is tensors, one after the other. */
+export const JSON_LENGTH_HEADER = 'Inference-Header-Content-Length';
+
+/**
+ * Splits an HTTP body of the Open Inference Protocol.
+ * @param jsonLength value of the header; undefined: all of the body is JSON.
+ * @throws CascadeError INVALID_ARGUMENT
+ */
+export function splitBody(body: Uint8Array, jsonLength: string | undefined): { json: unknown; binary: Uint8Array } {
+  const length = jsonLength === undefined ? body.length : lengthOf(jsonLength, body.length);
+  return { json: parseJson(body.subarray(0, length)), binary: body.subarray(length) };
+}
+
+function lengthOf(text: string, bodyLength: number): number {
+  const length = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+  if (length > 0 && length <= bodyLength) return length;
+  throw invalid(
+    `header ${JSON_LENGTH_HEADER}: ${JSON.stringify(text.slice(0, 40))}; give the length of the JSON part, from 1 to the ${bodyLength} bytes of the body`,
+  );
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.length === 0) throw invalid('the body is empty; send a JSON object with `inputs`');
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+  } catch (error) {
+    throw invalid(
+      `the body is not JSON: ${(error as SyntaxError).message}; if tensors follow the JSON, say how long it is in the header ${JSON_LENGTH_HEADER}`,
+    );
+  }
+}
+
+/** The opposite: a body of JSON and tensors; `jsonLength` goes into the header. */
+export function joinBody(json: unknown, tensors: readonly Uint8Array[]): { body: Uint8Array<ArrayBuffer>; jsonLength: number } {
+  const text = Buffer.from(JSON.stringify(json));
+  // A copy of its own: small buffers are parts of a larger one.
+  return { body: new Uint8Array(Buffer.concat([text, ...tensors])), jsonLength: text.length };
+}

@@ -1,0 +1,42 @@
+import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
+import { inferenceService } from '../../actors/gateway/grpc/grpc-service.ts';
+
+/** Any client of the service: the messages are what the other side makes of them. */
+export interface InferenceGrpcClient {
+  /** @throws the client library's ServiceError, with `code`, `details` and `metadata`. */
+  call(method: string, request: object, options?: CallOptions): Promise<Record<string, unknown>>;
+  /** The same, and how to cancel it. */
+  start(method: string, request: object): { readonly answer: Promise<Record<string, unknown>>; cancel(): void };
+  close(): void;
+}
+
+/** @param url as a gateway says it: `grpc://HOST:PORT`. */
+export function grpcClient(url: string): InferenceGrpcClient {
+  const service = inferenceService();
+  const client: Client = new (makeClientConstructor(service, 'inference'))(
+    url.replace('grpc://', ''),
+    credentials.createInsecure(),
+  );
+  const start = (method: string, request: object, options: CallOptions = {}) => {
+    const { path, requestSerialize, responseDeserialize } = service[method];
+    let cancel = (): void => undefined;
+    const answer = new Promise<Record<string, unknown>>((resolve, reject) => {
+      const call = client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        new Metadata(),
+        options,
+        (error, response) => (error === null ? resolve(response as Record<string, unknown>) : reject(error)),
+      );
+      cancel = () => call.cancel();
+    });
+    return { answer, cancel };
+  };
+  return {
+    start,
+    call: (method, request, options) => start(method, request, options).answer,
+    close: () => client.close(),
+  };
+}
