@@ -10,6 +10,7 @@ import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { entry } from '../../engine/source.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { HTTP_FORMATS, type HttpFormatName } from '../bench/support/generator/http-formats.ts';
 import type { GeneratorConfig } from '../bench/support/generator/main.ts';
 import type { GeneratorReport } from '../bench/support/generator/tally.ts';
 import { resultFor, stubFrontend } from '../support/stub-frontend.ts';
@@ -81,6 +82,30 @@ test('tells what became of requests over NATS: right, wrong, refused, answered t
   expect(report.accuracy).toBeGreaterThan(0);
   expect(report.accuracy).toBeLessThan(0.4);
   expect(report.windows.reduce((sum, { offered }) => sum + offered, 0)).toBe(report.offered);
+});
+
+test('asks for an image in the format of each server, and reads its answer', () => {
+  const image = Uint8Array.from({ length: 784 }, (_, i) => i % 251);
+  const text = (name: HttpFormatName): string => Buffer.from(HTTP_FORMATS[name].body(image)).toString('latin1');
+  const decoded = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'));
+  expect(HTTP_FORMATS.bytes.body(image)).toEqual(image);
+  expect(decoded((JSON.parse(text('base64')) as { image: string }).image)).toEqual(image);
+  expect(decoded((JSON.parse(text('base64-list')) as { images: string[] }).images[0])).toEqual(image);
+
+  const headerBytes = Number(/Inference-Header-Content-Length: (\d+)/.exec(HTTP_FORMATS['open-inference'].headers)?.[1]);
+  expect(JSON.parse(text('open-inference').slice(0, headerBytes))).toMatchObject({
+    inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'UINT8', parameters: { binary_data_size: 784 } }],
+  });
+  expect(HTTP_FORMATS['open-inference'].body(image).subarray(headerBytes)).toEqual(Buffer.from(image));
+
+  const answer = { label: 3, model: 'resnet' };
+  const tensors = [
+    { name: 'model', data: ['resnet'] },
+    { name: 'label', data: [3] },
+  ];
+  expect(HTTP_FORMATS.bytes.answer(answer)).toEqual(answer);
+  expect(HTTP_FORMATS['base64-list'].answer([answer])).toEqual(answer);
+  expect(HTTP_FORMATS['open-inference'].answer({ outputs: tensors })).toEqual(answer);
 });
 
 test('tells what became of requests over HTTP', async () => {

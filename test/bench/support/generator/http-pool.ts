@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { HttpFormat } from './http-formats.ts';
 import type { AnswerSink, Transport } from './transport.ts';
 
 interface Connection {
@@ -16,6 +17,7 @@ interface Connection {
  */
 export async function openHttp(
   url: string,
+  format: HttpFormat,
   bodyOf: (request: number) => Uint8Array,
   sink: AnswerSink,
   { open, most }: { open: number; most: number },
@@ -27,7 +29,7 @@ export async function openHttp(
   let opened = 0;
   let waited = 0;
   let closing = false;
-  const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/octet-stream\r\nContent-Length: `;
+  const head = `POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\n${format.headers}Content-Length: `;
   const all: Connection[] = [];
   await Promise.all(Array.from({ length: open }, () => once(add().socket, 'connect')));
   idle.push(...all);
@@ -90,7 +92,7 @@ export async function openHttp(
     // "HTTP/1.1 200 OK"
     const status = header.slice(9, 12);
     if (status === '200') {
-      const { label, model } = JSON.parse(data.toString('utf8', end + 4)) as { label: number; model: string };
+      const { label, model } = format.answer(JSON.parse(data.toString('utf8', end + 4)));
       sink.answered(request, label, model, -1);
     } else sink.failed(request, `HTTP ${status}`);
     connection.request = -1;

@@ -8,6 +8,7 @@
 import { setPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Packr } from 'msgpackr';
+import { HTTP_FORMATS, type HttpFormatName } from './http-formats.ts';
 import { openHttp } from './http-pool.ts';
 import { openNats } from './nats-text.ts';
 import { readSamples } from './samples.ts';
@@ -19,8 +20,10 @@ export interface GeneratorConfig {
   readonly url: string;
   /** Of the requests, with NATS. */
   readonly subject?: string;
-  /** Name of the input in a request, with NATS; over HTTP the body is the sample's bytes. */
+  /** Name of the input in a request, with NATS. */
   readonly input?: string;
+  /** Of requests and answers over HTTP. Default: `bytes`. */
+  readonly format?: HttpFormatName;
   /** `.npy` file of unsigned bytes, and of their labels. */
   readonly images: string;
   readonly labels?: string;
@@ -53,13 +56,14 @@ const images = readSamples(config.images);
 const labels = config.labels === undefined ? undefined : readSamples(config.labels);
 const nats = config.url.startsWith('nats:');
 const deadline = config.requestDeadlineMs === undefined ? {} : { deadlineMs: config.requestDeadlineMs };
+const format = HTTP_FORMATS[config.format ?? 'bytes'];
 const packr = new Packr({ useRecords: false });
 const bodies = Array.from({ length: images.count }, (_, sample) => {
   const [from, to] = config.samples;
   if (sample < from || sample >= to) return new Uint8Array(0);
   const image = images.at(sample);
   // A copy: the packer writes into a buffer that it uses again.
-  return nats ? new Uint8Array(packr.pack({ inputs: { [config.input ?? 'image']: image }, ...deadline })) : image;
+  return nats ? new Uint8Array(packr.pack({ inputs: { [config.input ?? 'image']: image }, ...deadline })) : format.body(image);
 });
 const bodyOf = (request: number): Uint8Array => bodies[sampleOf(request)];
 
@@ -76,7 +80,7 @@ const tally = new Tally({
 });
 const transport = nats
   ? await openNats(config.url, config.subject ?? '', bodyOf, tally)
-  : await openHttp(config.url, bodyOf, tally, { open: config.connections ?? 64, most: config.mostConnections ?? 4_096 });
+  : await openHttp(config.url, format, bodyOf, tally, { open: config.connections ?? 64, most: config.mostConnections ?? 4_096 });
 
 // Of this thread; the one that wakes it raises its own. To send is little work, and must not wait for a core.
 setPriority(-10);

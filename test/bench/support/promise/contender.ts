@@ -39,13 +39,14 @@ export async function prepareTree(name: string, folder: string, into: string, qp
   const tree = { name, folder, profile: join(into, `${name}-profile.json`), plan: join(into, `${name}-plan.json`) };
   const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
   await runCommand('npm', ['run', 'build', '--prefix', folder]);
-  if (!existsSync(tree.profile)) await runCommand(process.execPath, cascade(tree, 'profile', '--out', tree.profile));
+  if (!existsSync(tree.profile)) await runCommand(process.execPath, cascadeArgs(tree, 'profile', '--out', tree.profile));
   if (!existsSync(tree.plan))
-    await runCommand(process.execPath, cascade(tree, 'plan', '--profile', tree.profile, '--out', tree.plan, ...more));
+    await runCommand(process.execPath, cascadeArgs(tree, 'plan', '--profile', tree.profile, '--out', tree.plan, ...more));
   return tree;
 }
 
-function cascade({ folder }: Tree, command: string, ...args: string[]): string[] {
+/** Arguments of node that run a checkout's command on the fashion example. */
+export function cascadeArgs({ folder }: Tree, command: string, ...args: string[]): string[] {
   return [join(folder, 'dist/actors/main.js'), command, join(folder, 'conf/fashion'), ...args];
 }
 
@@ -66,7 +67,7 @@ export function served(name: string, tree: Tree, planFile = tree.plan): Contende
     },
     async start() {
       const server = await startNatsServer({ jetstream: true });
-      const args = cascade(tree, 'serve', '--profile', tree.profile, '--plan', planFile, '--nats', server.url);
+      const args = cascadeArgs(tree, 'serve', '--profile', tree.profile, '--plan', planFile, '--nats', server.url);
       const serving = startCommand(process.execPath, args);
       const stop = async (): Promise<void> => {
         await serving.stop();

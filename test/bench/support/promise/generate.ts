@@ -5,7 +5,7 @@ import type { Step } from '../generator/schedule.ts';
 import type { GeneratorReport } from '../generator/tally.ts';
 
 /** Where the requests go. */
-export type Endpoint = Pick<GeneratorConfig, 'url' | 'subject'>;
+export type Endpoint = Pick<GeneratorConfig, 'url' | 'subject' | 'format'>;
 
 export interface Load {
   readonly steps: readonly Step[];

@@ -1,0 +1,50 @@
+/** How a sample is asked for over HTTP, and what an answer says. */
+export interface HttpFormat {
+  /** Header lines, each with its end. */
+  readonly headers: string;
+  /** @param image 28 x 28 bytes. */
+  body(image: Uint8Array): Uint8Array;
+  /** @param answer of status 200. */
+  answer(answer: unknown): { readonly label: number; readonly model: string };
+}
+
+type Answer = ReturnType<HttpFormat['answer']>;
+
+const JSON_HEADERS = 'Content-Type: application/json\r\n';
+const base64 = (image: Uint8Array): string => Buffer.from(image).toString('base64');
+
+const OPEN_INFERENCE_HEADER = Buffer.from(
+  JSON.stringify({
+    inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'UINT8', parameters: { binary_data_size: 784 } }],
+    outputs: [{ name: 'label' }, { name: 'model' }],
+  }),
+);
+
+export const HTTP_FORMATS = {
+  /** The sample's bytes; `{ label, model }` comes back. */
+  bytes: { headers: 'Content-Type: application/octet-stream\r\n', body: (image) => image, answer: (answer) => answer as Answer },
+  /** For servers that take JSON only. */
+  base64: {
+    headers: JSON_HEADERS,
+    body: (image) => Buffer.from(JSON.stringify({ image: base64(image) })),
+    answer: (answer) => answer as Answer,
+  },
+  /** For those whose batches are lists from the client on. */
+  'base64-list': {
+    headers: JSON_HEADERS,
+    body: (image) => Buffer.from(JSON.stringify({ images: [base64(image)] })),
+    answer: (answer) => (answer as Answer[])[0],
+  },
+  /** The Open Inference Protocol with the binary tensor extension. */
+  'open-inference': {
+    headers: `Content-Type: application/octet-stream\r\nInference-Header-Content-Length: ${OPEN_INFERENCE_HEADER.length}\r\n`,
+    body: (image) => Buffer.concat([OPEN_INFERENCE_HEADER, image]),
+    answer: (answer) => {
+      const { outputs } = answer as { outputs: readonly { name: string; data: readonly unknown[] }[] };
+      const first = (name: string): unknown => outputs.find((output) => output.name === name)?.data[0];
+      return { label: Number(first('label')), model: String(first('model')) };
+    },
+  },
+} as const satisfies Record<string, HttpFormat>;
+
+export type HttpFormatName = keyof typeof HTTP_FORMATS;
