@@ -16,6 +16,10 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cascade simulate my-models --qps 500 --seconds 30',
     'cascade simulate my-models --trace trace.csv --slowdown gpu0=2@10-20',
   ],
+  compare: [
+    'cascade compare my-models --trace trace.csv --html compare.html',
+    'cascade compare my-models --qps 500 --seconds 60 --devices 1..4 --strategies cascade,ms',
+  ],
   'trace import': ['cascade trace import requests.csv --format timestamps --column time -o trace.csv'],
   serve: ['cascade serve my-models', 'cascade serve my-models --role host --host h2 --nats nats://10.0.0.5:4222'],
   load: ['cascade load my-models --qps 500 --seconds 30', 'cascade load my-models --trace trace.csv --json report.json'],

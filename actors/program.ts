@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/process/package-info.ts';
+import * as compare from '../plans/commands/compare.ts';
 import * as deploymentOptions from '../plans/commands/deployment-options.ts';
 import * as diff from '../plans/commands/diff.ts';
 import * as explain from '../plans/commands/explain.ts';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     explain,
     diff,
     simulate,
+    compare,
     trace,
     serve,
     load,

@@ -1,7 +1,7 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { ConfigError } from '../../engine/errors.ts';
 
 interface Options {
   readonly html?: string;
@@ -22,7 +22,7 @@ export function register(program: Command): void {
 }
 
 async function explain(path: string, { html, json, profile: profileFile }: Options): Promise<void> {
-  const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson }] = await Promise.all([
+  const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson, writeText }] = await Promise.all([
     import('../domain/gear-plan/plan-file.ts'),
     import('../domain/profile/profile-file.ts'),
     import('../explain/explanation.ts'),
@@ -36,11 +36,7 @@ async function explain(path: string, { html, json, profile: profileFile }: Optio
   writeJson(json, explanation);
   if (html === undefined) return;
   const { explanationPage } = await import('../explain/page.ts');
-  try {
-    writeFileSync(html, explanationPage(explanation));
-  } catch (error) {
-    throw new ConfigError(`--html ${html}: cannot be written: ${messageOf(error)}`);
-  }
+  writeText('--html', html, explanationPage(explanation));
   process.stderr.write(`wrote ${html}\n`);
 
   /** Only adds to the explanation: a file of that name that is no profile of ours is none of this command's business. */

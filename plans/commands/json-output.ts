@@ -6,11 +6,14 @@ export function writeJson(file: string | undefined, value: unknown): void {
   if (file === undefined) return;
   const text = `${JSON.stringify(value, null, 2)}\n`;
   if (file === '-') process.stdout.write(text);
-  else {
-    try {
-      writeFileSync(file, text);
-    } catch (error) {
-      throw new ConfigError(`--json ${file}: cannot be written: ${messageOf(error)}`);
-    }
+  else writeText('--json', file, text);
+}
+
+/** Writes what an option names a file for. @throws ConfigError */
+export function writeText(option: string, file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new ConfigError(`${option} ${file}: cannot be written: ${messageOf(error)}`);
   }
 }

@@ -2,7 +2,7 @@ import { createRandom } from '../../engine/random.ts';
 import { shuffled } from '../data/shuffled.ts';
 import { NO_NUMBER } from '../domain/cascade/certainty.ts';
 import type { SampleSizes } from '../domain/profile/profile.ts';
-import { cascadeStep } from '../policy/cascade-step.ts';
+import { cascadeStep, LAST } from '../policy/cascade-step.ts';
 import type { CompiledGear, CompiledPlan } from '../policy/compiled-plan.ts';
 import { endsTooLate, queueMs } from '../policy/deadline.ts';
 import { DeviceSpeed } from '../policy/device-speed.ts';
@@ -34,6 +34,10 @@ import type { Workload } from './workload.ts';
 export interface SimulationOptions {
   /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
   readonly fixedGear?: number;
+  /** Gears by the clock instead of by load, as an autoscaler that knows the load sets them: ascending in time, the first from 0. */
+  readonly schedule?: readonly { readonly fromMs: number; readonly gear: number }[];
+  /** Per request: the one model that answers it, whatever the cascade of its gear: members of an ensemble are asked one by one. */
+  readonly asked?: Uint8Array;
   readonly rule?: GearRule;
   /** Every request's; by default there is none, and all requests are taken and answered, however long that takes. */
   readonly deadlineMs?: number;
@@ -116,6 +120,7 @@ export class Simulator {
   /** Per device: when its last batch ended. */
   readonly #endedMs: Float64Array;
   #gear!: CompiledGear;
+  #asked: Uint8Array | undefined;
   #observer: SimulationObserver | undefined;
   /** With deadlines only. */
   #intake: SimulatedIntake | undefined;
@@ -176,12 +181,15 @@ export class Simulator {
 
     const { models, devices } = this.#system;
     const rule = options.rule ?? DEFAULT_GEAR_RULE;
-    const controller = options.fixedGear === undefined ? new SimulatedController(plan, rule, models, devices) : undefined;
+    const { fixedGear, schedule } = options;
+    const isHeld = fixedGear !== undefined || schedule !== undefined;
+    const controller = isHeld ? undefined : new SimulatedController(plan, rule, models, devices);
     this.#controller = controller;
     this.#urgentMs = controller === undefined ? NEVER : backlogFromMs(rule);
     const gearMs = new Float64Array(gears.length);
     let inForceSince = 0;
-    this.#gear = gears[options.fixedGear ?? 0];
+    this.#gear = gears[fixedGear ?? schedule?.[0].gear ?? 0];
+    for (const { fromMs, gear } of schedule?.slice(1) ?? []) events.push(fromMs, GEAR_APPLIES, gear, NONE);
     this.#audits = options.audit && new SimulatedAudits(this.#system, plan, this.#sample, options.audit);
     const rhythm = new ControlRhythm(options.heartbeatPhasesMs ?? evenPhases(devices));
     const { contentionMs } = this.#system;
@@ -259,7 +267,7 @@ export class Simulator {
       answeredBy: this.#answeredBy.subarray(0, requests),
       sample: this.#sample.subarray(0, requests),
       gearMs,
-      gearSwitches: controller?.switches ?? 0,
+      gearSwitches: controller?.switches ?? Math.max(0, (schedule?.length ?? 1) - 1),
       busyMs: this.#busyMs.slice(),
       answers: this.#answers.slice(),
       batches: this.#batches.slice(),
@@ -271,7 +279,7 @@ export class Simulator {
   }
 
   #reset({ arrivalsMs, sampleOrder }: Workload, gears: number, options: SimulationOptions): void {
-    const { fixedGear, giveUp, observer, deadlineMs, slowdowns = [] } = options;
+    const { fixedGear, giveUp, observer, deadlineMs, asked, slowdowns = [] } = options;
     const requests = arrivalsMs.length;
     if (requests > this.#sample.length) {
       this.#latencyMs = new Float64Array(requests);
@@ -310,6 +318,7 @@ export class Simulator {
     const [from, to] = fixedGear === undefined ? [0, gears] : [fixedGear, fixedGear + 1];
     for (let at = from * senders; at < to * senders; at++) this.#credits[at].fill(0);
     this.#answers.fill(0);
+    this.#asked = asked;
     this.#arrivalsMs = arrivalsMs;
     this.#takenMs = takenAfter(arrivalsMs, this.#system.intakeMs);
     this.#intake =
@@ -332,7 +341,7 @@ export class Simulator {
       this.#endWithout(request, REJECTED, now);
       return;
     }
-    const model = this.#gear.cascade[0];
+    const model = this.#asked?.[request] ?? this.#gear.cascade[0];
     this.#target[request] = model * this.#system.devices + this.#pick(this.#system.devices, model);
   }
 
@@ -603,7 +612,7 @@ export class Simulator {
     for (let request = this.#batchHead[device]; request !== NONE; ) {
       const following = next[request];
       const sure = certainty[model * samples + this.#sample[request]];
-      const step = cascadeStep(this.#gear, model, sure);
+      const step = this.#asked === undefined ? cascadeStep(this.#gear, model, sure) : LAST;
       const to = step < 0 ? NONE : this.#pick(device, step);
       if (to === NONE || this.#isTooLateFor(request, step, device, to, now)) {
         if (sure === NO_NUMBER) this.#endUnsaid(request, step, device, now);

@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import type { Cascade } from '../../domain/cascade/cascade.ts';
 import { gearsWithout } from '../../domain/gear-plan/contingency.ts';
 import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../../domain/gear-plan/gear-plan.ts';
-import type { PlanDevice } from '../../domain/profile/batch-cost.ts';
-import type { Correction } from '../../domain/profile/profile.ts';
 import { evenly } from '../evenly.ts';
 import { type AccuracyEstimate, weightedMean } from '../sp1/accuracy-estimate.ts';
 import { honestAccuracy } from '../sp1/frontiers.ts';
@@ -12,7 +10,7 @@ import type { ContingencyDraft, DraftPlan, DraftRange, FrontierCascade } from '.
 import { expectedP95 } from './draft-score.ts';
 import { gearOf } from './gear-of.ts';
 import { joinGears } from './join-gears.ts';
-import { planWeights } from './plan-weights.ts';
+import { planCorrection, planWeights } from './plan-weights.ts';
 import type { PlanningContext } from './planning-context.ts';
 
 /** Points of the frontier that a plan file shows, beside those in use. */
@@ -74,11 +72,6 @@ export function assemblePlan(
       linearPrograms: context.solver.solved,
     },
   };
-}
-
-/** What devices compare the times of their batches with: the plan counts with inference as it is served. */
-function planCorrection({ date, inference }: Correction, devices: readonly PlanDevice[]): GearPlan['correction'] {
-  return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }
 
 /** What is promised over the QPS distribution. */

@@ -1,5 +1,6 @@
 import type { GearPlan } from '../../domain/gear-plan/gear-plan.ts';
-import { accuracyOf, mapTimes, type Profile } from '../../domain/profile/profile.ts';
+import type { PlanDevice } from '../../domain/profile/batch-cost.ts';
+import { accuracyOf, type Correction, mapTimes, type Profile } from '../../domain/profile/profile.ts';
 import { plainCurve } from '../../domain/profile/runtime-curve-schema.ts';
 import { certaintyEdges } from '../../drift/certainty-bins.ts';
 
@@ -28,4 +29,9 @@ export function planWeights({ models, correction }: Pick<Profile, 'models' | 'co
 /** JSON knows no infinity. */
 function finite(edge: number): number {
   return Number.isFinite(edge) ? edge : Math.sign(edge) * Number.MAX_VALUE;
+}
+
+/** What devices compare the times of their batches with: the plan counts with inference as it is served. */
+export function planCorrection({ date, inference }: Correction, devices: readonly PlanDevice[]): GearPlan['correction'] {
+  return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }

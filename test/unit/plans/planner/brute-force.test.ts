@@ -48,10 +48,26 @@ describe('latency SLO, everything fits everywhere', () => {
   });
 });
 
+/** Of which two cascades happen to be as accurate as each other. */
+const SLOW_FAMILY = {
+  models: [
+    { name: 'tiny', accuracy: 0.791, fixedMs: 1.2, perSampleMs: 0.15, memoryBytes: 1e9 },
+    { name: 'mini', accuracy: 0.812, fixedMs: 2, perSampleMs: 0.45, memoryBytes: 1.5e9 },
+    { name: 'small', accuracy: 0.826, fixedMs: 3, perSampleMs: 1.2, memoryBytes: 2.5e9 },
+    { name: 'medium', accuracy: 0.838, fixedMs: 5, perSampleMs: 2.8, memoryBytes: 5e9 },
+    { name: 'base', accuracy: 0.851, fixedMs: 8, perSampleMs: 7, memoryBytes: 9e9 },
+  ],
+  samples: 4000,
+  classes: 2,
+  correlation: 0.95,
+  batches: [1, 2, 4, 8, 16, 32, 64],
+  seed: 1,
+};
+
 describe('cascades off the frontier', () => {
   test('of two that are as accurate, the dearer is found where only it answers in time', async () => {
     const deployment = loadDeployment(new URL('../../../../conf/synthetic/bert-like', import.meta.url).pathname);
-    const profile = profileOfSynthetic(deployment);
+    const profile = profileOfSynthetic({ ...deployment, synthetic: SLOW_FAMILY });
     const records = validationRecords(profile);
     const [tiny, small, medium] = [0, 2, 3];
     const at = (model: number, quantile: number): number => thresholdAtQuantile(records, model, quantile);

@@ -1,0 +1,46 @@
+import type { Point } from './points.ts';
+import { BASELINES, type StrategyName } from './strategies/names.ts';
+
+/** What it takes to be as fast and as accurate as this (CascadeServe Fig. 7). */
+export interface Cell {
+  readonly p95Ms: number;
+  readonly accuracy: number;
+  /** Per strategy: the fewest devices with which one of its points is that good; null: with no number that was tried. */
+  readonly devices: Readonly<Partial<Record<StrategyName, number | null>>>;
+  /** The baseline that needs the fewest; null: none is that good. */
+  readonly cheapestBaseline: StrategyName | null;
+  /** Devices of that baseline over those of the cascade; null where either cannot. */
+  readonly saving: number | null;
+}
+
+export function cellsOf(
+  points: readonly Point[],
+  strategies: readonly StrategyName[],
+  p95LevelsMs: readonly number[],
+  accuracyLevels: readonly number[],
+): Cell[] {
+  return accuracyLevels.flatMap((accuracy) =>
+    p95LevelsMs.map((p95Ms): Cell => {
+      const fewest = (strategy: StrategyName): number | null => {
+        const counts = points
+          .filter((point) => point.strategy === strategy && point.p95Ms <= p95Ms && point.accuracy >= accuracy)
+          .map(({ devices }) => devices);
+        return counts.length === 0 ? null : Math.min(...counts);
+      };
+      const devices = Object.fromEntries(strategies.map((strategy) => [strategy, fewest(strategy)])) as Cell['devices'];
+      const baselines = BASELINES.flatMap((name) => {
+        const count = devices[name];
+        return count == null ? [] : [{ name, count }];
+      }).sort((a, b) => a.count - b.count);
+      const cheapest = baselines.at(0);
+      const ours = devices.cascade;
+      return {
+        p95Ms,
+        accuracy,
+        devices,
+        cheapestBaseline: cheapest?.name ?? null,
+        saving: cheapest === undefined || ours == null ? null : cheapest.count / ours,
+      };
+    }),
+  );
+}

@@ -1,0 +1,218 @@
+import { createRandom } from '../../engine/random.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { Profile } from '../domain/profile/profile.ts';
+import type { PlanRequest } from '../planner/plan-request.ts';
+import { planGears } from '../planner/planner.ts';
+import { planRequestOf } from '../planner/request-of-deployment.ts';
+import { devicesLike } from '../planner/sp3/devices-like.ts';
+import type { Report } from '../report/report.ts';
+import type { SecondWindow } from '../report/report-builder.ts';
+import { expectedRequests, peakQps, rangeHistogram, type Trace } from '../report/trace.ts';
+import { traceWorkload } from '../simulator/workload.ts';
+import { Capacities } from './capacities.ts';
+import { type Cell, cellsOf } from './cells.ts';
+import { measurer } from './measure.ts';
+import { bestFor, frontierOf, type Goal, type MeasuredPoint, meets, type Point } from './points.ts';
+import type { StrategyName } from './strategies/names.ts';
+import { STRATEGIES } from './strategies/strategies.ts';
+import type { Settings, StrategyContext } from './strategies/strategy.ts';
+
+/** A run whose p95 is so many times the least strict latency that is looked at tells nothing more. */
+const HOPELESS = 20;
+/** Where accuracies are compared, between the least and the most accurate model of the family. */
+const ACCURACY_SHARES = [0.2, 0.4, 0.6, 0.8, 0.9, 1];
+/** Numbers of ranges for which the time to plan is shown. */
+const PLANNED_RANGES = [4, 8, 16, 32];
+
+export interface ComparisonRequest {
+  readonly deployment: Deployment;
+  readonly profile: Profile;
+  readonly trace: Trace;
+  readonly seed: number;
+  readonly strategies: readonly StrategyName[];
+  /** Numbers of devices, of the deployment's kinds, ascending. */
+  readonly deviceCounts: readonly number[];
+  /** Ascending. */
+  readonly p95LevelsMs: readonly number[];
+  /** Undefined: between the accuracies of the family's models. */
+  readonly accuracyLevels?: readonly number[] | undefined;
+  readonly ranges?: number | undefined;
+  readonly progress: (message: string) => void;
+  /** For the time that planning takes. */
+  readonly nowMs: () => number;
+}
+
+/** Where a strategy was looked at closely. */
+export interface ChosenPoint extends Point {
+  readonly meetsGoal: boolean;
+  readonly seconds: readonly SecondWindow[];
+}
+
+interface PlanningTime {
+  readonly devices: number;
+  readonly ranges: number;
+  readonly p95Ms: number;
+  readonly seconds: number;
+}
+
+/** What the strategies make of a load: all that the page and the JSON show. */
+export interface Comparison {
+  readonly deployment: string;
+  /** True when the answers or the runtimes are made up. */
+  readonly synthetic: boolean;
+  readonly simulated: true;
+  readonly seed: number;
+  readonly load: { readonly seconds: number; readonly peakQps: number; readonly meanQps: number };
+  readonly deviceCounts: readonly number[];
+  readonly p95LevelsMs: readonly number[];
+  readonly accuracyLevels: readonly number[];
+  readonly goal: Goal;
+  /** Fewest devices tried with which the cascade meets the goal; else the most: there the strategies are looked at closely. */
+  readonly goalDevices: number;
+  /** Per strategy, with `goalDevices`: the report of its best point for the goal; null: none kept up at all. */
+  readonly strategies: Readonly<
+    Partial<Record<StrategyName, (Report & { readonly devices: number; readonly settings: Settings }) | null>>
+  >;
+  readonly spike: readonly ChosenPoint[];
+  /** Per strategy and number of devices: those that no other beats. */
+  readonly points: readonly Point[];
+  readonly candidates: Readonly<Partial<Record<StrategyName, number>>>;
+  readonly cells: readonly Cell[];
+  readonly planning: readonly PlanningTime[];
+}
+
+export interface ComparisonResult {
+  readonly comparison: Comparison;
+  /** Of `comparison.strategies`, with their candidates. */
+  readonly chosen: readonly MeasuredPoint[];
+}
+
+/** Runs every candidate of every strategy, on every number of devices, on one load in the simulator (CascadeServe §6). */
+export async function compareStrategies(asked: ComparisonRequest): Promise<ComparisonResult> {
+  const { deployment, profile, trace, seed, strategies, deviceCounts, p95LevelsMs } = asked;
+  const points: MeasuredPoint[] = [];
+  const candidates: Partial<Record<StrategyName, number>> = {};
+  for (const count of deviceCounts) {
+    for (const name of strategies) {
+      const measured = await pointsOf(name, count, asked);
+      candidates[name] = (candidates[name] ?? 0) + measured.tried;
+      points.push(...measured.points);
+    }
+  }
+  const accuracyLevels = asked.accuracyLevels ?? levelsOf(asked);
+  const goal: Goal = deployment.slo.type === 'latency' ? { p95Ms: deployment.slo.p95Ms } : { accuracy: deployment.slo.accuracy };
+  const able = points.filter((point) => point.strategy === 'cascade' && meets(point, goal)).map(({ given }) => given);
+  const goalDevices = able.length > 0 ? Math.min(...able) : deviceCounts[deviceCounts.length - 1];
+  const chosen = strategies.flatMap((name) => {
+    const best = bestFor(
+      points.filter(({ strategy, given }) => strategy === name && given === goalDevices),
+      goal,
+    );
+    return best === undefined ? [] : [best];
+  });
+  const reportOf = (name: StrategyName) => {
+    const point = chosen.find(({ strategy }) => strategy === name);
+    return point === undefined ? null : { ...point.report, devices: point.devices, settings: point.settings };
+  };
+  return {
+    chosen,
+    comparison: {
+      deployment: deployment.name,
+      synthetic: profile.synthetic,
+      simulated: true,
+      seed,
+      load: {
+        seconds: trace.qps.length,
+        peakQps: peakQps(trace),
+        meanQps: expectedRequests(trace) / trace.qps.length,
+      },
+      deviceCounts,
+      p95LevelsMs,
+      accuracyLevels,
+      goal,
+      goalDevices,
+      strategies: Object.fromEntries(strategies.map((name) => [name, reportOf(name)])),
+      spike: chosen.map((point) => ({ ...plainPoint(point), meetsGoal: meets(point, goal), seconds: point.windows })),
+      points: strategies.flatMap((name) =>
+        deviceCounts.flatMap((count) =>
+          frontierOf(points.filter(({ strategy, given }) => strategy === name && given === count)).map(plainPoint),
+        ),
+      ),
+      candidates,
+      cells: cellsOf(points, strategies, p95LevelsMs, accuracyLevels),
+      planning: strategies.includes('cascade') ? await planningTimes(goalDevices, asked) : [],
+    },
+  };
+}
+
+async function pointsOf(name: StrategyName, count: number, asked: ComparisonRequest) {
+  const { progress, p95LevelsMs, trace, deployment } = asked;
+  const where = `${name} on ${count} ${count === 1 ? 'device' : 'devices'}`;
+  progress(`${where}: searching`);
+  const request = requestFor(count, asked);
+  const context: StrategyContext = {
+    request,
+    trace,
+    targetsMs: p95LevelsMs,
+    planFor: (share) => {
+      const qpsMax = share * request.qpsMax;
+      return { qpsMax, weights: rangeHistogram(trace, qpsMax, request.weights.length) };
+    },
+    capacities: new Capacities(request),
+    plan: (change) => planGears({ ...request, ...change }, { progress: (message) => progress(`${where}: ${message}`) }),
+  };
+  const found = await STRATEGIES[name](context);
+  const measure = measurer(request, deployment, trace, HOPELESS * p95LevelsMs[p95LevelsMs.length - 1]);
+  const points = found.flatMap((candidate, i): MeasuredPoint[] => {
+    progress(`${where}: candidate ${i + 1} of ${found.length}`);
+    const measured = measure(candidate);
+    const p95Ms = measured?.report.latencyMs.p95;
+    const accuracy = measured?.report.accuracy;
+    if (measured === undefined || p95Ms == null || accuracy == null) return [];
+    return [{ strategy: name, given: count, settings: candidate.settings, p95Ms, accuracy, candidate, ...measured }];
+  });
+  return { points, tried: found.length };
+}
+
+/** Everybody plans for the highest second of the load and for how often each load occurs. */
+function requestFor(count: number, { deployment, profile, trace, seed, ranges, p95LevelsMs }: ComparisonRequest): PlanRequest {
+  const qpsMax = peakQps(trace);
+  const request = planRequestOf(deployment, profile, { qpsMax, ranges, seed });
+  return {
+    ...request,
+    devices: devicesLike(request.devices, count),
+    weights: rangeHistogram(trace, qpsMax, request.weights.length),
+    slo: { type: 'latency', p95Ms: p95LevelsMs[p95LevelsMs.length - 1] },
+    contingencies: false,
+  };
+}
+
+/** Between what the least and the most accurate model make of these very requests, rounded down to a tenth of a percent. */
+function levelsOf({ profile, trace, seed }: ComparisonRequest): number[] {
+  const { arrivalsMs, sampleOrder } = traceWorkload(trace, profile.labels.length, createRandom(seed));
+  const accuracies = profile.models.map(({ quality }) => {
+    let sum = 0;
+    for (let i = 0; i < arrivalsMs.length; i++) sum += quality[sampleOrder[i % sampleOrder.length]];
+    return sum / Math.max(1, arrivalsMs.length);
+  });
+  const [least, most] = [Math.min(...accuracies), Math.max(...accuracies)];
+  return [...new Set(ACCURACY_SHARES.map((share) => Math.floor(1000 * (least + share * (most - least))) / 1000))];
+}
+
+async function planningTimes(devices: number, asked: ComparisonRequest): Promise<PlanningTime[]> {
+  const times: PlanningTime[] = [];
+  for (const ranges of PLANNED_RANGES) {
+    asked.progress(`time to plan for ${ranges} ranges`);
+    const request = requestFor(devices, { ...asked, ranges });
+    const startedMs = asked.nowMs();
+    // Another seed: nothing is remembered from plans before.
+    await planGears({ ...request, seed: `${asked.seed} of ${ranges} ranges` });
+    const seconds = (asked.nowMs() - startedMs) / 1000;
+    times.push({ devices, ranges, p95Ms: asked.p95LevelsMs[asked.p95LevelsMs.length - 1], seconds });
+  }
+  return times;
+}
+
+function plainPoint({ strategy, given, devices, settings, p95Ms, accuracy }: Point): Point {
+  return { strategy, given, devices, settings, p95Ms, accuracy };
+}

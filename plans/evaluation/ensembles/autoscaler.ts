@@ -1,0 +1,247 @@
+import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
+import { type CompiledPlan, compilePlan } from '../../policy/compiled-plan.ts';
+import type { Trace } from '../../report/trace.ts';
+import type { EnsembleSchedule, EnsembleStep } from './ensemble-schedule.ts';
+
+/** Models that answer together, and how often they are right. */
+export interface Ensemble {
+  readonly members: readonly number[];
+  readonly accuracy: number;
+}
+
+/** What an autoscaler chooses from, and by what. */
+export interface ScalingProblem {
+  readonly modelNames: readonly string[];
+  readonly deviceNames: readonly string[];
+  readonly ensembles: readonly Ensemble[];
+  /** Requests per second that a device carries of a model within the latency; 0: it cannot run it. */
+  readonly carriedQps: (model: number, device: number) => number;
+  /** Whether the memory of a device holds these models together. */
+  readonly fits: (models: readonly number[], device: number) => boolean;
+  /** Time to load models on a device. */
+  readonly loadingMs: (models: readonly number[], device: number) => number;
+  /** The load to come. */
+  readonly trace: Trace;
+}
+
+export interface ScalingRule {
+  /** The fewest devices are taken that reach it; where the load leaves too few, the most accurate ensemble that they carry. */
+  readonly aimedAccuracy: number;
+  /** `pools`: a device holds one model. `shared`: every device holds the same models, and loads all of them when it starts. */
+  readonly placement: 'pools' | { readonly shared: readonly number[] };
+  readonly periodMs: number;
+  /** How long before a period its devices begin to load. */
+  readonly leadMs: number;
+}
+
+/** Per device: the models that it is to hold; none: it is off. */
+type Assignment = readonly (readonly number[])[];
+
+interface DeviceState {
+  models: readonly number[];
+  /** Before, it loads and serves nothing. */
+  readyMs: number;
+}
+
+interface Wanted {
+  readonly ensemble: Ensemble;
+  readonly assignment: Assignment;
+}
+
+/**
+ * Autoscaling as Cocktail does it, with the future known and machines that start at once; models take their time to load. In every
+ * period the ensemble is chosen that the devices carry at the highest second of the period. The last replica that is ready is
+ * kept until another one is.
+ */
+export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleSchedule {
+  const { trace, deviceNames } = problem;
+  const { periodMs, leadMs } = rule;
+  const endMs = trace.qps.length * 1000;
+  const first = wantedFor(
+    peakIn(trace, 0, periodMs),
+    deviceNames.map(() => []),
+    problem,
+    rule,
+  );
+  // What serves the first period has been loaded before.
+  const state: DeviceState[] = first.assignment.map((models) => ({ models, readyMs: 0 }));
+  const table = new GearTable(problem);
+  const steps: EnsembleStep[] = [];
+  let wanted = first.ensemble;
+  let usedMs = 0;
+  let countedMs = 0;
+  const record = (nowMs: number): void => {
+    const step = table.stepAt(nowMs, wanted, state);
+    const last = steps.at(-1);
+    if (last !== undefined && last.gear === step.gear) return;
+    if (last?.fromMs === nowMs) steps[steps.length - 1] = step;
+    else steps.push(step);
+  };
+  const passTo = (nowMs: number): void => {
+    const until = Math.min(nowMs, endMs);
+    if (until <= countedMs) return;
+    for (const readyMs of state.map((device) => device.readyMs).sort((a, b) => a - b))
+      if (readyMs > countedMs && readyMs <= until) record(readyMs);
+    usedMs += (until - countedMs) * state.filter(({ models }) => models.length > 0).length;
+    countedMs = until;
+  };
+  record(0);
+  for (let fromMs = periodMs; fromMs < endMs; fromMs += periodMs) {
+    const nowMs = Math.max(0, fromMs - leadMs);
+    passTo(nowMs);
+    const held = state.map(({ models }) => models);
+    const before = peakIn(trace, nowMs, fromMs);
+    // Whoever loads ahead must still carry what comes before.
+    const next = wantedFor(Math.max(before, peakIn(trace, fromMs, fromMs + periodMs)), held, problem, rule);
+    wanted = next.ensemble;
+    next.assignment.forEach((models, device) => {
+      const now = state[device];
+      if (sameModels(models, now.models)) return;
+      const othersReady = state.some((other, d) => d !== device && other.models.length > 0 && other.readyMs <= nowMs);
+      if (now.models.length > 0 && now.readyMs <= nowMs && !othersReady) return;
+      state[device] = { models, readyMs: models.length === 0 ? nowMs : nowMs + problem.loadingMs(models, device) };
+    });
+    record(nowMs);
+  }
+  passTo(endMs);
+  return { plan: table.compiled(), steps, meanDevices: usedMs / endMs };
+}
+
+function wantedFor(qps: number, held: Assignment, problem: ScalingProblem, rule: ScalingRule): Wanted {
+  let best: (Wanted & { readonly used: number }) | undefined;
+  for (const ensemble of problem.ensembles) {
+    const assignment = assign(ensemble, qps, held, problem, rule);
+    if (assignment === undefined) continue;
+    const used = assignment.filter((models) => models.length > 0).length;
+    if (best === undefined || isBetter({ ensemble, used }, best, rule.aimedAccuracy)) best = { ensemble, assignment, used };
+  }
+  return best ?? overloaded(problem, rule);
+}
+
+interface Choice {
+  readonly ensemble: Ensemble;
+  readonly used: number;
+}
+
+function isBetter(a: Choice, b: Choice, aimed: number): boolean {
+  const [aReaches, bReaches] = [a.ensemble.accuracy >= aimed, b.ensemble.accuracy >= aimed];
+  if (aReaches && bReaches) return a.used < b.used || (a.used === b.used && a.ensemble.accuracy > b.ensemble.accuracy);
+  if (aReaches !== bReaches) return aReaches;
+  return a.ensemble.accuracy > b.ensemble.accuracy;
+}
+
+/** @returns undefined where the devices do not carry the load. */
+function assign(
+  { members }: Ensemble,
+  qps: number,
+  held: Assignment,
+  problem: ScalingProblem,
+  { placement }: ScalingRule,
+): Assignment | undefined {
+  const assignment: (readonly number[])[] = held.map(() => []);
+  const groups = placement === 'pools' ? members.map((member) => [member]) : [placement.shared];
+  for (const group of groups) {
+    const asked = placement === 'pools' ? group : members;
+    if (!asked.every((model) => group.includes(model))) return undefined;
+    let missing = Math.max(qps, Number.MIN_VALUE);
+    // First those that hold the models already, then those that are off: they take nothing from what serves now.
+    const rank = (device: number): number => (sameModels(held[device], group) ? 0 : held[device].length === 0 ? 1 : 2);
+    const inOrder = held.map((_, device) => device).sort((a, b) => rank(a) - rank(b) || a - b);
+    for (const device of inOrder) {
+      if (missing <= 0) break;
+      if (assignment[device].length > 0 || !problem.fits(group, device)) continue;
+      const carried = togetherQps(asked, device, problem);
+      if (carried <= 0) continue;
+      assignment[device] = group;
+      missing -= carried;
+    }
+    if (missing > 0) return undefined;
+  }
+  return assignment;
+}
+
+/** Requests per second of which a device answers each with all of these models. */
+function togetherQps(models: readonly number[], device: number, { carriedQps }: ScalingProblem): number {
+  const secondsEach = models.reduce((sum, model) => sum + 1 / carriedQps(model, device), 0);
+  return Number.isFinite(secondsEach) ? 1 / secondsEach : 0;
+}
+
+/** More than any ensemble carries: all devices run the model that carries most. */
+function overloaded(problem: ScalingProblem, { placement }: ScalingRule): Wanted {
+  const { deviceNames, modelNames, carriedQps, ensembles, fits } = problem;
+  const loadable = placement === 'pools' ? modelNames.map((_, model) => model) : placement.shared;
+  const total = (model: number): number => deviceNames.reduce((sum, _, device) => sum + carriedQps(model, device), 0);
+  const fastest = loadable.reduce((best, model) => (total(model) > total(best) ? model : best));
+  const alone = ensembles.find(({ members }) => members.length === 1 && members[0] === fastest);
+  const models = placement === 'pools' ? [fastest] : placement.shared;
+  return {
+    ensemble: alone ?? { members: [fastest], accuracy: 0 },
+    assignment: deviceNames.map((_, device) => (carriedQps(fastest, device) > 0 && fits(models, device) ? models : [])),
+  };
+}
+
+function sameModels(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((model, i) => model === b[i]);
+}
+
+/** Requests per second in the highest second that the time touches. */
+function peakIn({ qps }: Trace, fromMs: number, toMs: number): number {
+  let peak = 0;
+  for (let second = Math.floor(fromMs / 1000); second < Math.min(qps.length, Math.ceil(toMs / 1000)); second++)
+    peak = Math.max(peak, qps[second]);
+  return peak;
+}
+
+/** Each state of the ready replicas as a gear, once. */
+class GearTable {
+  readonly #problem: ScalingProblem;
+  readonly #gears: Gear[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  constructor(problem: ScalingProblem) {
+    this.#problem = problem;
+  }
+
+  stepAt(nowMs: number, wanted: Ensemble, state: readonly DeviceState[]): EnsembleStep {
+    const ready = (model: number): number[] =>
+      state.flatMap(({ models, readyMs }, device) => (readyMs <= nowMs && models.includes(model) ? [device] : []));
+    const known = this.#problem.modelNames.map((_, model) => model);
+    const asked = wanted.members.filter((model) => ready(model).length > 0);
+    // While none of the wanted is ready, the cheapest that is answers.
+    const members = asked.length > 0 ? asked : known.filter((model) => ready(model).length > 0).slice(0, 1);
+    const replicas = members.map((model) => ({ model, devices: ready(model) }));
+    const key = JSON.stringify(replicas);
+    let gear = this.#numbers.get(key);
+    if (gear === undefined) {
+      gear = this.#gears.push(this.#gearOf(replicas)) - 1;
+      this.#numbers.set(key, gear);
+    }
+    return { fromMs: nowMs, gear, members };
+  }
+
+  compiled(): CompiledPlan {
+    const { modelNames, deviceNames } = this.#problem;
+    return compilePlan({ models: [...modelNames], devices: [...deviceNames], placement: [], gears: this.#gears });
+  }
+
+  #gearOf(replicas: readonly { readonly model: number; readonly devices: readonly number[] }[]): Gear {
+    const { modelNames, deviceNames, carriedQps } = this.#problem;
+    const shares = replicas.map(({ model, devices }) => {
+      const total = devices.reduce((sum, device) => sum + carriedQps(model, device), 0);
+      return [
+        modelNames[model],
+        Object.fromEntries(devices.map((device) => [deviceNames[device], carriedQps(model, device) / total])),
+      ];
+    });
+    const at = this.#gears.length;
+    return {
+      qps: [at, at + 1],
+      // All are asked, whatever the others say: see `asked` of the simulator.
+      cascade: [{ model: modelNames[replicas[0].model] }],
+      shares: Object.fromEntries(shares),
+      minQueueLength: {},
+      maxWaitMs: 0,
+      expected: { accuracy: 0, accuracyInterval: [0, 0], latencyMs: { p50: 0, p95: 0, p99: 0 }, utilisation: {}, bottleneck: '' },
+    };
+  }
+}

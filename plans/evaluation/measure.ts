@@ -1,0 +1,63 @@
+import { createRandom } from '../../engine/random.ts';
+import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { PlanRequest } from '../planner/plan-request.ts';
+import { compilePlan } from '../policy/compiled-plan.ts';
+import { defaultDrainMs } from '../policy/gear-choice.ts';
+import type { Report } from '../report/report.ts';
+import type { SecondWindow } from '../report/report-builder.ts';
+import type { Trace } from '../report/trace.ts';
+import { simulatedSystem } from '../simulator/simulated-system.ts';
+import { simulationReport } from '../simulator/simulation-report.ts';
+import { Simulator } from '../simulator/simulator.ts';
+import { traceWorkload } from '../simulator/workload.ts';
+import { simulateEnsembles } from './ensembles/simulate-ensembles.ts';
+import { votedQuality } from './ensembles/weighted-majority.ts';
+import type { Candidate } from './strategies/strategy.ts';
+
+/** More than this share of late requests, and a p95 is late. */
+const LATE_SHARE = 0.05;
+
+export interface Measured {
+  readonly report: Report;
+  readonly windows: readonly SecondWindow[];
+  /** Devices in use, averaged over time. */
+  readonly devices: number;
+}
+
+/**
+ * Runs candidates on one load with one seed: the same arrivals and samples for all. There are no deadlines: whoever falls behind has late
+ * answers, as in the paper, and none is refused.
+ * @param latestMs runs whose p95 is beyond it are given up.
+ * @returns undefined of a run that was given up.
+ */
+export function measurer(
+  request: PlanRequest,
+  { gearRule, slo }: Pick<Deployment, 'gearRule' | 'slo'>,
+  trace: Trace,
+  latestMs: number,
+): (candidate: Candidate) => Measured | undefined {
+  const { profile, devices, maxBatch, seed } = request;
+  const system = simulatedSystem(profile, devices, maxBatch);
+  const simulator = new Simulator(system);
+  const workload = traceWorkload(trace, system.samples, createRandom(seed));
+  const giveUp = { latencyMs: latestMs, count: Math.floor(LATE_SHARE * workload.arrivalsMs.length) };
+  const votes = new Map<string, Float32Array>();
+  const qualityOf = (members: readonly number[]): Float32Array => {
+    const key = members.join();
+    const known = votes.get(key) ?? votedQuality(profile, members);
+    votes.set(key, known);
+    return known;
+  };
+  return (candidate) => {
+    if (candidate.type === 'ensembles') {
+      const found = simulateEnsembles(system, candidate.schedule, workload, qualityOf, slo, giveUp);
+      return found && { ...found, devices: candidate.schedule.meanDevices };
+    }
+    const drainMs =
+      gearRule.backlogDrainMs === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : defaultDrainMs(candidate.p95Ms);
+    const rule = { ...gearRule, backlogDrainMs: drainMs };
+    const outcomes = simulator.run(compilePlan(candidate.plan), workload, { rule, giveUp });
+    if (outcomes.gaveUp) return undefined;
+    return { ...simulationReport(system, workload, outcomes, slo), devices: devices.length };
+  };
+}

@@ -1,0 +1,103 @@
+import { area, chart, xAxis, yAxis } from '../../explain/chart.ts';
+import { INK, LIMIT } from '../../explain/colors.ts';
+import { plain } from '../../explain/format.ts';
+import { exactScale, linearScale, logScale } from '../../explain/scale.ts';
+import { element, type Markup, polyline, text } from '../../explain/svg.ts';
+import type { SecondWindow } from '../../report/report-builder.ts';
+import type { ChosenPoint, Comparison } from '../compare.ts';
+import { LOOKS, mark, strategyLegend } from './look.ts';
+
+const HEIGHT = 190;
+/** Marks along a line, to tell it in black and white. */
+const MARKS = 8;
+/** Seconds whose accuracies are averaged: of single seconds much is chance. */
+const SMOOTHED = 5;
+
+/** Load, latency and accuracy, second by second, one chart below the other (CascadeServe Fig. 8, 9). */
+export function spikeCharts({ spike, load, goal }: Comparison, width: number): Markup[] {
+  const windows = spike[0]?.seconds ?? [];
+  const plot = area(width, HEIGHT, { top: 26 });
+  const x = exactScale(0, load.seconds, [plot.left, plot.right]);
+  const xOf = xAxis(plot, { scale: x, label: 'time (s)', format: plain });
+  const offered = linearScale(0, Math.max(1, ...windows.map((w) => w.offered)), [plot.bottom, plot.top], 4);
+  const loadLine = polyline(
+    windows.map((w) => [x.at(w.second + 0.5), offered.at(w.offered)]),
+    { stroke: INK, 'stroke-width': 1.5 },
+  );
+  const latencies = spike.flatMap(({ seconds }) => seconds.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms])));
+  const sloMs = 'p95Ms' in goal ? [goal.p95Ms] : [];
+  const ms = logScale(Math.min(...latencies, ...sloMs), Math.max(...latencies, ...sloMs), [plot.bottom, plot.top]);
+  const limit = sloMs.map((value) =>
+    [
+      element('line', {
+        x1: plot.left,
+        x2: plot.right,
+        y1: ms.at(value),
+        y2: ms.at(value),
+        stroke: LIMIT,
+        'stroke-dasharray': '6 3',
+      }),
+      text(plot.right - 4, ms.at(value) - 4, `SLO ${plain(value)} ms`, { 'text-anchor': 'end', class: 'mark' }),
+    ].join(''),
+  );
+  const smoothed = spike.map((point) => ({ ...point, seconds: smooth(point.seconds) }));
+  const accuracies = smoothed.flatMap(({ seconds }) => seconds.flatMap(({ accuracy }) => (accuracy === null ? [] : [accuracy])));
+  const quality = linearScale(Math.min(...accuracies), Math.max(...accuracies), [plot.bottom, plot.top], 4);
+  const legend = strategyLegend(
+    spike.map(({ strategy }) => strategy),
+    plot.left,
+    12,
+  );
+  return [
+    chart(plot, 'Requests in each second', xOf, yAxis(plot, { scale: offered, label: 'requests/s', format: plain }), loadLine),
+    chart(
+      plot,
+      'p95 latency of the requests of each second',
+      xOf,
+      yAxis(plot, { scale: ms, label: 'p95 (ms)', format: plain }),
+      ...lines(spike, (w) => w.p95Ms, x.at, ms.at),
+      ...limit,
+      legend,
+    ),
+    chart(
+      plot,
+      `Accuracy of the answers, mean of ${SMOOTHED} seconds`,
+      xOf,
+      yAxis(plot, { scale: quality, label: 'accuracy (%)', format: (value) => plain(100 * value) }),
+      ...lines(smoothed, (w) => w.accuracy, x.at, quality.at),
+      legend,
+    ),
+  ];
+}
+
+function lines(
+  spike: readonly ChosenPoint[],
+  of: (window: SecondWindow) => number | null,
+  xAt: (second: number) => number,
+  yAt: (value: number) => number,
+): Markup[] {
+  return spike
+    .map(({ strategy, seconds }, s) => {
+      const look = LOOKS[strategy];
+      const points = seconds.flatMap((window): (readonly [number, number])[] => {
+        const value = of(window);
+        return value === null ? [] : [[xAt(window.second + 0.5), yAt(value)]];
+      });
+      const every = Math.max(1, Math.ceil(points.length / MARKS));
+      const line = polyline(points, { stroke: look.color, 'stroke-width': look.width, 'stroke-dasharray': look.dash });
+      const first = Math.round((s * every) / Math.max(1, spike.length));
+      return line + points.flatMap(([x, y], i) => (i % every === first ? [mark(look, x, y)] : [])).join('');
+    })
+    .reverse();
+}
+
+/** Each second's accuracy as the mean of those around it, weighted by their answers. */
+function smooth(seconds: readonly SecondWindow[]): SecondWindow[] {
+  const half = Math.floor(SMOOTHED / 2);
+  return seconds.map((window, i) => {
+    const near = seconds.slice(Math.max(0, i - half), i + half + 1).filter(({ accuracy }) => accuracy !== null);
+    const answers = near.reduce((sum, { completed }) => sum + completed, 0);
+    const right = near.reduce((sum, { completed, accuracy }) => sum + completed * (accuracy ?? 0), 0);
+    return { ...window, accuracy: answers === 0 ? null : right / answers };
+  });
+}

@@ -1,0 +1,67 @@
+import Table from 'cli-table3';
+import { percent, plain } from '../../explain/format.ts';
+import { NO_RULES } from '../../report/plan-table.ts';
+import { reportTable } from '../../report/report-table.ts';
+import type { Cell } from '../cells.ts';
+import type { Comparison } from '../compare.ts';
+import { LOOKS } from './look.ts';
+
+/** The comparison as a person reads it in a terminal. */
+export function comparisonTables(comparison: Comparison): string {
+  const { strategies, spike, goalDevices, cells, synthetic } = comparison;
+  const given = `${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}`;
+  const columns = Object.fromEntries(
+    spike.flatMap(({ strategy, meetsGoal }) => {
+      const report = strategies[strategy];
+      return report == null ? [] : [[`${LOOKS[strategy].label}${meetsGoal ? '' : ' (misses the SLO)'}`, report]];
+    }),
+  );
+  const kind = synthetic ? 'simulated, synthetic profile' : 'simulated';
+  return [
+    `${given}, ${kind}: each strategy with its best settings for the SLO\n`,
+    Object.keys(columns).length === 0 ? 'no strategy keeps up with this load\n' : reportTable(columns),
+    `\nfewest devices for a p95 and an accuracy; saving = cheapest of the baselines over CascadeServe; - = not with ${comparison.deviceCounts.at(-1)} devices\n`,
+    cellTable(comparison),
+    `\n${savingsSentence(cells)}\n`,
+  ].join('');
+}
+
+function cellTable({ cells, spike, strategies }: Comparison): string {
+  const names = (Object.keys(LOOKS) as (keyof typeof LOOKS)[]).filter((name) => name in strategies);
+  const table = new Table({
+    head: ['p95 ms', 'accuracy', ...names.map((name) => LOOKS[name].label), 'saving'],
+    style: { head: [], border: [] },
+    chars: NO_RULES,
+  });
+  for (const { p95Ms, accuracy, devices, saving } of spike.length === 0 ? [] : cells)
+    table.push([
+      plain(p95Ms),
+      percent(accuracy, 1),
+      ...names.map((name) => deviceNumber(devices[name])),
+      saving === null ? '-' : `${saving.toFixed(1)}x`,
+    ]);
+  return table.toString();
+}
+
+export function deviceNumber(devices: number | null | undefined): string {
+  return devices == null ? '-' : Number.isInteger(devices) ? String(devices) : devices.toFixed(1);
+}
+
+/** How the savings are spread over the cells, those without one included. */
+export function savingsSentence(cells: readonly Cell[]): string {
+  const both = cells.flatMap(({ saving }) => (saving === null ? [] : [saving]));
+  const onlyOurs = cells.filter(({ saving, devices }) => saving === null && devices.cascade != null).length;
+  const onlyTheirs = cells.filter(({ devices, cheapestBaseline }) => devices.cascade == null && cheapestBaseline !== null).length;
+  const count = (test: (saving: number) => boolean): number => both.filter(test).length;
+  const median = both.toSorted((a, b) => a - b)[both.length >> 1];
+  return [
+    `of ${cells.length} cells: ${count((s) => s >= 2)} with 2 times fewer devices or better`,
+    `${count((s) => s > 1 && s < 2)} with fewer`,
+    `${count((s) => s === 1)} with as many`,
+    `${count((s) => s < 1)} with more`,
+    `${onlyOurs} that only CascadeServe reaches`,
+    `${onlyTheirs} that only a baseline reaches`,
+    `${cells.length - both.length - onlyOurs - onlyTheirs} that nobody reaches`,
+    ...(median === undefined ? [] : [`median saving ${median.toFixed(1)}x`]),
+  ].join('; ');
+}

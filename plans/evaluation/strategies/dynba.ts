@@ -1,0 +1,31 @@
+import { singleModelPlan } from '../single-model-plan.ts';
+import type { Candidate, Strategy } from './strategy.ts';
+
+/** Shares of the largest batch that a queue may collect before it starts one, beside starting at once. */
+const COLLECTED = [1 / 8, 1 / 2, 1];
+/** Shares of a latency to aim at that a request may wait for its batch to fill. */
+const WAITS = [1 / 16, 1 / 4];
+
+/**
+ * DynBa: one model on all devices that can hold it, with dynamic batching as Clipper and Triton do it: a batch starts at a preferred
+ * size, or when its first request has waited long enough. Searched: the model, the preferred size, the longest wait.
+ */
+export const dynba: Strategy = async ({ request, trace, targetsMs, capacities }) => {
+  const { profile, devices, qpsMax } = request;
+  const waitsMs = [...new Set([targetsMs[0], targetsMs[targetsMs.length - 1]].flatMap((ms) => WAITS.map((share) => share * ms)))];
+  return profile.models.flatMap(({ name, runtimes }, model): Candidate[] => {
+    const able = devices.flatMap((_, device) => (capacities.fullQps(model, device) > 0 ? [device] : []));
+    if (able.length === 0) return [];
+    const shares = capacities.sharesOf(model, able);
+    const largest = Math.max(...able.map((device) => Math.max(...runtimes[devices[device].deviceClass].batch)));
+    const limit = Math.min(largest, request.maxBatch[model] ?? largest);
+    const lengths = [...new Set(COLLECTED.map((share) => Math.round(share * limit)))].filter((length) => length > 1);
+    const batching = [[1, 0], ...lengths.flatMap((length) => waitsMs.map((ms) => [length, ms]))];
+    return batching.map(([minQueueLength, maxWaitMs]) => {
+      const settings = { model: name, minQueueLength, maxWaitMs };
+      const p95Ms = targetsMs[targetsMs.length - 1];
+      const gear = { model, toQps: qpsMax, shares, minQueueLength, maxWaitMs };
+      return { type: 'plan', settings, plan: singleModelPlan([gear], request, { p95Ms, trace, settings }), p95Ms };
+    });
+  });
+};

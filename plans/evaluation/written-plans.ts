@@ -1,0 +1,28 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
+import type { PlanSubject } from '../domain/gear-plan/plan-check.ts';
+import { checkPlanFor } from '../domain/gear-plan/plan-check.ts';
+import { writePlan } from '../domain/gear-plan/plan-file.ts';
+import type { MeasuredPoint } from './points.ts';
+
+/**
+ * Writes the plans of the chosen points, for `cascade serve --plan`.
+ * @returns a line for each, also where there is no plan to be written.
+ * @throws ConfigError where the folder cannot be made.
+ */
+export function writeComparedPlans(folder: string, chosen: readonly MeasuredPoint[], deployment: PlanSubject): string[] {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new ConfigError(`--write-plan ${folder}: cannot be made: ${messageOf(error)}`);
+  }
+  return chosen.map(({ strategy, candidate }) => {
+    if (candidate.type !== 'plan') return `${strategy} is no gear plan: ensembles on scaled devices are only simulated`;
+    const [problem] = checkPlanFor(deployment, candidate.plan);
+    if (problem !== undefined) return `${strategy}: its plan cannot be served on this deployment: ${problem}`;
+    const file = join(folder, `${strategy}.plan.json`);
+    writePlan(file, candidate.plan);
+    return `wrote ${file}`;
+  });
+}

@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigError } from '../../../../engine/errors.ts';
+import * as compare from '../../../../plans/commands/compare.ts';
+import * as simulate from '../../../../plans/commands/simulate.ts';
+import { runInProcess } from '../../../support/run-in-process.ts';
+import { writeTiny } from '../../../support/tiny-deployment.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'cascade-compare-'));
+const at = (name: string): string => join(dir, name);
+
+beforeAll(() => {
+  writeTiny(dir, { devices: ['cpu0', 'cpu1'], load: '{ qpsMax: 1000, ranges: 4 }' });
+  const rates = [100, 150, 800, 800, 150, 100];
+  writeFileSync(at('trace.csv'), `second,qps\n${rates.map((qps, second) => `${second},${qps}\n`).join('')}`);
+});
+
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** Little to plan. */
+const SMALL = ['--ranges', '2', '--p95', '100'];
+const run = (...args: string[]) => runInProcess([compare, simulate], args);
+const comparing = (...args: string[]) => run('compare', dir, '--trace', at('trace.csv'), ...args);
+
+describe('cascade compare', () => {
+  test('all strategies side by side: JSON, page, and plans that can be simulated', async () => {
+    const { stdout, stderr } = await comparing(
+      '--devices',
+      '1..2',
+      '--html',
+      at('page.html'),
+      '--write-plan',
+      at('plans'),
+      '--json',
+      '-',
+    );
+    const result = JSON.parse(stdout);
+    expect(Object.keys(result.strategies)).toEqual(['cascade', 'dynba', 'ms', 'cocktail', 'no-switching', 'no-cascade']);
+    for (const report of Object.values<{ offered: number; completed: number; accuracy: number }>(result.strategies)) {
+      expect(report.completed).toBe(report.offered);
+      expect(report.accuracy).toBeGreaterThan(0.7);
+    }
+    expect(result).toMatchObject({
+      deployment: 'tiny',
+      synthetic: true,
+      simulated: true,
+      seed: 1,
+      deviceCounts: [1, 2],
+      goal: { p95Ms: 100 },
+    });
+    expect(result.cells).toHaveLength(result.p95LevelsMs.length * result.accuracyLevels.length);
+    const page = readFileSync(at('page.html'), 'utf8');
+    for (const shown of ['CascadeServe', 'DynBa', 'MS+', 'Cocktail+', 'Fig. 7', 'Synthetic', 'seed 1'])
+      expect(page).toContain(shown);
+    expect(page).not.toContain('NaN');
+    expect(stderr).toContain('cocktail is no gear plan');
+    for (const name of ['cascade', 'dynba', 'ms', 'no-switching', 'no-cascade']) {
+      const file = at(`plans/${name}.plan.json`);
+      const again = await run('simulate', dir, '--plan', file, '--trace', at('trace.csv'), '--json', '-');
+      expect(JSON.parse(again.stdout).offered).toBe(result.strategies[name].offered);
+    }
+  });
+
+  test('the same seed gives the same comparison, but for the time that planning took', async () => {
+    const once = async () => {
+      const { stdout } = await comparing('--strategies', 'ms,cascade', '--devices', '1', ...SMALL, '--json', '-');
+      return { ...JSON.parse(stdout), planning: [] };
+    };
+    expect(await once()).toEqual(await once());
+  });
+
+  test('tables name devices, savings and what is synthetic', async () => {
+    const { stdout } = await comparing(
+      '--strategies',
+      'cascade,dynba',
+      '--devices',
+      '1',
+      '--p95',
+      '50ms,100',
+      '--accuracy',
+      '0.8,0.85',
+    );
+    expect(stdout).toContain('synthetic');
+    expect(stdout).toContain('saving');
+    expect(stdout).toMatch(/of 4 cells/);
+  });
+
+  test.each([
+    ['an unknown strategy', ['--strategies', 'cascade,best'], 'there is no "best"'],
+    ['a range of devices that descends', ['--devices', '4..2'], 'a range such as 1..8'],
+    ['no devices', ['--devices', '0'], 'use a number above 0'],
+    ['a latency that is none', ['--p95', '10ms,fast'], 'use milliseconds'],
+    ['results that are not there', ['--results', 'absent'], 'absent: there is no such folder'],
+  ])('refuses %s', async (_, args, says) => {
+    await expect(comparing(...args)).rejects.toThrow(says);
+  });
+
+  test('refuses a bench result that is none', async () => {
+    writeFileSync(at('fidelity.json'), '{ "rows": 1 }');
+    await expect(comparing('--results', dir)).rejects.toThrow(ConfigError);
+  });
+});
