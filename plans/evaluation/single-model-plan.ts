@@ -4,7 +4,7 @@ import { accuracyOf } from '../domain/profile/profile.ts';
 import { wilson } from '../drift/interval.ts';
 import { planCorrection, planWeights } from '../planner/cycle/plan-weights.ts';
 import type { PlanRequest } from '../planner/plan-request.ts';
-import type { Trace } from '../report/trace.ts';
+import type { Trace } from '../traces/trace.ts';
 import type { Settings } from './strategies/strategy.ts';
 
 /** A gear of one model, as DynBa and MS+ run it. */

@@ -1,6 +1,6 @@
 import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
 import { type CompiledPlan, compilePlan } from '../../policy/compiled-plan.ts';
-import type { Trace } from '../../report/trace.ts';
+import type { Trace } from '../../traces/trace.ts';
 import type { EnsembleSchedule, EnsembleStep } from './ensemble-schedule.ts';
 
 /** Models that answer together, and how often they are right. */

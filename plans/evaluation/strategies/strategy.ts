@@ -1,6 +1,6 @@
 import type { GearPlan } from '../../domain/gear-plan/gear-plan.ts';
 import type { PlanRequest, PlanResult } from '../../planner/plan-request.ts';
-import type { Trace } from '../../report/trace.ts';
+import type { Trace } from '../../traces/trace.ts';
 import type { Capacities } from '../capacities.ts';
 import type { EnsembleSchedule } from '../ensembles/ensemble-schedule.ts';
 

@@ -9,8 +9,8 @@ import { STRATEGIES } from '../../../../plans/evaluation/strategies/strategies.t
 import type { StrategyContext } from '../../../../plans/evaluation/strategies/strategy.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { planGears } from '../../../../plans/planner/planner.ts';
-import { constantTrace } from '../../../../plans/report/trace.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
+import { constantTrace } from '../../../../plans/traces/trace.ts';
 
 /** A batch takes 10 ms whatever its size, up to 10 requests: 1,000/s in full batches; the large model five times as long. */
 const profile = syntheticProfile({
