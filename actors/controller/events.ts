@@ -34,6 +34,12 @@ type PlanEvent =
   /** The revision that stays in force, and why no other came. */
   | { readonly type: 'plan-rejected'; readonly revision: number; readonly reason: string };
 
+/** Another controller leads from now on, or the same one again; in force is this revision. */
+interface LeaderEvent {
+  readonly type: 'controller-leads';
+  readonly revision: number;
+}
+
 export interface DriftEvent {
   readonly type: 'drift';
   readonly state: 'begins' | 'ends';
@@ -85,6 +91,7 @@ export type EventMessage =
   | DeviceEvent
   | DeviceSpeedEvent
   | PlanEvent
+  | LeaderEvent
   | DriftEvent
   | AuditEvent
   | ReplanEvent

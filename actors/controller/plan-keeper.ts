@@ -175,6 +175,8 @@ class PlanKeeper {
     log.info({ revision: this.#current.revision }, 'this controller leads');
     this.#tell();
     this.#commit(this.#current.revision);
+    // Before it takes orders: whoever waits for a verdict of a predecessor learns that none will come.
+    publishEvent(bus, this.#options.subjects, { type: 'controller-leads', revision: this.#current.revision });
   }
 
   /** Fills a history that has nothing to serve: it is new, or it was lost, and must not bring back the plan of the file. */

@@ -1,7 +1,10 @@
-import type { Bus } from '../../engine/bus/bus.ts';
-import { CascadeError } from '../../engine/errors.ts';
+import { defer, filter, firstValueFrom, map, merge, switchMap, take } from 'rxjs';
+import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
+import { type Clock, every, realClock } from '../../engine/clock.ts';
+import { CascadeError, MalformedMessage } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { decodeEvent } from '../../plans/protocol/internal.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Verdict } from './plan-change.ts';
 
@@ -10,25 +13,45 @@ export type PlanOrder = GearPlan | { readonly rollback: true | number };
 
 /** Beyond what devices have for loading: the verdict itself takes a moment. */
 const VERDICT_MS = 5_000;
+/** A controller that only had to give up the lead still tells its verdict: it is on its way. */
+const LAST_WORDS_MS = 1_000;
 
 /**
  * Asks the plan-keeper for a plan change, and waits for its verdict.
- * @throws CascadeError UNAVAILABLE when no controller leads the deployment, DEADLINE_EXCEEDED when it does not answer in time: it
- *   may have been killed.
+ * @throws CascadeError UNAVAILABLE when no controller leads the deployment; DEADLINE_EXCEEDED when the one that has the plan does not
+ *   answer in time, or another takes over before it does: it may have been killed.
  */
 export async function pushPlan(
   bus: Bus,
   deployment: Pick<Deployment, 'name' | 'prefix' | 'prepareTimeoutMs'>,
   order: PlanOrder,
+  clock: Clock = realClock,
 ): Promise<Verdict> {
-  const { plan } = subjectsOf(deployment.name, deployment.prefix);
+  const { plan, events } = subjectsOf(deployment.name, deployment.prefix);
   const timeoutMs = deployment.prepareTimeoutMs + VERDICT_MS;
+  const succeeded$ = bus.messages$(events).pipe(
+    filter(isTakeover),
+    switchMap(() => every(clock, LAST_WORDS_MS).pipe(take(1))),
+    map((): never => {
+      throw new CascadeError('DEADLINE_EXCEEDED', 'another controller has taken over meanwhile');
+    }),
+  );
   try {
-    const answer = await bus.request(plan, Buffer.from(JSON.stringify(order)), { timeoutMs });
+    const answer$ = defer(() => bus.request(plan, Buffer.from(JSON.stringify(order)), { timeoutMs }));
+    const answer = await firstValueFrom(merge(succeeded$, answer$));
     return JSON.parse(Buffer.from(answer.data).toString()) as Verdict;
   } catch (error) {
     if (!(error instanceof CascadeError)) throw error;
     throw new CascadeError(error.code, whatToDo(error, deployment.name));
+  }
+}
+
+function isTakeover({ data }: BusMessage): boolean {
+  try {
+    return decodeEvent(data).type === 'controller-leads';
+  } catch (error) {
+    if (error instanceof MalformedMessage) return false;
+    throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Verdict } from '../../actors/controller/plan-change.ts';
 import { PlanHistory } from '../../actors/controller/plan-history.ts';
 import { planKeeperActor } from '../../actors/controller/plan-keeper.ts';
+import { pushPlan } from '../../actors/controller/push-plan.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend, ModelFile } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';
@@ -12,10 +13,11 @@ import { decode, encode } from '../../plans/protocol/codec.ts';
 import type { DeviceState, PrepareMessage, Result } from '../../plans/protocol/messages.ts';
 import { isFailure } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { deviceState, planOf, weightsOf } from '../support/plans.ts';
-import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
+import { runClock, startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
 
 const models = ['small', 'large'];
 
@@ -297,5 +299,25 @@ describe('a device that is lost', () => {
       { type: 'device-lost', device: 'b' },
       { type: 'device-back', device: 'b' },
     ]);
+  });
+});
+
+test('whoever pushed a plan to a controller that is killed is told so when another one leads, not after minutes', async () => {
+  const clock = new VirtualClock();
+  const bus = createLocalBus(clock);
+  // It takes the plan, and is never heard of again.
+  const killed = bus.messages$('cascade.test.control.plan').subscribe();
+  const deployment = { name: 'test', prefix: 'cascade', prepareTimeoutMs: 600_000 };
+  let told: unknown;
+  pushPlan(bus, deployment, swapped, clock).catch((error) => {
+    told = error;
+  });
+  await runClock(clock, 100);
+  killed.unsubscribe();
+  await startVirtualPlane(apart, { clock, bus });
+  await runClock(clock, clock.now() + 5_000);
+  expect(told).toMatchObject({
+    code: 'DEADLINE_EXCEEDED',
+    message: expect.stringMatching(/^no verdict \(another controller has taken over meanwhile\): .*`cascade status` tells/),
   });
 });
