@@ -12,13 +12,14 @@ interface Options extends ServeOptions {
   readonly role: (typeof ROLES)[number];
   readonly device?: string;
   readonly metrics?: HttpAddress;
+  readonly dashboard?: HttpAddress;
   readonly http?: HttpAddress;
   readonly grpc?: HttpAddress;
 }
 
-const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics', 'gateway'] as const;
-/** Where `--role metrics` listens that is told nothing else: the usual port of an exporter. */
-const METRICS_ADDRESS = httpAddress('9464');
+const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics', 'dashboard', 'gateway'] as const;
+/** Where `--role metrics` and `--role dashboard` listen that are told nothing else. */
+const OBSERVERS = { metrics: httpAddress('9464'), dashboard: httpAddress('9465') };
 
 export function register(program: Command): void {
   program
@@ -38,7 +39,12 @@ export function register(program: Command): void {
     .option('--grpc <[host:]port>', 'the same by gRPC (--role gateway: 8000 and 8001 by default)', httpAddress)
     .option(
       '--metrics <[host:]port>',
-      `tell Prometheus at /metrics (--role metrics: ${METRICS_ADDRESS.port} by default)`,
+      `tell Prometheus at /metrics (--role metrics: ${OBSERVERS.metrics.port} by default)`,
+      httpAddress,
+    )
+    .option(
+      '--dashboard <[host:]port>',
+      `show the deployment in a browser (--role dashboard: ${OBSERVERS.dashboard.port} by default)`,
       httpAddress,
     )
     .addOption(natsOption())
@@ -51,8 +57,11 @@ export function register(program: Command): void {
       // The others are on the way of each request.
       if (!['device', 'frontend', 'gateway'].includes(options.role)) keepHeapSmall();
       checkGateway(options);
+      const { metrics = OBSERVERS.metrics, dashboard = OBSERVERS.dashboard } = options;
       if (options.role === 'metrics')
-        return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, options.metrics ?? METRICS_ADDRESS);
+        return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, metrics);
+      if (options.role === 'dashboard')
+        return (await import('../processes/run-observer.ts')).runDashboard(deployment, options, dashboard);
       const { readSetting } = await import('../processes/setting.ts');
       await run(
         deployment,
@@ -63,8 +72,9 @@ export function register(program: Command): void {
 }
 
 async function run(deployment: string, options: Options, setting: Setting): Promise<void> {
-  if (options.metrics !== undefined && options.role !== 'all' && options.role !== 'host')
-    throw new ConfigError(`--metrics goes with the roles all, host and metrics, not with --role ${options.role}`);
+  for (const role of ['metrics', 'dashboard'] as const)
+    if (options[role] !== undefined && options.role !== 'all' && options.role !== 'host')
+      throw new ConfigError(`--${role} goes with the roles all, host and ${role}, not with --role ${options.role}`);
   switch (options.role) {
     case 'frontend':
       return (await import('../processes/run-frontend.ts')).runFrontend(setting);
@@ -98,6 +108,7 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
       devices,
       frontends: all && frontends !== 'in-devices' ? frontends : 0,
       metrics: options.metrics,
+      dashboard: options.dashboard,
       gateway: gatewayArgs(options),
     },
     () => {
@@ -105,7 +116,9 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
       process.stdout.write(
         `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
           `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}` +
-          `${gatewayText(options)}${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}\n`,
+          gatewayText(options) +
+          `${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}` +
+          `${options.dashboard === undefined ? '' : `; dashboard at http://${shownAddress(options.dashboard)}`}\n`,
       );
     },
   );

@@ -47,6 +47,15 @@ export interface Status {
     /** What it was last chosen by; null before the first decision. */
     readonly basis: GearBasis | null;
   } | null;
+  /** All gears that may come into force now, by their index. */
+  readonly gears: readonly {
+    readonly qps: readonly [number, number];
+    readonly cascade: string;
+    readonly expected: ExpectedAccuracy;
+    readonly bestEffort: boolean;
+  }[];
+  /** Which models the plan in force has where. */
+  readonly placement: GearPlan['placement'];
   /** The last decisions that changed something, newest first. */
   readonly decisions: readonly Decision[];
   /** How far load and certainties are from what was planned for; null before the first word of the drift-monitor. */
@@ -58,7 +67,7 @@ export interface Status {
   readonly qps: number;
   readonly frontends: readonly { readonly name: string; readonly pid: number; readonly qps: number }[];
   /** With how fast each is beside its profile, smoothed, and since when. */
-  readonly devices: readonly (DeviceState & { readonly silentMs: number; readonly speed: SpeedReport })[];
+  readonly devices: readonly (Omit<DeviceState, 'measures'> & { readonly silentMs: number; readonly speed: SpeedReport })[];
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
   /**
@@ -203,13 +212,24 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
                   lost: gear.lost ?? null,
                   basis: isBasis(gear.basis) ? gear.basis : null,
                 },
+          gears: gears.map(({ qps, cascade, expected: { accuracy, accuracyInterval } }, i) => ({
+            qps,
+            cascade: describeCascade(cascade),
+            expected: { accuracy, accuracyInterval },
+            bestEffort: i >= table.gears.length,
+          })),
+          placement: plan.placement,
           decisions,
           drift: drift?.revision === revision ? drift : null,
           gearSwitches,
           gearSeconds: gearMs.map((ms) => ms / 1_000),
           qps: loads.reduce((sum, { qps }) => sum + qps, 0),
           frontends: loads,
-          devices: [...devices.values()].map(({ state, at, speed }) => ({ ...state, silentMs: now - at, speed: speed.report })),
+          devices: [...devices.values()].map(({ state: { measures, ...state }, at, speed }) => ({
+            ...state,
+            silentMs: now - at,
+            speed: speed.report,
+          })),
           missing: [...new Set(plan.placement.map(({ device }) => device))].filter((device) => !devices.has(device)),
           dropped: droppedBy(),
           unserved: unservedBy(),

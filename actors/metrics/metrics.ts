@@ -1,13 +1,11 @@
 import { Hono } from 'hono';
 import { merge, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
-import { decodeEvent, decodeGear, decodeLoad, decodeState } from '../../plans/protocol/internal.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
-import { decodeDrift } from '../controller/drift-report.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { httpServer$ } from '../http/server.ts';
+import { heard$ } from '../observer/heard.ts';
 import { CONTENT_TYPE, Exposition } from './exposition.ts';
 import { Observations, type Observed } from './observations.ts';
 
@@ -37,26 +35,7 @@ export function metricsActor({ subjects, observed, address, onReady }: MetricsOp
       app.get('/healthz', (context) => context.text('ok\n'));
       app.notFound((context) => context.text('there is /metrics, and /healthz\n', 404));
       return merge(
-        bus.messages$(subjects.allState).pipe(
-          decoded(decodeState, drops),
-          tap((state) => observations.state(state, clock.now())),
-        ),
-        bus.messages$(subjects.allLoad).pipe(
-          decoded(decodeLoad, drops),
-          tap((report) => observations.load(report, clock.now())),
-        ),
-        bus.messages$(subjects.gear).pipe(
-          decoded(decodeGear, drops),
-          tap((gear) => observations.gear(gear)),
-        ),
-        bus.messages$(subjects.events).pipe(
-          decoded(decodeEvent, drops),
-          tap((event) => observations.event(event)),
-        ),
-        bus.messages$(subjects.drift).pipe(
-          decoded(decodeDrift, drops),
-          tap((report) => observations.drift(report, clock.now())),
-        ),
+        heard$({ bus, clock, drops }, subjects, observations),
         every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => observations.sweep(clock.now()))),
         httpServer$(app, address, '--metrics').pipe(tap(({ url }) => onReady(url))),
       ).pipe(takeUntil(stopping$));

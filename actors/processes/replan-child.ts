@@ -6,13 +6,13 @@ import { entry } from '../../engine/source.ts';
 const KEPT_CHARACTERS = 2_000;
 
 /**
- * `cascade replan --push` as a process of its own, as planning takes long: emits what it said at the end, and errors with that when
+ * `cascade replan` as a process of its own, as planning takes long: emits what it said at the end, and errors with that when
  * it could not. Ended when unsubscribed.
  */
 export function replanChild(args: readonly string[], environment: Readonly<Record<string, string>>): Observable<string> {
   return new Observable((subscriber) => {
     const main = entry('actors/main');
-    const child: ChildProcess = spawn(process.execPath, [...main.execArgv, main.path, 'replan', ...args, '--push'], {
+    const child: ChildProcess = spawn(process.execPath, [...main.execArgv, main.path, 'replan', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...environment },
     });

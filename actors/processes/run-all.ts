@@ -27,6 +27,8 @@ export interface Parts {
   readonly frontends: number;
   /** Where to tell Prometheus; undefined: nowhere. */
   readonly metrics: HttpAddress | undefined;
+  /** Where to show it; undefined: nowhere. */
+  readonly dashboard: HttpAddress | undefined;
   /** Command-line options that say where the gateway listens; undefined: there is none. */
   readonly gateway: readonly string[] | undefined;
 }
@@ -65,7 +67,7 @@ export async function runParts(
     // Frontends route only to devices that are ready, and leave before them; the gateway is for those who ask them.
     for (const group of [
       [...controllerProcess(), ...deviceProcesses()],
-      [...frontendProcesses(), ...metricsProcess()],
+      [...frontendProcesses(), ...observerProcesses()],
       gatewayProcess(),
     ]) {
       if (why !== undefined) break;
@@ -108,10 +110,13 @@ export async function runParts(
       });
   }
 
-  function metricsProcess(): ProcessSpec[] {
-    if (parts.metrics === undefined) return [];
-    const args = roleArgs(deploymentPath, options, ['--role', 'metrics', '--metrics', shownAddress(parts.metrics)]);
-    return [{ name: 'metrics', description: 'supervises the process that tells Prometheus', args }];
+  function observerProcesses(): ProcessSpec[] {
+    return (['metrics', 'dashboard'] as const).flatMap((role) => {
+      const address = parts[role];
+      if (address === undefined) return [];
+      const args = roleArgs(deploymentPath, options, ['--role', role, `--${role}`, shownAddress(address)]);
+      return [{ name: role, description: `supervises the process that serves the ${role}`, args }];
+    });
   }
 
   function gatewayProcess(): ProcessSpec[] {

@@ -56,7 +56,8 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
       settings: deployment.drift,
       audit: deployment.audit && { ...deployment.audit, task: taskOf(deployment) },
       leading$,
-      replan: () => replanChild([deployment.file, '--profile', setting.profileFile], natsEnvironment(setting.servers.join(','))),
+      replan: () =>
+        replanChild([deployment.file, '--profile', setting.profileFile, '--push'], natsEnvironment(setting.servers.join(','))),
     }),
   ].map((actor) => startActor(actor, system));
   const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);

@@ -1,10 +1,11 @@
 import { type Actor, startActor } from '../../engine/actor/actor.ts';
-import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { createLogger } from '../../engine/log.ts';
 import { packageVersion } from '../../engine/process/package-info.ts';
 import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
+import { dashboardActor } from '../dashboard/dashboard.ts';
+import { Operator } from '../dashboard/operator.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { metricsActor } from '../metrics/metrics.ts';
 import { connectTo } from './connect.ts';
@@ -16,7 +17,7 @@ import type { ServeOptions } from './setting.ts';
 interface Observing {
   readonly deployment: Deployment;
   readonly subjects: Subjects;
-  readonly bus: Bus;
+  readonly servers: readonly string[];
   /** To be called with where it listens. */
   readonly onReady: (url: string) => void;
 }
@@ -27,6 +28,15 @@ export function runMetrics(path: string, options: ServeOptions, address: HttpAdd
     const { name, devices, slo, load } = deployment;
     const observed = { name, version: packageVersion(), devices: devices.map(({ id }) => id), slo, qpsMax: load.qpsMax };
     return metricsActor({ subjects, observed, address, onReady: (url) => onReady(`${url}/metrics`) });
+  });
+}
+
+/** The page for a browser. */
+export function runDashboard(path: string, options: ServeOptions, address: HttpAddress): Promise<void> {
+  return runObserver(path, options, 'dashboard', ({ deployment, servers, subjects, onReady }) => {
+    const { name, slo, load } = deployment;
+    const about = { deployment: name, slo, qpsMax: load.qpsMax };
+    return dashboardActor({ subjects, about, address, operator: new Operator(deployment, servers), onReady });
   });
 }
 
@@ -41,7 +51,7 @@ function runObserver(path: string, options: ServeOptions, role: string, actorOf:
       log.info({ url }, `${role} is served`);
       if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: ${role} at ${url}\n`);
     };
-    const actor = startActor(actorOf({ deployment, subjects, bus, onReady }), { bus, clock: realClock, log });
+    const actor = startActor(actorOf({ deployment, subjects, servers, onReady }), { bus, clock: realClock, log });
     await liveUntilStopped([[actor]], log);
   });
 }

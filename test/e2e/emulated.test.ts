@@ -8,6 +8,8 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
+import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
 /** The serving plane at the size of the paper's second workload, 16 devices, on whatever machine this is. */
@@ -21,12 +23,16 @@ describe('a synthetic deployment', () => {
   let server: NatsServer;
   let serving: Cascade;
   let plan: GearPlan;
+  let ports: { readonly metrics: number; readonly dashboard: number };
 
   beforeAll(async () => {
     server = await startNatsServer();
     await cascadeJson(['profile', DEPLOYMENT, '--out', join(folder, 'profile.json')]);
     plan = await cascadeJson<GearPlan>(['plan', DEPLOYMENT, ...profile, '--out', planFile, '--ranges', '4']);
-    serving = startCascade(['serve', DEPLOYMENT, ...profile, '--plan', planFile, '--nats', server.url, '--log-level', 'warn']);
+    ports = { metrics: await freePort(), dashboard: await freePort() };
+    const observers = ['--metrics', String(ports.metrics), '--dashboard', String(ports.dashboard)];
+    const serve = ['serve', DEPLOYMENT, ...profile, '--plan', planFile, '--nats', server.url, '--log-level', 'warn'];
+    serving = startCascade([...serve, ...observers]);
   });
 
   afterAll(async () => {
@@ -44,6 +50,27 @@ describe('a synthetic deployment', () => {
     expect(devices.every(({ emulated }) => emulated)).toBe(true);
     // Each is an actor of its own; as they only wait, one process holds them all.
     expect(new Set(devices.map(({ pid }) => pid)).size).toBe(1);
+  });
+
+  test('tells Prometheus, and shows itself in a browser, where serve is asked to', async () => {
+    expect(await serving.firstLine).toContain(
+      `metrics at http://127.0.0.1:${ports.metrics}/metrics; dashboard at http://127.0.0.1:${ports.dashboard}`,
+    );
+    await eventually(async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${ports.metrics}/metrics`)).text();
+      expect(metrics.match(/^cascade_device_up\{device="n\dg\d"\} 1$/gm)).toHaveLength(16);
+    });
+    const page = await fetch(`http://127.0.0.1:${ports.dashboard}/`);
+    expect(page.headers.get('Content-Security-Policy')).toContain("default-src 'self'");
+    expect(await page.text()).toContain('<title>CascadeServe</title>');
+  });
+
+  test('a port that is taken is said, with the option, before anything is served', async () => {
+    await serving.firstLine;
+    const taken = ['serve', DEPLOYMENT, '--role', 'dashboard', '--nats', server.url, '--dashboard', String(ports.metrics)];
+    const { code, stderr } = await runCascade([...taken, '--log-level', 'error']);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`--dashboard 127.0.0.1:${ports.metrics}: another process listens on this port`);
   });
 
   test('serves its load without a loss, with the answers that were made up', async () => {

@@ -15,6 +15,7 @@ const NEEDED = [
   /^(package\.json|README\.md|ARCHITECTURE\.md|LICENSE|CHANGELOG\.md)$/,
   /^docs\/[\w-]+\.md$/,
   /^actors\/cascade\.mjs$/,
+  /^actors\/dashboard\/page\/[a-z]+\.(html|css|js)$/,
   /^dist\/(engine|plans|actors)\/.*\.(js|d\.ts)$/,
   /^conf\/fashion\/(deployment\.yaml|trace\.csv)$/,
   /^conf\/fashion\/models\/[\w-]+\.onnx$/,

@@ -17,7 +17,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
-import { hasProgram } from '../support/programs.ts';
+import { findProgram } from '../support/programs.ts';
 
 /** The actors over a real nats-server, an exporter beside them, and a real Prometheus that scrapes it. */
 const REQUESTS = 50;
@@ -94,7 +94,7 @@ test('says where the metrics are to who asks for something else', async () => {
   expect(await response.text()).toContain('/metrics');
 });
 
-test.skipIf(!hasProgram('prometheus'))(
+test.skipIf(!findProgram('prometheus'))(
   'a real Prometheus scrapes it, with the configuration and the alerts of docker/',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cascade-prometheus-'));

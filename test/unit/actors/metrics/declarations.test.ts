@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { METRICS } from '../../../../actors/metrics/declarations.ts';
 import { metricsPage } from '../../../../actors/metrics/reference.ts';
-import { hasProgram } from '../../../support/programs.ts';
+import { findProgram } from '../../../support/programs.ts';
 
 const declared: readonly { readonly name: string; readonly type: string; readonly unit: string }[] = Object.values(METRICS);
 
@@ -51,7 +51,7 @@ test('the Grafana dashboard shows each panel once, inside of the grid', () => {
   for (const { gridPos } of panels) expect(gridPos.x + gridPos.w).toBeLessThanOrEqual(24);
 });
 
-test.skipIf(!hasProgram('promtool'))('promtool accepts the configuration, and the alerts fire when they should', () => {
+test.skipIf(!findProgram('promtool'))('promtool accepts the configuration, and the alerts fire when they should', () => {
   const run = (...args: string[]): string => execFileSync('promtool', args, { encoding: 'utf8', stdio: 'pipe' });
   expect(run('check', 'config', 'docker/prometheus/prometheus.yml')).toContain('is valid');
   expect(run('test', 'rules', 'docker/prometheus/alerts.test.yml')).toContain('SUCCESS');

@@ -6,7 +6,7 @@ import { Exposition } from '../../../../actors/metrics/exposition.ts';
 import { Observations } from '../../../../actors/metrics/observations.ts';
 import type { GearBasis, LoadReport } from '../../../../plans/protocol/messages.ts';
 import { deviceState } from '../../../support/plans.ts';
-import { hasProgram } from '../../../support/programs.ts';
+import { findProgram } from '../../../support/programs.ts';
 
 const observations = (): Observations =>
   new Observations({ name: 'test', version: '1.2.3', devices: ['d0', 'd1'], slo: { type: 'latency', p95Ms: 50 }, qpsMax: 400 });
@@ -175,7 +175,7 @@ test('labels and help are escaped', () => {
   expect(exposition.toString()).toContain('role="a\\"b\\\\c\\nd"');
 });
 
-test.skipIf(!hasProgram('promtool'))('promtool finds nothing to complain of', () => {
+test.skipIf(!findProgram('promtool'))('promtool finds nothing to complain of', () => {
   const observed = observations();
   const measures = new Measures();
   measures.batch('small', 3, 2);

@@ -1,0 +1,106 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lastValueFrom } from 'rxjs';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { parseServerUrls } from '../../engine/bus/server-urls.ts';
+import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { parsePlan, readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { SUBJECT_TOKEN } from '../../plans/protocol/subjects.ts';
+import { type PlanOrder, pushPlan } from '../controller/push-plan.ts';
+import { connectTo } from '../processes/connect.ts';
+import { natsEnvironment } from '../processes/nats-url.ts';
+import { replanChild } from '../processes/replan-child.ts';
+
+/** Who an operator is to NATS; both empty where the servers ask nobody. */
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface ActionOutcome {
+  readonly status: 200 | 400 | 401 | 409 | 503;
+  readonly text: string;
+}
+
+/** What an operator may do here: the orders of `.control.plan`, each over a connection of the operator's own. */
+export class Operator {
+  readonly #deployment: Deployment;
+  readonly #servers: readonly string[];
+  readonly #ownServers: readonly string[];
+  #planning = false;
+
+  constructor(deployment: Deployment, servers: readonly string[]) {
+    this.#deployment = deployment;
+    // Credentials in the URLs are ours, not the operator's.
+    this.#servers = parseServerUrls(servers).servers;
+    this.#ownServers = servers;
+  }
+
+  rollback(credentials: Credentials, revision: number | true): Promise<ActionOutcome> {
+    return this.#order(credentials, () => ({ rollback: revision }));
+  }
+
+  push(credentials: Credentials, plan: string): Promise<ActionOutcome> {
+    return this.#order(credentials, () => parsePlan(plan, 'the plan'));
+  }
+
+  /** Plans for the measured load, as `cascade replan` does, then puts that plan in force. */
+  async replan(credentials: Credentials): Promise<ActionOutcome> {
+    if (this.#planning) return { status: 409, text: 'a plan for the measured load is being made already' };
+    this.#planning = true;
+    try {
+      return await this.#replan(credentials);
+    } finally {
+      this.#planning = false;
+    }
+  }
+
+  #replan(credentials: Credentials): Promise<ActionOutcome> {
+    return this.#order(credentials, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'cascade-replan-'));
+      try {
+        const out = join(folder, 'plan.json');
+        await lastValueFrom(replanChild([this.#deployment.file, '--out', out], natsEnvironment(this.#ownServers.join(','))));
+        return readPlan(out);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  }
+
+  async #order(credentials: Credentials, orderOf: () => PlanOrder | Promise<PlanOrder>): Promise<ActionOutcome> {
+    let bus: Bus;
+    try {
+      bus = await this.#connect(credentials);
+    } catch (error) {
+      return { status: 401, text: `NATS does not let this user in: ${messageOf(error)}` };
+    }
+    try {
+      const verdict = await pushPlan(bus, this.#deployment, await orderOf());
+      return verdict.accepted
+        ? { status: 200, text: `revision ${verdict.revision} is in force` }
+        : { status: 409, text: `rejected: ${verdict.reason}` };
+    } catch (error) {
+      if (error instanceof ConfigError) return { status: 400, text: error.message };
+      return { status: error instanceof CascadeError && error.code === 'INVALID_ARGUMENT' ? 400 : 503, text: messageOf(error) };
+    } finally {
+      await bus.close();
+    }
+  }
+
+  /** @throws ConfigError | CascadeError */
+  async #connect({ user, password }: Credentials): Promise<Bus> {
+    const { nats, name } = this.#deployment;
+    const own = { user: undefined, password: undefined, token: undefined, credsFile: undefined, nkeyFile: undefined };
+    if (user !== '' && !SUBJECT_TOKEN.test(user))
+      throw new ConfigError('the name has other characters than letters, digits, _ and -');
+    // Where each role has an inbox of its own, it is called as the role is (conf/nats/roles.conf).
+    const inboxPrefix = nats.inboxPrefix === undefined || user === '' ? undefined : `_INBOX.${user}`;
+    return connectTo(this.#servers, { ...nats, ...own, inboxPrefix: undefined }, `cascade-${name}-operator`, {
+      ...(user === '' ? {} : { user, password }),
+      ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    });
+  }
+}

@@ -1,0 +1,213 @@
+import { mkdirSync } from 'node:fs';
+import { connect, type NatsConnection } from 'nats';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { NEVER, startWith } from 'rxjs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { statusActor } from '../../actors/controller/status.ts';
+import { dashboardActor } from '../../actors/dashboard/dashboard.ts';
+import { Operator } from '../../actors/dashboard/operator.ts';
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { connectNats } from '../../engine/bus/nats-bus.ts';
+import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { realClock } from '../../engine/clock.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { eventually } from '../support/eventually.ts';
+import { operatorDeployment } from '../support/operator-deployment.ts';
+import { type Plane, startPlane } from '../support/plane.ts';
+import { planOf } from '../support/plans.ts';
+import { findProgram } from '../support/programs.ts';
+
+/** The actors over a real nats-server, and the dashboard beside them in a real browser. `SCREENSHOTS=FOLDER` keeps what it showed. */
+const subjects = subjectsOf('test');
+const shots = process.env.SCREENSHOTS;
+const executablePath = findProgram('chromium');
+/** What a request finds: the small model is certain, or the large one has to be asked. */
+const EASY = Uint8Array.of(1, 90, 90);
+const HARD = Uint8Array.of(1, 10, 90);
+
+let server: NatsServer;
+let bus: Bus;
+let client: NatsConnection;
+let plane: Plane;
+let actors: RunningActor[];
+let url: string;
+let slow = 1;
+
+beforeAll(async () => {
+  server = await startNatsServer();
+  bus = await connectNats({ servers: server.url });
+  client = await connect({ servers: server.url });
+  const plan = planOf({
+    models: ['small', 'large'],
+    devices: ['d0', 'd1'],
+    cascades: [['small', 'large'], ['small', 'large'], ['small']],
+    stepQps: 60,
+  });
+  const start = { revision: 1, plan };
+  await new Promise<void>((resolve) => {
+    plane = startPlane(bus, realClock, plan, {
+      frontend: { onReady: resolve },
+      batchMs: (model, size) => slow * (model + 1) * size,
+    });
+  });
+  const system = { bus, clock: realClock, log: silentLogger };
+  const leading$ = NEVER.pipe(startWith(true));
+  const status = startActor(statusActor({ deployment: 'test', subjects, start, leading$ }), system);
+  const operator = new Operator(operatorDeployment(server.url), [server.url]);
+  const about = { deployment: 'test', slo: { type: 'latency', p95Ms: 40 }, qpsMax: 180 } as const;
+  url = await new Promise<string>((resolve) => {
+    const address = { host: '127.0.0.1', port: 0 };
+    const dashboard = startActor(dashboardActor({ subjects, about, address, operator, onReady: resolve }), system);
+    actors = [dashboard, status];
+  });
+});
+
+afterAll(async () => {
+  for (const actor of [...actors, ...plane.frontends, ...plane.devices.values(), plane.keeper, plane.controller])
+    await actor.stop(5_000);
+  await client.close();
+  await bus.close();
+  await server.stop();
+});
+
+/** Sends requests at a rate until it is stopped. */
+function traffic(qps: number): () => Promise<void> {
+  const answers: Promise<unknown>[] = [];
+  let i = 0;
+  const timer = setInterval(() => {
+    answers.push(client.request(subjects.infer, encode({ inputs: { x: i++ % 3 === 0 ? HARD : EASY } }), { timeout: 20_000 }));
+  }, 1_000 / qps);
+  return async () => {
+    clearInterval(timer);
+    await Promise.all(answers);
+  };
+}
+
+const post = (action: string, body: string, headers: Record<string, string> = {}): Promise<Response> =>
+  fetch(`${url}/actions/${action}`, {
+    method: 'POST',
+    body,
+    headers: { Origin: url, 'Content-Type': 'application/json', Authorization: `Basic ${btoa(':')}`, ...headers },
+  });
+
+const textOf = async (response: Response): Promise<string> => ((await response.json()) as { text: string }).text;
+
+describe('orders', () => {
+  test('of other sites, without credentials, or of another form are refused before NATS hears of them', async () => {
+    expect((await post('rollback', '{}', { Origin: 'https://elsewhere.example' })).status).toBe(403);
+    expect((await post('rollback', '{}', { 'Content-Type': 'text/plain' })).status).toBe(415);
+    expect((await post('rollback', '{}', { Authorization: '' })).status).toBe(401);
+    expect((await post('rollback', '{"revision": "2"}')).status).toBe(400);
+    const noPlan = await post('push', '{}');
+    expect(noPlan.status).toBe(400);
+    expect(await textOf(noPlan)).toContain('the plan');
+  });
+
+  test('that the plan-keeper rejects come with its reason', async () => {
+    const response = await post('rollback', '{}');
+    expect(response.status).toBe(409);
+    expect(await textOf(response)).toContain('there is no revision 0 to go back to');
+  });
+});
+
+describe.skipIf(executablePath === undefined)('in a browser', () => {
+  let browser: Browser;
+  let page: Page;
+  const complaints: string[] = [];
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
+    page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(url);
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  const shoot = async (name: string, of = page): Promise<void> => {
+    if (shots === undefined) return;
+    mkdirSync(shots, { recursive: true });
+    await of.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
+  };
+  const read = async (selector: string): Promise<string> => (await page.locator(selector).textContent()) ?? '';
+
+  test('shows load, gear, latency, answers and devices as they are', async () => {
+    const stop = traffic(30);
+    await eventually(async () => {
+      expect(await read('#connection')).toContain('plan revision 1');
+      expect(Number.parseFloat(await read('#load'))).toBeGreaterThan(0);
+      expect(await read('#gear')).toBe('0 of 3');
+      expect(await read('#p95')).toMatch(/ms$/);
+      expect(await read('#devices')).toMatch(/d0[\s\S]*ready[\s\S]*small \d+, large \d+[\s\S]*d1/);
+      expect(await read('#gears')).toContain('120 – 180');
+      expect(await read('#chart-answers')).toContain('large');
+    });
+    await shoot('calm-light');
+    await stop();
+  });
+
+  test('shows a spike: another gear, and why', async () => {
+    const stop = traffic(150);
+    await eventually(async () => {
+      expect(await read('#gear')).toBe('2 of 3');
+      expect(await read('#events')).toMatch(/gear \d to 2, by load: \d+ requests\/s/);
+    });
+    await shoot('spike-light');
+    await stop();
+  });
+
+  test('shows a slow device, and one that is lost', async () => {
+    slow = 6;
+    const stop = traffic(30);
+    await eventually(async () =>
+      expect(Number.parseFloat(await read('#devices tr:first-child td:nth-child(4)'))).toBeGreaterThan(1.3),
+    );
+    await shoot('slow-light');
+    slow = 1;
+    await plane.devices.get('d1')?.stop(5_000);
+    await eventually(async () => {
+      expect(await read('#devices')).toMatch(/d1\s*nothing heard of it/);
+      expect(await read('#events')).toContain('device-lost d1');
+    });
+    await shoot('lost-light');
+    await stop();
+  });
+
+  test('is operated by keyboard, and tells the verdict', async () => {
+    await page.keyboard.press('o');
+    await page.locator('#operator').waitFor({ state: 'visible' });
+    await page.locator('#revision').fill('7');
+    await page.keyboard.press('Enter');
+    await eventually(async () => expect(await read('#verdict')).toContain('there is no revision 7'));
+    await shoot('operate-light');
+    await page.keyboard.press('Escape');
+    await page.locator('#operator').waitFor({ state: 'hidden' });
+    await page.keyboard.press('p');
+    await eventually(async () => expect(await read('#pause')).toBe('Resume'));
+    await page.keyboard.press('p');
+  });
+
+  test('is dark where it is wanted, and fits a phone without scrolling sideways', async () => {
+    await page.keyboard.press('t');
+    await page.keyboard.press('t');
+    expect(await read('#theme')).toBe('Theme: dark');
+    await shoot('dark');
+    const phone = await browser.newPage({ viewport: { width: 375, height: 800 }, colorScheme: 'dark', deviceScaleFactor: 2 });
+    await phone.goto(url);
+    await phone.locator('#chart-speed .uplot').waitFor();
+    await shoot('phone-dark', phone);
+    expect(await phone.evaluate('document.documentElement.scrollWidth')).toBe(375);
+    await phone.close();
+  });
+
+  test('has caused no error in the browser', () => {
+    // The refused order is one to the browser.
+    expect(complaints.filter((text) => !text.includes('409'))).toEqual([]);
+  });
+});
