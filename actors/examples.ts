@@ -21,7 +21,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cascade compare my-models --qps 500 --seconds 60 --devices 1..4 --strategies cascade,ms',
   ],
   'trace import': ['cascade trace import requests.csv --format timestamps --column time -o trace.csv'],
-  serve: ['cascade serve my-models', 'cascade serve my-models --role host --host h2 --nats nats://10.0.0.5:4222'],
+  serve: [
+    'cascade serve my-models',
+    'cascade serve my-models --http 8000 --grpc 8001',
+    'cascade serve my-models --role host --host h2 --nats nats://10.0.0.5:4222',
+  ],
   load: ['cascade load my-models --qps 500 --seconds 30', 'cascade load my-models --trace trace.csv --json report.json'],
   status: ['cascade status my-models', 'cascade status my-models --json -'],
   'push-plan': ['cascade push-plan my-models new-plan.json', 'cascade push-plan my-models --rollback'],

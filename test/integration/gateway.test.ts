@@ -1,3 +1,4 @@
+import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { status } from '@grpc/grpc-js';
@@ -227,6 +228,16 @@ describe('the gateway', () => {
     });
     expect(told).toMatch(/^HTTP\/1\.1 413 /);
     expect(told).toMatch(/the body is larger than 67108864 bytes; send fewer samples/);
+    const untold = await new Promise<number | undefined>((resolve, reject) => {
+      const sent = httpRequest(`${http}/models/test/infer`, { method: 'POST' }, ({ statusCode }) => {
+        resolve(statusCode);
+        sent.destroy();
+      });
+      sent.on('error', reject);
+      const chunk = Buffer.alloc(1024 * 1024);
+      for (let written = 0; written <= MAX_REQUEST_BYTES; written += chunk.length) sent.write(chunk);
+    });
+    expect(untold).toBe(413);
     const bomb = gzipSync(Buffer.alloc(MAX_REQUEST_BYTES + 1));
     expect((await post(bomb, { headers: { 'Content-Encoding': 'gzip' } })).status).toBe(413);
     const oversized = grpc.call('ModelInfer', { model_name: 'test', raw_input_contents: [Buffer.alloc(MAX_REQUEST_BYTES)] });

@@ -43,7 +43,9 @@ export class BodyRoom {
     };
     try {
       const chunks: Buffer[] = [];
-      for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      // Destroyed with the loop, it could not be answered any more.
+      const parts: AsyncIterable<Buffer> = incoming.iterator({ destroyOnReturn: false });
+      for await (const chunk of parts) {
         take(chunk.length);
         if (taken > MAX_REQUEST_BYTES) throw new BodyTooLarge();
         chunks.push(chunk);
