@@ -24,10 +24,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   serve: [
     'cascade serve my-models',
     'cascade serve my-models --http 8000 --grpc 8001',
+    'cascade serve my-models --metrics 9464 --dashboard 9465',
     'cascade serve my-models --role host --host h2 --nats nats://10.0.0.5:4222',
   ],
   load: ['cascade load my-models --qps 500 --seconds 30', 'cascade load my-models --trace trace.csv --json report.json'],
   status: ['cascade status my-models', 'cascade status my-models --json -'],
+  watch: ['cascade watch my-models', 'cascade watch my-models --seconds 60 > watched.txt'],
   'push-plan': ['cascade push-plan my-models new-plan.json', 'cascade push-plan my-models --rollback'],
   replan: ['cascade replan my-models'],
   completion: ['source <(cascade completion bash)', 'cascade completion fish > ~/.config/fish/completions/cascade.fish'],

@@ -21,6 +21,7 @@ import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
 import * as status from './commands/status.ts';
+import * as watch from './commands/watch.ts';
 import { addExamples } from './examples.ts';
 import { claimWasGiven } from './processes/claim.ts';
 
@@ -49,6 +50,7 @@ export function createProgram(): Command {
     serve,
     load,
     status,
+    watch,
     pushPlan,
     replan,
     completion,

@@ -65,6 +65,16 @@ describe('a synthetic deployment', () => {
     expect(await page.text()).toContain('<title>CascadeServe</title>');
   });
 
+  test('is watched where there is no terminal, a line a second', async () => {
+    await serving.firstLine;
+    const { code, stdout, stderr } = await runCascade(['watch', DEPLOYMENT, '--nats', server.url, '--seconds', '2']);
+    expect(code, stderr).toBe(0);
+    expect(stdout.trim().split('\n')).toEqual([
+      expect.stringMatching(/^\d\d:\d\d:\d\d {2}load 0\/s {2}gear/),
+      expect.stringMatching(/busy: n0g0 \d+ %, n0g1 \d+ %/),
+    ]);
+  });
+
   test('a port that is taken is said, with the option, before anything is served', async () => {
     await serving.firstLine;
     const taken = ['serve', DEPLOYMENT, '--role', 'dashboard', '--nats', server.url, '--dashboard', String(ports.metrics)];

@@ -22,13 +22,19 @@ function theme(name) {
   return color;
 }
 
-function axes(format) {
+function axes(format, whole) {
   const ink = theme('--faint');
   const grid = { stroke: theme('--line'), width: 1 };
   const common = { stroke: ink, grid, ticks: grid, font: '11px system-ui, sans-serif' };
   return [
-    { ...common, space: 74, values: (_, seconds) => seconds.map((second) => clockTime(1_000 * second)) },
-    { ...common, size: 52, space: 34, values: (_, values) => values.map((value) => (value === null ? '' : format(value))) },
+    { ...common, size: 30, space: 74, values: (_, seconds) => seconds.map((second) => clockTime(1_000 * second)) },
+    {
+      ...common,
+      size: 52,
+      ...(whole ? { incrs: [1, 2, 5, 10, 50, 100] } : {}),
+      space: 34,
+      values: (_, values) => values.map((value) => (value === null ? '' : format(value))),
+    },
   ];
 }
 
@@ -66,11 +72,11 @@ export class Chart {
   }
 
   #config(series) {
-    const { format, max, draw, bands, right = 16 } = this.#options;
+    const { format, max, draw, bands, right = 16, whole = false } = this.#options;
     return {
       ...this.#size(),
       scales: { y: { range: (_plot, _low, high) => [0, Math.max(max ?? 0, high ?? 0) * 1.06 || 1] } },
-      axes: axes(format),
+      axes: axes(format, whole),
       padding: [10, right, 0, 0],
       bands: bands?.(series.length),
       cursor: { drag: { x: false, y: false } },

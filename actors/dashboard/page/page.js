@@ -8,8 +8,7 @@ const state = { about: undefined, seconds: [], events: [], status: null, problem
 let paused = false;
 
 const $ = (id) => document.getElementById(id);
-const round = (value) =>
-  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : String(Number(value.toPrecision(2)));
+const round = (value) => String(Number(value >= 10 ? value.toFixed(value >= 100 ? 0 : 1) : value.toPrecision(2)));
 const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)} %`;
 const millis = (value) => `${round(value)} ms`;
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -39,6 +38,7 @@ function drawRanges(plot, theme) {
   const now = gearNow();
   ctx.save();
   ctx.font = `${10 * unit}px system-ui, sans-serif`;
+  ctx.textAlign = 'left';
   ctx.textBaseline = 'middle';
   let labelledAt = Number.POSITIVE_INFINITY;
   (state.status?.gears ?? []).forEach(({ qps: [from, to] }, index) => {
@@ -60,7 +60,7 @@ function drawRanges(plot, theme) {
 
 const charts = {
   load: new Chart('chart-load', { format: round, draw: drawRanges, right: 52 }),
-  gear: new Chart('chart-gear', { format: (value) => (Number.isInteger(value) ? String(value) : ''), max: 1 }),
+  gear: new Chart('chart-gear', { format: (value) => (Number.isInteger(value) ? String(value) : ''), max: 1, whole: true }),
   latency: new Chart('chart-latency', { format: round }),
   // Stacked: each line is the sum of those below it, and fills down to the one before.
   answers: new Chart('chart-answers', {

@@ -1,0 +1,58 @@
+import { exhaustMap, merge, takeUntil, tap } from 'rxjs';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { every } from '../../engine/clock.ts';
+import { messageOf } from '../../engine/errors.ts';
+import type { Subjects } from '../../plans/protocol/subjects.ts';
+import { requestStatus } from '../controller/ask-status.ts';
+import type { Status } from '../controller/status.ts';
+import { heard$ } from '../observer/heard.ts';
+import { type Happening, Picture, type Second } from '../observer/picture.ts';
+
+/** What was seen in a second, and what is known by then. */
+export interface Sight {
+  readonly second: Second;
+  /** All that are kept, newest last. */
+  readonly happenings: readonly Happening[];
+  /** As last answered; null before the first answer. */
+  readonly status: Status | null;
+  /** Why there is no later one; null while there is. */
+  readonly problem: string | null;
+}
+
+const SECOND_MS = 1_000;
+
+/** Follows a deployment and tells what it sees, once a second. */
+export function watchActor(options: {
+  readonly subjects: Subjects;
+  /** The status to begin with. */
+  readonly status: Status;
+  readonly onSecond: (sight: Sight) => void;
+}): Actor {
+  return {
+    name: 'watch',
+    description: 'shows the deployment in a terminal',
+    behaviour: ({ bus, clock, drops, stopping$ }) => {
+      const picture = new Picture();
+      let { status } = options;
+      let problem: string | null = null;
+      const ask = async (): Promise<void> => {
+        try {
+          status = await requestStatus(bus, options.subjects);
+          problem = null;
+        } catch (error) {
+          problem = messageOf(error);
+        }
+      };
+      return merge(
+        heard$({ bus, clock, drops }, options.subjects, picture),
+        every(clock, SECOND_MS).pipe(exhaustMap(ask)),
+        every(clock, SECOND_MS).pipe(
+          tap(() => {
+            const { second } = picture.second(clock.now());
+            options.onSecond({ second, happenings: picture.happenings, status, problem });
+          }),
+        ),
+      ).pipe(takeUntil(stopping$));
+    },
+  };
+}
