@@ -4,6 +4,7 @@ import { type Deployment, deviceClass } from '../../plans/domain/deployment/depl
 import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { batchMs } from '../../plans/domain/profile/batch-cost.ts';
 import { accuracyOf, type Profile } from '../../plans/domain/profile/profile.ts';
+import { wilson } from '../../plans/drift/interval.ts';
 import { accuracyWithInterval, interval } from '../../plans/explain/format.ts';
 import type { AccuracyEstimate } from '../../plans/planner/sp1/accuracy-estimate.ts';
 import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/report/plan-table.ts';
@@ -15,7 +16,7 @@ const WORDS = (noun: string): string => `
 A ${pc.bold('cascade')} asks a cheap model first. If it is certain enough, its answer stands; if not, the ${noun} goes on to a dearer
 model. Most ${noun}s are easy, so a cascade is nearly as right as its dearest model at a fraction of the work.
 A ${pc.bold('gear')} is a cascade with its thresholds, made ready for one range of load. When a crowd comes, the system shifts to a
-gear with less work per picture, within a tenth of a second and without loading anything; when it leaves, it shifts back.`;
+gear with less work per ${noun}, within a tenth of a second and without loading anything; when it leaves, it shifts back.`;
 
 export const INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
 ${WORDS('picture')}`;
@@ -75,12 +76,13 @@ export function describeGears(plan: GearPlan): string {
 }
 
 /** What the plan promised beside what was measured. */
-export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number): string {
+export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number, answers: number): string {
   const [low, high] = known;
-  const where = low <= measured && measured <= high ? 'within it' : 'outside it';
+  const error = wilson(measured * answers, answers);
+  const verdict = low <= error.high && error.low <= high ? 'the two agree' : 'the two do not agree';
   return (
     `Accuracy expected by the plan for the gears used: ${percent(accuracy)}, 95 % interval ${interval(known)}; ` +
-    `measured: ${percent(measured)}, ${where}.`
+    `measured: ${percent(measured)} (${interval([error.low, error.high])} for ${answers} answers): ${verdict}.`
   );
 }
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
+import { isSeq, parseDocument } from 'yaml';
 import { ConfigError } from '../../engine/errors.ts';
 import { packageRoot } from '../../engine/process/package-info.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
@@ -65,7 +66,9 @@ export function emulatedSubject(name: string): DemoSubject {
   const root = confPath('synthetic');
   const known = readdirSync(root);
   if (!known.includes(name)) throw new ConfigError(`--emulated ${name}: there is ${known.join(', ')}`);
-  const original = loadDeployment(join(root, name));
+  // A folder of its own: the devices are fewer, and a slowed profile is none to plan with.
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
+  const original = withFewerDevices(join(root, name), join(folder, 'deployment.yaml'));
   const { slo, load } = original;
   const slowdown = Math.max(1, load.qpsMax / (QPS_PER_CORE * availableParallelism()));
   const deployment: Deployment = {
@@ -74,8 +77,6 @@ export function emulatedSubject(name: string): DemoSubject {
     load: { ...load, qpsMax: load.qpsMax / slowdown },
     deadlineMs: Math.min(DEADLINE_MAX_MS, original.deadlineMs * slowdown),
   };
-  // Not beside the deployment: a slowed profile is none to plan with.
-  const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
   const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json'), trace: confPath('fashion/trace.csv') };
   return {
     deployment,
@@ -104,6 +105,24 @@ export function emulatedSubject(name: string): DemoSubject {
     },
     close: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** Writes a synthetic deployment with as many of its devices as the demo takes. */
+function withFewerDevices(from: string, file: string): Deployment {
+  const whole = loadDeployment(from);
+  const written = parseDocument(readFileSync(whole.file, 'utf8'));
+  const devices = written.get('devices');
+  if (isSeq(devices)) devices.items.splice(demoDevices(whole));
+  writeFileSync(file, String(written));
+  return loadDeployment(file);
+}
+
+/** Half of what the most accurate model alone would need at the highest load: what the gears save shows. */
+function demoDevices({ devices, load, synthetic }: Deployment): number {
+  const largest = synthetic?.models.at(-1);
+  if (synthetic === undefined || largest === undefined) return devices.length;
+  const most = Math.max(...synthetic.batches.map((batch) => (1_000 * batch) / (largest.fixedMs + batch * largest.perSampleMs)));
+  return Math.min(devices.length, Math.ceil(load.qpsMax / most / 2));
 }
 
 function confPath(path: string): string {

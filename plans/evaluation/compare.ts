@@ -13,7 +13,7 @@ import { Capacities } from './capacities.ts';
 import { type Cell, cellsOf } from './cells.ts';
 import { measurer } from './measure.ts';
 import { bestFor, frontierOf, type Goal, type MeasuredPoint, meets, type Point } from './points.ts';
-import type { StrategyName } from './strategies/names.ts';
+import { BASELINES, type StrategyName } from './strategies/names.ts';
 import { STRATEGIES } from './strategies/strategies.ts';
 import type { Settings, StrategyContext } from './strategies/strategy.ts';
 
@@ -32,6 +32,8 @@ export interface ComparisonRequest {
   readonly strategies: readonly StrategyName[];
   /** Numbers of devices, of the deployment's kinds, ascending. */
   readonly deviceCounts: readonly number[];
+  /** Those of them on which parts of our own (no-switching, no-cascade) are run; by default all. */
+  readonly ablatedCounts?: readonly number[] | undefined;
   /** Ascending. */
   readonly p95LevelsMs: readonly number[];
   /** Undefined: between the accuracies of the family's models. */
@@ -94,6 +96,8 @@ export async function compareStrategies(asked: ComparisonRequest): Promise<Compa
   const candidates: Partial<Record<StrategyName, number>> = {};
   for (const count of deviceCounts) {
     for (const name of strategies) {
+      const isPart = name !== 'cascade' && !BASELINES.includes(name);
+      if (isPart && asked.ablatedCounts?.includes(count) === false) continue;
       const measured = await pointsOf(name, count, asked);
       candidates[name] = (candidates[name] ?? 0) + measured.tried;
       points.push(...measured.points);

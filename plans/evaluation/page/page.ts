@@ -92,7 +92,7 @@ function comparisonPart(comparison: Comparison): Markup[] {
       ? [
           heading('What switching and cascading bring (Fig. 12)'),
           paragraph('The same planner with one of the two left out.'),
-          curves(comparison, parts, deviceCounts),
+          curves(comparison, parts, countsOf(comparison, parts.slice(1))),
         ]
       : []),
     heading('Through the spikes (Fig. 8, 9)'),
@@ -103,6 +103,11 @@ function comparisonPart(comparison: Comparison): Markup[] {
     spikeTable(comparison),
     ...(comparison.planning.length === 0 ? [] : planningPart(comparison)),
   ];
+}
+
+/** Numbers of devices on which one of these was run. */
+function countsOf({ points, deviceCounts }: Comparison, strategies: readonly StrategyName[]): number[] {
+  return deviceCounts.filter((count) => points.some(({ strategy, given }) => given === count && strategies.includes(strategy)));
 }
 
 function namesOf({ strategies }: Comparison): StrategyName[] {
