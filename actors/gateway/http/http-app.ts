@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { Observable } from 'rxjs';
@@ -54,7 +55,7 @@ export function httpApp({ model, inference, statistics, problem, draining, log }
       checkModel(c);
       return room.with(c.env.incoming, async (bytes) => {
         const { call, isBinary } = readInfer(model.name, c.req.param('version'), bytes, c.req.header(JSON_LENGTH_HEADER));
-        const tensors = await inference.infer(call, aborted$(c.req.raw.signal));
+        const tensors = await inference.infer(call, gone$(c.env.outgoing));
         const head = { model_name: model.name, model_version: VERSION, id: call.id };
         const { body, jsonLength } = writeInfer(head, tensors, isBinary);
         if (typeof body === 'string') return c.body(body, 200, { 'Content-Type': 'application/json' });
@@ -86,11 +87,14 @@ export function httpApp({ model, inference, statistics, problem, draining, log }
   }
 }
 
-function aborted$(signal: AbortSignal): Observable<void> {
+/** The client has gone before it had its answer. (The request's signal would cost an AbortController for each.) */
+function gone$(outgoing: ServerResponse): Observable<void> {
   return new Observable((subscriber) => {
-    const onAbort = (): void => subscriber.next();
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    return () => signal.removeEventListener('abort', onAbort);
+    const onClose = (): void => {
+      if (!outgoing.writableFinished) subscriber.next();
+    };
+    if (outgoing.destroyed) onClose();
+    outgoing.on('close', onClose);
+    return () => outgoing.off('close', onClose);
   });
 }
