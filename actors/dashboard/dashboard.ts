@@ -148,10 +148,13 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
       };
       const closed = new Promise<void>((resolve) => stream.onAbort(resolve));
       const subscription = updates$.subscribe((update) => void write(update));
-      await write(undefined);
-      await closed;
-      subscription.unsubscribe();
-      pages--;
+      try {
+        await write(undefined);
+        await closed;
+      } finally {
+        subscription.unsubscribe();
+        pages--;
+      }
     });
   });
 

@@ -1,11 +1,22 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NEVER, startWith } from 'rxjs';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { statusActor } from '../../actors/controller/status.ts';
 import { Operator } from '../../actors/dashboard/operator.ts';
+import { type Sight, watchActor } from '../../actors/watch/watch.ts';
+import { startActor } from '../../engine/actor/actor.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { realClock } from '../../engine/clock.ts';
+import { silentLogger } from '../../engine/log.ts';
+import { encode } from '../../plans/protocol/codec.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { eventually } from '../support/eventually.ts';
 import { operatorDeployment } from '../support/operator-deployment.ts';
+import { deviceState, planOf } from '../support/plans.ts';
 import { credentialsOf, PASSWORDS } from '../support/roles.ts';
 
 /** Orders through the dashboard, to a server with the roles of conf/nats: NATS decides who may give them. */
@@ -43,6 +54,38 @@ test('an operator’s order reaches the plan-keeper and comes back with its verd
   });
   orders.unsubscribe();
   await keeper.close();
+});
+
+test('an operator’s permissions are enough to watch', async () => {
+  const internal = await connectNats({ servers: server.url, ...credentialsOf('internal') });
+  const own = await connectNats({ servers: server.url, ...credentialsOf('operator') });
+  const subjects = subjectsOf('test');
+  const plan = planOf({ models: ['small'] });
+  const leading$ = NEVER.pipe(startWith(true));
+  const start = { revision: 1, plan };
+  const system = { clock: realClock, log: silentLogger };
+  const status = startActor(statusActor({ deployment: 'test', subjects, start, leading$ }), { ...system, bus: internal });
+  await internal.flush();
+  const sights: Sight[] = [];
+  const known = await requestStatus(own, subjects);
+  const watch = startActor(watchActor({ subjects, status: known, onSecond: (sight) => sights.push(sight) }), {
+    ...system,
+    bus: own,
+  });
+  await own.flush();
+  await eventually(() => {
+    internal.publish(subjects.state('d0'), encode(deviceState({ slowdown: 3 })));
+    internal.publish(subjects.load('f'), encode({ frontend: 'f', pid: 1, intervalMs: 100, arrivals: 1 }));
+    internal.publish(subjects.gear, encode({ revision: 1, gear: 0, epoch: 1, decidedAt: 0 }));
+    internal.publish(subjects.events, encode({ type: 'device-back', device: 'd0' }));
+    const last = sights.at(-1);
+    expect(last?.second).toMatchObject({ gear: 0, slowdown: { d0: 3 } });
+    expect(last?.second.qps).toBeGreaterThan(0);
+    expect(last?.happenings.map(({ text }) => text)).toContain('device-back d0');
+    expect(last?.status?.devices).toMatchObject([{ device: 'd0' }]);
+  });
+  await Promise.all([watch.stop(1_000), status.stop(1_000)]);
+  await Promise.all([internal.close(), own.close()]);
 });
 
 test.each([
