@@ -15,7 +15,8 @@ export function behindGateway(tree: Tree): (contender: Contender) => Contender {
       const deployment = await contender.start();
       const port = await freePort();
       const address = `127.0.0.1:${port}`;
-      const args = cascadeArgs(tree, 'serve', '--role', 'gateway', '--http', address, '--nats', deployment.endpoint.url);
+      const where = ['--http', address, '--nats', deployment.endpoint.url];
+      const args = cascadeArgs(tree, 'serve', '--role', 'gateway', '--profile', tree.profile, '--plan', tree.plan, ...where);
       const gateway = startCommand(process.execPath, args);
       const stop = async (): Promise<void> => {
         await gateway.stop();
