@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { commandWords } from '../../../../actors/completion/command-words.ts';
@@ -45,7 +48,11 @@ describe('bash completes', () => {
 });
 
 test.each(SHELLS)('%s takes the script for a correct one', (shell) => {
-  const { error, status, stderr } = spawnSync(shell, ['-n'], { input: completionScript(shell, commands), encoding: 'utf8' });
+  // From a file: fish does not read a script from the socket that is a child's stdin here.
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-completion-'));
+  writeFileSync(join(folder, 'script'), completionScript(shell, commands));
+  const { error, status, stderr } = spawnSync(shell, ['-n', join(folder, 'script')], { encoding: 'utf8' });
+  rmSync(folder, { recursive: true });
   if (error !== undefined) process.stderr.write(`${shell} is not installed: its completion is not checked\n`);
   else expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
