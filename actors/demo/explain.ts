@@ -99,7 +99,10 @@ export function describeSavings(run: {
   const largest = profile.models[profile.models.length - 1];
   const byLargest = live.answersByModel[largest.name] ?? 0;
   const [calmest, busiest] = extremes(live);
-  const missed = accuracyOf(largest) - (live.report.accuracy ?? 0);
+  const accuracy = live.report.accuracy ?? 0;
+  const missed = accuracyOf(largest) - accuracy;
+  const { low, high } = wilson(accuracy * live.report.completed, live.report.completed);
+  const error = (high - low) / 2;
   return [
     '',
     pc.bold('What the gears saved'),
@@ -108,7 +111,7 @@ export function describeSavings(run: {
       ? `Alone it would have needed ${Math.ceil((devices * peakQps) / largestModelAloneQps)} such devices at the peak instead of ${devices}, idle most of the time, or its queue would have grown by the second.`
       : `What is here could have carried the crowd with it alone, but with nothing to spare for more.`,
     `The gear plan served the same load on what is here, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the ${noun}s going as far as ${largest.name}: the`,
-    `cheaper models were certain of the rest. Over the whole run that was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'less' : 'more'} right than ${largest.name} is on the validation half.`,
+    `cheaper models were certain of the rest. Over the whole run that was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'less' : 'more'} right than ${largest.name} is on the validation half, give or take ${(100 * error).toFixed(2)} for so many answers.`,
     `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, and no model was loaded for any of them.`,
   ].join('\n');
 }

@@ -24,7 +24,7 @@ import { describeAccuracy, describeFamily, describeGears, describeSavings } from
 import { LiveView } from './live-view.ts';
 import { aloneQps } from './prepare.ts';
 import { startServe } from './serve-child.ts';
-import { type DemoSubject, emulatedSubject, fashionSubject } from './subject.ts';
+import { type DemoSubject, emulatedSubject, fashionSubject, PEAK_OF_PLAN } from './subject.ts';
 
 export interface DemoOptions {
   /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
@@ -59,11 +59,6 @@ export interface DemoReport extends Report {
 }
 
 const SEED = 1;
-/**
- * The trace's peak, as a fraction of the load planned for. The gears above are the reserve for when this machine has other things
- * to do: what waits counts as load, so a backlog is cleared in a cheaper gear than its arrivals alone would get.
- */
-const PEAK_OF_PLAN = 0.65;
 /** Of each load. */
 const CALIBRATION_SECONDS = 2;
 

@@ -19,6 +19,12 @@ import { DEADLINE_MAX_MS } from '../../plans/protocol/request.ts';
 import { emulatedIntroduction, INTRODUCTION } from './explain.ts';
 import { cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
 
+/**
+ * The trace's peak, as a fraction of the load planned for. The gears above are the reserve for when this machine has other things
+ * to do: what waits counts as load, so a backlog is cleared in a cheaper gear than its arrivals alone would get.
+ */
+export const PEAK_OF_PLAN = 0.65;
+
 type Tell = (text: string) => void;
 
 /** What a demo shows: the fashion example, or a synthetic family on emulated devices. */
@@ -117,12 +123,12 @@ function withFewerDevices(from: string, file: string): Deployment {
   return loadDeployment(file);
 }
 
-/** Half of what the most accurate model alone would need at the highest load: what the gears save shows. */
+/** Half of what the most accurate model alone would need at the peak of the replay: what the gears save shows. */
 function demoDevices({ devices, load, synthetic }: Deployment): number {
   const largest = synthetic?.models.at(-1);
   if (synthetic === undefined || largest === undefined) return devices.length;
   const most = Math.max(...synthetic.batches.map((batch) => (1_000 * batch) / (largest.fixedMs + batch * largest.perSampleMs)));
-  return Math.min(devices.length, Math.ceil(load.qpsMax / most / 2));
+  return Math.min(devices.length, Math.ceil((PEAK_OF_PLAN * load.qpsMax) / most / 2));
 }
 
 function confPath(path: string): string {
