@@ -96,8 +96,7 @@ export async function compareStrategies(asked: ComparisonRequest): Promise<Compa
   const candidates: Partial<Record<StrategyName, number>> = {};
   for (const count of deviceCounts) {
     for (const name of strategies) {
-      const isPart = name !== 'cascade' && !BASELINES.includes(name);
-      if (isPart && asked.ablatedCounts?.includes(count) === false) continue;
+      if (isPart(name) && asked.ablatedCounts?.includes(count) === false) continue;
       const measured = await pointsOf(name, count, asked);
       candidates[name] = (candidates[name] ?? 0) + measured.tried;
       points.push(...measured.points);
@@ -143,10 +142,21 @@ export async function compareStrategies(asked: ComparisonRequest): Promise<Compa
         ),
       ),
       candidates,
-      cells: cellsOf(points, strategies, p95LevelsMs, accuracyLevels),
+      // Fewest devices can only be told of those that were run on all numbers.
+      cells: cellsOf(
+        points,
+        asked.ablatedCounts === undefined ? strategies : strategies.filter((name) => !isPart(name)),
+        p95LevelsMs,
+        accuracyLevels,
+      ),
       planning: strategies.includes('cascade') ? await planningTimes(goalDevices, asked) : [],
     },
   };
+}
+
+/** Of our own, with something left out. */
+function isPart(name: StrategyName): boolean {
+  return name !== 'cascade' && !BASELINES.includes(name);
 }
 
 async function pointsOf(name: StrategyName, count: number, asked: ComparisonRequest) {

@@ -26,8 +26,8 @@ export function comparisonTables(comparison: Comparison): string {
   ].join('');
 }
 
-function cellTable({ cells, spike, strategies }: Comparison): string {
-  const names = (Object.keys(LOOKS) as (keyof typeof LOOKS)[]).filter((name) => name in strategies);
+function cellTable({ cells, spike }: Comparison): string {
+  const names = (Object.keys(LOOKS) as (keyof typeof LOOKS)[]).filter((name) => cells.some(({ devices }) => name in devices));
   const table = new Table({
     head: ['p95 ms', 'accuracy', ...names.map((name) => LOOKS[name].label), 'saving'],
     style: { head: [], border: [] },
