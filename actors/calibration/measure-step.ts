@@ -1,9 +1,10 @@
+import { Channels } from '../../engine/actor/channel.ts';
 import { Drops } from '../../engine/actor/drops.ts';
 import { createLogger } from '../../engine/log.ts';
 import type { LoadFigures } from '../../plans/calibration/calibration.ts';
 import { type LoadStep, percentiles, traceOfStep } from '../../plans/calibration/simulated-load.ts';
-import { decodeState } from '../../plans/protocol/internal.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import { STATE } from '../../plans/protocol/channels.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import { liveLoad } from '../load/live-load.ts';
 import type { LiveTarget } from './with-serving.ts';
 
@@ -61,10 +62,8 @@ export async function measureStep(live: LiveTarget, step: LoadStep): Promise<Mea
   let qualitySum = 0;
   let judged = 0;
   let failed = 0;
-  const listening = bus.messages$(subjects.allState).subscribe(({ data: bytes }) => {
+  const listening = new Channels(subjects.root, { bus, drops }).receive$(STATE).subscribe((state) => {
     if (!counting) return;
-    const state = drops.unlessMalformed(() => decodeState(bytes));
-    if (state === undefined) return;
     if (!devices.has(state.device)) devices.set(state.device, new Heartbeats());
     devices.get(state.device)!.add(state);
   });

@@ -1,4 +1,4 @@
-import type { GearBasis } from '../../plans/protocol/messages.ts';
+import type { GearBasis } from '../../plans/protocol/control-messages.ts';
 import type { Decision } from '../controller/status.ts';
 
 const RULES: Readonly<Record<GearBasis['rule'], string>> = {

@@ -1,6 +1,6 @@
 import type { DriftMeasure } from '../../plans/drift/drift-measure.ts';
+import type { DriftReport } from '../../plans/protocol/drift-report.ts';
 import { describeAudit } from '../controller/describe-audit.ts';
-import type { DriftReport } from '../controller/drift-report.ts';
 
 /** Lines for people: how far the load, and each model's certainties, are from what was planned for. */
 export function describeDrift({ qps, certainty, audit }: DriftReport): string[] {

@@ -1,5 +1,4 @@
-import type { AuditMeasure } from '../../plans/drift/audit-estimate.ts';
-import type { Interval } from '../../plans/drift/interval.ts';
+import type { AuditMeasure, Interval } from '../../plans/protocol/drift-report.ts';
 
 /** For people: how far the answers are from the most accurate model's, what that rests on, and what to do about it. */
 export function describeAudit(audit: AuditMeasure): string {

@@ -1,21 +1,19 @@
 import { catchError, defer, EMPTY, exhaustMap, merge, type Observable, Subject, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import type { AuditBounds } from '../../plans/drift/audit-estimate.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import { decodeGear, decodeLoad, decodeState } from '../../plans/protocol/internal.ts';
-import type { GearMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
+import { DRIFT, GEAR, LOAD, PREPARE, STATE } from '../../plans/protocol/channels.ts';
+import type { GearMessage, PrepareMessage } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { DriftWatch } from './drift-watch.ts';
 import { publishEvent } from './events.ts';
 import { keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
-import { decodePrepare } from './prepare-message.ts';
 
 export interface DriftMonitorOptions {
   readonly subjects: Subjects;
@@ -41,6 +39,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
     name: 'drift-monitor',
     description: 'compares load and certainties with what was planned for',
     behaviour: ({ bus, clock, log, drops, stopping$ }) => {
+      const channels = new Channels(subjects.root, { bus, drops });
       const plans = new Map([[options.start.revision, options.start.plan]]);
       const watchOf = (start: Revision): DriftWatch => new DriftWatch(start, profileOf(start.plan), settings, clock.now(), audit);
       let watch = watchOf(options.start);
@@ -48,7 +47,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       let replannedAt = Number.NEGATIVE_INFINITY;
       const wanted$ = new Subject<void>();
 
-      const learn = ({ revision, plan }: PrepareMessage<GearPlan>): void => {
+      const learn = ({ revision, plan }: PrepareMessage): void => {
         keepPlan(plans, revision, plan, watch.revision);
       };
 
@@ -62,7 +61,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       const tick = (): void => {
         const { report, events } = watch.tick(clock.now());
         if (!leading) return;
-        bus.publish(subjects.drift, encode(report));
+        channels.send(DRIFT, report);
         for (const event of events) {
           log[event.state === 'begins' || event.state === 'loss' ? 'warn' : 'info']({ ...event }, event.type);
           publishEvent(bus, subjects, event);
@@ -90,16 +89,10 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
       };
 
       return merge(
-        bus.messages$(subjects.allLoad).pipe(
-          decoded(decodeLoad, drops),
-          tap((report) => watch.load(report)),
-        ),
-        bus.messages$(subjects.allState).pipe(
-          decoded(decodeState, drops),
-          tap((state) => watch.state(state)),
-        ),
-        bus.messages$(subjects.prepare).pipe(decoded(decodePrepare, drops), tap(learn)),
-        bus.messages$(subjects.gear).pipe(decoded(decodeGear, drops), tap(observeGear)),
+        channels.receive$(LOAD).pipe(tap((report) => watch.load(report))),
+        channels.receive$(STATE).pipe(tap((state) => watch.state(state))),
+        channels.receive$(PREPARE).pipe(tap(learn)),
+        channels.receive$(GEAR).pipe(tap(observeGear)),
         options.leading$.pipe(
           tap((now) => {
             leading = now;

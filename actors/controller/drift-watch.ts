@@ -1,12 +1,12 @@
 import type { Profile } from '../../plans/domain/profile/profile.ts';
-import { type AuditBounds, AuditEstimate, type AuditMeasure } from '../../plans/drift/audit-estimate.ts';
+import { type AuditBounds, AuditEstimate } from '../../plans/drift/audit-estimate.ts';
 import { CertaintyDrift, type CertaintyDriftMeasure } from '../../plans/drift/certainty-drift.ts';
 import type { DriftSettings } from '../../plans/drift/drift-measure.ts';
 import { QpsDrift, type QpsDriftMeasure } from '../../plans/drift/qps-drift.ts';
-import type { DeviceState, LoadReport } from '../../plans/protocol/messages.ts';
+import type { DeviceState, LoadReport } from '../../plans/protocol/control-messages.ts';
+import type { AuditMeasure, DriftReport } from '../../plans/protocol/drift-report.ts';
+import type { EventOf } from '../../plans/protocol/events.ts';
 import { describeAudit } from './describe-audit.ts';
-import type { DriftReport } from './drift-report.ts';
-import type { AuditEvent, DriftEvent } from './events.ts';
 import type { Revision } from './plan-history.ts';
 
 /** The drift-monitor's state for one plan, without bus or timers. */
@@ -47,7 +47,7 @@ export class DriftWatch {
   }
 
   /** Once a second. @returns what is measured, and what has begun or ceased to be drift since the last call. */
-  tick(now: number): { report: DriftReport; events: (DriftEvent | AuditEvent)[] } {
+  tick(now: number): { report: DriftReport; events: (EventOf<'drift'> | EventOf<'audit'>)[] } {
     this.#qps.tick(now);
     this.#certainty?.forget(now - this.#at);
     this.#at = now;
@@ -61,13 +61,13 @@ export class DriftWatch {
     return { report, events: events.filter((event) => event !== undefined) };
   }
 
-  #auditEvent({ lost, ...measure }: AuditMeasure): AuditEvent | undefined {
+  #auditEvent({ lost, ...measure }: AuditMeasure): EventOf<'audit'> | undefined {
     if (lost === this.#lost) return undefined;
     this.#lost = lost;
     return { type: 'audit', state: lost ? 'loss' : 'recovered', ...measure, text: describeAudit({ lost, ...measure }) };
   }
 
-  #event(measure: QpsDriftMeasure | CertaintyDriftMeasure): DriftEvent | undefined {
+  #event(measure: QpsDriftMeasure | CertaintyDriftMeasure): EventOf<'drift'> | undefined {
     const model = 'model' in measure ? measure.model : undefined;
     const key = model ?? '';
     const { drifted, distance, bound, observations } = measure;

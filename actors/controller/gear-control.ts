@@ -3,7 +3,7 @@ import { backlogFromMs, type GearRule, LOAD_INTERVAL_MS } from '../../plans/poli
 import { GearChooser } from '../../plans/policy/gear-chooser.ts';
 import { estimateLoad, LoadHistory, together } from '../../plans/policy/load-history.ts';
 import { LoadScale } from '../../plans/policy/load-scale.ts';
-import type { DeviceState, GearBasis, LoadReport } from '../../plans/protocol/messages.ts';
+import type { DeviceState, GearBasis, LoadReport } from '../../plans/protocol/control-messages.ts';
 
 /** Reports and heartbeats older than this no longer count. */
 export const STALE_AFTER_MS = 5 * LOAD_INTERVAL_MS;

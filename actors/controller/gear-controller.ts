@@ -1,21 +1,21 @@
 import { catchError, defer, filter, map, merge, type Observable, of, switchMap, take, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';
-import { type SpeedReport, SpeedWatch } from '../../plans/policy/speed-watch.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import { decodeGear, decodeLoad, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
-import type { DeviceState, GearMessage, LoadReport } from '../../plans/protocol/messages.ts';
+import { SpeedWatch } from '../../plans/policy/speed-watch.ts';
+import { ABORT, COMMIT, GEAR, LOAD, PREPARE, STATE } from '../../plans/protocol/channels.ts';
+import type { DeviceState, GearMessage, LoadReport } from '../../plans/protocol/control-messages.ts';
+import type { EventOf, SpeedReport } from '../../plans/protocol/events.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
 import { type RevisedPlan, Router } from '../frontend/router.ts';
-import { type DeviceEvent, publishEvent } from './events.ts';
+import { publishEvent } from './events.ts';
 import { GearControl, STALE_AFTER_MS } from './gear-control.ts';
 import { askForPlan } from './kept-plans.ts';
-import { decodeRevisedPlan } from './prepare-message.ts';
+import { asRevised } from './revised-plan.ts';
 
 export interface GearControllerOptions {
   readonly subjects: Subjects;
@@ -54,6 +54,7 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
 class GearController {
   readonly #options: GearControllerOptions;
   readonly #context: ActorContext;
+  readonly #channels: Channels;
   readonly #control: GearControl;
   /** Knows the plans and the devices; its own gear is the one last heard of, ours or another controller's. */
   readonly #router: Router;
@@ -74,6 +75,7 @@ class GearController {
   constructor(options: GearControllerOptions, context: ActorContext) {
     this.#options = options;
     this.#context = context;
+    this.#channels = new Channels(options.subjects.root, context);
     this.#startedAt = context.clock.now();
     this.#control = new GearControl(options.plan.plan, options.rule, this.#startedAt);
     this.#router = new Router(options.plan);
@@ -81,33 +83,19 @@ class GearController {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, drops, stopping$ } = this.#context;
-    const { subjects, leading$ } = this.#options;
+    const { clock, drops, stopping$ } = this.#context;
+    const { leading$ } = this.#options;
+    const channels = this.#channels;
     return merge(
-      bus.messages$(subjects.allLoad).pipe(
-        decoded(decodeLoad, drops),
-        tap((report) => this.#onLoad(report)),
-      ),
-      bus.messages$(subjects.allState).pipe(
-        decoded(decodeState, drops),
-        tap((state) => this.#onState(state)),
-      ),
-      bus.messages$(subjects.gear).pipe(
-        decoded(decodeGear, drops),
-        tap((gear) => this.#onGear(gear)),
-      ),
-      bus.messages$(subjects.prepare).pipe(
-        decoded((data) => decodeRevisedPlan(data, this.#router), drops),
+      channels.receive$(LOAD).pipe(tap((report) => this.#onLoad(report))),
+      channels.receive$(STATE).pipe(tap((state) => this.#onState(state))),
+      channels.receive$(GEAR).pipe(tap((gear) => this.#onGear(gear))),
+      channels.receive$(PREPARE).pipe(
+        asRevised(this.#router, drops),
         tap((revised) => this.#learn(revised)),
       ),
-      bus.messages$(subjects.commit).pipe(
-        decoded(decodeVerdict, drops),
-        tap(({ revision }) => this.#adopt(revision)),
-      ),
-      bus.messages$(subjects.abort).pipe(
-        decoded(decodeVerdict, drops),
-        tap(({ revision }) => this.#router.forget(revision)),
-      ),
+      channels.receive$(COMMIT).pipe(tap(({ revision }) => this.#adopt(revision))),
+      channels.receive$(ABORT).pipe(tap(({ revision }) => this.#router.forget(revision))),
       leading$.pipe(
         // Until it has its number, this controller says nothing.
         switchMap((leading) => (leading ? this.#firstEpoch() : of(undefined))),
@@ -242,7 +230,7 @@ class GearController {
     this.#useTable();
   }
 
-  #tell(event: DeviceEvent): void {
+  #tell(event: EventOf<'device-lost' | 'device-back'>): void {
     if (!this.#leading) return;
     this.#context.log.warn({ device: event.device }, event.type);
     publishEvent(this.#context.bus, this.#options.subjects, event);
@@ -288,6 +276,6 @@ class GearController {
       decidedAt: this.#decidedAt,
       ...(this.#control.basis === undefined ? {} : { basis: this.#control.basis }),
     };
-    this.#context.bus.publish(this.#options.subjects.gear, encode(message));
+    this.#channels.send(GEAR, message);
   }
 }

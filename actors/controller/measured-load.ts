@@ -1,6 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
 import type { Load } from '../../plans/domain/deployment/deployment.ts';
-import type { DriftReport } from './drift-report.ts';
+import type { DriftReport } from '../../plans/protocol/drift-report.ts';
 
 /** Beyond this share of seconds above the highest planned load, a plan for that load will not do. */
 const MUCH_ABOVE = 0.01;

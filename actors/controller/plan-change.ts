@@ -1,4 +1,4 @@
-import type { DeviceState, PreparedMessage } from '../../plans/protocol/messages.ts';
+import type { DeviceState, PreparedMessage } from '../../plans/protocol/control-messages.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 
 /** A device as its last heartbeat tells. */

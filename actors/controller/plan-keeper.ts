@@ -20,20 +20,18 @@ import {
 } from 'rxjs';
 import { z } from 'zod';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
 import { every } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import { decodePrepared, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
-import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
+import { ABORT, COMMIT, PREPARE, PREPARED, STATE } from '../../plans/protocol/channels.ts';
+import type { DeviceState, PreparedMessage } from '../../plans/protocol/control-messages.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { publishEvent } from './events.ts';
 import { type LiveDevice, PlanChange, type Verdict } from './plan-change.ts';
 import { PlanHistory, type Revision } from './plan-history.ts';
-import { decodePrepare } from './prepare-message.ts';
 
 export interface PlanKeeperOptions {
   readonly subjects: Subjects;
@@ -78,6 +76,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
 class PlanKeeper {
   readonly #options: PlanKeeperOptions;
   readonly #context: ActorContext;
+  readonly #channels: Channels;
   readonly #live = new Map<string, LiveDevice>();
   readonly #prepared$ = new Subject<PreparedMessage>();
   /** Emits when another controller may lead from now on, be it that this one has to stop. */
@@ -95,12 +94,14 @@ class PlanKeeper {
   constructor(options: PlanKeeperOptions, context: ActorContext) {
     this.#options = options;
     this.#context = context;
+    this.#channels = new Channels(options.subjects.root, context);
     this.#current = options.start;
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, drops, stopping$ } = this.#context;
+    const { bus, clock, stopping$ } = this.#context;
     const { subjects, leading$ } = this.#options;
+    const channels = this.#channels;
     const takeOver$ = defer(() => this.#takeOver()).pipe(
       catchError((error) => {
         // The server may have come back without its store.
@@ -122,22 +123,14 @@ class PlanKeeper {
       ),
     );
     return merge(
-      bus.messages$(subjects.allState).pipe(
-        decoded(decodeState, drops),
-        tap((state) => this.#observe(state)),
-      ),
-      bus.messages$(subjects.prepared).pipe(
-        decoded(decodePrepared, drops),
-        tap((answer) => this.#prepared$.next(answer)),
-      ),
-      bus.messages$(subjects.prepare).pipe(
-        decoded(decodePrepare, drops),
+      channels.receive$(STATE).pipe(tap((state) => this.#observe(state))),
+      channels.receive$(PREPARED).pipe(tap((answer) => this.#prepared$.next(answer))),
+      channels.receive$(PREPARE).pipe(
         tap((told) => {
           this.#told = told;
         }),
       ),
-      bus.messages$(subjects.commit).pipe(
-        decoded(decodeVerdict, drops),
+      channels.receive$(COMMIT).pipe(
         tap(({ revision }) => {
           // A store that is found empty must not bring back a plan of long ago.
           const told = this.#told;
@@ -289,15 +282,14 @@ class PlanKeeper {
   }
 
   #prepare(next: Revision): Observable<Verdict> {
-    const { bus, clock } = this.#context;
-    const { subjects, prepareTimeoutMs } = this.#options;
+    const { clock } = this.#context;
+    const { prepareTimeoutMs } = this.#options;
     return defer(() => {
       const times = { now: clock.now(), timeoutMs: prepareTimeoutMs };
       const change = new PlanChange(next.revision, placedDevices(next.plan), this.#live, times);
       const refused = change.verdict(this.#live, clock.now());
       if (refused?.accepted === false) return of(refused);
-      const message: PrepareMessage<GearPlan> = next;
-      bus.publish(subjects.prepare, encode(message));
+      this.#channels.send(PREPARE, next);
       return merge(this.#prepared$.pipe(tap((answer) => change.prepared(answer))), every(clock, CHECK_INTERVAL_MS)).pipe(
         map(() => change.verdict(this.#live, clock.now())),
         filter((verdict) => verdict !== undefined),
@@ -339,13 +331,11 @@ class PlanKeeper {
   }
 
   #commit(revision: number): void {
-    const message: PlanVerdict = { revision };
-    this.#context.bus.publish(this.#options.subjects.commit, encode(message));
+    this.#channels.send(COMMIT, { revision });
   }
 
   #abort(revision: number): void {
-    const message: PlanVerdict = { revision };
-    this.#context.bus.publish(this.#options.subjects.abort, encode(message));
+    this.#channels.send(ABORT, { revision });
   }
 
   /** Tells the plan in force to those who ask: by the history, as a controller that was stopped in a change may have ended it since. */
@@ -364,8 +354,7 @@ class PlanKeeper {
 
   #tell(): void {
     this.#toldAt = this.#context.clock.now();
-    const message: PrepareMessage<GearPlan> = this.#current;
-    this.#context.bus.publish(this.#options.subjects.prepare, encode(message));
+    this.#channels.send(PREPARE, this.#current);
   }
 }
 

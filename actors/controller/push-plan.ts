@@ -4,7 +4,7 @@ import { type Clock, every, realClock } from '../../engine/clock.ts';
 import { CascadeError, MalformedMessage } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
-import { decodeEvent } from '../../plans/protocol/internal.ts';
+import { EVENTS } from '../../plans/protocol/channels.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Verdict } from './plan-change.ts';
 
@@ -48,7 +48,7 @@ export async function pushPlan(
 
 function isTakeover({ data }: BusMessage): boolean {
   try {
-    return decodeEvent(data).type === 'controller-leads';
+    return EVENTS.codec.decode(data).type === 'controller-leads';
   } catch (error) {
     if (error instanceof MalformedMessage) return false;
     throw error;

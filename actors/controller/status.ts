@@ -1,6 +1,6 @@
 import { EMPTY, exhaustMap, merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor, RunningActor } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import { gearsWithout } from '../../plans/domain/gear-plan/contingency.ts';
@@ -11,19 +11,18 @@ import {
   type ExpectedAccuracy,
   type GearPlan,
 } from '../../plans/domain/gear-plan/gear-plan.ts';
-import { type SpeedReport, SpeedWatch } from '../../plans/policy/speed-watch.ts';
-import { decodeEvent, decodeGear, decodeLoad, decodeState, isBasis } from '../../plans/protocol/internal.ts';
-import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../../plans/protocol/messages.ts';
+import { SpeedWatch } from '../../plans/policy/speed-watch.ts';
+import { DRIFT, EVENTS, GEAR, LOAD, PREPARE, STATE, STATUS } from '../../plans/protocol/channels.ts';
+import type { DeviceState, DropCounts, GearBasis, GearMessage, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type { DriftReport } from '../../plans/protocol/drift-report.ts';
+import type { EventMessage, EventOf, SpeedReport } from '../../plans/protocol/events.ts';
 import { mayAnswerOn, type Subjects } from '../../plans/protocol/subjects.ts';
 import { byKind, type UnservedByKind, type UnservedCounts } from '../../plans/protocol/unserved.ts';
 import { type DurableStatus, durableStatus } from '../durable/durable-status.ts';
 import type { DurableSetting } from '../durable/durable-streams.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
-import { type DriftReport, decodeDrift } from './drift-report.ts';
-import { isGearEvent, isLossEvent, type LossEvent } from './events.ts';
 import { askForPlan, keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
-import { decodePrepare } from './prepare-message.ts';
 
 /** Answer to a request on `.control.status`, as JSON. */
 export interface Status {
@@ -86,7 +85,7 @@ export interface Status {
   readonly losses: readonly StoreLoss[];
 }
 
-interface StoreLoss extends Omit<LossEvent, 'type'> {
+interface StoreLoss extends Omit<EventOf<'store-lost'>, 'type'> {
   /** When it was heard of: milliseconds since 1970. */
   readonly at: number;
 }
@@ -124,6 +123,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
     behaviour: ({ bus, clock, drops, stopping$ }) => {
+      const channels = new Channels(subjects.root, { bus, drops });
       const devices = new Map<string, { state: DeviceState; at: number; speed: SpeedWatch }>();
       const frontends = new Map<
         string,
@@ -171,17 +171,17 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         devices.set(state.device, { state, at, speed });
       };
 
-      const learn = ({ revision: told, plan: next }: PrepareMessage<GearPlan>): void => {
+      const learn = ({ revision: told, plan: next }: PrepareMessage): void => {
         keepPlan(plans, told, next, revision);
       };
 
-      const observeEvent = (event: { readonly type: string }): void => {
-        if (isLossEvent(event)) {
+      const observeEvent = (event: EventMessage): void => {
+        if (event.type === 'store-lost') {
           const { kind, name, text } = event;
           losses.unshift({ at: clock.now(), kind, name, text });
           losses.length = Math.min(losses.length, LOSSES_KEPT);
         }
-        if (!isGearEvent(event)) return;
+        if (event.type !== 'gear') return;
         const { revision: of, from, to, basis } = event;
         decisions.unshift({ at: clock.now(), revision: of, from, to, basis });
         decisions.length = Math.min(decisions.length, DECISIONS_KEPT);
@@ -210,7 +210,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
                   expected: { accuracy: inForce.expected.accuracy, accuracyInterval: inForce.expected.accuracyInterval },
                   bestEffort: gear.gear >= table.gears.length,
                   lost: gear.lost ?? null,
-                  basis: isBasis(gear.basis) ? gear.basis : null,
+                  basis: gear.basis ?? null,
                 },
           gears: gears.map(({ qps, cascade, expected: { accuracy, accuracyInterval } }, i) => ({
             qps,
@@ -271,12 +271,8 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
       };
 
       return merge(
-        bus.messages$(subjects.allState).pipe(
-          decoded(decodeState, drops),
-          tap((state) => observeState(state)),
-        ),
-        bus.messages$(subjects.allLoad).pipe(
-          decoded(decodeLoad, drops),
+        channels.receive$(STATE).pipe(tap((state) => observeState(state))),
+        channels.receive$(LOAD).pipe(
           tap((report) => {
             frontends.set(report.frontend, {
               pid: report.pid,
@@ -287,26 +283,16 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
             });
           }),
         ),
-        bus.messages$(subjects.gear).pipe(
-          decoded(decodeGear, drops),
-          tap((gear) => observeGear(gear)),
-        ),
-        bus.messages$(subjects.prepare).pipe(
-          decoded(decodePrepare, drops),
-          tap((message) => learn(message)),
-        ),
-        bus.messages$(subjects.events).pipe(
-          decoded(decodeEvent, drops),
-          tap((event) => observeEvent(event)),
-        ),
-        bus.messages$(subjects.drift).pipe(
-          decoded(decodeDrift, drops),
+        channels.receive$(GEAR).pipe(tap((gear) => observeGear(gear))),
+        channels.receive$(PREPARE).pipe(tap((message) => learn(message))),
+        channels.receive$(EVENTS).pipe(tap((event) => observeEvent(event))),
+        channels.receive$(DRIFT).pipe(
           tap((report) => {
             drift = report;
           }),
         ),
         // Each controller has one of us; any can answer.
-        bus.messages$(subjects.status, { queue: 'status' }).pipe(
+        channels.questions$(STATUS).pipe(
           tap(({ reply }) => {
             if (mayAnswerOn(subjects, reply)) bus.publish(reply, Buffer.from(JSON.stringify(snapshot())));
             else drops.count('status: no reply subject that may be answered on');

@@ -1,5 +1,5 @@
 import { CERTAINTY_BINS } from '../../plans/drift/certainty-bins.ts';
-import type { AuditCounts } from '../../plans/protocol/messages.ts';
+import type { AuditCounts } from '../../plans/protocol/control-messages.ts';
 
 interface Counts extends AuditCounts {
   answered: number;

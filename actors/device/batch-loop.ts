@@ -6,7 +6,7 @@ import type { Sample } from '../../engine/tensor/tensor.ts';
 import { isProfiledSize, largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { endsTooLate } from '../../plans/policy/deadline.ts';
 import { DeviceSpeed } from '../../plans/policy/device-speed.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Router } from '../frontend/router.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
 import { HangWatch } from './hang-watch.ts';

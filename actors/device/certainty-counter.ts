@@ -1,7 +1,8 @@
 import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
 import { CERTAINTY_BINS, certaintyBin } from '../../plans/drift/certainty-bins.ts';
 import type { CompiledGear } from '../../plans/policy/compiled-plan.ts';
-import type { CertaintyCounts, Opinion } from '../../plans/protocol/messages.ts';
+import type { CertaintyCounts } from '../../plans/protocol/control-messages.ts';
+import type { Opinion } from '../../plans/protocol/messages.ts';
 
 /**
  * Counts how certain the models of a device are, per gear, for the drift monitor. Only samples that came the way of the gear in

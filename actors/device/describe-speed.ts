@@ -1,4 +1,4 @@
-import type { SpeedReport } from '../../plans/policy/speed-watch.ts';
+import type { SpeedReport } from '../../plans/protocol/events.ts';
 
 /** Less is usual on any machine. */
 const STARVED_SHARE = 0.1;

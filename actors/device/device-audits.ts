@@ -12,7 +12,8 @@ import { type AuditSettings, auditorOf, referenceOf } from '../../plans/policy/a
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import { SpareAudits } from '../../plans/policy/spare-audits.ts';
 import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
-import type { AuditCounts, AuditItem, Prediction, Result } from '../../plans/protocol/messages.ts';
+import type { AuditCounts } from '../../plans/protocol/control-messages.ts';
+import type { AuditItem, Prediction, Result } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Router } from '../frontend/router.ts';
 import { AuditCounter } from './audit-counter.ts';

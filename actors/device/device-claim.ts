@@ -1,4 +1,4 @@
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
 /** Heartbeats of a process that has ended, or had been paused, may still come, all at once: a rival is heard for longer than that. */
 const HEARD_FOR_MS = 250;

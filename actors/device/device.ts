@@ -13,7 +13,7 @@ import {
   tap,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
@@ -22,10 +22,10 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { companyRule, sampleSize } from '../../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
-import { type CancelFrame, decodeCancelFrame } from '../../plans/protocol/cancel.ts';
-import { decodeWorkFrame, encode } from '../../plans/protocol/codec.ts';
-import { decodeGear, decodeState } from '../../plans/protocol/internal.ts';
-import type { DeviceState, GearMessage, PreparedMessage, Result, Suspects, WorkItem } from '../../plans/protocol/messages.ts';
+import { DEVICE_CANCEL, GEAR, PREPARED, STATE } from '../../plans/protocol/channels.ts';
+import { decodeWorkFrame } from '../../plans/protocol/codec.ts';
+import type { CancelFrame, DeviceState, GearMessage, PreparedMessage, Suspects } from '../../plans/protocol/control-messages.ts';
+import type { Result, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
 import { publishEvent } from '../controller/events.ts';
@@ -95,6 +95,7 @@ export function deviceActor(options: DeviceOptions): Actor {
 class Device {
   readonly #options: DeviceOptions;
   readonly #context: ActorContext;
+  readonly #channels: Channels;
   readonly #backend: Backend;
   readonly #router: Router;
   readonly #loop: BatchLoop;
@@ -133,6 +134,7 @@ class Device {
     const { models } = options;
     this.#options = options;
     this.#context = context;
+    this.#channels = new Channels(options.subjects.root, context);
     this.#companyOf = companyRule(options.specs);
     this.#sizeOf = sampleSize(options.specs);
     this.#backend = options.createBackend();
@@ -182,7 +184,7 @@ class Device {
     });
     this.#answered = models.map(() => 0);
     this.#certainties = new CertaintyCounter(models);
-    this.#done = new DoneNotes(context.bus, context.clock, options.subjects, options.device);
+    this.#done = new DoneNotes(this.#channels, context.clock, options.device);
     this.#changes = new ReplicaChanges(
       {
         device: options.device,
@@ -201,17 +203,15 @@ class Device {
   }
 
   run(): Observable<unknown> {
-    const { bus, clock, drops, stopping$ } = this.#context;
+    const { bus, clock, stopping$ } = this.#context;
     const { subjects, device } = this.#options;
+    const channels = this.#channels;
     const left$ = new Subject<void>();
     const ended$ = new Subject<void>();
     const working$ = merge(
       bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
       // Behind the requests that it is about, as it comes the same way.
-      bus.messages$(subjects.deviceCancel(device), { sole: true }).pipe(
-        decoded(decodeCancelFrame, drops),
-        tap((frame) => this.#noteCancelled(frame)),
-      ),
+      channels.receive$(DEVICE_CANCEL, { device }).pipe(tap((frame) => this.#noteCancelled(frame))),
       this.#loop.run(),
       this.#audits?.received$(() => this.#loop.pump()) ?? EMPTY,
       this.#loop.empty$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
@@ -226,15 +226,9 @@ class Device {
       ),
     );
     const telling$ = merge(
-      bus.messages$(subjects.gear).pipe(
-        decoded(decodeGear, drops),
-        tap((gear) => this.#shift(gear)),
-      ),
+      channels.receive$(GEAR).pipe(tap((gear) => this.#shift(gear))),
       this.#changes.run(),
-      bus.messages$(subjects.allState).pipe(
-        decoded(decodeState, drops),
-        tap((state) => this.#observe(state)),
-      ),
+      channels.receive$(STATE).pipe(tap((state) => this.#observe(state))),
       // What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted.
       reconnected$(bus).pipe(
         tap(() => {
@@ -283,7 +277,7 @@ class Device {
   }
 
   #tellPrepared(revision: number, problem: string | undefined): void {
-    const { subjects, device } = this.#options;
+    const { device } = this.#options;
     // Frontends learn by the heartbeat where the new replicas are: before anything is routed to them.
     this.#tell();
     const message: PreparedMessage = {
@@ -293,7 +287,7 @@ class Device {
       ...(problem === undefined ? {} : { problem }),
     };
     this.#context.log[problem === undefined ? 'info' : 'warn']({ revision, problem }, 'prepared for a plan');
-    this.#context.bus.publish(subjects.prepared, encode(message));
+    this.#channels.send(PREPARED, message);
   }
 
   /** Liveness is progress: of the inference that runs, and of this process itself. */
@@ -611,7 +605,7 @@ class Device {
     this.#toldAt = this.#context.clock.now();
     const starvedShare = this.#starvation.share(this.#backend.thread, this.#toldAt);
     if (starvedShare !== null) this.#audits?.starved(before, this.#toldAt, starvedShare);
-    const { device, host, subjects, models, loopDelayMsP99 } = this.#options;
+    const { device, host, models, loopDelayMsP99 } = this.#options;
     // Also those of a plan to come: frontends learn of them before anything is routed to them.
     const ready = [...models.keys()].filter((model) => this.#holds(model) || this.#changes.hasPrepared(models[model]));
     const certainties = this.#certainties.take();
@@ -652,7 +646,7 @@ class Device {
       ...(isMeasured ? { measures: this.#measures.told } : {}),
       ...(this.#audits?.hasSpare(this.#toldAt) ? { spare: true } : {}),
     };
-    this.#context.bus.publish(subjects.state(device), encode(state));
+    this.#channels.send(STATE, state, { device });
   }
 
   /** Of weights that cannot be had, and of those that are here again or not wanted any more. */

@@ -1,9 +1,8 @@
-import type { Bus } from '../../engine/bus/bus.ts';
+import type { Channels } from '../../engine/actor/channel.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { DONE_DELAY_MS } from '../../plans/policy/admission.ts';
-import { encode } from '../../plans/protocol/codec.ts';
+import { DONE } from '../../plans/protocol/channels.ts';
 import type { DoneFrame } from '../../plans/protocol/messages.ts';
-import type { Subjects } from '../../plans/protocol/subjects.ts';
 
 /** What an origin frontend is told next. */
 interface Note {
@@ -14,17 +13,15 @@ interface Note {
 
 /** Tells the frontends what became of the requests that they keep in flight at a device. */
 export class DoneNotes {
-  readonly #bus: Bus;
+  readonly #channels: Channels;
   readonly #clock: Clock;
-  readonly #subjects: Subjects;
   readonly #device: string;
   readonly #notes = new Map<string, Note>();
   #scheduled = false;
 
-  constructor(bus: Bus, clock: Clock, subjects: Subjects, device: string) {
-    this.#bus = bus;
+  constructor(channels: Channels, clock: Clock, device: string) {
+    this.#channels = channels;
     this.#clock = clock;
-    this.#subjects = subjects;
     this.#device = device;
   }
 
@@ -56,7 +53,7 @@ export class DoneNotes {
         dropped,
         moved: [...moved].map(([device, seqs]) => ({ device, seqs })),
       };
-      this.#bus.publish(this.#subjects.done(origin), encode(frame));
+      this.#channels.send(DONE, frame, { frontend: origin });
     }
     this.#notes.clear();
   }

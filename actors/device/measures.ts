@@ -1,5 +1,6 @@
+import type { ModelMeasures } from '../../plans/protocol/control-messages.ts';
 import { Histogram, SIZE_BOUNDS, TIME_BOUNDS_MS } from '../../plans/protocol/histogram.ts';
-import { EXITS, type ModelMeasures, type Result } from '../../plans/protocol/messages.ts';
+import { EXITS, type Result } from '../../plans/protocol/messages.ts';
 
 interface OfModel {
   /** Gear -> answers by exit. */

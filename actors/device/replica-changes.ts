@@ -14,15 +14,14 @@ import {
   tap,
 } from 'rxjs';
 import type { ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
 import { CascadeError, messageOf, WeightsMissingError } from '../../engine/errors.ts';
-import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
-import { decodeVerdict } from '../../plans/protocol/internal.ts';
-import type { PlanVerdict, PrepareMessage } from '../../plans/protocol/messages.ts';
+import { ABORT, PREPARE } from '../../plans/protocol/channels.ts';
+import type { PlanVerdict, PrepareMessage } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
-import { decodePrepare, revisedPlan } from '../controller/prepare-message.ts';
+import { revisedPlan } from '../controller/revised-plan.ts';
 import type { Router } from '../frontend/router.ts';
 import type { Replicas } from './replicas.ts';
 import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
@@ -96,17 +95,11 @@ export class ReplicaChanges {
   }
 
   run(): Observable<never> {
-    const { bus, clock, drops } = this.#context;
-    const { subjects } = this.#options;
+    const { clock } = this.#context;
+    const channels = new Channels(this.#options.subjects.root, this.#context);
     return merge(
-      bus.messages$(subjects.prepare).pipe(
-        decoded(decodePrepare, drops),
-        map((message) => this.#prepare(message)),
-      ),
-      bus.messages$(subjects.abort).pipe(
-        decoded(decodeVerdict, drops),
-        map((verdict) => this.#abort(verdict)),
-      ),
+      channels.receive$(PREPARE).pipe(map((message) => this.#prepare(message))),
+      channels.receive$(ABORT).pipe(map((verdict) => this.#abort(verdict))),
       every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
       every(clock, LOOK_AGAIN_MS).pipe(map(() => this.#lookAgain())),
     ).pipe(concatMap((change$) => this.#watched(change$)));
@@ -143,7 +136,7 @@ export class ReplicaChanges {
   }
 
   /** Says whether what the plan wants here could be loaded. Known is the plan at once. */
-  #prepare(message: PrepareMessage<GearPlan>): Observable<never> {
+  #prepare(message: PrepareMessage): Observable<never> {
     const { revision } = message;
     const { router, replicas, onPrepared } = this.#options;
     return defer(() => {

@@ -16,12 +16,13 @@ import {
   using,
 } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import type { QueuedMessage, WorkQueues } from '../../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../engine/errors.ts';
-import { decodeCancellations, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
+import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
+import { CANCEL } from '../../plans/protocol/channels.ts';
 import {
   ERROR_CODE_HEADER,
   ERROR_HEADER,
@@ -125,8 +126,7 @@ class DurableIngress {
       mergeMap((message) => this.#serve(message), limit),
       ignoreElements(),
     );
-    const cancelled$ = bus.messages$(durable.subjects.cancel).pipe(
-      decoded(decodeCancellations, drops),
+    const cancelled$ = new Channels(durable.subjects.root, { bus, drops }).receive$(CANCEL).pipe(
       tap((cancellations) => {
         for (const cancellation of cancellations) this.#givenUp.note(cancellation);
       }),

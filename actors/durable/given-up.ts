@@ -1,5 +1,5 @@
 import { Subject } from 'rxjs';
-import type { Cancellation } from '../../plans/protocol/cancel.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 
 /** Tokens that are remembered, the newest: their requests may wait in the store for long. */
 const REMEMBERED = 10_000;

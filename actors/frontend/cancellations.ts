@@ -1,8 +1,8 @@
+import type { Channels } from '../../engine/actor/channel.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
-import type { CancelFrame, Cancellation } from '../../plans/protocol/cancel.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import type { Subjects } from '../../plans/protocol/subjects.ts';
+import { CANCEL, DEVICE_CANCEL } from '../../plans/protocol/channels.ts';
+import type { CancelFrame, Cancellation } from '../../plans/protocol/control-messages.ts';
 import type { InFlight } from './in-flight.ts';
 
 /** What an entry of a list takes beside its token and its ids. */
@@ -17,17 +17,17 @@ const FRAME_MAX_SEQS = 4_096;
 export class Cancellations {
   readonly #bus: Bus;
   readonly #clock: Clock;
-  readonly #subjects: Subjects;
+  readonly #channels: Channels;
   readonly #frontend: string;
   #toFrontends: Cancellation[] = [];
   #bytes = 0;
   readonly #toDevices = new Map<string, number[]>();
   #scheduled = false;
 
-  constructor(bus: Bus, clock: Clock, subjects: Subjects, frontend: string) {
+  constructor(bus: Bus, clock: Clock, channels: Channels, frontend: string) {
     this.#bus = bus;
     this.#clock = clock;
-    this.#subjects = subjects;
+    this.#channels = channels;
     this.#frontend = frontend;
   }
 
@@ -58,14 +58,14 @@ export class Cancellations {
     for (const [device, all] of this.#toDevices) {
       for (let from = 0; from < all.length; from += FRAME_MAX_SEQS) {
         const frame: CancelFrame = { origin: this.#frontend, seqs: all.slice(from, from + FRAME_MAX_SEQS) };
-        this.#bus.publish(this.#subjects.deviceCancel(device), encode(frame));
+        this.#channels.send(DEVICE_CANCEL, frame, { device });
       }
     }
     this.#toDevices.clear();
   }
 
   #flushToFrontends(): void {
-    if (this.#toFrontends.length > 0) this.#bus.publish(this.#subjects.cancel, encode(this.#toFrontends));
+    if (this.#toFrontends.length > 0) this.#channels.send(CANCEL, this.#toFrontends);
     this.#toFrontends = [];
     this.#bytes = 0;
   }

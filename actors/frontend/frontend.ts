@@ -1,6 +1,6 @@
 import { EMPTY, from, ignoreElements, merge, type Observable, Subject, switchMap, take, takeUntil, tap } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import type { BusMessage } from '../../engine/bus/bus.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
@@ -9,23 +9,17 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
 import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
-import {
-  CANCEL_HEADER,
-  type Cancellation,
-  checkToken,
-  decodeCancellations,
-  parseCancellation,
-  TOKEN_HEADER,
-} from '../../plans/protocol/cancel.ts';
+import { CANCEL_HEADER, checkToken, parseCancellation, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
+import { ABORT, CANCEL, DONE, GEAR, PREPARE, STATE } from '../../plans/protocol/channels.ts';
 import { ClientNumbers } from '../../plans/protocol/client-of.ts';
-import { decodeDone, decodeGear, decodeState, decodeVerdict } from '../../plans/protocol/internal.ts';
-import type { DeviceState, DoneFrame, Failure, GearMessage, WorkItem } from '../../plans/protocol/messages.ts';
+import type { Cancellation, DeviceState, GearMessage } from '../../plans/protocol/control-messages.ts';
+import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
 import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
-import { decodeRevisedPlan } from '../controller/prepare-message.ts';
+import { asRevised } from '../controller/revised-plan.ts';
 import { failureOf, sendFailures } from './answers.ts';
 import { Cancellations } from './cancellations.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
@@ -105,6 +99,7 @@ interface Envelope {
 class Frontend {
   readonly #options: FrontendOptions;
   readonly #context: ActorContext;
+  readonly #channels: Channels;
   readonly #router: Router;
   readonly #outbox: Outbox;
   readonly #inFlight: InFlightTable;
@@ -124,11 +119,12 @@ class Frontend {
     this.#nextSeq = nextSeq;
     this.#options = options;
     this.#context = context;
+    this.#channels = new Channels(options.subjects.root, context);
     this.#router = new Router(options.plan);
     this.#admission = new Admission(() => Math.max(...this.#router.devices.map((device) => this.#router.backlogMs(device))));
     this.#outbox = new Outbox(context.bus, context.clock, options.specs);
     this.#unserved = options.unserved ?? new Unserved();
-    this.#cancellations = new Cancellations(context.bus, context.clock, options.subjects, options.name);
+    this.#cancellations = new Cancellations(context.bus, context.clock, this.#channels, options.name);
     this.#maxBodyBytes = context.bus.maxPayloadBytes - FRAME_HEADROOM_BYTES;
     this.#inFlight = new InFlightTable({
       maxRequests: options.maxInFlight ?? MAX_IN_FLIGHT,
@@ -139,6 +135,7 @@ class Frontend {
   run(): Observable<unknown> {
     const { bus, clock, drops, stopping$ } = this.#context;
     const { subjects, name } = this.#options;
+    const channels = this.#channels;
     const drained$ = new Subject<void>();
     let draining = false;
     const leaveWhenIdle = (): void => {
@@ -162,30 +159,15 @@ class Frontend {
     );
     const background$ = merge(
       // Not `sole`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
-      bus.messages$(subjects.done(name)).pipe(
-        decoded(decodeDone, drops),
-        tap((frame) => this.#done(frame)),
-      ),
-      bus.messages$(subjects.cancel).pipe(
-        decoded(decodeCancellations, drops),
-        tap((cancellations) => this.#cancel(cancellations)),
-      ),
-      bus.messages$(subjects.gear).pipe(
-        decoded(decodeGear, drops),
-        tap((gear) => this.#shift(gear)),
-      ),
-      bus.messages$(subjects.prepare).pipe(
-        decoded((data) => decodeRevisedPlan(data, this.#router), drops),
+      channels.receive$(DONE, { frontend: name }).pipe(tap((frame) => this.#done(frame))),
+      channels.receive$(CANCEL).pipe(tap((cancellations) => this.#cancel(cancellations))),
+      channels.receive$(GEAR).pipe(tap((gear) => this.#shift(gear))),
+      channels.receive$(PREPARE).pipe(
+        asRevised(this.#router, drops),
         tap((revised) => this.#router.learn(revised)),
       ),
-      bus.messages$(subjects.abort).pipe(
-        decoded(decodeVerdict, drops),
-        tap(({ revision }) => this.#router.forget(revision)),
-      ),
-      bus.messages$(subjects.allState).pipe(
-        decoded(decodeState, drops),
-        tap((state) => this.#observe(state)),
-      ),
+      channels.receive$(ABORT).pipe(tap(({ revision }) => this.#router.forget(revision))),
+      channels.receive$(STATE).pipe(tap((state) => this.#observe(state))),
       // Without a connection nothing can be concluded, nor said.
       bus.status$.pipe(
         switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)),

@@ -1,4 +1,4 @@
-import type { Cancellation } from '../../plans/protocol/cancel.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 import { TokenIndex } from './token-index.ts';
 

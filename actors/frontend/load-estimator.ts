@@ -1,9 +1,10 @@
 import { merge, type Observable, takeUntil, tap } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import type { DropCounts, LoadReport } from '../../plans/protocol/messages.ts';
+import { LOAD } from '../../plans/protocol/channels.ts';
+import type { DropCounts, LoadReport } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Unserved } from '../../plans/protocol/unserved.ts';
 
@@ -23,7 +24,8 @@ export function loadEstimatorActor(options: {
   return {
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
-    behaviour: ({ bus, clock, stopping$ }) => {
+    behaviour: ({ bus, clock, drops, stopping$ }) => {
+      const channels = new Channels(subjects.root, { bus, drops });
       let count = 0;
       let since = clock.now();
       const counting$ = arrivals$.pipe(tap((arrivals) => (count += arrivals)));
@@ -42,7 +44,7 @@ export function loadEstimatorActor(options: {
           };
           count = 0;
           since += intervalMs;
-          bus.publish(subjects.load(frontend), encode(report));
+          channels.send(LOAD, report, { frontend });
         }),
       );
       return merge(counting$, reporting$).pipe(takeUntil(stopping$));

@@ -1,6 +1,6 @@
 import type { CompiledGear, CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import { pickDevice, sharesAtSpeed } from '../../plans/policy/routing.ts';
-import type { DeviceState, GearMessage, Suspects } from '../../plans/protocol/messages.ts';
+import type { DeviceState, GearMessage, Suspects } from '../../plans/protocol/control-messages.ts';
 import { keepPlan } from '../controller/kept-plans.ts';
 import type { Loss } from './suspects.ts';
 

@@ -1,4 +1,4 @@
-import type { Suspects } from '../../plans/protocol/messages.ts';
+import type { Suspects } from '../../plans/protocol/control-messages.ts';
 import type { InFlight } from './in-flight.ts';
 
 /** How a frontend lost a device that had requests of its. */

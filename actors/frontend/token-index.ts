@@ -1,4 +1,4 @@
-import type { Cancellation } from '../../plans/protocol/cancel.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 
 interface Cancellable {
   /** Undefined: nobody can cancel it. */

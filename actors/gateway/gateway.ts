@@ -16,10 +16,10 @@ import {
   tap,
 } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
-import { decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
 import { type Clock, every } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
-import { decodeLoad, decodeState } from '../../plans/protocol/internal.ts';
+import { LOAD, STATE } from '../../plans/protocol/channels.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { CascadeClient } from '../client/client.ts';
 import type { Inputs } from '../client/request-body.ts';
@@ -106,15 +106,10 @@ export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc
           ),
         ),
       );
+      const channels = new Channels(subjects.root, { bus, drops });
       const heartbeats$ = merge(
-        bus.messages$(subjects.allState).pipe(
-          decoded(decodeState, drops),
-          tap((state) => readiness.onState(state, clock.now())),
-        ),
-        bus.messages$(subjects.allLoad).pipe(
-          decoded(decodeLoad, drops),
-          tap(({ frontend }) => readiness.onLoad(frontend, clock.now())),
-        ),
+        channels.receive$(STATE).pipe(tap((state) => readiness.onState(state, clock.now()))),
+        channels.receive$(LOAD).pipe(tap(({ frontend }) => readiness.onLoad(frontend, clock.now()))),
       ).pipe(
         catchError((error) => {
           log.info(

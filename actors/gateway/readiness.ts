@@ -1,4 +1,4 @@
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
 /** Heartbeats come several times a second; one that is this late has not only been held up by a busy machine. */
 const SILENT_MS = 3_000;

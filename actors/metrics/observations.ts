@@ -1,9 +1,10 @@
 import type { DeploymentSlo } from '../../plans/domain/deployment/deployment.ts';
+import type { DeviceState, GearMessage, LoadReport, ModelMeasures } from '../../plans/protocol/control-messages.ts';
+import type { DriftReport } from '../../plans/protocol/drift-report.ts';
+import type { EventMessage } from '../../plans/protocol/events.ts';
 import { SIZE_BOUNDS, TIME_BOUNDS_MS } from '../../plans/protocol/histogram.ts';
-import { type DeviceState, EXITS, type GearMessage, type LoadReport, type ModelMeasures } from '../../plans/protocol/messages.ts';
+import { EXITS } from '../../plans/protocol/messages.ts';
 import { isUnservedReason, UNSERVED } from '../../plans/protocol/unserved.ts';
-import type { DriftReport } from '../controller/drift-report.ts';
-import { isGearEvent } from '../controller/events.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import type { Exposition } from './exposition.ts';
 import { Growth } from './growth.ts';
@@ -70,9 +71,9 @@ export class Observations {
     this.#gear = message;
   }
 
-  event(event: { readonly type: string }): void {
+  event(event: EventMessage): void {
     count(this.#events, event.type);
-    if (isGearEvent(event) && event.from !== event.to) count(this.#switches, event.basis.rule);
+    if (event.type === 'gear' && event.from !== event.to) count(this.#switches, event.basis.rule);
   }
 
   drift(report: DriftReport, now: number): void {

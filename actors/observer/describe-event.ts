@@ -1,12 +1,12 @@
+import type { EventMessage } from '../../plans/protocol/events.ts';
 import { describeBasis } from '../commands/describe-decision.ts';
-import { isGearEvent } from '../controller/events.ts';
 
 /** Longest text of an event that is shown. */
 const MAX_LENGTH = 400;
 
 /** An event for people, in a line. What it holds besides its type is not trusted. */
-export function describeEvent(event: { readonly type: string }): string {
-  if (isGearEvent(event)) {
+export function describeEvent(event: EventMessage): string {
+  if (event.type === 'gear') {
     const { from, to, basis } = event;
     const what =
       from !== to ? `gear ${from} to ${to}` : basis.rule === 'held' ? `gear ${to} is held` : `gear ${to} is no longer held`;

@@ -1,5 +1,6 @@
+import type { DeviceState, GearMessage, LoadReport } from '../../plans/protocol/control-messages.ts';
+import type { EventMessage } from '../../plans/protocol/events.ts';
 import { type HistogramCounts, quantile, since, sumOf, TIME_BOUNDS_MS } from '../../plans/protocol/histogram.ts';
-import type { DeviceState, GearMessage, LoadReport } from '../../plans/protocol/messages.ts';
 import { UNSERVED } from '../../plans/protocol/unserved.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import { describeEvent } from './describe-event.ts';
@@ -87,7 +88,7 @@ export class Picture implements Listener {
     this.#gear = gear;
   }
 
-  event(event: { readonly type: string }, now: number): void {
+  event(event: EventMessage, now: number): void {
     if (this.#new.length >= HAPPENINGS_PER_SECOND) return;
     const happening = { at: now, type: event.type.slice(0, 40), text: describeEvent(event) };
     this.#new.push(happening);

@@ -1,10 +1,11 @@
 import { filter, firstValueFrom, map, startWith, switchMap } from 'rxjs';
 import type { ActorContext } from '../../engine/actor/actor.ts';
-import { Drops, decoded } from '../../engine/actor/drops.ts';
+import { Channels } from '../../engine/actor/channel.ts';
+import { Drops } from '../../engine/actor/drops.ts';
 import { every } from '../../engine/clock.ts';
 import { ConfigError } from '../../engine/errors.ts';
-import { decodeState } from '../../plans/protocol/internal.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import { STATE } from '../../plans/protocol/channels.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 
 /** A device that is there is heard in this time: heartbeats come every 100 ms. */
@@ -41,8 +42,7 @@ export async function requireSoleDevices(
     }
     return heard.size === 0 ? QUIET_MS : SILENT_MS;
   };
-  const alone$ = bus.messages$(subjects.allState).pipe(
-    decoded(decodeState, new Drops(log)),
+  const alone$ = new Channels(subjects.root, { bus, drops: new Drops(log) }).receive$(STATE).pipe(
     filter(({ device }) => devices.includes(device)),
     map(hear),
     startWith(QUIET_MS),

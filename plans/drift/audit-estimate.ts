@@ -1,40 +1,12 @@
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { Task } from '../domain/task/task.ts';
-import type { AuditCounts } from '../protocol/messages.ts';
+import type { AuditCounts } from '../protocol/control-messages.ts';
+import type { AuditMeasure, Interval } from '../protocol/drift-report.ts';
 import { AuditExpectation, type ExpectedAudit, meanQuality } from './audit-expectation.ts';
 import { CERTAINTY_BINS } from './certainty-bins.ts';
 import { total } from './distance.ts';
-import { type Interval, weightedMean, wilson } from './interval.ts';
-
-/** What the audit says of the answers of late. */
-export interface AuditMeasure {
-  /** The most accurate model placed, which is asked again. */
-  readonly reference: string;
-  /** What is measured goes back so far. */
-  readonly sinceMs: number;
-  /** Answers given meanwhile; those of other models that were drawn; those of them about which there was time to ask. */
-  readonly answered: number;
-  readonly drawn: number;
-  readonly compared: number;
-  /**
-   * Share of all answers that the most accurate model would not give: what the cascade loses at most against asking only that one.
-   * Null while too few have been compared.
-   */
-  readonly disagreement: Interval | null;
-  /** The same by the validation records, in the gears that were used. */
-  readonly expected: number;
-  /**
-   * Live accuracy, if answers are as often right as validation samples where the most accurate model was as certain, and it or the
-   * model before it was of the same or another opinion. A fall shows that accuracy is lost, but not all of it: on inputs far from
-   * the validation samples models are wrong together, and with certainty, which only labels can tell.
-   */
-  readonly accuracy: Interval | null;
-  /** The same by the validation records, in the gears that were used. */
-  readonly expectedAccuracy: Interval;
-  /** True when the disagreement has risen, or the accuracy fallen, by more than the configured bound, beyond doubt. */
-  readonly lost: boolean;
-}
+import { weightedMean, wilson } from './interval.ts';
 
 export interface AuditBounds {
   /** Rise of the disagreement above the expected one, or fall of the accuracy below, that is called a loss. */

@@ -3,8 +3,9 @@ import { accuracyOf, type ModelProfile, type Profile } from '../domain/profile/p
 import type { Task } from '../domain/task/task.ts';
 import { referenceOf } from '../policy/audit.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
+import type { Interval } from '../protocol/drift-report.ts';
 import { CERTAINTY_BINS, certaintyBin, certaintyEdges } from './certainty-bins.ts';
-import { type Interval, meanOf, weightedMean } from './interval.ts';
+import { meanOf, weightedMean } from './interval.ts';
 
 /**
  * What the validation records say of the answers that one model gives in one gear, beside a second opinion: the most accurate

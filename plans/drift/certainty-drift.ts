@@ -1,6 +1,6 @@
 import { allGears, type GearTable } from '../domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../domain/profile/profile.ts';
-import type { CertaintyCounts } from '../protocol/messages.ts';
+import type { CertaintyCounts } from '../protocol/control-messages.ts';
 import { CERTAINTY_BINS, certaintyEdges, expectedBins } from './certainty-bins.ts';
 import { keptShare, total } from './distance.ts';
 import { type DriftMeasure, type DriftSettings, driftMeasure } from './drift-measure.ts';

@@ -1,9 +1,4 @@
-/** A share with its 95 % interval. */
-export interface Interval {
-  readonly estimate: number;
-  readonly low: number;
-  readonly high: number;
-}
+import type { Interval } from '../protocol/drift-report.ts';
 
 const Z = 1.96;
 

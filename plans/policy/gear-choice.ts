@@ -1,4 +1,4 @@
-import type { GearBasis } from '../protocol/messages.ts';
+import type { GearBasis } from '../protocol/control-messages.ts';
 import type { CompiledGear } from './compiled-plan.ts';
 import { TOLERATED_SLOWDOWN } from './device-speed.ts';
 import type { LoadEstimate } from './load-history.ts';

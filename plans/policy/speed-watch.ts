@@ -1,4 +1,5 @@
-import type { DeviceState } from '../protocol/messages.ts';
+import type { DeviceState } from '../protocol/control-messages.ts';
+import type { SpeedReport } from '../protocol/events.ts';
 
 /** A device whose batches take so many times as long as profiled is slow, and below this one it is as profiled again. */
 const BEGINS_ABOVE = 1.25;
@@ -12,17 +13,6 @@ const WORTH_TELLING = 4 / 3;
 const SMOOTHING_MS = 400;
 /** A device that computes for less than this share of the time says too little of its speed: it counts as profiled then. */
 const LEAST_BUSY_SHARE = 0.02;
-
-/** How fast a device is, as told to people; smoothed. */
-export interface SpeedReport {
-  readonly state: 'slow' | 'as-profiled';
-  /** 2: half as fast as profiled. */
-  readonly slowdown: number;
-  /** Since when it is in that state, and about that slow; null: as long as we have watched. Milliseconds since 1970. */
-  readonly since: number | null;
-  /** Share of the time for which its inference thread waited for a processor; null where nobody can tell. */
-  readonly starvedShare: number | null;
-}
 
 /** What a heartbeat says of the speed. */
 export type SpeedSigns = Pick<DeviceState, 'slowdown' | 'starvedShare' | 'busyMs'>;

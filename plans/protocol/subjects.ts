@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import { subjectOf } from '../../engine/actor/channel.ts';
+import { isPublishable, SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
 import { invalid } from '../../engine/errors.ts';
+import { PATTERNS } from './subject-patterns.ts';
 
 /** Every subject of a deployment, in one place. `prefix` is `cascade` unless the deployment says otherwise. */
 export interface Subjects {
@@ -75,12 +78,13 @@ function storeName(deployment: string, prefix: string): string {
 
 export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
   const root = `${prefix}.${deployment}`;
+  const at = (pattern: string, params?: Readonly<Record<string, string>>): string => subjectOf(root, pattern, params);
   const workSubjects = new Map<string, Map<string, string>>();
   return {
     root,
-    infer: `${root}.infer`,
-    results: `${root}.results`,
-    namedResults: (name) => `${root}.results.${name}`,
+    infer: at(PATTERNS.infer),
+    results: at(PATTERNS.results),
+    namedResults: (name) => at(PATTERNS.namedResults, { name }),
     // Asked for with each request, so each is made once.
     work: (device, model) => {
       let ofDevice = workSubjects.get(device);
@@ -90,44 +94,33 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
       }
       let subject = ofDevice.get(model);
       if (subject === undefined) {
-        subject = `${root}.work.${device}.${model}`;
+        subject = at(PATTERNS.work, { device, model });
         ofDevice.set(model, subject);
       }
       return subject;
     },
-    deviceWork: (device) => `${root}.work.${device}.*`,
-    audit: (device) => `${root}.audit.${device}`,
-    done: (frontend) => `${root}.done.${frontend}`,
-    cancel: `${root}.cancel`,
-    deviceCancel: (device) => `${root}.cancel.${device}`,
-    load: (frontend) => `${root}.load.${frontend}`,
-    state: (device) => `${root}.state.${device}`,
-    allLoad: `${root}.load.*`,
-    allState: `${root}.state.*`,
-    gear: `${root}.control.gear`,
-    plan: `${root}.control.plan`,
-    prepare: `${root}.control.prepare`,
-    tellPlan: `${root}.control.tell-plan`,
-    prepared: `${root}.control.prepared`,
-    commit: `${root}.control.commit`,
-    abort: `${root}.control.abort`,
-    status: `${root}.control.status`,
-    events: `${root}.events`,
-    durable: `${root}.durable`,
-    dead: `${root}.dead`,
-    drift: `${root}.drift`,
+    deviceWork: (device) => at(PATTERNS.work, { device }),
+    audit: (device) => at(PATTERNS.audit, { device }),
+    done: (frontend) => at(PATTERNS.done, { frontend }),
+    cancel: at(PATTERNS.cancel),
+    deviceCancel: (device) => at(PATTERNS.deviceCancel, { device }),
+    load: (frontend) => at(PATTERNS.load, { frontend }),
+    state: (device) => at(PATTERNS.state, { device }),
+    allLoad: at(PATTERNS.load),
+    allState: at(PATTERNS.state),
+    gear: at(PATTERNS.gear),
+    plan: at(PATTERNS.plan),
+    prepare: at(PATTERNS.prepare),
+    tellPlan: at(PATTERNS.tellPlan),
+    prepared: at(PATTERNS.prepared),
+    commit: at(PATTERNS.commit),
+    abort: at(PATTERNS.abort),
+    status: at(PATTERNS.status),
+    events: at(PATTERNS.events),
+    durable: at(PATTERNS.durable),
+    dead: at(PATTERNS.dead),
+    drift: at(PATTERNS.drift),
   };
-}
-
-/** One token of a subject: what deployments, devices, models and frontends may be called. */
-export const SUBJECT_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
-
-/** Characters that NATS forbids in a subject to publish on: white space, wildcards, empty tokens. */
-const PUBLISHABLE = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
-const SUBJECT_MAX_LENGTH = 512;
-
-export function isPublishable(subject: string): boolean {
-  return subject.length <= SUBJECT_MAX_LENGTH && PUBLISHABLE.test(subject);
 }
 
 /**

@@ -1,7 +1,7 @@
+import { isPublishable, SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
 import { MalformedMessage } from '../../engine/errors.ts';
 import { DTYPE_NAMES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { MAX_OUTPUTS, OUTPUT_NAME_MAX_LENGTH } from './request.ts';
-import { isPublishable, SUBJECT_TOKEN } from './subjects.ts';
 
 /** Longest id of a request: a client's may have 128 characters, a frontend's begins with its name. */
 const ID_MAX_LENGTH = 256;

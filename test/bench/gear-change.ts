@@ -14,7 +14,7 @@ import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import { decode } from '../../plans/protocol/codec.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { cascadeJson, profileAndPlan, startCascade } from '../support/cascade.ts';
 import { fashionOnTwoDevices } from '../support/fashion.ts';

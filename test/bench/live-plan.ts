@@ -6,7 +6,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { type GearPlan, PLAN_SCHEMA, type Stage } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { decode } from '../../plans/protocol/codec.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 

@@ -7,8 +7,8 @@
 import { Measures } from '../../actors/device/measures.ts';
 import { Exposition } from '../../actors/metrics/exposition.ts';
 import { Observations } from '../../actors/metrics/observations.ts';
+import { STATE } from '../../plans/protocol/channels.ts';
 import { encode } from '../../plans/protocol/codec.ts';
-import { decodeState } from '../../plans/protocol/internal.ts';
 import { EXITS, type Result } from '../../plans/protocol/messages.ts';
 import { deviceState } from '../support/plans.ts';
 import { median, writeResult } from './machine.ts';
@@ -40,8 +40,8 @@ const batch = micros(10_000, (i) => measures.batch(MODELS[i % MODELS.length], 1 
 const plain = micros(1_000, () => encode(deviceState()));
 const told = micros(1_000, () => encode(deviceState({ measures: measures.told })));
 const [plainBytes, toldBytes] = [encode(deviceState()), encode(deviceState({ measures: measures.told }))];
-const read = micros(1_000, () => decodeState(plainBytes));
-const readTold = micros(1_000, () => decodeState(toldBytes));
+const read = micros(1_000, () => STATE.codec.decode(plainBytes));
+const readTold = micros(1_000, () => STATE.codec.decode(toldBytes));
 const observations = new Observations({
   name: 'bench',
   version: '0',

@@ -15,7 +15,7 @@ import type { ErrorCode } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { joinBody, splitBody } from '../../engine/oip/body.ts';
 import { encode } from '../../plans/protocol/codec.ts';
-import type { DeviceState } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
 import { eventually } from '../support/eventually.ts';

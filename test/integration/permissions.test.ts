@@ -7,16 +7,18 @@ import { type CascadeClient, createClient } from '../../actors/client/client.ts'
 import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
+import { type Channel, subjectOf } from '../../engine/actor/channel.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { CHANNELS } from '../../plans/protocol/channels.ts';
 import { ClientNumbers } from '../../plans/protocol/client-of.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import { isFailure } from '../../plans/protocol/messages.ts';
-import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { bytes } from '../support/bytes.ts';
 import { hasOpenssl } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
@@ -38,35 +40,11 @@ interface May {
 const NOTHING: May = {};
 const ALL: May = { publish: true, subscribe: true };
 
-/** What the two outer roles may do, subject by subject: a new subject does not compile, nor pass, without a decision. */
-const DECISIONS: Readonly<Record<keyof Subjects, { readonly client: May; readonly operator: May }>> = {
-  root: { client: NOTHING, operator: NOTHING },
-  infer: { client: { publish: true }, operator: NOTHING },
-  results: { client: { subscribe: true }, operator: NOTHING },
-  namedResults: { client: { subscribe: true }, operator: NOTHING },
-  work: { client: NOTHING, operator: NOTHING },
-  deviceWork: { client: NOTHING, operator: NOTHING },
-  audit: { client: NOTHING, operator: NOTHING },
-  done: { client: NOTHING, operator: NOTHING },
-  load: { client: NOTHING, operator: { subscribe: true } },
-  allLoad: { client: NOTHING, operator: { subscribe: true } },
-  state: { client: NOTHING, operator: { subscribe: true } },
-  allState: { client: NOTHING, operator: { subscribe: true } },
-  gear: { client: NOTHING, operator: { subscribe: true } },
-  plan: { client: NOTHING, operator: { publish: true } },
-  prepare: { client: NOTHING, operator: NOTHING },
-  cancel: { client: NOTHING, operator: NOTHING },
-  deviceCancel: { client: NOTHING, operator: NOTHING },
-  tellPlan: { client: NOTHING, operator: NOTHING },
-  prepared: { client: NOTHING, operator: NOTHING },
-  commit: { client: NOTHING, operator: NOTHING },
-  abort: { client: NOTHING, operator: NOTHING },
-  status: { client: NOTHING, operator: { publish: true } },
-  events: { client: NOTHING, operator: { subscribe: true } },
-  drift: { client: NOTHING, operator: { subscribe: true } },
-  durable: { client: { publish: true }, operator: NOTHING },
-  dead: { client: NOTHING, operator: { subscribe: true } },
-};
+/** By the declarations: whom a channel does not name may do nothing there. */
+function mayOn({ from, to }: Channel, role: Role): May {
+  if (role === 'internal') return ALL;
+  return { ...(from.includes(role) ? { publish: true } : {}), ...(to.includes(role) ? { subscribe: true } : {}) };
+}
 
 /** What is not of a deployment: other inboxes, the server's services, JetStream, and what would take in everything. */
 const ELSEWHERE: Readonly<Record<string, Readonly<Record<Role, May>>>> = {
@@ -86,17 +64,13 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<Role, May>>>> = {
 
 /** Each subject with what a role may do there. */
 function decisions(role: Role): { subject: string; may: May }[] {
-  const own = Object.entries(DECISIONS).map(([name, { client, operator }]) => {
-    const member = subjects[name as keyof Subjects] as string | ((...tokens: string[]) => string);
-    const subject = typeof member === 'string' ? member : member('one', 'two');
-    return { subject, may: role === 'internal' ? ALL : role === 'client' ? client : operator };
+  const own = Object.values<Channel>(CHANNELS).flatMap((channel) => {
+    const tokens = { device: 'one', model: 'two', frontend: 'one', name: 'one' };
+    const all = [subjectOf(subjects.root, channel.pattern, tokens), subjectOf(subjects.root, channel.pattern)];
+    return [...new Set(all)].map((subject) => ({ subject, may: mayOn(channel, role) }));
   });
   return [...own, ...Object.entries(ELSEWHERE).map(([subject, may]) => ({ subject, may: may[role] }))];
 }
-
-test('each subject of a deployment has a decision', () => {
-  expect(Object.keys(DECISIONS).sort()).toEqual(Object.keys(subjects).sort());
-});
 
 describe.each([
   ['plain', false],

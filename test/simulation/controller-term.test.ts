@@ -6,7 +6,7 @@ import { silentLogger } from '../../engine/log.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../plans/policy/gear-choice.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
-import type { GearMessage } from '../../plans/protocol/messages.ts';
+import type { GearMessage } from '../../plans/protocol/control-messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { STATE } from '../../plans/protocol/channels.ts';
 import { encode } from '../../plans/protocol/codec.ts';
-import { decodeState } from '../../plans/protocol/internal.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
@@ -30,7 +30,7 @@ async function toldSlowdown(plan: GearPlan): Promise<number> {
   });
   let told = Number.NaN;
   plane.bus.messages$(subjects.allState).subscribe(({ data }) => {
-    told = decodeState(data).slowdown;
+    told = STATE.codec.decode(data).slowdown;
   });
   for (let i = 0; i < 50; i++) {
     plane.bus.publish(subjects.infer, encode({ id: `s${i}`, inputs: { sample: [i] } }), { reply: 'answers' });

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { decode } from '../../plans/protocol/codec.ts';
-import { type DeviceState, isFailure } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
+import { isFailure } from '../../plans/protocol/messages.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { busWith } from '../support/bus-with.ts';
 import { scriptedBackend } from '../support/plane.ts';

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
-import { decodeDrift } from '../../actors/controller/drift-report.ts';
-import { decodePrepare, decodeRevisedPlan, revisedPlan } from '../../actors/controller/prepare-message.ts';
+import { revisedPlan } from '../../actors/controller/revised-plan.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import type { Channel } from '../../engine/actor/channel.ts';
 import { MalformedMessage, messageOf } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { createRandom } from '../../engine/random.ts';
@@ -12,17 +12,9 @@ import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { checkPlanFor } from '../../plans/domain/gear-plan/plan-check.ts';
 import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
+import { COMMIT, DONE, DRIFT, EVENTS, GEAR, LOAD, PREPARE, PREPARED, STATE } from '../../plans/protocol/channels.ts';
 import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../plans/protocol/codec.ts';
-import {
-  decodeDone,
-  decodeEvent,
-  decodeGear,
-  decodeLoad,
-  decodePrepared,
-  decodeState,
-  decodeVerdict,
-} from '../../plans/protocol/internal.ts';
-import type { GearMessage } from '../../plans/protocol/messages.ts';
+import type { GearMessage } from '../../plans/protocol/control-messages.ts';
 import { mayAnswerOn, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { damaged, oddField, oddValue } from '../support/mutations.ts';
 import { deviceState, planOf, workItem } from '../support/plans.ts';
@@ -89,7 +81,19 @@ interface Kind {
 
 type Listener = 'frontend' | 'd0' | 'controller' | 'keeper' | 'status';
 
-const revised = (data: Uint8Array): unknown => decodeRevisedPlan(data, { models, devices });
+const reading =
+  <T>(channel: Channel<string, T>) =>
+  (data: Uint8Array): unknown =>
+    channel.codec.decode(data);
+/** As those read a plan who only route by it. */
+const revised = (data: Uint8Array): unknown => {
+  const message = PREPARE.codec.decode(data);
+  try {
+    return revisedPlan(message, { models, devices });
+  } catch (error) {
+    throw new MalformedMessage('prepare', 'plan of another deployment', messageOf(error));
+  }
+};
 
 const KINDS: readonly Kind[] = [
   {
@@ -111,25 +115,31 @@ const KINDS: readonly Kind[] = [
     name: 'done',
     subjects: [subjects.done('f0')],
     good: [{ device: 'd0', finished: [0, 1, 99], moved: [{ device: 'd1', seqs: [2, 3] }] }],
-    readers: { frontend: decodeDone },
+    readers: { frontend: reading(DONE) },
   },
   {
     name: 'load',
     subjects: [subjects.load('f0'), subjects.load('ghost')],
     good: [{ frontend: 'ghost', pid: 1, intervalMs: 100, arrivals: 40, dropped: { 'gear: epoch': 1 } }],
-    readers: { controller: decodeLoad, status: decodeLoad },
+    readers: { controller: reading(LOAD), status: reading(LOAD) },
   },
   {
     name: 'state',
     subjects: [subjects.state('d0'), subjects.state('ghost')],
     good: [{ ...state }, { ...state, phase: 'left' }, { ...state, device: 'ghost', dropped: {} }],
-    readers: { frontend: decodeState, d0: decodeState, controller: decodeState, keeper: decodeState, status: decodeState },
+    readers: {
+      frontend: reading(STATE),
+      d0: reading(STATE),
+      controller: reading(STATE),
+      keeper: reading(STATE),
+      status: reading(STATE),
+    },
   },
   {
     name: 'gear',
     subjects: [subjects.gear],
     good: [{ ...gear }, { ...gear, gear: 7 }, { ...gear, lost: 'd1' }, { ...gear, revision: 3 }],
-    readers: { frontend: decodeGear, d0: decodeGear, controller: decodeGear, status: decodeGear },
+    readers: { frontend: reading(GEAR), d0: reading(GEAR), controller: reading(GEAR), status: reading(GEAR) },
   },
   {
     name: 'prepare',
@@ -141,13 +151,13 @@ const KINDS: readonly Kind[] = [
       { revision: 3, plan: planOf({ models: ['other'], devices }) },
       { revision: 3, plan: planOf({ models, devices, cascades: [['small', 'small', 'large']] }) },
     ],
-    readers: { frontend: revised, d0: decodePrepare, controller: revised, keeper: decodePrepare, status: decodePrepare },
+    readers: { frontend: revised, d0: reading(PREPARE), controller: revised, keeper: reading(PREPARE), status: reading(PREPARE) },
   },
   {
     name: 'prepared',
     subjects: [subjects.prepared],
     good: [prepared],
-    readers: { keeper: decodePrepared },
+    readers: { keeper: reading(PREPARED) },
   },
   {
     name: 'event',
@@ -157,25 +167,25 @@ const KINDS: readonly Kind[] = [
       { type: 'device-lost', device: 'd1' },
       { type: 'device-speed', device: 'd1', state: 'slow', slowdown: 2, since: 5, starvedShare: null, text: 'slow' },
     ],
-    readers: { status: decodeEvent },
+    readers: { status: reading(EVENTS) },
   },
   {
     name: 'drift',
     subjects: [subjects.drift],
     good: [{ revision: 1, qps: { ...drift, ...loads }, certainty: [{ model: 'small', ...drift }], audit }],
-    readers: { status: decodeDrift },
+    readers: { status: reading(DRIFT) },
   },
   {
     name: 'verdict',
     subjects: [subjects.commit],
     good: [{ revision: 2 }],
-    readers: { controller: decodeVerdict, keeper: decodeVerdict },
+    readers: { controller: reading(COMMIT), keeper: reading(COMMIT) },
   },
   {
     name: 'verdict',
     subjects: [subjects.abort],
     good: [{ revision: 2 }],
-    readers: { frontend: decodeVerdict, d0: decodeVerdict, controller: decodeVerdict },
+    readers: { frontend: reading(COMMIT), d0: reading(COMMIT), controller: reading(COMMIT) },
   },
 ];
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeAnswers } from '../../actors/client/answers.ts';
+import { GEAR } from '../../plans/protocol/channels.ts';
 import { encode } from '../../plans/protocol/codec.ts';
-import { decodeGear } from '../../plans/protocol/internal.ts';
 import { type Answer, isFailure } from '../../plans/protocol/messages.ts';
 import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
 import { damaged, oddField, oddValue } from '../support/mutations.ts';
@@ -128,7 +128,7 @@ test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and 
       for (const subject of ['$SYS.>', '$KV.>', 'cascade.other.>'])
         plane.bus.messages$(subject).subscribe((message) => forbidden.push(message.subject));
       // Only the controller speaks here, and it says what can be read.
-      plane.bus.messages$('cascade.test.control.gear').subscribe(({ data }) => decodeGear(data));
+      plane.bus.messages$('cascade.test.control.gear').subscribe(({ data }) => GEAR.codec.decode(data));
 
       for (const [i, { data, headers, reply }] of bodies.entries()) {
         plane.bus.publish('cascade.test.infer', data, { reply: reply ?? `own.${i}`, headers });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { decode } from '../../plans/protocol/codec.ts';
-import { type DeviceState, isFailure, type Result } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
+import { isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 

@@ -2,11 +2,11 @@ import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
 import { describeStatus } from '../../actors/commands/status.ts';
 import { requestStatus } from '../../actors/controller/ask-status.ts';
-import type { DeviceSpeedEvent, EventMessage } from '../../actors/controller/events.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
+import type { EventMessage, EventOf } from '../../plans/protocol/events.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { slowdownAt } from '../../plans/simulator/slowdown.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from '../../plans/synthetic/synthetic.ts';
@@ -44,7 +44,7 @@ test('an emulated device that becomes slow: an event and the status say so, and 
     clock,
     log: silentLogger,
   });
-  const told: { at: number; event: DeviceSpeedEvent }[] = [];
+  const told: { at: number; event: EventOf<'device-speed'> }[] = [];
   bus.messages$(subjects.events).subscribe(({ data }) => {
     const event = decode<EventMessage>(data);
     if (event.type === 'device-speed') told.push({ at: clock.now(), event });

@@ -1,5 +1,6 @@
 import { type GearPlan, type ModelWeights, PLAN_SCHEMA } from '../../plans/domain/gear-plan/gear-plan.ts';
-import type { DeviceState, WorkItem } from '../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
+import type { WorkItem } from '../../plans/protocol/messages.ts';
 
 /** Of a model of a plan for tests, on any machine that they name. */
 export function weightsOf(model: string, fields: Partial<ModelWeights> = {}): ModelWeights {

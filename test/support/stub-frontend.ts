@@ -1,6 +1,7 @@
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
-import { CANCEL_HEADER, type Cancellation, parseCancellation } from '../../plans/protocol/cancel.ts';
+import { CANCEL_HEADER, parseCancellation } from '../../plans/protocol/cancel.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import type { Answer, Result } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 

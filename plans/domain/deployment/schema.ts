@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { SUBJECT_TOKEN } from '../../../engine/actor/subject.ts';
 import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../../policy/gear-choice.ts';
 import { LONGEST_WINDOW_MS } from '../../policy/load-history.ts';
 import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
-import { SUBJECT_TOKEN } from '../../protocol/subjects.ts';
 import { MAX_RANGES } from './limits.ts';
 import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';

@@ -1,7 +1,7 @@
 import { gearsWithout } from '../../../plans/domain/gear-plan/contingency.ts';
 import { allGears, type GearPlan, type Stage } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import { decode } from '../../../plans/protocol/codec.ts';
-import type { DeviceState, GearMessage, PrepareMessage } from '../../../plans/protocol/messages.ts';
+import type { DeviceState, GearMessage, PrepareMessage } from '../../../plans/protocol/control-messages.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 import { SUBJECTS } from './serving-processes.ts';
 
@@ -48,7 +48,7 @@ export class GearWatch {
   }
 
   published(process: string, { subject, data }: NetworkMessage): void {
-    if (subject === SUBJECTS.prepare) this.#learn(process, decode<PrepareMessage<GearPlan>>(data));
+    if (subject === SUBJECTS.prepare) this.#learn(process, decode<PrepareMessage>(data));
     if (subject !== SUBJECTS.gear) return;
     const message = decode<GearMessage>(data);
     const before = this.#said.get(process);
@@ -96,7 +96,7 @@ export class GearWatch {
     }
   }
 
-  #learn(process: string, { revision, plan }: PrepareMessage<GearPlan>): void {
+  #learn(process: string, { revision, plan }: PrepareMessage): void {
     const known = this.#plans.get(revision);
     if (known !== undefined && JSON.stringify(known) !== JSON.stringify(plan))
       this.#violated(`${process} tells of another plan as revision ${revision}`);

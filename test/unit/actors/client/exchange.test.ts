@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Exchange } from '../../../../actors/client/exchange.ts';
 import { Patience, RetryBudget } from '../../../../actors/client/retry.ts';
-import { CANCEL_HEADER, type Cancellation, parseCancellation } from '../../../../plans/protocol/cancel.ts';
+import { CANCEL_HEADER, parseCancellation } from '../../../../plans/protocol/cancel.ts';
 import { decode, encode } from '../../../../plans/protocol/codec.ts';
+import type { Cancellation } from '../../../../plans/protocol/control-messages.ts';
 import type { Answer } from '../../../../plans/protocol/messages.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';

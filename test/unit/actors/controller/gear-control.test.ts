@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { GearControl } from '../../../../actors/controller/gear-control.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
-import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState, planOf } from '../../../support/plans.ts';
 
 /** The default rule, but for the time that shifts down take. */

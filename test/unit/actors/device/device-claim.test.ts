@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { DeviceClaim } from '../../../../actors/device/device-claim.ts';
-import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
 /** Whether a claim loses to a rival that is heard every 100 ms for half a second. */

@@ -5,7 +5,7 @@ import { startActor } from '../../../../engine/actor/actor.ts';
 import type { Clock } from '../../../../engine/clock.ts';
 import { silentLogger } from '../../../../engine/log.ts';
 import { decode } from '../../../../plans/protocol/codec.ts';
-import type { LoadReport } from '../../../../plans/protocol/messages.ts';
+import type { LoadReport } from '../../../../plans/protocol/control-messages.ts';
 import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';

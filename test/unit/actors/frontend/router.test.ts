@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEVICE_LOST_AFTER_MS, Router } from '../../../../actors/frontend/router.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
-import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState, planOf } from '../../../support/plans.ts';
 
 const plan = compilePlan(planOf({ models: ['small', 'large'], devices: ['a', 'b'], cascades: [['small', 'large'], ['small']] }));

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
-import type { DriftReport } from '../../../../actors/controller/drift-report.ts';
 import { Measures } from '../../../../actors/device/measures.ts';
 import { Exposition } from '../../../../actors/metrics/exposition.ts';
 import { Observations } from '../../../../actors/metrics/observations.ts';
-import type { GearBasis, LoadReport } from '../../../../plans/protocol/messages.ts';
+import type { GearBasis, LoadReport } from '../../../../plans/protocol/control-messages.ts';
+import type { DriftReport } from '../../../../plans/protocol/drift-report.ts';
 import { deviceState } from '../../../support/plans.ts';
 import { findProgram } from '../../../support/programs.ts';
 
@@ -111,9 +111,9 @@ describe('histograms', () => {
 test('gear changes are counted by their reason; the hysteresis that begins to hold is none', () => {
   const observed = observations();
   observed.gear({ revision: 2, gear: 4, epoch: 1, decidedAt: 0, lost: 'd1' });
-  observed.event({ type: 'gear', revision: 2, from: 3, to: 4, basis } as { type: string });
-  observed.event({ type: 'gear', revision: 2, from: 4, to: 4, basis } as { type: string });
-  observed.event({ type: 'device-lost' });
+  observed.event({ type: 'gear', revision: 2, from: 3, to: 4, basis });
+  observed.event({ type: 'gear', revision: 2, from: 4, to: 4, basis });
+  observed.event({ type: 'device-lost', device: 'd1' });
   const text = textOf(observed);
   expect(text).toContain('cascade_gear{lost="d1"} 4\n');
   expect(text).toContain('cascade_plan_revision 2\n');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Measures } from '../../../../actors/device/measures.ts';
 import { Picture } from '../../../../actors/observer/picture.ts';
-import type { ModelMeasures } from '../../../../plans/protocol/messages.ts';
+import type { ModelMeasures } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
 /** Of a device that has given answers that took so long. */
@@ -65,10 +65,11 @@ test('a device that is silent is not shown; one that was started again begins an
 
 test('events are kept for people, and many at once do no harm', () => {
   const picture = new Picture();
-  picture.event({ type: 'device-lost', device: 'd0' } as { type: string }, 7);
+  picture.event({ type: 'device-lost', device: 'd0' }, 7);
   expect(picture.second(1_000).happenings).toEqual([{ at: 7, type: 'device-lost', text: 'device-lost d0' }]);
   expect(picture.second(2_000).happenings).toEqual([]);
-  for (let i = 0; i < 1_000; i++) picture.event({ type: 'x'.repeat(1_000) }, 2_500);
+  const wordy = { type: 'plan-rejected', revision: 1, reason: 'x'.repeat(1_000) } as const;
+  for (let i = 0; i < 1_000; i++) picture.event(wordy, 2_500);
   const { happenings } = picture.second(3_000);
   expect(happenings.length).toBeLessThanOrEqual(50);
   expect(Math.max(...happenings.map(({ text }) => text.length))).toBeLessThanOrEqual(400);

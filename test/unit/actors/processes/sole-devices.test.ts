@@ -3,7 +3,7 @@ import { requireSoleDevices } from '../../../../actors/processes/sole-devices.ts
 import { every } from '../../../../engine/clock.ts';
 import { ConfigError } from '../../../../engine/errors.ts';
 import { encode } from '../../../../plans/protocol/codec.ts';
-import type { DeviceState } from '../../../../plans/protocol/messages.ts';
+import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';

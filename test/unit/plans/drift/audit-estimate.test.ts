@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { AuditCounter } from '../../../../actors/device/audit-counter.ts';
 import { createRandom, type Random } from '../../../../engine/random.ts';
 import type { ModelProfile } from '../../../../plans/domain/profile/profile.ts';
-import { AuditEstimate, type AuditMeasure } from '../../../../plans/drift/audit-estimate.ts';
+import { AuditEstimate } from '../../../../plans/drift/audit-estimate.ts';
 import { AuditExpectation } from '../../../../plans/drift/audit-expectation.ts';
 import { certaintyBin, certaintyEdges } from '../../../../plans/drift/certainty-bins.ts';
+import type { AuditMeasure } from '../../../../plans/protocol/drift-report.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 import { planOf } from '../../../support/plans.ts';
 

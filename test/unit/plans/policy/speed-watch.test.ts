@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type SpeedReport, SpeedWatch } from '../../../../plans/policy/speed-watch.ts';
+import { SpeedWatch } from '../../../../plans/policy/speed-watch.ts';
+import type { SpeedReport } from '../../../../plans/protocol/events.ts';
 
 /** Heartbeats every 100 ms, of a device that computes for some share of the time. */
 class Device {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { answerSubject, bucketsOf, durableStreamsOf, SUBJECT_TOKEN, subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { SUBJECT_TOKEN } from '../../../../engine/actor/subject.ts';
+import { answerSubject, bucketsOf, durableStreamsOf, subjectsOf } from '../../../../plans/protocol/subjects.ts';
 
 const subjects = subjectsOf('fashion');
 

@@ -1,32 +1,25 @@
 import { describe, expect, test } from 'vitest';
+import { COMMIT, DONE, GEAR, LOAD, PREPARED, STATE } from '../../../../plans/protocol/channels.ts';
 import { encode } from '../../../../plans/protocol/codec.ts';
-import {
-  decodeDone,
-  decodeGear,
-  decodeLoad,
-  decodePrepared,
-  decodeState,
-  decodeVerdict,
-} from '../../../../plans/protocol/internal.ts';
 import type {
   DeviceState,
-  DoneFrame,
   GearMessage,
   LoadReport,
   PlanVerdict,
   PreparedMessage,
-} from '../../../../plans/protocol/messages.ts';
+} from '../../../../plans/protocol/control-messages.ts';
+import type { DoneFrame } from '../../../../plans/protocol/messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
 describe('a heartbeat', () => {
   test('arrives as it was sent', () => {
     const state = deviceState({ slowdown: 1.9, starvedShare: 0.4 });
-    expect(decodeState(encode(state))).toEqual(state);
+    expect(STATE.codec.decode(encode(state))).toEqual(state);
   });
 
   test('of a version that does not measure its speed counts as profiled: a rolling update loses no device', () => {
     const { slowdown, starvedShare, ...older } = deviceState({ slowdown: 3, starvedShare: 0.5 });
-    expect(decodeState(encode(older))).toEqual(deviceState({ slowdown: 1, starvedShare: null }));
+    expect(STATE.codec.decode(encode(older))).toEqual(deviceState({ slowdown: 1, starvedShare: null }));
   });
 
   test.each([
@@ -36,7 +29,7 @@ describe('a heartbeat', () => {
     ['starvedShare', -1],
     ['starvedShare', 'no'],
   ])('with %s %j is refused by the name of the field', (field, value) => {
-    expect(() => decodeState(encode({ ...deviceState(), [field]: value }))).toThrow(field);
+    expect(() => STATE.codec.decode(encode({ ...deviceState(), [field]: value }))).toThrow(field);
   });
 });
 
@@ -47,12 +40,12 @@ describe('each field that a receiver computes with', () => {
   const prepared: PreparedMessage = { revision: 1, device: 'a', incarnation: 'x' };
   const verdict: PlanVerdict = { revision: 1 };
   const messages: readonly [kind: string, decode: (data: Uint8Array) => unknown, good: object][] = [
-    ['done', decodeDone, done],
-    ['load', decodeLoad, load],
-    ['gear', decodeGear, gear],
-    ['prepared', decodePrepared, prepared],
-    ['verdict', decodeVerdict, verdict],
-    ['state', decodeState, deviceState()],
+    ['done', DONE.codec.decode, done],
+    ['load', LOAD.codec.decode, load],
+    ['gear', GEAR.codec.decode, gear],
+    ['prepared', PREPARED.codec.decode, prepared],
+    ['verdict', COMMIT.codec.decode, verdict],
+    ['state', STATE.codec.decode, deviceState()],
   ];
   /** What older versions leave out, and what stands for it then. */
   const optional: readonly (keyof DeviceState)[] = ['claim', 'absences', 'slowdown', 'starvedShare', 'dropped', 'certainties'];
@@ -80,6 +73,6 @@ describe('each field that a receiver computes with', () => {
   );
 
   test.each([-1, 1.5, 3])('done that says %d of its two were dropped is refused', (dropped) => {
-    expect(() => decodeDone(encode({ ...done, dropped }))).toThrow('dropped');
+    expect(() => DONE.codec.decode(encode({ ...done, dropped }))).toThrow('dropped');
   });
 });

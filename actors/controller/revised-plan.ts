@@ -1,0 +1,34 @@
+import { filter, map, type OperatorFunction, pipe } from 'rxjs';
+import type { Drops } from '../../engine/actor/drops.ts';
+import { MalformedMessage, messageOf } from '../../engine/errors.ts';
+import { compilePlan } from '../../plans/policy/compiled-plan.ts';
+import type { PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type { RevisedPlan, Router } from '../frontend/router.ts';
+
+/** Plans as actors use them that only route by them; those of other models or devices than the router's are dropped and counted. */
+export function asRevised(
+  router: Pick<Router, 'models' | 'devices'>,
+  drops: Drops,
+): OperatorFunction<PrepareMessage, RevisedPlan> {
+  const revisedOrMalformed = (message: PrepareMessage): RevisedPlan => {
+    try {
+      return revisedPlan(message, router);
+    } catch (error) {
+      throw new MalformedMessage('prepare', 'plan of another deployment', messageOf(error));
+    }
+  };
+  return pipe(
+    map((message: PrepareMessage) => drops.unlessMalformed(() => revisedOrMalformed(message))),
+    filter((revised) => revised !== undefined),
+  );
+}
+
+/** @throws Error in words for a plan of other models or devices than the router's. */
+export function revisedPlan(
+  { revision, plan }: PrepareMessage,
+  { models, devices }: Pick<Router, 'models' | 'devices'>,
+): RevisedPlan {
+  if (plan.models.toSorted().join() !== models.toSorted().join())
+    throw new Error(`gear plan: models ${plan.models.join(', ')}; here they are ${models.join(', ')}`);
+  return { revision, plan: compilePlan(plan, devices, models) };
+}
