@@ -3,7 +3,8 @@
  *
  * First, pictures at 500 requests/s, as they were and then with noise or inverted: the estimates against the truth, second by second.
  * The truth of the disagreement is the most accurate model asked about all of the pictures, with which an audit must be within 2
- * points; that of the accuracy are labels, which an audit does not have: how far it is off then is shown, not promised.
+ * points, over the answers of the audit's own window: gears change under the shift, and what was answered before is another mixture.
+ * The truth of the accuracy are labels, which an audit does not have: how far it is off then is shown, not promised.
  *
  * Then more load than the devices carry, with and without an audit, in turn.
  *
@@ -93,7 +94,7 @@ async function send(
   client: CascadeClient,
   images: readonly Uint8Array[],
   seconds: number,
-  onAnswer: (image: number, label: number | undefined) => void,
+  onAnswer: (image: number, label: number | undefined) => unknown,
   onSecond: (second: number) => Promise<void>,
 ): Promise<void> {
   const beganAt = realClock.now();
@@ -123,17 +124,32 @@ async function found({ shift, noise }: (typeof SHIFTS)[number]) {
   const auditOf = async () => (await requestStatus(bus, subjectsOf('auditbench'))).drift?.audit;
   /** On a machine with other work the status may not come in time: that second is missing then. */
   const auditIfAnswered = () => auditOf().catch((error) => void console.error(messageOf(error)));
+  const answers: {
+    readonly at: number;
+    readonly image: number;
+    readonly label: number | undefined;
+    readonly shifted: boolean;
+  }[] = [];
+  const planned = shiftedImages('none', IMAGES);
   await send(
     client,
-    shiftedImages('none', IMAGES),
+    planned,
     BEFORE_SECONDS,
-    () => undefined,
+    (image, label) => answers.push({ at: realClock.now(), image, label, shifted: false }),
     async () => undefined,
   );
   const before = await auditOf();
   if (before == null) throw new Error('nothing is audited');
   const reference = await labelsBy(before.reference, images);
-  let [answered, differ, right] = [0, 0, 0];
+  const plannedReference = await labelsBy(before.reference, planned);
+  /** Of the answers that the audit looks back on. */
+  const truthOf = (sinceMs: number): { disagreement: number; accuracy: number } => {
+    const from = realClock.now() - sinceMs;
+    const recent = answers.filter(({ at }) => at >= from);
+    const differ = recent.filter(({ image, label, shifted }) => label !== (shifted ? reference : plannedReference)[image]);
+    const right = recent.filter(({ image, label }) => label === labels[image]);
+    return { disagreement: differ.length / recent.length, accuracy: right.length / recent.length };
+  };
   const seconds: object[] = [];
   let withinFrom: number | undefined;
   let toldAfter: number | undefined;
@@ -142,23 +158,20 @@ async function found({ shift, noise }: (typeof SHIFTS)[number]) {
     client,
     images,
     SECONDS,
-    (i, label) => {
-      answered++;
-      if (label !== reference[i]) differ++;
-      if (label === labels[i]) right++;
-    },
+    (image, label) => answers.push({ at: realClock.now(), image, label, shifted: true }),
     async (second) => {
       const now = await auditIfAnswered();
       if (now == null) return;
       last = now;
       const { disagreement, accuracy, compared, lost } = last;
-      const truth = { disagreement: differ / answered, accuracy: right / answered };
+      const truth = truthOf(last.sinceMs);
       const isWithin = disagreement !== null && Math.abs(disagreement.estimate - truth.disagreement) <= POINTS;
       withinFrom = isWithin ? (withinFrom ?? second) : undefined;
       if (lost) toldAfter ??= second;
       seconds.push({ second, truth, disagreement, accuracy, compared, lost });
     },
   );
+  const truth = truthOf(last.sinceMs);
   await client.close();
   const referenceRight = reference.filter((label, i) => label === labels[i]).length / IMAGES;
   return {
@@ -167,11 +180,11 @@ async function found({ shift, noise }: (typeof SHIFTS)[number]) {
     toldBefore: before.lost,
     toldAfterSeconds: toldAfter,
     withinPointsAfterSeconds: withinFrom,
-    disagreement: { before: before.disagreement, estimate: last.disagreement, truth: differ / answered },
+    disagreement: { before: before.disagreement, estimate: last.disagreement, truth: truth.disagreement },
     accuracy: {
       expected: last.expectedAccuracy,
       estimate: last.accuracy,
-      truth: right / answered,
+      truth: truth.accuracy,
       ofMostAccurate: referenceRight,
     },
     seconds,
