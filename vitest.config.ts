@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
+    globalSetup: './test/support/install-programs.ts',
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Files run two at a time: on two cores, more of those that start servers and pinned processes would starve each other.
