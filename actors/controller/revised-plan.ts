@@ -10,17 +10,27 @@ export function asRevised(
   router: Pick<Router, 'models' | 'devices'>,
   drops: Drops,
 ): OperatorFunction<PrepareMessage, RevisedPlan> {
-  const revisedOrMalformed = (message: PrepareMessage): RevisedPlan => {
-    try {
-      return revisedPlan(message, router);
-    } catch (error) {
-      throw new MalformedMessage('prepare', 'plan of another deployment', messageOf(error));
-    }
-  };
   return pipe(
-    map((message: PrepareMessage) => drops.unlessMalformed(() => revisedOrMalformed(message))),
+    map((message: PrepareMessage) => {
+      const revised = revisedOrMalformed(message, router);
+      if (!(revised instanceof MalformedMessage)) return revised;
+      drops.count(revised.reason, revised.message);
+      return undefined;
+    }),
     filter((revised) => revised !== undefined),
   );
+}
+
+/** The plan as those use it who only route by it; an error where it is of other models or devices than the router's. */
+export function revisedOrMalformed(
+  message: PrepareMessage,
+  router: Pick<Router, 'models' | 'devices'>,
+): RevisedPlan | MalformedMessage {
+  try {
+    return revisedPlan(message, router);
+  } catch (error) {
+    return new MalformedMessage('prepare', 'plan of another deployment', messageOf(error));
+  }
 }
 
 /** @throws Error in words for a plan of other models or devices than the router's. */

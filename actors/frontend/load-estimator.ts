@@ -1,53 +1,73 @@
-import { merge, type Observable, takeUntil, tap } from 'rxjs';
+import type { Observable } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
-import { Channels } from '../../engine/actor/channel.ts';
-import { every } from '../../engine/clock.ts';
+import { defineActor, type Effect, each, from, NO_EFFECTS, send } from '../../engine/actor/define.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { LOAD } from '../../plans/protocol/channels.ts';
 import type { DropCounts, LoadReport } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Unserved } from '../../plans/protocol/unserved.ts';
 
-/** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
-export function loadEstimatorActor(options: {
-  frontend: string;
-  subjects: Subjects;
-  arrivals$: Observable<number>;
+export interface LoadEstimatorOptions {
+  readonly frontend: string;
+  readonly subjects: Pick<Subjects, 'root'>;
+  readonly arrivals$: Observable<number>;
   /** What the frontend has dropped so far. */
-  dropped?: () => DropCounts;
+  readonly dropped?: () => DropCounts;
   /** Requests that it gave no result so far. */
-  unserved?: Unserved;
+  readonly unserved?: Unserved;
   /** Default: this process's. */
-  pid?: number;
-}): Actor {
-  const { frontend, subjects, arrivals$, dropped, unserved, pid = process.pid } = options;
-  return {
+  readonly pid?: number;
+}
+
+/** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
+export function loadEstimatorActor(options: LoadEstimatorOptions): Actor {
+  const { frontend, subjects, arrivals$ } = options;
+  return defineActor<ArrivalCount>({
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
-    behaviour: ({ bus, clock, drops, stopping$ }) => {
-      const channels = new Channels(subjects.root, { bus, drops });
-      let count = 0;
-      let since = clock.now();
-      const counting$ = arrivals$.pipe(tap((arrivals) => (count += arrivals)));
-      const reporting$ = every(clock, LOAD_INTERVAL_MS).pipe(
-        tap(() => {
-          // A busy event loop ticks late, and soon after that again: what counts is the time that passed.
-          const intervalMs = clock.now() - since;
-          if (intervalMs < LOAD_INTERVAL_MS / 2) return;
-          const report: LoadReport = {
-            frontend,
-            pid,
-            intervalMs,
-            arrivals: count,
-            ...(dropped === undefined ? {} : { dropped: dropped() }),
-            ...(unserved === undefined ? {} : { unserved: unserved.counts }),
-          };
-          count = 0;
-          since += intervalMs;
-          channels.send(LOAD, report, { frontend });
-        }),
-      );
-      return merge(counting$, reporting$).pipe(takeUntil(stopping$));
-    },
-  };
+    root: subjects.root,
+    core: (now) => new ArrivalCount(options, now),
+    reactions: [
+      from(
+        () => arrivals$,
+        (count, arrivals) => count.add(arrivals),
+      ),
+      each(LOAD_INTERVAL_MS, (count, now) => count.report(now)),
+    ],
+  });
+}
+
+/** Arrivals since the last report. */
+export class ArrivalCount {
+  readonly #options: Omit<LoadEstimatorOptions, 'subjects' | 'arrivals$'>;
+  #arrivals = 0;
+  #since: number;
+
+  constructor(options: Omit<LoadEstimatorOptions, 'subjects' | 'arrivals$'>, now: number) {
+    this.#options = options;
+    this.#since = now;
+  }
+
+  add(arrivals: number): readonly Effect[] {
+    this.#arrivals += arrivals;
+    return NO_EFFECTS;
+  }
+
+  /** A busy event loop ticks late, and soon after that again: what counts is the time that passed. */
+  report(now: number): readonly Effect[] {
+    const intervalMs = now - this.#since;
+    if (intervalMs < LOAD_INTERVAL_MS / 2) return NO_EFFECTS;
+    const { frontend, dropped, unserved, pid = process.pid } = this.#options;
+    const report: LoadReport = {
+      frontend,
+      pid,
+      intervalMs,
+      arrivals: this.#arrivals,
+      ...(dropped === undefined ? {} : { dropped: dropped() }),
+      ...(unserved === undefined ? {} : { unserved: unserved.counts }),
+    };
+    this.#arrivals = 0;
+    this.#since = now;
+    return [send(LOAD, report, { frontend })];
+  }
 }

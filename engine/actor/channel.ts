@@ -38,7 +38,7 @@ export type ParamsOf<Pattern extends string> = Pattern extends `${string}<${infe
   : Readonly<Record<never, string>>;
 
 /** No argument where a channel has no parameters, so that none can be forgotten. */
-type ParamsArgument<Pattern extends string> = keyof ParamsOf<Pattern> extends never ? [] : [params: ParamsOf<Pattern>];
+export type ParamsArgument<Pattern extends string> = keyof ParamsOf<Pattern> extends never ? [] : [params: ParamsOf<Pattern>];
 
 export function channel<const Pattern extends string, T>(
   pattern: Pattern,
@@ -74,7 +74,12 @@ export class Channels {
 
   /** False when the message was dropped because there is no connection. */
   send<Pattern extends string, T>(to: Channel<Pattern, T>, message: T, ...[params]: ParamsArgument<Pattern>): boolean {
-    return this.#bus.publish(subjectOf(this.#root, to.pattern, params), to.codec.encode(message));
+    return this.publish(to.pattern, to.codec.encode(message), params);
+  }
+
+  /** As `send`, of what a channel's codec has encoded already. */
+  publish(pattern: string, data: Uint8Array, params: Readonly<Record<string, string>> | undefined): boolean {
+    return this.#bus.publish(subjectOf(this.#root, pattern, params), data);
   }
 
   /** Messages of a channel, of all its subjects or of those with the given parameters. */

@@ -176,7 +176,7 @@ export const PREPARE = declared(PATTERNS.prepare, {
   example: examples.PREPARE,
 });
 
-const TELL_PLAN = declared(PATTERNS.tellPlan, {
+export const TELL_PLAN = declared(PATTERNS.tellPlan, {
   codec: bytes,
   delivery: 'all',
   from: ['controller', 'exporter'],

@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs';
 import { expect, test } from 'vitest';
-import { loadEstimatorActor } from '../../../../actors/frontend/load-estimator.ts';
+import { ArrivalCount, loadEstimatorActor } from '../../../../actors/frontend/load-estimator.ts';
 import { startActor } from '../../../../engine/actor/actor.ts';
 import type { Clock } from '../../../../engine/clock.ts';
 import { silentLogger } from '../../../../engine/log.ts';
@@ -37,4 +37,20 @@ test('a steady load is reported as such when a busy event loop makes the ticks l
   real.runUntil(1_000);
   expect(rates.length).toBeGreaterThan(5);
   for (const rate of rates) expect(rate).toBeCloseTo(1_000, -1.3);
+});
+
+test('the core reports what was counted since the last report, and not twice within half an interval', () => {
+  const count = new ArrivalCount({ frontend: 'f', pid: 7 }, 1_000);
+  count.add(3);
+  count.add(2);
+  const [report] = count.report(1_100);
+  expect(report).toMatchObject({
+    type: 'send',
+    pattern: 'load.<frontend>',
+    params: { frontend: 'f' },
+    message: { frontend: 'f', pid: 7, intervalMs: 100, arrivals: 5 },
+  });
+  count.add(1);
+  expect(count.report(1_140)).toEqual([]);
+  expect(count.report(1_210)).toMatchObject([{ message: { intervalMs: 110, arrivals: 1 } }]);
 });

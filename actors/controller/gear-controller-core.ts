@@ -1,0 +1,243 @@
+import { drop, type Effect, NO_EFFECTS, note, send } from '../../engine/actor/define.ts';
+import { MalformedMessage } from '../../engine/errors.ts';
+import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
+import type { GearRule } from '../../plans/policy/gear-choice.ts';
+import { SpeedWatch } from '../../plans/policy/speed-watch.ts';
+import { EVENTS, GEAR, TELL_PLAN } from '../../plans/protocol/channels.ts';
+import type { DeviceState, GearMessage, LoadReport, PlanVerdict, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type { EventOf, SpeedReport } from '../../plans/protocol/events.ts';
+import { describeSpeed } from '../device/describe-speed.ts';
+import { type RevisedPlan, Router } from '../frontend/router.ts';
+import { GearControl } from './gear-control.ts';
+import { revisedOrMalformed } from './revised-plan.ts';
+
+/** By then each device that is there has told which epoch it acts on. */
+const TERM_BEGINS_MS = 500;
+/** Devices that were never heard of count as lost only then: they may just be starting. */
+const FIRST_HEARD_WITHIN_MS = 5_000;
+
+/** What the gear-controller knows and decides. Each call says what is to be done about it. */
+export class GearControllerCore {
+  #effects: Effect[] = [];
+  #now: number;
+  readonly #control: GearControl;
+  /** Knows the plans and the devices; its own gear is the one last heard of, ours or another controller's. */
+  readonly #router: Router;
+  readonly #startedAt: number;
+  readonly #seen = new Set<string>();
+  readonly #gone = new Set<string>();
+  readonly #speeds = new Map<string, SpeedWatch>();
+  #leading = false;
+  #revision: number;
+  /** A plan that was committed and is not known here yet. */
+  #awaited: number | undefined;
+  #lost: string | undefined;
+  #decidedAt = 0;
+  /** Highest epoch that a device was heard to act on. */
+  #heardEpoch = 0;
+  #leadingSince = 0;
+
+  constructor({ plan, rule }: { readonly plan: RevisedPlan; readonly rule: GearRule }, now: number) {
+    this.#now = now;
+    this.#startedAt = now;
+    this.#control = new GearControl(plan.plan, rule, now);
+    this.#router = new Router(plan);
+    this.#revision = plan.revision;
+  }
+
+  /** @param firstEpoch of the term that begins; undefined where another controller leads. */
+  lead(firstEpoch: number | undefined, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      this.#leading = firstEpoch !== undefined;
+      if (firstEpoch === undefined) return;
+      this.#decidedAt = now;
+      this.#leadingSince = now;
+      this.#control.beginTerm(firstEpoch, Math.max(this.#router.epoch, this.#heardEpoch));
+      this.#decide();
+      this.#publish();
+    });
+  }
+
+  onLoad(report: LoadReport, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      // A frontend that has just started acts on the first gear until it is told of another.
+      if (this.#control.load(report, now)) this.#publish();
+      this.#decide();
+    });
+  }
+
+  onState(state: DeviceState, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      const behind = this.#control.state(state, now);
+      this.#router.observe(state, now);
+      this.#heardEpoch = Math.max(this.#heardEpoch, state.epoch);
+      this.#surpass(state.epoch, now);
+      this.#watchSpeed(state, now);
+      this.#updateLost();
+      if (behind) this.#decide();
+    });
+  }
+
+  onGear(message: GearMessage, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      this.#router.apply(message);
+      // While another controller leads, its plan is ours.
+      if (!this.#leading && message.revision !== this.#revision) this.#adopt(message.revision);
+    });
+  }
+
+  onPrepare(message: PrepareMessage, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      const revised = revisedOrMalformed(message, this.#router);
+      if (revised instanceof MalformedMessage) this.#effects.push(drop(revised));
+      else {
+        this.#router.learn(revised);
+        if (revised.revision === this.#awaited) this.#adopt(revised.revision);
+      }
+    });
+  }
+
+  /** From now on gears are of this plan. */
+  onCommit({ revision }: PlanVerdict, now: number): readonly Effect[] {
+    return this.#at(now, () => this.#adopt(revision));
+  }
+
+  onAbort({ revision }: PlanVerdict): readonly Effect[] {
+    this.#router.forget(revision);
+    return NO_EFFECTS;
+  }
+
+  /** Reports that stay away mean less load, too. */
+  forgetSilent(now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      if (this.#control.forgetSilent(now)) this.#decide();
+    });
+  }
+
+  /** For those who joined or missed it. */
+  repeat(now: number): readonly Effect[] {
+    return this.#at(now, () => this.#publish());
+  }
+
+  sweep(now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      this.#router.sweep(now);
+      this.#updateLost();
+    });
+  }
+
+  #at(now: number, change: () => void): readonly Effect[] {
+    this.#now = now;
+    change();
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  #watchSpeed(state: DeviceState, now: number): void {
+    const { device } = state;
+    let watch = this.#speeds.get(device);
+    if (watch === undefined) {
+      if (!this.#router.devices.includes(device)) return;
+      watch = new SpeedWatch();
+      this.#speeds.set(device, watch);
+    }
+    const report = watch.observe(state, now);
+    if (report !== undefined) this.#tellSpeed(device, report);
+  }
+
+  /**
+   * Where nobody counts terms, a predecessor whose clock was ahead of ours has left a later epoch than our term began with:
+   * everybody would ignore us. Who leads for longer and hears of a later one has a successor, and must not surpass that.
+   */
+  #surpass(epoch: number, now: number): void {
+    if (!this.#leading || epoch <= this.#control.epoch || now - this.#leadingSince > TERM_BEGINS_MS) return;
+    this.#control.beginTerm(now, epoch);
+    this.#publish();
+  }
+
+  #adopt(revision: number): void {
+    if (this.#router.planOf(revision) === undefined) {
+      this.#awaited = revision;
+      this.#effects.push(send(TELL_PLAN, new Uint8Array()));
+      return;
+    }
+    this.#awaited = undefined;
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    this.#control.scaleTo(this.#plan.scaleToQps, this.#now);
+    this.#useTable();
+  }
+
+  /** Takes the gears for the loss of a device, or those for all of them again. */
+  #updateLost(): void {
+    const { there, gone } = this.#router.coverage(this.#plan);
+    for (const device of there) {
+      if (this.#gone.delete(device)) this.#tell({ type: 'device-back', device });
+      this.#seen.add(device);
+    }
+    const starting = this.#now - this.#startedAt < FIRST_HEARD_WITHIN_MS;
+    for (const device of gone) {
+      if (this.#gone.has(device) || (starting && !this.#seen.has(device))) continue;
+      this.#gone.add(device);
+      this.#speeds.delete(device);
+      this.#tell({ type: 'device-lost', device });
+    }
+    // With no device left, gears in reserve would help nobody.
+    const lost =
+      there.length === 0 ? this.#lost : gone.find((device) => this.#gone.has(device) && this.#plan.contingencies.has(device));
+    if (lost === this.#lost) return;
+    this.#lost = lost;
+    this.#useTable();
+  }
+
+  #tell(event: EventOf<'device-lost' | 'device-back'>): void {
+    if (!this.#leading) return;
+    this.#effects.push(note('warn', event.type, { device: event.device }), send(EVENTS, event));
+  }
+
+  #tellSpeed(device: string, report: SpeedReport): void {
+    if (!this.#leading) return;
+    const text = describeSpeed(device, report);
+    this.#effects.push(
+      note(report.state === 'slow' ? 'warn' : 'info', text, { device, ...report }),
+      send(EVENTS, { type: 'device-speed', device, ...report, text }),
+    );
+  }
+
+  get #plan(): CompiledPlan {
+    return this.#router.planOf(this.#revision) ?? this.#router.plan;
+  }
+
+  #useTable(): void {
+    const plan = this.#plan;
+    if (this.#lost !== undefined && !plan.contingencies.has(this.#lost)) this.#lost = undefined;
+    this.#control.use(this.#lost === undefined ? plan.gears : plan.contingencies.get(this.#lost)!);
+    this.#decidedAt = this.#now;
+    this.#decide();
+    this.#publish();
+  }
+
+  #decide(): void {
+    if (!this.#leading) return;
+    const now = this.#now;
+    const shift = this.#control.decide(now);
+    if (shift === undefined) return;
+    if (shift.from !== shift.to) this.#decidedAt = now;
+    this.#publish();
+    this.#effects.push(send(EVENTS, { type: 'gear', revision: this.#revision, ...shift }));
+  }
+
+  #publish(): void {
+    if (!this.#leading) return;
+    const message: GearMessage = {
+      revision: this.#revision,
+      gear: this.#control.gear,
+      ...(this.#lost === undefined ? {} : { lost: this.#lost }),
+      epoch: this.#control.epoch,
+      decidedAt: this.#decidedAt,
+      ...(this.#control.basis === undefined ? {} : { basis: this.#control.basis }),
+    };
+    this.#effects.push(send(GEAR, message));
+  }
+}
