@@ -79,10 +79,12 @@ export function describeGears(plan: GearPlan): string {
 export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number, answers: number): string {
   const [low, high] = known;
   const error = wilson(measured * answers, answers);
-  const verdict = low <= error.high && error.low <= high ? 'the intervals overlap' : 'the intervals do not overlap';
+  const overlap =
+    low <= error.high && error.low <= high ? 'though the two intervals overlap' : 'and the two intervals do not overlap';
+  const verdict = low <= measured && measured <= high ? 'within it' : `outside it, ${overlap}`;
   return (
     `Accuracy expected by the plan for the gears used: ${percent(accuracy)}, 95 % interval ${interval(known)}; ` +
-    `measured: ${percent(measured)} (${interval([error.low, error.high])} for ${answers} answers): ${verdict}.`
+    `measured: ${percent(measured)} (${interval([error.low, error.high])} for ${answers} answers), ${verdict}.`
   );
 }
 

@@ -38,7 +38,7 @@ describe('cascade calibrate', () => {
   test('without a plan says how to make one', async () => {
     const { code, stderr } = await runCascade(['calibrate', folder]);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/plan\.json cannot be read: .*make it with `cascade plan`/);
+    expect(stderr).toMatch(/plan\.json does not exist; make it with `cascade plan`/);
   });
 
   test('measures the plan at five loads and writes the correction beside the profile', async () => {

@@ -125,7 +125,12 @@ const CASES: readonly Case[] = [
   ],
   ['no plan', () => ['serve', at('no-plan')], USAGE, ['no-plan/plan.json does not exist', 'make it with `cascade plan`']],
   ['no plan', () => ['simulate', at('no-plan'), ...LOAD], USAGE, ['no-plan/plan.json', 'make it with `cascade plan`']],
-  ['a plan that is none', () => ['serve', image, '--plan', join(image, 'profile.json')], USAGE, ['not a gear plan', 'gears']],
+  [
+    'a plan that is none',
+    () => ['serve', image, '--plan', join(image, 'profile.json')],
+    USAGE,
+    ['not a gear plan', 'slo: is missing'],
+  ],
   [
     'a plan of another deployment',
     () => ['serve', at('foreign-plan')],
