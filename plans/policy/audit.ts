@@ -18,6 +18,8 @@ export const AUDIT_QUEUE = 64;
 
 /** Time constant of recent shares. */
 const RECENT_MS = 1_000;
+/** The same for the begin of a crowd: within a second, audits would have made it a backlog. */
+export const SUDDEN_MS = 100;
 
 /** Share of a gear's expected 95th percentile by which an audit may delay a request that comes meanwhile. */
 const DELAY_SHARE = 0.1;
@@ -68,20 +70,25 @@ export class AuditSampler {
   }
 }
 
-/** Share of the last second or so for which something was the case; older time counts exponentially less. */
+/** Share of the last while for which something was the case; older time counts exponentially less. */
 export class RecentShare {
+  readonly #timeConstantMs: number;
   #share = 0;
   #at = 0;
+
+  constructor(timeConstantMs = RECENT_MS) {
+    this.#timeConstantMs = timeConstantMs;
+  }
 
   /** It was so from `from` to `to`, or for a share of that time; calls in the order of time. */
   add(from: number, to: number, share = 1): void {
     const before = this.at(from);
-    this.#share = share - (share - before) * Math.exp((from - to) / RECENT_MS);
+    this.#share = share - (share - before) * Math.exp((from - to) / this.#timeConstantMs);
     this.#at = to;
   }
 
   at(now: number): number {
-    return this.#share === 0 ? 0 : this.#share * Math.exp(Math.min(0, this.#at - now) / RECENT_MS);
+    return this.#share === 0 ? 0 : this.#share * Math.exp(Math.min(0, this.#at - now) / this.#timeConstantMs);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Ring } from '../../engine/collections/ring.ts';
 import type { Random } from '../../engine/random.ts';
-import { AUDIT_QUEUE, AuditSampler, type AuditSettings, mayAudit, RecentShare, STARVED_ABOVE } from './audit.ts';
+import { AUDIT_QUEUE, AuditSampler, type AuditSettings, mayAudit, RecentShare, STARVED_ABOVE, SUDDEN_MS } from './audit.ts';
 import type { CompiledGear } from './compiled-plan.ts';
 
 export interface SpareAuditsOptions<Item> {
@@ -22,6 +22,7 @@ export class SpareAudits<Item> {
   readonly #options: SpareAuditsOptions<Item>;
   readonly #sampler: AuditSampler;
   readonly #utilisation = new RecentShare();
+  readonly #sudden = new RecentShare(SUDDEN_MS);
   readonly #starved = new RecentShare();
   readonly #waiting = new Ring<Item>();
 
@@ -63,6 +64,7 @@ export class SpareAudits<Item> {
   /** The device was occupied, by whatever, from one time to the other. */
   busy(from: number, to: number): void {
     this.#utilisation.add(from, to);
+    this.#sudden.add(from, to);
   }
 
   /** Its inference thread waited for a processor for this share of the time between. */
@@ -73,6 +75,7 @@ export class SpareAudits<Item> {
   #may(model: number, gear: CompiledGear, now: number, size?: number): boolean {
     if (this.#starved.at(now) > STARVED_ABOVE) return false;
     const { settings, device, batchMs } = this.#options;
-    return mayAudit(this.#utilisation.at(now), settings, batchMs(model, 1, size), gear, device, batchMs);
+    const utilisation = Math.max(this.#utilisation.at(now), this.#sudden.at(now));
+    return mayAudit(utilisation, settings, batchMs(model, 1, size), gear, device, batchMs);
   }
 }

@@ -49,6 +49,15 @@ test('nothing is asked while others use the cores of the device, however idle it
   expect(own.next(LARGE, gear, 3_000)).toBe(1);
 });
 
+test('nothing is asked from the first moments of a crowd on', () => {
+  const own = audits();
+  own.enqueue(1);
+  own.busy(0, 150);
+  expect(own.hasSpare(LARGE, gear, 150)).toBe(false);
+  expect(own.next(LARGE, gear, 150)).toBeUndefined();
+  expect(own.next(LARGE, gear, 400)).toBe(1);
+});
+
 test('only so many wait, and a device that has as many takes no more', () => {
   const own = audits();
   for (let i = 0; i < AUDIT_QUEUE; i++) expect(own.enqueue(1)).toBe(true);
