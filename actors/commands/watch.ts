@@ -48,7 +48,7 @@ async function watch(path: string, options: Options): Promise<void> {
   const bus = await connectTo(servers, deployment.nats, 'cascade-watch');
   const { stdout } = process;
   try {
-    // Who watches what nobody serves is told so.
+    // Tell people when nothing serves what they watch.
     const status = await askStatus(bus, deployment, shownServers(servers));
     const seconds: Second[] = [];
     let onEnd: (why: string) => void = () => undefined;

@@ -1,6 +1,6 @@
 import { filter, map, type Observable } from 'rxjs';
-import type { Bus, ListenOptions } from '../bus/bus.ts';
-import type { Drops } from './drops.ts';
+import type { Bus, BusMessage, ListenOptions } from '../bus/bus.ts';
+import { type Drops, decoded } from './drops.ts';
 
 /** Reads and writes the messages of a channel. `decode` throws MalformedMessage; what it returns may be kept. */
 export interface Codec<T> {
@@ -87,29 +87,27 @@ export class Channels {
     from: Channel<Pattern, T>,
     params: Partial<ParamsOf<Pattern>> = {},
   ): Observable<T> {
-    return this.#questions$(from, params as Readonly<Record<string, string>>).pipe(map(({ message }) => message));
+    return this.#messages$(from, params as Readonly<Record<string, string>>).pipe(
+      decoded((data) => from.codec.decode(data), this.#drops),
+    );
   }
 
   /** Messages with the subjects to answer them on. */
-  questions$<T extends object>(from: Channel<string, T>): Observable<Question<T>> {
-    return this.#questions$(from, {});
-  }
-
-  #questions$<T extends object>(
-    { pattern, codec, ...delivery }: Channel<string, T>,
-    params: Readonly<Record<string, string>>,
-  ): Observable<Question<T>> {
-    return this.#bus.messages$(subjectOf(this.#root, pattern, params), listenOptions(delivery)).pipe(
-      map(({ data, reply }) => {
-        const message = this.#drops.unlessMalformed(() => codec.decode(data));
-        return message === undefined ? undefined : { message, reply };
-      }),
+  questions$<T>(from: Channel<string, T>): Observable<Question<T>> {
+    return this.#messages$(from, {}).pipe(
+      map(({ data, reply }) => this.#drops.unlessMalformed(() => ({ message: from.codec.decode(data), reply }))),
       filter((question) => question !== undefined),
     );
   }
+
+  #messages$(from: Listening, params: Readonly<Record<string, string>>): Observable<BusMessage> {
+    return this.#bus.messages$(subjectOf(this.#root, from.pattern, params), listenOptions(from));
+  }
 }
 
-function listenOptions({ delivery, group, loopback }: Pick<Channel, 'delivery' | 'group' | 'loopback'>): ListenOptions {
+type Listening = Pick<Channel, 'pattern' | 'delivery' | 'group' | 'loopback'>;
+
+function listenOptions({ delivery, group, loopback }: Listening): ListenOptions {
   if (group !== undefined) return { queue: group };
   return delivery === 'owner' && loopback === true ? { sole: true } : {};
 }

@@ -1,4 +1,4 @@
-import { map, merge, type Observable, of, switchMap, take, takeUntil, tap } from 'rxjs';
+import { map, merge, type Observable, takeUntil, tap } from 'rxjs';
 import { every } from '../clock.ts';
 import { assertNever, type MalformedMessage } from '../errors.ts';
 import type { Actor, ActorContext } from './actor.ts';
@@ -76,27 +76,21 @@ export interface ActorDefinition<Core> {
   /** State of a fresh start, and the rules that change it: plain code, which gets the time as an argument. */
   readonly core: (now: number) => Core;
   readonly reactions: readonly Reaction<Core>[];
-  /** Emits when what the actor has is finished; meanwhile it reacts as before. Default: at once. */
-  readonly drained?: (core: Core) => Observable<unknown>;
 }
 
 /** An actor from its definition. Messages that cannot be decoded are dropped and counted; a core that throws is started afresh. */
-export function defineActor<Core>({ name, description, root, core: fresh, reactions, drained }: ActorDefinition<Core>): Actor {
+export function defineActor<Core>({ name, description, root, core: fresh, reactions }: ActorDefinition<Core>): Actor {
   return {
     name,
     description,
     behaviour: (context) => {
       const channels = new Channels(root, context);
       const core = fresh(context.clock.now());
-      const done$ = context.stopping$.pipe(
-        switchMap(() => drained?.(core) ?? of(undefined)),
-        take(1),
-      );
       return merge(...reactions.map((reaction) => reaction(core, context, channels))).pipe(
         tap((effects) => {
           for (const effect of effects) perform(effect, context, channels);
         }),
-        takeUntil(done$),
+        takeUntil(context.stopping$),
       );
     },
   };
