@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/reporter.ts'],
     globalSetup: './test/support/install-programs.ts',
+    // Snapshots hold plain text, also where CI or FORCE_COLOR asks for colours.
+    env: { NO_COLOR: '1' },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Files run two at a time: on two cores, more of those that start servers and pinned processes would starve each other.
