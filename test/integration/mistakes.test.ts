@@ -272,8 +272,10 @@ test.each(MISTAKES.map((mistake, i) => [mistake.what, mistake, i] as const))('%s
   const args = run.split(' ').map((word) => (urls as Record<string, string>)[word] ?? word.replace('@', folder));
   const { code, stdout, stderr } = await runCommandLine(args);
   // Beside a problem, warnings are not what is shown here.
-  const hidden = code === 2 ? /^(ok {5}|warning {2}|next: |[┌│└])/ : /^(ok {5}|next: |[┌│└])/;
-  const lines = `${stderr}${stdout}`.split('\n').filter((line) => !hidden.test(line));
+  const beside = code === 2 ? /^(ok {5}|warning {2}|next: |[┌│└])/ : /^(ok {5}|next: |[┌│└])/;
+  // On a busy machine the load generator lags, and says so.
+  const hidden = (line: string): boolean => beside.test(line) || line.startsWith('VOID (');
+  const lines = `${stderr}${stdout}`.split('\n').filter((line) => !hidden(line));
   const masked = Object.entries(urls)
     .reduce(
       (text, [name, url]) => text.replaceAll(url, `nats://${name}`).replaceAll(url.replace('nats://', ''), name),
