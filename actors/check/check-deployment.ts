@@ -4,7 +4,7 @@ import { readDeployment } from '../../plans/domain/deployment/deployment.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { warmUpSamples } from '../../plans/profiling/warm-up.ts';
 import { serversOf } from '../processes/nats-url.ts';
-import { DEFAULT_HOST, type ServeOptions } from '../processes/setting.ts';
+import { DEFAULT_HOST, type ServeOptions } from '../processes/serving-context.ts';
 import { checkMachine } from './check-machine.ts';
 import { checkModelsAndData } from './check-models.ts';
 import { checkNats } from './check-nats.ts';

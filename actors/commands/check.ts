@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { jsonFile } from '../../plans/commands/options.ts';
 import type { Level } from '../check/finding.ts';
 import { natsOption } from '../processes/nats-url.ts';
-import type { ServeOptions } from '../processes/setting.ts';
+import type { ServeOptions } from '../processes/serving-context.ts';
 
 interface Options extends ServeOptions {
   readonly json?: string;

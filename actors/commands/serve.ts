@@ -6,7 +6,7 @@ import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { type HttpAddress, httpAddress, shownAddress } from '../http/address.ts';
 import { natsOption } from '../processes/nats-url.ts';
 import type { GatewayAddresses } from '../processes/run-gateway.ts';
-import type { ServeOptions, Setting } from '../processes/setting.ts';
+import type { ServeOptions, ServingContext } from '../processes/serving-context.ts';
 
 interface Options extends ServeOptions {
   readonly role: (typeof ROLES)[number];
@@ -62,45 +62,45 @@ export function register(program: Command): void {
         return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, metrics);
       if (options.role === 'dashboard')
         return (await import('../processes/run-observer.ts')).runDashboard(deployment, options, dashboard);
-      const { readSetting } = await import('../processes/setting.ts');
+      const { readServingContext } = await import('../processes/serving-context.ts');
       await run(
         deployment,
         options,
-        readSetting(deployment, options, options.role === 'device' ? deviceRole(options.device) : options.role),
+        readServingContext(deployment, options, options.role === 'device' ? deviceRole(options.device) : options.role),
       );
     });
 }
 
-async function run(deployment: string, options: Options, setting: Setting): Promise<void> {
+async function run(deployment: string, options: Options, serving: ServingContext): Promise<void> {
   for (const role of ['metrics', 'dashboard'] as const)
     if (options[role] !== undefined && options.role !== 'all' && options.role !== 'host')
       throw new ConfigError(`--${role} goes with the roles all, host and ${role}, not with --role ${options.role}`);
   switch (options.role) {
     case 'frontend':
-      return (await import('../processes/run-frontend.ts')).runFrontend(setting);
+      return (await import('../processes/run-frontend.ts')).runFrontend(serving);
     case 'controller':
-      return (await import('../processes/run-controller.ts')).runController(setting);
+      return (await import('../processes/run-controller.ts')).runController(serving);
     case 'device':
       if (options.device === undefined) throw new ConfigError('--role device needs --device <id>');
-      return (await import('../processes/run-device.ts')).runDevices(setting, options.device.split(','));
+      return (await import('../processes/run-device.ts')).runDevices(serving, options.device.split(','));
     case 'gateway':
-      return (await import('../processes/run-gateway.ts')).runGateway(setting, gatewayAddresses(options));
+      return (await import('../processes/run-gateway.ts')).runGateway(serving, gatewayAddresses(options));
     default:
-      return runHost(deployment, options, setting);
+      return runHost(deployment, options, serving);
   }
 }
 
-async function runHost(deployment: string, options: Options, setting: Setting): Promise<void> {
+async function runHost(deployment: string, options: Options, serving: ServingContext): Promise<void> {
   const { devicesOfHost, requireLocalCores } = await import('../../plans/domain/deployment/local-cores.ts');
   // Also those without a replica in the plan of today.
-  const devices = devicesOfHost(setting.deployment, setting.host);
-  forAll(devices, (device) => requireLocalCores(setting.deployment, device));
+  const devices = devicesOfHost(serving.deployment, serving.host);
+  forAll(devices, (device) => requireLocalCores(serving.deployment, device));
   const all = options.role === 'all';
-  const { frontends } = setting.deployment;
+  const { frontends } = serving.deployment;
   const { runParts } = await import('../processes/run-all.ts');
   const { allGears } = await import('../../plans/domain/gear-plan/gear-plan.ts');
   await runParts(
-    setting,
+    serving,
     deployment,
     options,
     {
@@ -114,8 +114,8 @@ async function runHost(deployment: string, options: Options, setting: Setting): 
     () => {
       const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
       process.stdout.write(
-        `cascade ${setting.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
-          `${allGears(setting.plan).length} gears; publish requests to ${setting.subjects.infer} on ${shownServers(setting.servers)}` +
+        `cascade ${serving.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
+          `${allGears(serving.plan).length} gears; publish requests to ${serving.subjects.infer} on ${shownServers(serving.servers)}` +
           gatewayText(options) +
           `${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}` +
           `${options.dashboard === undefined ? '' : `; dashboard at http://${shownAddress(options.dashboard)}`}\n`,

@@ -82,14 +82,14 @@ class PlanKeeper {
   /** Emits when another controller may lead from now on, be it that this one has to stop. */
   readonly #deposed$ = new Subject<void>();
   /** The plan that was told last, by whoever leads: in force when its commit comes. */
-  #told: Revision | undefined;
+  #announced: Revision | undefined;
   #history: PlanHistory | undefined;
   #current: Revision;
   /** Highest revision that was heard of: numbers are not used twice, even where nothing outlives a controller. */
   #highest = 0;
   #busyWith: string | undefined;
   #wanted: GearPlan | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #announcedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PlanKeeperOptions, context: ActorContext) {
     this.#options = options;
@@ -126,16 +126,16 @@ class PlanKeeper {
       channels.receive$(STATE).pipe(tap((state) => this.#observe(state))),
       channels.receive$(PREPARED).pipe(tap((answer) => this.#prepared$.next(answer))),
       channels.receive$(PREPARE).pipe(
-        tap((told) => {
-          this.#told = told;
+        tap((announced) => {
+          this.#announced = announced;
         }),
       ),
       channels.receive$(COMMIT).pipe(
         tap(({ revision }) => {
           // A store that is found empty must not bring back a plan of long ago.
-          const told = this.#told;
-          const isNewer = told?.revision === revision && revision > this.#current.revision;
-          if (isNewer && this.#options.check(told.plan).length === 0) this.#current = told;
+          const announced = this.#announced;
+          const isNewer = announced?.revision === revision && revision > this.#current.revision;
+          if (isNewer && this.#options.check(announced.plan).length === 0) this.#current = announced;
         }),
       ),
       leading$.pipe(
@@ -341,8 +341,8 @@ class PlanKeeper {
   /** Tells the plan in force to those who ask: by the history, as a controller that was stopped in a change may have ended it since. */
   async #tellAgain(): Promise<void> {
     const { clock, log } = this.#context;
-    if (clock.now() - this.#toldAt < TELL_INTERVAL_MS) return;
-    this.#toldAt = clock.now();
+    if (clock.now() - this.#announcedAt < TELL_INTERVAL_MS) return;
+    this.#announcedAt = clock.now();
     try {
       const stored = await this.#history?.current();
       if (stored !== undefined && stored.revision > this.#current.revision) this.#current = stored;
@@ -353,7 +353,7 @@ class PlanKeeper {
   }
 
   #tell(): void {
-    this.#toldAt = this.#context.clock.now();
+    this.#announcedAt = this.#context.clock.now();
     this.#channels.send(PREPARE, this.#current);
   }
 }

@@ -19,7 +19,7 @@ import type { EventMessage, EventOf, SpeedReport } from '../../plans/protocol/ev
 import { mayAnswerOn, type Subjects } from '../../plans/protocol/subjects.ts';
 import { byKind, type UnservedByKind, type UnservedCounts } from '../../plans/protocol/unserved.ts';
 import { type DurableStatus, durableStatus } from '../durable/durable-status.ts';
-import type { DurableSetting } from '../durable/durable-streams.ts';
+import type { DurableConfig } from '../durable/durable-streams.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import { askForPlan, keepPlan } from './kept-plans.ts';
 import type { Revision } from './plan-history.ts';
@@ -107,9 +107,9 @@ export interface StatusOptions {
   readonly start: Revision;
   readonly leading$: Observable<boolean>;
   /** Where requests are stored; undefined: nowhere. */
-  readonly durable?: DurableSetting | undefined;
+  readonly durable?: DurableConfig | undefined;
   /** The other actors of this process: what they dropped is told, too, as nobody else tells it. Default: none. */
-  readonly beside?: readonly Pick<RunningActor, 'name' | 'dropped'>[];
+  readonly siblings?: readonly Pick<RunningActor, 'name' | 'dropped'>[];
 }
 
 const FORGET_INTERVAL_MS = 1_000;
@@ -118,7 +118,7 @@ const DECISIONS_KEPT = 20;
 const LOSSES_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, start, leading$, durable, beside = [] }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start, leading$, durable, siblings = [] }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
@@ -242,7 +242,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         const all: [string, DropCounts][] = [
           ...[...frontends].map(([name, { dropped }]): [string, DropCounts] => [`frontend-${name}`, dropped]),
           ...[...devices].map(([name, { state }]): [string, DropCounts] => [`device-${name}`, state.dropped ?? {}]),
-          ...beside.map(({ name, dropped }): [string, DropCounts] => [name, dropped]),
+          ...siblings.map(({ name, dropped }): [string, DropCounts] => [name, dropped]),
           ['status', drops.counts],
         ];
         return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));
@@ -256,7 +256,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, be
         return Object.fromEntries(all.filter(([, kinds]) => Object.keys(kinds).length > 0));
       };
 
-      const look = async (setting: DurableSetting): Promise<void> => {
+      const look = async (setting: DurableConfig): Promise<void> => {
         try {
           stored = await durableStatus(bus.workQueues(), setting);
         } catch (error) {

@@ -17,7 +17,7 @@ import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { httpServer$ } from '../http/server.ts';
-import { heard$ } from '../observer/heard.ts';
+import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
 import type { ActionOutcome, Credentials, Operator } from './operator.ts';
 import { isSameOrigin } from './same-origin.ts';
@@ -101,7 +101,7 @@ export function dashboardActor(options: DashboardOptions): Actor {
       const snapshot = (): Snapshot => ({ about, seconds, happenings: picture.happenings, status, problem });
 
       return merge(
-        heard$({ bus, clock, drops }, subjects, picture),
+        observeDeployment$({ bus, clock, drops }, subjects, picture),
         every(clock, SECOND_MS).pipe(tap(endSecond)),
         every(clock, SECOND_MS).pipe(exhaustMap(ask)),
         httpServer$(dashboardApp(options, snapshot, updates$), address, '--dashboard').pipe(tap(({ url }) => onReady(url))),

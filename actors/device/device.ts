@@ -209,7 +209,7 @@ class Device {
     const left$ = new Subject<void>();
     const ended$ = new Subject<void>();
     const working$ = merge(
-      bus.messages$(subjects.deviceWork(device), { sole: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
+      bus.messages$(subjects.deviceWork(device), { exclusive: true }).pipe(tap(({ subject, data }) => this.#take(subject, data))),
       // Behind the requests that it is about, as it comes the same way.
       channels.receive$(DEVICE_CANCEL, { device }).pipe(tap((frame) => this.#noteCancelled(frame))),
       this.#loop.run(),
@@ -234,7 +234,7 @@ class Device {
         tap(() => {
           this.#claim.away();
           this.#incarnation = this.#newIncarnation();
-          this.#router.doubt(clock.now());
+          this.#router.markStale(clock.now());
         }),
       ),
       every(clock, HEARTBEAT_INTERVAL_MS).pipe(

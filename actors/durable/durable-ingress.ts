@@ -33,13 +33,13 @@ import {
 } from '../frontend/answers.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
 import { type DurableRequest, durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
-import { type DurableSetting, declareStreams, ingressConsumer } from './durable-streams.ts';
+import { type DurableConfig, declareStreams, ingressConsumer } from './durable-streams.ts';
 import { GivenUp } from './given-up.ts';
 
 export interface DurableIngressOptions {
   /** Name of the frontend beside it. */
   readonly name: string;
-  readonly durable: DurableSetting;
+  readonly durable: DurableConfig;
   /** Longest time for one try at a request. */
   readonly deadlineMs: number;
   /** Emits when the frontend beside it takes requests: before, tries would be wasted. */

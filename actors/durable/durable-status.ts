@@ -1,5 +1,5 @@
 import type { WorkQueues } from '../../engine/bus/work-queue.ts';
-import { type DurableSetting, ingressConsumer } from './durable-streams.ts';
+import { type DurableConfig, ingressConsumer } from './durable-streams.ts';
 
 /** How the durable ingress of a deployment is: requests by what has become of them. */
 export interface DurableStatus {
@@ -15,7 +15,7 @@ export interface DurableStatus {
 }
 
 /** The counts are not of one moment. @throws CascadeError when the server cannot be asked, or before the first frontend is up. */
-export async function durableStatus(queues: WorkQueues, durable: DurableSetting): Promise<DurableStatus> {
+export async function durableStatus(queues: WorkQueues, durable: DurableConfig): Promise<DurableStatus> {
   const { requests, dead } = durable.streams;
   const [stored, deadLetters, progress] = await Promise.all([
     queues.count(requests),

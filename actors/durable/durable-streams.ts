@@ -4,7 +4,7 @@ import type { DurableSettings } from '../../plans/domain/deployment/deployment.t
 import { type DurableStreams, durableStreamsOf, type Subjects } from '../../plans/protocol/subjects.ts';
 
 /** Durable ingress of one deployment: where its requests are kept, and how many. */
-export interface DurableSetting {
+export interface DurableConfig {
   readonly subjects: Subjects;
   readonly streams: DurableStreams;
   readonly settings: DurableSettings;
@@ -13,11 +13,11 @@ export interface DurableSetting {
 /** A dead letter is for a person to look at, who may be on holiday. */
 const DEAD_LETTER_AGE_MS = 30 * 24 * 3_600_000;
 
-export function durableSetting(
+export function durableConfig(
   deployment: { readonly name: string; readonly prefix: string },
   subjects: Subjects,
   settings: DurableSettings,
-): DurableSetting {
+): DurableConfig {
   return { subjects, streams: durableStreamsOf(deployment.name, deployment.prefix), settings };
 }
 
@@ -25,7 +25,7 @@ export function durableSetting(
  * Makes the streams, or gives those that are there the deployment's limits.
  * @throws ConfigError when the NATS server cannot keep what the deployment asks for, naming the option.
  */
-export async function declareStreams(queues: WorkQueues, { subjects, streams, settings }: DurableSetting): Promise<void> {
+export async function declareStreams(queues: WorkQueues, { subjects, streams, settings }: DurableConfig): Promise<void> {
   const { maxRequests: maxMessages, maxBytes, maxAgeMs, keepAnswersMs, storage, replicas } = settings;
   const common = { maxMessages, maxBytes, storage, replicas };
   try {
@@ -41,6 +41,6 @@ export async function declareStreams(queues: WorkQueues, { subjects, streams, se
 }
 
 /** The frontends share the requests. */
-export function ingressConsumer({ streams, settings }: DurableSetting): ConsumerSpec {
+export function ingressConsumer({ streams, settings }: DurableConfig): ConsumerSpec {
   return { store: streams.requests, name: 'ingress', ackWaitMs: settings.ackWaitMs, maxUnsettled: settings.inFlight };
 }

@@ -158,7 +158,7 @@ class Frontend {
       }),
     );
     const background$ = merge(
-      // Not `sole`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
+      // Not `exclusive`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
       channels.receive$(DONE, { frontend: name }).pipe(tap((frame) => this.#done(frame))),
       channels.receive$(CANCEL).pipe(tap((cancellations) => this.#cancel(cancellations))),
       channels.receive$(GEAR).pipe(tap((gear) => this.#shift(gear))),
@@ -173,7 +173,7 @@ class Frontend {
         switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)),
         tap(() => this.#sweep()),
       ),
-      reconnected$(bus).pipe(tap(() => this.#router.doubt(clock.now()))),
+      reconnected$(bus).pipe(tap(() => this.#router.markStale(clock.now()))),
       every(clock, STILL_WAITING_MS).pipe(
         takeUntil(this.#routable$),
         tap(() => this.#context.log.warn({ models: this.#router.missing }, 'no requests are taken: no device has these models')),

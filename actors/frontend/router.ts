@@ -194,7 +194,7 @@ export class Router {
   }
 
   /** After a lost connection: what was sent to any device may be gone, so that each counts as replaced when it is heard again. */
-  doubt(now: number): void {
+  markStale(now: number): void {
     for (const [device, presence] of this.#presence) {
       if (presence.phase === 'left') this.#presence.delete(device);
       else this.#presence.set(device, { ...presence, incarnation: '', seenAt: now });

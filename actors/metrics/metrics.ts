@@ -5,7 +5,7 @@ import { every } from '../../engine/clock.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { httpServer$ } from '../http/server.ts';
-import { heard$ } from '../observer/heard.ts';
+import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { CONTENT_TYPE, Exposition } from './exposition.ts';
 import { Observations, type Observed } from './observations.ts';
 
@@ -35,7 +35,7 @@ export function metricsActor({ subjects, observed, address, onReady }: MetricsOp
       app.get('/healthz', (context) => context.text('ok\n'));
       app.notFound((context) => context.text('there is /metrics, and /healthz\n', 404));
       return merge(
-        heard$({ bus, clock, drops }, subjects, observations),
+        observeDeployment$({ bus, clock, drops }, subjects, observations),
         every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => observations.sweep(clock.now()))),
         httpServer$(app, address, '--metrics').pipe(tap(({ url }) => onReady(url))),
       ).pipe(takeUntil(stopping$));

@@ -4,7 +4,7 @@ import { type HistogramCounts, quantile, since, sumOf, TIME_BOUNDS_MS } from '..
 import { UNSERVED } from '../../plans/protocol/unserved.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import { describeEvent } from './describe-event.ts';
-import type { Listener } from './heard.ts';
+import type { DeploymentObserver } from './observe-deployment.ts';
 
 /** One second of a deployment, as screens show it. */
 export interface Second {
@@ -47,7 +47,7 @@ interface OfDevice {
 }
 
 /** Follows a deployment second by second. */
-export class Picture implements Listener {
+export class Picture implements DeploymentObserver {
   readonly #devices = new Map<string, OfDevice>();
   readonly #unserved = new Map<string, { readonly heardAt: number; readonly count: number }>();
   readonly #latencies: HistogramCounts[] = [];
@@ -62,11 +62,11 @@ export class Picture implements Listener {
 
   state(state: DeviceState, now: number): void {
     const known = this.#devices.get(state.device);
-    const anew = known === undefined || known.state.pid !== state.pid;
-    const device: OfDevice = anew ? { state, heardAt: now, before: undefined, readTotal: undefined } : known;
+    const isNewProcess = known === undefined || known.state.pid !== state.pid;
+    const device: OfDevice = isNewProcess ? { state, heardAt: now, before: undefined, readTotal: undefined } : known;
     device.state = state;
     device.heardAt = now;
-    if (anew) this.#devices.set(state.device, device);
+    if (isNewProcess) this.#devices.set(state.device, device);
     this.#count(`device-${state.device}`, state.unserved ?? {}, now);
     if (state.measures === undefined) return;
     const total = sumOf(

@@ -1,7 +1,7 @@
-import type { Setting } from './setting.ts';
+import type { ServingContext } from './serving-context.ts';
 
 /** Outputs of models that requests may ask for: whatever model answers has these. */
-export function askableOutputs({ deployment, profile }: Pick<Setting, 'deployment' | 'profile'>): readonly string[] {
+export function askableOutputs({ deployment, profile }: Pick<ServingContext, 'deployment' | 'profile'>): readonly string[] {
   // Emulated devices know no models.
   if (deployment.devices.some(({ kind }) => kind === 'emulated')) return [];
   const [first, ...others] = profile.models.map(({ outputs = [] }) => outputs);

@@ -8,7 +8,7 @@ export function connectTo(
   servers: readonly string[],
   nats: NatsSettings,
   name: string,
-  options: Pick<NatsOptions, 'log' | 'direct' | 'user' | 'password' | 'inboxPrefix'> = {},
+  options: Pick<NatsOptions, 'log' | 'loopback' | 'user' | 'password' | 'inboxPrefix'> = {},
 ): Promise<Bus> {
   return connectNats({ ...natsOptionsOf(servers, nats, name), ...options });
 }

@@ -14,7 +14,7 @@ export const DRAIN_MS = 30_000;
 export const MAX_FAILED_STARTS = 3;
 
 /** Tells the parent process, if we have one that listens, and from then on that this event loop still turns. */
-export function tellReady(): void {
+export function reportReady(): void {
   if (!process.connected) return;
   process.send?.(READY);
   let underWay = false;
@@ -66,7 +66,7 @@ export async function runConnected(connecting: Promise<Bus>, run: (bus: Bus) => 
  * Runs actors until the process is asked to stop, then drains them, one group after the other, all within the same time.
  * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
  */
-export async function liveUntilStopped(groups: readonly (readonly RunningActor[])[], log: Logger): Promise<void> {
+export async function runUntilShutdown(groups: readonly (readonly RunningActor[])[], log: Logger): Promise<void> {
   const why = await Promise.race([askedToStop(), configErrorOf(groups.flat())]);
   log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
   const endsAt = realClock.now() + DRAIN_MS;

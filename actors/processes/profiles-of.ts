@@ -2,14 +2,14 @@ import { messageOf } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
-import type { Setting } from './setting.ts';
+import type { ServingContext } from './serving-context.ts';
 
 /** The profile of the weights that a plan names: this process's, or the one of the file, which comes with new weights. */
 export function profilesOf({
   profile: known,
   profileFile,
   log,
-}: Pick<Setting, 'profile' | 'profileFile' | 'log'>): (plan: GearPlan) => Profile | undefined {
+}: Pick<ServingContext, 'profile' | 'profileFile' | 'log'>): (plan: GearPlan) => Profile | undefined {
   return (plan) => {
     const isOf = ({ models }: Profile): boolean => models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
     if (isOf(known)) return known;

@@ -4,7 +4,7 @@ import { WeightsMissingError } from '../../engine/errors.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { plannedWeights } from '../device/weights/planned-weights.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
-import { revised, type Setting, startOf } from './setting.ts';
+import { compileRevision, initialPlan, type ServingContext } from './serving-context.ts';
 
 /**
  * For whoever starts devices: a device that has to restart later stays out and says so, but one that is started for the first time
@@ -12,19 +12,23 @@ import { revised, type Setting, startOf } from './setting.ts';
  * @throws WeightsMissingError when the devices can have the weights neither of the plan in force nor of the plan's file, which may
  *   come into force next.
  */
-export async function requireWeights(setting: Setting, devices: readonly Device[], bus: Bus): Promise<void> {
-  const start = await startOf(setting, bus);
+export async function requireWeights(serving: ServingContext, devices: readonly Device[], bus: Bus): Promise<void> {
+  const start = await initialPlan(serving, bus);
   try {
-    await findAll(setting, devices, revised(setting, start));
+    await findAll(serving, devices, compileRevision(serving, start));
   } catch (error) {
     if (!(error instanceof WeightsMissingError)) throw error;
-    setting.log.warn({ revision: start.revision, reason: error.message }, 'the plan in force cannot be served here');
-    await findAll(setting, devices, revised(setting, { revision: start.revision, plan: setting.plan }));
+    serving.log.warn({ revision: start.revision, reason: error.message }, 'the plan in force cannot be served here');
+    await findAll(serving, devices, compileRevision(serving, { revision: start.revision, plan: serving.plan }));
   }
 }
 
 /** Copies are made meanwhile, once for all devices. */
-async function findAll({ deployment, profile, log }: Setting, devices: readonly Device[], { plan }: RevisedPlan): Promise<void> {
+async function findAll(
+  { deployment, profile, log }: ServingContext,
+  devices: readonly Device[],
+  { plan }: RevisedPlan,
+): Promise<void> {
   for (const device of devices) {
     const number = plan.devices.indexOf(device.id);
     const weights = plannedWeights(deployment, profile, device, log)(plan);

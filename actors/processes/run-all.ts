@@ -10,11 +10,11 @@ import { EXIT_TAKEN, EXIT_USAGE } from '../commands/exit-codes.ts';
 import { processActor } from '../device/device-host.ts';
 import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { claimEnvironment } from './claim.ts';
+import { requireExclusiveDevices } from './exclusive-devices.ts';
 import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { requireWeights } from './require-weights.ts';
-import { connectSetting, type ServeOptions, type Setting } from './setting.ts';
-import { requireSoleDevices } from './sole-devices.ts';
+import { connectServing, type ServeOptions, type ServingContext } from './serving-context.ts';
 
 /** A child drains within DRAIN_MS; past this it hangs and is killed. */
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
@@ -39,14 +39,14 @@ export interface Parts {
  * `onReady` is called when all are up; resolves after the end, when all have drained.
  */
 export async function runParts(
-  setting: Setting,
+  serving: ServingContext,
   deploymentPath: string,
   options: ServeOptions,
   parts: Parts,
   onReady: () => void,
 ): Promise<void> {
-  const { log } = setting;
-  const bus = await connectSetting(setting, 'host');
+  const { log } = serving;
+  const bus = await connectServing(serving, 'host');
   const asked = askedToStop();
   // Of all devices that are run from here: they stay together, or leave together.
   const environment = { ...natsEnvironment(options.nats), ...claimEnvironment() };
@@ -56,14 +56,14 @@ export async function runParts(
   });
   const running: RunningActor[][] = [];
   try {
-    checkMessageSize(setting, bus);
-    await requireWeights(setting, parts.devices, bus);
-    const sole = requireSoleDevices(
+    checkMessageSize(serving, bus);
+    await requireWeights(serving, parts.devices, bus);
+    const exclusive = requireExclusiveDevices(
       { bus, clock: realClock, log },
-      setting.subjects,
+      serving.subjects,
       parts.devices.map(({ id }) => id),
     );
-    let why: string | ConfigError | undefined = await Promise.race([sole.then(() => undefined), asked]);
+    let why: string | ConfigError | undefined = await Promise.race([exclusive.then(() => undefined), asked]);
     // Frontends route only to devices that are ready, and leave before them; the gateway is for those who ask them.
     for (const group of [
       [...controllerProcess(), ...deviceProcesses()],
@@ -71,7 +71,7 @@ export async function runParts(
       gatewayProcess(),
     ]) {
       if (why !== undefined) break;
-      const started = startProcesses(group, setting, bus, environment, onTaken);
+      const started = startProcesses(group, serving, bus, environment, onTaken);
       running.unshift(started.actors);
       const telling = setInterval(() => log.warn({ waitingFor: started.waitingFor() }, 'not ready yet'), STILL_WAITING_MS);
       try {
@@ -135,7 +135,7 @@ export async function runParts(
 }
 
 /** @throws ConfigError when the samples that were profiled do not fit into messages of the server. */
-function checkMessageSize({ profile, log }: Setting, bus: Bus): void {
+function checkMessageSize({ profile, log }: ServingContext, bus: Bus): void {
   const misfit = misfitOf(profile.warmUp, bus.maxPayloadBytes, 'the NATS server');
   if (misfit?.typical) throw new ConfigError(misfit.message);
   if (misfit !== undefined) log.warn(misfit.message);
@@ -149,7 +149,7 @@ interface ProcessSpec {
 
 function startProcesses(
   specs: readonly ProcessSpec[],
-  { log }: Setting,
+  { log }: ServingContext,
   bus: Bus,
   environment: Readonly<Record<string, string>>,
   onTaken: (error: ConfigError) => void,

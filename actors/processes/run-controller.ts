@@ -12,30 +12,30 @@ import { lease$ } from '../controller/lease.ts';
 import { planKeeperActor } from '../controller/plan-keeper.ts';
 import { statusActor } from '../controller/status.ts';
 import { beginTerm } from '../controller/term.ts';
-import { durableSetting } from '../durable/durable-streams.ts';
-import { liveUntilStopped, runConnected, tellReady } from './life.ts';
+import { durableConfig } from '../durable/durable-streams.ts';
+import { reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { profilesOf } from './profiles-of.ts';
 import { replanChild } from './replan-child.ts';
-import { connectSetting, revised, type Setting, startOf } from './setting.ts';
+import { compileRevision, connectServing, initialPlan, type ServingContext } from './serving-context.ts';
 
 /** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
-export function runController(setting: Setting): Promise<void> {
-  return runConnected(connectSetting(setting, 'controller'), (bus) => control(setting, bus));
+export function runController(serving: ServingContext): Promise<void> {
+  return runConnected(connectServing(serving, 'controller'), (bus) => control(serving, bus));
 }
 
-async function control(setting: Setting, bus: Bus): Promise<void> {
-  const { deployment, plan, subjects, log } = setting;
-  const start = await startOf(setting, bus);
+async function control(serving: ServingContext, bus: Bus): Promise<void> {
+  const { deployment, plan, subjects, log } = serving;
+  const start = await initialPlan(serving, bus);
   const system = { bus, clock: realClock, log };
   const buckets = bucketsOf(deployment.name, deployment.prefix);
   const leading$ = lease$({ ...system, bucket: buckets.lease, owner: `${hostname()} ${process.pid}` }).pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
   );
-  const beside = [
+  const siblings = [
     gearControllerActor({
       subjects,
-      plan: revised(setting, start),
+      plan: compileRevision(serving, start),
       rule: deployment.gearRule,
       leading$,
       beginTerm: () => beginTerm(bus, buckets.plans),
@@ -52,17 +52,17 @@ async function control(setting: Setting, bus: Bus): Promise<void> {
     driftMonitorActor({
       subjects,
       start,
-      profileOf: profilesOf(setting),
+      profileOf: profilesOf(serving),
       settings: deployment.drift,
       audit: deployment.audit && { ...deployment.audit, task: taskOf(deployment) },
       leading$,
       replan: () =>
-        replanChild([deployment.file, '--profile', setting.profileFile, '--push'], natsEnvironment(setting.servers.join(','))),
+        replanChild([deployment.file, '--profile', serving.profileFile, '--push'], natsEnvironment(serving.servers.join(','))),
     }),
   ].map((actor) => startActor(actor, system));
-  const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
-  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, durable, beside }), system);
-  tellReady();
+  const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
+  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, durable, siblings }), system);
+  reportReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
-  await liveUntilStopped([[...beside, status]], log);
+  await runUntilShutdown([[...siblings, status]], log);
 }

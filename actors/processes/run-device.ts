@@ -17,9 +17,9 @@ import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-rec
 import { type DeviceOptions, deviceActor } from '../device/device.ts';
 import { plannedWeights } from '../device/weights/planned-weights.ts';
 import { claimOfProcess } from './claim.ts';
-import { endHung } from './end-hung.ts';
-import { liveUntilStopped, MAX_FAILED_STARTS, runConnected, tellReady } from './life.ts';
-import { connectSetting, revised, type Setting, startOf } from './setting.ts';
+import { exitHungProcess } from './exit-hung-process.ts';
+import { MAX_FAILED_STARTS, reportReady, runConnected, runUntilShutdown } from './life.ts';
+import { compileRevision, connectServing, initialPlan, type ServingContext } from './serving-context.ts';
 import { startFrontend } from './start-frontend.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
@@ -33,16 +33,16 @@ const SHARED_FOR_MS = 50;
  * The process of one device. Emulated devices of a host share a process, as they
  * only wait: each is an actor of its own all the same.
  */
-export function runDevices(setting: Setting, ids: readonly string[]): Promise<void> {
-  const devices = devicesNamed(setting, ids);
+export function runDevices(serving: ServingContext, ids: readonly string[]): Promise<void> {
+  const devices = devicesNamed(serving, ids);
   // Emulated devices stand for processes of their own: what passes between them passes through the server.
-  const direct = !isEmulated(devices);
-  return runConnected(connectSetting(setting, ids.length === 1 ? `device-${ids[0]}` : 'devices', direct), (bus) =>
-    serveDevices(setting, devices, bus),
+  const loopback = !isEmulated(devices);
+  return runConnected(connectServing(serving, ids.length === 1 ? `device-${ids[0]}` : 'devices', loopback), (bus) =>
+    serveDevices(serving, devices, bus),
   );
 }
 
-function devicesNamed({ deployment }: Setting, ids: readonly string[]): Device[] {
+function devicesNamed({ deployment }: ServingContext, ids: readonly string[]): Device[] {
   const devices = ids.map((id) => {
     const device = deployment.devices.find((known) => known.id === id);
     if (device !== undefined) return device;
@@ -58,20 +58,20 @@ function isEmulated([{ kind }]: readonly Device[]): boolean {
   return kind === 'emulated';
 }
 
-async function serveDevices(setting: Setting, devices: readonly Device[], bus: Bus): Promise<void> {
-  const { deployment, log } = setting;
-  const options = devices.map((device) => optionsOf(setting, device));
+async function serveDevices(serving: ServingContext, devices: readonly Device[], bus: Bus): Promise<void> {
+  const { deployment, log } = serving;
+  const options = devices.map((device) => optionsOf(serving, device));
   const loopDelayMsP99 = watchLoopDelay();
-  const plan = revised(setting, await startOf(setting, bus));
+  const plan = compileRevision(serving, await initialPlan(serving, bus));
   const withFrontend = deployment.frontends === 'in-devices';
   const ids = devices.map(({ id }) => id);
   const loading = new Set<string | typeof FRONTEND>(withFrontend ? [...ids, FRONTEND] : ids);
   // Actors that are restarted are ready more than once.
   const onReady = (part: string | typeof FRONTEND): void => {
-    if (loading.delete(part) && loading.size === 0) tellReady();
+    if (loading.delete(part) && loading.size === 0) reportReady();
   };
   // Before the devices' actors, which would have to be stopped if it cannot be started.
-  const ingress = withFrontend ? await startFrontend(setting, bus, plan, () => onReady(FRONTEND)) : [];
+  const ingress = withFrontend ? await startFrontend(serving, bus, plan, () => onReady(FRONTEND)) : [];
   // Emulated devices wait by the clock.
   const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
   const system = { bus, clock: realClock, log };
@@ -86,7 +86,7 @@ async function serveDevices(setting: Setting, devices: readonly Device[], bus: B
         hasBeenReady = true;
         onReady(each.device);
       },
-      onHung: () => endHung(ingress, bus, realClock, killThis),
+      onHung: () => exitHungProcess(ingress, bus, realClock, killThis),
     });
     return startActor(
       givenUpInTime(actor, () => hasBeenReady),
@@ -94,7 +94,7 @@ async function serveDevices(setting: Setting, devices: readonly Device[], bus: B
     );
   });
   // What the frontend has taken is computed before the devices leave.
-  await liveUntilStopped([ingress, actors], log);
+  await runUntilShutdown([ingress, actors], log);
 }
 
 /** The actor, but not restarted for ever: one that has never been ready is given up after some tries. */
@@ -117,8 +117,11 @@ function killThis(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
-  const { deployment, profile, subjects, log } = setting;
+function optionsOf(
+  serving: ServingContext,
+  device: Device,
+): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
+  const { deployment, profile, subjects, log } = serving;
   const recorded = device.kind === 'emulated' ? { ...deployment, certainty: RECORDED } : deployment;
   const judges = deployment.models.map((model) => judgeOfModel(recorded, model));
   const task = taskOf(deployment);
@@ -141,14 +144,14 @@ function optionsOf(setting: Setting, device: Device): Omit<DeviceOptions, 'plan'
       agree: (a, b) => task.agreement(a, b) === 1,
     },
     urgentBacklogMs: backlogFromMs(deployment.gearRule),
-    createBackend: () => backendOf(setting, device),
+    createBackend: () => backendOf(serving, device),
   };
 }
 
 /** Emulated devices give the certainty that was recorded beside the scores, whatever it was estimated by. */
 const RECORDED = { output: 'recorded certainty' };
 
-function backendOf({ deployment, profile }: Setting, device: Device): Backend {
+function backendOf({ deployment, profile }: ServingContext, device: Device): Backend {
   if (device.kind === 'emulated') {
     return createEmulatedBackend({
       clock: realClock,

@@ -1,11 +1,11 @@
-import { liveUntilStopped, runConnected, tellReady } from './life.ts';
-import { connectSetting, revised, type Setting, startOf } from './setting.ts';
+import { reportReady, runConnected, runUntilShutdown } from './life.ts';
+import { compileRevision, connectServing, initialPlan, type ServingContext } from './serving-context.ts';
 import { startFrontend } from './start-frontend.ts';
 
 /** One frontend process. */
-export function runFrontend(setting: Setting): Promise<void> {
-  return runConnected(connectSetting(setting, 'frontend'), async (bus) => {
-    const plan = revised(setting, await startOf(setting, bus));
-    await liveUntilStopped([await startFrontend(setting, bus, plan, tellReady)], setting.log);
+export function runFrontend(serving: ServingContext): Promise<void> {
+  return runConnected(connectServing(serving, 'frontend'), async (bus) => {
+    const plan = compileRevision(serving, await initialPlan(serving, bus));
+    await runUntilShutdown([await startFrontend(serving, bus, plan, reportReady)], serving.log);
   });
 }

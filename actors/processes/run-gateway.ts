@@ -11,8 +11,8 @@ import { ServedModel } from '../gateway/served-model.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { askableOutputs } from './askable-outputs.ts';
 import { inboxPrefixOf } from './connect.ts';
-import { liveUntilStopped, runConnected, tellReady } from './life.ts';
-import { connectSetting, type Setting } from './setting.ts';
+import { reportReady, runConnected, runUntilShutdown } from './life.ts';
+import { connectServing, type ServingContext } from './serving-context.ts';
 
 export interface GatewayAddresses {
   readonly http: HttpAddress | undefined;
@@ -20,9 +20,9 @@ export interface GatewayAddresses {
 }
 
 /** One gateway process. */
-export function runGateway(setting: Setting, { http, grpc }: GatewayAddresses): Promise<void> {
-  const { deployment, profile, subjects, log } = setting;
-  return runConnected(connectSetting(setting, 'gateway'), async (bus) => {
+export function runGateway(serving: ServingContext, { http, grpc }: GatewayAddresses): Promise<void> {
+  const { deployment, profile, subjects, log } = serving;
+  return runConnected(connectServing(serving, 'gateway'), async (bus) => {
     const name = `gateway-${randomBytes(6).toString('base64url')}`;
     const client = createClient(bus, realClock, {
       deployment: deployment.name,
@@ -35,22 +35,22 @@ export function runGateway(setting: Setting, { http, grpc }: GatewayAddresses): 
       name,
       subjects,
       client,
-      model: servedModel(setting),
+      model: servedModel(serving),
       warmUp: warmUpInputs(profile),
       http,
       grpc,
       onListening: (urls) => log.info({ urls }, 'listening; waiting for the deployment to answer'),
       onReady: (urls) => {
-        tellReady();
+        reportReady();
         if (process.send === undefined)
           process.stdout.write(`cascade ${deployment.name}: the gateway is ready: ${urls.join(', ')}\n`);
       },
     });
-    await liveUntilStopped([[startActor(gateway, { bus, clock: realClock, log })]], log);
+    await runUntilShutdown([[startActor(gateway, { bus, clock: realClock, log })]], log);
   });
 }
 
-function servedModel({ deployment, profile }: Setting): ServedModel {
+function servedModel({ deployment, profile }: ServingContext): ServedModel {
   const named = deployment.classes !== undefined || profile.classNames !== undefined;
   const outputs = outputsOf({ task: deployment.task, classes: profile.classes, named }, askableOutputs({ deployment, profile }));
   return new ServedModel(deployment.name, profile.inputs, outputs);

@@ -9,9 +9,9 @@ import { Operator } from '../dashboard/operator.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { metricsActor } from '../metrics/metrics.ts';
 import { connectTo } from './connect.ts';
-import { liveUntilStopped, runConnected, tellReady } from './life.ts';
+import { reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { serversOf } from './nats-url.ts';
-import type { ServeOptions } from './setting.ts';
+import type { ServeOptions } from './serving-context.ts';
 
 /** What a process knows that only listens to a deployment: it needs neither profile nor plan. */
 interface Observing {
@@ -47,11 +47,11 @@ function runObserver(path: string, options: ServeOptions, role: string, actorOf:
   return runConnected(connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log }), async (bus) => {
     const subjects = subjectsOf(deployment.name, deployment.prefix);
     const onReady = (url: string): void => {
-      tellReady();
+      reportReady();
       log.info({ url }, `${role} is served`);
       if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: ${role} at ${url}\n`);
     };
     const actor = startActor(actorOf({ deployment, subjects, servers, onReady }), { bus, clock: realClock, log });
-    await liveUntilStopped([[actor]], log);
+    await runUntilShutdown([[actor]], log);
   });
 }

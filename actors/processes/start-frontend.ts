@@ -6,12 +6,12 @@ import { realClock } from '../../engine/clock.ts';
 import { largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { Unserved } from '../../plans/protocol/unserved.ts';
 import { durableIngressActor } from '../durable/durable-ingress.ts';
-import { declareStreams, durableSetting } from '../durable/durable-streams.ts';
+import { declareStreams, durableConfig } from '../durable/durable-streams.ts';
 import { frontendActor } from '../frontend/frontend.ts';
 import { loadEstimatorActor } from '../frontend/load-estimator.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
 import { askableOutputs } from './askable-outputs.ts';
-import type { Setting } from './setting.ts';
+import type { ServingContext } from './serving-context.ts';
 
 /** A frontend's name is a token of its subjects. */
 const HOST_MAX_LENGTH = 48;
@@ -20,14 +20,19 @@ const HOST_MAX_LENGTH = 48;
  * A frontend and the actors beside it. Its name is new at each start, as what an earlier one had in flight is not its own.
  * @throws ConfigError when the server cannot store, where the deployment wants requests stored.
  */
-export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPlan, onReady: () => void): Promise<RunningActor[]> {
-  const { deployment, profile, subjects, log } = setting;
-  const host = setting.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
+export async function startFrontend(
+  serving: ServingContext,
+  bus: Bus,
+  plan: RevisedPlan,
+  onReady: () => void,
+): Promise<RunningActor[]> {
+  const { deployment, profile, subjects, log } = serving;
+  const host = serving.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
   const name = `${host}-${randomBytes(4).toString('hex')}`;
   const arrivals$ = new Subject<number>();
   const unserved = new Unserved();
   const system = { bus, clock: realClock, log };
-  const durable = deployment.durable && durableSetting(deployment, subjects, deployment.durable);
+  const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
   const serving$ = new AsyncSubject<void>();
   // Before we are ready: a server that cannot store is a wrong configuration, for the person who starts us.
   if (durable !== undefined) await declareStreams(bus.workQueues(), durable);
@@ -37,7 +42,7 @@ export async function startFrontend(setting: Setting, bus: Bus, plan: RevisedPla
       subjects,
       plan,
       specs: profile.inputs,
-      outputs: askableOutputs(setting),
+      outputs: askableOutputs(serving),
       largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
       deadlineMs: deployment.deadlineMs,
       maxDeadlineMs: deployment.maxDeadlineMs,

@@ -5,7 +5,7 @@ import { messageOf } from '../../engine/errors.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status.ts';
-import { heard$ } from '../observer/heard.ts';
+import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
 
 /** What was seen in a second, and what is known by then. */
@@ -44,7 +44,7 @@ export function watchActor(options: {
         }
       };
       return merge(
-        heard$({ bus, clock, drops }, options.subjects, picture),
+        observeDeployment$({ bus, clock, drops }, options.subjects, picture),
         every(clock, SECOND_MS).pipe(exhaustMap(ask)),
         every(clock, SECOND_MS).pipe(
           tap(() => {

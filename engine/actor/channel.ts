@@ -109,5 +109,5 @@ type Listening = Pick<Channel, 'pattern' | 'delivery' | 'group' | 'loopback'>;
 
 function listenOptions({ delivery, group, loopback }: Listening): ListenOptions {
   if (group !== undefined) return { queue: group };
-  return delivery === 'owner' && loopback === true ? { sole: true } : {};
+  return delivery === 'owner' && loopback === true ? { exclusive: true } : {};
 }

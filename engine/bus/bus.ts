@@ -24,10 +24,10 @@ export interface ListenOptions {
   /** When it emits, the subscription drains: no new messages are taken, those that arrived are delivered, then it completes. */
   readonly until?: Observable<unknown>;
   /**
-   * Only this process listens to these subjects. Where the bus has `direct`, what it publishes on them itself does not go through
+   * Only this process listens to these subjects. Where the bus has `loopback`, what it publishes on them itself does not go through
    * the server.
    */
-  readonly sole?: boolean;
+  readonly exclusive?: boolean;
 }
 
 /**

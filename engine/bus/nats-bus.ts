@@ -98,7 +98,7 @@ export class NatsBus implements Bus {
   readonly #log: BusLog | undefined;
   readonly #replicas: number;
   /** Listeners of this process that nobody else is beside. */
-  readonly #sole: SubjectTree<Subscriber<BusMessage>> | undefined;
+  readonly #exclusive: SubjectTree<Subscriber<BusMessage>> | undefined;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
@@ -110,12 +110,12 @@ export class NatsBus implements Bus {
   #closing: Promise<void> | undefined;
 
   constructor(connection: NatsConnection, servers: readonly string[], options: NatsOptions) {
-    const { log, replicas, direct } = options;
+    const { log, replicas, loopback } = options;
     this.connection = connection;
     this.#servers = servers.join(', ');
     this.#log = log;
     this.#replicas = replicas ?? 1;
-    this.#sole = direct ? new SubjectTree() : undefined;
+    this.#exclusive = loopback ? new SubjectTree() : undefined;
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024;
     this.#options = options;
     void this.#watch();
@@ -134,9 +134,9 @@ export class NatsBus implements Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean {
     checkPublish(subject, options?.reply ?? '', data.length, this.#maxPayloadBytes);
     if (this.#status$.value === 'down') return false;
-    const sole = this.#sole?.match(subject) ?? [];
-    if (sole.length > 0) {
-      deliverSoon(sole, subject, data, options);
+    const exclusive = this.#exclusive?.match(subject) ?? [];
+    if (exclusive.length > 0) {
+      deliverSoon(exclusive, subject, data, options);
       return true;
     }
     try {
@@ -169,10 +169,10 @@ export class NatsBus implements Bus {
       const until = options.until?.subscribe(() => {
         if (!subscription.isClosed()) void subscription.drain().catch((error) => subscriber.error(unavailable(error)));
       });
-      const removeSole = options.sole ? this.#sole?.add(subject, undefined, subscriber) : undefined;
+      const removeExclusive = options.exclusive ? this.#exclusive?.add(subject, undefined, subscriber) : undefined;
       return () => {
         until?.unsubscribe();
-        removeSole?.();
+        removeExclusive?.();
         if (!subscription.isClosed()) subscription.unsubscribe();
       };
     });
@@ -330,7 +330,7 @@ function forJetStream({ name, log, ...options }: NatsOptions, purpose: string): 
   return {
     ...options,
     name: name && `${name} (${purpose})`,
-    direct: false,
+    loopback: false,
     log: log && { info: (message) => log.info(said(message)), warn: (message) => log.warn(said(message)) },
   };
 }

@@ -26,8 +26,8 @@ export interface NatsOptions {
   readonly inboxPrefix?: string;
   /** Copies of key-value buckets that are made, in a cluster of servers. Default 1. */
   readonly replicas?: number;
-  /** What is published on subjects that only this process listens to (`sole`) is delivered without the server. */
-  readonly direct?: boolean;
+  /** What is published on subjects that only this process listens to (`exclusive`) is delivered without the server. */
+  readonly loopback?: boolean;
   /** How long the first connection may take, per server. Default 5,000. */
   readonly connectTimeoutMs?: number;
   /** Told of lost and regained connections and of refused publishes, which show nowhere else. */

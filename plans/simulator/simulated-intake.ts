@@ -77,7 +77,7 @@ export class SimulatedIntake {
   }
 
   /** The frontend reads a device's note. Which of the requests were dropped is not in it, only how many. */
-  hears(device: number, now: number): void {
+  onHeartbeat(device: number, now: number): void {
     let dropped = this.#dropped[device];
     for (const request of this.#noted[device]) this.#end(request, dropped-- <= 0, now);
     this.#noted[device].length = 0;

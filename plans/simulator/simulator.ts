@@ -230,7 +230,7 @@ export class Simulator {
             for (let device = 0; device < devices; device++) this.#dispatch(device, eventMs);
             break;
           case DONE_NOTE:
-            this.#intake!.hears(events.subject, eventMs);
+            this.#intake!.onHeartbeat(events.subject, eventMs);
             break;
         }
       } else if (frontendMs < toldMs && frontendMs <= deviceMs) {

@@ -43,7 +43,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     const alone = new Subject<void>();
     const seen: string[] = [];
     here
-      .messages$('own.*', { sole: true })
+      .messages$('own.*', { exclusive: true })
       .pipe(takeUntil(alone))
       .subscribe((message) => seen.push(`${message.subject} ${message.reply} ${message.header('kind')} ${text(message.data)}`));
     await here.flush();

@@ -6,7 +6,7 @@ import { type CascadeClient, connectCascade } from '../../actors/client/client.t
 import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { type Status, statusActor } from '../../actors/controller/status.ts';
 import { durableIngressActor } from '../../actors/durable/durable-ingress.ts';
-import { type DurableSetting, declareStreams, durableSetting } from '../../actors/durable/durable-streams.ts';
+import { type DurableConfig, declareStreams, durableConfig } from '../../actors/durable/durable-streams.ts';
 import { sendFailure } from '../../actors/frontend/answers.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
@@ -87,8 +87,8 @@ function failWith(code: ErrorCode): (message: BusMessage, id: string) => void {
   return (message, id) => sendFailure(bus, message.reply, id, code, `because of ${code}`, false);
 }
 
-const settingOf = (changes: Partial<DurableSettings>): DurableSetting =>
-  durableSetting(HERE, subjects, { ...SETTINGS, ...changes });
+const settingOf = (changes: Partial<DurableSettings>): DurableConfig =>
+  durableConfig(HERE, subjects, { ...SETTINGS, ...changes });
 
 async function startIngress(
   changes: Partial<DurableSettings> = {},
@@ -307,7 +307,7 @@ describe('durable ingress', () => {
   });
 
   it('counts a deadline from when the request was stored', async () => {
-    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
     await declareStreams(bus.workQueues(), durable);
     await client.enqueue({ x: 1 }, { id: 'late', deadlineMs: 1 });
     await client.enqueue({ x: 1 }, { id: 'early', deadlineMs: 600_000 });
@@ -378,7 +378,7 @@ describe('durable ingress', () => {
 
   it('waits until the frontend beside it serves', async () => {
     const serving$ = new Subject<void>();
-    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
     await declareStreams(bus.workQueues(), durable);
     const system = { bus, clock: realClock, log: silentLogger };
     running.push(startActor(durableIngressActor({ name: 'f', durable, deadlineMs: 5_000, serving$ }), system));
@@ -408,7 +408,7 @@ describe('without a store', () => {
     cleanups.push(() => plain.stop());
     const there = await connectNats({ servers: plain.url });
     cleanups.unshift(() => there.close());
-    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
+    const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
     await expect(declareStreams(there.workQueues(), durable)).rejects.toMatchObject({
       name: 'ConfigError',
       message: expect.stringMatching(
@@ -418,7 +418,7 @@ describe('without a store', () => {
   });
 
   it('names the figures, when the server cannot keep so much', async () => {
-    const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, replicas: 3 });
+    const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, replicas: 3 });
     await expect(declareStreams(bus.workQueues(), durable)).rejects.toMatchObject({
       name: 'ConfigError',
       message: expect.stringMatching(/^durable: .*cascade_test_durable \(file storage, 10000000 bytes, 3 replica\(s\)\): /),

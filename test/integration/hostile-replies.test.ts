@@ -8,7 +8,7 @@ import { type CascadeClient, createClient } from '../../actors/client/client.ts'
 import { lease$ } from '../../actors/controller/lease.ts';
 import { beginTerm } from '../../actors/controller/term.ts';
 import { durableIngressActor } from '../../actors/durable/durable-ingress.ts';
-import { declareStreams, durableSetting } from '../../actors/durable/durable-streams.ts';
+import { declareStreams, durableConfig } from '../../actors/durable/durable-streams.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -111,7 +111,7 @@ beforeAll(async () => {
     () => server.stop(),
     async () => rmSync(store, { recursive: true }),
   );
-  const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, {
+  const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, {
     maxRequests: 10_000,
     maxBytes: 100_000_000,
     maxAgeMs: Number.POSITIVE_INFINITY,

@@ -11,8 +11,8 @@ import { lease$ } from '../../actors/controller/lease.ts';
 import { pushPlan } from '../../actors/controller/push-plan.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import { durableIngressActor } from '../../actors/durable/durable-ingress.ts';
-import { declareStreams, durableSetting } from '../../actors/durable/durable-streams.ts';
-import { tellLosses } from '../../actors/processes/setting.ts';
+import { declareStreams, durableConfig } from '../../actors/durable/durable-streams.ts';
+import { reportLosses } from '../../actors/processes/serving-context.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
@@ -54,7 +54,7 @@ const startServer = () => startNatsServer({ jetstream: true, port, storageFolder
 
 async function startDeployment(storage: 'file' | 'memory'): Promise<Deployment> {
   const bus = await connectNats({ servers: server.url });
-  tellLosses(bus, subjects);
+  reportLosses(bus, subjects);
   const system = { bus, clock: realClock, log: silentLogger };
   const leading$ = lease$({ ...system, bucket: buckets.lease, owner: 'test' }).pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
@@ -66,7 +66,7 @@ async function startDeployment(storage: 'file' | 'memory'): Promise<Deployment> 
       frontend: { onReady: () => resolve(started) },
     });
   });
-  const durable = durableSetting(DEPLOYMENT, subjects, {
+  const durable = durableConfig(DEPLOYMENT, subjects, {
     maxRequests: 10_000,
     maxBytes: 10_000_000,
     maxAgeMs: Number.POSITIVE_INFINITY,

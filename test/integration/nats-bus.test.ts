@@ -200,29 +200,29 @@ describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
   });
 });
 
-describe('a direct NATS bus', () => {
+describe('a NATS bus with loopback', () => {
   it('delivers what it publishes on a subject of its own without the server, once, and with all that a message has', async () => {
     const server = await start();
-    const bus = await connected({ servers: server.url, direct: true });
+    const bus = await connected({ servers: server.url, loopback: true });
     const other = await connected({ servers: server.url });
-    const heard = await listen(bus, 'own.*', { sole: true });
+    const heard = await listen(bus, 'own.*', { exclusive: true });
     const overheard = await listen(other, 'own.*');
-    bus.publish('own.a', bytes('direct'), { reply: 'answers', headers: { Kind: 'test' } });
+    bus.publish('own.a', bytes('loopback'), { reply: 'answers', headers: { Kind: 'test' } });
     await bus.flush();
-    expect(heard.texts).toEqual(['direct']);
+    expect(heard.texts).toEqual(['loopback']);
     expect(heard.messages[0]).toMatchObject({ subject: 'own.a', reply: 'answers' });
     expect(heard.messages[0].header('kind')).toBe('test');
     other.publish('own.b', bytes('by the server'));
-    await eventually(() => expect(heard.texts).toEqual(['direct', 'by the server']));
+    await eventually(() => expect(heard.texts).toEqual(['loopback', 'by the server']));
     // The server keeps the order of one publisher: had the first gone through it, it would be here before this one.
     expect(overheard.texts).toEqual(['by the server']);
   });
 
   it('publishes all else, and what nobody here listens to any more, through the server', async () => {
     const server = await start();
-    const bus = await connected({ servers: server.url, direct: true });
+    const bus = await connected({ servers: server.url, loopback: true });
     const other = await listen(await connected({ servers: server.url }), 'own.*');
-    bus.messages$('own.a', { sole: true }).subscribe().unsubscribe();
+    bus.messages$('own.a', { exclusive: true }).subscribe().unsubscribe();
     const shared = await listen(bus, 'own.b');
     bus.publish('own.a', bytes('a'));
     bus.publish('own.b', bytes('b'));

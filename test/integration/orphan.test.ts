@@ -10,8 +10,8 @@ const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta
 test('a process whose parent was gone before it could listen ends, and does not fail to say that it is ready', async () => {
   const program = `
     if (process.connected) await new Promise((resolve) => process.once('disconnect', resolve));
-    const { askedToStop, tellReady } = await import(${JSON.stringify(life)});
-    tellReady();
+    const { askedToStop, reportReady } = await import(${JSON.stringify(life)});
+    reportReady();
     process.stdout.write(await askedToStop());`;
   const child = spawn(process.execPath, [...execArgv, '--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],

@@ -10,9 +10,9 @@ const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta
 /** Starts a child that says that it is ready and then runs `program`; returns how it ended. */
 function endOf(program: string, onReady: (pid: number, stop: () => void) => void = () => undefined): Promise<unknown> {
   const code = `
-    const { tellReady } = await import(${JSON.stringify(life)});
+    const { reportReady } = await import(${JSON.stringify(life)});
     setInterval(() => undefined, 1_000);
-    tellReady();
+    reportReady();
     ${program}`;
   const stopping$ = new Subject<void>();
   return new Promise((resolve) => {

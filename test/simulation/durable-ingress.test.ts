@@ -2,7 +2,7 @@ import { of } from 'rxjs';
 import { expect, test } from 'vitest';
 import { decodeAnswers } from '../../actors/client/answers.ts';
 import { durableIngressActor } from '../../actors/durable/durable-ingress.ts';
-import { declareStreams, durableSetting } from '../../actors/durable/durable-streams.ts';
+import { declareStreams, durableConfig } from '../../actors/durable/durable-streams.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
@@ -33,7 +33,7 @@ interface Durable {
 async function startDurable(storeAheadMs?: () => number): Promise<Durable> {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock, { storeAheadMs });
-  const durable = durableSetting({ name: 'test', prefix: 'cascade' }, subjects, {
+  const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, {
     maxRequests: 1_000,
     maxBytes: 1_000_000,
     maxAgeMs: Number.POSITIVE_INFINITY,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { decodeAnswers } from '../../actors/client/answers.ts';
-import { endHung } from '../../actors/processes/end-hung.ts';
+import { exitHungProcess } from '../../actors/processes/exit-hung-process.ts';
 import { createRandom } from '../../engine/random.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
@@ -57,7 +57,7 @@ test('before a process ends whose device hangs, its frontend has seen the reques
     createBackend: (device) => scriptedBackend(clock, ['small'], () => (hangs && device === 'a' ? 1e9 : 5)),
     device: {
       onHung: () =>
-        endHung(plane.frontends, plane.bus, clock, () =>
+        exitHungProcess(plane.frontends, plane.bus, clock, () =>
           endings.push({ at: clock.now(), answered: plane.answers.map(({ answer }) => answer.id).sort() }),
         ),
     },

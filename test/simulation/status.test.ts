@@ -27,7 +27,7 @@ async function startPlaneWithStatus(
       subjects,
       start: { revision: 1, plan },
       leading$: NEVER.pipe(startWith(true)),
-      beside: [controller, keeper],
+      siblings: [controller, keeper],
     }),
     { bus, clock, log: silentLogger },
   );

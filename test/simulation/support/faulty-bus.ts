@@ -27,7 +27,7 @@ const STORE_TIMEOUT_MS = 2_000;
 
 /**
  * One process's connection to the simulated network: a Bus that behaves as ours on NATS does, what it does when the
- * connection breaks included, and what there is to break it with. It is always `direct`: that makes a difference only to processes
+ * connection breaks included, and what there is to break it with. It is always `loopback`: that makes a difference only to processes
  * of several parts, each of which has a view of its own (`partBus`).
  */
 export class FaultyBus implements Bus {
@@ -42,7 +42,7 @@ export class FaultyBus implements Bus {
   readonly #distance: Distance;
   readonly #subscriptions = new Map<number, Subscription>();
   /** Numbers of the subscriptions that nobody else is beside. */
-  readonly #sole = new SubjectTree<number>();
+  readonly #exclusive = new SubjectTree<number>();
   readonly #pings = new Set<Ping>();
   #session: Session;
   #ids = 0;
@@ -62,10 +62,10 @@ export class FaultyBus implements Bus {
     const sent = !this.#closed && this.#status$.value === 'up';
     this.#network.watch.published(part, message, sent);
     if (!sent) return false;
-    const sole = this.#sole.match(subject);
-    if (sole.length > 0) {
+    const exclusive = this.#exclusive.match(subject);
+    if (exclusive.length > 0) {
       this.#clock.soon(() => {
-        for (const id of sole) this.#receive(id, message);
+        for (const id of exclusive) this.#receive(id, message);
       });
       return true;
     }
@@ -88,10 +88,10 @@ export class FaultyBus implements Bus {
         this.#unsubscribe(id);
         this.#ping({ answered: done, lost: done });
       });
-      const removeSole = options.sole ? this.#sole.add(subject, undefined, id) : undefined;
+      const removeExclusive = options.exclusive ? this.#exclusive.add(subject, undefined, id) : undefined;
       return () => {
         until?.unsubscribe();
-        removeSole?.();
+        removeExclusive?.();
         this.#unsubscribe(id);
         this.#subscriptions.delete(id);
       };

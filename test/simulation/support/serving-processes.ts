@@ -9,7 +9,7 @@ import { deviceActor } from '../../../actors/device/device.ts';
 import { frontendActor } from '../../../actors/frontend/frontend.ts';
 import { loadEstimatorActor } from '../../../actors/frontend/load-estimator.ts';
 import type { RevisedPlan } from '../../../actors/frontend/router.ts';
-import { endHung } from '../../../actors/processes/end-hung.ts';
+import { exitHungProcess } from '../../../actors/processes/exit-hung-process.ts';
 import { type RunningActor, startActor } from '../../../engine/actor/actor.ts';
 import type { Backend } from '../../../engine/backend/backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
@@ -92,7 +92,7 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
         createBackend: () => backend(device, context.clock),
         loopDelayMsP99: () => 0,
         bounds: { requests: shape.maxQueue, bytes: Number.POSITIVE_INFINITY },
-        onHung: () => endHung(ingress, context.bus, context.clock, context.exit),
+        onHung: () => exitHungProcess(ingress, context.bus, context.clock, context.exit),
         pid: context.pid,
       }),
       context,
@@ -141,7 +141,7 @@ function controllerProcess(shape: Shape, number: number): Start {
       ttlMs: LEASE_TTL_MS,
     }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
     const revision = { revision: start.revision, plan: raw };
-    const beside = [
+    const siblings = [
       gearControllerActor({
         subjects: SUBJECTS,
         plan: start,
@@ -159,7 +159,7 @@ function controllerProcess(shape: Shape, number: number): Start {
         prepareTimeoutMs: PREPARE_TIMEOUT_MS,
       }),
     ].map((actor) => startActor(actor, context));
-    const status = statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, beside });
-    return [[...beside, startActor(status, context)]];
+    const status = statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, siblings });
+    return [[...siblings, startActor(status, context)]];
   };
 }

@@ -87,7 +87,7 @@ test('after a lost connection what each device had is sent again once, when it i
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
-  router.doubt(3_000);
+  router.markStale(3_000);
   expect(router.observe(state('a'), 3_050)).toEqual({ died: false });
   expect(router.observe(state('a'), 3_150)).toBeUndefined();
   let lost: ReturnType<Router['sweep']>;

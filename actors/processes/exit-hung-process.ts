@@ -11,7 +11,7 @@ const LAST_WORDS_MS = 500;
  * @param ingress the actors of that frontend.
  * @param end ends the process at once; may be called more than once.
  */
-export function endHung(ingress: readonly RunningActor[], bus: Bus, clock: Clock, end: () => void): void {
+export function exitHungProcess(ingress: readonly RunningActor[], bus: Bus, clock: Clock, end: () => void): void {
   clock.after(LAST_WORDS_MS, end);
   Promise.all(ingress.map((actor) => actor.stop(LAST_WORDS_MS)))
     .then(() => bus.flush())

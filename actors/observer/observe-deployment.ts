@@ -8,7 +8,7 @@ import type { EventMessage } from '../../plans/protocol/events.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 
 /** What anyone may hear of a deployment who is allowed to watch it. */
-export interface Listener {
+export interface DeploymentObserver {
   state(state: DeviceState, now: number): void;
   load(report: LoadReport, now: number): void;
   gear(message: GearMessage): void;
@@ -17,10 +17,10 @@ export interface Listener {
 }
 
 /** Tells a listener all that is said of a deployment: an operator's permissions are enough. */
-export function heard$(
+export function observeDeployment$(
   { bus, clock, drops }: Pick<ActorContext, 'bus' | 'clock' | 'drops'>,
   { root }: Pick<Subjects, 'root'>,
-  listener: Listener,
+  listener: DeploymentObserver,
 ): Observable<unknown> {
   const channels = new Channels(root, { bus, drops });
   return merge(

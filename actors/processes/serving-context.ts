@@ -30,11 +30,11 @@ export interface ServeOptions {
 }
 
 /** What a serving process knows before it does anything. */
-export interface Setting {
+export interface ServingContext {
   readonly deployment: Deployment;
   readonly profile: Profile;
   readonly profileFile: string;
-  /** The plan of the file: the one in force may be another, see `startOf`. */
+  /** The plan of the file: the one in force may be another, see `initialPlan`. */
   readonly plan: GearPlan;
   readonly subjects: Subjects;
   readonly host: string;
@@ -49,7 +49,7 @@ const STORE_WITHIN_MS = 60_000;
 const STORE_RETRY_MS = 500;
 
 /** @throws ConfigError for a deployment, profile or plan that cannot be served, or that do not belong together. */
-export function readSetting(deploymentPath: string, options: ServeOptions, role: string): Setting {
+export function readServingContext(deploymentPath: string, options: ServeOptions, role: string): ServingContext {
   const deployment = loadDeployment(deploymentPath, 'anywhere');
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = readProfile(profileFile);
@@ -69,16 +69,16 @@ export function readSetting(deploymentPath: string, options: ServeOptions, role:
   };
 }
 
-/** @param direct actors of this process speak to each other without the server. */
-export async function connectSetting(setting: Setting, role: string, direct = false): Promise<Bus> {
-  const { servers, deployment, log, subjects } = setting;
-  const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, direct });
-  tellLosses(bus, subjects);
+/** @param loopback actors of this process speak to each other without the server. */
+export async function connectServing(serving: ServingContext, role: string, loopback = false): Promise<Bus> {
+  const { servers, deployment, log, subjects } = serving;
+  const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, loopback });
+  reportLosses(bus, subjects);
   return bus;
 }
 
 /** The log has them, too; operators hear of them when we are connected again. */
-export function tellLosses(bus: Bus, subjects: Subjects): void {
+export function reportLosses(bus: Bus, subjects: Subjects): void {
   const up$ = bus.status$.pipe(
     filter((status) => status === 'up'),
     take(1),
@@ -95,22 +95,22 @@ export function tellLosses(bus: Bus, subjects: Subjects): void {
 }
 
 /** The plan to begin with: the one in force by the deployment's history, else the file's. */
-export async function startOf(setting: Setting, bus: Bus): Promise<Revision> {
+export async function initialPlan(serving: ServingContext, bus: Bus): Promise<Revision> {
   const givenUpAt = realClock.now() + STORE_WITHIN_MS;
   for (;;) {
     try {
-      return await startNow(setting, bus);
+      return await readInitialPlan(serving, bus);
     } catch (error) {
       // A NATS cluster that has just been started, or lost a server, has no leader for its store for some seconds.
       if (!(error instanceof CascadeError) || realClock.now() > givenUpAt) throw error;
-      setting.log.warn({ reason: error.message }, 'the plan history is out of reach; trying again');
+      serving.log.warn({ reason: error.message }, 'the plan history is out of reach; trying again');
       await setTimeout(STORE_RETRY_MS);
     }
   }
 }
 
-async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
-  const { deployment, plan, log } = setting;
+async function readInitialPlan(serving: ServingContext, bus: Bus): Promise<Revision> {
+  const { deployment, plan, log } = serving;
   const history = await PlanHistory.open(bus, realClock, bucketsOf(deployment.name, deployment.prefix).plans);
   return startingPlan(
     history,
@@ -121,7 +121,7 @@ async function startNow(setting: Setting, bus: Bus): Promise<Revision> {
 }
 
 /** A plan with models and devices numbered as in the deployment, as all plans of a serving process are. */
-export function revised({ deployment }: Setting, { revision, plan }: Revision): RevisedPlan {
+export function compileRevision({ deployment }: ServingContext, { revision, plan }: Revision): RevisedPlan {
   return {
     revision,
     plan: compilePlan(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { requireSoleDevices } from '../../../../actors/processes/sole-devices.ts';
+import { requireExclusiveDevices } from '../../../../actors/processes/exclusive-devices.ts';
 import { every } from '../../../../engine/clock.ts';
 import { ConfigError } from '../../../../engine/errors.ts';
 import { encode } from '../../../../plans/protocol/codec.ts';
@@ -23,7 +23,7 @@ async function start(says: (clock: VirtualClock) => DeviceState | undefined) {
     if (state !== undefined) bus.publish(subjects.state(state.device), encode(state));
   });
   let at: number | undefined;
-  const ended = requireSoleDevices({ bus, clock, log }, subjects, ['d0', 'd1']).then(
+  const ended = requireExclusiveDevices({ bus, clock, log }, subjects, ['d0', 'd1']).then(
     () => undefined,
     (error: unknown) => error,
   );

@@ -20,7 +20,7 @@ const LEAVES_WITHIN_MS = 3_000;
  * frontends would take that for a restart, and send all that is in flight again, many times a second.
  * @throws ConfigError when one does, and does not begin to leave.
  */
-export async function requireSoleDevices(
+export async function requireExclusiveDevices(
   { bus, clock, log }: Pick<ActorContext, 'bus' | 'clock' | 'log'>,
   subjects: Subjects,
   devices: readonly string[],
