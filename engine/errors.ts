@@ -65,7 +65,7 @@ export class DeviceTakenError extends ConfigError {
   override readonly name = 'DeviceTakenError';
 }
 
-/** The files that a plan names by digest cannot be had on this host. */
+/** Files of weights that are named by their digests cannot be had on this host. */
 export class WeightsMissingError extends ConfigError {
   override readonly name = 'WeightsMissingError';
 }

@@ -11,7 +11,7 @@ import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
 import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
-import { certaintyOutputOf } from '../../plans/domain/task/task-of.ts';
+import { auxiliaryOf } from '../../plans/domain/task/task-of.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** The models by themselves, together, and with the data: each is loaded and run on one sample. */
@@ -71,8 +71,8 @@ function describeData(
 async function runModels(deployment: Deployment, data: LabelledData, models: Findings): Promise<void> {
   const outputs = await models.attempt(() => familyOutputs(deployment, data));
   if (outputs === undefined) return;
-  const certaintyOutput = certaintyOutputOf(deployment);
-  const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
+  const auxiliary = auxiliaryOf(deployment);
+  const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs, auxiliary });
   const sample = data.sample(data.validation[0]);
   let good = 0;
   try {

@@ -11,7 +11,7 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/domain/deployment/deployment.ts';
-import { certaintyOutputOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
+import { auxiliaryOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-records.ts';
 import { type DeviceOptions, deviceActor } from '../device/device.ts';
@@ -167,7 +167,7 @@ function backendOf({ deployment, profile }: ServingContext, device: Device): Bac
       : { kind: 'cpu', threads: threadsOf(device), threadsOfMachine: threadsOn(deployment, device.host), cores: device.cores }),
     inputs: deployment.inputs,
     specs: profile.inputs,
-    certaintyOutput: certaintyOutputOf(deployment),
+    auxiliary: auxiliaryOf(deployment),
   });
 }
 

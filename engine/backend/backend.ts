@@ -34,13 +34,20 @@ export interface OutputSpec {
   readonly shape: readonly (number | null)[] | undefined;
 }
 
+/** An output of floats that is read with each batch, beside the scores. */
+export interface AuxiliaryOutput {
+  readonly name: string;
+  /** What it holds, as errors call it. */
+  readonly holds: string;
+}
+
 /** Class scores of one batch. */
 export interface BatchOutput {
   /** Row-major [batch, classes]. */
   readonly scores: Float32Array;
   readonly classes: number;
-  /** Row-major [batch, columns] where the deployment takes certainty from a model output, as a rule of one column; else undefined. */
-  readonly certainty: Float32Array | undefined;
+  /** Row-major [batch, columns] of the auxiliary output, where one is read; as a rule it has one column. */
+  readonly auxiliary: Float32Array | undefined;
   /** Time that the batch occupied the inference thread, from its order to its output. */
   readonly computeMs: number;
   /** Those that were asked for, in that order. */

@@ -4,8 +4,8 @@ import type { OutputSpec } from './backend.ts';
 export interface OutputChoice {
   /** What the deployment says holds the scores; default: the outputs' types and shapes decide. */
   readonly output?: string | undefined;
-  /** Holds certainties, so not the scores. */
-  readonly certaintyOutput?: string | undefined;
+  /** Holds something else. */
+  readonly auxiliaryOutput?: string | undefined;
 }
 
 const FLOATS = ['float16', 'float32', 'float64'];
@@ -18,7 +18,7 @@ const FLOATS = ['float16', 'float32', 'float64'];
 export function chooseScores(
   file: string,
   outputs: readonly OutputSpec[],
-  { output, certaintyOutput }: OutputChoice = {},
+  { output, auxiliaryOutput }: OutputChoice = {},
 ): OutputSpec {
   const found = outputs.map(describeOutput).join(', ');
   if (output !== undefined) {
@@ -27,7 +27,7 @@ export function chooseScores(
     if (FLOATS.includes(named.type)) return named;
     throw new ConfigError(`${file}: output ${output} is ${named.type}; scores are one of ${FLOATS.join(', ')}`);
   }
-  const floats = outputs.filter(({ name, type }) => name !== certaintyOutput && FLOATS.includes(type));
+  const floats = outputs.filter(({ name, type }) => name !== auxiliaryOutput && FLOATS.includes(type));
   const chosen =
     floats.find(({ shape }) => shape !== undefined && hasColumns(shape)) ??
     floats.find(({ shape }) => shape === undefined) ??

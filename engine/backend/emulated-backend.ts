@@ -8,10 +8,10 @@ import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.
 export interface EmulatedModel {
   readonly name: string;
   runtimeMs(batch: readonly Sample[]): number;
-  /** Class and certainty that were recorded for a sample, by its index in the records. */
+  /** Class that was recorded for a sample, by its index in the records. */
   labelOf(record: number): number;
-  /** NaN where nothing was said. */
-  certaintyOf(record: number): number;
+  /** What was recorded of the auxiliary output; NaN where nothing was. */
+  auxiliaryOf(record: number): number;
   /** The scores, where a class does not say them: as many as there are classes. */
   scoresOf?(record: number): Float32Array;
 }
@@ -37,7 +37,7 @@ const MOST_LATE_MS = 2;
 
 /**
  * A device in name only: waits as long as a batch would take and answers what was recorded, one batch at a time.
- * The scores say the recorded label, the certainty comes beside them. Nothing is warmed up: there is nothing to get warm.
+ * The scores say the recorded label, the auxiliary output comes beside them. Nothing is warmed up: there is nothing to get warm.
  */
 export function createEmulatedBackend(options: EmulatedOptions): Backend {
   return new EmulatedBackend(options);
@@ -59,7 +59,7 @@ class EmulatedBackend implements Backend {
   load({ name, key = name }: ModelFile): Observable<ModelInterface> {
     return defer(() => {
       const model = this.#options.models.find((known) => known.name === name);
-      if (model === undefined) throw new ConfigError(`model ${name}: nothing is recorded of it; run \`cascade profile\` again`);
+      if (model === undefined) throw new ConfigError(`model ${name}: nothing is recorded of it; profile it again`);
       this.#loaded.set(key, model);
       return of({ inputs: this.#options.inputs, outputs: [] });
     });
@@ -104,13 +104,13 @@ class EmulatedBackend implements Backend {
   #answers(model: EmulatedModel, batch: readonly Sample[], computeMs: number): BatchOutput {
     const { classes, recordOf } = this.#options;
     const scores = new Float32Array(batch.length * classes);
-    const certainty = new Float32Array(batch.length);
+    const auxiliary = new Float32Array(batch.length);
     batch.forEach((sample, i) => {
       const record = recordOf(sample);
       if (model.scoresOf === undefined) scores[i * classes + model.labelOf(record)] = 1;
       else scores.set(model.scoresOf(record), i * classes);
-      certainty[i] = model.certaintyOf(record);
+      auxiliary[i] = model.auxiliaryOf(record);
     });
-    return { scores, classes, certainty, computeMs };
+    return { scores, classes, auxiliary, computeMs };
   }
 }

@@ -4,7 +4,7 @@ import { map, Observable } from 'rxjs';
 import { assertNever, CascadeError, ConfigError, invalid, messageOf } from '../errors.ts';
 import { entry } from '../source.ts';
 import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
-import type { Backend, BatchOutput, ModelFile, ModelInterface, OutputTensor } from './backend.ts';
+import type { AuxiliaryOutput, Backend, BatchOutput, ModelFile, ModelInterface, OutputTensor } from './backend.ts';
 import { type InputSettings, inputPositions, interfaceOf } from './model-interface.ts';
 import type { Feed, Order, Reply, WorkerSettings } from './onnx-protocol.ts';
 import { SharedBatch } from './onnx-shared.ts';
@@ -26,8 +26,8 @@ export type OnnxOptions = OnnxDevice & {
   readonly inputs: InputSettings;
   /** Inputs that a sample holds, in its order (the family's); without it, each model's own inputs in its own order. */
   readonly specs?: readonly TensorSpec[];
-  /** Model output that holds the certainty, where the deployment says so. */
-  readonly certaintyOutput?: string | undefined;
+  /** Default: only the scores are read. */
+  readonly auxiliary?: AuxiliaryOutput | undefined;
 };
 
 /** The part of a worker thread that the backend uses: a test may put another in its place. */
@@ -80,7 +80,7 @@ class OnnxBackend implements Backend {
       threadsOfMachine: options.kind === 'cpu' ? (options.threadsOfMachine ?? options.threads) : 1,
       cores: options.kind === 'cpu' ? (options.cores ?? []) : [],
       deviceId: options.kind === 'cuda' ? options.deviceId : 0,
-      certaintyOutput: options.certaintyOutput,
+      auxiliary: options.auxiliary,
       shared: this.#shared.memory,
     });
     this.#worker.on('message', (reply: Reply | number) =>
@@ -141,11 +141,11 @@ class OnnxBackend implements Backend {
     }).pipe(
       map((reply) => {
         if (reply.type !== 'ran') throw unexpected(reply);
-        const { scores, classes, certainty, computeMs, outputs } = reply;
+        const { scores, classes, auxiliary, computeMs, outputs } = reply;
         return {
           scores: scores.subarray(0, batch.length * classes),
           classes,
-          certainty: certainty?.subarray(0, batch.length * (certainty.length / (scores.length / classes))),
+          auxiliary: auxiliary?.subarray(0, batch.length * (auxiliary.length / (scores.length / classes))),
           computeMs,
           ...(outputs === undefined ? {} : { outputs: outputs.map((output) => firstRows(output, batch.length)) }),
         };

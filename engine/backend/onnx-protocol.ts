@@ -1,5 +1,5 @@
 import type { Dtype } from '../tensor/tensor.ts';
-import type { OutputTensor } from './backend.ts';
+import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import type { ValueInfo } from './model-interface.ts';
 
 /**
@@ -48,7 +48,7 @@ export type Reply =
       readonly type: 'ran';
       readonly scores: Float32Array<ArrayBuffer>;
       readonly classes: number;
-      readonly certainty: Float32Array<ArrayBuffer> | undefined;
+      readonly auxiliary: Float32Array<ArrayBuffer> | undefined;
       readonly computeMs: number;
       readonly outputs: readonly OutputTensor[] | undefined;
     }
@@ -72,7 +72,7 @@ export interface WorkerSettings {
   /** Cores that the inference threads are pinned to; none: wherever the system puts them. */
   readonly cores: readonly number[];
   readonly deviceId: number;
-  readonly certaintyOutput: string | undefined;
+  readonly auxiliary: AuxiliaryOutput | undefined;
   /** Of a SharedBatch, notified after each order. */
   readonly shared: SharedArrayBuffer;
 }

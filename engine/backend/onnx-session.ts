@@ -4,7 +4,7 @@ import { ConfigError, messageOf } from '../errors.ts';
 import { fromFloat16Array } from '../tensor/float16.ts';
 import { decodeStrings, encodeStrings } from '../tensor/strings.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor/tensor.ts';
-import type { OutputTensor } from './backend.ts';
+import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
 import { inPlainLocale, withoutZipMaps } from './mend-model.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
@@ -28,7 +28,7 @@ const NO_LOCALE = /failed to construct locale/i;
 interface RunOutput {
   readonly scores: Float32Array<ArrayBuffer>;
   readonly classes: number;
-  readonly certainty: Float32Array<ArrayBuffer> | undefined;
+  readonly auxiliary: Float32Array<ArrayBuffer> | undefined;
   readonly outputs: readonly OutputTensor[] | undefined;
 }
 
@@ -43,13 +43,14 @@ export async function openSession(file: string, settings: WorkerSettings, output
   try {
     const inputs = session.inputMetadata.map(valueInfo);
     const outputs = session.outputMetadata.map(valueInfo);
-    const { certaintyOutput } = settings;
-    if (certaintyOutput !== undefined && !outputs.some((output) => output.name === certaintyOutput)) {
+    const { auxiliary } = settings;
+    if (auxiliary !== undefined && !outputs.some((output) => output.name === auxiliary.name)) {
       const names = outputs.map((output) => output.name).join(', ');
-      throw new ConfigError(`${file}: has no output ${certaintyOutput} for the certainty; its outputs are ${names}`);
+      throw new ConfigError(`${file}: has no output ${auxiliary.name} for ${auxiliary.holds}; its outputs are ${names}`);
     }
-    const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { output, certaintyOutput }).name;
-    const fetches = certaintyOutput === undefined ? [scoresName] : [scoresName, certaintyOutput];
+    const auxiliaryOutput = auxiliary?.name;
+    const scoresName = chooseScores(file, interfaceOf(file, inputs, outputs, {}).outputs, { output, auxiliaryOutput }).name;
+    const fetches = auxiliaryOutput === undefined ? [scoresName] : [scoresName, auxiliaryOutput];
     let hasAnswered = false;
     return {
       inputs,
@@ -67,7 +68,7 @@ export async function openSession(file: string, settings: WorkerSettings, output
         return {
           scores: floats(scores, scoresName),
           classes: columnsOf(scores, scoresName, batch),
-          certainty: certaintyOutput === undefined ? undefined : certainties(result[certaintyOutput], certaintyOutput, batch),
+          auxiliary: auxiliary && rowsOf(result[auxiliary.name], auxiliary, batch),
           outputs: wanted.length === 0 ? undefined : wanted.map((name) => outputTensor(name, result[name], batch)),
         };
       },
@@ -166,8 +167,8 @@ function columnsOf({ dims }: Tensor, name: string, batch: number): number {
   throw new Error(`output ${name} is [${dims.join(', ')}] for a batch of ${batch}; expected [batch, classes]`);
 }
 
-function certainties(tensor: Tensor, name: string, batch: number): Float32Array<ArrayBuffer> {
+function rowsOf(tensor: Tensor, { name, holds }: AuxiliaryOutput, batch: number): Float32Array<ArrayBuffer> {
   const values = floats(tensor, name);
   if (tensor.dims[0] === batch) return values;
-  throw new Error(`output ${name} is [${tensor.dims.join(', ')}] for a batch of ${batch}; expected a certainty per sample`);
+  throw new Error(`output ${name} is [${tensor.dims.join(', ')}] for a batch of ${batch}; expected ${holds} of each sample`);
 }

@@ -12,7 +12,7 @@ const ID = 2;
 const MODEL = 3;
 const CLASSES = 4;
 const SCORES = 5;
-const CERTAINTIES = 6;
+const AUXILIARY = 6;
 /** Place of a float64, in units of eight bytes. */
 const COMPUTE_MS = 4;
 /** Per input its number of dimensions, where it begins, its bytes, and its dimensions. */
@@ -124,25 +124,25 @@ export class SharedBatch {
   }
 
   /** False when the output does not fit. */
-  putOutput({ scores, classes, certainty, computeMs }: BatchOutput): boolean {
-    if (scores.length + (certainty?.length ?? 0) > this.#output.length) return false;
+  putOutput({ scores, classes, auxiliary, computeMs }: BatchOutput): boolean {
+    if (scores.length + (auxiliary?.length ?? 0) > this.#output.length) return false;
     this.#output.set(scores);
-    if (certainty !== undefined) this.#output.set(certainty, scores.length);
+    if (auxiliary !== undefined) this.#output.set(auxiliary, scores.length);
     this.#head[CLASSES] = classes;
     this.#head[SCORES] = scores.length;
-    this.#head[CERTAINTIES] = certainty?.length ?? NONE;
+    this.#head[AUXILIARY] = auxiliary?.length ?? NONE;
     this.#computeMs[0] = computeMs;
     return true;
   }
 
   /** A copy of the output that was put. */
-  output(): BatchOutput & { scores: Float32Array<ArrayBuffer>; certainty: Float32Array<ArrayBuffer> | undefined } {
+  output(): BatchOutput & { scores: Float32Array<ArrayBuffer>; auxiliary: Float32Array<ArrayBuffer> | undefined } {
     const split = this.#head[SCORES];
-    const certainties = this.#head[CERTAINTIES];
+    const auxiliaries = this.#head[AUXILIARY];
     return {
       scores: new Float32Array(this.#output.subarray(0, split)),
       classes: this.#head[CLASSES],
-      certainty: certainties === NONE ? undefined : new Float32Array(this.#output.subarray(split, split + certainties)),
+      auxiliary: auxiliaries === NONE ? undefined : new Float32Array(this.#output.subarray(split, split + auxiliaries)),
       computeMs: this.#computeMs[0],
     };
   }

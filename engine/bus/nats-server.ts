@@ -53,7 +53,7 @@ export async function findNatsServer(): Promise<string> {
  */
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const binary = await findNatsServer();
-  const folder = mkdtempSync(join(tmpdir(), 'cascade-nats-'));
+  const folder = mkdtempSync(join(tmpdir(), 'nats-server-'));
   const args = ['-a', '127.0.0.1', '-p', String(options.port ?? -1), '--ports_file_dir', folder];
   if (options.jetstream) args.push('-js', '-sd', options.storageFolder ?? join(folder, 'jetstream'));
   if (options.configFile !== undefined) args.push('-c', options.configFile);

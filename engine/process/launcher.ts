@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 const CHECK_INTERVAL_MS = 500;
 
 /**
- * Resolves when npm, which started this process (`npx cascade serve`, `npm run demo`), has ended. npm passes no SIGTERM on: it ends
+ * Resolves when npm, which started this process (`npx ... serve`, `npm run demo`), has ended. npm passes no SIGTERM on: it ends
  * alone, and we would run on without a parent. Never resolves for a process that was started otherwise: a shell that ends leaves a
  * server that was put in the background on purpose.
  */

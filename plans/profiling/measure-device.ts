@@ -10,7 +10,7 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { ModelEntry } from '../domain/deployment/model-entry.ts';
 import type { Overhead, RuntimeCurve, SampleSizes } from '../domain/profile/profile.ts';
 import type { Judge } from '../domain/task/judge.ts';
-import { certaintyOutputOf, judgeOfModel } from '../domain/task/task-of.ts';
+import { auxiliaryOf, judgeOfModel } from '../domain/task/task-of.ts';
 import { checkCompany } from './check-company.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
@@ -91,8 +91,12 @@ export async function measureDevice(
   const effort = quick ? 'quick' : 'full';
   const limitMs = Math.max(LONGEST_BATCH_MS, slo.type === 'latency' ? slo.p95Ms / 2 : 0);
   const data = loadLabelledData(deployment);
-  const certaintyOutput = certaintyOutputOf(deployment);
-  const backend = createOnnxBackend({ ...device, inputs: deployment.inputs, specs: data.specs, certaintyOutput });
+  const backend = createOnnxBackend({
+    ...device,
+    inputs: deployment.inputs,
+    specs: data.specs,
+    auxiliary: auxiliaryOf(deployment),
+  });
   signal.addEventListener('abort', () => void backend.close());
   const run = runner(backend, data);
   const sizes = sampleSizesOf(data);
@@ -241,7 +245,7 @@ async function answersOf(
       throw new ConfigError(`model ${model.name} gives ${columns} scores for one batch and ${output.classes} for another`);
     }
     columns = output.classes;
-    certaintyColumns = output.certainty && output.certainty.length / samples.length;
+    certaintyColumns = output.auxiliary && output.auxiliary.length / samples.length;
     for (let row = 0; row < samples.length; row++) {
       const i = positions[row];
       const { prediction, certainty } = judge(output, row);

@@ -59,7 +59,7 @@ export function calibrateOverhead(
     };
     const frame = encodeWorkFrame({ origin: 'calibration', items: new Array<WorkItem>(batch).fill(item) }, specs, 0);
     const scores = Float32Array.from({ length: batch * classes }, (_, i) => (i * 7) % 11);
-    const output: BatchOutput = { scores, classes, certainty: new Float32Array(batch), computeMs: 1 };
+    const output: BatchOutput = { scores, classes, auxiliary: new Float32Array(batch), computeMs: 1 };
     const times: number[] = [];
     for (let run = -WARM_UP_RUNS; run < RUNS; run++) {
       const startedAt = performance.now();

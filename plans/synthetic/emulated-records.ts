@@ -24,7 +24,7 @@ export function emulatedModels(profile: Profile, deviceClass: string): EmulatedM
             name,
             runtimeMs: (batch) => runtimeMs(curve, batch.length, largest(batch)),
             labelOf: (record) => predictions[record],
-            certaintyOf: (record) => (certainties[record] === NO_NUMBER ? Number.NaN : certainties[record]),
+            auxiliaryOf: (record) => (certainties[record] === NO_NUMBER ? Number.NaN : certainties[record]),
             ...(scores === undefined ? {} : { scoresOf: (record) => scores.subarray(record * width, (record + 1) * width) }),
           },
         ];

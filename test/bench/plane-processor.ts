@@ -52,7 +52,7 @@ const backend: Backend = {
         subscriber.next({
           scores: scores.subarray(0, batch.length * CLASSES),
           classes: CLASSES,
-          certainty: undefined,
+          auxiliary: undefined,
           computeMs: 0.1,
         });
         subscriber.complete();

@@ -88,10 +88,10 @@ describe('ONNX backend', () => {
   });
 
   it('takes scores and certainty from the outputs that hold them', async () => {
-    const on = backend({ certaintyOutput: 'sure' });
+    const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     const output = await firstValueFrom(on.run('identity', [floats(1, 2), floats(3, 5)]));
-    expect(output).toMatchObject({ classes: 2, scores: Float32Array.of(1, 2, 3, 5), certainty: Float32Array.of(3, 8) });
+    expect(output).toMatchObject({ classes: 2, scores: Float32Array.of(1, 2, 3, 5), auxiliary: Float32Array.of(3, 8) });
     expect(output.computeMs).toBeGreaterThan(0);
   });
 
@@ -113,13 +113,13 @@ describe('ONNX backend', () => {
   });
 
   it.each([1, 2, 3])('answers %i samples with a graph that takes 3', async (size) => {
-    const on = backend({ certaintyOutput: 'sure' });
+    const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     const fixed = { ...IDENTITY, inputs: [{ ...IDENTITY.inputs[0], shape: [3, 2] }] };
     expect(await firstValueFrom(on.load(model('fixed', fixed)))).toMatchObject({ fixedBatch: 3 });
     const batch = [floats(1, 2), floats(3, 5), floats(8, 13)].slice(0, size);
     const output = await firstValueFrom(on.run('fixed', batch));
     expect(output.scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13).subarray(0, 2 * size));
-    expect(output.certainty).toEqual(Float32Array.of(3, 8, 21).subarray(0, size));
+    expect(output.auxiliary).toEqual(Float32Array.of(3, 8, 21).subarray(0, size));
     expect(await failure(on.run('fixed', new Array(4).fill(floats(1, 2))))).toMatchObject({
       message: 'model fixed has its batch size fixed at 3; it was given 4',
     });
@@ -135,13 +135,13 @@ describe('ONNX backend', () => {
   });
 
   it.each([3, 10_000, 40_000])('answers a batch of %i, in shared memory or by message, as the one before it', async (size) => {
-    const on = backend({ certaintyOutput: 'sure' });
+    const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     for (const first of [1, 2]) {
       const batch = Array.from({ length: size }, (_, i) => floats(first, i));
       const output = await firstValueFrom(on.run('identity', batch));
       expect(output.scores).toEqual(Float32Array.from({ length: 2 * size }, (_, i) => (i % 2 === 0 ? first : (i - 1) / 2)));
-      expect(output.certainty).toEqual(Float32Array.from({ length: size }, (_, i) => first + i));
+      expect(output.auxiliary).toEqual(Float32Array.from({ length: size }, (_, i) => first + i));
     }
   });
 
@@ -178,7 +178,7 @@ describe('ONNX backend', () => {
   });
 
   it.each([2, 3])('gives outputs that are asked for as bytes, from a graph that takes 3: %i samples', async (size) => {
-    const on = backend({ certaintyOutput: 'sure' });
+    const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     const graph: Graph = {
       inputs: [{ name: 'x', type: 'float32', shape: [3, 2] }],
       outputs: [
@@ -237,7 +237,7 @@ describe('ONNX backend', () => {
     [
       'identity.onnx: has no output doubt for the certainty; its outputs are sure, scores',
       () => model('identity', IDENTITY),
-      { certaintyOutput: 'doubt' },
+      { auxiliary: { name: 'doubt', holds: 'the certainty' } },
     ],
     [
       'integers.onnx: has no output of class scores',

@@ -105,7 +105,7 @@ async function startInChild(): Promise<{ parent: ChildProcess; url: string; fold
     once(parent.stdout, 'data').then(([data]) => String(data)),
     once(parent, 'exit').then(([code]) => Promise.reject(new Error(`the child ended with code ${code} before it had a server`))),
   ]);
-  const own = readdirSync(folder).find((name) => name.startsWith('cascade-nats-')) ?? '';
+  const own = readdirSync(folder).find((name) => name.startsWith('nats-server-')) ?? '';
   return { parent, url: line.trim(), folder: join(folder, own) };
 }
 

@@ -65,7 +65,7 @@ function backend(clock: Clock): Backend {
           }
           const scores = Float32Array.from(rows.flatMap(({ label }) => (label === 0 ? [1, 0] : [0, 1])));
           const certainty = Float32Array.from(rows, (row) => row.certainty);
-          subscriber.next({ scores, classes: 2, certainty, computeMs });
+          subscriber.next({ scores, classes: 2, auxiliary: certainty, computeMs });
           subscriber.complete();
         });
       }),

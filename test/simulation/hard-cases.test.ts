@@ -44,7 +44,7 @@ test('scores that do not fit into a message are refused in words, after one mode
       // Certain of class 0 only when alone: both of a batch of two go on to the next model.
       const scores = new Float32Array(batch.length * classes).fill(1 / classes);
       if (batch.length === 1) scores[0] = 1;
-      subscriber.next({ scores, classes, certainty: undefined, computeMs: 1 });
+      subscriber.next({ scores, classes, auxiliary: undefined, computeMs: 1 });
       subscriber.complete();
     });
   const clock = new VirtualClock();

@@ -55,7 +55,7 @@ export function scriptedBackend(
             const top = (1 + certainty / 100) / 2;
             return (label === 0) === (otherWeights === undefined) ? [top, 1 - top] : [1 - top, top];
           });
-          subscriber.next({ scores: Float32Array.from(scores), classes: 2, certainty: undefined, computeMs: ms });
+          subscriber.next({ scores: Float32Array.from(scores), classes: 2, auxiliary: undefined, computeMs: ms });
           subscriber.complete();
         });
       }),

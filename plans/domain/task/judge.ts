@@ -32,10 +32,10 @@ export function judgeOf(task: Task, kind: CertaintyKind): Judge {
 
 function certaintyOf(task: Task, kind: CertaintyKind): (output: BatchOutput, row: number) => number {
   if (typeof kind === 'string') return ({ scores, classes }, row) => task.certainty(scores, row * classes, classes);
-  return ({ scores, classes, certainty }, row) => {
-    if (certainty === undefined) throw new Error('the batch has no certainties');
-    const columns = (certainty.length * classes) / scores.length;
-    const said = 'output' in kind ? certainty[row * columns] : closeness(certainty, row * columns, columns);
+  return ({ scores, classes, auxiliary }, row) => {
+    if (auxiliary === undefined) throw new Error('the batch has no certainties');
+    const columns = (auxiliary.length * classes) / scores.length;
+    const said = 'output' in kind ? auxiliary[row * columns] : closeness(auxiliary, row * columns, columns);
     return Number.isNaN(said) ? NO_NUMBER : Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, said));
   };
 }

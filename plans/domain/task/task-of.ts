@@ -1,3 +1,4 @@
+import type { AuxiliaryOutput } from '../../../engine/backend/backend.ts';
 import type { Deployment } from '../deployment/deployment.ts';
 import type { ModelEntry } from '../deployment/model-entry.ts';
 import { createTask } from './create-task.ts';
@@ -20,6 +21,12 @@ export function taskOf({ task, certainty, scores, tolerance }: TaskOptions, mode
 /** How a model's batches are read. */
 export function judgeOfModel(deployment: TaskOptions, model: Pick<ModelEntry, 'scores'>): Judge {
   return judgeOf(taskOf(deployment, model), deployment.certainty);
+}
+
+/** What a backend reads beside the scores for `judgeOfModel`. */
+export function auxiliaryOf(deployment: Pick<Deployment, 'certainty'>): AuxiliaryOutput | undefined {
+  const name = certaintyOutputOf(deployment);
+  return name === undefined ? undefined : { name, holds: 'the certainty' };
 }
 
 /** The model output that certainties are read from; undefined where they are estimated from the scores. */

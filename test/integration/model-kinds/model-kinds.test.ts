@@ -8,7 +8,7 @@ import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import { loadLabelledData } from '../../../plans/data/load-labelled-data.ts';
 import { loadDeployment } from '../../../plans/domain/deployment/deployment.ts';
 import { familyOutputs } from '../../../plans/domain/task/family-outputs.ts';
-import { certaintyOutputOf } from '../../../plans/domain/task/task-of.ts';
+import { auxiliaryOf } from '../../../plans/domain/task/task-of.ts';
 import { runBatch } from '../../../plans/profiling/run-batch.ts';
 import { onnxModel } from '../../fixtures/onnx-writer.ts';
 import { KINDS, type Kind } from './kinds.ts';
@@ -48,7 +48,7 @@ async function answers(dir: string): Promise<{ alone: number[][][]; together: nu
     threads: 1,
     inputs: deployment.inputs,
     specs: data.specs,
-    certaintyOutput: certaintyOutputOf(deployment),
+    auxiliary: auxiliaryOf(deployment),
   });
   const all = Array.from({ length: data.count }, (_, index) => index);
   try {

@@ -43,7 +43,7 @@ export class FallibleBackends {
         name,
         runtimeMs: ({ length }) => firstMs[model] + (length - 1) * moreMs[model],
         labelOf: (request) => labelOf(request, model),
-        certaintyOf: (request) => certaintyOf(request, model),
+        auxiliaryOf: (request) => certaintyOf(request, model),
       })),
       inputs: [],
       classes: CLASSES,

@@ -100,7 +100,7 @@ function backend(): Backend {
             return;
           }
           log.push(`end ${ids.join('+')}`);
-          subscriber.next({ scores: new Float32Array(0), classes: 2, certainty: undefined, computeMs });
+          subscriber.next({ scores: new Float32Array(0), classes: 2, auxiliary: undefined, computeMs });
           subscriber.complete();
         }),
       );

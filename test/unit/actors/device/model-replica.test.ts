@@ -16,7 +16,7 @@ const options: ReplicaOptions = {
 const scores = (...rows: number[][]) => ({
   scores: Float32Array.from(rows.flat()),
   classes: 2,
-  certainty: undefined,
+  auxiliary: undefined,
   computeMs: 2,
 });
 const request = (fields = {}): Queued => ({ item: workItem({ id: 'r', arrivedAt: 90, ...fields }), origin: 'f', enqueuedAt: 95 });

@@ -28,7 +28,7 @@ async function load(computeMs: (batch: readonly Sample[], run: number) => number
       defer(() => {
         runs.push(batch);
         const ms = computeMs(batch, runs.filter(({ length }) => length === batch.length).length);
-        const output: BatchOutput = { scores: new Float32Array(batch.length), classes: 1, certainty: undefined, computeMs: ms };
+        const output: BatchOutput = { scores: new Float32Array(batch.length), classes: 1, auxiliary: undefined, computeMs: ms };
         return of(output);
       }),
   };

@@ -17,7 +17,7 @@ describe('chooseScores', () => {
     ['the first of several', [output('scores', [3]), output('other', [3])]],
     ['no certainties', [output('doubt', [3]), output('scores', [3])]],
   ])('takes %s', (_, outputs) => {
-    expect(chooseScores('m.onnx', outputs, { certaintyOutput: 'doubt' }).name).toBe('scores');
+    expect(chooseScores('m.onnx', outputs, { auxiliaryOutput: 'doubt' }).name).toBe('scores');
   });
 
   it('takes the named one', () => {

@@ -12,7 +12,7 @@ const model: EmulatedModel = {
   name: 'm',
   runtimeMs: ({ length }) => 3 + 2 * length,
   labelOf: (record) => LABELS[record],
-  certaintyOf: (record) => CERTAINTIES[record],
+  auxiliaryOf: (record) => CERTAINTIES[record],
 };
 
 function sampleOf(record: number): Sample {
@@ -41,7 +41,7 @@ describe('under a virtual clock', () => {
     expect(at).toBe(19);
     expect(output).toMatchObject({ classes: 3, computeMs: 9 });
     expect([...output.scores]).toEqual([0, 0, 1, 1, 0, 0, 0, 1, 0]);
-    expect([...(output.certainty ?? [])]).toEqual(CERTAINTIES);
+    expect([...(output.auxiliary ?? [])]).toEqual(CERTAINTIES);
   });
 
   test('batches one after another take what they take, with or without a pause between them', () => {

@@ -52,12 +52,12 @@ it('hands a batch over once, as copies', () => {
   );
 });
 
-it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its certainties: %s', (certainty) => {
+it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its auxiliary output: %s', (auxiliary) => {
   const { loop, worker } = ends();
-  const output = { scores: Float32Array.of(1, 2, 3, 4), classes: 2, certainty, computeMs: 0.125 };
+  const output = { scores: Float32Array.of(1, 2, 3, 4), classes: 2, auxiliary, computeMs: 0.125 };
   expect(worker.putOutput(output)).toBe(true);
   const read = loop.output();
-  worker.putOutput({ scores: new Float32Array(6), classes: 3, certainty: undefined, computeMs: 1 });
+  worker.putOutput({ scores: new Float32Array(6), classes: 3, auxiliary: undefined, computeMs: 1 });
   expect(read).toEqual(output);
 });
 
@@ -68,5 +68,5 @@ it('takes nothing that does not fit, and leaves it to a message', () => {
   expect(loop.put(1, 0, written(loop, [small, large]))).toBe(false);
   expect(loop.put(1, 0, written(loop, [{ ...small, dims: new Array(127).fill(1) }]))).toBe(false);
   expect(worker.take()).toBeUndefined();
-  expect(worker.putOutput({ scores: new Float32Array(16_385), classes: 1, certainty: undefined, computeMs: 0 })).toBe(false);
+  expect(worker.putOutput({ scores: new Float32Array(16_385), classes: 1, auxiliary: undefined, computeMs: 0 })).toBe(false);
 });

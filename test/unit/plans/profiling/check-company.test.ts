@@ -38,7 +38,7 @@ function backendOf(scores: (batch: readonly Sample[], row: number) => [number, n
       of({
         scores: Float32Array.from(batch.flatMap((_, row) => scores(batch, row))),
         classes: 2,
-        certainty: undefined,
+        auxiliary: undefined,
         computeMs: 1,
       }),
   };

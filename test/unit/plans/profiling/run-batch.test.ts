@@ -17,7 +17,7 @@ function backend(fails: (batch: readonly Sample[]) => CascadeError | undefined):
     run: (_, batch) => {
       const error = fails(batch);
       return error === undefined
-        ? of({ scores: new Float32Array(2 * batch.length), classes: 2, certainty: undefined, computeMs: 1 })
+        ? of({ scores: new Float32Array(2 * batch.length), classes: 2, auxiliary: undefined, computeMs: 1 })
         : throwError(() => error);
     },
   };

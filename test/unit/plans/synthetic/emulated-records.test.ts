@@ -58,7 +58,7 @@ describe('a synthetic deployment', () => {
     let right = 0;
     for (let i = 0; i < data.count; i++) {
       const record = recordOf(data.sample(i));
-      expect(large.certaintyOf(record)).toBe(profile.models[1].certainties[i]);
+      expect(large.auxiliaryOf(record)).toBe(profile.models[1].certainties[i]);
       if (large.labelOf(record) === data.labels?.[i]) right++;
     }
     expect(right / data.count).toBe(0.9);

@@ -110,7 +110,7 @@ describe('judgeOf', () => {
   const batch = (certainty: number[] | undefined, ...scores: number[]) => ({
     scores: Float32Array.from(scores),
     classes: 2,
-    certainty: certainty && Float32Array.from(certainty),
+    auxiliary: certainty && Float32Array.from(certainty),
     computeMs: 1,
   });
 
