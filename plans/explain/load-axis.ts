@@ -1,3 +1,4 @@
+import { scaleLog } from 'd3-scale';
 import type { Area } from './chart.ts';
 import { FAINT } from './colors.ts';
 import type { Explanation } from './explanation.ts';
@@ -19,8 +20,8 @@ export function loadScale({ gears, beyond }: Explanation, { left, right }: Area)
   if (top === undefined) return exactScale(0, promised, [left, right]);
   const border = left + PROMISED_SHARE * (right - left);
   const even = exactScale(0, promised, [left, border], 6);
-  const at = (qps: number): number =>
-    qps <= promised ? even.at(qps) : border + (Math.log(qps / promised) / Math.log(top / promised)) * (right - border);
+  const above = scaleLog([promised, top], [border, right]);
+  const at = (qps: number): number => (qps <= promised ? even.at(qps) : above(qps));
   const ticks = [...even.ticks];
   for (const tick of logScale(promised, top, [border, right]).ticks) {
     const before = Math.max(border, at(ticks[ticks.length - 1]));

@@ -1,5 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { findHeader } from '../../engine/bus/publish-rules.ts';
+import { SubjectTree } from '../../engine/bus/subject-tree.ts';
 import type {
   AppendOptions,
   ConsumerSpec,
@@ -26,6 +27,8 @@ export function localWorkQueues(
   aheadMs: () => number = () => 0,
 ): WorkQueues {
   const stores = new Map<string, LocalStore>();
+  const bySubject = new SubjectTree<LocalStore>();
+  const patterns = new Map<LocalStore, (() => void)[]>();
   const storeOf = (name: string): LocalStore => {
     const store = stores.get(name);
     if (store === undefined) throw new CascadeError('UNAVAILABLE', `store ${name} is not there`);
@@ -33,14 +36,18 @@ export function localWorkQueues(
   };
   return {
     declare: async (spec) => {
-      const store = stores.get(spec.name);
-      if (store === undefined) stores.set(spec.name, new LocalStore(clock, spec, aheadMs));
-      else if (store.spec.type !== spec.type)
-        throw new ConfigError(`store ${spec.name} is a ${store.spec.type}, not a ${spec.type}`);
-      else store.spec = spec;
+      const store = stores.get(spec.name) ?? new LocalStore(clock, spec, aheadMs);
+      if (store.spec.type !== spec.type) throw new ConfigError(`store ${spec.name} is a ${store.spec.type}, not a ${spec.type}`);
+      store.spec = spec;
+      stores.set(spec.name, store);
+      for (const forget of patterns.get(store) ?? []) forget();
+      patterns.set(
+        store,
+        spec.subjects.map((pattern) => bySubject.add(pattern, undefined, store)),
+      );
     },
     append: async (subject, data, options) => {
-      const store = [...stores.values()].find(({ spec }) => spec.subjects.some((pattern) => matches(pattern, subject)));
+      const [store] = bySubject.match(subject);
       if (store === undefined) throw new CascadeError('NOT_FOUND', `nobody listens on ${subject}: nothing was stored`);
       const stored = store.append(subject, data, options);
       publish(subject, data, options.headers);
@@ -225,15 +232,5 @@ class LocalStore {
     if (!this.#entries.delete(entry.sequence)) return;
     this.#bytes -= entry.data.length;
     if (entry.state === 'unsettled') this.#unsettled--;
-  }
-}
-
-function matches(pattern: string, subject: string): boolean {
-  const [wanted, given] = [pattern.split('.'), subject.split('.')];
-  if (wanted.at(-1) === '>') return given.length >= wanted.length && wanted.slice(0, -1).every(fits);
-  return wanted.length === given.length && wanted.every(fits);
-
-  function fits(token: string, at: number): boolean {
-    return token === '*' || token === given[at];
   }
 }

@@ -1,4 +1,5 @@
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { distance } from 'fastest-levenshtein';
+import { type Document, isAlias, isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { expandVariables, unsetVariable } from './from-environment.ts';
@@ -68,25 +69,17 @@ export function checkYaml<S extends z.ZodType>(
     describe: (found) => [...new Set([...problems, ...found.map((p) => ({ ...p, path: sound.pathInFile(p.path) }))].map(line))],
   };
 
+  /** Where the value stands, or the innermost one around it that is written. */
   function offsetOf({ path, atKey }: Problem): number {
-    let node: Node | null = document.contents;
-    let offset = node?.range?.[0] ?? 0;
-    for (let depth = 0; depth < path.length; depth++) {
-      if (isAlias(node)) node = node.resolve(document) ?? null;
-      const step = path[depth];
-      if (isMap(node)) {
-        const pair: Pair | undefined = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(step));
-        if (pair === undefined) return offset;
-        const key = isNode(pair.key) ? pair.key : null;
-        node = isNode(pair.value) ? pair.value : null;
-        if (node === null || (atKey === true && depth === path.length - 1)) return key?.range?.[0] ?? offset;
-      } else if (isSeq(node)) {
-        const item: unknown = node.items[Number(step)];
-        if (!isNode(item)) return offset;
-        node = item;
-      } else return offset;
-      offset = node.range?.[0] ?? offset;
-    }
+    let node: unknown = document.contents;
+    let offset = document.contents?.range?.[0] ?? 0;
+    path.forEach((step, depth) => {
+      const holder = isAlias(node) ? node.resolve(document) : node;
+      const pair = isMap(holder) ? holder.items.find(({ key }) => String(key) === String(step)) : undefined;
+      node = pair === undefined ? isSeq(holder) && holder.get(Number(step), true) : pair.value;
+      const shown = isNode(node) && !(atKey && depth === path.length - 1) ? node : pair?.key;
+      if (isNode(shown)) offset = shown.range?.[0] ?? offset;
+    });
     return offset;
   }
 }
@@ -224,30 +217,17 @@ function unknownKey(key: string, known: readonly string[]): string {
 /** The known word nearest to a mistyped one, or undefined when none is near. */
 function closest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(word.length / 2));
+  let fewestEdits = Math.max(2, Math.floor(word.length / 2));
   for (const candidate of known) {
     const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
     // A unit in the name (`deadlineMs`) is the usual slip: a common beginning counts as near.
-    const distance = a.startsWith(b) || b.startsWith(a) ? 1 : editDistance(a, b);
-    if (distance < bestDistance) {
+    const edits = a.startsWith(b) || b.startsWith(a) ? 1 : distance(a, b);
+    if (edits < fewestEdits) {
       best = candidate;
-      bestDistance = distance;
+      fewestEdits = edits;
     }
   }
   return best;
-}
-
-/** Levenshtein distance. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      row[j] = Math.min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    previous = row;
-  }
-  return previous[b.length];
 }
 
 /** The part of the schema that describes the value at `path`; of alternatives the one whose constants match the value. */
