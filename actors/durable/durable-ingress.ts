@@ -254,7 +254,7 @@ class DurableIngress {
     if (leftMs <= 0) throw new CascadeError('DEADLINE_EXCEEDED', 'the deadline passed while the request was stored');
     const tryMs = Math.min(deadlineMs, leftMs);
     const headers = {
-      ...headersOf(message, ['Content-Type', TOKEN_HEADER]),
+      ...headersOf(message, ['Content-Type', 'Accept', TOKEN_HEADER]),
       'Cascade-Id': id,
       'Cascade-Deadline-Ms': String(Math.max(1, Math.ceil(tryMs))),
     };
@@ -318,7 +318,7 @@ class DurableIngress {
   }
 }
 
-const REQUEST_HEADERS = ['Content-Type', 'Cascade-Id', 'Cascade-Results', 'Cascade-Reply', 'Cascade-Deadline-Ms'];
+const REQUEST_HEADERS = ['Content-Type', 'Accept', 'Cascade-Id', 'Cascade-Results', 'Cascade-Reply', 'Cascade-Deadline-Ms'];
 const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER];
 
 function headersOf(message: { header(name: string): string | undefined }, names: readonly string[]): Record<string, string> {

@@ -3,7 +3,7 @@ import { invalid } from '../../engine/errors.ts';
 import { checkToken, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { checkId, idOf } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
-import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
+import { answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
 
 /** What a stored request says about itself beside its body, which stays as it is. */
 export interface DurableRequest {
@@ -15,7 +15,6 @@ export interface DurableRequest {
   readonly token: string | undefined;
 }
 
-const RAW = 'application/octet-stream';
 const SPACE = [0x20, 0x09, 0x0a, 0x0d];
 
 /**
@@ -47,7 +46,7 @@ export function readDurableRequest(message: QueuedMessage, subjects: Subjects): 
 
 /** Whether the answer is JSON: as the frontend has it. */
 export function wantsJson({ data, header }: QueuedMessage): boolean {
-  return !isRaw(header('Content-Type')) && data.length > 0 && data[0] < 0x80;
+  return answerFormat(data, header('Content-Type'), header('Accept')) === 'json';
 }
 
 /** The id for an answer that no frontend gives: from the body, as far as it can be read; else as `readDurableRequest`. */
@@ -63,7 +62,7 @@ function placeOf({ stream, sequence }: QueuedMessage): string {
 function bodyId(message: QueuedMessage): string | undefined {
   const { data, header } = message;
   const contentType = header('Content-Type');
-  if (isRaw(contentType) || isFrame(message)) return undefined;
+  if (isOpaque(contentType) || isFrame(message)) return undefined;
   try {
     return idOf(decodeUntrusted(data, bodyFormat(data, contentType)));
   } catch {
@@ -72,13 +71,9 @@ function bodyId(message: QueuedMessage): string | undefined {
   }
 }
 
-function isRaw(contentType: string | undefined): boolean {
-  return contentType?.trim().toLowerCase() === RAW;
-}
-
 /** By the first byte of the body: a list in JSON, or in MessagePack. */
 function isFrame({ data, header }: QueuedMessage): boolean {
-  if (isRaw(header('Content-Type'))) return false;
+  if (isOpaque(header('Content-Type'))) return false;
   const first = data.find((byte) => !SPACE.includes(byte)) ?? 0;
   return first === 0x5b || (first >= 0x90 && first <= 0x9f) || first === 0xdc || first === 0xdd;
 }

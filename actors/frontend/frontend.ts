@@ -17,7 +17,7 @@ import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages
 import { checkDeadline, checkId, deadlineOf, idOf, isMap, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
-import { bodyFormat, decodeUntrusted } from '../../plans/protocol/untrusted.ts';
+import { acceptedFormat, answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
 import { askForPlan } from '../controller/kept-plans.ts';
 import { asRevised } from '../controller/revised-plan.ts';
 import { failureOf, sendFailures } from './answers.ts';
@@ -192,16 +192,16 @@ class Frontend {
   }
 
   #take(message: BusMessage): void {
-    let json = false;
+    const contentType = message.header('Content-Type');
+    const accept = message.header('Accept');
+    const json = answerFormat(message.data, contentType, accept) === 'json';
     let reply = this.#options.subjects.results;
     let id: string | undefined;
     const sender = this.#clients.of(message);
     try {
-      const contentType = message.header('Content-Type');
-      const raw = contentType?.trim().toLowerCase() === 'application/octet-stream';
-      json = !raw && message.data.length > 0 && message.data[0] < 0x80;
       reply = answerSubject(this.#options.subjects, message.reply, message.header('Cascade-Results'));
       id = headerId(message);
+      acceptedFormat(accept);
       if (message.data.length > this.#maxBodyBytes) {
         throw invalid(`body of ${message.data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       }
@@ -227,15 +227,13 @@ class Frontend {
         sender,
         client: this.#admission.clientOf(sender),
       };
-      if (raw) {
+      if (isOpaque(contentType)) {
         this.#takeEach([rawBody(this.#options.specs, message.data)], envelope);
         return;
       }
-      const format = bodyFormat(message.data, contentType);
-      json = format === 'json';
-      const body = decodeUntrusted(message.data, format);
+      const body = decodeUntrusted(message.data, bodyFormat(message.data, contentType));
       if (!Array.isArray(body)) {
-        this.#takeEach([body], { ...envelope, json });
+        this.#takeEach([body], envelope);
         return;
       }
       if (body.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
@@ -243,7 +241,7 @@ class Frontend {
         throw invalid(`a frame of ${body.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
       // One answer for all: a list of numbers is no frame, but what somebody took for a request.
       if (!body.some(isMap)) parseRequest(body[0], this.#options.specs, this.#options.outputs);
-      this.#takeEach(body, { ...envelope, json, id: undefined });
+      this.#takeEach(body, { ...envelope, id: undefined });
     } catch (error) {
       this.#waysBack.taken(reply);
       sendFailures(this.#context.bus, reply, [this.#failure(id, error)], json);

@@ -18,22 +18,79 @@ const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' });
  * request begins with a map or array byte (>= 0x80).
  */
 export function bodyFormat(data: Uint8Array, contentType: string | undefined): BodyFormat {
-  const type = contentType?.split(';', 1)[0].trim().toLowerCase();
-  switch (type) {
-    case undefined:
-    case '':
-      return data.length > 0 && data[0] < 0x80 ? 'json' : 'msgpack';
-    case 'application/json':
-      return 'json';
-    case 'application/msgpack':
-    case 'application/x-msgpack':
-    case 'application/vnd.msgpack':
-      return 'msgpack';
-    default:
-      throw invalid(
-        `Content-Type ${JSON.stringify(type.slice(0, 80))} is not supported; use application/json, application/msgpack, or application/octet-stream for the raw bytes of a single input`,
-      );
+  const type = mediaType(contentType ?? '');
+  if (type === '') return guessedFormat(data);
+  const format = FORMATS.get(type);
+  if (format !== undefined) return format;
+  throw invalid(
+    `Content-Type ${quoted(type)} is not supported; use application/json, application/msgpack, or ${OPAQUE} for the raw bytes of a single input`,
+  );
+}
+
+/** Whether a body is the bytes of a family's only input, rather than a request in JSON or MessagePack. */
+export function isOpaque(contentType: string | undefined): boolean {
+  return contentType !== undefined && mediaType(contentType) === OPAQUE;
+}
+
+/**
+ * What the header `Accept` asks for: the supported type that it weighs most, of equals the first, as in HTTP.
+ * @returns undefined where it leaves the choice to us.
+ * @throws CascadeError INVALID_ARGUMENT when it has nothing that we can give.
+ */
+export function acceptedFormat(accept: string | undefined): BodyFormat | undefined {
+  if (accept === undefined || accept.trim() === '') return undefined;
+  let best: { format: BodyFormat | undefined; weight: number } | undefined;
+  if (accept.length <= ACCEPT_MAX_CHARACTERS) {
+    for (const range of accept.split(',')) {
+      const type = mediaType(range);
+      if (!ANYTHING.includes(type) && !FORMATS.has(type)) continue;
+      const weight = weightOf(range);
+      if (weight > (best?.weight ?? 0)) best = { format: FORMATS.get(type), weight };
+    }
   }
+  if (best === undefined) throw invalid(`Accept ${quoted(accept)}: answers are application/json or application/msgpack`);
+  return best.format;
+}
+
+/** The encoding of an answer: what `Accept` asks for, else that of the request, and MessagePack for an opaque one. */
+export function answerFormat(data: Uint8Array, contentType: string | undefined, accept: string | undefined): BodyFormat {
+  try {
+    return acceptedFormat(accept) ?? (isOpaque(contentType) ? 'msgpack' : bodyFormat(data, contentType));
+  } catch {
+    // The answer says what is wrong with the headers, and needs an encoding as well.
+    return guessedFormat(data);
+  }
+}
+
+const OPAQUE = 'application/octet-stream';
+const FORMATS: ReadonlyMap<string, BodyFormat> = new Map([
+  ['application/json', 'json'],
+  ['application/msgpack', 'msgpack'],
+  ['application/x-msgpack', 'msgpack'],
+  ['application/vnd.msgpack', 'msgpack'],
+]);
+const ANYTHING = ['*/*', 'application/*'];
+/** Browsers send about a hundred. */
+const ACCEPT_MAX_CHARACTERS = 1_024;
+
+function guessedFormat(data: Uint8Array): BodyFormat {
+  return data.length > 0 && data[0] < 0x80 ? 'json' : 'msgpack';
+}
+
+function mediaType(value: string): string {
+  return value.split(';', 1)[0].trim().toLowerCase();
+}
+
+/** `q` of an entry of `Accept`: 1 unless it says otherwise, and 0 when it cannot be read. */
+function weightOf(range: string): number {
+  const [, q] = /;\s*q\s*=([^;]*)/i.exec(range) ?? [];
+  if (q === undefined) return 1;
+  const weight = Number(q);
+  return q.trim() !== '' && weight >= 0 && weight <= 1 ? weight : 0;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
 }
 
 /**

@@ -141,6 +141,7 @@ describe('durable ingress', () => {
     await startIngress();
     const options = { headers: headers() };
     options.headers.set('Content-Type', 'application/json');
+    options.headers.set('Accept', 'application/msgpack');
     options.headers.set('Cascade-Results', 'mine');
     const body = '{"inputs": {"x": [1]}}';
     const acknowledged = await nats.jetstream().publish(subjects.durable, new TextEncoder().encode(body), options);
@@ -149,6 +150,7 @@ describe('durable ingress', () => {
     const [first] = tries;
     expect(Buffer.from(first.message.data).toString()).toBe(body);
     expect(first.message.header('Content-Type')).toBe('application/json');
+    expect(first.message.header('Accept')).toBe('application/msgpack');
     expect(answers.map(({ id }) => id).sort()).toEqual([
       `cascade_test_durable-${acknowledged.seq}`,
       `cascade_test_durable-${acknowledged.seq + 1}`,

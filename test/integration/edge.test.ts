@@ -84,6 +84,29 @@ describe('a foreign client', () => {
     expect(decode(answer.data)).toMatchObject({ id: 'raw', label: 1 });
   });
 
+  test('chooses the encoding of every answer by the header Accept', async () => {
+    const opaque = await ask(EASY, { 'Content-Type': 'application/octet-stream', Accept: 'application/json' });
+    expect(opaque.headers?.get('Content-Type')).toBe('application/json');
+    expect(json(opaque)).toMatchObject({ label: 1 });
+    const packed = await ask(text('{"id":"a","inputs":{"x":[1,90,0]}}'), { Accept: 'application/msgpack' });
+    expect(packed.headers?.get('Content-Type') ?? '').toBe('');
+    expect(decode(packed.data)).toMatchObject({ id: 'a', label: 1 });
+    const refused = await ask(encode({ id: 'b', inputs: {} }), { Accept: 'application/json' });
+    expect(json(refused)).toMatchObject({ id: 'b', error: { code: 'INVALID_ARGUMENT' } });
+    const frame = encode([
+      { id: 'c', inputs: { x: EASY } },
+      { id: 'd', inputs: { x: EASY } },
+    ]);
+    const h = headers();
+    h.set('Accept', 'application/json');
+    h.set('Cascade-Results', 'readable');
+    const named = client.subscribe('cascade.test.results.readable', { max: 2 });
+    client.publish(INFER, frame, { headers: h });
+    const ids: string[] = [];
+    for await (const message of named) ids.push((json(message) as Result).id);
+    expect(ids.sort()).toEqual(['c', 'd']);
+  });
+
   test('that names no reply subject finds the answer on the results subject, or on a named one', async () => {
     const results = client.subscribe('cascade.test.results', { max: 1 });
     const named = client.subscribe('cascade.test.results.mine', { max: 1 });
@@ -132,6 +155,12 @@ describe('a malformed request', () => {
     ],
     ['an id header that is too long', good, { 'Cascade-Id': 'x'.repeat(200) }, /id: 200 characters/],
     ['an unknown content type', good, { 'Content-Type': 'text/xml' }, /"text\/xml" is not supported/],
+    [
+      'an encoding for the answer that there is not',
+      good,
+      { Accept: 'text/xml' },
+      /Accept "text\/xml": answers are application\/json/,
+    ],
     ['raw bytes of the wrong length', EASY.subarray(2), { 'Content-Type': 'application/octet-stream' }, /1 bytes; expected 3/],
     ['a body above the limit', new Uint8Array(1024 * 1024 - 1_000), {}, /at most \d+ are accepted/],
   ];

@@ -70,6 +70,11 @@ describe('a stored request', () => {
     expect(wantsJson(stored(REQUEST))).toBe(false);
     expect(wantsJson(stored(Uint8Array.of(1), { 'Content-Type': 'application/octet-stream' }))).toBe(false);
   });
+
+  it('is answered as its header Accept asks', () => {
+    expect(wantsJson(stored(REQUEST, { Accept: 'application/json' }))).toBe(true);
+    expect(wantsJson(stored('{"inputs":{}}', { Accept: 'application/msgpack' }))).toBe(false);
+  });
 });
 
 it('is known to its sender by the id in the body, in the header, or by its place', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { pack } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { CascadeError } from '../../../../engine/errors.ts';
-import { BODY_LIMITS, bodyFormat, decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
+import { acceptedFormat, answerFormat, BODY_LIMITS, bodyFormat, decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const json = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -22,6 +22,49 @@ describe('the format of a body', () => {
 
   test('other content types are refused by name', () => {
     expect(() => bodyFormat(bytes(1), 'text/xml')).toThrow(/"text\/xml" is not supported; use application\/json/);
+  });
+});
+
+describe('the encoding of an answer', () => {
+  test.each([
+    ['application/json', 'json'],
+    ['Application/JSON; charset=utf-8', 'json'],
+    ['application/msgpack', 'msgpack'],
+    ['application/x-msgpack', 'msgpack'],
+    ['text/html, application/msgpack, application/json', 'msgpack'],
+    ['application/msgpack;q=0.5, application/json;q=0.9', 'json'],
+    ['application/json;q=0, application/msgpack', 'msgpack'],
+    ['application/json;q=0.5, */*', undefined],
+    ['*/*', undefined],
+    [' ', undefined],
+    [undefined, undefined],
+  ] as const)('is what Accept asks for: %j', (accept, format) => {
+    expect(acceptedFormat(accept)).toBe(format);
+  });
+
+  test.each([
+    'text/xml',
+    'json',
+    'application/json;q=0',
+    'application/json;q=2',
+    'application/json;q=',
+    `${'a/b,'.repeat(300)}*/*`,
+  ])('cannot be %j', (accept) => {
+    expect(() => acceptedFormat(accept)).toThrow(/^Accept "[^"]{1,80}": answers are application\/json or application\/msgpack$/);
+  });
+
+  test('is that of the request, and MessagePack for opaque bytes, unless it is asked for', () => {
+    const opaque = 'application/octet-stream';
+    expect(answerFormat(json('{}'), undefined, undefined)).toBe('json');
+    expect(answerFormat(pack({}), undefined, '*/*')).toBe('msgpack');
+    expect(answerFormat(json('{}'), opaque, undefined)).toBe('msgpack');
+    expect(answerFormat(json('{}'), opaque, 'application/json')).toBe('json');
+    expect(answerFormat(json('{}'), undefined, 'application/msgpack')).toBe('msgpack');
+  });
+
+  test('of an error about the headers themselves is guessed from the body', () => {
+    expect(answerFormat(json('{}'), undefined, 'text/xml')).toBe('json');
+    expect(answerFormat(pack({}), 'text/xml', undefined)).toBe('msgpack');
   });
 });
 
