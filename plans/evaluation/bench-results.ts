@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { STRATEGY_NAMES } from './strategies/names.ts';
 
 /** Of `npm run bench:planner`: ours beside exhaustive search on a reduced space (CascadeServe Fig. 10). */
 const plannerQuality = z.object({
@@ -25,13 +26,85 @@ const fidelity = z.object({
   rows: z.array(z.object({ plan: z.number(), simulatedP95Ms: z.number(), liveP95Ms: z.number(), synthetic: z.boolean() })),
 });
 
+const liveStrategy = z.object({
+  strategy: z.enum(STRATEGY_NAMES),
+  settings: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** Share of the seconds whose p95 was within the SLO. */
+  attainment: z.number(),
+  /** Of all requests; null: more than one in twenty had no answer. */
+  p95Ms: z.number().nullable(),
+  accuracy: z.number(),
+  accuracyOutside: z.number(),
+  accuracyInCrowd: z.number(),
+  refusedShare: z.number(),
+  voidRuns: z.number(),
+  runs: z.number(),
+  simulated: z.object({ attainment: z.number().nullable(), p95Ms: z.number(), accuracy: z.number() }),
+  seconds: z.array(
+    z.object({
+      second: z.number(),
+      offered: z.number(),
+      completed: z.number(),
+      p95Ms: z.number().nullable(),
+      accuracy: z.number().nullable(),
+      metSlo: z.boolean().nullable(),
+    }),
+  ),
+});
+/** A strategy served for real through a flash crowd: medians of its runs, and one run second by second. */
+export type LiveStrategy = z.infer<typeof liveStrategy>;
+
+/** Of `npm run bench:strategies`: real models on one CPU device (CascadeServe Fig. 8, 9). */
+const strategies = z.object({
+  date: z.string(),
+  cpu: z.string(),
+  sloMs: z.number(),
+  calmQps: z.number(),
+  crowdQps: z.number(),
+  rounds: z.number(),
+  besideOtherWork: z.boolean(),
+  strategies: z.array(liveStrategy).min(1),
+});
+
+/** Of `npm run bench:scaling`: what planning and serving cost as work grows. */
+const scaling = z.object({
+  date: z.string(),
+  cpu: z.string(),
+  besideOtherWork: z.boolean(),
+  /** In words: what was planned and served. */
+  planningCase: z.string(),
+  servingCase: z.string(),
+  planning: z.array(
+    z.object({
+      vary: z.enum(['devices', 'ranges', 'models']),
+      value: z.number(),
+      seconds: z.number(),
+      processorSeconds: z.number(),
+    }),
+  ),
+  serving: z.array(
+    z.object({
+      vary: z.enum(['devices', 'frontends', 'ranges', 'models']),
+      value: z.number(),
+      /** Processor time per answered request, in microseconds. */
+      frontendsUs: z.number(),
+      controllerUs: z.number(),
+      devicesUs: z.number(),
+    }),
+  ),
+});
+export type PlanningCost = z.infer<typeof scaling>['planning'][number];
+export type ServingCost = z.infer<typeof scaling>['serving'][number];
+
 /** Figures that benches have measured before; null: there is no such result. */
 export interface BenchResults {
   readonly plannerQuality: z.infer<typeof plannerQuality> | null;
   readonly fidelity: z.infer<typeof fidelity> | null;
+  readonly strategies: z.infer<typeof strategies> | null;
+  readonly scaling: z.infer<typeof scaling> | null;
 }
 
-const NO_RESULTS: BenchResults = { plannerQuality: null, fidelity: null };
+const NO_RESULTS: BenchResults = { plannerQuality: null, fidelity: null, strategies: null, scaling: null };
 
 /** @throws ConfigError for a folder that is not there, or a file that is no such result. */
 export function readBenchResults(folder: string | undefined): BenchResults {
@@ -41,6 +114,8 @@ export function readBenchResults(folder: string | undefined): BenchResults {
   return {
     plannerQuality: readResult(join(folder, 'planner-quality.json'), plannerQuality),
     fidelity: readResult(join(folder, 'fidelity.json'), fidelity),
+    strategies: readResult(join(folder, 'strategies.json'), strategies),
+    scaling: readResult(join(folder, 'scaling.json'), scaling),
   };
 }
 

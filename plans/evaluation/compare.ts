@@ -159,8 +159,14 @@ function isPart(name: StrategyName): boolean {
   return name !== 'cascade' && !BASELINES.includes(name);
 }
 
-async function pointsOf(name: StrategyName, count: number, asked: ComparisonRequest) {
+/** Every candidate of a strategy on so many devices, and what it made of the load; those that fell hopelessly behind are left out. */
+export async function pointsOf(
+  name: StrategyName,
+  count: number,
+  asked: Omit<ComparisonRequest, 'strategies' | 'deviceCounts' | 'nowMs'>,
+): Promise<{ readonly points: readonly MeasuredPoint[]; readonly tried: number }> {
   const { progress, p95LevelsMs, trace, deployment } = asked;
+  const accuracies = asked.accuracyLevels ?? levelsOf(asked);
   const where = `${name} on ${count} ${count === 1 ? 'device' : 'devices'}`;
   progress(`${where}: searching`);
   const request = requestFor(count, asked);
@@ -168,6 +174,7 @@ async function pointsOf(name: StrategyName, count: number, asked: ComparisonRequ
     request,
     trace,
     targetsMs: p95LevelsMs,
+    accuracies,
     planFor: (share) => {
       const qpsMax = share * request.qpsMax;
       return { qpsMax, weights: rangeHistogram(trace, qpsMax, request.weights.length) };
@@ -189,7 +196,17 @@ async function pointsOf(name: StrategyName, count: number, asked: ComparisonRequ
 }
 
 /** Everybody plans for the highest second of the load and for how often each load occurs. */
-function requestFor(count: number, { deployment, profile, trace, seed, ranges, p95LevelsMs }: ComparisonRequest): PlanRequest {
+function requestFor(
+  count: number,
+  {
+    deployment,
+    profile,
+    trace,
+    seed,
+    ranges,
+    p95LevelsMs,
+  }: Pick<ComparisonRequest, 'deployment' | 'profile' | 'trace' | 'seed' | 'ranges' | 'p95LevelsMs'>,
+): PlanRequest {
   const qpsMax = peakQps(trace);
   const request = planRequestOf(deployment, profile, { qpsMax, ranges, seed });
   return {
@@ -202,7 +219,7 @@ function requestFor(count: number, { deployment, profile, trace, seed, ranges, p
 }
 
 /** Between what the least and the most accurate model make of these very requests, rounded down to a tenth of a percent. */
-function levelsOf({ profile, trace, seed }: ComparisonRequest): number[] {
+function levelsOf({ profile, trace, seed }: Pick<ComparisonRequest, 'profile' | 'trace' | 'seed'>): number[] {
   const { arrivalsMs, sampleOrder } = traceWorkload(trace, profile.labels.length, createRandom(seed));
   const accuracies = profile.models.map(({ quality }) => {
     let sum = 0;

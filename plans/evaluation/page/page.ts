@@ -5,10 +5,12 @@ import type { BenchResults } from '../bench-results.ts';
 import type { Cell } from '../cells.ts';
 import type { Comparison } from '../compare.ts';
 import { BASELINES, type StrategyName } from '../strategies/names.ts';
+import { benchPart } from './bench-part.ts';
 import { curvesChart } from './curves-chart.ts';
 import { LOOKS } from './look.ts';
+import { heading, number, paragraph, table } from './markup.ts';
 import { spikeCharts } from './spike-chart.ts';
-import { deviceNumber, savingsSentence } from './tables.ts';
+import { deviceNumber, savingsSentence, settingsText } from './tables.ts';
 
 /** Pixels; the page fits a window of 1,100. */
 const WIDE = 1_040;
@@ -45,14 +47,14 @@ export function comparisonPage(parts: readonly PagePart[]): string {
     element('title', {}, escapeText(title)),
     `<style>${STYLE}</style>`,
   ];
-  const results = parts.map(({ bench }) => bench).find(({ fidelity, plannerQuality }) => fidelity ?? plannerQuality);
+  const results = parts.at(0)?.bench;
   const body = [
     element('h1', {}, escapeText(title)),
     paragraph(
       'After the evaluation in CascadeServe (arXiv 2406.14424, §6). Each strategy searched its hyper-parameters on the same load; all ran in the same simulator with the same arrivals. Figure numbers are the paper’s.',
     ),
     ...parts.flatMap(({ comparison }) => comparisonPart(comparison)),
-    ...(results === undefined ? [] : benchPart(results)),
+    ...(results === undefined ? [] : benchPart(results, WIDE)),
   ];
   const page = element('html', { lang: 'en' }, element('head', {}, ...head), element('body', {}, element('main', {}, ...body)));
   return `<!doctype html>\n${page}\n`;
@@ -99,7 +101,14 @@ function comparisonPart(comparison: Comparison): Markup[] {
     paragraph(
       `Each strategy on ${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}, with its best settings for the SLO; where none meets it, with those that miss it by least.`,
     ),
-    ...spikeCharts(comparison, WIDE),
+    ...spikeCharts(
+      {
+        spike: comparison.spike,
+        seconds: load.seconds,
+        sloMs: 'p95Ms' in goal ? goal.p95Ms : undefined,
+      },
+      WIDE,
+    ),
     spikeTable(comparison),
     ...(comparison.planning.length === 0 ? [] : planningPart(comparison)),
   ];
@@ -163,7 +172,6 @@ function spikeTable({ spike, strategies }: Comparison): Markup {
     const report = strategies[strategy];
     const { low, high } = wilson(accuracy * (report?.completed ?? 0), report?.completed ?? 0);
     const attained = report?.sloAttainment;
-    const set = Object.entries(settings).map(([key, value]) => `${key} ${typeof value === 'number' ? plain(value) : value}`);
     return [
       element('td', {}, LOOKS[strategy].label),
       number(deviceNumber(devices)),
@@ -171,7 +179,7 @@ function spikeTable({ spike, strategies }: Comparison): Markup {
       number(milliseconds(p95Ms)),
       element('td', {}, meetsGoal ? 'met' : 'missed'),
       number(attained == null ? '-' : percent(attained, 1)),
-      element('td', { class: 'small' }, escapeText(set.join(', '))),
+      element('td', { class: 'small' }, escapeText(settingsText(settings))),
     ];
   });
   return table(
@@ -191,61 +199,4 @@ function planningPart({ planning }: Comparison): Markup[] {
       ),
     ),
   ];
-}
-
-function benchPart({ plannerQuality, fidelity }: BenchResults): Markup[] {
-  return [
-    ...(plannerQuality === null
-      ? []
-      : [
-          heading('Quality of plans (Fig. 10)'),
-          paragraph(
-            `From bench:planner of ${plannerQuality.date}: on a reduced space, beside exhaustive search and random sampling. Synthetic.`,
-          ),
-          table(
-            ['family', 'p95', 'exhaustive', 'ours', 'random', 'seconds: exhaustive / ours'],
-            plannerQuality.quality.map(({ name, p95Ms, exhaustiveAccuracy, plans, random, exhaustiveSeconds, seconds }) => [
-              element('td', {}, escapeText(name)),
-              number(milliseconds(p95Ms)),
-              number(percent(exhaustiveAccuracy)),
-              number(percent(plans[0].accuracy)),
-              number(random.accuracy === null ? '-' : percent(random.accuracy)),
-              number(`${exhaustiveSeconds.toFixed(1)} / ${seconds.toFixed(1)}`),
-            ]),
-          ),
-        ]),
-    ...(fidelity === null
-      ? []
-      : [
-          heading('Simulated and live (Fig. 13)'),
-          paragraph(`From bench:fidelity of ${fidelity.date}: the same plans and arrivals.`),
-          table(
-            ['plan', 'devices', 'p95 simulated', 'p95 live', 'error'],
-            fidelity.rows.map(({ plan, synthetic, simulatedP95Ms, liveP95Ms }) => [
-              number(plan),
-              element('td', {}, synthetic ? 'emulated' : 'real models'),
-              number(milliseconds(simulatedP95Ms)),
-              number(milliseconds(liveP95Ms)),
-              number(percent(simulatedP95Ms / liveP95Ms - 1, 0)),
-            ]),
-          ),
-        ]),
-  ];
-}
-
-function heading(title: string): Markup {
-  return element('h3', {}, escapeText(title));
-}
-
-function paragraph(says: string): Markup {
-  return element('p', {}, escapeText(says));
-}
-
-function number(value: string | number): Markup {
-  return element('td', { class: 'n' }, escapeText(String(value)));
-}
-
-function table(heads: readonly string[], rows: readonly (readonly Markup[])[]): Markup {
-  const head = element('tr', {}, ...heads.map((name) => element('th', {}, escapeText(name))));
-  return element('table', {}, element('thead', {}, head), element('tbody', {}, ...rows.map((row) => element('tr', {}, ...row))));
 }

@@ -4,7 +4,7 @@ import { plain } from '../../explain/format.ts';
 import { exactScale, linearScale, logScale } from '../../explain/scale.ts';
 import { element, type Markup, polyline, text } from '../../explain/svg.ts';
 import type { SecondWindow } from '../../report/report-builder.ts';
-import type { ChosenPoint, Comparison } from '../compare.ts';
+import type { StrategyName } from '../strategies/names.ts';
 import { LOOKS, mark, strategyLegend } from './look.ts';
 
 const HEIGHT = 190;
@@ -13,21 +13,35 @@ const MARKS = 8;
 /** Seconds whose accuracies are averaged: of single seconds much is chance. */
 const SMOOTHED = 5;
 
+/** A strategy through a load, second by second. */
+interface Through {
+  readonly strategy: StrategyName;
+  readonly seconds: readonly SecondWindow[];
+}
+
+export interface SpikeCharts {
+  readonly spike: readonly Through[];
+  /** Length of the load. */
+  readonly seconds: number;
+  /** Undefined under an accuracy SLO. */
+  readonly sloMs: number | undefined;
+}
+
 /** Load, latency and accuracy, second by second, one chart below the other (CascadeServe Fig. 8, 9). */
-export function spikeCharts({ spike, load, goal }: Comparison, width: number): Markup[] {
+export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: number): Markup[] {
   const windows = spike[0]?.seconds ?? [];
   const plot = area(width, HEIGHT, { top: 26 });
-  const x = exactScale(0, load.seconds, [plot.left, plot.right]);
+  const x = exactScale(0, seconds, [plot.left, plot.right]);
   const xOf = xAxis(plot, { scale: x, label: 'time (s)', format: plain });
   const offered = linearScale(0, Math.max(1, ...windows.map((w) => w.offered)), [plot.bottom, plot.top], 4);
   const loadLine = polyline(
     windows.map((w) => [x.at(w.second + 0.5), offered.at(w.offered)]),
     { stroke: INK, 'stroke-width': 1.5 },
   );
-  const latencies = spike.flatMap(({ seconds }) => seconds.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms])));
-  const sloMs = 'p95Ms' in goal ? [goal.p95Ms] : [];
-  const ms = logScale(Math.min(...latencies, ...sloMs), Math.max(...latencies, ...sloMs), [plot.bottom, plot.top]);
-  const limit = sloMs.map((value) =>
+  const latencies = spike.flatMap((through) => through.seconds.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms])));
+  const limits = sloMs === undefined ? [] : [sloMs];
+  const ms = logScale(Math.min(...latencies, ...limits), Math.max(...latencies, ...limits), [plot.bottom, plot.top]);
+  const limit = limits.map((value) =>
     [
       element('line', {
         x1: plot.left,
@@ -41,7 +55,9 @@ export function spikeCharts({ spike, load, goal }: Comparison, width: number): M
     ].join(''),
   );
   const smoothed = spike.map((point) => ({ ...point, seconds: smooth(point.seconds) }));
-  const accuracies = smoothed.flatMap(({ seconds }) => seconds.flatMap(({ accuracy }) => (accuracy === null ? [] : [accuracy])));
+  const accuracies = smoothed.flatMap((through) =>
+    through.seconds.flatMap(({ accuracy }) => (accuracy === null ? [] : [accuracy])),
+  );
   const quality = linearScale(Math.min(...accuracies), Math.max(...accuracies), [plot.bottom, plot.top], 4);
   const legend = strategyLegend(
     spike.map(({ strategy }) => strategy),
@@ -71,7 +87,7 @@ export function spikeCharts({ spike, load, goal }: Comparison, width: number): M
 }
 
 function lines(
-  spike: readonly ChosenPoint[],
+  spike: readonly Through[],
   of: (window: SecondWindow) => number | null,
   xAt: (second: number) => number,
   yAt: (value: number) => number,

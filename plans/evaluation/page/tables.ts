@@ -4,6 +4,7 @@ import { NO_RULES } from '../../report/plan-table.ts';
 import { reportTable } from '../../report/report-table.ts';
 import type { Cell } from '../cells.ts';
 import type { Comparison } from '../compare.ts';
+import type { Settings } from '../strategies/strategy.ts';
 import { LOOKS } from './look.ts';
 
 /** The comparison as a person reads it in a terminal. */
@@ -64,4 +65,11 @@ export function savingsSentence(cells: readonly Cell[]): string {
     `${cells.length - both.length - onlyOurs - onlyTheirs} that nobody reaches`,
     ...(median === undefined ? [] : [`median saving ${median.toFixed(1)}x`]),
   ].join('; ');
+}
+
+/** Hyper-parameters, for people. */
+export function settingsText(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([key, value]) => `${key} ${typeof value === 'number' ? plain(value) : value}`)
+    .join(', ');
 }

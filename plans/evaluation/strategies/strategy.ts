@@ -22,6 +22,8 @@ export interface StrategyContext {
   readonly trace: Trace;
   /** p95 latencies to aim at, ascending. */
   readonly targetsMs: readonly number[];
+  /** Accuracies to aim at, ascending. */
+  readonly accuracies: readonly number[];
   readonly capacities: Capacities;
   /** Highest load and distribution of loads, when latency is promised up to a share of the highest load only. */
   readonly planFor: (shareOfPeak: number) => Pick<PlanRequest, 'qpsMax' | 'weights'>;

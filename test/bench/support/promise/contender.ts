@@ -32,14 +32,20 @@ export interface Tree {
 }
 
 /**
- * Builds a checkout, as its users get it: what compiles the sources in a checkout takes memory, too. Then profiles and plans the
- * fashion example with its own commands, into the folder given; what is there already is used.
+ * Builds a checkout, as its users get it: what compiles the sources in a checkout takes memory, too. Then profiles the fashion
+ * example with its own command, into the folder given; a profile that is there already is used.
  */
-export async function prepareTree(name: string, folder: string, into: string, qpsMax: string | undefined): Promise<Tree> {
+export async function profileTree(name: string, folder: string, into: string): Promise<Tree> {
   const tree = { name, folder, profile: join(into, `${name}-profile.json`), plan: join(into, `${name}-plan.json`) };
-  const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
   await runCommand('npm', ['run', 'build', '--prefix', folder]);
   if (!existsSync(tree.profile)) await runCommand(process.execPath, cascadeArgs(tree, 'profile', '--out', tree.profile));
+  return tree;
+}
+
+/** The same, and plans it; a plan that is there already is used. */
+export async function prepareTree(name: string, folder: string, into: string, qpsMax: string | undefined): Promise<Tree> {
+  const tree = await profileTree(name, folder, into);
+  const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
   if (!existsSync(tree.plan))
     await runCommand(process.execPath, cascadeArgs(tree, 'plan', '--profile', tree.profile, '--out', tree.plan, ...more));
   return tree;

@@ -40,6 +40,7 @@ function contextOf(memoryBytes = 3, qpsMax = 500): StrategyContext {
     request,
     trace: constantTrace(qpsMax, 10),
     targetsMs: [200],
+    accuracies: [0.85],
     planFor: (share) => ({ qpsMax: share * qpsMax, weights: request.weights }),
     capacities: new Capacities(request),
     plan: (change) => planGears({ ...request, ...change }),
