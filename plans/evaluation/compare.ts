@@ -45,7 +45,7 @@ export interface ComparisonRequest {
 }
 
 /** Where a strategy was looked at closely. */
-export interface ChosenPoint extends Point {
+interface ChosenPoint extends Point {
   readonly meetsGoal: boolean;
   readonly seconds: readonly SecondWindow[];
 }
