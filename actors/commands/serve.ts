@@ -15,6 +15,7 @@ interface Options extends ServeOptions {
   readonly dashboard?: HttpAddress;
   readonly http?: HttpAddress;
   readonly grpc?: HttpAddress;
+  readonly health?: HttpAddress;
 }
 
 const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics', 'dashboard', 'gateway'] as const;
@@ -47,6 +48,7 @@ export function register(program: Command): void {
       `show the deployment in a browser (--role dashboard: ${OBSERVERS.dashboard.port} by default)`,
       httpAddress,
     )
+    .option('--health <[host:]port>', 'tell at /healthz and /readyz how this process is, for Kubernetes', httpAddress)
     .addOption(natsOption())
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to print')
@@ -57,6 +59,7 @@ export function register(program: Command): void {
       // The others are on the way of each request.
       if (!['device', 'frontend', 'gateway'].includes(options.role)) keepHeapSmall();
       checkGateway(options);
+      if (options.health !== undefined) await (await import('../processes/health.ts')).serveHealth(options.health);
       const { metrics = OBSERVERS.metrics, dashboard = OBSERVERS.dashboard } = options;
       if (options.role === 'metrics')
         return (await import('../processes/run-observer.ts')).runMetrics(deployment, options, metrics);

@@ -5,6 +5,7 @@ import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
 import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/process/child-process.ts';
 import { launcherEnded } from '../../engine/process/launcher.ts';
+import { setPhase } from './health.ts';
 
 const PARENT_IS_GONE = 'parent is gone';
 
@@ -15,6 +16,7 @@ export const MAX_FAILED_STARTS = 3;
 
 /** Tells the parent process, if we have one that listens, and from then on that this event loop still turns. */
 export function reportReady(): void {
+  setPhase('ready');
   if (!process.connected) return;
   process.send?.(READY);
   let underWay = false;
@@ -34,7 +36,11 @@ export function reportReady(): void {
  * to end us in its order; or the parent process, or the npm that started us, is gone.
  */
 export function askedToStop(): Promise<string> {
-  return new Promise((resolve) => {
+  return new Promise((stop) => {
+    const resolve = (why: string): void => {
+      setPhase('draining');
+      stop(why);
+    };
     process.on('SIGTERM', () => resolve('SIGTERM'));
     // The second Ctrl-C does not wait for the drain: it finds no listener, and the system ends us, without the aborts of an exit
     // during an inference. Our children notice that we are gone.

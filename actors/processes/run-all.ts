@@ -11,6 +11,7 @@ import { processActor } from '../device/device-host.ts';
 import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { claimEnvironment } from './claim.ts';
 import { requireExclusiveDevices } from './exclusive-devices.ts';
+import { setPhase } from './health.ts';
 import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
 import { requireWeights } from './require-weights.ts';
@@ -80,7 +81,10 @@ export async function runParts(
         clearInterval(telling);
       }
     }
-    if (why === undefined) onReady();
+    if (why === undefined) {
+      setPhase('ready');
+      onReady();
+    }
     why ??= await Promise.race([asked, taken]);
     log.info({ why: messageOf(why) }, 'draining');
     if (why instanceof ConfigError) throw why;

@@ -2,12 +2,14 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually } from './eventually.ts';
+import { onPath } from './programs.ts';
 
 const run = promisify(execFile);
-const NEEDED = ['dockerd', 'docker-compose', 'debootstrap'];
+/** Debian's package, by the program that is looked for. */
+const NEEDED = { dockerd: 'docker.io', 'docker-compose': 'docker-compose', debootstrap: 'debootstrap', prometheus: 'prometheus' };
 /** Packages of the base image besides Debian's minimum: what Node needs, and a server for the `nats` service. */
 const PACKAGES = 'ca-certificates,libstdc++6,nats-server';
 const LOG_BYTES = 64 * 1024 * 1024;
@@ -15,14 +17,10 @@ const LOG_BYTES = 64 * 1024 * 1024;
 /** Why no container engine can be started here; undefined where one can. */
 export function noEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'the container engine of the tests needs root';
-  const missing = NEEDED.filter((program) => !onPath(program));
-  return missing.length === 0
-    ? undefined
-    : `no ${missing.join(', ')} here; Debian has them: apt-get install docker.io docker-compose debootstrap`;
-}
-
-function onPath(program: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+  const missing = Object.entries(NEEDED).filter(([program]) => onPath(program) === undefined);
+  if (missing.length === 0) return undefined;
+  const [programs, packages] = [0, 1].map((part) => missing.map((entry) => entry[part]));
+  return `no ${programs.join(', ')} here; Debian has what is missing: apt-get install ${packages.join(' ')}`;
 }
 
 /** A container engine of its own, with its own images: nothing of it is left when it stops. */
@@ -58,11 +56,13 @@ export class ContainerEngine {
     return stdout + stderr;
   }
 
-  /** An image of Debian's packages and the Node that runs this: no registry of images is needed. */
+  /** An image of Debian's packages, the Node that runs this, and this machine's Prometheus: no registry of images is needed. */
   async makeBase(tag: string): Promise<void> {
     const root = join(this.#folder, 'root');
     await run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'stable', root], { maxBuffer: LOG_BYTES });
     copyFileSync(process.execPath, join(root, 'usr/local/bin/node'));
+    const prometheus = onPath('prometheus');
+    if (prometheus !== undefined) copyFileSync(prometheus, join(root, 'usr/local/bin/prometheus'));
     const npm = join(root, 'usr/local/lib/node_modules');
     mkdirSync(npm, { recursive: true });
     await run('cp', ['-a', await npmFolder(), npm]);

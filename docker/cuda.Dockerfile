@@ -1,0 +1,29 @@
+# CascadeServe for CUDA devices, linux/amd64: the CPU image, ONNX Runtime's CUDA provider, and NVIDIA's libraries. From the root of
+# the repository, on a machine that reaches nuget.org:
+#   docker build -f docker/Dockerfile -t cascadeserve .
+#   docker build -f docker/cuda.Dockerfile -t cascadeserve-cuda .
+#   docker run --gpus all ... cascadeserve-cuda
+# Checked by linters only: the tests have no GPU.
+ARG CPU_IMAGE=cascadeserve
+# ONNX Runtime 1.30 wants CUDA 12 and cuDNN 9.
+ARG CUDA_BASE=nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04
+
+FROM ${CPU_IMAGE} AS cpu
+# To write there; the image that is left has the user of the last stage.
+# hadolint ignore=DL3002
+USER 0:0
+WORKDIR /app/node_modules/onnxruntime-node
+# npm does not carry the provider; TensorRT's, which comes with it, has libraries of its own that are not here.
+RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js \
+ && test -s bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so \
+ && rm bin/napi-v6/linux/x64/libonnxruntime_providers_tensorrt.so
+
+FROM ${CUDA_BASE}
+WORKDIR /app
+COPY --from=cpu /usr/local/bin/node /usr/local/bin/node
+COPY --from=cpu /app ./
+ENV NODE_ENV=production HOME=/tmp \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 10001:10001
+ENTRYPOINT ["node", "/app/dist/actors/main.js"]
+CMD ["--help"]
