@@ -14,6 +14,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const NEEDED = [
   /^(package\.json|README\.md|ARCHITECTURE\.md|LICENSE|CHANGELOG\.md)$/,
   /^docs\/[\w-]+\.md$/,
+  /^docs\/clients\/(README\.md|\w+\.(ts|py|sh)|go\/(main\.go|go\.(mod|sum)))$/,
   /^actors\/cascade\.mjs$/,
   /^actors\/dashboard\/page\/[a-z]+\.(html|css|js)$/,
   /^dist\/(engine|plans|actors)\/.*\.(js|d\.ts)$/,
