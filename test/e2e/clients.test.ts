@@ -28,7 +28,7 @@ beforeAll(async () => {
   serving = startCascade(['serve', folder, '--http', gateway, '--log-level', 'warn']);
   expect(await serving.firstLine).toMatch(/^cascade fashion is ready/);
   env = { NATS_URL: server.url, GATEWAY: gateway, GATEWAY_URL: `http://${gateway}` };
-}, 240_000);
+});
 
 afterAll(async () => {
   const end = await serving?.stop();

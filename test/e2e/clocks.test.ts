@@ -105,6 +105,5 @@ nats: { servers: [${server.url}] }
         await Promise.all(serving.map((each) => each.stop()));
       }
     },
-    180_000,
   );
 });

@@ -9,7 +9,7 @@ let served: ServedFashion;
 beforeAll(async () => {
   served = await serveFashion('drain', '2', { qpsMax: 1_200, ranges: 4 });
   expect(served.firstLine).toMatch(/^cascade drain is ready: 2 frontend\(s\), devices a, b/);
-}, 240_000);
+});
 
 afterAll(() => served?.close());
 

@@ -164,7 +164,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
     `durable ingress: ${acknowledged.size} acknowledged, ${answers.size} answered, ${state.messages - answers.size} stored twice; ` +
       `heard live: ${distinct}, of which ${heard.length - distinct} again\n`,
   );
-}, 240_000);
+});
 
 test('a server without JetStream is told to the person who serves, with the option', async () => {
   const plain = await startNatsServer();
@@ -175,4 +175,4 @@ test('a server without JetStream is told to the person who serves, with the opti
   } finally {
     await plain.stop();
   }
-}, 60_000);
+});

@@ -126,7 +126,7 @@ describe('cascade demo --emulated', () => {
     for (const step of ['1/4 Profile', '2/4 Plan', '3/4 Serve', '4/4 Replay']) {
       expect(stderr).toMatch(new RegExp(`${step}.*\\(emulated\\)`));
     }
-  }, 120_000);
+  });
 
   test('of a family that there is not names those that there are', async () => {
     const { code, stderr } = await runCascade(['demo', '--emulated', 'gpt-like']);

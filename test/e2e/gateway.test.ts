@@ -29,7 +29,7 @@ beforeAll(async () => {
   images = Array.from({ length: SAMPLES }, (_, i) => data.sample(i)[0].data);
   const client = createClient(served.bus, realClock, { deployment: 'gateway' });
   labels = await Promise.all(images.map(async (image) => (await client.infer({ image })).label ?? -1));
-}, 240_000);
+});
 
 afterAll(() => served?.close());
 
@@ -103,4 +103,4 @@ test('an address that is taken, or not for the role, is an error of whoever gave
     code: 2,
     stderr: '--http: role frontend has no gateway; use it with --role gateway, or without a role\n',
   });
-}, 120_000);
+});

@@ -17,7 +17,7 @@ let served: ServedFashion;
 beforeAll(async () => {
   served = await serveFashion(NAME, 'in-devices', { qpsMax: 1_000, ranges: 2 });
   expect(served.firstLine).toMatch(/^cascade indevices is ready: a frontend in each of devices a, b, /);
-}, 240_000);
+});
 
 afterAll(() => served?.close());
 
@@ -75,4 +75,4 @@ test('a frontend that cannot do what the deployment asks ends its device process
   } finally {
     await server.stop();
   }
-}, 60_000);
+});

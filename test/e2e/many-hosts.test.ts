@@ -68,7 +68,7 @@ beforeAll(async () => {
   await eventually(async () => expect((await statusOf(operator))?.frontends).toHaveLength(1), PATIENCE);
   await eventually(async () => expect(await answeredBy(operator, 'a')).toBe(0), PATIENCE);
   traffic = new Traffic(client, profile, QPS);
-}, 240_000);
+});
 
 afterAll(async () => {
   await traffic?.stop();
@@ -79,7 +79,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   vi.unstubAllEnvs();
   for (const { code, stderr } of ends) expect(code, stderr).toBe(0);
-}, 120_000);
+});
 
 function environmentOf(role: Role): Record<string, string> {
   const { user, password, inboxPrefix } = credentialsOf(role);

@@ -64,7 +64,7 @@ nats: { servers: ["${server.url}"] }
   serving = startCascade(['serve', folder, '--log-level', 'warn']);
   await serving.firstLine;
   client = await connectCascade({ servers: server.url, deployment: 'renewed', deadlineMs: 60_000 });
-}, 240_000);
+});
 
 afterAll(async () => {
   await client?.close();
@@ -156,7 +156,7 @@ test('new weights come by a plan while the deployment runs, and go back by one: 
     await inForce(latest, NEW);
   });
   expect(given()).toEqual(expected);
-}, 240_000);
+});
 
 test('a device that is killed after its model file was replaced serves on with the weights of the plan in force', async () => {
   const before = answers.length;
@@ -169,7 +169,7 @@ test('a device that is killed after its model file was replaced serves on with t
     }, SOON);
   });
   expect(given(before)).toEqual(new Set([`${latest}: ${NEW}`]));
-}, 240_000);
+});
 
 test('a plan of weights that are nowhere is rejected with model, file and digests, and the old one stands', async () => {
   rmSync(join(folder, '.cascade'), { recursive: true });
@@ -182,7 +182,7 @@ test('a plan of weights that are nowhere is rejected with model, file and digest
     );
   });
   expect(given(before)).toEqual(new Set([`${latest}: ${NEW}`]));
-}, 240_000);
+});
 
 test('a device whose weights can be had nowhere says so, while the others serve, until a plan names weights that there are', async () => {
   const before = answers.length;
@@ -203,7 +203,7 @@ test('a device whose weights can be had nowhere says so, while the others serve,
     [undefined, ['a']],
     [undefined, ['a']],
   ]);
-}, 240_000);
+});
 
 test("whoever starts `serve` on files that are not the plan's is told so", async () => {
   writeWeights(OLD);
@@ -215,4 +215,4 @@ test("whoever starts `serve` on files that are not the plan's is told so", async
   writeWeights(STRAY);
   serving = startCascade(['serve', folder, '--log-level', 'warn']);
   await serving.firstLine;
-}, 120_000);
+});

@@ -15,7 +15,7 @@ let server: NatsServer;
 beforeAll(async () => {
   server = await startNatsServer();
   await writeEmulatedPair(folder, { name: 'one', nats: `{ servers: [${server.url}] }`, frontends: 'in-devices' });
-}, 300_000);
+});
 
 afterAll(async () => {
   await server?.stop();
@@ -37,17 +37,17 @@ async function expectOneServes({ stays, end }: Settled): Promise<void> {
 
 test('of two that are started in the same instant one stays, each time, and answers each request once', async () => {
   for (let round = 0; round < 2; round++) await expectOneServes(await startTwo(folder));
-}, 300_000);
+});
 
 test('one that was paused and replaced meanwhile leaves when it comes back', async () => {
   const settled = await pauseAndReplace(folder);
   expect(settled.replacementStays).toBe(true);
   await expectOneServes(settled);
-}, 300_000);
+});
 
 test('a device process that was started by hand leaves with the same code', async () => {
   const pair = [0, 1].map(() => startCascade(['serve', folder, '--role', 'device', '--device', 'a,b', '--log-level', 'warn']));
   expectLeft(await Promise.race(pair.map(({ ended }) => ended)));
   const ends = await Promise.all(pair.map((each) => each.stop()));
   expect(ends.map(({ code }) => code).toSorted()).toEqual([0, 2]);
-}, 300_000);
+});

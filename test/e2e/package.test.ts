@@ -52,7 +52,7 @@ beforeAll(async () => {
   // The dependencies' install scripts are not needed, and fetch what not every network lets through.
   const quietly = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
   await run('npm', ['install', ...quietly, join(folder, packed.filename)], project);
-}, 240_000);
+});
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -130,4 +130,4 @@ await client.close();
     await server.stop();
     expect(end.code, end.stderr).toBe(0);
   }
-}, 180_000);
+});

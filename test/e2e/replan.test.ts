@@ -86,7 +86,7 @@ test('a plan for the measured load is made and put in force by one command, when
     new RegExp(`gear \\d+ of ${of} .*\\n {2}expected accuracy .*\\n {2}chosen by load: \\d+ requests/s`),
   );
   expect((await status(dir)).revision).toBe(before.revision + 1);
-}, 120_000);
+});
 
 test('with replan: auto it is made and put in force by itself', async () => {
   const dir = await serve('by-itself', '{ minSamples: 6, replan: auto }');
@@ -102,4 +102,4 @@ test('with replan: auto it is made and put in force by itself', async () => {
   expect(await adopted).toEqual({ type: 'plan-adopted', revision: 2 });
   await bus.close();
   expect((await status(dir)).revision).toBe(2);
-}, 120_000);
+});

@@ -32,7 +32,7 @@ beforeAll(async () => {
   other = startCascade(['serve', folder, '--role', 'host', '--host', 'other', '--log-level', 'warn']);
   main = startCascade(['serve', folder, '--log-level', 'warn']);
   await Promise.all([other.firstLine, main.firstLine]);
-}, 120_000);
+});
 
 afterAll(async () => {
   const ends = await Promise.all([main?.stop(), other?.stop()]);
@@ -40,7 +40,7 @@ afterAll(async () => {
   await server?.stop();
   rmSync(folder, { recursive: true });
   for (const end of ends) expect(end?.code, end?.stderr).toBe(0);
-}, 60_000);
+});
 
 const QPS = 200;
 const SECONDS = 10;
@@ -78,7 +78,7 @@ test('a device process that is stopped is killed and comes back; its requests ar
     expect(after!.pid).not.toBe(before.pid);
   });
   expect(other.stderr()).toContain(`process ${before.pid} ended with SIGKILL: killed, as it made no progress`);
-}, 180_000);
+});
 
 test('a frontend process that is stopped is killed, and another takes its place; its clients ask again', async () => {
   const before = await statusThat(served, ({ frontends }) => expect(frontends).toHaveLength(2));
@@ -89,4 +89,4 @@ test('a frontend process that is stopped is killed, and another takes its place;
     expect(frontends.map((frontend) => frontend.pid)).not.toContain(pid);
   });
   expect(main.stderr()).toContain(`process ${pid} ended with SIGKILL: killed, as it made no progress`);
-}, 180_000);
+});

@@ -19,7 +19,7 @@ import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 type Task = (typeof TASKS)[number];
 
 /** By itself, nats.js gives up after a second, which a busy machine may need. */
-const PATIENT = { timeout: 30_000 };
+const PATIENT = { timeout: 120_000 };
 
 /** What the large model, which knows the truth, says of a sample; and an output of it that can be asked for. */
 const TRUTH: Readonly<

@@ -105,5 +105,4 @@ test.each(FAMILIES)(
     const actors = [...plane.frontends, ...plane.devices.values(), plane.controller, plane.keeper];
     await Promise.all(actors.map((actor) => actor.stop(1_000)));
   },
-  120_000,
 );

@@ -56,7 +56,7 @@ describe('linters', () => {
   let linters: DeployLinters | undefined;
   beforeAll(() => {
     linters = deployLinters('node_modules/.cache/deploy-linters');
-  }, 300_000);
+  });
 
   test.for(DOCKERFILES)('hadolint finds nothing in %s', (file, { skip }) => {
     if (linters === undefined) return skip();

@@ -36,7 +36,7 @@ const SETTINGS: DurableSettings = {
   storage: 'file',
   replicas: 1,
 };
-const PATIENT = { timeout: 30_000 };
+const PATIENT = { timeout: 120_000 };
 /** For what is about takers that have died. */
 const ACK_WAIT_MS = 1_000;
 

@@ -48,7 +48,7 @@ beforeAll(async () => {
   servers.small = await startNatsServer({ configFile: join(conf, 'small.conf') });
   http = createServer((_, response) => response.end('no NATS'));
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-}, 60_000);
+});
 
 afterAll(async () => {
   for (const server of Object.values(servers)) await server.stop();

@@ -119,7 +119,7 @@ describe.each([
     closing.push(() => Promise.all(actors.map((actor) => actor.stop(5_000))));
     client = createClient(bus.client, realClock, { deployment: 'test', inboxPrefix: credentialsOf('client').inboxPrefix });
     closing.push(async () => vi.unstubAllEnvs());
-  }, 60_000);
+  });
 
   afterAll(async () => {
     for (const close of closing.reverse()) await close();

@@ -54,7 +54,6 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
         expect(actors.answers.length, replay).toBe(made.arrivalsMs.length);
       }
     },
-    120_000,
   );
 
   test('and these runs hold what could tell the two apart', () => {

@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
 
 /** Longer than anything takes on a machine that has other work too, shorter than a test may take: only a defect waits for it. */
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 120_000;
 
 /** Waits until an expectation holds. */
 export function eventually<T>(
