@@ -45,6 +45,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   completion: ['source <(cascade completion bash)', 'cascade completion fish > ~/.config/fish/completions/cascade.fish'],
 };
 
+/** @param path `trace import` */
+export function examplesOf(path: string): readonly string[] {
+  return EXAMPLES[path] ?? [];
+}
+
 /** @param command the whole program. */
 export function addExamples(command: Command): void {
   for (const [path, lines] of Object.entries(EXAMPLES)) {

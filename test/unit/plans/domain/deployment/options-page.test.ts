@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest';
+import { optionsPage } from '../../../../../plans/domain/deployment/options-page.ts';
+import { deploymentReference } from '../../../../../plans/domain/deployment/reference.ts';
+
+test('docs/options.md is what the declarations say', async () => {
+  await expect(optionsPage()).toMatchFileSnapshot('../../../../../docs/options.md');
+});
+
+test('each option is in it once', () => {
+  const rows = [...optionsPage().matchAll(/^\| `([^`]+)` \|/gm)].map(([, path]) => path);
+  expect(rows.toSorted()).toEqual(
+    deploymentReference()
+      .map(({ path }) => path)
+      .toSorted(),
+  );
+});
