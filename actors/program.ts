@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
+import { ActorGivenUp, CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
 import { packageVersion } from '../engine/process/package-info.ts';
 import * as compare from '../plans/commands/compare.ts';
 import * as deploymentOptions from '../plans/commands/deployment-options.ts';
@@ -75,6 +75,10 @@ function report(error: unknown): number {
   if (error instanceof ConfigError) {
     process.stderr.write(`${error.message}\n`);
     return error instanceof DeviceTakenError && claimWasGiven() ? EXIT_TAKEN : EXIT_USAGE;
+  }
+  if (error instanceof ActorGivenUp) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT_ERROR;
   }
   process.stderr.write(
     `${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`,

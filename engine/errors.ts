@@ -60,6 +60,11 @@ export class ConfigError extends Error {
   override readonly name: string = 'ConfigError';
 }
 
+/** An actor died too often: what could not be cured in its role is for whoever supervises the role. */
+export class ActorGivenUp extends Error {
+  override readonly name = 'ActorGivenUp';
+}
+
 /** A device is run by another process, too, and this one has to leave it. */
 export class DeviceTakenError extends ConfigError {
   override readonly name = 'DeviceTakenError';

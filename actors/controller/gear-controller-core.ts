@@ -1,4 +1,4 @@
-import { drop, type Effect, NO_EFFECTS, note, send } from '../../engine/actor/define.ts';
+import { drop, type Effect, NO_EFFECTS, note, send } from '../../engine/actor/effect.ts';
 import { MalformedMessage } from '../../engine/errors.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';

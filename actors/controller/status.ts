@@ -108,8 +108,8 @@ export interface StatusOptions {
   readonly leading$: Observable<boolean>;
   /** Where requests are stored; undefined: nowhere. */
   readonly durable?: DurableConfig | undefined;
-  /** The other actors of this process: what they dropped is told, too, as nobody else tells it. Default: none. */
-  readonly siblings?: readonly Pick<RunningActor, 'name' | 'dropped'>[];
+  /** The actors of this process, this one included: what they dropped is told, too, as nobody else tells it. Default: none. */
+  readonly actors?: () => readonly Pick<RunningActor, 'name' | 'dropped'>[];
 }
 
 const FORGET_INTERVAL_MS = 1_000;
@@ -118,7 +118,7 @@ const DECISIONS_KEPT = 20;
 const LOSSES_KEPT = 20;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
-export function statusActor({ deployment, subjects, start, leading$, durable, siblings = [] }: StatusOptions): Actor {
+export function statusActor({ deployment, subjects, start, leading$, durable, actors = () => [] }: StatusOptions): Actor {
   return {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
@@ -242,8 +242,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, si
         const all: [string, DropCounts][] = [
           ...[...frontends].map(([name, { dropped }]): [string, DropCounts] => [`frontend-${name}`, dropped]),
           ...[...devices].map(([name, { state }]): [string, DropCounts] => [`device-${name}`, state.dropped ?? {}]),
-          ...siblings.map(({ name, dropped }): [string, DropCounts] => [name, dropped]),
-          ['status', drops.counts],
+          ...actors().map(({ name, dropped }): [string, DropCounts] => [name, dropped]),
         ];
         return Object.fromEntries(all.filter(([, counts]) => Object.keys(counts).length > 0));
       };

@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
-import { defineActor, type Effect, each, from, NO_EFFECTS, send } from '../../engine/actor/define.ts';
+import { defineActor, each, from } from '../../engine/actor/define.ts';
+import { type Effect, NO_EFFECTS, send } from '../../engine/actor/effect.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { LOAD } from '../../plans/protocol/channels.ts';
 import type { DropCounts, LoadReport } from '../../plans/protocol/control-messages.ts';
@@ -25,6 +26,7 @@ export function loadEstimatorActor(options: LoadEstimatorOptions): Actor {
   return defineActor<ArrivalCount>({
     name: `load-estimator-${frontend}`,
     description: 'reports the arrivals per interval of its frontend',
+    hot: true,
     root: subjects.root,
     core: (now) => new ArrivalCount(options, now),
     reactions: [

@@ -1,4 +1,3 @@
-import type { RunningActor } from '../../engine/actor/actor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 
@@ -8,12 +7,17 @@ const LAST_WORDS_MS = 500;
 /**
  * Ends a process whose device hangs, after the server knows that the device has left, and after the frontend in the process, if
  * there is one, has read so, too, and sent elsewhere what it had there.
- * @param ingress the actors of that frontend.
+ * @param ingress the actors of that frontend, where there is one.
  * @param end ends the process at once; may be called more than once.
  */
-export function exitHungProcess(ingress: readonly RunningActor[], bus: Bus, clock: Clock, end: () => void): void {
+export function exitHungProcess(
+  ingress: readonly { stop(graceMs: number): Promise<unknown> }[],
+  bus: Bus,
+  clock: Clock,
+  end: () => void,
+): void {
   clock.after(LAST_WORDS_MS, end);
-  Promise.all(ingress.map((actor) => actor.stop(LAST_WORDS_MS)))
+  Promise.all(ingress.map((part) => part.stop(LAST_WORDS_MS)))
     .then(() => bus.flush())
     .then(end, end);
 }

@@ -1,7 +1,6 @@
-import type { RunningActor } from '../../engine/actor/actor.ts';
+import type { Supervisor } from '../../engine/actor/supervisor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
-import { ConfigError } from '../../engine/errors.ts';
 import type { Logger } from '../../engine/log.ts';
 import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/process/child-process.ts';
 import { launcherEnded } from '../../engine/process/launcher.ts';
@@ -69,27 +68,20 @@ export async function runConnected(connecting: Promise<Bus>, run: (bus: Bus) => 
 }
 
 /**
- * Runs actors until the process is asked to stop, then drains them, one group after the other, all within the same time.
- * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it.
+ * Runs a role until the process is asked to stop or one of its actors is given up; then drains its parts, one after the other,
+ * all within the same time.
+ * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it; ActorGivenUp when one died too often.
+ *   Whoever supervises this process may start it again.
  */
-export async function runUntilShutdown(groups: readonly (readonly RunningActor[])[], log: Logger): Promise<void> {
-  const why = await Promise.race([askedToStop(), configErrorOf(groups.flat())]);
-  log.info({ why: why instanceof ConfigError ? why.message : why }, 'draining');
+export async function runUntilShutdown(parts: readonly Supervisor[], log: Logger): Promise<void> {
+  const why = await Promise.race([askedToStop(), ...parts.map(({ failed }) => failed)]);
+  log.info({ why: why instanceof Error ? why.message : why }, 'draining');
   const endsAt = realClock.now() + DRAIN_MS;
-  for (const actors of groups) {
-    const inTime = await Promise.all(actors.map((actor) => actor.stop(Math.max(0, endsAt - realClock.now()))));
-    for (const { name } of actors.filter((_, i) => !inTime[i])) {
-      log.error({ actor: name }, `not drained within ${DRAIN_MS} ms; cut off`);
-    }
+  for (const part of parts) {
+    const cutOff = await part.stop(Math.max(0, endsAt - realClock.now()));
+    for (const actor of cutOff) log.error({ actor }, `not drained within ${DRAIN_MS} ms; cut off`);
   }
-  if (why instanceof ConfigError) throw why;
-}
-
-/** Does not resolve while there is none. */
-function configErrorOf(actors: readonly RunningActor[]): Promise<ConfigError> {
-  return new Promise((resolve) => {
-    for (const { finished } of actors) void finished.then((cause) => cause !== undefined && resolve(cause));
-  });
+  if (why instanceof Error) throw why;
 }
 
 /** Closes the bus, and lets go of the parent process: its channel would keep this one alive. */

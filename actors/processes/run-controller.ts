@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { shareReplay } from 'rxjs';
-import { startActor } from '../../engine/actor/actor.ts';
+import { supervise } from '../../engine/actor/supervisor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { checkPlanFor } from '../../plans/domain/gear-plan/plan-check.ts';
@@ -32,7 +32,8 @@ async function control(serving: ServingContext, bus: Bus): Promise<void> {
   const leading$ = lease$({ ...system, bucket: buckets.lease, owner: `${hostname()} ${process.pid}` }).pipe(
     shareReplay({ bufferSize: 1, refCount: true }),
   );
-  const siblings = [
+  const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
+  const actors = [
     gearControllerActor({
       subjects,
       plan: compileRevision(serving, start),
@@ -59,10 +60,11 @@ async function control(serving: ServingContext, bus: Bus): Promise<void> {
       replan: () =>
         replanChild([deployment.file, '--profile', serving.profileFile, '--push'], natsEnvironment(serving.servers.join(','))),
     }),
-  ].map((actor) => startActor(actor, system));
-  const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
-  const status = startActor(statusActor({ deployment: deployment.name, subjects, start, leading$, durable, siblings }), system);
+    statusActor({ deployment: deployment.name, subjects, start, leading$, durable, actors: () => role.actors }),
+  ];
+  // Each of them finds its way back alone: the lease and the plan in force are told again.
+  const role = supervise(actors, system);
   reportReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);
-  await runUntilShutdown([[...siblings, status]], log);
+  await runUntilShutdown([role], log);
 }

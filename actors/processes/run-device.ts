@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { catchError } from 'rxjs';
-import { type Actor, startActor } from '../../engine/actor/actor.ts';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { supervise } from '../../engine/actor/supervisor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
@@ -71,10 +72,9 @@ async function serveDevices(serving: ServingContext, devices: readonly Device[],
     if (loading.delete(part) && loading.size === 0) reportReady();
   };
   // Before the devices' actors, which would have to be stopped if it cannot be started.
-  const ingress = withFrontend ? await startFrontend(serving, bus, plan, () => onReady(FRONTEND)) : [];
+  const ingress = withFrontend ? [await startFrontend(serving, bus, plan, () => onReady(FRONTEND))] : [];
   // Emulated devices wait by the clock.
   const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
-  const system = { bus, clock: realClock, log };
   const actors = options.map((each) => {
     let hasBeenReady = false;
     const actor = deviceActor({
@@ -88,13 +88,10 @@ async function serveDevices(serving: ServingContext, devices: readonly Device[],
       },
       onHung: () => exitHungProcess(ingress, bus, realClock, killThis),
     });
-    return startActor(
-      givenUpInTime(actor, () => hasBeenReady),
-      system,
-    );
+    return givenUpInTime(actor, () => hasBeenReady);
   });
   // What the frontend has taken is computed before the devices leave.
-  await runUntilShutdown([ingress, actors], log);
+  await runUntilShutdown([...ingress, supervise(actors, { bus, clock: realClock, log })], log);
 }
 
 /** The actor, but not restarted for ever: one that has never been ready is given up after some tries. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { startActor } from '../../engine/actor/actor.ts';
+import { supervise } from '../../engine/actor/supervisor.ts';
 import { realClock } from '../../engine/clock.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { zeros } from '../../plans/profiling/warm-up.ts';
@@ -46,7 +46,7 @@ export function runGateway(serving: ServingContext, { http, grpc }: GatewayAddre
           process.stdout.write(`cascade ${deployment.name}: the gateway is ready: ${urls.join(', ')}\n`);
       },
     });
-    await runUntilShutdown([[startActor(gateway, { bus, clock: realClock, log })]], log);
+    await runUntilShutdown([supervise([gateway], { bus, clock: realClock, log })], log);
   });
 }
 

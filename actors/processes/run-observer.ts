@@ -1,4 +1,5 @@
-import { type Actor, startActor } from '../../engine/actor/actor.ts';
+import type { Actor } from '../../engine/actor/actor.ts';
+import { supervise } from '../../engine/actor/supervisor.ts';
 import { realClock } from '../../engine/clock.ts';
 import { createLogger } from '../../engine/log.ts';
 import { packageVersion } from '../../engine/process/package-info.ts';
@@ -51,7 +52,7 @@ function runObserver(path: string, options: ServeOptions, role: string, actorOf:
       log.info({ url }, `${role} is served`);
       if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: ${role} at ${url}\n`);
     };
-    const actor = startActor(actorOf({ deployment, subjects, servers, onReady }), { bus, clock: realClock, log });
-    await runUntilShutdown([[actor]], log);
+    const observer = actorOf({ deployment, subjects, servers, onReady });
+    await runUntilShutdown([supervise([observer], { bus, clock: realClock, log })], log);
   });
 }

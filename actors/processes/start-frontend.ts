@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { AsyncSubject, Subject } from 'rxjs';
-import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import { type Supervisor, supervise, together } from '../../engine/actor/supervisor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
@@ -25,43 +25,47 @@ export async function startFrontend(
   bus: Bus,
   plan: RevisedPlan,
   onReady: () => void,
-): Promise<RunningActor[]> {
+): Promise<Supervisor> {
   const { deployment, profile, subjects, log } = serving;
   const host = serving.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
   const name = `${host}-${randomBytes(4).toString('hex')}`;
   const arrivals$ = new Subject<number>();
   const unserved = new Unserved();
-  const system = { bus, clock: realClock, log };
   const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
   const serving$ = new AsyncSubject<void>();
   // Before we are ready: a server that cannot store is a wrong configuration, for the person who starts us.
   if (durable !== undefined) await declareStreams(bus.workQueues(), durable);
-  const frontend = startActor(
-    frontendActor({
-      name,
-      subjects,
-      plan,
-      specs: profile.inputs,
-      outputs: askableOutputs(serving),
-      largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
-      deadlineMs: deployment.deadlineMs,
-      maxDeadlineMs: deployment.maxDeadlineMs,
-      arrivals$,
-      unserved,
-      leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),
-      onReady: () => {
-        onReady();
-        serving$.next();
-        serving$.complete();
-      },
-    }),
-    system,
-  );
-  const estimator = startActor(
-    loadEstimatorActor({ frontend: name, subjects, arrivals$, unserved, dropped: () => frontend.dropped }),
-    system,
-  );
-  if (durable === undefined) return [frontend, estimator];
-  const ingress = startActor(durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ }), system);
-  return [frontend, estimator, ingress];
+  const frontend = frontendActor({
+    name,
+    subjects,
+    plan,
+    specs: profile.inputs,
+    outputs: askableOutputs(serving),
+    largestBatch: Math.max(...profile.models.flatMap(({ runtimes }) => Object.values(runtimes).map(largestBatch))),
+    deadlineMs: deployment.deadlineMs,
+    maxDeadlineMs: deployment.maxDeadlineMs,
+    arrivals$,
+    unserved,
+    leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),
+    onReady: () => {
+      onReady();
+      serving$.next();
+      serving$.complete();
+    },
+  });
+  const estimator = loadEstimatorActor({
+    frontend: name,
+    subjects,
+    arrivals$,
+    unserved,
+    dropped: () => supervisor.actors[0].dropped,
+  });
+  const ingress = durable && durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ });
+  // Who estimates load for a frontend that is down would make it seem to be there.
+  const supervisor = supervise([together(frontend, estimator), ...(ingress === undefined ? [] : [ingress])], {
+    bus,
+    clock: realClock,
+    log,
+  });
+  return supervisor;
 }

@@ -26,17 +26,23 @@ export interface Actor {
   readonly behaviour: (context: ActorContext) => Observable<unknown>;
 }
 
+export interface ActorSystem {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 export interface RunningActor {
   readonly name: string;
-  /** How often it died and was started again. */
+  /** How often it was started again. */
   readonly restarts: number;
   /** What it dropped since the start, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
   /**
-   * Resolves when the actor has drained by itself or by `stop`; with the error when it died of its configuration, which a
-   * restart would not cure.
+   * Resolves when the actor has drained by itself or by `stop`; with the error when it is given up: it died of its configuration,
+   * which a restart would not cure, or too often.
    */
-  readonly finished: Promise<ConfigError | undefined>;
+  readonly finished: Promise<Error | undefined>;
   /** Drains; what has not drained after `graceMs` is cut off. Resolves to true when it drained in time. */
   stop(graceMs: number): Promise<boolean>;
 }
@@ -46,11 +52,25 @@ const LONGEST_BACKOFF_MS = 5_000;
 /** An actor that lived this long starts its back-off from the beginning. */
 const HEALTHY_AFTER_MS = 10_000;
 
+/** How an actor's supervisor takes part in its life. */
+export interface Supervision {
+  /** Called when the actor dies of an error that a restart may cure. @returns why the actor is given up; undefined: it is restarted. */
+  readonly onDeath?: (error: unknown) => Error | undefined;
+  readonly onRestart?: () => void;
+}
+
+/** An actor that its supervisor can take down and start again along with another. */
+export interface SupervisedActor extends RunningActor {
+  /** Cuts the actor off until `resume`. */
+  suspend(): void;
+  resume(): void;
+}
+
 /**
- * Starts an actor under supervision: when a pipeline errors the actor is started again, after a growing pause, unless the error
- * is a ConfigError.
+ * Starts an actor: when a pipeline errors it is started again, after a growing pause, unless the error is a ConfigError or its
+ * supervisor gives it up.
  */
-export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: Logger }): RunningActor {
+export function startActor(actor: Actor, system: ActorSystem, supervision: Supervision = {}): SupervisedActor {
   const { bus, clock } = system;
   const log = system.log.child({ actor: actor.name });
   const drops = new Drops(log);
@@ -58,11 +78,12 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
   let restarts = 0;
   let backoffMs = FIRST_BACKOFF_MS;
   let stopping = false;
+  let isFinished = false;
   let cancelRestart: () => void = () => undefined;
   let subscription: Subscription | undefined;
-  let finish: (cause?: ConfigError) => void = () => undefined;
-  const finished = new Promise<ConfigError | undefined>((resolve) => {
-    finish = resolve;
+  let settle: (cause?: Error) => void = () => undefined;
+  const finished = new Promise<Error | undefined>((resolve) => {
+    settle = resolve;
   });
 
   // An actor that cannot be announced still works, so this is a warning; so is one that the server refuses.
@@ -83,23 +104,35 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
     subscription = running.subscribe({ error: (error) => died(error, startedAt), complete: () => finish() });
   }
 
+  function restart(): void {
+    restarts++;
+    start();
+  }
+
   function died(error: unknown, startedAt: number): void {
     if (stopping) {
       log.error({ err: error }, 'actor died while draining');
       finish();
       return;
     }
-    if (error instanceof ConfigError) {
-      finish(error);
+    const givenUp = error instanceof ConfigError ? error : supervision.onDeath?.(error);
+    if (givenUp !== undefined) {
+      if (givenUp !== error) log.error({ err: error }, givenUp.message);
+      finish(givenUp);
       return;
     }
     if (clock.now() - startedAt >= HEALTHY_AFTER_MS) backoffMs = FIRST_BACKOFF_MS;
     log.error({ err: error, restartInMs: backoffMs }, 'actor died; it will be restarted');
     cancelRestart = clock.after(backoffMs, () => {
-      restarts++;
-      start();
+      restart();
+      if (subscription?.closed === false) supervision.onRestart?.();
     });
     backoffMs = Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
+  }
+
+  function finish(cause?: Error): void {
+    isFinished = true;
+    settle(cause);
   }
 
   return {
@@ -111,6 +144,13 @@ export function startActor(actor: Actor, system: { bus: Bus; clock: Clock; log: 
       return drops.counts;
     },
     finished,
+    suspend() {
+      cancelRestart();
+      subscription?.unsubscribe();
+    },
+    resume() {
+      if (!stopping && !isFinished) restart();
+    },
     async stop(graceMs) {
       stopping = true;
       const waitsForRestart = subscription?.closed ?? true;

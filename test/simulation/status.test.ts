@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { describeStatus } from '../../actors/commands/status.ts';
 import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { type Status, statusActor } from '../../actors/controller/status.ts';
-import { startActor } from '../../engine/actor/actor.ts';
+import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { encode } from '../../plans/protocol/codec.ts';
@@ -21,13 +21,13 @@ async function startPlaneWithStatus(
 ): Promise<VirtualPlane> {
   const plane = await startVirtualPlane(plan, options);
   const { bus, clock, controller, keeper } = plane;
-  startActor(
+  const status: RunningActor = startActor(
     statusActor({
       deployment: 'test',
       subjects,
       start: { revision: 1, plan },
       leading$: NEVER.pipe(startWith(true)),
-      siblings: [controller, keeper],
+      actors: () => [controller, keeper, status],
     }),
     { bus, clock, log: silentLogger },
   );

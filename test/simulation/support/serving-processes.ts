@@ -141,7 +141,7 @@ function controllerProcess(shape: Shape, number: number): Start {
       ttlMs: LEASE_TTL_MS,
     }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
     const revision = { revision: start.revision, plan: raw };
-    const siblings = [
+    const actors: RunningActor[] = [
       gearControllerActor({
         subjects: SUBJECTS,
         plan: start,
@@ -159,7 +159,8 @@ function controllerProcess(shape: Shape, number: number): Start {
         prepareTimeoutMs: PREPARE_TIMEOUT_MS,
       }),
     ].map((actor) => startActor(actor, context));
-    const status = statusActor({ deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, siblings });
-    return [[...siblings, startActor(status, context)]];
+    const status = { deployment: DEPLOYMENT, subjects: SUBJECTS, start: revision, leading$, actors: () => actors };
+    actors.push(startActor(statusActor(status), context));
+    return [actors];
   };
 }

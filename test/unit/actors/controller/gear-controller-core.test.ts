@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { GearControllerCore } from '../../../../actors/controller/gear-controller-core.ts';
-import type { Effect } from '../../../../engine/actor/define.ts';
+import type { Effect } from '../../../../engine/actor/effect.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
 import { EVENTS, GEAR, TELL_PLAN } from '../../../../plans/protocol/channels.ts';

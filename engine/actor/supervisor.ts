@@ -1,0 +1,94 @@
+import type { Clock } from '../clock.ts';
+import { ActorGivenUp, messageOf } from '../errors.ts';
+import { type Actor, type ActorSystem, type RunningActor, type SupervisedActor, startActor } from './actor.ts';
+
+/** Actors of which each needs those before it: one that dies takes those after it along, down and up again. */
+export interface Together {
+  readonly together: readonly Actor[];
+}
+
+export function together(...actors: readonly Actor[]): Together {
+  return { together: actors };
+}
+
+/** An actor that dies more often than `deaths` times within `withinMs` is given up, and its role with it. */
+export interface DeathLimit {
+  readonly deaths: number;
+  readonly withinMs: number;
+}
+
+/** With the back-off, one that dies at once is given up after about half a minute. */
+export const DEATH_LIMIT: DeathLimit = { deaths: 10, withinMs: 60_000 };
+
+/** The actors of a role, or of a part of it that drains as one. */
+export interface Supervisor {
+  readonly actors: readonly RunningActor[];
+  /** Resolves when one of the actors is given up, with why; never, while none is. */
+  readonly failed: Promise<Error>;
+  /** Drains all. @returns the names of those that had to be cut off after `graceMs`. */
+  stop(graceMs: number): Promise<string[]>;
+}
+
+/** Starts actors in their order and restarts those that die, until one dies too often. */
+export function supervise(children: readonly (Actor | Together)[], system: ActorSystem, limit = DEATH_LIMIT): Supervisor {
+  const actors = children.flatMap((child) => startGroup('together' in child ? child.together : [child], system, limit));
+  return {
+    actors,
+    failed: new Promise((resolve) => {
+      for (const { finished } of actors) void finished.then((cause) => cause !== undefined && resolve(cause));
+    }),
+    async stop(graceMs) {
+      const inTime = await Promise.all(actors.map((actor) => actor.stop(graceMs)));
+      return actors.filter((_, i) => !inTime[i]).map(({ name }) => name);
+    },
+  };
+}
+
+function startGroup(group: readonly Actor[], system: ActorSystem, limit: DeathLimit): SupervisedActor[] {
+  const started: SupervisedActor[] = [];
+  /** The members that are down because the one before them is. */
+  const suspended = new Set<SupervisedActor>();
+  for (const [i, actor] of group.entries()) {
+    const deaths = new RecentDeaths(limit, system.clock);
+    const after = (): SupervisedActor[] => started.slice(i + 1);
+    const running = startActor(actor, system, {
+      onDeath: (error) => {
+        if (deaths.isTooMany()) return new ActorGivenUp(describe(actor, limit, error));
+        for (const sibling of after()) {
+          if (suspended.has(sibling)) continue;
+          suspended.add(sibling);
+          sibling.suspend();
+          system.log.info({ actor: sibling.name, with: actor.name }, 'actor is taken down along with the one that it needs');
+        }
+        return undefined;
+      },
+      onRestart: () => {
+        for (const sibling of after()) if (suspended.delete(sibling)) sibling.resume();
+      },
+    });
+    started.push(running);
+  }
+  return started;
+}
+
+class RecentDeaths {
+  readonly #limit: DeathLimit;
+  readonly #clock: Clock;
+  #at: number[] = [];
+
+  constructor(limit: DeathLimit, clock: Clock) {
+    this.#limit = limit;
+    this.#clock = clock;
+  }
+
+  /** Counts one more. */
+  isTooMany(): boolean {
+    const now = this.#clock.now();
+    this.#at = [...this.#at.filter((at) => now - at < this.#limit.withinMs), now];
+    return this.#at.length > this.#limit.deaths;
+  }
+}
+
+function describe({ name }: Actor, { deaths, withinMs }: DeathLimit, error: unknown): string {
+  return `actor ${name} died more than ${deaths} times within ${withinMs / 1_000} s and is given up; last of: ${messageOf(error)}`;
+}
