@@ -7,7 +7,7 @@ import type { Effect } from './effect.ts';
 import { MAILBOX_SIZE, Mailbox } from './mailbox.ts';
 
 /** What has come for a core: the call that tells it. */
-export type Letter<Core, Task = never> = (core: Core, now: number) => readonly Effect<Task>[];
+type Letter<Core, Task = never> = (core: Core, now: number) => readonly Effect<Task>[];
 
 /** Where an actor's letters come from while it runs. */
 interface Post<Core, Task> {
@@ -83,10 +83,10 @@ export interface ActorDefinition<Core, Task = never, Outcome = never> {
   readonly core: (now: number) => Core;
   readonly reactions: readonly Reaction<Core, Task>[];
   /**
-   * Does what takes time (see the effect `perform`). What it emits goes to `onOutcome`; a task that fails emits that, as an error
-   * restarts the actor. Tasks run side by side: how many is up to the core.
+   * Called at each start: how to do what takes time (see the effect `perform`). What a task emits goes to `onOutcome`; one that
+   * fails emits that, as an error restarts the actor. Tasks run side by side: how many is up to the core.
    */
-  readonly perform?: (task: Task, context: ActorContext) => Observable<Outcome>;
+  readonly tasks?: (context: ActorContext) => (task: Task) => Observable<Outcome>;
   readonly onOutcome?: (core: Core, outcome: Outcome, now: number) => readonly Effect<Task>[];
   /** The last letter: the actor has been told to stop. */
   readonly onStop?: (core: Core, now: number) => readonly Effect<Task>[];
@@ -116,11 +116,12 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
         const { clock, drops, stopping$ } = context;
         const channels = new Channels(root, context);
         const core = definition.core(clock.now());
+        const perform = definition.tasks?.(context) ?? noTasks;
         const handled$ = new Subject<void>();
         let stopping = false;
 
         const carryOut = (effect: Effect<Task>): void => {
-          if (effect.type === 'perform') run(definition.perform!(effect.task, context));
+          if (effect.type === 'perform') run(perform(effect.task));
           else act(effect, context, channels);
         };
         const handle = (letter: Letter<Core, Task>): void => {
@@ -158,6 +159,10 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
         );
       }),
   };
+}
+
+function noTasks(): never {
+  throw new Error('an actor without tasks performs one');
 }
 
 function act(effect: Exclude<Effect, { type: 'perform' }>, { bus, log, drops }: ActorContext, channels: Channels): void {

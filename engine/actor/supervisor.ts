@@ -12,13 +12,13 @@ export function together(...actors: readonly Actor[]): Together {
 }
 
 /** An actor that dies more often than `deaths` times within `withinMs` is given up, and its role with it. */
-export interface DeathLimit {
+interface DeathLimit {
   readonly deaths: number;
   readonly withinMs: number;
 }
 
 /** With the back-off, one that dies at once is given up after about half a minute. */
-export const DEATH_LIMIT: DeathLimit = { deaths: 10, withinMs: 60_000 };
+const DEATH_LIMIT: DeathLimit = { deaths: 10, withinMs: 60_000 };
 
 /** The actors of a role, or of a part of it that drains as one. */
 export interface Supervisor {

@@ -81,7 +81,7 @@ test('a question is answered on the subject that its sender chose', async () => 
 test('what takes time is done outside of the core, and its outcome comes back as a message', () => {
   const { tell, told, clock } = run({
     reactions: [on(IN, (_, { value }) => [perform(value)])],
-    perform: (task, context) => every(context.clock, 100).pipe(map((n) => task * (n + 1))),
+    tasks: (context) => (task) => every(context.clock, 100).pipe(map((n) => task * (n + 1))),
     onOutcome: (_, outcome) => [send(OUT, { value: outcome })],
   });
   tell(7);
@@ -93,7 +93,7 @@ test('what takes time is done outside of the core, and its outcome comes back as
 test('an outcome that is there at once is handled after the message that asked for it', () => {
   const { tell, told } = run({
     reactions: [on(IN, (_, { value }) => [perform(value), send(OUT, { value })])],
-    perform: (task) => (task === 0 ? EMPTY : of(10 * task)),
+    tasks: () => (task) => (task === 0 ? EMPTY : of(10 * task)),
     onOutcome: (_, outcome) => [send(OUT, { value: outcome })],
   });
   tell(0, 1);
