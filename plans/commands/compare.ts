@@ -62,7 +62,10 @@ export function register(program: Command): void {
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the arrivals, the order of the samples and the planner', positiveInteger, 1)
-    .option('--results <folder>', 'results of bench:planner and bench:promise, to be shown on the page')
+    .option(
+      '--results <folder>',
+      'results of bench:planner, bench:fidelity, bench:strategies and bench:scaling, to be shown on the page',
+    )
     .option('--write-plan <folder>', 'write the plan of each strategy as <strategy>.plan.json, to be served')
     .option('--html <file>', 'write one self-contained page with plots', outputFile)
     .option('--json <file>', 'write the comparison as JSON (- for stdout)', jsonFile)

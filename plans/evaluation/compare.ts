@@ -11,6 +11,7 @@ import { traceWorkload } from '../simulator/workload.ts';
 import { expectedRequests, peakQps, rangeHistogram, type Trace } from '../traces/trace.ts';
 import { Capacities } from './capacities.ts';
 import { type Cell, cellsOf } from './cells.ts';
+import { type Halves, halves } from './halves.ts';
 import { measurer } from './measure.ts';
 import { bestFor, frontierOf, type Goal, type MeasuredPoint, meets, type Point } from './points.ts';
 import { BASELINES, type StrategyName } from './strategies/names.ts';
@@ -90,7 +91,8 @@ export interface ComparisonResult {
 }
 
 /** Runs every candidate of every strategy, on every number of devices, on one load in the simulator (CascadeServe §6). */
-export async function compareStrategies(asked: ComparisonRequest): Promise<ComparisonResult> {
+export async function compareStrategies(request: ComparisonRequest): Promise<ComparisonResult> {
+  const asked = { ...request, ...halves(request.profile) };
   const { deployment, profile, trace, seed, strategies, deviceCounts, p95LevelsMs } = asked;
   const points: MeasuredPoint[] = [];
   const candidates: Partial<Record<StrategyName, number>> = {};
@@ -163,9 +165,9 @@ function isPart(name: StrategyName): boolean {
 export async function pointsOf(
   name: StrategyName,
   count: number,
-  asked: Omit<ComparisonRequest, 'strategies' | 'deviceCounts' | 'nowMs'>,
+  asked: PointsRequest,
 ): Promise<{ readonly points: readonly MeasuredPoint[]; readonly tried: number }> {
-  const { progress, p95LevelsMs, trace, deployment } = asked;
+  const { progress, p95LevelsMs, trace, deployment, judgedOn } = asked;
   const accuracies = asked.accuracyLevels ?? levelsOf(asked);
   const where = `${name} on ${count} ${count === 1 ? 'device' : 'devices'}`;
   progress(`${where}: searching`);
@@ -183,7 +185,7 @@ export async function pointsOf(
     plan: (change) => planGears({ ...request, ...change }, { progress: (message) => progress(`${where}: ${message}`) }),
   };
   const found = await STRATEGIES[name](context);
-  const measure = measurer(request, deployment, trace, HOPELESS * p95LevelsMs[p95LevelsMs.length - 1]);
+  const measure = measurer(request, judgedOn, deployment, trace, HOPELESS * p95LevelsMs[p95LevelsMs.length - 1]);
   const points = found.flatMap((candidate, i): MeasuredPoint[] => {
     progress(`${where}: candidate ${i + 1} of ${found.length}`);
     const measured = measure(candidate);
@@ -196,19 +198,22 @@ export async function pointsOf(
 }
 
 /** Everybody plans for the highest second of the load and for how often each load occurs. */
+/** What strategies are run on. */
+export type PointsRequest = Omit<ComparisonRequest, 'profile' | 'strategies' | 'deviceCounts' | 'nowMs'> & Halves;
+
 function requestFor(
   count: number,
   {
     deployment,
-    profile,
+    chosenOn,
     trace,
     seed,
     ranges,
     p95LevelsMs,
-  }: Pick<ComparisonRequest, 'deployment' | 'profile' | 'trace' | 'seed' | 'ranges' | 'p95LevelsMs'>,
+  }: Pick<PointsRequest, 'deployment' | 'chosenOn' | 'trace' | 'seed' | 'ranges' | 'p95LevelsMs'>,
 ): PlanRequest {
   const qpsMax = peakQps(trace);
-  const request = planRequestOf(deployment, profile, { qpsMax, ranges, seed });
+  const request = planRequestOf(deployment, chosenOn, { qpsMax, ranges, seed });
   return {
     ...request,
     devices: devicesLike(request.devices, count),
@@ -219,9 +224,9 @@ function requestFor(
 }
 
 /** Between what the least and the most accurate model make of these very requests, rounded down to a tenth of a percent. */
-function levelsOf({ profile, trace, seed }: Pick<ComparisonRequest, 'profile' | 'trace' | 'seed'>): number[] {
-  const { arrivalsMs, sampleOrder } = traceWorkload(trace, profile.labels.length, createRandom(seed));
-  const accuracies = profile.models.map(({ quality }) => {
+function levelsOf({ judgedOn, trace, seed }: Pick<PointsRequest, 'judgedOn' | 'trace' | 'seed'>): number[] {
+  const { arrivalsMs, sampleOrder } = traceWorkload(trace, judgedOn.labels.length, createRandom(seed));
+  const accuracies = judgedOn.models.map(({ quality }) => {
     let sum = 0;
     for (let i = 0; i < arrivalsMs.length; i++) sum += quality[sampleOrder[i % sampleOrder.length]];
     return sum / Math.max(1, arrivalsMs.length);
@@ -230,11 +235,11 @@ function levelsOf({ profile, trace, seed }: Pick<ComparisonRequest, 'profile' | 
   return [...new Set(ACCURACY_SHARES.map((share) => Math.floor(1000 * (least + share * (most - least))) / 1000))];
 }
 
-async function planningTimes(devices: number, asked: ComparisonRequest): Promise<PlanningTime[]> {
+async function planningTimes(devices: number, asked: ComparisonRequest & Halves): Promise<PlanningTime[]> {
   const times: PlanningTime[] = [];
   for (const ranges of PLANNED_RANGES) {
     asked.progress(`time to plan for ${ranges} ranges`);
-    const request = requestFor(devices, { ...asked, ranges });
+    const request = requestFor(devices, { ...asked, chosenOn: asked.profile, ranges });
     const startedMs = asked.nowMs();
     // Another seed: nothing is remembered from plans before.
     await planGears({ ...request, seed: `${asked.seed} of ${ranges} ranges` });

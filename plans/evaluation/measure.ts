@@ -1,5 +1,6 @@
 import { createRandom } from '../../engine/random.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
+import type { Profile } from '../domain/profile/profile.ts';
 import type { PlanRequest } from '../planner/plan-request.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
 import { defaultDrainMs } from '../policy/gear-choice.ts';
@@ -27,24 +28,26 @@ export interface Measured {
 /**
  * Runs candidates on one load with one seed: the same arrivals and samples for all. There are no deadlines: whoever falls behind has late
  * answers, as in the paper, and none is refused.
+ * @param judgedOn other samples than those of the request, which the candidates were chosen on.
  * @param latestMs runs whose p95 is beyond it are given up.
  * @returns undefined of a run that was given up.
  */
 export function measurer(
   request: PlanRequest,
+  judgedOn: Profile,
   { gearRule, slo }: Pick<Deployment, 'gearRule' | 'slo'>,
   trace: Trace,
   latestMs: number,
 ): (candidate: Candidate) => Measured | undefined {
   const { profile, devices, maxBatch, seed } = request;
-  const system = simulatedSystem(profile, devices, maxBatch);
+  const system = simulatedSystem(judgedOn, devices, maxBatch);
   const simulator = new Simulator(system);
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const giveUp = { latencyMs: latestMs, count: Math.floor(LATE_SHARE * workload.arrivalsMs.length) };
   const votes = new Map<string, Float32Array>();
   const qualityOf = (members: readonly number[]): Float32Array => {
     const key = members.join();
-    const known = votes.get(key) ?? votedQuality(profile, members);
+    const known = votes.get(key) ?? votedQuality(judgedOn, members, profile);
     votes.set(key, known);
     return known;
   };

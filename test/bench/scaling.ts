@@ -6,6 +6,7 @@
  *
  * Usage: npm run bench:scaling [-- OPTIONS]; about 10 minutes
  *   --part planning|serving   one of the two; the other's figures are those of the last run
+ *   --only devices,...        only these quantities grow; the figures of the others are those of the last run
  *   --beside-other-work       says in the result that the machine was not quiet
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -47,10 +48,18 @@ const COUNTED_SECONDS = 10;
 const TICKS_PER_SECOND = 100;
 
 const { values } = parseArgs({
-  options: { part: { type: 'string' }, 'beside-other-work': { type: 'boolean', default: false } },
+  options: { part: { type: 'string' }, only: { type: 'string' }, 'beside-other-work': { type: 'boolean', default: false } },
 });
 if (values.part !== undefined && !['planning', 'serving'].includes(values.part))
   throw new Error(`--part ${values.part}: there is planning and serving`);
+
+const only = values.only?.split(',');
+const unknown = only?.find((vary) => !Object.hasOwn(USUAL, vary));
+if (unknown !== undefined) throw new Error(`--only ${unknown}: there is ${Object.keys(USUAL).join(', ')}`);
+
+function isAsked(vary: keyof Size): boolean {
+  return only === undefined || only.includes(vary);
+}
 
 /** A family like bert-like, with as many sizes between its smallest and its largest. */
 function deploymentText({ devices, frontends, ranges, models }: Size): string {
@@ -100,7 +109,7 @@ async function planned(folder: string, size: Size): Promise<{ plan: GearPlan; se
 function* sizes<Vary extends keyof Size>(
   of: Readonly<Record<Vary, readonly number[]>>,
 ): Generator<{ vary: Vary; value: number; size: Size }> {
-  for (const vary of Object.keys(of) as Vary[]) {
+  for (const vary of (Object.keys(of) as Vary[]).filter(isAsked)) {
     for (const value of of[vary]) yield { vary, value, size: { ...USUAL, [vary]: value } };
   }
 }
@@ -175,8 +184,10 @@ mkdirSync(results, { recursive: true });
 const before = readBenchResults(results).scaling;
 const folder = mkdtempSync(join(tmpdir(), 'cascade-scaling-'));
 try {
-  const planning = values.part === 'serving' ? (before?.planning ?? []) : await planningCosts(folder);
-  const serving = values.part === 'planning' ? (before?.serving ?? []) : await servingCosts(folder);
+  const kept = <T extends { readonly vary: keyof Size }>(rows: readonly T[] = [], part: string): readonly T[] =>
+    values.part === undefined || values.part === part ? rows.filter(({ vary }) => !isAsked(vary)) : rows;
+  const planning = [...kept(before?.planning, 'planning'), ...(values.part === 'serving' ? [] : await planningCosts(folder))];
+  const serving = [...kept(before?.serving, 'serving'), ...(values.part === 'planning' ? [] : await servingCosts(folder))];
   const usual = `where not varied ${USUAL.devices} devices, ${USUAL.ranges} ranges, ${USUAL.models} models`;
   const result = {
     emulated: true,

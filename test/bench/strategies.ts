@@ -20,6 +20,7 @@ import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { LiveStrategy } from '../../plans/evaluation/bench-results.ts';
 import { pointsOf } from '../../plans/evaluation/compare.ts';
+import { halves } from '../../plans/evaluation/halves.ts';
 import type { MeasuredPoint } from '../../plans/evaluation/points.ts';
 import type { Trace } from '../../plans/traces/trace.ts';
 import { median, writeResult } from './machine.ts';
@@ -85,7 +86,7 @@ try {
   const deployment = loadDeployment('conf/fashion');
   const asked = {
     deployment,
-    profile: readProfile(tree.profile),
+    ...halves(readProfile(tree.profile)),
     trace,
     seed: 1,
     p95LevelsMs: [ROOM / 2, ROOM, 1].map((share) => share * SLO_MS),

@@ -12,13 +12,14 @@ export function canVote({ models, labels }: VotingFamily): boolean {
 
 /**
  * Weighted majority of some models (Cocktail, NSDI 2022): each votes for its class with the accuracy that it has on the samples that
- * it gives this class; of equal sums the larger model's class wins. The weights come from the very samples that are voted on,
- * which flatters the ensemble a little.
+ * it gives this class; of equal sums the larger model's class wins.
  * @param members models by number, cheapest first.
+ * @param weighedOn the family's answers to the samples that the weights come from; by default those that are voted on.
  * @returns per sample 1 where the vote is right, else 0.
  */
-export function votedQuality({ models, labels, classes }: VotingFamily, members: readonly number[]): Float32Array {
-  const weights = members.map((member) => classAccuracies(models[member].predictions, labels, classes));
+export function votedQuality(voters: VotingFamily, members: readonly number[], weighedOn = voters): Float32Array {
+  const { models, labels, classes } = voters;
+  const weights = members.map((member) => classAccuracies(weighedOn.models[member].predictions, weighedOn.labels, classes));
   const votes = new Float64Array(classes);
   return Float32Array.from(labels, (label, i) => {
     votes.fill(0);

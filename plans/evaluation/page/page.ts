@@ -34,13 +34,15 @@ td b { font-size: 15px; } .small { color: #475467; font-size: 12px; }
 
 /** One deployment's part of the page. */
 export interface PagePart {
+  /** Default: the deployment's name. */
+  readonly title?: string;
   readonly comparison: Comparison;
   readonly bench: BenchResults;
 }
 
 /** Comparisons as one page that needs nothing else: no script, no font, no request. */
 export function comparisonPage(parts: readonly PagePart[]): string {
-  const title = `Strategies compared: ${parts.map(({ comparison }) => comparison.deployment).join(', ')}`;
+  const title = `Strategies compared: ${parts.map(titleOf).join('; ')}`;
   const head = [
     '<meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width">',
@@ -53,25 +55,29 @@ export function comparisonPage(parts: readonly PagePart[]): string {
     paragraph(
       'After the evaluation in CascadeServe (arXiv 2406.14424, §6). Each strategy searched its hyper-parameters on the same load; all ran in the same simulator with the same arrivals. Figure numbers are the paper’s.',
     ),
-    ...parts.flatMap(({ comparison }) => comparisonPart(comparison)),
+    ...parts.flatMap((part) => comparisonPart(titleOf(part), part.comparison)),
     ...(results === undefined ? [] : benchPart(results, WIDE)),
   ];
   const page = element('html', { lang: 'en' }, element('head', {}, ...head), element('body', {}, element('main', {}, ...body)));
   return `<!doctype html>\n${page}\n`;
 }
 
-function comparisonPart(comparison: Comparison): Markup[] {
-  const { deployment, synthetic, seed, load, deviceCounts, goal, goalDevices, cells } = comparison;
+function titleOf({ title, comparison }: PagePart): string {
+  return title ?? comparison.deployment;
+}
+
+function comparisonPart(title: string, comparison: Comparison): Markup[] {
+  const { synthetic, seed, load, deviceCounts, goal, goalDevices, cells } = comparison;
   const target = 'p95Ms' in goal ? `p95 of ${plain(goal.p95Ms)} ms` : `accuracy of ${percent(goal.accuracy)}`;
   const names = namesOf(comparison);
   const parts = names.filter((name) => !BASELINES.includes(name));
   return [
-    element('h2', {}, escapeText(deployment)),
+    element('h2', {}, escapeText(title)),
     synthetic
       ? element('p', { class: 'made' }, 'Synthetic: runtimes or answers are made up, and devices are emulated.')
       : paragraph('Runtimes and answers are those of the profile, measured on real models.'),
     paragraph(
-      `Simulated. Load: ${load.seconds} s, ${plain(load.meanQps)} requests/s on average, ${plain(load.peakQps)} in the highest second, Poisson arrivals within each second, seed ${seed}. SLO: ${target}. Numbers of devices tried: ${deviceCounts.join(', ')}. Nothing is refused: whoever falls behind answers late.`,
+      `Simulated. Load: ${load.seconds} s, ${plain(load.meanQps)} requests/s on average, ${plain(load.peakQps)} in the highest second, Poisson arrivals within each second, seed ${seed}. SLO: ${target}. Numbers of devices tried: ${deviceCounts.join(', ')}. Nothing is refused: whoever falls behind answers late. Strategies choose their settings, thresholds and votes on one half of the samples and are judged by the other.`,
     ),
     heading('Devices needed (Fig. 7)'),
     paragraph(

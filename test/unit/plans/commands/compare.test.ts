@@ -24,11 +24,15 @@ const SMALL = ['--ranges', '2', '--p95', '100'];
 const run = (...args: string[]) => runInProcess([compare, simulate], args);
 const comparing = (...args: string[]) => run('compare', dir, '--trace', at('trace.csv'), ...args);
 
-describe('cascade compare', () => {
+/** Each compares with dozens of plans. */
+const TIMEOUT_MS = 300_000;
+
+describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
   test('all strategies side by side: JSON, page, and plans that can be simulated', async () => {
     const { stdout, stderr } = await comparing(
       '--devices',
       '1..2',
+      ...SMALL,
       '--html',
       at('page.html'),
       '--write-plan',
