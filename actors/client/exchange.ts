@@ -5,6 +5,7 @@ import { saysNobodyListens } from '../../engine/bus/publish-rules.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import { createRandom, type Random } from '../../engine/random.ts';
+import { TRACE_HEADER } from '../../engine/tracing/tracing.ts';
 import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId } from '../../plans/protocol/request.ts';
@@ -57,6 +58,7 @@ interface Pending {
   readonly body: Uint8Array;
   /** Whether the deployment is told. */
   readonly namesDeadline: boolean;
+  readonly traceparent: string | undefined;
   readonly deadlineMs: number;
   readonly deadlineAt: number;
   readonly done: (answer: Answer) => void;
@@ -158,6 +160,7 @@ export class Exchange {
       id,
       body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request),
       namesDeadline: named !== undefined,
+      traceparent: request.traceparent,
       deadlineMs,
       deadlineAt: this.#clock.now() + deadlineMs,
       done,
@@ -209,6 +212,10 @@ export class Exchange {
       pending.queued = false;
       // Cancelled meanwhile.
       if (this.#pending.get(pending.id) !== pending) continue;
+      if (pending.traceparent !== undefined) {
+        this.#publish([pending], pending.traceparent);
+        continue;
+      }
       if (group.length > 0 && (bytes + pending.body.length > maxBytes || group.length === FRAME_MAX_REQUESTS)) {
         this.#publish(group);
         group = [];
@@ -220,7 +227,7 @@ export class Exchange {
     if (group.length > 0) this.#publish(group);
   }
 
-  #publish(requests: readonly Pending[]): void {
+  #publish(requests: readonly Pending[], traceparent?: string): void {
     const now = this.#clock.now();
     const token = this.#newToken();
     const left = requests.map(({ namesDeadline, deadlineAt }) => (namesDeadline ? deadlineAt - now : undefined));
@@ -235,7 +242,7 @@ export class Exchange {
     try {
       sent = this.#bus.publish(this.#subject, data, {
         reply: `${this.#inbox}.${token}`,
-        headers: { [TOKEN_HEADER]: token },
+        headers: traceparent === undefined ? { [TOKEN_HEADER]: token } : { [TOKEN_HEADER]: token, [TRACE_HEADER]: traceparent },
       });
     } catch (error) {
       const { code, message } = error instanceof CascadeError ? error : new CascadeError('INTERNAL', messageOf(error));

@@ -44,6 +44,8 @@ export interface InferOptions {
   readonly scores?: boolean;
   /** Have these outputs of the model in the result, whole. */
   readonly outputs?: readonly string[];
+  /** W3C `traceparent` of what this request is a part of. It is sent in a message of its own, with that as a header. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface InferRequest extends InferOptions {

@@ -19,6 +19,7 @@ import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
 import { DeviceTakenError, messageOf } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { companyRule, sampleSize } from '../../plans/policy/company.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
@@ -34,6 +35,7 @@ import { failureOf, sendFailure, sendResult } from '../frontend/answers.ts';
 import { Outbox } from '../frontend/outbox.ts';
 import { DEVICE_LOST_AFTER_MS, type RevisedPlan, Router } from '../frontend/router.ts';
 import { type BatchBegin, BatchLoop } from './batch-loop.ts';
+import { recordBatch } from './batch-spans.ts';
 import type { QueueBounds, Queued } from './batcher.ts';
 import { CertaintyCounter } from './certainty-counter.ts';
 import { type AuditOptions, DeviceAudits } from './device-audits.ts';
@@ -60,6 +62,8 @@ export interface DeviceOptions extends ReplicaOptions, ReplicasOptions {
   readonly urgentBacklogMs?: number;
   /** Called when all replicas are ready. */
   readonly onReady?: () => void;
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
   readonly onHung: () => void;
   /** Called when no batch can run; `idle` tells whether that is still so. */
@@ -452,6 +456,8 @@ class Device {
     const { gear, revision, plan } = inForce;
     const now = this.#context.clock.now();
     const outcomes = finishBatch(this.#options, inForce, model, requests, output, begun.startedAt, now);
+    if (this.#options.tracing !== undefined)
+      recordBatch(this.#options.tracing, this.#options, model, outcomes, begun.startedAt, now);
     // Gears for the loss of a device are not watched: they are short.
     const watched = plan.gears[gear.index] === gear;
     const ended: Exclude<Outcome, { type: 'forward' }>[] = [];

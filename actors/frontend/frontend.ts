@@ -6,6 +6,7 @@ import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import { every } from '../../engine/clock.ts';
 import { CascadeError, invalid } from '../../engine/errors.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import { TRACE_HEADER, type Tracing } from '../../engine/tracing/tracing.ts';
 import { Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
 import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { LOAD_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
@@ -51,6 +52,8 @@ export interface FrontendOptions {
   readonly leastMs?: readonly number[];
   /** Called when this frontend has begun to take requests. */
   readonly onReady?: () => void;
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   /** Requests that a batch of any model has at most. */
   readonly largestBatch: number;
   readonly maxInFlight?: number;
@@ -91,6 +94,7 @@ interface Envelope {
   readonly id: string | undefined;
   readonly deadlineMs: number | undefined;
   readonly token: string | undefined;
+  readonly traceparent: string | undefined;
   /** Whose it is; and as the admission counts it. */
   readonly sender: number;
   readonly client: number;
@@ -224,6 +228,7 @@ class Frontend {
         id,
         deadlineMs: headerDeadline(message),
         token: headerToken(message),
+        traceparent: this.#options.tracing && message.header(TRACE_HEADER),
         sender,
         client: this.#admission.clientOf(sender),
       };
@@ -299,7 +304,8 @@ class Frontend {
    * Undefined when the request is on its way; else what is to be answered.
    * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
    */
-  #admit(value: unknown, { reply, json, id, deadlineMs: commonDeadlineMs, token, client }: Envelope): Failure | undefined {
+  #admit(value: unknown, envelope: Envelope): Failure | undefined {
+    const { reply, json, id, deadlineMs: commonDeadlineMs, token, client } = envelope;
     const now = this.#context.clock.now();
     const wantedMs = deadlineOf(value) ?? commonDeadlineMs ?? this.#options.deadlineMs;
     const deadlineMs = Math.min(wantedMs, this.#options.maxDeadlineMs ?? Number.POSITIVE_INFINITY);
@@ -324,6 +330,12 @@ class Frontend {
     const request = parseRequest(value, this.#options.specs, this.#options.outputs);
     const seq = this.#nextSeq();
     this.#options.arrivals$.next(1);
+    const span = this.#options.tracing?.start({
+      name: 'cascade.request',
+      kind: 'server',
+      parent: envelope.traceparent,
+      startedAt: now,
+    });
     const item: WorkItem = {
       seq,
       client,
@@ -338,9 +350,10 @@ class Frontend {
       queueMs: 0,
       computeMs: 0,
       opinion: undefined,
+      trace: span?.traceparent,
       sample: ownCopy(request.sample),
     };
-    const entry: InFlight = { item, token, cancelled: false, ticket: 0, device: '', sentNumber: 0, deaths: 0 };
+    const entry: InFlight = { item, token, cancelled: false, ticket: 0, device: '', sentNumber: 0, deaths: 0, span };
     if (!this.#inFlight.add(entry)) {
       throw new CascadeError(
         'RESOURCE_EXHAUSTED',
@@ -476,12 +489,14 @@ class Frontend {
     const entry = this.#inFlight.remove(seq);
     if (entry === undefined) return;
     const now = this.#context.clock.now();
+    entry.span?.end(now, { 'cascade.request.id': entry.item.id, 'cascade.device': entry.device });
     this.#admission.ended(entry.ticket, now - entry.item.arrivedAt, completed, now, entry.item.client);
     this.#waysBack.ended(entry.item.reply, now);
   }
 
-  #giveUp({ item }: InFlight, reason: ToldReason, message: string, final = false): Failure {
+  #giveUp({ item, span }: InFlight, reason: ToldReason, message: string, final = false): Failure {
     const { code } = UNSERVED[reason];
+    span?.end(this.#context.clock.now(), { 'cascade.request.id': item.id }, `${code}: ${message}`);
     this.#unserved.count(reason);
     this.#end(item.seq, false);
     return { id: item.id, error: { code, message, ...(final ? { final } : {}) } };

@@ -1,3 +1,4 @@
+import type { Span } from '../../engine/tracing/tracing.ts';
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 import { TokenIndex } from './token-index.ts';
@@ -16,6 +17,8 @@ export interface InFlight {
   sentNumber: number;
   /** Devices that died without a word while they had it. */
   deaths: number;
+  /** From its arrival to its end; undefined where nothing is traced. */
+  readonly span?: Span | undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Actor } from '../../engine/actor/actor.ts';
 import { Channels } from '../../engine/actor/channel.ts';
 import { type Clock, every } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { LOAD, STATE } from '../../plans/protocol/channels.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { CascadeClient } from '../client/client.ts';
@@ -51,20 +52,22 @@ export interface GatewayOptions {
   readonly warmUp: readonly Inputs[];
   readonly http: HttpAddress | undefined;
   readonly grpc: HttpAddress | undefined;
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly onListening: (urls: readonly string[]) => void;
   /** Called once: it listens, and the deployment has answered. */
   readonly onReady: (urls: readonly string[]) => void;
 }
 
 /** The Open Inference Protocol in front of a deployment: an ordinary client of it. */
-export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc, ...told }: GatewayOptions): Actor {
+export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc, tracing, ...told }: GatewayOptions): Actor {
   return {
     name: 'gateway',
     description: 'the Open Inference Protocol by HTTP and gRPC',
     behaviour: ({ bus, clock, log, drops, stopping$ }) => {
       const readiness = new Readiness();
       const statistics = new Statistics();
-      const inference = new Inference({ client, clock, model, statistics, name });
+      const inference = new Inference({ client, clock, model, statistics, name, tracing });
       const door: GatewayDoor = {
         model,
         inference,

@@ -19,6 +19,8 @@ export interface InferCall {
   readonly id: string | undefined;
   /** Undefined: the deployment's own. */
   readonly deadlineMs: number | undefined;
+  /** Of the client's trace, as it came; undefined: it has none. */
+  readonly traceparent?: string | undefined;
   readonly inputs: readonly GivenTensor[];
   /** Names of outputs; empty: those that say what the answer is. */
   readonly outputs: readonly string[];

@@ -1,6 +1,7 @@
 import { filter, firstValueFrom, map, merge, type Observable, scan } from 'rxjs';
 import type { Clock } from '../../engine/clock.ts';
-import { CascadeError } from '../../engine/errors.ts';
+import { CascadeError, messageOf } from '../../engine/errors.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { type Failure, isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { errorOf } from '../client/answers.ts';
 import type { CascadeClient } from '../client/client.ts';
@@ -24,6 +25,8 @@ export interface InferenceOptions {
   readonly statistics: Statistics;
   /** Begins the ids of this gateway's requests; no other one's begin so. */
   readonly name: string;
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Answers requests of the Open Inference Protocol by asking the deployment, as any client does. */
@@ -42,9 +45,10 @@ export class Inference {
    * @throws CascadeError with the code and the message of the refusal.
    */
   async infer(call: InferCall, givenUp$: Observable<unknown>): Promise<OutputTensor[]> {
-    const { clock, model, statistics } = this.#options;
+    const { clock, model, statistics, tracing } = this.#options;
     const startedAt = clock.now();
     model.check(call.model, call.version);
+    const span = tracing?.start({ name: 'cascade.infer', kind: 'server', parent: call.traceparent, startedAt });
     try {
       const outputs = model.outputs(call.outputs);
       const samples = samplesOf(model.specs, call.inputs);
@@ -52,15 +56,18 @@ export class Inference {
         ...(call.deadlineMs === undefined ? {} : { deadlineMs: call.deadlineMs }),
         scores: outputs.some(({ needs }) => needs === 'scores'),
         outputs: outputs.filter(({ needs }) => needs === 'output').map(({ name }) => name),
+        ...(span === undefined ? {} : { traceparent: span.context }),
       };
       const base = this.#newId(call.id);
       const requests = samples.map((inputs, i): InferRequest => ({ id: `${base}.${i}`, inputs, ...asked }));
       const results = await this.#ask(requests, base, givenUp$);
       const tensors = joinAnswers(outputs, results);
       statistics.onSuccess(results, clock.now() - startedAt, clock.now());
+      span?.end(clock.now(), { 'cascade.samples': results.length });
       return tensors;
     } catch (error) {
       statistics.onFailure(clock.now() - startedAt);
+      span?.end(clock.now(), {}, messageOf(error));
       throw error;
     }
   }

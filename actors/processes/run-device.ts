@@ -11,6 +11,7 @@ import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { type Deployment, type Device, deviceClass } from '../../plans/domain/deployment/deployment.ts';
 import { auxiliaryOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
@@ -22,6 +23,7 @@ import { exitHungProcess } from './exit-hung-process.ts';
 import { MAX_FAILED_STARTS, reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { compileRevision, connectServing, initialPlan, type ServingContext } from './serving-context.ts';
 import { startFrontend } from './start-frontend.ts';
+import { traced } from './traced.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
@@ -38,8 +40,9 @@ export function runDevices(serving: ServingContext, ids: readonly string[]): Pro
   const devices = devicesNamed(serving, ids);
   // Emulated devices stand for processes of their own: what passes between them passes through the server.
   const loopback = !isEmulated(devices);
-  return runConnected(connectServing(serving, ids.length === 1 ? `device-${ids[0]}` : 'devices', loopback), (bus) =>
-    serveDevices(serving, devices, bus),
+  const role = ids.length === 1 ? `device-${ids[0]}` : 'devices';
+  return traced(role, serving.log, (tracing) =>
+    runConnected(connectServing(serving, role, loopback), (bus) => serveDevices(serving, devices, bus, tracing)),
   );
 }
 
@@ -59,7 +62,12 @@ function isEmulated([{ kind }]: readonly Device[]): boolean {
   return kind === 'emulated';
 }
 
-async function serveDevices(serving: ServingContext, devices: readonly Device[], bus: Bus): Promise<void> {
+async function serveDevices(
+  serving: ServingContext,
+  devices: readonly Device[],
+  bus: Bus,
+  tracing: Tracing | undefined,
+): Promise<void> {
   const { deployment, log } = serving;
   const options = devices.map((device) => optionsOf(serving, device));
   const loopDelayMsP99 = watchLoopDelay();
@@ -72,7 +80,7 @@ async function serveDevices(serving: ServingContext, devices: readonly Device[],
     if (loading.delete(part) && loading.size === 0) reportReady();
   };
   // Before the devices' actors, which would have to be stopped if it cannot be started.
-  const ingress = withFrontend ? [await startFrontend(serving, bus, plan, () => onReady(FRONTEND))] : [];
+  const ingress = withFrontend ? [await startFrontend(serving, bus, plan, () => onReady(FRONTEND), tracing)] : [];
   // Emulated devices wait by the clock.
   const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
   const actors = options.map((each) => {
@@ -81,6 +89,7 @@ async function serveDevices(serving: ServingContext, devices: readonly Device[],
       ...each,
       ...awake,
       plan,
+      tracing,
       loopDelayMsP99,
       onReady: () => {
         hasBeenReady = true;

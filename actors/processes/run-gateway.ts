@@ -13,6 +13,7 @@ import { askableOutputs } from './askable-outputs.ts';
 import { inboxPrefixOf } from './connect.ts';
 import { reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { connectServing, type ServingContext } from './serving-context.ts';
+import { traced } from './traced.ts';
 
 export interface GatewayAddresses {
   readonly http: HttpAddress | undefined;
@@ -22,32 +23,35 @@ export interface GatewayAddresses {
 /** One gateway process. */
 export function runGateway(serving: ServingContext, { http, grpc }: GatewayAddresses): Promise<void> {
   const { deployment, profile, subjects, log } = serving;
-  return runConnected(connectServing(serving, 'gateway'), async (bus) => {
-    const name = `gateway-${randomBytes(6).toString('base64url')}`;
-    const client = createClient(bus, realClock, {
-      deployment: deployment.name,
-      prefix: deployment.prefix,
-      deadlineMs: deployment.deadlineMs,
-      inboxPrefix: inboxPrefixOf(deployment.nats),
-      name,
-    });
-    const gateway = gatewayActor({
-      name,
-      subjects,
-      client,
-      model: servedModel(serving),
-      warmUp: warmUpInputs(profile),
-      http,
-      grpc,
-      onListening: (urls) => log.info({ urls }, 'listening; waiting for the deployment to answer'),
-      onReady: (urls) => {
-        reportReady();
-        if (process.send === undefined)
-          process.stdout.write(`cascade ${deployment.name}: the gateway is ready: ${urls.join(', ')}\n`);
-      },
-    });
-    await runUntilShutdown([supervise([gateway], { bus, clock: realClock, log })], log);
-  });
+  return traced('gateway', log, (tracing) =>
+    runConnected(connectServing(serving, 'gateway'), async (bus) => {
+      const name = `gateway-${randomBytes(6).toString('base64url')}`;
+      const client = createClient(bus, realClock, {
+        deployment: deployment.name,
+        prefix: deployment.prefix,
+        deadlineMs: deployment.deadlineMs,
+        inboxPrefix: inboxPrefixOf(deployment.nats),
+        name,
+      });
+      const gateway = gatewayActor({
+        name,
+        subjects,
+        client,
+        model: servedModel(serving),
+        warmUp: warmUpInputs(profile),
+        http,
+        grpc,
+        tracing,
+        onListening: (urls) => log.info({ urls }, 'listening; waiting for the deployment to answer'),
+        onReady: (urls) => {
+          reportReady();
+          if (process.send === undefined)
+            process.stdout.write(`cascade ${deployment.name}: the gateway is ready: ${urls.join(', ')}\n`);
+        },
+      });
+      await runUntilShutdown([supervise([gateway], { bus, clock: realClock, log })], log);
+    }),
+  );
 }
 
 function servedModel({ deployment, profile }: ServingContext): ServedModel {

@@ -3,6 +3,7 @@ import { AsyncSubject, Subject } from 'rxjs';
 import { type Supervisor, supervise, together } from '../../engine/actor/supervisor.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { Unserved } from '../../plans/protocol/unserved.ts';
 import { durableIngressActor } from '../durable/durable-ingress.ts';
@@ -25,6 +26,7 @@ export async function startFrontend(
   bus: Bus,
   plan: RevisedPlan,
   onReady: () => void,
+  tracing: Tracing | undefined,
 ): Promise<Supervisor> {
   const { deployment, profile, subjects, log } = serving;
   const host = serving.host.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, HOST_MAX_LENGTH);
@@ -46,6 +48,7 @@ export async function startFrontend(
     maxDeadlineMs: deployment.maxDeadlineMs,
     arrivals$,
     unserved,
+    tracing,
     leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),
     onReady: () => {
       onReady();

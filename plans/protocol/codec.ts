@@ -51,6 +51,8 @@ interface WireFrame {
   opinion: (Opinion | null)[] | null;
   /** Names of outputs wanted, none of them by most; absent where nobody wants any. */
   outputs?: (readonly string[])[];
+  /** Traces, none of most requests; absent where none is traced. */
+  trace?: string[];
   /** Per input: all samples' bytes, and their shapes where an axis is ragged. */
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
 }
@@ -86,6 +88,7 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
     wire.computeMs[i] = item.computeMs;
   }
   if (items.some(isOfClient)) wire.client = items.map(({ client = 0 }) => client);
+  if (items.some(isTraced)) wire.trace = items.map(({ trace = '' }) => trace);
   if (items.some(wantsOutputs)) wire.outputs = items.map((item) => item.wantOutputs ?? []);
   return packr.pack(wire);
 }
@@ -111,6 +114,7 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
       queueMs: wire.queueMs[i],
       computeMs: wire.computeMs[i],
       opinion: ownOpinion(wire.opinion?.[i]),
+      trace: wire.trace?.[i] || undefined,
       sample: columns.length === 1 ? [columns[0][i]] : (columns.map((column) => column[i]) as Sample),
     };
   }
@@ -119,6 +123,10 @@ export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], 
 
 function isOfClient({ client = 0 }: WorkItem): boolean {
   return client !== 0;
+}
+
+function isTraced({ trace }: WorkItem): boolean {
+  return trace !== undefined;
 }
 
 function wantsOutputs({ wantOutputs = [] }: WorkItem): boolean {
@@ -143,6 +151,7 @@ function unpackFrame(data: Uint8Array): WireFrame {
 /** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
 export function estimatedBytes(item: WorkItem): number {
   let bytes = 166 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
+  if (item.trace !== undefined) bytes += 2 + item.trace.length;
   if (item.wantOutputs !== undefined) for (const name of item.wantOutputs) bytes += 5 + 3 * name.length;
   if (item.opinion?.outputs !== undefined) {
     for (const [name, { shape, data }] of Object.entries(item.opinion.outputs))

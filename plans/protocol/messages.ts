@@ -111,6 +111,8 @@ export interface WorkItem {
   readonly queueMs: number;
   readonly computeMs: number;
   readonly opinion: Opinion | undefined;
+  /** W3C `traceparent` of the frontend's span; undefined where the request is not traced. */
+  readonly trace?: string | undefined;
   readonly sample: Sample;
 }
 

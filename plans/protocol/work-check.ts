@@ -5,6 +5,8 @@ import { MAX_OUTPUTS, OUTPUT_NAME_MAX_LENGTH } from './request.ts';
 
 /** Longest id of a request: a client's may have 128 characters, a frontend's begins with its name. */
 const ID_MAX_LENGTH = 256;
+/** A `traceparent` has 55 characters; versions to come may have more. */
+const TRACE_MAX_LENGTH = 128;
 
 /**
  * Whether a decoded value has the columns of a work frame, all equally long, with values that its receiver can compute with,
@@ -28,6 +30,7 @@ export function checkWorkColumns(value: unknown, specs: readonly TensorSpec[]): 
   checkColumn(frame, 'queueMs', n, Number.isFinite);
   checkColumn(frame, 'computeMs', n, Number.isFinite);
   if (frame.opinion !== null) checkColumn(frame, 'opinion', n, isOpinion);
+  if (!isAbsent(frame.trace)) checkColumn(frame, 'trace', n, isTrace);
   if (!isAbsent(frame.outputs)) checkColumn(frame, 'outputs', n, areNames);
   if (!Array.isArray(frame.tensors) || frame.tensors.length !== specs.length) throw malformed('tensors');
   for (let i = 0; i < specs.length; i++) checkTensors(frame.tensors[i], specs[i], n);
@@ -99,6 +102,11 @@ export function isOpinion(value: unknown): boolean {
   if (typeof certainty !== 'number' || typeof model !== 'string' || ![stage, gear, revision].every(Number.isSafeInteger))
     return false;
   return (isAbsent(scores) || areNumbers(scores)) && (isAbsent(outputs) || areOutputs(outputs));
+}
+
+/** Empty: not traced. What cannot be read as one is not recorded. */
+function isTrace(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= TRACE_MAX_LENGTH;
 }
 
 function areNames(value: unknown): boolean {

@@ -4,6 +4,7 @@ import { Observable } from 'rxjs';
 import { CascadeError, type ErrorCode } from '../../../engine/errors.ts';
 import { INFERENCE_PROTO } from '../../../engine/oip/inference-proto.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
+import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import { EXTENSIONS, type GatewayDoor, MAX_REQUEST_BYTES, SERVER_NAME } from '../door.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
@@ -28,6 +29,7 @@ interface Call {
   readonly givenUp$: Observable<unknown>;
   /** Until the client's deadline; undefined where it has none. */
   readonly leftMs: number | undefined;
+  readonly traceparent: string | undefined;
 }
 
 type Named = { readonly name: string; readonly version: string };
@@ -70,9 +72,9 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
-    ModelInfer: unary(async (request: ModelInferRequest, { givenUp$, leftMs }) => {
+    ModelInfer: unary(async (request: ModelInferRequest, { givenUp$, leftMs, traceparent }) => {
       model.check(request.model_name, request.model_version);
-      const tensors = await inference.infer(readInferRequest(request, model.specs, leftMs), givenUp$);
+      const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, givenUp$);
       const head = { model_name: model.name, model_version: VERSION, id: request.id };
       return writeInferResponse(head, tensors, request.raw_input_contents.length > 0);
     }),
@@ -82,7 +84,9 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
   function unary<Request>(method: (request: Request, call: Call) => object | Promise<object>): handleUnaryCall<Request, object> {
     return (call, respond) => {
       Promise.resolve()
-        .then(() => method(call.request, { givenUp$: cancelled$(call), leftMs: leftMsOf(call) }))
+        .then(() =>
+          method(call.request, { givenUp$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) }),
+        )
         .then(
           (response) => respond(null, response),
           (error) => respond(statusOf(error)),
@@ -108,6 +112,10 @@ function cancelled$(call: ServerUnaryCall<unknown, object>): Observable<void> {
     call.on('cancelled', onCancelled);
     return () => call.off('cancelled', onCancelled);
   });
+}
+
+function traceparentOf({ metadata }: ServerUnaryCall<unknown, object>): string | undefined {
+  return metadata.get(TRACE_HEADER)[0]?.toString();
 }
 
 function leftMsOf(call: ServerUnaryCall<unknown, object>): number | undefined {

@@ -5,6 +5,7 @@ import { Observable } from 'rxjs';
 import { CascadeError } from '../../../engine/errors.ts';
 import { JSON_LENGTH_HEADER } from '../../../engine/oip/body.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
+import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import { EXTENSIONS, type GatewayDoor, SERVER_NAME } from '../door.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
@@ -55,7 +56,8 @@ export function httpApp({ model, inference, statistics, problem, draining, log }
       checkModel(c);
       return room.with(c.env.incoming, async (bytes) => {
         const { call, isBinary } = readInfer(model.name, c.req.param('version'), bytes, c.req.header(JSON_LENGTH_HEADER));
-        const tensors = await inference.infer(call, gone$(c.env.outgoing));
+        const traceparent = c.req.header(TRACE_HEADER);
+        const tensors = await inference.infer(traceparent === undefined ? call : { ...call, traceparent }, gone$(c.env.outgoing));
         const head = { model_name: model.name, model_version: VERSION, id: call.id };
         const { body, jsonLength } = writeInfer(head, tensors, isBinary);
         if (typeof body === 'string') return c.body(body, 200, { 'Content-Type': 'application/json' });

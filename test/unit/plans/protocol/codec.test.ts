@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
-import { decodeWorkFrame, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
+import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
 import type { WorkItem } from '../../../../plans/protocol/messages.ts';
 
 const SPECS: readonly TensorSpec[] = [
@@ -70,4 +70,17 @@ test('a frame whose tensor bytes do not match its shapes is refused', () => {
   expect(() => decodeWorkFrame(encodeWorkFrame({ origin: 'f1', items: [short] }, SPECS, 0), SPECS, 0)).toThrow(
     /image has 3 bytes/,
   );
+});
+
+test('traces travel beside the requests that have one; a frame without any has no column for them', () => {
+  const [traced, plain] = fc.sample(item, { numRuns: 2, seed: 4 });
+  const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const items = [{ ...traced, trace }, plain];
+  const mixed = encodeWorkFrame({ origin: 'f1', items }, SPECS, 0);
+  expect(decodeWorkFrame(mixed, SPECS, 0).items.map((arrived) => arrived.trace)).toEqual([trace, undefined]);
+  const off = encodeWorkFrame({ origin: 'f1', items: [traced, plain] }, SPECS, 0);
+  expect(Object.keys(decode<object>(mixed))).toContain('trace');
+  expect(Object.keys(decode<object>(off))).not.toContain('trace');
+  const hostile = encode({ ...decode<object>(mixed), trace: [trace, 'x'.repeat(1_000)] });
+  expect(() => decodeWorkFrame(hostile, SPECS, 0)).toThrow('trace');
 });
