@@ -5,7 +5,11 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   demo: ['cascade demo', 'cascade demo --emulated'],
   init: ['cascade init my-models', 'cascade init my-models --force'],
   options: ['cascade options', 'cascade options devices', 'cascade options --json deployment.schema.json'],
-  check: ['cascade check my-models', 'cascade check my-models --nats nats://10.0.0.5:4222 --json -'],
+  check: [
+    'cascade check my-models',
+    'cascade check my-models --http 8000 --dashboard 9465',
+    'cascade check my-models --nats nats://10.0.0.5:4222 --json -',
+  ],
   profile: ['cascade profile my-models', 'cascade profile my-models --quick'],
   plan: ['cascade plan my-models', 'cascade plan my-models --p95 50 --qps-max 4000', 'cascade plan my-models --accuracy 0.92'],
   calibrate: ['cascade calibrate my-models --seconds 20'],
@@ -41,6 +45,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   status: ['cascade status my-models', 'cascade status my-models --json -'],
   watch: ['cascade watch my-models', 'cascade watch my-models --seconds 60 > watched.txt'],
   'push-plan': ['cascade push-plan my-models new-plan.json', 'cascade push-plan my-models --rollback'],
+  'pin-gear': ['cascade pin-gear my-models 3 --for 10m'],
+  'unpin-gear': ['cascade unpin-gear my-models'],
   replan: ['cascade replan my-models'],
   completion: ['source <(cascade completion bash)', 'cascade completion fish > ~/.config/fish/completions/cascade.fish'],
 };

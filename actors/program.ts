@@ -17,6 +17,7 @@ import * as completion from './commands/completion.ts';
 import * as demo from './commands/demo.ts';
 import { EXIT_ERROR, EXIT_TAKEN, EXIT_USAGE } from './commands/exit-codes.ts';
 import * as load from './commands/load.ts';
+import * as pinGear from './commands/pin-gear.ts';
 import * as pushPlan from './commands/push-plan.ts';
 import * as replan from './commands/replan.ts';
 import * as serve from './commands/serve.ts';
@@ -52,6 +53,7 @@ export function createProgram(): Command {
     status,
     watch,
     pushPlan,
+    pinGear,
     replan,
     completion,
   ])

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { readDeployment } from '../../plans/domain/deployment/deployment.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { counted } from '../../plans/explain/format.ts';
 import { warmUpSamples } from '../../plans/profiling/warm-up.ts';
 import { serversOf } from '../processes/nats-url.ts';
 import { DEFAULT_HOST, type ServeOptions } from '../processes/serving-context.ts';
@@ -9,7 +10,11 @@ import { checkMachine } from './check-machine.ts';
 import { checkModelsAndData } from './check-models.ts';
 import { checkNats } from './check-nats.ts';
 import { checkPlan } from './check-plan.ts';
+import { checkPorts, type Ports } from './check-ports.ts';
 import { type Finding, Findings, type Level, verdictOf } from './finding.ts';
+
+/** As for `serve`, whose ports are looked at, too. */
+export interface CheckOptions extends ServeOptions, Ports {}
 
 /** What `cascade check --json` writes. */
 export interface CheckReport {
@@ -20,7 +25,7 @@ export interface CheckReport {
 }
 
 /** All that can be known of a deployment before it is served: whatever is wrong in one area, the others are looked at, too. */
-export async function checkDeployment(path: string, options: ServeOptions): Promise<CheckReport> {
+export async function checkDeployment(path: string, options: CheckOptions): Promise<CheckReport> {
   const configuration = new Findings('configuration');
   const read = await configuration.attempt(() => readDeployment(path));
   for (const problem of read?.problems ?? []) configuration.problem(problem);
@@ -28,7 +33,9 @@ export async function checkDeployment(path: string, options: ServeOptions): Prom
   if (deployment === undefined) return reportOf(undefined, configuration.list);
   if (read?.problems.length === 0) {
     const { file, models, devices } = deployment;
-    configuration.ok(`${forPeople(file)}: ${deployment.name}, ${count(models, 'model')}, ${count(devices, 'device')}`);
+    configuration.ok(
+      `${forPeople(file)}: ${deployment.name}, ${counted(models.length, 'model')}, ${counted(devices.length, 'device')}`,
+    );
   }
   const isWhole = read?.problems.length === 0;
   const { findings, data } = await checkModelsAndData(deployment);
@@ -50,13 +57,10 @@ export async function checkDeployment(path: string, options: ServeOptions): Prom
       serversOf(deployment, options.nats),
       planned?.profile?.warmUp ?? (data && warmUpSamples(Array.from(data.validation, data.sample))),
     )),
+    ...(await checkPorts(options)),
   ]);
 }
 
 function reportOf(deployment: Deployment | undefined, findings: readonly Finding[]): CheckReport {
   return { deployment: deployment?.name ?? null, verdict: verdictOf(findings), findings };
-}
-
-function count(list: readonly unknown[], word: string): string {
-  return `${list.length} ${word}${list.length === 1 ? '' : 's'}`;
 }

@@ -12,6 +12,7 @@ import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
 import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
 import { auxiliaryOf } from '../../plans/domain/task/task-of.ts';
+import { counted } from '../../plans/explain/format.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** The models by themselves, together, and with the data: each is loaded and run on one sample. */
@@ -42,7 +43,7 @@ function filesOf(data: Deployment['data']): readonly string[] {
 /** @returns the inputs of the family, where all models can be read and agree. */
 async function checkFiles(deployment: Deployment, models: Findings): Promise<readonly TensorSpec[] | undefined> {
   if (deployment.synthetic !== undefined) {
-    models.ok(`${deployment.models.length} made-up models`);
+    models.ok(counted(deployment.models.length, 'made-up model'));
     return deploymentInputs(deployment);
   }
   const present = deployment.models.filter(({ file }) => existsSync(file));

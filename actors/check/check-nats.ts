@@ -1,3 +1,4 @@
+import { subjectOf } from '../../engine/actor/channel.ts';
 import { inspectServer, type ServerInspection } from '../../engine/bus/inspect-server.ts';
 import { shownServers } from '../../engine/bus/server-urls.ts';
 import { CascadeError } from '../../engine/errors.ts';
@@ -5,6 +6,7 @@ import type { Sample } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
+import { PIN } from '../../plans/protocol/channels.ts';
 import { bucketsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status.ts';
@@ -77,7 +79,17 @@ async function checkPermissions(
   const [{ id }] = devices;
   const inbox = `${nats.inboxPrefix ?? '_INBOX'}.${SOME_FRONTEND}`;
   const between = [s.gear, s.prepare, s.prepared, s.commit, s.abort, s.tellPlan, s.cancel, s.deviceCancel(id), s.drift];
-  const heard = [s.infer, s.deviceWork(id), s.audit(id), s.done(SOME_FRONTEND), s.allLoad, s.allState, s.plan, s.status];
+  const heard = [
+    s.infer,
+    s.deviceWork(id),
+    s.audit(id),
+    s.done(SOME_FRONTEND),
+    s.allLoad,
+    s.allState,
+    s.plan,
+    subjectOf(s.root, PIN.pattern),
+    s.status,
+  ];
   const said = [s.work(id, models[0].name), s.done(SOME_FRONTEND), s.load(SOME_FRONTEND), s.state(id), s.events, s.results];
   const kept = server.jetStream.type === 'on' ? [`$JS.API.STREAM.INFO.KV_${bucketsOf(name, prefix).plans}`] : [];
   const refused = await server.refused({

@@ -9,7 +9,7 @@ import { planWarnings } from '../../plans/domain/gear-plan/plan-warnings.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { profileIsCurrent, readProfile, requireSameSettings } from '../../plans/domain/profile/profile-file.ts';
-import { describeSlo, plain } from '../../plans/explain/format.ts';
+import { counted, describeSlo, plain } from '../../plans/explain/format.ts';
 import { type Finding, Findings } from './finding.ts';
 
 interface PlanCheck {
@@ -64,7 +64,7 @@ async function checkGearPlan(deployment: Deployment, file: string, profile: Prof
     const plan = readPlan(file);
     refusePlan(file, checkPlanFor(deployment, plan));
     const top = plan.gears[plan.gears.length - 1].qps[1];
-    plans.ok(`${name}: ${plan.gears.length} gears up to ${plain(top)} requests/s; SLO: ${describeSlo(plan.slo)}`);
+    plans.ok(`${name}: ${counted(plan.gears.length, 'gear')} up to ${plain(top)} requests/s; SLO: ${describeSlo(plan.slo)}`);
     for (const warning of [...otherGoal(deployment, plan, top, name), ...otherWeights(deployment, plan, name)])
       plans.warn(warning);
     if (profile !== undefined) for (const warning of planWarnings(plan, profile)) plans.warn(warning);

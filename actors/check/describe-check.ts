@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import { shellWord } from '../../plans/commands/shell-word.ts';
+import { counted } from '../../plans/explain/format.ts';
 import type { CheckReport } from './check-deployment.ts';
 import type { Finding, Level } from './finding.ts';
 
@@ -24,7 +25,7 @@ function lineOf({ level, area, message }: Finding): string[] {
 function summaryOf(findings: readonly Finding[]): string {
   const parts = (['problem', 'warning'] as const).map((level) => {
     const count = findings.filter((finding) => finding.level === level).length;
-    return `${count} ${level}${count === 1 ? '' : 's'}`;
+    return counted(count, level);
   });
   return parts.join(', ');
 }

@@ -6,6 +6,7 @@ const RULES: Readonly<Record<GearBasis['rule'], string>> = {
   speed: 'measured speed',
   backlog: 'backlog',
   held: 'hysteresis',
+  pinned: 'an operator, who has pinned it',
   settling: 'load; waiting to be sure that a lower gear is enough',
 };
 

@@ -102,6 +102,7 @@ async function runHost(deployment: string, options: Options, serving: ServingCon
   const { frontends } = serving.deployment;
   const { runParts } = await import('../processes/run-all.ts');
   const { allGears } = await import('../../plans/domain/gear-plan/gear-plan.ts');
+  const { counted } = await import('../../plans/explain/format.ts');
   await runParts(
     serving,
     deployment,
@@ -115,10 +116,10 @@ async function runHost(deployment: string, options: Options, serving: ServingCon
       gateway: gatewayArgs(options),
     },
     () => {
-      const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${frontends} frontend(s), ` : '';
+      const taking = frontends === 'in-devices' ? 'a frontend in each of ' : all ? `${counted(frontends, 'frontend')}, ` : '';
       process.stdout.write(
         `cascade ${serving.deployment.name} is ready: ${taking}devices ${devices.map(nameOf).join(', ')}, ` +
-          `${allGears(serving.plan).length} gears; publish requests to ${serving.subjects.infer} on ${shownServers(serving.servers)}` +
+          `${counted(allGears(serving.plan).length, 'gear')}; publish requests to ${serving.subjects.infer} on ${shownServers(serving.servers)}` +
           gatewayText(options) +
           `${options.metrics === undefined ? '' : `; metrics at http://${shownAddress(options.metrics)}/metrics`}` +
           `${options.dashboard === undefined ? '' : `; dashboard at http://${shownAddress(options.dashboard)}`}\n`,

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
 import { describeWeights } from '../../plans/domain/gear-plan/gear-plan.ts';
-import { accuracyWithInterval } from '../../plans/explain/format.ts';
+import { accuracyWithInterval, counted } from '../../plans/explain/format.ts';
+import { describeEnd } from '../../plans/protocol/pin-order.ts';
 import type { Status } from '../controller/status.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
@@ -42,9 +43,10 @@ export function describeStatus(status: Status): string {
       ? 'no gear in force yet'
       : `gear ${gear.index} of ${gear.of} (${gear.qps[0]}-${gear.qps[1]} requests/s${gear.bestEffort ? ', best effort: no SLO promised' : ''}): ${gear.cascade}`,
     ...(gear === null ? [] : [`  expected accuracy ${accuracyWithInterval(gear.expected)}`]),
+    ...(gear?.pinned ? [`  pinned by an operator ${describeEnd(gear.pinned.until)}`] : []),
     ...(gear?.basis ? [`  chosen ${describeBasis(gear.basis)}`] : []),
     `weights: ${describeWeights(status.weights)}`,
-    `load ${Math.round(status.qps)} requests/s over ${status.frontends.length} frontend(s)`,
+    `load ${Math.round(status.qps)} requests/s over ${counted(status.frontends.length, 'frontend')}`,
     ...status.devices.flatMap((device) => {
       const queues = Object.entries(device.queues).map(([model, length]) => `${model} ${length}`);
       const busy = ((100 * device.busyMs) / Math.max(1, device.upMs)).toFixed(0);
@@ -56,7 +58,7 @@ export function describeStatus(status: Status): string {
     }),
     ...status.missing.map((device) => `device ${device}: nothing heard of it`),
     ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
-      Object.entries(counts).map(([reason, count]) => `${actor} dropped ${count} message(s): ${reason}`),
+      Object.entries(counts).map(([reason, count]) => `${actor} dropped ${counted(count, 'message')}: ${reason}`),
     ),
     ...describeUnserved(status.unserved),
     ...describeDurable(status.durable),
@@ -91,10 +93,10 @@ function describeDurable(durable: Status['durable']): string[] {
   const { stored, waiting, inFlight, redelivered, deadLetters } = durable;
   const tried = redelivered === 0 ? '' : `, of which ${redelivered} not for the first time`;
   const parts = [
-    `${stored} request(s) stored`,
+    `${counted(stored, 'request')} stored`,
     `${waiting} waiting`,
     `${inFlight} in flight${tried}`,
-    `${deadLetters} dead letter(s)`,
+    counted(deadLetters, 'dead letter'),
   ];
   return [`durable ingress: ${parts.join(', ')}`];
 }

@@ -24,6 +24,9 @@ export class GearControl {
   readonly #deviceNumber: ReadonlyMap<string, number>;
   readonly #slowdown: Float64Array;
   readonly #chooser: GearChooser;
+  /** Index of the gear in force: the one that is pinned, else the chosen one. */
+  #gear = 0;
+  #pinned: number | undefined;
   #epoch: number;
   #basis: GearBasis | undefined;
   #scale: LoadScale | undefined;
@@ -39,7 +42,7 @@ export class GearControl {
   }
 
   get gear(): number {
-    return this.#chooser.gear;
+    return this.#gear;
   }
 
   get epoch(): number {
@@ -52,7 +55,21 @@ export class GearControl {
    */
   use(gears: readonly CompiledGear[]): void {
     this.#chooser.use(gears);
+    this.#gear = this.#chooser.gear;
+    this.#pinned = undefined;
     this.#epoch++;
+  }
+
+  get gearCount(): number {
+    return this.#chooser.gears.length;
+  }
+
+  /**
+   * From the next decision on this gear is in force; undefined: the one for the load again, which is followed meanwhile. A pin
+   * ends with its table.
+   */
+  pin(gear: number | undefined): void {
+    this.#pinned = gear;
   }
 
   /** Begins a controller's term: with this epoch, or a higher one than any that it has heard of. */
@@ -99,17 +116,19 @@ export class GearControl {
     const { windowMs, noiseBand } = this.#rule;
     const histories = [...this.#loads.values()].map(({ history }) => history);
     const over = (ms: number) => together(histories.map((history) => history.over(ms)));
-    const from = this.#chooser.gear;
-    const { basis } = this.#chooser.decide(
+    const from = this.#gear;
+    const decision = this.#chooser.decide(
       {
         load: estimateLoad(over, windowMs, noiseBand),
         scale: this.#scale?.factor ?? 1,
         slowdown: this.#slowdown,
-        ...this.#waiting(this.#chooser.gears[from].cascade[0], now),
+        ...this.#waiting(this.#chooser.gears[this.#chooser.gear].cascade[0], now),
       },
       now,
     );
-    const to = this.#chooser.gear;
+    const to = this.#pinned ?? decision.gear;
+    const basis: GearBasis = this.#pinned === undefined ? decision.basis : { ...decision.basis, rule: 'pinned' };
+    this.#gear = to;
     const wasHeld = this.#basis?.rule === 'held';
     this.#basis = basis;
     if (to !== from) this.#epoch++;

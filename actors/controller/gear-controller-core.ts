@@ -1,11 +1,21 @@
-import { drop, type Effect, NO_EFFECTS, note, send } from '../../engine/actor/effect.ts';
-import { MalformedMessage } from '../../engine/errors.ts';
+import type { Question } from '../../engine/actor/channel.ts';
+import { answer, drop, type Effect, NO_EFFECTS, note, send } from '../../engine/actor/effect.ts';
+import { MalformedMessage, messageOf } from '../../engine/errors.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';
 import { SpeedWatch } from '../../plans/policy/speed-watch.ts';
 import { EVENTS, GEAR, TELL_PLAN } from '../../plans/protocol/channels.ts';
-import type { DeviceState, GearMessage, LoadReport, PlanVerdict, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type {
+  DeviceState,
+  GearMessage,
+  GearPin,
+  LoadReport,
+  PlanVerdict,
+  PrepareMessage,
+} from '../../plans/protocol/control-messages.ts';
 import type { EventOf, SpeedReport } from '../../plans/protocol/events.ts';
+import { describeEnd, type PinOrder, type PinVerdict, parsePinOrder } from '../../plans/protocol/pin-order.ts';
+import { mayAnswerOn, type Subjects } from '../../plans/protocol/subjects.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
 import { type RevisedPlan, Router } from '../frontend/router.ts';
 import { GearControl } from './gear-control.ts';
@@ -16,10 +26,13 @@ const TERM_BEGINS_MS = 500;
 /** Devices that were never heard of count as lost only then: they may just be starting. */
 const FIRST_HEARD_WITHIN_MS = 5_000;
 
+const JSON_CODEC = { encode: (verdict: PinVerdict): Uint8Array => Buffer.from(JSON.stringify(verdict)) };
+
 /** What the gear-controller knows and decides. Each call says what is to be done about it. */
 export class GearControllerCore {
   #effects: Effect[] = [];
   #now: number;
+  readonly #subjects: Subjects;
   readonly #control: GearControl;
   /** Knows the plans and the devices; its own gear is the one last heard of, ours or another controller's. */
   readonly #router: Router;
@@ -36,8 +49,13 @@ export class GearControllerCore {
   /** Highest epoch that a device was heard to act on. */
   #heardEpoch = 0;
   #leadingSince = 0;
+  #pin: GearPin | undefined;
 
-  constructor({ plan, rule }: { readonly plan: RevisedPlan; readonly rule: GearRule }, now: number) {
+  constructor(
+    { subjects, plan, rule }: { readonly subjects: Subjects; readonly plan: RevisedPlan; readonly rule: GearRule },
+    now: number,
+  ) {
+    this.#subjects = subjects;
     this.#now = now;
     this.#startedAt = now;
     this.#control = new GearControl(plan.plan, rule, now);
@@ -82,7 +100,53 @@ export class GearControllerCore {
     return this.#at(now, () => {
       this.#router.apply(message);
       // While another controller leads, its plan is ours.
-      if (!this.#leading && message.revision !== this.#revision) this.#adopt(message.revision);
+      if (this.#leading) return;
+      if (message.revision !== this.#revision) this.#adopt(message.revision);
+      this.#setPin(message.pinned);
+    });
+  }
+
+  get leads(): boolean {
+    return this.#leading;
+  }
+
+  /** An operator's order, while this controller leads. */
+  onPinOrder({ message, reply }: Question<Uint8Array>, now: number): readonly Effect[] {
+    if (reply !== '' && !mayAnswerOn(this.#subjects, reply))
+      return [drop(new MalformedMessage('pin', 'no reply subject that may be answered on'))];
+    const verdict = this.#verdictOn(message, now);
+    const done = verdict.accepted
+      ? this.#onPin(verdict, now)
+      : [note('warn', 'an order to pin a gear is refused', { reason: verdict.reason })];
+    return reply === '' ? done : [...done, answer(JSON_CODEC, verdict, reply)];
+  }
+
+  #verdictOn(message: Uint8Array, now: number): PinVerdict {
+    let order: PinOrder;
+    try {
+      order = parsePinOrder(message);
+    } catch (error) {
+      return { accepted: false, reason: messageOf(error) };
+    }
+    const { gear, forMs } = order;
+    if (gear === null) {
+      if (forMs !== undefined) return { accepted: false, reason: 'forMs: there is no time for which no gear is pinned' };
+      return { accepted: true, gear, until: null };
+    }
+    const count = this.#control.gearCount;
+    if (gear >= count) return { accepted: false, reason: `gear: ${gear}; the gears in force are 0 to ${count - 1}` };
+    return { accepted: true, gear, until: forMs === undefined ? null : now + forMs };
+  }
+
+  #onPin({ gear, until }: Pick<GearPin, 'until'> & { readonly gear: number | null }, now: number): readonly Effect[] {
+    return this.#at(now, () => {
+      if (gear === null) this.#endPin('an operator has released it');
+      else {
+        this.#setPin({ gear, until });
+        this.#tellPin('pinned', gear, `gear ${gear} is pinned ${describeEnd(until)}`);
+      }
+      this.#decide();
+      this.#publish();
     });
   }
 
@@ -123,6 +187,11 @@ export class GearControllerCore {
     return this.#at(now, () => {
       this.#router.sweep(now);
       this.#updateLost();
+      if (this.#pin !== undefined && now >= (this.#pin.until ?? Number.POSITIVE_INFINITY)) {
+        this.#endPin('its time is over');
+        this.#decide();
+        this.#publish();
+      }
     });
   }
 
@@ -209,7 +278,26 @@ export class GearControllerCore {
     return this.#router.planOf(this.#revision) ?? this.#router.plan;
   }
 
+  #setPin(pin: GearPin | undefined): void {
+    this.#pin = pin;
+    this.#control.pin(pin && Math.min(pin.gear, this.#control.gearCount - 1));
+  }
+
+  /** The next decision is by the load. */
+  #endPin(why: string): void {
+    if (this.#pin === undefined) return;
+    const { gear } = this.#pin;
+    this.#setPin(undefined);
+    this.#tellPin('ended', gear, `gear ${gear} is no longer pinned: ${why}`);
+  }
+
+  #tellPin(state: EventOf<'pin'>['state'], gear: number, text: string): void {
+    if (!this.#leading) return;
+    this.#effects.push(note('info', text), send(EVENTS, { type: 'pin', state, revision: this.#revision, gear, text }));
+  }
+
   #useTable(): void {
+    this.#endPin('other gears are in force, by a new plan or as a device is lost or back');
     const plan = this.#plan;
     if (this.#lost !== undefined && !plan.contingencies.has(this.#lost)) this.#lost = undefined;
     this.#control.use(this.#lost === undefined ? plan.gears : plan.contingencies.get(this.#lost)!);
@@ -237,6 +325,7 @@ export class GearControllerCore {
       epoch: this.#control.epoch,
       decidedAt: this.#decidedAt,
       ...(this.#control.basis === undefined ? {} : { basis: this.#control.basis }),
+      ...(this.#pin === undefined ? {} : { pinned: this.#pin }),
     };
     this.#effects.push(send(GEAR, message));
   }

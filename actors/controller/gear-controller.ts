@@ -1,10 +1,10 @@
 import { catchError, defer, map, type Observable, of, switchMap, take } from 'rxjs';
 import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
-import { defineActor, each, from, on } from '../../engine/actor/define.ts';
+import { asked, defineActor, each, from, on, onlyWhile } from '../../engine/actor/define.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { GearRule } from '../../plans/policy/gear-choice.ts';
-import { ABORT, COMMIT, GEAR, LOAD, PREPARE, STATE } from '../../plans/protocol/channels.ts';
+import { ABORT, COMMIT, GEAR, LOAD, PIN, PREPARE, STATE } from '../../plans/protocol/channels.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
 import { STALE_AFTER_MS } from './gear-control.ts';
@@ -47,6 +47,10 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
       from(
         (_, context) => firstEpochs$(options, context),
         (core, firstEpoch, now) => core.lead(firstEpoch, now),
+      ),
+      onlyWhile(
+        (core) => core.leads,
+        asked(PIN, (core, order, now) => core.onPinOrder(order, now)),
       ),
       each(STALE_AFTER_MS, (core, now) => core.forgetSilent(now)),
       each(REPEAT_INTERVAL_MS, (core, now) => core.repeat(now)),

@@ -43,6 +43,8 @@ export interface Status {
     readonly bestEffort: boolean;
     /** Device for whose loss this gear is. */
     readonly lost: string | null;
+    /** Whether an operator holds it, and when that ends by itself; null while the load chooses. */
+    readonly pinned: { readonly until: number | null } | null;
     /** What it was last chosen by; null before the first decision. */
     readonly basis: GearBasis | null;
   } | null;
@@ -210,6 +212,7 @@ export function statusActor({ deployment, subjects, start, leading$, durable, ac
                   expected: { accuracy: inForce.expected.accuracy, accuracyInterval: inForce.expected.accuracyInterval },
                   bestEffort: gear.gear >= table.gears.length,
                   lost: gear.lost ?? null,
+                  pinned: gear.pinned === undefined ? null : { until: gear.pinned.until },
                   basis: gear.basis ?? null,
                 },
           gears: gears.map(({ qps, cascade, expected: { accuracy, accuracyInterval } }, i) => ({

@@ -33,7 +33,7 @@ export interface DashboardOptions {
   readonly subjects: Subjects;
   readonly about: About;
   readonly address: HttpAddress;
-  readonly operator: Pick<Operator, 'push' | 'rollback' | 'replan'>;
+  readonly operator: Pick<Operator, 'push' | 'rollback' | 'replan' | 'pin'>;
   /** Called with where it listens. */
   readonly onReady: (url: string) => void;
 }
@@ -66,6 +66,8 @@ const PLAN_MAX_BYTES = 8 * 2 ** 20;
 
 const CONTENT_TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript' } as const;
 const FILES = { '/': 'index.html', '/page.css': 'page.css', '/page.js': 'page.js', '/charts.js': 'charts.js' } as const;
+
+const RELEASE = Buffer.from('{"gear":null}');
 
 const rollbackBody = z.strictObject({ revision: z.int().positive().optional() });
 
@@ -187,6 +189,11 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
     if (!body.success) return context.json({ text: 'send {} for the plan before, or {"revision": 3}' }, 400);
     return answer(context, (credentials) => operator.rollback(credentials, body.data.revision ?? true));
   });
+  actions.post('/pin', async (context) => {
+    const body = Buffer.from(await context.req.arrayBuffer());
+    return answer(context, (credentials) => operator.pin(credentials, body));
+  });
+  actions.post('/unpin', (context) => answer(context, (credentials) => operator.pin(credentials, RELEASE)));
   actions.post('/replan', (context) => answer(context, (credentials) => operator.replan(credentials)));
   app.route('/actions', actions);
   app.get('/healthz', (context) => context.text('ok\n'));

@@ -8,6 +8,8 @@ import { parseServerUrls } from '../../engine/bus/server-urls.ts';
 import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { parsePlan, readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
+import { parsePinOrder } from '../../plans/protocol/pin-order.ts';
+import { describePin, pinGear } from '../controller/pin-gear.ts';
 import { type PlanOrder, pushPlan } from '../controller/push-plan.ts';
 import { connectTo } from '../processes/connect.ts';
 import { natsEnvironment } from '../processes/nats-url.ts';
@@ -24,7 +26,7 @@ export interface ActionOutcome {
   readonly text: string;
 }
 
-/** What an operator may do here: the orders of `.control.plan`, each over a connection of the operator's own. */
+/** What an operator may do here: the orders of `.control.plan` and `.control.pin`, each over a connection of the operator's own. */
 export class Operator {
   readonly #deployment: Deployment;
   readonly #servers: readonly string[];
@@ -70,7 +72,27 @@ export class Operator {
     });
   }
 
-  async #order(credentials: Credentials, orderOf: () => PlanOrder | Promise<PlanOrder>): Promise<ActionOutcome> {
+  /** @param order as JSON: see `PinOrder`. */
+  pin(credentials: Credentials, order: Uint8Array): Promise<ActionOutcome> {
+    return this.#as(credentials, async (bus) => {
+      const verdict = await pinGear(bus, this.#deployment, parsePinOrder(order));
+      return verdict.accepted
+        ? { status: 200, text: describePin(verdict) }
+        : { status: 409, text: `rejected: ${verdict.reason}` };
+    });
+  }
+
+  #order(credentials: Credentials, orderOf: () => PlanOrder | Promise<PlanOrder>): Promise<ActionOutcome> {
+    return this.#as(credentials, async (bus) => {
+      const verdict = await pushPlan(bus, this.#deployment, await orderOf());
+      return verdict.accepted
+        ? { status: 200, text: `revision ${verdict.revision} is in force` }
+        : { status: 409, text: `rejected: ${verdict.reason}` };
+    });
+  }
+
+  /** Over a connection of the operator's own. */
+  async #as(credentials: Credentials, act: (bus: Bus) => Promise<ActionOutcome>): Promise<ActionOutcome> {
     let bus: Bus;
     try {
       bus = await this.#connect(credentials);
@@ -78,10 +100,7 @@ export class Operator {
       return { status: 401, text: `NATS does not let this user in: ${messageOf(error)}` };
     }
     try {
-      const verdict = await pushPlan(bus, this.#deployment, await orderOf());
-      return verdict.accepted
-        ? { status: 200, text: `revision ${verdict.revision} is in force` }
-        : { status: 409, text: `rejected: ${verdict.reason}` };
+      return await act(bus);
     } catch (error) {
       if (error instanceof ConfigError) return { status: 400, text: error.message };
       return { status: error instanceof CascadeError && error.code === 'INVALID_ARGUMENT' ? 400 : 503, text: messageOf(error) };

@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import pc from 'picocolors';
 import type { DeploymentSlo } from '../../plans/domain/deployment/deployment.ts';
 import { accuracyWithInterval, milliseconds, percent, plain } from '../../plans/explain/format.ts';
+import { describeEnd } from '../../plans/protocol/pin-order.ts';
 import { describeAudit } from '../controller/describe-audit.ts';
 import type { Status } from '../controller/status.ts';
 import type { Happening, Second } from '../observer/picture.ts';
@@ -51,7 +52,7 @@ export function drawScreen(scene: Scene, size: { readonly columns: number; reado
     row(
       'gear',
       now.gear === null ? '-' : String(now.gear),
-      `${gear?.cascade ?? ''}${gear?.bestEffort ? ', best effort: no SLO promised' : ''}`,
+      `${gear?.cascade ?? ''}${gear?.bestEffort ? ', best effort: no SLO promised' : ''}${status?.gear?.pinned ? `, pinned ${describeEnd(status.gear.pinned.until)}` : ''}`,
     ),
     row('p95', now.latencyMs === null ? '-' : milliseconds(now.latencyMs.p95), `${promise}${others}`),
     row(
@@ -82,7 +83,7 @@ export function describeSecond({ at, qps, gear, latencyMs, unserved, utilisation
   const sorted = Object.entries(utilisation).sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
   const busy = sorted.map(([device, share]) => `${device} ${percent(share, 0)}`);
   const p95 = latencyMs === null ? '-' : milliseconds(latencyMs.p95);
-  return `${timeOf(at)}  load ${plain(qps, 3)}/s  gear ${gear ?? '-'}  p95 ${p95}  no result ${plain(unserved, 3)}/s  busy: ${busy.join(', ')}`;
+  return `${timeOf(at)}  load ${plain(qps, 3)}/s  gear ${gear ?? '-'}  p95 ${p95}  no result ${plain(unserved, 3)}/s  busy: ${busy.length === 0 ? '-' : busy.join(', ')}`;
 }
 
 function devicesTable(now: Second, status: Status | null, columns: number): string[] {

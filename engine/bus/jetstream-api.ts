@@ -196,7 +196,7 @@ function refusedStream(error: unknown, spec: StoreSpec): unknown {
   const refused = apiErrorOf(error);
   if (hasNoJetStream(error)) return noJetStream(refused === undefined ? 'nobody listens on $JS.API' : describeApiError(refused));
   if (refused === undefined || NOT_NOW.includes(refused.err_code)) return unreached(error, `stream ${spec.name}`);
-  const asked = `${spec.storage} storage, ${spec.maxBytes} bytes, ${spec.replicas} replica(s)`;
+  const asked = `${spec.storage} storage, ${spec.maxBytes} bytes, ${spec.replicas} ${spec.replicas === 1 ? 'replica' : 'replicas'}`;
   return new ConfigError(`the NATS server refuses stream ${spec.name} (${asked}): ${describeApiError(refused)}`);
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE, makePlan } from './make-plan.ts';
 import { durationMs, fraction, jsonFile, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { shellWord } from './shell-word.ts';
 
 interface Options {
   readonly profile?: string;
@@ -54,6 +55,6 @@ async function plan(path: string, options: Options): Promise<void> {
   const out = options.out ?? `${deployment.dir}/plan.json`;
   writePlan(out, result.plan);
   if (options.json !== '-') process.stdout.write(planTable(result.plan));
-  process.stderr.write(`wrote ${out}\n`);
+  process.stderr.write(`wrote ${out}\nnext: cascade serve ${shellWord(path)}\n`);
   writeJson(options.json, result.plan);
 }

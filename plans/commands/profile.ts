@@ -4,6 +4,7 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { ProfileOptions } from '../profiling/profile-family.ts';
 import { jsonFile, outputFile } from './options.ts';
+import { shellWord } from './shell-word.ts';
 
 interface Options {
   readonly out?: string;
@@ -54,5 +55,5 @@ async function run(path: string, { out, json, quick = false }: Options): Promise
   const file = out ?? join(deployment.dir, 'profile.json');
   writeProfile(file, profile);
   writeJson(json, { file, ...profileSummary(profile) });
-  if (json !== '-') process.stdout.write(`${profileTable(profile)}\nwritten to ${file}\n`);
+  if (json !== '-') process.stdout.write(`${profileTable(profile)}\nwritten to ${file}\nnext: cascade plan ${shellWord(path)}\n`);
 }

@@ -20,6 +20,11 @@ export function accuracyWithInterval({ accuracy, accuracyInterval }: ExpectedAcc
   return `${percent(accuracy)} (${interval(accuracyInterval)})`;
 }
 
+/** `1 gear`, `2 gears` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 export function milliseconds(ms: number): string {
   return `${plain(ms, 3)} ms`;
 }

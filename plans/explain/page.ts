@@ -1,5 +1,5 @@
 import type { ExplainedGear, Explanation } from './explanation.ts';
-import { describeSlo, interval, milliseconds, percent, plain } from './format.ts';
+import { counted, describeSlo, interval, milliseconds, percent, plain } from './format.ts';
 import { frontierChart } from './frontier-chart.ts';
 import { accuracyChart, answersChart, latencyChart, weightsChart } from './gears-charts.ts';
 import { placementChart } from './placement-chart.ts';
@@ -130,7 +130,7 @@ function figures(explanation: Explanation): Markup {
     [percent(expected.accuracy), `expected accuracy (${interval(expected.accuracyInterval)})`],
     [milliseconds(expected.latencyMsP95), 'expected p95, mean over the loads'],
     [milliseconds(Math.max(...gears.map(({ latencyMs }) => latencyMs.p95))), 'highest p95 of any gear'],
-    [`${gears.length} gears`, `with ${cascades} different cascades`],
+    [counted(gears.length, 'gear'), `with ${cascades} different cascades`],
     [`${held.length} of ${models.length}`, `models in use, on ${devices.length} ${devices.length === 1 ? 'device' : 'devices'}`],
     [percent(fullest.utilisation, 0), `fullest device: ${fullest.device} in gear ${fullest.busiestGear}`],
   ];

@@ -24,6 +24,9 @@ type Role = 'client' | 'operator' | 'frontend' | 'device' | 'controller' | 'expo
 /** Read by those who know the deployment's inputs (see codec.ts and audit-codec.ts): here it is bytes. */
 const bytes: Codec<Uint8Array> = { encode: (message) => message, decode: (data) => data };
 
+/** The same, of what the receiver reads later. */
+const kept: Codec<Uint8Array> = { encode: (message) => message, decode: (data) => Buffer.from(data) };
+
 /** A channel between roles that there are. */
 function declared<const Pattern extends string, T>(
   pattern: Pattern,
@@ -167,6 +170,16 @@ const PLAN = declared(PATTERNS.plan, {
   example: examples.ROLLBACK,
 });
 
+export const PIN = declared(PATTERNS.pin, {
+  codec: kept,
+  delivery: 'request',
+  from: ['operator'],
+  to: ['controller'],
+  about:
+    'Holds a gear whatever the load is, for a time or until `{"gear": null}`, as JSON. Answered by the controller that leads.',
+  example: examples.PIN_ORDER,
+});
+
 export const PREPARE = declared(PATTERNS.prepare, {
   codec: schemaCodec('prepare', prepareMessage),
   delivery: 'all',
@@ -256,6 +269,7 @@ export const CHANNELS = {
   state: STATE,
   gear: GEAR,
   plan: PLAN,
+  pin: PIN,
   prepare: PREPARE,
   tellPlan: TELL_PLAN,
   prepared: PREPARED,

@@ -144,9 +144,9 @@ export type DeviceState = Message<typeof deviceState>;
 export const gearBasis = z.object({
   /**
    * The load; the measured speed of the devices, or the backlog, without which a lower gear would do; the hysteresis, which holds
-   * this gear against a lower one; or a lower one that has not been enough for long enough yet.
+   * this gear against a lower one; a lower one that has not been enough for long enough yet; or an operator, whatever the load is.
    */
-  rule: z.enum(['load', 'speed', 'backlog', 'held', 'settling']),
+  rule: z.enum(['load', 'speed', 'backlog', 'held', 'settling', 'pinned']),
   /** Load of the last interval, all frontends together, in requests per second. */
   qps: amount,
   /** The load lies between these by what was counted, after scaling: what the ranges of the gears are compared with. */
@@ -167,6 +167,15 @@ export const gearBasis = z.object({
 /** What a choice of gear was made from, and by which rule (see plans/policy/gear-choice.ts). */
 export type GearBasis = Message<typeof gearBasis>;
 
+const gearPin = z.object({
+  /** Index in the table of gears that is in force. */
+  gear: count,
+  /** When it ends by itself, by the controller's clock; null: never. */
+  until: amount.nullable(),
+});
+/** A gear that an operator holds in force. */
+export type GearPin = Message<typeof gearPin>;
+
 export const gearMessage = z.object({
   revision: count,
   /** Index in the plan's gears, or in those for the loss of a device. */
@@ -179,6 +188,8 @@ export const gearMessage = z.object({
   decidedAt: amount,
   /** The last decision; none before the first. A gear whose reason cannot be read takes effect all the same. */
   basis: gearBasis.optional().catch(undefined),
+  /** Absent while the load chooses. */
+  pinned: gearPin.optional(),
 });
 /** The gear in force. */
 export type GearMessage = Message<typeof gearMessage>;

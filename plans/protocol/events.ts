@@ -21,6 +21,8 @@ const { lost: _, ...auditFigures } = auditMeasure.shape;
 export const eventMessage = z.discriminatedUnion('type', [
   /** The gear was changed; or, from and to being equal, the hysteresis begins or ceases to hold it. */
   z.object({ type: z.literal('gear'), revision: count, from: count, to: count, basis: gearBasis }),
+  /** An operator holds a gear, or the hold has ended, and why. */
+  z.object({ type: z.literal('pin'), state: z.enum(['pinned', 'ended']), revision: count, gear: count, text: z.string() }),
   z.object({ type: z.literal('device-lost'), device: token }),
   z.object({ type: z.literal('device-back'), device: token }),
   /** A device has become slow, or slower or faster by more than a third while it is; or it is as fast as profiled again. */

@@ -126,6 +126,7 @@ const PLAN_EXAMPLE: GearPlan = {
   search: {},
 };
 
+export const PIN_ORDER = json({ gear: 2, forMs: 600_000 });
 export const ROLLBACK = json({ rollback: true });
 export const PREPARE: PrepareMessage = {
   revision: 4,

@@ -14,6 +14,7 @@ export const PATTERNS = {
   state: 'state.<device>',
   gear: 'control.gear',
   plan: 'control.plan',
+  pin: 'control.pin',
   prepare: 'control.prepare',
   tellPlan: 'control.tell-plan',
   prepared: 'control.prepared',

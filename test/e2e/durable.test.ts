@@ -158,7 +158,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   const settled = { stored: 0, waiting: 0, inFlight: 0, redelivered: 0, deadLetters: 0 };
   await vi.waitFor(async () => expect((await status()).durable).toEqual(settled), PATIENT);
   const { stdout } = await runCascade(['status', folder]);
-  expect(stdout).toContain('durable ingress: 0 request(s) stored, 0 waiting, 0 in flight, 0 dead letter(s)\n');
+  expect(stdout).toContain('durable ingress: 0 requests stored, 0 waiting, 0 in flight, 0 dead letters\n');
   const distinct = new Set(heard.map(({ id }) => id)).size;
   process.stderr.write(
     `durable ingress: ${acknowledged.size} acknowledged, ${answers.size} answered, ${state.messages - answers.size} stored twice; ` +

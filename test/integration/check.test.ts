@@ -42,6 +42,25 @@ test('a sound deployment without a profile: what was looked at, and the next ste
   expect(describeCheck(report, join(dir, 'image'))).toMatch(/\n0 problems, 2 warnings\nnext: cascade profile \S+image\n$/);
 });
 
+test('warnings are no failure: it would serve', async () => {
+  const { code, stdout } = await runCommandLine(['check', join(dir, 'image'), '--nats', server.url]);
+  expect(stdout).toContain('0 problems, 2 warnings');
+  expect(code).toBe(0);
+});
+
+test('ports that serve is to listen on are free, taken, or given twice', async () => {
+  const taken = new URL(server.url).port;
+  const ports = ['--http', '0', '--metrics', taken, '--dashboard', taken];
+  const { code, stdout } = await runCommandLine(['check', join(dir, 'image'), '--nats', server.url, ...ports, '--json', '-']);
+  expect(code).toBe(2);
+  const { findings } = JSON.parse(stdout) as Awaited<ReturnType<typeof checkDeployment>>;
+  expect(findings.filter(({ area }) => area === 'ports').map(({ level, message }) => `${level} ${message}`)).toEqual([
+    'ok --http 127.0.0.1:0 is free',
+    `problem --metrics 127.0.0.1:${taken}: another process listens on this port; choose another one, or 0 for any that is free`,
+    `problem --dashboard 127.0.0.1:${taken}: --metrics has this port; give each one of its own`,
+  ]);
+});
+
 test('what is wrong in one area hides nothing in another; the exit code tells the worst', async () => {
   const file = writeImageFamily(join(dir, 'wrong'));
   const text = readFileSync(file, 'utf8')

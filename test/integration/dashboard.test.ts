@@ -116,6 +116,16 @@ describe('orders', () => {
   });
 });
 
+describe('a gear', () => {
+  test('is pinned and released, by an order each', async () => {
+    const pinned = await post('pin', '{"gear": 1, "forMs": 600000}');
+    expect([pinned.status, await textOf(pinned)]).toEqual([200, expect.stringMatching(/^gear 1 is pinned until 20/)]);
+    expect((await post('pin', '{"gear": 99}')).status).toBe(409);
+    expect((await post('pin', '{}')).status).toBe(400);
+    expect(await textOf(await post('unpin', '{}'))).toBe('the load chooses the gear');
+  });
+});
+
 describe.skipIf(executablePath === undefined)('in a browser', () => {
   let browser: Browser;
   let page: Page;

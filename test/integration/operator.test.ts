@@ -56,6 +56,28 @@ test('an operator’s order reaches the plan-keeper and comes back with its verd
   await keeper.close();
 });
 
+test('an operator pins a gear: NATS lets the order pass, and the answer comes back in words', async () => {
+  const controller = await connectNats({ servers: server.url, ...credentialsOf('internal') });
+  const orders = controller.messages$('cascade.test.control.pin').subscribe(({ reply, data }) => {
+    const { gear } = JSON.parse(Buffer.from(data).toString()) as { gear: number };
+    const verdict = gear > 2 ? { accepted: false, reason: 'gear: 3; too many' } : { accepted: true, gear, until: 60_000 };
+    controller.publish(reply, Buffer.from(JSON.stringify(verdict)));
+  });
+  await controller.flush();
+  const pin = (order: string) => operator.pin({ user: 'operator', password: 'secret-of-operator' }, Buffer.from(order));
+  expect(await pin('{"gear": 2, "forMs": 60000}')).toEqual({
+    status: 200,
+    text: 'gear 2 is pinned until 1970-01-01T00:01:00Z',
+  });
+  expect(await pin('{"gear": 3}')).toEqual({ status: 409, text: 'rejected: gear: 3; too many' });
+  expect(await pin('{"gear": "two"}')).toMatchObject({
+    status: 400,
+    text: expect.stringMatching(/^gear: .*; send \{"gear": 2\}/),
+  });
+  orders.unsubscribe();
+  await controller.close();
+});
+
 test('an operator’s permissions are enough to watch', async () => {
   const internal = await connectNats({ servers: server.url, ...credentialsOf('internal') });
   const own = await connectNats({ servers: server.url, ...credentialsOf('operator') });

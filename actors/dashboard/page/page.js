@@ -11,6 +11,7 @@ const $ = (id) => document.getElementById(id);
 const round = (value) => String(Number(value >= 10 ? value.toFixed(value >= 100 ? 0 : 1) : value.toPrecision(2)));
 const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)} %`;
 const millis = (value) => `${round(value)} ms`;
+const untilText = (until) => (until === null ? 'until it is released' : `until ${clockTime(until)}`);
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 /** An element with text or children. Text from outside is never read as HTML. */
@@ -140,7 +141,10 @@ function drawTiles() {
   const second = state.seconds.at(-1);
   if (second === undefined) return;
   say('load', `${round(second.qps)}/s`, second.qps > about.qpsMax ? 'bad' : undefined);
-  say('load-note', `planned up to ${round(about.qpsMax)} requests/s; ${status?.frontends.length ?? 0} frontend(s)`);
+  say(
+    'load-note',
+    `planned up to ${round(about.qpsMax)} requests/s; ${status?.frontends.length ?? 0} ${status?.frontends.length === 1 ? 'frontend' : 'frontends'}`,
+  );
   say(
     'gear',
     second.gear === null ? '–' : `${second.gear}${status?.gear ? ` of ${status.gear.of}` : ''}`,
@@ -149,7 +153,8 @@ function drawTiles() {
   const gear = status?.gears[gearNow()];
   const beyond = gear?.bestEffort ? ' (best effort: no SLO promised)' : '';
   const lost = status?.gear?.lost ? `, without device ${status.gear.lost}` : '';
-  say('gear-note', gear ? `${gear.cascade}${lost}${beyond}` : 'no gear is known yet');
+  const pinned = status?.gear?.pinned ? `, pinned ${untilText(status.gear.pinned.until)}` : '';
+  say('gear-note', gear ? `${gear.cascade}${lost}${pinned}${beyond}` : 'no gear is known yet');
   const p95 = second.latencyMs?.p95;
   const slo = about.slo.type === 'latency' ? about.slo.p95Ms : undefined;
   say(
@@ -343,6 +348,12 @@ setTheme(localStorage.getItem('theme'));
 async function orderBody(action) {
   if (action === 'replan') return '{}';
   if (action === 'rollback') return JSON.stringify($('revision').value === '' ? {} : { revision: Number($('revision').value) });
+  if (action === 'unpin') return '{}';
+  if (action === 'pin') {
+    if ($('pin').value === '') throw new Error('name the gear to pin');
+    const minutes = $('pin-minutes').value;
+    return JSON.stringify({ gear: Number($('pin').value), ...(minutes === '' ? {} : { forMs: 60_000 * Number(minutes) }) });
+  }
   const [file] = $('plan').files;
   if (file === undefined) throw new Error('choose a plan file');
   return file.text();

@@ -5,10 +5,15 @@ import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { DEFAULT_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
 import { EVENTS, GEAR, TELL_PLAN } from '../../../../plans/protocol/channels.ts';
 import type { GearMessage, LoadReport } from '../../../../plans/protocol/control-messages.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
 import { deviceState, planOf } from '../../../support/plans.ts';
 
 const plan = planOf({ models: ['small', 'large'], cascades: [['small', 'large'], ['small']], stepQps: 100 });
-const start = { plan: { revision: 1, plan: compilePlan(plan, plan.devices) }, rule: DEFAULT_GEAR_RULE };
+const start = {
+  subjects: subjectsOf('test'),
+  plan: { revision: 1, plan: compilePlan(plan, plan.devices) },
+  rule: DEFAULT_GEAR_RULE,
+};
 const load = (arrivals: number): LoadReport => ({ frontend: 'f', pid: 1, intervalMs: 100, arrivals });
 
 const sentOn = ({ pattern }: { readonly pattern: string }, effects: readonly Effect[]): unknown[] =>
@@ -16,6 +21,9 @@ const sentOn = ({ pattern }: { readonly pattern: string }, effects: readonly Eff
     .filter((effect) => effect.type === 'send' && effect.pattern === pattern)
     .map((effect) => 'message' in effect && effect.message);
 const gears = (effects: readonly Effect[]): GearMessage[] => sentOn(GEAR, effects) as GearMessage[];
+const order = (value: unknown) => ({ message: Buffer.from(JSON.stringify(value)), reply: '_INBOX.operator.1' });
+const verdicts = (effects: readonly Effect[]): unknown[] =>
+  effects.filter((effect) => effect.type === 'answer').map(({ message }) => message);
 
 test('a controller that does not lead says nothing, whatever it hears', () => {
   const core = new GearControllerCore(start, 0);
@@ -59,4 +67,72 @@ test('a device that falls silent is lost, and told once', () => {
   expect(sentOn(EVENTS, said)).toEqual([{ type: 'device-lost', device: 'd0' }]);
   expect(said).toContainEqual({ type: 'log', level: 'warn', text: 'device-lost', fields: { device: 'd0' } });
   expect(sentOn(EVENTS, core.onState(deviceState(), 5_200))).toEqual([{ type: 'device-back', device: 'd0' }]);
+});
+
+test('a pinned gear is in force whatever the load is, until it is released', () => {
+  const core = new GearControllerCore(start, 0);
+  core.lead(7, 0);
+  const pinned = core.onPinOrder(order({ gear: 1 }), 100);
+  expect(gears(pinned).at(-1)).toMatchObject({ gear: 1, epoch: 8, pinned: { gear: 1, until: null }, basis: { rule: 'pinned' } });
+  expect(sentOn(EVENTS, pinned)).toMatchObject([
+    { type: 'pin', state: 'pinned', gear: 1, text: 'gear 1 is pinned until it is released' },
+    { type: 'gear', from: 0, to: 1, basis: { rule: 'pinned' } },
+  ]);
+  for (let at = 200; at <= 5_000; at += 100) core.onLoad(load(0), at);
+  expect(gears(core.repeat(5_000))).toMatchObject([{ gear: 1, pinned: { gear: 1 } }]);
+  const released = core.onPinOrder(order({ gear: null }), 5_100);
+  expect(gears(released).at(-1)).toMatchObject({ gear: 0, epoch: 9, basis: { rule: 'load' } });
+  expect(gears(released).at(-1)).not.toHaveProperty('pinned');
+  expect(sentOn(EVENTS, released)).toMatchObject([
+    { type: 'pin', state: 'ended' },
+    { type: 'gear', from: 1, to: 0 },
+  ]);
+});
+
+test('a pin ends at its time', () => {
+  const core = new GearControllerCore(start, 0);
+  core.lead(7, 0);
+  expect(verdicts(core.onPinOrder(order({ gear: 1, forMs: 1_000 }), 100))).toEqual([{ accepted: true, gear: 1, until: 1_100 }]);
+  expect(gears(core.sweep(1_000))).toEqual([]);
+  const swept = core.sweep(1_100);
+  expect(sentOn(EVENTS, swept)).toMatchObject([
+    { text: 'gear 1 is no longer pinned: its time is over' },
+    { type: 'gear', to: 0 },
+  ]);
+  expect(gears(swept).at(-1)).toMatchObject({ gear: 0 });
+});
+
+test('a pin ends with its table of gears: the same number means another cascade in the next', () => {
+  const core = new GearControllerCore(start, 0);
+  core.lead(7, 0);
+  core.onPinOrder(order({ gear: 1 }), 100);
+  core.onPrepare({ revision: 2, plan }, 200);
+  const adopted = core.onCommit({ revision: 2 }, 300);
+  expect(sentOn(EVENTS, adopted)).toContainEqual(expect.objectContaining({ type: 'pin', state: 'ended' }));
+  expect(gears(adopted).every((message) => message.revision === 2 && message.pinned === undefined)).toBe(true);
+});
+
+test('the next controller goes on with the pin of the one before', () => {
+  const core = new GearControllerCore(start, 0);
+  core.onGear({ revision: 1, gear: 1, epoch: 9, decidedAt: 0, pinned: { gear: 1, until: 60_000 } }, 100);
+  expect(gears(core.lead(20, 200)).at(-1)).toMatchObject({ gear: 1, pinned: { gear: 1, until: 60_000 } });
+  expect(gears(core.sweep(60_000)).at(-1)).toMatchObject({ gear: 0 });
+});
+
+test('an order that cannot be carried out is refused in words, and changes nothing', () => {
+  const core = new GearControllerCore(start, 0);
+  core.lead(7, 0);
+  const refusal = (value: unknown): unknown => verdicts(core.onPinOrder(order(value), 0))[0];
+  expect(refusal({ gear: 2 })).toEqual({ accepted: false, reason: 'gear: 2; the gears in force are 0 to 1' });
+  expect(refusal({ gear: null, forMs: 5 })).toMatchObject({ accepted: false });
+  expect(refusal({ gear: 1, for: '10m' })).toMatchObject({ accepted: false, reason: expect.stringContaining('"for"') });
+  expect(refusal('one')).toMatchObject({ accepted: false, reason: expect.stringContaining('send {"gear": 2}') });
+  expect(gears(core.repeat(1_000))[0]).not.toHaveProperty('pinned');
+});
+
+test('an order whose answer would go to one of our own subjects is dropped', () => {
+  const core = new GearControllerCore(start, 0);
+  core.lead(7, 0);
+  expect(core.onPinOrder({ ...order({ gear: 1 }), reply: 'cascade.test.control.gear' }, 0)).toMatchObject([{ type: 'drop' }]);
+  expect(gears(core.repeat(1_000))[0]).not.toHaveProperty('pinned');
 });

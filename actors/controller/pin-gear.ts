@@ -1,0 +1,33 @@
+import { subjectOf } from '../../engine/actor/channel.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { PIN } from '../../plans/protocol/channels.ts';
+import { describeEnd, type PinOrder, type PinVerdict } from '../../plans/protocol/pin-order.ts';
+import { subjectsOf } from '../../plans/protocol/subjects.ts';
+
+const TIMEOUT_MS = 5_000;
+
+/**
+ * Has the controller hold a gear, or choose by the load again.
+ * @throws CascadeError UNAVAILABLE when nobody serves the deployment; DEADLINE_EXCEEDED when no controller that leads answers.
+ */
+export async function pinGear(
+  bus: Bus,
+  { name, prefix }: Pick<Deployment, 'name' | 'prefix'>,
+  order: PinOrder,
+): Promise<PinVerdict> {
+  const subject = subjectOf(subjectsOf(name, prefix).root, PIN.pattern);
+  try {
+    const { data } = await bus.request(subject, Buffer.from(JSON.stringify(order)), { timeoutMs: TIMEOUT_MS });
+    return JSON.parse(Buffer.from(data).toString()) as PinVerdict;
+  } catch (error) {
+    if (!(error instanceof CascadeError)) throw error;
+    throw new CascadeError(error.code, `no controller leads ${name} (${error.message}); \`cascade status\` tells who is there`);
+  }
+}
+
+/** For people: what is in force now. */
+export function describePin({ gear, until }: Extract<PinVerdict, { accepted: true }>): string {
+  return gear === null ? 'the load chooses the gear' : `gear ${gear} is pinned ${describeEnd(until)}`;
+}
