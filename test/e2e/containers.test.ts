@@ -15,6 +15,7 @@ const MAIN = '/app/dist/actors/main.js';
 const BUILD_TIMEOUT_MS = 15 * 60_000;
 /** A dozen processes start on the cores that there are. */
 const PATIENCE = { timeout: 120_000, interval: 500 };
+const CLUSTER_TEST_MS = 10 * 60_000;
 const QPS = 100;
 
 const reason = noEngine();
@@ -156,48 +157,60 @@ describe.skipIf(reason !== undefined)('docker/', () => {
       await containers?.compose('down', '--volumes');
     }, BUILD_TIMEOUT_MS);
 
-    test('the gateway answers, and the engine finds it healthy', async () => {
-      await eventually(async () => expect((await ask('GATEWAY_PORT', '/readyz')).status).toBe(200), PATIENCE);
-      const { inputs } = (await (await ask('GATEWAY_PORT', '/v2/models/two-hosts')).json()) as {
-        readonly inputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
-      };
-      const asked = inputs.map(({ name, datatype, shape: [, ...sample] }) => {
-        const size = sample.reduce((product, length) => product * length, 1);
-        return { name, datatype, shape: [1, ...sample], data: Array.from({ length: size }, () => 0) };
-      });
-      const answer = await ask('GATEWAY_PORT', '/v2/models/two-hosts/infer', { inputs: asked });
-      expect(answer.status).toBe(200);
-      expect(await answer.json()).toMatchObject({ model_name: 'two-hosts', outputs: expect.any(Array) });
-      await eventually(async () => expect(await containers.state('gateway', 'Health.Status')).toBe('healthy'), PATIENCE);
-    });
+    test(
+      'the gateway answers, and the engine finds it healthy',
+      async () => {
+        await eventually(async () => expect((await ask('GATEWAY_PORT', '/readyz')).status).toBe(200), PATIENCE);
+        const { inputs } = (await (await ask('GATEWAY_PORT', '/v2/models/two-hosts')).json()) as {
+          readonly inputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
+        };
+        const asked = inputs.map(({ name, datatype, shape: [, ...sample] }) => {
+          const size = sample.reduce((product, length) => product * length, 1);
+          return { name, datatype, shape: [1, ...sample], data: Array.from({ length: size }, () => 0) };
+        });
+        const answer = await ask('GATEWAY_PORT', '/v2/models/two-hosts/infer', { inputs: asked });
+        expect(answer.status).toBe(200);
+        expect(await answer.json()).toMatchObject({ model_name: 'two-hosts', outputs: expect.any(Array) });
+        await eventually(async () => expect(await containers.state('gateway', 'Health.Status')).toBe('healthy'), PATIENCE);
+      },
+      CLUSTER_TEST_MS,
+    );
 
-    test('the dashboard is there, and Prometheus sees both devices up', async () => {
-      await eventually(async () => {
-        expect(await (await ask('DASHBOARD_PORT', '/')).text()).toContain('<html');
-        const found = await ask('PROMETHEUS_PORT', '/api/v1/query?query=sum(cascade_device_up)');
-        expect(await found.json()).toMatchObject({ data: { result: [{ value: [expect.anything(), '2'] }] } });
-      }, PATIENCE);
-    });
+    test(
+      'the dashboard is there, and Prometheus sees both devices up',
+      async () => {
+        await eventually(async () => {
+          expect(await (await ask('DASHBOARD_PORT', '/')).text()).toContain('<html');
+          const found = await ask('PROMETHEUS_PORT', '/api/v1/query?query=sum(cascade_device_up)');
+          expect(await found.json()).toMatchObject({ data: { result: [{ value: [expect.anything(), '2'] }] } });
+        }, PATIENCE);
+      },
+      CLUSTER_TEST_MS,
+    );
 
-    test('any one NATS server and either controller can be killed under load: no request is lost', async () => {
-      const { compose } = containers;
-      const report = await loadWhile(folder, QPS, async () => {
-        const loaded = () => statusThat(served, ({ qps }) => expect(qps).toBeGreaterThan(QPS / 2));
-        await loaded();
-        for (const [nats, controller] of [
-          ['nats-1', 'controller-1'],
-          ['nats-2', 'controller-2'],
-        ]) {
-          await compose('kill', nats, controller);
+    test(
+      'any one NATS server and either controller can be killed under load: no request is lost',
+      async () => {
+        const { compose } = containers;
+        const report = await loadWhile(folder, QPS, async () => {
+          const loaded = () => statusThat(served, ({ qps }) => expect(qps).toBeGreaterThan(QPS / 2));
           await loaded();
-          await bothReady(served);
-          await compose('start', nats, controller);
-          await eventually(async () => expect(await inCluster()).toBe(3), PATIENCE);
-        }
-      });
-      expect(report).toMatchObject({ lost: 0, duplicates: 0 });
-      expect(report.completed).toBeGreaterThan(QPS);
-    });
+          for (const [nats, controller] of [
+            ['nats-1', 'controller-1'],
+            ['nats-2', 'controller-2'],
+          ]) {
+            await compose('kill', nats, controller);
+            await loaded();
+            await bothReady(served);
+            await compose('start', nats, controller);
+            await eventually(async () => expect(await inCluster()).toBe(3), PATIENCE);
+          }
+        });
+        expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+        expect(report.completed).toBeGreaterThan(QPS);
+      },
+      CLUSTER_TEST_MS,
+    );
 
     /** Servers that the third one knows, itself included. */
     async function inCluster(): Promise<number> {
