@@ -22,7 +22,7 @@ const NEEDED = [
   /^conf\/fashion\/models\/[\w-]+\.onnx$/,
   /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
   /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
-  /^conf\/(synthetic\/[\w-]+|two-hosts)\/(deployment|cluster)\.yaml$/,
+  /^conf\/(synthetic\/[\w-]+|two-hosts)\/(deployment|cluster|kubernetes)\.yaml$/,
   /^conf\/nats\/[a-z]+\.conf$/,
 ];
 

@@ -92,6 +92,23 @@ describe('compose files', () => {
   );
 });
 
+test('Grafana finds the dashboard and the Prometheus that the compose files start', () => {
+  const yaml = <T>(path: string): T => parseAllDocuments(readFileSync(path, 'utf8'))[0].toJS() as T;
+  const { services } = yaml<{ services: Record<'grafana' | 'prometheus', { volumes: string[]; command?: string[] }> }>(
+    'docker/common.yaml',
+  );
+  const { providers } = yaml<{ providers: { options: { path: string } }[] }>(
+    'docker/grafana/provisioning/dashboards/cascade.yml',
+  );
+  expect(services.grafana.volumes).toContain(`./grafana/cascade.json:${providers[0].options.path}/cascade.json:ro`);
+  expect(services.grafana.volumes).toContain('./grafana/provisioning:/etc/grafana/provisioning:ro');
+  const { datasources } = yaml<{ datasources: { type: string; url: string }[] }>(
+    'docker/grafana/provisioning/datasources/prometheus.yml',
+  );
+  const [, port] = /listen-address=127\.0\.0\.1:\$\{PROMETHEUS_PORT:-(\d+)\}/.exec(String(services.prometheus.command)) ?? [];
+  expect(datasources).toMatchObject([{ type: 'prometheus', url: `http://127.0.0.1:${port}` }]);
+});
+
 describe('the Kubernetes example', () => {
   test('lists all its files', () => {
     const [kustomization] = parseAllDocuments(readFileSync(join(FOLDER, 'kustomization.yaml'), 'utf8'));
