@@ -6,6 +6,7 @@ import { DEFAULT_GEAR_RULE } from '../../../../plans/policy/gear-choice.ts';
 import { EVENTS, GEAR, TELL_PLAN } from '../../../../plans/protocol/channels.ts';
 import type { GearMessage, LoadReport } from '../../../../plans/protocol/control-messages.ts';
 import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { sentOn } from '../../../support/effects.ts';
 import { deviceState, planOf } from '../../../support/plans.ts';
 
 const plan = planOf({ models: ['small', 'large'], cascades: [['small', 'large'], ['small']], stepQps: 100 });
@@ -16,10 +17,6 @@ const start = {
 };
 const load = (arrivals: number): LoadReport => ({ frontend: 'f', pid: 1, intervalMs: 100, arrivals });
 
-const sentOn = ({ pattern }: { readonly pattern: string }, effects: readonly Effect[]): unknown[] =>
-  effects
-    .filter((effect) => effect.type === 'send' && effect.pattern === pattern)
-    .map((effect) => 'message' in effect && effect.message);
 const gears = (effects: readonly Effect[]): GearMessage[] => sentOn(GEAR, effects) as GearMessage[];
 const order = (value: unknown) => ({ message: Buffer.from(JSON.stringify(value)), reply: '_INBOX.operator.1' });
 const verdicts = (effects: readonly Effect[]): unknown[] =>
