@@ -9,7 +9,7 @@ import { formatBytes } from '../../plans/domain/deployment/units.ts';
 import { PIN } from '../../plans/protocol/channels.ts';
 import { bucketsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { requestStatus } from '../controller/ask-status.ts';
-import type { Status } from '../controller/status.ts';
+import type { Status } from '../controller/status-report.ts';
 import { natsOptionsOf } from '../processes/connect.ts';
 import { type Finding, Findings } from './finding.ts';
 

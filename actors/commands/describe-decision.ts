@@ -1,5 +1,5 @@
 import type { GearBasis } from '../../plans/protocol/control-messages.ts';
-import type { Decision } from '../controller/status.ts';
+import type { Decision } from '../controller/status-report.ts';
 
 const RULES: Readonly<Record<GearBasis['rule'], string>> = {
   load: 'load',

@@ -3,7 +3,7 @@ import { shownServers } from '../../engine/bus/server-urls.ts';
 import { describeWeights } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { accuracyWithInterval, counted } from '../../plans/explain/format.ts';
 import { describeEnd } from '../../plans/protocol/pin-order.ts';
-import type { Status } from '../controller/status.ts';
+import type { Status } from '../controller/status-report.ts';
 import { describeSpeed } from '../device/describe-speed.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 import { describeBasis, describeDecision } from './describe-decision.ts';

@@ -4,7 +4,7 @@ import type { DeploymentSlo } from '../../plans/domain/deployment/deployment.ts'
 import { accuracyWithInterval, milliseconds, percent, plain } from '../../plans/explain/format.ts';
 import { describeEnd } from '../../plans/protocol/pin-order.ts';
 import { describeAudit } from '../controller/describe-audit.ts';
-import type { Status } from '../controller/status.ts';
+import type { Status } from '../controller/status-report.ts';
 import type { Happening, Second } from '../observer/picture.ts';
 
 /** All that a screen shows. */

@@ -4,7 +4,7 @@ import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { requestStatus } from '../controller/ask-status.ts';
-import type { Status } from '../controller/status.ts';
+import type { Status } from '../controller/status-report.ts';
 import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
 

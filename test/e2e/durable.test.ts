@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from 'nats';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { decodeAnswers } from '../../actors/client/answers.ts';
 import { type CascadeClient, connectCascade } from '../../actors/client/client.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import { type Answer, isFailure } from '../../plans/protocol/messages.ts';

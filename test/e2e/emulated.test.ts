@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';

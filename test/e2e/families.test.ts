@@ -5,7 +5,7 @@ import { connect, type NatsConnection } from 'nats';
 import { firstValueFrom, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectCascade } from '../../actors/client/index.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';

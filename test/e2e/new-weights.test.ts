@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { type CascadeClient, connectCascade } from '../../actors/client/client.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { Result } from '../../plans/protocol/messages.ts';
 import { npyFile } from '../fixtures/npy-writer.ts';

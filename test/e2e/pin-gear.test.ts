@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { PinVerdict } from '../../plans/protocol/pin-order.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { pushPlan } from '../../actors/controller/push-plan.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { filter, firstValueFrom, map } from 'rxjs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Verdict } from '../../actors/controller/plan-change.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { allGears, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';

@@ -16,3 +16,8 @@ export function performed<Task>(effects: readonly Effect<Task>[]): Task[] {
 export function loadReport(fields: Partial<LoadReport> = {}): LoadReport {
   return { frontend: 'f', pid: 1, intervalMs: 1_000, arrivals: 0, ...fields };
 }
+
+/** What a core answers to questions. */
+export function answers(effects: readonly Effect<unknown>[]): { readonly to: string; readonly message: unknown }[] {
+  return effects.flatMap((effect) => (effect.type === 'answer' ? [{ to: effect.to, message: effect.message }] : []));
+}

@@ -5,7 +5,7 @@ import { defer, firstValueFrom, retry, tap } from 'rxjs';
 import { type CascadeClient, connectCascade } from '../../actors/client/client.ts';
 import type { Inputs } from '../../actors/client/request-body.ts';
 import { requestStatus } from '../../actors/controller/ask-status.ts';
-import type { Status } from '../../actors/controller/status.ts';
+import type { Status } from '../../actors/controller/status-report.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type CascadeClient, connectCascade } from '../../../../actors/client/client.ts';
 import { requestStatus } from '../../../../actors/controller/ask-status.ts';
 import { pushPlan } from '../../../../actors/controller/push-plan.ts';
-import type { Status } from '../../../../actors/controller/status.ts';
+import type { Status } from '../../../../actors/controller/status-report.ts';
 import { connectNats } from '../../../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../../../engine/bus/nats-server.ts';
 import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';

@@ -1,0 +1,93 @@
+import { gearsWithout } from '../../plans/domain/gear-plan/contingency.ts';
+import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import type { GearMessage, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type { EventOf } from '../../plans/protocol/events.ts';
+import { keepPlan } from './kept-plans.ts';
+import type { Revision } from './plan-history.ts';
+import type { Decision, Status } from './status-report.ts';
+
+const DECISIONS_KEPT = 20;
+
+/** The plan and the gear in force as they are told, and how long which gear was. */
+export class GearRecord {
+  readonly #plans: Map<number, GearPlan>;
+  readonly #decisions: Decision[] = [];
+  #plan: GearPlan;
+  #revision: number;
+  #gear: GearMessage | undefined;
+  #switches = 0;
+  #gearMs: number[];
+  #inForceSince: number;
+
+  constructor({ revision, plan }: Revision, now: number) {
+    this.#plans = new Map([[revision, plan]]);
+    this.#plan = plan;
+    this.#revision = revision;
+    this.#gearMs = allGears(plan).map(() => 0);
+    this.#inForceSince = now;
+  }
+
+  get plan(): GearPlan {
+    return this.#plan;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  learn({ revision, plan }: PrepareMessage): void {
+    keepPlan(this.#plans, revision, plan, this.#revision);
+  }
+
+  /** False for a gear of a plan that is not known here. */
+  observe(message: GearMessage, now: number): boolean {
+    this.#addTime(now);
+    const plan = this.#plans.get(message.revision);
+    if (plan === undefined) return false;
+    if (message.revision !== this.#revision) {
+      this.#plan = plan;
+      this.#revision = message.revision;
+      this.#gearMs = allGears(plan).map(() => 0);
+    }
+    if (this.#gear !== undefined && this.#gear.gear !== message.gear) this.#switches++;
+    this.#gear = message;
+    return true;
+  }
+
+  decided({ revision, from, to, basis }: EventOf<'gear'>, now: number): void {
+    this.#decisions.unshift({ at: now, revision, from, to, basis });
+    this.#decisions.length = Math.min(this.#decisions.length, DECISIONS_KEPT);
+  }
+
+  report(now: number): Pick<Status, 'gear' | 'gears' | 'decisions' | 'gearSwitches' | 'gearSeconds'> {
+    this.#addTime(now);
+    const message = this.#gear;
+    const table = message?.lost === undefined ? this.#plan : (gearsWithout(this.#plan, message.lost) ?? this.#plan);
+    const gears = allGears(table).map(({ qps, cascade, expected: { accuracy, accuracyInterval } }, i) => ({
+      qps,
+      cascade: describeCascade(cascade),
+      expected: { accuracy, accuracyInterval },
+      bestEffort: i >= table.gears.length,
+    }));
+    const inForce = message && gears[message.gear];
+    return {
+      gear: inForce === undefined ? null : { index: message!.gear, of: gears.length, ...inForce, ...circumstances(message!) },
+      gears,
+      decisions: this.#decisions,
+      gearSwitches: this.#switches,
+      gearSeconds: this.#gearMs.map((ms) => ms / 1_000),
+    };
+  }
+
+  /** Gives the gear in force the time since the last call. */
+  #addTime(now: number): void {
+    const gear = this.#gear;
+    if (gear !== undefined && gear.lost === undefined && gear.gear < this.#gearMs.length)
+      this.#gearMs[gear.gear] += now - this.#inForceSince;
+    this.#inForceSince = now;
+  }
+}
+
+function circumstances({ lost = null, pinned, basis = null }: GearMessage) {
+  return { lost, pinned: pinned === undefined ? null : { until: pinned.until }, basis };
+}

@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { StatusCore, type StatusCoreOptions } from '../../../../actors/controller/status-core.ts';
+import type { Status } from '../../../../actors/controller/status-report.ts';
+import type { Effect } from '../../../../engine/actor/effect.ts';
+import { TELL_PLAN } from '../../../../plans/protocol/channels.ts';
+import type { DropCounts, GearMessage } from '../../../../plans/protocol/control-messages.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { answers, loadReport, performed, sentOn } from '../../../support/effects.ts';
+import { deviceState, planOf } from '../../../support/plans.ts';
+
+const plan = planOf({ models: ['small', 'large'], devices: ['d0', 'd1'], cascades: [['small', 'large'], ['small']] });
+const subjects = subjectsOf('test');
+const gear = (fields: Partial<GearMessage> = {}): GearMessage => ({ revision: 1, gear: 0, epoch: 1, decidedAt: 0, ...fields });
+
+const started = (options: Partial<StatusCoreOptions> = {}): StatusCore =>
+  new StatusCore({ deployment: 'test', subjects, start: { revision: 1, plan }, pid: 7, ...options }, 0);
+
+test('a question is answered with a snapshot, on a subject that may be spoken on', () => {
+  const core = started();
+  core.lead(true);
+  expect(answers(core.onAsked({ reply: '_INBOX.1' }, 0))).toMatchObject([
+    { to: '_INBOX.1', message: { deployment: 'test', revision: 1, controller: { pid: 7, leading: true }, gear: null } },
+  ]);
+  const refused: readonly Effect<unknown>[] = core.onAsked({ reply: subjects.gear }, 0);
+  expect(refused).toMatchObject([{ type: 'drop', error: { reason: 'status: no reply subject that may be answered on' } }]);
+});
+
+test('time and changes are counted gear by gear, from the first gear that is told', () => {
+  const core = started();
+  core.onGear(gear(), 1_000);
+  core.onGear(gear({ gear: 1 }), 3_000);
+  core.onGear(gear({ gear: 1 }), 4_000);
+  expect(core.snapshot(8_000)).toMatchObject({ gear: { index: 1, of: 2 }, gearSeconds: [2, 5], gearSwitches: 1 });
+});
+
+test('the gears of another plan are those of its own; one that is not known is asked for, and the plan before stands', () => {
+  const core = started();
+  core.onGear(gear(), 0);
+  expect(sentOn(TELL_PLAN, core.onGear(gear({ revision: 2 }), 1_000))).toHaveLength(1);
+  expect(core.snapshot(1_000)).toMatchObject({ revision: 1, gearSeconds: [1, 0] });
+  core.onPrepare({ revision: 2, plan: planOf({ models: ['large'] }) });
+  expect(core.onGear(gear({ revision: 2 }), 2_000)).toEqual([]);
+  expect(core.snapshot(5_000)).toMatchObject({ revision: 2, gears: [{ cascade: 'large' }], gearSeconds: [3] });
+});
+
+test('load and devices are those that are heard; of the plan, those that are not are missing', () => {
+  const core = started();
+  core.onLoad(loadReport({ frontend: 'a', intervalMs: 100, arrivals: 5 }), 0);
+  core.onLoad(loadReport({ frontend: 'b', intervalMs: 200, arrivals: 5 }), 0);
+  core.onState(deviceState({ device: 'd0' }), 0);
+  expect(core.snapshot(10)).toMatchObject({
+    qps: 75,
+    frontends: [
+      { name: 'a', qps: 50 },
+      { name: 'b', qps: 25 },
+    ],
+  });
+  expect(core.snapshot(10)).toMatchObject({ devices: [{ device: 'd0', silentMs: 10 }], missing: ['d1'] });
+  core.forget(60_000);
+  expect(core.snapshot(60_000)).toMatchObject({ qps: 0, frontends: [], devices: [], missing: ['d0', 'd1'] });
+});
+
+test('what was dropped or got no result is told by actor, where there is any', () => {
+  const idle: DropCounts = {};
+  const actors = () => [
+    { name: 'plan-keeper', dropped: idle },
+    { name: 'status', dropped: { 'mailbox full': 3 } },
+  ];
+  const core = started({ actors });
+  core.onLoad(loadReport({ frontend: 'a', dropped: { bad: 1 } }), 0);
+  core.onState(deviceState({ device: 'd0', dropped: {} }), 0);
+  expect(core.snapshot(0)).toMatchObject({ dropped: { 'frontend-a': { bad: 1 }, status: { 'mailbox full': 3 } }, unserved: {} });
+});
+
+test('the server is asked for stored requests by one task at a time, and what it said last is told', () => {
+  const durable = (core: StatusCore): Status['durable'] => core.snapshot(0).durable;
+  expect(durable(started())).toBeNull();
+  const core = started({ isDurable: true });
+  expect(durable(core)).toEqual({ unknown: 'not asked yet' });
+  expect(performed(core.look())).toEqual(['look-at-store']);
+  expect(performed(core.look())).toEqual([]);
+  core.onLooked({ unknown: 'no answer' });
+  expect(durable(core)).toEqual({ unknown: 'no answer' });
+  expect(performed(core.look())).toEqual(['look-at-store']);
+});
+
+test('the newest losses and decisions come first, and only so many are kept', () => {
+  const core = started();
+  for (let i = 0; i < 30; i++) core.onEvent({ type: 'store-lost', kind: 'bucket', name: `b${i}`, text: '' }, i);
+  const { losses } = core.snapshot(100);
+  expect(losses).toHaveLength(20);
+  expect(losses[0]).toEqual({ at: 29, kind: 'bucket', name: 'b29', text: '' });
+});
