@@ -15,7 +15,7 @@ import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import { bucketsOf, type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { publishEvent } from '../controller/events.ts';
 import { PlanHistory, type Revision } from '../controller/plan-history.ts';
-import { startingPlan } from '../controller/plan-keeper.ts';
+import { startingPlan } from '../controller/stored-plan.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
 import { connectTo } from './connect.ts';
 import { serversOf } from './nats-url.ts';

@@ -161,8 +161,8 @@ export const GEAR = declared(PATTERNS.gear, {
   example: examples.GEAR,
 });
 
-const PLAN = declared(PATTERNS.plan, {
-  codec: bytes,
+export const PLAN = declared(PATTERNS.plan, {
+  codec: kept,
   delivery: 'request',
   from: ['operator'],
   to: ['controller'],

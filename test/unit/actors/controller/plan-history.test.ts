@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PlanHistory } from '../../../../actors/controller/plan-history.ts';
-import { startingPlan } from '../../../../actors/controller/plan-keeper.ts';
+import { startingPlan } from '../../../../actors/controller/stored-plan.ts';
 import type { Bus } from '../../../../engine/bus/bus.ts';
 import type { KeyValueStore } from '../../../../engine/bus/key-value.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';

@@ -1,0 +1,248 @@
+import type { Question } from '../../engine/actor/channel.ts';
+import { type Effect, note, perform, send } from '../../engine/actor/effect.ts';
+import { assertNever } from '../../engine/errors.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { COMMIT, EVENTS } from '../../plans/protocol/channels.ts';
+import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type { Revision } from './plan-history.ts';
+import type { PlanOutcome, PlanTask } from './plan-keeper-tasks.ts';
+import { type PlanKnowledge, PlanOrders, type PlanOrdersOptions, placedDevices } from './plan-orders.ts';
+
+export interface PlanKeeperCoreOptions extends PlanOrdersOptions {
+  /** The plan that this process began with. */
+  readonly start: Revision;
+  /** The plan of the file, an operator's wish: put in force if it never was. */
+  readonly wanted: GearPlan;
+}
+
+/** Those who ask for the plan at the same time are told once. */
+const TELL_INTERVAL_MS = 200;
+const RETRY_MS = 500;
+
+type Effects = readonly Effect<PlanTask>[];
+
+/** What the plan-keeper knows and decides: which plan is in force while it leads, and who is told. Changes are in plan-orders.ts. */
+export class PlanKeeperCore {
+  readonly #options: PlanKeeperCoreOptions;
+  readonly #effects: Effect<PlanTask>[] = [];
+  readonly #known: PlanKnowledge;
+  readonly #orders: PlanOrders;
+  #lead: 'elsewhere' | 'taking-over' | 'here' = 'elsewhere';
+  #term = 0;
+  /** When to try to take over, or to store the plan in force, again; Infinity: that is under way, or there is no need to. */
+  #takeOverAt = Number.POSITIVE_INFINITY;
+  #restoreAt = Number.POSITIVE_INFINITY;
+  /** The plan that was told last, by whoever leads: in force when its commit comes. */
+  #told: Revision | undefined;
+  #wanted: GearPlan | undefined;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: PlanKeeperCoreOptions) {
+    this.#options = options;
+    this.#known = { current: options.start, highest: 0, live: new Map() };
+    this.#orders = new PlanOrders(options, this.#known, this.#effects);
+  }
+
+  /** Whether it takes orders and tells the plan to those who ask. */
+  get leads(): boolean {
+    return this.#lead === 'here';
+  }
+
+  /** A plan that is being stored must be told of. */
+  get isDrained(): boolean {
+    return this.#orders.adopting === 0;
+  }
+
+  lead(leading: boolean): Effects {
+    this.#depose();
+    if (leading) {
+      this.#lead = 'taking-over';
+      this.#term++;
+      this.#takeOver();
+    }
+    return this.#done();
+  }
+
+  stop(): Effects {
+    this.#depose();
+    return this.#done();
+  }
+
+  onState({ device, host, phase, incarnation, revision }: DeviceState, now: number): Effects {
+    this.#known.highest = Math.max(this.#known.highest, revision);
+    this.#known.live.set(device, { host, phase, incarnation, seenAt: now });
+    return this.#done();
+  }
+
+  onPrepare(told: PrepareMessage): Effects {
+    this.#told = told;
+    return this.#done();
+  }
+
+  onCommit({ revision }: PlanVerdict): Effects {
+    // A store that is found empty must not bring back a plan of long ago.
+    const told = this.#told;
+    const isNewer = told?.revision === revision && revision > this.#known.current.revision;
+    if (isNewer && this.#options.check(told.plan).length === 0) this.#known.current = told;
+    return this.#done();
+  }
+
+  onPrepared(prepared: PreparedMessage, now: number): Effects {
+    this.#orders.onPrepared(prepared, now);
+    return this.#done();
+  }
+
+  /** An operator's order on `.control.plan`. */
+  onOrder(order: Question<Uint8Array>): Effects {
+    this.#orders.onOrder(order);
+    return this.#done();
+  }
+
+  onTellPlan(now: number): Effects {
+    if (now - this.#toldAt < TELL_INTERVAL_MS) return this.#done();
+    this.#toldAt = now;
+    // By the history, as a controller that was stopped in a change may have ended it since.
+    this.#effects.push(perform({ type: 'read-current' }));
+    return this.#done();
+  }
+
+  /** The NATS server has lost the history. */
+  onHistoryLost(): Effects {
+    this.#restore();
+    return this.#done();
+  }
+
+  /** Ten times a second. */
+  tick(now: number): Effects {
+    if (now >= this.#takeOverAt) this.#takeOver();
+    if (now >= this.#restoreAt) this.#restore();
+    const wanted = this.#wanted;
+    if (this.leads && wanted !== undefined && this.#allThere(wanted)) {
+      this.#wanted = undefined;
+      this.#orders.propose(wanted, undefined);
+    }
+    this.#orders.checkPrepared(now);
+    return this.#done();
+  }
+
+  onOutcome(outcome: PlanOutcome, now: number): Effects {
+    switch (outcome.type) {
+      case 'took-over':
+        if (this.#isTakingOver(outcome.term)) this.#begin(outcome.stored, outcome.knowsWanted, now);
+        break;
+      case 'restored':
+        this.#note('warn', 'the plan in force is stored again; earlier revisions are lost');
+        break;
+      case 'numbered':
+        this.#orders.onNumbered(outcome.change, outcome.revision, now);
+        break;
+      case 'adopted':
+        this.#orders.onAdopted(outcome.change, outcome.next);
+        break;
+      case 'read':
+        this.#orders.onRead(outcome.change, outcome.revision, outcome.plan);
+        break;
+      case 'current':
+        if (outcome.stored !== undefined && outcome.stored.revision > this.#known.current.revision)
+          this.#known.current = outcome.stored;
+        this.#tell(now);
+        break;
+      case 'told':
+        break;
+      case 'failed':
+        this.#onFailed(outcome.task, outcome.reason, now);
+        break;
+      default:
+        assertNever(outcome);
+    }
+    return this.#done();
+  }
+
+  #onFailed(task: PlanTask, reason: string, now: number): void {
+    switch (task.type) {
+      case 'take-over':
+        if (!this.#isTakingOver(task.term)) return;
+        this.#note('error', 'the plan history is out of reach; trying again', reason);
+        this.#takeOverAt = now + RETRY_MS;
+        return;
+      case 'restore':
+        if (!this.leads) return;
+        this.#note('error', 'the plan in force cannot be stored again; trying again', reason);
+        this.#restoreAt = now + RETRY_MS;
+        return;
+      case 'number':
+        this.#orders.onNotStored(task.change, reason);
+        return;
+      case 'adopt':
+        this.#orders.onNotAdopted(task.change, task.next, reason);
+        return;
+      case 'read':
+        this.#orders.onNotRead(task.change, reason);
+        return;
+      case 'read-current':
+        this.#note('warn', 'the plan history is out of reach; telling the plan that was known last', reason);
+        this.#tell(now);
+        return;
+      case 'tell':
+        this.#note('warn', 'the plan cannot be told', reason);
+        if (task.change !== undefined) this.#orders.onNotTold(task.change, reason);
+        return;
+      default:
+        assertNever(task);
+    }
+  }
+
+  #isTakingOver(term: number): boolean {
+    return this.#lead === 'taking-over' && term === this.#term;
+  }
+
+  /** Finds out which plan is in force: another controller may have changed it since we started. */
+  #takeOver(): void {
+    const { start } = this.#options;
+    const { current } = this.#known;
+    const isNew = current === start && start.revision === 1;
+    this.#takeOverAt = Number.POSITIVE_INFINITY;
+    this.#effects.push(perform({ type: 'take-over', term: this.#term, inForce: current, wasLost: !isNew }));
+  }
+
+  /** Says which plan is in force, before it takes orders: who waits for a predecessor's verdict learns that none will come. */
+  #begin(stored: Revision | undefined, knowsWanted: boolean, now: number): void {
+    if (stored !== undefined) this.#known.current = stored;
+    const { revision } = this.#known.current;
+    this.#lead = 'here';
+    this.#wanted = knowsWanted ? undefined : this.#options.wanted;
+    this.#note('info', 'this controller leads');
+    this.#tell(now);
+    this.#effects.push(send(COMMIT, { revision }), send(EVENTS, { type: 'controller-leads', revision }));
+  }
+
+  #restore(): void {
+    this.#restoreAt = Number.POSITIVE_INFINITY;
+    this.#effects.push(perform({ type: 'restore', inForce: this.#known.current, noteWanted: this.#wanted === undefined }));
+  }
+
+  #depose(): void {
+    this.#orders.depose();
+    this.#lead = 'elsewhere';
+    this.#takeOverAt = Number.POSITIVE_INFINITY;
+    this.#restoreAt = Number.POSITIVE_INFINITY;
+  }
+
+  #tell(now: number): void {
+    this.#toldAt = now;
+    this.#effects.push(perform({ type: 'tell', plan: this.#known.current }));
+  }
+
+  #allThere(plan: GearPlan): boolean {
+    return placedDevices(plan).every((device) => this.#known.live.get(device)?.phase === 'ready');
+  }
+
+  #note(level: 'info' | 'warn' | 'error', text: string, reason?: string): void {
+    const { revision } = this.#known.current;
+    this.#effects.push(note(level, text, reason === undefined ? { revision } : { revision, reason }));
+  }
+
+  #done(): Effects {
+    return this.#effects.splice(0);
+  }
+}

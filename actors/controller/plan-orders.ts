@@ -1,0 +1,241 @@
+import type { Question } from '../../engine/actor/channel.ts';
+import { answer, type Effect, note, perform, send } from '../../engine/actor/effect.ts';
+import { messageOf } from '../../engine/errors.ts';
+import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { ABORT, COMMIT, EVENTS } from '../../plans/protocol/channels.ts';
+import type { PreparedMessage } from '../../plans/protocol/control-messages.ts';
+import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
+import { type LiveDevice, PlanChange, type Verdict } from './plan-change.ts';
+import type { Revision } from './plan-history.ts';
+import type { PlanTask } from './plan-keeper-tasks.ts';
+import { type PlanOrder, readPlanOrder } from './plan-order.ts';
+
+export interface PlanOrdersOptions {
+  readonly subjects: Subjects;
+  /** What is wrong with a plan for this deployment; empty for one that can be served. */
+  readonly check: (plan: GearPlan) => readonly string[];
+  /** How long devices may take to load what is new in a plan. */
+  readonly prepareTimeoutMs: number;
+}
+
+/** What the plan-keeper knows of plans and devices. */
+export interface PlanKnowledge {
+  current: Revision;
+  /** Highest revision that was heard of: numbers are not used twice, even where nothing outlives a controller. */
+  highest: number;
+  readonly live: Map<string, LiveDevice>;
+}
+
+/** Whether a change that was being concluded came about, only the history knows. */
+const DEPOSED =
+  'another controller may have taken over meanwhile; `cascade status` tells the plan in force: push again if it is not this one';
+
+const VERDICT = { encode: (verdict: Verdict) => Buffer.from(JSON.stringify(verdict)) };
+
+interface Change {
+  readonly number: number;
+  /** On which its operator wants the verdict; undefined: the keeper's own wish. */
+  readonly reply: string | undefined;
+  /** For those who want another at the same time. */
+  name: string;
+  plan: GearPlan | undefined;
+  /** While the devices prepare it. */
+  preparing: PlanChange | undefined;
+}
+
+/**
+ * Operators' orders and the one change that they may have under way: it gets a number, is prepared by the devices, is stored, and
+ * is in force; or it is aborted, and all stays as it was.
+ */
+export class PlanOrders {
+  readonly #options: PlanOrdersOptions;
+  readonly #known: PlanKnowledge;
+  readonly #effects: Effect<PlanTask>[];
+  #change: Change | undefined;
+  #changes = 0;
+  #adopting = 0;
+
+  /** @param effects to which this adds what is to be done. */
+  constructor(options: PlanOrdersOptions, known: PlanKnowledge, effects: Effect<PlanTask>[]) {
+    this.#options = options;
+    this.#known = known;
+    this.#effects = effects;
+  }
+
+  /** Plans that are being stored. */
+  get adopting(): number {
+    return this.#adopting;
+  }
+
+  onOrder({ message, reply }: Question<Uint8Array>): void {
+    let order: PlanOrder;
+    try {
+      order = readPlanOrder(Buffer.from(message).toString());
+    } catch (error) {
+      this.#answer(reply, { accepted: false, reason: messageOf(error) });
+      return;
+    }
+    if (order.type === 'plan') this.propose(order.plan, reply);
+    else this.#goBack(order.to, reply);
+  }
+
+  /** Begins a change. @param reply undefined: nobody waits for the verdict. */
+  propose(plan: GearPlan, reply: string | undefined): void {
+    const problems = this.#options.check(plan);
+    const reason = problems.length > 0 ? problems.join('; ') : this.#busy();
+    if (reason === undefined) this.#number(this.#open(reply), plan);
+    else this.#report({ accepted: false, reason }, reply);
+  }
+
+  /** Another controller may lead from now on. */
+  depose(): void {
+    const reply = this.#change?.reply;
+    if (reply !== undefined) this.#answer(reply, { accepted: false, reason: DEPOSED });
+    this.#change = undefined;
+  }
+
+  onRead(number: number, revision: number, plan: GearPlan | undefined): void {
+    this.#withChange(number, (change) => {
+      const problems = plan === undefined ? [] : this.#options.check(plan);
+      if (plan === undefined) this.#refuse(change, this.#noSuchRevision(revision));
+      else if (problems.length > 0) this.#conclude(number, { accepted: false, reason: problems.join('; ') });
+      else this.#number(change, plan);
+    });
+  }
+
+  /** The first phase begins: the devices load what is new. */
+  onNumbered(number: number, revision: number, now: number): void {
+    this.#known.highest = Math.max(this.#known.highest, revision);
+    this.#withChange(number, (change) => {
+      const plan = change.plan!;
+      const { live } = this.#known;
+      change.name = `a change to revision ${revision}`;
+      const times = { now, timeoutMs: this.#options.prepareTimeoutMs };
+      change.preparing = new PlanChange(revision, placedDevices(plan), live, times);
+      const verdict = change.preparing.verdict(live, now);
+      if (verdict?.accepted === false) this.#abort(change, verdict);
+      else this.#effects.push(perform({ type: 'tell', change: number, plan: { revision, plan } }));
+    });
+  }
+
+  onPrepared(prepared: PreparedMessage, now: number): void {
+    this.#change?.preparing?.prepared(prepared);
+    this.checkPrepared(now);
+  }
+
+  /** The second phase begins once there is a verdict on the first. */
+  checkPrepared(now: number): void {
+    const change = this.#change;
+    const verdict = change?.preparing?.verdict(this.#known.live, now);
+    if (change === undefined || verdict === undefined) return;
+    if (!verdict.accepted) {
+      this.#abort(change, verdict);
+      return;
+    }
+    change.preparing = undefined;
+    this.#adopting++;
+    const next = { revision: verdict.revision, plan: change.plan! };
+    this.#effects.push(perform({ type: 'adopt', change: change.number, next }));
+  }
+
+  /** In force, whether or not the change is still under way here. */
+  onAdopted(number: number, next: Revision): void {
+    const { revision } = next;
+    this.#adopting--;
+    this.#known.current = next;
+    this.#effects.push(send(COMMIT, { revision }));
+    this.#conclude(number, { accepted: true, revision });
+  }
+
+  onNotAdopted(number: number, { revision }: Revision, reason: string): void {
+    this.#adopting--;
+    this.#effects.push(send(ABORT, { revision }));
+    this.onNotStored(number, reason);
+  }
+
+  onNotStored(number: number, reason: string): void {
+    this.#conclude(number, { accepted: false, reason: `the plan cannot be stored: ${reason}` });
+  }
+
+  onNotRead(number: number, reason: string): void {
+    this.#withChange(number, (change) => this.#refuse(change, reason));
+  }
+
+  onNotTold(number: number, reason: string): void {
+    this.#withChange(number, (change) => this.#abort(change, { accepted: false, reason }));
+  }
+
+  #goBack(to: number | true, reply: string): void {
+    const revision = to === true ? this.#known.current.revision - 1 : to;
+    const reason = revision < 1 ? this.#noSuchRevision(revision) : this.#busy();
+    if (reason === undefined) this.#effects.push(perform({ type: 'read', change: this.#open(reply).number, revision }));
+    else this.#answer(reply, { accepted: false, reason });
+  }
+
+  #open(reply: string | undefined): Change {
+    this.#change = { number: ++this.#changes, reply, name: 'another change', plan: undefined, preparing: undefined };
+    return this.#change;
+  }
+
+  #number(change: Change, plan: GearPlan): void {
+    const { current, highest } = this.#known;
+    change.plan = plan;
+    this.#effects.push(perform({ type: 'number', change: change.number, above: Math.max(current.revision, highest) }));
+  }
+
+  #abort(change: Change, verdict: Verdict): void {
+    this.#effects.push(send(ABORT, { revision: change.preparing!.revision }));
+    this.#conclude(change.number, verdict);
+  }
+
+  #conclude(number: number, verdict: Verdict): void {
+    this.#withChange(number, ({ reply }) => {
+      this.#change = undefined;
+      this.#report(verdict, reply);
+    });
+  }
+
+  /** The order means no change at all: only whoever gave it is told. */
+  #refuse({ reply }: Change, reason: string): void {
+    this.#change = undefined;
+    if (reply !== undefined) this.#answer(reply, { accepted: false, reason });
+  }
+
+  #report(verdict: Verdict, reply: string | undefined): void {
+    if (verdict.accepted) {
+      const { revision } = verdict;
+      this.#effects.push(note('info', 'plan adopted', { revision }), send(EVENTS, { type: 'plan-adopted', revision }));
+    } else {
+      const { reason } = verdict;
+      const { revision } = this.#known.current;
+      this.#effects.push(note('warn', 'plan rejected', { reason }), send(EVENTS, { type: 'plan-rejected', revision, reason }));
+    }
+    if (reply !== undefined) this.#answer(reply, verdict);
+  }
+
+  #answer(reply: string, verdict: Verdict): void {
+    if (reply === '') return;
+    try {
+      this.#effects.push(answer(VERDICT, verdict, answerSubject(this.#options.subjects, reply, undefined)));
+    } catch (error) {
+      this.#effects.push(note('warn', 'the verdict on a plan has nowhere to go', { reason: messageOf(error) }));
+    }
+  }
+
+  #busy(): string | undefined {
+    return this.#change && `${this.#change.name} is under way; try again when it has ended`;
+  }
+
+  #noSuchRevision(revision: number): string {
+    return `there is no revision ${revision} to go back to; in force is ${this.#known.current.revision}`;
+  }
+
+  /** Nothing, where that change is over. */
+  #withChange(number: number, act: (change: Change) => void): void {
+    if (this.#change?.number === number) act(this.#change);
+  }
+}
+
+export function placedDevices({ placement }: GearPlan): string[] {
+  return [...new Set(placement.map(({ device }) => device))];
+}

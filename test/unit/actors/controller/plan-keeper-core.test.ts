@@ -1,0 +1,195 @@
+import { expect, test } from 'vitest';
+import { PlanKeeperCore } from '../../../../actors/controller/plan-keeper-core.ts';
+import type { PlanTask } from '../../../../actors/controller/plan-keeper-tasks.ts';
+import type { Effect } from '../../../../engine/actor/effect.ts';
+import type { GearPlan } from '../../../../plans/domain/gear-plan/gear-plan.ts';
+import { ABORT, COMMIT, EVENTS } from '../../../../plans/protocol/channels.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { answers, performed, sentOn } from '../../../support/effects.ts';
+import { deviceState, planOf } from '../../../support/plans.ts';
+
+const plan = planOf({ models: ['small'] });
+const next = planOf({ models: ['small'], maxWaitMs: 20 });
+const file = planOf({ models: ['small'], maxWaitMs: 30 });
+const order = (value: unknown) => ({ message: Buffer.from(JSON.stringify(value)), reply: '_INBOX.1' });
+const verdicts = (effects: readonly Effect<PlanTask>[]) => answers(effects).map(({ message }) => message);
+
+function created(check: (plan: GearPlan) => readonly string[] = () => []): PlanKeeperCore {
+  const start = { revision: 1, plan };
+  const core = new PlanKeeperCore({ subjects: subjectsOf('test'), start, wanted: file, check, prepareTimeoutMs: 10_000 });
+  core.onState(deviceState({ incarnation: 'i' }), 0);
+  return core;
+}
+
+/** One that leads, and has nothing to wish for itself. */
+function leading(check?: (plan: GearPlan) => readonly string[]): PlanKeeperCore {
+  const core = created(check);
+  core.lead(true);
+  core.onOutcome({ type: 'took-over', term: 1, stored: undefined, knowsWanted: true }, 0);
+  return core;
+}
+
+/** One whose devices prepare revision 2, wanted by an operator. */
+function preparing(): PlanKeeperCore {
+  const core = leading();
+  core.onOrder(order(next));
+  core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0);
+  return core;
+}
+
+const prepared = { revision: 2, device: 'd0', incarnation: 'i' };
+
+test('a controller that begins to lead finds out which plan is in force, says so, and only then takes orders', () => {
+  const core = created();
+  expect(performed(core.lead(true))).toMatchObject([{ type: 'take-over', inForce: { revision: 1 }, wasLost: false }]);
+  expect(core.leads).toBe(false);
+  const stored = { revision: 5, plan: next };
+  const effects = core.onOutcome({ type: 'took-over', term: 1, stored, knowsWanted: true }, 0);
+  expect(core.leads).toBe(true);
+  expect(performed(effects)).toEqual([{ type: 'tell', plan: stored }]);
+  expect(sentOn(COMMIT, effects)).toEqual([{ revision: 5 }]);
+  expect(sentOn(EVENTS, effects)).toEqual([{ type: 'controller-leads', revision: 5 }]);
+});
+
+test('while the history is out of reach it tries again, unless another leads by then', () => {
+  const core = created();
+  const [task] = performed(core.lead(true));
+  core.onOutcome({ type: 'failed', task, reason: 'no answer' }, 100);
+  expect(performed(core.tick(599))).toEqual([]);
+  expect(performed(core.tick(600))).toMatchObject([{ type: 'take-over' }]);
+  core.lead(false);
+  expect(core.onOutcome({ type: 'failed', task, reason: 'no answer' }, 700)).toEqual([]);
+  expect(performed(core.tick(5_000))).toEqual([]);
+});
+
+test('what comes of an earlier term is of no account', () => {
+  const core = created();
+  core.lead(true);
+  core.lead(false);
+  core.lead(true);
+  expect(core.onOutcome({ type: 'took-over', term: 1, stored: undefined, knowsWanted: true }, 30)).toEqual([]);
+  expect(core.leads).toBe(false);
+});
+
+test('a plan is told to all, stored when all are ready, then in force, and the verdict follows', () => {
+  const core = leading();
+  expect(performed(core.onOrder(order(next)))).toEqual([{ type: 'number', change: 1, above: 1 }]);
+  const told = performed(core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0));
+  expect(told).toMatchObject([{ type: 'tell', change: 1, plan: { revision: 2 } }]);
+  const [adopt] = performed(core.onPrepared(prepared, 100));
+  expect(adopt).toMatchObject({ type: 'adopt', next: { revision: 2 } });
+  expect(core.isDrained).toBe(false);
+  const effects = core.onOutcome({ type: 'adopted', change: 1, next: { revision: 2, plan: next } }, 200);
+  expect(sentOn(COMMIT, effects)).toEqual([{ revision: 2 }]);
+  expect(sentOn(EVENTS, effects)).toEqual([{ type: 'plan-adopted', revision: 2 }]);
+  expect(verdicts(effects)).toEqual([{ accepted: true, revision: 2 }]);
+  expect(core.isDrained).toBe(true);
+});
+
+test.each([
+  ['a device that cannot', (core: PlanKeeperCore) => core.onPrepared({ ...prepared, problem: 'no room' }, 10), 'no room'],
+  ['a device that is lost', (core: PlanKeeperCore) => core.tick(5_000), 'silent'],
+  [
+    'a plan that is too large to tell',
+    (core: PlanKeeperCore) =>
+      core.onOutcome(
+        { type: 'failed', task: { type: 'tell', change: 1, plan: { revision: 2, plan: next } }, reason: 'size' },
+        10,
+      ),
+    'size',
+  ],
+])('%s ends the change: all are told, and the operator is told why', (_, happen, reason) => {
+  const core = preparing();
+  const effects = happen(core);
+  expect(sentOn(ABORT, effects)).toEqual([{ revision: 2 }]);
+  expect(verdicts(effects)).toMatchObject([{ accepted: false, reason: expect.stringContaining(reason) }]);
+  expect(sentOn(EVENTS, effects)).toMatchObject([{ type: 'plan-rejected', revision: 1 }]);
+});
+
+test('a plan that cannot be stored does not come into force', () => {
+  const core = preparing();
+  const [task] = performed(core.onPrepared(prepared, 10));
+  const effects = core.onOutcome({ type: 'failed', task, reason: 'no leader' }, 20);
+  expect(sentOn(ABORT, effects)).toEqual([{ revision: 2 }]);
+  expect(sentOn(COMMIT, effects)).toEqual([]);
+  expect(verdicts(effects)).toEqual([{ accepted: false, reason: 'the plan cannot be stored: no leader' }]);
+});
+
+test('one change at a time: another order is refused, with which is under way', () => {
+  const core = leading();
+  core.onOrder(order(next));
+  const refused = [{ accepted: false, reason: 'another change is under way; try again when it has ended' }];
+  expect(verdicts(core.onOrder(order(file)))).toEqual(refused);
+  core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0);
+  expect(verdicts(core.onOrder(order({ rollback: 1 })))).toMatchObject([
+    { reason: expect.stringContaining('a change to revision 2 is under way') },
+  ]);
+});
+
+test('a plan that does not fit the deployment, and what is no plan, are refused at once', () => {
+  const core = leading(() => ['no such model']);
+  expect(verdicts(core.onOrder(order(next)))).toEqual([{ accepted: false, reason: 'no such model' }]);
+  expect(verdicts(core.onOrder(order({ rollback: -1 })))).toMatchObject([{ reason: expect.stringContaining('rollback: -1') }]);
+  expect(verdicts(core.onOrder(order('?')))).toMatchObject([{ accepted: false }]);
+});
+
+test('an operator can go back to a revision that is kept', () => {
+  const core = leading();
+  expect(verdicts(core.onOrder(order({ rollback: true })))).toEqual([
+    { accepted: false, reason: 'there is no revision 0 to go back to; in force is 1' },
+  ]);
+  expect(performed(core.onOrder(order({ rollback: 4 })))).toEqual([{ type: 'read', change: 1, revision: 4 }]);
+  const missing = core.onOutcome({ type: 'read', change: 1, revision: 4, plan: undefined }, 0);
+  expect(verdicts(missing)).toEqual([{ accepted: false, reason: 'there is no revision 4 to go back to; in force is 1' }]);
+  core.onOrder(order({ rollback: 4 }));
+  expect(performed(core.onOutcome({ type: 'read', change: 2, revision: 4, plan: next }, 0))).toMatchObject([{ type: 'number' }]);
+});
+
+test('who waits for a verdict when the lead ends is told; a plan that was being stored then is in force all the same', () => {
+  const core = preparing();
+  core.onPrepared(prepared, 10);
+  expect(verdicts(core.lead(false))).toMatchObject([{ accepted: false, reason: expect.stringContaining('taken over') }]);
+  const effects = core.onOutcome({ type: 'adopted', change: 1, next: { revision: 2, plan: next } }, 30);
+  expect(sentOn(COMMIT, effects)).toEqual([{ revision: 2 }]);
+  expect(verdicts(effects)).toEqual([]);
+});
+
+test('the plan of the file is proposed once all its devices are there, if it never was in force', () => {
+  const core = created();
+  core.onState(deviceState({ phase: 'loading' }), 0);
+  core.lead(true);
+  core.onOutcome({ type: 'took-over', term: 1, stored: { revision: 3, plan }, knowsWanted: false }, 0);
+  expect(performed(core.tick(100))).toEqual([]);
+  core.onState(deviceState(), 150);
+  expect(performed(core.tick(200))).toEqual([{ type: 'number', change: 1, above: 3 }]);
+  expect(performed(core.tick(300))).toEqual([]);
+});
+
+test('those who ask for the plan at the same time are told once, by the history, or as well as is known', () => {
+  const core = leading();
+  expect(performed(core.onTellPlan(100))).toEqual([]);
+  expect(performed(core.onTellPlan(300))).toEqual([{ type: 'read-current' }]);
+  expect(performed(core.onTellPlan(310))).toEqual([]);
+  const stored = { revision: 2, plan: next };
+  expect(performed(core.onOutcome({ type: 'current', stored }, 320))).toEqual([{ type: 'tell', plan: stored }]);
+  const [read] = performed(core.onTellPlan(900));
+  const effects = core.onOutcome({ type: 'failed', task: read, reason: 'no answer' }, 910);
+  expect(performed(effects)).toEqual([{ type: 'tell', plan: stored }]);
+});
+
+test('a history that the server has lost is filled again, until that is done', () => {
+  const core = leading();
+  const [task] = performed(core.onHistoryLost());
+  expect(task).toMatchObject({ type: 'restore', inForce: { revision: 1 }, noteWanted: true });
+  core.onOutcome({ type: 'failed', task, reason: 'no leader' }, 10);
+  expect(performed(core.tick(510))).toEqual([task]);
+});
+
+test('a controller that does not lead follows the plan that another has put in force, never back', () => {
+  const core = created();
+  core.onPrepare({ revision: 4, plan: next });
+  core.onCommit({ revision: 4 });
+  core.onPrepare({ revision: 2, plan: file });
+  core.onCommit({ revision: 2 });
+  expect(performed(core.lead(true))).toMatchObject([{ inForce: { revision: 4 }, wasLost: true }]);
+});
