@@ -1,4 +1,3 @@
-import { Subject } from 'rxjs';
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 
 /** Tokens that are remembered, the newest: their requests may wait in the store for long. */
@@ -10,19 +9,17 @@ const REMEMBERED = 10_000;
  */
 export class GivenUp {
   readonly #tokens = new Set<string>();
-  /** Tokens, when their requests are given up. */
-  readonly tokens$ = new Subject<string>();
 
-  /** A cancellation of some ids is of plain requests: a stored one has its token for itself. */
-  note({ token, ids }: Cancellation): void {
-    if (ids !== null) return;
+  /** False for a cancellation of some ids, which is of plain requests: a stored one has its token for itself. */
+  note({ token, ids }: Cancellation): boolean {
+    if (ids !== null) return false;
     this.#tokens.delete(token);
     this.#tokens.add(token);
     if (this.#tokens.size > REMEMBERED) {
       const [oldest] = this.#tokens;
       this.#tokens.delete(oldest);
     }
-    this.tokens$.next(token);
+    return true;
   }
 
   has(token: string): boolean {

@@ -1,0 +1,281 @@
+import { type Effect, NO_EFFECTS, note, perform } from '../../engine/actor/effect.ts';
+import type { BusMessage } from '../../engine/bus/bus.ts';
+import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
+import { assertNever, CascadeError, type ErrorCode, messageOf } from '../../engine/errors.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
+import { encodeFailure, failureOf } from '../frontend/answers.ts';
+import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
+import { answerHeaders, askHeaders, letterHeaders, outcomeOf, storeAgainHeaders } from './durable-headers.ts';
+import { type DurableRequest, durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
+import type { DurableConfig } from './durable-streams.ts';
+import type { DurableOutcome, DurableTask } from './durable-tasks.ts';
+import { GivenUp } from './given-up.ts';
+
+export interface DurableIngressCoreOptions {
+  readonly durable: Pick<DurableConfig, 'subjects' | 'settings'>;
+  /** Longest time for one try at a request. */
+  readonly deadlineMs: number;
+}
+
+/** A frontend says DEADLINE_EXCEEDED itself; this is for the one that died. */
+const SILENCE_GRACE_MS = 1_000;
+/** The server's clock is looked at so often, where requests have deadlines. */
+const READING_MS = 1_000;
+/** Longer than it takes to notice that a stream is gone. */
+const LOSS_KNOWN_MS = 10_000;
+
+/** A stored request in our hands. */
+interface Attempt {
+  readonly message: QueuedMessage;
+  replyTo: string;
+  request: DurableRequest | undefined;
+  /** On our clock. */
+  deadlineAt: number;
+  /** Why it is a dead letter, once it is to be one. */
+  dead: { readonly code: ErrorCode; readonly reason: string } | undefined;
+}
+
+type Answer = { readonly data: Uint8Array; readonly headers: Readonly<Record<string, string>> };
+type Effects = readonly Effect<DurableTask>[];
+
+/** What the durable ingress knows of the requests in its hands, and what becomes of each. */
+export class DurableIngressCore {
+  readonly #options: DurableIngressCoreOptions;
+  readonly #taken = new Map<QueuedMessage, Attempt>();
+  /** Of those taken, those that the frontends are asked for now; and by token, those that can be given up. */
+  readonly #asking = new Set<Attempt>();
+  readonly #byToken = new Map<string, Set<Attempt>>();
+  /** Given back for another try, until their stream is known to have been there then. */
+  readonly #givenBack = new Map<QueuedMessage, number>();
+  /** Of those taken, those that are in no stream any more. */
+  readonly #orphans = new Set<QueuedMessage>();
+  readonly #givenUp = new GivenUp();
+  #ended = false;
+
+  constructor(options: DurableIngressCoreOptions) {
+    this.#options = options;
+  }
+
+  /** No more requests come, and all that came are settled. */
+  get isDrained(): boolean {
+    return this.#ended && this.#taken.size === 0;
+  }
+
+  onTaken(message: QueuedMessage, now: number): Effects {
+    const { subjects } = this.#options.durable;
+    const attempt: Attempt = {
+      message,
+      replyTo: subjects.results,
+      request: undefined,
+      deadlineAt: Number.POSITIVE_INFINITY,
+      dead: undefined,
+    };
+    this.#taken.set(message, attempt);
+    try {
+      attempt.replyTo = durableReplyTo(message, subjects);
+      attempt.request = readDurableRequest(message, subjects);
+    } catch (error) {
+      return this.#failed(attempt, error, now);
+    }
+    if (attempt.request.deadlineMs === Number.POSITIVE_INFINITY) return this.#ask(attempt, attempt.request, now);
+    return [perform({ type: 'read-age', message, readingMs: READING_MS })];
+  }
+
+  /** The last request has come. */
+  onEnded(): Effects {
+    this.#ended = true;
+    return NO_EFFECTS;
+  }
+
+  onCancelled(cancellations: readonly Cancellation[], now: number): Effects {
+    return cancellations
+      .filter((cancellation) => this.#givenUp.note(cancellation))
+      .flatMap(({ token }) => [...(this.#byToken.get(token) ?? [])])
+      .flatMap((attempt) => this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now));
+  }
+
+  /** The stream that acknowledged these requests is gone, and with it those that nobody had taken. */
+  onStreamLost(): Effects {
+    for (const message of this.#taken.keys()) this.#orphans.add(message);
+    const again = [...this.#givenBack.keys()].map(storeAgain);
+    this.#givenBack.clear();
+    return again;
+  }
+
+  /** Once a second. */
+  forget(now: number): Effects {
+    for (const [message, until] of this.#givenBack) if (now >= until) this.#givenBack.delete(message);
+    return NO_EFFECTS;
+  }
+
+  onOutcome(outcome: DurableOutcome, now: number): Effects {
+    switch (outcome.type) {
+      case 'age':
+        return this.#onAge(outcome, now);
+      case 'answered':
+        return this.#onAnswered(outcome.message, outcome.answer, now);
+      case 'published':
+        return this.#onPublished(outcome.message);
+      case 'buried':
+        return this.#onBuried(outcome.message, outcome.letter);
+      case 'stored-again':
+        this.#release(outcome.message);
+        return NO_EFFECTS;
+      case 'failed':
+        return this.#onFailed(outcome.task, outcome.error, now);
+      default:
+        return assertNever(outcome);
+    }
+  }
+
+  #onFailed(task: DurableTask, error: unknown, now: number): Effects {
+    const { message } = task;
+    const { stream, sequence, deliveries } = message;
+    const attempt = this.#taken.get(message);
+    switch (task.type) {
+      case 'read-age':
+        return attempt === undefined ? NO_EFFECTS : this.#failed(attempt, error, now);
+      case 'ask':
+        return attempt !== undefined && this.#asking.has(attempt) ? this.#failed(attempt, error, now) : NO_EFFECTS;
+      case 'publish':
+      case 'bury': {
+        // The answer could not be published, or the letter not be kept: the request is not done.
+        const fields = { stream, sequence, deliveries, reason: messageOf(error) };
+        return [
+          note('warn', 'a stored request stays in the store', fields),
+          ...this.#giveBack(message, retryDelayMs(deliveries), now),
+        ];
+      }
+      case 'store-again': {
+        this.#release(message);
+        const fields = { stream, sequence, id: durableId(message), reason: messageOf(error) };
+        return [note('error', 'a request is lost with the stream that held it', fields)];
+      }
+      case 'settle':
+      case 'retry':
+        // It is delivered again.
+        return [note('warn', 'a stored request is not settled', { stream, sequence, deliveries, reason: messageOf(error) })];
+      default:
+        return assertNever(task);
+    }
+  }
+
+  #onAge({ message, ageMs, readingMs }: Extract<DurableOutcome, { type: 'age' }>, now: number): Effects {
+    const attempt = this.#taken.get(message);
+    if (attempt?.request === undefined) return NO_EFFECTS;
+    const { deadlineMs } = attempt.request;
+    // The server's clock may have been set since: nobody is told that it is too late by an old reading.
+    if (ageMs >= deadlineMs && readingMs > 0) return [perform({ type: 'read-age', message, readingMs: 0 })];
+    attempt.deadlineAt = now - ageMs + deadlineMs;
+    return this.#ask(attempt, attempt.request, now);
+  }
+
+  #ask(attempt: Attempt, { id, token }: DurableRequest, now: number): Effects {
+    const { message } = attempt;
+    const { durable, deadlineMs } = this.#options;
+    const leftMs = attempt.deadlineAt - now;
+    if (token !== undefined && this.#givenUp.has(token)) return this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now);
+    // Taken before, and each time its taker died: it may be the cause.
+    if (message.deliveries > durable.settings.maxDeliver) {
+      const reason = `delivered ${message.deliveries} times; those who had it gave no answer`;
+      return this.#failed(attempt, new CascadeError('UNAVAILABLE', reason), now);
+    }
+    if (leftMs <= 0) {
+      const error = new CascadeError('DEADLINE_EXCEEDED', 'the deadline passed while the request was stored');
+      return this.#failed(attempt, error, now);
+    }
+    this.#asking.add(attempt);
+    if (token !== undefined) this.#byToken.set(token, (this.#byToken.get(token) ?? new Set()).add(attempt));
+    const tryMs = Math.min(deadlineMs, leftMs);
+    const headers = askHeaders(message, id, tryMs);
+    return [perform({ type: 'ask', message, headers, timeoutMs: tryMs + SILENCE_GRACE_MS })];
+  }
+
+  #onAnswered(message: QueuedMessage, answer: BusMessage, now: number): Effects {
+    const attempt = this.#taken.get(message);
+    // The try may have ended otherwise meanwhile.
+    if (attempt === undefined || !this.#asking.has(attempt)) return NO_EFFECTS;
+    return this.#decide(attempt, outcomeOf(answer), { data: answer.data, headers: answerHeaders(answer) }, now);
+  }
+
+  #failed(attempt: Attempt, error: unknown, now: number): Effects {
+    const { message } = attempt;
+    const { code, message: text, retryAfterMs } = failureOf(error);
+    const answer = encodeFailure(durableId(message), code, text, wantsJson(message));
+    return this.#decide(attempt, { type: 'failure', code, message: text, retryAfterMs }, answer, now);
+  }
+
+  /** The try is over: what becomes of the request. */
+  #decide(attempt: Attempt, outcome: Outcome, answer: Answer, now: number): Effects {
+    const { message, deadlineAt } = attempt;
+    this.#stopAsking(attempt);
+    const decision = decide(outcome, message.deliveries, this.#options.durable.settings.maxDeliver, now >= deadlineAt);
+    switch (decision.type) {
+      case 'answer':
+        return [publish(attempt, answer)];
+      case 'forget':
+        this.#release(message);
+        return [perform({ type: 'settle', message, how: 'done' })];
+      case 'retry':
+        return this.#giveBack(message, decision.delayMs, now);
+      case 'bury': {
+        const { code, reason } = decision;
+        attempt.dead = { code, reason };
+        return [perform({ type: 'bury', message, headers: letterHeaders(message, code, reason) })];
+      }
+      default:
+        return assertNever(decision);
+    }
+  }
+
+  #onPublished(message: QueuedMessage): Effects {
+    const attempt = this.#taken.get(message);
+    this.#release(message);
+    return [perform({ type: 'settle', message, how: attempt?.dead === undefined ? 'done' : 'abandon' })];
+  }
+
+  /** Whoever waits for its answer is told. */
+  #onBuried(message: QueuedMessage, letter: { readonly stream: string; readonly sequence: number }): Effects {
+    const attempt = this.#taken.get(message);
+    if (attempt?.dead === undefined) return NO_EFFECTS;
+    const { code, reason } = attempt.dead;
+    const { sequence, deliveries } = message;
+    const tries = deliveries === 1 ? '1 try' : `${deliveries} tries`;
+    const text = `${reason} (given up after ${tries}; kept as message ${letter.sequence} of stream ${letter.stream})`;
+    return [
+      note('warn', 'a stored request is a dead letter now', { request: sequence, deliveries, code, reason, letter }),
+      publish(attempt, encodeFailure(durableId(message), code, text, wantsJson(message))),
+    ];
+  }
+
+  #giveBack(message: QueuedMessage, delayMs: number, now: number): Effects {
+    // The next try is for whoever takes it from the new stream.
+    if (this.#orphans.has(message)) return [storeAgain(message)];
+    this.#givenBack.set(message, now + delayMs + LOSS_KNOWN_MS);
+    this.#release(message);
+    return [perform({ type: 'retry', message, delayMs })];
+  }
+
+  #release(message: QueuedMessage): void {
+    this.#taken.delete(message);
+    this.#orphans.delete(message);
+  }
+
+  #stopAsking(attempt: Attempt): void {
+    this.#asking.delete(attempt);
+    const token = attempt.request?.token;
+    const same = token === undefined ? undefined : this.#byToken.get(token);
+    if (same?.delete(attempt) && same.size === 0) this.#byToken.delete(token!);
+  }
+}
+
+/** For a request that nobody wants answered. */
+const NO_ANSWER: Answer = { data: new Uint8Array(0), headers: {} };
+
+function publish({ message, replyTo }: Attempt, { data, headers }: Answer): Effect<DurableTask> {
+  return perform({ type: 'publish', message, subject: replyTo, data, headers });
+}
+
+function storeAgain(message: QueuedMessage): Effect<DurableTask> {
+  return perform({ type: 'store-again', message, headers: storeAgainHeaders(message) });
+}
