@@ -88,6 +88,6 @@ export class GearRecord {
   }
 }
 
-function circumstances({ lost = null, pinned, basis = null }: GearMessage) {
-  return { lost, pinned: pinned === undefined ? null : { until: pinned.until }, basis };
+function circumstances({ lost, pinned, basis }: GearMessage): Pick<NonNullable<Status['gear']>, 'lost' | 'pinned' | 'basis'> {
+  return { lost: lost ?? null, pinned: pinned === undefined ? null : { until: pinned.until }, basis: basis ?? null };
 }
