@@ -23,7 +23,11 @@ export async function pinGear(
     return JSON.parse(Buffer.from(data).toString()) as PinVerdict;
   } catch (error) {
     if (!(error instanceof CascadeError)) throw error;
-    throw new CascadeError(error.code, `no controller leads ${name} (${error.message}); \`cascade status\` tells who is there`);
+    const what =
+      error.code === 'UNAVAILABLE'
+        ? `no controller leads ${name} (${error.message}); start one with \`cascade serve\``
+        : `no verdict (${error.message}); \`cascade status\` tells whether the gear is pinned`;
+    throw new CascadeError(error.code, what);
   }
 }
 

@@ -239,6 +239,7 @@ const MISTAKES: readonly Mistake[] = [
   { what: 'samples above the message size', run: 'check @ --nats SMALL' },
   { of: 'made-up', what: 'a status of what nobody serves', run: 'status @ --nats OPEN' },
   { of: 'made-up', what: 'a plan pushed to nobody', run: 'push-plan @ @/plan.json --nats OPEN' },
+  { of: 'made-up', what: 'a gear pinned where nobody serves', run: 'pin-gear @ 0 --nats OPEN' },
   { of: 'made-up', what: 'load on what nobody serves', run: 'load @ --qps 5 --seconds 1 --nats OPEN' },
   // files and command lines
   { of: 'made-up', what: 'a file in no folder', run: 'plan @ --out @/absent/plan.json' },
