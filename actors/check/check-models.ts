@@ -7,12 +7,14 @@ import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import { deploymentInputs, loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import { splitMember } from '../../plans/data/member-path.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { isOnServersOnly } from '../../plans/domain/deployment/model-entry.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
 import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
 import { auxiliaryOf } from '../../plans/domain/task/task-of.ts';
 import { counted } from '../../plans/explain/format.ts';
+import { checkServers, outputsOnServers } from './check-remote.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** The models by themselves, together, and with the data: each is loaded and run on one sample. */
@@ -47,6 +49,7 @@ async function checkFiles(deployment: Deployment, models: Findings): Promise<rea
     return deploymentInputs(deployment);
   }
   const present = deployment.models.filter(({ file }) => existsSync(file));
+  const onServers = deployment.models.filter(isOnServersOnly).length;
   let readable = 0;
   for (const { name, file, inputs: renamed } of present) {
     await models.attempt(() => {
@@ -56,7 +59,7 @@ async function checkFiles(deployment: Deployment, models: Findings): Promise<rea
       readable++;
     });
   }
-  return readable < deployment.models.length ? undefined : models.attempt(() => deploymentInputs(deployment));
+  return readable + onServers < deployment.models.length ? undefined : models.attempt(() => deploymentInputs(deployment));
 }
 
 function describeData(
@@ -70,14 +73,19 @@ function describeData(
 }
 
 async function runModels(deployment: Deployment, data: LabelledData, models: Findings): Promise<void> {
-  const outputs = await models.attempt(() => familyOutputs(deployment, data));
+  const onServers = await outputsOnServers(deployment, data, models);
+  if (onServers === undefined) return;
+  const outputs = await models.attempt(() => familyOutputs(deployment, data, onServers));
   if (outputs === undefined) return;
+  await checkServers(deployment, data, outputs, models);
+  if (deployment.models.every(isOnServersOnly)) return;
   const auxiliary = auxiliaryOf(deployment);
   const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs, auxiliary });
   const sample = data.sample(data.validation[0]);
   let good = 0;
   try {
     for (const [m, model] of deployment.models.entries()) {
+      if (isOnServersOnly(model)) continue;
       await models.attempt(async () => {
         await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
         await firstValueFrom(backend.run(model.name, [sample]));
@@ -88,5 +96,6 @@ async function runModels(deployment: Deployment, data: LabelledData, models: Fin
   } finally {
     await backend.close();
   }
-  if (good === deployment.models.length) models.ok('each answers a sample of the data');
+  if (good === deployment.models.filter((model) => !isOnServersOnly(model)).length)
+    models.ok('each answers a sample of the data');
 }

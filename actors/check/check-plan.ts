@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { planningProfile } from '../../plans/calibration/planning-profile.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { isOnServersOnly } from '../../plans/domain/deployment/model-entry.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { type GearPlan, shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { checkPlanFor, refusePlan } from '../../plans/domain/gear-plan/plan-check.ts';
 import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { planWarnings } from '../../plans/domain/gear-plan/plan-warnings.ts';
-import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
+import { entryDigest } from '../../plans/domain/profile/file-digest.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { profileIsCurrent, readProfile, requireSameSettings } from '../../plans/domain/profile/profile-file.ts';
 import { counted, describeSlo, plain } from '../../plans/explain/format.ts';
@@ -93,8 +94,8 @@ function otherGoal({ file, slo, load }: Deployment, plan: GearPlan, top: number,
 function otherWeights({ models, synthetic }: Deployment, { weights }: GearPlan, name: string): string[] {
   if (synthetic !== undefined) return [];
   return models.flatMap((model) => {
-    if (!existsSync(model.file)) return [];
-    const digest = modelDigest(model.file);
+    if (!isOnServersOnly(model) && !existsSync(model.file)) return [];
+    const digest = entryDigest(model);
     const planned = weights[model.name].digest;
     if (digest === planned) return [];
     return [

@@ -109,6 +109,11 @@ export interface SharedClient extends CascadeClient {
   readonly patience: Patience;
   /** @param options `silences`: how often the request was sent already, and nothing heard. */
   infer(inputs: Inputs, options?: CallOptions & { readonly silences?: number }): Promise<Result>;
+  /**
+   * The same without a promise: `done` is called once, never before this returns. Returns the cancellation, after which it is not called.
+   * @throws CascadeError as of `infer`, for a request that cannot be sent as it is.
+   */
+  send(request: InferRequest, done: (answer: Answer) => void): () => void;
 }
 
 /** A client on a bus that is there already. `close` closes the bus. */
@@ -118,6 +123,7 @@ export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pi
   const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });
   return {
     patience,
+    send: (request, done) => exchange.send(request, done),
     infer: (inputs, { silences, signal, ...inferOptions } = {}) =>
       new Promise((resolve, reject) => {
         signal?.throwIfAborted();

@@ -179,6 +179,7 @@ class Device {
       onExpired: (request, now) => this.#expire(request, now),
       onTrial: () => this.#tellTrial(),
       onDied: () => {
+        if (this.#backend.lost$ !== undefined) return this.#leaveWithServer();
         this.#blamed = this.#loop.running;
         this.#tell();
       },
@@ -217,6 +218,7 @@ class Device {
       // Behind the requests that it is about, as it comes the same way.
       channels.receive$(DEVICE_CANCEL, { device }).pipe(tap((frame) => this.#noteCancelled(frame))),
       this.#loop.run(),
+      this.#backend.lost$?.pipe(tap({ error: () => this.#leaveWithServer() })) ?? EMPTY,
       this.#audits?.received$(() => this.#loop.pump()) ?? EMPTY,
       this.#loop.empty$.pipe(tap(() => this.#phase === 'draining' && left$.next())),
       stopping$.pipe(tap(() => this.#enter('draining'))),
@@ -304,6 +306,12 @@ class Device {
     this.#blamed = this.#loop.running;
     this.#enter('left');
     this.#options.onHung();
+  }
+
+  /** The server that computes for this device is gone: no request is to blame, and all are sent elsewhere at once. */
+  #leaveWithServer(): void {
+    this.#blamed = [];
+    this.#enter('left');
   }
 
   /** Completes when the server knows what is to blame if this device dies now. */

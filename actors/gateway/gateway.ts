@@ -22,13 +22,14 @@ import { CascadeError, messageOf } from '../../engine/errors.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { LOAD, STATE } from '../../plans/protocol/channels.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
-import type { CascadeClient } from '../client/client.ts';
+import type { SharedClient } from '../client/client.ts';
 import type { Inputs } from '../client/request-body.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { listenHttp } from '../http/listen.ts';
 import type { GatewayDoor } from './door.ts';
 import { listenGrpc } from './grpc/grpc-server.ts';
 import { httpApp } from './http/http-app.ts';
+import { inferRoute } from './http/infer-route.ts';
 import { Inference } from './inference.ts';
 import { server$ } from './listener.ts';
 import { Readiness } from './readiness.ts';
@@ -46,7 +47,7 @@ export interface GatewayOptions {
   readonly name: string;
   readonly subjects: Subjects;
   /** On the bus that the actor runs on. */
-  readonly client: CascadeClient;
+  readonly client: SharedClient;
   readonly model: ServedModel;
   /** Samples that show whether the deployment answers, and what its outputs are. */
   readonly warmUp: readonly Inputs[];
@@ -77,9 +78,10 @@ export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc
         log,
       };
 
-      const servers = [http && (() => listenHttp(httpApp(door), http, '--http')), grpc && (() => listenGrpc(door, grpc))].filter(
-        (listen) => listen !== undefined,
-      );
+      const servers = [
+        http && (() => listenHttp(httpApp(door), http, '--http', inferRoute(door))),
+        grpc && (() => listenGrpc(door, grpc)),
+      ].filter((listen) => listen !== undefined);
       const listening$ = combineLatest(servers.map((listen) => server$(listen, stopping$, DRAIN_MS))).pipe(
         tap((urls) => told.onListening(urls)),
         share(),

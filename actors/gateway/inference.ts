@@ -1,10 +1,10 @@
-import { filter, firstValueFrom, map, merge, type Observable, scan } from 'rxjs';
+import { type Observable, Subscription } from 'rxjs';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
-import { type Failure, isFailure, type Result } from '../../plans/protocol/messages.ts';
+import { type Answer, type Failure, isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { errorOf } from '../client/answers.ts';
-import type { CascadeClient } from '../client/client.ts';
+import type { SharedClient } from '../client/client.ts';
 import type { InferRequest } from '../client/request-body.ts';
 import type { InferCall, OutputTensor } from './infer-call.ts';
 import { joinAnswers } from './outputs.ts';
@@ -19,7 +19,7 @@ const RETRY_AFTER_MS = 1_000;
 const ID_PREFIX_LENGTH = 80;
 
 export interface InferenceOptions {
-  readonly client: Pick<CascadeClient, 'inferMany'>;
+  readonly client: Pick<SharedClient, 'send'>;
   readonly clock: Clock;
   readonly model: ServedModel;
   readonly statistics: Statistics;
@@ -60,7 +60,7 @@ export class Inference {
       };
       const base = this.#newId(call.id);
       const requests = samples.map((inputs, i): InferRequest => ({ id: `${base}.${i}`, inputs, ...asked }));
-      const results = await this.#ask(requests, base, givenUp$);
+      const results = await this.#ask(requests, givenUp$);
       const tensors = joinAnswers(outputs, results);
       statistics.onSuccess(results, clock.now() - startedAt, clock.now());
       span?.end(clock.now(), { 'cascade.samples': results.length });
@@ -77,41 +77,51 @@ export class Inference {
     return given === undefined || given === '' ? own : `${given.slice(0, ID_PREFIX_LENGTH)}~${own}`;
   }
 
-  async #ask(requests: readonly InferRequest[], base: string, givenUp$: Observable<unknown>): Promise<readonly Result[]> {
+  #ask(requests: readonly InferRequest[], givenUp$: Observable<unknown>): Promise<readonly Result[]> {
     const count = requests.length;
     if (this.#underWay + count > MAX_UNDER_WAY) {
       const what = `${this.#underWay} samples are under way through this gateway; it takes at most ${MAX_UNDER_WAY}`;
       throw new CascadeError('RESOURCE_EXHAUSTED', what, RETRY_AFTER_MS);
     }
     this.#underWay += count;
-    try {
-      const answers$ = this.#options.client.inferMany(requests, { concurrency: count });
+    return new Promise((resolve, reject) => {
       const results = new Array<Result>(count);
-      // Ending the stream gives up what is under way.
-      const answered$ = merge(answers$, raise$(givenUp$)).pipe(
-        scan((sofar, answer) => {
-          const i = Number(answer.id.slice(base.length + 1));
-          if (isFailure(answer)) throw failureOfSample(answer, i, count);
-          results[i] = answer;
-          return sofar + 1;
-        }, 0),
-        filter((sofar) => sofar === count),
-      );
-      await firstValueFrom(answered$);
-      return results;
-    } finally {
-      this.#underWay -= count;
-    }
+      const cancellations: (() => void)[] = [];
+      let answered = 0;
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        this.#underWay -= count;
+        gone.unsubscribe();
+      };
+      const fail = (error: unknown): void => {
+        if (isOver) return;
+        end();
+        for (const cancel of cancellations) cancel();
+        reject(error);
+      };
+      const gone = new Subscription();
+      // A code for nobody.
+      gone.add(givenUp$.subscribe(() => fail(new CascadeError('UNAVAILABLE', 'the request was given up'))));
+      const settle = (i: number, answer: Answer): void => {
+        if (isOver) return;
+        if (isFailure(answer)) {
+          fail(failureOfSample(answer, i, count));
+          return;
+        }
+        results[i] = answer;
+        if (++answered < count) return;
+        end();
+        resolve(results);
+      };
+      try {
+        for (let i = 0; i < count && !isOver; i++)
+          cancellations.push(this.#options.client.send(requests[i], (answer) => settle(i, answer)));
+      } catch (error) {
+        fail(error);
+      }
+    });
   }
-}
-
-/** The client has gone: a code for nobody. */
-function raise$(givenUp$: Observable<unknown>): Observable<never> {
-  return givenUp$.pipe(
-    map((): never => {
-      throw new CascadeError('UNAVAILABLE', 'the request was given up');
-    }),
-  );
 }
 
 function failureOfSample(failure: Failure, sample: number, count: number): CascadeError {

@@ -1,4 +1,5 @@
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { type HttpAddress, shownAddress } from './address.ts';
@@ -15,10 +16,19 @@ const GRACE_MS = 1_000;
 /**
  * Serves an application over HTTP.
  * @param what the option that asked for it, for the person who gave it.
+ * @param first is asked before the application; true: it answers the request.
  * @throws ConfigError when the address cannot be listened on.
  */
-export async function listenHttp(app: Pick<Hono, 'fetch'>, address: HttpAddress, what: string): Promise<HttpListener> {
-  const server = createAdaptorServer({ fetch: app.fetch, hostname: address.host });
+export async function listenHttp(
+  app: Pick<Hono, 'fetch'>,
+  address: HttpAddress,
+  what: string,
+  first: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean = () => false,
+): Promise<HttpListener> {
+  const listener = getRequestListener(app.fetch, { hostname: address.host });
+  const server = createServer((incoming, outgoing) => {
+    if (!first(incoming, outgoing)) void listener(incoming, outgoing);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new ConfigError(`${what} ${shownAddress(address)}: ${whyNot(error)}`)));
     server.listen(address.port, address.host, resolve);
@@ -29,12 +39,12 @@ export async function listenHttp(app: Pick<Hono, 'fetch'>, address: HttpAddress,
     url: `http://${shownAddress({ host: address.host, port })}`,
     close: (graceMs = GRACE_MS) =>
       new Promise((resolve) => {
-        const cutOff = setTimeout(() => 'closeAllConnections' in server && server.closeAllConnections(), graceMs);
+        const cutOff = setTimeout(() => server.closeAllConnections(), graceMs);
         server.close(() => {
           clearTimeout(cutOff);
           resolve();
         });
-        if ('closeIdleConnections' in server) server.closeIdleConnections();
+        server.closeIdleConnections();
       }),
   };
 }

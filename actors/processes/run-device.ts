@@ -6,13 +6,15 @@ import { supervise } from '../../engine/actor/supervisor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
+import { createRemoteBackend } from '../../engine/backend/remote-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
-import { type Deployment, type Device, deviceClass } from '../../plans/domain/deployment/deployment.ts';
+import { type Deployment, type Device, deviceClass, type RemoteDevice } from '../../plans/domain/deployment/deployment.ts';
+import { openRemote } from '../../plans/domain/deployment/open-remote.ts';
 import { auxiliaryOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-records.ts';
@@ -27,6 +29,7 @@ import { traced } from './traced.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
+const WAITING_TOLD_MS = 30_000;
 /** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */
 const STAY_AWAKE_MS = 0.2;
 /** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
@@ -157,7 +160,9 @@ function optionsOf(
 /** Emulated devices give the certainty that was recorded beside the scores, whatever it was estimated by. */
 const RECORDED = { output: 'recorded certainty' };
 
-function backendOf({ deployment, profile }: ServingContext, device: Device): Backend {
+function backendOf(context: ServingContext, device: Device): Backend {
+  const { deployment, profile } = context;
+  if (device.kind === 'remote') return remoteBackend(context, device);
   if (device.kind === 'emulated') {
     return createEmulatedBackend({
       clock: realClock,
@@ -174,6 +179,30 @@ function backendOf({ deployment, profile }: ServingContext, device: Device): Bac
     inputs: deployment.inputs,
     specs: profile.inputs,
     auxiliary: auxiliaryOf(deployment),
+  });
+}
+
+/** Waits for its server for as long as it takes, and says so when it begins to, and again from time to time. */
+function remoteBackend({ deployment, profile, log }: ServingContext, device: RemoteDevice): Backend {
+  const { id, url, inFlight, timeoutMs } = device;
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let told: string | undefined;
+  return createRemoteBackend({
+    client: openRemote(device),
+    clock: realClock,
+    url,
+    inFlight,
+    timeoutMs,
+    inputs: deployment.inputs,
+    specs: profile.inputs,
+    auxiliary: auxiliaryOf(deployment),
+    onWaiting: (model, reason) => {
+      const now = realClock.now();
+      if (reason === told && now - toldAt < WAITING_TOLD_MS) return;
+      told = reason;
+      toldAt = now;
+      log.warn({ device: id, model, server: url, reason }, 'waits for its server');
+    },
   });
 }
 

@@ -6,12 +6,23 @@ export interface ModelFile {
   readonly name: string;
   /** What it is run and unloaded by: two versions of a model have two. Default: its name. */
   readonly key?: string;
-  /** Absolute path of the ONNX file. */
+  /** Absolute path of the ONNX file; of a model that is only on servers, what to call it in messages. */
   readonly file: string;
+  /** What servers of the Open Inference Protocol call it, where they have it. */
+  readonly remote?: RemoteModelName | undefined;
   /** Output that is read as scores; default: see `chooseScores`. */
   readonly output?: string | undefined;
   /** Input of the model -> input of the family, where they have other names. */
   readonly inputs?: Readonly<Record<string, string>> | undefined;
+}
+
+/** A model on a server of the Open Inference Protocol. */
+export interface RemoteModelName {
+  readonly name: string;
+  /** Default: the server's choice. */
+  readonly version?: string | undefined;
+  /** Output that is read as scores there; default: as in the file. */
+  readonly output?: string | undefined;
 }
 
 /** What a model file says of itself. */
@@ -82,6 +93,11 @@ export interface Backend {
    */
   run(model: string, batch: readonly Sample[], outputs?: readonly string[]): Observable<BatchOutput>;
   unload(model: string): Observable<void>;
+  /**
+   * Where models run somewhere else: errors with CascadeError UNAVAILABLE when that cannot be reached any more, and emits nothing.
+   * What runs then fails with it, too, and is not to blame.
+   */
+  readonly lost$?: Observable<never>;
   /** Ends the worker after the inference that runs. */
   close(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError, forAll } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
+import { isOnServersOnly } from '../domain/deployment/model-entry.ts';
 import { familyClasses } from '../domain/task/family-classes.ts';
 import type { Task } from '../domain/task/task.ts';
 import { taskOf } from '../domain/task/task-of.ts';
@@ -22,11 +23,18 @@ import { type Targets, targetReader } from './targets.ts';
  */
 export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
   if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
-  const models = forAll(deployment.models, (model) => ({
+  const withFiles = deployment.models.filter((model) => !isOnServersOnly(model));
+  const models = forAll(withFiles, (model) => ({
     name: model.name,
     inputs: readModelInterface(model.file, deployment.inputs, model.inputs).inputs,
   }));
-  const specs = familyInputs(models);
+  const specs = familyInputs([...models, ...declaredInputs(deployment)]);
+  if (specs.length === 0) {
+    throw new ConfigError(
+      `${deployment.file}: inputs: the models are on servers only, so nothing here says what a sample holds; write what the servers say, ` +
+        'such as { image: { datatype: UINT8, shape: [1, 28, 28] } }',
+    );
+  }
   for (const name of Object.keys(deployment.inputs)) {
     if (!specs.some((spec) => spec.name === name)) {
       throw new ConfigError(
@@ -35,6 +43,18 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
     }
   }
   return specs.map((spec) => withDeclaredLimit(spec, deployment));
+}
+
+/** What the deployment itself says of inputs. */
+function declaredInputs({ file, inputs }: Deployment): { readonly name: string; readonly inputs: readonly TensorSpec[] }[] {
+  const specs = Object.entries(inputs).flatMap(([name, { datatype, shape, pad, nan }]): TensorSpec[] => {
+    if ((datatype === undefined) !== (shape === undefined))
+      throw new ConfigError(`${file}: inputs.${name}: has one of datatype and shape; write both, or neither`);
+    return datatype === undefined || shape === undefined
+      ? []
+      : [{ name, dtype: datatype, shape, pad, ...(nan === 'allow' ? { nan: true } : {}) }];
+  });
+  return specs.length === 0 ? [] : [{ name: '(as the deployment says)', inputs: specs }];
 }
 
 /**

@@ -18,6 +18,11 @@ import { tryModels } from './try-models.ts';
 /** Reasons that a message gives at most. */
 const MAX_REASONS = 8;
 
+const REMOTE_HINT = [
+  'A server with models (Triton, MLServer, KServe) is a device, too: - { id: triton, kind: remote, url: "http://HOST:8000" },',
+  'and a model that it has says `remote: NAME`. See docs/remote-devices.md.',
+];
+
 /** A deployment file for what a folder holds, and what its author should know. */
 export interface Draft {
   readonly yaml: string;
@@ -49,7 +54,10 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
     modelsSection(models, options, path),
     ...options.sections,
     dataSection(specs, found, misfits, files, passedOver),
-    { comments: ['One device per core but the first, which is left to the frontend.'], value: { devices: localDevices() } },
+    {
+      comments: ['One device per core but the first, which is left to the frontend.', ...REMOTE_HINT],
+      value: { devices: localDevices() },
+    },
     {
       comments: ['What you need: a latency SLO here, or { accuracy: 0.9 }; and the highest load to plan for.'],
       value: { slo: { p95: '100ms' }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },

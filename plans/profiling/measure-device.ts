@@ -1,29 +1,33 @@
 import { statSync } from 'node:fs';
 import { firstValueFrom } from 'rxjs';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
-import { createOnnxBackend, type OnnxDevice } from '../../engine/backend/onnx-backend.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
 import { loadLabelledData } from '../data/load-labelled-data.ts';
 import { NO_NUMBER } from '../domain/cascade/certainty.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { ModelEntry } from '../domain/deployment/model-entry.ts';
-import type { Overhead, RuntimeCurve, SampleSizes } from '../domain/profile/profile.ts';
+import { type Overhead, type RuntimeCurve, type SampleSizes, UNKNOWN_BYTES } from '../domain/profile/profile.ts';
 import type { Judge } from '../domain/task/judge.ts';
-import { auxiliaryOf, judgeOfModel } from '../domain/task/task-of.ts';
+import { judgeOfModel } from '../domain/task/task-of.ts';
 import { checkCompany } from './check-company.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
 import { runBatch } from './run-batch.ts';
 import { sizeQuantiles, withMean } from './size-curve.ts';
+import { type TargetDevice, targetBackend } from './target-backend.ts';
 import { measureTransport } from './transport.ts';
 import { batchesOf, measuringBatch, sampleSizesOf } from './validation-batches.ts';
 
 export interface MeasureJob {
   readonly deployment: Deployment;
-  readonly device: OnnxDevice;
-  /** Also record predictions and certainties of the validation samples. */
-  readonly record: boolean;
+  readonly device: TargetDevice;
+  /** Names of those that can run on it. */
+  readonly models: readonly string[];
+  /** Batches that are under way at once, of as many devices that one server stands behind. */
+  readonly lanes: number;
+  /** Models of which predictions and certainties for the validation samples are recorded, too. */
+  readonly record: readonly string[];
   /** Where the parent process echoes messages. */
   readonly echoPort: number;
   /** Fewer measurements, for tests and first looks. */
@@ -31,10 +35,16 @@ export interface MeasureJob {
 }
 
 export interface DeviceMeasurement {
-  readonly models: readonly { readonly curve: RuntimeCurve; readonly memoryBytes: number }[];
+  readonly models: readonly MeasuredModel[];
   readonly overhead: Overhead;
-  /** Per model, if asked for. */
-  readonly answers: readonly ModelAnswers[] | undefined;
+  /** Of the models that it was asked for. */
+  readonly answers: ReadonlyMap<string, ModelAnswers>;
+}
+
+export interface MeasuredModel {
+  readonly name: string;
+  readonly curve: RuntimeCurve;
+  readonly memoryBytes: number;
 }
 
 export interface ModelAnswers {
@@ -87,18 +97,14 @@ export async function measureDevice(
   onProgress: (progress: MeasureProgress) => void,
 ): Promise<DeviceMeasurement> {
   const { deployment, device, record, quick } = job;
-  const { models, slo } = deployment;
+  const { slo } = deployment;
+  const models = deployment.models.filter(({ name }) => job.models.includes(name));
   const effort = quick ? 'quick' : 'full';
   const limitMs = Math.max(LONGEST_BATCH_MS, slo.type === 'latency' ? slo.p95Ms / 2 : 0);
   const data = loadLabelledData(deployment);
-  const backend = createOnnxBackend({
-    ...device,
-    inputs: deployment.inputs,
-    specs: data.specs,
-    auxiliary: auxiliaryOf(deployment),
-  });
+  const backend = targetBackend(deployment, device, data.specs);
   signal.addEventListener('abort', () => void backend.close());
-  const run = runner(backend, data);
+  const run = runner(backend, data, job.lanes);
   const sizes = sampleSizesOf(data);
   try {
     await loadRuntime(models[0]);
@@ -116,8 +122,16 @@ export async function measureDevice(
       ...transport,
       handover,
     });
-    const answers = record ? await recordAnswers(curves) : undefined;
-    return { models: loaded.map(({ memoryBytes }, i) => ({ memoryBytes, curve: sized[i] })), overhead, answers };
+    const answers = await recordAnswers(curves);
+    return {
+      models: loaded.map(({ memoryBytes }, i) => ({ name: models[i].name, memoryBytes, curve: sized[i] })),
+      overhead,
+      answers,
+    };
+  } catch (error) {
+    // Of a device of this machine that would be a defect.
+    if (device.kind !== 'remote' || !(error instanceof CascadeError)) throw error;
+    throw new ConfigError(`device ${device.id}: ${error.message}`);
   } finally {
     await backend.close();
   }
@@ -144,7 +158,8 @@ export async function measureDevice(
       ms.push(took);
       if (!worthLarger({ batch, ms }, limitMs)) break;
     }
-    const memoryBytes = Math.max(statSync(model.file).size, process.memoryUsage.rss() - before);
+    const memoryBytes =
+      device.kind === 'remote' ? UNKNOWN_BYTES : Math.max(statSync(model.file).size, process.memoryUsage.rss() - before);
     return { curve: { batch, ms }, memoryBytes };
   }
 
@@ -207,13 +222,14 @@ export async function measureDevice(
     return measured;
   }
 
-  async function recordAnswers(curves: readonly RuntimeCurve[]): Promise<ModelAnswers[]> {
-    const answers: ModelAnswers[] = [];
+  async function recordAnswers(curves: readonly RuntimeCurve[]): Promise<ReadonlyMap<string, ModelAnswers>> {
+    const answers = new Map<string, ModelAnswers>();
     for (const [m, model] of models.entries()) {
+      if (!record.includes(model.name)) continue;
       onProgress({ step: `recording answers of ${model.name}`, fraction: 0.7 + (0.3 * m) / models.length });
       const largest = curves[m].batch.at(-1) ?? 1;
       await checkCompany(backend, model.name, data, sizes, largest, effort);
-      answers.push(await answersOf(backend, model, data, sizes, largest, judgeOfModel(deployment, model)));
+      answers.set(model.name, await answersOf(backend, model, data, sizes, largest, judgeOfModel(deployment, model)));
     }
     return answers;
   }
@@ -268,8 +284,11 @@ async function answersOf(
   return { columns, certaintyColumns, predictions, certainties, quality, scores, unit, distributions, noNumbers };
 }
 
-/** Runs batches of validation samples, other ones each time, and takes the time of the round trip. Where they differ in size, copies of one. */
-function runner(backend: Backend, data: LabelledData) {
+/**
+ * Runs batches of validation samples, other ones each time, and takes the time of the round trip. Where they differ in size, copies of one.
+ * @param lanes of a device that others share a server with: each batch runs beside as many of theirs.
+ */
+function runner(backend: Backend, data: LabelledData, lanes: number) {
   const { validation } = data;
   let next = 0;
   return async (model: string, size: number): Promise<{ output: BatchOutput; tookMs: number }> => {
@@ -277,7 +296,7 @@ function runner(backend: Backend, data: LabelledData) {
     next = (next + size) % validation.length;
     const samples = measuringBatch(data.specs, (i) => data.sample(indices[i]), size);
     const startedAt = performance.now();
-    const output = await runBatch(backend, model, samples, indices);
+    const [output] = await Promise.all(Array.from({ length: lanes }, () => runBatch(backend, model, samples, indices)));
     return { output, tookMs: performance.now() - startedAt };
   };
 }

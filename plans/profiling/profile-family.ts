@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { cpus } from 'node:os';
-import type { OnnxDevice } from '../../engine/backend/onnx-backend.ts';
 import { canPin } from '../../engine/backend/pin-thread.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { usableCores } from '../../engine/process/usable-cores.ts';
@@ -11,16 +10,19 @@ import { splitDigest } from '../data/split.ts';
 import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
 import { requireLocalCores } from '../domain/deployment/local-cores.ts';
 import { DEFAULT_MAX_PAYLOAD, misfitOf } from '../domain/deployment/message-size.ts';
+import { isOnServersOnly, type ModelEntry } from '../domain/deployment/model-entry.ts';
 import { inFamilyOrder } from '../domain/profile/family-order.ts';
-import { modelDigest } from '../domain/profile/file-digest.ts';
+import { entryDigest } from '../domain/profile/file-digest.ts';
 import { accuracyOf, type ModelProfile, type Profile } from '../domain/profile/profile.ts';
 import { profileDigest } from '../domain/profile/profile-digest.ts';
 import { familyClasses } from '../domain/task/family-classes.ts';
 import { familyOutputs, type ModelOutputs } from '../domain/task/family-outputs.ts';
 import { outputWarnings } from '../domain/task/output-warnings.ts';
 import { commonColumns } from './common-columns.ts';
-import type { DeviceMeasurement, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
+import type { DeviceMeasurement, MeasuredModel, MeasureJob, MeasureProgress, ModelAnswers } from './measure-device.ts';
 import type { MeasureMessage } from './measure-process.ts';
+import { remoteOutputs } from './remote-outputs.ts';
+import type { TargetDevice } from './target-backend.ts';
 import { startEcho } from './transport.ts';
 import { sampleSizesOf } from './validation-batches.ts';
 import { warmUpSamples } from './warm-up.ts';
@@ -37,11 +39,13 @@ export interface ProfileOptions {
 /** A kind of device to measure here. */
 interface Target {
   readonly className: string;
-  readonly device: OnnxDevice;
+  readonly device: TargetDevice;
+  /** Devices of this kind that one server stands behind: so many batches are under way there at once. */
+  readonly lanes: number;
 }
 
 /**
- * Measures runtimes of the family on each kind of device, and records its answers to the validation samples on one of them.
+ * Measures runtimes of the family on each kind of device, and records the answers of each model to the validation samples on one of them.
  * Each kind is measured in a process of its own, its inference threads pinned to the cores of the first such device. Emulated
  * devices take the runtimes of the kind that they are like.
  * @throws ConfigError when models, data and classes do not fit together, or a kind of device cannot be measured here.
@@ -50,7 +54,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const { onProgress, onWarning, quick = false } = options;
   const data = loadLabelledData(deployment);
   const labels = validationLabels(deployment, data);
-  const outputs = familyOutputs(deployment, data);
+  const outputs = familyOutputs(deployment, data, await remoteOutputs(deployment, data.specs));
   const chosen = { ...deployment, models: deployment.models.map((model, m) => ({ ...model, output: outputs[m].output })) };
   const targets = targetsOf(deployment);
   // Before measuring: weights that are missing are found at once, and files that change meanwhile are noticed.
@@ -58,8 +62,20 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const measurements = new Map<string, DeviceMeasurement>();
   const echo = await startEcho();
   try {
-    for (const [i, { className, device }] of targets.entries()) {
-      const job: MeasureJob = { deployment: chosen, device, record: i === 0, quick, echoPort: echo.port };
+    const recorded = new Set<string>();
+    for (const [i, { className, device, lanes }] of targets.entries()) {
+      const models = chosen.models.filter((model) => canRun(device, model));
+      const record = models.map(({ name }) => name).filter((name) => !recorded.has(name));
+      for (const name of record) recorded.add(name);
+      const job: MeasureJob = {
+        deployment: chosen,
+        models: models.map(({ name }) => name),
+        device,
+        lanes,
+        record,
+        quick,
+        echoPort: echo.port,
+      };
       const measurement = await measureInChild(className, job, onWarning, ({ step, fraction }) =>
         onProgress?.(`profiling ${className}: ${step}`, (i + fraction) / targets.length),
       );
@@ -68,9 +84,9 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   } finally {
     echo.close();
   }
-  const first = measurements.get(targets[0].className);
-  if (first?.answers === undefined) throw new Error('the first device recorded no answers');
-  const classes = commonColumns(deployment, first.answers, data);
+  const first = measurements.get(targets[0].className)!;
+  const answers = deployment.models.map(({ name }) => answersOf(name, [...measurements.values()]));
+  const classes = commonColumns(deployment, answers, data);
   const classNames = [...new Set(deployment.devices.map(deviceClass))];
   const recordedOn = classNames.find((name) => measuredAs(name) === targets[0].className)!;
   if (profileDigest(deployment) !== digest)
@@ -78,12 +94,19 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
       `${deployment.file}: models or data were changed while they were profiled; run \`cascade profile\` again`,
     );
   const models = deployment.models.map((model, m): ModelProfile => {
-    const { predictions, certainties, quality, scores } = first.answers![m];
+    const { predictions, certainties, quality, scores } = answers[m];
+    const measured = (name: string): MeasuredModel | undefined =>
+      measurements.get(measuredAs(name))!.models.find((each) => each.name === model.name);
     return {
       name: model.name,
-      digest: modelDigest(model.file),
-      memoryBytes: Math.max(...[...measurements.values()].map(({ models }) => models[m].memoryBytes)),
-      runtimes: Object.fromEntries(classNames.map((name) => [name, measurements.get(measuredAs(name))!.models[m].curve])),
+      digest: entryDigest(model),
+      memoryBytes: Math.max(...classNames.flatMap((name) => measured(name)?.memoryBytes ?? [])),
+      runtimes: Object.fromEntries(
+        classNames.flatMap((name) => {
+          const curve = measured(name)?.curve;
+          return curve === undefined ? [] : [[name, curve]];
+        }),
+      ),
       predictions,
       certainties,
       quality,
@@ -114,7 +137,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     );
   const misfit = misfitOf(profile.warmUp, DEFAULT_MAX_PAYLOAD, 'a NATS server that is not told otherwise');
   if (misfit !== undefined) onWarning?.(misfit.message);
-  for (const warning of oddities(deployment, profile, outputs, first.answers)) onWarning?.(warning);
+  for (const warning of oddities(deployment, profile, outputs, answers)) onWarning?.(warning);
   return profile;
 }
 
@@ -131,6 +154,17 @@ function measuredAs(className: string): string {
   return className.replace(/^emulated:/, '');
 }
 
+/** Whether a model is there on a device. */
+function canRun(device: TargetDevice, model: ModelEntry): boolean {
+  return device.kind === 'remote' ? device.models.includes(model.name) : !isOnServersOnly(model);
+}
+
+function answersOf(model: string, measurements: readonly DeviceMeasurement[]): ModelAnswers {
+  const answers = measurements.map(({ answers }) => answers.get(model)).find((found) => found !== undefined);
+  if (answers === undefined) throw new Error(`no device recorded answers of ${model}`);
+  return answers;
+}
+
 /** The kinds of device to measure, those of real devices first: answers are recorded on the first. */
 function targetsOf(deployment: Deployment): Target[] {
   const targets = new Map<string, Target>();
@@ -138,15 +172,20 @@ function targetsOf(deployment: Deployment): Target[] {
   // Of equal devices, one that is here.
   for (const device of byKind.toSorted((a, b) => Number(a.host !== 'local') - Number(b.host !== 'local'))) {
     const className = measuredAs(deviceClass(device));
-    if (!targets.has(className)) targets.set(className, targetOf(deployment, device, className));
+    const lanes = device.kind === 'remote' ? deployment.devices.filter((other) => deviceClass(other) === className).length : 1;
+    if (!targets.has(className)) targets.set(className, { ...targetOf(deployment, device, className), lanes });
   }
-  return [...targets.values()];
+  // What runs here first: it is measured without a network.
+  const found = [...targets.values()].toSorted((a, b) => Number(a.device.kind === 'remote') - Number(b.device.kind === 'remote'));
+  return found.filter(({ device }) => deployment.models.some((model) => canRun(device, model)));
 }
 
-function targetOf(deployment: Deployment, device: Device, className: string): Target {
+function targetOf(deployment: Deployment, device: Device, className: string): Omit<Target, 'lanes'> {
   switch (device.kind) {
     case 'cuda':
       return { className, device: { kind: 'cuda', deviceId: device.deviceId } };
+    case 'remote':
+      return { className, device };
     case 'cpu':
       requireLocalCores(deployment, device);
       return { className, device: { kind: 'cpu', threads: device.cores?.length ?? 1, cores: device.cores } };

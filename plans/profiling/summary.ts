@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
 import { formatBytes } from '../domain/deployment/units.ts';
-import { accuracyOf, type Overhead, type Profile, type RuntimeCurve } from '../domain/profile/profile.ts';
+import { accuracyOf, type Overhead, type Profile, type RuntimeCurve, UNKNOWN_BYTES } from '../domain/profile/profile.ts';
 
 /** A profile's figures, without the per-sample records. */
 export interface ProfileSummary {
@@ -46,7 +46,7 @@ export function profileTable(profile: Profile): string {
       table.push([
         model.name,
         `${(100 * model.accuracy).toFixed(2)} %`,
-        formatBytes(model.memoryBytes),
+        model.memoryBytes === UNKNOWN_BYTES ? 'on a server' : formatBytes(model.memoryBytes),
         device,
         `${ms[0].toFixed(3)} ms`,
         `${largest}: ${largestMs.toFixed(2)} ms`,

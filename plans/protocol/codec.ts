@@ -2,8 +2,8 @@ import { Packr, Unpackr } from 'msgpackr';
 import { MalformedMessage, messageOf } from '../../engine/errors.ts';
 import type { Sample, Tensor, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { endOf } from '../../engine/tensor/tensor.ts';
+import { valuesOf } from '../../engine/tensor/values-of.ts';
 import { type Answer, isFailure, type Opinion, type WorkFrame, type WorkItem } from './messages.ts';
-import { valuesOf } from './output-values.ts';
 import { checkWorkColumns } from './work-check.ts';
 
 // Plain MessagePack (no record extension), so that any other MessagePack library reads it.

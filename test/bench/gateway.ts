@@ -1,104 +1,104 @@
 /**
  * Bench of the gateway: requests/s and p50 of one sample by HTTP (bytes and JSON, keep-alive) and by gRPC, beside the same by plain
- * NATS requests of the same process, in turn. The ratio to NATS of each round is what is reported: absolute figures are of this
- * machine, on which client, server, gateway and device share the cores.
+ * NATS requests, in turn. All but the gRPC client are raw sockets in a process of its own, so that none pays for a client library. The
+ * ratio to NATS of each round is what is reported: absolute figures are of this machine, on which client, server, gateway and device share
+ * the cores. Processor time per request, by process, tells where it goes, and hardly depends on what else runs.
  *
  * Usage: npm run bench:gateway [-- rounds]
  */
-import { Agent, request as httpRequest } from 'node:http';
-import { connect } from 'nats';
-import { joinBody } from '../../engine/oip/body.ts';
-import { encode } from '../../plans/protocol/codec.ts';
-import { grpcClient } from '../support/grpc-client.ts';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { descendants } from '../support/processes.ts';
 import { median, writeResult } from './machine.ts';
+import type { ClosedLoopConfig, ClosedLoopResult } from './support/gateway/closed-loop.ts';
 import { serveWithGateway } from './support/gateway/serve.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 5);
 const ROUND_MS = 1_500;
 const CONCURRENCIES = [64, 1];
-const image = new Uint8Array(784);
-const tensor = { name: 'image', datatype: 'UINT8', shape: [1, 1, 28, 28] };
-const outputs = [{ name: 'label' }];
+/** As proc(5) counts processor time. */
+const TICK_MS = 10;
+const PROCESSES = ['gateway', 'device', 'nats-server'] as const;
+type Costs = Record<(typeof PROCESSES)[number] | 'client', number>;
 
 const served = await serveWithGateway();
-const nats = await connect({ servers: served.nats });
-const grpc = grpcClient(`grpc://${served.grpc}`);
-const agent = new Agent({ keepAlive: true });
-
-function post(body: Uint8Array, headers: Record<string, string>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const path = `http://${served.http}/v2/models/gateway/infer`;
-    const sent = httpRequest(
-      path,
-      { method: 'POST', agent, headers: { ...headers, 'Content-Length': body.length } },
-      (response) => {
-        response.resume();
-        response.on('end', () => (response.statusCode === 200 ? resolve() : reject(new Error(`HTTP ${response.statusCode}`))));
-      },
-    );
-    sent.on('error', reject);
-    sent.end(body);
-  });
-}
-
-const binary = joinBody({ inputs: [{ ...tensor, parameters: { binary_data_size: image.length } }], outputs }, [image]);
-const json = Buffer.from(JSON.stringify({ inputs: [{ ...tensor, data: [...image] }], outputs }));
-const message = encode({ inputs: { image } });
-const grpcMessage = { model_name: 'gateway', inputs: [tensor], outputs, raw_input_contents: [image] };
-
-const WAYS: Readonly<Record<string, () => Promise<unknown>>> = {
-  nats: async () => {
-    const { headers } = await nats.request('cascade.gateway.infer', message, { timeout: 10_000 });
-    if (headers?.has('Nats-Service-Error')) throw new Error(headers.get('Nats-Service-Error'));
-  },
-  'http, bytes': () => post(binary.body, { 'Inference-Header-Content-Length': String(binary.jsonLength) }),
-  'http, JSON': () => post(json, { 'Content-Type': 'application/json' }),
-  'grpc, bytes': () => grpc.call('ModelInfer', grpcMessage),
+const infer = `http://${served.http}/v2/models/gateway/infer`;
+const WAYS: Readonly<Record<string, Omit<ClosedLoopConfig, 'concurrency' | 'subject'>>> = {
+  nats: { url: served.nats },
+  'http, bytes': { url: infer, format: 'open-inference' },
+  'http, JSON': { url: infer, format: 'open-inference-json' },
+  'grpc, bytes': { url: `grpc://${served.grpc}` },
 };
 
-/** Closed loop: so many callers, each with one request in flight. */
-async function measure(ask: () => Promise<unknown>, concurrency: number): Promise<{ qps: number; p50Ms: number }> {
-  const latencies: number[] = [];
-  const begin = performance.now();
-  const caller = async (): Promise<void> => {
-    for (let sentAt = begin; sentAt < begin + ROUND_MS; ) {
-      sentAt = performance.now();
-      await ask();
-      latencies.push(performance.now() - sentAt);
-    }
+/** Processor time so far of the processes that serve. */
+function servingMs(): Omit<Costs, 'client'> {
+  const sums = { gateway: 0, device: 0, 'nats-server': 0 };
+  for (const { pid, command } of descendants(process.pid)) {
+    const role = PROCESSES.find((name) => command.includes(name === 'nats-server' ? name : `--role ${name}`));
+    if (role === undefined) continue;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    sums[role] += TICK_MS * (Number(fields[11]) + Number(fields[12]));
+  }
+  return sums;
+}
+
+async function startClient(config: ClosedLoopConfig) {
+  const script = fileURLToPath(new URL('support/gateway/closed-loop.ts', import.meta.url));
+  const child = fork(script, [JSON.stringify(config)], { execArgv: ['--import', 'tsx'] });
+  await once(child, 'message');
+  return {
+    async run(ms: number): Promise<ClosedLoopResult & { costsUs: Costs }> {
+      const before = servingMs();
+      child.send({ ms });
+      const [result] = (await once(child, 'message')) as [ClosedLoopResult];
+      const after = servingMs();
+      const per = (cpuMs: number): number => (1_000 * cpuMs) / result.requests;
+      const costsUs = Object.fromEntries(PROCESSES.map((name) => [name, per(after[name] - before[name])])) as Costs;
+      return { ...result, costsUs: { ...costsUs, client: per(result.cpuMs) } };
+    },
+    stop: () => child.disconnect(),
   };
-  await Promise.all(Array.from({ length: concurrency }, caller));
-  return { qps: (1_000 * latencies.length) / (performance.now() - begin), p50Ms: median(latencies) };
 }
 
 const rows = [];
 try {
   for (const concurrency of CONCURRENCIES) {
-    const runs = Object.keys(WAYS).map((way) => ({ way, qps: [] as number[], p50Ms: [] as number[] }));
-    // The first round warms up.
-    for (let round = 0; round <= ROUNDS; round++) {
+    const runs = [];
+    for (const [way, config] of Object.entries(WAYS)) {
+      const client = await startClient({ ...config, subject: 'cascade.gateway.infer', concurrency });
+      runs.push({ way, client, qps: [] as number[], p50Ms: [] as number[], costs: [] as Costs[] });
+    }
+    // The first rounds warm up.
+    for (let round = -2; round < ROUNDS; round++) {
       for (const run of runs) {
-        const { qps, p50Ms } = await measure(WAYS[run.way], concurrency);
-        if (round === 0) continue;
-        run.qps.push(qps);
-        run.p50Ms.push(p50Ms);
+        const { requests, seconds, latenciesMs, costsUs } = await run.client.run(ROUND_MS);
+        if (round < 0) continue;
+        run.qps.push(requests / seconds);
+        run.p50Ms.push(median(latenciesMs));
+        run.costs.push(costsUs);
       }
     }
     const [plain] = runs;
-    for (const { way, qps, p50Ms } of runs) {
+    for (const { way, client, qps, p50Ms, costs } of runs) {
+      client.stop();
+      const us = (name: keyof Costs): number => Math.round(median(costs.map((each) => each[name])));
       rows.push({
         concurrency,
         way,
         qps: Math.round(median(qps)),
         p50Ms: Number(median(p50Ms).toFixed(2)),
         ofNats: Number(median(qps.map((value, i) => value / plain.qps[i])).toFixed(2)),
+        clientUs: us('client'),
+        gatewayUs: us('gateway'),
+        natsServerUs: us('nats-server'),
+        deviceUs: us('device'),
       });
     }
   }
 } finally {
-  agent.destroy();
-  grpc.close();
-  await nats.close();
   await served.close();
 }
 console.table(rows);

@@ -1,5 +1,5 @@
 import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
-import { inferenceService } from '../../actors/gateway/grpc/grpc-service.ts';
+import { inferenceService } from '../../engine/oip/inference-service.ts';
 
 /** Any client of the service: the messages are what the other side makes of them. */
 export interface InferenceGrpcClient {

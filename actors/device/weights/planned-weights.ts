@@ -16,7 +16,8 @@ export function plannedWeights(deployment: Deployment, profile: Profile, device:
   return ({ models, weights }: CompiledPlan) =>
     models.map((model, m): DeviceWeights => {
       const planned = weights[m];
-      const profiled = planned?.runtimes[kind];
+      // Of a model that is not placed here, and so not run, any times will do.
+      const profiled = planned?.runtimes[kind] ?? Object.values(planned?.runtimes ?? {})[0];
       if (planned === undefined || profiled === undefined)
         throw new ConfigError(
           `the plan has no runtimes of ${model} on ${kind}; run \`cascade profile\` and \`cascade plan\` again`,
@@ -27,9 +28,12 @@ export function plannedWeights(deployment: Deployment, profile: Profile, device:
       const file$: Observable<ModelFile> =
         device.kind === 'emulated'
           ? defer(() => of(recorded(entry, digest)))
-          : defer(() =>
-              findWeights({ folder: deployment.dir, deployment: deployment.name, model, file: entry.file, digest }),
-            ).pipe(map((found) => ({ ...entry, output: output ?? entry.output, file: told(model, found).file })));
+          : device.kind === 'remote'
+            ? // The server has them: which ones, nobody but itself knows.
+              of({ ...entry, output: output ?? entry.output })
+            : defer(() =>
+                findWeights({ folder: deployment.dir, deployment: deployment.name, model, file: entry.file, digest }),
+              ).pipe(map((found) => ({ ...entry, output: output ?? entry.output, file: told(model, found).file })));
       return { model, key, memoryBytes, profiled, certaintyEdges, accuracy, file$ };
     });
 

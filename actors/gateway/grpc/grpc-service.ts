@@ -1,8 +1,7 @@
-import { type handleUnaryCall, Metadata, Server, type ServerUnaryCall, type ServiceDefinition, status } from '@grpc/grpc-js';
-import { fromJSON } from '@grpc/proto-loader';
+import { type handleUnaryCall, Metadata, Server, type ServerUnaryCall, status } from '@grpc/grpc-js';
 import { Observable } from 'rxjs';
 import { CascadeError, type ErrorCode } from '../../../engine/errors.ts';
-import { INFERENCE_PROTO } from '../../../engine/oip/inference-proto.ts';
+import { inferenceService } from '../../../engine/oip/inference-service.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import { EXTENSIONS, type GatewayDoor, MAX_REQUEST_BYTES, SERVER_NAME } from '../door.ts';
@@ -10,8 +9,6 @@ import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
 import type { ModelInferRequest } from './messages.ts';
-
-const SERVICE = 'inference.GRPCInferenceService';
 
 const STATUS: Readonly<Record<ErrorCode, status>> = {
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
@@ -33,16 +30,6 @@ interface Call {
 }
 
 type Named = { readonly name: string; readonly version: string };
-
-/** The service's definition: of whoever serves it, and of whoever asks it. */
-export function inferenceService(): ServiceDefinition {
-  const found = fromJSON(INFERENCE_PROTO, { keepCase: true, longs: Number, enums: String, defaults: true, oneofs: true })[
-    SERVICE
-  ];
-  // The other kinds of definitions are of messages, and have a format.
-  if (found === undefined || 'format' in found) throw new Error(`${SERVICE} is not defined`);
-  return found as ServiceDefinition;
-}
 
 /** The Open Inference Protocol by gRPC; the server listens nowhere yet. */
 export function grpcServer({ model, inference, statistics, problem, log }: GatewayDoor): Server {

@@ -1,10 +1,10 @@
 import { invalid } from '../../../engine/errors.ts';
+import { readContents, writeContents } from '../../../engine/oip/contents.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
 import type { TensorSpec } from '../../../engine/tensor/tensor.ts';
 import { DEADLINE_MAX_MS } from '../../../plans/protocol/request.ts';
 import { type GivenTensor, type InferCall, type OutputTensor, whereOf } from '../infer-call.ts';
 import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
-import { readContents, writeContents } from './contents.ts';
 import type { ModelInferRequest, ModelInferResponse, Parameters } from './messages.ts';
 
 /**

@@ -1,3 +1,5 @@
+import type { Contents } from '../../../engine/oip/contents.ts';
+
 /** Messages of the service as proto-loader gives them with `keepCase`, `defaults` and numbers for 64-bit integers. */
 
 /** One of the choices is set, which `parameter_choice` names. */
@@ -11,17 +13,6 @@ interface InferParameter {
 }
 
 export type Parameters = Readonly<Record<string, InferParameter>>;
-
-export interface Contents {
-  readonly bool_contents: readonly boolean[];
-  readonly int_contents: readonly number[];
-  readonly int64_contents: readonly number[];
-  readonly uint_contents: readonly number[];
-  readonly uint64_contents: readonly number[];
-  readonly fp32_contents: readonly number[];
-  readonly fp64_contents: readonly number[];
-  readonly bytes_contents: readonly Uint8Array[];
-}
 
 export interface InputTensor {
   readonly name: string;

@@ -1,6 +1,7 @@
 import { type CascadeError, ERROR_NUMBERS } from '../../../engine/errors.ts';
 
 type HttpStatus = 400 | 404 | 429 | 500 | 503 | 504;
+export type HttpErrorStatus = HttpStatus | 413;
 
 /** Our numbers are those of HTTP but for one: 408 would tell clients that they were too slow, and some send the request again. */
 export function httpStatus({ code }: CascadeError): HttpStatus {

@@ -1,6 +1,6 @@
 import { joinBody } from '../../../engine/oip/body.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
-import { valuesOf } from '../../../plans/protocol/output-values.ts';
+import { valuesOf } from '../../../engine/tensor/values-of.ts';
 import type { OutputTensor } from '../infer-call.ts';
 
 interface Written {

@@ -10,7 +10,8 @@ import { defaultDeadlineMs } from '../../policy/deadline.ts';
 import { defaultDrainMs, type GearRule } from '../../policy/gear-choice.ts';
 import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import { expandVariables } from './from-environment.ts';
-import type { CertaintyKind, ModelEntry, ScoreKind, TaskName } from './model-entry.ts';
+import { type CertaintyKind, type ModelEntry, remoteFile, type ScoreKind, type TaskName } from './model-entry.ts';
+import { remoteProblems } from './remote-problems.ts';
 import { type DeploymentYaml, deploymentSchema } from './schema.ts';
 import { forPeople, shown } from './shown.ts';
 import { type SyntheticSettings, syntheticEntries, syntheticProblems, syntheticSettings } from './synthetic-settings.ts';
@@ -26,10 +27,24 @@ interface DeviceBase {
   readonly host: string;
 }
 
+/** A server of the Open Inference Protocol. */
+export interface RemoteDevice extends DeviceBase {
+  readonly kind: 'remote';
+  readonly url: string;
+  /** Models of the family that it has. */
+  readonly models: readonly string[];
+  readonly inFlight: number;
+  readonly timeoutMs: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Absolute paths of PEM files. */
+  readonly tls: { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined };
+}
+
 export type Device =
   | (DeviceBase & { readonly kind: 'cpu'; readonly cores: readonly number[] | undefined })
   | (DeviceBase & { readonly kind: 'cuda'; readonly deviceId: number })
-  | (DeviceBase & { readonly kind: 'emulated'; readonly like: string });
+  | (DeviceBase & { readonly kind: 'emulated'; readonly like: string })
+  | RemoteDevice;
 
 export type DeploymentSlo =
   | { readonly type: 'latency'; readonly p95Ms: number }
@@ -183,6 +198,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
           ...duplicates(yaml.devices, ['devices'], 'id'),
           ...syntheticProblems(yaml),
           ...taskProblems(yaml),
+          ...remoteProblems(yaml),
         ];
   const dir = dirname(file);
   const resolveFile = (at: Problem['path'], given: string): string => {
@@ -192,8 +208,10 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
     else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
     return absolute;
   };
-  const modelFile = (i: number, given: string): string =>
-    modelFiles === 'anywhere' ? resolve(dir, given) : resolveFile(['models', i, 'file'], given);
+  const modelFile = (i: number, { file: given, remote }: NonNullable<DeploymentYaml['models']>[number]): string => {
+    if (given === undefined) return remoteFile(remote ?? { name: '' });
+    return modelFiles === 'anywhere' ? resolve(dir, given) : resolveFile(['models', i, 'file'], given);
+  };
   /** Of the connection to NATS: one that names a variable is looked for when a command connects. */
   const natsFile = (at: Problem['path'], given: string | undefined) => {
     const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
@@ -208,7 +226,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
     file,
     models:
       yaml.synthetic === undefined
-        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: modelFile(i, model.file) }))
+        ? (yaml.models ?? []).map((model, i) => ({ ...model, file: modelFile(i, model) }))
         : syntheticEntries(yaml.synthetic),
     synthetic: yaml.synthetic && syntheticSettings(yaml.synthetic),
     task: yaml.task,
@@ -235,7 +253,9 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
       validation: yaml.data.validation,
       order: yaml.data.order,
     },
-    devices: yaml.devices.map(deviceOf),
+    devices: yaml.devices.map((device, i) =>
+      deviceOf(yaml, device, (given, key) => optionalFile(['devices', i, 'tls', key], given)),
+    ),
     slo:
       yaml.slo.p95 === undefined ? { type: 'accuracy', accuracy: yaml.slo.accuracy! } : { type: 'latency', p95Ms: yaml.slo.p95 },
     load: { ...yaml.load, distribution: distributionOf(yaml.load) },
@@ -286,6 +306,8 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
 /** What profiled runtimes hold for: devices of one class are interchangeable. */
 export function deviceClass(device: Device): string {
   if (device.kind === 'cpu') return `cpu-${device.cores?.length ?? 1}`;
+  // Another server, or the same one asked in another way, has other times.
+  if (device.kind === 'remote') return `remote:${device.url}${device.inFlight === 1 ? '' : ` in ${device.inFlight}`}`;
   return device.kind === 'cuda' ? 'cuda' : `emulated:${device.like}`;
 }
 
@@ -319,9 +341,25 @@ function driftOf({ replanInterval, ...drift }: DeploymentYaml['drift']): Deploym
   return { ...drift, replanIntervalMs: replanInterval };
 }
 
-function deviceOf({ memory, ...device }: DeploymentYaml['devices'][number]): Device {
-  if (device.kind === 'cpu') return { ...device, cores: device.cores, memoryBytes: memory };
-  return { ...device, memoryBytes: memory };
+function deviceOf(
+  { models = [] }: DeploymentYaml,
+  { memory, ...device }: DeploymentYaml['devices'][number],
+  file: (given: string | undefined, key: string) => string | undefined,
+): Device {
+  if (device.kind === 'remote') {
+    const { timeout, tls = {}, models: served, ...same } = device;
+    return {
+      ...same,
+      // As much as anybody could ask for, and whole.
+      memoryBytes: memory ?? Number.MAX_SAFE_INTEGER,
+      models: served ?? models.filter(({ remote }) => remote !== undefined).map(({ name }) => name),
+      timeoutMs: timeout,
+      tls: { ca: file(tls.ca, 'ca'), cert: file(tls.cert, 'cert'), key: file(tls.key, 'key') },
+    };
+  }
+  const memoryBytes = memory!;
+  if (device.kind === 'cpu') return { ...device, cores: device.cores, memoryBytes };
+  return { ...device, memoryBytes };
 }
 
 function deadlinesOf({ deadline, slo }: DeploymentYaml): Pick<Deployment, 'deadlineMs' | 'maxDeadlineMs'> {

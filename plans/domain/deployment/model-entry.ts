@@ -1,3 +1,4 @@
+import type { RemoteModelName } from '../../../engine/backend/backend.ts';
 import type { DeploymentYaml } from './schema.ts';
 
 /** How sure a prediction is: an estimator on the class scores (see certainty.ts), or a model output of that name. */
@@ -8,8 +9,10 @@ export type TaskName = DeploymentYaml['task'];
 
 export interface ModelEntry {
   readonly name: string;
-  /** Absolute path of the ONNX file; `synthetic:<name>` in a synthetic family, which has no files. */
+  /** Absolute path of the ONNX file; `synthetic:<name>` in a synthetic family, which has no files, and as `remoteFile` has it of a model that is only on servers. */
   readonly file: string;
+  /** What servers of devices of kind remote call it. */
+  readonly remote?: RemoteModelName | undefined;
   /** Largest batch to profile and to run. */
   readonly maxBatch: number;
   /** Output that holds the scores; default: the family's, else chosen (see `chooseOutput`). */
@@ -18,4 +21,16 @@ export interface ModelEntry {
   readonly scores?: ScoreKind | undefined;
   /** Input of the model -> input of the family, where they have other names. */
   readonly inputs?: Readonly<Record<string, string>> | undefined;
+}
+
+const ON_SERVERS = 'remote:';
+
+/** In the place of a file, of a model that is on servers only: what it is called there. */
+export function remoteFile({ name, version }: RemoteModelName): string {
+  return `${ON_SERVERS}${name}${version === undefined ? '' : `, version ${version}`}`;
+}
+
+/** Whether a model is on servers only: nothing is known of it here but what they say. */
+export function isOnServersOnly({ file, remote }: Pick<ModelEntry, 'file' | 'remote'>): boolean {
+  return remote !== undefined && file.startsWith(ON_SERVERS);
 }

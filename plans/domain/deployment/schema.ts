@@ -1,9 +1,13 @@
 import { z } from 'zod';
 import { SUBJECT_TOKEN } from '../../../engine/actor/subject.ts';
+import type { RemoteModelName } from '../../../engine/backend/backend.ts';
+import { DATATYPES } from '../../../engine/oip/datatypes.ts';
+import type { Dtype } from '../../../engine/tensor/tensor.ts';
 import { DEFAULT_GEAR_RULE, LOAD_INTERVAL_MS } from '../../policy/gear-choice.ts';
 import { LONGEST_WINDOW_MS } from '../../policy/load-history.ts';
 import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import { MAX_RANGES } from './limits.ts';
+import { remoteUrlProblem } from './remote-url.ts';
 import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
@@ -51,9 +55,32 @@ const SCORE_KINDS = ['logits', 'probabilities'] as const;
 
 const outputName = z.string().min(1);
 
+const remoteModel = z.union(
+  [
+    z
+      .string()
+      .min(1)
+      .transform((text): RemoteModelName => ({ name: text })),
+    z.strictObject({
+      name: z.string().min(1).describe('Name of the model on the server'),
+      version: z
+        .union([z.string().min(1), z.int().nonnegative().transform(String)])
+        .optional()
+        .describe('Version of the model on the server; default: the choice of the server'),
+      output: outputName.optional().describe('Output that holds the scores there; default: as elsewhere'),
+    }),
+  ],
+  { error: (issue) => `${shown(issue.input)} does not name a model of a server; write its name, or { name, version, output }` },
+);
+
 const model = z.strictObject({
   name: name.describe('Name of the model; part of NATS subjects'),
-  file: path.describe('ONNX file, relative to the deployment file'),
+  file: path
+    .optional()
+    .describe('ONNX file, relative to the deployment file; not needed of a model that is on remote devices only'),
+  remote: remoteModel
+    .optional()
+    .describe('What servers behind devices of kind remote call this model: a name, or { name, version, output }'),
   maxBatch: z.int().min(1).max(4096).default(64).describe('Largest batch to profile and to run (samples)'),
   output: outputName.optional().describe('Output of this model that holds the scores; default: `output` of the family'),
   scores: z.enum(SCORE_KINDS).optional().describe('What this model gives; default: `scores` of the family'),
@@ -112,7 +139,28 @@ const certainty = z.union(
 
 const TASKS = ['classification', 'binary', 'multi-label', 'regression', 'custom'] as const;
 
+const DTYPES_BY_DATATYPE = Object.fromEntries(Object.entries(DATATYPES).map(([dtype, datatype]) => [datatype, dtype as Dtype]));
+
 const input = z.strictObject({
+  datatype: z
+    .enum(Object.values(DATATYPES))
+    .transform((datatype) => DTYPES_BY_DATATYPE[datatype])
+    .optional()
+    .describe(
+      'Element type, as servers of the Open Inference Protocol write it (UINT8, FP32 ...): where no model has a file that says it',
+    ),
+  shape: z
+    .array(
+      z
+        .int()
+        .min(1)
+        .or(z.literal('any'))
+        .transform((length) => (length === 'any' ? null : length)),
+    )
+    .optional()
+    .describe(
+      'Beside `datatype`: the shape of one sample, without the batch axis; any: an axis of any length, such as [any, 16]',
+    ),
   pad: z
     .number()
     .optional()
@@ -176,6 +224,44 @@ const deviceBase = {
   host: name.default('local').describe('Host that runs the device: `local`, or what `serve --host` says'),
 };
 
+const tls = z.strictObject({
+  ca: path.optional().describe('PEM file of the certificate authority'),
+  cert: path.optional().describe('PEM file of the client certificate'),
+  key: path.optional().describe('PEM file of the client key'),
+});
+
+const remoteDevice = z.strictObject({
+  kind: z.literal('remote'),
+  ...deviceBase,
+  memory: bytes
+    .optional()
+    .describe(
+      'Memory for model replicas, where the server is to hold no more of its models; default: it holds all that it serves',
+    ),
+  url: z
+    .string()
+    .superRefine((url, context) => {
+      const problem = remoteUrlProblem(url);
+      if (problem !== undefined) context.addIssue(problem);
+    })
+    .describe('Server of the Open Inference Protocol: http://HOST:PORT, https://, grpc:// or grpcs://'),
+  models: z.array(name).min(1).optional().describe('Models of the family that this server has; default: all that have `remote`'),
+  inFlight: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe('Requests that a batch is sent in at once, for servers that compute several at a time; measured by `profile`'),
+  timeout: duration
+    .default(5_000)
+    .describe('A server that does not answer a batch within this time is lost (5s, or milliseconds)'),
+  headers: z
+    .record(z.string().min(1), z.string())
+    .default({})
+    .describe(`Sent with each request, as HTTP headers or gRPC metadata, such as { Authorization: "Bearer \${TOKEN}" }`),
+  tls: tls.optional().describe('With https:// or grpcs://; default: the system authorities, and no client certificate'),
+});
+
 const device = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('cpu'),
@@ -201,6 +287,7 @@ const device = z.discriminatedUnion('kind', [
     ...deviceBase,
     like: z.string().min(1).describe('Device class whose profiled runtimes are emulated: cpu-1, cpu-2, cuda ...'),
   }),
+  remoteDevice,
 ]);
 
 /** Also where other fields are wrong; but what is missing, or no mapping at all, is told by its type. */
@@ -235,12 +322,6 @@ const load = z.strictObject({
   qpsMax: z.number().positive().describe('Highest load to plan for (requests per second)'),
   ranges: z.int().min(1).max(MAX_RANGES).default(16).describe('Number of equal QPS ranges, one gear each'),
   distribution: distribution.default({ zipf: 1 }).describe('How often each QPS range occurs'),
-});
-
-const tls = z.strictObject({
-  ca: path.optional().describe('PEM file of the certificate authority'),
-  cert: path.optional().describe('PEM file of the client certificate'),
-  key: path.optional().describe('PEM file of the client key'),
 });
 
 const nats = z.strictObject({

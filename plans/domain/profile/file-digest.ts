@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { externalFiles } from '../../../engine/backend/external-data.ts';
+import { isOnServersOnly, type ModelEntry } from '../deployment/model-entry.ts';
 
 /** What was found out about files, by their path, size and times: each is read once a process, though many commands ask. */
 const digests = new Map<string, string>();
@@ -36,6 +37,15 @@ export function modelDigest(file: string): string {
   return createHash('sha256')
     .update(JSON.stringify([digest, ...parts]))
     .digest('hex');
+}
+
+/**
+ * Digest of a model of the family. Of one that is on servers only it says what the model is called there: whether its weights are still the same
+ * nobody but the server knows.
+ * @throws ConfigError as of `modelFiles`.
+ */
+export function entryDigest(entry: Pick<ModelEntry, 'file' | 'remote'>): string {
+  return isOnServersOnly(entry) ? createHash('sha256').update(entry.file).digest('hex') : modelDigest(entry.file);
 }
 
 /** The time of the last change to the inode tells of a change that kept size and date. */

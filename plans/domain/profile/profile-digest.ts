@@ -3,14 +3,14 @@ import { ConfigError } from '../../../engine/errors.ts';
 import { splitMember } from '../../data/member-path.ts';
 import { type Deployment, deviceClass } from '../deployment/deployment.ts';
 import type { ModelEntry } from '../deployment/model-entry.ts';
-import { fileDigest, modelDigest } from './file-digest.ts';
+import { entryDigest, fileDigest } from './file-digest.ts';
 import type { Profile } from './profile.ts';
 
 /**
  * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
  * the kinds of device; of a synthetic family, its figures. Not the SLO, the load or the number of devices: those are planned for, not measured.
  */
-export function profileDigest(deployment: Deployment, digestOfModel = (model: ModelEntry) => modelDigest(model.file)): string {
+export function profileDigest(deployment: Deployment, digestOfModel: (model: ModelEntry) => string = entryDigest): string {
   const { data, synthetic } = deployment;
   const digestOf = (path: string): readonly unknown[] => {
     const { file, member } = splitMember(path);
@@ -29,6 +29,7 @@ export function profileDigest(deployment: Deployment, digestOfModel = (model: Mo
               inputs: model.inputs,
               output: model.output,
               scores: model.scores,
+              remote: model.remote,
               file: digestOfModel(model),
             }))
             // The family's order is measured, not written.

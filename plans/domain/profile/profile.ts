@@ -17,6 +17,9 @@ export interface SampleSizes {
   readonly size: Int32Array;
 }
 
+/** Memory of a model on a server, which does not tell it: so little that it fits everywhere. */
+export const UNKNOWN_BYTES = 1;
+
 export interface ModelProfile {
   readonly name: string;
   /** Digest of the model file. */

@@ -1,6 +1,7 @@
 import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../../engine/errors.ts';
 import type { Deployment } from '../deployment/deployment.ts';
+import { isOnServersOnly } from '../deployment/model-entry.ts';
 
 /**
  * Names of the classes in the order of the scores: as the deployment says, else as the models do.
@@ -14,6 +15,7 @@ export function familyClasses({
 }: Pick<Deployment, 'classes' | 'models' | 'inputs' | 'file'>): readonly string[] | undefined {
   if (classes !== undefined) return classes;
   const named = models.flatMap((model) => {
+    if (isOnServersOnly(model)) return [];
     const { classLabels } = readModelInterface(model.file, inputs, model.inputs);
     return classLabels === undefined ? [] : [{ name: model.name, classes: classLabels.map(String) }];
   });

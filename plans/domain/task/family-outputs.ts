@@ -4,7 +4,7 @@ import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import { forAll } from '../../../engine/errors.ts';
 import type { LabelledData } from '../../data/labelled-data.ts';
 import type { Deployment } from '../deployment/deployment.ts';
-import type { ModelEntry } from '../deployment/model-entry.ts';
+import { isOnServersOnly, type ModelEntry } from '../deployment/model-entry.ts';
 import { chooseOutput, type OutputChoice } from './choose-output.ts';
 import { certaintyOutputOf } from './task-of.ts';
 
@@ -20,11 +20,19 @@ export interface ModelOutputs {
 
 /**
  * Which output of each model holds the scores.
+ * @param onServers outputs of the models that have no file here, as their servers say.
  * @throws ConfigError when one that the deployment names does not exist, or holds no floats.
  */
-export function familyOutputs(deployment: Deployment, data: LabelledData): ModelOutputs[] {
+export function familyOutputs(
+  deployment: Deployment,
+  data: LabelledData,
+  onServers: ReadonlyMap<string, readonly OutputSpec[]> = new Map(),
+): ModelOutputs[] {
   return forAll(deployment.models, (model) => {
-    const { outputs } = readModelInterface(model.file, deployment.inputs, model.inputs);
+    const outputs = onServers.get(model.name) ?? readModelInterface(model.file, deployment.inputs, model.inputs).outputs;
+    // A server that does not say what a model gives may give what is named, or one output.
+    if (outputs.length === 0)
+      return { output: model.remote?.output ?? model.output ?? deployment.output, choice: undefined, all: [] };
     return { ...outputOf(deployment, model, outputs, columnsOf(data)), all: outputs.map(({ name }) => name) };
   });
 }
@@ -36,7 +44,8 @@ function outputOf(
   columns: number | undefined,
 ): Pick<ModelOutputs, 'output' | 'choice'> {
   const certaintyOutput = certaintyOutputOf(deployment);
-  const named = model.output ?? deployment.output ?? (deployment.task === 'custom' ? certaintyOutput : undefined);
+  const remoteOutput = isOnServersOnly(model) ? model.remote?.output : undefined;
+  const named = remoteOutput ?? model.output ?? deployment.output ?? (deployment.task === 'custom' ? certaintyOutput : undefined);
   if (named !== undefined) return { output: chooseScores(model.file, outputs, { output: named }).name, choice: undefined };
   const scores = model.scores ?? deployment.scores;
   const choice = chooseOutput(outputs, { task: deployment.task, scores, columns, certaintyOutput });

@@ -83,5 +83,6 @@ async function provisionKind(
 }
 
 function describeKind({ deviceClass, memoryBytes }: PlanDevice): string {
+  if (memoryBytes === Number.MAX_SAFE_INTEGER) return deviceClass;
   return `${deviceClass}, ${Number((memoryBytes / 2 ** 30).toPrecision(3))} GiB`;
 }

@@ -39,12 +39,26 @@ export const HTTP_FORMATS = {
   'open-inference': {
     headers: `Content-Type: application/octet-stream\r\nInference-Header-Content-Length: ${OPEN_INFERENCE_HEADER.length}\r\n`,
     body: (image) => Buffer.concat([OPEN_INFERENCE_HEADER, image]),
-    answer: (answer) => {
-      const { outputs } = answer as { outputs: readonly { name: string; data: readonly unknown[] }[] };
-      const first = (name: string): unknown => outputs.find((output) => output.name === name)?.data[0];
-      return { label: Number(first('label')), model: String(first('model')) };
-    },
+    answer: openInferenceAnswer,
+  },
+  /** The same without it. */
+  'open-inference-json': {
+    headers: JSON_HEADERS,
+    body: (image) =>
+      Buffer.from(
+        JSON.stringify({
+          inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'UINT8', data: [...image] }],
+          outputs: [{ name: 'label' }, { name: 'model' }],
+        }),
+      ),
+    answer: openInferenceAnswer,
   },
 } as const satisfies Record<string, HttpFormat>;
 
 export type HttpFormatName = keyof typeof HTTP_FORMATS;
+
+function openInferenceAnswer(answer: unknown): Answer {
+  const { outputs } = answer as { outputs: readonly { name: string; data: readonly unknown[] }[] };
+  const first = (name: string): unknown => outputs.find((output) => output.name === name)?.data[0];
+  return { label: Number(first('label')), model: String(first('model')) };
+}

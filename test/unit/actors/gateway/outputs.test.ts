@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { joinAnswers, outputsOf } from '../../../../actors/gateway/outputs.ts';
 import { ServedModel } from '../../../../actors/gateway/served-model.ts';
+import { valuesOf } from '../../../../engine/tensor/values-of.ts';
 import type { Result } from '../../../../plans/protocol/messages.ts';
-import { valuesOf } from '../../../../plans/protocol/output-values.ts';
 import { resultFor } from '../../../support/stub-frontend.ts';
 
 function join(outputs: ReturnType<typeof outputsOf>, names: readonly string[], results: readonly Result[]) {

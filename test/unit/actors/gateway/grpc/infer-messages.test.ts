@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readInferRequest, writeInferResponse } from '../../../../../actors/gateway/grpc/infer-messages.ts';
-import type { Contents, InputTensor, ModelInferRequest } from '../../../../../actors/gateway/grpc/messages.ts';
+import type { InputTensor, ModelInferRequest } from '../../../../../actors/gateway/grpc/messages.ts';
+import type { Contents } from '../../../../../engine/oip/contents.ts';
 import { DATATYPES } from '../../../../../engine/oip/datatypes.ts';
 import { encodeStrings } from '../../../../../engine/tensor/strings.ts';
 import { DTYPE_NAMES, type Dtype } from '../../../../../engine/tensor/tensor.ts';

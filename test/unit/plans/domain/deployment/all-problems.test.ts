@@ -33,7 +33,7 @@ load: { qpsMax: "\${CASCADE_TEST_UNSET}" }
     '3:13 models[0].name: "bad name" cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -',
     '5:47 models[2].maxBatch: 0 is too small; must be at least 1 (Largest batch to profile and to run (samples))',
     '7:31 data.valdation: unknown key; did you mean validation? known here: inputs, labels, quality, validation, order',
-    '8:30 devices[0].kind: "gpu" is not one of cpu, cuda, emulated',
+    '8:30 devices[0].kind: "gpu" is not one of cpu, cuda, emulated, remote',
     '9:13 slo.p95: "soon" is not a time above 0; write 100ms, 0.1s, or milliseconds',
     `4:25 models[1].file: gone.onnx does not exist ${LOOKED_IN}`,
     `6:25 models[3].file: lost.onnx does not exist ${LOOKED_IN}`,

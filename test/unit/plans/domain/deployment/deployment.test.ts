@@ -193,7 +193,7 @@ deadline: 5s
   });
 
   it.each([
-    ['{ id: cpu0, kind: gpu, memory: 1GiB }', 'devices[0].kind: "gpu" is not one of cpu, cuda, emulated'],
+    ['{ id: cpu0, kind: gpu, memory: 1GiB }', 'devices[0].kind: "gpu" is not one of cpu, cuda, emulated, remote'],
     ['{ id: cpu0, kind: cpu }', 'devices[0].memory: is missing (Memory for model replicas'],
     [
       '{ id: cpu0, kind: cpu, memory: 1GiB, deviceId: 1 }',

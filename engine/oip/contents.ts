@@ -1,9 +1,19 @@
-import { invalid } from '../../../engine/errors.ts';
-import { bytesOfStrings, encodeStrings } from '../../../engine/tensor/strings.ts';
-import type { Dtype } from '../../../engine/tensor/tensor.ts';
-import type { OutputValue } from '../../../plans/protocol/messages.ts';
-import { valuesOf } from '../../../plans/protocol/output-values.ts';
-import type { Contents } from './messages.ts';
+import { invalid } from '../errors.ts';
+import { bytesOfStrings, encodeStrings } from '../tensor/strings.ts';
+import type { Dtype } from '../tensor/tensor.ts';
+import { valuesOf } from '../tensor/values-of.ts';
+
+/** Values of a tensor in a gRPC message, by kinds of element types. */
+export interface Contents {
+  readonly bool_contents: readonly boolean[];
+  readonly int_contents: readonly number[];
+  readonly int64_contents: readonly number[];
+  readonly uint_contents: readonly number[];
+  readonly uint64_contents: readonly number[];
+  readonly fp32_contents: readonly number[];
+  readonly fp64_contents: readonly number[];
+  readonly bytes_contents: readonly Uint8Array[];
+}
 
 type Field = keyof Contents;
 
@@ -36,7 +46,7 @@ export function readContents(dtype: Dtype, contents: Contents | null, where: str
 }
 
 /** @returns undefined where the element type has no field. */
-export function writeContents(value: OutputValue): Partial<Contents> | undefined {
+export function writeContents(value: { readonly dtype: Dtype; readonly data: Uint8Array }): Partial<Contents> | undefined {
   const { dtype, data } = value;
   if (dtype === 'float16') return undefined;
   if (dtype === 'string') return { bytes_contents: bytesOfStrings(data) };

@@ -1,0 +1,61 @@
+import { firstValueFrom } from 'rxjs';
+import type { OutputSpec } from '../../engine/backend/backend.ts';
+import { OipError } from '../../engine/oip/oip-client.ts';
+import type { LabelledData } from '../../plans/data/labelled-data.ts';
+import type { Deployment, RemoteDevice } from '../../plans/domain/deployment/deployment.ts';
+import { openRemote } from '../../plans/domain/deployment/open-remote.ts';
+import type { ModelOutputs } from '../../plans/domain/task/family-outputs.ts';
+import { remoteOutputs } from '../../plans/profiling/remote-outputs.ts';
+import { targetBackend } from '../../plans/profiling/target-backend.ts';
+import type { Findings } from './finding.ts';
+
+/** The outputs of models that only servers have; undefined where one could not be asked, which is told. */
+export function outputsOnServers(
+  deployment: Deployment,
+  { specs }: LabelledData,
+  models: Findings,
+): Promise<ReadonlyMap<string, readonly OutputSpec[]> | undefined> {
+  return models.attempt(() => remoteOutputs(deployment, specs));
+}
+
+/** The servers behind remote devices: each model of theirs is asked for one sample. */
+export async function checkServers(
+  deployment: Deployment,
+  data: LabelledData,
+  outputs: readonly ModelOutputs[],
+  models: Findings,
+): Promise<void> {
+  const servers = deployment.devices.filter((device): device is RemoteDevice => device.kind === 'remote');
+  const sample = data.sample(data.validation[0]);
+  for (const server of servers) {
+    const name = await nameOf(server);
+    for (const [m, model] of deployment.models.entries()) {
+      if (!server.models.includes(model.name)) continue;
+      await models.attempt(async () => {
+        const backend = targetBackend(deployment, server, data.specs);
+        try {
+          await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
+          await firstValueFrom(backend.run(model.name, [sample]));
+        } finally {
+          await backend.close();
+        }
+        models.ok(
+          `device ${server.id}: ${name} at ${server.url} has ${model.name} (${model.remote?.name}), which answers a sample of the data`,
+        );
+      });
+    }
+  }
+}
+
+/** What a server calls itself; of one that does not answer, its models tell what is wrong. */
+async function nameOf(server: RemoteDevice): Promise<string> {
+  const client = openRemote(server);
+  try {
+    return await client.serverName();
+  } catch (error) {
+    if (error instanceof OipError) return 'a server';
+    throw error;
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,25 @@
+import { CascadeError } from '../../../engine/errors.ts';
+import type { Logger } from '../../../engine/log.ts';
+import { type HttpErrorStatus, httpStatus, retryAfterSeconds } from './http-status.ts';
+import { BodyTooLarge } from './read-body.ts';
+
+/** What a client is told of an error. */
+export interface ErrorAnswer {
+  readonly status: HttpErrorStatus;
+  readonly error: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
+  if (error instanceof BodyTooLarge) return { status: 413, error: error.message, headers: { Connection: 'close' } };
+  if (!(error instanceof CascadeError)) {
+    log.error({ err: error }, 'a request failed by a defect of the gateway');
+    return { status: 500, error: 'INTERNAL: the gateway failed; its log says why', headers: {} };
+  }
+  const seconds = retryAfterSeconds(error);
+  return {
+    status: httpStatus(error),
+    error: `${error.code}: ${error.message}`,
+    headers: seconds === undefined ? {} : { 'Retry-After': String(seconds) },
+  };
+}

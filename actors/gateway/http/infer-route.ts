@@ -1,0 +1,87 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Observable } from 'rxjs';
+import { JSON_LENGTH_HEADER } from '../../../engine/oip/body.ts';
+import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
+import type { GatewayDoor } from '../door.ts';
+import { VERSION } from '../served-model.ts';
+import { errorAnswer } from './errors.ts';
+import { BodyRoom } from './read-body.ts';
+import { readInfer } from './read-infer.ts';
+import { writeInfer } from './write-infer.ts';
+
+const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
+
+/**
+ * `POST .../infer`, which each request of a client is: on Node's own request and response, as those of the web's kind take
+ * as long again as all the rest.
+ * @returns whether the request was for it; it is answered then.
+ */
+export type InferRoute = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
+
+export function inferRoute({ model, inference, draining, log }: GatewayDoor): InferRoute {
+  const room = new BodyRoom();
+
+  async function answer(incoming: IncomingMessage, outgoing: ServerResponse, name: string, version?: string): Promise<void> {
+    model.check(name, version);
+    const head = incoming.headers[JSON_LENGTH];
+    await room.with(incoming, async (bytes) => {
+      const { call, isBinary } = readInfer(model.name, version, bytes, head as string | undefined);
+      const traceparent = incoming.headers[TRACE_HEADER];
+      const tensors = await inference.infer(typeof traceparent === 'string' ? { ...call, traceparent } : call, gone$(outgoing));
+      const named = { model_name: model.name, model_version: VERSION, id: call.id };
+      const { body, jsonLength } = writeInfer(named, tensors, isBinary);
+      if (typeof body === 'string') send(outgoing, 200, body, JSON_TYPE);
+      else send(outgoing, 200, body, { 'Content-Type': 'application/octet-stream', [JSON_LENGTH_HEADER]: String(jsonLength) });
+    });
+  }
+
+  function send(
+    outgoing: ServerResponse,
+    status: number,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>>,
+  ): void {
+    if (outgoing.destroyed) return;
+    outgoing.writeHead(status, {
+      ...headers,
+      ...(draining() ? { Connection: 'close' } : {}),
+      'Content-Length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
+    });
+    outgoing.end(body);
+  }
+
+  return (incoming, outgoing) => {
+    const { method, url = '' } = incoming;
+    const found = method === 'POST' ? PATH.exec(url) : null;
+    if (found === null) return false;
+    answer(incoming, outgoing, decoded(found[1]), found[2] && decoded(found[2])).catch((failure) => {
+      const { status, error, headers } = errorAnswer(failure, log);
+      send(outgoing, status, JSON.stringify({ error }), { ...JSON_TYPE, ...headers });
+    });
+    return true;
+  };
+}
+
+/** What is not encoded properly is no name that there is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+const JSON_TYPE = { 'Content-Type': 'application/json' };
+
+/** The client has gone before it had its answer. */
+function gone$(outgoing: ServerResponse): Observable<void> {
+  return new Observable((subscriber) => {
+    const onClose = (): void => {
+      if (!outgoing.writableFinished) subscriber.next();
+    };
+    if (outgoing.destroyed) onClose();
+    outgoing.on('close', onClose);
+    return () => outgoing.off('close', onClose);
+  });
+}

@@ -1,0 +1,69 @@
+import { OipError, type RemoteTensor } from '../oip/oip-client.ts';
+import { fromFloat16Array } from '../tensor/float16.ts';
+import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
+import type { OutputTensor } from './backend.ts';
+
+/** A model's inputs as a batch of samples fills them. */
+export interface RemoteInputs {
+  readonly specs: readonly TensorSpec[];
+  /** Per input: what the server calls it. */
+  readonly names: readonly string[];
+  /** Per input: where in a sample it is. */
+  readonly positions: readonly number[];
+}
+
+/** The tensors of a batch. */
+export function inputTensors({ specs, names, positions }: RemoteInputs, rows: readonly Sample[]): RemoteTensor[] {
+  return specs.map((spec, i) => {
+    const tensors = rows.map((sample) => sample[positions[i]]);
+    const { data, dims } = stack(spec, tensors, (bytes) => new Uint8Array(bytes));
+    return { name: names[i], dtype: spec.dtype, shape: dims, data };
+  });
+}
+
+/**
+ * A batch in parts of about equal size, which are under way at once.
+ * @param parts as many, if the batch has as many samples and none would be larger than `largest`; else more.
+ */
+export function partsOf<T>(batch: readonly T[], parts: number, largest: number): T[][] {
+  const count = Math.max(Math.min(parts, batch.length), Math.ceil(batch.length / largest));
+  const size = Math.ceil(batch.length / count);
+  const cut: T[][] = [];
+  for (let from = 0; from < batch.length; from += size) cut.push(batch.slice(from, from + size));
+  return cut;
+}
+
+/** Rows of floats, of an output that is [batch], [batch, columns], or that with axes of length 1 behind it. */
+export function floatRows({ name, dtype, shape, data }: RemoteTensor, rows: number): { values: Float32Array; columns: number } {
+  const [batch, columns = 1, ...rest] = shape;
+  if (batch !== rows || !rest.every((length) => length === 1))
+    throw new OipError('malformed', `output ${name} is [${shape.join(', ')}] for a batch of ${rows}; expected [batch, classes]`);
+  // A copy is aligned.
+  const { buffer } = new Uint8Array(data);
+  switch (dtype) {
+    case 'float32':
+      return { values: new Float32Array(buffer), columns };
+    case 'float64':
+      return { values: Float32Array.from(new Float64Array(buffer)), columns };
+    case 'float16':
+      return { values: fromFloat16Array(new Uint16Array(buffer)), columns };
+    default:
+      throw new OipError('malformed', `output ${name} is ${dtype}; expected FP16, FP32 or FP64`);
+  }
+}
+
+/** Outputs of parts as one; rows that only filled a part up are left out. */
+export function joinOutputs(parts: readonly { readonly tensor: RemoteTensor; readonly rows: number }[]): OutputTensor {
+  const [{ tensor: first }] = parts;
+  const [, ...shape] = first.shape;
+  const data = parts.map(({ tensor, rows }) => {
+    const [batch, ...inner] = tensor.shape;
+    if (batch < rows || inner.join() !== shape.join() || tensor.dtype !== first.dtype)
+      throw new OipError(
+        'malformed',
+        `output ${tensor.name} is [${tensor.shape.join(', ')}] for ${rows} samples; expected [${['batch', ...shape].join(', ')}]`,
+      );
+    return tensor.data.subarray(0, endOf(tensor.dtype, [rows, ...shape], tensor.data, 0));
+  });
+  return { name: first.name, dtype: first.dtype, shape, data: new Uint8Array(Buffer.concat(data)) };
+}

@@ -1,0 +1,87 @@
+import type { Dtype } from '../tensor/tensor.ts';
+import { DATATYPES } from './datatypes.ts';
+
+/** A model on a server of the Open Inference Protocol. */
+export interface RemoteModel {
+  readonly name: string;
+  /** Undefined: the server's choice. */
+  readonly version?: string | undefined;
+}
+
+/** An input or output as a server declares it: the batch is the first axis, -1 any length. */
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
+
+export interface ModelMetadata {
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** A whole tensor, with the batch axis; bytes little-endian in C order. */
+export interface RemoteTensor {
+  readonly name: string;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** Asks a server of the Open Inference Protocol, by HTTP or gRPC. All methods throw OipError. */
+export interface OipClient {
+  /** What it calls itself. */
+  serverName(): Promise<string>;
+  /** Names of the protocol's extensions that the server offers. */
+  extensions(): Promise<readonly string[]>;
+  /** Resolves when the model can be asked; throws the reason why not. */
+  requireReady(model: RemoteModel): Promise<void>;
+  metadata(model: RemoteModel): Promise<ModelMetadata>;
+  /** Largest batch that the server takes; undefined where it does not say. */
+  maxBatch(model: RemoteModel): Promise<number | undefined>;
+  /** @param outputs names; none: all that the server gives. */
+  infer(model: RemoteModel, inputs: readonly RemoteTensor[], outputs: readonly string[]): Promise<readonly RemoteTensor[]>;
+  close(): void;
+}
+
+export interface OipClientOptions {
+  /** `http://`, `https://`, `grpc://` or `grpcs://`, host and port; HTTP may have a path that `/v2` follows. */
+  readonly url: string;
+  /** Of an inference. */
+  readonly timeoutMs: number;
+  /** Sent with each request: HTTP headers, or metadata of gRPC calls. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** PEM texts; undefined: the system's authorities. */
+  readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+}
+
+/** Readiness and metadata are small: a server that takes longer is in trouble. */
+export const QUESTION_TIMEOUT_MS = 2_000;
+
+/**
+ * Why a server gave no answer. `unreachable`: there was no connection, or nothing came in time; `unavailable`: it says that it cannot
+ * now; `busy`: it has too much to do; `unknown`: it has no such model; `forbidden`: it does not let us; `refused`: the request is wrong; `failed`:
+ * it tried in vain; `malformed`: what came is not of the protocol.
+ */
+export type OipProblem = 'unreachable' | 'unavailable' | 'busy' | 'unknown' | 'forbidden' | 'refused' | 'failed' | 'malformed';
+
+export class OipError extends Error {
+  override readonly name = 'OipError';
+  readonly problem: OipProblem;
+  /** Of `busy`: when to ask again, where the server says so. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(problem: OipProblem, message: string, retryAfterMs?: number) {
+    super(message);
+    this.problem = problem;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+const DTYPES_BY_NAME = new Map(Object.entries(DATATYPES).map(([dtype, name]) => [name, dtype as Dtype]));
+
+/** Undefined for a datatype that cannot be read, such as BF16. */
+export function dtypeOf(datatype: string): Dtype | undefined {
+  return DTYPES_BY_NAME.get(datatype);
+}

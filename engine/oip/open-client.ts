@@ -1,0 +1,10 @@
+import { grpcOipClient } from './grpc-client.ts';
+import { httpOipClient } from './http-client.ts';
+import type { OipClient, OipClientOptions } from './oip-client.ts';
+
+export const OIP_SCHEMES = ['http:', 'https:', 'grpc:', 'grpcs:'];
+
+/** A client for the protocol that the URL names; it connects when it is asked. */
+export function openOipClient(options: OipClientOptions): OipClient {
+  return options.url.startsWith('grpc') ? grpcOipClient(options) : httpOipClient(options);
+}

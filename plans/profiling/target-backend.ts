@@ -1,0 +1,29 @@
+import type { Backend } from '../../engine/backend/backend.ts';
+import { createOnnxBackend, type OnnxDevice } from '../../engine/backend/onnx-backend.ts';
+import { createRemoteBackend } from '../../engine/backend/remote-backend.ts';
+import { realClock } from '../../engine/clock.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Deployment, RemoteDevice } from '../domain/deployment/deployment.ts';
+import { openRemote } from '../domain/deployment/open-remote.ts';
+import { auxiliaryOf } from '../domain/task/task-of.ts';
+
+/** A kind of device as it is measured and tried out: nothing is waited for. */
+export type TargetDevice = OnnxDevice | RemoteDevice;
+
+/** The backend that serves on such a device. */
+export function targetBackend(deployment: Deployment, device: TargetDevice, specs: readonly TensorSpec[]): Backend {
+  const { inputs } = deployment;
+  const auxiliary = auxiliaryOf(deployment);
+  if (device.kind !== 'remote') return createOnnxBackend({ ...device, inputs, specs, auxiliary });
+  const { url, inFlight, timeoutMs } = device;
+  return createRemoteBackend({
+    client: openRemote(device),
+    clock: realClock,
+    url,
+    inFlight,
+    timeoutMs,
+    inputs,
+    specs,
+    auxiliary,
+  });
+}

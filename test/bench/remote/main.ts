@@ -1,0 +1,135 @@
+/**
+ * A cascade over a server of another project: two models on MLServer (from PyPI), one here. MLServer is killed under load and started again: each
+ * request must end once, the gear for its loss must come into force, and the plan must be whole again when it is back.
+ *
+ * The environment is set up once, in .cache/remote; where PyPI cannot be reached the bench is skipped, and says so.
+ *
+ * Usage: npm run bench:remote [-- OPTIONS]
+ *   --protocol http,grpc   by which MLServer is asked
+ *   --qps N                of the load; 50
+ *   --python FILE          interpreter of 3.9 to 3.12 for the environment; python3
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { connectNats } from '../../../engine/bus/nats-bus.ts';
+import { startNatsServer } from '../../../engine/bus/nats-server.ts';
+import { readPlan } from '../../../plans/domain/gear-plan/plan-file.ts';
+import { readProfile } from '../../../plans/domain/profile/profile-file.ts';
+import type { Report } from '../../../plans/report/report.ts';
+import { profileAndPlan, startCascade } from '../../support/cascade.ts';
+import { freePort } from '../../support/free-port.ts';
+import { loadWhile, type Served, statusThat } from '../../support/signal-under-load.ts';
+import { writeResult } from '../machine.ts';
+import { type MlServer, setUpMlServer } from './mlserver.ts';
+
+const { values } = parseArgs({
+  options: {
+    protocol: { type: 'string', default: 'http,grpc' },
+    qps: { type: 'string', default: '50' },
+    python: { type: 'string', default: 'python3' },
+  },
+});
+const QPS = Number(values.qps);
+const FASHION = resolve('conf/fashion');
+const MODELS = ['cnn-small', 'cnn-medium'];
+
+const environment = resolve('.cache/remote');
+const found = await setUpMlServer(values.python, environment);
+if ('skipped' in found) {
+  console.log(`skipped: MLServer cannot be had here: ${found.skipped}`);
+  process.exit(0);
+}
+const rows = [];
+for (const protocol of values.protocol.split(',')) rows.push(await measure(protocol, found));
+console.table(rows);
+console.log(`written to ${writeResult('remote', { qps: QPS, server: found.version, rows })}`);
+
+async function measure(protocol: string, mlserver: MlServer): Promise<object> {
+  const root = mkdtempSync(join(tmpdir(), 'cascade-remote-bench-'));
+  const nats = await startNatsServer();
+  const bus = await connectNats({ servers: nats.url });
+  const ports = { http: await freePort(), grpc: await freePort(), metrics: await freePort() };
+  const start = () => mlserver.start(join(root, 'mlserver'), ports, MODELS, FASHION);
+  let server = await start();
+  const folder = join(root, 'deployment');
+  mkdirSync(folder);
+  const url = `${protocol}://127.0.0.1:${protocol === 'grpc' ? ports.grpc : ports.http}`;
+  writeFileSync(
+    join(folder, 'deployment.yaml'),
+    `name: front
+models:
+  - { name: linear, file: ${FASHION}/models/linear.onnx, maxBatch: 16 }
+  - { name: cnn-small, remote: cnn-small, maxBatch: 16 }
+  - { name: cnn-medium, remote: { name: cnn-medium, version: v1 }, maxBatch: 16 }
+data: { inputs: { image: ${FASHION}/data/images.npy }, labels: ${FASHION}/data/labels.npy, validation: 0.2 }
+devices:
+  - { id: here, kind: cpu, memory: 512MiB }
+  - { id: mlserver, kind: remote, url: "${url}" }
+slo: { p95: 1s }
+deadline: 30s
+load: { qpsMax: ${2 * QPS}, ranges: 2 }
+nats: { servers: ["${nats.url}"] }
+`,
+  );
+  try {
+    await profileAndPlan(folder);
+    const { models } = readProfile(join(folder, 'profile.json'));
+    const plan = readPlan(join(folder, 'plan.json'));
+    const serving = startCascade(['serve', folder, '--log-level', 'warn']);
+    await serving.firstLine;
+    const served: Served = { bus, deployment: 'front', folder };
+    let lostMs = 0;
+    let backMs = 0;
+    let cascades: readonly (string | undefined)[] = [];
+    const report: Report = await loadWhile(folder, QPS, async () => {
+      const before = await statusThat(served, ({ qps }) => atLeast(qps, QPS / 2));
+      const killedAt = performance.now();
+      await server.kill();
+      const lost = await statusThat(served, ({ gear }) => same(gear?.lost, 'mlserver'));
+      lostMs = performance.now() - killedAt;
+      server = await start();
+      const startedAt = performance.now();
+      const back = await statusThat(served, ({ gear, devices }) => {
+        same(gear?.lost, null);
+        same(devices.find(({ device }) => device === 'mlserver')?.phase, 'ready');
+      });
+      backMs = performance.now() - startedAt;
+      cascades = [before, lost, back].map(({ gear }) => gear?.cascade);
+    });
+    const end = await serving.stop();
+    if (end.code !== 0) throw new Error(end.stderr);
+    const { offered, completed, rejected, errors, lost, duplicates, accuracy } = report;
+    return {
+      protocol,
+      cascade: cascades[0],
+      'while lost': cascades[1],
+      afterwards: cascades[2],
+      planned: plan.expected.accuracy,
+      accuracy,
+      'batch of 1, ms': models.map(({ name, runtimes }) => `${name} ${Object.values(runtimes)[0].ms[0]}`).join(', '),
+      'lost after, ms': Math.round(lostMs),
+      'back after, ms': Math.round(backMs),
+      offered,
+      completed,
+      rejected,
+      errors,
+      lost,
+      duplicates,
+    };
+  } finally {
+    await server.kill();
+    await bus.close();
+    await nats.stop();
+    rmSync(root, { recursive: true });
+  }
+}
+
+function atLeast(value: number, least: number): void {
+  if (value < least) throw new Error(`${value} is less than ${least}`);
+}
+
+function same(value: unknown, wanted: unknown): void {
+  if (value !== wanted) throw new Error(`${value} is not ${wanted}`);
+}

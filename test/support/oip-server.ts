@@ -1,0 +1,86 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+/** A small server of the Open Inference Protocol in JSON only, that does what a test says. */
+export interface OipServer {
+  readonly url: string;
+  readonly port: number;
+  /** Bodies of the inferences so far. */
+  readonly asked: readonly InferBody[];
+  /** What it says of `/ready` and of inferences: a status, and what is in the body. */
+  ready: { status: number; body?: unknown };
+  infer: (
+    body: InferBody,
+    count: number,
+  ) => { status: number; body?: unknown; headers?: Record<string, string> } | 'silence' | 'hang up';
+  metadata: unknown;
+  /** Headers of the last request. */
+  readonly headers: IncomingMessage['headers'];
+  stop(): Promise<void>;
+}
+
+export interface InferBody {
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly datatype: string;
+    readonly shape: readonly number[];
+    readonly data: readonly number[];
+  }[];
+  readonly outputs?: readonly { readonly name: string }[];
+}
+
+/** A model `m` that takes `x` FP32[-1, 2] and gives it back as `scores`. */
+export const ECHO_METADATA = {
+  name: 'm',
+  platform: 'test',
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+  outputs: [{ name: 'scores', datatype: 'FP32', shape: [-1, 2] }],
+};
+
+export const echo = ({ inputs: [{ shape, data }] }: InferBody) => ({
+  status: 200,
+  body: { model_name: 'm', outputs: [{ name: 'scores', datatype: 'FP32', shape, data }] },
+});
+
+export async function startOipServer(port = 0): Promise<OipServer> {
+  const asked: InferBody[] = [];
+  const state = {
+    asked,
+    ready: { status: 200 } as OipServer['ready'],
+    infer: echo as OipServer['infer'],
+    metadata: ECHO_METADATA as unknown,
+    headers: {} as IncomingMessage['headers'],
+  };
+  const server = createServer(async (request, response) => {
+    state.headers = request.headers;
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    answer(request.url ?? '', Buffer.concat(chunks), response);
+  });
+  const answer = (path: string, body: Buffer, response: ServerResponse): void => {
+    const say = (status: number, content: unknown = {}, headers: Record<string, string> = {}): void => {
+      response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
+      response.end(JSON.stringify(content));
+    };
+    if (path === '/v2') say(200, { name: 'test', version: '1', extensions: [] });
+    else if (!path.startsWith('/v2/models/m')) say(404, { error: `no model at ${path}` });
+    else if (path.endsWith('/ready')) say(state.ready.status, state.ready.body);
+    else if (path.endsWith('/infer')) {
+      const given = JSON.parse(body.toString()) as InferBody;
+      asked.push(given);
+      const told = state.infer(given, asked.length);
+      if (told === 'hang up') response.destroy();
+      else if (told !== 'silence') say(told.status, told.body, told.headers);
+    } else say(200, state.metadata);
+  };
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const address = server.address() as { port: number };
+  return Object.assign(state, {
+    url: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  });
+}
