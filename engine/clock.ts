@@ -2,13 +2,13 @@ import { Observable } from 'rxjs';
 
 /** Time as an argument: real in production, virtual in simulations. All times and durations are milliseconds. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch; never goes back. */
+  /** Milliseconds since the Unix epoch; never goes backwards. */
   now(): number;
-  /** Calls `fn` once, `delayMs` from now; 0 means after the current event-loop turn. Returns the cancellation. */
+  /** Calls `fn` once, `delayMs` from now; 0 means after the current event-loop turn. Returns a function that cancels it. */
   after(delayMs: number, fn: () => void): () => void;
   /**
-   * Calls `fn` once what is being done now is done, before the event loop turns to anything else: after all messages that came in
-   * one chunk, not after all that came in one turn.
+   * Calls `fn` once the current task is done, before the event loop continues: after all messages that arrived in one chunk, but not after
+   * all that arrived in one turn.
    */
   soon(fn: () => void): void;
 }
@@ -28,10 +28,10 @@ export function every(clock: Clock, periodMs: number): Observable<number> {
   });
 }
 
-/** Reading it anew costs more than reading the clock. */
+/** Cached, because reading it costs more than reading the clock. */
 const TIME_ORIGIN = performance.timeOrigin;
 
-/** The process's clock. Monotone, as `performance.now()`, and comparable between processes of one machine. */
+/** The process's clock: monotonic, like `performance.now()`, and comparable between processes on one machine. */
 export const realClock: Clock = {
   now: () => TIME_ORIGIN + performance.now(),
   after(delayMs, fn) {
@@ -45,7 +45,7 @@ export const realClock: Clock = {
   soon: queueMicrotask,
 };
 
-/** Milliseconds of a clock that the threads of a process share; `performance.now()` counts from each thread's own begin. */
+/** Milliseconds of a clock shared by the threads of a process; `performance.now()` counts from each thread's start. */
 export function monotonicMs(): number {
   const [seconds, nanoseconds] = process.hrtime();
   return seconds * 1_000 + nanoseconds / 1e6;

@@ -1,5 +1,5 @@
-// Compiles a checkout's sources as the package is built, once for each state of them. A loader that compiles while it runs takes a
-// thread, its maps and often a compiler's service in each process: tens of megabytes for each device, frontend and controller.
+// Compiles a checkout's sources like the package build, once per state of the sources. A loader that compiles at run time needs a
+// thread, maps and often a compiler service in each process: tens of megabytes per device, frontend and controller.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** Compiled sources by their digest; what nobody has started for so long is removed. */
+/** Compiled sources by digest; those that have not been used for KEPT_MS are removed. */
 const CACHE = join(ROOT, '.cache', 'compiled');
 const KEPT_MS = 30 * 24 * 3600 * 1000;
 const FOLDERS = ['engine', 'plans', 'actors'];
 
 /**
  * The folder of the compiled sources, or why there is none: no compiler (development dependencies are not installed), a folder that
- * cannot be written, a syntax error.
+ * cannot be written, or a syntax error.
  * @returns {{ folder?: URL, reason?: string }}
  */
 export function compileSources() {
@@ -30,7 +30,7 @@ export function compileSources() {
   }
 }
 
-/** In use. On a disk that cannot be written nobody removes it, either. */
+/** Marks the folder as used. If the disk is read-only, nobody can remove it either. */
 function touch(folder) {
   try {
     utimesSync(folder, new Date(), new Date());
@@ -43,7 +43,7 @@ function compilerPath() {
   return join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
 }
 
-/** Of all that the output depends on. */
+/** Digest of everything that the output depends on. */
 function digest(compiler) {
   const hash = createHash('sha256').update(readFileSync(join(dirname(dirname(compiler)), 'package.json')));
   const files = FOLDERS.flatMap((folder) =>
@@ -58,7 +58,7 @@ function digest(compiler) {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** Into a folder of our own, which then gets its name: another process may be compiling the same. */
+/** Compiles into a temporary folder and renames it, because another process may be compiling the same sources. */
 function compile(compiler, compiled) {
   mkdirSync(CACHE, { recursive: true });
   removeOld();

@@ -1,9 +1,9 @@
 /**
- * All errors that cross a boundary, in one file. A `CascadeError` is an answer to a request; a `ConfigError` is for the
- * person at the terminal (exit code 2). Anything else that is thrown is a defect.
+ * All errors that cross a boundary. A `CascadeError` is an answer to a request; a `ConfigError` is for the person at the terminal (exit
+ * code 2). Anything else that is thrown is a defect.
  */
 
-/** Error codes on the wire: the gRPC / NATS-service vocabulary, with the HTTP-like number that NATS tools show. */
+/** Error codes on the wire: the vocabulary of gRPC and NATS services, with the HTTP-like numbers that NATS tools show. */
 export const ERROR_NUMBERS = {
   INVALID_ARGUMENT: 400,
   NOT_FOUND: 404,
@@ -15,11 +15,11 @@ export const ERROR_NUMBERS = {
 
 export type ErrorCode = keyof typeof ERROR_NUMBERS;
 
-/** The reason why a request has no result; `message` says what was wrong and what would be right. */
+/** Why a request has no result; `message` says what was wrong and what would be right. */
 export class CascadeError extends Error {
   override readonly name = 'CascadeError';
   readonly code: ErrorCode;
-  /** With RESOURCE_EXHAUSTED: when it is worth while to ask again, as far as the server can tell. */
+  /** With RESOURCE_EXHAUSTED: when to retry, as far as the server can tell. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, retryAfterMs?: number) {
@@ -30,8 +30,8 @@ export class CascadeError extends Error {
 }
 
 /**
- * A request that cannot be served as it is written. It has no stack: that would cost four times as much as all the rest of refusing
- * a request, and anyone may send thousands of them.
+ * A request that is invalid as it is written. It has no stack trace: that would cost four times as much as the rest of the refusal, and
+ * anyone may send thousands of invalid requests.
  */
 export function invalid(message: string): CascadeError {
   const { stackTraceLimit } = Error;
@@ -42,8 +42,8 @@ export function invalid(message: string): CascadeError {
 }
 
 /**
- * A message of another actor that is not what its subject promises. `reason` is one of a few phrases, to count by; the message
- * says more.
+ * A message from another actor that does not match its channel. `reason` is one of a few phrases, for counting; the message has the
+ * details.
  */
 export class MalformedMessage extends Error {
   override readonly name = 'MalformedMessage';
@@ -60,12 +60,12 @@ export class ConfigError extends Error {
   override readonly name: string = 'ConfigError';
 }
 
-/** An actor died too often: what could not be cured in its role is for whoever supervises the role. */
+/** An actor died too often, and restarting it within its role did not help: the role's supervisor must decide. */
 export class ActorGivenUp extends Error {
   override readonly name = 'ActorGivenUp';
 }
 
-/** A device is run by another process, too, and this one has to leave it. */
+/** Another process runs the device too, and this one has to yield. */
 export class DeviceTakenError extends ConfigError {
   override readonly name = 'DeviceTakenError';
 }
@@ -76,8 +76,8 @@ export class WeightsMissingError extends ConfigError {
 }
 
 /**
- * The results for all items: one mistake does not hide the next.
- * @throws ConfigError with the messages of all that threw one.
+ * Processes all items, so that one mistake does not hide the next.
+ * @throws ConfigError with the messages of all items that threw one.
  */
 export function forAll<T, R>(items: readonly T[], act: (item: T, index: number) => R): R[] {
   const messages: string[] = [];
@@ -98,7 +98,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Ends the switch over a discriminated union: a forgotten case does not compile. */
+/** Ends the switch over a discriminated union, so that a missing case does not compile. */
 export function assertNever(value: never): never {
   throw new Error(`unexpected value ${JSON.stringify(value)}`);
 }

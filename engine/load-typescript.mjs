@@ -1,5 +1,5 @@
-// Lets a worker thread or child process run our TypeScript sources: `node --import <this file>`. Not `--import tsx`, because
-// before Node 22 tsx then stays out of worker threads ("Unknown file extension .ts").
+// Lets a worker thread or child process run our TypeScript sources: `node --import <this file>`. `--import tsx` does not work in
+// worker threads before Node 22 ("Unknown file extension .ts").
 import { register } from 'tsx/esm/api';
 
 register();

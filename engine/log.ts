@@ -2,7 +2,7 @@ import { destination, type Logger, pino } from 'pino';
 
 export type { Logger };
 
-/** Structured log lines on stderr: stdout belongs to results. Nothing is logged per request. */
+/** Structured log lines on stderr, because stdout is for results. Nothing is logged per request. */
 export function createLogger(name: string, level = 'info'): Logger {
   return pino({ name, level, base: { pid: process.pid } }, destination({ dest: 2, sync: true }));
 }

@@ -8,7 +8,7 @@ export interface Random {
   exponential(mean: number): number;
   /** Standard normal. */
   normal(): number;
-  /** An independent stream, named so that adding one stream does not shift the others. */
+  /** An independent stream, identified by name so that adding a stream does not affect the others. */
   split(name: string): Random;
 }
 
@@ -24,7 +24,7 @@ export function createRandom(seed: number | string): Random {
 }
 
 function sfc32(key: string): [() => number, string] {
-  // FNV-1a spreads the key over the first word; twelve rounds mix it into the others, as the generator's author advises.
+  // FNV-1a hashes the key into the first word; twelve rounds mix it into the others, as the generator's author recommends.
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   let a = hash | 0;

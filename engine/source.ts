@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-/** Where a worker's or child process's program is, and the flags of Node that it needs. */
+/** Program of a worker or child process, and the Node flags it needs. */
 export interface Entry {
   readonly url: URL;
   readonly path: string;
@@ -8,8 +8,8 @@ export interface Entry {
 }
 
 /**
- * The program of a worker thread or child process: TypeScript when we run from source (it is then given a loader of its own:
- * under a test runner there is none to inherit), JavaScript in the built package.
+ * The program of a worker thread or child process: TypeScript when we run from source (with its own loader, because a test runner has
+ * none to inherit), JavaScript in the built package.
  * @param name path below the root of the sources, without extension: `engine/backend/onnx-worker`.
  */
 export function entry(name: string): Entry {

@@ -8,21 +8,21 @@ import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import { liveLoad } from '../load/live-load.ts';
 import type { LiveTarget } from './with-serving.ts';
 
-/** One load, measured. */
+/** Measurements at one load. */
 export interface MeasuredStep {
   readonly figures: LoadFigures;
-  /** Answered while it counted. */
+  /** Requests answered while it counted. */
   readonly requests: number;
-  /** Device -> how much slower than planned, weighted by its busy time. */
+  /** Device -> slowdown compared with the plan, weighted by busy time. */
   readonly slowdown: Readonly<Record<string, number>>;
   /** Requests that ended without an answer. */
   readonly failed: number;
-  /** The generator was late: see `isVoid`. */
+  /** Whether the generator was late: see `isVoid`. */
   readonly void: boolean;
   readonly lagMsP99: number | null;
 }
 
-/** Heartbeats of one device while a load counted. */
+/** Heartbeats of one device during the measurement. */
 class Heartbeats {
   #first: DeviceState | undefined;
   #last: DeviceState | undefined;
@@ -46,13 +46,13 @@ class Heartbeats {
     return upMs > 0 ? this.#busyMs / upMs : 0;
   }
 
-  /** 1 for one that computed nothing. */
+  /** 1 for a device that computed nothing. */
   get slowdown(): number {
     return this.#busyMs > 0 ? this.#weighted / this.#busyMs : 1;
   }
 }
 
-/** Sends a constant load to a running deployment and tells what it was like, once it had settled. */
+/** Sends a constant load to a running deployment and measures it once it has settled. */
 export async function measureStep(live: LiveTarget, step: LoadStep): Promise<MeasuredStep> {
   const { bus, subjects, data } = live;
   const drops = new Drops(createLogger('cascade-calibrate', 'warn'));

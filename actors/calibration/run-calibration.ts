@@ -16,19 +16,19 @@ import { type LiveTarget, type Served, withServing } from './with-serving.ts';
 
 export interface CalibrationOptions extends Served {
   readonly plan: GearPlan;
-  /** Of each load, beside the time to settle. */
+  /** Length of each load, not counting the time to settle. */
   readonly seconds: number;
   readonly tell: (line: string) => void;
 }
 
-/** Fractions of the highest load that the plan promises. */
+/** Loads, as fractions of the highest load the plan promises. */
 const LOADS = [0.1, 0.3, 0.5, 0.75, 1];
-/** To find the gear, and for backlogs of the load before to be cleared. */
+/** Time to reach the gear and clear the backlog of the previous load. */
 const SETTLE_SECONDS = 2;
 /** Code that has run for a while is faster. */
 const WARM_UP: Pick<LoadStep, 'settleSeconds' | 'seconds'> = { settleSeconds: 0, seconds: 3 };
 const SEED = 1;
-/** With fewer loads than this a curve cannot be told from a point. */
+/** With fewer loads, a curve cannot be fitted. */
 const FEWEST_LOADS = 2;
 
 interface Measured {
@@ -36,20 +36,20 @@ interface Measured {
   readonly live: MeasuredStep;
 }
 
-/** The one before. A damaged one, or one of an older version, is about to be replaced. */
+/** The previous calibration. A damaged or outdated one is about to be replaced. */
 function knownCalibration({ deployment, files, tell }: CalibrationOptions): ReturnType<typeof calibrationOf> {
   try {
     return calibrationOf(deployment, files.profile);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    tell(`not used, and replaced when this is done: ${error.message}`);
+    tell(`ignored, and replaced at the end: ${error.message}`);
     return undefined;
   }
 }
 
 /**
- * Serves the plan, measures it at some loads, and fits what corrects the profile.
- * @throws CascadeError UNAVAILABLE where too few loads could be measured.
+ * Serves the plan, measures it at several loads, and fits the correction of the profile.
+ * @throws CascadeError UNAVAILABLE when too few loads could be measured.
  */
 export async function runCalibration(options: CalibrationOptions): Promise<{ calibration: Calibration; fit: Fit }> {
   const { deployment, profile, plan, files, seconds, tell } = options;
@@ -69,8 +69,8 @@ export async function runCalibration(options: CalibrationOptions): Promise<{ cal
   const simulateAll = (with_: Profile) => measured.map(({ step }) => simulateStep(deployment, with_, plan, step));
   tell('fitting the correction');
   const speed = fitSpeed(measured.flatMap((each) => measuredSpeeds(deployment, plan, each)));
-  // A load during which the machine was slower than that must not be put down to hops.
-  const slowdowns = measured.map((each) => slowdownsBeside(speed, deployment, plan, each));
+  // If the machine was slower than fitted during a load, the fit must not attribute that to hops.
+  const slowdowns = measured.map((each) => slowdownsRelativeTo(speed, deployment, plan, each));
   const fit = fitFactors(
     startingFactors(profile, speed),
     measured.map(({ live }) => live.figures),
@@ -120,31 +120,31 @@ function measureAll({ plan, seconds, tell, ...served }: CalibrationOptions): Pro
   });
 }
 
-/** @returns undefined where the load could not be sent in time, or was not answered. */
+/** @returns undefined when the load could not be sent on time, or was not answered. */
 async function measureTwiceIfVoid(
   live: LiveTarget,
   step: LoadStep,
   tell: (line: string) => void,
 ): Promise<MeasuredStep | undefined> {
   let measured = await measureStep(live, step);
-  const lag = (): string => `one request in a hundred was sent ${measured.lagMsP99?.toFixed(1)} ms late or later`;
+  const lag = (): string => `one request in a hundred was sent ${measured.lagMsP99?.toFixed(1)} ms late or more`;
   if (measured.void) {
     tell(`${lag()}: measuring again`);
     measured = await measureStep(live, step);
   }
   if (measured.void) {
-    tell(`${step.qps.toFixed(0)} requests/s are left out: ${lag()}`);
+    tell(`${step.qps.toFixed(0)} requests/s is left out: ${lag()}`);
     return undefined;
   }
   if (measured.requests === 0) {
-    tell(`${step.qps.toFixed(0)} requests/s are left out: no request was answered`);
+    tell(`${step.qps.toFixed(0)} requests/s is left out: no request was answered`);
     return undefined;
   }
   if (measured.failed > 0) tell(`${measured.failed} of ${measured.failed + measured.requests} requests had no answer`);
   return measured;
 }
 
-/** Over the profile: devices tell it against what their plan counts with. */
+/** Relative to the profile: devices report their speed relative to what their plan assumes. */
 function measuredSpeeds({ devices }: Deployment, { correction }: GearPlan, { step, live }: Measured): MeasuredSpeed[] {
   return devices.map((device) => ({
     deviceClass: deviceClass(device),
@@ -154,8 +154,8 @@ function measuredSpeeds({ devices }: Deployment, { correction }: GearPlan, { ste
   }));
 }
 
-/** Device -> how much slower than fitted it was under one load. */
-function slowdownsBeside(
+/** Device -> slowdown relative to the fit, under one load. */
+function slowdownsRelativeTo(
   { inference, contentionMs }: Pick<CalibrationFactors, 'inference' | 'contentionMs'>,
   deployment: Deployment,
   plan: GearPlan,

@@ -11,14 +11,14 @@ export interface Served {
   readonly deployment: Deployment;
   readonly profile: Profile;
   readonly files: { readonly profile: string; readonly plan: string };
-  /** A server to use; default: a private one. */
+  /** The server to use; default: a private one. */
   readonly nats?: string;
   readonly signal?: AbortSignal;
 }
 
 export type LiveTarget = LoadTarget & Pick<LiveLoad, 'signal'>;
 
-/** Serves a plan, as `cascade serve` does, for as long as `use` takes. */
+/** Serves a plan, like `cascade serve`, while `use` runs. */
 export async function withServing<T>(served: Served, use: (live: LiveTarget) => Promise<T>): Promise<T> {
   const { deployment, profile, files, nats, signal } = served;
   const server = nats === undefined ? await startNatsServer({ jetstream: true }) : undefined;

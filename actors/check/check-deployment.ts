@@ -13,18 +13,18 @@ import { checkPlan } from './check-plan.ts';
 import { checkPorts, type Ports } from './check-ports.ts';
 import { type Finding, Findings, type Level, verdictOf } from './finding.ts';
 
-/** As for `serve`, whose ports are looked at, too. */
+/** Options of `serve`, whose ports are checked too. */
 export interface CheckOptions extends ServeOptions, Ports {}
 
-/** What `cascade check --json` writes. */
+/** JSON output of `cascade check`. */
 export interface CheckReport {
-  /** Its name; null where the file cannot be read. */
+  /** Its name; null when the file cannot be read. */
   readonly deployment: string | null;
   readonly verdict: Level;
   readonly findings: readonly Finding[];
 }
 
-/** All that can be known of a deployment before it is served: whatever is wrong in one area, the others are looked at, too. */
+/** Everything that can be checked before a deployment is served. A problem in one area does not stop the others from being checked. */
 export async function checkDeployment(path: string, options: CheckOptions): Promise<CheckReport> {
   const configuration = new Findings('configuration');
   const read = await configuration.attempt(() => readDeployment(path));
@@ -39,7 +39,7 @@ export async function checkDeployment(path: string, options: CheckOptions): Prom
   }
   const isWhole = read?.problems.length === 0;
   const { findings, data } = await checkModelsAndData(deployment);
-  // Of a file that is to be mended, nobody can say whether a plan is for it.
+  // If the deployment file has problems, we cannot tell whether a plan fits it.
   const planned = isWhole
     ? await checkPlan(
         deployment,

@@ -9,7 +9,7 @@ import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
 import { type Finding, Findings } from './finding.ts';
 
-/** What this machine has for the devices that are to run here. */
+/** Whether this machine has what its devices need. */
 export async function checkMachine(deployment: Deployment, host: string): Promise<Finding[]> {
   const machine = new Findings('machine');
   checkFolder(deployment, machine);
@@ -27,7 +27,7 @@ export async function checkMachine(deployment: Deployment, host: string): Promis
   return machine.list;
 }
 
-/** Profiles and plans are written there, and copies of the models that plans name. */
+/** Profiles, plans, and copies of the models that plans name are written there. */
 function checkFolder({ dir }: Deployment, machine: Findings): void {
   try {
     accessSync(dir, constants.W_OK);
@@ -44,13 +44,13 @@ function checkShares({ file }: Deployment, here: readonly Device[], machine: Fin
     const other = pinned.slice(0, i).find((before) => before.core === core);
     if (other !== undefined)
       machine.warn(
-        `${forPeople(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each is slower than profiled while the other works; give each cores of its own`,
+        `${forPeople(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each slows the other down; give each its own cores`,
       );
   }
   const wanted = here.filter(({ kind }) => kind === 'cpu').reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   if (wanted > totalmem())
     machine.warn(
-      `${forPeople(file)}: the devices have ${formatBytes(wanted)} of memory together; this machine has ${formatBytes(totalmem())}`,
+      `${forPeople(file)}: the devices have ${formatBytes(wanted)} of memory in total, but this machine has ${formatBytes(totalmem())}`,
     );
 }
 
@@ -61,6 +61,6 @@ async function checkCuda({ file }: Deployment, here: readonly Device[], machine:
   if (listSupportedBackends().some(({ name }) => name === 'cuda')) return;
   for (const { id } of cuda)
     machine.problem(
-      `${forPeople(file)}: device ${id}: kind: cuda is not available: ONNX Runtime has no CUDA here; on a machine with one, run \`ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install\`, else write kind: cpu`,
+      `${forPeople(file)}: device ${id}: kind: cuda is not available: ONNX Runtime has no CUDA here; on a machine with a GPU, run \`ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install\`, otherwise write kind: cpu`,
     );
 }

@@ -17,13 +17,13 @@ import { counted } from '../../plans/explain/format.ts';
 import { checkServers, outputsOnServers } from './check-remote.ts';
 import { type Finding, Findings } from './finding.ts';
 
-/** The models by themselves, together, and with the data: each is loaded and run on one sample. */
+/** Checks the models individually, together, and with the data: each is loaded and run on one sample. */
 export async function checkModelsAndData(
   deployment: Deployment,
 ): Promise<{ readonly findings: readonly Finding[]; readonly data?: LabelledData | undefined }> {
   const models = new Findings('models');
   const specs = await checkFiles(deployment, models);
-  // What is not there was told of with the configuration.
+  // Missing files have already been reported with the configuration.
   if (specs === undefined || !filesOf(deployment.data).every((file) => existsSync(splitMember(file).file)))
     return { findings: models.list };
   const data = new Findings('data');
@@ -42,7 +42,7 @@ function filesOf(data: Deployment['data']): readonly string[] {
   return [...inputs, data.labels, ...quality].filter((file) => file !== undefined);
 }
 
-/** @returns the inputs of the family, where all models can be read and agree. */
+/** @returns the inputs of the family, if all models can be read and agree. */
 async function checkFiles(deployment: Deployment, models: Findings): Promise<readonly TensorSpec[] | undefined> {
   if (deployment.synthetic !== undefined) {
     models.ok(counted(deployment.models.length, 'made-up model'));
@@ -69,7 +69,7 @@ function describeData(
 ): void {
   if (task !== 'custom' && targetWidth === undefined && labels === undefined)
     data.problem('data.labels: is missing; `cascade profile` needs labels: name a .npy file, or label each JSON line');
-  else data.ok(`${count} samples: ${validation.length} to profile and plan with, ${load.length} for load tests`);
+  else data.ok(`${count} samples: ${validation.length} for profiling and planning, ${load.length} for load tests`);
 }
 
 async function runModels(deployment: Deployment, data: LabelledData, models: Findings): Promise<void> {

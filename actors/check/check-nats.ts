@@ -13,12 +13,12 @@ import type { Status } from '../controller/status-report.ts';
 import { natsOptionsOf } from '../processes/connect.ts';
 import { type Finding, Findings } from './finding.ts';
 
-/** In the place of a frontend, which makes up its name when it starts. */
+/** Stands for a frontend, whose name is only made up when it starts. */
 const SOME_FRONTEND = 'check';
 
 /**
- * The NATS server as the serving processes will find it, with their credentials.
- * @param samples typical and largest (see `warmUpSamples`); none: their size is not known.
+ * Checks the NATS server as the serving processes would find it, with their credentials.
+ * @param samples typical and largest (see `warmUpSamples`); empty when their size is unknown.
  */
 export async function checkNats(
   deployment: Deployment,
@@ -42,7 +42,7 @@ export async function checkNats(
     const status = await runningStatus(server, deployment);
     if (status !== undefined) {
       const devices = status.devices.map(({ device, host }) => `${device} on ${host}`).join(', ');
-      nats.ok(`${deployment.name} is served there already: plan revision ${status.revision}, devices ${devices}`);
+      nats.ok(`${deployment.name} is already being served there: plan revision ${status.revision}, devices ${devices}`);
     }
     await checkPermissions(deployment, server, status !== undefined, permissions);
   } finally {
@@ -56,7 +56,7 @@ function checkJetStream({ durable }: Deployment, jetStream: ServerInspection['je
   const what = `the NATS server has no JetStream for this user (${jetStream.reason})`;
   const todo = 'start it with -js, or enable it for the account';
   if (durable !== undefined) nats.problem(`${what}, which \`durable\` needs; ${todo}`);
-  else nats.warn(`${what}: pushed plans are forgotten when all processes end, and no second controller can stand by; ${todo}`);
+  else nats.warn(`${what}: pushed plans are lost when all processes end, and there can be no standby controller; ${todo}`);
 }
 
 async function runningStatus({ bus }: ServerInspection, { name, prefix }: Deployment): Promise<Status | undefined> {
@@ -68,7 +68,7 @@ async function runningStatus({ bus }: ServerInspection, { name, prefix }: Deploy
   }
 }
 
-/** @param isServed then nothing is published, which the serving processes would have to drop. */
+/** @param isServed then nothing is published, because the serving processes would have to drop it. */
 async function checkPermissions(
   { name, prefix, devices, models, nats }: Deployment,
   server: ServerInspection,
@@ -98,7 +98,7 @@ async function checkPermissions(
   });
   if (refused.length > 0)
     permissions.problem(
-      `this user may not ${describeRefused(refused)}; grant it in the permissions of the NATS server, or connect as another user: conf/nats/roles.conf has all that \`cascade serve\` needs`,
+      `this user may not ${describeRefused(refused)}; grant it in the permissions of the NATS server, or connect as another user: conf/nats/roles.conf has everything that \`cascade serve\` needs`,
     );
   else permissions.ok(`this user may ${isServed ? 'subscribe' : 'publish and subscribe'} as \`cascade serve\` does`);
 }

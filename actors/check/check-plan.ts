@@ -15,11 +15,11 @@ import { type Finding, Findings } from './finding.ts';
 
 interface PlanCheck {
   readonly findings: readonly Finding[];
-  /** Where it is one of this deployment as it is now. */
+  /** If it matches the current deployment. */
   readonly profile: Profile | undefined;
 }
 
-/** Profile, calibration and plan: there, whole, and of this deployment as it is now. */
+/** Checks that profile, calibration and plan exist, are valid, and match the current deployment. */
 export async function checkPlan(deployment: Deployment, profileFile: string, planFile: string): Promise<PlanCheck> {
   const profiles = new Findings('profile');
   const profile = await currentProfile(deployment, profileFile, profiles);
@@ -38,11 +38,11 @@ async function currentProfile(deployment: Deployment, file: string, profiles: Fi
     const profile = readProfile(file);
     requireSameSettings(deployment, profile, file);
     if (profileIsCurrent(deployment, profile)) {
-      profiles.ok(`${name} is of these models and data, measured on ${profile.machine}`);
+      profiles.ok(`${name} matches these models and data, and was measured on ${profile.machine}`);
       planningProfile(deployment, file, { say: (line) => tell(line, profiles) });
     } else {
       profiles.warn(
-        `${name} was measured with other model files than ${forPeople(deployment.file)} names now; run \`cascade profile\` and \`cascade plan\` again to serve the new ones`,
+        `${name} was measured with different model files than ${forPeople(deployment.file)} has now; run \`cascade profile\` and \`cascade plan\` again to serve the new ones`,
       );
     }
     return profile;
@@ -72,7 +72,7 @@ async function checkGearPlan(deployment: Deployment, file: string, profile: Prof
   });
 }
 
-/** A plan may be made for another goal by the command line, and a deployment edited after it was made. */
+/** The command line can set another goal for a plan, and a deployment can be edited after planning. */
 function otherGoal({ file, slo, load }: Deployment, plan: GearPlan, top: number, name: string): string[] {
   const wanted = slo.type === 'latency' ? { p95: slo.p95Ms } : { accuracy: slo.accuracy };
   const config = forPeople(file);
@@ -80,17 +80,17 @@ function otherGoal({ file, slo, load }: Deployment, plan: GearPlan, top: number,
     ...(describeSlo(wanted) === describeSlo(plan.slo)
       ? []
       : [
-          `${name} was made for the SLO ${describeSlo(plan.slo)}; slo of ${config} is ${describeSlo(wanted)}: run \`cascade plan\` again, unless that is meant`,
+          `${name} was made for the SLO ${describeSlo(plan.slo)}; slo of ${config} is ${describeSlo(wanted)}: run \`cascade plan\` again, unless this is intended`,
         ]),
     ...(plain(top) === plain(load.qpsMax)
       ? []
       : [
-          `${name} was made for loads up to ${plain(top)} requests/s; load.qpsMax of ${config} is ${plain(load.qpsMax)}: run \`cascade plan\` again, unless that is meant`,
+          `${name} was made for loads up to ${plain(top)} requests/s; load.qpsMax of ${config} is ${plain(load.qpsMax)}: run \`cascade plan\` again, unless this is intended`,
         ]),
   ];
 }
 
-/** Devices keep copies of the files that plans name: the plan can be served, but not from the files that are there now. */
+/** Devices keep copies of the files that plans name, so the plan can be served, but not from the current files. */
 function otherWeights({ models, synthetic }: Deployment, { weights }: GearPlan, name: string): string[] {
   if (synthetic !== undefined) return [];
   return models.flatMap((model) => {
@@ -99,7 +99,7 @@ function otherWeights({ models, synthetic }: Deployment, { weights }: GearPlan, 
     const planned = weights[model.name].digest;
     if (digest === planned) return [];
     return [
-      `${name} names ${model.name} with digest ${shortDigest(planned)}; ${forPeople(model.file)} is ${shortDigest(digest)}: run \`cascade profile\` and \`cascade plan\` again to serve it`,
+      `${name} names ${model.name} with digest ${shortDigest(planned)}, but ${forPeople(model.file)} is ${shortDigest(digest)}: run \`cascade profile\` and \`cascade plan\` again to serve it`,
     ];
   });
 }

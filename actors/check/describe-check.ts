@@ -8,7 +8,7 @@ const COLOURS: Readonly<Record<Level, (text: string) => string>> = { ok: pc.gree
 const LEVEL_WIDTH = 'problem'.length;
 const AREA_WIDTH = 'configuration'.length;
 
-/** A line for each finding, and what to do next. */
+/** One line per finding, and what to do next. */
 export function describeCheck({ findings, verdict }: CheckReport, path: string): string {
   return `${[...findings.flatMap(lineOf), summaryOf(findings), ...nextSteps(findings, verdict, path)].join('\n')}\n`;
 }
@@ -30,7 +30,7 @@ function summaryOf(findings: readonly Finding[]): string {
   return parts.join(', ');
 }
 
-/** The next command, where the files themselves are in order. */
+/** The next command, if the files are in order. */
 function nextSteps(findings: readonly Finding[], verdict: Level, path: string): string[] {
   const stands = (area: Finding['area'], level: Level): boolean =>
     findings.some((finding) => finding.area === area && finding.level === level);

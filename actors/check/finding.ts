@@ -1,9 +1,9 @@
 import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
 
-/** `problem`: `serve` would fail; `warning`: it would serve, but not all is as it should be, or something is still to be done. */
+/** `problem`: `serve` would fail. `warning`: it would work, but something is not as it should be, or remains to be done. */
 export type Level = 'ok' | 'warning' | 'problem';
 
-/** In the order in which they are looked at. */
+/** In the order in which they are checked. */
 export type Area = 'configuration' | 'models' | 'data' | 'profile' | 'plan' | 'machine' | 'nats' | 'permissions' | 'ports';
 
 /** One line of `cascade check`: a problem names file, field and value, and what would be right. */
@@ -13,7 +13,7 @@ export interface Finding {
   readonly message: string;
 }
 
-/** What is found in one area. */
+/** Findings in one area. */
 export class Findings {
   readonly list: Finding[] = [];
   readonly #area: Area;
@@ -34,7 +34,7 @@ export class Findings {
     this.#add('problem', message);
   }
 
-  /** @returns undefined where the answer is a problem, which is then found. */
+  /** @returns undefined when there is a problem, which is then added. */
   async attempt<T>(act: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await act();
@@ -50,7 +50,7 @@ export class Findings {
   }
 }
 
-/** The worst level of all. */
+/** The worst level. */
 export function verdictOf(findings: readonly Finding[]): Level {
   const levels = findings.map(({ level }) => level);
   if (levels.includes('problem')) return 'problem';

@@ -6,25 +6,25 @@ const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 
 /**
- * The answers in a message: one, or a frame of many; MessagePack, or JSON where the request was JSON. A refusal of many requests is
- * one for each of them.
- * @throws CascadeError INTERNAL when the message is none.
+ * The answers in a message: one, or a frame of many; MessagePack, or JSON if the request was JSON. A refusal of many requests becomes one
+ * per request.
+ * @throws CascadeError INTERNAL when the message is not an answer.
  */
 export function decodeAnswers(data: Uint8Array): readonly Answer[] {
   let value: unknown;
   try {
-    // Neither byte begins a MessagePack map or list.
+    // Neither byte can begin a MessagePack map or list.
     const json = data[0] === OPEN_BRACE || data[0] === OPEN_BRACKET;
     value = json ? JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.length).toString()) : decode(data);
   } catch (error) {
-    throw new CascadeError('INTERNAL', `the answer of ${data.length} bytes cannot be read: ${messageOf(error)}`);
+    throw new CascadeError('INTERNAL', `the answer of ${data.length} bytes cannot be decoded: ${messageOf(error)}`);
   }
   const answers: readonly unknown[] = Array.isArray(value) ? value : [value];
   for (const answer of answers) {
     if (!isAnswer(answer)) {
       throw new CascadeError(
         'INTERNAL',
-        `an answer has an id and a certainty or an error, not ${JSON.stringify(answer)?.slice(0, 200)}`,
+        `an answer must have an id and a certainty or an error, but this is ${JSON.stringify(answer)?.slice(0, 200)}`,
       );
     }
   }
@@ -47,7 +47,7 @@ function isAnswer(value: unknown): value is Answer {
   return typeof certainty === 'number' || (typeof error === 'object' && typeof error?.message === 'string');
 }
 
-/** The error that a failure on the wire stands for; a code that we do not know is INTERNAL. */
+/** The error for a failure on the wire; an unknown code becomes INTERNAL. */
 export function errorOf({ error }: Failure): CascadeError {
   const known = Object.hasOwn(ERROR_NUMBERS, error.code);
   if (!known) return new CascadeError('INTERNAL', `${error.code as string}: ${error.message}`);

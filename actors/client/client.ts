@@ -18,70 +18,70 @@ import { Patience } from './retry.ts';
 import type { Source } from './supply.ts';
 
 export interface ClientOptions {
-  /** Name of the deployment that answers. */
+  /** Name of the deployment to ask. */
   readonly deployment: string;
-  /** First tokens of the deployment's subjects. Default `cascade`. */
+  /** First token of the deployment's subjects. Default `cascade`. */
   readonly prefix?: string;
   /**
-   * For requests that do not name their own. Default: that of the deployment, which answers within it; where nobody answers, the
-   * client gives up after 30 seconds.
+   * For requests without their own. Default: the deployment's, within which it answers; if nobody answers, the client gives up after 30
+   * seconds.
    */
   readonly deadlineMs?: number;
-  /** First tokens of our inbox, where this user may subscribe to one prefix only. Default `_INBOX`. */
+  /** First tokens of our inbox, if this user may subscribe to only one prefix. Default `_INBOX`. */
   readonly inboxPrefix?: string;
-  /** Name of this client, the beginning of the ids that it makes up. Default: random. */
+  /** Name of this client, used as a prefix of generated ids. Default: random. */
   readonly name?: string;
 }
 
 export interface CallOptions extends InferOptions {
-  /** Gives the request up: what has not begun is not computed, and the promise is rejected with the signal's reason. */
+  /** Cancels the request: if computing it has not begun, it is dropped. The promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface InferManyOptions {
-  /** Requests under way at once. Default 256. */
+  /** Requests in flight at once. Default 256. */
   readonly concurrency?: number;
-  /** Answers in the order of the requests; otherwise as they come. Default false. */
+  /** Emit answers in the order of the requests rather than as they arrive. Default false. */
   readonly ordered?: boolean;
 }
 
-/** Asks a deployment. Safe to share: requests made at the same time share messages. */
+/** A client of a deployment. Safe to share: requests made at the same time share messages. */
 export interface CascadeClient {
   /**
    * Classifies one sample.
-   * @throws CascadeError with the code and the message of the refusal: INVALID_ARGUMENT when the request is wrong (the message
-   *   says what would be right), RESOURCE_EXHAUSTED when the deployment is overloaded (`retryAfterMs` says when to ask
-   *   again), DEADLINE_EXCEEDED, UNAVAILABLE when nobody could be reached until the deadline, INTERNAL.
+   * @throws CascadeError with the code and message of the refusal: INVALID_ARGUMENT when the request is invalid (the message says what
+   *   would be right), RESOURCE_EXHAUSTED when the deployment is overloaded (`retryAfterMs` says when to retry), DEADLINE_EXCEEDED,
+   *   UNAVAILABLE when nobody could be reached before the deadline, INTERNAL.
    */
   infer(inputs: Inputs, options?: CallOptions): Promise<Result>;
   /**
-   * Classifies many samples. Each request gives one answer: a result, or a failure `{ id, error: { code, message } }`, which
-   * does not end the others. An iterable is read as the answers come; an Observable's excess waits in memory. Unsubscribing
-   * gives up what is under way: what the deployment has not begun is not computed.
+   * Classifies many samples. Each request gets one answer: a result, or a failure `{ id, error: { code, message } }`, which does not end
+   * the others. Iterables are read as answers arrive; excess items of an Observable wait in memory. Unsubscribing cancels requests in
+   * flight: those that the deployment has not begun are not computed.
    */
   inferMany(requests: Source<InferRequest>, options?: InferManyOptions): Observable<Answer>;
   /**
-   * Has a request stored and answered later, whatever crashes meanwhile: where the deployment has the option `durable`. The
-   * answer goes to `results$`, at least once. Resolves when NATS has acknowledged that it has the request.
-   * @throws CascadeError RESOURCE_EXHAUSTED when the store is full; UNAVAILABLE, with what to do, when there is none, or no
-   *   connection in time; INVALID_ARGUMENT for options that are wrong. Wrong inputs are told by the answer.
+   * Stores a request to be answered later, whatever crashes meanwhile, if the deployment has the option `durable`. The answer goes to
+   * `results$`, at least once. Resolves when NATS has acknowledged the request.
+   * @throws CascadeError RESOURCE_EXHAUSTED when the store is full; UNAVAILABLE, with what to do, when there is none, or no timely
+   *   connection; INVALID_ARGUMENT for invalid options. Invalid inputs are reported in the answer.
    */
   enqueue(inputs: Inputs, options?: EnqueueOptions): Promise<Stored>;
   /**
-   * Gives up a stored request: one that has not begun is not computed, and leaves the store without an answer. At most once: a message
-   * of which nobody tells whether it came.
+   * Cancels a stored request: if computing it has not begun, it leaves the store without an answer. The message is sent at most once, and
+   * nobody confirms its arrival.
    * @param token that the request was stored with.
    */
   giveUpStored(token: string): void;
   /**
-   * Answers to requests that name no reply subject: all that are sent to `.results`, or to `.results.<name>`. A message that is
-   * no answer comes as a failure INTERNAL with an empty id.
+   * Answers to requests without a reply subject: everything sent to `.results`, or to `.results.<name>`. A message that is not an answer
+   * becomes a failure INTERNAL with an empty id.
    */
   results$(name?: string): Observable<Answer>;
-  /** Answers that came again (delivery is at least once; they are dropped). */
+  /** Duplicate answers, which are dropped (delivery is at least once). */
   readonly duplicates: number;
   readonly counts: ExchangeCounts;
-  /** Ends what is under way as UNAVAILABLE, gives it up, and closes the connection. */
+  /** Ends requests in flight with UNAVAILABLE, cancels them, and closes the connection. */
   close(): Promise<void>;
 }
 
@@ -97,17 +97,17 @@ export interface CascadeClient {
  * await client.close();
  * ```
  *
- * @throws ConfigError when no NATS server answers or lets us in.
+ * @throws ConfigError when no NATS server answers or accepts our credentials.
  */
 export async function connectCascade(options: ClientOptions & NatsOptions): Promise<CascadeClient> {
   return createClient(await connectNats(options), realClock, options);
 }
 
-/** A client beside which somebody else asks the same deployment. */
+/** A client that knows of others asking the same deployment. */
 export interface SharedClient extends CascadeClient {
-  /** What both know of how the deployment answers; on the client's clock. */
+  /** Their shared knowledge of how the deployment answers, on the client's clock. */
   readonly patience: Patience;
-  /** @param options `silences`: how often the request was sent already, and nothing heard. */
+  /** @param options `silences`: how many times the request was already sent without an answer. */
   infer(inputs: Inputs, options?: CallOptions & { readonly silences?: number }): Promise<Result>;
   /**
    * The same without a promise: `done` is called once, never before this returns. Returns the cancellation, after which it is not called.
@@ -116,7 +116,7 @@ export interface SharedClient extends CascadeClient {
   send(request: InferRequest, done: (answer: Answer) => void): () => void;
 }
 
-/** A client on a bus that is there already. `close` closes the bus. */
+/** A client on an existing bus. `close` closes the bus. */
 export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pick<ExchangeOptions, 'newToken'>): SharedClient {
   const subjects = subjectsOf(options.deployment, options.prefix);
   const patience = new Patience();
@@ -166,7 +166,7 @@ export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pi
   };
 }
 
-/** One bad request among many is an answer, not the end of the others. */
+/** An invalid request among many gets an answer, and does not end the others. */
 function sendOrRefuse(exchange: Exchange, request: InferRequest, done: (answer: Answer) => void): () => void {
   try {
     return exchange.send(request, done);
@@ -177,7 +177,7 @@ function sendOrRefuse(exchange: Exchange, request: InferRequest, done: (answer: 
   }
 }
 
-/** Anyone may publish on the results subject: what cannot be read must not end the stream. */
+/** Anyone may publish on the results subject, so a malformed message must not end the stream. */
 function answersOrFailure(data: Uint8Array): readonly Answer[] {
   try {
     return decodeAnswers(data);

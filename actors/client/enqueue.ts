@@ -11,36 +11,36 @@ import { encodeWithoutDeadline, type Inputs } from './request-body.ts';
 
 export interface EnqueueOptions {
   /**
-   * Names the request in its answer, and makes it one: within two minutes, the same request with the same id is not stored again.
-   * Of 1 to 128 characters. Default: made up.
+   * Identifies the request in its answer, and makes it unique: within two minutes, the same request with the same id is not stored again.
+   * 1 to 128 characters. Default: generated.
    */
   readonly id?: string;
   /** The answer goes to `.results.<name>`: see `results$`. Default: `.results`. */
   readonly results?: string;
-  /** From now: after it the answer is DEADLINE_EXCEEDED. By default the request is tried as often as the deployment says. */
+  /** Counted from now; after it, the answer is DEADLINE_EXCEEDED. By default, the deployment decides how often to try. */
   readonly deadlineMs?: number;
   /**
-   * A secret by which the request can be given up: see `giveUpStored`. Another one for each request, of 16 to 64 letters, digits, _ or -,
-   * such as a random UUID. Default: none.
+   * A secret with which the request can be cancelled: see `giveUpStored`. A different one for each request, of 16 to 64 letters, digits, _
+   * or -, such as a random UUID. Default: none.
    */
   readonly token?: string;
-  /** Have the class scores in the result. */
+  /** Include the class scores in the result. */
   readonly scores?: boolean;
-  /** Have these outputs of the model in the result, whole. */
+  /** Include these outputs of the model in the result, in full. */
   readonly outputs?: readonly string[];
-  /** How long to try until NATS has acknowledged. Default 30,000. */
+  /** How long to try until NATS acknowledges. Default 30,000. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 30_000;
-/** An acknowledgement takes a millisecond or two; after this silence the request is sent again, which stores it once. */
+/** An acknowledgement takes a millisecond or two; without one by then, the request is sent again, but stored only once. */
 const SILENCE_MS = 2_000;
 const PAUSE_MS = 100;
 
 /**
- * Stores a request; resolves when NATS has acknowledged it. It is sent again, with the same id, while there is no connection
- * and after a silence.
- * @throws CascadeError RESOURCE_EXHAUSTED when the store is full, UNAVAILABLE when there is none or no connection in time,
+ * Stores a request; resolves when NATS has acknowledged it. It is sent again, with the same id, while there is no connection and when the
+ * acknowledgement is missing.
+ * @throws CascadeError RESOURCE_EXHAUSTED when the store is full, UNAVAILABLE when there is none or no timely connection,
  *   INVALID_ARGUMENT.
  */
 export async function enqueue(
@@ -72,7 +72,7 @@ export async function enqueue(
     } catch (error) {
       if (!(error instanceof CascadeError)) throw error;
       const status = await firstValueFrom(bus.status$, { defaultValue: 'closed' });
-      // JetStream has a connection of its own, which may be lost while the other one is not.
+      // JetStream has its own connection, which may be lost on its own.
       const mayPass = error.code === 'DEADLINE_EXCEEDED' || error.code === 'UNAVAILABLE';
       if (!mayPass || status === 'closed' || leftMs <= PAUSE_MS) throw explained(error);
       await (status === 'up' ? after(clock, PAUSE_MS) : connectionOrAfter(bus, clock, leftMs));
@@ -81,8 +81,8 @@ export async function enqueue(
 }
 
 /**
- * By this NATS tells a request that comes again. Of all that is in it: with the id alone, whoever guesses that could store something else
- * before, and the request would be taken for a repetition.
+ * The id by which NATS recognises duplicates. It covers the whole content: with only the id, anyone who guesses it could store something
+ * else first, and the request would count as a duplicate.
  */
 function messageIdOf(data: Uint8Array, headers: Readonly<Record<string, string>>): string {
   return createHash('sha256').update(JSON.stringify(headers)).update(data).digest('base64url');
@@ -93,12 +93,12 @@ function explained(error: CascadeError): CascadeError {
     case 'DEADLINE_EXCEEDED':
       return new CascadeError(
         'UNAVAILABLE',
-        `${error.message}; it is not known whether the request is stored, and safe to try again with its id`,
+        `${error.message}; the request may or may not be stored; it is safe to try again with its id`,
       );
     case 'NOT_FOUND':
       return new CascadeError(
         'UNAVAILABLE',
-        `${error.message}; start nats-server with -js, have \`durable: {}\` in the deployment, and serve it`,
+        `${error.message}; start nats-server with -js, add \`durable: {}\` to the deployment, and serve it`,
       );
     default:
       return error;

@@ -21,57 +21,57 @@ import {
 } from './request-body.ts';
 import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
 
-/** Requests that are sent in the same turn of the event loop share a message, up to these bounds. */
+/** Requests sent in the same turn of the event loop share a message, up to these bounds. */
 const FRAME_MAX_REQUESTS = 512;
 const FRAME_MAX_BYTES = 256 * 1024;
-/** Ids of requests that were given up, remembered to tell a late answer from a duplicate. */
+/** Remembered ids of abandoned requests, to distinguish late answers from duplicates. */
 const GIVEN_UP_MAX = 65_536;
-/** What may not be sent again now may be so often, as other requests come. */
+/** A retry without budget may get some after this time, as other requests come. */
 const BUDGET_AGAIN_MS = 500;
-/** A request that leaves its deadline to the deployment is given up after this time: by then nobody serves it. */
+/** A request that leaves its deadline to the deployment is abandoned after this time: by then, nobody serves it. */
 const GIVE_UP_MS = 30_000;
 
 export interface ExchangeCounts {
-  /** Answers to requests that had theirs already. */
+  /** Answers to requests that already had one. */
   readonly duplicates: number;
-  /** Answers to requests that had been given up. */
+  /** Answers to requests that had been abandoned. */
   readonly late: number;
   /** Attempts beyond the first. */
   readonly retries: number;
-  /** Messages on our inbox that were no answers. */
+  /** Messages on our inbox that were not answers. */
   readonly malformed: number;
 }
 
 export interface ExchangeOptions {
   readonly name?: string;
   readonly inboxPrefix?: string;
-  /** Of requests that name none. */
+  /** For requests without their own. */
   readonly deadlineMs?: number;
-  /** Shared with others that ask the same deployment; its times are of the same clock. */
+  /** Shared with other clients of the same deployment; its times are on the same clock. */
   readonly patience?: Patience;
-  /** Token of a message: a simulation has its own, so that it takes the same course each time. Default: one that nobody can guess. */
+  /** Generates the token of a message; simulations use a deterministic one. Default: one that nobody can guess. */
   readonly newToken?: () => string;
 }
 
 interface Pending {
   readonly id: string;
   readonly body: Uint8Array;
-  /** Whether the deployment is told. */
+  /** Whether the request states its deadline to the deployment. */
   readonly namesDeadline: boolean;
   readonly traceparent: string | undefined;
   readonly deadlineMs: number;
   readonly deadlineAt: number;
   readonly done: (answer: Answer) => void;
   attempts: number;
-  /** Attempts that were given up for silence: their answer may still come. */
+  /** Attempts that were given up without an answer, which may still come. */
   silences: number;
-  /** In the outbox, to be sent at the end of this turn of the event loop. */
+  /** In the outbox, to be sent at the end of this event-loop turn. */
   queued: boolean;
-  /** The message that it was last sent with; undefined while it waits to be sent. */
+  /** The message that it was last sent in; undefined while it waits to be sent. */
   frame: Frame | undefined;
-  /** All messages that it was sent with: an answer counts on the subject of one of these alone. */
+  /** All messages that it was sent in: only answers on one of their subjects count. */
   readonly sentWith: Frame[];
-  /** Why the last attempt that ended failed, if it did. */
+  /** Why the last finished attempt failed, if it did. */
   failure: CascadeError | undefined;
   cancelTimer: () => void;
 }
@@ -80,15 +80,15 @@ interface Frame {
   readonly token: string;
   readonly sentAt: number;
   readonly requests: readonly Pending[];
-  /** Those that have not ended yet. */
+  /** Requests that have not ended yet. */
   waiting: number;
 }
 
 /**
- * Requests on their way and their answers: one inbox, an unguessable token per message, an id per request, which counts only on a
- * token that the request was sent with: others may publish to our inbox. Each request ends once: with its answer, or as a failure
- * at its deadline. Until then it is sent again, with the same id, when nobody listens, when the
- * answer is UNAVAILABLE, after a silence, and after a lost connection.
+ * Requests in flight and their answers. There is one inbox, an unguessable token per message, and an id per request, which counts only
+ * with a token that the request was sent with, because others may publish to our inbox. Each request ends once: with its answer, or as a
+ * failure at its deadline. Until then it is sent again, with the same id, when nobody listens, when the answer is UNAVAILABLE, after a
+ * silence, and after a lost connection.
  */
 export class Exchange {
   readonly #bus: Bus;
@@ -143,9 +143,9 @@ export class Exchange {
   }
 
   /**
-   * Sends a request; `done` is called once, never before this returns. Returns the cancellation, after which it is not called.
-   * @param silences how often somebody else has sent it and heard nothing: this is one more attempt, and a refusal of it is not one
-   *   of the request.
+   * Sends a request. `done` is called once, never before this returns. Returns a function that cancels it, after which it is not called.
+   * @param silences how many times another client has sent it without an answer: then this is one more attempt, and if that is refused,
+   *   the request itself is not.
    * @throws CascadeError INVALID_ARGUMENT for a request that cannot be sent as it is, UNAVAILABLE after `close`.
    */
   send(request: InferRequest, done: (answer: Answer) => void, silences = 0): () => void {
@@ -155,7 +155,7 @@ export class Exchange {
     checkId(id);
     checkDeadline(deadlineMs);
     if (this.#pending.has(id))
-      throw new CascadeError('INVALID_ARGUMENT', `id: ${JSON.stringify(id)} is under way; give each request its own`);
+      throw new CascadeError('INVALID_ARGUMENT', `id: ${JSON.stringify(id)} is already in flight; give each request its own`);
     const pending: Pending = {
       id,
       body: (named === undefined ? encodeWithoutDeadline : encodeRequest)(id, request.inputs, request),
@@ -182,7 +182,7 @@ export class Exchange {
     };
   }
 
-  /** Ends everything that is under way as UNAVAILABLE, with the reason. */
+  /** Ends all requests in flight with UNAVAILABLE and the reason. */
   close(reason = 'close() was called'): void {
     if (this.#closedBecause !== undefined) return;
     this.#closedBecause = reason;
@@ -264,8 +264,8 @@ export class Exchange {
   }
 
   /**
-   * Sends again after a silence, once what has arrived by then is read. While it lasts, slow answers to others may show that it is
-   * none yet.
+   * Sends the request again after a silence, once everything that has arrived by then has been read. Meanwhile, slow answers to other
+   * requests may show that it is not a silence yet.
    */
   #awaitAnswer(pending: Pending, sentAt: number): void {
     const now = this.#clock.now();
@@ -297,14 +297,14 @@ export class Exchange {
 
   #giveUp(pending: Pending): void {
     const { id, frame, attempts, deadlineMs } = pending;
-    // Whoever was refused and asked again a moment ago has not been heard: the refusal stands.
+    // A retry sent a moment ago has had no chance to be answered, so the earlier refusal stands.
     const justSent = frame === undefined || this.#clock.now() - frame.sentAt < BACKOFF_MAX_MS;
     const failure = justSent ? pending.failure : undefined;
     const tried = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'} in ${deadlineMs} ms`;
     this.#rememberGivenUp(id);
     if (failure === undefined) this.#settle(pending, failureOf(id, 'DEADLINE_EXCEEDED', `no answer after ${tried}`));
     else this.#settle(pending, failureOf(id, failure.code, `${failure.message} (${tried})`));
-    // The deployment knows the deadline that it was told.
+    // The deployment knows the deadline if we stated it.
     if (!pending.namesDeadline) this.#cancel(pending);
   }
 
@@ -319,7 +319,7 @@ export class Exchange {
       );
       return;
     }
-    // No more answers come to this message: said for the NATS server, where the deployment is of another account.
+    // No more answers to this message will come; this end marker is for the NATS server, if the deployment is in another account.
     if (message.data.length === 0) return;
     let answers: readonly Answer[];
     try {
@@ -337,18 +337,18 @@ export class Exchange {
     if (pending !== undefined && frame !== undefined && pending.sentWith.includes(frame)) {
       if (isFailure(answer) && answer.error.code === 'RESOURCE_EXHAUSTED') this.#onOverload(pending, answer);
       else if (!isFailure(answer) || answer.error.code !== 'UNAVAILABLE') {
-        // A refusal takes no time, and says nothing of how long an answer takes.
+        // A refusal takes no time, so it says nothing about how long an answer takes.
         if (!isFailure(answer)) this.#patience.onAnswer(this.#clock.now() - frame.sentAt, this.#clock.now());
         this.#settle(pending, answer);
-        // What was sent again after a silence may still wait somewhere.
+        // A copy that was sent after a silence may still be queued somewhere.
         if (pending.silences > 0) this.#cancel(pending, frame);
       }
-      // An earlier attempt may be refused while a later one is on its way.
+      // An earlier attempt may be refused while a later one is in flight.
       else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
     } else if (this.#givenUp.delete(answer.id)) {
       this.#counts.late++;
     } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {
-      // The message as a whole was refused: whoever could not read it could not know the ids.
+      // The message as a whole was refused: the deployment could not decode it, so it could not know the ids.
       this.#forEachOpen(frame, (refused) => this.#settle(refused, { ...answer, id: refused.id }));
     } else {
       this.#counts.duplicates++;
@@ -362,7 +362,7 @@ export class Exchange {
       this.#settle(pending, refusal);
       return;
     }
-    // Only the repetition is refused: the request itself waits its turn.
+    // Only the retry is refused: the request itself still waits its turn.
     pending.frame = undefined;
     pending.failure = new CascadeError(code, message);
     this.#wait(pending, Number.POSITIVE_INFINITY, NOTHING);
@@ -373,11 +373,11 @@ export class Exchange {
   }
 
   #resendAll(): void {
-    // What was under way when the connection broke, or its answer, is lost more likely than not.
+    // Requests in flight when the connection broke, or their answers, are probably lost.
     for (const pending of this.#pending.values()) if (!pending.queued) this.#enqueue(pending);
   }
 
-  /** @param answered the attempt that nobody is busy with any more. */
+  /** @param answered the attempt that needs no cancelling, because it was answered. */
   #cancel({ id, sentWith }: Pending, answered?: Frame): void {
     for (const { token, waiting } of sentWith)
       if (token !== answered?.token) this.#givingUp.add(token, waiting === 0 ? undefined : id);
@@ -407,7 +407,7 @@ const RANDOM_BYTES = 4_096;
 let random = Buffer.alloc(0);
 let used = 0;
 
-/** One call of the random number generator for many tokens. */
+/** One call of the random number generator yields many tokens. */
 function randomToken(): string {
   if (used + TOKEN_BYTES > random.length) {
     random = randomBytes(RANDOM_BYTES);
@@ -417,7 +417,7 @@ function randomToken(): string {
   return random.toString('base64url', used - TOKEN_BYTES, used);
 }
 
-/** What names no deadline is never written to, so attempts may share it. */
+/** A body without a deadline is never written to, so attempts may share it. */
 function bodyWith(body: Uint8Array, deadlineMs: number | undefined): Uint8Array {
   return deadlineMs === undefined ? body : withDeadline(body, deadlineMs);
 }

@@ -6,14 +6,14 @@ import { encode } from '../../plans/protocol/codec.ts';
 const EVERYTHING = new Uint8Array(0);
 
 /**
- * Tells a deployment which requests nobody waits for any more, so that it does not compute those that it has not begun. What is
- * given up in one turn of the event loop goes in one message per token. Nothing is lost where that is lost: the deadline ends them.
+ * Tells a deployment which requests have been cancelled, so that it does not compute those it has not begun. Cancellations of one
+ * event-loop turn share one message per token. A lost message does no harm, because the requests end at their deadline.
  */
 export class GivingUp {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #subject: string;
-  /** By token: ids; undefined: all that was sent with it. */
+  /** Token -> ids; undefined means everything sent with the token. */
   readonly #ids = new Map<string, string[] | undefined>();
   #cancelTimer: (() => void) | undefined;
 
@@ -23,7 +23,7 @@ export class GivingUp {
     this.#subject = subject;
   }
 
-  /** @param id of a request that was sent with the token; undefined: nobody waits for any of them. */
+  /** @param id of a cancelled request that was sent with the token; undefined: all of them are cancelled. */
   add(token: string, id: string | undefined): void {
     const ids = this.#ids.get(token);
     if (id === undefined || (ids === undefined && this.#ids.has(token))) this.#ids.set(token, undefined);

@@ -1,4 +1,4 @@
-/** The public door of the package: a client for deployments served by `cascade serve`. */
+/** Public API of the package: a client for deployments served by `cascade serve`. */
 export type { NatsOptions } from '../../engine/bus/nats-options.ts';
 export type { Stored } from '../../engine/bus/work-queue.ts';
 export { CascadeError, ConfigError, type ErrorCode } from '../../engine/errors.ts';

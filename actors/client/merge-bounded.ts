@@ -2,13 +2,13 @@ import { Observable } from 'rxjs';
 import { Ring } from '../../engine/collections/ring.ts';
 import { openSupply, type Source } from './supply.ts';
 
-/** Starts the work on an item; calls `done` once, with the result. Returns the cancellation. */
+/** Starts the work on an item and calls `done` once, with the result. Returns a function that cancels it. */
 export type Work<T, R> = (item: T, done: (result: R) => void) => () => void;
 
 /**
- * Works on at most `concurrency` items at once and takes the next from the source only when one is finished, so that an
- * iterable is read no faster than it is worked off. (`mergeMap` over `from(iterable)` reads all of it into memory.)
- * With `ordered`, results leave in the order of the items, and a result that waits for its turn counts as unfinished.
+ * Works on at most `concurrency` items at once and takes the next one from the source only when one has finished, so that an iterable is
+ * read no faster than it is processed. (`mergeMap` over `from(iterable)` reads all of it into memory.) With `ordered`, results are
+ * emitted in the order of the items, and a result that waits for its turn counts as unfinished.
  */
 export function mergeBounded<T, R>(
   source: Source<T>,
@@ -23,7 +23,7 @@ export function mergeBounded<T, R>(
     let pumping = false;
 
     function pump(): void {
-      // Results may come while their work is being started: the loop below goes on then.
+      // Results may come while work is being started; the loop below then continues.
       if (pumping) return;
       pumping = true;
       while (unfinished < concurrency && !subscriber.closed) {

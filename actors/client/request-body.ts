@@ -2,10 +2,10 @@ import { endianness } from 'node:os';
 import { invalid } from '../../engine/errors.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 
-/** Numbers, truth values or texts, flat or nested by axis, as JSON would have them. */
+/** Numbers, booleans or texts, flat or nested by axis, as in JSON. */
 export type Values = number | boolean | string | readonly Values[];
 
-/** Spelt out, so that the package's types ask for no others. */
+/** Written out, so that the package's types do not depend on others. */
 type TypedArray =
   | Int8Array
   | Uint8Array
@@ -20,9 +20,9 @@ type TypedArray =
   | BigUint64Array;
 
 /**
- * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes: its type must be the
- * model's), or numbers, truth values or texts (converted to the model's type by the server). With its shape where the value does not tell it: bytes of an
- * input of which several axes may have any length.
+ * One sample's value of one input: raw little-endian bytes in C order, a typed array (sent as its bytes, so its type must be the model's),
+ * or numbers, booleans or texts (which the server converts to the model's type). Add the shape when the value does not determine it:
+ * for bytes of an input with several variable-length axes.
  */
 export type InputValue = TypedArray | Values | ShapedValue;
 
@@ -36,13 +36,13 @@ export interface ShapedValue {
 export type Inputs = Readonly<Record<string, InputValue>>;
 
 export interface InferOptions {
-  /** Names the request in its answer and in logs; of 1 to 128 characters, not used for another request. Default: made up. */
+  /** Identifies the request in its answer and in logs; 1 to 128 characters, unique. Default: generated. */
   readonly id?: string;
-  /** The answer comes within this time, or not at all. Default: that of the client; else the deployment's own. */
+  /** The answer arrives within this time, or not at all. Default: the client's, else the deployment's. */
   readonly deadlineMs?: number;
-  /** Have the class scores in the result. */
+  /** Include the class scores in the result. */
   readonly scores?: boolean;
-  /** Have these outputs of the model in the result, whole. */
+  /** Include these outputs of the model in the result, in full. */
   readonly outputs?: readonly string[];
   /** W3C `traceparent` of what this request is a part of. It is sent in a message of its own, with that as a header. */
   readonly traceparent?: string | undefined;
@@ -52,35 +52,35 @@ export interface InferRequest extends InferOptions {
   readonly inputs: Inputs;
 }
 
-/** Above every deadline, so that it is packed as four bytes after a type byte. */
+/** Above every deadline, so that it is encoded as a type byte and four more bytes. */
 const DEADLINE_PLACEHOLDER = 0xffff_ffff;
 
 /**
- * A request that names its deadline, in MessagePack. Its last four bytes are that, so that a retry can say how much is left of it
- * without packing again: see `withDeadline`.
+ * Encodes a request with a deadline, in MessagePack. The deadline is in its last four bytes, so that a retry can state the remaining time
+ * without encoding again: see `withDeadline`.
  */
 export function encodeRequest(id: string, inputs: Inputs, asked: Asked = {}): Uint8Array {
   return encode({ id, inputs: wireValues(inputs), ...wireAsked(asked), deadlineMs: DEADLINE_PLACEHOLDER });
 }
 
-/** A request that leaves its deadline to the deployment; or to a header, where it is stored, as it counts from then. */
+/** Encodes a request that leaves its deadline to the deployment, or to a header if it is stored, because it counts from then. */
 export function encodeWithoutDeadline(id: string, inputs: Inputs, asked: Asked = {}): Uint8Array {
   return encode({ id, inputs: wireValues(inputs), ...wireAsked(asked) });
 }
 
-/** What a result should hold beside the answer. */
+/** What a result should contain besides the answer. */
 type Asked = Pick<InferOptions, 'scores' | 'outputs'>;
 
 function wireAsked({ scores = false, outputs = [] }: Asked): Asked {
   return { ...(scores ? { scores } : {}), ...(outputs.length === 0 ? {} : { outputs }) };
 }
 
-/** A request without an id, for whoever tells its requests apart by their reply subjects: it may be sent any number of times. */
+/** Encodes a request without an id, for senders that identify requests by their reply subjects: it may be sent repeatedly. */
 export function encodeUnnamedRequest(inputs: Inputs, deadlineMs: number): Uint8Array {
   return encode({ inputs: wireValues(inputs), deadlineMs });
 }
 
-/** The body with its deadline set, in bytes of its own: those of an earlier attempt may still be on their way. */
+/** The body with its deadline set, as a copy: bytes of an earlier attempt may still be in flight. */
 export function withDeadline(body: Uint8Array, deadlineMs: number): Uint8Array {
   const copy = new Uint8Array(body);
   writeDeadline(copy, deadlineMs);
@@ -88,7 +88,7 @@ export function withDeadline(body: Uint8Array, deadlineMs: number): Uint8Array {
 }
 
 /**
- * Many requests as one message: a MessagePack array of the bodies.
+ * Combines many requests into one message: a MessagePack array of the bodies.
  * @param deadlinesMs undefined: the request names none.
  */
 export function frameOf(bodies: readonly Uint8Array[], deadlinesMs: readonly (number | undefined)[]): Uint8Array {

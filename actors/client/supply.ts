@@ -3,18 +3,18 @@ import { Ring } from '../../engine/collections/ring.ts';
 
 export type Source<T> = Observable<T> | Iterable<T> | AsyncIterable<T>;
 
-/** Items to take one by one, wherever they come from. */
+/** Items to take one by one, from any source. */
 export interface Supply<T> {
-  /** Undefined when there is none now; `onMore` tells when to look again. */
+  /** Undefined when there is none now; `onMore` says when to try again. */
   take(): { readonly item: T } | undefined;
-  /** True when there will never be another. */
+  /** True when there will be no more. */
   ended(): boolean;
   close(): void;
 }
 
 /**
- * @param onMore called when an item has come or the end is known after `take` gave none; never before this returns.
- * @param onError called when the source fails, as by a generator that throws.
+ * @param onMore called when, after `take` returned nothing, an item arrives or the source ends; never before this returns.
+ * @param onError called when the source fails, for example a generator that throws.
  */
 export function openSupply<T>(source: Source<T>, onMore: () => void, onError: (error: unknown) => void): Supply<T> {
   if (isObservable(source)) return fromObservable(source, onMore, onError);
@@ -81,7 +81,7 @@ function fromAsyncIterable<T>(source: AsyncIterable<T>, onMore: () => void, onEr
   };
 }
 
-/** An Observable cannot be asked to wait: what comes faster than it is taken is kept, without a bound. */
+/** An Observable cannot be paused: items that come faster than they are taken are buffered without a bound. */
 function fromObservable<T>(source: Observable<T>, onMore: () => void, onError: (error: unknown) => void): Supply<T> {
   const waiting = new Ring<{ item: T }>();
   let completed = false;

@@ -12,16 +12,16 @@ interface Options {
 
 const DEFAULT_SECONDS = 4;
 
-/** `cascade calibrate`: promise against measurement, and the correction that plans use. */
+/** `cascade calibrate`: compares promised and measured figures, and writes the correction that plans use. */
 export function register(program: Command): void {
   program
     .command('calibrate')
     .description('serve the plan at five loads, compare measured with promised latency, and write a correction for `plan` to use')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json next to the deployment)')
     .addOption(natsOption('NATS server to use (default: a private one, started for the calibration)'))
-    .option('--seconds <n>', 'length of each of five loads, beside the time to settle', traceSeconds, DEFAULT_SECONDS)
+    .option('--seconds <n>', 'length of each of five loads, not counting the time to settle', traceSeconds, DEFAULT_SECONDS)
     .option('--json <file>', 'write the calibration as JSON (- for stdout)', jsonFile)
     .action(calibrate);
 }
@@ -57,6 +57,6 @@ async function calibrate(path: string, { nats, seconds, json, ...given }: Option
     process.stdout.write(`simulated latencies were off by ${before}, with the correction by ${after}\n`);
   }
   for (const bound of describeBounds(calibration)) say(`warning: ${bound}`);
-  say(`wrote ${file}: \`plan\`, \`simulate\` and \`provision\` use it; make the plan anew with \`cascade plan\``);
+  say(`wrote ${file}: \`plan\`, \`simulate\` and \`provision\` use it; now run \`cascade plan\` again`);
   writeJson(json, calibration);
 }

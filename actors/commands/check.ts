@@ -15,16 +15,18 @@ const EXIT_CODES: Readonly<Record<Level, number>> = { ok: 0, warning: 0, problem
 export function register(program: Command): void {
   program
     .command('check')
-    .description('tell all that is wrong before serving: files, models, data, plan, machine, ports, NATS; exit code 2: problems')
+    .description(
+      'report everything that is wrong before serving: files, models, data, plan, machine, ports, NATS; exit code 2: problems',
+    )
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
-    .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
-    .option('--http <[host:]port>', 'where `serve --http` is to listen; likewise:', httpAddress)
-    .option('--grpc <[host:]port>', 'of `serve --grpc`', httpAddress)
-    .option('--metrics <[host:]port>', 'of `serve --metrics`', httpAddress)
-    .option('--dashboard <[host:]port>', 'of `serve --dashboard`', httpAddress)
-    .option('--health <[host:]port>', 'of `serve --health`', httpAddress)
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json next to the deployment)')
+    .option('--host <name>', 'name of this host; selects the devices with this host in the deployment')
+    .option('--http <[host:]port>', 'port to check, for `serve --http`', httpAddress)
+    .option('--grpc <[host:]port>', 'port to check, for `serve --grpc`', httpAddress)
+    .option('--metrics <[host:]port>', 'port to check, for `serve --metrics`', httpAddress)
+    .option('--dashboard <[host:]port>', 'port to check, for `serve --dashboard`', httpAddress)
+    .option('--health <[host:]port>', 'port to check, for `serve --health`', httpAddress)
     .addOption(natsOption())
     .option('--json <file>', 'write the findings as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: Options) => {

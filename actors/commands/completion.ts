@@ -4,7 +4,7 @@ import { SHELLS, type Shell } from '../completion/shell-scripts.ts';
 export function register(program: Command): void {
   program
     .command('completion')
-    .description('print the script by which a shell completes commands and options')
+    .description('print a shell script for completing commands and options')
     .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
     .action(async (shell: Shell) => {
       const { commandWords } = await import('../completion/command-words.ts');

@@ -17,11 +17,11 @@ const EXIT_INTERRUPTED = 130;
 export function register(program: Command): void {
   program
     .command('demo')
-    .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, tell what happened')
+    .description('the fashion example end to end: profile, plan, serve over NATS, replay a trace with spikes, and report')
     .addOption(new Option('--seconds <n>', 'length of the trace (default: its own, about a minute)').argParser(traceSeconds))
     .option('--trace <file>', 'replay this trace, scaled to the plan: CSV with the header second,qps (see `cascade trace`)')
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
-    .option('--calibrate', 'measure the plan at five loads first, and plan again with what was learnt (a minute more)')
+    .option('--calibrate', 'measure the plan at five loads first, and plan again with the result (takes a minute longer)')
     .addOption(natsOption('NATS server to use (default: a private one, started for the demo)'))
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, ...options }: Options) => {
@@ -30,11 +30,11 @@ export function register(program: Command): void {
       const interrupted = new AbortController();
       process.on('SIGINT', () => {
         if (interrupted.signal.aborted) process.exit(EXIT_INTERRUPTED);
-        process.stderr.write('\nending; once more Ctrl-C ends at once\n');
+        process.stderr.write('\nshutting down; press Ctrl-C again to exit at once\n');
         interrupted.abort();
       });
       const report = await runDemo({ ...options, emulated: emulated === true ? DEFAULT_FAMILY : emulated }, interrupted.signal);
-      // What was abandoned (a measurement, a search) would keep the process alive.
+      // Abandoned work (a measurement, a search) would keep the process alive.
       if (report === undefined) process.exit(EXIT_INTERRUPTED);
       writeJson(options.json, report);
     });

@@ -6,11 +6,11 @@ const RULES: Readonly<Record<GearBasis['rule'], string>> = {
   speed: 'measured speed',
   backlog: 'backlog',
   held: 'hysteresis',
-  pinned: 'an operator, who has pinned it',
-  settling: 'load; waiting to be sure that a lower gear is enough',
+  pinned: 'an operator, who pinned it',
+  settling: 'load; waiting to be sure that a lower gear suffices',
 };
 
-/** Lines for people, such as `12:30:01.250  gear 3 -> 5 by load: 612 requests/s, ...`. */
+/** A line for people, such as `12:30:01.250  gear 3 -> 5 by load: 612 requests/s, ...`. */
 export function describeDecision({ at, from, to, basis }: Decision): string {
   const time = new Date(at).toISOString().slice(11, 23);
   const what =
@@ -22,7 +22,7 @@ export function describeBasis(basis: GearBasis): string {
   const between =
     basis.lowQps === basis.highQps && basis.scale === 1
       ? ''
-      : `, taken for ${Math.round(basis.lowQps)} to ${Math.round(basis.highQps)}${basis.scale === 1 ? '' : ` after scaling by ${basis.scale.toFixed(2)}`}`;
+      : `, counted as ${Math.round(basis.lowQps)} to ${Math.round(basis.highQps)}${basis.scale === 1 ? '' : ` after scaling by ${basis.scale.toFixed(2)}`}`;
   const slow = basis.slowdown === 1 ? '' : `, devices ${basis.slowdown.toFixed(2)} times slower than profiled`;
   const waiting = `${basis.backlog} waiting (${Math.round(basis.waitMs)} ms), ${Math.round(basis.excess)} more than planned, at most ${basis.firstQueue} for the first model`;
   return `by ${RULES[basis.rule]}: ${Math.round(basis.qps)} requests/s${between}${slow}; ${waiting}`;

@@ -2,7 +2,7 @@ import type { DriftMeasure } from '../../plans/drift/drift-measure.ts';
 import type { DriftReport } from '../../plans/protocol/drift-report.ts';
 import { describeAudit } from '../controller/describe-audit.ts';
 
-/** Lines for people: how far the load, and each model's certainties, are from what was planned for. */
+/** Lines for people: how far the load, and each model's certainties, are from the plan. */
 export function describeDrift({ qps, certainty, audit }: DriftReport): string[] {
   const means = `mean ${Math.round(qps.meanQps)} requests/s, planned ${Math.round(qps.plannedMeanQps)}`;
   return [

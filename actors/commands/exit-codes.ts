@@ -1,9 +1,9 @@
-/** How processes end; 3, infeasible, is set by the planning commands. */
+/** Exit codes; the planning commands also use 3, for infeasible. */
 export const EXIT_ERROR = 1;
-/** Wrong usage or configuration: starting again would not help. */
+/** Wrong usage or configuration: retrying would not help. */
 export const EXIT_USAGE = 2;
 /**
- * Not for users: a device process tells the `serve` that started it that another host keeps its devices. It ends with code 2
- * itself, as does a device process that was started by hand.
+ * Internal: a device process tells the `serve` command that started it that another host has its devices. That command then exits with
+ * code 2, as does a device process started by hand.
  */
 export const EXIT_TAKEN = 4;

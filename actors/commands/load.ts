@@ -40,50 +40,51 @@ const EXIT_INTERRUPTED = 130;
 export function register(program: Command): void {
   program
     .command('load')
-    .description('send labelled data to a running deployment, open loop: by the clock, whatever the answers do')
+    .description('send labelled data to a running deployment, open loop: by the clock, regardless of answers')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .addOption(
-      new Option('--qps <n>', 'constant load, with --seconds; of --find-max: where to begin (default: qpsMax)').argParser(
+      new Option('--qps <n>', 'constant load, with --seconds; with --find-max, where to start (default: qpsMax)').argParser(
         positiveNumber,
       ),
     )
     .addOption(
       new Option(
         '--seconds <n>',
-        `length of the run, with --qps; of each run of --find-max (default: ${SEARCH_SECONDS})`,
+        `length of the run, with --qps; with --find-max, of each run (default: ${SEARCH_SECONDS})`,
       ).argParser(traceSeconds),
     )
     .addOption(
       new Option('--seed <n>', 'seed of the arrivals and the order of the samples').argParser(positiveInteger).default(1),
     )
     .addOption(
-      new Option('--warm-up <n>', 'seconds at the begin that do not count (default: 2 with --find-max, else 0)').argParser(
+      new Option('--warm-up <n>', 'seconds at the start that do not count (default: 2 with --find-max, else 0)').argParser(
         warmUpSeconds,
       ),
     )
-    .addOption(new Option('--find-max', 'search the highest load that meets the SLO').conflicts('trace'))
+    .addOption(new Option('--find-max', 'search for the highest load that meets the SLO').conflicts('trace'))
     .addOption(
-      new Option('--within <time>', 'of --find-max: a latency such as 100ms to meet instead of the SLO').argParser(durationMs),
+      new Option('--within <time>', 'with --find-max: a latency to meet instead of the SLO, such as 100ms').argParser(durationMs),
     )
     .addOption(
-      new Option('--share <fraction>', 'of --find-max: share of all requests that must meet it (default: 0.95)').argParser(
+      new Option('--share <fraction>', 'with --find-max: share of all requests that must meet it (default: 0.95)').argParser(
         fraction,
       ),
     )
     .addOption(
       new Option(
         '--precision <fraction>',
-        `of --find-max: how far apart what met and what missed may be (default: ${PRECISION})`,
+        `with --find-max: largest relative gap between a load that met and one that missed (default: ${PRECISION})`,
       ).argParser(fraction),
     )
     .addOption(
-      new Option('--confirm <n>', `of --find-max: runs that must meet at the load found (default: ${CONFIRMATIONS})`).argParser(
-        positiveInteger,
-      ),
+      new Option(
+        '--confirm <n>',
+        `with --find-max: number of runs that must succeed at the load found (default: ${CONFIRMATIONS})`,
+      ).argParser(positiveInteger),
     )
     .addOption(natsOption())
-    // Scripts for earlier versions name one; the data and the running deployment say all that it said.
+    // Accepted for scripts for earlier versions, although the data and the running deployment now provide the same information.
     .addOption(new Option('--profile <file>').hideHelp())
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(load);
@@ -92,7 +93,7 @@ export function register(program: Command): void {
 async function load(path: string, options: Options): Promise<void> {
   const { seed, json, findMax } = options;
   const misplaced = (['within', 'share', 'precision', 'confirm'] as const).find((name) => options[name] !== undefined);
-  if (findMax === undefined && misplaced !== undefined) throw new ConfigError(`--${misplaced} goes with --find-max`);
+  if (findMax === undefined && misplaced !== undefined) throw new ConfigError(`--${misplaced} is only for --find-max`);
   const trace = findMax === undefined ? traceOf(options) : undefined;
   const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
   const { loadLabelledData } = await import('../../plans/data/load-labelled-data.ts');
@@ -106,7 +107,7 @@ async function load(path: string, options: Options): Promise<void> {
   const emulated = deployment.devices.some(({ kind }) => kind === 'emulated');
   const interrupted = new AbortController();
   process.once('SIGINT', () => {
-    process.stderr.write('\nending when what was sent is answered; once more Ctrl-C ends at once\n');
+    process.stderr.write('\nfinishing once all requests in flight are answered; press Ctrl-C again to exit at once\n');
     interrupted.abort();
   });
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -149,7 +150,7 @@ async function goalFor({ file, slo }: Deployment, { within, share }: Options): P
   const goal: Goal = within === undefined ? goalOf(slo) : { type: 'latency', withinMs: within, share: DEFAULT_SHARE };
   if (share === undefined) return goal;
   if (goal.type === 'latency') return { ...goal, share };
-  throw new ConfigError(`--share ${share}: the SLO of ${file} is an accuracy; name a latency, too: --within 100ms`);
+  throw new ConfigError(`--share ${share}: the SLO of ${file} is an accuracy; also name a latency: --within 100ms`);
 }
 
 async function search(
@@ -162,7 +163,7 @@ async function search(
 ): Promise<FoundMax | undefined> {
   const { describeFound, describeGoal, describeStep, findMax } = await import('../load/find-max.ts');
   const { qps = qpsMax, seconds = SEARCH_SECONDS, warmUp = SEARCH_WARM_UP_SECONDS, seed } = options;
-  tell(`${describeGoal(goal)}? Runs of ${warmUp} + ${seconds} s, Poisson arrivals, seeds from ${seed} on`);
+  tell(`${describeGoal(goal)}? Runs of ${warmUp} + ${seconds} s, Poisson arrivals, seeds from ${seed}`);
   const found = await findMax({
     target,
     goal,
@@ -176,7 +177,7 @@ async function search(
     onStep: (step) => tell(describeStep(step, goal)),
   });
   if (found === undefined) {
-    tell('ended before the highest load was found');
+    tell('stopped before the highest load was found');
     process.exitCode = EXIT_INTERRUPTED;
     return undefined;
   }

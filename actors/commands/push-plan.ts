@@ -16,7 +16,7 @@ export function register(program: Command): void {
     .description('put another gear plan in force in a running deployment, without loss; or go back to an earlier one')
     .argument('<deployment>', 'deployment file, or its folder')
     .argument('[plan]', 'gear plan file')
-    .option('--rollback [revision]', 'instead of a plan: the plan before, or the one of a revision')
+    .option('--rollback [revision]', 'instead of a plan: return to the previous plan, or to a revision')
     .addOption(natsOption())
     .option('--json <file>', 'write the verdict as JSON (- for stdout)')
     .action(async (path: string, plan: string | undefined, options: Options) => {
@@ -47,7 +47,5 @@ function orderOf(plan: string | undefined, rollback: string | true | undefined, 
   if (rollback === true) return { rollback };
   const revision = Number(rollback);
   if (Number.isInteger(revision) && revision >= 1) return { rollback: revision };
-  throw new ConfigError(
-    `--rollback ${rollback}: a revision is a whole number from 1 on; \`cascade status\` tells the present one`,
-  );
+  throw new ConfigError(`--rollback ${rollback}: a revision is a whole number from 1; \`cascade status\` shows the current one`);
 }

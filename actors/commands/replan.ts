@@ -22,10 +22,10 @@ export function register(program: Command): void {
     .command('replan')
     .description('make a gear plan for the load that a running deployment has measured')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .addOption(natsOption())
-    .option('--out <file>', 'where to write the plan (default: replanned.json beside the deployment)', outputFile)
+    .option('--out <file>', 'where to write the plan (default: replanned.json next to the deployment)', outputFile)
     .option('--push', 'put it in force in the running deployment, without loss')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--seed <n>', 'seed of the simulated arrivals', positiveInteger, 1)
@@ -52,7 +52,7 @@ async function replan(path: string, options: Options): Promise<void> {
     const { drift } = await askStatus(bus, deployment, shownServers(servers));
     const { load, warning } = measuredLoad(deployment.load, drift, deployment.drift.minSamples);
     if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
-    // The load can be planned for anew; what the models make of other inputs is not in the profile.
+    // We can plan for a new load, but the profile does not cover what the models do with different inputs.
     if (drift?.audit?.lost) process.stderr.write(`warning: ${describeAudit(drift.audit)}\n`);
     const found = await makePlan({ ...deployment, load }, options.profile ?? `${deployment.dir}/profile.json`, options);
     if (found.type === 'infeasible') {

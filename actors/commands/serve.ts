@@ -19,7 +19,7 @@ interface Options extends ServeOptions {
 }
 
 const ROLES = ['all', 'frontend', 'controller', 'host', 'device', 'metrics', 'dashboard', 'gateway'] as const;
-/** Where `--role metrics` and `--role dashboard` listen that are told nothing else. */
+/** Default addresses of `--role metrics` and `--role dashboard`. */
 const OBSERVERS = { metrics: httpAddress('9464'), dashboard: httpAddress('9465') };
 
 export function register(program: Command): void {
@@ -27,20 +27,23 @@ export function register(program: Command): void {
     .command('serve')
     .description('run a deployment, or one role of it, over NATS; prints one line when ready')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
-    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json next to the deployment)')
     .addOption(new Option('--role <role>', 'what to run here: everything, or one role').choices(ROLES).default('all'))
-    .option('--host <name>', 'name of this host: its devices are those that the deployment gives this host')
-    .option('--device <id>', 'device to run, with --role device; emulated ones of a host share a process: comma-separated')
+    .option('--host <name>', 'name of this host; selects the devices with this host in the deployment')
+    .option(
+      '--device <id>',
+      'device to run, with --role device; emulated devices of a host share a process and are comma-separated',
+    )
     .option(
       '--http <[host:]port>',
-      'serve the Open Inference Protocol (KServe v2, as Triton) by HTTP; without a host for this machine only',
+      'serve the Open Inference Protocol (KServe v2, like Triton) over HTTP; without a host, only on this machine',
       httpAddress,
     )
-    .option('--grpc <[host:]port>', 'the same by gRPC (--role gateway: 8000 and 8001 by default)', httpAddress)
+    .option('--grpc <[host:]port>', 'the same over gRPC (--role gateway: 8000 and 8001 by default)', httpAddress)
     .option(
       '--metrics <[host:]port>',
-      `tell Prometheus at /metrics (--role metrics: ${OBSERVERS.metrics.port} by default)`,
+      `serve metrics to Prometheus at /metrics (--role metrics: ${OBSERVERS.metrics.port} by default)`,
       httpAddress,
     )
     .option(
@@ -48,7 +51,7 @@ export function register(program: Command): void {
       `show the deployment in a browser (--role dashboard: ${OBSERVERS.dashboard.port} by default)`,
       httpAddress,
     )
-    .option('--health <[host:]port>', 'tell at /healthz and /readyz how this process is, for Kubernetes', httpAddress)
+    .option('--health <[host:]port>', 'serve the health of this process at /healthz and /readyz, for Kubernetes', httpAddress)
     .addOption(natsOption())
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to print')
@@ -56,7 +59,7 @@ export function register(program: Command): void {
         .default('info'),
     )
     .action(async (deployment: string, options: Options) => {
-      // The others are on the way of each request.
+      // The other roles handle every request.
       if (!['device', 'frontend', 'gateway'].includes(options.role)) keepHeapSmall();
       checkGateway(options);
       if (options.health !== undefined) await (await import('../processes/health.ts')).serveHealth(options.health);
@@ -77,7 +80,7 @@ export function register(program: Command): void {
 async function run(deployment: string, options: Options, serving: ServingContext): Promise<void> {
   for (const role of ['metrics', 'dashboard'] as const)
     if (options[role] !== undefined && options.role !== 'all' && options.role !== 'host')
-      throw new ConfigError(`--${role} goes with the roles all, host and ${role}, not with --role ${options.role}`);
+      throw new ConfigError(`--${role} is for the roles all, host and ${role}, not for --role ${options.role}`);
   switch (options.role) {
     case 'frontend':
       return (await import('../processes/run-frontend.ts')).runFrontend(serving);
@@ -95,7 +98,7 @@ async function run(deployment: string, options: Options, serving: ServingContext
 
 async function runHost(deployment: string, options: Options, serving: ServingContext): Promise<void> {
   const { devicesOfHost, requireLocalCores } = await import('../../plans/domain/deployment/local-cores.ts');
-  // Also those without a replica in the plan of today.
+  // Including devices without a replica in the current plan.
   const devices = devicesOfHost(serving.deployment, serving.host);
   forAll(devices, (device) => requireLocalCores(serving.deployment, device));
   const all = options.role === 'all';
@@ -128,7 +131,7 @@ async function runHost(deployment: string, options: Options, serving: ServingCon
   );
 }
 
-/** As Triton's, where none is given. */
+/** Default addresses, the same as Triton's. */
 const STANDARD: GatewayAddresses = { http: { host: '127.0.0.1', port: 8_000 }, grpc: { host: '127.0.0.1', port: 8_001 } };
 
 function gatewayAddresses({ http, grpc }: Options): GatewayAddresses {
@@ -150,7 +153,7 @@ function gatewayArgs({ http, grpc }: Options): string[] | undefined {
   return args.length === 0 ? undefined : args;
 }
 
-/** Where the gateway is, for the line that says that all is ready. */
+/** The gateway's addresses, for the line that reports readiness. */
 function gatewayText({ http, grpc }: Options): string {
   const urls = [
     ...(http === undefined ? [] : [`http://${shownAddress(http)}`]),
@@ -159,7 +162,7 @@ function gatewayText({ http, grpc }: Options): string {
   return urls.length === 0 ? '' : `, or ask ${urls.join(' or ')}`;
 }
 
-/** Of the process, for its logs. */
+/** Name of the process in its logs. */
 function deviceRole(ids = ''): string {
   return ids.includes(',') ? 'devices' : `device-${ids}`;
 }

@@ -12,7 +12,7 @@ import { describeDrift } from './describe-drift.ts';
 export function register(program: Command): void {
   program
     .command('status')
-    .description('ask a running deployment how it is')
+    .description('show the state of a running deployment')
     .argument('<deployment>', 'deployment file, or its folder')
     .addOption(natsOption())
     .option('--json <file>', 'write the status as JSON (- for stdout)')
@@ -53,10 +53,10 @@ export function describeStatus(status: Status): string {
       return [
         `device ${device.device}${device.emulated ? ' (emulated)' : ''} on ${device.host}: ${device.phase}, pid ${device.pid}, busy ${busy} % since its start, queues: ${queues.join(', ')}`,
         `  ${describeDeviceSpeed(device)}`,
-        ...Object.values(device.missingWeights ?? {}).map((reason) => `  stays without a model: ${reason}`),
+        ...Object.values(device.missingWeights ?? {}).map((reason) => `  model missing: ${reason}`),
       ];
     }),
-    ...status.missing.map((device) => `device ${device}: nothing heard of it`),
+    ...status.missing.map((device) => `device ${device}: no heartbeat`),
     ...Object.entries(status.dropped).flatMap(([actor, counts]) =>
       Object.entries(counts).map(([reason, count]) => `${actor} dropped ${counted(count, 'message')}: ${reason}`),
     ),
@@ -89,9 +89,9 @@ function describeUnserved(unserved: Status['unserved']): string[] {
 
 function describeDurable(durable: Status['durable']): string[] {
   if (durable === null) return [];
-  if ('unknown' in durable) return [`durable ingress: not known (${durable.unknown})`];
+  if ('unknown' in durable) return [`durable ingress: unknown (${durable.unknown})`];
   const { stored, waiting, inFlight, redelivered, deadLetters } = durable;
-  const tried = redelivered === 0 ? '' : `, of which ${redelivered} not for the first time`;
+  const tried = redelivered === 0 ? '' : `, ${redelivered} of them redelivered`;
   const parts = [
     `${counted(stored, 'request')} stored`,
     `${waiting} waiting`,

@@ -9,11 +9,11 @@ interface Options {
   readonly seconds?: number;
 }
 
-/** More than any terminal is wide. */
+/** Wider than any terminal. */
 const SECONDS_KEPT = 400;
-/** Of a terminal that does not tell. */
+/** For a terminal that does not report its size. */
 const STANDARD_SIZE = { columns: 100, rows: 40 };
-/** The terminal's second screen, so that what was on the first is there again afterwards; without the cursor. */
+/** The terminal's alternate screen without a cursor; the normal screen reappears afterwards. */
 const ENTER_SCREEN = '\x1b[?1049h\x1b[?25l';
 const LEAVE_SCREEN = '\x1b[?25h\x1b[?1049l';
 const HOME = '\x1b[H';
@@ -23,7 +23,7 @@ const CLEAR_BELOW = '\x1b[J';
 export function register(program: Command): void {
   program
     .command('watch')
-    .description('show a running deployment in the terminal, second by second; a line for each second where there is none')
+    .description('show a running deployment in the terminal, second by second; without a terminal, print a line per second')
     .argument('<deployment>', 'deployment file, or its folder')
     .addOption(natsOption())
     .option('--seconds <n>', 'how long (default: until Ctrl-C)', positiveInteger)
@@ -48,7 +48,7 @@ async function watch(path: string, options: Options): Promise<void> {
   const bus = await connectTo(servers, deployment.nats, 'cascade-watch');
   const { stdout } = process;
   try {
-    // Tell people when nothing serves what they watch.
+    // Tells people if the deployment is not being served.
     const status = await askStatus(bus, deployment, shownServers(servers));
     const seconds: Second[] = [];
     let onEnd: (why: string) => void = () => undefined;

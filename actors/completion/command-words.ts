@@ -1,13 +1,13 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** A command as shells complete it. */
+/** What shells need to complete a command. */
 export interface CommandWords {
-  /** Names from the program down, without its own: `trace import`. */
+  /** Command names without the program's own: `trace import`. */
   readonly path: string;
   readonly description: string;
   readonly commands: readonly { readonly name: string; readonly description: string }[];
   readonly options: readonly OptionWords[];
-  /** What its arguments may be; empty: files. */
+  /** Possible arguments; empty: files. */
   readonly choices: readonly string[];
 }
 
@@ -18,7 +18,7 @@ interface OptionWords {
   readonly choices: readonly string[];
 }
 
-/** All commands, the program first, as they are declared. */
+/** All commands in order of declaration, starting with the program. */
 export function commandWords(command: Command, path: readonly string[] = []): CommandWords[] {
   const help = command.createHelp();
   const commands = help.visibleCommands(command);

@@ -8,12 +8,12 @@ export function completionScript(shell: Shell, commands: readonly CommandWords[]
   return { bash, zsh, fish }[shell](commands);
 }
 
-/** Shell patterns of all commands but the program itself. */
+/** Shell pattern that matches all commands except the program itself. */
 function known(commands: readonly CommandWords[]): string {
   return commands.flatMap(({ path }) => (path === '' ? [] : [quoted(path)])).join('|');
 }
 
-/** After an option that takes a value its choices, or files; else what the command has. */
+/** After an option with a value: its choices, or files; otherwise the command's options and subcommands. */
 function bash(commands: readonly CommandWords[]): string {
   const cases = commands.flatMap(({ path, options, commands: below, choices }) => {
     const words = [...below.map(({ name }) => name), ...choices, ...options.map(({ long }) => long)];
@@ -102,7 +102,7 @@ function fish(commands: readonly CommandWords[]): string {
   return `# fish completion of cascade\n${lines.join('\n')}\n`;
 }
 
-/** As every shell takes it for one word. */
+/** Quotes text so that every shell reads it as one word. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

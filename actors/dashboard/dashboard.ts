@@ -22,7 +22,7 @@ import { type Happening, Picture, type Second } from '../observer/picture.ts';
 import type { ActionOutcome, Credentials, Operator } from './operator.ts';
 import { isSameOrigin } from './same-origin.ts';
 
-/** What does not change while a dashboard runs. */
+/** What stays constant while a dashboard runs. */
 interface About {
   readonly deployment: string;
   readonly slo: DeploymentSlo;
@@ -34,21 +34,21 @@ export interface DashboardOptions {
   readonly about: About;
   readonly address: HttpAddress;
   readonly operator: Pick<Operator, 'push' | 'rollback' | 'replan' | 'pin'>;
-  /** Called with where it listens. */
+  /** Called with the address it listens on. */
   readonly onReady: (url: string) => void;
 }
 
-/** What the page is told each second. */
+/** Sent to the page each second. */
 interface Update {
   readonly second: Second;
   readonly happenings: readonly Happening[];
-  /** As last answered; null before the first answer. */
+  /** The last answer; null before the first. */
   readonly status: Status | null;
-  /** Why there is no later one. */
+  /** Why it is outdated. */
   readonly problem: string | null;
 }
 
-/** What a page is told first. */
+/** Sent to a page first. */
 interface Snapshot {
   readonly about: About;
   readonly seconds: readonly Second[];
@@ -58,9 +58,9 @@ interface Snapshot {
 }
 
 const SECOND_MS = 1_000;
-/** A page that is opened sees the last ten minutes. */
+/** A page that is opened shows the last ten minutes. */
 const SECONDS_KEPT = 600;
-/** Pages at the same time. */
+/** Pages open at the same time. */
 const MAX_PAGES = 100;
 const PLAN_MAX_BYTES = 8 * 2 ** 20;
 
@@ -71,7 +71,7 @@ const RELEASE = Buffer.from('{"gear":null}');
 
 const rollbackBody = z.strictObject({ revision: z.int().positive().optional() });
 
-/** One page that shows a deployment as it runs, by server-sent events, and takes the orders of its operators. */
+/** Serves a page that shows a running deployment, using server-sent events, and accepts operator actions. */
 export function dashboardActor(options: DashboardOptions): Actor {
   const { subjects, about, address, onReady } = options;
   return {
@@ -131,13 +131,13 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
 
   let pages = 0;
   app.get('/stream', (context) => {
-    if (pages >= MAX_PAGES) return context.text(`${MAX_PAGES} pages are open; close some`, 503);
+    if (pages >= MAX_PAGES) return context.text(`${MAX_PAGES} pages are already open; close some`, 503);
     return streamSSE(context, async (stream) => {
       pages++;
       let behind = true;
       let writing = false;
       const write = async (update: Update | undefined): Promise<void> => {
-        // Who reads too slowly is told everything anew, not everything late.
+        // A page that reads too slowly gets a new snapshot instead of old updates.
         if (writing) {
           behind = true;
           return;
@@ -164,7 +164,7 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
   actions.use(async (context, next) => {
     if (!isSameOrigin(context.req.header('Origin'), context.req.header('Host'), [address.host]))
       return context.json(
-        { text: 'orders are taken from this page only, opened by address, localhost, or the name of --dashboard' },
+        { text: 'actions are accepted only from this page, opened by address, localhost, or the name of --dashboard' },
         403,
       );
     if (context.req.header('Content-Type')?.startsWith('application/json') !== true)
@@ -172,7 +172,7 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
     return next();
   });
   actions.use(
-    bodyLimit({ maxSize: PLAN_MAX_BYTES, onError: (context) => context.json({ text: 'the plan is above 8 MiB' }, 413) }),
+    bodyLimit({ maxSize: PLAN_MAX_BYTES, onError: (context) => context.json({ text: 'the plan is larger than 8 MiB' }, 413) }),
   );
   const answer = async (context: Context, act: (credentials: Credentials) => Promise<ActionOutcome>): Promise<Response> => {
     const credentials = credentialsIn(context.req.header('Authorization'));
@@ -186,7 +186,7 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
   });
   actions.post('/rollback', async (context) => {
     const body = rollbackBody.safeParse(await context.req.json().catch(() => undefined));
-    if (!body.success) return context.json({ text: 'send {} for the plan before, or {"revision": 3}' }, 400);
+    if (!body.success) return context.json({ text: 'send {} for the previous plan, or {"revision": 3}' }, 400);
     return answer(context, (credentials) => operator.rollback(credentials, body.data.revision ?? true));
   });
   actions.post('/pin', async (context) => {
@@ -205,7 +205,7 @@ function served(context: Context, content: Buffer, file: string): Response {
   return context.body(new Uint8Array(content), 200, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-cache' });
 }
 
-/** Of HTTP Basic; undefined where there are none, or none that can be read. */
+/** From HTTP Basic; undefined when there are none, or they are malformed. */
 function credentialsIn(header: string | undefined): Credentials | undefined {
   const encoded = /^Basic ([A-Za-z0-9+/=]+)$/.exec(header ?? '')?.[1];
   if (encoded === undefined) return undefined;

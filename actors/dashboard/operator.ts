@@ -15,7 +15,7 @@ import { connectTo } from '../processes/connect.ts';
 import { natsEnvironment } from '../processes/nats-url.ts';
 import { replanChild } from '../processes/replan-child.ts';
 
-/** Who an operator is to NATS; both empty where the servers ask nobody. */
+/** An operator's NATS credentials; both empty when the servers need none. */
 export interface Credentials {
   readonly user: string;
   readonly password: string;
@@ -26,7 +26,7 @@ export interface ActionOutcome {
   readonly text: string;
 }
 
-/** What an operator may do here: the orders of `.control.plan` and `.control.pin`, each over a connection of the operator's own. */
+/** Operator actions: the requests on `.control.plan` and `.control.pin`, each over the operator's own connection. */
 export class Operator {
   readonly #deployment: Deployment;
   readonly #servers: readonly string[];
@@ -48,9 +48,9 @@ export class Operator {
     return this.#order(credentials, () => parsePlan(plan, 'the plan'));
   }
 
-  /** Plans for the measured load, as `cascade replan` does, then puts that plan in force. */
+  /** Plans for the measured load, like `cascade replan`, and puts that plan in force. */
   async replan(credentials: Credentials): Promise<ActionOutcome> {
-    if (this.#planning) return { status: 409, text: 'a plan for the measured load is being made already' };
+    if (this.#planning) return { status: 409, text: 'a plan for the measured load is already being made' };
     this.#planning = true;
     try {
       return await this.#replan(credentials);
@@ -97,7 +97,7 @@ export class Operator {
     try {
       bus = await this.#connect(credentials);
     } catch (error) {
-      return { status: 401, text: `NATS does not let this user in: ${messageOf(error)}` };
+      return { status: 401, text: `NATS rejected this user: ${messageOf(error)}` };
     }
     try {
       return await act(bus);
@@ -114,8 +114,8 @@ export class Operator {
     const { nats, name } = this.#deployment;
     const own = { user: undefined, password: undefined, token: undefined, credsFile: undefined, nkeyFile: undefined };
     if (user !== '' && !SUBJECT_TOKEN.test(user))
-      throw new ConfigError('the name has other characters than letters, digits, _ and -');
-    // Where each role has an inbox of its own, it is called as the role is (conf/nats/roles.conf).
+      throw new ConfigError('the name contains characters other than letters, digits, _ and -');
+    // If each role has its own inbox, it is named after the role (conf/nats/roles.conf).
     const inboxPrefix = nats.inboxPrefix === undefined || user === '' ? undefined : `_INBOX.${user}`;
     return connectTo(this.#servers, { ...nats, ...own, inboxPrefix: undefined }, `cascade-${name}-operator`, {
       ...(user === '' ? {} : { user, password }),

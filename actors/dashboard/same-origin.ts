@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 
 /**
- * Whether a request comes from the page that we served, and not from another site that the operator's browser has open: orders are
- * accepted from there only. The host must be an address, or a name that was given to us: another site may have its own name lead here.
- * @param names host names that are ours.
+ * Whether a request comes from our page, and not from another site that the operator's browser has open: only our page may request
+ * actions. The host must be an address, or a name given to us, because another site may point its own name here.
+ * @param names our host names.
  */
 export function isSameOrigin(origin: string | undefined, host: string | undefined, names: readonly string[]): boolean {
   if (origin === undefined || host === undefined || !URL.canParse(origin) || !URL.canParse(`http://${host}`)) return false;

@@ -11,11 +11,11 @@ import { BEST_EFFORT_NOTE, NO_RULES } from '../../plans/report/plan-table.ts';
 import { percent } from '../../plans/report/report-table.ts';
 import type { LiveLoadResult } from '../load/live-load.ts';
 
-/** What a newcomer needs to know to read the rest. */
+/** The terms a newcomer needs to understand the rest. */
 const WORDS = (noun: string): string => `
-A ${pc.bold('cascade')} asks a cheap model first. If it is certain enough, its answer stands; if not, the ${noun} goes on to a dearer
-model. Most ${noun}s are easy, so a cascade is nearly as right as its dearest model at a fraction of the work.
-A ${pc.bold('gear')} is a cascade with its thresholds, made ready for one range of load. When a crowd comes, the system shifts to a
+A ${pc.bold('cascade')} asks a small model first. If it is certain enough, its answer is final; if not, the ${noun} moves on to a larger
+model. Most ${noun}s are easy, so a cascade is nearly as accurate as its largest model at a fraction of the work.
+A ${pc.bold('gear')} is a cascade with its thresholds, configured for one range of load. When a crowd arrives, the system shifts to a
 gear with less work per ${noun}, within a tenth of a second and without loading anything; when it leaves, it shifts back.`;
 
 export const INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
@@ -31,7 +31,7 @@ ${WORDS('request')}`;
 export function describeFamily(deployment: Deployment, profile: Profile, noun: string): string {
   const kind = deviceClass(deployment.devices[0]);
   const table = new Table({
-    head: ['model', 'right', `1 ${noun}, ms`, `per ${noun} in a batch, ms`, 'alone at most, requests/s'],
+    head: ['model', 'right', `1 ${noun}, ms`, `per ${noun} in a batch, ms`, 'maximum alone, requests/s'],
     style: { head: [], border: [] },
     chars: NO_RULES,
   });
@@ -50,10 +50,10 @@ export function describeFamily(deployment: Deployment, profile: Profile, noun: s
   return table.toString();
 }
 
-/** The gears, neighbours with the same cascade in one line; those beyond the promise apart. */
+/** The gears; neighbours with the same cascade share a line, and those beyond the promise are separate. */
 export function describeGears(plan: GearPlan): string {
   const table = new Table({
-    head: ['gear', 'requests/s', 'right (95 % interval)', 'p95 ms', 'cascade (goes on below this certainty)'],
+    head: ['gear', 'requests/s', 'right (95 % interval)', 'p95 ms', 'cascade (moves on below this certainty)'],
     style: { head: [], border: [] },
     chars: NO_RULES,
   });
@@ -75,7 +75,7 @@ export function describeGears(plan: GearPlan): string {
   return promised === gears.length ? table.toString() : `${table.toString()}\n${BEST_EFFORT_NOTE}`;
 }
 
-/** What the plan promised beside what was measured. */
+/** Promised and measured accuracy. */
 export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number, answers: number): string {
   const [low, high] = known;
   const error = wilson(measured * answers, answers);
@@ -88,7 +88,7 @@ export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate
   );
 }
 
-/** The point of it all, in the figures of this run. */
+/** What the gears are good for, in figures of this run. */
 export function describeSavings(run: {
   profile: Profile;
   live: LiveLoadResult;
@@ -110,11 +110,11 @@ export function describeSavings(run: {
     pc.bold('What the gears saved'),
     `The crowd peaked at ${peakQps.toFixed(0)} requests/s; ${largest.name}, the most accurate model, can answer at most ${largestModelAloneQps.toFixed(0)} a second here.`,
     peakQps > largestModelAloneQps
-      ? `Alone it would have needed ${Math.ceil((devices * peakQps) / largestModelAloneQps)} such devices at the peak instead of ${devices}, idle most of the time, or its queue would have grown by the second.`
-      : `What is here could have carried the crowd with it alone, but with nothing to spare for more.`,
-    `The gear plan served the same load on what is here, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the ${noun}s going as far as ${largest.name}: the`,
-    `cheaper models were certain of the rest. Over the whole run that was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'less' : 'more'} right than ${largest.name} is on the validation half, give or take ${(100 * error).toFixed(2)} for so many answers.`,
-    `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, and no model was loaded for any of them.`,
+      ? `On its own, it would have needed ${Math.ceil((devices * peakQps) / largestModelAloneQps)} such devices at the peak instead of ${devices}, idle most of the time, or its queue would have grown by the second.`
+      : `These devices could have carried the crowd with it alone, but with nothing to spare.`,
+    `The gear plan served the same load on these devices, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the ${noun}s reaching ${largest.name}: the`,
+    `smaller models were certain of the rest. Over the whole run, accuracy was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'lower' : 'higher'} than that of ${largest.name} on the validation half, plus or minus ${(100 * error).toFixed(2)} for this many answers.`,
+    `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, none of which loaded a model.`,
   ].join('\n');
 }
 

@@ -13,14 +13,14 @@ interface Second {
 }
 
 const BAR_CELLS = 20;
-/** Width of a model's column. */
+/** Width of a model's column, in characters. */
 const CELL = 11;
-/** Gap before the first. */
+/** Gap before the first column. */
 const SPACE = 3;
 
 /**
- * Prints a line for each second of a run, once the run has moved on by `delaySeconds`: load, gear, p95 against the SLO, and
- * which model answered how much. Seconds count by intended send time.
+ * Prints a line for each second of a run, `delaySeconds` later: load, gear, p95 against the SLO, and each model's share of the answers.
+ * Seconds count by intended send time.
  */
 export class LiveView {
   readonly #models: readonly string[];
@@ -56,7 +56,7 @@ export class LiveView {
     second.byModel.set(outcome.result.model, (second.byModel.get(outcome.result.model) ?? 0) + 1);
   }
 
-  /** Prints a second that is over and forgets it. */
+  /** Prints a finished second and forgets it. */
   print(number: number): void {
     const second = this.#seconds.get(number);
     if (second === undefined) return;

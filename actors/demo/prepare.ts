@@ -13,7 +13,7 @@ import { planGears } from '../../plans/planner/planner.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
 import { progressLine } from '../../plans/profiling/progress-line.ts';
 
-/** Where the demo keeps its profile and plan: beside the deployment, or in the user's cache when that cannot be written. */
+/** Folder for the demo's profile and plan: next to the deployment, or in the user's cache if that is not writable. */
 export function workFolder(deployment: Deployment): string {
   try {
     accessSync(deployment.dir, constants.W_OK);
@@ -25,7 +25,7 @@ export function workFolder(deployment: Deployment): string {
   }
 }
 
-/** The profile of an earlier run, if it is of the same models, data and devices; else a new one. */
+/** The profile of an earlier run, if models, data and devices are unchanged; else a new one. */
 export async function cachedProfile(deployment: Deployment, file: string, tell: (text: string) => void): Promise<Profile> {
   try {
     const profile = readProfile(file);
@@ -49,7 +49,7 @@ export async function cachedProfile(deployment: Deployment, file: string, tell: 
   }
 }
 
-/** Highest load that one model alone can carry on all devices of the deployment, at its best batch size. */
+/** Highest load that one model alone can carry on all devices of the deployment, with its best batch size. */
 export function aloneQps(deployment: Deployment, profile: Profile, model: ModelProfile): number {
   return deployment.devices.reduce((total, device) => {
     const curve = model.runtimes[deviceClass(device)];
@@ -57,14 +57,14 @@ export function aloneQps(deployment: Deployment, profile: Profile, model: ModelP
   }, 0);
 }
 
-/** How far the demo's plan goes beyond what the largest model alone can serve. */
+/** Peak of the demo's plan, as a multiple of what the largest model alone can serve. */
 const BEYOND_LARGEST = 5.5;
-/** One sender on a small machine is not to be the bottleneck. */
+/** The sender must not be the bottleneck on a small machine. */
 const MOST_QPS = 9_000;
-/** Factors of the wanted load that are tried, for machines on which it is out of reach. */
+/** Fractions of the desired load to try, on machines where it is out of reach. */
 const FALLBACKS = [1, 0.8, 0.6, 0.4, 0.2];
 
-/** Plans for flash crowds that the largest model alone could not serve on this machine, as far as the SLO can be kept. */
+/** Plans for flash crowds that the largest model alone could not serve on this machine, as far as the SLO can be met. */
 export async function planForThisMachine(
   deployment: Deployment,
   profile: Profile,
@@ -84,5 +84,5 @@ export async function planForThisMachine(
     reason = result.reason;
     tell(`${qpsMax} requests/s are out of reach on this machine: ${reason}`);
   }
-  throw new ConfigError(`the demo finds no plan for this machine: ${reason}`);
+  throw new ConfigError(`the demo found no plan for this machine: ${reason}`);
 }

@@ -30,39 +30,39 @@ export interface DemoOptions {
   /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
   readonly emulated?: string;
   readonly seconds?: number;
-  /** A trace file to replay instead of the example's; its peak is scaled to the plan. */
+  /** A trace file to replay instead of the example's, with its peak scaled to the plan. */
   readonly trace?: string;
-  /** Calibrates first, and plans with that. */
+  /** Calibrate first, and plan with the result. */
   readonly calibrate?: boolean;
   readonly nats?: string;
   readonly json?: string;
 }
 
-/** What `demo --json` writes: the report of the live run, and beside it what was expected and simulated. */
+/** Output of `demo --json`: the report of the live run, with the expected and simulated figures. */
 export interface DemoReport extends Report {
-  /** Of the arrivals and the order of the samples. */
+  /** Seed of the arrivals and the order of the samples. */
   readonly seed: number;
   readonly simulated: Report;
   /** Gear index -> seconds in force. */
   readonly gears: Readonly<Record<string, number>>;
-  /** Accuracy that the plan expects of the gears, weighted by the answers that each gave. */
+  /** The plan's expected accuracy of the gears, weighted by the answers given in each. */
   readonly expectedAccuracy: number;
-  /** 95 %. */
+  /** 95 % confidence interval. */
   readonly expectedAccuracyInterval: readonly [low: number, high: number];
   readonly answersByModel: Readonly<Record<string, number>>;
-  /** Highest load that the largest model alone could carry, by the profile. */
+  /** Highest load that the largest model alone could carry, according to the profile. */
   readonly largestModelAloneQps: number;
   readonly peakQps: number;
-  /** True where the devices are; then everything takes `slowdown` times as long as the deployment says. */
+  /** True with emulated devices; everything then takes `slowdown` times as long as the deployment says. */
   readonly emulated?: true;
   readonly slowdown?: number;
 }
 
 const SEED = 1;
-/** Of each load. */
+/** Length of each load. */
 const CALIBRATION_SECONDS = 2;
 
-/** An example end to end: profile, plan, serve, replay a trace with spikes, tell what happened. */
+/** An example end to end: profile, plan, serve, replay a trace with spikes, and report. */
 export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
   const subject = options.emulated === undefined ? fashionSubject() : emulatedSubject(options.emulated);
   try {
@@ -81,7 +81,7 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   await requireNats(deployment, options.nats);
   say(subject.introduction);
 
-  step(1, 'Profile: how long does each model take, and how right and how certain is it?');
+  step(1, 'Profile: how fast, how accurate and how certain is each model?');
   const profile = await unlessAborted(subject.profile(tell), signal);
   if (profile === undefined) return undefined;
   say(describeFamily(deployment, profile, noun));
@@ -125,13 +125,13 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   }
 }
 
-/** Says so now, not after a minute of profiling. */
+/** Fail now, rather than after a minute of profiling. */
 async function requireNats(deployment: Deployment, url: string | undefined): Promise<void> {
   if (url === undefined) await findNatsServer();
   else await (await connectTo(serversOf(deployment, url), deployment.nats, 'cascade-demo')).close();
 }
 
-/** Undefined once the person has had enough: as long as nothing is served, nothing needs to be ended in order. */
+/** Undefined once the user has interrupted: while nothing is being served, nothing needs an orderly shutdown. */
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   const aborted = new Promise<undefined>((resolve) => {
     if (signal.aborted) resolve(undefined);
@@ -140,7 +140,7 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | un
   return Promise.race([work, aborted]);
 }
 
-/** A plan by the profile as a calibration corrects it: one of an earlier run, or, if that is asked for, a new one. */
+/** A plan for the profile as corrected by a calibration: from an earlier run, or a new one on request. */
 async function planCalibrated(
   subject: DemoSubject,
   profile: Profile,
@@ -153,7 +153,7 @@ async function planCalibrated(
   const before = planningProfile(deployment, files.profile, { say: tell });
   const plan = await subject.plan(before, tell);
   if (options.calibrate !== true) return { plan, corrected: before };
-  tell('calibrating: the plan is served at five loads, to learn what serving costs on this machine');
+  tell('calibrating: serving the plan at five loads to measure serving costs on this machine');
   const { calibration } = await runCalibration({
     deployment,
     profile,
@@ -170,10 +170,10 @@ async function planCalibrated(
   return { plan: await subject.plan(corrected, tell), corrected };
 }
 
-/** What is replayed, before its peak is scaled to the plan. @throws ConfigError */
+/** The trace to replay, before its peak is scaled to the plan. @throws ConfigError */
 function demoShape(example: string, { trace: file, seconds }: DemoOptions): Trace {
   const trace = file === undefined ? readTrace(example) : readTrace(file, '--trace ');
-  if (peakQps(trace) === 0) throw new ConfigError(`--trace ${file}: has no requests: there is nothing to replay`);
+  if (peakQps(trace) === 0) throw new ConfigError(`--trace ${file}: has no requests to replay`);
   return seconds === undefined ? trace : stretchTrace(trace, seconds);
 }
 
@@ -195,7 +195,7 @@ async function replay(
     write: say,
   });
   view.header();
-  // A second is shown when its answers are here: a second after its end, or as late as the SLO allows.
+  // Show a second once its answers are here: a second after its end, or as late as the SLO allows.
   const delay = 1 + (deployment.slo.type === 'latency' ? Math.floor(deployment.slo.p95Ms / 1_000) : 0);
   let shown = 0;
   const startedAt = performance.now();

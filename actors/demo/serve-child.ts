@@ -3,16 +3,16 @@ import { entry } from '../../engine/source.ts';
 import { natsEnvironment } from '../processes/nats-url.ts';
 
 export interface ServeChild {
-  /** Resolves when the process has ended. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<void>;
   /** Drains it. */
   stop(): Promise<void>;
 }
 
 /**
- * `cascade serve` as the user would start it, in a process of its own; resolves when it says that it is ready.
+ * Starts `cascade serve` as a user would, in a child process; resolves when it reports that it is ready. It has its own session, so that
+ * Ctrl-C reaches only the demo, which shuts everything down in order.
  * @param nats URLs of the servers.
- * It is in a session of its own: Ctrl-C reaches the demo alone, which ends things in their order.
  */
 export async function startServe(args: readonly string[], nats: string): Promise<ServeChild> {
   const main = entry('actors/main');
@@ -37,7 +37,7 @@ function ready(child: ChildProcess): Promise<void> {
     child.stdout?.once('data', () => resolve());
     child.once('error', reject);
     child.once('exit', (code, signal) =>
-      reject(new Error(`cascade serve ended with ${signal ?? `code ${code}`} before it was ready`)),
+      reject(new Error(`cascade serve exited with ${signal ?? `code ${code}`} before it was ready`)),
     );
   });
 }

@@ -20,22 +20,22 @@ import { emulatedIntroduction, INTRODUCTION } from './explain.ts';
 import { cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
 
 /**
- * The trace's peak, as a fraction of the load planned for. The gears above are the reserve for when this machine has other things
- * to do: what waits counts as load, so a backlog is cleared in a cheaper gear than its arrivals alone would get.
+ * The trace's peak as a fraction of the planned load. The gears above are a reserve for when this machine has other work: queued requests
+ * count as load, so a backlog is cleared in a cheaper gear than its arrivals alone would get.
  */
 export const PEAK_OF_PLAN = 0.65;
 
 type Tell = (text: string) => void;
 
-/** What a demo shows: the fashion example, or a synthetic family on emulated devices. */
+/** The content of a demo: the fashion example, or a synthetic family on emulated devices. */
 export interface DemoSubject {
-  /** As it is served: where the machine is too slow for it, slowed down. */
+  /** As it is served: slowed down if the machine is too slow for it. */
   readonly deployment: Deployment;
   readonly introduction: string;
-  /** What its requests are. */
+  /** What a request is. */
   readonly noun: string;
   readonly emulated: boolean;
-  /** Everything takes this many times as long as it says. */
+  /** Everything takes this many times as long as stated. */
   readonly slowdown: number;
   readonly files: { readonly profile: string; readonly plan: string; readonly trace: string };
   profile(tell: Tell): Promise<Profile>;
@@ -60,19 +60,19 @@ export function fashionSubject(): DemoSubject {
   };
 }
 
-/** Requests per second that client, frontend and emulated devices pass on together, for each core of the machine. */
+/** Requests per second that client, frontend and emulated devices can handle together, per core of the machine. */
 const QPS_PER_CORE = 900;
 
 /**
- * A synthetic family at the scale that it is made for. What is more than this machine's cores can pass on is slowed down: the
- * load, the devices and the SLO alike, so that gears, shares and batches are those of the full speed.
+ * A synthetic family at its intended scale. If this machine's cores cannot handle that, it is slowed down: load, devices and SLO alike,
+ * so that gears, shares and batches are those of the full speed.
  * @throws ConfigError when there is no such family.
  */
 export function emulatedSubject(name: string): DemoSubject {
   const root = confPath('synthetic');
   const known = readdirSync(root);
-  if (!known.includes(name)) throw new ConfigError(`--emulated ${name}: there is ${known.join(', ')}`);
-  // A folder of its own: the devices are fewer, and a slowed profile is none to plan with.
+  if (!known.includes(name)) throw new ConfigError(`--emulated ${name}: unknown family; use ${known.join(' or ')}`);
+  // A separate folder, because there are fewer devices, and a slowed profile must not be used for planning.
   const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
   const original = withFewerDevices(join(root, name), join(folder, 'deployment.yaml'));
   const { slo, load } = original;
@@ -97,8 +97,8 @@ export function emulatedSubject(name: string): DemoSubject {
       if (slowdown > 1) {
         const [full, here] = [load.qpsMax, deployment.load.qpsMax].map((qps) => pc.bold(qps.toFixed(0)));
         tell(
-          `${full} requests/s are too many for the ${availableParallelism()} cores of this machine, so all is ${slowdown.toFixed(1)} times slower: ` +
-            `${here} requests/s at most, and devices and SLO as much slower. Gears, shares and batches are those of the full speed.`,
+          `${full} requests/s are too many for the ${availableParallelism()} cores of this machine, so everything runs ${slowdown.toFixed(1)} times slower: ` +
+            `at most ${here} requests/s, with devices and SLO slowed down equally. Gears, shares and batches are those of the full speed.`,
         );
       }
       return profile;
@@ -113,7 +113,7 @@ export function emulatedSubject(name: string): DemoSubject {
   };
 }
 
-/** Writes a synthetic deployment with as many of its devices as the demo takes. */
+/** Writes a synthetic deployment with as many of its devices as the demo uses. */
 function withFewerDevices(from: string, file: string): Deployment {
   const whole = loadDeployment(from);
   const written = parseDocument(readFileSync(whole.file, 'utf8'));
@@ -123,7 +123,7 @@ function withFewerDevices(from: string, file: string): Deployment {
   return loadDeployment(file);
 }
 
-/** Half of what the most accurate model alone would need at the peak of the replay: what the gears save shows. */
+/** Half of what the most accurate model alone would need at the peak of the replay, to show what the gears save. */
 function demoDevices({ devices, load, synthetic }: Deployment): number {
   const largest = synthetic?.models.at(-1);
   if (synthetic === undefined || largest === undefined) return devices.length;

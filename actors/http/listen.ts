@@ -5,9 +5,9 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { type HttpAddress, shownAddress } from './address.ts';
 
 export interface HttpListener {
-  /** With the port that it has, where any was asked for. */
+  /** With the actual port, if any free one was requested. */
   readonly url: string;
-  /** Takes no new connections; those that are open have `graceMs` to finish what they do. */
+  /** Accepts no new connections; open ones have `graceMs` to finish. */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -15,7 +15,7 @@ const GRACE_MS = 1_000;
 
 /**
  * Serves an application over HTTP.
- * @param what the option that asked for it, for the person who gave it.
+ * @param what the option that requested it, for error messages.
  * @param first is asked before the application; true: it answers the request.
  * @throws ConfigError when the address cannot be listened on.
  */
@@ -53,7 +53,7 @@ export async function listenHttp(
 export function whyNot(error: Error & { readonly code?: string }): string {
   switch (error.code) {
     case 'EADDRINUSE':
-      return 'another process listens on this port; choose another one, or 0 for any that is free';
+      return 'another process listens on this port; choose another one, or 0 for any free port';
     case 'EACCES':
       return 'this user may not listen on this port; choose one above 1023';
     case 'EADDRNOTAVAIL':

@@ -3,7 +3,7 @@ import { Observable } from 'rxjs';
 import type { HttpAddress } from './address.ts';
 import { type HttpListener, listenHttp } from './listen.ts';
 
-/** An HTTP server as a stream of an actor: emits when it listens, goes on for ever, and closes when unsubscribed. Errors as `listenHttp` does. */
+/** An HTTP server as a stream: emits when it is listening, never completes, and closes when unsubscribed. Errors like `listenHttp`. */
 export function httpServer$(app: Pick<Hono, 'fetch'>, address: HttpAddress, what: string): Observable<HttpListener> {
   return new Observable((subscriber) => {
     const listening = listenHttp(app, address, what);

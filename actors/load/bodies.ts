@@ -1,15 +1,15 @@
 import { encodeUnnamedRequest, type Inputs } from '../client/request-body.ts';
 
-/** Encoded requests, one after the other, in memory that threads share. */
+/** Encoded requests, back to back, in memory shared between threads. */
 export interface Bodies {
   readonly bytes: Uint8Array<SharedArrayBuffer>;
-  /** Where each begins, and the end of the last. */
+  /** Start of each request, and the end of the last. */
   readonly offsets: Float64Array<SharedArrayBuffer>;
 }
 
 /**
- * Encodes each sample once: while the load runs, nothing is left to do but to send.
- * @param mostBytes in all; the samples that do not fit any more are left out, but never the first.
+ * Encodes each sample once, so that during the load we only need to send.
+ * @param mostBytes total limit; samples that do not fit are left out, but never the first.
  */
 export function encodeBodies(
   samples: readonly number[],

@@ -7,7 +7,7 @@ import { type LiveLoadResult, liveLoad } from './live-load.ts';
 import type { LoadTarget } from './load-target.ts';
 import { findMaxLoad, type MaxLoad, type MaxSearch, type SearchPhase, type Verdict } from './max-search.ts';
 
-/** What a run must reach, over all its requests; one without a result is late, and wrong. */
+/** What a run must achieve over all its requests; a request without a result counts as late and wrong. */
 export type Goal =
   | { readonly type: 'latency'; readonly withinMs: number; readonly share: number }
   | { readonly type: 'accuracy'; readonly accuracy: number };
@@ -15,10 +15,10 @@ export type Goal =
 export interface FindMax extends Omit<MaxSearch, 'mostQps'> {
   readonly target: LoadTarget;
   readonly goal: Goal;
-  /** Of each run; those of the warm-up come first and do not count. */
+  /** Length of each run; the warm-up comes first and does not count. */
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** Run i has seed + i. */
+  /** Run i uses seed + i. */
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly onStep: (step: LoadStep) => void;
@@ -29,7 +29,7 @@ export interface LoadStep {
   readonly qps: number;
   readonly phase: SearchPhase;
   readonly verdict: Verdict;
-  /** What the goal asks for, as measured: the share of requests in time, or their accuracy; null where it is not known. */
+  /** The measured value of the goal: share of requests in time, or accuracy; null when unknown. */
   readonly reached: number | null;
   readonly seed: number;
   readonly report: Report;
@@ -46,13 +46,13 @@ export interface FoundMax extends MaxLoad {
   readonly steps: readonly LoadStep[];
 }
 
-/** What the deployment's SLO asks of a run: 95 % within its latency target, or its accuracy. */
+/** What the deployment's SLO requires of a run: 95 % within its latency target, or its accuracy. */
 export function goalOf(slo: ReportSlo): Goal {
   return slo.type === 'latency' ? { type: 'latency', withinMs: slo.p95Ms, share: 0.95 } : slo;
 }
 
 /**
- * Searches the highest constant load that meets the goal, on a running deployment.
+ * Searches for the highest constant load that meets the goal, on a running deployment.
  * @returns undefined when it was aborted.
  */
 export async function findMax(options: FindMax): Promise<FoundMax | undefined> {
@@ -66,7 +66,7 @@ export async function findMax(options: FindMax): Promise<FoundMax | undefined> {
     signal.throwIfAborted();
     const reached = reachedOf(goal, result);
     if (reached === null && result.report.offered > 0)
-      throw new ConfigError('an accuracy cannot be measured without labels: the data have none; search with --within MS');
+      throw new ConfigError('accuracy cannot be measured because the data have no labels; search with --within MS');
     const step = { qps, phase, verdict: verdictOf(goal, reached, result.report), reached, seed: stepSeed, report: result.report };
     steps.push(step);
     onStep(step);
@@ -82,7 +82,7 @@ export async function findMax(options: FindMax): Promise<FoundMax | undefined> {
   }
 }
 
-/** By which a run's report is judged, its lag among it. */
+/** The SLO for judging a run's report, including its lag. */
 function sloOf(goal: Goal): ReportSlo {
   return goal.type === 'latency' ? { type: 'latency', p95Ms: goal.withinMs } : goal;
 }
@@ -91,7 +91,7 @@ function reachedOf(goal: Goal, { requests }: LiveLoadResult): number | null {
   return goal.type === 'latency' ? requests.shareWithin(goal.withinMs) : requests.qualityOfOffered();
 }
 
-/** A run without a request has missed nothing. */
+/** A run without requests has missed nothing. */
 function verdictOf(goal: Goal, reached: number | null, report: Report): Verdict {
   if (report.void) return 'void';
   return reached === null || reached >= (goal.type === 'latency' ? goal.share : goal.accuracy) ? 'met' : 'missed';
@@ -116,7 +116,7 @@ export function describeFound({ maxQps, tooHighQps, limitedBy, confirmations, go
   const asked = describeGoal(goal);
   const above: Record<MaxLoad['limitedBy'], string> = {
     slo: `${tooHighQps}/s missed it`,
-    generator: `at ${tooHighQps}/s the load generator could not keep its schedule: run it where a core is free for it`,
+    generator: `at ${tooHighQps}/s the load generator could not keep its schedule: run it where it has a free core`,
     most: 'no higher load fits into one run',
   };
   if (maxQps === null) return `no load met ${asked}: ${above[limitedBy]}`;

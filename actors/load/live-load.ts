@@ -17,16 +17,16 @@ import type { SenderConnection } from './sender-protocol.ts';
 export interface LiveLoad {
   readonly bus: Bus;
   readonly client: SharedClient;
-  /** For the thread that sends. */
+  /** For the sending thread. */
   readonly connection: SenderConnection;
-  /** Of each request. */
+  /** For each request. */
   readonly deadlineMs: number;
   readonly subjects: Subjects;
   readonly trace: Trace;
   readonly seed: number;
   readonly data: LabelledData;
   readonly slo: ReportSlo;
-  /** Requests of the first so many seconds are sent, but count in no figure except `gearSwitches` and utilisation. Default 0. */
+  /** Length of the warm-up, whose requests count only in `gearSwitches` and utilisation. Default 0. */
   readonly warmUpSeconds?: number;
   readonly onOutcome?: (outcome: LoadOutcome) => void;
   readonly onWarning?: (warning: string) => void;
@@ -35,28 +35,28 @@ export interface LiveLoad {
 
 export interface LiveLoadResult {
   readonly report: Report;
-  /** Answers what else may be asked of the requests that count. */
+  /** For further questions about the requests that count. */
   readonly requests: Pick<ReportBuilder, 'shareWithin' | 'qualityOfOffered'>;
   readonly windows: readonly SecondWindow[];
-  /** Seconds in each gear during the run; null when nobody could tell. */
+  /** Seconds in each gear during the run; null when unknown. */
   readonly gearSeconds: readonly number[] | null;
-  /** Model -> answers that were its own; gear -> answers given in it. */
+  /** Model -> number of requests it answered; gear -> answers given in it. */
   readonly answersByModel: Readonly<Record<string, number>>;
   readonly answersByGear: ReadonlyMap<number, number>;
-  /** Distinct errors, with how often each came. */
+  /** Distinct errors, and how often each occurred. */
   readonly errors: ReadonlyMap<string, number>;
 }
 
 const MAX_DISTINCT_ERRORS = 20;
-/** What differs from failure to failure: how often the client tried, and when to try again. */
+/** What differs between similar failures: the number of attempts, and when to retry. */
 const OF_ONE_REQUEST = / \(\d+ attempts? in \d+ ms\)$|; ask again after \d+ ms/g;
 
-/** What failures that are alike have in common. */
+/** The common part of similar failures. */
 export function failureKind({ code, message }: Pick<CascadeError, 'code' | 'message'>): string {
   return `${code}: ${message.replace(OF_ONE_REQUEST, '')}`;
 }
 
-/** Replays a trace on a running deployment with the part of the labelled data that was not planned with. */
+/** Replays a trace on a running deployment, with the labelled data that were not used for planning. */
 export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const { trace, data, client } = options;
   const random = createRandom(options.seed);
@@ -69,7 +69,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const before = await statusIfKnown(options);
   if (before === null)
     options.onWarning?.(
-      `no answer on ${options.subjects.status}: if nobody serves the deployment, each request waits for its deadline`,
+      `no answer on ${options.subjects.status}: if the deployment is not being served, each request waits for its deadline`,
     );
   const { duplicates, generatorLagMs } = await runOpenLoop({
     bus: options.bus,
@@ -77,7 +77,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     connection: options.connection,
     subject: options.subjects.infer,
     deadlineMs: options.deadlineMs,
-    // The same arrivals as the simulator makes of this trace and seed.
+    // The same arrivals as the simulator generates from this trace and seed.
     arrivalsMs: poissonArrivals(trace, random.split('arrivals')),
     samples: Array.from(shuffled(data.load.length, random.split('samples')), (i) => data.load[i]),
     inputsOf: (sample) => inputsOf(data, sample),
@@ -117,12 +117,12 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   };
 }
 
-/** A client may not be allowed to ask, or nobody may answer: then its figures stay unknown. */
+/** A client may lack permission, or nobody may answer: then these figures stay unknown. */
 function statusIfKnown({ bus, subjects }: LiveLoad): Promise<Status | null> {
   return requestStatus(bus, subjects).catch(() => null);
 }
 
-/** Share of the time between two snapshots that a device spent in inference; of a device that was restarted it is unknown. */
+/** Share of the time between two snapshots that a device spent in inference; unknown for a device that was restarted. */
 function utilisation(before: Status | null, after: Status | null): Record<string, number> | null {
   if (before === null || after === null) return null;
   const shares: Record<string, number> = {};
@@ -133,7 +133,7 @@ function utilisation(before: Status | null, after: Status | null): Record<string
   return shares;
 }
 
-/** One sample as a request holds it: bytes, with their shape where more than one axis may have any length. */
+/** One sample as in a request: bytes, with their shape if more than one axis has variable length. */
 export function inputsOf({ specs, sample }: Pick<LabelledData, 'specs' | 'sample'>, index: number): Inputs {
   const tensors = sample(index);
   return Object.fromEntries(

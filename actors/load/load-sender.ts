@@ -3,10 +3,10 @@ import { monotonicMs } from '../../engine/clock.ts';
 import { entry } from '../../engine/source.ts';
 import { SENT, type SenderNews, type SenderOrder, type SenderSettings, STOP } from './sender-protocol.ts';
 
-/** The order to begin has reached the thread by then. */
+/** By then, the start order has reached the thread. */
 const LEAD_MS = 20;
 
-/** What the sender tells: see `SenderNews`. */
+/** Notifications of the sender: see `SenderNews`. */
 export interface SenderEvents {
   unsent(request: number): void;
   nobody(request: number): void;
@@ -19,7 +19,7 @@ export class LoadSender {
   readonly #control = new Int32Array(new SharedArrayBuffer(8));
   readonly #ready: Promise<void>;
   readonly #exited: Promise<void>;
-  /** Resolves when it has sent all, or was stopped; rejects when it cannot connect, or dies. */
+  /** Resolves when it has sent everything or was stopped; rejects when it cannot connect, or dies. */
   readonly done: Promise<void>;
 
   constructor(settings: Omit<SenderSettings, 'control'>, on: SenderEvents) {
@@ -36,12 +36,12 @@ export class LoadSender {
     });
   }
 
-  /** How many requests were sent so far. */
+  /** Number of requests sent so far. */
   get sent(): number {
     return Atomics.load(this.#control, SENT);
   }
 
-  /** Begins to send. @returns when: see `monotonicMs`. */
+  /** Starts sending. @returns when: see `monotonicMs`. */
   async begin(): Promise<number> {
     await this.#ready;
     const beginMs = monotonicMs() + LEAD_MS;
@@ -49,18 +49,18 @@ export class LoadSender {
     return beginMs;
   }
 
-  /** Whether to tell when nobody listens: see `SenderOrder`. */
+  /** Whether to report when nobody listens: see `SenderOrder`. */
   listen(on: boolean): void {
     this.#order({ type: 'listen', on });
   }
 
-  /** What is not sent by now is not sent any more. */
+  /** Requests that have not been sent by now are dropped. */
   stop(): void {
     Atomics.store(this.#control, STOP, 1);
     Atomics.notify(this.#control, STOP);
   }
 
-  /** Ends the thread, also one that waits to begin. */
+  /** Ends the thread, even one that waits to start. */
   async close(): Promise<void> {
     this.stop();
     this.#order({ type: 'close' });
@@ -77,9 +77,9 @@ export class LoadSender {
         if (news.type === type) resolve();
       });
       this.#worker.once('error', reject);
-      this.#worker.once('exit', (code) => reject(new Error(`the sending thread ended with code ${code}`)));
+      this.#worker.once('exit', (code) => reject(new Error(`the sending thread exited with code ${code}`)));
     });
-    // Whoever waits for it hears of it; until then it is no unhandled rejection.
+    // Awaiting code gets the rejection; until then it must not count as unhandled.
     promise.catch(() => undefined);
     return promise;
   }

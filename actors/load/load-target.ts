@@ -6,11 +6,11 @@ import { createClient } from '../client/client.ts';
 import { connectTo, inboxPrefixOf } from '../processes/connect.ts';
 import type { LiveLoad } from './live-load.ts';
 
-/** All that a load needs to know of what serves it. */
+/** Everything a load needs to know about the deployment it runs against. */
 export type LoadTarget = Omit<LiveLoad, 'trace' | 'seed' | 'onOutcome' | 'onWarning' | 'signal'>;
 
 /**
- * Connects to a deployment that is served, to load it. Closing the client closes the connection.
+ * Connects to a running deployment to load it. Closing the client closes the connection.
  * @param name of the connection, for the server's monitoring.
  */
 export async function connectLoad(

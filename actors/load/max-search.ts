@@ -1,43 +1,43 @@
-/** Searches the highest load that meets an SLO: bracket, bisect, confirm. Knows nothing of how a load is run. */
+/** Searches for the highest load that meets an SLO: bracket, bisect, confirm. Independent of how a load is run. */
 
 export interface MaxSearch {
-  /** Load to begin with, requests per second. */
+  /** Load to start with, requests per second. */
   readonly fromQps: number;
-  /** The search ends when the lowest load that missed is at most so much above the highest that met, such as 0.05. */
+  /** The search ends when the lowest load that missed is at most this much above the highest that met, such as 0.05. */
   readonly precision: number;
-  /** Runs that must meet at the load that is found, the one of the search among them. */
+  /** Number of runs that must meet the SLO at the load found, including the one in the search. */
   readonly confirmations: number;
-  /** No load above this is tried. */
+  /** No higher load is tried. */
   readonly mostQps: number;
 }
 
-/** What one run at one load says. `void`: the load generator was late, so the run says nothing. */
+/** Result of one run at one load. `void`: the load generator was late, so the run is meaningless. */
 export type Verdict = 'met' | 'missed' | 'void';
 
 export type SearchPhase = 'bracket' | 'bisect' | 'confirm';
 
-/** What the load is limited by: see `MaxLoad`. */
+/** What limits the load: see `MaxLoad`. */
 type SearchLimit = 'slo' | 'generator' | 'most';
 
 export interface MaxLoad {
-  /** Highest load that met in all confirmations; null when even the lowest load missed. */
+  /** Highest load that met the SLO in all confirmations; null when even the lowest load missed. */
   readonly maxQps: number | null;
-  /** Lowest load that was not met: it is missed by the deployment (`slo`), or the generator could not send it on time. */
+  /** Lowest load that failed: the deployment missed the SLO (`slo`), or the generator could not send it on time. */
   readonly tooHighQps: number | null;
   readonly limitedBy: SearchLimit;
 }
 
-/** A run is done so often before a void one counts as such. */
+/** Attempts before a void run counts as such. */
 const VOID_TRIES = 3;
-/** One run that misses may be bad luck. */
+/** A single missed run may be bad luck. */
 const MISS_TRIES = 2;
-/** Lower loads are not searched. */
+/** Lower loads are not tried. */
 const LEAST_QPS = 1;
 
 /**
- * @param run one load once; each call is to use arrivals of its own.
- * A load that misses is run once more before it counts as missed. The load found is run until it has met `confirmations` times in a
- * row; one that fails there gives way to a lower one.
+ * @param run runs one load once; each call should use new arrivals.
+ * A load that misses is run again before it counts as missed. The load found is run until it has met the SLO `confirmations` times in a
+ * row; if it fails, a lower one takes its place.
  */
 export async function findMaxLoad(
   { fromQps, precision, confirmations, mostQps }: MaxSearch,
@@ -91,7 +91,7 @@ async function repeated(run: () => Promise<Verdict>, missTries: number): Promise
   }
 }
 
-/** Three digits: more would not be seen among runs of some seconds. */
+/** Three digits: runs of a few seconds cannot resolve more. */
 function rounded(qps: number): number {
   return Number(qps.toPrecision(3));
 }

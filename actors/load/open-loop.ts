@@ -14,13 +14,13 @@ import { LoadSender } from './load-sender.ts';
 import { RequestLedger } from './request-ledger.ts';
 import { requestOf, type SenderConnection } from './sender-protocol.ts';
 
-/** How one request of a load run ended. Times count from the run's begin. */
+/** How one request of a load run ended. Times count from the start of the run. */
 export interface LoadOutcome {
   readonly request: number;
   readonly sample: number;
   /** Intended send time, from the trace. */
   readonly sentAtMs: number;
-  /** From the intended send time to the answer. */
+  /** From intended send time to answer. */
   readonly latencyMs: number;
   readonly outcome: RequestOutcome;
   /** Undefined unless completed. */
@@ -29,44 +29,44 @@ export interface LoadOutcome {
 }
 
 export interface LoadRun {
-  /** Answers come on this one; requests are sent by a thread that connects by itself. */
+  /** Answers arrive here; requests are sent by a thread with its own connection. */
   readonly bus: Bus;
   readonly connection: SenderConnection;
-  /** For requests that have to be asked again; on the real clock. It hears how the others are answered. */
+  /** For requests that must be sent again; on the real clock. It also learns how the others are answered. */
   readonly client: Pick<SharedClient, 'infer' | 'patience'>;
-  /** Of the requests. */
+  /** Subject of the requests. */
   readonly subject: string;
-  /** Of each request. */
+  /** For each request. */
   readonly deadlineMs: number;
-  /** Intended send times in milliseconds from the begin, ascending. */
+  /** Intended send times in milliseconds from the start, ascending. */
   readonly arrivalsMs: Float64Array;
-  /** Samples to send, in turn. */
+  /** Samples to send, in order, repeatedly. */
   readonly samples: readonly number[];
   readonly inputsOf: (sample: number) => Inputs;
   readonly onOutcome: (outcome: LoadOutcome) => void;
-  /** The lag is that of requests that are due from here on. Default 0. */
+  /** Measure the lag of requests that are due from here on. Default 0. */
   readonly lagFromMs?: number;
-  /** Ends the run early: what is not sent by then is not offered. */
+  /** Ends the run early: requests that have not been sent by then are not offered. */
   readonly signal?: AbortSignal;
 }
 
 export interface LoadRunEnd {
   readonly sent: number;
-  /** Answers to requests that had theirs. */
+  /** Answers to requests that already had one. */
   readonly duplicates: number;
   readonly generatorLagMs: GeneratorLag | null;
 }
 
-/** Samples of more than this are not all sent: the encoded ones are in memory at once. */
+/** Limit on encoded samples, which are all in memory; further samples are not sent. */
 const MOST_BODY_BYTES = 512 * 1024 * 1024;
 const SWEEP_MS = 20;
-/** No answer for so long may mean that nobody listens. */
+/** No answer for this long may mean that nobody listens. */
 const QUIET_MS = 100;
 
 /**
- * Open-loop load: sends by the clock, whatever the answers do (CascadeServe §6), and measures from the intended time. A thread of
- * its own sends each request as one message; this one reads the answers. What the client library would repeat (nobody listens,
- * UNAVAILABLE, a lost connection, a silence) is handed over to it. Resolves when every request has ended; the deadline bounds that.
+ * Open-loop load: sends by the clock, regardless of answers (CascadeServe §6), and measures from the intended time. A separate thread
+ * sends each request as one message; this one reads the answers. Cases that the client library would retry (nobody listens, UNAVAILABLE, a
+ * lost connection, a silence) are handed over to it. Resolves when every request has ended, which the deadline bounds.
  */
 export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
   const { arrivalsMs, deadlineMs, bus } = run;
@@ -99,7 +99,7 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
   let heardMs = 0;
   let senderListens = true;
   let over = false;
-  // After what has arrived is read: a process that was held up finds its timers due first, and would take answers for silence.
+  // Runs after reading what has arrived: a delayed process sees its timers first, and would mistake unread answers for silence.
   const sweeping = setInterval(() => setImmediate(sweep), SWEEP_MS);
   const abort = (): void => sender.stop();
   try {
@@ -152,7 +152,7 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
     }
   }
 
-  /** The client library sees to it from here on, within what is left of the deadline. */
+  /** Hands the request over to the client library, for the rest of its deadline. */
   function askAgain(request: number): void {
     if (ledger.handOver(request)) void handedOver(request, 0);
   }
@@ -179,7 +179,7 @@ export async function runOpenLoop(run: LoadRun): Promise<LoadRunEnd> {
 
   function onNobody(request: number): void {
     askAgain(request);
-    // What went before has been silent, too.
+    // Earlier requests have been silent too.
     askAllAgain();
   }
 
@@ -231,7 +231,7 @@ function outcomeOf(error: CascadeError): RequestOutcome {
   switch (error.code) {
     case 'RESOURCE_EXHAUSTED':
       return 'rejected';
-    // No result within the deadline, whether somebody said so or nobody answered.
+    // No result within the deadline, whether reported or silent.
     case 'DEADLINE_EXCEEDED':
       return 'lost';
     default:

@@ -1,32 +1,32 @@
 import { RetryBudget } from '../client/retry.ts';
 
 const PENDING = 0;
-/** The client library asks again. */
+/** The client library has taken over. */
 const HANDED_OVER = 1;
 const ENDED = 2;
-/** Ended without an answer: one that comes all the same is late, no duplicate. */
+/** Ended without an answer: if one arrives after all, it is late, not a duplicate. */
 const GIVEN_UP = 3;
 
-/** An answer at the deadline is still on its way for so long. */
+/** An answer given at the deadline may take this long to arrive. */
 const GRACE_MS = 250;
 
-/** What to do about a request that nobody has answered for long. */
+/** What to do about requests without an answer. */
 export interface Overdue {
-  /** Nothing has come within the deadline. */
+  /** Nothing arrived within the deadline. */
   readonly lost: readonly number[];
-  /** It has been silent for longer than answers take: ask again. */
+  /** Silent for longer than answers take: send again. */
   readonly again: readonly number[];
 }
 
-/** What became of each request of a load, by its index. Times are from the begin of the load. */
+/** State of each request of a load, by index. Times count from the start of the load. */
 export class RequestLedger {
   readonly #arrivalsMs: Float64Array;
   readonly #deadlineMs: number;
   readonly #state: Uint8Array;
   readonly #budget = new RetryBudget();
-  /** All before it have ended or were handed over. */
+  /** All requests before it have ended or were handed over. */
   #oldest = 0;
-  /** How many of the sent have paid into the budget. */
+  /** How many of the sent requests have contributed to the retry budget. */
   #paid = 0;
   #ended = 0;
   #duplicates = 0;
@@ -41,19 +41,19 @@ export class RequestLedger {
     return this.#ended;
   }
 
-  /** Answers to requests that had theirs. */
+  /** Answers to requests that already had one. */
   get duplicates(): number {
     return this.#duplicates;
   }
 
-  /** The client library asks for this one from now on. False when that is so already, or it has ended. */
+  /** Hands a request over to the client library. False when that has already happened, or the request has ended. */
   handOver(request: number): boolean {
     if (this.#state[request] !== PENDING) return false;
     this.#state[request] = HANDED_OVER;
     return true;
   }
 
-  /** An answer came. False when it is not the first. */
+  /** Records an answer. False when it is not the first. */
   answered(request: number): boolean {
     const before = this.#state[request];
     if (before === ENDED) this.#duplicates++;
@@ -63,12 +63,12 @@ export class RequestLedger {
     return true;
   }
 
-  /** A refusal came. False when it changes nothing: a repetition is on its way, or there was an answer. */
+  /** Records a refusal. False when it changes nothing, because a retry is in flight or there was an answer. */
   refused(request: number): boolean {
     return this.#state[request] !== HANDED_OVER && this.answered(request);
   }
 
-  /** No answer will be waited for any more. False when there was one. */
+  /** Stops waiting for an answer. False when there was one. */
   giveUp(request: number): boolean {
     const before = this.#state[request];
     if (before !== PENDING && before !== HANDED_OVER) return false;
@@ -78,8 +78,8 @@ export class RequestLedger {
   }
 
   /**
-   * Requests of the first `sent` for which something must be done now. Those to ask again are handed over, the lost have ended.
-   * @param silenceMs how long a request may be silent before it is asked again; Infinity: none is.
+   * Requests among the first `sent` that need action now. Those to send again count as handed over, the lost ones as ended.
+   * @param silenceMs how long a request may be silent before it is sent again; Infinity: for ever.
    */
   overdue(sent: number, nowMs: number, silenceMs: number): Overdue {
     const lost: number[] = [];
@@ -102,13 +102,13 @@ export class RequestLedger {
     return { lost, again };
   }
 
-  /** When the oldest of the first `sent` that waits for its answer was due; undefined when none waits. */
+  /** When the oldest pending request among the first `sent` was due; undefined when none is pending. */
   oldestPendingMs(sent: number): number | undefined {
     while (this.#oldest < sent && this.#state[this.#oldest] !== PENDING) this.#oldest++;
     return this.#oldest < sent ? this.#arrivalsMs[this.#oldest] : undefined;
   }
 
-  /** Those of the first `sent` that wait for their answers. */
+  /** Pending requests among the first `sent`. */
   pending(sent: number): number[] {
     const found: number[] = [];
     for (let request = this.#oldest; request < sent; request++) if (this.#state[request] === PENDING) found.push(request);

@@ -20,17 +20,17 @@ import {
   STOP,
 } from './sender-protocol.ts';
 
-/** The thread that sends a load on time, whatever the thread that reads the answers does. */
+/** The thread that sends a load on time, whatever the thread that reads the answers is doing. */
 
 const port = parentPort;
 if (port === null) throw new Error('sender-worker runs as a worker thread');
 const settings = workerData as SenderSettings;
-/** The event loop turns after so many, however many are due. */
+/** The event loop gets a turn after this many requests, however many are due. */
 const MOST_AT_ONCE = 512;
-/** A timer ends at the latest after this, to see whether to stop. */
+/** Timers end after at most this long, to check whether to stop. */
 const LONGEST_TIMER_MS = 100;
 
-/** Of the thread, where we may raise it. */
+/** Priority of the thread, if we may raise it. */
 const NICE = -10;
 
 bePunctual();
@@ -51,7 +51,7 @@ const begun = new Promise<number>((begin) => {
     if (order.type === 'begin') begin(order.beginMs);
     else if (order.type === 'listen') hear(order.on);
     else {
-      // It may not have begun.
+      // It may not have started.
       begin(monotonicMs());
       close();
     }
@@ -89,12 +89,12 @@ async function sendAll(to: Bus, begin: number): Promise<void> {
       sentMs = now;
       next = sendDue(to, begin, next);
     }
-    // What was published is written, and pings are answered, in a turn of the event loop.
+    // Published data are written, and pings answered, in a turn of the event loop.
     await setImmediate();
   }
 }
 
-/** @returns the first request that is not sent yet. */
+/** @returns the first request that has not been sent. */
 function sendDue(to: Bus, begin: number, first: number): number {
   const { subject, inbox, arrivalsMs, bodies, lagMs, control } = settings;
   const most = Math.min(arrivalsMs.length, first + MOST_AT_ONCE);
@@ -116,7 +116,7 @@ function publish(to: Bus, subject: string, body: Uint8Array, reply: string): boo
   try {
     return to.publish(subject, body, { reply });
   } catch (error) {
-    // Above the server's limit: the client library, which is given the request then, says so in its words.
+    // Too large for the server. The client library gets the request, and reports the error in its own words.
     if (error instanceof CascadeError) return false;
     throw error;
   }
@@ -130,8 +130,8 @@ function listen(): Subscription {
 }
 
 /**
- * On a machine whose cores are all at work a thread that wakes waits for its turn; this one needs little time, and needs it now.
- * Only Linux has priorities per thread. Without the right to raise it the lag is what it is, and the report tells.
+ * When all cores are busy, a thread that wakes up has to wait for its turn; this one needs little time, but promptly. Only Linux has
+ * priorities per thread. Without permission to raise it we accept the lag, which is in the report.
  */
 function bePunctual(): void {
   if (process.platform !== 'linux') return;

@@ -3,31 +3,31 @@ import { SIZE_BOUNDS, TIME_BOUNDS_MS } from '../../plans/protocol/histogram.ts';
 interface Declaration {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Of its values, for people; the name has it, too, as Prometheus wants it. */
+  /** Unit of the values, for people; following Prometheus, the name contains it too. */
   readonly unit: string;
   readonly help: string;
   readonly labels: readonly string[];
-  /** Of a histogram: upper bounds, in the unit. */
+  /** For a histogram: upper bounds, in that unit. */
   readonly bounds?: readonly number[];
 }
 
-/** Every second bound that devices count by: five per decade. */
+/** Every second bound of the devices' histograms: five per decade. */
 const TIME_BOUNDS_SECONDS = TIME_BOUNDS_MS.filter((_, i) => i % 2 === 0).map((ms) => Number((ms / 1_000).toPrecision(3)));
 
-/** All metrics there are: the exposition, docs/metrics.md, the Grafana dashboard and the alerts have their names from here, or are checked. */
+/** All metrics. The exposition and docs/metrics.md are generated from here; the Grafana dashboard and the alerts are checked against it. */
 export const METRICS = {
   build: {
     name: 'cascade_build_info',
     type: 'gauge',
     unit: '1',
-    help: 'Always 1; the labels tell the deployment and the version of the process that exports.',
+    help: 'Always 1; the labels name the deployment and the version of the exporter.',
     labels: ['deployment', 'version'],
   },
   requests: {
     name: 'cascade_requests_total',
     type: 'counter',
     unit: 'requests',
-    help: 'Requests that reached the frontends, those refused for overload included.',
+    help: 'Requests that reached the frontends, including those refused for overload.',
     labels: [],
   },
   answers: {
@@ -41,7 +41,7 @@ export const METRICS = {
     name: 'cascade_unserved_requests_total',
     type: 'counter',
     unit: 'requests',
-    help: 'Requests that ended without a result, by role, how they ended (refused, expired, failed, cancelled), why, and the error code that their client was told.',
+    help: 'Requests that ended without a result, by role, how they ended (refused, expired, failed, cancelled), why, and the error code sent to the client.',
     labels: ['role', 'kind', 'reason', 'code'],
   },
   total: {
@@ -116,14 +116,14 @@ export const METRICS = {
     name: 'cascade_gear',
     type: 'gauge',
     unit: 'number',
-    help: 'Number of the gear in force. The label names the device for whose loss the gears are, if there is one.',
+    help: 'Number of the gear in force. The label names the lost device that the gears are for, if any.',
     labels: ['lost'],
   },
   gearSwitches: {
     name: 'cascade_gear_switches_total',
     type: 'counter',
     unit: 'changes',
-    help: 'Changes of gear, by the rule that asked for them: load, speed, backlog, held, settling.',
+    help: 'Changes of gear, by the rule that decided: load, speed, backlog, held, settling.',
     labels: ['rule'],
   },
   revision: {
@@ -137,28 +137,28 @@ export const METRICS = {
     name: 'cascade_frontends',
     type: 'gauge',
     unit: 'processes',
-    help: 'Frontends that were heard of within the last second.',
+    help: 'Frontends that reported within the last second.',
     labels: [],
   },
   deviceUp: {
     name: 'cascade_device_up',
     type: 'gauge',
     unit: '0 or 1',
-    help: 'Whether a device of the deployment is ready and was heard of within the last second.',
+    help: 'Whether a device of the deployment is ready and sent a heartbeat within the last second.',
     labels: ['device'],
   },
   deviceSlowdown: {
     name: 'cascade_device_slowdown_ratio',
     type: 'gauge',
     unit: 'factor',
-    help: 'How much longer than profiled batches take now: 2 is half the speed.',
+    help: 'How many times longer than profiled batches take now: 2 is half the speed.',
     labels: ['device'],
   },
   deviceStarved: {
     name: 'cascade_device_starved_ratio',
     type: 'gauge',
     unit: 'share',
-    help: 'Share of the time for which the inference thread waited for a processor; absent where the system does not tell.',
+    help: 'Share of the time for which the inference thread waited for a processor; absent if the system does not report it.',
     labels: ['device'],
   },
   deviceBusy: {
@@ -172,21 +172,21 @@ export const METRICS = {
     name: 'cascade_device_backlog_seconds',
     type: 'gauge',
     unit: 'seconds',
-    help: 'Computing time of all that waits, at the measured speed.',
+    help: 'Computing time of all queued work, at the measured speed.',
     labels: ['device'],
   },
   deviceLoopDelay: {
     name: 'cascade_device_event_loop_delay_seconds',
     type: 'gauge',
     unit: 'seconds',
-    help: '99th percentile of the delay of the event loop since the last heartbeat.',
+    help: '99th percentile of the event loop delay since the last heartbeat.',
     labels: ['device'],
   },
   queueLength: {
     name: 'cascade_queue_length_requests',
     type: 'gauge',
     unit: 'requests',
-    help: 'Requests that wait for a replica; there is a series for each replica that is ready.',
+    help: 'Requests waiting for a replica, with one series per ready replica.',
     labels: ['device', 'model'],
   },
   weightsMissing: {
@@ -200,7 +200,7 @@ export const METRICS = {
     name: 'cascade_dropped_messages_total',
     type: 'counter',
     unit: 'messages',
-    help: 'Messages that could not be read, by role and reason.',
+    help: 'Messages that could not be decoded, by role and reason.',
     labels: ['role', 'reason'],
   },
   events: {
@@ -214,14 +214,14 @@ export const METRICS = {
     name: 'cascade_drift_distance_ratio',
     type: 'gauge',
     unit: 'share',
-    help: 'How far the load, or the certainties of a model, are from what was planned for: 0 alike, 1 nothing in common.',
+    help: 'How far the load, or the certainties of a model, are from the plan: 0 means equal, 1 nothing in common.',
     labels: ['what', 'model'],
   },
   driftDetected: {
     name: 'cascade_drift_detected',
     type: 'gauge',
     unit: '0 or 1',
-    help: 'Whether that distance is above its bound.',
+    help: 'Whether that distance exceeds its bound.',
     labels: ['what', 'model'],
   },
   auditCompared: {

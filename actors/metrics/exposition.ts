@@ -1,12 +1,12 @@
 import type { HistogramCounts } from '../../plans/protocol/histogram.ts';
 import { type HistogramKey, type LabelsOf, METRICS, type MetricKey, type NumberKey } from './declarations.ts';
 
-/** Of Prometheus's text format. */
+/** Content type of Prometheus's text format. */
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
- * Writes Prometheus's text format, of what is declared only. prom-client is for those who count in their own process: its counters and
- * histograms cannot be given what others have counted.
+ * Writes Prometheus's text format, for declared metrics only. prom-client is meant for counting in one's own process: its counters and
+ * histograms cannot be set to counts from elsewhere.
  */
 export class Exposition {
   readonly #lines = new Map<MetricKey, string[]>();
@@ -16,8 +16,8 @@ export class Exposition {
   }
 
   /**
-   * @param bounds that were counted by; those of the declaration are among them.
-   * @param divisor of values and bounds, for the declared unit.
+   * @param bounds used for counting; they include those of the declaration.
+   * @param divisor converts values and bounds to the declared unit.
    */
   histogram<K extends HistogramKey>(
     key: K,

@@ -1,4 +1,4 @@
-/** Totals of what roles count since their start: a role that is started again begins at zero, the total does not. */
+/** Totals over restarts: a restarted role counts from zero again, but the total does not. */
 export class Growth {
   readonly #before = new Map<string, Readonly<Record<string, number>>>();
   readonly #totals = new Map<string, number>();
@@ -8,7 +8,7 @@ export class Growth {
     return this.#totals;
   }
 
-  /** @param source whose counts these are, by key. */
+  /** @param source whose counts these are. */
   observe(source: string, counts: Readonly<Record<string, number>>): void {
     const before = this.#before.get(source);
     for (const [key, count] of Object.entries(counts)) {
@@ -18,7 +18,7 @@ export class Growth {
     this.#before.set(source, counts);
   }
 
-  /** It has gone, and its name does not come back. */
+  /** The source is gone, and its name will not be used again. */
   forget(source: string): void {
     this.#before.delete(source);
   }

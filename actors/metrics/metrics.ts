@@ -13,17 +13,17 @@ export interface MetricsOptions {
   readonly subjects: Subjects;
   readonly observed: Observed;
   readonly address: HttpAddress;
-  /** Called with where it listens. */
+  /** Called with the address it listens on. */
   readonly onReady: (url: string) => void;
 }
 
 const SWEEP_INTERVAL_MS = 1_000;
 
-/** Listens to the whole deployment, and tells Prometheus at `/metrics`. It sends nothing, so that as many may run as are wanted. */
+/** Observes the whole deployment and serves `/metrics` to Prometheus. It publishes nothing, so any number of them may run. */
 export function metricsActor({ subjects, observed, address, onReady }: MetricsOptions): Actor {
   return {
     name: 'metrics',
-    description: 'tells Prometheus what it hears of the deployment',
+    description: 'serves metrics of the deployment to Prometheus',
     behaviour: ({ bus, clock, drops, stopping$ }) => {
       const observations = new Observations(observed);
       const app = new Hono();
@@ -33,7 +33,7 @@ export function metricsActor({ subjects, observed, address, onReady }: MetricsOp
         return context.body(exposition.toString(), 200, { 'Content-Type': CONTENT_TYPE });
       });
       app.get('/healthz', (context) => context.text('ok\n'));
-      app.notFound((context) => context.text('there is /metrics, and /healthz\n', 404));
+      app.notFound((context) => context.text('use /metrics or /healthz\n', 404));
       return merge(
         observeDeployment$({ bus, clock, drops }, subjects, observations),
         every(clock, SWEEP_INTERVAL_MS).pipe(tap(() => observations.sweep(clock.now()))),

@@ -17,9 +17,9 @@ export interface Observed {
   readonly qpsMax: number;
 }
 
-/** All frontends are one role: each start of one has a name of its own. */
+/** All frontends count as one role, because each gets a new name when it starts. */
 const FRONTEND = 'frontend';
-/** Older drift reports are of a controller that has gone. */
+/** Older drift reports come from a controller that is gone. */
 const DRIFT_STALE_MS = 10_000;
 
 interface Heard<T> {
@@ -27,18 +27,18 @@ interface Heard<T> {
   readonly value: T;
 }
 
-/** What was heard of a deployment, in the form in which metrics tell it. */
+/** What was observed of a deployment, for writing as metrics. */
 export class Observations {
   readonly #observed: Observed;
   readonly #devices = new Map<string, Heard<DeviceState>>();
-  /** Of the last heartbeats that had them; they outlive the device, as counters do. */
+  /** From the last heartbeats that had them; they outlive the device, like counters. */
   readonly #measures = new Map<string, readonly ModelMeasures[]>();
   readonly #frontends = new Map<string, Heard<LoadReport>>();
   readonly #unserved = new Map<string, Growth>();
   readonly #dropped = new Map<string, Growth>();
   readonly #switches = new Map<string, number>();
   readonly #events = new Map<string, number>();
-  /** Model -> answers that the most accurate model confirmed, and those that it did not. */
+  /** Model -> answers that the most accurate model confirmed, and answers it disagreed with. */
   readonly #audits = new Map<string, { agreed: number; differed: number }>();
   #requests = 0;
   #gear: GearMessage | undefined;
@@ -80,7 +80,7 @@ export class Observations {
     this.#drift = { at: now, value: report };
   }
 
-  /** Forgets frontends that are silent. To be called now and then. */
+  /** Forgets silent frontends. Call it now and then. */
   sweep(now: number): void {
     for (const [name, { at }] of this.#frontends) {
       if (now - at < DEVICE_LOST_AFTER_MS) continue;
@@ -90,7 +90,7 @@ export class Observations {
     }
   }
 
-  /** @param ownDrops messages that the exporting actor itself could not read, by reason. */
+  /** @param ownDrops messages that the exporting actor could not decode, by reason. */
   write(to: Exposition, now: number, ownDrops: Readonly<Record<string, number>>): void {
     const { name, version, slo, qpsMax } = this.#observed;
     this.sweep(now);
@@ -104,7 +104,7 @@ export class Observations {
     to.number('load', {}, sum(loads));
     for (const [role, growth] of this.#unserved)
       for (const [reason, total] of growth.totals) {
-        // Reasons of another version of ours have no kind here.
+        // Reasons of another version have no kind here.
         const { kind, code } = isUnservedReason(reason) ? UNSERVED[reason] : { kind: 'unknown', code: null };
         to.number('unserved', { role, kind, reason, code: code ?? '' }, total);
       }

@@ -1,6 +1,6 @@
 import { METRICS } from './declarations.ts';
 
-/** docs/metrics.md, made of the declarations; a test holds the file against this. */
+/** docs/metrics.md, generated from the declarations; a test compares the file with this. */
 export function metricsPage(): string {
   const rows = Object.values(METRICS).map(({ name, type, unit, help, labels }) => {
     const shown = labels.map((label) => `\`${label}\``).join(', ');
@@ -8,7 +8,7 @@ export function metricsPage(): string {
   });
   return `# Metrics
 
-\`cascade serve DIR --metrics 9464\` tells Prometheus at \`http://127.0.0.1:9464/metrics\`; \`--metrics 0.0.0.0:9464\` lets other machines
+\`cascade serve DIR --metrics 9464\` serves metrics to Prometheus at \`http://127.0.0.1:9464/metrics\`; \`--metrics 0.0.0.0:9464\` lets other machines
 read them, too. \`cascade serve DIR --role metrics\` runs only this, anywhere: it listens on NATS and needs neither profile nor plan. One
 exporter tells of the whole deployment, so scrape one. Devices count in memory and tell once a second, whether or not anybody listens.
 
@@ -22,6 +22,6 @@ Counters of a device start at zero when its process does, as Prometheus expects.
 |---|---|---|---|---|
 ${rows.join('\n')}
 
-This page is generated from \`actors/metrics/declarations.ts\`: \`npx vitest run test/unit/actors/metrics -u\` writes it anew.
+This page is generated from \`actors/metrics/declarations.ts\`; run \`npx vitest run test/unit/actors/metrics -u\` to update it.
 `;
 }

@@ -1,10 +1,10 @@
 import type { EventMessage } from '../../plans/protocol/events.ts';
 import { describeBasis } from '../commands/describe-decision.ts';
 
-/** Longest text of an event that is shown. */
+/** Longest event text to show. */
 const MAX_LENGTH = 400;
 
-/** An event for people, in a line. What it holds besides its type is not trusted. */
+/** An event as one line for people. Its content, except its type, is untrusted. */
 export function describeEvent(event: EventMessage): string {
   if (event.type === 'gear') {
     const { from, to, basis } = event;

@@ -7,7 +7,7 @@ import type { DriftReport } from '../../plans/protocol/drift-report.ts';
 import type { EventMessage } from '../../plans/protocol/events.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 
-/** What anyone may hear of a deployment who is allowed to watch it. */
+/** Receives everything that is published about a deployment. */
 export interface DeploymentObserver {
   state(state: DeviceState, now: number): void;
   load(report: LoadReport, now: number): void;
@@ -16,7 +16,7 @@ export interface DeploymentObserver {
   drift(report: DriftReport, now: number): void;
 }
 
-/** Tells a listener all that is said of a deployment: an operator's permissions are enough. */
+/** Passes everything published about a deployment to an observer. An operator's permissions are sufficient. */
 export function observeDeployment$(
   { bus, clock, drops }: Pick<ActorContext, 'bus' | 'clock' | 'drops'>,
   { root }: Pick<Subjects, 'root'>,

@@ -6,42 +6,42 @@ import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 import { describeEvent } from './describe-event.ts';
 import type { DeploymentObserver } from './observe-deployment.ts';
 
-/** One second of a deployment, as screens show it. */
+/** One second of a deployment, for screens. */
 export interface Second {
   /** Milliseconds since 1970. */
   readonly at: number;
   /** Requests that arrived, per second. */
   readonly qps: number;
   readonly gear: number | null;
-  /** Of the answers of the last seconds; null where there was none. */
+  /** Over the answers of the last few seconds; null when there are none. */
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number } | null;
   /** Model -> answers per second. */
   readonly answers: Readonly<Record<string, number>>;
-  /** Requests per second that ended without a result, but for those that their clients gave up. */
+  /** Requests per second that ended without a result, except those cancelled by their clients. */
   readonly unserved: number;
-  /** Device -> share of the time spent in inference; how many times longer than profiled batches take; requests that wait. */
+  /** Device -> share of time spent in inference; slowdown compared with the profile; waiting requests. */
   readonly utilisation: Readonly<Record<string, number>>;
   readonly slowdown: Readonly<Record<string, number>>;
   readonly queued: Readonly<Record<string, number>>;
 }
 
-/** Something that happened, for people. */
+/** An event, for people. */
 export interface Happening {
   readonly at: number;
   readonly type: string;
   readonly text: string;
 }
 
-/** Percentiles are of so many readings of the devices, which come once a second: fewer say too little under a low load. */
+/** Percentiles cover this many readings of the devices, which come once a second, because a single one says too little at low load. */
 const READINGS = 5;
 const HAPPENINGS_KEPT = 200;
-/** Events of one second; more than a deployment in order tells. */
+/** Events per second to keep; a healthy deployment has fewer. */
 const HAPPENINGS_PER_SECOND = 50;
 
 interface OfDevice {
   state: DeviceState;
   heardAt: number;
-  /** As it was at the end of the last second. */
+  /** Its state at the end of the last second. */
   before: DeviceState | undefined;
   readTotal: HistogramCounts | undefined;
 }
@@ -73,7 +73,7 @@ export class Picture implements DeploymentObserver {
       state.measures.map(({ totalMs }) => totalMs),
       TIME_BOUNDS_MS.length + 1,
     );
-    // What it counted before we listened is not of these seconds.
+    // Counts from before we started listening do not belong to these seconds.
     if (device.readTotal !== undefined)
       this.#latency = sumOf([this.#latency, since(device.readTotal, total)], total.counts.length);
     device.readTotal = total;
@@ -97,10 +97,10 @@ export class Picture implements DeploymentObserver {
   }
 
   drift(): void {
-    // The status has it.
+    // Part of the status.
   }
 
-  /** Ends a second. @returns it, and what happened in it. */
+  /** Ends a second. @returns it, and the events in it. */
   second(now: number): { second: Second; happenings: readonly Happening[] } {
     const elapsedMs = Math.max(1, now - (this.#endedAt ?? now - 1_000));
     const perSecond = (count: number): number => (1_000 * count) / elapsedMs;
@@ -153,7 +153,7 @@ export class Picture implements DeploymentObserver {
     return p50 === null || p95 === null || p99 === null ? null : { p50, p95, p99 };
   }
 
-  /** Adds what a role has failed to serve since it was heard of last. */
+  /** Adds a role's failures since its last report. */
   #count(role: string, unserved: Readonly<Record<string, number>>, now: number): void {
     let count = 0;
     for (const [reason, { kind }] of Object.entries(UNSERVED))

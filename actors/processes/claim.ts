@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto';
 
 const CLAIM = 'CASCADE_CLAIM';
 
-/** Gives the processes that are started with it one claim to their devices. */
+/** Gives all processes started with this environment a common claim to their devices. */
 export function claimEnvironment(): Readonly<Record<string, string>> {
   return { [CLAIM]: randomUUID() };
 }
 
-/** Whether a `serve` started this process, and waits to hear why it ends. */
+/** Whether a `serve` command started this process, and evaluates its exit code. */
 export function claimWasGiven(): boolean {
   return process.env[CLAIM] !== undefined;
 }
 
-/** The claim of this process to its devices: that of whoever started it, else one of its own. */
+/** This process's claim to its devices: that of the process that started it, else its own. */
 export function claimOfProcess(): string {
   return process.env[CLAIM] ?? randomUUID();
 }

@@ -8,17 +8,17 @@ import { STATE } from '../../plans/protocol/channels.ts';
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 
-/** A device that is there is heard in this time: heartbeats come every 100 ms. */
+/** Heartbeats come every 100 ms, so within this time we hear from a device that is running. */
 const QUIET_MS = 350;
-/** One that was heard and has not said that it left is there, unless it is silent for longer than a busy machine makes it. */
+/** A device that has sent heartbeats still runs unless it said that it left, or is silent for longer than a busy machine explains. */
 const SILENT_MS = 3_000;
-/** Whoever is told to leave for the sake of the one who comes has time for it. */
+/** Time for another process to leave if it has been told to. */
 const LEAVES_WITHIN_MS = 3_000;
 
 /**
- * Resolves when no other process runs one of these devices. Two of one name would take each other's place with each heartbeat:
- * frontends would take that for a restart, and send all that is in flight again, many times a second.
- * @throws ConfigError when one does, and does not begin to leave.
+ * Resolves when no other process runs one of these devices. Otherwise, two processes with the same device would displace each other with
+ * every heartbeat, and frontends would mistake that for a restart and send everything in flight again, many times a second.
+ * @throws ConfigError when another process runs one and does not start to leave.
  */
 export async function requireExclusiveDevices(
   { bus, clock, log }: Pick<ActorContext, 'bus' | 'clock' | 'log'>,
@@ -27,17 +27,17 @@ export async function requireExclusiveDevices(
 ): Promise<void> {
   const refuseFrom = clock.now() + LEAVES_WITHIN_MS;
   const heard = new Set<string>();
-  /** @returns how long the devices must be silent now. */
+  /** @returns how long the devices must be silent from now on. */
   const hear = ({ device, host, pid, phase }: DeviceState): number => {
     if (phase === 'left') heard.delete(device);
     else {
       const who = `process ${pid} of host ${host}`;
-      if (heard.size === 0) log.warn({ device }, `served already, by ${who}; waiting for it to leave`);
+      if (heard.size === 0) log.warn({ device }, `already served by ${who}; waiting for it to leave`);
       heard.add(device);
-      // One that drains ends by itself.
+      // A draining process ends on its own.
       if (phase !== 'draining' && clock.now() >= refuseFrom)
         throw new ConfigError(
-          `device ${device} of ${subjects.root} is served already, by ${who}: stop that one, or give one of the two deployments another name`,
+          `device ${device} of ${subjects.root} is already served by ${who}: stop that process, or give one of the two deployments another name`,
         );
     }
     return heard.size === 0 ? QUIET_MS : SILENT_MS;

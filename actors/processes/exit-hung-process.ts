@@ -1,13 +1,13 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 
-/** Time for the last words of a process whose device hangs. */
-const LAST_WORDS_MS = 500;
+/** Time for a process whose device hangs to report that and hand over. */
+const HANDOVER_MS = 500;
 
 /**
- * Ends a process whose device hangs, after the server knows that the device has left, and after the frontend in the process, if
- * there is one, has read so, too, and sent elsewhere what it had there.
- * @param ingress the actors of that frontend, where there is one.
+ * Ends a process whose device hangs, after the server has received the report that the device left, and after the frontend in the
+ * process, if there is one, has read that too and sent its requests elsewhere.
+ * @param ingress the actors of that frontend, if there is one.
  * @param end ends the process at once; may be called more than once.
  */
 export function exitHungProcess(
@@ -16,8 +16,8 @@ export function exitHungProcess(
   clock: Clock,
   end: () => void,
 ): void {
-  clock.after(LAST_WORDS_MS, end);
-  Promise.all(ingress.map((part) => part.stop(LAST_WORDS_MS)))
+  clock.after(HANDOVER_MS, end);
+  Promise.all(ingress.map((part) => part.stop(HANDOVER_MS)))
     .then(() => bus.flush())
     .then(end, end);
 }

@@ -8,19 +8,19 @@ import { setPhase } from './health.ts';
 
 const PARENT_IS_GONE = 'parent is gone';
 
-/** Time for draining at the end; what is not done then is cut off. */
+/** Time for draining; whatever is unfinished then is cut off. */
 export const DRAIN_MS = 30_000;
-/** A part of the deployment that failed so often without having been ready once is given up. */
+/** Give up a part of the deployment that fails this often without ever having been ready. */
 export const MAX_FAILED_STARTS = 3;
 
-/** Tells the parent process, if we have one that listens, and from then on that this event loop still turns. */
+/** Reports to the parent process, if there is one, that we are ready, and from then on that our event loop is alive. */
 export function reportReady(): void {
   setPhase('ready');
   if (!process.connected) return;
   process.send?.(READY);
   let underWay = false;
   const timer = setInterval(() => {
-    // A parent that does not read must not make us hoard what it has not read.
+    // If the parent does not read, do not pile up messages.
     if (!process.connected || underWay) return;
     underWay = true;
     process.send?.(ALIVE, undefined, undefined, () => {
@@ -31,8 +31,8 @@ export function reportReady(): void {
 }
 
 /**
- * Resolves when this process is asked to end: SIGTERM; Ctrl-C or a terminal that closes (SIGHUP), unless a parent process is there
- * to end us in its order; or the parent process, or the npm that started us, is gone.
+ * Resolves when this process should end: on SIGTERM; on Ctrl-C or a closed terminal (SIGHUP), unless a parent process coordinates the
+ * shutdown; or when the parent process, or the npm that started us, is gone.
  */
 export function askedToStop(): Promise<string> {
   return new Promise((stop) => {
@@ -41,8 +41,8 @@ export function askedToStop(): Promise<string> {
       stop(why);
     };
     process.on('SIGTERM', () => resolve('SIGTERM'));
-    // The second Ctrl-C does not wait for the drain: it finds no listener, and the system ends us, without the aborts of an exit
-    // during an inference. Our children notice that we are gone.
+    // A second Ctrl-C does not wait for the drain: with no listener left, the system kills us, which avoids the abort message of an
+    // exit during an inference. Our children notice that we are gone.
     if (process.send === undefined) {
       process.once('SIGINT', () => resolve('SIGINT'));
       process.on('SIGHUP', () => resolve('SIGHUP'));
@@ -52,12 +52,12 @@ export function askedToStop(): Promise<string> {
       process.on('SIGHUP', () => undefined);
     }
     process.on('disconnect', () => resolve(PARENT_IS_GONE));
-    // It may have gone while we were being started.
+    // The parent may have exited while we were starting.
     if (process.send !== undefined && !process.connected) resolve(PARENT_IS_GONE);
   });
 }
 
-/** Runs a process with its connection. However that ends, the connection is closed: an open one would keep the process alive. */
+/** Runs a process with a connection and always closes it at the end, because an open one would keep the process alive. */
 export async function runConnected(connecting: Promise<Bus>, run: (bus: Bus) => Promise<void>): Promise<void> {
   const bus = await connecting;
   try {
@@ -68,10 +68,10 @@ export async function runConnected(connecting: Promise<Bus>, run: (bus: Bus) => 
 }
 
 /**
- * Runs a role until the process is asked to stop or one of its actors is given up; then drains its parts, one after the other,
- * all within the same time.
- * @throws ConfigError when an actor finds that it cannot do what the deployment asks of it; ActorGivenUp when one died too often.
- *   Whoever supervises this process may start it again.
+ * Runs a role until the process is asked to stop or one of its actors is given up, then drains its parts, one after the other, within
+ * one deadline.
+ * @throws ConfigError when an actor cannot do what the deployment requires; ActorGivenUp when one died too often, after which the
+ *   supervisor of this process may restart it.
  */
 export async function runUntilShutdown(parts: readonly Supervisor[], log: Logger): Promise<void> {
   const why = await Promise.race([askedToStop(), ...parts.map(({ failed }) => failed)]);
@@ -84,7 +84,7 @@ export async function runUntilShutdown(parts: readonly Supervisor[], log: Logger
   if (why instanceof Error) throw why;
 }
 
-/** Closes the bus, and lets go of the parent process: its channel would keep this one alive. */
+/** Closes the bus, and disconnects from the parent process, whose channel would keep this process alive. */
 export async function leave(bus: Bus): Promise<void> {
   await bus.close();
   if (process.connected) process.disconnect();

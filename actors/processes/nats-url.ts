@@ -1,20 +1,20 @@
 import { Option } from 'commander';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 
-/** Names the servers to the processes that a command starts: arguments, with a password in a URL, are seen by all users. */
+/** Passes the servers to child processes. Arguments, with a password in a URL, would be visible to all users. */
 const NATS_URL = 'CASCADE_NATS';
 
-/** The option of all commands that connect. */
+/** The NATS option of all commands that connect. */
 export function natsOption(standard = 'NATS servers, comma-separated (default: those of the deployment)'): Option {
   return new Option('--nats <url>', standard).env(NATS_URL);
 }
 
-/** The environment of a process that is to connect where this one does. */
+/** The environment for a process that should connect to the same servers. */
 export function natsEnvironment(servers: string | undefined): Readonly<Record<string, string>> {
   return servers === undefined ? {} : { [NATS_URL]: servers };
 }
 
-/** The servers to connect to: the command line's, else the deployment's. */
+/** The servers to connect to: from the command line, else from the deployment. */
 export function serversOf(deployment: Deployment, given: string | undefined): readonly string[] {
   return given === undefined ? deployment.nats.servers : given.split(',').map((url) => url.trim());
 }

@@ -4,7 +4,7 @@ import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { ServingContext } from './serving-context.ts';
 
-/** The profile of the weights that a plan names: this process's, or the one of the file, which comes with new weights. */
+/** The profile for a plan's weights: this process's own, or the one in the file, which is updated along with the weights. */
 export function profilesOf({
   profile: known,
   profileFile,
@@ -13,7 +13,7 @@ export function profilesOf({
   return (plan) => {
     const isOf = ({ models }: Profile): boolean => models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
     if (isOf(known)) return known;
-    let reason = 'it is of other weights than the plan in force';
+    let reason = 'it belongs to other weights than the plan in force';
     try {
       const profile = readProfile(profileFile);
       if (isOf(profile)) return profile;

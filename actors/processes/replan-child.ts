@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Observable } from 'rxjs';
 import { entry } from '../../engine/source.ts';
 
-/** What is kept of the command's words: the last of them say how it ended. */
+/** How much of the command's output to keep: the end says how it went. */
 const KEPT_CHARACTERS = 2_000;
 
 /**
- * `cascade replan` as a process of its own, as planning takes long: emits what it said at the end, and errors with that when
- * it could not. Ended when unsubscribed.
+ * Runs `cascade replan` as a separate process, because planning takes long. Emits the end of its output, or errors with it if it failed.
+ * Unsubscribing ends it.
  */
 export function replanChild(args: readonly string[], environment: Readonly<Record<string, string>>): Observable<string> {
   return new Observable((subscriber) => {
@@ -24,7 +24,7 @@ export function replanChild(args: readonly string[], environment: Readonly<Recor
     child.on('close', (code, signal) => {
       const words = said.trim();
       if (code !== 0) {
-        subscriber.error(new Error(`cascade replan ended with ${signal ?? `code ${code}`}: ${words}`));
+        subscriber.error(new Error(`cascade replan exited with ${signal ?? `code ${code}`}: ${words}`));
         return;
       }
       subscriber.next(words);

@@ -7,10 +7,10 @@ import type { RevisedPlan } from '../frontend/router.ts';
 import { compileRevision, initialPlan, type ServingContext } from './serving-context.ts';
 
 /**
- * For whoever starts devices: a device that has to restart later stays out and says so, but one that is started for the first time
- * without its models is a wrong configuration.
- * @throws WeightsMissingError when the devices can have the weights neither of the plan in force nor of the plan's file, which may
- *   come into force next.
+ * For commands that start devices. A device that restarts later stays out and reports missing models, but when it is started for the
+ * first time, missing models are a configuration error.
+ * @throws WeightsMissingError when the weights are available neither for the plan in force nor for the plan's file, which may take effect
+ *   next.
  */
 export async function requireWeights(serving: ServingContext, devices: readonly Device[], bus: Bus): Promise<void> {
   const start = await initialPlan(serving, bus);
@@ -23,7 +23,7 @@ export async function requireWeights(serving: ServingContext, devices: readonly 
   }
 }
 
-/** Copies are made meanwhile, once for all devices. */
+/** Also makes the copies, once for all devices. */
 async function findAll(
   { deployment, profile, log }: ServingContext,
   devices: readonly Device[],

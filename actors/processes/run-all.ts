@@ -17,27 +17,26 @@ import { natsEnvironment } from './nats-url.ts';
 import { requireWeights } from './require-weights.ts';
 import { connectServing, type ServeOptions, type ServingContext } from './serving-context.ts';
 
-/** A child drains within DRAIN_MS; past this it hangs and is killed. */
+/** A child drains within DRAIN_MS; after this, it counts as hung and is killed. */
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
-/** Whoever waits for `serve` to be ready is told what it waits for. */
+/** After this, report what `serve` is still waiting for. */
 const STILL_WAITING_MS = 10_000;
 
 export interface Parts {
   readonly controller: boolean;
   readonly devices: readonly Device[];
   readonly frontends: number;
-  /** Where to tell Prometheus; undefined: nowhere. */
+  /** Where to serve metrics; undefined: nowhere. */
   readonly metrics: HttpAddress | undefined;
-  /** Where to show it; undefined: nowhere. */
+  /** Where to serve the dashboard; undefined: nowhere. */
   readonly dashboard: HttpAddress | undefined;
-  /** Command-line options that say where the gateway listens; undefined: there is none. */
+  /** Command-line options for the gateway's addresses; undefined: no gateway. */
   readonly gateway: readonly string[] | undefined;
 }
 
 /**
- * Runs parts of a deployment on this machine, the controller and each device and frontend in a process of its own; the emulated
- * devices share one, as they only wait.
- * `onReady` is called when all are up; resolves after the end, when all have drained.
+ * Runs parts of a deployment on this machine, with the controller and each device and frontend in its own process; emulated devices share
+ * one, because they only wait. `onReady` is called when all are up; resolves when all have drained.
  */
 export async function runParts(
   serving: ServingContext,
@@ -49,7 +48,7 @@ export async function runParts(
   const { log } = serving;
   const bus = await connectServing(serving, 'host');
   const asked = askedToStop();
-  // Of all devices that are run from here: they stay together, or leave together.
+  // One claim for all devices started here: they stay together, or leave together.
   const environment = { ...natsEnvironment(options.nats), ...claimEnvironment() };
   let onTaken: (error: ConfigError) => void = () => undefined;
   const taken = new Promise<ConfigError>((resolve) => {
@@ -65,7 +64,7 @@ export async function runParts(
       parts.devices.map(({ id }) => id),
     );
     let why: string | ConfigError | undefined = await Promise.race([exclusive.then(() => undefined), asked]);
-    // Frontends route only to devices that are ready, and leave before them; the gateway is for those who ask them.
+    // Start frontends after devices, because they route only to ready ones, and the gateway last; stop in reverse order.
     for (const group of [
       [...controllerProcess(), ...deviceProcesses()],
       [...frontendProcesses(), ...observerProcesses()],
@@ -138,7 +137,7 @@ export async function runParts(
   }
 }
 
-/** @throws ConfigError when the samples that were profiled do not fit into messages of the server. */
+/** @throws ConfigError when the profiled samples do not fit into the server's messages. */
 function checkMessageSize({ profile, log }: ServingContext, bus: Bus): void {
   const misfit = misfitOf(profile.warmUp, bus.maxPayloadBytes, 'the NATS server');
   if (misfit?.typical) throw new ConfigError(misfit.message);
@@ -172,7 +171,7 @@ function startProcesses(
             waiting.delete(spec.name);
             resolve();
           },
-          // Once it has been ready, neither rejection has an effect: it is started again for ever.
+          // Once it has been ready, rejecting has no effect: it is restarted for ever.
           onEnded: (error) => {
             if (error instanceof ProcessEnded && error.code === EXIT_TAKEN) {
               onTaken(new ConfigError(`${spec.name} is served by another host; see above`));

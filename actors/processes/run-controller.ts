@@ -19,7 +19,7 @@ import { profilesOf } from './profiles-of.ts';
 import { replanChild } from './replan-child.ts';
 import { compileRevision, connectServing, initialPlan, type ServingContext } from './serving-context.ts';
 
-/** One of the deployment's controllers: the one that holds the lease acts, the others listen and wait. */
+/** One of the deployment's controllers: the one that holds the lease acts, and the others listen and wait. */
 export function runController(serving: ServingContext): Promise<void> {
   return runConnected(connectServing(serving, 'controller'), (bus) => control(serving, bus));
 }

@@ -30,18 +30,15 @@ import { traced } from './traced.ts';
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
 const WAITING_TOLD_MS = 30_000;
-/** Longer than most pauses of a core under some load, short enough to cost next to nothing under none. */
+/** Longer than most idle gaps of a core under some load, and short enough to cost almost nothing without load. */
 const STAY_AWAKE_MS = 0.2;
-/** Less than a heartbeat's interval, more than the heartbeats of one process are apart. */
+/** Less than the heartbeat interval, but more than the time between the heartbeats of one process. */
 const SHARED_FOR_MS = 50;
 
-/**
- * The process of one device. Emulated devices of a host share a process, as they
- * only wait: each is an actor of its own all the same.
- */
+/** The process of one device. Emulated devices of a host share a process, because they only wait; each still has its own actor. */
 export function runDevices(serving: ServingContext, ids: readonly string[]): Promise<void> {
   const devices = devicesNamed(serving, ids);
-  // Emulated devices stand for processes of their own: what passes between them passes through the server.
+  // Emulated devices stand for separate processes, so messages between them must pass through the server.
   const loopback = !isEmulated(devices);
   const role = ids.length === 1 ? `device-${ids[0]}` : 'devices';
   return traced(role, serving.log, (tracing) =>
@@ -60,7 +57,7 @@ function devicesNamed({ deployment }: ServingContext, ids: readonly string[]): D
   return devices;
 }
 
-/** Those of one process are all of the same kind. */
+/** All devices in a process are of the same kind. */
 function isEmulated([{ kind }]: readonly Device[]): boolean {
   return kind === 'emulated';
 }
@@ -78,13 +75,13 @@ async function serveDevices(
   const withFrontend = deployment.frontends === 'in-devices';
   const ids = devices.map(({ id }) => id);
   const loading = new Set<string | typeof FRONTEND>(withFrontend ? [...ids, FRONTEND] : ids);
-  // Actors that are restarted are ready more than once.
+  // Restarted actors report ready more than once.
   const onReady = (part: string | typeof FRONTEND): void => {
     if (loading.delete(part) && loading.size === 0) reportReady();
   };
-  // Before the devices' actors, which would have to be stopped if it cannot be started.
+  // Before the devices' actors, which would have to be stopped if this fails.
   const ingress = withFrontend ? [await startFrontend(serving, bus, plan, () => onReady(FRONTEND), tracing)] : [];
-  // Emulated devices wait by the clock.
+  // Emulated devices wait for timers.
   const awake = isEmulated(devices) ? {} : { onIdle: stayAwake(STAY_AWAKE_MS) };
   const actors = options.map((each) => {
     let hasBeenReady = false;
@@ -102,11 +99,11 @@ async function serveDevices(
     });
     return givenUpInTime(actor, () => hasBeenReady);
   });
-  // What the frontend has taken is computed before the devices leave.
+  // Drain the frontend first, so that the devices compute what it has accepted.
   await runUntilShutdown([...ingress, supervise(actors, { bus, clock: realClock, log })], log);
 }
 
-/** The actor, but not restarted for ever: one that has never been ready is given up after some tries. */
+/** The actor, but without endless restarts: if it never becomes ready, it is given up after some attempts. */
 function givenUpInTime(actor: Actor, hasBeenReady: () => boolean): Actor {
   let failedStarts = 0;
   return {
@@ -121,7 +118,7 @@ function givenUpInTime(actor: Actor, hasBeenReady: () => boolean): Actor {
   };
 }
 
-/** Not `process.exit`: that waits for the inference thread, which is what hangs. */
+/** `process.exit` would wait for the inference thread, which is what hangs. */
 function killThis(): void {
   process.kill(process.pid, 'SIGKILL');
 }
@@ -148,7 +145,7 @@ function optionsOf(
     judge: (output, row, model) => judges[model](output, row),
     audit: deployment.audit && {
       settings: deployment.audit,
-      // Nobody can foresee which requests are drawn.
+      // Unpredictable, so that nobody can foresee which requests are drawn.
       random: createRandom(randomUUID()),
       agree: (a, b) => task.agreement(a, b) === 1,
     },
@@ -157,7 +154,7 @@ function optionsOf(
   };
 }
 
-/** Emulated devices give the certainty that was recorded beside the scores, whatever it was estimated by. */
+/** Emulated devices return recorded certainties, whatever the estimator. */
 const RECORDED = { output: 'recorded certainty' };
 
 function backendOf(context: ServingContext, device: Device): Backend {
@@ -215,17 +212,17 @@ function threadsOn({ devices }: Deployment, host: string): number {
   return devices.filter((device) => device.host === host).reduce((sum, device) => sum + threadsOf(device), 0);
 }
 
-/** 99th percentile of the event loop's delay since the last heartbeat; devices that share a process share the loop. */
+/** 99th percentile of the event loop delay since the last heartbeat; devices in a process share the loop. */
 function watchLoopDelay(): () => number {
   const histogram = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
   histogram.enable();
   let readAt = Number.NEGATIVE_INFINITY;
   let p99 = 0;
   return () => {
-    // The first device to ask in an interval reads for all.
+    // The first device that asks in an interval reads it for all.
     if (performance.now() - readAt < SHARED_FOR_MS) return p99;
     readAt = performance.now();
-    // The histogram counts from one resolution step on: what is above it is delay.
+    // The histogram starts at one resolution step; the delay is what exceeds it.
     const delay = Math.max(0, histogram.percentile(99) / 1e6 - LOOP_DELAY_RESOLUTION_MS);
     histogram.reset();
     p99 = Number.isFinite(delay) ? delay : 0;

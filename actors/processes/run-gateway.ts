@@ -60,7 +60,7 @@ function servedModel({ deployment, profile }: ServingContext): ServedModel {
   return new ServedModel(deployment.name, profile.inputs, outputs);
 }
 
-/** A made-up family has no samples: zeros, of the shortest shape. */
+/** A made-up family has no samples, so this uses zeros of the smallest shape. */
 function warmUpInputs({ inputs, warmUp }: Profile): Inputs[] {
   const shortest = inputs.map(({ dtype, shape: axes }) => {
     const shape = axes.map((length) => length ?? 1);

@@ -14,16 +14,16 @@ import { reportReady, runConnected, runUntilShutdown } from './life.ts';
 import { serversOf } from './nats-url.ts';
 import type { ServeOptions } from './serving-context.ts';
 
-/** What a process knows that only listens to a deployment: it needs neither profile nor plan. */
+/** The context of a process that only observes a deployment; it needs neither profile nor plan. */
 interface Observing {
   readonly deployment: Deployment;
   readonly subjects: Subjects;
   readonly servers: readonly string[];
-  /** To be called with where it listens. */
+  /** Called with the address it listens on. */
   readonly onReady: (url: string) => void;
 }
 
-/** `/metrics` for Prometheus. */
+/** Serves `/metrics` for Prometheus. */
 export function runMetrics(path: string, options: ServeOptions, address: HttpAddress): Promise<void> {
   return runObserver(path, options, 'metrics', ({ deployment, subjects, onReady }) => {
     const { name, devices, slo, load } = deployment;
@@ -32,7 +32,7 @@ export function runMetrics(path: string, options: ServeOptions, address: HttpAdd
   });
 }
 
-/** The page for a browser. */
+/** Serves the dashboard page. */
 export function runDashboard(path: string, options: ServeOptions, address: HttpAddress): Promise<void> {
   return runObserver(path, options, 'dashboard', ({ deployment, servers, subjects, onReady }) => {
     const { name, slo, load } = deployment;

@@ -29,12 +29,12 @@ export interface ServeOptions {
   readonly logLevel?: string;
 }
 
-/** What a serving process knows before it does anything. */
+/** What a serving process knows from the start. */
 export interface ServingContext {
   readonly deployment: Deployment;
   readonly profile: Profile;
   readonly profileFile: string;
-  /** The plan of the file: the one in force may be another, see `initialPlan`. */
+  /** The plan in the file; a different one may be in force, see `initialPlan`. */
   readonly plan: GearPlan;
   readonly subjects: Subjects;
   readonly host: string;
@@ -42,9 +42,9 @@ export interface ServingContext {
   readonly servers: readonly string[];
 }
 
-/** Host name of devices that name none. */
+/** Host of devices that name none. */
 export const DEFAULT_HOST = 'local';
-/** A store that does not answer for this long will not. */
+/** A store that does not answer within this time is unavailable. */
 const STORE_WITHIN_MS = 60_000;
 const STORE_RETRY_MS = 500;
 
@@ -69,7 +69,7 @@ export function readServingContext(deploymentPath: string, options: ServeOptions
   };
 }
 
-/** @param loopback actors of this process speak to each other without the server. */
+/** @param loopback whether actors in this process exchange messages without the server. */
 export async function connectServing(serving: ServingContext, role: string, loopback = false): Promise<Bus> {
   const { servers, deployment, log, subjects } = serving;
   const bus = await connectTo(servers, deployment.nats, `cascade-${deployment.name}-${role}`, { log, loopback });
@@ -77,7 +77,7 @@ export async function connectServing(serving: ServingContext, role: string, loop
   return bus;
 }
 
-/** The log has them, too; operators hear of them when we are connected again. */
+/** Publishes losses as events once we are connected again, because logs alone do not reach operators. */
 export function reportLosses(bus: Bus, subjects: Subjects): void {
   const up$ = bus.status$.pipe(
     filter((status) => status === 'up'),
@@ -94,16 +94,16 @@ export function reportLosses(bus: Bus, subjects: Subjects): void {
     });
 }
 
-/** The plan to begin with: the one in force by the deployment's history, else the file's. */
+/** The plan to start with: the one in force according to the deployment's history, else the file's. */
 export async function initialPlan(serving: ServingContext, bus: Bus): Promise<Revision> {
   const givenUpAt = realClock.now() + STORE_WITHIN_MS;
   for (;;) {
     try {
       return await readInitialPlan(serving, bus);
     } catch (error) {
-      // A NATS cluster that has just been started, or lost a server, has no leader for its store for some seconds.
+      // A NATS cluster that has just started, or lost a server, has no leader for its store for some seconds.
       if (!(error instanceof CascadeError) || realClock.now() > givenUpAt) throw error;
-      serving.log.warn({ reason: error.message }, 'the plan history is out of reach; trying again');
+      serving.log.warn({ reason: error.message }, 'the plan history cannot be reached; trying again');
       await setTimeout(STORE_RETRY_MS);
     }
   }
@@ -116,11 +116,11 @@ async function readInitialPlan(serving: ServingContext, bus: Bus): Promise<Revis
     history,
     plan,
     (stored) => checkPlanFor(deployment, stored),
-    (reason) => log.warn({ reason }, 'the stored plan cannot be served; the file is'),
+    (reason) => log.warn({ reason }, 'the stored plan cannot be served; using the plan file'),
   );
 }
 
-/** A plan with models and devices numbered as in the deployment, as all plans of a serving process are. */
+/** A plan with models and devices numbered as in the deployment, like all plans of a serving process. */
 export function compileRevision({ deployment }: ServingContext, { revision, plan }: Revision): RevisedPlan {
   return {
     revision,

@@ -18,8 +18,9 @@ import type { ServingContext } from './serving-context.ts';
 const HOST_MAX_LENGTH = 48;
 
 /**
- * A frontend and the actors beside it. Its name is new at each start, as what an earlier one had in flight is not its own.
- * @throws ConfigError when the server cannot store, where the deployment wants requests stored.
+ * Starts a frontend and the actors that belong to it. It gets a new name each time, because requests in flight at an earlier one are not
+ * its own.
+ * @throws ConfigError when requests should be stored, but the server cannot store them.
  */
 export async function startFrontend(
   serving: ServingContext,
@@ -35,7 +36,7 @@ export async function startFrontend(
   const unserved = new Unserved();
   const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
   const serving$ = new AsyncSubject<void>();
-  // Before we are ready: a server that cannot store is a wrong configuration, for the person who starts us.
+  // Before reporting ready: a server that cannot store is a configuration error, for the person who starts us.
   if (durable !== undefined) await declareStreams(bus.workQueues(), durable);
   const frontend = frontendActor({
     name,

@@ -7,7 +7,7 @@ import { describeAudit } from '../controller/describe-audit.ts';
 import type { Status } from '../controller/status-report.ts';
 import type { Happening, Second } from '../observer/picture.ts';
 
-/** All that a screen shows. */
+/** Everything that a screen shows. */
 export interface Scene {
   readonly deployment: string;
   readonly slo: DeploymentSlo;
@@ -17,7 +17,7 @@ export interface Scene {
   /** Newest last. */
   readonly happenings: readonly Happening[];
   readonly status: Status | null;
-  /** Why there is no later status. */
+  /** Why the status is outdated. */
   readonly problem: string | null;
 }
 
@@ -27,7 +27,7 @@ const MIN_COLUMNS = 60;
 const LABEL_CELLS = 14;
 const FIGURE_CELLS = 13;
 
-/** A deployment as lines of a terminal. @param size of the terminal, in characters: no line is longer, nor are there more. */
+/** Renders a deployment as terminal lines. @param size of the terminal, in characters; the result fits into it. */
 export function drawScreen(scene: Scene, size: { readonly columns: number; readonly rows: number }): string[] {
   const columns = Math.max(MIN_COLUMNS, size.columns);
   const { deployment, slo, qpsMax, seconds, happenings, status, problem } = scene;
@@ -78,7 +78,7 @@ export function drawScreen(scene: Scene, size: { readonly columns: number; reado
   return lines.slice(0, Math.max(1, size.rows - 1));
 }
 
-/** The same in one line, for those who keep it in a file. */
+/** The same as a single line, for logs. */
 export function describeSecond({ at, qps, gear, latencyMs, unserved, utilisation }: Second): string {
   const sorted = Object.entries(utilisation).sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }));
   const busy = sorted.map(([device, share]) => `${device} ${percent(share, 0)}`);

@@ -8,23 +8,23 @@ import type { Status } from '../controller/status-report.ts';
 import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
 
-/** What was seen in a second, and what is known by then. */
+/** What was observed in a second, and what is known at its end. */
 export interface Sight {
   readonly second: Second;
   /** All that are kept, newest last. */
   readonly happenings: readonly Happening[];
-  /** As last answered; null before the first answer. */
+  /** The last answer; null before the first. */
   readonly status: Status | null;
-  /** Why there is no later one; null while there is. */
+  /** Why it is outdated; null when it is not. */
   readonly problem: string | null;
 }
 
 const SECOND_MS = 1_000;
 
-/** Follows a deployment and tells what it sees, once a second. */
+/** Follows a deployment and reports once a second. */
 export function watchActor(options: {
   readonly subjects: Subjects;
-  /** The status to begin with. */
+  /** The initial status. */
   readonly status: Status;
   readonly onSecond: (sight: Sight) => void;
 }): Actor {

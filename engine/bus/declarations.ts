@@ -1,28 +1,28 @@
-/** What a server keeps was gone, and has been made anew: empty. */
+/** Something kept by a server was lost and has been recreated, empty. */
 export interface Loss {
   readonly kind: 'stream' | 'consumer' | 'bucket';
   readonly name: string;
-  /** Whether this process made it anew; others only notice that it is not what it was. */
+  /** Whether this process recreated it; others only notice that it has changed. */
   readonly byUs: boolean;
 }
 
 const LEFT: Readonly<Record<Loss['kind'], string>> = {
-  stream: 'without the messages that were in it',
-  consumer: 'and delivers all that is in the stream',
-  bucket: 'without the values that were in it',
+  stream: 'without its messages',
+  consumer: 'and delivers everything in the stream',
+  bucket: 'without its values',
 };
 
 export function describeLoss({ kind, name }: Loss): string {
-  return `the NATS server had lost ${kind} ${name}; it is there again, ${LEFT[kind]}`;
+  return `the NATS server had lost ${kind} ${name}; it has been recreated, ${LEFT[kind]}`;
 }
 
 /** Something that this process needs a server to keep. */
 export interface Declaration {
   readonly kind: Loss['kind'];
   readonly name: string;
-  /** Makes it, or gives what is there these limits. */
+  /** Creates it, or updates the limits of the existing one. */
   declare(): Promise<void>;
-  /** When the server made it; undefined when it is not there. */
+  /** When the server created it; undefined when it does not exist. */
   madeAt(): Promise<string | undefined>;
 }
 
@@ -32,14 +32,14 @@ interface Declared {
 }
 
 /**
- * Declares again what servers lose: somebody deletes it, or a server comes back without its store. Nobody says so: a server of
- * version 2.9 lets those who ask a consumer that is not there wait in silence.
+ * Recreates what servers lose, because somebody deletes it or a server comes back without its store. Nothing announces this: version
+ * 2.9 lets clients of a missing consumer wait in silence.
  */
 export class Declarations {
   readonly #declared = new Map<string, Declared>();
   readonly #onLoss: (loss: Loss) => void;
 
-  /** @param onLoss is called when what was lost is there again. */
+  /** @param onLoss called when something lost has been recreated. */
   constructor(onLoss: (loss: Loss) => void) {
     this.#onLoss = onLoss;
   }
@@ -53,7 +53,7 @@ export class Declarations {
     if (known !== undefined && known.madeAt !== madeAt) this.#tell(declaration, true);
   }
 
-  /** Looks whether all is still there. Throws the first error, after a look at all. */
+  /** Checks that everything still exists. Throws the first error after checking all. */
   async check(): Promise<void> {
     const errors: unknown[] = [];
     for (const declared of [...this.#declared.values()]) {
@@ -71,7 +71,7 @@ export class Declarations {
       await declaration.declare();
       found = await declaration.madeAt();
     }
-    // Others of this process may have declared it meanwhile.
+    // Another part of this process may have declared it meanwhile.
     if (this.#declared.get(keyOf(declaration)) !== declared) return;
     declared.madeAt = found;
     this.#tell(declaration, byUs);

@@ -1,8 +1,8 @@
 import { nanos } from 'nats';
 
 /**
- * How JetStream says what it delivers, and hears what became of it (NATS ADR-1, ADR-15). The client library has the same for messages
- * of its own subscriptions only.
+ * JetStream's delivery metadata and acknowledgements (NATS ADR-1, ADR-15). The client library offers them only for messages of its own
+ * subscriptions.
  */
 
 /** What to publish to the reply subject of a delivered message. */
@@ -13,7 +13,7 @@ export const SETTLE = {
   working: () => Buffer.from('+WPI'),
 } as const;
 
-/** Of a delivered message, by its reply subject. Times are milliseconds since the Unix epoch. */
+/** Metadata of a delivered message, from its reply subject. Times are milliseconds since the Unix epoch. */
 export interface Delivery {
   readonly stream: string;
   readonly deliveries: number;
@@ -22,8 +22,8 @@ export interface Delivery {
 }
 
 /**
- * `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<nanoseconds>.<pending>`; newer servers put domain
- * and account before the stream. Undefined for anything else.
+ * `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<nanoseconds>.<pending>`; newer servers put domain and
+ * account before the stream. Undefined for anything else.
  */
 export function parseDelivery(reply: string): Delivery | undefined {
   const tokens = reply.split('.');
@@ -33,7 +33,7 @@ export function parseDelivery(reply: string): Delivery | undefined {
     stream,
     deliveries: Number(deliveries),
     sequence: Number(sequence),
-    // Nanoseconds are more than a number holds exactly.
+    // Nanoseconds exceed what a number can hold exactly.
     storedAt: Number(BigInt(storedAt) / 1_000_000n),
   };
 }

@@ -8,22 +8,22 @@ import type { NatsOptions } from './nats-options.ts';
 import { shownServers } from './server-urls.ts';
 import { versionWarning } from './server-version.ts';
 
-/** What a NATS server is and lets us do, found out before anything is served by it. */
+/** What a NATS server is and permits, determined before anything is served through it. */
 export interface ServerInspection {
   readonly bus: NatsBus;
   readonly version: string;
-  /** Where it is older than what is tested. */
+  /** The version, if it is older than what we test. */
   readonly oldVersion: string | undefined;
-  /** Whether our account has JetStream; `unknown` with the reason why nobody can tell. */
+  /** Whether our account has JetStream; `unknown` with the reason if we cannot tell. */
   readonly jetStream: { readonly type: 'on' } | { readonly type: 'off' | 'unknown'; readonly reason: string };
-  /** `publish to x`, `subscribe to y`: of these, those that the server refuses to this user. Empty messages are published. */
+  /** Returns those of these actions, as `publish to x` or `subscribe to y`, that the server refuses to this user. It publishes empty messages. */
   refused(subjects: { readonly publish: readonly string[]; readonly subscribe: readonly string[] }): Promise<string[]>;
 }
 
-/** How long the server may take to say whether there is JetStream. */
+/** How long the server may take to report whether JetStream is available. */
 const API_TIMEOUT_MS = 2_000;
 
-/** @throws ConfigError when no server answers or lets us in. */
+/** @throws ConfigError when no server answers or accepts our credentials. */
 export async function inspectServer(options: NatsOptions): Promise<ServerInspection> {
   const bus = await connectBus(options);
   const { connection } = bus;
@@ -66,7 +66,7 @@ async function refusedOf(
   const trying = (async () => {
     const subscriptions = subscribe.map((subject) => connection.subscribe(subject, { callback: () => undefined }));
     for (const subject of publish) connection.publish(subject);
-    // Whatever the server has against them, it says before it answers this.
+    // The server reports any refusal before it answers this.
     await connection.flush();
     await setImmediate();
     for (const subscription of subscriptions) if (!subscription.isClosed()) subscription.unsubscribe();

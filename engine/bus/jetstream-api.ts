@@ -17,14 +17,14 @@ import { type ApiError, apiErrorOf, codeOf, requestFailure, unavailable } from '
 import { checkPublish } from './publish-rules.ts';
 import type { AppendOptions, ConsumerSpec, Progress, Stored, StoreSpec } from './work-queue.ts';
 
-/** How long the server remembers message ids. */
+/** How long the server remembers message ids, for deduplication. */
 const DUPLICATE_WINDOW_MS = 120_000;
 
-/** The server's error codes that mean something to us. */
+/** Error codes of the server that we handle. */
 const NO_JETSTREAM: readonly number[] = [10039, 10076];
 const CONSUMER_NOT_FOUND = 10014;
 const STREAM_NOT_FOUND = 10059;
-/** JetStream has no leader, or is not up yet. */
+/** JetStream has no leader, or is still starting. */
 const NOT_NOW: readonly number[] = [10008, 10009];
 const FULL: readonly number[] = [10023, 10028, 10047, 10077];
 const TOO_LARGE = 10054;
@@ -77,21 +77,21 @@ export function consumerDeclaration(open: Opening, spec: ConsumerSpec): Declarat
   };
 }
 
-/** The declaration's next look finds it missing, and declares it anew: it then delivers all that is in the stream. */
+/** The next check of the declarations recreates it; it then delivers everything in the stream. */
 export async function deleteConsumer(open: Opening, { store, name }: ConsumerSpec): Promise<void> {
   const { manager } = await open();
   await reached(`consumer ${name} of stream ${store}`, () => foundConsumer(manager.consumers.delete(store, name)));
 }
 
 /**
- * Whether the stream holds messages that its consumer neither has to deliver yet nor waits for, which nobody will ever get. A server
- * that is killed may forget that it has removed a message and remember that it was acknowledged, or remember that it was
- * delivered and forget that it was not acknowledged (seen with 2.9.10).
+ * Whether the stream holds messages that its consumer will never deliver, because it neither considers them pending nor waits for their
+ * acknowledgement. A server that is killed may forget that it removed a message but remember that it was acknowledged, or remember that
+ * it was delivered but forget that it was not acknowledged (seen with 2.9.10).
  */
 export async function hasStranded(open: Opening, { store, name }: ConsumerSpec): Promise<boolean> {
   const { manager } = await open();
   return reached(`stream ${store}`, async () => {
-    // In this order: what is added in between is beyond `delivered`, and what is settled is no longer in the stream.
+    // The order matters: what is added in between is beyond `delivered`, and what is settled is no longer in the stream.
     const consumer = await foundConsumer(manager.consumers.info(store, name));
     const stream = await found(manager.streams.info(store));
     if (consumer === undefined || stream === undefined) return false;
@@ -118,18 +118,18 @@ export async function progressOf(open: Opening, { store, name }: ConsumerSpec): 
 }
 
 /**
- * The server's time: milliseconds since the Unix epoch. Servers before 2.10 do not tell it, but when they delivered last: to whoever
- * has just been given something this is as good.
+ * The server's time in milliseconds since the Unix epoch. Servers before 2.10 do not report it, but they do report their last delivery,
+ * which is just as good for a process that has just received a message.
  * @throws CascadeError UNAVAILABLE
  */
 export async function serverTime({ manager }: JetStreamLink, { store, name }: ConsumerSpec): Promise<number> {
   const what = `consumer ${name} of stream ${store}`;
-  // The client library's types have these fields otherwise.
+  // The client library declares these fields differently.
   type Times = { readonly ts?: string; readonly delivered: { readonly last_active?: string } };
   const { ts, delivered } = (await reached(what, () => manager.consumers.info(store, name))) as unknown as Times;
   const time = Date.parse(ts ?? delivered.last_active ?? '');
   if (!Number.isNaN(time)) return time;
-  throw new CascadeError('UNAVAILABLE', `${what}: the NATS server does not tell its time`);
+  throw new CascadeError('UNAVAILABLE', `${what}: the NATS server does not report its time`);
 }
 
 export async function append(open: Opening, subject: string, data: Uint8Array, options: AppendOptions): Promise<Stored> {
@@ -159,7 +159,8 @@ function notStored(error: unknown, subject: string, timeoutMs: number): unknown 
     );
   }
   const why = `${subject} was not stored: ${describeApiError(refused)}`;
-  if (FULL.includes(refused.err_code)) return new CascadeError('RESOURCE_EXHAUSTED', `${why}; try again when others are done`);
+  if (FULL.includes(refused.err_code))
+    return new CascadeError('RESOURCE_EXHAUSTED', `${why}; try again when others have been processed`);
   return refused.err_code === TOO_LARGE ? invalid(why) : new CascadeError('UNAVAILABLE', why);
 }
 
@@ -185,7 +186,7 @@ function consumerConfig({ name, ackWaitMs, maxUnsettled }: ConsumerSpec): Consum
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ackWaitMs),
     max_ack_pending: maxUnsettled,
-    // How often is enough is for the taker to say: the server would only stop delivering, and the message stay for ever.
+    // Our consumers decide how often is enough; the server would just stop delivering and keep the message for ever.
     max_deliver: -1,
     deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
@@ -200,7 +201,7 @@ function refusedStream(error: unknown, spec: StoreSpec): unknown {
   return new ConfigError(`the NATS server refuses stream ${spec.name} (${asked}): ${describeApiError(refused)}`);
 }
 
-/** Whether the server says that there is no JetStream, for this account or at all. */
+/** Whether the server says that JetStream is unavailable, for this account or altogether. */
 export function hasNoJetStream(error: unknown): boolean {
   const refused = apiErrorOf(error);
   return refused === undefined ? codeOf(error) === '503' : NO_JETSTREAM.includes(refused.err_code);
@@ -212,12 +213,12 @@ function noJetStream(reason: string): ConfigError {
   );
 }
 
-/** Undefined for a stream that is not there. */
+/** Undefined for a stream that does not exist. */
 function found<T>(asked: Promise<T>): Promise<T | undefined> {
   return orMissing(asked, [STREAM_NOT_FOUND]);
 }
 
-/** Undefined for a consumer that is not there, be it that its stream is not. */
+/** Undefined for a consumer that does not exist, or whose stream does not. */
 function foundConsumer<T>(asked: Promise<T>): Promise<T | undefined> {
   return orMissing(asked, [CONSUMER_NOT_FOUND, STREAM_NOT_FOUND]);
 }
@@ -231,7 +232,7 @@ async function orMissing<T>(asked: Promise<T>, missing: readonly number[]): Prom
   }
 }
 
-/** @throws CascadeError UNAVAILABLE for whatever the server says against it. */
+/** @throws CascadeError UNAVAILABLE for any error of the server. */
 async function reached<T>(what: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();

@@ -8,7 +8,7 @@ import { unavailable } from './nats-errors.ts';
 import type { BusLog } from './nats-options.ts';
 import { reconnected$ } from './reconnected.ts';
 
-/** A connection for JetStream alone, with the client library's ways to use it. */
+/** A connection only for JetStream, with the client library's interfaces to it. */
 export interface JetStreamLink {
   readonly bus: Bus;
   readonly connection: NatsConnection;
@@ -18,13 +18,13 @@ export interface JetStreamLink {
 
 /** How long the server may take for a request to its API. */
 const API_TIMEOUT_MS = 5_000;
-/** How often to look whether all that was declared is still there. */
+/** How often to check that everything declared still exists. */
 const CHECK_INTERVAL_MS = 2_000;
 
 /**
- * JetStream over a connection of its own, opened when it is first needed. A server whose store cannot be written may stop reading
- * from the connection that asked it to write (seen with 2.9.10, until it is restarted): neither plain requests nor what is kept
- * elsewhere must wait behind that.
+ * JetStream over its own connection, opened when first needed. A server that cannot write to its store may stop reading from the
+ * connection that asked it to (seen with 2.9.10, until it is restarted); neither plain requests nor other stores should be stuck behind
+ * that.
  */
 export class JetStream {
   readonly #connect: () => Promise<Bus & { readonly connection: NatsConnection }>;
@@ -88,9 +88,10 @@ export class JetStream {
       await this.declarations.check();
       this.#complaint = '';
     } catch (error) {
-      // Out of reach, or full: those who need it say what they cannot do, and the next check is soon.
+      // Unreachable or full: users of the store report what they cannot do, and the next check comes soon.
       const complaint = messageOf(error);
-      if (complaint !== this.#complaint && !this.#closed) this.#log?.warn(`JetStream cannot be looked after: ${complaint}`);
+      if (complaint !== this.#complaint && !this.#closed)
+        this.#log?.warn(`JetStream declarations could not be checked: ${complaint}`);
       this.#complaint = complaint;
     }
   }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { KeyValueEntry, KeyValueOptions, KeyValueStore } from './key-value.ts';
 
-/** A bucket in memory, under any clock. */
+/** A bucket in memory, with any clock. */
 export function createLocalKeyValue(clock: Clock, { ttlMs = Number.POSITIVE_INFINITY }: KeyValueOptions): KeyValueStore {
   const entries = new Map<string, KeyValueEntry & { expiresAt: number }>();
   let last = 0;

@@ -36,17 +36,17 @@ import { SubjectTree } from './subject-tree.ts';
 import { tlsOptionsOf } from './tls-options.ts';
 import type { WorkQueues } from './work-queue.ts';
 
-/** A lost server is noticed after two pings without an answer. */
+/** A server counts as lost after two unanswered pings. */
 const PING_INTERVAL_MS = 5_000;
-/** Short, so that a restarted server has its clients back at once; the jitter keeps them from coming all together. */
+/** Short, so that clients return at once after a server restart; the jitter spreads them. */
 const RECONNECT_WAIT_MS = 200;
 const RECONNECT_JITTER_MS = 300;
 const CLOSE_TIMEOUT_MS = 3_000;
 const REPORTED_MAX = 100;
 
 /**
- * Connects to NATS. Later losses of the connection are repaired for ever in the background; `status$` tells.
- * @throws ConfigError when no server answers or lets us in now: it names the servers and what to do.
+ * Connects to NATS. Lost connections are re-established in the background, without limit; `status$` reports them.
+ * @throws ConfigError when no server answers or accepts our credentials; it names the servers and what to do.
  */
 export async function connectNats(options: NatsOptions): Promise<Bus> {
   const bus = await connectBus(options);
@@ -59,7 +59,7 @@ function serversOf({ servers }: NatsOptions): readonly string[] {
   return typeof servers === 'string' ? [servers] : servers;
 }
 
-/** @throws ConfigError as of `connectNats`, which also tells of an old server. */
+/** @throws ConfigError like `connectNats`, which also warns about an old server. */
 export async function connectBus(options: NatsOptions): Promise<NatsBus> {
   const { servers, user, password, token } = parseServerUrls(serversOf(options));
   try {
@@ -77,7 +77,7 @@ export async function connectBus(options: NatsOptions): Promise<NatsBus> {
       reconnectTimeWait: RECONNECT_WAIT_MS,
       reconnectJitter: RECONNECT_JITTER_MS,
       reconnectJitterTLS: RECONNECT_JITTER_MS,
-      // Credentials are also refused while a server is being set up: giving up would leave a process that never recovers.
+      // Credentials are also refused while a server is being set up, so giving up would leave a process that never recovers.
       ignoreAuthErrorAbort: true,
       pingInterval: PING_INTERVAL_MS,
       noAsyncTraces: true,
@@ -91,19 +91,19 @@ export async function connectBus(options: NatsOptions): Promise<NatsBus> {
 export class NatsBus implements Bus {
   readonly connection: NatsConnection;
   readonly losses$ = new Subject<Loss>();
-  /** By what it is for: the work queues, or a bucket. */
+  /** By purpose: the work queues, or a bucket. */
   readonly #jetStreams = new Map<string, JetStream>();
   readonly #options: NatsOptions;
   readonly #servers: string;
   readonly #log: BusLog | undefined;
   readonly #replicas: number;
-  /** Listeners of this process that nobody else is beside. */
+  /** Listeners on subjects that only this process listens to. */
   readonly #exclusive: SubjectTree<Subscriber<BusMessage>> | undefined;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
   readonly #announced = new Set<string>();
   readonly #flushes = new Set<() => void>();
-  /** What the server complained of since we were connected. */
+  /** Complaints of the server since we connected. */
   readonly #reported = new Set<string>();
   /** The client forgets the server's limits while it reconnects. */
   #maxPayloadBytes: number;
@@ -164,7 +164,7 @@ export class NatsBus implements Bus {
         else subscriber.error(refusal(error, `subscribe to ${subject}`));
         return undefined;
       }
-      // Resolves after the last delivery of a drain, and when the connection closes.
+      // Resolves after the last delivery of a drain, or when the connection closes.
       void subscription.closed.then(() => subscriber.complete());
       const until = options.until?.subscribe(() => {
         if (!subscription.isClosed()) void subscription.drain().catch((error) => subscriber.error(unavailable(error)));
@@ -195,7 +195,7 @@ export class NatsBus implements Bus {
 
   async flush(): Promise<void> {
     if (this.#status$.value === 'down') throw this.#down('flush');
-    // A flush that is under way when the connection closes would never settle by itself.
+    // A flush that is pending when the connection closes would never settle on its own.
     let abandon: () => void = () => undefined;
     const closed = new Promise<never>((_, reject) => {
       abandon = () => reject(this.#down('flush'));
@@ -211,7 +211,7 @@ export class NatsBus implements Bus {
   }
 
   async announce(service: { name: string; description: string; metadata?: Readonly<Record<string, string>> }): Promise<void> {
-    // An actor that was restarted announces itself again.
+    // A restarted actor announces itself again.
     const key = JSON.stringify(service);
     if (this.#announced.has(key)) return;
     this.#announced.add(key);
@@ -270,7 +270,7 @@ export class NatsBus implements Bus {
     try {
       for await (const status of this.connection.status()) this.#onStatus(status);
     } catch (error) {
-      this.#log?.warn(`the status of the NATS connection cannot be watched any more: ${messageOf(error)}`);
+      this.#log?.warn(`the status of the NATS connection is no longer available: ${messageOf(error)}`);
     }
   }
 
@@ -300,7 +300,7 @@ export class NatsBus implements Bus {
     const refused = status.permissionContext;
     const problem =
       refused === undefined ? `NATS: ${status.data}` : `NATS refuses ${refused.operation} on "${refused.subject}" to this user`;
-    // The same complaint comes back with each message, or with each attempt to connect.
+    // The same complaint repeats with each message, or with each attempt to connect.
     if (this.#reported.has(problem) || this.#reported.size >= REPORTED_MAX) return;
     this.#reported.add(problem);
     this.#log?.warn(problem);
@@ -335,14 +335,14 @@ function forJetStream({ name, log, ...options }: NatsOptions, purpose: string): 
   };
 }
 
-/** Decodes subject and headers only if they are asked for. */
+/** Decodes subject and headers only when needed. */
 class NatsMessage implements BusMessage {
   readonly #message: Msg;
   readonly data: Uint8Array;
 
   constructor(message: Msg) {
     this.#message = message;
-    // A Buffer's `slice` would not copy, against what its type promises here.
+    // A Buffer's `slice` would not copy, contrary to what its type promises.
     const { buffer, byteOffset, byteLength } = message.data;
     this.data = new Uint8Array(buffer, byteOffset, byteLength);
   }
@@ -363,7 +363,7 @@ class NatsMessage implements BusMessage {
   }
 }
 
-/** As from the server: after what is being done now. */
+/** Asynchronous, like messages from the server. */
 function deliverSoon(
   listeners: readonly Subscriber<BusMessage>[],
   subject: string,

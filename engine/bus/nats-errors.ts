@@ -1,12 +1,12 @@
 import { CascadeError, ConfigError, messageOf } from '../errors.ts';
 
-/** The code by which the NATS client (or Node below it) names an error. */
+/** The error code of the NATS client, or of Node below it. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return String(error.code);
 }
 
-/** What JetStream itself says against a request. */
+/** A refusal by JetStream itself. */
 export interface ApiError {
   readonly err_code: number;
   readonly description: string;
@@ -17,7 +17,7 @@ export function apiErrorOf(error: unknown): ApiError | undefined {
   return (error as { api_error?: ApiError } | null)?.api_error;
 }
 
-/** Why there is no first connection, for the person who configured it. */
+/** Why the first connection failed, for the person who configured it. */
 export function connectFailure(error: unknown, servers: readonly string[]): ConfigError {
   if (error instanceof ConfigError) return error;
   const where = servers.join(', ');
@@ -38,16 +38,16 @@ export function connectFailure(error: unknown, servers: readonly string[]): Conf
       );
     case 'SERVER_OPT_NA':
       return new ConfigError(
-        `nats.tls asks for an encrypted connection, which the NATS server at ${where} does not offer; leave nats.tls out, or give the server a tls block`,
+        `nats.tls requires an encrypted connection, but the NATS server at ${where} does not offer one; remove nats.tls, or add a tls block to the server's configuration`,
       );
     case 'TLS':
-      return new ConfigError(`${where}: the NATS server and we do not agree on TLS (${messageOf(error)}); check nats.tls`);
+      return new ConfigError(`${where}: the TLS handshake with the NATS server failed (${messageOf(error)}); check nats.tls`);
     default:
       return new ConfigError(`cannot connect to NATS at ${where}: ${messageOf(error)}; check the address and the tls settings`);
   }
 }
 
-/** What a request throws: see `Bus.request`. */
+/** The error thrown by a request: see `Bus.request`. */
 export function requestFailure(error: unknown, subject: string, timeoutMs: number): unknown {
   switch (codeOf(error)) {
     case undefined:
@@ -57,13 +57,13 @@ export function requestFailure(error: unknown, subject: string, timeoutMs: numbe
     case 'TIMEOUT':
       return new CascadeError('DEADLINE_EXCEEDED', `no answer on ${subject} within ${timeoutMs} ms`);
     case 'MAX_PAYLOAD_EXCEEDED':
-      return new CascadeError('INVALID_ARGUMENT', `the request to ${subject} and its headers are above the server's max_payload`);
+      return new CascadeError('INVALID_ARGUMENT', `the request to ${subject} with its headers exceeds the server's max_payload`);
     default:
       return refusal(error, `publish to ${subject}`);
   }
 }
 
-/** A refused subscription or publish: the wire has no code for it, and another try after a change of permissions may work. */
+/** A refused subscription or publish. There is no error code for it, and a retry may succeed after a change of permissions. */
 export function refusal(error: unknown, action: string): unknown {
   if (codeOf(error) === 'PERMISSIONS_VIOLATION') {
     return new CascadeError('UNAVAILABLE', notAllowed(action));

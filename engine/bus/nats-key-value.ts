@@ -6,13 +6,13 @@ import type { KeyValueEntry, KeyValueOptions, KeyValueStore } from './key-value.
 import { apiErrorOf, unavailable } from './nats-errors.ts';
 
 const REQUEST_TIMEOUT_MS = 2_000;
-/** The server's error for a conditional write whose condition does not hold. */
+/** The server's error code for a conditional write whose condition does not hold. */
 const WRONG_LAST_SEQUENCE = 10071;
 
 /**
- * Opens a bucket of the JetStream key-value store, which is made where there is none.
+ * Opens a bucket of the JetStream key-value store, and creates it if it does not exist.
  * @returns undefined when the server has no JetStream.
- * @throws CascadeError UNAVAILABLE when the server does not answer, or does not let this user.
+ * @throws CascadeError UNAVAILABLE when the server does not answer, or refuses this user.
  */
 export async function openNatsKeyValue(
   jetStream: JetStream,
@@ -28,7 +28,7 @@ export async function openNatsKeyValue(
       kv = await connection.jetstream({ timeout: REQUEST_TIMEOUT_MS }).views.kv(bucket, {
         history: 1,
         replicas,
-        // What has a time to live is of the moment: a restarted server need not know of it.
+        // Values with a time to live are short-lived, so they need not survive a server restart.
         storage: ttlMs === undefined ? StorageType.File : StorageType.Memory,
         ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
       });

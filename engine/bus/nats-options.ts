@@ -1,8 +1,8 @@
-/** How to reach and enter a NATS server. At most one of user, token, credentialsFile and nkeySeedFile. */
+/** How to connect to a NATS server. Set at most one of user, token, credentialsFile and nkeySeedFile. */
 export interface NatsOptions {
   /**
-   * `nats://host:4222` or `tls://host:4222`, with `user:password@` or `token@` before the host where a server asks for them; the
-   * first that answers is used, the others are for reconnecting.
+   * `nats://host:4222` or `tls://host:4222`, with `user:password@` or `token@` before the host if the server needs them. The first that
+   * answers is used; the others are for reconnecting.
    */
   readonly servers: string | readonly string[];
   /** Shown by the server's monitoring. */
@@ -14,7 +14,7 @@ export interface NatsOptions {
   readonly credentialsFile?: string;
   /** Path of a file with an nkey seed (`SU...`). */
   readonly nkeySeedFile?: string;
-  /** Present: only an encrypted connection will do. */
+  /** If present, only encrypted connections are accepted. */
   readonly tls?: {
     readonly caFile?: string;
     readonly certFile?: string;
@@ -22,15 +22,15 @@ export interface NatsOptions {
     /** For servers with `handshake_first: true`. */
     readonly handshakeFirst?: boolean;
   };
-  /** First tokens of inboxes, for users who may subscribe to one inbox prefix only. Default `_INBOX`. */
+  /** First tokens of inboxes, for users who may subscribe to only one inbox prefix. Default `_INBOX`. */
   readonly inboxPrefix?: string;
-  /** Copies of key-value buckets that are made, in a cluster of servers. Default 1. */
+  /** Copies of the key-value buckets that we create, in a cluster of servers. Default 1. */
   readonly replicas?: number;
-  /** What is published on subjects that only this process listens to (`exclusive`) is delivered without the server. */
+  /** Deliver messages on subjects that only this process listens to (`exclusive`) without the server. */
   readonly loopback?: boolean;
-  /** How long the first connection may take, per server. Default 5,000. */
+  /** Timeout of the first connection, per server. Default 5,000. */
   readonly connectTimeoutMs?: number;
-  /** Told of lost and regained connections and of refused publishes, which show nowhere else. */
+  /** Logs lost and regained connections and refused publishes, which show nowhere else. */
   readonly log?: BusLog;
 }
 

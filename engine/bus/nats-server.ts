@@ -9,22 +9,22 @@ import { ConfigError, messageOf } from '../errors.ts';
 
 export interface NatsServerOptions {
   readonly jetstream?: boolean;
-  /** Folder of JetStream's files, kept when the server is stopped. Default: one of its own, removed then. */
+  /** Folder for JetStream's files, kept when the server stops. Default: a temporary one, removed then. */
   readonly storageFolder?: string;
   /** Default: any free port. */
   readonly port?: number;
-  /** A NATS server configuration: accounts, permissions, TLS, limits. Address, port and storage are ours all the same. */
+  /** A NATS server configuration: accounts, permissions, TLS, limits. Its address, port and storage are overridden. */
   readonly configFile?: string;
 }
 
 export interface NatsServer {
   readonly url: string;
   readonly pid: number;
-  /** Resolves when the process has ended, for whatever reason. */
+  /** Resolves when the process has ended for any reason. */
   readonly exited: Promise<void>;
   /** Ends the server and removes its files. */
   stop(): Promise<void>;
-  /** Sends a signal, for rehearsing failures; `exited` tells when it has worked. */
+  /** Sends a signal, to rehearse failures; `exited` resolves when it has worked. */
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -33,8 +33,8 @@ const STOP_TIMEOUT_MS = 5_000;
 const POLL_MS = 5;
 
 /**
- * Path of a nats-server: the environment variable NATS_SERVER_BIN, else one on the PATH or in the usual places, else, on a
- * Debian-like system as root, installed from the system's packages.
+ * Path of a nats-server: from the environment variable NATS_SERVER_BIN, else on the PATH or in the usual places, else, on a Debian-like
+ * system as root, installed from the system's packages.
  * @throws ConfigError that says how to get one.
  */
 export async function findNatsServer(): Promise<string> {
@@ -47,9 +47,9 @@ export async function findNatsServer(): Promise<string> {
 }
 
 /**
- * Starts a private server on 127.0.0.1. It lives in a session of its own, so that Ctrl-C reaches us alone and our drain ends
- * before it does, and it dies with this process however that ends. It does not keep this process alive.
- * @throws ConfigError with the server's own words when it does not come up.
+ * Starts a private server on 127.0.0.1. It runs in its own session, so that Ctrl-C reaches only us and it outlives our drain, and it
+ * dies with this process however that ends. It does not keep this process alive.
+ * @throws ConfigError with the server's output when it does not start.
  */
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const binary = await findNatsServer();
@@ -97,8 +97,8 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
 }
 
 /**
- * The shell becomes the server; a guard beside it waits on a pipe from us. If the pipe breaks, we were killed without a chance
- * to clean up, and the guard does it.
+ * The shell becomes the server; a background guard waits on a pipe from us. If the pipe breaks, we were killed without a chance to clean
+ * up, so the guard does it.
  */
 const GUARDED = `( read -r _ <&3 || { kill -KILL $$; rm -rf "$0"; } ) & exec "$@" 3<&-`;
 
@@ -111,7 +111,7 @@ function spawnGuarded(binary: string, args: readonly string[], folder: string): 
     });
     const guard = child.stdio[3] as Socket;
     guard.unref();
-    // The guard may be gone already when we dismiss it: nothing is left to do then.
+    // The guard may already be gone when we dismiss it, which is fine.
     guard.on('error', () => guard.destroy());
     child.once('exit', () => guard.end('\n'));
     return child;
@@ -120,7 +120,7 @@ function spawnGuarded(binary: string, args: readonly string[], folder: string): 
   }
 }
 
-/** The server writes its addresses to a file once it listens. */
+/** The server writes its addresses to a file once it is listening. */
 async function waitForPorts(child: ChildProcess, folder: string, options: NatsServerOptions): Promise<string> {
   const giveUpAt = performance.now() + START_TIMEOUT_MS;
   while (performance.now() < giveUpAt) {
@@ -136,7 +136,7 @@ function readUrl(folder: string): string | undefined {
   const file = readdirSync(folder).find((name) => name.endsWith('.ports'));
   if (file === undefined) return undefined;
   const content = readFileSync(join(folder, file), 'utf8');
-  // The file exists before it is written.
+  // The file is created before it is written.
   if (!content.trimEnd().endsWith('}')) return undefined;
   return (JSON.parse(content) as { nats?: string[] }).nats?.[0];
 }
@@ -147,7 +147,7 @@ function startFailure(what: string, folder: string, { port, configFile }: NatsSe
   const words = (complaints.length > 0 ? complaints : lines).slice(-10).join('\n');
   const settings = [port === undefined ? '' : `port ${port}`, configFile === undefined ? '' : `configuration ${configFile}`];
   return new ConfigError(
-    `nats-server ${what} (${settings.filter(Boolean).join(', ') || 'any port'}):\n${words || '(it said nothing)'}`,
+    `nats-server ${what} (${settings.filter(Boolean).join(', ') || 'any port'}):\n${words || '(no output)'}`,
   );
 }
 
@@ -192,11 +192,9 @@ function install(): Promise<string | undefined> {
 
 async function installWithApt(): Promise<string | undefined> {
   if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) return undefined;
-  process.stderr.write(
-    'nats-server is not installed: installing it from the packages of this system (apt-get install nats-server)\n',
-  );
+  process.stderr.write('nats-server is not installed: installing it from the system packages (apt-get install nats-server)\n');
   if (existsSync('/run/systemd/system')) {
-    process.stderr.write('the package also starts a service on port 4222; systemctl disable --now nats-server ends that\n');
+    process.stderr.write('the package also starts a service on port 4222; stop it with systemctl disable --now nats-server\n');
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   // Another process may be installing at the same time.

@@ -34,22 +34,22 @@ import type { ConsumerSpec, QueuedMessage, WorkQueues } from './work-queue.ts';
 
 /** How long the server keeps a pull that it cannot fill. */
 const PULL_EXPIRES_MS = 5_000;
-/** A pull of which nothing is heard by then is lost. */
+/** A pull without any response by then is lost. */
 const PULL_LOST_MS = PULL_EXPIRES_MS + 2_000;
-/** After a pull that was refused for the moment (a new leader, a server that leaves). */
+/** Pause after a pull that was refused temporarily (a new leader, a server that is leaving). */
 const REFUSED_PAUSE_MS = 500;
-/** The next pull is for a good part of what fits, not for one message at a time. */
+/** Pull a good part of what fits at once, not one message at a time. */
 const PULL_SHARE = 1 / 4;
-/** How often to look for messages that the server has forgotten to give to anyone. */
+/** How often to look for messages that the server has forgotten to deliver. */
 const STRANDED_CHECK_MS = 5_000;
-/** An acknowledgement takes effect on consumer and stream one after the other; so much later it is over. */
+/** An acknowledgement takes effect on consumer and stream one after the other; both have happened after this time. */
 const STRANDED_SURE_MS = 1_000;
-/** Signs of life within the time after which a message would be given to another. */
+/** Progress signals within the time after which the server would deliver a message to another consumer. */
 const SIGNS_PER_ACK_WAIT = 3;
 
 /**
- * Work queues of a NATS server with JetStream.
- * @param newInbox gives a subject of our own, another each time.
+ * Work queues on a NATS server with JetStream.
+ * @param newInbox returns a new subject of our own each time.
  */
 export function natsWorkQueues(jetStream: JetStream, clock: Clock, newInbox: () => string): WorkQueues {
   const open = () => jetStream.open();
@@ -82,31 +82,31 @@ function freeStranded$(jetStream: JetStream, clock: Clock, consumer: ConsumerSpe
   );
 }
 
-/** Makes the consumer anew, so that it delivers all that is in the stream; what is under way is delivered again, too. */
+/** Recreates the consumer, so that it delivers everything in the stream; messages in progress are delivered again too. */
 async function freeStranded(jetStream: JetStream, clock: Clock, consumer: ConsumerSpec): Promise<void> {
   const open = () => jetStream.open();
   try {
     if (!(await hasStranded(open, consumer))) return;
     await new Promise<void>((resolve) => clock.after(STRANDED_SURE_MS, resolve));
     if (!(await hasStranded(open, consumer))) return;
-    // Whoever looks next declares it again, also if we do not live to see it.
+    // The next check recreates it, even by another process if we die now.
     await deleteConsumer(open, consumer);
     await jetStream.declarations.check();
   } catch (error) {
-    // Out of reach for the moment: the pulls tell if it stays so, and the next check is soon.
+    // Temporarily unreachable: the pulls report it if it lasts, and the next check comes soon.
     if (!(error instanceof CascadeError || error instanceof ConfigError)) throw error;
   }
 }
 
-/** A message in our hands; when it is delivered again meanwhile, the newer delivery is the one to settle. */
+/** A message that we hold. If it is delivered again meanwhile, the newer delivery must be settled. */
 interface Held {
   reply: string;
 }
 
 /**
- * One taker. It has one pull at a time with the server, for what fits; its messages and statuses come to an inbox. Not the client
- * library's consumer: that bounds what it has buffered, where we bound what is not settled; a drain of ours waits for settlements;
- * and what it makes of a lost consumer it tells to those who ask in time only.
+ * One consumer of a queue. It has one pull at a time at the server, for as much as fits; messages and statuses arrive at an inbox. We
+ * cannot use the client library's consumer: it bounds what it has buffered while we bound what is not settled; our drain waits for
+ * settlements; and it reports a lost consumer only to callers that ask in time.
  */
 class Puller {
   readonly #bus: Bus;
@@ -115,11 +115,11 @@ class Puller {
   readonly #consumer: ConsumerSpec;
   readonly #limit: number;
   readonly #subscriber: Subscriber<QueuedMessage>;
-  /** By place and time: a stream that was made anew counts from 1 again. */
+  /** By position and time, because a recreated stream counts from 1 again. */
   readonly #held = new Map<string, Held>();
   readonly #serverClock: ServerClock;
   #pulls = 0;
-  /** Messages that the present pull may still bring. */
+  /** Messages that the current pull may still bring. */
   #open = 0;
   #up = false;
   #stopping = false;
@@ -146,7 +146,7 @@ class Puller {
   run(until: Observable<unknown>, losses$: Observable<Loss>): () => void {
     const { store, name } = this.#consumer;
     const subscriptions = [
-      // Emits before the inbox drains, as both are told by the same source in this order.
+      // Emits before the inbox drains, because both listen to the same source in this order.
       until.subscribe(() => {
         this.#stopping = true;
       }),
@@ -161,7 +161,7 @@ class Puller {
       }),
       this.#bus.status$.subscribe((status) => this.#onStatus(status)),
       losses$.pipe(filter((loss) => loss.kind === 'stream' && loss.name === store)).subscribe(() => {
-        // A settlement would be taken for that of another message, which has the place in the new stream.
+        // A settlement would apply to another message, which has the same position in the new stream.
         this.#held.clear();
         this.#leaveWhenEmpty();
       }),
@@ -208,7 +208,7 @@ class Puller {
   }
 
   #onMessage(message: BusMessage): void {
-    // Messages come under the subject that they were stored under; only statuses name the pull.
+    // Messages arrive with the subject they were stored under; only statuses name the pull.
     if (message.subject.startsWith(`${this.#inbox}.`)) {
       if (message.subject === `${this.#inbox}.${this.#pulls}`) this.#onPullEnded(message.header(STATUS_HEADER));
       return;
@@ -243,7 +243,7 @@ class Puller {
     const settle = (how: Uint8Array): void => {
       if (this.#held.get(place) !== held) return;
       this.#held.delete(place);
-      // A settlement that is lost with the connection means another delivery.
+      // If the connection loses a settlement, the message is delivered again.
       this.#bus.publish(held.reply, how);
       this.#pull();
       this.#leaveWhenEmpty();

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
 
 /**
- * What the clock of a NATS server shows, without supposing that it agrees with ours, or that it is never set: it is read from time to
- * time, and our clock tells only how long ago that was.
+ * Measures time by a NATS server's clock without assuming that it agrees with ours or is never adjusted: we read it from time to time,
+ * and use our clock only for the time since then.
  */
 export class ServerClock {
   readonly #clock: Clock;
@@ -10,15 +10,15 @@ export class ServerClock {
   #reading: { readonly serverMs: number; readonly at: number } | undefined;
   #asking: Promise<void> | undefined;
 
-  /** @param read asks the server for a time that is not later than its now: milliseconds since the Unix epoch. */
+  /** @param read asks the server for a time not later than its present: milliseconds since the Unix epoch. */
   constructor(clock: Clock, read: () => Promise<number>) {
     this.#clock = clock;
     this.#read = read;
   }
 
   /**
-   * How long ago it was, by the server's clock, what has a time by it; rather too short, by the time that an answer takes.
-   * @param readingMs how old the last reading of the clock may be.
+   * Age of a server timestamp by the server's clock; slightly too small, by the time that an answer takes.
+   * @param readingMs maximum age of the last reading of the clock.
    * @throws CascadeError when the server cannot be asked.
    */
   async ageMs(serverMs: number, readingMs: number): Promise<number> {
@@ -27,7 +27,7 @@ export class ServerClock {
     return Math.max(0, read + (this.#clock.now() - at) - serverMs);
   }
 
-  /** One question at a time. */
+  /** Only one request at a time. */
   #ask(): Promise<void> {
     this.#asking ??= this.#read()
       .then((serverMs) => {

@@ -1,6 +1,6 @@
-/** NATS servers, and the credentials that stood in their URLs. */
+/** NATS servers, and the credentials from their URLs. */
 export interface ServerUrls {
-  /** Without credentials: these may be shown. */
+  /** Without credentials, so safe to show. */
   readonly servers: readonly string[];
   readonly user?: string;
   readonly password?: string;
@@ -10,9 +10,9 @@ export interface ServerUrls {
 const URL_PARTS = /^([a-z]+:\/\/)?(?:([^@/]*)@)?(.*)$/i;
 
 /**
- * Takes the credentials out of URLs such as `nats://user:password@host:4222` and `nats://token@host`; of several URLs the first
- * that has some gives them, as the client enters every server alike. By text and not as URL, so that nothing of an address that
- * is wrong is shown either.
+ * Extracts the credentials from URLs such as `nats://user:password@host:4222` and `nats://token@host`. The first URL with credentials
+ * counts, because the client uses the same ones for all servers. It works on the text rather than a URL object, so that no secret of a
+ * malformed address is shown either.
  */
 export function parseServerUrls(urls: readonly string[]): ServerUrls {
   const parts = urls.map((url) => {
@@ -32,7 +32,7 @@ export function shownServers(urls: readonly string[]): string {
   return parseServerUrls(urls).servers.join(', ');
 }
 
-/** Percent-encoded where it was needed; a stray % stands for itself. */
+/** Percent-decoded; a stray % stands for itself. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -11,8 +11,8 @@ interface Node<T> {
 }
 
 /**
- * Who listens to a subject: patterns by token, with `*` for one token and `>` for one or more at the end, as NATS matches.
- * Members of a queue group take turns; `choose` replaces the turns by another choice among `n`.
+ * Listeners by subject pattern, with `*` for one token and `>` for one or more at the end, matching as NATS does. Members of a queue
+ * group take turns; `choose` replaces the turns by another choice among `n`.
  */
 export class SubjectTree<T> {
   readonly #root: Node<T> = createNode();
@@ -22,7 +22,7 @@ export class SubjectTree<T> {
     this.#choose = choose;
   }
 
-  /** Returns the removal. */
+  /** Returns a function that removes it. */
   add(pattern: string, queue: string | undefined, listener: T): () => void {
     const node = this.#open(pattern);
     let list = node.plain;
@@ -40,7 +40,7 @@ export class SubjectTree<T> {
     };
   }
 
-  /** All plain listeners of the subject, and of each queue group one. */
+  /** All plain listeners of the subject, and one of each queue group. */
   match(subject: string): T[] {
     const found: T[] = [];
     const groups = collect(this.#root, subject, 0, found, undefined);
@@ -48,7 +48,7 @@ export class SubjectTree<T> {
     return found;
   }
 
-  /** A queue's name makes one group of all its patterns that match. */
+  /** All matching patterns with the same queue name form one group. */
   #pick(groups: readonly Group<T>[]): T {
     const [turn] = groups;
     const members = groups.length === 1 ? turn.members : groups.flatMap((group) => group.members);
@@ -66,7 +66,7 @@ export class SubjectTree<T> {
     return node;
   }
 
-  /** Inboxes come and go: branches without listeners are cut. */
+  /** Removes branches without listeners, because inboxes come and go. */
   #prune(node: Node<T>, tokens: readonly string[], depth: number): boolean {
     const child = node.children.get(tokens[depth]);
     if (child !== undefined && this.#prune(child, tokens, depth + 1)) node.children.delete(tokens[depth]);
@@ -81,9 +81,9 @@ function createNode<T>(): Node<T> {
 type Groups<T> = Map<string, Group<T>[]>;
 
 /**
- * Runs for every message that is published: allocates only what is found.
- * @param from where in the subject the token begins that the node's children are about.
- * @returns the queue groups found so far; undefined: none.
+ * Runs for every published message, so it allocates only its results.
+ * @param from start of the token in the subject that the node's children stand for.
+ * @returns the queue groups found so far; undefined when there are none.
  */
 function collect<T>(
   node: Node<T>,

@@ -3,9 +3,8 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type { NatsOptions } from './nats-options.ts';
 
 /**
- * The settings for the NATS client, which hands them to Node. The client does not tell Node the address of a server that is
- * named by its IP, and Node would check the certificate against `localhost`: it must be for one of the addresses that we
- * were told.
+ * Settings for the NATS client, which passes them to Node. For a server given by its IP address, the client does not pass the address,
+ * and Node would check the certificate against `localhost`. We therefore require a certificate for one of the configured addresses.
  */
 export function tlsOptionsOf(tls: NonNullable<NatsOptions['tls']>, servers: readonly string[]) {
   const addresses = servers.map(hostOf).filter((host) => isIP(host) !== 0);

@@ -1,4 +1,4 @@
-/** Binary min-heap with a total order: (key, insertion sequence), so that equal keys leave in the order they came. */
+/** Binary min-heap with a total order (key, insertion sequence), so that equal keys leave in insertion order. */
 export class Heap<T> {
   #items: { key: number; sequence: number; value: T }[] = [];
   #sequence = 0;

@@ -21,7 +21,7 @@ export class Ring<T> {
     this.#items[(this.#head + this.#length++) & (this.#items.length - 1)] = item;
   }
 
-  /** Puts an item before all others. */
+  /** Puts an item first. */
   unshift(item: T): void {
     if (this.#length === this.#items.length) this.#grow();
     this.#head = (this.#head - 1) & (this.#items.length - 1);
@@ -38,7 +38,7 @@ export class Ring<T> {
     return item;
   }
 
-  /** Takes out those that are chosen, in linear time; returns them. The others keep their order. */
+  /** Removes and returns the chosen items, in linear time. The others keep their order. */
   drop(chosen: (item: T) => boolean): T[] {
     const dropped: T[] = [];
     for (let left = this.#length; left > 0; left--) {

@@ -6,31 +6,31 @@ import { ProgressWatch } from './progress-watch.ts';
 export interface ChildSpec {
   /** Arguments of Node: flags, program, its arguments. */
   readonly args: readonly string[];
-  /** Beside that of this process. */
+  /** Added to the environment of this process. */
   readonly environment?: Readonly<Record<string, string>>;
   /** SIGKILL follows this long after SIGTERM. */
   readonly graceMs: number;
 }
 
-/** What a child tells its parent: it is up. From then on it says that it is alive, from its main event loop. */
+/** Messages from a child to its parent: it is up, and from then on, sent by its main event loop, that it is alive. */
 export const READY = 'ready';
 export const ALIVE = 'alive';
 export const ALIVE_INTERVAL_MS = 250;
 /**
- * A child that says nothing for so long makes no progress: it is stopped, or its event loop is blocked. One that the machine gives
- * no processor has longer.
+ * A child that is silent for `silentMs` makes no progress: it is stopped, or its event loop is blocked. If the machine gives it no
+ * processor time, it has longer.
  */
 const LIMITS = { checkMs: ALIVE_INTERVAL_MS, silentMs: 2_000, starvedMs: 10_000 };
 
 /**
- * MiB. By default V8 lets the space for new objects grow to 16 for each of its halves, and keeps it: garbage of which nobody has
- * any use. Smaller, it is collected more often and for as long in all.
+ * In MiB. By default, V8 lets each half of the space for new objects grow to 16 and keeps it, full of garbage. With less, it collects
+ * more often, but not longer in total.
  */
 const LEAN_HEAP = ['--max-semi-space-size=4'];
-/** By default glibc takes an arena for each thread, up to 8 per core, and none gives back what others could use. */
+/** By default, glibc uses an arena per thread, up to 8 per core, and memory in one is of no use to the others. */
 const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2' };
 
-/** A child that ended without being asked to. */
+/** A child that exited without being asked to. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
   readonly code: number | null;
@@ -42,9 +42,9 @@ export class ProcessEnded extends Error {
 }
 
 /**
- * A child process as a stream: started on subscription, emits its pid when it says that it is ready, and errors when it ends by
- * itself, so that supervision starts it again. One that was ready and makes no progress any more is killed: a ping that
- * something else in it answers would prove nothing. `stopping$` sends SIGTERM; then its end is the stream's completion.
+ * A child process as a stream: starts on subscription, emits its pid when it reports that it is ready, and errors when it exits on its
+ * own, so that supervision restarts it. A child that was ready and makes no progress is killed; a ping answered by something else
+ * inside it would prove nothing. `stopping$` sends SIGTERM; then its exit completes the stream.
  */
 export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Observable<number> {
   return new Observable((subscriber) => {
@@ -65,7 +65,7 @@ export function childProcess$(spec: ChildSpec, stopping$: Observable<void>): Obs
       watch = new ProgressWatch(LIMITS, performance.now());
       subscriber.next(child.pid ?? 0);
     });
-    // It has closed all it had and is about to end.
+    // It has closed everything and is about to exit.
     child.on('disconnect', () => clearInterval(checks));
     child.on('error', (error) => subscriber.error(error));
     child.on('exit', (code, signal) => {

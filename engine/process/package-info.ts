@@ -8,7 +8,7 @@ export function packageVersion(): string {
   return info.version;
 }
 
-/** Folder of our package.json, from the sources (engine/) as from the build (dist/engine/). */
+/** Folder of our package.json; works for the sources (engine/) and for the build (dist/engine/). */
 export function packageRoot(): URL {
   info ??= find(new URL('.', import.meta.url));
   return info.root;

@@ -1,24 +1,24 @@
 export interface ProgressLimits {
-  /** How far apart `check` is called. */
+  /** Interval between calls of `check`. */
   readonly checkMs: number;
-  /** Silence after which the other side is taken for stuck. */
+  /** Silence after which the other side counts as stuck. */
   readonly silentMs: number;
-  /** The same for one that is given no processor: to kill it would not make the machine faster. */
+  /** The same for a process without processor time: killing it would not make the machine faster. */
   readonly starvedMs: number;
 }
 
-/** One that wants to run and gets less than this share of a processor is starved. */
+/** A process that wants to run and gets less than this share of a processor is starved. */
 const STARVED_SHARE = 0.25;
 
 /**
- * Whether a process that says `alive` from its event loop still makes progress. Silence counts only while the watcher runs itself,
- * which it knows by being called on time: after a pause of its own, what the other one said meanwhile has still to be read.
+ * Whether a process that sends `alive` from its event loop still makes progress. Silence counts only while the watcher itself runs,
+ * which it knows by being called on time: after a pause of its own, it may not have read what the other side sent.
  */
 export class ProgressWatch {
   readonly #limits: ProgressLimits;
   #checkedAt: number;
   #silentForMs = 0;
-  /** Taken half-way through the silence. */
+  /** Measured half-way through the silence. */
   #before: { readonly silentForMs: number; readonly runnableMs: number | undefined } | undefined;
 
   constructor(limits: ProgressLimits, now: number) {

@@ -1,10 +1,10 @@
 /**
- * Keeps the event loop polling for a while after work, instead of sleeping until the next event. To wake a sleeping processor, a
- * virtual one above all, takes as long as the inference of a small model; a request that follows soon finds this one awake.
+ * Keeps the event loop polling for a while after work, instead of sleeping until the next event. Waking a sleeping processor,
+ * particularly a virtual one, takes as long as the inference of a small model; a request that follows soon finds this one awake.
  *
- * @param forMs how long, since the last call; the price is that much processor time, of a core that has nothing else to do.
- * @returns to be called whenever there is nothing to do; `idle` tells whether that is still so: other threads of this process may
- *   need the core otherwise.
+ * @param forMs how long to poll after the last call. It costs that much processor time on an otherwise idle core.
+ * @returns a function to call whenever there is nothing to do. `idle` says whether that is still so: otherwise, other threads of this
+ *   process may need the core.
  */
 export function stayAwake(forMs: number): (idle: () => boolean) => void {
   let until = 0;

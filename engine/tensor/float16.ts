@@ -1,4 +1,4 @@
-/** IEEE 754 half precision, which JavaScript has no numbers or arrays of: values as their 16 bits. */
+/** IEEE 754 half precision, which JavaScript lacks: values are represented by their 16 bits. */
 
 const INFINITY_BITS = 0x7c00;
 const NAN_BITS = 0x7e00;
@@ -6,7 +6,7 @@ const SIGN = 0x8000;
 const LEAST_EXPONENT = -14;
 const MANTISSA_BITS = 10;
 
-/** The nearest half-precision number, ties to even; beyond 65504 it is infinity. */
+/** The nearest half-precision number, ties to even; infinity beyond 65504. */
 export function toFloat16(value: number): number {
   if (Number.isNaN(value)) return NAN_BITS;
   const sign = value < 0 || Object.is(value, -0) ? SIGN : 0;
@@ -15,7 +15,7 @@ export function toFloat16(value: number): number {
   if (size >= 2 ** 16) return sign | INFINITY_BITS;
   const exponent = Math.max(LEAST_EXPONENT, Math.floor(Math.log2(size)));
   const steps = roundToEven(size / 2 ** (exponent - MANTISSA_BITS));
-  // The leading 1 of the mantissa, which is not stored, and one that rounding carries over count up the exponent.
+  // The implicit leading 1 of the mantissa, and a carry from rounding, increment the exponent.
   return sign | (((exponent - LEAST_EXPONENT) << MANTISSA_BITS) + steps);
 }
 

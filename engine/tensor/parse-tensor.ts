@@ -4,12 +4,12 @@ import { DTYPES, describeSpec, elements, fixedBytes, type Tensor, type TensorSpe
 import { checkBytes, kindOf, writeValues } from './tensor-values.ts';
 
 /**
- * The value of one input, as a request or a data file holds it, to a tensor. Values are untrusted: time is linear in their
- * size whatever their nesting, and nothing is allocated before the size is checked.
- * @param value raw little-endian bytes in C order, or numbers or strings, flat or nested as the shape; ragged axes take their
- *   length from the value (from a flat value only if there is one such axis, else `{ shape, data }` tells it). Bytes are not copied: the
- *   tensor is a view of them.
- * @param where how to call the value in messages, such as `inputs.image`.
+ * Converts the value of one input, from a request or a data file, to a tensor. Values are untrusted: time is linear in their size
+ * whatever their nesting, and nothing is allocated before the size is checked.
+ * @param value raw little-endian bytes in C order, or numbers or strings, flat or nested like the shape. Ragged axes get their length
+ *   from the value (from a flat value only if there is a single such axis; otherwise `{ shape, data }` states it). Bytes are not copied:
+ *   the tensor is a view of them.
+ * @param where what to call the value in messages, such as `inputs.image`.
  * @throws CascadeError INVALID_ARGUMENT that says what was wrong and what would be right.
  */
 export function parseTensor(spec: TensorSpec, value: unknown, where: string): Tensor {
@@ -24,7 +24,7 @@ export function parseTensor(spec: TensorSpec, value: unknown, where: string): Te
   throw invalid(`${where} is ${kindOf(value)}; expected ${describeSpec(spec)} as bytes or as a list of ${nounOf(spec)}`);
 }
 
-/** One value instead of a list: of an input without axes; a text of any input that takes one text. */
+/** A single value instead of a list: for an input without axes, or a text for any input with exactly one. */
 function isSingle({ dtype, shape }: TensorSpec, value: unknown): boolean {
   if (dtype === 'string') return typeof value === 'string' && shape.every((dimension) => dimension === 1);
   return shape.length === 0 && ['number', 'bigint', 'boolean'].includes(typeof value);
@@ -34,7 +34,7 @@ function nounOf({ dtype }: TensorSpec): string {
   return dtype === 'string' ? 'strings' : 'numbers';
 }
 
-/** Bytes, or flat numbers, beside their shape. */
+/** Bytes, or flat numbers, with their shape. */
 function fromShaped(spec: TensorSpec, { shape, data }: { shape: unknown; data?: unknown }, where: string): Tensor {
   const fits =
     Array.isArray(shape) &&
@@ -62,7 +62,7 @@ function fromBytes(spec: TensorSpec, data: Uint8Array, where: string): Tensor {
 function fromTexts(spec: TensorSpec, data: Uint8Array, where: string): Tensor {
   const count = countStrings(data);
   if (count === undefined) {
-    throw invalid(`${where} is cut off; expected the bytes of each string after their number, a little-endian uint32`);
+    throw invalid(`${where} is truncated; expected the bytes of each string after their count, a little-endian uint32`);
   }
   return { data, shape: shapeOfFlat(spec, count, where) };
 }
@@ -74,7 +74,7 @@ function fromList(spec: TensorSpec, list: readonly unknown[], where: string): Te
   return { data: writeValues(spec, list, (i) => `${where}[${i}]`), shape };
 }
 
-/** The shape of so many values that are not nested. */
+/** The shape of this many values that are not nested. */
 function shapeOfFlat(spec: TensorSpec, count: number, where: string): number[] {
   if (spec.shape.includes(null)) return inferShape(spec, count, where);
   const shape = spec.shape as number[];
@@ -101,13 +101,13 @@ function inferShape(spec: TensorSpec, count: number, where: string): number[] {
   return shape;
 }
 
-/** Ragged axes have a longest length: one long input would cost the others their device. */
+/** Ragged axes have a maximum length, because one long input would block the device for others. */
 function checkLength(spec: TensorSpec, shape: readonly number[], where: string): void {
   const axis = tooLongAxis(spec, shape);
   if (axis !== undefined) throw invalid(tooLong(spec, axis, shape[axis], where));
 }
 
-/** What is wrong with a length, in words for clients and for whoever wrote the deployment. */
+/** Describes a wrong length, for clients and for the author of the deployment. */
 export function tooLong({ name, maxShape }: TensorSpec, axis: number, length: number, where: string): string {
   const limit = `at most ${maxShape?.[axis]} is accepted (inputs.${name}.maxLength of the deployment)`;
   return `${where} has length ${length} in axis ${axis}; ${limit}`;
@@ -130,8 +130,8 @@ function fromNested(spec: TensorSpec, list: readonly unknown[], where: string): 
     first = first[0];
   }
   checkLength(spec, shape, where);
-  // Flattened axis by axis, so that nesting beyond the rank is met as an element that is not a number. A level's length is
-  // checked list by list against what the value really holds: a first row of a million cannot claim a million such rows.
+  // Flattened axis by axis, so nesting beyond the rank shows up as an element that is not a number. The length of each level is
+  // checked list by list against what the value really contains: a first row of a million cannot claim a million such rows.
   let level: readonly unknown[] = list;
   for (let axis = 1; axis < rank; axis++) {
     const flat: unknown[] = [];

@@ -1,6 +1,6 @@
 /**
- * Tensors of strings as bytes, as the Open Inference Protocol has them (BYTES): per element its length as a little-endian uint32, then
- * its UTF-8.
+ * Tensors of strings as bytes, as in the Open Inference Protocol (BYTES): for each element its length as a little-endian uint32, then its
+ * UTF-8.
  */
 
 const LENGTH_BYTES = 4;
@@ -19,17 +19,17 @@ export function encodeStrings(texts: readonly (string | Uint8Array)[]): Uint8Arr
   return data;
 }
 
-/** Of data that is whole: see `countStrings`. */
+/** The data must be complete: see `countStrings`. */
 export function decodeStrings(data: Uint8Array): string[] {
   return bytesOfStrings(data).map((bytes) => Buffer.from(bytes).toString('utf8'));
 }
 
-/** The same, not decoded. */
+/** The same, without decoding. */
 export function bytesOfStrings(data: Uint8Array): Uint8Array[] {
   return splitStrings(data).map((element) => element.subarray(LENGTH_BYTES));
 }
 
-/** The elements, each with its length before it. */
+/** The elements, each preceded by its length. */
 export function splitStrings(data: Uint8Array): Uint8Array[] {
   const elements: Uint8Array[] = [];
   for (let at = 0; at < data.length; ) {
@@ -40,7 +40,7 @@ export function splitStrings(data: Uint8Array): Uint8Array[] {
   return elements;
 }
 
-/** Number of elements; undefined when the last one is cut off. */
+/** Number of elements; undefined when the last one is truncated. */
 export function countStrings(data: Uint8Array): number | undefined {
   let count = 0;
   let at = 0;
@@ -48,7 +48,7 @@ export function countStrings(data: Uint8Array): number | undefined {
   return at === data.length ? count : undefined;
 }
 
-/** Where so many elements end that begin at `from`; Infinity when they are cut off. */
+/** End of `count` elements that start at `from`; Infinity when they are truncated. */
 export function endOfStrings(data: Uint8Array, from: number, count: number): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   let at = from;

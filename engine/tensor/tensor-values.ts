@@ -4,10 +4,10 @@ import { encodeStrings } from './strings.ts';
 import { DTYPES, type NumberType, type TensorSpec } from './tensor.ts';
 
 /**
- * Values of a list as the bytes of a tensor.
- * @param list numbers; booleans for bool; strings for string; null for NaN, which JSON does not have, where it is allowed.
- * @param at how to call the value of an index in messages.
- * @throws CascadeError INVALID_ARGUMENT for what the element type cannot hold.
+ * Writes the values of a list as the bytes of a tensor.
+ * @param list numbers; booleans for bool; strings for string; null for NaN, which JSON does not have, if it is allowed.
+ * @param at what to call the value at an index in messages.
+ * @throws CascadeError INVALID_ARGUMENT for values that the element type cannot hold.
  */
 export function writeValues(spec: TensorSpec, list: readonly unknown[], at: (index: number) => string): Uint8Array {
   const { dtype } = spec;
@@ -49,7 +49,7 @@ function writeTexts(list: readonly unknown[], at: (index: number) => string): Ui
   return encodeStrings(list as readonly string[]);
 }
 
-/** Bits of the exponent in the last and the last but one byte. */
+/** Exponent bits in the last and the second to last byte. */
 const EXPONENTS: Readonly<Partial<Record<NumberType, readonly [number, number]>>> = {
   float16: [0x7c, 0],
   float32: [0x7f, 0x80],
@@ -57,7 +57,7 @@ const EXPONENTS: Readonly<Partial<Record<NumberType, readonly [number, number]>>
 };
 
 /**
- * Whether the element type may hold these bytes. By bytes, because what comes from the network is not aligned.
+ * Checks that the bytes are valid for the element type. It works on bytes, because network data is not aligned.
  * @throws CascadeError INVALID_ARGUMENT for infinity, for NaN where it is not allowed, and for a bool other than 0 and 1.
  */
 export function checkBytes(spec: TensorSpec, data: Uint8Array, where: string): void {
@@ -72,7 +72,7 @@ export function checkBytes(spec: TensorSpec, data: Uint8Array, where: string): v
   const [high, low] = exponent;
   const width = DTYPES[dtype].bytes;
   for (let last = width - 1; last < data.length; last += width) {
-    // Infinity and NaN have all bits of the exponent set.
+    // Infinity and NaN have all exponent bits set.
     if ((data[last] & high) !== high || (data[last - 1] & low) !== low) continue;
     const index = (last + 1) / width - 1;
     if (isInfinite(data, last, width, exponent))
@@ -85,14 +85,14 @@ export function checkBytes(spec: TensorSpec, data: Uint8Array, where: string): v
   }
 }
 
-/** All bits beside sign and exponent are zero. */
+/** Whether all bits except sign and exponent are zero. */
 function isInfinite(data: Uint8Array, last: number, width: number, [high, low]: readonly [number, number]): boolean {
   let rest = (data[last] & 0x7f & ~high) | (data[last - 1] & ~low);
   for (let at = last - 2; at > last - width; at--) rest |= data[at];
   return rest === 0;
 }
 
-/** 64-bit integers as two words each: making a BigInt of every number costs ten times as much. */
+/** Writes 64-bit integers as two words each: a BigInt per number is ten times as expensive. */
 function writeWords(dtype: 'int64' | 'uint64', list: readonly unknown[], words: Int32Array, at: (index: number) => string): void {
   const [min, max] = DTYPES[dtype].integer;
   for (let i = 0; 2 * i < words.length; i++) {
@@ -114,7 +114,7 @@ function writeWords(dtype: 'int64' | 'uint64', list: readonly unknown[], words: 
   }
 }
 
-/** A value in a few words, however large it is: never its whole content. */
+/** Describes a value in a few words, never its whole content. */
 export function kindOf(value: unknown): string {
   if (value === undefined) return 'missing';
   if (value === null) return 'null';

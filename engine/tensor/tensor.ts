@@ -2,8 +2,8 @@ import { toFloat16 } from './float16.ts';
 import { EMPTY_STRING, endOfStrings, splitStrings } from './strings.ts';
 
 /**
- * Element types of numbers in model inputs and labelled data: ONNX names, typed array and bytes per element. A float16 is its bits
- * (see float16.ts), a bool 0 or 1.
+ * Element types of numbers in model inputs and labelled data: ONNX name, typed array and bytes per element. A float16 is represented by
+ * its bits (see float16.ts), and a bool by 0 or 1.
  */
 export const DTYPES = {
   uint8: { array: Uint8Array, bytes: 1, integer: [0, 255] },
@@ -27,20 +27,20 @@ export type Dtype = NumberType | 'string';
 
 export const DTYPE_NAMES = [...(Object.keys(DTYPES) as NumberType[]), 'string'] as const;
 
-/** One input of a model as a sample sees it: `shape` has no batch axis; `null` is a ragged axis, whose length samples choose. */
+/** One input of a model for a single sample: `shape` has no batch axis; `null` is a ragged axis, whose length varies by sample. */
 export interface TensorSpec {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly (number | null)[];
-  /** Fills ragged axes up to the longest sample of a batch; undefined: all samples of a batch have one shape. */
+  /** Pads ragged axes to the longest sample of a batch; undefined: all samples of a batch have the same shape. */
   readonly pad?: number | undefined;
-  /** Longest accepted length per axis, that of a fixed axis being its dimension; default: any. */
+  /** Longest accepted length per axis; for a fixed axis, its dimension. Default: any. */
   readonly maxShape?: readonly number[] | undefined;
-  /** Whether a value may be NaN, as trees take what is missing; default: no. */
+  /** Whether a value may be NaN, which tree models take as missing; default: no. */
   readonly nan?: boolean | undefined;
 }
 
-/** One sample's value of one input: raw little-endian bytes in C order; strings as strings.ts has them. */
+/** One sample's value of one input: raw little-endian bytes in C order; for strings, see strings.ts. */
 export interface Tensor {
   readonly data: Uint8Array;
   /** Dimensions without the batch axis; all known. */
@@ -56,7 +56,7 @@ export function elements(shape: readonly number[]): number {
   return product;
 }
 
-/** Bytes of a sample's value, or undefined where an axis is ragged or the elements are strings. */
+/** Bytes of a sample's value; undefined when an axis is ragged or the elements are strings. */
 export function fixedBytes(spec: TensorSpec): number | undefined {
   if (spec.dtype === 'string') return undefined;
   let product: number = DTYPES[spec.dtype].bytes;
@@ -67,13 +67,13 @@ export function fixedBytes(spec: TensorSpec): number | undefined {
   return product;
 }
 
-/** Where a value of that shape ends that begins at `from` in the data; past the data's end when it is cut off. */
+/** End of a value of that shape that starts at `from` in the data; beyond the end of the data if it is truncated. */
 export function endOf(dtype: Dtype, shape: readonly number[], data: Uint8Array, from: number): number {
   const count = elements(shape);
   return dtype === 'string' ? endOfStrings(data, from, count) : from + count * DTYPES[dtype].bytes;
 }
 
-/** The first axis in which a shape is longer than accepted; undefined when it is none. */
+/** The first axis in which a shape is longer than accepted; undefined when there is none. */
 export function tooLongAxis({ maxShape }: TensorSpec, shape: readonly number[]): number | undefined {
   const axis = maxShape?.findIndex((limit, i) => shape[i] > limit) ?? -1;
   return axis === -1 ? undefined : axis;
@@ -84,9 +84,9 @@ export function describeSpec(spec: TensorSpec): string {
 }
 
 /**
- * Stacks samples along a new axis 0; ragged axes are padded to the longest sample with the spec's value. Without one, the samples
- * are of one shape.
- * @param allocate where the batch is written to, for its number of bytes; aligned for the element type, not necessarily zero.
+ * Stacks samples along a new axis 0, padding ragged axes to the longest sample with the spec's value. Without such a value, the samples
+ * must have the same shape.
+ * @param allocate returns the memory for the batch, given its number of bytes; aligned for the element type, not necessarily zeroed.
  * @returns the batch's bytes and its dimensions.
  */
 export function stack(
@@ -114,7 +114,7 @@ export function stack(
   return { data, dims: [n, ...inner] };
 }
 
-/** Ragged axes are filled up with empty strings. */
+/** Pads ragged axes with empty strings. */
 function stackStrings(spec: TensorSpec, tensors: readonly Tensor[]): { data: Uint8Array; dims: number[] } {
   const inner = longest(spec, tensors);
   const stride = elements(inner);
@@ -128,16 +128,16 @@ function stackStrings(spec: TensorSpec, tensors: readonly Tensor[]): { data: Uin
       return Buffer.concat(padded);
     }),
   );
-  // Small buffers share memory, which cannot be handed to a thread.
+  // Small buffers share memory, which cannot be transferred to a thread.
   return { data: new Uint8Array(data), dims: [tensors.length, ...inner] };
 }
 
-/** The shape that all of them fit into. */
+/** The smallest shape that all of them fit into. */
 function longest({ shape }: TensorSpec, tensors: readonly Tensor[]): number[] {
   return shape.map((dimension, axis) => dimension ?? tensors.reduce((max, t) => Math.max(max, t.shape[axis]), 0));
 }
 
-/** Flat index in the outer shape of the element that has index `i` in the inner one. */
+/** Flat index in the outer shape of the element with index `i` in the inner one. */
 function placeIn(outer: readonly number[], shape: readonly number[], i: number): number {
   let place = 0;
   let stride = 1;
@@ -150,7 +150,7 @@ function placeIn(outer: readonly number[], shape: readonly number[], i: number):
   return place;
 }
 
-/** Copies a sample's rows into the padded block that starts at `to`; returns where in the sample the next row begins. */
+/** Copies a sample's rows into the padded block that starts at `to`; returns where the next row starts in the sample. */
 function copyInto(
   data: Uint8Array,
   to: number,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mapTimes, type Profile } from '../domain/profile/profile.ts';
 import type { CalibrationFactors, Layout } from './calibration.ts';
 
-/** What corrects a profile: a calibration, or one in the making. */
+/** The values that correct a profile: from a calibration, or from one being fitted. */
 export interface ProfileCorrection {
   readonly date: string;
   readonly frontends: Layout;
@@ -10,12 +10,12 @@ export interface ProfileCorrection {
 }
 
 /**
- * A profile as it is when the deployment serves.
- * @param profile as it was measured; factors do not add up.
- * @param devices of the deployment: with as many frontends in them, a request finds its device in the same process so often.
+ * A profile corrected for serving.
+ * @param profile as measured; factors must not be applied twice.
+ * @param devices of the deployment: with frontends in the device processes, 1 in this many requests stays in its process.
  */
 export function calibratedProfile(profile: Profile, { date, frontends, factors }: ProfileCorrection, devices: number): Profile {
-  if (profile.correction !== undefined) throw new Error('a profile is corrected once');
+  if (profile.correction !== undefined) throw new Error('the profile is already corrected');
   const { inference, perBatch, perRequest, hopMs, wakeMs, intakeMs, jitterMs, contentionMs } = factors;
   const { overhead, models } = profile;
   const digest = createHash('sha256')

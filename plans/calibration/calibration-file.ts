@@ -5,7 +5,7 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { describeIssues } from '../domain/deployment/yaml-problems.ts';
 import { BOUNDS, type Calibration, type FittedFactor, INFERENCE_BOUNDS, MOST_CONTENTION_MS } from './calibration.ts';
 
-/** calibration.json, beside the profile that it corrects. */
+/** calibration.json, next to the profile that it corrects. */
 
 const within = ([least, most]: readonly [number, number]) => z.number().min(least).max(most);
 const byDevice = z.record(z.string(), z.number().nonnegative());
@@ -53,7 +53,7 @@ export function calibrationFileOf(profileFile: string): string {
 }
 
 /**
- * @returns undefined where there is none.
+ * @returns undefined when there is no such file.
  * @throws ConfigError that names the file, the field and what to do.
  */
 export function readCalibration(path: string): Calibration | undefined {
@@ -73,7 +73,7 @@ export function readCalibration(path: string): Calibration | undefined {
   return result.data;
 }
 
-/** Writes the whole file or nothing. @throws ConfigError when it cannot. */
+/** Writes the file atomically. @throws ConfigError when it cannot. */
 export function writeCalibration(path: string, calibration: Calibration): void {
   const partial = `${path}.${process.pid}.tmp`;
   try {

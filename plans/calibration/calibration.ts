@@ -1,17 +1,17 @@
 import type { Deployment } from '../domain/deployment/deployment.ts';
 
 /**
- * What serving costs beside what the profile says, fitted to a run of the whole plane. Each factor has one meaning:
- * - how long a batch takes when it is served, over the profile, by kind of device, and how much of a device each request takes
- *   elsewhere, on shared cores (measured, not fitted);
- * - how much more than profiled the device does per batch and per request beside the inference;
- * - how long a message takes between two processes, and what the first one costs when they sleep;
- * - how many requests the frontends can take off the network in a second.
+ * Serving costs that the profile does not show, fitted to a run of the whole plane. Each factor has one meaning:
+ * - how long a batch takes when served, divided by the profile's time, by kind of device, and how much of a device each request uses
+ *   elsewhere on shared cores (measured, not fitted);
+ * - how much more than profiled the device spends per batch and per request outside the inference;
+ * - how long a message takes between two processes, and the extra cost of the first one when they sleep;
+ * - how many requests the frontends can take off the network per second.
  */
 export interface CalibrationFactors {
   /** Device class -> factor, without load. */
   readonly inference: Readonly<Record<string, number>>;
-  /** How much of a device each request takes elsewhere: see `Overhead`. Measured, too. */
+  /** How much of a device each request uses elsewhere: see `Overhead`. Also measured. */
   readonly contentionMs: number;
   readonly perBatch: number;
   readonly perRequest: number;
@@ -21,17 +21,17 @@ export interface CalibrationFactors {
   readonly jitterMs: number;
 }
 
-/** Those that are fitted. */
+/** The factors that are fitted. */
 export type FittedFactor = Exclude<keyof CalibrationFactors, 'inference' | 'contentionMs'>;
 
-/** What one load was like: as the profile promised it, as the correction has it, and as it was. */
+/** Figures at one load: as promised by the profile, as corrected, and as measured. */
 export interface CalibratedLoad {
   readonly qps: number;
   readonly requests: number;
   readonly promised: LoadFigures;
   readonly corrected: LoadFigures;
   readonly measured: LoadFigures;
-  /** Device -> how much slower than planned it said that it was, weighted by how busy it was. */
+  /** Device -> how much slower than planned it reported to be, weighted by how busy it was. */
   readonly slowdown: Readonly<Record<string, number>>;
 }
 
@@ -40,11 +40,11 @@ export interface LoadFigures {
   readonly latencyMsP95: number;
   /** Null without labels. */
   readonly accuracy: number | null;
-  /** Device -> share of the time for which it computed. */
+  /** Device -> share of the time for which it was computing. */
   readonly utilisation: Readonly<Record<string, number>>;
 }
 
-/** Who takes requests: what calibrates one layout says nothing of another. */
+/** Where requests are accepted: a calibration of one layout does not apply to another. */
 export type Layout = Deployment['frontends'];
 
 /** calibration.json. */
@@ -56,17 +56,17 @@ export interface Calibration {
   readonly frontends: Layout;
   readonly machine: string;
   readonly date: string;
-  /** Of the arrivals. */
+  /** Seed of the arrivals. */
   readonly seed: number;
-  /** Of each load. */
+  /** Length of each load. */
   readonly seconds: number;
   readonly factors: CalibrationFactors;
-  /** Factors that stopped at a bound: what was measured is farther from the profile than the model explains. */
+  /** Factors that stopped at a bound: the measurements are farther from the profile than this model can explain. */
   readonly atBound: readonly FittedFactor[];
   readonly loads: readonly CalibratedLoad[];
 }
 
-/** Of fitted factors. Beyond, something else is wrong than the figures of a profile. */
+/** Bounds of the fitted factors. Beyond them, something other than the profile's figures is wrong. */
 export const BOUNDS: Readonly<Record<FittedFactor, readonly [least: number, most: number]>> = {
   perBatch: [0.1, 10],
   perRequest: [0.1, 10],
@@ -75,7 +75,7 @@ export const BOUNDS: Readonly<Record<FittedFactor, readonly [least: number, most
   intakeMs: [0.0005, 0.5],
   jitterMs: [0.001, 20],
 };
-/** As for the fitted ones, of inference. */
+/** The same for inference. */
 export const INFERENCE_BOUNDS: readonly [least: number, most: number] = [0.5, 5];
-/** Of `contentionMs`. */
+/** Upper bound of `contentionMs`. */
 export const MOST_CONTENTION_MS = 20;

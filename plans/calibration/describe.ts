@@ -20,7 +20,7 @@ export function describeCorrection({ date, factors }: Pick<Calibration, 'date' |
   return `corrected by calibration.json of ${date.slice(0, 16).replace('T', ' ')}: ${parts.join(', ')}`;
 }
 
-/** Promise against measurement, a line for each load. */
+/** Promised and measured figures, one line per load. */
 export function calibrationTable(loads: readonly CalibratedLoad[]): string {
   const table = new Table({
     head: [
@@ -53,11 +53,11 @@ export function calibrationTable(loads: readonly CalibratedLoad[]): string {
   return table.toString();
 }
 
-/** What to tell of factors that stopped at a bound. */
+/** Messages about factors that stopped at a bound. */
 export function describeBounds({ atBound }: Pick<Calibration, 'atBound'>): string[] {
   return atBound.map(
     (name) =>
-      `${name} is at the bound of what is believed (${BOUNDS[name].join(' to ')}): this machine differs from the profile in more than it; ` +
+      `${name} is at the limit of what is plausible (${BOUNDS[name].join(' to ')}): this machine differs from the profile in other ways too; ` +
       'profile and calibrate again with nothing else running',
   );
 }
@@ -66,7 +66,7 @@ function ms(value: number): string {
   return `${Number(value.toPrecision(2))} ms`;
 }
 
-/** Over the devices. */
+/** Mean over the devices. */
 function mean(byDevice: Readonly<Record<string, number>>): number {
   const values = Object.values(byDevice);
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;

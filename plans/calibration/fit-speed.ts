@@ -1,20 +1,20 @@
 import { type CalibrationFactors, INFERENCE_BOUNDS, MOST_CONTENTION_MS } from './calibration.ts';
 
-/** What a device measured of itself under a load. */
+/** A device's measurement of its own speed under a load. */
 export interface MeasuredSpeed {
   readonly deviceClass: string;
   readonly qps: number;
-  /** Inference time over the profile's. */
+  /** Inference time divided by the profile's. */
   readonly slowdown: number;
-  /** Share of the time for which it computed: how much the measurement weighs. */
+  /** Share of the time for which it was computing: the weight of the measurement. */
   readonly busy: number;
 }
 
 type Speed = Pick<CalibrationFactors, 'inference' | 'contentionMs'>;
 
 /**
- * Speed of inference without load, and what each request takes of it: the line through the speeds measured, by weighted least
- * squares, 1 / slowdown = (1 - qps * contention) / inference. A line that rises is noise: then there is no contention.
+ * Speed of inference without load, and how much each request takes away from it: a weighted least-squares line through the measured
+ * speeds, 1 / slowdown = (1 - qps * contention) / inference. A rising line is noise, which means that there is no contention.
  */
 export function fitSpeed(points: readonly MeasuredSpeed[]): Speed {
   const kinds = [...new Set(points.map(({ deviceClass }) => deviceClass))];

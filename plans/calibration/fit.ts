@@ -6,23 +6,23 @@ type Latencies = Pick<LoadFigures, 'latencyMsP50' | 'latencyMsP95'>;
 export interface Fit {
   readonly factors: CalibrationFactors;
   readonly atBound: FittedFactor[];
-  /** Root mean square of the logarithms of simulated over measured latency, before and after: 0.1 is about 10 %. */
+  /** Root mean square log ratio of simulated to measured latency, before and after: 0.1 is about 10 %. */
   readonly errorBefore: number;
   readonly errorAfter: number;
 }
 
-/** Steps of the search, as ratios, coarse to fine. */
+/** Step sizes of the search, as ratios, coarse to fine. */
 const STEPS = [2.5, 1.6, 1.25, 1.1, 1.04];
-/** Rounds over all factors with one step: the coarse ones may move far. */
+/** Most rounds over all factors with one step size: coarse steps may need to go far. */
 const MOST_ROUNDS = 6;
 /**
- * Pull towards where the search began, in squares of logarithms, against those of latencies: a factor that the measurements do
- * not tell, such as that of a wake-up when no load was light, stays where it was.
+ * Penalty for moving away from the start, in squared logarithms, relative to those of latencies. A factor that the measurements do not
+ * determine, such as the wake-up cost when no load was light, stays where it was.
  */
 const PULL = 0.002;
 const ORDER: readonly FittedFactor[] = ['jitterMs', 'hopMs', 'perBatch', 'perRequest', 'wakeMs', 'intakeMs'];
 
-/** Where the search begins: as profiled; the costs that a profile does not know are small. */
+/** Where the search starts: as profiled; costs that a profile does not know start small. */
 export function startingFactors(
   { overhead }: Profile,
   { inference, contentionMs }: Pick<CalibrationFactors, 'inference' | 'contentionMs'>,
@@ -41,10 +41,10 @@ export function startingFactors(
 }
 
 /**
- * Coordinate search for the factors with which simulated latencies are nearest to measured ones: the sum over loads of the squared
- * logarithms of their ratios, p50 and p95.
- * @param simulate the latencies of all loads with these factors.
- * @param measured of the same loads.
+ * Coordinate search for the factors that bring simulated latencies closest to measured ones: it minimises the sum over loads of squared
+ * log ratios of p50 and p95.
+ * @param simulate latencies of all loads with given factors.
+ * @param measured latencies of the same loads.
  */
 export function fitFactors(
   start: CalibrationFactors,

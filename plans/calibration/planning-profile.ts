@@ -8,15 +8,15 @@ import { calibrationFileOf, readCalibration } from './calibration-file.ts';
 import { describeCorrection } from './describe.ts';
 
 export interface PlanningProfileOptions {
-  /** False: as it was measured, whatever calibration there is. */
+  /** False: use the profile as measured, ignoring any calibration. */
   readonly calibration?: boolean;
   readonly say?: (line: string) => void;
 }
 
 /**
- * The profile that a plan is made from or simulated with: corrected, where a calibration of that very profile and of the
- * deployment's layout is beside it. Says so, or why not.
- * @throws ConfigError for a profile of other inputs, or a damaged file.
+ * The profile for planning and simulation: corrected if there is a calibration of this very profile and the deployment's layout next to
+ * it. Reports whether it was used, or why not.
+ * @throws ConfigError for a profile that does not match the deployment, or a damaged file.
  */
 export function planningProfile(
   deployment: Deployment,
@@ -38,16 +38,16 @@ export function planningProfile(
   return calibratedProfile(profile, calibration, deployment.devices.length);
 }
 
-/** The calibration that holds for a profile's file, if there is one. @throws ConfigError for a damaged file. */
+/** The calibration that applies to a profile file, if any. @throws ConfigError for a damaged file. */
 export function calibrationOf(deployment: Deployment, profileFile: string): Calibration | undefined {
   const calibration = readCalibration(calibrationFileOf(profileFile));
   return calibration === undefined || whyNot(calibration, deployment, profileFile) !== undefined ? undefined : calibration;
 }
 
 function whyNot({ profile, frontends }: Calibration, deployment: Deployment, profileFile: string): string | undefined {
-  if (profile !== fileDigest(profileFile)) return `was measured with another profile than ${profileFile}`;
+  if (profile !== fileDigest(profileFile)) return `was measured with a different profile than ${profileFile}`;
   if (frontends !== deployment.frontends)
-    return `was measured with frontends: ${frontends}, and ${deployment.file} says ${deployment.frontends}`;
+    return `was measured with frontends: ${frontends}, but ${deployment.file} says ${deployment.frontends}`;
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import { runPlan } from '../simulator/simulate-plan.ts';
 import { constantTrace } from '../traces/trace.ts';
 import type { LoadFigures } from './calibration.ts';
 
-/** A constant load: what comes first, while the gear is found, does not count. */
+/** A constant load. The beginning, while the gear settles, does not count. */
 export interface LoadStep {
   readonly qps: number;
   readonly settleSeconds: number;
@@ -19,7 +19,7 @@ export function traceOfStep({ qps, settleSeconds, seconds }: LoadStep) {
 }
 
 /**
- * What a profile promises for a load, request by request as it was sent.
+ * What a profile promises for a load, with requests sent at the same times.
  * @param slowdown device -> how much slower than the profile it is; default: as profiled.
  */
 export function simulateStep(
@@ -53,7 +53,7 @@ export function simulateStep(
   };
 }
 
-/** Infinity where nothing was answered. */
+/** Infinity when nothing was answered. */
 export function percentiles(latenciesMs: readonly number[]): Pick<LoadFigures, 'latencyMsP50' | 'latencyMsP95'> {
   const sorted = Float64Array.from(latenciesMs).sort();
   const [latencyMsP50, latencyMsP95] = [0.5, 0.95].map((fraction) => percentile(sorted, fraction) ?? Number.POSITIVE_INFINITY);

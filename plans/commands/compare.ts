@@ -30,14 +30,14 @@ interface Options extends TraceOptions {
   readonly json?: string;
 }
 
-/** Of a latency SLO, or of the time that the most accurate model takes for one request. */
+/** Multiples of the latency SLO or, without one, of the time the most accurate model takes for one request. */
 const P95_FACTORS = [1 / 4, 1 / 2, 1, 2];
 
-/** `cascade compare`: what others would make of the same load, and how many devices it takes them. */
+/** `cascade compare`: what other strategies achieve on the same load, and how many devices they need. */
 export function register(program: Command): void {
   program
     .command('compare')
-    .description('compare strategies on one load in the simulator: cascades with gears, and what people use instead')
+    .description('compare strategies on one load in the simulator: cascades with gears, and common alternatives')
     .argument('<deployment>', 'deployment file, or its folder')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
@@ -45,7 +45,7 @@ export function register(program: Command): void {
     .option('--strategies <list>', `some of ${STRATEGY_NAMES.join(',')}`, strategyList, [...STRATEGY_NAMES])
     .option(
       '--devices <counts>',
-      'numbers of devices, such as 4, 1..8 or 1,2,4 (default: doubled up to the deployment’s)',
+      'numbers of devices, such as 4, 1..8 or 1,2,4 (default: powers of two up to the deployment’s number)',
       counts,
     )
     .option(
@@ -58,15 +58,15 @@ export function register(program: Command): void {
       'accuracies to compare at, such as 0.8,0.84 (default: between those of the models)',
       list(fraction),
     )
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)
     .option('--seed <n>', 'seed of the arrivals, the order of the samples and the planner', positiveInteger, 1)
     .option(
       '--results <folder>',
-      'results of bench:planner, bench:fidelity, bench:strategies and bench:scaling, to be shown on the page',
+      'results of bench:planner, bench:fidelity, bench:strategies and bench:scaling, to show on the page',
     )
-    .option('--write-plan <folder>', 'write the plan of each strategy as <strategy>.plan.json, to be served')
+    .option('--write-plan <folder>', 'write the plan of each strategy as <strategy>.plan.json, for serving')
     .option('--html <file>', 'write one self-contained page with plots', outputFile)
     .option('--json <file>', 'write the comparison as JSON (- for stdout)', jsonFile)
     .action(compare);
@@ -130,7 +130,7 @@ function strategyList(text: string): StrategyName[] {
   return [...new Set(text.split(','))].map((name) => {
     const known = STRATEGY_NAMES.find((strategy) => strategy === name.trim());
     if (known === undefined)
-      throw new InvalidArgumentError(`there is no ${JSON.stringify(name)}; use ${STRATEGY_NAMES.join(', ')}`);
+      throw new InvalidArgumentError(`unknown strategy ${JSON.stringify(name)}; use ${STRATEGY_NAMES.join(', ')}`);
     return known;
   });
 }

@@ -8,8 +8,8 @@ import { jsonFile } from './options.ts';
 export function register(program: Command): void {
   program
     .command('options')
-    .description('tell every option of a deployment file: type, default, and what it means')
-    .argument('[option]', 'only this one and what is in it, such as devices or drift.replan')
+    .description('list every option of a deployment file: type, default, and meaning')
+    .argument('[option]', 'only this option and those in it, such as devices or drift.replan')
     .option('--json <file>', 'write the JSON Schema of a deployment file, for editors (- for stdout)', jsonFile)
     .action(run);
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 
-/** `cascade diff`: two plans side by side. */
+/** `cascade diff`: compares two plans. */
 export function register(program: Command): void {
   program
     .command('diff')

@@ -9,7 +9,7 @@ interface Options {
   readonly profile?: string;
 }
 
-/** `cascade explain`: a plan as people read it. */
+/** `cascade explain`: a plan for people. */
 export function register(program: Command): void {
   program
     .command('explain')
@@ -17,7 +17,7 @@ export function register(program: Command): void {
     .argument('<plan>', 'gear plan, as `cascade plan` writes it')
     .option('--html <file>', 'write one self-contained page with plots')
     .option('--json <file>', 'write what the tables show as JSON (- for stdout)')
-    .option('--profile <file>', 'profile that the plan was made from (default: profile.json beside the plan, if it is that one)')
+    .option('--profile <file>', 'profile that the plan was made from (default: profile.json next to the plan, if it matches)')
     .action(explain);
 }
 
@@ -39,7 +39,7 @@ async function explain(path: string, { html, json, profile: profileFile }: Optio
   writeText('--html', html, explanationPage(explanation));
   process.stderr.write(`wrote ${html}\n`);
 
-  /** Only adds to the explanation: a file of that name that is no profile of ours is none of this command's business. */
+  /** The profile only adds detail, so ignore an unrelated file with that name. */
   function profileBeside() {
     if (!existsSync(beside)) return undefined;
     try {

@@ -9,8 +9,8 @@ export function register(program: Command): void {
   program
     .command('init')
     .description('write a deployment.yaml for a folder of ONNX models and labelled data')
-    .argument('<dir>', 'folder; models and data are looked for in it and in the folders below')
-    .option('--force', 'overwrite a deployment.yaml that is there')
+    .argument('<dir>', 'folder to search for models and data, including its subfolders')
+    .option('--force', 'overwrite an existing deployment.yaml')
     .action(run);
 }
 
@@ -22,7 +22,7 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
     throw new ConfigError(
       `${dir} ${existsSync(dir) ? 'is not a folder' : 'does not exist'}; name the folder of your models and data`,
     );
-  if (existsSync(file) && !force) throw new ConfigError(`${file} is there already; --force overwrites it`);
+  if (existsSync(file) && !force) throw new ConfigError(`${file} already exists; --force overwrites it`);
   const { yaml, notes, passedOver } = await draftDeployment(dir);
   for (const line of passedOver) process.stderr.write(`${line}\n`);
   try {

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 
-/** Serves `--json FILE` of every command: nothing without it, `-` is stdout. */
+/** Implements `--json FILE` for all commands: without it, does nothing; `-` is stdout. */
 export function writeJson(file: string | undefined, value: unknown): void {
   if (file === undefined) return;
   const text = `${JSON.stringify(value, null, 2)}\n`;
@@ -9,7 +9,7 @@ export function writeJson(file: string | undefined, value: unknown): void {
   else writeText('--json', file, text);
 }
 
-/** Writes what an option names a file for. @throws ConfigError */
+/** Writes the file named by an option. @throws ConfigError */
 export function writeText(option: string, file: string, text: string): void {
   try {
     writeFileSync(file, text);

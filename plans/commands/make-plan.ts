@@ -7,8 +7,8 @@ import type { PlanOverrides } from '../planner/request-of-deployment.ts';
 export const EXIT_INFEASIBLE = 3;
 
 /**
- * Makes a gear plan for a deployment, with a progress line, and says why when there is none.
- * @throws ConfigError where deployment and profile do not belong together.
+ * Makes a gear plan for a deployment, with a progress line, and explains why when there is none.
+ * @throws ConfigError when deployment and profile do not match.
  */
 export async function makePlan(
   deployment: Deployment,
@@ -52,6 +52,6 @@ function describeInfeasible({ qpsRange, model, reason, best, fewestDevices }: In
 
 function describeFewest(fewest: Infeasible['fewestDevices']): string {
   if (fewest === undefined) return 'more devices, ';
-  if (fewest.count === null) return `not more devices, of which no number up to ${fewest.tried} would do, but `;
-  return `${fewest.count} devices like these, the fewest that would do, `;
+  if (fewest.count === null) return `not more devices (up to ${fewest.tried} of them would not do), but `;
+  return `${fewest.count} devices like these, the smallest number that works, `;
 }

@@ -6,7 +6,7 @@ import { MAX_DEVICES, MAX_RANGES } from '../domain/deployment/limits.ts';
 import { parseDurationMs } from '../domain/deployment/units.ts';
 import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../traces/trace.ts';
 
-/** Parsers of command-line values; commander adds the option's name to what they say. */
+/** Parsers for command-line values; commander prefixes their messages with the option's name. */
 export function positiveNumber(text: string): number {
   const value = Number(text);
   if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('use a number above 0');
@@ -30,24 +30,24 @@ function wholeNumberUpTo(most: number): (text: string) => number {
 
 export const traceSeconds = wholeNumberUpTo(MAX_SECONDS);
 
-/** 0: none. */
+/** 0 means none. */
 export function warmUpSeconds(text: string): number {
   return text.trim() === '0' ? 0 : traceSeconds(text);
 }
 
-/** Of a plan, from 1 on. */
+/** Number of ranges in a plan, from 1. */
 export const rangeCount = wholeNumberUpTo(MAX_RANGES);
 
 export const deviceCount = wholeNumberUpTo(MAX_DEVICES);
 
-/** Of `--json`: a file to write, or `-` for standard output. */
+/** For `--json`: a file to write, or `-` for standard output. */
 export function jsonFile(file: string): string {
   return file === '-' ? file : outputFile(file);
 }
 
-/** A file to write: what cannot be written is better said before the work than after it. */
+/** A file to write. Report an unwritable one before doing the work, not after. */
 export function outputFile(file: string): string {
-  if (file === '-') throw new InvalidArgumentError('name a file; for standard output there is --json -');
+  if (file === '-') throw new InvalidArgumentError('name a file; for standard output, use --json -');
   const isThere = existsSync(file);
   if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError('it is a folder; name a file');
   try {
@@ -81,18 +81,16 @@ export function traceOf(options: TraceOptions): Trace {
   const trace = givenTrace(options);
   const requests = expectedRequests(trace);
   if (requests <= MAX_REQUESTS) return trace;
-  throw new ConfigError(
-    `a load of ${requests} requests; at most ${MAX_REQUESTS} fit into one run: take a lower or a shorter one`,
-  );
+  throw new ConfigError(`a load of ${requests} requests; at most ${MAX_REQUESTS} fit into one run: use a lower or shorter load`);
 }
 
 function givenTrace({ trace, qps, seconds }: TraceOptions): Trace {
   if (trace !== undefined) {
     if (qps !== undefined || seconds !== undefined)
-      throw new ConfigError('--trace says load and length: leave out --qps and --seconds');
+      throw new ConfigError('--trace sets load and length: leave out --qps and --seconds');
     return readTrace(trace, '--trace ');
   }
-  if (qps === undefined || seconds === undefined) throw new ConfigError('say the load: --trace FILE, or --qps Q --seconds N');
+  if (qps === undefined || seconds === undefined) throw new ConfigError('specify the load: --trace FILE, or --qps Q --seconds N');
   return constantTrace(qps, seconds);
 }
 

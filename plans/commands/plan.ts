@@ -16,15 +16,15 @@ interface Options {
   readonly json?: string;
 }
 
-/** `cascade plan`: profile in, gear plan out. */
+/** `cascade plan`: makes a gear plan from a profile. */
 export function register(program: Command): void {
   program
     .command('plan')
-    .description('make a gear plan: placement, and for each range of loads the cascade to run')
+    .description('make a gear plan: placement, and the cascade to run for each range of loads')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
-    .option('--out <file>', 'where to write the plan (default: plan.json beside the deployment)', outputFile)
+    .option('--out <file>', 'where to write the plan (default: plan.json next to the deployment)', outputFile)
     .option('--p95 <ms>', 'latency SLO instead of the deployment’s', durationMs)
     .option('--accuracy <fraction>', 'accuracy SLO instead of the deployment’s', fraction)
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
@@ -36,7 +36,7 @@ export function register(program: Command): void {
 
 async function plan(path: string, options: Options): Promise<void> {
   if (options.p95 !== undefined && options.accuracy !== undefined)
-    throw new ConfigError('--p95 and --accuracy: a plan holds one of them and gets the best of the other; leave one out');
+    throw new ConfigError('--p95 and --accuracy: a plan guarantees one of them and optimises the other; leave one out');
   const { loadDeployment } = await import('../domain/deployment/deployment.ts');
   const { planTable } = await import('../report/plan-table.ts');
   const { writePlan } = await import('../domain/gear-plan/plan-file.ts');

@@ -18,13 +18,13 @@ export function register(program: Command): void {
     .command('profile')
     .description('measure runtimes per batch size and kind of device; record predictions and certainties')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--out <file>', 'profile to write (default: profile.json beside the deployment)', outputFile)
+    .option('--out <file>', 'profile to write (default: profile.json next to the deployment)', outputFile)
     .option('--json <file>', 'write the figures as JSON (- = standard output)', jsonFile)
     .option('--quick', 'fewer measurements: faster, with noisier runtimes')
     .action(run);
 }
 
-/** Measures a deployment on this machine, see `profileFamily`; the profile of a synthetic family is generated. */
+/** Measures a deployment on this machine (see `profileFamily`), or generates the profile of a synthetic family. */
 export async function profileDeployment(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
   if (deployment.synthetic !== undefined) {
     const { profileOfSynthetic } = await import('../synthetic/synthetic-deployment.ts');

@@ -1,4 +1,4 @@
-/** One line on stderr that is written over; nothing where stderr is not a terminal. */
+/** A line on stderr that is overwritten; no output when stderr is not a terminal. */
 export function progressLine(): { show(message: string): void; clear(): void } {
   const out = process.stderr;
   if (!out.isTTY) return { show: () => undefined, clear: () => undefined };

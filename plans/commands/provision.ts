@@ -17,16 +17,16 @@ interface Options {
   readonly json?: string;
 }
 
-/** `cascade provision`: how many devices it takes. */
+/** `cascade provision`: how many devices are needed. */
 export function register(program: Command): void {
   program
     .command('provision')
-    .description('the fewest devices, of the kinds that the deployment names, for a latency and an accuracy')
+    .description('find the fewest devices, of the kinds in the deployment, that meet a latency and an accuracy')
     .argument('<deployment>', 'deployment file, or its folder')
     .requiredOption('--p95 <ms>', 'p95 latency that must hold at every load', durationMs)
-    .requiredOption('--accuracy <fraction>', 'accuracy expected over the distribution of loads', fraction)
-    .option('--max <n>', 'most devices to consider', deviceCount, DEFAULT_MAX)
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .requiredOption('--accuracy <fraction>', 'expected accuracy over the distribution of loads', fraction)
+    .option('--max <n>', 'maximum number of devices to consider', deviceCount, DEFAULT_MAX)
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
     .option('--qps-max <n>', 'highest load to plan for instead of the deployment’s', positiveNumber)
     .option('--ranges <n>', 'number of equal ranges of load instead of the deployment’s', rangeCount)

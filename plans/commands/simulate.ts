@@ -10,22 +10,22 @@ interface Options extends TraceOptions {
   readonly json?: string;
 }
 
-/** `cascade simulate`: what a plan would do under a load. */
+/** `cascade simulate`: how a plan performs under a load. */
 export function register(program: Command): void {
   program
     .command('simulate')
     .description('simulate a gear plan under a load, with the runtimes and answers of the profile')
     .argument('<deployment>', 'deployment file, or its folder')
-    .option('--profile <file>', 'profile (default: profile.json beside the deployment)')
+    .option('--profile <file>', 'profile (default: profile.json next to the deployment)')
     .option('--no-calibration', 'ignore calibration.json and use the profile as measured')
-    .option('--plan <file>', 'gear plan (default: plan.json beside the deployment)')
+    .option('--plan <file>', 'gear plan (default: plan.json next to the deployment)')
     .option('--trace <file>', 'CSV with the header second,qps; Poisson arrivals within each second')
     .option('--qps <n>', 'constant load, with --seconds', positiveNumber)
     .option('--seconds <n>', 'length of the run, with --qps', traceSeconds)
     .option('--seed <n>', 'seed of the arrivals and the order of the samples', positiveInteger, 1)
     .option(
       '--slowdown <spec>',
-      '[DEVICE=]FACTOR[@FROM-TO]: a device, or all, that takes FACTOR times as long as profiled, from second FROM to TO of the run; may be repeated',
+      '[DEVICE=]FACTOR[@FROM-TO]: make a device, or all, take FACTOR times as long as profiled, from second FROM to TO of the run; may be repeated',
       (spec: string, before: readonly string[]) => [...before, spec],
       [],
     )

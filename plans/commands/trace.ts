@@ -6,19 +6,19 @@ import { STAMP_UNITS } from '../traces/time-stamp.ts';
 import type { Trace } from '../traces/trace.ts';
 import { outputFile, positiveInteger, positiveNumber, readTrace, traceSeconds } from './options.ts';
 
-/** More do not fit into a run. */
+/** Higher rates do not fit into a run. */
 const MOST_QPS = 1e9;
 
-/** Where the trace goes. */
+/** Where to write the trace. */
 interface Output {
   readonly out?: string;
 }
 
-/** `cascade trace`: traces from public formats, changed, or made. */
+/** `cascade trace`: imports, changes or makes traces. */
 export function register(program: Command): void {
   const trace = program
     .command('trace')
-    .description('make the load traces that load, simulate and demo read: import public ones, change them, or make some up');
+    .description('make load traces for load, simulate and demo: import public ones, change them, or generate some');
   registerImport(trace);
   registerChanges(trace);
   registerMake(trace);
@@ -33,11 +33,11 @@ function registerImport(trace: Command): void {
     trace
       .command('import')
       .description(
-        'requests per second of a log: Azure LLM inference traces (2023, 2024), Azure Functions traces (2019, 2021), or time stamps',
+        'convert a log to requests per second: Azure LLM inference traces (2023, 2024), Azure Functions traces (2019, 2021), or time stamps',
       )
-      .argument('<file>', 'CSV or TSV; a line per request, or per function with its requests per minute')
-      .addOption(new Option('--format <format>', 'default: told by the header').choices(TRACE_FORMATS))
-      .option('--column <name>', 'column of the time stamps; 1, 2, ... where there is no header')
+      .argument('<file>', 'CSV or TSV; one line per request, or per function with its requests per minute')
+      .addOption(new Option('--format <format>', 'default: detected from the header').choices(TRACE_FORMATS))
+      .option('--column <name>', 'column of the time stamps; 1, 2, ... if there is no header')
       .addOption(new Option('--unit <unit>', 'of time stamps that are numbers').choices(Object.keys(STAMP_UNITS)).default('s'))
       .option(
         '--only <column=value>',
@@ -51,7 +51,7 @@ function registerImport(trace: Command): void {
       const handle = await open(file);
       await writeTrace(await importTrace(handle.readLines(), file, options), options);
     } catch (error) {
-      // Of the file system; anything else is a defect.
+      // From the file system; anything else is a defect.
       if (error instanceof Error && 'syscall' in error) throw new ConfigError(`${file}: cannot be read: ${error.message}`);
       throw error;
     }
@@ -79,12 +79,12 @@ function registerChanges(trace: Command): void {
       .argument('<trace>', 'CSV with the header second,qps')
       .addOption(rateOption('--peak <qps>', 'highest second').conflicts(['mean', 'factor']))
       .addOption(rateOption('--mean <qps>', 'requests per second on average').conflicts('factor'))
-      .addOption(rateOption('--factor <x>', 'times the load that it has'))
+      .addOption(rateOption('--factor <x>', 'multiply the load by this'))
       .option('--seconds <n>', 'stretch or shrink it to this length, at the same rates', traceSeconds),
   ).action(async (file: string, options: Scale) => {
     const { peak, mean, factor, seconds } = options;
     if (peak === undefined && mean === undefined && factor === undefined && seconds === undefined)
-      throw new ConfigError('say what to scale to: --peak Q, --mean Q, --factor X or --seconds N');
+      throw new ConfigError('specify what to scale to: --peak Q, --mean Q, --factor X or --seconds N');
     const { expectedRequests, scaleToMean, scaleToPeak, stretchTrace } = await import('../traces/trace.ts');
     const given = readTrace(file);
     if (expectedRequests(given) === 0 && seconds === undefined)
@@ -97,7 +97,7 @@ function registerChanges(trace: Command): void {
   out(
     trace
       .command('drop-empty')
-      .description('leave out the seconds without requests, where sustained load is wanted')
+      .description('leave out the seconds without requests, for a sustained load')
       .argument('<trace>', 'CSV with the header second,qps'),
   ).action(async (file: string, options: Output) => {
     const { dropEmptySeconds } = await import('../traces/trace.ts');
@@ -108,7 +108,7 @@ function registerChanges(trace: Command): void {
   out(
     trace
       .command('cut')
-      .description('a part of a trace, which then begins at second 0')
+      .description('extract a part of a trace, which then starts at second 0')
       .argument('<trace>', 'CSV with the header second,qps')
       .option('--from <second>', 'first second of the part', second, 0)
       .requiredOption('--seconds <n>', 'length of the part', traceSeconds),
@@ -118,7 +118,7 @@ function registerChanges(trace: Command): void {
     const to = options.from + options.seconds;
     if (to > given.qps.length)
       throw new ConfigError(
-        `${file}: has ${given.qps.length} seconds; --from ${options.from} --seconds ${options.seconds} end at ${to}`,
+        `${file}: has ${given.qps.length} seconds; --from ${options.from} --seconds ${options.seconds} ends at ${to}`,
       );
     await writeTrace(cutTrace(given, options.from, to), options);
   });
@@ -131,18 +131,18 @@ interface Make extends Output {
 }
 
 function registerMake(trace: Command): void {
-  const make = trace.command('make').description('made-up traces; the same options and seed make the same trace');
+  const make = trace.command('make').description('generate traces; the same options and seed give the same trace');
   const shape = (name: string, description: string): Command =>
     out(
       make
         .command(name)
         .description(description)
         .requiredOption('--seconds <n>', 'length', traceSeconds)
-        .option('--seed <n>', 'of all that is drawn at random', positiveInteger, 1)
-        .option('--noise <x>', 'standard deviation of each rate over its mean, such as 0.1', notNegative, 0),
+        .option('--seed <n>', 'seed of the random numbers', positiveInteger, 1)
+        .option('--noise <x>', 'standard deviation of each rate relative to its mean, such as 0.1', notNegative, 0),
     );
   shape('diurnal', 'day and night: a wave from the low load to the peak and back')
-    .addOption(rateOption('--low <qps>', 'at the begin of each period').makeOptionMandatory())
+    .addOption(rateOption('--low <qps>', 'at the start of each period').makeOptionMandatory())
     .addOption(rateOption('--peak <qps>', 'in the middle of each period').makeOptionMandatory())
     .option('--period <seconds>', 'length of a period (default: that of the trace)', positiveNumber)
     .action(async (options: Make & { low: number; peak: number; period?: number }) => {
@@ -152,14 +152,14 @@ function registerMake(trace: Command): void {
       await writeMade(options, (random) => diurnalTrace({ ...options, periodSeconds: period }, random));
     });
   shape('mmpp', 'a Markov-modulated Poisson process: the load jumps among some rates, and stays at each for a random time')
-    .requiredOption('--rates <qps,qps,...>', 'two or more; it begins at the first', rates)
+    .requiredOption('--rates <qps,qps,...>', 'two or more; it starts at the first', rates)
     .requiredOption('--stay <seconds,...>', 'mean time at each rate, or one for all', positiveNumbers)
     .action(async (options: Make & { rates: readonly number[]; stay: readonly number[] }) => {
       const { markovModulatedTrace } = await import('../traces/make-trace.ts');
       const { stay } = options;
       if (stay.length !== 1 && stay.length !== options.rates.length)
         throw new ConfigError(
-          `--stay has ${stay.length} times, --rates ${options.rates.length} rates; give one for all, or as many`,
+          `--stay has ${stay.length} times, but --rates has ${options.rates.length} rates; give one for all, or one for each`,
         );
       const states = options.rates.map((qps, i) => ({ qps, staySeconds: stay.length === 1 ? stay[0] : stay[i] }));
       await writeMade(options, (random) => markovModulatedTrace({ ...options, states }, random));
@@ -167,11 +167,11 @@ function registerMake(trace: Command): void {
   shape('flash-crowd', 'a calm load, and crowds that come and go')
     .addOption(rateOption('--base <qps>', 'without a crowd').makeOptionMandatory())
     .addOption(rateOption('--peak <qps>', 'with a crowd').makeOptionMandatory())
-    .option('--at <second,second,...>', 'when crowds begin to come (default: at random)', seconds)
+    .option('--at <second,second,...>', 'when crowds start to arrive (default: at random)', seconds)
     .addOption(new Option('--crowds <n>', 'how many, at random times (default: 1)').argParser(positiveInteger).conflicts('at'))
-    .option('--rise <seconds>', 'how long a crowd takes to come', notNegative, 0)
+    .option('--rise <seconds>', 'how long a crowd takes to arrive', notNegative, 0)
     .option('--hold <seconds>', 'how long it stays', notNegative, 10)
-    .option('--fall <seconds>', 'how long it takes to go', notNegative, 0)
+    .option('--fall <seconds>', 'how long it takes to leave', notNegative, 0)
     .action(async (options: Make & Crowd) => {
       const { crowdTimes, flashCrowdTrace } = await import('../traces/make-trace.ts');
       const { rise, hold, fall, at, crowds = 1 } = options;
@@ -199,7 +199,7 @@ async function writeMade(options: Make, make: (random: Random) => Trace): Promis
   await writeTrace(make(createRandom(options.seed)), options);
 }
 
-/** Writes a trace, and tells on stderr what it is. */
+/** Writes a trace, and describes it on stderr. */
 async function writeTrace(trace: Trace, { out: file }: Output): Promise<void> {
   const { writeFileSync } = await import('node:fs');
   const { describeTrace, formatTrace, peakQps } = await import('../traces/trace.ts');

@@ -12,16 +12,16 @@ export interface Column {
 }
 
 /**
- * An array [samples, ...] as the values of one input, converted to its element type.
+ * Converts an array [samples, ...] to the values of one input.
  * @param where file and field, for messages.
- * @throws ConfigError when the shape is not the input's, its type cannot hold a value, or a value is not finite and may not be NaN.
+ * @throws ConfigError when the shape does not match, the type cannot hold a value, or a value is infinite, or NaN where not allowed.
  */
 export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): Column {
   const shape = sampleShape(spec, array.shape);
   if (shape === undefined || (array.dtype === 'text') !== (spec.dtype === 'string')) {
     const wayOut = spec.dtype === 'string' && shape !== undefined ? ': save array.astype(str)' : transposed(spec, array.shape);
     throw new ConfigError(
-      `${where} is ${array.dtype}[${array.shape.join(', ')}]; the models take ${describeArray(spec)}${wayOut}`,
+      `${where} is ${array.dtype}[${array.shape.join(', ')}], but the models need ${describeArray(spec)}${wayOut}`,
     );
   }
   const axis = tooLongAxis(spec, shape);
@@ -42,7 +42,7 @@ export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): 
   };
 }
 
-/** Pictures whose channels come last where the models take them first, or the other way round: what would be right. */
+/** For images with channels last where the models need them first, or vice versa: what would be right. */
 function transposed(spec: TensorSpec, [samples, ...found]: readonly number[]): string {
   for (const axes of [
     [2, 0, 1],
@@ -61,20 +61,20 @@ function checkFinite({ name, nan }: TensorSpec, array: NumberArray, perSample: n
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (Number.isFinite(value) || (nan === true && Number.isNaN(value))) continue;
-    const wayOut = Number.isNaN(value) ? `, or \`inputs.${name}.nan: allow\` where the models take NaN for what is missing` : '';
+    const wayOut = Number.isNaN(value) ? `, or \`inputs.${name}.nan: allow\` if the models take NaN as missing` : '';
     throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}; expected finite numbers${wayOut}`);
   }
 }
 
 /**
- * One sample's value as a file of JSON or lists holds it.
+ * Reads one sample's value from JSON or a list.
  * @throws ConfigError when it does not fit the input.
  */
 export function parseValue(spec: TensorSpec, value: unknown, where: string): Tensor {
   try {
     return parseTensor(spec, value, where);
   } catch (error) {
-    // The same check as for requests; here the person at the terminal is to blame.
+    // The same check as for requests, but here it is a configuration error.
     throw error instanceof CascadeError ? new ConfigError(error.message) : error;
   }
 }

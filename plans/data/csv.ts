@@ -2,13 +2,13 @@ import Papa from 'papaparse';
 import { ConfigError } from '../../engine/errors.ts';
 import type { Table, TableColumn } from './table.ts';
 
-/** Cells that hold no value, as pandas, R and databases write them. */
+/** Cells without a value, as written by pandas, R and databases. */
 const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none']);
 
 /**
- * Reads comma, semicolon or tab separated values. A column whose cells are all numbers, true or false, or empty holds numbers;
- * any other holds texts. The first row holds names if no cell in it is a number, or if its numbers count the columns.
- * @param name how to call the file in messages.
+ * Reads comma, semicolon or tab separated values. A column whose cells are all numbers, true or false, or empty becomes numbers; any
+ * other becomes text. The first row is a header if none of its cells is a number, or if its numbers count the columns.
+ * @param name what to call the file in messages.
  * @throws ConfigError for rows of unequal length, damaged quotes, and a file without rows.
  */
 export function readCsv(text: string, name: string): Table {
@@ -37,7 +37,7 @@ export function readCsv(text: string, name: string): Table {
   return { count: numbers[0].length, columns };
 }
 
-/** Calls back for each row but that of the names, which it returns: `0`, `1` ... where the file has none. */
+/** Calls back for each row except the header, which it returns: `0`, `1` ... if the file has none. */
 function forEachRow(text: string, name: string, callback: (row: readonly string[]) => void): string[] {
   let names: string[] | undefined;
   let line = 0;
@@ -55,14 +55,16 @@ function forEachRow(text: string, name: string, callback: (row: readonly string[
         if (header) return;
       }
       if (row.length !== names.length) {
-        throw new ConfigError(`${name}: row ${line} has ${row.length} cells, the first ${names.length}; they must be as many`);
+        throw new ConfigError(
+          `${name}: row ${line} has ${row.length} cells, but the first row has ${names.length}; rows must be equally long`,
+        );
       }
       rows++;
       callback(row);
     },
   });
   if (names === undefined || rows === 0)
-    throw new ConfigError(`${name} has no rows; expected a row of names, then one per sample`);
+    throw new ConfigError(`${name} has no rows; expected a header row, then one row per sample`);
   return names;
 }
 
@@ -71,12 +73,12 @@ function isHeader(row: readonly string[]): boolean {
     const value = numberOf(cell);
     return value === undefined || Number.isNaN(value) ? [] : [value - i];
   });
-  // pandas names columns 0, 1, 2 ..., after its index if that is written, too.
+  // pandas names columns 0, 1, 2 ..., after the index column, if it is written.
   const counted = offsets.every((offset) => offset === offsets[0]) && (offsets[0] === 0 || offsets[0] === -1);
   return offsets.length === 0 || (offsets.length > 2 && counted);
 }
 
-/** NaN where the cell is empty; undefined where it is a text. */
+/** NaN when the cell is empty; undefined when it is text. */
 function numberOf(cell: string): number | undefined {
   const value = Number(cell);
   if (!Number.isNaN(value) && cell !== '') return value;

@@ -9,12 +9,12 @@ import { type DataArray, readNpy } from './npy.ts';
 import { readParquet } from './parquet.ts';
 import type { Table } from './table.ts';
 
-/** Reads data files; archives and tables of several inputs once. */
+/** Reads data files. Archives and tables that hold several inputs are read only once. */
 export class DataFiles {
   readonly #archives = new Map<string, Record<string, Uint8Array>>();
   readonly #tables = new Map<string, Table>();
 
-  /** @throws ConfigError when the file is no table, or damaged. */
+  /** @throws ConfigError when the file is not a table, or is damaged. */
   table(file: string): Table {
     let table = this.#tables.get(file);
     if (table === undefined) {
@@ -27,7 +27,7 @@ export class DataFiles {
 
   /**
    * `x.npy`, `x.npz#member`, or `x.npz` with a member of the given name.
-   * @param field of the deployment that names it; the array is called by both in messages.
+   * @param field of the deployment that names it; messages mention both.
    */
   array(path: string, defaultMember: string, field: string): { array: DataArray; name: string } {
     const { file, member = defaultMember } = splitMember(path);
@@ -62,7 +62,7 @@ export class DataFiles {
   }
 }
 
-/** What a file really is, where that can be told. */
+/** What a file really is, if we can tell. */
 function whatElse(file: string): string | undefined {
   return existsSync(file) ? misfit(file, headOf(file)) : 'does not exist';
 }

@@ -3,14 +3,14 @@ import { fromFloat16, fromFloat16Array, toFloat16 } from '../../engine/tensor/fl
 import { DTYPES, elements, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { NumberArray } from './npy.ts';
 
-/** `float32[samples, 1, 28, 28]`: what an array of the input's values looks like. */
+/** `float32[samples, 1, 28, 28]`: the type and shape of an array with the input's values. */
 export function describeArray(spec: TensorSpec): string {
   return `${spec.dtype}[samples${spec.shape.map((dimension) => `, ${dimension ?? '?'}`).join('')}]`;
 }
 
 /**
- * The shape of one sample of an array [samples, ...] as the input takes it. Axes of length 1 come and go: [n, 28, 28] fits
- * [samples, 1, 28, 28], and [n] fits [samples, 1], as the values lie in the same order.
+ * The shape of one sample of an array [samples, ...], as the input needs it. Axes of length 1 may differ: [n, 28, 28] fits
+ * [samples, 1, 28, 28], and [n] fits [samples, 1], because the values are in the same order.
  * @returns undefined when the array does not fit.
  */
 export function sampleShape(spec: TensorSpec, array: readonly number[]): number[] | undefined {
@@ -29,8 +29,8 @@ function fits(wanted: readonly (number | null)[], found: readonly number[]): boo
 }
 
 /**
- * The array with another element type; the array itself when it has it already.
- * @param where how to call the array in messages.
+ * Converts the array to another element type; returns the array itself if it already has it.
+ * @param where what to call the array in messages.
  * @throws ConfigError for a value that the type cannot hold, such as a fraction for int64.
  */
 export function convertArray(array: NumberArray, to: NumberType, where: string): NumberArray {
@@ -48,7 +48,7 @@ export function convertArray(array: NumberArray, to: NumberType, where: string):
         : Number.isInteger(value) && value >= integer[0] && value <= integer[1];
     if (!holds) {
       const range = integer === undefined ? `what ${to} can hold` : `whole numbers from ${integer[0]} to ${integer[1]} (${to})`;
-      throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}; the models take ${range}`);
+      throw new ConfigError(`${where}: sample ${Math.floor(i / perSample)} holds ${value}, but the models need ${range}`);
     }
     if (target instanceof BigInt64Array || target instanceof BigUint64Array) target[i] = BigInt(value);
     else target[i] = to === 'float16' ? toFloat16(value) : value;
@@ -56,7 +56,7 @@ export function convertArray(array: NumberArray, to: NumberType, where: string):
   return { dtype: to, shape: array.shape, data };
 }
 
-/** The number that a type of fractions has in its place. */
+/** The closest number that a floating-point type can hold. */
 function rounded(value: number, to: NumberType): number {
   if (to === 'float16') return fromFloat16(toFloat16(value));
   return to === 'float32' ? Math.fround(value) : value;

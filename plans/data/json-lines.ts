@@ -6,8 +6,8 @@ import { type Column, parseValue } from './columns.ts';
 import type { TargetReader, Targets } from './targets.ts';
 
 /**
- * Reads samples, one a line: `{"inputs": {"input_ids": [1, 2], ...}, "label": 3}`; numbers flat or nested, ragged axes of any
- * length. Labels are all there or none.
+ * Reads samples, one per line: `{"inputs": {"input_ids": [1, 2], ...}, "label": 3}`. Numbers may be flat or nested, and ragged axes have
+ * any length. Either all samples have labels, or none.
  * @throws ConfigError that names file, line and field.
  */
 export function readJsonLines(
@@ -29,10 +29,10 @@ export function readJsonLines(
       const unknown = Object.keys(inputs).find((name) => !specs.some((spec) => spec.name === name));
       const names = specs.map((spec) => spec.name).join(', ');
       if (unknown !== undefined)
-        throw new ConfigError(`${where} inputs.${unknown}: no model has this input; the models take ${names}`);
+        throw new ConfigError(`${where} inputs.${unknown}: no model has this input; the models have ${names}`);
       specs.forEach((spec, column) => {
         if (!Object.hasOwn(inputs, spec.name))
-          throw new ConfigError(`${where} inputs.${spec.name}: is missing; the models take ${names}`);
+          throw new ConfigError(`${where} inputs.${spec.name}: is missing; the models need ${names}`);
         columns[column].push(parseValue(spec, inputs[spec.name], `${where} inputs.${spec.name}`));
       });
       if (label !== undefined) labels.push(label);

@@ -1,23 +1,23 @@
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Prediction } from '../protocol/messages.ts';
 
-/** The deployment's samples. Some are for profiling and planning, the rest for load tests (see `splitSamples`). */
+/** The deployment's samples. Some are for profiling and planning, the others for load tests (see `splitSamples`). */
 export interface LabelledData {
   readonly count: number;
-  /** Inputs of a sample, in this order. */
+  /** Inputs of a sample, in order. */
   readonly specs: readonly TensorSpec[];
   sample(index: number): Sample;
-  /** Class of each sample; undefined without labels, and where the task has no classes. */
+  /** Class of each sample; undefined without labels, or when the task has no classes. */
   readonly labels: Int32Array | undefined;
-  /** Names of the classes, as the deployment, the models or the labels say. */
+  /** Names of the classes, from the deployment, the models or the labels. */
   readonly classes?: readonly string[] | undefined;
-  /** Numbers that are true of a sample, such as its labels or values; undefined where none are known. */
+  /** How many true values a sample has, such as labels; undefined when none are known. */
   readonly targetWidth?: number | undefined;
-  /** How good a model's answer to a sample is, in [0, 1]; null where nobody knows. */
+  /** Quality of a model's answer to a sample, in [0, 1]; null when unknown. */
   qualityOf(index: number, model: string, prediction: Prediction): number | null;
   /**
-   * Indices of samples. All samples are for load tests too when validation takes all; with emulated devices the
-   * validation samples are, as only their answers are recorded. Record i of a profile is of sample `validation[i]`.
+   * Indices of samples. If validation uses all samples, load tests use all of them too. With emulated devices, load tests use the
+   * validation samples, because only their answers are recorded. Record i of a profile belongs to sample `validation[i]`.
    */
   readonly validation: Int32Array;
   readonly load: Int32Array;

@@ -4,10 +4,10 @@ import { valuesOf } from './fit-array.ts';
 import type { DataArray } from './npy.ts';
 
 /**
- * The class of each sample. Labels are [samples], [samples, 1], or one-hot [samples, classes]: whole numbers, whatever their
- * element type, or names of classes.
- * @param classes the names, where the deployment has them: numbers are then below their count.
- * @throws ConfigError for another shape, and for labels that are no class.
+ * The class of each sample. Labels are [samples], [samples, 1], or one-hot [samples, classes]: whole numbers of any element type, or
+ * class names.
+ * @param classes the names, if the deployment has them: numbers must then be below their count.
+ * @throws ConfigError for another shape, and for labels that are not classes.
  */
 export function labelsOf(array: DataArray, classes: readonly string[] | undefined, where: string): Int32Array {
   const [samples = 0, width = 1] = array.shape;
@@ -26,7 +26,7 @@ function labelAt(array: DataArray, width: number, where: string): (i: number) =>
   return width === 1 ? (i) => Number(values[i]) : (i) => hotColumn(values, i, width, where);
 }
 
-/** Where the one 1 of a one-hot row is. */
+/** Index of the only 1 in a one-hot row. */
 function hotColumn(values: ArrayLike<number | bigint>, row: number, width: number, where: string): number {
   let hot: number | undefined;
   for (let column = 0; column < width; column++) {
@@ -34,7 +34,7 @@ function hotColumn(values: ArrayLike<number | bigint>, row: number, width: numbe
     if (value === 0) continue;
     if (value !== 1 || hot !== undefined) {
       throw new ConfigError(
-        `${where} has ${width} columns, and row ${row} is not one-hot; expected one 1 among zeros, or labels [samples]`,
+        `${where} has ${width} columns, but row ${row} is not one-hot; expected one 1 among zeros, or labels [samples]`,
       );
     }
     hot = column;
@@ -44,7 +44,7 @@ function hotColumn(values: ArrayLike<number | bigint>, row: number, width: numbe
 }
 
 /**
- * A label as the number of its class.
+ * Converts a label to the number of its class.
  * @throws ConfigError unless the label is a class.
  */
 export function checkLabel(label: unknown, classes: readonly string[] | undefined, where: string): number {
@@ -56,7 +56,7 @@ export function checkLabel(label: unknown, classes: readonly string[] | undefine
   throw new ConfigError(`${where} is ${typeof label === 'number' ? label : shown(label)}; expected ${range}`);
 }
 
-/** Classes called 3, 7 and 9: then a label of 7 is the second. Those called 0, 1, 2 ... are their own numbers. */
+/** Whether classes have names such as 3, 7 and 9: a label of 7 is then the second class. Classes 0, 1, 2 ... are their own numbers. */
 function namedByNumbers(classes: readonly string[] | undefined): boolean {
   const areNumbers = classes?.every((name) => /^-?\d+$/.test(name)) ?? false;
   return areNumbers && classes!.some((name, i) => name !== String(i));

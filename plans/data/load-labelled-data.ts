@@ -18,8 +18,8 @@ import { splitSamples } from './split.ts';
 import { type Targets, targetReader } from './targets.ts';
 
 /**
- * The inputs that a sample of the deployment holds, in order, as the model files declare them: no model is loaded.
- * @throws ConfigError when a model file cannot be served, when the models disagree, or when `inputs` names no input.
+ * The inputs of a sample, in order, as declared in the model files; no model is loaded.
+ * @throws ConfigError when a model file cannot be served, the models disagree, or `inputs` names an unknown input.
  */
 export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
   if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
@@ -38,7 +38,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
   for (const name of Object.keys(deployment.inputs)) {
     if (!specs.some((spec) => spec.name === name)) {
       throw new ConfigError(
-        `${deployment.file}: inputs.${name}: no model has this input; the models take ${specs.map((spec) => spec.name).join(', ')}`,
+        `${deployment.file}: inputs.${name}: no model has this input; the models have ${specs.map((spec) => spec.name).join(', ')}`,
       );
     }
   }
@@ -59,8 +59,8 @@ function declaredInputs({ file, inputs }: Deployment): { readonly name: string; 
 
 /**
  * Reads the deployment's samples and labels.
- * @param specs of the inputs; by default as the model files declare them.
- * @throws ConfigError that names file and field when the data do not fit the models' inputs or the classes, or there are none.
+ * @param specs inputs; default: as declared in the model files.
+ * @throws ConfigError that names file and field when the data do not fit the models' inputs or the classes, or are missing.
  */
 export function loadLabelledData(deployment: Deployment, specs = deploymentInputs(deployment)): LabelledData {
   const { data, models, task } = deployment;
@@ -76,12 +76,12 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
   columns.forEach((column, i) => {
     if (column.count !== count)
       throw new ConfigError(
-        `data.inputs.${specs[i].name} has ${column.count} samples, data.inputs.${specs[0].name} has ${count}; they must be as many`,
+        `data.inputs.${specs[i].name} has ${column.count} samples, but data.inputs.${specs[0].name} has ${count}; the numbers must be equal`,
       );
   });
   const targetCount = targets === undefined ? count : targets.values.length / targets.width;
   if (targetCount !== count) {
-    throw new ConfigError(`data.labels has ${targetCount} labels for ${count} samples; they must be as many`);
+    throw new ConfigError(`data.labels has ${targetCount} labels for ${count} samples; the numbers must be equal`);
   }
   const recorded = data.quality === undefined ? undefined : readQuality(data.quality, models, count);
   const labels = targets?.values instanceof Int32Array ? targets.values : undefined;

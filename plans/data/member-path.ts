@@ -1,4 +1,4 @@
-/** A file of a deployment, and which array or column of it: `data.npz#x_test`, `iris.csv#species`. */
+/** A file, and which of its arrays or columns: `data.npz#x_test`, `iris.csv#species`. */
 export interface MemberPath {
   readonly file: string;
   readonly member: string | undefined;
@@ -6,7 +6,7 @@ export interface MemberPath {
 
 const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet))(?:#(.*))?$/i;
 
-/** Only files of several arrays or columns have members: elsewhere, # is part of the name. */
+/** Only files with several arrays or columns have members; in others, # is part of the name. */
 export function splitMember(path: string): MemberPath {
   const [, file = path, member] = WITH_MEMBERS.exec(path) ?? [];
   return { file, member };

@@ -34,20 +34,20 @@ const DTYPE_OF: Readonly<Record<string, NumberType>> = {
   f8: 'float64',
 };
 
-/** Says what an array holds, from the first bytes of its file. */
+/** Type and shape of an array, from the first bytes of its file. */
 interface NpyHeader {
   readonly element: Element;
   readonly shape: readonly number[];
   readonly swapped: boolean;
   readonly fortran: boolean;
-  /** Where the values begin. */
+  /** Offset of the values. */
   readonly start: number;
 }
 
 /**
  * Reads NumPy's array format, versions 1 to 3 (numpy.lib.format).
- * @param name how to call the file in messages.
- * @throws ConfigError for another format or element type, and for a file cut off.
+ * @param name what to call the file in messages.
+ * @throws ConfigError for another format or element type, and for a truncated file.
  */
 export function readNpy(bytes: Uint8Array, name: string): DataArray {
   const { element, shape, swapped, fortran, start } = readNpyHeader(bytes, name);
@@ -55,7 +55,7 @@ export function readNpy(bytes: Uint8Array, name: string): DataArray {
   const length = bytes.length - start;
   if (length !== size) {
     throw new ConfigError(
-      `${name} holds ${length} bytes; its header says ${element.dtype}[${shape.join(', ')}], that is ${size}`,
+      `${name} holds ${length} bytes, but its header says ${element.dtype}[${shape.join(', ')}], which needs ${size}`,
     );
   }
   const data = new Uint8Array(bytes.subarray(start));
@@ -66,9 +66,9 @@ export function readNpy(bytes: Uint8Array, name: string): DataArray {
 }
 
 /**
- * Reads what an array holds, without its values.
+ * Reads type and shape without the values.
  * @param bytes of the file, or its first 64 KiB.
- * @throws ConfigError as `readNpy`.
+ * @throws ConfigError as `readNpy` does.
  */
 export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (bytes.length < 10 || bytes[0] !== 0x93 || Buffer.from(bytes.subarray(1, 6)).toString('latin1') !== 'NUMPY') {
@@ -88,7 +88,7 @@ export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   return { element, shape, swapped: descr?.startsWith('>') === true, fortran, start: start + length };
 }
 
-/** NumPy fills texts of fixed width up with zeros. */
+/** NumPy pads fixed-width texts with zeros. */
 function textsOf(data: Uint8Array, count: number, { bytes, unit }: Element): string[] {
   return Array.from({ length: count }, (_, i) => {
     const text = data.slice(i * bytes, (i + 1) * bytes);
@@ -102,12 +102,12 @@ function character(code: number): string {
   return code > 0x10ffff ? '\ufffd' : String.fromCodePoint(code);
 }
 
-/** From big-endian to little-endian. */
+/** Converts big-endian to little-endian. */
 function swapBytes(data: Uint8Array, width: number): void {
   for (let at = 0; at < data.length; at += width) data.subarray(at, at + width).reverse();
 }
 
-/** From Fortran's order, in which the first axis runs fastest, to C's: pandas saves tables so. */
+/** Converts from Fortran order, in which the first axis varies fastest, to C order: pandas saves tables that way. */
 function inRows(data: Uint8Array, shape: readonly number[], width: number): Uint8Array<ArrayBuffer> {
   const rows = new Uint8Array(data.length);
   const strides = shape.map((_, axis) => width * elements(shape.slice(0, axis)));
@@ -128,7 +128,7 @@ function inRows(data: Uint8Array, shape: readonly number[], width: number): Uint
 interface Element {
   readonly dtype: NumberType | 'text';
   readonly bytes: number;
-  /** Bytes that a change of byte order turns round. */
+  /** Number of bytes to swap for the other byte order. */
   readonly unit: number;
 }
 

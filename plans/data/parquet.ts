@@ -11,7 +11,7 @@ import type { Table, TableColumn } from './table.ts';
 
 /**
  * Reads a whole Parquet file.
- * @param name how to call the file in messages.
+ * @param name what to call the file in messages.
  * @throws ConfigError for another format, and a file without rows.
  */
 export function readParquet(bytes: Uint8Array<ArrayBuffer>, name: string): Table {
@@ -26,7 +26,7 @@ export function readParquet(bytes: Uint8Array<ArrayBuffer>, name: string): Table
   return { count: first.length, columns: Array.from(columns, ([column, values]) => columnOf(column, values)) };
 }
 
-/** The values of each column, top level. The library's own way to read is asynchronous, for files on the web. */
+/** The values of each top-level column. The library's own reader is asynchronous, for files on the web. */
 function readColumns(file: ArrayBuffer): Map<string, unknown[]> {
   const metadata = parquetMetadata(file);
   const schema = parquetSchema(metadata);
@@ -62,7 +62,7 @@ function columnOf(name: string, values: readonly unknown[]): TableColumn {
   return { type: 'other', name };
 }
 
-/** Lists of 64-bit integers as lists of numbers. */
+/** Converts lists of 64-bit integers to lists of numbers. */
 function plain(value: unknown): unknown {
   if (typeof value === 'bigint') return Number(value);
   return Array.isArray(value) ? value.map(plain) : value;

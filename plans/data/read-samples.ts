@@ -9,22 +9,22 @@ import { columnArray, tableColumn } from './table-column.ts';
 import { columnNamed, layOut } from './table-layout.ts';
 import type { TargetReader, Targets } from './targets.ts';
 
-/** What a deployment's `data` names; absolute paths. */
+/** The files that a deployment's `data` names; absolute paths. */
 export interface DataPaths {
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;
 }
 
 export interface Samples {
-  /** In the order of the inputs. */
+  /** In input order. */
   readonly columns: readonly Column[];
   readonly targets: Targets | undefined;
 }
 
 /**
  * Reads the samples that a deployment names.
- * @param file the deployment's, for messages.
- * @param reader of the labels; undefined: there is nothing to read.
+ * @param file of the deployment, for messages.
+ * @param reader of the labels; undefined when there are none to read.
  * @throws ConfigError that names file and field when they do not fit the models' inputs or the classes.
  */
 export function readSamples(
@@ -42,7 +42,7 @@ export function readSamples(
     return readBoth(Object.fromEntries(specs.map((spec) => [spec.name, `${whole}#${spec.name}`])), labels);
   }
   if (data.labels !== undefined) {
-    throw new ConfigError(`${file}: data.labels: JSON lines hold their labels themselves; leave it out`);
+    throw new ConfigError(`${file}: data.labels: JSON lines contain their own labels; leave it out`);
   }
   return readJsonLines(whole, specs, reader);
 
@@ -61,7 +61,7 @@ export function readSamples(
     return { columns, targets };
   }
 
-  /** All inputs, and the labels unless they are elsewhere. */
+  /** All inputs, and the labels unless they are in another file. */
   function readTable(path: string): Samples {
     const name = `${basename(path)} (data.inputs)`;
     const { inputs, label } = layOut(files.table(path), specs, labelColumnIn(path), name);
@@ -83,7 +83,7 @@ export function readSamples(
     const extra = Object.keys(paths).find((name) => !specs.some((spec) => spec.name === name));
     if (extra !== undefined) {
       throw new ConfigError(
-        `${file}: data.inputs.${extra}: no model has this input; the models take ${specs.map((spec) => spec.name).join(', ')}`,
+        `${file}: data.inputs.${extra}: no model has this input; the models have ${specs.map((spec) => spec.name).join(', ')}`,
       );
     }
     return forAll(specs, (spec) => {
@@ -117,7 +117,7 @@ export function readSamples(
     const name = `${basename(path)} (data.labels)`;
     const table = files.table(onDisk);
     const label = member === undefined ? layOut(table, [], undefined, name).label : columnNamed(table, member, name);
-    if (label === undefined) throw new ConfigError(`${name} has no column of labels; name it: ${basename(path)}#COLUMN`);
+    if (label === undefined) throw new ConfigError(`${name} has no label column; name one: ${basename(path)}#COLUMN`);
     return reader?.ofArray(columnArray(label, name), name);
   }
 }

@@ -4,8 +4,8 @@ import { DataFiles } from './data-files.ts';
 import { valuesOf } from './fit-array.ts';
 
 /**
- * How good each model is on each sample, as files say (task custom).
- * @param quality a file [samples] per model, or one of [samples, models] in the order of the models.
+ * Quality of each model on each sample, read from files (task custom).
+ * @param quality a file [samples] per model, or one [samples, models] in the order of the models.
  * @returns per model.
  * @throws ConfigError for another shape, and for values outside [0, 1].
  */
@@ -32,7 +32,7 @@ export function readQuality(
     return Float32Array.from({ length: given.length }, (_, i) => {
       const value = Number(given[i]);
       if (value >= 0 && value <= 1) return value;
-      throw new ConfigError(`${name}: sample ${Math.floor(i / columns)} has ${value}; a quality is from 0 to 1`);
+      throw new ConfigError(`${name}: sample ${Math.floor(i / columns)} has ${value}; a quality must be from 0 to 1`);
     });
   }
 }

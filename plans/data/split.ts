@@ -2,22 +2,22 @@ import { createHash } from 'node:crypto';
 import { createRandom } from '../../engine/random.ts';
 import { shuffled } from './shuffled.ts';
 
-/** `shuffled`: any sample may go to either part. `time`: the first samples are the past, and plans are made of the past. */
+/** `shuffled`: any sample may go to either part. `time`: the first samples are the past, on which plans are based. */
 export type SampleOrder = 'shuffled' | 'time';
 
-/** Which samples plans are made of, and which are left to test them: indices into the data. */
+/** Which samples are for planning, and which are left for testing: indices into the data. */
 export interface Split {
   readonly validation: Int32Array;
   /** May be empty. */
   readonly rest: Int32Array;
 }
 
-/** Fixed, so that everything that reads the same data splits them the same way. */
+/** Fixed, so that all readers of the same data split it the same way. */
 const SEED = 'validation';
 
 /**
- * Splits samples into `round(fraction * count)`, at least one, for validation and the rest. Shuffled samples are stratified: each
- * class has about its share in every stretch of both parts, so that a file sorted by class splits like any other.
+ * Splits samples into `round(fraction * count)`, at least one, for validation, and the rest. Shuffled samples are stratified: every
+ * stretch of both parts has about the same mix of classes, so a file sorted by class splits like any other.
  * @param classes of the samples; undefined: nothing to stratify by.
  */
 export function splitSamples(count: number, fraction: number, order: SampleOrder, classes: ArrayLike<number> | undefined): Split {
@@ -26,14 +26,14 @@ export function splitSamples(count: number, fraction: number, order: SampleOrder
   return { validation: ordered.subarray(0, size), rest: ordered.subarray(size) };
 }
 
-/** Names a split: a profile holds the answers to the validation samples in this order. */
+/** Identifies a split: a profile holds the answers to the validation samples in this order. */
 export function splitDigest({ validation }: Pick<Split, 'validation'>): string {
   return createHash('sha256')
     .update(new Uint8Array(validation.buffer, validation.byteOffset, validation.byteLength))
     .digest('hex');
 }
 
-/** Every sample, as it lies. */
+/** All samples, in order. */
 export function allSamples(count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => i);
 }
@@ -54,6 +54,6 @@ function stratifiedOrder(count: number, classes: ArrayLike<number> | undefined):
     seen.set(classes[i], rank + 1);
     position[i] = (rank + starts.get(classes[i])!) / sizes.get(classes[i])!;
   }
-  // Stable: of equal positions, the shuffle decides.
+  // Stable, so the shuffle decides between equal positions.
   return order.sort((a, b) => position[a] - position[b]);
 }

@@ -5,7 +5,7 @@ import type { DataArray } from './npy.ts';
 import type { TableColumn } from './table.ts';
 
 /**
- * Columns of a table as the values of one input: side by side, row by row.
+ * Combines columns of a table, side by side, into the values of one input.
  * @throws ConfigError as `arrayColumn` does.
  */
 export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], where: string): Column {
@@ -14,7 +14,7 @@ export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], w
   const array = columns.length === 1 ? columnArray(first, where) : sideBySide(columns, where);
   const { shape } = spec;
   const [count, width = 1] = array.shape;
-  // A row of a table is flat: a picture's pixels, one after the other.
+  // A table row is flat, for example the pixels of an image in order.
   const isWhole = !shape.includes(null) && elements(shape as number[]) === width;
   return arrayColumn(spec, isWhole ? { ...array, shape: [count, ...(shape as number[])] } : array, where);
 }

@@ -2,25 +2,25 @@ import { ConfigError } from '../../engine/errors.ts';
 import { describeSpec, elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Table, TableColumn } from './table.ts';
 
-/** Which columns of a table are what. */
+/** The role of each column in a table. */
 export interface TableLayout {
-  /** Per input of the family: the columns that make up its values, in their order. */
+  /** Per input of the family: the columns that make up its values, in order. */
   readonly inputs: readonly (readonly TableColumn[])[];
   readonly label: TableColumn | undefined;
-  /** Columns that are neither. */
+  /** Columns with no role. */
   readonly unused: readonly TableColumn[];
 }
 
 const LABEL_NAMES = /^(labels?|targets?|class(es)?|y|y_?(true|test))$/i;
-/** A row number or key, as pandas and databases write it. */
+/** Names of row numbers or keys, as written by pandas and databases. */
 const INDEX_NAMES = /^(|unnamed: 0|index|id|row_?id|__index_level_0__)$/i;
 
 /**
- * Finds inputs and labels among the columns of a table. An input takes the column of its name; the one input without such a
- * column takes the columns of numbers (or the one of texts or lists) that are left. The label is the given column, or that
- * called label, target, class or y, or the last one if the inputs leave it.
- * @param name how to call the table in messages.
- * @throws ConfigError when a column is missing, or the columns that are left do not make up the input.
+ * Finds inputs and labels among the columns of a table. An input uses the column with its name; if only one input has no such column,
+ * it uses the remaining numeric columns (or the only column of texts or lists). The label is the given column, or the one called
+ * label, target, class or y, or the last one if it is not an input.
+ * @param name what to call the table in messages.
+ * @throws ConfigError when a column is missing, or the remaining columns do not make up the input.
  */
 export function layOut(table: Table, specs: readonly TensorSpec[], labelName: string | undefined, name: string): TableLayout {
   const named = specs.map((spec) => table.columns.find((column) => column.name === spec.name));
@@ -28,7 +28,7 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
   const open = specs.filter((_, i) => named[i] === undefined);
   if (open.length > 1) {
     throw new ConfigError(
-      `${name} has no columns ${open.map((spec) => spec.name).join(' and ')}; the models take ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}; its columns are ${namesOf(table.columns)}`,
+      `${name} has no columns ${open.map((spec) => spec.name).join(' and ')}; the models need ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}; its columns are ${namesOf(table.columns)}`,
     );
   }
   let rest = table.columns.filter((column) => column !== label && !named.includes(column));
@@ -44,7 +44,7 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
     const count = rest.filter(({ type }) => type === kind).length;
     const besides = label === undefined ? '' : ` besides the label ${label.name}`;
     throw new ConfigError(
-      `${name} has ${count} columns of ${kind}${besides}; the models take ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
+      `${name} has ${count} columns of ${kind}${besides}; the models need ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
     );
   }
   const inputs = named.map((column) => (column === undefined ? features : [column]));
@@ -64,7 +64,7 @@ export function columnNamed(table: Table, column: string, name: string): TableCo
   throw new ConfigError(`${name} has no column ${column}; its columns are ${namesOf(table.columns)}`);
 }
 
-/** The columns that make up an input, if there is one way to see it. */
+/** The columns that make up an input, if that is unambiguous. */
 function featuresOf(spec: TensorSpec, columns: readonly TableColumn[]): readonly TableColumn[] | undefined {
   const width = spec.shape.includes(null) ? undefined : elements(spec.shape as number[]);
   if (spec.dtype === 'string') {

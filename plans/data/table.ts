@@ -1,14 +1,14 @@
-/** A table as CSV and Parquet files hold it: columns of one length, in the order of the file. */
+/** A table from a CSV or Parquet file: columns of equal length, in file order. */
 export interface Table {
   readonly count: number;
   readonly columns: readonly TableColumn[];
 }
 
 export type TableColumn =
-  /** NaN where a cell is empty; true and false are 1 and 0. */
+  /** NaN when a cell is empty; true and false are 1 and 0. */
   | { readonly type: 'numbers'; readonly name: string; readonly values: Float64Array }
   | { readonly type: 'texts'; readonly name: string; readonly values: readonly string[] }
-  /** One list of numbers, perhaps nested, per row. */
+  /** One list of numbers per row, possibly nested. */
   | { readonly type: 'lists'; readonly name: string; readonly values: readonly unknown[] }
-  /** What no model takes: dates, records. */
+  /** Types that no model accepts: dates, records. */
   | { readonly type: 'other'; readonly name: string };

@@ -5,26 +5,26 @@ import { valuesOf } from './fit-array.ts';
 import { checkLabel, labelsOf } from './labels.ts';
 import type { DataArray } from './npy.ts';
 
-/** What is true of each sample: its class, a 0 or 1 per label, or values. */
+/** The truth about each sample: its class, a 0 or 1 per label, or values. */
 export interface Targets {
   /** Numbers per sample. */
   readonly width: number;
   /** Row-major [samples, width]. */
   readonly values: Int32Array | Float32Array;
-  /** Names of the classes, where the labels are names and nobody has said in which order. */
+  /** Names of the classes, if the labels are names and their order was not given. */
   readonly classes?: readonly string[];
 }
 
-/** Reads what a task needs to know of its samples. Both throw ConfigError for what is no target. */
+/** Reads the targets that a task needs. Both functions throw ConfigError for invalid targets. */
 export interface TargetReader {
   ofArray(array: DataArray, where: string): Targets;
-  /** One value per sample, as lines of JSON hold them. */
+  /** One value per sample, as in JSON lines. */
   ofValues(values: readonly unknown[], where: (sample: number) => string): Targets;
 }
 
 /**
- * @param classes names, where they are known; else labels that are names are numbered in the order of their characters, as
- *   scikit-learn and numpy.unique do.
+ * @param classes names, if known; otherwise, labels that are names are numbered in order of their characters, as scikit-learn and
+ *   numpy.unique do.
  * @returns undefined for a task without labels.
  */
 export function targetReader(task: TaskName, classes: readonly string[] | undefined): TargetReader | undefined {
@@ -87,7 +87,9 @@ function rowReader(what: string, isGood: (value: number) => boolean): TargetRead
       const width = rows[0].length;
       const other = rows.findIndex((row) => row.length !== width);
       if (other !== -1)
-        throw new ConfigError(`${where(other)} has ${rows[other].length} numbers, ${where(0)} ${width}; they must be as many`);
+        throw new ConfigError(
+          `${where(other)} has ${rows[other].length} numbers, but ${where(0)} has ${width}; they must have equally many`,
+        );
       return { width, values: Float32Array.from(rows.flat()) };
     },
   };

@@ -1,9 +1,9 @@
 import { accuracyWithInterval, percent, plain } from '../explain/format.ts';
 import { figuresOf, type LoadDiff, type PlanDiff } from './plan-diff.ts';
 
-/** What changes between two plans, as a person reads it. */
+/** The changes between two plans, for people. */
 export function diffText(diff: PlanDiff): string {
-  if (diff.same) return 'no difference: the plans serve alike, and expect the same\n';
+  if (diff.same) return 'no difference: the plans serve the same way and expect the same figures\n';
   const { settings, placement, expected, loads } = diff;
   return [
     ...settings.map(({ what, before, after }) => `${what}: ${before}  ->  ${after}`),

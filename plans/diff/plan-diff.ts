@@ -10,33 +10,33 @@ import {
 } from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from '../policy/load-scale.ts';
 
-/** Something that is one thing in one plan and another in the other. */
+/** Something that differs between the plans. */
 interface Change {
   readonly what: string;
   readonly before: string;
   readonly after: string;
 }
 
-/** A stretch of load that one gear of each plan serves. */
+/** A stretch of load served by a single gear in each plan. */
 export interface LoadDiff {
   readonly qps: readonly [from: number, to: number];
   /** Index of the gear in each plan. */
   readonly gears: readonly [before: number, after: number];
-  /** Whether that gear is one beyond what the plan promises. */
+  /** Whether the gear is beyond what the plan promises. */
   readonly bestEffort: readonly [before: boolean, after: boolean];
-  /** What the gear does otherwise; empty where only expected figures differ, or nothing. */
+  /** What the gears do differently; empty when at most expected figures differ. */
   readonly changes: readonly Change[];
   readonly accuracy: readonly [before: number, after: number];
   readonly accuracyInterval: readonly [before: Interval, after: Interval];
   readonly latencyMsP95: readonly [before: number, after: number];
-  /** Highest of any device. */
+  /** Highest over all devices. */
   readonly utilisation: readonly [before: number, after: number];
 }
 
 export interface PlanDiff {
-  /** Nothing that serving or planning depends on differs. */
+  /** Nothing relevant to serving or planning differs. */
   readonly same: boolean;
-  /** What the plans are for: deployment, SLO, models, devices, inputs. */
+  /** What the plans were made for: deployment, SLO, models, devices, inputs. */
   readonly settings: readonly Change[];
   readonly placement: { readonly added: readonly Replica[]; readonly removed: readonly Replica[] };
   readonly expected: {
@@ -44,14 +44,14 @@ export interface PlanDiff {
     readonly accuracyInterval: readonly [before: Interval, after: Interval];
     readonly latencyMsP95: readonly [before: number, after: number];
   };
-  /** Ascending, without gaps, up to the highest load of either plan. */
+  /** Ascending without gaps, up to the highest load of either plan. */
   readonly loads: readonly LoadDiff[];
 }
 
 type Interval = ExpectedAccuracy['accuracyInterval'];
 type Replica = GearPlan['placement'][number];
 
-/** What changes from one plan to another. Plans with different ranges are compared load by load. */
+/** The changes from one plan to another. Plans with different ranges are compared load by load. */
 export function diffPlans(before: GearPlan, after: GearPlan): PlanDiff {
   const settings = SETTINGS.flatMap(([what, of]) => changed(what, of(before, after), of(after, before)));
   const placement = { added: without(after.placement, before.placement), removed: without(before.placement, after.placement) };
@@ -97,8 +97,7 @@ function topOf({ gears }: Pick<GearTable, 'gears'>): number {
 }
 
 /**
- * How often loads occur, between the ends of ranges that both plans have: which neighbouring ranges are joined says nothing of the
- * load.
+ * How often loads occur between range ends common to both plans. Merged neighbouring ranges say nothing about the load.
  */
 function describeDistribution({ gears, qpsWeights, meanQps }: GearPlan, other: GearPlan): string {
   const common = new Set(other.gears.map(({ qps }) => qps[1]));
@@ -107,9 +106,9 @@ function describeDistribution({ gears, qpsWeights, meanQps }: GearPlan, other: G
     weights[weights.length - 1] += qpsWeights[g];
     if (common.has(qps[1]) && g < gears.length - 1) weights.push(0);
   });
-  // One that is told is not compared with one that is guessed.
-  const told = (meanQps === undefined) === (other.meanQps === undefined);
-  const mean = told ? `, mean ${plannedMeanQps({ gears, qpsWeights, meanQps }).toFixed(1)} requests/s` : '';
+  // Do not compare a stated mean with an estimated one.
+  const comparable = (meanQps === undefined) === (other.meanQps === undefined);
+  const mean = comparable ? `, mean ${plannedMeanQps({ gears, qpsWeights, meanQps }).toFixed(1)} requests/s` : '';
   return `${weights.map((weight) => weight.toFixed(4)).join(' ')}${mean}`;
 }
 
@@ -152,7 +151,7 @@ function diffGears(a: Gear, b: Gear): Change[] {
   const models = ({ cascade }: Gear): string => cascade.map(({ model }) => model).join(' → ');
   const sameModels = models(a) === models(b);
   return [
-    // Of another cascade, all thresholds, shares and queues are others: saying so would hide the point.
+    // With another cascade, all thresholds, shares and queue lengths differ; listing them would hide the point.
     ...changed(sameModels ? 'thresholds' : 'cascade', describeCascade(a.cascade), describeCascade(b.cascade)),
     ...(sameModels ? changed('shares', describeShares(a.shares), describeShares(b.shares)) : []),
     ...(sameModels ? changed('minimum queues', describeQueues(a.minQueueLength), describeQueues(b.minQueueLength)) : []),

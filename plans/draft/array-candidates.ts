@@ -10,16 +10,16 @@ import { type Role, roleOf } from './role.ts';
 
 /** An array that may be an input or the labels. */
 export interface ArrayCandidate {
-  /** Absolute, with the member of an archive: `/data/mnist.npz#x_test`. */
+  /** Absolute, including the archive member: `/data/mnist.npz#x_test`. */
   readonly path: string;
-  /** The same for people. */
+  /** Short form for people. */
   readonly name: string;
   readonly dtype: DataArray['dtype'];
   readonly shape: readonly number[];
   readonly role: Role;
 }
 
-/** The arrays in `.npy` files and `.npz` archives; those that cannot be read are passed over. */
+/** The arrays in `.npy` files and `.npz` archives; unreadable ones are skipped. */
 export function arrayCandidates(files: readonly string[], data: DataFiles, passedOver: PassedOver): readonly ArrayCandidate[] {
   const found: ArrayCandidate[] = [];
   for (const file of files.filter((name) => /\.np[yz]$/i.test(name))) {
@@ -52,16 +52,16 @@ function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
   return `${name} is ${dtype}[${shape.join(', ')}]`;
 }
 
-/** Why the array cannot be the input's values; undefined when it can. */
+/** Why the array cannot hold the input's values; undefined when it can. */
 export function misfitInput(spec: TensorSpec, array: ArrayCandidate): string | undefined {
   const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (spec.dtype === 'string');
-  return fits ? undefined : `${describeCandidate(array)}; the models take ${spec.name} ${describeArray(spec)}`;
+  return fits ? undefined : `${describeCandidate(array)}, but the models need ${spec.name} ${describeArray(spec)}`;
 }
 
 const INPUT_NAMES = /(^|[^a-z])(x|images?|data|inputs?|features?|texts?|pixels?|samples?)([^a-z]|$)/i;
 const LABEL_NAMES = /(^|[^a-z])y(?![a-z])|label|target|class|^y[A-Z]/i;
 
-/** How likely an array is the input by its name and type: higher is likelier. */
+/** How likely an array is to be the input, by its name and type: higher is likelier. */
 export function inputScore(spec: TensorSpec, { name, dtype }: ArrayCandidate): number {
   const base = baseOf(name);
   return (
@@ -73,7 +73,7 @@ export function inputScore(spec: TensorSpec, { name, dtype }: ArrayCandidate): n
   );
 }
 
-/** How likely an array holds the labels of `count` samples: higher is likelier; undefined when it cannot. */
+/** How likely an array is to hold the labels of `count` samples: higher is likelier; undefined when it cannot. */
 export function labelScore({ name, dtype, shape }: ArrayCandidate, count: number): number | undefined {
   const [samples, width = 1] = shape;
   const named = isLabelName(name);

@@ -2,13 +2,13 @@ import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type ArrayCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
 import type { Proposal } from './proposal.ts';
 
-/** Combinations that are tried at most: each is read whole. */
+/** Limit on combinations, because each one is read completely. */
 const MAX_LABELS = 4;
 
 /**
- * Arrays that may be the data: for each array that fits the first input, those of as many samples that fit the other inputs and may
- * be the labels, by their names, likeliest first.
- * @param labelTables number of rows of each table that may hold labels for arrays, by its path.
+ * Arrays that may be the data. For each array that fits the first input, it finds arrays with the same number of samples for the other
+ * inputs and for the labels, by name, likeliest first.
+ * @param labelTables row count of each table that may hold labels for arrays, by path.
  */
 export function arrayProposals(
   arrays: readonly ArrayCandidate[],
@@ -33,13 +33,13 @@ function fitting(arrays: readonly ArrayCandidate[], spec: TensorSpec): readonly 
     .toSorted((a, b) => inputScore(spec, b) - inputScore(spec, a));
 }
 
-/** Of one role with the first input if there is one, and of as many samples. */
+/** Must have as many samples as the first input, and preferably the same role. */
 function likeliest(candidates: readonly ArrayCandidate[], { shape, role, path }: ArrayCandidate): ArrayCandidate | undefined {
   const partners = candidates.filter((array) => array.shape[0] === shape[0] && array.path !== path);
   return partners.find((array) => array.role === role) ?? partners[0];
 }
 
-/** Paths of what may be the labels of the chosen inputs, likeliest first. */
+/** Paths of possible labels for the chosen inputs, likeliest first. */
 function labelsFor(
   arrays: readonly ArrayCandidate[],
   tables: ReadonlyMap<string, number>,
@@ -68,18 +68,18 @@ function notesOn(
     const { name, dtype } = chosen[i];
     if (dtype === spec.dtype || dtype === 'text') return [];
     const scale =
-      dtype === 'uint8' && spec.dtype.startsWith('float') ? '; if the models were fitted to scaled values, save those' : '';
-    return [`${name} is ${dtype}, and is read as ${spec.dtype}, as the models take it${scale}`];
+      dtype === 'uint8' && spec.dtype.startsWith('float') ? '; if the models were trained on scaled values, save those' : '';
+    return [`${name} is ${dtype}, and is read as ${spec.dtype}, which the models need${scale}`];
   });
   const [{ role }] = chosen;
   const training = all.filter((array) => array.role === 'train').map(({ name }) => name);
   if (role === 'train') {
     notes.push(
-      `${training.join(', ')}: training data, and there are no others; accuracy on what models were fitted to is too good to be true`,
+      `${training.join(', ')}: training data, because there are no others; accuracy on data that models were trained on is too good to be true`,
     );
   } else if (training.length > 0) {
     notes.push(
-      `${training.join(', ')}: training data, passed over; accuracy on what models were fitted to is too good to be true`,
+      `${training.join(', ')}: training data, not used; accuracy on data that models were trained on is too good to be true`,
     );
   }
   return notes;

@@ -7,15 +7,15 @@ import type { FoundData } from './find-data.ts';
 import type { FoundModel } from './find-models.ts';
 import type { Trial, tryModels } from './try-models.ts';
 
-/** What a draft says of the models' answers, and why. */
+/** The part of a draft about the models' answers, with reasons. */
 export interface Options {
-  /** Of the family. */
+  /** For the family. */
   readonly sections: readonly Section[];
-  /** Of each model, where they differ. */
+  /** For each model, if they differ. */
   readonly models: readonly Readonly<Record<string, unknown>>[];
 }
 
-/** Chooses task, classes, output and kind of scores by the graphs, the labels and a look at what the models give. */
+/** Chooses task, classes, output and kind of scores from the graphs, the labels and a trial run of the models. */
 export async function chooseOptions(
   models: readonly FoundModel[],
   specs: readonly TensorSpec[],
@@ -49,7 +49,7 @@ export async function chooseOptions(
   return { sections, models: models.map((_, m) => ({ ...output.models[m], ...scores.models[m] })) };
 }
 
-/** An option of the family, or of each model where they differ. */
+/** An option for the family, or for each model if they differ. */
 interface PerModel {
   readonly section: Section;
   readonly models: readonly Readonly<Record<string, unknown>>[];
@@ -58,7 +58,7 @@ interface PerModel {
 const NONE: Section = { comments: [], value: {} };
 const NOTHING: PerModel = { section: NONE, models: [] };
 
-/** Columns that scores have, as far as names and labels tell. */
+/** Number of score columns, as far as names and labels tell. */
 function columnsOf(data: FoundData | undefined, classes: KnownClasses | undefined): number | undefined {
   const targets = data?.samples.targets;
   if (data?.task === 'multi-label' || data?.task === 'regression') return targets?.width;
@@ -114,8 +114,8 @@ function regressionOptions(models: readonly FoundModel[], data: FoundData): Sect
   const unsure = names.find((name) => /std|var|sigma|uncertain|certain|confiden|members?|spread/i.test(name));
   return {
     comments: [
-      'How far a right value may be off: here a twentieth of the range of the labels.',
-      `How sure a value is has to come from the models: an output of theirs that says so, or one with a column per member of an ensemble ({ spread: NAME }). Their outputs are ${names.join(', ')}.`,
+      'Largest error of a right answer: here, a twentieth of the range of the labels.',
+      `Certainty has to come from the models: an output that holds it, or one with a column per member of an ensemble ({ spread: NAME }). Their outputs are ${names.join(', ')}.`,
     ],
     value: {
       tolerance,
@@ -127,14 +127,14 @@ function regressionOptions(models: readonly FoundModel[], data: FoundData): Sect
 function chooseClasses(data: FoundData | undefined, classes: KnownClasses | undefined): Section {
   if (classes !== undefined) {
     return {
-      comments: [`The classes, in the order of the scores, are named by ${classes.source}.`],
+      comments: [`Class names in the order of the scores, from ${classes.source}.`],
       value: classes.inModels ? {} : { classes: classes.names },
     };
   }
   const names = data?.samples.targets?.classes;
   if (names === undefined) return NONE;
   return {
-    comments: ['The labels are names: these, in the order of their characters. It has to be the order of the scores.'],
+    comments: ['The labels are names, sorted here by their characters. The order must be that of the scores.'],
     value: { classes: names },
   };
 }
@@ -162,14 +162,16 @@ function chooseScores(
     return /prob|softmax|sigmoid/i.test(choices[m]?.output ?? '') ? 'probabilities' : 'logits';
   });
   const tried = trials.some(({ type }) => type === 'scores');
-  const by = tried ? 'by what the models gave for some samples' : 'by the names of the outputs';
+  const by = tried ? 'judging by the scores of some samples' : 'judging by the names of the outputs';
   if (new Set(kinds).size === 1) {
     const what =
-      kinds[0] === 'logits' ? 'are not all from 0 to 1, so they are logits' : 'are from 0 to 1, so they are probabilities';
-    comments.push(tried ? `The scores for some samples ${what}.` : `${kinds[0]}, by the names of the outputs.`);
+      kinds[0] === 'logits'
+        ? 'are not all between 0 and 1, so they are logits'
+        : 'are between 0 and 1, so they are probabilities';
+    comments.push(tried ? `The scores for some samples ${what}.` : `${kinds[0]}, judging by the names of the outputs.`);
     return { section: { comments, value: { scores: kinds[0] } }, models: [] };
   }
-  comments.push(`Some models give probabilities, others logits, ${by}: each says so with \`scores\`.`);
+  comments.push(`Some models output probabilities, others logits, ${by}: each one declares \`scores\`.`);
   return { section: { comments, value: {} }, models: kinds.map((scores) => ({ scores })) };
 }
 
@@ -178,7 +180,7 @@ function allowNaN(data: FoundData | undefined): Section {
   if (names.length === 0) return NONE;
   return {
     comments: [
-      `Samples hold NaN in ${names.join(' and ')}: what is missing, as tree models take it. Other models give NaN for it.`,
+      `Samples hold NaN in ${names.join(' and ')}: missing values, which tree models accept. Other models answer NaN for them.`,
     ],
     value: { inputs: Object.fromEntries(names.map((name) => [name, { nan: 'allow' }])) },
   };
@@ -191,7 +193,7 @@ function explainLengths(specs: readonly TensorSpec[]): readonly Section[] {
     {
       value: {},
       comments: [
-        `Samples of ${ragged.join(' and ')} differ in length, and only those of equal shape share a batch. Where the models ignore padding, because a mask tells them or the value means nothing to them, declare it and more of them do:`,
+        `Samples of ${ragged.join(' and ')} differ in length, and only samples of equal shape share a batch. If the models ignore padding, thanks to a mask or a padding value, declare it so that more of them do:`,
         `inputs: { ${ragged[0]}: { pad: 0 } }`,
       ],
     },

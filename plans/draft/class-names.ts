@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FoundModel } from './find-models.ts';
 
-/** Names of classes in the order of the scores, and the file that has them. */
+/** Class names in the order of the scores, and the file they are from. */
 interface ClassNames {
   readonly names: readonly string[];
   readonly file: string;
@@ -10,13 +10,13 @@ interface ClassNames {
 
 export interface KnownClasses {
   readonly names: readonly string[];
-  /** Who says so. */
+  /** Where the names are from. */
   readonly source: string;
-  /** Whether the models themselves do: then a deployment need not repeat it. */
+  /** Whether the models contain them; then a deployment need not repeat them. */
   readonly inModels: boolean;
 }
 
-/** What the models' graphs, or files beside them, call the classes. */
+/** Class names in the models' graphs, or in files next to them. */
 export function knownClasses(models: readonly FoundModel[], shown: (file: string) => string): KnownClasses | undefined {
   const telling = models.find(({ classLabels }) => classLabels !== undefined);
   if (telling?.classLabels !== undefined) {
@@ -29,7 +29,7 @@ export function knownClasses(models: readonly FoundModel[], shown: (file: string
   return undefined;
 }
 
-/** One name a line, as Triton's label files have them; a number before a name is its class. */
+/** One name per line, as in Triton's label files; a number before a name is its class. */
 function namesInLines(file: string): ClassNames | undefined {
   const names = readFileSync(file, 'utf8')
     .split('\n')
@@ -46,13 +46,13 @@ function namesInConfig(model: string): ClassNames | undefined {
   try {
     labels = (JSON.parse(readFileSync(file, 'utf8')) as { id2label?: unknown } | null)?.id2label;
   } catch {
-    // Some other tool's file: no names in it for us.
+    // A file of some other tool, without names for us.
     return undefined;
   }
   if (typeof labels !== 'object' || labels === null) return undefined;
   const byId = labels as Record<string, unknown>;
   const names = Object.keys(byId).map((_, id) => byId[id]);
-  // transformers writes LABEL_0, LABEL_1 ... where nobody gave names.
+  // transformers writes LABEL_0, LABEL_1 ... when there are no names.
   return names.every((name) => typeof name === 'string' && !/^LABEL_\d+$/.test(name))
     ? usable(names as string[], file)
     : undefined;

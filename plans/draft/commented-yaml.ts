@@ -1,6 +1,6 @@
 import { stringify } from 'yaml';
 
-/** A part of a YAML file, and why it is as it is. */
+/** A part of a YAML file, and comments that explain it. */
 export interface Section {
   readonly comments: readonly string[];
   readonly value: Readonly<Record<string, unknown>>;
@@ -8,7 +8,7 @@ export interface Section {
 
 const WIDTH = 100;
 
-/** The sections one after the other, each below its comments. */
+/** The sections in order, each below its comments. */
 export function commentedYaml(sections: readonly Section[]): string {
   return sections
     .filter(({ comments, value }) => comments.length > 0 || Object.keys(value).length > 0)
@@ -19,7 +19,7 @@ export function commentedYaml(sections: readonly Section[]): string {
     .join('\n');
 }
 
-/** Lines that begin with #, broken between words. */
+/** Comment lines, wrapped between words. */
 function wrapped(comment: string): string[] {
   const lines: string[] = [];
   let line = '#';

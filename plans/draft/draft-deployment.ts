@@ -15,7 +15,7 @@ import { moreOptions } from './more-options.ts';
 import { PassedOver } from './passed-over.ts';
 import { tryModels } from './try-models.ts';
 
-/** Reasons that a message gives at most. */
+/** Most reasons that a message lists. */
 const MAX_REASONS = 8;
 
 const REMOTE_HINT = [
@@ -23,19 +23,19 @@ const REMOTE_HINT = [
   'and a model that it has says `remote: NAME`. See docs/remote-devices.md.',
 ];
 
-/** A deployment file for what a folder holds, and what its author should know. */
+/** A deployment file for the contents of a folder, and what its author should know. */
 export interface Draft {
   readonly yaml: string;
   /** What was chosen and why, and what is left to do. */
   readonly notes: readonly string[];
-  /** Files that were passed over, and why. */
+  /** Files that were not used, and why. */
   readonly passedOver: readonly string[];
 }
 
 /**
- * Guesses a deployment: models are the ONNX files that take the same inputs; data are what fits them; one device per core but the
- * first. Every choice is explained in the file and in the notes.
- * @param trial looks at what the models give for some of the samples.
+ * Drafts a deployment: models are the ONNX files that take the same inputs, data are files that fit them, and there is one device per
+ * core except the first. The file and the notes explain every choice.
+ * @param trial runs the models on some samples.
  * @throws ConfigError when there are no models that can be served.
  */
 export async function draftDeployment(dir: string, trial = tryModels): Promise<Draft> {
@@ -50,7 +50,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
   const { found, misfits } = findData(files, specs, classes?.names, passedOver);
   const options = await chooseOptions(models, specs, found, classes, trial);
   const sections: Section[] = [
-    { comments: ['Written by `cascade init`: a guess to be checked.'], value: { name: token(basename(root)) } },
+    { comments: ['Written by `cascade init`: a guess, please check it.'], value: { name: token(basename(root)) } },
     modelsSection(models, options, path),
     ...options.sections,
     dataSection(specs, found, misfits, files, passedOver),
@@ -59,7 +59,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
       value: { devices: localDevices() },
     },
     {
-      comments: ['What you need: a latency SLO here, or { accuracy: 0.9 }; and the highest load to plan for.'],
+      comments: ['Your requirements: a latency SLO, or { accuracy: 0.9 }; and the highest load to plan for.'],
       value: { slo: { p95: '100ms' }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },
     },
   ];
@@ -67,7 +67,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
   const notes = told.flatMap(({ comments }) => comments);
   return {
     yaml: `${commentedYaml(sections)}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))))}`,
-    notes: [...notes, 'Set slo and load to what you need.'],
+    notes: [...notes, 'Set slo and load to your requirements.'],
     passedOver: passedOver.lines(),
   };
 }
@@ -81,7 +81,7 @@ function modelsSection(models: readonly FoundModel[], options: Options, path: (f
     );
   }
   if (models.some(({ renamed }) => renamed !== undefined)) {
-    comments.push('`inputs` of a model: what it calls the input that the others call so.');
+    comments.push('`inputs` of a model: its own name -> the name in the other models.');
   }
   if (models.some(({ triton }) => triton?.maxBatch !== undefined))
     comments.push('`maxBatch` is `max_batch_size` of config.pbtxt.');
@@ -113,7 +113,7 @@ function dataSection(
     const takes = specs.map((spec) => `${spec.name} ${describeArray(spec)}`).join(', ');
     return {
       comments: [
-        `Found no data that fit the models, which take ${takes}; add \`data: { inputs: { ${wanted} }, labels: LABELS.npy }\`.`,
+        `Found no data that fit the models, which need ${takes}; add \`data: { inputs: { ${wanted} }, labels: LABELS.npy }\`.`,
         ...why,
       ],
       value: {},
@@ -133,7 +133,7 @@ function dataSection(
     found.samples.targets === undefined ? ['Found no labels; add `labels: FILE.npy` to data: `cascade profile` needs them.'] : [];
   return {
     comments: [
-      `${size}; half of them, drawn at random, are for planning, the rest for load tests.`,
+      `${size}; half of them, drawn at random, are used for planning, and the rest for load tests.`,
       ...found.notes.map(sentence),
       ...missing,
     ],
@@ -145,7 +145,7 @@ function sentence(note: string): string {
   return `${note}.`;
 }
 
-/** Files of other tools, which may be what was meant. */
+/** Files of other tools that the user may have meant. */
 function foreign(files: readonly string[], passedOver: PassedOver): readonly string[] {
   return files.flatMap((file) => {
     const problem = FOREIGN.test(file) ? misfit(file, headOf(file)) : undefined;
@@ -161,6 +161,6 @@ function noModels(dir: string, files: readonly string[], passedOver: PassedOver)
   ];
   const holds = files.some((file) => /\.onnx$/i.test(file))
     ? 'holds no .onnx file that can be served'
-    : 'holds no .onnx files (looked there and in the folders below)';
+    : 'holds no .onnx files (looked there and in its subfolders)';
   return `${dir}: ${holds}${shown.map((reason) => `\n  - ${reason}`).join('')}`;
 }

@@ -15,31 +15,31 @@ import type { PassedOver } from './passed-over.ts';
 import type { Proposal } from './proposal.ts';
 import { ROLES, roleOf } from './role.ts';
 
-/** Larger files are not read only to say why they are not used. */
+/** Do not read larger files merely to explain why they are not used. */
 const MAX_READ_BYTES = 64 * 2 ** 20;
 
 /** Data that fit the models. */
 export interface FoundData extends Proposal {
   readonly samples: Samples;
-  /** What the labels are for. */
+  /** The task that the labels are for. */
   readonly task: (typeof TASKS)[number];
-  /** Inputs that hold NaN for what is missing. */
+  /** Inputs with NaN for missing values. */
   readonly withNaN: readonly string[];
 }
 
-/** The first whose labels these can be. */
+/** In order of preference: the first task whose labels these can be. */
 const TASKS = ['classification', 'multi-label', 'regression'] as const;
 
-/** What was found, or why each candidate was kept out. */
+/** The data that was found, or why each candidate was rejected. */
 interface DataSearch {
   readonly found: FoundData | undefined;
   readonly misfits: readonly string[];
 }
 
 /**
- * The samples among the files of a folder: arrays, a table, or JSON lines that fit the models' inputs. Labelled ones come before
- * others, then test data before training data, then arrays before tables and lines.
- * @param classes their names, where the models have them.
+ * Finds samples among the files in a folder: arrays, a table, or JSON lines that fit the models' inputs. It prefers labelled data, then
+ * test data over training data, then arrays over tables and lines.
+ * @param classes their names, if the models have them.
  */
 export function findData(
   files: readonly string[],
@@ -58,7 +58,7 @@ export function findData(
     ...tables.filter(usable).flatMap((file) => orPassOver(file, () => tableProposal(file)) ?? []),
     ...lines.filter(usable).map((file): Proposal => ({ ...proposal(file), data: { inputs: file, labels: undefined } })),
   ];
-  /** What kept arrays out whose shapes fit. */
+  /** Why arrays with fitting shapes were rejected. */
   const refused = new Set<string>();
   let unlabelled: FoundData | undefined;
   for (const role of ROLES) {
@@ -70,19 +70,19 @@ export function findData(
   }
   return unlabelled === undefined ? { found: undefined, misfits: [...misfits, ...refused] } : chosen(unlabelled);
 
-  /** Whoever sees a file that might be the data is told why it is not. */
+  /** Explains why other files that look like data are not used. */
   function chosen(found: FoundData): DataSearch {
     for (const { data, file } of proposals) {
       if (file === undefined || file === found.file || passedOver.has(file)) continue;
       if (found.data.labels !== undefined && splitMember(found.data.labels).file === file) continue;
       const readable = statSync(file).size > MAX_READ_BYTES || read({ data, file, role: undefined, notes: [] }) !== undefined;
-      if (readable) passedOver.add(file, 'other data fit, too, and come first');
+      if (readable) passedOver.add(file, 'other data also fit, and are preferred');
     }
     const notes = found.samples.targets === undefined ? [...found.notes, ...refused] : found.notes;
     return { found: { ...found, notes }, misfits };
   }
 
-  /** Columns of labels that may be those of arrays, with their lengths. */
+  /** Label columns of tables that may belong to arrays, with their lengths. */
   function labelTables(): ReadonlyMap<string, number> {
     const columns = tables.filter(usable).flatMap((file): [string, number][] => {
       const table = orPassOver(file, () => reader.table(file));
@@ -103,7 +103,7 @@ export function findData(
   function tableProposal(file: string): Proposal {
     const { label, unused } = layOut(reader.table(file), specs, undefined, passedOver.name(file));
     const notes = label === undefined ? [] : [`column ${label.name} of ${passedOver.name(file)} holds the labels`];
-    if (unused.length > 0) notes.push(`columns without use: ${unused.map(({ name }) => name || '(no name)').join(', ')}`);
+    if (unused.length > 0) notes.push(`unused columns: ${unused.map(({ name }) => name || '(no name)').join(', ')}`);
     return { ...proposal(file), data: { inputs: file, labels: label && `${file}#${label.name}` }, notes };
   }
 
@@ -130,7 +130,7 @@ export function findData(
   }
 }
 
-/** @throws ConfigError when the values do not fit the inputs, or are the labels of no task. */
+/** @throws ConfigError when the values do not fit the inputs, or the labels fit no task. */
 function readAs(
   data: DataPaths,
   specs: readonly TensorSpec[],
@@ -142,7 +142,7 @@ function readAs(
     try {
       const samples = readSamples('deployment.yaml', data, lenient, targetReader(task, classes));
       const { values = [], width = 1 } = samples.targets ?? {};
-      // Whole numbers that are no classes of these models are no values either, and no row of labels is one long.
+      // Whole numbers that are not classes of these models are not values either, and a label row has more than one number.
       if (task === 'regression' && values.every(Number.isInteger)) break;
       if (task !== 'multi-label' || width > 1) return { task, samples, withNaN: inputsWithNaN(specs, samples) };
     } catch (error) {
@@ -170,7 +170,7 @@ function holdsNaN({ dtype }: TensorSpec, { count, tensor }: Column): boolean {
   return false;
 }
 
-/** @throws ConfigError when the file is not what its name says. */
+/** @throws ConfigError when the file is not of the type its name suggests. */
 function requireKind(file: string): void {
   const problem = misfit(file, headOf(file));
   if (problem !== undefined) throw new ConfigError(problem);

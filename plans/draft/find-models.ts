@@ -14,23 +14,22 @@ export interface FoundModel {
   readonly name: string;
   /** Absolute path. */
   readonly file: string;
-  /** Of the file and of those that its weights are in. */
+  /** Size of the file and of its external weights. */
   readonly bytes: number;
-  /** By the family's names. */
+  /** With the family's names. */
   readonly inputs: readonly TensorSpec[];
-  /** Input of the model -> input of the family, where they have other names. */
+  /** Input of the model -> input of the family, where the names differ. */
   readonly renamed: Readonly<Record<string, string>> | undefined;
   readonly outputs: readonly OutputSpec[];
-  /** Samples of a batch, where the graph fixes it. */
+  /** Batch size, if the graph fixes it. */
   readonly fixedBatch: number | undefined;
-  /** What the graph calls the classes, in the order of the scores. */
+  /** Class names in the graph, in the order of the scores. */
   readonly classLabels: readonly (string | number)[] | undefined;
   readonly triton: TritonModel | undefined;
 }
 
 /**
- * The models among the files that belong together, smallest first: the largest set of them that take the same inputs. All others
- * are passed over, and it is said why.
+ * The models that belong together, smallest first: the largest set that takes the same inputs. It skips all others and records why.
  */
 export function findModels(root: string, files: readonly string[], passedOver: PassedOver): readonly FoundModel[] {
   const onnx = newestVersions(
@@ -46,7 +45,7 @@ export function findModels(root: string, files: readonly string[], passedOver: P
   return named(family.toSorted((a, b) => a.bytes - b.bytes || (a.file < b.file ? -1 : 1)));
 }
 
-/** Of the versions of a model in a Triton repository, the newest is in use. */
+/** Of the versions of a model in a Triton repository, only the newest is used. */
 function newestVersions(files: readonly string[], passedOver: PassedOver): readonly string[] {
   const newest = new Map<string, number>();
   const folderOf = (file: string): string => dirname(dirname(file));
@@ -91,7 +90,7 @@ function readModel(root: string, file: string, passedOver: PassedOver): FoundMod
   }
 }
 
-/** Sets of models that a sample of one kind can be given to, the largest first. */
+/** Sets of models that accept the same samples, largest first. */
 function familiesOf(models: readonly FoundModel[]): FoundModel[][] {
   const families: FoundModel[][] = [];
   for (const model of models) {
@@ -102,7 +101,7 @@ function familiesOf(models: readonly FoundModel[]): FoundModel[][] {
   return families.toSorted((a, b) => b.length - a.length);
 }
 
-/** The model as one of the family, whose input it may call otherwise; undefined when it takes something else. */
+/** The model as a member of the family, with inputs renamed if necessary; undefined when it needs other inputs. */
 function joined(family: readonly FoundModel[], model: FoundModel): FoundModel | undefined {
   const names = [...new Set(family.flatMap(({ inputs }) => inputs.map((input) => input.name)))];
   const [own, ...more] = model.inputs;
@@ -121,10 +120,10 @@ function joined(family: readonly FoundModel[], model: FoundModel): FoundModel | 
 
 function differs(model: FoundModel, [first]: readonly FoundModel[]): string {
   const inputs = (of: FoundModel): string => of.inputs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ');
-  return `takes ${inputs(model)}, where ${first.name} takes ${inputs(first)}; draft it in a folder of its own`;
+  return `takes ${inputs(model)}, but ${first.name} takes ${inputs(first)}; draft it in a separate folder`;
 }
 
-/** A file called model.onnx is named by its folder, but for those that say nothing of it. */
+/** A file called model.onnx is named after the closest folder with a meaningful name. */
 function nameOf(root: string, file: string, triton: TritonModel | undefined): string {
   if (triton !== undefined) return token(triton.name);
   const base = basename(file).replace(/\.onnx$/i, '');
@@ -135,7 +134,7 @@ function nameOf(root: string, file: string, triton: TritonModel | undefined): st
 
 const GENERIC = /^(model|onnx|models|\d+)$/i;
 
-/** Models of one name are told apart by their folders, or counted. */
+/** Makes equal names unique by their folders, or by numbers. */
 function named(models: readonly FoundModel[]): readonly FoundModel[] {
   const count = (names: readonly string[], name: string): number => names.filter((other) => other === name).length;
   const plain = models.map(({ name }) => name);
@@ -148,7 +147,7 @@ function named(models: readonly FoundModel[]): readonly FoundModel[] {
   });
 }
 
-/** What may be a token of a NATS subject. */
+/** Turns text into a valid token of a NATS subject. */
 export function token(text: string): string {
   const cleaned = text.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, 64);
   return /^-?$/.test(cleaned) ? 'model' : cleaned;

@@ -1,15 +1,15 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Repositories of models are some folders deep: model_repository/resnet/1/model.onnx. */
+/** Model repositories are several folders deep: model_repository/resnet/1/model.onnx. */
 const MAX_DEPTH = 6;
 const MAX_FILES = 20_000;
-/** Hidden ones, and what tools fill with files of their own. */
+/** Hidden folders, and ones that tools fill with their own files. */
 const NOT_ENTERED = /^(\..*|node_modules|__pycache__|venv|site-packages|dist|build)$/;
 
 /**
- * The files of a folder and of the folders in it, nearest first, in order of their names. Links to files are followed (Hugging
- * Face's cache consists of them), links to folders are not.
+ * Files in a folder and its subfolders, nearest first, sorted by name. It follows links to files (Hugging Face's cache consists of
+ * them), but not to folders.
  */
 export function filesIn(root: string): readonly string[] {
   const files: string[] = [];
@@ -28,7 +28,7 @@ export function filesIn(root: string): readonly string[] {
   return files;
 }
 
-/** A folder below that may not be read has nothing for us. */
+/** An unreadable subfolder counts as empty. */
 function entriesOf(folder: string): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));

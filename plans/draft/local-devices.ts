@@ -3,7 +3,7 @@ import { usableCores } from '../../engine/process/usable-cores.ts';
 
 const MIB = 2 ** 20;
 
-/** One device per core but the first, which is left to the frontend; they share half of the memory. */
+/** One device per core except the first, which is left to the frontend; they share half of the memory. */
 export function localDevices() {
   const usable = usableCores();
   const used = usable.length === 1 ? usable : usable.slice(1);

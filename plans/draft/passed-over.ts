@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { messageOf } from '../../engine/errors.ts';
 
-/** Files that a draft does without, and why. */
+/** Files that a draft does not use, and why. */
 export class PassedOver {
   readonly #root: string;
   readonly #reasons = new Map<string, string>();
@@ -10,12 +10,12 @@ export class PassedOver {
     this.#root = root;
   }
 
-  /** How files are called: by their path in the folder. */
+  /** What to call a file: its path in the folder. */
   name(file: string): string {
     return relative(this.#root, file);
   }
 
-  /** @param reason why; an error's message may begin with the file, which is not said twice. */
+  /** @param reason why; if an error's message starts with the file, that part is dropped. */
   add(file: string, reason: unknown): void {
     const name = this.name(file);
     const base = name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1);
@@ -33,8 +33,8 @@ export class PassedOver {
     return this.#reasons.has(this.name(file));
   }
 
-  /** `train-log.jsonl: passed over: line 1 has no inputs` */
+  /** `train-log.jsonl: not used: line 1 has no inputs` */
   lines(): readonly string[] {
-    return Array.from(this.#reasons, ([name, reason]) => `${name}: passed over: ${reason}`);
+    return Array.from(this.#reasons, ([name, reason]) => `${name}: not used: ${reason}`);
   }
 }

@@ -1,7 +1,7 @@
-/** What an array or table is for, as its name tells. */
+/** The purpose of an array or table, judging by its name. */
 export type Role = 'test' | 'validation' | 'train' | undefined;
 
-/** Best first: a model was fitted to its training data, and would look too good on them. */
+/** Best first. Models look too good on the data they were trained on. */
 export const ROLES: readonly Role[] = ['test', 'validation', undefined, 'train'];
 
 const WORDS: Readonly<Record<string, Role>> = {

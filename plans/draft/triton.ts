@@ -1,20 +1,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** What a model's configuration in a Triton repository says of it, as far as a draft needs it. */
+/** The parts of a Triton model configuration that a draft needs. */
 export interface TritonModel {
   readonly name: string;
   readonly version: number;
-  /** Undefined: the configuration does not say; then, and with 0, batches are as the graph has them. */
+  /** Undefined when the configuration does not say. Then, and with 0, the graph decides. */
   readonly maxBatch: number | undefined;
-  /** File of class names, one a line, if there is one. */
+  /** File of class names, one per line, if there is one. */
   readonly labelFile: string | undefined;
 }
 
 /**
- * The place of a file in a Triton model repository: `<name>/<version>/model.onnx`, with `<name>/config.pbtxt` unless it was left
- * to Triton.
- * @returns undefined when the file is in no such place.
+ * The place of a file in a Triton model repository: `<name>/<version>/model.onnx`, with `<name>/config.pbtxt` unless that is left to
+ * Triton.
+ * @returns undefined when the file is not in such a place.
  */
 export function tritonModel(file: string): TritonModel | undefined {
   const versionFolder = dirname(file);

@@ -6,12 +6,12 @@ import type { Samples } from '../data/read-samples.ts';
 import type { ScoreKind } from '../domain/deployment/model-entry.ts';
 import type { FoundModel } from './find-models.ts';
 
-/** So few do: they only have to show what kind of numbers a model gives. */
+/** Few samples suffice, as they only show what kind of numbers a model outputs. */
 const SAMPLES = 32;
 const MAX_MS = 2_000;
 const ROUNDING = 1e-3;
 
-/** What a model gave for some samples; or why it gave nothing. */
+/** What a model output for some samples, or why it failed. */
 export type Trial = { readonly type: 'scores'; readonly kind: ScoreKind } | { readonly type: 'failed'; readonly reason: string };
 
 /**
@@ -53,7 +53,7 @@ export async function tryModels(
   }
 }
 
-/** From 0 to 1: of several classes, softmax; of one column or several labels, sigmoid. What is no number says nothing. */
+/** Whether all scores are from 0 to 1, as after softmax or sigmoid; NaN is ignored. */
 function areProbabilities(scores: Float32Array): boolean {
   return scores.every((score) => Number.isNaN(score) || (score >= 0 && score <= 1 + ROUNDING));
 }

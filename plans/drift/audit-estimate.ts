@@ -9,21 +9,21 @@ import { total } from './distance.ts';
 import { weightedMean, wilson } from './interval.ts';
 
 export interface AuditBounds {
-  /** Rise of the disagreement above the expected one, or fall of the accuracy below, that is called a loss. */
+  /** Rise of disagreement above the expected value, or fall of accuracy below it, that counts as a loss. */
   readonly bound: number;
-  /** Comparisons below which nothing is said. */
+  /** Minimum number of comparisons before reporting. */
   readonly minSamples: number;
-  /** Of the models; needed where answers are no classes. */
+  /** Of the models; required when answers are not classes. */
   readonly task?: Task | undefined;
 }
 
-/** What is measured covers this time, or longer, up to LONGEST_MS, where too little was compared in it. */
+/** The measurement covers this time, or longer, up to LONGEST_MS, if there were too few comparisons. */
 const WINDOW_MS = 50_000;
 const LONGEST_MS = 1_800_000;
-/** A loss ends well below where it begins, so that it is not told over and over. */
+/** A loss ends well below the level at which it starts, so that it is not reported over and over. */
 const ENDS_AT = 0.5;
 
-/** Counts of one model in one gear. */
+/** Counts for one model in one gear. */
 interface Stratum {
   readonly gear: number;
   readonly model: string;
@@ -40,13 +40,13 @@ interface Slice {
 }
 
 /**
- * Estimates how many answers the most accurate model would not give, from those about which it was asked. Answers are drawn within
- * each model and gear and weighted by how many were given there, so that it does not matter which of them had time to spare.
+ * Estimates how many answers the most accurate model would not give, from the audited ones. Answers are drawn within each model and
+ * gear and weighted by how many were given there, so the estimate does not depend on which of them had spare time.
  */
 export class AuditEstimate {
   readonly #expectation: AuditExpectation;
   readonly #bounds: AuditBounds;
-  /** Oldest first; the last one is being filled. */
+  /** Oldest first; the last one is still being filled. */
   #slices: Slice[];
   #lost = false;
 
@@ -66,7 +66,7 @@ export class AuditEstimate {
     add(stratum.differed, differed);
   }
 
-  /** About once a second. @returns undefined where there is no model to compare with. */
+  /** Call about once a second. @returns undefined when there is no model to compare with. */
   tick(now: number): AuditMeasure | undefined {
     const { reference } = this.#expectation;
     if (reference === undefined) return undefined;
@@ -105,7 +105,7 @@ export class AuditEstimate {
       : Math.max(disagreement.low - expected, expectedAccuracy.low - accuracy.high) > bound;
   }
 
-  /** It rests on the same samples in all gears: their errors do not average out. */
+  /** All gears share the same validation samples, so their errors do not average out. */
   #expectedAccuracy(strata: readonly Stratum[], answered: number): Interval {
     const mean = (of: keyof Interval): number =>
       answered === 0
@@ -114,7 +114,7 @@ export class AuditEstimate {
     return { estimate: mean('estimate'), low: mean('low'), high: mean('high') };
   }
 
-  /** Fewer comparisons tell as much where the most accurate model gives most of the answers itself. */
+  /** Fewer comparisons suffice when the most accurate model gives most answers itself. */
   #areEnough(strata: Iterable<Stratum>): boolean {
     let [answered, byOthers, compared] = [0, 0, 0];
     for (const stratum of strata) {
@@ -127,7 +127,7 @@ export class AuditEstimate {
     return answered >= minSamples && answered * compared >= byOthers * minSamples;
   }
 
-  /** The newest slices that cover the window and hold enough. */
+  /** The newest slices that cover the window and hold enough comparisons. */
   #recent(now: number): Slice {
     const strata = new Map<string, Stratum>();
     let from = now;
@@ -149,12 +149,12 @@ export class AuditEstimate {
 
 function disagreementOf(strata: readonly Stratum[], answered: number, reference: string): Interval {
   return weighted(strata, answered, (stratum) =>
-    // With itself it agrees.
+    // The reference model agrees with itself.
     stratum.model === reference ? { estimate: 0, low: 0, high: 0 } : wilson(total(stratum.differed), comparedIn(stratum)),
   );
 }
 
-/** Mean over all answers of a share of those in each stratum. */
+/** Mean over all answers of a share within each stratum. */
 function weighted(strata: readonly Stratum[], answered: number, share: (stratum: Stratum) => Interval): Interval {
   return weightedMean(
     strata.map((stratum) => ({ weight: answered === 0 ? 0 : stratum.answered / answered, share: share(stratum) })),

@@ -8,39 +8,39 @@ import { CERTAINTY_BINS, certaintyBin, certaintyEdges } from './certainty-bins.t
 import { meanOf, weightedMean } from './interval.ts';
 
 /**
- * What the validation records say of the answers that one model gives in one gear, beside a second opinion: the most accurate
- * model's, and of its own answers that of the model before it in the cascade.
+ * Expected audit results, from the validation records, for the answers of one model in one gear. The second opinion is that of the most
+ * accurate model or, for its own answers, that of the model before it in the cascade.
  */
 export interface ExpectedAudit extends ByOpinion {
-  /** Share of them to which the most accurate model says otherwise. */
+  /** Share of those answers with which the most accurate model disagrees. */
   readonly disagreement: number;
-  /** Mean quality of the answers, where the two agree and where not. */
+  /** Mean quality of the answers, when the two agree and when they differ. */
   readonly agreed: Float64Array;
   readonly differed: Float64Array;
-  /** Mean of these over its answers, and how many those are. */
+  /** Mean quality of its answers, and their number. */
   readonly accuracy: Interval;
   readonly answers: number;
 }
 
-/** A number for each bin of the most accurate model's certainties: where the second opinion was the same, and where not. */
+/** A number per bin of the most accurate model's certainty, for equal second opinions and for different ones. */
 export interface ByOpinion {
   readonly agreed: Float64Array;
   readonly differed: Float64Array;
 }
 
-/** Answers that weigh as much as what is known without looking at the bin, so that a bin of few samples says little. */
+/** Weight of the prior knowledge, in answers, so that a bin with few samples says little. */
 const PRIOR_SAMPLES = 10;
 
-/** For every gear of a plan and every model that answers there. */
+/** For every gear of a plan and every model that answers in it. */
 export class AuditExpectation {
-  /** The most accurate model that the plan places; undefined where the profile does not know one. */
+  /** The most accurate model that the plan places; undefined when the profile does not contain it. */
   readonly reference: string | undefined;
   /** [gear][model name] */
   readonly #expected: readonly ReadonlyMap<string, ExpectedAudit>[];
   /** Per gear. */
   readonly #accuracy: readonly Interval[];
 
-  /** @param task of the models; needed where answers are no classes. */
+  /** @param task of the models; required when answers are not classes. */
   constructor(plan: GearPlan, profile: Pick<Profile, 'models'>, task?: Task) {
     const byName = new Map(profile.models.map((model) => [model.name, model]));
     const accuracy = plan.models.map((name) => {
@@ -76,13 +76,13 @@ export class AuditExpectation {
     return this.#expected[gear]?.get(model);
   }
 
-  /** What the answers of a gear of the plan would have if the inputs were like the validation samples. */
+  /** Accuracy of a gear of the plan if inputs are like the validation samples. */
   accuracyIn(gear: number): Interval {
     return this.#accuracy[gear];
   }
 }
 
-/** Per stage: the validation samples that end there. */
+/** Per stage: the validation samples that it answers. */
 function answeredBy(models: readonly (ModelProfile | undefined)[], cascade: readonly { threshold?: number }[]): number[][] {
   const answered: number[][] = cascade.map(() => []);
   const samples = models[0]?.certainties.length ?? 0;
@@ -133,7 +133,7 @@ function expectedOf(
   };
 }
 
-/** Mean quality of answers of which it is counted what the second opinion was, if they are as good as expected of such. */
+/** Mean quality of answers with counted second opinions, if they are as good as expected of such answers. */
 export function meanQuality(expected: ByOpinion, counts: ByOpinion): Interval {
   let answers = 0;
   let sum = 0;
@@ -149,7 +149,7 @@ export function meanQuality(expected: ByOpinion, counts: ByOpinion): Interval {
   return meanOf(sum, squares, answers);
 }
 
-/** Qualities of answers, by bin and together. */
+/** Qualities of answers, per bin and in total. */
 class Tally {
   count = 0;
   sum = 0;
@@ -163,7 +163,7 @@ class Tally {
     this.#sums[bin] += quality;
   }
 
-  /** Per bin, drawn towards the mean of all bins, and that towards `overall`. */
+  /** Per bin, shrunk toward the mean of all bins, which is itself shrunk toward `overall`. */
   means(overall: number): Float64Array {
     const mean = (this.sum + PRIOR_SAMPLES * overall) / (this.count + PRIOR_SAMPLES);
     return this.#sums.map((sum, bin) => (sum + PRIOR_SAMPLES * mean) / (this.counts[bin] + PRIOR_SAMPLES));

@@ -5,8 +5,8 @@ import type { Profile } from '../domain/profile/profile.ts';
 export const CERTAINTY_BINS = 20;
 
 /**
- * Inner edges of the bins of a model's certainties, ascending: quantiles over the validation samples, as certainties crowd near 1,
- * where even bins would see nothing, and need not end there (`logit-margin`).
+ * Inner edges of the bins of a model's certainties, ascending. They are quantiles over the validation samples, because certainties
+ * crowd near 1, where even bins would see nothing, and may exceed 1 (`logit-margin`).
  */
 export function certaintyEdges(certainties: Float32Array): Float64Array {
   const sorted = certainties.filter((certainty) => certainty !== NO_NUMBER).sort();
@@ -16,7 +16,7 @@ export function certaintyEdges(certainties: Float32Array): Float64Array {
   );
 }
 
-/** Number of edges that a certainty is not below. In single precision, as the profile has them: many are equal to 1 there. */
+/** Number of edges that are not above a certainty. In single precision, like the profile, where many certainties equal 1. */
 export function certaintyBin(edges: ArrayLike<number>, certainty: number): number {
   const value = Math.fround(certainty);
   let low = 0;
@@ -29,7 +29,7 @@ export function certaintyBin(edges: ArrayLike<number>, certainty: number): numbe
   return low;
 }
 
-/** Per stage of a gear's cascade: shares of the bins among those validation samples that come as far. All 0 where none does. */
+/** Per stage of a gear's cascade: shares of the bins among the validation samples that reach it; all 0 when none does. */
 export function expectedBins(
   { cascade }: Pick<Gear, 'cascade'>,
   profile: Pick<Profile, 'models'>,
@@ -42,7 +42,7 @@ export function expectedBins(
   for (let sample = 0; sample < samples; sample++) {
     for (let stage = 0; stage < cascade.length; stage++) {
       const certainty = profile.models[models[stage]].certainties[sample];
-      // Nor are they counted live; and the stages after it get no opinion of this one with the sample.
+      // Devices do not count them either, and later stages get no opinion of this model with the sample.
       if (certainty === NO_NUMBER) break;
       bins[stage][certaintyBin(edges[models[stage]], certainty)]++;
       reached[stage]++;

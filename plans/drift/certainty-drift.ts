@@ -13,14 +13,14 @@ const HORIZON_MS = 600_000;
 
 interface ModelCounts {
   readonly measured: Float64Array;
-  /** Mixture of the expected bins, by how many samples came from each gear. */
+  /** Mixture of the expected bins, weighted by the number of samples from each gear. */
   readonly expected: Float64Array;
   drifted: boolean;
 }
 
 /**
- * Each model's live certainties beside those of the validation samples. Which samples a model gets depends on the cascade of the
- * gear, so each count is compared with the validation samples that come as far in that gear.
+ * Compares each model's live certainties with those of the validation samples. Which samples reach a model depends on the gear's
+ * cascade, so each count is compared with the validation samples that reach it in that gear.
  */
 export class CertaintyDrift {
   readonly #settings: DriftSettings;
@@ -39,7 +39,7 @@ export class CertaintyDrift {
 
   observe({ gear, model, counts }: CertaintyCounts): void {
     const expected = this.#expected[gear]?.get(model);
-    // Samples where the validation has none cannot be compared.
+    // Without validation samples there is nothing to compare with.
     if (expected === undefined || total(expected) === 0 || counts.length !== CERTAINTY_BINS) return;
     let known = this.#models.get(model);
     if (known === undefined) {
@@ -53,7 +53,7 @@ export class CertaintyDrift {
     }
   }
 
-  /** Lets what was measured long ago count less. */
+  /** Reduces the weight of old measurements. */
   forget(passedMs: number): void {
     for (const { measured, expected } of this.#models.values()) {
       const kept = keptShare(total(measured), 2 * this.#settings.minSamples, passedMs, HORIZON_MS);

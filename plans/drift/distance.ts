@@ -1,6 +1,6 @@
 /**
- * Total variation between two histograms over the same bins: the share of the observations that would have to lie elsewhere, from 0
- * (alike) to 1 (nothing in common). Chosen over the Jensen-Shannon distance because people can read it: 0.2 is every fifth.
+ * Total variation between two histograms over the same bins: the share of observations that would have to move, from 0 (equal) to 1
+ * (nothing in common). We prefer it to the Jensen-Shannon distance because people can read it: 0.2 is every fifth.
  */
 export function totalVariation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const [sumA, sumB] = [total(a), total(b)];
@@ -10,8 +10,8 @@ export function totalVariation(a: ArrayLike<number>, b: ArrayLike<number>): numb
 }
 
 /**
- * What total variation is to be expected between a distribution and `observations` drawn from it: few observations are never quite
- * alike. Normal approximation per bin: the mean deviation of a share p is sqrt(2 p (1 - p) / (pi n)).
+ * Expected total variation between a distribution and `observations` drawn from it, since few observations never match exactly. Normal
+ * approximation per bin: the mean deviation of a share p is sqrt(2 p (1 - p) / (pi n)).
  */
 export function samplingNoise(distribution: ArrayLike<number>, observations: number): number {
   const sum = total(distribution);
@@ -29,7 +29,7 @@ export function total(histogram: ArrayLike<number>): number {
   return sum;
 }
 
-/** By how much a histogram is to be weakened so that it forgets within `horizonMs`, but never all that can be judged by. */
+/** Factor by which to weaken a histogram so that it forgets within `horizonMs`, but always keeps enough to judge by. */
 export function keptShare(observations: number, atLeast: number, passedMs: number, horizonMs: number): number {
   if (observations <= atLeast) return 1;
   return Math.max(atLeast / observations, 1 - passedMs / horizonMs);

@@ -1,28 +1,28 @@
 import { samplingNoise, total, totalVariation } from './distance.ts';
 
 export interface DriftSettings {
-  /** Total variation beyond which the load is not the planned one any more. */
+  /** Total variation beyond which the load counts as different from the planned one. */
   readonly qpsBound: number;
-  /** Total variation beyond which a model is not as certain as on the validation samples any more. */
+  /** Total variation beyond which a model's certainty counts as different from that on the validation samples. */
   readonly certaintyBound: number;
-  /** Observations below which nothing is said: seconds of load, samples of a model. */
+  /** Minimum observations before reporting: seconds of load, or samples of a model. */
   readonly minSamples: number;
 }
 
-/** How far what is measured is from what was planned for. */
+/** How far measurements are from the plan. */
 export interface DriftMeasure {
   readonly observations: number;
   /** Total variation, 0 to 1; null while there are too few observations. */
   readonly distance: number | null;
-  /** What is called drift: the configured bound, and the distance that so few observations have by chance. */
+  /** Distance from which on it is drift: the configured bound, plus what so few observations differ by chance. */
   readonly bound: number;
   readonly drifted: boolean;
 }
 
-/** A drift ends well below where it begins, so that it is not told over and over. */
+/** Drift ends well below the level at which it starts, so that it is not reported over and over. */
 const ENDS_AT = 0.8;
 
-/** @param before whether it was called drift until now. */
+/** @param before whether it was drift until now. */
 export function driftMeasure(
   measured: ArrayLike<number>,
   expected: ArrayLike<number>,

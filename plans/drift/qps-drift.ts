@@ -7,12 +7,12 @@ export interface QpsDriftMeasure extends DriftMeasure {
   /** Means over the seconds with requests, in requests per second. */
   readonly meanQps: number;
   readonly plannedMeanQps: number;
-  /** Highest load that the plan promises. */
+  /** Highest load for which the plan makes promises. */
   readonly qpsMax: number;
-  /** Per range of the plan. What was above counts to the last one. */
+  /** Per range of the plan. Higher loads count toward the last one. */
   readonly weights: readonly number[];
   readonly plannedWeights: readonly number[];
-  /** Weights of equal ranges from 0 to `qpsMax`, finer than the plan's: what a plan can be made for. */
+  /** Weights of equal ranges from 0 to `qpsMax`, finer than the plan's: a distribution to plan for. */
   readonly histogram: readonly number[];
   /** Share of the seconds with more than `qpsMax`. */
   readonly above: number;
@@ -21,18 +21,18 @@ export interface QpsDriftMeasure extends DriftMeasure {
 const SECOND_MS = 1_000;
 type DriftPlan = Pick<GearPlan, 'gears' | 'qpsWeights' | 'meanQps'>;
 
-/** Called once a second, by timers that come late or a little early: only a call right after another has too little to tell. */
+/** Called once a second by timers that come late or slightly early. Only a call right after another has too little data. */
 const LEAST_MS = SECOND_MS / 2;
-/** Load of longer ago counts ever less; a day has its hours, so not much shorter. */
+/** Old load decays. Loads depend on the time of day, so it should not decay much faster. */
 const HORIZON_MS = 3_600_000;
 
-/** Ranges of the plan are as wide as their gears happen to be: a plan for the measured load wants to know it better. */
+/** The plan's ranges may be wide, and planning for the measured load needs finer ones. */
 const HISTOGRAM_RANGES = 100;
 
 /**
- * The measured QPS distribution, in the ranges of the plan, beside the one planned for (CascadeServe App. C.2). The observations are
- * seconds: in the 100 ms in which gears are chosen, low loads are mostly noise. Seconds without a request are left out, as in the
- * paper's traces: a plan says nothing about them.
+ * Compares the measured QPS distribution, in the ranges of the plan, with the planned one (CascadeServe App. C.2). Observations are
+ * seconds, because in the 100 ms in which gears are chosen, low loads are mostly noise. Seconds without requests are left out, as in
+ * the paper's traces: a plan says nothing about them.
  */
 export class QpsDrift {
   readonly #plan: DriftPlan;
@@ -60,7 +60,7 @@ export class QpsDrift {
     this.#arrivals += arrivals;
   }
 
-  /** About once a second: ends the second at hand. */
+  /** Call about once a second: ends the current second. */
   tick(now: number): void {
     const ms = now - this.#since;
     if (ms < LEAST_MS) return;

@@ -1,7 +1,7 @@
 import type { Scale } from './scale.ts';
 import { element, escapeText, type Markup, text } from './svg.ts';
 
-/** A plot with axes: the area in pixels that scales map to, and what draws around it. */
+/** A plot with axes: the pixel area that scales map to, and its surroundings. */
 export interface Area {
   readonly width: number;
   readonly height: number;
@@ -27,7 +27,7 @@ export interface LegendEntry {
 const MARGIN = { left: 64, right: 18, top: 34, bottom: 46 };
 const GRID = '#e4e7ec';
 const AXIS = '#667085';
-/** Widths of letters, in pixels at the font size of the charts: for placing legends without measuring. */
+/** Approximate letter width in pixels at the charts' font size, for placing legends without measuring. */
 export const LETTER = 7;
 
 export function area(width: number, height: number, margin: Partial<typeof MARGIN> = {}): Area {
@@ -35,7 +35,7 @@ export function area(width: number, height: number, margin: Partial<typeof MARGI
   return { width, height, left, right: width - right, top, bottom: height - bottom };
 }
 
-/** The chart as one element; `describes` is what it says to those who cannot see it. */
+/** The chart as one element; `describes` is its text alternative. */
 export function chart({ width, height }: Area, describes: string, ...content: readonly Markup[]): Markup {
   const attributes = { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': describes };
   return element('svg', attributes, element('title', {}, escapeText(describes)), ...content);
@@ -91,7 +91,7 @@ export function legend({ left, right }: Area, entries: readonly LegendEntry[]): 
 /** Half the length of a whisker's caps, in pixels. */
 const CAP = 4;
 
-/** An interval around a point: an upright line with a cap at either end, so that it is told from others without colour. */
+/** An interval around a point: a vertical line with caps, so that it can be recognised without colour. */
 export function whisker(x: number, low: number, high: number, stroke: string): Markup {
   const line = (x1: number, y1: number, x2: number, y2: number): Markup =>
     element('line', { x1, y1, x2, y2, stroke, 'stroke-width': 1.2 });

@@ -1,4 +1,4 @@
-/** Distinct to most eyes, in print and on white (after Okabe and Ito, Color Universal Design); cheap models cool, dear ones warm. */
+/** Distinct to most eyes, in print and on white (after Okabe and Ito, Color Universal Design): cool for small models, warm for large ones. */
 const MODELS = ['#56b4e9', '#0072b2', '#009e73', '#e6a700', '#d55e00', '#cc79a7', '#8b5cf6', '#6b7280'];
 
 export const INK = '#1d2939';
@@ -10,7 +10,7 @@ export function modelColor(models: readonly string[], model: string): string {
   return MODELS[Math.max(0, models.indexOf(model)) % MODELS.length];
 }
 
-/** From calm to busy, for a fraction from 0 to 1. */
+/** A colour from calm to busy, for a fraction from 0 to 1. */
 export function heatColor(fraction: number): string {
   const stops = [
     [239, 246, 252],

@@ -12,18 +12,18 @@ import type { Profile } from '../domain/profile/profile.ts';
 import { type AccuracyEstimate, weightedMean } from '../planner/sp1/accuracy-estimate.ts';
 import { gearReason } from './gear-reason.ts';
 
-/** One gear as it is explained. */
+/** Explanation of one gear. */
 export interface ExplainedGear {
   readonly index: number;
   readonly qps: readonly [from: number, to: number];
-  /** Beyond what the plan promises: no SLO holds for it. */
+  /** Beyond what the plan promises: the SLO does not apply. */
   readonly bestEffort: boolean;
-  /** How often loads of this range occur; 0 beyond those planned for. */
+  /** How often loads of this range occur; 0 beyond the planned ones. */
   readonly weight: number;
   readonly cascade: string;
   readonly stages: readonly ExplainedStage[];
   readonly accuracy: number;
-  /** 95 %. */
+  /** 95 % confidence interval. */
   readonly accuracyInterval: readonly [low: number, high: number];
   readonly latencyMs: Gear['expected']['latencyMs'];
   readonly maxWaitMs: number;
@@ -35,9 +35,9 @@ export interface ExplainedGear {
 
 export interface ExplainedStage {
   readonly model: string;
-  /** Less certain answers go on; null on the last stage. */
+  /** Less certain answers move on; null on the last stage. */
   readonly threshold: number | null;
-  /** Fraction of all requests that reach this model, and that it answers for good; null where nothing tells. */
+  /** Fraction of all requests that reach this model, and that it answers finally; null when unknown. */
   readonly reach: number | null;
   readonly answers: number | null;
   /** Over its replicas. */
@@ -47,7 +47,7 @@ export interface ExplainedStage {
 interface ExplainedDevice {
   readonly device: string;
   readonly models: readonly string[];
-  /** Of these, those that only gears beyond the plan use. */
+  /** Those that only gears beyond the plan use. */
   readonly beyondOnly: readonly string[];
   /** In its busiest gear. */
   readonly utilisation: number;
@@ -57,7 +57,7 @@ interface ExplainedDevice {
 /** A cascade on the frontier. */
 export interface ExplainedPoint {
   readonly cascade: string;
-  /** The model, where it is one alone. */
+  /** The model, if the cascade has only one. */
   readonly alone: string | null;
   readonly accuracy: number;
   readonly accuracyInterval: readonly [low: number, high: number];
@@ -68,22 +68,22 @@ export interface ExplainedPoint {
 
 type Interval = AccuracyEstimate['interval'];
 
-/** What is left when one of these devices is lost. */
+/** What remains when one of these devices is lost. */
 export interface ExplainedLoss {
-  /** Like one another: the plan for the loss of one is that for the loss of any. */
+  /** Identical devices: the plan for the loss of one applies to any of them. */
   readonly devices: readonly string[];
   /** Highest load that the others can carry within the SLO. */
   readonly qpsMax: number;
-  /** Highest load that they carry at all, as best effort. */
+  /** Highest load that they can carry at all, as best effort. */
   readonly carriedQps: number;
-  /** Over the loads up to there, by how often they occur: with all devices, and without the lost one. */
+  /** Over the loads up to there, weighted by how often they occur: with all devices, and without the lost one. */
   readonly accuracy: readonly [before: number, after: number];
   readonly accuracyInterval: readonly [before: Interval, after: Interval];
-  /** Highest of any gear. */
+  /** Highest over all gears. */
   readonly latencyMsP95: readonly [before: number, after: number];
 }
 
-/** A plan with everything that is derived from it: what `explain --json` writes, and tables and page show. */
+/** A plan with everything derived from it: written by `explain --json`, shown in tables and on the page. */
 export interface Explanation {
   readonly deployment: string;
   readonly synthetic: boolean;
@@ -93,17 +93,17 @@ export interface Explanation {
   readonly weights: Readonly<Record<string, string>>;
   readonly expected: GearPlan['expected'];
   readonly gears: readonly ExplainedGear[];
-  /** Best effort, no SLO promised: their indices follow those of `gears`. */
+  /** Best effort, without an SLO: their indices follow those of `gears`. */
   readonly beyond: readonly ExplainedGear[];
   readonly devices: readonly ExplainedDevice[];
-  /** Empty where the plan does not say. */
+  /** Empty when the plan does not say. */
   readonly losses: readonly ExplainedLoss[];
   /** Cheapest first. */
   readonly frontier: readonly ExplainedPoint[];
   readonly search: GearPlan['search'];
 }
 
-/** @param profile that the plan was made from, where it is known: says how many requests reach each model. */
+/** @param profile that the plan was made from, if known: it says how many requests reach each model. */
 export function explainPlan(plan: GearPlan, profile?: Profile): Explanation {
   const reach = reachOf(plan, profile);
   const all = allGears(plan).map((gear, index) => explainGear(plan, gear, index, reach?.[index]));
@@ -169,7 +169,7 @@ function explainLoss(
   };
 }
 
-/** Over the loads up to `qpsMax`, by how often they occur; within a range of the plan, all as often. */
+/** Over the loads up to `qpsMax`, weighted by how often they occur; within a range of the plan, all are equally likely. */
 function meanAccuracy(gears: readonly Gear[], plan: GearPlan, qpsMax: number): AccuracyEstimate {
   const weights = gears.map(({ qps }) =>
     plan.gears.reduce((sum, { qps: [from, to] }, g) => {
@@ -218,8 +218,8 @@ function explainDevice(plan: GearPlan, device: string): ExplainedDevice {
 }
 
 /**
- * Per gear and stage: fraction of all requests that get there. From the plan, else from the profile, if it is the one that the
- * plan was made from: then its models are those of the plan.
+ * Per gear and stage: fraction of all requests that reach it. From the plan, else from the profile if the plan was made from it, because
+ * then both have the same models.
  */
 function reachOf(plan: GearPlan, profile: Profile | undefined): (readonly number[])[] | undefined {
   const gears = allGears(plan);

@@ -1,6 +1,6 @@
 import type { ExpectedAccuracy } from '../domain/gear-plan/gear-plan.ts';
 
-/** Figures as the explanation writes them. */
+/** Formatted figures of the explanation. */
 export function percent(fraction: number, digits = 2): string {
   return `${(fraction * 100).toFixed(digits)} %`;
 }
@@ -10,7 +10,7 @@ export function plain(value: number, digits = 4): string {
   return value >= 10 ** digits ? value.toFixed(0) : String(Number(value.toPrecision(digits)));
 }
 
-/** `94.1 - 95.3 %`: 95 of 100 such intervals hold the true accuracy. */
+/** `94.1 - 95.3 %`: 95 of 100 such intervals contain the true accuracy. */
 export function interval([low, high]: readonly [number, number]): string {
   return `${(low * 100).toFixed(1)} - ${(high * 100).toFixed(1)} %`;
 }

@@ -5,10 +5,10 @@ import { gearNames, interval, percent, plain } from './format.ts';
 import { linearScale, logScale } from './scale.ts';
 import { type Attributes, element, type Markup, polyline, text, tooltip } from './svg.ts';
 
-/** Dearer by more than this factor, and an even axis would crowd the cheap cascades into a corner. */
+/** If costs differ by more than this factor, a linear axis would crowd the cheap cascades into a corner. */
 const LOG_FROM = 15;
 
-/** The cascades that no other beats in both accuracy and work, and which gears run them. */
+/** The cascades that are not dominated in accuracy and work, and the gears that run them. */
 export function frontierChart(explanation: Explanation, width: number): Markup {
   const { frontier } = explanation;
   const plot = area(width, 340);
@@ -38,7 +38,7 @@ export function frontierChart(explanation: Explanation, width: number): Markup {
       gears.length > 0 ? [whisker(x.at(computeMs), y.at(low), y.at(high), INK)] : [],
     ),
     ...labels(frontier, place, plot),
-    // Those that gears run lie on top.
+    // Those that gears run are drawn on top.
     ...points.filter((_, i) => frontier[i].gears.length === 0),
     ...points.filter((_, i) => frontier[i].gears.length > 0),
     legend(plot, [
@@ -63,10 +63,10 @@ interface Box {
 }
 
 const LABEL_HEIGHT = 13;
-/** How far below or above its point a label may be, in pixels. */
+/** Distances of a label below or above its point, in pixels. */
 const DISTANCES = [16, -16, 34, -34, 52, -52, 70, -70, 88, 106, 124];
 
-/** Names near the points, each with a line to its point, as far as they find room within the plot. */
+/** Names near the points, each connected to its point by a line, as far as there is room. */
 function labels(
   frontier: readonly ExplainedPoint[],
   place: (point: ExplainedPoint) => readonly [number, number],
@@ -77,7 +77,7 @@ function labels(
     return { x0: x - 6, x1: x + 6, y0: y - 6, y1: y + 6 };
   });
   const written: Markup[] = [];
-  // Gears before models: they are what the page is about.
+  // Gears come before models, because the page is about gears.
   const named = frontier.toSorted((a, b) => Math.sign(b.gears.length) - Math.sign(a.gears.length));
   for (const point of named) {
     const { gears, alone } = point;

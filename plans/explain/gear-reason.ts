@@ -2,8 +2,8 @@ import { allGears, describeCascade, type GearPlan, type GearReason } from '../do
 import { percent, plain } from './format.ts';
 
 /**
- * Why a gear has its cascade and not a better one: what the planner wrote, else what the plan's own figures say. A better
- * cascade is a more accurate one under a latency SLO, a cheaper one under an accuracy SLO (CascadeServe §3).
+ * Why a gear has its cascade and not a better one: the planner's reason, else one derived from the plan's figures. Better means more
+ * accurate under a latency SLO, and cheaper under an accuracy SLO (CascadeServe §3).
  */
 export function gearReason(plan: GearPlan, index: number): GearReason {
   const gear = allGears(plan)[index];
@@ -22,19 +22,22 @@ function whyBeyond(plan: GearPlan): GearReason {
 
 function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason {
   const gear = plan.gears[index];
-  // The frontier ascends in work and accuracy, so the first that is more accurate is the next step up.
+  // The frontier ascends in work and accuracy, so the first more accurate cascade is the next step up.
   const next = plan.frontier.find((point) => point.accuracy > gear.expected.accuracy);
-  if (next === undefined) return { binds: 'nothing', text: 'the most accurate cascade of all that were considered' };
+  if (next === undefined) return { binds: 'nothing', text: 'the most accurate of all cascades considered' };
   const above = plan.gears.findIndex(({ expected }, i) => i > index && expected.accuracy > gear.expected.accuracy);
   if (above !== -1) {
     const { cascade, expected } = plan.gears[above];
     const what = `${describeCascade(cascade)} (${percent(expected.accuracy)})`;
-    return { binds: 'nothing', text: `gear ${above} serves more load with ${what}: the search did not get to it here` };
+    return { binds: 'nothing', text: `gear ${above} serves more load with ${what}: the search did not reach it here` };
   }
   const better = describePoint(next);
   const missing = next.cascade.find(({ model }) => !plan.placement.some((replica) => replica.model === model));
   if (missing !== undefined) {
-    return { binds: 'memory', text: `${better} needs ${missing.model}, for which the devices have no memory beside the others` };
+    return {
+      binds: 'memory',
+      text: `${better} needs ${missing.model}, which does not fit into the devices' memory with the others`,
+    };
   }
   const top = gear.qps[1];
   const needed = (next.computeMs * top) / (1_000 * plan.devices.length);
@@ -56,18 +59,18 @@ function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason 
 function whyNotCheaper(plan: GearPlan, index: number, slo: number): GearReason {
   const gear = plan.gears[index];
   const next = plan.frontier.findLast((point) => point.accuracy < gear.expected.accuracy);
-  if (next === undefined) return { binds: 'nothing', text: 'the cheapest cascade of all that were considered' };
+  if (next === undefined) return { binds: 'nothing', text: 'the cheapest of all cascades considered' };
   const mean = plan.expected.accuracy - plan.qpsWeights[index] * (gear.expected.accuracy - next.accuracy);
   const change = `${describePoint(next)} in this range would bring the mean accuracy to ${percent(mean, 3)}`;
   if (mean < slo) return { binds: 'accuracy', text: `${change}, below the SLO of ${percent(slo)}` };
-  return { binds: 'latency', text: `${change}, which the SLO allows, but would not lower the latency` };
+  return { binds: 'latency', text: `${change}, which the SLO allows but which would not lower the latency` };
 }
 
 function describePoint({ cascade, accuracy }: GearPlan['frontier'][number]): string {
   return `the next ${describeCascade(cascade)} (${percent(accuracy)})`;
 }
 
-/** Room that the planner left below a limit; 1 where the plan does not say. */
+/** Headroom that the planner left below a limit; 1 when the plan does not say. */
 function marginOf(plan: GearPlan, name: string): number {
   const margin = plan.search[name];
   return typeof margin === 'number' ? margin : 1;

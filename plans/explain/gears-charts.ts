@@ -6,11 +6,11 @@ import { beyondBackground, beyondLabel, loadScale } from './load-axis.ts';
 import { exactScale, linearScale, type Scale } from './scale.ts';
 import { element, type Markup, polyline, text, tooltip } from './svg.ts';
 
-/** Charts over the load: one step per gear, as a gear serves a whole range of loads. */
+/** Charts over the load, with one step per gear, because a gear serves a range of loads. */
 
 const qpsAxis = (scale: Scale) => ({ scale, label: 'load (requests/s)', format: (qps: number) => plain(qps) });
 
-/** Who answers: share of each model per gear; where nothing tells the shares, which models the gear has. */
+/** Which model answers: each model's share per gear or, if shares are unknown, the models of the gear. */
 export function answersChart(explanation: Explanation, width: number): Markup {
   const { models } = explanation;
   const gears = [...explanation.gears, ...explanation.beyond];
@@ -64,7 +64,7 @@ export function answersChart(explanation: Explanation, width: number): Markup {
   );
 }
 
-/** How often loads occur: what the plan weighs its gears by. */
+/** How often loads occur: the weights of the gears in the plan. */
 export function weightsChart(explanation: Explanation, width: number): Markup {
   const { gears } = explanation;
   const plot = area(width, 220, { top: 20 });
@@ -168,7 +168,7 @@ export function latencyChart(explanation: Explanation, width: number): Markup {
   );
 }
 
-/** What is said of the promised loads is drawn up to them. */
+/** Charts about the promised loads end here. */
 function promisedEnd({ gears }: Explanation, x: Scale): number {
   return x.at(gears[gears.length - 1].qps[1]);
 }
@@ -178,7 +178,7 @@ function level({ left }: Area, y: Scale, value: number, stroke: string, right: n
   return element('line', { x1: left, x2: right, y1: at, y2: at, stroke, 'stroke-width': 2, 'stroke-dasharray': '6 4' });
 }
 
-/** One horizontal piece per gear, joined, dashed beyond the promise; each with the value to read when pointed at. */
+/** One horizontal segment per gear, connected, dashed beyond the promise; each has a tooltip with its value. */
 function steps(
   { gears, beyond }: Explanation,
   x: Scale,

@@ -5,14 +5,14 @@ import type { Explanation } from './explanation.ts';
 import { exactScale, logScale, type Scale } from './scale.ts';
 import { element, type Markup, text, tooltip } from './svg.ts';
 
-/** Of the width, where there are gears beyond the promised loads: these are what a plan is judged by. */
+/** Share of the width for the promised loads when there are gears beyond them, because a plan is judged by its promises. */
 const PROMISED_SHARE = 0.72;
-/** Pixels from one tick beyond to the next, for their figures. */
+/** Pixels between two ticks beyond the promise, so that their figures fit. */
 const TICK_ROOM = 44;
 
 /**
- * Loads from 0 to the highest that has a gear: even up to the highest promised load; above, by equal factors, as what is carried at
- * best may be many times as much.
+ * Loads from 0 to the highest with a gear: linear up to the highest promised load and logarithmic above, because best effort may carry
+ * many times as much.
  */
 export function loadScale({ gears, beyond }: Explanation, { left, right }: Area): Scale {
   const promised = gears[gears.length - 1].qps[1];
@@ -30,11 +30,11 @@ export function loadScale({ gears, beyond }: Explanation, { left, right }: Area)
   return { domain: [0, top], ticks, at };
 }
 
-/** What lies beyond the promise, set apart; nothing where nothing does. */
+/** Background beyond the promise; empty if there is nothing. */
 export function beyondBackground({ gears, beyond }: Explanation, { top, bottom, right }: Area, x: Scale): Markup {
   if (beyond.length === 0) return '';
   const border = x.at(gears[gears.length - 1].qps[1]);
-  const says = tooltip('best effort: gears for loads above the highest that the plan was asked for; no SLO is promised');
+  const says = tooltip('best effort: gears for loads above the highest that was planned for; no SLO is promised');
   return [
     element('rect', { x: border, width: right - border, y: top, height: bottom - top, fill: '#f2f4f7' }, says),
     element('line', {
@@ -49,7 +49,7 @@ export function beyondBackground({ gears, beyond }: Explanation, { top, bottom, 
   ].join('');
 }
 
-/** Says so; drawn last, to be read. */
+/** Label for that area, drawn last so that it is readable. */
 export function beyondLabel({ gears, beyond }: Explanation, { top, right }: Area, x: Scale): Markup {
   if (beyond.length === 0) return '';
   const middle = (x.at(gears[gears.length - 1].qps[1]) + right) / 2;

@@ -41,7 +41,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px; margi
 dt { font-weight: 600; } dd { margin: 0; }
 `;
 
-/** The plan as one page that needs nothing else: no script, no font, no request. */
+/** The plan as a self-contained page: no script, no font, no request. */
 export function explanationPage(explanation: Explanation): string {
   const { deployment, synthetic } = explanation;
   const title = `Gear plan of ${deployment}`;
@@ -54,14 +54,14 @@ export function explanationPage(explanation: Explanation): string {
   const body = [
     element('h1', {}, escapeText(title)),
     synthetic ? element('p', { class: 'made' }, 'Synthetic: the models’ runtimes or answers are made up, not measured.') : '',
-    paragraph(`What it promises: ${describeSlo(explanation.slo)} at every load up to ${plain(topQps(explanation))} requests/s.`),
+    paragraph(`Promise: ${describeSlo(explanation.slo)} at every load up to ${plain(topQps(explanation))} requests/s.`),
     ...explanation.beyond.slice(-1).map(({ qps }) => paragraph(`${capitalised(beyondSentence(qps[1]))}.`)),
     figures(explanation),
     words(),
     ...(explanation.frontier.length === 0 ? [] : frontierSection(explanation)),
     ...section(
       'Which gear serves which load',
-      'A gear per range of load. Its cascade asks the first model about every request; what it is not certain of goes on to the next. The colours say who gives the answer in the end.',
+      'One gear per range of load. Its cascade asks the first model about every request; uncertain ones move on to the next model. The colours show which model gives the answer.',
       plot(answersChart(explanation, WIDE)),
     ),
     ...section(
@@ -70,17 +70,17 @@ export function explanationPage(explanation: Explanation): string {
       element('div', { class: 'pair' }, plot(accuracyChart(explanation, HALF)), plot(latencyChart(explanation, HALF))),
     ),
     ...section(
-      'What stands where',
-      `Replicas stay where they are while serving, so that a gear change loads nothing. A gear may leave some of them idle.${crowds(explanation)}`,
+      'Placement',
+      `Replicas never move while serving, so a gear change loads nothing. A gear may leave some of them idle.${crowds(explanation)}`,
       plot(placementChart(explanation, WIDE)),
     ),
     ...(explanation.losses.length === 0 ? [] : lossSection(explanation)),
     ...section(
       'How often each load occurs',
-      'The distribution that was planned for: it weighs the means above.',
+      'The planned distribution: it weights the means above.',
       plot(weightsChart(explanation, WIDE)),
     ),
-    ...section('Why each gear', 'What keeps the range from a better cascade is what binds it.', gearTable(explanation)),
+    ...section('Why each gear', 'The binding limit is what keeps a range from using a better cascade.', gearTable(explanation)),
     ...section('How it was found', 'Figures of the search.', search(explanation)),
   ];
   const page = element('html', { lang: 'en' }, element('head', {}, ...head), element('body', {}, element('main', {}, ...body)));
@@ -89,8 +89,8 @@ export function explanationPage(explanation: Explanation): string {
 
 function frontierSection(explanation: Explanation): Markup[] {
   return section(
-    'Which cascades there are',
-    'Each point is a cascade that no other beats: all others are less accurate or more work. Gears pick from these: the more load, the further to the left.',
+    'The cascades',
+    'Each point is a cascade that no other beats: all others are less accurate or need more work. Gears use these: the higher the load, the further to the left.',
     plot(frontierChart(explanation, WIDE)),
   );
 }
@@ -103,7 +103,7 @@ function lossSection({ losses }: Explanation): Markup[] {
   });
   return section(
     'What happens when a device is lost',
-    'Gears for the other devices are ready, on the replicas that they hold: the shift takes a message.',
+    'Gears for the other devices are ready, using the replicas that they hold: the shift takes one message.',
     element('table', {}, element('thead', {}, element('tr', {}, ...heads)), element('tbody', {}, ...rows)),
   );
 }
@@ -114,7 +114,7 @@ function capitalised(says: string): string {
 
 function crowds({ devices }: Explanation): string {
   if (devices.every(({ beyondOnly }) => beyondOnly.length === 0)) return '';
-  return ' Those with a broken outline were placed in memory that was left, for crowds beyond the plan: only best-effort gears use them.';
+  return ' Those with a dashed outline were placed in spare memory, for crowds beyond the plan: only best-effort gears use them.';
 }
 
 function topQps({ gears }: Explanation): number {
@@ -141,10 +141,10 @@ function figures(explanation: Explanation): Markup {
 }
 
 const WORDS: readonly (readonly [string, string])[] = [
-  ['cascade', 'models in order, cheapest first: an answer that is certain enough stands, else the next model is asked'],
-  ['certainty', 'how sure a model is of one answer; the threshold after a model’s name says how sure it must be'],
-  ['gear', 'a cascade made ready for one range of load: its thresholds, where its work goes, how long its queues collect'],
-  ['minimum queue', 'requests that a queue collects before it starts a batch: more is more efficient, and slower'],
+  ['cascade', 'models in order, cheapest first: a certain enough answer is final, otherwise the next model is asked'],
+  ['certainty', 'how sure a model is of an answer; the threshold after a model’s name says how sure it must be'],
+  ['gear', 'a cascade configured for one range of load: thresholds, load shares and queue lengths'],
+  ['minimum queue', 'requests that a queue collects before it starts a batch: more is more efficient, but slower'],
 ];
 
 function words(): Markup {
@@ -176,7 +176,7 @@ const COLUMNS: readonly (readonly [head: string, cell: (gear: ExplainedGear) => 
   ['bottleneck', ({ bottleneck }) => bottleneck],
 ];
 
-/** A row per gear; neighbours of one cascade and one reason share these. */
+/** One row per gear; neighbours with the same cascade and reason share those cells. */
 function gearTable({ gears: promised, beyond }: Explanation): Markup {
   const gears = [...promised, ...beyond];
   const reasonOf = ({ why }: ExplainedGear): Markup =>
@@ -197,7 +197,7 @@ function gearTable({ gears: promised, beyond }: Explanation): Markup {
   return element('table', {}, element('thead', {}, head), element('tbody', {}, ...rows));
 }
 
-/** The cell of a run of gears, in the row of its first. */
+/** The cell of a run of gears, in the row of the first one. */
 function shared(gears: readonly ExplainedGear[], g: number, of: (gear: ExplainedGear) => Markup, kind?: string): Markup {
   const content = of(gears[g]);
   if (g > 0 && of(gears[g - 1]) === content) return '';

@@ -10,7 +10,7 @@ const REPLICA = 26;
 const READABLE = 30;
 const MOST_NAME = 14;
 
-/** A row per device: the models that it holds, and how full it is in each gear. */
+/** One row per device: its models, and its utilisation in each gear. */
 export function placementChart({ devices, gears: promised, beyond, models }: Explanation, width: number): Markup {
   const gears = [...promised, ...beyond];
   const longest = Math.max(6, ...devices.map(({ device }) => Math.min(MOST_NAME, device.length)));

@@ -9,22 +9,22 @@ export interface Scale {
   at(value: number): number;
 }
 
-/** Even scale whose ends are round numbers, so that all values lie within. */
+/** Linear scale with round numbers at its ends, so that all values lie within. */
 export function linearScale(from: number, to: number, pixels: Pixels, ticks = 6): Scale {
-  // One value alone has no extent to spread over the axis.
+  // A single value has no extent to spread over the axis.
   const end = to > from ? to : from + (Math.abs(from) || 1);
   return fixed(scaleLinear([from, end], pixels).nice(ticks), ticks);
 }
 
-/** Even scale with ends as given: for axes that must line up with something else. */
+/** Linear scale with the given ends, for axes that must line up with something else. */
 export function exactScale(from: number, to: number, pixels: Pixels, ticks = 8): Scale {
   return fixed(scaleLinear([from, to], pixels), ticks);
 }
 
-/** Above this many, a logarithmic axis keeps its ticks at 1, 2 and 5 only. */
+/** With more ticks than this, a logarithmic axis keeps only those at 1, 2 and 5. */
 const CROWDED = 9;
 
-/** For quantities that span orders of magnitude: equal factors, equal distances. */
+/** Logarithmic scale, for quantities that span orders of magnitude. */
 export function logScale(from: number, to: number, pixels: Pixels): Scale {
   const scale = fixed(scaleLog([from / 1.15, to * 1.15], pixels), CROWDED);
   return scale.ticks.length <= CROWDED ? scale : { ...scale, ticks: scale.ticks.filter(startsWith125) };

@@ -21,7 +21,7 @@ export function text(x: number, y: number, content: string, attributes: Attribut
   return element('text', { x, y, ...attributes }, escapeText(content));
 }
 
-/** What a browser shows when the pointer rests on the element that holds it. */
+/** Text that a browser shows when the pointer rests on the enclosing element. */
 export function tooltip(content: string): Markup {
   return element('title', {}, escapeText(content));
 }

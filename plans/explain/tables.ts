@@ -5,10 +5,10 @@ import type { ExplainedLoss, ExplainedStage, Explanation } from './explanation.t
 import { accuracyWithInterval, describeSlo, gearNames, interval, milliseconds, percent, plain } from './format.ts';
 
 const STYLE = { style: { head: [], border: [] }, chars: NO_RULES };
-/** Of a long frontier, about so many cascades that no gear runs are listed. */
+/** On a long frontier, list about this many cascades that no gear runs. */
 const LISTED = 12;
 
-/** The plan for the terminal: what it promises, its frontier, placement and gears, and why each gear. */
+/** The plan for the terminal: promise, frontier, placement, gears, and the reason for each gear. */
 export function explanationTables(explanation: Explanation): string {
   const { deployment, synthetic, slo, gears, beyond, expected } = explanation;
   const made = synthetic ? ' (synthetic: runtimes or answers are made up)' : '';
@@ -21,7 +21,7 @@ export function explanationTables(explanation: Explanation): string {
     'Frontier: cascades that no other beats in both accuracy and work',
     frontierTable(explanation),
     '',
-    'Placement: replicas stay where they are, a gear change loads nothing',
+    'Placement: replicas never move, so a gear change loads nothing',
     placementTable(explanation),
     `weights: ${describeWeights(explanation.weights)}`,
     '',
@@ -31,7 +31,7 @@ export function explanationTables(explanation: Explanation): string {
     'Gears: one for each range of load',
     gearTable(explanation),
     '',
-    'Why these gears: what keeps each range from a better cascade',
+    'Why these gears: what keeps each range from using a better cascade',
     ...reasons(explanation),
     '',
   ].join('\n');
@@ -44,7 +44,7 @@ export function beyondSentence(topQps: number): string {
 
 function frontierTable({ frontier }: Explanation): string {
   const table = new Table({
-    head: ['ms a request', 'accuracy', '95 % interval', 'run by', 'cascade'],
+    head: ['ms per request', 'accuracy', '95 % interval', 'run by', 'cascade'],
     colAligns: ['right', 'right', 'right', 'left', 'left'],
     ...STYLE,
   });
@@ -135,23 +135,23 @@ function gearTable({ gears, beyond, devices }: Explanation): string {
   }
   const notes = [
     ACCURACY_NOTE,
-    'answers: percent of the requests that each model of the cascade answers; a certainty below <n goes on',
+    'answers: percent of requests that each model of the cascade answers; samples with a certainty below <n move on',
     ...(beyond.length === 0 ? [] : [BEST_EFFORT_NOTE]),
   ];
   return [table.toString(), ...notes].join('\n');
 }
 
-/** `3`, or `2-5` where the replicas differ. */
+/** `3`, or `2-5` when the replicas differ. */
 export function lengths({ minQueueLength: [least, most] }: ExplainedStage): string {
   return least === most ? String(least) : `${least}-${most}`;
 }
 
-/** Neighbours of one cascade and one reason in one line. */
+/** Neighbours with the same cascade and reason, in one line. */
 function reasons({ gears, beyond }: Explanation): string[] {
   const lines = new Map<string, number[]>();
   for (const { index, bestEffort, cascade, why } of [...gears, ...beyond]) {
     const binds = why.binds === 'nothing' ? 'nothing binds' : `${why.binds} binds`;
-    // Beyond the promise, all have the same reason.
+    // All gears beyond the promise have the same reason.
     const line = bestEffort ? why.text : `${cascade}\n    ${binds}: ${why.text}`;
     lines.set(line, [...(lines.get(line) ?? []), index]);
   }

@@ -3,41 +3,39 @@ import { ClientCounts } from './client-counts.ts';
 /** Bound on the requests of one frontend, beyond which the answer is RESOURCE_EXHAUSTED: seconds of the highest load we plan for. */
 export const MAX_IN_FLIGHT = 50_000;
 /**
- * Frontends need not know at once what has ended: one note for some batches keeps them, and the server, from being woken by
- * every one of them while the next requests are on their way.
+ * How long frontends may go without hearing which requests have ended. One note for several batches avoids waking them, and the
+ * server, once per batch.
  */
 export const DONE_DELAY_MS = 5;
 /**
- * What is known is of the requests that ended in the last one to two such times, however few: what was before may be of another
- * gear, or of a hang that is over. Short, because what ends now was taken when less was in flight: the begin of an overload
- * shows late as it is.
+ * Only requests that ended in the last one to two windows count: older ones may belong to another gear, or to a hang that is over.
+ * The window is short because the requests that end now were accepted when fewer were in flight, so overload shows late anyway.
  */
 const WINDOW_MS = 250;
-/** Share of its deadline that a request may be expected to wait: the rest is margin, for batches and stages that take longer. */
+/** Share of its deadline that a request may be expected to wait. The rest is margin for slower batches and later stages. */
 const USABLE = 0.8;
 /**
- * A wait longer than this many times what requests took of late, or than what devices say is queued, is not believed yet: a burst
- * after a time of little load finds many in flight and few that ended, though the devices could do far more, in larger batches.
+ * Do not believe an expected wait longer than this many times what recent requests took, or what devices report as queued. After a
+ * quiet period, a burst puts many requests in flight while few have ended, although the devices could do far more in larger batches.
  */
 const BELIEVED = 4;
 const RETRY_MIN_MS = 10;
-/** Later, everything may be different. */
+/** By then everything may have changed. */
 const RETRY_MAX_MS = 5_000;
 
-/** Of requests that ended: how long each took, and how many were completed meanwhile, itself among them. Sums over them. */
+/** About requests that ended: how long they took, and how many requests completed meanwhile, including themselves. Sums. */
 interface Evidence {
   tookMs: number;
   completed: number;
-  /** Of the products: the time that a request took which saw many completed. */
+  /** Sum of time * completed. */
   tookMsByCompleted: number;
 }
 
 /**
- * Whether a frontend may take one more request, by the wait that it has to expect: the requests that this frontend has
- * in flight, over those that are completed per time. Frontends share the devices in the same proportion in both, so that none
- * needs to know of the others. Completions are counted over the life of each request, not over time: so idle time says nothing
- * about the speed, and requests that found a queue, and saw the devices at work, count for more. Without evidence nothing is
- * refused.
+ * Decides whether a frontend may accept one more request, by the wait it would face: requests in flight at this frontend divided by
+ * its completion rate. Frontends share the devices in the same proportion for both, so none needs to know about the others. We
+ * count completions over the lifetime of each request rather than over time, so idle time says nothing about speed, and requests
+ * that found a queue and saw the devices busy weigh more. Without evidence, nothing is refused.
  */
 export class Admission {
   readonly #clients = new ClientCounts();
@@ -49,19 +47,19 @@ export class Admission {
   #endedAt = 0;
   readonly #backlogMs: () => number;
 
-  /** @param backlogMs computing time of what waits on the device that has most, as the devices said last. */
+  /** @param backlogMs computing time of the work queued on the fullest device, as last reported. */
   constructor(backlogMs: () => number) {
     this.#backlogMs = backlogMs;
   }
 
-  /** The number under which a client counts here. */
+  /** The number this client is counted under. */
   clientOf(client: number): number {
     return this.#clients.keyOf(client);
   }
 
-  /** A request was taken. Returns a ticket that `ended` wants back. */
+  /** Records an accepted request. Returns a ticket for `ended`. */
   started(now: number, client = 0): number {
-    // As long as something is in flight, and be it in a hang, the last evidence is the best there is.
+    // While something is in flight, even in a hang, the last evidence is the best there is.
     if (this.#inFlight === 0 && now - this.#endedAt > WINDOW_MS) {
       this.#before = nothing();
       this.#recent = nothing();
@@ -72,10 +70,10 @@ export class Admission {
   }
 
   /**
-   * A request that was taken has ended, however it did.
+   * Records that an accepted request has ended, in whatever way.
    * @param ticket what `started` returned.
-   * @param tookMs since it was taken.
-   * @param completed false when it was given up without an inference: that is no evidence of speed, but of a long wait.
+   * @param tookMs time since it was accepted.
+   * @param completed false when it was abandoned without an inference: evidence of a long wait, but not of speed.
    */
   ended(ticket: number, tookMs: number, completed: boolean, now: number, client = 0): void {
     if (now - this.#recentSince >= WINDOW_MS) {
@@ -93,7 +91,7 @@ export class Admission {
     this.#recent.tookMsByCompleted += tookMs * meanwhile;
   }
 
-  /** Time that the requests in flight still take; 0 as long as nothing is known. */
+  /** How long the requests in flight will still take; 0 while nothing is known. */
   expectedWaitMs(): number {
     const completed = this.#before.completed + this.#recent.completed;
     if (completed === 0) return 0;
@@ -104,9 +102,9 @@ export class Admission {
   }
 
   /**
-   * Undefined when a request with this deadline may be taken; else the time after which half of what its deadline allows is
-   * expected to be before it, when nothing more is taken: a good time to ask again. Devices serve clients in turn, so that a client
-   * waits for its own requests, and for as many of each other one.
+   * Undefined when a request with this deadline may be accepted. Otherwise the time until the expected wait falls to half of what the
+   * deadline allows, if nothing more is accepted: a good time to retry. Devices serve clients in turn, so a client waits for its own
+   * requests and for as many from each other client.
    */
   retryAfterMs(deadlineMs: number, client = 0): number | undefined {
     const allMs = this.expectedWaitMs();
@@ -117,12 +115,12 @@ export class Admission {
     return waitMs <= usableMs ? undefined : this.#retry(waitMs - usableMs / 2);
   }
 
-  /** Whether a client may have one more request where a bound is used up to a share. */
+  /** Whether a client may add one more request to a bound that is filled to the share `fill`. */
   mayFill(fill: number, client = 0): boolean {
     return mayFill(fill, this.#clients.of(client), this.#inFlight);
   }
 
-  /** The same for a request that a bound other than time keeps out: when half of what is in flight should have ended. */
+  /** When to retry a request refused by a bound other than time: once half of what is in flight should have ended. */
   roomAfterMs(): number {
     return this.#retry(this.expectedWaitMs() / 2);
   }
@@ -132,14 +130,15 @@ export class Admission {
   }
 }
 
-/** Share of a bound that a client may use when no other is there: whoever comes next finds room. */
+/** Share of a bound that a client may use when it is the only one, so that a newcomer finds room. */
 const ALONE = 0.95;
 
 /**
- * Whether a client may put one more request where there is a bound: alone, nearly up to the bound; beside others, no more than is left
- * free, so that there is always room for those who have little (cf. Choudhury and Hahne's dynamic thresholds for shared buffers).
+ * Whether a client may add one more request to a bounded resource. Alone, it may nearly fill it; otherwise it may have no more than
+ * what is still free, so that clients with few requests always find room (cf. Choudhury and Hahne's dynamic thresholds for shared
+ * buffers).
  * @param fill used share of the bound.
- * @param own requests of this client among `all` that are there.
+ * @param own requests of this client, out of `all`.
  */
 export function mayFill(fill: number, own: number, all: number): boolean {
   return own === all ? fill < ALONE : fill + (fill * own) / all < 1;

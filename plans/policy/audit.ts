@@ -2,40 +2,40 @@ import type { Random } from '../../engine/random.ts';
 import type { CompiledGear, CompiledPlan } from './compiled-plan.ts';
 
 /**
- * The audit: the most accurate model is asked, in spare time, about a random share of the answers that other models
- * gave. An answer is drawn before anyone looks whether there is time. What is dropped for want of time depends on the load of that
- * moment and never on the sample, so that what is compared is a random part of the answers given while there was time.
+ * Audit: in spare time, ask the most accurate model about a random share of the answers that other models gave. We draw an answer
+ * before looking for spare time. Whether an audit is dropped then depends only on the load at that moment and never on the sample,
+ * so what is compared is a random part of the answers given while there was time.
  */
 export interface AuditSettings {
-  /** Audits per answer, whoever gave it: where other models answer little, more of that is drawn. */
+  /** Audits per answer, counting the answers of all models. When other models answer few requests, more of those are drawn. */
   readonly share: number;
   /** A device audits only while its recent utilisation, audits included, is below this. */
   readonly utilisation: number;
 }
 
-/** Samples that wait on a device for spare time at most; beyond, they are dropped and counted. */
+/** Most samples that wait on a device for spare time; any more are dropped and counted. */
 export const AUDIT_QUEUE = 64;
 
 /** Time constant of recent shares. */
 const RECENT_MS = 1_000;
-/** The same for the begin of a crowd: within a second, audits would have made it a backlog. */
+/** The same, to notice a crowd as it begins: within a second, audits would turn it into a backlog. */
 export const SUDDEN_MS = 100;
 
-/** Share of a gear's expected 95th percentile by which an audit may delay a request that comes meanwhile. */
+/** Share of a gear's expected p95 by which an audit may delay a request that arrives meanwhile. */
 const DELAY_SHARE = 0.1;
 
 /**
- * A device that recently waited for a processor for more than this share of the time has nothing to spare, however idle it is: others
- * use its cores, and an audit would take from them, or from its own frontends.
+ * A device that recently waited for a processor for more than this share of the time has nothing to spare, however idle it looks:
+ * others use its cores, and an audit would take time from them or from its own frontends.
  */
 export const STARVED_ABOVE = 0.3;
 
-/** Answers over which it is averaged how many the most accurate model does not give. */
+/** Number of answers over which we average how many come from models other than the most accurate. */
 const RECENT_ANSWERS = 200;
 
 /**
- * Draws answers of other models at random, such that audits make up a fixed share of all answers: how long it takes to find a loss
- * does not depend on how many answers the most accurate model gives itself. By the gaps, so that most answers cost next to nothing.
+ * Draws answers of other models at random so that audits are a fixed share of all answers. Then the time to detect a loss does not
+ * depend on how many answers the most accurate model gives itself. It draws gaps, so most answers cost next to nothing.
  */
 export class AuditSampler {
   readonly #share: number;
@@ -50,12 +50,12 @@ export class AuditSampler {
     this.#gap = this.#nextGap();
   }
 
-  /** The most accurate model answered itself. */
+  /** The most accurate model gave the answer itself. */
   skips(): void {
     this.#others -= this.#others / RECENT_ANSWERS;
   }
 
-  /** Another model answered. @returns whether its answer is drawn. */
+  /** Another model gave the answer. @returns whether it is drawn. */
   draws(): boolean {
     this.#others += (1 - this.#others) / RECENT_ANSWERS;
     if (this.#gap-- > 0) return false;
@@ -63,14 +63,14 @@ export class AuditSampler {
     return true;
   }
 
-  /** Answers before the next one drawn: geometric. */
+  /** Number of answers before the next draw: geometric. */
   #nextGap(): number {
     const chance = this.#share / this.#others;
     return chance >= 1 ? 0 : Math.floor(Math.log(1 - this.#random.next()) / Math.log(1 - chance));
   }
 }
 
-/** Share of the last while for which something was the case; older time counts exponentially less. */
+/** Share of recent time for which a condition held; older time decays exponentially. */
 export class RecentShare {
   readonly #timeConstantMs: number;
   #share = 0;
@@ -80,7 +80,7 @@ export class RecentShare {
     this.#timeConstantMs = timeConstantMs;
   }
 
-  /** It was so from `from` to `to`, or for a share of that time; calls in the order of time. */
+  /** The condition held between `from` and `to`, or for a share of that time. Calls must be in time order. */
   add(from: number, to: number, share = 1): void {
     const before = this.at(from);
     this.#share = share - (share - before) * Math.exp((from - to) / this.#timeConstantMs);
@@ -93,9 +93,9 @@ export class RecentShare {
 }
 
 /**
- * Whether one audit may run on a device now that nothing waits there: it is not as busy as all that, and a request that comes
- * meanwhile waits no longer than behind a batch of its own gear, or for a small part of what it takes anyway.
- * @param batchMs time of a batch on that device; undefined where a model cannot run.
+ * Whether a device with empty queues may run one audit: it must not be too busy, and a request that arrives meanwhile must wait no
+ * longer than for a batch of its own gear, or for a small part of its usual latency.
+ * @param batchMs time of a batch on that device; undefined when it cannot run the model.
  * @param auditMs time of the audit.
  */
 export function mayAudit(
@@ -115,7 +115,7 @@ export function mayAudit(
   return false;
 }
 
-/** Most accurate of the models that a plan places; the later, larger one of equals. -1 where none is placed. */
+/** The most accurate model that a plan places; of equals, the later and larger one. -1 when none is placed. */
 export function referenceOf({ placed, models, devices }: CompiledPlan, accuracy: readonly number[]): number {
   let best = -1;
   for (let model = 0; model < models.length; model++) {
@@ -126,9 +126,9 @@ export function referenceOf({ placed, models, devices }: CompiledPlan, accuracy:
 }
 
 /**
- * Who audits an answer of device `own`: itself where it can, else the next device that can, so that the work is spread.
- * @param can whether a device holds the reference and has time to spare, as far as is known.
- * @returns -1 where nobody can.
+ * Which device audits an answer of device `own`: itself if it can, else the next one that can, which spreads the work.
+ * @param can whether a device, as far as is known, holds the reference model and has time to spare.
+ * @returns -1 when no device can.
  */
 export function auditorOf(own: number, devices: number, can: (device: number) => boolean): number {
   for (let step = 0; step < devices; step++) {

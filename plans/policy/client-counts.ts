@@ -1,12 +1,12 @@
-/** Clients that are told apart at a time; further ones count as one. */
+/** Clients that are counted separately at a time; any further ones count as one. */
 export const MAX_CLIENTS = 1_024;
 const EVERYBODY_ELSE = -1;
 
-/** Requests in flight by client, for as long as a client has any. Clients are numbers. */
+/** Requests in flight per client. A client is forgotten when it has none left. Clients are numbers. */
 export class ClientCounts {
   readonly #counts = new Map<number, number>();
 
-  /** The number to count a client under. */
+  /** The number this client is counted under. */
   keyOf(client: number): number {
     return this.#counts.size < MAX_CLIENTS || this.#counts.has(client) ? client : EVERYBODY_ELSE;
   }
@@ -26,8 +26,8 @@ export class ClientCounts {
   }
 
   /**
-   * Where clients are served in turn: how many requests are served before the next one of this client. It has its own before it, and
-   * as many of each other client, as far as they have them.
+   * How many requests are served before this client's next one when clients are served in turn: all of its own, and as many from each
+   * other client, if they have that many.
    */
   ahead(client: number): number {
     const own = this.of(client);

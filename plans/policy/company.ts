@@ -1,10 +1,10 @@
 import { elements, type Sample, type TensorSpec } from '../../engine/tensor/tensor.ts';
 
 /**
- * Which samples may share a batch: those of equal companies. An answer must not depend on the samples that are computed beside it,
- * so that only samples of equal shapes come together; where the deployment declares with what an input is padded, samples whose
- * lengths are within a factor of two, so that none pays more than twice for the others.
- * @returns undefined for a family whose samples all have one shape.
+ * Which samples may share a batch: those with equal keys. An answer must not depend on the other samples in the batch, so only
+ * samples of equal shape are batched together. If the deployment declares how an input is padded, samples whose lengths are within a
+ * factor of two may share a batch, so that none costs more than twice its own time.
+ * @returns undefined when all samples of the family have the same shape.
  */
 export function companyRule(specs: readonly TensorSpec[]): ((sample: Sample) => string) | undefined {
   const ragged = raggedInputs(specs);
@@ -14,7 +14,7 @@ export function companyRule(specs: readonly TensorSpec[]): ((sample: Sample) => 
       .map(({ spec, input }) => {
         const { shape } = sample[input];
         if (spec.pad === undefined) return shape.join('x');
-        // With several ragged axes, their buckets are so much narrower that together they still make two.
+        // With several ragged axes, the buckets are narrower, so that padding on all axes together still at most doubles the work.
         const axes = spec.shape.filter((dimension) => dimension === null).length;
         return spec.shape
           .map((dimension, axis) => (dimension === null ? Math.ceil(axes * Math.log2(shape[axis])) : ''))
@@ -24,8 +24,8 @@ export function companyRule(specs: readonly TensorSpec[]): ((sample: Sample) => 
 }
 
 /**
- * Elements of a sample's inputs of differing size, by which runtimes are profiled.
- * @returns undefined for a family whose samples all have one shape.
+ * Number of elements in a sample's variable-size inputs. Runtimes are profiled by this size.
+ * @returns undefined when all samples of the family have the same shape.
  */
 export function sampleSize(specs: readonly TensorSpec[]): ((sample: Sample) => number) | undefined {
   const ragged = raggedInputs(specs);
@@ -37,5 +37,5 @@ function raggedInputs(specs: readonly TensorSpec[]): { readonly spec: TensorSpec
   return specs.map((spec, input) => ({ spec, input })).filter(({ spec }) => spec.shape.includes(null));
 }
 
-/** So many requests of other companies are passed over, at most, in search of those of the oldest. */
+/** At most this many requests that do not fit the batch are passed over in search of ones that do. */
 export const LOOK_AHEAD = 512;

@@ -3,12 +3,12 @@ import { allGears, type Gear, type GearPlan, type GearTable, type ModelWeights }
 import { plannedMeanQps } from './load-scale.ts';
 
 /**
- * A gear in the form that the policies work on: models and devices by number, so that the actors and the simulator look
- * things up without allocating. Models and devices are numbered as in the compiled plan.
+ * A gear in the form that the policies use. Models and devices are numbers, as in the compiled plan, so the actors and the simulator
+ * look things up without allocating.
  */
 export interface CompiledGear {
   readonly index: number;
-  /** Beyond what the plan promises: no SLO holds for it. */
+  /** Beyond what the plan promises: the SLO does not apply. */
   readonly bestEffort: boolean;
   readonly fromQps: number;
   readonly toQps: number;
@@ -16,10 +16,10 @@ export interface CompiledGear {
   readonly cascade: Int32Array;
   /** Per model: its stage in the cascade, or -1. */
   readonly stageOf: Int32Array;
-  /** Per model: certainty from which its answer is final; -Infinity on the last stage, NaN outside the cascade. */
+  /** Per model: answers with at least this certainty are final; -Infinity on the last stage, NaN outside the cascade. */
   readonly threshold: Float64Array;
   /**
-   * Per model: where an uncertain sample goes next, or -1. For a model outside the gear: the first model of the gear later
+   * Per model: where an uncertain sample goes next, or -1. For a model outside the gear: the first model of the gear that comes later
    * in family order.
    */
   readonly next: Int32Array;
@@ -28,31 +28,31 @@ export interface CompiledGear {
   /** [model * devices + device]: minimum queue length; 1 where the model is not in the gear, so that leftovers run at once. */
   readonly minQueueLength: Int32Array;
   readonly maxWaitMs: number;
-  /** What the plan expects: 95 % of the requests are answered within this. */
+  /** The plan expects to answer 95 % of the requests within this time. */
   readonly expectedMsP95: number;
 }
 
 export interface CompiledPlan {
   readonly models: readonly string[];
   readonly devices: readonly string[];
-  /** Per model; undefined only in plans that nothing is loaded by. */
+  /** Per model; undefined only in plans that are never used to load models. */
   readonly weights: readonly (ModelWeights | undefined)[];
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
-  /** Those that are promised, then those beyond: loads ascend through both. */
+  /** Promised gears first, then the gears beyond; loads ascend through both. */
   readonly gears: readonly CompiledGear[];
-  /** Device that is lost -> gears to use meanwhile; empty where the plan has none. */
+  /** Lost device -> gears to use until it is back; empty when the plan has none. */
   readonly contingencies: ReadonlyMap<string, readonly CompiledGear[]>;
-  /** Under an accuracy SLO: the mean load planned for, to which the measured one is scaled (see load-scale.ts). */
+  /** Under an accuracy SLO: the mean planned load, to which the measured load is scaled (see load-scale.ts). */
   readonly scaleToQps: number | undefined;
-  /** Per device: inference time that the plan counts with, over the profile's. */
+  /** Per device: the inference time the plan assumes, divided by the profile's. */
   readonly inferenceFactor: Float64Array;
 }
 
 /**
- * @param plan a gear plan, or those parts of one that a test needs.
- * @param devices what devices are numbered by: the plan's own, or all of a deployment, so that the numbers of two plans agree.
- * @param models what models are numbered by: the family in the plan's own order, or as a process that has seen other plans knows it.
+ * @param plan a gear plan, or the parts of one that a test needs.
+ * @param devices order in which devices are numbered: the plan's own, or all of a deployment, so that two plans share numbers.
+ * @param models order in which models are numbered: the plan's family, or the order a process already uses for other plans.
  */
 export function compilePlan(
   plan: Pick<GearPlan, 'models' | 'devices' | 'placement' | 'gears' | 'beyond' | 'contingencies'> &
@@ -85,7 +85,7 @@ export function compilePlan(
   function compileGear(gear: Gear, index: number, bestEffort: boolean): CompiledGear {
     const size = models.length * devices.length;
     const cascade = Int32Array.from(gear.cascade, (s) => modelNumber(s.model));
-    // Each stage leads to a later model: a request cannot go in circles.
+    // Each stage leads to a later model, so no request can go in circles.
     if (cascade.some((model, s) => s > 0 && rank[model] <= rank[cascade[s - 1]]))
       throw new Error(`gear plan: cascade ${gear.cascade.map((s) => s.model).join(', ')} is not in the family's order`);
     const stageOf = new Int32Array(models.length).fill(-1);

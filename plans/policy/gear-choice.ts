@@ -7,19 +7,19 @@ import { scaledQps } from './load-scale.ts';
 /** Load is measured, and gears are chosen, once in this interval (CascadeServe §5). */
 export const LOAD_INTERVAL_MS = 100;
 
-/** How gears are chosen from what is measured. */
+/** How gears are chosen from the measurements. */
 export interface GearRule {
   /** Hysteresis factor of the paper's rule, per second; 0: none. */
   readonly alpha: number;
-  /** An unusual backlog counts as the load that would clear it in this time; Infinity: it does not count (the paper's rule). */
+  /** An unusual backlog counts as the load that would clear it in this time; Infinity ignores it (the paper's rule). */
   readonly backlogDrainMs: number;
   /** Longest time over which the load is measured; one interval in the paper. */
   readonly windowMs: number;
-  /** A load must be outside the gear's range by so many standard deviations of counting before the gear shifts; 0 in the paper. */
+  /** The load must be this many standard deviations of counting noise outside the gear's range before we shift; 0 in the paper. */
   readonly noiseBand: number;
-  /** A lower-load gear must have been enough for this long before it is taken; 0 in the paper. */
+  /** A lower-load gear must have been sufficient for this long before we take it; 0 in the paper. */
   readonly settleMs: number;
-  /** Whether a gear's range shrinks as its devices are measured to be slower than profiled; false in the paper. */
+  /** Whether a gear's range shrinks when its devices are slower than profiled; false in the paper. */
   readonly measuredSpeed: boolean;
 }
 
@@ -33,7 +33,7 @@ export const PAPER_GEAR_RULE: GearRule = {
   measuredSpeed: false,
 };
 
-/** The best of those compared by `npm run bench:gear-rules` and live; under a latency SLO the backlog drains within half of it. */
+/** The best rule of those compared by `npm run bench:gear-rules` and live. Under a latency SLO the backlog drains within half of it. */
 export const DEFAULT_GEAR_RULE: GearRule = {
   alpha: 0,
   backlogDrainMs: 500,
@@ -44,25 +44,25 @@ export const DEFAULT_GEAR_RULE: GearRule = {
 };
 
 /**
- * The default of `backlogDrainMs`: what waits delays those who come later, who have no more than the SLO.
+ * The default of `backlogDrainMs`: queued work delays later requests, which have only the SLO.
  * @param p95Ms of a latency SLO.
  */
 export function defaultDrainMs(p95Ms: number | undefined): number {
   return p95Ms === undefined ? DEFAULT_GEAR_RULE.backlogDrainMs : p95Ms / 2;
 }
 
-/** What is measured: all that a choice is made from, but the rule. */
+/** The measurements on which a choice is based. */
 export interface GearInputs {
   readonly load: LoadEstimate;
-  /** Linear factor between the measured load and the planned one (see load-scale.ts); 1 under a latency SLO. */
+  /** Linear factor between measured and planned load (see load-scale.ts); 1 under a latency SLO. */
   readonly scale: number;
   /** Per device: how much slower than profiled it is. */
   readonly slowdown: Float64Array;
-  /** Longest queue of the present gear's first model, over devices. */
+  /** Longest queue of the current gear's first model, over all devices. */
   readonly firstQueue: number;
   /** Requests waiting in all queues. */
   readonly backlog: number;
-  /** Computing time of what waits on the device that has most. */
+  /** Computing time of the work queued on the fullest device. */
   readonly waitMs: number;
 }
 
@@ -71,26 +71,26 @@ export interface GearDecision {
   readonly basis: GearBasis;
 }
 
-/** The least gear that a load asks for, and the one that it allows: no lower one is enough for sure. */
+/** The lowest gear that a load requires, and the one it allows, below which no gear is certain to be enough. */
 export interface WantedGears {
   readonly least: GearDecision;
   readonly most: GearDecision;
 }
 
-/** From here on a slowdown counts in full: the room is for bursts, not for slow devices. */
+/** Larger slowdowns count in full: the plan's headroom is for bursts, not for slow devices. */
 const FULL_SLOWDOWN = 1.3;
 /**
- * What waits no longer than this share of the drain time is no backlog: it comes and goes with the counting noise of arrivals and
- * with long batches.
+ * Work that waits no longer than this share of the drain time is not a backlog: it comes and goes with counting noise and with long
+ * batches.
  */
 const USUAL_WAIT = 0.4;
-/** A lower-load gear is taken when the load is below the top of its range by this share: not to be back at once. */
+/** Take a lower-load gear only when the load is this share below the top of its range, so that we do not shift straight back. */
 const CLEAR_OF_RANGE = 0.08;
 
-/** A device that says at once that its backlog grows does so no more often than this. */
+/** Minimum interval between a device's urgent reports of a growing backlog. */
 export const URGENT_INTERVAL_MS = 25;
 
-/** The gear whose range holds `qps`; the last one above all ranges. Ranges ascend. */
+/** The gear whose range contains `qps`; above all ranges, the last one. Ranges ascend. */
 export function gearForQps(gears: readonly CompiledGear[], qps: number): number {
   let low = 0;
   let high = gears.length - 1;
@@ -103,8 +103,8 @@ export function gearForQps(gears: readonly CompiledGear[], qps: number): number 
 }
 
 /**
- * How much slower a gear is as a whole when its devices are. Shares move to the faster ones (see routing.ts), so that each model has
- * the speed of its replicas together, weighted by what the plan gives them; the slowest model decides.
+ * How much slower a gear is as a whole when its devices are slower. Shares move to the faster devices (see routing.ts), so each model
+ * has the combined speed of its replicas, weighted by the plan's shares; the slowest model decides.
  */
 export function gearSlowdown(gear: CompiledGear, slowdown: Float64Array): number {
   const devices = slowdown.length;
@@ -121,13 +121,13 @@ export function gearSlowdown(gear: CompiledGear, slowdown: Float64Array): number
 /**
  * Which gears a measured load allows, and why. A gear carries the planned load divided by the slowdown of its devices.
  *
- * The paper's rule (CascadeServe §5): the gear of the measured load, but no shift to a lower-load gear while
- * `qps < alpha * firstQueue`: a backlog must not meet a slower cascade. Deviations, each off in PAPER_GEAR_RULE:
+ * The paper's rule (CascadeServe §5) takes the gear of the measured load, but does not shift to a lower-load gear while
+ * `qps < alpha * firstQueue`, because a backlog must not meet a slower cascade. Our deviations, each off in PAPER_GEAR_RULE:
  *
- * - What is counted in an interval is mostly noise where loads are low: 60 requests/s are 6 in 100 ms, give or take 2.4. So the
- *   load is known to lie between two bounds only, and the gear shifts no farther than to the nearest gear that they allow.
- * - What waits counts as load on top of what arrives, as far as it waits longer than usual: a queue that grows although the table
- *   says all is well is evidence by itself. Queues are as they are, so this load is not scaled.
+ * - At low loads, the count of one interval is mostly noise: 60 requests/s are 6 in 100 ms, plus or minus 2.4. So we only know that
+ *   the load lies between two bounds, and shift no farther than to the nearest gear that they allow.
+ * - Work that waits longer than usual counts as load on top of what arrives: a queue that grows although the table says all is well is
+ *   evidence by itself. Queues are real, so this load is not scaled.
  * - Devices are as fast as they are measured to be.
  */
 export function wantedGears(gears: readonly CompiledGear[], current: number, inputs: GearInputs, rule: GearRule): WantedGears {
@@ -170,19 +170,19 @@ export function wantedGears(gears: readonly CompiledGear[], current: number, inp
   };
 }
 
-/** Computing time of a device's queues from which on they are looked at as a backlog: it says so at once. */
+/** A device whose queues hold at least this much computing time reports its backlog at once. */
 export function backlogFromMs({ backlogDrainMs }: GearRule): number {
   return USUAL_WAIT * backlogDrainMs;
 }
 
-/** Requests that wait although the plan does not expect it. */
+/** Number of requests waiting beyond what the plan expects. */
 function excessOf({ backlog, waitMs }: GearInputs, gear: CompiledGear, rule: GearRule): number {
   if (rule.backlogDrainMs === Number.POSITIVE_INFINITY) return 0;
   const usualMs = Math.max(backlogFromMs(rule), Math.min(gear.expectedMsP95, rule.backlogDrainMs / 2));
   return waitMs <= usualMs ? 0 : backlog * (1 - usualMs / waitMs);
 }
 
-/** The lowest gear that carries `qps` at the speed of its devices. */
+/** The lowest gear that carries `qps` at the current speed of its devices. */
 function leastGear(gears: readonly CompiledGear[], qps: number, factorOf: (gear: CompiledGear) => number): number {
   const last = gears.length - 1;
   for (let gear = 0; gear < last; gear++) if (qps * factorOf(gears[gear]) < gears[gear].toQps) return gear;

@@ -1,35 +1,34 @@
 import type { CompiledGear } from './compiled-plan.ts';
 import { type GearDecision, type GearInputs, type GearRule, wantedGears } from './gear-choice.ts';
 
-/** A shift down that had to be taken back within this time was wrong, unless the load has changed. */
+/** A downshift that had to be reversed within this time was wrong, unless the load has changed. */
 const TAKEN_BACK_WITHIN_MS = 60_000;
-/** Loads that differ by less are the same. */
+/** Loads that differ by less count as the same. */
 const SAME_LOAD = 1.15;
 /**
- * While the load comes down, gears in between are enough for a moment: it is the gear that was enough for this last part of the settle
- * time that is taken.
+ * While the load falls, gears in between suffice for a moment. We take the gear that sufficed for this last part of the settle time.
  */
 const SETTLED_PART = 0.8;
-/** Longest time for which a lower-load gear must have been enough. */
+/** Upper bound on the time for which a lower-load gear must have sufficed. */
 const LONGEST_SETTLE_MS = 60_000;
 
 /**
- * Chooses gears over time: up at once, down with evidence. A lower-load gear is taken once it has been enough for `settleMs`. When
- * the same load needs the higher one again, the lower gear does not hold what the plan says of it, or only while the devices have their
- * full speed, and the next try waits twice as long. So at a constant load the gear comes to rest, however wrong the plan is and
- * however the speed goes up and down.
+ * Chooses gears over time: shifts up at once, and down only with evidence, once a lower-load gear has sufficed for `settleMs`. If the
+ * same load then needs the higher gear again, the lower gear cannot carry what the plan says, or only while devices run at full
+ * speed, so the next attempt waits twice as long. At constant load, the gear therefore comes to rest, however wrong the plan is and
+ * however much the speed fluctuates.
  */
 export class GearChooser {
   readonly #rule: GearRule;
   #gears: readonly CompiledGear[];
   #gear = 0;
-  /** The table has changed since the last decision: the gear in force means nothing in it. */
+  /** The table has changed since the last decision, so the index of the gear in force means nothing in it. */
   #tableChanged = false;
-  /** For the load of the last shift up. */
+  /** Settle time at the load of the last upshift. */
   #settleMs: number;
-  /** Since when lower gears have been enough. */
+  /** Since when lower gears have sufficed. */
   #quietSince: number | undefined;
-  /** Those that were, by time; the ones that a later, higher one makes needless are left out. */
+  /** The gears that sufficed, by time, without those made irrelevant by a later, higher one. */
   readonly #enough: { readonly at: number; readonly gear: number }[] = [];
   #lastDown: { readonly at: number; readonly qps: number } | undefined;
   #lastUpQps = 0;
@@ -48,7 +47,7 @@ export class GearChooser {
     return this.#gears;
   }
 
-  /** Another table for the same models: the next decision is made without hysteresis; until then the nearest index stands. */
+  /** Switches to another table for the same models. The next decision ignores hysteresis; until then the nearest index stands. */
   use(gears: readonly CompiledGear[]): void {
     this.#gears = gears;
     this.#gear = Math.min(this.#gear, gears.length - 1);
@@ -103,7 +102,7 @@ export class GearChooser {
     this.#settleMs = takenBack ? Math.min(LONGEST_SETTLE_MS, 2 * this.#settleMs) : this.#rule.settleMs;
   }
 
-  /** What was learned at one load does not hold for a lower one. */
+  /** What was learned at one load does not apply to a lower one. */
   #settleMsAt(qps: number): number {
     return SAME_LOAD * qps < this.#lastUpQps ? this.#rule.settleMs : this.#settleMs;
   }

@@ -1,10 +1,10 @@
-/** Longest time back that a rule may look. */
+/** How far back a rule may look. */
 export const LONGEST_WINDOW_MS = 10_000;
 const MOST_INTERVALS = 128;
-/** Intervals are as long as timers are exact: what is short of the asked time by less than this makes it up. */
+/** Timers are inexact: intervals that fall short of the requested time by less than this count as all of it. */
 const SLACK_MS = 50;
 
-/** Load over some time: requests per second, and how long was measured. */
+/** Load over some time: requests per second, and the length of the measurement. */
 export interface MeasuredLoad {
   readonly qps: number;
   readonly ms: number;
@@ -12,7 +12,7 @@ export interface MeasuredLoad {
 
 const NO_LOAD: MeasuredLoad = { qps: 0, ms: 0 };
 
-/** What one frontend has counted lately, interval by interval. */
+/** Recent arrival counts of one frontend, by interval. */
 export class LoadHistory {
   readonly #arrivals = new Float64Array(MOST_INTERVALS);
   readonly #intervalMs = new Float64Array(MOST_INTERVALS);
@@ -26,7 +26,7 @@ export class LoadHistory {
     this.#known = Math.min(this.#known + 1, MOST_INTERVALS);
   }
 
-  /** Over the fewest last intervals that make up `ms`, or all that there are; at least one. */
+  /** Over the fewest recent intervals that make up `ms`, or over all; at least one. */
   over(ms: number): MeasuredLoad {
     let arrivals = 0;
     let measuredMs = 0;
@@ -40,7 +40,7 @@ export class LoadHistory {
   }
 }
 
-/** Load of several frontends together, each measured over about the same time. */
+/** Combined load of several frontends, each measured over about the same time. */
 export function together(loads: readonly MeasuredLoad[]): MeasuredLoad {
   if (loads.length === 0) return NO_LOAD;
   let qps = 0;
@@ -53,8 +53,8 @@ export function together(loads: readonly MeasuredLoad[]): MeasuredLoad {
 }
 
 /**
- * Between which rates the true one lies, as far as counting can tell: the score interval of a Poisson rate at `z` standard
- * deviations. For z = 0 both are the measured rate.
+ * Bounds on the true rate, as far as counting can tell: the score interval of a Poisson rate at `z` standard deviations. For z = 0,
+ * both bounds are the measured rate.
  */
 export function rateInterval({ qps, ms }: MeasuredLoad, z: number): readonly [low: number, high: number] {
   if (z === 0 || ms === 0) return [qps, qps];
@@ -64,10 +64,10 @@ export function rateInterval({ qps, ms }: MeasuredLoad, z: number): readonly [lo
   return [(1_000 * (middle - spread)) / ms, (1_000 * (middle + spread)) / ms];
 }
 
-/** Windows over which a load is looked at, beside a rule's own: each three times the one before. */
+/** Windows over which a load is estimated, in addition to the rule's own. Each is about three times the one before. */
 const WINDOWS_MS = [100, 300, 1_000, 3_000];
 
-/** What is known of the load now: of the last interval, and between which bounds it lies. */
+/** The current load: as counted in the last interval, and its bounds. */
 export interface LoadEstimate {
   readonly qps: number;
   readonly lowQps: number;
@@ -75,12 +75,12 @@ export interface LoadEstimate {
 }
 
 /**
- * The load now, as closely as counting can tell. A longer window gives closer bounds, but only while the load has not changed in it:
- * so the bounds of longer and longer windows are intersected until one contradicts the shorter ones (Goldenshluger and Nemirovski's
- * rule for the choice of a window).
- * @param over the load over the last so many milliseconds, of all frontends together.
+ * The current load, as precisely as counting allows. A longer window gives tighter bounds, but only if the load did not change within
+ * it. So we intersect the bounds of longer and longer windows until one contradicts the shorter ones (Goldenshluger and Nemirovski's rule
+ * for choosing a window).
+ * @param over the combined load of all frontends over the last `ms` milliseconds.
  * @param windowMs longest window.
- * @param z width of the bounds, in standard deviations of counting; 0: both are the load of the shortest window.
+ * @param z width of the bounds, in standard deviations of counting noise; 0: both are the load of the shortest window.
  */
 export function estimateLoad(over: (ms: number) => MeasuredLoad, windowMs: number, z: number): LoadEstimate {
   const last = over(WINDOWS_MS[0]);

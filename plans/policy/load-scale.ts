@@ -1,19 +1,19 @@
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 
-/** The planned load counts as if it had been seen for so long before: a start under an odd load says little. */
+/** The planned load counts as if it had been observed for this long before, so that an unusual load at the start says little. */
 const PRIOR_SECONDS = 30;
-/** Longest memory: the factor follows a load that has changed for good, not its ups and downs. */
+/** Longest memory: the factor follows lasting changes of the load, not its ups and downs. */
 const HORIZON_SECONDS = 600;
-/** A load that is farther from the planned one needs another plan, not another scale (see drift). */
+/** A load farther from the planned one needs another plan, not another scale (see drift). */
 const LARGEST_FACTOR = 4;
 const SECOND_MS = 1_000;
-/** Ranges are half-open: what is just below an end belongs to the range. */
+/** Ranges are half-open: a load just below the end still belongs to the range. */
 const JUST_BELOW = 1 - 1e-9;
 
 /**
- * Under an accuracy SLO the plan holds its accuracy over its QPS distribution, not in each gear; so the measured load is scaled by
- * a linear factor that makes its distribution match the planned one (CascadeServe App. C.2). The factor is the planned mean
- * over the long-running measured mean; seconds without a request do not count, as in the paper's traces.
+ * Under an accuracy SLO, the plan keeps its accuracy over its QPS distribution, not in each gear. So we scale the measured load by a
+ * linear factor that makes its distribution match the planned one (CascadeServe App. C.2): the planned mean divided by the long-term
+ * measured mean. Seconds without requests do not count, as in the paper's traces.
  */
 export class LoadScale {
   readonly #plannedQps: number;
@@ -32,7 +32,7 @@ export class LoadScale {
     return Math.min(LARGEST_FACTOR, Math.max(1 / LARGEST_FACTOR, this.#plannedQps / this.#meanQps));
   }
 
-  /** Arrivals since the last call. */
+  /** Records the arrivals since the last call. */
   observe(arrivals: number, now: number): void {
     this.#arrivals += arrivals;
     const ms = now - this.#since;
@@ -47,16 +47,16 @@ export class LoadScale {
 }
 
 /**
- * A measured load in terms of the planned one. The scale moves loads among the gears that the accuracy is promised over; it does not
- * make a crowd of a load that they carry. Beyond them a load is what it is: there it is only a matter of carrying it.
- * @param promisedQps up to where gears are promised.
+ * Converts a measured load to the planned scale. Scaling moves loads among the gears over which the accuracy is promised; it must not
+ * turn a load they carry into a crowd. Beyond them the load is not scaled: there, only carrying it matters.
+ * @param promisedQps highest load with promised gears.
  */
 export function scaledQps(qps: number, scale: number, promisedQps: number): number {
   const scaled = scale * qps;
   return scaled < promisedQps ? scaled : Math.max(qps, promisedQps * JUST_BELOW);
 }
 
-/** Mean of the distribution planned for; where the plan does not say, each range is taken at its middle. */
+/** Mean of the planned distribution; if the plan does not state it, each range counts at its middle. */
 export function plannedMeanQps({ gears, qpsWeights, meanQps }: Pick<GearPlan, 'gears' | 'qpsWeights' | 'meanQps'>): number {
   return meanQps ?? gears.reduce((sum, { qps: [from, to] }, k) => sum + (qpsWeights[k] * (from + to)) / 2, 0);
 }

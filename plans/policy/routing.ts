@@ -5,7 +5,7 @@ import { TOLERATED_SLOWDOWN } from './device-speed.ts';
  * share and takes the highest, so that any window of picks is as close to the shares as whole requests allow.
  * @param credit mutated; one entry per device, starting at 0.
  * @param offset where this model's row starts in the arrays.
- * @param usable 1 where the replica can be reached; absent: all can.
+ * @param usable 1 where the replica is reachable; default: all are.
  * @returns the device number, or -1 when no usable replica has a share.
  */
 export function pickDevice(
@@ -29,10 +29,10 @@ export function pickDevice(
 }
 
 /**
- * Shares of a gear at the measured speed: a device that is half as fast as profiled gets half as much, beside the others. Shares
- * are relative: see pickDevice.
+ * Shares of a gear at the measured speed: a device at half its profiled speed gets half as much, relative to the others (see
+ * pickDevice).
  * @param slowdown per device.
- * @returns the gear's own where no device is slow.
+ * @returns the gear's own shares when no device is slow.
  */
 export function sharesAtSpeed(shares: Float64Array, slowdown: Float64Array): Float64Array {
   if (slowdown.every((factor) => factor <= TOLERATED_SLOWDOWN)) return shares;

@@ -6,17 +6,17 @@ import type { CompiledGear } from './compiled-plan.ts';
 export interface SpareAuditsOptions<Item> {
   readonly settings: AuditSettings;
   readonly random: Random;
-  /** This device among those of the plan. */
+  /** This device's number, and how many devices the plan has. */
   readonly device: { readonly number: number; readonly of: number };
-  /** Time of a batch on it; undefined where a model cannot run. @param sampleSize default: typical. */
+  /** Time of a batch on this device; undefined when it cannot run the model. @param sampleSize default: typical. */
   readonly batchMs: (model: number, batch: number, sampleSize?: number) => number | undefined;
-  /** Of the sample to be asked about; undefined where all are of one size. */
+  /** Size of the sample to audit; undefined when all samples have the same size. */
   readonly sizeOf: (item: Item) => number | undefined;
 }
 
 /**
- * The audits of one device, be it real or simulated: which answers are drawn, and what is asked when there is time to spare. Where a
- * model is asked for, it is the most accurate one, or -1 where this device does not hold it.
+ * The audits of one device, real or simulated: which answers are drawn, and which one to audit when there is time to spare. The
+ * `model` parameters are the most accurate model, or -1 when this device does not hold it.
  */
 export class SpareAudits<Item> {
   readonly #options: SpareAuditsOptions<Item>;
@@ -31,43 +31,43 @@ export class SpareAudits<Item> {
     this.#sampler = new AuditSampler(options.settings.share, options.random);
   }
 
-  /** An answer was given. @returns whether it is to be audited. */
+  /** Records an answer. @returns whether it is to be audited. */
   draws(byMostAccurate: boolean): boolean {
     if (!byMostAccurate) return this.#sampler.draws();
     this.#sampler.skips();
     return false;
   }
 
-  /** Whether an audit would be taken in now. */
+  /** Whether this device would accept an audit now. */
   hasSpare(model: number, gear: CompiledGear, now: number): boolean {
     return model !== -1 && this.#waiting.length < AUDIT_QUEUE && this.#may(model, gear, now);
   }
 
-  /** False when too many wait: it is dropped, and misses among those compared. */
+  /** False when too many are waiting: the item is dropped and not compared. */
   enqueue(item: Item): boolean {
     if (this.#waiting.length >= AUDIT_QUEUE) return false;
     this.#waiting.push(item);
     return true;
   }
 
-  /** To be called when nothing waits on the device. @returns what to ask about, if there is anything, and time. */
+  /** Call when nothing waits on the device. @returns what to audit, if there is something and time for it. */
   next(model: number, gear: CompiledGear, now: number): Item | undefined {
     if (this.#waiting.length === 0 || model === -1 || !this.#may(model, gear, now)) return undefined;
     for (let item = this.#waiting.shift(); item !== undefined; item = this.#waiting.shift()) {
       const size = this.#options.sizeOf(item);
-      // One that would hold up the others for longer than is allowed is dropped.
+      // Drop an audit that would delay requests for longer than allowed.
       if (size === undefined || this.#may(model, gear, now, size)) return item;
     }
     return undefined;
   }
 
-  /** The device was occupied, by whatever, from one time to the other. */
+  /** The device was busy with anything between these times. */
   busy(from: number, to: number): void {
     this.#utilisation.add(from, to);
     this.#sudden.add(from, to);
   }
 
-  /** Its inference thread waited for a processor for this share of the time between. */
+  /** The inference thread waited for a processor for this share of the time. */
   starved(from: number, to: number, share: number): void {
     this.#starved.add(from, to, share);
   }

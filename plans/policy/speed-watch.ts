@@ -1,30 +1,30 @@
 import type { DeviceState } from '../protocol/control-messages.ts';
 import type { SpeedReport } from '../protocol/events.ts';
 
-/** A device whose batches take so many times as long as profiled is slow, and below this one it is as profiled again. */
+/** A device is reported slow when its batches take this many times as long as profiled, and as normal below the second value. */
 const BEGINS_ABOVE = 1.25;
 const ENDS_BELOW = 1.12;
-/** For so long it must have been so. */
+/** How long the condition must last. */
 const BEGINS_AFTER_MS = 1_000;
 const ENDS_AFTER_MS = 3_000;
-/** A slow device that has become faster or slower by more than this is worth another word. */
+/** Report a slow device again when its slowdown changes by more than this factor. */
 const WORTH_TELLING = 4 / 3;
-/** How fast what was measured is forgotten. */
+/** Time constant at which measurements fade. */
 const SMOOTHING_MS = 400;
-/** A device that computes for less than this share of the time says too little of its speed: it counts as profiled then. */
+/** A device that computes for less than this share of the time says too little about its speed; it counts as profiled. */
 const LEAST_BUSY_SHARE = 0.02;
 
-/** What a heartbeat says of the speed. */
+/** The fields of a heartbeat that concern speed. */
 export type SpeedSigns = Pick<DeviceState, 'slowdown' | 'starvedShare' | 'busyMs'>;
 
 /**
- * When a device becomes slow, and when it is as profiled again. Gears and shares follow the measured speed from batch to batch;
- * people are told of what lasts. An idle device says nothing of its speed: what was known of it last stands.
+ * Detects when a device becomes slow and when it is back to its profiled speed. Gears and shares follow the measured speed from batch
+ * to batch; operators only hear about what lasts. An idle device says nothing about its speed, so its last report stands.
  */
 export class SpeedWatch {
   #report: SpeedReport = { state: 'as-profiled', slowdown: 1, since: null, starvedShare: null };
   #told = 1;
-  /** Since when the signs speak for another report. */
+  /** Since when the evidence supports a different report. */
   #otherwiseSince: number | undefined;
   #observedAt: number | undefined;
   #heardAt: number | undefined;
@@ -34,16 +34,16 @@ export class SpeedWatch {
     return this.#report;
   }
 
-  /** A heartbeat. @returns the new report when there is something to tell. */
+  /** Processes a heartbeat. @returns the new report, if there is one. */
   observe({ slowdown, starvedShare, busyMs }: SpeedSigns, now: number): SpeedReport | undefined {
     const before = this.#heardAt;
-    // Below what it was before: another process.
+    // A counter below its previous value means another process.
     const computedMs = busyMs - this.#busyMs;
     this.#heardAt = now;
     this.#busyMs = busyMs;
     if (before === undefined || computedMs <= 0 || computedMs < LEAST_BUSY_SHARE * (now - before)) return undefined;
     const kept = this.#observedAt === undefined ? 0 : Math.exp(Math.min(0, this.#observedAt - now) / SMOOTHING_MS);
-    // What was seen before a pause is no evidence of what lasted through it.
+    // Evidence from before a gap does not show that a condition lasted through it.
     if (this.#observedAt !== undefined && now - this.#observedAt > BEGINS_AFTER_MS) this.#otherwiseSince = undefined;
     this.#observedAt = now;
     const { starvedShare: shareBefore } = this.#report;

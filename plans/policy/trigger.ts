@@ -12,7 +12,7 @@ export function isTriggered(
   return length > 0 && (length >= minQueueLength || now >= oldestEnqueuedAt + maxWaitMs);
 }
 
-/** One inference at a time per device: among triggered queues, is `a` served before `b`? The one with the oldest request. */
+/** One inference at a time per device: among triggered queues, the one with the oldest request goes first. */
 export function goesFirst(oldestEnqueuedAtA: number, oldestEnqueuedAtB: number): boolean {
   return oldestEnqueuedAtA < oldestEnqueuedAtB;
 }

@@ -8,16 +8,16 @@ import { runBatch } from './run-batch.ts';
 import { batchesOf, positionsInCompany } from './validation-batches.ts';
 
 /**
- * Rounding differs with the size of a batch, as sums are made in another order: by some 1e-6 of the scores in float32, of half
- * precision by 1e-3. A model that is quantised while it runs, or couples its samples, differs by far more.
+ * Rounding depends on the batch size, because sums are evaluated in another order: by about 1e-6 of the scores in float32, and 1e-3 in
+ * half precision. A model that quantises dynamically, or couples its samples, differs by far more.
  */
 const TOLERANCE = 2e-3;
 const SAMPLES = { full: 256, quick: 64 };
 const SEED = 'company';
 
 /**
- * Runs validation samples alone, and twice in batches as serving may put them together, in other orders.
- * @throws ConfigError when answers depend on the company, with figures and what to do.
+ * Runs validation samples alone, and twice in batches such as serving may form, in different orders.
+ * @throws ConfigError when answers depend on the other samples in the batch, with figures and what to do.
  */
 export async function checkCompany(
   backend: Backend,
@@ -48,7 +48,7 @@ export async function checkCompany(
     [positions.toReversed(), Math.max(2, largest >> 1)],
   ] as const) {
     for (const cut of batchesOf(order, sizes, size)) {
-      // A sample without others of its company comes beside itself: that, too, shows a softmax over the batch.
+      // A sample with no compatible one is paired with itself, which also reveals a softmax over the batch.
       const batch = cut.length === 1 ? [cut[0], cut[0]] : cut;
       const together = await run(batch);
       compared += batch.length;
@@ -66,14 +66,14 @@ interface Difference {
   readonly labels: readonly [number, number];
 }
 
-/** Median over samples of the largest score: what is rounded is small beside it, be scores probabilities or of 1e-4. */
+/** Median over samples of the largest score: rounding is small relative to it, whether scores are probabilities or around 1e-4. */
 function typicalScale(outputs: readonly BatchOutput[]): number {
   return median(
     outputs.map(({ scores }) => scores.reduce((most, s) => (Number.isFinite(s) ? Math.max(most, Math.abs(s)) : most), 0)),
   );
 }
 
-/** @param tolerance differences up to it are rounding; relative to larger scores of the sample it is as large as to typical ones. */
+/** @param tolerance largest difference due to rounding, for typical scores; larger for samples with larger scores. */
 function differenceOf(alone: BatchOutput, together: BatchOutput, row: number, tolerance: number): Difference | undefined {
   const { classes } = alone;
   if (together.classes !== classes) return { largest: Number.POSITIVE_INFINITY, labels: [0, 0] };
@@ -100,18 +100,18 @@ function describe(
   const other = [...differing.values()].filter(({ labels: [a, b] }) => a !== b).length;
   const [position, { largest, labels }] = [...differing].toSorted(([, a], [, b]) => b.largest - a.largest)[0];
   const figures =
-    `model ${model}: answers depend on what else is in the batch: ${differing.size} of ${samples} samples get other scores in company than alone ` +
-    `(${compared} comparisons), ${other} of them another label; the largest difference is ${largest.toPrecision(3)}, at sample ${data.validation[position]}` +
+    `model ${model}: answers depend on what else is in the batch: ${differing.size} of ${samples} samples have different scores in a batch than alone ` +
+    `(${compared} comparisons), ${other} of them a different label; the largest difference is ${largest.toPrecision(3)}, at sample ${data.validation[position]}` +
     `${labels[0] === labels[1] ? '' : `: label ${labels[0]} alone, ${labels[1]} in a batch`}`;
   const padded = sizes === undefined ? [] : data.specs.filter(({ pad, shape }) => pad !== undefined && shape.includes(null));
   if (padded.length > 0) {
     return (
-      `${figures}; padding changes them: remove \`pad\` of ${padded.map(({ name }) => name).join(', ')}, so that only samples of equal shape share a batch, ` +
+      `${figures}; padding changes them: remove \`pad\` from ${padded.map(({ name }) => name).join(', ')}, so that only samples of equal shape share a batch, ` +
       'or export the model with a mask as an input'
     );
   }
   return (
-    `${figures}; the model couples the samples of a batch, such as by a softmax or a normalisation over its first axis, or by quantising it as a whole: ` +
-    'export it without that, or write `maxBatch: 1` for it'
+    `${figures}; the model couples the samples of a batch, for example by a softmax or normalisation over the first axis, or by quantising the batch as a whole: ` +
+    'export it without that, or set `maxBatch: 1` for it'
   );
 }

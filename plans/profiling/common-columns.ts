@@ -4,8 +4,8 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { ModelAnswers } from './measure-device.ts';
 
 /**
- * How many classes, labels or values a family has.
- * @throws ConfigError when its models, its data and the names of its classes do not agree on that.
+ * Number of classes, labels or values of a family.
+ * @throws ConfigError when its models, its data and its class names disagree.
  */
 export function commonColumns(deployment: Deployment, answers: readonly ModelAnswers[], data: LabelledData): number {
   const { models, certainty, task, file } = deployment;
@@ -19,20 +19,20 @@ export function commonColumns(deployment: Deployment, answers: readonly ModelAns
   const columns = task === 'binary' ? binaryColumns(deployment, answers) : equalColumns(deployment, answers);
   const { classes, labels, targetWidth } = data;
   if (classes !== undefined && classes.length !== columns) {
-    throw new ConfigError(`${file}: classes: names ${classes.length} classes; the models give ${columns} class scores`);
+    throw new ConfigError(`${file}: classes: names ${classes.length} classes, but the models output ${columns} class scores`);
   }
   if (task === 'classification' && columns < 2) {
     throw new ConfigError(
-      `${file}: the models give ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` for one score per sample`,
+      `${file}: the models output ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` for one score per sample`,
     );
   }
   if (labels === undefined && targetWidth !== columns) {
-    throw new ConfigError(`${file}: data.labels: has ${targetWidth} columns; the models give ${columns}`);
+    throw new ConfigError(`${file}: data.labels: has ${targetWidth} columns, but the models output ${columns}`);
   }
   const stray = labels?.findIndex((label) => label >= columns) ?? -1;
   if (labels !== undefined && stray !== -1) {
     throw new ConfigError(
-      `${file}: data.labels: label ${stray} is ${labels[stray]}; the models know classes 0 to ${columns - 1}. Where labels are other numbers, name them in the order of the scores, such as \`classes: [3, 7, 9]\``,
+      `${file}: data.labels: label ${stray} is ${labels[stray]}; the models have classes 0 to ${columns - 1}. If labels are other numbers, name them in the order of the scores, such as \`classes: [3, 7, 9]\``,
     );
   }
   return columns;
@@ -42,7 +42,7 @@ function binaryColumns({ models, file }: Deployment, answers: readonly ModelAnsw
   const other = answers.findIndex(({ columns }) => columns > 2);
   if (other === -1) return 2;
   throw new ConfigError(
-    `${file}: task: model ${models[other].name} gives ${answers[other].columns} scores; binary takes one or two columns`,
+    `${file}: task: model ${models[other].name} outputs ${answers[other].columns} scores; task binary needs one or two columns`,
   );
 }
 
@@ -51,6 +51,6 @@ function equalColumns({ models, file }: Deployment, answers: readonly ModelAnswe
   const other = answers.findIndex((answer) => answer.columns !== columns);
   if (other === -1) return columns;
   throw new ConfigError(
-    `${file}: model ${models[other].name} gives ${answers[other].columns} class scores, model ${models[0].name} ${columns}; a family shares its classes`,
+    `${file}: model ${models[other].name} outputs ${answers[other].columns} class scores, but model ${models[0].name} outputs ${columns}; models of a family must share their classes`,
   );
 }

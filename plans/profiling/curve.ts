@@ -1,6 +1,6 @@
 import type { RuntimeCurve } from '../domain/profile/profile.ts';
 
-/** Largest gain per sample, over two doublings of the batch, that is not worth a larger batch. */
+/** If two doublings of the batch save no more than this per sample, larger batches are not worth it. */
 const NO_GAIN = 0.03;
 
 /** 1, 2, 4 ... and the largest. */
@@ -11,8 +11,8 @@ export function batchSizes(largest: number): number[] {
 }
 
 /**
- * Whether to go on to larger batches: not when the last one took too long, nor when two doublings in a row brought nothing (one
- * may be noise).
+ * Whether to try larger batches: not when the last one took too long, nor after two doublings in a row without a gain (one could be
+ * noise).
  * @param limitMs longest batch worth profiling.
  */
 export function worthLarger({ batch, ms }: RuntimeCurve, limitMs: number): boolean {
@@ -24,8 +24,8 @@ export function worthLarger({ batch, ms }: RuntimeCurve, limitMs: number): boole
 }
 
 /**
- * The non-decreasing series nearest to the measured one (pool adjacent violators): a larger batch cannot be faster, and where a
- * measurement says so, both are off.
+ * The closest non-decreasing series (pool adjacent violators): a larger batch cannot be faster, so where a measurement says so, both
+ * values are off.
  */
 export function monotone(values: readonly number[]): number[] {
   const pools: { mean: number; size: number }[] = [];

@@ -28,9 +28,9 @@ export interface MeasureJob {
   readonly lanes: number;
   /** Models of which predictions and certainties for the validation samples are recorded, too. */
   readonly record: readonly string[];
-  /** Where the parent process echoes messages. */
+  /** Port on which the parent process echoes messages. */
   readonly echoPort: number;
-  /** Fewer measurements, for tests and first looks. */
+  /** Fewer measurements, for tests and a first look. */
   readonly quick: boolean;
 }
 
@@ -50,23 +50,23 @@ export interface MeasuredModel {
 export interface ModelAnswers {
   /** Columns of the scores. */
   readonly columns: number;
-  /** Columns of the certainties, where they are a model output. */
+  /** Columns of the certainties, if they are a model output. */
   readonly certaintyColumns: number | undefined;
   readonly predictions: Int32Array;
   readonly certainties: Float32Array;
   readonly quality: Float32Array;
-  /** [samples, columns] where a class does not say what was answered. */
+  /** [samples, columns], when the answer is more than a class. */
   readonly scores: Float32Array | undefined;
-  /** All scores are in [0, 1]; all rows of them sum to 1. */
+  /** Whether all scores are in [0, 1], and whether all rows sum to 1. */
   readonly unit: boolean;
   readonly distributions: boolean;
-  /** Samples for which the model gave no number. */
+  /** Samples for which the model answered NaN. */
   readonly noNumbers: number;
 }
 
 export interface MeasureProgress {
   readonly step: string;
-  /** Of this device's work, 0 to 1. */
+  /** Completed share of this device's work, 0 to 1. */
   readonly fraction: number;
 }
 
@@ -76,20 +76,20 @@ const WARM_UP_MS = { full: 400, quick: 40 };
 const MEASURE_MS = { full: 10_000, quick: 600 };
 const ROUNDS = { full: { least: 7, most: 300 }, quick: { least: 3, most: 20 } };
 const PROGRESS_STEPS = 5;
-/** Of probabilities: a forest's votes add up to a little more than 1. */
+/** Tolerance for probabilities: a forest's votes add up to slightly more than 1. */
 const ROUNDING = 1e-3;
-/** For the first look at a batch size: many calls of a small model, few of a large one. */
+/** For a first look at a batch size: many calls of a small model, few of a large one. */
 const ROUGH = { least: 3, most: 25, ms: 20 };
-/** Of a work frame, beside the samples. */
+/** Size of a work frame without the samples. */
 const FRAME_BYTES = 200;
 /** Batches longer than this, or than half the latency SLO, are not profiled. */
 const LONGEST_BATCH_MS = 200;
 
 /**
- * Measures the family on a device, through the backend that serves: round trips as a device
- * process sees them. In three parts: load and warm up each model, with its memory; runtimes by batch size, one call per model
- * and size in each round, so that a burst of noise does not hit one model only; answers to the validation samples.
- * @param signal ends it after the inference that runs, with an error.
+ * Measures the family on a device through the serving backend, as round trips seen by a device process. Three parts: load and warm up
+ * each model and measure its memory; runtimes by batch size, with one call per model and size in each round, so that a burst of noise
+ * does not hit a single model; answers on the validation samples.
+ * @param signal stops it with an error after the current inference.
  */
 export async function measureDevice(
   job: MeasureJob,
@@ -136,14 +136,14 @@ export async function measureDevice(
     await backend.close();
   }
 
-  /** The runtime's own memory is not a replica's: have it allocated before the first replica is weighed. */
+  /** Allocates the runtime's own memory, which should not count toward the first replica. */
   async function loadRuntime(model: ModelEntry): Promise<void> {
     await firstValueFrom(backend.load(model));
     await run(model.name, 1);
     await firstValueFrom(backend.unload(model.name));
   }
 
-  /** Loads and warms up a model; returns its first, rough curve, and the memory that it took. */
+  /** Loads and warms up a model; returns a first, rough curve, and the memory it took. */
   async function loadModel(model: ModelEntry): Promise<{ curve: RuntimeCurve; memoryBytes: number }> {
     const before = process.memoryUsage.rss();
     const { fixedBatch = model.maxBatch } = await firstValueFrom(backend.load(model));
@@ -163,7 +163,7 @@ export async function measureDevice(
     return { curve: { batch, ms }, memoryBytes };
   }
 
-  /** Noise only adds; and one burst of it must not decide up to which batch size a model is profiled. */
+  /** Noise only adds time, and a single burst must not decide up to which batch size a model is profiled. */
   async function fastestMs(model: ModelEntry, size: number): Promise<number> {
     let fastest = Number.POSITIVE_INFINITY;
     const until = performance.now() + ROUGH.ms;
@@ -199,7 +199,7 @@ export async function measureDevice(
     return { curves, handover: handoverOf(handovers) };
   }
 
-  /** Adds the times of samples of one size to the curves, and makes `ms` their mean over the validation samples. */
+  /** Adds times for each sample size to the curves, and sets `ms` to their mean over the validation samples. */
   async function measureBySize(curves: readonly RuntimeCurve[], { size }: SampleSizes): Promise<RuntimeCurve[]> {
     const positions = sizeQuantiles(size);
     const measured: RuntimeCurve[] = [];
@@ -258,7 +258,7 @@ async function answersOf(
     const samples = indices.map((index) => data.sample(index));
     const output = await runBatch(backend, model.name, samples, indices);
     if (columns !== 0 && columns !== output.classes) {
-      throw new ConfigError(`model ${model.name} gives ${columns} scores for one batch and ${output.classes} for another`);
+      throw new ConfigError(`model ${model.name} outputs ${columns} scores for one batch and ${output.classes} for another`);
     }
     columns = output.classes;
     certaintyColumns = output.auxiliary && output.auxiliary.length / samples.length;

@@ -1,21 +1,21 @@
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { type DeviceMeasurement, type MeasureJob, type MeasureProgress, measureDevice } from './measure-device.ts';
 
-/** The child process that measures one kind of device: one job in, its outcome out. */
+/** Messages of the child process that measures one kind of device: one job in, one outcome out. */
 export type MeasureMessage =
   | { readonly type: 'progress'; readonly progress: MeasureProgress }
   | { readonly type: 'measured'; readonly measurement: DeviceMeasurement }
   | { readonly type: 'failed'; readonly config: boolean; readonly message: string };
 
 /**
- * Without a parent there is nobody to measure for. The measurement is ended rather than the process: to exit during an inference
- * aborts, with a message on the terminal of the user, who has ended the command and expects none.
+ * Stop when the parent is gone. We abort the measurement rather than exit: exiting during an inference aborts the process and prints a
+ * message on the terminal of a user who has already ended the command.
  */
 const orphaned = new AbortController();
 process.once('disconnect', () => orphaned.abort());
 
 process.once('message', async (job: MeasureJob) => {
-  // It may have gone while we were being started.
+  // The parent may have exited while we were starting.
   if (!process.connected) return;
   try {
     const measurement = await measureDevice(job, orphaned.signal, (progress) => void tell({ type: 'progress', progress }));
@@ -27,7 +27,7 @@ process.once('message', async (job: MeasureJob) => {
   if (process.connected) process.disconnect();
 });
 
-/** Resolves when the message has left: a parent that is gone meanwhile is no error of ours. */
+/** Resolves when the message has been sent, or cannot be: a parent that exits meanwhile is not an error. */
 function tell(message: MeasureMessage): Promise<void> {
   return new Promise((resolve) => {
     if (process.send === undefined) resolve();

@@ -7,15 +7,15 @@ import type { WorkItem } from '../protocol/messages.ts';
 import { median } from './curve.ts';
 import type { Transport } from './transport.ts';
 
-/** What it takes to give a batch to the inference thread and to have its output back, beside the time that it occupies the thread. */
+/** Cost of passing a batch to the inference thread and getting its output back, on top of the inference itself. */
 export interface Handover {
   readonly perBatchMs: number;
   readonly perRequestMs: number;
 }
 
 /**
- * To frame one answer as a NATS message and hand it to the connection. A constant, as planning knows no NATS client: from its
- * measured 100,000 publishes a second.
+ * Time to frame one answer as a NATS message and pass it to the connection. It is a constant because planning does not depend on the
+ * NATS client, which was measured to publish 100,000 messages a second.
  */
 const PUBLISH_MS = 0.01;
 const LARGE_BATCH = 64;
@@ -23,8 +23,9 @@ const WARM_UP_RUNS = 100;
 const RUNS = 51;
 
 /**
- * What a device process does for a batch besides inference, on the same cores: read the frame of work, judge each sample, write
- * each answer, and hand the batch over. Measured at batch sizes 1 and 64: the slope is the cost of a request, the rest that of a batch, with the messages that it takes.
+ * Costs of a batch in the device process besides inference, on the same cores: reading the work frame, judging each sample, writing
+ * each answer, and handing the batch over. Measured at batch sizes 1 and 64: the slope is the cost per request, and the intercept,
+ * plus its messages, the cost per batch.
  */
 export function calibrateOverhead(
   specs: readonly TensorSpec[],
@@ -87,7 +88,7 @@ export function calibrateOverhead(
   }
 }
 
-/** @param times per batch size: round trips of a batch less the time on the inference thread. */
+/** @param times per batch size: round trips of a batch minus its time on the inference thread. */
 export function handoverOf(times: ReadonlyMap<number, readonly number[]>): Handover {
   const sizes = [...times.keys()].sort((a, b) => a - b);
   const [smallest, largest] = [sizes[0], sizes[sizes.length - 1]];

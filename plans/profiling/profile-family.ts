@@ -28,15 +28,15 @@ import { sampleSizesOf } from './validation-batches.ts';
 import { warmUpSamples } from './warm-up.ts';
 
 export interface ProfileOptions {
-  /** What is being done, and the fraction of the whole profile that is done. */
+  /** The current step, and the completed fraction of the whole profile. */
   readonly onProgress?: (step: string, fraction: number) => void;
-  /** What the user should know, and may want to change. */
+  /** Something the user should know, and may want to change. */
   readonly onWarning?: (warning: string) => void;
   /** Fewer measurements: seconds instead of half a minute, with noisier runtimes. */
   readonly quick?: boolean;
 }
 
-/** A kind of device to measure here. */
+/** A kind of device to measure. */
 interface Target {
   readonly className: string;
   readonly device: TargetDevice;
@@ -46,8 +46,8 @@ interface Target {
 
 /**
  * Measures runtimes of the family on each kind of device, and records the answers of each model to the validation samples on one of them.
- * Each kind is measured in a process of its own, its inference threads pinned to the cores of the first such device. Emulated
- * devices take the runtimes of the kind that they are like.
+ * measured in its own process, with inference threads pinned to the cores of the first such device. Emulated devices use the runtimes
+ * of the kind they emulate.
  * @throws ConfigError when models, data and classes do not fit together, or a kind of device cannot be measured here.
  */
 export async function profileFamily(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {
@@ -57,7 +57,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const outputs = familyOutputs(deployment, data, await remoteOutputs(deployment, data.specs));
   const chosen = { ...deployment, models: deployment.models.map((model, m) => ({ ...model, output: outputs[m].output })) };
   const targets = targetsOf(deployment);
-  // Before measuring: weights that are missing are found at once, and files that change meanwhile are noticed.
+  // Before measuring, to report missing weights at once, and to notice files that change meanwhile.
   const digest = profileDigest(deployment);
   const measurements = new Map<string, DeviceMeasurement>();
   const echo = await startEcho();
@@ -90,9 +90,7 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
   const classNames = [...new Set(deployment.devices.map(deviceClass))];
   const recordedOn = classNames.find((name) => measuredAs(name) === targets[0].className)!;
   if (profileDigest(deployment) !== digest)
-    throw new ConfigError(
-      `${deployment.file}: models or data were changed while they were profiled; run \`cascade profile\` again`,
-    );
+    throw new ConfigError(`${deployment.file}: models or data changed during profiling; run \`cascade profile\` again`);
   const models = deployment.models.map((model, m): ModelProfile => {
     const { predictions, certainties, quality, scores } = answers[m];
     const measured = (name: string): MeasuredModel | undefined =>
@@ -135,13 +133,13 @@ export async function profileFamily(deployment: Deployment, options: ProfileOpti
     onWarning?.(
       `the classes are numbered in the order of their names: ${data.classes.join(', ')}; if the scores are in another order, write \`classes: [...]\``,
     );
-  const misfit = misfitOf(profile.warmUp, DEFAULT_MAX_PAYLOAD, 'a NATS server that is not told otherwise');
+  const misfit = misfitOf(profile.warmUp, DEFAULT_MAX_PAYLOAD, 'a NATS server with default settings');
   if (misfit !== undefined) onWarning?.(misfit.message);
   for (const warning of oddities(deployment, profile, outputs, answers)) onWarning?.(warning);
   return profile;
 }
 
-/** Classes of the validation samples; all 0 where the task has none. */
+/** Classes of the validation samples; all 0 when the task has none. */
 function validationLabels({ file, task }: Deployment, { labels, targetWidth, validation }: LabelledData): Int32Array {
   if (task !== 'custom' && targetWidth === undefined) {
     throw new ConfigError(`${file}: data: has no labels; name a .npy file in data.labels, or label each JSON line`);
@@ -149,7 +147,7 @@ function validationLabels({ file, task }: Deployment, { labels, targetWidth, val
   return labels === undefined ? new Int32Array(validation.length) : validation.map((index) => labels[index]);
 }
 
-/** `emulated:cpu-1` runs as measured on `cpu-1`. */
+/** `emulated:cpu-1` uses the measurements of `cpu-1`. */
 function measuredAs(className: string): string {
   return className.replace(/^emulated:/, '');
 }
@@ -165,11 +163,11 @@ function answersOf(model: string, measurements: readonly DeviceMeasurement[]): M
   return answers;
 }
 
-/** The kinds of device to measure, those of real devices first: answers are recorded on the first. */
+/** The kinds of device to measure, real devices first, because answers are recorded on the first one. */
 function targetsOf(deployment: Deployment): Target[] {
   const targets = new Map<string, Target>();
   const byKind = deployment.devices.toSorted((a, b) => Number(a.kind === 'emulated') - Number(b.kind === 'emulated'));
-  // Of equal devices, one that is here.
+  // Among equal devices, prefer a local one.
   for (const device of byKind.toSorted((a, b) => Number(a.host !== 'local') - Number(b.host !== 'local'))) {
     const className = measuredAs(deviceClass(device));
     const lanes = device.kind === 'remote' ? deployment.devices.filter((other) => deviceClass(other) === className).length : 1;
@@ -195,10 +193,10 @@ function targetOf(deployment: Deployment, device: Device, className: string): Om
       const usable = usableCores();
       if (threads < 1 || threads > usable.length) {
         throw new ConfigError(
-          `${deployment.file}: device ${device.id}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${usable.length}, or cuda where there is one`,
+          `${deployment.file}: device ${device.id}: like: ${device.like} cannot be measured here; write cpu-1 to cpu-${usable.length}, or cuda if there is one`,
         );
       }
-      // The last cores: the first ones serve interrupts.
+      // The last cores, because the first ones serve interrupts.
       const cores = usable.slice(-threads);
       return { className, device: { kind: 'cpu', threads, cores } };
     }
@@ -221,7 +219,7 @@ function measureInChild(
       else reject(message.config ? new ConfigError(message.message) : new Error(message.message));
     });
     child.on('error', reject);
-    // After an outcome this changes nothing. Not at `exit`, when a large message may still be on its way.
+    // No effect after an outcome. Not at `exit`, when a large message may still be in transit.
     child.on('close', (code, signal) => {
       const how = signal ?? `code ${code}`;
       reject(new Error(`the process that measures ${className} ended with ${how} before it was done`));
@@ -232,14 +230,14 @@ function measureInChild(
 
 function start(): ChildProcess {
   const { path, execArgv } = entry('plans/profiling/measure-process');
-  // Standard output is the command's own; what a library prints there goes where messages go.
+  // Standard output belongs to the command, so libraries that print there are redirected to stderr.
   return spawn(process.execPath, [...execArgv, path], {
     stdio: ['ignore', process.stderr, 'inherit', 'ipc'],
     serialization: 'advanced',
   });
 }
 
-/** What is allowed, but hardly meant. */
+/** Things that are allowed, but probably not intended. */
 function oddities(
   deployment: Deployment,
   profile: Profile,

@@ -1,7 +1,7 @@
 /** Progress of a long command, on its error stream: one line that changes on a terminal, a line per step elsewhere. */
 export interface ProgressLine {
   show(step: string, fraction: number): void;
-  /** A line that stays. */
+  /** Prints a line that stays. */
   say(text: string): void;
   clear(): void;
 }

@@ -6,7 +6,7 @@ import type { Sample } from '../../engine/tensor/tensor.ts';
 /**
  * Runs one batch of the data.
  * @param indices of the samples in the data, for messages.
- * @throws ConfigError that tells a sample that the model cannot take from a model that cannot take batches.
+ * @throws ConfigError that distinguishes a bad sample from a model that cannot run batches.
  */
 export async function runBatch(
   backend: Backend,
@@ -20,8 +20,8 @@ export async function runBatch(
     if (!(error instanceof CascadeError) || error.code === 'UNAVAILABLE') throw error;
     for (const [i, sample] of samples.entries()) await runAlone(backend, model, sample, indices[i]);
     throw new ConfigError(
-      `model ${model} answers ${samples.length} samples one by one, but fails on them in a batch: ${error.message}; ` +
-        'write `maxBatch: 1` for it, or export it without a fixed batch size inside, such as that of a Reshape',
+      `model ${model} can run ${samples.length} samples one by one, but fails on them as a batch: ${error.message}; ` +
+        'set `maxBatch: 1` for it, or export it without a fixed batch size inside, such as in a Reshape',
     );
   }
 }

@@ -12,8 +12,8 @@ export function sizeQuantiles(size: Int32Array): number[] {
 }
 
 /**
- * The curve of a model by the size of samples, with the mean over all samples as its times. A larger sample cannot be faster: where
- * a measurement says so, both are off.
+ * A model's curve by sample size, with the mean over all samples as its times. A larger sample cannot be faster, so where a
+ * measurement says so, both values are off.
  */
 export function withMean(
   { batch, bySize }: { readonly batch: readonly number[]; readonly bySize: readonly { size: number; ms: readonly number[] }[] },

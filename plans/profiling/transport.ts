@@ -2,23 +2,23 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { median } from './curve.ts';
 
-/** What messages cost a process, whatever is in them. */
+/** Cost of messages for a process, whatever they contain. */
 export interface Transport {
-  /** From one process to another through a third, the NATS server. */
+  /** From one process to another through a third, as through the NATS server. */
   readonly hopMs: number;
-  /** CPU time of the process to be woken by a message, read it and write one. */
+  /** CPU time for a process to wake up for a message, read it and write one. */
   readonly messageMs: number;
 }
 
 const WARM_UP_TRIPS = 200;
 const TRIPS = 600;
 
-/** Sends back what it gets, in this process: the stand-in for the NATS server. */
+/** Echoes messages in this process, in place of the NATS server. */
 export async function startEcho(): Promise<{ readonly port: number; close(): void }> {
   const server = createServer((socket) => {
     socket.setNoDelay(true);
     socket.pipe(socket);
-    // The other side ends without a word when it is done.
+    // The other side disconnects without notice when it is done.
     socket.on('error', () => socket.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -27,9 +27,9 @@ export async function startEcho(): Promise<{ readonly port: number; close(): voi
 }
 
 /**
- * Bounces messages off the echo in another process. A bounce crosses two sockets, as does a NATS message from its publisher
- * through the server to its subscriber, so its time is that of a hop.
- * @param bytes of a message.
+ * Bounces messages off the echo in another process. A bounce crosses two sockets, like a NATS message from publisher through server to
+ * subscriber, so its time is that of a hop.
+ * @param bytes size of a message.
  */
 export async function measureTransport(port: number, bytes: number): Promise<Transport> {
   const socket = connect(port, '127.0.0.1');

@@ -5,7 +5,7 @@ import { shuffled } from '../data/shuffled.ts';
 import type { SampleSizes } from '../domain/profile/profile.ts';
 import { companyRule, sampleSize } from '../policy/company.ts';
 
-/** Of the validation samples; undefined for a family whose samples all have one shape. */
+/** Sizes of the validation samples; undefined for a family whose samples all have the same shape. */
 export function sampleSizesOf(data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>): SampleSizes | undefined {
   const [companyOf, sizeOf] = [companyRule(data.specs), sampleSize(data.specs)];
   if (companyOf === undefined || sizeOf === undefined) return undefined;
@@ -20,8 +20,8 @@ export function sampleSizesOf(data: Pick<LabelledData, 'specs' | 'validation' | 
 }
 
 /**
- * Positions of validation samples, cut into batches as serving would: each of one company.
- * @param positions in the order in which they come.
+ * Splits positions of validation samples into batches as serving would, each of compatible samples.
+ * @param positions in the order in which they arrive.
  */
 export function batchesOf(positions: Iterable<number>, sizes: SampleSizes | undefined, largest: number): number[][] {
   const batches: number[][] = [];
@@ -39,13 +39,13 @@ export function batchesOf(positions: Iterable<number>, sizes: SampleSizes | unde
   return batches;
 }
 
-/** Samples of one company that are drawn together, where there are so many. */
+/** Number of compatible samples to draw together, if there are that many. */
 const LEAST_TOGETHER = 4;
 
 /**
- * Positions of samples that may share batches, drawn at random, always the same: a plain draw from many companies would hardly
- * have two of one.
- * @param most positions, at most.
+ * Positions of samples, many of which may share batches, drawn at random but always the same. With many different sizes, a plain draw
+ * would hardly contain two compatible ones.
+ * @param most number of positions, at most.
  */
 export function positionsInCompany(count: number, sizes: SampleSizes | undefined, most: number, seed: string): number[] {
   const companies = new Map<number, number[]>();
@@ -60,7 +60,7 @@ export function positionsInCompany(count: number, sizes: SampleSizes | undefined
   return [...drawn.filter(({ length }) => length > 1), ...drawn.filter(({ length }) => length === 1)].flat().slice(0, most);
 }
 
-/** Samples of a batch of a size for measuring: where samples differ, copies of one. */
+/** A batch for measuring: if samples differ in size, copies of one. */
 export function measuringBatch(specs: readonly TensorSpec[], sampleAt: (i: number) => Sample, batch: number): Sample[] {
   if (sampleSize(specs) === undefined) return Array.from({ length: batch }, (_, i) => sampleAt(i));
   return new Array<Sample>(batch).fill(sampleAt(0));

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { EMPTY_STRING } from '../../engine/tensor/strings.ts';
 import { DTYPES, type Dtype, elements, endOf, type Sample, type TensorSpec } from '../../engine/tensor/tensor.ts';
 
-/** A larger sample is remembered by its shapes only: a profile is read by every command. */
+/** For larger samples, only the shapes are kept, because every command reads the profile. */
 const MOST_BYTES = 2 ** 20;
 
 /**
- * Samples that replicas are warmed up with, kept in the profile because other hosts need not have the data: one of typical size
- * and, where sizes differ, the largest.
+ * Samples for warming up replicas, kept in the profile because other hosts may not have the data: one of typical size and, if sizes
+ * differ, the largest.
  * @param samples the validation samples.
  */
 export function warmUpSamples(samples: readonly Sample[]): Sample[] {
@@ -17,12 +17,12 @@ export function warmUpSamples(samples: readonly Sample[]): Sample[] {
   return (typical.size === largest.size ? [typical] : [typical, largest]).map(({ i }) => samples[i]);
 }
 
-/** Elements of a sample's tensors. */
+/** Number of elements in a sample's tensors. */
 function sizeOf(sample: Sample): number {
   return sample.reduce((sum, { shape }) => sum + elements(shape), 0);
 }
 
-/** In profile.json: a tensor's bytes are base64, or left out. */
+/** In profile.json, a tensor's bytes are base64 or omitted. */
 export const warmUpSchema = z.array(
   z.array(z.strictObject({ shape: z.array(z.int().nonnegative()), base64: z.base64().optional() })),
 );
@@ -38,8 +38,8 @@ export function encodeWarmUp(samples: readonly Sample[]): z.input<typeof warmUpS
 }
 
 /**
- * What was left out is zeros of the same shape.
- * @returns undefined when the samples are not of these inputs.
+ * Omitted tensors become zeros of the same shape.
+ * @returns undefined when the samples do not match these inputs.
  */
 export function decodeWarmUp(
   samples: z.output<typeof warmUpSchema>,
@@ -64,7 +64,7 @@ export function decodeWarmUp(
   return fits ? decoded : undefined;
 }
 
-/** Bytes of a tensor of zeros; of strings: empty ones. */
+/** Bytes of a tensor of zeros; for strings, of empty ones. */
 export function zeros(dtype: Dtype | undefined, shape: readonly number[]): Uint8Array {
   return new Uint8Array(elements(shape) * (dtype === 'string' ? EMPTY_STRING.length : DTYPES[dtype ?? 'uint8'].bytes));
 }

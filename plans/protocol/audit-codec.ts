@@ -4,7 +4,7 @@ import { decode, encode, splitColumn } from './codec.ts';
 import type { AuditItem, Opinion } from './messages.ts';
 import { checkTensors, isOpinion } from './work-check.ts';
 
-/** An audit item on the wire: tensors as columns of one, as in a work frame. */
+/** An audit item on the wire: tensors as in a work frame with a single request. */
 interface WireItem {
   opinion: Opinion;
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
@@ -18,7 +18,7 @@ export function encodeAuditItem({ opinion, sample }: AuditItem, specs: readonly 
   return encode({ opinion, tensors } satisfies WireItem);
 }
 
-/** Its tensors are copies, so they may be kept. @throws MalformedMessage for what is not a whole item. */
+/** Its tensors are copies, so callers may keep them. @throws MalformedMessage unless the item is complete. */
 export function decodeAuditItem(data: Uint8Array, specs: readonly TensorSpec[]): AuditItem {
   let wire: { [K in keyof WireItem]?: unknown } | null;
   try {

@@ -4,12 +4,12 @@ import type { Cancellation } from './control-messages.ts';
 import { checkId } from './request.ts';
 import { bodyFormat, decodeUntrusted } from './untrusted.ts';
 
-/** On a message of requests: a secret of its sender, by which they can be cancelled. */
+/** Header on a message of requests: a secret chosen by the sender, with which it can cancel them. */
 export const TOKEN_HEADER = 'Cascade-Token';
-/** On a message on `.infer`: the token of the requests that its sender gives up. It asks for nothing and is not answered. */
+/** Header on a `.infer` message: the token of the requests to cancel. Such a message asks for nothing and gets no answer. */
 export const CANCEL_HEADER = 'Cascade-Cancel';
 
-/** Short ones can be guessed. */
+/** Short tokens can be guessed. */
 const TOKEN_MIN_LENGTH = 16;
 
 /** @throws CascadeError INVALID_ARGUMENT */

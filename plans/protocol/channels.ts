@@ -16,18 +16,18 @@ import * as examples from './examples.ts';
 import { schemaCodec } from './schema-codec.ts';
 import { PATTERNS } from './subject-patterns.ts';
 
-/** Every channel of a deployment: who says what to whom. docs/channels.md is made from this file, and conf/nats is checked against it. */
+/** Every channel of a deployment: who sends what to whom. docs/channels.md is generated from this file; conf/nats is checked against it. */
 
 /** Client and operator are users of conf/nats; the others are roles of the deployment's own processes. */
 type Role = 'client' | 'operator' | 'frontend' | 'device' | 'controller' | 'exporter';
 
-/** Read by those who know the deployment's inputs (see codec.ts and audit-codec.ts): here it is bytes. */
+/** Decoding these needs the deployment's inputs (see codec.ts and audit-codec.ts), so here they are bytes. */
 const bytes: Codec<Uint8Array> = { encode: (message) => message, decode: (data) => data };
 
-/** The same, of what the receiver reads later. */
+/** The same, copied because the receiver reads it later. */
 const kept: Codec<Uint8Array> = { encode: (message) => message, decode: (data) => Buffer.from(data) };
 
-/** A channel between roles that there are. */
+/** A channel between existing roles. */
 function declared<const Pattern extends string, T>(
   pattern: Pattern,
   declaration: Omit<Channel<Pattern, T>, 'pattern' | 'from' | 'to'> & {
@@ -47,7 +47,7 @@ const INFER = declared(PATTERNS.infer, {
   from: ['client'],
   to: ['frontend'],
   about:
-    'One request, or a frame of them; MessagePack, JSON or an opaque body. With the header `Cascade-Cancel` it gives requests up.',
+    'One request, or a frame of them; MessagePack, JSON or an opaque body. With the header `Cascade-Cancel` it cancels requests.',
   example: examples.REQUEST,
 });
 
@@ -74,7 +74,7 @@ const DURABLE = declared(PATTERNS.durable, {
   delivery: 'group',
   from: ['client'],
   to: ['frontend'],
-  about: 'Requests that JetStream stores before they are served, where the deployment has `durable`.',
+  about: 'Requests that JetStream stores before they are served, if the deployment has `durable`.',
   example: examples.REQUEST,
 });
 
@@ -120,7 +120,7 @@ export const CANCEL = declared(PATTERNS.cancel, {
   delivery: 'all',
   from: ['frontend'],
   to: ['frontend'],
-  about: 'Requests that their clients have given up: any frontend may have them.',
+  about: 'Requests that their clients have cancelled; any frontend may hold them.',
   example: examples.CANCELLATIONS,
 });
 
@@ -130,7 +130,7 @@ export const DEVICE_CANCEL = declared(PATTERNS.deviceCancel, {
   loopback: true,
   from: ['frontend'],
   to: ['device'],
-  about: 'The same, for the device that has them, by their numbers at the frontend.',
+  about: 'Cancelled requests for the device that holds them, by their numbers at the frontend.',
   example: examples.CANCEL_FRAME,
 });
 
@@ -166,7 +166,7 @@ export const PLAN = declared(PATTERNS.plan, {
   delivery: 'request',
   from: ['operator'],
   to: ['controller'],
-  about: 'A new gear plan, or `{"rollback": true}`, as JSON. Answered when it is in force, or with the reason why not.',
+  about: 'A new gear plan, or `{"rollback": true}`, as JSON. Answered once it is in force, or with the reason for the rejection.',
   example: examples.ROLLBACK,
 });
 
@@ -176,7 +176,7 @@ export const PIN = declared(PATTERNS.pin, {
   from: ['operator'],
   to: ['controller'],
   about:
-    'Holds a gear whatever the load is, for a time or until `{"gear": null}`, as JSON. Answered by the controller that leads.',
+    'Holds a gear regardless of the load, for a time or until `{"gear": null}`, as JSON. Answered by the controller that leads.',
   example: examples.PIN_ORDER,
 });
 
@@ -185,7 +185,7 @@ export const PREPARE = declared(PATTERNS.prepare, {
   delivery: 'all',
   from: ['controller'],
   to: [...EVERYBODY, 'exporter'],
-  about: 'First phase of a plan change: know this plan, load what is new in it, and answer on `control.prepared`.',
+  about: 'First phase of a plan change: learn this plan, load what is new in it, and answer on `control.prepared`.',
   example: examples.PREPARE,
 });
 
@@ -194,7 +194,7 @@ export const TELL_PLAN = declared(PATTERNS.tellPlan, {
   delivery: 'all',
   from: ['controller', 'exporter'],
   to: ['controller'],
-  about: 'Asks for the plan in force, by whoever has missed it; it is told again on `control.prepare`.',
+  about: 'Asks for the plan in force, from processes that missed it; it is announced again on `control.prepare`.',
   example: new Uint8Array(),
 });
 
@@ -203,7 +203,7 @@ export const PREPARED = declared(PATTERNS.prepared, {
   delivery: 'all',
   from: ['device'],
   to: ['controller'],
-  about: 'Whether a device is ready for the plan to come, or why not.',
+  about: 'Whether a device is ready for the new plan, or why not.',
   example: examples.PREPARED,
 });
 
@@ -212,7 +212,7 @@ export const COMMIT = declared(PATTERNS.commit, {
   delivery: 'all',
   from: ['controller'],
   to: ['controller'],
-  about: 'Second phase: the plan is in force; the next gear is of it.',
+  about: 'Second phase: the plan is in force; the next gear belongs to it.',
   example: examples.VERDICT,
 });
 
@@ -221,7 +221,7 @@ export const ABORT = declared(PATTERNS.abort, {
   delivery: 'all',
   from: ['controller'],
   to: EVERYBODY,
-  about: 'The plan will not come into force: forget it.',
+  about: 'The plan will not take effect: forget it.',
   example: examples.VERDICT,
 });
 
@@ -249,7 +249,7 @@ export const DRIFT = declared(PATTERNS.drift, {
   delivery: 'all',
   from: ['controller'],
   to: ['controller', 'exporter', 'operator'],
-  about: 'How far load, certainties and audited answers are from what was planned for; once a second.',
+  about: 'How far load, certainties and audited answers are from the plan; once a second.',
   example: examples.DRIFT_REPORT,
 });
 

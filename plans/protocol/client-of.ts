@@ -1,15 +1,15 @@
-/** NATS tells of whom a request is that comes from another account, where the import has `share: true` (see conf/nats/roles.conf). */
+/** NATS adds this header to requests from another account if the import has `share: true` (see conf/nats/roles.conf). */
 const REQUEST_INFO = 'Nats-Request-Info';
 const INFO_MAX_LENGTH = 2_048;
 const REMEMBERED = 1_024;
 
 /**
- * Tells clients apart, by numbers that are the same in all processes: by account, user and name of the connection (or the connection,
- * where it has no name) where NATS tells them; else by the reply subject without its last token, which is the inbox of a connection.
- * What NATS does not tell, clients choose themselves.
+ * Assigns each client a number that is the same in all processes. It is derived from the account, the user and the connection's name
+ * (or its server and id, if it has no name) when NATS reports them, else from the reply subject without its last token, which is the inbox of a
+ * connection. Clients choose the reply subject and the connection's name themselves.
  */
 export class ClientNumbers {
-  /** By what NATS says of a connection, which hardly ever changes. */
+  /** By the content of the header, which hardly ever changes during a connection. */
   readonly #byInfo = new Map<string, number>();
 
   of(message: { readonly reply: string; header(name: string): string | undefined }): number {
@@ -31,19 +31,19 @@ export class ClientNumbers {
 
 function nameIn(info: string): string | undefined {
   if (info.length > INFO_MAX_LENGTH) return undefined;
-  let told: unknown;
+  let parsed: unknown;
   try {
-    told = JSON.parse(info);
+    parsed = JSON.parse(info);
   } catch {
-    // No server wrote this; the reply subject tells as much.
+    // No server wrote this, so fall back to the reply subject.
     return undefined;
   }
-  if (typeof told !== 'object' || told === null || !('acc' in told)) return undefined;
-  const { acc, user, name, server, id } = told as Record<string, unknown>;
+  if (typeof parsed !== 'object' || parsed === null || !('acc' in parsed)) return undefined;
+  const { acc, user, name, server, id } = parsed as Record<string, unknown>;
   return JSON.stringify([acc, user, name ?? [server, id]]);
 }
 
-/** FNV-1a, 32 bits, of the first characters of a text. */
+/** FNV-1a, 32 bits, over the first `length` characters. */
 function hash(text: string, length: number): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);

@@ -6,7 +6,7 @@ import { valuesOf } from '../../engine/tensor/values-of.ts';
 import { type Answer, isFailure, type Opinion, type WorkFrame, type WorkItem } from './messages.ts';
 import { checkWorkColumns } from './work-check.ts';
 
-// Plain MessagePack (no record extension), so that any other MessagePack library reads it.
+// Plain MessagePack without record extensions, which any other MessagePack library can read.
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' });
 
@@ -14,7 +14,7 @@ export function encode(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
-/** Decodes a message of another actor of ours. Bytes inside are views of `data`. */
+/** Decodes a message from another of our actors. Bytes in the result are views of `data`. */
 export function decode<T>(data: Uint8Array): T {
   return unpackr.unpack(data) as T;
 }
@@ -27,7 +27,7 @@ export function encodeAnswers(answers: readonly Answer[], json: boolean): Uint8A
   return json ? Buffer.from(JSON.stringify(answers.map(readable))) : packr.pack(answers);
 }
 
-/** JSON has no bytes: outputs are lists of their values. */
+/** JSON cannot hold bytes, so outputs become lists of values. */
 function readable(answer: Answer): unknown {
   if (isFailure(answer) || answer.outputs === undefined) return answer;
   const outputs = Object.entries(answer.outputs).map(([name, value]) => [name, { ...value, data: valuesOf(value) }]);
@@ -38,22 +38,22 @@ function readable(answer: Answer): unknown {
 interface WireFrame {
   origin: string;
   seq: number[];
-  /** Absent where there is one client, which nobody has to tell from others. */
+  /** Absent when all requests belong to one unnumbered client. */
   client?: number[];
   id: string[];
   reply: string[];
-  /** Bit 0: answer as JSON; bit 1: scores wanted; bit 2: to be run alone. */
+  /** Bit 0: answer as JSON; bit 1: scores wanted; bit 2: run in a batch of its own. */
   flags: number[];
   ageMs: number[];
   leftMs: number[];
   queueMs: number[];
   computeMs: number[];
   opinion: (Opinion | null)[] | null;
-  /** Names of outputs wanted, none of them by most; absent where nobody wants any. */
+  /** Names of the outputs wanted, usually none; absent when no request wants any. */
   outputs?: (readonly string[])[];
-  /** Traces, none of most requests; absent where none is traced. */
+  /** Traces, usually none; absent when no request is traced. */
   trace?: string[];
-  /** Per input: all samples' bytes, and their shapes where an axis is ragged. */
+  /** Per input: bytes of all samples, and their shapes if an axis is ragged. */
   tensors: { data: Uint8Array; shapes: number[][] | null }[];
 }
 
@@ -93,7 +93,7 @@ export function encodeWorkFrame(frame: WorkFrame, specs: readonly TensorSpec[], 
   return packr.pack(wire);
 }
 
-/** Reads a work frame; its tensors are copies, so they may be kept. @throws MalformedMessage for what is not a whole frame. */
+/** Reads a work frame. Tensors are copies, so callers may keep them. @throws MalformedMessage unless the frame is complete. */
 export function decodeWorkFrame(data: Uint8Array, specs: readonly TensorSpec[], now: number): WorkFrame {
   const wire = unpackFrame(data);
   const n = checkWorkColumns(wire, specs);
@@ -133,7 +133,7 @@ function wantsOutputs({ wantOutputs = [] }: WorkItem): boolean {
   return wantOutputs.length > 0;
 }
 
-/** Its outputs are views of the frame, which is not to be kept with them. */
+/** Copies the outputs, which are views of the frame, so that they can outlive it. */
 function ownOpinion(opinion: Opinion | null | undefined): Opinion | undefined {
   if (!opinion?.outputs) return opinion ?? undefined;
   const outputs = Object.entries(opinion.outputs).map(([name, value]) => [name, { ...value, data: value.data.slice() }]);
@@ -148,7 +148,7 @@ function unpackFrame(data: Uint8Array): WireFrame {
   }
 }
 
-/** Bytes that an item adds to a frame, from above, for splitting frames below the server's maximum payload. */
+/** Upper bound on the bytes that an item adds to a frame, for keeping frames below the server's maximum payload. */
 export function estimatedBytes(item: WorkItem): number {
   let bytes = 166 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
   if (item.trace !== undefined) bytes += 2 + item.trace.length;

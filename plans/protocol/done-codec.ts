@@ -3,7 +3,7 @@ import { MalformedMessage } from '../../engine/errors.ts';
 import { decode, encode } from './codec.ts';
 import type { DoneFrame } from './messages.ts';
 
-/** Checked by hand: one comes with every batch, and lists a number for every request. */
+/** Checked by hand for speed: one comes with every batch, with a number per request. */
 export const doneCodec: Codec<DoneFrame> = {
   encode,
   decode(data) {

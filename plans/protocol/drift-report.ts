@@ -15,37 +15,37 @@ const interval = z.object({ estimate: z.number(), low: z.number(), high: z.numbe
 export type Interval = Message<typeof interval>;
 
 export const auditMeasure = z.object({
-  /** The most accurate model placed, which is asked again. */
+  /** The most accurate model placed, which audits ask. */
   reference: z.string(),
-  /** What is measured goes back so far. */
+  /** How far back the measurements go. */
   sinceMs: z.number().nonnegative(),
-  /** Answers given meanwhile; those of other models that were drawn; those of them about which there was time to ask. */
+  /** Answers given in that time; how many of other models' answers were drawn; and how many of those were compared. */
   answered: z.number().nonnegative(),
   drawn: z.number().nonnegative(),
   compared: z.number().nonnegative(),
   /**
-   * Share of all answers that the most accurate model would not give: what the cascade loses at most against asking only that one.
-   * Null while too few have been compared.
+   * Share of all answers that the most accurate model would not give: an upper bound on what the cascade loses compared with asking only
+   * that model. Null while too few have been compared.
    */
   disagreement: interval.nullable(),
-  /** The same by the validation records, in the gears that were used. */
+  /** The same according to the validation records, in the gears that were used. */
   expected: z.number(),
   /**
-   * Live accuracy, if answers are as often right as validation samples where the most accurate model was as certain, and it or the
-   * model before it was of the same or another opinion. A fall shows that accuracy is lost, but not all of it: on inputs far from
-   * the validation samples models are wrong together, and with certainty, which only labels can tell.
+   * Estimate of live accuracy. It assumes that answers are as often right as on validation samples with the same certainty of the most
+   * accurate model and the same agreement or disagreement. A fall shows that accuracy is lost, but not how much: on inputs far from the
+   * validation samples, models can be wrong together and with certainty, which only labels can reveal.
    */
   accuracy: interval.nullable(),
-  /** The same by the validation records, in the gears that were used. */
+  /** The same according to the validation records, in the gears that were used. */
   expectedAccuracy: interval,
-  /** True when the disagreement has risen, or the accuracy fallen, by more than the configured bound, beyond doubt. */
+  /** True when disagreement has risen, or accuracy has fallen, by significantly more than the configured bound. */
   lost: z.boolean(),
 });
-/** What the audit says of the latest answers. */
+/** What the audit says about recent answers. */
 export type AuditMeasure = Message<typeof auditMeasure>;
 
 export const driftReport = z.object({
-  /** Of the plan that all is measured against. */
+  /** Revision of the plan that everything is compared with. */
   revision: z.int().nonnegative(),
   qps: z.object({
     ...measure,
@@ -58,8 +58,8 @@ export const driftReport = z.object({
     above: z.number(),
   }),
   certainty: z.array(z.object({ model: z.string(), ...measure })),
-  /** Null where nothing is audited. */
+  /** Null when nothing is audited. */
   audit: auditMeasure.nullable().default(null),
 });
-/** What the drift-monitor reports, and the status shows; see the classes of plans/drift for the meaning of the fields. */
+/** Reported by the drift-monitor and shown by the status; the classes in plans/drift explain the fields. */
 export type DriftReport = Message<typeof driftReport>;

@@ -13,7 +13,7 @@ import type { DriftReport } from './drift-report.ts';
 import type { EventMessage } from './events.ts';
 import type { DoneFrame } from './messages.ts';
 
-/** One message of each channel, for the reference in docs/ and for tests: what is documented can be decoded. */
+/** One message per channel, for the reference in docs/ and for tests, which check that documented messages can be decoded. */
 
 const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 

@@ -1,4 +1,4 @@
-/** Preferred numbers, ten per decade: a percentile read from the counts is right within some percent. */
+/** Preferred numbers, ten per decade, so that a percentile read from the counts is accurate to within a few percent. */
 const PER_DECADE = [1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8];
 
 /** Upper bounds of the bins of times, in milliseconds: 0.1 ms to 63 s. */
@@ -9,14 +9,14 @@ export const TIME_BOUNDS_MS: readonly number[] = [-1, 0, 1, 2, 3, 4]
 /** Upper bounds of the bins of batch sizes. */
 export const SIZE_BOUNDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
-/** What was observed since the start of a process. */
+/** Observations since a process started. */
 export interface HistogramCounts {
-  /** Per bin, of the bounds that both sides know, how many; one more than there are bounds: what is above the last. */
+  /** Per bin; there is one more bin than bounds, for values above the last. Both sides know the bounds. */
   readonly counts: readonly number[];
   readonly sum: number;
 }
 
-/** Counts values by bins. Runs for each answer: it allocates nothing. */
+/** Counts values in bins. Runs for each answer, so it allocates nothing. */
 export class Histogram {
   readonly #bounds: readonly number[];
   readonly #counts: number[];
@@ -27,7 +27,7 @@ export class Histogram {
     this.#counts = new Array<number>(bounds.length + 1).fill(0);
   }
 
-  /** What is not above a bound is in its bin. */
+  /** A value belongs to the first bin whose bound is not below it. */
   observe(value: number): void {
     let low = 0;
     let high = this.#bounds.length;
@@ -37,7 +37,7 @@ export class Histogram {
       else low = middle + 1;
     }
     this.#counts[low]++;
-    // Ages are differences of clock readings, and may be a hair below zero.
+    // Ages are differences of clock readings, and may be slightly negative.
     if (value > 0) this.#sum += value;
   }
 
@@ -46,7 +46,7 @@ export class Histogram {
   }
 }
 
-/** Adds up counts of the same bounds. */
+/** Adds up counts that share bounds. */
 export function sumOf(all: readonly HistogramCounts[], bins: number): HistogramCounts {
   const counts = new Array<number>(bins).fill(0);
   let sum = 0;
@@ -57,7 +57,7 @@ export function sumOf(all: readonly HistogramCounts[], bins: number): HistogramC
   return { counts, sum };
 }
 
-/** What was observed between two readings of one process; all of the later one when the process has started anew meanwhile. */
+/** Observations between two readings of one process; all of the later reading if the process restarted in between. */
 export function since(before: HistogramCounts | undefined, now: HistogramCounts): HistogramCounts {
   if (before === undefined || before.counts.length !== now.counts.length) return now;
   const counts = now.counts.map((count, i) => count - before.counts[i]);
@@ -65,9 +65,9 @@ export function since(before: HistogramCounts | undefined, now: HistogramCounts)
 }
 
 /**
- * Interpolated in its bin, as Prometheus does it.
+ * Interpolates within the bin, as Prometheus does.
  * @param q from 0 to 1.
- * @returns null of nothing.
+ * @returns null when there are no observations.
  */
 export function quantile(bounds: readonly number[], { counts }: HistogramCounts, q: number): number | null {
   const total = counts.reduce((sum, count) => sum + count, 0);

@@ -8,12 +8,12 @@ const DELIVERY = {
   request: 'whoever answers',
 } as const satisfies Readonly<Record<Channel['delivery'], string>>;
 
-/** docs/channels.md, made of the declarations; a test holds the file against this. */
+/** docs/channels.md, generated from the declarations; a test compares the file with this. */
 export function channelsPage(): string {
   return `# Channels
 
-What is said on which subject, below \`<prefix>.<deployment>\` (\`cascade.fashion\`, say). \`<name>\` in a subject is one token. \`client\` and
-\`operator\` are the users of \`conf/nats\`: they may publish and subscribe where this page names them, and nowhere else.
+Subjects and their messages, below \`<prefix>.<deployment>\` (such as \`cascade.fashion\`). \`<name>\` in a subject is one token. \`client\` and
+\`operator\` are the users of \`conf/nats\`: they may publish and subscribe only where this page names them.
 [wire.md](wire.md) has requests and answers in full. Messages are MessagePack; the examples show them as JSON.
 
 | subject | from | to | delivery | |
@@ -21,7 +21,7 @@ What is said on which subject, below \`<prefix>.<deployment>\` (\`cascade.fashio
 ${Object.values(CHANNELS).map(row).join('\n')}
 
 ${Object.values(CHANNELS).map(section).join('\n')}
-This page is generated from \`plans/protocol/channels.ts\`: \`npx vitest run test/unit/plans/protocol -u\` writes it anew.
+This page is generated from \`plans/protocol/channels.ts\`: run \`npx vitest run test/unit/plans/protocol -u\` to update it.
 `;
 }
 

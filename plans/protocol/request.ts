@@ -8,15 +8,15 @@ export interface InferRequest {
   readonly sample: Sample;
   readonly deadlineMs: number | undefined;
   readonly wantScores: boolean;
-  /** Outputs of the model that answers, to be returned whole. */
+  /** Outputs of the answering model to return whole. */
   readonly wantOutputs: readonly string[];
 }
 
 const ID_MAX_LENGTH = 128;
-/** Of a request, and of a deployment for requests that name none. */
+/** Longest deadline of a request, and longest default of a deployment. */
 export const DEADLINE_MAX_MS = 600_000;
 
-/** Names of outputs in one request. */
+/** Most output names in one request. */
 export const MAX_OUTPUTS = 16;
 export const OUTPUT_NAME_MAX_LENGTH = 256;
 
@@ -24,7 +24,7 @@ const FIELDS = ['id', 'inputs', 'deadlineMs', 'scores', 'outputs'];
 
 /**
  * Checks one decoded request against the family's inputs. The sample's bytes may be views of the body.
- * @param known outputs that may be asked for.
+ * @param known outputs that requests may ask for.
  * @throws CascadeError INVALID_ARGUMENT naming field, value and what would be right.
  */
 export function parseRequest(value: unknown, specs: readonly TensorSpec[], known: readonly string[] = []): InferRequest {
@@ -66,7 +66,7 @@ function checkOutputs(outputs: unknown, known: readonly string[]): readonly stri
   for (const name of outputs) {
     if (known.includes(name)) continue;
     const given = typeof name === 'string' ? quote(name) : kindOf(name);
-    const have = known.length === 0 ? 'none can be asked for' : `the models of this family all give ${known.join(', ')}`;
+    const have = known.length === 0 ? 'none can be asked for' : `all models of this family have ${known.join(', ')}`;
     throw invalid(`outputs: unknown output ${given}; ${have}`);
   }
   return [...new Set(outputs as string[])];
@@ -90,19 +90,19 @@ export function checkDeadline(deadlineMs: unknown): asserts deadlineMs is number
   }
 }
 
-/** Whether a value is meant to be a request: a map that has inputs. */
+/** Whether a value is meant to be a request: a map with inputs. */
 export function looksLikeRequest(value: unknown): boolean {
   return isMap(value) && isMap(value.inputs);
 }
 
-/** The id that a refused request carries, where one can be told. */
+/** The id of a refused request, if it has a valid one. */
 export function idOf(value: unknown): string | undefined {
   return isMap(value) && typeof value.id === 'string' && value.id.length > 0 && value.id.length <= ID_MAX_LENGTH
     ? value.id
     : undefined;
 }
 
-/** The deadline that a request names, where it is one, before the request is checked. */
+/** The deadline in a request that has not been checked yet, if it is valid. */
 export function deadlineOf(value: unknown): number | undefined {
   return isMap(value) && typeof value.deadlineMs === 'number' && value.deadlineMs > 0 ? value.deadlineMs : undefined;
 }
@@ -128,7 +128,7 @@ function exampleOf(specs: readonly TensorSpec[]): string {
   return `{"inputs": {${listed(specs, (spec) => `${quote(spec.name)}: ${describeSpec(spec)}`)}}}`;
 }
 
-/** Whoever has so many inputs knows them. */
+/** Users of families with more inputs than this know them without a list. */
 const LISTED_INPUTS = 8;
 
 function listed(specs: readonly TensorSpec[], describe: (spec: TensorSpec) => string): string {

@@ -4,7 +4,7 @@ import { MalformedMessage } from '../../engine/errors.ts';
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import { decode, encode } from './codec.ts';
 
-/** What a schema describes. Messages are never changed; zod's own `readonly()` would freeze them, which costs and fails on bytes. */
+/** The type that a schema describes. Messages are never modified; zod's `readonly()` would freeze them, which is slow and fails on bytes. */
 export type Message<Schema extends z.ZodType> = Frozen<z.infer<Schema>>;
 
 type Frozen<T> = T extends Uint8Array | GearPlan
@@ -16,8 +16,8 @@ type Frozen<T> = T extends Uint8Array | GearPlan
       : T;
 
 /**
- * MessagePack that a schema describes. Fields that the schema does not know are left out, so that processes of two versions
- * understand each other. @param kind names the message in what is counted as dropped.
+ * MessagePack described by a schema. Unknown fields are dropped, so that processes of two versions understand each other.
+ * @param kind names the message in drop counts.
  */
 export function schemaCodec<Schema extends z.ZodType>(kind: string, schema: Schema): Codec<Message<Schema>> {
   return {

@@ -1,4 +1,4 @@
-/** Subjects below `<prefix>.<deployment>`, each once. `<name>` is a parameter: one token. */
+/** Every subject below `<prefix>.<deployment>`. `<name>` is a parameter: one token. */
 export const PATTERNS = {
   infer: 'infer',
   results: 'results',

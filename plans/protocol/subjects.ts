@@ -11,12 +11,12 @@ export interface Subjects {
   readonly results: string;
   namedResults(name: string): string;
   work(device: string, model: string): string;
-  /** All replicas of one device. */
+  /** For all replicas of one device. */
   deviceWork(device: string): string;
   /** Any device -> one that holds the most accurate model: an answer to be audited in spare time. */
   audit(device: string): string;
   done(frontend: string): string;
-  /** Frontend -> all frontends: tokens of requests that their clients have given up; then frontend -> device that has some of them. */
+  /** Frontend -> all frontends: tokens of cancelled requests; then frontend -> device that holds some of them. */
   readonly cancel: string;
   deviceCancel(device: string): string;
   load(frontend: string): string;
@@ -27,18 +27,18 @@ export interface Subjects {
   /** Operators' plans; then the two phases of a plan change. */
   readonly plan: string;
   readonly prepare: string;
-  /** For those who hear of a plan that they do not know: it is told again, as when it was prepared. */
+  /** For processes that hear of an unknown plan: asks the plan-keeper to announce it again, as when it was prepared. */
   readonly tellPlan: string;
   readonly prepared: string;
   readonly commit: string;
   readonly abort: string;
   readonly status: string;
   readonly events: string;
-  /** Requests that are stored before they are served, where the deployment has durable ingress. */
+  /** Requests that are stored before they are served, if the deployment has durable ingress. */
   readonly durable: string;
-  /** Those of them that could not be served. */
+  /** Stored requests that could not be served. */
   readonly dead: string;
-  /** Drift-monitor -> status: how far load and certainties are from what was planned for. */
+  /** Drift-monitor -> status: how far load and certainties are from the plan. */
   readonly drift: string;
 }
 
@@ -67,8 +67,8 @@ export function bucketsOf(deployment: string, prefix = 'cascade'): Buckets {
 }
 
 /**
- * Streams and buckets cannot have dots in their names. Where prefix and deployment join in more than one way, or look like the name
- * of something else (`x_y`, `x_lease`), a digest tells them apart.
+ * Names of streams and buckets cannot contain dots. When prefix and deployment could be split in more than one way, or look like
+ * another store's name (`x_y`, `x_lease`), a digest makes the name unique.
  */
 function storeName(deployment: string, prefix: string): string {
   const joined = `${prefix}_${deployment}`;
@@ -85,7 +85,7 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     infer: at(PATTERNS.infer),
     results: at(PATTERNS.results),
     namedResults: (name) => at(PATTERNS.namedResults, { name }),
-    // Asked for with each request, so each is made once.
+    // Needed for each request, so we build each only once.
     work: (device, model) => {
       let ofDevice = workSubjects.get(device);
       if (ofDevice === undefined) {
@@ -124,8 +124,8 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
 }
 
 /**
- * Whether we may speak on a subject that somebody outside has chosen: not on one of any deployment under our prefix, where
- * actors would believe us, but for this deployment's results; and not on the NATS server's own (`$...`).
+ * Whether we may publish on a subject chosen by an outsider: not on one of any deployment under our prefix, where actors would trust
+ * us, except for this deployment's results; and not on the NATS server's own (`$...`).
  */
 export function mayAnswerOn(subjects: Subjects, reply: string): boolean {
   return isPublishable(reply) && !isReserved(subjects, reply);
@@ -141,9 +141,8 @@ function isUnder(root: string, subject: string): boolean {
 }
 
 /**
- * Where the answer goes: the reply subject; without one, the results subject, or the named one.
- * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client speak with our permissions where it must
- *   not: see `mayAnswerOn`.
+ * Where the answer goes: the reply subject or, without one, the results subject or a named one.
+ * @throws CascadeError INVALID_ARGUMENT for a reply subject that would let a client misuse our permissions: see `mayAnswerOn`.
  */
 export function answerSubject(subjects: Subjects, reply: string, resultsName: string | undefined): string {
   if (reply === '') {

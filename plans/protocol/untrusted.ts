@@ -3,7 +3,7 @@ import { invalid, messageOf } from '../../engine/errors.ts';
 
 /** Limits on a client's body, checked on the bytes, before anything is decoded. */
 export const BODY_LIMITS = {
-  /** Nesting: frame, request, inputs, and a tensor's axes fit easily. */
+  /** Nesting; a frame, a request, inputs and a tensor's axes easily fit. */
   depth: 16,
   /** Elements of all lists and maps together. */
   items: 1_000_000,
@@ -14,7 +14,7 @@ export type BodyFormat = 'msgpack' | 'json';
 const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' });
 
 /**
- * JSON or MessagePack, by content type, else by the first byte: `{`, `[` or white space can only begin JSON, as a MessagePack
+ * JSON or MessagePack, by content type, else by the first byte. `{`, `[` and white space can only begin JSON, because a MessagePack
  * request begins with a map or array byte (>= 0x80).
  */
 export function bodyFormat(data: Uint8Array, contentType: string | undefined): BodyFormat {
@@ -94,8 +94,8 @@ function quoted(text: string): string {
 }
 
 /**
- * Decodes a body that anyone may have sent.
- * @throws CascadeError INVALID_ARGUMENT saying what is wrong with the bytes and where.
+ * Decodes an untrusted body.
+ * @throws CascadeError INVALID_ARGUMENT saying what is wrong with the bytes, and where.
  */
 export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
   if (data.length === 0) throw invalid('empty body; send {"inputs": {...}} as MessagePack or JSON');
@@ -118,7 +118,7 @@ export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Nesting and number of elements, without building anything. */
+/** Checks nesting and number of elements without building anything. */
 function scanJson(data: Uint8Array): void {
   let depth = 0;
   let items = 0;
@@ -137,9 +137,9 @@ function scanJson(data: Uint8Array): void {
 }
 
 /**
- * Walks a MessagePack value without building it, so that a body of a few bytes cannot claim a list of millions, nest without
- * end, or carry an extension.
- * @returns the byte after the value.
+ * Walks a MessagePack value without building it, so that a body of a few bytes cannot claim a list of millions, nest without limit, or
+ * carry an extension.
+ * @returns the position after the value.
  */
 function scanMessagePack(data: Uint8Array): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);

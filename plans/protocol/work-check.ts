@@ -3,14 +3,14 @@ import { MalformedMessage } from '../../engine/errors.ts';
 import { DTYPE_NAMES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { MAX_OUTPUTS, OUTPUT_NAME_MAX_LENGTH } from './request.ts';
 
-/** Longest id of a request: a client's may have 128 characters, a frontend's begins with its name. */
+/** Longest id of a request: a client's may have 128 characters, and a frontend's begins with its name. */
 const ID_MAX_LENGTH = 256;
 /** A `traceparent` has 55 characters; versions to come may have more. */
 const TRACE_MAX_LENGTH = 128;
 
 /**
- * Whether a decoded value has the columns of a work frame, all equally long, with values that its receiver can compute with,
- * answer to and pass on. Runs for every frame: plain loops, no allocation.
+ * Checks that a decoded value has the columns of a work frame, all of the same length, with values that the receiver can compute with,
+ * answer and pass on. Runs for every frame, so it uses plain loops and does not allocate.
  * @returns the number of requests.
  * @throws MalformedMessage naming the column.
  */

@@ -6,17 +6,17 @@ import { accuracyWithInterval, interval } from '../explain/format.ts';
 /** A line between every two rows would double the length. */
 export const NO_RULES = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
 
-/** What is said of accuracies. */
+/** Explanation of accuracies. */
 export const ACCURACY_NOTE =
   'accuracy: expected on new samples, estimated on samples that did not choose the thresholds, with its 95 % interval';
 
-/** What the mark of gears beyond the plan's highest load means. */
-export const BEST_EFFORT_NOTE = '* best effort, no SLO promised: for loads beyond what the plan was asked for';
+/** Explains the mark on gears beyond the plan's highest load. */
+export const BEST_EFFORT_NOTE = '* best effort, no SLO promised: for loads beyond the highest that was planned for';
 
-/** What the mark of replicas that no promised gear uses means. */
-export const BEYOND_ONLY_NOTE = '* placed for crowds beyond the plan, in memory that was left; only best-effort gears use it';
+/** Explains the mark on replicas that no promised gear uses. */
+export const BEYOND_ONLY_NOTE = '* placed for crowds beyond the plan, in spare memory; only best-effort gears use it';
 
-/** The plan as a person reads it: one line for each gear. */
+/** The plan as a table, one line per gear. */
 export function planTable(plan: GearPlan): string {
   const table = new Table({
     head: [
@@ -59,7 +59,7 @@ export function planTable(plan: GearPlan): string {
   ].join('\n');
 }
 
-/** Of the first model's replicas. */
+/** Over the first model's replicas. */
 function minQueue(gear: Gear): string {
   const lengths = Object.values(gear.minQueueLength[gear.cascade[0].model] ?? {});
   const [low, high] = [Math.min(...lengths), Math.max(...lengths)];

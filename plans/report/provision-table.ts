@@ -3,7 +3,7 @@ import { accuracyWithInterval, interval, percent } from '../explain/format.ts';
 import { bestOption, type ProvisionGoal, type ProvisionOption } from '../planner/provision/provision.ts';
 import { NO_RULES } from './plan-table.ts';
 
-/** What it takes, one line for each kind of devices. */
+/** The number of devices needed, one line per kind. */
 export function provisionTable(
   options: readonly ProvisionOption[],
   goal: ProvisionGoal,

@@ -2,7 +2,7 @@ import { type GeneratorLag, isVoid } from './generator-lag.ts';
 import { percentile } from './percentile.ts';
 import type { Report } from './report.ts';
 
-/** What a report is judged by: the deployment's SLO. */
+/** The SLO that a report is judged by, from the deployment. */
 export type ReportSlo =
   | { readonly type: 'latency'; readonly p95Ms: number }
   | { readonly type: 'accuracy'; readonly accuracy: number };
@@ -16,39 +16,38 @@ export interface SecondWindow {
   readonly second: number;
   readonly offered: number;
   readonly completed: number;
-  /** Over completed requests; null without any. */
+  /** Over completed requests; null if there are none. */
   readonly p95Ms: number | null;
-  /** Of the completed and labelled requests; null without any. */
+  /** Over completed requests with a label; null if there are none. */
   readonly accuracy: number | null;
-  /** Null without an SLO, or, under an accuracy SLO, without labels. */
+  /** Null without an SLO or, under an accuracy SLO, without labels. */
   readonly metSlo: boolean | null;
 }
 
 const WINDOW_MS = 1000;
 
 /**
- * Collects the outcome of every request and makes the report that `simulate`, `load`, `demo` and `compare` share.
- * Exact: latencies are kept and sorted, nothing is bucketed. Percentiles are of all requests offered; one without a result counts as
- * infinitely late.
+ * Collects the outcome of every request and builds the report shared by `simulate`, `load`, `demo` and `compare`. It is exact: latencies
+ * are kept and sorted, not bucketed. Percentiles are over all requests offered; a request without a result counts as infinitely late.
  *
- * Windows are seconds of *intended* send time, those without requests are skipped. Under a latency SLO a window met it when
- * its p95 is within the target, a request without a result counting as infinitely late. Under an accuracy SLO it met it when
- * the mean quality of the answers reaches the target, a request without a result counting as wrong.
+ * Windows are seconds of *intended* send time; those without requests are skipped. Under a latency SLO, a window meets it when its p95
+ * is within the target. Under an accuracy SLO, a window meets it when the mean quality of its answers reaches the target, where a
+ * request without a result counts as wrong.
  */
 export class ReportBuilder {
   readonly #slo: ReportSlo | undefined;
   readonly #startMs: number;
   #count = 0;
   #sentAtMs = new Float64Array(1024);
-  /** Infinity where there is no result, so that sorting puts those last. */
+  /** Infinity for requests without a result, so that sorting puts them last. */
   #latencyMs = new Float64Array(1024);
-  /** In [0, 1]: 0 without a result; NaN where nobody knows. */
+  /** In [0, 1]: 0 without a result, NaN when unknown. */
   #quality = new Float32Array(1024);
   readonly #outcomes = new Float64Array(4);
   #duplicates = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
 
-  /** @param startMs intended send time at which the first window begins. */
+  /** @param startMs intended send time at which the first window starts. */
   constructor(slo: ReportSlo | undefined, startMs: number) {
     this.#slo = slo;
     this.#startMs = startMs;
@@ -80,8 +79,8 @@ export class ReportBuilder {
   }
 
   /**
-   * @param known.seconds length of the run; by default until the last result.
-   * `goodputQps` is results per second of the run: errors and lost requests do not count.
+   * @param known.seconds length of the run; default: until the last result. `goodputQps` is results per second of the run, so errors and
+   *   lost requests do not count.
    */
   build(
     known: {
@@ -163,13 +162,13 @@ export class ReportBuilder {
     return qualityOfOffered === null ? null : qualityOfOffered >= this.#slo.accuracy;
   }
 
-  /** Mean quality of all labelled requests offered, where one without a result counts as wrong; null without labels. */
+  /** Mean quality of all labelled requests offered; a request without a result counts as wrong. Null without labels. */
   qualityOfOffered(): number | null {
     const labelled = this.#quality.subarray(0, this.#count).filter((quality) => !Number.isNaN(quality));
     return labelled.length === 0 ? null : labelled.reduce((sum, quality) => sum + quality, 0) / labelled.length;
   }
 
-  /** Share of all requests offered that had a result within this time; null without any. */
+  /** Share of all requests offered that had a result within this time; null if there are none. */
   shareWithin(ms: number): number | null {
     if (this.#count === 0) return null;
     return this.#latencyMs.subarray(0, this.#count).reduce((n, latency) => (latency <= ms ? n + 1 : n), 0) / this.#count;

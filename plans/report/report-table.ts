@@ -16,7 +16,7 @@ const ROWS: readonly (readonly [what: string, of: (report: Report) => string | n
   ['generator lag p50 / p99 / max, ms', (r) => known(r.generatorLagMs, (l) => [l.p50, l.p99, l.max].map(lag).join(' / '))],
 ];
 
-/** Reports as a person reads them, a column for each; what applies to none is left out. */
+/** Reports for people, one column each; rows that apply to none are left out. */
 export function reportTable(columns: Readonly<Record<string, Report>>): string {
   const table = new Table({ head: ['', ...Object.keys(columns)], style: { head: [], border: [] }, chars: NO_RULES });
   for (const [what, of] of ROWS) {
@@ -29,8 +29,8 @@ export function reportTable(columns: Readonly<Record<string, Report>>): string {
 }
 
 function whyVoid(column: string, { generatorLagMs }: Report): string {
-  const late = `one request in a hundred was sent ${lag(generatorLagMs?.p99 ?? null)} ms late or later`;
-  return `VOID (${column}): ${late}, above both 2 ms and 1 % of the latency SLO. These figures tell of the load generator: run it where a core is free for it.`;
+  const late = `one request in a hundred was sent ${lag(generatorLagMs?.p99 ?? null)} ms late or more`;
+  return `VOID (${column}): ${late}, above both 2 ms and 1 % of the latency SLO. These figures describe the load generator, not the deployment: run it where it has a free core.`;
 }
 
 function known<T>(value: T | null, show: (value: T) => string): string | null {
@@ -42,7 +42,7 @@ export function percent(fraction: number): string {
 }
 
 const NO_RESULT = 'none';
-const NO_RESULT_NOTE = `${NO_RESULT}: so many requests have no result that this percentile is one of them; those count as infinitely late`;
+const NO_RESULT_NOTE = `${NO_RESULT}: this percentile is a request without a result; those count as infinitely late`;
 
 function latencies({ offered, latencyMs: { p50, p95, p99, max } }: Report): string {
   return [p50, p95, p99, max].map((value) => value?.toFixed(1) ?? (offered === 0 ? '-' : NO_RESULT)).join(' / ');
@@ -52,7 +52,7 @@ function lag(value: number | null): string {
   return value?.toFixed(2) ?? '-';
 }
 
-/** Of more devices than these, the range and the mean are told. */
+/** For more devices than this, show only range and mean. */
 const NAMED_DEVICES = 4;
 
 function utilisations(byDevice: Readonly<Record<string, number>>): string {

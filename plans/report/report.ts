@@ -10,9 +10,9 @@ export interface Report {
   readonly duplicates: number;
   readonly seconds: number;
   readonly goodputQps: number;
-  /** Fraction of completed requests with the right label; null without labels. */
+  /** Fraction of completed requests that were answered correctly; null without labels. */
   readonly accuracy: number | null;
-  /** Of all requests offered: one without a result counts as infinitely late. Null where the percentile is one of those. */
+  /** Over all requests offered; one without a result counts as infinitely late. Null when the percentile is such a request. */
   readonly latencyMs: {
     readonly p50: number | null;
     readonly p95: number | null;
@@ -25,8 +25,8 @@ export interface Report {
   readonly sloAttainment: number | null;
   readonly gearSwitches: number | null;
   readonly deviceUtilisation: Readonly<Record<string, number>> | null;
-  /** Actual minus intended send time; null where nothing is sent by a clock, as in simulations. */
+  /** Actual minus intended send time; null when nothing is sent in real time, as in simulations. */
   readonly generatorLagMs: GeneratorLag | null;
-  /** True when the generator was so late that the figures say more of it than of the deployment. */
+  /** True when the generator was so late that the figures describe it rather than the deployment. */
   readonly void: boolean;
 }

@@ -1,7 +1,7 @@
-/** Schedulers are fair: others get no more of a core than this. */
+/** Schedulers are fair, so others get no more of a core than this. */
 const MOST_SHARE = 0.6;
 
-/** How much longer batches take. @param share of the time of a device's cores that others want. */
+/** Factor by which batches take longer. @param share of the time for which others want a device's cores. */
 export function contentionOf(share: number): number {
   return 1 / (1 - Math.min(MOST_SHARE, share));
 }

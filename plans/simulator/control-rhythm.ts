@@ -1,11 +1,11 @@
 import { LOAD_INTERVAL_MS } from '../policy/gear-choice.ts';
 
-/** In `ControlRhythm.who`: the frontend reports its arrivals, upon which the gear is chosen. */
+/** In `ControlRhythm.who`: the frontend reports its arrivals, and then the gear is chosen. */
 export const FRONTEND = -1;
 
 /**
- * Who tells the gear-controller something next: in every interval each device its queue lengths, by a heartbeat, and at the
- * end the frontend its arrivals. What the controller knows of a queue is thus up to an interval old.
+ * Who reports to the gear-controller next: in every interval, each device sends its queue lengths in a heartbeat, and at the end the
+ * frontend sends its arrivals. So the controller's knowledge of a queue is up to one interval old.
  */
 export class ControlRhythm {
   readonly #devices: Int32Array;
@@ -13,13 +13,13 @@ export class ControlRhythm {
   #at = 0;
   #intervalStartMs = 0;
 
-  /** When the next one tells; Infinity when nobody ever does. */
+  /** When the next report is due; Infinity when there is none. */
   nextMs = Number.POSITIVE_INFINITY;
-  /** The device, or FRONTEND. */
+  /** The device that reports, or FRONTEND. */
   who = FRONTEND;
 
   /**
-   * @param phasesMs per device: when in each interval its heartbeat comes, above 0; at the very end it is still ahead of the
+   * @param phasesMs per device: when in each interval its heartbeat comes, above 0; one at the very end still precedes the frontend's
    *   report.
    */
   constructor(phasesMs: readonly number[]) {
@@ -44,7 +44,7 @@ export class ControlRhythm {
   }
 }
 
-/** Devices start when they start: on average a heartbeat is half an interval old. */
+/** Devices start at arbitrary times, so on average a heartbeat is half an interval old. */
 export function evenPhases(devices: number): number[] {
   return Array.from({ length: devices }, (_, d) => ((d + 0.5) * LOAD_INTERVAL_MS) / devices);
 }

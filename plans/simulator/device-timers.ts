@@ -3,16 +3,16 @@ import { type EventQueue, WAIT_OVER } from './event-queue.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
- * One timer per device: when the first of its queues will have waited long enough. Timers are set anew with almost every
- * request and few ever run out, so that an event per setting would flood the queue: one event per device, its alarm, stays
- * there and is put off when it comes too early.
+ * One timer per device, which fires when the first of its queues has waited long enough. Almost every request resets a timer and few
+ * ever fire, so an event per reset would flood the queue. Instead, each device has one event, its alarm, which stays in the queue and
+ * is postponed when it comes too early.
  */
 export class DeviceTimers {
   readonly #events: EventQueue;
   readonly #dueMs: Float64Array;
-  /** The timer's place among the events of its instant: that of its last setting. */
+  /** The timer's place among events at the same time: that of its last reset. */
   readonly #sequence: Float64Array;
-  /** Time of the device's alarm in the queue, at or before the timer's. */
+  /** Time of the device's alarm in the queue, not after the timer's. */
   readonly #alarmMs: Float64Array;
 
   constructor(events: EventQueue, devices: number) {
@@ -37,10 +37,10 @@ export class DeviceTimers {
     this.#dueMs[device] = NEVER;
   }
 
-  /** The device's WAIT_OVER event is the one last popped: whether its timer has run out. It is cleared then, else put off. */
+  /** Call when the device's WAIT_OVER event was popped. Returns whether its timer has fired, and clears it, or postpones the alarm. */
   ranOut(device: number): boolean {
     const now = this.#events.timeMs;
-    // An alarm that an earlier one has replaced.
+    // An earlier alarm has replaced this one.
     if (this.#alarmMs[device] !== now) return false;
     this.#alarmMs[device] = NEVER;
     const dueMs = this.#dueMs[device];

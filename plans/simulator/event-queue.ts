@@ -1,6 +1,6 @@
 /**
- * What can happen in the simulator. At equal times timers go first, in the order in which they were set, then audits, gears, frames
- * and notes. That is the order of the actors when messages take no time: messages come after timers, in the order of their causes.
+ * Events in the simulator. At equal times, timers go first, in the order in which they were set, then audits, gears, frames and notes.
+ * The actors have the same order when messages take no time: messages come after timers, in the order of their causes.
  */
 export const WAIT_OVER = 0;
 export const BATCH_DONE = 1;
@@ -8,16 +8,16 @@ export const BATCH_DONE = 1;
 export const AUDIT_ARRIVES = 2;
 export const GEAR_APPLIES = 4;
 export const FRAME_ARRIVES = 6;
-/** As GEAR_APPLIES, of a gear that was chosen upon what a device said in the course of a batch's end: after the batch's frames. */
+/** Like GEAR_APPLIES, for a gear chosen because of what a device reported while its batch ended: it comes after the batch's frames. */
 export const GEAR_FOLLOWS = 7;
 export const DONE_NOTE = 8;
 
-/** Kinds that differ in the lowest bit only share a place in the order of an instant. */
+/** Kinds that differ only in the lowest bit have the same priority. */
 const PRIORITY_STEP = 2 ** 49;
 
 /**
- * Pending events: a binary min-heap on typed arrays with the total order (time, priority of the kind, insertion sequence). `pop` leaves the
- * event in the fields, so that nothing is allocated per event.
+ * Pending events: a binary min-heap on typed arrays with a total order (time, priority of the kind, insertion sequence). `pop` leaves
+ * the event in the fields, so that nothing is allocated per event.
  */
 export class EventQueue {
   #times = new Float64Array(64);
@@ -27,7 +27,7 @@ export class EventQueue {
   #size = 0;
   #nextSequence = 0;
 
-  /** Of the event last popped. */
+  /** The event that was popped last. */
   timeMs = 0;
   kind = 0;
   subject = 0;
@@ -38,7 +38,7 @@ export class EventQueue {
     return this.#size;
   }
 
-  /** Time of the next event; Infinity without one. */
+  /** Time of the next event; Infinity when there is none. */
   get nextMs(): number {
     return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#times[0];
   }
@@ -48,15 +48,15 @@ export class EventQueue {
     this.#nextSequence = 0;
   }
 
-  /** The place in the order of insertion that an event gets which is pushed later. */
+  /** Reserves a place in the insertion order for an event that is pushed later. */
   takeSequence(): number {
     return this.#nextSequence++;
   }
 
   /**
-   * @param subject device, replica or gear, by kind.
-   * @param head first request of a frame's linked list; of audits, their request; unused otherwise.
-   * @param sequence by default the next one.
+   * @param subject device, replica or gear, depending on the kind.
+   * @param head first request in a frame's linked list; the request of an audit; unused otherwise.
+   * @param sequence default: the next one.
    */
   push(timeMs: number, kind: number, subject: number, head: number, sequence = this.#nextSequence++): void {
     if (this.#size === this.#times.length) this.#grow();
@@ -76,7 +76,7 @@ export class EventQueue {
     this.#heads[at] = head;
   }
 
-  /** Takes the first event into the fields. The queue must not be empty. */
+  /** Moves the first event into the fields. The queue must not be empty. */
   pop(): void {
     const times = this.#times;
     const orders = this.#orders;
@@ -84,7 +84,7 @@ export class EventQueue {
     const priority = Math.floor(orders[0] / PRIORITY_STEP);
     const place = orders[0] - priority * PRIORITY_STEP;
     const sequence = Math.floor(place / 2);
-    // Not by `%`, which is slow on numbers beyond 32 bits.
+    // `%` is slow for numbers beyond 32 bits.
     this.kind = 2 * priority + place - 2 * sequence;
     this.sequence = sequence;
     this.subject = this.#subjects[0];

@@ -6,18 +6,18 @@ export const REJECTED = -2;
 export const EXPIRED = -3;
 export const FAILED = -4;
 
-/** What happened. Arrays per request belong to the simulator and are valid until its next run. */
+/** Outcome of a run. Arrays per request belong to the simulator and are valid until its next run. */
 export interface SimulationOutcomes {
   readonly requests: number;
   readonly completed: number;
-  /** Requests that the frontend refused (RESOURCE_EXHAUSTED), and those that ended by their deadline without an answer. */
+  /** Requests that the frontend refused (RESOURCE_EXHAUSTED), and those without an answer by their deadline. */
   readonly rejected: number;
   readonly expired: number;
-  /** True when the run was given up: requests without an answer have latency NaN. */
+  /** True when the run stopped early: requests without an answer have latency NaN. */
   readonly gaveUp: boolean;
-  /** Per request, from intended send time to the result at the client; NaN without one. */
+  /** Per request: time from intended send time to the result at the client; NaN without a result. */
   readonly latencyMs: Float64Array;
-  /** Per request: the model whose answer it got; without one -1, REJECTED, EXPIRED, or FAILED: the last model gave no number. */
+  /** Per request: the model that answered; else -1, REJECTED, EXPIRED, or FAILED, when the last model answered NaN. */
   readonly answeredBy: Int8Array;
   /** Per request: validation sample. */
   readonly sample: Int32Array;
@@ -31,10 +31,10 @@ export interface SimulationOutcomes {
   /** [model * devices + device] */
   readonly batches: Float64Array;
   readonly batchedRequests: Float64Array;
-  /** Where answers are audited. */
+  /** Set when answers are audited. */
   readonly audits: AuditTotals | undefined;
   /** Requests without an answer when the last one was sent. */
   readonly backlogAtLastArrival: number;
-  /** When the last answer left its device, or the run was given up. */
+  /** When the last answer left its device, or the run stopped early. */
   readonly endMs: number;
 }

@@ -3,7 +3,7 @@ import type { Slowdown } from './slowdown.ts';
 
 /** `[DEVICE=]FACTOR[@FROM-TO]` */
 const FORM = /^(?:([^=@]+)=)?([^=@]+)(?:@([^=@-]*)-([^=@-]*))?$/;
-/** Beyond, batches of the largest models would take hours. */
+/** With larger factors, batches of the largest models would take hours. */
 const LARGEST_FACTOR = 1_000;
 
 export interface SlowdownScope {
@@ -14,8 +14,7 @@ export interface SlowdownScope {
 }
 
 /**
- * Reads what `--slowdown` says, such as `2`, `cpu1=1.5` or `cpu1=2@10-20`: FROM and TO are seconds of the run; without FROM it
- * begins with the run, without TO it lasts to its end.
+ * Parses `--slowdown`, such as `2`, `cpu1=1.5` or `cpu1=2@10-20`. FROM and TO are seconds of the run; defaults are its start and end.
  * @throws ConfigError
  */
 export function parseSlowdown(text: string, { devices, seconds }: SlowdownScope): Slowdown {
@@ -33,16 +32,16 @@ export function parseSlowdown(text: string, { devices, seconds }: SlowdownScope)
     );
   const secondOf = (name: string, second: string, otherwise: number): number => {
     const value = second === '' ? otherwise : numberOf(second);
-    return value >= 0 ? value : refuse(`${name} ${second} is not a number of seconds of the run, 0 or more`);
+    return value >= 0 ? value : refuse(`${name} ${second} is not a time in seconds from the start of the run, 0 or more`);
   };
   const from = secondOf('FROM', fromText, 0);
   const to = secondOf('TO', toText, Number.POSITIVE_INFINITY);
-  if (from >= to) refuse(`it ends at ${to} s and begins at ${from} s; TO must be after FROM`);
-  if (from >= seconds) refuse(`it begins at ${from} s, and the run is ${seconds} s long; FROM must be within it`);
+  if (from >= to) refuse(`it ends at ${to} s but starts at ${from} s; TO must be after FROM`);
+  if (from >= seconds) refuse(`it starts at ${from} s, but the run is ${seconds} s long; FROM must be within it`);
   return { device, factor, fromMs: 1_000 * from, toMs: 1_000 * to };
 }
 
-/** NaN for what is no decimal number. */
+/** NaN unless it is a decimal number. */
 function numberOf(text: string): number {
   return /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
 }

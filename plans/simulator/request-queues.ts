@@ -3,8 +3,8 @@ import { LOOK_AHEAD } from '../policy/company.ts';
 const NONE = -1;
 
 /**
- * The queues of all replicas, numbered model * devices + device. Requests are numbers; a queue, as a batch and a frame, is a linked
- * list through `next`, so that nothing is allocated. The arrays are for the simulator to read, and `next` for its lists, too.
+ * The queues of all replicas, numbered model * devices + device. Requests are numbers; a queue, like a batch or a frame, is a linked
+ * list through `next`, so that nothing is allocated. The simulator reads the arrays, and uses `next` for its own lists too.
  */
 export class RequestQueues {
   // Per request.
@@ -37,7 +37,7 @@ export class RequestQueues {
     this.queued.fill(0);
   }
 
-  /** @param device that the replica is on. */
+  /** @param device of the replica. */
   push(replica: number, device: number, request: number, now: number): void {
     this.enqueuedAt[request] = now;
     this.next[request] = NONE;
@@ -47,7 +47,7 @@ export class RequestQueues {
     this.#tail[replica] = request;
   }
 
-  /** Takes the first `count` requests off a queue that has so many. @returns the first; the others follow it. */
+  /** Removes the first `count` requests from a queue that has at least as many. @returns the first; the others follow it. */
   shift(replica: number, device: number, count: number): number {
     const head = this.head[replica];
     let last = head;
@@ -60,8 +60,8 @@ export class RequestQueues {
   }
 
   /**
-   * Takes the first request of a queue and those of its company, which may stand further back, one after the other, until `take`
-   * says that it was the last: as the actors' RequestQueue does.
+   * Removes the first request in a queue and others that may share its batch, which may be further back, one by one until `take` returns
+   * that it was the last. The actors' RequestQueue does the same.
    * @param companyOf per sample.
    * @param sampleOf per request.
    */
@@ -93,7 +93,7 @@ export class RequestQueues {
     }
   }
 
-  /** The requests of a list, in its order. */
+  /** The requests in a list, in order. */
   listFrom(head: number): number[] {
     const requests: number[] = [];
     for (let request = head; request !== NONE; request = this.next[request]) requests.push(request);

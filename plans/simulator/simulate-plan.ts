@@ -13,7 +13,7 @@ import { Simulator } from './simulator.ts';
 import type { Slowdown } from './slowdown.ts';
 import { traceWorkload, type Workload } from './workload.ts';
 
-/** A run of a plan under a trace. */
+/** A run of a plan on a trace. */
 export interface PlanRun {
   readonly system: SimulatedSystem;
   readonly workload: Workload;
@@ -22,8 +22,8 @@ export interface PlanRun {
 }
 
 /**
- * What a plan does with a trace; arrivals are those that `load` makes of the same trace and seed.
- * @param plan must be one for this deployment and profile; see checkPlanFor.
+ * Simulates a plan on a trace. Arrivals are the ones that `load` generates from the same trace and seed.
+ * @param plan must fit this deployment and profile; see checkPlanFor.
  * @param slowdowns devices that are slower or faster than profiled.
  */
 export function simulatePlan(
@@ -42,7 +42,7 @@ export function simulatePlan(
   return simulationReport(system, workload, outcomes, slo);
 }
 
-/** The same, request by request. */
+/** The same, with the outcome of each request. */
 export function runPlan(
   deployment: Deployment,
   profile: Profile,

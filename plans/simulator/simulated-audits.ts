@@ -10,30 +10,30 @@ const NONE = -1;
 /** Whether and how answers are audited. */
 export interface SimulatedAuditOptions {
   readonly settings: AuditSettings;
-  /** Each device draws by a stream of its own, named as the device is. */
+  /** Each device has its own stream of random numbers, named after it. */
   readonly random: Random;
 }
 
-/** Of the answers of other models than the most accurate one: how many were drawn, and about how many there was time to ask. */
+/** Of the answers by models other than the most accurate one: how many were drawn, and how many there was time to audit. */
 export interface AuditTotals {
   readonly drawn: number;
   readonly compared: number;
 }
 
-/** The audits of all devices, with the policy of the real ones (DeviceAudits). What is asked about are requests by number. */
+/** The audits of all devices, with the same policy as the real ones (DeviceAudits). Audited requests are numbers. */
 export class SimulatedAudits {
   /** The most accurate model that the plan places. */
   readonly model: number;
   drawn = 0;
   compared = 0;
   readonly #system: SimulatedSystem;
-  /** Of each request. */
+  /** Per request. */
   readonly #sample: Int32Array;
   readonly #audits: readonly SpareAudits<number>[];
-  /** Per device: the model, or -1 where it is not there. */
+  /** Per device: the model, or -1 if the device does not hold it. */
   readonly #held: Int32Array;
-  /** Per device: 1 when it said in its last heartbeat that it had time to spare. */
-  readonly #toldSpare: Uint8Array;
+  /** Per device: 1 when its last heartbeat reported spare time. */
+  readonly #reportedSpare: Uint8Array;
   readonly #startedMs: Float64Array;
 
   constructor(system: SimulatedSystem, plan: CompiledPlan, sample: Int32Array, { settings, random }: SimulatedAuditOptions) {
@@ -44,7 +44,7 @@ export class SimulatedAudits {
     this.#held = Int32Array.from({ length: devices }, (_, d) =>
       this.model !== NONE && plan.placed[this.model * devices + d] === 1 ? this.model : NONE,
     );
-    this.#toldSpare = new Uint8Array(devices);
+    this.#reportedSpare = new Uint8Array(devices);
     this.#startedMs = new Float64Array(devices);
     this.#audits = deviceNames.map(
       (name, number) =>
@@ -61,26 +61,26 @@ export class SimulatedAudits {
     );
   }
 
-  /** A device answered. @returns the device that is to ask about it, or -1. */
+  /** A device has answered. @returns the device that is to audit the answer, or -1. */
   answered(device: number, model: number, gear: CompiledGear, now: number): number {
     if (this.model === NONE || !this.#audits[device].draws(model === this.model)) return NONE;
     this.drawn++;
     return auditorOf(device, this.#audits.length, (other) =>
-      other === device ? this.#hasSpare(device, gear, now) : this.#toldSpare[other] === 1,
+      other === device ? this.#hasSpare(device, gear, now) : this.#reportedSpare[other] === 1,
     );
   }
 
-  /** False when too many wait there. */
+  /** False when too many are waiting there. */
   enqueue(device: number, request: number): boolean {
     return this.#audits[device].enqueue(request);
   }
 
-  /** The request that a device on which nothing waits is to ask about now, or -1. */
+  /** The request that a device with empty queues is to audit now, or -1. */
   next(device: number, gear: CompiledGear, now: number): number {
     return this.#audits[device].next(this.#held[device], gear, now) ?? NONE;
   }
 
-  /** Time of an audit by the profile. */
+  /** Time of an audit according to the profile. */
   profiledMs(device: number, request: number): number {
     const { devices, sizes, batchMs, sizedMs } = this.#system;
     const replica = this.model * devices + device;
@@ -93,10 +93,10 @@ export class SimulatedAudits {
   }
 
   heartbeat(device: number, gear: CompiledGear, now: number): void {
-    this.#toldSpare[device] = this.#hasSpare(device, gear, now) ? 1 : 0;
+    this.#reportedSpare[device] = this.#hasSpare(device, gear, now) ? 1 : 0;
   }
 
-  /** A device began or ended something, whatever. */
+  /** A device has started or finished something. */
   started(device: number, now: number): void {
     this.#startedMs[device] = now;
   }
@@ -110,7 +110,7 @@ export class SimulatedAudits {
   }
 }
 
-/** Per model, by the validation records. */
+/** Per model, according to the validation records. */
 function accuracies({ models, samples, quality }: SimulatedSystem): number[] {
   return Array.from(
     { length: models },

@@ -6,35 +6,35 @@ import type { SimulatedSystem } from './simulated-system.ts';
 const NONE = -1;
 
 /**
- * Deadlines and overload as the frontend sees them: which requests it takes, by what it knows to have ended, and which it
- * gives up. Requests are numbers, and all have as long as each other, so that their deadlines are in the order of their arrival.
+ * Deadlines and overload from the frontend's point of view: which requests it accepts, given what it knows to have ended, and which it
+ * gives up on. Requests are numbers. All have the same deadline relative to their arrival, so deadlines are in order of arrival.
  */
 export class SimulatedIntake {
   readonly deadlineMs: number;
-  /** Per device: computing time of what waits there, by its last heartbeat. */
-  readonly toldBacklogMs: Float64Array;
+  /** Per device: computing time of queued work, according to its last heartbeat. */
+  readonly reportedBacklogMs: Float64Array;
   readonly #system: SimulatedSystem;
   readonly #events: EventQueue;
   readonly #admission: Admission;
   readonly #arrivalsMs: Float64Array;
-  /** Per request: 1 while the frontend waits for its end. */
+  /** Per request: 1 while it is in flight at the frontend. */
   readonly #inFlight: Uint8Array;
   readonly #ticket: Float64Array;
   #inFlightCount = 0;
   /** No earlier request is in flight. */
   #oldest = 0;
 
-  // Per device: what its next note to the frontend says, and whether one is due.
+  // Per device: content of its next note to the frontend, and whether one is due.
   readonly #noted: number[][];
   readonly #dropped: Int32Array;
   readonly #noteDue: Uint8Array;
 
   constructor(system: SimulatedSystem, events: EventQueue, arrivalsMs: Float64Array, deadlineMs: number) {
     this.deadlineMs = deadlineMs;
-    this.toldBacklogMs = new Float64Array(system.devices);
+    this.reportedBacklogMs = new Float64Array(system.devices);
     this.#system = system;
     this.#events = events;
-    this.#admission = new Admission(() => this.toldBacklogMs.reduce((most, ms) => Math.max(most, ms), 0));
+    this.#admission = new Admission(() => this.reportedBacklogMs.reduce((most, ms) => Math.max(most, ms), 0));
     this.#arrivalsMs = arrivalsMs;
     this.#inFlight = new Uint8Array(arrivalsMs.length);
     this.#ticket = new Float64Array(arrivalsMs.length);
@@ -47,7 +47,7 @@ export class SimulatedIntake {
     return this.#arrivedAt(request) + this.deadlineMs;
   }
 
-  /** Whether the frontend takes a request that arrives now. */
+  /** Whether the frontend accepts a request that arrives now. */
   takes(request: number, now: number): boolean {
     if (!this.#admission.mayFill(this.#inFlightCount / MAX_IN_FLIGHT)) return false;
     if (this.#admission.retryAfterMs(this.deadlineMs) !== undefined) return false;
@@ -58,8 +58,8 @@ export class SimulatedIntake {
   }
 
   /**
-   * A device ends a request; `dropped`: without having computed it.
-   * @returns false when it is so late that it leaves that to the frontend.
+   * A device ends a request; `dropped` means without having computed it.
+   * @returns false when it is so late that the frontend answers instead.
    */
   ends(request: number, device: number, dropped: boolean, now: number): boolean {
     if (now > this.deadlineAt(request) + REPLICA_GRACE_MS) return false;
@@ -69,15 +69,15 @@ export class SimulatedIntake {
     return true;
   }
 
-  /** A device has something to tell the frontend. */
+  /** A device has something to report to the frontend. */
   notes(device: number, now: number): void {
     if (this.#noteDue[device] === 1) return;
     this.#noteDue[device] = 1;
     this.#events.push(now + DONE_DELAY_MS + this.#system.hopMs, DONE_NOTE, device, NONE);
   }
 
-  /** The frontend reads a device's note. Which of the requests were dropped is not in it, only how many. */
-  onHeartbeat(device: number, now: number): void {
+  /** The frontend reads a device's note. The note says how many requests were dropped, but not which. */
+  onDoneNote(device: number, now: number): void {
     let dropped = this.#dropped[device];
     for (const request of this.#noted[device]) this.#end(request, dropped-- <= 0, now);
     this.#noted[device].length = 0;
@@ -85,7 +85,7 @@ export class SimulatedIntake {
     this.#noteDue[device] = 0;
   }
 
-  /** The frontend gives up what it has waited for in vain, of the requests before `arrived`. */
+  /** The frontend ends requests before `arrived` that have waited too long. */
   giveUp(arrived: number, now: number, onEnd: (request: number) => void): void {
     for (; this.#oldest < arrived; this.#oldest++) {
       if (this.#inFlight[this.#oldest] === 0) continue;

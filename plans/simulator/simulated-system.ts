@@ -1,21 +1,21 @@
 import { batchMs, batchTable, type PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile, SampleSizes } from '../domain/profile/profile.ts';
 
-/** Models, devices and validation records by number: all that the simulator looks up while it runs. */
+/** Models, devices and validation records by number: everything that the simulator looks up while it runs. */
 export interface SimulatedSystem {
   readonly modelNames: readonly string[];
   readonly deviceNames: readonly string[];
   readonly models: number;
   readonly devices: number;
   readonly samples: number;
-  /** [model * devices + device]: device time by batch size, up to the batch limit; undefined where it cannot run. */
+  /** [model * devices + device]: device time by batch size, up to the batch limit; undefined when the device cannot run the model. */
   readonly batchMs: readonly (Float64Array | undefined)[];
-  /** Where samples differ in size: who may share a batch, and device time of a batch of a size, per replica. */
+  /** Set when samples differ in size: who may share a batch, and per replica the device time of a batch of a sample size. */
   readonly sizes: SampleSizes | undefined;
   readonly sizedMs: readonly ((batch: number, sampleSize: number) => number)[];
   /** [model * samples + sample] */
   readonly certainty: Float32Array;
-  /** [model * samples + sample]: of the model's answer, in [0, 1]. */
+  /** [model * samples + sample]: quality of the model's answer, in [0, 1]. */
   readonly quality: Float32Array;
   readonly hopMs: number;
   /** See `Overhead`. */
@@ -26,7 +26,7 @@ export interface SimulatedSystem {
   readonly contentionMs: number;
 }
 
-/** @param maxBatch per model, as the deployment limits it. */
+/** @param maxBatch per model, from the deployment. */
 export function simulatedSystem(
   profile: Profile,
   devices: readonly PlanDevice[],

@@ -5,15 +5,15 @@ import type { AuditTotals } from './simulated-audits.ts';
 import type { SimulatedSystem } from './simulated-system.ts';
 import type { Workload } from './workload.ts';
 
-/** The report every command gives, and what only a simulation or a whole serving plane knows. */
+/** The report that every command gives, plus what only a simulation or a whole serving plane knows. */
 export interface SimulationReport extends Report {
   /** Per gear of the plan: seconds in force. */
   readonly gears: readonly number[];
-  /** Model -> answers that were its own. */
+  /** Model -> number of requests it answered. */
   readonly answersByModel: Readonly<Record<string, number>>;
-  /** Model -> device -> mean batch size; replicas that ran nothing are left out. */
+  /** Model -> device -> mean batch size; without replicas that ran nothing. */
   readonly meanBatch: Readonly<Record<string, Record<string, number>>>;
-  /** Left out where nothing is audited. */
+  /** Absent when nothing is audited. */
   readonly audits?: AuditTotals;
 }
 
@@ -28,7 +28,7 @@ function collectOutcomes(
   for (let i = 0; i < outcomes.requests; i++) {
     const by = outcomes.answeredBy[i];
     const quality = by < 0 ? null : system.quality[by * system.samples + outcomes.sample[i]];
-    // As a load on a deployment counts: what is without an answer at its deadline is lost.
+    // A load generator counts requests without an answer by their deadline as lost, so we do the same.
     const outcome = by === REJECTED ? 'rejected' : by === FAILED ? 'error' : by < 0 ? 'lost' : 'completed';
     builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], quality, outcome);
   }
@@ -56,7 +56,7 @@ export function simulationReport(
   return { report, windows: builder.windows() };
 }
 
-/** Share of the run for which a device was occupied; the run lasts until the last answer. */
+/** Share of the run for which a device was busy; the run lasts until the last answer. */
 function utilisation(workload: Workload, outcomes: SimulationOutcomes, device: number): number {
   const runMs = Math.max(workload.seconds * 1000, outcomes.endMs);
   return runMs === 0 ? 0 : Math.min(1, outcomes.busyMs[device] / runMs);

@@ -32,31 +32,31 @@ import { type Slowdown, slowdownAt } from './slowdown.ts';
 import type { Workload } from './workload.ts';
 
 export interface SimulationOptions {
-  /** A gear to hold throughout (SP4); by default gears are chosen by the measured load, beginning with the first. */
+  /** A gear to hold throughout (SP4); by default, gears are chosen by the measured load, starting with the first. */
   readonly fixedGear?: number;
-  /** Gears by the clock instead of by load, as an autoscaler that knows the load sets them: ascending in time, the first from 0. */
+  /** Gears by time instead of by load, as set by an autoscaler that knows the load: ascending in time, the first from 0. */
   readonly schedule?: readonly { readonly fromMs: number; readonly gear: number }[];
-  /** Per request: the one model that answers it, whatever the cascade of its gear: members of an ensemble are asked one by one. */
+  /** Per request: the only model that answers it, whatever the cascade of its gear. Ensembles ask their members this way. */
   readonly asked?: Uint8Array;
   readonly rule?: GearRule;
-  /** Every request's; by default there is none, and all requests are taken and answered, however long that takes. */
+  /** Deadline of every request; by default there is none, and all requests are accepted and answered, however long that takes. */
   readonly deadlineMs?: number;
-  /** Per device: when its heartbeats come in each LOAD_INTERVAL_MS, above 0; by default spread evenly. */
+  /** Per device: when its heartbeats come in each LOAD_INTERVAL_MS, above 0; default: spread evenly. */
   readonly heartbeatPhasesMs?: readonly number[];
   /** Devices that are slower or faster than profiled. */
   readonly slowdowns?: readonly Slowdown[];
-  /** By default nothing is audited. */
+  /** Default: nothing is audited. */
   readonly audit?: SimulatedAuditOptions | undefined;
   readonly observer?: SimulationObserver;
-  /** Stop as soon as more than `count` requests took longer than `latencyMs`: the verdict is certain then. */
+  /** Stop as soon as more than `count` requests took longer than `latencyMs`, because then the verdict is certain. */
   readonly giveUp?: { readonly latencyMs: number; readonly count: number };
 }
 
-/** Is told what happens while it does; for tests and views. */
+/** Receives events as they happen, for tests and views. */
 export interface SimulationObserver {
-  /** A batch, or an audit, is started. Requests by number, in the order of the batch. */
+  /** A batch, or an audit, starts. Requests are numbers, in batch order. */
   batch(startMs: number, model: number, device: number, requests: readonly number[]): void;
-  /** A gear comes into force. */
+  /** A gear takes effect. */
   gear(atMs: number, gear: number): void;
 }
 
@@ -64,20 +64,20 @@ const NEVER = Number.POSITIVE_INFINITY;
 const NONE = -1;
 /** Idle devices poll for this long before they sleep (see `stayAwake`). */
 const AWAKE_MS = 0.2;
-/** Quantiles of the exponential distribution with mean 1, in random order; of a prime length, so that no pattern of the load fits it. */
+/** Quantiles of the exponential distribution with mean 1, in random order. Their number is prime so that no load pattern matches it. */
 const EXPONENTIAL = exponentialQuantiles(4_093);
 
 /**
- * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the
- * same policy functions as the actors. One instance may run many plans over one system; buffers are reused.
+ * Discrete-event simulation of the serving plane over profiled runtimes and recorded answers (CascadeServe App. C), with the same
+ * policy functions as the actors. One instance may run many plans over one system; it reuses its buffers.
  *
- * Hot path: requests are numbers, queues and frames are linked lists (RequestQueues), nothing is allocated per event.
+ * Hot path: requests are numbers, queues and frames are linked lists (RequestQueues), and nothing is allocated per event.
  *
- * With hops and overheads at zero it does what the actors do in virtual time, to the last bit (test/simulation/parity.test.ts):
- * what is of one instant happens in the order of theirs, and gears are chosen by heartbeats of queue lengths that are as old.
+ * Without hops and overheads it matches the actors in virtual time to the last bit (test/simulation/parity.test.ts): simultaneous
+ * events happen in the same order, and gears are chosen from heartbeats of the same age.
  *
- * Simplifications: one frontend; queues are bounded in requests, not in bytes; routing of the next stage is known the moment the
- * batch ends; a gear takes two hops to come into force everywhere at once; what batches cost besides inference counts for deadlines.
+ * Simplifications: one frontend; queues are bounded in requests, not in bytes; the next stage is routed the moment a batch ends; a gear
+ * takes two hops to take effect everywhere at once; batch overheads besides inference count for deadlines.
  */
 export class Simulator {
   readonly #system: SimulatedSystem;
@@ -88,7 +88,7 @@ export class Simulator {
   #sample = new Int32Array(0);
   #target = new Int32Array(0);
   #answeredBy = new Int8Array(0);
-  /** With deadlines: the model that answered last, of a request that went on. */
+  /** With deadlines: the model that answered last, for a request that moved on. */
   #opinionBy = new Int8Array(0);
 
   // Per replica: [model * devices + device].
@@ -101,43 +101,43 @@ export class Simulator {
   readonly #batchModel: Int32Array;
   readonly #batchHead: Int32Array;
   readonly #busyMs: Float64Array;
-  /** Of the batch that runs: time by the profile, and as it is. */
+  /** Of the running batch: time according to the profile, and actual time. */
   readonly #profiledMs: Float64Array;
   readonly #tookMs: Float64Array;
-  readonly #toldAt: Float64Array;
+  readonly #reportedAt: Float64Array;
   readonly #frameHead: Int32Array;
   readonly #frameTail: Int32Array;
-  /** Devices to which the batch at hand sends frames. */
+  /** Devices that the current batch sends frames to. */
   readonly #frameTo: Int32Array;
 
-  /** Routing state [gear * senders + sender], as the actors keep it: senders are each device, and last the frontend. */
+  /** Routing state [gear * senders + sender], as the actors keep it: senders are the devices, and last the frontend. */
   #credits: Float64Array[] = [];
   readonly #answers: Float64Array;
 
   #arrivalsMs: Float64Array = new Float64Array(0);
-  /** When requests would have been sent if frontends took no time: `arrivalsMs` and what each then waits at its frontend. */
+  /** When the frontends have read each request: its arrival plus its wait for the frontend. */
   #takenMs: Float64Array = new Float64Array(0);
   /** Per device: when its last batch ended. */
   readonly #endedMs: Float64Array;
   #gear!: CompiledGear;
   #asked: Uint8Array | undefined;
   #observer: SimulationObserver | undefined;
-  /** With deadlines only. */
+  /** Only with deadlines. */
   #intake: SimulatedIntake | undefined;
   #audits: SimulatedAudits | undefined;
-  /** Answers of the batch that has just ended, which may be drawn for an audit. */
+  /** Answers of the batch that has just ended; they may be drawn for an audit. */
   readonly #written: number[] = [];
-  /** Unless a gear is held. */
+  /** Unset when a gear is held. */
   #controller: SimulatedController | undefined;
-  /** Computing time of queues from which on a device tells of them at once. */
+  /** A device whose queues hold at least this much computing time reports it at once. */
   #urgentMs = NEVER;
-  /** With slowdowns only: what devices measure of themselves, and what they last told. */
+  /** Only with slowdowns: what devices measure of themselves, and what they last reported. */
   #slowdowns: readonly Slowdown[] = [];
   #speeds: DeviceSpeed[] = [];
-  readonly #toldSlowdown: Float64Array;
-  /** How much longer batches take by what the load of the last interval takes of their cores. */
+  readonly #reportedSlowdown: Float64Array;
+  /** How much longer batches take because the load of the last interval uses their cores. */
   #contention = 1;
-  /** Per gear: its shares at the speeds told; undefined: to be computed. */
+  /** Per gear: its shares at the reported speeds; undefined: not computed yet. */
   #sharesNow: (Float64Array | undefined)[] = [];
   #ended = 0;
   #completed = 0;
@@ -160,15 +160,15 @@ export class Simulator {
     this.#profiledMs = new Float64Array(devices);
     this.#tookMs = new Float64Array(devices);
     this.#endedMs = new Float64Array(devices);
-    this.#toldAt = new Float64Array(devices);
-    this.#toldSlowdown = new Float64Array(devices);
+    this.#reportedAt = new Float64Array(devices);
+    this.#reportedSlowdown = new Float64Array(devices);
     this.#frameHead = new Int32Array(devices);
     this.#frameTail = new Int32Array(devices);
     this.#frameTo = new Int32Array(devices);
     this.#answers = new Float64Array(models);
   }
 
-  /** @throws Error when the plan sends requests where no replica can run: a defect of the plan. */
+  /** @throws Error when the plan sends requests where no replica can run, which is a defect of the plan. */
   run(plan: CompiledPlan, workload: Workload, options: SimulationOptions = {}): SimulationOutcomes {
     const { arrivalsMs } = workload;
     const requests = arrivalsMs.length;
@@ -201,11 +201,11 @@ export class Simulator {
     let deviceMs = NEVER;
     let backlogAtLastArrival = 0;
 
-    // Of one instant: first what is told, then requests at the frontend, what timers and messages bring, requests at devices.
+    // At the same time: first reports, then requests at the frontend, then timers and messages, then requests at devices.
     while (this.#ended < requests && this.#late <= allowedLate) {
       const eventMs = events.nextMs;
-      const toldMs = rhythm.nextMs;
-      if (eventMs < toldMs && eventMs < frontendMs && eventMs <= deviceMs) {
+      const reportMs = rhythm.nextMs;
+      if (eventMs < reportMs && eventMs < frontendMs && eventMs <= deviceMs) {
         events.pop();
         switch (events.kind) {
           case BATCH_DONE:
@@ -230,28 +230,28 @@ export class Simulator {
             for (let device = 0; device < devices; device++) this.#dispatch(device, eventMs);
             break;
           case DONE_NOTE:
-            this.#intake!.onHeartbeat(events.subject, eventMs);
+            this.#intake!.onDoneNote(events.subject, eventMs);
             break;
         }
-      } else if (frontendMs < toldMs && frontendMs <= deviceMs) {
+      } else if (frontendMs < reportMs && frontendMs <= deviceMs) {
         this.#take(atFrontend, frontendMs);
         arrivedSinceReport++;
         if (atDevice === atFrontend) deviceMs = frontendMs + handoffMs;
         atFrontend++;
         if (atFrontend === requests) backlogAtLastArrival = requests - this.#ended;
         frontendMs = atFrontend === requests ? NEVER : takenMs[atFrontend] + hopMs;
-      } else if (deviceMs < toldMs) {
+      } else if (deviceMs < reportMs) {
         atDevice = this.#enqueueArrivals(atDevice, atFrontend, deviceMs);
         deviceMs = atDevice === atFrontend ? NEVER : takenMs[atDevice] + hopMs + handoffMs;
       } else {
         if (rhythm.who !== FRONTEND) {
-          this.#heartbeat(rhythm.who, toldMs, GEAR_APPLIES);
+          this.#heartbeat(rhythm.who, reportMs, GEAR_APPLIES);
         } else {
-          const wanted = controller?.onArrivals(arrivedSinceReport, toldMs);
-          if (wanted !== undefined) events.push(toldMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
+          const wanted = controller?.onArrivals(arrivedSinceReport, reportMs);
+          if (wanted !== undefined) events.push(reportMs + 2 * hopMs, GEAR_APPLIES, wanted, NONE);
           if (contentionMs > 0) this.#contention = contentionOf((contentionMs * arrivedSinceReport) / LOAD_INTERVAL_MS);
           arrivedSinceReport = 0;
-          if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, toldMs);
+          if (this.#intake !== undefined) this.#giveUp(this.#intake, atFrontend, reportMs);
         }
         rhythm.advance();
       }
@@ -304,12 +304,12 @@ export class Simulator {
     this.#batchHead.fill(NONE);
     this.#busyMs.fill(0);
     this.#endedMs.fill(Number.NEGATIVE_INFINITY);
-    this.#toldAt.fill(0);
+    this.#reportedAt.fill(0);
     this.#slowdowns = slowdowns;
     this.#contention = 1;
     this.#speeds =
       slowdowns.length === 0 && this.#system.contentionMs === 0 ? [] : this.#system.deviceNames.map(() => new DeviceSpeed());
-    this.#toldSlowdown.fill(1);
+    this.#reportedSlowdown.fill(1);
     this.#sharesNow = new Array(gears).fill(undefined);
     this.#frameHead.fill(NONE);
     this.#frameTail.fill(NONE);
@@ -333,7 +333,7 @@ export class Simulator {
     this.#endMs = 0;
   }
 
-  /** The frontend sends a request to a replica of the gear's first model, if it takes it. */
+  /** The frontend sends a request to a replica of the gear's first model, if it accepts the request. */
   #take(request: number, now: number): void {
     if (this.#intake?.takes(request, now) === false) {
       this.#target[request] = NONE;
@@ -349,14 +349,14 @@ export class Simulator {
     const { devices, modelNames } = this.#system;
     const credits = this.#credits[this.#gear.index * (devices + 1) + sender];
     const { index, shares } = this.#gear;
-    this.#sharesNow[index] ??= this.#speeds.length === 0 ? shares : sharesAtSpeed(shares, this.#toldSlowdown);
+    this.#sharesNow[index] ??= this.#speeds.length === 0 ? shares : sharesAtSpeed(shares, this.#reportedSlowdown);
     const device = pickDevice(this.#sharesNow[index], credits, model * devices, devices, undefined);
     if (device === -1) throw new Error(`gear ${this.#gear.index} gives no device a share of model ${modelNames[model]}`);
     return device;
   }
 
   /**
-   * Requests that the frontend took in the same instant come as one frame per device.
+   * Requests that the frontend accepts at the same time travel as one frame per device.
    * @param end the first request that has not been routed.
    * @returns the first request that has not arrived.
    */
@@ -377,7 +377,7 @@ export class Simulator {
       const replica = this.#target[request];
       if (replica === NONE) continue;
       const device = replica % devices;
-      // The head only marks that the device has been seen.
+      // The head only marks that we have seen the device.
       if (this.#frameHead[device] === NONE) {
         this.#frameHead[device] = request;
         this.#frameTo[frames++] = device;
@@ -401,7 +401,7 @@ export class Simulator {
     this.#dispatch(device, now);
   }
 
-  /** Starts the triggered queue with the oldest request, if the device is idle and one is triggered; else sets its timer. */
+  /** If the device is idle, starts the triggered queue with the oldest request, or sets the timer if none is triggered. */
   #dispatch(device: number, now: number): void {
     if (this.#batchModel[device] !== NONE || this.#queues.queued[device] === 0) {
       if (this.#audits !== undefined) this.#startAudit(this.#audits, device, now);
@@ -448,10 +448,10 @@ export class Simulator {
     this.#batches[replica]++;
     this.#batchedRequests[replica] += take;
     this.#observer?.batch(now, this.#batchModel[device], device, this.#queues.listFrom(this.#batchHead[device]));
-    if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#tellBacklog(device, now);
+    if (this.#urgentMs !== NEVER && this.#queues.queued[device] > 0) this.#reportBacklog(device, now);
   }
 
-  /** A batch runs on a device, or the audit of a request. */
+  /** A batch, or the audit of a request, starts on a device. */
   #occupy(device: number, profiledMs: number, audited: number, now: number): void {
     const tookMs =
       this.#slowdowns.length === 0
@@ -479,7 +479,7 @@ export class Simulator {
     this.#dispatch(device, now);
   }
 
-  /** What ran on a device is done. */
+  /** A device has finished what it was running. */
   #free(device: number, now: number): void {
     this.#batchModel[device] = NONE;
     this.#endedMs[device] = now;
@@ -487,21 +487,21 @@ export class Simulator {
     if (this.#speeds.length > 0) this.#speeds[device].observe(this.#profiledMs[device], this.#tookMs[device], now);
   }
 
-  /** As on a device: the next batch is started before answers are written, and if there is none, one of those may be audited. */
+  /** As on a real device, the next batch starts before answers are written; if there is none, one of those answers may be audited. */
   #auditWritten(audits: SimulatedAudits, device: number, now: number): void {
     for (const request of this.#written) this.#audit(audits, request, device, now);
     this.#written.length = 0;
     this.#dispatch(device, now);
   }
 
-  /** An answer has been given, and may be drawn. */
+  /** An answer was given, and may be drawn for an audit. */
   #audit(audits: SimulatedAudits, request: number, device: number, now: number): void {
     const auditor = audits.answered(device, this.#answeredBy[request], this.#gear, now);
     if (auditor === device) audits.enqueue(device, request);
     else if (auditor !== NONE) this.#events.push(now + this.#system.hopMs, AUDIT_ARRIVES, auditor, request);
   }
 
-  /** Takes a batch off a queue. @returns its size: 0 when all would be answered too late. */
+  /** Takes a batch from a queue. @returns its size, which is 0 when all answers would be too late. */
   #shiftBatch(replica: number, device: number, table: Float64Array, now: number): number {
     const { sizes, sizedMs } = this.#system;
     const largest = table.length - 1;
@@ -525,40 +525,40 @@ export class Simulator {
     return largest;
   }
 
-  /** What a device takes longer that was asleep. */
+  /** Extra time of a device that was asleep. */
   #wakeMs(device: number, now: number): number {
     const { wakeMs } = this.#system;
     return wakeMs > 0 && now - this.#endedMs[device] > AWAKE_MS ? wakeMs : 0;
   }
 
-  /** A backlog that grows is told at once. */
-  #tellBacklog(device: number, now: number): void {
-    if (now - this.#toldAt[device] >= URGENT_INTERVAL_MS && this.#backlogMs(device, now) > this.#urgentMs)
+  /** Reports a growing backlog at once. */
+  #reportBacklog(device: number, now: number): void {
+    if (now - this.#reportedAt[device] >= URGENT_INTERVAL_MS && this.#backlogMs(device, now) > this.#urgentMs)
       this.#heartbeat(device, now, GEAR_FOLLOWS);
   }
 
-  /** The frontend, the other devices and the controller, which may shift then, learn how a device is. */
+  /** A device reports its state to the frontend, the other devices and the controller, which may then shift. */
   #heartbeat(device: number, now: number, kind: typeof GEAR_APPLIES | typeof GEAR_FOLLOWS): void {
-    this.#toldAt[device] = now;
+    this.#reportedAt[device] = now;
     this.#audits?.heartbeat(device, this.#gear, now);
     const slowdown = this.#slowdownOf(device, now);
-    if (slowdown !== this.#toldSlowdown[device]) {
-      this.#toldSlowdown[device] = slowdown;
+    if (slowdown !== this.#reportedSlowdown[device]) {
+      this.#reportedSlowdown[device] = slowdown;
       this.#sharesNow.fill(undefined);
     }
     const backlogMs = this.#intake === undefined && this.#urgentMs === NEVER ? 0 : this.#backlogMs(device, now);
-    if (this.#intake !== undefined) this.#intake.toldBacklogMs[device] = backlogMs;
+    if (this.#intake !== undefined) this.#intake.reportedBacklogMs[device] = backlogMs;
     this.#controller?.onHeartbeat(device, this.#queues.length, backlogMs, slowdown);
     const wanted = backlogMs > this.#urgentMs ? this.#controller?.decide(now) : undefined;
     if (wanted !== undefined) this.#events.push(now + 2 * this.#system.hopMs, kind, wanted, NONE);
   }
 
-  /** As the device measures it. */
+  /** As measured by the device. */
   #slowdownOf(device: number, now: number): number {
     return this.#speeds.length === 0 ? 1 : this.#speeds[device].slowdown(now);
   }
 
-  /** Takes a batch off a queue; what it would answer too late ends here. @returns its size. */
+  /** Takes a batch from a queue; requests that it would answer too late end here. @returns its size. */
   #shiftInTime(intake: SimulatedIntake, replica: number, device: number, largest: number, endsAt: number, now: number): number {
     let size = 0;
     let last = NONE;
@@ -576,7 +576,7 @@ export class Simulator {
     return size;
   }
 
-  /** The same of samples that differ in size, of which those of one company come together. */
+  /** The same for samples that differ in size: only compatible ones share a batch. */
   #shiftAlike(sizes: SampleSizes, replica: number, device: number, largest: number, endsAt: number, now: number): number {
     const intake = this.#intake;
     let size = 0;
@@ -594,14 +594,14 @@ export class Simulator {
     return size;
   }
 
-  /** No time is left to compute this one: the answer so far stands, if there is one. */
+  /** No time is left to compute this request: the answer so far stands, if there is one. */
   #expire(intake: SimulatedIntake, request: number, device: number, now: number): void {
     const opinion = this.#opinionBy[request];
     if (opinion !== NONE) this.#answer(request, opinion, device, now, false);
     else if (intake.ends(request, device, true, now)) this.#endWithout(request, EXPIRED, now);
   }
 
-  /** A batch is done: each sample is answered, or goes to the next model under the gear in force now. */
+  /** A batch is done: each sample is answered, or moves on to the next model under the gear now in force. */
   #complete(device: number, now: number): void {
     const { devices, samples, certainty, hopMs } = this.#system;
     const model = this.#batchModel[device];
@@ -632,7 +632,7 @@ export class Simulator {
       }
       request = following;
     }
-    // One frame per device: under one gear all samples of a batch go to the same model.
+    // One frame per device: under one gear, all samples of a batch move on to the same model.
     for (let k = 0; k < frames; k++) {
       const to = this.#frameTo[k];
       const head = this.#frameHead[to];
@@ -644,7 +644,7 @@ export class Simulator {
     if (this.#audits !== undefined && this.#written.length > 0) this.#auditWritten(this.#audits, device, now);
   }
 
-  /** No number is no answer: what an earlier model said stands, unless this was the last to ask. */
+  /** NaN is not an answer: the answer of an earlier model stands, unless this was the last model. */
   #endUnsaid(request: number, step: number, device: number, now: number): void {
     const isLast = step < 0;
     const opinion = this.#opinionBy[request];
@@ -653,17 +653,17 @@ export class Simulator {
       this.#endWithout(request, isLast ? FAILED : EXPIRED, now);
   }
 
-  /** With deadlines: whether a request cannot be answered in time by the next model on that device. */
+  /** With deadlines: whether the next model on that device would answer too late. */
   #isTooLateFor(request: number, model: number, from: number, to: number, now: number): boolean {
     if (this.#intake === undefined) return false;
     const { devices, batchMs } = this.#system;
-    const waitMs = to === from ? this.#backlogMs(to, now) : this.#intake.toldBacklogMs[to];
+    const waitMs = to === from ? this.#backlogMs(to, now) : this.#intake.reportedBacklogMs[to];
     const singleMs = this.#slowdownOf(from, now) * (batchMs[model * devices + from]?.[1] ?? 0);
     if (endsTooLate(now + waitMs + singleMs, this.#intake.deadlineAt(request))) return true;
     return false;
   }
 
-  /** @param inTurn of a batch that is done: whether it is to be audited is decided when the next one has been started. */
+  /** @param inTurn the answer belongs to a finished batch; whether to audit it is decided once the next batch has started. */
   #answer(request: number, model: number, device: number, now: number, inTurn: boolean): void {
     if (this.#intake?.ends(request, device, false, now) === false) return;
     const { hopMs, jitterMs } = this.#system;
@@ -687,14 +687,14 @@ export class Simulator {
     this.#endMs = now;
   }
 
-  /** The frontend ends what it has waited for in vain. */
+  /** The frontend ends requests that have waited too long. */
   #giveUp(intake: SimulatedIntake, arrived: number, now: number): void {
     intake.giveUp(arrived, now, (request) => {
       if (this.#answeredBy[request] === UNANSWERED) this.#endWithout(request, EXPIRED, now);
     });
   }
 
-  /** Computing time of all that waits on a device, at the speed that it measures. */
+  /** Computing time of all work queued on a device, at the speed it measures. */
   #backlogMs(device: number, now: number): number {
     const { devices, batchMs } = this.#system;
     let ms = 0;
@@ -706,7 +706,7 @@ export class Simulator {
   }
 }
 
-/** Requests that the frontends take one after the other, each in `intakeMs`. */
+/** When frontends have read each request, one after the other, `intakeMs` each. */
 function takenAfter(arrivalsMs: Float64Array, intakeMs: number): Float64Array {
   if (intakeMs === 0) return arrivalsMs;
   let freeMs = Number.NEGATIVE_INFINITY;

@@ -1,15 +1,15 @@
-/** A device, or all of them, that is slower or faster than profiled for some time. */
+/** One device, or every device, is slower or faster than profiled for some time. */
 export interface Slowdown {
   /** Undefined: every device. */
   readonly device: string | undefined;
-  /** 2: batches take twice as long as profiled. */
+  /** 2 means that batches take twice as long as profiled. */
   readonly factor: number;
-  /** Of the run, by intended send time. */
+  /** Time in the run, by intended send time. */
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** How much slower than profiled a device is at a time; several that apply multiply. */
+/** How much slower than profiled a device is at a time; slowdowns that overlap multiply. */
 export function slowdownAt(slowdowns: readonly Slowdown[], device: string, nowMs: number): number {
   let factor = 1;
   for (const each of slowdowns) {
@@ -27,7 +27,7 @@ export function describeSlowdown({ device, factor, fromMs, toMs }: Slowdown): st
   return `${device ?? 'every device'} takes ${factor} times as long as profiled${when === '' ? '' : `, ${when}`}`;
 }
 
-/** As JSON reports have it: seconds of the run; null: every device, or to the end. */
+/** In JSON reports: seconds of the run; null means every device, or the end. */
 export interface AssumedSlowdown {
   readonly device: string | null;
   readonly factor: number;

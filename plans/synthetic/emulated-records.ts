@@ -9,7 +9,7 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import { type Profile, runtimeMs } from '../domain/profile/profile.ts';
 import { sampleSize } from '../policy/company.ts';
 
-/** A family as emulated devices of one class run it: runtimes and answers of the profile. */
+/** A family as run by emulated devices of one class: runtimes and answers come from the profile. */
 export function emulatedModels(profile: Profile, deviceClass: string): EmulatedModel[] {
   const sizeOf = sampleSize(profile.inputs);
   const largest = (batch: readonly Sample[]): number | undefined =>
@@ -32,9 +32,9 @@ export function emulatedModels(profile: Profile, deviceClass: string): EmulatedM
 }
 
 /**
- * Which record of the profile answers for a sample. A synthetic sample is its own index. A real one is recognised by its bytes
- * among the validation samples; one that is not among them gets the answers of some record, always the same one: right for
- * load and latency, meaningless as an answer, as emulated devices know no models.
+ * Which record of the profile answers a sample. A synthetic sample is its own index. A real one is looked up by its bytes among the
+ * validation samples; an unknown one always gets the answers of the same arbitrary record. That is right for load and latency but
+ * meaningless as an answer, because emulated devices run no models.
  */
 export function recordFinder(deployment: Deployment, profile: Profile): (sample: Sample) => number {
   const records = profile.labels.length;
@@ -54,11 +54,11 @@ export function recordFinder(deployment: Deployment, profile: Profile): (sample:
   };
 }
 
-/** Answers in another order than the samples' would be those to other samples. */
+/** Answers in a different order than the samples would belong to other samples. */
 function requireSplit(profile: Profile, split: string): void {
   if (profile.split === split) return;
   throw new ConfigError(
-    `the profile of ${profile.deployment} holds the answers to other samples of its data; run \`cascade profile\` again`,
+    `the profile of ${profile.deployment} was recorded on other samples of the data; run \`cascade profile\` again`,
   );
 }
 

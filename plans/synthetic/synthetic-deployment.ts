@@ -5,7 +5,7 @@ import type { Profile } from '../domain/profile/profile.ts';
 import { profileDigest } from '../domain/profile/profile-digest.ts';
 import { SYNTHETIC_INPUTS, syntheticProfile } from './synthetic.ts';
 
-/** The profile of a deployment whose family is made up: generated, the same for the same figures and seed. */
+/** The generated profile of a deployment with a made-up family; the same figures and seed give the same profile. */
 export function profileOfSynthetic(deployment: Deployment): Profile {
   const family = settingsOf(deployment);
   const profile = syntheticProfile({
@@ -16,7 +16,7 @@ export function profileOfSynthetic(deployment: Deployment): Profile {
   return { ...profile, digest: profileDigest(deployment), machine: 'no machine: a synthetic family, all figures are made up' };
 }
 
-/** The samples of a made-up family: each is its own index. All are planned with and all are sent, as only they have records. */
+/** The samples of a made-up family; each is its own index. All of them are used for planning and sent, as only they have records. */
 export function dataOfSynthetic(deployment: Deployment): LabelledData {
   const { labels } = syntheticProfile(settingsOf(deployment));
   const all = allSamples(labels.length);

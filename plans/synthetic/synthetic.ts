@@ -6,14 +6,14 @@ import type { ModelProfile, Overhead, Profile, RuntimeCurve } from '../domain/pr
 /** A made-up model. A batch of n takes (fixedMs + n * perSampleMs) / speed of the device class. */
 interface SyntheticModel {
   readonly name: string;
-  /** Fraction of samples it gets right, exact up to one sample. */
+  /** Fraction of samples it classifies correctly, exact up to one sample. */
   readonly accuracy: number;
   readonly fixedMs: number;
   readonly perSampleMs: number;
   readonly memoryBytes: number;
 }
 
-/** What a request to a synthetic family holds: the index of its sample in the records. */
+/** The content of a request to a synthetic family: the index of its sample in the records. */
 export const SYNTHETIC_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [1] }];
 
 export interface SyntheticFamily {
@@ -22,21 +22,21 @@ export interface SyntheticFamily {
   readonly models: readonly SyntheticModel[];
   readonly samples: number;
   readonly seed: number | string;
-  /** Device class -> speed, 1 being that of the models' figures. */
+  /** Device class -> speed, where 1 is the speed in the models' figures. */
   readonly deviceClasses?: Readonly<Record<string, number>>;
   readonly batches?: readonly number[];
   readonly classes?: number;
-  /** Share of a sample's difficulty that all models agree on, 0 to 1: high, and a dear model helps little where a cheap one fails. */
+  /** Share of a sample's difficulty common to all models, 0 to 1; if high, an expensive model helps little where a cheap one fails. */
   readonly correlation?: number;
   readonly overhead?: Overhead;
 }
 
 /**
- * A made-up profile for tests and for cases of the paper's scale; always labelled synthetic.
+ * A made-up profile for tests and for cases at the paper's scale; always labelled synthetic.
  *
- * Each sample has a latent difficulty z; model m scores `ability_m - (rho * z + sqrt(1 - rho^2) * noise)` and is right where
- * the score is positive. Its certainty grows with the score's size, so that P(right | certainty) is monotone, as for the
- * margins of real classifiers (CascadeServe App. B).
+ * Each sample has a latent difficulty z. Model m scores `ability_m - (rho * z + sqrt(1 - rho^2) * noise)` and is right if the score is
+ * positive. Its certainty grows with the size of the score, so that P(right | certainty) is monotone, as for the margins of real
+ * classifiers (CascadeServe App. B).
  */
 export function syntheticProfile(family: SyntheticFamily): Profile {
   const { samples, classes = 10, correlation = 0.8, deviceClasses = { 'cpu-1': 1 } } = family;

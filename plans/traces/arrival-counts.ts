@@ -1,7 +1,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { MAX_REQUESTS, MAX_SECONDS, type Trace } from './trace.ts';
 
-/** Counts requests by the second in which they came, from the first of them on. They may come in any order. */
+/** Counts requests per second, starting with the second of the earliest one. They may come in any order. */
 export class ArrivalCounts {
   readonly #file: string;
   #seconds = new Float64Array(4_096);
@@ -9,12 +9,12 @@ export class ArrivalCounts {
   #first = { seconds: Number.POSITIVE_INFINITY, line: 0 };
   #last = { seconds: Number.NEGATIVE_INFINITY, line: 0 };
 
-  /** @param file how to call it in messages. */
+  /** @param file what to call it in messages. */
   constructor(file: string) {
     this.#file = file;
   }
 
-  /** @param seconds on any clock, the same for all. */
+  /** @param seconds on any clock, as long as it is always the same one. */
   add(seconds: number, line: number): void {
     if (this.#count === MAX_REQUESTS)
       throw new ConfigError(`${this.#file}:${line}: more than ${MAX_REQUESTS} requests; import a part of the file`);

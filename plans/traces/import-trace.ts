@@ -5,39 +5,39 @@ import { parseTimeStamp, type StampUnit } from './time-stamp.ts';
 import type { Trace } from './trace.ts';
 
 /**
- * What can be imported:
- * - `azure-llm`: Azure LLM inference traces 2023 and 2024 (Splitwise, DynamoLLM), a line per request with its TIMESTAMP;
+ * Supported formats:
+ * - `azure-llm`: Azure LLM inference traces 2023 and 2024 (Splitwise, DynamoLLM), one line per request with its TIMESTAMP;
  * - `azure-functions`: Azure Functions traces, 2019 (requests per function and minute; each minute becomes a constant rate) and 2021
- *   (a line per invocation with its end and duration; the request came at the difference);
+ *   (one line per invocation with its end and duration; the request came at the difference);
  * - `timestamps`: time stamps, alone or as a column.
  */
 export const TRACE_FORMATS = ['azure-llm', 'azure-functions', 'timestamps'] as const;
 type TraceFormat = (typeof TRACE_FORMATS)[number];
 
 export interface ImportOptions {
-  /** Default: told by the header. */
+  /** Default: detected from the header. */
   readonly format?: TraceFormat;
-  /** Of the time stamps, by the header; needed where there are several columns. */
+  /** Header of the column with the time stamps; required when there are several columns. */
   readonly column?: string;
-  /** Of time stamps that are numbers. Default: seconds. */
+  /** Unit of numeric time stamps. Default: seconds. */
   readonly unit?: StampUnit;
-  /** Only rows that have all these values. */
+  /** Only rows with all these values. */
   readonly only?: readonly { readonly column: string; readonly value: string }[];
 }
 
-/** Reads the rows of a layout. */
+/** Reads rows in one layout. */
 interface Reader {
   add(row: Row): void;
-  /** @returns undefined when no row was for it. */
+  /** @returns undefined when there were no matching rows. */
   trace(): Trace | undefined;
 }
 
 const STAMP_EXAMPLES = '2023-11-16 18:17:03.98 or 1700158623.98';
 
 /**
- * Requests per second of a public or home-made log of requests.
- * @param lines of the file; it may be larger than memory.
- * @param file how to call it in messages.
+ * Converts a log of requests to requests per second.
+ * @param lines of the file, which may be larger than memory.
+ * @param file what to call it in messages.
  * @throws ConfigError naming file, line, field and value.
  */
 export async function importTrace(
@@ -59,14 +59,14 @@ export async function importTrace(
     }
     if (row.cells.length !== columns.length)
       throw new ConfigError(
-        `${file}:${row.line}: ${row.cells.length} fields (${excerpt(row.cells.join(','))}), where the first row has ${columns.length}`,
+        `${file}:${row.line}: ${row.cells.length} fields (${excerpt(row.cells.join(','))}), but the first row has ${columns.length}`,
       );
     rows++;
     if (wanted.every(({ index, value }) => row.cells[index] === value)) reader.add(row);
   }
   const trace = reader?.trace();
   if (trace !== undefined) return trace;
-  if (rows === 0) throw new ConfigError(`${file}: no requests; expected a line for each, such as ${STAMP_EXAMPLES}`);
+  if (rows === 0) throw new ConfigError(`${file}: no requests; expected one line per request, such as ${STAMP_EXAMPLES}`);
   const asked = (options.only ?? []).map(({ column, value }) => `${column}=${value}`).join(' and ');
   throw new ConfigError(asked === '' ? `${file}: no requests in ${rows} rows` : `${file}: none of ${rows} rows has ${asked}`);
 }
@@ -86,7 +86,7 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
   const begins = (header: readonly string[]): boolean => header.every((name, i) => cells[i] === name);
   const known = options.format ?? (begins(LLM_HEADER) ? 'azure-llm' : undefined);
   if (known === 'azure-llm') {
-    if (!begins(LLM_HEADER)) throw wrongHeader(first, file, `the Azure LLM inference traces begin ${LLM_HEADER.join(',')}`);
+    if (!begins(LLM_HEADER)) throw wrongHeader(first, file, `Azure LLM inference traces begin with ${LLM_HEADER.join(',')}`);
     return withHeader(cells, stampReader(file, 'TIMESTAMP', 0, options.unit));
   }
   if (known !== 'timestamps') {
@@ -96,9 +96,9 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
       throw wrongHeader(
         first,
         file,
-        `the Azure Functions traces begin ${MINUTES_HEADER.join(',')} (2019) or ${INVOCATIONS_HEADER.join(',')} (2021)`,
+        `Azure Functions traces begin with ${MINUTES_HEADER.join(',')} (2019) or ${INVOCATIONS_HEADER.join(',')} (2021)`,
       );
-    if (begins(['second', 'qps'])) throw new ConfigError(`${file}: is a trace already; use it as it is`);
+    if (begins(['second', 'qps'])) throw new ConfigError(`${file}: is already a trace; use it directly`);
   }
   return stampLayout(first, file, options);
 }
@@ -111,13 +111,13 @@ function wrongHeader({ line, cells }: Row, file: string, expected: string): Conf
   return new ConfigError(`${file}:${line}: the header is ${excerpt(cells.join(','))}; ${expected}`);
 }
 
-/** Time stamps: the one column, or the one that was named. Without a header the columns are called 1, 2, ... */
+/** Time stamps: the only column, or the named one. Without a header, columns are called 1, 2, ... */
 function stampLayout({ line, cells }: Row, file: string, { column, unit = 's' }: ImportOptions): Layout {
   const firstIsHeader = cells.every((cell) => parseTimeStamp(cell, unit) === undefined);
   const columns = firstIsHeader ? cells : cells.map((_, i) => String(i + 1));
   if (column === undefined && columns.length > 1)
     throw new ConfigError(
-      `${file}:${line}: several columns (${shownColumns(columns)}); name that of the time stamps: --column NAME`,
+      `${file}:${line}: several columns (${shownColumns(columns)}); name the one with the time stamps: --column NAME`,
     );
   const index = column === undefined ? 0 : columnIndex(columns, column, '--column', file);
   return { columns, firstIsHeader, reader: stampReader(file, columns[index], index, unit) };
@@ -142,7 +142,9 @@ function stampReader(file: string, column: string, index: number, unit: StampUni
     add({ line, cells }) {
       const seconds = parseTimeStamp(cells[index], unit);
       if (seconds === undefined)
-        throw new ConfigError(`${file}:${line}: ${column} ${excerpt(cells[index])} is no time stamp such as ${STAMP_EXAMPLES}`);
+        throw new ConfigError(
+          `${file}:${line}: ${column} ${excerpt(cells[index])} is not a time stamp such as ${STAMP_EXAMPLES}`,
+        );
       counts.add(seconds, line);
     },
     trace: () => counts.trace(),

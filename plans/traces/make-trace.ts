@@ -1,20 +1,20 @@
 import type { Random } from '../../engine/random.ts';
 import type { Trace } from './trace.ts';
 
-/** What every made trace has. Rates are requests per second. */
+/** Options of every made trace. Rates are requests per second. */
 interface Common {
   readonly seconds: number;
   /**
-   * Standard deviation of each second's rate over its mean: rates are multiplied by independent log-normal numbers of mean 1. 0: none.
-   * The Poisson arrivals of a load vary beside it.
+   * Standard deviation of each second's rate, relative to its mean: rates are multiplied by independent log-normal numbers of mean 1; 0
+   * means no noise. The Poisson arrivals of a load vary in addition.
    */
   readonly noise: number;
 }
 
 export interface Diurnal extends Common {
-  /** At the begin, and after each period. */
+  /** Rate at the start, and after each period. */
   readonly low: number;
-  /** In the middle of each period. */
+  /** Rate in the middle of each period. */
   readonly peak: number;
   readonly periodSeconds: number;
 }
@@ -33,12 +33,12 @@ interface LoadState {
 }
 
 export interface MarkovModulated extends Common {
-  /** At least two; the first is where it begins. A change leads to any of the others, all alike. */
+  /** At least two; it starts in the first. Every change goes to any of the others with equal probability. */
   readonly states: readonly LoadState[];
 }
 
 /**
- * A Markov-modulated Poisson process: the rate of the state that a continuous-time Markov chain is in. A second in which it changes
+ * A Markov-modulated Poisson process: the rate depends on the state of a continuous-time Markov chain. A second with a change of state
  * has the mean of its rates, weighted by time.
  */
 export function markovModulatedTrace({ seconds, states, noise }: MarkovModulated, random: Random): Trace {
@@ -60,15 +60,15 @@ export function markovModulatedTrace({ seconds, states, noise }: MarkovModulated
 export interface FlashCrowd extends Common {
   readonly base: number;
   readonly peak: number;
-  /** When each crowd begins to come. */
+  /** When each crowd starts to arrive. */
   readonly atSeconds: readonly number[];
-  /** How long it takes to come, stays at the peak, and takes to go: straight lines. */
+  /** How long it takes to arrive, stays at the peak, and takes to leave; linear. */
   readonly riseSeconds: number;
   readonly holdSeconds: number;
   readonly fallSeconds: number;
 }
 
-/** A calm load, and crowds. Where crowds overlap, the larger one counts. */
+/** A calm load, and crowds. When crowds overlap, the larger one counts. */
 export function flashCrowdTrace(crowd: FlashCrowd, random: Random): Trace {
   const { seconds, base, peak, atSeconds, noise } = crowd;
   const rateAt = (at: number): number => {
@@ -78,7 +78,7 @@ export function flashCrowdTrace(crowd: FlashCrowd, random: Random): Trace {
   return noisy(seconds, rateAt, noise, random);
 }
 
-/** Whole seconds at which `count` crowds begin, each of them over before the trace ends. */
+/** Start times of `count` crowds in whole seconds; each is over before the trace ends. */
 export function crowdTimes(
   count: number,
   { seconds, riseSeconds, holdSeconds, fallSeconds }: Omit<FlashCrowd, 'atSeconds'>,
@@ -89,7 +89,7 @@ export function crowdTimes(
   return Array.from({ length: count }, () => times.below(latest + 1)).sort((a, b) => a - b);
 }
 
-/** How much of the crowd is here, from 0 to 1. */
+/** Share of the crowd that is present, from 0 to 1. */
 function crowdShare({ riseSeconds, holdSeconds, fallSeconds }: FlashCrowd, after: number): number {
   if (after < 0) return 0;
   if (after < riseSeconds) return after / riseSeconds;
@@ -98,7 +98,7 @@ function crowdShare({ riseSeconds, holdSeconds, fallSeconds }: FlashCrowd, after
   return leaving < fallSeconds ? 1 - leaving / fallSeconds : 0;
 }
 
-/** @param rateAt seconds -> rate; a second has that of its middle. */
+/** @param rateAt seconds -> rate; each second has the rate at its middle. */
 function noisy(seconds: number, rateAt: (seconds: number) => number, noise: number, random: Random): Trace {
   const draws = random.split('noise');
   const variance = Math.log(1 + noise * noise);

@@ -3,12 +3,12 @@ import { ConfigError } from '../../engine/errors.ts';
 
 /** One line of a file of separated values. */
 export interface Row {
-  /** From 1 on. */
+  /** Counted from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }
 
-/** As much of a wrong value as an error shows. */
+/** The part of a wrong value that an error shows. */
 export function excerpt(text: string): string {
   return JSON.stringify(text.length <= 60 ? text : `${text.slice(0, 57)}...`);
 }
@@ -16,8 +16,8 @@ export function excerpt(text: string): string {
 const BYTE_ORDER_MARK = '\uFEFF';
 
 /**
- * Splits lines at commas, or at tabs or semicolons where the first line has these instead. Empty lines are left out.
- * @param file how to call it in messages.
+ * Splits lines at commas, or at tabs or semicolons if the first line has those instead. Skips empty lines.
+ * @param file what to call it in messages.
  */
 export async function* rowsOf(lines: AsyncIterable<string> | Iterable<string>, file: string): AsyncGenerator<Row> {
   let delimiter: string | undefined;

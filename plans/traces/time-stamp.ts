@@ -5,8 +5,8 @@ export type StampUnit = keyof typeof STAMP_UNITS;
 const DATE = /^(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d)(?::(\d\d)(\.\d+)?)?(?: ?(Z|[+-]\d\d:?\d\d))?$/;
 
 /**
- * Seconds since 1970 of a date such as `2023-11-16 18:17:03.9799600`, UTC unless it names its zone; a number is taken as it is, in
- * `unit`. Undefined for anything else, dates that no calendar has among them.
+ * Seconds since 1970 of a date such as `2023-11-16 18:17:03.9799600`, UTC unless it names its zone; a number is converted from `unit`.
+ * Undefined for anything else, including dates that do not exist.
  */
 export function parseTimeStamp(text: string, unit: StampUnit): number | undefined {
   const trimmed = text.trim();
@@ -16,7 +16,7 @@ export function parseTimeStamp(text: string, unit: StampUnit): number | undefine
   if (match === null) return undefined;
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map((field) => Number(field ?? 0));
   const ms = Date.UTC(year, month - 1, day, hour, minute, second);
-  // The calendar carries over what does not exist: February 30 becomes March 1 or 2.
+  // Dates that do not exist carry over: February 30 becomes March 1 or 2.
   const date = new Date(ms);
   const exists = date.getUTCMonth() === month - 1 && date.getUTCDate() === day && hour < 24 && minute < 60 && second < 60;
   if (!exists) return undefined;

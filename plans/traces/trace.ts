@@ -6,14 +6,14 @@ export interface Trace {
   readonly qps: Float64Array;
 }
 
-/** A month. */
+/** About a month. */
 export const MAX_SECONDS = 31 * 86_400;
-/** Arrival times and outcomes of all are in memory at once. */
+/** Arrival times and outcomes of all requests are in memory at once. */
 export const MAX_REQUESTS = 200_000_000;
 
 /**
- * Parses a trace: CSV with the header `second,qps`, seconds ascending; a second that is not listed has no requests.
- * @param file how to call the text in messages.
+ * Parses a trace: CSV with the header `second,qps`, seconds ascending; seconds that are not listed have no requests.
+ * @param file what to call the text in messages.
  * @throws ConfigError naming file and line.
  */
 export function parseTrace(text: string, file: string): Trace {
@@ -33,7 +33,7 @@ export function parseTrace(text: string, file: string): Trace {
       );
     if (!Number.isInteger(second) || second < 0 || second > MAX_SECONDS)
       throw new ConfigError(`${at} second ${fields[0]} is not a whole number from 0 to ${MAX_SECONDS}`);
-    if (!Number.isFinite(qps) || qps < 0) throw new ConfigError(`${at} qps ${fields[1]} is not a number of 0 or more`);
+    if (!Number.isFinite(qps) || qps < 0) throw new ConfigError(`${at} qps ${fields[1]} is not a number that is 0 or more`);
     const before = seconds.at(-1);
     if (before !== undefined && second <= before)
       throw new ConfigError(`${at} second ${second} comes after second ${before}; seconds must ascend`);
@@ -52,7 +52,7 @@ export function formatTrace(trace: Trace): string {
   return `second,qps\n${Array.from(trace.qps, (qps, second) => `${second},${Number(qps.toPrecision(9))}\n`).join('')}`;
 }
 
-/** In a line, for people. */
+/** One line for people. */
 export function describeTrace(trace: Trace): string {
   const requests = expectedRequests(trace);
   const empty = trace.qps.reduce((count, qps) => (qps === 0 ? count + 1 : count), 0);
@@ -68,7 +68,7 @@ export function constantTrace(qps: number, seconds: number): Trace {
   return { qps: new Float64Array(seconds).fill(qps) };
 }
 
-/** How many requests a Poisson process of this rate makes on average. */
+/** Mean number of requests that a Poisson process with this rate generates. */
 export function expectedRequests(trace: Trace): number {
   return trace.qps.reduce((sum, qps) => sum + qps, 0);
 }
@@ -77,19 +77,19 @@ export function peakQps(trace: Trace): number {
   return trace.qps.reduce((max, qps) => Math.max(max, qps), 0);
 }
 
-/** The same shape with its highest second at `peak` (as CascadeServe §6 scales its traces). */
+/** The same shape with its highest second at `peak` (CascadeServe §6 scales its traces this way). */
 export function scaleToPeak(trace: Trace, peak: number): Trace {
   const highest = peakQps(trace);
   return highest === 0 ? trace : { qps: trace.qps.map((qps) => (qps * peak) / highest) };
 }
 
-/** The same shape with this many requests a second on average. */
+/** The same shape with this many requests per second on average. */
 export function scaleToMean(trace: Trace, mean: number): Trace {
   const total = expectedRequests(trace);
   return total === 0 ? trace : { qps: trace.qps.map((qps) => (qps * mean * trace.qps.length) / total) };
 }
 
-/** Without the seconds that have no requests (as CascadeServe §6 does with its traces). */
+/** Without the seconds that have no requests (CascadeServe §6 does this with its traces). */
 export function dropEmptySeconds(trace: Trace): Trace {
   return { qps: trace.qps.filter((qps) => qps > 0) };
 }
@@ -99,15 +99,15 @@ export function cutTrace(trace: Trace, from: number, to: number): Trace {
   return { qps: trace.qps.slice(from, to) };
 }
 
-/** The same rates over `seconds` seconds: each new second takes the rate of the old second it falls into. */
+/** The same rates over `seconds` seconds: each new second gets the rate of the old second it falls into. */
 export function stretchTrace(trace: Trace, seconds: number): Trace {
   const factor = trace.qps.length / seconds;
   return { qps: Float64Array.from({ length: seconds }, (_, s) => trace.qps[Math.floor((s + 0.5) * factor)]) };
 }
 
 /**
- * Share of the trace's seconds in each of `ranges` equal QPS ranges from 0 to `qpsMax`; what lies above counts to the last
- * range. Sums to 1: the measured distribution that a plan may be made for (CascadeServe §4.3).
+ * Share of the trace's seconds in each of `ranges` equal QPS ranges from 0 to `qpsMax`; higher loads count toward the last range. Sums
+ * to 1: a measured distribution to plan for (CascadeServe §4.3).
  */
 export function rangeHistogram(trace: Trace, qpsMax: number, ranges: number): number[] {
   const weights = new Array<number>(ranges).fill(0);
@@ -116,9 +116,9 @@ export function rangeHistogram(trace: Trace, qpsMax: number, ranges: number): nu
 }
 
 /**
- * Arrival times of a Poisson process whose rate is the trace's, constant within each second. Shared by the simulator and the
- * live client, so that one seed means one workload.
- * @returns milliseconds from the trace's begin, ascending.
+ * Arrival times of a Poisson process with the trace's rate, constant within each second. The simulator and the live client share it, so
+ * one seed means one workload.
+ * @returns milliseconds from the start of the trace, ascending.
  */
 export function poissonArrivals(trace: Trace, random: Random): Float64Array {
   let arrivals = new Float64Array(Math.ceil(expectedRequests(trace) * 1.05) + 64);
@@ -127,7 +127,7 @@ export function poissonArrivals(trace: Trace, random: Random): Float64Array {
     if (trace.qps[second] <= 0) continue;
     const meanMs = 1000 / trace.qps[second];
     const endMs = (second + 1) * 1000;
-    // The process has no memory, so starting anew in each second is exact.
+    // The process has no memory, so restarting in each second is exact.
     for (let at = second * 1000 + random.exponential(meanMs); at < endMs; at += random.exponential(meanMs)) {
       if (count === arrivals.length) {
         const larger = new Float64Array(arrivals.length * 2);

@@ -122,7 +122,7 @@ class LocalStore {
       if (type === 'queue' || oldest === undefined)
         throw new CascadeError(
           'RESOURCE_EXHAUSTED',
-          `${subject} was not stored: ${stream} is full; try again when others are done`,
+          `${subject} was not stored: ${stream} is full; try again when others have been processed`,
         );
       this.#remove(oldest);
     }

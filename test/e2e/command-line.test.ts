@@ -116,12 +116,12 @@ const CASES: readonly Case[] = [
   ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml is there already', '--force']],
 
   ['no profile', () => ['plan', at('no-profile')], USAGE, ['no-profile/profile.json does not exist', '`cascade profile`']],
-  ['half a profile', () => ['plan', at('torn-profile')], USAGE, ['torn-profile/profile.json', 'anew with `cascade profile`']],
+  ['half a profile', () => ['plan', at('torn-profile')], USAGE, ['torn-profile/profile.json', 'run `cascade profile` again']],
   [
     'a profile of other models',
     () => ['plan', at('other-model')],
     USAGE,
-    ['other-model/profile.json was measured with other models', 'run `cascade profile` again'],
+    ['other-model/profile.json was measured with different models', 'run `cascade profile` again'],
   ],
   ['no plan', () => ['serve', at('no-plan')], USAGE, ['no-plan/plan.json does not exist', 'make it with `cascade plan`']],
   ['no plan', () => ['simulate', at('no-plan'), ...LOAD], USAGE, ['no-plan/plan.json', 'make it with `cascade plan`']],
@@ -145,7 +145,7 @@ const CASES: readonly Case[] = [
     'a log with a bad time stamp',
     () => ['trace', 'import', at('bad-second.csv'), '--format', 'timestamps', '--column', 'second'],
     USAGE,
-    [`${at('bad-second.csv')}:3: second "now" is no time stamp`],
+    [`${at('bad-second.csv')}:3: second "now" is not a time stamp`],
   ],
   ['a log that is not there', () => ['trace', 'import', at('absent.csv')], USAGE, ['absent.csv: cannot be read', 'ENOENT']],
   [
@@ -154,7 +154,7 @@ const CASES: readonly Case[] = [
     USAGE,
     ['--rates', "'5'", 'two rates or more'],
   ],
-  ['a goal without a search', () => ['load', image, ...LOAD, '--share', '0.9'], USAGE, ['--share goes with --find-max']],
+  ['a goal without a search', () => ['load', image, ...LOAD, '--share', '0.9'], USAGE, ['--share is only for --find-max']],
   ['a search along a trace', () => ['load', image, '--find-max', '--trace', 'x'], USAGE, ['--find-max', '--trace']],
   ['a trace that is not there', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'cannot be read']],
 
@@ -216,7 +216,7 @@ describe.concurrent('a plan that cannot be', () => {
       /no plan meets p95 <= 0\.01 ms on 1 device\n {2}where: \d+ to \d+ requests\/s, model (glance|look|study)\n/,
     );
     expect(stderr).toMatch(
-      /why: +\S.*\n {2}best: +\S.*\n {2}try: +not more devices, of which no number up to \d+ would do, but a laxer SLO/,
+      /why: +\S.*\n {2}best: +\S.*\n {2}try: +not more devices \(up to \d+ of them would not do\), but a laxer SLO/,
     );
     expect(JSON.parse(stdout)).toMatchObject({ type: 'infeasible', qpsRange: [expect.any(Number), expect.any(Number)] });
   });

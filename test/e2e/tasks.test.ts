@@ -132,7 +132,7 @@ describe.each(TASKS)('task %s', (task) => {
     const reply = await nats.request(infer, encode({ inputs: { x: [...rows[0]] }, outputs: ['nothing'] }), PATIENT);
     const { error } = decode<Failure>(reply.data);
     expect(error.code).toBe('INVALID_ARGUMENT');
-    expect(error.message).toMatch(/unknown output "nothing"; the models of this family all give .*/);
+    expect(error.message).toMatch(/unknown output "nothing"; all models of this family have .*/);
   });
 
   test('a load measures the same accuracy', async () => {

@@ -38,9 +38,7 @@ test('where its samples do not fit into a message of the server, `serve` says wh
   try {
     const end = await runCascade(['serve', folder, '--nats', narrow.url]);
     expect(end.code, end.stderr).toBe(2);
-    expect(end.stderr).toMatch(
-      /samples take .* as tensors, and the NATS server takes .*: write `max_payload: 1MB` into its conf/,
-    );
+    expect(end.stderr).toMatch(/samples take .* as tensors, and the NATS server takes .*: set `max_payload: 1MB` in its conf/);
   } finally {
     await narrow.stop();
   }

@@ -56,7 +56,7 @@ test('ports that serve is to listen on are free, taken, or given twice', async (
   const { findings } = JSON.parse(stdout) as Awaited<ReturnType<typeof checkDeployment>>;
   expect(findings.filter(({ area }) => area === 'ports').map(({ level, message }) => `${level} ${message}`)).toEqual([
     'ok --http 127.0.0.1:0 is free',
-    `problem --metrics 127.0.0.1:${taken}: another process listens on this port; choose another one, or 0 for any that is free`,
+    `problem --metrics 127.0.0.1:${taken}: another process listens on this port; choose another one, or 0 for any free port`,
     `problem --dashboard 127.0.0.1:${taken}: --metrics has this port; give each one of its own`,
   ]);
 });

@@ -190,7 +190,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     await stubFrontend(bus, ({ message }) => void bus.publish(message.reply, bytes('\xc1 nonsense')));
     await expect(client.infer(IMAGE)).rejects.toMatchObject({
       code: 'INTERNAL',
-      message: expect.stringContaining('cannot be read'),
+      message: expect.stringContaining('cannot be decoded'),
     });
     expect(client.counts.malformed).toBe(1);
   });
@@ -201,7 +201,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     const refusal = { code: 'INVALID_ARGUMENT' };
     await expect(client.infer(IMAGE, { id: 'good' })).rejects.toMatchObject({
       ...refusal,
-      message: expect.stringContaining('"good" is under way'),
+      message: expect.stringContaining('"good" is already in flight'),
     });
     await expect(client.infer(IMAGE, { id: '' })).rejects.toMatchObject(refusal);
     await expect(client.infer(IMAGE, { deadlineMs: -1 })).rejects.toMatchObject(refusal);

@@ -185,7 +185,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     slow = 1;
     await plane.devices.get('d1')?.stop(5_000);
     await eventually(async () => {
-      expect(await read('#devices')).toMatch(/d1\s*nothing heard of it/);
+      expect(await read('#devices')).toMatch(/d1\s*no heartbeat/);
       expect(await read('#events')).toContain('device-lost d1');
     });
     await shoot('lost-light');

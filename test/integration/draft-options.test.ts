@@ -43,7 +43,7 @@ test('scores that are not from 0 to 1 are logits, others probabilities; where mo
   const both = await draft({ ...THREE, 'a.onnx': logits, 'b.onnx': probabilities });
   expect(both.options).toEqual({});
   expect(both.models).toMatchObject([{ scores: 'logits' }, { scores: 'probabilities' }]);
-  expect(both.notes).toContainEqual(expect.stringContaining('Some models give probabilities, others logits'));
+  expect(both.notes).toContainEqual(expect.stringContaining('Some models output probabilities, others logits'));
 });
 
 test('one number per sample and labels of 0 and 1 are a binary task', async () => {
@@ -66,7 +66,7 @@ test('labels that are names name the classes', async () => {
   const files = { 'x.npy': values(2), 'y.csv': 'label\nbee\nant\nbee\nant\n' };
   const { options, notes } = await draft({ ...files, 'm.onnx': modelOf() });
   expect(options).toEqual({ classes: ['ant', 'bee'], scores: 'logits' });
-  expect(notes).toContainEqual(expect.stringContaining('It has to be the order of the scores'));
+  expect(notes).toContainEqual(expect.stringContaining('The order must be that of the scores'));
 });
 
 test('rows of several 0s and 1s are labels of a multi-label task, fractions values of a regression', async () => {
@@ -77,7 +77,7 @@ test('rows of several 0s and 1s are labels of a multi-label task, fractions valu
   const outputs = [output('value', 1), output('std', 1)];
   const { options, notes } = await draft({ ...targets, 'm.onnx': modelOf({ inputs: x(1), outputs }) });
   expect(options).toEqual({ task: 'regression', tolerance: 0.5, certainty: { output: 'std' } });
-  expect(notes).toContainEqual(expect.stringContaining('How sure a value is has to come from the models'));
+  expect(notes).toContainEqual(expect.stringContaining('Certainty has to come from the models'));
 });
 
 test('a model that fails on the data is drafted, and what it said is told', async () => {

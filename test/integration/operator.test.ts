@@ -118,6 +118,6 @@ test.each([
 ])('%s is not let in', async (_, user, password) => {
   const { status, text } = await operator.rollback({ user, password }, true);
   expect(status).toBe(401);
-  expect(text).toContain('NATS does not let this user in');
+  expect(text).toContain('NATS rejected this user');
   expect(text).not.toContain('secret-of');
 });

@@ -74,7 +74,7 @@ describe('profileDeployment', () => {
   });
 
   it.each<[string, (yaml: string) => string]>([
-    ['classes: names 6 classes; the models give 5 class scores', (yaml) => `${yaml}classes: [a, b, c, d, e, f]\n`],
+    ['classes: names 6 classes, but the models output 5 class scores', (yaml) => `${yaml}classes: [a, b, c, d, e, f]\n`],
     ['cores: 4095 is not available here', (yaml) => yaml.replace('cores: [0]', 'cores: [4095]')],
     ['like: cpu-4096 cannot be measured here', (yaml) => yaml.replace('kind: cpu, cores: [0]', 'kind: emulated, like: cpu-4096')],
     ['data: is missing; name labelled samples', (yaml) => yaml.replace(/data: .*\n/, '')],

@@ -1,6 +1,6 @@
 import uPlot from '/uPlot.esm.js';
 
-/** Distinct to most eyes on light and dark grounds (after Okabe and Ito). */
+/** Distinct to most eyes, on light and dark backgrounds (after Okabe and Ito). */
 const COLORS = ['#3a9bd9', '#e69f00', '#009e73', '#d55e00', '#cc79a7', '#8b6cf0', '#7f8b9a', '#b0a000'];
 const HEIGHT = 210;
 
@@ -13,7 +13,7 @@ export function clockTime(at) {
 }
 
 function theme(name) {
-  // Of a property with light-dark() only an element's own colour is resolved.
+  // Browsers resolve light-dark() only for an element's own colour.
   const probe = document.createElement('i');
   probe.style.color = `var(${name})`;
   document.body.append(probe);
@@ -39,8 +39,8 @@ function axes(format, whole) {
 }
 
 /**
- * A chart over time that follows its frame, and is made anew when its lines or the theme change.
- * @param options.format of values; options.max(values) the top of the scale; options.draw(plot) what lies behind the lines.
+ * A chart over time that resizes with its frame, and is recreated when its lines or the theme change.
+ * @param options.format of values; options.max(values) the top of the scale; options.draw(plot) draws behind the lines.
  */
 export class Chart {
   #element;
@@ -91,7 +91,7 @@ export class Chart {
           dash,
           points: { show: false },
           paths: stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
-          // Of the last second, while the pointer is elsewhere.
+          // The last second, while the pointer is elsewhere.
           value: (plot, _value, line, index) => {
             const at = index ?? plot.data[0].length - 1;
             const real = shown === undefined ? plot.data[line][at] : shown(at);

@@ -29,10 +29,10 @@ function say(id, text, mood) {
   else target.dataset.state = mood;
 }
 
-/** Number of the gear in force, in the list of the status. */
+/** Index of the gear in force in the list of the status. */
 const gearNow = () => (state.status?.gear?.lost ? state.status.gear.index : (state.seconds.at(-1)?.gear ?? undefined));
 
-/** Ranges of the gears lie behind the load, named beside it: it is seen which gear is meant for it. */
+/** Labelled gear ranges behind the load, to show which gear is meant for it. */
 function drawRanges(plot, theme) {
   const { ctx, bbox } = plot;
   const unit = devicePixelRatio;
@@ -63,7 +63,7 @@ const charts = {
   load: new Chart('chart-load', { format: round, draw: drawRanges, right: 52 }),
   gear: new Chart('chart-gear', { format: (value) => (Number.isInteger(value) ? String(value) : ''), max: 1, whole: true }),
   latency: new Chart('chart-latency', { format: round }),
-  // Stacked: each line is the sum of those below it, and fills down to the one before.
+  // Stacked: each line is the sum of those below it, and the area down to the next line is filled.
   answers: new Chart('chart-answers', {
     format: round,
     bands: (lines) => Array.from({ length: lines - 1 }, (_, i) => ({ series: [i + 1, i + 2] })),
@@ -94,7 +94,7 @@ function drawCharts() {
       : []),
   ]);
   const models = modelsInOrder();
-  // The topmost line is the sum of all: the largest models lie on top.
+  // The topmost line is the sum of all, so the largest models are on top.
   const stacked = models.map((_, m) =>
     seconds.map(({ answers }) => sum(models.slice(0, m + 1).map((model) => answers[model] ?? 0))),
   );
@@ -121,7 +121,7 @@ function drawCharts() {
   charts.speed.show(times, byDevice('slowdown', 1));
 }
 
-/** As cascades ask them, where that is known. */
+/** In cascade order, if that is known. */
 function modelsInOrder() {
   const names = namesIn('answers');
   const placed = [
@@ -231,7 +231,7 @@ function drawDevices() {
       'tr',
       [
         element('td', device),
-        element('td', 'nothing heard of it'),
+        element('td', 'no heartbeat'),
         element('td', '–'),
         element('td', '–'),
         element('td', '–'),
@@ -271,7 +271,7 @@ function drawEvents() {
     );
   });
   $('events').replaceChildren(
-    ...(items.length === 0 ? [element('li', element('small', 'nothing has happened since this dashboard was started'))] : items),
+    ...(items.length === 0 ? [element('li', element('small', 'no events since this dashboard started'))] : items),
   );
 }
 
@@ -303,7 +303,7 @@ stream.addEventListener('second', ({ data }) => {
   Object.assign(state, { status, problem });
   draw(happenings.length > 0);
 });
-stream.addEventListener('error', () => say('connection', 'the dashboard does not answer; trying again', 'bad'));
+stream.addEventListener('error', () => say('connection', 'the dashboard server does not answer; trying again', 'bad'));
 
 const THEMES = ['system', 'light', 'dark'];
 function setTheme(name) {
@@ -337,14 +337,14 @@ document.addEventListener('keydown', (pressed) => {
   if (key === 'p') togglePause();
   if (key === 't') nextTheme();
   if (key === 'o') {
-    // It is not the first letter of the user's name.
+    // Otherwise, the key would become the first letter of the user's name.
     pressed.preventDefault();
     operate();
   }
 });
 setTheme(localStorage.getItem('theme'));
 
-/** The body of an order, or what is missing from it. */
+/** The body of an action, or an error that says what is missing. */
 async function orderBody(action) {
   if (action === 'replan') return '{}';
   if (action === 'rollback') return JSON.stringify($('revision').value === '' ? {} : { revision: Number($('revision').value) });
@@ -365,7 +365,7 @@ $('order').addEventListener('submit', async (submitted) => {
   $('send').disabled = true;
   try {
     const body = await orderBody(action);
-    say('verdict', action === 'replan' ? 'planning; this may take a minute' : 'under way');
+    say('verdict', action === 'replan' ? 'planning; this may take a minute' : 'in progress');
     const credentials = new TextEncoder().encode(`${$('user').value}:${$('password').value}`);
     const response = await fetch(`/actions/${action}`, {
       method: 'POST',

@@ -4,7 +4,7 @@ import { type QualityPlanes, qualityPlanes } from './quality-planes.ts';
 
 /** A cascade and what the validation records say about it (CascadeServe §2.1). Models by number, in family order. */
 export interface Cascade {
-  /** Names it: equal keys, equal cascades. */
+  /** Identifies the cascade: equal keys mean equal cascades. */
   readonly key: string;
   readonly models: readonly number[];
   /** Per model but the last: answers at least this certain are final. */
@@ -18,17 +18,17 @@ export interface Cascade {
 /** Validation records in the form that cascade arithmetic works on. */
 export interface ValidationRecords extends QualityPlanes {
   readonly samples: number;
-  /** Words of a bitset over the samples. */
+  /** Number of 32-bit words in a bitset over the samples. */
   readonly words: number;
   /** Per model and sample, in [0, 1]. */
   readonly quality: readonly Float32Array[];
   /** Per model and sample. */
   readonly certainty: readonly Float32Array[];
-  /** Per model: its certainties ascending, for quantiles. */
+  /** Per model: its certainties in ascending order, for quantiles. */
   readonly sorted: readonly Float32Array[];
 }
 
-/** Of a profile: all that says how accurate its cascades are. */
+/** The part of a profile that determines the accuracy of its cascades. */
 export interface RecordedFamily {
   readonly models: readonly Pick<Profile['models'][number], 'quality' | 'certainties'>[];
 }
@@ -48,7 +48,7 @@ export function validationRecords({ models }: RecordedFamily): ValidationRecords
   };
 }
 
-/** Records of some of the samples only. */
+/** Records restricted to some of the samples. */
 export function recordsAt({ models }: RecordedFamily, samples: Int32Array): ValidationRecords {
   return validationRecords({
     models: models.map(({ quality, certainties }) => ({
@@ -58,12 +58,12 @@ export function recordsAt({ models }: RecordedFamily, samples: Int32Array): Vali
   });
 }
 
-/** Names a cascade; thresholds as they stand in the plan file. */
+/** Identifies a cascade, with thresholds as written in the plan file. */
 export function cascadeKey(models: readonly number[], thresholds: readonly number[]): string {
   return models.map((model, s) => (s < thresholds.length ? `${model}<${thresholds[s]}` : `${model}`)).join(' ');
 }
 
-/** What a cascade does to the validation samples, one by one. A sample is certain at `certainty >= threshold`, as when serving. */
+/** Runs a cascade over the validation samples, one by one. A sample is certain at `certainty >= threshold`, as when serving. */
 export function evaluateCascade(records: ValidationRecords, models: readonly number[], thresholds: readonly number[]): Cascade {
   const { samples } = records;
   const reach: number[] = [];
@@ -89,7 +89,7 @@ export function evaluateCascade(records: ValidationRecords, models: readonly num
 }
 
 /**
- * The same by population counts, for many cascades with thresholds in common. Exact where the planes are.
+ * The same by population counts, for many cascades that share thresholds. Exact if the planes are.
  * @param uncertain per model but the last: the samples on which it is less certain than its threshold.
  */
 export function evaluateOnBits(
@@ -98,7 +98,7 @@ export function evaluateOnBits(
   thresholds: readonly number[],
   uncertain: readonly Uint32Array[],
 ): Cascade {
-  // Bits beyond the last sample are set here, but in no plane and in no threshold's bits.
+  // Bits beyond the last sample are set here, but neither in any plane nor in the bits of any threshold.
   const alive = new Uint32Array(words).fill(0xffffffff);
   const reach = [1];
   let qualitySteps = 0;
@@ -132,7 +132,7 @@ export function qualityBySample(
   });
 }
 
-/** Six significant digits: thresholds are read and diffed by people, and what is written is what was evaluated. */
+/** Six significant digits, because people read and diff thresholds. Rounding first means that we evaluate what we write. */
 function readableThreshold(value: number): number {
   return Number(value.toPrecision(6));
 }
@@ -143,7 +143,7 @@ function readableThreshold(value: number): number {
  */
 export function thresholdAtQuantile(records: ValidationRecords, model: number, fraction: number): number {
   const sorted = records.sorted[model];
-  // Answers that are no numbers come first; no threshold is as low.
+  // Answers that are not numbers come first; no threshold is that low.
   const first = sorted.findIndex((certainty) => certainty !== NO_NUMBER);
   if (first === -1) return 1;
   return readableThreshold(sorted[Math.min(sorted.length - 1, Math.max(first, Math.round(fraction * sorted.length)))]);
@@ -153,7 +153,7 @@ export function thresholdAtQuantile(records: ValidationRecords, model: number, f
 export function uncertainBits(records: ValidationRecords, model: number, threshold: number): Uint32Array {
   const bits = new Uint32Array(records.words);
   const certainty = records.certainty[model];
-  // A branch would be guessed wrong for every other sample.
+  // No branch: it would be mispredicted for every other sample.
   for (let i = 0; i < records.samples; i++) bits[i >>> 5] |= Number(certainty[i] < threshold) << (i & 31);
   return bits;
 }

@@ -1,19 +1,19 @@
 import { assertNever } from '../../../engine/errors.ts';
 import type { Estimator, ScoreKind } from '../deployment/model-entry.ts';
 
-/** Certainty of an answer that is no number (NaN): below every threshold, so that the sample moves on. */
+/** Certainty of an answer that is not a number (NaN): below every threshold, so the sample moves on. */
 export const NO_NUMBER = Number.NEGATIVE_INFINITY;
 
 /**
- * Certainty of one sample, from its row of class scores: `scores[offset .. offset + classes)`. In [0, 1], but for
- * `logit-margin` in [0, infinity). Scores must be numbers; infinite ones give 0.
+ * Certainty of one sample, from its row of class scores: `scores[offset .. offset + classes)`. In [0, 1], except for
+ * `logit-margin`, which is in [0, infinity). Scores must be numbers; infinite ones give 0.
  */
 export type CertaintyEstimator = (scores: Float32Array, offset: number, classes: number) => number;
 
 /**
  * The estimators (CascadeServe App. B), without allocation per sample:
  * - `margin`: probability of the top class minus that of the second (the paper's);
- * - `logit-margin`: the same of the raw scores;
+ * - `logit-margin`: the same on the raw scores;
  * - `max-probability`: probability of the top class;
  * - `entropy`: 1 - entropy / log(classes).
  * @param scoreKind whether the scores are logits, so that softmax gives the probabilities, or probabilities already. It is
@@ -35,7 +35,7 @@ export function certaintyEstimator(kind: Estimator, scoreKind: ScoreKind = 'logi
   }
 }
 
-/** Class with the highest score; the first of equal ones. Scores that are not numbers do not count. */
+/** Class with the highest score; the first one on a tie. Scores that are not numbers are ignored. */
 export function argmax(scores: Float32Array, offset: number, classes: number): number {
   let best = 0;
   for (let c = 1; c < classes; c++) {
@@ -95,7 +95,7 @@ function plainEntropy(scores: Float32Array, offset: number, classes: number): nu
   return unit(1 - entropy / Math.log(classes));
 }
 
-/** Clamps rounding errors; not a number -> 0. */
+/** Clamps rounding errors; NaN becomes 0. */
 function unit(value: number): number {
   return value > 0 ? Math.min(value, 1) : 0;
 }

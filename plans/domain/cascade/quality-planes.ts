@@ -4,15 +4,15 @@
  */
 export interface QualityPlanes {
   readonly steps: number;
-  /** False where qualities had to be rounded to steps: sums over planes are then estimates. */
+  /** False when qualities had to be rounded to steps: sums over planes are then estimates. */
   readonly exact: boolean;
-  /** Per model, lowest digit first: one plane where every answer is right or wrong. */
+  /** Per model, lowest digit first; a single plane when every answer is either right or wrong. */
   readonly planes: readonly (readonly Uint32Array[])[];
 }
 
-/** Eight planes: a quality is rounded by at most 0.2 %, its mean over many samples by far less. */
+/** Eight planes round a quality by at most 0.2 %, and its mean over many samples by far less. */
 const MOST_STEPS = 255;
-/** Of a step: float32 does not hold thirds exactly. */
+/** Tolerance, as a fraction of a step: float32 does not represent thirds exactly. */
 const ROUNDING = 1e-4;
 
 /** @param quality per model and sample, in [0, 1]. */
@@ -31,9 +31,9 @@ export function qualityPlanes(quality: readonly Float32Array[], words: number): 
   return { steps, exact: found !== undefined, planes };
 }
 
-/** The coarsest steps that all qualities are multiples of. */
+/** The coarsest steps of which all qualities are multiples. */
 function exactSteps(quality: readonly Float32Array[]): number | undefined {
-  // Few distinct values, as a rule: those are tried, not every sample.
+  // There are usually few distinct values, so we test those rather than every sample.
   const distinct = new Set<number>();
   for (const values of quality) for (const value of values) if (distinct.size <= MOST_STEPS + 1) distinct.add(value);
   if (distinct.size > MOST_STEPS + 1) return undefined;

@@ -50,7 +50,7 @@ export type DeploymentSlo =
   | { readonly type: 'latency'; readonly p95Ms: number }
   | { readonly type: 'accuracy'; readonly accuracy: number };
 
-/** The load to plan for (CascadeServe §3): equal QPS ranges from 0 to `qpsMax` and how often each occurs. */
+/** The load to plan for (CascadeServe §3): equal QPS ranges from 0 to `qpsMax`, and how often each occurs. */
 export interface Load {
   readonly qpsMax: number;
   readonly ranges: number;
@@ -64,17 +64,17 @@ interface DataFiles {
   /** Input name -> absolute `.npy` file (or `.npz#member`, `.csv#column`); or one absolute file for all inputs. */
   readonly inputs: string | Readonly<Record<string, string>>;
   readonly labels: string | undefined;
-  /** Of task custom: a file per model, or one of all; absolute. */
+  /** Task custom: one file per model, or a single one for all; absolute. */
   readonly quality?: string | Readonly<Record<string, string>> | undefined;
   /** Fraction of the samples for profiling and planning. */
   readonly validation: number;
-  /** Whether those are drawn at random or come first. */
+  /** Whether those are drawn at random or are the first ones. */
   readonly order: SampleOrder;
 }
 
 export interface NatsSettings {
   readonly servers: readonly string[];
-  /** All of the strings may name environment variables, `${NAME}`, which are put in when a command connects. */
+  /** Every string here may name environment variables, `${NAME}`, which are expanded when a command connects. */
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly token: string | undefined;
@@ -91,7 +91,7 @@ export interface NatsSettings {
 export interface DurableSettings {
   readonly maxRequests: number;
   readonly maxBytes: number;
-  /** Infinity: none is dropped. */
+  /** Infinity: requests never expire. */
   readonly maxAgeMs: number;
   readonly maxDeliver: number;
   readonly ackWaitMs: number;
@@ -109,12 +109,12 @@ export interface Deployment {
   readonly dir: string;
   /** Absolute path of the deployment file. */
   readonly file: string;
-  /** The family, as the file lists it: its order, cheapest first, is the profile's. */
+  /** The family in the order of the file. The profile orders it by cost, cheapest first. */
   readonly models: readonly ModelEntry[];
-  /** Where the family is made up; then there are neither model files nor data. */
+  /** Set for a made-up family, which has neither model files nor data. */
   readonly synthetic: SyntheticSettings | undefined;
   readonly task: TaskName;
-  /** Of regression. */
+  /** Task regression only. */
   readonly tolerance: number | undefined;
   readonly output: string | undefined;
   readonly certainty: CertaintyKind;
@@ -126,14 +126,14 @@ export interface Deployment {
   readonly slo: DeploymentSlo;
   readonly load: Load;
   readonly nats: NatsSettings;
-  /** Processes of their own on one machine; or part of every device process. */
+  /** Number of separate frontend processes on one machine, or part of every device process. */
   readonly frontends: number | 'in-devices';
   readonly prefix: string;
-  /** Of requests that name none. */
+  /** For requests that name none. */
   readonly deadlineMs: number;
-  /** Of requests that name a longer one. */
+  /** Cap for requests that name a longer one. */
   readonly maxDeadlineMs: number;
-  /** For devices to load what is new in a plan. */
+  /** How long devices may take to load what is new in a plan. */
   readonly prepareTimeoutMs: number;
   readonly gearRule: GearRule;
   /** Undefined: requests are not stored. */
@@ -143,15 +143,15 @@ export interface Deployment {
   readonly drift: DriftSettings & { readonly replan: 'never' | 'auto'; readonly replanIntervalMs: number };
 }
 
-/** A deployment, or as much of one as can be read of a file with problems. */
+/** A deployment, or as much of it as can be read from a file with problems. */
 export interface ReadDeployment {
-  /** Without what the problems are about; undefined where that leaves too little. */
+  /** Without the parts that have problems; undefined if too little is left. */
   readonly deployment: Deployment | undefined;
-  /** A line `file:line:col path: what is wrong; what would be right` for each. */
+  /** One line per problem: `file:line:col path: what is wrong; what would be right`. */
   readonly problems: readonly string[];
 }
 
-/** In the place of what every file must say, so that the rest of one that does not can be checked, too. */
+/** Used in place of missing required values, so that the rest of the file can still be checked. */
 const STAND_INS = {
   name: 'unnamed',
   slo: { p95: 100 },
@@ -162,8 +162,8 @@ const STAND_INS = {
 /**
  * Reads and checks a deployment.
  * @param path the YAML file, or the folder that holds a `deployment.yaml`.
- * @param modelFiles `anywhere`: they need not lie where the deployment says, as devices keep copies of them.
- * @throws ConfigError with a line `file:line:col path: what is wrong; what would be right` for each problem.
+ * @param modelFiles `anywhere`: they need not be where the deployment says, because devices keep copies.
+ * @throws ConfigError with one line `file:line:col path: what is wrong; what would be right` per problem.
  */
 export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): Deployment {
   const { deployment, problems } = readDeployment(path, modelFiles);
@@ -172,7 +172,7 @@ export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
 }
 
 /**
- * The same for whoever wants to know all that is wrong.
+ * Like `loadDeployment`, but returns everything that is wrong.
  * @throws ConfigError when there is no such file, or it is not YAML.
  */
 export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
@@ -188,7 +188,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   const checked = checkYaml(text, label, deploymentSchema, 'nats', STAND_INS);
   const yaml = checked.value;
   if (yaml === undefined) return { deployment: undefined, problems: checked.describe([]) };
-  // What goes together is told of a whole file only.
+  // Check how the parts fit together only if each part is valid.
   const problems: Problem[] =
     checked.problems.length > 0
       ? []
@@ -212,7 +212,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
     if (given === undefined) return remoteFile(remote ?? { name: '' });
     return modelFiles === 'anywhere' ? resolve(dir, given) : resolveFile(['models', i, 'file'], given);
   };
-  /** Of the connection to NATS: one that names a variable is looked for when a command connects. */
+  /** For the NATS connection. If the path names a variable, we look for the file only when a command connects. */
   const natsFile = (at: Problem['path'], given: string | undefined) => {
     const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
     return unset.length > 0 ? given : optionalFile(at, text);
@@ -303,7 +303,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   }
 }
 
-/** What profiled runtimes hold for: devices of one class are interchangeable. */
+/** Key under which runtimes are profiled: devices of one class are interchangeable. */
 export function deviceClass(device: Device): string {
   if (device.kind === 'cpu') return `cpu-${device.cores?.length ?? 1}`;
   // Another server, or the same one asked in another way, has other times.
@@ -313,8 +313,8 @@ export function deviceClass(device: Device): string {
 
 /**
  * Probability of each of the equal QPS ranges from 0 to `qpsMax`; sums to 1. Zipfian: range k has weight 1 / (k + 1)^s
- * (CascadeServe §4.3). A measured histogram is spread evenly within its own ranges and cut anew; what lies above `qpsMax`
- * counts to the last range: a plan promises nothing for more.
+ * (CascadeServe §4.3). A measured histogram is spread evenly within its own ranges and resampled. Loads above `qpsMax` count toward
+ * the last range, because a plan promises nothing beyond it.
  */
 export function rangeWeights(load: Load): number[] {
   const { distribution, ranges } = load;
@@ -396,7 +396,7 @@ function duplicates<K extends string>(
   });
 }
 
-/** The measured histogram of a JSON file, or what is wrong with it. */
+/** The measured histogram in a JSON file, or a message saying what is wrong with it. */
 function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights: number[] } | string {
   if (!existsSync(file)) return { qpsMax, weights: [1] }; // reported with its path by the caller
   let parsed: unknown;

@@ -1,11 +1,11 @@
 import { ConfigError } from '../../../engine/errors.ts';
 
-/** `${NAME}` in a setting, for what must not stand in a file or differs from process to process. */
+/** `${NAME}` in a setting: for values that must not be in a file, or that differ between processes. */
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** A setting with the values of the environment variables that it names, and those of them that are not set. */
+/** Expands the environment variables in a setting, and returns the names of those that are not set. */
 export function expandVariables(text: string, environment: Environment = process.env): { text: string; unset: string[] } {
   const unset: string[] = [];
   const expanded = text.replace(VARIABLE, (written, name: string) => {
@@ -16,14 +16,14 @@ export function expandVariables(text: string, environment: Environment = process
   return { text: expanded, unset };
 }
 
-/** What to do about the first variable that is not set. */
+/** Message about the first variable that is not set. */
 export function unsetVariable([name]: readonly string[]): string {
   return `the environment variable ${name} is not set; set it, or write the value`;
 }
 
 /**
- * A setting with the values of the environment variables that it names.
- * @throws ConfigError naming field and variable when one is not set.
+ * Expands the environment variables in a setting.
+ * @throws ConfigError naming the field and the variable when one is not set.
  */
 export function fromEnvironment<T extends string | undefined>(
   field: string,

@@ -1,5 +1,5 @@
-/** Ranges of load that a plan may have: each has a gear to be planned and simulated. */
+/** Most load ranges a plan may have: each needs a gear to be planned and simulated. */
 export const MAX_RANGES = 1024;
 
-/** Devices that may be provisioned: each number that is tried is planned for, ever longer. */
+/** Most devices that `provision` considers: it makes a plan for each number it tries, and larger ones take longer. */
 export const MAX_DEVICES = 1024;

@@ -1,7 +1,7 @@
 import type { RemoteModelName } from '../../../engine/backend/backend.ts';
 import type { DeploymentYaml } from './schema.ts';
 
-/** How sure a prediction is: an estimator on the class scores (see certainty.ts), or a model output of that name. */
+/** How certainty is determined: an estimator on the class scores (see certainty.ts), or a model output of that name. */
 export type CertaintyKind = DeploymentYaml['certainty'];
 export type Estimator = Extract<CertaintyKind, string>;
 export type ScoreKind = DeploymentYaml['scores'];
@@ -15,11 +15,11 @@ export interface ModelEntry {
   readonly remote?: RemoteModelName | undefined;
   /** Largest batch to profile and to run. */
   readonly maxBatch: number;
-  /** Output that holds the scores; default: the family's, else chosen (see `chooseOutput`). */
+  /** Output that holds the scores; default: the family's, else chosen automatically (see `chooseOutput`). */
   readonly output?: string | undefined;
   /** Default: the family's. */
   readonly scores?: ScoreKind | undefined;
-  /** Input of the model -> input of the family, where they have other names. */
+  /** Input of the model -> input of the family, where the names differ. */
   readonly inputs?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { deploymentSchema } from './schema.ts';
 
-/** An option of a deployment file, for people. */
+/** An option of a deployment file, for the reference page. */
 export interface OptionReference {
   /** `models[].file`; `devices[](kind: cpu).cores`; `inputs.<name>.pad` */
   readonly path: string;
@@ -14,12 +14,12 @@ export interface OptionReference {
 
 type Schema = z.core.JSONSchema.JSONSchema;
 
-/** Every option of a deployment file, as JSON Schema of what may be written there. */
+/** JSON Schema of a deployment file, with every option. */
 export function deploymentJsonSchema(): Schema {
   return z.toJSONSchema(deploymentSchema, {
     io: 'input',
     unrepresentable: 'any',
-    // Zod leaves out the defaults of what is transformed; ours may be written in the file, too: milliseconds and bytes.
+    // Zod omits defaults of transformed values. Ours are valid in the file too, in milliseconds and bytes.
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
       if (def.type === 'default') jsonSchema.default = def.defaultValue;
@@ -63,7 +63,7 @@ function alternatives(schema: Schema): Schema[] {
   return [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].filter(isSchema);
 }
 
-/** Which of several kinds of mapping an option belongs to: `(kind: cpu)`. */
+/** Which kind of mapping an option belongs to, when there are several: `(kind: cpu)`. */
 function kindOf({ properties = {} }: Schema): string {
   const [name, value] = Object.entries(properties).find(([, value]) => isSchema(value) && value.const !== undefined) ?? [];
   return name === undefined ? '' : `(${name}: ${(value as Schema).const})`;

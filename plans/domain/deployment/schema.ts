@@ -12,8 +12,8 @@ import { shown } from './shown.ts';
 import { parseBytes, parseDurationMs } from './units.ts';
 
 /**
- * The deployment file: every option once, with its type, default, unit and a sentence. Messages about a file take
- * what is known and what it means from here.
+ * The deployment file: every option once, with its type, default, unit and a sentence. Error messages look up known keys and their
+ * descriptions here.
  */
 
 const name = z.string().regex(SUBJECT_TOKEN, {
@@ -39,7 +39,7 @@ const durationUpTo = (longestMs: number) =>
   });
 
 const DAY_MS = 86_400_000;
-/** A timer that is set for longer ends at once. */
+/** A timer set for longer fires at once. */
 const duration = durationUpTo(2 ** 31 - 1);
 
 const bytes = z
@@ -87,12 +87,12 @@ const model = z.strictObject({
   inputs: z
     .record(z.string().min(1), z.string().min(1))
     .optional()
-    .describe('What the family calls inputs that this model calls otherwise: { <input of the model>: <input of the family> }'),
+    .describe('Names of inputs that differ from the family: { <input of the model>: <input of the family> }'),
 });
 
 const syntheticModel = z.strictObject({
   name: name.describe('Name of the model; part of NATS subjects'),
-  accuracy: z.number().gt(0).max(1).describe('Fraction of the samples that it gets right'),
+  accuracy: z.number().gt(0).max(1).describe('Fraction of the samples that it classifies correctly'),
   fixed: duration.describe('Time of a batch, whatever its size (10ms, or milliseconds)'),
   perSample: duration.describe('Time for each sample of a batch (2ms, or milliseconds)'),
   memory: bytes.describe('Memory of one replica (bytes, or 512MiB, 1GiB)'),
@@ -107,7 +107,7 @@ const synthetic = z.strictObject({
     .min(0)
     .max(1)
     .default(0.8)
-    .describe('Share of a sample’s difficulty that all models agree on: high, and dear models help little where cheap ones fail'),
+    .describe('Share of a sample’s difficulty common to all models; if high, expensive models help little where cheap ones fail'),
   batches: z
     .array(z.int().positive())
     .min(1)
@@ -116,7 +116,7 @@ const synthetic = z.strictObject({
     .refine((sizes) => sizes[0] === 1 && sizes.every((size, i) => i === 0 || size > sizes[i - 1]), {
       error: 'must ascend, from 1 on, such as [1, 2, 4, 8]',
     }),
-  seed: z.int().nonnegative().default(1).describe('Another seed makes other samples and answers'),
+  seed: z.int().nonnegative().default(1).describe('Seed of the samples and answers'),
 });
 
 const ESTIMATORS = ['margin', 'logit-margin', 'max-probability', 'entropy'] as const;
@@ -133,7 +133,7 @@ const certainty = z.union(
   ],
   {
     error: (issue) =>
-      `${shown(issue.input)} is no certainty estimator; write ${ESTIMATORS.join(', ')}, { output: NAME } or { spread: NAME }`,
+      `${shown(issue.input)} is not a certainty estimator; write ${ESTIMATORS.join(', ')}, { output: NAME } or { spread: NAME }`,
   },
 );
 
@@ -165,21 +165,21 @@ const input = z.strictObject({
     .number()
     .optional()
     .describe(
-      'Fills ragged axes up to the longest sample of a batch, of samples whose lengths are within a factor of two: for models whose answers do not depend on it, such as those with a mask. Default: only samples of equal shape share a batch',
+      'Pads ragged axes to the longest sample in the batch, and batches samples whose lengths are within a factor of two. For models whose answers do not depend on padding, such as those with a mask. Default: only samples of equal shape share a batch',
     ),
   maxLength: z
     .union([z.int().min(1), z.array(z.int().min(1)).min(1)], {
       error: (issue) =>
-        `${shown(issue.input)} is no length; write a whole number, or a list with one for each axis of any length`,
+        `${shown(issue.input)} is not a length; write a whole number, or a list with one per variable-length axis`,
     })
     .optional()
     .describe(
-      'Longest accepted length of axes of any length: one for all of them, or a list; longer inputs are refused. Default: twice the longest sample of the data, at least 64',
+      'Longest accepted length of variable-length axes: one number for all, or a list. Longer inputs are refused. Default: twice the longest sample of the data, at least 64',
     ),
   nan: z
     .enum(['refuse', 'allow'])
     .default('refuse')
-    .describe('allow: values may be NaN, as tree models take what is missing (null in JSON); infinity is refused all the same'),
+    .describe('allow: values may be NaN (null in JSON), which tree models take as missing; infinity is still refused'),
 });
 
 const dataFiles = z.union([path, z.record(z.string(), path)], {
@@ -201,7 +201,7 @@ const data = z.strictObject({
     .union([path, z.record(z.string(), path)])
     .optional()
     .describe(
-      'Of task custom: how good each model is on each sample, in [0, 1]: a .npy file [samples] per model, or one [samples, models] in the order of `models`',
+      'For task custom: quality of each model on each sample, in [0, 1]: a .npy file [samples] per model, or one [samples, models] in the order of `models`',
     ),
   validation: z
     .number()
@@ -213,15 +213,15 @@ const data = z.strictObject({
     .enum(['shuffled', 'time'])
     .default('shuffled')
     .describe(
-      '`shuffled`: the samples for planning are drawn at random, the same each time, with as much of each class as the rest; ' +
-        '`time`: samples are in the order of time, and the first are planned with',
+      '`shuffled`: samples for planning are drawn at random, always the same ones, with the same mix of classes as the rest; ' +
+        '`time`: samples are in time order, and the first ones are used for planning',
     ),
 });
 
 const deviceBase = {
   id: name.describe('Name of the device; part of NATS subjects'),
   memory: bytes.describe('Memory for model replicas (bytes, or 512MiB, 1GiB)'),
-  host: name.default('local').describe('Host that runs the device: `local`, or what `serve --host` says'),
+  host: name.default('local').describe('Host that runs the device: `local`, or the name given to `serve --host`'),
 };
 
 const tls = z.strictObject({
@@ -274,7 +274,7 @@ const device = z.discriminatedUnion('kind', [
       })
       .optional()
       .describe(
-        'Cores that the inference threads are pinned to, one thread each; the rest of the device process uses what is free; default: one thread, not pinned',
+        'Cores that the inference threads are pinned to, one thread each; other threads of the device process use any free core; default: one unpinned thread',
       ),
   }),
   z.strictObject({
@@ -290,13 +290,13 @@ const device = z.discriminatedUnion('kind', [
   remoteDevice,
 ]);
 
-/** Also where other fields are wrong; but what is missing, or no mapping at all, is told by its type. */
+/** Run these checks even when other fields are wrong. A missing value, or one that is not a mapping, is reported by its type. */
 const isMapping = ({ value }: { readonly value: unknown }): boolean => typeof value === 'object' && value !== null;
 
 const slo = z
   .strictObject({
     p95: duration.optional().describe('Latency SLO: 95th percentile (100ms, 0.1s, or milliseconds); accuracy is maximised'),
-    accuracy: z.number().gt(0).max(1).optional().describe('Accuracy SLO: expected accuracy at least; latency is minimised'),
+    accuracy: z.number().gt(0).max(1).optional().describe('Accuracy SLO: minimum expected accuracy; latency is minimised'),
   })
   .refine((value) => (value.p95 === undefined) !== (value.accuracy === undefined), {
     error: 'must hold exactly one of p95 and accuracy, such as { p95: 100ms } or { accuracy: 0.92 }',
@@ -308,7 +308,7 @@ const distribution = z
     zipf: z.number().nonnegative().optional().describe('Exponent s: range k has weight 1 / (k + 1)^s; low loads are common'),
     histogram: z
       .union([path, z.array(z.number().nonnegative()).min(1)], {
-        error: (issue) => `${shown(issue.input)} is no histogram; write a list of weights or a JSON file`,
+        error: (issue) => `${shown(issue.input)} is not a histogram; write a list of weights or a JSON file`,
       })
       .optional()
       .describe('Measured weights of equal QPS ranges from 0 to qpsMax: a list, or a JSON file with it or { qpsMax, weights }'),
@@ -331,8 +331,8 @@ const nats = z.strictObject({
     .default(['nats://127.0.0.1:4222'])
     .describe('NATS servers; the client tries them in turn'),
   user: z.string().optional().describe('User name'),
-  password: z.string().optional().describe('Password of the user; quote one of digits only'),
-  token: z.string().optional().describe('Token, where the server uses one; quote one of digits only'),
+  password: z.string().optional().describe('Password of the user; quote it if it is all digits'),
+  token: z.string().optional().describe('Token, if the server uses one; quote it if it is all digits'),
   credsFile: path.optional().describe('Credentials file (JWT and nkey)'),
   nkeyFile: path.optional().describe('File with the seed of an nkey (SU...)'),
   inboxPrefix: z
@@ -340,48 +340,48 @@ const nats = z.strictObject({
     .regex(/^[^\s.*>$]+(\.[^\s.*>]+)*$/, { error: 'must be a subject without wildcards, such as _INBOX.client' })
     .or(z.string().regex(/^\$\{\w+\}$/))
     .optional()
-    .describe('First tokens of inboxes, where a user may read one prefix only'),
+    .describe('First tokens of inboxes, for users who may read only one prefix'),
   replicas: z
     .int()
     .min(1)
     .max(5)
     .default(1)
-    .describe('Copies of the plans and the lease in a cluster of NATS servers: 3 in one of three, so that one may be lost'),
+    .describe('Copies of the plans and the lease in a NATS cluster: with 3 servers, 3 copies survive the loss of one'),
   tls: tls.optional().describe('TLS; {} trusts the system authorities'),
 });
 
-/** NATS keeps this time, not a timer of ours. */
+/** NATS measures this time, so the limits of our timers do not apply. */
 const forEver = durationUpTo(3_650 * DAY_MS).or(z.literal('never'));
 
 const durable = z.strictObject({
-  maxRequests: z.int().min(1).default(100_000).describe('Requests that are kept at most; more are refused'),
+  maxRequests: z.int().min(1).default(100_000).describe('Maximum number of stored requests; more are refused'),
   maxBytes: bytes
     .default(256 * 2 ** 20)
-    .describe('Bytes of requests that are kept at most; the same again for answers and for dead letters'),
+    .describe('Maximum size of all stored requests; the same limit applies to answers and to dead letters'),
   maxAge: forEver
     .default('never')
-    .describe('NATS drops a request this old, without an answer (1h, or milliseconds); never: none is dropped'),
+    .describe('NATS drops requests of this age without an answer (1h, or milliseconds); never: keep them all'),
   maxDeliver: z
     .int()
     .min(1)
     .max(1_000)
     .default(20)
-    .describe('Tries, crashes included, before a request is a dead letter; they are 100 ms to 30 s apart'),
+    .describe('Attempts, including crashes, before a request becomes a dead letter; they are 100 ms to 30 s apart'),
   ackWait: duration
     .default(10_000)
-    .describe('A request whose frontend has died is given to another after this time (10s, or milliseconds)'),
+    .describe('A request whose frontend has died goes to another one after this time (10s, or milliseconds)'),
   inFlight: z
     .int()
     .min(1)
     .max(50_000)
     .default(512)
-    .describe('Requests under way at once, over all frontends, those that wait for another try included'),
+    .describe('Requests in progress at once over all frontends, including those that wait for another attempt'),
   keepAnswers: forEver
     .default(3_600_000)
     .describe(
-      'Answers on the results subjects are kept this long for those who were away (1h, or milliseconds); never: they are only published',
+      'How long to keep answers on the results subjects for clients that were away (1h, or milliseconds); never: only publish them',
     ),
-  storage: z.enum(['file', 'memory']).default('file').describe('Where NATS keeps requests: memory does not survive its restart'),
+  storage: z.enum(['file', 'memory']).default('file').describe('Where NATS stores requests; memory does not survive a restart'),
   replicas: z.int().min(1).max(5).default(1).describe('Servers of a NATS cluster that keep a copy: 1, 3 or 5'),
 });
 
@@ -391,25 +391,23 @@ const drift = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.3)
-    .describe('Share of the seconds with another load than planned from which on the load is said to have drifted'),
+    .describe('The load has drifted when at least this share of the seconds has a different load than planned'),
   certaintyBound: z
     .number()
     .gt(0)
     .max(1)
     .default(0.1)
-    .describe(
-      'Share of the answers with another certainty than on the validation samples from which on a model is said to drift',
-    ),
+    .describe('A model drifts when at least this share of its answers has a different certainty than on the validation samples'),
   minSamples: z
     .int()
     .min(5)
     .default(1_000)
-    .describe('Seconds with requests, and samples of a model, below which nothing is said'),
+    .describe('Report nothing with fewer seconds with requests, or fewer samples of a model, than this'),
   replan: z
     .enum(['never', 'auto'])
     .default('never')
-    .describe('auto: when the load has drifted, a plan for the measured one is made on the controller’s host and put in force'),
-  replanInterval: duration.default(3_600_000).describe('Time between two automatic plans at least (1h, or milliseconds)'),
+    .describe('auto: when the load has drifted, plan for the measured load on the controller’s host and put that plan in force'),
+  replanInterval: duration.default(3_600_000).describe('Minimum time between two automatic plans (1h, or milliseconds)'),
 });
 
 const audit = z.strictObject({
@@ -419,7 +417,7 @@ const audit = z.strictObject({
     .max(1)
     .default(0.1)
     .describe(
-      'Audits per answer: so many of the answers of the other models, drawn at random, are asked of the most accurate one, too',
+      'Audits per answer: this share of all answers, drawn at random from those of other models, also goes to the most accurate model',
     ),
   utilisation: z
     .number()
@@ -427,7 +425,7 @@ const audit = z.strictObject({
     .max(1)
     .default(0.7)
     .describe(
-      'A device audits while nothing waits there, it was busy for less than this share of the last second, and nobody else uses its cores',
+      'A device audits only while its queues are empty, it was busy for less than this share of the last second, and nobody else uses its cores',
     ),
   bound: z
     .number()
@@ -435,25 +433,23 @@ const audit = z.strictObject({
     .max(1)
     .default(0.01)
     .describe(
-      'Rise of the disagreement with the most accurate model, or fall of the estimated accuracy, against the validation samples, that is called a loss',
+      'Report a loss when disagreement with the most accurate model rises, or estimated accuracy falls, by more than this compared with the validation samples',
     ),
   minSamples: z
     .int()
     .min(30)
     .default(200)
-    .describe('Answers to compare before anything is said; fewer where the most accurate model gives many itself'),
+    .describe('Minimum number of compared answers before a report; fewer if the most accurate model gives many itself'),
 });
 
 const deadlines = z
   .strictObject({
     default: durationUpTo(DEADLINE_MAX_MS)
       .optional()
-      .describe(
-        'Deadline of requests that name none (30s, or milliseconds); default: that of `deadline`, but no longer than max',
-      ),
+      .describe('Deadline of requests that name none (30s, or milliseconds); default: as for `deadline`, but at most max'),
     max: durationUpTo(DEADLINE_MAX_MS)
       .default(DEADLINE_MAX_MS)
-      .describe('Longest deadline: a request that names a longer one is served as if it had named this (10s, or milliseconds)'),
+      .describe('Longest deadline: longer ones are shortened to this (10s, or milliseconds)'),
   })
   .refine((value) => value.default === undefined || value.default <= value.max, {
     error: 'has a default that is longer than its max; write for example { default: 2s, max: 10s }',
@@ -469,7 +465,7 @@ export const deploymentSchema = z
       .enum(TASKS)
       .default('classification')
       .describe(
-        'What the models do: classification (one of several classes), binary (class 0 or 1, one or two columns), multi-label (any number of labels, labels are a 0/1 matrix), regression (values), or custom (anything: see data.quality)',
+        'What the models do: classification (one of several classes), binary (class 0 or 1, one or two columns), multi-label (any number of labels, labels are a 0/1 matrix), regression (values), or custom (anything; see data.quality)',
       ),
     output: outputName
       .optional()
@@ -481,27 +477,27 @@ export const deploymentSchema = z
       .number()
       .nonnegative()
       .optional()
-      .describe('Of task regression, in the unit of its values: an answer this close to the true value is right'),
+      .describe('For task regression, in the unit of the values: an answer this close to the true value is right'),
     scores: z
       .enum(SCORE_KINDS)
       .default('logits')
-      .describe('What the models give: logits (softmax is applied where an estimator needs probabilities) or probabilities'),
+      .describe('What the models output: logits (softmax is applied when an estimator needs probabilities) or probabilities'),
     inputs: z.record(z.string(), input).default({}).describe('Settings per model input'),
     classes: z
       .array(z.union([z.string().min(1), z.int().transform(String)]))
       .min(2)
       .refine((names) => new Set(names).size === names.length, {
-        error: (issue) => `${shown(issue.input)} names a class twice; each needs a name of its own`,
+        error: (issue) => `${shown(issue.input)} names a class twice; each class needs its own name`,
       })
       .optional()
-      .describe('Class names, in the order of the scores; default: what the model or labels that are names say'),
+      .describe('Class names, in the order of the scores; default: taken from the model, or from labels that are names'),
     data: data.optional().describe('Labelled samples'),
-    devices: z.array(device).min(1).describe('What inference runs on'),
+    devices: z.array(device).min(1).describe('Devices that run inference'),
     slo: slo.describe('Service level objective: { p95 } or { accuracy }'),
     load: load.describe('The load to plan for'),
     nats: nats
       .prefault({})
-      .describe(`Connection to NATS; as everywhere in this file, \${NAME} stands for the environment variable NAME`),
+      .describe(`Connection to NATS; as anywhere in this file, \${NAME} stands for the environment variable NAME`),
     frontends: z
       .int()
       .min(1)
@@ -509,19 +505,19 @@ export const deploymentSchema = z
       .or(z.literal('in-devices'))
       .default(1)
       .describe(
-        'Frontend processes that `serve` starts on one machine; in-devices: none, each device process takes requests itself, which saves a hop',
+        'Number of frontend processes that `serve` starts on one machine; in-devices: none, each device process accepts requests itself, which saves a hop',
       ),
     prefix: name.default('cascade').describe('First token of all NATS subjects'),
     deadline: durationUpTo(DEADLINE_MAX_MS)
       .or(deadlines)
       .optional()
       .describe(
-        'Every request that names no deadline of its own is answered within this time (30s, or milliseconds, or { default, max }). ' +
-          'Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s; 30s under an accuracy SLO',
+        'Every request without a deadline of its own is answered within this time (30s, or milliseconds, or { default, max }). ' +
+          'Default: 10 times the p95 of the SLO, but at least 1.5s, which outlasts the loss of a device, and at most 30s; 30s under an accuracy SLO',
       ),
     prepareTimeout: durationUpTo(DAY_MS)
       .default(60_000)
-      .describe('How long devices may take to load what is new in a plan; later, the change is given up (60s, or milliseconds)'),
+      .describe('How long devices may take to load what is new in a plan before the change is aborted (60s, or milliseconds)'),
     alpha: z
       .number()
       .nonnegative()
@@ -531,12 +527,12 @@ export const deploymentSchema = z
       .or(z.literal('never'))
       .optional()
       .describe(
-        'What waits beyond what the plan expects counts as the load that would clear it in this time (50ms); never: only arrivals count, as in the paper; default: half the p95 of a latency SLO, else 500ms',
+        'Requests queued beyond what the plan expects count as the load that would clear them in this time (50ms); never: only arrivals count, as in the paper; default: half the p95 of a latency SLO, else 500ms',
       ),
     durable: durable
       .optional()
       .describe(
-        'Also take requests through a JetStream work queue: what NATS has acknowledged is answered whatever crashes; {} has the defaults',
+        'Also accept requests through a JetStream work queue: requests that NATS acknowledged are answered whatever crashes; {} for the defaults',
       ),
     loadWindow: duration
       .refine((ms) => ms >= LOAD_INTERVAL_MS && ms <= LONGEST_WINDOW_MS, {
@@ -544,32 +540,32 @@ export const deploymentSchema = z
       })
       .default(DEFAULT_GEAR_RULE.windowMs)
       .describe(
-        'Longest time over which the load is measured: the longer, the closer, unless it changes (3s; 100ms in the paper)',
+        'Longest time over which the load is measured: longer is more precise unless the load changes (3s; 100ms in the paper)',
       ),
     settle: duration
       .or(z.literal('none'))
       .default(DEFAULT_GEAR_RULE.settleMs)
-      .describe('A lower-load gear must have been enough for this long before it is taken (2s; none in the paper)'),
+      .describe('A lower-load gear must have sufficed for this long before it is chosen (2s; none in the paper)'),
     measuredSpeed: z
       .boolean()
       .default(DEFAULT_GEAR_RULE.measuredSpeed)
-      .describe('Gears carry as much less load as their devices are measured to be slower than profiled (false in the paper)'),
+      .describe('Reduce the load a gear may carry when its devices are measured to be slower than profiled (false in the paper)'),
     noiseBand: z
       .number()
       .min(0)
       .max(10)
       .default(DEFAULT_GEAR_RULE.noiseBand)
-      .describe('Load must be outside the range of the gear by so many standard deviations of counting (0 in the paper)'),
+      .describe('The load must be outside the gear’s range by this many standard deviations of counting noise (0 in the paper)'),
     audit: audit
       .optional()
       .describe(
-        'In spare time, ask the most accurate model about a share of what others answered, so that a loss of accuracy shows without labels; {} has the defaults',
+        'In spare time, ask the most accurate model about a share of the other models’ answers, which shows a loss of accuracy without labels; {} for the defaults',
       ),
-    drift: drift.prefault({}).describe('When load or certainties are no longer what was planned for, and what is done then'),
+    drift: drift.prefault({}).describe('When load or certainties count as different from what was planned, and what to do then'),
   })
   .refine((value) => (value.models === undefined) !== (value.synthetic === undefined), {
     path: ['models'],
-    error: 'either models, a list such as [{ name: cnn, file: cnn.onnx }], or a synthetic family: exactly one of them',
+    error: 'must hold exactly one of models, a list such as [{ name: cnn, file: cnn.onnx }], and synthetic',
   })
   .describe('A CascadeServe deployment');
 

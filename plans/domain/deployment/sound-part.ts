@@ -2,14 +2,11 @@ import type { z } from 'zod';
 
 type Path = readonly PropertyKey[];
 
-/**
- * What is left of a value when all that does not fit its schema is taken out, so that one wrong field does not hide what is
- * wrong elsewhere.
- */
+/** A value without the parts that do not match its schema, so that one wrong field does not hide other problems. */
 export class SoundPart {
   #value: unknown;
   readonly #standIns: Readonly<Record<string, unknown>>;
-  /** List, by its path in the file -> indexes of the items that were taken out, ascending. */
+  /** List, by its path in the file -> indexes of the removed items, ascending. */
   readonly #removed = new Map<string, number[]>();
 
   constructor(value: unknown, standIns: Readonly<Record<string, unknown>>) {
@@ -17,7 +14,7 @@ export class SoundPart {
     this.#standIns = standIns;
   }
 
-  /** Each round takes something out, or ends. */
+  /** Each round removes something, or is the last. */
   parse<S extends z.ZodType>(schema: S): z.ZodSafeParseResult<z.output<S>> {
     for (;;) {
       const result = schema.safeParse(this.#value);
@@ -28,7 +25,7 @@ export class SoundPart {
     }
   }
 
-  /** @returns false where nothing can be taken out: it is the whole value that is wrong. */
+  /** @returns false when nothing can be removed, because the whole value is wrong. */
   remove(path: Path): boolean {
     const [parentPath, key] = [path.slice(0, -1), path.at(-1)];
     if (key === undefined) return false;
@@ -40,7 +37,7 @@ export class SoundPart {
     }
     if (!isObject(parent)) return this.remove(parentPath);
     if (Object.hasOwn(parent, key)) return Reflect.deleteProperty(parent, key);
-    // Something required is missing: what requires it is of no use.
+    // Something required is missing, so remove the value that requires it.
     if (parentPath.length > 0) return this.remove(parentPath);
     const standIn = Object.hasOwn(this.#standIns, key) ? this.#standIns[String(key)] : undefined;
     if (standIn === undefined) return false;
@@ -48,7 +45,7 @@ export class SoundPart {
     return true;
   }
 
-  /** Where the file has what is at `path` here. */
+  /** Path in the file of the value at `path` here. */
   pathInFile(path: Path): Path {
     const found: PropertyKey[] = [];
     for (const step of path) found.push(typeof step === 'number' ? this.#indexInFile(found, step) : step);

@@ -39,14 +39,14 @@ export function syntheticEntries({ models, batches }: SyntheticYaml): ModelEntry
   return cheapestFirst(models, batches).map(({ name }) => ({ name, file: `synthetic:${name}`, maxBatch: Math.max(...batches) }));
 }
 
-/** As real families are ordered: see `inFamilyOrder`. */
+/** Same order as for real families: see `inFamilyOrder`. */
 function cheapestFirst(models: SyntheticYaml['models'], batches: readonly number[]): SyntheticYaml['models'] {
   const largest = Math.max(...batches);
   const sampleMs = ({ fixed, perSample }: SyntheticYaml['models'][number]): number => fixed / largest + perSample;
   return models.toSorted((a, b) => sampleMs(a) - sampleMs(b));
 }
 
-/** What cannot be said of a synthetic family: it has no files, and runs on devices in name only. */
+/** Settings that a synthetic family cannot have: it has no files, and its devices are emulated. */
 export function syntheticProblems({ synthetic, data, classes, devices }: DeploymentYaml): Problem[] {
   if (synthetic === undefined) return [];
   const problems: Problem[] = devices.flatMap(({ kind }, i) =>

@@ -25,7 +25,7 @@ export function parseBytes(value: number | string): number | undefined {
   return bytes === undefined ? undefined : Math.round(bytes);
 }
 
-/** `1.5 GiB`: for people. */
+/** `1.5 GiB`, for people. */
 export function formatBytes(bytes: number): string {
   const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((name) => bytes >= BYTES_PER[name]) ?? 'B';
   return `${Number((bytes / BYTES_PER[unit]).toPrecision(3))} ${unit}`;

@@ -8,7 +8,7 @@ import { SoundPart } from './sound-part.ts';
 
 type Path = readonly PropertyKey[];
 
-/** Something wrong at one place of a YAML file. */
+/** Something wrong at one place in a YAML file. */
 export interface Problem {
   readonly path: Path;
   readonly message: string;
@@ -16,21 +16,21 @@ export interface Problem {
   readonly atKey?: boolean;
 }
 
-/** A YAML file checked against a schema, that can still say where each of its values stands. */
+/** A YAML file checked against a schema. It still knows the position of each value. */
 export interface CheckedYaml<T> {
-  /** Without what `problems` are about; undefined where that leaves too little. */
+  /** Without the parts that have problems; undefined if too little is left. */
   readonly value: T | undefined;
   readonly problems: readonly Problem[];
-  /** A line `file:line:col path: message` per problem; paths are those of `value`. */
+  /** One line `file:line:col path: message` per problem; paths are those of `value`. */
   describe(problems: readonly Problem[]): string[];
 }
 
 /**
- * Parses YAML, puts the environment's variables in, and checks it against a schema.
- * @param file how to call the file in messages.
- * @param secretKey what stands under it is never shown, and holds its variables until it is used.
- * @param standIns for keys that the schema requires: with them the rest of a file can be looked at, too.
- * @throws ConfigError with a line `file:line:col message` for each problem, for what is not YAML.
+ * Parses YAML, expands environment variables, and checks the result against a schema.
+ * @param file what to call the file in messages.
+ * @param secretKey values under this key are never shown, and keep their variables until they are used.
+ * @param standIns values for missing required keys, so that the rest of the file can still be checked.
+ * @throws ConfigError with one line `file:line:col message` per problem when it is not YAML.
  */
 export function checkYaml<S extends z.ZodType>(
   text: string,
@@ -53,7 +53,7 @@ export function checkYaml<S extends z.ZodType>(
   const plain = withVariables(written, [], (path) => path[0] === secretKey, problems);
   const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
   const sound = new SoundPart(plain, standIns);
-  // From the end: what is taken out of a list moves what follows.
+  // From the end, because removing a list item shifts those after it.
   for (const { path } of problems.toReversed()) sound.remove(path);
   let result = schema.safeParse(plain, { reportInput: true });
   if (!result.success) {
@@ -84,7 +84,7 @@ export function checkYaml<S extends z.ZodType>(
   }
 }
 
-/** @throws ConfigError for aliases of nothing, of what they stand in, or of more than fits. */
+/** @throws ConfigError for aliases that are unknown, circular, or expand to too much. */
 function plainOf(document: Document, file: string): unknown {
   try {
     const plain: unknown = document.toJS();
@@ -95,7 +95,7 @@ function plainOf(document: Document, file: string): unknown {
   }
 }
 
-/** The same with the values of the environment's variables in its strings. */
+/** The value with environment variables expanded in its strings. */
 function withVariables(value: unknown, path: Path, isSecret: (path: Path) => boolean, unset: Problem[]): unknown {
   if (isSecret(path)) return value;
   if (typeof value === 'string') {
@@ -115,7 +115,7 @@ function pathText(path: Path): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : `${i === 0 ? '' : '.'}${String(step)}`)).join('');
 }
 
-/** A line `path: message` for each problem of a JSON file, up to some. */
+/** One line `path: message` per problem of a JSON file, up to a limit. */
 export function describeIssues(schema: z.ZodType, plain: unknown, error: z.ZodError): string {
   const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey: '' };
   const lines = error.issues.flatMap((issue) => problemsOf(issue, checked)).map((p) => `  ${pathText(p.path)}: ${p.message}`);
@@ -123,10 +123,10 @@ export function describeIssues(schema: z.ZodType, plain: unknown, error: z.ZodEr
   return [...lines.slice(0, SHOWN_ISSUES), ...more].join('\n');
 }
 
-/** A page of them would hide what to do. */
+/** A page of problems would hide what to do. */
 const SHOWN_ISSUES = 5;
 
-/** zod's message of a union without one of its own. */
+/** zod's message for a union without one of its own. */
 const NO_BRANCH_FITS = 'Invalid input';
 
 interface JsonSchema {
@@ -140,12 +140,12 @@ interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
 }
 
-/** The schema as data: known keys and descriptions are looked up there, so that messages can say what would be right. */
+/** The schema as data, to look up known keys and descriptions for messages. */
 function jsonSchemaOf(schema: z.ZodType): JsonSchema {
   return z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
 }
 
-/** What a problem is described from. */
+/** The input for describing a problem. */
 interface Checked {
   readonly plain: unknown;
   readonly root: JsonSchema;
@@ -179,7 +179,7 @@ function problemsOf(issue: z.core.$ZodIssue, checked: Checked): Problem[] {
     case 'invalid_value':
       return [{ path, message: `${shown(value)} is not one of ${issue.values.map(String).join(', ')}${right}` }];
     case 'invalid_union':
-      // A discriminated union lists its constants; the installed types do not know it yet.
+      // A discriminated union lists its constants, which the installed types do not know yet.
       if ('options' in issue && Array.isArray(issue.options))
         return [{ path, message: `${shown(value)} is not one of ${issue.options.map(String).join(', ')}${right}` }];
       return issue.message === NO_BRANCH_FITS ? [problemOfUnion(issue, checked)] : [{ path, message: issue.message }];
@@ -188,7 +188,7 @@ function problemsOf(issue: z.core.$ZodIssue, checked: Checked): Problem[] {
   }
 }
 
-/** A number or a word, say: what is wrong with it as a number, and the words. */
+/** For example a number or a word: says what is wrong with it as a number, and lists the words. */
 function problemOfUnion({ path, errors }: z.core.$ZodIssueInvalidUnion, checked: Checked): Problem {
   const branches = errors.flatMap(([first]) => (first === undefined ? [] : [{ ...first, path: [...path, ...first.path] }]));
   const words = branches.flatMap((branch) => (branch.code === 'invalid_value' ? branch.values.map(String) : []));
@@ -214,13 +214,13 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key; ${close === undefined ? '' : `did you mean ${close}? `}known here: ${known.join(', ')}`;
 }
 
-/** The known word nearest to a mistyped one, or undefined when none is near. */
+/** The known word closest to a mistyped one; undefined when none is close. */
 function closest(word: string, known: readonly string[]): string | undefined {
   let best: string | undefined;
   let fewestEdits = Math.max(2, Math.floor(word.length / 2));
   for (const candidate of known) {
     const [a, b] = [word.toLowerCase(), candidate.toLowerCase()];
-    // A unit in the name (`deadlineMs`) is the usual slip: a common beginning counts as near.
+    // A unit in the name (`deadlineMs`) is the usual slip, so a common prefix counts as close.
     const edits = a.startsWith(b) || b.startsWith(a) ? 1 : distance(a, b);
     if (edits < fewestEdits) {
       best = candidate;
@@ -230,7 +230,7 @@ function closest(word: string, known: readonly string[]): string | undefined {
   return best;
 }
 
-/** The part of the schema that describes the value at `path`; of alternatives the one whose constants match the value. */
+/** The part of the schema that describes the value at `path`; among alternatives, the one whose constants match the value. */
 function lookUp(root: JsonSchema, plain: unknown, path: Path): JsonSchema | undefined {
   let schema: JsonSchema | undefined = choose(root, plain);
   let value = plain;

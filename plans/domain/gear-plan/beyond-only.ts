@@ -3,7 +3,7 @@ import type { GearPlan } from './gear-plan.ts';
 
 type Replica = GearPlan['placement'][number];
 
-/** Replicas that only the gears beyond the plan use, with all devices and without any one of them: placed for crowds alone. */
+/** Replicas used only by gears beyond the plan, both with all devices and with any one lost: they are placed for crowds alone. */
 export function beyondOnly(plan: Pick<GearPlan, 'placement' | 'devices' | 'gears' | 'beyond' | 'contingencies'>): Replica[] {
   const tables = [plan, ...plan.devices.flatMap((device) => gearsWithout(plan, device) ?? [])];
   const uses =

@@ -1,8 +1,8 @@
 import type { Gear, GearPlan, GearTable } from './gear-plan.ts';
 
 /**
- * The gears for the loss of one device, on the placement as it is.
- * @returns undefined where the plan has none: it was not planned for, or the other devices cannot carry any load within the SLO.
+ * The gears to use when a device is lost, with the placement unchanged.
+ * @returns undefined when the plan has none: the loss was not planned for, or the other devices cannot carry any load within the SLO.
  */
 export function gearsWithout(plan: Pick<GearPlan, 'contingencies'>, device: string): GearTable | undefined {
   const contingency = plan.contingencies?.find(({ lost, alike }) => lost === device || alike.includes(device));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import { runtimeCurveSchema } from '../profile/runtime-curve-schema.ts';
 
-/** Plans of version 1 name no weights. */
+/** Version 1 plans did not record the models' weights. */
 export const PLAN_SCHEMA = 2;
 
 /** The gear plan file: what the planner writes, people read and diff, and the serving plane runs. */
@@ -12,69 +12,69 @@ const stage = z.strictObject({
   threshold: z.number().optional(),
 });
 
-/** What keeps a range from a better cascade; `nothing`: there is no better one. */
+/** What keeps a range from using a better cascade; `nothing` means that there is none. */
 const BINDING = ['nothing', 'utilisation', 'latency', 'memory', 'accuracy'] as const;
 
 const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
 
 const promisedAccuracy = {
-  /** On new samples: estimated on samples that did not choose the thresholds, so below what the profile's own samples show. */
+  /** Estimated on samples that did not choose the thresholds, so it is below what the profile's own samples show. */
   accuracy: z.number(),
-  /** Holds the true accuracy in 95 of 100 cases. Wide where the profile has few samples. */
+  /** 95 % confidence interval. It is wide when the profile has few samples. */
   accuracyInterval: z.tuple([z.number(), z.number()]),
 };
 
 const gear = z.strictObject({
-  /** Half-open range [from, to) of requests per second; the last gear of all also serves the loads above. */
+  /** Half-open range [from, to) of requests per second; the last gear also serves all loads above. */
   qps: z.tuple([z.number().nonnegative(), z.number().positive()]),
   cascade: z.array(stage).min(1),
   /** model -> device -> share of the model's requests; the shares of a model sum to 1. */
   shares: z.record(z.string(), z.record(z.string(), z.number().min(0).max(1))),
   /** model -> device -> queue length that triggers an inference. */
   minQueueLength: z.record(z.string(), z.record(z.string(), z.int().positive())),
-  /** A queue also triggers when its oldest request has waited this long; no longer than the longest deadline, and than timers can hold. */
+  /** A queue also triggers when its oldest request has waited this long. Bounded by the longest deadline and by what timers can hold. */
   maxWaitMs: z.number().nonnegative().max(DEADLINE_MAX_MS),
-  /** Per stage: fraction of all requests that reach it, by the validation records; 1 for the first. */
+  /** Per stage: fraction of all requests that reach it, according to the validation records; 1 for the first. */
   reach: z.array(z.number().min(0).max(1)).optional(),
-  /** Why no better cascade serves this range: what stands in the way, and a sentence for people. */
+  /** Why no better cascade serves this range: the limiting factor, and a sentence for people. */
   why: z.strictObject({ binds: z.enum(BINDING), text: z.string() }).optional(),
   expected: z.strictObject({
     ...promisedAccuracy,
     latencyMs: percentiles,
     /**
-     * Per device: share of what it can carry, at the batch sizes that the SLO leaves time for, at the top of the range. It may
-     * be occupied for longer: while there is time, batches are smaller than they could be.
+     * Per device: load as a share of its capacity at the batch sizes the SLO allows, at the top of the range. A device may be busy for a
+     * larger share of the time, because batches are smaller than they could be while there is time.
      */
     utilisation: z.record(z.string(), z.number()),
-    /** First model whose device is the fullest. */
+    /** First model on the fullest device. */
     bottleneck: z.string(),
   }),
 });
 
 const contingency = z.strictObject({
-  /** The device that is lost. */
+  /** The lost device. */
   lost: z.string(),
-  /** Devices that are like it and hold the same: when one of them is lost, it and `lost` change places in the gears. */
+  /** Devices that are identical and hold the same models. If one of them is lost, it and `lost` swap places in the gears. */
   alike: z.array(z.string()),
-  /** Gears for the same placement without that device. Loads above the last range are more than it can carry within the SLO. */
+  /** Gears for the same placement without that device. Above the last range, the rest cannot meet the SLO. */
   gears: z.array(gear).min(1),
-  /** As `beyond` of the plan, for those loads. */
+  /** Like the plan's `beyond`, for loads above these gears. */
   beyond: z.array(gear).min(1).optional(),
 });
 
-/** Which files a model is, and what was measured of them: devices serve a plan by what it says, whatever lies on disk meanwhile. */
+/** The files of a model and their measurements. Devices serve a plan by what it says, whatever is on disk meanwhile. */
 const weights = z.strictObject({
-  /** Of all files that make the model (see `modelDigest`). */
+  /** Of all files that make up the model (see `modelDigest`). */
   digest: z.string().min(1),
   /** Memory of one replica. */
   memoryBytes: z.number().positive(),
   /** Device class -> inference time by batch size, as profiled. */
   runtimes: z.record(z.string(), runtimeCurveSchema),
-  /** Bins of its certainties, in which devices count them for the drift monitor (see `certaintyEdges`). */
+  /** Bins of its certainties; devices count in them for the drift monitor (see `certaintyEdges`). */
   certaintyEdges: z.array(z.number()),
-  /** Of its own answers to the validation samples: audits ask the most accurate model. */
+  /** Accuracy of its own answers on the validation samples: audits ask the most accurate model. */
   accuracy: z.number(),
-  /** Output that holds the scores, where `profile` chose it. */
+  /** Output that holds the scores, if `profile` chose it. */
   output: z.string().optional(),
 });
 
@@ -84,12 +84,12 @@ const accuracySlo = z.strictObject({ accuracy: z.number().min(0).max(1) });
 export const gearPlanSchema = z.strictObject({
   schema: z.literal(PLAN_SCHEMA),
   deployment: z.string(),
-  /** Digest of the profile and of what was asked. */
+  /** Digest of the profile and of the planning request. */
   digest: z.string(),
   synthetic: z.boolean(),
   /**
-   * Present where the profile was corrected by a calibration of that date: device -> inference time as served, over the
-   * profile's. Devices compare the times of their batches with that, so that plan and devices mean the same by "as planned".
+   * Present when a calibration of that date corrected the profile: device -> inference time as served, divided by the profile's.
+   * Devices compare their batch times with it, so that plan and devices agree on what "as planned" means.
    */
   correction: z.strictObject({ date: z.string(), inference: z.record(z.string(), z.number().positive()) }).optional(),
   slo: z.union([latencySlo, accuracySlo]),
@@ -99,23 +99,23 @@ export const gearPlanSchema = z.strictObject({
   weights: z.record(z.string(), weights),
   devices: z.array(z.string()).min(1),
   placement: z.array(z.strictObject({ model: z.string(), device: z.string() })).min(1),
-  /** What is promised: each holds the SLO in its range. */
+  /** The promised gears: each meets the SLO in its range. */
   gears: z.array(gear).min(1),
   /**
-   * Best effort, no SLO promised: gears for the loads above the last range, down to the cheapest cascade and up to what that one
-   * carries; absent where the last gear carries as much as the placement can. They may use replicas that no other gear does.
-   * `expected.latencyMs` is simulated at the top load.
+   * Best effort, without an SLO: gears for loads above the last range, down to the cheapest cascade and up to what it can carry. Absent
+   * when the last gear carries as much as the placement can. They may use replicas that no other gear uses. `expected.latencyMs` is
+   * simulated at the top load.
    */
   beyond: z.array(gear).min(1).optional(),
-  /** What to do while a device is lost; absent where it was not planned for. See `gearsWithout`. */
+  /** What to do while a device is lost; absent when that was not planned for. See `gearsWithout`. */
   contingencies: z.array(contingency).optional(),
   /** Expected over the QPS distribution. */
   expected: z.strictObject({ ...promisedAccuracy, latencyMsP95: z.number() }),
-  /** Probability of the range of each of `gears` under the distribution planned for. */
+  /** Probability of each gear's range under the planned distribution. */
   qpsWeights: z.array(z.number().nonnegative()),
-  /** Mean load of that distribution, which wide ranges do not tell; absent in plans of older versions. */
+  /** Mean load of that distribution, which wide ranges do not show; absent in plans of older versions. */
   meanQps: z.number().nonnegative().optional(),
-  /** Pareto frontier of the cascades considered, cheapest first. */
+  /** Pareto frontier of the cascades that were considered, cheapest first. */
   frontier: z.array(z.strictObject({ cascade: z.array(stage), ...promisedAccuracy, computeMs: z.number() })),
   /** How the plan was found: iterations, simulations, seed. */
   search: z.record(z.string(), z.union([z.number(), z.string()])),
@@ -124,22 +124,22 @@ export const gearPlanSchema = z.strictObject({
 export type GearPlan = z.infer<typeof gearPlanSchema>;
 export type ModelWeights = GearPlan['weights'][string];
 export type Gear = GearPlan['gears'][number];
-/** Gears that follow one another in load: those that are promised, and those beyond. */
+/** Gears in order of load: the promised ones, and those beyond. */
 export type GearTable = Pick<GearPlan, 'gears' | 'beyond'>;
 export type Stage = z.infer<typeof stage>;
-/** As it stands in a plan. */
+/** As written in a plan. */
 export interface ExpectedAccuracy {
   readonly accuracy: number;
   readonly accuracyInterval: readonly [low: number, high: number];
 }
 export type GearReason = NonNullable<Gear['why']>;
 
-/** Those that are promised, then those beyond: what the number of a gear in a message or a report counts. */
+/** Promised gears, then those beyond. Gear numbers in messages and reports are indexes into this list. */
 export function allGears({ gears, beyond = [] }: GearTable): readonly Gear[] {
   return [...gears, ...beyond];
 }
 
-/** As much of a digest as people compare; a made-up family has a word in its place. */
+/** The part of a digest that people compare; a made-up family has a word in its place. */
 export function shortDigest(digest: string): string {
   return /^[0-9a-f]+$/.test(digest) ? digest.slice(0, 8) : digest;
 }
@@ -149,14 +149,14 @@ export function digestsOf(weights: GearPlan['weights']): Readonly<Record<string,
   return Object.fromEntries(Object.entries(weights).map(([model, { digest }]) => [model, digest]));
 }
 
-/** `cnn 1a2b3c4d, resnet 9f8e7d6c`: which files the models are. */
+/** `cnn 1a2b3c4d, resnet 9f8e7d6c`: models with the digests of their files. */
 export function describeWeights(digests: Readonly<Record<string, string>>): string {
   return Object.entries(digests)
     .map(([model, digest]) => `${model} ${shortDigest(digest)}`)
     .join(', ');
 }
 
-/** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; what is less certain goes on. */
+/** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; samples below the threshold move on. */
 export function describeCascade(cascade: readonly Stage[]): string {
   return cascade.map((s) => (s.threshold === undefined ? s.model : `${s.model} <${Number(s.threshold.toFixed(3))}`)).join(' → ');
 }

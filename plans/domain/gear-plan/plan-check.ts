@@ -3,19 +3,19 @@ import { type Deployment, deviceClass } from '../deployment/deployment.ts';
 import { gearsWithout } from './contingency.ts';
 import type { Gear, GearPlan, GearTable } from './gear-plan.ts';
 
-/** What a plan is checked against. Models and devices are known by name only: a plan holds no paths. */
+/** What a plan is checked against. It refers to models and devices by name only, and contains no paths. */
 export type PlanSubject = Pick<Deployment, 'name' | 'models' | 'devices'>;
 
-/** Shares and ranges are written with so many digits that sums and neighbours agree to this. */
+/** Shares and ranges are rounded when written; sums and neighbours agree within this. */
 const SHARE_TOLERANCE = 1e-6;
 const QPS_TOLERANCE = 1e-5;
-/** One reason is enough, a page of them hides it. */
+/** A page of problems would hide the one to fix. */
 const SHOWN_PROBLEMS = 10;
 
 /**
- * Whether a well-formed plan (see `gearPlanSchema`), from a file or from an operator, can be served on a deployment: its models
- * and devices, what the devices' memory holds, and gears that leave no load and no request without a replica to go to.
- * @returns what is wrong, one sentence for each problem, with field and value; empty for a plan that can be served.
+ * Checks whether a well-formed plan (see `gearPlanSchema`), from a file or an operator, can be served on a deployment: its models and
+ * devices, the devices' memory, and gears that leave no load and no request without a replica.
+ * @returns one sentence per problem, with field and value; empty when the plan can be served.
  */
 export function checkPlanFor(deployment: PlanSubject, plan: GearPlan): string[] {
   const named = [
@@ -24,17 +24,17 @@ export function checkPlanFor(deployment: PlanSubject, plan: GearPlan): string[] 
     ...deviceProblems(deployment, plan),
     ...placementProblems(plan),
   ];
-  // The rest speaks of models and devices by name: with unknown ones it would only repeat what was said.
+  // The other checks refer to models and devices by name, so with unknown ones they would only repeat these problems.
   return named.length > 0 ? named : [...memoryProblems(deployment, plan), ...servingProblems(plan)];
 }
 
-/** Whether a well-formed plan is one in itself, whatever it is for. @returns what is wrong, as of `checkPlanFor`. */
+/** Checks whether a well-formed plan is consistent in itself. @returns problems, as from `checkPlanFor`. */
 export function checkPlan(plan: GearPlan): string[] {
   const named = placementProblems(plan);
   return named.length > 0 ? named : servingProblems(plan);
 }
 
-/** @throws ConfigError with the problems of the plan in `file`, if there are any. */
+/** @throws ConfigError with the problems of the plan in `file`, if any. */
 export function refusePlan(file: string, problems: readonly string[]): void {
   if (problems.length === 0) return;
   const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
@@ -60,7 +60,7 @@ function modelProblems({ models }: PlanSubject, plan: GearPlan): string[] {
   if (unknown.length > 0)
     return unknown.map((name) => `models: ${shown(name)} is not a model of the deployment, which has ${names.join(', ')}`);
   if (plan.models.length === names.length && repeated(plan.models).length === 0) return [];
-  return [`models: ${plan.models.join(', ')}; the deployment has ${names.join(', ')}, and a plan names each of them once`];
+  return [`models: ${plan.models.join(', ')}; the deployment has ${names.join(', ')}, and a plan names each exactly once`];
 }
 
 function deviceProblems({ devices }: PlanSubject, plan: GearPlan): string[] {
@@ -124,7 +124,7 @@ function contingencyProblems(plan: GearPlan): string[] {
 function lostShares(gears: readonly Gear[], at: string, device: string): string[] {
   return gears.flatMap((gear, g) =>
     Object.entries(gear.shares).flatMap(([model, shares]) =>
-      shareOf(shares, device) > 0 ? [`${at}[${g}].shares.${model}: ${device} has a share, and is the device that is lost`] : [],
+      shareOf(shares, device) > 0 ? [`${at}[${g}].shares.${model}: ${device} has a share, but is the lost device`] : [],
     ),
   );
 }
@@ -136,7 +136,7 @@ function tableProblems({ gears, beyond = [] }: GearTable, at: (field: string) =>
   ];
 }
 
-/** @param begin where the first range must begin. */
+/** @param begin where the first range must start. */
 function gearsProblems(gears: readonly Gear[], begin: number, at: string, plan: GearPlan): string[] {
   const placed = new Set(plan.placement.map(replicaName));
   return gears.flatMap((gear, g) => [
@@ -146,11 +146,11 @@ function gearsProblems(gears: readonly Gear[], begin: number, at: string, plan: 
   ]);
 }
 
-/** Ranges ascend without a gap or an overlap: each load has one gear. */
+/** Ranges ascend without gaps or overlaps, so each load has exactly one gear. */
 function rangeProblems({ qps: [from, to] }: Gear, expected: number, at: string): string[] {
   return [
-    ...(Math.abs(from - expected) <= QPS_TOLERANCE ? [] : [`${at}: begins at ${from}; must begin at ${expected}`]),
-    ...(to > from ? [] : [`${at}: ends at ${to}, not above its begin ${from}`]),
+    ...(Math.abs(from - expected) <= QPS_TOLERANCE ? [] : [`${at}: starts at ${from}; must start at ${expected}`]),
+    ...(to > from ? [] : [`${at}: ends at ${to}, which is not above its start ${from}`]),
   ];
 }
 
@@ -198,7 +198,7 @@ function repeated(values: readonly string[]): string[] {
   return [...new Set(values.filter((value, i) => values.indexOf(value) !== i))];
 }
 
-/** What came in a plan may be of any length. */
+/** Text in a plan may have any length. */
 function shown(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text);
 }

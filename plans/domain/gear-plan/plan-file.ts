@@ -6,7 +6,7 @@ import { type GearPlan, gearPlanSchema, PLAN_SCHEMA } from './gear-plan.ts';
 import { checkPlan, refusePlan } from './plan-check.ts';
 
 /**
- * A plan that can be served on what it was made for; whether that is a certain deployment, `checkPlanFor` says.
+ * Reads a plan that is consistent in itself; `checkPlanFor` says whether it fits a particular deployment.
  * @throws ConfigError naming file, field and value.
  */
 export function readPlan(file: string): GearPlan {
@@ -29,7 +29,7 @@ export function parsePlan(text: string, source: string): GearPlan {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ConfigError(`${source}: not JSON (${messageOf(error)}); make it anew with \`cascade plan\``);
+    throw new ConfigError(`${source}: not JSON (${messageOf(error)}); run \`cascade plan\` again`);
   }
   const version = typeof value === 'object' && value !== null && 'schema' in value ? value.schema : undefined;
   if (typeof version === 'number' && version !== PLAN_SCHEMA)
@@ -37,7 +37,7 @@ export function parsePlan(text: string, source: string): GearPlan {
   const parsed = gearPlanSchema.safeParse(value, { reportInput: true });
   if (!parsed.success)
     throw new ConfigError(
-      `${source}: not a gear plan; make it anew with \`cascade plan\`\n${describeIssues(gearPlanSchema, value, parsed.error)}`,
+      `${source}: not a gear plan; run \`cascade plan\` again\n${describeIssues(gearPlanSchema, value, parsed.error)}`,
     );
   return parsed.data;
 }

@@ -2,18 +2,18 @@ import { percent, plain } from '../../explain/format.ts';
 import { qualityBySample, type RecordedFamily, type ValidationRecords, validationRecords } from '../cascade/cascade.ts';
 import { describeCascade, type GearPlan, type Stage } from './gear-plan.ts';
 
-/** A plan whose accuracy is known to no more than two points either way was made of few samples. */
+/** Warn when the accuracy is uncertain by more than this either way, because there were few samples. */
 const WIDE = 0.02;
-/** A cascade that takes more than this share of another's device time is hardly cheaper. */
+/** A cascade that uses more than this share of another's device time is hardly cheaper. */
 const CHEAPER = 0.9;
-/** Of the standard normal: 95 % lie within. */
+/** Of the standard normal distribution: 95 % lies within. */
 const Z = 1.96;
-/** One of a kind is enough to look into it. */
+/** Show only a few ranges: one example is enough to investigate. */
 const SHOWN_RANGES = 3;
 
 type Point = GearPlan['frontier'][number];
 
-/** Neighbouring ranges with a cascade that a cheaper one may equal. */
+/** Neighbouring ranges whose cascade may be no better than a cheaper one. */
 interface Doubt {
   readonly fromQps: number;
   readonly toQps: number;
@@ -22,7 +22,7 @@ interface Doubt {
 }
 
 /**
- * What people should know of the accuracies in a plan before they rely on them: that the samples were few, and where a cheaper
+ * What people should know about the accuracies in a plan before they rely on them: that there were few samples, and where a cheaper
  * cascade may be as accurate.
  * @param family of the profile that the plan was made from.
  */
@@ -41,7 +41,7 @@ function fewSamples({ expected }: GearPlan, samples: number): string[] {
   ];
 }
 
-/** Both cascades gave their answers to the same samples, so that what counts is on how many these differ. */
+/** Both cascades answered the same samples, so we compare them sample by sample. */
 function cheaperOnes(plan: GearPlan, records: ValidationRecords): string[] {
   const quality = new Map<Point, Float32Array>();
   const qualityOf = (point: Point): Float32Array => {
@@ -67,13 +67,13 @@ function cheaperOnes(plan: GearPlan, records: ValidationRecords): string[] {
     return (
       `${plain(fromQps)} - ${plain(toQps)} requests/s: ${describeCascade(cheaper.cascade)} may be as accurate as the chosen ` +
       `${describeCascade(chosen.cascade)}, for ${percent(cheaper.computeMs / chosen.computeMs, 0)} of the device time: on the ` +
-      `same ${records.samples} samples, the chosen one is ${points(mean)} points better, give or take ${points(Z * error)}`
+      `same ${records.samples} samples, the chosen one is ${points(mean)} points better, plus or minus ${points(Z * error)}`
     );
   });
   return doubts.length > SHOWN_RANGES ? [...told, `the same goes for ${doubts.length - SHOWN_RANGES} more ranges of load`] : told;
 }
 
-/** Mean over the samples of how much better one is than the other, and its standard error. */
+/** Mean over the samples of how much better `one` is than `other`, and its standard error. */
 function difference(one: Float32Array, other: Float32Array): { mean: number; error: number } {
   let [sum, squares] = [0, 0];
   for (let i = 0; i < one.length; i++) {

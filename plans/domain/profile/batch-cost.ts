@@ -9,21 +9,21 @@ export interface PlanDevice {
 }
 
 /**
- * How long a triggered batch occupies a device: inference and the serving costs around it.
+ * How long a triggered batch occupies a device: inference plus serving overhead.
  * @param sampleSize of its largest sample; default: typical.
  */
 export function batchMs(curve: RuntimeCurve, overhead: Overhead, batch: number, sampleSize?: number): number {
   return runtimeMs(curve, batch, sampleSize) + overhead.perBatchMs + batch * overhead.perRequestMs;
 }
 
-/** Largest batch that a trigger takes: profiled, and allowed by the deployment. */
+/** Largest batch that a trigger starts: profiled, and allowed by the deployment. */
 function batchLimit(curve: RuntimeCurve, maxBatch: number | undefined): number {
   return Math.max(1, Math.min(largestBatch(curve), maxBatch ?? Number.POSITIVE_INFINITY));
 }
 
 /**
  * Device time by batch size for one model on one device class: index n holds the time of a batch of n, from 1 to the limit.
- * @returns undefined where the model was not profiled on that class, so cannot be placed there.
+ * @returns undefined when the model was not profiled on that class, and so cannot be placed there.
  */
 export function batchTable(
   profile: Profile,

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { externalFiles } from '../../../engine/backend/external-data.ts';
 import { isOnServersOnly, type ModelEntry } from '../deployment/model-entry.ts';
 
-/** What was found out about files, by their path, size and times: each is read once a process, though many commands ask. */
+/** Cache by path, size and times: each process reads a file once, however often it is needed. */
 const digests = new Map<string, string>();
 const externals = new Map<string, readonly string[]>();
 
@@ -17,16 +17,16 @@ export function fileDigest(path: string): string {
 }
 
 /**
- * Files that make a model, relative to the folder of its ONNX file: that one, then those of its external weights.
- * @throws ConfigError for what is no ONNX model, or lacks weights.
+ * The files that make up a model, relative to the folder of its ONNX file: that file, then its external weights.
+ * @throws ConfigError when it is not an ONNX model, or weights are missing.
  */
 export function modelFiles(file: string): readonly string[] {
   return [basename(file), ...remembered(externals, file, externalFiles)];
 }
 
 /**
- * Digest of all that makes a model: its file's content, and names and contents of the files that hold weights of it.
- * @throws ConfigError as of `modelFiles`.
+ * Digest of everything that makes up a model: the content of its file, and the names and contents of its external weight files.
+ * @throws ConfigError as `modelFiles` does.
  */
 export function modelDigest(file: string): string {
   const [own, ...external] = modelFiles(file);
@@ -42,13 +42,13 @@ export function modelDigest(file: string): string {
 /**
  * Digest of a model of the family. Of one that is on servers only it says what the model is called there: whether its weights are still the same
  * nobody but the server knows.
- * @throws ConfigError as of `modelFiles`.
+ * @throws ConfigError as `modelFiles` does.
  */
 export function entryDigest(entry: Pick<ModelEntry, 'file' | 'remote'>): string {
   return isOnServersOnly(entry) ? createHash('sha256').update(entry.file).digest('hex') : modelDigest(entry.file);
 }
 
-/** The time of the last change to the inode tells of a change that kept size and date. */
+/** The inode's change time reveals a change that kept size and modification time. */
 function remembered<T>(known: Map<string, T>, path: string, read: (path: string) => T): T {
   const { size, mtimeMs, ctimeMs, ino } = statSync(path);
   const key = [path, size, mtimeMs, ctimeMs, ino].join('\0');

@@ -7,8 +7,9 @@ import { entryDigest, fileDigest } from './file-digest.ts';
 import type { Profile } from './profile.ts';
 
 /**
- * Digest of all that a profile depends on: content of the models and data, the settings that change answers or runtimes,
- * the kinds of device; of a synthetic family, its figures. Not the SLO, the load or the number of devices: those are planned for, not measured.
+ * Digest of everything a profile depends on: contents of models and data, settings that change answers or runtimes, and kinds of
+ * device; for a synthetic family, its figures. The SLO, the load and the number of devices are planned for rather than measured, so
+ * they are not part of it.
  */
 export function profileDigest(deployment: Deployment, digestOfModel: (model: ModelEntry) => string = entryDigest): string {
   const { data, synthetic } = deployment;
@@ -32,7 +33,7 @@ export function profileDigest(deployment: Deployment, digestOfModel: (model: Mod
               remote: model.remote,
               file: digestOfModel(model),
             }))
-            // The family's order is measured, not written.
+            // The order of the family is measured, so the order in the file does not matter.
             .sort((a, b) => (a.name < b.name ? -1 : 1))
         : synthetic,
     task: deployment.task,
@@ -51,14 +52,14 @@ export function profileDigest(deployment: Deployment, digestOfModel: (model: Mod
   return createHash('sha256').update(JSON.stringify(subject)).digest('hex');
 }
 
-/** Whether the profile is of this deployment's models, data, certainty and kinds of device as they are now. */
+/** Whether the profile matches this deployment's current models, data, certainty and kinds of device. */
 export function profileIsCurrent(deployment: Deployment, profile: Profile): boolean {
   return profile.deployment === deployment.name && profile.digest === profileDigest(deployment);
 }
 
 /**
- * For what serves: the files of the models are the plan's affair, which names them by digest; all else must be as it was profiled.
- * @throws ConfigError as of `requireCurrent`.
+ * For serving: the plan identifies the model files by digest, so they may differ from the profile's; everything else must match.
+ * @throws ConfigError as `requireCurrent` does.
  */
 export function requireSameSettings(deployment: Deployment, profile: Profile, path: string): void {
   const profiled = new Map(profile.models.map(({ name, digest }) => [name, digest]));
@@ -67,7 +68,7 @@ export function requireSameSettings(deployment: Deployment, profile: Profile, pa
 
 /**
  * @param path of the profile, for the message.
- * @throws ConfigError when the profile is of another deployment, or of other models, data, certainty or kinds of device.
+ * @throws ConfigError when the profile belongs to another deployment, or to other models, data, certainty or kinds of device.
  */
 export function requireCurrent(deployment: Deployment, profile: Profile, path: string): void {
   requireDigest(deployment, profile, path, () => profileDigest(deployment));
@@ -81,7 +82,7 @@ function requireDigest(deployment: Deployment, profile: Profile, path: string, c
   }
   if (profile.digest !== current()) {
     throw new ConfigError(
-      `${path} was measured with other models, data, certainty, batch sizes or kinds of device than ${deployment.file} names now; run \`cascade profile\` again`,
+      `${path} was measured with different models, data, certainty, batch sizes or kinds of device than ${deployment.file} has now; run \`cascade profile\` again`,
     );
   }
 }

@@ -8,7 +8,7 @@ import { describeIssues } from '../deployment/yaml-problems.ts';
 import type { Profile } from './profile.ts';
 import { plainCurve, runtimeCurveSchema } from './runtime-curve-schema.ts';
 
-/** profile.json: readable JSON, but for the per-sample arrays, which are base64 of little-endian values. */
+/** profile.json: readable JSON, except that per-sample arrays are base64 of little-endian values. */
 
 const base64 = <T extends Int32Array | Float32Array>(key: string, decode: (bytes: Uint8Array<ArrayBuffer>) => T) =>
   z.strictObject({ [key]: z.base64() }).transform((value, context) => {
@@ -67,7 +67,7 @@ const profileSchema = z.strictObject({
 });
 
 /**
- * Reads a profile. Whether it is a profile of this deployment as it is now, `requireCurrent` says.
+ * Reads a profile. `requireCurrent` says whether it matches the deployment as it is now.
  * @throws ConfigError that names the file and what to do.
  */
 export function readProfile(path: string): Profile {
@@ -76,7 +76,7 @@ export function readProfile(path: string): Profile {
   try {
     plain = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new ConfigError(`${path} is not a profile (${messageOf(error)}); make it anew with \`cascade profile\``);
+    throw new ConfigError(`${path} is not a profile (${messageOf(error)}); run \`cascade profile\` again`);
   }
   const version = typeof plain === 'object' && plain !== null && 'schema' in plain ? plain.schema : undefined;
   if (version !== 2) {
@@ -90,7 +90,7 @@ export function readProfile(path: string): Profile {
   }
   const warmUp = decodeWarmUp(result.data.warmUp, result.data.inputs);
   if (warmUp === undefined)
-    throw new ConfigError(`${path}: warmUp holds other inputs than the models'; run \`cascade profile\` again`);
+    throw new ConfigError(`${path}: warmUp does not hold the models' inputs; run \`cascade profile\` again`);
   const profile: Profile = { ...result.data, warmUp };
   for (const model of profile.models) {
     const { predictions, certainties, quality } = model;
@@ -108,7 +108,7 @@ export function readProfile(path: string): Profile {
   return profile;
 }
 
-/** The first value of the arrays that no measurement gives. */
+/** The first value in the arrays that no measurement can give. */
 function damagedField({ classes, labels, models }: Profile): string | undefined {
   const stray = (field: string, values: Int32Array): string | undefined => {
     const i = values.findIndex((value) => value < 0 || value >= classes);
@@ -125,13 +125,13 @@ function damagedField({ classes, labels, models }: Profile): string | undefined 
   return stray('labels', labels);
 }
 
-/** Writes a profile so that a reader sees the old file or the new one, never half of it. */
+/** Writes a profile atomically: a reader sees the old file or the new one, never half of it. */
 export function writeProfile(path: string, profile: Profile): void {
   const encode = (key: string, array: Int32Array | Float32Array) => ({
     [key]: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
   });
   const { correction, ...measured } = profile;
-  if (correction !== undefined) throw new Error(`${path}: a corrected profile is not written; write the measured one`);
+  if (correction !== undefined) throw new Error(`${path}: a corrected profile must not be written; write the measured one`);
   const plain: z.input<typeof profileSchema> = {
     ...measured,
     classNames: profile.classNames && [...profile.classNames],

@@ -3,7 +3,7 @@ import type { RuntimeCurve } from './profile.ts';
 
 const times = z.array(z.number().positive()).min(1);
 
-/** A RuntimeCurve as profiles and plans hold it. */
+/** A RuntimeCurve as stored in profiles and plans. */
 export const runtimeCurveSchema = z
   .strictObject({
     batch: z.array(z.int().positive()).min(1),
@@ -14,7 +14,7 @@ export const runtimeCurveSchema = z
       .optional(),
   })
   .refine((c) => [c, ...(c.bySize ?? [])].every(({ ms }) => ms.length === c.batch.length), {
-    error: 'batch and ms differ in length',
+    error: 'batch and ms have different lengths',
   })
   .refine((c) => c.batch.every((size, i) => i === 0 || size > c.batch[i - 1]), { error: 'batch sizes do not ascend' })
   .refine((c) => (c.bySize ?? []).every(({ size }, i, all) => i === 0 || size > all[i - 1].size), {

@@ -1,8 +1,8 @@
 import { mapTimes, type Profile } from './profile.ts';
 
 /**
- * The same system in slow motion: every inference takes `factor` times as long. With the load that many times lower and the SLO
- * that many times laxer it is, but for the serving costs, the same system: so a machine can emulate one that is too fast for it.
+ * The same system in slow motion: every inference takes `factor` times as long. Divide the load and multiply the SLO by the factor,
+ * and it behaves the same except for serving costs. This lets a machine emulate a system that is too fast for it.
  */
 export function slowedProfile(profile: Profile, factor: number): Profile {
   if (factor === 1) return profile;

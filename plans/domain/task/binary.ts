@@ -4,7 +4,7 @@ import type { Task, TaskSettings } from './task.ts';
 
 /**
  * Class 0 or 1, from one column: the probability of class 1, or its logit. The label is 1 above a probability of 0.5; the certainty
- * is that of the two classes' scores, such as |2p - 1| for `margin`. Two columns are a score per class, as in classification.
+ * is that of the two classes' scores, such as |2p - 1| for `margin`. Two columns are one score per class, as in classification.
  */
 export function binary(settings: Pick<TaskSettings, 'estimator' | 'scores'>): Task {
   const ofTwo = classification(settings);
@@ -19,7 +19,7 @@ export function binary(settings: Pick<TaskSettings, 'estimator' | 'scores'>): Ta
   };
 }
 
-/** The same certainty as of two columns that say the same: logits 0 and z, or probabilities 1 - p and p. */
+/** The certainty of the two equivalent columns: logits 0 and z, or probabilities 1 - p and p. */
 export function oneColumnCertainty({
   estimator,
   scores: kind,

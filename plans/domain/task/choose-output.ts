@@ -1,22 +1,22 @@
 import type { OutputSpec } from '../../../engine/backend/backend.ts';
 import type { ScoreKind, TaskName } from '../deployment/model-entry.ts';
 
-/** What is known beside the outputs. */
+/** What is known in addition to the outputs. */
 export interface OutputHints {
   readonly task: TaskName;
-  /** What the scores are said to be. */
+  /** What the deployment says the scores are. */
   readonly scores: ScoreKind;
-  /** Number of classes or labels, by their names or at least by the data; of values in regression. */
+  /** Number of classes or labels, from their names or at least from the data; for regression, the number of values. */
   readonly columns?: number | undefined;
-  /** Holds certainties, so not the scores. */
+  /** Holds certainties, so it cannot hold the scores. */
   readonly certaintyOutput?: string | undefined;
 }
 
 export interface OutputChoice {
   readonly output: string;
-  /** In words: `logits has a column for each of the 3 classes`. */
+  /** Reason in words: `logits has a column for each of the 3 classes`. */
   readonly why: string;
-  /** Others that could be meant as well, the likeliest first. */
+  /** Other outputs that could be meant, likeliest first. */
   readonly alternatives: readonly string[];
 }
 
@@ -26,12 +26,12 @@ interface Rated {
   readonly rating: number;
 }
 
-/** What people and exporters call them. */
+/** Names that people and exporters use for scores. */
 const KIND_NAMES = { logits: /logit/i, probabilities: /prob|softmax|sigmoid/i } as const;
 const SCORE_NAMES = /logit|prob|softmax|sigmoid|score|pred|class/i;
 const VALUE_NAMES = /pred|value|mean|variable|target|regress/i;
 const PLAIN_NAMES = /^(output|out|y|dense|fc|linear|head)([_.:]?\d*)?$/i;
-/** What else models give, none of it scores. */
+/** Names of other outputs, which are not scores. */
 const OTHER_NAMES = /feature|embed|hidden|pool|attention|state|std|var(iance)?$|sigma|spread|uncertain|certain|confiden/i;
 
 const RIGHT_COLUMNS = 20;
@@ -40,13 +40,13 @@ const OTHER_NAME = -6;
 const LONE_COLUMN = -20;
 
 /**
- * Which output holds the scores, where the deployment does not say: of the outputs of floats in the shape of scores, the one with a
- * column per class; then the one that is called so; then the first.
- * @returns undefined where no output can hold scores.
+ * Which output holds the scores when the deployment does not say: among float outputs shaped like scores, prefer a column per class,
+ * then a matching name, then the first.
+ * @returns undefined when no output can hold scores.
  */
 export function chooseOutput(outputs: readonly OutputSpec[], hints: OutputHints): OutputChoice | undefined {
   const rated = outputs.flatMap((output) => rate(output, hints) ?? []);
-  // A column per class tells scores from all else, a name much less.
+  // A column per class is strong evidence; a name is much weaker.
   const [best, ...others] = rated.toSorted((a, b) => b.rating - a.rating);
   if (best === undefined) return undefined;
   return {
@@ -70,16 +70,16 @@ function rate({ name, type, shape }: OutputSpec, hints: OutputHints): Rated | un
       found === columns && found > 1 ? `a column for each of the ${found} ${noun}` : `${found} column${found === 1 ? '' : 's'}`;
     return { name, why: `${name} has ${many}`, rating: rating + RIGHT_COLUMNS };
   }
-  // One column cannot tell several classes apart.
+  // One column cannot distinguish several classes.
   if (found === 1 && task === 'classification')
     return { name, why: `${name} is the likeliest by its name`, rating: rating + LONE_COLUMN };
-  // The data need not have a sample of every class.
+  // The data may lack samples of some classes.
   const fits = wanted === undefined || found === null || found > Math.max(...wanted);
   const why = named > 0 ? `${name} is the likeliest by its name` : `${name} is the first that can hold scores`;
   return { name, why, rating: rating + (fits ? UNKNOWN_COLUMNS : 0) };
 }
 
-/** How many columns scores would have; undefined: any number. */
+/** Number of columns that scores would have; undefined: any. */
 function wantedColumns(task: TaskName, columns: number | undefined): readonly number[] | undefined {
   if (task === 'binary') return [1, 2];
   return columns === undefined ? undefined : [columns];

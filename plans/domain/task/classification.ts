@@ -2,7 +2,7 @@ import type { Prediction } from '../../protocol/messages.ts';
 import { argmax, certaintyEstimator } from '../cascade/certainty.ts';
 import type { Task, TaskSettings, Truth } from './task.ts';
 
-/** One of several classes, a score for each: the label is the class with the highest. An answer is right or wrong. */
+/** One of several classes, with a score for each: the label is the class with the highest score. An answer is right or wrong. */
 export function classification({ estimator, scores: kind }: Pick<TaskSettings, 'estimator' | 'scores'>): Task {
   return {
     predict: (scores, offset, columns) => ({ label: argmax(scores, offset, columns) }),

@@ -1,8 +1,8 @@
 import type { Task } from './task.ts';
 
 /**
- * Anything else, such as detection or ranking: the answer is whatever outputs a request asks for, and how good each model is on
- * each sample is read from a file. Certainty comes from a model output.
+ * Anything else, such as detection or ranking. The answer is the set of outputs a request asks for; the quality of each model on each
+ * sample is read from a file. Certainty comes from a model output.
  */
 export function custom(): Task {
   return {
@@ -16,5 +16,5 @@ export function custom(): Task {
 }
 
 export function noEstimate(): never {
-  throw new Error('this task has no class scores to estimate a certainty from');
+  throw new Error('this task has no class scores to estimate certainty from');
 }

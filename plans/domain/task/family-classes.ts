@@ -4,7 +4,7 @@ import type { Deployment } from '../deployment/deployment.ts';
 import { isOnServersOnly } from '../deployment/model-entry.ts';
 
 /**
- * Names of the classes in the order of the scores: as the deployment says, else as the models do.
+ * Names of the classes in the order of the scores, from the deployment, else from the models.
  * @throws ConfigError when two models name them differently.
  */
 export function familyClasses({
@@ -23,6 +23,6 @@ export function familyClasses({
   const other = others.find((model) => model.classes.join('\0') !== first.classes.join('\0'));
   if (other === undefined) return first?.classes;
   throw new ConfigError(
-    `${file}: model ${first.name} gives the classes ${first.classes.join(', ')}, model ${other.name} ${other.classes.join(', ')}; a family shares its classes: export the models with the same ones`,
+    `${file}: model ${first.name} has the classes ${first.classes.join(', ')}, but model ${other.name} has ${other.classes.join(', ')}; models of a family must share their classes: export them with the same ones`,
   );
 }

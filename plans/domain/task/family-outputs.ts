@@ -10,9 +10,9 @@ import { certaintyOutputOf } from './task-of.ts';
 
 /** What is read from a model. */
 export interface ModelOutputs {
-  /** Holds the scores; undefined: the backend's own choice, which says what is wrong where there is none. */
+  /** Holds the scores; undefined: leave it to the backend, which says what is wrong if there is none. */
   readonly output: string | undefined;
-  /** Where the deployment does not name it: why it was chosen. */
+  /** Why it was chosen, if the deployment does not name it. */
   readonly choice: OutputChoice | undefined;
   /** Names of all outputs. */
   readonly all: readonly string[];
@@ -21,7 +21,7 @@ export interface ModelOutputs {
 /**
  * Which output of each model holds the scores.
  * @param onServers outputs of the models that have no file here, as their servers say.
- * @throws ConfigError when one that the deployment names does not exist, or holds no floats.
+ * @throws ConfigError when an output named in the deployment does not exist, or does not hold floats.
  */
 export function familyOutputs(
   deployment: Deployment,
@@ -52,7 +52,7 @@ function outputOf(
   return { output: choice?.output, choice };
 }
 
-/** How many columns the scores have, as far as names and labels say: at least so many. */
+/** Minimum number of score columns, as far as names and labels tell. */
 function columnsOf({ classes, labels, targetWidth }: LabelledData): number | undefined {
   if (classes !== undefined) return classes.length;
   return labels === undefined ? targetWidth : 1 + labels.reduce((most, label) => Math.max(most, label), 0);

@@ -4,20 +4,20 @@ import { NO_NUMBER } from '../cascade/certainty.ts';
 import type { CertaintyKind } from '../deployment/model-entry.ts';
 import type { Task } from './task.ts';
 
-/** What a model says of one sample. */
+/** What a model says about one sample. */
 export interface Judgement {
   readonly prediction: Prediction;
-  /** NO_NUMBER where a score or the certainty is NaN: then the prediction says nothing. */
+  /** NO_NUMBER when a score or the certainty is NaN; the prediction is then meaningless. */
   readonly certainty: number;
 }
 
 /** Reads one row of a batch. */
 export type Judge = (output: BatchOutput, row: number) => Judgement;
 
-/** Infinity could not be written as JSON. */
+/** Stands in for infinity, which JSON cannot hold. */
 const LARGEST_FLOAT32 = 3.4028234663852886e38;
 
-/** @param kind whether certainty is estimated from the scores, or what the model says of it. */
+/** @param kind whether certainty is estimated from the scores, or read from a model output. */
 export function judgeOf(task: Task, kind: CertaintyKind): Judge {
   const certainty = certaintyOf(task, kind);
   return (output, row) => {
@@ -40,7 +40,7 @@ function certaintyOf(task: Task, kind: CertaintyKind): (output: BatchOutput, row
   };
 }
 
-/** 1 / (1 + standard deviation) of the members of an ensemble: 1 where all say the same, less the more they differ. */
+/** 1 / (1 + standard deviation) of the members of an ensemble: 1 when all agree, less the more they differ. */
 function closeness(members: Float32Array, offset: number, count: number): number {
   let sum = 0;
   for (let i = offset; i < offset + count; i++) sum += members[i];

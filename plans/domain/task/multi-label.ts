@@ -2,8 +2,8 @@ import { oneColumnCertainty } from './binary.ts';
 import type { Task, TaskSettings } from './task.ts';
 
 /**
- * Any number of labels, a column for each: its probability, or its logit. Those above a probability of 0.5 are in the answer. It is
- * as certain as its least certain label. Quality and agreement are the Jaccard index: labels in both over labels in either, and 1
+ * Any number of labels, with a column for each: its probability, or its logit. The answer holds those above a probability of 0.5, and
+ * is as certain as its least certain label. Quality and agreement are the Jaccard index: labels in both over labels in either, and 1
  * for two empty sets (the example-based accuracy of Godbole and Sarawagi, 2004).
  */
 export function multiLabel(settings: Pick<TaskSettings, 'estimator' | 'scores'>): Task {

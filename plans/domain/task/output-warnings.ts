@@ -3,7 +3,7 @@ import type { Deployment } from '../deployment/deployment.ts';
 import type { ModelEntry } from '../deployment/model-entry.ts';
 import type { ModelOutputs } from './family-outputs.ts';
 
-/** What is allowed, but hardly meant, in what a model gives. @param labels of the validation samples; undefined without classes. */
+/** Model outputs that are allowed, but probably not intended. @param labels of the validation samples; undefined without classes. */
 export function outputWarnings(
   deployment: Deployment,
   model: ModelEntry,
@@ -17,11 +17,11 @@ export function outputWarnings(
   const warnings: string[] = [];
   if (choice !== undefined && choice.alternatives.length > 0)
     warnings.push(
-      `${where}: ${choice.why}, so it is read as the scores; ${choice.alternatives.join(', ')} could be meant, too: name one with \`output: NAME\``,
+      `${where}: ${choice.why}, so it is read as the scores; ${choice.alternatives.join(', ')} are also possible: name one with \`output: NAME\``,
     );
   if (answers.noNumbers > 0)
     warnings.push(
-      `${where} gave no number (NaN) for ${answers.noNumbers} of ${samples} validation samples; such answers are never certain and count as wrong`,
+      `${where} answered NaN for ${answers.noNumbers} of ${samples} validation samples; such answers are never certain and count as wrong`,
     );
   if (labels !== undefined) {
     const seen = counts(labels);
@@ -29,11 +29,11 @@ export function outputWarnings(
     const accuracy = answers.quality.reduce((sum, value) => sum + value, 0) / samples;
     if (accuracy <= commonest && seen.size > 1)
       warnings.push(
-        `${where} is right on ${percent(accuracy)} of the validation samples; always to answer the commonest class would be on ${percent(commonest)}: check that ${named} holds the scores and that the classes are in their order`,
+        `${where} is right on ${percent(accuracy)} of the validation samples; always answering the most common class would be right on ${percent(commonest)}: check that ${named} holds the scores and that the classes are in their order`,
       );
     if (deployment.classes === undefined && deployment.task === 'classification' && answers.columns > seen.size)
       warnings.push(
-        `${where}: ${named} has ${answers.columns} columns, the labels ${seen.size} classes; check that it holds the scores`,
+        `${where}: ${named} has ${answers.columns} columns, but the labels have ${seen.size} classes; check that it holds the scores`,
       );
   }
   const kind = kindWarning(deployment, model, answers);
@@ -44,15 +44,15 @@ function kindWarning({ task, certainty, scores }: Deployment, model: ModelEntry,
   if (task === 'regression' || task === 'custom') return undefined;
   const declared = model.scores ?? scores;
   const perColumn = task === 'multi-label' || answers.columns === 1;
-  // Classes are told by the highest score, whatever the scores are; what is above a half is not.
+  // The highest score decides between classes on any scale; a threshold at one half does not work on any scale.
   if (!perColumn && typeof certainty !== 'string') return undefined;
   const looksLikeProbabilities = perColumn ? answers.unit : answers.distributions;
   if (declared === 'logits' && looksLikeProbabilities)
     return perColumn
-      ? 'all scores are from 0 to 1, like probabilities; write `scores: probabilities`, or every score above 0 counts as yes'
-      : 'all scores look like probabilities; write `scores: probabilities`, or softmax is applied to them again';
+      ? 'all scores are from 0 to 1, like probabilities; write `scores: probabilities`, otherwise every score above 0 counts as yes'
+      : 'all scores look like probabilities; write `scores: probabilities`, otherwise softmax is applied to them again';
   if (declared === 'probabilities' && !looksLikeProbabilities)
-    return `the scores are no probabilities, ${perColumn ? 'as some are not from 0 to 1' : 'as not all rows are from 0 to 1 and sum to 1'}; write \`scores: logits\` if they are logits`;
+    return `the scores are not probabilities: ${perColumn ? 'some are not from 0 to 1' : 'not all rows are from 0 to 1 and sum to 1'}; write \`scores: logits\` if they are logits`;
   return undefined;
 }
 

@@ -2,8 +2,8 @@ import { noEstimate } from './custom.ts';
 import type { Task, TaskSettings, Truth } from './task.ts';
 
 /**
- * Values, one per column. An answer is right when each of them is within the tolerance of the true one, so that accuracy is the
- * share of samples that the tolerance is kept for. Certainty comes from a model output.
+ * Values, one per column. An answer is right when each value is within the tolerance of the true one; accuracy is the share of samples
+ * for which that holds. Certainty comes from a model output.
  */
 export function regression({ tolerance = 0 }: Pick<TaskSettings, 'tolerance'>): Task {
   const within = (a: Truth, b: Truth): number => {

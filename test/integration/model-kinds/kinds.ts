@@ -67,7 +67,7 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       what: 'a name, but a Reshape to a batch of 1 inside',
       models: one(reshaped([1, 2])),
       samples: NUMBERS,
-      outcome: refused('answers 2 samples one by one, but fails on them in a batch: model m0: Reshape:'),
+      outcome: refused('can run 2 samples one by one, but fails on them as a batch: model m0: Reshape:'),
     },
     {
       what: 'the same with `maxBatch: 1`',

@@ -353,7 +353,7 @@ it('is free to use an id again once it has ended', () => {
   listen();
   send('x');
   clock.runUntil(0);
-  expect(() => send('x')).toThrow(/"x" is under way/);
+  expect(() => send('x')).toThrow(/"x" is already in flight/);
   bus.publish(attempts[0].reply, encode(resultFor('x')));
   clock.runUntil(1);
   send('x');

@@ -25,7 +25,7 @@ test('what was found is told with what limits it', () => {
     'highest load with 99 % of the requests within 100 ms: 4000 requests/s (met in 3 runs of 3; 4200/s missed it)',
   );
   expect(describeFound({ ...found, limitedBy: 'generator' })).toContain(
-    'at 4200/s the load generator could not keep its schedule: run it where a core is free for it',
+    'at 4200/s the load generator could not keep its schedule: run it where it has a free core',
   );
   expect(describeFound({ ...found, limitedBy: 'most', tooHighQps: null })).toContain('no higher load fits into one run');
   const none = { ...found, maxQps: null, tooHighQps: 1, goal: { type: 'accuracy', accuracy: 0.9 } } as const;

@@ -47,9 +47,9 @@ test('a device that nobody else runs may start, as soon as that is known', async
 test('a device that another process runs may not', async () => {
   const { error, at, lines } = await start(() => deviceState({ device: 'd1', pid: 77, host: 'h2' }));
   expect(error).toBeInstanceOf(ConfigError);
-  expect((error as Error).message).toContain('device d1 of cascade.shop is served already, by process 77 of host h2: stop');
+  expect((error as Error).message).toContain('device d1 of cascade.shop is already served by process 77 of host h2: stop');
   expect(at).toBeLessThan(3_500);
-  expect(lines).toEqual(['served already, by process 77 of host h2; waiting for it to leave']);
+  expect(lines).toEqual(['already served by process 77 of host h2; waiting for it to leave']);
 });
 
 test('a device whose process makes pauses is not taken for gone', async () => {

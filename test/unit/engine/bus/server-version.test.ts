@@ -3,7 +3,7 @@ import { versionWarning } from '../../../../engine/bus/server-version.ts';
 
 test.each(['2.8.4', '2.9.9', '2.9', '1.4.1', '2.9.9-beta.1'])('%s is too old', (version) => {
   expect(versionWarning(version, 'nats://here')).toBe(
-    `the NATS server (nats://here) is version ${version}; use 2.9.10 or newer: nothing older is tested`,
+    `the NATS server (nats://here) has version ${version}; use 2.9.10 or newer: older ones are not tested`,
   );
 });
 

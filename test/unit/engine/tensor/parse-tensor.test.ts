@@ -165,7 +165,7 @@ describe('parseTensor of strings', () => {
     ['inputs.x is 5; expected string[1] as bytes or as a list of strings', TEXT, 5],
     ['inputs.x has 2 strings; expected 1 (string[1])', TEXT, ['a', 'b']],
     ['inputs.x has 2 strings; expected 1 (string[1])', TEXT, encodeStrings(['a', 'b'])],
-    ['inputs.x is cut off; expected the bytes of each string after their number', TEXT, Uint8Array.of(200, 0, 0, 0, 65)],
+    ['inputs.x is truncated; expected the bytes of each string after their count', TEXT, Uint8Array.of(200, 0, 0, 0, 65)],
     ['inputs.x is "a"; expected string[2] as bytes or as a list of strings', spec('string', [2]), 'a'],
     ['inputs.x is "a"; expected float32[2]', FLOATS, 'a'],
   ])('says "%s"', (message, of, value) => expect(refusal(of, value)).toContain(message));
@@ -194,7 +194,7 @@ describe('parseTensor of lists', () => {
     expect(parseTensor(IMAGE, [[[1, 2, 3], [4, 5, 6]]], 'x')).toEqual(flat); // biome-ignore format: an image
   });
 
-  it('takes ragged axes of any length', () => {
+  it('takes ragged variable-length axes', () => {
     expect(parseTensor(spec('uint8', [null, null]), [[1, 2], [3, 4], [5, 6]], 'x').shape).toEqual([3, 2]); // biome-ignore format: rows
     expect(parseTensor(spec('uint8', [null, 2]), [1, 2, 3, 4], 'x').shape).toEqual([2, 2]);
   });

@@ -110,7 +110,7 @@ describe('a calibration beside its profile', () => {
 
   test('cannot be written into the profile', () => {
     calibrated();
-    expect(() => writeProfile(profileFile(), read())).toThrow(/a corrected profile is not written/);
+    expect(() => writeProfile(profileFile(), read())).toThrow(/a corrected profile must not be written/);
   });
 });
 
@@ -120,7 +120,7 @@ describe('a calibration that does not fit is ignored, with a warning that says w
     expect(read()).toEqual(readProfile(profileFile()));
     expect(said).toEqual([
       expect.stringMatching(
-        /calibration\.json is ignored: it was measured with another profile than .*run `cascade calibrate` again/,
+        /calibration\.json is ignored: it was measured with a different profile than .*run `cascade calibrate` again/,
       ),
     ]);
   });
@@ -128,7 +128,7 @@ describe('a calibration that does not fit is ignored, with a warning that says w
   test('of another layout', () => {
     calibrated({ frontends: 'in-devices' });
     expect(read()).toEqual(readProfile(profileFile()));
-    expect(said).toEqual([expect.stringMatching(/measured with frontends: in-devices, and .*deployment\.yaml says 1;/)]);
+    expect(said).toEqual([expect.stringMatching(/measured with frontends: in-devices, but .*deployment\.yaml says 1;/)]);
   });
 });
 

@@ -92,7 +92,7 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
   });
 
   test.each([
-    ['an unknown strategy', ['--strategies', 'cascade,best'], 'there is no "best"'],
+    ['an unknown strategy', ['--strategies', 'cascade,best'], 'unknown strategy "best"'],
     ['a range of devices that descends', ['--devices', '4..2'], 'a range such as 1..8'],
     ['no devices', ['--devices', '0'], 'use a number above 0'],
     ['a latency that is none', ['--p95', '10ms,fast'], 'use milliseconds'],

@@ -10,9 +10,11 @@ const run = (...args: string[]) => runInProcess([deploymentOptions], ['options',
 test('tells each option with its type, its default as it may be written, and its meaning', async () => {
   const { stdout } = await run();
   expect(stdout).toContain(
-    'deadline: number or string or mapping\n    Every request that names no deadline of its own is answered within this time',
+    'deadline: number or string or mapping\n    Every request without a deadline of its own is answered within this time',
   );
-  expect(stdout).toContain('Default: 10 times the p95 of the SLO, but from 1.5s, which outlasts the loss of a device, to 30s');
+  expect(stdout).toContain(
+    'Default: 10 times the p95 of the SLO, but at least 1.5s, which outlasts the loss of a device, and at most 30s',
+  );
   expect(stdout).toContain('deadline.max: number or string, default 600000\n    Longest deadline');
   expect(stdout).toContain('devices[](kind: cpu).memory: number or string, required\n');
   expect(stdout).toContain('inputs.<name>.pad: number\n');

@@ -19,7 +19,7 @@ describe('a file to write', () => {
   test('of --json may be standard output', () => expect(jsonFile('-')).toBe('-'));
 
   test.each([
-    ['-', 'name a file; for standard output there is --json -'],
+    ['-', 'name a file; for standard output, use --json -'],
     [dir, 'it is a folder; name a file'],
     [join(dir, 'absent', 'new.json'), 'it cannot be written: ENOENT'],
     [join(file, 'new.json'), 'it cannot be written: ENOTDIR'],

@@ -33,7 +33,7 @@ describe('cascade plan', () => {
     expect(stdout).toBe(expected);
   });
 
-  test('writes plan.json beside the deployment and shows it as a table', async () => {
+  test('writes plan.json next to the deployment and shows it as a table', async () => {
     const { stdout, stderr } = await run('plan', dir);
     const written = gearPlanSchema.parse(JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')));
     // Of four ranges, the first two have the same gear, and so have the last two.
@@ -158,8 +158,8 @@ describe('cascade simulate', () => {
   });
 
   test.each([
-    [[], 'say the load'],
-    [['--qps', '5'], 'say the load'],
+    [[], 'specify the load'],
+    [['--qps', '5'], 'specify the load'],
     [['--trace', 't.csv', '--qps', '5'], 'leave out --qps'],
     [['--trace', '/nowhere.csv'], '--trace /nowhere.csv: cannot be read'],
   ])('refuses %j', async (args, message) => {

@@ -76,7 +76,7 @@ describe('readCsv', () => {
   });
 
   it.each([
-    ['t.csv: row 3 has 1 cells, the first 2', 'a,b\n1,2\n3\n'],
+    ['t.csv: row 3 has 1 cells, but the first row has 2', 'a,b\n1,2\n3\n'],
     ['t.csv: row 2: Quoted field unterminated', 'a,b\n"1,2\n'],
     ['t.csv has no rows', 'a,b\n'],
     ['t.csv has no rows', ''],
@@ -173,7 +173,7 @@ describe('samples from tables', () => {
 
   it.each([
     [
-      't.csv (data.inputs) has 3 columns of numbers besides the label label; the models take x float32[2]; its columns are a, b, c, label',
+      't.csv (data.inputs) has 3 columns of numbers besides the label label; the models need x float32[2]; its columns are a, b, c, label',
       'a,b,c,label\n1,2,3,0\n',
     ],
     ['t.csv#label: label 0 is "dog"; expected one of the classes ant, bee, cat', 'a,b,label\n1,2,dog\n'],
@@ -188,7 +188,7 @@ describe('samples from tables', () => {
     expect(() => read({ inputs, labels: `${inputs}#kind` })).toThrow('has no column kind; its columns are a, b, label');
     expect(() => read({ inputs: { x: `${inputs}#c` } })).toThrow('has no column c; its columns are a, b, label');
     expect(() => read({ inputs }, [X, { ...X, name: 'z' }])).toThrow(
-      't.csv (data.inputs) has no columns x and z; the models take x float32[2], z float32[2]; its columns are a, b, label',
+      't.csv (data.inputs) has no columns x and z; the models need x float32[2], z float32[2]; its columns are a, b, label',
     );
   });
 

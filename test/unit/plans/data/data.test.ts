@@ -58,7 +58,7 @@ describe('readNpy', () => {
   it.each([
     ['x.npy has elements of type <c8', npyFile([1], Float64Array.of(1), { descr: '<c8' })],
     ['x.npy holds pickled Python objects; save array.astype(str)', npyFile([1], Float32Array.of(1), { descr: '|O' })],
-    ['x.npy holds 8 bytes; its header says int32[3], that is 12', npyFile([3], Int32Array.of(1, 2))],
+    ['x.npy holds 8 bytes, but its header says int32[3], which needs 12', npyFile([3], Int32Array.of(1, 2))],
     ['x.npy is not a .npy file', Buffer.from('PK\x03\x04 something else')],
     ['x.npy is not a .npy file', new Uint8Array(0)],
   ])('says "%s"', (message, bytes) => {
@@ -99,7 +99,7 @@ describe('deploymentInputs', () => {
 
   it('must have the inputs that the deployment sets', () => {
     const wrong = deployment([IMAGE], '{ inputs: m.onnx }', {}, 'inputs: { img: { pad: 7 } }');
-    expect(() => deploymentInputs(wrong)).toThrow(/inputs\.img: no model has this input; the models take image$/);
+    expect(() => deploymentInputs(wrong)).toThrow(/inputs\.img: no model has this input; the models have image$/);
   });
 
   it.each<[string, Value, string, readonly number[]]>([
@@ -113,8 +113,8 @@ describe('deploymentInputs', () => {
   });
 
   it.each<[RegExp, Value]>([
-    [/inputs\.ids\.maxLength: has 2 lengths; ids has 1 axes of any length$/, IDS],
-    [/inputs\.image\.maxLength: the models take image in one size only; leave it out$/, IMAGE],
+    [/inputs\.ids\.maxLength: has 2 lengths, but ids has 1 variable-length axis$/, IDS],
+    [/inputs\.image\.maxLength: the models accept only one size of image; leave it out$/, IMAGE],
   ])('refuses longest lengths of other axes: %s', (words, input) => {
     const wrong = deployment([input], '{ inputs: m.onnx }', {}, `inputs: { ${input.name}: { maxLength: [3, 3] } }`);
     expect(() => deploymentInputs(wrong)).toThrow(words);
@@ -197,7 +197,7 @@ describe('loadLabelledData', () => {
     const chw: Value = { name: 'image', type: 'float32', shape: ['batch', 3, 8, 9] };
     const wrong = deployment([chw], both, { ...files, 'x.npy': npyFile([1, 8, 9, 3], new Float32Array(216)) });
     expect(() => loadLabelledData(wrong)).toThrow(
-      'x.npy (data.inputs.image) is float32[1, 8, 9, 3]; the models take float32[samples, 3, 8, 9]: save array.transpose(0, 3, 1, 2)',
+      'x.npy (data.inputs.image) is float32[1, 8, 9, 3], but the models need float32[samples, 3, 8, 9]: save array.transpose(0, 3, 1, 2)',
     );
   });
 
@@ -245,17 +245,17 @@ describe('loadLabelledData', () => {
   const arrays = (x: Uint8Array, y = labels) => ({ 'x.npy': x, 'y.npy': y });
   it.each<[string, string, Record<string, Uint8Array>]>([
     [
-      'x.npy (data.inputs.image): sample 0 holds 0.5; the models take whole numbers from 0 to 255 (uint8)',
+      'x.npy (data.inputs.image): sample 0 holds 0.5, but the models need whole numbers from 0 to 255 (uint8)',
       both,
       arrays(npyFile([4, 2, 2], new Float32Array(16).fill(0.5))),
     ],
     [
-      'x.npy (data.inputs.image): sample 1 holds 256; the models take whole numbers from 0 to 255 (uint8)',
+      'x.npy (data.inputs.image): sample 1 holds 256, but the models need whole numbers from 0 to 255 (uint8)',
       both,
       arrays(npyFile([4, 2, 2], Int32Array.of(0, 0, 0, 0, 256, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))),
     ],
     [
-      'x.npy (data.inputs.image) is uint8[4, 4]; the models take uint8[samples, 2, 2]',
+      'x.npy (data.inputs.image) is uint8[4, 4], but the models need uint8[samples, 2, 2]',
       both,
       arrays(npyFile([4, 4], new Uint8Array(16))),
     ],
@@ -271,7 +271,7 @@ describe('loadLabelledData', () => {
       arrays(images, npyFile([4], Float32Array.of(0, Number.NaN, 0, 0))),
     ],
     [
-      'y.npy (data.labels) has 2 columns, and row 1 is not one-hot; expected one 1 among zeros',
+      'y.npy (data.labels) has 2 columns, but row 1 is not one-hot; expected one 1 among zeros',
       both,
       arrays(images, npyFile([4, 2], Int32Array.of(0, 1, 1, 1, 0, 1, 0, 1))),
     ],
@@ -281,7 +281,7 @@ describe('loadLabelledData', () => {
       arrays(images, npyFile([2, 2], Int32Array.of(0, 1, 0, 0))),
     ],
     ['y.npy (data.labels) is uint8[4, 2, 2]; expected labels [samples], or one-hot', both, arrays(images, images)],
-    ['data.inputs.img: no model has this input; the models take image', '{ inputs: { img: x.npy } }', arrays(images)],
+    ['data.inputs.img: no model has this input; the models have image', '{ inputs: { img: x.npy } }', arrays(images)],
     [
       'x.npz#image (data.inputs.image) does not exist; the archive has other',
       '{ inputs: x.npz }',
@@ -296,7 +296,7 @@ describe('loadLabelledData', () => {
   it.each([
     ['x.jsonl:1 is not JSON', 'nonsense'],
     ['x.jsonl:1 has no inputs', '[1, 2]'],
-    ['x.jsonl:1 inputs.ids: is missing; the models take ids', '{"inputs": {}}'],
+    ['x.jsonl:1 inputs.ids: is missing; the models need ids', '{"inputs": {}}'],
     ['x.jsonl:1 inputs.ids[1] is 1.5; expected a whole number', '{"inputs": {"ids": [1, 1.5]}}'],
     ['x.jsonl:1 inputs.idz: no model has this input', '{"inputs": {"idz": [1]}}'],
     ['x.jsonl:1 label is 3; expected 0 to 2, as there are 3 classes', '{"inputs": {"ids": [1]}, "label": 3}'],
@@ -352,12 +352,12 @@ describe('loadLabelledData', () => {
     ]);
   });
 
-  it('says what to save where the models take texts', () => {
+  it('says what to save where the models accept only one size of texts', () => {
     const made = deployment([{ name: 'text', type: 'string', shape: ['batch', 1] }], '{ inputs: { text: x.npy } }', {
       'x.npy': npyFile([2, 1], Int32Array.of(1, 2)),
     });
     expect(() => loadLabelledData(made)).toThrow(
-      'x.npy (data.inputs.text) is int32[2, 1]; the models take string[samples, 1]: save array.astype(str)',
+      'x.npy (data.inputs.text) is int32[2, 1], but the models need string[samples, 1]: save array.astype(str)',
     );
   });
 });

@@ -28,7 +28,9 @@ describe('targetReader', () => {
       ),
     ).toEqual(expected);
     expect(() => reader.ofArray(numbers([1, 2], 0, 2), 'y.npy')).toThrow('y.npy: row 0 is 2; expected 0 or 1 for each label');
-    expect(() => reader.ofValues([[0, 1], [1]], where)).toThrow('line 2 has 1 numbers, line 1 2; they must be as many');
+    expect(() => reader.ofValues([[0, 1], [1]], where)).toThrow(
+      'line 2 has 1 numbers, but line 1 has 2; they must have equally many',
+    );
   });
 
   it('reads values, one or several, for regression', () => {
@@ -65,7 +67,7 @@ describe('readQuality', () => {
 
   it.each([
     ['all.npy (data.quality) is float32[3]; expected numbers [2, 2]', [3], [0, 0, 0]],
-    ['all.npy (data.quality): sample 1 has 2; a quality is from 0 to 1', [2, 2], [0, 0, 2, 1]],
+    ['all.npy (data.quality): sample 1 has 2; a quality must be from 0 to 1', [2, 2], [0, 0, 2, 1]],
   ])('says "%s"', (message, shape, values) => {
     expect(() => readQuality(file('all.npy', shape, ...values), models, 2)).toThrow(message);
   });

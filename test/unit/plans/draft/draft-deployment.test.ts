@@ -101,11 +101,11 @@ describe('data are', () => {
   it('told apart from training data aloud', async () => {
     const arrays = { 'x_train.npy': X, 'y_train.npy': Y };
     expect((await dataOf({ ...M, ...arrays, 'x_test.npy': X, 'y_test.npy': Y })).notes).toContainEqual(
-      expect.stringContaining('x_train.npy: training data, passed over'),
+      expect.stringContaining('x_train.npy: training data, not used'),
     );
     const only = await dataOf({ ...M, ...arrays });
     expect(only.inputs).toEqual({ x: 'x_train.npy' });
-    expect(only.notes).toContainEqual(expect.stringContaining('x_train.npy: training data, and there are no others'));
+    expect(only.notes).toContainEqual(expect.stringContaining('x_train.npy: training data, because there are no others'));
   });
 
   it('explained: pixels that are read as fractions, missing labels', async () => {
@@ -117,24 +117,24 @@ describe('data are', () => {
 
 describe('what is passed over is told', () => {
   it.each<[string, Files]>([
-    ['log.jsonl: passed over: line 1 has no inputs', { 'log.jsonl': '{"epoch": 1}\n' }],
+    ['log.jsonl: not used: line 1 has no inputs', { 'log.jsonl': '{"epoch": 1}\n' }],
     [
-      'x2.npy: passed over: is a Git LFS pointer, not the file itself; run `git lfs pull`',
+      'x2.npy: not used: is a Git LFS pointer, not the file itself; run `git lfs pull`',
       { 'x2.npy': 'version https://git-lfs.github.com/spec/v1\noid x\n' },
     ],
-    ['x2.npy: passed over: is empty; copy it again', { 'x2.npy': '' }],
-    ['x2.npy: passed over: is a zip archive; unzip it', { 'x2.npy': zipSync({ a: Uint8Array.of(1) }) }],
-    ['x2.npy: passed over: holds pickled Python objects', { 'x2.npy': npyFile([1], Float64Array.of(1), { descr: '|O' }) }],
-    ['m2.onnx: passed over: is a Git LFS pointer', { 'm2.onnx': 'version https://git-lfs.github.com/spec/v1\n' }],
-    ['m2.onnx: passed over: is a web page', { 'm2.onnx': '<!DOCTYPE html><html>' }],
-    ['m2.onnx: passed over: is not an ONNX model', { 'm2.onnx': 'something else' }],
+    ['x2.npy: not used: is empty; copy it again', { 'x2.npy': '' }],
+    ['x2.npy: not used: is a zip archive; unzip it', { 'x2.npy': zipSync({ a: Uint8Array.of(1) }) }],
+    ['x2.npy: not used: holds pickled Python objects', { 'x2.npy': npyFile([1], Float64Array.of(1), { descr: '|O' }) }],
+    ['m2.onnx: not used: is a Git LFS pointer', { 'm2.onnx': 'version https://git-lfs.github.com/spec/v1\n' }],
+    ['m2.onnx: not used: is a web page', { 'm2.onnx': '<!DOCTYPE html><html>' }],
+    ['m2.onnx: not used: is not an ONNX model', { 'm2.onnx': 'something else' }],
     [
-      'm2.onnx: passed over: takes z float32[3], where m takes x float32[2]',
+      'm2.onnx: not used: takes z float32[3], but m takes x float32[2]',
       { 'm2.onnx': modelOf({ inputs: [{ name: 'z', type: 'float32', shape: ['n', 3] }] }), 'm3.onnx': modelOf() },
     ],
-    ['t.csv: passed over: row 2 has 1 cells, the first 2', { 't.csv': 'a,b\n1\n' }],
-    ['t.parquet: passed over: cannot be read as a Parquet file', { 't.parquet': 'PAR1' }],
-    ['d.jsonl: passed over: other data fit, too', { 'd.jsonl': LINES }],
+    ['t.csv: not used: row 2 has 1 cells, but the first row has 2', { 't.csv': 'a,b\n1\n' }],
+    ['t.parquet: not used: cannot be read as a Parquet file', { 't.parquet': 'PAR1' }],
+    ['d.jsonl: not used: other data also fit', { 'd.jsonl': LINES }],
   ])('%s', async (line, files) => {
     const { passedOver, inputs } = await dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
     expect(passedOver).toContainEqual(expect.stringContaining(line));
@@ -151,15 +151,15 @@ describe('what is passed over is told', () => {
     expect(parse(yaml)).not.toHaveProperty('data');
     expect(notes).toContainEqual(
       expect.stringContaining(
-        'Found no data that fit the models, which take x float32[samples, 2]; add `data: { inputs: { x: FILE.npy }',
+        'Found no data that fit the models, which need x float32[samples, 2]; add `data: { inputs: { x: FILE.npy }',
       ),
     );
-    expect(notes).toContainEqual(expect.stringContaining('x.npy is float64[4, 3]; the models take x float32[samples, 2]'));
+    expect(notes).toContainEqual(expect.stringContaining('x.npy is float64[4, 3], but the models need x float32[samples, 2]'));
     expect(notes).toContainEqual(expect.stringContaining('data.zip is a zip archive; unzip it'));
   });
 
   it.each<[string, Files]>([
-    ['holds no .onnx files (looked there and in the folders below)', { 'readme.txt': 'x' }],
+    ['holds no .onnx files (looked there and in its subfolders)', { 'readme.txt': 'x' }],
     [
       'model.safetensors holds safetensors: weights without a graph; export the model to ONNX',
       { 'model.safetensors': Buffer.concat([Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 0), Buffer.from('{"a": 1}')]) },
@@ -167,7 +167,7 @@ describe('what is passed over is told', () => {
     ['model.pt is a PyTorch checkpoint', { 'model.pt': zipSync({ 'model/data.pkl': Uint8Array.of(1) }) }],
     ['model.pkl is a Python pickle', { 'model.pkl': Uint8Array.of(0x80, 4, 0x95) }],
     [
-      'holds no .onnx file that can be served\n  - m.onnx: passed over: is a Git LFS pointer',
+      'holds no .onnx file that can be served\n  - m.onnx: not used: is a Git LFS pointer',
       { 'm.onnx': 'version https://git-lfs.github.com/spec/v1\n' },
     ],
     ['holds no .onnx files', { '.git/m.onnx': modelOf(), 'node_modules/p/m.onnx': modelOf() }],
@@ -204,7 +204,7 @@ describe('models are', () => {
       classes: ['cat', 'dog'],
     });
     expect(passedOver).toEqual(
-      ['1', '9'].map((version) => `model_repository/tiny/${version}/model.onnx: passed over: version 10 is newer`),
+      ['1', '9'].map((version) => `model_repository/tiny/${version}/model.onnx: not used: version 10 is newer`),
     );
   });
 
@@ -241,7 +241,7 @@ it('ragged inputs are not padded, and it is said when they may be', async () => 
   const { yaml, notes } = await draft({ 'm.onnx': modelOf({ inputs: [ids] }) });
   expect(parse(yaml)).not.toHaveProperty('inputs');
   expect(yaml).toContain('# inputs: { ids: { pad: 0 } }');
-  expect(notes).toContainEqual(expect.stringContaining('only those of equal shape share a batch'));
+  expect(notes).toContainEqual(expect.stringContaining('only samples of equal shape share a batch'));
 });
 
 it('a model that calls the input otherwise is told what the others call it', async () => {

@@ -14,7 +14,7 @@ describe('why a gear and no better one', () => {
   });
 
   test('a dearer one that would take more than the device time is ruled out by utilisation', () => {
-    // 1 ms a request at 3,000 requests/s on two devices: 150 %.
+    // 1 ms per request at 3,000 requests/s on two devices: 150 %.
     expect(gearReason(explainedPlan(), 2)).toMatchObject({ binds: 'utilisation', text: expect.stringContaining('150 %') });
   });
 

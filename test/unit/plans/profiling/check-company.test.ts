@@ -56,7 +56,7 @@ test('answers that depend on the sample alone pass, also with rounding and witho
 test('a model that couples the samples of a batch is refused with figures, an example and what to do', async () => {
   const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 0.2 : 0.9, 0.5];
   await expect(check(coupled)).rejects.toThrow(
-    /^model m: answers depend on what else is in the batch: \d+ of 100 samples get other scores in company than alone \(\d+ comparisons\), (\d+) of them another label; the largest difference is 0\.700, at sample \d+: label 0 alone, 1 in a batch; the model couples .* write `maxBatch: 1` for it$/,
+    /^model m: answers depend on what else is in the batch: \d+ of 100 samples have different scores in a batch than alone \(\d+ comparisons\), (\d+) of them a different label; the largest difference is 0\.700, at sample \d+: label 0 alone, 1 in a batch; the model couples .* set `maxBatch: 1` for it$/,
   );
   await expect(check(coupled, dataOf(), 1)).resolves.toBeUndefined();
 });
@@ -65,7 +65,7 @@ test('a model that minds padding is refused where padding is declared, and only 
   const longest = (batch: readonly Sample[]): [number, number] => [Math.max(...batch.map(([{ shape }]) => shape[0])), 4.5];
   await expect(check(longest)).resolves.toBeUndefined();
   await expect(check(longest, dataOf(0))).rejects.toThrow(
-    /padding changes them: remove `pad` of ids, so that only samples of equal shape/,
+    /padding changes them: remove `pad` from ids, so that only samples of equal shape/,
   );
 });
 

@@ -44,9 +44,7 @@ describe('runBatch', () => {
       ),
     ).rejects.toMatchObject({
       name: 'ConfigError',
-      message: expect.stringMatching(
-        /^model m answers 2 samples one by one, .* in a batch: model m: Reshape; write `maxBatch: 1`/,
-      ),
+      message: expect.stringMatching(/^model m can run 2 samples one by one, .* as a batch: model m: Reshape; set `maxBatch: 1`/),
     });
   });
 

@@ -42,7 +42,7 @@ test.each<[string, OutputValue, unknown]>([
 
 test.each<[unknown, string]>([
   ['boxes', 'outputs: the string "boxes"; use a list of names, such as ["boxes"]'],
-  [['nothing'], 'outputs: unknown output "nothing"; the models of this family all give boxes, ids'],
+  [['nothing'], 'outputs: unknown output "nothing"; all models of this family have boxes, ids'],
   [[3], 'outputs: unknown output the number 3'],
   [new Array(17).fill('boxes'), 'outputs: 17 names; at most 16 are accepted'],
 ])('refuses outputs %j', (outputs, message) => {

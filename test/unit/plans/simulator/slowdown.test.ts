@@ -32,11 +32,11 @@ describe('what --slowdown says', () => {
     ['-2', 'the factor -2 is not'],
     ['Infinity', 'the factor Infinity is not'],
     ['1001', 'the factor 1001 is not'],
-    ['2@soon-', 'FROM soon is not a number of seconds'],
-    ['2@1-late', 'TO late is not a number of seconds'],
-    ['2@20-10', 'it ends at 10 s and begins at 20 s; TO must be after FROM'],
+    ['2@soon-', 'FROM soon is not a time in seconds'],
+    ['2@1-late', 'TO late is not a time in seconds'],
+    ['2@20-10', 'it ends at 10 s but starts at 20 s; TO must be after FROM'],
     ['2@10-10', 'TO must be after FROM'],
-    ['2@60-', 'it begins at 60 s, and the run is 60 s long'],
+    ['2@60-', 'it starts at 60 s, but the run is 60 s long'],
   ])('refuses %j: %s', (text, message) => {
     expect(() => parse(text)).toThrow(ConfigError);
     expect(() => parse(text)).toThrow(`--slowdown ${text}: `);

@@ -81,7 +81,7 @@ describe('a synthetic deployment', () => {
     ['load:', 'data: { inputs: x.npy }\nload:', 'data: a synthetic family makes its own samples'],
     ['[1, 8]', '[8, 1]', 'synthetic.batches: must ascend'],
     ['name: large', 'name: small', 'synthetic.models[1].name: "small" is already the name'],
-    ['load:', 'models: [ { name: a, file: a.onnx } ]\nload:', 'models: either models'],
+    ['load:', 'models: [ { name: a, file: a.onnx } ]\nload:', 'models: must hold exactly one of models'],
   ])('is refused with %s as %s', (before, after, message) => {
     expect(() => written(MADE_UP.replace(before, after))).toThrow(message);
   });
@@ -118,7 +118,7 @@ describe('a real family on emulated devices', () => {
 
   test('is not answered from a profile of other samples', () => {
     expect(() => recordFinder(deployment, { ...profile, split: 'other' })).toThrow(
-      'holds the answers to other samples of its data; run `cascade profile` again',
+      'was recorded on other samples of the data; run `cascade profile` again',
     );
   });
 

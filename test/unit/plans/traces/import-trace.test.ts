@@ -35,13 +35,13 @@ describe('Azure LLM inference traces', () => {
 
   test('name file, line, field and value of what is wrong', async () => {
     expect(await refused([HEADER, '2023-11-16 18:17:03.9,1,2', '2023-11-31 18:17:03.9,1,2'])).toBe(
-      'log.csv:3: TIMESTAMP "2023-11-31 18:17:03.9" is no time stamp such as 2023-11-16 18:17:03.98 or 1700158623.98',
+      'log.csv:3: TIMESTAMP "2023-11-31 18:17:03.9" is not a time stamp such as 2023-11-16 18:17:03.98 or 1700158623.98',
     );
     expect(await refused([HEADER, '2023-11-16 18:17:03.9,1'])).toBe(
-      'log.csv:2: 2 fields ("2023-11-16 18:17:03.9,1"), where the first row has 3',
+      'log.csv:2: 2 fields ("2023-11-16 18:17:03.9,1"), but the first row has 3',
     );
     expect(await refused(['when,ContextTokens,GeneratedTokens'], { format: 'azure-llm' })).toContain(
-      'log.csv:1: the header is "when,ContextTokens,GeneratedTokens"; the Azure LLM inference traces begin TIMESTAMP,',
+      'log.csv:1: the header is "when,ContextTokens,GeneratedTokens"; Azure LLM inference traces begin with TIMESTAMP,',
     );
   });
 });
@@ -96,9 +96,9 @@ describe('time stamps', () => {
   });
 
   test('name what is wrong', async () => {
-    expect(await refused(['10', '10.5', 'later'])).toContain('log.csv:3: 1 "later" is no time stamp');
+    expect(await refused(['10', '10.5', 'later'])).toContain('log.csv:3: 1 "later" is not a time stamp');
     expect(await refused(['path,time', '/,1'])).toBe(
-      'log.csv:1: several columns (path, time); name that of the time stamps: --column NAME',
+      'log.csv:1: several columns (path, time); name the one with the time stamps: --column NAME',
     );
     expect(await refused(['path,time', '/,1'], { column: 'when' })).toBe(
       '--column when: log.csv has no such column; it has path, time',
@@ -107,9 +107,9 @@ describe('time stamps', () => {
       '--only who: log.csv has no such column',
     );
     expect(await refused(['5', '1700158623000'])).toContain('log.csv:2: 19677761 days after line 1; a trace has at most 31 days');
-    expect(await refused(['second,qps', '0,1'])).toBe('log.csv: is a trace already; use it as it is');
+    expect(await refused(['second,qps', '0,1'])).toBe('log.csv: is already a trace; use it directly');
     expect(await refused(['time,x', '"1,2'], { column: 'time' })).toContain('log.csv:2: "\\"1,2":');
     for (const nothing of [[], ['ts'], ['', ' ']])
-      expect(await refused(nothing)).toContain('log.csv: no requests; expected a line for each');
+      expect(await refused(nothing)).toContain('log.csv: no requests; expected one line per request');
   });
 });

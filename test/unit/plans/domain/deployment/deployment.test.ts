@@ -72,7 +72,7 @@ describe('loadDeployment', () => {
     ['task: custom\ncertainty: { output: sure }\ndata: { inputs: a.onnx }', 'data.quality: is missing; task custom needs it'],
     [
       'task: custom\ncertainty: { output: sure }\ndata: { inputs: a.onnx, quality: { b: a.onnx } }',
-      'data.quality.b: is no model; the models are a',
+      'data.quality.b: is not a model; the models are a',
     ],
     ['data: { inputs: a.onnx, quality: a.onnx }', 'data.quality: belongs to task custom'],
     ['classes: [3, 3]', 'classes: ["3","3"] names a class twice'],
@@ -164,10 +164,10 @@ deadline: 5s
   it.each([
     ['deadlineMs: 3', 'deployment.yaml:6:1 deadlineMs: unknown key; did you mean deadline?'],
     ['certanty: margin', 'deployment.yaml:6:1 certanty: unknown key; did you mean certainty?'],
-    ['certainty: sure', 'deployment.yaml:6:12 certainty: "sure" is no certainty estimator; write margin, logit-margin,'],
+    ['certainty: sure', 'deployment.yaml:6:12 certainty: "sure" is not a certainty estimator; write margin, logit-margin,'],
     ['classes: [one]', 'deployment.yaml:6:10 classes: ["one"] is too small; must be at least 2'],
     ['data: { inputs: 3 }', 'deployment.yaml:6:17 data.inputs: 3 does not name data; write'],
-    ['frontends: many', 'deployment.yaml:6:12 frontends: "many" is not a number (Frontend processes that'],
+    ['frontends: many', 'deployment.yaml:6:12 frontends: "many" is not a number (Number of frontend processes that'],
     ['frontends: many', 'saves a hop); or write in-devices'],
     ['frontends: 0', 'deployment.yaml:6:12 frontends: 0 is too small; must be at least 1'],
     ['backlogDrain: soon', 'deployment.yaml:6:15 backlogDrain: "soon" is not a time above 0'],

@@ -15,7 +15,7 @@ test('samples that do not are told, with the setting to change', () => {
   expect(misfitOf([LARGE], DEFAULT_MAX_PAYLOAD, 'the server')).toEqual({
     typical: true,
     message:
-      'samples take 3 MiB as tensors, and the server takes messages of at most 1 MiB: write `max_payload: 4MB` into its configuration and start it again',
+      'samples take 3 MiB as tensors, and the server takes messages of at most 1 MiB: set `max_payload: 4MB` in its configuration and restart it',
   });
 });
 

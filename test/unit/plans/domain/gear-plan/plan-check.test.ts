@@ -72,7 +72,7 @@ describe('a plan is refused', () => {
     [
       'with a model twice',
       (plan) => plan.models.push('small'),
-      'models: small, large, small; the deployment has small, large, and a plan names each of them once',
+      'models: small, large, small; the deployment has small, large, and a plan names each exactly once',
     ],
     ['without the weights of a model', (plan) => delete plan.weights.small, 'weights: none for model "small"'],
     ['without a model', (plan) => plan.models.pop(), 'models: small; the deployment has small, large'],
@@ -89,9 +89,13 @@ describe('a plan is refused', () => {
     ],
     ['that places on an unknown device', (plan) => (plan.placement[0].device = 'd9'), 'placement[0].device: "d9" is not among'],
     ['with a replica twice', (plan) => plan.placement.push(plan.placement[0]), 'placement: "small on d0" is placed twice'],
-    ['with a gap between ranges', (plan) => (plan.gears[1].qps[0] = 120), 'gears[1].qps: begins at 120; must begin at 100'],
-    ['that does not begin at 0', (plan) => (plan.gears[0].qps[0] = 1), 'gears[0].qps: begins at 1; must begin at 0'],
-    ['with an empty range', (plan) => (plan.gears[1].qps[1] = 100), 'gears[1].qps: ends at 100, not above its begin 100'],
+    ['with a gap between ranges', (plan) => (plan.gears[1].qps[0] = 120), 'gears[1].qps: starts at 120; must start at 100'],
+    ['that does not begin at 0', (plan) => (plan.gears[0].qps[0] = 1), 'gears[0].qps: starts at 1; must start at 0'],
+    [
+      'with an empty range',
+      (plan) => (plan.gears[1].qps[1] = 100),
+      'gears[1].qps: ends at 100, which is not above its start 100',
+    ],
     [
       'with an unknown model in a cascade',
       (plan) => (plan.gears[0].cascade[1].model = 'huge'),
@@ -131,7 +135,7 @@ describe('a plan is refused', () => {
     [
       'with gears beyond it that do not follow',
       (plan) => (plan.beyond = [{ ...plan.gears[1], qps: [250, 300] }]),
-      'beyond[0].qps: begins at 250; must begin at 200',
+      'beyond[0].qps: starts at 250; must start at 200',
     ],
     [
       'with gears beyond it that leave a gap',
@@ -141,7 +145,7 @@ describe('a plan is refused', () => {
           { ...plan.gears[1], qps: [310, 400] },
         ];
       },
-      'beyond[1].qps: begins at 310; must begin at 300',
+      'beyond[1].qps: starts at 310; must start at 300',
     ],
     [
       'with an unknown model beyond it',
@@ -160,7 +164,7 @@ describe('a plan is refused', () => {
         const gears = [{ ...plan.gears[1], ...only, qps: [0, 100] as [number, number] }];
         plan.contingencies = [{ lost: 'd0', alike: [], gears, beyond: [{ ...plan.gears[1], qps: [100, 200] }] }];
       },
-      'contingencies[0].beyond without d0[0].shares.small: d0 has a share, and is the device that is lost',
+      'contingencies[0].beyond without d0[0].shares.small: d0 has a share, but is the lost device',
     ],
     ['with another number of weights', (plan) => plan.qpsWeights.pop(), 'qpsWeights: 1 weights for 2 gears'],
     [
@@ -171,7 +175,7 @@ describe('a plan is refused', () => {
     [
       'with a contingency that uses the lost device',
       (plan) => (plan.contingencies = [{ lost: 'd1', alike: ['d0'], gears: plan.gears }]),
-      'contingencies[0].gears without d1[0].shares.small: d1 has a share, and is the device that is lost',
+      'contingencies[0].gears without d1[0].shares.small: d1 has a share, but is the lost device',
     ],
   ])('%s', (_, change, problem) => {
     expect(problemsAfter(change).join('\n')).toContain(problem);

@@ -78,7 +78,7 @@ describe('profile file', () => {
   it('says that it is cut off', () => {
     writeProfile(file, profile);
     writeFileSync(file, readFileSync(file, 'utf8').slice(0, 200));
-    expect(() => readProfile(file)).toThrow(/is not a profile .*make it anew/);
+    expect(() => readProfile(file)).toThrow(/is not a profile .*run `cascade profile` again/);
   });
 });
 
@@ -108,7 +108,7 @@ describe('profile digest', () => {
     expect(profileIsCurrent(deployment, current)).toBe(true);
     expect(() => requireCurrent(deployment, current, 'p.json')).not.toThrow();
     expect(() => requireCurrent(deployment, { ...current, digest: 'x' }, 'p.json')).toThrow(
-      /p\.json was measured with other models/,
+      /p\.json was measured with different models/,
     );
     expect(() => requireCurrent(deployment, { ...current, deployment: 'other' }, 'p.json')).toThrow(
       /p\.json is a profile of deployment other/,

@@ -30,18 +30,18 @@ it('has nothing to say of a model that is as it should be', () => {
 
 it.each<[RegExp, Partial<Deployment>, Partial<Answers>, string[]]>([
   [
-    /is right on 50.0 % .* commonest class would be on 50.0 %: check that output out/,
+    /is right on 50.0 % .* most common class would be right on 50.0 %: check that output out/,
     {},
     { quality: Float32Array.of(1, 1, 0, 0) },
     [],
   ],
-  [/output out has 64 columns, the labels 2 classes/, {}, { columns: 64 }, []],
-  [/gave no number \(NaN\) for 3 of 4 validation samples/, {}, { noNumbers: 3 }, []],
-  [/out has 2 columns, so it is read as the scores; other could be meant, too/, {}, {}, ['other']],
+  [/output out has 64 columns, but the labels have 2 classes/, {}, { columns: 64 }, []],
+  [/answered NaN for 3 of 4 validation samples/, {}, { noNumbers: 3 }, []],
+  [/out has 2 columns, so it is read as the scores; other are also possible/, {}, {}, ['other']],
   [/all scores look like probabilities; write `scores: probabilities`/, {}, { unit: true, distributions: true }, []],
   [/all scores are from 0 to 1, like probabilities/, { task: 'binary' }, { columns: 1, unit: true }, []],
-  [/no probabilities, as not all rows are from 0 to 1 and sum to 1/, { scores: 'probabilities' }, { unit: true }, []],
-  [/no probabilities, as some are not from 0 to 1/, { scores: 'probabilities', task: 'multi-label' }, {}, []],
+  [/not probabilities: not all rows are from 0 to 1 and sum to 1/, { scores: 'probabilities' }, { unit: true }, []],
+  [/not probabilities: some are not from 0 to 1/, { scores: 'probabilities', task: 'multi-label' }, {}, []],
 ])('warns: %s', (message, deployment, given, alternatives) => {
   expect(warnings(deployment, given, alternatives)).toEqual([expect.stringMatching(message)]);
 });
