@@ -18,8 +18,11 @@ model. Most ${noun}s are easy, so a cascade is nearly as accurate as its largest
 A ${pc.bold('gear')} is a cascade with its thresholds, configured for one range of load. When a crowd arrives, the system shifts to a
 gear with less work per ${noun}, within a tenth of a second and without loading anything; when it leaves, it shifts back.`;
 
-export const INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
+export const PICTURES_INTRODUCTION = `${pc.bold('CascadeServe demo')}: classify pictures of clothes (Fashion-MNIST) with five models, on one CPU core.
 ${WORDS('picture')}`;
+
+export const TEXT_INTRODUCTION = `${pc.bold('CascadeServe demo')}: tell which of sixteen languages a word or phrase is in, with four transformers, on one CPU core.
+${WORDS('text')}`;
 
 export function emulatedIntroduction(name: string, devices: number): string {
   return `${pc.bold('CascadeServe demo, emulated')}: the synthetic family ${name} on ${devices} emulated devices.

@@ -24,10 +24,12 @@ import { describeAccuracy, describeFamily, describeGears, describeSavings } from
 import { LiveView } from './live-view.ts';
 import { aloneQps } from './prepare.ts';
 import { startServe } from './serve-child.ts';
-import { type DemoSubject, emulatedSubject, fashionSubject, PEAK_OF_PLAN } from './subject.ts';
+import { type DemoSubject, type ExampleName, emulatedSubject, exampleSubject, PEAK_OF_PLAN } from './subject.ts';
 
 export interface DemoOptions {
-  /** Name of a synthetic family to run on emulated devices, instead of the fashion example. */
+  /** Default: fashion. */
+  readonly example?: ExampleName;
+  /** Name of a synthetic family to run on emulated devices, instead of an example with real models. */
   readonly emulated?: string;
   readonly seconds?: number;
   /** A trace file to replay instead of the example's, with its peak scaled to the plan. */
@@ -64,7 +66,8 @@ const CALIBRATION_SECONDS = 2;
 
 /** An example end to end: profile, plan, serve, replay a trace with spikes, and report. */
 export async function runDemo(options: DemoOptions, signal: AbortSignal): Promise<DemoReport | undefined> {
-  const subject = options.emulated === undefined ? fashionSubject() : emulatedSubject(options.emulated);
+  const subject =
+    options.emulated === undefined ? exampleSubject(options.example ?? 'fashion') : emulatedSubject(options.emulated);
   try {
     return await showSubject(subject, options, signal);
   } finally {

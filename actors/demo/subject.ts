@@ -16,7 +16,7 @@ import { slowedProfile } from '../../plans/domain/profile/slowed-profile.ts';
 import { planGears } from '../../plans/planner/planner.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
 import { DEADLINE_MAX_MS } from '../../plans/protocol/request.ts';
-import { emulatedIntroduction, INTRODUCTION } from './explain.ts';
+import { emulatedIntroduction, PICTURES_INTRODUCTION, TEXT_INTRODUCTION } from './explain.ts';
 import { cachedProfile, planForThisMachine, workFolder } from './prepare.ts';
 
 /**
@@ -27,7 +27,7 @@ export const PEAK_OF_PLAN = 0.65;
 
 type Tell = (text: string) => void;
 
-/** The content of a demo: the fashion example, or a synthetic family on emulated devices. */
+/** The content of a demo: an example of conf/ with real models, or a synthetic family on emulated devices. */
 export interface DemoSubject {
   /** As it is served: slowed down if the machine is too slow for it. */
   readonly deployment: Deployment;
@@ -43,14 +43,20 @@ export interface DemoSubject {
   close(): void;
 }
 
-export function fashionSubject(): DemoSubject {
-  const deployment = loadDeployment(confPath('fashion'));
+const EXAMPLES = {
+  fashion: { introduction: PICTURES_INTRODUCTION, noun: 'picture' },
+  languages: { introduction: TEXT_INTRODUCTION, noun: 'text' },
+} as const;
+
+export type ExampleName = keyof typeof EXAMPLES;
+
+export function exampleSubject(name: ExampleName): DemoSubject {
+  const deployment = loadDeployment(confPath(name));
   const folder = workFolder(deployment);
   const files = { profile: join(folder, 'profile.json'), plan: join(folder, 'plan.json'), trace: confPath('fashion/trace.csv') };
   return {
     deployment,
-    introduction: INTRODUCTION,
-    noun: 'picture',
+    ...EXAMPLES[name],
     emulated: false,
     slowdown: 1,
     files,

@@ -6,7 +6,7 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import { gearPlanSchema } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
-import { runCascade, startCascade } from '../support/cascade.ts';
+import { COMMAND, runCascade, startCascade, startCommand } from '../support/cascade.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { alive, descendants } from '../support/processes.ts';
@@ -262,6 +262,11 @@ test('--help tells of every command, on stdout, and is no error', async () => {
     expect(page).toMatchObject({ code: OK, stderr: '' });
     expect(page.stdout).toContain(`Usage: cascade ${commands[i]} [options]`);
   });
+});
+
+test('whoever reads no more of an output is told of no error', async () => {
+  const { stdout, stderr } = await startCommand('sh', ['-c', `"${process.execPath}" "${COMMAND}" options | true`]).ended;
+  expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' });
 });
 
 test('a profile whose command is killed stops measuring, and has nothing to say of it', async () => {

@@ -10,7 +10,10 @@ import { expectNothingLost, expectReportFields } from '../support/report-fields.
 
 /** The examples of conf/ beside the one that the demo runs, by the commands that their READMEs tell. */
 
-const EXAMPLES = [{ name: 'digits', samples: 600 }];
+const EXAMPLES = [
+  { name: 'digits', samples: 600 },
+  { name: 'languages', samples: 3_000 },
+];
 
 let folder: string;
 let server: NatsServer;

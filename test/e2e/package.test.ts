@@ -21,7 +21,9 @@ const NEEDED = [
   /^conf\/fashion\/(deployment\.yaml|trace\.csv)$/,
   /^conf\/fashion\/models\/[\w-]+\.onnx$/,
   /^conf\/fashion\/data\/(LICENSE|[\w-]+\.npy)$/,
-  /^conf\/fashion\/training\/[\w-]+\.(md|py)$/,
+  /^conf\/digits\/(README\.md|deployment\.yaml|models\/[\w-]+\.onnx|data\/digits\.csv)$/,
+  /^conf\/languages\/(README\.md|deployment\.yaml|models\/[\w-]+\.onnx|data\/(LICENSE|texts\.jsonl))$/,
+  /^conf\/(fashion|digits|languages)\/training\/[\w-]+\.(md|py)$/,
   /^conf\/(synthetic\/[\w-]+|two-hosts)\/(deployment|cluster|kubernetes)\.yaml$/,
   /^conf\/nats\/[a-z]+\.conf$/,
 ];
