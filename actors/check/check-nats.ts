@@ -1,4 +1,3 @@
-import { subjectOf } from '../../engine/actor/channel.ts';
 import { inspectServer, type ServerInspection } from '../../engine/bus/inspect-server.ts';
 import { shownServers } from '../../engine/bus/server-urls.ts';
 import { CascadeError } from '../../engine/errors.ts';
@@ -6,7 +5,7 @@ import type { Sample } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
-import { PIN } from '../../plans/protocol/channels.ts';
+import { servingSubjects } from '../../plans/protocol/serving-subjects.ts';
 import { bucketsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status-report.ts';
@@ -75,26 +74,13 @@ async function checkPermissions(
   isServed: boolean,
   permissions: Findings,
 ): Promise<void> {
-  const s = subjectsOf(name, prefix);
-  const [{ id }] = devices;
+  const { root } = subjectsOf(name, prefix);
+  const serving = servingSubjects(root, { device: devices[0].id, model: models[0].name, frontend: SOME_FRONTEND });
   const inbox = `${nats.inboxPrefix ?? '_INBOX'}.${SOME_FRONTEND}`;
-  const between = [s.gear, s.prepare, s.prepared, s.commit, s.abort, s.tellPlan, s.cancel, s.deviceCancel(id), s.drift];
-  const heard = [
-    s.infer,
-    s.deviceWork(id),
-    s.audit(id),
-    s.done(SOME_FRONTEND),
-    s.allLoad,
-    s.allState,
-    s.plan,
-    subjectOf(s.root, PIN.pattern),
-    s.status,
-  ];
-  const said = [s.work(id, models[0].name), s.done(SOME_FRONTEND), s.load(SOME_FRONTEND), s.state(id), s.events, s.results];
   const kept = server.jetStream.type === 'on' ? [`$JS.API.STREAM.INFO.KV_${bucketsOf(name, prefix).plans}`] : [];
   const refused = await server.refused({
-    subscribe: [...between, ...heard, '$SRV.PING', inbox],
-    publish: isServed ? [] : [...between, ...said, ...kept],
+    subscribe: [...serving.subscribe, '$SRV.PING', inbox],
+    publish: isServed ? [] : [...serving.publish, ...kept],
   });
   if (refused.length > 0)
     permissions.problem(

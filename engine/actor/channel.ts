@@ -24,6 +24,8 @@ export interface Channel<Pattern extends string = string, T = unknown> {
   readonly group?: string;
   /** With delivery to the owner: what its own process sends does not go through the server. */
   readonly loopback?: boolean;
+  /** JetStream stores what is published: it is taken from there, not subscribed to. */
+  readonly stored?: boolean;
   /** Roles that may publish, and roles that may subscribe. */
   readonly from: readonly string[];
   readonly to: readonly string[];

@@ -72,6 +72,7 @@ const NAMED_RESULTS = declared(PATTERNS.namedResults, {
 const DURABLE = declared(PATTERNS.durable, {
   codec: bytes,
   delivery: 'group',
+  stored: true,
   from: ['client'],
   to: ['frontend'],
   about: 'Requests that JetStream stores before they are served, if the deployment has `durable`.',
@@ -81,6 +82,7 @@ const DURABLE = declared(PATTERNS.durable, {
 const DEAD = declared(PATTERNS.dead, {
   codec: bytes,
   delivery: 'all',
+  stored: true,
   from: ['frontend'],
   to: ['operator'],
   about: 'Stored requests that could not be served, with the reason in headers.',
@@ -192,7 +194,7 @@ export const PREPARE = declared(PATTERNS.prepare, {
 export const TELL_PLAN = declared(PATTERNS.tellPlan, {
   codec: bytes,
   delivery: 'all',
-  from: ['controller', 'exporter'],
+  from: [...EVERYBODY, 'exporter'],
   to: ['controller'],
   about: 'Asks for the plan in force, from processes that missed it; it is announced again on `control.prepare`.',
   example: new Uint8Array(),
