@@ -1,9 +1,10 @@
-import { map, takeUntil, tap } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type Actor, startActor } from '../../engine/actor/actor.ts';
+import { startActor } from '../../engine/actor/actor.ts';
 import { Channels, channel } from '../../engine/actor/channel.ts';
+import { defineActor, on } from '../../engine/actor/define.ts';
 import { Drops } from '../../engine/actor/drops.ts';
+import { send } from '../../engine/actor/effect.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
@@ -18,18 +19,13 @@ const number = schemaCodec('number', z.object({ value: z.number() }));
 const NUMBERS = channel('numbers.<sender>', { ...common, codec: number, example: { value: 1 } });
 const SQUARES = channel('squares', { ...common, codec: number, example: { value: 1 } });
 
-const squaring: Actor = {
+const squaring = defineActor({
   name: 'squaring',
   description: 'squares numbers',
-  behaviour: ({ bus, drops, stopping$ }) => {
-    const channels = new Channels('test', { bus, drops });
-    return channels.receive$(NUMBERS).pipe(
-      map(({ value }) => ({ value: value * value })),
-      tap((square) => channels.send(SQUARES, square)),
-      takeUntil(stopping$),
-    );
-  },
-};
+  root: 'test',
+  core: () => undefined,
+  reactions: [on(NUMBERS, (_, { value }) => [send(SQUARES, { value: value * value })])],
+});
 
 describe.each(['NATS', 'this process'])('an actor with typed channels, over %s', (kind) => {
   let server: NatsServer | undefined;
