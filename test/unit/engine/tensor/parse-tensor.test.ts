@@ -194,7 +194,7 @@ describe('parseTensor of lists', () => {
     expect(parseTensor(IMAGE, [[[1, 2, 3], [4, 5, 6]]], 'x')).toEqual(flat); // biome-ignore format: an image
   });
 
-  it('takes ragged variable-length axes', () => {
+  it('takes ragged axes of any length', () => {
     expect(parseTensor(spec('uint8', [null, null]), [[1, 2], [3, 4], [5, 6]], 'x').shape).toEqual([3, 2]); // biome-ignore format: rows
     expect(parseTensor(spec('uint8', [null, 2]), [1, 2, 3, 4], 'x').shape).toEqual([2, 2]);
   });
