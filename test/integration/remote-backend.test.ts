@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { firstValueFrom, lastValueFrom, type Observable } from 'rxjs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createClient } from '../../actors/client/client.ts';
@@ -10,10 +13,12 @@ import { createRemoteBackend, type RemoteOptions } from '../../engine/backend/re
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import type { OipClientOptions } from '../../engine/oip/oip-client.ts';
 import { openOipClient } from '../../engine/oip/open-client.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
+import { hasOpenssl, writeCertificates } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { ECHO_METADATA, echo, type OipServer, startOipServer } from '../support/oip-server.ts';
@@ -313,6 +318,41 @@ describe('what goes wrong with a batch', () => {
       code: 'INVALID_ARGUMENT',
       message: 'model family-name has no output hidden; its outputs are scores',
     });
+  });
+});
+
+describe.runIf(hasOpenssl)('over TLS', () => {
+  let folder: string;
+  let secured: OipServer;
+  const pem = (name: string): Buffer => readFileSync(join(folder, name));
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'cascade-remote-tls-'));
+    writeCertificates(folder);
+    secured = await startOipServer(0, {
+      ca: pem('ca.pem'),
+      cert: pem('server.pem'),
+      key: pem('server.key'),
+      requestCert: true,
+    });
+  });
+  afterAll(async () => {
+    await secured?.stop();
+    rmSync(folder, { recursive: true });
+  });
+  const over = (tls: OipClientOptions['tls']): Backend =>
+    backend(secured.url, { client: openOipClient({ url: secured.url, timeoutMs: 20_000, headers: {}, tls }) });
+
+  test('a certificate of an authority that nobody has named is refused, and what to do is said', async () => {
+    expect((await failure(over({}).load(MODEL))).message).toMatch(
+      /cannot be reached: .*; name the authority of its certificate in tls\.ca$/,
+    );
+  });
+
+  test('a server that wants a certificate gets ours, or says no', async () => {
+    expect((await failure(over({ ca: pem('ca.pem') }).load(MODEL))).name).toBe('ConfigError');
+    const ours = over({ ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') });
+    await firstValueFrom(ours.load(MODEL));
+    expect((await firstValueFrom(ours.run('family-name', BATCH))).classes).toBe(2);
   });
 });
 

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 
 /** A small server of the Open Inference Protocol in JSON only, that does what a test says. */
 export interface OipServer {
@@ -41,7 +42,8 @@ export const echo = ({ inputs: [{ shape, data }] }: InferBody) => ({
   body: { model_name: 'm', outputs: [{ name: 'scores', datatype: 'FP32', shape, data }] },
 });
 
-export async function startOipServer(port = 0): Promise<OipServer> {
+/** @param tls speaks it, and wants what the options say. */
+export async function startOipServer(port = 0, tls?: ServerOptions): Promise<OipServer> {
   const asked: InferBody[] = [];
   const state = {
     asked,
@@ -50,12 +52,13 @@ export async function startOipServer(port = 0): Promise<OipServer> {
     metadata: ECHO_METADATA as unknown,
     headers: {} as IncomingMessage['headers'],
   };
-  const server = createServer(async (request, response) => {
+  const onRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     state.headers = request.headers;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     answer(request.url ?? '', Buffer.concat(chunks), response);
-  });
+  };
+  const server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest);
   const answer = (path: string, body: Buffer, response: ServerResponse): void => {
     const say = (status: number, content: unknown = {}, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
@@ -75,7 +78,7 @@ export async function startOipServer(port = 0): Promise<OipServer> {
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const address = server.address() as { port: number };
   return Object.assign(state, {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${address.port}`,
     port: address.port,
     stop: () =>
       new Promise<void>((resolve) => {
