@@ -6,6 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
 import { type Cascade, type Ended, startCommand } from '../support/cascade.ts';
+import { freePort } from '../support/free-port.ts';
+import { masked } from '../support/masked.ts';
 
 /** The package as its users have it: built, packed, installed in a project of their own, run from there. */
 
@@ -133,3 +135,59 @@ await client.close();
     expect(end.code, end.stderr).toBe(0);
   }
 });
+
+test('a newcomer is led from models in a folder to answers: what each step says', async () => {
+  const folderName = 'my-models';
+  writeImageFamily(join(project, folderName));
+  rmSync(join(project, folderName, 'deployment.yaml'));
+  const server = await startNatsServer({ jetstream: true });
+  const [http, dashboard] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+  const steps: string[] = [];
+  const note = (command: string, said: string): void => {
+    const lines = masked(said, { [`${project}/`]: '', [server.url]: 'NATS', [http]: 'GATEWAY', [dashboard]: 'DASHBOARD' });
+    steps.push(`$ ${masked(command, { [server.url]: 'NATS', [http]: 'GATEWAY', [dashboard]: 'DASHBOARD' })}\n${lines}\n`);
+  };
+  const step = async (...args: string[]): Promise<void> => {
+    const { code, stdout, stderr } = await startInstalled(...args).ended;
+    expect(code, `${args.join(' ')}:\n${stdout}${stderr}`).toBe(0);
+    // Progress, and how noisy this machine is, are no part of the path.
+    const aside = stderr.replaceAll(/^(profiling|warning:) .*\n/gm, '');
+    note(`npx cascade ${args.join(' ')}`, `${stdout}${aside}`);
+  };
+  const get = async (url: string, body?: string): Promise<void> => {
+    const answer = await fetch(`http://${url}`, body === undefined ? {} : { method: 'POST', body });
+    const text = await answer.text();
+    expect(answer.status, text).toBe(200);
+    note(
+      `${body === undefined ? 'GET' : 'POST'} ${url}`,
+      text.startsWith('<') ? (/<title>.*<\/title>/.exec(text)?.[0] ?? '') : text,
+    );
+  };
+  const nats = ['--nats', server.url];
+  await step('init', folderName);
+  // As the draft asks: to the load that this newcomer has, which any machine can carry.
+  const file = join(project, folderName, 'deployment.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('qpsMax: 1000', 'qpsMax: 50'));
+  await step('check', folderName, ...nats);
+  await step('profile', folderName, '--quick');
+  await step('plan', folderName);
+  await step('explain', `${folderName}/plan.json`);
+  await step('check', folderName, ...nats, '--http', http, '--dashboard', dashboard);
+  const serve = ['serve', folderName, ...nats, '--http', http, '--dashboard', dashboard];
+  const serving = startInstalled(...serve, '--log-level', 'warn');
+  try {
+    note(`npx cascade ${serve.join(' ')}`, await serving.firstLine);
+    await step('load', folderName, ...nats, '--qps', '20', '--seconds', '2');
+    await get(`${dashboard}/`);
+    await get(`${dashboard}/healthz`);
+    await get(`${http}/v2/health/ready`);
+    await get(`${http}/v2/models/my-models`);
+    const input = { name: 'pixels', shape: [1, 3, 8, 8], datatype: 'FP32', data: new Array(3 * 8 * 8).fill(0) };
+    await get(`${http}/v2/models/my-models/infer`, JSON.stringify({ inputs: [input], outputs: [{ name: 'label' }] }));
+  } finally {
+    const end = await serving.stop();
+    await server.stop();
+    expect(end.code, end.stderr).toBe(0);
+  }
+  await expect(steps.join('\n')).toMatchFileSnapshot('__snapshots__/newcomer.txt');
+}, 400_000);
