@@ -53,7 +53,7 @@ export interface Status {
   /** Devices of the plan that nothing is heard of. */
   readonly missing: readonly string[];
   /**
-   * Actor -> reason -> messages that it dropped, as they could not be read; actors that dropped none are left out. Of the
+   * Actor -> reason -> messages that it dropped, as they could not be read or did not fit into its mailbox; actors that dropped none are left out. Of the
    * controllers' actors, those of the controller that answers.
    */
   readonly dropped: Readonly<Record<string, DropCounts>>;

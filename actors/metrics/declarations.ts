@@ -200,7 +200,7 @@ export const METRICS = {
     name: 'cascade_dropped_messages_total',
     type: 'counter',
     unit: 'messages',
-    help: 'Messages that could not be decoded, by role and reason.',
+    help: 'Messages that could not be decoded or did not fit into a mailbox, by role and reason.',
     labels: ['role', 'reason'],
   },
   events: {
