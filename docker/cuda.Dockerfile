@@ -5,15 +5,15 @@
 #   docker run --gpus all ... cascadeserve-cuda
 # Checked by linters only: the tests have no GPU.
 ARG CPU_IMAGE=cascadeserve
-# ONNX Runtime 1.30 wants CUDA 12 and cuDNN 9.
+# ONNX Runtime 1.30 needs CUDA 12 and cuDNN 9.
 ARG CUDA_BASE=nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04
 
 FROM ${CPU_IMAGE} AS cpu
-# To write there; the image that is left has the user of the last stage.
+# Needed for writing here; the final image uses the user of the last stage.
 # hadolint ignore=DL3002
 USER 0:0
 WORKDIR /app/node_modules/onnxruntime-node
-# npm does not carry the provider; TensorRT's, which comes with it, has libraries of its own that are not here.
+# The provider is not in the npm package. TensorRT's provider, which comes with it, needs further libraries that are not here.
 RUN ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js \
  && test -s bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so \
  && rm bin/napi-v6/linux/x64/libonnxruntime_providers_tensorrt.so

@@ -9,11 +9,12 @@ export function metricsPage(): string {
   return `# Metrics
 
 \`cascade serve DIR --metrics 9464\` serves metrics to Prometheus at \`http://127.0.0.1:9464/metrics\`; \`--metrics 0.0.0.0:9464\` lets other machines
-read them, too. \`cascade serve DIR --role metrics\` runs only this, anywhere: it listens on NATS and needs neither profile nor plan. One
-exporter tells of the whole deployment, so scrape one. Devices count in memory and tell once a second, whether or not anybody listens.
+read them too. \`cascade serve DIR --role metrics\` runs only the exporter, on any machine: it listens on NATS and needs neither profile nor
+plan. One exporter covers the whole deployment, so scrape only one. Devices count in memory and report once a second, whether or not anybody
+listens.
 
 \`docker/prometheus/\` has a configuration and alert rules, \`docker/grafana/\` a dashboard. \`docker compose -f docker/compose.yaml --profile
-observe up\` starts them beside a deployment.
+observe up\` starts them along with a deployment.
 
 Counters of a device start at zero when its process does, as Prometheus expects. \`role\` is \`frontend\` for all frontends together,
 \`device-<id>\` for a device, \`metrics\` for the exporter itself.
