@@ -1,25 +1,7 @@
-import { filter, map, type OperatorFunction, pipe } from 'rxjs';
-import type { Drops } from '../../engine/actor/drops.ts';
 import { MalformedMessage, messageOf } from '../../engine/errors.ts';
 import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { PrepareMessage } from '../../plans/protocol/control-messages.ts';
 import type { RevisedPlan, Router } from '../frontend/router.ts';
-
-/** Plans as actors use them that only route by them; those of other models or devices than the router's are dropped and counted. */
-export function asRevised(
-  router: Pick<Router, 'models' | 'devices'>,
-  drops: Drops,
-): OperatorFunction<PrepareMessage, RevisedPlan> {
-  return pipe(
-    map((message: PrepareMessage) => {
-      const revised = revisedOrMalformed(message, router);
-      if (!(revised instanceof MalformedMessage)) return revised;
-      drops.count(revised.reason, revised.message);
-      return undefined;
-    }),
-    filter((revised) => revised !== undefined),
-  );
-}
 
 /** The plan as those use it who only route by it; an error where it is of other models or devices than the router's. */
 export function revisedOrMalformed(

@@ -1,7 +1,5 @@
-import { catchError, concat, defer, EMPTY, finalize, ignoreElements, mergeMap, type Observable, Subject, tap } from 'rxjs';
-import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
-import type { Clock } from '../../engine/clock.ts';
-import { CascadeError } from '../../engine/errors.ts';
+import { perform } from '../../engine/actor/effect.ts';
+import type { BatchOutput } from '../../engine/backend/backend.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
 import { isProfiledSize, largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
 import { endsTooLate } from '../../plans/policy/deadline.ts';
@@ -9,16 +7,35 @@ import { DeviceSpeed } from '../../plans/policy/device-speed.ts';
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Router } from '../frontend/router.ts';
 import { type Batch, Batcher, type QueueBounds, type Queued } from './batcher.ts';
+import type { DeviceEffect } from './device-effects.ts';
 import { HangWatch } from './hang-watch.ts';
 import { LoneQueue } from './lone-queue.ts';
-import type { InForce } from './model-replica.ts';
+import type { BatchOrder } from './orders.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
-export interface BatchLoopOptions {
+/** What a batch loop asks of its device. Each adds what is to be done to `out`. */
+interface BatchOwner {
+  readonly phase: () => DeviceState['phase'];
+  /**
+   * Decides what becomes of the requests, and queues here what moves on to another model of this device.
+   * @returns what is to be done when the next batch has been started, so that the two overlap; `pump` is to be called after it.
+   */
+  readonly onDone: (order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]) => readonly DeviceEffect[];
+  /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
+  readonly onFailed: (order: BatchOrder, error: unknown, now: number, out: DeviceEffect[]) => void;
+  /** It has waited here until a plan came into force by which another device computes it. */
+  readonly onStray: (model: number, request: Queued, now: number, out: DeviceEffect[]) => void;
+  /** No time is left to compute this one. */
+  readonly onExpired: (request: Queued, now: number, out: DeviceEffect[]) => void;
+  /** A request that may have killed a device is about to run, alone, when what is added here has been done. */
+  readonly onTrial: (now: number, out: DeviceEffect[]) => void;
+  /** A batch has been started. */
+  readonly onStarted: (now: number, out: DeviceEffect[]) => void;
+}
+
+export interface BatchLoopOptions extends BatchOwner {
   readonly device: string;
   readonly router: Router;
-  readonly backend: Backend;
-  readonly clock: Clock;
   /** Per model: those of the plan in force. */
   readonly weights: () => readonly DeviceWeights[];
   /** Whether the weights in force of a model are here. */
@@ -26,38 +43,8 @@ export interface BatchLoopOptions {
   readonly bounds: QueueBounds;
   /** How often `watch` is called. */
   readonly watchMs: number;
-  readonly phase: () => DeviceState['phase'];
-  /**
-   * Decides what becomes of the requests, and queues here what moves on to another model of this device.
-   * @param begun under what the batch was begun: another plan, of other weights, may have come into force since.
-   * @returns writes the answers; it is called when the next batch has been started, so that the two overlap.
-   */
-  readonly onDone: (model: number, requests: readonly Queued[], output: BatchOutput, begun: BatchBegin) => () => void;
-  /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
-  readonly onFailed: (model: number, requests: readonly Queued[], error: unknown) => void;
-  /**
-   * A request that may have killed a device is about to run, alone.
-   * @returns completes when it may.
-   */
-  readonly onTrial?: () => Observable<never>;
-  /** The backend died in this batch, and takes the actor with it. */
-  readonly onDied?: () => void;
-  /** It has waited here until a plan came into force by which another device computes it. */
-  readonly onStray: (model: number, request: Queued) => void;
-  /** No time is left to compute this one. */
-  readonly onExpired: (request: Queued, now: number) => void;
-  /** What to compute when nothing waits; see SpareWork. */
-  readonly spare?: SpareWork;
-  /** A batch has been started. */
-  readonly onStarted?: () => void;
-  /** Called when no batch can run; `idle` tells whether that is still so. */
-  readonly onIdle?: (idle: () => boolean) => void;
-}
-
-/** Under what a batch was begun. */
-export interface BatchBegin extends InForce {
-  readonly startedAt: number;
-  readonly weights: DeviceWeights;
+  /** What to compute when nothing waits. */
+  readonly spare?: SpareWork | undefined;
 }
 
 export interface Spare {
@@ -72,36 +59,36 @@ export interface SpareWork {
   /** The next sample to run, and the model; undefined when there is none, or no time to spare. */
   readonly next: (now: number) => Spare | undefined;
   /** It is done, or has failed: output is undefined then. */
-  readonly onDone: (output: BatchOutput | undefined) => void;
+  readonly onDone: (output: BatchOutput | undefined, out: DeviceEffect[]) => void;
   /** The device was occupied, by whatever, from one time to the other. */
   readonly onBusy: (from: number, to: number) => void;
 }
 
-/** Runs what waits on a device: one batch at a time, the next one as soon as the device is free and a queue triggers. */
+/**
+ * The batcher's core: decides what of that which waits on a device runs next, one batch at a time, as soon as the device is free and
+ * a queue triggers. On the way of each request, so state is mutable; what is to be done is added to `out`, which each call is given.
+ */
 export class BatchLoop {
-  /** Emits when nothing waits and nothing runs. */
-  readonly empty$: Observable<void>;
   readonly #options: BatchLoopOptions;
   /** Of this device, in the plans. */
   readonly #number: number;
   readonly #batcher: Batcher;
   readonly #hangWatch: HangWatch;
   readonly #speed = new DeviceSpeed();
-  readonly #batches$ = new Subject<Batch | Spare>();
-  readonly #empty$ = new Subject<void>();
   /** Requests that may have killed a device, and members of a batch that failed as a whole, so that a bad sample fails alone. */
   readonly #lone: LoneQueue;
   #lastWasLone = false;
   #running: readonly Queued[] = [];
   /** Those that their clients gave up while they ran. */
   readonly #givenUp = new WeakSet<Queued>();
+  #spare: { readonly startedAt: number; readonly plannedMs: number } | undefined;
   #busy = false;
   #busyMs = 0;
   #batchesRun = 0;
-  #cancelWake: () => void = () => undefined;
+  #wakes = false;
 
-  constructor(options: BatchLoopOptions) {
-    const { device, router, weights, bounds, clock, watchMs } = options;
+  constructor(options: BatchLoopOptions, now: number) {
+    const { device, router, weights, bounds, watchMs } = options;
     this.#options = options;
     this.#number = router.devices.indexOf(device);
     this.#batcher = new Batcher(
@@ -112,8 +99,7 @@ export class BatchLoop {
       (model, batch, sampleSize) => this.plannedMs(model, batch, sampleSize),
     );
     this.#lone = new LoneQueue(router.models.length, bounds);
-    this.#hangWatch = new HangWatch(watchMs, clock.now());
-    this.empty$ = this.#empty$;
+    this.#hangWatch = new HangWatch(watchMs, now);
   }
 
   /** Time spent in inferences that have ended. */
@@ -141,8 +127,8 @@ export class BatchLoop {
   }
 
   /** How much slower this device is now than the plan counts with. */
-  slowdown(): number {
-    return this.#speed.slowdown(this.#options.clock.now());
+  slowdown(now: number): number {
+    return this.#speed.slowdown(now);
   }
 
   /** Time of a batch as the plan in force counts with it. */
@@ -152,16 +138,16 @@ export class BatchLoop {
   }
 
   /** Time of one request alone, at the measured speed. */
-  singleMs(model: number): number {
-    return this.slowdown() * this.plannedMs(model, 1);
+  singleMs(model: number, now: number): number {
+    return this.slowdown(now) * this.plannedMs(model, 1);
   }
 
   /** Computing time of all that waits, at the measured speed. */
-  backlogMs(): number {
+  backlogMs(now: number): number {
     let ms = this.#batcher.backlogMs();
     for (let model = 0; model < this.#options.router.models.length; model++)
       ms += this.#lone.length(model) * this.plannedMs(model, 1);
-    return this.slowdown() * ms;
+    return this.slowdown(now) * ms;
   }
 
   /** False when the queue is full. Nothing starts before `pump`. */
@@ -188,13 +174,9 @@ export class BatchLoop {
     return this.#batcher.clear() + this.#lone.clear();
   }
 
-  /** Errors when the backend is gone. */
-  run(): Observable<never> {
-    return this.#batches$.pipe(
-      // One at a time by `#busy`: the next batch starts before this one has left the stream.
-      mergeMap((work) => ('sample' in work ? this.#inferSpare(work) : this.#infer(work))),
-      finalize(() => this.#cancelWake()),
-    );
+  /** Whether nothing runs. */
+  get isIdle(): boolean {
+    return !this.#busy;
   }
 
   /** To be called every `watchMs`; see HangWatch. */
@@ -203,16 +185,44 @@ export class BatchLoop {
   }
 
   /** Starts the next batch if the device is free and a queue triggers; else waits. */
-  pump(): void {
-    const { router, clock, onIdle } = this.#options;
-    if (!this.#isFree) return;
-    const now = clock.now();
-    if (this.#start(now)) return;
-    const wakeAt = this.#batcher.wakeAt(router.gear);
-    if (wakeAt === undefined && this.#startSpare(now)) return;
-    if (wakeAt !== undefined) this.#cancelWake = clock.after(wakeAt - now, () => this.pump());
-    else this.#empty$.next();
-    onIdle?.(this.#isIdle);
+  pump(now: number, out: DeviceEffect[]): void {
+    if (!this.#isFree || this.#start(now, out)) return;
+    const wakeAt = this.#batcher.wakeAt(this.#options.router.gear);
+    if (wakeAt === undefined && this.#startSpare(now, out)) return;
+    if (wakeAt !== undefined) this.#wake(wakeAt, out);
+    else if (this.#options.phase() === 'draining') out.push(perform({ type: 'drained' }));
+    out.push(perform({ type: 'idle' }));
+  }
+
+  /** The inference of a batch has ended. */
+  done(order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]): void {
+    const { weights, startedAt, plannedMs, sampleSize } = order;
+    this.#ended(startedAt, now);
+    // The time of larger samples than were profiled is a guess, and says nothing of the device.
+    if (isProfiledSize(weights.profiled, sampleSize)) this.#speed.observe(plannedMs, output.computeMs, now);
+    const later = this.#options.onDone(order, output, now, out);
+    if (this.#isFree) this.#start(now, out);
+    out.push(...later);
+  }
+
+  failed(order: BatchOrder, error: unknown, now: number, out: DeviceEffect[]): void {
+    const { model, requests, startedAt } = order;
+    this.#ended(startedAt, now);
+    this.#options.onFailed(order, error, now, out);
+    const again = requests.length > 1 ? requests.filter((request) => !this.isGivenUp(request)) : [];
+    for (const request of again) this.#lone.push({ model, request });
+    this.pump(now, out);
+  }
+
+  /** An inference in spare time has ended; without an output it has failed. */
+  spareDone(output: BatchOutput | undefined, now: number, out: DeviceEffect[]): void {
+    const spare = this.#spare;
+    if (spare === undefined) return;
+    this.#spare = undefined;
+    this.#ended(spare.startedAt, now);
+    if (output !== undefined) this.#speed.observe(spare.plannedMs, output.computeMs, now);
+    this.#options.spare?.onDone(output, out);
+    this.pump(now, out);
   }
 
   get #isFree(): boolean {
@@ -221,27 +231,62 @@ export class BatchLoop {
   }
 
   /** False when no queue triggers. */
-  #start(now: number): boolean {
-    this.#cancelWake();
+  #start(now: number, out: DeviceEffect[]): boolean {
+    const { holds, onExpired, onStray, onTrial, onStarted } = this.#options;
+    if (this.#wakes) this.#wake(undefined, out);
     for (let batch = this.#next(now); batch !== undefined; batch = this.#next(now)) {
-      for (const request of batch.expired) this.#options.onExpired(request, now);
-      if (!this.#options.holds(batch.model)) for (const request of batch.requests) this.#options.onStray(batch.model, request);
+      for (const request of batch.expired) onExpired(request, now, out);
+      if (!holds(batch.model)) for (const request of batch.requests) onStray(batch.model, request, now, out);
       else if (batch.requests.length > 0) {
-        this.#busy = true;
-        this.#batches$.next(batch);
-        this.#options.onStarted?.();
+        const order = this.#begin(batch, now);
+        if (order.isTrial) onTrial(now, out);
+        out.push(perform({ type: 'run', order }));
+        onStarted(now, out);
         return true;
       }
     }
     return false;
   }
 
+  #wake(at: number | undefined, out: DeviceEffect[]): void {
+    this.#wakes = at !== undefined;
+    out.push(perform({ type: 'wake', at }));
+  }
+
+  #begin({ model, requests }: Batch, now: number): BatchOrder {
+    const { revision, gear, plan } = this.#options.router;
+    const sampleSize = largestSize(requests);
+    const plannedMs = this.plannedMs(model, requests.length, sampleSize);
+    this.#busy = true;
+    this.#running = requests;
+    this.#hangWatch.begin(Math.max(1, this.slowdown(now)) * plannedMs);
+    return {
+      type: 'batch',
+      model,
+      weights: this.#options.weights()[model],
+      requests,
+      samples: requests.map((request) => request.item.sample),
+      outputs: outputsWanted(requests),
+      isTrial: requests.length === 1 && requests[0].item.alone,
+      startedAt: now,
+      plannedMs,
+      sampleSize,
+      revision,
+      gear,
+      plan,
+    };
+  }
+
   /** False when there is nothing to do in spare time, or no time to spare. */
-  #startSpare(now: number): boolean {
+  #startSpare(now: number, out: DeviceEffect[]): boolean {
     const work = this.#options.phase() === 'ready' ? this.#options.spare?.next(now) : undefined;
     if (work === undefined) return false;
+    const { model, sample, size } = work;
+    const plannedMs = this.plannedMs(model, 1, size);
     this.#busy = true;
-    this.#batches$.next(work);
+    this.#spare = { startedAt: now, plannedMs };
+    this.#hangWatch.begin(Math.max(1, this.slowdown(now)) * plannedMs);
+    out.push(perform({ type: 'run', order: { type: 'spare', key: this.#options.weights()[model].key, sample } }));
     return true;
   }
 
@@ -249,7 +294,7 @@ export class BatchLoop {
     const { router, phase } = this.#options;
     // In turn, so that the others do not wait until all that run alone have run.
     const lone = this.#lastWasLone ? undefined : this.#nextLone(now);
-    const batch = lone ?? this.#batcher.next(router.gear, now, phase() === 'draining', this.slowdown());
+    const batch = lone ?? this.#batcher.next(router.gear, now, phase() === 'draining', this.slowdown(now));
     this.#lastWasLone = lone !== undefined;
     return batch ?? this.#nextLone(now);
   }
@@ -258,80 +303,12 @@ export class BatchLoop {
     const lone = this.#lone.shift();
     if (lone === undefined) return undefined;
     const { model, request } = lone;
-    return endsTooLate(now + this.slowdown() * this.plannedMs(model, 1, request.size), request.item.deadlineAt)
+    return endsTooLate(now + this.slowdown(now) * this.plannedMs(model, 1, request.size), request.item.deadlineAt)
       ? { model, requests: [], expired: [request] }
       : { model, requests: [request], expired: [] };
   }
 
-  readonly #isIdle = (): boolean => !this.#busy;
-
-  #infer({ model, requests }: Batch): Observable<never> {
-    const { backend, router, clock, onDone, onFailed, onTrial, onDied } = this.#options;
-    const weights = this.#options.weights()[model];
-    const { revision, gear, plan } = router;
-    const sampleSize = largestSize(requests);
-    const plannedMs = this.plannedMs(model, requests.length, sampleSize);
-    const startedAt = clock.now();
-    const samples = requests.map((request) => request.item.sample);
-    const isTrial = requests.length === 1 && requests[0].item.alone;
-    this.#running = requests;
-    this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
-    const run$ = defer(() => backend.run(weights.key, samples, outputsWanted(requests)));
-    return (isTrial && onTrial !== undefined ? concat(onTrial(), run$) : run$).pipe(
-      catchError((error) => {
-        // A backend that is gone takes the actor with it: it starts again with a new one, and frontends send again.
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') {
-          onDied?.();
-          throw error;
-        }
-        this.#ended(startedAt);
-        onFailed(model, requests, error);
-        const again = requests.length > 1 ? requests.filter((request) => !this.isGivenUp(request)) : [];
-        for (const request of again) this.#lone.push({ model, request });
-        this.pump();
-        return EMPTY;
-      }),
-      tap((output) => {
-        this.#ended(startedAt);
-        // The time of larger samples than were profiled is a guess, and says nothing of the device.
-        if (isProfiledSize(weights.profiled, sampleSize)) this.#speed.observe(plannedMs, output.computeMs, clock.now());
-        const writeAnswers = onDone(model, requests, output, { revision, gear, plan, startedAt, weights });
-        if (this.#isFree) this.#start(clock.now());
-        writeAnswers();
-        this.pump();
-      }),
-      ignoreElements(),
-    );
-  }
-
-  #inferSpare({ model, sample, size }: Spare): Observable<never> {
-    const { backend, weights, clock } = this.#options;
-    const plannedMs = this.plannedMs(model, 1, size);
-    const startedAt = clock.now();
-    this.#hangWatch.begin(Math.max(1, this.slowdown()) * plannedMs);
-    const done = (output: BatchOutput | undefined): void => {
-      this.#ended(startedAt);
-      if (output !== undefined) this.#speed.observe(plannedMs, output.computeMs, clock.now());
-      this.#options.spare?.onDone(output);
-      this.pump();
-    };
-    return backend.run(weights()[model].key, [sample]).pipe(
-      catchError((error) => {
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') {
-          // None of the requests here is to blame.
-          this.#options.onDied?.();
-          throw error;
-        }
-        done(undefined);
-        return EMPTY;
-      }),
-      tap(done),
-      ignoreElements(),
-    );
-  }
-
-  #ended(startedAt: number): void {
-    const now = this.#options.clock.now();
+  #ended(startedAt: number, now: number): void {
     this.#busy = false;
     this.#running = [];
     this.#hangWatch.end();

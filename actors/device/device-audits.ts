@@ -1,8 +1,6 @@
-import { type Observable, tap } from 'rxjs';
-import type { ActorContext } from '../../engine/actor/actor.ts';
-import { type Drops, decoded } from '../../engine/actor/drops.ts';
+import { drop, note, perform } from '../../engine/actor/effect.ts';
 import type { BatchOutput } from '../../engine/backend/backend.ts';
-import type { Bus } from '../../engine/bus/bus.ts';
+import { MalformedMessage } from '../../engine/errors.ts';
 import type { Random } from '../../engine/random.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { NO_NUMBER } from '../../plans/domain/cascade/certainty.ts';
@@ -11,14 +9,14 @@ import { certaintyBin } from '../../plans/drift/certainty-bins.ts';
 import { type AuditSettings, auditorOf, referenceOf } from '../../plans/policy/audit.ts';
 import type { CompiledPlan } from '../../plans/policy/compiled-plan.ts';
 import { SpareAudits } from '../../plans/policy/spare-audits.ts';
-import { decodeAuditItem, encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
+import { encodeAuditItem } from '../../plans/protocol/audit-codec.ts';
 import type { AuditCounts } from '../../plans/protocol/control-messages.ts';
 import type { AuditItem, Prediction, Result } from '../../plans/protocol/messages.ts';
-import type { Subjects } from '../../plans/protocol/subjects.ts';
 import type { Router } from '../frontend/router.ts';
 import { AuditCounter } from './audit-counter.ts';
 import type { Spare, SpareWork } from './batch-loop.ts';
 import type { Queued } from './batcher.ts';
+import type { DeviceEffect } from './device-effects.ts';
 import { opinionOf } from './model-replica.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
@@ -31,7 +29,8 @@ export interface AuditOptions {
 
 export interface DeviceAuditsOptions extends AuditOptions {
   readonly device: string;
-  readonly subjects: Subjects;
+  /** Of the NATS server. */
+  readonly maxPayloadBytes: number;
   readonly specs: readonly TensorSpec[];
   readonly router: Router;
   /** Per model: those of the plan in force. */
@@ -48,9 +47,6 @@ export interface DeviceAuditsOptions extends AuditOptions {
 /** Audits on one device (see plans/policy/spare-audits.ts): has answers asked about, here or elsewhere, and counts. */
 export class DeviceAudits implements SpareWork {
   readonly #options: DeviceAuditsOptions;
-  readonly #bus: Bus;
-  readonly #drops: Drops;
-  readonly #log: ActorContext['log'];
   readonly #number: number;
   readonly #audits: SpareAudits<AuditItem>;
   readonly #counter: AuditCounter;
@@ -58,11 +54,8 @@ export class DeviceAudits implements SpareWork {
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
   #running: { readonly item: AuditItem; readonly model: number; readonly weights: DeviceWeights } | undefined;
 
-  constructor(options: DeviceAuditsOptions, { bus, drops, log }: Pick<ActorContext, 'bus' | 'drops' | 'log'>) {
+  constructor(options: DeviceAuditsOptions) {
     this.#options = options;
-    this.#bus = bus;
-    this.#drops = drops;
-    this.#log = log;
     this.#number = options.router.devices.indexOf(options.device);
     const { settings, random, batchMs, sizeOf } = options;
     this.#counter = new AuditCounter(options.router.models);
@@ -75,19 +68,13 @@ export class DeviceAudits implements SpareWork {
     });
   }
 
-  /** Takes in what other devices have drawn. @param wake looks whether there is time now. */
-  received$(wake: () => void): Observable<unknown> {
-    const { subjects, device, specs } = this.#options;
-    return this.#bus.messages$(subjects.audit(device)).pipe(
-      decoded((data) => decodeAuditItem(data, specs), this.#drops),
-      tap((item) => {
-        if (this.#audits.enqueue(item)) wake();
-      }),
-    );
+  /** Takes in what another device has drawn; false when there is no room for it. */
+  enqueue(item: AuditItem): boolean {
+    return this.#audits.enqueue(item);
   }
 
   /** A client was answered. */
-  answered({ item }: Queued, result: Result, now: number): void {
+  answered({ item }: Queued, result: Result, now: number, out: DeviceEffect[]): void {
     const { router, weights, agree } = this.#options;
     const { revision, gear, plan } = router;
     // Gears for the loss of a device are not watched: they are short.
@@ -111,7 +98,7 @@ export class DeviceAudits implements SpareWork {
     );
     if (auditor === -1) return;
     const opinion = opinionOf(result, certainty, model, result.stage, router);
-    this.#ask(auditor, { opinion, sample: item.sample });
+    this.#ask(auditor, { opinion, sample: item.sample }, out);
   }
 
   /** Whether an audit would be taken in here now; told with the heartbeats. */
@@ -130,15 +117,13 @@ export class DeviceAudits implements SpareWork {
     return { model, sample: item.sample, size: sizeOf?.(item.sample) };
   }
 
-  onDone(output: BatchOutput | undefined): void {
+  onDone(output: BatchOutput | undefined, out: DeviceEffect[]): void {
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
     if (output === undefined) {
-      this.#log.warn(
-        { model: this.#options.router.models[running.model] },
-        'failed on a sample to be audited; the client has its answer',
-      );
+      const model = this.#options.router.models[running.model];
+      out.push(note('warn', 'failed on a sample to be audited; the client has its answer', { model }));
       return;
     }
     const { item, model, weights } = running;
@@ -148,7 +133,7 @@ export class DeviceAudits implements SpareWork {
     const { opinion } = item;
     const audited = router.models.indexOf(opinion.model);
     if (audited === -1) {
-      this.#drops.count('audit: unknown model');
+      out.push(drop(new MalformedMessage('audit', 'unknown model')));
       return;
     }
     const bin = certaintyBin(weights.certaintyEdges, certainty);
@@ -169,17 +154,17 @@ export class DeviceAudits implements SpareWork {
     return this.#counter.take();
   }
 
-  #ask(auditor: number, item: AuditItem): void {
-    const { router, subjects, specs } = this.#options;
+  #ask(auditor: number, item: AuditItem, out: DeviceEffect[]): void {
+    const { router, maxPayloadBytes, specs } = this.#options;
     if (auditor === this.#number) {
       // A view would keep the whole frame that the request came in.
       const sample = item.sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
       this.#audits.enqueue({ ...item, sample });
       return;
     }
-    const message = encodeAuditItem(item, specs);
-    if (message.length <= this.#bus.maxPayloadBytes) this.#bus.publish(subjects.audit(router.devices[auditor]), message);
-    else this.#drops.count('audit: longer than the server takes');
+    const data = encodeAuditItem(item, specs);
+    if (data.length <= maxPayloadBytes) out.push(perform({ type: 'audit', device: router.devices[auditor], data }));
+    else out.push(drop(new MalformedMessage('audit', 'longer than the server takes')));
   }
 
   /** The most accurate model, or -1 where it is not held here. */

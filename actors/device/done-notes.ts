@@ -25,15 +25,11 @@ export class DoneNotes {
     this.#device = device;
   }
 
-  finished(origin: string, seq: number): void {
-    this.#noteFor(origin).finished.push(seq);
-  }
-
-  /** Finished, but without having been computed. */
-  dropped(origin: string, seq: number): void {
+  /** @param computed false of one that nobody had time or room for, or that was given up. */
+  ended({ origin, item }: { readonly origin: string; readonly item: { readonly seq: number } }, computed: boolean): void {
     const note = this.#noteFor(origin);
-    note.finished.push(seq);
-    note.dropped++;
+    note.finished.push(item.seq);
+    if (!computed) note.dropped++;
   }
 
   /** Sent on to another device. */

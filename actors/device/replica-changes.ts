@@ -1,18 +1,4 @@
-import {
-  catchError,
-  concatMap,
-  defaultIfEmpty,
-  defer,
-  EMPTY,
-  finalize,
-  from,
-  ignoreElements,
-  map,
-  merge,
-  type Observable,
-  of,
-  tap,
-} from 'rxjs';
+import { catchError, concatMap, defaultIfEmpty, defer, EMPTY, finalize, from, map, merge, type Observable, of } from 'rxjs';
 import type { ActorContext } from '../../engine/actor/actor.ts';
 import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
@@ -39,8 +25,12 @@ export interface ReplicaChangesOptions {
   readonly weightsOf: WeightsOf;
   /** Whether requests wait for a model here. */
   readonly hasWork: (model: number) => boolean;
-  /** Called when what a plan to come places here is loaded, or with the reason when it cannot be. */
-  readonly onPrepared: (revision: number, problem: string | undefined) => void;
+}
+
+/** What a plan to come places here is loaded, or cannot be, for the reason that is given. */
+export interface Prepared {
+  readonly revision: number;
+  readonly problem: string | undefined;
 }
 
 /**
@@ -84,6 +74,11 @@ export class ReplicaChanges {
     return new Map(reasons.filter((each): each is [string, string] => each[1] !== undefined));
   }
 
+  /** Whether a replica of these weights is here. */
+  has(weights: DeviceWeights): boolean {
+    return this.#options.replicas.has(weights);
+  }
+
   /** Whether a replica of a plan to come is here. */
   hasPrepared(model: string): boolean {
     return this.#prepared.some((weights) => weights.model === model && this.#options.replicas.has(weights));
@@ -94,11 +89,11 @@ export class ReplicaChanges {
     this.#prepared = [];
   }
 
-  run(): Observable<never> {
+  run(): Observable<Prepared> {
     const { clock } = this.#context;
     const channels = new Channels(this.#options.subjects.root, this.#context);
     return merge(
-      channels.receive$(PREPARE).pipe(map((message) => this.#prepare(message))),
+      channels.receive$(PREPARE).pipe(map((message): Observable<Prepared> => this.#prepare(message))),
       channels.receive$(ABORT).pipe(map((verdict) => this.#abort(verdict))),
       every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
       every(clock, LOOK_AGAIN_MS).pipe(map(() => this.#lookAgain())),
@@ -136,9 +131,9 @@ export class ReplicaChanges {
   }
 
   /** Says whether what the plan wants here could be loaded. Known is the plan at once. */
-  #prepare(message: PrepareMessage): Observable<never> {
+  #prepare(message: PrepareMessage): Observable<Prepared> {
     const { revision } = message;
-    const { router, replicas, onPrepared } = this.#options;
+    const { router, replicas } = this.#options;
     return defer(() => {
       const revised = revisedPlan(message, router);
       router.learn(revised);
@@ -151,8 +146,7 @@ export class ReplicaChanges {
         return of(messageOf(error));
       }),
       defaultIfEmpty(undefined),
-      tap((problem) => onPrepared(revision, problem)),
-      ignoreElements(),
+      map((problem) => ({ revision, problem })),
     );
   }
 
@@ -187,7 +181,7 @@ export class ReplicaChanges {
     });
   }
 
-  #watched(change$: Observable<never>): Observable<never> {
+  #watched<T>(change$: Observable<T>): Observable<T> {
     return defer(() => {
       this.#underWay = true;
       return change$;

@@ -3,7 +3,6 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CANCEL, DEVICE_CANCEL } from '../../plans/protocol/channels.ts';
 import type { CancelFrame, Cancellation } from '../../plans/protocol/control-messages.ts';
-import type { InFlight } from './in-flight.ts';
 
 /** What an entry of a list takes beside its token and its ids. */
 const ENTRY_BYTES = 32;
@@ -39,10 +38,10 @@ export class Cancellations {
     this.#schedule();
   }
 
-  tellDevice({ device, item }: InFlight): void {
+  tellDevice(device: string, seq: number): void {
     const seqs = this.#toDevices.get(device);
-    if (seqs === undefined) this.#toDevices.set(device, [item.seq]);
-    else seqs.push(item.seq);
+    if (seqs === undefined) this.#toDevices.set(device, [seq]);
+    else seqs.push(seq);
     this.#schedule();
   }
 

@@ -1,11 +1,19 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
-import { encodeWorkFrame, estimatedBytes } from '../../plans/protocol/codec.ts';
+import { encodeWorkFrame } from '../../plans/protocol/codec.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 
 /** What a frame holds beside its requests, and what ids and reply subjects take that are not ASCII. */
 const FRAME_RESERVE_BYTES = 3_072;
+
+/**
+ * What a request may take of a message of the server (see `estimatedBytes`): numbers that were short as text, or scores of many
+ * classes, can be larger than any body a client could send.
+ */
+export function largestItemBytes(maxPayloadBytes: number): number {
+  return maxPayloadBytes - FRAME_RESERVE_BYTES;
+}
 
 interface PendingFrame {
   readonly subject: string;
@@ -25,7 +33,6 @@ export class Outbox {
   /** By subject and origin. */
   readonly #pending = new Map<string, Map<string, PendingFrame>>();
   readonly #maxBytes: number;
-  readonly #maxItemBytes: number;
   #scheduled = false;
 
   constructor(bus: Bus, clock: Clock, specs: readonly TensorSpec[]) {
@@ -33,16 +40,10 @@ export class Outbox {
     this.#clock = clock;
     this.#specs = specs;
     this.#maxBytes = bus.maxPayloadBytes / 2;
-    this.#maxItemBytes = bus.maxPayloadBytes - FRAME_RESERVE_BYTES;
   }
 
-  /**
-   * False when the request does not fit into a message of the server: numbers that were short as text, or scores of many
-   * classes, can be larger than any body a client could send.
-   */
-  add(subject: string, origin: string, item: WorkItem): boolean {
-    const bytes = estimatedBytes(item);
-    if (bytes > this.#maxItemBytes) return false;
+  /** @param bytes of the item, as estimated; at most `largestItemBytes`. */
+  add(subject: string, origin: string, item: WorkItem, bytes: number): void {
     let ofSubject = this.#pending.get(subject);
     if (ofSubject === undefined) {
       ofSubject = new Map();
@@ -63,7 +64,6 @@ export class Outbox {
       this.#scheduled = true;
       this.#clock.soon(() => this.flush());
     }
-    return true;
   }
 
   flush(): void {

@@ -80,13 +80,14 @@ export interface ActorDefinition<Core, Task = never, Outcome = never> {
   /** Of the subjects of its channels. */
   readonly root: string;
   /** State of a fresh start, and the rules that change it: plain code, which gets the time as an argument. */
-  readonly core: (now: number) => Core;
+  readonly core: (now: number, context: ActorContext) => Core;
   readonly reactions: readonly Reaction<Core, Task>[];
   /**
-   * Called at each start: how to do what takes time (see the effect `perform`). What a task emits goes to `onOutcome`; one that
-   * fails emits that, as an error restarts the actor. Tasks run side by side: how many is up to the core.
+   * Called at each start: how to do what takes time (see the effect `perform`), or only this actor does: then nothing is returned.
+   * What a task emits goes to `onOutcome`; one that fails emits that, as an error restarts the actor. Tasks run side by side: how
+   * many is up to the core.
    */
-  readonly tasks?: (context: ActorContext) => (task: Task) => Observable<Outcome>;
+  readonly tasks?: (context: ActorContext, core: Core) => (task: Task) => Observable<Outcome> | undefined;
   readonly onOutcome?: (core: Core, outcome: Outcome, now: number) => readonly Effect<Task>[];
   /** The last letter: the actor has been told to stop. */
   readonly onStop?: (core: Core, now: number) => readonly Effect<Task>[];
@@ -115,14 +116,18 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
       new Observable<never>((subscriber) => {
         const { clock, drops, stopping$ } = context;
         const channels = new Channels(root, context);
-        const core = definition.core(clock.now());
-        const perform = definition.tasks?.(context) ?? noTasks;
+        const core = definition.core(clock.now(), context);
+        const perform = definition.tasks?.(context, core) ?? noTasks;
         const handled$ = new Subject<void>();
         let stopping = false;
 
         const carryOut = (effect: Effect<Task>): void => {
-          if (effect.type === 'perform') run(perform(effect.task));
-          else act(effect, context, channels);
+          if (effect.type !== 'perform') {
+            act(effect, context, channels);
+            return;
+          }
+          const outcomes$ = perform(effect.task);
+          if (outcomes$ !== undefined) run(outcomes$);
         };
         const handle = (letter: Letter<Core, Task>): void => {
           if (subscriber.closed) return;

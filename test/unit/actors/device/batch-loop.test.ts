@@ -1,9 +1,10 @@
-import { defer, EMPTY, NEVER, Observable, of } from 'rxjs';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BatchLoop } from '../../../../actors/device/batch-loop.ts';
 import type { Queued } from '../../../../actors/device/batcher.ts';
+import type { DeviceEffect } from '../../../../actors/device/device-effects.ts';
+import type { BatchOrder } from '../../../../actors/device/orders.ts';
 import { Router } from '../../../../actors/frontend/router.ts';
-import type { Backend } from '../../../../engine/backend/backend.ts';
+import { note } from '../../../../engine/actor/effect.ts';
 import { CascadeError } from '../../../../engine/errors.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
@@ -30,6 +31,7 @@ let movesOn: Set<string>;
 let poison: Set<string>;
 /** Models whose weights in force are not here. */
 let missing: Set<number>;
+let cancelWake: () => void;
 
 beforeEach(() => {
   clock = new VirtualClock();
@@ -43,36 +45,52 @@ beforeEach(() => {
   const ms = [BATCH_MS, BATCH_MS];
   const profiled = models.map(() => ({ batch: [1, 2], ms, bySize: [{ size: 1, ms }] }));
   const weights = testWeights(() => BATCH_MS, { profiled })(plan);
-  loop = new BatchLoop({
-    device: 'd0',
-    router: new Router({ revision: 1, plan }),
-    backend: backend(),
-    clock,
-    weights: () => weights,
-    holds: (model) => !missing.has(model),
-    bounds: { requests: 100, bytes: 1e6 },
-    watchMs: 100,
-    phase: () => phase,
-    onDone: (model, requests) => {
-      const answered: string[] = [];
-      for (const { item } of requests) {
-        if (model === SMALL && movesOn.has(item.id)) loop.enqueue(LARGE, queued(item.id));
-        else answered.push(item.id);
-      }
-      return () => log.push(...answered.map((id) => `answer ${id}`));
+  cancelWake = () => undefined;
+  loop = new BatchLoop(
+    {
+      device: 'd0',
+      router: new Router({ revision: 1, plan }),
+      weights: () => weights,
+      holds: (model) => !missing.has(model),
+      bounds: { requests: 100, bytes: 1e6 },
+      watchMs: 100,
+      phase: () => phase,
+      onDone: ({ model, requests }) => {
+        const answered: string[] = [];
+        for (const { item } of requests) {
+          if (model === SMALL && movesOn.has(item.id)) loop.enqueue(LARGE, queued(item.id));
+          else answered.push(item.id);
+        }
+        return answered.map((id) => note('info', `answer ${id}`));
+      },
+      onFailed: ({ requests }) => log.push(`failed ${idsOf(requests)}`),
+      onStray: (model, { item }) => log.push(`stray ${models[model]} ${item.id}`),
+      onExpired: ({ item }) => log.push(`expired ${item.id}`),
+      onTrial: () => log.push(`trial of ${idsOf(loop.running)}`),
+      onStarted: () => undefined,
     },
-    onFailed: (_, requests) => log.push(`failed ${idsOf(requests)}`),
-    onStray: (model, { item }) => log.push(`stray ${models[model]} ${item.id}`),
-    onExpired: ({ item }) => log.push(`expired ${item.id}`),
-    onTrial: () =>
-      defer(() => {
-        log.push(`trial of ${idsOf(loop.running)}`);
-        return EMPTY;
-      }),
-  });
-  loop.run().subscribe({ error: (error) => log.push(`dead: ${error.message}`) });
-  loop.empty$.subscribe(() => log.push('empty'));
+    clock.now(),
+  );
 });
+
+/** Has the loop do something, and does what comes of it. */
+function act(change: (now: number, out: DeviceEffect[]) => void): void {
+  const out: DeviceEffect[] = [];
+  change(clock.now(), out);
+  for (const effect of out) {
+    if (effect.type === 'log') log.push(effect.text);
+    if (effect.type !== 'perform') continue;
+    const { task } = effect;
+    if (task.type === 'idle' && !loop.hasWork(SMALL) && !loop.hasWork(LARGE)) log.push('empty');
+    else if (task.type === 'wake') wake(task.at);
+    else if (task.type === 'run' && task.order.type === 'batch') run(task.order);
+  }
+}
+
+function wake(at: number | undefined): void {
+  cancelWake();
+  if (at !== undefined) cancelWake = clock.after(at - clock.now(), () => act((now, out) => loop.pump(now, out)));
+}
 
 function queued(id: string, fields: Partial<WorkItem> = {}): Queued {
   const sample = [{ data: Buffer.from(id), shape: [id.length] }];
@@ -84,33 +102,24 @@ function idsOf(requests: readonly Queued[]): string {
 }
 
 /** A batch takes BATCH_MS; samples hold the ids of their requests. */
-function backend(): Backend {
-  return {
-    emulated: true,
-    load: () => of({ inputs: [], outputs: [] }),
-    unload: () => NEVER,
-    close: async () => undefined,
-    run: (model, batch) => {
-      const ids = batch.map(([{ data }]) => Buffer.from(data).toString());
-      log.push(`order ${model} ${ids.join('+')}`);
-      return new Observable((subscriber) =>
-        clock.after(BATCH_MS, () => {
-          if (ids.some((id) => poison.has(id))) {
-            subscriber.error(new CascadeError('INTERNAL', 'cannot read it'));
-            return;
-          }
-          log.push(`end ${ids.join('+')}`);
-          subscriber.next({ scores: new Float32Array(0), classes: 2, auxiliary: undefined, computeMs });
-          subscriber.complete();
-        }),
-      );
-    },
-  };
+function run(order: BatchOrder): void {
+  const ids = order.samples.map(([{ data }]) => Buffer.from(data).toString());
+  log.push(`order ${order.weights.key} ${ids.join('+')}`);
+  clock.after(BATCH_MS, () => {
+    if (ids.some((id) => poison.has(id))) {
+      act((now, out) => loop.failed(order, new CascadeError('INTERNAL', 'cannot read it'), now, out));
+      return;
+    }
+    log.push(`end ${ids.join('+')}`);
+    const scores = new Float32Array(0);
+    act((now, out) => loop.done(order, { scores, classes: 2, auxiliary: undefined, computeMs }, now, out));
+    act((now, out) => loop.pump(now, out));
+  });
 }
 
 function enqueue(...ids: string[]): void {
   for (const id of ids) loop.enqueue(SMALL, queued(id));
-  loop.pump();
+  act((now, out) => loop.pump(now, out));
 }
 
 describe('BatchLoop', () => {
@@ -186,7 +195,7 @@ describe('BatchLoop', () => {
 
   test('counts what runs alone to the backlog, drops it when the device starts over, and gives it up when it is too late', () => {
     for (const id of ['x', 'y', 'z']) loop.enqueue(SMALL, queued(id, { alone: true }));
-    expect(loop.backlogMs()).toBe(3 * BATCH_MS);
+    expect(loop.backlogMs(clock.now())).toBe(3 * BATCH_MS);
     expect(loop.clear()).toBe(3);
     loop.enqueue(SMALL, queued('late', { alone: true, deadlineAt: BATCH_MS / 2 }));
     enqueue();
@@ -212,7 +221,7 @@ describe('BatchLoop', () => {
         enqueue(input);
         clock.runUntil(clock.now() + BATCH_MS);
       }
-      return loop.slowdown();
+      return loop.slowdown(clock.now());
     };
     expect(slowdownAfter('xx')).toBe(1);
     expect(slowdownAfter('x')).toBeGreaterThan(1);

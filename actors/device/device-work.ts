@@ -1,0 +1,261 @@
+import { note, perform } from '../../engine/actor/effect.ts';
+import type { BatchOutput } from '../../engine/backend/backend.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
+import { companyRule, sampleSize } from '../../plans/policy/company.ts';
+import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
+import { estimatedBytes } from '../../plans/protocol/codec.ts';
+import type { DeviceState } from '../../plans/protocol/control-messages.ts';
+import type { WorkFrame, WorkItem } from '../../plans/protocol/messages.ts';
+import { type ToldReason, Unserved } from '../../plans/protocol/unserved.ts';
+import { failureOf } from '../frontend/answers.ts';
+import { largestItemBytes } from '../frontend/outbox.ts';
+import type { Router } from '../frontend/router.ts';
+import { BatchLoop } from './batch-loop.ts';
+import { recordBatch } from './batch-spans.ts';
+import type { QueueBounds, Queued } from './batcher.ts';
+import { CertaintyCounter } from './certainty-counter.ts';
+import type { DeviceAudits } from './device-audits.ts';
+import type { Answer, DeviceEffect } from './device-effects.ts';
+import { Measures } from './measures.ts';
+import { finishBatch, type Outcome, type ReplicaOptions, standingResult } from './model-replica.ts';
+import type { BatchOrder } from './orders.ts';
+import type { DeviceWeights } from './weights/device-weights.ts';
+
+export interface DeviceWorkOptions extends ReplicaOptions {
+  readonly device: string;
+  readonly specs: readonly TensorSpec[];
+  readonly router: Router;
+  readonly bounds: QueueBounds;
+  /** Of the NATS server. */
+  readonly maxPayloadBytes: number;
+  readonly watchMs: number;
+  readonly phase: () => DeviceState['phase'];
+  /** Per model: those of the plan in force. */
+  readonly weights: () => readonly DeviceWeights[];
+  /** Whether the weights in force of a model are here. */
+  readonly holds: (model: number) => boolean;
+  readonly audits: DeviceAudits | undefined;
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
+  /** Tells the frontends of this device. */
+  readonly tell: (now: number, out: DeviceEffect[]) => void;
+  /** A batch has been started. */
+  readonly onStarted: (now: number, out: DeviceEffect[]) => void;
+}
+
+/**
+ * What becomes of the requests on a device: queued, computed in batches, answered, passed on to other models and devices. On the way
+ * of each request, so state is mutable; what is to be done is added to `out`, which each call is given.
+ */
+export class DeviceWork {
+  readonly loop: BatchLoop;
+  readonly unserved = new Unserved();
+  readonly certainties: CertaintyCounter;
+  readonly measures = new Measures();
+  /** Per model. */
+  readonly answered: number[];
+  readonly #options: DeviceWorkOptions;
+  readonly #largestItemBytes: number;
+  readonly #companyOf: ((sample: Sample) => string) | undefined;
+  readonly #sizeOf: ((sample: Sample) => number) | undefined;
+
+  constructor(options: DeviceWorkOptions, now: number) {
+    const { device, router, specs, models, bounds, watchMs, weights, holds, phase, audits, tell, onStarted } = options;
+    this.#options = options;
+    this.#largestItemBytes = largestItemBytes(options.maxPayloadBytes);
+    this.#companyOf = companyRule(specs);
+    this.#sizeOf = sampleSize(specs);
+    this.answered = models.map(() => 0);
+    this.certainties = new CertaintyCounter(models);
+    this.loop = new BatchLoop(
+      {
+        ...{ device, router, bounds, watchMs, weights, holds, phase, spare: audits, onTrial: tell, onStarted },
+        onDone: (order, output, at, out) => this.#finish(order, output, at, out),
+        onFailed: (order, error, at, out) => this.#failed(order, error, at, out),
+        onStray: (model, request, at, out) => this.#passOn(model, request, at, out),
+        onExpired: (request, at, out) => this.#expire(request, at, out),
+      },
+      now,
+    );
+  }
+
+  /** @param model its number; -1 for one that is not known. */
+  take(model: number, { origin, items }: WorkFrame, now: number, out: DeviceEffect[]): void {
+    for (const item of items) {
+      const { sample } = item;
+      const request = { item, origin, enqueuedAt: now, company: this.#companyOf?.(sample), size: this.#sizeOf?.(sample) };
+      this.#enqueue(model, request, now, out);
+    }
+    this.loop.pump(now, out);
+  }
+
+  /** What has not begun is not computed; what has goes no further. */
+  cancel(givenUp: ReadonlyMap<string, ReadonlySet<number>>, now: number, out: DeviceEffect[]): void {
+    const dropped = this.loop.cancel(({ origin, item }) => givenUp.get(origin)?.has(item.seq) === true);
+    for (const request of dropped) this.#letGo('waiting', request, out);
+    this.loop.pump(now, out);
+  }
+
+  /**
+   * Answers that have gone out: not those that there was no connection for.
+   * @param batch has ended with them.
+   */
+  onSent(answers: readonly Answer[], batch: BatchOrder | undefined, now: number, out: DeviceEffect[]): void {
+    const { audits } = this.#options;
+    for (const answer of answers) {
+      if (answer.type === 'failure') {
+        this.unserved.count(answer.reason);
+        continue;
+      }
+      this.measures.answered(answer.result);
+      audits?.answered(answer.request, answer.result, now, out);
+    }
+    if (batch !== undefined) this.#endTrial(batch.requests, now, out);
+    // There may be something to audit now.
+    if (batch !== undefined || audits !== undefined) this.loop.pump(now, out);
+  }
+
+  #enqueue(model: number, request: Queued, now: number, out: DeviceEffect[]): void {
+    const { device, models, holds } = this.#options;
+    if (model === -1) {
+      this.#refuse(request, 'unknown-model', `device ${device} was sent a request for a model that the family has not`, now, out);
+    } else if (!holds(model)) {
+      this.#passOn(model, request, now, out);
+    } else if (!this.loop.enqueue(model, request)) {
+      const words = `the queue of ${models[model]} on ${device} is full; try again later`;
+      this.#refuse(request, 'no-room', words, now, out, Math.ceil(this.loop.backlogMs(now) / 2));
+    }
+  }
+
+  /** A straggler sent by a plan that placed the model here, or was to: another device has it. */
+  #passOn(model: number, request: Queued, now: number, out: DeviceEffect[]): void {
+    const { router, device } = this.#options;
+    const target = router.route(model);
+    if (target !== undefined && target !== device && this.#sendTo(target, model, request.origin, request.item, out)) return;
+    this.#refuse(request, 'no-device', this.#noDevice(model), now, out);
+  }
+
+  #noDevice(model: number): string {
+    return `no device that holds model ${this.#options.models[model]} can be reached; try again later`;
+  }
+
+  #finish(order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]): readonly DeviceEffect[] {
+    const { model, requests, weights } = order;
+    const { router, models, tracing } = this.#options;
+    // Certainties of weights that are no longer in force are judged by the thresholds that were chosen for them.
+    const inForce = weights.key === this.#options.weights()[model].key ? router : order;
+    const { gear, revision, plan } = inForce;
+    const outcomes = finishBatch(this.#options, inForce, model, requests, output, order.startedAt, now);
+    if (tracing !== undefined) recordBatch(tracing, this.#options, model, outcomes, order.startedAt, now);
+    // Gears for the loss of a device are not watched: they are short.
+    const watched = plan.gears[gear.index] === gear;
+    const answers: Answer[] = [];
+    for (const outcome of outcomes) {
+      const { request } = outcome;
+      if (watched) this.certainties.count(revision, gear, model, weights.certaintyEdges, request.item.opinion, outcome.certainty);
+      if (this.loop.isGivenUp(request)) {
+        this.unserved.count('computing');
+        out.push(perform({ type: 'ended', request, computed: true }));
+      } else if (outcome.type === 'forward') this.#forward(outcome, now, out);
+      else if (outcome.type === 'answer') {
+        this.answered[model]++;
+        if (!isTooLate(request, now)) answers.push({ type: 'result', request, result: outcome.result });
+        // The same input would fail again, so it is the input that is refused: nobody tries again.
+      } else if (!isTooLate(request, now))
+        answers.push({ type: 'failure', request, reason: 'no-number', message: outcome.message });
+    }
+    this.measures.batch(models[model], requests.length, output.computeMs);
+    return [perform({ type: 'answer', answers, batch: order })];
+  }
+
+  #forward({ request, model, item }: Outcome & { type: 'forward' }, now: number, out: DeviceEffect[]): void {
+    const { device, router, phase, holds } = this.#options;
+    const target = phase() === 'draining' && holds(model) ? device : router.route(model);
+    if (target === undefined) {
+      this.#stand(request, item, model, now, out);
+      return;
+    }
+    // What it has before it there, as far as is known.
+    const waitMs = target === device ? this.loop.backlogMs(now) : router.backlogMs(target);
+    if (endsTooLate(now + waitMs + this.loop.singleMs(model, now), item.deadlineAt)) this.#expire({ ...request, item }, now, out);
+    else if (target === device) this.#enqueue(model, { ...request, item: unpinned(item), enqueuedAt: now }, now, out);
+    else if (!this.#sendTo(target, model, request.origin, item, out)) this.#stand(request, item, model, now, out);
+  }
+
+  /** It cannot go on: what an earlier model said stands, if one did. */
+  #stand(request: Queued, item: WorkItem, model: number, now: number, out: DeviceEffect[]): void {
+    if (item.opinion === undefined) {
+      this.#refuse(request, 'no-device', this.#noDevice(model), now, out);
+      return;
+    }
+    const result = standingResult(this.#options, this.#options.router, item, item.opinion, 'gear', now);
+    this.#answer({ type: 'result', request, result }, now, out);
+  }
+
+  /** Sends a request to a replica on another device. False when it does not fit into a message. */
+  #sendTo(device: string, model: number, origin: string, item: WorkItem, out: DeviceEffect[]): boolean {
+    const bytes = estimatedBytes(item);
+    if (bytes > this.#largestItemBytes) return false;
+    out.push(perform({ type: 'work', device, model: this.#options.models[model], origin, item, bytes }));
+    return true;
+  }
+
+  /** Past its deadline, or sure to be: the answer so far, if there is one, else an error. */
+  #expire(request: Queued, now: number, out: DeviceEffect[]): void {
+    const { item } = request;
+    if (item.opinion === undefined) {
+      const waited = `waited ${Math.round(now - item.arrivedAt)} ms`;
+      this.#refuse(request, 'no-time', `${waited}; no time is left to compute it within the deadline`, now, out);
+      return;
+    }
+    const result = standingResult(this.#options, this.#options.router, item, item.opinion, 'deadline', now);
+    this.#answer({ type: 'result', request, result }, now, out);
+  }
+
+  #failed({ model, requests }: BatchOrder, error: unknown, now: number, out: DeviceEffect[]): void {
+    const { code, message } = failureOf(error);
+    // A sample that the model cannot take is its sender's affair.
+    if (code !== 'INVALID_ARGUMENT')
+      out.push(note('error', 'inference failed', { model: this.#options.models[model], batch: requests.length, err: error }));
+    for (const request of requests) {
+      if (this.loop.isGivenUp(request)) this.#letGo('computing', request, out);
+      else if (requests.length === 1)
+        this.#refuse(request, code === 'INVALID_ARGUMENT' ? 'unfit' : 'inference', message, now, out);
+    }
+    this.#endTrial(requests, now, out);
+  }
+
+  /** It has not killed this device: nobody is to blame any more. */
+  #endTrial(requests: readonly Queued[], now: number, out: DeviceEffect[]): void {
+    if (requests.some(({ item }) => item.alone)) this.#options.tell(now, out);
+  }
+
+  /** Of one that its client gave up. */
+  #letGo(reason: 'waiting' | 'computing', request: Queued, out: DeviceEffect[]): void {
+    this.unserved.count(reason);
+    out.push(perform({ type: 'ended', request, computed: false }));
+  }
+
+  #refuse(request: Queued, reason: ToldReason, message: string, now: number, out: DeviceEffect[], retryAfterMs?: number): void {
+    this.#answer({ type: 'failure', request, reason, message, retryAfterMs }, now, out);
+  }
+
+  #answer(answer: Answer, now: number, out: DeviceEffect[]): void {
+    if (!isTooLate(answer.request, now)) out.push(perform({ type: 'answer', answers: [answer] }));
+  }
+}
+
+/**
+ * The frontend answers, or has answered. It is not told that the request has ended here: after a redelivery it may still have it,
+ * and would let go of it with nobody having said anything.
+ */
+function isTooLate({ item }: Queued, now: number): boolean {
+  return now > item.deadlineAt + REPLICA_GRACE_MS;
+}
+
+/** A small view would keep the whole frame that the request came in, when the rest of it is long answered. */
+function unpinned(item: WorkItem): WorkItem {
+  if (item.sample.every(({ data }) => data.buffer.byteLength <= 2 * data.length)) return item;
+  return { ...item, sample: item.sample.map(({ data, shape }) => ({ data: data.slice(), shape })) };
+}

@@ -1,0 +1,193 @@
+import { note, perform } from '../../engine/actor/effect.ts';
+import { CascadeError } from '../../engine/errors.ts';
+import { type Admission, MAX_IN_FLIGHT } from '../../plans/policy/admission.ts';
+import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
+import { estimatedBytes } from '../../plans/protocol/codec.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
+import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages.ts';
+import { type ToldReason, UNSERVED, type Unserved } from '../../plans/protocol/unserved.ts';
+import type { FrontendEffect } from './frontend-effects.ts';
+import { type InFlight, InFlightTable } from './in-flight.ts';
+import { largestItemBytes } from './outbox.ts';
+import type { Router } from './router.ts';
+import { type Loss, suspectsOf } from './suspects.ts';
+import type { WaysBack } from './ways-back.ts';
+
+const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
+
+export interface FlightsOptions {
+  /** Name of the frontend. */
+  readonly name: string;
+  readonly router: Router;
+  readonly admission: Admission;
+  readonly waysBack: WaysBack;
+  readonly unserved: Unserved;
+  /** Requests that a batch of any model has at most. */
+  readonly largestBatch: number;
+  /** Of the NATS server. */
+  readonly maxPayloadBytes: number;
+  readonly maxInFlight?: number | undefined;
+  readonly maxInFlightBytes?: number | undefined;
+}
+
+/**
+ * The requests that a frontend has taken, until they end: sent to a device, sent again when that is lost, answered here when nobody
+ * else can. What is to be done is added to `out`, which each call is given.
+ */
+export class Flights {
+  readonly #options: FlightsOptions;
+  readonly #table: InFlightTable;
+  readonly #largestItemBytes: number;
+  #sentNumber = 0;
+
+  constructor(options: FlightsOptions) {
+    const { maxInFlight = MAX_IN_FLIGHT, maxInFlightBytes = MAX_IN_FLIGHT_BYTES, maxPayloadBytes } = options;
+    this.#options = options;
+    this.#table = new InFlightTable({ maxRequests: maxInFlight, maxBytes: maxInFlightBytes });
+    this.#largestItemBytes = largestItemBytes(maxPayloadBytes);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** Share of the bounds that is used. */
+  get fill(): number {
+    return this.#table.fill;
+  }
+
+  /**
+   * Undefined when the request is on its way; else what is to be answered.
+   * @throws CascadeError RESOURCE_EXHAUSTED when there is no room for one more.
+   */
+  begin(item: WorkItem, of: Pick<InFlight, 'token' | 'span'>, now: number, out: FrontendEffect[]): Failure | undefined {
+    const { admission, waysBack } = this.#options;
+    const { token, span } = of;
+    const entry: InFlight = { item, token, cancelled: false, ticket: 0, device: '', sentNumber: 0, deaths: 0, span };
+    if (!this.#table.add(entry)) {
+      throw new CascadeError(
+        'RESOURCE_EXHAUSTED',
+        `the ${this.#table.size} requests in flight at this frontend leave no room for this one; try again later`,
+        admission.roomAfterMs(),
+      );
+    }
+    entry.ticket = admission.started(now, item.client ?? 0);
+    waysBack.taken(item.reply);
+    return this.#send(entry, now, out);
+  }
+
+  /** A device tells what became of requests. */
+  done(frame: DoneFrame, now: number, out: FrontendEffect[]): void {
+    const { router } = this.#options;
+    // Which of them were dropped is of no interest, only how many.
+    let { dropped } = frame;
+    for (const seq of frame.finished) this.#end(seq, dropped-- <= 0, now);
+    for (const { device, seqs } of frame.moved) {
+      for (const seq of seqs) {
+        const entry = this.#table.get(seq);
+        if (entry === undefined) continue;
+        entry.device = device;
+        entry.sentNumber = this.#sentNumber++;
+        // The device was lost or left between the sender's routing and this note: nobody else would send it again.
+        if (router.isGone(device)) this.#sendAgain(entry, now, out);
+        // It went on before its last device had heard of it.
+        else if (entry.cancelled) out.push(perform({ type: 'cancel', device, seq }));
+      }
+    }
+  }
+
+  /** A client has given requests up. */
+  cancel(cancellation: Cancellation, out: FrontendEffect[]): void {
+    for (const { device, item } of this.#table.cancel(cancellation)) out.push(perform({ type: 'cancel', device, seq: item.seq }));
+  }
+
+  /** Ends those that are past their deadline. */
+  expire(now: number, out: FrontendEffect[]): void {
+    for (const entry of this.#table.expired(now - DEADLINE_GRACE_MS)) {
+      const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
+      if (entry.cancelled) this.#letGo(entry, now);
+      else answer(entry, this.#giveUp(entry, 'no-answer', `no answer within the deadline of ${deadlineMs} ms`, now), out);
+    }
+  }
+
+  /** @param why for people: what became of the device. */
+  lose(device: string, loss: Loss, why: string, now: number, out: FrontendEffect[]): void {
+    const { name, largestBatch } = this.#options;
+    const entries = this.#table.on(device);
+    const suspects = suspectsOf(entries, loss, name, largestBatch);
+    const fields = { device, requests: entries.length, alone: suspects.size };
+    out.push(note(entries.length > 0 ? 'warn' : 'info', `device ${why}; its requests are sent again`, fields));
+    for (const entry of entries) {
+      if (loss.died && loss.told === undefined) entry.deaths++;
+      if (suspects.has(entry)) this.#tryAlone(entry, loss, now, out);
+      else this.#sendAgain(entry, now, out);
+    }
+  }
+
+  /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
+  #send(entry: InFlight, now: number, out: FrontendEffect[]): Failure | undefined {
+    const { router, maxPayloadBytes } = this.#options;
+    const number = router.gear.cascade[0];
+    const model = router.models[number];
+    const device = router.route(number);
+    if (device === undefined)
+      return this.#giveUp(entry, 'no-device', `no device that holds model ${model} can be reached; try again later`, now);
+    entry.device = device;
+    entry.sentNumber = this.#sentNumber++;
+    const bytes = estimatedBytes(entry.item);
+    if (bytes > this.#largestItemBytes) {
+      const limit = `the limit of ${maxPayloadBytes} bytes of the NATS server`;
+      const words = `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`;
+      return this.#giveUp(entry, 'too-large', words, now);
+    }
+    out.push(perform({ type: 'work', device, model, item: entry.item, bytes }));
+    return undefined;
+  }
+
+  /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
+  #tryAlone(entry: InFlight, { told }: Loss, now: number, out: FrontendEffect[]): void {
+    if (!entry.cancelled && entry.item.alone && told !== undefined) {
+      const words = 'a device that had this request was lost, and then another while it computed nothing else';
+      answer(entry, this.#giveUp(entry, 'deadly', `${words}; it is not tried again`, now, true), out);
+      return;
+    }
+    entry.item = { ...entry.item, alone: true };
+    this.#sendAgain(entry, now, out);
+  }
+
+  #sendAgain(entry: InFlight, now: number, out: FrontendEffect[]): void {
+    if (entry.cancelled) {
+      this.#letGo(entry, now);
+      return;
+    }
+    const failure = this.#send(entry, now, out);
+    if (failure !== undefined) answer(entry, failure, out);
+  }
+
+  /** Of one that its client gave up: its device does not tell what became of it. */
+  #letGo({ item }: InFlight, now: number): void {
+    this.#options.unserved.count('unheard');
+    this.#end(item.seq, false, now);
+  }
+
+  #giveUp({ item, span }: InFlight, reason: ToldReason, message: string, now: number, final = false): Failure {
+    const { code } = UNSERVED[reason];
+    span?.end(now, { 'cascade.request.id': item.id }, `${code}: ${message}`);
+    this.#options.unserved.count(reason);
+    this.#end(item.seq, false, now);
+    return { id: item.id, error: { code, message, ...(final ? { final } : {}) } };
+  }
+
+  #end(seq: number, completed: boolean, now: number): void {
+    const entry = this.#table.remove(seq);
+    if (entry === undefined) return;
+    const { ticket, item, device, span } = entry;
+    span?.end(now, { 'cascade.request.id': item.id, 'cascade.device': device });
+    this.#options.admission.ended(ticket, now - item.arrivedAt, completed, now, item.client ?? 0);
+    this.#options.waysBack.ended(item.reply, now);
+  }
+}
+
+function answer({ item: { reply, json } }: InFlight, failure: Failure, out: FrontendEffect[]): void {
+  out.push(perform({ type: 'fail', reply, json, failures: [failure] }));
+}

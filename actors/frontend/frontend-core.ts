@@ -1,0 +1,304 @@
+import { drop, NO_EFFECTS, note, perform, send } from '../../engine/actor/effect.ts';
+import { MalformedMessage } from '../../engine/errors.ts';
+import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
+import type { Tracing } from '../../engine/tracing/tracing.ts';
+import { Admission } from '../../plans/policy/admission.ts';
+import { TELL_PLAN } from '../../plans/protocol/channels.ts';
+import type {
+  Cancellation,
+  DeviceState,
+  GearMessage,
+  PlanVerdict,
+  PrepareMessage,
+} from '../../plans/protocol/control-messages.ts';
+import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages.ts';
+import { deadlineOf, idOf, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
+import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
+import { revisedOrMalformed } from '../controller/revised-plan.ts';
+import { failureOf } from './answers.ts';
+import { Flights } from './flights.ts';
+import type { FrontendEffect } from './frontend-effects.ts';
+import type { Envelope, Opened } from './intake.ts';
+import { RefusalBudget } from './refusal-budget.ts';
+import { Refusals } from './refusals.ts';
+import { type RevisedPlan, Router } from './router.ts';
+import { WaysBack } from './ways-back.ts';
+
+export interface FrontendCoreOptions {
+  /** Token of this frontend's own subjects; unique in the deployment. */
+  readonly name: string;
+  /** The plan to begin with. */
+  readonly plan: RevisedPlan;
+  readonly specs: readonly TensorSpec[];
+  /** Outputs that requests may ask for: those that all models have; default: none. */
+  readonly outputs?: readonly string[] | undefined;
+  /** Deadline of a request that names none. */
+  readonly deadlineMs: number;
+  /** Longest deadline: requests that name a longer one have this. Default: none. */
+  readonly maxDeadlineMs?: number;
+  /** Counts the requests that get no result here. */
+  readonly unserved?: Unserved;
+  /** Per model: time of the smallest sample alone, as profiled on the fastest device. Default: not known. */
+  readonly leastMs?: readonly number[];
+  /** Where spans go; default: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
+  /** Requests that a batch of any model has at most. */
+  readonly largestBatch: number;
+  readonly maxInFlight?: number;
+  readonly maxInFlightBytes?: number;
+}
+
+/** What a frontend's process gives its core. */
+interface Surroundings {
+  /** Of the NATS server. */
+  readonly maxPayloadBytes: number;
+  /** A number that no request of this frontend has had. */
+  readonly nextSeq: () => number;
+}
+
+/** What a frontend knows and decides. Each call says what is to be done about it; on the way of each request, so state is mutable. */
+export class FrontendCore {
+  readonly #options: FrontendCoreOptions & Surroundings;
+  readonly #router: Router;
+  readonly #admission: Admission;
+  readonly #flights: Flights;
+  readonly #unserved: Unserved;
+  readonly #waysBack = new WaysBack();
+  readonly #refusalBudget = new RefusalBudget();
+  #routable = false;
+  #draining = false;
+
+  constructor(options: FrontendCoreOptions & Surroundings) {
+    const { name, plan, largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes } = options;
+    const router = new Router(plan);
+    const unserved = options.unserved ?? new Unserved();
+    const admission = new Admission(() => Math.max(...router.devices.map((device) => router.backlogMs(device))));
+    const waysBack = this.#waysBack;
+    this.#options = options;
+    this.#router = router;
+    this.#unserved = unserved;
+    this.#admission = admission;
+    this.#flights = new Flights({
+      ...{ name, router, admission, waysBack, unserved },
+      ...{ largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes },
+    });
+  }
+
+  /** Nothing new comes, and nothing is in flight. */
+  get isDrained(): boolean {
+    return this.#draining && this.#flights.size === 0;
+  }
+
+  /** How long the messages of a client are not read, as it had too much wrong; undefined: they are. */
+  closedForMs(sender: number, now: number): number | undefined {
+    return this.#refusalBudget.closedForMs(sender, now);
+  }
+
+  /** A message of a client. */
+  take(opened: Opened, now: number): readonly FrontendEffect[] {
+    switch (opened.type) {
+      case 'end':
+        this.#draining = true;
+        return NO_EFFECTS;
+      case 'requests':
+        return this.#takeEach(opened.values, opened.envelope, now);
+      case 'cancellation': {
+        const { cancellation, address } = opened;
+        this.#waysBack.unused(address.reply, now);
+        return [perform({ type: 'pass-on', cancellation, bytes: address.bytes })];
+      }
+      case 'unread': {
+        const { closedForMs, address } = opened;
+        const message = `too many requests of this client were wrong; its messages are read again in ${closedForMs} ms`;
+        this.#waysBack.unused(address.reply, now);
+        return [fail(address, [this.#refusal(address.id, 'wrong-too-often', message, closedForMs)])];
+      }
+      case 'unreadable': {
+        const { error, address } = opened;
+        const out: FrontendEffect[] = [];
+        out.push(fail(address, [this.#failure(address.id, error, out)]));
+        this.#waysBack.unused(address.reply, now);
+        this.#refusalBudget.spend(address.sender, 1, 1, address.bytes, now);
+        return out;
+      }
+    }
+  }
+
+  /** What has become of requests on a device. */
+  onDone(frame: DoneFrame, now: number): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = [];
+    this.#flights.done(frame, now, out);
+    return out;
+  }
+
+  onCancel(cancellations: readonly Cancellation[]): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = [];
+    for (const cancellation of cancellations) this.#flights.cancel(cancellation, out);
+    return out;
+  }
+
+  onGear(message: GearMessage): readonly FrontendEffect[] {
+    return this.#router.apply(message) ? NO_EFFECTS : [send(TELL_PLAN, new Uint8Array())];
+  }
+
+  onPrepare(message: PrepareMessage): readonly FrontendEffect[] {
+    const revised = revisedOrMalformed(message, this.#router);
+    if (revised instanceof MalformedMessage) return [drop(revised)];
+    this.#router.learn(revised);
+    return NO_EFFECTS;
+  }
+
+  onAbort({ revision }: PlanVerdict): readonly FrontendEffect[] {
+    this.#router.forget(revision);
+    return NO_EFFECTS;
+  }
+
+  onState(state: DeviceState, now: number): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = [];
+    const loss = this.#router.observe(state, now);
+    if (loss !== undefined) this.#flights.lose(state.device, loss, state.phase === 'left' ? 'left' : 'was restarted', now, out);
+    if (!this.#routable && this.#router.complete) {
+      this.#routable = true;
+      out.push(perform({ type: 'routable' }));
+    }
+    return out;
+  }
+
+  /** The connection is back; what the devices said meanwhile is lost. */
+  reconnected(now: number): readonly FrontendEffect[] {
+    this.#router.markStale(now);
+    return NO_EFFECTS;
+  }
+
+  /** Ends what is waited for in vain. Without a connection nothing can be concluded, nor said: then this is not called. */
+  sweep(now: number): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = this.#waysBack.closable(now).map((reply) => perform({ type: 'close-way', reply }));
+    const lost = this.#router.sweep(now);
+    // What the devices said while we were stopped has still to be read.
+    if (lost === undefined) return out;
+    this.#flights.expire(now, out);
+    // After those were told that they are too late: sent again they would only be in the way.
+    for (const [device, loss] of lost) this.#flights.lose(device, loss, 'is silent', now, out);
+    return out;
+  }
+
+  /** A frontend that cannot route says what it waits for. */
+  remind(): readonly FrontendEffect[] {
+    if (this.#routable) return NO_EFFECTS;
+    return [note('warn', 'no requests are taken: no device has these models', { models: this.#router.missing })];
+  }
+
+  /** The requests of a message: each fails alone, and the errors of all of them are said together. */
+  #takeEach(values: readonly unknown[], envelope: Envelope, now: number): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = [];
+    const { reply, sender, bytes } = envelope;
+    const refusals = new Refusals(bytes);
+    const client = this.#admission.clientOf(sender);
+    this.#waysBack.taken(reply);
+    let wrong = 0;
+    for (const value of values) {
+      // What is wrong with requests like these has been told often enough.
+      if (refusals.areMany && !looksLikeRequest(value)) {
+        refusals.addUnread(idOf(value));
+        this.#unserved.count('invalid');
+        wrong++;
+        continue;
+      }
+      try {
+        const failure = this.#admit(value, envelope, client, now, out);
+        if (failure !== undefined) refusals.add(failure);
+      } catch (error) {
+        const failure = this.#failure(idOf(value) ?? envelope.id, error, out);
+        refusals.add(failure);
+        if (failure.error.code === 'INVALID_ARGUMENT') wrong++;
+      }
+    }
+    const { failures } = refusals;
+    if (failures.length > 0) out.push(fail(envelope, failures));
+    this.#waysBack.ended(reply, now);
+    if (wrong > 0) this.#refusalBudget.spend(sender, wrong, values.length, bytes, now);
+    return out;
+  }
+
+  /**
+   * Undefined when the request is on its way; else what is to be answered.
+   * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
+   */
+  #admit(value: unknown, envelope: Envelope, client: number, now: number, out: FrontendEffect[]): Failure | undefined {
+    const { specs, outputs, name, nextSeq, tracing, maxDeadlineMs = Number.POSITIVE_INFINITY } = this.#options;
+    const deadlineMs = Math.min(deadlineOf(value) ?? envelope.deadlineMs ?? this.#options.deadlineMs, maxDeadlineMs);
+    const impossible = this.#impossible(deadlineMs);
+    if (impossible !== undefined) return this.#refusal(idOf(value) ?? envelope.id, 'impossible-deadline', impossible);
+    const hasRoom = this.#admission.mayFill(this.#flights.fill, client);
+    const retryAfterMs = hasRoom ? this.#admission.retryAfterMs(deadlineMs, client) : this.#admission.roomAfterMs();
+    // A refused request is load, too: the gear is chosen by what is asked for.
+    if (retryAfterMs !== undefined) {
+      out.push(perform({ type: 'arrived', requests: 1 }));
+      const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
+      return this.#refusal(idOf(value) ?? envelope.id, hasRoom ? 'overloaded' : 'no-room', message, retryAfterMs);
+    }
+    const request = parseRequest(value, specs, outputs);
+    out.push(perform({ type: 'arrived', requests: 1 }));
+    const seq = nextSeq();
+    const span = tracing?.start({ name: 'cascade.request', kind: 'server', parent: envelope.traceparent, startedAt: now });
+    const item: WorkItem = {
+      seq,
+      client,
+      id: request.id ?? envelope.id ?? `${name}-${seq}`,
+      reply: envelope.reply,
+      json: envelope.json,
+      wantScores: request.wantScores,
+      wantOutputs: request.wantOutputs.length === 0 ? undefined : request.wantOutputs,
+      alone: false,
+      arrivedAt: now,
+      deadlineAt: now + deadlineMs,
+      queueMs: 0,
+      computeMs: 0,
+      opinion: undefined,
+      trace: span?.traceparent,
+      sample: ownCopy(request.sample),
+    };
+    return this.#flights.begin(item, { token: envelope.token, span }, now, out);
+  }
+
+  /**
+   * Why no device can meet a deadline, however long the request waits for a better moment; undefined: one may. This is not overload,
+   * and no gear helps.
+   */
+  #impossible(deadlineMs: number): string | undefined {
+    const model = this.#router.gear.cascade[0];
+    // At the measured speed; 0 where it is not known.
+    const leastMs = (this.#options.leastMs?.[model] ?? 0) * this.#router.leastFactor(model);
+    if (deadlineMs >= leastMs) return undefined;
+    const needed = `${Math.ceil(leastMs)} ms that model ${this.#router.models[model]} takes at least`;
+    return `the deadline of ${deadlineMs} ms is shorter than the ${needed}; allow more`;
+  }
+
+  #failure(id: string | undefined, thrown: unknown, out: FrontendEffect[]): Failure {
+    const { code, message, retryAfterMs } = failureOf(thrown);
+    this.#unserved.count(code === 'INVALID_ARGUMENT' ? 'invalid' : code === 'RESOURCE_EXHAUSTED' ? 'no-room' : 'defect');
+    if (code === 'INTERNAL') out.push(note('error', 'request failed', { err: thrown }));
+    return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  }
+
+  #refusal(id: string | undefined, reason: ToldReason, message: string, retryAfterMs?: number): Failure {
+    this.#unserved.count(reason);
+    const { code } = UNSERVED[reason];
+    return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
+  }
+}
+
+function fail({ reply, json }: Pick<Envelope, 'reply' | 'json'>, failures: readonly Failure[]): FrontendEffect {
+  return perform({ type: 'fail', reply, json, failures });
+}
+
+/** Bytes of a message are valid during its delivery only, and a small view would keep the whole network buffer. */
+function ownCopy(sample: Sample): Sample {
+  return sample.map(({ data, shape }) => ({ data: copyOf(data), shape }));
+}
+
+/** A small one shares 8 kB with others of its time: memory of its own costs several times as much as the copying. */
+function copyOf(data: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = Buffer.from(data);
+  return new Uint8Array(buffer, byteOffset, length);
+}

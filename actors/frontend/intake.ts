@@ -1,0 +1,139 @@
+import type { BusMessage } from '../../engine/bus/bus.ts';
+import { invalid } from '../../engine/errors.ts';
+import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import { TRACE_HEADER } from '../../engine/tracing/tracing.ts';
+import { CANCEL_HEADER, checkToken, parseCancellation, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
+import { ClientNumbers } from '../../plans/protocol/client-of.ts';
+import type { Cancellation } from '../../plans/protocol/control-messages.ts';
+import { checkDeadline, checkId, isMap, parseRequest } from '../../plans/protocol/request.ts';
+import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
+import { acceptedFormat, answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
+
+/** Each request of a frame has its own answer: a small body must not make us say a million things. */
+const FRAME_MAX_REQUESTS = 4_096;
+/** A work frame holds a request and some bytes about it, within the server's maximum payload. */
+const FRAME_HEADROOM_BYTES = 4_096;
+
+/** Where a message is answered, and whose it is. */
+interface Address {
+  readonly reply: string;
+  readonly json: boolean;
+  readonly id: string | undefined;
+  readonly sender: number;
+  /** Of the message's body. */
+  readonly bytes: number;
+}
+
+/** What a message says of all requests in it. */
+export interface Envelope extends Address {
+  readonly deadlineMs: number | undefined;
+  readonly token: string | undefined;
+  /** Of the span that the message belongs to. */
+  readonly traceparent: string | undefined;
+}
+
+/** A client's message, as far as it can be read without looking at the requests in it. */
+export type Opened =
+  | { readonly type: 'requests'; readonly envelope: Envelope; readonly values: readonly unknown[] }
+  | { readonly type: 'cancellation'; readonly address: Address; readonly cancellation: Cancellation }
+  /** Of a client that had too much wrong: its messages are not read. */
+  | { readonly type: 'unread'; readonly address: Address; readonly closedForMs: number }
+  | { readonly type: 'unreadable'; readonly address: Address; readonly error: unknown }
+  /** There are no more messages. */
+  | { readonly type: 'end' };
+
+export interface IntakeOptions {
+  readonly subjects: Subjects;
+  readonly specs: readonly TensorSpec[];
+  /** Outputs that requests may ask for; default: none. */
+  readonly outputs?: readonly string[] | undefined;
+  readonly maxPayloadBytes: number;
+  /** Whether the header of traces is read; default: it is not. */
+  readonly traces?: boolean;
+}
+
+/** Opens the messages of clients. */
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #maxBodyBytes: number;
+  readonly #clients = new ClientNumbers();
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#maxBodyBytes = options.maxPayloadBytes - FRAME_HEADROOM_BYTES;
+  }
+
+  /** @param closedForMs how long the messages of a sender are not read; undefined: they are. */
+  open(message: BusMessage, closedForMs: (sender: number) => number | undefined): Opened {
+    const { subjects } = this.#options;
+    const { data } = message;
+    const contentType = message.header('Content-Type');
+    const accept = message.header('Accept');
+    const json = answerFormat(data, contentType, accept) === 'json';
+    // As far as is known at each step: an error is answered as well as can be.
+    let reply = subjects.results;
+    let id: string | undefined;
+    const sender = this.#clients.of(message);
+    const address = (): Address => ({ reply, json, id, sender, bytes: data.length });
+    try {
+      reply = answerSubject(subjects, message.reply, message.header('Cascade-Results'));
+      id = headerId(message);
+      acceptedFormat(accept);
+      if (data.length > this.#maxBodyBytes)
+        throw invalid(`body of ${data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
+      const cancelled = message.header(CANCEL_HEADER);
+      if (cancelled !== undefined)
+        return { type: 'cancellation', address: address(), cancellation: parseCancellation(cancelled, data, contentType) };
+      const closed = closedForMs(sender);
+      if (closed !== undefined) return { type: 'unread', address: address(), closedForMs: closed };
+      const deadlineMs = headerDeadline(message);
+      const token = headerToken(message);
+      const traceparent = this.#options.traces ? message.header(TRACE_HEADER) : undefined;
+      const body = isOpaque(contentType) ? this.#rawBody(data) : decodeUntrusted(data, bodyFormat(data, contentType));
+      const values = Array.isArray(body) ? this.#checkFrame(body) : [body];
+      const common = Array.isArray(body) ? undefined : id;
+      const envelope: Envelope = { reply, json, id: common, sender, bytes: data.length, deadlineMs, token, traceparent };
+      return { type: 'requests', envelope, values };
+    } catch (error) {
+      return { type: 'unreadable', address: address(), error };
+    }
+  }
+
+  #checkFrame(values: readonly unknown[]): readonly unknown[] {
+    const { specs, outputs } = this.#options;
+    if (values.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
+    if (values.length > FRAME_MAX_REQUESTS)
+      throw invalid(`a frame of ${values.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
+    // One answer for all: a list of numbers is no frame, but what somebody took for a request.
+    if (!values.some(isMap)) parseRequest(values[0], specs, outputs);
+    return values;
+  }
+
+  /** The body is the bytes of the family's only input. */
+  #rawBody(data: Uint8Array): unknown {
+    const { specs } = this.#options;
+    if (specs.length === 1) return { inputs: { [specs[0].name]: data } };
+    const names = specs.map((spec) => spec.name).join(', ');
+    throw invalid(`Content-Type application/octet-stream is for families of one input; this one has ${names}`);
+  }
+}
+
+function headerId(message: BusMessage): string | undefined {
+  const id = message.header('Cascade-Id');
+  if (id !== undefined) checkId(id);
+  return id;
+}
+
+function headerToken(message: BusMessage): string | undefined {
+  const token = message.header(TOKEN_HEADER);
+  return token === undefined ? undefined : checkToken(token, TOKEN_HEADER);
+}
+
+function headerDeadline(message: BusMessage): number | undefined {
+  const text = message.header('Cascade-Deadline-Ms');
+  if (text === undefined) return undefined;
+  const deadlineMs = text.trim() === '' ? Number.NaN : Number(text);
+  // What is no number is shown as it came.
+  checkDeadline(Number.isNaN(deadlineMs) ? text : deadlineMs);
+  return deadlineMs;
+}

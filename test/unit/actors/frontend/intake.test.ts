@@ -1,0 +1,65 @@
+import { pack } from 'msgpackr';
+import { describe, expect, it } from 'vitest';
+import { Intake, type Opened } from '../../../../actors/frontend/intake.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+
+const subjects = subjectsOf('test');
+const intake = new Intake({
+  subjects,
+  specs: [{ name: 'x', dtype: 'uint8', shape: [2] }],
+  maxPayloadBytes: 10_000,
+});
+
+function open(
+  data: Uint8Array,
+  headers: Readonly<Record<string, string>> = {},
+  closedForMs: (sender: number) => number | undefined = () => undefined,
+): Opened {
+  return intake.open({ subject: subjects.infer, reply: 'inbox.1', data, header: (name) => headers[name] }, closedForMs);
+}
+
+const request = { id: 'a', inputs: { x: [1, 2] } };
+
+describe('Intake', () => {
+  it.each([
+    ['MessagePack', pack(request), false],
+    ['JSON', Buffer.from(JSON.stringify(request)), true],
+  ])('opens a request in %s, to be answered in the same', (_, data, json) => {
+    const { type, ...opened } = open(data, { 'Cascade-Deadline-Ms': '50', 'Cascade-Id': 'b' });
+    expect(type).toBe('requests');
+    expect(opened).toMatchObject({
+      values: [request],
+      envelope: { reply: 'inbox.1', json, id: 'b', deadlineMs: 50, bytes: data.length },
+    });
+  });
+
+  it('opens a frame, whose requests share no id', () => {
+    expect(open(pack([request, request]), { 'Cascade-Id': 'b' })).toMatchObject({
+      type: 'requests',
+      values: [request, request],
+      envelope: { id: undefined },
+    });
+  });
+
+  it('opens the raw bytes of the only input', () => {
+    const data = Uint8Array.of(1, 2);
+    const opened = open(data, { 'Content-Type': 'application/octet-stream' });
+    expect(opened).toMatchObject({ type: 'requests', values: [{ inputs: { x: data } }], envelope: { json: false } });
+  });
+
+  it.each([
+    ['an empty frame', pack([]), {}, 'this one is empty'],
+    ['numbers that somebody took for a request', pack([1, 2]), {}, 'a request is a map'],
+    ['more than may be in a message', new Uint8Array(6_000), {}, 'at most 5904 are accepted'],
+    ['a deadline that is no number', pack(request), { 'Cascade-Deadline-Ms': 'soon' }, 'soon'],
+    ['an answer that we cannot give', pack(request), { Accept: 'image/png' }, 'image/png'],
+  ])('says what is wrong with %s, under the id that the header gives', (_, data, headers, words) => {
+    const opened = open(data, { 'Cascade-Id': 'b', ...headers });
+    expect(opened).toMatchObject({ type: 'unreadable', address: { reply: 'inbox.1', id: 'b', bytes: data.length } });
+    expect(String(opened.type === 'unreadable' && opened.error)).toContain(words);
+  });
+
+  it('does not read messages of a client that is closed out', () => {
+    expect(open(Uint8Array.of(0xc1), {}, () => 30)).toMatchObject({ type: 'unread', closedForMs: 30 });
+  });
+});
