@@ -61,6 +61,8 @@ const strategies = z.object({
   sloMs: z.number(),
   calmQps: z.number(),
   crowdQps: z.number(),
+  /** Settings were chosen in the simulator with this much room. */
+  searchedAt: z.object({ timesTheLoad: z.number(), shareOfSlo: z.number() }),
   rounds: z.number(),
   besideOtherWork: z.boolean(),
   strategies: z.array(liveStrategy).min(1),

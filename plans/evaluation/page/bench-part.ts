@@ -57,7 +57,7 @@ function livePart(
   return [
     heading('A flash crowd, served for real (Fig. 8, 9)'),
     paragraph(
-      `From bench:strategies of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', beside other work on the same cores' : ''}: conf/fashion with its real models on one CPU device. ${plain(calmQps)} requests/s, ${plain(crowdQps)} in the crowd, Poisson arrivals, on one serving plane; each strategy runs the gear plan that its search found in the simulator. Medians of the runs; the curves are of one run. A request without an answer is late.`,
+      `From bench:strategies of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', beside other work on the same cores' : ''}: conf/fashion with its real models on one CPU device. ${plain(calmQps)} requests/s, ${plain(crowdQps)} in the crowd, Poisson arrivals, on one serving plane; each strategy runs the gear plan that its search found in the simulator at ${plain(of.searchedAt.timesTheLoad)} times this load and ${plain(of.searchedAt.shareOfSlo)} times the SLO’s latency, the same room for all. Medians of the runs; the curves are of one run. A request without an answer is late.`,
     ),
     ...spikeCharts({ spike: strategies, seconds: Math.max(...strategies.map(({ seconds }) => seconds.length)), sloMs }, width),
     table(
@@ -67,7 +67,7 @@ function livePart(
         'p95',
         'accuracy',
         'before / in the crowd',
-        'simulated',
+        'simulated at more load',
         'refused',
         'runs',
         'settings',

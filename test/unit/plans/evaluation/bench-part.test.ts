@@ -25,6 +25,7 @@ const strategies = {
   sloMs: 100,
   calmQps: 1000,
   crowdQps: 4000,
+  searchedAt: { timesTheLoad: 1.25, shareOfSlo: 0.5 },
   rounds: 2,
   besideOtherWork: true,
   strategies: [live('cascade', 0.944, 21), live('ms', 0.931, null)],
