@@ -25,7 +25,7 @@ process.exitCode = found.length === 0 ? 0 : 1;
 
 function linksOf(file) {
   const links = [];
-  walkTokens(lexer(read(file)), (token) => {
+  void walkTokens(lexer(read(file)), (token) => {
     if (token.type === 'link' || token.type === 'image') links.push(token.href);
   });
   return links;
@@ -46,7 +46,7 @@ function anchorsOf(file) {
   if (known === undefined) {
     const slugger = new GithubSlugger();
     known = new Set();
-    walkTokens(lexer(read(file)), (token) => {
+    void walkTokens(lexer(read(file)), (token) => {
       if (token.type === 'heading') known.add(slugger.slug(plain(token.tokens)));
     });
     anchors.set(file, known);
