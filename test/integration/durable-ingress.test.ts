@@ -424,7 +424,7 @@ describe('without a store', () => {
     const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, replicas: 3 });
     await expect(declareStreams(bus.workQueues(), durable)).rejects.toMatchObject({
       name: 'ConfigError',
-      message: expect.stringMatching(/^durable: .*cascade_test_durable \(file storage, 10000000 bytes, 3 replica\(s\)\): /),
+      message: expect.stringMatching(/^durable: .*cascade_test_durable \(file storage, 10000000 bytes, 3 replicas\): /),
     });
   });
 
