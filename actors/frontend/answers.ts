@@ -3,21 +3,21 @@ import { CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../en
 import { encodeAnswer, encodeAnswers } from '../../plans/protocol/codec.ts';
 import type { Failure, Result } from '../../plans/protocol/messages.ts';
 
-/** Of the NATS services API: on answers that are errors. */
+/** Headers of the NATS services API on answers that are errors. */
 export const ERROR_CODE_HEADER = 'Nats-Service-Error-Code';
 export const ERROR_HEADER = 'Nats-Service-Error';
-/** Of ours: when another try may have more luck. */
+/** Our header: when to retry. */
 export const RETRY_AFTER_HEADER = 'Retry-After-Ms';
-/** Of ours, `never`: another try would end the same way. */
+/** Our header, `never`: retrying would end the same way. */
 export const RETRY_HEADER = 'Cascade-Retry';
 
 const JSON_HEADERS = { 'Content-Type': 'application/json' };
 
-/** Headers and the reply subject count towards the server's limit, too. */
+/** Headers and the reply subject count toward the server's limit too. */
 const ANSWER_RESERVE_BYTES = 1_024;
-/** Of an error's words: they are for people. They also stand in a header, within the reserve. */
+/** Maximum length of an error message, for people. It is also in a header, within the reserve. */
 const MESSAGE_MAX_CHARACTERS = 600;
-/** Of the first error's words in the header of a list: they must fit into the reserve. */
+/** Length of the first message in the header of a list, so that it fits into the reserve. */
 const LIST_HEADER_CHARACTERS = 200;
 
 /** False when the answer was dropped because there is no connection. */
@@ -37,7 +37,7 @@ export function sendResult(bus: Bus, reply: string, result: Result, json: boolea
   return bus.publish(reply, data, json ? { headers: JSON_HEADERS } : undefined);
 }
 
-/** Sends an error in its own right. */
+/** Sends a single error. */
 export function sendFailure(
   bus: Bus,
   reply: string,
@@ -51,7 +51,7 @@ export function sendFailure(
   return bus.publish(reply, data, { headers });
 }
 
-/** An error as a message: in the body for our clients, in headers for those of the NATS services API. */
+/** Encodes an error: in the body for our clients, in headers for clients of the NATS services API. */
 export function encodeFailure(
   id: string,
   code: ErrorCode,
@@ -64,8 +64,8 @@ export function encodeFailure(
 }
 
 /**
- * Sends the errors of requests that came in one message. Many are a list, so that a message of thousands is not answered with
- * thousands; a list is of one code, so that headers can tell it.
+ * Sends the errors of requests that arrived in one message. Many errors form lists, so that a message of thousands is not answered with
+ * thousands of messages; each list has one code, so that headers can state it.
  */
 export function sendFailures(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
   const byCode = new Map<ErrorCode, Failure[]>();
@@ -77,7 +77,7 @@ export function sendFailures(bus: Bus, reply: string, failures: readonly Failure
   for (const alike of byCode.values()) sendAlike(bus, reply, alike, json);
 }
 
-/** In halves where the whole is above the server's limit. */
+/** Splits the list if it exceeds the server's limit. */
 function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: boolean): void {
   const [first] = failures;
   const { error } = first;
@@ -94,12 +94,12 @@ function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: 
   const count = failures.reduce((sum, each) => sum + (each.ids?.length ?? 1), 0);
   const words = `${count} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
   const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
-  // Whoever asks for all of them again does best to wait for the last.
+  // To retry all of them, wait for the longest.
   const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
   bus.publish(reply, data, { headers: { ...failureHeaders(error.code, words, json, retryAfterMs), ...finalHeaders(failures) } });
 }
 
-/** One failure alone is only too large for the ids that it tells. */
+/** A single failure can only be too large because of the ids it lists. */
 function halvesOf(failures: readonly Failure[]): (readonly Failure[])[] {
   const [{ ids = [] }] = failures;
   const all = failures.length > 1 ? failures : ids;
@@ -127,7 +127,7 @@ function failureHeaders(
   };
 }
 
-/** The code, message and hint to answer with when something threw. */
+/** Code, message and hint of the answer to a thrown error. */
 export function failureOf(error: unknown): { code: ErrorCode; message: string; retryAfterMs?: number | undefined } {
   if (!(error instanceof CascadeError)) return { code: 'INTERNAL', message: shortened(messageOf(error)) };
   const { code, message, retryAfterMs } = error;

@@ -4,14 +4,14 @@ import type { Clock } from '../../engine/clock.ts';
 import { CANCEL, DEVICE_CANCEL } from '../../plans/protocol/channels.ts';
 import type { CancelFrame, Cancellation } from '../../plans/protocol/control-messages.ts';
 
-/** What an entry of a list takes beside its token and its ids. */
+/** Size of a list entry, in addition to its token and ids. */
 const ENTRY_BYTES = 32;
-/** Numbers in one frame: far below any server's maximum payload. */
+/** Numbers per frame, far below any server's maximum payload. */
 const FRAME_MAX_SEQS = 4_096;
 
 /**
- * Passes on what clients give up. A cancellation reaches any one of the frontends, which tells all; the one that has the requests
- * tells their devices. What is to be told in one turn of the event loop goes together.
+ * Forwards cancellations. A client's cancellation reaches one of the frontends, which forwards it to all; the one that holds the requests
+ * tells their devices. Everything within one event-loop turn is combined.
  */
 export class Cancellations {
   readonly #bus: Bus;
@@ -30,7 +30,7 @@ export class Cancellations {
     this.#frontend = frontend;
   }
 
-  /** @param bytes of the client's message, which bound those of ours. */
+  /** @param bytes size of the client's message, which bounds ours. */
   tellFrontends(cancellation: Cancellation, bytes: number): void {
     if (this.#bytes + bytes > this.#bus.maxPayloadBytes / 2) this.#flushToFrontends();
     this.#toFrontends.push(cancellation);

@@ -30,26 +30,26 @@ import { Outbox } from './outbox.ts';
 
 export interface FrontendOptions extends FrontendCoreOptions {
   readonly subjects: Subjects;
-  /** Counts what this frontend takes, for the load-estimator beside it. */
+  /** Emits the number of arrivals, for the load-estimator in the same process. */
   readonly arrivals$: Subject<number>;
-  /** Called when this frontend has begun to take requests. */
+  /** Called when this frontend has started accepting requests. */
   readonly onReady?: () => void;
 }
 
-/** The simulator has it so: what is waited for in vain is given up whenever the arrivals are reported. */
+/** The simulator does the same: requests that waited too long end whenever arrivals are reported. */
 const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
 /** How often a frontend that takes no requests says so. */
 const REMIND_INTERVAL_MS = 10_000;
 const NOTHING = new Uint8Array(0);
 
 /**
- * Takes requests from clients: decodes, validates, chooses the replica of the gear's first model, and keeps what is in flight
- * so that nothing is lost when a device is. The answers go from the replicas straight to the clients.
+ * Accepts requests from clients: decodes, validates, chooses a replica of the gear's first model, and keeps requests in flight so that
+ * none is lost with its device. Replicas send the answers directly to the clients.
  */
 export function frontendActor(options: FrontendOptions): Actor {
   const { name, subjects } = options;
   const routable$ = new Subject<void>();
-  // Goes on after a restart of the actor: notes about what an earlier one took must not end what this one takes.
+  // Continues after a restart of the actor: notes about an earlier one's requests must not end new ones.
   let sequence = 0;
   const nextSeq = (): number => sequence++;
   return defineActor<FrontendCore, FrontendTask>({
@@ -65,7 +65,7 @@ export function frontendActor(options: FrontendOptions): Actor {
         (core, context) => opened$(options, routable$, core, context),
         (core, opened, now) => core.take(opened, now),
       ),
-      // Not `exclusive`: a note that comes through the server, after the answer that it is about, tells that this has reached the server.
+      // Not `exclusive`: a note that passes through the server after the answer shows that the answer has reached the server.
       on(DONE, (core, frame, now) => core.onDone(frame, now), { frontend: name }),
       on(CANCEL, (core, cancellations) => core.onCancel(cancellations)),
       on(GEAR, (core, message) => core.onGear(message)),
@@ -96,7 +96,7 @@ function opened$(
   return routable$.pipe(
     take(1),
     takeUntil(stopping$),
-    // A frontend joins the queue group only when it can route: until then the others, if any, serve.
+    // A frontend joins the queue group only when it can route; until then, the others, if any, serve.
     switchMap(() => merge(bus.messages$(subjects.infer, { queue: 'frontends', until: stopping$ }), ready$)),
     map((message) => intake.open(message, closedForMs)),
     endWith<Opened>({ type: 'end' }),

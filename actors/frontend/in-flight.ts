@@ -7,23 +7,23 @@ export interface InFlight {
   item: WorkItem;
   /** With which its client can cancel it. */
   readonly token: string | undefined;
-  /** Its client has given it up: it is kept until its device has let go of it, and sent nowhere again. */
+  /** Cancelled by its client: kept until its device has released it, but never sent again. */
   cancelled: boolean;
-  /** Of the admission, which wants it back when the request has ended. */
+  /** Ticket for the admission when the request has ended. */
   ticket: number;
-  /** Replica that has the request now, as far as its frontend knows. */
+  /** The device that has the request now, as far as its frontend knows. */
   device: string;
-  /** Grows with each request that is sent, or sent on, to a device. */
+  /** Increases with each request that is sent, or moves on, to a device. */
   sentNumber: number;
-  /** Devices that died without a word while they had it. */
+  /** Devices that died without a report while they had it. */
   deaths: number;
   /** From its arrival to its end; undefined where nothing is traced. */
   readonly span?: Span | undefined;
 }
 
 /**
- * The requests that a frontend has taken and not yet seen finished, with their samples, so that they can be sent again when
- * the device that has them is lost. Bounded in number and in bytes.
+ * The requests that a frontend has accepted and that have not finished, with their samples, so that they can be sent again when their
+ * device is lost. Bounded in number and in bytes.
  */
 export class InFlightTable {
   readonly #entries = new Map<number, InFlight>();
@@ -41,7 +41,7 @@ export class InFlightTable {
     return this.#entries.size;
   }
 
-  /** Share of the bounds that is used; from 1 on, not even the smallest request fits. */
+  /** Used share of the bounds; from 1, not even the smallest request fits. */
   get fill(): number {
     return Math.max(this.#entries.size / this.#maxRequests, this.#bytes / this.#maxBytes);
   }
@@ -70,7 +70,7 @@ export class InFlightTable {
     return entry;
   }
 
-  /** Marks the requests that a client has given up; returns them. */
+  /** Marks and returns the requests that a client has cancelled. */
   cancel(cancellation: Cancellation): InFlight[] {
     const entries = this.#byToken.take(cancellation);
     for (const entry of entries) entry.cancelled = true;
@@ -88,7 +88,7 @@ export class InFlightTable {
   }
 }
 
-/** Bytes of a request's tensors: what a bound on memory counts. */
+/** Bytes of a request's tensors, for the bound on memory. */
 export function bytesOf(item: WorkItem): number {
   let bytes = 0;
   for (const tensor of item.sample) bytes += tensor.data.length;

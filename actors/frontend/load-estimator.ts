@@ -12,15 +12,15 @@ export interface LoadEstimatorOptions {
   readonly frontend: string;
   readonly subjects: Pick<Subjects, 'root'>;
   readonly arrivals$: Observable<number>;
-  /** What the frontend has dropped so far. */
+  /** Messages the frontend has dropped so far. */
   readonly dropped?: () => DropCounts;
-  /** Requests that it gave no result so far. */
+  /** Requests that got no result so far. */
   readonly unserved?: Unserved;
   /** Default: this process's. */
   readonly pid?: number;
 }
 
-/** Counts a frontend's arrivals and tells the gear-controller every 100 ms (CascadeServe §5). */
+/** Counts a frontend's arrivals and reports them to the gear-controller every 100 ms (CascadeServe §5). */
 export function loadEstimatorActor(options: LoadEstimatorOptions): Actor {
   const { frontend, subjects, arrivals$ } = options;
   return defineActor<ArrivalCount>({
@@ -55,7 +55,7 @@ export class ArrivalCount {
     return NO_EFFECTS;
   }
 
-  /** A busy event loop ticks late, and soon after that again: what counts is the time that passed. */
+  /** A busy event loop ticks late, and then soon again, so we use the time that has actually passed. */
   report(now: number): readonly Effect[] {
     const intervalMs = now - this.#since;
     if (intervalMs < LOAD_INTERVAL_MS / 2) return NO_EFFECTS;

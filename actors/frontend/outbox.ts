@@ -4,7 +4,7 @@ import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { encodeWorkFrame } from '../../plans/protocol/codec.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 
-/** What a frame holds beside its requests, and what ids and reply subjects take that are not ASCII. */
+/** Size of a frame besides its requests, and allowance for non-ASCII ids and reply subjects. */
 const FRAME_RESERVE_BYTES = 3_072;
 
 /**
@@ -23,8 +23,8 @@ interface PendingFrame {
 }
 
 /**
- * Collects the requests that go to the same replica while one chunk of messages, or one batch, is worked off, and sends them as one
- * frame, well below the server's maximum payload. One outbox belongs to one origin frontend per frame: replicas forward for many.
+ * Collects the requests for one replica while a chunk of messages, or a batch, is processed, and sends them as one frame, well below the
+ * server's maximum payload. A frame has one origin frontend, while replicas forward for many.
  */
 export class Outbox {
   readonly #bus: Bus;

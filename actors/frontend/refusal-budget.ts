@@ -1,10 +1,10 @@
-/** Wrong requests of one client that a frontend reads in a second: about a tenth of its time. */
+/** Invalid requests per client that a frontend reads in a second: about a tenth of its time. */
 const PER_SECOND = 15_000;
-/** What a client may have wrong at once: two frames, full of it. */
+/** Invalid requests that a client may send at once: two full frames. */
 const BURST = 10_000;
-/** Reading so many bytes takes as long as refusing a request. */
+/** Reading this many bytes takes as long as refusing a request. */
 const BYTES_PER_REFUSAL = 256;
-/** Clients of whom it is known; those that were wrong least recently are forgotten. */
+/** Number of clients to remember; those whose last invalid request is the oldest are forgotten. */
 const REMEMBERED = 1_024;
 
 interface Debt {
@@ -13,14 +13,14 @@ interface Debt {
 }
 
 /**
- * The work that each client may cause with what is wrong: one that sends thousands of wrong requests must not take the time that others
- * wait for. Whoever has used up the budget is not read until it is paid off.
+ * Bounds the work that each client may cause with invalid requests, so that a client sending thousands of them does not take time away
+ * from others. When a client has used up its budget, its messages are not read until the debt is paid off.
  */
 export class RefusalBudget {
-  /** Least recently wrong first. */
+  /** The client whose last invalid request is the oldest comes first. */
   readonly #debts = new Map<number, Debt>();
 
-  /** Notes that of `requests` in a message of a client, `wrong` were refused. */
+  /** Records that `wrong` of the `requests` in a client's message were refused. */
   spend(client: number, wrong: number, requests: number, messageBytes: number, now: number): void {
     const refusals = this.#owed(client, now) + wrong + (messageBytes * wrong) / requests / BYTES_PER_REFUSAL;
     this.#debts.delete(client);
@@ -31,7 +31,7 @@ export class RefusalBudget {
     }
   }
 
-  /** Undefined when the messages of a client are read; else the time after which they are again. */
+  /** Undefined when a client's messages are read; otherwise the time until they are read again. */
   closedForMs(client: number, now: number): number | undefined {
     const over = this.#owed(client, now) - BURST;
     return over > 0 ? Math.ceil((over / PER_SECOND) * 1_000) : undefined;

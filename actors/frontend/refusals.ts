@@ -1,10 +1,10 @@
 import type { ErrorCode } from '../../engine/errors.ts';
 import type { Failure } from '../../plans/protocol/messages.ts';
 
-/** Of an answer that tells refusals one by one: so many bytes, and so many times those of the message that it answers. */
+/** Bound on an answer with individual refusals: this many bytes, plus this many times the size of the message. */
 const TOLD_BYTES = 16 * 1_024;
 const TOLD_PER_BYTE = 3;
-/** Names of the fields, code and hint of a refusal. */
+/** Field names, code and hint of a refusal. */
 const FRAME_BYTES = 64;
 
 interface Rest {
@@ -15,8 +15,8 @@ interface Rest {
 }
 
 /**
- * The refusals of one message. They are told one by one as long as the answer stays in proportion to the message; the rest is told
- * once for each code, by ids: a few bytes for each request must not make us say hundreds.
+ * The refusals of one message. They are listed individually while the answer stays in proportion to the message; the rest is listed once
+ * per code, by ids, because a few bytes per request must not cause an answer of hundreds.
  */
 export class Refusals {
   readonly #told: Failure[] = [];
@@ -27,7 +27,7 @@ export class Refusals {
     this.#leftBytes = TOLD_BYTES + TOLD_PER_BYTE * messageBytes;
   }
 
-  /** Whether no more is told one by one. */
+  /** Whether further refusals are no longer listed individually. */
   get areMany(): boolean {
     return this.#rest.size > 0;
   }
@@ -38,12 +38,12 @@ export class Refusals {
     else this.#addToRest(failure);
   }
 
-  /** Of something that is no request, after many. */
+  /** Records something that is not a request, after many refusals. */
   addUnread(id = ''): void {
     this.#addToRest({ id, error: UNREAD });
   }
 
-  /** What is to be answered. */
+  /** The answers to send. */
   get failures(): readonly Failure[] {
     return [...this.#told, ...Array.from(this.#rest.values(), told)];
   }

@@ -4,10 +4,10 @@ import type { DeviceState, GearMessage, Suspects } from '../../plans/protocol/co
 import { keepPlan } from '../controller/kept-plans.ts';
 import type { Loss } from './suspects.ts';
 
-/** A device that is silent for this long is lost; heartbeats come ten times as often. */
+/** A device that is silent for this long is lost; heartbeats are ten times as frequent. */
 export const DEVICE_LOST_AFTER_MS = 1_000;
 
-/** A gear plan by its number in the deployment's history; devices are numbered as in the deployment in all of them. */
+/** A gear plan with its number in the deployment's history. Devices are numbered as in the deployment in all plans. */
 export interface RevisedPlan {
   readonly revision: number;
   readonly plan: CompiledPlan;
@@ -25,7 +25,7 @@ interface Presence {
 }
 
 /**
- * What a process knows of the plans, the gear in force and the devices, and where it sends the next request of a model. Used by
+ * What a process knows about the plans, the gear in force and the devices, and where it sends the next request for a model. Used by
  * frontends (first stage) and devices (later stages).
  */
 export class Router {
@@ -33,17 +33,17 @@ export class Router {
   readonly devices: readonly string[];
   readonly #numberOf: ReadonlyMap<string, number>;
   readonly #presence = new Map<string, Presence>();
-  /** [model * devices + device]: 1 where a warm replica can be reached. */
+  /** [model * devices + device]: 1 when a warm replica is reachable. */
   readonly #usable: Uint8Array;
   readonly #plans = new Map<number, CompiledPlan>();
-  /** Round-robin credits per gear of the plan in force, so that coming back to a gear continues its rotation. */
+  /** Round-robin credits per gear of the plan in force, so that returning to a gear continues its rotation. */
   readonly #credits = new Map<CompiledGear, Float64Array>();
-  /** Equal shares over all replicas, for when none of the gear's replicas can be reached. */
+  /** Equal shares over all replicas, for when none of the gear's replicas is reachable. */
   readonly #anyReplica: Float64Array;
   readonly #anyCredit: Float64Array;
-  /** Per device: how much slower than profiled it says it is. */
+  /** Per device: its reported slowdown compared with the profile. */
   readonly #slowdown: Float64Array;
-  /** Of the gear in force, at the measured speed; undefined: to be computed. */
+  /** Shares of the gear in force at the measured speed; undefined: not computed yet. */
   #shares: Float64Array | undefined;
   #revision: number;
   #gear: CompiledGear;
@@ -79,19 +79,19 @@ export class Router {
     return this.#plans.get(this.#revision)!;
   }
 
-  /** Takes note of a plan, so that a gear of it can be put in force. One that is known is only told again. */
+  /** Records a plan, so that one of its gears can be put in force. A known plan is ignored. */
   learn({ revision, plan }: RevisedPlan): void {
     keepPlan(this.#plans, revision, plan, this.#revision);
   }
 
-  /** A plan that was to come and will not. */
+  /** Forgets a plan that will not take effect. */
   forget(revision: number): void {
     if (revision !== this.#revision) this.#plans.delete(revision);
   }
 
   /**
-   * Puts a gear in force, unless the message is older than the one already acted on.
-   * @returns false when it is of a plan that is not known here yet: the old gear serves on until the plan-keeper has told of it.
+   * Puts a gear in force, unless the message is older than the last one applied.
+   * @returns false when it belongs to an unknown plan: the old gear stays in force until the plan-keeper has announced the plan.
    */
   apply({ revision, gear, lost, epoch }: GearMessage): boolean {
     if (epoch < this.#epoch) return true;
@@ -107,7 +107,7 @@ export class Router {
     return true;
   }
 
-  /** Device for the next request of a model: by the gear's shares, else any replica; undefined when none can be reached. */
+  /** Device for the next request of a model: by the gear's shares, else any replica; undefined when none is reachable. */
   route(model: number): string | undefined {
     const devices = this.devices.length;
     const offset = model * devices;
@@ -117,7 +117,7 @@ export class Router {
     return picked === -1 ? undefined : this.devices[picked];
   }
 
-  /** How much longer than profiled a model takes on the fastest device that has it: as planned for, at the measured speed. */
+  /** How many times longer than profiled a model takes on its fastest device: the plan's factor at the measured speed. */
   leastFactor(model: number): number {
     const { inferenceFactor } = this.plan;
     let least = Number.POSITIVE_INFINITY;
@@ -127,12 +127,12 @@ export class Router {
     return least === Number.POSITIVE_INFINITY ? 0 : least;
   }
 
-  /** True once every model of the gear in force has a replica to go to. */
+  /** True once every model of the gear in force has a reachable replica. */
   get complete(): boolean {
     return this.#gear.cascade.every((model) => this.#isReachable(model));
   }
 
-  /** Models of the gear in force that no device can be asked for. */
+  /** Models of the gear in force without a reachable replica. */
   get missing(): string[] {
     return [...this.#gear.cascade].filter((model) => !this.#isReachable(model)).map((model) => this.models[model]);
   }
@@ -142,7 +142,7 @@ export class Router {
     return this.#usable.subarray(model * devices, (model + 1) * devices).includes(1);
   }
 
-  /** Of the devices on which a plan places replicas, those of which one can be reached, and the others. */
+  /** The devices on which a plan places replicas: those with a reachable one, and the others. */
   coverage({ placed }: CompiledPlan): { readonly there: string[]; readonly gone: string[] } {
     const there: string[] = [];
     const gone: string[] = [];
@@ -153,28 +153,28 @@ export class Router {
     return { there, gone };
   }
 
-  /** A plan that is known here. */
+  /** A known plan. */
   planOf(revision: number): CompiledPlan | undefined {
     return this.#plans.get(revision);
   }
 
-  /** True of a device that has left or is lost: one that drains still finishes what it has. */
+  /** True for a device that has left or is lost; one that drains still finishes its work. */
   isGone(device: string): boolean {
     const presence = this.#presence.get(device);
     return presence === undefined || presence.phase === 'left';
   }
 
-  /** Computing time of what waits on a device, as it said last; 0 when nothing is known of it. */
+  /** Computing time of the work queued on a device, as last reported; 0 when unknown. */
   backlogMs(device: string): number {
     return this.#presence.get(device)?.backlogMs ?? 0;
   }
 
-  /** Whether a device, by number, holds a model and has said last that it has time to spare. */
+  /** Whether a device, by number, holds a model and last reported spare time. */
   hasSpare(device: number, model: number): boolean {
     return this.#usable[model * this.devices.length + device] === 1 && this.#presence.get(this.devices[device])?.spare === true;
   }
 
-  /** Takes a heartbeat in. Returns how the device was lost when it will not answer any more what was sent to it before. */
+  /** Processes a heartbeat. Returns how the device was lost if it will no longer answer what was sent to it before. */
   observe(state: DeviceState, now: number): Loss | undefined {
     const number = this.#numberOf.get(state.device);
     if (number === undefined) return undefined;
@@ -188,12 +188,12 @@ export class Router {
     this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
     if (phase === 'left' && before?.phase !== 'left') return { died: false, told: suspects };
     if (before === undefined || before.incarnation === incarnation) return undefined;
-    // A process that lives on has only lost what was sent to it, as after a pause or another connection.
+    // A process that lives on has only lost what was sent to it, as after a pause or a new connection.
     const died = before.phase !== 'left' && (before.pid !== pid || upMs < before.upMs);
     return { died, told: died ? before.suspects : undefined };
   }
 
-  /** After a lost connection: what was sent to any device may be gone, so that each counts as replaced when it is heard again. */
+  /** After a lost connection: messages to any device may be lost, so each counts as replaced at its next heartbeat. */
   markStale(now: number): void {
     for (const [device, presence] of this.#presence) {
       if (presence.phase === 'left') this.#presence.delete(device);
@@ -203,8 +203,8 @@ export class Router {
   }
 
   /**
-   * Devices that have become silent since the last sweep. When that is long ago we were stopped ourselves, and cannot tell:
-   * undefined, and the devices have their time again.
+   * Devices that have become silent since the last sweep. If that was long ago, we were stopped ourselves and cannot tell: then it returns
+   * undefined, and the devices get the full time again.
    */
   sweep(now: number): ReadonlyMap<string, Loss> | undefined {
     const stopped = now - this.#sweptAt > DEVICE_LOST_AFTER_MS / 2;

@@ -1,21 +1,21 @@
 import type { Suspects } from '../../plans/protocol/control-messages.ts';
 import type { InFlight } from './in-flight.ts';
 
-/** How a frontend lost a device that had requests of its. */
+/** How a frontend lost a device that had some of its requests. */
 export interface Loss {
-  /** It may have died of what it computed; else it has left, or lost what it had for another reason. */
+  /** It may have died of what it computed; otherwise it left, or lost its requests for another reason. */
   readonly died: boolean;
-  /** What the device itself said that it would die of; undefined: it said nothing. */
+  /** What the device itself reported as the likely cause; undefined: nothing. */
   readonly told: Suspects | undefined;
 }
 
 /**
- * Which of the requests that were on a lost device may have killed it: those are tried once more, alone. A device that hangs, or
- * tries a request alone, has said which these are. Of one that died without a word, they are the batch that it ran, which holds
- * the oldest of its requests; and, as a batch may also hold younger ones, those that were on a device that died before.
+ * Which requests on a lost device may have killed it; those are tried once more, alone. A device that hangs, or tries a request alone,
+ * has reported which these are. If a device died without a report, they are the batch it ran, which contains the oldest of its requests,
+ * and, as a batch may also contain younger ones, those that were already on a device that died.
  * @param entries on that device.
  * @param origin name of the frontend.
- * @param largestBatch requests that a batch has at most.
+ * @param largestBatch most requests in a batch.
  */
 export function suspectsOf(
   entries: readonly InFlight[],

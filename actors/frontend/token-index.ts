@@ -1,16 +1,16 @@
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 
 interface Cancellable {
-  /** Undefined: nobody can cancel it. */
+  /** Undefined: it cannot be cancelled. */
   readonly token: string | undefined;
   readonly item: { readonly id: string; readonly seq: number };
 }
 
-/** Requests in flight by the token that they were sent with and their id, for their clients to cancel them. */
+/** Requests in flight by token and id, so that their clients can cancel them. */
 export class TokenIndex<T extends Cancellable> {
   readonly #byToken = new Map<string, Map<string, T>>();
 
-  /** Of two with the same token and id, the later one is found. */
+  /** With equal token and id, the later request is found. */
   add(entry: T): void {
     if (entry.token === undefined) return;
     const byId = this.#byToken.get(entry.token) ?? new Map<string, T>();
@@ -26,7 +26,7 @@ export class TokenIndex<T extends Cancellable> {
     if (byId.size === 0) this.#byToken.delete(token);
   }
 
-  /** Those that are meant, which are not found again. */
+  /** Removes and returns the requests that a cancellation refers to. */
   take({ token, ids }: Cancellation): T[] {
     const byId = this.#byToken.get(token);
     if (byId === undefined) return [];
