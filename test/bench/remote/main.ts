@@ -13,16 +13,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { connectNats } from '../../../engine/bus/nats-bus.ts';
+import type { Status } from '../../../actors/controller/status-report.ts';
 import { startNatsServer } from '../../../engine/bus/nats-server.ts';
 import { readPlan } from '../../../plans/domain/gear-plan/plan-file.ts';
 import { readProfile } from '../../../plans/domain/profile/profile-file.ts';
 import type { Report } from '../../../plans/report/report.ts';
-import { profileAndPlan, startCascade } from '../../support/cascade.ts';
+import { cascadeJson, profileAndPlan, startCascade } from '../../support/cascade.ts';
 import { freePort } from '../../support/free-port.ts';
-import { loadWhile, type Served, statusThat } from '../../support/signal-under-load.ts';
 import { writeResult } from '../machine.ts';
 import { type MlServer, setUpMlServer } from './mlserver.ts';
+import { until } from './until.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,7 +49,6 @@ console.log(`written to ${writeResult('remote', { qps: QPS, server: found.versio
 async function measure(protocol: string, mlserver: MlServer): Promise<object> {
   const root = mkdtempSync(join(tmpdir(), 'cascade-remote-bench-'));
   const nats = await startNatsServer();
-  const bus = await connectNats({ servers: nats.url });
   const ports = { http: await freePort(), grpc: await freePort(), metrics: await freePort() };
   const start = () => mlserver.start(join(root, 'mlserver'), ports, MODELS, FASHION);
   let server = await start();
@@ -79,19 +78,18 @@ nats: { servers: ["${nats.url}"] }
     const plan = readPlan(join(folder, 'plan.json'));
     const serving = startCascade(['serve', folder, '--log-level', 'warn']);
     await serving.firstLine;
-    const served: Served = { bus, deployment: 'front', folder };
     let lostMs = 0;
     let backMs = 0;
     let cascades: readonly (string | undefined)[] = [];
-    const report: Report = await loadWhile(folder, QPS, async () => {
-      const before = await statusThat(served, ({ qps }) => atLeast(qps, QPS / 2));
+    const report: Report = await loadWhile(folder, async () => {
+      const before = await statusThat(folder, ({ qps }) => atLeast(qps, QPS / 2));
       const killedAt = performance.now();
       await server.kill();
-      const lost = await statusThat(served, ({ gear }) => same(gear?.lost, 'mlserver'));
+      const lost = await statusThat(folder, ({ gear }) => same(gear?.lost, 'mlserver'));
       lostMs = performance.now() - killedAt;
       server = await start();
       const startedAt = performance.now();
-      const back = await statusThat(served, ({ gear, devices }) => {
+      const back = await statusThat(folder, ({ gear, devices }) => {
         same(gear?.lost, null);
         same(devices.find(({ device }) => device === 'mlserver')?.phase, 'ready');
       });
@@ -120,10 +118,32 @@ nats: { servers: ["${nats.url}"] }
     };
   } finally {
     await server.kill();
-    await bus.close();
     await nats.stop();
     rmSync(root, { recursive: true });
   }
+}
+
+const WITHIN_MS = 120_000;
+
+function statusThat(folder: string, check: (status: Status) => void): Promise<Status> {
+  return until(WITHIN_MS, async () => {
+    const status = await cascadeJson<Status>(['status', folder]);
+    check(status);
+    return status;
+  });
+}
+
+/** A load that goes on for as long as something happens. */
+async function loadWhile(folder: string, happens: () => Promise<void>): Promise<Report> {
+  const load = startCascade(['load', folder, '--qps', String(QPS), '--seconds', '600', '--json', '-']);
+  try {
+    await happens();
+  } finally {
+    load.process.kill('SIGINT');
+  }
+  const { code, stdout, stderr } = await load.ended;
+  if (code !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as Report;
 }
 
 function atLeast(value: number, least: number): void {

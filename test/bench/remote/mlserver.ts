@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCommand, startCommand } from '../../support/cascade.ts';
-import { eventually } from '../../support/eventually.ts';
 import { alive, descendants } from '../../support/processes.ts';
+import { until } from './until.ts';
 
 const PACKAGES = ['mlserver==1.7.1', 'onnxruntime', 'numpy'];
 const STARTED_MS = 120_000;
@@ -67,14 +67,11 @@ export async function setUpMlServer(python: string, environment: string): Promis
       });
       // It logs to stdout, of which nobody else waits for the first line.
       started.firstLine.catch(() => undefined);
-      await eventually(
-        async () => {
-          if (started.process.exitCode !== null) return;
-          const { ok } = await fetch(`http://127.0.0.1:${ports.http}/v2/health/ready`);
-          if (!ok) throw new Error('not ready');
-        },
-        { timeout: STARTED_MS, interval: 100 },
-      );
+      await until(STARTED_MS, async () => {
+        if (started.process.exitCode !== null) return;
+        const { ok } = await fetch(`http://127.0.0.1:${ports.http}/v2/health/ready`);
+        if (!ok) throw new Error('MLServer is not ready');
+      });
       if (started.process.exitCode !== null) throw new Error(started.stderr());
       return {
         async kill() {
