@@ -1,3 +1,5 @@
+import { createRandom } from '../../engine/random.ts';
+import { shuffled } from '../data/shuffled.ts';
 import type { ModelProfile, Profile } from '../domain/profile/profile.ts';
 
 /** A profile's samples in two halves: what is chosen on samples, such as thresholds, looks better on them than it is. */
@@ -8,14 +10,22 @@ export interface Halves {
   readonly judgedOn: Profile;
 }
 
-/** Every other sample to either half, in order; one left over to the first. */
+/**
+ * Half of the samples drawn at random, always the same ones, for choosing; the others for judging. Not every other sample: profiles take
+ * the classes in turn, so halves by number would hold different classes.
+ */
 export function halves(profile: Profile): Halves {
-  return { chosenOn: everyOther(profile, 0), judgedOn: everyOther(profile, 1) };
+  const samples = profile.labels.length;
+  const chosen = new Uint8Array(samples);
+  for (const sample of shuffled(samples, createRandom('halves')).subarray(0, Math.ceil(samples / 2))) chosen[sample] = 1;
+  return {
+    chosenOn: samplesOf(profile, (sample) => chosen[sample] === 1),
+    judgedOn: samplesOf(profile, (sample) => chosen[sample] === 0),
+  };
 }
 
-function everyOther(profile: Profile, first: 0 | 1): Profile {
+function samplesOf(profile: Profile, isIn: (sample: number) => boolean): Profile {
   const samples = profile.labels.length;
-  const isIn = (sample: number): boolean => sample % 2 === first;
   const model = ({ predictions, certainties, quality, scores, ...rest }: ModelProfile): ModelProfile => {
     const columns = scores === undefined ? 0 : scores.length / samples;
     return {

@@ -13,28 +13,35 @@ const profile = syntheticProfile({
 });
 const scores = Float32Array.from({ length: 2 * 101 }, (_, i) => i);
 const sizes = { company: Int32Array.from({ length: 101 }, (_, i) => i), size: Int32Array.from({ length: 101 }, (_, i) => 2 * i) };
-const { chosenOn, judgedOn } = halves({ ...profile, sizes, models: profile.models.map((model) => ({ ...model, scores })) });
+const whole = { ...profile, sizes, models: profile.models.map((model) => ({ ...model, scores })) };
 
 test('each sample is in one half, with all that is known of it', () => {
-  expect([chosenOn.labels.length, judgedOn.labels.length]).toEqual([51, 50]);
-  for (const [half, first] of [
-    [chosenOn, 0],
-    [judgedOn, 1],
-  ] as const) {
-    half.labels.forEach((label, i) => {
-      const sample = 2 * i + first;
-      expect(label).toBe(profile.labels[sample]);
-      expect(half.sizes?.company[i]).toBe(sample);
-      expect(half.sizes?.size[i]).toBe(2 * sample);
-      half.models.forEach((model, m) => {
-        const whole = profile.models[m];
-        expect(model.predictions[i]).toBe(whole.predictions[sample]);
-        expect(model.certainties[i]).toBe(whole.certainties[sample]);
-        expect(model.quality[i]).toBe(whole.quality[sample]);
+  const { chosenOn, judgedOn } = halves(whole);
+  const seen = [chosenOn, judgedOn].flatMap(({ labels, sizes: own, models }) =>
+    Array.from(labels, (label, i) => {
+      const sample = own?.company[i] ?? -1;
+      expect(label).toBe(whole.labels[sample]);
+      expect(own?.size[i]).toBe(2 * sample);
+      models.forEach((model, m) => {
+        expect(model.predictions[i]).toBe(whole.models[m].predictions[sample]);
+        expect(model.certainties[i]).toBe(whole.models[m].certainties[sample]);
+        expect(model.quality[i]).toBe(whole.models[m].quality[sample]);
         expect([...(model.scores ?? [])].slice(2 * i, 2 * i + 2)).toEqual([2 * sample, 2 * sample + 1]);
       });
-    });
-  }
+      return sample;
+    }),
+  );
+  expect([chosenOn.labels.length, judgedOn.labels.length]).toEqual([51, 50]);
+  expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 101 }, (_, i) => i));
+});
+
+test('the halves are always the same', () => {
+  expect([...halves(whole).chosenOn.labels]).toEqual([...halves(whole).chosenOn.labels]);
+});
+
+test('samples that take the classes in turn have all classes in both halves', () => {
+  const inTurn = { ...profile, labels: Int32Array.from({ length: 101 }, (_, i) => i % 10) };
+  for (const { labels } of Object.values(halves(inTurn))) expect(new Set(labels).size).toBe(10);
 });
 
 test('votes are weighed on one half and counted on the other', () => {
