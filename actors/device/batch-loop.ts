@@ -21,15 +21,15 @@ interface BatchOwner {
    * @returns what is to be done when the next batch has been started, so that the two overlap; `pump` is to be called after it.
    */
   readonly onDone: (order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]) => readonly DeviceEffect[];
-  /** A batch failed as a whole; its requests are run again one by one, and one that fails alone is given up. */
+  /** A batch failed as a whole; its requests run again one by one, and one that fails alone is given up. */
   readonly onFailed: (order: BatchOrder, error: unknown, now: number, out: DeviceEffect[]) => void;
-  /** It has waited here until a plan came into force by which another device computes it. */
+  /** A plan that came into force meanwhile assigns this request to another device. */
   readonly onStray: (model: number, request: Queued, now: number, out: DeviceEffect[]) => void;
-  /** No time is left to compute this one. */
+  /** No time is left to compute this request. */
   readonly onExpired: (request: Queued, now: number, out: DeviceEffect[]) => void;
   /** A request that may have killed a device is about to run, alone, when what is added here has been done. */
   readonly onTrial: (now: number, out: DeviceEffect[]) => void;
-  /** A batch has been started. */
+  /** A batch has started. */
   readonly onStarted: (now: number, out: DeviceEffect[]) => void;
 }
 
@@ -38,7 +38,7 @@ export interface BatchLoopOptions extends BatchOwner {
   readonly router: Router;
   /** Per model: those of the plan in force. */
   readonly weights: () => readonly DeviceWeights[];
-  /** Whether the weights in force of a model are here. */
+  /** Whether this device holds the weights in force for a model. */
   readonly holds: (model: number) => boolean;
   readonly bounds: QueueBounds;
   /** How often `watch` is called. */
@@ -54,13 +54,13 @@ export interface Spare {
   readonly size: number | undefined;
 }
 
-/** Work that nobody waits for: one sample at a time, and only when no request waits. */
+/** Work that nobody waits for: one sample at a time, and only when no request is waiting. */
 export interface SpareWork {
   /** The next sample to run, and the model; undefined when there is none, or no time to spare. */
   readonly next: (now: number) => Spare | undefined;
-  /** It is done, or has failed: output is undefined then. */
+  /** It is done, or has failed, in which case output is undefined. */
   readonly onDone: (output: BatchOutput | undefined, out: DeviceEffect[]) => void;
-  /** The device was occupied, by whatever, from one time to the other. */
+  /** The device was busy with anything between these times. */
   readonly onBusy: (from: number, to: number) => void;
 }
 
@@ -79,7 +79,7 @@ export class BatchLoop {
   readonly #lone: LoneQueue;
   #lastWasLone = false;
   #running: readonly Queued[] = [];
-  /** Those that their clients gave up while they ran. */
+  /** Requests that were cancelled while they ran. */
   readonly #givenUp = new WeakSet<Queued>();
   #spare: { readonly startedAt: number; readonly plannedMs: number } | undefined;
   #busy = false;
@@ -126,12 +126,12 @@ export class BatchLoop {
     return this.#running;
   }
 
-  /** How much slower this device is now than the plan counts with. */
+  /** How much slower this device is now than the plan assumes. */
   slowdown(now: number): number {
     return this.#speed.slowdown(now);
   }
 
-  /** Time of a batch as the plan in force counts with it. */
+  /** Time of a batch according to the plan in force. */
   plannedMs(model: number, batch: number, sampleSize?: number): number {
     const { router, weights } = this.#options;
     return router.plan.inferenceFactor[this.#number] * runtimeMs(weights()[model].profiled, batch, sampleSize);
@@ -142,7 +142,7 @@ export class BatchLoop {
     return this.slowdown(now) * this.plannedMs(model, 1);
   }
 
-  /** Computing time of all that waits, at the measured speed. */
+  /** Computing time of all queued work, at the measured speed. */
   backlogMs(now: number): number {
     let ms = this.#batcher.backlogMs();
     for (let model = 0; model < this.#options.router.models.length; model++)
@@ -158,18 +158,18 @@ export class BatchLoop {
     return true;
   }
 
-  /** Drops those that are given up and wait; returns them. Those that run are marked: see `isGivenUp`. */
+  /** Drops and returns cancelled requests that are waiting. Running ones are marked: see `isGivenUp`. */
   cancel(givenUp: (request: Queued) => boolean): readonly Queued[] {
     for (const request of this.#running) if (givenUp(request)) this.#givenUp.add(request);
     return [...this.#lone.drop(givenUp), ...this.#batcher.drop(givenUp)];
   }
 
-  /** Whether its client gave a request up while it ran: it goes no further. */
+  /** Whether a request was cancelled while it ran; it does not move on. */
   isGivenUp(request: Queued): boolean {
     return this.#givenUp.has(request);
   }
 
-  /** Drops all that waits; returns how many requests that were. */
+  /** Drops all waiting requests; returns their number. */
   clear(): number {
     return this.#batcher.clear() + this.#lone.clear();
   }
@@ -179,12 +179,12 @@ export class BatchLoop {
     return !this.#busy;
   }
 
-  /** To be called every `watchMs`; see HangWatch. */
+  /** Call this every `watchMs`; see HangWatch. */
   watch(now: number, occupied: boolean): { readonly sinceLastMs: number; readonly hung: boolean } {
     return this.#hangWatch.tick(now, occupied);
   }
 
-  /** Starts the next batch if the device is free and a queue triggers; else waits. */
+  /** Starts the next batch if the device is free and a queue triggers; otherwise waits. */
   pump(now: number, out: DeviceEffect[]): void {
     if (!this.#isFree || this.#start(now, out)) return;
     const wakeAt = this.#batcher.wakeAt(this.#options.router.gear);
@@ -277,7 +277,7 @@ export class BatchLoop {
     };
   }
 
-  /** False when there is nothing to do in spare time, or no time to spare. */
+  /** False when there is nothing to do in spare time, or no spare time. */
   #startSpare(now: number, out: DeviceEffect[]): boolean {
     const work = this.#options.phase() === 'ready' ? this.#options.spare?.next(now) : undefined;
     if (work === undefined) return false;
@@ -292,7 +292,7 @@ export class BatchLoop {
 
   #next(now: number): Batch | undefined {
     const { router, phase } = this.#options;
-    // In turn, so that the others do not wait until all that run alone have run.
+    // Alternately, so that the queues need not wait for all requests that run alone.
     const lone = this.#lastWasLone ? undefined : this.#nextLone(now);
     const batch = lone ?? this.#batcher.next(router.gear, now, phase() === 'draining', this.slowdown(now));
     this.#lastWasLone = lone !== undefined;
@@ -318,7 +318,7 @@ export class BatchLoop {
   }
 }
 
-/** Undefined where all samples are of one size. */
+/** Undefined when all samples have the same size. */
 function largestSize(requests: readonly Queued[]): number | undefined {
   return requests[0].size === undefined ? undefined : requests.reduce((largest, { size = 0 }) => Math.max(largest, size), 0);
 }

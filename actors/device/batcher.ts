@@ -11,16 +11,16 @@ export interface Queued {
   readonly item: WorkItem;
   readonly origin: string;
   readonly enqueuedAt: number;
-  /** Of its sample, where samples differ in size: see `companyRule`. */
+  /** For samples that differ in size: see `companyRule`. */
   readonly company?: string | undefined;
-  /** Of its sample, where samples differ in size: see `sampleSize`. */
+  /** For samples that differ in size: see `sampleSize`. */
   readonly size?: number | undefined;
 }
 
 export interface Batch {
   readonly model: number;
   readonly requests: readonly Queued[];
-  /** Requests that this batch would answer past their deadline, or that are past it already: they are not computed. */
+  /** Requests whose answers would be too late, so they are not computed. */
   readonly expired: readonly Queued[];
 }
 
@@ -30,11 +30,11 @@ export interface Batch {
  */
 export type BatchMs = (model: number, batch: number, sampleSize?: number) => number;
 
-/** What a device's queues hold at most; beyond, new requests are refused. */
+/** Limits of a device's queues, beyond which new requests are refused. */
 export interface QueueBounds {
   /** Requests in one replica's queue. */
   readonly requests: number;
-  /** Bytes of the tensors in all of them. */
+  /** Bytes of the tensors in all queues. */
   readonly bytes: number;
 }
 
@@ -78,7 +78,7 @@ export class Batcher {
     return this.#queues[model].length;
   }
 
-  /** Planned time of all that waits, in batches as large as can be. */
+  /** Planned time of all queued work, in batches of the largest size. */
   backlogMs(): number {
     let ms = 0;
     for (let model = 0; model < this.#queues.length; model++)
@@ -86,7 +86,7 @@ export class Batcher {
     return ms;
   }
 
-  /** False when the queue is full, or this client has its share of a queue that fills. */
+  /** False when the queue is full, or this client has its share of a nearly full queue. */
   enqueue(model: number, request: Queued): boolean {
     const queue = this.#queues[model];
     const bytes = bytesOf(request.item);
@@ -98,7 +98,7 @@ export class Batcher {
     return true;
   }
 
-  /** Takes out the requests that are chosen; returns them. */
+  /** Removes and returns the chosen requests. */
   drop(chosen: (request: Queued) => boolean): Queued[] {
     const dropped = this.#queues.flatMap((queue) => queue.drop(chosen));
     for (const { item } of dropped) this.#bytes -= bytesOf(item);
@@ -145,7 +145,7 @@ export class Batcher {
     return { model: chosen, requests, expired };
   }
 
-  /** When the first queue that has not triggered will, by waiting; undefined when all are empty. */
+  /** When the first queue that has not triggered will do so by waiting; undefined when all are empty. */
   wakeAt(gear: CompiledGear): number | undefined {
     let at: number | undefined;
     for (const queue of this.#queues) {

@@ -5,8 +5,8 @@ import type { CertaintyCounts } from '../../plans/protocol/control-messages.ts';
 import type { Opinion } from '../../plans/protocol/messages.ts';
 
 /**
- * Counts how certain the models of a device are, per gear, for the drift monitor. Only samples that came the way of the gear in
- * force are counted: the others were chosen by another gear, and say nothing about this one.
+ * Counts the certainties of a device's models, per gear, for the drift monitor. It only counts samples that followed the cascade of the
+ * gear in force; others were routed by another gear, and say nothing about this one.
  */
 export class CertaintyCounter {
   readonly #models: readonly string[];

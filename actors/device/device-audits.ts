@@ -44,7 +44,7 @@ export interface DeviceAuditsOptions extends AuditOptions {
   readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
 }
 
-/** Audits on one device (see plans/policy/spare-audits.ts): has answers asked about, here or elsewhere, and counts. */
+/** Audits on one device (see plans/policy/spare-audits.ts): has answers checked, here or elsewhere, and counts the results. */
 export class DeviceAudits implements SpareWork {
   readonly #options: DeviceAuditsOptions;
   readonly #number: number;
@@ -77,7 +77,7 @@ export class DeviceAudits implements SpareWork {
   answered({ item }: Queued, result: Result, now: number, out: DeviceEffect[]): void {
     const { router, weights, agree } = this.#options;
     const { revision, gear, plan } = router;
-    // Gears for the loss of a device are not watched: they are short.
+    // Gears for the loss of a device are not audited, because they are short-lived.
     if (result.revision !== revision || result.gear !== gear.index || plan.gears[gear.index] !== gear) return;
     const reference = this.#referenceIn(plan);
     if (reference === -1) return;
@@ -101,7 +101,7 @@ export class DeviceAudits implements SpareWork {
     this.#ask(auditor, { opinion, sample: item.sample }, out);
   }
 
-  /** Whether an audit would be taken in here now; told with the heartbeats. */
+  /** Whether this device would accept an audit now; reported in heartbeats. */
   hasSpare(now: number): boolean {
     return this.#audits.hasSpare(this.#ownReference, this.#options.router.gear, now);
   }
@@ -110,7 +110,7 @@ export class DeviceAudits implements SpareWork {
     const { router, weights, sizeOf } = this.#options;
     const model = this.#ownReference;
     let item = this.#audits.next(model, router.gear, now);
-    // Other weights may have been in force.
+    // Other weights may have been in force then.
     while (item !== undefined && item.opinion.revision !== router.revision) item = this.#audits.next(model, router.gear, now);
     if (item === undefined) return undefined;
     this.#running = { item, model, weights: weights()[model] };
@@ -157,7 +157,7 @@ export class DeviceAudits implements SpareWork {
   #ask(auditor: number, item: AuditItem, out: DeviceEffect[]): void {
     const { router, maxPayloadBytes, specs } = this.#options;
     if (auditor === this.#number) {
-      // A view would keep the whole frame that the request came in.
+      // A view would keep the whole frame in which the request arrived.
       const sample = item.sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
       this.#audits.enqueue({ ...item, sample });
       return;

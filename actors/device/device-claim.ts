@@ -1,13 +1,13 @@
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
-/** Heartbeats of a process that has ended, or had been paused, may still come, all at once: a rival is heard for longer than that. */
+/** Delayed heartbeats of a process that has ended, or was paused, may arrive all at once; a rival sends them for longer than that. */
 const HEARD_FOR_MS = 250;
 
 /**
- * Who stays when two processes run one device: they were started in the same instant, or one was away (paused, cut off) and has been
- * replaced meanwhile. Each hears the other's heartbeats and comes to the same conclusion, without clocks that agree and without a
- * store: the one that was away less often stays, of two alike the one whose claim comes first. All devices that one `serve` runs have
- * one claim, so that it keeps all of them or none.
+ * Decides which of two processes that run the same device stays. Either they started at the same time, or one was away (paused, cut off)
+ * and has been replaced. Both receive each other's heartbeats and reach the same conclusion, without synchronised clocks or a store: the
+ * one that was away less often stays; in a tie, the one whose claim sorts first. All devices run by one `serve` share a claim, so it keeps
+ * all of them or none.
  */
 export class DeviceClaim {
   readonly id: string;
@@ -23,7 +23,7 @@ export class DeviceClaim {
     return this.#absences;
   }
 
-  /** This process was paused or cut off; what it has heard of others is old. */
+  /** This process was paused or cut off, so what it knows about others is outdated. */
   away(): void {
     this.#absences++;
     this.#rival = undefined;

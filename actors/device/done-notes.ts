@@ -4,14 +4,14 @@ import { DONE_DELAY_MS } from '../../plans/policy/admission.ts';
 import { DONE } from '../../plans/protocol/channels.ts';
 import type { DoneFrame } from '../../plans/protocol/messages.ts';
 
-/** What an origin frontend is told next. */
+/** The next note to an origin frontend. */
 interface Note {
   readonly finished: number[];
   readonly moved: Map<string, number[]>;
   dropped: number;
 }
 
-/** Tells the frontends what became of the requests that they keep in flight at a device. */
+/** Reports to the frontends what became of their requests in flight at a device. */
 export class DoneNotes {
   readonly #channels: Channels;
   readonly #clock: Clock;
@@ -32,7 +32,7 @@ export class DoneNotes {
     if (!computed) note.dropped++;
   }
 
-  /** Sent on to another device. */
+  /** Moved on to another device. */
   moved(origin: string, seq: number, device: string): void {
     const { moved } = this.#noteFor(origin);
     const seqs = moved.get(device);

@@ -8,13 +8,13 @@ interface Waiting {
 }
 
 /**
- * A queue in which clients take turns, one request each, so that nobody waits behind all that another one has sent: each gets an equal
- * share of what the device can do, and what one does not use is the others'. With one client it is a queue like any other.
+ * A queue in which clients take turns, one request each, so that nobody waits behind everything another client has sent. Each gets an
+ * equal share of the device's capacity, and the others may use what one leaves unused. With a single client, it is an ordinary queue.
  */
 export class FairQueue<T extends Waiting> {
-  /** By client; whose turn it is, is first. */
+  /** By client; the one whose turn it is comes first. */
   readonly #lanes = new Map<number, RequestQueue<T>>();
-  /** An empty one, to be used again. */
+  /** An empty one, for reuse. */
   #spare: RequestQueue<T> | undefined;
   #length = 0;
 
@@ -22,13 +22,13 @@ export class FairQueue<T extends Waiting> {
     return this.#length;
   }
 
-  /** The one that is served next. */
+  /** The value that is served next. */
   peek(): T | undefined {
     for (const lane of this.#lanes.values()) return lane.peek();
     return undefined;
   }
 
-  /** Since when the longest waiting one waits; undefined when the queue is empty. */
+  /** When the longest-waiting value was enqueued; undefined when the queue is empty. */
   oldestAt(): number | undefined {
     let oldest: number | undefined;
     for (const lane of this.#lanes.values()) {
@@ -55,8 +55,8 @@ export class FairQueue<T extends Waiting> {
   }
 
   /**
-   * Takes the one that is served next and those of its company, of each client in turn the oldest, until `take` says that it was the
-   * last.
+   * Takes the value that is served next and others that may share its batch, the oldest of each client in turn, until `take` returns that
+   * it was the last.
    */
   takeAlike(take: (value: T) => 'more' | 'last'): void {
     const counted = (value: T): 'more' | 'last' => {
@@ -64,7 +64,7 @@ export class FairQueue<T extends Waiting> {
       return take(value);
     };
     const company = this.peek()?.company;
-    // Turns in which a client had nothing to give, one after the other.
+    // Number of consecutive turns in which a client had nothing to contribute.
     let empty = 0;
     let turns = 0;
     while (this.#lanes.size > 0 && empty < Math.min(this.#lanes.size, LOOK_AHEAD)) {
@@ -87,7 +87,7 @@ export class FairQueue<T extends Waiting> {
     }
   }
 
-  /** Takes out those that are chosen, wherever they stand; returns them. */
+  /** Removes and returns the chosen values, wherever they are. */
   drop(chosen: (value: T) => boolean): T[] {
     const dropped: T[] = [];
     for (const [client, lane] of [...this.#lanes]) {

@@ -8,7 +8,7 @@ export interface Lone {
   readonly request: Queued;
 }
 
-/** Requests of a device that are to run alone: they may be what killed another device, or what made a batch fail. Bounded. */
+/** Requests of a device that must run alone, because they may have killed another device, or made a batch fail. Bounded. */
 export class LoneQueue {
   readonly #queue = new Ring<Lone>();
   readonly #bounds: QueueBounds;
@@ -47,7 +47,7 @@ export class LoneQueue {
     this.#lengths[model]--;
   }
 
-  /** Takes out the requests that are chosen; returns them. */
+  /** Removes and returns the chosen requests. */
   drop(chosen: (request: Queued) => boolean): Queued[] {
     const dropped = this.#queue.drop(({ request }) => chosen(request));
     for (const lone of dropped) this.#took(lone);

@@ -12,7 +12,7 @@ interface OfModel {
   readonly batchMs: Histogram;
 }
 
-/** Counts what metrics tell of a device: answers, the times that they took, batches. Runs for each answer, so it only counts. */
+/** Counts what metrics report about a device: answers, their times, batches. Runs for each answer, so it only counts. */
 export class Measures {
   readonly #models = new Map<string, OfModel>();
 

@@ -8,7 +8,7 @@ import type { CompiledGear, CompiledPlan } from '../../plans/policy/compiled-pla
 import type { Exit, Opinion, OutputValue, Prediction, Result, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Queued } from './batcher.ts';
 
-/** The gear that is acted on, and the plan that it is of. */
+/** The gear in force here, and its plan. */
 export interface InForce {
   readonly revision: number;
   readonly plan: CompiledPlan;
@@ -23,7 +23,7 @@ export type Outcome = {
 } & (
   | { readonly type: 'answer'; readonly result: Result }
   | { readonly type: 'forward'; readonly model: number; readonly item: WorkItem }
-  /** No model is left to ask, and this one said nothing. */
+  /** No model is left, and this one gave no answer. */
   | { readonly type: 'failed'; readonly message: string }
 );
 
@@ -32,13 +32,13 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export interface ReplicaOptions {
   readonly models: readonly string[];
   readonly classes: readonly string[] | undefined;
-  /** Reads one row of a batch of a model. */
+  /** Reads one row of a model's batch. */
   readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
 }
 
 /**
- * Reads a batch's scores and decides for each request, by a gear, whether it is answered or goes on.
- * @param startedAt when the batch's inference was started.
+ * Reads a batch's scores and decides for each request, by a gear, whether it is answered or moves on.
+ * @param startedAt when the batch's inference started.
  */
 export function finishBatch(
   options: ReplicaOptions,
@@ -56,7 +56,7 @@ export function finishBatch(
     const { prediction, certainty } = options.judge(output, i, model);
     const step = cascadeStep(gear, model, certainty);
     if (certainty === NO_NUMBER) {
-      // What an earlier model said stands for as long as there are others to ask.
+      // The answer of an earlier model stands while there are others to ask.
       if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs } };
       const message = `model ${options.models[model]} gave scores that are no numbers (NaN) for this input`;
       return { type: 'failed', request, certainty, message };
@@ -73,7 +73,7 @@ export function finishBatch(
   });
 }
 
-/** The answer so far, when a request cannot go on: its next replica is lost, or its time is up. */
+/** The answer so far, when a request cannot move on because its next replica is lost, or its time is up. */
 export function standingResult(
   options: ReplicaOptions,
   { revision, gear }: Pick<InForce, 'revision' | 'gear'>,
@@ -82,7 +82,7 @@ export function standingResult(
   exit: Exit,
   now: number,
 ): Result {
-  // An answer of weights that another plan has replaced since names the plan that it was given by.
+  // An answer from weights that another plan has since replaced names the plan under which it was given.
   const opinion = given.revision === revision ? { ...given, gear: gear.index } : given;
   return resultOf(options, item, opinion, exit, { queueMs: item.queueMs, computeMs: item.computeMs, now });
 }
@@ -99,8 +99,8 @@ function exitOf(step: number): Exit {
 }
 
 /**
- * Opinions and results are built field by field, always in the same order: spreading objects that may be empty costs a hundred
- * times as much, for each request.
+ * Opinions and results are built field by field, always in the same order: spreading objects that may be empty is a hundred times as
+ * expensive, for each request.
  */
 export function opinionOf(
   { label, labels, value }: Prediction,
@@ -116,7 +116,7 @@ export function opinionOf(
   return opinion;
 }
 
-/** Its fields in the order in which they are documented, with the names of classes. */
+/** Its fields in documented order, with the class names. */
 function resultOf(
   { classes }: ReplicaOptions,
   item: WorkItem,
@@ -147,7 +147,7 @@ function resultOf(
   return result as Result;
 }
 
-/** One row of the outputs that a request asked for, in memory of its own: it may wait for the next model. */
+/** One row of the outputs that a request asked for, as a copy: it may wait for the next model. */
 function outputsOf(
   { outputs = [] }: BatchOutput,
   names: readonly string[],

@@ -12,9 +12,9 @@ import type { Router } from '../frontend/router.ts';
 import type { Replicas } from './replicas.ts';
 import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
 
-/** A replica that the plan in force does not use is kept for those who have not heard of it yet. */
+/** A replica that the plan in force does not use is kept this long for processes that do not know yet. */
 const UNLOAD_AFTER_MS = 2_000;
-/** Weights that could not be had are looked for again: somebody may have put them back. Looking reads whole files. */
+/** Missing weights are looked for again, because somebody may have put them back. This reads whole files. */
 const LOOK_AGAIN_MS = 15_000;
 
 export interface ReplicaChangesOptions {
@@ -34,15 +34,15 @@ export interface Prepared {
 }
 
 /**
- * A device's part in plan changes: loads what a plan to come places here beside what is here, other weights of the same models
- * included, and unloads what no plan has here any more, one after the other.
+ * A device's part in plan changes: loads what a new plan places here alongside what is loaded, including other weights of the same models,
+ * and unloads what no plan needs here any more, one by one.
  */
 export class ReplicaChanges {
   readonly #options: ReplicaChangesOptions;
   readonly #context: ActorContext;
   /** Number of this device in all plans. */
   readonly #number: number;
-  /** What a plan that is being prepared places here, to be kept although the one in force does not use it. */
+  /** What a plan in preparation places here; kept although the plan in force does not use it. */
   #prepared: readonly DeviceWeights[] = [];
   /** Key of weights -> when they were last placed here by the plan in force, or had work. */
   readonly #neededAt = new Map<string, number>();
@@ -60,14 +60,14 @@ export class ReplicaChanges {
   }
 
   /**
-   * Loads what the plan to begin with places here. Weights that cannot be had are left out (see `missing`): others may have them, and
-   * a plan of weights that there are can still come.
+   * Loads what the initial plan places here. Unavailable weights are left out (see `missing`): other devices may have them, and a plan with
+   * available weights may still come.
    */
   begin(): Observable<never> {
     return this.#loadWhatThereIs(() => this.#placedBy(this.#options.router.plan));
   }
 
-  /** Model -> why the weights that the plan in force places here cannot be had. */
+  /** Model -> why the weights that the plan in force places here are unavailable. */
   get missing(): ReadonlyMap<string, string> {
     const { router, replicas } = this.#options;
     const reasons = this.#placedBy(router.plan).map((weights) => [weights.model, replicas.whyMissing(weights)] as const);
@@ -79,12 +79,12 @@ export class ReplicaChanges {
     return this.#options.replicas.has(weights);
   }
 
-  /** Whether a replica of a plan to come is here. */
+  /** Whether a replica of the plan in preparation is loaded here. */
   hasPrepared(model: string): boolean {
     return this.#prepared.some((weights) => weights.model === model && this.#options.replicas.has(weights));
   }
 
-  /** The plan that was to come is in force. */
+  /** The prepared plan is now in force. */
   committed(): void {
     this.#prepared = [];
   }
@@ -130,7 +130,7 @@ export class ReplicaChanges {
     );
   }
 
-  /** Says whether what the plan wants here could be loaded. Known is the plan at once. */
+  /** Reports whether everything the plan needs here could be loaded. The plan itself is known at once. */
   #prepare(message: PrepareMessage): Observable<Prepared> {
     const { revision } = message;
     const { router, replicas } = this.#options;
@@ -162,13 +162,13 @@ export class ReplicaChanges {
     this.#prepared = [];
   }
 
-  /** Unloads replicas that no plan in force or to come has here, once nobody can be sending them work any more. */
+  /** Unloads replicas that neither the plan in force nor one in preparation needs, once nobody can be sending them work. */
   #unloadUnused(): Observable<never> {
     const { router, replicas, weightsOf, hasWork } = this.#options;
     return defer(() => {
       const now = this.#context.clock.now();
       const needed = new Set([...this.#placedBy(router.plan), ...this.#prepared].map(({ key }) => key));
-      // Only by the weights in force is computed what waits.
+      // Queued work is only computed with the weights in force.
       weightsOf(router.plan).forEach(({ key }, model) => {
         if (hasWork(model)) needed.add(key);
       });

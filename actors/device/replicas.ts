@@ -7,27 +7,27 @@ import type { DeviceWeights } from './weights/device-weights.ts';
 
 export interface ReplicasOptions {
   readonly device: string;
-  /** Samples to run before a replica is called ready: a typical one in batches, larger ones alone. */
+  /** Samples to run before a replica is ready: a typical one in batches, larger ones alone. */
   readonly warmUp: readonly Sample[];
   /** Memory for replicas. */
   readonly memoryBytes: number;
 }
 
 /**
- * A replica slower than this against its profile is reported: gears follow the measured speed, but better ones could be planned for
- * this machine. Times of a few milliseconds say little when nothing else has run yet.
+ * Report a replica that is slower than its profile by this factor: gears follow the measured speed, but a better plan for this machine may
+ * exist. Times of a few milliseconds say little before anything else has run.
  */
 const SLOWER_THAN_PROFILE = 2;
 const SHORTEST_TOLD_MS = 5;
 
-/** The model replicas of one device: which weights are loaded and warm, and whether others fit in beside them. */
+/** The model replicas of one device: which weights are loaded and warm, and whether others also fit. */
 export class Replicas {
   readonly #options: ReplicasOptions;
   readonly #backend: Backend;
   readonly #log: Logger;
   /** By key. */
   readonly #ready = new Map<string, DeviceWeights>();
-  /** Key -> why these weights could not be had when they were last looked for. */
+  /** Key -> why these weights were unavailable when they were last looked for. */
   readonly #missing = new Map<string, string>();
 
   constructor(options: ReplicasOptions, backend: Backend, log: Logger) {
@@ -44,14 +44,14 @@ export class Replicas {
     return [...this.#ready.values()];
   }
 
-  /** Why weights could not be had; undefined of those that were never looked for, and of those that are here. */
+  /** Why weights were unavailable; undefined for weights that are loaded or were never looked for. */
   whyMissing({ key }: Pick<DeviceWeights, 'key'>): string | undefined {
     return this.#missing.get(key);
   }
 
   /**
-   * Loads what is not there yet and runs each at each profiled batch size: ready means warmed up. Completes when all are; errors
-   * with ConfigError when they do not fit in beside what is loaded, or when one cannot be had, loaded or run.
+   * Loads what is missing and runs each model at each profiled batch size, because ready means warmed up. Completes when all are ready;
+   * errors with ConfigError when they do not fit into memory, or when one is unavailable or cannot be loaded or run.
    */
   load(wanted: readonly DeviceWeights[]): Observable<never> {
     return defer(() => {
@@ -81,7 +81,7 @@ export class Replicas {
 
   #loadOne(weights: DeviceWeights): Observable<never> {
     const { key, model } = weights;
-    // Nothing gets warm in an emulated device, and its batches may take seconds.
+    // An emulated device needs no warm-up, and its batches may take seconds.
     const warmUp$ = this.#backend.emulated ? EMPTY : this.#warmUp(weights);
     return concat(weights.file$.pipe(concatMap((file) => this.#backend.load(file))), warmUp$).pipe(
       tap({
@@ -115,7 +115,7 @@ export class Replicas {
     );
   }
 
-  /** The first run of a size allocates; the second is compared with the profile, which has the time on the inference thread. */
+  /** The first run of a size allocates; the second is compared with the profile, which contains the time on the inference thread. */
   #warmUpAt(
     { model, key }: Pick<DeviceWeights, 'model' | 'key'>,
     size: number,

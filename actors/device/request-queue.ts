@@ -1,7 +1,7 @@
 import { Ring } from '../../engine/collections/ring.ts';
 import { LOOK_AHEAD } from '../../plans/policy/company.ts';
 
-/** A queue from which the oldest is taken together with those of its company (see `companyRule`), which may stand further back. */
+/** A queue from which the oldest request is taken along with those that may share its batch (see `companyRule`), which may be further back. */
 export class RequestQueue<T extends { readonly company?: string | undefined }> {
   readonly #ring = new Ring<T>();
 
@@ -18,7 +18,7 @@ export class RequestQueue<T extends { readonly company?: string | undefined }> {
   }
 
   /**
-   * Takes those of a company, one after the other in their order, until `take` says that it was the last.
+   * Takes requests that may share a batch, one by one in order, until `take` returns that it was the last.
    * @param company default: that of the oldest.
    */
   takeAlike(take: (value: T) => 'more' | 'last', company = this.#ring.peek()?.company): void {
@@ -32,7 +32,7 @@ export class RequestQueue<T extends { readonly company?: string | undefined }> {
     for (let i = passedOver.length - 1; i >= 0; i--) this.#ring.unshift(passedOver[i]);
   }
 
-  /** Takes out those that are chosen, wherever they stand; returns them. */
+  /** Removes and returns the chosen requests, wherever they are. */
   drop(chosen: (value: T) => boolean): T[] {
     return this.#ring.drop(chosen);
   }

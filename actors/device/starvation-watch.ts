@@ -1,9 +1,9 @@
 import { starvedMs } from '../../engine/process/processor-time.ts';
 
-/** Shorter intervals are looked at together with the next one. */
+/** Shorter intervals are combined with the next one. */
 const SHORTEST_MS = 50;
 
-/** Share of the time for which the inference thread is ready to run and has no processor: others use its cores. */
+/** Share of the time for which the inference thread is ready to run but has no processor, because others use its cores. */
 export class StarvationWatch {
   readonly #starvedMs: (thread: number) => number | undefined;
   #share: number | null = null;
@@ -14,7 +14,7 @@ export class StarvationWatch {
     this.#starvedMs = starved;
   }
 
-  /** Since the last call; null where nobody can tell. */
+  /** Since the last call; null when unknown. */
   share(thread: number | undefined, now: number): number | null {
     if (this.#lastAt !== undefined && now - this.#lastAt < SHORTEST_MS) return this.#share;
     const ms = thread === undefined ? undefined : this.#starvedMs(thread);

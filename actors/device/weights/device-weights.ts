@@ -3,12 +3,12 @@ import type { ModelFile } from '../../../engine/backend/backend.ts';
 import type { RuntimeCurve } from '../../../plans/domain/profile/profile.ts';
 import type { CompiledPlan } from '../../../plans/policy/compiled-plan.ts';
 
-/** The weights of a model that a plan names, as one device runs them. */
+/** The weights of a model in a plan, as run by one device. */
 export interface DeviceWeights {
   readonly model: string;
-  /** What the backend knows them by: other weights of the model have another key. */
+  /** Their name in the backend: other weights of the model have another key. */
   readonly key: string;
-  /** Memory that a replica takes. */
+  /** Memory used by a replica. */
   readonly memoryBytes: number;
   /** Inference times on devices of this kind. */
   readonly profiled: RuntimeCurve;
@@ -16,7 +16,7 @@ export interface DeviceWeights {
   readonly certaintyEdges: ArrayLike<number>;
   /** See plan.weights. */
   readonly accuracy: number;
-  /** What to load; errors with WeightsMissingError when it cannot be had here. */
+  /** What to load; errors with WeightsMissingError when it is unavailable here. */
   readonly file$: Observable<ModelFile>;
 }
 

@@ -18,22 +18,22 @@ import { forPeople } from '../../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest, modelFiles } from '../../../plans/domain/profile/file-digest.ts';
 
-/** A model's own file in its copy, whatever it is called on disk; files of external weights keep their names, which are in it. */
+/** Name of a model's own file in its copy, whatever it is called on disk; files of external weights keep their names, which it contains. */
 const FILE = 'model.onnx';
-/** Copies of one model that are kept: those that were used last. So far back plans can be gone back to. */
+/** Number of copies kept per model, the most recently used ones: this is how far back a rollback can go. */
 const KEPT = 10;
 
 /** Where the weights of a model were found. */
 export interface FoundWeights {
   readonly file: string;
-  /** Why there is no copy of them, where that is so: a restart after the file was replaced will not find them. */
+  /** Why there is no copy, if there is none: after the file is replaced, a restart will not find them. */
   readonly uncopied?: string;
 }
 
 /**
- * Copies of model files by their digest, in the folder `.cascade` beside a deployment: a plan names weights by digest, and has them
- * although the file on disk was replaced. They are copies, not links, which would change with a file that is written in place; file
- * systems that can share the blocks do.
+ * Copies of model files by digest, in the folder `.cascade` next to a deployment: a plan names weights by digest, and finds them here even
+ * if the file on disk was replaced. They are copies rather than links, which would change with a file that is overwritten in place; file
+ * systems that can share blocks do so.
  */
 export class ModelStore {
   readonly #root: string;
@@ -46,7 +46,7 @@ export class ModelStore {
   }
 
   /**
-   * Where to load weights from: the copy, which is made now where the file on disk is what is asked for.
+   * Where to load weights from: the copy, which is made now if the file on disk is the requested one.
    * @param file of the model on disk.
    * @throws WeightsMissingError when neither the store nor the disk has them.
    */
@@ -75,7 +75,7 @@ export class ModelStore {
     return { file: copy };
   }
 
-  /** The whole copy or none, also where several processes make it. */
+  /** Makes a complete copy or none, even if several processes do so. */
   #copy(file: string, copies: string, digest: string): void {
     mkdirSync(copies, { recursive: true });
     writeFileSync(join(this.#root, '.gitignore'), '*\n');
@@ -86,7 +86,7 @@ export class ModelStore {
       for (const location of external) copyInto(partial, join(dirname(file), location), location);
       if (digestOf(join(partial, FILE)).digest !== digest) throw new Error(`${forPeople(file)} was changed while it was copied`);
       const copy = join(copies, digest);
-      // One that is there is another process's of just now, or was tampered with.
+      // An existing copy was just made by another process, or has been tampered with.
       if (digestOf(join(copy, FILE)).digest === digest) return;
       rmSync(copy, { recursive: true, force: true });
       renameSync(partial, copy);
@@ -103,7 +103,7 @@ function copyInto(folder: string, from: string, name: string): void {
   chmodSync(to, 0o444);
 }
 
-/** Removes all but the copies that were used last, and what is left of those that were never finished. */
+/** Removes all but the most recently used copies, and remains of unfinished ones. */
 function prune(copies: string): void {
   const usedAt = (name: string): number => statSync(join(copies, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const byAge = readdirSync(copies)
@@ -117,11 +117,11 @@ function touch(path: string): void {
   try {
     utimesSync(path, new Date(), new Date());
   } catch {
-    // A file system that cannot be written is not pruned either.
+    // A read-only file system is not pruned either.
   }
 }
 
-/** A file that is gone, or only half there, has none. */
+/** A file that is missing or incomplete has none. */
 function digestOf(file: string): { readonly digest?: string; readonly problem?: string } {
   if (!existsSync(file)) return { problem: 'it does not exist' };
   try {

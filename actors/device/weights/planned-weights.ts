@@ -10,13 +10,13 @@ import type { DeviceWeights, WeightsOf } from './device-weights.ts';
 import type { FoundWeights } from './model-store.ts';
 import { findWeights } from './store-thread.ts';
 
-/** What plans mean on a device of a deployment: runtimes of its kind, and files from the store or the disk. */
+/** How a device of a deployment runs the models of plans: runtimes for its kind, and files from the store or the disk. */
 export function plannedWeights(deployment: Deployment, profile: Profile, device: Device, log: Logger): WeightsOf {
   const kind = deviceClass(device);
   return ({ models, weights }: CompiledPlan) =>
     models.map((model, m): DeviceWeights => {
       const planned = weights[m];
-      // Of a model that is not placed here, and so not run, any times will do.
+      // A model that is not placed here never runs, so any times will do.
       const profiled = planned?.runtimes[kind] ?? Object.values(planned?.runtimes ?? {})[0];
       if (planned === undefined || profiled === undefined)
         throw new ConfigError(
@@ -46,7 +46,7 @@ export function plannedWeights(deployment: Deployment, profile: Profile, device:
     return found;
   }
 
-  /** Emulated devices know no weights, only the answers in the profile that they began with. */
+  /** Emulated devices have no weights, only the answers in the profile that they started with. */
   function recorded(entry: ModelFile, digest: string): ModelFile {
     const known = profile.models.find(({ name }) => name === entry.name)?.digest;
     if (known === digest) return entry;

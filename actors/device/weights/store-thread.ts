@@ -16,8 +16,8 @@ export type StoreReply =
   | { readonly type: 'missing' | 'failed'; readonly message: string };
 
 /**
- * `ModelStore.find` in a thread of its own: reading gigabytes would keep the event loop from its heartbeats.
- * @throws WeightsMissingError as that.
+ * Runs `ModelStore.find` in a thread: reading gigabytes would stop the event loop from sending heartbeats.
+ * @throws WeightsMissingError like that.
  */
 export function findWeights(order: StoreOrder): Promise<FoundWeights> {
   const { url, execArgv } = entry('actors/device/weights/store-worker');
@@ -28,7 +28,7 @@ export function findWeights(order: StoreOrder): Promise<FoundWeights> {
       else reject(reply.type === 'missing' ? new WeightsMissingError(reply.message) : new Error(reply.message));
     });
     worker.on('error', reject);
-    // After a reply this changes nothing.
+    // No effect after a reply.
     worker.on('exit', (code) => reject(new Error(`the thread of the model store ended with code ${code}`)));
   });
 }
