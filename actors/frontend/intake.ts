@@ -69,33 +69,36 @@ export class Intake {
     const { data } = message;
     const contentType = message.header('Content-Type');
     const accept = message.header('Accept');
-    const json = answerFormat(data, contentType, accept) === 'json';
     // As far as is known at each step: an error is answered as well as can be.
-    let reply = subjects.results;
-    let id: string | undefined;
-    const sender = this.#clients.of(message);
-    const address = (): Address => ({ reply, json, id, sender, bytes: data.length });
+    const address: { -readonly [K in keyof Address]: Address[K] } = {
+      reply: subjects.results,
+      json: answerFormat(data, contentType, accept) === 'json',
+      id: undefined,
+      sender: this.#clients.of(message),
+      bytes: data.length,
+    };
     try {
-      reply = answerSubject(subjects, message.reply, message.header('Cascade-Results'));
-      id = headerId(message);
+      address.reply = answerSubject(subjects, message.reply, message.header('Cascade-Results'));
+      address.id = headerId(message);
       acceptedFormat(accept);
       if (data.length > this.#maxBodyBytes)
         throw invalid(`body of ${data.length} bytes; at most ${this.#maxBodyBytes} are accepted`);
       const cancelled = message.header(CANCEL_HEADER);
       if (cancelled !== undefined)
-        return { type: 'cancellation', address: address(), cancellation: parseCancellation(cancelled, data, contentType) };
-      const closed = closedForMs(sender);
-      if (closed !== undefined) return { type: 'unread', address: address(), closedForMs: closed };
+        return { type: 'cancellation', address, cancellation: parseCancellation(cancelled, data, contentType) };
+      const closed = closedForMs(address.sender);
+      if (closed !== undefined) return { type: 'unread', address, closedForMs: closed };
       const deadlineMs = headerDeadline(message);
       const token = headerToken(message);
       const traceparent = this.#options.traces ? message.header(TRACE_HEADER) : undefined;
       const body = isOpaque(contentType) ? this.#rawBody(data) : decodeUntrusted(data, bodyFormat(data, contentType));
       const values = Array.isArray(body) ? this.#checkFrame(body) : [body];
-      const common = Array.isArray(body) ? undefined : id;
-      const envelope: Envelope = { reply, json, id: common, sender, bytes: data.length, deadlineMs, token, traceparent };
+      const { reply, json, sender, bytes } = address;
+      const id = Array.isArray(body) ? undefined : address.id;
+      const envelope: Envelope = { reply, json, id, sender, bytes, deadlineMs, token, traceparent };
       return { type: 'requests', envelope, values };
     } catch (error) {
-      return { type: 'unreadable', address: address(), error };
+      return { type: 'unreadable', address, error };
     }
   }
 
