@@ -113,7 +113,7 @@ const CASES: readonly Case[] = [
   ],
   ['an init of nothing', () => ['init', at('absent')], USAGE, [`${at('absent')} does not exist; name the folder`]],
   ['an init without models', () => ['init', at('empty')], USAGE, ['holds no .onnx files']],
-  ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml is there already', '--force']],
+  ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml already exists', '--force']],
 
   ['no profile', () => ['plan', at('no-profile')], USAGE, ['no-profile/profile.json does not exist', '`cascade profile`']],
   ['half a profile', () => ['plan', at('torn-profile')], USAGE, ['torn-profile/profile.json', 'run `cascade profile` again']],

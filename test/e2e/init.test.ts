@@ -47,7 +47,7 @@ test('a Triton repository, an archive without labels, labels beside it, a traini
   writeFileSync(join(folder, 'train-log.jsonl'), '{"epoch": 1, "loss": 0.3}\n');
   const { said, accuracies } = await planned(folder);
   expect(said.stderr).toContain('train-log.jsonl: not used: line 1 has no inputs');
-  expect(said.stdout).toContain('from 0 to 1, so they are probabilities');
+  expect(said.stdout).toContain('between 0 and 1, so they are probabilities');
   expect(accuracies.study).toBeGreaterThan(accuracies.glance);
 });
 
