@@ -9,6 +9,8 @@
  *   --only devices,...        only these quantities grow; the figures of the others are those of the last run
  *   --beside-other-work       says in the result that the machine was not quiet
  */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -23,7 +25,7 @@ import { planGears } from '../../plans/planner/planner.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { profileOfSynthetic } from '../../plans/synthetic/synthetic-deployment.ts';
-import { type Cascade, runCommand, startCommand } from '../support/cascade.ts';
+import { runCommand } from '../support/cascade.ts';
 import { writeResult } from './machine.ts';
 import { processorSeconds } from './processor-time.ts';
 
@@ -129,16 +131,34 @@ async function planningCosts(folder: string): Promise<PlanningCost[]> {
 const main = resolve('dist/actors/main.js');
 
 /** Processor time of a process so far, its threads included. */
-function processorTicks({ process: { pid } }: Cascade): number {
+function processorTicks({ pid }: ChildProcess): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return Number(fields[11]) + Number(fields[12]);
+}
+
+/** Rejects when the process ends before. */
+async function ready(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`${child.spawnargs.slice(2).join(' ')} ended with code ${code}`);
+  });
+  await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => undefined);
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
 }
 
 async function servingCost(folder: string, size: Size): Promise<Omit<ServingCost, 'vary' | 'value'>> {
   writePlan(join(folder, 'plan.json'), (await planned(folder, size)).plan);
   const server = await startNatsServer({ jetstream: true });
-  const serve = (role: string, ...more: string[]): Cascade =>
-    startCommand(process.execPath, [main, 'serve', folder, '--role', role, ...more, '--nats', server.url, '--log-level', 'warn']);
+  const serve = (role: string, ...more: string[]): ChildProcess => {
+    const args = [main, 'serve', folder, '--role', role, ...more, '--nats', server.url, '--log-level', 'error'];
+    // Roles tell their parent that they are ready.
+    return spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  };
   const ids = Array.from({ length: size.devices }, (_, i) => `d${i}`);
   const controller = [serve('controller')];
   const devices = [serve('device', '--device', ids.join(','))];
@@ -148,7 +168,7 @@ async function servingCost(folder: string, size: Size): Promise<Omit<ServingCost
     return JSON.parse((await runCommand(process.execPath, [main, ...args])).stdout) as Report;
   };
   try {
-    await Promise.all([...controller, ...devices, ...frontends].map(({ firstLine }) => firstLine));
+    await Promise.all([...controller, ...devices, ...frontends].map(ready));
     await load(WARM_UP_SECONDS);
     const groups = [frontends, controller, devices];
     const ticks = (): number[] => groups.map((group) => group.reduce((sum, each) => sum + processorTicks(each), 0));
@@ -162,7 +182,7 @@ async function servingCost(folder: string, size: Size): Promise<Omit<ServingCost
     );
     return { frontendsUs, controllerUs, devicesUs };
   } finally {
-    await Promise.all([...frontends, ...devices, ...controller].map((each) => each.stop()));
+    await Promise.all([...frontends, ...devices, ...controller].map(stopped));
     await server.stop();
   }
 }
