@@ -7,8 +7,8 @@ import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
 import { servingSubjects } from '../../plans/protocol/serving-subjects.ts';
 import { bucketsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
-import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status-report.ts';
+import { requestStatus } from '../operator/ask-status.ts';
 import { natsOptionsOf } from '../processes/connect.ts';
 import { type Finding, Findings } from './finding.ts';
 

@@ -33,7 +33,7 @@ export function register(program: Command): void {
 async function order(path: string, pinOrder: PinOrder, { nats, json }: Options): Promise<void> {
   const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
   const { writeJson } = await import('../../plans/commands/json-output.ts');
-  const { describePin, pinGear } = await import('../controller/pin-gear.ts');
+  const { describePin, pinGear } = await import('../operator/pin-gear.ts');
   const { connectTo } = await import('../processes/connect.ts');
   const deployment = loadDeployment(path);
   const bus = await connectTo(serversOf(deployment, nats), deployment.nats, 'cascade-pin-gear');

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
-import type { PlanOrder } from '../controller/push-plan.ts';
+import type { PlanOrder } from '../operator/push-plan.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 
 interface Options {
@@ -23,7 +23,7 @@ export function register(program: Command): void {
       const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
       const { readPlan } = await import('../../plans/domain/gear-plan/plan-file.ts');
       const { writeJson } = await import('../../plans/commands/json-output.ts');
-      const { pushPlan } = await import('../controller/push-plan.ts');
+      const { pushPlan } = await import('../operator/push-plan.ts');
       const { connectTo } = await import('../processes/connect.ts');
       const deployment = loadDeployment(path);
       const order = orderOf(plan, options.rollback, readPlan);

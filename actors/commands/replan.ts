@@ -39,10 +39,10 @@ async function replan(path: string, options: Options): Promise<void> {
   const { planTable } = await import('../../plans/report/plan-table.ts');
   const { writePlan } = await import('../../plans/domain/gear-plan/plan-file.ts');
   const { writeJson } = await import('../../plans/commands/json-output.ts');
-  const { askStatus } = await import('../controller/ask-status.ts');
+  const { askStatus } = await import('../operator/ask-status.ts');
   const { describeAudit } = await import('../controller/describe-audit.ts');
   const { measuredLoad } = await import('../controller/measured-load.ts');
-  const { pushPlan } = await import('../controller/push-plan.ts');
+  const { pushPlan } = await import('../operator/push-plan.ts');
   const { connectTo } = await import('../processes/connect.ts');
 
   const deployment = loadDeployment(path);

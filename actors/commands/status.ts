@@ -19,7 +19,7 @@ export function register(program: Command): void {
     .action(async (path: string, options: { nats?: string; json?: string }) => {
       const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
       const { connectTo } = await import('../processes/connect.ts');
-      const { askStatus } = await import('../controller/ask-status.ts');
+      const { askStatus } = await import('../operator/ask-status.ts');
       const { writeJson } = await import('../../plans/commands/json-output.ts');
       const deployment = loadDeployment(path);
       const servers = serversOf(deployment, options.nats);

@@ -37,7 +37,7 @@ async function watch(path: string, options: Options): Promise<void> {
   const { realClock } = await import('../../engine/clock.ts');
   const { silentLogger } = await import('../../engine/log.ts');
   const { connectTo } = await import('../processes/connect.ts');
-  const { askStatus } = await import('../controller/ask-status.ts');
+  const { askStatus } = await import('../operator/ask-status.ts');
   const { askedToStop } = await import('../processes/life.ts');
   const { describeSecond, drawScreen } = await import('../watch/screen.ts');
   const { watchActor } = await import('../watch/watch.ts');

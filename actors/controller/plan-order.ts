@@ -3,7 +3,7 @@ import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 
 /** What an operator wants: a new plan, or one from before: a revision, or `true` for the one before that in force. */
-export type PlanOrder =
+export type ParsedPlanOrder =
   | { readonly type: 'plan'; readonly plan: GearPlan }
   | { readonly type: 'rollback'; readonly to: number | true };
 
@@ -12,7 +12,7 @@ const SOURCE = 'the plan';
 const rollbackSchema = z.strictObject({ rollback: z.union([z.literal(true), z.int().positive()]) });
 
 /** @throws Error in words for what is neither a plan nor an order to go back. */
-export function readPlanOrder(text: string): PlanOrder {
+export function readPlanOrder(text: string): ParsedPlanOrder {
   const to = rollbackOf(text);
   return to === undefined ? { type: 'plan', plan: parsePlan(text, SOURCE) } : { type: 'rollback', to };
 }

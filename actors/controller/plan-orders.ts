@@ -8,7 +8,7 @@ import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { type LiveDevice, PlanChange, type Verdict } from './plan-change.ts';
 import type { Revision } from './plan-history.ts';
 import type { PlanTask } from './plan-keeper-tasks.ts';
-import { type PlanOrder, readPlanOrder } from './plan-order.ts';
+import { type ParsedPlanOrder, readPlanOrder } from './plan-order.ts';
 
 export interface PlanOrdersOptions {
   readonly subjects: Subjects;
@@ -68,7 +68,7 @@ export class PlanOrders {
   }
 
   onOrder({ message, reply }: Question<Uint8Array>): void {
-    let order: PlanOrder;
+    let order: ParsedPlanOrder;
     try {
       order = readPlanOrder(Buffer.from(message).toString());
     } catch (error) {

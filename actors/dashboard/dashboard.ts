@@ -13,12 +13,12 @@ import { messageOf } from '../../engine/errors.ts';
 import { packageRoot } from '../../engine/process/package-info.ts';
 import type { DeploymentSlo } from '../../plans/domain/deployment/deployment.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
-import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status-report.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { httpServer$ } from '../http/server.ts';
 import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
+import { requestStatus } from '../operator/ask-status.ts';
 import type { ActionOutcome, Credentials, Operator } from './operator.ts';
 import { isSameOrigin } from './same-origin.ts';
 

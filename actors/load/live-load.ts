@@ -9,8 +9,8 @@ import { ReportBuilder, type ReportSlo, type SecondWindow } from '../../plans/re
 import { poissonArrivals, type Trace } from '../../plans/traces/trace.ts';
 import type { SharedClient } from '../client/client.ts';
 import type { Inputs } from '../client/request-body.ts';
-import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status-report.ts';
+import { requestStatus } from '../operator/ask-status.ts';
 import { type LoadOutcome, runOpenLoop } from './open-loop.ts';
 import type { SenderConnection } from './sender-protocol.ts';
 

@@ -123,7 +123,7 @@ export const METRICS = {
     name: 'cascade_gear_switches_total',
     type: 'counter',
     unit: 'changes',
-    help: 'Changes of gear, by the rule that decided: load, speed, backlog, held, settling.',
+    help: 'Changes of gear, by the rule that decided: load, speed, backlog, held, settling, pinned.',
     labels: ['rule'],
   },
   revision: {

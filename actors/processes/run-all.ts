@@ -7,13 +7,13 @@ import { entry } from '../../engine/source.ts';
 import type { Device } from '../../plans/domain/deployment/deployment.ts';
 import { misfitOf } from '../../plans/domain/deployment/message-size.ts';
 import { EXIT_TAKEN, EXIT_USAGE } from '../commands/exit-codes.ts';
-import { processActor } from '../device/device-host.ts';
 import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { claimEnvironment } from './claim.ts';
 import { requireExclusiveDevices } from './exclusive-devices.ts';
 import { setPhase } from './health.ts';
 import { askedToStop, DRAIN_MS, leave, MAX_FAILED_STARTS } from './life.ts';
 import { natsEnvironment } from './nats-url.ts';
+import { processActor } from './process-actor.ts';
 import { requireWeights } from './require-weights.ts';
 import { connectServing, type ServeOptions, type ServingContext } from './serving-context.ts';
 

@@ -3,10 +3,10 @@ import type { Actor } from '../../engine/actor/actor.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
-import { requestStatus } from '../controller/ask-status.ts';
 import type { Status } from '../controller/status-report.ts';
 import { observeDeployment$ } from '../observer/observe-deployment.ts';
 import { type Happening, Picture, type Second } from '../observer/picture.ts';
+import { requestStatus } from '../operator/ask-status.ts';
 
 /** What was observed in a second, and what is known at its end. */
 export interface Sight {

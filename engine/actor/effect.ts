@@ -3,7 +3,7 @@ import type { Channel, Codec, ParamsArgument } from './channel.ts';
 
 /**
  * What a core wants done. It says so instead of doing it, so that its tests need no bus, no clock and no log.
- * @typeParam Task what takes time, described as data; see `ActorDefinition.perform`.
+ * @typeParam Task what takes time, described as data; see `ActorDefinition.tasks`.
  */
 export type Effect<Task = never> =
   | {

@@ -24,6 +24,8 @@ export interface Subjects {
   readonly allLoad: string;
   readonly allState: string;
   readonly gear: string;
+  /** Operators' orders to hold a gear. */
+  readonly pin: string;
   /** Operators' plans; then the two phases of a plan change. */
   readonly plan: string;
   readonly prepare: string;
@@ -109,6 +111,7 @@ export function subjectsOf(deployment: string, prefix = 'cascade'): Subjects {
     allLoad: at(PATTERNS.load),
     allState: at(PATTERNS.state),
     gear: at(PATTERNS.gear),
+    pin: at(PATTERNS.pin),
     plan: at(PATTERNS.plan),
     prepare: at(PATTERNS.prepare),
     tellPlan: at(PATTERNS.tellPlan),

@@ -16,7 +16,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type CascadeClient, createClient } from '../../actors/client/client.ts';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';

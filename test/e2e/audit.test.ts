@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { interval } from 'rxjs';
 import { expect, test } from 'vitest';
 import { createClient } from '../../actors/client/client.ts';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';

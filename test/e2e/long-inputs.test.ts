@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { firstValueFrom } from 'rxjs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type CascadeClient, connectCascade } from '../../actors/client/client.ts';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import type { Answer } from '../../plans/protocol/messages.ts';

@@ -1,8 +1,8 @@
 import { NEVER, Observable, of, startWith } from 'rxjs';
 import { describe, expect, test } from 'vitest';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { driftMonitorActor } from '../../actors/controller/drift-monitor.ts';
 import { statusActor } from '../../actors/controller/status.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';

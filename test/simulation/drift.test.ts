@@ -1,9 +1,9 @@
 import { NEVER, of, startWith, throwError } from 'rxjs';
 import { expect, test } from 'vitest';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { type DriftMonitorOptions, driftMonitorActor } from '../../actors/controller/drift-monitor.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import type { Status } from '../../actors/controller/status-report.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { certaintyEdges } from '../../plans/drift/certainty-bins.ts';

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Verdict } from '../../actors/controller/plan-change.ts';
 import { PlanHistory } from '../../actors/controller/plan-history.ts';
 import { planKeeperActor } from '../../actors/controller/plan-keeper.ts';
-import { pushPlan } from '../../actors/controller/push-plan.ts';
+import { pushPlan } from '../../actors/operator/push-plan.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend, ModelFile } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';

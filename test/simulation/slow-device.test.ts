@@ -1,8 +1,8 @@
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
 import { describeStatus } from '../../actors/commands/status.ts';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { statusActor } from '../../actors/controller/status.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';

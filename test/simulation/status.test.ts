@@ -1,9 +1,9 @@
 import { NEVER, startWith } from 'rxjs';
 import { expect, test } from 'vitest';
 import { describeStatus } from '../../actors/commands/status.ts';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import { statusActor } from '../../actors/controller/status.ts';
 import type { Status } from '../../actors/controller/status-report.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
 import { silentLogger } from '../../engine/log.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import type { Status } from '../../actors/controller/status-report.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Report } from '../../plans/report/report.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { requestStatus } from '../../actors/controller/ask-status.ts';
 import type { Status } from '../../actors/controller/status-report.ts';
+import { requestStatus } from '../../actors/operator/ask-status.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';

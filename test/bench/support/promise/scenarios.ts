@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { requestStatus } from '../../../../actors/controller/ask-status.ts';
+import { requestStatus } from '../../../../actors/operator/ask-status.ts';
 import { connectNats } from '../../../../engine/bus/nats-bus.ts';
 import type { Stage } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { subjectsOf } from '../../../../plans/protocol/subjects.ts';

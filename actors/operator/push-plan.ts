@@ -6,7 +6,7 @@ import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { EVENTS } from '../../plans/protocol/channels.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
-import type { Verdict } from './plan-change.ts';
+import type { Verdict } from '../controller/plan-change.ts';
 
 /** What an operator may order on `.control.plan`: a plan, or to go back to the one before or of a revision. */
 export type PlanOrder = GearPlan | { readonly rollback: true | number };

@@ -2,7 +2,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
-import type { Status } from './status-report.ts';
+import type { Status } from '../controller/status-report.ts';
 
 const TIMEOUT_MS = 2_000;
 

@@ -1,8 +1,6 @@
-import { subjectOf } from '../../engine/actor/channel.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
-import { PIN } from '../../plans/protocol/channels.ts';
 import { describeEnd, type PinOrder, type PinVerdict } from '../../plans/protocol/pin-order.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 
@@ -17,9 +15,9 @@ export async function pinGear(
   { name, prefix }: Pick<Deployment, 'name' | 'prefix'>,
   order: PinOrder,
 ): Promise<PinVerdict> {
-  const subject = subjectOf(subjectsOf(name, prefix).root, PIN.pattern);
+  const { pin } = subjectsOf(name, prefix);
   try {
-    const { data } = await bus.request(subject, Buffer.from(JSON.stringify(order)), { timeoutMs: TIMEOUT_MS });
+    const { data } = await bus.request(pin, Buffer.from(JSON.stringify(order)), { timeoutMs: TIMEOUT_MS });
     return JSON.parse(Buffer.from(data).toString()) as PinVerdict;
   } catch (error) {
     if (!(error instanceof CascadeError)) throw error;
