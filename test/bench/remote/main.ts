@@ -34,6 +34,7 @@ const { values } = parseArgs({
 const QPS = Number(values.qps);
 const FASHION = resolve('conf/fashion');
 const MODELS = ['cnn-small', 'cnn-medium'];
+const WITHIN_MS = 120_000;
 
 const environment = resolve('.cache/remote');
 const found = await setUpMlServer(values.python, environment);
@@ -122,8 +123,6 @@ nats: { servers: ["${nats.url}"] }
     rmSync(root, { recursive: true });
   }
 }
-
-const WITHIN_MS = 120_000;
 
 function statusThat(folder: string, check: (status: Status) => void): Promise<Status> {
   return until(WITHIN_MS, async () => {
