@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 
 /** What people type, by command; `--help` ends with it. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
-  demo: ['cascade demo', 'cascade demo --text', 'cascade demo --emulated'],
+  demo: ['cascade demo', 'cascade demo --text', 'cascade demo --emulated', 'cascade demo --dashboard 9465'],
   init: ['cascade init my-models', 'cascade init my-models --force'],
   options: ['cascade options', 'cascade options devices', 'cascade options --json deployment.schema.json'],
   check: [

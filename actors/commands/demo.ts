@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
+import { type HttpAddress, httpAddress } from '../http/address.ts';
 import { natsOption } from '../processes/nats-url.ts';
 
 interface Options {
@@ -8,6 +9,7 @@ interface Options {
   readonly seconds?: number;
   readonly trace?: string;
   readonly calibrate?: true;
+  readonly dashboard?: HttpAddress;
   readonly nats?: string;
   readonly json?: string;
 }
@@ -24,6 +26,7 @@ export function register(program: Command): void {
     .addOption(new Option('--text', 'the text example instead: four transformers tell languages apart').conflicts('emulated'))
     .option('--emulated [name]', `a synthetic family on 16 emulated devices instead: llama-like (default), bert-like`)
     .option('--calibrate', 'measure the plan at five loads first, and plan again with the result (takes a minute longer)')
+    .option('--dashboard <[host:]port>', 'show it in a browser, too', httpAddress)
     .addOption(natsOption('NATS server to use (default: a private one, started for the demo)'))
     .option('--json <file>', 'write the report as JSON (- for stdout)', jsonFile)
     .action(async ({ emulated, text, ...options }: Options) => {

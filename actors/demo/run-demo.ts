@@ -16,6 +16,7 @@ import { reportTable } from '../../plans/report/report-table.ts';
 import { simulatePlan } from '../../plans/simulator/simulate-plan.ts';
 import { peakQps, scaleToPeak, stretchTrace, type Trace } from '../../plans/traces/trace.ts';
 import { runCalibration } from '../calibration/run-calibration.ts';
+import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { type LiveLoadResult, liveLoad } from '../load/live-load.ts';
 import { connectLoad } from '../load/load-target.ts';
 import { connectTo } from '../processes/connect.ts';
@@ -36,6 +37,7 @@ export interface DemoOptions {
   readonly trace?: string;
   /** Calibrate first, and plan with the result. */
   readonly calibrate?: boolean;
+  readonly dashboard?: HttpAddress;
   readonly nats?: string;
   readonly json?: string;
 }
@@ -102,7 +104,9 @@ async function showSubject(subject: DemoSubject, options: DemoOptions, signal: A
   tell(server === undefined ? `using ${shownServers([url])}` : `private nats-server on ${url}`);
   try {
     const args = ['--profile', files.profile, '--plan', files.plan, '--log-level', 'warn'];
-    const child = await startServe([deployment.file, ...args], url);
+    const dashboard = options.dashboard === undefined ? [] : ['--dashboard', shownAddress(options.dashboard)];
+    const child = await startServe([deployment.file, ...args, ...dashboard], url);
+    if (options.dashboard !== undefined) tell(`dashboard at http://${shownAddress(options.dashboard)}`);
     let live: LiveLoadResult;
     try {
       step(

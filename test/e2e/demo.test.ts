@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { DemoReport } from '../../actors/demo/run-demo.ts';
 import { type Cascade, startCascade } from '../support/cascade.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { alive, descendants } from '../support/processes.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
@@ -64,10 +65,13 @@ describe('in the middle of its replay', () => {
     ['SIGINT', 130],
     ['SIGKILL', null],
   ])(
-    '%s ends it, and no process stays behind',
+    '%s ends it and its dashboard, and no process stays behind',
     async (signal, code) => {
-      const demo = startCascade(['demo', '--seconds', '600']);
+      const dashboard = `http://127.0.0.1:${await freePort()}`;
+      const demo = startCascade(['demo', '--seconds', '600', '--dashboard', new URL(dashboard).host]);
       await replaying(demo);
+      expect(demo.stderr()).toContain(`dashboard at ${dashboard}`);
+      expect(await (await fetch(dashboard)).text()).toContain('<title>CascadeServe</title>');
       const started = descendants(demo.process.pid!);
       // The server, `serve`, and the processes that it has started: a frontend and a device.
       expect(started.map(({ command }) => command)).toEqual(
