@@ -10,7 +10,7 @@ import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { type Answer, type Failure, isFailure } from '../../plans/protocol/messages.ts';
 import { checkDeadline, checkId } from '../../plans/protocol/request.ts';
 import { decodeAnswers, failureOf } from './answers.ts';
-import { GivingUp } from './giving-up.ts';
+import { CancellationSender } from './cancellation-sender.ts';
 import {
   encodeRequest,
   encodeWithoutDeadline,
@@ -25,7 +25,7 @@ import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
 const FRAME_MAX_REQUESTS = 512;
 const FRAME_MAX_BYTES = 256 * 1024;
 /** Remembered ids of abandoned requests, to distinguish late answers from duplicates. */
-const GIVEN_UP_MAX = 65_536;
+const ABANDONED_MAX = 65_536;
 /** A retry without budget may get some after this time, as other requests come. */
 const BUDGET_AGAIN_MS = 500;
 /** A request that leaves its deadline to the deployment is abandoned after this time: by then, nobody serves it. */
@@ -101,8 +101,8 @@ export class Exchange {
   readonly #newToken: () => string;
   readonly #pending = new Map<string, Pending>();
   readonly #frames = new Map<string, Frame>();
-  readonly #givenUp = new Set<string>();
-  readonly #givingUp: GivingUp;
+  readonly #abandoned = new Set<string>();
+  readonly #cancellationSender: CancellationSender;
   readonly #budget = new RetryBudget();
   readonly #patience: Patience;
   readonly #subscriptions: Subscription[] = [];
@@ -115,7 +115,7 @@ export class Exchange {
     this.#bus = bus;
     this.#clock = clock;
     this.#subject = subject;
-    this.#givingUp = new GivingUp(bus, clock, subject);
+    this.#cancellationSender = new CancellationSender(bus, clock, subject);
     this.#patience = options.patience ?? new Patience();
     this.#name = options.name ?? randomBytes(9).toString('base64url');
     this.#random = createRandom(this.#name);
@@ -177,7 +177,7 @@ export class Exchange {
     this.#enqueue(pending);
     return () => {
       if (!this.#remove(pending)) return;
-      this.#rememberGivenUp(id);
+      this.#rememberAbandoned(id);
       this.#cancel(pending);
     };
   }
@@ -191,7 +191,7 @@ export class Exchange {
       this.#settle(pending, failureOf(pending.id, 'UNAVAILABLE', `the client was closed: ${reason}`));
       this.#cancel(pending);
     }
-    this.#givingUp.flush();
+    this.#cancellationSender.flush();
   }
 
   #enqueue(pending: Pending): void {
@@ -301,7 +301,7 @@ export class Exchange {
     const justSent = frame === undefined || this.#clock.now() - frame.sentAt < BACKOFF_MAX_MS;
     const failure = justSent ? pending.failure : undefined;
     const tried = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'} in ${deadlineMs} ms`;
-    this.#rememberGivenUp(id);
+    this.#rememberAbandoned(id);
     if (failure === undefined) this.#settle(pending, failureOf(id, 'DEADLINE_EXCEEDED', `no answer after ${tried}`));
     else this.#settle(pending, failureOf(id, failure.code, `${failure.message} (${tried})`));
     // The deployment knows the deadline if we stated it.
@@ -345,7 +345,7 @@ export class Exchange {
       }
       // An earlier attempt may be refused while a later one is in flight.
       else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
-    } else if (this.#givenUp.delete(answer.id)) {
+    } else if (this.#abandoned.delete(answer.id)) {
       this.#counts.late++;
     } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {
       // The message as a whole was refused: the deployment could not decode it, so it could not know the ids.
@@ -380,7 +380,7 @@ export class Exchange {
   /** @param answered the attempt that needs no cancelling, because it was answered. */
   #cancel({ id, sentWith }: Pending, answered?: Frame): void {
     for (const { token, waiting } of sentWith)
-      if (token !== answered?.token) this.#givingUp.add(token, waiting === 0 ? undefined : id);
+      if (token !== answered?.token) this.#cancellationSender.add(token, waiting === 0 ? undefined : id);
   }
 
   #settle(pending: Pending, answer: Answer): void {
@@ -396,9 +396,9 @@ export class Exchange {
     return true;
   }
 
-  #rememberGivenUp(id: string): void {
-    this.#givenUp.add(id);
-    if (this.#givenUp.size > GIVEN_UP_MAX) for (const oldest of this.#givenUp) return void this.#givenUp.delete(oldest);
+  #rememberAbandoned(id: string): void {
+    this.#abandoned.add(id);
+    if (this.#abandoned.size > ABANDONED_MAX) for (const oldest of this.#abandoned) return void this.#abandoned.delete(oldest);
   }
 }
 

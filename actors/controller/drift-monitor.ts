@@ -14,7 +14,7 @@ export interface DriftMonitorOptions extends DriftCoreOptions {
   readonly replan: () => Observable<string>;
 }
 
-const TELL_INTERVAL_MS = 1_000;
+const REPORT_INTERVAL_MS = 1_000;
 
 /** Compares load and certainties with what the plan was made for, and says when they have drifted apart. */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
@@ -32,7 +32,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
         () => options.leading$,
         (core, leading) => core.lead(leading),
       ),
-      each(TELL_INTERVAL_MS, (core, now) => core.tick(now)),
+      each(REPORT_INTERVAL_MS, (core, now) => core.tick(now)),
     ],
     tasks: () => () =>
       defer(options.replan).pipe(

@@ -73,8 +73,8 @@ export class GearControl {
   }
 
   /** Begins a controller's term: with this epoch, or a higher one than any that it has heard of. */
-  beginTerm(first: number, heard: number): void {
-    this.#epoch = Math.max(Math.floor(first), heard + 1);
+  beginTerm(first: number, highest: number): void {
+    this.#epoch = Math.max(Math.floor(first), highest + 1);
   }
 
   /** What the gear in force was last chosen by; undefined before the first decision. */

@@ -47,7 +47,7 @@ export class GearControllerCore {
   #lost: string | undefined;
   #decidedAt = 0;
   /** Highest epoch that a device was heard to act on. */
-  #heardEpoch = 0;
+  #highestDeviceEpoch = 0;
   #leadingSince = 0;
   #pin: GearPin | undefined;
 
@@ -70,7 +70,7 @@ export class GearControllerCore {
       if (firstEpoch === undefined) return;
       this.#decidedAt = now;
       this.#leadingSince = now;
-      this.#control.beginTerm(firstEpoch, Math.max(this.#router.epoch, this.#heardEpoch));
+      this.#control.beginTerm(firstEpoch, Math.max(this.#router.epoch, this.#highestDeviceEpoch));
       this.#decide();
       this.#publish();
     });
@@ -88,7 +88,7 @@ export class GearControllerCore {
     return this.#at(now, () => {
       const behind = this.#control.state(state, now);
       this.#router.observe(state, now);
-      this.#heardEpoch = Math.max(this.#heardEpoch, state.epoch);
+      this.#highestDeviceEpoch = Math.max(this.#highestDeviceEpoch, state.epoch);
       this.#surpass(state.epoch, now);
       this.#watchSpeed(state, now);
       this.#updateLost();
@@ -143,7 +143,7 @@ export class GearControllerCore {
       if (gear === null) this.#endPin('an operator has released it');
       else {
         this.#setPin({ gear, until });
-        this.#tellPin('pinned', gear, `gear ${gear} is pinned ${describeEnd(until)}`);
+        this.#reportPin('pinned', gear, `gear ${gear} is pinned ${describeEnd(until)}`);
       }
       this.#decide();
       this.#publish();
@@ -212,7 +212,7 @@ export class GearControllerCore {
       this.#speeds.set(device, watch);
     }
     const report = watch.observe(state, now);
-    if (report !== undefined) this.#tellSpeed(device, report);
+    if (report !== undefined) this.#reportSpeed(device, report);
   }
 
   /**
@@ -242,7 +242,7 @@ export class GearControllerCore {
   #updateLost(): void {
     const { there, gone } = this.#router.coverage(this.#plan);
     for (const device of there) {
-      if (this.#gone.delete(device)) this.#tell({ type: 'device-back', device });
+      if (this.#gone.delete(device)) this.#reportDevice({ type: 'device-back', device });
       this.#seen.add(device);
     }
     const starting = this.#now - this.#startedAt < FIRST_HEARD_WITHIN_MS;
@@ -250,7 +250,7 @@ export class GearControllerCore {
       if (this.#gone.has(device) || (starting && !this.#seen.has(device))) continue;
       this.#gone.add(device);
       this.#speeds.delete(device);
-      this.#tell({ type: 'device-lost', device });
+      this.#reportDevice({ type: 'device-lost', device });
     }
     // With no device left, gears in reserve would help nobody.
     const lost =
@@ -260,12 +260,12 @@ export class GearControllerCore {
     this.#useTable();
   }
 
-  #tell(event: EventOf<'device-lost' | 'device-back'>): void {
+  #reportDevice(event: EventOf<'device-lost' | 'device-back'>): void {
     if (!this.#leading) return;
     this.#effects.push(note('warn', event.type, { device: event.device }), send(EVENTS, event));
   }
 
-  #tellSpeed(device: string, report: SpeedReport): void {
+  #reportSpeed(device: string, report: SpeedReport): void {
     if (!this.#leading) return;
     const text = describeSpeed(device, report);
     this.#effects.push(
@@ -288,10 +288,10 @@ export class GearControllerCore {
     if (this.#pin === undefined) return;
     const { gear } = this.#pin;
     this.#setPin(undefined);
-    this.#tellPin('ended', gear, `gear ${gear} is no longer pinned: ${why}`);
+    this.#reportPin('ended', gear, `gear ${gear} is no longer pinned: ${why}`);
   }
 
-  #tellPin(state: EventOf<'pin'>['state'], gear: number, text: string): void {
+  #reportPin(state: EventOf<'pin'>['state'], gear: number, text: string): void {
     if (!this.#leading) return;
     this.#effects.push(note('info', text), send(EVENTS, { type: 'pin', state, revision: this.#revision, gear, text }));
   }

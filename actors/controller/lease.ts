@@ -37,7 +37,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     let asking = false;
     let complaint = '';
 
-    const tell = (now: boolean): void => {
+    const report = (now: boolean): void => {
       if (now === held) return;
       held = now;
       subscriber.next(now);
@@ -48,7 +48,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
       if (store === undefined) {
         log.warn('the NATS server has no JetStream: no lease, so run one controller only; pushed plans live as long as it does');
         checks.unsubscribe();
-        tell(true);
+        report(true);
         return;
       }
       const value = Buffer.from(owner);
@@ -60,7 +60,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     };
 
     const check = (): void => {
-      if (clock.now() >= validUntil && held !== undefined) tell(false);
+      if (clock.now() >= validUntil && held !== undefined) report(false);
       if (asking) return;
       asking = true;
       attempt()
@@ -74,7 +74,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
         })
         .finally(() => {
           asking = false;
-          if (!subscriber.closed && store !== undefined) tell(revision !== undefined && clock.now() < validUntil);
+          if (!subscriber.closed && store !== undefined) report(revision !== undefined && clock.now() < validUntil);
         });
     };
 

@@ -70,11 +70,11 @@ export class PlanHistory {
   }
 
   /**
-   * A number above `heard` that no plan has been given, not even one that came to nothing: whoever has heard of that one must not
+   * A number above `highest` that no plan has been given, not even one that came to nothing: whoever has highest of that one must not
    * take it for this. Two controllers never get the same.
    */
-  nextRevision(heard: number): Promise<number> {
-    return countUp(this.#store, LAST, heard);
+  nextRevision(highest: number): Promise<number> {
+    return countUp(this.#store, LAST, highest);
   }
 
   /**

@@ -16,7 +16,7 @@ export interface PlanKeeperCoreOptions extends PlanOrdersOptions {
 }
 
 /** Those who ask for the plan at the same time are told once. */
-const TELL_INTERVAL_MS = 200;
+const ANNOUNCE_INTERVAL_MS = 200;
 const RETRY_MS = 500;
 
 type Effects = readonly Effect<PlanTask>[];
@@ -33,9 +33,9 @@ export class PlanKeeperCore {
   #takeOverAt = Number.POSITIVE_INFINITY;
   #restoreAt = Number.POSITIVE_INFINITY;
   /** The plan that was told last, by whoever leads: in force when its commit comes. */
-  #told: Revision | undefined;
+  #announced: Revision | undefined;
   #wanted: GearPlan | undefined;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #announcedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PlanKeeperCoreOptions) {
     this.#options = options;
@@ -74,16 +74,16 @@ export class PlanKeeperCore {
     return this.#done();
   }
 
-  onPrepare(told: PrepareMessage): Effects {
-    this.#told = told;
+  onPrepare(announced: PrepareMessage): Effects {
+    this.#announced = announced;
     return this.#done();
   }
 
   onCommit({ revision }: PlanVerdict): Effects {
     // A store that is found empty must not bring back a plan of long ago.
-    const told = this.#told;
-    const isNewer = told?.revision === revision && revision > this.#known.current.revision;
-    if (isNewer && this.#options.check(told.plan).length === 0) this.#known.current = told;
+    const announced = this.#announced;
+    const isNewer = announced?.revision === revision && revision > this.#known.current.revision;
+    if (isNewer && this.#options.check(announced.plan).length === 0) this.#known.current = announced;
     return this.#done();
   }
 
@@ -98,9 +98,9 @@ export class PlanKeeperCore {
     return this.#done();
   }
 
-  onTellPlan(now: number): Effects {
-    if (now - this.#toldAt < TELL_INTERVAL_MS) return this.#done();
-    this.#toldAt = now;
+  onPlanRequested(now: number): Effects {
+    if (now - this.#announcedAt < ANNOUNCE_INTERVAL_MS) return this.#done();
+    this.#announcedAt = now;
     // By the history, as a controller that was stopped in a change may have ended it since.
     this.#effects.push(perform({ type: 'read-current' }));
     return this.#done();
@@ -145,9 +145,9 @@ export class PlanKeeperCore {
       case 'current':
         if (outcome.stored !== undefined && outcome.stored.revision > this.#known.current.revision)
           this.#known.current = outcome.stored;
-        this.#tell(now);
+        this.#announce(now);
         break;
-      case 'told':
+      case 'announced':
         break;
       case 'failed':
         this.#onFailed(outcome.task, outcome.reason, now);
@@ -181,11 +181,11 @@ export class PlanKeeperCore {
         return;
       case 'read-current':
         this.#note('warn', 'the plan history is out of reach; telling the plan that was known last', reason);
-        this.#tell(now);
+        this.#announce(now);
         return;
-      case 'tell':
+      case 'announce':
         this.#note('warn', 'the plan cannot be told', reason);
-        if (task.change !== undefined) this.#orders.onNotTold(task.change, reason);
+        if (task.change !== undefined) this.#orders.onNotAnnounced(task.change, reason);
         return;
       default:
         assertNever(task);
@@ -212,7 +212,7 @@ export class PlanKeeperCore {
     this.#lead = 'here';
     this.#wanted = knowsWanted ? undefined : this.#options.wanted;
     this.#note('info', 'this controller leads');
-    this.#tell(now);
+    this.#announce(now);
     this.#effects.push(send(COMMIT, { revision }), send(EVENTS, { type: 'controller-leads', revision }));
   }
 
@@ -228,9 +228,9 @@ export class PlanKeeperCore {
     this.#restoreAt = Number.POSITIVE_INFINITY;
   }
 
-  #tell(now: number): void {
-    this.#toldAt = now;
-    this.#effects.push(perform({ type: 'tell', plan: this.#known.current }));
+  #announce(now: number): void {
+    this.#announcedAt = now;
+    this.#effects.push(perform({ type: 'announce', plan: this.#known.current }));
   }
 
   #allThere(plan: GearPlan): boolean {

@@ -23,7 +23,7 @@ export type PlanTask =
   /** Reads the plan in force. */
   | { readonly type: 'read-current' }
   /** Tells a plan, on behalf of a change or of those who have missed it. It fails where the plan is too large for a message. */
-  | { readonly type: 'tell'; readonly change?: number; readonly plan: Revision };
+  | { readonly type: 'announce'; readonly change?: number; readonly plan: Revision };
 
 export type PlanOutcome =
   | { readonly type: 'took-over'; readonly term: number; readonly stored: Revision | undefined; readonly knowsWanted: boolean }
@@ -32,7 +32,7 @@ export type PlanOutcome =
   | { readonly type: 'adopted'; readonly change: number; readonly next: Revision }
   | { readonly type: 'read'; readonly change: number; readonly revision: number; readonly plan: GearPlan | undefined }
   | { readonly type: 'current'; readonly stored: Revision | undefined }
-  | { readonly type: 'told'; readonly change?: number }
+  | { readonly type: 'announced'; readonly change?: number }
   | { readonly type: 'failed'; readonly task: PlanTask; readonly reason: string };
 
 export interface PlanTaskOptions {
@@ -78,7 +78,7 @@ export function planTasks(options: PlanTaskOptions, context: ActorContext): (tas
     if (noteWanted) await history.note({ revision: inForce.revision, plan: wanted });
   }
 
-  async function carryOut(task: Exclude<PlanTask, { type: 'tell' }>): Promise<PlanOutcome> {
+  async function carryOut(task: Exclude<PlanTask, { type: 'announce' }>): Promise<PlanOutcome> {
     if (task.type === 'take-over') return takeOver(task);
     const history = await open();
     switch (task.type) {
@@ -104,8 +104,8 @@ export function planTasks(options: PlanTaskOptions, context: ActorContext): (tas
 
   return (task) =>
     defer(() => {
-      if (task.type !== 'tell') return carryOut(task);
+      if (task.type !== 'announce') return carryOut(task);
       channels.send(PREPARE, task.plan);
-      return of<PlanOutcome>({ type: 'told', change: task.change });
+      return of<PlanOutcome>({ type: 'announced', change: task.change });
     }).pipe(catchError((error) => of<PlanOutcome>({ type: 'failed', task, reason: messageOf(error) })));
 }

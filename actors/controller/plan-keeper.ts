@@ -25,7 +25,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
     reactions: [
       on(STATE, (core, state, now) => core.onState(state, now)),
       on(PREPARED, (core, prepared, now) => core.onPrepared(prepared, now)),
-      on(PREPARE, (core, told) => core.onPrepare(told)),
+      on(PREPARE, (core, prepare) => core.onPrepare(prepare)),
       on(COMMIT, (core, verdict) => core.onCommit(verdict)),
       from(
         () => options.leading$,
@@ -35,7 +35,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
       onlyWhile(
         (core) => core.leads,
         asked(PLAN, (core, order) => core.onOrder(order)),
-        on(TELL_PLAN, (core, _, now) => core.onTellPlan(now)),
+        on(TELL_PLAN, (core, _, now) => core.onPlanRequested(now)),
         from(
           (_, { bus }) => bus.losses$.pipe(filter(({ kind, name }) => kind === 'bucket' && name === options.bucket)),
           (core) => core.onHistoryLost(),

@@ -76,7 +76,7 @@ export class PlanOrders {
       return;
     }
     if (order.type === 'plan') this.propose(order.plan, reply);
-    else this.#goBack(order.to, reply);
+    else this.#rollBack(order.to, reply);
   }
 
   /** Begins a change. @param reply undefined: nobody waits for the verdict. */
@@ -114,7 +114,7 @@ export class PlanOrders {
       change.preparing = new PlanChange(revision, placedDevices(plan), live, times);
       const verdict = change.preparing.verdict(live, now);
       if (verdict?.accepted === false) this.#abort(change, verdict);
-      else this.#effects.push(perform({ type: 'tell', change: number, plan: { revision, plan } }));
+      else this.#effects.push(perform({ type: 'announce', change: number, plan: { revision, plan } }));
     });
   }
 
@@ -161,11 +161,11 @@ export class PlanOrders {
     this.#withChange(number, (change) => this.#refuse(change, reason));
   }
 
-  onNotTold(number: number, reason: string): void {
+  onNotAnnounced(number: number, reason: string): void {
     this.#withChange(number, (change) => this.#abort(change, { accepted: false, reason }));
   }
 
-  #goBack(to: number | true, reply: string): void {
+  #rollBack(to: number | true, reply: string): void {
     const revision = to === true ? this.#known.current.revision - 1 : to;
     const reason = revision < 1 ? this.#noSuchRevision(revision) : this.#busy();
     if (reason === undefined) this.#effects.push(perform({ type: 'read', change: this.#open(reply).number, revision }));

@@ -29,7 +29,7 @@ export interface StatusCoreOptions {
 }
 
 /** The task to ask the server how durable ingress is; its outcome is the answer, or why there is none. */
-export type LookAtStore = 'look-at-store';
+export type ReadDurable = 'read-durable';
 export type DurableAnswer = NonNullable<Status['durable']>;
 
 const LOSSES_KEPT = 20;
@@ -56,7 +56,7 @@ export class StatusCore {
   #leading = false;
   #drift: DriftReport | undefined;
   #durable: Status['durable'];
-  #looking = false;
+  #reading = false;
 
   constructor(options: StatusCoreOptions, now: number) {
     this.#options = options;
@@ -65,33 +65,33 @@ export class StatusCore {
   }
 
   /** Each controller has a status actor, and any can answer. */
-  lead(leading: boolean): readonly Effect<LookAtStore>[] {
+  lead(leading: boolean): readonly Effect<ReadDurable>[] {
     this.#leading = leading;
     return NO_EFFECTS;
   }
 
-  onState(state: DeviceState, now: number): readonly Effect<LookAtStore>[] {
+  onState(state: DeviceState, now: number): readonly Effect<ReadDurable>[] {
     const speed = this.#devices.get(state.device)?.speed ?? new SpeedWatch();
     speed.observe(state, now);
     this.#devices.set(state.device, { state, at: now, speed });
     return NO_EFFECTS;
   }
 
-  onLoad(report: LoadReport, now: number): readonly Effect<LookAtStore>[] {
+  onLoad(report: LoadReport, now: number): readonly Effect<ReadDurable>[] {
     this.#frontends.set(report.frontend, { report, at: now });
     return NO_EFFECTS;
   }
 
-  onGear(gear: GearMessage, now: number): readonly Effect<LookAtStore>[] {
+  onGear(gear: GearMessage, now: number): readonly Effect<ReadDurable>[] {
     return this.#gears.observe(gear, now) ? NO_EFFECTS : [send(TELL_PLAN, new Uint8Array())];
   }
 
-  onPrepare(plan: PrepareMessage): readonly Effect<LookAtStore>[] {
+  onPrepare(plan: PrepareMessage): readonly Effect<ReadDurable>[] {
     this.#gears.learn(plan);
     return NO_EFFECTS;
   }
 
-  onEvent(event: EventMessage, now: number): readonly Effect<LookAtStore>[] {
+  onEvent(event: EventMessage, now: number): readonly Effect<ReadDurable>[] {
     if (event.type === 'gear') this.#gears.decided(event, now);
     if (event.type === 'store-lost') {
       const { kind, name, text } = event;
@@ -101,31 +101,31 @@ export class StatusCore {
     return NO_EFFECTS;
   }
 
-  onDrift(report: DriftReport): readonly Effect<LookAtStore>[] {
+  onDrift(report: DriftReport): readonly Effect<ReadDurable>[] {
     this.#drift = report;
     return NO_EFFECTS;
   }
 
-  onAsked({ reply }: Pick<Question<unknown>, 'reply'>, now: number): readonly Effect<LookAtStore>[] {
+  onAsked({ reply }: Pick<Question<unknown>, 'reply'>, now: number): readonly Effect<ReadDurable>[] {
     if (!mayAnswerOn(this.#options.subjects, reply))
       return [drop(new MalformedMessage('status', 'no reply subject that may be answered on'))];
     return [answer(STATUS_ANSWER, this.snapshot(now), reply)];
   }
 
   /** Once a second, where requests are stored. Not when asked, so that a server that is silent about its store keeps no operator waiting. */
-  look(): readonly Effect<LookAtStore>[] {
-    if (this.#looking) return NO_EFFECTS;
-    this.#looking = true;
-    return [perform('look-at-store')];
+  readDurable(): readonly Effect<ReadDurable>[] {
+    if (this.#reading) return NO_EFFECTS;
+    this.#reading = true;
+    return [perform('read-durable')];
   }
 
-  onLooked(durable: DurableAnswer): readonly Effect<LookAtStore>[] {
-    this.#looking = false;
+  onDurableRead(durable: DurableAnswer): readonly Effect<ReadDurable>[] {
+    this.#reading = false;
     this.#durable = durable;
     return NO_EFFECTS;
   }
 
-  forget(now: number): readonly Effect<LookAtStore>[] {
+  forget(now: number): readonly Effect<ReadDurable>[] {
     const before = now - DEVICE_LOST_AFTER_MS;
     for (const [name, { at }] of this.#frontends) if (at < before) this.#frontends.delete(name);
     for (const [name, { at, state }] of this.#devices) if (at < before || state.phase === 'left') this.#devices.delete(name);

@@ -5,7 +5,7 @@ import { messageOf } from '../../engine/errors.ts';
 import { DRIFT, EVENTS, GEAR, LOAD, PREPARE, STATE, STATUS } from '../../plans/protocol/channels.ts';
 import { durableStatus } from '../durable/durable-status.ts';
 import type { DurableConfig } from '../durable/durable-streams.ts';
-import { type DurableAnswer, type LookAtStore, StatusCore, type StatusCoreOptions } from './status-core.ts';
+import { type DurableAnswer, type ReadDurable, StatusCore, type StatusCoreOptions } from './status-core.ts';
 
 export interface StatusOptions extends StatusCoreOptions {
   readonly leading$: Observable<boolean>;
@@ -14,14 +14,14 @@ export interface StatusOptions extends StatusCoreOptions {
 }
 
 const FORGET_INTERVAL_MS = 1_000;
-const LOOK_INTERVAL_MS = 1_000;
+const READ_INTERVAL_MS = 1_000;
 
 /** Listens to the whole deployment and answers an operator's question about it. */
 export function statusActor(options: StatusOptions): Actor {
   const { durable } = options;
-  const looks: readonly Reaction<StatusCore, LookAtStore>[] =
-    durable === undefined ? [] : [each(LOOK_INTERVAL_MS, (core) => core.look())];
-  return defineActor<StatusCore, LookAtStore, DurableAnswer>({
+  const reads: readonly Reaction<StatusCore, ReadDurable>[] =
+    durable === undefined ? [] : [each(READ_INTERVAL_MS, (core) => core.readDurable())];
+  return defineActor<StatusCore, ReadDurable, DurableAnswer>({
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
     root: options.subjects.root,
@@ -39,7 +39,7 @@ export function statusActor(options: StatusOptions): Actor {
         (core, leading) => core.lead(leading),
       ),
       each(FORGET_INTERVAL_MS, (core, now) => core.forget(now)),
-      ...looks,
+      ...reads,
     ],
     tasks:
       ({ bus }) =>
@@ -47,6 +47,6 @@ export function statusActor(options: StatusOptions): Actor {
         defer(() => fromPromise(durableStatus(bus.workQueues(), durable!))).pipe(
           catchError((error) => of<DurableAnswer>({ unknown: messageOf(error) })),
         ),
-    onOutcome: (core, answer) => core.onLooked(answer),
+    onOutcome: (core, answer) => core.onDurableRead(answer),
   });
 }

@@ -80,7 +80,7 @@ export class BatchLoop {
   #lastWasLone = false;
   #running: readonly Queued[] = [];
   /** Requests that were cancelled while they ran. */
-  readonly #givenUp = new WeakSet<Queued>();
+  readonly #cancelled = new WeakSet<Queued>();
   #spare: { readonly startedAt: number; readonly plannedMs: number } | undefined;
   #busy = false;
   #busyMs = 0;
@@ -158,15 +158,15 @@ export class BatchLoop {
     return true;
   }
 
-  /** Drops and returns cancelled requests that are waiting. Running ones are marked: see `isGivenUp`. */
-  cancel(givenUp: (request: Queued) => boolean): readonly Queued[] {
-    for (const request of this.#running) if (givenUp(request)) this.#givenUp.add(request);
-    return [...this.#lone.drop(givenUp), ...this.#batcher.drop(givenUp)];
+  /** Drops and returns cancelled requests that are waiting. Running ones are marked: see `isCancelled`. */
+  cancel(isCancelled: (request: Queued) => boolean): readonly Queued[] {
+    for (const request of this.#running) if (isCancelled(request)) this.#cancelled.add(request);
+    return [...this.#lone.drop(isCancelled), ...this.#batcher.drop(isCancelled)];
   }
 
   /** Whether a request was cancelled while it ran; it does not move on. */
-  isGivenUp(request: Queued): boolean {
-    return this.#givenUp.has(request);
+  isCancelled(request: Queued): boolean {
+    return this.#cancelled.has(request);
   }
 
   /** Drops all waiting requests; returns their number. */
@@ -209,7 +209,7 @@ export class BatchLoop {
     const { model, requests, startedAt } = order;
     this.#ended(startedAt, now);
     this.#options.onFailed(order, error, now, out);
-    const again = requests.length > 1 ? requests.filter((request) => !this.isGivenUp(request)) : [];
+    const again = requests.length > 1 ? requests.filter((request) => !this.isCancelled(request)) : [];
     for (const request of again) this.#lone.push({ model, request });
     this.pump(now, out);
   }

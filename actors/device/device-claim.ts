@@ -1,7 +1,7 @@
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
 /** Delayed heartbeats of a process that has ended, or was paused, may arrive all at once; a rival sends them for longer than that. */
-const HEARD_FOR_MS = 250;
+const SEEN_FOR_MS = 250;
 
 /**
  * Decides which of two processes that run the same device stays. Either they started at the same time, or one was away (paused, cut off)
@@ -12,7 +12,7 @@ const HEARD_FOR_MS = 250;
 export class DeviceClaim {
   readonly id: string;
   #absences = 0;
-  #rival: { readonly id: string; readonly heardSince: number } | undefined;
+  #rival: { readonly id: string; readonly seenSince: number } | undefined;
 
   constructor(id: string) {
     this.id = id;
@@ -36,8 +36,8 @@ export class DeviceClaim {
    */
   losesTo({ claim, absences, phase }: DeviceState, ready: boolean, now: number): boolean {
     if (claim === this.id || phase === 'left' || phase === 'draining') return false;
-    if (this.#rival?.id !== claim) this.#rival = { id: claim, heardSince: now };
-    if (now - this.#rival.heardSince < HEARD_FOR_MS) return false;
+    if (this.#rival?.id !== claim) this.#rival = { id: claim, seenSince: now };
+    if (now - this.#rival.seenSince < SEEN_FOR_MS) return false;
     if (ready && phase !== 'ready') return false;
     return this.#absences === absences ? claim < this.id : absences < this.#absences;
   }

@@ -60,7 +60,7 @@ export class DeviceCore {
   #weights: readonly DeviceWeights[];
   #phase: DeviceState['phase'] = 'loading';
   #hasEnded = false;
-  #toldAt = 0;
+  #heartbeatAt = 0;
   /** The batch that this device dies of: frontends try its requests once more, alone, and what else is here in batches. */
   #blamed: readonly Queued[] | undefined;
   #gearDelayMs = 0;
@@ -90,8 +90,8 @@ export class DeviceCore {
         ...options,
         ...{ weights, holds, audits: this.#audits, watchMs: HEARTBEAT_INTERVAL_MS },
         phase: () => this.#phase,
-        tell: (at, out) => this.#tell(at, out),
-        onStarted: (at, out) => this.#tellBacklog(at, out),
+        sendHeartbeat: (at, out) => this.#sendHeartbeat(at, out),
+        onStarted: (at, out) => this.#sendIfUrgent(at, out),
       },
       now,
     );
@@ -139,10 +139,10 @@ export class DeviceCore {
   }
 
   dropCancelled(now: number): readonly DeviceEffect[] {
-    const givenUp = this.#cancelled;
+    const cancelled = this.#cancelled;
     this.#nextCancelAt = now + CANCEL_INTERVAL_MS;
     this.#cancelled = new Map();
-    return collect((out) => this.#work.cancel(givenUp, now, out));
+    return collect((out) => this.#work.cancel(cancelled, now, out));
   }
 
   onAudit(item: AuditItem, now: number): readonly DeviceEffect[] {
@@ -169,7 +169,7 @@ export class DeviceCore {
   onDied(now: number): readonly DeviceEffect[] {
     if (this.#options.computesElsewhere) return this.onServerLost(now);
     this.#blamed = this.#work.loop.running;
-    return collect((out) => this.#tell(now, out));
+    return collect((out) => this.#sendHeartbeat(now, out));
   }
 
   /** The server that computes for this device is gone: no request is to blame, and all are sent elsewhere at once. */
@@ -223,7 +223,7 @@ export class DeviceCore {
     const incarnation = this.#incarnation;
     return collect((out) => {
       // Frontends learn by the heartbeat where the new replicas are: before anything is routed to them.
-      this.#tell(now, out);
+      this.#sendHeartbeat(now, out);
       out.push(note(problem === undefined ? 'info' : 'warn', 'prepared for a plan', { revision, problem }));
       out.push(send(PREPARED, { revision, device, incarnation, ...(problem === undefined ? {} : { problem }) }));
     });
@@ -241,7 +241,7 @@ export class DeviceCore {
     return collect((out) => {
       this.#router.sweep(now);
       this.#checkProgress(now, out);
-      this.#tell(now, out);
+      this.#sendHeartbeat(now, out);
     });
   }
 
@@ -261,7 +261,7 @@ export class DeviceCore {
     this.#stale = false;
     this.#incarnation = this.#newIncarnation(now);
     return collect((out) => {
-      this.#tell(now, out);
+      this.#sendHeartbeat(now, out);
       this.#work.loop.pump(now, out);
     });
   }
@@ -299,24 +299,24 @@ export class DeviceCore {
     this.#phase = phase;
     // Everything said before must reach the frontends before this device is gone.
     out.push(perform({ type: 'flush' }));
-    this.#tell(now, out);
+    this.#sendHeartbeat(now, out);
     // Draining: what waits for company runs now. Ready: work may have come while the server was told of the subscriptions.
     if (phase !== 'left') this.#work.loop.pump(now, out);
     if (phase === 'ready') out.push(perform({ type: 'ready' }));
   }
 
   /** A backlog that grows cannot wait for the next heartbeat: within 100 ms it may be as long as the SLO. */
-  #tellBacklog(now: number, out: DeviceEffect[]): void {
+  #sendIfUrgent(now: number, out: DeviceEffect[]): void {
     const { urgentBacklogMs = Number.POSITIVE_INFINITY } = this.#options;
-    if (urgentBacklogMs === Number.POSITIVE_INFINITY || now - this.#toldAt < URGENT_INTERVAL_MS) return;
-    if (this.#work.loop.backlogMs(now) > urgentBacklogMs) this.#tell(now, out);
+    if (urgentBacklogMs === Number.POSITIVE_INFINITY || now - this.#heartbeatAt < URGENT_INTERVAL_MS) return;
+    if (this.#work.loop.backlogMs(now) > urgentBacklogMs) this.#sendHeartbeat(now, out);
   }
 
-  #tell(now: number, out: DeviceEffect[]): void {
-    this.#toldAt = now;
+  #sendHeartbeat(now: number, out: DeviceEffect[]): void {
+    this.#heartbeatAt = now;
     const { running } = this.#work.loop;
     const blamed = this.#blamed ?? (running.length === 1 && running[0].item.alone ? running : undefined);
-    this.#report.tell({ phase: this.#phase, incarnation: this.#incarnation, gearDelayMs: this.#gearDelayMs, blamed }, now, out);
+    this.#report.send({ phase: this.#phase, incarnation: this.#incarnation, gearDelayMs: this.#gearDelayMs, blamed }, now, out);
   }
 }
 

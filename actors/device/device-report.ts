@@ -65,28 +65,28 @@ export class DeviceReport {
   readonly #startedAt: number;
   /** Model -> why its weights cannot be had, as was told last. */
   #missing: ReadonlyMap<string, string> = new Map();
-  #toldAt = 0;
-  #measuresToldAt = 0;
+  #reportedAt = 0;
+  #measuresReportedAt = 0;
 
   constructor(options: DeviceReportOptions, now: number) {
     this.#options = options;
     this.#startedAt = now;
   }
 
-  tell({ phase, incarnation, gearDelayMs, blamed }: Standing, now: number, out: DeviceEffect[]): void {
+  send({ phase, incarnation, gearDelayMs, blamed }: Standing, now: number, out: DeviceEffect[]): void {
     const { device, host, models, pid, vitals, replicas, holds, router, work, audits: auditing, claim } = this.#options;
     const { loop, certainties, answered, unserved, measures } = work;
     const { starvedShare, loopDelayMsP99, dropped, emulated } = vitals(now);
-    if (starvedShare !== null) auditing?.starved(this.#toldAt, now, starvedShare);
-    this.#toldAt = now;
+    if (starvedShare !== null) auditing?.starved(this.#reportedAt, now, starvedShare);
+    this.#reportedAt = now;
     // Also those of a plan to come: frontends learn of them before anything is routed to them.
     const ready = [...models.keys()].filter((model) => holds(model) || replicas.hasPrepared(models[model]));
     const { missing } = replicas;
-    this.#tellMissing(missing, out);
+    this.#reportMissing(missing, out);
     const counted = certainties.take();
     const audits = auditing?.take() ?? [];
-    const isMeasured = phase === 'left' || now - this.#measuresToldAt >= MEASURES_INTERVAL_MS;
-    if (isMeasured) this.#measuresToldAt = now;
+    const isMeasured = phase === 'left' || now - this.#measuresReportedAt >= MEASURES_INTERVAL_MS;
+    if (isMeasured) this.#measuresReportedAt = now;
     const state: DeviceState = {
       device,
       host,
@@ -115,14 +115,14 @@ export class DeviceReport {
       ...(counted.length === 0 ? {} : { certainties: counted }),
       ...(blamed === undefined ? {} : { suspects: suspectsIn(blamed) }),
       ...(audits.length === 0 ? {} : { audits }),
-      ...(isMeasured ? { measures: measures.told } : {}),
+      ...(isMeasured ? { measures: measures.snapshot } : {}),
       ...(auditing?.hasSpare(now) ? { spare: true } : {}),
     };
     out.push(send(STATE, state, { device }));
   }
 
   /** Of weights that cannot be had, and of those that are here again or not wanted any more. */
-  #tellMissing(missing: ReadonlyMap<string, string>, out: DeviceEffect[]): void {
+  #reportMissing(missing: ReadonlyMap<string, string>, out: DeviceEffect[]): void {
     const { device } = this.#options;
     for (const [model, reason] of missing) {
       if (this.#missing.get(model) === reason) continue;

@@ -39,7 +39,7 @@ export interface DeviceWorkOptions extends ReplicaOptions {
   /** Where spans go; default: nothing is traced. */
   readonly tracing?: Tracing | undefined;
   /** Tells the frontends of this device. */
-  readonly tell: (now: number, out: DeviceEffect[]) => void;
+  readonly sendHeartbeat: (now: number, out: DeviceEffect[]) => void;
   /** A batch has been started. */
   readonly onStarted: (now: number, out: DeviceEffect[]) => void;
 }
@@ -61,7 +61,7 @@ export class DeviceWork {
   readonly #sizeOf: ((sample: Sample) => number) | undefined;
 
   constructor(options: DeviceWorkOptions, now: number) {
-    const { device, router, specs, models, bounds, watchMs, weights, holds, phase, audits, tell, onStarted } = options;
+    const { device, router, specs, models, bounds, watchMs, weights, holds, phase, audits, sendHeartbeat, onStarted } = options;
     this.#options = options;
     this.#largestItemBytes = largestItemBytes(options.maxPayloadBytes);
     this.#companyOf = companyRule(specs);
@@ -70,7 +70,7 @@ export class DeviceWork {
     this.certainties = new CertaintyCounter(models);
     this.loop = new BatchLoop(
       {
-        ...{ device, router, bounds, watchMs, weights, holds, phase, spare: audits, onTrial: tell, onStarted },
+        ...{ device, router, bounds, watchMs, weights, holds, phase, spare: audits, onTrial: sendHeartbeat, onStarted },
         onDone: (order, output, at, out) => this.#finish(order, output, at, out),
         onFailed: (order, error, at, out) => this.#failed(order, error, at, out),
         onStray: (model, request, at, out) => this.#passOn(model, request, at, out),
@@ -91,9 +91,9 @@ export class DeviceWork {
   }
 
   /** What has not begun is not computed; what has goes no further. */
-  cancel(givenUp: ReadonlyMap<string, ReadonlySet<number>>, now: number, out: DeviceEffect[]): void {
-    const dropped = this.loop.cancel(({ origin, item }) => givenUp.get(origin)?.has(item.seq) === true);
-    for (const request of dropped) this.#letGo('waiting', request, out);
+  cancel(cancelled: ReadonlyMap<string, ReadonlySet<number>>, now: number, out: DeviceEffect[]): void {
+    const dropped = this.loop.cancel(({ origin, item }) => cancelled.get(origin)?.has(item.seq) === true);
+    for (const request of dropped) this.#endCancelled('waiting', request, out);
     this.loop.pump(now, out);
   }
 
@@ -154,7 +154,7 @@ export class DeviceWork {
     for (const outcome of outcomes) {
       const { request } = outcome;
       if (watched) this.certainties.count(revision, gear, model, weights.certaintyEdges, request.item.opinion, outcome.certainty);
-      if (this.loop.isGivenUp(request)) {
+      if (this.loop.isCancelled(request)) {
         this.unserved.count('computing');
         out.push(perform({ type: 'ended', request, computed: true }));
       } else if (outcome.type === 'forward') this.#forward(outcome, now, out);
@@ -219,7 +219,7 @@ export class DeviceWork {
     if (code !== 'INVALID_ARGUMENT')
       out.push(note('error', 'inference failed', { model: this.#options.models[model], batch: requests.length, err: error }));
     for (const request of requests) {
-      if (this.loop.isGivenUp(request)) this.#letGo('computing', request, out);
+      if (this.loop.isCancelled(request)) this.#endCancelled('computing', request, out);
       else if (requests.length === 1)
         this.#refuse(request, code === 'INVALID_ARGUMENT' ? 'unfit' : 'inference', message, now, out);
     }
@@ -228,11 +228,11 @@ export class DeviceWork {
 
   /** It has not killed this device: nobody is to blame any more. */
   #endTrial(requests: readonly Queued[], now: number, out: DeviceEffect[]): void {
-    if (requests.some(({ item }) => item.alone)) this.#options.tell(now, out);
+    if (requests.some(({ item }) => item.alone)) this.#options.sendHeartbeat(now, out);
   }
 
   /** Of one that its client gave up. */
-  #letGo(reason: 'waiting' | 'computing', request: Queued, out: DeviceEffect[]): void {
+  #endCancelled(reason: 'waiting' | 'computing', request: Queued, out: DeviceEffect[]): void {
     this.unserved.count(reason);
     out.push(perform({ type: 'ended', request, computed: false }));
   }

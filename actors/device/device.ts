@@ -86,7 +86,7 @@ export function deviceActor(options: DeviceOptions): Actor {
     description: 'queues requests for its model replicas and runs them in batches',
     root: subjects.root,
     hot: true,
-    core: (now, context) => born(options, context, now),
+    core: (now, context) => createDevice(options, context, now),
     tasks: (context, self) => performer(options, self, context),
     onOutcome: ({ core }, outcome, now) => onOutcome(core, outcome, now),
     isDrained: ({ core }) => core.hasEnded,
@@ -110,7 +110,7 @@ export function deviceActor(options: DeviceOptions): Actor {
   });
 }
 
-function born(options: DeviceOptions, context: ActorContext, now: number): Device {
+function createDevice(options: DeviceOptions, context: ActorContext, now: number): Device {
   const { bus, log, drops } = context;
   const { subjects, device, weightsOf, bounds = BOUNDS, pid = process.pid, loopDelayMsP99 } = options;
   const backend = options.createBackend();

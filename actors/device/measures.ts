@@ -36,7 +36,7 @@ export class Measures {
   }
 
   /** Since the start. */
-  get told(): ModelMeasures[] {
+  get snapshot(): ModelMeasures[] {
     return [...this.#models].map(([model, { answers, totalMs, queueMs, computeMs, batchSize, batchMs }]) => ({
       model,
       answers: [...answers].map(([gear, exits]) => ({ gear, exits: [...exits] })),

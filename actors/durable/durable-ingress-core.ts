@@ -4,12 +4,12 @@ import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
 import { assertNever, CascadeError, type ErrorCode, messageOf } from '../../engine/errors.ts';
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import { encodeFailure, failureOf } from '../frontend/answers.ts';
+import { CancelledTokens } from './cancelled-tokens.ts';
 import { decide, type Outcome, retryDelayMs } from './durable-decision.ts';
 import { answerHeaders, askHeaders, letterHeaders, outcomeOf, storeAgainHeaders } from './durable-headers.ts';
 import { type DurableRequest, durableId, durableReplyTo, readDurableRequest, wantsJson } from './durable-request.ts';
 import type { DurableConfig } from './durable-streams.ts';
 import type { DurableOutcome, DurableTask } from './durable-tasks.ts';
-import { GivenUp } from './given-up.ts';
 
 export interface DurableIngressCoreOptions {
   readonly durable: Pick<DurableConfig, 'subjects' | 'settings'>;
@@ -46,10 +46,10 @@ export class DurableIngressCore {
   readonly #asking = new Set<Attempt>();
   readonly #byToken = new Map<string, Set<Attempt>>();
   /** Given back for another try, until their stream is known to have been there then. */
-  readonly #givenBack = new Map<QueuedMessage, number>();
+  readonly #returned = new Map<QueuedMessage, number>();
   /** Of those taken, those that are in no stream any more. */
   readonly #orphans = new Set<QueuedMessage>();
-  readonly #givenUp = new GivenUp();
+  readonly #cancelledTokens = new CancelledTokens();
   #ended = false;
 
   constructor(options: DurableIngressCoreOptions) {
@@ -89,7 +89,7 @@ export class DurableIngressCore {
 
   onCancelled(cancellations: readonly Cancellation[], now: number): Effects {
     return cancellations
-      .filter((cancellation) => this.#givenUp.note(cancellation))
+      .filter((cancellation) => this.#cancelledTokens.note(cancellation))
       .flatMap(({ token }) => [...(this.#byToken.get(token) ?? [])])
       .flatMap((attempt) => this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now));
   }
@@ -97,14 +97,14 @@ export class DurableIngressCore {
   /** The stream that acknowledged these requests is gone, and with it those that nobody had taken. */
   onStreamLost(): Effects {
     for (const message of this.#taken.keys()) this.#orphans.add(message);
-    const again = [...this.#givenBack.keys()].map(storeAgain);
-    this.#givenBack.clear();
+    const again = [...this.#returned.keys()].map(storeAgain);
+    this.#returned.clear();
     return again;
   }
 
   /** Once a second. */
   forget(now: number): Effects {
-    for (const [message, until] of this.#givenBack) if (now >= until) this.#givenBack.delete(message);
+    for (const [message, until] of this.#returned) if (now >= until) this.#returned.delete(message);
     return NO_EFFECTS;
   }
 
@@ -143,7 +143,7 @@ export class DurableIngressCore {
         const fields = { stream, sequence, deliveries, reason: messageOf(error) };
         return [
           note('warn', 'a stored request stays in the store', fields),
-          ...this.#giveBack(message, retryDelayMs(deliveries), now),
+          ...this.#retryLater(message, retryDelayMs(deliveries), now),
         ];
       }
       case 'store-again': {
@@ -174,7 +174,8 @@ export class DurableIngressCore {
     const { message } = attempt;
     const { durable, deadlineMs } = this.#options;
     const leftMs = attempt.deadlineAt - now;
-    if (token !== undefined && this.#givenUp.has(token)) return this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now);
+    if (token !== undefined && this.#cancelledTokens.has(token))
+      return this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now);
     // Taken before, and each time its taker died: it may be the cause.
     if (message.deliveries > durable.settings.maxDeliver) {
       const reason = `delivered ${message.deliveries} times; those who had it gave no answer`;
@@ -217,7 +218,7 @@ export class DurableIngressCore {
         this.#release(message);
         return [perform({ type: 'settle', message, how: 'done' })];
       case 'retry':
-        return this.#giveBack(message, decision.delayMs, now);
+        return this.#retryLater(message, decision.delayMs, now);
       case 'bury': {
         const { code, reason } = decision;
         attempt.dead = { code, reason };
@@ -248,10 +249,10 @@ export class DurableIngressCore {
     ];
   }
 
-  #giveBack(message: QueuedMessage, delayMs: number, now: number): Effects {
+  #retryLater(message: QueuedMessage, delayMs: number, now: number): Effects {
     // The next try is for whoever takes it from the new stream.
     if (this.#orphans.has(message)) return [storeAgain(message)];
-    this.#givenBack.set(message, now + delayMs + LOSS_KNOWN_MS);
+    this.#returned.set(message, now + delayMs + LOSS_KNOWN_MS);
     this.#release(message);
     return [perform({ type: 'retry', message, delayMs })];
   }

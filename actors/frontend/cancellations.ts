@@ -31,14 +31,14 @@ export class Cancellations {
   }
 
   /** @param bytes size of the client's message, which bounds ours. */
-  tellFrontends(cancellation: Cancellation, bytes: number): void {
+  sendToFrontends(cancellation: Cancellation, bytes: number): void {
     if (this.#bytes + bytes > this.#bus.maxPayloadBytes / 2) this.#flushToFrontends();
     this.#toFrontends.push(cancellation);
     this.#bytes += bytes + cancellation.token.length + ENTRY_BYTES;
     this.#schedule();
   }
 
-  tellDevice(device: string, seq: number): void {
+  sendToDevice(device: string, seq: number): void {
     const seqs = this.#toDevices.get(device);
     if (seqs === undefined) this.#toDevices.set(device, [seq]);
     else seqs.push(seq);

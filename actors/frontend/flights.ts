@@ -9,9 +9,9 @@ import { type ToldReason, UNSERVED, type Unserved } from '../../plans/protocol/u
 import type { FrontendEffect } from './frontend-effects.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { largestItemBytes } from './outbox.ts';
+import type { ReplyRoutes } from './reply-routes.ts';
 import type { Router } from './router.ts';
 import { type Loss, suspectsOf } from './suspects.ts';
-import type { WaysBack } from './ways-back.ts';
 
 const MAX_IN_FLIGHT_BYTES = 512 * 2 ** 20;
 
@@ -20,7 +20,7 @@ export interface FlightsOptions {
   readonly name: string;
   readonly router: Router;
   readonly admission: Admission;
-  readonly waysBack: WaysBack;
+  readonly replyRoutes: ReplyRoutes;
   readonly unserved: Unserved;
   /** Requests that a batch of any model has at most. */
   readonly largestBatch: number;
@@ -61,7 +61,7 @@ export class Flights {
    * @throws CascadeError RESOURCE_EXHAUSTED when there is no room for one more.
    */
   begin(item: WorkItem, of: Pick<InFlight, 'token' | 'span'>, now: number, out: FrontendEffect[]): Failure | undefined {
-    const { admission, waysBack } = this.#options;
+    const { admission, replyRoutes } = this.#options;
     const { token, span } = of;
     const entry: InFlight = { item, token, cancelled: false, ticket: 0, device: '', sentNumber: 0, deaths: 0, span };
     if (!this.#table.add(entry)) {
@@ -72,7 +72,7 @@ export class Flights {
       );
     }
     entry.ticket = admission.started(now, item.client ?? 0);
-    waysBack.taken(item.reply);
+    replyRoutes.taken(item.reply);
     return this.#send(entry, now, out);
   }
 
@@ -105,8 +105,8 @@ export class Flights {
   expire(now: number, out: FrontendEffect[]): void {
     for (const entry of this.#table.expired(now - DEADLINE_GRACE_MS)) {
       const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
-      if (entry.cancelled) this.#letGo(entry, now);
-      else answer(entry, this.#giveUp(entry, 'no-answer', `no answer within the deadline of ${deadlineMs} ms`, now), out);
+      if (entry.cancelled) this.#endCancelled(entry, now);
+      else answer(entry, this.#fail(entry, 'no-answer', `no answer within the deadline of ${deadlineMs} ms`, now), out);
     }
   }
 
@@ -118,7 +118,7 @@ export class Flights {
     const fields = { device, requests: entries.length, alone: suspects.size };
     out.push(note(entries.length > 0 ? 'warn' : 'info', `device ${why}; its requests are sent again`, fields));
     for (const entry of entries) {
-      if (loss.died && loss.told === undefined) entry.deaths++;
+      if (loss.died && loss.reported === undefined) entry.deaths++;
       if (suspects.has(entry)) this.#tryAlone(entry, loss, now, out);
       else this.#sendAgain(entry, now, out);
     }
@@ -131,24 +131,24 @@ export class Flights {
     const model = router.models[number];
     const device = router.route(number);
     if (device === undefined)
-      return this.#giveUp(entry, 'no-device', `no device that holds model ${model} can be reached; try again later`, now);
+      return this.#fail(entry, 'no-device', `no device that holds model ${model} can be reached; try again later`, now);
     entry.device = device;
     entry.sentNumber = this.#sentNumber++;
     const bytes = estimatedBytes(entry.item);
     if (bytes > this.#largestItemBytes) {
       const limit = `the limit of ${maxPayloadBytes} bytes of the NATS server`;
       const words = `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`;
-      return this.#giveUp(entry, 'too-large', words, now);
+      return this.#fail(entry, 'too-large', words, now);
     }
     out.push(perform({ type: 'work', device, model, item: entry.item, bytes }));
     return undefined;
   }
 
   /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
-  #tryAlone(entry: InFlight, { told }: Loss, now: number, out: FrontendEffect[]): void {
-    if (!entry.cancelled && entry.item.alone && told !== undefined) {
+  #tryAlone(entry: InFlight, { reported }: Loss, now: number, out: FrontendEffect[]): void {
+    if (!entry.cancelled && entry.item.alone && reported !== undefined) {
       const words = 'a device that had this request was lost, and then another while it computed nothing else';
-      answer(entry, this.#giveUp(entry, 'deadly', `${words}; it is not tried again`, now, true), out);
+      answer(entry, this.#fail(entry, 'deadly', `${words}; it is not tried again`, now, true), out);
       return;
     }
     entry.item = { ...entry.item, alone: true };
@@ -157,7 +157,7 @@ export class Flights {
 
   #sendAgain(entry: InFlight, now: number, out: FrontendEffect[]): void {
     if (entry.cancelled) {
-      this.#letGo(entry, now);
+      this.#endCancelled(entry, now);
       return;
     }
     const failure = this.#send(entry, now, out);
@@ -165,12 +165,12 @@ export class Flights {
   }
 
   /** Of one that its client gave up: its device does not tell what became of it. */
-  #letGo({ item }: InFlight, now: number): void {
+  #endCancelled({ item }: InFlight, now: number): void {
     this.#options.unserved.count('unheard');
     this.#end(item.seq, false, now);
   }
 
-  #giveUp({ item, span }: InFlight, reason: ToldReason, message: string, now: number, final = false): Failure {
+  #fail({ item, span }: InFlight, reason: ToldReason, message: string, now: number, final = false): Failure {
     const { code } = UNSERVED[reason];
     span?.end(now, { 'cascade.request.id': item.id }, `${code}: ${message}`);
     this.#options.unserved.count(reason);
@@ -184,7 +184,7 @@ export class Flights {
     const { ticket, item, device, span } = entry;
     span?.end(now, { 'cascade.request.id': item.id, 'cascade.device': device });
     this.#options.admission.ended(ticket, now - item.arrivedAt, completed, now, item.client ?? 0);
-    this.#options.waysBack.ended(item.reply, now);
+    this.#options.replyRoutes.ended(item.reply, now);
   }
 }
 

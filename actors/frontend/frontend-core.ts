@@ -21,8 +21,8 @@ import type { FrontendEffect } from './frontend-effects.ts';
 import type { Envelope, Opened } from './intake.ts';
 import { RefusalBudget } from './refusal-budget.ts';
 import { Refusals } from './refusals.ts';
+import { ReplyRoutes } from './reply-routes.ts';
 import { type RevisedPlan, Router } from './router.ts';
-import { WaysBack } from './ways-back.ts';
 
 export interface FrontendCoreOptions {
   /** Token of this frontend's own subjects; unique in the deployment. */
@@ -63,7 +63,7 @@ export class FrontendCore {
   readonly #admission: Admission;
   readonly #flights: Flights;
   readonly #unserved: Unserved;
-  readonly #waysBack = new WaysBack();
+  readonly #replyRoutes = new ReplyRoutes();
   readonly #refusalBudget = new RefusalBudget();
   #routable = false;
   #draining = false;
@@ -73,13 +73,13 @@ export class FrontendCore {
     const router = new Router(plan);
     const unserved = options.unserved ?? new Unserved();
     const admission = new Admission(() => Math.max(...router.devices.map((device) => router.backlogMs(device))));
-    const waysBack = this.#waysBack;
+    const replyRoutes = this.#replyRoutes;
     this.#options = options;
     this.#router = router;
     this.#unserved = unserved;
     this.#admission = admission;
     this.#flights = new Flights({
-      ...{ name, router, admission, waysBack, unserved },
+      ...{ name, router, admission, replyRoutes, unserved },
       ...{ largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes },
     });
   }
@@ -104,20 +104,20 @@ export class FrontendCore {
         return this.#takeEach(opened.values, opened.envelope, now);
       case 'cancellation': {
         const { cancellation, address } = opened;
-        this.#waysBack.unused(address.reply, now);
+        this.#replyRoutes.unused(address.reply, now);
         return [perform({ type: 'pass-on', cancellation, bytes: address.bytes })];
       }
       case 'unread': {
         const { closedForMs, address } = opened;
         const message = `too many requests of this client were wrong; its messages are read again in ${closedForMs} ms`;
-        this.#waysBack.unused(address.reply, now);
+        this.#replyRoutes.unused(address.reply, now);
         return [fail(address, [this.#refusal(address.id, 'wrong-too-often', message, closedForMs)])];
       }
       case 'unreadable': {
         const { error, address } = opened;
         const out: FrontendEffect[] = [];
         out.push(fail(address, [this.#failure(address.id, error, out)]));
-        this.#waysBack.unused(address.reply, now);
+        this.#replyRoutes.unused(address.reply, now);
         this.#refusalBudget.spend(address.sender, 1, 1, address.bytes, now);
         return out;
       }
@@ -172,7 +172,7 @@ export class FrontendCore {
 
   /** Ends what is waited for in vain. Without a connection nothing can be concluded, nor said: then this is not called. */
   sweep(now: number): readonly FrontendEffect[] {
-    const out: FrontendEffect[] = this.#waysBack.closable(now).map((reply) => perform({ type: 'close-way', reply }));
+    const out: FrontendEffect[] = this.#replyRoutes.closable(now).map((reply) => perform({ type: 'close-reply', reply }));
     const lost = this.#router.sweep(now);
     // What the devices said while we were stopped has still to be read.
     if (lost === undefined) return out;
@@ -194,7 +194,7 @@ export class FrontendCore {
     const { reply, sender, bytes } = envelope;
     const refusals = new Refusals(bytes);
     const client = this.#admission.clientOf(sender);
-    this.#waysBack.taken(reply);
+    this.#replyRoutes.taken(reply);
     let wrong = 0;
     for (const value of values) {
       // What is wrong with requests like these has been told often enough.
@@ -215,7 +215,7 @@ export class FrontendCore {
     }
     const { failures } = refusals;
     if (failures.length > 0) out.push(fail(envelope, failures));
-    this.#waysBack.ended(reply, now);
+    this.#replyRoutes.ended(reply, now);
     if (wrong > 0) this.#refusalBudget.spend(sender, wrong, values.length, bytes, now);
     return out;
   }

@@ -14,7 +14,7 @@ export type FrontendTask =
   | { readonly type: 'cancel'; readonly device: string; readonly seq: number }
   /** Another frontend may have the requests. */
   | { readonly type: 'pass-on'; readonly cancellation: Cancellation; readonly bytes: number }
-  /** See WaysBack. */
-  | { readonly type: 'close-way'; readonly reply: string }
+  /** See ReplyRoutes. */
+  | { readonly type: 'close-reply'; readonly reply: string }
   /** Every model of the gear can be reached for the first time. */
   | { readonly type: 'routable' };

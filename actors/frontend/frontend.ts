@@ -129,12 +129,12 @@ function performer(
         sendFailures(bus, task.reply, task.failures, task.json);
         return;
       case 'cancel':
-        cancellations.tellDevice(task.device, task.seq);
+        cancellations.sendToDevice(task.device, task.seq);
         return;
       case 'pass-on':
-        cancellations.tellFrontends(task.cancellation, task.bytes);
+        cancellations.sendToFrontends(task.cancellation, task.bytes);
         return;
-      case 'close-way':
+      case 'close-reply':
         bus.publish(task.reply, NOTHING);
         return;
       case 'routable':

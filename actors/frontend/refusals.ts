@@ -2,8 +2,8 @@ import type { ErrorCode } from '../../engine/errors.ts';
 import type { Failure } from '../../plans/protocol/messages.ts';
 
 /** Bound on an answer with individual refusals: this many bytes, plus this many times the size of the message. */
-const TOLD_BYTES = 16 * 1_024;
-const TOLD_PER_BYTE = 3;
+const LISTED_BYTES = 16 * 1_024;
+const LISTED_PER_BYTE = 3;
 /** Field names, code and hint of a refusal. */
 const FRAME_BYTES = 64;
 
@@ -19,12 +19,12 @@ interface Rest {
  * per code, by ids, because a few bytes per request must not cause an answer of hundreds.
  */
 export class Refusals {
-  readonly #told: Failure[] = [];
+  readonly #listed: Failure[] = [];
   readonly #rest = new Map<ErrorCode, Rest>();
   #leftBytes: number;
 
   constructor(messageBytes: number) {
-    this.#leftBytes = TOLD_BYTES + TOLD_PER_BYTE * messageBytes;
+    this.#leftBytes = LISTED_BYTES + LISTED_PER_BYTE * messageBytes;
   }
 
   /** Whether further refusals are no longer listed individually. */
@@ -34,7 +34,7 @@ export class Refusals {
 
   add(failure: Failure): void {
     this.#leftBytes -= FRAME_BYTES + failure.id.length + failure.error.message.length;
-    if (this.#leftBytes >= 0) this.#told.push(failure);
+    if (this.#leftBytes >= 0) this.#listed.push(failure);
     else this.#addToRest(failure);
   }
 
@@ -45,7 +45,7 @@ export class Refusals {
 
   /** The answers to send. */
   get failures(): readonly Failure[] {
-    return [...this.#told, ...Array.from(this.#rest.values(), told)];
+    return [...this.#listed, ...Array.from(this.#rest.values(), summarize)];
   }
 
   #addToRest(failure: Failure): void {
@@ -63,7 +63,7 @@ export class Refusals {
 
 const UNREAD: Failure['error'] = { code: 'INVALID_ARGUMENT', message: 'a request is a map that has inputs' };
 
-function told({ first, ids, count, retryAfterMs }: Rest): Failure {
+function summarize({ first, ids, count, retryAfterMs }: Rest): Failure {
   if (count === 1) return first;
   const { code, message } = first.error;
   const words = `${count} more requests of this message are refused, the first of them: ${message}`;

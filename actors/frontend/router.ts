@@ -186,11 +186,11 @@ export class Router {
       this.#shares = undefined;
     }
     this.#setUsable(number, (model) => state.phase === 'ready' && Object.hasOwn(state.queues, model));
-    if (phase === 'left' && before?.phase !== 'left') return { died: false, told: suspects };
+    if (phase === 'left' && before?.phase !== 'left') return { died: false, reported: suspects };
     if (before === undefined || before.incarnation === incarnation) return undefined;
     // A process that lives on has only lost what was sent to it, as after a pause or a new connection.
     const died = before.phase !== 'left' && (before.pid !== pid || upMs < before.upMs);
-    return { died, told: died ? before.suspects : undefined };
+    return { died, reported: died ? before.suspects : undefined };
   }
 
   /** After a lost connection: messages to any device may be lost, so each counts as replaced at its next heartbeat. */
@@ -216,7 +216,7 @@ export class Router {
     const lost = new Map<string, Loss>();
     for (const [device, { phase, seenAt, suspects }] of this.#presence) {
       if (phase === 'left' || now - seenAt < DEVICE_LOST_AFTER_MS) continue;
-      lost.set(device, { died: true, told: suspects });
+      lost.set(device, { died: true, reported: suspects });
       this.#presence.delete(device);
       this.#setUsable(this.#numberOf.get(device)!, () => false);
     }

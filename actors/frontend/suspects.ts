@@ -6,7 +6,7 @@ export interface Loss {
   /** It may have died of what it computed; otherwise it left, or lost its requests for another reason. */
   readonly died: boolean;
   /** What the device itself reported as the likely cause; undefined: nothing. */
-  readonly told: Suspects | undefined;
+  readonly reported: Suspects | undefined;
 }
 
 /**
@@ -19,12 +19,12 @@ export interface Loss {
  */
 export function suspectsOf(
   entries: readonly InFlight[],
-  { died, told }: Loss,
+  { died, reported }: Loss,
   origin: string,
   largestBatch: number,
 ): ReadonlySet<InFlight> {
-  if (told !== undefined) {
-    const seqs = new Set(told.flatMap((group) => (group.origin === origin ? group.seqs : [])));
+  if (reported !== undefined) {
+    const seqs = new Set(reported.flatMap((group) => (group.origin === origin ? group.seqs : [])));
     return new Set(entries.filter(({ item }) => seqs.has(item.seq)));
   }
   if (!died) return new Set();

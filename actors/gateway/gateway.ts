@@ -26,7 +26,7 @@ import type { SharedClient } from '../client/client.ts';
 import type { Inputs } from '../client/request-body.ts';
 import type { HttpAddress } from '../http/address.ts';
 import { listenHttp } from '../http/listen.ts';
-import type { GatewayDoor } from './door.ts';
+import type { GatewayContext } from './gateway-context.ts';
 import { listenGrpc } from './grpc/grpc-server.ts';
 import { httpApp } from './http/http-app.ts';
 import { inferRoute } from './http/infer-route.ts';
@@ -61,7 +61,17 @@ export interface GatewayOptions {
 }
 
 /** The Open Inference Protocol in front of a deployment: an ordinary client of it. */
-export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc, tracing, ...told }: GatewayOptions): Actor {
+export function gatewayActor({
+  name,
+  subjects,
+  client,
+  model,
+  warmUp,
+  http,
+  grpc,
+  tracing,
+  ...callbacks
+}: GatewayOptions): Actor {
   return {
     name: 'gateway',
     description: 'the Open Inference Protocol by HTTP and gRPC',
@@ -69,7 +79,7 @@ export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc
       const readiness = new Readiness();
       const statistics = new Statistics();
       const inference = new Inference({ client, clock, model, statistics, name, tracing });
-      const door: GatewayDoor = {
+      const context: GatewayContext = {
         model,
         inference,
         statistics,
@@ -79,11 +89,11 @@ export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc
       };
 
       const servers = [
-        http && (() => listenHttp(httpApp(door), http, '--http', inferRoute(door))),
-        grpc && (() => listenGrpc(door, grpc)),
+        http && (() => listenHttp(httpApp(context), http, '--http', inferRoute(context))),
+        grpc && (() => listenGrpc(context, grpc)),
       ].filter((listen) => listen !== undefined);
       const listening$ = combineLatest(servers.map((listen) => server$(listen, stopping$, DRAIN_MS))).pipe(
-        tap((urls) => told.onListening(urls)),
+        tap((urls) => callbacks.onListening(urls)),
         share(),
       );
       const drained$ = listening$.pipe(ignoreElements(), endWith(undefined));
@@ -121,21 +131,21 @@ export function gatewayActor({ name, subjects, client, model, warmUp, http, grpc
             { reason: messageOf(error) },
             'heartbeats cannot be read; a warm-up sample every few seconds shows whether the deployment answers',
           );
-          readiness.onDeaf();
+          readiness.onHeartbeatsDenied();
           return probedAgain$;
         }),
       );
       const ready$ = combineLatest([listening$, verified$]).pipe(
         take(1),
-        tap(([urls]) => told.onReady(urls)),
+        tap(([urls]) => callbacks.onReady(urls)),
       );
-      const beside$ = merge(
+      const background$ = merge(
         bus.status$.pipe(tap((status) => readiness.onStatus(status))),
         stopping$.pipe(tap(() => readiness.onDraining())),
         heartbeats$,
         ready$,
       );
-      return merge(listening$, beside$.pipe(takeUntil(drained$)));
+      return merge(listening$, background$.pipe(takeUntil(drained$)));
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Dtype } from '../../engine/tensor/tensor.ts';
 
 /** An input tensor as a client sent it, by HTTP or gRPC; the first axis of its shape is the batch. */
-export interface GivenTensor {
+export interface RequestTensor {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly number[];
@@ -21,7 +21,7 @@ export interface InferCall {
   readonly deadlineMs: number | undefined;
   /** Of the client's trace, as it came; undefined: it has none. */
   readonly traceparent?: string | undefined;
-  readonly inputs: readonly GivenTensor[];
+  readonly inputs: readonly RequestTensor[];
   /** Names of outputs; empty: those that say what the answer is. */
   readonly outputs: readonly string[];
 }

@@ -41,10 +41,10 @@ export class Inference {
 
   /**
    * Each sample is one request; the first that fails ends the others, as the protocol knows no answer to a part of a batch.
-   * @param givenUp$ emits when nobody waits for the answer any more.
+   * @param cancel$ emits when nobody waits for the answer any more.
    * @throws CascadeError with the code and the message of the refusal.
    */
-  async infer(call: InferCall, givenUp$: Observable<unknown>): Promise<OutputTensor[]> {
+  async infer(call: InferCall, cancel$: Observable<unknown>): Promise<OutputTensor[]> {
     const { clock, model, statistics, tracing } = this.#options;
     const startedAt = clock.now();
     model.check(call.model, call.version);
@@ -60,7 +60,7 @@ export class Inference {
       };
       const base = this.#newId(call.id);
       const requests = samples.map((inputs, i): InferRequest => ({ id: `${base}.${i}`, inputs, ...asked }));
-      const results = await this.#ask(requests, givenUp$);
+      const results = await this.#ask(requests, cancel$);
       const tensors = joinAnswers(outputs, results);
       statistics.onSuccess(results, clock.now() - startedAt, clock.now());
       span?.end(clock.now(), { 'cascade.samples': results.length });
@@ -77,7 +77,7 @@ export class Inference {
     return given === undefined || given === '' ? own : `${given.slice(0, ID_PREFIX_LENGTH)}~${own}`;
   }
 
-  #ask(requests: readonly InferRequest[], givenUp$: Observable<unknown>): Promise<readonly Result[]> {
+  #ask(requests: readonly InferRequest[], cancel$: Observable<unknown>): Promise<readonly Result[]> {
     const count = requests.length;
     if (this.#underWay + count > MAX_UNDER_WAY) {
       const what = `${this.#underWay} samples are under way through this gateway; it takes at most ${MAX_UNDER_WAY}`;
@@ -102,7 +102,7 @@ export class Inference {
       };
       const gone = new Subscription();
       // A code for nobody.
-      gone.add(givenUp$.subscribe(() => fail(new CascadeError('UNAVAILABLE', 'the request was given up'))));
+      gone.add(cancel$.subscribe(() => fail(new CascadeError('UNAVAILABLE', 'the request was given up'))));
       const settle = (i: number, answer: Answer): void => {
         if (isOver) return;
         if (isFailure(answer)) {

@@ -26,39 +26,41 @@ type Task = Pick<Deployment, 'task'> & { readonly classes: number; readonly name
  * @param modelOutputs outputs of the models that can be asked for; those named as one of ours cannot.
  */
 export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly string[]): ServedOutput[] {
-  const says: ServedOutput[] = [];
+  const standardOutputs: ServedOutput[] = [];
   switch (task) {
     case 'classification':
     case 'binary':
-      says.push(own('label', 'int64', [], ({ label }) => [given(label, 'label')]));
-      if (named) says.push(own('class_name', 'string', [], ({ className }) => [given(className, 'className')]));
+      standardOutputs.push(own('label', 'int64', [], ({ label }) => [required(label, 'label')]));
+      if (named) standardOutputs.push(own('class_name', 'string', [], ({ className }) => [required(className, 'className')]));
       break;
     case 'multi-label':
-      says.push(own('labels', 'bool', [classes], ({ labels }) => oneHot(given(labels, 'labels'), classes)));
+      standardOutputs.push(own('labels', 'bool', [classes], ({ labels }) => oneHot(required(labels, 'labels'), classes)));
       break;
     case 'regression':
-      says.push(own('value', 'float64', classes === 1 ? [] : [classes], ({ value }) => numbersOf(given(value, 'value'))));
+      standardOutputs.push(
+        own('value', 'float64', classes === 1 ? [] : [classes], ({ value }) => numbersOf(required(value, 'value'))),
+      );
       break;
     case 'custom':
       break;
   }
-  says.push(
+  standardOutputs.push(
     own('certainty', 'float32', [], ({ certainty }) => [certainty]),
     own('model', 'string', [], ({ model }) => [model]),
   );
-  const more = [
+  const extraOutputs = [
     own('stage', 'int32', [], ({ stage }) => [stage]),
     own('exit', 'string', [], ({ exit }) => [exit]),
     own('gear', 'int32', [], ({ gear }) => [gear]),
     own('revision', 'int64', [], ({ revision }) => [revision]),
   ].map((output) => ({ ...output, standard: false }));
   const scores = {
-    ...own('scores', 'float32', [classes], ({ scores }) => given(scores, 'scores')),
+    ...own('scores', 'float32', [classes], ({ scores }) => required(scores, 'scores')),
     standard: false,
     needs: 'scores' as const,
   };
-  const ours = [...says, ...(task === 'custom' ? [] : [scores]), ...more];
-  const theirs = modelOutputs
+  const ours = [...standardOutputs, ...(task === 'custom' ? [] : [scores]), ...extraOutputs];
+  const fromModels = modelOutputs
     .filter((name) => !ours.some((output) => output.name === name))
     // Of a custom task nothing else says what the answer is.
     .map(
@@ -71,7 +73,7 @@ export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly
         read: readOutput(name),
       }),
     );
-  return [...ours, ...theirs];
+  return [...ours, ...fromModels];
 }
 
 function own(
@@ -103,7 +105,7 @@ function readOutput(name: string): ServedOutput['read'] {
   };
 }
 
-function given<T>(value: T | undefined, field: string): T {
+function required<T>(value: T | undefined, field: string): T {
   if (value === undefined) throw new CascadeError('INTERNAL', `the answer has no ${field}`);
   return value;
 }

@@ -13,7 +13,7 @@ export class Readiness {
 
   #verified: { readonly problem: string | undefined } = { problem: 'no answer to a warm-up sample yet' };
   /** Undefined: this user may not listen to them. */
-  #heard: { readonly devices: Map<string, number>; readonly frontends: Map<string, number> } | undefined = {
+  #lastSeen: { readonly devices: Map<string, number>; readonly frontends: Map<string, number> } | undefined = {
     devices: new Map(),
     frontends: new Map(),
   };
@@ -36,17 +36,17 @@ export class Readiness {
   }
 
   onState({ device, phase }: Pick<DeviceState, 'device' | 'phase'>, now: number): void {
-    if (phase === 'ready') this.#heard?.devices.set(device, now);
-    else this.#heard?.devices.delete(device);
+    if (phase === 'ready') this.#lastSeen?.devices.set(device, now);
+    else this.#lastSeen?.devices.delete(device);
   }
 
   onLoad(frontend: string, now: number): void {
-    this.#heard?.frontends.set(frontend, now);
+    this.#lastSeen?.frontends.set(frontend, now);
   }
 
   /** Heartbeats cannot be had: only the probe tells. */
-  onDeaf(): void {
-    this.#heard = undefined;
+  onHeartbeatsDenied(): void {
+    this.#lastSeen = undefined;
   }
 
   /** Why not; undefined: ready. */
@@ -54,15 +54,15 @@ export class Readiness {
     if (this.#draining) return 'the gateway is draining';
     if (!this.#connected) return 'there is no connection to NATS';
     if (this.#verified.problem !== undefined) return this.#verified.problem;
-    if (this.#heard === undefined) return undefined;
-    if (!someSince(this.#heard.frontends, now - SILENT_MS)) return 'no frontend is heard of';
-    if (!someSince(this.#heard.devices, now - SILENT_MS)) return 'no device that is warmed up is heard of';
+    if (this.#lastSeen === undefined) return undefined;
+    if (!someSince(this.#lastSeen.frontends, now - SILENT_MS)) return 'no frontend is heard of';
+    if (!someSince(this.#lastSeen.devices, now - SILENT_MS)) return 'no device that is warmed up is heard of';
     return undefined;
   }
 }
 
 /** Forgets what is older. */
-function someSince(heard: Map<string, number>, since: number): boolean {
-  for (const [name, at] of heard) if (at < since) heard.delete(name);
-  return heard.size > 0;
+function someSince(lastSeen: Map<string, number>, since: number): boolean {
+  for (const [name, at] of lastSeen) if (at < since) lastSeen.delete(name);
+  return lastSeen.size > 0;
 }

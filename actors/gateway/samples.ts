@@ -4,7 +4,7 @@ import { parseTensor, tooLong } from '../../engine/tensor/parse-tensor.ts';
 import { countStrings, endOfStrings } from '../../engine/tensor/strings.ts';
 import { DTYPES, elements, type TensorSpec, tooLongAxis } from '../../engine/tensor/tensor.ts';
 import type { Inputs, InputValue } from '../client/request-body.ts';
-import type { GivenTensor } from './infer-call.ts';
+import type { RequestTensor } from './infer-call.ts';
 
 /** Samples in one request. */
 export const MAX_SAMPLES = 4_096;
@@ -14,8 +14,8 @@ export const MAX_SAMPLES = 4_096;
  * samples are views of the tensors' bytes.
  * @throws CascadeError INVALID_ARGUMENT naming the tensor, what is wrong with it, and what would be right.
  */
-export function samplesOf(specs: readonly TensorSpec[], given: readonly GivenTensor[]): Inputs[] {
-  const byName = new Map<string, GivenTensor>();
+export function samplesOf(specs: readonly TensorSpec[], given: readonly RequestTensor[]): Inputs[] {
+  const byName = new Map<string, RequestTensor>();
   for (const tensor of given) {
     if (!specs.some(({ name }) => name === tensor.name)) {
       throw invalid(`${tensor.where}: no such input; this model takes ${specs.map(describe).join(', ')}`);
@@ -50,7 +50,7 @@ function describe(spec: TensorSpec): string {
   return `${spec.name} ${DATATYPES[spec.dtype]}[${[-1, ...spec.shape.map((length) => length ?? -1)].join(', ')}]`;
 }
 
-function checkShape(spec: TensorSpec, { datatype, shape, where }: GivenTensor): void {
+function checkShape(spec: TensorSpec, { datatype, shape, where }: RequestTensor): void {
   if (datatype !== DATATYPES[spec.dtype]) {
     throw invalid(`${where}: datatype ${JSON.stringify(datatype.slice(0, 40))}; expected ${describe(spec)}`);
   }
@@ -69,7 +69,7 @@ function checkShape(spec: TensorSpec, { datatype, shape, where }: GivenTensor): 
 }
 
 /** Each sample's value: bytes, with their shape where they do not tell it. */
-function split(spec: TensorSpec, tensor: GivenTensor): InputValue[] {
+function split(spec: TensorSpec, tensor: RequestTensor): InputValue[] {
   const { shape } = tensor;
   const inner = shape.slice(1);
   const data = bytesOf(spec, tensor);
@@ -86,7 +86,7 @@ function split(spec: TensorSpec, tensor: GivenTensor): InputValue[] {
 }
 
 /** The whole tensor's bytes, of which the number is right. Whether raw ones hold values that the model may get is up to the frontends. */
-function bytesOf(spec: TensorSpec, { data, shape, where }: GivenTensor): Uint8Array {
+function bytesOf(spec: TensorSpec, { data, shape, where }: RequestTensor): Uint8Array {
   if (data instanceof Uint8Array) {
     const count = elements(shape);
     if (spec.dtype === 'string') {

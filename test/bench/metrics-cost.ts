@@ -38,8 +38,8 @@ const measures = new Measures();
 const answer = micros(results.length, (i) => measures.answered(results[i]));
 const batch = micros(10_000, (i) => measures.batch(MODELS[i % MODELS.length], 1 + (i % 64), i % 9));
 const plain = micros(1_000, () => encode(deviceState()));
-const told = micros(1_000, () => encode(deviceState({ measures: measures.told })));
-const [plainBytes, toldBytes] = [encode(deviceState()), encode(deviceState({ measures: measures.told }))];
+const told = micros(1_000, () => encode(deviceState({ measures: measures.snapshot })));
+const [plainBytes, toldBytes] = [encode(deviceState()), encode(deviceState({ measures: measures.snapshot }))];
 const read = micros(1_000, () => STATE.codec.decode(plainBytes));
 const readTold = micros(1_000, () => STATE.codec.decode(toldBytes));
 const observations = new Observations({
@@ -49,7 +49,7 @@ const observations = new Observations({
   slo: { type: 'latency', p95Ms: 100 },
   qpsMax: QPS,
 });
-observations.state(deviceState({ measures: measures.told }), 0);
+observations.state(deviceState({ measures: measures.snapshot }), 0);
 const scrape = micros(100, () => {
   const exposition = new Exposition();
   observations.write(exposition, 0, {});

@@ -33,11 +33,11 @@ export function plannedWeights(deployment: Deployment, profile: Profile, device:
               of({ ...entry, output: output ?? entry.output })
             : defer(() =>
                 findWeights({ folder: deployment.dir, deployment: deployment.name, model, file: entry.file, digest }),
-              ).pipe(map((found) => ({ ...entry, output: output ?? entry.output, file: told(model, found).file })));
+              ).pipe(map((found) => ({ ...entry, output: output ?? entry.output, file: warnIfUncopied(model, found).file })));
       return { model, key, memoryBytes, profiled, certaintyEdges, accuracy, file$ };
     });
 
-  function told(model: string, found: FoundWeights): FoundWeights {
+  function warnIfUncopied(model: string, found: FoundWeights): FoundWeights {
     if (found.uncopied !== undefined)
       log.warn(
         { model, reason: found.uncopied },

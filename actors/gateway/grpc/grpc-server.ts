@@ -2,13 +2,13 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import { ConfigError } from '../../../engine/errors.ts';
 import { type HttpAddress, shownAddress } from '../../http/address.ts';
 import { whyNot } from '../../http/listen.ts';
-import type { GatewayDoor } from '../door.ts';
+import type { GatewayContext } from '../gateway-context.ts';
 import type { Listener } from '../listener.ts';
 import { grpcServer } from './grpc-service.ts';
 
 /** Serves by gRPC. @throws ConfigError when the address cannot be listened on. */
-export async function listenGrpc(door: GatewayDoor, address: HttpAddress): Promise<Listener> {
-  const server = grpcServer(door);
+export async function listenGrpc(context: GatewayContext, address: HttpAddress): Promise<Listener> {
+  const server = grpcServer(context);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(shownAddress(address), ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);

@@ -4,7 +4,7 @@ import { CascadeError, type ErrorCode } from '../../../engine/errors.ts';
 import { inferenceService } from '../../../engine/oip/inference-service.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
-import { EXTENSIONS, type GatewayDoor, MAX_REQUEST_BYTES, SERVER_NAME } from '../door.ts';
+import { EXTENSIONS, type GatewayContext, MAX_REQUEST_BYTES, SERVER_NAME } from '../gateway-context.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
@@ -23,7 +23,7 @@ const PUSHBACK = 'grpc-retry-pushback-ms';
 
 /** What a method is called with beside its message. */
 interface Call {
-  readonly givenUp$: Observable<unknown>;
+  readonly cancel$: Observable<unknown>;
   /** Until the client's deadline; undefined where it has none. */
   readonly leftMs: number | undefined;
   readonly traceparent: string | undefined;
@@ -32,7 +32,7 @@ interface Call {
 type Named = { readonly name: string; readonly version: string };
 
 /** The Open Inference Protocol by gRPC; the server listens nowhere yet. */
-export function grpcServer({ model, inference, statistics, problem, log }: GatewayDoor): Server {
+export function grpcServer({ model, inference, statistics, problem, log }: GatewayContext): Server {
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': -1,
@@ -59,9 +59,9 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
-    ModelInfer: unary(async (request: ModelInferRequest, { givenUp$, leftMs, traceparent }) => {
+    ModelInfer: unary(async (request: ModelInferRequest, { cancel$, leftMs, traceparent }) => {
       model.check(request.model_name, request.model_version);
-      const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, givenUp$);
+      const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, cancel$);
       const head = { model_name: model.name, model_version: VERSION, id: request.id };
       return writeInferResponse(head, tensors, request.raw_input_contents.length > 0);
     }),
@@ -71,9 +71,7 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
   function unary<Request>(method: (request: Request, call: Call) => object | Promise<object>): handleUnaryCall<Request, object> {
     return (call, respond) => {
       Promise.resolve()
-        .then(() =>
-          method(call.request, { givenUp$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) }),
-        )
+        .then(() => method(call.request, { cancel$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) }))
         .then(
           (response) => respond(null, response),
           (error) => respond(statusOf(error)),

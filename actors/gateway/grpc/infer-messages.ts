@@ -3,7 +3,7 @@ import { readContents, writeContents } from '../../../engine/oip/contents.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
 import type { TensorSpec } from '../../../engine/tensor/tensor.ts';
 import { DEADLINE_MAX_MS } from '../../../plans/protocol/request.ts';
-import { type GivenTensor, type InferCall, type OutputTensor, whereOf } from '../infer-call.ts';
+import { type InferCall, type OutputTensor, type RequestTensor, whereOf } from '../infer-call.ts';
 import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
 import type { ModelInferRequest, ModelInferResponse, Parameters } from './messages.ts';
 
@@ -34,7 +34,7 @@ export function readInferRequest(
     version,
     id,
     deadlineMs: leftMs === undefined ? named : Math.min(named ?? DEADLINE_MAX_MS, leftMs),
-    inputs: inputs.map(({ name, datatype, shape, parameters, contents }, i): GivenTensor => {
+    inputs: inputs.map(({ name, datatype, shape, parameters, contents }, i): RequestTensor => {
       const where = whereOf(i, name);
       refuseUnsupported(valuesOfParameters(parameters), `${where}.parameters`);
       const filled = contents !== null && Object.values(contents).some((values) => values.length > 0);

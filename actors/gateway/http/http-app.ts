@@ -1,7 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { packageVersion } from '../../../engine/process/package-info.ts';
-import { EXTENSIONS, type GatewayDoor, SERVER_NAME } from '../door.ts';
+import { EXTENSIONS, type GatewayContext, SERVER_NAME } from '../gateway-context.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
 import { errorAnswer } from './errors.ts';
@@ -9,7 +9,7 @@ import { errorAnswer } from './errors.ts';
 type Env = { Bindings: HttpBindings };
 
 /** The Open Inference Protocol by HTTP, but for `infer`: see inferRoute. */
-export function httpApp({ model, statistics, problem, draining, log }: GatewayDoor): Pick<Hono, 'fetch'> {
+export function httpApp({ model, statistics, problem, draining, log }: GatewayContext): Pick<Hono, 'fetch'> {
   const app = new Hono<Env>();
   /** Answers that a server or model is ready, or why it is not. */
   const readiness = (c: Context<Env>, head: object): Response => {

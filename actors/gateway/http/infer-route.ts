@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Observable } from 'rxjs';
 import { JSON_LENGTH_HEADER } from '../../../engine/oip/body.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
-import type { GatewayDoor } from '../door.ts';
+import type { GatewayContext } from '../gateway-context.ts';
 import { VERSION } from '../served-model.ts';
 import { errorAnswer } from './errors.ts';
-import { BodyRoom } from './read-body.ts';
+import { BodyMemory } from './read-body.ts';
 import { readInfer } from './read-infer.ts';
 import { writeInfer } from './write-infer.ts';
 
@@ -19,16 +19,19 @@ const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
  */
 export type InferRoute = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
-export function inferRoute({ model, inference, draining, log }: GatewayDoor): InferRoute {
-  const room = new BodyRoom();
+export function inferRoute({ model, inference, draining, log }: GatewayContext): InferRoute {
+  const memory = new BodyMemory();
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse, name: string, version?: string): Promise<void> {
     model.check(name, version);
     const head = incoming.headers[JSON_LENGTH];
-    await room.with(incoming, async (bytes) => {
+    await memory.with(incoming, async (bytes) => {
       const { call, isBinary } = readInfer(model.name, version, bytes, head as string | undefined);
       const traceparent = incoming.headers[TRACE_HEADER];
-      const tensors = await inference.infer(typeof traceparent === 'string' ? { ...call, traceparent } : call, gone$(outgoing));
+      const tensors = await inference.infer(
+        typeof traceparent === 'string' ? { ...call, traceparent } : call,
+        disconnected$(outgoing),
+      );
       const named = { model_name: model.name, model_version: VERSION, id: call.id };
       const { body, jsonLength } = writeInfer(named, tensors, isBinary);
       if (typeof body === 'string') send(outgoing, 200, body, JSON_TYPE);
@@ -75,7 +78,7 @@ function decoded(part: string): string {
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 /** The client has gone before it had its answer. */
-function gone$(outgoing: ServerResponse): Observable<void> {
+function disconnected$(outgoing: ServerResponse): Observable<void> {
   return new Observable((subscriber) => {
     const onClose = (): void => {
       if (!outgoing.writableFinished) subscriber.next();

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
 import { CascadeError, invalid } from '../../../engine/errors.ts';
-import { MAX_REQUEST_BYTES } from '../door.ts';
+import { MAX_REQUEST_BYTES } from '../gateway-context.ts';
 
 /** Of all requests that are being read or waiting for their answers. */
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
@@ -20,7 +20,7 @@ export class BodyTooLarge extends Error {
 }
 
 /** Memory for bodies, of all requests of a gateway together. */
-export class BodyRoom {
+export class BodyMemory {
   #bytes = 0;
 
   /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalid } from '../../../engine/errors.ts';
 import { splitBody } from '../../../engine/oip/body.ts';
-import { type GivenTensor, type InferCall, whereOf } from '../infer-call.ts';
+import { type InferCall, type RequestTensor, whereOf } from '../infer-call.ts';
 import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
 
 const parameters = z
@@ -70,9 +70,9 @@ export function readInfer(
   };
 }
 
-function readTensors(inputs: Body['inputs'], binary: Uint8Array): GivenTensor[] {
+function readTensors(inputs: Body['inputs'], binary: Uint8Array): RequestTensor[] {
   let at = 0;
-  const tensors = inputs.map(({ name, shape, datatype, parameters: given, data }, i): GivenTensor => {
+  const tensors = inputs.map(({ name, shape, datatype, parameters: given, data }, i): RequestTensor => {
     const where = whereOf(i, name);
     refuseUnsupported(given, `${where}.parameters`);
     const size = given.binary_data_size;

@@ -46,7 +46,7 @@ test('a controller that begins to lead finds out which plan is in force, says so
   const stored = { revision: 5, plan: next };
   const effects = core.onOutcome({ type: 'took-over', term: 1, stored, knowsWanted: true }, 0);
   expect(core.leads).toBe(true);
-  expect(performed(effects)).toEqual([{ type: 'tell', plan: stored }]);
+  expect(performed(effects)).toEqual([{ type: 'announce', plan: stored }]);
   expect(sentOn(COMMIT, effects)).toEqual([{ revision: 5 }]);
   expect(sentOn(EVENTS, effects)).toEqual([{ type: 'controller-leads', revision: 5 }]);
 });
@@ -75,7 +75,7 @@ test('a plan is told to all, stored when all are ready, then in force, and the v
   const core = leading();
   expect(performed(core.onOrder(order(next)))).toEqual([{ type: 'number', change: 1, above: 1 }]);
   const told = performed(core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0));
-  expect(told).toMatchObject([{ type: 'tell', change: 1, plan: { revision: 2 } }]);
+  expect(told).toMatchObject([{ type: 'announce', change: 1, plan: { revision: 2 } }]);
   const [adopt] = performed(core.onPrepared(prepared, 100));
   expect(adopt).toMatchObject({ type: 'adopt', next: { revision: 2 } });
   expect(core.isDrained).toBe(false);
@@ -93,7 +93,7 @@ test.each([
     'a plan that is too large to tell',
     (core: PlanKeeperCore) =>
       core.onOutcome(
-        { type: 'failed', task: { type: 'tell', change: 1, plan: { revision: 2, plan: next } }, reason: 'size' },
+        { type: 'failed', task: { type: 'announce', change: 1, plan: { revision: 2, plan: next } }, reason: 'size' },
         10,
       ),
     'size',
@@ -167,14 +167,14 @@ test('the plan of the file is proposed once all its devices are there, if it nev
 
 test('those who ask for the plan at the same time are told once, by the history, or as well as is known', () => {
   const core = leading();
-  expect(performed(core.onTellPlan(100))).toEqual([]);
-  expect(performed(core.onTellPlan(300))).toEqual([{ type: 'read-current' }]);
-  expect(performed(core.onTellPlan(310))).toEqual([]);
+  expect(performed(core.onPlanRequested(100))).toEqual([]);
+  expect(performed(core.onPlanRequested(300))).toEqual([{ type: 'read-current' }]);
+  expect(performed(core.onPlanRequested(310))).toEqual([]);
   const stored = { revision: 2, plan: next };
-  expect(performed(core.onOutcome({ type: 'current', stored }, 320))).toEqual([{ type: 'tell', plan: stored }]);
-  const [read] = performed(core.onTellPlan(900));
+  expect(performed(core.onOutcome({ type: 'current', stored }, 320))).toEqual([{ type: 'announce', plan: stored }]);
+  const [read] = performed(core.onPlanRequested(900));
   const effects = core.onOutcome({ type: 'failed', task: read, reason: 'no answer' }, 910);
-  expect(performed(effects)).toEqual([{ type: 'tell', plan: stored }]);
+  expect(performed(effects)).toEqual([{ type: 'announce', plan: stored }]);
 });
 
 test('a history that the server has lost is filled again, until that is done', () => {

@@ -77,11 +77,11 @@ test('the server is asked for stored requests by one task at a time, and what it
   expect(durable(started())).toBeNull();
   const core = started({ isDurable: true });
   expect(durable(core)).toEqual({ unknown: 'not asked yet' });
-  expect(performed(core.look())).toEqual(['look-at-store']);
-  expect(performed(core.look())).toEqual([]);
-  core.onLooked({ unknown: 'no answer' });
+  expect(performed(core.readDurable())).toEqual(['read-durable']);
+  expect(performed(core.readDurable())).toEqual([]);
+  core.onDurableRead({ unknown: 'no answer' });
   expect(durable(core)).toEqual({ unknown: 'no answer' });
-  expect(performed(core.look())).toEqual(['look-at-store']);
+  expect(performed(core.readDurable())).toEqual(['read-durable']);
 });
 
 test('the newest losses and decisions come first, and only so many are kept', () => {

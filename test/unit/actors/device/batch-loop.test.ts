@@ -248,7 +248,7 @@ describe('BatchLoop', () => {
     const [a, b] = loop.running;
     const dropped = loop.cancel(({ item }) => ['a', 'c', 'd'].includes(item.id));
     expect(idsOf(dropped)).toBe('d+c');
-    expect([loop.isGivenUp(a), loop.isGivenUp(b), loop.length(SMALL)]).toEqual([true, false, 0]);
+    expect([loop.isCancelled(a), loop.isCancelled(b), loop.length(SMALL)]).toEqual([true, false, 0]);
     clock.runUntil(10 * BATCH_MS);
     expect(log.filter((line) => line.startsWith('order'))).toEqual(['order small a+b', 'order small e']);
   });

@@ -21,7 +21,7 @@ test('answers are counted by model, gear and exit, with their times; batches by 
   measures.answered(answer('small', 2, 'gear', 16));
   measures.answered(answer('large', 0, 'last', 100));
   measures.batch('small', 3, 2);
-  const [small, large] = measures.told;
+  const [small, large] = measures.snapshot;
   expect(small).toMatchObject({
     model: 'small',
     answers: [
@@ -41,7 +41,7 @@ test('answers are counted by model, gear and exit, with their times; batches by 
 test('what was told does not change any more', () => {
   const measures = new Measures();
   measures.answered(answer('small', 0, 'certain', 4));
-  const [told] = measures.told;
+  const [told] = measures.snapshot;
   const before = structuredClone(told);
   measures.answered(answer('small', 0, 'certain', 4));
   expect(told).toEqual(before);

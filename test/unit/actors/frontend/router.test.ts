@@ -41,13 +41,17 @@ describe('how a device was lost', () => {
   const second: DeviceState = { ...state('a'), pid: 1, upMs: 5_000, suspects };
 
   test.each<[string, DeviceState, object]>([
-    ['it has said what it hangs in', { ...state('a', 'left'), suspects }, { died: false, told: suspects }],
-    ['another process took its place', { ...state('a', 'loading', '2'), pid: 2, upMs: 6_000 }, { died: true, told: suspects }],
-    ['it was started again in its process', { ...state('a', 'loading', '2'), upMs: 100 }, { died: true, told: suspects }],
+    ['it has said what it hangs in', { ...state('a', 'left'), suspects }, { died: false, reported: suspects }],
+    [
+      'another process took its place',
+      { ...state('a', 'loading', '2'), pid: 2, upMs: 6_000 },
+      { died: true, reported: suspects },
+    ],
+    ['it was started again in its process', { ...state('a', 'loading', '2'), upMs: 100 }, { died: true, reported: suspects }],
     [
       'the process lives, and lost its connection',
       { ...state('a', 'ready', '2'), upMs: 6_000 },
-      { died: false, told: undefined },
+      { died: false, reported: undefined },
     ],
   ])('%s', (_, next, loss) => {
     const router = new Router({ revision: 1, plan });
@@ -59,7 +63,7 @@ describe('how a device was lost', () => {
     const router = new Router({ revision: 1, plan });
     router.observe(second, 0);
     for (let now = 0; now < DEVICE_LOST_AFTER_MS; now += 100) router.sweep(now);
-    expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(new Map([['a', { died: true, told: suspects }]]));
+    expect(router.sweep(DEVICE_LOST_AFTER_MS)).toEqual(new Map([['a', { died: true, reported: suspects }]]));
   });
 });
 

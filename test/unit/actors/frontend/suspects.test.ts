@@ -20,22 +20,22 @@ function suspects(loss: Loss, of: readonly InFlight[] = entries): number[] {
 }
 
 test('of a device that says what it dies of, these are, and nothing that only waited there', () => {
-  const told = [
+  const reported = [
     { origin: 'f2', seqs: [1] },
     { origin: 'f1', seqs: [4, 99] },
   ];
-  expect(suspects({ died: true, told })).toEqual([4]);
-  expect(suspects({ died: true, told: [] })).toEqual([]);
+  expect(suspects({ died: true, reported })).toEqual([4]);
+  expect(suspects({ died: true, reported: [] })).toEqual([]);
 });
 
 test('of a device that died without a word, the batch that it may have run is: what was sent there first', () => {
-  expect(suspects({ died: true, told: undefined })).toEqual([2, 3]);
+  expect(suspects({ died: true, reported: undefined })).toEqual([2, 3]);
 });
 
 test('what was on two devices that died is, however young', () => {
-  expect(suspects({ died: true, told: undefined }, [...entries, entry(5, 15, 1)])).toEqual([2, 3, 5]);
+  expect(suspects({ died: true, reported: undefined }, [...entries, entry(5, 15, 1)])).toEqual([2, 3, 5]);
 });
 
 test('of a device that left, or lost what it had for another reason, nothing is', () => {
-  expect(suspects({ died: false, told: undefined }, [...entries, entry(5, 15, 1)])).toEqual([]);
+  expect(suspects({ died: false, reported: undefined }, [...entries, entry(5, 15, 1)])).toEqual([]);
 });

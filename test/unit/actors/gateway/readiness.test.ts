@@ -48,7 +48,7 @@ test('without heartbeats the probe alone tells', () => {
   const readiness = new Readiness();
   readiness.onStatus('up');
   readiness.onProbe(undefined);
-  readiness.onDeaf();
+  readiness.onHeartbeatsDenied();
   expect(readiness.problem(1e6)).toBeUndefined();
   readiness.onProbe('late');
   expect(readiness.problem(1e6)).toBe('late');

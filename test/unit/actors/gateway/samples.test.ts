@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { GivenTensor } from '../../../../actors/gateway/infer-call.ts';
+import type { RequestTensor } from '../../../../actors/gateway/infer-call.ts';
 import { MAX_SAMPLES, samplesOf } from '../../../../actors/gateway/samples.ts';
 import { encodeStrings } from '../../../../engine/tensor/strings.ts';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
@@ -9,7 +9,7 @@ const image: TensorSpec = { name: 'image', dtype: 'uint8', shape: [2, 2] };
 const words: TensorSpec = { name: 'words', dtype: 'string', shape: [null], maxShape: [3] };
 const map: TensorSpec = { name: 'map', dtype: 'float32', shape: [null, null] };
 
-function tensor(given: Partial<GivenTensor>): GivenTensor {
+function tensor(given: Partial<RequestTensor>): RequestTensor {
   return { name: 'image', datatype: 'UINT8', shape: [1, 2, 2], data: [1, 2, 3, 4], where: 'inputs[0] (image)', ...given };
 }
 
@@ -66,7 +66,7 @@ describe('cuts a batch into samples', () => {
 });
 
 describe('refuses', () => {
-  test.each<[string, Partial<GivenTensor>, RegExp]>([
+  test.each<[string, Partial<RequestTensor>, RegExp]>([
     [
       'an unknown input',
       { name: 'picture', where: 'inputs[0] (picture)' },

@@ -68,7 +68,7 @@ test('a device that is silent is down, its gauges are gone, and its counters sta
   const observed = observations();
   const measures = new Measures();
   measures.batch('small', 3, 2);
-  observed.state(deviceState({ slowdown: 2, busyMs: 500, measures: measures.told }), 0);
+  observed.state(deviceState({ slowdown: 2, busyMs: 500, measures: measures.snapshot }), 0);
   const up = textOf(observed, 500);
   expect(up).toContain('cascade_device_up{device="d0"} 1\n');
   expect(up).toContain('cascade_device_slowdown_ratio{device="d0"} 2\n');
@@ -95,7 +95,7 @@ describe('histograms', () => {
         revision: 1,
         timing: { queueMs: 0, computeMs: 0, totalMs },
       });
-    observed.state(deviceState({ measures: measures.told }), 0);
+    observed.state(deviceState({ measures: measures.snapshot }), 0);
     const text = textOf(observed);
     const bucket = (le: string): string => `cascade_request_duration_seconds_bucket{device="d0",model="small",le="${le}"}`;
     expect(text).toContain(`${bucket('0.0025')} 0\n`);
@@ -179,7 +179,7 @@ test.skipIf(!findProgram('promtool'))('promtool finds nothing to complain of', (
   const observed = observations();
   const measures = new Measures();
   measures.batch('small', 3, 2);
-  observed.state(deviceState({ measures: measures.told, unserved: { deadly: 1 }, dropped: { 'work: id': 1 } }), 0);
+  observed.state(deviceState({ measures: measures.snapshot, unserved: { deadly: 1 }, dropped: { 'work: id': 1 } }), 0);
   observed.load(load(), 0);
   observed.gear({ revision: 2, gear: 4, epoch: 1, decidedAt: 0 });
   expect(execFileSync('promtool', ['check', 'metrics'], { input: textOf(observed), encoding: 'utf8', stdio: 'pipe' })).toBe('');

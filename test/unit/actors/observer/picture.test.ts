@@ -11,7 +11,7 @@ function measured(...totalMs: number[]): ModelMeasures[] {
     const timing = { queueMs: 0, computeMs: 0, totalMs: ms };
     measures.answered({ id: '', certainty: 1, model: 'small', stage: 0, exit: 'certain', gear: 0, revision: 1, timing });
   }
-  return measures.told;
+  return measures.snapshot;
 }
 
 const load = (arrivals: number, unserved = {}): Parameters<Picture['load']>[0] => ({

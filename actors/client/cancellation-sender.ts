@@ -9,7 +9,7 @@ const EVERYTHING = new Uint8Array(0);
  * Tells a deployment which requests have been cancelled, so that it does not compute those it has not begun. Cancellations of one
  * event-loop turn share one message per token. A lost message does no harm, because the requests end at their deadline.
  */
-export class GivingUp {
+export class CancellationSender {
   readonly #bus: Bus;
   readonly #clock: Clock;
   readonly #subject: string;

@@ -4,7 +4,7 @@ import type { ServedModel } from './served-model.ts';
 import type { Statistics } from './statistics.ts';
 
 /** What the ways in, HTTP and gRPC, tell and ask. */
-export interface GatewayDoor {
+export interface GatewayContext {
   readonly model: ServedModel;
   readonly inference: Inference;
   readonly statistics: Statistics;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { WaysBack } from '../../../../actors/frontend/ways-back.ts';
+import { ReplyRoutes } from '../../../../actors/frontend/reply-routes.ts';
 
 test('a way back is closed once, a second after the last answer on it', () => {
-  const ways = new WaysBack();
+  const ways = new ReplyRoutes();
   ways.taken('_R_.a');
   ways.taken('_R_.a');
   ways.taken('_R_.b');
@@ -17,7 +17,7 @@ test('a way back is closed once, a second after the last answer on it', () => {
 });
 
 test('a client of the same account needs none', () => {
-  const ways = new WaysBack();
+  const ways = new ReplyRoutes();
   ways.taken('_INBOX.x');
   ways.ended('_INBOX.x', 0);
   expect(ways.closable(9_000)).toEqual([]);

@@ -7,7 +7,7 @@ const REMEMBERED = 10_000;
  * Stored requests that their clients have given up, by token. A frontend that is started later does not know of them: what they asked
  * for is then computed, and answered to nobody.
  */
-export class GivenUp {
+export class CancelledTokens {
   readonly #tokens = new Set<string>();
 
   /** False for a cancellation of some ids, which is of plain requests: a stored one has its token for itself. */

@@ -7,7 +7,7 @@ const LINGER_MS = 1_000;
  * Reply routes to clients in other NATS accounts (see conf/nats/roles.conf). A message may have many answers, so the server keeps each
  * route open until an empty message is sent along it, or for minutes: at thousands of messages a second, that would be gigabytes.
  */
-export class WaysBack {
+export class ReplyRoutes {
   /** Reply subject -> number of answers still to come. */
   readonly #open = new Map<string, number>();
   /** In order of time. */
