@@ -126,7 +126,7 @@ export class DeviceReport {
     const { device } = this.#options;
     for (const [model, reason] of missing) {
       if (this.#missing.get(model) === reason) continue;
-      out.push(note('error', 'stays without a model: its weights cannot be had', { device, model, reason }));
+      out.push(note('error', 'model missing: its weights cannot be found', { device, model, reason }));
       out.push(send(EVENTS, { type: 'weights', state: 'missing', device, model, reason }));
     }
     for (const model of this.#missing.keys()) {

@@ -86,7 +86,7 @@ describe('cascade calibrate', () => {
     const out = join(folder, 'other-plan.json');
     const { code, stderr } = await runCascade(['plan', folder, '--profile', other, '--out', out]);
     expect(code, stderr).toBe(0);
-    expect(stderr).toMatch(/warning: .*calibration\.json is ignored: it was measured with another profile/);
+    expect(stderr).toMatch(/warning: .*calibration\.json is ignored: it was measured with a different profile/);
     expect((JSON.parse(readFileSync(out, 'utf8')) as GearPlan).digest).toBe(before.digest);
   });
 

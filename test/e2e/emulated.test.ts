@@ -131,6 +131,6 @@ describe('cascade demo --emulated', () => {
   test('of a family that there is not names those that there are', async () => {
     const { code, stderr } = await runCascade(['demo', '--emulated', 'gpt-like']);
     expect(code).toBe(2);
-    expect(stderr).toContain('--emulated gpt-like: there is bert-like, llama-like');
+    expect(stderr).toContain('--emulated gpt-like: unknown family; use bert-like or llama-like');
   });
 });

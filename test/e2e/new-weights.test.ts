@@ -194,7 +194,7 @@ test('a device whose weights can be had nowhere says so, while the others serve,
   });
   expect(given(before)).toEqual(new Set([`${latest}: ${NEW}`]));
   expect((await runCascade(['status', folder])).stdout).toContain('model missing: the plan names weights of model a');
-  expect(serving.stderr()).toMatch(/model missing: its weights cannot be had/);
+  expect(serving.stderr()).toMatch(/model missing: its weights cannot be found/);
   await underLoad(async () => {
     await pushFiles();
   });
