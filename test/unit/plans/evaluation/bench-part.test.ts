@@ -51,11 +51,11 @@ function pageOf(files: Readonly<Record<string, object>>): string {
 }
 
 describe('figures of benches on the page', () => {
-  test('what was not run is left out', () => {
+  test('benches that were not run are left out', () => {
     expect(pageOf({})).toBe('');
   });
 
-  test('strategies served for real: each with its figures, and that the machine was not quiet', () => {
+  test('live strategies: each with its figures, and a note that the machine was busy', () => {
     const page = pageOf({ strategies });
     for (const part of [
       'CascadeServe',
@@ -70,7 +70,7 @@ describe('figures of benches on the page', () => {
     expect(page.match(/<svg/g)).toHaveLength(3);
   });
 
-  test('costs: a plot for each quantity that grew, also where a cost was too small to be measured', () => {
+  test('costs: a plot for each quantity that grew, even if a cost was too small to measure', () => {
     const page = pageOf({ scaling });
     expect(page.match(/<svg/g)).toHaveLength(2);
     for (const part of ['Time to plan by number of devices', 'by number of frontends', 'some case', 'another case'])
@@ -79,7 +79,7 @@ describe('figures of benches on the page', () => {
     expect(page).not.toMatch(/NaN|Infinity/);
   });
 
-  test('a file that is no such result is named', () => {
+  test('names a file that is not a bench result', () => {
     expect(() => pageOf({ scaling: { ...scaling, planning: 'none' } })).toThrow(/scaling\.json is no result of that bench/);
   });
 });

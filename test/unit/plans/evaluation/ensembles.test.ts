@@ -19,16 +19,16 @@ describe('the weighted majority, by hand', () => {
     expect([...votedQuality(family, [1])]).toEqual([1, 1, 0, 1]);
   });
 
-  test('of three outvotes whoever is wrong alone', () => {
+  test('of three outvotes one that is wrong alone', () => {
     expect([...votedQuality(family, [0, 1, 2])]).toEqual([1, 1, 1, 1]);
   });
 
-  test('of two goes with the one that is more often right when it says so', () => {
+  test('of two follows the one that is more often right when it gives that answer', () => {
     // Of `a`, 1 is right in 2 of 3 (3/5 with one more of each), 0 in 1 of 1 (2/3); of `b`, 0 in 2 of 3 (3/5), 1 in 1 of 1 (2/3).
     expect([...votedQuality(family, [0, 1])]).toEqual([1, 1, 0, 1]);
   });
 
-  test('needs classes that are right or wrong', () => {
+  test('needs answers that are either right or wrong', () => {
     expect(canVote(family)).toBe(true);
     const [first, ...others] = family.models;
     expect(canVote({ ...family, models: [{ ...first, quality: Float32Array.of(0.5, 0, 1, 1) }, ...others] })).toBe(false);
@@ -70,26 +70,26 @@ function problem(devices: number, ...qps: number[]): ScalingProblem {
 const RULE: ScalingRule = { aimedAccuracy: 0.9, placement: 'pools', periodMs: 2000, leadMs: 0 };
 
 describe('the autoscaler, by hand', () => {
-  test('takes no more devices than the load needs', () => {
+  test('uses no more devices than the load needs', () => {
     const { steps, meanDevices } = autoscale(problem(3, 5, 5, 5, 5), RULE);
     expect(steps).toEqual([{ fromMs: 0, gear: 0, members: [1] }]);
     expect(meanDevices).toBe(1);
   });
 
-  test('a second device is paid for from the rise on, and serves when it has loaded', () => {
+  test('a second device is paid for from the rise, and serves once it has loaded', () => {
     const { steps, meanDevices, plan } = autoscale(problem(3, 5, 5, 20, 20, 20, 20), RULE);
     expect(steps.map(({ fromMs }) => fromMs)).toEqual([0, 4000]);
     expect([...plan.gears[1].shares]).toEqual([0, 0, 0, 0.5, 0.5, 0]);
     expect(meanDevices).toBeCloseTo((2 * 1 + 4 * 2) / 6);
   });
 
-  test('loading ahead, it serves at the rise', () => {
+  test('a device that loads ahead of time serves at the rise', () => {
     const { steps, meanDevices } = autoscale(problem(3, 5, 5, 20, 20, 20, 20), { ...RULE, leadMs: 2000 });
     expect(steps.map(({ fromMs }) => fromMs)).toEqual([0, 2000]);
     expect(meanDevices).toBe(2);
   });
 
-  test('a load that the accurate model does not carry shrinks the ensemble', () => {
+  test('a load that the accurate model cannot carry shrinks the ensemble', () => {
     const { steps } = autoscale(problem(2, 5, 5, 50, 50, 50, 50), RULE);
     // `y` loads the small model, while `x` keeps the last ready replica.
     expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
@@ -98,11 +98,11 @@ describe('the autoscaler, by hand', () => {
     ]);
   });
 
-  test('one device keeps what it has: there is nowhere to load another model', () => {
+  test('a single device keeps its model: there is nowhere to load another', () => {
     expect(autoscale(problem(1, 5, 5, 50, 50), RULE).steps).toHaveLength(1);
   });
 
-  test('where every device holds all models, the ensemble changes without loading', () => {
+  test('if every device holds all models, the ensemble changes without loading', () => {
     const { steps } = autoscale(problem(1, 5, 5, 50, 50), { ...RULE, placement: { shared: [0, 1] } });
     expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
       [0, [1]],

@@ -15,7 +15,7 @@ const scores = Float32Array.from({ length: 2 * 101 }, (_, i) => i);
 const sizes = { company: Int32Array.from({ length: 101 }, (_, i) => i), size: Int32Array.from({ length: 101 }, (_, i) => 2 * i) };
 const whole = { ...profile, sizes, models: profile.models.map((model) => ({ ...model, scores })) };
 
-test('each sample is in one half, with all that is known of it', () => {
+test('each sample is in one half, with everything known about it', () => {
   const { chosenOn, judgedOn } = halves(whole);
   const seen = [chosenOn, judgedOn].flatMap(({ labels, sizes: own, models }) =>
     Array.from(labels, (label, i) => {
@@ -39,12 +39,12 @@ test('the halves are always the same', () => {
   expect([...halves(whole).chosenOn.labels]).toEqual([...halves(whole).chosenOn.labels]);
 });
 
-test('samples that take the classes in turn have all classes in both halves', () => {
+test('samples that cycle through the classes put every class in both halves', () => {
   const inTurn = { ...profile, labels: Int32Array.from({ length: 101 }, (_, i) => i % 10) };
   for (const { labels } of Object.values(halves(inTurn))) expect(new Set(labels).size).toBe(10);
 });
 
-test('votes are weighed on one half and counted on the other', () => {
+test('votes are weighted on one half and counted on the other', () => {
   const family = (predictions: number[][], labels: number[]) => ({
     labels: Int32Array.from(labels),
     classes: 2,
@@ -55,7 +55,7 @@ test('votes are weighed on one half and counted on the other', () => {
     })),
   });
   const judged = family([[0], [1]], [0]);
-  // The first was always right where the votes were weighed, the second never.
+  // On the half that sets the weights, the first was always right and the second never.
   const weighed = family(
     [
       [0, 1, 0, 1],

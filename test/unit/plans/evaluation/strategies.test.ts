@@ -60,11 +60,11 @@ describe('capacities', () => {
     expect(capacities.fullQps(1, 0)).toBe(200);
   });
 
-  test('within a latency that nobody can hold: nothing', () => {
+  test('is zero for a latency that nothing can meet', () => {
     expect(capacities.withinQps(1, [0], 40)).toBe(0);
   });
 
-  test('a lax latency allows nearly full batches, and two devices carry more than twice as much as one', () => {
+  test('a loose latency allows nearly full batches, and two devices carry more than twice as much as one', () => {
     const one = capacities.withinQps(0, [0], 200);
     expect(one).toBeGreaterThan(900);
     expect(one).toBeLessThanOrEqual(1000);
@@ -73,7 +73,7 @@ describe('capacities', () => {
 });
 
 describe('dynba', () => {
-  test('tries each model at once and with batches that wait, on all devices evenly', async () => {
+  test('tries each model with and without waiting for a batch, evenly on all devices', async () => {
     const candidates = await plansOf('dynba', contextOf());
     expect(new Set(candidates.map(({ settings }) => settings.model))).toEqual(new Set(['small', 'large']));
     for (const { plan } of candidates) {
@@ -86,63 +86,63 @@ describe('dynba', () => {
     expect(new Set(small.map(({ settings }) => settings.minQueueLength))).toEqual(new Set([1, 5, 10]));
   });
 
-  test('leaves out models that fit on no device', async () => {
+  test('leaves out models that do not fit on any device', async () => {
     const candidates = await plansOf('dynba', contextOf(1));
     expect(new Set(candidates.map(({ settings }) => settings.model))).toEqual(new Set(['small']));
   });
 });
 
 describe('ms', () => {
-  test('the most accurate model up to what it carries, then the faster one', async () => {
+  test('uses the most accurate model up to its capacity, then the faster one', async () => {
     const candidates = await plansOf('ms', contextOf());
     for (const { plan, settings } of candidates) {
       expect(checkPlan(plan)).toEqual([]);
       expect(plan.gears.map(({ cascade }) => describeCascade(cascade))).toEqual(['large', 'small']);
-      // Two devices carry 400/s of the large model in full batches.
+      // Two devices carry 400/s with the large model in full batches.
       expect(plan.gears[0].qps[1]).toBeLessThanOrEqual(Number(settings.headroom) * 400);
       expect(plan.gears[0].qps[1]).toBeGreaterThan(Number(settings.headroom) * 300);
     }
     expect(candidates.map(({ settings }) => settings.headroom)).toEqual([0.85, 1]);
   });
 
-  test('where memory holds one model only, all splits of the devices between models are tried', () => {
+  test('tries all splits of the devices between models if memory holds only one model', () => {
     const { request } = contextOf(2);
     expect(holdings(request).map(({ name }) => name)).toEqual(
       expect.arrayContaining(['2 x small', '2 x large', '1 x small, 1 x large', '1 x large, 1 x small']),
     );
   });
 
-  test('where memory holds all, there is one choice', () => {
+  test('has one choice if memory holds all models', () => {
     expect(holdings(contextOf().request).map(({ name }) => name)).toEqual(['2 x small+large']);
   });
 });
 
-describe('what the planner plans', () => {
-  test('no-cascade asks one model for each request', async () => {
+describe('baselines that the planner plans', () => {
+  test('no-cascade uses one model per request', async () => {
     const candidates = await plansOf('no-cascade', contextOf());
     expect(candidates.length).toBeGreaterThan(0);
     for (const { plan } of candidates) for (const gear of plan.gears) expect(gear.cascade).toHaveLength(1);
   });
 
-  test('no-switching has one cascade at all promised loads', async () => {
+  test('no-switching uses one cascade at all promised loads', async () => {
     const candidates = await plansOf('no-switching', contextOf());
     expect(candidates.length).toBeGreaterThan(0);
     for (const { plan } of candidates) expect(new Set(plan.gears.map(({ cascade }) => describeCascade(cascade))).size).toBe(1);
   });
 
-  test('the cascade promises about the accuracy of either or more', async () => {
+  test('the cascade promises at least about the accuracy of either', async () => {
     const context = contextOf();
     const best = async (name: keyof typeof STRATEGIES): Promise<number> =>
       Math.max(...(await plansOf(name, context)).map(({ plan }) => plan.expected.accuracy));
     const ours = await best('cascade');
-    // What is promised is corrected for the choice of thresholds, of which single models have none.
+    // Promised accuracies are corrected for choosing thresholds; single models have none.
     expect(ours).toBeGreaterThanOrEqual((await best('no-cascade')) - 0.005);
     expect(ours).toBeGreaterThanOrEqual((await best('no-switching')) - 0.005);
   });
 });
 
 describe('cocktail', () => {
-  test('single models are among its ensembles, and a light load takes one device', async () => {
+  test('considers single models as ensembles, and uses one device for a light load', async () => {
     const candidates = await STRATEGIES.cocktail(contextOf(3, 10));
     const schedules = candidates.flatMap((candidate) => (candidate.type === 'ensembles' ? [candidate.schedule] : []));
     expect(
@@ -172,7 +172,7 @@ describe('cells, by hand', () => {
   const cell = (p95Ms: number, accuracy: number) =>
     cellsOf(points, ['cascade', 'dynba', 'ms', 'cocktail', 'no-cascade'], [p95Ms], [accuracy])[0];
 
-  test('the saving is counted against the cheapest baseline, of which parts of our own are none', () => {
+  test('the saving is against the cheapest baseline; ablations of our own planner do not count', () => {
     expect(cell(100, 0.85)).toMatchObject({
       cheapestBaseline: 'cocktail',
       saving: 2.5,
@@ -181,7 +181,7 @@ describe('cells, by hand', () => {
     expect(cell(60, 0.85)).toMatchObject({ cheapestBaseline: 'dynba', saving: 2, devices: { cascade: 2, ms: null } });
   });
 
-  test('where one side cannot, there is no saving', () => {
+  test('there is no saving if either side cannot meet the goal', () => {
     expect(cell(60, 0.9)).toMatchObject({ cheapestBaseline: 'dynba', saving: null, devices: { cascade: null } });
     expect(cell(10, 0.85)).toMatchObject({ cheapestBaseline: null, saving: null });
   });
@@ -190,11 +190,11 @@ describe('cells, by hand', () => {
 describe('points', () => {
   const points = [point('ms', 1, 10, 0.8), point('ms', 1, 20, 0.79), point('ms', 1, 30, 0.9)];
 
-  test('those that another beats in both are off the frontier', () => {
+  test('points that another beats in both respects are off the frontier', () => {
     expect(frontierOf(points)).toEqual([points[0], points[2]]);
   });
 
-  test('the best for a goal; else the one that misses it by least', () => {
+  test('the best point that meets a goal, or else the one that misses it by the least', () => {
     expect(bestFor(points, { p95Ms: 25 })).toBe(points[0]);
     expect(bestFor(points, { p95Ms: 5 })).toBe(points[0]);
     expect(bestFor(points, { accuracy: 0.85 })).toBe(points[2]);

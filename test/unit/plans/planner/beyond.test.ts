@@ -14,7 +14,7 @@ import { cores, gpus } from './requests.ts';
 import { accuracyBySample, verifyPlan } from './verify-plan.ts';
 
 const MARGIN = 0.85;
-/** Of one sample: accuracies are written with six digits. */
+/** For one sample: accuracies are written with six digits. */
 const HALF_A_SAMPLE = 1e-5;
 
 async function planned(request: PlanRequest): Promise<GearPlan> {
@@ -28,7 +28,7 @@ describe('steps of load', () => {
     .array(fc.double({ min: 1, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 40 })
     .map((values) => [...new Set(values)].sort((a, b) => a - b));
 
-  test('ascend from the last range to what is carried, joined into few ranges, each with the first carrier of its top', () => {
+  test('ascend from the last range to the highest load that can be carried, joined into a few ranges, each with the first cascade that carries its top', () => {
     fc.assert(
       fc.property(carried, fc.double({ min: 0.5, max: 1e5, noNaN: true }), (qps, from) => {
         const ends = beyondSteps(from, qps);
@@ -47,7 +47,7 @@ describe('steps of load', () => {
           [begin, before] = [toQps, carrier];
         }
         if (ranges.length > 0) expect(begin / top).toBeGreaterThan(0.998);
-        // Of the steps themselves, no two differ by much more than a quarter, unless there would be too many gears.
+        // Neighbouring steps differ by little more than a quarter, unless that would make too many gears.
         const ratios = ends.map((end, i) => end / (ends[i - 1] ?? from));
         if (top / from < 1.2 ** 12) for (const ratio of ratios) expect(ratio).toBeLessThan(1.36);
       }),
@@ -56,7 +56,7 @@ describe('steps of load', () => {
 });
 
 describe('gears beyond the plan', () => {
-  /** Families and devices too small to need a search: everything can be looked at. */
+  /** Families and devices small enough for exhaustive search. */
   const tiny = fc.record({
     seed: fc.integer({ min: 1, max: 1_000 }),
     devices: fc.integer({ min: 1, max: 2 }),
@@ -90,14 +90,14 @@ describe('gears beyond the plan', () => {
     contingencies: false,
   });
 
-  /** Accuracies of all cascades of placed models that carry a load within the margin; every replica is everywhere. */
+  /** Accuracies of all cascades that carry a load within the margin, with every model on every device. */
   const carrying = (context: PlanningContext, plan: GearPlan, qps: number): number[] => {
     const models = [...new Set(plan.placement.map(({ model }) => context.system.modelNames.indexOf(model)))].sort();
     const { frontier } = searchFrontier(context.records, context.costs, models);
     return frontier.filter(({ workMs }) => (workMs * qps) / (1_000 * context.devices) <= MARGIN).map(({ accuracy }) => accuracy);
   };
 
-  test('are contiguous and carried, ever less accurate, and each the most accurate there is', async () => {
+  test('are contiguous, can be carried, descend in accuracy, and are each the most accurate possible', async () => {
     let beyond = 0;
     await fc.assert(
       fc.asyncProperty(tiny, async (drawn) => {
@@ -115,7 +115,7 @@ describe('gears beyond the plan', () => {
               Math.max(...others) - HALF_A_SAMPLE,
             );
           }
-          // What none carries is all that is left above.
+          // Above them is only load that no cascade carries.
           const top = allGears(plan)[allGears(plan).length - 1].qps[1];
           expect(carrying(context, plan, 1.02 * top).filter((accuracy) => accuracy <= last + HALF_A_SAMPLE)).toEqual([]);
         });
@@ -131,10 +131,10 @@ describe('gears beyond the plan', () => {
     expect(plan.beyond?.at(-1)?.cascade).toEqual([{ model: 'linear' }]);
   });
 
-  /** No promised gear needs the cheapest model at so little load. */
+  /** At a load this low, no promised gear needs the cheapest model. */
   const light = cores({ qpsMax: 400, contingencies: true });
 
-  test('have the cheapest model placed wherever memory is left, also for the loss of a device', async () => {
+  test('place the cheapest model wherever memory is left, also for the loss of a device', async () => {
     const plan = await planned(light);
     const promised = [plan, ...(plan.contingencies ?? [])].flatMap(({ gears }) => gears);
     expect(promised.flatMap(({ cascade }) => cascade.map(({ model }) => model))).not.toContain('linear');
@@ -146,7 +146,7 @@ describe('gears beyond the plan', () => {
     expect(checkPlan(plan)).toEqual([]);
   });
 
-  test('push nothing out: without memory for the cheapest model, the rest of the plan is the same', async () => {
+  test('displace nothing: without memory for the cheapest model, the rest of the plan is the same', async () => {
     const roomy = await planned(light);
     const models = new Set(roomy.placement.map(({ model }) => model));
     models.delete('linear');
@@ -161,13 +161,13 @@ describe('gears beyond the plan', () => {
     expect(beyondOnly(await planned({ ...light, devices }))).toEqual([{ model: 'linear', device: 'c1' }]);
   });
 
-  test('load no model that they do not use', async () => {
+  test('do not load models that they do not use', async () => {
     const cascades = [{ models: [1], thresholds: [] }];
     const plan = await planned(cores({ qpsMax: 400, cascades }));
     expect(new Set(plan.placement.map(({ model }) => model))).toEqual(new Set(['mlp']));
   });
 
-  test('are there for the loss of a device, within what is left', async () => {
+  test('exist for the loss of a device, within the remaining capacity', async () => {
     const plan = await planned(gpus({ qpsMax: 20, weights: [0.5, 0.3, 0.2], contingencies: true }));
     const top = plan.beyond!.at(-1)!.qps[1];
     for (const { gears, beyond = [] } of plan.contingencies ?? []) {
@@ -177,7 +177,7 @@ describe('gears beyond the plan', () => {
     expect(plan.contingencies?.some(({ beyond }) => beyond !== undefined)).toBe(true);
   });
 
-  test('keep to what the plan is restricted to', async () => {
+  test('obey the restrictions of the plan', async () => {
     const one = await planned(cores({ restrict: 'one-cascade', qpsMax: 3000 }));
     expect(new Set(allGears(one).map(({ cascade }) => describeCascade(cascade))).size).toBe(1);
     const single = await planned(cores({ restrict: 'single-models', qpsMax: 3000 }));

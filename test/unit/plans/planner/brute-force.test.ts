@@ -37,7 +37,7 @@ describe('latency SLO, everything fits everywhere', () => {
     );
   };
 
-  test('each range gets the most accurate cascade there is, give or take two samples', async () => {
+  test('each range gets the most accurate cascade possible, give or take two samples', async () => {
     const best = await withContext(request, exhaustive);
     const result = await planGears(request);
     if (result.type === 'infeasible') throw new Error(result.reason);
@@ -48,7 +48,7 @@ describe('latency SLO, everything fits everywhere', () => {
   });
 });
 
-/** Of which two cascades happen to be as accurate as each other. */
+/** A family in which two cascades happen to be equally accurate. */
 const SLOW_FAMILY = {
   models: [
     { name: 'tiny', accuracy: 0.791, fixedMs: 1.2, perSampleMs: 0.15, memoryBytes: 1e9 },
@@ -65,7 +65,7 @@ const SLOW_FAMILY = {
 };
 
 describe('cascades off the frontier', () => {
-  test('of two that are as accurate, the dearer is found where only it answers in time', async () => {
+  test('of two equally accurate ones, the more expensive one is found if only it answers in time', async () => {
     const deployment = loadDeployment(new URL('../../../../conf/synthetic/bert-like', import.meta.url).pathname);
     const profile = profileOfSynthetic({ ...deployment, synthetic: SLOW_FAMILY });
     const records = validationRecords(profile);
@@ -86,11 +86,11 @@ describe('cascades off the frontier', () => {
   });
 });
 
-describe('placement where memory is short', () => {
+describe('placement with little memory', () => {
   const devices = Array.from({ length: 3 }, (_, i) => ({ id: `g${i}`, deviceClass: 'gpu', memoryBytes: 16e9 }));
   const request = gpus({ devices, qpsMax: 12, weights: [0.7, 0.3] });
 
-  /** All placements that memory holds, by the accuracy that load balancing alone allows. */
+  /** All placements that fit in memory, by the accuracy that load balancing alone allows. */
   const best = (context: PlanningContext, placements: Iterable<Uint8Array>): number => {
     let top = 0;
     for (const placed of placements) {

@@ -16,11 +16,11 @@ import { verifyPlan } from './verify-plan.ts';
 
 export interface Checked {
   readonly type: 'plan' | 'infeasible';
-  /** Empty: the plan passes the verifier, or nobody found a plan where none is said to be. */
+  /** Empty if the plan passes the verifier, or if the planner found none and the simple search did not either. */
   readonly problems: readonly string[];
 }
 
-/** Plans an instance and checks what comes back: the plan by the verifier, an infeasibility by looking for a plan all the same. */
+/** Plans an instance and checks the result: a plan with the verifier, an infeasibility by searching for a plan anyway. */
 export async function checkInstance(request: PlanRequest): Promise<Checked> {
   const result = await planGears(request);
   if (result.type === 'plan') return { type: 'plan', problems: verifyPlan(request, result.plan) };
@@ -28,7 +28,7 @@ export async function checkInstance(request: PlanRequest): Promise<Checked> {
   return { type: 'infeasible', problems: counterexample === undefined ? [] : [`${counterexample} would do: ${result.reason}`] };
 }
 
-/** Queue lengths and waits, as fractions of the latency limit, that simple plans are tried with. */
+/** The queue lengths and waits (fractions of the latency limit) to try in simple plans. */
 const QUEUES = [
   [1, 0],
   [4, 0.2],
@@ -37,8 +37,8 @@ const QUEUES = [
 const QUANTILES = [0.2, 0.5, 0.8];
 
 /**
- * A plan that is simple enough to be found without a planner: one model, or two in a cascade, on every device that holds them,
- * the same at all loads, shares by the devices' speed. Returned in words; undefined where there is none.
+ * A plan simple enough to find without a planner: one model, or two in a cascade, on every device that holds them,
+ * the same at all loads, with shares by device speed. Returns a description, or undefined if there is none.
  */
 function simplePlan(request: PlanRequest, promised: () => HonestAccuracy): string | undefined {
   const { profile, devices, slo } = request;
@@ -99,7 +99,7 @@ function simplePlan(request: PlanRequest, promised: () => HonestAccuracy): strin
   return undefined;
 }
 
-/** At both ends of every range, with the planner's margins and more: what holds only just is nobody's counterexample. */
+/** At both ends of every range, with more than the planner's margins: a plan that only just holds is no counterexample. */
 function holdsEverywhere(plan: CompiledPlan, request: PlanRequest, limitMs: number, utilisation: number): boolean {
   const { weights, qpsMax, profile, devices, maxBatch } = request;
   const system = simulatedSystem(profile, devices, maxBatch);

@@ -15,7 +15,7 @@ function modelsOf(loads: readonly CascadeLoad[]): number[] {
   return [...new Set(loads.flatMap((load) => load.cascade.models))].sort((a, b) => a - b);
 }
 
-/** The least worst utilisation over all placements that memory holds; Infinity where none holds all models in use. */
+/** The lowest maximum utilisation over all placements that fit in memory; Infinity if none holds all models in use. */
 function bruteForce(loads: readonly CascadeLoad[], context: PlanningContext): number {
   const replicas = context.models * context.devices;
   let best = Number.POSITIVE_INFINITY;
@@ -27,7 +27,7 @@ function bruteForce(loads: readonly CascadeLoad[], context: PlanningContext): nu
   return best;
 }
 
-/** The linear program of CascadeServe §4.4 as it stands there: one variable for each replica, none shared. */
+/** The linear program of CascadeServe §4.4 exactly as published: one variable per replica, none shared. */
 function fullestByProgram(cascade: Cascade, placed: Uint8Array, context: PlanningContext): number {
   const costs = context.costs.stageCosts(cascade.models, cascade.reach);
   const { devices } = context;
@@ -50,7 +50,7 @@ function fullestByProgram(cascade: Cascade, placed: Uint8Array, context: Plannin
 }
 
 describe('exact placement', () => {
-  test('is as good as the best of all placements', async () => {
+  test('is as good as the best placement found by brute force', async () => {
     let solved = 0;
     for (let i = 0; i < 12; i++) {
       await withContext(randomRequest(`tiny ${i}`, SMALL), (context) => {
@@ -66,7 +66,7 @@ describe('exact placement', () => {
     expect(solved).toBeGreaterThan(5);
   });
 
-  test('keeps the replicas that are forced', async () => {
+  test('keeps forced replicas', async () => {
     await withContext(randomRequest('forced', { models: 2, devices: 4 }), (context) => {
       const loads = randomLoads('forced', context);
       const models = modelsOf(loads);
@@ -79,11 +79,11 @@ describe('exact placement', () => {
   });
 });
 
-test('of greedy pruning and the exact program, the better is taken', async () => {
+test('the better of greedy pruning and the exact program is used', async () => {
   let exactWon = 0;
   for (let i = 0; i < 40; i++) {
     await withContext(randomRequest(`pair ${i}`, { models: 4, devices: 4 }), (context) => {
-      // Light enough that memory alone makes the difference.
+      // Light enough that only memory makes a difference.
       const loads = randomLoads(`loads ${i}`, context).map((load) => ({ ...load, qps: load.qps / 1000 }));
       const models = modelsOf(loads);
       const greedy = pruneReplicas(models, loads, [1, 1, 1, 1], context);

@@ -5,7 +5,7 @@ import { type PlannerOptions, planGears } from '../../../../plans/planner/planne
 import { cores, gpus } from './requests.ts';
 import { verifyPlan } from './verify-plan.ts';
 
-/** Requests that several tests share are planned once. */
+/** Plans of requests that several tests share, so that each is planned once. */
 const plans = new Map<string, Promise<GearPlan>>();
 
 function planned(request: PlanRequest): Promise<GearPlan> {
@@ -39,12 +39,12 @@ describe('a feasible plan', () => {
     expect(verifyPlan(request, await planned(request))).toEqual([]);
   });
 
-  test('is a valid plan file', async () => {
+  test('makes a valid plan file', async () => {
     const plan = await planned(cores());
     expect(gearPlanSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
   });
 
-  test('holds on devices of two speeds, and gives the faster one more', async () => {
+  test('holds on devices of two speeds, and gives the faster one a larger share', async () => {
     const base = cores();
     const models = base.profile.models.map((model) => {
       const [curve] = Object.values(model.runtimes);
@@ -59,12 +59,12 @@ describe('a feasible plan', () => {
     expect(dearest.fast).toBeGreaterThan(dearest.slow ?? 0);
   });
 
-  test('is the same byte for byte when asked again, with one worker thread or two', async () => {
+  test('is the same byte for byte when planned again, with one worker thread or two', async () => {
     const plan = JSON.stringify(await planned(gpus()));
     for (const threads of [1, 2]) expect(JSON.stringify(await plannedAnew(gpus(), { threads }))).toBe(plan);
   });
 
-  test('says for what it was made: another request has another digest', async () => {
+  test('records which request it was made for: another request has another digest', async () => {
     const { digest } = await planned(cores());
     expect((await planned(cores({ seed: 2 }))).digest).not.toBe(digest);
     expect((await planned(cores({ slo: { type: 'latency', p95Ms: 90 } }))).digest).not.toBe(digest);
@@ -77,7 +77,7 @@ describe('quality', () => {
     expect(plan.gears[0].expected.accuracy).toBeGreaterThan(plan.gears[plan.gears.length - 1].expected.accuracy + 0.01);
   });
 
-  test('more devices, and a laxer SLO, never make a plan much worse', async () => {
+  test('more devices or a looser SLO never make a plan much worse', async () => {
     const one = await planned(gpus());
     const more = await planned(
       gpus({ devices: Array.from({ length: 9 }, (_, i) => ({ id: `g${i}`, deviceClass: 'gpu', memoryBytes: 16e9 })) }),
@@ -87,7 +87,7 @@ describe('quality', () => {
     expect(laxer.expected.accuracy).toBeGreaterThan(one.expected.accuracy - 0.002);
   });
 
-  test('a lower accuracy target is met faster', async () => {
+  test('a lower accuracy target gives a lower latency', async () => {
     const high = await planned(cores({ slo: { type: 'accuracy', accuracy: 0.925 } }));
     const low = await planned(cores({ slo: { type: 'accuracy', accuracy: 0.87 } }));
     expect(low.expected.latencyMsP95).toBeLessThan(high.expected.latencyMsP95);
@@ -105,7 +105,7 @@ describe('quality', () => {
 });
 
 describe('no plan', () => {
-  test('too much load: the range, the model and how far beyond', async () => {
+  test('too much load: names the range, the model and the excess', async () => {
     const result = await refused(cores({ qpsMax: 1e6 }));
     expect(result.qpsRange).toEqual([875_000, 1e6]);
     expect(result.model).toBe('linear');
@@ -113,14 +113,14 @@ describe('no plan', () => {
     expect(result.best.value ?? 0).toBeGreaterThan(result.best.limit);
   });
 
-  test('latency below what one inference takes: the best p95', async () => {
+  test('latency below one inference: names the best p95', async () => {
     const result = await refused(gpus({ slo: { type: 'latency', p95Ms: 60 }, qpsMax: 2 }));
     expect(result).toMatchObject({ model: '3b', best: { metric: 'latencyMsP95', limit: 54 } });
     expect(result.best.value ?? 0).toBeGreaterThan(80);
     expect(result.reason).toContain('3b');
   });
 
-  test('more accuracy than the family has: the best accuracy', async () => {
+  test('more accuracy than the family has: names the best accuracy', async () => {
     const result = await refused(cores({ slo: { type: 'accuracy', accuracy: 0.99 } }));
     expect(result.best).toMatchObject({ metric: 'accuracy', limit: 0.99 });
     expect(result.best.value ?? 0).toBeGreaterThan(0.92);
@@ -132,14 +132,14 @@ describe('no plan', () => {
     expect(result.best.value ?? 0).toBeLessThan(0.655);
   });
 
-  test('memory that holds no model at all', async () => {
+  test('memory too small for any model', async () => {
     const devices = [{ id: 'tiny', deviceClass: 'cpu-1', memoryBytes: 1e6 }];
     const result = await refused(cores({ devices }));
     expect(result).toMatchObject({ model: 'linear', best: { metric: 'memoryBytes', value: 10e6, limit: 1e6 } });
   });
 });
 
-test('memory that holds only some models: the others are left out, and the plan says where what is', async () => {
+test('memory for only some models: the others are left out, and the plan lists what is placed where', async () => {
   const devices = [{ id: 'small', deviceClass: 'cpu-1', memoryBytes: 35e6 }];
   const request = cores({ devices, qpsMax: 500 });
   const plan = await planned(request);

@@ -4,7 +4,7 @@ import { randomRequest } from './random-requests.ts';
 
 const INSTANCES = 100;
 
-test(`of ${INSTANCES} random instances each has a plan that the verifier passes, or none that anybody finds`, async () => {
+test(`of ${INSTANCES} random instances, each has a plan that the verifier accepts, or none that a simple search finds`, async () => {
   const counts = { plan: 0, infeasible: 0 };
   for (let i = 0; i < INSTANCES; i++) {
     const seed = `instance ${i}`;
@@ -12,7 +12,7 @@ test(`of ${INSTANCES} random instances each has a plan that the verifier passes,
     expect(problems, seed).toEqual([]);
     counts[type]++;
   }
-  // Both happen, else the test says little.
+  // Both must happen, or the test proves little.
   expect(counts.plan).toBeGreaterThan(INSTANCES / 4);
   expect(counts.infeasible).toBeGreaterThan(INSTANCES / 10);
 });

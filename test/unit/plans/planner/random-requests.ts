@@ -10,7 +10,7 @@ export interface InstanceSize {
   readonly devices: number;
 }
 
-/** A random family on random devices whose memory is short more often than not. */
+/** A random family on random devices, most of which are short of memory. */
 export function randomRequest(seed: string, { models, devices }: InstanceSize): PlanRequest {
   const random = createRandom(seed);
   const between = (low: number, high: number): number => low * (high / low) ** random.next();
@@ -58,7 +58,7 @@ export function randomRequest(seed: string, { models, devices }: InstanceSize): 
   };
 }
 
-/** Random cascades of two or more of the family with random loads, as SP3 is asked to carry. */
+/** Random cascades of two or more models with random loads, as SP3 gets them. */
 export function randomLoads(seed: string, context: PlanningContext): CascadeLoad[] {
   const random: Random = createRandom(seed);
   return Array.from({ length: 1 + random.below(3) }, () => {

@@ -34,7 +34,7 @@ const gpusProfile = syntheticProfile({
   ],
 });
 
-/** Three models on two cores: little fixed cost, so batching matters little. */
+/** Three models on two cores: the fixed cost is small, so batching matters little. */
 export function cores(change: Partial<PlanRequest> = {}): PlanRequest {
   return {
     deployment: 'cores',
@@ -49,7 +49,7 @@ export function cores(change: Partial<PlanRequest> = {}): PlanRequest {
   };
 }
 
-/** Four models on six GPUs whose memory holds two or three of them: placement matters, and batching. */
+/** Four models on six GPUs with memory for two or three each: placement and batching matter. */
 export function gpus(change: Partial<PlanRequest> = {}): PlanRequest {
   return {
     deployment: 'gpus',

@@ -9,8 +9,8 @@ import { traceWorkload } from '../../../../plans/simulator/workload.ts';
 import { constantTrace } from '../../../../plans/traces/trace.ts';
 
 /**
- * Checks a plan against the request alone, with code of its own but for the simulator, which gets arrivals that the planner
- * has not seen. Returns what is wrong, in words; empty for a good plan.
+ * Checks a plan against the request alone, with independent code except for the simulator, which gets arrivals that the planner
+ * has not seen. Returns a description of each problem; empty for a good plan.
  */
 export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
   const problems: string[] = [];
@@ -58,7 +58,7 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
   return problems;
 }
 
-/** Gears of whole ranges, one after the other; neighbours that serve alike are one. @returns ranges covered. */
+/** Gears cover whole ranges, in order, and neighbours that serve alike are joined. @returns ranges covered. */
 function checkRanges(gears: readonly Gear[], width: number, check: (good: boolean, problem: string) => void): number {
   let next = 0;
   gears.forEach((gear, i) => {
@@ -75,7 +75,7 @@ function served({ cascade, shares, minQueueLength, maxWaitMs }: Gear): string {
   return JSON.stringify([cascade, shares, minQueueLength, maxWaitMs]);
 }
 
-/** Beyond the promise: contiguous, never more accurate than below, and carried on what is placed. */
+/** Gears beyond the promise: contiguous, never more accurate than the ones below, and carried by the placed replicas. */
 function verifyBeyond(request: PlanRequest, plan: GearPlan, table: GearTable): string[] {
   const problems: string[] = [];
   const all = allGears(table);
@@ -100,7 +100,7 @@ function verifyBeyond(request: PlanRequest, plan: GearPlan, table: GearTable): s
   return problems;
 }
 
-/** The gears for the loss of a device: none of it is used, and what they promise holds on the others. */
+/** Gears for the loss of a device: they do not use it, and keep their promise on the others. */
 function verifyContingency(request: PlanRequest, plan: GearPlan, lost: string): string[] {
   const problems: string[] = [];
   const table = gearsWithout(plan, lost);
@@ -155,7 +155,7 @@ function checkReplicas(gear: Gear, name: string, plan: GearPlan, check: (good: b
   }
 }
 
-/** What is promised of new samples is never more than what the samples show that chose the cascade, and lies in its interval. */
+/** The accuracy promised for new samples is never above the measured one, and lies in its interval. */
 function checkAccuracy(gear: Gear, name: string, request: PlanRequest, check: (good: boolean, problem: string) => void): void {
   const { accuracy, accuracyInterval } = gear.expected;
   const [low, high] = accuracyInterval;
@@ -164,7 +164,7 @@ function checkAccuracy(gear: Gear, name: string, request: PlanRequest, check: (g
   check(0 <= low && low <= accuracy && accuracy <= high && high <= 1, `${name} claims ${accuracy} in [${low}, ${high}]`);
 }
 
-/** On the samples of the request, which chose the gear. */
+/** On the request's samples, which the gear was chosen on. */
 export function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
   let qualitySum = 0;
   for (let i = 0; i < profile.labels.length; i++) {
@@ -179,7 +179,7 @@ export function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
   return qualitySum / profile.labels.length;
 }
 
-/** p95 of a gear at a constant mean load. */
+/** The p95 of a gear at a constant mean load. */
 function simulatedP95(request: PlanRequest, plan: GearPlan, gear: number, qps: number): number {
   const { system, simulator } = simulatorOf(request);
   const seconds = Math.ceil(Math.max(2, 2000 / qps));

@@ -12,7 +12,7 @@ function end(admission: Admission, { at, ticket }: Taken, now: number, completed
   admission.ended(ticket, now - at, completed, now);
 }
 
-/** A queue that ends one request every `everyMs`, in order; `perEnd` new ones come meanwhile. Returns the time. */
+/** A queue that completes one request every `everyMs`, in order, while `perEnd` new ones arrive. Returns the time. */
 function run(admission: Admission, from: number, ends: number, everyMs: number, waiting: Taken[], perEnd: number): number {
   let now = from;
   for (let i = 0; i < ends; i++) {
@@ -24,7 +24,7 @@ function run(admission: Admission, from: number, ends: number, everyMs: number, 
   return now;
 }
 
-/** One at a time, each of which takes `tookMs`; the next one comes `everyMs` after. Returns the time. */
+/** One request at a time, each taking `tookMs`; the next one arrives `everyMs` later. Returns the time. */
 function runLow(admission: Admission, from: number, untilMs: number, everyMs: number, tookMs: number): number {
   let now = from;
   for (; now < untilMs; now += everyMs) end(admission, take(admission, now), now + tookMs);
@@ -37,10 +37,10 @@ test('nothing is refused without evidence', () => {
   expect(admission.retryAfterMs(1)).toBeUndefined();
 });
 
-test('the expected wait is what is in flight over what is completed per time', () => {
+test('the expected wait is the requests in flight divided by the completion rate', () => {
   const admission = new Admission(() => 0);
   const waiting: Taken[] = [];
-  // 100 are completed a second, twice as many come.
+  // 100 are completed a second, and twice as many arrive.
   run(admission, 0, 200, 10, waiting, 2);
   expect(waiting).toHaveLength(200);
   expect(admission.expectedWaitMs()).toBeCloseTo(2_000, -2);
@@ -49,9 +49,9 @@ test('the expected wait is what is in flight over what is completed per time', (
 });
 
 test.each([1.5, 2, 3, 5, 10])(
-  'of an overload of %d times the capacity, after little load, all that are taken end in time',
+  'in an overload of %d times the capacity, after a light load, every accepted request is answered in time',
   (factor) => {
-    // What waits, as told every 100 ms.
+    // The number waiting, as reported every 100 ms.
     let toldMs = 0;
     const admission = new Admission(() => toldMs);
     const deadlineMs = 1_000;
@@ -73,13 +73,13 @@ test.each([1.5, 2, 3, 5, 10])(
       tookMs.push(now - first.at);
     }
     expect(Math.max(...tookMs)).toBeLessThanOrEqual(deadlineMs);
-    // Nothing is refused that fits: the queue was never empty.
+    // Nothing that fits is refused: the queue was never empty.
     expect(tookMs).toHaveLength(5_000);
     expect(refused).toBeGreaterThan(5_000 * (factor - 1) - 1_000);
   },
 );
 
-test('a hang under little load is forgotten a second after its end, and when nothing was in flight meanwhile', () => {
+test('a hang under light load is forgotten a second after its end, and if nothing was in flight meanwhile', () => {
   const hang = (admission: Admission): number => {
     const hangsAt = runLow(admission, 0, 5_000, 100, 20);
     const waiting: Taken[] = [];
@@ -100,14 +100,14 @@ test('a hang under little load is forgotten a second after its end, and when not
   expect(burst(idle, hang(idle) + 300)).toBeUndefined();
 });
 
-test('in a hang under load no more is taken than fitted before', () => {
+test('in a hang under load, no more is accepted than fitted before', () => {
   const admission = new Admission(() => 0);
   const waiting: Taken[] = [];
   let now = run(admission, 0, 500, 2, waiting, 1);
   for (let i = 0; i < 300; i++) waiting.push(take(admission, now));
   now = run(admission, now, 500, 2, waiting, 1);
   const before = waiting.length;
-  // Nothing ends any more.
+  // Nothing completes any more.
   for (let i = 0; i < 5_000; i++) if (admission.retryAfterMs(1_000) === undefined) waiting.push(take(admission, now + i));
   expect(before).toBe(300);
   expect(waiting.length).toBeGreaterThan(before);
@@ -128,17 +128,17 @@ test('time in which nothing is in flight says nothing about the speed', () => {
   expect(admission.expectedWaitMs()).toBeLessThan(100);
 });
 
-test('requests that are given up without an inference are no evidence of speed, but of long waits', () => {
+test('requests given up without an inference are no evidence of speed, only of long waits', () => {
   const admission = new Admission(() => 0);
   const taken = Array.from({ length: 100 }, () => take(admission, 0));
   for (const each of taken.slice(0, 50)) end(admission, each, 1_000, false);
   expect(admission.retryAfterMs(1_000)).toBeGreaterThan(0);
   for (const each of taken.slice(50)) end(admission, each, 1_000, false);
-  // With nothing in flight the next one is always taken.
+  // With nothing in flight, the next one is always accepted.
   expect(admission.retryAfterMs(1_000)).toBeUndefined();
 });
 
-test('a long wait is believed as far as what requests took of late, or what devices say is queued, makes it likely', () => {
+test('a long wait is believed only as far as recent request times or the queues that devices report make it likely', () => {
   let backlogMs = 0;
   const admission = new Admission(() => backlogMs);
   runLow(admission, 0, 5_000, 100, 20);

@@ -8,7 +8,7 @@ const counts = (of: Readonly<Record<number, number>>): ClientCounts => {
   return clients;
 };
 
-test('before a request are those of its client, and as many of each other one', () => {
+test('ahead of a request are those of its client, and as many of every other client', () => {
   const clients = counts({ 1: 100, 2: 3, 3: 1 });
   expect(clients.ahead(1)).toBe(104);
   expect(clients.ahead(2)).toBe(3 + 4 + 1);
@@ -16,11 +16,11 @@ test('before a request are those of its client, and as many of each other one', 
   expect(clients.ahead(4)).toBe(3);
 });
 
-test('alone, a client has all that is in flight before it', () => {
+test('a lone client has everything in flight ahead of it', () => {
   expect(counts({ 7: 40 }).ahead(7)).toBe(40);
 });
 
-test('clients are remembered while they have requests, a bounded number of them', () => {
+test('clients are remembered while they have requests, up to a bound', () => {
   const clients = new ClientCounts();
   for (let client = 0; client < 2 * MAX_CLIENTS; client++) clients.add(clients.keyOf(client));
   expect(clients.keyOf(5)).toBe(5);
@@ -43,22 +43,22 @@ function crowded(): Admission {
   return admission;
 }
 
-test('who has little in flight is taken, with a deadline that the queue as a whole would not meet', () => {
+test('a client with little in flight is accepted, even with a deadline that the whole queue would miss', () => {
   const admission = crowded();
   expect(admission.retryAfterMs(2_000, 1)).toBeGreaterThan(1_000);
   expect(admission.retryAfterMs(2_000, 2)).toBeUndefined();
   expect(admission.retryAfterMs(600_000, 1)).toBeUndefined();
 });
 
-test('equal clients get equal shares, whatever their deadlines are', () => {
+test('equal clients get equal shares, whatever their deadlines', () => {
   const admission = crowded();
   for (let i = 0; i < 500 && admission.retryAfterMs(2_000, 2) === undefined; i++) admission.started(10_000, 2);
-  // 1.6 s of work, half of it of the other client.
+  // 1.6 s of work, half of it from the other client.
   for (let i = 0; i < 79; i++) admission.ended(500, 100, false, 10_000, 2);
   expect(admission.retryAfterMs(2_000, 2)).toBeUndefined();
 });
 
-test('a client alone leaves a little of a bound for whoever comes next, beside others as much as it has', () => {
+test('a lone client leaves a little of a bound for the next one; with others, it leaves as much as it has', () => {
   expect(mayFill(0.94, 94, 94)).toBe(true);
   expect(mayFill(0.95, 95, 95)).toBe(false);
   expect(mayFill(0.95, 0, 95)).toBe(true);

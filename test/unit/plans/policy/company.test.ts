@@ -28,7 +28,7 @@ describe('without padding, samples share a batch if and only if their shapes are
   });
 });
 
-describe('with padding, none pays more than twice for the others', () => {
+describe('with padding, no sample costs more than twice as much because of the others', () => {
   test.each([
     [1, [null]],
     [2, [null, null]],
@@ -50,6 +50,6 @@ describe('with padding, none pays more than twice for the others', () => {
   });
 });
 
-test('the size of a sample is that of its inputs of differing size', () => {
+test('the size of a sample is that of its variable-size inputs', () => {
   expect(sampleSize([spec([100]), spec([null, 4]), spec([null])])!(sample([100], [3, 4], [7]))).toBe(19);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DeviceSpeed } from '../../../../plans/policy/device-speed.ts';
 
-/** Runs batches one after the other for some time; returns when the last one ended. */
+/** Runs batches back to back for some time; returns the end of the last one. */
 function busy(speed: DeviceSpeed, fromMs: number, forMs: number, profiledMs: number, factor: number): number {
   let now = fromMs;
   while (now < fromMs + forMs) {
@@ -11,18 +11,18 @@ function busy(speed: DeviceSpeed, fromMs: number, forMs: number, profiledMs: num
   return now;
 }
 
-test('nothing is known: as profiled', () => {
+test('without evidence a device counts as profiled', () => {
   expect(new DeviceSpeed().slowdown(12_345)).toBe(1);
 });
 
-test('batches that take as long as profiled leave it at exactly 1, whenever they run', () => {
+test('batches that take as long as profiled leave the slowdown at exactly 1, whenever they run', () => {
   const speed = new DeviceSpeed();
   const end = busy(speed, 0, 500, 3, 1);
   expect(speed.slowdown(end)).toBe(1);
   expect(speed.slowdown(end + 77)).toBe(1);
 });
 
-test('a device at half its speed is known for that within two tenths of a second', () => {
+test('a device at half its speed is recognised within two tenths of a second', () => {
   const speed = new DeviceSpeed();
   const slowFrom = busy(speed, 0, 1_000, 2, 1);
   const end = busy(speed, slowFrom, 200, 2, 2);
@@ -30,13 +30,13 @@ test('a device at half its speed is known for that within two tenths of a second
   expect(speed.slowdown(busy(speed, end, 1_000, 2, 2))).toBeGreaterThan(1.85);
 });
 
-test('five batches say most of it', () => {
+test('five batches give most of the evidence', () => {
   const speed = new DeviceSpeed();
   for (let i = 1; i <= 5; i++) speed.observe(4, 8, 8 * i);
   expect(speed.slowdown(40)).toBeGreaterThan(1.6);
 });
 
-test('a batch that hung says little of the others', () => {
+test('a batch that hung says little about the others', () => {
   const speed = new DeviceSpeed();
   const end = busy(speed, 0, 500, 2, 1);
   speed.observe(2, 5_000, end + 10);
@@ -50,18 +50,18 @@ test('evidence fades: an idle device counts as profiled', () => {
   expect(speed.slowdown(end + 3_000)).toBeCloseTo(1, 2);
 });
 
-test('tiny batches from cold caches are not taken for a slow device', () => {
+test('tiny batches with cold caches do not make a device look slow', () => {
   const speed = new DeviceSpeed();
   for (let i = 1; i <= 200; i++) speed.observe(0.05, 0.14, 5 * i);
   expect(speed.slowdown(1_000)).toBe(1);
 });
 
-test('a faster device is known for that, too', () => {
+test('a faster device is recognised, too', () => {
   const speed = new DeviceSpeed();
   expect(speed.slowdown(busy(speed, 0, 1_000, 2, 0.7))).toBeCloseTo(0.7, 1);
 });
 
-test('reading does not change what is read later', () => {
+test('reading does not change later readings', () => {
   const [read, unread] = [new DeviceSpeed(), new DeviceSpeed()];
   for (const speed of [read, unread]) speed.observe(4, 9, 10);
   for (let now = 10; now < 200; now += 7) read.slowdown(now);

@@ -28,7 +28,7 @@ function changes(chosen: readonly number[]): number {
   return chosen.filter((gear, i) => i > 0 && gear !== chosen[i - 1]).length;
 }
 
-test('up at once, down when a lower gear has been enough for the settle time', () => {
+test('shifts up at once, and down when a lower gear has been enough for the settle time', () => {
   const chooser = new GearChooser(gears, RULE);
   expect(chooser.decide(inputs(350), 0).gear).toBe(3);
   const chosen = decide(chooser, 100, 3_000, () => inputs(50));
@@ -36,23 +36,23 @@ test('up at once, down when a lower gear has been enough for the settle time', (
   expect(chosen.slice(0, 20)).toEqual(new Array(20).fill(3));
 });
 
-test('down to the highest gear that was needed meanwhile, and no further', () => {
+test('shifts down to the highest gear that was needed meanwhile, and no further', () => {
   const chooser = new GearChooser(gears, RULE);
   chooser.decide(inputs(650), 0);
   const chosen = decide(chooser, 100, 2_100, (now) => inputs(now === 1_000 ? 250 : 50));
   expect(chosen.at(-1)).toBe(2);
 });
 
-test('the paper: down at once, but for a queue of the first model', () => {
+test('the rule of the paper: shifts down at once, unless the first model has a queue', () => {
   const chooser = new GearChooser(gears, PAPER_GEAR_RULE);
   chooser.decide(inputs(350), 0);
   expect(chooser.decide(inputs(150, { firstQueue: 20 }), 100)).toMatchObject({ gear: 3, basis: { rule: 'held' } });
   expect(chooser.decide(inputs(150, { firstQueue: 18 }), 200)).toMatchObject({ gear: 1, basis: { rule: 'load' } });
 });
 
-test('a gear that does not hold what the plan says is tried less and less often at the same load', () => {
+test('a gear that does not keep its promise is tried less and less often at the same load', () => {
   const chooser = new GearChooser(gears, RULE);
-  // Gear 1 would do by the table, but requests pile up in it.
+  // By the table gear 1 is enough, but requests pile up in it.
   const chosen = decide(chooser, 0, 120_000, () =>
     inputs(150, chooser.gear < 3 ? { backlog: 60, waitMs: 100 } : { backlog: 1, waitMs: 5 }),
   );
@@ -60,7 +60,7 @@ test('a gear that does not hold what the plan says is tried less and less often 
   expect(changes(chosen.slice(600))).toBeLessThanOrEqual(4);
 });
 
-test('what was learned so does not hold at a lower load', () => {
+test('what was learned at one load does not apply at a lower one', () => {
   const chooser = new GearChooser(gears, RULE);
   decide(chooser, 0, 60_000, () => inputs(150, chooser.gear < 3 ? { backlog: 60, waitMs: 100 } : {}));
   chooser.decide(inputs(550), 60_000);
@@ -68,7 +68,7 @@ test('what was learned so does not hold at a lower load', () => {
   expect(chosen.at(-1)).toBe(0);
 });
 
-test('another table is chosen from without hysteresis', () => {
+test('a new table starts without hysteresis', () => {
   const chooser = new GearChooser(gears, RULE);
   chooser.decide(inputs(650), 0);
   chooser.use(gears.slice(0, 3));
@@ -76,7 +76,7 @@ test('another table is chosen from without hysteresis', () => {
   expect(chooser.decide(inputs(50), 100).gear).toBe(0);
 });
 
-test('at a constant load at most one change a minute after the first five seconds, wherever the load lies', () => {
+test('at any constant load, there is at most one change a minute after the first five seconds', () => {
   const random = createRandom(1);
   for (let qps = 60; qps < 780; qps += 20) {
     const chooser = new GearChooser(gears, RULE);

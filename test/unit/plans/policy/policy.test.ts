@@ -51,11 +51,11 @@ describe('compilePlan', () => {
     expect([...compilePlan(plan).placed]).toEqual([0, 0, 0, 1, 0, 0, 0, 0]);
   });
 
-  test('numbers models as a process knows them, and cascades follow the order of the plan all the same', () => {
+  test('numbers models as the process knows them, while cascades still follow the order of the plan', () => {
     const [renumbered, second] = compilePlan(plan, ['y', 'x'], ['d', 'c', 'b', 'a']).gears;
     expect([...renumbered.cascade]).toEqual([2, 0]);
     expect([...renumbered.shares]).toEqual([0.75, 0.25, 0, 0, 1, 0, 0, 0]);
-    // From c on to d; from a on to b; nothing comes after d, and after b nothing where the gear has a alone.
+    // From c to d, from a to b; nothing comes after d, and nothing after b if the gear only has a.
     expect([...renumbered.next]).toEqual([-1, 0, 0, 2]);
     expect([...second.next]).toEqual([-1, -1, -1, -1]);
   });
@@ -64,7 +64,7 @@ describe('compilePlan', () => {
     expect([...gear.minQueueLength]).toEqual([1, 1, 1, 4, 1, 1, 1, 1]);
   });
 
-  test('an unknown name is a defect that says which', () => {
+  test('an unknown name is a defect that is named', () => {
     expect(() => compilePlan({ ...plan, placement: [{ model: 'z', device: 'x' }] })).toThrow('unknown model "z"');
   });
 });
@@ -75,7 +75,7 @@ describe('gears beyond the promise', () => {
   const contingencies = [{ lost: 'x', alike: [], gears: [{ ...second, shares: {} }], beyond: [{ ...third, shares: {} }] }];
   const compiled = compilePlan({ ...plan, gears, beyond, contingencies });
 
-  test('follow the promised ones in one table, marked; so they do for the loss of a device', () => {
+  test('follow the promised ones in one table, marked, also for the loss of a device', () => {
     const tables = [compiled.gears, compiled.contingencies.get('x') ?? []];
     expect(tables.map((table) => table.map(({ index, bestEffort, toQps }) => [index, bestEffort, toQps]))).toEqual([
       [
@@ -90,7 +90,7 @@ describe('gears beyond the promise', () => {
     ]);
   });
 
-  test('serve the loads above, and no load that is only scaled to be there', () => {
+  test('serve the loads above, but not loads that only scaling puts there', () => {
     const choose = (qps: number, scale: number): number => {
       const load = { qps, lowQps: qps, highQps: qps };
       const inputs = { load, scale, slowdown: Float64Array.of(1, 1), firstQueue: 0, backlog: 0, waitMs: 0 };
@@ -114,7 +114,7 @@ describe('cascadeStep', () => {
     expect(cascadeStep(gear, 3, 0)).toBe(LAST);
   });
 
-  test('a model outside the gear hands on to the first later model of the gear, or its answer stands', () => {
+  test('a model outside the gear hands over to the next later model of the gear, or its answer stands', () => {
     expect(cascadeStep(gear, 0, 0.9)).toBe(1);
     expect(cascadeStep(gear, 2, 0.9)).toBe(3);
     expect(cascadeStep(compilePlan(plan).gears[1], 3, 0.1)).toBe(NO_LATER_MODEL);
@@ -140,7 +140,7 @@ describe('gear choice', () => {
     wantedGears(gears, current, { scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 0, waitMs: 0, ...inputs }, rule);
   const DRAINS: GearRule = { ...PAPER_GEAR_RULE, backlogDrainMs: 250 };
 
-  test('the paper: a look-up of the measured load; a backlog is no load, and devices are as profiled', () => {
+  test('the rule of the paper: looks up the measured load, ignores backlogs, and takes devices as profiled', () => {
     const slow = { slowdown: Float64Array.of(4, 4), backlog: 1_000, waitMs: 1_000 };
     fc.assert(
       fc.property(fc.nat(50), fc.nat(2), (qps, current) => {
@@ -152,17 +152,17 @@ describe('gear choice', () => {
     );
   });
 
-  test('what waits longer than usual counts as the load that would clear it, and is named as what decided', () => {
-    // Usual are 100 ms, two fifths of the drain time.
+  test('a backlog beyond the usual wait counts as the load that would clear it, and is named as the reason', () => {
+    // 100 ms is the usual wait, two fifths of the drain time.
     const usual = choose(0, DRAINS, { load: counted(5), backlog: 8, waitMs: 100 });
     expect(usual.least).toMatchObject({ gear: 0, basis: { rule: 'load', excess: 0 } });
-    // Half of 4 requests are too many: 5 + 2 / 0.25 s.
+    // Half of the 4 requests are too many: 5 + 2 / 0.25 s.
     const long = choose(0, DRAINS, { load: counted(5), backlog: 4, waitMs: 200 });
     expect(long.least).toMatchObject({ gear: 1, basis: { rule: 'backlog', excess: 2 } });
     expect(choose(1, DRAINS, { load: counted(5), backlog: 4, waitMs: 200 }).most).toMatchObject({ gear: 1 });
   });
 
-  test('a gear that waits for company by plan has no backlog for it, up to half of the drain time', () => {
+  test('a planned wait for a fuller batch is no backlog, up to half of the drain time', () => {
     const patient = gears.map((gear) => ({ ...gear, expectedMsP95: 120 }));
     const inputs = { load: counted(5), scale: 1, slowdown: NONE_SLOW, firstQueue: 0, backlog: 8, waitMs: 120 };
     expect(wantedGears(patient, 0, inputs, DRAINS).least.basis.excess).toBe(0);
@@ -170,27 +170,27 @@ describe('gear choice', () => {
     expect(wantedGears(endless, 0, { ...inputs, waitMs: 250 }, DRAINS).least.basis.excess).toBe(4);
   });
 
-  test('the gear stays while the counts can be of a load within its range', () => {
+  test('the gear stays while the counts are consistent with a load within its range', () => {
     const load = { qps: 20, lowQps: 9, highQps: 31 };
     expect(choose(0, PAPER_GEAR_RULE, { load })).toMatchObject({ least: { gear: 0 }, most: { gear: 0 } });
     expect(choose(1, PAPER_GEAR_RULE, { load })).toMatchObject({ least: { gear: 0 }, most: { gear: 1 } });
   });
 
-  test('a lower gear must be clear of the load, where shifts down need evidence', () => {
+  test('a lower gear must clearly fit the load if shifting down needs evidence', () => {
     const settling: GearRule = { ...PAPER_GEAR_RULE, settleMs: 1_000 };
     expect(choose(1, settling, { load: counted(9.3) }).most.gear).toBe(1);
     expect(choose(1, settling, { load: counted(9.2) }).most.gear).toBe(0);
     expect(choose(0, settling, { load: counted(9.6) }).least.gear).toBe(0);
   });
 
-  test('a scaled load is looked up scaled; queues are as they are', () => {
+  test('the load is scaled before the look-up; queues are not', () => {
     expect(choose(0, PAPER_GEAR_RULE, { load: counted(25), scale: 0.5 }).least).toMatchObject({
       gear: 1,
       basis: { qps: 25, lowQps: 12.5, scale: 0.5 },
     });
   });
 
-  describe('on devices of another speed than profiled', () => {
+  describe('on devices that are faster or slower than profiled', () => {
     const measured: GearRule = { ...PAPER_GEAR_RULE, measuredSpeed: true };
 
     test('a gear carries the planned load divided by the slowdown', () => {
@@ -202,7 +202,7 @@ describe('gear choice', () => {
       });
     });
 
-    test('what plans leave room for does not count, nor do devices that are faster', () => {
+    test('slowdowns within the margin of the plan do not count, nor do faster devices', () => {
       expect(choose(0, measured, { load: counted(9.9), slowdown: Float64Array.of(1.1, 0.5) }).least.gear).toBe(0);
     });
 
@@ -217,21 +217,21 @@ describe('gear choice', () => {
   });
 });
 
-describe('the load as far as counting can tell', () => {
+describe('the bounds of a counted load', () => {
   const ofWindows = (rates: Readonly<Record<number, number>>) => (ms: number) => ({ qps: rates[ms], ms });
 
-  test('longer windows narrow the bounds', () => {
+  test('narrow with longer windows', () => {
     const { qps, lowQps, highQps } = estimateLoad(ofWindows({ 100: 1_000, 300: 1_000, 1000: 1_000, 3000: 1_000 }), 3_000, 2);
     expect(qps).toBe(1_000);
     expect([lowQps, highQps]).toEqual([...rateInterval({ qps: 1_000, ms: 3_000 }, 2)]);
   });
 
-  test('but not those in which the load was another', () => {
+  test('ignore windows in which the load was different', () => {
     const { lowQps, highQps } = estimateLoad(ofWindows({ 100: 4_000, 300: 1_500, 1000: 800, 3000: 600 }), 3_000, 2);
     expect([lowQps, highQps]).toEqual([...rateInterval({ qps: 4_000, ms: 100 }, 2)]);
   });
 
-  test('no further back than the rule looks; without a band it is what was counted last', () => {
+  test('look no further back than the rule; without a band, the load is the last count', () => {
     const over = ofWindows({ 100: 30, 300: 20, 500: 10 });
     expect(estimateLoad(over, 500, 0)).toEqual({ qps: 30, lowQps: 30, highQps: 30 });
     expect(estimateLoad(ofWindows({ 100: 30 }), 100, 2).lowQps).toBe(rateInterval({ qps: 30, ms: 100 }, 2)[0]);
@@ -239,7 +239,7 @@ describe('the load as far as counting can tell', () => {
 });
 
 describe('load history', () => {
-  test('is taken over the last intervals that make up the time, late ticks included', () => {
+  test('covers the last intervals that add up to the window, late ticks included', () => {
     const history = new LoadHistory();
     expect(history.over(100)).toEqual({ qps: 0, ms: 0 });
     history.add(50, 100);
@@ -250,13 +250,13 @@ describe('load history', () => {
     expect(history.over(10_000)).toEqual({ qps: 250, ms: 400 });
   });
 
-  test('reaches as far back as the longest window, whatever came before', () => {
+  test('reaches back as far as the longest window, whatever came before', () => {
     const history = new LoadHistory();
     for (let i = 0; i < 1_000; i++) history.add(i < 900 ? 1_000 : 5, 100);
     expect(history.over(10_000)).toEqual({ qps: 50, ms: 10_000 });
   });
 
-  test('of several frontends: the sum', () => {
+  test('adds up several frontends', () => {
     expect(together([])).toEqual({ qps: 0, ms: 0 });
     expect(
       together([
@@ -266,7 +266,7 @@ describe('load history', () => {
     ).toEqual({ qps: 15, ms: 110 });
   });
 
-  test('the interval of a rate holds it as often as it should', () => {
+  test('the confidence interval of a rate covers it as often as it should', () => {
     const random = createRandom(1);
     let held = 0;
     for (let round = 0; round < 2_000; round++) {
@@ -289,7 +289,7 @@ describe('load scale', () => {
     return scale.factor;
   };
 
-  test('moves a load within what is promised, and never makes more of one that is beyond', () => {
+  test('moves a load within the promised range, and never raises one that is beyond it', () => {
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1e4, noNaN: true }), fc.double({ min: 0.25, max: 4, noNaN: true }), (qps, scale) => {
         const scaled = scaledQps(qps, scale, 100);
@@ -300,13 +300,13 @@ describe('load scale', () => {
     );
   });
 
-  test('a planned mean that the plan tells goes before what its ranges suggest', () => {
+  test('the planned mean in the plan takes precedence over the one its ranges suggest', () => {
     const [first, second] = plan.gears;
     expect(plannedMeanQps({ gears: [first, second], qpsWeights: [0.5, 0.5] })).toBe(10);
     expect(plannedMeanQps({ gears: [first, second], qpsWeights: [0.5, 0.5], meanQps: 3 })).toBe(3);
   });
 
-  test('begins at 1, and comes to planned mean / measured mean', () => {
+  test('begins at 1, and converges to planned mean / measured mean', () => {
     expect(afterSeconds([], 100)).toBe(1);
     expect(afterSeconds(new Array(3_000).fill(200), 100)).toBeCloseTo(0.5, 2);
     expect(afterSeconds(new Array(3_000).fill(50), 100)).toBeCloseTo(2, 1);
@@ -321,7 +321,7 @@ describe('load scale', () => {
     expect(afterSeconds(some, 100)).toBeCloseTo(0.5, 1);
   });
 
-  test('is bounded: farther from the plan, another plan is called for', () => {
+  test('is bounded: a load farther from the plan needs another plan', () => {
     expect(afterSeconds(new Array(3_000).fill(5_000), 100)).toBe(0.25);
     expect(afterSeconds(new Array(3_000).fill(1), 100)).toBe(4);
   });
@@ -350,7 +350,7 @@ describe('routing', () => {
     );
   });
 
-  test('devices without a share or that are not usable get nothing', () => {
+  test('devices that have no share or are not usable get nothing', () => {
     const row = Float64Array.of(9, 9, 0.5, 0, 0.5);
     const credit = new Float64Array(5);
     const got = new Set(Array.from({ length: 20 }, () => pickDevice(row, credit, 2, 3, undefined)));
@@ -361,7 +361,7 @@ describe('routing', () => {
 });
 
 describe('routing at the measured speed', () => {
-  test('a device that is half as fast gets half as much beside the others', () => {
+  test('a device that is half as fast gets half as much as the others', () => {
     const shares = Float64Array.of(0.5, 0.5, 0, 1);
     expect([...sharesAtSpeed(shares, Float64Array.of(2, 1))]).toEqual([0.25, 0.5, 0, 1]);
   });

@@ -8,7 +8,7 @@ import { planOf } from '../../../support/plans.ts';
 const gear = compilePlan(planOf({ models: ['small', 'large'], minQueueLength: 4 })).gears[0];
 const LARGE = 1;
 
-/** What waits are sizes of samples; an audit takes its size in ms, and batches of the gear 8 ms at most. */
+/** The waiting audits are sample sizes; an audit takes its size in ms, and batches of the gear take 8 ms at most. */
 function audits(): SpareAudits<number> {
   return new SpareAudits({
     settings: { share: 0.5, utilisation: 0.5 },
@@ -19,7 +19,7 @@ function audits(): SpareAudits<number> {
   });
 }
 
-test('what waits is asked about in its order, but for what would hold up others for too long', () => {
+test('waiting audits run in order, except ones that would delay other requests for too long', () => {
   const own = audits();
   for (const size of [1, 9, 3]) own.enqueue(size);
   expect(own.next(LARGE, gear, 0)).toBe(1);
@@ -27,7 +27,7 @@ test('what waits is asked about in its order, but for what would hold up others 
   expect(own.next(LARGE, gear, 0)).toBeUndefined();
 });
 
-test('nothing is asked while the device was busy, nor where it does not hold the model', () => {
+test('no audit runs if the device was busy or does not hold the model', () => {
   const own = audits();
   own.enqueue(1);
   expect(own.hasSpare(-1, gear, 0)).toBe(false);
@@ -39,7 +39,7 @@ test('nothing is asked while the device was busy, nor where it does not hold the
   expect(own.next(LARGE, gear, 2_000)).toBe(1);
 });
 
-test('nothing is asked while others use the cores of the device, however idle it is itself', () => {
+test('no audit runs while others use the cores of the device, however idle the device itself is', () => {
   const own = audits();
   own.enqueue(1);
   own.starved(0, 1_000, 0.9);
@@ -49,7 +49,7 @@ test('nothing is asked while others use the cores of the device, however idle it
   expect(own.next(LARGE, gear, 3_000)).toBe(1);
 });
 
-test('nothing is asked from the first moments of a crowd on', () => {
+test('audits stop at the first moments of a crowd', () => {
   const own = audits();
   own.enqueue(1);
   own.busy(0, 150);
@@ -58,7 +58,7 @@ test('nothing is asked from the first moments of a crowd on', () => {
   expect(own.next(LARGE, gear, 400)).toBe(1);
 });
 
-test('only so many wait, and a device that has as many takes no more', () => {
+test('the number of waiting audits is bounded, and a full device takes no more', () => {
   const own = audits();
   for (let i = 0; i < AUDIT_QUEUE; i++) expect(own.enqueue(1)).toBe(true);
   expect(own.hasSpare(LARGE, gear, 0)).toBe(false);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { SpeedWatch } from '../../../../plans/policy/speed-watch.ts';
 import type { SpeedReport } from '../../../../plans/protocol/events.ts';
 
-/** Heartbeats every 100 ms, of a device that computes for some share of the time. */
+/** Heartbeats every 100 ms from a device that computes for a share of the time. */
 class Device {
   readonly watch = new SpeedWatch();
   readonly told: { at: number; report: SpeedReport }[] = [];
@@ -28,7 +28,7 @@ class Device {
   }
 }
 
-test('a device that becomes slow is told of once, within two seconds, with since when; and so when it is as profiled again', () => {
+test('a device that becomes slow is reported once, within two seconds, with its start time; so is its recovery', () => {
   const device = new Device();
   device.beats(10, 1.02);
   device.beats(20, 2);
@@ -45,7 +45,7 @@ test('a device that becomes slow is told of once, within two seconds, with since
   expect(device.watch.report).toMatchObject({ state: 'as-profiled', since: again.report.since });
 });
 
-test('what lasts less than a second is not told', () => {
+test('a slowdown shorter than a second is not reported', () => {
   const device = new Device();
   for (let i = 0; i < 10; i++) {
     device.beats(0.5, 2);
@@ -54,7 +54,7 @@ test('what lasts less than a second is not told', () => {
   expect(device.told).toEqual([]);
 });
 
-test('between the two bounds nothing changes: neither slow nor as profiled again', () => {
+test('between the two bounds nothing is reported: neither a slowdown nor a recovery', () => {
   const device = new Device();
   device.beats(30, 1.2);
   expect(device.told).toEqual([]);
@@ -63,7 +63,7 @@ test('between the two bounds nothing changes: neither slow nor as profiled again
   expect(device.states).toEqual(['slow']);
 });
 
-test('a slow device is told of again when it has become slower by more than a third', () => {
+test('a slow device is reported again when it becomes slower by more than a third', () => {
   const device = new Device();
   device.beats(10, 1.5);
   device.beats(10, 1.9);
@@ -74,7 +74,7 @@ test('a slow device is told of again when it has become slower by more than a th
   expect(device.told[1].report.slowdown).toBeGreaterThan(2);
 });
 
-test('a slow device that idles stays slow as far as anybody knows, whatever its heartbeats say meanwhile', () => {
+test('a slow device that idles still counts as slow, whatever its heartbeats say meanwhile', () => {
   const device = new Device();
   device.beats(5, 2);
   device.beats(60, 1, 0);
@@ -85,7 +85,7 @@ test('a slow device that idles stays slow as far as anybody knows, whatever its 
   expect(device.states).toEqual(['slow', 'as-profiled']);
 });
 
-test('a process that was started anew counts its work from zero', () => {
+test('a restarted process counts its work from zero', () => {
   const device = new Device();
   device.beats(5, 1);
   device.restart();
@@ -93,7 +93,7 @@ test('a process that was started anew counts its work from zero', () => {
   expect(device.states).toEqual(['slow']);
 });
 
-test('the share of the time without a processor is smoothed, and null where nobody can tell', () => {
+test('the share of time without a processor is smoothed, and null if unknown', () => {
   const device = new Device();
   device.beats(5, 2, 0.5, 0.4);
   expect(device.told[0].report.starvedShare).toBeCloseTo(0.4);

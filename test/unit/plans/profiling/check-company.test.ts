@@ -15,7 +15,7 @@ function dataOf(pad?: number) {
   };
 }
 
-/** Samples of 1 to so many lengths; those of one length differ in what they hold. */
+/** Samples of lengths 1 to `lengths`; samples of the same length differ in content. */
 function lengthsOf(count: number, lengths: number) {
   return {
     ...dataOf(),
@@ -27,7 +27,7 @@ function lengthsOf(count: number, lengths: number) {
   };
 }
 
-/** Two scores per sample, as a function of the batch says. */
+/** Two scores per sample, from a function of the batch. */
 function backendOf(scores: (batch: readonly Sample[], row: number) => [number, number]): Backend {
   return {
     emulated: false,
@@ -47,13 +47,13 @@ function backendOf(scores: (batch: readonly Sample[], row: number) => [number, n
 const check = (scores: Parameters<typeof backendOf>[0], data = dataOf(), largest = 8, effort: 'full' | 'quick' = 'full') =>
   checkCompany(backendOf(scores), 'm', data, sampleSizesOf(data), largest, effort);
 
-test('answers that depend on the sample alone pass, also with rounding and without a number', async () => {
+test('answers that depend only on the sample pass, even with rounding errors or NaN', async () => {
   const own = (batch: readonly Sample[], row: number): [number, number] => [batch[row][0].data[0], 50 + 1e-5 * batch.length];
   await expect(check(own)).resolves.toBeUndefined();
   await expect(check(() => [Number.NaN, Number.NEGATIVE_INFINITY])).resolves.toBeUndefined();
 });
 
-test('a model that couples the samples of a batch is refused with figures, an example and what to do', async () => {
+test('a model whose answers depend on other samples in the batch is refused, with figures, an example and what to do', async () => {
   const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 0.2 : 0.9, 0.5];
   await expect(check(coupled)).rejects.toThrow(
     /^model m: answers depend on what else is in the batch: \d+ of 100 samples have different scores in a batch than alone \(\d+ comparisons\), (\d+) of them a different label; the largest difference is 0\.700, at sample \d+: label 0 alone, 1 in a batch; the model couples .* set `maxBatch: 1` for it$/,
@@ -61,7 +61,7 @@ test('a model that couples the samples of a batch is refused with figures, an ex
   await expect(check(coupled, dataOf(), 1)).resolves.toBeUndefined();
 });
 
-test('a model that minds padding is refused where padding is declared, and only there', async () => {
+test('a model that is sensitive to padding is refused if padding is declared, and only then', async () => {
   const longest = (batch: readonly Sample[]): [number, number] => [Math.max(...batch.map(([{ shape }]) => shape[0])), 4.5];
   await expect(check(longest)).resolves.toBeUndefined();
   await expect(check(longest, dataOf(0))).rejects.toThrow(
@@ -69,20 +69,20 @@ test('a model that minds padding is refused where padding is declared, and only 
   );
 });
 
-test('scores are compared by their own scale, however small', async () => {
+test('scores are compared at their own scale, however small', async () => {
   const coupled = (batch: readonly Sample[]): [number, number] => [batch.length > 1 ? 2e-4 : 9e-4, 5e-4];
   await expect(check(coupled)).rejects.toThrow(/label 0 alone, 1 in a batch/);
   const rounding = (batch: readonly Sample[]): [number, number] => [9e-4 + 1e-9 * batch.length, 5e-4];
   await expect(check(rounding)).resolves.toBeUndefined();
 });
 
-test('a sample whose scores nearly cancel out is rounded as the others are', async () => {
+test('a sample whose scores nearly cancel out gets the same tolerance as the others', async () => {
   const near = (batch: readonly Sample[], row: number): [number, number] =>
     batch[row][0].data[0] === 7 ? [1e-6 * batch.length, -1e-6] : [50, 20];
   await expect(check(near)).resolves.toBeUndefined();
 });
 
-test('samples of hundreds of lengths are compared with those of their length', async () => {
+test('samples of hundreds of lengths are each compared with others of the same length', async () => {
   const data = lengthsOf(1_600, 400);
   const mean = (batch: readonly Sample[]): [number, number] => [
     batch.some((s) => s[0].data[0] !== batch[0][0].data[0]) ? 0.2 : 0.9,
@@ -91,7 +91,7 @@ test('samples of hundreds of lengths are compared with those of their length', a
   await expect(check(mean, data, 8, 'quick')).rejects.toThrow(/64 of 64 samples/);
 });
 
-test('where no two samples are of one length, a model that couples the batch is found, too', async () => {
+test('a model that couples the batch is also found if no two samples have the same length', async () => {
   const softmax = (batch: readonly Sample[]): [number, number] => [1 / batch.length, 0.7];
   await expect(check(softmax, lengthsOf(50, 50))).rejects.toThrow(/50 of 50 samples/);
 });

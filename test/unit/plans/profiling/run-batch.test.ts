@@ -7,7 +7,7 @@ import { runBatch } from '../../../../plans/profiling/run-batch.ts';
 
 const sample = (value: number): Sample => [{ data: Uint8Array.of(value), shape: [1] }];
 
-/** A model that fails on the batches that are told. */
+/** A model that fails on the given batches. */
 function backend(fails: (batch: readonly Sample[]) => CascadeError | undefined): Backend {
   return {
     emulated: false,
@@ -27,7 +27,7 @@ const run = (on: Backend, values: number[]) => runBatch(on, 'm', values.map(samp
 const failed = new CascadeError('INTERNAL', 'model m: Reshape');
 
 describe('runBatch', () => {
-  it('gives the output', async () => {
+  it('returns the output', async () => {
     expect(
       await run(
         backend(() => undefined),
@@ -36,7 +36,7 @@ describe('runBatch', () => {
     ).toMatchObject({ classes: 2 });
   });
 
-  it('says that a model that fails on batches only needs maxBatch: 1', async () => {
+  it('suggests maxBatch: 1 for a model that only fails on batches', async () => {
     await expect(
       run(
         backend((batch) => (batch.length > 1 ? failed : undefined)),
@@ -58,7 +58,7 @@ describe('runBatch', () => {
     }
   });
 
-  it('leaves a backend that is gone alone', async () => {
+  it('passes on the error of a backend that is gone', async () => {
     const gone = new CascadeError('UNAVAILABLE', 'the backend is closed');
     await expect(
       run(

@@ -11,7 +11,7 @@ const curve: RuntimeCurve = {
   ],
 };
 
-test('a batch takes as long as its largest sample has it: linear between sizes, square beyond', () => {
+test('the largest sample sets the time of a batch: linear between measured sizes, quadratic beyond them', () => {
   expect(runtimeMs(curve, 1)).toBe(5);
   expect(runtimeMs(curve, 1, 10)).toBe(1);
   expect(runtimeMs(curve, 1, 5)).toBe(1);
@@ -21,7 +21,7 @@ test('a batch takes as long as its largest sample has it: linear between sizes, 
   expect(runtimeMs(curve, 1, 60)).toBe(36);
 });
 
-test('a curve without sizes does not mind them', () => {
+test('a curve without sizes ignores sample sizes', () => {
   expect(runtimeMs({ batch: [1, 2], ms: [3, 4] }, 2, 77)).toBe(4);
 });
 
@@ -36,7 +36,7 @@ test('sizes are measured from the smallest sample to the largest, each once', ()
   expect(sizeQuantiles(Int32Array.of(4, 4, 4))).toHaveLength(1);
 });
 
-test('the typical time is the mean over the samples, and no larger sample is faster', () => {
+test('the typical time is the mean over the samples, and larger samples are never faster', () => {
   const measured = [
     { size: 10, ms: [2, 6] },
     { size: 20, ms: [1, 8] },

@@ -44,7 +44,7 @@ test('its tensors are copies: the network buffer may be reused', () => {
   expect(arrived.sample).toEqual(sent.sample);
 });
 
-test('what is not whole is refused, naming the field', () => {
+test('an incomplete message is refused by the name of the field', () => {
   const good = decode<Record<string, unknown>>(encodeAuditItem(fc.sample(item, { numRuns: 1, seed: 1 })[0], SPECS));
   const read = (fields: Record<string, unknown>) => () => decodeAuditItem(encode({ ...good, ...fields }), SPECS);
   expect(read({ opinion: { ...(good.opinion as object), gear: 0.5 } })).toThrow('audit message: opinion');

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Histogram, quantile, SIZE_BOUNDS, since, sumOf, TIME_BOUNDS_MS } from '../../../../plans/protocol/histogram.ts';
 
-test('what is not above a bound is in its bin; what is above the last is in one of its own', () => {
+test('values up to a bound are in its bin; values above the last bound have a bin of their own', () => {
   const histogram = new Histogram([1, 2, 4]);
   for (const value of [-0.001, 1, 1.001, 2, 4, 4.001, 1_000]) histogram.observe(value);
   expect(histogram.told).toEqual({ counts: [2, 2, 1, 2], sum: expect.closeTo(1_012.002) });
@@ -12,7 +12,7 @@ test('bounds ascend', () => {
   for (const bounds of [TIME_BOUNDS_MS, SIZE_BOUNDS]) expect([...bounds].sort((a, b) => a - b)).toEqual(bounds);
 });
 
-test('a percentile is right within a bin, whatever the values', () => {
+test('a percentile is right to within a bin, whatever the values', () => {
   const times = fc.array(fc.double({ min: 0.2, max: 50_000, noNaN: true }), { minLength: 1, maxLength: 300 });
   fc.assert(
     fc.property(times, fc.double({ min: 0.01, max: 1, noNaN: true }), (values, q) => {
@@ -27,11 +27,11 @@ test('a percentile is right within a bin, whatever the values', () => {
   );
 });
 
-test('of nothing there is no percentile', () => {
+test('an empty histogram has no percentiles', () => {
   expect(quantile(SIZE_BOUNDS, new Histogram(SIZE_BOUNDS).told, 0.95)).toBeNull();
 });
 
-test('what was counted between two readings; a process that has started anew counts from zero', () => {
+test('the difference of two readings is what was counted between them; a restarted process counts from zero', () => {
   const before = { counts: [1, 2], sum: 5 };
   expect(since(before, { counts: [3, 2], sum: 7 })).toEqual({ counts: [2, 0], sum: 2 });
   expect(since(before, { counts: [0, 3], sum: 4 })).toEqual({ counts: [0, 3], sum: 4 });

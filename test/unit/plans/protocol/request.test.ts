@@ -21,7 +21,7 @@ test('bytes, flat numbers and nested numbers are the same sample', () => {
   }
 });
 
-test('id, deadline and scores are taken over', () => {
+test('keeps id, deadline and scores', () => {
   expect(parseRequest({ id: 'x', deadlineMs: 50, scores: true, inputs: { image } }, SPECS)).toMatchObject({
     id: 'x',
     deadlineMs: 50,
@@ -47,6 +47,6 @@ test.each([
   [{ deadlineMs: Number.NaN, inputs: { image } }, /deadlineMs: NaN/],
   [{ deadlineMs: '5', inputs: { image } }, /deadlineMs: the string "5"/],
   [{ scores: 1, inputs: { image } }, /scores: the number 1/],
-])('%j is refused in words', (value, words) => {
+])('%j is refused with a message', (value, words) => {
   expect(() => parseRequest(value, SPECS)).toThrow(words);
 });

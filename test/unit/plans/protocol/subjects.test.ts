@@ -32,7 +32,7 @@ it('gives no two deployments a stream or bucket in common', () => {
   expect(bucketsOf('fashion')).toEqual({ plans: 'cascade_fashion', lease: 'cascade_fashion_lease' });
 });
 
-it('takes as a name what is one token of a subject', () => {
+it('accepts a name that is one subject token', () => {
   for (const name of ['a', 'cpu-0', 'BERT_base', 'x'.repeat(64)]) expect(SUBJECT_TOKEN.test(name)).toBe(true);
   for (const name of ['', 'a.b', 'a b', '*', '>', 'a\n', 'é', 'x'.repeat(65)]) expect(SUBJECT_TOKEN.test(name)).toBe(false);
 });

@@ -33,7 +33,7 @@ function written(yaml: string) {
 }
 
 describe('a synthetic deployment', () => {
-  test('has a profile with the figures that it names, which knows when they change', async () => {
+  test('has a profile with the figures it names, and the profile notices when they change', async () => {
     const deployment = written(MADE_UP);
     const profile = await profileDeployment(deployment);
     expect(profile).toMatchObject({
@@ -108,7 +108,7 @@ describe('a real family on emulated devices', () => {
   } as unknown as Profile;
   const recordOf = recordFinder(deployment, profile);
 
-  test('is loaded with the samples whose answers are recorded, and recognises them by their bytes', () => {
+  test('is loaded with the recorded samples, and recognises them by their bytes', () => {
     expect(data.load).toEqual(data.validation);
     data.load.forEach((index, record) => {
       const copy = data.sample(index).map(({ data: bytes, shape }) => ({ data: bytes.slice(), shape }));
@@ -116,7 +116,7 @@ describe('a real family on emulated devices', () => {
     });
   });
 
-  test('is not answered from a profile of other samples', () => {
+  test('is not answered from a profile recorded on other samples', () => {
     expect(() => recordFinder(deployment, { ...profile, split: 'other' })).toThrow(
       'was recorded on other samples of the data; run `cascade profile` again',
     );

@@ -17,14 +17,14 @@ describe('a synthetic profile', () => {
     expect(profile.synthetic).toBe(true);
   });
 
-  test('has the accuracies and runtimes that were asked for', () => {
+  test('has the requested accuracies and runtimes', () => {
     expect(accuracyOf(profile.models[0])).toBeCloseTo(0.7, 2);
     expect(accuracyOf(profile.models[1])).toBeCloseTo(0.9, 2);
     expect(runtimeMs(profile.models[0].runtimes.slow, 10)).toBeCloseTo(6);
     expect(runtimeMs(profile.models[0].runtimes.fast, 10)).toBeCloseTo(1.5);
   });
 
-  test('models are the more often right the more certain they are', () => {
+  test('the more certain a model is, the more often it is right', () => {
     for (const model of profile.models) {
       const order = [...model.certainties.keys()].sort((i, j) => model.certainties[i] - model.certainties[j]);
       const rightIn = (from: number, to: number): number =>

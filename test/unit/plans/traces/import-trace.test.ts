@@ -20,7 +20,7 @@ const day = (func: string, trigger: string, counts: readonly number[]): string =
 describe('Azure LLM inference traces', () => {
   const HEADER = 'TIMESTAMP,ContextTokens,GeneratedTokens';
 
-  test('are counted by the second from the first request on, in any order', async () => {
+  test('are counted per second from the first request, whatever their order', async () => {
     const lines = [
       HEADER,
       '2023-11-16 18:17:05.9799601,4808,10',
@@ -33,7 +33,7 @@ describe('Azure LLM inference traces', () => {
     expect(await imported([`\uFEFF${HEADER}`, '2024-05-10 00:00:00.009930+00:00,2162,5'], { format: 'azure-llm' })).toEqual([1]);
   });
 
-  test('name file, line, field and value of what is wrong', async () => {
+  test('report the file, line, field and value of each mistake', async () => {
     expect(await refused([HEADER, '2023-11-16 18:17:03.9,1,2', '2023-11-31 18:17:03.9,1,2'])).toBe(
       'log.csv:3: TIMESTAMP "2023-11-31 18:17:03.9" is not a time stamp such as 2023-11-16 18:17:03.98 or 1700158623.98',
     );
@@ -47,7 +47,7 @@ describe('Azure LLM inference traces', () => {
 });
 
 describe('Azure Functions traces', () => {
-  test('of 2019: the requests of a minute are spread over its seconds, functions added up', async () => {
+  test('of 2019: the requests of a minute are spread over its seconds, and functions are added up', async () => {
     const lines = [DAY_HEADER, day('f', 'http', [60, 30]), day('g', 'timer', [0, 90])];
     const qps = await imported(lines);
     expect(qps).toHaveLength(86_400);
@@ -57,7 +57,7 @@ describe('Azure Functions traces', () => {
     expect(http.slice(58, 62)).toEqual([1, 1, 0.5, 0.5]);
   });
 
-  test('of 2021: an invocation came when it ended less its duration', async () => {
+  test('of 2021: an invocation arrived at its end time minus its duration', async () => {
     const lines = ['app,func,end_timestamp,duration', 'x,f,100.5,0.25', 'x,g,103.2,3', 'y,f,102.25,0.5'];
     // At 100.25, 100.2 and 101.75.
     expect(await imported(lines, { format: 'azure-functions' })).toEqual([2, 1]);
@@ -69,7 +69,7 @@ describe('Azure Functions traces', () => {
     expect(await imported(lines.map((line) => line.replaceAll(',', '\t')))).toEqual([2, 1]);
   });
 
-  test('name file, line, field and value of what is wrong', async () => {
+  test('report the file, line, field and value of each mistake', async () => {
     expect(await refused([DAY_HEADER, day('f', 'http', [1, 2.5])])).toBe(
       'log.csv:2: minute 2: "2.5" is not a number of requests',
     );
@@ -84,18 +84,18 @@ describe('Azure Functions traces', () => {
 });
 
 describe('time stamps', () => {
-  test('stand alone, with a header or without', async () => {
+  test('can stand alone, with or without a header', async () => {
     expect(await imported(['10.5', '10', '12.49'])).toEqual([2, 0, 1]);
     expect(await imported(['ts', '1000', '1999', '3000'], { unit: 'ms' })).toEqual([2, 0, 1]);
   });
 
-  test('are a column of a log', async () => {
+  test('can be a column of a log', async () => {
     const log = ['path;time', '/v2;2024-05-10T00:00:00Z', '"/a;b";2024-05-10T00:00:01Z'];
     expect(await imported(log, { column: 'time' })).toEqual([1, 1]);
     expect(await imported(['7,100', '8,100.2'], { column: '2' })).toEqual([2]);
   });
 
-  test('name what is wrong', async () => {
+  test('report what is wrong', async () => {
     expect(await refused(['10', '10.5', 'later'])).toContain('log.csv:3: 1 "later" is not a time stamp');
     expect(await refused(['path,time', '/,1'])).toBe(
       'log.csv:1: several columns (path, time); name the one with the time stamps: --column NAME',

@@ -7,7 +7,7 @@ const quiet = { noise: 0 };
 const mean = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe('day and night', () => {
-  test('goes from low to peak and back, by the middle of each second', () => {
+  test('goes from low to peak and back, sampled at the middle of each second', () => {
     const { qps } = diurnalTrace({ ...quiet, seconds: 8, low: 100, peak: 300, periodSeconds: 4 }, createRandom(1));
     const [rising, high] = [200 - 100 * Math.SQRT1_2, 200 + 100 * Math.SQRT1_2];
     const expected = [rising, high, high, rising];
@@ -16,7 +16,7 @@ describe('day and night', () => {
     });
   });
 
-  test('has the mean of low and peak over whole periods', () => {
+  test('averages the mean of low and peak over whole periods', () => {
     const trace = diurnalTrace({ ...quiet, seconds: 600, low: 10, peak: 90, periodSeconds: 300 }, createRandom(1));
     expect(expectedRequests(trace)).toBeCloseTo(600 * 50, 6);
   });
@@ -28,19 +28,19 @@ describe('a Markov-modulated process', () => {
     { qps: 900, staySeconds: 10 },
   ];
 
-  test('stays at each rate in proportion to its mean time', () => {
+  test('stays at each rate for its share of the time', () => {
     const { qps } = markovModulatedTrace({ ...quiet, seconds: 40_000, states }, createRandom(5));
-    // A share of 1/4 at 900; 1,000 stays of each kind have a standard error of some 2 %.
+    // A quarter of the time at 900; 1,000 stays of each kind have a standard error of about 2 %.
     expect(mean(qps)).toBeGreaterThan(300 * 0.92);
     expect(mean(qps)).toBeLessThan(300 * 1.08);
     expect(qps[0]).toBeGreaterThanOrEqual(100);
     expect(qps.every((rate) => rate >= 100 && rate <= 900 + 1e-9)).toBe(true);
     const inside = qps.filter((rate) => Math.abs(rate - 100) < 1e-9 || Math.abs(rate - 900) < 1e-9).length;
-    // Two changes in 40 s: at most a second in 20 has both rates.
+    // Two changes in 40 s: at most one second in 20 has both rates.
     expect(inside / qps.length).toBeGreaterThan(0.9);
   });
 
-  test('changes to each other state, never to its own', () => {
+  test('changes to every other state, never to the same one', () => {
     const three = [1, 10, 100].map((qps) => ({ qps, staySeconds: 5 }));
     const { qps } = markovModulatedTrace({ ...quiet, seconds: 30_000, states: three }, createRandom(2));
     for (const rate of [1, 10, 100]) {
@@ -54,20 +54,20 @@ describe('a Markov-modulated process', () => {
 describe('a flash crowd', () => {
   const crowd = { ...quiet, seconds: 14, base: 100, peak: 500, riseSeconds: 2, holdSeconds: 3, fallSeconds: 4 };
 
-  test('rises, stays and falls on straight lines', () => {
+  test('rises linearly, stays, and falls linearly', () => {
     expect([...flashCrowdTrace({ ...crowd, atSeconds: [2] }, createRandom(1)).qps]).toEqual([
       100, 100, 200, 400, 500, 500, 500, 450, 350, 250, 150, 100, 100, 100,
     ]);
   });
 
-  test('comes and goes at once without rise and fall; of two the larger counts', () => {
+  test('starts and stops instantly without a rise and fall; where two overlap, the larger counts', () => {
     const steps = { ...crowd, riseSeconds: 0, fallSeconds: 0, atSeconds: [2, 4] };
     expect([...flashCrowdTrace(steps, createRandom(1)).qps]).toEqual([
       100, 100, 500, 500, 500, 500, 500, 100, 100, 100, 100, 100, 100, 100,
     ]);
   });
 
-  test('at random times is over before the end', () => {
+  test('at a random time ends before the trace does', () => {
     const times = crowdTimes(200, crowd, createRandom(3));
     expect(times).toEqual(times.toSorted((a, b) => a - b));
     expect(new Set(times)).toEqual(new Set([0, 1, 2, 3, 4, 5]));
@@ -75,13 +75,13 @@ describe('a flash crowd', () => {
   });
 });
 
-test('noise has mean 1 and the deviation that was asked for; the rest stays as it is', () => {
+test('noise has mean 1 and the requested deviation; everything else stays the same', () => {
   const seconds = 20_000;
   const trace = (noise: number, seed = 4) =>
     diurnalTrace({ seconds, low: 50, peak: 50, periodSeconds: 10, noise }, createRandom(seed)).qps;
   const noisy = trace(0.2);
   const deviation = Math.sqrt(mean(noisy.map((rate) => (rate - 50) ** 2)));
-  // Standard errors: 0.07 of the mean, 0.06 or so of the deviation.
+  // Standard errors: 0.07 for the mean, about 0.06 for the deviation.
   expect(Math.abs(mean(noisy) - 50)).toBeLessThan(0.4);
   expect(Math.abs(deviation - 10)).toBeLessThan(0.5);
   expect(noisy.every((rate) => rate > 0)).toBe(true);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { parseTimeStamp } from '../../../../plans/traces/time-stamp.ts';
 
 test.each([
-  // As the Azure LLM inference traces of 2023 and 2024 write them.
+  // The formats of the Azure LLM inference traces of 2023 and 2024.
   ['2023-11-16 18:17:03.9799600', Date.UTC(2023, 10, 16, 18, 17, 3) / 1_000 + 0.97996],
   ['2024-05-10 00:00:00.009930+00:00', Date.UTC(2024, 4, 10) / 1_000 + 0.00993],
   ['2024-05-10T02:00:00+0200', Date.UTC(2024, 4, 10) / 1_000],
@@ -14,7 +14,7 @@ test.each([
   expect(parseTimeStamp(text, 's')).toBeCloseTo(seconds, 6);
 });
 
-test('numbers are in the unit that is given', () => {
+test('numbers are in the given unit', () => {
   expect(parseTimeStamp('1500', 'ms')).toBe(1.5);
   expect(parseTimeStamp('1500', 'us')).toBeCloseTo(0.0015, 12);
   expect(parseTimeStamp('1500', 'ns')).toBeCloseTo(0.0000015, 15);
@@ -32,4 +32,4 @@ test.each([
   '2023-11-16 10:60:00',
   '2023-11-16',
   '16.11.2023 18:17:03',
-])('%j is none', (text) => expect(parseTimeStamp(text, 's')).toBeUndefined());
+])('%j is not a time', (text) => expect(parseTimeStamp(text, 's')).toBeUndefined());

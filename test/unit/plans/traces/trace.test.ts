@@ -22,7 +22,7 @@ describe('parseTrace', () => {
     expect([...parseTrace('second,qps\r\n0,10\n\n3,2.5\n', 't.csv').qps]).toEqual([10, 0, 0, 2.5]);
   });
 
-  test('what is written is read again', () => {
+  test('a written trace reads back the same', () => {
     const trace = { qps: Float64Array.of(1, 0, 2.5) };
     expect(parseTrace(formatTrace(trace), 't.csv')).toEqual(trace);
   });
@@ -36,13 +36,13 @@ describe('parseTrace', () => {
     ['second,qps\n0,many\n', 't.csv:2: qps many is not a number'],
     ['second,qps\n0,-1\n', 't.csv:2: qps -1'],
     ['second,qps\n4,1\n4,1\n', 't.csv:3: second 4 comes after second 4'],
-  ])('names file and line: %j', (text, message) => {
+  ])('reports the file and line: %j', (text, message) => {
     expect(() => parseTrace(text, 't.csv')).toThrow(ConfigError);
     expect(() => parseTrace(text, 't.csv')).toThrow(message);
   });
 });
 
-test('traces are scaled, cut and stretched', () => {
+test('traces can be scaled, cut and stretched', () => {
   const trace = { qps: Float64Array.of(1, 4, 2) };
   expect(peakQps(trace)).toBe(4);
   expect([...scaleToPeak(trace, 100).qps]).toEqual([25, 100, 50]);
@@ -59,7 +59,7 @@ test('traces are scaled, cut and stretched', () => {
 });
 
 describe('poissonArrivals', () => {
-  test('arrivals ascend and lie in seconds that have load', () => {
+  test('arrivals ascend and fall in seconds that have load', () => {
     fc.assert(
       fc.property(fc.integer(), fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 6 }), (seed, rates) => {
         const arrivals = poissonArrivals({ qps: Float64Array.from(rates) }, createRandom(seed));
@@ -83,7 +83,7 @@ describe('poissonArrivals', () => {
     expect(variance / mean).toBeLessThan(1.15);
   });
 
-  test('one seed, one workload', () => {
+  test('the same seed gives the same workload', () => {
     const trace = constantTrace(50, 3);
     expect(poissonArrivals(trace, createRandom(7))).toEqual(poissonArrivals(trace, createRandom(7)));
     expect(poissonArrivals(trace, createRandom(7))).not.toEqual(poissonArrivals(trace, createRandom(8)));

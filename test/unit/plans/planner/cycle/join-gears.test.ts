@@ -12,7 +12,7 @@ const gears = planOf({ models: ['a', 'b'], devices: ['x'], cascades: [['a', 'b']
 const ranges = (changed: readonly Gear[]) => joinGears(changed).map(({ gear, ranges }) => [...gear.qps, ranges]);
 
 describe('neighbouring ranges', () => {
-  test('with the same gear are one, which expects what its top expects', () => {
+  test('with the same gear are joined, with the expectations of the top range', () => {
     const joined = joinGears(gears);
     expect(ranges(gears)).toEqual([
       [0, 300, 3],
@@ -22,7 +22,7 @@ describe('neighbouring ranges', () => {
     expect(joined[1].gear).toEqual(gears[3]);
   });
 
-  test('expect the worst latency of any of them: where queues wait to fill, that of a lower load', () => {
+  test('expect the worst latency of any of them; where queues wait to fill, that is the one at a lower load', () => {
     const slow = { p50: 2, p95: 50, p99: 60 };
     const changed = gears.map((gear, g) => (g === 1 ? { ...gear, expected: { ...gear.expected, latencyMs: slow } } : gear));
     const [{ gear }] = joinGears(changed);

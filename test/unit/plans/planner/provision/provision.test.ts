@@ -20,7 +20,7 @@ describe('fewest', () => {
     expect(new Set(tried).size).toBe(tried.length);
   });
 
-  test('ends at the limit', async () => {
+  test('gives up at the limit', async () => {
     const tried: number[] = [];
     const found = await fewest(10, async (count) => {
       tried.push(count);
@@ -34,7 +34,7 @@ describe('fewest', () => {
 describe('provision', () => {
   const base = cores({ qpsMax: 6000, weights: [0.6, 0.4] });
 
-  test('with the fewest devices the goal holds, and with one fewer it does not', async () => {
+  test('the goal holds with the fewest devices, and fails with one fewer', async () => {
     const goal = { p95Ms: 100, accuracy: 0.92 };
     const [option] = await provision(base, goal, 32);
     const found = option.fewest;
@@ -52,14 +52,14 @@ describe('provision', () => {
     expect(option.short?.devices).toBe(found.devices.length - 1);
   });
 
-  test('more accuracy than the family has: none, and what was reached', async () => {
+  test('more accuracy than the family has: no number of devices, and the best that was reached', async () => {
     const options = await provision(base, { p95Ms: 100, accuracy: 0.999 }, 4);
     expect(bestOption(options)).toBeUndefined();
     expect(options[0].short).toMatchObject({ devices: 4 });
     expect(options[0].short?.expected?.accuracy ?? 0).toBeGreaterThan(0.9);
   });
 
-  test('of two kinds, the one of which fewer are needed', async () => {
+  test('picks the kind of device of which fewer are needed', async () => {
     const [{ memoryBytes }] = base.devices;
     const models = base.profile.models.map((model) => {
       const [curve] = Object.values(model.runtimes);
@@ -73,11 +73,11 @@ describe('provision', () => {
   });
 });
 
-describe('an infeasibility names the fewest devices that would do', () => {
+describe('an infeasibility names the fewest devices that would be enough', () => {
   test.each([
     ['too much load', cores({ qpsMax: 200_000, weights: [0.6, 0.4] })],
     ['memory and load', gpus({ qpsMax: 900, weights: [0.7, 0.3] })],
-  ])('%s: with that many there is a plan', async (_, request) => {
+  ])('%s: that many devices have a plan', async (_, request) => {
     const refused = await planGears(request);
     if (refused.type === 'plan') throw new Error('a plan was found');
     const { fewestDevices } = await withFewestDevices(refused, request);
@@ -90,7 +90,7 @@ describe('an infeasibility names the fewest devices that would do', () => {
   test.each([
     ['latency below one inference', gpus({ slo: { type: 'latency', p95Ms: 60 }, qpsMax: 2 })],
     ['accuracy beyond the family', cores({ slo: { type: 'accuracy', accuracy: 0.99 } })],
-  ])('%s: no number would', async (_, request) => {
+  ])('%s: no number is enough', async (_, request) => {
     const refused = await planGears(request);
     if (refused.type === 'plan') throw new Error('a plan was found');
     expect((await withFewestDevices(refused, request)).fewestDevices?.count).toBeNull();

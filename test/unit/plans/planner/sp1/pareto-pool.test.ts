@@ -3,7 +3,7 @@ import { createRandom } from '../../../../../engine/random.ts';
 import type { FrontierCascade } from '../../../../../plans/planner/cycle/draft-plan.ts';
 import { paretoFrontier, undominated } from '../../../../../plans/planner/sp1/pareto-pool.ts';
 
-/** Few distinct values, so that ties are common. */
+/** Few distinct values, so ties are common. */
 function randomCascades(seed: string): { cascades: FrontierCascade[]; pathMs: (cascade: FrontierCascade) => number } {
   const random = createRandom(seed);
   const paths = new Map<string, number>();
@@ -18,7 +18,7 @@ type Figures = readonly [accuracy: number, workMs: number, pathMs: number];
 
 describe('undominated', () => {
   test.each(Array.from({ length: 50 }, (_, i) => `cascades ${i}`))(
-    'is what no other beats in accuracy, work and path at once, one of equals: %s',
+    'keeps what no other beats in accuracy, work and path at once, and one of equals: %s',
     (seed) => {
       const { cascades, pathMs } = randomCascades(seed);
       const figures = (cascade: FrontierCascade): Figures => [cascade.accuracy, cascade.workMs, pathMs(cascade)];

@@ -14,7 +14,7 @@ const rows: Row[] = [
   { lower: 0, upper: 2, entries: [[0, 1]] },
 ];
 
-test('a linear program has all the time it needs, also after a mixed-integer one that was given none', async () => {
+test('a linear program has all the time it needs, even after a mixed-integer one with no time', async () => {
   const solver = await LinearSolver.create();
   try {
     const options = { integer: [true, true], relativeGap: 0, maxNodes: 10, timeLimitSeconds: 0 };

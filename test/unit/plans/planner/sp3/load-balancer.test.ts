@@ -28,7 +28,7 @@ const cascadeOf = (reach: number) => ({
   reach: [1, reach],
 });
 
-/** The fullest device for shares given on a grid. */
+/** The utilisation of the busiest device, for shares on a grid. */
 function bruteForce(reach: number, placed: Uint8Array, steps: number): number {
   const perStage = costs.stageCosts([0, 1], [1, reach]);
   const splits = (row: Uint8Array): number[][] => {
@@ -60,7 +60,7 @@ describe('LoadBalancer', () => {
       .filter((bits) => bits.slice(0, 3).includes(1) && bits.slice(3).includes(1)),
   });
 
-  test('is optimal: no split on a grid is better, and one comes close', () => {
+  test('is optimal: no split on a grid is better, and at least one comes close', () => {
     fc.assert(
       fc.property(cases, ({ reach, placed }) => {
         const row = Uint8Array.from(placed);
@@ -98,7 +98,7 @@ describe('LoadBalancer', () => {
     expect(balancer.balance(cascadeOf(0.5), Uint8Array.of(1, 1, 1, 0, 0, 0))).toBeUndefined();
   });
 
-  test('equal devices that hold everything get equal shares', () => {
+  test('equal devices that hold every model get equal shares', () => {
     const balance = balancer.balance(cascadeOf(0.5), Uint8Array.of(0, 1, 1, 0, 1, 1));
     expect([...(balance?.shares ?? [])].map((share) => share.toFixed(3))).toEqual([
       '0.000',
