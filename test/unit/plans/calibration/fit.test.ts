@@ -20,7 +20,7 @@ const plan = { ...planOf({ models: ['small', 'large'], devices: ['cpu0'], thresh
 const SPEED = { inference: { 'cpu-1': 1.2 }, contentionMs: 0.1 };
 const LOADS = [50, 200, 500, 900, 1_200];
 
-/** What a run would measure if these were its factors; other arrivals than those of the fit with another seed. */
+/** What a run would measure with these factors; another seed gives other arrivals than those of the fit. */
 function measure(factors: CalibrationFactors, seed = 1) {
   const corrected = calibratedProfile(profile, { date: '', frontends: 1, factors }, 1);
   return LOADS.map((qps) => simulateStep(deployment, corrected, plan, { qps, settleSeconds: 1, seconds: 3, seed }));
@@ -36,7 +36,7 @@ const TRUTH: CalibrationFactors = {
   intakeMs: 0.002,
 };
 
-test('a machine with known factors is recognised: its latencies, and the factors that they tell', () => {
+test('recovers the latencies of a machine with known factors, and the factors that they reveal', () => {
   const measured = measure(TRUTH);
   const fit = fitFactors(startingFactors(profile, SPEED), measured, measure);
   expect(fit.errorBefore).toBeGreaterThan(0.3);
@@ -49,7 +49,7 @@ test('a machine with known factors is recognised: its latencies, and the factors
   }
 });
 
-test('it holds for other arrivals than those it was fitted to', () => {
+test('holds for arrivals other than those it was fitted to', () => {
   const fit = fitFactors(startingFactors(profile, SPEED), measure(TRUTH), measure);
   const other = measure(TRUTH, 2);
   measure(fit.factors, 2).forEach(({ latencyMsP95 }, i) => {
@@ -62,7 +62,7 @@ test('a machine that is as profiled stays as profiled', () => {
   expect(fitFactors(start, measure(start), measure).factors).toEqual(start);
 });
 
-test('what no factor explains ends at a bound, and is named', () => {
+test('a difference that no factor explains ends at a bound, and is reported', () => {
   const late = measure(TRUTH).map((load) => ({ ...load, latencyMsP50: 500, latencyMsP95: 900 }));
   const { atBound } = fitFactors(startingFactors(profile, SPEED), late, measure);
   expect(atBound.length).toBeGreaterThan(0);

@@ -55,8 +55,8 @@ function calibrated(changes: Partial<Calibration> = {}): void {
   });
 }
 
-describe('a calibration beside its profile', () => {
-  test('corrects it, and one line says by what', () => {
+describe('a calibration next to its profile', () => {
+  test('corrects it, and one line says by how much', () => {
     calibrated();
     const measured = readProfile(profileFile());
     const corrected = read();
@@ -78,7 +78,7 @@ describe('a calibration beside its profile', () => {
     ]);
   });
 
-  test('with frontends in two devices spares every other request a hop', () => {
+  test('with frontends in two devices saves every other request a hop', () => {
     const yaml = join(folder, 'deployment.yaml');
     writeFileSync(yaml, `${readFileSync(yaml, 'utf8')}frontends: in-devices\n`);
     calibrated({ frontends: 'in-devices' });
@@ -86,13 +86,13 @@ describe('a calibration beside its profile', () => {
     expect(wayMs(read().overhead)).toBeCloseTo(1, 10);
   });
 
-  test('is left alone when that is asked for', () => {
+  test('is ignored on request', () => {
     calibrated();
     expect(read({ calibration: false })).toEqual(readProfile(profileFile()));
     expect(said).toEqual([]);
   });
 
-  test('makes another plan of it, which tells devices what to compare their batches with', async () => {
+  test('changes the plan, which tells devices what to compare their batches with', async () => {
     const plan = async (profile: Profile) => {
       const result = await planGears(planRequestOf(loadDeployment(folder), profile, {}));
       if (result.type === 'infeasible') throw new Error(result.reason);
@@ -141,7 +141,7 @@ describe('a damaged calibration is refused, naming file and field', () => {
     expect(() => read()).toThrow(message);
   });
 
-  test('with a factor beyond what is believed', () => {
+  test('with an implausible factor', () => {
     calibrated();
     writeFileSync(file(), readFileSync(file(), 'utf8').replace('1.25', '99'));
     expect(() => read()).toThrow(/is not a valid calibration[\s\S]*factors\.inference/);

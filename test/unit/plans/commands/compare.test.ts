@@ -19,12 +19,12 @@ beforeAll(() => {
 
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** Little to plan. */
+/** A small planning problem. */
 const SMALL = ['--ranges', '2', '--p95', '100'];
 const run = (...args: string[]) => runInProcess([compare, simulate], args);
 const comparing = (...args: string[]) => run('compare', dir, '--trace', at('trace.csv'), ...args);
 
-/** Each compares with dozens of plans. */
+/** Each comparison makes dozens of plans. */
 const TIMEOUT_MS = 300_000;
 
 describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
@@ -67,7 +67,7 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  test('the same seed gives the same comparison, but for the time that planning took', async () => {
+  test('the same seed gives the same comparison, except for planning time', async () => {
     const once = async () => {
       const { stdout } = await comparing('--strategies', 'ms,cascade', '--devices', '1', ...SMALL, '--json', '-');
       return { ...JSON.parse(stdout), planning: [] };
@@ -75,7 +75,7 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     expect(await once()).toEqual(await once());
   });
 
-  test('tables name devices, savings and what is synthetic', async () => {
+  test('tables show devices and savings, and say what is synthetic', async () => {
     const { stdout } = await comparing(
       '--strategies',
       'cascade,dynba',
@@ -101,7 +101,7 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     await expect(comparing(...args)).rejects.toThrow(says);
   });
 
-  test('refuses a bench result that is none', async () => {
+  test('refuses a file that is not a bench result', async () => {
     writeFileSync(at('fidelity.json'), '{ "rows": 1 }');
     await expect(comparing('--results', dir)).rejects.toThrow(ConfigError);
   });

@@ -7,7 +7,7 @@ import { runInProcess } from '../../../support/run-in-process.ts';
 
 const run = (...args: string[]) => runInProcess([deploymentOptions], ['options', ...args]);
 
-test('tells each option with its type, its default as it may be written, and its meaning', async () => {
+test('shows each option with its type, its default as it can be written, and its meaning', async () => {
   const { stdout } = await run();
   expect(stdout).toContain(
     'deadline: number or string or mapping\n    Every request without a deadline of its own is answered within this time',
@@ -22,7 +22,7 @@ test('tells each option with its type, its default as it may be written, and its
   expect(stdout).toContain('certainty: margin | logit-margin | max-probability | entropy or mapping, default "margin"\n');
 });
 
-test('each option that the example deployment uses is among them, and none is without a type', async () => {
+test('includes each option that the example deployment uses, and each has a type', async () => {
   const paths = deploymentReference().map(({ path }) => path);
   const used = readFileSync(new URL('../../../../conf/fashion/deployment.yaml', import.meta.url), 'utf8');
   const top = [...used.matchAll(/^([a-zA-Z]+):/gm)].map(([, name]) => name);
@@ -32,7 +32,7 @@ test('each option that the example deployment uses is among them, and none is wi
   for (const { path, type } of deploymentReference()) expect(type, path).not.toBe('anything');
 });
 
-test('tells one option and what is in it, or what there is instead', async () => {
+test('shows one option and its parts, or lists the options if there is no such option', async () => {
   const { stdout } = await run('drift');
   expect(stdout.match(/^\S+:/gm)).toEqual(expect.arrayContaining(['drift:', 'drift.replan:']));
   expect(stdout).not.toContain('deadline:');
@@ -40,7 +40,7 @@ test('tells one option and what is in it, or what there is instead', async () =>
   await expect(run('drif')).rejects.toThrow('a deployment has no option drif; it has name, models');
 });
 
-test('gives the JSON Schema', async () => {
+test('prints the JSON Schema', async () => {
   const schema = JSON.parse((await run('--json', '-')).stdout);
   expect(schema).toMatchObject({
     type: 'object',

@@ -15,7 +15,7 @@ const dir = mkdtempSync(join(tmpdir(), 'cascade-explain-'));
 const file = join(dir, 'plan.json');
 writePlan(file, explainedPlan());
 
-/** Its gears do not fit its models. */
+/** A plan whose gears do not fit its models. */
 const torn = join(dir, 'torn.json');
 writePlan(torn, tornPlan());
 
@@ -28,7 +28,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 const run = (...args: string[]) => runInProcess([explain, diff], args);
 
-test('explain writes tables, a page, and JSON; with the profile beside the plan it knows who answers', async () => {
+test('explain writes tables, a page, and JSON; with the profile next to the plan it knows which model answers', async () => {
   const html = join(dir, 'plan.html');
   expect((await run('explain', file)).stdout).toContain('Frontier');
   const answersOf = async (): Promise<unknown> =>

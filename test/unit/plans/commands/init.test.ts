@@ -13,7 +13,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 const run = (folder: string) => runInProcess([init], ['init', folder, '--force']);
 
-test('names the next command so that a shell takes it, whatever the folder is called', async () => {
+test('quotes the next command for the shell, whatever the folder is called', async () => {
   for (const [name, word] of [
     ['plain-1', join(dir, 'plain-1')],
     ["l'été à deux", `'${join(dir, "l'\\''été à deux")}'`],
@@ -25,7 +25,7 @@ test('names the next command so that a shell takes it, whatever the folder is ca
   }
 });
 
-test('says of what is no folder that it is not there, or none', async () => {
+test('says if a folder does not exist or is not a folder', async () => {
   await expect(run(import.meta.filename)).rejects.toThrow(
     'init.test.ts is not a folder; name the folder of your models and data',
   );

@@ -42,7 +42,7 @@ describe('a load', () => {
   test('may be as large as memory holds', () =>
     expect(traceOf({ qps: MAX_REQUESTS / 2, seconds: 2 }).qps).toEqual(Float64Array.of(1e8, 1e8)));
 
-  test('is refused beyond, said by a rate or by a trace', () => {
+  test('is refused beyond that, whether given as a rate or a trace', () => {
     const trace = join(dir, 'trace.csv');
     writeFileSync(trace, 'second,qps\n0,5\n1,1e300\n');
     for (const options of [{ qps: 1e12, seconds: 1 }, { trace }]) {

@@ -23,7 +23,7 @@ afterEach(() => {
 const run = (...args: string[]) => runInProcess([plan, simulate], args);
 
 describe('cascade plan', () => {
-  test('is the same for a family that is listed dearest first', async () => {
+  test('is the same for a family listed with the most expensive model first', async () => {
     const yaml = join(dir, 'deployment.yaml');
     const listed = readFileSync(yaml, 'utf8');
     const { stdout: expected } = await run('plan', dir, '--json', '-');
@@ -36,7 +36,7 @@ describe('cascade plan', () => {
   test('writes plan.json next to the deployment and shows it as a table', async () => {
     const { stdout, stderr } = await run('plan', dir);
     const written = gearPlanSchema.parse(JSON.parse(readFileSync(join(dir, 'plan.json'), 'utf8')));
-    // Of four ranges, the first two have the same gear, and so have the last two.
+    // The first two of the four ranges share a gear, and so do the last two.
     expect(written.gears.map((gear) => gear.qps)).toEqual([
       [0, 500],
       [500, 1000],
@@ -50,7 +50,7 @@ describe('cascade plan', () => {
     expect(stderr).toContain('plan.json');
   });
 
-  test('with --json - nothing but JSON is on stdout', async () => {
+  test('with --json - writes nothing but JSON to stdout', async () => {
     const { stdout } = await run(
       'plan',
       dir,
@@ -69,7 +69,7 @@ describe('cascade plan', () => {
     expect(JSON.parse(readFileSync(join(dir, 'other.json'), 'utf8'))).toEqual(printed);
   });
 
-  test('the SLO of the command line takes the place of the deployment’s', async () => {
+  test('the SLO on the command line replaces that of the deployment', async () => {
     const { stdout } = await run('plan', dir, '--json', '-', '--out', join(dir, 'other.json'), '--accuracy', '0.85');
     const printed = gearPlanSchema.parse(JSON.parse(stdout));
     expect(printed.slo).toEqual({ accuracy: 0.85 });
@@ -98,7 +98,7 @@ describe('cascade plan', () => {
 });
 
 describe('cascade simulate', () => {
-  test('counts audits where the deployment has them', async () => {
+  test('counts audits if the deployment has them', async () => {
     const yaml = join(dir, 'deployment.yaml');
     const plain = readFileSync(yaml, 'utf8');
     const args = ['simulate', dir, '--qps', '900', '--seconds', '4'];
@@ -135,7 +135,7 @@ describe('cascade simulate', () => {
     expect(stdout).not.toContain('assumed');
   });
 
-  test('assumes devices that are slower than profiled, and says so', async () => {
+  test('assumes devices slower than profiled, and says so', async () => {
     const args = ['simulate', dir, '--qps', '200', '--seconds', '4'];
     const slow = [...args, '--slowdown', 'cpu0=3', '--slowdown', '2@1-3'];
     const { stdout } = await run(...slow);
@@ -152,7 +152,7 @@ describe('cascade simulate', () => {
     expect(asProfiled.slowdowns).toBeUndefined();
   });
 
-  test('refuses a slowdown of a device that the plan does not have', async () => {
+  test('refuses a slowdown of a device that is not in the plan', async () => {
     const attempt = run('simulate', dir, '--qps', '5', '--seconds', '2', '--slowdown', 'gpu=2');
     await expect(attempt).rejects.toThrow('--slowdown gpu=2: the plan has no device gpu; its devices are cpu0, cpu1');
   });

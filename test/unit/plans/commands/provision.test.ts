@@ -18,7 +18,7 @@ afterEach(() => {
 
 const run = (...args: string[]) => runInProcess([provision], ['provision', dir, ...args]);
 
-test('says how many devices it takes, and gives the plan for them', async () => {
+test('says how many devices are needed, and gives the plan for them', async () => {
   const { stdout, stderr } = await run('--p95', '100ms', '--accuracy', '0.89', '--json', '-');
   const answer = JSON.parse(stdout);
   expect(stderr).toContain('warning: 500 validation samples are few');
@@ -34,13 +34,13 @@ test('says how many devices it takes, and gives the plan for them', async () => 
   expect(process.exitCode).toBeUndefined();
 });
 
-test('a goal that no number of devices meets ends with exit code 3, as a table', async () => {
+test('a goal that no number of devices meets gives a table and exit code 3', async () => {
   const { stdout: table } = await run('--p95', '100', '--accuracy', '0.99', '--max', '2');
   expect(table).toContain('no number of devices up to 2 meets p95 <= 100 ms and accuracy >= 99.00 %');
   expect(table).toMatch(/with 2: accuracy \d+\.\d\d % \(\d+\.\d - \d+\.\d %\)/);
   expect(process.exitCode).toBe(3);
 });
 
-test('latency and accuracy must both be said', async () => {
+test('latency and accuracy are both required', async () => {
   await expect(run('--p95', '100')).rejects.toThrow('--accuracy');
 });

@@ -25,7 +25,7 @@ function read(data: Pick<DataPaths, 'inputs'> & Partial<DataPaths>, specs: reado
   return readSamples('d.yaml', { labels: undefined, ...data }, specs, targetReader('classification', CLASSES));
 }
 
-/** Two rows: lists of token ids, and labels. */
+/** Two rows with lists of token ids, and labels. */
 const LISTS = {
   columnData: [
     { name: 'ids', data: [[5, 6], [7]] },
@@ -50,7 +50,7 @@ function firstInput({ columns: [column], targets }: Samples) {
 }
 
 describe('readCsv', () => {
-  it('tells numbers from texts; empty cells, true and false are numbers', () => {
+  it('distinguishes numbers from texts; empty cells, true and false are numbers', () => {
     expect(readCsv('a,b,c\n1,x,true\n,"y, z",false\n', 't.csv')).toEqual({
       count: 2,
       columns: [
@@ -108,7 +108,7 @@ describe('readParquet', () => {
     });
   });
 
-  it('says what is no Parquet file', () => {
+  it('says that a file is not a Parquet file', () => {
     expect(() => readParquet(Uint8Array.of(1, 2, 3), 't.parquet')).toThrow('t.parquet cannot be read as a Parquet file');
   });
 });
@@ -133,7 +133,7 @@ describe('samples from tables', () => {
     expect(firstInput(read({ inputs: write('t.csv', text) }))).toEqual(two);
   });
 
-  it('takes the label that the deployment names, of this table or of another file', () => {
+  it('takes the label that the deployment names, from this table or another file', () => {
     const inputs = write('t.csv', 'a,kind,b,label\n1,cat,2,9\n3,ant,4,9\n');
     expect(firstInput(read({ inputs, labels: `${inputs}#kind` }, [{ ...X, shape: [3] }])).labels).toEqual(two.labels);
     const labels = write('labels.csv', 'id,label\n7,cat\n8,ant\n');
@@ -143,7 +143,7 @@ describe('samples from tables', () => {
     expect(read({ inputs: plain }).targets).toBeUndefined();
   });
 
-  it('takes each input from the column of its name', () => {
+  it('takes each input from the column with its name', () => {
     const specs: TensorSpec[] = ['age', 'height'].map((name) => ({ name, dtype: 'float32', shape: [1], pad: 0 }));
     const inputs = write('t.csv', 'height,age,label\n180,30,2\n170,20,0\n');
     const { columns, targets } = read({ inputs }, specs);
@@ -153,7 +153,7 @@ describe('samples from tables', () => {
     expect(new Float32Array(one.columns[0].tensor(1).data.slice().buffer)[0]).toBe(170);
   });
 
-  it('takes the columns of a row as the pixels of a picture', () => {
+  it('takes the columns of a row as pixels of an image', () => {
     const inputs = write('t.csv', 'a,b,c,d,label\n1,2,3,4,0\n');
     expect(firstInput(read({ inputs }, [{ ...X, shape: [1, 2, 2] }])).values).toEqual([
       [
@@ -163,7 +163,7 @@ describe('samples from tables', () => {
     ]);
   });
 
-  it('takes lists of a Parquet file as ragged inputs', () => {
+  it('takes lists in a Parquet file as ragged inputs', () => {
     const inputs = write('t.parquet', parquetWriteBuffer(LISTS));
     const { columns, targets } = read({ inputs }, [{ name: 'ids', dtype: 'int64', shape: [null], pad: 0 }]);
     expect(columns[0].tensor(0).shape).toEqual([2]);
@@ -183,7 +183,7 @@ describe('samples from tables', () => {
     expect(() => read({ inputs: write('t.csv', text) })).toThrow(message);
   });
 
-  it('says which columns there are when one is missing', () => {
+  it('lists the columns if one is missing', () => {
     const inputs = write('t.csv', 'a,b,label\n1,2,0\n');
     expect(() => read({ inputs, labels: `${inputs}#kind` })).toThrow('has no column kind; its columns are a, b, label');
     expect(() => read({ inputs: { x: `${inputs}#c` } })).toThrow('has no column c; its columns are a, b, label');
@@ -192,7 +192,7 @@ describe('samples from tables', () => {
     );
   });
 
-  it('numbers classes in the order of their names where nobody says another, as scikit-learn does', () => {
+  it('numbers classes in the order of their names by default, as scikit-learn does', () => {
     const inputs = write('t.csv', 'a,b,label\n1,2,cat\n3,4,ant\n');
     const { targets } = readSamples('d.yaml', { inputs, labels: undefined }, [X], targetReader('classification', undefined));
     expect(targets).toEqual({ width: 1, values: Int32Array.of(1, 0), classes: ['ant', 'cat'] });

@@ -44,7 +44,7 @@ describe('readNpy', () => {
     expect(new Int16Array(numbers(big).data.buffer)).toEqual(Int16Array.of(1, 0x203));
   });
 
-  it('reads texts, wide or narrow', () => {
+  it('reads strings, wide or narrow', () => {
     const wide = npyFile(
       [2],
       Uint32Array.from('hé\0a\0\0', (c) => c.codePointAt(0)!),
@@ -69,7 +69,7 @@ describe('readNpy', () => {
 const IMAGE: Value = { name: 'image', type: 'uint8', shape: ['batch', 2, 2] };
 const IDS: Value = { name: 'ids', type: 'int64', shape: ['batch', 'tokens'] };
 
-/** A deployment of one model with these inputs; other files go beside it. */
+/** A deployment of one model with these inputs; other files go next to it. */
 function deployment(inputs: readonly Value[], data: string, files: Record<string, Uint8Array | string>, more = ''): Deployment {
   const outputs: Value[] = [{ name: 'scores', type: 'float32', shape: ['batch', 3] }];
   writeFileSync(join(dir, 'm.onnx'), onnxModel({ inputs, outputs, weights: [], nodes: [] }));
@@ -89,7 +89,7 @@ ${more}`,
 }
 
 describe('deploymentInputs', () => {
-  it('are read from the model files, with the pads of the deployment', () => {
+  it('are read from the model files, with the padding of the deployment', () => {
     const specs = deploymentInputs(deployment([IMAGE, IDS], '{ inputs: m.onnx }', {}, 'inputs: { ids: { pad: 7 } }'));
     expect(specs).toEqual<TensorSpec[]>([
       { name: 'image', dtype: 'uint8', shape: [2, 2] },
@@ -105,7 +105,7 @@ describe('deploymentInputs', () => {
   it.each<[string, Value, string, readonly number[]]>([
     ['one for all axes', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '9', [9, 3, 9]],
     ['one for each', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '[9, 8]', [9, 3, 8]],
-  ])('have the longest lengths that the deployment sets: %s', (_, input, maxLength, maxShape) => {
+  ])('have the maximum lengths that the deployment sets: %s', (_, input, maxLength, maxShape) => {
     const [spec] = deploymentInputs(
       deployment([input], '{ inputs: m.onnx }', {}, `inputs: { ids: { maxLength: ${maxLength} } }`),
     );
@@ -115,12 +115,12 @@ describe('deploymentInputs', () => {
   it.each<[RegExp, Value]>([
     [/inputs\.ids\.maxLength: has 2 lengths, but ids has 1 variable-length axis$/, IDS],
     [/inputs\.image\.maxLength: the models accept only one size of image; leave it out$/, IMAGE],
-  ])('refuses longest lengths of other axes: %s', (words, input) => {
+  ])('refuses maximum lengths for other axes: %s', (words, input) => {
     const wrong = deployment([input], '{ inputs: m.onnx }', {}, `inputs: { ${input.name}: { maxLength: [3, 3] } }`);
     expect(() => deploymentInputs(wrong)).toThrow(words);
   });
 
-  it('refuses a file that is no model', () => {
+  it('refuses a file that is not a model', () => {
     const wrong = deployment([IMAGE], '{ inputs: m.onnx }', {});
     writeFileSync(join(dir, 'm.onnx'), 'not a model');
     expect(() => deploymentInputs(wrong)).toThrow(/m\.onnx is not an ONNX model/);
@@ -148,7 +148,7 @@ describe('loadLabelledData', () => {
     expect(data.sample(2)).toEqual([{ data: Uint8Array.of(8, 9, 10, 11), shape: [2, 2] }]);
   });
 
-  it('gives all samples to load tests when validation takes all', () => {
+  it('gives all samples to load tests if validation takes all', () => {
     const all = '{ inputs: { image: x.npy }, labels: y.npy, validation: 1 }';
     const data = loadLabelledData(deployment([IMAGE], all, { 'x.npy': images, 'y.npy': labels }));
     expect(Array.from(data.validation).sort()).toEqual([0, 1, 2, 3]);
@@ -187,13 +187,13 @@ describe('loadLabelledData', () => {
     ['float labels', { 'y.npy': npyFile([4], Float64Array.of(0, 1, 2, 1)) }],
     ['labels [samples, 1]', { 'y.npy': npyFile([4, 1], BigInt64Array.of(0n, 1n, 2n, 1n)) }],
     ['one-hot labels', { 'y.npy': npyFile([4, 3], Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0)) }],
-  ])('takes %s as they are', (_, changed) => {
+  ])('accepts %s as they are', (_, changed) => {
     const data = loadLabelledData(deployment([IMAGE], both, { ...files, ...changed }));
     expect(data.labels).toEqual(Int32Array.of(0, 1, 2, 1));
     expect(data.sample(2)).toEqual([{ data: Uint8Array.of(8, 9, 10, 11), shape: [2, 2] }]);
   });
 
-  it('says how to turn the channels of pictures', () => {
+  it('says how to move the channels of images', () => {
     const chw: Value = { name: 'image', type: 'float32', shape: ['batch', 3, 8, 9] };
     const wrong = deployment([chw], both, { ...files, 'x.npy': npyFile([1, 8, 9, 3], new Float32Array(216)) });
     expect(() => loadLabelledData(wrong)).toThrow(
@@ -226,13 +226,13 @@ describe('loadLabelledData', () => {
   it.each([
     [3, 64],
     [40, 80],
-  ])('accepts inputs of twice the longest sample, at least of 64: %d give %d', (longest, limit) => {
+  ])('accepts inputs up to twice the longest sample, and at least 64: %d gives %d', (longest, limit) => {
     const lines = [2, longest, 1].map((n) => JSON.stringify({ inputs: { ids: new Array(n).fill(1) }, label: 0 })).join('\n');
     const data = loadLabelledData(deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines }));
     expect(data.specs[0].maxShape).toEqual([limit]);
   });
 
-  it('refuses samples that are longer than the deployment accepts', () => {
+  it('refuses samples longer than the deployment accepts', () => {
     const limits = 'inputs: { ids: { maxLength: 2 } }';
     const lines = '{"inputs": {"ids": [5, 6]}}\n{"inputs": {"ids": [5, 6, 7]}}';
     const json = deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines }, limits);
@@ -316,7 +316,7 @@ describe('loadLabelledData', () => {
     expect(() => loadLabelledData(made)).toThrow('x.npy (data.inputs.x): sample 1 holds NaN');
   });
 
-  it('accepts NaN where the deployment says so, but never infinity', () => {
+  it('accepts NaN if the deployment allows it, but never infinity', () => {
     const float: Value = { name: 'x', type: 'float32', shape: ['batch', 2] };
     const read = (...values: number[]) =>
       loadLabelledData(
@@ -332,7 +332,7 @@ describe('loadLabelledData', () => {
     expect(() => read(1, 2, 3, 1 / 0)).toThrow('x.npy (data.inputs.x): sample 1 holds Infinity');
   });
 
-  it('reads texts, and truth values, and half-precision numbers from wider ones', () => {
+  it('reads strings, booleans, and half-precision numbers from wider ones', () => {
     const inputs: Value[] = [
       { name: 'text', type: 'string', shape: ['batch', 1] },
       { name: 'mask', type: 'bool', shape: ['batch', 2] },
@@ -352,7 +352,7 @@ describe('loadLabelledData', () => {
     ]);
   });
 
-  it('says what to save where the models accept only one size of texts', () => {
+  it('says what to save if the models accept only one shape of strings', () => {
     const made = deployment([{ name: 'text', type: 'string', shape: ['batch', 1] }], '{ inputs: { text: x.npy } }', {
       'x.npy': npyFile([2, 1], Int32Array.of(1, 2)),
     });

@@ -39,7 +39,7 @@ describe('targetReader', () => {
     expect(() => reader.ofArray(numbers([2], 1, Number.NaN), 'y.npy')).toThrow('y.npy: row 1 is NaN; expected numbers');
   });
 
-  it('takes numbers for names of classes where those are numbers other than 0, 1, 2 ...', () => {
+  it('accepts numbers as class names if they are not 0, 1, 2 ...', () => {
     const reader = targetReader('classification', ['3', '7', '9'])!;
     expect(reader.ofValues([7, 9, 3], where).values).toEqual(Int32Array.of(1, 2, 0));
     expect(() => reader.ofValues([5], where)).toThrow('line 1 is "5"; expected one of the classes 3, 7, 9');
@@ -59,7 +59,7 @@ describe('readQuality', () => {
   };
   const models = [{ name: 'a' }, { name: 'b' }];
 
-  it('reads a file per model, or a column of one', () => {
+  it('reads a file per model, or a column of a file', () => {
     const each = readQuality({ a: file('a.npy', [2], 0, 1), b: file('b.npy', [2], 0.5, 1) }, models, 2);
     expect(readQuality(file('all.npy', [2, 2], 0, 0.5, 1, 1), models, 2)).toEqual(each);
     expect(each.get('b')).toEqual(Float32Array.of(0.5, 1));

@@ -16,7 +16,7 @@ test('a plan does not differ from itself', () => {
   expect(diffText(diff)).toContain('no difference');
 });
 
-test('expected accuracies stand with their intervals; plans that know them better or worse differ', () => {
+test('shows expected accuracies with their intervals; plans that know them better or worse differ', () => {
   const surer = (accuracyInterval: [number, number]): GearPlan => ({
     ...plan,
     expected: { ...plan.expected, accuracyInterval },
@@ -39,7 +39,7 @@ test('expected accuracies stand with their intervals; plans that know them bette
 });
 
 describe('a gear', () => {
-  test('with another threshold says the threshold, and nothing else', () => {
+  test('with another threshold shows the threshold, and nothing else', () => {
     const after = withGear(0, { cascade: [{ model: 'small', threshold: 0.7 }, { model: 'large' }] });
     const { same, loads } = diffPlans(plan, after);
     expect(same).toBe(false);
@@ -48,12 +48,12 @@ describe('a gear', () => {
     expect(diffText(diffPlans(plan, after))).toContain('100 - 200 requests/s, gear 1: as before');
   });
 
-  test('with other models says the cascade', () => {
+  test('with other models shows the cascade', () => {
     const { loads } = diffPlans(plan, withGear(0, { cascade: [{ model: 'large' }] }));
     expect(loads[0].changes).toEqual([{ what: 'cascade', before: 'small <0.5 → large', after: 'large' }]);
   });
 
-  test('with other shares and queues says them per device', () => {
+  test('with other shares and queues shows them per device', () => {
     const after = withGear(1, { shares: { small: { a: 1 } }, minQueueLength: { small: { a: 4 } } });
     expect(diffPlans(plan, after).loads[1].changes).toEqual([
       { what: 'shares', before: 'small a 50.0 % b 50.0 %', after: 'small a 100.0 %' },
@@ -61,7 +61,7 @@ describe('a gear', () => {
     ]);
   });
 
-  test('that only expects something else differs by its figures', () => {
+  test('with only other expectations shows the figures', () => {
     const expected = { ...plan.gears[1].expected, accuracy: 0.8 };
     const diff = diffPlans(plan, withGear(1, { expected }));
     expect(diff.loads[1]).toMatchObject({ changes: [], accuracy: [0.9, 0.8] });
@@ -79,7 +79,7 @@ test('other weights of a model are named by their digests', () => {
   ]);
 });
 
-test('gears beyond the promise are compared, and named for what they are', () => {
+test('gears beyond the promise are compared, and named as such', () => {
   const after: GearPlan = { ...plan, beyond: [{ ...plan.gears[1], qps: [200, 500] }] };
   const diff = diffPlans(plan, after);
   expect(diff.settings.map(({ what, before, after }) => [what, before, after])).toEqual([
@@ -90,7 +90,7 @@ test('gears beyond the promise are compared, and named for what they are', () =>
   expect(diffText(diff)).toContain('200 - 500 requests/s, gear 1 -> 2 (best effort)');
 });
 
-test('neighbouring ranges that are joined are no other distribution of the load', () => {
+test('joining neighbouring ranges does not change the distribution of the load', () => {
   const [first, second] = plan.gears;
   const joined: GearPlan = { ...plan, gears: [{ ...first, qps: [0, 200] }], qpsWeights: [1], meanQps: 100 };
   const apart: GearPlan = { ...plan, gears: [first, { ...first, qps: second.qps }], meanQps: 100 };
@@ -98,7 +98,7 @@ test('neighbouring ranges that are joined are no other distribution of the load'
   expect(diffPlans(apart, { ...joined, meanQps: 80 }).settings.map(({ what }) => what)).toContain('distribution of the load');
 });
 
-test('replicas that come and go are named', () => {
+test('added and removed replicas are named', () => {
   const after = { ...plan, placement: [...plan.placement.slice(1), { model: 'small', device: 'c' }] };
   const diff = diffPlans(plan, after);
   expect(diff.placement).toEqual({ added: [{ model: 'small', device: 'c' }], removed: [plan.placement[0]] });
@@ -106,7 +106,7 @@ test('replicas that come and go are named', () => {
   expect(diffText(diff)).toContain('- small on a');
 });
 
-test('plans with other ranges are compared load by load; a last gear serves what is above it', () => {
+test('plans with other ranges are compared load by load; a last gear serves the load above it', () => {
   const finer = planOf({
     models: ['small', 'large'],
     devices: ['a', 'b'],

@@ -9,7 +9,7 @@ import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
 import { npyFile } from '../../../fixtures/npy-writer.ts';
 import { type Files, folderWith, modelOf } from '../../../support/folders.ts';
 
-/** Here, folders are what matters: no model is run. */
+/** Only the folders matter here: no model is run. */
 const NO_TRIAL = async () => [];
 
 const made: string[] = [];
@@ -23,7 +23,7 @@ async function draft(files: Files) {
   return { folder, ...(await draftDeployment(folder, NO_TRIAL)) };
 }
 
-/** The data section of the draft, which must be readable, and the labels. */
+/** The data section of the draft, which must parse, and the labels. */
 async function dataOf(files: Files) {
   const { folder, yaml, notes, passedOver } = await draft(files);
   writeFileSync(join(folder, 'deployment.yaml'), yaml);
@@ -37,7 +37,7 @@ const Y = npyFile([4], BigInt64Array.of(0n, 1n, 1n, 0n));
 const READ = Int32Array.of(0, 1, 1, 0);
 const LINES = '{"inputs": {"x": [0, 1]}, "label": 0}\n{"inputs": {"x": [2, 3]}, "label": 1}\n';
 
-describe('data are', () => {
+describe('the draft finds data:', () => {
   it.each<[string, Files, { inputs: unknown; labels?: string }]>([
     ['arrays in the folder', { 'x.npy': X, 'y.npy': Y }, { inputs: { x: 'x.npy' }, labels: 'y.npy' }],
     ['arrays in folders below', { 'data/x.npy': X, 'data/y.npy': Y }, { inputs: { x: 'data/x.npy' }, labels: 'data/y.npy' }],
@@ -98,7 +98,7 @@ describe('data are', () => {
     expect(read).toEqual(READ);
   });
 
-  it('told apart from training data aloud', async () => {
+  it('that it distinguishes from training data, saying so', async () => {
     const arrays = { 'x_train.npy': X, 'y_train.npy': Y };
     expect((await dataOf({ ...M, ...arrays, 'x_test.npy': X, 'y_test.npy': Y })).notes).toContainEqual(
       expect.stringContaining('x_train.npy: training data, not used'),
@@ -108,14 +108,14 @@ describe('data are', () => {
     expect(only.notes).toContainEqual(expect.stringContaining('x_train.npy: training data, because there are no others'));
   });
 
-  it('explained: pixels that are read as fractions, missing labels', async () => {
+  it('that it explains: pixels read as fractions, missing labels', async () => {
     const { notes } = await dataOf({ ...M, 'x.npy': npyFile([4, 2], new Uint8Array(8)) });
     expect(notes).toContainEqual(expect.stringContaining('x.npy is uint8, and is read as float32'));
     expect(notes).toContainEqual(expect.stringContaining('Found no labels'));
   });
 });
 
-describe('what is passed over is told', () => {
+describe('the draft reports skipped files', () => {
   it.each<[string, Files]>([
     ['log.jsonl: not used: line 1 has no inputs', { 'log.jsonl': '{"epoch": 1}\n' }],
     [
@@ -141,7 +141,7 @@ describe('what is passed over is told', () => {
     expect(inputs).toEqual({ x: 'x.npy' });
   });
 
-  it('when no data fit: each candidate, and what kept it out', async () => {
+  it('if no data fit: each candidate, and why it was not used', async () => {
     const { notes, yaml } = await draft({
       ...M,
       'x.npy': npyFile([4, 3], new Float64Array(12)),
@@ -171,12 +171,12 @@ describe('what is passed over is told', () => {
       { 'm.onnx': 'version https://git-lfs.github.com/spec/v1\n' },
     ],
     ['holds no .onnx files', { '.git/m.onnx': modelOf(), 'node_modules/p/m.onnx': modelOf() }],
-  ])('when there are no models: %s', async (message, files) => {
+  ])('if there are no models: %s', async (message, files) => {
     await expect(draft(files)).rejects.toThrow(message);
   });
 });
 
-describe('models are', () => {
+describe('the draft lists models:', () => {
   const models = async (files: Files) => (parse((await draft(files)).yaml) as { models: unknown }).models;
 
   it('ordered by size and named by their files', async () => {
@@ -208,7 +208,7 @@ describe('models are', () => {
     );
   });
 
-  it('those of Hugging Face folders, with their names of classes', async () => {
+  it('those of Hugging Face folders, with their class names', async () => {
     const { yaml } = await draft({
       'tiny-bert/config.json': '{"id2label": {"0": "negative", "1": "positive"}}',
       'tiny-bert/model.safetensors': 'x',
@@ -229,14 +229,14 @@ describe('models are', () => {
     ]);
   });
 
-  it('told apart where they have one name', async () => {
+  it('distinguished if they have the same name', async () => {
     expect(
       await models({ 'a/net.onnx': modelOf(), 'b/net.onnx': modelOf(), 'c/x/net.onnx': modelOf(), 'd/x/net.onnx': modelOf() }),
     ).toMatchObject([{ name: 'a-net' }, { name: 'b-net' }, { name: 'x-net' }, { name: 'x-net-2' }]);
   });
 });
 
-it('ragged inputs are not padded, and it is said when they may be', async () => {
+it('with ragged inputs, which are not padded, saying when they may be', async () => {
   const ids = { name: 'ids', type: 'int64', shape: ['batch', 'tokens'] } as const;
   const { yaml, notes } = await draft({ 'm.onnx': modelOf({ inputs: [ids] }) });
   expect(parse(yaml)).not.toHaveProperty('inputs');
@@ -244,14 +244,14 @@ it('ragged inputs are not padded, and it is said when they may be', async () => 
   expect(notes).toContainEqual(expect.stringContaining('only samples of equal shape share a batch'));
 });
 
-it('a model that calls the input otherwise is told what the others call it', async () => {
+it('without a model whose input has another name, saying what the others call it', async () => {
   const other = modelOf({ inputs: [{ name: 'pixels', type: 'float32', shape: ['n', 2] }], bytes: 400 });
   const { yaml, passedOver } = await draft({ ...M, 'other.onnx': other });
   expect(parse(yaml)).toMatchObject({ models: [{ name: 'm' }, { name: 'other', inputs: { pixels: 'x' } }] });
   expect(passedOver).toEqual([]);
 });
 
-it('features that are missing (NaN) are allowed, and it is said', async () => {
+it('with missing features (NaN), which are allowed, saying so', async () => {
   const { yaml, notes, read } = await dataOf({
     ...M,
     'x.npy': npyFile([4, 2], Float32Array.of(0, 1, Number.NaN, 3, 4, 5, 6, 7)),
@@ -262,7 +262,7 @@ it('features that are missing (NaN) are allowed, and it is said', async () => {
   expect(read).toEqual(READ);
 });
 
-it('texts are found for a model of texts', async () => {
+it('with strings for a model that takes strings', async () => {
   const text = modelOf({ inputs: [{ name: 'text', type: 'string', shape: ['n', 1] }] });
   const files = { 'm.onnx': text, 'reviews.csv': 'id,review,label\n1,good,0\n2,bad,1\n3,worse,1\n4,fine,0\n' };
   expect(await dataOf(files)).toMatchObject({ inputs: 'reviews.csv', labels: 'reviews.csv#label', read: READ });

@@ -12,7 +12,7 @@ slo: { p95: 100ms }
 load: { qpsMax: 100 }
 `;
 
-test('every line is an option that may be uncommented, with the value that it has without', () => {
+test('every line is an option that can be uncommented, with its default value', () => {
   const dir = mkdtempSync(join(tmpdir(), 'cascade-more-'));
   const loaded = (yaml: string) => {
     writeFileSync(join(dir, 'deployment.yaml'), yaml);
@@ -25,7 +25,7 @@ test('every line is an option that may be uncommented, with the value that it ha
   expect(lines.length).toBeGreaterThan(8);
   expect(lines.some((line) => line.startsWith('# certainty'))).toBe(false);
   const plain = loaded(SMALLEST);
-  // These three are off, or follow from the SLO, unless they are written.
+  // These three are off, or follow from the SLO, unless they are given.
   const off = { durable: undefined, audit: undefined, deadlineMs: 0, maxDeadlineMs: 0 };
   for (const line of lines) {
     expect(line).toMatch(/^# \w+: .+ # [A-Z][^#]{10,}$/);

@@ -27,10 +27,10 @@ const bounds = { bound: 0.02, minSamples: 500 };
 const [small, middle, large] = profile.models;
 const edges = certaintyEdges(large.certainties);
 
-/** Validation samples of which the most accurate model is less certain than of half of them. */
+/** The half of the validation samples that the most accurate model is least certain of. */
 const hard = Array.from(profile.labels.keys()).filter((i) => large.certainties[i] < edges[9]);
 
-/** The counts of a second in which these samples were asked, in gear `gear`, with a share of them drawn and compared. */
+/** The counts of a second in which these samples were answered in gear `gear`, with a share of them drawn and compared. */
 function second(
   random: Random,
   gear: number,
@@ -60,7 +60,7 @@ function second(
       );
       continue;
     }
-    // An answer turned round at random: nothing else shows.
+    // Randomly flips an answer: nothing else shows it.
     const turned = random.next() < wrong;
     const label = (by.predictions[sample] + (turned ? 1 : 0)) % profile.classes;
     const isOther = label !== large.predictions[sample];
@@ -91,8 +91,8 @@ function run(seconds: number, of: (s: number, random: Random) => ReturnType<type
   return { ...measure!, truth: differ / answered };
 }
 
-describe('with the inputs of the validation', () => {
-  test('the estimate is what the validation records say, and no loss is told', () => {
+describe('with inputs like the validation samples', () => {
+  test('the estimate is what the validation records say, and no loss is reported', () => {
     const { disagreement, expected, lost, reference, accuracy, expectedAccuracy } = run(50, (_, random) =>
       second(random, 1, [small, middle], 500),
     );
@@ -113,8 +113,8 @@ describe('with the inputs of the validation', () => {
   });
 });
 
-describe('with inputs that are harder than planned for', () => {
-  test('a fall of the accuracy shows where the most accurate model answers everything itself', () => {
+describe('with inputs that are harder than planned', () => {
+  test('a fall in accuracy shows even if the most accurate model answers everything itself', () => {
     const { disagreement, accuracy, expectedAccuracy, lost } = run(50, (_, random) =>
       second(random, 2, [large], 100, { onlyHard: true }),
     );
@@ -125,7 +125,7 @@ describe('with inputs that are harder than planned for', () => {
     expect(lost).toBe(true);
   });
 
-  test('a loss is told sooner where other models give few answers', () => {
+  test('a loss is reported sooner if other models give few answers', () => {
     const told = run(4, (_, random) => {
       const few = second(random, 0, [small, large], 25, { share: 1, wrong: 1 });
       const most = second(random, 2, [large], 475);
@@ -139,7 +139,7 @@ describe('with inputs that are harder than planned for', () => {
 });
 
 describe('with answers that are worse than planned', () => {
-  test('the interval holds the true share, and the loss is told', () => {
+  test('the interval holds the true share, and the loss is reported', () => {
     const { disagreement, lost, truth } = run(50, (_, random) => second(random, 0, [small, large], 500, { wrong: 0.3 }));
     expect(disagreement!.low).toBeLessThan(truth);
     expect(disagreement!.high).toBeGreaterThan(truth);
@@ -147,7 +147,7 @@ describe('with answers that are worse than planned', () => {
     expect(lost).toBe(true);
   });
 
-  test('a shift is found within 60 s at 500 requests/s, though all was well for long before', () => {
+  test('a shift is found within 60 s at 500 requests/s, even after a long good time', () => {
     const { disagreement, lost } = run(260, (s, random) =>
       second(random, 0, [small, large], 500, { share: 0.1, wrong: s < 200 ? 0 : 0.3 }),
     );
@@ -156,7 +156,7 @@ describe('with answers that are worse than planned', () => {
     expect(lost).toBe(true);
   });
 
-  test('gears that have less time to spare count no less', () => {
+  test('gears with less spare time count no less', () => {
     // Half of the answers are given in each gear, but nearly all audits are made in the one where nothing is wrong.
     const { disagreement, truth } = run(50, (_, random) => {
       const calm = second(random, 0, [small, large], 250, { share: 0.5 });
@@ -170,7 +170,7 @@ describe('with answers that are worse than planned', () => {
   });
 });
 
-test('what is drawn and not compared is told, and nothing is said before enough was compared', () => {
+test('answers drawn but not compared are reported, and nothing is concluded before enough are compared', () => {
   const { disagreement, drawn, compared, lost } = run(10, (_, random) =>
     second(random, 0, [small, large], 500, { share: 0.1, spare: 0.5, wrong: 0.5 }),
   );
@@ -179,7 +179,7 @@ test('what is drawn and not compared is told, and nothing is said before enough 
   expect(lost).toBe(false);
 });
 
-test('a loss that has been told is over when half of the rise is gone', () => {
+test('a reported loss is over when half of the rise is gone', () => {
   const random = createRandom(3);
   const estimate = new AuditEstimate(plan, profile, bounds, 0);
   const told: boolean[] = [];
@@ -192,7 +192,7 @@ test('a loss that has been told is over when half of the rise is gone', () => {
   expect(told.at(-1)).toBe(false);
 });
 
-test('counts of a gear, model or number of bins that is not known are passed over', () => {
+test('counts with an unknown gear, model or number of bins are ignored', () => {
   const estimate = new AuditEstimate(plan, profile, bounds, 0);
   const good = {
     revision: 1,

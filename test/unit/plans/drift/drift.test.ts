@@ -16,13 +16,13 @@ const histograms = fc
   .filter(([a, b]) => total(a) > 0 && total(b) > 0);
 
 describe('total variation', () => {
-  test('is the share that lies elsewhere', () => {
+  test('is the share of the mass that lies elsewhere', () => {
     expect(totalVariation([1, 1], [2, 2])).toBe(0);
     expect(totalVariation([1, 0], [0, 7])).toBe(1);
     expect(totalVariation([3, 1], [1, 1])).toBe(0.25);
   });
 
-  test('is from 0 to 1, and the same both ways', () => {
+  test('is from 0 to 1, and symmetric', () => {
     fc.assert(
       fc.property(histograms, ([a, b]) => {
         const distance = totalVariation(a, b);
@@ -33,7 +33,7 @@ describe('total variation', () => {
     );
   });
 
-  test('of samples of the distribution itself is the expected noise', () => {
+  test('from samples of the distribution itself is the expected noise', () => {
     const random = createRandom(1);
     const distribution = [0.4, 0.3, 0.2, 0.1];
     let sum = 0;
@@ -51,14 +51,14 @@ describe('total variation', () => {
   });
 });
 
-test('what is kept of old observations is never less than what can be judged by', () => {
+test('enough old observations are always kept to judge by', () => {
   expect(keptShare(100, 100, 1_000, 10_000)).toBe(1);
   expect(keptShare(1_000, 100, 1_000, 10_000)).toBe(0.9);
   expect(keptShare(102, 100, 1_000, 10_000)).toBeCloseTo(100 / 102, 12);
 });
 
 describe('a drift', () => {
-  test('is not judged by too few observations', () => {
+  test('is not judged from too few observations', () => {
     expect(driftMeasure([0, 9], [1, 1], 0.1, 10, false)).toMatchObject({ observations: 9, distance: null, drifted: false });
     expect(driftMeasure([0, 10_000], [1, 1], 0.1, 10, false)).toMatchObject({ distance: 0.5, drifted: true });
   });
@@ -100,18 +100,18 @@ describe('load', () => {
     expect(measure.weights).toEqual([0.25, 0.25, 0.25, 0.25]);
   });
 
-  test('that has moved to one range is one, by the share of the others', () => {
+  test('that has moved to one range is drift, by the share of the others', () => {
     const measure = measured(new Array(100).fill(350));
     expect(measure).toMatchObject({ drifted: true, meanQps: 350, weights: [0, 0, 0, 1] });
     expect(measure.distance).toBeCloseTo(0.75, 12);
   });
 
-  test('seconds without a request do not count; what is above all ranges counts to the last', () => {
+  test('seconds without a request do not count; load above all ranges counts in the last', () => {
     const measure = measured([...new Array(60).fill(0), ...new Array(40).fill(50), ...new Array(40).fill(4_000)]);
     expect(measure).toMatchObject({ observations: 80, weights: [0.5, 0, 0, 0.5], above: 0.5 });
   });
 
-  test('ranges of different width count their own seconds; what a plan is made from is finer', () => {
+  test('ranges of different widths each count their own seconds; the load for replanning is kept finer', () => {
     const [first, ...others] = plan.gears;
     const joined = {
       gears: [first, { ...others[0], qps: [100, 400] as [number, number] }],
@@ -139,12 +139,12 @@ describe('load', () => {
     ]);
   });
 
-  test('of long ago is forgotten', () => {
+  test('from long ago is forgotten', () => {
     const measure = measured([...new Array(2_000).fill(350), ...new Array(20_000).fill(50)]);
     expect(measure.weights[0]).toBeGreaterThan(0.95);
   });
 
-  test('a tick that comes late spreads its requests over the time that passed', () => {
+  test('a late tick spreads its requests over the time that passed', () => {
     const drift = new QpsDrift(plan, { ...SETTINGS, minSamples: 1 }, 0);
     drift.observe(300);
     drift.tick(400);
@@ -152,7 +152,7 @@ describe('load', () => {
     expect(drift.measure().weights).toEqual([0, 1, 0, 0]);
   });
 
-  test('a tick that comes a little early ends its second all the same', () => {
+  test('a tick that is a little early still ends its second', () => {
     const drift = new QpsDrift(plan, SETTINGS, 0);
     for (let second = 1; second <= 10; second++) {
       drift.observe(150);
@@ -174,7 +174,7 @@ describe('certainty', () => {
   const edges = profile.models.map(({ certainties }) => certaintyEdges(certainties));
   const plan = planOf({ models: ['small', 'large'], cascades: [['small', 'large'], ['large']], threshold: 0.6 });
 
-  test('bins hold about equal shares of the validation samples; a certainty is in the bin of its edges', () => {
+  test('bins hold about equal shares of the validation samples; a certainty goes into the bin whose edges enclose it', () => {
     const [small] = expectedBins({ cascade: [{ model: 'small' }] }, profile, edges);
     expect(total(small)).toBeCloseTo(1, 12);
     for (const share of small) expect(share).toBeCloseTo(1 / CERTAINTY_BINS, 2);
@@ -187,12 +187,12 @@ describe('certainty', () => {
     );
   });
 
-  test('that is 1 in the profile’s single precision is in the bin of 1 live, too', () => {
+  test('that rounds to 1 in the profile’s single precision goes into the bin of 1 live, too', () => {
     const ones = certaintyEdges(Float32Array.of(0.1, 0.2, 1, 1, 1, 1));
     expect(certaintyBin(ones, 1 - 1e-9)).toBe(certaintyBin(ones, 1));
   });
 
-  test('of a later stage is expected of the samples that come as far only', () => {
+  test('at a later stage is expected only from samples that get that far', () => {
     const [, large] = expectedBins(plan.gears[0], profile, edges);
     const [, reach] = evaluateCascade(validationRecords(profile), [0, 1], [0.6]).reach;
     const [all] = expectedBins(plan.gears[1], profile, edges);
@@ -201,7 +201,7 @@ describe('certainty', () => {
     expect(totalVariation(large, all)).toBeGreaterThan(0.05);
   });
 
-  test('live samples like those of the validation are no drift, in any mix of gears; shifted ones are', () => {
+  test('live samples like the validation samples are no drift, in any mix of gears; shifted ones are', () => {
     const settings = { qpsBound: 0.3, certaintyBound: 0.1, minSamples: 500 };
     const random = createRandom(5);
     const watch = (shift: number) => {

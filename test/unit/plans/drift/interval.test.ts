@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
 import { meanOf, weightedMean, wilson } from '../../../../plans/drift/interval.ts';
 
-test('Wilson’s interval is that of the literature, and all there is without a trial', () => {
+test('Wilson’s interval matches the literature, and without a trial it is everything', () => {
   expect(wilson(0, 0)).toEqual({ estimate: 0.5, low: 0, high: 1 });
   const { estimate, low, high } = wilson(10, 100);
   expect([estimate, low, high].map((value) => Number(value.toFixed(4)))).toEqual([0.1, 0.0552, 0.1744]);
@@ -10,7 +10,7 @@ test('Wilson’s interval is that of the literature, and all there is without a 
   expect(wilson(0, 50).high).toBeGreaterThan(0.05);
 });
 
-test('the weighted mean of shares holds the truth in about 95 % of the cases, few trials and extreme shares included', () => {
+test('the interval of a weighted mean of shares holds the truth in about 95 % of cases, even with few trials or extreme shares', () => {
   const random = createRandom(1);
   const strata = [
     { weight: 0.6, truth: 0.02, trials: 150 },
@@ -33,7 +33,7 @@ test('the weighted mean of shares holds the truth in about 95 % of the cases, fe
   expect(held / 2_000).toBeLessThan(0.985);
 });
 
-test('a stratum of which nothing is known leaves its weight open', () => {
+test('a stratum without data adds its whole weight to the uncertainty', () => {
   const { low, high } = weightedMean([
     { weight: 0.8, share: { estimate: 0, low: 0, high: 0 } },
     { weight: 0.2, share: wilson(0, 0) },
@@ -41,7 +41,7 @@ test('a stratum of which nothing is known leaves its weight open', () => {
   expect([low, high]).toEqual([expect.closeTo(0, 12), expect.closeTo(0.2, 12)]);
 });
 
-test('a mean of alike values is not certain', () => {
+test('a mean of equal values is not certain', () => {
   const { low, estimate, high } = meanOf(9, 8.1, 10);
   expect(estimate).toBeCloseTo(0.9, 12);
   expect(low).toBeLessThan(0.9);

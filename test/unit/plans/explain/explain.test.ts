@@ -8,17 +8,17 @@ import { explanationTables } from '../../../../plans/explain/tables.ts';
 import { planOf } from '../../../support/plans.ts';
 import { explainedPlan, profile } from './explained-plan.ts';
 
-describe('why a gear and no better one', () => {
-  test('the most accurate cascade is bound by nothing', () => {
+describe('why a gear is not better', () => {
+  test('nothing limits the most accurate cascade', () => {
     expect(gearReason(explainedPlan(), 0).binds).toBe('nothing');
   });
 
-  test('a dearer one that would take more than the device time is ruled out by utilisation', () => {
+  test('a more expensive one that needs more than the device time is ruled out by utilisation', () => {
     // 1 ms per request at 3,000 requests/s on two devices: 150 %.
     expect(gearReason(explainedPlan(), 2)).toMatchObject({ binds: 'utilisation', text: expect.stringContaining('150 %') });
   });
 
-  test('a dearer one within the device time is ruled out by the latency', () => {
+  test('a more expensive one within the device time is ruled out by latency', () => {
     const plan = explainedPlan();
     const cheap = { ...plan, frontier: plan.frontier.map((point) => ({ ...point, computeMs: point.computeMs / 10 })) };
     expect(gearReason(cheap, 2)).toMatchObject({ binds: 'latency', text: expect.stringContaining('p95 of 100 ms') });
@@ -39,7 +39,7 @@ describe('why a gear and no better one', () => {
     expect(gearReason({ ...plan, slo: { accuracy: 0.5 } }, 1).binds).toBe('latency');
   });
 
-  test('one that serves a higher load is ruled out by nothing', () => {
+  test('nothing rules out one that serves a higher load', () => {
     const plan = explainedPlan();
     const turned = {
       ...plan,
@@ -51,7 +51,7 @@ describe('why a gear and no better one', () => {
     });
   });
 
-  test('what the planner wrote goes before what is derived', () => {
+  test('what the planner wrote takes precedence over what is derived', () => {
     const plan = explainedPlan();
     const why = { binds: 'memory', text: 'the planner knows' } as const;
     expect(gearReason({ ...plan, gears: plan.gears.map((gear) => ({ ...gear, why })) }, 0)).toEqual(why);
@@ -80,7 +80,7 @@ describe('who answers', () => {
     ]);
   });
 
-  test('is unknown without either, and with a profile of other weights', () => {
+  test('is unknown without either, or with a profile of other weights', () => {
     const other = { ...profile, models: profile.models.map((model) => ({ ...model, digest: 'other' })) };
     for (const given of [undefined, other]) {
       for (const { stages } of explainPlan(explainedPlan(), given).gears) expect(stages[0].answers).toBeNull();
@@ -88,7 +88,7 @@ describe('who answers', () => {
   });
 });
 
-test('what is left without a device is told beside what there was', () => {
+test('the capacity left without a device is shown next to the full capacity', () => {
   const plan = explainedPlan();
   const [, both, small] = plan.gears;
   const gears: GearPlan['gears'] = [
@@ -119,7 +119,7 @@ describe('gears beyond the promise', () => {
   const explanation = explainPlan({ ...rest, gears: gears.slice(0, 2), qpsWeights: [0.6, 0.4], beyond: gears.slice(2) }, profile);
   const [beyond] = explanation.beyond;
 
-  test('are apart from those promised, count on, and say what they are for', () => {
+  test('are listed apart from the promised ones, continue their numbers, and say what they are for', () => {
     expect(explanation.gears.map(({ index, bestEffort }) => [index, bestEffort])).toEqual([
       [0, false],
       [1, false],
@@ -130,7 +130,7 @@ describe('gears beyond the promise', () => {
     expect(explanation.frontier.find(({ alone }) => alone === 'small')?.gears).toEqual([2]);
   });
 
-  test('are marked in tables and page; the promise ends where it ends', () => {
+  test('are marked in the tables and on the page; the promise ends at its own end', () => {
     const tables = explanationTables(explanation);
     expect(tables).toContain('up to 2000 requests/s\nabove that, best effort (no SLO promised)');
     expect(tables).toMatch(/│ +2 \* │ +2000 - 3000 /);
@@ -145,7 +145,7 @@ describe('gears beyond the promise', () => {
     }
   });
 
-  test('have replicas of their own marked as such', () => {
+  test('have their own replicas, marked as such', () => {
     const [first, ...others] = gears.map((gear) => ({
       ...gear,
       cascade: [{ model: 'large' }],
@@ -163,12 +163,12 @@ describe('gears beyond the promise', () => {
     expect(explanationPage(crowd)).toContain('d1 holds small, for crowds beyond the plan alone');
     for (const text of [explanationTables(explanation), explanationPage(explanation)])
       expect(text).not.toContain('crowds beyond the plan');
-    // Where a promised gear needs the replica when a device is lost, it is not for crowds alone.
+    // A replica that a promised gear needs when a device is lost is not only for crowds.
     const contingencies = [{ lost: 'd0', alike: [], gears: [small] }];
     expect(explainPlan({ ...plan, contingencies }).devices[1].beyondOnly).toEqual([]);
   });
 
-  test('are named nowhere where there are none', () => {
+  test('are not mentioned if there are none', () => {
     const plain = explainPlan(explainedPlan(), profile);
     expect(plain.beyond).toEqual([]);
     for (const text of [explanationTables(plain), explanationPage(plain).replace(/<style>.*?<\/style>/s, '')])
@@ -198,7 +198,7 @@ describe('the page', () => {
     ['a plan of one gear, one model, and no frontier', explainPlan(planOf({ models: ['<only>'], cascades: [['<only>']] }))],
   ] as const;
 
-  test.each(cases)('of %s is well-formed and needs nothing from elsewhere', (_, explanation) => {
+  test.each(cases)('of %s is well-formed and loads nothing from elsewhere', (_, explanation) => {
     const page = explanationPage(explanation);
     expect(unbalanced(page)).toEqual([]);
     expect(page).not.toMatch(/https?:|<script|<link|@import|url\(/);
@@ -206,7 +206,7 @@ describe('the page', () => {
     expect(page).not.toContain('<only>');
   });
 
-  test('shows every gear, and says that a plan is synthetic only of one that is', () => {
+  test('shows every gear, and calls a plan synthetic only if it is', () => {
     const explanation = explainPlan(explainedPlan(), profile);
     const page = explanationPage(explanation);
     for (const { qps } of explanation.gears) expect(page).toContain(`<td class="n">${qps[0]} - ${qps[1]}</td>`);
@@ -224,7 +224,7 @@ describe('the page', () => {
 
 const VOID = ['meta'];
 
-/** Tags that are not closed, or closed where they are not open. */
+/** Tags that are not closed, or closed without being open. */
 function unbalanced(markup: string): string[] {
   const open: string[] = [];
   const wrong: string[] = [];

@@ -32,7 +32,7 @@ function promisedOf(cascade: readonly Stage[]): { accuracy: number; accuracyInte
   return { accuracy, accuracyInterval: [accuracy - 0.02, accuracy + 0.02] };
 }
 
-/** Work of the three cascades on the frontier, in ms per request. */
+/** The work of the three cascades on the frontier, in ms per request. */
 const WORK = { small: 0.2, both: 1, large: 2 };
 
 /** Three gears on two devices up to 3,000 requests/s: large, both, small; the accuracies are those of the profile. */

@@ -4,12 +4,12 @@ import { CHANNELS, GEAR, STATE } from '../../../../plans/protocol/channels.ts';
 import { channelsPage } from '../../../../plans/protocol/reference.ts';
 import { PATTERNS } from '../../../../plans/protocol/subject-patterns.ts';
 
-test('each subject has a channel, and each channel its subject', () => {
+test('every subject has a channel, and every channel a subject', () => {
   for (const [name, pattern] of Object.entries(PATTERNS)) expect(CHANNELS[name as keyof typeof CHANNELS].pattern).toBe(pattern);
 });
 
 test.each(Object.values(CHANNELS).map((channel) => [channel.pattern, channel] as const))(
-  'the example of .%s can be sent and is received as it was',
+  'the example of .%s arrives as sent',
   (_, { codec, example }) => {
     const sent = (codec.encode as (message: unknown) => Uint8Array)(example);
     expect(codec.decode(sent)).toEqual(example);
@@ -20,7 +20,7 @@ test('docs/channels.md is what the declarations say', async () => {
   await expect(channelsPage()).toMatchFileSnapshot('../../../../docs/channels.md');
 });
 
-test('a wrong message, a missing parameter and a wrong one do not compile', () => {
+test('a wrong message, a missing parameter and a wrong parameter do not compile', () => {
   const check = (channels: Channels): void => {
     channels.send(STATE, STATE.example, { device: 'cpu-0' });
     // @ts-expect-error A gear is no heartbeat.

@@ -10,14 +10,14 @@ const by = (reply: string, info?: unknown): number =>
   });
 const told = { acc: 'CLIENTS', user: 'client', name: 'shop', server: 'S', id: 7, rtt: 1 };
 
-test('a client is known by its inbox: the reply subject without its last token', () => {
+test('a client is identified by its inbox: the reply subject without its last token', () => {
   expect(by('_INBOX.abc.1')).toBe(by('_INBOX.abc.2'));
   expect(by('_INBOX.abc.1')).not.toBe(by('_INBOX.abd.1'));
   expect(by('_INBOX.client.abc.1')).not.toBe(by('_INBOX.client.abd.1'));
   expect(by('')).toBe(by('answers'));
 });
 
-test('where NATS tells, by account, user and name of the connection, whatever the reply subject', () => {
+test('if NATS says who it is: by account, user and connection name, whatever the reply subject', () => {
   expect(by('_R_.x.1', told)).toBe(by('_R_.y.2', { ...told, rtt: 2, id: 8 }));
   for (const other of [{ acc: 'OTHERS' }, { user: 'guest' }, { name: 'till' }])
     expect(by('_R_.x.1', told)).not.toBe(by('_R_.x.1', { ...told, ...other }));
@@ -29,7 +29,7 @@ test('connections without a name are told apart', () => {
   expect(by('_R_.x.1', unnamed)).not.toBe(by('_R_.x.1', { ...unnamed, id: 8 }));
 });
 
-test('what no server would say counts for nothing', () => {
+test('a header that no server would write is ignored', () => {
   for (const odd of ['', 'soon', '{', 'null', '[]', '7', {}, { user: 'x' }, { ...told, name: 'x'.repeat(5_000) }])
     expect(by('_INBOX.abc.1', odd)).toBe(by('_INBOX.abc.1'));
 });

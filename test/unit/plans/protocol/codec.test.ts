@@ -40,7 +40,7 @@ const item: fc.Arbitrary<WorkItem> = fc.record({
   ),
 });
 
-test('a work frame arrives as it was sent, ragged samples and opinions included', () => {
+test('a work frame arrives as sent, including ragged samples and opinions', () => {
   fc.assert(
     fc.property(fc.array(item, { minLength: 1, maxLength: 8 }), (items) => {
       const arrived = decodeWorkFrame(encodeWorkFrame({ origin: 'f1', items }, SPECS, 1_000), SPECS, 1_000);
@@ -49,7 +49,7 @@ test('a work frame arrives as it was sent, ragged samples and opinions included'
   );
 });
 
-test('ages travel, not dates: the receiver dates a request on its own clock', () => {
+test('frames carry ages, not times: the receiver dates a request by its own clock', () => {
   const sent: WorkItem = { ...fc.sample(item, { numRuns: 1, seed: 1 })[0], arrivedAt: 5_000, deadlineAt: 9_000 };
   const bytes = encodeWorkFrame({ origin: 'f1', items: [sent] }, SPECS, 6_000);
   const [arrived] = decodeWorkFrame(bytes, SPECS, 700_000).items;
@@ -72,7 +72,7 @@ test('a frame whose tensor bytes do not match its shapes is refused', () => {
   );
 });
 
-test('traces travel beside the requests that have one; a frame without any has no column for them', () => {
+test('traces travel with the requests that have one; a frame without traces has no column for them', () => {
   const [traced, plain] = fc.sample(item, { numRuns: 2, seed: 4 });
   const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
   const items = [{ ...traced, trace }, plain];

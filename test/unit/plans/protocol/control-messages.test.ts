@@ -12,12 +12,12 @@ import type { DoneFrame } from '../../../../plans/protocol/messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
 describe('a heartbeat', () => {
-  test('arrives as it was sent', () => {
+  test('arrives as sent', () => {
     const state = deviceState({ slowdown: 1.9, starvedShare: 0.4 });
     expect(STATE.codec.decode(encode(state))).toEqual(state);
   });
 
-  test('of a version that does not measure its speed counts as profiled: a rolling update loses no device', () => {
+  test('from a version that does not measure speed counts as profiled, so that a rolling update loses no device', () => {
     const { slowdown, starvedShare, ...older } = deviceState({ slowdown: 3, starvedShare: 0.5 });
     expect(STATE.codec.decode(encode(older))).toEqual(deviceState({ slowdown: 1, starvedShare: null }));
   });
@@ -28,7 +28,7 @@ describe('a heartbeat', () => {
     ['slowdown', '2'],
     ['starvedShare', -1],
     ['starvedShare', 'no'],
-  ])('with %s %j is refused by the name of the field', (field, value) => {
+  ])('with %s %j is refused, naming the field', (field, value) => {
     expect(() => STATE.codec.decode(encode({ ...deviceState(), [field]: value }))).toThrow(field);
   });
 });
@@ -47,7 +47,7 @@ describe('each field that a receiver computes with', () => {
     ['verdict', COMMIT.codec.decode, verdict],
     ['state', STATE.codec.decode, deviceState()],
   ];
-  /** What older versions leave out, and what stands for it then. */
+  /** Fields that older versions leave out, and their defaults. */
   const optional: readonly (keyof DeviceState)[] = ['claim', 'absences', 'slowdown', 'starvedShare', 'dropped', 'certainties'];
   const fields = messages.flatMap(([kind, decode, good]) =>
     Object.entries(good)
@@ -55,17 +55,17 @@ describe('each field that a receiver computes with', () => {
       .map(([field, value]) => ({ kind, field, value, decode, good })),
   );
 
-  test.each(messages)('%s arrives as it was sent', (_, decode, good) => {
+  test.each(messages)('%s arrives as sent', (_, decode, good) => {
     expect(decode(encode(good))).toEqual(good);
   });
 
-  test.each(fields)('$kind without $field is refused by its name', ({ field, decode, good }) => {
+  test.each(fields)('$kind without $field is refused, naming the field', ({ field, decode, good }) => {
     const { [field as never]: _, ...rest } = good;
     expect(() => decode(encode(rest))).toThrow(field);
   });
 
   test.each(fields.filter(({ value }) => typeof value === 'number'))(
-    '$kind with a $field that is not a number is refused by its name',
+    '$kind with a $field that is not a number is refused, naming the field',
     ({ field, decode, good }) => {
       for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY, 'many', null, [1]])
         expect(() => decode(encode({ ...good, [field]: wrong })), String(wrong)).toThrow(field);

@@ -15,7 +15,7 @@ const value = (dtype: OutputValue['dtype'], data: ArrayBufferView<ArrayBuffer>, 
 });
 const boxes = value('float32', Float32Array.of(1, 2.5, Number.NaN, 4), [2, 2]);
 
-test('work items carry the outputs that are wanted, and an opinion those that it has', () => {
+test('work items carry the requested outputs, and an opinion carries the ones it has', () => {
   const opinion = { certainty: 0.5, model: 'small', stage: 0, gear: 0, revision: 1, value: [1, 2], outputs: { boxes } };
   const items = [workItem({ id: 'a', sample }), workItem({ id: 'b', sample, wantOutputs: ['boxes', 'ids'], opinion })];
   const [a, b] = decodeWorkFrame(encodeWorkFrame({ origin: 'f', items }, SPECS, 0), SPECS, 0).items;
@@ -50,7 +50,7 @@ test.each<[unknown, string]>([
   expect(() => parseRequest(request, SPECS, ['boxes', 'ids'])).toThrow(message);
 });
 
-test('a frame whose opinion holds outputs that are none is malformed', () => {
+test('a frame whose opinion holds invalid outputs is malformed', () => {
   const opinion = {
     certainty: 0.5,
     model: 'small',

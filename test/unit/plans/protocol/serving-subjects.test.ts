@@ -5,16 +5,16 @@ import { servingSubjects } from '../../../../plans/protocol/serving-subjects.ts'
 
 const { publish, subscribe } = servingSubjects('r', { device: 'd', model: 'm', frontend: 'f' });
 
-test('who owns a subject subscribes to its own, for all models; others to those of all', () => {
+test('the owner of a subject subscribes to its own, for all models; others subscribe to everyone’s', () => {
   expect(subscribe).toEqual(expect.arrayContaining(['r.work.d.*', 'r.done.f', 'r.cancel.d', 'r.state.*', 'r.load.*', 'r.infer']));
 });
 
-test('each subject that is published to is one', () => {
+test('every published subject is a concrete subject', () => {
   expect(publish).toEqual(expect.arrayContaining(['r.work.d.m', 'r.done.f', 'r.state.d', 'r.load.f', 'r.results.f']));
   expect(publish.filter((subject) => subject.includes('*'))).toEqual([]);
 });
 
-test('clients and operators speak and listen elsewhere; where JetStream stores, nothing is tried', () => {
+test('subjects of clients, operators and JetStream are left out', () => {
   expect(subscribe).not.toContain('r.results');
   for (const subject of ['r.infer', 'r.control.plan', 'r.dead', 'r.durable']) expect(publish).not.toContain(subject);
   expect(subscribe).not.toContain('r.durable');

@@ -38,7 +38,7 @@ it('accepts a name that is one subject token', () => {
 });
 
 describe('where an answer goes', () => {
-  it('is the reply subject, else the results subject, else the named one', () => {
+  it('is the reply subject, or else the results subject, or else the named one', () => {
     expect(answerSubject(subjects, '_INBOX.a.b', undefined)).toBe('_INBOX.a.b');
     expect(answerSubject(subjects, '_INBOX.a.b', 'billing')).toBe('_INBOX.a.b');
     expect(answerSubject(subjects, '', undefined)).toBe('cascade.fashion.results');

@@ -8,14 +8,14 @@ const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const json = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 describe('the format of a body', () => {
-  test('is told by its first byte when no content type is given', () => {
+  test('is detected from its first byte if there is no content type', () => {
     expect(bodyFormat(json('{"a":1}'), undefined)).toBe('json');
     expect(bodyFormat(json(' [1]'), undefined)).toBe('json');
     expect(bodyFormat(pack({ a: 1 }), undefined)).toBe('msgpack');
     expect(bodyFormat(pack([1]), undefined)).toBe('msgpack');
   });
 
-  test('is what the content type says, parameters and case aside', () => {
+  test('is what the content type says, ignoring parameters and case', () => {
     expect(bodyFormat(bytes(1), 'Application/JSON; charset=utf-8')).toBe('json');
     expect(bodyFormat(json('{'), 'application/msgpack')).toBe('msgpack');
   });
@@ -49,11 +49,11 @@ describe('the encoding of an answer', () => {
     'application/json;q=2',
     'application/json;q=',
     `${'a/b,'.repeat(300)}*/*`,
-  ])('cannot be %j', (accept) => {
+  ])('refuses %j', (accept) => {
     expect(() => acceptedFormat(accept)).toThrow(/^Accept "[^"]{1,80}": answers are application\/json or application\/msgpack$/);
   });
 
-  test('is that of the request, and MessagePack for opaque bytes, unless it is asked for', () => {
+  test('is that of the request, or MessagePack for raw bytes, unless the request asks for another', () => {
     const opaque = 'application/octet-stream';
     expect(answerFormat(json('{}'), undefined, undefined)).toBe('json');
     expect(answerFormat(pack({}), undefined, '*/*')).toBe('msgpack');
@@ -62,14 +62,14 @@ describe('the encoding of an answer', () => {
     expect(answerFormat(json('{}'), undefined, 'application/msgpack')).toBe('msgpack');
   });
 
-  test('of an error about the headers themselves is guessed from the body', () => {
+  test('is guessed from the body for an error about the headers', () => {
     expect(answerFormat(json('{}'), undefined, 'text/xml')).toBe('json');
     expect(answerFormat(pack({}), 'text/xml', undefined)).toBe('msgpack');
   });
 });
 
-describe('MessagePack from anyone', () => {
-  test('what a packer writes is read back', () => {
+describe('MessagePack from untrusted senders', () => {
+  test('reads back what a packer writes', () => {
     fc.assert(
       fc.property(
         // msgpackr reads the key `__proto__` under another name, on purpose; requests with it are refused as unknown fields.
@@ -86,19 +86,19 @@ describe('MessagePack from anyone', () => {
     );
   });
 
-  test('every strict prefix of a body is refused as truncated', () => {
+  test('refuses every strict prefix of a body as truncated', () => {
     const whole = pack({ id: 'a', inputs: { image: new Uint8Array(300), more: [1.5, 'text', -7, 70_000, { x: null }] } });
     for (let length = 1; length < whole.length; length++) {
       expect(() => decodeUntrusted(whole.subarray(0, length), 'msgpack')).toThrow(/truncated/);
     }
   });
 
-  test('a list that announces more elements than the body has bytes is refused before anything is allocated', () => {
+  test('refuses a list that announces more elements than the body has bytes, before allocating anything', () => {
     expect(() => decodeUntrusted(bytes(0xdd, 0x00, 0x0f, 0x00, 0x00, 0x01), 'msgpack')).toThrow(/truncated/);
     expect(() => decodeUntrusted(bytes(0xdd, 0xff, 0xff, 0xff, 0xff), 'msgpack')).toThrow(/more than 1000000 elements/);
   });
 
-  test('nesting beyond the limit, extensions and trailing bytes are refused', () => {
+  test('refuses nesting beyond the limit, extensions and trailing bytes', () => {
     const nested = [...new Array(BODY_LIMITS.depth + 1).fill(0x91), 0xc0];
     expect(() => decodeUntrusted(bytes(...nested), 'msgpack')).toThrow(/nested deeper than 16/);
     expect(() => decodeUntrusted(bytes(...new Array(BODY_LIMITS.depth - 1).fill(0x91), 0xc0), 'msgpack')).not.toThrow();
@@ -106,7 +106,7 @@ describe('MessagePack from anyone', () => {
     expect(() => decodeUntrusted(bytes(0xc0, 0xc0), 'msgpack')).toThrow(/1 bytes after its end at byte 1/);
   });
 
-  test('arbitrary bytes give a value or INVALID_ARGUMENT, nothing else', () => {
+  test('returns a value or INVALID_ARGUMENT for any bytes, and nothing else', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.constantFrom('msgpack' as const, 'json' as const), (data, format) => {
         try {
@@ -121,12 +121,12 @@ describe('MessagePack from anyone', () => {
   });
 });
 
-describe('JSON from anyone', () => {
-  test('brackets inside strings do not count as nesting', () => {
+describe('JSON from untrusted senders', () => {
+  test('does not count brackets inside strings as nesting', () => {
     expect(decodeUntrusted(json(`{"a":"${'['.repeat(100)}\\"{"}`), 'json')).toEqual({ a: `${'['.repeat(100)}"{` });
   });
 
-  test('deep nesting, too many elements, bad syntax, bad UTF-8 and an empty body are refused in words', () => {
+  test('refuses deep nesting, too many elements, bad syntax, bad UTF-8 and an empty body with a message', () => {
     expect(() => decodeUntrusted(json('['.repeat(100_000)), 'json')).toThrow(/nested deeper/);
     expect(() => decodeUntrusted(json(`[${'0,'.repeat(BODY_LIMITS.items)}0]`), 'json')).toThrow(/more than 1000000 elements/);
     expect(() => decodeUntrusted(json('{"a":'), 'json')).toThrow(/not valid JSON/);

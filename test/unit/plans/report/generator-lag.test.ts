@@ -3,7 +3,7 @@ import { generatorLag, isVoid } from '../../../../plans/report/generator-lag.ts'
 import { ReportBuilder } from '../../../../plans/report/report-builder.ts';
 import { reportTable } from '../../../../plans/report/report-table.ts';
 
-test('the lag is told by its percentiles; of nothing that was sent there is none', () => {
+test('the lag is reported as percentiles; if nothing was sent, there is none', () => {
   expect(generatorLag(Float64Array.from({ length: 200 }, (_, i) => 200 - i))).toEqual({ p50: 100, p99: 198, max: 200 });
   expect(generatorLag(new Float64Array(0))).toBeNull();
 });
@@ -18,7 +18,7 @@ test('a run is void from a lag above 2 ms or 1 % of the latency SLO, whichever i
   expect(isVoid(null, 100)).toBe(false);
 });
 
-test('the table of a void run says so, and why', () => {
+test('the table of a void run says that it is void, and why', () => {
   const builder = new ReportBuilder({ type: 'latency', p95Ms: 100 }, 0);
   builder.add(0, 5, 1, 'completed');
   const late = builder.build({ generatorLagMs: { p50: 0.1, p99: 7.25, max: 30 } });

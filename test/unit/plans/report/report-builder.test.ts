@@ -6,7 +6,7 @@ const latency = { type: 'latency', p95Ms: 100 } as const;
 const accuracy = { type: 'accuracy', accuracy: 0.8 } as const;
 
 describe('ReportBuilder', () => {
-  test('counts every outcome; what has no result is later than all that has', () => {
+  test('counts every outcome; requests without a result count as later than all that have one', () => {
     const builder = new ReportBuilder({ type: 'latency', p95Ms: 51.5 }, 0);
     for (let i = 1; i <= 100; i++) builder.add(i, i, i <= 90 ? 1 : 0, 'completed');
     builder.add(101, 0, null, 'rejected');
@@ -23,14 +23,14 @@ describe('ReportBuilder', () => {
       duplicates: 1,
       goodputQps: 10,
     });
-    // Of 103 the 52nd, the 98th, and two that have none.
+    // The 52nd and 98th of 103, and two requests without a result.
     expect(report.latencyMs).toEqual({ p50: 52, p95: 98, p99: null, max: null });
     expect(report.withinSlo).toBe(51 / 103);
     expect(builder.shareWithin(100)).toBe(100 / 103);
     expect(report.accuracy).toBeCloseTo(0.9);
   });
 
-  test('a window is the second of intended sending; seconds without requests do not count', () => {
+  test('windows go by the second of intended sending; seconds without requests do not count', () => {
     const builder = new ReportBuilder(latency, 5000);
     builder.add(5100, 50, null, 'completed');
     builder.add(5999, 4000, null, 'completed');
@@ -62,7 +62,7 @@ describe('ReportBuilder', () => {
     expect(builder.build()).toMatchObject({ accuracy: 1, withinSlo: null });
   });
 
-  test('what is not known is null', () => {
+  test('unknown figures are null', () => {
     const builder = new ReportBuilder(accuracy, 0);
     builder.add(0, 1, null, 'completed');
     const report = builder.build();

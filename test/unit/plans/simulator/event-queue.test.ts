@@ -9,7 +9,7 @@ import {
   WAIT_OVER,
 } from '../../../../plans/simulator/event-queue.ts';
 
-test('events leave by time, then by kind but for the two kinds of timers, then the order in which they came', () => {
+test('events leave by time, then by kind except for the two kinds of timers, then in order of arrival', () => {
   const events = fc.array(
     fc.record({
       time: fc.integer({ min: 0, max: 5 }),

@@ -26,7 +26,7 @@ const system = simulatedSystem(
 );
 const plan = compilePlan(planOf({ models: ['small', 'large'], devices: ['d0', 'd1'], threshold: 0.3, stepQps: 10_000 }));
 
-/** @param atOnce requests that come first, in one instant. */
+/** @param atOnce the number of requests that arrive first, at one instant. */
 function run(qps: number, share: number | undefined, atOnce = 0) {
   const audit = share === undefined ? undefined : { settings: { share, utilisation: 0.7 }, random: createRandom('audits') };
   const workload = traceWorkload(constantTrace(qps, 10), profile.labels.length, createRandom(qps));
@@ -36,21 +36,21 @@ function run(qps: number, share: number | undefined, atOnce = 0) {
   return { ...outcomes, latencyMs, meanMs: latencyMs.reduce((sum, ms) => sum + ms, 0) / latencyMs.length };
 }
 
-test('audits take spare time: a share of all answers is compared, which devices are busy with, and nobody waits for long', () => {
+test('audits use spare time: a share of all answers is compared, which keeps devices busy, and no request waits long', () => {
   const [without, audited] = [run(150, undefined), run(150, 0.2)];
   const { drawn, compared } = audited.audits!;
   expect(without.audits).toBeUndefined();
   expect(Math.abs(drawn / audited.requests - 0.2)).toBeLessThan(0.05);
   expect(compared).toBeGreaterThan(0.9 * drawn);
   const busyMs = ({ busyMs }: typeof audited): number => busyMs[0] + busyMs[1];
-  // All but audits that the run ends before, and fuller batches after them.
+  // Short by the audits that the run ends before, and by the fuller batches after audits.
   expect(busyMs(audited) - busyMs(without)).toBeGreaterThan(0.8 * compared * AUDIT_MS);
   expect(audited.meanMs - without.meanMs).toBeLessThan(0.2 * AUDIT_MS);
   expect(Array.from(audited.answeredBy)).toEqual(Array.from(without.answeredBy));
 });
 
-test('at full load there are none, and every answer comes at the same time as without', () => {
-  // Something waits from the first moment on.
+test('at full load there are no audits, and every answer comes at the same time as without them', () => {
+  // From the first moment, something is waiting.
   const [without, audited] = [run(4_000, undefined, 100), run(4_000, 0.2, 100)];
   expect(audited.audits!.drawn).toBeGreaterThan(1_000);
   expect(audited.audits!.compared).toBe(0);

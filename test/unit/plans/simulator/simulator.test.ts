@@ -70,17 +70,17 @@ describe('what a request costs, by hand', () => {
     expect(latencies(compiled({ cascade: alwaysBoth }), workload(0))).toEqual([4 + 2 + 2 + 15 + 2]);
   });
 
-  test('and none to the device that it is on', () => {
+  test('but no hop to the same device', () => {
     const shares = { small: { x: 1 }, large: { x: 1 } };
     expect(latencies(compiled({ cascade: alwaysBoth, shares }), workload(0))).toEqual([4 + 2 + 15 + 2]);
   });
 
-  test('one inference at a time: what arrives meanwhile waits and then goes as one batch', () => {
+  test('one inference at a time: requests that arrive meanwhile wait and then run as one batch', () => {
     // 0 runs from 4 to 6; 1 and 2 arrive at 4.5 and 5 and run from 6 to 9.
     expect(latencies(compiled({}), workload(0, 0.5, 1))).toEqual([8, 10.5, 10]);
   });
 
-  test('a queue below its minimum waits until it is that long', () => {
+  test('a queue below its minimum length waits to reach it', () => {
     const plan = compiled({ minQueueLength: { small: { x: 2 } }, maxWaitMs: 100 });
     expect(latencies(plan, workload(0, 30))).toEqual([30 + 4 + 3 + 2, 4 + 3 + 2]);
   });
@@ -90,7 +90,7 @@ describe('what a request costs, by hand', () => {
     expect(latencies(plan, workload(0, 30))).toEqual([20 + 4 + 2 + 2, 20 + 4 + 2 + 2]);
   });
 
-  test('no batch is larger than what was profiled, nor than the deployment allows', () => {
+  test('no batch is larger than profiled or than the deployment allows', () => {
     const limited = simulatedSystem(profile, devices, [3, undefined]);
     const load = workload(...Array.from({ length: 40 }, (_, i) => i / 1000));
     const batchesOf = (s: typeof system) => new Simulator(s).run(compiled({}), load, { fixedGear: 0 }).batches[0];
@@ -111,8 +111,8 @@ describe('deadlines', () => {
   const run = (plan: ReturnType<typeof compiled>, load: Workload, deadlineMs: number) =>
     new Simulator(system).run(plan, load, { deadlineMs });
 
-  test('what its batch would answer too late is not computed, and ends then', () => {
-    // The device has 0 from 4 to 6, and would have 1 from 6 to 8; their deadlines count from 2 and 2.5.
+  test('a request that its batch would answer too late is not computed, and ends at once', () => {
+    // The device runs 0 from 4 to 6, and would run 1 from 6 to 8; their deadlines count from 2 and 2.5.
     const { latencyMs, answeredBy, completed, expired, busyMs } = run(compiled({}), workload(0, 0.5), 5);
     expect([...answeredBy]).toEqual([0, EXPIRED]);
     expect([...latencyMs]).toEqual([8, Number.NaN]);
@@ -120,20 +120,20 @@ describe('deadlines', () => {
     expect([...run(compiled({}), workload(0, 0.5), 5.5).answeredBy]).toEqual([0, 0]);
   });
 
-  test('the answer so far stands when the next model would be too late', () => {
-    // Small is done at 6, large would be at 21 by the sender's reckoning, which leaves out the hop; the deadline counts from 2.
+  test('the answer so far stands if the next model would be too late', () => {
+    // Small is done at 6; by the sender's estimate, which leaves out the hop, large would be at 21; the deadline counts from 2.
     expect([...run(compiled({ cascade: alwaysBoth }), workload(0), 18.5).answeredBy]).toEqual([0]);
     expect([...run(compiled({ cascade: alwaysBoth }), workload(0), 21).answeredBy]).toEqual([1]);
   });
 
-  test('and when it turns out to be too late in the queue of the next model', () => {
+  test('and if it turns out to be too late in the queue of the next model', () => {
     // Sent on at 6 with 21 in mind, it arrives at 8, and would be done at 23.
     const outcomes = run(compiled({ cascade: alwaysBoth }), workload(0), 20);
     expect([[...outcomes.answeredBy], outcomes.busyMs[1]]).toEqual([[0], 0]);
     expect(outcomes.latencyMs[0]).toBe(8 + 2);
   });
 
-  test('under overload what does not fit is refused, and what is taken is answered in time', () => {
+  test('under overload, requests that do not fit are refused, and accepted ones are answered in time', () => {
     // Batches of 8 in 9 ms.
     const capacity = 8_000 / 9;
     const seconds = 5;
@@ -165,7 +165,7 @@ describe('invariants', () => {
     maxWaitMs: fc.integer({ min: 0, max: 50 }),
   });
 
-  test('every request is answered once, by the model that the cascade says, and devices are not busier than time allows', () => {
+  test('every request is answered once, by the model the cascade chooses, and devices are never busier than the time allows', () => {
     fc.assert(
       fc.property(runs, ({ seed, qps, threshold, share, min, maxWaitMs }) => {
         const split = { x: share, y: 1 - share };
@@ -189,7 +189,7 @@ describe('invariants', () => {
     );
   });
 
-  test('over all samples the accuracy is that of the cascade arithmetic', () => {
+  test('the accuracy over all samples equals the cascade arithmetic', () => {
     const threshold = 0.6;
     const gear = { cascade: [{ model: 'small', threshold }, { model: 'large' }] };
     const order = Int32Array.from({ length: 300 }, (_, i) => i);
@@ -199,7 +199,7 @@ describe('invariants', () => {
     expect(report.accuracy).toBeCloseTo(evaluateCascade(validationRecords(profile as Profile), [0, 1], [threshold]).accuracy, 12);
   });
 
-  test('buffers that are used again leave nothing behind', () => {
+  test('reused buffers leave nothing behind', () => {
     const load = traceWorkload(constantTrace(200, 2), system.samples, createRandom(1));
     const other = traceWorkload(constantTrace(500, 3), system.samples, createRandom(2));
     const plan = compiled({ cascade: alwaysBoth, minQueueLength: { small: { x: 5 } }, maxWaitMs: 30 });
@@ -209,7 +209,7 @@ describe('invariants', () => {
     expect(simulationReport(system, load, simulator.run(plan, load), { type: 'latency', p95Ms: 100 })).toEqual(first);
   });
 
-  test('a run is given up once too many requests are late', () => {
+  test('a run stops early once too many requests are late', () => {
     const load = traceWorkload(constantTrace(2000, 2), system.samples, createRandom(1));
     const outcomes = new Simulator(system).run(compiled({ cascade: alwaysBoth }), load, {
       fixedGear: 0,
@@ -234,7 +234,7 @@ describe('gears', () => {
     };
     expect(answeredByLarge(0, 1900)).toBeGreaterThan(0.9);
     expect(answeredByLarge(2400, 3900)).toBeLessThan(0.2);
-    // The lower gear must have been enough for two seconds.
+    // The lower gear must be enough for two seconds first.
     expect(answeredByLarge(4000, 5900)).toBeLessThan(0.3);
     expect(answeredByLarge(6900, 8000)).toBeGreaterThan(0.8);
   });
@@ -245,29 +245,29 @@ describe('gears', () => {
     expect(outcomes.gearSwitches).toBeGreaterThanOrEqual(2);
   });
 
-  test('a plan that sends requests nowhere is a defect that is named', () => {
+  test('a plan that sends requests nowhere is reported as a defect', () => {
     const nowhere = compiled({ shares: {} });
     expect(() => new Simulator(system).run(nowhere, workload(0), { fixedGear: 0 })).toThrow('no device a share of model small');
   });
 });
 
-describe('what serving costs beside batches, by hand', () => {
+describe('serving costs besides batches, by hand', () => {
   const withOverhead = (overhead: Partial<Profile['overhead']>) =>
     simulatedSystem({ ...profile, overhead: { ...profile.overhead, ...overhead } }, devices, []);
   const latenciesOf = (overhead: Partial<Profile['overhead']>, ...arrivals: number[]): number[] => [
     ...new Simulator(withOverhead(overhead)).run(compiled({}), workload(...arrivals), { fixedGear: 0 }).latencyMs,
   ];
 
-  test('a handoff instead of the hop from the frontend to the device', () => {
+  test('a handoff replaces the hop from the frontend to the device', () => {
     expect(latenciesOf({ handoffMs: 0 }, 0)).toEqual([2 + 0 + 2 + 2]);
   });
 
-  test('a frontend takes one request after the other', () => {
+  test('a frontend takes one request at a time', () => {
     // The second is taken at 3 + 3, and runs alone when the first has been answered.
     expect(latenciesOf({ intakeMs: 3 }, 0, 0)).toEqual([3 + 8, 6 + 8]);
   });
 
-  test('a device that slept takes longer with its first batch, one that has just worked does not', () => {
+  test('a device that slept takes longer for its first batch; one that has just worked does not', () => {
     // The second arrives while the first runs, and follows it at once.
     expect(latenciesOf({ wakeMs: 1 }, 0, 1)).toEqual([8 + 1, 2 + 2 + 3 + 2 - 1 + 1 + 1]);
     expect(latenciesOf({ wakeMs: 1 }, 0, 100)).toEqual([9, 9]);

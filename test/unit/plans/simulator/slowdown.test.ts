@@ -7,7 +7,7 @@ const scope = { devices: ['cpu0', 'gpu-1'], seconds: 60 };
 const parse = (text: string) => parseSlowdown(text, scope);
 const toTheEnd = Number.POSITIVE_INFINITY;
 
-describe('what --slowdown says', () => {
+describe('the value of --slowdown', () => {
   test.each([
     ['2', { device: undefined, factor: 2, fromMs: 0, toMs: toTheEnd }],
     ['gpu-1=1.5', { device: 'gpu-1', factor: 1.5, fromMs: 0, toMs: toTheEnd }],
@@ -44,7 +44,7 @@ describe('what --slowdown says', () => {
   });
 });
 
-test('slowdowns that apply at the same time multiply', () => {
+test('overlapping slowdowns multiply', () => {
   const slowdowns = ['2@10-20', 'cpu0=3@15-', 'gpu-1=7'].map(parse);
   const cpu0 = [0, 10_000, 15_000, 19_999, 20_000].map((nowMs) => slowdownAt(slowdowns, 'cpu0', nowMs));
   expect(cpu0).toEqual([1, 2, 6, 6, 3]);

@@ -15,7 +15,7 @@ import { gridFor, searchFrontier } from '../../../../../plans/planner/sp1/enumer
 import { DeviceCosts } from '../../../../../plans/planner/sp3/device-costs.ts';
 import { syntheticProfile } from '../../../../../plans/synthetic/synthetic.ts';
 
-/** What a person would do with the records: follow each sample through the stages. */
+/** The direct way: follow each sample through the stages. */
 function bySample(profile: Profile, models: readonly number[], thresholds: readonly number[]) {
   const reached = models.map(() => 0);
   let qualitySum = 0;
@@ -63,7 +63,7 @@ describe('cascade arithmetic', () => {
     );
   });
 
-  test('is the same on bitsets, for answers that are right or wrong and for graded ones', () => {
+  test('is the same on bitsets, for right-or-wrong and graded answers', () => {
     const cascades = fc.record({
       samples: fc.integer({ min: 1, max: 100 }),
       seed: fc.integer(),
@@ -82,7 +82,7 @@ describe('cascade arithmetic', () => {
     );
   });
 
-  test('counts bits as a person would', () => {
+  test('counts bits like a naive loop', () => {
     fc.assert(
       fc.property(fc.integer(), (word) => {
         expect(popcount(word)).toBe((word >>> 0).toString(2).replaceAll('0', '').length);
@@ -99,13 +99,13 @@ describe('cascade arithmetic', () => {
     }
   });
 
-  test('names of cascades tell models and thresholds apart', () => {
+  test('names of cascades distinguish models and thresholds', () => {
     expect(cascadeKey([0, 2], [0.5])).not.toBe(cascadeKey([0, 2], [0.51]));
     expect(cascadeKey([0, 2], [0.5])).not.toBe(cascadeKey([0, 1], [0.5]));
   });
 });
 
-/** The same answers, some of them half right: by halves, or by anything in [0, 1]. */
+/** The same answers, some of them partly right: by halves, or by anything in [0, 1]. */
 function graded(profile: Profile, grade: 'right or wrong' | 'halves' | 'any'): Profile {
   const random = createRandom('grades');
   const partly = grade === 'halves' ? () => 0.5 : () => random.next();
@@ -120,7 +120,7 @@ describe.each(['right or wrong', 'halves', 'any'] as const)('search of the front
   const costs = new DeviceCosts(profile, devices, [], Number.POSITIVE_INFINITY);
   const { frontier } = searchFrontier(records, costs, [0, 1, 2]);
 
-  test('every point says what following the samples says', () => {
+  test('every point agrees with following the samples', () => {
     for (const cascade of frontier) {
       const expected = bySample(profile, cascade.models, cascade.thresholds);
       expect(cascade.accuracy).toBeCloseTo(expected.accuracy, 12);
@@ -144,7 +144,7 @@ describe.each(['right or wrong', 'halves', 'any'] as const)('search of the front
           const thresholds = [first, second].slice(0, models.length - 1);
           const cascade = evaluateCascade(records, models, thresholds);
           const work = costs.workMs(models, cascade.reach, models.length);
-          // A point of the frontier is at least as accurate for at most a little more work: grids differ.
+          // A point of the frontier is at least as accurate for at most a little more work, because the grids differ.
           const rival = frontier.find((point) => point.accuracy >= cascade.accuracy - 0.005 && point.workMs <= work * 1.03);
           expect(rival, `${models} ${thresholds}`).toBeDefined();
         }
@@ -152,7 +152,7 @@ describe.each(['right or wrong', 'halves', 'any'] as const)('search of the front
     }
   });
 
-  test('the grid shrinks, then the cascades, where there is too much to enumerate', () => {
+  test('the grid shrinks, then the cascades, if there is too much to enumerate', () => {
     expect(gridFor(3, 10).stages).toBe(3);
     expect(gridFor(5, 160).stages).toBe(5);
     expect(gridFor(5, 160).grid).toBeLessThan(gridFor(3, 160).grid + 1);

@@ -61,7 +61,7 @@ describe('certaintyEstimator', () => {
     expect(certaintyEstimator(kind, scoreKind)(nan, 0, 3)).toBe(0);
   });
 
-  it('is certain of a class that alone is possible', () => {
+  it('is certain of the only possible class', () => {
     const masked = Float32Array.of(Number.NEGATIVE_INFINITY, 3, Number.NEGATIVE_INFINITY);
     for (const kind of KINDS) expect(certaintyEstimator(kind)(masked, 0, 3)).toBeCloseTo(1, 6);
   });
@@ -73,7 +73,7 @@ describe('argmax', () => {
     expect(argmax(Float32Array.of(1, 3, 3), 0, 3)).toBe(1);
   });
 
-  it('passes over what is no number, wherever it stands', () => {
+  it('skips NaN, wherever it is', () => {
     expect(argmax(Float32Array.of(Number.NaN, 1, 3, Number.NaN), 0, 4)).toBe(2);
   });
 });

@@ -15,7 +15,7 @@ function written(text: string): string {
   return file;
 }
 
-test('one wrong field does not hide what is wrong elsewhere, and each is told at its place in the file', () => {
+test('a wrong field does not hide other mistakes, and each is reported at its position in the file', () => {
   const file = written(`name: all
 models:
   - { name: bad name, file: there.onnx }
@@ -43,7 +43,7 @@ load: { qpsMax: "\${CASCADE_TEST_UNSET}" }
   expect(() => loadDeployment(file)).toThrow(problems.join('\n'));
 });
 
-test('a file without anything in it, or that is no mapping, has a problem and no deployment', () => {
+test('a file that is empty or not a mapping has a problem and no deployment', () => {
   for (const text of ['', '3', '- a', 'null', 'name: [a]\n', 'models: { a: b }\nsynthetic: 1\n']) {
     const { deployment, problems } = readDeployment(written(text));
     expect(problems.length, text).toBeGreaterThan(0);

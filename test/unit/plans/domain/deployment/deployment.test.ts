@@ -32,7 +32,7 @@ function load(yaml: string): Deployment {
   return loadDeployment(dir);
 }
 
-/** The lines of the error, without the folder. */
+/** The lines of the error message, without the folder. */
 function problems(yaml: string): string[] {
   try {
     load(yaml);
@@ -76,11 +76,11 @@ describe('loadDeployment', () => {
     ],
     ['data: { inputs: a.onnx, quality: a.onnx }', 'data.quality: belongs to task custom'],
     ['classes: [3, 3]', 'classes: ["3","3"] names a class twice'],
-  ])('refuses what does not go with the task: %s', (lines, message) => {
+  ])('refuses options that do not fit the task: %s', (lines, message) => {
     expect(problems(`${SMALLEST}${lines}\n`).join('\n')).toContain(message);
   });
 
-  it('stores no requests unless it is told to, and then with defaults', () => {
+  it('stores requests only if told to, and then with defaults', () => {
     expect(load(SMALLEST).durable).toBeUndefined();
     const defaults = {
       maxRequests: 100_000,
@@ -108,14 +108,14 @@ describe('loadDeployment', () => {
     expect(problems(`${SMALLEST}durable: { maxRequest: 5 }\n`)[0]).toContain('maxRequest');
   });
 
-  it('audits nothing unless it is told to, and then with defaults', () => {
+  it('audits answers only if told to, and then with defaults', () => {
     expect(load(SMALLEST).audit).toBeUndefined();
     expect(load(`${SMALLEST}audit: {}`).audit).toEqual({ share: 0.1, utilisation: 0.7, bound: 0.01, minSamples: 200 });
     expect(load(`${SMALLEST}audit: { share: 0.5 }`).audit).toMatchObject({ share: 0.5, bound: 0.01 });
     expect(problems(`${SMALLEST}audit: { share: 2 }`)[0]).toContain('audit.share');
   });
 
-  it('reads everything that can be said', () => {
+  it('reads every option', () => {
     const deployment = load(`${SMALLEST.replace('slo: { p95: 0.1s }', 'slo: { accuracy: 0.9 }')}
 certainty: { output: sure }
 inputs: { ids: { pad: 3 }, other: {} }
@@ -145,12 +145,12 @@ deadline: 5s
     });
   });
 
-  it('says where a missing model file was looked for', () => {
+  it('says where it looked for a missing model file', () => {
     const yaml = SMALLEST.replace('{ name: a, file: a.onnx }', '{ name: a, file: a.onnx }, { name: big, file: models/big.onnx }');
     expect(problems(yaml)).toEqual(['deployment.yaml:2:57 models[1].file: models/big.onnx does not exist (looked in DIR)']);
   });
 
-  it('names place, path and value of each problem, and what would be right', () => {
+  it('reports position, path and value of each problem, and what would be right', () => {
     const yaml = SMALLEST.replace('400', '0').replace('1GiB', '1GoB').replace('name: small', 'name: not small');
     expect(problems(yaml)).toEqual([
       expect.stringMatching(/^deployment\.yaml:1:7 name: "not small" cannot be a token of a NATS subject; use 1-64 letters/),
@@ -214,17 +214,17 @@ deadline: 5s
     ['slo: { p95: 100ms }\ndeadline: { default: 2s }', 2_000],
     ['slo: { p95: 100ms }\ndeadline: { max: 10s }', 1_500],
     ['slo: { p95: 100ms }\ndeadline: { max: 1s }', 1_000],
-  ])('has a deadline in proportion to a latency SLO, unless it names one: %s', (slo, deadlineMs) => {
+  ])('has a deadline proportional to the latency SLO, unless it names one: %s', (slo, deadlineMs) => {
     expect(load(SMALLEST.replace('slo: { p95: 0.1s }', slo)).deadlineMs).toBe(deadlineMs);
   });
 
-  it('has a longest deadline that requests may ask for', () => {
+  it('has a maximum deadline that requests may ask for', () => {
     expect(load(SMALLEST).maxDeadlineMs).toBe(600_000);
     expect(load(`${SMALLEST}deadline: 5s\n`).maxDeadlineMs).toBe(600_000);
     expect(load(`${SMALLEST}deadline: { max: 10s }\n`).maxDeadlineMs).toBe(10_000);
   });
 
-  it('refuses names that are taken', () => {
+  it('refuses duplicate names', () => {
     const yaml = SMALLEST.replace('{ name: a, file: a.onnx }', '{ name: a, file: a.onnx }, { name: a, file: b.onnx }');
     expect(problems(yaml)).toEqual(['deployment.yaml:2:46 models[1].name: "a" is already the name of models[0]']);
   });
@@ -249,12 +249,12 @@ deadline: 5s
     expect(problems(yaml)[0]).toContain('load.distribution.histogram: endless.json ');
   });
 
-  it('says how to name a deployment that is not there', () => {
+  it('says how to name a deployment if the file is missing', () => {
     expect(() => loadDeployment(join(dir, 'nowhere.yaml'))).toThrow(/nowhere\.yaml does not exist; name a deployment file/);
     expect(() => loadDeployment(join(dir, 'a.onnx', 'nowhere.yaml'))).toThrow(/nowhere\.yaml does not exist/);
   });
 
-  it('lets the paper’s rule for gears be chosen, and refuses windows that it cannot measure', () => {
+  it('offers the gear rule of the paper, and refuses windows that it cannot measure', () => {
     const paper = `${SMALLEST}\nalpha: 8\nbacklogDrain: never\nloadWindow: 100ms\nnoiseBand: 0\nsettle: none\nmeasuredSpeed: false\n`;
     expect(load(paper).gearRule).toEqual(PAPER_GEAR_RULE);
     expect(() => load(`${SMALLEST}\nloadWindow: 50ms\n`)).toThrow(/loadWindow: 50 ms is not from 100 ms to 10000 ms/);
@@ -304,7 +304,7 @@ describe('rangeWeights', () => {
 
 describe('deviceClass', () => {
   const base = { id: 'd', memoryBytes: 1, host: 'local' };
-  it('is what profiled runtimes hold for', () => {
+  it('identifies the hardware that profiled runtimes apply to', () => {
     expect(deviceClass({ ...base, kind: 'cpu', cores: [3, 5] })).toBe('cpu-2');
     expect(deviceClass({ ...base, kind: 'cpu', cores: undefined })).toBe('cpu-1');
     expect(deviceClass({ ...base, kind: 'cuda', deviceId: 7 })).toBe('cuda');
@@ -326,7 +326,7 @@ describe('units', () => {
     ['2gb', 2e9],
     [1024, 1024],
   ])('%s is %d bytes', (text, bytes) => expect(parseBytes(text)).toBe(bytes));
-  it.each(['', 'ms', '1 fortnight', '-1s', '1e3s', '0x10'])('%j is no duration', (text) =>
+  it.each(['', 'ms', '1 fortnight', '-1s', '1e3s', '0x10'])('%j is not a duration', (text) =>
     expect(parseDurationMs(text)).toBeUndefined(),
   );
 });

@@ -15,7 +15,7 @@ test.each([
   expect(fromEnvironment('nats.user', text, environment)).toBe(expected);
 });
 
-test('a variable that is not set is named, with the field', () => {
+test('an unset variable is named, with the field', () => {
   expect(() => fromEnvironment('nats.password', `\${SECRET}`, environment)).toThrow(
     new ConfigError('nats.password: the environment variable SECRET is not set; set it, or write the value'),
   );

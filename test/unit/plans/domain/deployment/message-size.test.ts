@@ -6,12 +6,12 @@ const sample = (bytes: number): Sample => [{ data: new Uint8Array(bytes), shape:
 const FITS = sample(DEFAULT_MAX_PAYLOAD - 5_000);
 const LARGE = sample(3 * 2 ** 20);
 
-test('samples that fit into a message are nothing to speak of', () => {
+test('samples that fit into a message give no warning', () => {
   expect(misfitOf([FITS], DEFAULT_MAX_PAYLOAD, 'the server')).toBeUndefined();
   expect(misfitOf([], DEFAULT_MAX_PAYLOAD, 'the server')).toBeUndefined();
 });
 
-test('samples that do not are told, with the setting to change', () => {
+test('samples that do not fit give a warning with the setting to change', () => {
   expect(misfitOf([LARGE], DEFAULT_MAX_PAYLOAD, 'the server')).toEqual({
     typical: true,
     message:
@@ -19,7 +19,7 @@ test('samples that do not are told, with the setting to change', () => {
   });
 });
 
-test('where only the largest does not fit, the others can be served', () => {
+test('if only the largest does not fit, the others can be served', () => {
   const misfit = misfitOf([FITS, LARGE], DEFAULT_MAX_PAYLOAD, 'the server');
   expect(misfit).toMatchObject({ typical: false, message: expect.stringMatching(/^the largest sample takes 3 MiB/) });
   expect(misfitOf([FITS, LARGE], 4 * 2 ** 20, 'the server')).toBeUndefined();

@@ -6,7 +6,7 @@ test('docs/options.md is what the declarations say', async () => {
   await expect(optionsPage()).toMatchFileSnapshot('../../../../../docs/options.md');
 });
 
-test('each option is in it once', () => {
+test('lists each option once', () => {
   const rows = [...optionsPage().matchAll(/^\| `([^`]+)` \|/gm)].map(([, path]) => path);
   expect(rows.toSorted()).toEqual(
     deploymentReference()

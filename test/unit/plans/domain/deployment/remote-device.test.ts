@@ -45,7 +45,7 @@ test('models on a server need neither files nor memory', () => {
   expect(deploymentInputs(read)).toMatchObject([{ name: 'x', dtype: 'float32', shape: [null, 16] }]);
 });
 
-test('another server, another number of requests at once, or another model there needs another profile', () => {
+test('another server, concurrency or remote model needs a new profile', () => {
   const digests = [
     deployment(),
     deployment({ devices: '[{ id: s, kind: remote, url: "http://other:8000" }]' }),
@@ -102,7 +102,7 @@ describe('mistakes', () => {
     expect(() => deployment(parts)).toThrow(message);
   });
 
-  test('inputs that nobody describes, or half', () => {
+  test('inputs that are described partly or not at all', () => {
     expect(() => deploymentInputs(deployment({ inputs: '{}' }))).toThrow(
       'inputs: the models are on servers only, so nothing here says what a sample holds; write what the servers say',
     );

@@ -30,7 +30,7 @@ test.each([
   ['{ servers: [ { joe: 8271 } ] }', 'nats.servers[0]: a mapping is not a string'],
   ['8271', 'nats: a number is not a mapping'],
   ['[ { password: 8271 } ]', 'nats: a list is not a mapping'],
-])('a message about nats: %s does not show it', (nats, message) => {
+])('a message about nats: %s does not reveal it', (nats, message) => {
   vi.stubEnv('MODEL_FILE', 'small.onnx');
   let thrown: unknown;
   try {
@@ -42,7 +42,7 @@ test.each([
   expect(String(thrown)).not.toContain('8271');
 });
 
-test('every string may name variables; a command that does not connect needs none of those of nats', () => {
+test('every string may refer to variables; a command that does not connect needs none of those in nats', () => {
   vi.stubEnv('MODEL_FILE', 'small.onnx');
   vi.stubEnv('STAGE', 'test');
   const nats = `{ servers: [ "nats://\${HOST}" ], password: "\${PASSWORD}", credsFile: "\${HOME_OF}/creds", tls: { ca: "\${CA}" } }`;
@@ -57,7 +57,7 @@ test('every string may name variables; a command that does not connect needs non
   });
 });
 
-test('a variable that is not set is named with its place', () => {
+test('an unset variable is named with its position', () => {
   expect(() => load({})).toThrow(
     /deployment\.yaml:2:28 models\[0\]\.file: the environment variable MODEL_FILE is not set; set it, or write the value/,
   );

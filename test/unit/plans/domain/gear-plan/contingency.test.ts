@@ -11,12 +11,12 @@ if (result.type === 'infeasible') throw new Error(result.reason);
 const { plan } = result;
 
 describe('gears for the loss of a device', () => {
-  test('are there for every device, and pass the verifier', () => {
+  test('exist for every device, and pass the verifier', () => {
     for (const device of plan.devices) expect(gearsWithout(plan, device), device).toBeDefined();
     expect(verifyPlan(request, plan)).toEqual([]);
   });
 
-  test('keep the placement: no model has to be loaded', () => {
+  test('keep the placement: no model needs loading', () => {
     const placed = new Set(plan.placement.map(({ model, device }) => `${model} on ${device}`));
     for (const lost of plan.devices) {
       const table = gearsWithout(plan, lost);
@@ -28,7 +28,7 @@ describe('gears for the loss of a device', () => {
     }
   });
 
-  test('devices that are alike share theirs, with the names exchanged', () => {
+  test('identical devices share theirs, with the names exchanged', () => {
     const shared = plan.contingencies?.find(({ alike }) => alike.length > 0);
     if (shared === undefined) throw new Error('no two devices are alike');
     const { lost, alike } = shared;

@@ -18,7 +18,7 @@ const good: GearPlan = {
   weights: { small: weightsOf('small', { memoryBytes: 100 }), large: weightsOf('large', { memoryBytes: 200 }) },
 };
 
-/** What is wrong with the good plan after a change. */
+/** The problems of the good plan after a change. */
 function problemsAfter(change: (plan: Writable<GearPlan>) => void, subject = deployment): string[] {
   const plan = structuredClone(good);
   change(plan);
@@ -32,7 +32,7 @@ describe('a plan that can be served', () => {
     expect(checkPlanFor(deployment, good)).toEqual([]);
   });
 
-  test('comes from the planner, with the gears for the loss of each device', async () => {
+  test('comes from the planner, including the gears for the loss of each device', async () => {
     const request = cores({ qpsMax: 3000, contingencies: true });
     const result = await planGears(request);
     if (result.type === 'infeasible') throw new Error(result.reason);
@@ -46,7 +46,7 @@ describe('a plan that can be served', () => {
     expect(checkPlanFor(subject, result.plan)).toEqual([]);
   });
 
-  test('has the family in its own order, by measured time, however the deployment lists it', () => {
+  test('may list the family by measured time, however the deployment lists it', () => {
     const listed = { ...deployment, models: deployment.models.toReversed() };
     expect(checkPlanFor(listed, good)).toEqual([]);
   });
@@ -181,7 +181,7 @@ describe('a plan is refused', () => {
     expect(problemsAfter(change).join('\n')).toContain(problem);
   });
 
-  test('that needs more memory than a device has, with the figures', () => {
+  test('that needs more memory than a device has, giving the figures', () => {
     const tight = { ...deployment, devices: [{ ...cpu('d0'), memoryBytes: 299 }, cpu('d1')] };
     expect(problemsAfter(() => undefined, tight)).toEqual([
       'placement: d0 has 299 bytes of memory; small (100) + large (200) need 300',
@@ -196,12 +196,12 @@ describe('a plan is refused', () => {
     ]);
   });
 
-  test('without repeating a name of any length in full', () => {
+  test('without repeating an overlong name in full', () => {
     const [problem] = problemsAfter((plan) => (plan.models[0] = 'x'.repeat(100_000)));
     expect(problem.length).toBeLessThan(300);
   });
 
-  test('whatever names its models and devices have', () => {
+  test('whatever its models and devices are called', () => {
     const odd = planOf({ models: ['constructor', '__proto__'], devices: ['toString'] });
     const subject: PlanSubject = {
       name: 'test',

@@ -6,14 +6,14 @@ import { planOf } from '../../../../support/plans.ts';
 
 const plan = planOf({ models: ['small', 'large'] });
 
-test('a plan of an earlier version is refused with what to do', () => {
+test('a plan of an earlier version is refused, saying what to do', () => {
   const { weights, ...old } = plan;
   expect(() => parsePlan(JSON.stringify({ ...old, schema: 1 }), 'plan.json')).toThrow(
     'plan.json: schema 1; this version reads 2: run `cascade plan` again',
   );
 });
 
-test('weights travel with the plan as they were measured, whatever the plan was corrected by', () => {
+test('the plan carries the weights as measured, whatever correction it was made with', () => {
   const profile = syntheticProfile({
     seed: 1,
     samples: 40,
@@ -33,7 +33,7 @@ test('weights travel with the plan as they were measured, whatever the plan was 
   expect(parsePlan(JSON.stringify({ ...planOf({ models: ['small'] }), weights }), 'plan.json').weights).toEqual(weights);
 });
 
-test('a waiting time that no timer can hold is refused with its place', () => {
+test('a waiting time too long for a timer is refused with its path', () => {
   const plan = planOf({ models: ['small'] });
   const [gear] = plan.gears;
   const text = JSON.stringify({ ...plan, gears: [{ ...gear, maxWaitMs: 1e300 }] });

@@ -20,22 +20,22 @@ function withInterval(low: number, high: number) {
 }
 
 describe('few samples', () => {
-  test('are told with how uncertain they leave the accuracy, and how many would halve that', () => {
+  test('get a warning with the uncertainty of the accuracy, and the number that would halve it', () => {
     const samples = profile.labels.length;
     expect(planWarnings(withInterval(0.85, 0.95), profile)[0]).toBe(
       `${samples} validation samples are few: the expected accuracy of 90.00 % is uncertain by 5 points either way; ${4 * samples} samples would halve that`,
     );
   });
 
-  test('are not told where the accuracy is known well', () => {
+  test('get no warning if the accuracy is known well', () => {
     expect(planWarnings(withInterval(0.89, 0.91), profile).join()).not.toContain('are few');
   });
 });
 
 describe('a cheaper cascade', () => {
-  test('that answers the same samples as well is told, with the range, its cost and the difference', () => {
+  test('that does as well on the same samples gets a note, with the range, its cost and the difference', () => {
     const plan = explainedPlan();
-    // A model that is as good as the one above it, sample by sample.
+    // A model that is as good as the next larger one, sample by sample.
     const [small, large] = profile.models;
     const alike = { models: [{ ...small, quality: large.quality }, large] };
     const [warning] = planWarnings(withInterval(0.89, 0.91), alike);
@@ -44,7 +44,7 @@ describe('a cheaper cascade', () => {
     expect(plan.gears[0].cascade).toEqual([{ model: 'large' }]);
   });
 
-  test('that is surely less accurate is not told', () => {
+  test('that is clearly less accurate gets no note', () => {
     const wrong = { models: [{ ...profile.models[0], quality: new Float32Array(profile.labels.length) }, profile.models[1]] };
     const plan = {
       ...withInterval(0.89, 0.91),
@@ -53,7 +53,7 @@ describe('a cheaper cascade', () => {
     expect(planWarnings(plan, wrong)).toEqual([]);
   });
 
-  test('at most three ranges are told, then how many more', async () => {
+  test('lists at most three ranges, then the number of others', async () => {
     const few = syntheticProfile({
       seed: 'few',
       samples: 60,
@@ -72,7 +72,7 @@ describe('a cheaper cascade', () => {
   });
 });
 
-test('qualities by sample add up to the accuracy of the cascade', () => {
+test('the qualities of the samples add up to the accuracy of the cascade', () => {
   const records = validationRecords(profile);
   const threshold = thresholdAtQuantile(records, 0, 0.4);
   const quality = qualityBySample(records, [0, 1], [threshold]);

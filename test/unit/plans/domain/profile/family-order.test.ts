@@ -7,7 +7,7 @@ const model = (name: string, batch: number[], ms: number[]) => ({
 });
 const names = (models: readonly { name: string }[]): string[] => models.map(({ name }) => name);
 
-test('a family is ordered by the measured time of a sample in large batches, whatever order it was listed in', () => {
+test('a family is ordered by the measured time per sample in large batches, however it was listed', () => {
   const models = [
     model('large', [1, 8], [2, 9]),
     model('small', [1, 8], [1, 2]),
@@ -19,7 +19,7 @@ test('a family is ordered by the measured time of a sample in large batches, wha
   expect(names(inFamilyOrder(models.toReversed(), 'cpu-1'))).toEqual(expected);
 });
 
-test('models that take the same time stand in the same order, too', () => {
+test('models that take the same time have a fixed order, too', () => {
   const models = [model('b', [1], [1]), model('a', [1], [1])];
   expect(names(inFamilyOrder(models, 'cuda'))).toEqual(['a', 'b']);
   expect(names(inFamilyOrder(models.toReversed(), 'cuda'))).toEqual(['a', 'b']);

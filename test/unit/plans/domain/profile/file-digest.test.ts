@@ -15,13 +15,13 @@ function write(name: string, external?: Weight['external']): string {
   return join(dir, name);
 }
 
-it('is the SHA-256 of the file, where that is all of the model', () => {
+it('is the SHA-256 of the file if the file is the whole model', () => {
   const file = write('plain.onnx');
   expect(modelDigest(file)).toBe(createHash('sha256').update(readFileSync(file)).digest('hex'));
   expect(modelFiles(file)).toEqual(['plain.onnx']);
 });
 
-it('changes with the weights beside the file, though their size and date stay', () => {
+it('changes with the weights next to the file, even if their size and date stay the same', () => {
   const data = join(dir, 'w.data');
   writeFileSync(data, new Uint8Array(8).fill(1));
   const file = write('external.onnx', { location: 'w.data' });
@@ -36,7 +36,7 @@ it('changes with the weights beside the file, though their size and date stay', 
   expect(modelDigest(file)).toBe(digest);
 });
 
-it('is of the content of a file of any length', () => {
+it('covers the content of a file of any length', () => {
   const long = Buffer.alloc(9 * 2 ** 20, 'long');
   writeFileSync(join(dir, 'long'), long);
   expect(fileDigest(join(dir, 'long'))).toBe(createHash('sha256').update(long).digest('hex'));

@@ -11,10 +11,10 @@ describe('batchSizes', () => {
 });
 
 describe('worthLarger', () => {
-  it('goes on while batching pays', () => {
+  it('continues while batching pays off', () => {
     expect(worthLarger({ batch: [1, 2, 4], ms: [1, 1.2, 1.6] }, 100)).toBe(true);
   });
-  it('stops after two doublings that brought nothing, not after one', () => {
+  it('stops after two doublings without a gain, not after one', () => {
     expect(worthLarger({ batch: [1, 2, 4], ms: [1, 2, 3.5] }, 100)).toBe(true);
     expect(worthLarger({ batch: [1, 2, 4], ms: [1, 2, 4] }, 100)).toBe(false);
   });
@@ -24,10 +24,10 @@ describe('worthLarger', () => {
 });
 
 describe('monotone', () => {
-  it('levels out what goes down', () => {
+  it('levels out decreases', () => {
     expect(monotone([1, 3, 2, 5])).toEqual([1, 2.5, 2.5, 5]);
   });
-  it('never goes down, keeps the mean and what was in order', () => {
+  it('never decreases, keeps the mean, and keeps what was already in order', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1 }), (values) => {
         const out = monotone(values);
@@ -42,7 +42,7 @@ describe('monotone', () => {
 });
 
 describe('median', () => {
-  it('is the middle, or between the two middle ones', () => {
+  it('is the middle value, or the mean of the two middle values', () => {
     expect(median([3, 1, 2])).toBe(2);
     expect(median([4, 1, 2, 3])).toBe(2.5);
   });

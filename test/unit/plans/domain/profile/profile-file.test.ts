@@ -26,13 +26,13 @@ const profile = syntheticProfile({
 });
 
 describe('profile file', () => {
-  it('reads back what was written, and leaves nothing else behind', () => {
+  it('reads back what was written, and leaves no other files', () => {
     writeProfile(file, profile);
     expect(readProfile(file)).toEqual(profile);
     expect(readdirSync(dir).filter((name) => name.startsWith('profile'))).toEqual(['profile.json']);
   });
 
-  it('is readable but for the records of samples', () => {
+  it('is readable except for the records of samples', () => {
     writeProfile(file, profile);
     const plain = JSON.parse(readFileSync(file, 'utf8'));
     expect(plain.models[1].runtimes['cpu-1'].batch).toEqual(profile.models[1].runtimes['cpu-1'].batch);
@@ -71,11 +71,11 @@ describe('profile file', () => {
     expect(() => readProfile(file)).toThrow(message);
   });
 
-  it('says how to make a profile that is not there', () => {
+  it('says how to make a missing profile', () => {
     expect(() => readProfile(join(dir, 'none.json'))).toThrow(/none\.json does not exist; make it with `cascade profile`/);
   });
 
-  it('says that it is cut off', () => {
+  it('says that a file is truncated', () => {
     writeProfile(file, profile);
     writeFileSync(file, readFileSync(file, 'utf8').slice(0, 200));
     expect(() => readProfile(file)).toThrow(/is not a profile .*run `cascade profile` again/);
@@ -83,7 +83,7 @@ describe('profile file', () => {
 });
 
 describe('profile digest', () => {
-  it('changes with what was measured, and with nothing else', () => {
+  it('changes with the measurements, and with nothing else', () => {
     const original = loadDeployment(writeImageFamily(join(dir, 'one')));
     const digest = profileDigest(original);
     const changed = (name: string, change: (text: string) => string): string => {
@@ -102,7 +102,7 @@ describe('profile digest', () => {
     expect(profileDigest(loadDeployment(writeImageFamily(join(dir, 'two'), 2)))).not.toBe(digest);
   });
 
-  it('tells another deployment from an old measurement', () => {
+  it('distinguishes a changed deployment from an old measurement', () => {
     const deployment = loadDeployment(writeImageFamily(join(dir, 'one')));
     const current = { ...profile, deployment: 'image', digest: profileDigest(deployment) };
     expect(profileIsCurrent(deployment, current)).toBe(true);

@@ -45,7 +45,7 @@ describe('chooseOutput', () => {
     expect(choose(outputs, hints)?.output).toBe(chosen);
   });
 
-  it('says why, and what else could be meant', () => {
+  it('says why, and what the alternatives are', () => {
     expect(choose([output('a', [3]), output('features', [16]), output('b', [3])], { columns: 3 })).toEqual({
       output: 'a',
       why: 'a has a column for each of the 3 classes',
@@ -58,7 +58,7 @@ describe('chooseOutput', () => {
     });
   });
 
-  it('is undefined where nothing can hold scores', () => {
+  it('is undefined if no output can hold scores', () => {
     expect(choose([output('ids', [3], 'int64'), output('mask', [3, 8, 8])])).toBeUndefined();
   });
 });

@@ -24,7 +24,7 @@ const warnings = (deployment: Partial<Deployment>, given: Partial<Answers>, alte
     Int32Array.of(0, 1, 0, 1),
   );
 
-it('has nothing to say of a model that is as it should be', () => {
+it('is silent about a model that is fine', () => {
   expect(warnings({}, {})).toEqual([]);
 });
 

@@ -8,7 +8,7 @@ import type { TaskSettings } from '../../../../../plans/domain/task/task.ts';
 const taskOf = (settings: Partial<TaskSettings>) =>
   createTask({ task: 'classification', estimator: 'margin', scores: 'probabilities', ...settings });
 
-/** What a task says of one row of scores. */
+/** What a task says about one row of scores. */
 function said(settings: Partial<TaskSettings>, ...row: number[]) {
   const task = taskOf(settings);
   const scores = Float32Array.of(99, ...row);
@@ -16,7 +16,7 @@ function said(settings: Partial<TaskSettings>, ...row: number[]) {
 }
 
 describe('classification', () => {
-  it('answers the class with the highest score, and is right or wrong', () => {
+  it('answers the class with the highest score, which is right or wrong', () => {
     const { certainty, ...prediction } = said({}, 0.1, 0.7, 0.2);
     expect(prediction).toEqual({ label: 1 });
     expect(certainty).toBeCloseTo(0.5, 6);
@@ -40,7 +40,7 @@ describe('binary', () => {
     expect(found.certainty).toBeCloseTo(margin, 6);
   });
 
-  it('one column says what two do, by every estimator, as logits or probabilities', () => {
+  it('one column gives the same as two, with every estimator, as logits or probabilities', () => {
     const cases = fc.record({
       estimator: fc.constantFrom('margin', 'logit-margin', 'max-probability', 'entropy'),
       logit: fc.float({ min: -8, max: 8, noNaN: true }),
@@ -65,7 +65,7 @@ describe('binary', () => {
 describe('multi-label', () => {
   const task = 'multi-label';
 
-  it('answers every label above a half, as certain as the least certain of them', () => {
+  it('answers every label above one half, and is as certain as the least certain of them', () => {
     const { labels, certainty } = said({ task }, 0.9, 0.1, 0.6);
     expect(labels).toEqual([0, 2]);
     expect(certainty).toBeCloseTo(0.2, 5);
@@ -91,7 +91,7 @@ describe('regression', () => {
     expect(task.predict(Float32Array.of(1, 2.5), 0, 2)).toEqual({ value: [1, 2.5] });
   });
 
-  it('is right where every value is within the tolerance', () => {
+  it('is right if every value is within the tolerance', () => {
     expect([task.quality({ value: 2 }, [2.5]), task.quality({ value: 2 }, [2.75])]).toEqual([1, 0]);
     expect([task.quality({ value: [1, 2] }, [1.5, 2]), task.quality({ value: [1, 2] }, [1, 3])]).toEqual([1, 0]);
     expect(task.quality({ value: Number.NaN }, [1])).toBe(0);
@@ -118,7 +118,7 @@ describe('judgeOf', () => {
     expect(judgeOf(classes, 'logit-margin')(batch(undefined, 0, 0, 7, 3), 1)).toEqual({ prediction: { label: 0 }, certainty: 4 });
   });
 
-  it('takes the model output where the deployment says so', () => {
+  it('takes the model output if the deployment says so', () => {
     expect(judgeOf(classes, { output: 'sure' })(batch([0.25, 0.75], 0, 1, 1, 0), 1).certainty).toBe(0.75);
   });
 
@@ -133,11 +133,11 @@ describe('judgeOf', () => {
     ['a score', judgeOf(classes, 'margin'), batch(undefined, Number.NaN, 1)],
     ['a certainty', judgeOf(classes, { output: 'sure' }), batch([Number.NaN], 0, 1)],
     ['a member', judgeOf(classes, { spread: 'members' }), batch([1, Number.NaN], 0, 1)],
-  ])('knows %s that is no number', (_, judge, output) => {
+  ])('recognises %s that is not a number', (_, judge, output) => {
     expect(judge(output, 0).certainty).toBe(NO_NUMBER);
   });
 
-  it('keeps infinite certainties finite, as JSON has no other', () => {
+  it('keeps infinite certainties finite, because JSON has no infinity', () => {
     expect(judgeOf(classes, { output: 'sure' })(batch([Number.POSITIVE_INFINITY], 0, 1), 0).certainty).toBeGreaterThan(1e38);
   });
 });
