@@ -6,7 +6,7 @@ test('the error of an overloaded deployment carries its hint', () => {
   expect(error).toMatchObject({ name: 'CascadeError', code: 'RESOURCE_EXHAUSTED', message: 'overloaded', retryAfterMs: 120 });
 });
 
-test('a hint that is no number is dropped, and a code that is not known is INTERNAL', () => {
+test('an invalid hint is dropped, and an unknown code is INTERNAL', () => {
   const odd = {
     id: 'x',
     error: { code: 'RESOURCE_EXHAUSTED' as const, message: 'm', retryAfterMs: 'soon' as unknown as number },

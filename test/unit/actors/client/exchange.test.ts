@@ -52,7 +52,7 @@ function timesOf(id: string): number[] {
   return attempts.filter((attempt) => attempt.id === id).map(({ at }) => at);
 }
 
-/** Sends a request and answers it, `tookMs` later. */
+/** Sends a request and answers it `tookMs` later. */
 function answerAfter(tookMs: number, id: string): void {
   const sentAt = clock.now();
   send(id);
@@ -67,7 +67,7 @@ describe('a request that names no deadline', () => {
     listen();
   });
 
-  it('leaves it to the deployment at every attempt, alone or beside one that does name it', () => {
+  it('leaves it to the deployment at every attempt, alone or next to one that does name it', () => {
     send('x');
     clock.runUntil(10);
     send('y');
@@ -82,7 +82,7 @@ describe('a request that names no deadline', () => {
     expect(told('z')[0]).toEqual([10, 5_000]);
   });
 
-  it('ends as the deployment says, or is given up after 30 seconds', () => {
+  it('ends when the deployment says so, or is given up after 30 seconds', () => {
     send('x');
     send('y');
     clock.runUntil(1_500);
@@ -101,7 +101,7 @@ describe('a request that names no deadline', () => {
 });
 
 describe('a request without an answer', () => {
-  it('is sent again after half of its deadline with what is left of it, then given up', () => {
+  it('is sent again after half of its deadline with the rest of it, then given up', () => {
     listen();
     send('x');
     clock.runUntil(29_999);
@@ -116,7 +116,7 @@ describe('a request without an answer', () => {
     ]);
   });
 
-  it('is not sent again when its answer has arrived and is only not read yet', () => {
+  it('is not sent again if its answer has arrived but is not read yet', () => {
     const latencyMs = 20;
     const far = createLocalBus(clock, { latencyMs });
     exchange = new Exchange(far, clock, 'infer', { name: 'far', deadlineMs: 3_000 });
@@ -134,7 +134,7 @@ describe('a request without an answer', () => {
     expect(attempts).toHaveLength(1);
   });
 
-  it('is sent again after 5 and 15 seconds where other answers come soon', () => {
+  it('is sent again after 5 and 15 seconds if other answers come soon', () => {
     listen();
     answerAfter(50, 'before');
     send('x');
@@ -143,7 +143,7 @@ describe('a request without an answer', () => {
     expect(answers.at(-1)).toMatchObject({ id: 'x', error: { message: 'no answer after 3 attempts in 30000 ms' } });
   });
 
-  it('is waited for as long as others of its time take, even if they were quick when it was sent', () => {
+  it('is waited for as long as other requests of its time take, even if they were quick when it was sent', () => {
     listen();
     answerAfter(50, 'before');
     send('slow');
@@ -152,7 +152,7 @@ describe('a request without an answer', () => {
     expect(timesOf('slow')).toEqual([50, 9_050, 27_050]);
   });
 
-  it('is not waited for longer because refusals come late, or answers to what was sent again', () => {
+  it('is not waited for longer because refusals, or answers to retries, come late', () => {
     listen();
     answerAfter(50, 'before');
     send('refused');
@@ -168,7 +168,7 @@ describe('a request without an answer', () => {
     expect(timesOf('x')).toEqual([9_051, 14_051]);
   });
 
-  it('is not sent again when too many were, and still ends at its deadline', () => {
+  it('is not sent again if too many were, and still ends at its deadline', () => {
     listen();
     const n = RetryBudget.MAX + 500;
     for (let i = 0; i < n; i++) send(String(i), 3_000);
@@ -178,7 +178,7 @@ describe('a request without an answer', () => {
     expect(answers).toHaveLength(n);
   });
 
-  it('is sent again as soon as further requests allow it, when too many were', () => {
+  it('is sent again as soon as further requests allow it, if too many were', () => {
     listen();
     for (let i = 0; i <= RetryBudget.MAX; i++) send(String(i), 30_000);
     clock.runUntil(17_000);
@@ -206,7 +206,7 @@ describe('a deployment that is overloaded', () => {
     expect(answers).toEqual([refusal('x', 300)]);
   });
 
-  it('is not asked again for what it is silent about until then', () => {
+  it('gets no retries of silent requests until then', () => {
     listen();
     for (const id of ['refused', 'waits']) send(id, 30_000);
     clock.runUntil(14_500);
@@ -217,7 +217,7 @@ describe('a deployment that is overloaded', () => {
     expect(timesOf('waits')).toEqual([0, 16_500]);
   });
 
-  it('that refuses a repetition has not refused the request, which may wait its turn', () => {
+  it('that refuses a retry has not refused the request, which may still wait its turn', () => {
     listen();
     send('x');
     send('y');
@@ -232,7 +232,7 @@ describe('a deployment that is overloaded', () => {
     expect(answers.at(-1)).toMatchObject({ id: 'y', error: { code: 'RESOURCE_EXHAUSTED' } });
   });
 
-  it('is not asked again by one that hears of its refusals from another that asks it', () => {
+  it('gets no retries from a client that learns of its refusals from another', () => {
     const patience = new Patience();
     exchange = new Exchange(bus, clock, 'infer', { name: 'e', deadlineMs: 30_000, patience });
     listen();
@@ -246,11 +246,11 @@ describe('a deployment that is overloaded', () => {
   });
 });
 
-describe('a request that somebody else has sent and heard nothing of', () => {
+describe('a request that another sender sent without an answer', () => {
   const sendAgain = (id: string, deadlineMs: number): void =>
     void exchange.send({ id, deadlineMs, inputs: {} }, (answer) => answers.push(answer), 1);
 
-  it('is sent as the second attempt that it is: no third follows soon', () => {
+  it('counts as the second attempt: no third follows soon', () => {
     listen();
     sendAgain('x', 10_000);
     clock.runUntil(9_999);
@@ -258,7 +258,7 @@ describe('a request that somebody else has sent and heard nothing of', () => {
     expect(exchange.counts.retries).toBe(1);
   });
 
-  it('is not refused when the repetition is', () => {
+  it('is not refused if the retry is', () => {
     listen();
     sendAgain('x', 10_000);
     clock.runUntil(0);
@@ -270,8 +270,8 @@ describe('a request that somebody else has sent and heard nothing of', () => {
   });
 });
 
-describe('a request that nobody listens to', () => {
-  it('is tried more and more rarely', () => {
+describe('a request without a listener', () => {
+  it('is retried less and less often', () => {
     send('x', 5_000);
     let sent = 0;
     const seen: number[] = [];
@@ -285,7 +285,7 @@ describe('a request that nobody listens to', () => {
     expect(answers).toMatchObject([{ id: 'x', error: { code: 'UNAVAILABLE' } }]);
   });
 
-  it.each([100, 500, 1_000, 2_345])('is unavailable after %i ms, also if an attempt was on its way just then', (deadlineMs) => {
+  it.each([100, 500, 1_000, 2_345])('is unavailable after %i ms, even if an attempt is under way just then', (deadlineMs) => {
     const slowBus = createLocalBus(clock, { latencyMs: 20 });
     const far = new Exchange(slowBus, clock, 'infer', { name: 'far', deadlineMs });
     far.send({ id: 'x', inputs: {} }, (answer) => answers.push(answer));
@@ -293,7 +293,7 @@ describe('a request that nobody listens to', () => {
     expect(answers).toMatchObject([{ id: 'x', error: { code: 'UNAVAILABLE' } }]);
   });
 
-  it('goes as silent, not as unavailable, if somebody took it later', () => {
+  it('counts as silent, not as unavailable, if somebody took it later', () => {
     send('x', 5_000);
     clock.runUntil(1_000);
     listen();
@@ -303,7 +303,7 @@ describe('a request that nobody listens to', () => {
 });
 
 describe('answers that come twice or late', () => {
-  it('takes the answer to an earlier attempt while a later one is on its way', () => {
+  it('accepts the answer to an earlier attempt while a later one is under way', () => {
     listen();
     send('x');
     clock.runUntil(15_000);
@@ -314,7 +314,7 @@ describe('answers that come twice or late', () => {
     expect(exchange.counts).toMatchObject({ duplicates: 1, late: 0 });
   });
 
-  it('does not take a late refusal of an earlier attempt for one of the later', () => {
+  it('does not mistake a late refusal of an earlier attempt for one of the later', () => {
     listen();
     send('x');
     clock.runUntil(15_000);
@@ -323,7 +323,7 @@ describe('answers that come twice or late', () => {
     expect(attempts).toHaveLength(2);
   });
 
-  it('does not take a duplicate failure for the refusal of a whole message', () => {
+  it('does not mistake a duplicate failure for the refusal of a whole message', () => {
     listen();
     send('x');
     send('y');
@@ -349,7 +349,7 @@ describe('answers that come twice or late', () => {
   });
 });
 
-it('is free to use an id again once it has ended', () => {
+it('allows an id to be used again once its request has ended', () => {
   listen();
   send('x');
   clock.runUntil(0);
@@ -364,7 +364,7 @@ it('is free to use an id again once it has ended', () => {
 describe('an answer', () => {
   const forged = { ...resultFor('x'), label: 9 };
 
-  it('counts only on the subject that its own request was sent with', () => {
+  it('counts only on the reply subject of its own request', () => {
     listen();
     send('x');
     clock.runUntil(1);
@@ -391,7 +391,7 @@ describe('an answer', () => {
     expect(answers).toEqual([resultFor('x')]);
   });
 
-  it('comes on a subject that nobody can guess from those before', () => {
+  it('comes on a subject that nobody can guess from earlier ones', () => {
     listen();
     for (let i = 0; i < 500; i++) {
       send(`r${i}`);
@@ -404,7 +404,7 @@ describe('an answer', () => {
   });
 });
 
-it('is not disturbed by an empty message, which ends the answers of another account', () => {
+it('is not disturbed by an empty message, which ends the answers from another account', () => {
   listen();
   send('x');
   clock.runUntil(1);
@@ -416,14 +416,14 @@ it('is not disturbed by an empty message, which ends the answers of another acco
   expect(answers).toEqual([resultFor('x')]);
 });
 
-describe('a request that nobody waits for any more', () => {
+describe('an abandoned request', () => {
   const tokenOf = (id: string, attempt = 0): string =>
     attempts
       .filter((each) => each.id === id)
       [attempt].reply.split('.')
       .at(-1)!;
 
-  it('is cancelled with all its attempts: by its id, or whole messages at once', () => {
+  it('is cancelled with all its attempts: by id, or as whole messages', () => {
     listen();
     const [x, y] = [send('x'), send('y')];
     clock.runUntil(1);
@@ -436,14 +436,14 @@ describe('a request that nobody waits for any more', () => {
     expect(cancellations.slice(1)).toEqual([{ token: tokenOf('x'), ids: null }]);
   });
 
-  it('is not heard of by the deployment where it was not sent yet', () => {
+  it('is not cancelled if it was never sent', () => {
     listen();
     send('x')();
     clock.runUntil(10);
     expect([attempts, cancellations]).toEqual([[], []]);
   });
 
-  it('is cancelled where it was sent again when one of its attempts is answered', () => {
+  it('is cancelled wherever it was sent again once one attempt is answered', () => {
     listen();
     send('x');
     clock.runUntil(20_000);
@@ -454,7 +454,7 @@ describe('a request that nobody waits for any more', () => {
     expect(cancellations).toEqual([{ token: tokenOf('x', 0), ids: null }]);
   });
 
-  it('is cancelled when the client gives up before a deployment that was told no deadline, and when the client is closed', () => {
+  it('is cancelled when the client gives up before the deployment’s own deadline, and when the client is closed', () => {
     exchange = new Exchange(bus, clock, 'infer', { name: 'd' });
     listen();
     send('x', 100);

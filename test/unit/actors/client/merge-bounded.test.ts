@@ -6,7 +6,7 @@ import { createRandom } from '../../../../engine/random.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 
 describe('work on many items', () => {
-  it('loses none, repeats none, keeps to the concurrency, and to the order where asked', () => {
+  it('loses none, repeats none, and keeps to the concurrency, and to the order if asked', () => {
     const cases = fc.record({
       n: fc.nat(40),
       concurrency: fc.integer({ min: 1, max: 10 }),
@@ -46,7 +46,7 @@ describe('work on many items', () => {
     );
   });
 
-  it('counts a result that waits for its turn as unfinished, so that memory is bounded', () => {
+  it('counts a result waiting for its turn as unfinished, so that memory is bounded', () => {
     const finish = new Map<number, () => void>();
     const started: number[] = [];
     const work = (item: number, done: (result: number) => void) => {
@@ -76,7 +76,7 @@ describe('work on many items', () => {
     expect([cancelled, closed]).toEqual([[0, 1, 2], true]);
   });
 
-  it('stops taking from an endless iterable when its reader has enough, though all work is instant', async () => {
+  it('stops reading an endless iterable when its consumer has enough, even if all work is instant', async () => {
     function* endless() {
       for (let i = 0; ; i++) yield i;
     }
@@ -105,7 +105,7 @@ describe('work on many items', () => {
     }
   });
 
-  it('takes from an Observable what came before there was room', () => {
+  it('buffers what an Observable emits before there is room', () => {
     const source = new Subject<number>();
     const dones: (() => void)[] = [];
     const started: number[] = [];

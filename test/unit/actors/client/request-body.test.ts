@@ -11,12 +11,12 @@ const INPUTS = {
   ],
 };
 
-it.each([1, 127, 128, 65_535, 65_536, 600_000])('says the deadline of %d ms', (deadlineMs) => {
+it.each([1, 127, 128, 65_535, 65_536, 600_000])('carries a deadline of %d ms', (deadlineMs) => {
   const body = withDeadline(encodeRequest('x', INPUTS, { scores: true }), deadlineMs);
   expect(decode(body)).toEqual({ id: 'x', inputs: { ...INPUTS, image: expect.anything() }, scores: true, deadlineMs });
 });
 
-it('carries texts and truth values', () => {
+it('carries strings and booleans', () => {
   const inputs = { text: 'grüße', words: [['a', 'b']], mask: [true, false] };
   expect(decode(encodeRequest('x', inputs))).toMatchObject({ inputs });
 });
@@ -45,7 +45,7 @@ it.each([1, 15, 16, 512])('frames %d requests, each with its own deadline', (n) 
   expect(requests.map(({ id, deadlineMs }) => [id, deadlineMs])).toEqual(bodies.map((_, i) => [`r${i}`, i + 1]));
 });
 
-it('is accepted by the check on untrusted bodies, without a content type', () => {
+it('passes the check on untrusted bodies, without a content type', () => {
   const body = withDeadline(encodeRequest('x', { ...INPUTS, doubles: new Float64Array([1, 2]) }, { scores: true }), 500);
   for (const data of [body, frameOf([body, body], [1, 2])]) {
     expect(bodyFormat(data, undefined)).toBe('msgpack');
@@ -53,7 +53,7 @@ it('is accepted by the check on untrusted bodies, without a content type', () =>
   }
 });
 
-it('sends the bytes of a typed array, of a part of its buffer too', () => {
+it('sends the bytes of a typed array, even if it views part of a buffer', () => {
   const whole = new Float32Array([0, 1, 2, 3]);
   const { inputs } = decode<{ inputs: { x: Uint8Array } }>(encodeRequest('x', { x: whole.subarray(1, 3) }));
   expect(new Uint8Array(inputs.x)).toEqual(new Uint8Array(new Float32Array([1, 2]).buffer));

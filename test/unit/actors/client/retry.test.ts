@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs, Patience, RetryBudget } from '../../../../actors/client/retry.ts';
 import { createRandom } from '../../../../engine/random.ts';
 
-describe('silence that is taken for a loss', () => {
+describe('the silence that counts as a loss', () => {
   const first = (patience: Patience, deadlineMs: number, now = 0): number => patience.silenceMs(deadlineMs, 1, now);
 
   it('is half the deadline before the first answer: any deployment may be slow', () => {
@@ -10,7 +10,7 @@ describe('silence that is taken for a loss', () => {
     expect(first(new Patience(), 30_000)).toBe(15_000);
   });
 
-  it('is 5 seconds where answers come sooner, and half the deadline where that is less', () => {
+  it('is 5 seconds if answers come sooner, or half the deadline if that is less', () => {
     const patience = new Patience();
     patience.onAnswer(0, 0);
     patience.onAnswer(50, 0);
@@ -18,7 +18,7 @@ describe('silence that is taken for a loss', () => {
     expect(first(patience, 1_500)).toBe(750);
   });
 
-  it('is three times the slowest answer of late, and leaves a quarter of the deadline for the answer', () => {
+  it('is three times the slowest recent answer, and leaves a quarter of the deadline for the answer', () => {
     const patience = new Patience();
     for (const tookMs of [10, 350, 10]) patience.onAnswer(tookMs, 0);
     expect(first(patience, 1_500)).toBe(1_050);
@@ -30,14 +30,14 @@ describe('silence that is taken for a loss', () => {
     expect(first(patience, 30_000)).toBe(22_500);
   });
 
-  it('doubles from attempt to attempt, so that a slow deployment is not buried under repetitions', () => {
+  it('doubles with each attempt, so that a slow deployment is not buried under retries', () => {
     const patience = new Patience();
     expect([1, 2, 3].map((attempt) => patience.silenceMs(300, attempt, 0))).toEqual([150, 300, 600]);
     patience.onAnswer(2_000, 0);
     expect([1, 2, 3].map((attempt) => patience.silenceMs(30_000, attempt, 0))).toEqual([6_000, 12_000, 24_000]);
   });
 
-  it('is of no account while requests are refused, as long as the longest of the refusals says', () => {
+  it('does not count while requests are refused, for as long as the longest hint says', () => {
     const patience = new Patience();
     expect(patience.refusedUntil).toBeLessThanOrEqual(0);
     patience.onRefusal(500, 1_000);
@@ -45,7 +45,7 @@ describe('silence that is taken for a loss', () => {
     expect(patience.refusedUntil).toBe(1_500);
   });
 
-  it('forgets a slow answer after half a minute to a minute, and knows nothing when there was none since', () => {
+  it('forgets a slow answer after half a minute to a minute, and starts over if there was none since', () => {
     const patience = new Patience();
     patience.onAnswer(50, 1_000);
     patience.onAnswer(3_000, 30_000);
@@ -72,7 +72,7 @@ describe('back-off', () => {
 });
 
 describe('the retry budget', () => {
-  it('allows what is usually under way, then a fifth of the requests', () => {
+  it('allows the usual number in flight, then a fifth of the requests', () => {
     const budget = new RetryBudget();
     const spend = (): number => {
       let taken = 0;

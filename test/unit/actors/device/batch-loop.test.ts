@@ -19,17 +19,17 @@ const BATCH_MS = 10;
 const models = ['small', 'large'];
 
 let clock: VirtualClock;
-/** What happens, in its order. */
+/** What happens, in order. */
 let log: string[];
 let loop: BatchLoop;
 let phase: DeviceState['phase'];
-/** As the backend says it. */
+/** As the backend reports it. */
 let computeMs: number;
-/** Ids of requests that the large model is asked next. */
+/** Ids of requests that go to the large model next. */
 let movesOn: Set<string>;
 /** Ids of requests on which a batch fails as a whole. */
 let poison: Set<string>;
-/** Models whose weights in force are not here. */
+/** Models whose current weights are not here. */
 let missing: Set<number>;
 let cancelWake: () => void;
 
@@ -73,7 +73,7 @@ beforeEach(() => {
   );
 });
 
-/** Has the loop do something, and does what comes of it. */
+/** Has the loop do something, and performs the effects. */
 function act(change: (now: number, out: DeviceEffect[]) => void): void {
   const out: DeviceEffect[] = [];
   change(clock.now(), out);
@@ -123,20 +123,20 @@ function enqueue(...ids: string[]): void {
 }
 
 describe('BatchLoop', () => {
-  test('orders the next batch before it writes the answers of the last', () => {
+  test('starts the next batch before it writes the answers of the last', () => {
     enqueue('a', 'b', 'c', 'd');
     clock.runUntil(BATCH_MS);
     expect(log).toEqual(['order small a+b', 'end a+b', 'order small c+d', 'answer a', 'answer b']);
   });
 
-  test('queues what moves on to another model of the device before it chooses the next batch', () => {
+  test('queues requests that move on to another model of the device before it chooses the next batch', () => {
     movesOn.add('b');
     enqueue('a', 'b');
     clock.runUntil(BATCH_MS);
     expect(log).toEqual(['order small a+b', 'end a+b', 'order large b', 'answer a']);
   });
 
-  test('is empty after the last answer, and not while one is to be written', () => {
+  test('is empty after the last answer, not while one is still to be written', () => {
     movesOn.add('c');
     phase = 'draining';
     enqueue('a', 'b', 'c');
@@ -146,7 +146,7 @@ describe('BatchLoop', () => {
     expect(log.filter((line) => line.startsWith('answer')).toSorted()).toEqual(['answer a', 'answer b', 'answer c']);
   });
 
-  test('runs one batch at a time, each as soon as the one before has ended', () => {
+  test('runs one batch at a time, each as soon as the previous one has ended', () => {
     enqueue(...'abcdefgh');
     clock.runUntil(100 * BATCH_MS);
     const underWay = log.filter((line) => /^(order|end)/.test(line)).map((line) => line.split(' ')[0]);
@@ -154,7 +154,7 @@ describe('BatchLoop', () => {
     expect(loop).toMatchObject({ batchesRun: 4, busyMs: 4 * BATCH_MS });
   });
 
-  test('writes the answers of one batch although the next one fails, and runs its members one by one', () => {
+  test('writes the answers of one batch even if the next one fails, and then runs the failed requests one by one', () => {
     poison.add('c');
     enqueue('a', 'b', 'c', 'd');
     clock.runUntil(100 * BATCH_MS);
@@ -174,7 +174,7 @@ describe('BatchLoop', () => {
     ]);
   });
 
-  test('runs what may have killed a device alone, after it was told, in turn with batches', () => {
+  test('runs requests that may have killed a device alone, after announcing them, in turn with batches', () => {
     for (const id of ['x', 'y']) loop.enqueue(SMALL, queued(id, { alone: true }));
     enqueue('a', 'b', 'c');
     expect([loop.length(SMALL), loop.hasWork(SMALL), loop.hasWork(LARGE)]).toEqual([3, true, false]);
@@ -193,7 +193,7 @@ describe('BatchLoop', () => {
     expect(loop.running).toEqual([]);
   });
 
-  test('counts what runs alone to the backlog, drops it when the device starts over, and gives it up when it is too late', () => {
+  test('counts requests that run alone in the backlog, drops them when the device starts over, and gives them up when they are too late', () => {
     for (const id of ['x', 'y', 'z']) loop.enqueue(SMALL, queued(id, { alone: true }));
     expect(loop.backlogMs(clock.now())).toBe(3 * BATCH_MS);
     expect(loop.clear()).toBe(3);
@@ -203,7 +203,7 @@ describe('BatchLoop', () => {
     expect(log).toEqual(['expired late', 'empty']);
   });
 
-  test('an inference hangs when it takes ten times what an input of its size may take', () => {
+  test('an inference hangs if it takes ten times as long as an input of its size may', () => {
     const hangsAt = (id: string): number | undefined => {
       enqueue(id);
       for (let now = clock.now(), ran = 0; ran < 1e5; ran += 100) if (loop.watch(now + ran, false).hung) return ran;
@@ -214,7 +214,7 @@ describe('BatchLoop', () => {
     expect(hangsAt(ten)).toBe(10 * BATCH_MS * ten.length ** 2 + 100);
   });
 
-  test('long inputs do not make a device slow, others do', () => {
+  test('slow batches of long inputs do not make a device look slow, others do', () => {
     computeMs = 10 * BATCH_MS;
     const slowdownAfter = (input: string): number => {
       for (let i = 0; i < 50; i++) {
@@ -227,21 +227,21 @@ describe('BatchLoop', () => {
     expect(slowdownAfter('x')).toBeGreaterThan(1);
   });
 
-  test('takes in what arrives while answers are written', () => {
+  test('accepts requests that arrive while answers are written', () => {
     enqueue('a', 'b');
     clock.after(BATCH_MS, () => enqueue('c'));
     clock.runUntil(BATCH_MS);
     expect(log).toEqual(['order small a+b', 'end a+b', 'answer a', 'answer b', 'empty', 'order small c']);
   });
 
-  test('starts nothing when it has left', () => {
+  test('starts nothing after it has left', () => {
     enqueue('a', 'b', 'c');
     phase = 'left';
     clock.runUntil(100 * BATCH_MS);
     expect(log).toEqual(['order small a+b', 'end a+b', 'answer a', 'answer b']);
   });
 
-  test('drops what is given up while it waits, alone or in a queue, and marks what runs', () => {
+  test('drops waiting requests that are given up, alone or in a queue, and marks the ones that run', () => {
     enqueue('a', 'b', 'c');
     loop.enqueue(SMALL, queued('d', { alone: true }));
     loop.enqueue(SMALL, queued('e', { alone: true }));
@@ -253,7 +253,7 @@ describe('BatchLoop', () => {
     expect(log.filter((line) => line.startsWith('order'))).toEqual(['order small a+b', 'order small e']);
   });
 
-  test('does not run again alone what was given up in a batch that failed', () => {
+  test('does not rerun a request that was given up in a failed batch', () => {
     poison.add('a');
     enqueue('a', 'b');
     loop.cancel(() => true);

@@ -30,7 +30,7 @@ const of = (trace: string | undefined) => ({
 });
 const next = (trace: string | undefined): Outcome => ({ ...of(trace), type: 'forward', model: 1, item: workItem({ trace }) });
 
-test('the wait and the inference of each traced request, and no others', () => {
+test('records the wait and the inference of each traced request, and no others', () => {
   const recorded = record([next('t1'), next(undefined), { ...of('t2'), type: 'failed', message: 'no number' }]);
   expect(recorded.map(({ name, parent }) => [name, parent])).toEqual([
     ['cascade.queue', 't1'],

@@ -15,7 +15,7 @@ const batcher = (): Batcher =>
   );
 const at = (enqueuedAt: number, deadlineAt = 1e9): Queued => ({ item: { ...workItem(), deadlineAt }, origin: 'f', enqueuedAt });
 
-test('a queue below its minimum length waits, and triggers whole at the minimum', () => {
+test('a queue below its minimum length waits, and triggers at the minimum as a whole', () => {
   const queues = batcher();
   for (const t of [0, 1]) queues.enqueue(0, at(t));
   expect(queues.next(gear, 10)).toBeUndefined();
@@ -38,7 +38,7 @@ test('a trigger takes no more than the largest profiled batch', () => {
   expect(queues.next(gear, 5)?.requests).toHaveLength(4);
 });
 
-test('of two triggered queues the one with the oldest request goes first', () => {
+test('of two triggered queues, the one with the oldest request goes first', () => {
   const queues = batcher();
   for (const t of [5, 6, 7]) queues.enqueue(0, at(t));
   queues.enqueue(1, at(4));
@@ -57,7 +57,7 @@ test('requests past their deadline are set apart, not computed', () => {
   expect(batch?.requests).toHaveLength(2);
 });
 
-test('a request that the batch would answer past its deadline is set apart, too', () => {
+test('a request that its batch would answer past the deadline is set apart, too', () => {
   const queues = batcher();
   // A batch of two takes 12 ms.
   queues.enqueue(0, at(0, 111));
@@ -67,16 +67,16 @@ test('a request that the batch would answer past its deadline is set apart, too'
   expect(batch?.requests).toHaveLength(1);
 });
 
-test('the backlog is the profiled time of all queues, in batches as large as can be', () => {
+test('the backlog is the profiled time of all queues, in the largest possible batches', () => {
   const queues = batcher();
   expect(queues.backlogMs()).toBe(0);
   for (const t of [0, 1, 2, 3, 4]) queues.enqueue(0, at(t));
   queues.enqueue(1, at(5));
-  // Of the first model 4 and 1, of the second 1.
+  // 4 and 1 for the first model, 1 for the second.
   expect(queues.backlogMs()).toBe(14 + 11 + 21);
 });
 
-test('bytes are bounded over all queues, and free again when a request is taken or the queues are cleared', () => {
+test('bytes are bounded over all queues, and freed when a request is taken or the queues are cleared', () => {
   const queues = batcher();
   const big = (enqueuedAt: number): Queued => {
     const sample = [{ data: new Uint8Array(60), shape: [60] }];
@@ -95,7 +95,7 @@ test('a full queue refuses', () => {
   expect(taken).toEqual([true, true, true, true, true, false]);
 });
 
-test('requests that are dropped leave their queues, wherever they stand, and give their room back', () => {
+test('dropped requests leave their queues from any position, and free their room', () => {
   const queues = batcher();
   const numbered = (seq: number): Queued => ({
     item: workItem({ seq, sample: [{ data: new Uint8Array(20), shape: [20] }] }),

@@ -7,7 +7,7 @@ const { models, gears } = compilePlan(planOf({ models: ['small', 'large'], casca
 const edges = Float64Array.from({ length: 19 }, (_, i) => (i + 1) / 20);
 const from = (certainty: number) => ({ label: 0, certainty, model: 'small', stage: 0, gear: 0, revision: 1 });
 
-test('samples are counted per gear and model, and told once', () => {
+test('samples are counted per gear and model, and reported once', () => {
   const counter = new CertaintyCounter(models);
   counter.count(7, gears[0], 0, edges, undefined, 0.12);
   counter.count(7, gears[0], 0, edges, undefined, 0.13);
@@ -24,7 +24,7 @@ test('samples are counted per gear and model, and told once', () => {
   expect(counter.take()).toEqual([]);
 });
 
-test('samples that did not come the way of the gear are not', () => {
+test('samples that did not follow the gear’s cascade are not counted', () => {
   const counter = new CertaintyCounter(models);
   counter.count(1, gears[1], 0, edges, undefined, 0.5); // small is not in this gear
   counter.count(1, gears[1], 1, edges, from(0.2), 0.5); // was sent on by another gear

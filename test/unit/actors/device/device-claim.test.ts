@@ -3,7 +3,7 @@ import { DeviceClaim } from '../../../../actors/device/device-claim.ts';
 import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
-/** Whether a claim loses to a rival that is heard every 100 ms for half a second. */
+/** Whether a claim loses to a rival that reports every 100 ms for half a second. */
 function loses(claim: DeviceClaim, rival: Partial<DeviceState>, ready = true, from = 0): boolean {
   const verdicts = [0, 100, 200, 300, 400, 500].map((ms) => claim.losesTo(deviceState(rival), ready, from + ms));
   return verdicts.includes(true);
@@ -43,15 +43,15 @@ describe('of two processes with one device', () => {
   });
 });
 
-test('one that leaves, or is of the same claim, is no rival', () => {
+test('a process that leaves, or has the same claim, is no rival', () => {
   for (const phase of ['draining', 'left'] as const) expect(loses(new DeviceClaim('b'), { claim: 'a', phase })).toBe(false);
   expect(loses(new DeviceClaim('b'), { claim: 'b', pid: 2 })).toBe(false);
 });
 
-test('old heartbeats that come all at once decide nothing', () => {
+test('old heartbeats that arrive all at once decide nothing', () => {
   const claim = new DeviceClaim('b');
   for (let i = 0; i < 100; i++) expect(claim.losesTo(deviceState({ claim: 'a' }), true, 1_000 + i)).toBe(false);
-  // Heard before the pause, and still to be read after it.
+  // Received before the pause, and read only after it.
   claim.away();
   expect(claim.losesTo(deviceState({ claim: 'a' }), true, 9_000)).toBe(false);
 });

@@ -21,7 +21,7 @@ interface World {
   missing: Map<string, string>;
 }
 
-/** A device whose models are certain of the share that a sample's only number says in percent; d1 is another. */
+/** A device whose models are as certain as the sample's only number says, in percent; d1 is another device. */
 function world(options: Partial<DeviceCoreOptions> & { computesElsewhere?: boolean } = {}): World {
   const plan = planOf({ models, devices: ['d0', 'd1'] });
   const here = new Set(models);
@@ -42,7 +42,7 @@ function world(options: Partial<DeviceCoreOptions> & { computesElsewhere?: boole
         has: ({ model }) => here.has(model),
         hasPrepared: () => false,
         committed: () => undefined,
-        // As it is at that time.
+        // A copy as of that time.
         get missing() {
           return new Map(missing);
         },
@@ -58,7 +58,7 @@ function world(options: Partial<DeviceCoreOptions> & { computesElsewhere?: boole
   return { core, here, missing };
 }
 
-/** One that serves, of which all have heard. */
+/** A device that serves and has announced itself. */
 function serving(options?: Parameters<typeof world>[0]): World {
   const made = world(options);
   made.core.enter('ready', 0);
@@ -81,7 +81,7 @@ const statesIn = (effects: readonly DeviceEffect[]): DeviceState[] =>
     effect.type === 'send' && effect.pattern === STATE.pattern ? [effect.message as DeviceState] : [],
   );
 const idsOf = (requests: readonly Queued[]): string[] => requests.map(({ item }) => item.id);
-/** The output of a batch whose model is so certain of each sample. */
+/** The output of a batch with these certainties. */
 const output = (...certainties: number[]) => ({
   scores: Float32Array.from(certainties),
   classes: 1,
@@ -89,7 +89,7 @@ const output = (...certainties: number[]) => ({
   computeMs: BATCH_MS,
 });
 
-test('runs what comes in a batch, answers what is certain, and asks the next model about the rest', () => {
+test('runs requests in a batch, answers the certain ones, and sends the rest to the next model', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, {}, {}));
   expect([order.model, idsOf(order.requests)]).toEqual([0, ['0', '1']]);
@@ -99,11 +99,11 @@ test('runs what comes in a batch, answers what is certain, and asks the next mod
     ...ordersIn(effects).map(({ model }) => models[model]),
     ...tasksIn(effects).map((task) => 'device' in task && task.device),
   ];
-  // By the gear's shares it is asked here or on the other device.
+  // The gear's shares send it to this device or the other one.
   expect(onward.includes('large') || onward.includes('d1')).toBe(true);
 });
 
-test('orders the next batch before the answers of the last are written', () => {
+test('starts the next batch before the answers of the last are written', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, {}));
   work(core, 1, { id: 'next' });
@@ -112,7 +112,7 @@ test('orders the next batch before the answers of the last are written', () => {
   expect(effects.indexOf('run')).toBeLessThan(effects.indexOf('answer'));
 });
 
-test('counts as answered what has gone out, and not what there was no connection for', () => {
+test('counts only answers that were sent, not those lost without a connection', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, {}));
   const answers = answersIn(core.onOutput(order, output(0.9), 10));
@@ -122,7 +122,7 @@ test('counts as answered what has gone out, and not what there was no connection
   expect(statesIn(core.heartbeat(2_200))[0].measures?.flatMap((each) => each.answers)).toHaveLength(1);
 });
 
-test('refuses what its queue has no room for, and a model that it does not know', () => {
+test('refuses requests that its queue has no room for, or for an unknown model', () => {
   const { core } = serving();
   const refused = answersIn(work(core, 0, {}, {}, {}, {}, {}, {}));
   expect(refused).toMatchObject([
@@ -132,7 +132,7 @@ test('refuses what its queue has no room for, and a model that it does not know'
   expect(answersIn(core.onWork('other', { origin: 'f1', items: [itemOf({})] }, 0))).toMatchObject([{ reason: 'unknown-model' }]);
 });
 
-test('passes on what a plan placed here that is not here any more', () => {
+test('passes on requests for a model that a plan no longer places here', () => {
   const { core, here } = serving();
   here.delete('small');
   const effects = [...Array(4).keys()].flatMap((seq) => [...work(core, 0, { seq })]);
@@ -140,7 +140,7 @@ test('passes on what a plan placed here that is not here any more', () => {
   expect(ordersIn(effects)).toEqual([]);
 });
 
-test('gives up what no time is left for, with the answer so far where there is one', () => {
+test('gives up requests that have no time left, with the answer so far if there is one', () => {
   const { core } = serving();
   const opinion = { label: 0, certainty: 0.3, model: 'small', stage: 0, gear: 0, revision: 1 };
   const late = answersIn(work(core, 0, { deadlineAt: 5 }, { deadlineAt: 5, opinion }));
@@ -150,7 +150,7 @@ test('gives up what no time is left for, with the answer so far where there is o
   ]);
 });
 
-test('does not compute what a client gives up while it waits; what runs goes no further', () => {
+test('does not compute waiting requests that a client gives up; running ones go no further', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, { seq: 1 }));
   work(core, 1, { seq: 2 }, { seq: 3 });
@@ -164,7 +164,7 @@ test('does not compute what a client gives up while it waits; what runs goes no 
   expect(ordersIn(effects).flatMap(({ requests }) => requests.map(({ item }) => item.seq))).toEqual([3]);
 });
 
-test('a batch that fails runs again one by one; what fails alone is refused', () => {
+test('a batch that fails runs again one by one; a request that fails alone is refused', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, {}, {}));
   const [first] = ordersIn(core.onFailed(order, new Error('cannot read it'), 10));
@@ -174,7 +174,7 @@ test('a batch that fails runs again one by one; what fails alone is refused', ()
   expect(idsOf(ordersIn(effects)[0].requests)).toEqual(['1']);
 });
 
-test('tells whom to blame before it tries a request alone, and when its backend dies', () => {
+test('names the suspects before it tries a request alone, and when its backend dies', () => {
   const { core } = serving();
   const effects = work(core, 0, { seq: 5, alone: true });
   const [told] = statesIn(effects);
@@ -183,14 +183,14 @@ test('tells whom to blame before it tries a request alone, and when its backend 
   expect(statesIn(core.onDied(5))[0].suspects).toEqual([{ origin: 'f1', seqs: [5] }]);
 });
 
-test('blames nothing and leaves at once when the server that computes for it is gone', () => {
+test('blames no request and leaves at once when its remote server is gone', () => {
   const { core } = serving({ computesElsewhere: true });
   work(core, 0, { seq: 5, alone: true });
   expect(statesIn(core.onDied(5))).toMatchObject([{ phase: 'left', suspects: [] }]);
   expect(core.takesWork).toBe(false);
 });
 
-test('an inference that does not come back ends the device, which says so first', () => {
+test('an inference that never returns ends the device, which says so first', () => {
   const { core } = serving();
   work(core, 0, { deadlineAt: 1e6 });
   const effects: DeviceEffect[] = [];
@@ -201,7 +201,7 @@ test('an inference that does not come back ends the device, which says so first'
   expect(core.takesWork).toBe(false);
 });
 
-test('after a pause it drops what waits, and takes nothing until what was sent before has come', () => {
+test('after a pause it drops waiting requests, and takes none until those sent before have arrived', () => {
   const { core } = serving();
   core.heartbeat(100);
   work(core, 100, {}, {});
@@ -213,7 +213,7 @@ test('after a pause it drops what waits, and takes nothing until what was sent b
   expect(core.takesWork).toBe(true);
 });
 
-test('drains: leaves when nothing waits and nothing runs', () => {
+test('leaves a drain when nothing waits and nothing runs', () => {
   const { core } = serving();
   const [order] = ordersIn(work(core, 0, {}));
   expect(tasksIn(core.enter('draining', 1)).map(({ type }) => type)).not.toContain('drained');
@@ -225,7 +225,7 @@ test('drains: leaves when nothing waits and nothing runs', () => {
   expect(core.hasEnded).toBe(true);
 });
 
-test('weights that cannot be had are told once, and again when they are there', () => {
+test('missing weights are reported once, and again when they are available', () => {
   const { core, missing } = serving();
   const events = (now: number): unknown[] =>
     core.heartbeat(now).flatMap((effect) => (effect.type === 'send' && effect.pattern !== STATE.pattern ? [effect.message] : []));
@@ -236,7 +236,7 @@ test('weights that cannot be had are told once, and again when they are there', 
   expect(events(300)).toEqual([{ type: 'weights', state: 'there', device: 'd0', model: 'large' }]);
 });
 
-test('leaves to another process that has run the device without a break', () => {
+test('yields to another process that has run the device without a break', () => {
   const { core } = serving();
   const rival = deviceState({ device: 'd0', claim: '0', pid: 1 });
   core.onState(rival, 100);

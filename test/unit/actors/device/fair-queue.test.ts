@@ -30,7 +30,7 @@ function take(queue: { takeAlike: (take: (value: Waiting) => 'more' | 'last') =>
   return taken;
 }
 
-test('clients take turns; what one does not use is the others’', () => {
+test('clients take turns; the others get what one does not use', () => {
   const queue = queueOf('aaaaabcc');
   expect(take(queue, 3)).toEqual(['a1', 'b1', 'c1']);
   expect(take(queue, 3)).toEqual(['a2', 'c2', 'a3']);
@@ -45,13 +45,13 @@ test('a client that comes later is served in the next turn', () => {
   expect(take(queue, 2)).toEqual(['a3', 'b1']);
 });
 
-test('one batch is of one company, of the one whose turn it is', () => {
+test('a batch has only samples that may share it, chosen by the client whose turn it is', () => {
   const queue = queueOf('aabbcc', 'xyyxxx');
   expect(take(queue, 9)).toEqual(['a1', 'b2', 'c1', 'c2']);
   expect(take(queue, 9).sort()).toEqual(['a2', 'b1']);
 });
 
-test('what is dropped loses its turn', () => {
+test('a dropped request loses its turn', () => {
   const queue = queueOf('aabbcc');
   expect(queue.drop(({ id }) => id === 'a1' || id.startsWith('b')).map(({ id }) => id)).toEqual(['a1', 'b1', 'b2']);
   expect(queue.length).toBe(3);
@@ -59,7 +59,7 @@ test('what is dropped loses its turn', () => {
   expect(queue.drop(() => true)).toEqual([]);
 });
 
-test('the queue is as old as the longest waiting, whoever’s turn it is', () => {
+test('the age of the queue is that of its oldest request, whoever’s turn it is', () => {
   const queue = queueOf('abba');
   expect(take(queue, 3)).toEqual(['a1', 'b1', 'a2']);
   expect(queue.oldestAt()).toBe(2);
@@ -67,7 +67,7 @@ test('the queue is as old as the longest waiting, whoever’s turn it is', () =>
   expect(queue.oldestAt()).toBe(2);
 });
 
-test('with one client it is a queue as any other; with several, each is taken once, and clients’ requests in their order', () => {
+test('with one client it is an ordinary queue; with several, each request is taken once, and each client’s in order', () => {
   fc.assert(
     fc.property(
       fc.array(fc.record({ client: fc.nat(3), company: fc.constantFrom('x', 'y') }), { maxLength: 40 }),

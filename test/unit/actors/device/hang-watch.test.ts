@@ -3,7 +3,7 @@ import { HangWatch } from '../../../../actors/device/hang-watch.ts';
 
 const TICK_MS = 100;
 
-/** Ticks until the inference counts as hung; returns when that is. */
+/** Ticks until the inference counts as hung; returns the time. */
 function hungAt(watch: HangWatch, from: number, to: number): number | undefined {
   for (let now = from + TICK_MS; now <= to; now += TICK_MS) if (watch.tick(now, false).hung) return now;
   return undefined;
@@ -17,7 +17,7 @@ test('an inference hangs after ten times its profiled time, and at least a secon
   expect(hungAt(watch, 1_100, 10_000)).toBe(1_100 + 3_100);
 });
 
-test('one that ends does not, and no inference does not', () => {
+test('an inference that ends does not hang, nor does an idle device', () => {
   const watch = new HangWatch(TICK_MS, 0);
   watch.begin(10);
   expect(hungAt(watch, 0, 900)).toBeUndefined();
@@ -25,7 +25,7 @@ test('one that ends does not, and no inference does not', () => {
   expect(hungAt(watch, 900, 60_000)).toBeUndefined();
 });
 
-test('time in which the whole process was paused does not count, nor does that of loading a model', () => {
+test('time in which the whole process was paused or loaded a model does not count', () => {
   const watch = new HangWatch(TICK_MS, 0);
   watch.begin(10);
   expect(watch.tick(5_000, false)).toEqual({ sinceLastMs: 5_000, hung: false });

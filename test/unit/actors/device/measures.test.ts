@@ -38,7 +38,7 @@ test('answers are counted by model, gear and exit, with their times; batches by 
   expect(large).toMatchObject({ model: 'large', answers: [{ gear: 0, exits: [0, 1, 0, 0] }], batchSize: { sum: 0 } });
 });
 
-test('what was told does not change any more', () => {
+test('a reported measurement does not change any more', () => {
   const measures = new Measures();
   measures.answered(answer('small', 0, 'certain', 4));
   const [told] = measures.snapshot;

@@ -40,7 +40,7 @@ test('a certain answer is final', () => {
   });
 });
 
-test('an uncertain answer goes on to the next model of the gear with the opinion and the times so far', () => {
+test('an uncertain answer moves on to the next model of the gear with the opinion and the times so far', () => {
   expect(finish(0, 0, request({ queueMs: 1, computeMs: 1 }), [0.45, 0.55])).toMatchObject({
     type: 'forward',
     model: 2,
@@ -57,13 +57,13 @@ test('a model that is not in the gear passes on to a later one of the gear, or i
   expect(finish(1, 1, request(), [0.01, 0.99])).toMatchObject({ type: 'answer', result: { exit: 'gear', stage: -1 } });
 });
 
-test('an answer that is no number is never certain: the request goes on with the opinion that it had', () => {
+test('an answer of NaN is never certain: the request moves on with the opinion it had', () => {
   const opinion = { label: 1, certainty: 0.1, model: 'small', stage: 0 };
   expect(finish(0, 0, request(), [Number.NaN, 1])).toMatchObject({ type: 'forward', model: 2, item: { opinion: undefined } });
   expect(finish(0, 1, request({ opinion }), [Number.NaN, 1])).toMatchObject({ type: 'forward', model: 2, item: { opinion } });
 });
 
-test('of the last model it is a failure that names the model', () => {
+test('NaN from the last model is a failure that names the model', () => {
   expect(finish(0, 2, request(), [Number.NaN, 1])).toMatchObject({
     type: 'failed',
     message: 'model large gave scores that are no numbers (NaN) for this input',
@@ -75,7 +75,7 @@ test('scores are part of the answer when asked for', () => {
   expect(outcome).toMatchObject({ result: { scores: [0, 1] } });
 });
 
-test('outputs that were asked for are a row of the batch, and stay with an answer that goes on', () => {
+test('requested outputs are a row of the batch, and stay with an answer that moves on', () => {
   const output = {
     ...scores([0.45, 0.55], [0, 1]),
     outputs: [

@@ -15,7 +15,7 @@ const LARGEST: Sample = [{ data: Uint8Array.of(1, 2, 3), shape: [3] }];
 
 /**
  * Makes a replica ready.
- * @param computeMs by the batch, and the how-manieth run of that size.
+ * @param computeMs by batch size and the number of the run with that size.
  */
 async function load(computeMs: (batch: readonly Sample[], run: number) => number) {
   const runs: (readonly Sample[])[] = [];
@@ -47,7 +47,7 @@ async function load(computeMs: (batch: readonly Sample[], run: number) => number
 
 const profiledMs = (batch: readonly Sample[]): number => PROFILED.ms[PROFILED.batch.indexOf(batch.length)];
 
-test('a replica is ready when it has run a real sample at each profiled batch size, and the largest alone', async () => {
+test('a replica is ready when it has run a real sample at each profiled batch size, and the largest sample alone', async () => {
   const { replicas, weights, done, runs } = await load(profiledMs);
   await done;
   expect(replicas.ready).toEqual(weights);
@@ -55,26 +55,26 @@ test('a replica is ready when it has run a real sample at each profiled batch si
   expect(runs).toEqual([[TYPICAL], [TYPICAL], eight, eight, [LARGEST]]);
 });
 
-test('a replica as fast as profiled is no reason for a warning, whatever its first run of a size took', async () => {
+test('a replica as fast as profiled gives no warning, whatever its first run of a size took', async () => {
   const { done, warned } = await load((batch, run) => (run === 1 ? 100 : 1.9) * profiledMs(batch));
   await done;
   expect(warned).toEqual([]);
 });
 
-test('a replica whose batches occupy the inference thread for more than twice the profiled time is warned of', async () => {
+test('a replica whose batches occupy the inference thread for more than twice the profiled time gives a warning', async () => {
   const { done, warned } = await load((batch) => (batch.length === 8 ? 41 : 1));
   await done;
   expect(warned).toHaveLength(1);
   expect(warned[0]).toContain('slower than profiled');
 });
 
-test('a few milliseconds say nothing', async () => {
+test('a difference of a few milliseconds gives no warning', async () => {
   const { done, warned } = await load((batch) => (batch.length === 1 ? 4.9 : 20));
   await done;
   expect(warned).toEqual([]);
 });
 
-test('a model that cannot run is a wrong configuration, with what the model said', async () => {
+test('a model that cannot run is a configuration error that quotes the model', async () => {
   const { replicas, done } = await load(() => {
     throw new CascadeError('INTERNAL', 'model small: the kernel is wider than its input');
   });
@@ -87,7 +87,7 @@ test('a model that cannot run is a wrong configuration, with what the model said
   expect(replicas.ready).toEqual([]);
 });
 
-test('a backend that dies meanwhile is not the fault of the model', async () => {
+test('a backend that dies during warm-up is not blamed on the model', async () => {
   const dies = new CascadeError('UNAVAILABLE', 'the inference worker died');
   const { done } = await load(() => {
     throw dies;

@@ -17,7 +17,7 @@ function take(queue: RequestQueue<Request>, most: number): number[] {
   return taken;
 }
 
-test('the oldest is taken with those of its company, in their order; the others keep theirs', () => {
+test('the oldest request is taken with those that may share its batch, in order; the others keep their order', () => {
   const queue = new RequestQueue<Request>();
   for (const [id, company] of [...'abacab'].entries()) queue.push({ id, company });
   expect(take(queue, 2)).toEqual([0, 2]);
@@ -28,7 +28,7 @@ test('the oldest is taken with those of its company, in their order; the others 
   expect([queue.length, queue.peek()]).toEqual([0, undefined]);
 });
 
-test('all are taken once, whatever the companies are', () => {
+test('all are taken once, whichever requests may share a batch', () => {
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 60 }),
@@ -50,7 +50,7 @@ test('all are taken once, whatever the companies are', () => {
   );
 });
 
-test('a long queue is not searched to its end', () => {
+test('a long queue is not searched to the end', () => {
   const queue = new RequestQueue<Request>();
   queue.push({ id: 0, company: 'a' });
   for (let i = 1; i <= LOOK_AHEAD; i++) queue.push({ id: i, company: 'b' });

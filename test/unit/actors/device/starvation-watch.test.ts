@@ -3,7 +3,7 @@ import { StarvationWatch } from '../../../../actors/device/starvation-watch.ts';
 
 const THREAD = 7;
 
-/** A watch over a thread that has waited for so long in all, by the last of the given times. */
+/** A watch over a thread with these total waiting times. */
 function watched() {
   const state: { starvedMs: number | undefined } = { starvedMs: 1_000 };
   const asked: number[] = [];
@@ -14,7 +14,7 @@ function watched() {
   return { watch, state, asked };
 }
 
-test('the share is that of the time since the last look', () => {
+test('the share covers the time since the last reading', () => {
   const { watch, state, asked } = watched();
   expect(watch.share(THREAD, 5_000), 'what was before the first look').toBeNull();
   state.starvedMs = 1_040;
@@ -23,7 +23,7 @@ test('the share is that of the time since the last look', () => {
   expect(asked).toEqual([THREAD, THREAD, THREAD]);
 });
 
-test('two looks in short succession give one share: what is new counts for the next', () => {
+test('two quick readings give the same share: the new time counts in the next', () => {
   const { watch, state } = watched();
   watch.share(THREAD, 0);
   state.starvedMs = 1_050;
@@ -33,14 +33,14 @@ test('two looks in short succession give one share: what is new counts for the n
   expect(watch.share(THREAD, 200)).toBeCloseTo(0.25);
 });
 
-test('nobody can tell of no thread, nor where the system does not count', () => {
+test('the share is unknown without a thread or on a system that does not count', () => {
   const { watch, state } = watched();
   expect(watch.share(undefined, 0)).toBeNull();
   state.starvedMs = undefined;
   expect(watch.share(THREAD, 100)).toBeNull();
 });
 
-test('a share is one, at rounding errors and after another thread has taken over', () => {
+test('a share stays between 0 and 1, despite rounding errors or a new thread', () => {
   const { watch, state } = watched();
   watch.share(THREAD, 0);
   state.starvedMs = 1_101;

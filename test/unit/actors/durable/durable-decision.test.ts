@@ -9,11 +9,11 @@ const PASSING = CODES.filter((code) => !FINAL.includes(code));
 
 const failure = (code: ErrorCode): Outcome => ({ type: 'failure', code, message: 'why' });
 
-it('takes a result for the answer, however late and after however many tries', () => {
+it('accepts a result as the answer, however late and after however many tries', () => {
   expect(decide({ type: 'result' }, 99, 3, true)).toEqual({ type: 'answer' });
 });
 
-it.each(FINAL)('takes %s for the answer at the first try: it would be the same again', (code) => {
+it.each(FINAL)('accepts %s as the answer at the first try: it would be the same again', (code) => {
   expect(decide(failure(code), 1, 3, false)).toEqual({ type: 'answer' });
 });
 
@@ -24,16 +24,16 @@ it.each(PASSING)('tries again after %s, until it has been delivered often enough
   expect(decide(failure(code), 9, 3, false)).toEqual({ type: 'bury', code, reason: 'why' });
 });
 
-it('buries at once what would end the same way again, such as a request that two devices died of', () => {
+it('makes a dead letter at once of a request that would end the same way again, such as one that killed two devices', () => {
   const outcome: Outcome = { ...failure('INTERNAL'), final: true } as Outcome;
   expect(decide(outcome, 1, 20, false)).toEqual({ type: 'bury', code: 'INTERNAL', reason: 'why' });
 });
 
-it.each(PASSING)('takes %s for the answer when the time of the request is over', (code) => {
+it.each(PASSING)('accepts %s as the answer when the time of the request is over', (code) => {
   expect(decide(failure(code), 1, 3, true)).toEqual({ type: 'answer' });
 });
 
-it('does not try before the time that the refusal names, nor much later than it would', () => {
+it('does not retry before the time that the refusal names, nor much later than otherwise', () => {
   const busy: Outcome = { type: 'failure', code: 'RESOURCE_EXHAUSTED', message: 'busy', retryAfterMs: 700 };
   expect(decide(busy, 1, 30, false)).toEqual({ type: 'retry', delayMs: 700 });
   expect(decide(busy, 5, 30, false)).toEqual({ type: 'retry', delayMs: 1_600 });

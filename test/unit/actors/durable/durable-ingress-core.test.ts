@@ -40,14 +40,14 @@ function answerWith(headers: Record<string, string> = {}): BusMessage {
 const failure = (code: string) => answerWith({ 'Nats-Service-Error-Code': code, 'Nats-Service-Error': 'why' });
 const tasks = (effects: readonly Effect<DurableTask>[]) => performed(effects).map(({ message: _, ...task }) => task);
 
-/** The only task of these. */
+/** The only task among these effects. */
 function task(effects: readonly Effect<DurableTask>[]): DurableTask {
   const [first, ...others] = performed(effects);
   expect(others).toEqual([]);
   return first;
 }
 
-test('a stored request is asked of the frontends under the same id at each try, and leaves when its answer is published', () => {
+test('a stored request is sent to the frontends under the same id at each try, and leaves when its answer is published', () => {
   const core = created();
   const message = stored();
   expect(task(core.onTaken(message, 0))).toMatchObject({
@@ -60,7 +60,7 @@ test('a stored request is asked of the frontends under the same id at each try, 
   expect(tasks(core.onOutcome({ type: 'published', message }, 110))).toEqual([{ type: 'settle', how: 'done' }]);
 });
 
-test('a deadline counts from when the request was stored; whoever seems to be late is looked at again', () => {
+test('a deadline counts from when the request was stored; one that seems late is checked again', () => {
   const core = created();
   const message = stored({ 'Cascade-Deadline-Ms': '500' });
   expect(tasks(core.onTaken(message, 0))).toEqual([{ type: 'read-age', readingMs: 1_000 }]);
@@ -70,7 +70,7 @@ test('a deadline counts from when the request was stored; whoever seems to be la
   expect(task(asked)).toMatchObject({ type: 'ask', headers: { 'Cascade-Deadline-Ms': '100' } });
 });
 
-test('one whose deadline has passed is answered so, without asking', () => {
+test('a request past its deadline is answered as such, without a try', () => {
   const core = created();
   const message = stored({ 'Cascade-Deadline-Ms': '500' });
   core.onTaken(message, 0);
@@ -78,7 +78,7 @@ test('one whose deadline has passed is answered so, without asking', () => {
   expect(answer).toMatchObject({ type: 'publish', headers: { 'Nats-Service-Error-Code': '408' } });
 });
 
-test('a request that is wrong is answered so, where it wants its answer', () => {
+test('a bad request is answered as such, where it wants its answer', () => {
   const answer = task(created().onTaken(stored({ 'Cascade-Deadline-Ms': 'soon', 'Cascade-Results': 'mine' }), 0));
   expect(answer).toMatchObject({
     type: 'publish',
@@ -87,7 +87,7 @@ test('a request that is wrong is answered so, where it wants its answer', () => 
   });
 });
 
-test('after a failure that passes it is tried again', () => {
+test('a request is tried again after a temporary failure', () => {
   const core = created();
   const message = stored();
   core.onTaken(message, 0);
@@ -95,7 +95,7 @@ test('after a failure that passes it is tried again', () => {
   expect(tasks(effects)).toEqual([{ type: 'retry', delayMs: 100 }]);
 });
 
-test('after the last try it is a dead letter, whoever waits for it is told where, and only then it leaves', () => {
+test('after the last try a request becomes a dead letter, its client is told where, and only then it leaves', () => {
   const core = created();
   const message = stored({}, { deliveries: 3 });
   core.onTaken(message, 0);
@@ -109,12 +109,12 @@ test('after the last try it is a dead letter, whoever waits for it is told where
   expect(tasks(core.onOutcome({ type: 'published', message }, 0))).toEqual([{ type: 'settle', how: 'abandon' }]);
 });
 
-test('one that was taken more often than it may be, and never answered, is not asked for again', () => {
+test('a request delivered too often without an answer is not tried again', () => {
   const bury = task(created().onTaken(stored({}, { deliveries: 4 }), 0));
   expect(bury).toMatchObject({ type: 'bury', headers: { 'Cascade-Dead-Reason': expect.stringContaining('delivered 4 times') } });
 });
 
-test('an answer that cannot be published, and a letter that cannot be kept, leave the request in the store', () => {
+test('a request stays in the store if its answer or dead letter cannot be published', () => {
   for (const deliveries of [1, 3]) {
     const core = created();
     const message = stored({}, { deliveries });
@@ -128,7 +128,7 @@ test('an answer that cannot be published, and a letter that cannot be kept, leav
   }
 });
 
-test('one that its client has given up leaves without an answer, before it is asked for, or while it is', () => {
+test('a cancelled request leaves without an answer, before a try or during one', () => {
   const headers = { 'Cascade-Token': 'a-token-that-is-long-enough' };
   const cancellation = [{ token: headers['Cascade-Token'], ids: null }];
   const settled = [{ type: 'settle', how: 'done' }];
@@ -143,7 +143,7 @@ test('one that its client has given up leaves without an answer, before it is as
   expect(during.onOutcome({ type: 'answered', message, answer: answerWith() }, 0)).toEqual([]);
 });
 
-test('when their stream is lost, requests that are to be tried again are stored again, in hand or given back lately', () => {
+test('if their stream is lost, requests to be tried again are stored again, whether in hand or given back recently', () => {
   const core = created();
   const [givenBack, inHand, longAgo] = [stored(), stored({}, { sequence: 8 }), stored({}, { sequence: 6 })];
   const fail = (message: QueuedMessage, now: number) => {
@@ -161,7 +161,7 @@ test('when their stream is lost, requests that are to be tried again are stored 
   expect(performed(again)).toMatchObject([{ type: 'store-again', message: inHand }]);
 });
 
-test('it is drained when no more requests come and none is in its hands', () => {
+test('it has drained when no more requests come and it holds none', () => {
   const core = created();
   const message = stored();
   core.onTaken(message, 0);

@@ -27,13 +27,13 @@ const replyTo = (headers?: Record<string, string>) => durableReplyTo(stored(REQU
 const REQUEST = { inputs: { x: 1 } };
 
 describe('a stored request', () => {
-  it('has the place where it is stored for an id, so that each try has the same, unless a header names one', () => {
+  it('has its position in the stream as id, so that each try has the same, unless a header names one', () => {
     expect(read(REQUEST).id).toBe('cascade_test_durable-7');
     expect(read(REQUEST, { 'Cascade-Id': 'mine' }).id).toBe('mine');
     expect(() => read(REQUEST, { 'Cascade-Id': 'x'.repeat(129) })).toThrow(/id: 129 characters/);
   });
 
-  it('is answered on the results subject, the named one, or the subject of a header', () => {
+  it('is answered on the results subject, the named one, or the subject in a header', () => {
     expect(replyTo()).toBe('cascade.test.results');
     expect(replyTo({ 'Cascade-Results': 'billing' })).toBe('cascade.test.results.billing');
     expect(replyTo({ 'Cascade-Reply': 'billing.answers' })).toBe('billing.answers');
@@ -46,7 +46,7 @@ describe('a stored request', () => {
     },
   );
 
-  it('has its deadline from when it was stored', () => {
+  it('counts its deadline from when it was stored', () => {
     expect(read(REQUEST).deadlineMs).toBe(Number.POSITIVE_INFINITY);
     expect(read(REQUEST, { 'Cascade-Deadline-Ms': '250' }).deadlineMs).toBe(250);
     for (const wrong of ['', '0', '-1', 'soon', 'NaN'])
@@ -57,27 +57,27 @@ describe('a stored request', () => {
     ['JSON', ' [{"inputs":{}}]'],
     ['MessagePack', [REQUEST]],
     ['a long list', Array(20).fill(REQUEST)],
-  ])('is one request: %s of many is refused', (_, body) => {
+  ])('is a single request: %s of many is refused', (_, body) => {
     expect(() => read(body)).toThrow(/a list of requests on cascade\.test\.durable/);
   });
 
-  it('may begin like a list when it is raw bytes', () => {
+  it('may begin like a list if it is raw bytes', () => {
     expect(read(Uint8Array.of(0x5b, 1), { 'Content-Type': 'application/octet-stream' }).id).toBe('cascade_test_durable-7');
   });
 
-  it('is answered in JSON when it is JSON', () => {
+  it('is answered in JSON if it is JSON', () => {
     expect(wantsJson(stored('{"inputs":{}}'))).toBe(true);
     expect(wantsJson(stored(REQUEST))).toBe(false);
     expect(wantsJson(stored(Uint8Array.of(1), { 'Content-Type': 'application/octet-stream' }))).toBe(false);
   });
 
-  it('is answered as its header Accept asks', () => {
+  it('is answered in the encoding of its Accept header', () => {
     expect(wantsJson(stored(REQUEST, { Accept: 'application/json' }))).toBe(true);
     expect(wantsJson(stored('{"inputs":{}}', { Accept: 'application/msgpack' }))).toBe(false);
   });
 });
 
-it('is known to its sender by the id in the body, in the header, or by its place', () => {
+it('is identified to its sender by the id in the body, in the header, or by its position', () => {
   expect(durableId(stored({ ...REQUEST, id: 'body' }, { 'Cascade-Id': 'header' }))).toBe('body');
   expect(durableId(stored('{"id": "json"}'))).toBe('json');
   expect(durableId(stored(REQUEST, { 'Cascade-Id': 'header' }))).toBe('header');

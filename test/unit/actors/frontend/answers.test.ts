@@ -34,7 +34,7 @@ test('nothing is sent when nothing failed', () => {
   expect(sent).toEqual([]);
 });
 
-test('one error is a message as ever: a map, with its words in the header', () => {
+test('one error is an ordinary message: a map, with its text in the header', () => {
   send([{ id: 'a', error: { code: 'RESOURCE_EXHAUSTED', message: 'full\nup', retryAfterMs: 30 } }]);
   expect(sent).toHaveLength(1);
   expect(decode(sent[0].data)).toEqual({ id: 'a', error: { code: 'RESOURCE_EXHAUSTED', message: 'full\nup', retryAfterMs: 30 } });
@@ -43,18 +43,21 @@ test('one error is a message as ever: a map, with its words in the header', () =
   expect(sent[0].header('Retry-After-Ms')).toBe('30');
 });
 
-test.each([false, true])('errors of one code are one list, whose header has the code and the latest hint (JSON: %s)', (json) => {
-  const all = [20, 50, 30].map(
-    (retryAfterMs, i): Failure => ({ id: `r${i}`, error: { code: 'RESOURCE_EXHAUSTED', message: `full ${i}`, retryAfterMs } }),
-  );
-  send(all, json);
-  expect(sent).toHaveLength(1);
-  expect(decodeAnswers(sent[0].data)).toEqual(all);
-  expect(sent[0].header('Content-Type')).toBe(json ? 'application/json' : undefined);
-  expect(sent[0].header('Nats-Service-Error-Code')).toBe('429');
-  expect(sent[0].header('Nats-Service-Error')).toBe('RESOURCE_EXHAUSTED: 3 requests, the first: full 0');
-  expect(sent[0].header('Retry-After-Ms')).toBe('50');
-});
+test.each([false, true])(
+  'errors with the same code share a list, whose header has the code and the latest hint (JSON: %s)',
+  (json) => {
+    const all = [20, 50, 30].map(
+      (retryAfterMs, i): Failure => ({ id: `r${i}`, error: { code: 'RESOURCE_EXHAUSTED', message: `full ${i}`, retryAfterMs } }),
+    );
+    send(all, json);
+    expect(sent).toHaveLength(1);
+    expect(decodeAnswers(sent[0].data)).toEqual(all);
+    expect(sent[0].header('Content-Type')).toBe(json ? 'application/json' : undefined);
+    expect(sent[0].header('Nats-Service-Error-Code')).toBe('429');
+    expect(sent[0].header('Nats-Service-Error')).toBe('RESOURCE_EXHAUSTED: 3 requests, the first: full 0');
+    expect(sent[0].header('Retry-After-Ms')).toBe('50');
+  },
+);
 
 test('each code has a list of its own', () => {
   const bad = failures(3);
@@ -66,9 +69,9 @@ test('each code has a list of its own', () => {
 
 test.each([
   [4_096, 60],
-  // Three of these do not fit together.
+  // Three of these do not fit into one message.
   [4, 20_000],
-])('a list of %d errors of %d characters is split below the maximum payload, and none is lost', (count, length) => {
+])('a list of %d errors of %d characters is split to fit the maximum payload, and none is lost', (count, length) => {
   const all = failures(count, 'INVALID_ARGUMENT', 'é'.repeat(length / 2));
   send(all);
   expect(sent.length).toBeGreaterThan(1);

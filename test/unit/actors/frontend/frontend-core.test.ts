@@ -35,7 +35,7 @@ function frontend(options: Partial<FrontendCoreOptions> & { maxPayloadBytes?: nu
   });
 }
 
-/** A frontend that both devices serve. */
+/** A frontend with both devices ready. */
 function serving(options?: Parameters<typeof frontend>[0]): FrontendCore {
   const core = frontend(options);
   for (const device of ['d0', 'd1']) core.onState(deviceState({ device }), 0);
@@ -51,7 +51,7 @@ const workIn = (effects: readonly Said[]): { device: string; item: WorkItem }[] 
   effects.filter((effect) => effect.type === 'work');
 const failuresIn = (effects: readonly Said[]): Failure[] =>
   effects.flatMap((effect) => (effect.type === 'fail' ? effect.failures : []));
-/** Heartbeats of d1 alone, and sweeps, as they come every 100 ms. */
+/** Heartbeats from d1 alone, and sweeps, every 100 ms. */
 function silenceOfD0(core: FrontendCore, untilMs: number): Said[] {
   const effects: Said[] = [];
   for (let now = 100; now <= untilMs; now += 100)
@@ -59,7 +59,7 @@ function silenceOfD0(core: FrontendCore, untilMs: number): Said[] {
   return effects;
 }
 
-test('takes requests once every model of the gear can be reached, and says so once', () => {
+test('takes requests once every model of the gear is reachable, and says so once', () => {
   const core = frontend();
   expect(core.onState(deviceState({ queues: { small: 0 } }), 0)).toEqual([]);
   expect(core.remind()).toMatchObject([{ type: 'log', level: 'warn', fields: { models: ['large'] } }]);
@@ -68,7 +68,7 @@ test('takes requests once every model of the gear can be reached, and says so on
   expect(core.remind()).toEqual([]);
 });
 
-test('sends each request of a message to a device of the first model, in turn, and counts it as load', () => {
+test('sends each request of a message to the devices of the first model in turn, and counts it as load', () => {
   const effects = ask(serving(), 5, [
     { ...sample, id: 'a' },
     { ...sample, deadlineMs: 50 },
@@ -80,14 +80,14 @@ test('sends each request of a message to a device of the first model, in turn, a
   expect(second.item).toMatchObject({ id: 'f1-1', seq: 1, deadlineAt: 55 });
 });
 
-test('keeps no view of the message that a request came in', () => {
+test('keeps no reference to the message that a request came in', () => {
   const bytes = Uint8Array.of(1, 2);
   const [{ item }] = workIn(ask(serving(), 0, [{ inputs: { x: bytes } }]));
   bytes.fill(9);
   expect([...item.sample[0].data]).toEqual([1, 2]);
 });
 
-test('what is wrong in a message fails alone, and is told together', () => {
+test('bad requests of a message fail alone, and are reported together', () => {
   const unserved = new Unserved();
   const core = serving({ unserved });
   const effects = ask(core, 0, [sample, { inputs: {} }, 3]);
@@ -107,7 +107,7 @@ test('refuses a deadline that no device can meet, and caps one that is too long'
   expect(workIn(ask(core, 0, [{ ...sample, deadlineMs: 60_000 }]))[0].item.deadlineAt).toBe(2_000);
 });
 
-test('refuses what does not fit into the memory for requests in flight until others have ended', () => {
+test('refuses requests that do not fit into the memory for requests in flight, until others have ended', () => {
   const core = serving({ maxInFlight: 1 });
   const [{ item, device }] = workIn(ask(core, 0));
   expect(failuresIn(ask(core, 1))).toMatchObject([{ error: { code: 'RESOURCE_EXHAUSTED' } }]);
@@ -115,13 +115,13 @@ test('refuses what does not fit into the memory for requests in flight until oth
   expect(workIn(ask(core, 3))).toHaveLength(1);
 });
 
-test('refuses inputs that as tensors are larger than a message of the server', () => {
+test('refuses inputs whose tensors are larger than a message of the server', () => {
   const effects = ask(serving({ maxPayloadBytes: 3_200 }), 0);
   expect(workIn(effects)).toEqual([]);
   expect(failuresIn(effects)[0].error.message).toContain('above the limit of 3200 bytes of the NATS server');
 });
 
-test('sends the requests of a device that falls silent to another, and may try them alone', () => {
+test('sends the requests of a silent device to another, which may run them alone', () => {
   const core = serving();
   const sent = workIn(ask(core, 0, [sample, sample])).find(({ device }) => device === 'd0')!;
   const effects = silenceOfD0(core, 1_200);
@@ -134,7 +134,7 @@ test('sends the requests of a device that falls silent to another, and may try t
   expect(workIn(effects)).toMatchObject([{ device: 'd1', item: { seq: sent.item.seq, alone: true } }]);
 });
 
-test('answers for a device that does not, after the deadline', () => {
+test('answers after the deadline for a device that does not answer', () => {
   const core = serving();
   const [{ item }] = workIn(ask(core, 0, [{ ...sample, deadlineMs: 300 }]));
   const failures: Failure[] = [];
@@ -145,7 +145,7 @@ test('answers for a device that does not, after the deadline', () => {
   expect(failures).toMatchObject([{ id: item.id, error: { code: 'DEADLINE_EXCEEDED' } }]);
 });
 
-test('follows a request that moves on, and sends it again where its new device is gone', () => {
+test('follows a request that moves on, and sends it again if its new device is gone', () => {
   const core = serving();
   const [{ item }] = workIn(ask(core, 0));
   expect(core.onDone({ device: 'd0', finished: [], dropped: 0, moved: [{ device: 'd1', seqs: [item.seq] }] }, 1)).toEqual([]);
@@ -154,7 +154,7 @@ test('follows a request that moves on, and sends it again where its new device i
   expect(workIn(moved)).toMatchObject([{ device: 'd1', item: { seq: item.seq } }]);
 });
 
-test('passes on what clients give up: to all frontends, and what it has itself to its device', () => {
+test('forwards cancellations: to all frontends, and for its own requests to their devices', () => {
   const core = serving();
   const cancellation = { token: 'secret', ids: null };
   const passed = said(core.take({ type: 'cancellation', address: { ...envelope, bytes: 30 }, cancellation }, 0));
@@ -174,7 +174,7 @@ test('asks for a plan that it does not know', () => {
   expect(core.onPrepare({ revision: 3, plan: planOf({ models: ['other'] }) })).toMatchObject([{ type: 'drop' }]);
 });
 
-test('reads no more of a client that had too much wrong, for a time that it tells', () => {
+test('stops reading a client that made too many mistakes, and says for how long', () => {
   const core = serving();
   expect(core.closedForMs(7, 0)).toBeUndefined();
   for (let i = 0; i < 3; i++) ask(core, 0, new Array(4_096).fill(3));
@@ -186,7 +186,7 @@ test('reads no more of a client that had too much wrong, for a time that it tell
   expect(core.closedForMs(7, closedForMs)).toBeUndefined();
 });
 
-test('has drained when nothing new comes and what it has in flight has ended', () => {
+test('has drained when nothing new comes and everything in flight has ended', () => {
   const core = serving();
   const [{ item, device }] = workIn(ask(core, 0));
   core.take({ type: 'end' }, 0);

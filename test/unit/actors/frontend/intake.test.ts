@@ -24,7 +24,7 @@ describe('Intake', () => {
   it.each([
     ['MessagePack', pack(request), false],
     ['JSON', Buffer.from(JSON.stringify(request)), true],
-  ])('opens a request in %s, to be answered in the same', (_, data, json) => {
+  ])('opens a request in %s, to be answered in the same encoding', (_, data, json) => {
     const { type, ...opened } = open(data, { 'Cascade-Deadline-Ms': '50', 'Cascade-Id': 'b' });
     expect(type).toBe('requests');
     expect(opened).toMatchObject({
@@ -33,7 +33,7 @@ describe('Intake', () => {
     });
   });
 
-  it('opens a frame, whose requests share no id', () => {
+  it('opens a frame, whose requests must have different ids', () => {
     expect(open(pack([request, request]), { 'Cascade-Id': 'b' })).toMatchObject({
       type: 'requests',
       values: [request, request],
@@ -41,7 +41,7 @@ describe('Intake', () => {
     });
   });
 
-  it('opens the raw bytes of the only input', () => {
+  it('opens raw bytes as the only input', () => {
     const data = Uint8Array.of(1, 2);
     const opened = open(data, { 'Content-Type': 'application/octet-stream' });
     expect(opened).toMatchObject({ type: 'requests', values: [{ inputs: { x: data } }], envelope: { json: false } });
@@ -53,13 +53,13 @@ describe('Intake', () => {
     ['more than may be in a message', new Uint8Array(6_000), {}, 'at most 5904 are accepted'],
     ['a deadline that is no number', pack(request), { 'Cascade-Deadline-Ms': 'soon' }, 'soon'],
     ['an answer that we cannot give', pack(request), { Accept: 'image/png' }, 'image/png'],
-  ])('says what is wrong with %s, under the id that the header gives', (_, data, headers, words) => {
+  ])('says what is wrong with %s, under the id in the header', (_, data, headers, words) => {
     const opened = open(data, { 'Cascade-Id': 'b', ...headers });
     expect(opened).toMatchObject({ type: 'unreadable', address: { reply: 'inbox.1', id: 'b', bytes: data.length } });
     expect(String(opened.type === 'unreadable' && opened.error)).toContain(words);
   });
 
-  it('does not read messages of a client that is closed out', () => {
+  it('does not read messages from a client that is shut out', () => {
     expect(open(Uint8Array.of(0xc1), {}, () => 30)).toMatchObject({ type: 'unread', closedForMs: 30 });
   });
 });

@@ -10,7 +10,7 @@ import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 
-test('a steady load is reported as such when a busy event loop makes the ticks late', () => {
+test('a steady load is reported as steady even if a busy event loop makes the ticks late', () => {
   const real = new VirtualClock();
   const bus = createLocalBus(real);
   const arrivals$ = new Subject<number>();
@@ -19,7 +19,7 @@ test('a steady load is reported as such when a busy event loop makes the ticks l
     const { arrivals, intervalMs } = decode<LoadReport>(data);
     rates.push((1_000 * arrivals) / intervalMs);
   });
-  // Whatever falls due from 120 to 350 ms happens at 350 ms.
+  // Everything due from 120 to 350 ms happens at 350 ms.
   const busy: Clock = {
     now: () => real.now(),
     after: (delayMs, fn) => {
@@ -39,7 +39,7 @@ test('a steady load is reported as such when a busy event loop makes the ticks l
   for (const rate of rates) expect(rate).toBeCloseTo(1_000, -1.3);
 });
 
-test('the core reports what was counted since the last report, and not twice within half an interval', () => {
+test('the core reports the count since the last report, and never twice within half an interval', () => {
   const count = new ArrivalCount({ frontend: 'f', pid: 7 }, 1_000);
   count.add(3);
   count.add(2);

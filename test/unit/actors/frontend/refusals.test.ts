@@ -11,7 +11,7 @@ const overloaded = (id: string, retryAfterMs: number): Failure => ({
 });
 const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `r${i}`);
 
-test('the refusals of a message of usual size are told one by one', () => {
+test('the refusals of a message of usual size are sent one by one', () => {
   const refusals = new Refusals(512 * 40);
   const each = ids(512).map((id) => overloaded(id, 100));
   for (const failure of each) refusals.add(failure);
@@ -19,7 +19,7 @@ test('the refusals of a message of usual size are told one by one', () => {
   expect(refusals.failures).toEqual(each);
 });
 
-test.each([false, true])('of thousands in a small message each id is told, with few bytes (JSON: %s)', (json) => {
+test.each([false, true])('for thousands in a small message, each id is sent, in few bytes (JSON: %s)', (json) => {
   const refusals = new Refusals(8_192);
   for (const id of ids(4_096)) refusals.add(wrong(id, 'x'.repeat(600)));
   expect(refusals.areMany).toBe(true);
@@ -30,7 +30,7 @@ test.each([false, true])('of thousands in a small message each id is told, with 
   expect(told[4_095].error.message).toMatch(/^\d+ more requests of this message are refused, the first of them: xxx/);
 });
 
-test('the rest is told once for each code, with the longest of its hints', () => {
+test('the rest is sent once per code, with the longest hint', () => {
   const refusals = new Refusals(0);
   for (const id of ids(1_000)) refusals.add(wrong(id));
   refusals.add(wrong(''));
@@ -47,7 +47,7 @@ test('the rest is told once for each code, with the longest of its hints', () =>
   expect(busy).toMatchObject({ ids: ids(10), error: { code: 'RESOURCE_EXHAUSTED', retryAfterMs: 109 } });
 });
 
-test('a single one that does not fit is told as it is', () => {
+test('a single one that does not fit is sent as it is', () => {
   const refusals = new Refusals(0);
   const long = wrong('one', 'x'.repeat(20_000));
   refusals.add(long);

@@ -8,7 +8,7 @@ const plan = compilePlan(planOf({ models: ['small', 'large'], devices: ['a', 'b'
 const state = (device: string, phase: DeviceState['phase'] = 'ready', incarnation = '1'): DeviceState =>
   deviceState({ device, phase, incarnation, queues: { small: 0, large: 0 } });
 
-test('nothing is routed before a device is ready, then by the shares', () => {
+test('routes nothing before a device is ready, then by the shares', () => {
   const router = new Router({ revision: 1, plan });
   expect(router.route(0)).toBeUndefined();
   router.observe(state('a', 'loading'), 0);
@@ -19,7 +19,7 @@ test('nothing is routed before a device is ready, then by the shares', () => {
   expect(['a', 'b', 'a', 'b'].sort()).toEqual([router.route(0), router.route(0), router.route(0), router.route(0)].sort());
 });
 
-test('a draining device gets nothing new, and the rest takes its share at once', () => {
+test('a draining device gets nothing new, and the others take its share at once', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
@@ -27,7 +27,7 @@ test('a draining device gets nothing new, and the rest takes its share at once',
   expect([router.route(0), router.route(0), router.route(1)]).toEqual(['b', 'b', 'b']);
 });
 
-test('what a device had is to be sent again once when it leaves, and when it comes back as another process', () => {
+test('the requests of a device are sent again once when it leaves, and when it comes back as another process', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   expect(router.observe(state('a', 'left'), 1)).toEqual({ died: false });
@@ -77,7 +77,7 @@ test('a silent device is lost after a second, once', () => {
   expect(router.route(0)).toBeUndefined();
 });
 
-test('a process that was stopped itself does not take what it could not hear for silence', () => {
+test('a process that was stopped itself does not mistake what it missed for silence', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.sweep(0);
@@ -87,7 +87,7 @@ test('a process that was stopped itself does not take what it could not hear for
   expect([...router.sweep(5_000 + DEVICE_LOST_AFTER_MS)!.keys()]).toEqual(['a']);
 });
 
-test('after a lost connection what each device had is sent again once, when it is heard; without a word it is lost', () => {
+test('after a lost connection, the requests of each device are sent again once it is heard; a device that stays silent is lost', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('a'), 0);
   router.observe(state('b'), 0);
@@ -99,7 +99,7 @@ test('after a lost connection what each device had is sent again once, when it i
   expect([...lost!.keys()]).toEqual(['b']);
 });
 
-test('a model outside the gear, left over from another, goes to any of its replicas', () => {
+test('a model left over from another gear goes to any of its replicas', () => {
   const router = new Router({ revision: 1, plan });
   router.observe(state('b'), 0);
   router.apply({ revision: 1, gear: 1, epoch: 5, decidedAt: 0 });

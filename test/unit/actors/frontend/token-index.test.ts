@@ -9,7 +9,7 @@ interface Entry {
 const entry = (seq: number, id: string, token: string | undefined): Entry => ({ item: { seq, id }, token });
 const seqs = (entries: readonly Entry[]): number[] => entries.map(({ item }) => item.seq);
 
-test('requests are found once, by their token and id, and not when they have ended', () => {
+test('requests are found once, by token and id, and not after they have ended', () => {
   const index = new TokenIndex<Entry>();
   const [a, b, c] = [entry(1, 'a', 't'), entry(2, 'b', 't'), entry(3, 'c', 't')];
   for (const each of [a, b, c, entry(4, 'a', 'other'), entry(5, 'a', undefined)]) index.add(each);
@@ -20,7 +20,7 @@ test('requests are found once, by their token and id, and not when they have end
   expect(seqs(index.take({ token: 'other', ids: null }))).toEqual([4]);
 });
 
-test('of two with one token and id the later one is found; the end of the earlier one changes nothing', () => {
+test('of two with the same token and id, the later one is found; the end of the earlier one changes nothing', () => {
   const index = new TokenIndex<Entry>();
   const [first, second] = [entry(1, 'a', 't'), entry(2, 'a', 't')];
   index.add(first);

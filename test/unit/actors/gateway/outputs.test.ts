@@ -14,7 +14,7 @@ function join(outputs: ReturnType<typeof outputsOf>, names: readonly string[], r
 }
 
 describe('an answer as tensors', () => {
-  test('of classes: label, name, certainty and model; the rest where it is asked for', () => {
+  test('of classes has label, name, certainty and model, and the rest on request', () => {
     const outputs = outputsOf({ task: 'classification', classes: 2, named: true }, ['logits', 'label']);
     const results = [0, 1].map((label) => ({ ...resultFor('a', label), className: `c${label}`, scores: [1, label] }));
     expect(join(outputs, [], results)).toEqual([
@@ -30,11 +30,11 @@ describe('an answer as tensors', () => {
       { name: 'gear', dtype: 'int32', shape: [2], data: [3, 3] },
       { name: 'revision', dtype: 'int64', shape: [2], data: [1, 1] },
     ]);
-    // An output of the models that is called as one of ours cannot be asked for.
+    // A model output with the name of one of ours cannot be requested.
     expect(outputs.filter(({ name }) => name === 'label')).toHaveLength(1);
   });
 
-  test('of labels: one column each', () => {
+  test('of labels has one column each', () => {
     const outputs = outputsOf({ task: 'multi-label', classes: 3, named: false }, []);
     const { label: _, ...rest } = resultFor('a');
     expect(
@@ -49,7 +49,7 @@ describe('an answer as tensors', () => {
     ).toEqual([{ name: 'labels', dtype: 'bool', shape: [2, 3], data: [true, false, true, false, false, false] }]);
   });
 
-  test('of values: one, or several', () => {
+  test('of values has one or several', () => {
     const one = outputsOf({ task: 'regression', classes: 1, named: false }, []);
     expect(join(one, ['value'], [{ ...resultFor('a'), value: 1.5 }])).toEqual([
       { name: 'value', dtype: 'float64', shape: [1], data: [1.5] },
@@ -60,7 +60,7 @@ describe('an answer as tensors', () => {
     ]);
   });
 
-  test('of a task of your own: the outputs of the models', () => {
+  test('of a custom task has the outputs of the models', () => {
     const outputs = outputsOf({ task: 'custom', classes: 1, named: false }, ['mask']);
     const mask = { dtype: 'uint8', shape: [2], data: Uint8Array.of(1, 0) } as const;
     const result = { ...resultFor('a'), outputs: { mask } };
@@ -71,7 +71,7 @@ describe('an answer as tensors', () => {
     expect(() => join(outputs, ['scores'], [result])).toThrow(/"scores" is unknown; this model gives certainty, model, stage/);
   });
 
-  test('that differ in shape make no tensor', () => {
+  test('with different shapes cannot make a tensor', () => {
     const outputs = outputsOf({ task: 'custom', classes: 1, named: false }, ['mask']);
     const results = [1, 2].map((length) => ({
       ...resultFor('a'),
@@ -81,7 +81,7 @@ describe('an answer as tensors', () => {
   });
 });
 
-test('metadata tell an output of the models once an answer has told it, and axes in which answers differ as -1', () => {
+test('metadata list a model output once an answer has shown it, with -1 for axes in which answers differ', () => {
   const model = new ServedModel(
     'm',
     [{ name: 'x', dtype: 'float32', shape: [null, 3] }],

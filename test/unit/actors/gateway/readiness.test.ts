@@ -10,7 +10,7 @@ function ready(): Readiness {
   return readiness;
 }
 
-test('is ready when all is there', () => {
+test('is ready when everything is up', () => {
   expect(ready().problem(10)).toBeUndefined();
 });
 
@@ -44,7 +44,7 @@ test('is not ready without a connection, while draining, after a silence, or whe
   expect(left.problem(10)).toMatch(/no device/);
 });
 
-test('without heartbeats the probe alone tells', () => {
+test('without heartbeats, only the probe counts', () => {
   const readiness = new Readiness();
   readiness.onStatus('up');
   readiness.onProbe(undefined);

@@ -51,7 +51,7 @@ describe('cuts a batch into samples', () => {
     }
   });
 
-  test('with their shape, where bytes do not tell it', () => {
+  test('with their shape, if the bytes do not give it', () => {
     const given = tensor({ name: 'map', datatype: 'FP32', shape: [2, 1, 3], data: [1, 2, 3, 4, 5, 6] });
     expect(samplesOf([map], [given])).toEqual([
       { map: { shape: [1, 3], data: new Uint8Array(Float32Array.of(1, 2, 3).buffer) } },
@@ -59,7 +59,7 @@ describe('cuts a batch into samples', () => {
     ]);
   });
 
-  test('of several inputs, in whatever order they come', () => {
+  test('of several inputs, in any order', () => {
     const given = [tensor({ name: 'words', datatype: 'BYTES', shape: [1, 1], data: ['x'] }), tensor({})];
     expect(samplesOf([image, words], given)).toEqual([{ image: Uint8Array.of(1, 2, 3, 4), words: encodeStrings(['x']) }]);
   });
@@ -101,19 +101,19 @@ describe('refuses', () => {
     expect(() => samplesOf([image], [tensor(given)])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
-  test('an input that is missing, or there twice', () => {
+  test('an input that is missing or given twice', () => {
     expect(() => samplesOf([image, words], [tensor({})])).toThrow(/^inputs: words is missing/);
     expect(() => samplesOf([image], [tensor({}), tensor({ where: 'inputs[1] (image)' })])).toThrow(
       /^inputs\[1\] \(image\): given twice/,
     );
   });
 
-  test('inputs whose batches differ', () => {
+  test('inputs with different batch sizes', () => {
     const given = [tensor({}), tensor({ name: 'words', datatype: 'BYTES', shape: [2, 1], data: ['x', 'y'], where: 'inputs[1]' })];
     expect(() => samplesOf([image, words], given)).toThrow(/^inputs\[1\]: a batch of 2, but inputs\[0\] \(image\) has one of 1/);
   });
 
-  test('an input that is longer than accepted, or cut off', () => {
+  test('an input that is too long or truncated', () => {
     const long = tensor({ name: 'words', datatype: 'BYTES', shape: [1, 4], data: ['a', 'b', 'c', 'd'] });
     expect(() => samplesOf([words], [long])).toThrow(/length 4 in axis 0; at most 3/);
     const cut = tensor({ name: 'words', datatype: 'BYTES', shape: [1, 1], data: encodeStrings(['abc']).subarray(0, 6) });
@@ -121,7 +121,7 @@ describe('refuses', () => {
   });
 });
 
-test('whatever shape and data are, it answers or refuses', () => {
+test('any shape and data are either cut or refused', () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.integer(), fc.double()), { maxLength: 4 }), fc.jsonValue(), (shape, data) => {
       try {

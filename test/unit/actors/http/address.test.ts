@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { httpAddress, shownAddress } from '../../../../actors/http/address.ts';
 
-test('a port alone is on the loopback; names and addresses are as written', () => {
+test('a bare port is on the loopback interface; names and addresses are as written', () => {
   expect(httpAddress('9464')).toEqual({ host: '127.0.0.1', port: 9464 });
   expect(httpAddress('0.0.0.0:80')).toEqual({ host: '0.0.0.0', port: 80 });
   expect(httpAddress('host-1.example:0')).toEqual({ host: 'host-1.example', port: 0 });

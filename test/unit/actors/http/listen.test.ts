@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { expect, test } from 'vitest';
 import { listenHttp } from '../../../../actors/http/listen.ts';
 
-test('serves on any free port, says which, and closes with a stream open; a port that is taken is named', async () => {
+test('serves on any free port, says which, and closes even with a stream open; names a port that is taken', async () => {
   const app = new Hono();
   app.get('/', (context) => context.text('here'));
   app.get(

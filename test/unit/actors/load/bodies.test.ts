@@ -13,7 +13,7 @@ test('each sample is a request with its inputs and the deadline, in memory that 
   );
 });
 
-test('samples that do not fit are left out, but never the first', () => {
+test('samples that do not fit are left out, except the first', () => {
   const { length } = bodyOf(encodeBodies([1], inputsOf, 500, 1e6), 0);
   expect(bodyCount(encodeBodies([1, 2, 3], inputsOf, 500, 2 * length))).toBe(2);
   expect(bodyCount(encodeBodies([1, 2, 3], inputsOf, 500, 1))).toBe(1);

@@ -15,12 +15,12 @@ const found: FoundMax = {
   steps: [],
 };
 
-test('the goal is the SLO of the deployment: its p95, or its accuracy', () => {
+test('the goal is the SLO of the deployment: its p95 or its accuracy', () => {
   expect(goalOf({ type: 'latency', p95Ms: 80 })).toEqual({ type: 'latency', withinMs: 80, share: 0.95 });
   expect(goalOf({ type: 'accuracy', accuracy: 0.9 })).toEqual({ type: 'accuracy', accuracy: 0.9 });
 });
 
-test('what was found is told with what limits it', () => {
+test('the report says what was found and what limits it', () => {
   expect(describeFound(found)).toBe(
     'highest load with 99 % of the requests within 100 ms: 4000 requests/s (met in 3 runs of 3; 4200/s missed it)',
   );
@@ -32,7 +32,7 @@ test('what was found is told with what limits it', () => {
   expect(describeFound(none)).toBe('no load met accuracy >= 90.00 %: 1/s missed it');
 });
 
-test('a run is told in a line', () => {
+test('a run is reported in a line', () => {
   const builder = new ReportBuilder({ type: 'latency', p95Ms: 100 }, 0);
   for (let i = 0; i < 3; i++) builder.add(i, 20, null, 'completed');
   builder.add(3, 0, null, 'rejected');

@@ -5,7 +5,7 @@ import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { parseRequest } from '../../../../plans/protocol/request.ts';
 import { decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
 
-test('failures that differ in when to ask again, or how often was asked, are of one kind', () => {
+test('failures that differ only in the retry hint or number of attempts count as one kind', () => {
   const refused = (ms: number) =>
     failureKind({ code: 'RESOURCE_EXHAUSTED', message: `overloaded: no answer; ask again after ${ms} ms` });
   expect(refused(12)).toBe('RESOURCE_EXHAUSTED: overloaded: no answer');
@@ -15,7 +15,7 @@ test('failures that differ in when to ask again, or how often was asked, are of 
   expect(silent('1 attempt')).toBe(silent('3 attempts'));
 });
 
-test('sends samples so that the deployment reads back what they are, also where several axes may have any length', () => {
+test('sends samples that the deployment reads back unchanged, even if several axes have any length', () => {
   const specs: TensorSpec[] = [
     { name: 'ids', dtype: 'int16', shape: [null], pad: 0 },
     { name: 'picture', dtype: 'uint8', shape: [null, null], pad: 0 },

@@ -4,7 +4,7 @@ import { findMaxLoad, type MaxSearch, type SearchPhase, type Verdict } from '../
 
 const search: MaxSearch = { fromQps: 100, precision: 0.05, confirmations: 3, mostQps: 1e6 };
 
-/** A deployment that meets up to a load. */
+/** A deployment that meets its goal up to a load. */
 function upTo(capacity: number) {
   const runs: [qps: number, phase: SearchPhase][] = [];
   const run = async (qps: number, phase: SearchPhase): Promise<Verdict> => {
@@ -32,7 +32,7 @@ describe('the search for the highest load', () => {
     ]);
   });
 
-  test('halves where it begins too high', async () => {
+  test('halves if it begins too high', async () => {
     const { runs, run } = upTo(30);
     const { maxQps, tooHighQps } = await findMaxLoad(search, run);
     expect(runs.slice(0, 6).map(([qps]) => qps)).toEqual([100, 100, 50, 50, 25, 35.4]);
@@ -40,7 +40,7 @@ describe('the search for the highest load', () => {
     expect(tooHighQps).toBeGreaterThan(30);
   });
 
-  test('comes within the precision of any capacity', async () => {
+  test('finds any capacity to within the precision', async () => {
     await fc.assert(
       fc.asyncProperty(fc.double({ min: 1, max: 9e5, noNaN: true }), async (capacity) => {
         const { maxQps, tooHighQps } = await findMaxLoad(search, upTo(capacity).run);
@@ -51,14 +51,14 @@ describe('the search for the highest load', () => {
     );
   });
 
-  test('one run that misses by bad luck does not count, two in a row do', async () => {
+  test('a single miss by bad luck does not count, two in a row do', async () => {
     let unlucky = 1;
     const run = async (qps: number): Promise<Verdict> =>
       qps === 200 && unlucky-- > 0 ? 'missed' : qps <= 200 ? 'met' : 'missed';
     expect((await findMaxLoad(search, run)).maxQps).toBe(200);
   });
 
-  test('a load that fails its confirmation gives way to a lower one, which is confirmed by as many runs', async () => {
+  test('after a load that fails its confirmation, a lower one is confirmed with as many runs', async () => {
     const runs: number[] = [];
     const run = async (qps: number, phase: SearchPhase): Promise<Verdict> => {
       if (phase === 'confirm') runs.push(qps);
@@ -69,7 +69,7 @@ describe('the search for the highest load', () => {
     expect(runs).toEqual([200, 190, 172, 172, 172]);
   });
 
-  test('says when the generator was the limit, after three tries', async () => {
+  test('says that the generator was the limit, after three tries', async () => {
     let voids = 0;
     const run = async (qps: number): Promise<Verdict> => {
       if (qps <= 100) return 'met';
@@ -80,7 +80,7 @@ describe('the search for the highest load', () => {
     expect(voids).toBe(3);
   });
 
-  test('ends at the most that a run can hold, and where nothing is met', async () => {
+  test('ends at the most a run can hold, and if no load meets the goal', async () => {
     expect(await findMaxLoad({ ...search, mostQps: 350 }, upTo(1e9).run)).toEqual({
       maxQps: 350,
       tooHighQps: null,
@@ -90,7 +90,7 @@ describe('the search for the highest load', () => {
     expect(await findMaxLoad(search, async () => 'void')).toMatchObject({ maxQps: null, limitedBy: 'generator' });
   });
 
-  test('ends though the confirmations never are met', async () => {
+  test('ends even if no confirmation succeeds', async () => {
     const run = async (_qps: number, phase: SearchPhase): Promise<Verdict> => (phase === 'confirm' ? 'missed' : 'met');
     expect((await findMaxLoad({ ...search, mostQps: 1_000 }, run)).maxQps).toBeNull();
   });

@@ -14,20 +14,20 @@ beforeEach(() => {
 });
 
 describe('RequestLedger', () => {
-  test('a request ends once; what comes then is a duplicate', () => {
+  test('a request ends once; later answers are duplicates', () => {
     expect(ledger.answered(3)).toBe(true);
     expect(ledger.answered(3)).toBe(false);
     expect(ledger).toMatchObject({ ended: 1, duplicates: 1 });
   });
 
-  test('an answer to what was given up is late, no duplicate', () => {
+  test('an answer to a request that was given up is late, not a duplicate', () => {
     expect(ledger.giveUp(3)).toBe(true);
     expect(ledger.answered(3)).toBe(false);
     expect(ledger).toMatchObject({ ended: 1, duplicates: 0 });
     expect(ledger.giveUp(3)).toBe(false);
   });
 
-  test('is handed over once, and ends by the first answer, whichever attempt it is of', () => {
+  test('a request is handed over once, and ends with the first answer to any attempt', () => {
     expect(ledger.handOver(3)).toBe(true);
     expect(ledger.handOver(3)).toBe(false);
     expect(ledger.refused(3), 'of the first attempt').toBe(false);
@@ -36,25 +36,25 @@ describe('RequestLedger', () => {
     expect(ledger).toMatchObject({ ended: 1, duplicates: 0 });
   });
 
-  test('what has been silent for too long is asked again, once', () => {
+  test('a request that is silent for too long is sent again, once', () => {
     expect(ledger.overdue(11, 1_000, SILENCE_MS)).toEqual({ lost: [], again: [0] });
     expect(ledger.overdue(12, 1_150, SILENCE_MS)).toEqual({ lost: [], again: [1] });
     ledger.answered(2);
     expect(ledger.overdue(15, 1_400, SILENCE_MS)).toEqual({ lost: [], again: [3, 4] });
   });
 
-  test('what is not sent yet cannot be overdue', () => {
+  test('a request that is not sent yet cannot be overdue', () => {
     expect(ledger.overdue(2, 9_000, SILENCE_MS)).toEqual({ lost: [0, 1], again: [] });
     expect(ledger.ended).toBe(2);
   });
 
-  test('where nothing may be asked again the silent are lost at the deadline', () => {
+  test('without retries, silent requests are lost at the deadline', () => {
     const never = Number.POSITIVE_INFINITY;
     expect(ledger.overdue(30, 2_900, never)).toEqual({ lost: [], again: [] });
     expect(ledger.overdue(30, 3_300, never)).toEqual({ lost: [0], again: [] });
   });
 
-  test('repetitions after silence are a share of the requests', () => {
+  test('retries after silence are limited to a share of the requests', () => {
     const n = 10_000;
     const many = new RequestLedger(new Float64Array(n), DEADLINE_MS);
     const { again, lost } = many.overdue(n, 2_000, SILENCE_MS);
@@ -65,7 +65,7 @@ describe('RequestLedger', () => {
     expect(many.overdue(n, 9_000, SILENCE_MS).lost).toHaveLength(n - again.length);
   });
 
-  test('tells which of the sent still wait', () => {
+  test('lists the sent requests that still wait', () => {
     ledger.answered(1);
     ledger.handOver(2);
     expect(ledger.pending(5)).toEqual([0, 3, 4]);

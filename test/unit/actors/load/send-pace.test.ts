@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { paceOf } from '../../../../actors/load/send-pace.ts';
 
-/** Runs a sender whose sleeps end on time, and whose timers end 3 ms late. */
+/** Runs a sender whose sleeps end on time and whose timers fire 3 ms late. */
 function sent(arrivalsMs: readonly number[]): { turns: number; lagMs: number[] } {
   const lagMs: number[] = [];
   let now = 0;
@@ -21,12 +21,12 @@ function sent(arrivalsMs: readonly number[]): { turns: number; lagMs: number[] }
 }
 
 describe('paceOf', () => {
-  test('what is due is sent', () => {
+  test('due requests are sent', () => {
     expect(paceOf(5, Number.NEGATIVE_INFINITY, 5)).toEqual({ type: 'send' });
     expect(paceOf(5, Number.NEGATIVE_INFINITY, 900)).toEqual({ type: 'send' });
   });
 
-  test('the thread is never blocked for more than some milliseconds', () => {
+  test('the thread is never blocked for more than a few milliseconds', () => {
     for (let waitMs = 0.01; waitMs < 2_000; waitMs *= 1.3) {
       const pace = paceOf(waitMs, Number.NEGATIVE_INFINITY, 0);
       if (pace.type === 'sleep') expect(pace.ms).toBeLessThanOrEqual(3);
@@ -34,13 +34,13 @@ describe('paceOf', () => {
     }
   });
 
-  test('at a low rate each request goes out at its time, although timers are late', () => {
+  test('at a low rate each request goes out on time, although timers are late', () => {
     const { turns, lagMs } = sent(Array.from({ length: 100 }, (_, i) => 3 + 40 * i));
     expect(turns).toBe(100);
     expect(Math.max(...lagMs)).toBeLessThan(1e-9);
   });
 
-  test('at a high rate those due within a quarter of a millisecond go out together', () => {
+  test('at a high rate requests due within a quarter of a millisecond go out together', () => {
     const { turns, lagMs } = sent(Array.from({ length: 20_000 }, (_, i) => i / 20));
     expect(turns).toBeLessThanOrEqual(4_001);
     expect(Math.max(...lagMs)).toBeLessThanOrEqual(0.25 + 1e-9);

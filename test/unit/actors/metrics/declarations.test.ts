@@ -11,7 +11,7 @@ test('docs/metrics.md is what the declarations say', async () => {
   await expect(metricsPage()).toMatchFileSnapshot('../../../../docs/metrics.md');
 });
 
-test('names are as Prometheus wants them: one prefix, base units, _total for counters', () => {
+test('names follow the Prometheus conventions: one prefix, base units, _total for counters', () => {
   expect(new Set(declared.map(({ name }) => name)).size).toBe(declared.length);
   for (const { name, type, unit } of declared) {
     expect(name).toMatch(/^cascade_[a-z]+(_[a-z]+)*$/);
@@ -21,7 +21,7 @@ test('names are as Prometheus wants them: one prefix, base units, _total for cou
   }
 });
 
-/** Names of metrics that a text uses, without what a histogram's series add. */
+/** Names of the metrics that a text uses, without the suffixes of a histogram's series. */
 function namesIn(text: string): string[] {
   const histograms = new Set(declared.filter(({ type }) => type === 'histogram').map(({ name }) => name));
   return [...new Set(text.match(/\bcascade_[a-z_]+/g))].map((used) => {
@@ -31,7 +31,7 @@ function namesIn(text: string): string[] {
 }
 
 test.each(['docker/grafana/cascade.json', 'docker/prometheus/alerts.yml', 'docker/prometheus/alerts.test.yml'])(
-  '%s uses metrics that there are',
+  '%s uses only metrics that exist',
   (file) => {
     const used = namesIn(readFileSync(file, 'utf8'));
     expect(used.length).toBeGreaterThan(3);
@@ -39,7 +39,7 @@ test.each(['docker/grafana/cascade.json', 'docker/prometheus/alerts.yml', 'docke
   },
 );
 
-test('the Grafana dashboard shows each panel once, inside of the grid', () => {
+test('the Grafana dashboard shows each panel once, inside the grid', () => {
   const { panels } = JSON.parse(readFileSync('docker/grafana/cascade.json', 'utf8')) as {
     panels: { id: number; title: string; gridPos: { x: number; y: number; w: number; h: number } }[];
   };

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Growth } from '../../../../actors/metrics/growth.ts';
 
-test('totals never fall: not when a role starts anew, nor when it is forgotten', () => {
+test('totals never fall, even when a role restarts or is forgotten', () => {
   const growth = new Growth();
   growth.observe('a', { x: 5 });
   growth.observe('b', { x: 1, y: 1 });

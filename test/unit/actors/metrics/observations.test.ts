@@ -37,7 +37,7 @@ const basis: GearBasis = {
   waitMs: 0,
 };
 
-test('says what the deployment is even before anything is heard', () => {
+test('describes the deployment even before the first message', () => {
   const text = textOf(observations());
   expect(text).toContain('cascade_build_info{deployment="test",version="1.2.3"} 1\n');
   expect(text).toContain('cascade_slo_latency_seconds 0.05\n');
@@ -47,7 +47,7 @@ test('says what the deployment is even before anything is heard', () => {
   expect(text).not.toContain('cascade_gear{');
 });
 
-test('arrivals and requests without a result grow over restarts of frontends; silent ones are not counted', () => {
+test('arrivals and requests without a result keep growing when frontends restart; silent frontends are not counted', () => {
   const observed = observations();
   observed.load(load({ unserved: { overloaded: 2 } }), 0);
   observed.load(load({ frontend: 'g', unserved: { overloaded: 1, invalid: 1 } }), 0);
@@ -64,7 +64,7 @@ test('arrivals and requests without a result grow over restarts of frontends; si
   );
 });
 
-test('a device that is silent is down, its gauges are gone, and its counters stay', () => {
+test('a silent device is down: its gauges disappear, and its counters stay', () => {
   const observed = observations();
   const measures = new Measures();
   measures.batch('small', 3, 2);
@@ -108,7 +108,7 @@ describe('histograms', () => {
   });
 });
 
-test('gear changes are counted by their reason; the hysteresis that begins to hold is none', () => {
+test('gear changes are counted by reason; a change that is held back is not one', () => {
   const observed = observations();
   observed.gear({ revision: 2, gear: 4, epoch: 1, decidedAt: 0, lost: 'd1' });
   observed.event({ type: 'gear', revision: 2, from: 3, to: 4, basis });
@@ -122,7 +122,7 @@ test('gear changes are counted by their reason; the hysteresis that begins to ho
   expect(text).toContain('cascade_events_total{type="device-lost"} 1\n');
 });
 
-test('drift and audits are told while the controller tells them', () => {
+test('drift and audits are exported while the controller reports them', () => {
   const observed = observations();
   const interval = { estimate: 0.9, low: 0.85, high: 0.95 };
   const report: DriftReport = {
@@ -175,7 +175,7 @@ test('labels and help are escaped', () => {
   expect(exposition.toString()).toContain('role="a\\"b\\\\c\\nd"');
 });
 
-test.skipIf(!findProgram('promtool'))('promtool finds nothing to complain of', () => {
+test.skipIf(!findProgram('promtool'))('promtool finds no problems', () => {
   const observed = observations();
   const measures = new Measures();
   measures.batch('small', 3, 2);

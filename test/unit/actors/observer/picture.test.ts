@@ -4,7 +4,7 @@ import { Picture } from '../../../../actors/observer/picture.ts';
 import type { ModelMeasures } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState } from '../../../support/plans.ts';
 
-/** Of a device that has given answers that took so long. */
+/** The heartbeat of a device whose answers took these times. */
 function measured(...totalMs: number[]): ModelMeasures[] {
   const measures = new Measures();
   for (const ms of totalMs) {
@@ -33,7 +33,7 @@ test('rates are per second of the time that passed', () => {
   expect(second).toMatchObject({ qps: 30, answers: { small: 20 }, utilisation: { d0: 0.25 }, queued: { d0: 3 } });
 });
 
-test('percentiles are of what was answered while we listened, over some seconds', () => {
+test('percentiles cover the answers of the last few seconds since we listen', () => {
   const picture = new Picture();
   picture.state(deviceState({ measures: measured(1_000, 1_000, 1_000) }), 0);
   expect(picture.second(0).second.latencyMs).toBeNull();
@@ -45,7 +45,7 @@ test('percentiles are of what was answered while we listened, over some seconds'
   expect(p95(6_000)).toBeUndefined();
 });
 
-test('requests without a result are those since we listen; what clients gave up is none of them', () => {
+test('requests without a result count since we listen; cancelled ones do not count', () => {
   const picture = new Picture();
   picture.load(load(1, { overloaded: 100 }), 0);
   picture.second(0);
@@ -54,7 +54,7 @@ test('requests without a result are those since we listen; what clients gave up 
   expect(picture.second(2_000).second.unserved).toBe(0);
 });
 
-test('a device that is silent is not shown; one that was started again begins anew', () => {
+test('a silent device is not shown; a restarted one starts over', () => {
   const picture = new Picture();
   picture.state(deviceState({ busyMs: 900, upMs: 1_000 }), 0);
   picture.second(500);
@@ -63,7 +63,7 @@ test('a device that is silent is not shown; one that was started again begins an
   expect(picture.second(2_100).second).toMatchObject({ utilisation: {}, answers: { small: 0 } });
 });
 
-test('events are kept for people, and many at once do no harm', () => {
+test('events are kept for people to read, and a flood of them does no harm', () => {
   const picture = new Picture();
   picture.event({ type: 'device-lost', device: 'd0' }, 7);
   expect(picture.second(1_000).happenings).toEqual([{ at: 7, type: 'device-lost', text: 'device-lost d0' }]);

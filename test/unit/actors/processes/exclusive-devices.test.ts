@@ -12,7 +12,7 @@ import { deviceState } from '../../../support/plans.ts';
 
 const subjects = subjectsOf('shop');
 
-/** Starts to serve d0 and d1, while another process says what it says every 100 ms. @returns how it ended, and what was logged. */
+/** Starts to serve d0 and d1 while another process reports every 100 ms. @returns how it ended, and what was logged. */
 async function start(says: (clock: VirtualClock) => DeviceState | undefined) {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock);
@@ -39,7 +39,7 @@ async function start(says: (clock: VirtualClock) => DeviceState | undefined) {
   return { error: await ended, at, lines };
 }
 
-test('a device that nobody else runs may start, as soon as that is known', async () => {
+test('a device that no other process runs may start as soon as that is known', async () => {
   expect(await start(() => undefined)).toMatchObject({ error: undefined, at: expect.any(Number), lines: [] });
   expect((await start(() => deviceState({ device: 'd7' }))).at).toBeLessThan(500);
 });
@@ -52,7 +52,7 @@ test('a device that another process runs may not', async () => {
   expect(lines).toEqual(['already served by process 77 of host h2; waiting for it to leave']);
 });
 
-test('a device whose process makes pauses is not taken for gone', async () => {
+test('a device whose process pauses does not count as gone', async () => {
   const { error } = await start((clock) => (Math.round(clock.now()) % 2_000 === 100 ? deviceState() : undefined));
   expect(error).toBeInstanceOf(ConfigError);
 });

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { serveHealth, setPhase } from '../../../../actors/processes/health.ts';
 import { freePort } from '../../../support/free-port.ts';
 
-test('alive all the time, ready only between start and drain', async () => {
+test('is alive all the time, and ready only between start and drain', async () => {
   const port = await freePort();
   await serveHealth({ host: '127.0.0.1', port });
   const ask = async (path: string): Promise<[number, string]> => {
@@ -20,7 +20,7 @@ test('alive all the time, ready only between start and drain', async () => {
   expect(await ask('/')).toEqual([404, 'ask for /healthz or /readyz\n']);
 });
 
-test('says when the port is taken', async () => {
+test('says if the port is taken', async () => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as { readonly port: number };

@@ -4,7 +4,7 @@ import type { Supervisor } from '../../../../engine/actor/supervisor.ts';
 import { ActorGivenUp } from '../../../../engine/errors.ts';
 import { silentLogger } from '../../../../engine/log.ts';
 
-test('a role whose actor is given up drains its parts in their order, then ends with the reason', async () => {
+test('a role whose actor is given up drains its parts in order, then ends with the reason', async () => {
   const stopped: string[] = [];
   const part = (name: string, failed: Promise<Error>): Supervisor => ({
     actors: [],

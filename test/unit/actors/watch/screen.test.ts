@@ -33,7 +33,7 @@ const scene = (fields: Partial<Scene> = {}): Scene => ({
 const drawn = (size = { columns: 100, rows: 40 }, fields: Partial<Scene> = {}): string[] =>
   drawScreen(scene(fields), size).map((line) => stripVTControlCharacters(line));
 
-test('shows load, latency against the SLO, answers by model, and what happened, newest first', () => {
+test('shows load, latency against the SLO, answers by model, and events, newest first', () => {
   const text = drawn().join('\n');
   expect(text).toContain('no controller answers: nobody listens');
   expect(text).toMatch(/load +412\/s +of 600 planned/);
@@ -43,7 +43,7 @@ test('shows load, latency against the SLO, answers by model, and what happened, 
   expect(text.indexOf('device-back d1')).toBeLessThan(text.indexOf('device-lost d1'));
 });
 
-test('what is not known is said so, and nothing is wider or longer than the terminal', () => {
+test('marks unknown figures as unknown, and fits the terminal', () => {
   const calm = { seconds: [second({ gear: null, latencyMs: null, answers: {}, qps: 0 })] };
   expect(drawn(undefined, calm).join('\n')).toMatch(/gear +-/);
   const happenings = Array.from({ length: 200 }, () => ({ at: 0, type: 'x', text: 'y'.repeat(300) }));
@@ -52,6 +52,6 @@ test('what is not known is said so, and nothing is wider or longer than the term
   for (const line of small) expect(line.length).toBeLessThanOrEqual(64);
 });
 
-test('a second in one line', () => {
+test('shows a second in one line', () => {
   expect(describeSecond(second())).toBe('12:00:00  load 412/s  gear 2  p95 34.5 ms  no result 0/s  busy: d0 63 %');
 });

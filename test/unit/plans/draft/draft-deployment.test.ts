@@ -244,7 +244,7 @@ it('with ragged inputs, which are not padded, saying when they may be', async ()
   expect(notes).toContainEqual(expect.stringContaining('only samples of equal shape share a batch'));
 });
 
-it('without a model whose input has another name, saying what the others call it', async () => {
+it('with an input mapping if a model calls the input something else', async () => {
   const other = modelOf({ inputs: [{ name: 'pixels', type: 'float32', shape: ['n', 2] }], bytes: 400 });
   const { yaml, passedOver } = await draft({ ...M, 'other.onnx': other });
   expect(parse(yaml)).toMatchObject({ models: [{ name: 'm' }, { name: 'other', inputs: { pixels: 'x' } }] });

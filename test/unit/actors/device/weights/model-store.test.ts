@@ -28,8 +28,8 @@ function write(value: number): { file: string; digest: string } {
   return { file, digest: modelDigest(file) };
 }
 
-describe('the weights that are asked for', () => {
-  it('are copied when they are first used, and had from the copy when the files were written over', () => {
+describe('requested weights', () => {
+  it('are copied at first use, and come from the copy after the files are overwritten', () => {
     const { file, digest } = write(1);
     const { file: copy } = store.find('a', file, digest);
     expect(copy).not.toBe(file);
@@ -42,14 +42,14 @@ describe('the weights that are asked for', () => {
     expect(readdirSync(copies).sort()).toEqual([digest, renewed.digest].sort());
   });
 
-  it('are had from the copy when the files are gone', () => {
+  it('come from the copy if the files are gone', () => {
     const { file, digest } = write(1);
     const found = store.find('a', file, digest);
     for (const name of ['a.onnx', 'w.data']) rmSync(join(dir, name));
     expect(store.find('a', file, digest)).toEqual(found);
   });
 
-  it('are missing when neither files nor copy have them, and the error names model, file and both digests', () => {
+  it('are missing if neither files nor copy have them, and the error names model, file and both digests', () => {
     const { file, digest } = write(1);
     const { digest: onDisk } = write(2);
     const find = (): unknown => store.find('a', file, digest);
@@ -63,7 +63,7 @@ describe('the weights that are asked for', () => {
     expect(find).toThrow(`${file} cannot be used: it does not exist, and ${copies} has no copy`);
   });
 
-  it('are copied anew when somebody has changed the copy', () => {
+  it('are copied again if somebody has changed the copy', () => {
     const { file, digest } = write(1);
     const changed = join(copies, digest, 'w.data');
     store.find('a', file, digest);
@@ -73,7 +73,7 @@ describe('the weights that are asked for', () => {
     expect([...readFileSync(changed)]).toEqual([...new Uint8Array(8).fill(1)]);
   });
 
-  it('are served from the file where no copy can be made, and that is told', () => {
+  it('are served from the file if no copy can be made, with a warning', () => {
     const { file, digest } = write(1);
     writeFileSync(join(dir, '.cascade'), 'a file where the folder would be');
     expect(store.find('a', file, digest)).toEqual({ file, uncopied: expect.stringContaining('.cascade') });
@@ -81,13 +81,13 @@ describe('the weights that are asked for', () => {
 });
 
 describe('copies', () => {
-  it('cannot be written by mistake, and git does not see them', () => {
+  it('are read-only and ignored by git', () => {
     const { file, digest } = write(1);
     expect(statSync(store.find('a', file, digest).file).mode & 0o222).toBe(0);
     expect(readFileSync(join(dir, '.cascade', '.gitignore'), 'utf8')).toBe('*\n');
   });
 
-  it('of the weights that were used last are kept, ten of a model', () => {
+  it('of the last ten weights used are kept for each model', () => {
     const used = (value: number, at: number): string => {
       const { file, digest } = write(value);
       store.find('a', file, digest);

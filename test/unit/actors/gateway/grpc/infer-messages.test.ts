@@ -47,7 +47,7 @@ const FIELDS: Readonly<Record<Exclude<Dtype, 'float16' | 'string'>, keyof Conten
   float64: 'fp64_contents',
 };
 
-test('reads and writes the values of each element type in the field of it', () => {
+test('reads and writes the values of each element type in its own field', () => {
   for (const [name, field] of Object.entries(FIELDS)) {
     const dtype = name as keyof typeof FIELDS;
     const values = dtype === 'bool' ? [true, false] : [1, 0];
@@ -71,7 +71,7 @@ test('reads raw bytes of any element type', () => {
   }
 });
 
-test('the deadline is the nearer one of the parameter and the call', () => {
+test('the deadline is the earlier of the parameter’s and the call’s', () => {
   const contents = { ...nothing, uint_contents: [1, 2] };
   const parameters = { deadline_ms: { parameter_choice: 'int64_param', int64_param: 500 } } as const;
   const read = (given: Partial<ModelInferRequest>, leftMs?: number) =>
@@ -114,7 +114,7 @@ describe('refuses', () => {
     );
   });
 
-  test('FP16 in contents, for which there is no field', () => {
+  test('FP16 in contents, because it has no field', () => {
     expect(() => readInferRequest(request({ datatype: 'FP16', contents: nothing }), spec('float16'), undefined)).toThrow(
       /use raw_input_contents/,
     );
@@ -127,7 +127,7 @@ describe('writes', () => {
   const name = { name: 'name', dtype: 'string', shape: [1], data: encodeStrings(['é']) } as const;
   const half = { name: 'half', dtype: 'float16', shape: [1], data: Uint8Array.of(0, 0x3c) } as const;
 
-  test('contents to whom sent contents, raw bytes to whom sent raw bytes', () => {
+  test('contents to clients that sent contents, and raw bytes to those that sent raw bytes', () => {
     expect(writeInferResponse(head, [label, name], false)).toEqual({
       ...head,
       outputs: [
@@ -139,7 +139,7 @@ describe('writes', () => {
     expect(writeInferResponse(head, [label, name], true).raw_output_contents).toEqual([label.data, name.data]);
   });
 
-  test('raw bytes where an output has no other form', () => {
+  test('raw bytes if an output has no other form', () => {
     const { outputs, raw_output_contents: raw } = writeInferResponse(head, [label, half], false);
     expect(raw).toEqual([label.data, half.data]);
     expect(outputs[0]).not.toHaveProperty('contents');

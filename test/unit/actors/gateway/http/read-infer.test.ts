@@ -29,13 +29,13 @@ test('reads id, deadline, inputs and outputs', () => {
   expect([isBinary('label'), isBinary('scores')]).toEqual([false, true]);
 });
 
-test("takes Triton's timeout in microseconds, and parameters that are nobody's", () => {
+test("accepts Triton's timeout in microseconds, and ignores unknown parameters", () => {
   expect(read({ inputs: [input], parameters: { timeout: 1_500_000, content_type: 'np' } }).call.deadlineMs).toBe(1_500);
   expect(read({ inputs: [input], parameters: { timeout: 0 } }).call.deadlineMs).toBeUndefined();
   expect(read({ inputs: [input], id: null, parameters: null, outputs: null }).call.deadlineMs).toBeUndefined();
 });
 
-test('reads tensors behind the JSON in the order of the inputs', () => {
+test('reads the tensors after the JSON in the order of the inputs', () => {
   const inputs = [3, 0, 2].map((size, i) => ({
     ...input,
     name: `x${i}`,
@@ -101,7 +101,7 @@ describe('refuses', () => {
     expect(() => read(request, ...tail)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
-  test('or reads whatever JSON there is', () => {
+  test('or reads any JSON, without any other error', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (request) => {
         try {
