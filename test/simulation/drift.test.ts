@@ -117,7 +117,7 @@ test('samples on which models are surer than on the validation samples are told,
   for (const { distance, bound } of told) expect(distance).toBeGreaterThan(bound);
 });
 
-test('a controller that does not lead measures, and says nothing', async () => {
+test('a standby measures, but publishes nothing', async () => {
   const plane = await startWatched({ leading$: NEVER.pipe(startWith(false)) });
   await plane.load(60, 150);
   expect(drifts(plane.events)).toEqual([]);

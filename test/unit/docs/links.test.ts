@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
-/** The check of a folder with these files. */
+/** Runs the check on a folder with these files. */
 function check(files: Readonly<Record<string, string>>): { status: number | null; stderr: string } {
   const folder = mkdtempSync(join(tmpdir(), 'links-'));
   try {
@@ -29,13 +29,13 @@ test.each([
   ['a heading of this file', '# Here\n\n[a](#there)', 'README.md: #there: README.md has no heading #there; it has here\n'],
   ['a heading of another', '[a](docs/other.md#thrice)', 'README.md: docs/other.md#thrice: docs/other.md has no heading #thrice'],
   ['a place outside', '[a](../secret.md)', 'README.md: ../secret.md leads out of the repository\n'],
-])('finds %s that is not there', (_, text, expected) => {
+])('finds a dead link: %s', (_, text, expected) => {
   const { status, stderr } = check({ 'README.md': text, 'docs/other.md': OTHER });
   expect(stderr).toContain(expected);
   expect(status).toBe(1);
 });
 
-test('accepts files, folders, headings, other sites, and what only looks like a link', () => {
+test('accepts files, folders, headings, other sites, and text that only looks like a link', () => {
   const text = `# Here
 
 [a](docs/other.md) [b](docs) [c](docs/other.md#serve-and-more) [d](docs/other.md#twice-1) [e](#here) <https://example.org> [f](https://example.org/gone)
@@ -51,6 +51,6 @@ test('accepts files, folders, headings, other sites, and what only looks like a 
   ).toEqual({ status: 0, stderr: '' });
 });
 
-test('fails where there is nothing to check', () => {
+test('fails if there is nothing to check', () => {
   expect(check({ 'a.txt': '' }).status).toBe(1);
 });

@@ -14,13 +14,13 @@ const PAGES = [
   ),
 ];
 
-/** Lines of a page's shell blocks and short pieces of code that run `cascade`, without comments and what a shell would make of the rest. */
+/** The `cascade` commands in a page's shell blocks and inline code, without comments and shell syntax. */
 function commandLines(text: string): string[] {
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```/gms)].flatMap(([, block]) => block.replaceAll('\\\n', ' ').split('\n'));
   return blocks.flatMap((line) => /^(?:npx )?cascade ([^#|&>;]+)/.exec(line.trim())?.[1].trim() ?? []);
 }
 
-/** What is wrong with a command line, or nothing. */
+/** The problem with a command line, or nothing. */
 function problemOf(line: string): string | undefined {
   const words = (line.match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^(['"])(.*)\1$/, '$2'));
   let command: Command = createProgram();
@@ -39,7 +39,7 @@ function problemOf(line: string): string | undefined {
   return undefined;
 }
 
-test.each(PAGES)('the commands in %s are ones that there are', (page) => {
+test.each(PAGES)('the commands in %s exist', (page) => {
   const problems = commandLines(readFileSync(page, 'utf8')).flatMap((line) => {
     const problem = problemOf(line);
     return problem === undefined ? [] : [`${line}: ${problem}`];
@@ -47,7 +47,7 @@ test.each(PAGES)('the commands in %s are ones that there are', (page) => {
   expect(problems).toEqual([]);
 });
 
-test('a command, an option or an argument that there is not is found', () => {
+test('finds a command, an option or an argument that does not exist', () => {
   const page = (line: string): string => `Text\n\n\`\`\`sh\n${line}\n\`\`\`\n`;
   const problems = (line: string): (string | undefined)[] => commandLines(page(line)).map(problemOf);
   expect(problems('npx cascade plan DIR --qps-max 5   # comment')).toEqual([undefined]);

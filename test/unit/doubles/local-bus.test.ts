@@ -20,7 +20,7 @@ it('delivers after its latency, in a callback of the clock', () => {
   ]);
 });
 
-it('does not deliver within a delivery: what a listener publishes comes after it returned', () => {
+it('does not deliver within a delivery: what a listener publishes arrives after it has returned', () => {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock);
   const seen: string[] = [];
@@ -34,7 +34,7 @@ it('does not deliver within a delivery: what a listener publishes comes after it
   expect(seen).toEqual(['ping done', 'pong']);
 });
 
-it('delivers what is under way to a listener that drains, and nothing to one that has left', () => {
+it('delivers messages under way to a listener that drains, and nothing to one that has left', () => {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock, { latencyMs: 5 });
   const until = new Subject<void>();
@@ -52,7 +52,7 @@ it('delivers what is under way to a listener that drains, and nothing to one tha
   expect(left).toEqual([]);
 });
 
-it('times a request by the clock, and leaves nothing behind', async () => {
+it('times a request by the clock, and leaves no timer behind', async () => {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock, { latencyMs: 1 });
   bus.messages$('echo').subscribe(({ reply, data }) => bus.publish(reply, data));
@@ -67,7 +67,7 @@ it('times a request by the clock, and leaves nothing behind', async () => {
   await expect(silent).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
 });
 
-it('chooses queue members by the seed it is given: the same again for the same, and not in turns', () => {
+it('chooses queue members by the given seed: repeatable, and not in turns', () => {
   const choices = (seed: number): string => {
     const clock = new VirtualClock();
     const bus = createLocalBus(clock, { random: createRandom(seed) });

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { VirtualClock } from '../../doubles/virtual-clock.ts';
 
-it('runs nothing before its time, and stands at the time it was run to', () => {
+it('runs nothing before its time, and stops at the time it was run to', () => {
   const clock = new VirtualClock(1_000);
   const seen: number[] = [];
   clock.after(10, () => seen.push(clock.now()));
@@ -12,7 +12,7 @@ it('runs nothing before its time, and stands at the time it was run to', () => {
   expect([seen, clock.now()]).toEqual([[1_010], 1_010]);
 });
 
-it('runs callbacks by time, and those of one time in the order in which they were scheduled', () => {
+it('runs callbacks by time, and those at the same time in the order they were scheduled', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(5), { maxLength: 50 }), (delays) => {
       const clock = new VirtualClock();
@@ -25,7 +25,7 @@ it('runs callbacks by time, and those of one time in the order in which they wer
   );
 });
 
-it('runs what callbacks schedule, at the same time and later', () => {
+it('runs callbacks that callbacks schedule, for the same time and later', () => {
   const clock = new VirtualClock();
   const seen: string[] = [];
   clock.after(1, () => {
@@ -36,7 +36,7 @@ it('runs what callbacks schedule, at the same time and later', () => {
   expect(seen).toEqual(['now 1', 'later 3']);
 });
 
-it('does not run what was cancelled', () => {
+it('does not run cancelled callbacks', () => {
   const clock = new VirtualClock();
   const seen: string[] = [];
   const cancel = clock.after(1, () => seen.push('cancelled'));
@@ -47,7 +47,7 @@ it('does not run what was cancelled', () => {
   expect(seen).toEqual(['kept']);
 });
 
-it('says when nothing is left', () => {
+it('says that nothing is left', () => {
   const clock = new VirtualClock();
   expect(clock.step()).toBe(false);
   clock.after(7, () => undefined);
@@ -56,7 +56,7 @@ it('says when nothing is left', () => {
   expect(clock.step()).toBe(false);
 });
 
-it('never goes back: a negative delay is none', () => {
+it('never goes back: a negative delay counts as zero', () => {
   const clock = new VirtualClock(5);
   clock.after(-3, () => undefined);
   clock.step();

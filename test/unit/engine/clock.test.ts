@@ -16,7 +16,7 @@ describe('every', () => {
     ]);
   });
 
-  it('leaves no timer behind when it is unsubscribed, from outside or by its own value', () => {
+  it('leaves no timer behind when unsubscribed, from outside or by its own value', () => {
     const clock = new VirtualClock();
     const seen: number[] = [];
     const subscription = every(clock, 100).subscribe((n) => seen.push(n));
@@ -31,7 +31,7 @@ describe('every', () => {
     expect(clock.now()).toBe(1_000);
   });
 
-  it('does not drift when its callbacks come late', () => {
+  it('does not drift when its callbacks are late', () => {
     const lateBy = [0, 30, 0, 250, 0, 0];
     const dues: number[] = [];
     let now = 0;
@@ -51,13 +51,13 @@ describe('every', () => {
       now = at + late;
       fn();
     }
-    // 30 ms are made up for; of the 250 ms the missed periods are left out.
+    // A delay of 30 ms is made up for; the periods missed in 250 ms are skipped.
     expect(dues).toEqual([100, 200, 300, 400, 650, 750]);
   });
 });
 
 describe('the real clock', () => {
-  it('tells the time since 1970 and does not go back', () => {
+  it('gives the time since 1970 and never goes back', () => {
     const first = realClock.now();
     expect(Math.abs(first - Date.now())).toBeLessThan(1_000);
     expect(realClock.now()).toBeGreaterThanOrEqual(first);
@@ -76,7 +76,7 @@ describe('the real clock', () => {
     expect(seen).toEqual(['turn', 'first', 'second']);
   });
 
-  it('calls soon when the code that runs has ended, before anything that is due', async () => {
+  it('calls soon after the running code, before anything that is due', async () => {
     const seen: string[] = [];
     await new Promise<void>((resolve) => {
       realClock.after(0, () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 
-/** The check of a folder of one file. */
+/** Runs the check on a folder with one file. */
 function check(file: string, content: string): { status: number | null; stderr: string } {
   const folder = mkdtempSync(join(tmpdir(), 'engine-words-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -20,17 +20,17 @@ it.each([
   ['output.ts', 'const gearOf = new CompiledGear();', 'backend/output.ts:1: gear'],
   ['output.ts', '/** Of a plan. */', 'backend/output.ts:1: plan'],
   ['cascade-step.ts', 'export const one = 1;', 'backend/cascade-step.ts: cascade'],
-])('finds what engine/ does not know in %s: %s', (file, content, expected) => {
+])('finds a word that engine/ must not know in %s: %s', (file, content, expected) => {
   const { status, stderr } = check(file, content);
   expect(status).toBe(1);
   expect(stderr).toContain(expected);
 });
 
-it('lets pass the names of the product', () => {
+it('allows the names of the product', () => {
   const content = "throw new CascadeError('INTERNAL', 'cascadeserve is not known');";
   expect(check('errors.ts', content)).toEqual({ status: 0, stderr: '' });
 });
 
-it('fails where there is nothing to check', () => {
+it('fails if there is nothing to check', () => {
   expect(check('readme.md', '').status).toBe(1);
 });

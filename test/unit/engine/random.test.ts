@@ -11,14 +11,14 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-it('repeats itself for the same seed, and only for the same', () => {
+it('repeats itself for the same seed, and only then', () => {
   expect(draw(5, createRandom(7).next)).toEqual(draw(5, createRandom(7).next));
   expect(draw(5, createRandom(7).next)).toEqual(draw(5, createRandom('7').next));
   const firsts = new Set(Array.from({ length: 1_000 }, (_, seed) => createRandom(seed).next()));
   expect(firsts.size).toBe(1_000);
 });
 
-it('splits into streams that do not depend on what was drawn before or on each other', () => {
+it('splits into streams that depend neither on earlier draws nor on each other', () => {
   const parent = createRandom(7);
   const arrivals = draw(5, parent.split('arrivals').next);
   parent.next();
@@ -38,14 +38,14 @@ describe('distributions (mean and spread within four standard errors)', () => {
     for (const count of buckets) expect(Math.abs(count - N / 10)).toBeLessThan(4 * Math.sqrt(N * 0.09));
   });
 
-  it('gives integers below the bound, each as often', () => {
+  it('gives integers below the bound, each equally often', () => {
     const random = createRandom('below');
     const counts = [0, 0, 0];
     for (let i = 0; i < N; i++) counts[random.below(3)]++;
     for (const count of counts) expect(Math.abs(count - N / 3)).toBeLessThan(4 * Math.sqrt((N * 2) / 9));
   });
 
-  it('gives exponential times with the mean that was asked for', () => {
+  it('gives exponential times with the requested mean', () => {
     const random = createRandom('exponential');
     const values = draw(N, () => random.exponential(50));
     expect(Math.min(...values)).toBeGreaterThanOrEqual(0);

@@ -454,7 +454,7 @@ describe('an abandoned request', () => {
     expect(cancellations).toEqual([{ token: tokenOf('x', 0), ids: null }]);
   });
 
-  it('is cancelled when the client gives up before the deployment’s own deadline, and when the client is closed', () => {
+  it('is cancelled when the client gives up on a request without a deadline, and when the client is closed', () => {
     exchange = new Exchange(bus, clock, 'infer', { name: 'd' });
     listen();
     send('x', 100);

@@ -11,7 +11,7 @@ import { createProgram } from '../../../../actors/program.ts';
 const program = createProgram();
 const commands = commandWords(program);
 
-/** What bash proposes for the last word. */
+/** The completions that bash offers for the last word. */
 function proposals(...words: readonly string[]): string[] {
   const list = words.map((word) => `'${word}'`).join(' ');
   const script = `${completionScript('bash', commands)}
@@ -32,7 +32,7 @@ describe('bash completes', () => {
       ['bash', 'zsh', 'fish', '--help'],
     ],
     [['serve', 'my-models', '--log-level', 'd'], ['debug']],
-    // Files, by bash itself.
+    // Bash itself completes files.
     [['plan', '--out', ''], []],
   ])('%j', (words, expected) => {
     expect(proposals(...words)).toEqual(expected);
@@ -47,7 +47,7 @@ describe('bash completes', () => {
   }, 30_000);
 });
 
-test.each(SHELLS)('%s takes the script for a correct one', (shell) => {
+test.each(SHELLS)('%s accepts the script', (shell) => {
   // From a file: fish does not read a script from the socket that is a child's stdin here.
   const folder = mkdtempSync(join(tmpdir(), 'cascade-completion-'));
   writeFileSync(join(folder, 'script'), completionScript(shell, commands));
@@ -57,7 +57,7 @@ test.each(SHELLS)('%s takes the script for a correct one', (shell) => {
   else expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
-test('every command that does something has examples, and they name arguments and options that there are', () => {
+test('every command that does something has examples, which only use existing arguments and options', () => {
   for (const { path } of commands) {
     const command = found(path);
     if (command.commands.length > 0 || /^$|^trace /.test(path)) continue;

@@ -14,14 +14,14 @@ const measure = {
   lost: false,
 };
 
-test('an audit is told with its interval, what was expected, and what it rests on', () => {
+test('an audit is described with its interval, the expected value, and the number of answers behind it', () => {
   expect(describeAudit(measure)).toBe(
     'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests otherwise, 1.1 % expected; accuracy about 94.0 % (93.0 to 95.0 %), ' +
       '94.5 % expected, if the inputs are like the validation samples; 2400 of 2500 drawn answers compared in the last 50 s',
   );
 });
 
-test('a loss is told with what to do, and with what cannot be known', () => {
+test('a loss is described with what to do, and what cannot be known', () => {
   const text = describeAudit({ ...measure, lost: true });
   expect(text).toContain('accuracy is being lost: resnet would answer 12.3 %');
   expect(text).toContain('label newer samples, then `cascade profile` and `cascade plan`');
@@ -29,6 +29,6 @@ test('a loss is told with what to do, and with what cannot be known', () => {
   expect(text).toContain('the models may be wrong together, and only labels tell');
 });
 
-test('too few are called that', () => {
+test('too few audits are described as too few', () => {
   expect(describeAudit({ ...measure, disagreement: null, accuracy: null })).toContain('too few to tell');
 });

@@ -16,7 +16,7 @@ function started(replan: 'auto' | 'never' = 'auto'): { core: DriftMonitorCore; l
   let now = 0;
   return {
     core,
-    /** Far more than planned, second by second. */
+    /** Far more load than planned, second by second. */
     load: (seconds) =>
       Array.from({ length: seconds }).flatMap(() => {
         core.onLoad(loadReport({ arrivals: 190 }));
@@ -26,14 +26,14 @@ function started(replan: 'auto' | 'never' = 'auto'): { core: DriftMonitorCore; l
   };
 }
 
-test('a controller that does not lead measures, and says nothing', () => {
+test('a standby measures, but publishes nothing', () => {
   const { core, load } = started();
   expect(load(100)).toEqual([]);
   core.lead(true);
   expect(sentOn(DRIFT, load(1))).toMatchObject([{ revision: 1, qps: { drifted: true } }]);
 });
 
-test('drift is told once, and planned for once: what else would want it meanwhile is not kept', () => {
+test('drift is reported once and planned for once: other triggers meanwhile are dropped', () => {
   const { core, load } = started();
   core.lead(true);
   const effects = load(300);
@@ -44,7 +44,7 @@ test('drift is told once, and planned for once: what else would want it meanwhil
   expect(performed(effects)).toEqual(['replan']);
 });
 
-test('how planning ended is told, and it is tried again after the interval', () => {
+test('the outcome of planning is reported, and planning is retried after the interval', () => {
   const { core, load } = started();
   core.lead(true);
   load(100);
@@ -57,13 +57,13 @@ test('how planning ended is told, and it is tried again after the interval', () 
   expect(performed(load(1))).toEqual(['replan']);
 });
 
-test('with replan: never nobody plans', () => {
+test('with replan: never, nothing is planned', () => {
   const { core, load } = started('never');
   core.lead(true);
   expect(performed(load(200))).toEqual([]);
 });
 
-test('another plan in force begins a measurement of its own; one that is not known is asked for', () => {
+test('a new plan in force starts a new measurement; an unknown one is requested', () => {
   const { core, load } = started();
   core.lead(true);
   load(100);

@@ -5,14 +5,14 @@ import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../../plans/policy/gea
 import type { DeviceState } from '../../../../plans/protocol/control-messages.ts';
 import { deviceState, planOf } from '../../../support/plans.ts';
 
-/** The default rule, but for the time that shifts down take. */
+/** The default rule, except for the settle time. */
 const AT_ONCE = { ...DEFAULT_GEAR_RULE, settleMs: 0 };
 
 const plan = compilePlan(
   planOf({ models: ['small', 'large'], cascades: [['large'], ['small', 'large'], ['small']], stepQps: 100 }),
 );
 const load = (frontend: string, arrivals: number) => ({ frontend, pid: 1, intervalMs: 100, arrivals });
-/** 5 ms for each request. */
+/** A device time of 5 ms per request. */
 const queue = (length: number): DeviceState => deviceState({ queues: { small: length }, backlogMs: 5 * length });
 
 test('the gear follows the load of all frontends together', () => {
@@ -35,7 +35,7 @@ test('the shift to a lower gear waits while qps < alpha * first queue', () => {
   control.decide(0);
   control.state(queue(20), 0);
   control.load(load('f1', 15), 0);
-  // 150 < 8 * 20; that a gear is held is told once.
+  // 150 < 8 * 20; a held gear is reported once.
   expect(control.decide(0)).toMatchObject({ from: 2, to: 2, basis: { rule: 'held', firstQueue: 20, backlog: 20 } });
   expect(control.decide(0)).toBeUndefined();
   control.state(queue(18), 0);
@@ -49,7 +49,7 @@ test('a shift to a higher gear never waits', () => {
   expect(control.decide(0)?.to).toBe(2);
 });
 
-test('a frontend that is not heard of any more has no load', () => {
+test('a silent frontend has no load', () => {
   const control = new GearControl(plan, PAPER_GEAR_RULE, 0);
   control.load(load('f1', 25), 0);
   control.decide(0);
@@ -65,10 +65,10 @@ test('the epoch grows with each change, and with each later controller', () => {
   expect(new GearControl(plan, PAPER_GEAR_RULE, 2_000).epoch).toBeGreaterThan(control.epoch);
 });
 
-test('what waits counts as the load that would clear it in the given time', () => {
+test('a backlog counts as the load that would clear it in the given time', () => {
   const control = new GearControl(plan, { ...PAPER_GEAR_RULE, backlogDrainMs: 125 }, 0);
   control.load(load('f1', 5), 0);
-  // 50 ms of waiting are usual.
+  // 50 ms is the usual wait.
   expect(control.state(queue(10), 0)).toBe(false);
   expect(control.decide(0)).toBeUndefined();
   // 50 + 20 * (1 - 50 / 100) / 0.125 s = 130
@@ -79,7 +79,7 @@ test('what waits counts as the load that would clear it in the given time', () =
   });
 });
 
-test('another table of gears is chosen from anew, without hysteresis, and within its length', () => {
+test('a new table of gears starts without hysteresis, and only its own gears are chosen', () => {
   const control = new GearControl(plan, PAPER_GEAR_RULE, 0);
   control.load(load('f1', 25), 0);
   control.decide(0);
@@ -98,7 +98,7 @@ test('another table of gears is chosen from anew, without hysteresis, and within
 });
 
 describe('several frontends', () => {
-  test('one that dies does not hold the load up, whatever it reported last; the others count on', () => {
+  test('one that dies does not keep the load up, whatever it reported last; the others still count', () => {
     const control = new GearControl(plan, AT_ONCE, 0);
     for (let at = 0; at <= 1_000; at += 100) {
       control.load(load('dies', 25), at);
@@ -117,7 +117,7 @@ describe('several frontends', () => {
     expect(control.basis?.qps).toBe(50);
   });
 
-  test('one that comes back after a pause begins a history of its own: the load of before does not count', () => {
+  test('one that comes back after a pause starts a new history: its earlier load does not count', () => {
     const control = new GearControl(plan, PAPER_GEAR_RULE, 0);
     control.load(load('f', 25), 0);
     control.decide(0);
@@ -128,7 +128,7 @@ describe('several frontends', () => {
     expect(control.gear).toBe(0);
   });
 
-  test('a report that is lost leaves the last one in force, until it is stale', () => {
+  test('a lost report leaves the last one valid until it is stale', () => {
     const control = new GearControl(plan, PAPER_GEAR_RULE, 0);
     control.load(load('a', 8), 0);
     control.load(load('b', 7), 0);
@@ -138,7 +138,7 @@ describe('several frontends', () => {
     expect(control.decide(501)).toMatchObject({ from: 1, to: 0, basis: { qps: 80 } });
   });
 
-  test('queues of a device that is not heard of any more are no backlog', () => {
+  test('queues of a silent device are no backlog', () => {
     const control = new GearControl(plan, AT_ONCE, 0);
     control.state(queue(1_000), 0);
     control.decide(0);
@@ -148,7 +148,7 @@ describe('several frontends', () => {
   });
 });
 
-test('under an accuracy SLO a load that is twice the planned one comes to be scaled by about a half', () => {
+test('under an accuracy SLO, twice the planned load is eventually scaled by about a half', () => {
   const control = new GearControl({ ...plan, scaleToQps: 75 }, PAPER_GEAR_RULE, 0);
   control.load(load('f', 15), 0);
   expect(control.decide(0)).toMatchObject({ to: 1, basis: { qps: 150, lowQps: 150, scale: 1 } });

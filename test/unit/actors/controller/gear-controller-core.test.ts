@@ -22,13 +22,13 @@ const order = (value: unknown) => ({ message: Buffer.from(JSON.stringify(value))
 const verdicts = (effects: readonly Effect[]): unknown[] =>
   effects.filter((effect) => effect.type === 'answer').map(({ message }) => message);
 
-test('a controller that does not lead says nothing, whatever it hears', () => {
+test('a standby publishes nothing, whatever it receives', () => {
   const core = new GearControllerCore(start, 0);
   const effects = [core.onLoad(load(50), 100), core.onState(deviceState(), 100), core.repeat(1_000), core.sweep(10_000)];
   expect(effects.flat()).toEqual([]);
 });
 
-test('one that leads puts the gear of the load in force, says why, and repeats it', () => {
+test('the leader puts the gear for the load in force, says why, and repeats it', () => {
   const core = new GearControllerCore(start, 0);
   expect(gears(core.lead(7, 0)).at(-1)).toMatchObject({ gear: 0, epoch: 7 });
   const effects: Effect[] = [];
@@ -41,7 +41,7 @@ test('one that leads puts the gear of the load in force, says why, and repeats i
   expect(core.repeat(2_000)).toEqual([]);
 });
 
-test('a plan that is in force and was never told is asked for, and used when it is known', () => {
+test('a plan in force that it has not received is requested, and used on arrival', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   expect(sentOn(TELL_PLAN, core.onCommit({ revision: 2 }, 10))).toHaveLength(1);
@@ -55,7 +55,7 @@ test('a plan of another family is dropped', () => {
   expect(effect).toMatchObject({ type: 'drop', error: { reason: 'prepare: plan of another deployment' } });
 });
 
-test('a device that falls silent is lost, and told once', () => {
+test('a silent device is lost, and reported once', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   core.onState(deviceState(), 100);
@@ -66,7 +66,7 @@ test('a device that falls silent is lost, and told once', () => {
   expect(sentOn(EVENTS, core.onState(deviceState(), 5_200))).toEqual([{ type: 'device-back', device: 'd0' }]);
 });
 
-test('a pinned gear is in force whatever the load is, until it is released', () => {
+test('a pinned gear is in force whatever the load, until it is released', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   const pinned = core.onPinOrder(order({ gear: 1 }), 100);
@@ -86,7 +86,7 @@ test('a pinned gear is in force whatever the load is, until it is released', () 
   ]);
 });
 
-test('a pin ends at its time', () => {
+test('a pin ends when its time is up', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   expect(verdicts(core.onPinOrder(order({ gear: 1, forMs: 1_000 }), 100))).toEqual([{ accepted: true, gear: 1, until: 1_100 }]);
@@ -99,7 +99,7 @@ test('a pin ends at its time', () => {
   expect(gears(swept).at(-1)).toMatchObject({ gear: 0 });
 });
 
-test('a pin ends with its table of gears: the same number means another cascade in the next', () => {
+test('a pin ends with its table of gears, because the same number means another cascade in the next', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   core.onPinOrder(order({ gear: 1 }), 100);
@@ -109,14 +109,14 @@ test('a pin ends with its table of gears: the same number means another cascade 
   expect(gears(adopted).every((message) => message.revision === 2 && message.pinned === undefined)).toBe(true);
 });
 
-test('the next controller goes on with the pin of the one before', () => {
+test('the next controller keeps the pin of the previous one', () => {
   const core = new GearControllerCore(start, 0);
   core.onGear({ revision: 1, gear: 1, epoch: 9, decidedAt: 0, pinned: { gear: 1, until: 60_000 } }, 100);
   expect(gears(core.lead(20, 200)).at(-1)).toMatchObject({ gear: 1, pinned: { gear: 1, until: 60_000 } });
   expect(gears(core.sweep(60_000)).at(-1)).toMatchObject({ gear: 0 });
 });
 
-test('an order that cannot be carried out is refused in words, and changes nothing', () => {
+test('an order that cannot be carried out is refused with a message, and changes nothing', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   const refusal = (value: unknown): unknown => verdicts(core.onPinOrder(order(value), 0))[0];
@@ -127,7 +127,7 @@ test('an order that cannot be carried out is refused in words, and changes nothi
   expect(gears(core.repeat(1_000))[0]).not.toHaveProperty('pinned');
 });
 
-test('an order whose answer would go to one of our own subjects is dropped', () => {
+test('an order with a reply to one of our internal subjects is dropped', () => {
   const core = new GearControllerCore(start, 0);
   core.lead(7, 0);
   expect(core.onPinOrder({ ...order({ gear: 1 }), reply: 'cascade.test.control.gear' }, 0)).toMatchObject([{ type: 'drop' }]);

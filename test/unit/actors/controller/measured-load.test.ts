@@ -21,27 +21,27 @@ function watched(arrivals: readonly number[]) {
   return { report: ticks[ticks.length - 1].report, events: ticks.flatMap(({ events }) => events) };
 }
 
-test('the measured distribution is planned for in the place of the deployment’s', () => {
+test('plans for the measured distribution instead of the deployment’s', () => {
   const { report } = watched([...new Array(30).fill(50), ...new Array(10).fill(150)]);
   const { load, warning } = measuredLoad(LOAD, report, 20);
   expect(warning).toBeUndefined();
-  // Finer than the plan's two ranges, so that it can be cut anew: 2 requests/s each.
+  // Finer than the plan's two ranges, so that it can be divided again: 2 requests/s each.
   const weights = Array.from({ length: 100 }, (_, i) => ({ 25: 0.75, 75: 0.25 })[i] ?? 0);
   expect(load).toEqual({ qpsMax: 200, ranges: 8, distribution: { type: 'histogram', qpsMax: 200, weights } });
 });
 
-test('load above all ranges is warned of', () => {
+test('warns of load above all ranges', () => {
   const { report } = watched(new Array(40).fill(500));
   expect(measuredLoad(LOAD, report, 20).warning).toContain('100.0 % of the seconds had more than the 200 requests/s');
 });
 
-test('too little is refused, with how much there is', () => {
+test('refuses too little data, saying how much there is', () => {
   const { report } = watched(new Array(10).fill(50));
   expect(() => measuredLoad(LOAD, report, 20)).toThrow(/measured for 10 s .* less than the 20 of drift.minSamples/);
   expect(() => measuredLoad(LOAD, null, 20)).toThrow(/measured for 0 s/);
 });
 
-test('a drift is told once when it begins, and once when it ends, with what it is and what to do', () => {
+test('a drift is reported once when it begins and once when it ends, saying what it is and what to do', () => {
   const { events } = watched([...new Array(60).fill(150), ...new Array(60).fill(50)]);
   expect(events).toMatchObject([
     { state: 'begins', what: 'qps' },

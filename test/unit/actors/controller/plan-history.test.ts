@@ -18,7 +18,7 @@ function unexpected(reason: string): void {
   throw new Error(reason);
 }
 
-/** A bus whose store does something else just after a key was read. */
+/** A bus whose store runs an action just after a key was read. */
 function busThatIsInterrupted(bus: Bus, key: string, act: () => Promise<void>): Bus {
   const interrupted = (store: KeyValueStore): KeyValueStore => ({
     ...store,
@@ -35,7 +35,7 @@ function busThatIsInterrupted(bus: Bus, key: string, act: () => Promise<void>): 
 describe('numbers of plans', () => {
   // Found by the fault simulation: a controller was killed while devices prepared revision 2, and its successor gave that number to
   // another plan; who had heard of the first only would have served it as the second.
-  test('are not given twice, not even those of plans that came to nothing', async () => {
+  test('are never reused, not even those of rejected plans', async () => {
     const bus = createLocalBus(new VirtualClock());
     const first = await open(bus);
     await first.keep({ revision: 1, plan });
@@ -46,14 +46,14 @@ describe('numbers of plans', () => {
     expect(await successor.nextRevision(7)).toBe(8);
   });
 
-  test('are not given twice by two controllers that ask at the same time', async () => {
+  test('are different for two controllers that ask at the same time', async () => {
     const bus = createLocalBus(new VirtualClock());
     const histories = await Promise.all([open(bus), open(bus), open(bus)]);
     const given = await Promise.all(histories.map((history) => history.nextRevision(0)));
     expect(given.sort()).toEqual([1, 2, 3]);
   });
 
-  test('of plans in force only grow: a controller that was stopped for a while does not undo what its successor did', async () => {
+  test('of plans in force only grow: a controller that was paused does not undo what its successor did', async () => {
     const bus = createLocalBus(new VirtualClock());
     const history = await open(bus);
     await history.adopt({ revision: 3, plan });
@@ -63,14 +63,14 @@ describe('numbers of plans', () => {
 });
 
 // Found by the fault simulation: results of a revision 2 that never was.
-test('a process that starts while the first plan is put in force begins with revision 1', async () => {
+test('a process that starts while the first plan is being put in force begins with revision 1', async () => {
   const bus = createLocalBus(new VirtualClock());
   const controller = await open(bus);
   const starting = await open(busThatIsInterrupted(bus, 'current', () => controller.adopt({ revision: 1, plan })));
   expect(await startingPlan(starting, plan, () => [], unexpected)).toEqual({ revision: 1, plan });
 });
 
-test('a damaged note of the plan in force is none: the next plan is put in force', async () => {
+test('a damaged record of the plan in force is ignored: the next plan is put in force', async () => {
   const bus = createLocalBus(new VirtualClock());
   const history = await open(bus);
   await history.adopt({ revision: 3, plan });

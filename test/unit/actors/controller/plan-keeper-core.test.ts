@@ -21,7 +21,7 @@ function created(check: (plan: GearPlan) => readonly string[] = () => []): PlanK
   return core;
 }
 
-/** One that leads, and has nothing to wish for itself. */
+/** A leading controller without a plan of its own to propose. */
 function leading(check?: (plan: GearPlan) => readonly string[]): PlanKeeperCore {
   const core = created(check);
   core.lead(true);
@@ -29,7 +29,7 @@ function leading(check?: (plan: GearPlan) => readonly string[]): PlanKeeperCore 
   return core;
 }
 
-/** One whose devices prepare revision 2, wanted by an operator. */
+/** A controller whose devices prepare revision 2 for an operator. */
 function preparing(): PlanKeeperCore {
   const core = leading();
   core.onOrder(order(next));
@@ -39,7 +39,7 @@ function preparing(): PlanKeeperCore {
 
 const prepared = { revision: 2, device: 'd0', incarnation: 'i' };
 
-test('a controller that begins to lead finds out which plan is in force, says so, and only then takes orders', () => {
+test('a new leader finds out which plan is in force, announces it, and only then takes orders', () => {
   const core = created();
   expect(performed(core.lead(true))).toMatchObject([{ type: 'take-over', inForce: { revision: 1 }, wasLost: false }]);
   expect(core.leads).toBe(false);
@@ -51,7 +51,7 @@ test('a controller that begins to lead finds out which plan is in force, says so
   expect(sentOn(EVENTS, effects)).toEqual([{ type: 'controller-leads', revision: 5 }]);
 });
 
-test('while the history is out of reach it tries again, unless another leads by then', () => {
+test('it retries while the history is unreachable, unless another controller leads by then', () => {
   const core = created();
   const [task] = performed(core.lead(true));
   core.onOutcome({ type: 'failed', task, reason: 'no answer' }, 100);
@@ -62,7 +62,7 @@ test('while the history is out of reach it tries again, unless another leads by 
   expect(performed(core.tick(5_000))).toEqual([]);
 });
 
-test('what comes of an earlier term is of no account', () => {
+test('outcomes from an earlier term are ignored', () => {
   const core = created();
   core.lead(true);
   core.lead(false);
@@ -71,7 +71,7 @@ test('what comes of an earlier term is of no account', () => {
   expect(core.leads).toBe(false);
 });
 
-test('a plan is told to all, stored when all are ready, then in force, and the verdict follows', () => {
+test('a plan is announced, stored when all devices are ready, then put in force, and the verdict follows', () => {
   const core = leading();
   expect(performed(core.onOrder(order(next)))).toEqual([{ type: 'number', change: 1, above: 1 }]);
   const told = performed(core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0));
@@ -98,7 +98,7 @@ test.each([
       ),
     'size',
   ],
-])('%s ends the change: all are told, and the operator is told why', (_, happen, reason) => {
+])('%s ends the change: everyone is told, and the operator learns why', (_, happen, reason) => {
   const core = preparing();
   const effects = happen(core);
   expect(sentOn(ABORT, effects)).toEqual([{ revision: 2 }]);
@@ -115,7 +115,7 @@ test('a plan that cannot be stored does not come into force', () => {
   expect(verdicts(effects)).toEqual([{ accepted: false, reason: 'the plan cannot be stored: no leader' }]);
 });
 
-test('one change at a time: another order is refused, with which is under way', () => {
+test('only one change at a time: another order is refused, naming the one under way', () => {
   const core = leading();
   core.onOrder(order(next));
   const refused = [{ accepted: false, reason: 'another change is under way; try again when it has ended' }];
@@ -126,14 +126,14 @@ test('one change at a time: another order is refused, with which is under way', 
   ]);
 });
 
-test('a plan that does not fit the deployment, and what is no plan, are refused at once', () => {
+test('a plan that does not fit the deployment, or an invalid one, is refused at once', () => {
   const core = leading(() => ['no such model']);
   expect(verdicts(core.onOrder(order(next)))).toEqual([{ accepted: false, reason: 'no such model' }]);
   expect(verdicts(core.onOrder(order({ rollback: -1 })))).toMatchObject([{ reason: expect.stringContaining('rollback: -1') }]);
   expect(verdicts(core.onOrder(order('?')))).toMatchObject([{ accepted: false }]);
 });
 
-test('an operator can go back to a revision that is kept', () => {
+test('an operator can go back to a stored revision', () => {
   const core = leading();
   expect(verdicts(core.onOrder(order({ rollback: true })))).toEqual([
     { accepted: false, reason: 'there is no revision 0 to go back to; in force is 1' },
@@ -145,7 +145,7 @@ test('an operator can go back to a revision that is kept', () => {
   expect(performed(core.onOutcome({ type: 'read', change: 2, revision: 4, plan: next }, 0))).toMatchObject([{ type: 'number' }]);
 });
 
-test('who waits for a verdict when the lead ends is told; a plan that was being stored then is in force all the same', () => {
+test('an operator who waits for a verdict when the term ends is told; a plan that was being stored is in force anyway', () => {
   const core = preparing();
   core.onPrepared(prepared, 10);
   expect(verdicts(core.lead(false))).toMatchObject([{ accepted: false, reason: expect.stringContaining('taken over') }]);
@@ -154,7 +154,7 @@ test('who waits for a verdict when the lead ends is told; a plan that was being 
   expect(verdicts(effects)).toEqual([]);
 });
 
-test('the plan of the file is proposed once all its devices are there, if it never was in force', () => {
+test('the plan in the file is proposed once all its devices are up, if it was never in force', () => {
   const core = created();
   core.onState(deviceState({ phase: 'loading' }), 0);
   core.lead(true);
@@ -165,7 +165,7 @@ test('the plan of the file is proposed once all its devices are there, if it nev
   expect(performed(core.tick(300))).toEqual([]);
 });
 
-test('those who ask for the plan at the same time are told once, by the history, or as well as is known', () => {
+test('processes that ask for the plan at the same time get one answer, from the history or as far as known', () => {
   const core = leading();
   expect(performed(core.onPlanRequested(100))).toEqual([]);
   expect(performed(core.onPlanRequested(300))).toEqual([{ type: 'read-current' }]);
@@ -177,7 +177,7 @@ test('those who ask for the plan at the same time are told once, by the history,
   expect(performed(effects)).toEqual([{ type: 'announce', plan: stored }]);
 });
 
-test('a history that the server has lost is filled again, until that is done', () => {
+test('a history that the server lost is written again, with retries', () => {
   const core = leading();
   const [task] = performed(core.onHistoryLost());
   expect(task).toMatchObject({ type: 'restore', inForce: { revision: 1 }, noteWanted: true });
@@ -185,7 +185,7 @@ test('a history that the server has lost is filled again, until that is done', (
   expect(performed(core.tick(510))).toEqual([task]);
 });
 
-test('a controller that does not lead follows the plan that another has put in force, never back', () => {
+test('a standby follows the plan that the leader put in force, and never goes back', () => {
   const core = created();
   core.onPrepare({ revision: 4, plan: next });
   core.onCommit({ revision: 4 });

@@ -15,7 +15,7 @@ const gear = (fields: Partial<GearMessage> = {}): GearMessage => ({ revision: 1,
 const started = (options: Partial<StatusCoreOptions> = {}): StatusCore =>
   new StatusCore({ deployment: 'test', subjects, start: { revision: 1, plan }, pid: 7, ...options }, 0);
 
-test('a question is answered with a snapshot, on a subject that may be spoken on', () => {
+test('a question is answered with a snapshot, but only on an allowed subject', () => {
   const core = started();
   core.lead(true);
   expect(answers(core.onAsked({ reply: '_INBOX.1' }, 0))).toMatchObject([
@@ -25,7 +25,7 @@ test('a question is answered with a snapshot, on a subject that may be spoken on
   expect(refused).toMatchObject([{ type: 'drop', error: { reason: 'status: no reply subject that may be answered on' } }]);
 });
 
-test('time and changes are counted gear by gear, from the first gear that is told', () => {
+test('time and changes are counted per gear, from the first gear that is announced', () => {
   const core = started();
   core.onGear(gear(), 1_000);
   core.onGear(gear({ gear: 1 }), 3_000);
@@ -33,7 +33,7 @@ test('time and changes are counted gear by gear, from the first gear that is tol
   expect(core.snapshot(8_000)).toMatchObject({ gear: { index: 1, of: 2 }, gearSeconds: [2, 5], gearSwitches: 1 });
 });
 
-test('the gears of another plan are those of its own; one that is not known is asked for, and the plan before stands', () => {
+test('another plan has its own gears; an unknown one is requested, and the previous plan stays', () => {
   const core = started();
   core.onGear(gear(), 0);
   expect(sentOn(TELL_PLAN, core.onGear(gear({ revision: 2 }), 1_000))).toHaveLength(1);
@@ -43,7 +43,7 @@ test('the gears of another plan are those of its own; one that is not known is a
   expect(core.snapshot(5_000)).toMatchObject({ revision: 2, gears: [{ cascade: 'large' }], gearSeconds: [3] });
 });
 
-test('load and devices are those that are heard; of the plan, those that are not are missing', () => {
+test('load and devices come from what is received; silent devices of the plan are missing', () => {
   const core = started();
   core.onLoad(loadReport({ frontend: 'a', intervalMs: 100, arrivals: 5 }), 0);
   core.onLoad(loadReport({ frontend: 'b', intervalMs: 200, arrivals: 5 }), 0);
@@ -60,7 +60,7 @@ test('load and devices are those that are heard; of the plan, those that are not
   expect(core.snapshot(60_000)).toMatchObject({ qps: 0, frontends: [], devices: [], missing: ['d0', 'd1'] });
 });
 
-test('what was dropped or got no result is told by actor, where there is any', () => {
+test('dropped messages and requests without a result are shown by actor, if there are any', () => {
   const idle: DropCounts = {};
   const actors = () => [
     { name: 'plan-keeper', dropped: idle },
@@ -72,7 +72,7 @@ test('what was dropped or got no result is told by actor, where there is any', (
   expect(core.snapshot(0)).toMatchObject({ dropped: { 'frontend-a': { bad: 1 }, status: { 'mailbox full': 3 } }, unserved: {} });
 });
 
-test('the server is asked for stored requests by one task at a time, and what it said last is told', () => {
+test('one task at a time asks the server about stored requests, and the last answer is shown', () => {
   const durable = (core: StatusCore): Status['durable'] => core.snapshot(0).durable;
   expect(durable(started())).toBeNull();
   const core = started({ isDurable: true });
@@ -84,7 +84,7 @@ test('the server is asked for stored requests by one task at a time, and what it
   expect(performed(core.readDurable())).toEqual(['read-durable']);
 });
 
-test('the newest losses and decisions come first, and only so many are kept', () => {
+test('the newest losses and decisions come first, and a bounded number is kept', () => {
   const core = started();
   for (let i = 0; i < 30; i++) core.onEvent({ type: 'store-lost', kind: 'bucket', name: `b${i}`, text: '' }, i);
   const { losses } = core.snapshot(100);

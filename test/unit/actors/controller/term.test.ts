@@ -6,7 +6,7 @@ import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 
 const BUCKET = 'plans';
 
-test('each term has a number above those before, also when several controllers begin one at the same time', async () => {
+test('each term has a higher number than those before, even if several controllers start one at the same time', async () => {
   const bus = createLocalBus(new VirtualClock());
   expect(await beginTerm(bus, BUCKET)).toBe(1);
   const terms = await Promise.all([1, 2, 3].map(() => beginTerm(bus, BUCKET)));
@@ -14,12 +14,12 @@ test('each term has a number above those before, also when several controllers b
   expect(await beginTerm(bus, BUCKET)).toBe(5);
 });
 
-test('without a store nobody counts terms', async () => {
+test('without a store, terms are not counted', async () => {
   const bare: Bus = Object.create(createLocalBus(new VirtualClock()), { keyValue: { value: () => Promise.resolve(undefined) } });
   expect(await beginTerm(bare, BUCKET)).toBeUndefined();
 });
 
-test('a damaged counter counts on from the number of writes to its store', async () => {
+test('a damaged counter continues from the number of writes to its store', async () => {
   const bus = createLocalBus(new VirtualClock());
   for (let term = 1; term <= 3; term++) expect(await beginTerm(bus, BUCKET)).toBe(term);
   const store = (await bus.keyValue(BUCKET))!;

@@ -33,7 +33,7 @@ describe('Intake', () => {
     });
   });
 
-  it('opens a frame, whose requests must have different ids', () => {
+  it('opens a frame, ignoring the id in the header', () => {
     expect(open(pack([request, request]), { 'Cascade-Id': 'b' })).toMatchObject({
       type: 'requests',
       values: [request, request],

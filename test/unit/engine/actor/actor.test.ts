@@ -22,7 +22,7 @@ const DEATHS: readonly [string, () => Observable<never>][] = [
   ],
 ];
 
-test.each(DEATHS)('an actor %s is started again after 100 ms, then after twice as long each time, to 5 s', (_, die) => {
+test.each(DEATHS)('an actor %s is restarted after 100 ms, then after twice as long each time, up to 5 s', (_, die) => {
   const starts: number[] = [];
   const { clock, actor } = start(({ clock: now }) => {
     starts.push(now.now());
@@ -33,7 +33,7 @@ test.each(DEATHS)('an actor %s is started again after 100 ms, then after twice a
   expect(actor.restarts).toBe(8);
 });
 
-test('an actor that has lived for 10 s is started again soon, and has let go of all that it held', () => {
+test('an actor that has lived for 10 s is restarted soon, and has released everything it held', () => {
   const starts: number[] = [];
   let held = 0;
   const { clock } = start(({ clock: now }) => {
@@ -53,7 +53,7 @@ test('an actor that has lived for 10 s is started again soon, and has let go of 
   expect(held).toBe(1);
 });
 
-test('one that is stopped while it waits to be started again is not', async () => {
+test('an actor that is stopped while it waits for a restart is not restarted', async () => {
   let starts = 0;
   const { clock, actor } = start(() => {
     starts++;
@@ -81,7 +81,7 @@ test('stop lets it drain, and cuts it off when that takes too long', async () =>
   expect(held).toBe(0);
 });
 
-test('one that dies while it drains is not started again', async () => {
+test('an actor that dies while it drains is not restarted', async () => {
   let starts = 0;
   const { clock, actor } = start(({ stopping$ }) => {
     starts++;

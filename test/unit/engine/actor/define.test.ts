@@ -64,7 +64,7 @@ const add = on<Core, string, { value: number }, number>(IN, (core, { value }) =>
   return tellSum(core);
 });
 
-test('a core keeps its state from message to message, and what it returns is done', () => {
+test('a core keeps its state between messages, and the effects it returns are performed', () => {
   const { tell, told, clock } = run({ reactions: [add, each(1_000, tellSum)] });
   tell(2, 3);
   clock.runUntil(1_000);
@@ -78,7 +78,7 @@ test('a question is answered on the subject that its sender chose', async () => 
   expect(await run({ reactions: [double] }).ask(4)).toBe(8);
 });
 
-test('what takes time is done outside of the core, and its outcome comes back as a message', () => {
+test('slow work is done outside the core, and its outcome comes back as a message', () => {
   const { tell, told, clock } = run({
     reactions: [on(IN, (_, { value }) => [perform(value)])],
     tasks: (context) => (task) => every(context.clock, 100).pipe(map((n) => task * (n + 1))),
@@ -90,7 +90,7 @@ test('what takes time is done outside of the core, and its outcome comes back as
   expect(told).toEqual([7, 14]);
 });
 
-test('an outcome that is there at once is handled after the message that asked for it', () => {
+test('an immediate outcome is handled after the message that asked for it', () => {
   const { tell, told } = run({
     reactions: [on(IN, (_, { value }) => [perform(value), send(OUT, { value })])],
     tasks: () => (task) => (task === 0 ? EMPTY : of(10 * task)),
@@ -100,7 +100,7 @@ test('an outcome that is there at once is handled after the message that asked f
   expect(told).toEqual([0, 1, 10]);
 });
 
-test('in another state it does not listen at all, so that whoever asks learns that nobody answers', async () => {
+test('in another state it does not listen at all, so that callers learn that nobody answers', async () => {
   const { tell, ask } = run({
     reactions: [
       on(IN, (core, { value }) => {
@@ -128,14 +128,14 @@ test('messages that do not fit into the mailbox are dropped and counted with the
   expect(actor.dropped).toEqual({ 'mailbox full': 7 });
 });
 
-test('on the way of requests nothing waits', () => {
+test('on the request path nothing waits', () => {
   const { tell, told, actor } = run({ reactions: [add], mailboxSize: 3, hot: true });
   tell(...new Array(510).fill(1));
   expect(told.at(-1)).toBe(510);
   expect(actor.dropped).toEqual({});
 });
 
-test('it has the last word when it is stopped, and ends when it is drained', async () => {
+test('it sends a last message when it is stopped, and ends when it has drained', async () => {
   const { tell, told, actor, clock } = run({
     reactions: [
       on(IN, (core, { value }) => {
@@ -160,7 +160,7 @@ test('it has the last word when it is stopped, and ends when it is drained', asy
   expect(ended).toBe(true);
 });
 
-test('a core that throws is started afresh', () => {
+test('a core that throws is restarted with fresh state', () => {
   const { tell, told, actor, clock } = run({
     reactions: [
       on(IN, (core, { value }) => {

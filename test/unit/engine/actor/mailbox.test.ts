@@ -29,7 +29,7 @@ test('an idle actor handles a message at once', () => {
   expect(handled).toEqual([1]);
 });
 
-test('a message that comes while another is handled waits until that is done', () => {
+test('a message that arrives while another is handled waits until that is done', () => {
   const log: string[] = [];
   const { mailbox } = open(10, (message, box) => {
     log.push(`${message} begins`);
@@ -40,7 +40,7 @@ test('a message that comes while another is handled waits until that is done', (
   expect(log).toEqual(['1 begins', '1 ends', '2 begins', '2 ends']);
 });
 
-test('a flood is handled in slices, in its order, and what does not fit is dropped and counted', () => {
+test('a flood is handled in slices, in order, and what does not fit is dropped and counted', () => {
   const { clock, drops, handled, mailbox } = open(100);
   const sent = upTo(MESSAGES_PER_SLICE + 130);
   for (const message of sent) mailbox.offer(message);
@@ -51,7 +51,7 @@ test('a flood is handled in slices, in its order, and what does not fit is dropp
   expect(drops.counts).toEqual({ 'mailbox full': 30 });
 });
 
-test('what the core waits for is never dropped', () => {
+test('messages that the core waits for are never dropped', () => {
   const { clock, drops, handled, mailbox } = open(1);
   for (const message of upTo(MESSAGES_PER_SLICE + 1)) mailbox.offer(message);
   mailbox.put(-1);
@@ -60,7 +60,7 @@ test('what the core waits for is never dropped', () => {
   expect(drops.counts).toEqual({});
 });
 
-test('one that is closed handles nothing more', () => {
+test('a closed mailbox handles nothing more', () => {
   const { clock, handled, mailbox } = open(10);
   for (const message of upTo(MESSAGES_PER_SLICE + 1)) mailbox.offer(message);
   mailbox.close();

@@ -13,7 +13,7 @@ const clocks = (): { clock: VirtualClock; run: (children: Parameters<typeof supe
   return { clock, run: (children) => supervise(children, { bus: createLocalBus(clock), clock, log: silentLogger }) };
 };
 
-/** Lives for these times, one after the other, then for ever. Notes its starts and ends. */
+/** Lives for each of these times in turn, then for ever. Records its starts and ends. */
 function mortal(name: string, lifetimesMs: number[], diary: string[] = [], error: Error = new Error('boom')): Actor {
   const lifetimes = [...lifetimesMs];
   const behaviour: Actor['behaviour'] = ({ clock }) =>
@@ -29,7 +29,7 @@ function mortal(name: string, lifetimesMs: number[], diary: string[] = [], error
   return { name, description: '', behaviour };
 }
 
-test('one that dies takes along those that need it, down and up again, and nobody else', () => {
+test('an actor that dies takes those that need it down and up again, and no others', () => {
   const diary: string[] = [];
   const { clock, run } = clocks();
   const alone = mortal('alone', [], diary);
@@ -46,7 +46,7 @@ test('one that dies takes along those that need it, down and up again, and nobod
   ]);
 });
 
-test('one that waits for its own restart when the one before it dies waits for that one', () => {
+test('an actor that waits for its own restart also waits for one it needs that dies meanwhile', () => {
   const diary: string[] = [];
   const { clock, run } = clocks();
   run([together(mortal('first', [120], diary), mortal('second', [50], diary))]);
@@ -54,7 +54,7 @@ test('one that waits for its own restart when the one before it dies waits for t
   expect(diary.slice(2)).toEqual(['50 second down', '120 first down', '220 first up', '220 second up']);
 });
 
-test('one that keeps dying keeps the others down until it lives', () => {
+test('an actor that keeps dying keeps its dependants down until it lives', () => {
   const diary: string[] = [];
   const { clock, run } = clocks();
   run([together(mortal('first', [10, 0, 0], diary), mortal('second', [], diary))]);
@@ -70,7 +70,7 @@ test('one that keeps dying keeps the others down until it lives', () => {
   ]);
 });
 
-test('one that dies too often is given up, with a message that says so', async () => {
+test('an actor that dies too often is given up, with a message that says so', async () => {
   const { clock, run } = clocks();
   const { failed, actors } = run([mortal('d', new Array(20).fill(1)), mortal('other', [])]);
   clock.runUntil(60_000);
@@ -80,7 +80,7 @@ test('one that dies too often is given up, with a message that says so', async (
   expect(actors.map(({ restarts }) => restarts)).toEqual([10, 0]);
 });
 
-test('deaths that are far apart do not add up', async () => {
+test('deaths far apart do not add up', async () => {
   const { clock, run } = clocks();
   const { failed, actors } = run([mortal('d', new Array(30).fill(20_000))]);
   clock.runUntil(3_600_000);
@@ -88,7 +88,7 @@ test('deaths that are far apart do not add up', async () => {
   expect(await Promise.race([failed, Promise.resolve('none')])).toBe('none');
 });
 
-test('the first death of a wrong configuration ends the role', async () => {
+test('the first death from a configuration error ends the role', async () => {
   const { clock, run } = clocks();
   const wrong = new ConfigError('file: field');
   const { failed, actors } = run([mortal('d', [1], [], wrong)]);
@@ -97,7 +97,7 @@ test('the first death of a wrong configuration ends the role', async () => {
   expect(actors[0].restarts).toBe(0);
 });
 
-test('stop drains all, and names those that had to be cut off, also one that is down along with another', async () => {
+test('stop drains all actors, and names those that had to be cut off, including one that is down with another', async () => {
   const { clock, run } = clocks();
   const drains: Actor = { name: 'drains', description: '', behaviour: ({ stopping$ }) => stopping$.pipe(take(1)) };
   const stubborn: Actor = { name: 'stubborn', description: '', behaviour: () => NEVER };

@@ -20,7 +20,7 @@ describe('chooseScores', () => {
     expect(chooseScores('m.onnx', outputs, { auxiliaryOutput: 'doubt' }).name).toBe('scores');
   });
 
-  it('takes the named one', () => {
+  it('takes the named output', () => {
     expect(chooseScores('m.onnx', [output('a', [3]), output('b', [2, 2])], { output: 'b' }).name).toBe('b');
   });
 

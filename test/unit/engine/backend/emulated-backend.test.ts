@@ -44,7 +44,7 @@ describe('under a virtual clock', () => {
     expect([...(output.auxiliary ?? [])]).toEqual(CERTAINTIES);
   });
 
-  test('batches one after another take what they take, with or without a pause between them', () => {
+  test('consecutive batches take their own time, with or without a pause between them', () => {
     const clock = new VirtualClock();
     const backend = backendOn(clock);
     const ends: number[] = [];
@@ -59,7 +59,7 @@ describe('under a virtual clock', () => {
     expect(ends).toEqual([5, 10, 15, 21]);
   });
 
-  test('what is unsubscribed is not answered', () => {
+  test('an unsubscribed batch is not answered', () => {
     const clock = new VirtualClock();
     let answered = 0;
     backendOn(clock)
@@ -71,8 +71,8 @@ describe('under a virtual clock', () => {
   });
 });
 
-test('what timers are late by is made up for by the batch that follows at once', () => {
-  // Every timer fires 1 ms after its time, as in an operating system.
+test('the next batch makes up for late timers if it follows at once', () => {
+  // Every timer fires 1 ms late, as in an operating system.
   const virtual = new VirtualClock();
   const late: Clock = {
     now: () => virtual.now(),
@@ -93,8 +93,8 @@ test('what timers are late by is made up for by the batch that follows at once',
   expect(ends).toEqual([6, 11, 16, 21]);
 });
 
-describe('what cannot be', () => {
-  test('a model without records is a matter of configuration', () => {
+describe('errors', () => {
+  test('a model without records is a configuration error', () => {
     let error: unknown;
     backendOn(new VirtualClock())
       .load({ name: 'other', file: '' })

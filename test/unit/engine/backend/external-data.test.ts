@@ -19,7 +19,7 @@ function weight(external: External, name = 'w'): Weight {
   return { name, dims: [2], data: new Float32Array(2), external };
 }
 
-/** A node with a constant in a file of its own. */
+/** A node with a constant in its own file. */
 function constant(location: string) {
   return { op: 'Constant', inputs: [], outputs: ['c'], attributes: { value: { tensor: weight({ location }) } } };
 }
@@ -34,12 +34,12 @@ function write(model: Uint8Array, ...locations: string[]): string {
 }
 
 describe('files that hold external weights', () => {
-  it('none: weights inside the file', () => {
+  it('are none if the weights are inside the file', () => {
     const inside = { name: 'w', dims: [2], data: new Float32Array(2) };
     expect(externalFiles(write(onnxModel({ ...empty, weights: [inside] })))).toEqual([]);
   });
 
-  it('of initializers: each file once, sorted, also in folders below', () => {
+  it('are those of initializers: each file once, sorted, including subfolders', () => {
     const weights = ['z.data', 'parts/a.data', './z.data'].map((location) => weight({ location, offset: 8, length: 8 }));
     expect(externalFiles(write(onnxModel({ ...empty, weights }), 'z.data', 'parts/a.data'))).toEqual(['parts/a.data', 'z.data']);
   });
@@ -88,7 +88,7 @@ describe('files that hold external weights', () => {
     expect(read).toThrow(file);
   });
 
-  it('says what is no ONNX model', () => {
+  it('says that a file is not an ONNX model', () => {
     expect(() => externalFiles(write(Buffer.from('version https://git-lfs')))).toThrow(/model\.onnx is not an ONNX model: /);
   });
 });

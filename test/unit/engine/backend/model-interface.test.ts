@@ -78,7 +78,7 @@ describe('inputPositions', () => {
     ).toEqual([1, 0]);
   });
 
-  it('says what the samples lack', () => {
+  it('says what the samples are missing', () => {
     expect(() => inputPositions('m.onnx', [spec('types', [null])], [spec('ids', [null])])).toThrow(
       'm.onnx: takes input types int64[?]; the samples have ids int64[?]',
     );

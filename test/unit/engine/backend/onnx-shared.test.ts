@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SharedBatch } from '../../../../engine/backend/onnx-shared.ts';
 
-/** The two ends of the same memory. */
+/** The two ends of the shared memory. */
 function ends(): { loop: SharedBatch; worker: SharedBatch } {
   const loop = new SharedBatch();
   return { loop, worker: new SharedBatch(loop.memory) };
@@ -22,7 +22,7 @@ function written(loop: SharedBatch, inputs: readonly Input[]): Input[] {
   });
 }
 
-it('hands a batch over once, as copies', () => {
+it('hands over a batch once, as copies', () => {
   fc.assert(
     fc.property(
       fc.nat(),
@@ -42,7 +42,7 @@ it('hands a batch over once, as copies', () => {
         expect(loop.put(id, model, written(loop, given))).toBe(true);
         const taken = worker.take();
         expect(taken).toEqual({ id, model, inputs: given });
-        // The next batch must not change the one that runs.
+        // The next batch must not change the running one.
         loop.put(id, model, written(loop, [{ data: new Uint8Array(1_000).fill(7), dims: [1_000] }]));
         expect(taken).toEqual({ id, model, inputs: given });
         worker.take();
@@ -52,7 +52,7 @@ it('hands a batch over once, as copies', () => {
   );
 });
 
-it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its auxiliary output: %s', (auxiliary) => {
+it.each([undefined, Float32Array.of(0.25, 0.5)])('hands back the output with its auxiliary output: %s', (auxiliary) => {
   const { loop, worker } = ends();
   const output = { scores: Float32Array.of(1, 2, 3, 4), classes: 2, auxiliary, computeMs: 0.125 };
   expect(worker.putOutput(output)).toBe(true);
@@ -61,7 +61,7 @@ it.each([undefined, Float32Array.of(0.25, 0.5)])('hands the output back with its
   expect(read).toEqual(output);
 });
 
-it('takes nothing that does not fit, and leaves it to a message', () => {
+it('leaves batches that do not fit to a message', () => {
   const { loop, worker } = ends();
   const small = { data: Uint8Array.of(1), dims: [1] };
   const large = { data: new Uint8Array(256 * 1024), dims: [1] };

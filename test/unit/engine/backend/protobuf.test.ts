@@ -17,7 +17,7 @@ describe('fields', () => {
     },
   );
 
-  it('read integers that are packed into one', () => {
+  it('read packed integers', () => {
     const packed = Buffer.concat([1n, -1n, 300n].map((value) => varint(value).subarray(1)));
     expect(varints(packed)).toEqual([1, -1, 300]);
   });
@@ -27,7 +27,7 @@ describe('fields', () => {
     ['one that never ends', Uint8Array.of(8, ...new Array<number>(11).fill(0xff), 1)],
     ['bytes', Uint8Array.of(10, 5, 1)],
     ['bytes of negative length', Uint8Array.of(10, ...varint(-1n).subarray(1))],
-  ])('say that %s is cut off', (_, bytes) => {
+  ])('say that %s is truncated', (_, bytes) => {
     expect(() => [...fields(bytes)]).toThrow('it is cut off');
   });
 });

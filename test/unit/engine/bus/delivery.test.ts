@@ -11,6 +11,6 @@ it('reads that of newer servers, with domain and account', () => {
   expect(parseDelivery('$JS.ACK._.ACCOUNT.jobs.workers.3.17.20.1700000000123456789.5.token')).toEqual(expected);
 });
 
-it.each(['', '_INBOX.a.b', '$JS.ACK.jobs.workers', '$JS.API.STREAM.INFO.a.b.c.d.e'])('takes %j for none', (reply) => {
+it.each(['', '_INBOX.a.b', '$JS.ACK.jobs.workers', '$JS.API.STREAM.INFO.a.b.c.d.e'])('does not take %j for one', (reply) => {
   expect(parseDelivery(reply)).toBeUndefined();
 });

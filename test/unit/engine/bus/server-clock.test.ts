@@ -6,7 +6,7 @@ import { VirtualClock } from '../../../doubles/virtual-clock.ts';
 const HOUR_MS = 3_600_000;
 
 test.each([HOUR_MS, 0, -HOUR_MS])(
-  'ages are by the server alone, %d ms ahead of us; it is asked when the last reading is too old',
+  'ages use only the server’s clock, %d ms ahead of ours; it is read again when the last reading is too old',
   async (ahead) => {
     const clock = new VirtualClock();
     clock.runUntil(2 * HOUR_MS);
@@ -25,7 +25,7 @@ test.each([HOUR_MS, 0, -HOUR_MS])(
   },
 );
 
-test('a step of the server’s clock is followed at the next reading, and nothing is younger than nothing', async () => {
+test('a step of the server’s clock is followed at the next reading, and ages are never negative', async () => {
   const clock = new VirtualClock();
   let ahead = 0;
   const server = new ServerClock(clock, async () => clock.now() + ahead);
@@ -38,7 +38,7 @@ test('a step of the server’s clock is followed at the next reading, and nothin
   expect(await server.ageMs(storedAt + 100, 1_000)).toBe(0);
 });
 
-test('those who ask at the same time ask once; a failure is told, and the next one asks again', async () => {
+test('simultaneous callers share one request; a failure is passed on, and the next caller asks again', async () => {
   const clock = new VirtualClock();
   let asked = 0;
   const server = new ServerClock(clock, async () => {

@@ -12,7 +12,7 @@ test.each([
   expect(parseServerUrls([url])).toEqual(parts);
 });
 
-test('one URL of several gives the credentials of all', () => {
+test('the credentials in one URL apply to all', () => {
   expect(parseServerUrls(['nats://a:1', 'nats://joe:pass@b:2'])).toEqual({
     servers: ['nats://a:1', 'nats://b:2'],
     user: 'joe',

@@ -9,7 +9,7 @@ const pattern = fc
   .filter(([tokens, rest]) => tokens.length > 0 || rest)
   .map(([tokens, rest]) => [...tokens, ...(rest ? ['>'] : [])].join('.'));
 
-/** The definition of NATS, as a regular expression. */
+/** The definition of NATS as a regular expression. */
 function matches(wanted: string, given: string): boolean {
   const expression = wanted.split('.').map((part) => (part === '*' ? '[^.]+' : part === '>' ? '.+' : part));
   return new RegExp(`^${expression.join('\\.')}$`).test(given);
@@ -45,7 +45,7 @@ describe('a subject tree', () => {
     expect(turns).toEqual([...'abcabc'].map((member) => ['plain', member]));
   });
 
-  it('keeps the turns of one subject apart from those of another, though the group has the same name', () => {
+  it('keeps the turns of two subjects apart, even if their groups have the same name', () => {
     const tree = new SubjectTree<string>();
     for (const member of ['a', 'b']) tree.add('one', 'q', `${member}1`);
     for (const member of ['a', 'b']) tree.add('two', 'q', `${member}2`);
@@ -53,14 +53,14 @@ describe('a subject tree', () => {
     expect(turns).toEqual(['a1', 'a2', 'b1', 'b2']);
   });
 
-  it('makes one group of all patterns that match under one name', () => {
+  it('joins all matching patterns with the same group name into one group', () => {
     const tree = new SubjectTree<string>();
     tree.add('work.*', 'q', 'star');
     tree.add('work.>', 'q', 'rest');
     expect([tree.match('work.x'), tree.match('work.x')].flat().sort()).toEqual(['rest', 'star']);
   });
 
-  it('leaves the choice to the function that it is given', () => {
+  it('leaves the choice to the given function', () => {
     const tree = new SubjectTree<string>((n) => n - 1);
     for (const member of ['a', 'b', 'c']) tree.add('work', 'q', member);
     expect([tree.match('work'), tree.match('work')]).toEqual([['c'], ['c']]);

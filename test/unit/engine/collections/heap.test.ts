@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Heap } from '../../../../engine/collections/heap.ts';
 
-it('gives what a stable sort by key gives, whatever pushes and pops come between', () => {
+it('pops in the order of a stable sort by key, however pushes and pops are mixed', () => {
   const operations = fc.array(fc.oneof(fc.nat(9), fc.constant('pop' as const)), { maxLength: 200 });
   fc.assert(
     fc.property(operations, (steps) => {

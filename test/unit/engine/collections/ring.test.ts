@@ -25,7 +25,7 @@ it('is a queue, whatever its capacity and however it wraps around', () => {
   );
 });
 
-it('those that are dropped are gone, the others keep their order', () => {
+it('dropped items are gone, and the others keep their order', () => {
   const ring = new Ring<number>(4);
   for (const item of [9, 9, 9, 1, 2, 3, 4, 5]) ring.push(item);
   for (let i = 0; i < 3; i++) ring.shift();

@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { joinBody, splitBody } from '../../../../engine/oip/body.ts';
 import { bytes, text } from '../../../support/bytes.ts';
 
-test('what joinBody writes, splitBody reads', () => {
+test('splitBody reads what joinBody writes', () => {
   const { body, jsonLength } = joinBody({ ä: 1 }, [Uint8Array.of(1, 2), Uint8Array.of(3)]);
   const { json, binary } = splitBody(body, String(jsonLength));
   expect(json).toEqual({ ä: 1 });
   expect([...binary]).toEqual([1, 2, 3]);
 });
 
-test('without the header all of the body is JSON', () => {
+test('without the header, the whole body is JSON', () => {
   expect(splitBody(bytes('{"a": [1]}'), undefined)).toEqual({ json: { a: [1] }, binary: new Uint8Array(0) });
 });
 

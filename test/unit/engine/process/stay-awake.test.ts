@@ -4,7 +4,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { stayAwake } from '../../../../engine/process/stay-awake.ts';
 
-test('asks whether there is still nothing to do, each turn, and stops when there is something', async () => {
+test('asks each turn whether there is still nothing to do, and stops when there is something', async () => {
   const awake = stayAwake(60_000);
   let asked = 0;
   awake(() => ++asked < 5);
@@ -12,12 +12,12 @@ test('asks whether there is still nothing to do, each turn, and stops when there
   await setImmediate();
   await setImmediate();
   expect(asked).toBe(5);
-  // It begins again when it is told again.
+  // It starts again when told to.
   awake(() => ++asked < 8);
   while (asked < 8) await setImmediate();
 });
 
-test('stops by itself, and polls once however often it is told', async () => {
+test('stops by itself, and polls once however often it is told to', async () => {
   const awake = stayAwake(0);
   let asked = 0;
   const idle = (): boolean => {
@@ -31,7 +31,7 @@ test('stops by itself, and polls once however often it is told', async () => {
   expect(asked).toBe(1);
 });
 
-test('events come in between', async () => {
+test('lets events run in between', async () => {
   const { port1, port2 } = new MessageChannel();
   let come = false;
   stayAwake(60_000)(() => !come);

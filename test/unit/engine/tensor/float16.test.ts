@@ -25,8 +25,8 @@ describe('float16', () => {
     }
   });
 
-  it('rounds to the nearest, ties to even', () => {
-    // Between 2048 and 4096 it has every second whole number.
+  it('rounds to nearest, ties to even', () => {
+    // Between 2048 and 4096, only every second whole number is representable.
     expect([2049, 2050.9, 2051, 2051.1].map((value) => fromFloat16(toFloat16(value)))).toEqual([2048, 2050, 2052, 2052]);
     expect([65_519, 65_520].map((value) => fromFloat16(toFloat16(value)))).toEqual([65_504, Number.POSITIVE_INFINITY]);
     expect(fromFloat16(toFloat16(2 ** -26))).toBe(0);

@@ -20,7 +20,7 @@ function refusal(of: TensorSpec, value: unknown): string {
   throw new Error('the value was accepted');
 }
 
-describe('parseTensor of inputs that are longer than accepted', () => {
+describe('parseTensor of overlong inputs', () => {
   const ids: TensorSpec = { ...IDS, maxShape: [3] };
   const picture: TensorSpec = { ...spec('uint8', [1, null, null]), maxShape: [1, 2, 3] };
 
@@ -31,7 +31,7 @@ describe('parseTensor of inputs that are longer than accepted', () => {
     expect(refusal(picture, [[[1, 2, 3, 4]]])).toMatch(/^inputs\.x has length 4 in axis 2; at most 3 is accepted/);
   });
 
-  it('does not read them: the length is said before any value', () => {
+  it('does not read them: the length is reported before any value', () => {
     expect(refusal(ids, ['no number', 2, 3, 4])).toMatch(/has length 4/);
     expect(refusal(picture, [[[1], [2, 3], [4]]])).toMatch(/has length 3 in axis 1; at most 2/);
   });
@@ -83,12 +83,12 @@ describe('parseTensor of bytes', () => {
     expect(tensor.shape).toEqual([1, 2, 3]);
   });
 
-  it('takes the length of one ragged axis from them', () => {
+  it('infers the length of one ragged axis from them', () => {
     expect(parseTensor(IDS, new Uint8Array(24), 'inputs.x').shape).toEqual([3]);
     expect(parseTensor(spec('float32', [null, 2]), new Uint8Array(24), 'inputs.x').shape).toEqual([3, 2]);
   });
 
-  it('finds what is not finite, at any alignment', () => {
+  it('finds values that are not finite, at any alignment', () => {
     for (const [dtype, bad] of [
       ['float32', Number.NaN],
       ['float32', Number.NEGATIVE_INFINITY],
@@ -112,14 +112,14 @@ describe('parseTensor of bytes', () => {
     ['float16', new Uint8Array(Uint16Array.of(0x7e00, 0xfe01).buffer), new Uint8Array(Uint16Array.of(1, 0xfc00).buffer)],
     ['float32', new Uint8Array(Float32Array.of(1, Number.NaN).buffer), new Uint8Array(Float32Array.of(1, 1 / 0).buffer)],
     ['float64', new Uint8Array(Float64Array.of(1, Number.NaN).buffer), new Uint8Array(Float64Array.of(1, -1 / 0).buffer)],
-  ])('accepts NaN of %s where the deployment says so, but never infinity', (dtype, nan, infinite) => {
+  ])('accepts NaN in %s if the deployment allows it, but never infinity', (dtype, nan, infinite) => {
     const trees: TensorSpec = { ...spec(dtype, [2]), nan: true };
     expect(parseTensor(trees, nan, 'x').data).toBe(nan);
     expect(refusal(trees, infinite)).toMatch(/is not finite; send finite numbers$/);
     expect(refusal(spec(dtype, [2]), nan)).toContain('or `inputs.x.nan: allow` in the deployment');
   });
 
-  it('refuses bytes that are no bool', () => {
+  it('refuses bytes that are not a bool', () => {
     expect(parseTensor(spec('bool', [2]), Uint8Array.of(0, 1), 'x').shape).toEqual([2]);
     expect(refusal(spec('bool', [2]), Uint8Array.of(0, 2))).toBe('inputs.x[1] (counted flat) is 2; expected 0 or 1 (bool)');
   });
@@ -148,7 +148,7 @@ describe('parseTensor of bytes', () => {
 describe('parseTensor of strings', () => {
   const TEXT = spec('string', [1]);
 
-  it('takes a text, a list or their bytes', () => {
+  it('takes a string, a list or their bytes', () => {
     const bytes = encodeStrings(['grüße']);
     for (const value of ['grüße', ['grüße'], bytes]) {
       expect(parseTensor(TEXT, value, 'x')).toEqual({ data: bytes, shape: [1] });
@@ -172,13 +172,13 @@ describe('parseTensor of strings', () => {
 });
 
 describe('parseTensor of lists', () => {
-  it('takes truth values of bools, and numbers that are', () => {
+  it('takes booleans, and 0 and 1, as bools', () => {
     expect(parseTensor(spec('bool', [4]), [true, false, 1, 0], 'x').data).toEqual(Uint8Array.of(1, 0, 1, 0));
     expect(parseTensor(spec('bool', []), true, 'x').data).toEqual(Uint8Array.of(1));
     expect(refusal(spec('bool', [1]), [2])).toBe('inputs.x[0] is 2; expected a whole number from 0 to 1 (bool)');
   });
 
-  it('takes NaN, or null for it, where the deployment says so', () => {
+  it('takes NaN, or null for it, if the deployment allows it', () => {
     const trees: TensorSpec = { ...FLOATS, nan: true };
     for (const missing of [Number.NaN, null]) {
       const { data } = parseTensor(trees, [1, missing], 'x');
@@ -199,7 +199,7 @@ describe('parseTensor of lists', () => {
     expect(parseTensor(spec('uint8', [null, 2]), [1, 2, 3, 4], 'x').shape).toEqual([2, 2]);
   });
 
-  it('takes a number where there are no axes, and typed arrays of the right kind', () => {
+  it('takes a number if there are no axes, and typed arrays of the right kind', () => {
     expect(parseTensor(spec('int16', []), -2, 'x')).toEqual({ data: Uint8Array.of(254, 255), shape: [] });
     expect(parseTensor(FLOATS, Float32Array.of(1, 2), 'x').data).toHaveLength(8);
   });
@@ -222,7 +222,7 @@ describe('parseTensor of lists', () => {
     );
   });
 
-  it('takes 64-bit integers beyond what a number holds', () => {
+  it('takes 64-bit integers beyond the range of a number', () => {
     const values = [-(2n ** 63n), 2n ** 63n - 1n, -1n];
     expect(new BigInt64Array(parseTensor(IDS, values, 'x').data.slice().buffer)).toEqual(BigInt64Array.from(values));
     expect(refusal(IDS, [2n ** 63n])).toContain('inputs.x[0] is 9223372036854775808; expected a whole number');
@@ -292,7 +292,7 @@ describe('parseTensor of lists', () => {
     expect(refusal(spec('uint8', [null, null, null]), deep)).toContain('inputs.x[0][0][0] is a list of 1');
   });
 
-  it('does not believe a first row that promises more than there is', () => {
+  it('does not trust a first row that promises more than there is', () => {
     const rows = [new Array(50_000).fill(1), ...new Array(50_000).fill([])];
     expect(refusal(spec('float64', [null, null]), rows)).toBe('inputs.x[1] has length 0; expected 50000 as in the first');
   });
@@ -301,7 +301,7 @@ describe('parseTensor of lists', () => {
     expect(refusal(IDS, ['y'.repeat(100_000)]).length).toBeLessThan(200);
   });
 
-  it('throws nothing but its own refusal, whatever it is given', () => {
+  it('throws only its own refusal, whatever it is given', () => {
     const specs = fc.constantFrom(IMAGE, IDS, FLOATS, spec('float64', [null, null]), spec('uint64', []));
     fc.assert(
       fc.property(specs, fc.anything({ maxDepth: 4, withTypedArray: true, withBigInt: true }), (of, value) => {

@@ -8,7 +8,7 @@ const spec = (dtype: TensorSpec['dtype'], shape: TensorSpec['shape'], pad = 0): 
 const texts = (shape: number[], ...list: string[]) => ({ data: encodeStrings(list), shape });
 
 describe('stack', () => {
-  it('puts strings one after the other', () => {
+  it('concatenates strings', () => {
     const { data, dims } = stack(spec('string', [2]), [texts([2], 'a', 'bc'), texts([2], '', 'é')], ownMemory);
     expect([decodeStrings(data), dims]).toEqual([
       ['a', 'bc', '', 'é'],
@@ -16,7 +16,7 @@ describe('stack', () => {
     ]);
   });
 
-  it('fills ragged axes of strings up with empty ones', () => {
+  it('pads ragged axes of strings with empty ones', () => {
     const samples = [texts([1, 2], 'a', 'b'), texts([2, 1], 'c', 'd')];
     const { data, dims } = stack(spec('string', [null, null]), samples, ownMemory);
     expect([decodeStrings(data), dims]).toEqual([
@@ -25,7 +25,7 @@ describe('stack', () => {
     ]);
   });
 
-  it('fills ragged axes of float16 up with the number, not its bits', () => {
+  it('pads ragged axes of float16 with the number, not its bits', () => {
     const sample = { data: new Uint8Array(2), shape: [1] };
     const longer = { data: new Uint8Array(4), shape: [2] };
     const { data } = stack(spec('float16', [null], 0.5), [sample, longer], ownMemory);

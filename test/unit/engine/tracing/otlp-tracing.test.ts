@@ -10,7 +10,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-test('off, and without a package loaded, unless a collector is named', async () => {
+test('is off, and loads no package, unless a collector is named', async () => {
   const loaded = vi.fn();
   vi.doMock('@opentelemetry/api', () => {
     loaded();
@@ -23,7 +23,7 @@ test('off, and without a package loaded, unless a collector is named', async () 
   expect(loaded).toHaveBeenCalled();
 });
 
-test('goes on with the trace that it is given, also with the decision not to record it', async () => {
+test('continues the given trace, including the decision not to record it', async () => {
   const tracing = await open(NOWHERE);
   const start = (parent: string | undefined) => tracing!.start({ name: 'a', kind: 'server', parent, startedAt: 0 });
   const traceId = '0af7651916cd43dd8448eb211c80319c';
@@ -31,6 +31,6 @@ test('goes on with the trace that it is given, also with the decision not to rec
   const undrawn = start(`00-${traceId}-b7ad6b7169203331-00`);
   expect(undrawn.traceparent).toBeUndefined();
   expect(undrawn.context).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-00$`));
-  // What cannot be read begins a trace of its own.
+  // An unreadable header starts a new trace.
   for (const parent of [undefined, 'nonsense']) expect(start(parent).traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
 });
