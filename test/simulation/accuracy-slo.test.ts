@@ -10,7 +10,7 @@ import { traceWorkload } from '../../plans/simulator/workload.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import type { Trace } from '../../plans/traces/trace.ts';
 
-/** Devices enough for twice the planned load in every gear: what is lost is lost by the choice of gears alone. */
+/** Enough devices for twice the planned load in every gear, so that only the choice of gears can lose accuracy. */
 const DEVICES = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10 }));
 const QPS_MAX = 200;
 const TARGET = 0.87;
@@ -36,7 +36,7 @@ const request: PlanRequest = {
 };
 const system = simulatedSystem(request.profile, DEVICES, request.maxBatch);
 
-/** Seconds whose rates are of the planned distribution, times a factor. */
+/** Seconds with rates from the planned distribution, times a factor. */
 function drawn(factor: number, random: Random): Trace {
   const { weights } = request;
   const width = QPS_MAX / weights.length;
@@ -48,12 +48,12 @@ function drawn(factor: number, random: Random): Trace {
     });
     return factor * width * ((k === -1 ? weights.length - 1 : k) + random.next());
   };
-  // Loads last for some seconds, so that what is measured is what the gears are chosen for.
+  // Each load lasts for several seconds, so that gears are chosen for the load they serve.
   const rates = Array.from({ length: SECONDS / 10 }, rate);
   return { qps: Float64Array.from({ length: SECONDS }, (_, second) => rates[Math.floor(second / 10)]) };
 }
 
-/** Mean over the seconds, as the plan means it: accuracy of the answers by time, not by request. */
+/** The mean over the seconds, as in the plan: accuracy by time, not by request. */
 function accuracyOverTime(plan: GearPlan, factor: number, scaled: boolean): number {
   const compiled = compilePlan(plan);
   const workload = traceWorkload(drawn(factor, createRandom(7)), system.samples, createRandom(8));
@@ -67,13 +67,13 @@ describe('a plan for an accuracy SLO', async () => {
   if (found.type === 'infeasible') throw new Error(found.reason);
   const { plan } = found;
 
-  test('holds its accuracy over the distribution planned for, scaled or not', () => {
+  test('keeps its accuracy over the planned distribution, scaled or not', () => {
     expect(plan.expected.accuracy).toBeGreaterThanOrEqual(TARGET);
     expect(accuracyOverTime(plan, 1, true)).toBeGreaterThan(TARGET - 0.005);
     expect(accuracyOverTime(plan, 1, false)).toBeGreaterThan(TARGET - 0.005);
   });
 
-  test('holds it under twice the load by scaling, and would not without', () => {
+  test('keeps it under twice the load by scaling, and would not without', () => {
     const unscaled = accuracyOverTime(plan, 2, false);
     const scaled = accuracyOverTime(plan, 2, true);
     expect(scaled).toBeGreaterThan(TARGET - 0.005);

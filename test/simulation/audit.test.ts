@@ -29,14 +29,14 @@ const SPECS = [{ name: 'x', dtype: 'uint8', shape: [3], pad: 0 }] as const;
 const MS = [1, 3];
 const SAMPLES = 1_000;
 const AGREE = 0;
-/** The large model says otherwise; or cannot read the sample. */
+/** The large model disagrees, or cannot read the sample. */
 const DIFFER = 1;
 const UNREADABLE = 2;
 
-/** A sample: the small model's certainty in percent, the large one's, and what the large one makes of it. */
+/** A sample: the certainty of the small model in percent, that of the large one, and the large one's verdict. */
 type AuditSample = readonly [number, number, number];
 
-/** On the validation samples the small model is certain of 8 in 10, and the large one then agrees but for 1 in 50. */
+/** On the validation samples the small model is certain of 8 in 10, of which the large one disagrees with 1 in 50. */
 const certaintyOf = (sample: number): number => (sample % 10 < 8 ? 90 : 20);
 const profile = {
   models: models.map((name, m) => ({
@@ -74,9 +74,9 @@ function backend(clock: Clock): Backend {
 
 interface Audited extends VirtualPlane {
   readonly events: EventMessage[];
-  /** What heartbeats counted of the small model's answers. */
+  /** What heartbeats counted for the small model's answers. */
   readonly counted: () => { drawn: number; compared: number; differed: number };
-  /** Of the large one's: the small one had been of the same opinion, or of another. */
+  /** For the large model's answers: whether the small one had agreed or not. */
   readonly ownAnswers: () => { agreed: number; differed: number };
   ask(sample: AuditSample): void;
 }
@@ -146,7 +146,7 @@ async function start(plan: GearPlan, audit: { share: number; utilisation?: numbe
   };
 }
 
-/** The i-th request, with the large model of another mind about `wrong` in 100 of those that the small one is certain of. */
+/** The i-th request; the large model disagrees with `wrong` in 100 of those that the small one is certain of. */
 function sampleAt(i: number, wrong: number): AuditSample {
   const differs = (i * 37) % 100 < wrong;
   return [certaintyOf(i), 1 + (i % 90), differs ? DIFFER : AGREE];
@@ -168,7 +168,7 @@ async function statusOf(plane: Audited) {
 const cascade = planOf({ models, stepQps: 1_000 });
 
 describe('with time to spare', () => {
-  test('a share of the certain answers is compared, the loss is found and told, and so is its end', async () => {
+  test('a share of the certain answers is compared, and the loss is found and reported, as is its end', async () => {
     const plane = await start(cascade, { share: 0.2 });
     await load(plane, 60, 100, (i) => sampleAt(i, 2));
     const before = (await statusOf(plane)).drift?.audit;
@@ -177,7 +177,7 @@ describe('with time to spare', () => {
 
     await load(plane, 60, 100, (i) => sampleAt(i, 40));
     const { drift } = await statusOf(plane);
-    // Of all answers: 8 in 10 are the small model's, of which 4 in 10 differ.
+    // The small model gives 8 in 10 answers, of which 4 in 10 differ.
     expect(drift?.audit?.disagreement?.low).toBeLessThan(0.32);
     expect(drift?.audit?.disagreement?.high).toBeGreaterThan(0.32);
     expect(drift?.audit).toMatchObject({ lost: true });
@@ -217,7 +217,7 @@ describe('with time to spare', () => {
     expect(later / 1_000).toBeLessThan(MS[1]);
   });
 
-  test('answers of the most accurate model are counted by what the model before it had said', async () => {
+  test('answers of the most accurate model are counted by the opinion of the previous model', async () => {
     const plane = await start(cascade, { share: 1 });
     await load(plane, 2, 50, (i) => [20, 50, i % 4 === 0 ? DIFFER : AGREE]);
     await plane.runUntil(plane.clock.now() + 200);
@@ -225,7 +225,7 @@ describe('with time to spare', () => {
     expect(plane.counted()).toMatchObject({ drawn: 0, compared: 0 });
   });
 
-  test('a sample that the most accurate model cannot read is not compared, and nobody notices', async () => {
+  test('a sample that the most accurate model cannot read is not compared, and clients do not notice', async () => {
     const plane = await start(cascade, { share: 1 });
     await load(plane, 2, 50, () => [90, 50, UNREADABLE]);
     expect(plane.counted()).toMatchObject({ drawn: 100, compared: 0 });
@@ -233,10 +233,10 @@ describe('with time to spare', () => {
   });
 });
 
-test('at full load nothing is audited, and every answer comes at the same time as without an audit', async () => {
+test('at full load nothing is audited, and every answer comes at the same time as without audits', async () => {
   const answersOf = async (audit: { share: number } | undefined) => {
     const plane = await start(cascade, audit);
-    // More than the device carries, from the first moment on: something waits all the time.
+    // More than the device carries from the start: something always waits.
     for (let i = 0; i < 30; i++) plane.ask(sampleAt(i, 30));
     await load(plane, 3, 800, (i) => sampleAt(i, 30));
     const { compared } = plane.counted();
@@ -247,15 +247,15 @@ test('at full load nothing is audited, and every answer comes at the same time a
   expect(audited.answers).toEqual((await answersOf(undefined)).answers);
 });
 
-test('a device that is busier than allowed does not audit, though nothing waits at times', async () => {
+test('a device that is busier than allowed does not audit, even when nothing waits', async () => {
   const plane = await start(cascade, { share: 1, utilisation: 0.3 });
   await load(plane, 4, 400, () => [90, 50, AGREE]);
-  // Most of the time busy for 0.4 and more: a few in the beginning.
+  // Busy at least 0.4 most of the time: only a few audits at the start.
   const { drawn, compared } = plane.counted();
   expect(compared).toBeLessThan(0.2 * drawn);
 });
 
-describe('where another device holds the most accurate model', () => {
+describe('if another device holds the most accurate model', () => {
   const two = planOf({ models, devices: ['d0', 'd1'], stepQps: 1_000 });
   const apart: GearPlan = {
     ...two,
@@ -266,7 +266,7 @@ describe('where another device holds the most accurate model', () => {
     gears: two.gears.map((gear) => ({ ...gear, shares: { small: { d0: 1 }, large: { d1: 1 } } })),
   };
 
-  test('it is asked while it has time to spare', async () => {
+  test('it gets audits while it has spare time', async () => {
     const plane = await start(apart, { share: 0.5 });
     await load(plane, 10, 100, (i) => sampleAt(i, 50));
     const { drawn, compared, differed } = plane.counted();
@@ -275,7 +275,7 @@ describe('where another device holds the most accurate model', () => {
     expect(Math.abs(differed / compared - 0.5)).toBeLessThan(0.1);
   });
 
-  test('and nothing is sent to it while it has none', async () => {
+  test('it gets none while it is busy', async () => {
     const plane = await start(apart, { share: 1, utilisation: 0.01 });
     let sent = 0;
     plane.bus.messages$(subjects.audit('d1')).subscribe(() => sent++);

@@ -14,7 +14,7 @@ import { constantTrace, type Trace } from '../../plans/traces/trace.ts';
 const P95_MS = 100;
 const QPS_MAX = 4_000;
 
-/** Costs like those of the example's models on one core, and a plan for about what they carry within the SLO at good accuracy. */
+/** Costs like those of the example's models on one core, and a plan for about the load they carry within the SLO at good accuracy. */
 const request: PlanRequest = {
   deployment: 'test',
   profile: syntheticProfile({
@@ -50,7 +50,7 @@ describe('a load beyond the plan', async () => {
   const { plan } = found;
   const carried = plan.beyond?.at(-1)?.qps[1] ?? 0;
 
-  test('of 1.5 times the highest promised is answered, nearly all of it within the SLO', () => {
+  test('of 1.5 times the highest promised load is answered, nearly all of it within the SLO', () => {
     expect(carried).toBeGreaterThan(1.5 * QPS_MAX);
     const { inTime, rejected, gearMs } = run(plan, constantTrace(1.5 * QPS_MAX, 20));
     expect(rejected).toBe(0);
@@ -58,7 +58,7 @@ describe('a load beyond the plan', async () => {
     expect(gearMs.slice(plan.gears.length).reduce((sum, ms) => sum + ms, 0)).toBeGreaterThan(15_000);
   });
 
-  test('as a crowd costs accuracy, not answers; without gears beyond the plan it costs answers', () => {
+  test('in a crowd costs accuracy, not answers; without gears beyond the plan it costs answers', () => {
     const crowd = { qps: Float64Array.from({ length: 30 }, (_, s) => (s >= 10 && s < 20 ? 0.8 * carried : 0.2 * QPS_MAX)) };
     const { inTime, rejected } = run(plan, crowd);
     expect(rejected).toBe(0);

@@ -12,7 +12,7 @@ import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '
 
 const models = ['small', 'large'];
 const devices = ['a', 'b'];
-/** Labels tell whose a sample is. */
+/** Labels show whose sample it is. */
 const GIVEN_UP = 0;
 const OTHER = 1;
 const BATCH_MS = 10;
@@ -47,7 +47,7 @@ function certain(label: number, count: number): { inputs: { x: Uint8Array } }[] 
   return Array.from({ length: count }, () => ({ inputs: { x: Uint8Array.of(label, 90, 90) } }));
 }
 
-test('of 20,000 requests that are given up while they wait, those that have begun are computed and no others', async () => {
+test('of 20,000 requests that are cancelled while they wait, only those that have started are computed', async () => {
   const { client, computed, clock, runUntil, frontends } = await start(plan, { frontends: 3 });
   const answers: Answer[] = [];
   const late: Answer[] = [];
@@ -58,17 +58,17 @@ test('of 20,000 requests that are given up while they wait, those that have begu
   expect(begun).toBe(2 * 21 * 8);
   before.unsubscribe();
   await runUntil(clock.now() + 5_000);
-  // One more batch on each device had begun when these heard of it.
+  // Each device had started one more batch when it heard of it.
   expect(computed.of('small', GIVEN_UP) - begun).toBeLessThanOrEqual(2 * 8);
   expect(late).toHaveLength(begun - 2 * 8);
   expect([answers.length, answers.filter(isFailure).length]).toEqual([500, 0]);
-  // Nothing is kept of them: the frontends have nothing to wait for when they stop.
+  // Nothing of them remains: the frontends have nothing to wait for when they stop.
   const stopped = Promise.all(frontends.map((frontend) => frontend.stop(30_000)));
   await runUntil(clock.now() + 1_000);
   await stopped;
 });
 
-test('what is given up while a model computes it goes to no other', async () => {
+test('a request that is cancelled while a model computes it goes to no other model', async () => {
   const { client, computed, clock, runUntil } = await start();
   const giveUp = new AbortController();
   const reasons: unknown[] = [];
@@ -83,14 +83,14 @@ test('what is given up while a model computes it goes to no other', async () => 
   await expect(client.infer({ x: Uint8Array.of(GIVEN_UP, 90, 90) }, { signal: giveUp.signal })).rejects.toBe('changed my mind');
 });
 
-test('what waits for the next model on another device is not computed there, also when its frontend does not know yet where it is', async () => {
+test('a cancelled request that waits for the next model on another device is not computed there, even if its frontend does not know yet where it is', async () => {
   const { client, computed, clock, runUntil } = await start(split, {
     batchMs: (model) => (model === 0 ? BATCH_MS : 10 * BATCH_MS),
   });
   const hard = Array.from({ length: 64 }, () => ({ inputs: { x: Uint8Array.of(GIVEN_UP, 10, 90) } }));
   const beganAt = clock.now();
   const asking = client.inferMany(hard).subscribe();
-  // The second batch of the small model has just gone on; the note to the frontend is under way for 5 ms more.
+  // The second batch of the small model has just moved on; the note to the frontend takes 5 ms more.
   await runUntil(beganAt + 2 * BATCH_MS + 1);
   expect([computed.of('small', GIVEN_UP), computed.of('large', GIVEN_UP)]).toEqual([24, 8]);
   asking.unsubscribe();
@@ -98,10 +98,10 @@ test('what waits for the next model on another device is not computed there, als
   expect([computed.of('small', GIVEN_UP), computed.of('large', GIVEN_UP)]).toEqual([24, 8]);
 });
 
-test('what was given up is not sent again when its device is lost', async () => {
+test('a cancelled request is not sent again when its device is lost', async () => {
   let dead = false;
   const { client, computed, clock, runUntil } = await start(plan, {
-    // Device a hears of no cancellation, and then nothing is heard of it.
+    // Device a misses the cancellation, and then falls silent.
     systemOf: (device, bus, clock) => ({
       clock,
       bus:
@@ -120,13 +120,13 @@ test('what was given up is not sent again when its device is lost', async () => 
   asking.unsubscribe();
   const begun = computed.of('small', GIVEN_UP);
   await runUntil(clock.now() + 50_000);
-  // Device a, dead to the world, goes through what it has: the fifty that were sent to it. On b, nothing more was begun.
+  // Device a, cut off, works through the fifty requests it was sent. Nothing more started on b.
   expect(computed.of('small', GIVEN_UP)).toBe(begun + 50 - 8);
-  // Those of the other client that were on a were asked of b as well.
+  // The other client's requests on a were sent to b as well.
   expect(computed.of('small', OTHER)).toBeGreaterThan(10);
 });
 
-test('a client without the library cancels by a token of its own: what it names, or all', async () => {
+test('a client without the library cancels by its own token: the requests it names, or all', async () => {
   const { bus, computed, clock, runUntil, infer, answers } = await start();
   const x = Uint8Array.of(GIVEN_UP, 90, 90);
   const frame = ['1', '2', '3', '4'].map((id) => ({ id, inputs: { x } }));
@@ -152,7 +152,7 @@ test('a client without the library cancels by a token of its own: what it names,
   expect(computed.of('small', GIVEN_UP)).toBe(3);
 });
 
-test('nobody cancels what is of others: ids without the token do nothing, and bad cancellations are told', async () => {
+test('nobody can cancel requests of others: ids without the token do nothing, and bad cancellations are refused', async () => {
   const { bus, client, clock, runUntil, answers } = await start();
   const results: Answer[] = [];
   const requests = certain(OTHER, 64).map((request, i) => ({ ...request, id: `known-${i}` }));
@@ -177,7 +177,7 @@ test('nobody cancels what is of others: ids without the token do nothing, and ba
   ]);
 });
 
-test('devices that drain leave when what they had is given up', async () => {
+test('draining devices leave when their requests are cancelled', async () => {
   const { client, clock, runUntil, devices: running, computed } = await start();
   const asking = client.inferMany(certain(GIVEN_UP, 1_000), { concurrency: 1_000 }).subscribe();
   await runUntil(clock.now() + 1);
@@ -189,7 +189,7 @@ test('devices that drain leave when what they had is given up', async () => {
   expect(computed.of('small', GIVEN_UP)).toBe(16);
 });
 
-test('a bus that is not there any more keeps nobody from giving up', async () => {
+test('a request can be given up even if the bus is gone', async () => {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock);
   const client = createClient(bus, clock, { deployment: 'test' });

@@ -12,7 +12,7 @@ import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
 import { deviceState, planOf } from '../support/plans.ts';
 
-/** A controller whose clock stands at 1,000, and the devices of a predecessor whose clock was ahead. */
+/** A controller whose clock is at 1,000, and the devices of a predecessor whose clock was ahead. */
 function startWorld(leads: boolean, beginTerm?: () => Promise<number>) {
   const clock = new VirtualClock(1_000);
   const bus = createLocalBus(clock);
@@ -35,7 +35,7 @@ function startWorld(leads: boolean, beginTerm?: () => Promise<number>) {
 
 // Found by the fault simulation: a controller on a host whose clock was two seconds behind took over; everybody ignored its gears, and
 // the plans that it put in force.
-test('a controller that takes over says gears of a later epoch than the devices act on, whatever its clock says', () => {
+test('a controller that takes over publishes gears with a later epoch than the devices act on, whatever its clock says', () => {
   const { leading$, said, heartbeat } = startWorld(false);
   heartbeat(3_000);
   leading$.next(true);
@@ -43,14 +43,14 @@ test('a controller that takes over says gears of a later epoch than the devices 
   expect(said).toEqual([3_001]);
 });
 
-test('nor does it matter when it leads before it has heard of any device', () => {
+test('this holds even if it leads before it has heard from any device', () => {
   const { said, heartbeat } = startWorld(true);
   heartbeat(3_000);
   expect(said).toEqual([1_000, 3_001]);
 });
 
 // Found by the fault simulation: one that had been stopped, and had a clock ahead of its successor's, said its gear once more.
-test('where terms are counted, clocks do not matter: a later term has later epochs than any change in an earlier one', async () => {
+test('if terms are counted, clocks do not matter: a later term has later epochs than any change in an earlier one', async () => {
   const { leading$, said, heartbeat } = startWorld(true, () => Promise.resolve(7));
   await Promise.resolve();
   leading$.next(false);
@@ -62,7 +62,7 @@ test('where terms are counted, clocks do not matter: a later term has later epoc
   expect(said).toEqual([7 * 2 ** 32]);
 });
 
-test('a controller that cannot get a number for its term says nothing until it can', async () => {
+test('a controller that cannot get a number for its term publishes nothing until it can', async () => {
   let reachable = false;
   const { clock, said } = startWorld(true, () => (reachable ? Promise.resolve(3) : Promise.reject(new Error('no store'))));
   const runOn = async (): Promise<void> => {
@@ -78,7 +78,7 @@ test('a controller that cannot get a number for its term says nothing until it c
   expect(said[0]).toBe(3 * 2 ** 32);
 });
 
-test('one that has led for a while and hears of a later epoch has a successor, which it does not surpass', () => {
+test('a leader that hears of a later epoch has a successor, and does not outbid it', () => {
   const { clock, said, heartbeat } = startWorld(true);
   clock.runUntil(1_900);
   heartbeat(3_000);

@@ -18,7 +18,7 @@ const profile = syntheticProfile({
 });
 const subjects = subjectsOf('test');
 
-/** What a device that takes 1.25 times what was profiled tells of itself when it has been busy for a second. */
+/** What a device that takes 1.25 times as long as profiled reports after a busy second. */
 async function toldSlowdown(plan: GearPlan): Promise<number> {
   const clock = new VirtualClock();
   const plane = await startVirtualPlane(plan, {
@@ -39,7 +39,7 @@ async function toldSlowdown(plan: GearPlan): Promise<number> {
   return told;
 }
 
-test('a device that is as slow as its plan was corrected for says that it runs as planned', async () => {
+test('a device that is as slow as its corrected plan expects reports that it runs as planned', async () => {
   const plan = planOf({ models: ['small'], maxWaitMs: 0 });
   expect(await toldSlowdown(plan)).toBeGreaterThan(1.2);
   expect(await toldSlowdown({ ...plan, correction: { date: '', inference: { d0: 1.25 } } })).toBeCloseTo(1, 1);

@@ -5,14 +5,14 @@ import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 
 const models = ['small', 'large'];
-/** Uncertain in the small model, so that it goes on to the large one. */
+/** Uncertain in the small model, so that it moves on to the large one. */
 const HARD = [1, 10, 90];
 const SMALL_MS = 10;
 const LARGE_MS = 200;
 const batchMs = (model: number): number => (model === 0 ? SMALL_MS : LARGE_MS);
 const answerTo = (plane: VirtualPlane, id: string) => plane.answers.find(({ answer }) => answer.id === id);
 
-test('no time for the next model: the answer so far stands, at once, and says so', async () => {
+test('no time for the next model: the answer so far is sent at once, and says so', async () => {
   const plane = await startVirtualPlane(planOf({ models }), { batchMs });
   plane.infer('hurried', HARD, { deadlineMs: 150 });
   plane.infer('patient', HARD, { deadlineMs: 1_000 });
@@ -21,8 +21,8 @@ test('no time for the next model: the answer so far stands, at once, and says so
   expect(answerTo(plane, 'patient')).toMatchObject({ answer: { model: 'large', exit: 'last' } });
 });
 
-test('time for the next model, but not for the queue before it: the answer so far stands, at once', async () => {
-  // The small model on one device, the large one on another: what waits there is known by its heartbeat.
+test('time for the next model, but not for its queue: the answer so far is sent at once', async () => {
+  // The small model on one device, the large one on another, whose queue is known from its heartbeat.
   const plan = planOf({ models, devices: ['a', 'b'] });
   const split = {
     ...plan,
@@ -35,7 +35,7 @@ test('time for the next model, but not for the queue before it: the answer so fa
   const plane = await startVirtualPlane(split, { batchMs });
   const backlogs: number[] = [];
   plane.bus.messages$('cascade.test.state.b').subscribe(({ data }) => backlogs.push(decode<DeviceState>(data).backlogMs));
-  // Batches of 8: one runs, four wait, 800 ms by the profile.
+  // Batches of 8: one runs and four wait, 800 ms by the profile.
   for (let i = 0; i < 40; i++) plane.infer(`before${i}`, HARD);
   await plane.runUntil(1_150);
   expect(backlogs.at(-1)).toBe(4 * LARGE_MS);
@@ -48,13 +48,13 @@ test('time for the next model, but not for the queue before it: the answer so fa
   expect(plane.answers).toHaveLength(42);
 });
 
-test('overtaken by its deadline in the queue of the next model: the answer so far stands', async () => {
+test('a deadline that passes in the queue of the next model: the answer so far is sent', async () => {
   let slow = false;
   const plane = await startVirtualPlane(planOf({ models }), {
     batchMs: (model) => (model === 0 ? SMALL_MS : slow ? 3 * LARGE_MS : LARGE_MS),
   });
   slow = true;
-  // Eight fill the batch of the large model, which takes longer than it was profiled to; the ninth waits behind it.
+  // Eight fill the batch of the large model, which takes longer than profiled; the ninth waits behind it.
   for (let i = 0; i < 8; i++) plane.infer(`first${i}`, HARD);
   plane.infer('ninth', HARD, { deadlineMs: 700 });
   await plane.runUntil(5_000);
@@ -65,7 +65,7 @@ test('overtaken by its deadline in the queue of the next model: the answer so fa
   expect(plane.answers).toHaveLength(9);
 });
 
-test('a request that its batch would answer too late is not computed, and told so before its deadline', async () => {
+test('a request that its batch would answer too late is not computed, and answered as late before its deadline', async () => {
   const plane = await startVirtualPlane(planOf({ models: ['small'] }), { batchMs: () => 100 });
   plane.infer('first', [1, 90]);
   await plane.runUntil(1_001);
@@ -76,7 +76,7 @@ test('a request that its batch would answer too late is not computed, and told s
   expect(answerTo(plane, 'in time')).toMatchObject({ at: 1_200, answer: { exit: 'last' } });
 });
 
-test('the deadline of the header holds for each request of a frame that names none', async () => {
+test('the deadline in the header applies to each request of a frame that names none', async () => {
   const plane = await startVirtualPlane(planOf({ models }), { batchMs });
   const x = Uint8Array.from(HARD);
   const frame = [
@@ -89,8 +89,8 @@ test('the deadline of the header holds for each request of a frame that names no
   expect(answerTo(plane, 'own')?.answer).toMatchObject({ exit: 'last' });
 });
 
-test('the longest deadline of the deployment holds for those who name a longer one, wherever they name it', async () => {
-  // Seven are before it: it would be computed within its own deadline, but not within the longest.
+test('the maximum deadline of the deployment applies to longer ones, wherever they are named', async () => {
+  // Seven are ahead of it: it would finish within its own deadline, but not within the maximum.
   const plane = await startVirtualPlane(planOf({ models: ['small'] }), {
     batchMs: () => 100,
     frontend: { deadlineMs: 100, maxDeadlineMs: 150 },

@@ -14,7 +14,7 @@ interface Told {
   readonly state: DeviceState;
 }
 
-/** Heartbeats of the devices from now on, with the time. */
+/** The devices' heartbeats from now on, with their times. */
 function heartbeats(plane: VirtualPlane): Told[] {
   const told: Told[] = [];
   plane.bus
@@ -31,7 +31,7 @@ describe('a backlog', () => {
   async function burst(requests: number): Promise<Told[]> {
     const plane = await startVirtualPlane(planOf({ models: ['small'] }), { batchMs, device: { urgentBacklogMs: URGENT_MS } });
     const told = heartbeats(plane);
-    // Not at a heartbeat.
+    // Between heartbeats.
     await plane.runUntil(1_010);
     for (let i = 0; i < requests; i++) plane.infer(`r${i}`, [1, 90]);
     await plane.runUntil(2_000);
@@ -39,7 +39,7 @@ describe('a backlog', () => {
     return told;
   }
 
-  test('above the threshold is told within the shortest interval and a batch, and no more often, until it is gone', async () => {
+  test('above the threshold is reported within the shortest interval plus a batch, and no more often, until it is gone', async () => {
     const told = await burst(100);
     const urgent = told.filter(({ at }) => at % LOAD_INTERVAL_MS !== 0);
     expect(urgent.length).toBeGreaterThan(3);
@@ -54,7 +54,7 @@ describe('a backlog', () => {
       expect(at - (until[i - 1] ?? 1_010), `before ${at} ms`).toBeLessThanOrEqual(URGENT_INTERVAL_MS + LONGEST_BATCH_MS);
   });
 
-  test('below it waits for the next heartbeat', async () => {
+  test('below the threshold waits for the next heartbeat', async () => {
     const told = await burst(20);
     expect(Math.max(...told.map(({ state }) => state.backlogMs))).toBeLessThanOrEqual(URGENT_MS);
     expect(told.map(({ at }) => at)).toEqual(Array.from({ length: 10 }, (_, i) => 1_100 + i * LOAD_INTERVAL_MS));
@@ -62,10 +62,10 @@ describe('a backlog', () => {
 });
 
 describe('a device that drains under load', () => {
-  test('answers all that it has, and says that it has left after the last answer', async () => {
+  test('answers everything it has, and says that it has left after the last answer', async () => {
     const said: string[] = [];
     const plane = await startVirtualPlane(planOf({ models: ['small', 'large'], threshold: 0.5 }), {
-      // What the device publishes, in its order.
+      // What the device publishes, in order.
       systemOf: (_, bus, clock) => ({
         clock,
         bus: busWith(bus, {
@@ -93,7 +93,7 @@ describe('a device that drains under load', () => {
 describe('a batch that takes 12 times its profiled time', () => {
   const PROFILED_MS = 200;
 
-  /** Batches of one request each that take these times, one after the other. */
+  /** Batches of one request each that take these times in turn. */
   async function run(tookMs: readonly number[]) {
     const left = [...tookMs];
     const onHung = vi.fn();
@@ -118,7 +118,7 @@ describe('a batch that takes 12 times its profiled time', () => {
     expect(told.at(-1)!.state.phase).toBe('left');
   });
 
-  test('does not on one that measures itself three times slower', async () => {
+  test('does not hang on one that measures itself as three times slower', async () => {
     const slow = 3 * PROFILED_MS;
     const { plane, onHung, told } = await run([slow, slow, slow, 12 * PROFILED_MS, slow]);
     expect(Math.max(...told.map(({ state }) => state.slowdown))).toBeGreaterThan(2.5);

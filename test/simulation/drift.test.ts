@@ -16,7 +16,7 @@ import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.t
 const models = ['small', 'large'];
 const plan = planOf({ models, cascades: [['small', 'large'], ['small']], stepQps: 100 });
 const subjects = subjectsOf('test');
-/** Certainties in percent, evenly from 0 to 99: of one sample and model each, and in the validation records. */
+/** Certainties in percent, evenly from 0 to 99, of each sample and model, and in the validation records. */
 const certaintyOf = (sample: number, model: number): number => (sample * (model === 0 ? 37 : 61)) % 100;
 const certainties = models.map((_, model) => Float32Array.from({ length: 100 }, (_, sample) => certaintyOf(sample, model) / 100));
 const profile = { models: models.map((name, model) => ({ name, certainties: certainties[model] })) } as never;
@@ -31,7 +31,7 @@ const SETTINGS = {
 interface Watched extends VirtualPlane {
   readonly events: EventMessage[];
   status(): Promise<Status>;
-  /** Seconds with so many requests each, whose certainties are those of the records, raised by `shift` percent. */
+  /** Seconds with this many requests each; certainties are those of the records, raised by `shift` percent. */
   load(seconds: number, qps: number, shift?: number): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ async function startWatched(options: Partial<DriftMonitorOptions> = {}): Promise
 const drifts = (events: readonly EventMessage[]) => events.filter((event) => event.type === 'drift');
 const replans = (events: readonly EventMessage[]) => events.filter((event) => event.type === 'replan');
 
-test('as long as load and samples are those of the plan, nothing is said; the status shows the measures', async () => {
+test('while load and samples match the plan, nothing is reported; the status shows the measures', async () => {
   const plane = await startWatched();
   for (let round = 0; round < 15; round++) {
     await plane.load(2, 50);
@@ -90,7 +90,7 @@ test('as long as load and samples are those of the plan, nothing is said; the st
   expect(drift?.qps).toMatchObject({ drifted: false, plannedMeanQps: 100, qpsMax: 200 });
   expect(drift?.qps.observations).toBeGreaterThanOrEqual(58);
   expect(drift?.qps.distance).toBeLessThan(0.1);
-  // Both models, the larger one with the samples that the smaller one sent on.
+  // Both models; the larger one gets the samples that the smaller one passes on.
   expect(drift?.certainty.map(({ model, drifted }) => [model, drifted])).toEqual([
     ['small', false],
     ['large', false],
@@ -98,7 +98,7 @@ test('as long as load and samples are those of the plan, nothing is said; the st
   expect(drift?.certainty.every(({ distance }) => distance !== null)).toBe(true);
 });
 
-test('another load than planned is told once, with the measures, and that it is over', async () => {
+test('a load unlike the plan is reported once, with the measures, and again when it is over', async () => {
   const plane = await startWatched();
   await plane.load(60, 150);
   expect(drifts(plane.events)).toMatchObject([{ state: 'begins', what: 'qps' }]);
@@ -106,7 +106,7 @@ test('another load than planned is told once, with the measures, and that it is 
   expect(drifts(plane.events)).toMatchObject([{ state: 'begins' }, { state: 'ends', what: 'qps' }]);
 });
 
-test('samples on which models are surer than on the validation samples are told, model by model', async () => {
+test('samples on which models are more certain than on the validation samples are reported per model', async () => {
   const plane = await startWatched();
   await plane.load(10, 50, 30);
   const told = drifts(plane.events).filter(({ what }) => what === 'certainty');
@@ -124,7 +124,7 @@ test('a standby measures, but publishes nothing', async () => {
   expect((await plane.status()).drift).toBeNull();
 });
 
-test('with replan: auto a drifted load is planned for, no more often than the interval allows, and the outcome is told', async () => {
+test('with replan: auto a drifted load is planned for, no more often than the interval allows, and the outcome is reported', async () => {
   let asked = 0;
   const plane = await startWatched({
     settings: { ...SETTINGS, replan: 'auto' },
@@ -141,7 +141,7 @@ test('with replan: auto a drifted load is planned for, no more often than the in
   expect(replans(plane.events).at(-1)).toEqual({ type: 'replan', state: 'done', text: 'plan adopted as revision 2' });
 });
 
-test('with replan: never nobody plans, however far the load is off', async () => {
+test('with replan: never, nothing is planned, however far off the load is', async () => {
   let asked = 0;
   const plane = await startWatched({
     replan: () => {

@@ -17,7 +17,7 @@ import { POISON } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { runClock, startVirtualPlane } from '../support/virtual-plane.ts';
 
-/** The real actors, with requests stored in memory, under a virtual clock: minutes of tries in a moment. */
+/** The real actors, with requests stored in memory, under a virtual clock: minutes of tries pass in a moment. */
 const subjects = subjectsOf('test');
 const MINUTE_MS = 60_000;
 
@@ -25,7 +25,7 @@ interface Durable {
   readonly clock: VirtualClock;
   readonly bus: Bus;
   readonly answers: { at: number; answer: Answer }[];
-  /** When a dead letter came. */
+  /** When a dead letter arrived. */
   readonly letters: number[];
   store(id: string, sample: readonly number[], headers?: Readonly<Record<string, string>>): Promise<unknown>;
 }
@@ -68,7 +68,7 @@ async function startDurable(storeAheadMs?: () => number): Promise<Durable> {
 const HOUR_MS = 60 * MINUTE_MS;
 const PLAN = planOf({ models: ['small', 'large'], devices: ['a', 'b'] });
 
-test('two minutes without anyone who serves are outlasted: every stored request is answered, none is a dead letter', async () => {
+test('stored requests survive two minutes without any server: every one is answered, and none becomes a dead letter', async () => {
   const { clock, bus, answers, letters, store } = await startDurable();
   for (let i = 0; i < 100; i++) await store(`r${i}`, [i % 2, 90, 90]);
   await runClock(clock, 2 * MINUTE_MS);
@@ -80,7 +80,7 @@ test('two minutes without anyone who serves are outlasted: every stored request 
   expect(letters).toEqual([]);
 });
 
-test('a request that fails each time is a dead letter after its tries, within some minutes, beside others that are answered', async () => {
+test('a request that fails every time becomes a dead letter after its tries, within a few minutes, while others are answered', async () => {
   const { clock, bus, answers, letters, store } = await startDurable();
   const plane = await startVirtualPlane(PLAN, { clock, bus });
   await store('poison', [0, POISON, POISON]);
@@ -94,7 +94,7 @@ test('a request that fails each time is a dead letter after its tries, within so
   expect(answers[20].answer).toMatchObject({ id: 'poison', error: { code: 'INTERNAL', message: /given up after 20 tries/ } });
 });
 
-test('a request that hangs devices is a dead letter after the second of them, beside others that are answered', async () => {
+test('a request that hangs devices becomes a dead letter after the second one, while others are answered', async () => {
   const { clock, bus, answers, letters, store } = await startDurable();
   const models = ['small', 'large'];
   let hung = 0;
@@ -115,7 +115,7 @@ test('a request that hangs devices is a dead letter after the second of them, be
   });
 });
 
-test('what a client has given up leaves the store: in flight, waiting for a device, and between two tries', async () => {
+test('a cancelled request leaves the store: in flight, waiting for a device, or between two tries', async () => {
   const { clock, bus, answers, letters, store } = await startDurable();
   const plane = await startVirtualPlane(PLAN, { clock, bus });
   const secret = (name: string) => ({ 'Cascade-Token': `the-token-of-${name}-` });
@@ -140,8 +140,8 @@ test('what a client has given up leaves the store: in flight, waiting for a devi
 test.each([
   ['a list of requests', encode([{ inputs: { x: [1, 2, 3] } }]), {}],
   ['an id that is too long', encode({ inputs: {} }), { 'Cascade-Id': 'x'.repeat(200) }],
-  ['a deadline that is none', encode({ inputs: {} }), { 'Cascade-Deadline-Ms': 'soon' }],
-])('%s is refused on the results subject that it names', async (_, body, headers) => {
+  ['an invalid deadline', encode({ inputs: {} }), { 'Cascade-Deadline-Ms': 'soon' }],
+])('%s is refused on the results subject it names', async (_, body, headers) => {
   const { clock, bus, answers } = await startDurable();
   await startVirtualPlane(PLAN, { clock, bus });
   const named: unknown[] = [];
@@ -154,7 +154,7 @@ test.each([
 });
 
 test.each([0, HOUR_MS, -HOUR_MS])(
-  'deadlines count from when the request was stored, though the clock of the server is %d ms ahead of ours, and is set meanwhile',
+  'deadlines count from when the request was stored, even if the server’s clock is %d ms ahead of ours and is set meanwhile',
   async (atFirstMs) => {
     let aheadMs = atFirstMs;
     const { clock, bus, answers, store } = await startDurable(() => aheadMs);

@@ -11,7 +11,7 @@ import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
 const THRESHOLD = 0.5;
-/** Apart enough that no request waits for another. */
+/** Far enough apart that no request waits for another. */
 const EVERY_MS = 100;
 
 test('the real actors on emulated devices answer each sample as recorded, at the exact time', async () => {
@@ -57,7 +57,7 @@ test('the real actors on emulated devices answer each sample as recorded, at the
     const model = goesOn ? large : small;
     const answer = answers.get(`s${i}`);
     expect(answer?.result).toMatchObject({ model: model.name, label: model.predictions[i], certainty: model.certainties[i] });
-    // One sample: 3 ms in the small model, 30 more in the large one.
+    // One sample takes 3 ms in the small model, and 30 ms more in the large one.
     expect(answer!.at - (1_000 + i * EVERY_MS), `sample ${i}`).toBe(goesOn ? 33 : 3);
   }
   expect(new Set([...answers.values()].map(({ result }) => result.model)).size).toBe(2);

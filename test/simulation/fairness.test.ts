@@ -13,11 +13,11 @@ interface Client {
   readonly name: string;
   readonly qps: number;
   readonly deadlineMs: number;
-  /** Since the beginning. */
+  /** Since the start. */
   readonly fromMs: number;
 }
 
-/** Requests that each client sent, and those that were answered in time. */
+/** Requests that each client sent, and how many were answered in time. */
 async function shares(clients: readonly Client[], seconds: number, options: VirtualPlaneOptions = {}) {
   const plane = await startVirtualPlane(planOf({ models: ['small'], devices: ['a', 'b'] }), { batchMs, ...options });
   const beginsAt = plane.clock.now();
@@ -56,13 +56,13 @@ const small = (fromMs: number): Client[] =>
   Array.from({ length: 50 }, (_, i) => ({ name: `small${i}`, qps: 2, deadlineMs: 2_000, fromMs: fromMs + 7 * i }));
 
 test.each([0, 2_000])(
-  'one client sends 6,000 requests/s with deadlines of 600 s; 50 others, from %d ms on, 2/s with 2 s: they are answered in time',
+  'one client sends 6,000 requests/s with deadlines of 600 s; from %d ms on, 50 others send 2/s with 2 s, and are answered in time',
   { timeout: 120_000 },
   async (fromMs) => {
     const greedy = { name: 'greedy', qps: 6_000, deadlineMs: 600_000, fromMs: 0 };
     const { sent, inTime } = await shares([greedy, ...small(fromMs)], 5);
     for (const { name } of small(0)) expect(inTime.get(name), name).toBe(sent.get(name));
-    // What they leave is the greedy one's.
+    // The greedy client gets what they leave.
     const seconds = 5 + 3;
     const others = 50 * 2 * (5 - fromMs / 1_000);
     expect(inTime.get('greedy')).toBeGreaterThan(0.9 * (CAPACITY_QPS * seconds - others));
@@ -77,7 +77,7 @@ test('a client that fills the table leaves room for the others', { timeout: 120_
   expect(total(inTime) / total(sent)).toBeGreaterThan(0.95);
 });
 
-test('two that both ask for more than there is get as much as each other, whatever their deadlines', {
+test('two clients that both ask for more than the capacity get equal shares, whatever their deadlines', {
   timeout: 120_000,
 }, async () => {
   const patient = { name: 'patient', qps: 2_000, deadlineMs: 600_000, fromMs: 0 };

@@ -20,7 +20,7 @@ import { damaged, oddField, oddValue } from '../support/mutations.ts';
 import { deviceState, planOf, workItem } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 
-/** Messages in one run, and runs: 10,000 messages. A failure is replayed with the seed and the path that fast-check prints. */
+/** Messages per run, and runs: 10,000 messages. Replay a failure with the seed and path that fast-check prints. */
 const MESSAGES = 100;
 const RUNS = 100;
 const SEED = 4;
@@ -70,12 +70,12 @@ const audit = {
 };
 const prepared = { revision: 2, device: 'd0', incarnation: 'forged', problem: 'no memory' };
 
-/** Whoever listens to a kind of message on a subject, and how it reads it. */
+/** An actor that listens for a kind of message on a subject, and how it decodes it. */
 interface Kind {
   readonly name: string;
   readonly subjects: readonly string[];
   readonly good: readonly Readonly<Record<string, unknown>>[];
-  /** By actor. Throws MalformedMessage where that actor drops the message. */
+  /** By actor. Throws MalformedMessage if that actor drops the message. */
   readonly readers: Readonly<Partial<Record<Listener, (data: Uint8Array) => unknown>>>;
 }
 
@@ -85,7 +85,7 @@ const reading =
   <T>(channel: Channel<string, T>) =>
   (data: Uint8Array): unknown =>
     channel.codec.decode(data);
-/** As those read a plan who only route by it. */
+/** How actors that only route by a plan read it. */
 const revised = (data: Uint8Array): unknown => {
   const message = PREPARE.codec.decode(data);
   try {
@@ -217,7 +217,7 @@ function isMalformed(read: (data: Uint8Array) => unknown, data: Uint8Array): boo
   }
 }
 
-/** Actor -> kind -> messages that it should drop. */
+/** Actor -> kind -> number of messages that it should drop. */
 function expectedDrops(messages: readonly Message[]): Record<string, Record<string, number>> {
   const expected: Record<string, Record<string, number>> = {};
   for (const { kind, data } of messages) {
@@ -261,7 +261,7 @@ async function startAll(): Promise<{ plane: VirtualPlane; actors: Record<Listene
         agree: (a, b) => a.label === b.label,
       },
     },
-    // As the check of a deployment does: a plan that the others cannot take is not put in force by a forged commit, nor told again.
+    // Like the check of a deployment: a plan that others cannot accept is neither put in force by a forged commit nor announced again.
     keeper: { check: (given) => problemsOf(given) },
     weights: { certaintyEdges: models.map(() => Float64Array.of(0.25, 0.5, 0.75)), accuracy: [0.8, 0.9] },
   });
@@ -277,7 +277,7 @@ async function startAll(): Promise<{ plane: VirtualPlane; actors: Record<Listene
   return { plane, actors: { frontend: plane.frontends[0], d0: plane.devices.get('d0')!, controller, keeper, status } };
 }
 
-/** Sends the messages, with good requests between, and gives everything the time to end. */
+/** Sends the messages with good requests in between, and gives everything time to end. */
 async function storm(plane: VirtualPlane, messages: readonly Message[]): Promise<void> {
   for (const [i, { subject, data }] of messages.entries()) {
     plane.bus.publish(subject, data);
@@ -292,7 +292,7 @@ function expectNobodyDied(plane: VirtualPlane, actors: Readonly<Record<string, R
     expect([actor.name, actor.restarts]).toEqual([actor.name, 0]);
 }
 
-test(`${MESSAGES * RUNS} mutated messages between actors: nobody dies, what cannot be read is counted, requests end`, {
+test(`${MESSAGES * RUNS} mutated messages between actors: nobody dies, unreadable messages are counted, and requests end`, {
   timeout: 180_000,
 }, async () => {
   let dropped = 0;
@@ -304,7 +304,7 @@ test(`${MESSAGES * RUNS} mutated messages between actors: nobody dies, what cann
       const expected = expectedDrops(messages);
       expect(actualDrops(actors)).toEqual(expected);
       dropped += Object.values(expected).reduce((sum, kinds) => sum + Object.values(kinds).reduce((a, b) => a + b, 0), 0);
-      // Forged heartbeats make a frontend send again what is under way: an answer may come twice, but it comes.
+      // Forged heartbeats make a frontend send requests again: an answer may come twice, but it comes.
       expect([...new Set(plane.answers.map(({ answer }) => answer.id))].sort()).toEqual(
         messages.map((_, i) => `good-${i}`).sort(),
       );
@@ -314,7 +314,7 @@ test(`${MESSAGES * RUNS} mutated messages between actors: nobody dies, what cann
   expect(dropped).toBeGreaterThan((MESSAGES * RUNS) / 2);
 });
 
-test('messages that cannot be read change nothing: good requests between have their results, once', {
+test('unreadable messages change nothing: good requests in between get their results, once', {
   timeout: 180_000,
 }, async () => {
   const bad = message.filter(({ kind, data }) => Object.values(kind.readers).every((read) => isMalformed(read, data)));
@@ -348,7 +348,7 @@ const questionReply = fc.constantFrom(
   'cascade.other.control.plan',
 );
 
-test('each mutated plan has one verdict, and nobody makes the controller speak where it must not', {
+test('each mutated plan gets one verdict, and nobody can make the controller publish where it must not', {
   timeout: 180_000,
 }, async () => {
   const check = (given: GearPlan): string[] =>

@@ -10,7 +10,7 @@ import { POISON } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { startVirtualPlane } from '../support/virtual-plane.ts';
 
-/** Bodies in one run, and runs: 10,000 bodies. A failure is replayed with the seed and the path that fast-check prints. */
+/** Bodies per run, and runs: 10,000 bodies. Replay a failure with the seed and path that fast-check prints. */
 const BODIES = 100;
 const RUNS = 100;
 const SEED = 4;
@@ -20,7 +20,7 @@ const GOOD = [1, 90, 0];
 interface Body {
   readonly data: Uint8Array;
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined: a subject of its own, on which its answers are counted. */
+  /** Undefined: its own subject, on which its answers are counted. */
   readonly reply: string | undefined;
 }
 
@@ -55,7 +55,7 @@ const content: fc.Arbitrary<unknown> = fc.oneof(
   oddValue,
 );
 
-/** JSON knows no bytes. */
+/** JSON has no bytes. */
 function json(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value, (_, held) => (held instanceof Uint8Array ? [...held] : held)) ?? 'undefined');
 }
@@ -97,7 +97,7 @@ const body: fc.Arbitrary<Body> = fc.record({
   ),
 });
 
-/** Requests in a body, if it is read at all. */
+/** The number of requests in a body, if it can be read at all. */
 function requestsIn({ data, headers }: Body): number {
   try {
     const contentType = headers['Content-Type'];
@@ -109,7 +109,7 @@ function requestsIn({ data, headers }: Body): number {
   }
 }
 
-test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and good requests between are answered`, {
+test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and good requests in between are answered`, {
   timeout: 180_000,
 }, async () => {
   const seen = { results: 0, failures: new Set<string>() };
@@ -127,7 +127,7 @@ test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and 
         plane.bus.messages$(results).subscribe(({ data }) => onResults.push(...decodeAnswers(data)));
       for (const subject of ['$SYS.>', '$KV.>', 'cascade.other.>'])
         plane.bus.messages$(subject).subscribe((message) => forbidden.push(message.subject));
-      // Only the controller speaks here, and it says what can be read.
+      // Only the controller publishes here, and its messages are readable.
       plane.bus.messages$('cascade.test.control.gear').subscribe(({ data }) => GEAR.codec.decode(data));
 
       for (const [i, { data, headers, reply }] of bodies.entries()) {
@@ -159,11 +159,11 @@ test(`${BODIES * RUNS} mutated bodies: each request ends once, nobody dies, and 
     }),
     { numRuns: RUNS, seed: SEED, endOnFailure: true },
   );
-  // The bodies are neither all good nor all bad.
+  // The bodies must be neither all good nor all bad.
   expect(seen.results).toBeGreaterThan(500);
   expect([...seen.failures].sort()).toEqual(['DEADLINE_EXCEEDED', 'INTERNAL', 'INVALID_ARGUMENT', 'RESOURCE_EXHAUSTED']);
 
-  /** One answer for each request; or one refusal of the whole body. */
+  /** One answer per request, or one refusal of the whole body. */
   function checkOne(got: readonly Answer[], requests: number, name: string): void {
     for (const answer of got) {
       if (isFailure(answer)) seen.failures.add(answer.error.code);

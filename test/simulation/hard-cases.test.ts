@@ -13,18 +13,18 @@ import { planOf } from '../support/plans.ts';
 import { startVirtualPlane, type VirtualPlane } from '../support/virtual-plane.ts';
 import { ProcessClock } from './support/process-clock.ts';
 
-/** What once went wrong, or could: each request still ends once, and nobody dies of it. */
+/** Things that once went wrong, or could: each request still ends once, and no actor dies. */
 
 const models = ['small', 'large'];
 const idsOf = (plane: VirtualPlane): string[] => plane.answers.map(({ answer }) => answer.id);
 
-/** An inference takes a second, but not while the replicas are warmed up. */
+/** An inference takes a second, except during warm-up. */
 function startSlowPlane(): Promise<VirtualPlane> {
   const clock = new VirtualClock();
   return startVirtualPlane(planOf({ models }), { clock, batchMs: () => (clock.now() < 1_000 ? 1 : 1_000) });
 }
 
-test('numbers that are small as text and too large as tensors are refused in words', async () => {
+test('numbers that are small as text but too large as tensors are refused with a message', async () => {
   const plane = await startVirtualPlane(planOf({ models }), {
     specs: [{ name: 'x', dtype: 'int64', shape: [null], pad: 0 }],
     maxPayloadBytes: 64 * 1024,
@@ -37,11 +37,11 @@ test('numbers that are small as text and too large as tensors are refused in wor
   ]);
 });
 
-test('scores that do not fit into a message are refused in words, after one model and after two', async () => {
+test('scores that do not fit into a message are refused with a message, after one model or two', async () => {
   const classes = 10_000;
   const manyClasses = (_: string, batch: readonly unknown[]): Observable<BatchOutput> =>
     new Observable((subscriber) => {
-      // Certain of class 0 only when alone: both of a batch of two go on to the next model.
+      // Certain of class 0 only when alone: in a batch of two, both move on to the next model.
       const scores = new Float32Array(batch.length * classes).fill(1 / classes);
       if (batch.length === 1) scores[0] = 1;
       subscriber.next({ scores, classes, auxiliary: undefined, computeMs: 1 });
@@ -61,14 +61,14 @@ test('scores that do not fit into a message are refused in words, after one mode
   expect(idsOf(plane).sort()).toEqual(['five', 'four', 'one', 'three', 'two']);
 });
 
-test('a frame of more requests than are answered one by one is refused as a whole', async () => {
+test('a frame with more requests than are answered one by one is refused as a whole', async () => {
   const plane = await startVirtualPlane(planOf({ models }));
   plane.bus.publish('cascade.test.infer', encode(new Array(100_000).fill(0)), { reply: 'answers' });
   await plane.runUntil(1_100);
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject([{ id: '', error: { code: 'INVALID_ARGUMENT' } }]);
 });
 
-test('a request that waits far beyond its deadline is told so once', async () => {
+test('a request that waits far beyond its deadline is answered as late, once', async () => {
   const plane = await startSlowPlane();
   plane.infer('first', [1, 90, 0]);
   await plane.runUntil(1_001);
@@ -84,7 +84,7 @@ test('a request whose inference ends far beyond its deadline is answered once', 
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject([{ id: 'slow', error: { code: 'DEADLINE_EXCEEDED' } }]);
 });
 
-test('a frontend that starts under load is told of the gear in force before its first requests are sent in another', async () => {
+test('a frontend that starts under load learns the gear in force before it sends its first requests', async () => {
   const plan = planOf({ models, cascades: [['small', 'large'], ['small']], stepQps: 500 });
   const plane = await startVirtualPlane(plan, { batchMs: () => 1 });
   for (let i = 0; i < 350; i++) {
@@ -115,7 +115,7 @@ test('a backend that dies takes its device with it; both come back, and its requ
           ...backend,
           run: (model, batch) =>
             new Observable<BatchOutput>((subscriber) => {
-              // Warm-up comes first: 2 models, 2 sizes, twice each.
+              // Warm-up comes first: 2 models, 2 sizes, two runs each.
               if (number === 0 && clock.now() > 1_000) subscriber.error(new CascadeError('UNAVAILABLE', 'worker died'));
               else return backend.run(model, batch).subscribe(subscriber);
               return undefined;
@@ -137,7 +137,7 @@ test('a backend that dies takes its device with it; both come back, and its requ
   expect([backends, closed]).toEqual([2, [0]]);
 });
 
-test('a frontend that died numbers its requests on: notes about the earlier ones end none of the later', async () => {
+test('a restarted frontend continues its numbering: notes about earlier requests do not end later ones', async () => {
   const refuse$ = new Subject<void>();
   const refused$ = refuse$.pipe(mergeMap(() => throwError(() => new CascadeError('UNAVAILABLE', 'not allowed any more'))));
   const plane = await startVirtualPlane(planOf({ models }), { refusals: { subject: 'cascade.test.done.f0', refused$ } });
@@ -154,7 +154,7 @@ test('a frontend that died numbers its requests on: notes about the earlier ones
   expect(idsOf(plane)).toEqual(['before', 'after']);
 });
 
-test('an actor that dies of its configuration is not started again: it says so', async () => {
+test('an actor that dies from a configuration error is not restarted, and says so', async () => {
   const plane = await startVirtualPlane(planOf({ models }));
   let starts = 0;
   const actor = startActor(
@@ -173,7 +173,7 @@ test('an actor that dies of its configuration is not started again: it says so',
   expect(await actor.finished).toEqual(new ConfigError('no such model'));
 });
 
-/** Two devices of which `a` says nothing more from 1,050 ms on: it was last heard at 1,000, and is lost at 2,000. */
+/** Two devices; `a` is silent from 1,050 ms on: its last heartbeat is at 1,000, and it is lost at 2,000. */
 async function startPlaneThatLosesOne(): Promise<{ plane: VirtualPlane; work: { at: number; ids: string[] }[] }> {
   const clock = new VirtualClock();
   const ofA = new ProcessClock(clock);
@@ -192,7 +192,7 @@ async function startPlaneThatLosesOne(): Promise<{ plane: VirtualPlane; work: { 
 }
 
 // Found by the fault simulation: a lost device's requests were sent again, and in the same sweep told that they were too late.
-test('a request that is too late when its device is lost is told so, and not sent again', async () => {
+test('a request that is too late when its device is lost is answered as late, and not sent again', async () => {
   const { plane, work } = await startPlaneThatLosesOne();
   for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_960 - 250 - 1_050 });
   await plane.runUntil(5_000);
@@ -202,7 +202,7 @@ test('a request that is too late when its device is lost is told so, and not sen
 
 // Found by the fault simulation: a device that got a request too late to answer told the frontend that it had ended, which then
 // said nothing, either.
-test('a request that is sent again too late for another device to answer is answered by its frontend', async () => {
+test('a request sent again too late for another device to answer is answered by its frontend', async () => {
   const { plane, work } = await startPlaneThatLosesOne();
   for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_800 - 1_050 });
   await plane.runUntil(5_000);

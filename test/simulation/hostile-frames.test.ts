@@ -10,7 +10,7 @@ const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 const frameOf = (request: unknown, count = 4_000) => [GOOD, ...new Array(count).fill(request)];
 const MANY_INPUTS = Array.from({ length: 100 }, (_, i) => ({ name: `feature_${i}`, dtype: 'float32', shape: [1] }) as const);
 
-/** What a frontend says to a message, and the bytes of it. */
+/** A frontend's answers to a message, and their size in bytes. */
 async function answersTo(body: Uint8Array, options: Parameters<typeof startVirtualPlane>[1] = {}) {
   const plane = await startVirtualPlane(planOf({ models: ['small'] }), options);
   let bytes = 0;
@@ -54,7 +54,7 @@ test('a list without a single map is refused as a whole', async () => {
   }
 });
 
-test('each of thousands of wrong requests that has an id is refused by it', async () => {
+test('each of thousands of bad requests is refused by its id, if it has one', async () => {
   const ids = Array.from({ length: 2_000 }, (_, i) => `r${i}`);
   for (const fields of [{}, { inputs: {} }]) {
     const { failures } = await answersTo(encode(ids.map((id) => ({ id, ...fields }))));
@@ -63,7 +63,7 @@ test('each of thousands of wrong requests that has an id is refused by it', asyn
   }
 });
 
-test('what is wrong is told in few words, whatever the number of inputs', async () => {
+test('the error message is short, whatever the number of inputs', async () => {
   for (const request of [{}, { inputs: {} }, { inputs: { y: 0 } }]) {
     const { failures } = await answersTo(encode(request), { specs: MANY_INPUTS });
     expect(failures).toHaveLength(1);
@@ -71,7 +71,7 @@ test('what is wrong is told in few words, whatever the number of inputs', async 
   }
 });
 
-test('thousands of requests that an overloaded frontend refuses are told by their ids, with a hint', async () => {
+test('thousands of requests that an overloaded frontend refuses are listed by id, with a hint', async () => {
   const ids = Array.from({ length: 4_000 }, (_, i) => `r${i}`);
   const body = encode(ids.map((id) => ({ id, inputs: { x: [1, 90] } })));
   const { failures, bytes } = await answersTo(body, { frontend: { maxInFlight: 10 } });
@@ -80,7 +80,7 @@ test('thousands of requests that an overloaded frontend refuses are told by thei
   expect(bytes).toBeLessThan(20_000 + 4 * body.length);
 });
 
-test('a client that goes on to send wrong frames is not read for a while, and others are served', async () => {
+test('a client that keeps sending bad frames is not read for a while, and others are served', async () => {
   const plane = await startVirtualPlane(planOf({ models: ['small'] }));
   const told: Failure[] = [];
   const answers: Answer[] = [];
@@ -95,7 +95,7 @@ test('a client that goes on to send wrong frames is not read for a while, and ot
   plane.infer('of another client', [1, 90]);
   await plane.runUntil(plane.clock.now() + 100);
   expect(plane.answers).toMatchObject([{ answer: { id: 'of another client', label: 1 } }]);
-  // Each is one refusal that costs nothing to make, and says when to come again.
+  // Each gets one cheap refusal with a retry hint.
   const unread = told.filter(({ error }) => error.code === 'RESOURCE_EXHAUSTED');
   expect(unread).toHaveLength(97);
   expect(unread[0].error.message).toMatch(/^too many requests of this client were wrong; its messages are read again in \d+ ms$/);

@@ -11,9 +11,9 @@ import { FaultyBus } from './support/faulty-bus.ts';
 import { FaultyNetwork } from './support/faulty-network.ts';
 import { ProcessClock } from './support/process-clock.ts';
 
-/** A frontend and a device in one process: the work of the one goes to the other without the server. */
+/** A frontend and a device in one process: requests go from one to the other without the server. */
 
-test('an answer that is lost with the connection is said again, as its frontend has not been told that the request has ended', async () => {
+test('an answer lost with the connection is sent again, because its frontend has not heard that the request has ended', async () => {
   const clock = new VirtualClock();
   const ignore = (): void => undefined;
   let said = 0;
@@ -23,7 +23,7 @@ test('an answer that is lost with the connection is said again, as its frontend 
     random: createRandom(1),
     watch: {
       published: (_, { subject }) => {
-        // The link breaks under the first answer, and is noticed when the note to the frontend has been sent, too.
+        // The link breaks under the first answer, and the process notices only after it has sent the note to the frontend, too.
         if (subject === 'asker' && said++ === 0) bus.disconnect({ arriving: 0, noticedMs: 20, serverNoticesMs: 20, downMs: 50 });
       },
       arrived: ({ subject }) => arrived.add(subject),
@@ -41,14 +41,14 @@ test('an answer that is lost with the connection is said again, as its frontend 
   const plane = await startVirtualPlane(planOf({ models: ['small'] }), { clock, bus });
   asker.publish('cascade.test.infer', encode({ id: 'once', inputs: { x: Uint8Array.of(1, 90) } }), { reply: 'asker' });
   await plane.runUntil(5_000);
-  // Lost, and said again.
+  // Lost, and sent again.
   expect(said).toBe(2);
   expect(answered).toEqual(['once']);
   expect(arrived).toContain('cascade.test.done.f0');
   expect(arrived).not.toContain('cascade.test.work.d0.small');
 });
 
-test('before a process ends whose device hangs, its frontend has seen the requests that it had there answered by another', async () => {
+test('before a process with a hung device ends, another device answers the requests its frontend had there', async () => {
   const clock = new VirtualClock();
   const endings: { at: number; answered: string[] }[] = [];
   let hangs = false;
@@ -63,7 +63,7 @@ test('before a process ends whose device hangs, its frontend has seen the reques
     },
   });
   hangs = true;
-  // Every other one goes to the device that hangs.
+  // Every other request goes to the device that hangs.
   for (const id of ['r0', 'r1', 'r2', 'r3']) plane.infer(id, [1, 90]);
   await plane.runUntil(2_000);
   expect(plane.answers).toHaveLength(2);

@@ -15,7 +15,7 @@ function startWorld() {
   const runUntil = async (timeMs: number): Promise<void> => {
     for (let next = clock.nextAt; next !== undefined && next <= timeMs; next = clock.nextAt) {
       clock.step();
-      // An attempt is some promises long; they settle before the next callback, as in real time.
+      // An attempt takes several promises, which settle before the next callback, as in real time.
       for (let i = 0; i < 10; i++) await Promise.resolve();
     }
     clock.runUntil(timeMs);
@@ -31,7 +31,7 @@ function startWorld() {
 }
 
 describe('of two controllers', () => {
-  test('one leads, for as long as it lives; when it leaves the other takes over at once', async () => {
+  test('one leads for as long as it lives; when it leaves, the other takes over at once', async () => {
     const { runUntil, contend } = startWorld();
     const first = contend('first');
     await runUntil(10);
@@ -43,7 +43,7 @@ describe('of two controllers', () => {
     expect(second.told).toEqual([false, true]);
   });
 
-  test('one that cannot reach the store stops leading before the other begins', async () => {
+  test('one that cannot reach the store stops leading before the other starts', async () => {
     const { bus, clock, runUntil, contend } = startWorld();
     let reachable = true;
     const shaky: Bus = Object.create(bus, {
@@ -77,7 +77,7 @@ describe('of two controllers', () => {
   });
 });
 
-test('one that leaves does not complain of an attempt that the end of its connection cuts off', async () => {
+test('one that leaves does not complain about an attempt cut off by its closed connection', async () => {
   const { bus, runUntil, contend } = startWorld();
   let cutOff: () => void = () => undefined;
   const closing: Bus = Object.create(bus, {

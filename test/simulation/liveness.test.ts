@@ -12,7 +12,7 @@ const plan = planOf({ models: ['small'], devices: ['a', 'b'] });
 const resultsOf = (plane: VirtualPlane): string[] =>
   plane.answers.filter(({ answer }) => !isFailure(answer)).map(({ answer }) => answer.id);
 
-/** Heartbeats of one device from now on. */
+/** The heartbeats of one device from now on. */
 function heartbeats(plane: VirtualPlane, device: string): { at: number; state: DeviceState }[] {
   const seen: { at: number; state: DeviceState }[] = [];
   plane.bus
@@ -31,12 +31,12 @@ async function send(plane: VirtualPlane, from: number, to: number): Promise<void
 
 const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => `r${i}`).sort();
 
-test('an inference that does not come back: its device says that it has left, and its requests are answered by the other', async () => {
+test('an inference that never returns: its device says that it has left, and the other one answers its requests', async () => {
   let clock: VirtualClock | undefined;
   let hangs = 0;
   const ended: number[] = [];
   const plane = await startVirtualPlane(plan, {
-    // From 1,200 ms on, one batch never ends; profiled at 5 ms.
+    // The batch at 1,200 ms never ends; it was profiled at 5 ms.
     batchMs: () => (clock !== undefined && clock.now() >= 1_200 && hangs++ === 0 ? 1e9 : 5),
     device: { onHung: () => ended.push(clock?.now() ?? 0) },
   });
@@ -46,7 +46,7 @@ test('an inference that does not come back: its device says that it has left, an
   await plane.runUntil(10_000);
   const left = [...beats.a, ...beats.b].find(({ state }) => state.phase === 'left');
   expect(left).toBeDefined();
-  // It began at 1,200 ms; beyond a second it is hung, found by the next heartbeat or two.
+  // It began at 1,200 ms; after a second it is hung, which the next heartbeat or two find.
   expect(left!.at).toBeGreaterThan(2_200);
   expect(left!.at).toBeLessThan(2_500);
   expect(ended).toEqual([left!.at]);
@@ -69,7 +69,7 @@ test('an inference of a second that was profiled at a fifth of that is slow, not
   expect(resultsOf(plane)).toEqual(['r0']);
 });
 
-test('a device process that was paused for longer than it takes to be lost is another one afterwards, with empty queues', async () => {
+test('a device process that was paused long enough to count as lost starts over with empty queues', async () => {
   let process: Pausable | undefined;
   const plane = await startVirtualPlane(plan, {
     batchMs: () => 40,
@@ -91,17 +91,17 @@ test('a device process that was paused for longer than it takes to be lost is an
   await plane.runUntil(resumedAt + 50);
   const after = beats.findLast(({ state }) => state.incarnation !== before.incarnation);
   expect(after).toMatchObject({ at: resumedAt, state: { phase: 'ready', queues: { small: 0 } } });
-  // The batch that it was in ends; what was sent to it before it was lost is not computed by it.
+  // Its running batch ends; requests sent to it before it was lost are not computed there.
   expect(beats.at(-1)!.state.completedBatches).toBeLessThanOrEqual(computedBefore + 3);
   await send(plane, 300, 350);
   await plane.runUntil(10_000);
   expect([...new Set(resultsOf(plane))].sort()).toEqual(ids(350));
-  // Only what was in its hands when it was paused may be answered twice.
+  // Only requests in progress during the pause may be answered twice.
   expect(resultsOf(plane).length - 350).toBeLessThanOrEqual(8);
   expect(beats.at(-1)!.state.completedBatches).toBeGreaterThan(computedBefore + 3);
 });
 
-test('a pause that is too short to be noticed by others loses and repeats nothing', async () => {
+test('a pause too short for others to notice loses and repeats nothing', async () => {
   let process: Pausable | undefined;
   const plane = await startVirtualPlane(plan, {
     batchMs: () => 40,

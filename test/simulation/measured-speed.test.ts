@@ -15,7 +15,7 @@ function alwaysSlow(device: string | undefined, factor: number): Slowdown[] {
   return [{ device, factor, fromMs: 0, toMs: Number.POSITIVE_INFINITY }];
 }
 
-/** Half the speed for 10 s, and the profiled one for the next 10 s. */
+/** Half the speed for 10 s, then the profiled speed for 10 s. */
 function onAndOff(device: string, seconds: number): Slowdown[] {
   return Array.from({ length: seconds / 20 }, (_, i) => {
     const fromMs = 10_000 + 20_000 * i;
@@ -23,7 +23,7 @@ function onAndOff(device: string, seconds: number): Slowdown[] {
   });
 }
 
-/** Highest number of changes in a minute of the run. */
+/** The highest number of changes in any minute of the run. */
 function mostAMinute(changesAtMs: readonly number[], fromMs: number): number {
   const perMinute = new Map<number, number>();
   for (const at of changesAtMs) {
@@ -41,7 +41,7 @@ describe('two devices, one of which becomes half as fast: the real actors', () =
   const SECONDS = 10;
   const SAMPLES = 6_000;
   const QPS_MAX = 450;
-  /** The same in both plans, so that only where requests go makes a difference: small, then large. */
+  /** The same cascade in both plans, small then large, so that only the routing differs. */
   const CASCADE = [{ models: [1, 3], thresholds: [0.8] }];
   let alike: SpeedCase;
   let unlike: SpeedCase;
@@ -54,42 +54,49 @@ describe('two devices, one of which becomes half as fast: the real actors', () =
   test.each([
     { share: 0.5, seed: 1 },
     { share: 0.9, seed: 2 },
-  ])('its share follows, p95 is as if planned so, and nothing is lost: $share of the highest load, seed $seed', async (given) => {
-    const { arrivalsMs: sent } = traceWorkload(constantTrace(given.share * QPS_MAX, SECONDS), SAMPLES, createRandom(given.seed));
-    const arrivalsMs = sent.map((at) => FIRST_ARRIVAL_MS + at);
-    const run = ({ profile, devices, plan }: SpeedCase, slowdowns: readonly Slowdown[]): Promise<ParityRun> =>
-      actorsRun(
-        {
-          profile,
-          devices,
-          plan,
-          rule: RULE,
-          heartbeatPhasesMs: evenPhases(devices.length),
-          deadlineMs: 1_500,
-          slowdowns,
-          audit: undefined,
-          arrivalsMs,
-        },
-        FIRST_ARRIVAL_MS + 1_000 * SECONDS + 5_000,
+  ])(
+    'its share follows, p95 is as if planned that way, and nothing is lost: $share of the highest load, seed $seed',
+    async (given) => {
+      const { arrivalsMs: sent } = traceWorkload(
+        constantTrace(given.share * QPS_MAX, SECONDS),
+        SAMPLES,
+        createRandom(given.seed),
       );
-    const p95Ms = ({ answers }: ParityRun): number => {
-      const latenciesMs = arrivalsMs.map((_, request) => {
-        const answer = answers[request] ?? { refused: 'no answer' };
-        return 'latencyMs' in answer ? answer.latencyMs : Number.NaN;
-      });
-      expect(latenciesMs).not.toContain(Number.NaN);
-      return percentile(latenciesMs.filter((_, request) => arrivalsMs[request] >= FOLLOWED_MS).sort(), 0.95)!;
-    };
-    const slowed = await run(alike, [{ device: 'd1', factor: 2, fromMs: SLOW_FROM_MS, toMs: Number.POSITIVE_INFINITY }]);
-    const planned = await run(unlike, []);
-    const toSmall = slowed.batches.filter(({ at, model }) => model === 'small' && at >= FOLLOWED_MS);
-    const requestsOn = (device: string): number =>
-      toSmall.reduce((sum, batch) => sum + (batch.device === device ? batch.requests.length : 0), 0);
-    const share = requestsOn('d1') / (requestsOn('d0') + requestsOn('d1'));
-    expect(share).toBeGreaterThan(0.31);
-    expect(share).toBeLessThan(0.38);
-    expect(p95Ms(slowed)).toBeLessThan(1.2 * p95Ms(planned));
-  });
+      const arrivalsMs = sent.map((at) => FIRST_ARRIVAL_MS + at);
+      const run = ({ profile, devices, plan }: SpeedCase, slowdowns: readonly Slowdown[]): Promise<ParityRun> =>
+        actorsRun(
+          {
+            profile,
+            devices,
+            plan,
+            rule: RULE,
+            heartbeatPhasesMs: evenPhases(devices.length),
+            deadlineMs: 1_500,
+            slowdowns,
+            audit: undefined,
+            arrivalsMs,
+          },
+          FIRST_ARRIVAL_MS + 1_000 * SECONDS + 5_000,
+        );
+      const p95Ms = ({ answers }: ParityRun): number => {
+        const latenciesMs = arrivalsMs.map((_, request) => {
+          const answer = answers[request] ?? { refused: 'no answer' };
+          return 'latencyMs' in answer ? answer.latencyMs : Number.NaN;
+        });
+        expect(latenciesMs).not.toContain(Number.NaN);
+        return percentile(latenciesMs.filter((_, request) => arrivalsMs[request] >= FOLLOWED_MS).sort(), 0.95)!;
+      };
+      const slowed = await run(alike, [{ device: 'd1', factor: 2, fromMs: SLOW_FROM_MS, toMs: Number.POSITIVE_INFINITY }]);
+      const planned = await run(unlike, []);
+      const toSmall = slowed.batches.filter(({ at, model }) => model === 'small' && at >= FOLLOWED_MS);
+      const requestsOn = (device: string): number =>
+        toSmall.reduce((sum, batch) => sum + (batch.device === device ? batch.requests.length : 0), 0);
+      const share = requestsOn('d1') / (requestsOn('d0') + requestsOn('d1'));
+      expect(share).toBeGreaterThan(0.31);
+      expect(share).toBeLessThan(0.38);
+      expect(p95Ms(slowed)).toBeLessThan(1.2 * p95Ms(planned));
+    },
+  );
 });
 
 describe('gears', () => {
@@ -101,7 +108,7 @@ describe('gears', () => {
     two = await speedCase([1, 1], 6_000);
   });
 
-  test.each([1, 2])('hold the SLO while a device is at half its speed every other 10 s, with few changes: seed %i', (seed) => {
+  test.each([1, 2])('meet the SLO while a device runs at half speed every other 10 s, with few changes: seed %i', (seed) => {
     for (const made of [one, two]) {
       const { report, gearChangesAtMs } = simulated(made, constantTrace(made.qpsMax / 2, 120), onAndOff('d0', 120), seed);
       expect(report.sloAttainment).toBeGreaterThanOrEqual(0.95);
@@ -110,7 +117,7 @@ describe('gears', () => {
     }
   });
 
-  test.each([1, 1.5, 2])('rest at a constant load and speed: batches take %f times as long as profiled', (factor) => {
+  test.each([1, 1.5, 2])('stay put at a constant load and speed: batches take %f times as long as profiled', (factor) => {
     for (const part of [0.1, 0.3, 0.5, 0.7, 0.9]) {
       const { report, gearChangesAtMs } = simulated(one, constantTrace(part * one.qpsMax, 125), alwaysSlow('d0', factor));
       const why = `${part} of the highest load`;
@@ -125,7 +132,7 @@ describe('gears', () => {
       const { report, gearChangesAtMs } = simulated(one, constantTrace(part * one.qpsMax, 120), slowdowns, seed);
       expect(report.sloAttainment).toBeGreaterThanOrEqual(0.98);
       expect(report).toMatchObject({ completed: report.offered, lost: 0, rejected: 0 });
-      // It is another one every second.
+      // The speed changes every second.
       expect(mostAMinute(gearChangesAtMs, 0)).toBeLessThanOrEqual(20);
     }
   });

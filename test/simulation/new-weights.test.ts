@@ -13,11 +13,11 @@ import { planOf } from '../support/plans.ts';
 import type { TestWeights } from '../support/test-weights.ts';
 import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
 
-/** New weights of a model give the other of the two labels. */
+/** New weights of a model give the other one of the two labels. */
 const models = ['small', 'large'];
 const plan = planOf({ models, devices: ['a', 'b'] });
 const renewed = withWeights('new', ...models);
-/** Longer than replicas that nobody needs are kept. */
+/** Longer than unneeded replicas are kept. */
 const UNLOADED_AFTER_MS = 10_000;
 
 function withWeights(digest: string, ...changed: readonly string[]): GearPlan {
@@ -25,7 +25,7 @@ function withWeights(digest: string, ...changed: readonly string[]): GearPlan {
   return { ...plan, weights: { ...plan.weights, ...weights } };
 }
 
-/** Every model on one device, `here`. */
+/** Every model on the device `here`. */
 function placedOn(given: GearPlan, here: string): GearPlan {
   return {
     ...given,
@@ -83,7 +83,7 @@ async function push(plane: VirtualPlane, pushed: GearPlan, meanwhile: () => void
 const results = ({ answers }: VirtualPlane): Result[] =>
   answers.map(({ answer }) => answer).filter((a): a is Result => !isFailure(a));
 
-/** Weights that one device, b, cannot have while `gone` says so. */
+/** Weights that device b cannot get while `gone` is set. */
 function missingOnB(gone: (key: string) => boolean, message: string): (device: string) => TestWeights {
   return (device) => ({
     file$: (name, key) =>
@@ -97,7 +97,7 @@ describe('new weights that come with a plan', () => {
   test.each([
     ['where the old ones are', plan, renewed, ['a', 'b']],
     ['on the other device', placedOn(plan, 'a'), placedOn(renewed, 'b'), ['b']],
-  ])('lose no request, and each answer is by the weights of the revision that it names: %s', async (_, before, after, on) => {
+  ])('lose no request, and each answer comes from the weights of the revision it names: %s', async (_, before, after, on) => {
     const world = await startWorld({}, before);
     let sent = 0;
     // Every other request moves on to the large model.
@@ -127,7 +127,7 @@ describe('new weights that come with a plan', () => {
     expect(world.keys('a')).toEqual(['large@new', 'small']);
   });
 
-  test('can be taken back', async () => {
+  test('can be rolled back', async () => {
     const world = await startWorld();
     await push(world, renewed);
     await world.runUntil(world.clock.now() + UNLOADED_AFTER_MS);
@@ -139,7 +139,7 @@ describe('new weights that come with a plan', () => {
     expect(world.keys('b')).toEqual(['large', 'small']);
   });
 
-  test('that a device cannot have are refused in words, and the old ones serve on', async () => {
+  test('that a device cannot get are refused with a message, and the old ones stay', async () => {
     const world = await startWorld({ weights: missingOnB((key) => key.includes('@'), 'small on b') });
     expect(await push(world, renewed)).toEqual({ accepted: false, reason: 'small on b' });
     await world.runUntil(world.clock.now() + UNLOADED_AFTER_MS);
@@ -150,7 +150,7 @@ describe('new weights that come with a plan', () => {
     expect(world.states.get('b')!.missingWeights).toBeUndefined();
   });
 
-  test('do not fit in beside the old ones: refused with the figures', async () => {
+  test('that do not fit next to the old ones are refused with the figures', async () => {
     const world = await startWorld({ device: { memoryBytes: 2 } });
     expect(await push(world, withWeights('new', 'large'))).toEqual({
       accepted: false,
@@ -159,8 +159,8 @@ describe('new weights that come with a plan', () => {
   });
 });
 
-describe('a device that starts when weights of the plan in force are gone', () => {
-  test('says so and serves on with the others; and with all when they are there again', async () => {
+describe('a device that starts while weights of the plan in force are missing', () => {
+  test('says so and serves the other models, and all of them when the weights are back', async () => {
     let gone = true;
     const world = await startWorld({ weights: missingOnB((key) => gone && key === 'small', 'no file has digest 1234') });
     await world.runUntil(world.clock.now() + 100);
@@ -183,7 +183,7 @@ describe('a device that starts when weights of the plan in force are gone', () =
     ]);
   });
 
-  test('takes part in the plan that brings others', async () => {
+  test('takes part in a plan that brings other weights', async () => {
     const world = await startWorld({ weights: missingOnB((key) => !key.includes('@'), 'gone') });
     await world.runUntil(world.clock.now() + 100);
     expect(world.states.get('b')).toMatchObject({ queues: {}, missingWeights: { small: 'gone', large: 'gone' } });

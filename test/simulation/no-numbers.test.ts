@@ -18,7 +18,7 @@ import { judgedBy } from '../support/judges.ts';
 import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
-/** Of ten samples the small model gives no number for the first two, the large one for the second: one is answered, one fails. */
+/** Of ten samples, the small model gives NaN for the first two and the large one for the second: one is answered, one fails. */
 
 const made = syntheticProfile({
   seed: 2,
@@ -35,7 +35,7 @@ const without = (model: (typeof made.models)[number], samples: readonly number[]
   quality: model.quality.map((quality, i) => (samples.includes(i) ? 0 : quality)),
 });
 const profile = { ...made, models: [without(made.models[0], [0, 1]), without(made.models[1], [1])] };
-/** So low that every answer that is one is certain enough. */
+/** So low that every valid answer is certain enough. */
 const plan = planOf({ models: ['small', 'large'], threshold: -1 });
 
 test('live, the sample moves on to the next model, and fails at the last one', async () => {

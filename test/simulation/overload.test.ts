@@ -17,7 +17,7 @@ interface Sent {
   readonly outcome: 'in time' | 'late' | string;
 }
 
-/** What became of each request, by id. */
+/** The outcome of each request, by id. */
 function outcomes(plane: VirtualPlane, sentAt: ReadonlyMap<string, number>): Sent[] {
   expect(plane.answers.map(({ answer }) => answer.id).sort()).toEqual([...sentAt.keys()].sort());
   return plane.answers.map(({ at, answer }) => {
@@ -27,7 +27,7 @@ function outcomes(plane: VirtualPlane, sentAt: ReadonlyMap<string, number>): Sen
   });
 }
 
-/** Sends at a steady rate; returns the most that was in flight and in queues. */
+/** Sends at a steady rate; returns the maximum in flight and in queues. */
 async function load(plane: VirtualPlane, sentAt: Map<string, number>, qps: number, seconds: number): Promise<number> {
   const beginsAt = plane.clock.now();
   let most = 0;
@@ -41,7 +41,7 @@ async function load(plane: VirtualPlane, sentAt: Map<string, number>, qps: numbe
   return most;
 }
 
-test('3x overload for 30 s: goodput stays, what does not fit is refused at once, nothing grows, and the next one is served', async () => {
+test('3x overload for 30 s: goodput stays, excess requests are refused at once, nothing grows, and the next request is served', async () => {
   const plane = await startVirtualPlane(plan, { batchMs });
   let longestQueue = 0;
   plane.bus.messages$('cascade.test.state.*').subscribe(({ data }) => {
@@ -49,7 +49,7 @@ test('3x overload for 30 s: goodput stays, what does not fit is refused at once,
   });
   const sentAt = new Map<string, number>();
   const mostInFlight = await load(plane, sentAt, 3 * CAPACITY_QPS, 30);
-  // Everything in flight has ended when its deadline has.
+  // Everything in flight has ended by its deadline.
   await plane.runUntil(plane.clock.now() + DEADLINE_MS);
   const sent = outcomes(plane, sentAt);
   const inTime = sent.filter(({ outcome }) => outcome === 'in time').length;
@@ -57,7 +57,7 @@ test('3x overload for 30 s: goodput stays, what does not fit is refused at once,
   const refused = sent.filter(({ outcome }) => outcome === 'RESOURCE_EXHAUSTED');
   expect(refused.length).toBeGreaterThan(sent.length / 2);
   expect(Math.max(...refused.map(({ at, answeredAt }) => answeredAt - at))).toBeLessThan(20);
-  // What was taken was answered in time, from the first on.
+  // Accepted requests were answered in time, from the first on.
   expect(sent.length - inTime - refused.length).toBe(0);
   expect(mostInFlight).toBeLessThan(1.5 * CAPACITY_QPS * (DEADLINE_MS / 1_000));
   expect(longestQueue).toBeLessThan(mostInFlight);
@@ -75,7 +75,7 @@ test('3x overload for 30 s: goodput stays, what does not fit is refused at once,
 });
 
 test.each([3, 10].flatMap((factor) => [0.02, 0.3, 0.9].map((share) => [factor, share])))(
-  '%dx overload after a load of %d of the capacity: its first second is served as well as the others, and nothing is late',
+  '%dx overload after a load of %d of the capacity: the first second is served as well as the rest, and nothing is late',
   async (factor, share) => {
     const plane = await startVirtualPlane(plan, { batchMs });
     await load(plane, new Map(), share * CAPACITY_QPS, 5);
@@ -98,11 +98,11 @@ test.each([3, 10].flatMap((factor) => [0.02, 0.3, 0.9].map((share) => [factor, s
   },
 );
 
-test('a burst after little load is taken, as long as nothing says that the devices cannot do it', async () => {
+test('a burst after a light load is accepted as long as nothing suggests that the devices cannot serve it', async () => {
   const plane = await startVirtualPlane(plan, { batchMs });
   const sentAt = new Map<string, number>();
   await load(plane, sentAt, 10, 5);
-  // What arrived at 10/s so far would take 40 s at that rate; it takes 0.8 s.
+  // At the 10/s completed so far it would take 40 s; it takes 0.8 s.
   for (let i = 0; i < 400; i++) {
     sentAt.set(`burst${i}`, plane.clock.now());
     plane.infer(`burst${i}`, [1, 90], { deadlineMs: DEADLINE_MS });
@@ -111,8 +111,8 @@ test('a burst after little load is taken, as long as nothing says that the devic
   expect(outcomes(plane, sentAt).every(({ outcome }) => outcome === 'in time')).toBe(true);
 });
 
-test('a burst is taken though devices hung under little load, once requests have ended as they used to for a second', async () => {
-  // Batches that run in the hang, or begin in it, end after it.
+test('a burst is accepted after a hang under light load, once requests have completed normally for a second', async () => {
+  // Batches that run or begin during the hang end after it.
   let hang = { from: Number.POSITIVE_INFINITY, to: 0 };
   let now = (): number => 0;
   const hanging = (model: number, size: number): number => {
@@ -131,7 +131,7 @@ test('a burst is taken though devices hung under little load, once requests have
   expect(Math.max(...hungMs)).toBeGreaterThan(700);
   plane.answers.length = 0;
   const burst = new Map<string, number>();
-  // Half of what the devices can do in the time that it has.
+  // Half of what the devices can serve within its deadline.
   for (let i = 0; i < 100; i++) {
     burst.set(`burst${i}`, plane.clock.now());
     plane.infer(`burst${i}`, [1, 90], { deadlineMs: 400 });
@@ -140,7 +140,7 @@ test('a burst is taken though devices hung under little load, once requests have
   expect(outcomes(plane, burst).every(({ outcome }) => outcome === 'in time')).toBe(true);
 });
 
-test('overload by half more than there is room for, of requests with different deadlines: the patient ones are served', async () => {
+test('an overload of 1.5 times the capacity with different deadlines: the patient requests are served', async () => {
   const plane = await startVirtualPlane(plan, { batchMs });
   const beginsAt = plane.clock.now();
   const count = 1.5 * CAPACITY_QPS * 10;
@@ -156,7 +156,7 @@ test('overload by half more than there is room for, of requests with different d
   expect(served('short')).toBeGreaterThan(0);
 });
 
-test('a request that a full queue refuses is told when to ask again', async () => {
+test('a request that a full queue refuses gets a retry hint', async () => {
   const bounds = { requests: 4, bytes: 1e6 };
   const plane = await startVirtualPlane(planOf({ models: ['small'] }), { batchMs, device: { bounds } });
   for (let i = 0; i < 10; i++) plane.infer(`r${i}`, [1, 90]);

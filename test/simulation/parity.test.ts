@@ -2,40 +2,40 @@ import { describe, expect, test } from 'vitest';
 import { type ParityCaseOptions, parityCase } from '../support/parity-case.ts';
 import { actorsRun, type ParityRun, simulatedRun } from '../support/parity-runs.ts';
 
-/** More: `PARITY_CASES=1000 npx vitest run test/simulation/parity.test.ts`; one again: `PARITY_FROM=17 PARITY_CASES=1 ...`. */
+/** More cases: `PARITY_CASES=1000 npx vitest run test/simulation/parity.test.ts`; one case: `PARITY_FROM=17 PARITY_CASES=1 ...`. */
 const FROM = Number(process.env.PARITY_FROM ?? 0);
 const CASES = Number(process.env.PARITY_CASES ?? 15);
 
 /**
- * Fine times: nothing coincides but what has one cause. Coarse times: most instants hold several arrivals, ends of batches, and
- * waits that are over, so that the order in which they are taken decides.
+ * Fine times: only events with one cause coincide. Coarse times: most instants hold several arrivals, ends of batches, and
+ * ends of waits, so that their order matters.
  */
 const WITHOUT_DEADLINES: readonly ParityCaseOptions[] = [2 ** -20, 1].flatMap((unitMs) =>
   (['paper', 'default'] as const).flatMap((rule) =>
     (['spread', 'in-step'] as const).map((heartbeats) => ({ unitMs, rule, heartbeats, deadlines: false, slowdowns: false })),
   ),
 );
-/** In fine times only: the simulator does not keep to the order in which a batch ends and an earlier one is told of. */
+/** In fine times only: the simulator does not preserve the order between the end of a batch and the report of an earlier one. */
 const WITH_DEADLINES: readonly ParityCaseOptions[] = WITHOUT_DEADLINES.filter(
   ({ unitMs, rule }) => unitMs < 1 && rule === 'default',
 ).map((options) => ({ ...options, deadlines: true }));
-/** Devices that are slower or faster than profiled at times, and measure it. */
+/** Devices that are sometimes slower or faster than profiled, and measure it. */
 const WITH_SLOWDOWNS: readonly ParityCaseOptions[] = [...WITHOUT_DEADLINES, ...WITH_DEADLINES]
   .filter(({ unitMs, rule }) => unitMs < 1 && rule === 'default')
   .map((options) => ({ ...options, slowdowns: true }));
-/** Samples that differ in size, of which those of one size share batches. */
+/** Samples of different sizes; only those of the same size share batches. */
 const RAGGED: readonly ParityCaseOptions[] = [
   ...WITHOUT_DEADLINES.filter(({ rule }) => rule === 'default'),
   ...WITH_DEADLINES,
   ...WITH_SLOWDOWNS,
 ].map((options) => ({ ...options, ragged: true }));
-/** Audits in spare time; in fine times only, as messages between devices are taken in the order of their causes. */
+/** Audits in spare time; in fine times only, because messages between devices arrive in the order of their causes. */
 const AUDITED: readonly ParityCaseOptions[] = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED]
   .filter(({ unitMs, rule, heartbeats }) => unitMs < 1 && rule === 'default' && heartbeats === 'spread')
   .map((options) => ({ ...options, audit: true }));
 const VARIANTS = [...WITHOUT_DEADLINES, ...WITH_DEADLINES, ...WITH_SLOWDOWNS, ...RAGGED, ...AUDITED];
 
-describe('the real actors in virtual time and the simulator, fed the same arrivals, do exactly the same', () => {
+describe('the real actors in virtual time and the simulator do exactly the same for the same arrivals', () => {
   test.each(VARIANTS)(
     'times in multiples of $unitMs ms, gears by the $rule rule, heartbeats $heartbeats, deadlines: $deadlines, slowdowns: $slowdowns, ragged: $ragged, audit: $audit',
     async (options) => {
@@ -44,10 +44,10 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
         const simulated = simulatedRun(made);
         const actors = await actorsRun(made, simulated.endMs);
         const replay = `PARITY_FROM=${seed} PARITY_CASES=1 npx vitest run test/simulation/parity.test.ts`;
-        // The simulation ends with its last answer, the gear-controller does not.
+        // The simulation ends with its last answer; the gear-controller does not.
         const gearsOf = ({ gears }: ParityRun) => gears.filter(({ at }) => at < simulated.endMs);
         expect(gearsOf(actors), replay).toEqual(gearsOf(simulated));
-        // Nor does it begin an audit after that.
+        // Nor does the simulation start an audit after that.
         const batchesOf = ({ batches }: ParityRun) => (made.audit ? batches.filter(({ at }) => at < simulated.endMs) : batches);
         expect(batchesOf(actors), replay).toEqual(batchesOf(simulated));
         expect(actors.answers, replay).toEqual(simulated.answers);
@@ -56,7 +56,7 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
     },
   );
 
-  test('and these runs hold what could tell the two apart', () => {
+  test('these runs contain everything that could make them differ', () => {
     const seen = { several: 0, gearsUp: 0, gearsDown: 0, laterModels: 0, waited: 0, largeBatches: 0, sameInstant: 0 };
     for (const options of WITHOUT_DEADLINES) {
       for (let seed = 0; seed < 15; seed++) {
@@ -81,12 +81,12 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
     for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(50);
   });
 
-  test('and those with deadlines hold refusals, requests that expire, and answers that stand', () => {
+  test('those with deadlines contain refusals, requests that expire, and answers that stand', () => {
     const seen = { refused: 0, expired: 0, standing: 0, answered: 0 };
     for (const options of WITH_DEADLINES) {
       for (let seed = 0; seed < 15; seed++) {
         const made = parityCase(seed, options);
-        // With other gears at other times most would be answered by the same model all the same.
+        // Even with other gears at other times, most would be answered by the same model.
         const patient = simulatedRun({ ...made, deadlineMs: undefined }).answers;
         simulatedRun(made).answers.forEach((answer, request) => {
           const other = patient[request];
@@ -100,7 +100,7 @@ describe('the real actors in virtual time and the simulator, fed the same arriva
     for (const [what, count] of Object.entries(seen)) expect(count, what).toBeGreaterThan(50);
   });
 
-  test('and those with audits hold audits of all kinds: on the device that answered and on others, and requests that one delayed', () => {
+  test('those with audits contain all kinds: on the device that answered and on others, and audits that delayed a request', () => {
     const seen = { here: 0, elsewhere: 0, delayed: 0 };
     for (const options of AUDITED) {
       for (let seed = 0; seed < 15; seed++) {

@@ -39,7 +39,7 @@ const swapped = placedPlan({ small: ['b'], large: ['a'] });
 
 interface World extends VirtualPlane {
   push(order: unknown): Promise<Verdict>;
-  /** Models loaded on a device, by its last heartbeat. */
+  /** The models loaded on a device, from its last heartbeat. */
   loadedOn(device: string): readonly string[] | undefined;
 }
 
@@ -65,7 +65,7 @@ async function startWorld(options: VirtualPlaneOptions = {}, plan = apart): Prom
   };
 }
 
-/** A world whose devices take a second to load a model, but not at the start. */
+/** A world whose devices take a second to load a model, except at the start. */
 function startSlowWorld(options: VirtualPlaneOptions = {}): Promise<World> {
   const clock = new VirtualClock();
   const createBackend = (): Backend => {
@@ -89,7 +89,7 @@ function delayed<T>(clock: Clock, ms: number, make: () => Observable<T>): Observ
 const results = (world: World): Result[] => world.answers.map(({ answer }) => answer).filter((a): a is Result => !isFailure(a));
 
 describe('a plan that is pushed', () => {
-  test('is in force when its replicas are loaded; the old ones are unloaded; requests of all times are answered', async () => {
+  test('is in force when its replicas are loaded; the old ones are unloaded; all requests are answered throughout', async () => {
     const world = await startWorld();
     let sent = 0;
     const load = (): void => world.infer(`r${sent++}`, [1, 10, 50]);
@@ -112,7 +112,7 @@ describe('a plan that is pushed', () => {
     expect([world.loadedOn('a'), world.loadedOn('b')]).toEqual([['large'], ['small']]);
   });
 
-  test('can be taken back: by one, and to a revision', async () => {
+  test('can be rolled back: by one, or to a revision', async () => {
     const world = await startWorld();
     expect(await world.push(swapped)).toEqual({ accepted: true, revision: 2 });
     expect(await world.push({ rollback: true })).toEqual({ accepted: true, revision: 3 });
@@ -130,18 +130,18 @@ describe('a plan that is pushed', () => {
   test.each([
     ['is not JSON', 'gears!', /the plan: not JSON/],
     ['is not a plan', { gears: [] }, /the plan: not a gear plan/],
-    ['is an order that there is not', { rollback: 'please' }, /write \{"rollback": true\}/],
-  ])('%s is refused in words', async (_, order, reason) => {
+    ['is an unknown order', { rollback: 'please' }, /write \{"rollback": true\}/],
+  ])('%s is refused with a message', async (_, order, reason) => {
     const world = await startWorld();
     expect(await world.push(order)).toMatchObject({ accepted: false, reason: expect.stringMatching(reason) });
   });
 
-  test('does not pass the check of the deployment: refused with all that is wrong', async () => {
+  test('that fails the check of the deployment is refused with every problem', async () => {
     const world = await startWorld({ keeper: { check: (plan) => (plan === apart ? [] : ['models: huge', 'devices: c']) } });
     expect(await world.push(swapped)).toEqual({ accepted: false, reason: 'models: huge; devices: c' });
   });
 
-  test('does not fit in beside what is loaded: refused with the figures, and the old plan serves on', async () => {
+  test('that does not fit in memory next to the loaded models is refused with the figures, and the old plan stays', async () => {
     const mebibyte = 2 ** 20;
     const sized = (plan: GearPlan): GearPlan => ({
       ...plan,
@@ -162,7 +162,7 @@ describe('a plan that is pushed', () => {
     expect(results(world)).toMatchObject([{ id: 'after', revision: 1, model: 'large' }]);
   });
 
-  test('needs a device that is not there: refused at once', async () => {
+  test('that needs a missing device is refused at once', async () => {
     const world = await startWorld();
     void world.devices.get('b')!.stop(1_000);
     await world.runUntil(world.clock.now() + 100);
@@ -172,7 +172,7 @@ describe('a plan that is pushed', () => {
     expect(world.clock.now() - startedAt).toBeLessThan(100);
   });
 
-  test('whose device dies while it prepares is refused, and what was loaded for it is unloaded', async () => {
+  test('whose device dies while it prepares is refused, and the models loaded for it are unloaded', async () => {
     const world = await startSlowWorld();
     const pushed = world.push(swapped);
     await world.runUntil(world.clock.now() + 50);
@@ -191,7 +191,7 @@ describe('a plan that is pushed', () => {
     expect(verdict).toEqual({ accepted: false, reason: 'device b, a did not get ready for the plan within 300 ms' });
   });
 
-  test('comes while another is being prepared: refused, and the other one goes on', async () => {
+  test('that comes while another is being prepared is refused, and the other one continues', async () => {
     const world = await startSlowWorld();
     const first = world.push(swapped);
     expect(await world.push(apart)).toMatchObject({
@@ -202,7 +202,7 @@ describe('a plan that is pushed', () => {
   });
 });
 
-test('whoever missed the preparation asks for the plan, and follows', async () => {
+test('a process that missed the preparation asks for the plan, and follows', async () => {
   const world = await startWorld();
   const told: number[] = [];
   world.bus.messages$('cascade.test.control.prepare').subscribe(({ data }) => told.push(decode<PrepareMessage>(data).revision));
@@ -216,7 +216,7 @@ test('whoever missed the preparation asks for the plan, and follows', async () =
 
 // Found by the fault simulation: a controller that was stopped in the middle of a change ended it when its successor led already,
 // which told everybody of the plan before for ever.
-test('who asks is told the plan that the history has in force, whoever has put it there', async () => {
+test('a process that asks gets the plan in force from the history, whoever put it there', async () => {
   const world = await startWorld();
   await world.runUntil(world.clock.now() + 100);
   const told: number[] = [];
@@ -230,7 +230,7 @@ test('who asks is told the plan that the history has in force, whoever has put i
   expect(told).toEqual([2]);
 });
 
-test('a plan file that was never in force is put in force when its devices are there; one that was is not again', async () => {
+test('a plan file that was never in force is put in force when its devices are up; one that was is not again', async () => {
   const world = await startWorld({ keeper: { wanted: swapped } });
   await world.runUntil(world.clock.now() + 1_000);
   const history = await PlanHistory.open(world.bus, world.clock, 'plans');
@@ -241,7 +241,7 @@ test('a plan file that was never in force is put in force when its devices are t
   expect((await history.current())?.plan).toEqual(apart);
 });
 
-test('a push whose controller is deposed meanwhile gets a verdict', async () => {
+test('a push gets a verdict even if its controller is deposed meanwhile', async () => {
   const leading$ = new BehaviorSubject(true);
   const world = await startSlowWorld({ keeper: { leading$ } });
   const pushed = world.push(swapped);
@@ -250,7 +250,7 @@ test('a push whose controller is deposed meanwhile gets a verdict', async () => 
   expect(await pushed).toEqual({ accepted: false, reason: expect.stringContaining('another controller may have taken over') });
 });
 
-test('a push whose controller is stopped meanwhile gets a verdict', async () => {
+test('a push gets a verdict even if its controller is stopped meanwhile', async () => {
   const world = await startSlowWorld();
   const pushed = world.push(swapped);
   await world.runUntil(world.clock.now() + 200);
@@ -258,7 +258,7 @@ test('a push whose controller is stopped meanwhile gets a verdict', async () => 
   expect(await pushed).toEqual({ accepted: false, reason: expect.stringContaining('another controller may have taken over') });
 });
 
-test('a standby that takes over with an empty store goes on with the plan that was put in force last', async () => {
+test('a standby that takes over with an empty store continues with the last plan in force', async () => {
   const leading$ = new BehaviorSubject(false);
   const world = await startWorld();
   const standby = planKeeperActor({
@@ -285,7 +285,7 @@ describe('a device that is lost', () => {
     contingencies: [{ lost: 'a', alike: ['b'], gears: planOf({ models, devices: ['b'], cascades: [['small']] }).gears }],
   };
 
-  test('brings the gears in reserve, and its return the others again', async () => {
+  test('brings the gears for its loss, and its return brings back the others', async () => {
     const world = await startWorld({}, plan);
     const events: { type: string; device?: string }[] = [];
     world.bus.messages$('cascade.test.events').subscribe(({ data }) => events.push(decode(data)));
@@ -303,10 +303,10 @@ describe('a device that is lost', () => {
   });
 });
 
-test('whoever pushed a plan to a controller that is killed is told so when another one leads, not after minutes', async () => {
+test('an operator who pushed a plan to a killed controller hears so when another one leads, not after minutes', async () => {
   const clock = new VirtualClock();
   const bus = createLocalBus(clock);
-  // It takes the plan, and is never heard of again.
+  // It accepts the plan, and is never heard from again.
   const killed = bus.messages$('cascade.test.control.plan').subscribe();
   const deployment = { name: 'test', prefix: 'cascade', prepareTimeoutMs: 600_000 };
   let told: unknown;

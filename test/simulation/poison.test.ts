@@ -10,11 +10,11 @@ const DEVICES = ['a', 'b', 'c', 'd'];
 const SURE = [1, 90];
 
 interface Hanging extends VirtualPlane {
-  /** Devices that hung, with the batch in which each did. */
+  /** The devices that hung, each with its batch. */
   readonly hung: { readonly device: string; readonly batch: number }[];
 }
 
-/** A plane whose devices hang in each batch with a killer in it, and are ended for that. */
+/** A plane whose devices hang in every batch with a killer request, and are then ended. */
 async function startHanging(frontends: number): Promise<Hanging> {
   const clock = new VirtualClock();
   const hung: Hanging['hung'] = [];
@@ -24,7 +24,7 @@ async function startHanging(frontends: number): Promise<Hanging> {
   return { ...plane, hung };
 }
 
-test('a request that hangs a device is tried once more, alone, and fails; everyone else is answered', async () => {
+test('a request that hangs a device is tried once more, alone, and fails; all others are answered', async () => {
   const plane = await startHanging(2);
   plane.infer('killer', [1, KILLER]);
   for (let i = 0; i < 400; i++) plane.infer(`r${i}`, SURE);
@@ -45,9 +45,9 @@ test('a request that hangs a device is tried once more, alone, and fails; everyo
   expect(new Set(plane.answers.map(({ answer }) => answer.id)).size).toBe(401);
 });
 
-test('two of them in one batch take a device each beside the first, and nobody else with them', async () => {
+test('two such requests in one batch each take one more device, and no other requests with them', async () => {
   const plane = await startHanging(1);
-  // Between them, those that go to the other devices in turn.
+  // In between are requests that go to the other devices in turn.
   for (let i = 0; i < 2 * DEVICES.length; i++) plane.infer(`x${i}`, i % DEVICES.length === 0 ? [1, KILLER] : SURE);
   await plane.runUntil(20_000);
   expect(plane.hung.map(({ batch }) => batch)).toEqual([2, 1, 1]);

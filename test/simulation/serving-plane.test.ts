@@ -9,7 +9,7 @@ import { startVirtualPlane } from '../support/virtual-plane.ts';
 const models = ['small', 'large'];
 
 describe('a request', () => {
-  test('is answered by the first model that is certain, else by the last, at the exact time', async () => {
+  test('is answered by the first model that is certain, or else by the last, at the exact time', async () => {
     const plane = await startVirtualPlane(planOf({ models }));
     plane.infer('easy', [1, 90, 0]);
     plane.infer('hard', [0, 10, 0]);
@@ -26,7 +26,7 @@ describe('a request', () => {
     });
   });
 
-  test('past its deadline is not computed, and told so', async () => {
+  test('past its deadline is not computed, and answered as late', async () => {
     const plane = await startVirtualPlane(planOf({ models }), { batchMs: () => 50 });
     plane.infer('first', [1, 90, 0]);
     await plane.runUntil(1_001);
@@ -37,7 +37,7 @@ describe('a request', () => {
     expect(late?.answer).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
   });
 
-  test('that makes a model fail fails alone: the others of its batch are answered', async () => {
+  test('that makes a model fail fails alone: the rest of its batch is answered', async () => {
     const plane = await startVirtualPlane(planOf({ models }));
     plane.infer('a', [1, 90, 0]);
     plane.infer('bad', [1, POISON, 0]);
@@ -48,7 +48,7 @@ describe('a request', () => {
     expect(plane.answers).toHaveLength(3);
   });
 
-  test('that a model cannot take is refused as its sender’s fault; the others of its batch are answered', async () => {
+  test('that a model cannot take is refused as the sender’s fault; the rest of its batch is answered', async () => {
     const plane = await startVirtualPlane(planOf({ models }));
     plane.infer('a', [1, 90, 0]);
     plane.infer('bad', [1, UNFIT, 0]);
@@ -59,7 +59,7 @@ describe('a request', () => {
     expect(plane.answers).toHaveLength(3);
   });
 
-  test('beyond the bound of what may be in flight is refused at once', async () => {
+  test('beyond the limit on requests in flight is refused at once', async () => {
     const plane = await startVirtualPlane(planOf({ models }), { frontend: { maxInFlight: 2 }, batchMs: () => 100 });
     for (const id of ['a', 'b', 'c']) plane.infer(id, [1, 90, 0]);
     await plane.runUntil(1_000);
@@ -69,7 +69,7 @@ describe('a request', () => {
   });
 });
 
-test('a frame of requests is answered request by request, bad ones included', async () => {
+test('in a frame is answered on its own, even if others are bad', async () => {
   const plane = await startVirtualPlane(planOf({ models }));
   const x = Uint8Array.of(1, 90, 0);
   const frame = [{ id: 'a', inputs: { x } }, { id: 'b', inputs: { y: x } }, 7, { id: 'c', inputs: { x } }];
@@ -98,7 +98,7 @@ describe('under load', () => {
   const ids = (plane: Awaited<ReturnType<typeof startVirtualPlane>>) => plane.answers.map(({ answer }) => answer.id).sort();
   const expected = (count: number) => Array.from({ length: count }, (_, i) => `r${i}`).sort();
 
-  test('the gear shifts up with the load and down again without it', async () => {
+  test('the gear shifts up with the load and down again after it', async () => {
     const plane = await startVirtualPlane(plan, { batchMs: (model, size) => (model + 1) * size * 0.1 });
     await send(plane, 0, 300);
     await plane.runUntil(plane.clock.now() + DEFAULT_GEAR_RULE.settleMs + DEFAULT_GEAR_RULE.windowMs);
@@ -111,7 +111,7 @@ describe('under load', () => {
     expect(ids(plane)).toEqual(expected(301));
   });
 
-  test('a device that drains finishes what it has; what was still sent to it is sent again: one answer each', async () => {
+  test('a draining device finishes its requests; later ones are sent again: one answer each', async () => {
     const plane = await startVirtualPlane(plan, { batchMs: (model, size) => (model + 1) * size * 0.1 + 5 });
     await send(plane, 0, 100);
     const stopped = plane.devices.get('a')!.stop(10_000);
@@ -121,7 +121,7 @@ describe('under load', () => {
     expect(ids(plane)).toEqual(expected(200));
   });
 
-  test('a frontend that drains finishes what it took; the other serves on', async () => {
+  test('a draining frontend finishes its requests; the other one keeps serving', async () => {
     const plane = await startVirtualPlane(plan, { frontends: 2, batchMs: () => 5 });
     await send(plane, 0, 50);
     const stopped = plane.frontends[0].stop(10_000);

@@ -20,7 +20,7 @@ const SLOW_FROM_MS = 10_000;
 const SLOW_TO_MS = 20_000;
 const subjects = subjectsOf('test');
 
-test('an emulated device that becomes slow: an event and the status say so, and when it is as profiled again', async () => {
+test('an event and the status report that an emulated device becomes slow, and that it recovers', async () => {
   const profile = syntheticProfile({
     seed: 3,
     samples: 100,

@@ -15,7 +15,7 @@ import { startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '
 
 const subjects = subjectsOf('test');
 
-/** A plane with a status actor beside its controller and plan-keeper, as in the process of a controller. */
+/** A plane with a status actor next to its controller and plan-keeper, as in a controller process. */
 async function startPlaneWithStatus(
   plan = planOf({ models: ['small'] }),
   options: VirtualPlaneOptions = {},
@@ -42,7 +42,7 @@ async function statusOf({ bus, clock, runUntil }: VirtualPlane): Promise<Status>
   return asked;
 }
 
-test('the status tells what each actor dropped, those of the process that answers included', async () => {
+test('the status shows what each actor dropped, including those of the process that answers', async () => {
   const plane = await startPlaneWithStatus();
   expect((await statusOf(plane)).dropped).toEqual({});
   plane.bus.publish(subjects.gear, encode({ revision: -1 }));
@@ -60,7 +60,7 @@ test('the status tells what each actor dropped, those of the process that answer
   });
 });
 
-test('the status says where no SLO is promised: beyond the highest load, with all devices or without one', async () => {
+test('the status says where no SLO is promised: beyond the highest load, with or without a lost device', async () => {
   const [first, second, third] = planOf({
     models: ['small'],
     devices: ['d0', 'd1'],
@@ -95,16 +95,16 @@ test('the status says where no SLO is promised: beyond the highest load, with al
   expect(describeStatus(await statusOf(plane))).toContain('expected accuracy 80.00 % (78.0 - 82.0 %)');
 });
 
-test('the status tells how requests ended that got no result, and why, each once, by the role where they ended', async () => {
+test('the status shows how and why requests ended without a result, each once, by the role where they ended', async () => {
   const BATCH_MS = 100;
   const plane = await startPlaneWithStatus(planOf({ models: ['small'] }), {
     batchMs: () => BATCH_MS,
-    // A client alone may use 95 % of the bound.
+    // A lone client may use 95 % of the bound.
     frontend: { leastMs: [BATCH_MS], maxInFlight: 30 },
   });
   expect((await statusOf(plane)).unserved).toEqual({});
   const { bus, clock, infer, runUntil, answers } = plane;
-  // Nothing runs: a deadline that nobody could meet is not overload, and says what the model takes.
+  // Nothing runs: a deadline that nobody could meet is not overload, and the error says how long the model takes.
   infer('hurried', [1, 90], { deadlineMs: BATCH_MS - 1 });
   infer('possible', [1, 90], { deadlineMs: BATCH_MS + 1 });
   await runUntil(clock.now() + 200);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { runSeed } from '../support/fault-world.ts';
 
-test('a seed takes the same course each time, whether or not anyone looks', async () => {
+test('a seed takes the same course every time, whether or not it is observed', async () => {
   const hashes: string[] = [];
   for (let seed = 0; seed < 10; seed++) {
     const { hash } = await runSeed(seed);

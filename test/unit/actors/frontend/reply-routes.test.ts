@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ReplyRoutes } from '../../../../actors/frontend/reply-routes.ts';
 
-test('a way back is closed once, a second after the last answer on it', () => {
+test('a reply route is closed once, a second after its last answer', () => {
   const ways = new ReplyRoutes();
   ways.taken('_R_.a');
   ways.taken('_R_.a');
@@ -16,7 +16,7 @@ test('a way back is closed once, a second after the last answer on it', () => {
   expect(ways.closable(9_000)).toEqual([]);
 });
 
-test('a client of the same account needs none', () => {
+test('a client in the same account needs none', () => {
   const ways = new ReplyRoutes();
   ways.taken('_INBOX.x');
   ways.ended('_INBOX.x', 0);

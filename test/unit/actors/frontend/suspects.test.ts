@@ -19,7 +19,7 @@ function suspects(loss: Loss, of: readonly InFlight[] = entries): number[] {
   return [...suspectsOf(of, loss, 'f1', LARGEST_BATCH)].map(({ item }) => item.seq).toSorted();
 }
 
-test('of a device that says what it dies of, these are, and nothing that only waited there', () => {
+test('suspects are the requests that a dying device names, and none that only waited there', () => {
   const reported = [
     { origin: 'f2', seqs: [1] },
     { origin: 'f1', seqs: [4, 99] },
@@ -28,14 +28,14 @@ test('of a device that says what it dies of, these are, and nothing that only wa
   expect(suspects({ died: true, reported: [] })).toEqual([]);
 });
 
-test('of a device that died without a word, the batch that it may have run is: what was sent there first', () => {
+test('suspects are the oldest batch sent to a device that died without a word, since it may have been running', () => {
   expect(suspects({ died: true, reported: undefined })).toEqual([2, 3]);
 });
 
-test('what was on two devices that died is, however young', () => {
+test('suspects are requests that were on two devices that died, however recent', () => {
   expect(suspects({ died: true, reported: undefined }, [...entries, entry(5, 15, 1)])).toEqual([2, 3, 5]);
 });
 
-test('of a device that left, or lost what it had for another reason, nothing is', () => {
+test('a device that left, or lost its requests for another reason, has no suspects', () => {
   expect(suspects({ died: false, reported: undefined }, [...entries, entry(5, 15, 1)])).toEqual([]);
 });

@@ -55,7 +55,7 @@ describe('refuses', () => {
     ['an empty list of inputs', { inputs: [] }, 0, /^inputs: /],
     ['an input without a shape', { inputs: [{ ...input, shape: undefined }] }, 0, /^inputs\[0\]\.shape: /],
     ['an id that is no text', { inputs: [input], id: 7 }, 0, /^id: /],
-    ['a deadline that is none', { inputs: [input], parameters: { deadline_ms: -1 } }, 0, /deadlineMs: -1/],
+    ['an invalid deadline', { inputs: [input], parameters: { deadline_ms: -1 } }, 0, /deadlineMs: -1/],
     [
       'a deadline by another name',
       { inputs: [input], parameters: { deadlineMs: 5 } },
