@@ -53,7 +53,7 @@ const IDENTITY: Graph = {
   ],
 };
 
-/** Fails on a batch whose values are not indices of a table of 3. */
+/** Fails on a batch with values that are not indices into a table of 3. */
 const LOOK_UP: Graph = {
   inputs: [{ name: 'x', type: 'int64', shape: ['batch'] }],
   outputs: [{ name: 'scores', type: 'float32', shape: ['batch', 2] }],
@@ -76,7 +76,7 @@ async function failure(observable: Observable<unknown>): Promise<Error> {
 }
 
 describe('ONNX backend', () => {
-  it('says what a model takes, as its file does', async () => {
+  it('reports the inputs of a model as in its file', async () => {
     const file = model('look-up', LOOK_UP);
     const loaded = await firstValueFrom(backend().load(file));
     expect(loaded).toEqual({
@@ -87,7 +87,7 @@ describe('ONNX backend', () => {
     expect(readModelInterface(file.file, {})).toEqual(loaded);
   });
 
-  it('takes scores and certainty from the outputs that hold them', async () => {
+  it('takes scores and certainty from the right outputs', async () => {
     const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     const output = await firstValueFrom(on.run('identity', [floats(1, 2), floats(3, 5)]));
@@ -95,7 +95,7 @@ describe('ONNX backend', () => {
     expect(output.computeMs).toBeGreaterThan(0);
   });
 
-  it('answers a batch of ragged samples as it answers each alone, in the order of the family', async () => {
+  it('answers a batch of ragged samples like each sample alone, in the order of the family', async () => {
     const deployment = loadDeployment(writeTextFamily(join(dir, 'text')));
     const data = loadLabelledData(deployment);
     const on = backend({ inputs: deployment.inputs, specs: data.specs });
@@ -125,7 +125,7 @@ describe('ONNX backend', () => {
     });
   });
 
-  it('leaves the samples usable: what is transferred is the batch', async () => {
+  it('leaves the samples usable: only the batch is transferred', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     const sample = floats(1, 2);
@@ -134,7 +134,7 @@ describe('ONNX backend', () => {
     }
   });
 
-  it.each([3, 10_000, 40_000])('answers a batch of %i, in shared memory or by message, as the one before it', async (size) => {
+  it.each([3, 10_000, 40_000])('answers a batch of %i, in shared memory or by message, like the one before it', async (size) => {
     const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     for (const first of [1, 2]) {
@@ -145,7 +145,7 @@ describe('ONNX backend', () => {
     }
   });
 
-  it('runs what was asked before it closes, and nothing after', async () => {
+  it('runs requested batches before it closes, and none after', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     const runs: Promise<BatchOutput>[] = [1, 2, 3].map((value) => firstValueFrom(on.run('identity', [floats(value, 0)])));
@@ -154,7 +154,7 @@ describe('ONNX backend', () => {
     expect(await failure(on.run('identity', [floats(1, 2)]))).toMatchObject({ code: 'UNAVAILABLE' });
   });
 
-  it('fails a batch, not itself, when a model fails on it', async () => {
+  it('fails only the batch when a model fails on it', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('look-up', LOOK_UP)));
     expect(await failure(on.run('look-up', [index(7n)]))).toMatchObject({
@@ -164,7 +164,7 @@ describe('ONNX backend', () => {
     expect((await firstValueFrom(on.run('look-up', [index(1n)]))).scores).toEqual(Float32Array.of(0, 1));
   });
 
-  it('blames a sample that fails alone where others were answered, and nobody in a batch', async () => {
+  it('blames a sample that fails alone if others were answered, and none in a batch', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('look-up', LOOK_UP)));
     await firstValueFrom(on.run('look-up', [index(1n)]));
@@ -177,7 +177,7 @@ describe('ONNX backend', () => {
     expect(await failure(on.run('look-up', [index(1n), index(7n)]))).toMatchObject({ code: 'INTERNAL' });
   });
 
-  it.each([2, 3])('gives outputs that are asked for as bytes, from a graph that takes 3: %i samples', async (size) => {
+  it.each([2, 3])('returns requested outputs as bytes, from a graph that takes 3: %i samples', async (size) => {
     const on = backend({ auxiliary: { name: 'sure', holds: 'the certainty' } });
     const graph: Graph = {
       inputs: [{ name: 'x', type: 'float32', shape: [3, 2] }],
@@ -214,7 +214,7 @@ describe('ONNX backend', () => {
     });
   });
 
-  it('forgets what it unloads', async () => {
+  it('forgets unloaded models', async () => {
     const on = backend();
     await firstValueFrom(on.load(model('identity', IDENTITY)));
     await lastValueFrom(on.unload('identity'));
@@ -261,7 +261,7 @@ describe('ONNX backend', () => {
     expect(error).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(message) });
   });
 
-  it('fails all that is pending, and all that follows, when its worker dies', async () => {
+  it('fails everything pending, and everything after, when its worker dies', async () => {
     const dying = new Worker("require('node:worker_threads').parentPort.once('message', () => process.exit(3))", { eval: true });
     const on = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: {} }, () => dying);
     const file = model('identity', IDENTITY);
@@ -291,24 +291,24 @@ describe.runIf(process.platform === 'linux')('inference thread', () => {
     return on.thread!;
   }
 
-  it('runs at lower priority than the event loop where no core is left beside the inference threads of the machine', async () => {
+  it('runs at lower priority than the event loop if the inference threads of the machine leave no core free', async () => {
     const thread = await started({ threadsOfMachine: availableParallelism() });
     expect(niceOf(thread)).toBe(Math.min(niceOf(thisThread()) + 2, 19));
   });
 
-  it('runs at the priority of the event loop where a core is left, pinned or not', async ({ skip }) => {
+  it('runs at the priority of the event loop if a core is left, pinned or not', async ({ skip }) => {
     skip(availableParallelism() === 1, 'this machine has one core');
     for (const cores of [[], [someCore()]]) expect(niceOf(await started({ cores }))).toBe(niceOf(thisThread()));
   });
 
-  it('is pinned to its cores, and alone: the main thread goes wherever it could', async ({ skip }) => {
+  it('is pinned to its cores, while the main thread may run wherever it could before', async ({ skip }) => {
     skip(!canPin(), withoutTaskset);
     const [before, core] = [coresOf('self'), someCore()];
     expect(coresOf(await started({ cores: [core] }))).toBe(String(core));
     expect(coresOf('self')).toBe(before);
   });
 
-  it('that cannot be pinned warns, with the cores, and serves', async ({ skip }) => {
+  it('that cannot be pinned gives a warning with the cores, and serves', async ({ skip }) => {
     skip(!canPin(), withoutTaskset);
     const warnings: string[] = [];
     const listener = ({ message }: Error): void => void warnings.push(message);

@@ -21,7 +21,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
 
   afterEach(() => broker.close());
 
-  it('delivers one publisher`s messages in their order', async () => {
+  it('delivers the messages of one publisher in order', async () => {
     const seen = await listen(there, 'count');
     for (let i = 0; i < 1000; i++) here.publish('count', bytes(String(i)));
     await eventually(() => expect(seen.texts).toHaveLength(1000));
@@ -39,7 +39,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     for (const member of members) expect(member.texts.length).toBeGreaterThan(0);
   });
 
-  it('delivers each message once to one that listens alone, whoever publishes it, and none when it has gone', async () => {
+  it('delivers each message once to an exclusive listener, whoever publishes it, and none after it has gone', async () => {
     const alone = new Subject<void>();
     const seen: string[] = [];
     here
@@ -49,7 +49,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     await here.flush();
     here.publish('own.a', bytes('1'), { reply: 'answers', headers: { Kind: 'test' } });
     there.publish('own.b', bytes('2'));
-    // Of two publishers, either may come first.
+    // Messages of two publishers may arrive in either order.
     await eventually(() => expect(seen.toSorted()).toEqual(['own.a answers test 1', 'own.b  undefined 2']));
     alone.next();
     const others = await listen(here, 'own.*');
@@ -74,7 +74,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(rest.messages.map((message) => message.subject)).toEqual(rest.texts);
   });
 
-  it('carries headers, found in any case, and knows when there are none', async () => {
+  it('carries headers, case-insensitively, or none', async () => {
     const seen = await listen(there, 'headers');
     here.publish('headers', bytes('with'), { headers: { 'Cascade-Id': '7', 'Content-Type': 'application/json' } });
     here.publish('headers', bytes('without'));
@@ -86,7 +86,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(without.header('Cascade-Id')).toBeUndefined();
   });
 
-  it('carries a reply subject, empty when there is none', async () => {
+  it('carries a reply subject, or an empty one', async () => {
     const seen = await listen(there, 'question');
     here.publish('question', bytes('1'), { reply: 'answers.1' });
     here.publish('question', bytes('2'));
@@ -113,7 +113,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(answers.map((answer) => answer.header('Kind'))).toEqual(['a', 'b', 'c']);
   });
 
-  it('refuses a request that nobody listens to at once', async () => {
+  it('refuses a request without a listener at once', async () => {
     const request = here.request('nobody', bytes('?'), { timeoutMs: 60_000 });
     await expect(request).rejects.toMatchObject({
       name: 'CascadeError',
@@ -122,7 +122,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     });
   });
 
-  it('gives up a request without an answer in time', async () => {
+  it('gives up a request that is not answered in time', async () => {
     await listen(there, 'silent');
     const request = here.request('silent', bytes('?'), { timeoutMs: 20 });
     await expect(request).rejects.toMatchObject({
@@ -132,7 +132,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     });
   });
 
-  it('drains on `until`: what arrived is delivered, then it completes, and the other members get the rest', async () => {
+  it('drains on `until`: delivers what has arrived, then completes, and the other members get the rest', async () => {
     const until = new Subject<void>();
     const leaver = await listen(there, 'work', { queue: 'workers', until });
     const stayer = await listen(there, 'work', { queue: 'workers' });
@@ -176,8 +176,8 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(seen).toEqual(['1']);
   });
 
-  it('carries the largest message that it promises', async () => {
-    // Bytes are valid during the delivery only.
+  it('carries the largest message it promises', async () => {
+    // Bytes are only valid during the delivery.
     const received = firstValueFrom(there.messages$('big').pipe(map(({ data }) => data.slice())));
     await there.flush();
     const big = new Uint8Array(here.maxPayloadBytes).fill(7);
@@ -211,7 +211,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(() => here.publish(subject, bytes('x'), { reply })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
-  it('is up until it is closed; then it drops, and listeners complete', async () => {
+  it('is up until it is closed; then it drops messages, and listeners complete', async () => {
     const states = firstValueFrom(here.status$.pipe(toArray()));
     expect(await firstValueFrom(here.status$)).toBe('up');
     const seen = await listen(here, 'x');
@@ -225,7 +225,7 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     await here.close();
   });
 
-  it('sends what was published before it closes', async () => {
+  it('sends published messages before it closes', async () => {
     const seen = await listen(there, 'last');
     for (let i = 0; i < 100; i++) here.publish('last', bytes(String(i)));
     if (here !== there) await here.close();
@@ -272,9 +272,9 @@ describe.each(BROKERS)('the key-value store of a bus ($name)', ({ open }) => {
     expect(await there.create('k', bytes('e'))).toBeGreaterThan(second);
   });
 
-  it('forgets what has outlived its time, so that another may create it', async () => {
+  it('forgets expired values, so that another may create them', async () => {
     const [here, there] = await bucketTwice({ ttlMs: 2_000 });
-    // Again, where a busy machine takes longer for the two than the value lives.
+    // Once more if a busy machine takes longer for the two than the value lives.
     await eventually(async () => {
       await here.put('lease', bytes('a'));
       expect(await there.create('lease', bytes('b'))).toBeUndefined();

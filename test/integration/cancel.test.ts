@@ -16,9 +16,9 @@ import { credentialsOf, PASSWORDS } from '../support/roles.ts';
 const GIVEN_UP = 0;
 const OTHER = 1;
 const MANY = 20_000;
-/** 80 requests per second on two devices in batches of 8: the many would take them four minutes. */
+/** 80 requests per second on two devices in batches of 8: the whole lot would take four minutes. */
 const BATCH_MS = 200;
-/** What the devices may begin while a cancellation is on its way to them: that of ten seconds, on a busy machine. */
+/** Requests that devices may start while a cancellation is under way: ten seconds' worth, on a busy machine. */
 const BEGUN_MEANWHILE = 800;
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -28,7 +28,7 @@ afterEach(async () => {
   vi.unstubAllEnvs();
 });
 
-test('a client in an account of its own gives requests up: those that have begun are computed, and those of others', async () => {
+test('a client in its own account cancels requests: only those already started, and those of others, are computed', async () => {
   for (const [name, value] of Object.entries(PASSWORDS)) vi.stubEnv(name, value);
   const store = mkdtempSync(join(tmpdir(), 'cascade-store-'));
   vi.stubEnv('CASCADE_STORE_DIR', store);
@@ -70,7 +70,7 @@ test('a client in an account of its own gives requests up: those that have begun
   await eventually(() => expect(results).toHaveLength(50));
   expect(results.filter(isFailure)).toEqual([]);
   expect(computed.of('small', GIVEN_UP) - begun).toBeLessThan(BEGUN_MEANWHILE);
-  // All that is left ends at once, as nothing waits any more.
+  // The rest ends at once, because nothing waits any more.
   await Promise.all(frontends.map((frontend) => frontend.stop(20_000)));
   expect(computed.of('small', GIVEN_UP) - begun).toBeLessThan(BEGUN_MEANWHILE);
 });

@@ -40,7 +40,7 @@ describe.each(['NATS', 'this process'])('an actor with typed channels, over %s',
     await server?.stop();
   });
 
-  test('hears its channel from all senders, and answers on another', async () => {
+  test('receives its channel from all senders, and answers on another', async () => {
     const actor = startActor(squaring, { bus, clock: realClock, log: silentLogger });
     const channels = new Channels('test', { bus, drops: new Drops(silentLogger) });
     const squares: number[] = [];
@@ -53,7 +53,7 @@ describe.each(['NATS', 'this process'])('an actor with typed channels, over %s',
     expect(await actor.stop(1_000)).toBe(true);
   });
 
-  test('drops and counts what it cannot decode, and goes on', async () => {
+  test('drops and counts what it cannot decode, and continues', async () => {
     const actor = startActor(squaring, { bus, clock: realClock, log: silentLogger });
     const channels = new Channels('test', { bus, drops: new Drops(silentLogger) });
     const squares: number[] = [];

@@ -21,7 +21,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-test('a sound deployment without a profile: what was looked at, and the next step', async () => {
+test('a sound deployment without a profile: lists what was checked, and the next step', async () => {
   writeImageFamily(join(dir, 'image'));
   const report = await checkDeployment(join(dir, 'image'), { nats: server.url });
   expect(report).toMatchObject({ deployment: 'image', verdict: 'warning' });
@@ -42,13 +42,13 @@ test('a sound deployment without a profile: what was looked at, and the next ste
   expect(describeCheck(report, join(dir, 'image'))).toMatch(/\n0 problems, 2 warnings\nnext: cascade profile \S+image\n$/);
 });
 
-test('warnings are no failure: it would serve', async () => {
+test('warnings are not failures: the deployment can serve', async () => {
   const { code, stdout } = await runCommandLine(['check', join(dir, 'image'), '--nats', server.url]);
   expect(stdout).toContain('0 problems, 2 warnings');
   expect(code).toBe(0);
 });
 
-test('ports that serve is to listen on are free, taken, or given twice', async () => {
+test('checks whether the ports for serve are free, taken, or given twice', async () => {
   const taken = new URL(server.url).port;
   const ports = ['--http', '0', '--metrics', taken, '--dashboard', taken];
   const { code, stdout } = await runCommandLine(['check', join(dir, 'image'), '--nats', server.url, ...ports, '--json', '-']);
@@ -61,7 +61,7 @@ test('ports that serve is to listen on are free, taken, or given twice', async (
   ]);
 });
 
-test('what is wrong in one area hides nothing in another; the exit code tells the worst', async () => {
+test('a problem in one area hides none in another; the exit code shows the worst', async () => {
   const file = writeImageFamily(join(dir, 'wrong'));
   const text = readFileSync(file, 'utf8')
     .replace('qpsMax: 200', 'qpsMax: none')

@@ -6,7 +6,7 @@ import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { resultFor, stubFrontend } from '../support/stub-frontend.ts';
 
-it('runs the example in the documentation as it is written there', async () => {
+it('runs the example in the documentation exactly as written', async () => {
   const server = await startNatsServer();
   const bus = await connectNats({ servers: server.url });
   const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id, 7)), 'fashion');
@@ -16,7 +16,7 @@ it('runs the example in the documentation as it is written there', async () => {
   const script = example
     .replace("'cascadeserve'", JSON.stringify(new URL('../../actors/client/index.ts', import.meta.url).pathname))
     .replace('nats://127.0.0.1:4222', server.url)
-    // More than a busy machine takes to start a process and compile what it runs first.
+    // More than a busy machine needs to start a process and compile its program.
     .replace('deadlineMs: 500', 'deadlineMs: 30_000');
   expect(script).not.toBe(example);
   const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script]);

@@ -17,7 +17,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-it('gets every answer although the NATS server dies and comes back meanwhile', async () => {
+it('gets every answer even if the NATS server dies and comes back meanwhile', async () => {
   const port = await freePort();
   const first = await startNatsServer({ port });
   cleanups.push(() => first.stop());
@@ -48,7 +48,7 @@ it('gets every answer although the NATS server dies and comes back meanwhile', a
   expect(got.map(({ id }) => id).sort()).toEqual([...ids].sort());
 });
 
-it('lets a client in that may publish requests and read one inbox only', async () => {
+it('works with permissions to publish requests and read one inbox only', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
   cleanups.push(() => rm(folder, { recursive: true }));
   const configFile = join(folder, 'nats.conf');

@@ -30,7 +30,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     await broker.close();
   });
 
-  it('sends inputs, options and a made-up id, and gives the result', async () => {
+  it('sends inputs, options and a generated id, and returns the result', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id, 7)));
     const result = await client.infer(
       {
@@ -57,7 +57,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(request.message.header('Content-Type')).toBeUndefined();
   });
 
-  it('leaves the deadline to the deployment unless told otherwise, by the request or for all', async () => {
+  it('leaves the deadline to the deployment unless the request or the client sets one', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
     await client.infer(IMAGE);
     await Promise.all([client.infer(IMAGE), client.infer(IMAGE, { deadlineMs: 5_000 })]);
@@ -69,7 +69,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(frontend.requests[3].deadlineMs).toBeLessThanOrEqual(3_000);
   });
 
-  it('gives each caller its own answer, in whatever order they come', async () => {
+  it('gives each caller its own answer, in whatever order they arrive', async () => {
     const held: StubRequest[] = [];
     await stubFrontend(bus, (request) => {
       if (held.push(request) === 50) for (const { id, answer } of held.reverse()) answer(resultFor(id, Number(id)));
@@ -78,7 +78,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(results.map((result) => result.label)).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
-  it('puts requests of the same moment into one message, and takes answers in frames', async () => {
+  it('puts simultaneous requests into one message, and accepts answers in frames', async () => {
     const held: StubRequest[] = [];
     const frontend = await stubFrontend(bus, (request) => {
       if (held.push(request) === 100) held[0].answer(...held.map(({ id }) => resultFor(id, Number(id))));
@@ -88,7 +88,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(frontend.messages).toBe(1);
   });
 
-  it('splits what does not fit into one message', async () => {
+  it('splits requests that do not fit into one message', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
     const inputs = { image: new Uint8Array(100_000) };
     await Promise.all(Array.from({ length: 20 }, () => client.infer(inputs)));
@@ -96,7 +96,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(frontend.messages).toBeGreaterThan(5);
   });
 
-  it('sends again with the same id and what is left of the deadline when there is silence', async () => {
+  it('sends a silent request again with the same id and the rest of the deadline', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => {
       if (frontend.requests.length > 1) answer(resultFor(id, 1));
     });
@@ -107,7 +107,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(client.counts.retries).toBe(1);
   });
 
-  it('drops an answer that comes again, and counts it', async () => {
+  it('drops and counts a duplicate answer', async () => {
     await stubFrontend(bus, ({ id, answer }) => {
       answer(resultFor(id, 1));
       answer(resultFor(id, 2));
@@ -126,7 +126,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       message: expect.stringMatching(/^no answer after \d attempts? in 60 ms$/),
     });
     expect(performance.now() - startedAt).toBeGreaterThan(55);
-    // The request may come after that, on a busy machine.
+    // On a busy machine, the request may arrive after that.
     await eventually(() => expect(frontend.requests).not.toEqual([]));
     const [{ id, answer }] = frontend.requests;
     answer(resultFor(id));
@@ -135,7 +135,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
   });
 
   it.each(Object.keys(ERROR_NUMBERS).filter((code) => code !== 'UNAVAILABLE'))(
-    'throws %s as the wire says it, without trying again',
+    'throws %s as received, without a retry',
     async (code) => {
       const frontend = await stubFrontend(bus, ({ id, answer }) =>
         answer({ id, error: { code, message: 'because' } } as Failure),
@@ -145,14 +145,14 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     },
   );
 
-  it('throws INTERNAL for a code that it does not know', async () => {
+  it('throws INTERNAL for an unknown code', async () => {
     await stubFrontend(bus, ({ id, answer }) =>
       answer({ id, error: { code: 'TEAPOT', message: 'short' } } as unknown as Failure),
     );
     await expect(client.infer(IMAGE)).rejects.toMatchObject({ code: 'INTERNAL', message: 'TEAPOT: short' });
   });
 
-  it('tries again with the same id after UNAVAILABLE', async () => {
+  it('retries with the same id after UNAVAILABLE', async () => {
     const frontend = await stubFrontend(bus, ({ id, answer }) => {
       if (frontend.requests.length < 4) answer({ id, error: { code: 'UNAVAILABLE', message: 'starting' } });
       else answer(resultFor(id, 1));
@@ -161,14 +161,14 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(frontend.requests.map(({ id }) => id)).toEqual(['x', 'x', 'x', 'x']);
   });
 
-  it('waits for somebody to listen', async () => {
+  it('waits for a listener', async () => {
     const result = client.infer(IMAGE);
     await eventually(() => expect(client.counts.retries).toBeGreaterThan(0));
     await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id, 1)));
     expect((await result).label).toBe(1);
   });
 
-  it('says that nobody listens when that lasts until the deadline', async () => {
+  it('says that nobody listens if that lasts until the deadline', async () => {
     await expect(client.infer(IMAGE, { deadlineMs: 500 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringMatching(
@@ -177,7 +177,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     });
   });
 
-  it('fails all requests of a message that was refused as a whole', async () => {
+  it('fails all requests of a message that is refused as a whole', async () => {
     const refused: Failure = { id: 'made-up-by-the-frontend', error: { code: 'INVALID_ARGUMENT', message: 'too deep' } };
     const frontend = await stubFrontend(bus, ({ answer }) => {
       if (frontend.requests.length === 3) answer(refused);
@@ -195,7 +195,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect(client.counts.malformed).toBe(1);
   });
 
-  it('refuses what cannot be sent, and names what would be right', async () => {
+  it('refuses what cannot be sent, saying what would be right', async () => {
     await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
     const good = client.infer(IMAGE, { id: 'good' });
     const refusal = { code: 'INVALID_ARGUMENT' };
@@ -212,7 +212,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     expect((await good).id).toBe('good');
   });
 
-  it('ends what is under way when it is closed', async () => {
+  it('ends requests in flight when it is closed', async () => {
     await stubFrontend(bus, () => undefined);
     const ended = expect(client.infer(IMAGE)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: /client was closed/ });
     await client.close();
@@ -221,7 +221,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
   });
 
   describe('inferMany', () => {
-    it('has no more than `concurrency` requests under way, and reads an iterable no further', async () => {
+    it('has no more than `concurrency` requests in flight, and reads no further in an iterable', async () => {
       const held: StubRequest[] = [];
       let answered = 0;
       let most = 0;
@@ -229,7 +229,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       await stubFrontend(bus, (request) => {
         held.push(request);
         most = Math.max(most, held.length);
-        // Only when all that may come have come: a client that sent one at a time would wait for ever.
+        // Only when all allowed requests have arrived: a client that sent one at a time would wait for ever.
         if (held.length === Math.min(8, 80 - answered)) {
           answered += held.length;
           for (const { id, answer } of held.splice(0)) answer(resultFor(id));
@@ -263,7 +263,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       expect(asTheyCome.map(({ id }) => id).sort()).toEqual([...ids].sort());
     });
 
-    it('gives failures as items, whether refused here or there', async () => {
+    it('emits failures as items, whether refused locally or remotely', async () => {
       await stubFrontend(bus, ({ id, answer }) =>
         answer(id === 'bad' ? { id, error: { code: 'INVALID_ARGUMENT', message: 'no' } } : resultFor(id)),
       );
@@ -282,7 +282,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       ]);
     });
 
-    it('takes an async iterable and an Observable', async () => {
+    it('accepts an async iterable and an Observable', async () => {
       await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
       async function* requests() {
         for (const id of ['a', 'b', 'c']) yield { id, inputs: IMAGE };
@@ -297,7 +297,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
       expect((await fromObservable).map(({ id }) => id)).toEqual(['d', 'e', 'f', 'g']);
     });
 
-    it('abandons what is under way when unsubscribed', async () => {
+    it('abandons requests in flight when unsubscribed', async () => {
       const frontend = await stubFrontend(bus, () => undefined);
       const answers: Answer[] = [];
       const subscription = client.inferMany([{ id: 'x', inputs: IMAGE }]).subscribe((answer) => answers.push(answer));
@@ -309,13 +309,13 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
     });
   });
 
-  it('shows the answers of the results subject, named or not, in MessagePack and JSON, and survives nonsense', async () => {
+  it('shows the answers on the results subject, named or not, in MessagePack and JSON, and survives garbage', async () => {
     const { results, namedResults } = subjectsOf('test');
     const plain: Answer[] = [];
     const named: Answer[] = [];
     client.results$().subscribe((answer) => plain.push(answer));
     client.results$('billing').subscribe((answer) => named.push(answer));
-    // A round trip on the client's own connection: its subscriptions are in force.
+    // After a round trip on the client's own connection, its subscriptions are active.
     await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id)));
     await client.infer(IMAGE);
     bus.publish(results, bytes('nonsense'));

@@ -16,7 +16,7 @@ import { judgedBy } from '../support/judges.ts';
 import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
-/** Answers do not depend on what else is in the batch: real models on the real plane, alone and in crowds. */
+/** Answers do not depend on the rest of the batch: real models on the real plane, alone and in crowds. */
 const folder = mkdtempSync(join(tmpdir(), 'cascade-company-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -28,7 +28,7 @@ const weights = (count: number) => Float32Array.from({ length: count }, normal);
 
 const VOCABULARY = 50;
 const WIDTH = 16;
-/** The mean over the tokens, without a mask: padding would be averaged, too. */
+/** The mean over the tokens, without a mask, so that padding would be averaged, too. */
 const RAGGED: Graph = {
   inputs: [{ name: 'ids', type: 'int64', shape: ['batch', 'tokens'] }],
   outputs: [{ name: 'logits', type: 'float32', shape: ['batch', CLASSES] }],
@@ -61,7 +61,7 @@ const FAMILIES: readonly [string, Graph, TensorSpec, () => number[]][] = [
 ];
 
 test.each(FAMILIES)(
-  '1,000 samples of a %s family have the same labels and scores alone and at concurrency 256, in three orders',
+  '1,000 samples of a %s family get the same labels and scores alone and at concurrency 256, in three orders',
   async (name, graph, spec, make) => {
     const file = join(folder, `${name}.onnx`);
     writeFileSync(file, onnxModel(graph));

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Ended, startCommand } from '../support/cascade.ts';
 
-/** The `cascade` command of a checkout: one in small, with a program that only says where it runs. */
+/** The `cascade` command of a miniature checkout, whose program only says where it runs. */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 // A blank in the path: what comes by URL must come back as a path.
@@ -30,7 +30,7 @@ function run(): Promise<Ended> {
   return startCommand(process.execPath, [join(checkout, 'actors', 'cascade.mjs')]).ended;
 }
 
-test('runs the sources compiled, once for each state of them, however many start at once', async () => {
+test('runs the compiled sources, compiling each version once however many start at the same time', async () => {
   const ends = await Promise.all([run(), run(), run()]);
   for (const end of ends) expect(end).toMatchObject({ code: 0, stdout: 'first compiled\n', stderr: '' });
   const compiled = readdirSync(CACHE);
@@ -39,7 +39,7 @@ test('runs the sources compiled, once for each state of them, however many start
   expect(readdirSync(CACHE)).toEqual(compiled);
 });
 
-test('runs what was edited', async () => {
+test('runs edited sources', async () => {
   writeFileSync(join(checkout, 'engine', 'word.ts'), "export const word: string = 'second';\n");
   expect(await run()).toMatchObject({ code: 0, stdout: 'second compiled\n', stderr: '' });
 });

@@ -20,11 +20,11 @@ import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { findProgram } from '../support/programs.ts';
 
-/** The actors over a real nats-server, and the dashboard beside them in a real browser. `SCREENSHOTS=FOLDER` keeps what it showed. */
+/** The actors over a real nats-server, and the dashboard in a real browser. `SCREENSHOTS=FOLDER` keeps screenshots. */
 const subjects = subjectsOf('test');
 const shots = process.env.SCREENSHOTS;
 const executablePath = findProgram('chromium');
-/** What a request finds: the small model is certain, or the large one has to be asked. */
+/** Requests that the small model is certain of, or that need the large one. */
 const EASY = Uint8Array.of(1, 90, 90);
 const HARD = Uint8Array.of(1, 10, 90);
 
@@ -73,7 +73,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Sends requests at a rate until it is stopped; what a busy machine keeps it from sending in time, it sends late. */
+/** Sends requests at a rate until it is stopped; on a busy machine some are sent late. */
 function traffic(qps: number): () => Promise<void> {
   const answers: Promise<unknown>[] = [];
   const startedAt = performance.now();
@@ -99,7 +99,7 @@ const post = (action: string, body: string, headers: Record<string, string> = {}
 const textOf = async (response: Response): Promise<string> => ((await response.json()) as { text: string }).text;
 
 describe('orders', () => {
-  test('of other sites, without credentials, or of another form are refused before NATS hears of them', async () => {
+  test('from other sites, without credentials, or in another form are refused before they reach NATS', async () => {
     expect((await post('rollback', '{}', { Origin: 'https://elsewhere.example' })).status).toBe(403);
     expect((await post('rollback', '{}', { 'Content-Type': 'text/plain' })).status).toBe(415);
     expect((await post('rollback', '{}', { Authorization: '' })).status).toBe(401);
@@ -109,7 +109,7 @@ describe('orders', () => {
     expect(await textOf(noPlan)).toContain('the plan');
   });
 
-  test('that the plan-keeper rejects come with its reason', async () => {
+  test('that the plan-keeper rejects come back with its reason', async () => {
     const response = await post('rollback', '{}');
     expect(response.status).toBe(409);
     expect(await textOf(response)).toContain('there is no revision 0 to go back to');
@@ -117,7 +117,7 @@ describe('orders', () => {
 });
 
 describe('a gear', () => {
-  test('is pinned and released, by an order each', async () => {
+  test('is pinned and released with one order each', async () => {
     const pinned = await post('pin', '{"gear": 1, "forMs": 600000}');
     expect([pinned.status, await textOf(pinned)]).toEqual([200, expect.stringMatching(/^gear 1 is pinned until 20/)]);
     expect((await post('pin', '{"gear": 99}')).status).toBe(409);
@@ -150,7 +150,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
   };
   const read = async (selector: string): Promise<string> => (await page.locator(selector).textContent()) ?? '';
 
-  test('shows load, gear, latency, answers and devices as they are', async () => {
+  test('shows the current load, gear, latency, answers and devices', async () => {
     const stop = traffic(30);
     await eventually(async () => {
       expect(await read('#connection')).toContain('plan revision 1');
@@ -165,7 +165,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await stop();
   });
 
-  test('shows a spike: another gear, and why', async () => {
+  test('shows a spike: the new gear, and why', async () => {
     const stop = traffic(170);
     await eventually(async () => {
       expect(await read('#gear')).toBe('2 of 3');
@@ -175,7 +175,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await stop();
   });
 
-  test('shows a slow device, and one that is lost', async () => {
+  test('shows a slow device and a lost one', async () => {
     slow = 6;
     const stop = traffic(30);
     await eventually(async () =>
@@ -192,7 +192,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await stop();
   });
 
-  test('is operated by keyboard, and tells the verdict', async () => {
+  test('works with the keyboard, and shows the verdict', async () => {
     await page.keyboard.press('o');
     await page.locator('#operator').waitFor({ state: 'visible' });
     await page.locator('#revision').fill('7');
@@ -206,7 +206,7 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await page.keyboard.press('p');
   });
 
-  test('is dark where it is wanted, and fits a phone without scrolling sideways', async () => {
+  test('has a dark mode, and fits a phone without scrolling sideways', async () => {
     await page.keyboard.press('t');
     await page.keyboard.press('t');
     expect(await read('#theme')).toBe('Theme: dark');
@@ -219,8 +219,8 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await phone.close();
   });
 
-  test('has caused no error in the browser', () => {
-    // The refused order is one to the browser.
+  test('caused no errors in the browser', () => {
+    // The browser counts the refused order as an error.
     expect(complaints.filter((text) => !text.includes('409'))).toEqual([]);
   });
 });

@@ -126,7 +126,7 @@ describe('the Kubernetes example', () => {
     for (const probe of ['readinessProbe', 'livenessProbe']) {
       const { httpGet } = container[probe] as { readonly httpGet: { readonly port: string } };
       const port = container.ports?.find(({ name }) => name === httpGet.port)?.containerPort;
-      // Where the process listens, for all.
+      // The process listens on all addresses.
       if (container.name !== 'nats') expect(container.args).toContain(`0.0.0.0:${port}`);
     }
   });
@@ -137,13 +137,13 @@ describe('the Kubernetes example', () => {
         if (name.endsWith('PASSWORD')) expect(value, name).toBeUndefined();
   });
 
-  test('hosts are of class Guaranteed, with whole cores, for the static CPU manager', () => {
+  test('hosts have class Guaranteed with whole cores, for the static CPU manager', () => {
     const { requests, limits } = workload('host').pod.containers[0].resources;
     expect(requests).toEqual(limits);
     expect(Number.isInteger(Number(limits.cpu))).toBe(true);
   });
 
-  test('names the hosts and the servers that its deployment names', () => {
+  test('names the same hosts and servers as its deployment', () => {
     vi.stubEnv('NATS_USER', 'internal');
     vi.stubEnv('NATS_PASSWORD', 'secret');
     vi.stubEnv('NATS_INBOX', '_INBOX.internal');
@@ -158,7 +158,7 @@ describe('the Kubernetes example', () => {
     }
   });
 
-  test('runs the deployment that its image holds', () => {
+  test('runs the deployment in its image', () => {
     const image = readFileSync(join(FOLDER, 'Dockerfile'), 'utf8');
     for (const { name, pod } of workloads.filter((one) => one.name !== 'nats')) {
       const [, file] = pod.containers[0].args ?? [];
@@ -174,7 +174,7 @@ function workload(wanted: string): (typeof workloads)[number] {
   return found;
 }
 
-/** A StatefulSet's pods have names that stay. */
+/** The pods of a StatefulSet have stable names. */
 function pods(set: string): string[] {
   const { kind, replicas = 1 } = workload(set);
   expect(kind).toBe('StatefulSet');

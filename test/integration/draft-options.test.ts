@@ -8,7 +8,7 @@ import { npyFile } from '../fixtures/npy-writer.ts';
 import type { Value } from '../fixtures/onnx-writer.ts';
 import { type Files, folderWith, modelOf } from '../support/folders.ts';
 
-/** A draft says what the models are for, by their graphs, the labels, and a look at what they give for some samples. */
+/** A draft infers the task from the graphs, the labels, and the outputs for some samples. */
 
 const made: string[] = [];
 afterEach(() => {
@@ -35,7 +35,7 @@ const values = (columns: number) =>
 const THREE = { 'x.npy': values(3), 'y.npy': npyFile([4], Int32Array.of(0, 1, 2, 1)) };
 const ONE = { 'x.npy': values(1), 'y.npy': npyFile([4], Int32Array.of(0, 1, 0, 1)) };
 
-test('scores that are not from 0 to 1 are logits, others probabilities; where models differ, each says so', async () => {
+test('scores outside 0 to 1 are logits, others probabilities; if models differ, each says so', async () => {
   const logits = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
   const probabilities = modelOf({ inputs: x(3), outputs: [output('out', 3)], op: 'Softmax', bytes: 400 });
   expect((await draft({ ...THREE, 'a.onnx': logits })).options).toEqual({ scores: 'logits' });
@@ -62,14 +62,14 @@ test('of several outputs, the one with a column per class holds the scores', asy
   expect(notes).toContainEqual(expect.stringContaining('logits has a column for each of the 3 classes; the others are a_head'));
 });
 
-test('labels that are names name the classes', async () => {
+test('labels that are names become the class names', async () => {
   const files = { 'x.npy': values(2), 'y.csv': 'label\nbee\nant\nbee\nant\n' };
   const { options, notes } = await draft({ ...files, 'm.onnx': modelOf() });
   expect(options).toEqual({ classes: ['ant', 'bee'], scores: 'logits' });
   expect(notes).toContainEqual(expect.stringContaining('The order must be that of the scores'));
 });
 
-test('rows of several 0s and 1s are labels of a multi-label task, fractions values of a regression', async () => {
+test('rows of 0s and 1s are a multi-label task, and fractions a regression', async () => {
   const rows = { 'x.npy': values(3), 'y.npy': npyFile([4, 3], Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0)) };
   const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
   expect((await draft({ ...rows, 'm.onnx': m })).options).toEqual({ task: 'multi-label', scores: 'logits' });
@@ -80,7 +80,7 @@ test('rows of several 0s and 1s are labels of a multi-label task, fractions valu
   expect(notes).toContainEqual(expect.stringContaining('Certainty has to come from the models'));
 });
 
-test('a model that fails on the data is drafted, and what it said is told', async () => {
+test('a model that fails on the data is still drafted, and its error is reported', async () => {
   const m = modelOf({ inputs: x(3), outputs: [output('out', 3)], op: 'NoSuchOperator' });
   const { options, notes } = await draft({ ...THREE, 'm.onnx': m });
   expect(options).toEqual({ scores: 'logits' });

@@ -30,7 +30,7 @@ const SETTINGS: DurableSettings = {
   maxBytes: 10_000_000,
   maxAgeMs: Number.POSITIVE_INFINITY,
   maxDeliver: 3,
-  // A busy machine may keep a taker from saying that it lives for a while: what is counted below must not be given again.
+  // On a busy machine a consumer may be late with its keep-alive: messages counted below must not be redelivered.
   ackWaitMs: 30_000,
   inFlight: 16,
   keepAnswersMs: 60_000,
@@ -38,18 +38,18 @@ const SETTINGS: DurableSettings = {
   replicas: 1,
 };
 const PATIENT = { timeout: 120_000 };
-/** For what is about takers that have died. */
+/** For tests about consumers that have died. */
 const ACK_WAIT_MS = 1_000;
 
 let server: NatsServer;
 let bus: Bus;
 let client: CascadeClient;
-/** A client that knows NATS only. */
+/** A client that only knows NATS. */
 let nats: NatsConnection;
 let jsm: JetStreamManager;
 let answers: Answer[];
 let tries: { readonly id: string | undefined; readonly message: BusMessage }[];
-/** What the frontend makes of a try. */
+/** The frontend's reply to a try. */
 let frontend: (message: BusMessage, id: string) => void;
 const running: RunningActor[] = [];
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -125,7 +125,7 @@ describe('durable ingress', () => {
     await startIngress({ ackWaitMs: ACK_WAIT_MS, maxDeliver: 5 });
     const { stream, sequence } = await client.enqueue({ x: 1 }, { id: 'one' });
     expect([stream, sequence]).toEqual(['cascade_test_durable', 1]);
-    // Under way for longer than the wait after which a silent taker's go to another: until this one has been tried five times.
+    // In progress for longer than a silent consumer may keep a message: until this one has been tried five times.
     await client.enqueue({ x: 1 }, { id: 'beside' });
     await answered(1);
     expect(answers[0]).toMatchObject({ id: 'beside' });
@@ -138,7 +138,7 @@ describe('durable ingress', () => {
     expect(held).toHaveLength(1);
   });
 
-  it('takes what any NATS client publishes, as it is', async () => {
+  it('accepts what any NATS client publishes, unchanged', async () => {
     await startIngress();
     const options = { headers: headers() };
     options.headers.set('Content-Type', 'application/json');
@@ -162,7 +162,7 @@ describe('durable ingress', () => {
     ).toBeDefined();
   });
 
-  it('refuses at once what does not fit, and takes more when others are done', async () => {
+  it('refuses requests that do not fit at once, and accepts more when others are done', async () => {
     frontend = () => undefined;
     await startIngress({ maxRequests: 3 });
     for (let i = 0; i < 3; i++) await client.enqueue({ x: i });
@@ -175,7 +175,7 @@ describe('durable ingress', () => {
     await vi.waitFor(() => client.enqueue({ x: 3 }), PATIENT);
   });
 
-  it('stores a request of one id once', async () => {
+  it('stores a request with the same id once', async () => {
     await startIngress();
     const first = await client.enqueue({ x: 1 }, { id: 'same' });
     const again = await client.enqueue({ x: 1 }, { id: 'same' });
@@ -186,7 +186,7 @@ describe('durable ingress', () => {
     expect(tries.map(({ id }) => id).sort()).toEqual(['other', 'same']);
   });
 
-  it('stores a request although another client has stored something else under its id before', async () => {
+  it('stores a request even if another client has stored something else under the same id', async () => {
     await startIngress();
     const other = nats.jetstream();
     await other.publish(subjects.durable, encode({ inputs: { x: 2 } }), { msgID: 'order-17' });
@@ -209,7 +209,7 @@ describe('durable ingress', () => {
     },
   );
 
-  it.each(['INVALID_ARGUMENT', 'NOT_FOUND'] as const)('takes %s for the answer', async (code) => {
+  it.each(['INVALID_ARGUMENT', 'NOT_FOUND'] as const)('accepts %s as the answer', async (code) => {
     frontend = failWith(code);
     await startIngress();
     await client.enqueue({ x: 1 }, { id: 'wrong' });
@@ -220,7 +220,7 @@ describe('durable ingress', () => {
     expect(await count('dead')).toBe(0);
   });
 
-  it('makes a dead letter of what fails each time, with the reason, and tells who waits', async () => {
+  it('makes a dead letter of a request that fails every time, with the reason, and tells its client', async () => {
     frontend = failWith('INTERNAL');
     await startIngress();
     await client.enqueue({ x: 1 }, { id: 'poison', results: 'mine' });
@@ -242,7 +242,7 @@ describe('durable ingress', () => {
     expect(about.map((name) => letter.header.get(name))).toEqual(['poison', 'mine', 'INTERNAL', 'because of INTERNAL', '3']);
   });
 
-  it('is in the status of the deployment: what waits, what is in flight and how often, what was given up', async () => {
+  it('is in the status of the deployment: waiting requests, those in flight with their tries, and dead letters', async () => {
     const durable = settingOf({ maxDeliver: 2, inFlight: 2 });
     const start = { revision: 1, plan: planOf({ models: ['small'] }) };
     const status = statusActor({ deployment: 'test', subjects, start, leading$: of(true), durable });
@@ -265,7 +265,7 @@ describe('durable ingress', () => {
     await told({ stored: 3, waiting: 1, inFlight: 2, redelivered: 1, deadLetters: 1 });
   });
 
-  it('tries again when nobody listens, when nobody answers, and when the frontend is back', async () => {
+  it('tries again if nobody listens, if nobody answers, and when the frontend is back', async () => {
     const lonely = await connectNats({ servers: server.url });
     cleanups.push(() => lonely.close());
     frontend = () => undefined;
@@ -278,7 +278,7 @@ describe('durable ingress', () => {
     expect(answers).toMatchObject([{ id: 'patient', label: 1 }]);
   });
 
-  it('gives what a process had under way when it died to another', async () => {
+  it('hands the requests of a dead process to another', async () => {
     const doomed = await connectNats({ servers: server.url });
     frontend = () => undefined;
     await startIngress({ ackWaitMs: ACK_WAIT_MS }, doomed);
@@ -292,7 +292,7 @@ describe('durable ingress', () => {
     expect(new Set(answers.map(({ id }) => id)).size).toBe(10);
   });
 
-  it('buries what nobody survived, without asking again', async () => {
+  it('makes a dead letter of a request that no process survived, without another try', async () => {
     frontend = () => undefined;
     for (let death = 1; death <= 2; death++) {
       const doomed = await connectNats({ servers: server.url });
@@ -319,12 +319,12 @@ describe('durable ingress', () => {
     expect(answers.find(({ id }) => id === 'late')).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
     expect(answers.find(({ id }) => id === 'early')).toMatchObject({ label: 1 });
     expect(tries.map(({ id }) => id)).toEqual(['early']);
-    // One try lasts as long as any request of the deployment may, not as the stored one may.
+    // One try lasts as long as any request of the deployment may, not as long as the stored one may.
     expect(Number(tries[0].message.header('Cascade-Deadline-Ms'))).toBe(5_000);
     await emptied();
   });
 
-  it('has no more under way than it may', async () => {
+  it('has no more requests in flight than its limit', async () => {
     frontend = () => undefined;
     await startIngress({ inFlight: 4 });
     for (let i = 0; i < 12; i++) await client.enqueue({ x: i }, { id: `r${i}` });
@@ -338,7 +338,7 @@ describe('durable ingress', () => {
     expect(new Set(answers.map(({ id }) => id)).size).toBe(12);
   });
 
-  it('keeps answers for those who were away, once each', async () => {
+  it('keeps answers for clients that were away, once each', async () => {
     await startIngress();
     await client.enqueue({ x: 1 }, { id: 'a' });
     await client.enqueue({ x: 1 }, { id: 'b', results: 'mine' });
@@ -347,7 +347,7 @@ describe('durable ingress', () => {
     expect(await count('answers')).toBe(2);
   });
 
-  it('answers where a header says, on subjects of the client only', async () => {
+  it('answers where a header says, but only on subjects of the client', async () => {
     await startIngress({ keepAnswersMs: 0 });
     const inbox: string[] = [];
     nats.subscribe('my.answers', { callback: (_, { data }) => inbox.push((decode(data) as Answer).id) });
@@ -366,7 +366,7 @@ describe('durable ingress', () => {
     await emptied();
   });
 
-  it('drains: what is under way is finished, the rest stays for others', async () => {
+  it('finishes the requests in flight when it drains, and leaves the rest to others', async () => {
     frontend = () => undefined;
     const leaving = await startIngress({ inFlight: 2 });
     for (let i = 0; i < 4; i++) await client.enqueue({ x: i }, { id: `r${i}` });
@@ -379,7 +379,7 @@ describe('durable ingress', () => {
     expect(tries).toHaveLength(2);
   });
 
-  it('waits until the frontend beside it serves', async () => {
+  it('waits until its frontend serves', async () => {
     const serving$ = new Subject<void>();
     const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, SETTINGS);
     await declareStreams(bus.workQueues(), durable);
@@ -393,20 +393,20 @@ describe('durable ingress', () => {
 });
 
 describe('without a store', () => {
-  it('says to the one who enqueues what to do', async () => {
+  it('tells the client that enqueues what to do', async () => {
     await expect(client.enqueue({ x: 1 })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       message: expect.stringMatching(/cascade\.test\.durable: nothing was stored; .*nats-server with -js.*durable: \{\}/),
     });
   });
 
-  it('refuses what could never be stored', async () => {
+  it('refuses a request that could never be stored', async () => {
     await expect(client.enqueue({ x: 1 }, { id: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(client.enqueue({ x: 1 }, { results: 'a.b' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(client.enqueue({ x: 1 }, { deadlineMs: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  it('names the option to the one who serves, when the server has no JetStream', async () => {
+  it('names the option to the operator if the server has no JetStream', async () => {
     const plain = await startNatsServer();
     cleanups.push(() => plain.stop());
     const there = await connectNats({ servers: plain.url });
@@ -420,7 +420,7 @@ describe('without a store', () => {
     });
   });
 
-  it('names the figures, when the server cannot keep so much', async () => {
+  it('names the figures if the server cannot store that much', async () => {
     const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, { ...SETTINGS, replicas: 3 });
     await expect(declareStreams(bus.workQueues(), durable)).rejects.toMatchObject({
       name: 'ConfigError',
@@ -428,7 +428,7 @@ describe('without a store', () => {
     });
   });
 
-  it.each([3_600_000, -3_600_000])('with a deadline is answered where the clock of the frontend is %d ms off', async (offMs) => {
+  it.each([3_600_000, -3_600_000])('with a deadline is answered even if the clock of the frontend is %d ms off', async (offMs) => {
     await startIngress({}, bus, 5_000, { ...realClock, now: () => realClock.now() + offMs });
     await client.enqueue({ x: 1 }, { id: 'a', deadlineMs: 20_000 });
     await answered(1);

@@ -9,7 +9,7 @@ import type { Failure, Result } from '../../plans/protocol/messages.ts';
 import { type Plane, POISON, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
-/** A foreign client: plain nats.js and a MessagePack library that is not ours. */
+/** A foreign client: plain nats.js and another MessagePack library. */
 let server: NatsServer;
 let bus: Bus;
 let plane: Plane;
@@ -75,7 +75,7 @@ describe('a foreign client', () => {
     expect(answer.id).not.toBe('');
   });
 
-  test('sends the bytes of a single input as they are, with id and deadline in headers', async () => {
+  test('sends the raw bytes of a single input, with id and deadline in headers', async () => {
     const answer = await ask(EASY, {
       'Content-Type': 'application/octet-stream',
       'Cascade-Id': 'raw',
@@ -84,7 +84,7 @@ describe('a foreign client', () => {
     expect(decode(answer.data)).toMatchObject({ id: 'raw', label: 1 });
   });
 
-  test('chooses the encoding of every answer by the header Accept', async () => {
+  test('chooses the encoding of every answer with the Accept header', async () => {
     const opaque = await ask(EASY, { 'Content-Type': 'application/octet-stream', Accept: 'application/json' });
     expect(opaque.headers?.get('Content-Type')).toBe('application/json');
     expect(json(opaque)).toMatchObject({ label: 1 });
@@ -107,7 +107,7 @@ describe('a foreign client', () => {
     expect(ids.sort()).toEqual(['c', 'd']);
   });
 
-  test('that names no reply subject finds the answer on the results subject, or on a named one', async () => {
+  test('without a reply subject finds the answer on the results subject, or on a named one', async () => {
     const results = client.subscribe('cascade.test.results', { max: 1 });
     const named = client.subscribe('cascade.test.results.mine', { max: 1 });
     client.publish(INFER, encode({ id: 'to results', inputs: { x: EASY } }));
@@ -165,7 +165,7 @@ describe('a malformed request', () => {
     ['a body above the limit', new Uint8Array(1024 * 1024 - 1_000), {}, /at most \d+ are accepted/],
   ];
 
-  test.each(cases)('(%s) is refused in words, and the next one is served', async (_name, body, head, words) => {
+  test.each(cases)('(%s) is refused with a message, and the next one is served', async (_name, body, head, words) => {
     const answer = await ask(body, head);
     const isJson = answer.headers?.get('Content-Type') === 'application/json';
     const failure = (isJson ? json(answer) : decode(answer.data)) as Failure;
@@ -182,7 +182,7 @@ describe('a malformed request', () => {
     'cascade.test',
     '$JS.API.STREAM.LIST',
     '$KV.cascade_test.plan',
-  ])('with the reply subject %s is refused on the results subject, and nothing is said there', async (reply) => {
+  ])('with the reply subject %s is refused on the results subject, and nothing is published on its own', async (reply) => {
     const results = client.subscribe('cascade.test.results', { max: 1 });
     client.publish(INFER, encode({ id: 'sly', inputs: { x: EASY } }), { reply });
     const failure = decode((await next(results)).data) as Failure;
@@ -200,7 +200,7 @@ describe('a malformed request', () => {
   });
 });
 
-/** The messages that answer a frame, until they hold `count` answers. */
+/** The reply messages to a frame, until they hold `count` answers. */
 function askFrame(inbox: string, body: Uint8Array, count: number): Promise<Msg[]> {
   const messages: Msg[] = [];
   let answers = 0;
@@ -218,7 +218,7 @@ function askFrame(inbox: string, body: Uint8Array, count: number): Promise<Msg[]
   });
 }
 
-/** One for each request: of many refusals, most are told by their ids. */
+/** One per request: most of many refusals are listed by id. */
 function answersIn(message: Msg): (Result | Failure)[] {
   const isJson = message.headers?.get('Content-Type') === 'application/json';
   const value = (isJson ? json(message) : decode(message.data)) as Result | Failure | (Result | Failure)[];
@@ -227,13 +227,13 @@ function answersIn(message: Msg): (Result | Failure)[] {
   );
 }
 
-test('more than may be in flight is refused at once with a hint, in the body and in a header; the rest is answered', async () => {
+test('requests beyond the limit in flight are refused at once with a hint, in the body and in a header; the rest are answered', async () => {
   const frame = Array.from({ length: 150 }, (_, i) => ({ id: `r${i}`, inputs: { x: EASY } }));
   const messages = await askFrame('edge.overload', encode(frame), frame.length);
   const refusals = messages.filter(({ headers: head }) => head?.get('Nats-Service-Error-Code') === '429');
   expect(refusals).toHaveLength(1);
   const refused = answersIn(refusals[0]) as Failure[];
-  // Of a bound of 100 a client alone may use 95. Earlier requests of others may not be noted as ended yet: next to them, half of the rest.
+  // A lone client may use 95 of a limit of 100. If earlier requests of others still count, it gets half of the rest.
   expect(refused.length).toBeGreaterThanOrEqual(55);
   expect(refused.length).toBeLessThanOrEqual(110);
   for (const { error } of refused) {
@@ -249,7 +249,7 @@ test('more than may be in flight is refused at once with a hint, in the body and
 test.each([
   ['MessagePack', false],
   ['JSON', true],
-])('a frame of 4,096 bad requests in %s is refused in one message of the same kind', async (_name, asJson) => {
+])('a frame of 4,096 bad requests in %s is refused in one message of the same encoding', async (_name, asJson) => {
   const frame = Array.from({ length: 4_096 }, (_, i) => ({ id: `r${i}`, inputs: {} }));
   const body = asJson ? text(JSON.stringify(frame)) : encode(frame);
   const messages = await askFrame(`edge.bad.${asJson}`, body, frame.length);
@@ -266,7 +266,7 @@ test.each([
   await expectServing();
 });
 
-test('of a frame, a bad request fails alone, as a message of its own kind; the others are answered', async () => {
+test('a bad request in a frame fails alone, in a message of its own; the others are answered', async () => {
   const frame = [
     { id: 'good', inputs: { x: EASY } },
     { id: 'bad', inputs: {} },
@@ -284,7 +284,7 @@ test('of a frame, a bad request fails alone, as a message of its own kind; the o
   ).toEqual(['bad', 'fine', 'good']);
 });
 
-test('every actor is known to the NATS services API', async () => {
+test('every actor is registered with the NATS services API', async () => {
   const known = ['device-d0', 'frontend-f0', 'gear-controller', 'load-estimator-f0', 'plan-keeper'];
   const found: string[] = [];
   const asMany = { strategy: RequestStrategy.Count, maxMessages: known.length, maxWait: 20_000 };

@@ -23,7 +23,7 @@ import { grpcClient, type InferenceGrpcClient } from '../support/grpc-client.ts'
 import { deviceState } from '../support/plans.ts';
 import { resultFor, type StubFrontend, type StubRequest, stubFrontend } from '../support/stub-frontend.ts';
 
-/** The gateway alone, before a deployment that answers as each test says. */
+/** The gateway alone, in front of a deployment that answers as each test says. */
 const subjects = subjectsOf('test');
 const LABEL = { name: 'label', datatype: 'INT64' };
 let bus: Bus;
@@ -91,7 +91,7 @@ const grpcRequest = (data: readonly number[], rest: object = {}) => ({
 });
 
 describe('the gateway', () => {
-  test('answers a batch in the order of its samples, however the answers come', async () => {
+  test('answers a batch in the order of its samples, whatever the order of the answers', async () => {
     const waiting: StubRequest[] = [];
     answerTo = (sample) => {
       if (waiting.push(sample) === 3) for (const each of waiting.reverse()) byFirstByte(each);
@@ -107,7 +107,7 @@ describe('the gateway', () => {
     });
   });
 
-  test('takes and gives tensors as bytes', async () => {
+  test('accepts and returns tensors as bytes', async () => {
     const input = { name: 'x', datatype: 'UINT8', shape: [2, 2], parameters: { binary_data_size: 4 } };
     const json = { inputs: [input], outputs: [{ name: 'label', parameters: { binary_data: true } }] };
     const { body, jsonLength } = joinBody(json, [Uint8Array.of(3, 0, 4, 0)]);
@@ -121,14 +121,14 @@ describe('the gateway', () => {
     expect(new Uint8Array(answer.binary)).toEqual(new Uint8Array(BigInt64Array.of(3n, 4n).buffer));
   });
 
-  test('takes compressed bodies', async () => {
+  test('accepts compressed bodies', async () => {
     const compressed = gzipSync(JSON.stringify(request([5, 0])));
     expect((await post(compressed, { headers: { 'Content-Encoding': 'gzip' } })).status).toBe(200);
     expect((await post(compressed, { headers: { 'Content-Encoding': 'br' } })).status).toBe(400);
     expect((await post('{}', { headers: { 'Content-Encoding': 'gzip' } })).status).toBe(400);
   });
 
-  test('passes on deadline and outputs, and asks under ids of its own: those of clients need not be unique', async () => {
+  test('passes on deadline and outputs, but uses its own ids, because those of clients need not be unique', async () => {
     const ids: string[] = [];
     answerTo = (sample) => {
       ids.push(sample.id);
@@ -150,11 +150,11 @@ describe('the gateway', () => {
     ['RESOURCE_EXHAUSTED', 429, status.RESOURCE_EXHAUSTED],
     ['DEADLINE_EXCEEDED', 504, status.DEADLINE_EXCEEDED],
     ['INTERNAL', 500, status.INTERNAL],
-  ])('tells the refusal %s', (code, httpStatus, grpcStatus) => {
+  ])('reports the refusal %s', (code, httpStatus, grpcStatus) => {
     const refuse = ({ id, answer }: StubRequest): void =>
       answer({ id, error: { code, message: 'for a reason', ...(code === 'RESOURCE_EXHAUSTED' ? { retryAfterMs: 1_500 } : {}) } });
 
-    test('by HTTP, as a status', async () => {
+    test('as an HTTP status', async () => {
       answerTo = refuse;
       const response = await post(JSON.stringify(request([1, 0])));
       expect(response.status).toBe(httpStatus);
@@ -162,7 +162,7 @@ describe('the gateway', () => {
       expect(response.headers.get('retry-after')).toBe(code === 'RESOURCE_EXHAUSTED' ? '2' : null);
     });
 
-    test('by gRPC, as a status', async () => {
+    test('as a gRPC status', async () => {
       answerTo = refuse;
       const failing = grpc.call('ModelInfer', grpcRequest([1, 0]));
       await expect(failing).rejects.toMatchObject({ code: grpcStatus, details: 'for a reason' });
@@ -171,7 +171,7 @@ describe('the gateway', () => {
     });
   });
 
-  test('answers 503 where nobody can be reached, and 504 where nobody answers, within the deadline', async () => {
+  test('answers 503 if nobody can be reached, and 504 if nobody answers, within the deadline', async () => {
     answerTo = ({ id, answer }) => answer({ id, error: { code: 'UNAVAILABLE', message: 'no device' } });
     const unavailable = await post(JSON.stringify(request([1, 0], { parameters: { deadline_ms: 200 } })));
     expect(unavailable.status).toBe(503);
@@ -181,7 +181,7 @@ describe('the gateway', () => {
     expect(late.status).toBe(504);
   });
 
-  test('the first sample that fails ends the others', async () => {
+  test('cancels the other samples when one fails', async () => {
     const before = frontend.cancellations.length;
     answerTo = ({ id, inputs, answer }) => {
       if ((inputs.x as Uint8Array)[0] === 2) answer({ id, error: { code: 'INVALID_ARGUMENT', message: 'no such word' } });
@@ -192,7 +192,7 @@ describe('the gateway', () => {
     await eventually(() => expect(frontend.cancellations.length).toBeGreaterThan(before));
   });
 
-  test('gives up the request of an HTTP client that goes away', async () => {
+  test('cancels the request of an HTTP client that disconnects', async () => {
     const before = frontend.cancellations.length;
     const away = new AbortController();
     answerTo = () => away.abort();
@@ -200,7 +200,7 @@ describe('the gateway', () => {
     await eventually(() => expect(frontend.cancellations.length).toBeGreaterThan(before));
   });
 
-  test('gives up the request of a gRPC client that cancels or is out of time', async () => {
+  test('cancels the request of a gRPC client that cancels or times out', async () => {
     const before = frontend.cancellations.length;
     const asked = new Promise<void>((resolve) => {
       answerTo = () => resolve();
@@ -214,7 +214,7 @@ describe('the gateway', () => {
     await expect(late).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
   });
 
-  test('refuses bodies that are too large, told or not, and messages', async () => {
+  test('refuses oversized bodies, with or without a declared length, and oversized messages', async () => {
     const told = await new Promise<string>((resolve, reject) => {
       const { hostname, port } = new URL(http);
       const socket = connect(Number(port), hostname, () =>
@@ -244,7 +244,7 @@ describe('the gateway', () => {
     await expect(oversized).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED });
   });
 
-  test('refuses what is no request, naming what is wrong', async () => {
+  test('refuses invalid requests, naming what is wrong', async () => {
     for (const [body, message] of [
       ['', /the body is empty/],
       ['{"inputs"', /the body is not JSON/],
@@ -276,7 +276,7 @@ describe('the gateway', () => {
     });
   });
 
-  test('is ready only while a frontend and a warmed-up device are heard of', async () => {
+  test('is ready only while it hears from a frontend and a warmed-up device', async () => {
     const ready = async () => (await fetch(`${http}/health/ready`)).status;
     expect((await fetch(`${http}/health/live`)).status).toBe(200);
     const response = await fetch(`${http}/models/test/ready`);

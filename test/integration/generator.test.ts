@@ -15,7 +15,7 @@ import type { GeneratorConfig } from '../bench/support/generator/main.ts';
 import type { GeneratorReport } from '../bench/support/generator/tally.ts';
 import { resultFor, stubFrontend } from '../support/stub-frontend.ts';
 
-/** The benches' load generator shares no code with the project: what it says is checked here against servers that know better. */
+/** The benches' load generator shares no code with the project; its reports are checked here against servers that know the truth. */
 
 const main = fileURLToPath(new URL('../bench/support/generator/main.ts', import.meta.url));
 const cleanups: (() => unknown)[] = [];
@@ -44,7 +44,7 @@ async function generate(to: Pick<GeneratorConfig, 'url' | 'subject'>): Promise<G
   return JSON.parse(stdout) as GeneratorReport;
 }
 
-test('tells what became of requests over NATS: right, wrong, refused, answered twice', async () => {
+test('reports the outcomes of requests over NATS: right, wrong, refused, answered twice', async () => {
   const server = await startNatsServer();
   cleanups.push(() => server.stop());
   const bus = await connectNats({ servers: server.url });
@@ -78,13 +78,13 @@ test('tells what became of requests over NATS: right, wrong, refused, answered t
     gearChanges: 0,
     answersByModel: { linear: { answered: requests.length - seen.refused } },
   });
-  // A tenth of the pictures is of each class.
+  // Each class has a tenth of the images.
   expect(report.accuracy).toBeGreaterThan(0);
   expect(report.accuracy).toBeLessThan(0.4);
   expect(report.windows.reduce((sum, { offered }) => sum + offered, 0)).toBe(report.offered);
 });
 
-test('asks for an image in the format of each server, and reads its answer', () => {
+test('sends an image in the format of each server, and reads its answer', () => {
   const image = Uint8Array.from({ length: 784 }, (_, i) => i % 251);
   const text = (name: HttpFormatName): string => Buffer.from(HTTP_FORMATS[name].body(image)).toString('latin1');
   const decoded = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'));
@@ -108,7 +108,7 @@ test('asks for an image in the format of each server, and reads its answer', () 
   expect(HTTP_FORMATS['open-inference'].answer({ outputs: tensors })).toEqual(answer);
 });
 
-test('tells what became of requests over HTTP', async () => {
+test('reports the outcomes of requests over HTTP', async () => {
   let asked = 0;
   const server = createServer((request, response) => {
     let bytes = 0;

@@ -23,7 +23,7 @@ import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { credentialsOf, PASSWORDS } from '../support/roles.ts';
 
-/** A client with a client's credentials that picks what is internal as the subject of its answers. */
+/** A client with client credentials that chooses internal subjects for its answers. */
 const subjects = subjectsOf('test');
 const streams = durableStreamsOf('test');
 const buckets = bucketsOf('test');
@@ -66,7 +66,7 @@ const HEADERS: readonly Readonly<Record<string, string>>[] = [
   { 'Nats-Schedule': '@every 1s', 'Nats-Schedule-Target': subjects.plan },
 ];
 
-/** Names of results subjects that lead elsewhere. */
+/** Results subjects that lead elsewhere. */
 const RESULTS = ['>', '*', 'a.b', '..control.plan', ' '];
 
 interface Attack {
@@ -75,7 +75,7 @@ interface Attack {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Each subject as reply of a plain and of a stored request, each time with other headers. */
+/** Each subject as the reply subject of a plain and a stored request, with different headers each time. */
 function attackOf(number: number): Attack {
   const stored = Math.floor(number / HOSTILE.length) % 2 === 1;
   const round = Math.floor(number / (2 * HOSTILE.length));
@@ -143,7 +143,7 @@ afterAll(async () => {
   vi.unstubAllEnvs();
 });
 
-test('2,000 stored and 2,000 plain requests are answered while a client asks 1,000 times to be answered on what is internal', async () => {
+test('2,000 stored and 2,000 plain requests are answered while a client asks 1,000 times for answers on internal subjects', async () => {
   const term = await beginTerm(internal, buckets.plans);
   const held: boolean[] = [];
   const lease = lease$({ bus: internal, clock: realClock, log: silentLogger, bucket: buckets.lease, owner: 'test' }).subscribe(
@@ -177,7 +177,7 @@ test('2,000 stored and 2,000 plain requests are answered while a client asks 1,0
   expect(labels).toEqual(Array.from({ length: 2_000 }, (_, i) => i % 2));
   await Promise.all(stored);
   await eventually(() => expect(results.size).toBe(2_000), PATIENT);
-  // What is internal is as it was: the streams and buckets are there, the lease is held, the counter counts on.
+  // Internals are intact: the streams and buckets exist, the lease is held, the counter continues.
   const store = await internal.keyValue(buckets.lease, { ttlMs: 2_000 });
   const last = await store?.get('controller');
   await eventually(async () => expect((await store?.get('controller'))?.revision).toBeGreaterThan(last?.revision ?? 0), PATIENT);
@@ -191,7 +191,7 @@ test('2,000 stored and 2,000 plain requests are answered while a client asks 1,0
   await attacker.close();
 });
 
-test('the server keeps no way back to a client whose requests are all answered', async () => {
+test('the server keeps no reply route to a client whose requests are all answered', async () => {
   const seen: string[] = [];
   const raw = await connect({ servers: url, user: 'client', pass: credentialsOf('client').password });
   raw.subscribe('_INBOX.client.raw', { callback: (_, { data }) => seen.push(Buffer.from(data).toString()) });

@@ -7,7 +7,7 @@ import { entry } from '../../engine/source.ts';
 const { execArgv } = entry('actors/main');
 const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));
 
-/** Says `up`, then why it is asked to stop; its drain takes for ever, or no time. */
+/** Prints `up`, then why it should stop; its drain takes for ever, or no time. */
 function program(drains: 'for ever' | 'at once'): string[] {
   const text = `
     setInterval(() => undefined, 1_000);
@@ -30,7 +30,7 @@ function start(command: string, args: readonly string[], environment: NodeJS.Pro
   };
 }
 
-test('the first Ctrl-C asks a process to drain, the second ends it as if nobody had listened', async () => {
+test('the first Ctrl-C asks a process to drain, the second kills it as if there were no handler', async () => {
   const { child, saying } = start(process.execPath, program('for ever'));
   const ended = once(child, 'exit');
   await saying('up ');
@@ -40,7 +40,7 @@ test('the first Ctrl-C asks a process to drain, the second ends it as if nobody 
   expect(await ended).toEqual([null, 'SIGINT']);
 });
 
-test('a terminal that closes asks a process to drain', async () => {
+test('a closing terminal asks a process to drain', async () => {
   const { child, saying } = start(process.execPath, program('at once'));
   const ended = once(child, 'exit');
   await saying('up ');
@@ -51,7 +51,7 @@ test('a terminal that closes asks a process to drain', async () => {
 
 test('a process drains when the npm that started it through a shell is killed', async () => {
   const quoted = [process.execPath, ...program('at once')].map((part) => `'${part.replaceAll("'", "'\\''")}'`).join(' ');
-  // `true` keeps the shell from becoming the process.
+  // `true` keeps the shell from replacing itself with the process.
   const npm = `require('node:child_process').spawn('sh', ['-c', ${JSON.stringify(`${quoted}; true`)}], { stdio: 'inherit' })`;
   const { child, saying } = start(process.execPath, ['-e', npm], { ...process.env, npm_command: 'exec' });
   await saying('up ');

@@ -28,7 +28,7 @@ import { freePort } from '../support/free-port.ts';
 import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
-/** A deployment under load, whose NATS server loses what it was asked to keep. */
+/** A deployment under load whose NATS server loses its stored data. */
 const subjects = subjectsOf('test');
 const streams = durableStreamsOf('test');
 const buckets = bucketsOf('test');
@@ -36,7 +36,7 @@ const DEPLOYMENT = { name: 'test', prefix: 'cascade', prepareTimeoutMs: 5_000 };
 const MODELS = { models: ['small', 'large'], devices: ['a', 'b'] };
 const SAMPLE = { x: Uint8Array.of(1, 90, 90) };
 const PATIENT = { timeout: 120_000 };
-/** Then the request was lost with its stream, or the answer waits longer than a test should. */
+/** After this, the request was lost with its stream, or the answer takes longer than a test should wait. */
 const ANSWERED_WITHIN_MS = 1_000;
 
 let port: number;
@@ -92,11 +92,11 @@ async function startDeployment(storage: 'file' | 'memory'): Promise<Deployment> 
   };
 }
 
-/** Clients that ask and store without a pause, and what became of it. */
+/** Clients that send and store requests without a pause, and the outcomes. */
 class Load {
   readonly failures: string[] = [];
   answered = 0;
-  /** By id: when the server had acknowledged it. */
+  /** By id: when the server acknowledged it. */
   readonly acknowledged = new Map<string, number>();
   readonly heard = new Set<string>();
   readonly #client: CascadeClient;
@@ -143,17 +143,17 @@ class Load {
         );
         await this.#client.enqueue(SAMPLE, { id, timeoutMs: 2_000 });
         this.acknowledged.set(id, performance.now());
-        // Few wait in the store, however fast this machine stores: what a deleted stream takes with it is then known by its time.
+        // Only a few wait in the store, however fast this machine is, so that their times show what a deleted stream took with it.
         await answer;
       } catch (error) {
-        // Refused in words, as there is no stream for the moment.
+        // Refused with a message, because there is no stream at the moment.
         if (!(error instanceof CascadeError)) throw error;
       }
     }
   }
 }
 
-/** As many more answers and acknowledgements as it takes to be sure that both go on. */
+/** Enough more answers and acknowledgements to be sure that both continue. */
 async function goesOn(load: Load): Promise<void> {
   const [answered, acknowledged] = [load.answered, load.acknowledged.size];
   await eventually(() => {
@@ -205,7 +205,7 @@ describe('under load', () => {
     await nats?.close();
   });
 
-  test('what is deleted is declared again, and what was acknowledged is answered', async () => {
+  test('deleted streams are declared again, and acknowledged requests are answered', async () => {
     await start('file');
     const stream = (name: string) => ({
       what: `stream ${name}`,
@@ -279,9 +279,9 @@ describe('under load', () => {
     expect(load.failures).toEqual([]);
   });
 
-  test('a store that cannot be written: a plan is rejected in words, and plain requests are answered', async () => {
+  test('with a store that cannot be written, a plan is rejected with a message, and plain requests are answered', async () => {
     await start('memory');
-    // The store's files may grow no more: as on a full disk.
+    // The store's files cannot grow any more, as on a full disk.
     execFileSync('prlimit', ['--pid', String(server.pid), '--fsize=20000:']);
     const large = { ...anotherPlan(0.7), digest: 'x'.repeat(60_000) };
     for (let push = 0; push < 2; push++) {

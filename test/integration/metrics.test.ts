@@ -19,7 +19,7 @@ import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 import { findProgram } from '../support/programs.ts';
 
-/** The actors over a real nats-server, an exporter beside them, and a real Prometheus that scrapes it. */
+/** The actors over a real nats-server, an exporter, and a real Prometheus that scrapes it. */
 const REQUESTS = 50;
 let server: NatsServer;
 let bus: Bus;
@@ -48,7 +48,7 @@ beforeAll(async () => {
   });
   url = await listening;
   await serving;
-  // Half of them are certain at once; one is wrong.
+  // The small model is certain of half of them; one request is invalid.
   const answers = Array.from({ length: REQUESTS }, (_, i) =>
     client.request('cascade.test.infer', encode({ inputs: { x: Uint8Array.of(1, i % 2 === 0 ? 90 : 10, 90) } })),
   );
@@ -88,14 +88,14 @@ test('each answer is counted once, with its model, exit and time', async () => {
   expect(metrics.get(refused)).toBe(1);
 });
 
-test('says where the metrics are to who asks for something else', async () => {
+test('tells clients that ask for something else where the metrics are', async () => {
   const response = await fetch(`${url}/metric`);
   expect(response.status).toBe(404);
   expect(await response.text()).toContain('/metrics');
 });
 
 test.skipIf(!findProgram('prometheus'))(
-  'a real Prometheus scrapes it, with the configuration and the alerts of docker/',
+  'a real Prometheus scrapes it, with the configuration and alerts in docker/',
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cascade-prometheus-'));
     const port = await freePort();
@@ -129,10 +129,10 @@ test.skipIf(!findProgram('prometheus'))(
         const rules = data.groups.flatMap((group) => group.rules);
         expect(rules.length).toBeGreaterThan(10);
         for (const { name, health } of rules) expect(health, name).toBe('ok');
-        // d9 is of the deployment and has never been heard of.
+        // d9 is in the deployment but has never sent a heartbeat.
         expect(rules.find(({ name }) => name === 'CascadeDeviceDown')?.state).toBe('pending');
       });
-      // What each panel of the dashboard asks is understood.
+      // Prometheus understands the query of each dashboard panel.
       const { panels } = JSON.parse(readFileSync('docker/grafana/cascade.json', 'utf8')) as {
         panels: { targets: { expr: string }[] }[];
       };

@@ -13,7 +13,7 @@ import { modelOf } from '../support/folders.ts';
 import { credentialsOf, PASSWORDS } from '../support/roles.ts';
 
 /**
- * Deliberate mistakes, and all that is said of each: the snapshot beside this file is meant to be read. `check` is shown with its
+ * Deliberate mistakes and the whole output for each: the snapshot is meant to be read. `check` is shown with its
  * problems and warnings only.
  */
 
@@ -21,7 +21,7 @@ const root = mkdtempSync(join(tmpdir(), 'cascade-mistakes-'));
 const servers: { open?: NatsServer; secure?: NatsServer; small?: NatsServer } = {};
 let http: Server;
 
-/** A made-up family: profiled and planned in a moment. */
+/** A synthetic family, profiled and planned in a moment. */
 const SYNTHETIC = `name: made-up
 synthetic:
   models:
@@ -77,7 +77,7 @@ interface Change {
 type JsonObject = any;
 
 const check = 'check @ --nats OPEN';
-/** Data as files of their own, so that each can be replaced. */
+/** Data in separate files, so that each can be replaced. */
 function unpacked({ path, replace }: Change): void {
   for (const [name, content] of Object.entries(unzipSync(readFileSync(path('data.npz'))))) writeFileSync(path(name), content);
   replace('inputs: data.npz', 'inputs: { pixels: pixels.npy }, labels: labels.npy');
@@ -272,7 +272,7 @@ test.each(MISTAKES.map((mistake, i) => [mistake.what, mistake, i] as const))('%s
   const urls = { OPEN: servers.open!.url, SECURE: servers.secure!.url, SMALL: servers.small!.url, HTTP: httpUrl() };
   const args = run.split(' ').map((word) => (urls as Record<string, string>)[word] ?? word.replace('@', folder));
   const { code, stdout, stderr } = await runCommandLine(args);
-  // Beside a problem, warnings are not what is shown here.
+  // Warnings are left out if there is a problem.
   const beside = code === 2 ? /^(ok {5}|warning {2}|next: |[┌│└])/ : /^(ok {5}|next: |[┌│└])/;
   // On a busy machine the load generator lags, and says so.
   const hidden = (line: string): boolean => beside.test(line) || line.startsWith('VOID (');

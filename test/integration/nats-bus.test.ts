@@ -53,7 +53,7 @@ function memoryLog(): { lines: string[]; info(message: string): void; warn(messa
 }
 
 describe('a NATS bus whose server restarts', () => {
-  it('says so, drops what is published meanwhile, and its subscriptions live on', async () => {
+  it('says so, drops messages published meanwhile, and keeps its subscriptions', async () => {
     const port = await freePort();
     const first = await start({ port });
     const log = memoryLog();
@@ -99,7 +99,7 @@ describe('a NATS bus of a user with few permissions', () => {
   ] }`;
 
   it.each([undefined, 'workers'])(
-    'gets an error for a refused subscription (queue %s), and the others live on',
+    'gets an error for a refused subscription (queue %s), and keeps the others',
     async (queue) => {
       const server = await configured(CONFIG);
       const boss = await connected({ servers: server.url, user: 'boss', password: 'b' });
@@ -119,7 +119,7 @@ describe('a NATS bus of a user with few permissions', () => {
     },
   );
 
-  it('reads of a refused publish in the log, once, and refuses the request', async () => {
+  it('logs a refused publish once, and rejects the request', async () => {
     const server = await configured(CONFIG);
     const log = memoryLog();
     const client = await connected({ servers: server.url, user: 'client', password: 'c', log });
@@ -142,8 +142,8 @@ describe('a NATS bus of a user with few permissions', () => {
 });
 
 describe('a NATS bus with credentials', () => {
-  it('enters with an nkey', async () => {
-    // The example pair of the NATS documentation.
+  it('connects with an nkey', async () => {
+    // The example pair from the NATS documentation.
     const server = await configured(
       'authorization { users = [ { nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 } ] }',
     );
@@ -158,13 +158,13 @@ describe('a NATS bus with credentials', () => {
     });
   });
 
-  it('enters with a token', async () => {
+  it('connects with a token', async () => {
     const server = await configured('authorization { token: secret }');
     const bus = await connected({ servers: server.url, token: 'secret' });
     await bus.flush();
   });
 
-  it.skipIf(!hasOpenssl)('enters over TLS with a certificate of its own, and not without', async () => {
+  it.skipIf(!hasOpenssl)('connects over TLS with its own certificate, and not without', async () => {
     const folder = await certificates();
     const server = await configured(
       `tls { cert_file: "${folder}/server.pem", key_file: "${folder}/server.key", ca_file: "${folder}/ca.pem", verify: true }`,
@@ -201,7 +201,7 @@ describe.skipIf(!hasOpenssl)('a NATS server`s certificate', () => {
 });
 
 describe('a NATS bus with loopback', () => {
-  it('delivers what it publishes on a subject of its own without the server, once, and with all that a message has', async () => {
+  it('delivers messages to its own subscriptions without the server, once, and with every part of the message', async () => {
     const server = await start();
     const bus = await connected({ servers: server.url, loopback: true });
     const other = await connected({ servers: server.url });
@@ -214,11 +214,11 @@ describe('a NATS bus with loopback', () => {
     expect(heard.messages[0].header('kind')).toBe('test');
     other.publish('own.b', bytes('by the server'));
     await eventually(() => expect(heard.texts).toEqual(['loopback', 'by the server']));
-    // The server keeps the order of one publisher: had the first gone through it, it would be here before this one.
+    // The server keeps the order of one publisher: through the server, the first would have arrived before this one.
     expect(overheard.texts).toEqual(['by the server']);
   });
 
-  it('publishes all else, and what nobody here listens to any more, through the server', async () => {
+  it('publishes everything else through the server, including messages that nobody here listens for any more', async () => {
     const server = await start();
     const bus = await connected({ servers: server.url, loopback: true });
     const other = await listen(await connected({ servers: server.url }), 'own.*');
@@ -237,7 +237,7 @@ describe('connecting to NATS', () => {
     expect(await bus.keyValue('bucket')).toBeUndefined();
   });
 
-  it('names the servers and what to do when nobody answers', async () => {
+  it('names the servers and what to do if nobody answers', async () => {
     const port = await freePort();
     const servers = [`nats://127.0.0.1:${port}`, `nats://localhost:${port}`];
     await expect(connectNats({ servers })).rejects.toMatchObject({
@@ -246,13 +246,13 @@ describe('connecting to NATS', () => {
     });
   });
 
-  it('takes the next server when the first does not answer', async () => {
+  it('tries the next server if the first does not answer', async () => {
     const server = await start();
     const bus = await connected({ servers: [`nats://127.0.0.1:${await freePort()}`, server.url] });
     await bus.flush();
   });
 
-  it('names a credentials file that is not there', async () => {
+  it('names a missing credentials file', async () => {
     await expect(connectNats({ servers: 'nats://127.0.0.1', credentialsFile: 'no/such.creds' })).rejects.toMatchObject({
       name: 'ConfigError',
       message: expect.stringContaining('nats.credentialsFile: no/such.creds cannot be read'),

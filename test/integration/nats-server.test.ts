@@ -19,7 +19,7 @@ describe('finding nats-server', () => {
     expect(await findNatsServer()).toBe(process.execPath);
   });
 
-  it('refuses a NATS_SERVER_BIN that is not there, and names it', async () => {
+  it('refuses a NATS_SERVER_BIN that does not exist, and names it', async () => {
     vi.stubEnv('NATS_SERVER_BIN', '/no/such/nats-server');
     await expect(findNatsServer()).rejects.toMatchObject({
       name: 'ConfigError',
@@ -35,7 +35,7 @@ describe('finding nats-server', () => {
 });
 
 describe('a private nats-server', () => {
-  it('listens when it is handed over, has JetStream if asked, and is gone after stop', async () => {
+  it('listens when it is returned, has JetStream if asked, and is gone after stop', async () => {
     const server = await startNatsServer({ jetstream: true });
     const bus = await connectNats({ servers: server.url });
     await expect(bus.request('$JS.API.INFO', new Uint8Array(0), { timeoutMs: 20_000 })).resolves.toBeDefined();
@@ -46,7 +46,7 @@ describe('a private nats-server', () => {
     await server.stop();
   });
 
-  it('shows what the server said when it does not start', async () => {
+  it('shows the server’s output if it does not start', async () => {
     const first = await startNatsServer();
     const port = Number(new URL(first.url).port);
     await expect(startNatsServer({ port })).rejects.toMatchObject({
@@ -56,7 +56,7 @@ describe('a private nats-server', () => {
     await first.stop();
   });
 
-  it('names the configuration file that it cannot read', async () => {
+  it('names a configuration file that it cannot read', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
     const configFile = join(folder, 'bad.conf');
     await writeFile(configFile, 'max_payload: nonsense');
@@ -67,7 +67,7 @@ describe('a private nats-server', () => {
     await rm(folder, { recursive: true });
   });
 
-  it.each(['SIGKILL', 'SIGTERM'] as const)('does not outlive a process that dies of %s, nor do its files', async (signal) => {
+  it.each(['SIGKILL', 'SIGTERM'] as const)('does not outlive a process killed by %s, nor do its files', async (signal) => {
     const { parent, url, folder } = await startInChild();
     expect(await answers(url)).toBe(true);
     parent.kill(signal);
@@ -86,7 +86,7 @@ describe('a private nats-server', () => {
   });
 });
 
-/** A process in a group of its own that starts a server, prints its address and says when it is interrupted. */
+/** A process in its own group that starts a server, prints its address and says when it is interrupted. */
 async function startInChild(): Promise<{ parent: ChildProcess; url: string; folder: string }> {
   const script = `
     process.on('SIGINT', () => console.log('interrupted'));

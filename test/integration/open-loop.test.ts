@@ -57,16 +57,16 @@ function load(arrivalsMs: readonly number[], options: Partial<LoadRun> = {}) {
   return { outcomes, end };
 }
 
-/** Of a request's one number. */
+/** The behaviour for a request's only number. */
 const sampleOf = (request: StubRequest): number => request.inputs.x as number;
 
-test('tells how each request ended; what the client library would repeat, it repeats', async () => {
+test('reports how each request ended, and retries what the client library would retry', async () => {
   const asked: number[] = [];
   await stubFrontend(bus, (request) => {
     const sample = sampleOf(request);
     const again = asked.includes(sample);
     asked.push(sample);
-    // Requests of the sending thread have no id of their own.
+    // Requests from the sending thread have no id of their own.
     const id = request.id ?? 'made up';
     if (sample === 1) request.answer(failureOf(id, 'RESOURCE_EXHAUSTED', 'overloaded'));
     else if (sample === 2 && !again) request.answer(failureOf(id, 'UNAVAILABLE', 'no replica'));
@@ -86,7 +86,7 @@ test('tells how each request ended; what the client library would repeat, it rep
   expect(asked.toSorted()).toEqual([0, 1, 2, 2, 3, 4, 5]);
 });
 
-test('requests that nobody listens to are answered when somebody does', async () => {
+test('requests without a listener are answered once there is one', async () => {
   const infer = vi.spyOn(client, 'infer');
   const { outcomes, end } = load([0, 1, 2, 3, 4]);
   await eventually(() => expect(infer).toHaveBeenCalledTimes(5));
@@ -95,7 +95,7 @@ test('requests that nobody listens to are answered when somebody does', async ()
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(Array(5).fill('completed'));
 });
 
-test('requests to a deployment that is gone for a while are asked again', async () => {
+test('requests to a deployment that is gone for a while are sent again', async () => {
   const infer = vi.spyOn(client, 'infer');
   const answer = (request: StubRequest): void => request.answer(resultFor(request.id ?? 'made up'));
   const first = await stubFrontend(bus, answer);
@@ -115,7 +115,7 @@ test('requests to a deployment that is gone for a while are asked again', async 
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(Array(sent).fill('completed'));
 });
 
-test('a request that is silent for long is asked again', async () => {
+test('a request that is silent for long is sent again', async () => {
   const silent = new Set<number>();
   await stubFrontend(bus, (request) => {
     const sample = sampleOf(request);
@@ -127,7 +127,7 @@ test('a request that is silent for long is asked again', async () => {
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['completed', 'completed']);
 });
 
-test('a request that is silent is not asked again while others are refused', async () => {
+test('a silent request is not sent again while others are refused', async () => {
   const asked: number[] = [];
   await stubFrontend(bus, (request) => {
     asked.push(sampleOf(request));
@@ -138,11 +138,11 @@ test('a request that is silent is not asked again while others are refused', asy
   await end;
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(['rejected', 'lost']);
   expect(asked.toSorted()).toEqual([0, 1]);
-  // Who repeats what nobody could take does so by what is known.
+  // Retries of requests without a listener follow what is known.
   expect(client.patience.refusedUntil).toBeGreaterThan(realClock.now());
 });
 
-test('ends early when it is told to: what was sent is answered, the rest is not offered', async () => {
+test('ends early when told to: sent requests are answered, the rest are not offered', async () => {
   await stubFrontend(bus, (request) => request.answer(resultFor('made up')));
   const stop = new AbortController();
   const arrivals = Array.from({ length: 100_000 }, (_, i) => 10 * i);
@@ -154,7 +154,7 @@ test('ends early when it is told to: what was sent is answered, the rest is not 
   expect(outcomes.map(({ request }) => request).toSorted((a, b) => a - b)).toEqual(Array.from({ length: sent }, (_, i) => i));
 });
 
-test('requests go out although the main thread stands still', async () => {
+test('requests go out even if the main thread is blocked', async () => {
   const arrivalsMs = Float64Array.from({ length: 100_000 }, (_, i) => 10 * i);
   const shared = new Float64Array(new SharedArrayBuffer(8 * arrivalsMs.length));
   shared.set(arrivalsMs);
@@ -171,7 +171,7 @@ test('requests go out although the main thread stands still', async () => {
     { unsent: () => undefined, nobody: () => undefined, reconnected: () => undefined },
   );
   await sender.begin();
-  // Another process sees them come, while this thread waits for its end and does nothing else.
+  // Another process sees them arrive, while this thread waits for it to end and does nothing else.
   const subscriber = `
     import { connect } from 'nats';
     const connection = await connect({ servers: ${JSON.stringify(url)} });

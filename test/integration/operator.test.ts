@@ -19,7 +19,7 @@ import { operatorDeployment } from '../support/operator-deployment.ts';
 import { deviceState, planOf } from '../support/plans.ts';
 import { credentialsOf, PASSWORDS } from '../support/roles.ts';
 
-/** Orders through the dashboard, to a server with the roles of conf/nats: NATS decides who may give them. */
+/** Orders through the dashboard to a server with the roles of conf/nats: NATS decides who may give them. */
 let store: string;
 let server: NatsServer;
 let operator: Operator;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   vi.stubEnv('CASCADE_STORE_DIR', store);
   server = await startNatsServer({ configFile: 'conf/nats/server.conf' });
   const deployment = operatorDeployment(server.url);
-  // As the process of a dashboard has it: with credentials of its own, which are not lent to anybody.
+  // Like a dashboard process, it has its own credentials, which it lends to nobody.
   const own = { ...deployment, nats: { ...deployment.nats, ...credentialsOf('internal') } };
   operator = new Operator(own, [server.url.replace('nats://', 'nats://internal:secret-of-internal@')]);
 });
@@ -56,7 +56,7 @@ test('an operator’s order reaches the plan-keeper and comes back with its verd
   await keeper.close();
 });
 
-test('an operator pins a gear: NATS lets the order pass, and the answer comes back in words', async () => {
+test('an operator pins a gear: NATS lets the order through, and the answer comes back as text', async () => {
   const controller = await connectNats({ servers: server.url, ...credentialsOf('internal') });
   const orders = controller.messages$('cascade.test.control.pin').subscribe(({ reply, data }) => {
     const { gear } = JSON.parse(Buffer.from(data).toString()) as { gear: number };
@@ -115,7 +115,7 @@ test.each([
   ['a wrong password', 'operator', 'guess'],
   ['what names a variable of our environment', 'internal', `\${CASCADE_INTERNAL_PASSWORD}`],
   ['a name that would widen the inbox', 'operator.>', 'secret-of-operator'],
-])('%s is not let in', async (_, user, password) => {
+])('%s is rejected', async (_, user, password) => {
   const { status, text } = await operator.rollback({ user, password }, true);
   expect(status).toBe(401);
   expect(text).toContain('NATS rejected this user');

@@ -28,8 +28,8 @@ import { planOf } from '../support/plans.ts';
 import { credentialsOf, PASSWORDS, ROLES, type Role, writeSecureConf } from '../support/roles.ts';
 
 /**
- * The shipped conf/nats on a real server. Deployment `other` is a stranger to the plane that runs: what is sent there has no
- * effect, so that publishing can be tried.
+ * The shipped conf/nats on a real server. Deployment `other` is not part of the running plane: messages to it have no
+ * effect, so tests can try to publish there.
  */
 const subjects = subjectsOf('other');
 
@@ -40,13 +40,13 @@ interface May {
 const NOTHING: May = {};
 const ALL: May = { publish: true, subscribe: true };
 
-/** By the declarations: whom a channel does not name may do nothing there. */
+/** From the declarations: a role that a channel does not name may do nothing there. */
 function mayOn({ from, to }: Channel, role: Role): May {
   if (role === 'internal') return ALL;
   return { ...(from.includes(role) ? { publish: true } : {}), ...(to.includes(role) ? { subscribe: true } : {}) };
 }
 
-/** What is not of a deployment: other inboxes, the server's services, JetStream, and what would take in everything. */
+/** Subjects outside a deployment: other inboxes, the server's services, JetStream, and wildcards for everything. */
 const ELSEWHERE: Readonly<Record<string, Readonly<Record<Role, May>>>> = {
   '_INBOX.client.x': { client: { subscribe: true }, operator: NOTHING, internal: { publish: true } },
   '_INBOX.operator.x': { client: NOTHING, operator: { subscribe: true }, internal: { publish: true } },
@@ -62,7 +62,7 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<Role, May>>>> = {
   anything: { client: NOTHING, operator: NOTHING, internal: NOTHING },
 };
 
-/** Each subject with what a role may do there. */
+/** Each subject, with what a role may do there. */
 function decisions(role: Role): { subject: string; may: May }[] {
   const own = Object.values<Channel>(CHANNELS).flatMap((channel) => {
     const tokens = { device: 'one', model: 'two', frontend: 'one', name: 'one' };
@@ -133,7 +133,7 @@ describe.each([
         const before = log[role].length;
         bus[role].publish(concrete, bytes('{}'));
         await bus[role].flush();
-        // The refusal comes before the answer to the flush, and is read a turn later; the log has each but once.
+        // The refusal comes before the reply to the flush, and is read a turn later; the log has each only once.
         await new Promise((resolve) => setImmediate(resolve));
         if (may.publish) expect(log[role].slice(before), `${role} on ${concrete}`).toEqual([]);
         else await eventually(() => expect(log[role], `${role} on ${concrete}`).toContain(refused));
@@ -153,7 +153,7 @@ describe.each([
       }
     });
 
-    test('a client ask, and read results of requests without a reply subject', async () => {
+    test('a client send requests, and read results of requests without a reply subject', async () => {
       await expect(client.infer({ x: Uint8Array.of(1, 90, 0) })).resolves.toMatchObject({ label: 1, model: 'small' });
       const results = await listen(bus.client, 'cascade.test.results.mine');
       bus.client.publish('cascade.test.infer', bytes('{"id":"r","inputs":{"x":[1,90,0]}}'), {
@@ -162,7 +162,7 @@ describe.each([
       await eventually(() => expect(results.texts.map((text) => JSON.parse(text))).toMatchObject([{ id: 'r', label: 1 }]));
     });
 
-    test('the frontends know which client asks, whatever it says itself', async () => {
+    test('the frontends know which client is asking, whatever it claims', async () => {
       const heard = await listen(bus.internal, 'cascade.told.infer');
       for (const name of ['shop', 'till', 'shop']) {
         const one = await connectNats({ ...access, ...credentialsOf('client'), name });
@@ -179,19 +179,19 @@ describe.each([
     });
 
     test.each(['cascade.test.control.plan', 'cascade.test.state.d0', 'cascade.other.control.gear', '$JS.API.STREAM.NAMES'])(
-      'no client make us speak on %s by its reply subject',
+      'no client make us publish on %s by its reply subject',
       async (reply) => {
         const spied = reply.startsWith('$') ? undefined : await listen(bus.internal, reply);
         bus.client.publish('cascade.test.infer', encode({ id: 'sly', inputs: { x: [1, 90, 0] } }), { reply });
-        // Of one client and one queue, so that it is answered after that one.
+        // From the same client and in the same queue, so that it is answered after that one.
         await client.infer({ x: Uint8Array.of(1, 90, 0) });
         await bus.internal.flush();
-        // Heartbeats of the device itself are heard there.
+        // The device's own heartbeats arrive there.
         expect(spied?.texts.filter((text) => text.includes('sly') || text.includes('reserved')) ?? []).toEqual([]);
       },
     );
 
-    test('an operator see the status, the services and the events, and change the plan; not ask for inference', async () => {
+    test('an operator see the status, the services and the events, and change the plan, but not request inference', async () => {
       expect(await requestStatus(bus.operator, subjectsOf('test'))).toMatchObject({ deployment: 'test' });
       const ping = await bus.operator.request('$SRV.PING', bytes(''), { timeoutMs: 20_000 });
       expect(JSON.parse(Buffer.from(ping.data).toString())).toHaveProperty('name');
@@ -212,12 +212,12 @@ describe.each([
       await expect(bus.operator.keyValue('plans')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     });
 
-    test('nobody in with another password, or without one', async () => {
+    test('nobody in with a wrong password, or without one', async () => {
       await expect(connectNats({ ...access, user: 'client', password: 'wrong' })).rejects.toMatchObject({ name: 'ConfigError' });
       await expect(connectNats(access)).rejects.toMatchObject({ name: 'ConfigError' });
     });
 
-    test('a whole plane run: nothing that it does is refused', async () => {
+    test('a whole plane run: nothing it does is refused', async () => {
       const answers = await Promise.all(
         Array.from({ length: 200 }, (_, i) => client.infer({ x: Uint8Array.of(i % 2, 10, 50) }, { deadlineMs: 20_000 })),
       );

@@ -16,7 +16,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** A deployment changed in its text. */
+/** A deployment with edited text. */
 function changed(file: string, change: (yaml: string) => string): string {
   writeFileSync(file, change(readFileSync(file, 'utf8')));
   return file;
@@ -53,18 +53,18 @@ describe('profileDeployment', () => {
     expect(steps).toContain('profiling cpu-1: loading tiny');
   });
 
-  it('records the same answers again, whatever the noise of the times', async () => {
+  it('records the same answers again, however noisy the times', async () => {
     const deployment = loadDeployment(writeTextFamily(join(dir, 'again')));
     const [one, two] = [
       await profileDeployment(deployment, { quick: true }),
       await profileDeployment(deployment, { quick: true }),
     ];
-    // Their order is that of the times.
+    // They are ordered by time.
     const answers = ({ models }: Profile) => Object.fromEntries(models.map(({ name, predictions }) => [name, predictions]));
     expect(answers(one)).toEqual(answers(two));
   });
 
-  it('gives emulated devices the runtimes of the kind that they are like, and says so', async () => {
+  it('gives emulated devices the runtimes of the device kind they imitate, and says so', async () => {
     const file = changed(writeImageFamily(join(dir, 'emulated')), (yaml) =>
       yaml.replace('kind: cpu, cores: [0]', 'kind: emulated, like: cpu-1'),
     );
@@ -85,14 +85,14 @@ describe('profileDeployment', () => {
     expect(error).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(message) });
   });
 
-  it('warns of what is hardly meant', async () => {
+  it('warns of likely mistakes', async () => {
     const file = changed(writeImageFamily(join(dir, 'odd')), (yaml) =>
       yaml.replace('scores: probabilities\n', '').replace('name: glance, file: glance.onnx', 'name: glance, file: study.onnx'),
     );
     const warnings: string[] = [];
     await profileDeployment(loadDeployment(file), { quick: true, onWarning: (warning) => warnings.push(warning) });
     expect(warnings).toContainEqual(expect.stringContaining('all scores look like probabilities; write `scores: probabilities`'));
-    // Two models of one file: which of the two is faster is chance.
+    // Two models with the same file: which one is faster is chance.
     expect(warnings.join()).toMatch(/model (glance|study) is slower than (study|glance), and not more accurate/);
     expect(warnings.join()).toMatch(
       /the family is ordered by measured time: look, (glance, study|study, glance); .* another order/,
@@ -101,7 +101,7 @@ describe('profileDeployment', () => {
 });
 
 describe('cascade profile', () => {
-  it('writes the profile beside the deployment, and its figures as JSON', async () => {
+  it('writes the profile next to the deployment, and its figures as JSON', async () => {
     const file = writeImageFamily(join(dir, 'image'));
     const json = join(dir, 'figures.json');
     const program = new Command('cascade');

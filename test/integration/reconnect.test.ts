@@ -11,14 +11,14 @@ import { freePort } from '../support/free-port.ts';
 import { type Plane, startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
-/** A client that sends once and only listens: whatever is lost with the server, ours must make up for. */
+/** A client that sends once and then only listens: our processes must make up for anything lost with the server. */
 let port: number;
 let server: NatsServer;
 let bus: Bus;
 let plane: Plane;
 let client: NatsConnection;
 const BATCH_MS = 300;
-/** How long an inference takes: less while the replicas are warmed up. */
+/** The duration of an inference; shorter during warm-up. */
 let batchMs = 1;
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test('what is under way when the NATS server is restarted is answered all the same, and soon', async () => {
+test('requests in flight when the NATS server restarts are still answered, and soon', async () => {
   const inbox = 'inbox.of.mine';
   const answers: Answer[] = [];
   let answered: () => void = () => undefined;
@@ -54,7 +54,7 @@ test('what is under way when the NATS server is restarted is answered all the sa
       if (new Set(answers.map(({ id }) => id)).size === 4) answered();
     },
   });
-  // Computed and answered while there is no server.
+  // Computed and answered while the server is down.
   batchMs = BATCH_MS;
   for (const id of ['1', '2', '3', '4']) {
     // "Soon" is within the time of this test, long before the deadline.
@@ -64,7 +64,7 @@ test('what is under way when the NATS server is restarted is answered all the sa
   }
   await client.flush();
   await server.stop();
-  // The length of the fault: longer than it takes to believe that a device is lost.
+  // The length of the fault: longer than a device must be silent to count as lost.
   await new Promise<void>((resolve) => realClock.after(DEVICE_LOST_AFTER_MS + BATCH_MS, resolve));
   server = await startNatsServer({ port });
   await all;

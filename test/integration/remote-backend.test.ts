@@ -63,7 +63,7 @@ async function loaded(options: Partial<RemoteOptions> = {}): Promise<Backend> {
   return made;
 }
 
-/** Code, where it has one, and message. */
+/** The error's code, if it has one, and message. */
 async function failure(work: Observable<unknown>): Promise<{ name: string; code?: string; message: string }> {
   return lastValueFrom(work, { defaultValue: undefined }).then(
     () => {
@@ -80,7 +80,7 @@ describe('our own gateway as the server', () => {
 
   beforeAll(async () => {
     bus = createLocalBus(realClock);
-    // It answers the sample's own values as scores.
+    // It answers with the sample's own values as scores.
     await stubFrontend(bus, ({ id, inputs, answer }) => {
       const values = new Float32Array(new Uint8Array(inputs.x as Uint8Array).buffer);
       answer({ ...resultFor(id), scores: [...values] });
@@ -110,9 +110,9 @@ describe('our own gateway as the server', () => {
   test.each([
     ['HTTP', 0],
     ['gRPC', 1],
-  ])('answers by %s, and says what it refuses and that it is not ready', async (_, which) => {
+  ])('answers over %s, and says what it refuses and that it is not ready', async (_, which) => {
     const whole = backend(urls[which]);
-    // Nobody sends heartbeats here, which readiness is about: so the gateway is asked directly.
+    // Readiness is about heartbeats, and nobody sends any here, so the gateway is asked directly.
     const client = openOipClient({ url: urls[which], timeoutMs: 20_000, headers: {}, tls: {} });
     expect((await client.metadata({ name: 'm' })).inputs).toEqual([{ name: 'x', datatype: 'FP32', shape: [-1, 2] }]);
     const inputs = [
@@ -133,7 +133,7 @@ describe('our own gateway as the server', () => {
 });
 
 describe('a batch', () => {
-  test('is answered as the server does, by JSON, with what the deployment wants sent beside', async () => {
+  test('is answered like the server does, over JSON, with the extra parameters of the deployment', async () => {
     const on = await loaded();
     const output = await firstValueFrom(on.run('family-name', BATCH));
     expect(output).toMatchObject({ classes: 2, scores: Float32Array.of(1, 2, 3, 5, 8, 13) });
@@ -143,7 +143,7 @@ describe('a batch', () => {
     expect(server.headers.authorization).toBe('Bearer t');
   });
 
-  test('goes in as many requests at once as is said, and comes back in order', async () => {
+  test('is split into the configured number of concurrent requests, and comes back in order', async () => {
     const on = await loaded({ inFlight: 2 });
     const output = await firstValueFrom(on.run('family-name', BATCH, ['scores']));
     expect(server.asked.map(({ inputs }) => inputs[0].shape)).toEqual([
@@ -154,7 +154,7 @@ describe('a batch', () => {
     expect(output.outputs).toMatchObject([{ name: 'scores', shape: [2] }]);
   });
 
-  test('is filled up where the server fixes its size', async () => {
+  test('is padded if the server fixes its size', async () => {
     server.metadata = { ...ECHO_METADATA, inputs: [{ ...ECHO_METADATA.inputs[0], shape: [2, 2] }] };
     const on = await loaded();
     expect((await firstValueFrom(on.run('family-name', BATCH))).scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13));
@@ -164,13 +164,13 @@ describe('a batch', () => {
     ]);
   });
 
-  test('of a model that says nothing of itself is what the family has', async () => {
+  test('for a model without metadata has the inputs of the family', async () => {
     server.metadata = { name: 'm', inputs: [], outputs: [] };
     const on = await loaded();
     expect((await firstValueFrom(on.run('family-name', BATCH))).scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13));
   });
 
-  test('waits for a busy server, as long as that one says', async () => {
+  test('waits for a busy server, for as long as it says', async () => {
     server.infer = (body, count) => (count < 3 ? { status: 429, headers: { 'Retry-After': '0' } } : echo(body));
     const on = await loaded();
     expect((await firstValueFrom(on.run('family-name', BATCH))).classes).toBe(2);
@@ -178,14 +178,14 @@ describe('a batch', () => {
   });
 });
 
-describe('mistakes are told when a model is loaded', () => {
+describe('loading a model reports', () => {
   const told = async (made: Backend, model: object = MODEL): Promise<string> => {
     const error = await failure(made.load(model as typeof MODEL));
     expect(error.name, error.message).toBe('ConfigError');
     return error.message.replace(/127\.0\.0\.1:\d+/g, 'HOST');
   };
 
-  test('a server that is not there', async () => {
+  test('a server that does not exist', async () => {
     expect(await told(backend(`http://127.0.0.1:${await freePort()}`))).toContain(
       'model family-name: http://HOST cannot be reached: http://HOST: connect ECONNREFUSED',
     );
@@ -200,13 +200,13 @@ describe('mistakes are told when a model is loaded', () => {
     );
   });
 
-  test('a model that it does not have', async () => {
+  test('a model that the server does not have', async () => {
     expect(await told(backend(), { ...MODEL, remote: { name: 'other', version: '3' } })).toBe(
       'model family-name: http://HOST has no model other, version 3,: GET /v2/models/other/versions/3/ready: HTTP 404: no model at /v2/models/other/versions/3/ready; write its name there as `remote`',
     );
   });
 
-  test('a model that is not ready, or not for us', async () => {
+  test('a model that is not ready, or forbidden to us', async () => {
     server.ready = { status: 503, body: { error: 'loading' } };
     expect(await told(backend())).toBe(
       'model family-name: m is not ready on http://HOST: GET /v2/models/m/ready: HTTP 503: loading',
@@ -215,7 +215,7 @@ describe('mistakes are told when a model is loaded', () => {
     expect(await told(backend())).toContain('does not let us ask for m: GET /v2/models/m/ready: HTTP 401');
   });
 
-  test('a server of something else', async () => {
+  test('a server of another protocol', async () => {
     server.metadata = { inputs: 3 };
     expect(await told(backend())).toContain('the answer to /v2/models/m is not of the Open Inference Protocol: inputs:');
   });
@@ -247,7 +247,7 @@ describe('mistakes are told when a model is loaded', () => {
     expect(await told(backend())).toContain(`model m of http://HOST: ${message}`);
   });
 
-  test('an output that it does not have', async () => {
+  test('an output that the model does not have', async () => {
     expect(await told(backend(), { ...MODEL, remote: { name: 'm', output: 'logits' } })).toContain(
       'has no output logits; its outputs are scores float32[batch, 2]',
     );
@@ -257,11 +257,11 @@ describe('mistakes are told when a model is loaded', () => {
   });
 });
 
-describe('what goes wrong with a batch', () => {
+describe('the error of a batch', () => {
   const code = async (on: Backend, batch = BATCH): Promise<string | undefined> =>
     (await failure(on.run('family-name', batch))).code;
 
-  test('is the sample, where it is one and others were answered', async () => {
+  test('blames the sample if it is alone and others were answered', async () => {
     const on = await loaded();
     const refuse = (): ReturnType<OipServer['infer']> => ({ status: 400, body: { error: 'no such token' } });
     server.infer = refuse;
@@ -276,7 +276,7 @@ describe('what goes wrong with a batch', () => {
     });
   });
 
-  test('is the batch, while the server says that it is ready; one that fails again and again is lost', async () => {
+  test('blames the batch while the server is ready; a server that fails again and again is lost', async () => {
     const on = await loaded();
     await firstValueFrom(on.run('family-name', BATCH));
     server.infer = () => ({ status: 500, body: { error: 'out of memory' } });
@@ -285,7 +285,7 @@ describe('what goes wrong with a batch', () => {
     expect(codes).toEqual([...new Array(7).fill('INTERNAL'), 'UNAVAILABLE']);
   });
 
-  test('is the server, when it says that it is not ready', async () => {
+  test('blames the server if it says that it is not ready', async () => {
     const on = await loaded();
     await firstValueFrom(on.run('family-name', BATCH));
     server.ready = { status: 503 };
@@ -293,13 +293,13 @@ describe('what goes wrong with a batch', () => {
     expect(await code(on)).toBe('UNAVAILABLE');
   });
 
-  test.each(['silence', 'hang up'] as const)('is the server, after %s', async (behaviour) => {
+  test.each(['silence', 'hang up'] as const)('blames the server after %s', async (behaviour) => {
     const on = await loaded({ timeoutMs: 500 });
     server.infer = () => behaviour;
     expect(await code(on)).toBe('UNAVAILABLE');
   });
 
-  test('is the answer, when it is not of the protocol', async () => {
+  test('blames the answer if it breaks the protocol', async () => {
     const on = await loaded();
     for (const outputs of [
       [{ name: 'other', datatype: 'FP32', shape: [3, 2], data: [1, 2, 3, 4, 5, 6] }],
@@ -313,7 +313,7 @@ describe('what goes wrong with a batch', () => {
     }
   });
 
-  test('is an output that nobody has', async () => {
+  test('names a requested output that does not exist', async () => {
     expect(await failure((await loaded()).run('family-name', BATCH, ['hidden']))).toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: 'model family-name has no output hidden; its outputs are scores',
@@ -342,13 +342,13 @@ describe.runIf(hasOpenssl)('over TLS', () => {
   const over = (tls: OipClientOptions['tls']): Backend =>
     backend(secured.url, { client: openOipClient({ url: secured.url, timeoutMs: 20_000, headers: {}, tls }) });
 
-  test('a certificate of an authority that nobody has named is refused, and what to do is said', async () => {
+  test('a certificate from an unknown authority is refused, saying what to do', async () => {
     expect((await failure(over({}).load(MODEL))).message).toMatch(
       /cannot be reached: .*; name the authority of its certificate in tls\.ca$/,
     );
   });
 
-  test('a server that wants a certificate gets ours, or says no', async () => {
+  test('a server that wants a certificate gets ours, or refuses', async () => {
     expect((await failure(over({ ca: pem('ca.pem') }).load(MODEL))).name).toBe('ConfigError');
     const ours = over({ ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') });
     await firstValueFrom(ours.load(MODEL));
@@ -356,7 +356,7 @@ describe.runIf(hasOpenssl)('over TLS', () => {
   });
 });
 
-test('a server that goes away while nothing runs is told as lost, and waited for until it is back', async () => {
+test('a server that disappears while nothing runs is reported as lost, and awaited until it is back', async () => {
   const on = await loaded();
   const lost = failure(on.lost$!);
   await server.stop();

@@ -22,7 +22,7 @@ function example(name: string) {
   return array;
 }
 
-/** The example's pictures, the first 2,000 of them, in a given order. */
+/** The first 2,000 images of the example, in a given order. */
 function written(name: string, order: readonly number[]): string {
   const images = example('images');
   const pixels = images.data as Uint8Array;
@@ -61,7 +61,7 @@ async function planned(file: string): Promise<{ plan: GearPlan; classes: Readonl
   return { plan: result.plan, classes: new Set(profile.labels) };
 }
 
-test('data sorted by class give a plan of the same accuracy, within its interval, as the same data in another order', async () => {
+test('data sorted by class give a plan with the same accuracy, within its interval, as the same data in another order', async () => {
   const sorted = await planned(written('sorted', labelOrder()));
   const mixed = await planned(
     written(

@@ -36,12 +36,12 @@ afterEach(async () => {
   await server?.stop();
 });
 
-test('what the server has delivered, and waits for nobody to settle, is given to a taker all the same', async () => {
+test('a message that the server delivered without waiting for an ack is still given to a consumer', async () => {
   const queues = bus.workQueues();
   await queues.declare(STORE);
   for (const body of ['a', 'b', 'c']) await queues.append('jobs.in', bytes(body), { timeoutMs: 20_000 });
-  // A server that is killed may remember a delivery and forget that it was not settled. One that delivers once only is as good:
-  // it takes what nobody settled off its list when the next one is asked for, and leaves it in the stream.
+  // A killed server may remember a delivery but forget that it was not acked. A server that delivers only once does the same:
+  // it drops the unacked message from its list at the next request, and leaves it in the stream.
   const manager = await nats.jetstreamManager();
   const { store, name, maxUnsettled } = WORKERS;
   await manager.consumers.add(store, {

@@ -7,7 +7,7 @@ import { entry } from '../../engine/source.ts';
 const { execArgv } = entry('actors/main');
 const life = fileURLToPath(new URL('../../actors/processes/life.ts', import.meta.url));
 
-/** Starts a child that says that it is ready and then runs `program`; returns how it ended. */
+/** Starts a child that reports that it is ready and then runs `program`; returns how it ended. */
 function endOf(program: string, onReady: (pid: number, stop: () => void) => void = () => undefined): Promise<unknown> {
   const code = `
     const { reportReady } = await import(${JSON.stringify(life)});
@@ -26,13 +26,13 @@ function endOf(program: string, onReady: (pid: number, stop: () => void) => void
 
 const KILLED = /ended with SIGKILL: killed, as it made no progress for over 2000 ms/;
 
-test('a child whose event loop is blocked is killed, though its process runs', async () => {
+test('a child whose event loop is blocked is killed, even though its process runs', async () => {
   const end = await endOf('setTimeout(() => { for (;;); }, 300);');
   expect(end).toBeInstanceOf(ProcessEnded);
   expect((end as Error).message).toMatch(KILLED);
 });
 
-test('a child that is stopped is killed, also while it is asked to drain', async () => {
+test('a child that is stopped is killed, even while it should drain', async () => {
   const stopped = await endOf('', (pid) => process.kill(pid, 'SIGSTOP'));
   expect((stopped as Error).message).toMatch(KILLED);
   const draining = await endOf('', (pid, stop) => {

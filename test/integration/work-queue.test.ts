@@ -16,12 +16,12 @@ const STORE: StoreSpec = {
   storage: 'file',
   replicas: 1,
 };
-/** A taker that a busy machine keeps from saying that it lives would lose its messages: nothing here takes so long. */
+/** A consumer that misses its keep-alive on a busy machine would lose its messages; nothing here takes this long. */
 const WORKERS: ConsumerSpec = { store: 'jobs', name: 'workers', ackWaitMs: 30_000, maxUnsettled: 100 };
-/** For what is about takers that are gone. */
+/** For tests about consumers that are gone. */
 const ACK_WAIT_MS = 1_500;
 
-/** A taker's messages so far, with what was given and how often. */
+/** A consumer's messages so far, with how often each was delivered. */
 interface Taken {
   readonly messages: QueuedMessage[];
   readonly texts: string[];
@@ -68,14 +68,14 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
   const append = (body: string, id?: string) =>
     here.workQueues().append('jobs.in', bytes(body), { id, headers: { Kind: body }, timeoutMs: 20_000 });
 
-  it('keep a message, with headers, for a taker who comes later, until it is done', async () => {
+  it('keep a message, with headers, for a later consumer, until it is done', async () => {
     const before = Date.now();
     expect(await append('a')).toEqual({ stream: 'jobs', sequence: 1, duplicate: false });
     const first = take(there);
     await eventually(() => expect(first.texts).toEqual(['a']));
     const [message] = first.messages;
     expect(message).toMatchObject({ stream: 'jobs', sequence: 1, deliveries: 1 });
-    // By the server's clock, in its own rounding.
+    // By the server's clock, with its own rounding.
     expect(message.storedAt).toBeGreaterThanOrEqual(before - 1_000);
     expect(message.storedAt).toBeLessThanOrEqual(Date.now() + 1_000);
     expect([message.header('kind'), message.header('Other')]).toEqual(['a', undefined]);
@@ -87,7 +87,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(second.texts).toEqual(['b']));
   });
 
-  it('refuse what does not fit, until something is done', async () => {
+  it('refuse messages that do not fit, until others are done', async () => {
     for (const body of ['a', 'b', 'c']) await append(body);
     await expect(append('d')).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
@@ -100,19 +100,19 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(taken.texts).toEqual(['a', 'b', 'c', 'd']));
   });
 
-  it('take new limits', async () => {
+  it('accept new limits', async () => {
     for (const body of ['a', 'b', 'c']) await append(body);
     await there.workQueues().declare({ ...STORE, maxMessages: 4 });
     expect(await append('d')).toMatchObject({ sequence: 4 });
   });
 
-  it('refuse by bytes', async () => {
+  it('refuse messages beyond the limit in bytes', async () => {
     await there.workQueues().declare({ ...STORE, maxBytes: 2_000 });
     await append('x'.repeat(900));
     await expect(append('y'.repeat(1_500))).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
   });
 
-  it('store one message of an id', async () => {
+  it('store one message per id', async () => {
     expect(await append('a', 'id-1')).toMatchObject({ sequence: 1, duplicate: false });
     expect(await append('a', 'id-1')).toMatchObject({ sequence: 1, duplicate: true });
     expect(await append('b', 'id-2')).toMatchObject({ sequence: 2, duplicate: false });
@@ -120,7 +120,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(taken.texts).toEqual(['a', 'b']));
   });
 
-  it('give a message again when asked to, and count', async () => {
+  it('redeliver a message on request, and count deliveries', async () => {
     await append('a');
     const taken = take(there);
     await eventually(() => expect(taken.messages).toHaveLength(1));
@@ -137,7 +137,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(taken.ended).toBe('complete'));
   });
 
-  it('tell how much is stored, and how far its takers are', async () => {
+  it('report how much is stored, and how far its consumers are', async () => {
     const queues = here.workQueues();
     await expect(queues.count('elsewhere')).rejects.toMatchObject({ name: 'CascadeError', code: 'UNAVAILABLE' });
     await expect(queues.progress(WORKERS)).rejects.toMatchObject({ name: 'CascadeError', code: 'UNAVAILABLE' });
@@ -161,7 +161,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(async () => expect(await queues.progress(WORKERS)).toEqual({ waiting: 2, unsettled: 0, redelivered: 0 }));
   });
 
-  it('give a taker no more than its limit at once', async () => {
+  it('give a consumer no more than its limit at once', async () => {
     await there.workQueues().declare({ ...STORE, maxMessages: 100 });
     for (let i = 0; i < 20; i++) await append(String(i));
     const taken = take(there, { limit: 4 });
@@ -179,7 +179,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     expect(taken.texts).toEqual(Array.from({ length: 20 }, (_, i) => String(i)));
   });
 
-  it('give all takers together no more than the consumer allows', async () => {
+  it('give all consumers together no more than the shared limit', async () => {
     const consumer = { ...WORKERS, maxUnsettled: 2 };
     const takers = [take(here, { consumer }), take(there, { consumer })];
     for (const body of ['a', 'b', 'c']) await append(body);
@@ -190,7 +190,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     expect(new Set(all().map(({ sequence }) => sequence))).toEqual(new Set([1, 2, 3]));
   });
 
-  it('give what a taker left unsettled to another, and nothing of one that lives', async () => {
+  it('redeliver the unsettled messages of a dead consumer to another, but none of a live one', async () => {
     const consumer = { ...WORKERS, ackWaitMs: ACK_WAIT_MS };
     await append('left');
     const leaver = take(here, { consumer });
@@ -202,7 +202,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     const holder = take(here, { limit: 1, consumer });
     await eventually(() => expect(holder.texts).toEqual(['left']));
     expect(holder.messages[0].deliveries).toBe(2);
-    // Held for longer than the wait, which a message that comes and goes beside it measures.
+    // Held for longer than the ack wait, which another message measures.
     const other = take(there, { consumer });
     await append('clock');
     for (let turn = 1; turn <= 4; turn++) {
@@ -213,7 +213,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     expect(holder.messages).toHaveLength(1);
   });
 
-  it('let a taker go when what it has is settled, and give it nothing more', async () => {
+  it('let a consumer leave when its messages are settled, and give it no more', async () => {
     await append('a');
     const leaver = take(here);
     await eventually(() => expect(leaver.texts).toEqual(['a']));
@@ -227,7 +227,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(leaver.ended).toBe('complete'));
   });
 
-  it('make room in a log by dropping the oldest', async () => {
+  it('make room in a log by dropping the oldest messages', async () => {
     await here.workQueues().declare({ ...STORE, name: 'notes', subjects: ['notes.>'], type: 'log', maxMessages: 2 });
     for (let i = 1; i <= 5; i++) {
       const stored = await here.workQueues().append('notes.a.b', bytes(String(i)), { timeoutMs: 20_000 });
@@ -235,7 +235,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     }
   });
 
-  it('tell those who listen on the subject of what is stored', async () => {
+  it('also deliver to plain subscribers of the subject', async () => {
     const heard: string[] = [];
     there.messages$('jobs.in').subscribe(({ data }) => heard.push(text(data)));
     await there.flush();
@@ -243,7 +243,7 @@ describe.each(BROKERS.filter(({ hasWorkQueues }) => hasWorkQueues))('the work qu
     await eventually(() => expect(heard).toEqual(['a']));
   });
 
-  it('say that nothing was stored where there is no store', async () => {
+  it('say that nothing was stored if there is no store', async () => {
     const nowhere = here.workQueues().append('elsewhere', bytes('a'), { timeoutMs: 20_000 });
     await expect(nowhere).rejects.toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('nothing was stored') });
     const gone = take(here, { consumer: { ...WORKERS, store: 'elsewhere' } });

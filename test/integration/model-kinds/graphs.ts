@@ -1,6 +1,6 @@
 import type { Graph, OnnxNode, Value } from '../../fixtures/onnx-writer.ts';
 
-/** Graphs that are as small as they can be: the scores are the two inputs. */
+/** The smallest possible graphs: the scores are the two inputs. */
 
 type Type = Exclude<Value['type'], 'maps' | 'named maps'>;
 
@@ -13,7 +13,7 @@ export function plain(shape: Value['shape'], output: Value = SCORES): Graph {
 
 const CAST_TO: Readonly<Partial<Record<Type, number>>> = { float32: 1, float16: 10, float64: 11 };
 
-/** Input and output of other types. */
+/** Input and output have other types. */
 export function typed(from: Type, to: 'float16' | 'float32' | 'float64' = 'float32'): Graph {
   return {
     inputs: [{ name: 'x', type: from, shape: ['N', 2] }],
@@ -23,7 +23,7 @@ export function typed(from: Type, to: 'float16' | 'float32' | 'float64' = 'float
   };
 }
 
-/** Reshapes its scores, whatever the batch. */
+/** Reshapes its scores to a fixed shape, whatever the batch. */
 export function reshaped(shape: readonly number[], output: Value = SCORES): Graph {
   return {
     ...plain(['N', 2], output),
@@ -32,7 +32,7 @@ export function reshaped(shape: readonly number[], output: Value = SCORES): Grap
   };
 }
 
-/** One number in: a column each for it and for its negative. */
+/** One number in; two columns out, the number and its negative. */
 export function oneColumn(inputShape: Value['shape'], name = 'x'): Graph {
   return {
     inputs: [{ name, type: 'float32', shape: inputShape }],
@@ -46,7 +46,7 @@ export function oneColumn(inputShape: Value['shape'], name = 'x'): Graph {
   };
 }
 
-/** As scikit-learn's converter writes text pipelines: lower case, then a number for each known word. */
+/** Like a text pipeline from scikit-learn's converter: lower case, then a number for each known word. */
 export const TEXTS: Graph = {
   ...oneColumn(['N', 1]),
   inputs: [{ name: 'text', type: 'string', shape: ['N', 1] }],
@@ -73,7 +73,7 @@ export const TEXTS: Graph = {
   ],
 };
 
-/** Ends as the default exports of scikit-learn and LightGBM do. */
+/** Ends like the default exports of scikit-learn and LightGBM. */
 export function zipMap(labels: readonly number[] | readonly string[]): Graph {
   const isNamed = typeof labels[0] === 'string';
   return {

@@ -1,23 +1,23 @@
 import type { Graph, Value } from '../../fixtures/onnx-writer.ts';
 import { oneColumn, plain, reshaped, TEXTS, typed, VOCABULARY, zipMap } from './graphs.ts';
 
-/** A kind of model: a row of docs/models.md, and a test that it is served, or refused, as the row says. */
+/** A kind of model: a row of docs/models.md, and a test that it is served or refused as the row says. */
 export interface Kind {
   readonly what: string;
-  /** Where such models come from. */
+  /** Tools that make such models. */
   readonly from?: string;
   readonly models: readonly { readonly graph: Graph; readonly yaml?: string }[];
   readonly opsets?: Readonly<Record<string, number>>;
   /** Lines of the deployment that make it work. */
   readonly yaml?: string;
-  /** Inputs as a request holds them. */
+  /** The inputs of a request. */
   readonly samples: readonly Readonly<Record<string, unknown>>[];
   readonly outcome: Served | { readonly type: 'refused'; readonly message: string };
 }
 
 interface Served {
   readonly type: 'served';
-  /** In a word or two, for the table. */
+  /** A word or two for the table. */
   readonly how?: string;
   /** Per sample; default: the values of input x. */
   readonly scores?: readonly (readonly number[])[];

@@ -17,7 +17,7 @@ import { modelsPage } from './page.ts';
 const root = mkdtempSync(join(tmpdir(), 'cascade-kinds-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
-/** As a person has it: models, data and a deployment in a folder. */
+/** A folder with models, data and a deployment, like a user's. */
 function write({ models, opsets, samples, yaml = '' }: Kind): string {
   const dir = mkdtempSync(join(root, 'kind-'));
   const entries = models.map(({ graph, yaml: own }, m) => {
@@ -39,7 +39,7 @@ ${yaml}
   return dir;
 }
 
-/** Scores of each model for each sample, alone and in batches as large as may be, as `profile` asks for them. */
+/** The scores of each model for each sample, alone and in the largest allowed batches, as in `profile`. */
 async function answers(dir: string): Promise<{ alone: number[][][]; together: number[][][] }> {
   const deployment = loadDeployment(dir);
   const data = loadLabelledData(deployment);

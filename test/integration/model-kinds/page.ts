@@ -1,6 +1,6 @@
 import { KINDS, type Kind } from './kinds.ts';
 
-/** docs/models.md, made of the tests' cases: what it says is what they check. */
+/** docs/models.md, made from the test cases, so that it says what they check. */
 export function modelsPage(): string {
   const sections = Object.entries(KINDS).map(
     ([title, kinds]) => `## ${title}\n\n| model | from | outcome |\n| --- | --- | --- |\n${kinds.map(row).join('\n')}\n`,
