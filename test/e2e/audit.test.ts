@@ -14,18 +14,18 @@ import { eventually } from '../support/eventually.ts';
 import { fashionOnTwoDevices } from '../support/fashion.ts';
 import { labelsBy, shiftedImages } from '../support/shifted-images.ts';
 
-/** Sent over and over: a load that a busy machine can keep as well. */
+/** Sent over and over: a load that even a busy machine can sustain. */
 const IMAGES = 400;
 const EACH_MS = 50;
 const AT_ONCE = 10;
 
-test('inverted pictures: the audit finds what the most accurate model would not say, and says so', {
+test('inverted images: the audit finds the answers that the most accurate model disagrees with, and reports them', {
   timeout: 180_000,
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-audit-'));
   const server = await startNatsServer();
   const bus = await connectNats({ servers: server.url });
-  // On a machine with other work a device may look busy; it still audits only when nothing waits.
+  // On a busy machine a device may look busy; it still audits only when nothing waits.
   const audit = 'audit: { share: 1, utilisation: 1, minSamples: 300, bound: 0.01 }\n';
   writeFileSync(
     join(folder, 'deployment.yaml'),
@@ -48,7 +48,7 @@ test('inverted pictures: the audit finds what the most accurate model would not 
           answered++;
           if (label !== reference[i]) differ++;
         },
-        // A refusal is no answer.
+        // A refusal is not an answer.
         () => undefined,
       );
     }

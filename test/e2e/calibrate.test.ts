@@ -41,7 +41,7 @@ describe('cascade calibrate', () => {
     expect(stderr).toMatch(/plan\.json does not exist; make it with `cascade plan`/);
   });
 
-  test('measures the plan at five loads and writes the correction beside the profile', async () => {
+  test('measures the plan at five loads and writes the correction next to the profile', async () => {
     before = await cascadeJson<GearPlan>(['plan', folder]);
     const { code, stdout, stderr } = await runCascade(['calibrate', folder, '--seconds', '1']);
     expect(code, stderr).toBe(0);
@@ -53,7 +53,7 @@ describe('cascade calibrate', () => {
     expect(frontends).toBe(1);
     for (const { requests, measured } of loads) {
       expect(requests).toBeGreaterThan(0);
-      // A batch of one of the cheapest model takes 20 ms; an emulated device makes up for up to 2 ms that the one before was late.
+      // A batch of one takes the cheapest model 20 ms; an emulated device makes up for up to 2 ms of delay in the previous one.
       expect(measured.latencyMsP50).toBeGreaterThan(17);
       expect(Object.keys(measured.utilisation).sort()).toEqual(['d0', 'd1']);
     }
@@ -75,7 +75,7 @@ describe('cascade calibrate', () => {
     expect(Object.keys(after.correction?.inference ?? {})).toEqual(['d0', 'd1']);
   });
 
-  test('not when that is asked for', async () => {
+  test('they ignore it on request', async () => {
     expect((await cascadeJson<GearPlan>(['plan', folder, '--no-calibration'])).digest).toBe(before.digest);
   });
 

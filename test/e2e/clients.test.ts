@@ -9,9 +9,9 @@ import { fashionOnTwoDevices } from '../support/fashion.ts';
 import { freePort } from '../support/free-port.ts';
 import { onPath } from '../support/programs.ts';
 
-/** The examples in docs/clients, run as they are there against a deployment that is served. */
+/** The examples in docs/clients, run unchanged against a running deployment. */
 const EXAMPLES = resolve('docs/clients');
-/** Installing from a package index, compiling, and then a client on a busy machine. */
+/** Time to install from a package index, compile, and run a client on a busy machine. */
 const PATIENT_MS = 400_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-clients-'));
@@ -37,20 +37,20 @@ afterAll(async () => {
   expect(end?.code, end?.stderr).toBe(0);
 });
 
-/** What an example prints, line by line. */
+/** The output of an example, line by line. */
 async function linesOf(program: string, args: readonly string[], more: { cwd?: string; env?: Record<string, string> } = {}) {
   const { code, stdout, stderr } = await startCommand(program, args, { ...more, env: { ...env, ...more.env } }).ended;
   expect(code, `${program} ${args.join(' ')}:\n${stdout}${stderr}`).toBe(0);
   return stdout.trimEnd().split('\n');
 }
 
-/** Skips the test, saying why, where something cannot be had here. */
+/** Skips the test, saying why, if something is not available here. */
 function without(context: TestContext, what: string, why: string): never {
   process.stderr.write(`${context.task.name}: skipped, as there is no ${what} (${why})\n`);
   return context.skip(`no ${what}`) as never;
 }
 
-/** Where Python finds these packages. */
+/** The path where Python finds these packages. */
 async function pythonPackages(context: TestContext, requirement: string): Promise<string> {
   const target = join(folder, requirement.replaceAll(/\W/g, '-'));
   const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', target, requirement];
@@ -80,7 +80,7 @@ test('TypeScript with our own client', { timeout: PATIENT_MS }, async () => {
   ]);
 });
 
-/** What the clients that know NATS only all show. */
+/** The common output of the clients that only know NATS. */
 const plainNats = (name: string) => [
   line(`request: ${LABEL}`),
   line(`opaque: ${LABEL}`),
@@ -137,7 +137,7 @@ test("Triton's client and the gateway", { timeout: PATIENT_MS }, async (context)
   expect(lines).toEqual(['ready: True', ...FRAME.map(() => line(`infer: ${LABEL}`))]);
 });
 
-test('each example is named on the page about them', () => {
+test('the page about the examples names each one', () => {
   const page = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
   for (const file of ['client.ts', 'client.py', 'go/main.go', 'nats.sh', 'gateway.sh', 'triton.py']) {
     expect(page).toContain(`[${file}](${file})`);

@@ -9,14 +9,14 @@ import { profileAndPlan, startCascade } from '../support/cascade.ts';
 
 const PATIENT = { timeout: 60_000, interval: 50 };
 const REQUESTS = 50;
-/** A library that shows a process another time; undefined where it is not installed. */
+/** A library that shows a process another time; undefined if it is not installed. */
 function fakeTime(): string | undefined {
   return readdirSync('/usr/lib')
     .map((folder) => join('/usr/lib', folder, 'faketime/libfaketimeMT.so.1'))
     .find((file) => existsSync(file));
 }
 
-/** Processes that see another time than the rest; the durable ingress is in the frontend's. */
+/** Processes that see another time than the rest; the durable ingress is in the frontend process. */
 const SETTINGS = [
   { who: 'all', first: '+1h', later: '-1h' },
   { who: 'all', first: '-1h', later: '+1h' },
@@ -31,7 +31,7 @@ const ROLES = [['controller'], ['frontend'], ['host', '--host', 'local']] as con
 
 const library = fakeTime();
 
-describe.skipIf(library === undefined)('clocks that are wrong, and are set meanwhile', () => {
+describe.skipIf(library === undefined)('clocks that are wrong, and are changed meanwhile', () => {
   let folder: string;
   let server: NatsServer;
 
@@ -65,7 +65,7 @@ nats: { servers: [${server.url}] }
   });
 
   test.each(SETTINGS)(
-    'no request fails where the clock of $who is $first, and is set to $later',
+    'no request fails if the clock of $who is $first, and is set to $later',
     async ({ who, first, later }) => {
       const clockFile = join(folder, 'clock');
       writeFileSync(clockFile, `${first}\n`);
@@ -81,7 +81,7 @@ nats: { servers: [${server.url}] }
           : ROLES.map((role) => startCascade(['serve', folder, '--role', ...role], role[0] === who ? { env } : {}));
       const client = await connectCascade({ servers: server.url, deployment: 'clocks' });
       try {
-        // Roles are up when requests are answered, and stored ones taken.
+        // Roles are up when requests are answered and stored ones are accepted.
         const warmUp = { id: `${who}-${first}`, results: 'warm-up' };
         await vi.waitFor(() => client.infer({ sample: Int32Array.of(0) }), PATIENT);
         await vi.waitFor(() => client.enqueue({ sample: Int32Array.of(0) }, warmUp), PATIENT);

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { alive, descendants } from '../support/processes.ts';
 
-/** What the commands say and how they end when something is wrong: the words name file, field and value, and what would be right. */
+/** The messages and exit codes of commands when something is wrong: they name file, field and value, and what would be right. */
 
 const OK = 0;
 const ELSE = 1;
@@ -20,7 +20,7 @@ const INFEASIBLE = 3;
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-command-'));
 const at = (...path: string[]): string => join(folder, ...path);
-/** Profiled and planned; the others are copies with something amiss. */
+/** Profiled and planned; the others are copies with a mistake. */
 const image = at('image');
 const imageWithTrace = (trace: string): string[] => ['simulate', image, '--trace', at(trace)];
 const LOAD = ['--qps', '5', '--seconds', '1'];
@@ -92,7 +92,7 @@ const CASES: readonly Case[] = [
   ['a core that is not here', () => ['serve', at('other-core')], USAGE, ['device cpu0: cores: 4095 is not available here']],
   ['a host without devices', () => ['serve', image, '--host', 'mars'], USAGE, ['--host mars', 'its devices are on local']],
 
-  ['a deployment that is not there', () => ['profile', at('absent')], USAGE, [at('absent'), 'name a deployment file']],
+  ['a missing deployment', () => ['profile', at('absent')], USAGE, [at('absent'), 'name a deployment file']],
   [
     'a deployment with wrong fields',
     () => ['profile', at('wrong-fields')],
@@ -198,18 +198,18 @@ const CASES: readonly Case[] = [
   ],
 ];
 
-describe.concurrent('tells what is wrong and what would be right', () => {
+describe.concurrent('says what is wrong and what would be right', () => {
   test.each(CASES)('%s', async (_what, args, code, words) => {
     const end = await runCascade(args());
     for (const word of words) expect(end.stderr).toContain(word);
     expect(end.code).toBe(code);
-    // Only a defect has a stack.
+    // Only a defect prints a stack.
     expect(end.stderr).not.toMatch(/^ {4}at /m);
   });
 });
 
-describe.concurrent('a plan that cannot be', () => {
-  test('ends with 3 and says where, which model, why, and what to try', async () => {
+describe.concurrent('an infeasible plan', () => {
+  test('ends with exit code 3 and says where, which model, why, and what to try', async () => {
     const { code, stdout, stderr } = await runCascade(['plan', image, '--p95', '0.01', '--out', at('never.json'), '--json', '-']);
     expect(code).toBe(INFEASIBLE);
     expect(stderr).toMatch(
@@ -222,27 +222,27 @@ describe.concurrent('a plan that cannot be', () => {
   });
 });
 
-describe.concurrent('--json - leaves stdout to the JSON', () => {
-  test('of plan', async () => {
+describe.concurrent('--json - writes only JSON to stdout', () => {
+  test('for plan', async () => {
     const { code, stdout } = await runCascade(['plan', image, '--out', at('other.json'), '--json', '-']);
     expect(code).toBe(OK);
     expect(gearPlanSchema.parse(JSON.parse(stdout))).toEqual(JSON.parse(readFileSync(at('other.json'), 'utf8')));
   });
 
-  test('of simulate', async () => {
+  test('for simulate', async () => {
     const { code, stdout } = await runCascade(['simulate', image, ...LOAD, '--json', '-']);
     expect(code).toBe(OK);
     expect((JSON.parse(stdout) as Report).seconds).toBe(1);
   });
 
-  test('of profile', async () => {
+  test('for profile', async () => {
     const { code, stdout } = await runCascade(['profile', image, '--quick', '--out', at('other-profile.json'), '--json', '-']);
     expect(code).toBe(OK);
     expect(JSON.parse(stdout)).toMatchObject({ file: at('other-profile.json'), deployment: 'image', samples: 200 });
   });
 });
 
-test('a load on what nobody serves says so at once, counts every request as an error, and fails', async () => {
+test('a load on a deployment that is not running says so at once, counts every request as an error, and fails', async () => {
   const { code, stdout, stderr } = await runCascade(['load', at('hasty'), ...LOAD, '--nats', server.url, '--json', '-']);
   expect(code, stderr).toBe(ELSE);
   const report = JSON.parse(stdout) as Report;
@@ -252,7 +252,7 @@ test('a load on what nobody serves says so at once, counts every request as an e
   expect(stderr).toContain(`none of ${report.offered} requests was completed`);
 });
 
-test('--help tells of every command, on stdout, and is no error', async () => {
+test('--help lists every command, on stdout, and is no error', async () => {
   const overview = await runCascade(['--help']);
   expect(overview).toMatchObject({ code: OK, stderr: '' });
   const commands = [...overview.stdout.matchAll(/^ {2}([a-z-]+) \[options\]/gm)].map(([, name]) => name);
@@ -269,13 +269,13 @@ test('whoever reads no more of an output is told of no error', async () => {
   expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' });
 });
 
-test('a profile whose command is killed stops measuring, and has nothing to say of it', async () => {
+test('a profile whose command is killed stops measuring, and prints nothing', async () => {
   const command = startCascade(['profile', image, '--out', at('killed.json')]);
   await eventually(() => expect(command.stderr()).toContain('measuring'));
   const started = descendants(command.process.pid!);
   expect(started).toEqual([expect.objectContaining({ command: expect.stringContaining('measure-process') })]);
   command.process.kill('SIGKILL');
-  // Its end is the end of all that write to its stderr.
+  // Its stderr ends when every process that writes to it has ended.
   const { stderr } = await command.ended;
   await eventually(() => expect(alive(started)).toEqual([]));
   expect(stderr).not.toMatch(/error/i);

@@ -13,7 +13,7 @@ const BASE = 'cascade-test-base';
 const IMAGE = 'cascadeserve-test';
 const MAIN = '/app/dist/actors/main.js';
 const BUILD_TIMEOUT_MS = 15 * 60_000;
-/** A dozen processes start on the cores that there are. */
+/** Time for a dozen processes to start on the available cores. */
 const PATIENCE = { timeout: 120_000, interval: 500 };
 const CLUSTER_TEST_MS = 10 * 60_000;
 const QPS = 100;
@@ -21,7 +21,7 @@ const QPS = 100;
 const reason = noEngine();
 if (reason !== undefined) console.info(`skipped, the containers of docker/: ${reason}`);
 
-/** An image that is built from the checkout, on a base image of Debian's packages, and every role in it. */
+/** An image built from the checkout, on a base image from Debian's packages, and every role in it. */
 describe.skipIf(reason !== undefined)('docker/', () => {
   const deployments = mkdtempSync(join(tmpdir(), 'cascade-containers-'));
   const folder = join(deployments, 'two-hosts');
@@ -51,7 +51,7 @@ describe.skipIf(reason !== undefined)('docker/', () => {
     rmSync(deployments, { recursive: true });
   }, BUILD_TIMEOUT_MS);
 
-  /** What one of the compose files asks for. */
+  /** What one of the compose files needs. */
   function project(file: string, ports: Readonly<Record<string, string>> = {}) {
     const compose = (...args: string[]): Promise<string> =>
       engine.run('docker-compose', ['--project-name', 'cascade-test', '--file', join('docker', file), ...args], {
@@ -60,7 +60,7 @@ describe.skipIf(reason !== undefined)('docker/', () => {
       });
     return {
       compose,
-      /** Fails where it fails in the container. */
+      /** Fails if it fails in the container. */
       inContainer: (service: string, script: string) => compose('exec', '-T', service, 'node', '--eval', script),
       state: async (service: string, field: string): Promise<string> => {
         const container = (await compose('ps', '--quiet', service)).trim();
@@ -96,7 +96,7 @@ describe.skipIf(reason !== undefined)('docker/', () => {
       await containers?.compose('down', '--volumes');
     }, BUILD_TIMEOUT_MS);
 
-    test('a host that is stopped drains: no request is lost', async () => {
+    test('a stopped host drains: no request is lost', async () => {
       const { compose, state } = containers;
       const report = await loadWhile(folder, QPS, async () => {
         await statusThat(served, ({ qps }) => expect(qps).toBeGreaterThan(QPS / 2));
@@ -110,14 +110,14 @@ describe.skipIf(reason !== undefined)('docker/', () => {
       expect(report.completed).toBeGreaterThan(QPS);
     });
 
-    test('node is process 1, not root, on a root file system that is read-only', async () => {
+    test('node is process 1, is not root, and has a read-only root file system', async () => {
       const { inContainer } = containers;
       expect(await inContainer('frontend', 'console.log(process.getuid())')).toContain('10001');
       expect(await inContainer('frontend', 'console.log(fs.readFileSync("/proc/1/cmdline", "utf8"))')).toMatch(/^node/);
       await expect(inContainer('frontend', 'fs.writeFileSync("/app/file", "")')).rejects.toThrow('EROFS');
     });
 
-    test('holds the runtime of this platform only', async () => {
+    test('contains only the runtime for this platform', async () => {
       const files = await containers.inContainer(
         'frontend',
         'console.log(fs.readdirSync("/app/node_modules/onnxruntime-node/bin/napi-v6", { recursive: true }).join())',
@@ -126,7 +126,7 @@ describe.skipIf(reason !== undefined)('docker/', () => {
       expect(files).not.toMatch(/darwin|win32/);
     });
 
-    test('a host in a cpuset of one core may not use another one, and says so', async () => {
+    test('a host in a cpuset of one core cannot use another one, and says so', async () => {
       const host2 = ['serve', '/deployments/two-hosts', '--role', 'host', '--host', 'h2'];
       const run = containers.compose('exec', '-T', 'host-1', 'node', MAIN, ...host2);
       await expect(run).rejects.toThrow(/cores: 1 is not available here/);
@@ -177,7 +177,7 @@ describe.skipIf(reason !== undefined)('docker/', () => {
     );
 
     test(
-      'the dashboard is there, and Prometheus sees both devices up',
+      'the dashboard works, and Prometheus sees both devices up',
       async () => {
         await eventually(async () => {
           expect(await (await ask('DASHBOARD_PORT', '/')).text()).toContain('<html');
@@ -206,14 +206,14 @@ describe.skipIf(reason !== undefined)('docker/', () => {
             await eventually(async () => expect(await inCluster()).toBe(3), PATIENCE);
           }
         });
-        // Answers may come twice when connections break: the client drops them.
+        // Duplicate answers may come when connections break: the client drops them.
         expect(report.lost).toBe(0);
         expect(report.completed).toBeGreaterThan(QPS);
       },
       CLUSTER_TEST_MS,
     );
 
-    /** Servers that the third one knows, itself included. */
+    /** The servers that the third one knows, including itself. */
     async function inCluster(): Promise<number> {
       const connection = await connect({ servers: `127.0.0.1:${ports.NATS_PORT_3}` });
       try {

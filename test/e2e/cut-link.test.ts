@@ -15,7 +15,7 @@ import { type FarHost, makeFarHost, whyNoNamespaces } from '../support/namespace
 import { Traffic } from '../support/traffic.ts';
 import { answeredBy, expectAllEndedOnce, QPS, statusOf, writePair } from '../support/two-hosts.ts';
 
-/** Two hosts in network namespaces: a link that is cut says nothing, unlike a process that dies. */
+/** Two hosts in network namespaces: a cut link gives no sign, unlike a process that dies. */
 const why = whyNoNamespaces();
 if (why !== undefined) process.stderr.write(`two hosts with a cut link: skipped, no network namespaces here (${why})\n`);
 
@@ -35,7 +35,7 @@ describe.skipIf(why !== undefined)('two hosts in network namespaces', () => {
     hosts.push(makeFarHost(1), makeFarHost(2));
     const port = await freePort();
     const local = `nats://127.0.0.1:${port}`;
-    // On all addresses: the hosts come in by theirs.
+    // On all addresses: each host connects through its own.
     server = startCommand(await findNatsServer(), ['-a', '0.0.0.0', '-p', String(port), '-js', '-sd', join(folder, 'store')]);
     await eventually(() => accepts(port), PATIENCE);
     profile = await writePair(folder, `{ servers: ["${local}"] }`);
@@ -66,8 +66,8 @@ describe.skipIf(why !== undefined)('two hosts in network namespaces', () => {
 
   test.each([
     ['until its device counts as lost', 1],
-    ['again, of the other host', 0],
-  ])('a link is cut under load, %s, and restored: goodput comes back, and each request ends once', async (_, number) => {
+    ['again, on the other host', 0],
+  ])('a link is cut under load, %s, and restored: goodput recovers, and each request ends once', async (_, number) => {
     const [device, other] = number === 0 ? ['a', 'b'] : ['b', 'a'];
     await expectHealthy();
     hosts[number].cut();
@@ -82,7 +82,7 @@ describe.skipIf(why !== undefined)('two hosts in network namespaces', () => {
     await expectHealthy();
   });
 
-  test('nothing was lost in all this', async () => {
+  test('nothing was lost in all of this', async () => {
     await traffic.stop();
     expectAllEndedOnce(traffic);
     expect([...traffic.failures]).toEqual([]);

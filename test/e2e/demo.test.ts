@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-'));
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Without a profile of an earlier run it takes one first. */
+/** Without a profile from an earlier run it makes one first. */
 const WITH_PROFILE_MS = 240_000;
 
 test(
@@ -35,7 +35,7 @@ test(
     ]);
     expect(report.errors).toBe(0);
     expect(report.completed + report.rejected + report.lost).toBe(report.offered);
-    // A machine whose other work holds up the generator itself holds up answers beyond their deadline, too.
+    // If other work on the machine delays the generator itself, it also delays answers beyond their deadline.
     if (!report.void) expect(report).toMatchObject({ rejected: 0, lost: 0, duplicates: 0 });
     // The same trace, so the same arrivals.
     expectNothingLost(report.simulated);
@@ -45,8 +45,8 @@ test(
     expect(seconds.length).toBeGreaterThan(1);
     expect(seconds.reduce((sum, inForce) => sum + inForce, 0)).toBeCloseTo(report.seconds, -1);
     expect(Object.values(report.answersByModel).reduce((sum, answers) => sum + answers, 0)).toBe(report.completed);
-    // Which gears serve a moment is the machine's affair; what they are worth together is the plan's. Thousands of pictures
-    // other than those planned with: their accuracy differs by half a point or so.
+    // Which gear serves at a moment depends on the machine; their overall accuracy depends on the plan. The thousands of images
+    // are not those planned with, so their accuracy differs by about half a point.
     expect(Math.abs(report.accuracy! - report.expectedAccuracy)).toBeLessThan(0.02);
 
     const [low, high] = report.expectedAccuracyInterval;
@@ -65,7 +65,7 @@ describe('in the middle of its replay', () => {
     ['SIGINT', 130],
     ['SIGKILL', null],
   ])(
-    '%s ends it and its dashboard, and no process stays behind',
+    '%s ends it and its dashboard, and no process is left behind',
     async (signal, code) => {
       const dashboard = `http://127.0.0.1:${await freePort()}`;
       const demo = startCascade(['demo', '--seconds', '600', '--dashboard', new URL(dashboard).host]);
@@ -73,7 +73,7 @@ describe('in the middle of its replay', () => {
       expect(demo.stderr()).toContain(`dashboard at ${dashboard}`);
       expect(await (await fetch(dashboard)).text()).toContain('<title>CascadeServe</title>');
       const started = descendants(demo.process.pid!);
-      // The server, `serve`, and the processes that it has started: a frontend and a device.
+      // The server, `serve`, and the processes it has started: a frontend and a device.
       expect(started.map(({ command }) => command)).toEqual(
         expect.arrayContaining([
           expect.stringContaining('nats-server'),
@@ -84,7 +84,7 @@ describe('in the middle of its replay', () => {
       demo.process.kill(signal);
       const end = await demo.ended;
       expect(end.code, end.stderr).toBe(code);
-      // What the runtime says of a process that exits in the middle of an inference.
+      // The runtime's message for a process that exits in the middle of an inference.
       expect(end.stderr).not.toContain('terminate called');
       await eventually(() => expect(alive(started)).toEqual([]), { timeout: 40_000, interval: 100 });
     },

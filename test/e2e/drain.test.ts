@@ -3,7 +3,7 @@ import { type ServedFashion, serveFashion } from '../support/fashion.ts';
 import { expectAllAnswered } from '../support/report-fields.ts';
 import { BACK_WITHIN_MS, signalUnderLoad, statusThat } from '../support/signal-under-load.ts';
 
-/** Two devices and two frontends, each its own process, with the real models: what one leaves, the others take. */
+/** Two devices and two frontends, each its own process, with the real models: when one leaves, the others take over. */
 let served: ServedFashion;
 
 beforeAll(async () => {

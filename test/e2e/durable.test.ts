@@ -13,9 +13,9 @@ import { durableStreamsOf, subjectsOf } from '../../plans/protocol/subjects.ts';
 import { type Cascade, profileAndPlan, runCascade, startCascade } from '../support/cascade.ts';
 import { freePort } from '../support/free-port.ts';
 
-/** A deployment that stores its requests, all of whose processes are killed while it works, the NATS server with them. */
+/** A deployment with stored requests whose processes, including the NATS server, are all killed while it works. */
 const REQUESTS = 1_000;
-/** Requests that wait at most: a fault stops the producers until the deployment is back. */
+/** The most requests that wait: a fault stops the producers until the deployment is back. */
 const WINDOW = 150;
 const PRODUCERS = 8;
 const PATIENT = { timeout: 60_000, interval: 50 };
@@ -79,12 +79,12 @@ afterAll(async () => {
 
 const status = async (): Promise<Status> => (await nats.request(subjects.status, undefined, { timeout: 1_000 })).json<Status>();
 
-/** Requests in the store, however long it takes to be told. */
+/** The number of requests in the store, however long the reply takes. */
 function waiting(): Promise<number> {
   return vi.waitFor(async () => (await (await nats.jetstreamManager()).streams.info(streams.requests)).state.messages, PATIENT);
 }
 
-test(`each of ${REQUESTS} acknowledged requests is answered although frontend, devices and NATS server are killed`, async () => {
+test(`each of ${REQUESTS} acknowledged requests is answered even though frontend, devices and NATS server are killed`, async () => {
   const labels = readProfile(join(folder, 'profile.json')).labels;
   const acknowledged = new Map<string, number>();
   const heard: Answer[] = [];
@@ -106,9 +106,9 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   });
 
   const killed: number[] = [];
-  /** Producers and devices are about as quick as each other: at times nothing waits. */
+  /** Producers and devices are about equally fast: at times nothing waits. */
   const someWait = () => vi.waitFor(async () => expect(failed ?? (await waiting())).toBeGreaterThan(0), PATIENT);
-  /** Kills the processes that are there now, once `count` requests are acknowledged and some of them wait. */
+  /** Kills the current processes once `count` requests are acknowledged and some of them wait. */
   const killAt = async (count: number, pidsOf: (now: Status) => number[]): Promise<void> => {
     await vi.waitFor(() => expect(failed ?? acknowledged.size).toBeGreaterThanOrEqual(count), PATIENT);
     const pids = await vi.waitFor(async () => {
@@ -166,7 +166,7 @@ test(`each of ${REQUESTS} acknowledged requests is answered although frontend, d
   );
 });
 
-test('a server without JetStream is told to the person who serves, with the option', async () => {
+test('serve reports a server without JetStream, naming the option', async () => {
   const plain = await startNatsServer();
   try {
     const { code, stderr } = await runCascade(['serve', folder, '--nats', plain.url, '--log-level', 'error']);

@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
-/** The serving plane at the size of the paper's second workload, 16 devices, on whatever machine this is. */
+/** The serving plane at the size of the paper's second workload, 16 devices, on any machine. */
 const DEPLOYMENT = 'conf/synthetic/llama-like';
 const LOAD = ['--qps', '20', '--seconds', '6', '--seed', '3'];
 
@@ -42,17 +42,17 @@ describe('a synthetic deployment', () => {
     expect(end?.code, end?.stderr).toBe(0);
   });
 
-  test('is planned as synthetic, on devices that say that they are emulated', async () => {
+  test('is planned as synthetic, on devices marked as emulated', async () => {
     expect(plan.synthetic).toBe(true);
     expect(await serving.firstLine).toContain('n0g0 (emulated)');
     const { devices } = await cascadeJson<Status>(['status', DEPLOYMENT, '--nats', server.url]);
     expect(devices).toHaveLength(16);
     expect(devices.every(({ emulated }) => emulated)).toBe(true);
-    // Each is an actor of its own; as they only wait, one process holds them all.
+    // Each is its own actor; because they only wait, one process holds them all.
     expect(new Set(devices.map(({ pid }) => pid)).size).toBe(1);
   });
 
-  test('tells Prometheus, and shows itself in a browser, where serve is asked to', async () => {
+  test('serves Prometheus metrics and the dashboard if asked to', async () => {
     expect(await serving.firstLine).toContain(
       `metrics at http://127.0.0.1:${ports.metrics}/metrics; dashboard at http://127.0.0.1:${ports.dashboard}`,
     );
@@ -65,7 +65,7 @@ describe('a synthetic deployment', () => {
     expect(await page.text()).toContain('<title>CascadeServe</title>');
   });
 
-  test('is watched where there is no terminal, a line a second', async () => {
+  test('can be watched without a terminal, at a line a second', async () => {
     await serving.firstLine;
     const { code, stdout, stderr } = await runCascade(['watch', DEPLOYMENT, '--nats', server.url, '--seconds', '2']);
     expect(code, stderr).toBe(0);
@@ -75,7 +75,7 @@ describe('a synthetic deployment', () => {
     ]);
   });
 
-  test('a port that is taken is said, with the option, before anything is served', async () => {
+  test('a port that is taken is reported, with the option, before anything is served', async () => {
     await serving.firstLine;
     const taken = ['serve', DEPLOYMENT, '--role', 'dashboard', '--nats', server.url, '--dashboard', String(ports.metrics)];
     const { code, stderr } = await runCascade([...taken, '--log-level', 'error']);
@@ -83,7 +83,7 @@ describe('a synthetic deployment', () => {
     expect(stderr).toContain(`--dashboard 127.0.0.1:${ports.metrics}: another process listens on this port`);
   });
 
-  test('serves its load without a loss, with the answers that were made up', async () => {
+  test('serves its load without a loss, with the synthetic answers', async () => {
     await serving.firstLine;
     const report = await cascadeJson<Report & { emulated: boolean }>([
       'load',
@@ -97,14 +97,14 @@ describe('a synthetic deployment', () => {
     expect(report.emulated).toBe(true);
     expectNothingLost(report);
     expect(Object.keys(report.deviceUtilisation ?? {})).toHaveLength(16);
-    // Which gears serve is the machine's affair: between the least and the most accurate, by four standard errors.
+    // Which gears serve depends on the machine: between the least and the most accurate, by four standard errors.
     const accuracies = allGears(plan).map(({ expected }) => expected.accuracy);
     const error = 4 * Math.sqrt(0.25 / report.completed);
     expect(report.accuracy).toBeGreaterThan(Math.min(...accuracies) - error);
     expect(report.accuracy).toBeLessThan(Math.max(...accuracies) + error);
   });
 
-  test('is simulated with the same load, and said to be synthetic', async () => {
+  test('is simulated with the same load, and marked as synthetic', async () => {
     const report = await cascadeJson<Report>(['simulate', DEPLOYMENT, ...profile, '--plan', planFile, ...LOAD]);
     expect(report).toMatchObject({ synthetic: true });
     expectNothingLost(report);
@@ -115,7 +115,7 @@ describe('cascade demo --emulated', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-demo-emulated-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  test('goes through from profile to report, and says at every step that it is emulated', async () => {
+  test('runs from profile to report, and says at every step that it is emulated', async () => {
     const json = join(folder, 'demo.json');
     const { code, stdout, stderr } = await runCascade(['demo', '--emulated', '--seconds', '5', '--json', json]);
     expect(code, stderr).toBe(0);
@@ -128,7 +128,7 @@ describe('cascade demo --emulated', () => {
     }
   });
 
-  test('of a family that there is not names those that there are', async () => {
+  test('for an unknown family, lists the known ones', async () => {
     const { code, stderr } = await runCascade(['demo', '--emulated', 'gpt-like']);
     expect(code).toBe(2);
     expect(stderr).toContain('--emulated gpt-like: unknown family; use bert-like or llama-like');

@@ -8,7 +8,7 @@ import type { Report } from '../../plans/report/report.ts';
 import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
-/** The examples of conf/ beside the one that the demo runs, by the commands that their READMEs tell. */
+/** The examples in conf/ other than the demo's, with the commands in their READMEs. */
 
 const EXAMPLES = [
   { name: 'digits', samples: 600 },
@@ -39,7 +39,7 @@ describe.each(EXAMPLES)('conf/$name', ({ name, samples }) => {
       expect(code, stderr).toBe(0);
     }
     const { gears } = await cascadeJson<GearPlan>(['plan', folder]);
-    // Which cascade is best is a matter of measured times; that one model alone is not enough, is not.
+    // Which cascade is best depends on measured times, but one model alone is never enough.
     expect(gears[0].cascade.length).toBeGreaterThan(1);
     const serving = startCascade(['serve', folder, '--nats', server.url, '--log-level', 'warn']);
     await serving.firstLine;

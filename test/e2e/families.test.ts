@@ -23,7 +23,7 @@ import { writeTextFamily } from '../fixtures/text-family.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost, expectReportFields } from '../support/report-fields.ts';
 
-/** Any family works, not the fashion example only: two others, by the commands alone, from model files to answers. */
+/** Any family works, not only the fashion example: two others, from model files to answers with the commands alone. */
 
 interface Served {
   readonly folder: string;
@@ -36,7 +36,7 @@ interface Served {
 interface Family {
   readonly name: string;
   readonly write: (folder: string) => string;
-  /** Asks for the validation samples as a client of this kind of data would, and returns the answers in their order. */
+  /** Sends the validation samples like a client with this kind of data, and returns the answers in order. */
   readonly askForAll: (served: Served) => Promise<readonly Answer[]>;
 }
 
@@ -59,7 +59,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     await cascadeJson(['profile', folder, '--quick']);
     const profile = withSteadyTimes(readProfile(join(folder, 'profile.json')));
     writeProfile(join(folder, 'profile.json'), profile);
-    // One range of loads that the largest model cannot carry alone: its gear must be a cascade, and it is always in force.
+    // One range of loads that the largest model cannot carry alone, so that its gear must be a cascade, and is always in force.
     const qpsMax = Math.ceil(1.2 * bestQps(profile, profile.models.length - 1));
     const planned = await cascadeJson<GearPlan>(['plan', folder, '--p95', '200', '--ranges', '1', '--qps-max', String(qpsMax)]);
     // All samples at once would be a load beyond the plan.
@@ -77,11 +77,11 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     expect(end?.code, end?.stderr).toBe(0);
   });
 
-  test('answers a load without a loss, as right as the plan expects', async () => {
+  test('answers a load without a loss, as accurately as the plan expects', async () => {
     const report = await cascadeJson<Report>(['load', folder, '--nats', server.url, ...LOAD]);
     expectReportFields(report);
     expectNothingLost(report);
-    // The last answer comes soon after the last of three seconds' arrivals, or when the machine gets round to it.
+    // The last answer comes soon after three seconds of arrivals, or when a busy machine gets round to it.
     expect(report.seconds).toBeGreaterThan(2.5);
     expect(Object.keys(report.deviceUtilisation ?? {})).toEqual(['cpu0']);
     // Planned with one half of the samples, loaded with the other: two draws of 200. Three standard errors of the difference.
@@ -94,7 +94,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     const report = await cascadeJson<Report>(['simulate', folder, ...LOAD]);
     expectReportFields(report, ['gears', 'answersByModel', 'meanBatch']);
     expectNothingLost(report);
-    // 600 requests draw each of the 200 validation samples three times, give or take the Poisson arrivals.
+    // 600 requests draw each of the 200 validation samples about three times, because arrivals are Poisson.
     expect(report.accuracy).toBeCloseTo(served.plan.gears[0].expected.accuracy, 1);
   });
 
@@ -107,7 +107,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     answers.forEach((answer, i) => {
       if (isFailure(answer)) throw new Error(`sample ${i}: ${answer.error.code}: ${answer.error.message}`);
       const model = profile.models.find((known) => known.name === answer.model)!;
-      // Whatever the batch was, and however far its samples were padded.
+      // Whatever the batch and padding.
       expect(answer.certainty, `sample ${i}`).toBeCloseTo(model.certainties[i], 4);
       expect(answer.label, `sample ${i}`).toBe(model.predictions[i]);
       const step = cascade[answer.stage];
@@ -116,9 +116,9 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
       else expect([answer.exit, answer.stage]).toEqual(['last', cascade.length - 1]);
       if (answer.label === profile.labels[i]) right++;
     });
-    // Some stop at the first model, some go on: otherwise this would be no test of a cascade.
+    // Some stop at the first model and some move on, or this would not test a cascade.
     expect(new Set((answers as Result[]).map(({ stage }) => stage)).size).toBeGreaterThan(1);
-    // The plan was made of these very answers. One in 200 may lie so near to a threshold that rounding decides.
+    // The plan was made from these very answers. One in 200 may be so close to a threshold that rounding decides.
     const { accuracy } = evaluateCascade(
       validationRecords(profile),
       cascade.map(({ model }) => plan.models.indexOf(model)),
@@ -127,7 +127,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
     expect(Math.abs(right / answers.length - accuracy)).toBeLessThanOrEqual(1 / answers.length + 1e-9);
   });
 
-  test('tells its status, to programs and to people', async () => {
+  test('shows its status to programs and to people', async () => {
     const status = await cascadeJson<Status>(['status', folder, '--nats', server.url]);
     expect(status).toMatchObject({ deployment: name, revision: 1, gear: { index: 0, of: 1 }, gearSwitches: 0, missing: [] });
     expect(status.frontends).toHaveLength(1);
@@ -139,7 +139,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
   });
 
   if (name === 'text') {
-    test('an unknown word fails alone: those that came with it are answered', async () => {
+    test('an unknown word fails alone: the requests sent with it are answered', async () => {
       const client = await connect({ servers: server.url });
       try {
         const bodies = Array.from({ length: 20 }, (_, i) => textBody(served.data, i));
@@ -152,7 +152,7 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
       }
     });
 
-    test('a request in other words than the family’s is told what would be right', async () => {
+    test('a request with the wrong fields is told what would be right', async () => {
       const client = await connect({ servers: server.url });
       try {
         const refused = async (inputs: unknown): Promise<string> =>
@@ -167,14 +167,14 @@ describe.each(FAMILIES)('the $name family', ({ name, write, askForAll }) => {
   }
 });
 
-/** Milliseconds of inference for a sample, cheapest model first: beyond what these small models take, and as far apart as real ones. */
+/** Milliseconds of inference per sample, cheapest model first: more than these small models take, and as far apart as real ones. */
 const SAMPLE_MS = [0.05, 0.2, 1];
 const BATCH_MS = 0.1;
 const OVERHEAD = { perBatchMs: 0.05, perRequestMs: 0.02, hopMs: 0.1 };
 
 /**
- * The answers as they were recorded, with times that the machine has no say in. Whoever measures these small models while the
- * machine has other work may find them all alike: then no plan has a reason for a cascade, which is what these tests are about.
+ * The recorded answers, with times that do not depend on the machine. Measured on a busy machine, these
+ * small models may look equally fast; then no plan has a reason for a cascade, which these tests are about.
  */
 function withSteadyTimes(profile: Profile): Profile {
   const steady = (model: number): RuntimeCurve => {
@@ -191,7 +191,7 @@ function withSteadyTimes(profile: Profile): Profile {
   };
 }
 
-/** Highest load that a model can carry alone. */
+/** The highest load that a model can carry alone. */
 function bestQps(profile: Profile, model: number): number {
   const curve = Object.values(profile.models[model].runtimes)[0];
   return Math.max(...curve.batch.map((batch) => (1_000 * batch) / batchMs(curve, profile.overhead, batch)));

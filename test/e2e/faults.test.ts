@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { askAll, FAULTS, type FaultWorld, nameOf, runFault, shortTimes, startFaultWorld } from '../support/fault-matrix.ts';
 
 /**
- * The fault matrix: whatever dies or stops under load, every request ends exactly once at the client library, with an
- * answer to itself. How fast the load is carried again is measured by `npm run bench:fault-matrix`.
+ * The fault matrix: whatever dies or stops under load, every request ends exactly once at the client library, with its
+ * own answer. `npm run bench:fault-matrix` measures how fast the load is carried again.
  */
 let world: FaultWorld;
-/** A machine that has other work too carries this beside it. */
+/** Low enough for a machine with other work. */
 const QPS = 400;
 
 beforeAll(async () => {
@@ -21,7 +21,7 @@ test.each(FAULTS.map((fault) => [nameOf(fault), fault] as const))('%s: each requ
   expect(outcome).toMatchObject({ notOnce: 0, wrong: 0 });
   expect(outcome.offered).toBeGreaterThan((0.9 * QPS * times.loadMs) / 1_000);
   expect(outcome.results + Object.values(outcome.errors).reduce((sum, count) => sum + count, 0)).toBe(outcome.offered);
-  // Refused or lost is the exception: retries reach those that live.
+  // Refused or lost requests are the exception: retries reach live processes.
   expect(outcome.results, JSON.stringify(outcome)).toBeGreaterThan(0.9 * outcome.offered);
   expect(await askAll(world), 'answers when all parts are there again').toBe(world.questions.length);
 });

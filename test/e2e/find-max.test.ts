@@ -8,9 +8,9 @@ import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, profileAndPlan, runCascade, startCascade } from '../support/cascade.ts';
 import { expectAllAnswered } from '../support/report-fields.ts';
 
-/** The highest load that a deployment carries, and traces from the command that makes them to those that read them. */
+/** The highest load that a deployment carries, and traces from the command that makes them to the ones that read them. */
 
-/** An emulated device waits as long as its batches take: at most 4 in 50 ms, however fast the machine is. */
+/** An emulated device waits for as long as its batches take: at most 4 in 50 ms, however fast the machine. */
 const CAPACITY = 80;
 const DEPLOYMENT = `name: limited
 synthetic:
@@ -43,7 +43,7 @@ afterAll(async () => {
   expect(end?.code, end?.stderr).toBe(0);
 });
 
-test('load --find-max finds the highest load, tells each run, and writes all of it as JSON', async () => {
+test('load --find-max finds the highest load, reports each run, and writes everything as JSON', async () => {
   const json = join(folder, 'max.json');
   const runs = ['--qps', '200', '--seconds', '2', '--warm-up', '1', '--precision', '1', '--confirm', String(CONFIRMATIONS)];
   const { code, stdout, stderr } = await runCascade([
@@ -62,10 +62,10 @@ test('load --find-max finds the highest load, tells each run, and writes all of 
     expect(Math.abs(report.offered - 2 * qps)).toBeLessThan(6 * Math.sqrt(2 * qps));
     expect(reached).toBe(report.withinSlo);
     expect(verdict).toBe(report.void ? 'void' : report.withinSlo! >= 0.95 ? 'met' : 'missed');
-    // So far above what the device carries, most requests wait for more than 2 s.
+    // This far above the capacity of the device, most requests wait for more than 2 s.
     if (qps >= 2.5 * CAPACITY) expect(verdict).not.toBe('met');
   }
-  // Where other work holds up the generator itself, nothing may be found; the command says so.
+  // If other work delays the generator itself, the search may find nothing; the command says so.
   if (maxQps === null) {
     expect(code).toBe(1);
     expect(found.limitedBy).toBe('generator');
@@ -78,7 +78,7 @@ test('load --find-max finds the highest load, tells each run, and writes all of 
   expect(stdout).toContain(`highest load with 95 % of the requests within 2000 ms: ${maxQps} requests/s`);
 });
 
-test('a trace that was made is replayed and simulated with the same arrivals', async () => {
+test('a generated trace is replayed and simulated with the same arrivals', async () => {
   const trace = join(folder, 'crowd.csv');
   const made = await runCascade(
     `trace make flash-crowd --seconds 3 --base 10 --peak 40 --at 1 --hold 1 --seed 2 --out ${trace}`.split(' '),

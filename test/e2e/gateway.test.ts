@@ -10,7 +10,7 @@ import { type ServedFashion, serveFashion } from '../support/fashion.ts';
 import { freePort } from '../support/free-port.ts';
 import { grpcClient } from '../support/grpc-client.ts';
 
-/** `cascade serve --http --grpc` with real models: what a client of the Open Inference Protocol gets is what a client of NATS gets. */
+/** `cascade serve --http --grpc` with real models: clients of the Open Inference Protocol get the same as clients of NATS. */
 const SAMPLES = 8;
 let served: ServedFashion;
 let http: string;
@@ -36,7 +36,7 @@ afterAll(() => served?.close());
 const shape = [SAMPLES, 1, 28, 28];
 const named = { name: 'image', datatype: 'UINT8', shape };
 
-test('is ready when serve is, and says what it takes and gives', async () => {
+test('is ready when serve is, and describes its inputs and outputs', async () => {
   const ready = await fetch(`${http}/v2/health/ready`);
   expect([ready.status, await ready.json()]).toEqual([200, { ready: true }]);
   const metadata = (await (await fetch(`${http}/v2/models/gateway`)).json()) as { outputs: { name: string }[] };
@@ -48,7 +48,7 @@ test('is ready when serve is, and says what it takes and gives', async () => {
   expect(metadata.outputs.map(({ name }) => name)).toEqual(expect.arrayContaining(['label', 'certainty', 'model', 'scores']));
 });
 
-test('gives by HTTP, in JSON and in bytes, the answers that plain NATS gives', async () => {
+test('gives the same answers over HTTP, in JSON and in bytes, as plain NATS', async () => {
   const url = `${http}/v2/models/gateway/infer`;
   const outputs = [{ name: 'label' }, { name: 'scores' }];
   const json = { id: 'a', outputs, inputs: [{ ...named, data: images.flatMap((image) => [...image]) }] };
@@ -69,7 +69,7 @@ test('gives by HTTP, in JSON and in bytes, the answers that plain NATS gives', a
   expect(await asBytes.json()).toMatchObject({ outputs: [{ data: labels }, {}] });
 });
 
-test('gives by gRPC the same, and counts what it has done', async () => {
+test('gives the same over gRPC, and counts its work', async () => {
   const client = grpcClient(grpcUrl);
   const request = { model_name: 'gateway', id: 'b', outputs: [{ name: 'label' }] };
   const raw = await client.call('ModelInfer', { ...request, inputs: [named], raw_input_contents: [Buffer.concat(images)] });
@@ -88,7 +88,7 @@ test('gives by gRPC the same, and counts what it has done', async () => {
   client.close();
 });
 
-test('an address that is taken, or not for the role, is an error of whoever gave it', async () => {
+test('an address that is taken, or does not fit the role, is a usage error', async () => {
   const { port } = new URL(http);
   const taken = await runCascade(['serve', served.folder, '--role', 'gateway', '--http', port, '--log-level', 'warn']);
   expect(taken).toMatchObject({ code: 2, stderr: expect.stringContaining(`--http 127.0.0.1:${port}: another process listens`) });

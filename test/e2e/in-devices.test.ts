@@ -10,7 +10,7 @@ import { listen } from '../support/listen.ts';
 import { expectAllAnswered } from '../support/report-fields.ts';
 import { BACK_WITHIN_MS, signalUnderLoad, statusThat } from '../support/signal-under-load.ts';
 
-/** Two device processes that take requests themselves. */
+/** Two device processes that accept requests themselves. */
 const NAME = 'indevices';
 let served: ServedFashion;
 
@@ -26,7 +26,7 @@ test('each device process is a frontend, too', async () => {
   expect(frontends.map(({ pid }) => pid).sort()).toEqual(devices.map(({ pid }) => pid).sort());
 });
 
-test('what a frontend sends to the device of its process does not go through the server', async () => {
+test('requests from a frontend to the device in its process do not go through the server', async () => {
   await statusThat(served, (status) => expect(status.frontends).toHaveLength(2));
   const { root } = subjectsOf(NAME);
   const [{ model }] = readPlan(join(served.folder, 'plan.json')).gears[0].cascade;
@@ -64,9 +64,9 @@ test.each(['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const)(
   3 * BACK_WITHIN_MS,
 );
 
-test('a frontend that cannot do what the deployment asks ends its device process, and the reason is told', async () => {
+test('a frontend that cannot do what the deployment asks ends its device process, with the reason', async () => {
   appendFileSync(join(served.folder, 'deployment.yaml'), 'durable: {}\n');
-  // One of its own: on the other the devices are served.
+  // Its own server: the other one serves the devices.
   const server = await startNatsServer();
   try {
     const { code, stderr } = await runCascade(['serve', served.folder, '--nats', server.url, '--log-level', 'error']);

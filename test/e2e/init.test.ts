@@ -10,7 +10,7 @@ import { writeImageFamily } from '../fixtures/image-family.ts';
 import { onnxModel } from '../fixtures/onnx-writer.ts';
 import { type Ended, runCascade } from '../support/cascade.ts';
 
-/** From a folder as people have it to a plan, by the commands alone. */
+/** From a typical user's folder to a plan, with the commands alone. */
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-init-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -21,7 +21,7 @@ async function succeed(...args: readonly string[]): Promise<Ended> {
   return end;
 }
 
-/** What `init` said, and the accuracies of the models in the profile that it led to. */
+/** The output of `init`, and the model accuracies in the resulting profile. */
 async function planned(folder: string) {
   const said = await succeed('init', folder);
   await succeed('profile', folder, '--quick');
@@ -32,7 +32,7 @@ async function planned(folder: string) {
   return { said, accuracies: Object.fromEntries(models.map(({ name, quality }) => [name, mean(quality)])) };
 }
 
-test('a Triton repository, an archive without labels, labels beside it, a training log', async () => {
+test('a Triton repository, an archive without labels, separate labels, a training log', async () => {
   const folder = join(dir, 'triton');
   writeImageFamily(folder);
   rmSync(join(folder, 'deployment.yaml'));
@@ -51,7 +51,7 @@ test('a Triton repository, an archive without labels, labels beside it, a traini
   expect(accuracies.study).toBeGreaterThan(accuracies.glance);
 });
 
-test('a table with names of classes', async () => {
+test('a table with class names', async () => {
   const folder = join(dir, 'table');
   mkdirSync(folder);
   const random = createRandom(3);
@@ -60,7 +60,7 @@ test('a table with names of classes', async () => {
     return `${a},${b},${a > b ? 'ahead' : 'behind'}`;
   });
   writeFileSync(join(folder, 'races.csv'), `left,right,kind\n${rows.join('\n')}\n`);
-  // The scores are the columns themselves: ahead where the first is the larger one.
+  // The scores are the columns themselves: `ahead` if the first is larger.
   const model = onnxModel({
     inputs: [{ name: 'x', type: 'float32', shape: ['batch', 2] }],
     outputs: [{ name: 'scores', type: 'float32', shape: ['batch', 2] }],

@@ -12,7 +12,7 @@ import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { tokens, writeAttentionFamily } from '../fixtures/attention-family.ts';
 import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 
-/** One request of thousands of tokens amid others of a few, at an attention model that was profiled on 3 to 30. */
+/** One request of thousands of tokens among others of a few, for an attention model that was profiled on 3 to 30. */
 
 const ORDINARY = 200;
 const DEADLINE_MS = 120_000;
@@ -32,11 +32,11 @@ afterEach(async () => {
   const end = await serving?.stop();
   rmSync(folder, { recursive: true });
   expect(end?.code, end?.stderr).toBe(0);
-  // The device was not ended, nor did it end.
+  // The device was not ended, and did not end by itself.
   expect(end?.stderr).not.toMatch(/the device hangs|actor died|ended with/);
 });
 
-/** @param more lines of the deployment. */
+/** @param more extra lines of the deployment. */
 async function serve(more: string): Promise<void> {
   folder = mkdtempSync(join(tmpdir(), 'cascade-attention-'));
   writeAttentionFamily(folder, more);
@@ -50,12 +50,12 @@ async function serve(more: string): Promise<void> {
 interface Course {
   readonly long: Answer;
   readonly stored: Answer;
-  /** Of the others, how many were answered. */
+  /** How many of the others were answered. */
   readonly answered: number;
   readonly devices: readonly unknown[];
 }
 
-/** Asks for one long request, and stores it, amid ordinary ones. */
+/** Sends one long request, and stores another, among ordinary ones. */
 async function ask(length: number): Promise<Course> {
   const before = await devices();
   const stored = firstValueFrom(client.results$());
@@ -70,7 +70,7 @@ async function ask(length: number): Promise<Course> {
   return course;
 }
 
-/** Who runs the devices. */
+/** The processes that run the devices. */
 async function devices(): Promise<unknown[]> {
   const bus = await connectNats({ servers: [server.url], name: 'test' });
   try {
@@ -82,7 +82,7 @@ async function devices(): Promise<unknown[]> {
 }
 
 test.each([12_000, 20_000])(
-  'by default %d tokens are refused, with axis, length and limit, and nobody else notices',
+  'by default %d tokens are refused, with axis, length and limit, and other clients do not notice',
   async (length) => {
     await serve('');
     const { long, stored, answered } = await ask(length);
@@ -91,13 +91,13 @@ test.each([12_000, 20_000])(
       message: `inputs.ids has length ${length} in axis 0; at most 64 is accepted (inputs.ids.maxLength of the deployment)`,
     };
     expect(long).toMatchObject({ error });
-    // At the first try: it would end the same way at each.
+    // At the first try: every try would end the same way.
     expect(stored).toMatchObject({ error });
     expect(answered).toBe(ORDINARY);
   },
 );
 
-test('where the deployment accepts them, they are answered however long that takes, and no device counts as hung', async () => {
+test('if the deployment accepts them, they are answered however long that takes, and no device counts as hung', async () => {
   await serve('inputs: { ids: { maxLength: 8000 } }');
   const { long, stored, answered } = await ask(8_000);
   expect(long).toMatchObject({ model: 'attention', label: expect.any(Number) });

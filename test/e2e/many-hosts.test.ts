@@ -15,7 +15,7 @@ import { Traffic } from '../support/traffic.ts';
 import { answeredBy, expectAllEndedOnce, QPS, statusOf, writePair } from '../support/two-hosts.ts';
 
 /**
- * The shipped conf/nats/cluster.conf as three real servers, and our processes on different ones, each role with its own
+ * The shipped conf/nats/cluster.conf as three real servers, with our processes on different ones, each role with its own
  * credentials from the environment.
  */
 const PATIENCE = { timeout: 60_000 };
@@ -29,7 +29,7 @@ let client: CascadeClient;
 let traffic: Traffic;
 let h2: Cascade;
 
-/** Servers that dial each other at the same moment may both hang up, and never agree on who leads (2.9.10): then once more. */
+/** Servers that dial each other at the same moment may both hang up, and never agree on a leader (2.9.10); then retry. */
 async function startCluster(): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const ports = [await freePort(), await freePort(), await freePort()];
@@ -118,7 +118,7 @@ test('a host leaves, and comes back', { timeout: 180_000 }, async () => {
   await expectHealthy();
 });
 
-test('commands enter with credentials of their own, from the environment', { timeout: 180_000 }, async () => {
+test('commands connect with their own credentials from the environment', { timeout: 180_000 }, async () => {
   const status = await runCascade(['status', folder, '--nats', servers[1].url], { env: environmentOf('operator') });
   expect(status.code, status.stderr).toBe(0);
   const load = ['load', folder, '--nats', servers[2].url, '--qps', '20', '--seconds', '2', '--json', '-'];
@@ -130,7 +130,7 @@ test('commands enter with credentials of their own, from the environment', { tim
   expect(nameless.stderr).toContain('nats.user: the environment variable PAIR_ROLE is not set');
 });
 
-test('a NATS server is killed under load: its processes go on at the others, and each request ends once', {
+test('a NATS server is killed under load: its processes move to the others, and each request ends once', {
   timeout: 240_000,
 }, async () => {
   servers[0].kill('SIGKILL');
@@ -142,7 +142,7 @@ test('a NATS server is killed under load: its processes go on at the others, and
   await eventually(async () => expect(await answeredBy(operator, 'a')).toBeGreaterThan(before), PATIENCE);
   await traffic.stop();
   expectAllEndedOnce(traffic);
-  // The client sends again what was lost with the server: within its deadline there is an answer.
+  // The client resends requests lost with the server, and gets an answer within the deadline.
   expect([...traffic.failures]).toEqual([]);
   expect(traffic.results).toBe(traffic.offered);
 });

@@ -10,12 +10,12 @@ import { npyFile } from '../fixtures/npy-writer.ts';
 import { onnxModel } from '../fixtures/onnx-writer.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 
-/** Real processes; the scores of the one model say which weights it has: those of the file beside it. */
+/** Real processes; the scores of the only model show which weights file it has. */
 let folder: string;
 let server: NatsServer;
 let serving: Cascade;
 let client: CascadeClient;
-/** Of the requests so far. */
+/** The outcomes of the requests so far. */
 const answers: Result[] = [];
 let sent = 0;
 /** The revision in force. */
@@ -74,7 +74,7 @@ afterAll(async () => {
   expect(end?.code, end?.stderr).toBe(0);
 });
 
-/** Over what is there, as `cp` does. */
+/** Overwrites the file in place, like `cp`. */
 function writeWeights(value: number): void {
   const weights = Float32Array.from({ length: CLASSES * CLASSES }, (_, i) => (i % (CLASSES + 1) === 0 ? value : 0));
   writeFileSync(join(folder, 'a.data'), new Uint8Array(weights.buffer));
@@ -86,7 +86,7 @@ async function cascade(...args: readonly string[]): Promise<void> {
 }
 
 /**
- * Pushes a plan. A machine that has other work, too, may keep a device from its heartbeats for a second: no plan is adopted without it.
+ * Pushes a plan. A busy machine may delay a device's heartbeats for a second: then no plan is adopted without the device.
  * @returns the revision.
  */
 async function push(...args: readonly string[]): Promise<number> {
@@ -97,7 +97,7 @@ async function push(...args: readonly string[]): Promise<number> {
   }, SOON);
 }
 
-/** The plan of the files as they are now. */
+/** The plan for the current files. */
 async function pushFiles(): Promise<number> {
   await cascade('profile', folder, '--quick');
   await cascade('plan', folder);
@@ -106,12 +106,12 @@ async function pushFiles(): Promise<number> {
 
 const status = (): Promise<Status> => cascadeJson<Status>(['status', folder]);
 
-/** `revision: weights` of the answers from one on. */
+/** The `revision: weights` of the answers from one on. */
 function given(from = 0): Set<string> {
   return new Set(answers.slice(from).map(({ revision, scores }) => `${revision}: ${scores?.[0]}`));
 }
 
-/** One request after the other, from several at once, until something is done. None fails. */
+/** Several senders, each with one request at a time, until something is done. No request fails. */
 async function underLoad<T>(work: () => Promise<T>): Promise<T> {
   let done = false;
   const sender = async (): Promise<void> => {
@@ -142,7 +142,7 @@ async function restarted(device: string): Promise<Status['devices'][number]> {
   }, SOON);
 }
 
-test('new weights come by a plan while the deployment runs, and go back by one: nothing is lost, no answer is by others', async () => {
+test('plans bring new weights and the old ones back while the deployment runs: nothing is lost, and no answer comes from other weights', async () => {
   const expected = new Set([`1: ${OLD}`]);
   const inForce = async (revision: number, weights: number): Promise<void> => {
     expected.add(`${revision}: ${weights}`);
@@ -158,7 +158,7 @@ test('new weights come by a plan while the deployment runs, and go back by one: 
   expect(given()).toEqual(expected);
 });
 
-test('a device that is killed after its model file was replaced serves on with the weights of the plan in force', async () => {
+test('a device killed after its model file was replaced keeps serving the weights of the plan in force', async () => {
   const before = answers.length;
   writeWeights(STRAY);
   await underLoad(async () => {
@@ -171,7 +171,7 @@ test('a device that is killed after its model file was replaced serves on with t
   expect(given(before)).toEqual(new Set([`${latest}: ${NEW}`]));
 });
 
-test('a plan of weights that are nowhere is rejected with model, file and digests, and the old one stands', async () => {
+test('a plan with missing weights is rejected with model, file and digests, and the old one stays', async () => {
   rmSync(join(folder, '.cascade'), { recursive: true });
   const before = answers.length;
   await underLoad(async () => {
@@ -184,7 +184,7 @@ test('a plan of weights that are nowhere is rejected with model, file and digest
   expect(given(before)).toEqual(new Set([`${latest}: ${NEW}`]));
 });
 
-test('a device whose weights can be had nowhere says so, while the others serve, until a plan names weights that there are', async () => {
+test('a device without its weights says so, while the others serve, until a plan names weights that exist', async () => {
   const before = answers.length;
   await underLoad(async () => {
     expect(await restarted('two')).toMatchObject({
@@ -205,7 +205,7 @@ test('a device whose weights can be had nowhere says so, while the others serve,
   ]);
 });
 
-test("whoever starts `serve` on files that are not the plan's is told so", async () => {
+test("`serve` warns if the files are not the plan's", async () => {
   writeWeights(OLD);
   rmSync(join(folder, '.cascade'), { recursive: true });
   const end = await serving.stop();

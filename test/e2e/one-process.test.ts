@@ -8,7 +8,7 @@ import { writeEmulatedPair } from '../support/emulated-pair.ts';
 import { expectNothingLost } from '../support/report-fields.ts';
 import { loadFor2s, pauseAndReplace, type Settled, startTwo } from '../support/rivals.ts';
 
-/** Two `serve` of one deployment: one device is run by one process. */
+/** Two `serve` processes for one deployment: only one process runs each device. */
 const folder = mkdtempSync(join(tmpdir(), 'cascade-one-process-'));
 let server: NatsServer;
 
@@ -35,7 +35,7 @@ async function expectOneServes({ stays, end }: Settled): Promise<void> {
   expect((await stays.stop()).code).toBe(0);
 }
 
-test('of two that are started in the same instant one stays, each time, and answers each request once', async () => {
+test('of two started at the same instant, one stays each time, and answers each request once', async () => {
   for (let round = 0; round < 2; round++) await expectOneServes(await startTwo(folder));
 });
 
@@ -45,7 +45,7 @@ test('one that was paused and replaced meanwhile leaves when it comes back', asy
   await expectOneServes(settled);
 });
 
-test('a device process that was started by hand leaves with the same code', async () => {
+test('a device process started by hand leaves with the same exit code', async () => {
   const pair = [0, 1].map(() => startCascade(['serve', folder, '--role', 'device', '--device', 'a,b', '--log-level', 'warn']));
   expectLeft(await Promise.race(pair.map(({ ended }) => ended)));
   const ends = await Promise.all(pair.map((each) => each.stop()));

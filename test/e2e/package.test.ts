@@ -9,10 +9,10 @@ import { type Cascade, type Ended, startCommand } from '../support/cascade.ts';
 import { freePort } from '../support/free-port.ts';
 import { masked } from '../support/masked.ts';
 
-/** The package as its users have it: built, packed, installed in a project of their own, run from there. */
+/** The package as users get it: built, packed, installed in their own project, and run from there. */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** Built from a checkout, the command would find TypeScript and its loader; here it must do without. */
+/** In a checkout the command would find TypeScript and its loader; here it must do without. */
 const NEEDED = [
   /^(package\.json|README\.md|ARCHITECTURE\.md|LICENSE|CHANGELOG\.md)$/,
   /^docs\/[\w-]+\.md$/,
@@ -53,21 +53,21 @@ beforeAll(async () => {
   files = packed.files.map(({ path }) => path);
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true, "type": "module" }\n');
-  // The dependencies' install scripts are not needed, and fetch what not every network lets through.
+  // The dependencies' install scripts are not needed, and download files that some networks block.
   const quietly = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
   await run('npm', ['install', ...quietly, join(folder, packed.filename)], project);
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('holds what is needed to run and to read, and nothing else', () => {
+test('contains the files needed to run and to read, and nothing else', () => {
   expect(files.filter((path) => !NEEDED.some((pattern) => pattern.test(path)))).toEqual([]);
   for (const path of ['dist/actors/main.js', 'dist/actors/client/index.d.ts', 'conf/fashion/models/linear.onnx', 'LICENSE']) {
     expect(files).toContain(path);
   }
 });
 
-test('cascade tells its version and its commands; what it does not know is wrong usage', async () => {
+test('cascade shows its version and its commands; an unknown command is a usage error', async () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const [told, help, unknown] = await Promise.all([
     startInstalled('--version').ended,
@@ -79,7 +79,7 @@ test('cascade tells its version and its commands; what it does not know is wrong
   expect(unknown).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining("unknown command 'sevre'") });
 });
 
-test('its types serve a strict project without any others', async () => {
+test('its types work in a strict project without any others', async () => {
   writeFileSync(
     join(project, 'typed.ts'),
     `import { CascadeError, connectCascade, type Result } from 'cascadeserve';
@@ -101,7 +101,7 @@ await client.close();
   expect(code).toBe(0);
 });
 
-test('profiles, plans and serves from the build; a script asks by its client', async () => {
+test('profiles, plans and serves from the build; a script sends requests with its client', async () => {
   writeImageFamily(deployment);
   writeFileSync(
     join(project, 'ask.js'),
@@ -136,7 +136,7 @@ await client.close();
   }
 });
 
-test('a newcomer is led from models in a folder to answers: what each step says', async () => {
+test('each step leads a newcomer from a folder of models to answers', async () => {
   const folderName = 'my-models';
   writeImageFamily(join(project, folderName));
   rmSync(join(project, folderName, 'deployment.yaml'));
@@ -150,7 +150,7 @@ test('a newcomer is led from models in a folder to answers: what each step says'
   const step = async (...args: string[]): Promise<void> => {
     const { code, stdout, stderr } = await startInstalled(...args).ended;
     expect(code, `${args.join(' ')}:\n${stdout}${stderr}`).toBe(0);
-    // Progress, and how noisy this machine is, are no part of the path.
+    // Progress and the noise of this machine are not part of the path.
     const aside = stderr.replaceAll(/^(profiling|warning:) .*\n/gm, '');
     note(`npx cascade ${args.join(' ')}`, `${stdout}${aside}`);
   };
@@ -165,7 +165,7 @@ test('a newcomer is led from models in a folder to answers: what each step says'
   };
   const nats = ['--nats', server.url];
   await step('init', folderName);
-  // As the draft asks: to the load that this newcomer has, which any machine can carry.
+  // As the draft asks, change the load to this newcomer's own, which any machine can carry.
   const file = join(project, folderName, 'deployment.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('qpsMax: 1000', 'qpsMax: 50'));
   await step('check', folderName, ...nats);

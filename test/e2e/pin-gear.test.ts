@@ -9,7 +9,7 @@ import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/
 import { writeEmulatedPair } from '../support/emulated-pair.ts';
 import { eventually } from '../support/eventually.ts';
 
-/** An operator holds a gear of a served deployment, by the commands. */
+/** An operator holds a gear of a running deployment with the commands. */
 const folder = mkdtempSync(join(tmpdir(), 'cascade-pin-'));
 let server: NatsServer;
 let serving: Cascade;
@@ -31,7 +31,7 @@ afterAll(async () => {
 const gearInForce = async () => (await cascadeJson<Status>(['status', folder])).gear;
 
 test('a gear is held without any load, shown as held, and released', { timeout: 240_000 }, async () => {
-  // Another than the one for no load: the next.
+  // Not the gear for no load, but the next one.
   const before = await eventually(async () => {
     const gear = await gearInForce();
     expect(gear).toMatchObject({ index: 0, pinned: null });
@@ -56,6 +56,6 @@ test('a gear is held without any load, shown as held, and released', { timeout: 
   await cascadeJson<PinVerdict>(['pin-gear', folder, String(last), '--for', '1s']);
   const told = async (): Promise<readonly string[]> =>
     (await cascadeJson<Status>(['status', folder])).decisions.map(({ from, to, basis }) => `${from} to ${to} by ${basis.rule}`);
-  // It has ended by itself, be it before anybody could look.
+  // It has ended by itself, perhaps before anybody could look.
   await eventually(async () => expect((await told()).slice(0, 2)).toEqual([`${last} to 0 by load`, `0 to ${last} by pinned`]));
 });

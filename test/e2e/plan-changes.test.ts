@@ -15,7 +15,7 @@ import { type Cascade, cascadeJson, profileAndPlan, runCascade, startCascade } f
 import { expectAllAnswered, expectNothingLost } from '../support/report-fields.ts';
 import { loadWhile } from '../support/signal-under-load.ts';
 
-/** Real processes and models; two plans that place the replicas the other way round, so that each change loads and unloads. */
+/** Real processes and models; two plans with swapped placements, so that each change loads and unloads models. */
 let folder: string;
 let server: NatsServer;
 let serving: Cascade;
@@ -65,7 +65,7 @@ afterAll(async () => {
   expect(end?.code, end?.stderr).toBe(0);
 });
 
-/** Of one gear, glance and study: glance on a and study on b, and the other way round. */
+/** Plans with one gear of glance and study: glance on a and study on b, or the other way round. */
 function oppositePlans(planned: GearPlan): [GearPlan, GearPlan] {
   const plan = (glance: string, study: string): GearPlan => {
     const { contingencies: _, beyond: __, ...rest } = planned;
@@ -88,7 +88,7 @@ function oppositePlans(planned: GearPlan): [GearPlan, GearPlan] {
   return [plan('a', 'b'), plan('b', 'a')];
 }
 
-/** The status by the controller that leads. */
+/** The status from the leading controller. */
 async function leader(): Promise<Status> {
   return vi.waitFor(
     async () => {
@@ -114,8 +114,8 @@ test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
       else refused.push(verdict.reason);
     }
   });
-  // A machine that has other work too may keep a device from its heartbeats for a second: no plan is adopted without it, and its
-  // requests are sent elsewhere, too.
+  // A busy machine may delay a device's heartbeats for a second: then no plan is adopted without the device, and its
+  // requests also go elsewhere.
   for (const reason of refused) expect(reason).toMatch(/silent for \d+ ms|was restarted/);
   expect(revisions).toEqual([...new Set(revisions)].toSorted((x, y) => x - y));
   if (refused.length === 0) {
@@ -125,7 +125,7 @@ test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
   expect((await status()).revision).toBe(revisions.at(-1));
 });
 
-test('a plan that is refused leaves the old one in force: unknown model, malformed, too large for a device', async () => {
+test('a refused plan leaves the old one in force: unknown model, malformed, too large for a device', async () => {
   const before = (await status()).revision;
   const reasons: string[] = [];
   const tooMuch = { ...plans[0], models: ['glance', 'look', 'giant'] };
@@ -143,7 +143,7 @@ test('a plan that is refused leaves the old one in force: unknown model, malform
   expectNothingLost(await cascadeJson<Report>(['load', folder, '--qps', '50', '--seconds', '1']));
 });
 
-test('a controller in waiting takes over, with the plan in force, when the one that leads is killed', async () => {
+test('a standby controller takes over, with the plan in force, when the leader is killed', async () => {
   const before = await leader();
   const waiting = startCascade(['serve', folder, '--role', 'controller', '--log-level', 'info']);
   try {
@@ -158,7 +158,7 @@ test('a controller in waiting takes over, with the plan in force, when the one t
   }
 });
 
-test('what is pushed is still in force after a restart of all', async () => {
+test('a pushed plan is still in force after everything restarts', async () => {
   const { revision } = await status();
   const end = await serving.stop();
   expect(end.code, end.stderr).toBe(0);

@@ -14,7 +14,7 @@ import { expectAllAnswered } from '../support/report-fields.ts';
 import { loadWhile, statusThat } from '../support/signal-under-load.ts';
 
 /**
- * A cascade over a model of ours and one on another server, which is a gateway of ours before a deployment of its own; that server is killed under
+ * A cascade over a local model and one on another server, which is a gateway of ours with its own deployment; that server is killed under
  * load, and comes back.
  */
 const fashion = resolve('conf/fashion');
@@ -90,7 +90,7 @@ function write(into: string, deployment: string): void {
   writeFileSync(join(into, 'deployment.yaml'), deployment);
 }
 
-/** What the planner finds best depends on times that it measured; this plan has a cascade over both devices, and a gear for the loss of the server. */
+/** The planner's choice depends on measured times; this plan has a cascade over both devices, and a gear for the loss of the server. */
 function overBoth({ gears: [gear], beyond: _, contingencies: __, ...rest }: GearPlan): GearPlan {
   const { reach: ___, why: ____, ...same } = gear;
   const expected = { ...gear.expected, utilisation: {}, bottleneck: 'linear' };
@@ -127,7 +127,7 @@ async function startGateway(): Promise<Cascade> {
 
 const served = () => ({ bus, deployment: 'front', folder });
 
-test('is measured and planned: each model where it is', () => {
+test('is measured and planned: each model on its own device', () => {
   const { models } = readProfile(join(folder, 'profile.json'));
   const kinds = Object.fromEntries(models.map(({ name, runtimes }) => [name, Object.keys(runtimes)]));
   expect(kinds).toEqual({ linear: ['cpu-1'], 'cnn-medium': [`remote:http://127.0.0.1:${port} in 2`] });
@@ -137,7 +137,7 @@ test('is measured and planned: each model where it is', () => {
   for (const { model, device } of placement) expect(possible).toContain(`${model} on ${device}`);
 });
 
-test('check says what the server has', async () => {
+test('check shows the models of the server', async () => {
   const { findings } = await cascadeJson<{ findings: { level: string; message: string }[] }>([
     'check',
     folder,
@@ -171,7 +171,7 @@ test('killed under load: each request ends once, the gear for the loss is used, 
   expect((await statusThat(served(), () => undefined)).revision).toBe(revision);
 }, 240_000);
 
-test('without its server a deployment is not profiled, and says why', async () => {
+test('a deployment cannot be profiled without its server, and says why', async () => {
   gateway.process.kill('SIGKILL');
   await gateway.ended;
   const profiled = await runCascade(['profile', folder, '--out', join(root, 'profile.json')]);

@@ -15,7 +15,7 @@ import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 import { expectNothingLost } from '../support/report-fields.ts';
 
-/** Planned for low loads; what comes is high. */
+/** Planned for low loads, and gets high ones. */
 const DEPLOYMENT = `
 name: drifting
 synthetic:
@@ -59,7 +59,7 @@ const load = (dir: string, seconds: number) =>
   cascadeJson<Report>(['load', dir, '--nats', server.url, '--qps', '120', '--seconds', String(seconds)]);
 const status = (dir: string) => cascadeJson<Status>(['status', dir, '--nats', server.url]);
 
-test('a plan for the measured load is made and put in force by one command, when enough was measured', async () => {
+test('one command makes a plan for the measured load and puts it in force, once enough was measured', async () => {
   const dir = await serve('by-hand', '{ minSamples: 6 }');
   const early = await runCascade(['replan', dir, '--nats', server.url]);
   expect([early.code, early.stderr]).toEqual([2, expect.stringContaining('less than the 6 of drift.minSamples')]);
@@ -76,7 +76,7 @@ test('a plan for the measured load is made and put in force by one command, when
   ]);
   expect(verdict).toEqual({ accepted: true, revision: before.revision + 1 });
   expect(JSON.parse(readFileSync(out, 'utf8'))).toEqual(plan);
-  // Hardly any seconds with 120 requests were planned for.
+  // The plan expects hardly any seconds with 120 requests.
   const range = plan.gears.findIndex(({ qps }) => qps[1] > 120);
   expect(plan.qpsWeights[range]).toBeGreaterThan(0.5);
   expect(plan.meanQps).toBeGreaterThan(90);
@@ -88,7 +88,7 @@ test('a plan for the measured load is made and put in force by one command, when
   expect((await status(dir)).revision).toBe(before.revision + 1);
 });
 
-test('with replan: auto it is made and put in force by itself', async () => {
+test('with replan: auto it is made and put in force automatically', async () => {
   const dir = await serve('by-itself', '{ minSamples: 6, replan: auto }');
   const bus = await connectNats({ servers: server.url });
   const adopted = firstValueFrom(
@@ -98,7 +98,7 @@ test('with replan: auto it is made and put in force by itself', async () => {
     ),
   );
   expectNothingLost(await load(dir, 15));
-  // The load has ended, the drift has not: planning may take longer than it lasted.
+  // The load has ended, but the drift has not: planning may take longer than the load lasted.
   expect(await adopted).toEqual({ type: 'plan-adopted', revision: 2 });
   await bus.close();
   expect((await status(dir)).revision).toBe(2);

@@ -11,7 +11,7 @@ const DEPLOYMENT = 'conf/synthetic/llama-like';
 const folder = mkdtempSync(join(tmpdir(), 'cascade-secrets-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('the password in a server URL opens the door, and shows neither in what is printed nor in the list of processes', async () => {
+test('the password in a server URL works, and shows neither in the output nor in the process list', async () => {
   const configFile = join(folder, 'server.conf');
   writeFileSync(configFile, 'authorization { user: joe, password: "8271" }\n');
   const [profile, plan] = [join(folder, 'profile.json'), join(folder, 'plan.json')];

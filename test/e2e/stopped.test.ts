@@ -10,7 +10,7 @@ import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 import { writeEmulatedPair } from '../support/emulated-pair.ts';
 import { type Served, statusThat } from '../support/signal-under-load.ts';
 
-/** Emulated devices on two hosts, so that each is a process of its own, and two frontends: one of each is stopped under load. */
+/** Emulated devices on two hosts, so that each is its own process, and two frontends: one of each is stopped under load. */
 let folder: string;
 let server: NatsServer;
 let bus: Bus;
@@ -45,9 +45,9 @@ afterAll(async () => {
 const QPS = 200;
 const SECONDS = 10;
 
-/** Load during which one process is stopped, and never continued; its supervisor must see to it. */
+/** Load during which one process is stopped and never continued; its supervisor must notice. */
 async function loadAndStop(pid: number): Promise<Report> {
-  // The load that is measured below is to be this one.
+  // The load measured below must be this one.
   await statusThat(served, ({ qps }) => expect(qps, 'requests/s before the load').toBe(0));
   const load = cascadeJson<Report>(['load', folder, '--qps', String(QPS), '--seconds', String(SECONDS)]);
   let ended = false;
@@ -61,7 +61,7 @@ async function loadAndStop(pid: number): Promise<Report> {
   return load;
 }
 
-/** Each request ended once, with a result; answers that came twice were dropped and counted. */
+/** Each request ended once, with a result; duplicate answers were dropped and counted. */
 function expectAllAnswered(report: Report): void {
   expect(report).toMatchObject({ completed: report.offered, rejected: 0, errors: 0, lost: 0 });
   expect(report.offered).toBeGreaterThan(0.8 * QPS * SECONDS);

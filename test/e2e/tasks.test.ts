@@ -14,14 +14,14 @@ import type { Report } from '../../plans/report/report.ts';
 import { TASKS, writeTaskFamily } from '../fixtures/task-families.ts';
 import { type Cascade, cascadeJson, startCascade } from '../support/cascade.ts';
 
-/** Every task from model files to answers, by the commands alone. */
+/** Every task from model files to answers, with the commands alone. */
 
 type Task = (typeof TASKS)[number];
 
-/** By itself, nats.js gives up after a second, which a busy machine may need. */
+/** By default nats.js gives up after a second, which a busy machine may need. */
 const PATIENT = { timeout: 120_000 };
 
-/** What the large model, which knows the truth, says of a sample; and an output of it that can be asked for. */
+/** The answer of the large model, which knows the truth, to a sample; and an output of it that can be requested. */
 const TRUTH: Readonly<
   Record<Task, { said: (row: Float32Array) => Partial<Result>; output: string; values: (row: Float32Array) => number[] }>
 > = {
@@ -78,7 +78,7 @@ describe.each(TASKS)('task %s', (task) => {
   beforeAll(async () => {
     rows = writeTaskFamily(folder, task);
     profile = await cascadeJson(['profile', folder, '--quick']);
-    // The accuracy of the large model: it is always asked in the end.
+    // The accuracy of the large model, which always has the last word.
     plan = await cascadeJson(['plan', folder]);
     serving = startCascade(['serve', folder, '--nats', server.url, '--log-level', 'warn']);
     await serving.firstLine;
@@ -90,7 +90,7 @@ describe.each(TASKS)('task %s', (task) => {
     expect(end?.code, end?.stderr).toBe(0);
   });
 
-  test('accuracy is mean quality: all of it for the model that knows, less for the other', () => {
+  test('accuracy is the mean quality: 1 for the model that knows the truth, less for the other', () => {
     const accuracy = Object.fromEntries(profile.models.map((model) => [model.name, model.accuracy]));
     expect(accuracy.large).toBe(1);
     expect(accuracy.small).toBeGreaterThan(0);
@@ -98,7 +98,7 @@ describe.each(TASKS)('task %s', (task) => {
     expect(plan.gears[0].expected.accuracy).toBeGreaterThan(0.95);
   });
 
-  test('answers in MessagePack and JSON, with an output that was asked for', async () => {
+  test('answers in MessagePack and JSON, with a requested output', async () => {
     for (const row of rows.slice(0, 5)) {
       const inputs = { x: [...row] };
       const packed = decode<Result>((await nats.request(infer, encode({ inputs, outputs: [output] }), PATIENT)).data);
@@ -118,7 +118,7 @@ describe.each(TASKS)('task %s', (task) => {
     }
   });
 
-  test('the client library asks for outputs, too', async () => {
+  test('the client library can request outputs, too', async () => {
     const client = await connectCascade({ deployment: task, servers: server.url });
     try {
       const result = await client.infer({ x: rows[0] }, { outputs: [output] });

@@ -23,7 +23,7 @@ interface Exported {
   readonly status: { readonly code?: number; readonly message?: string };
 }
 
-/** A collector that keeps what real processes export to it: OTLP by HTTP, as JSON. */
+/** A collector that keeps what real processes export to it: OTLP over HTTP, as JSON. */
 const spans: Exported[] = [];
 let collector: Server;
 let folder: string;
@@ -31,7 +31,7 @@ let nats: NatsServer;
 let serving: Cascade;
 let gateway: string;
 
-/** Long enough for a batch of spans to be sent on a busy machine. */
+/** Long enough to send a batch of spans on a busy machine. */
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
 beforeAll(async () => {
@@ -70,7 +70,7 @@ afterAll(async () => {
   expect(end?.code, end?.stderr).toBe(0);
 });
 
-/** All of a trace, once there are so many of a name. */
+/** All spans of a trace, once it has this many with a name. */
 function traceWith(traceId: string, name: string, count: number): Promise<Exported[]> {
   return eventually(async () => {
     const found = spans.filter((span) => span.traceId === traceId);
@@ -85,7 +85,7 @@ function attributesOf({ attributes }: Exported): Record<string, unknown> {
 
 const SAMPLES = 8;
 
-test('a request by HTTP: gateway, frontend, and each wait and inference of each sample, in the trace of its client', async () => {
+test('a request over HTTP: gateway, frontend, and each wait and inference of each sample, in the trace of its client', async () => {
   const traceId = '0af7651916cd43dd8448eb211c80319c';
   const { inputs } = (await (await fetch(`${gateway}/v2/models/traced`)).json()) as {
     readonly inputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
@@ -119,7 +119,7 @@ test('a request by HTTP: gateway, frontend, and each wait and inference of each 
     const parts = trace.filter(({ parentSpanId }) => parentSpanId === spanId);
     const inferences = parts.filter(({ name }) => name === 'cascade.inference');
     expect(parts.filter(({ name }) => name === 'cascade.queue')).toHaveLength(inferences.length);
-    // One inference answers; each before it says which model is asked next.
+    // The last inference answers; each earlier one names the next model.
     const exits = inferences.filter((span) => attributesOf(span)['cascade.exit'] !== undefined);
     expect(exits).toHaveLength(1);
     for (const forwarded of inferences.filter((span) => span !== exits[0])) {
@@ -131,7 +131,7 @@ test('a request by HTTP: gateway, frontend, and each wait and inference of each 
     expect(BigInt(endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(startTimeUnixNano));
 });
 
-test('a request by NATS with a traceparent header; what was not drawn stays unrecorded', async () => {
+test('a request over NATS with a traceparent header; a request that was not sampled stays unrecorded', async () => {
   const client = await connectCascade({ servers: nats.url, deployment: 'traced' });
   const [drawn, undrawn] = ['4bf92f3577b34da6a3ce929d0e0e4736', '5bf92f3577b34da6a3ce929d0e0e4737'];
   const inputs = { sample: [0] };
@@ -143,6 +143,6 @@ test('a request by NATS with a traceparent header; what was not drawn stays unre
   }
   const trace = await traceWith(drawn, 'cascade.request', 1);
   expect(trace.find(({ name }) => name === 'cascade.request')).toMatchObject({ parentSpanId: '00f067aa0ba902b7' });
-  // Asked before the other one, through the same frontend, whose spans are sent in their order.
+  // Sent before the other one through the same frontend, which exports its spans in order.
   expect(spans.filter(({ traceId }) => traceId === undrawn)).toEqual([]);
 });

@@ -6,7 +6,7 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import { KERNEL, writeAudioFamily } from '../fixtures/audio-family.ts';
 import { cascadeJson, runCascade, startCascade } from '../support/cascade.ts';
 
-/** A model whose convolution is wider than what one would make up to warm it up. */
+/** A model whose convolution is wider than made-up warm-up samples would be. */
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-audio-'));
 const profile = join(folder, 'profile.json');
@@ -24,14 +24,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('it is warmed up with samples of the data, and serves', async () => {
+test('it is warmed up with samples from the data, and serves', async () => {
   const serving = startCascade(['serve', folder, '--nats', server.url]);
   expect(await serving.firstLine).toMatch(/^cascade audio is ready/);
   const end = await serving.stop();
   expect(end.code, end.stderr).toBe(0);
 });
 
-test('where its samples do not fit into a message of the server, `serve` says which setting to change', async () => {
+test('if its samples do not fit into a message of the server, `serve` says which setting to change', async () => {
   const configFile = join(folder, 'nats.conf');
   writeFileSync(configFile, 'max_payload: 4500');
   const narrow = await startNatsServer({ configFile });
@@ -44,10 +44,10 @@ test('where its samples do not fit into a message of the server, `serve` says wh
   }
 });
 
-test('where it cannot run, `serve` ends with what the model said, instead of waiting for ever', async () => {
+test('if it cannot run, `serve` ends with the error of the model instead of waiting for ever', async () => {
   const written = readFileSync(profile, 'utf8');
   const plain = JSON.parse(written) as { warmUp: { shape: number[]; base64?: string }[][] };
-  // As if this machine could not run what the one that profiled could.
+  // As if this machine could not run what the profiling machine could.
   plain.warmUp = [[{ shape: [1, KERNEL - 1] }]];
   writeFileSync(profile, JSON.stringify(plain));
   try {
@@ -60,7 +60,7 @@ test('where it cannot run, `serve` ends with what the model said, instead of wai
   }
 });
 
-test('`load` fails when nothing is answered, and says so; it needs no profile', async () => {
+test('`load` fails if nothing is answered, and says so; it needs no profile', async () => {
   rmSync(profile);
   const end = await runCascade(['load', folder, '--nats', server.url, '--qps', '5', '--seconds', '1']);
   expect(end.code, end.stderr).toBe(1);
