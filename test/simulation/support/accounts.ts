@@ -1,10 +1,10 @@
 interface Account {
   handed: number;
-  /** Answered, refused, sent on. */
+  /** Answered, refused or sent on. */
   passed: number;
 }
 
-/** What each process was handed of each request, and what it made of it: actors answer, they do not make answers up. */
+/** How often each process was handed each request, and what it did with it: actors do not make up answers. */
 export class Accounts {
   readonly #violated: (what: string) => void;
   /** By process, then by id. */
@@ -14,7 +14,7 @@ export class Accounts {
     this.#violated = violated;
   }
 
-  /** A new process has been handed nothing. */
+  /** A new process has not been handed anything. */
   started(process: string): void {
     this.#accounts.set(process, new Map());
   }
@@ -23,7 +23,7 @@ export class Accounts {
     this.#of(process, id).handed++;
   }
 
-  /** At most once for each time that it was handed. */
+  /** At most once each time it was handed over. */
   passed(process: string, id: string): void {
     const account = this.#of(process, id);
     if (++account.passed > account.handed)
@@ -32,7 +32,7 @@ export class Accounts {
       );
   }
 
-  /** A frontend may send what it has more than once, but nothing else. */
+  /** A frontend may send its requests more than once, but no others. */
   mustHave(process: string, id: string): void {
     if (this.#of(process, id).handed === 0) this.#violated(`${process} sent ${id}, which it was not asked`);
   }

@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { runSeed } from './fault-world.ts';
 
 const SEEDS_A_TEST = 50;
-/** Five seconds of a quiet processor: only a defect waits for so long. */
+/** Five seconds of an idle processor: only a defect waits this long. */
 const TIMEOUT_MS = 600_000;
 const replay = (seed: number): string => `node --import tsx test/simulation/replay.ts ${seed}`;
 
 /**
- * The whole serving plane, real actors and the real client library, in virtual time, with faults that a seed decides: see
- * `Invariants` for what must hold in every run. Of a failing seed, the command above prints all that happened. The thousand seeds
- * are in several files, as a file runs on one core.
+ * The whole serving plane, real actors and the real client library, in virtual time, with faults chosen by a seed: see
+ * `Invariants` for what must hold in every run. For a failing seed, the command above prints everything. The thousand seeds
+ * are in several files, because a file runs on one core.
  */
 export function checkSeeds(from: number, to: number): void {
   describe('whatever fails', () => {

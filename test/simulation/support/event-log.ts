@@ -2,7 +2,7 @@ import { decode } from '../../../plans/protocol/codec.ts';
 import type { NetworkMessage } from './faulty-network.ts';
 
 /**
- * What happened in a run, as a hash: two runs of one seed that differ anywhere differ here. Readable lines only where somebody
+ * The events of a run as a hash: two runs of one seed that differ anywhere differ here. Readable lines only if somebody
  * reads them.
  */
 export class EventLog {
@@ -51,14 +51,14 @@ export class EventLog {
 
 const OPEN_BRACE = 0x7b;
 
-/** Ten a second of each device and frontend: they would hide the rest. */
+/** Ten a second from each device and frontend: they would hide the rest. */
 function isHeartbeat(subject: string): boolean {
   return subject.includes('.state.') || subject.includes('.load.');
 }
 
 function shown(data: Uint8Array): string {
   if (data.length === 0) return '(empty)';
-  // What people and the client library read is JSON; nothing of ours begins with a brace otherwise.
+  // Messages for people and the client library are JSON; none of our other messages begins with a brace.
   if (data[0] === OPEN_BRACE) return Buffer.from(data).toString();
   return JSON.stringify(decode(data), (_, value) => (ArrayBuffer.isView(value) ? `${value.byteLength} bytes` : value));
 }

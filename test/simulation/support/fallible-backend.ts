@@ -6,16 +6,16 @@ import { CascadeError } from '../../../engine/errors.ts';
 import type { Shape } from './fault-plan.ts';
 import { CLASSES, certaintyOf, isPoison, labelOf, requestOf } from './records.ts';
 
-/** Beginning of the message of every error that a backend is made to have. */
+/** The start of the message of every injected backend error. */
 export const INJECTED = 'injected:';
 
-/** Emulated devices that can be made to fail: on some samples, or as a worker that dies. */
+/** Emulated devices that can be made to fail: on some samples, or with a worker that dies. */
 export class FallibleBackends {
   readonly #shape: Shape;
   /** Devices whose worker dies in its next inference. */
   readonly #dying = new Set<string>();
 
-  /** Devices whose next inference does not come back. */
+  /** Devices whose next inference never returns. */
   readonly #hanging = new Set<string>();
 
   constructor(shape: Shape) {
@@ -56,7 +56,7 @@ export class FallibleBackends {
       close: () => backend.close(),
       run: (model, batch) => {
         if (this.#hanging.delete(device)) return NEVER;
-        // As a worker thread does: what the device was about to say is said by then.
+        // Like a worker thread: by then, the device has sent everything it was about to send.
         if (this.#dying.delete(device))
           return new Observable((subscriber) =>
             clock.after(0, () => subscriber.error(new CascadeError('UNAVAILABLE', `${INJECTED} the worker died`))),
@@ -68,7 +68,7 @@ export class FallibleBackends {
   }
 }
 
-/** Fails when it would have ended. */
+/** Fails at the time it would have ended. */
 function failing(run$: Observable<BatchOutput>): Observable<BatchOutput> {
   return new Observable((subscriber) =>
     run$.subscribe({

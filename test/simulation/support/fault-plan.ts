@@ -3,25 +3,25 @@ import type { GearPlan } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import type { ReleaseOrder } from './process-clock.ts';
 import { randomPlan } from './random-plan.ts';
 
-/** The deployment of one run, and what it is asked. */
+/** The deployment of one run, and its load. */
 export interface Shape {
   readonly plan: GearPlan;
   /** Other plans, for an operator to push. */
   readonly others: readonly GearPlan[];
-  /** Processes of their own, or parts of the device processes. */
+  /** Separate processes, or parts of the device processes. */
   readonly frontends: number | 'in-devices';
   readonly controllers: number;
   readonly clients: number;
   readonly maxQueue: number;
   readonly maxInFlight: number;
-  /** Per model: time of a batch of one, and of each sample more. */
+  /** Per model: time for a batch of one, and for each further sample. */
   readonly firstMs: readonly number[];
   readonly moreMs: readonly number[];
-  /** Of all clients together, apart from bursts. */
+  /** Of all clients together, without bursts. */
   readonly qps: number;
-  /** Of the requests, that make a model fail. */
+  /** The share of requests that make a model fail. */
   readonly poison: number;
-  /** How far the processes are from the server. */
+  /** The delays between the processes and the server. */
   readonly baseMs: number;
   readonly jitterMs: number;
 }
@@ -40,16 +40,16 @@ const FAULT_TYPES = [
 ] as const;
 export type FaultType = (typeof FAULT_TYPES)[number];
 
-/** Something that goes wrong: what, when, where, for how long. Each type reads the fields that it needs. */
+/** A fault: what, when, where, and for how long. Each type reads the fields it needs. */
 export interface Fault {
   readonly type: FaultType;
   readonly at: number;
-  /** Name of a process; empty where all are concerned. */
+  /** The name of a process; empty if all are affected. */
   readonly process: string;
   readonly forMs: number;
-  /** Of what a process has sent, the share that still arrives; or the probability of a duplicate. */
+  /** The share of a process's sent messages that still arrives; or the probability of a duplicate. */
   readonly share: number;
-  /** Until a broken connection is noticed: by the process, and by the server. */
+  /** The time until the process, and the server, notice a broken connection. */
   readonly noticedMs: number;
   readonly serverNoticesMs: number;
   readonly order: ReleaseOrder;
@@ -59,17 +59,17 @@ export interface Fault {
 export const TIMES = {
   load: 100,
   firstFault: 600,
-  /** All faults end: who is down comes up, who is slow is fast. */
+  /** All faults end: dead processes come up, and slow ones recover. */
   heal: 3_000,
-  /** From here on each request that leaves time for it must be answered with a result. */
+  /** From here on each request with enough time must be answered with a result. */
   healthy: 5_200,
   lastRequest: 5_600,
 } as const;
 
 const MOST_FAULTS = 7;
-/** Of the seeds, those whose device processes take requests themselves. */
+/** The share of seeds whose device processes accept requests themselves. */
 const IN_DEVICES = 0.35;
-/** Of the seeds, those without any fault: there each request is answered exactly once. */
+/** The share of seeds without any fault: there each request is answered exactly once. */
 const CALM = 0.08;
 
 export function shapeOf(random: Random): Shape {
@@ -97,8 +97,8 @@ export function shapeOf(random: Random): Shape {
 }
 
 /**
- * Each run has some of the kinds of faults (swarm testing), so that no kind hides what another would show.
- * @param serving processes that a supervisor starts again; `clients` are not killed, as nobody could say what became of their
+ * Each run has some of the kinds of faults (swarm testing), so that no kind hides what another would reveal.
+ * @param serving processes that a supervisor restarts; `clients` are not killed, because then nobody would know the outcome of their
  *   requests.
  */
 export function faultsOf(random: Random, serving: readonly string[], clients: readonly string[]): Fault[] {
@@ -139,7 +139,7 @@ function lengthOf(type: FaultType, random: Random): number {
     case 'controller-loss':
       return 800 + random.below(1_600);
     case 'pause':
-      // Short of what makes a device lost, about that, and far beyond it.
+      // Below the time after which a device counts as lost, about equal to it, and far beyond it.
       return [50, 400, 900, 1_100, 2_500][random.below(5)] + random.below(200);
     default:
       return random.below(2_000);

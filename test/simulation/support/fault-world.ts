@@ -14,23 +14,23 @@ import { DEPLOYMENT, partsOf, servingProcesses } from './serving-processes.ts';
 import { type ProcessSpec, SupervisedProcess } from './supervised-process.ts';
 import { runWorkload } from './workload.ts';
 
-/** A date, as fractions of milliseconds are coarser there than near zero. */
+/** A real date, because fractions of milliseconds are coarser there than near zero. */
 const START_MS = 1_800_000_000_000;
-/** After the last request: its deadline, the frontends' grace, notes under way, and the gear coming down. */
+/** Time after the last request: its deadline, the frontends' grace, notes under way, and shifting down. */
 const QUIET_AFTER_MS = 4_900;
-/** A run that needs more goes round in a circle. */
+/** A run that needs more steps is in a loop. */
 const MOST_STEPS = 2_000_000;
 const SKEWS_MS = [0, 0, 3, -40, 2_000, -2_000];
-/** Mean delay on a slow link. */
+/** The mean delay on a slow link. */
 const SLOW_MS = 20;
 const MUCH_SLOWER_MS = 150;
 const RECONNECT_JITTER_MS = 300;
 const HANGS = /the device hangs/;
 const DEAD_ACTOR = /actor died/;
-/** What a process says that is cut off from the server, in words of its own or of ours. */
+/** Errors of a process that is cut off from the server, in its own words or ours. */
 const CUT_OFF = /no connection to NATS|no bucket|nobody listens/;
 
-/** Runs one seed: the same one takes the same course. `print` gets a readable line for each event. */
+/** Runs one seed, which always takes the same course. `print` gets a readable line for each event. */
 export function runSeed(seed: number, print?: (line: string) => void): Promise<RunReport> {
   return new FaultWorld(seed, print).run();
 }
@@ -109,7 +109,7 @@ class FaultWorld {
       if (this.#violations.length > 0) return;
       if (++this.#steps > MOST_STEPS) return this.#violated(`${MOST_STEPS} steps, and no end`);
       this.#clock.step();
-      // What waits for a promise runs within the turn of the event loop that settles it, before the next callback.
+      // Code that waits for a promise runs in the turn of the event loop that settles it, before the next callback.
       if (this.#network.settled || this.#someoneDrains()) {
         this.#network.settled = false;
         await new Promise((resolve) => setImmediate(resolve));
@@ -183,10 +183,10 @@ class FaultWorld {
     };
   }
 
-  /** Errors are logged only for what was done to the process. */
+  /** Errors are logged only for injected faults. */
   #logger(part: string): ReturnType<typeof capturingLogger> {
     return capturingLogger(this.#print !== undefined, ({ text, isError, level }) => {
-      // Lines below error are said for people only, and do not count: nobody reads them where they are not printed.
+      // Lines below error are only for people, and do not count unless they are printed.
       if (!isError) {
         this.#print?.(`${this.#now.toFixed(3).padStart(10)} ${part.padEnd(12)} ${level}: ${text}`);
         return;
@@ -258,7 +258,7 @@ class FaultWorld {
     this.#network.restart();
     for (const process of this.#processes.values()) {
       this.#cutOff(process.name);
-      // Each tries to connect again at times of its own.
+      // Each reconnects at its own times.
       const downMs = forMs / 2 + this.#random.below(RECONNECT_JITTER_MS);
       process.disconnect({ arriving, noticedMs: 0, serverNoticesMs: 0, downMs });
     }

@@ -22,26 +22,26 @@ interface Ping {
 }
 
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
-/** A key-value store that does not answer within this is out of reach. */
+/** A key-value store that does not answer within this time is unreachable. */
 const STORE_TIMEOUT_MS = 2_000;
 
 /**
- * One process's connection to the simulated network: a Bus that behaves as ours on NATS does, what it does when the
- * connection breaks included, and what there is to break it with. It is always `loopback`: that makes a difference only to processes
- * of several parts, each of which has a view of its own (`partBus`).
+ * One process's connection to the simulated network: a Bus that behaves like ours on NATS, including when the
+ * connection breaks, with methods to break it. It is always `loopback`, which only matters to processes
+ * with several parts, each with its own view (`partBus`).
  */
 export class FaultyBus implements Bus {
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
-  /** Buckets that went with a server are missed by those who use them. */
+  /** Buckets lost with a server are missed by their users. */
   readonly losses$ = NEVER;
   readonly #network: FaultyNetwork;
   readonly #process: string;
   readonly #clock: ProcessClock;
   readonly #distance: Distance;
   readonly #subscriptions = new Map<number, Subscription>();
-  /** Numbers of the subscriptions that nobody else is beside. */
+  /** Numbers of the exclusive subscriptions. */
   readonly #exclusive = new SubjectTree<number>();
   readonly #pings = new Set<Ping>();
   #session: Session;
@@ -115,7 +115,7 @@ export class FaultyBus implements Bus {
       const answer = this.messages$(inbox).subscribe({
         next: (message) => {
           if (saysNobodyListens(message)) settle(() => reject(new CascadeError('UNAVAILABLE', `nobody listens on ${subject}`)));
-          // The answer is kept beyond its delivery.
+          // The answer outlives its delivery.
           else {
             const kept = { ...message, data: message.data.slice() };
             settle(() => resolve(kept));
@@ -146,7 +146,7 @@ export class FaultyBus implements Bus {
     const opened = await this.#ask(async () => this.#network.bucket(bucket, options));
     const ask = <T>(act: () => Promise<T>): Promise<T> =>
       this.#ask(() => {
-        // A bucket in memory went with the server that it was opened on.
+        // A bucket in memory is lost with the server it was opened on.
         if (this.#network.bucket(bucket, options) !== opened) throw new CascadeError('UNAVAILABLE', `no bucket ${bucket}`);
         return act();
       });
@@ -176,8 +176,8 @@ export class FaultyBus implements Bus {
   }
 
   /**
-   * The connection breaks: what was under way to us is lost, and all but the first share of what we had sent. The process
-   * notices after a while, and is connected again after another; the server goes on sending to us until it notices, too.
+   * The connection breaks: messages to us are lost, and all but the first share of those we sent. The process
+   * notices after a while, and reconnects after another; the server keeps sending to us until it notices, too.
    */
   disconnect(how: { arriving: number; noticedMs: number; serverNoticesMs: number; downMs: number }): void {
     if (this.#session.isCut || this.#isDown) return;
@@ -194,7 +194,7 @@ export class FaultyBus implements Bus {
     );
   }
 
-  /** The connection is gone for good, as is the process. */
+  /** The connection is gone for good, like the process. */
   cut(arriving: number, serverNoticesMs: number): void {
     const session = this.#session;
     session.isCut = true;
@@ -202,7 +202,7 @@ export class FaultyBus implements Bus {
     this.#network.clock.after(serverNoticesMs, () => this.#network.forget(session));
   }
 
-  /** A broken connection is there again, at once. */
+  /** A broken connection is restored at once. */
   heal(): void {
     if (!this.#session.isCut || this.#closed) return;
     this.#goDown();
@@ -215,7 +215,7 @@ export class FaultyBus implements Bus {
     this.#loseAll();
   }
 
-  /** Subscriptions are made again before anyone is told. */
+  /** Subscriptions are restored before anyone is notified. */
   #goUp(): void {
     if (this.#closed) return;
     this.#session = this.#network.open(this.#process, this.#distance);
@@ -243,7 +243,7 @@ export class FaultyBus implements Bus {
     const subscription = this.#subscriptions.get(id);
     if (subscription === undefined) return;
     this.#network.watch.delivered(subscription.part, message);
-    // As from a socket: at any address within a larger buffer, which is used again after the delivery.
+    // Like from a socket: at any offset in a larger buffer, which is reused after the delivery.
     const data = new Uint8Array(message.data.length + 1).subarray(1);
     data.set(message.data);
     subscription.subscriber.next({ subject: message.subject, reply: message.reply, data, header: message.header });
@@ -277,7 +277,7 @@ export class FaultyBus implements Bus {
     for (const ping of lost) ping.lost();
   }
 
-  /** Has the server do something: the answer comes back, or is lost, as any message. */
+  /** Asks the server to do something: the answer comes back, or is lost, like any message. */
   #ask<T>(act: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const session = this.#session;

@@ -7,7 +7,7 @@ import type { Clock } from '../../../engine/clock.ts';
 import type { Random } from '../../../engine/random.ts';
 import { Link } from './link.ts';
 
-/** A message on the simulated network. Its bytes do not change. */
+/** A message on the simulated network. Its bytes never change. */
 export interface NetworkMessage {
   readonly subject: string;
   readonly reply: string;
@@ -15,17 +15,17 @@ export interface NetworkMessage {
   readonly header: BusMessage['header'];
 }
 
-/** What the network tells of itself. A process has one part, of its own name, or several. */
+/** Events of the network. A process has one part with its own name, or several. */
 export interface NetworkWatch {
-  /** Part of a process published; `sent` is false when it knew that it has no connection. */
+  /** Part of a process published; `sent` is false if it knew that it had no connection. */
   published(part: string, message: NetworkMessage, sent: boolean): void;
-  /** A message has reached the server, which it may yet be lost with. */
+  /** A message has reached the server, but may still be lost with it. */
   arrived(message: NetworkMessage): void;
   /** A message is handed to a subscription of part of a process, now. */
   delivered(part: string, message: NetworkMessage): void;
   /** The server passed a message on once more than it should have. */
   duplicated(message: NetworkMessage): void;
-  /** So many messages to or from a process were lost with its connection. */
+  /** This many messages to or from a process were lost with its connection. */
   lost(process: string, messages: number): void;
 }
 
@@ -35,10 +35,10 @@ export interface NetworkOptions {
   readonly watch: NetworkWatch;
 }
 
-/** How far a process is from the server: changed by faults while it runs. */
+/** The delay between a process and the server; faults change it during a run. */
 export interface Distance {
   baseMs: number;
-  /** Mean of what comes on top, exponentially distributed. */
+  /** The mean of the extra, exponentially distributed delay. */
   jitterMs: number;
 }
 
@@ -49,7 +49,7 @@ export interface Session {
   readonly toProcess: Link;
   readonly removals: Map<number, () => void>;
   isCut: boolean;
-  /** The server has noticed that it is gone. */
+  /** The server has noticed that the connection is gone. */
   isForgotten: boolean;
 }
 
@@ -58,13 +58,13 @@ interface Listener {
   readonly receive: (message: NetworkMessage) => void;
 }
 
-/** A late copy of a request comes within this. */
+/** A late copy of a request arrives within this time. */
 const LATE_COPY_MS = 500;
 
 /**
- * One NATS server and the connections to it. A message takes two links, each first in, first out, so that the order between two
- * connections holds, and between more does not. Who receives a message is settled when it reaches the server, as is what a
- * subscription is entitled to.
+ * One NATS server and the connections to it. A message takes two FIFO links, so that the order between two
+ * connections holds, but not between more. Who receives a message is decided when it reaches the server, as is what a
+ * subscription may receive.
  */
 export class FaultyNetwork {
   readonly clock: Clock;
@@ -72,9 +72,9 @@ export class FaultyNetwork {
   readonly #random: Random;
   readonly #tree: SubjectTree<Listener>;
   readonly #buckets = new Map<string, { readonly store: KeyValueStore; readonly lasts: boolean }>();
-  /** A promise has been settled: what waits for it runs before anything else does. */
+  /** A promise has been settled: code that waits for it runs before anything else. */
   settled = false;
-  /** Probability that a delivery is made twice; and for a message to a queue group, that a copy of it comes later. */
+  /** The probability that a delivery is duplicated, and for a message to a queue group, that a copy comes later. */
   duplication = 0;
 
   constructor({ clock, random, watch }: NetworkOptions) {
@@ -124,7 +124,7 @@ export class FaultyNetwork {
     return bucket.store;
   }
 
-  /** What is in the server's memory only is gone; its connections break by themselves. */
+  /** The server's memory is lost; its connections break by themselves. */
   restart(): void {
     for (const [name, { lasts }] of this.#buckets) if (!lasts) this.#buckets.delete(name);
   }
@@ -135,7 +135,7 @@ export class FaultyNetwork {
     this.#route(message, true);
   }
 
-  /** Passes a message on to who listens. */
+  /** Passes a message on to its subscribers. */
   #route(message: NetworkMessage, mayRepeat: boolean): void {
     const listeners = this.#tree.match(message.subject);
     if (listeners.length === 0 && message.reply !== '') {

@@ -7,11 +7,11 @@ import { SUBJECTS } from './serving-processes.ts';
 
 interface Heard {
   readonly messages: GearMessage[];
-  /** Epoch of the gear that it was last seen to act on. */
+  /** Epoch of the last gear it was seen to act on. */
   actedOn: number;
 }
 
-/** What is said of plans and gears, and what is made of it: epochs only grow, and a number stands for one plan. */
+/** Checks announcements of plans and gears, and how processes act on them: epochs only grow, and a number stands for one plan. */
 export class GearWatch {
   readonly #violated: (what: string) => void;
   readonly #plans = new Map<number, GearPlan>();
@@ -20,7 +20,7 @@ export class GearWatch {
   readonly #said = new Map<string, GearMessage>();
   readonly #meaning = new Map<number, string>();
   #last: GearMessage | undefined;
-  /** Highest epoch that anybody has heard of. */
+  /** The highest epoch anybody has heard of. */
   #highest = 0;
 
   constructor(plan: GearPlan, violated: (what: string) => void) {
@@ -28,12 +28,12 @@ export class GearWatch {
     this.#violated = violated;
   }
 
-  /** Of the gear that was put in force last. */
+  /** Of the last gear put in force. */
   get revision(): number {
     return this.#last?.revision ?? 0;
   }
 
-  /** All cascades that a gear may stand for: those for the loss of a device have numbers of their own. */
+  /** All cascades that a gear may stand for; those for the loss of a device have their own numbers. */
   cascadesOf(revision: number, gear: number): readonly (readonly Stage[])[] {
     const plan = this.#plans.get(revision);
     if (plan === undefined) return [];
@@ -41,7 +41,7 @@ export class GearWatch {
     return tables.map(allGears).flatMap((gears) => (gear < gears.length ? [gears[gear].cascade] : []));
   }
 
-  /** A process, or the actor in it, knows of nothing. */
+  /** A process, or its actor, has restarted and knows nothing. */
   started(process: string): void {
     this.#heard.set(process, { messages: [], actedOn: 0 });
     this.#said.delete(process);
@@ -70,7 +70,7 @@ export class GearWatch {
     this.#heardBy(process).messages.push(message);
   }
 
-  /** A process tells which gear it acts on: one that it was told of, and none older than the one before. */
+  /** A process shows which gear it acts on: one it has received, and never older than the previous one. */
   actedOn(process: string, { revision, gear }: Pick<DeviceState, 'revision' | 'gear'>): void {
     const heard = this.#heardBy(process);
     const epochs = heard.messages
@@ -81,7 +81,7 @@ export class GearWatch {
       this.#violated(`${process} acts on gear ${gear} of revision ${revision}, after that of epoch ${heard.actedOn}`);
   }
 
-  /** All is quiet: everybody acts on what was said last. */
+  /** Once all is quiet, everybody acts on the last announcement. */
   atEnd(devices: readonly DeviceState[]): void {
     const last = this.#last;
     if (last === undefined) {

@@ -1,13 +1,13 @@
 import type { IsGivenUp } from './obligations.ts';
 
-/** A request as a frontend sends it on, by its own number. */
+/** A request that a frontend forwards, by the frontend's own number. */
 export interface SentRequest {
   readonly number: number;
   readonly id: string;
   readonly reply: string;
 }
 
-/** What each frontend must have in flight, by what it says and hears: bounded while it runs, and empty in the end. */
+/** What each frontend must have in flight, judging by its messages: bounded while it runs, and empty at the end. */
 export class InFlightWatch {
   readonly #maxInFlight: number;
   readonly #now: () => number;
@@ -15,11 +15,11 @@ export class InFlightWatch {
   readonly #isGivenUp: IsGivenUp;
   /** By name of a frontend, then by its number for the request. */
   readonly #inFlight = new Map<string, Map<number, SentRequest>>();
-  /** By name of a frontend: numbers that are in flight no more. What was to be sent again meanwhile is sent all the same. */
+  /** By name of a frontend: numbers no longer in flight. Requests already due to be sent again are still sent. */
   readonly #ended = new Map<string, Set<number>>();
-  /** By process, id and reply: when it last refused such a request. */
+  /** By process, id and reply subject: when it last refused such a request. */
   readonly #refusedAt = new Map<string, number>();
-  /** By process: the name of the frontend in it. */
+  /** By process: the name of its frontend. */
   readonly #frontendIn = new Map<string, string>();
 
   constructor(maxInFlight: number, now: () => number, violated: (what: string) => void, isGivenUp: IsGivenUp) {
@@ -29,7 +29,7 @@ export class InFlightWatch {
     this.#violated = violated;
   }
 
-  /** The process, or the actor in it, is a new one: what the one before had in flight is gone with it. */
+  /** The process, or its actor, is new: requests in flight in the previous one are gone. */
   started(process: string): void {
     this.#inFlight.delete(this.#frontendIn.get(process) ?? '');
   }
@@ -40,7 +40,7 @@ export class InFlightWatch {
     this.#inFlight.set(frontend, inFlight);
     for (const request of requests) {
       const { number, id } = request;
-      // Refused before the message that it was put into left, in the same turn of the event loop.
+      // Refused before its message left, in the same turn of the event loop.
       if (!inFlight.has(number) && this.#refusedAt.get(refusalKey(process, request)) === this.#now()) continue;
       if (this.#ended.get(frontend)?.has(number)) continue;
       const entry = inFlight.get(number) ?? request;
@@ -51,12 +51,12 @@ export class InFlightWatch {
     if (held > this.#maxInFlight) this.#violated(`${frontend} has ${held} requests in flight`);
   }
 
-  /** A note about finished requests has come to the process. */
+  /** A note about finished requests has reached the process. */
   finished(process: string, numbers: readonly number[]): void {
     for (const number of numbers) this.#end(process, number);
   }
 
-  /** The process has refused a request itself; of copies of one message it is not known which. */
+  /** The process has refused a request itself; among copies of one message it is unknown which. */
   refused(process: string, refusal: Omit<SentRequest, 'number'>): void {
     this.#refusedAt.set(refusalKey(process, refusal), this.#now());
     for (const { number, id, reply } of [...(this.#inFlight.get(this.#frontendIn.get(process) ?? '')?.values() ?? [])]) {

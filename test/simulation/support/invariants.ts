@@ -24,7 +24,7 @@ interface Asked {
 
 type Refusal = Exclude<Outcome, Result>;
 
-/** Queues of this length are never full in a run. */
+/** Queues of this length never fill up in a run. */
 const AMPLE = 100;
 const AMPLE_MS = 800;
 
@@ -44,11 +44,11 @@ export class Invariants {
   readonly #accounts: Accounts;
   readonly #inFlight: InFlightWatch;
   readonly #obligations: Obligations;
-  /** Answers of devices on their way to the server, or lost there: when they were said. */
+  /** When devices sent answers that are on their way to the server, or lost there. */
   readonly #saidAt = new Map<NetworkMessage, number>();
   readonly #lastState = new Map<string, DeviceState>();
   readonly #answers = new Map<string, number>();
-  /** By token: ids that its client has cancelled. */
+  /** By token: the ids that its client has cancelled. */
   readonly #givenUp = new Map<string, ReadonlySet<string> | 'all'>();
   /** How often the client library sent each request. */
   readonly #attempts = new Map<string, number>();
@@ -70,7 +70,7 @@ export class Invariants {
     this.#requestOf.set(idOf(client, request), request);
   }
 
-  /** Exactly one outcome, in time, and the right one. */
+  /** Exactly one outcome, on time, and correct. */
   ended(client: string, request: number, outcome: Outcome): void {
     const { now, resumedAt } = this.#options;
     const asked = this.#asked.get(request);
@@ -81,7 +81,7 @@ export class Invariants {
     }
     if (asked.outcome !== undefined) this.#violated(`${id} ended twice`);
     asked.outcome = outcome;
-    // A client that was paused over the deadline says so when it goes on.
+    // A client that was paused past the deadline reports it when it resumes.
     if (now() > asked.deadlineAt && now() !== resumedAt(client))
       this.#violated(`${id} ended ${now() - asked.deadlineAt} ms late`);
     if (!('code' in outcome)) this.#checkResult(outcome);
@@ -99,13 +99,13 @@ export class Invariants {
     this.#obligations.cutOff(process);
   }
 
-  /** The process ends, or stops for a while: what it owed others need not come from it. */
+  /** The process ends, or stops for a while: it no longer owes others anything. */
   disturbed(process: string): void {
     if (process.startsWith('device')) this.#devicesLost++;
     this.#obligations.disturbed(process);
   }
 
-  /** An actor was started again: what it knew is gone. */
+  /** An actor was restarted: its state is gone. */
   actorDied(process: string): void {
     this.disturbed(process);
     this.#inFlight.started(process);
@@ -114,7 +114,7 @@ export class Invariants {
 
   published(process: string, message: NetworkMessage, sent: boolean): void {
     const { subject, data } = message;
-    // Without a connection it cannot say anything to anyone.
+    // Without a connection it cannot send anything to anyone.
     if (!sent) this.cutOff(process);
     if (isCancellation(message)) this.#onCancelled(message);
     else if (subject === SUBJECTS.infer)
@@ -125,7 +125,7 @@ export class Invariants {
     else if (sent) this.gears.published(process, message);
   }
 
-  /** An answer that has reached the server is not lost with the device that said it. */
+  /** An answer that has reached the server is not lost with the device that sent it. */
   arrived(message: NetworkMessage): void {
     const saidAt = this.#saidAt.get(message);
     if (saidAt === undefined) return;
@@ -144,12 +144,12 @@ export class Invariants {
     else this.gears.delivered(process, message);
   }
 
-  /** Answers that were published for a request, over all its copies. */
+  /** The answers published for a request, over all its copies. */
   get mostAnswers(): number {
     return Math.max(0, ...this.#answers.values());
   }
 
-  /** Once all is quiet: nothing is left anywhere. */
+  /** Once all is quiet, nothing is left anywhere. */
   atEnd(): void {
     for (const [request, { client, outcome }] of this.#asked) {
       if (outcome === undefined) this.#violated(`${idOf(client, request)} has not ended`);
@@ -174,7 +174,7 @@ export class Invariants {
     }
   }
 
-  /** When all is well again at least half of what is asked must be answered with a result, where queues have room for bursts. */
+  /** After recovery, at least half of the requests must get a result if queues have room for bursts. */
   #checkGoodput(): void {
     const { maxInFlight, maxQueue } = this.#options.shape;
     const asked = [...this.#asked.values()].filter(mustBeAnswered);
@@ -195,7 +195,7 @@ export class Invariants {
     const isInternal = poison || (this.#devicesLost > 0 && message.startsWith('a device that had this request was lost'));
     if (code === 'INTERNAL' ? !isInternal : code === 'INVALID_ARGUMENT' || code === 'NOT_FOUND')
       this.#violated(`${id} is refused as ${code}: ${message}`);
-    // A burst may be too much even then; that it is not all of them is checked at the end.
+    // A burst may be too much even then; the check at the end ensures that not all of them fail.
     if (!mustBeAnswered || code === 'INTERNAL' || code === 'RESOURCE_EXHAUSTED') return;
     this.#violated(`${id} is refused although all is well again: ${code}: ${message}`);
   }
@@ -223,7 +223,7 @@ export class Invariants {
     const byFrontend = process.startsWith('frontend-');
     if (sent && !byFrontend) this.#saidAt.set(message, this.#options.now());
     for (const answer of decodeAnswers(data)) {
-      // What a frontend says itself, with or without a connection, nobody would say again.
+      // Nobody repeats an answer from the frontend itself, with or without a connection.
       if (byFrontend) this.#obligations.answered(subject, answer.id, this.#options.now());
       this.#accounts.passed(process, answer.id);
       this.#answers.set(answer.id, (this.#answers.get(answer.id) ?? 0) + 1);
@@ -255,7 +255,7 @@ export class Invariants {
     this.gears.actedOn(process, state);
   }
 
-  /** An answer comes to a client: its own, and right. */
+  /** An answer reaches a client: it must be its own, and correct. */
   #atClient(process: string, message: NetworkMessage): void {
     if (message.data.length === 0 && saysNobodyListens({ ...message, data: message.data })) return;
     for (const answer of decodeAnswers(message.data)) this.#checkReceiver(process, answer);
@@ -272,7 +272,7 @@ export class Invariants {
   }
 }
 
-/** Asked when all is well again, with time for a whole cascade over slow links. */
+/** Sent after recovery, with time for a whole cascade over slow links. */
 function mustBeAnswered({ askedAt, deadlineAt }: Asked): boolean {
   return askedAt >= TIMES.healthy && deadlineAt - askedAt >= AMPLE_MS;
 }

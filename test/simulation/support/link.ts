@@ -1,7 +1,7 @@
 import type { Clock } from '../../../engine/clock.ts';
 import { wholeTicks } from './process-clock.ts';
 
-/** One direction of one connection: what goes in comes out in order, after a delay, until it is cut. */
+/** One direction of a connection: messages come out in order, after a delay, until it is cut. */
 export class Link {
   readonly #clock: Clock;
   readonly #delayMs: () => number;
@@ -14,7 +14,7 @@ export class Link {
     this.#delayMs = delayMs;
   }
 
-  /** False when it is lost, which the sender does not see. */
+  /** False if the message is lost, which the sender does not see. */
   send(arrive: () => void): boolean {
     if (this.#cut) return false;
     const now = this.#clock.now();
@@ -25,7 +25,7 @@ export class Link {
     return true;
   }
 
-  /** Nothing goes in any more. Of what is under way the first share still arrives. Returns how much is lost. */
+  /** Closes the link. Of the messages under way the first share still arrives. Returns how many are lost. */
   cut(arriving: number): number {
     this.#cut = true;
     const lost = this.#underWay.splice(Math.floor(this.#underWay.length * arriving));

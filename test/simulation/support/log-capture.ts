@@ -11,7 +11,7 @@ interface Line {
 const ERROR = 50;
 const LEVELS: Readonly<Record<number, string>> = { 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' };
 
-/** A process's logger that hands over what is said: all of it, or errors only. */
+/** A process's logger that captures all lines, or only errors. */
 export function capturingLogger(
   everything: boolean,
   said: (line: { level: string; text: string; isError: boolean }) => void,

@@ -1,9 +1,9 @@
 import { DEADLINE_GRACE_MS } from '../../../plans/policy/deadline.ts';
 
-/** A frontend looks for what is late so often. */
+/** How often a frontend looks for late requests. */
 const SWEEP_INTERVAL_MS = 100;
 
-/** Whether a client has cancelled what it wanted to be answered on a subject: whoever has it answers, or lets go of it in silence. */
+/** Whether a client has cancelled the requests with this reply subject: they may be answered or dropped in silence. */
 export type IsGivenUp = (reply: string, id: string) => boolean;
 
 interface Obligation {
@@ -14,8 +14,8 @@ interface Obligation {
 }
 
 /**
- * A request that has reached a frontend is answered, by whomever, within its deadline and the frontend's grace, unless something
- * happens to that very frontend: whoever sends once and only listens depends on it. One that is cut off answers when it is back.
+ * A request that has reached a frontend is answered, by anyone, within its deadline and the frontend's grace, unless something
+ * happens to that frontend: clients that send once and then listen depend on it. A frontend that is cut off answers when it is back.
  */
 export class Obligations {
   readonly #now: () => number;
@@ -38,24 +38,24 @@ export class Obligations {
     else known.push(obligation);
   }
 
-  /** @param saidAt when the answer was said that is known by now not to have been lost with a device. */
+  /** @param saidAt when the answer was sent; it is now known not to be lost with a device. */
   answered(reply: string, id: string, saidAt: number): void {
     const key = `${reply} ${id}`;
     for (const { process, dueAt } of this.#open.get(key) ?? []) {
-      // A device that was paused may not have heard that nobody waits any more.
+      // A paused device may have missed the cancellation.
       if (saidAt > dueAt && !this.#isGivenUp(reply, id))
         this.#violated(`${id} was answered ${saidAt - dueAt} ms after ${process} should have`);
     }
     this.#open.delete(key);
   }
 
-  /** What the process has said, or would have heard, is lost with its connection: it has until the end. */
+  /** Messages from and to the process are lost with its connection: it has until the end to answer. */
   cutOff(process: string): void {
     for (const obligations of this.#open.values())
       for (const obligation of obligations) if (obligation.process === process) obligation.dueAt = Number.POSITIVE_INFINITY;
   }
 
-  /** Something happens to the process: whoever asked it must ask again. */
+  /** Something happens to the process: its clients must send again. */
   disturbed(process: string): void {
     for (const [key, obligations] of this.#open) {
       const left = obligations.filter((obligation) => obligation.process !== process);

@@ -7,10 +7,10 @@ import { TIMES } from './fault-plan.ts';
 import { SUBJECTS } from './serving-processes.ts';
 
 const TIMEOUT_MS = 2_500;
-/** Plans are pushed until then: what is under way ends before all must be well. */
+/** Plans are pushed until then, so that changes under way end before recovery. */
 const LAST_AT_MS = TIMES.heal + 500;
 
-/** Someone who pushes plans while things go wrong: good ones, one of another deployment, or back to the one before. */
+/** An operator who pushes plans during faults: good ones, one for another deployment, or a rollback. */
 export class Operator {
   readonly #plans: readonly GearPlan[];
   readonly #random: Random;
@@ -33,14 +33,14 @@ export class Operator {
       clock.after(TIMES.firstFault + this.#random.below(LAST_AT_MS - TIMES.firstFault), () => {
         bus.request(SUBJECTS.plan, data, { timeoutMs: TIMEOUT_MS }).then(
           (answer) => this.#onVerdict(JSON.parse(Buffer.from(answer.data).toString()) as Verdict, foreign),
-          // Nobody leads, or whoever did is gone: what became of the plan is not known.
+          // Nobody leads, or the leader is gone: the outcome of the plan is unknown.
           () => this.rejected++,
         );
       });
     }
   }
 
-  /** What was once accepted stays, or was followed by another. */
+  /** An accepted plan stays, or was followed by another. */
   atEnd(revision: number): void {
     if (revision < this.#highest) this.#violated(`revision ${this.#highest} was accepted and ${revision} is in force`);
   }

@@ -1,7 +1,7 @@
 import type { Bus } from '../../../engine/bus/bus.ts';
 import type { FaultyBus } from './faulty-bus.ts';
 
-/** The connection of a process as one part of it uses it: whoever watches the network is told which part speaks and listens. */
+/** The connection of a process as one of its parts uses it, so that watchers of the network know which part publishes and listens. */
 export function partBus(bus: FaultyBus, part: string): Bus {
   return {
     maxPayloadBytes: bus.maxPayloadBytes,

@@ -1,13 +1,13 @@
 import type { Clock } from '../../../engine/clock.ts';
 
-/** Times are multiples of this, so that sums and differences of them are exact whatever the clocks' skews. */
+/** Times are multiples of this, so that their sums and differences are exact whatever the clock skews. */
 const TICK_MS = 1 / 1024;
 
 export function wholeTicks(ms: number): number {
   return Math.ceil(ms / TICK_MS) * TICK_MS;
 }
 
-/** In which order a process that was paused does what has become due meanwhile: either may come first in an event loop. */
+/** The order in which a process runs what became due during a pause: either may come first in an event loop. */
 export type ReleaseOrder = 'as due' | 'timers first' | 'deliveries first';
 
 interface Held {
@@ -16,7 +16,7 @@ interface Held {
 }
 
 /**
- * The event loop of one simulated process: its timers, and what others have run in it. All of it ends when the process is
+ * The event loop of one simulated process: its timers, and events from outside. All of it ends when the process is
  * killed, and is held while it is paused.
  */
 export class ProcessClock implements Clock {
@@ -25,7 +25,7 @@ export class ProcessClock implements Clock {
   #state: 'running' | 'paused' | 'dead' = 'running';
   #held: Held[] = [];
 
-  /** @param skewMs what this host's clock is ahead of the world's; whole milliseconds. */
+  /** @param skewMs how far this host's clock is ahead of the world's; whole milliseconds. */
   constructor(world: Clock, skewMs = 0) {
     this.#world = world;
     this.#skewMs = skewMs;
@@ -48,7 +48,7 @@ export class ProcessClock implements Clock {
     this.after(0, fn);
   }
 
-  /** Something from outside happens in the process: a message comes, a connection breaks. */
+  /** Something happens to the process from outside: a message arrives, a connection breaks. */
   deliver(fn: () => void): void {
     this.#run(false, fn);
   }
@@ -72,7 +72,7 @@ export class ProcessClock implements Clock {
     if (this.#state === 'running') this.#state = 'paused';
   }
 
-  /** SIGCONT: what was held happens now, one turn each, before anything that becomes due later. */
+  /** SIGCONT: held events happen now, one turn each, before anything that becomes due later. */
   resume(order: ReleaseOrder): void {
     if (this.#state !== 'paused') return;
     this.#state = 'running';

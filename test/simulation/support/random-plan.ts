@@ -3,8 +3,8 @@ import { type Gear, type GearPlan, PLAN_SCHEMA, type Stage } from '../../../plan
 import { weightsOf } from '../../support/plans.ts';
 
 /**
- * A plan of deployment `test`: each model on some devices, at least one; gears from the whole cascade down to its first model;
- * often with gears in reserve for each device that others can stand in for.
+ * A plan for deployment `test`: each model on at least one device; gears from the whole cascade down to its first model;
+ * often with gears for the loss of each device that others can replace.
  */
 export function randomPlan(random: Random, models: readonly string[], devices: readonly string[]): GearPlan {
   const placement = models.flatMap((model) => {
@@ -36,7 +36,7 @@ export function randomPlan(random: Random, models: readonly string[], devices: r
     contingencies: reserved.map((lost) => ({
       lost,
       alike: [],
-      // Gears of a smaller deployment shift sooner.
+      // A smaller deployment shifts gears sooner.
       gears: gearsOf(models, spare(lost), { ...tuning, stepQps: tuning.stepQps / 2 }),
     })),
     expected: { accuracy: 0.9, accuracyInterval: [0.9, 0.9], latencyMsP95: 2 },

@@ -1,9 +1,9 @@
 import type { Sample } from '../../../engine/tensor/tensor.ts';
 
-/** Classes of the simulated family: enough that an answer to another request is mostly another one. */
+/** Number of classes of the simulated family: enough that answers to different requests mostly differ. */
 export const CLASSES = 16;
 
-/** Sample of a request: its number. */
+/** The sample of a request: its number. */
 export function sampleOf(request: number): Uint8Array {
   const data = new Uint8Array(4);
   new DataView(data.buffer).setInt32(0, request, true);
@@ -14,13 +14,13 @@ export function requestOf([{ data }]: Sample): number {
   return new DataView(data.buffer, data.byteOffset, data.byteLength).getInt32(0, true);
 }
 
-/** What each model makes of a request: every answer can be checked against its question. */
+/** What each model answers to a request, so that every answer can be checked against its request. */
 export function labelOf(request: number, model: number): number {
   return mixed(request, model) % CLASSES;
 }
 
 export function certaintyOf(request: number, model: number): number {
-  // Representable in 32 bits, as the backend says it.
+  // Representable in 32 bits, like the backend's output.
   return (mixed(request, model + 100) % 256) / 256;
 }
 
@@ -30,7 +30,7 @@ function mixed(request: number, salt: number): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-/** Whether models fail on a request, of which a share is such. */
+/** Whether models fail on a request; a share of them is like that. */
 export function isPoison(request: number, share: number): boolean {
   return mixed(request, 200) % 1_000 < share * 1_000;
 }

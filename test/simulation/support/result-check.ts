@@ -2,11 +2,11 @@ import type { Stage } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import type { Result } from '../../../plans/protocol/messages.ts';
 import { certaintyOf, labelOf } from './records.ts';
 
-/** Milliseconds by which sums of times may be off. */
+/** Tolerance for sums of times, in milliseconds. */
 const ROUNDING_MS = 1e-6;
 
 /**
- * What is wrong with a result: it must be the recorded answer of its model to its request, and have ended for the reason that
+ * The problem with a result: it must be the recorded answer of its model to its request, and have ended for the reason that
  * it gives.
  */
 export function wrongInResult(

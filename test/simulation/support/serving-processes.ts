@@ -30,14 +30,14 @@ export const SUBJECTS = subjectsOf(DEPLOYMENT);
 const SPECS: readonly TensorSpec[] = [{ name: 'x', dtype: 'uint8', shape: [4], pad: 0 }];
 const BUCKET = 'cascade_test';
 const DEADLINE_MS = 2_000;
-/** Short, as a run is. */
+/** Short, because a run is short. */
 const PREPARE_TIMEOUT_MS = 1_000;
 const LEASE_TTL_MS = 1_000;
 const DEVICE = 'device-';
 
 type Start = ProcessSpec['start'];
 
-/** What each kind of process runs, as its main in actors/processes does. */
+/** What each kind of process runs, like its main in actors/processes. */
 export function servingProcesses(shape: Shape, backend: (device: string, clock: Clock) => Backend): ReadonlyMap<string, Start> {
   const processes = new Map<string, Start>();
   for (const device of shape.plan.devices) processes.set(`${DEVICE}${device}`, deviceProcess(shape, device, backend));
@@ -47,7 +47,7 @@ export function servingProcesses(shape: Shape, backend: (device: string, clock: 
   return processes;
 }
 
-/** What is watched under a name of its own in a process: a device process with a frontend in it is two such parts. */
+/** The parts of a process that are watched under their own names: a device process with a frontend has two. */
 export function partsOf({ frontends }: Shape, process: string): readonly string[] {
   if (frontends !== 'in-devices' || !process.startsWith(DEVICE)) return [process];
   return [process, frontendIn(process)];
@@ -57,7 +57,7 @@ function frontendIn(deviceProcess: string): string {
   return `frontend-${deviceProcess.slice(DEVICE.length)}`;
 }
 
-/** What is wrong with a plan: enough of it to refuse one. */
+/** Problems of a plan: enough checks to refuse one. */
 function check(plan: GearPlan): string[] {
   return plan.deployment === DEPLOYMENT ? [] : [`deployment: ${plan.deployment}, not ${DEPLOYMENT}`];
 }
@@ -98,7 +98,7 @@ function deviceProcess(shape: Shape, device: string, backend: (device: string, c
       }),
       context,
     );
-    // What the frontend has taken is computed before the device leaves.
+    // Requests that the frontend has accepted are computed before the device leaves.
     return [ingress, [actor]];
   };
 }
@@ -107,7 +107,7 @@ function frontendProcess(shape: Shape, number: number): Start {
   return async (context) => [startFrontend(shape, number, await startOf(shape, context), context, context)];
 }
 
-/** A frontend and the actor beside it. Its name is new at each start. */
+/** A frontend and its sibling actor. Its name is new at each start. */
 function startFrontend(
   shape: Shape,
   where: number | string,

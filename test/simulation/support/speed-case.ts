@@ -14,7 +14,7 @@ import { syntheticProfile } from '../../../plans/synthetic/synthetic.ts';
 import type { Trace } from '../../../plans/traces/trace.ts';
 
 const SLO = { type: 'latency', p95Ms: 100 } as const;
-/** As a deployment with that SLO has it. */
+/** As in a deployment with that SLO. */
 export const RULE: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: SLO.p95Ms };
 
 /** A planned family on some devices. */
@@ -27,8 +27,8 @@ export interface SpeedCase {
 
 /**
  * Four models on CPU devices, planned for a p95 of 100 ms.
- * @param speeds of the devices as profiled, 1 being that of the models' figures.
- * @param cascades the only ones to plan with; default: all.
+ * @param speeds of the devices as profiled, relative to the models' figures.
+ * @param cascades the only ones to plan with; by default all.
  */
 export async function speedCase(
   speeds: readonly number[],
@@ -66,7 +66,7 @@ export async function speedCase(
   return { profile, devices, plan: found.plan, qpsMax };
 }
 
-/** What the plan does with a load while devices are slower or faster than profiled. */
+/** How the plan serves a load while devices are slower or faster than profiled. */
 export function simulated(
   { profile, devices, plan }: SpeedCase,
   trace: Trace,

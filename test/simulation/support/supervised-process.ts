@@ -14,29 +14,29 @@ interface System {
   readonly log: Logger;
 }
 
-/** What a process's main has. */
+/** What the main of a process has. */
 export interface ProcessContext extends System {
-  /** 0 at the first start; one more at each restart. */
+  /** 0 at the first start, and one more at each restart. */
   readonly incarnation: number;
   readonly pid: number;
   /** Ends the process at once, from inside. */
   readonly exit: () => void;
-  /** The same, for actors that are watched under a name of their own. */
+  /** The same, for actors that are watched under their own name. */
   part(name: string): System;
 }
 
 export interface ProcessSpec {
   readonly name: string;
-  /** Of its host: stays over restarts. */
+  /** The clock skew of its host, which restarts do not change. */
   readonly skewMs: number;
   readonly distance: Distance;
-  /** From exec to the first actor's start. */
+  /** The time from exec to the start of the first actor. */
   readonly startMs: number;
-  /** Starts the actors of this process, as its main does, in groups that drain one after the other; the process ends when it rejects. */
+  /** Starts the actors of this process, like its main, in groups that drain one after the other; the process ends if it rejects. */
   readonly start: (context: ProcessContext) => Promise<readonly (readonly RunningActor[])[]>;
 }
 
-/** What a process tells whoever watches it. */
+/** What a process reports to its watchers. */
 export interface ProcessWatch {
   started(process: string): void;
   ended(process: string, how: string): void;
@@ -49,7 +49,7 @@ const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 800;
 const DRAIN_MS = 1_000;
 
-/** A process and its supervisor, which starts it again, after a growing pause, whenever it ends. */
+/** A process and its supervisor, which restarts it after a growing pause whenever it ends. */
 export class SupervisedProcess {
   readonly name: string;
   readonly #spec: ProcessSpec;
@@ -63,9 +63,9 @@ export class SupervisedProcess {
   #clock: ProcessClock | undefined;
   #bus: FaultyBus | undefined;
   #groups: readonly (readonly RunningActor[])[] = [];
-  /** Resolving promises is under way: turns must be whole ones. */
+  /** Promises are being resolved: turns must not overlap. */
   draining = false;
-  /** When it last went on after a pause. */
+  /** When it last resumed after a pause. */
   resumedAt = Number.NEGATIVE_INFINITY;
 
   constructor(spec: ProcessSpec, world: Clock, network: FaultyNetwork, log: (part: string) => Logger, watch: ProcessWatch) {
@@ -77,7 +77,7 @@ export class SupervisedProcess {
     this.#watch = watch;
   }
 
-  /** What the actors that run have dropped because they could not read it, by reason. */
+  /** Messages that the running actors dropped because they could not decode them, by reason. */
   get dropped(): string[] {
     return this.#groups.flat().flatMap(({ dropped }) => Object.keys(dropped));
   }
@@ -109,7 +109,7 @@ export class SupervisedProcess {
     );
   }
 
-  /** SIGKILL: what the process had is gone, and of what it had sent all but the first share. */
+  /** SIGKILL: the state of the process is gone, and so are all but the first share of its sent messages. */
   kill(arriving: number, serverNoticesMs: number, notAgainForMs: number): void {
     if (this.#clock === undefined) return;
     this.#clock.kill();
@@ -118,13 +118,13 @@ export class SupervisedProcess {
     this.#end('killed');
   }
 
-  /** SIGTERM: drains, leaves, and is started again. */
+  /** SIGTERM: drains, leaves, and is restarted. */
   terminate(): void {
     const clock = this.#clock;
     const bus = this.#bus;
     if (clock === undefined || bus === undefined || this.draining) return;
     this.draining = true;
-    // A process that is paused gets the signal when it goes on.
+    // A paused process gets the signal when it resumes.
     clock.deliver(() => {
       drain(this.#groups, clock)
         .then(() => (clock.alive ? bus.close() : undefined))
@@ -135,7 +135,7 @@ export class SupervisedProcess {
     });
   }
 
-  /** SIGSTOP, and SIGCONT after so long. */
+  /** SIGSTOP, and SIGCONT after this time. */
   pause(forMs: number, order: ReleaseOrder): void {
     const clock = this.#clock;
     if (clock === undefined || clock.paused) return;
@@ -147,7 +147,7 @@ export class SupervisedProcess {
     this.#bus?.disconnect(how);
   }
 
-  /** Whatever this process suffers from ends. */
+  /** All faults of this process end. */
   heal(): void {
     this.#notBefore = 0;
     const clock = this.#clock;
@@ -190,7 +190,7 @@ export class SupervisedProcess {
   }
 }
 
-/** As a process's life ends: one group after the other, all within the same time. */
+/** Drains like a real process: one group after the other, all within one deadline. */
 async function drain(groups: readonly (readonly RunningActor[])[], clock: Clock): Promise<void> {
   const endsAt = clock.now() + DRAIN_MS;
   for (const actors of groups) await Promise.all(actors.map((actor) => actor.stop(Math.max(0, endsAt - clock.now()))));

@@ -19,24 +19,24 @@ export interface WorkloadOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly qps: number;
-  /** How long to go on. */
+  /** How long to continue. */
   readonly forMs: number;
-  /** Number of the next request: of all clients together. */
+  /** The number of the next request, over all clients. */
   readonly next: () => number;
   readonly watch: WorkloadWatch;
 }
 
 const DEADLINES_MS = [150, 400, 800, 1_500];
-/** A burst comes about so often, with so many requests: enough to shift gears. */
+/** The mean interval of bursts, and their size: enough to shift gears. */
 const BURST_EVERY_MS = 700;
 const BURST_MOST = 30;
 
-/** Id of a request: whose it is, and which. */
+/** The id of a request: its client and its number. */
 export function idOf(client: string, request: number): string {
   return `${client}/${request}`;
 }
 
-/** Poisson arrivals one by one, and bursts of many at once, as two programs would use the client library. */
+/** Single Poisson arrivals, and bursts of many at once, like two programs that use the client library. */
 export function runWorkload({ client, name, clock, random, qps, forMs, next, watch }: WorkloadOptions): void {
   const endsAt = clock.now() + forMs;
   const request = () => {
