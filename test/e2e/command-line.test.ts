@@ -86,10 +86,10 @@ const CASES: readonly Case[] = [
   ['a value out of range', () => ['plan', image, '--accuracy', '92'], USAGE, ['--accuracy', '92', 'from 0 to 1']],
   ['two goals', () => ['plan', image, '--p95', '9', '--accuracy', '0.9'], USAGE, ['--p95 and --accuracy', 'leave one out']],
   ['a load without its length', () => ['simulate', image, '--qps', '5'], USAGE, ['--qps Q --seconds N', '--trace FILE']],
-  ['a load said twice', () => [...imageWithTrace('bad-second.csv'), '--qps', '5'], USAGE, ['leave out --qps']],
+  ['a load given twice', () => [...imageWithTrace('bad-second.csv'), '--qps', '5'], USAGE, ['leave out --qps']],
   ['an unknown role', () => ['serve', image, '--role', 'boss'], USAGE, ["'boss'", 'all, frontend, controller, host, device']],
   ['a device role without a device', () => ['serve', image, '--role', 'device'], USAGE, ['needs --device <id>']],
-  ['a core that is not here', () => ['serve', at('other-core')], USAGE, ['device cpu0: cores: 4095 is not available here']],
+  ['a core that does not exist', () => ['serve', at('other-core')], USAGE, ['device cpu0: cores: 4095 is not available here']],
   ['a host without devices', () => ['serve', image, '--host', 'mars'], USAGE, ['--host mars', 'its devices are on local']],
 
   ['a missing deployment', () => ['profile', at('absent')], USAGE, [at('absent'), 'name a deployment file']],
@@ -100,18 +100,18 @@ const CASES: readonly Case[] = [
     ['deployment.yaml:10:17 load.qpsMax: "none" is not a number', ':11:1 modles: unknown key; did you mean models?'],
   ],
   [
-    'a model that is not there',
+    'a missing model file',
     () => ['profile', at('no-model')],
     USAGE,
     ['no-model/deployment.yaml:4:', 'models[1].file', 'looks.onnx does not exist', 'no-model)'],
   ],
   [
-    'a deployment that is no YAML',
+    'a deployment that is not YAML',
     () => ['plan', at('not-yaml')],
     USAGE,
     ['not-yaml/deployment.yaml:12:1 not valid YAML', 'end with a ]'],
   ],
-  ['an init of nothing', () => ['init', at('absent')], USAGE, [`${at('absent')} does not exist; name the folder`]],
+  ['an init of a missing folder', () => ['init', at('absent')], USAGE, [`${at('absent')} does not exist; name the folder`]],
   ['an init without models', () => ['init', at('empty')], USAGE, ['holds no .onnx files']],
   ['an init over a deployment', () => ['init', image], USAGE, ['image/deployment.yaml already exists', '--force']],
 
@@ -126,7 +126,7 @@ const CASES: readonly Case[] = [
   ['no plan', () => ['serve', at('no-plan')], USAGE, ['no-plan/plan.json does not exist', 'make it with `cascade plan`']],
   ['no plan', () => ['simulate', at('no-plan'), ...LOAD], USAGE, ['no-plan/plan.json', 'make it with `cascade plan`']],
   [
-    'a plan that is none',
+    'an invalid plan',
     () => ['serve', image, '--plan', join(image, 'profile.json')],
     USAGE,
     ['not a gear plan', 'slo: is missing'],
@@ -140,14 +140,14 @@ const CASES: readonly Case[] = [
   ['a plan of another deployment', () => ['simulate', at('foreign-plan'), ...LOAD], USAGE, ['picture', '`cascade plan` again']],
 
   ['a trace with a bad line', () => imageWithTrace('bad-second.csv'), USAGE, [`${at('bad-second.csv')}:3:`, 'second now']],
-  ['a trace of other columns', () => imageWithTrace('bad-header.csv'), USAGE, ['bad-header.csv:1:', 'second,qps']],
+  ['a trace with other columns', () => imageWithTrace('bad-header.csv'), USAGE, ['bad-header.csv:1:', 'second,qps']],
   [
     'a log with a bad time stamp',
     () => ['trace', 'import', at('bad-second.csv'), '--format', 'timestamps', '--column', 'second'],
     USAGE,
     [`${at('bad-second.csv')}:3: second "now" is not a time stamp`],
   ],
-  ['a log that is not there', () => ['trace', 'import', at('absent.csv')], USAGE, ['absent.csv: cannot be read', 'ENOENT']],
+  ['a missing log', () => ['trace', 'import', at('absent.csv')], USAGE, ['absent.csv: cannot be read', 'ENOENT']],
   [
     'a made-up trace of one rate',
     () => ['trace', 'make', 'mmpp', '--rates', '5'],
@@ -156,7 +156,7 @@ const CASES: readonly Case[] = [
   ],
   ['a goal without a search', () => ['load', image, ...LOAD, '--share', '0.9'], USAGE, ['--share is only for --find-max']],
   ['a search along a trace', () => ['load', image, '--find-max', '--trace', 'x'], USAGE, ['--find-max', '--trace']],
-  ['a trace that is not there', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'cannot be read']],
+  ['a missing trace', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'cannot be read']],
 
   [
     'a profile that cannot be written',
@@ -189,9 +189,9 @@ const CASES: readonly Case[] = [
   ],
   ['status without NATS', () => ['status', image, '--nats', nowhere], USAGE, ['no NATS server answers at nats://127.0.0.1:']],
   ['demo without NATS', () => ['demo', '--nats', nowhere], USAGE, ['no NATS server answers at nats://127.0.0.1:']],
-  ['an address that is none', () => ['status', image, '--nats', 'here, there'], USAGE, ['cannot connect to NATS at here, there']],
+  ['an invalid address', () => ['status', image, '--nats', 'here, there'], USAGE, ['cannot connect to NATS at here, there']],
   [
-    'the status of what nobody serves',
+    'the status of a deployment that is not running',
     () => ['status', image, '--nats', server.url],
     ELSE,
     ['nobody serves image at nats://127.0.0.1:', '`cascade serve`'],

@@ -145,10 +145,10 @@ describe('a malformed request', () => {
     ['a string for a tensor', text('{"inputs":{"x":"AQID"}}'), {}, /expected uint8\[3\]/],
     ['null for a tensor', text('{"inputs":{"x":null}}'), {}, /expected uint8\[3\]/],
     ['a prototype for inputs', text('{"inputs":{"__proto__":{"x":[1,2,3]}}}'), {}, /unknown input "__proto__"/],
-    ['an id that is no string', encode({ id: 7, inputs: { x: EASY } }), {}, /id: the number 7/],
+    ['an id that is not a string', encode({ id: 7, inputs: { x: EASY } }), {}, /id: the number 7/],
     ['a deadline in the past', encode({ deadlineMs: -5, inputs: { x: EASY } }), {}, /deadlineMs: -5/],
     [
-      'a deadline header that is no number',
+      'a deadline header that is not a number',
       good,
       { 'Cascade-Deadline-Ms': 'soon' },
       /deadlineMs: the string "soon"; use milliseconds/,
@@ -156,7 +156,7 @@ describe('a malformed request', () => {
     ['an id header that is too long', good, { 'Cascade-Id': 'x'.repeat(200) }, /id: 200 characters/],
     ['an unknown content type', good, { 'Content-Type': 'text/xml' }, /"text\/xml" is not supported/],
     [
-      'an encoding for the answer that there is not',
+      'an unknown encoding for the answer',
       good,
       { Accept: 'text/xml' },
       /Accept "text\/xml": answers are application\/json/,

@@ -96,21 +96,21 @@ const MISTAKES: readonly Mistake[] = [
   { what: 'no SLO', make: ({ replace }) => replace('slo: { accuracy: 0.8 }', ''), run: check },
   { what: 'two SLOs', make: ({ replace }) => replace('{ accuracy: 0.8 }', '{ accuracy: 0.8, p95: 9 }'), run: check },
   { what: 'an accuracy in percent', make: ({ replace }) => replace('accuracy: 0.8', 'accuracy: 80'), run: check },
-  { what: 'a time that is none', make: ({ append }) => append('deadline: soon'), run: check },
-  { what: 'a memory that is none', make: ({ replace }) => replace('512MiB', 'lots'), run: check },
+  { what: 'an invalid time', make: ({ append }) => append('deadline: soon'), run: check },
+  { what: 'an invalid memory size', make: ({ replace }) => replace('512MiB', 'lots'), run: check },
   { what: 'a name with a dot', make: ({ replace }) => replace('name: image', 'name: my.image'), run: check },
-  { what: 'two models of one name', make: ({ replace }) => replace('name: look', 'name: glance'), run: check },
+  { what: 'two models with the same name', make: ({ replace }) => replace('name: look', 'name: glance'), run: check },
   { what: 'an unknown kind of device', make: ({ replace }) => replace('kind: cpu', 'kind: gpu'), run: check },
   { what: 'a core named twice', make: ({ replace }) => replace('[0]', '[0, 0]'), run: check },
-  { what: 'a core that is not here', make: ({ replace }) => replace('[0]', '[4095]'), run: check },
+  { what: 'a core that does not exist', make: ({ replace }) => replace('[0]', '[4095]'), run: check },
   { what: 'a host without devices', run: 'check @ --nats OPEN --host mars' },
   { what: 'an unknown certainty', make: ({ append }) => append('certainty: sure'), run: check },
-  { what: 'a task without what it needs', make: ({ append }) => append('task: regression'), run: check },
-  { what: 'a variable that is not set', make: ({ append }) => append(`prefix: "\${CASCADE_NO_SUCH}"`), run: check },
+  { what: 'a task without its required options', make: ({ append }) => append('task: regression'), run: check },
+  { what: 'an unset variable', make: ({ append }) => append(`prefix: "\${CASCADE_NO_SUCH}"`), run: check },
   { what: 'a deadline above its maximum', make: ({ append }) => append('deadline: { default: 9s, max: 1s }'), run: check },
   { what: 'an empty list of models', make: ({ replace }) => replace('models:', 'models: []\nmodles:'), run: check },
   // models
-  { what: 'a model that is not there', make: ({ replace }) => replace('look.onnx', 'lok.onnx'), run: check },
+  { what: 'a missing model', make: ({ replace }) => replace('look.onnx', 'lok.onnx'), run: check },
   { what: 'text instead of a model', make: ({ path }) => writeFileSync(path('look.onnx'), 'import torch\n'), run: check },
   {
     what: 'a pointer instead of a model',
@@ -119,7 +119,7 @@ const MISTAKES: readonly Mistake[] = [
   },
   { what: 'half a model', make: ({ path }) => truncateSync(path('study.onnx'), 3_000), run: check },
   { what: 'an empty model', make: ({ path }) => writeFileSync(path('look.onnx'), ''), run: check },
-  { what: 'models of other inputs', make: ({ path }) => writeFileSync(path('look.onnx'), modelOf()), run: check },
+  { what: 'models with different inputs', make: ({ path }) => writeFileSync(path('look.onnx'), modelOf()), run: check },
   {
     what: 'an operator that does not exist',
     make: ({ path }) =>
@@ -133,11 +133,11 @@ const MISTAKES: readonly Mistake[] = [
       ),
     run: check,
   },
-  { what: 'settings of no input', make: ({ append }) => append('inputs: { pixel: { pad: 0 } }'), run: check },
-  { what: 'an output that is not there', make: ({ append }) => append('output: logit'), run: check },
+  { what: 'settings for an unknown input', make: ({ append }) => append('inputs: { pixel: { pad: 0 } }'), run: check },
+  { what: 'a missing output', make: ({ append }) => append('output: logit'), run: check },
   // data
-  { what: 'data that are not there', make: ({ replace }) => replace('data.npz', 'dat.npz'), run: check },
-  { what: 'an archive that is none', make: ({ path }) => writeFileSync(path('data.npz'), 'PK no'), run: check },
+  { what: 'missing data', make: ({ replace }) => replace('data.npz', 'dat.npz'), run: check },
+  { what: 'an invalid archive', make: ({ path }) => writeFileSync(path('data.npz'), 'PK no'), run: check },
   {
     what: 'an archive without the input',
     make: ({ path }) => {
@@ -147,7 +147,7 @@ const MISTAKES: readonly Mistake[] = [
     run: check,
   },
   {
-    what: 'samples of another shape, and labels of another number',
+    what: 'samples and labels with the wrong shape',
     make: (change) => {
       unpacked(change);
       writeFileSync(change.path('pixels.npy'), npyFile([2, 5], new Float32Array(10)));
@@ -172,13 +172,13 @@ const MISTAKES: readonly Mistake[] = [
     run: check,
   },
   { what: 'no data', make: ({ replace }) => replace('data: {', 'drift: {}\ndatum: {'), run: check },
-  { what: 'classes that the labels do not know', make: ({ append }) => append('classes: [a, b]'), run: check },
+  { what: 'classes that do not match the labels', make: ({ append }) => append('classes: [a, b]'), run: check },
   // profile and plan
   { of: 'made-up', what: 'no profile', make: ({ path }) => rmSync(path('profile.json')), run: 'serve @ --nats OPEN' },
   { of: 'made-up', what: 'half a profile', make: ({ path }) => truncateSync(path('profile.json'), 999), run: check },
   { of: 'made-up', what: 'an old profile', make: ({ json }) => json('profile.json', (p) => (p.schema = 1)), run: check },
   { of: 'made-up', what: 'a damaged profile', make: ({ json }) => json('profile.json', (p) => delete p.labels), run: check },
-  { of: 'made-up', what: 'a profile of another name', make: ({ replace }) => replace('made-up', 'real'), run: check },
+  { of: 'made-up', what: 'a profile of another deployment', make: ({ replace }) => replace('made-up', 'real'), run: check },
   { of: 'made-up', what: 'a profile of other models', make: ({ replace }) => replace('0.9,', '0.95,'), run: check },
   { of: 'made-up', what: 'no plan', make: ({ path }) => rmSync(path('plan.json')), run: 'serve @ --nats OPEN' },
   { of: 'made-up', what: 'half a plan', make: ({ path }) => truncateSync(path('plan.json'), 999), run: check },
@@ -195,7 +195,7 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     of: 'made-up',
-    what: 'a plan whose shares are no shares',
+    what: 'a plan with invalid shares',
     make: ({ json }) =>
       json('plan.json', (p) => {
         for (const gear of p.gears) for (const model of Object.keys(gear.shares)) gear.shares[model] = { d0: 0.5 };
@@ -209,9 +209,9 @@ const MISTAKES: readonly Mistake[] = [
   { of: 'made-up', what: 'explain without a plan', run: 'explain @/nothing.json' },
   { of: 'made-up', what: 'explain of a folder', run: 'explain @' },
   // NATS, permissions, ports
-  { of: 'made-up', what: 'nobody on that port', run: 'check @ --nats nats://127.0.0.1:1' },
+  { of: 'made-up', what: 'nobody listening on that port', run: 'check @ --nats nats://127.0.0.1:1' },
   { of: 'made-up', what: 'a port of another protocol', run: 'check @ --nats HTTP' },
-  { of: 'made-up', what: 'a port that is none', run: 'check @ --nats nats://127.0.0.1:70000' },
+  { of: 'made-up', what: 'an invalid port', run: 'check @ --nats nats://127.0.0.1:70000' },
   { of: 'made-up', what: 'a host that does not exist', run: 'check @ --nats nats://no-such-host.invalid:4222' },
   { of: 'made-up', what: 'no credentials', run: 'check @ --nats SECURE' },
   {
@@ -222,29 +222,29 @@ const MISTAKES: readonly Mistake[] = [
   },
   {
     of: 'made-up',
-    what: 'a password in a variable that is not set',
+    what: 'a password in an unset variable',
     make: ({ append }) => append(`nats: { user: internal, password: "\${CASCADE_NO_SUCH}" }`),
     run: 'check @ --nats SECURE',
   },
-  { of: 'made-up', what: 'credentials that are not there', make: (c) => c.append('nats: { credsFile: a.creds }'), run: check },
-  { of: 'made-up', what: 'a user of few permissions', make: (c) => as('client', c), run: 'check @ --nats SECURE' },
+  { of: 'made-up', what: 'missing credentials', make: (c) => c.append('nats: { credsFile: a.creds }'), run: check },
+  { of: 'made-up', what: 'a user with few permissions', make: (c) => as('client', c), run: 'check @ --nats SECURE' },
   {
     of: 'made-up',
     what: 'an inbox that is not ours',
     make: (c) => c.append('nats: { user: internal, password: secret-of-internal }'),
     run: 'check @ --nats SECURE',
   },
-  { of: 'made-up', what: 'TLS with a server without', make: ({ append }) => append('nats: { tls: {} }'), run: check },
+  { of: 'made-up', what: 'TLS with a server without TLS', make: ({ append }) => append('nats: { tls: {} }'), run: check },
   { of: 'made-up', what: 'a server without JetStream', make: ({ append }) => append('durable: {}'), run: 'check @ --nats SMALL' },
   { what: 'samples above the message size', run: 'check @ --nats SMALL' },
-  { of: 'made-up', what: 'a status of what nobody serves', run: 'status @ --nats OPEN' },
+  { of: 'made-up', what: 'the status of a deployment that is not running', run: 'status @ --nats OPEN' },
   { of: 'made-up', what: 'a plan pushed to nobody', run: 'push-plan @ @/plan.json --nats OPEN' },
-  { of: 'made-up', what: 'a gear pinned where nobody serves', run: 'pin-gear @ 0 --nats OPEN' },
-  { of: 'made-up', what: 'load on what nobody serves', run: 'load @ --qps 5 --seconds 1 --nats OPEN' },
+  { of: 'made-up', what: 'a gear pinned on a deployment that is not running', run: 'pin-gear @ 0 --nats OPEN' },
+  { of: 'made-up', what: 'load on a deployment that is not running', run: 'load @ --qps 5 --seconds 1 --nats OPEN' },
   // files and command lines
-  { of: 'made-up', what: 'a file in no folder', run: 'plan @ --out @/absent/plan.json' },
-  { of: 'made-up', what: 'a folder as a file', run: 'check @ --json @' },
-  { of: 'made-up', what: 'a trace that is not there', run: 'simulate @ --trace @/absent.csv' },
+  { of: 'made-up', what: 'a file in a missing folder', run: 'plan @ --out @/absent/plan.json' },
+  { of: 'made-up', what: 'a folder instead of a file', run: 'check @ --json @' },
+  { of: 'made-up', what: 'a missing trace', run: 'simulate @ --trace @/absent.csv' },
   { of: 'made-up', what: 'a load without an end', run: 'simulate @ --qps 5' },
   { what: 'an init over a deployment', run: 'init @' },
   { what: 'a command that does not exist', run: 'sreve @' },

@@ -222,22 +222,22 @@ describe('loading a model reports', () => {
 
   test.each([
     [
-      'an input of another name',
+      'an input with another name',
       { inputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 2] }] },
       'takes input y float32[2]; the samples have x float32[2]',
     ],
     [
-      'an input of another type',
+      'an input with another type',
       { inputs: [{ name: 'x', datatype: 'INT64', shape: [-1, 2] }] },
       'takes input x int64[2]; the samples have x float32[2]',
     ],
     [
-      'a datatype that nobody can send',
+      'a datatype that cannot be sent',
       { inputs: [{ name: 'x', datatype: 'BF16', shape: [-1, 2] }] },
       'input x is BF16, which cannot be sent',
     ],
     [
-      'an input of another shape',
+      'an input with another shape',
       { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 3] }] },
       'takes input x float32[3]; the samples have x float32[2]',
     ],

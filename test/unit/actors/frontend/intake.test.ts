@@ -51,7 +51,7 @@ describe('Intake', () => {
     ['an empty frame', pack([]), {}, 'this one is empty'],
     ['numbers that somebody took for a request', pack([1, 2]), {}, 'a request is a map'],
     ['more than may be in a message', new Uint8Array(6_000), {}, 'at most 5904 are accepted'],
-    ['a deadline that is no number', pack(request), { 'Cascade-Deadline-Ms': 'soon' }, 'soon'],
+    ['a deadline that is not a number', pack(request), { 'Cascade-Deadline-Ms': 'soon' }, 'soon'],
     ['an answer that we cannot give', pack(request), { Accept: 'image/png' }, 'image/png'],
   ])('says what is wrong with %s, under the id in the header', (_, data, headers, words) => {
     const opened = open(data, { 'Cascade-Id': 'b', ...headers });

@@ -73,7 +73,7 @@ describe('refuses', () => {
       /^inputs\[0\] \(picture\): no such input; this model takes image UINT8\[-1, 2, 2\]/,
     ],
     ['another datatype', { datatype: 'FP32' }, /datatype "FP32"; expected image UINT8\[-1, 2, 2\]/],
-    ['a datatype that there is not', { datatype: 'uint8' }, /datatype "uint8"/],
+    ['an unknown datatype', { datatype: 'uint8' }, /datatype "uint8"/],
     [
       'a shape without the batch axis',
       { shape: [2, 2] },
@@ -86,10 +86,10 @@ describe('refuses', () => {
     ['too few values', { data: [1, 2, 3] }, /data has 3 numbers; expected 4/],
     ['too many values', { data: [1, 2, 3, 4, 5] }, /data has 5 numbers; expected 4/],
     ['a value out of range', { data: [1, 2, 3, 256] }, /data\[3\] is 256; expected a whole number from 0 to 255/],
-    ['a value of another kind', { data: [1, 2, 3, 'x'] }, /data\[3\] is "x"; expected a number/],
+    ['a value of the wrong type', { data: [1, 2, 3, 'x'] }, /data\[3\] is "x"; expected a number/],
     ['too few bytes', { data: new Uint8Array(3) }, /3 bytes of data; expected 4 for UINT8\[1, 2, 2\]/],
     ['no data', { data: undefined }, /data is missing/],
-    ['data that are no list', { data: 'abcd' }, /data is not a list/],
+    ['data that is not a list', { data: 'abcd' }, /data is not a list/],
     ['a batch that claims what it has not', { shape: [4_096, 2, 2], data: [1, 2, 3, 4] }, /data has 4 numbers; expected 16384/],
     [
       'too many samples',

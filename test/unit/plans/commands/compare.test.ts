@@ -95,8 +95,8 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     ['an unknown strategy', ['--strategies', 'cascade,best'], 'unknown strategy "best"'],
     ['a range of devices that descends', ['--devices', '4..2'], 'a range such as 1..8'],
     ['no devices', ['--devices', '0'], 'use a number above 0'],
-    ['a latency that is none', ['--p95', '10ms,fast'], 'use milliseconds'],
-    ['results that are not there', ['--results', 'absent'], 'absent: there is no such folder'],
+    ['an invalid latency', ['--p95', '10ms,fast'], 'use milliseconds'],
+    ['missing results', ['--results', 'absent'], 'absent: there is no such folder'],
   ])('refuses %s', async (_, args, says) => {
     await expect(comparing(...args)).rejects.toThrow(says);
   });
