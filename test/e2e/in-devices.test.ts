@@ -48,7 +48,7 @@ test('requests from a frontend to the device in its process do not go through th
   expect(work.messages.length).toBeLessThan(asked);
 });
 
-// One that is stopped is killed by its supervisor, as it makes no progress; what it had taken is asked again by the client library.
+// A stopped process makes no progress, so its supervisor kills it; the client library resends its requests.
 test.each(['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const)(
   '%s to such a process under load: every request is answered, and it comes back',
   async (signal) => {

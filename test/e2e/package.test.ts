@@ -30,7 +30,7 @@ const NEEDED = [
   /^conf\/nats\/[a-z]+\.conf$/,
 ];
 
-// A blank in the path: what comes by URL must come back as a path.
+// A space in the path: paths that come from URLs must be decoded.
 const folder = mkdtempSync(join(tmpdir(), 'cascade package-'));
 const project = join(folder, 'project');
 const deployment = join(folder, 'image');

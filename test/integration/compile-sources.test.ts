@@ -8,7 +8,7 @@ import { type Ended, startCommand } from '../support/cascade.ts';
 /** The `cascade` command of a miniature checkout, whose program only says where it runs. */
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-// A blank in the path: what comes by URL must come back as a path.
+// A space in the path: paths that come from URLs must be decoded.
 const checkout = realpathSync(mkdtempSync(join(tmpdir(), 'cascade checkout-')));
 const CACHE = join(checkout, '.cache', 'compiled');
 

@@ -132,7 +132,7 @@ describe('a NATS bus of a user with few permissions', () => {
     });
   });
 
-  it('is told that the password is wrong', async () => {
+  it('reports a wrong password', async () => {
     const server = await configured(CONFIG);
     await expect(connectNats({ servers: server.url, user: 'boss', password: 'wrong' })).rejects.toMatchObject({
       name: 'ConfigError',

@@ -34,7 +34,7 @@ function startWorld(leads: boolean, beginTerm?: () => Promise<number>) {
 }
 
 // Found by the fault simulation: a controller on a host whose clock was two seconds behind took over; everybody ignored its gears, and
-// the plans that it put in force.
+// the plans it put in force.
 test('a controller that takes over publishes gears with a later epoch than the devices act on, whatever its clock says', () => {
   const { leading$, said, heartbeat } = startWorld(false);
   heartbeat(3_000);
@@ -49,7 +49,7 @@ test('this holds even if it leads before it has heard from any device', () => {
   expect(said).toEqual([1_000, 3_001]);
 });
 
-// Found by the fault simulation: one that had been stopped, and had a clock ahead of its successor's, said its gear once more.
+// Found by the fault simulation: a controller that had been stopped, with a clock ahead of its successor's, published its gear once more.
 test('if terms are counted, clocks do not matter: a later term has later epochs than any change in an earlier one', async () => {
   const { leading$, said, heartbeat } = startWorld(true, () => Promise.resolve(7));
   await Promise.resolve();

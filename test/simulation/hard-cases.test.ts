@@ -191,7 +191,7 @@ async function startPlaneThatLosesOne(): Promise<{ plane: VirtualPlane; work: { 
   return { plane, work };
 }
 
-// Found by the fault simulation: a lost device's requests were sent again, and in the same sweep told that they were too late.
+// Found by the fault simulation: a lost device's requests were sent again, and in the same sweep answered as too late.
 test('a request that is too late when its device is lost is answered as late, and not sent again', async () => {
   const { plane, work } = await startPlaneThatLosesOne();
   for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_960 - 250 - 1_050 });
@@ -200,8 +200,8 @@ test('a request that is too late when its device is lost is answered as late, an
   expect(work.every(({ at }) => at < 2_000)).toBe(true);
 });
 
-// Found by the fault simulation: a device that got a request too late to answer told the frontend that it had ended, which then
-// said nothing, either.
+// Found by the fault simulation: a device that got a request too late to answer reported its end to the frontend, which then
+// did not answer either.
 test('a request sent again too late for another device to answer is answered by its frontend', async () => {
   const { plane, work } = await startPlaneThatLosesOne();
   for (const id of ['r0', 'r1']) plane.infer(id, [1, 90, 0], { deadlineMs: 1_800 - 1_050 });

@@ -214,8 +214,8 @@ test('a process that missed the preparation asks for the plan, and follows', asy
   expect(told).toEqual([2, 2]);
 });
 
-// Found by the fault simulation: a controller that was stopped in the middle of a change ended it when its successor led already,
-// which told everybody of the plan before for ever.
+// Found by the fault simulation: a controller that was stopped in the middle of a change finished it when its successor was already leading,
+// which then announced the previous plan for ever.
 test('a process that asks gets the plan in force from the history, whoever put it there', async () => {
   const world = await startWorld();
   await world.runUntil(world.clock.now() + 100);

@@ -62,7 +62,7 @@ describe('numbers of plans', () => {
   });
 });
 
-// Found by the fault simulation: results of a revision 2 that never was.
+// Found by the fault simulation: results that named a revision 2 that never existed.
 test('a process that starts while the first plan is being put in force begins with revision 1', async () => {
   const bus = createLocalBus(new VirtualClock());
   const controller = await open(bus);

@@ -23,7 +23,7 @@ test('if NATS says who it is: by account, user and connection name, whatever the
     expect(by('_R_.x.1', told)).not.toBe(by('_R_.x.1', { ...told, ...other }));
 });
 
-test('connections without a name are told apart', () => {
+test('connections without a name are distinguished', () => {
   const { name: _, ...unnamed } = told;
   expect(by('_R_.x.1', unnamed)).toBe(by('_R_.x.2', { ...unnamed, rtt: 5 }));
   expect(by('_R_.x.1', unnamed)).not.toBe(by('_R_.x.1', { ...unnamed, id: 8 }));
