@@ -64,46 +64,43 @@ nats: { servers: [${server.url}] }
     rmSync(folder, { recursive: true });
   });
 
-  test.each(SETTINGS)(
-    'no request fails if the clock of $who is $first, and is set to $later',
-    async ({ who, first, later }) => {
-      const clockFile = join(folder, 'clock');
-      writeFileSync(clockFile, `${first}\n`);
-      const env = {
-        LD_PRELOAD: library ?? '',
-        FAKETIME_TIMESTAMP_FILE: clockFile,
-        FAKETIME_NO_CACHE: '1',
-        FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  test.each(SETTINGS)('no request fails if the clock of $who is $first, and is set to $later', async ({ who, first, later }) => {
+    const clockFile = join(folder, 'clock');
+    writeFileSync(clockFile, `${first}\n`);
+    const env = {
+      LD_PRELOAD: library ?? '',
+      FAKETIME_TIMESTAMP_FILE: clockFile,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
+    const serving =
+      who === 'all'
+        ? [startCascade(['serve', folder], { env })]
+        : ROLES.map((role) => startCascade(['serve', folder, '--role', ...role], role[0] === who ? { env } : {}));
+    const client = await connectCascade({ servers: server.url, deployment: 'clocks' });
+    try {
+      // Roles are up when requests are answered and stored ones are accepted.
+      const warmUp = { id: `${who}-${first}`, results: 'warm-up' };
+      await vi.waitFor(() => client.infer({ sample: Int32Array.of(0) }), PATIENT);
+      await vi.waitFor(() => client.enqueue({ sample: Int32Array.of(0) }, warmUp), PATIENT);
+      const answers: Answer[] = [];
+      client.results$().subscribe((answer) => answers.push(answer));
+      const ask = async (offset: number): Promise<void> => {
+        const inputs = (i: number) => ({ sample: Int32Array.of(i) });
+        const plain = Array.from({ length: REQUESTS }, (_, i) => client.infer(inputs(i), { deadlineMs: 20_000 }));
+        const stored = Array.from({ length: REQUESTS }, (_, i) =>
+          client.enqueue(inputs(i), { id: `${who}-${first}-${offset + i}`, deadlineMs: 20_000 }),
+        );
+        await Promise.all([...plain, ...stored]);
+        await vi.waitFor(() => expect(answers).toHaveLength(offset + REQUESTS), PATIENT);
+        expect(answers.filter(isFailure)).toEqual([]);
       };
-      const serving =
-        who === 'all'
-          ? [startCascade(['serve', folder], { env })]
-          : ROLES.map((role) => startCascade(['serve', folder, '--role', ...role], role[0] === who ? { env } : {}));
-      const client = await connectCascade({ servers: server.url, deployment: 'clocks' });
-      try {
-        // Roles are up when requests are answered and stored ones are accepted.
-        const warmUp = { id: `${who}-${first}`, results: 'warm-up' };
-        await vi.waitFor(() => client.infer({ sample: Int32Array.of(0) }), PATIENT);
-        await vi.waitFor(() => client.enqueue({ sample: Int32Array.of(0) }, warmUp), PATIENT);
-        const answers: Answer[] = [];
-        client.results$().subscribe((answer) => answers.push(answer));
-        const ask = async (offset: number): Promise<void> => {
-          const inputs = (i: number) => ({ sample: Int32Array.of(i) });
-          const plain = Array.from({ length: REQUESTS }, (_, i) => client.infer(inputs(i), { deadlineMs: 20_000 }));
-          const stored = Array.from({ length: REQUESTS }, (_, i) =>
-            client.enqueue(inputs(i), { id: `${who}-${first}-${offset + i}`, deadlineMs: 20_000 }),
-          );
-          await Promise.all([...plain, ...stored]);
-          await vi.waitFor(() => expect(answers).toHaveLength(offset + REQUESTS), PATIENT);
-          expect(answers.filter(isFailure)).toEqual([]);
-        };
-        await ask(0);
-        writeFileSync(clockFile, `${later}\n`);
-        await ask(REQUESTS);
-      } finally {
-        await client.close();
-        await Promise.all(serving.map((each) => each.stop()));
-      }
-    },
-  );
+      await ask(0);
+      writeFileSync(clockFile, `${later}\n`);
+      await ask(REQUESTS);
+    } finally {
+      await client.close();
+      await Promise.all(serving.map((each) => each.stop()));
+    }
+  });
 });

@@ -428,11 +428,14 @@ describe('without a store', () => {
     });
   });
 
-  it.each([3_600_000, -3_600_000])('with a deadline is answered even if the clock of the frontend is %d ms off', async (offMs) => {
-    await startIngress({}, bus, 5_000, { ...realClock, now: () => realClock.now() + offMs });
-    await client.enqueue({ x: 1 }, { id: 'a', deadlineMs: 20_000 });
-    await answered(1);
-    expect(answers).toEqual([resultFor('a', 1)]);
-    await emptied();
-  });
+  it.each([3_600_000, -3_600_000])(
+    'with a deadline is answered even if the clock of the frontend is %d ms off',
+    async (offMs) => {
+      await startIngress({}, bus, 5_000, { ...realClock, now: () => realClock.now() + offMs });
+      await client.enqueue({ x: 1 }, { id: 'a', deadlineMs: 20_000 });
+      await answered(1);
+      expect(answers).toEqual([resultFor('a', 1)]);
+      await emptied();
+    },
+  );
 });

@@ -155,12 +155,7 @@ describe('a malformed request', () => {
     ],
     ['an id header that is too long', good, { 'Cascade-Id': 'x'.repeat(200) }, /id: 200 characters/],
     ['an unknown content type', good, { 'Content-Type': 'text/xml' }, /"text\/xml" is not supported/],
-    [
-      'an unknown encoding for the answer',
-      good,
-      { Accept: 'text/xml' },
-      /Accept "text\/xml": answers are application\/json/,
-    ],
+    ['an unknown encoding for the answer', good, { Accept: 'text/xml' }, /Accept "text\/xml": answers are application\/json/],
     ['raw bytes of the wrong length', EASY.subarray(2), { 'Content-Type': 'application/octet-stream' }, /1 bytes; expected 3/],
     ['a body above the limit', new Uint8Array(1024 * 1024 - 1_000), {}, /at most \d+ are accepted/],
   ];
