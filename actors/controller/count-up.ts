@@ -1,12 +1,12 @@
 import type { KeyValueEntry, KeyValueStore } from '../../engine/bus/key-value.ts';
 
-/** The number in an entry of the store; undefined when something else stands there. */
+/** The number in a store entry; undefined when the value is not a number. */
 export function numberIn({ value }: KeyValueEntry): number | undefined {
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString();
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Writes a number under a key. False when the key has been written since it was read at that revision, or found missing. */
+/** Writes a number. False when the key has changed since it was read at `readAt` (undefined: it was missing). */
 export async function writeNumber(
   store: KeyValueStore,
   key: string,
@@ -19,8 +19,8 @@ export async function writeNumber(
 }
 
 /**
- * The next number of a counter in the store, and above `above`: nobody else gets the same. For a counter that is damaged stands the
- * revision of its entry: that counts all writes to the store.
+ * Increments a counter in the store and returns its new value, which is above `above` and given to nobody else. A damaged counter
+ * continues from the revision of its entry, which is at least as high because it counts all writes to the store.
  */
 export async function countUp(store: KeyValueStore, key: string, above = 0): Promise<number> {
   for (;;) {

@@ -12,14 +12,14 @@ import type { Revision } from './plan-history.ts';
 export interface DriftCoreOptions {
   /** The plan to begin with. */
   readonly start: Revision;
-  /** The profile of the weights that a plan names, where it is known: without it neither certainties nor audits can be judged. */
+  /** The profile of a plan's weights, if known. Without it, only the load is compared, not certainties or audits. */
   readonly profileOf: (plan: GearPlan) => Pick<Profile, 'models'> | undefined;
   readonly settings: Deployment['drift'];
-  /** Undefined: nothing is audited. */
+  /** Undefined: no audits. */
   readonly audit?: AuditBounds | undefined;
 }
 
-/** The task to plan for the measured load and to push the plan. */
+/** The task that plans for the measured load and pushes the plan. */
 export type Replan = 'replan';
 
 export interface ReplanOutcome {
@@ -28,7 +28,7 @@ export interface ReplanOutcome {
   readonly text: string;
 }
 
-/** What the drift-monitor knows, and what it says. */
+/** Measures drift, reports it, and starts replanning. */
 export class DriftMonitorCore {
   readonly #options: DriftCoreOptions;
   readonly #plans: Map<number, GearPlan>;
@@ -44,7 +44,7 @@ export class DriftMonitorCore {
     this.#watch = this.#watchOf(options.start, now);
   }
 
-  /** All controllers measure, so that each can take over; the one that leads tells. */
+  /** All controllers measure, so that any can take over; only the leader reports. */
   lead(leading: boolean): readonly Effect<Replan>[] {
     this.#leading = leading;
     return NO_EFFECTS;
@@ -65,7 +65,7 @@ export class DriftMonitorCore {
     return NO_EFFECTS;
   }
 
-  /** Another plan was made for another load: what was measured before is in other ranges. */
+  /** A new plan starts a new measurement, because its load ranges differ. */
   onGear({ revision }: GearMessage, now: number): readonly Effect<Replan>[] {
     if (revision === this.#watch.revision) return NO_EFFECTS;
     const plan = this.#plans.get(revision);
@@ -89,18 +89,18 @@ export class DriftMonitorCore {
     this.#replanning = true;
     this.#replannedAt = now;
     effects.push(
-      note('info', 'plans for the measured load'),
+      note('info', 'replanning for the measured load'),
       send(EVENTS, { type: 'replan', state: 'begins' }),
       perform('replan'),
     );
     return effects;
   }
 
-  /** The plan in force serves on if it failed; the next attempt has its turn after the interval. */
+  /** If it failed, the plan in force stays, and the next attempt waits for the interval. */
   onReplanned({ state, text }: ReplanOutcome): readonly Effect<Replan>[] {
     this.#replanning = false;
     return [
-      note(state === 'failed' ? 'error' : 'info', 'planning for the measured load has ended', { outcome: text }),
+      note(state === 'failed' ? 'error' : 'info', 'replanning for the measured load has ended', { outcome: text }),
       send(EVENTS, { type: 'replan', state, text }),
     ];
   }

@@ -10,17 +10,17 @@ export interface DriftMonitorOptions extends DriftCoreOptions {
   readonly subjects: Pick<Subjects, 'root'>;
   /** True while this controller leads. */
   readonly leading$: Observable<boolean>;
-  /** Plans for the measured load and pushes the plan; emits how it ended, in words, and errors when it could not. */
+  /** Plans for the measured load and pushes the plan. Emits a sentence about the outcome; errors when that fails. */
   readonly replan: () => Observable<string>;
 }
 
 const REPORT_INTERVAL_MS = 1_000;
 
-/** Compares load and certainties with what the plan was made for, and says when they have drifted apart. */
+/** Compares the load and the certainties with what the plan expects, and reports drift. */
 export function driftMonitorActor(options: DriftMonitorOptions): Actor {
   return defineActor<DriftMonitorCore, Replan, ReplanOutcome>({
     name: 'drift-monitor',
-    description: 'compares load and certainties with what was planned for',
+    description: 'compares load and certainties with what the plan expects',
     root: options.subjects.root,
     core: (now) => new DriftMonitorCore(options, now),
     reactions: [

@@ -21,7 +21,7 @@ export class DriftWatch {
 
   /**
    * @param profile of the plan's weights; undefined: only the load is watched.
-   * @param audit undefined: nothing is audited.
+   * @param audit undefined: no audits.
    */
   constructor(
     { revision, plan }: Revision,
@@ -46,7 +46,7 @@ export class DriftWatch {
     for (const counts of certainties) if (counts.revision === this.revision) this.#certainty?.observe(counts);
   }
 
-  /** Once a second. @returns what is measured, and what has begun or ceased to be drift since the last call. */
+  /** Once a second. @returns the measurements, and the drifts that have begun or ended since the last call. */
   tick(now: number): { report: DriftReport; events: (EventOf<'drift'> | EventOf<'audit'>)[] } {
     this.#qps.tick(now);
     this.#certainty?.forget(now - this.#at);
@@ -82,7 +82,7 @@ export class DriftWatch {
       distance,
       bound,
       observations: Math.round(observations),
-      text: drifted ? textOf(measure) : 'measured and planned for are alike again',
+      text: drifted ? textOf(measure) : 'the measurements match the plan again',
     };
   }
 }
@@ -91,12 +91,12 @@ function textOf(measure: QpsDriftMeasure | CertaintyDriftMeasure): string {
   const percent = Math.round(100 * (measure.distance ?? 0));
   if ('model' in measure) {
     return (
-      `${percent} % of the answers of ${measure.model} are more or less certain than those to the validation samples: the inputs ` +
-      'have changed, and the expected accuracy need not hold; label newer samples, then `cascade profile` and `cascade plan`'
+      `${percent} % of the answers of ${measure.model} are more or less certain than on the validation samples: the inputs have ` +
+      'changed, so the expected accuracy may not hold; label newer samples, then run `cascade profile` and `cascade plan`'
     );
   }
   return (
-    `${percent} % of the seconds have another load than planned: ${Math.round(measure.meanQps)} requests/s in the mean, ` +
-    `${Math.round(measure.plannedMeanQps)} were planned; plan for the measured load with \`cascade replan\``
+    `${percent} % of the seconds have a different load than planned: ${Math.round(measure.meanQps)} requests/s on average instead of ` +
+    `${Math.round(measure.plannedMeanQps)}; plan for the measured load with \`cascade replan\``
   );
 }

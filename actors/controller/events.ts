@@ -3,7 +3,7 @@ import { EVENTS } from '../../plans/protocol/channels.ts';
 import type { EventMessage } from '../../plans/protocol/events.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 
-/** Tells operators. Works outside of actors, too. */
+/** Publishes an event for operators; also usable outside actors. */
 export function publishEvent(bus: Bus, subjects: Subjects, event: EventMessage): void {
   bus.publish(subjects.events, EVENTS.codec.encode(event));
 }

@@ -8,7 +8,7 @@ import type { DeviceState, GearBasis, LoadReport } from '../../plans/protocol/co
 /** Reports and heartbeats older than this no longer count. */
 export const STALE_AFTER_MS = 5 * LOAD_INTERVAL_MS;
 
-/** A gear that was put in force, or a higher one that is now held or no longer so. */
+/** A gear change; with `from` = `to`, the gear starts or stops being held by hysteresis. */
 export interface GearShift {
   readonly from: number;
   readonly to: number;
@@ -24,7 +24,7 @@ export class GearControl {
   readonly #deviceNumber: ReadonlyMap<string, number>;
   readonly #slowdown: Float64Array;
   readonly #chooser: GearChooser;
-  /** Index of the gear in force: the one that is pinned, else the chosen one. */
+  /** Index of the gear in force: the pinned one, if any, else the chosen one. */
   #gear = 0;
   #pinned: number | undefined;
   #epoch: number;
@@ -50,8 +50,8 @@ export class GearControl {
   }
 
   /**
-   * Puts another table of gears in force, for the same models (a new plan, the gears for the loss of a device). The gear is
-   * chosen anew at the next decision, without hysteresis; until then the nearest index of the new table stands.
+   * Puts another table of gears for the same models in force: those of a new plan, or for the loss of a device. The next decision
+   * chooses from it without hysteresis; until then the nearest index of the new table is in force.
    */
   use(gears: readonly CompiledGear[]): void {
     this.#chooser.use(gears);
@@ -65,29 +65,29 @@ export class GearControl {
   }
 
   /**
-   * From the next decision on this gear is in force; undefined: the one for the load again, which is followed meanwhile. A pin
-   * ends with its table.
+   * Pins a gear from the next decision on; undefined: the load chooses again. The load is tracked while a gear is pinned. A new table
+   * ends the pin.
    */
   pin(gear: number | undefined): void {
     this.#pinned = gear;
   }
 
-  /** Begins a controller's term: with this epoch, or a higher one than any that it has heard of. */
+  /** Begins a controller's term with an epoch of at least `first`, and above `highest`, the highest seen so far. */
   beginTerm(first: number, highest: number): void {
     this.#epoch = Math.max(Math.floor(first), highest + 1);
   }
 
-  /** What the gear in force was last chosen by; undefined before the first decision. */
+  /** The reason for the last decision; undefined before the first. */
   get basis(): GearBasis | undefined {
     return this.#basis;
   }
 
-  /** Another plan is meant for another mean load; undefined: its loads are taken as they are (see load-scale.ts). */
+  /** Scales loads to a plan's mean load; undefined: loads are not scaled (see load-scale.ts). */
   scaleTo(plannedQps: number | undefined, now: number): void {
     this.#scale = plannedQps === undefined ? undefined : new LoadScale(plannedQps, now);
   }
 
-  /** Returns true when the frontend is a new one. */
+  /** Returns true for a new frontend. */
   load(report: LoadReport, now: number): boolean {
     const known = this.#loads.get(report.frontend);
     const history = known?.history ?? new LoadHistory();
@@ -97,20 +97,20 @@ export class GearControl {
     return known === undefined;
   }
 
-  /** Returns true when more waits on the device than usual: that is a reason to choose now. */
+  /** Returns true when the device has a backlog, which is a reason to decide at once. */
   state(state: DeviceState, now: number): boolean {
     this.#devices.set(state.device, { state, at: now });
     return state.backlogMs > backlogFromMs(this.#rule);
   }
 
-  /** Returns true when reports stay away: those of a frontend, whose load no longer counts, or all. */
+  /** Stops counting the load of silent frontends. Returns true when there were any, or when no frontend reports. */
   forgetSilent(now: number): boolean {
     const known = this.#loads.size;
     for (const [frontend, { at }] of this.#loads) if (now - at > STALE_AFTER_MS) this.#loads.delete(frontend);
     return this.#loads.size < known || this.#loads.size === 0;
   }
 
-  /** Chooses the gear; returns what has changed: the gear, or that one is held; undefined when nothing has. */
+  /** Chooses the gear; returns what changed, or undefined when nothing did. */
   decide(now: number): GearShift | undefined {
     this.forgetSilent(now);
     const { windowMs, noiseBand } = this.#rule;
@@ -136,7 +136,7 @@ export class GearControl {
     return { from, to, basis };
   }
 
-  /** What waits on all devices, by their heartbeats; takes in how fast they are. */
+  /** The work waiting on all devices, from their heartbeats. Also updates their slowdowns. */
   #waiting(firstModel: number, now: number): { firstQueue: number; backlog: number; waitMs: number } {
     const first = this.#models[firstModel];
     let firstQueue = 0;

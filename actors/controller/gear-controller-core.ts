@@ -21,20 +21,20 @@ import { type RevisedPlan, Router } from '../frontend/router.ts';
 import { GearControl } from './gear-control.ts';
 import { revisedOrMalformed } from './revised-plan.ts';
 
-/** By then each device that is there has told which epoch it acts on. */
+/** After this time every reachable device has reported the epoch it acts on. */
 const TERM_BEGINS_MS = 500;
-/** Devices that were never heard of count as lost only then: they may just be starting. */
+/** Devices without any heartbeat yet count as lost only after this time, because they may be starting. */
 const FIRST_HEARD_WITHIN_MS = 5_000;
 
 const JSON_CODEC = { encode: (verdict: PinVerdict): Uint8Array => Buffer.from(JSON.stringify(verdict)) };
 
-/** What the gear-controller knows and decides. Each call says what is to be done about it. */
+/** Decides the gear. */
 export class GearControllerCore {
   #effects: Effect[] = [];
   #now: number;
   readonly #subjects: Subjects;
   readonly #control: GearControl;
-  /** Knows the plans and the devices; its own gear is the one last heard of, ours or another controller's. */
+  /** Tracks plans and devices. Its gear is the last one announced, by this controller or another. */
   readonly #router: Router;
   readonly #startedAt: number;
   readonly #seen = new Set<string>();
@@ -42,11 +42,11 @@ export class GearControllerCore {
   readonly #speeds = new Map<string, SpeedWatch>();
   #leading = false;
   #revision: number;
-  /** A plan that was committed and is not known here yet. */
+  /** A committed plan that we have not received yet. */
   #awaited: number | undefined;
   #lost: string | undefined;
   #decidedAt = 0;
-  /** Highest epoch that a device was heard to act on. */
+  /** Highest epoch that any device has reported. */
   #highestDeviceEpoch = 0;
   #leadingSince = 0;
   #pin: GearPin | undefined;
@@ -63,7 +63,7 @@ export class GearControllerCore {
     this.#revision = plan.revision;
   }
 
-  /** @param firstEpoch of the term that begins; undefined where another controller leads. */
+  /** @param firstEpoch of the term that begins; undefined when another controller leads. */
   lead(firstEpoch: number | undefined, now: number): readonly Effect[] {
     return this.#at(now, () => {
       this.#leading = firstEpoch !== undefined;
@@ -78,7 +78,7 @@ export class GearControllerCore {
 
   onLoad(report: LoadReport, now: number): readonly Effect[] {
     return this.#at(now, () => {
-      // A frontend that has just started acts on the first gear until it is told of another.
+      // A new frontend uses the first gear until it receives another.
       if (this.#control.load(report, now)) this.#publish();
       this.#decide();
     });
@@ -99,7 +99,7 @@ export class GearControllerCore {
   onGear(message: GearMessage, now: number): readonly Effect[] {
     return this.#at(now, () => {
       this.#router.apply(message);
-      // While another controller leads, its plan is ours.
+      // While another controller leads, we follow its plan.
       if (this.#leading) return;
       if (message.revision !== this.#revision) this.#adopt(message.revision);
       this.#setPin(message.pinned);
@@ -117,7 +117,7 @@ export class GearControllerCore {
     const verdict = this.#verdictOn(message, now);
     const done = verdict.accepted
       ? this.#onPin(verdict, now)
-      : [note('warn', 'an order to pin a gear is refused', { reason: verdict.reason })];
+      : [note('warn', 'rejected an order to pin a gear', { reason: verdict.reason })];
     return reply === '' ? done : [...done, answer(JSON_CODEC, verdict, reply)];
   }
 
@@ -130,7 +130,7 @@ export class GearControllerCore {
     }
     const { gear, forMs } = order;
     if (gear === null) {
-      if (forMs !== undefined) return { accepted: false, reason: 'forMs: there is no time for which no gear is pinned' };
+      if (forMs !== undefined) return { accepted: false, reason: 'forMs: needs a gear to pin; leave it out to release the pin' };
       return { accepted: true, gear, until: null };
     }
     const count = this.#control.gearCount;
@@ -140,7 +140,7 @@ export class GearControllerCore {
 
   #onPin({ gear, until }: Pick<GearPin, 'until'> & { readonly gear: number | null }, now: number): readonly Effect[] {
     return this.#at(now, () => {
-      if (gear === null) this.#endPin('an operator has released it');
+      if (gear === null) this.#endPin('an operator released it');
       else {
         this.#setPin({ gear, until });
         this.#reportPin('pinned', gear, `gear ${gear} is pinned ${describeEnd(until)}`);
@@ -161,7 +161,7 @@ export class GearControllerCore {
     });
   }
 
-  /** From now on gears are of this plan. */
+  /** This plan is now in force. */
   onCommit({ revision }: PlanVerdict, now: number): readonly Effect[] {
     return this.#at(now, () => this.#adopt(revision));
   }
@@ -171,14 +171,14 @@ export class GearControllerCore {
     return NO_EFFECTS;
   }
 
-  /** Reports that stay away mean less load, too. */
+  /** Missing reports mean less load, too. */
   forgetSilent(now: number): readonly Effect[] {
     return this.#at(now, () => {
       if (this.#control.forgetSilent(now)) this.#decide();
     });
   }
 
-  /** For those who joined or missed it. */
+  /** Repeats the gear for processes that joined or missed it. */
   repeat(now: number): readonly Effect[] {
     return this.#at(now, () => this.#publish());
   }
@@ -188,7 +188,7 @@ export class GearControllerCore {
       this.#router.sweep(now);
       this.#updateLost();
       if (this.#pin !== undefined && now >= (this.#pin.until ?? Number.POSITIVE_INFINITY)) {
-        this.#endPin('its time is over');
+        this.#endPin('its time is up');
         this.#decide();
         this.#publish();
       }
@@ -216,8 +216,8 @@ export class GearControllerCore {
   }
 
   /**
-   * Where nobody counts terms, a predecessor whose clock was ahead of ours has left a later epoch than our term began with:
-   * everybody would ignore us. Who leads for longer and hears of a later one has a successor, and must not surpass that.
+   * Without a term counter, a predecessor whose clock was ahead of ours has left an epoch later than ours, and everybody would ignore
+   * us. If we have led for longer, a later epoch belongs to our successor, and we must not exceed it.
    */
   #surpass(epoch: number, now: number): void {
     if (!this.#leading || epoch <= this.#control.epoch || now - this.#leadingSince > TERM_BEGINS_MS) return;
@@ -238,7 +238,7 @@ export class GearControllerCore {
     this.#useTable();
   }
 
-  /** Takes the gears for the loss of a device, or those for all of them again. */
+  /** Switches to the gears for a lost device, or back to those for all devices. */
   #updateLost(): void {
     const { there, gone } = this.#router.coverage(this.#plan);
     for (const device of there) {
@@ -252,7 +252,7 @@ export class GearControllerCore {
       this.#speeds.delete(device);
       this.#reportDevice({ type: 'device-lost', device });
     }
-    // With no device left, gears in reserve would help nobody.
+    // With no device left, contingency gears are of no use.
     const lost =
       there.length === 0 ? this.#lost : gone.find((device) => this.#gone.has(device) && this.#plan.contingencies.has(device));
     if (lost === this.#lost) return;
@@ -283,7 +283,7 @@ export class GearControllerCore {
     this.#control.pin(pin && Math.min(pin.gear, this.#control.gearCount - 1));
   }
 
-  /** The next decision is by the load. */
+  /** The next decision follows the load. */
   #endPin(why: string): void {
     if (this.#pin === undefined) return;
     const { gear } = this.#pin;
@@ -297,7 +297,7 @@ export class GearControllerCore {
   }
 
   #useTable(): void {
-    this.#endPin('other gears are in force, by a new plan or as a device is lost or back');
+    this.#endPin('the gears changed, because of a new plan or because a device was lost or came back');
     const plan = this.#plan;
     if (this.#lost !== undefined && !plan.contingencies.has(this.#lost)) this.#lost = undefined;
     this.#control.use(this.#lost === undefined ? plan.gears : plan.contingencies.get(this.#lost)!);

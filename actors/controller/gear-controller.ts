@@ -15,21 +15,21 @@ export interface GearControllerOptions {
   /** The plan to begin with. */
   readonly plan: RevisedPlan;
   readonly rule: GearRule;
-  /** Whether this controller is the one that acts; the others only listen, to be ready. */
+  /** True while this controller leads; the others only listen, so that they can take over. */
   readonly leading$: Observable<boolean>;
-  /** Number of the term that begins now; undefined where nobody counts terms: then clocks must agree. Default: undefined. */
+  /** Number of the term that begins now. Undefined (the default): terms are not counted, and clocks must agree. */
   readonly beginTerm?: () => Promise<number | undefined>;
 }
 
 const REPEAT_INTERVAL_MS = 1_000;
 const SWEEP_INTERVAL_MS = 100;
-/** More than there are changes in a term. */
+/** More than the gear changes of any term. */
 const EPOCHS_PER_TERM = 2 ** 32;
 const RETRY_MS = 500;
 
 /**
- * Adds up the load of all frontends and puts the gear for it in force: a table look-up (CascadeServe §5). Changes the table when
- * a plan is committed, and while a device is lost for which the plan has gears in reserve.
+ * Adds up the load of all frontends and looks up the gear for it (CascadeServe §5). Switches tables when a plan is committed, and
+ * while a device is lost for which the plan has contingency gears.
  */
 export function gearControllerActor(options: GearControllerOptions): Actor {
   return defineActor<GearControllerCore>({
@@ -59,18 +59,18 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
   });
 }
 
-/** Of each term that this controller leads; undefined where it ceases to. Until a term has its number, the controller says nothing. */
+/** The first epoch of each term that this controller leads; undefined when it stops leading. It stays silent until the term has a number. */
 function firstEpochs$({ leading$, beginTerm }: GearControllerOptions, context: ActorContext): Observable<number | undefined> {
   return leading$.pipe(switchMap((leading) => (leading ? firstEpoch$(beginTerm, context) : of(undefined))));
 }
 
-/** What the epochs of a term begin with, which is above those of the terms before, whatever is left of them. */
+/** The first epoch of a term, above all epochs of earlier terms. */
 function firstEpoch$(beginTerm: GearControllerOptions['beginTerm'], { clock, log }: ActorContext): Observable<number> {
   if (beginTerm === undefined) return of(clock.now());
   return defer(beginTerm).pipe(
     map((term) => (term === undefined ? clock.now() : term * EPOCHS_PER_TERM)),
     catchError((error, again$) => {
-      log.warn({ reason: messageOf(error) }, 'no number for this term of the controller; trying again');
+      log.warn({ reason: messageOf(error) }, 'cannot get a number for this controller term; trying again');
       return every(clock, RETRY_MS).pipe(
         take(1),
         switchMap(() => again$),

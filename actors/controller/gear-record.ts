@@ -8,7 +8,7 @@ import type { Decision, Status } from './status-report.ts';
 
 const DECISIONS_KEPT = 20;
 
-/** The plan and the gear in force as they are told, and how long which gear was. */
+/** The plan and gear in force, as announced, and the time spent in each gear. */
 export class GearRecord {
   readonly #plans: Map<number, GearPlan>;
   readonly #decisions: Decision[] = [];
@@ -39,7 +39,7 @@ export class GearRecord {
     keepPlan(this.#plans, revision, plan, this.#revision);
   }
 
-  /** False for a gear of a plan that is not known here. */
+  /** False for a gear of an unknown plan. */
   observe(message: GearMessage, now: number): boolean {
     this.#addTime(now);
     const plan = this.#plans.get(message.revision);
@@ -79,7 +79,7 @@ export class GearRecord {
     };
   }
 
-  /** Gives the gear in force the time since the last call. */
+  /** Adds the time since the last call to the gear in force. */
   #addTime(now: number): void {
     const gear = this.#gear;
     if (gear !== undefined && gear.lost === undefined && gear.gear < this.#gearMs.length)

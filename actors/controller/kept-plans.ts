@@ -1,7 +1,7 @@
-/** Plans that are kept, the one in force among them: the one to come, and those that stragglers may still speak of. */
+/** Plans to keep: the one in force, the next one, and earlier ones that late messages may refer to. */
 const KEPT_PLANS = 4;
 
-/** Takes note of a plan, and forgets the oldest but the one in force. A revision stands for one plan: it is only told again. */
+/** Records a plan and forgets the oldest ones, but never the one in force. A revision always means the same plan, so repeats are ignored. */
 export function keepPlan<Plan>(plans: Map<number, Plan>, revision: number, plan: Plan, inForce: number): void {
   if (plans.has(revision)) return;
   plans.set(revision, plan);

@@ -10,23 +10,23 @@ export interface LeaseOptions {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Bucket of the key-value store that holds the lease, and nothing else: its values expire. */
+  /** Bucket of the key-value store for the lease alone, because its values expire. */
   readonly bucket: string;
-  /** Who we are, for people who look. */
+  /** Our name, for people who look at the store. */
   readonly owner: string;
   readonly ttlMs?: number;
 }
 
 const KEY = 'controller';
-/** A holder that dies is succeeded after this; short, as meanwhile the gear stands still. */
+/** When the holder dies, another one takes over after this time. It is short, because until then the gear does not change. */
 const LEASE_TTL_MS = 2_000;
-/** Renewals within the time to live: one may be lost. */
+/** Attempts to renew within the time to live, so that one may be lost. */
 const ATTEMPTS_PER_TTL = 4;
 
 /**
- * Who of several controllers acts: emits true when this one holds the lease and false when it no longer does, or cannot tell
- * because the store is out of reach. Given back when unsubscribed. Without JetStream there is nothing to hold a lease with:
- * true, and a warning.
+ * Decides which of several controllers leads: emits true when this one holds the lease, and false when it no longer does, or cannot
+ * tell because the store is unreachable. Unsubscribing releases the lease. Without JetStream there is no lease: emits true and
+ * logs a warning.
  */
 export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }: LeaseOptions): Observable<boolean> {
   return new Observable((subscriber) => {
@@ -46,7 +46,9 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     const attempt = async (): Promise<void> => {
       store ??= await bus.keyValue(bucket, { ttlMs, watched: true });
       if (store === undefined) {
-        log.warn('the NATS server has no JetStream: no lease, so run one controller only; pushed plans live as long as it does');
+        log.warn(
+          'the NATS server has no JetStream, so there is no lease: run only one controller; it forgets pushed plans when it exits',
+        );
         checks.unsubscribe();
         report(true);
         return;
@@ -54,7 +56,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
       const value = Buffer.from(owner);
       const askedAt = clock.now();
       revision = revision === undefined ? await store.create(KEY, value) : await store.update(KEY, value, revision);
-      // From when we asked: the server cannot have begun to count before.
+      // Counted from our request, because the server cannot have started counting before that.
       if (revision !== undefined) validUntil = askedAt + ttlMs;
       complaint = '';
     };
@@ -65,11 +67,11 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
       asking = true;
       attempt()
         .catch((error) => {
-          // Our connection closes as we leave: nothing is amiss.
+          // Our connection closes when we leave; that is no failure.
           if (subscriber.closed) return;
-          if (messageOf(error) !== complaint) log.warn({ reason: messageOf(error) }, 'the lease store is out of reach');
+          if (messageOf(error) !== complaint) log.warn({ reason: messageOf(error) }, 'cannot reach the lease store');
           complaint = messageOf(error);
-          // It may come back empty.
+          // The store may come back empty, so it has to be opened again.
           store = undefined;
         })
         .finally(() => {
@@ -84,7 +86,7 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     return () => {
       checks.unsubscribe();
       if (held && store !== undefined && revision !== undefined)
-        store.delete(KEY).catch((error) => log.info({ reason: messageOf(error) }, 'the lease was not given back; it expires'));
+        store.delete(KEY).catch((error) => log.info({ reason: messageOf(error) }, 'could not release the lease; it will expire'));
     };
   });
 }

@@ -2,12 +2,12 @@ import { ConfigError } from '../../engine/errors.ts';
 import type { Load } from '../../plans/domain/deployment/deployment.ts';
 import type { DriftReport } from '../../plans/protocol/drift-report.ts';
 
-/** Beyond this share of seconds above the highest planned load, a plan for that load will not do. */
+/** If more than this share of seconds exceeds the highest planned load, warn that a plan for that load is not enough. */
 const MUCH_ABOVE = 0.01;
 
 /**
- * The load to plan for as it was measured, in the place of the one that the deployment file says.
- * @throws ConfigError when nothing, or too little, was measured yet.
+ * The measured load, to plan for instead of the load in the deployment file.
+ * @throws ConfigError when too little has been measured so far.
  */
 export function measuredLoad(
   load: Load,
@@ -17,7 +17,7 @@ export function measuredLoad(
   const seconds = Math.floor(drift?.qps.observations ?? 0);
   if (drift === null || seconds < minSeconds) {
     throw new ConfigError(
-      `load was measured for ${seconds} s (seconds without a request do not count), less than the ${minSeconds} of drift.minSamples: wait, or set that lower`,
+      `load was measured for ${seconds} s (seconds without a request do not count), less than the ${minSeconds} of drift.minSamples: wait, or lower that`,
     );
   }
   const { qpsMax, histogram, above } = drift.qps;

@@ -1,7 +1,7 @@
 import type { DeviceState, PreparedMessage } from '../../plans/protocol/control-messages.ts';
 import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 
-/** A device as its last heartbeat tells. */
+/** A device, according to its last heartbeat. */
 export interface LiveDevice {
   readonly host: string;
   readonly phase: DeviceState['phase'];
@@ -9,15 +9,15 @@ export interface LiveDevice {
   readonly seenAt: number;
 }
 
-/** How a plan change ended, or why it did not begin. */
+/** The result of a plan change, or the reason why it did not start. */
 export type Verdict =
   | { readonly accepted: true; readonly revision: number }
   | { readonly accepted: false; readonly reason: string };
 
-/** The first phase of a plan change: every device that the plan places replicas on must say that it has them, warm. */
+/** The first phase of a plan change: every device on which the plan places replicas must report that they are loaded and warm. */
 export class PlanChange {
   readonly revision: number;
-  /** Devices that have not answered yet, with the incarnation that was asked. */
+  /** Devices that have not answered yet -> the incarnation that was asked. */
   readonly #waiting = new Map<string, string>();
   readonly #timeoutMs: number;
   readonly #startedAt: number;
@@ -36,7 +36,8 @@ export class PlanChange {
       const found = live.get(device);
       if (found !== undefined && found.phase === 'ready' && !isSilent(found, times.now))
         this.#waiting.set(device, found.incarnation);
-      else this.#problem ??= `device ${device} is not there${found === undefined ? '' : `: it is ${describe(found, times.now)}`}`;
+      else
+        this.#problem ??= `device ${device} is not available${found === undefined ? '' : `: it is ${describe(found, times.now)}`}`;
     }
   }
 
@@ -46,21 +47,21 @@ export class PlanChange {
     else this.#problem ??= problem;
   }
 
-  /** The verdict, once there is one. */
+  /** Undefined while devices are still preparing. */
   verdict(live: ReadonlyMap<string, LiveDevice>, now: number): Verdict | undefined {
     for (const [device, incarnation] of this.#waiting) {
       const found = live.get(device);
       if (found?.incarnation !== incarnation || found.phase !== 'ready' || isSilent(found, now)) {
         const what =
           found === undefined ? 'was lost' : found.incarnation === incarnation ? describe(found, now) : 'was restarted';
-        this.#problem ??= `device ${device}${found === undefined ? '' : ` on host ${found.host}`} ${what} while it prepared the plan`;
+        this.#problem ??= `device ${device}${found === undefined ? '' : ` on host ${found.host}`} ${what} while preparing the plan`;
       }
     }
     if (this.#problem !== undefined) return { accepted: false, reason: this.#problem };
     if (this.#waiting.size === 0) return { accepted: true, revision: this.revision };
     if (now - this.#startedAt < this.#timeoutMs) return undefined;
     const names = [...this.#waiting.keys()].join(', ');
-    return { accepted: false, reason: `device ${names} did not get ready for the plan within ${this.#timeoutMs} ms` };
+    return { accepted: false, reason: `device ${names} did not prepare the plan within ${this.#timeoutMs} ms` };
   }
 }
 

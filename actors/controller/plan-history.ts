@@ -8,7 +8,7 @@ import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { countUp, numberIn, writeNumber } from './count-up.ts';
 
-/** A plan by its number in the deployment's history. */
+/** A plan with its number in the deployment's history. */
 export interface Revision {
   readonly revision: number;
   readonly plan: GearPlan;
@@ -18,9 +18,9 @@ const CURRENT = 'current';
 const LAST = 'last';
 
 /**
- * All plans that a deployment has had, by revision, in the key-value bucket of the deployment: `plan.<n>`, `current` with the
- * number of the one in force, `last` with the highest that was given to any plan, and `digest.<sha256>` with the revision of a
- * plan of that content. In memory where the server has no JetStream.
+ * All plans of a deployment by revision, in the deployment's key-value bucket. The keys: `plan.<n>`; `current`, the revision in force;
+ * `last`, the highest revision used so far; and `digest.<sha256>`, the revision of the plan with that content. In memory when the
+ * server has no JetStream.
  */
 export class PlanHistory {
   readonly #store: KeyValueStore;
@@ -36,31 +36,31 @@ export class PlanHistory {
     return new PlanHistory((await bus.keyValue(bucket, options)) ?? createLocalKeyValue(clock, {}), bucket);
   }
 
-  /** Number of the plan in force; undefined where there has never been one, or none can be told. */
+  /** Revision in force; undefined when there has been none yet, or the entry is damaged. */
   async currentRevision(): Promise<number | undefined> {
     const entry = await this.#store.get(CURRENT);
     return entry && numberIn(entry);
   }
 
-  /** @throws ConfigError when what is stored is no plan of this version. */
+  /** @throws ConfigError when the stored value is not a plan of this version. */
   async get(revision: number): Promise<Revision | undefined> {
     const key = `plan.${revision}`;
     const entry = await this.#store.get(key);
     return entry && { revision, plan: parsePlan(textOf(entry.value), `${this.#bucket}: ${key}`) };
   }
 
-  /** @throws ConfigError when what is stored is no plan of this version. */
+  /** @throws ConfigError when the stored value is not a plan of this version. */
   async current(): Promise<Revision | undefined> {
     const revision = await this.currentRevision();
     return revision === undefined ? undefined : this.get(revision);
   }
 
-  /** True when a plan of the same content has been in force. */
+  /** Whether a plan with the same content has ever been in force. */
   async knows(plan: GearPlan): Promise<boolean> {
     return (await this.#store.get(digestKey(plan))) !== undefined;
   }
 
-  /** Notes that a plan has been in force. */
+  /** Records that a plan has been in force. */
   async note({ revision, plan }: Revision): Promise<void> {
     await this.#store.put(digestKey(plan), bytesOf(String(revision)));
   }
@@ -70,22 +70,25 @@ export class PlanHistory {
   }
 
   /**
-   * A number above `highest` that no plan has been given, not even one that came to nothing: whoever has highest of that one must not
-   * take it for this. Two controllers never get the same.
+   * An unused revision above `highest`. Revisions of aborted plans are not reused, because a process that received one would confuse the
+   * two plans. Two controllers never get the same revision.
    */
   nextRevision(highest: number): Promise<number> {
     return countUp(this.#store, LAST, highest);
   }
 
   /**
-   * Makes a plan that is kept the one in force.
-   * @throws CascadeError UNAVAILABLE when another controller has put a later one in force, or does so now.
+   * Puts a stored plan in force.
+   * @throws CascadeError UNAVAILABLE when another controller has put a later plan in force, or is doing so now.
    */
   async adopt({ revision, plan }: Revision): Promise<void> {
     const entry = await this.#store.get(CURRENT);
     const later = entry !== undefined && (numberIn(entry) ?? 0) > revision;
     if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
-      throw new CascadeError('UNAVAILABLE', `another controller has put a plan in force while revision ${revision} was prepared`);
+      throw new CascadeError(
+        'UNAVAILABLE',
+        `another controller put a plan in force while revision ${revision} was being prepared`,
+      );
     await this.note({ revision, plan });
   }
 

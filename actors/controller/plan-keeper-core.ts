@@ -9,19 +9,19 @@ import type { PlanOutcome, PlanTask } from './plan-keeper-tasks.ts';
 import { type PlanKnowledge, PlanOrders, type PlanOrdersOptions, placedDevices } from './plan-orders.ts';
 
 export interface PlanKeeperCoreOptions extends PlanOrdersOptions {
-  /** The plan that this process began with. */
+  /** The plan this process started with. */
   readonly start: Revision;
-  /** The plan of the file, an operator's wish: put in force if it never was. */
+  /** The plan in the file: put in force if it has never been. */
   readonly wanted: GearPlan;
 }
 
-/** Those who ask for the plan at the same time are told once. */
+/** Requests for the plan within this time get one announcement. */
 const ANNOUNCE_INTERVAL_MS = 200;
 const RETRY_MS = 500;
 
 type Effects = readonly Effect<PlanTask>[];
 
-/** What the plan-keeper knows and decides: which plan is in force while it leads, and who is told. Changes are in plan-orders.ts. */
+/** Decides which plan is in force, and announces it while it leads. PlanOrders makes the changes. */
 export class PlanKeeperCore {
   readonly #options: PlanKeeperCoreOptions;
   readonly #effects: Effect<PlanTask>[] = [];
@@ -29,10 +29,10 @@ export class PlanKeeperCore {
   readonly #orders: PlanOrders;
   #lead: 'elsewhere' | 'taking-over' | 'here' = 'elsewhere';
   #term = 0;
-  /** When to try to take over, or to store the plan in force, again; Infinity: that is under way, or there is no need to. */
+  /** When to retry taking over, or storing the plan in force; Infinity: in progress, or not needed. */
   #takeOverAt = Number.POSITIVE_INFINITY;
   #restoreAt = Number.POSITIVE_INFINITY;
-  /** The plan that was told last, by whoever leads: in force when its commit comes. */
+  /** The plan last announced by any controller. It comes into force with its commit. */
   #announced: Revision | undefined;
   #wanted: GearPlan | undefined;
   #announcedAt = Number.NEGATIVE_INFINITY;
@@ -43,12 +43,12 @@ export class PlanKeeperCore {
     this.#orders = new PlanOrders(options, this.#known, this.#effects);
   }
 
-  /** Whether it takes orders and tells the plan to those who ask. */
+  /** Whether it accepts orders and announces the plan on request. */
   get leads(): boolean {
     return this.#lead === 'here';
   }
 
-  /** A plan that is being stored must be told of. */
+  /** Waits for plans that are being stored, because their commit must be sent. */
   get isDrained(): boolean {
     return this.#orders.adopting === 0;
   }
@@ -80,7 +80,7 @@ export class PlanKeeperCore {
   }
 
   onCommit({ revision }: PlanVerdict): Effects {
-    // A store that is found empty must not bring back a plan of long ago.
+    // Remembered so that, if the store turns out empty, no outdated plan is restored.
     const announced = this.#announced;
     const isNewer = announced?.revision === revision && revision > this.#known.current.revision;
     if (isNewer && this.#options.check(announced.plan).length === 0) this.#known.current = announced;
@@ -101,12 +101,12 @@ export class PlanKeeperCore {
   onPlanRequested(now: number): Effects {
     if (now - this.#announcedAt < ANNOUNCE_INTERVAL_MS) return this.#done();
     this.#announcedAt = now;
-    // By the history, as a controller that was stopped in a change may have ended it since.
+    // Read from the history, because a controller that was paused during a change may have completed it since.
     this.#effects.push(perform({ type: 'read-current' }));
     return this.#done();
   }
 
-  /** The NATS server has lost the history. */
+  /** The NATS server lost the history. */
   onHistoryLost(): Effects {
     this.#restore();
     return this.#done();
@@ -131,7 +131,7 @@ export class PlanKeeperCore {
         if (this.#isTakingOver(outcome.term)) this.#begin(outcome.stored, outcome.knowsWanted, now);
         break;
       case 'restored':
-        this.#note('warn', 'the plan in force is stored again; earlier revisions are lost');
+        this.#note('warn', 'stored the plan in force again; earlier revisions are lost');
         break;
       case 'numbered':
         this.#orders.onNumbered(outcome.change, outcome.revision, now);
@@ -162,12 +162,12 @@ export class PlanKeeperCore {
     switch (task.type) {
       case 'take-over':
         if (!this.#isTakingOver(task.term)) return;
-        this.#note('error', 'the plan history is out of reach; trying again', reason);
+        this.#note('error', 'cannot reach the plan history; trying again', reason);
         this.#takeOverAt = now + RETRY_MS;
         return;
       case 'restore':
         if (!this.leads) return;
-        this.#note('error', 'the plan in force cannot be stored again; trying again', reason);
+        this.#note('error', 'cannot store the plan in force again; still trying', reason);
         this.#restoreAt = now + RETRY_MS;
         return;
       case 'number':
@@ -180,11 +180,11 @@ export class PlanKeeperCore {
         this.#orders.onNotRead(task.change, reason);
         return;
       case 'read-current':
-        this.#note('warn', 'the plan history is out of reach; telling the plan that was known last', reason);
+        this.#note('warn', 'cannot reach the plan history; announcing the last known plan', reason);
         this.#announce(now);
         return;
       case 'announce':
-        this.#note('warn', 'the plan cannot be told', reason);
+        this.#note('warn', 'cannot announce the plan', reason);
         if (task.change !== undefined) this.#orders.onNotAnnounced(task.change, reason);
         return;
       default:
@@ -196,7 +196,7 @@ export class PlanKeeperCore {
     return this.#lead === 'taking-over' && term === this.#term;
   }
 
-  /** Finds out which plan is in force: another controller may have changed it since we started. */
+  /** Reads which plan is in force, because another controller may have changed it since we started. */
   #takeOver(): void {
     const { start } = this.#options;
     const { current } = this.#known;
@@ -205,7 +205,7 @@ export class PlanKeeperCore {
     this.#effects.push(perform({ type: 'take-over', term: this.#term, inForce: current, wasLost: !isNew }));
   }
 
-  /** Says which plan is in force, before it takes orders: who waits for a predecessor's verdict learns that none will come. */
+  /** Announces the plan in force before accepting orders, so that operators who wait for a predecessor's verdict know that none will come. */
   #begin(stored: Revision | undefined, knowsWanted: boolean, now: number): void {
     if (stored !== undefined) this.#known.current = stored;
     const { revision } = this.#known.current;

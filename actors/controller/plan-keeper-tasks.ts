@@ -8,21 +8,21 @@ import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { PlanHistory, type Revision } from './plan-history.ts';
 import { storedPlan } from './stored-plan.ts';
 
-/** What the plan-keeper has done outside of its core. `change` numbers the plan change that it is for. */
+/** The plan-keeper's slow work. `change` is the number of the plan change it belongs to. */
 export type PlanTask =
-  /** Finds out which plan is in force; where the history has none, that is `inForce`. */
+  /** Reads which plan is in force. If the history has none, stores `inForce`. */
   | { readonly type: 'take-over'; readonly term: number; readonly inForce: Revision; readonly wasLost: boolean }
-  /** Stores the plan in force in a history that the server has lost. */
+  /** Stores the plan in force again after the server lost the history. */
   | { readonly type: 'restore'; readonly inForce: Revision; readonly noteWanted: boolean }
-  /** Finds a number for the plan that comes next. */
+  /** Gets a revision for the next plan. */
   | { readonly type: 'number'; readonly change: number; readonly above: number }
-  /** Makes a plan that all are ready for the one in force by the history. */
+  /** Puts a plan in force in the history, once all devices are ready for it. */
   | { readonly type: 'adopt'; readonly change: number; readonly next: Revision }
-  /** Reads a plan from before. */
+  /** Reads an earlier plan. */
   | { readonly type: 'read'; readonly change: number; readonly revision: number }
   /** Reads the plan in force. */
   | { readonly type: 'read-current' }
-  /** Tells a plan, on behalf of a change or of those who have missed it. It fails where the plan is too large for a message. */
+  /** Announces a plan, for a change or for processes that missed it. Fails when the plan is too large for a message. */
   | { readonly type: 'announce'; readonly change?: number; readonly plan: Revision };
 
 export type PlanOutcome =
@@ -39,18 +39,18 @@ export interface PlanTaskOptions {
   readonly subjects: Subjects;
   /** Bucket of the plans. */
   readonly bucket: string;
-  /** The plan of the file, an operator's wish: put in force if it never was. */
+  /** The plan in the file: put in force if it has never been. */
   readonly wanted: GearPlan;
-  /** What is wrong with a plan for this deployment; empty for one that can be served. */
+  /** Returns a plan's problems for this deployment; empty if it can be served. */
   readonly check: (plan: GearPlan) => readonly string[];
 }
 
-/** Carries out the plan-keeper's tasks with the history of plans. */
+/** Runs the plan-keeper's tasks. */
 export function planTasks(options: PlanTaskOptions, context: ActorContext): (task: PlanTask) => Observable<PlanOutcome> {
   const { bus, clock, log } = context;
   const { bucket, check, wanted, subjects } = options;
   const channels = new Channels(subjects.root, context);
-  // What is in memory only must not be forgotten when the lease comes back.
+  // Kept open, because an in-memory history must survive losing and regaining the lease.
   let opened: PlanHistory | undefined;
 
   async function open(): Promise<PlanHistory> {
@@ -65,13 +65,13 @@ export function planTasks(options: PlanTaskOptions, context: ActorContext): (tas
       if (stored === undefined) await store(history, task.inForce, task.wasLost);
       return { type: 'took-over', term: task.term, stored, knowsWanted: await history.knows(wanted) };
     } catch (error) {
-      // The server may have come back without its store.
+      // The server may come back without its store, so open it again.
       opened = undefined;
       throw error;
     }
   }
 
-  /** Fills a history that has nothing to serve: it is new, or it was lost, and must not bring back the plan of the file. */
+  /** Fills an empty history. If it was lost, `noteWanted` keeps the plan of the file from coming back into force. */
   async function store(history: PlanHistory, inForce: Revision, noteWanted: boolean): Promise<void> {
     await history.keep(inForce);
     await history.adopt(inForce);

@@ -6,15 +6,15 @@ import { PlanKeeperCore, type PlanKeeperCoreOptions } from './plan-keeper-core.t
 import { type PlanOutcome, type PlanTask, type PlanTaskOptions, planTasks } from './plan-keeper-tasks.ts';
 
 export interface PlanKeeperOptions extends PlanKeeperCoreOptions, PlanTaskOptions {
-  /** Whether this controller is the one that acts. */
+  /** True while this controller leads. */
   readonly leading$: Observable<boolean>;
 }
 
 const CHECK_INTERVAL_MS = 100;
 
 /**
- * Keeps the deployment's plan: takes new ones from operators, lets the devices load what is new in them beside what
- * they have, and puts them in force when all are ready, or not at all. Tells the plan to whoever has missed it.
+ * Keeps the deployment's plan. Takes new plans from operators, has the devices load their new replicas alongside the old ones, and puts
+ * a plan in force once all devices are ready, or not at all. Announces the plan to processes that missed it.
  */
 export function planKeeperActor(options: PlanKeeperOptions): Actor {
   return defineActor<PlanKeeperCore, PlanTask, PlanOutcome>({

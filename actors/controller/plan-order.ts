@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 
-/** What an operator wants: a new plan, or one from before: a revision, or `true` for the one before that in force. */
+/** An operator's order: a new plan, or a rollback to a revision (`true`: the one before the revision in force). */
 export type ParsedPlanOrder =
   | { readonly type: 'plan'; readonly plan: GearPlan }
   | { readonly type: 'rollback'; readonly to: number | true };
@@ -11,7 +11,7 @@ const SOURCE = 'the plan';
 
 const rollbackSchema = z.strictObject({ rollback: z.union([z.literal(true), z.int().positive()]) });
 
-/** @throws Error in words for what is neither a plan nor an order to go back. */
+/** @throws Error with a message for people when the text is neither a plan nor a rollback. */
 export function readPlanOrder(text: string): ParsedPlanOrder {
   const to = rollbackOf(text);
   return to === undefined ? { type: 'plan', plan: parsePlan(text, SOURCE) } : { type: 'rollback', to };
@@ -22,7 +22,7 @@ function rollbackOf(text: string): number | true | undefined {
   try {
     value = JSON.parse(text);
   } catch {
-    // Not JSON: `parsePlan` says what is wrong with it.
+    // `parsePlan` reports that it is not JSON.
     return undefined;
   }
   if (typeof value !== 'object' || value === null || !('rollback' in value)) return undefined;

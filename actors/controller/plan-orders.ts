@@ -12,40 +12,40 @@ import { type ParsedPlanOrder, readPlanOrder } from './plan-order.ts';
 
 export interface PlanOrdersOptions {
   readonly subjects: Subjects;
-  /** What is wrong with a plan for this deployment; empty for one that can be served. */
+  /** Returns a plan's problems for this deployment; empty if it can be served. */
   readonly check: (plan: GearPlan) => readonly string[];
-  /** How long devices may take to load what is new in a plan. */
+  /** Time that devices have to load the new replicas of a plan. */
   readonly prepareTimeoutMs: number;
 }
 
-/** What the plan-keeper knows of plans and devices. */
+/** What the plan-keeper knows about plans and devices. */
 export interface PlanKnowledge {
   current: Revision;
-  /** Highest revision that was heard of: numbers are not used twice, even where nothing outlives a controller. */
+  /** Highest revision seen so far. Revisions are not reused, even when no store outlives the controller. */
   highest: number;
   readonly live: Map<string, LiveDevice>;
 }
 
-/** Whether a change that was being concluded came about, only the history knows. */
+/** Only the history knows whether a change that was being stored came into force. */
 const DEPOSED =
-  'another controller may have taken over meanwhile; `cascade status` tells the plan in force: push again if it is not this one';
+  'another controller may have taken over; `cascade status` shows the plan in force: push again if it is not this one';
 
 const VERDICT = { encode: (verdict: Verdict) => Buffer.from(JSON.stringify(verdict)) };
 
 interface Change {
   readonly number: number;
-  /** On which its operator wants the verdict; undefined: the keeper's own wish. */
+  /** Reply subject for the verdict; undefined: the plan-keeper itself started the change. */
   readonly reply: string | undefined;
-  /** For those who want another at the same time. */
+  /** Names this change to operators who try another one at the same time. */
   name: string;
   plan: GearPlan | undefined;
-  /** While the devices prepare it. */
+  /** Set while the devices prepare it. */
   preparing: PlanChange | undefined;
 }
 
 /**
- * Operators' orders and the one change that they may have under way: it gets a number, is prepared by the devices, is stored, and
- * is in force; or it is aborted, and all stays as it was.
+ * Operators' orders, one change at a time: it gets a revision, the devices prepare it, it is stored and comes into force. If any step
+ * fails, it is aborted, and the old plan stays.
  */
 export class PlanOrders {
   readonly #options: PlanOrdersOptions;
@@ -55,14 +55,14 @@ export class PlanOrders {
   #changes = 0;
   #adopting = 0;
 
-  /** @param effects to which this adds what is to be done. */
+  /** @param effects the list to which this adds its effects. */
   constructor(options: PlanOrdersOptions, known: PlanKnowledge, effects: Effect<PlanTask>[]) {
     this.#options = options;
     this.#known = known;
     this.#effects = effects;
   }
 
-  /** Plans that are being stored. */
+  /** Number of plans being stored. */
   get adopting(): number {
     return this.#adopting;
   }
@@ -103,7 +103,7 @@ export class PlanOrders {
     });
   }
 
-  /** The first phase begins: the devices load what is new. */
+  /** Starts the first phase: the devices load the new replicas. */
   onNumbered(number: number, revision: number, now: number): void {
     this.#known.highest = Math.max(this.#known.highest, revision);
     this.#withChange(number, (change) => {
@@ -123,7 +123,7 @@ export class PlanOrders {
     this.checkPrepared(now);
   }
 
-  /** The second phase begins once there is a verdict on the first. */
+  /** Starts the second phase once all devices are ready. */
   checkPrepared(now: number): void {
     const change = this.#change;
     const verdict = change?.preparing?.verdict(this.#known.live, now);
@@ -138,7 +138,7 @@ export class PlanOrders {
     this.#effects.push(perform({ type: 'adopt', change: change.number, next }));
   }
 
-  /** In force, whether or not the change is still under way here. */
+  /** The plan is in force, even if this controller has been deposed since. */
   onAdopted(number: number, next: Revision): void {
     const { revision } = next;
     this.#adopting--;
@@ -195,7 +195,7 @@ export class PlanOrders {
     });
   }
 
-  /** The order means no change at all: only whoever gave it is told. */
+  /** There is no change to report; only the operator who gave the order gets an answer. */
   #refuse({ reply }: Change, reason: string): void {
     this.#change = undefined;
     if (reply !== undefined) this.#answer(reply, { accepted: false, reason });
@@ -218,19 +218,19 @@ export class PlanOrders {
     try {
       this.#effects.push(answer(VERDICT, verdict, answerSubject(this.#options.subjects, reply, undefined)));
     } catch (error) {
-      this.#effects.push(note('warn', 'the verdict on a plan has nowhere to go', { reason: messageOf(error) }));
+      this.#effects.push(note('warn', 'cannot send the verdict on a plan', { reason: messageOf(error) }));
     }
   }
 
   #busy(): string | undefined {
-    return this.#change && `${this.#change.name} is under way; try again when it has ended`;
+    return this.#change && `${this.#change.name} is under way; try again when it is finished`;
   }
 
   #noSuchRevision(revision: number): string {
-    return `there is no revision ${revision} to go back to; in force is ${this.#known.current.revision}`;
+    return `there is no revision ${revision} to roll back to; revision ${this.#known.current.revision} is in force`;
   }
 
-  /** Nothing, where that change is over. */
+  /** Does nothing when that change is over. */
   #withChange(number: number, act: (change: Change) => void): void {
     if (this.#change?.number === number) act(this.#change);
   }

@@ -3,7 +3,7 @@ import { compilePlan } from '../../plans/policy/compiled-plan.ts';
 import type { PrepareMessage } from '../../plans/protocol/control-messages.ts';
 import type { RevisedPlan, Router } from '../frontend/router.ts';
 
-/** The plan as those use it who only route by it; an error where it is of other models or devices than the router's. */
+/** A plan compiled for routing; an error if its models or devices differ from the router's. */
 export function revisedOrMalformed(
   message: PrepareMessage,
   router: Pick<Router, 'models' | 'devices'>,
@@ -15,12 +15,12 @@ export function revisedOrMalformed(
   }
 }
 
-/** @throws Error in words for a plan of other models or devices than the router's. */
+/** @throws Error with a message for people when the plan's models or devices differ from the router's. */
 export function revisedPlan(
   { revision, plan }: PrepareMessage,
   { models, devices }: Pick<Router, 'models' | 'devices'>,
 ): RevisedPlan {
   if (plan.models.toSorted().join() !== models.toSorted().join())
-    throw new Error(`gear plan: models ${plan.models.join(', ')}; here they are ${models.join(', ')}`);
+    throw new Error(`gear plan: its models are ${plan.models.join(', ')}; this deployment has ${models.join(', ')}`);
   return { revision, plan: compilePlan(plan, devices, models) };
 }

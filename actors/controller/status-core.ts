@@ -20,15 +20,15 @@ export interface StatusCoreOptions {
   readonly subjects: Subjects;
   /** The plan to begin with. */
   readonly start: Revision;
-  /** The actors of this process, this one included: what they dropped is told, too, as nobody else tells it. Default: none. */
+  /** The actors of this process, including this one; only the status reports what they dropped. Default: none. */
   readonly actors?: () => readonly Pick<RunningActor, 'name' | 'dropped'>[];
-  /** Whether requests are stored; see `look`. Default: no. */
+  /** Whether requests are stored; see `readDurable`. Default: no. */
   readonly isDurable?: boolean;
   /** Default: this process's. */
   readonly pid?: number;
 }
 
-/** The task to ask the server how durable ingress is; its outcome is the answer, or why there is none. */
+/** The task that asks the server for the state of durable ingress; its outcome is the answer, or why there is none. */
 export type ReadDurable = 'read-durable';
 export type DurableAnswer = NonNullable<Status['durable']>;
 
@@ -46,7 +46,7 @@ interface Device {
   readonly speed: SpeedWatch;
 }
 
-/** What the status actor has heard of the deployment, and the snapshot that it makes of that. */
+/** Collects the state of the deployment and makes snapshots of it. */
 export class StatusCore {
   readonly #options: StatusCoreOptions;
   readonly #gears: GearRecord;
@@ -64,7 +64,7 @@ export class StatusCore {
     this.#durable = options.isDurable ? { unknown: 'not asked yet' } : null;
   }
 
-  /** Each controller has a status actor, and any can answer. */
+  /** Any controller's status actor can answer, whether it leads or not. */
   lead(leading: boolean): readonly Effect<ReadDurable>[] {
     this.#leading = leading;
     return NO_EFFECTS;
@@ -112,7 +112,7 @@ export class StatusCore {
     return [answer(STATUS_ANSWER, this.snapshot(now), reply)];
   }
 
-  /** Once a second, where requests are stored. Not when asked, so that a server that is silent about its store keeps no operator waiting. */
+  /** Once a second if requests are stored, rather than on demand, so that an unresponsive store keeps no operator waiting. */
   readDurable(): readonly Effect<ReadDurable>[] {
     if (this.#reading) return NO_EFFECTS;
     this.#reading = true;
@@ -175,7 +175,7 @@ export class StatusCore {
     return withoutEmpty<UnservedByKind>(this.#byRole(({ unserved = {} }) => byKind(unserved)));
   }
 
-  /** Of each frontend and device, by the name of its actor. */
+  /** Counts of each frontend and device, by the name of its actor. */
   #byRole<T>(read: (counts: Pick<LoadReport | DeviceState, 'dropped' | 'unserved'>) => T): [string, T][] {
     return [
       ...[...this.#frontends].map(([name, { report }]): [string, T] => [`frontend-${name}`, read(report)]),

@@ -9,73 +9,73 @@ import type { DurableStatus } from '../durable/durable-status.ts';
 export interface Status {
   readonly deployment: string;
   readonly revision: number;
-  /** Model -> digest of the files that the plan in force names. */
+  /** Model -> digest of its files under the plan in force. */
   readonly weights: Readonly<Record<string, string>>;
-  /** The controller that answers: any can, one leads. */
+  /** The controller that answered; any can. */
   readonly controller: { readonly pid: number; readonly leading: boolean };
   readonly gear: {
     readonly index: number;
     readonly of: number;
     readonly qps: readonly [number, number];
     readonly cascade: string;
-    /** What the plan expects of its answers. */
+    /** Accuracy that the plan expects. */
     readonly expected: ExpectedAccuracy;
-    /** Beyond what the plan promises: the load is above its highest, or the devices are slower than planned. */
+    /** Beyond what the plan promises: the load is above its maximum, or the devices are slower than planned. */
     readonly bestEffort: boolean;
-    /** Device for whose loss this gear is. */
+    /** If this is a contingency gear, the device it does without. */
     readonly lost: string | null;
-    /** Whether an operator holds it, and when that ends by itself; null while the load chooses. */
+    /** Set while an operator pins the gear, with the time when the pin ends by itself; null while the load chooses. */
     readonly pinned: { readonly until: number | null } | null;
-    /** What it was last chosen by; null before the first decision. */
+    /** The reason for the last decision; null before the first. */
     readonly basis: GearBasis | null;
   } | null;
-  /** All gears that may come into force now, by their index. */
+  /** All gears that can currently come into force, by index. */
   readonly gears: readonly {
     readonly qps: readonly [number, number];
     readonly cascade: string;
     readonly expected: ExpectedAccuracy;
     readonly bestEffort: boolean;
   }[];
-  /** Which models the plan in force has where. */
+  /** Where the plan in force places models. */
   readonly placement: GearPlan['placement'];
   /** The last decisions that changed something, newest first. */
   readonly decisions: readonly Decision[];
-  /** How far load and certainties are from what was planned for; null before the first word of the drift-monitor. */
+  /** How far load and certainties are from the plan's; null before the drift monitor's first report. */
   readonly drift: DriftReport | null;
-  /** Changes of gear since the status actor began to listen, and seconds in each gear of the plan in force since it is. */
+  /** Gear changes since the status actor started, and seconds in each gear since the plan came into force. */
   readonly gearSwitches: number;
   readonly gearSeconds: readonly number[];
   /** Measured in the last interval, summed over frontends. */
   readonly qps: number;
   readonly frontends: readonly { readonly name: string; readonly pid: number; readonly qps: number }[];
-  /** With how fast each is beside its profile, smoothed, and since when. */
+  /** With each device's smoothed speed compared with its profile, and since when. */
   readonly devices: readonly (Omit<DeviceState, 'measures'> & { readonly silentMs: number; readonly speed: SpeedReport })[];
-  /** Devices of the plan that nothing is heard of. */
+  /** Devices of the plan without heartbeats. */
   readonly missing: readonly string[];
   /**
-   * Actor -> reason -> messages that it dropped, as they could not be read or did not fit into its mailbox; actors that dropped none are left out. Of the
-   * controllers' actors, those of the controller that answers.
+   * Actor -> reason -> number of messages dropped because they could not be decoded or did not fit into the mailbox. Actors that dropped
+   * none are left out. Only includes the actors of the controller that answers, not of other controllers.
    */
   readonly dropped: Readonly<Record<string, DropCounts>>;
   /**
-   * Frontend or device -> how requests ended there that got no result -> why -> how many, since it was started; those that have
-   * none are left out. A request is counted once, where it ended.
+   * Frontend or device -> how requests without a result ended -> reason -> number since the start; those without any are left out. A
+   * request is counted once, where it ended.
    */
   readonly unserved: Readonly<Record<string, UnservedByKind>>;
-  /** Durable ingress, as it was within the last second or two; why that is not known; null where the deployment has none. */
+  /** State of durable ingress one or two seconds ago, or why it is unknown; null when the deployment has none. */
   readonly durable: DurableStatus | { readonly unknown: string } | null;
-  /** What the NATS server had lost of streams, consumers and buckets and was made anew since this controller began to listen, newest first. */
+  /** Streams, consumers and buckets that the NATS server lost, and that were created again, since this controller started; newest first. */
   readonly losses: readonly StoreLoss[];
 }
 
 export interface StoreLoss extends Omit<EventOf<'store-lost'>, 'type'> {
-  /** When it was heard of: milliseconds since 1970. */
+  /** When the event arrived: milliseconds since 1970. */
   readonly at: number;
 }
 
-/** A change of gear; with `from` = `to`, the hysteresis that begins or ceases to hold it. */
+/** A gear change; with `from` = `to`, the gear starts or stops being held by hysteresis. */
 export interface Decision {
-  /** When it was heard of: milliseconds since 1970. */
+  /** When the event arrived: milliseconds since 1970. */
   readonly at: number;
   readonly revision: number;
   readonly from: number;

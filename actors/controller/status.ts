@@ -9,14 +9,14 @@ import { type DurableAnswer, type ReadDurable, StatusCore, type StatusCoreOption
 
 export interface StatusOptions extends StatusCoreOptions {
   readonly leading$: Observable<boolean>;
-  /** Where requests are stored; undefined: nowhere. */
+  /** Undefined: the deployment does not store requests. */
   readonly durable?: DurableConfig | undefined;
 }
 
 const FORGET_INTERVAL_MS = 1_000;
 const READ_INTERVAL_MS = 1_000;
 
-/** Listens to the whole deployment and answers an operator's question about it. */
+/** Listens to the whole deployment and answers operators with a snapshot of it. */
 export function statusActor(options: StatusOptions): Actor {
   const { durable } = options;
   const reads: readonly Reaction<StatusCore, ReadDurable>[] =

@@ -3,8 +3,8 @@ import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanHistory, Revision } from './plan-history.ts';
 
 /**
- * The plan in force by the history, if it can be served here. With the next revision's number, the plan of the file takes the
- * place of one that cannot (see `startingPlan`).
+ * The plan in force according to the history, if it can be served here. If it cannot, the plan of the file replaces it under the next
+ * revision (see `startingPlan`).
  */
 export async function storedPlan(
   history: PlanHistory,
@@ -15,7 +15,7 @@ export async function storedPlan(
   try {
     stored = await history.current();
   } catch (error) {
-    // Out of reach is not the same as unreadable: what is there must not be replaced.
+    // Only an unreadable plan may be replaced; one that is merely unreachable may not.
     if (!(error instanceof ConfigError)) throw error;
     warn(error.message);
     return undefined;
@@ -26,14 +26,14 @@ export async function storedPlan(
   return undefined;
 }
 
-/** The plan that a process begins with: the one in force by the history, else the file's, under the next number. */
+/** The plan a process starts with: the one in force according to the history, else the file's, under the next revision. */
 export async function startingPlan(
   history: PlanHistory,
   file: GearPlan,
   check: (plan: GearPlan) => readonly string[],
   warn: (reason: string) => void,
 ): Promise<Revision> {
-  // Asked first: a controller may put the first plan in force while we read, and what we found missing then has its number.
+  // Read before the plan: a controller may put the first plan in force meanwhile, and the file's plan must not get the same revision.
   const current = await history.currentRevision();
   if (current === undefined) return { revision: 1, plan: file };
   return (await storedPlan(history, check, warn)) ?? { revision: current + 1, plan: file };

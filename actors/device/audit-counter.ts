@@ -8,11 +8,11 @@ interface Counts extends AuditCounts {
   readonly differed: number[];
 }
 
-/** What a device counts of its audits between two heartbeats. Models are numbers: a text key for every answer costs throughput. */
+/** Counts a device's audits between two heartbeats. Models are numbers, because a string key for each answer would cost throughput. */
 export class AuditCounter {
   readonly #models: readonly string[];
   #revision = -1;
-  /** Of this revision, at `gear * models + model`. */
+  /** Counts for the current revision, at index `gear * models + model`. */
   #slots: (Counts | undefined)[] = [];
   #taken: Counts[] = [];
 
@@ -28,8 +28,8 @@ export class AuditCounter {
   }
 
   /**
-   * The most accurate model itself answered, and needs no audit.
-   * @param agrees whether the model before it in the cascade was of the same opinion; true where there is none.
+   * The most accurate model answered, so no audit is needed.
+   * @param agrees whether the previous model of the cascade gave the same answer; true if there is none.
    * @param bin of its certainty.
    */
   answeredByReference(revision: number, gear: number, model: number, agrees: boolean, bin: number): void {

@@ -13,21 +13,21 @@ import { LoneQueue } from './lone-queue.ts';
 import type { BatchOrder } from './orders.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
-/** What a batch loop asks of its device. Each adds what is to be done to `out`. */
+/** What a batch loop needs from its device. Each function adds its effects to `out`. */
 interface BatchOwner {
   readonly phase: () => DeviceState['phase'];
   /**
-   * Decides what becomes of the requests, and queues here what moves on to another model of this device.
-   * @returns what is to be done when the next batch has been started, so that the two overlap; `pump` is to be called after it.
+   * Decides what happens to the requests, and queues those that move on to another model of this device.
+   * @returns effects for after the next batch has started, so that the two overlap; they lead to another call of `pump`.
    */
   readonly onDone: (order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]) => readonly DeviceEffect[];
-  /** A batch failed as a whole; its requests run again one by one, and one that fails alone is given up. */
+  /** A batch failed as a whole. Its requests run again one by one, and a request that fails alone is refused. */
   readonly onFailed: (order: BatchOrder, error: unknown, now: number, out: DeviceEffect[]) => void;
   /** A plan that came into force meanwhile assigns this request to another device. */
   readonly onStray: (model: number, request: Queued, now: number, out: DeviceEffect[]) => void;
   /** No time is left to compute this request. */
   readonly onExpired: (request: Queued, now: number, out: DeviceEffect[]) => void;
-  /** A request that may have killed a device is about to run, alone, when what is added here has been done. */
+  /** A request that may have killed a device is about to run alone, after the effects added here are done. */
   readonly onTrial: (now: number, out: DeviceEffect[]) => void;
   /** A batch has started. */
   readonly onStarted: (now: number, out: DeviceEffect[]) => void;
@@ -36,7 +36,7 @@ interface BatchOwner {
 export interface BatchLoopOptions extends BatchOwner {
   readonly device: string;
   readonly router: Router;
-  /** Per model: those of the plan in force. */
+  /** Per model: the weights of the plan in force. */
   readonly weights: () => readonly DeviceWeights[];
   /** Whether this device holds the weights in force for a model. */
   readonly holds: (model: number) => boolean;
@@ -50,27 +50,27 @@ export interface BatchLoopOptions extends BatchOwner {
 export interface Spare {
   readonly model: number;
   readonly sample: Sample;
-  /** Of the sample, where samples differ in size. */
+  /** Size of the sample, if samples differ in size. */
   readonly size: number | undefined;
 }
 
 /** Work that nobody waits for: one sample at a time, and only when no request is waiting. */
 export interface SpareWork {
-  /** The next sample to run, and the model; undefined when there is none, or no time to spare. */
+  /** The next sample and its model; undefined when there is none, or no time to spare. */
   readonly next: (now: number) => Spare | undefined;
-  /** It is done, or has failed, in which case output is undefined. */
+  /** The sample is done, or has failed if `output` is undefined. */
   readonly onDone: (output: BatchOutput | undefined, out: DeviceEffect[]) => void;
-  /** The device was busy with anything between these times. */
+  /** The device was busy between these times. */
   readonly onBusy: (from: number, to: number) => void;
 }
 
 /**
- * The batcher's core: decides what of that which waits on a device runs next, one batch at a time, as soon as the device is free and
- * a queue triggers. On the way of each request, so state is mutable; what is to be done is added to `out`, which each call is given.
+ * The batcher's core: decides which of the waiting requests run next, one batch at a time, as soon as the device is free and a queue
+ * triggers. Runs for each request, so its state is mutable. Each call adds its effects to `out`.
  */
 export class BatchLoop {
   readonly #options: BatchLoopOptions;
-  /** Of this device, in the plans. */
+  /** Number of this device in the plans. */
   readonly #number: number;
   readonly #batcher: Batcher;
   readonly #hangWatch: HangWatch;
@@ -198,7 +198,7 @@ export class BatchLoop {
   done(order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]): void {
     const { weights, startedAt, plannedMs, sampleSize } = order;
     this.#ended(startedAt, now);
-    // The time of larger samples than were profiled is a guess, and says nothing of the device.
+    // The planned time of samples larger than the profiled ones is a guess, so it says nothing about the device's speed.
     if (isProfiledSize(weights.profiled, sampleSize)) this.#speed.observe(plannedMs, output.computeMs, now);
     const later = this.#options.onDone(order, output, now, out);
     if (this.#isFree) this.#start(now, out);

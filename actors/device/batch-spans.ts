@@ -2,8 +2,8 @@ import type { Attributes, Tracing } from '../../engine/tracing/tracing.ts';
 import type { Outcome, ReplicaOptions } from './model-replica.ts';
 
 /**
- * Two spans for each traced request of a batch: its wait in the queue of the model, and the batch's inference with what became of
- * the request.
+ * Records two spans for each traced request of a batch: its wait in the model's queue, and the batch's inference with the request's
+ * outcome.
  */
 export function recordBatch(
   tracing: Tracing,

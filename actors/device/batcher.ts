@@ -54,9 +54,9 @@ export class Batcher {
   #bytes = 0;
 
   /**
-   * @param models how many there are.
+   * @param models number of models.
    * @param largestBatch of a model, under the plan in force.
-   * @param device this device's number in the plan, and how many there are: where its minimum queue lengths stand in a gear.
+   * @param device this device's number in the plan, and the number of devices; they locate its minimum queue lengths in a gear.
    */
   constructor(
     models: number,
@@ -112,9 +112,9 @@ export class Batcher {
   }
 
   /**
-   * Takes the batch that runs next: of the triggered queues the one with the oldest request, and of that queue the requests of its
-   * clients in turn, those of one company; undefined when none triggers.
-   * @param slowdown how much longer than planned it takes: decides what is too late.
+   * Takes the next batch: from the triggered queue with the oldest request, requests that may share a batch, its clients taking turns.
+   * Undefined when no queue triggers.
+   * @param slowdown how much longer than planned the batch takes, which decides which requests are too late.
    */
   next(gear: CompiledGear, now: number, drainAll = false, slowdown = 1): Batch | undefined {
     let chosen = -1;
@@ -145,7 +145,7 @@ export class Batcher {
     return { model: chosen, requests, expired };
   }
 
-  /** When the first queue that has not triggered will do so by waiting; undefined when all are empty. */
+  /** When the next queue will trigger because of its waiting time; undefined when all are empty. */
   wakeAt(gear: CompiledGear): number | undefined {
     let at: number | undefined;
     for (const queue of this.#queues) {

@@ -17,9 +17,9 @@ export class CertaintyCounter {
   }
 
   /**
-   * Answers that are no numbers are in no bin.
-   * @param edges of the model's bins (see certaintyEdges); none: it is not counted.
-   * @param before the opinion that a sample came with; undefined at the first model.
+   * Does not count NaN.
+   * @param edges of the model's bins (see certaintyEdges); empty: the model is not counted.
+   * @param before the opinion of the previous model; undefined at the first model.
    */
   count(
     revision: number,
@@ -43,7 +43,7 @@ export class CertaintyCounter {
     bins[certaintyBin(edges, certainty)]++;
   }
 
-  /** What was counted since the last call. */
+  /** The counts since the last call. */
   take(): CertaintyCounts[] {
     const taken = [...this.#counts].flatMap(([{ index }, { revision, byModel }]) =>
       [...byModel].map(([model, counts]) => ({ revision, gear: index, model: this.#models[model], counts })),

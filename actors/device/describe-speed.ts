@@ -1,9 +1,9 @@
 import type { SpeedReport } from '../../plans/protocol/events.ts';
 
-/** Less is usual on any machine. */
+/** Smaller shares are normal on any machine. */
 const STARVED_SHARE = 0.1;
 
-/** For people: `cpu1 runs 1.9x slower than profiled since 12:03:07 UTC`, and why, where that is known. */
+/** Describes a speed for people: `cpu1 runs 1.9x slower than profiled since 12:03:07 UTC`, with the reason, if known. */
 export function describeSpeed(device: string, { state, slowdown, since, starvedShare }: SpeedReport): string {
   const when = since === null ? '' : ` since ${new Date(since).toISOString().slice(11, 19)} UTC`;
   if (state === 'as-profiled') return `${device} runs as profiled${since === null ? '' : ' again'}${when}`;

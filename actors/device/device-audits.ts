@@ -29,17 +29,17 @@ export interface AuditOptions {
 
 export interface DeviceAuditsOptions extends AuditOptions {
   readonly device: string;
-  /** Of the NATS server. */
+  /** Limit of the NATS server. */
   readonly maxPayloadBytes: number;
   readonly specs: readonly TensorSpec[];
   readonly router: Router;
-  /** Per model: those of the plan in force. */
+  /** Per model: the weights of the plan in force. */
   readonly weights: () => readonly DeviceWeights[];
-  /** Whether the weights in force of a model are here. */
+  /** Whether this device holds the weights in force for a model. */
   readonly holds: (model: number) => boolean;
-  /** Of a sample, where samples differ in size. */
+  /** Size of a sample, if samples differ in size. */
   readonly sizeOf: ((sample: Sample) => number) | undefined;
-  /** Time of a batch here, as planned: its measured speed changes while times are compared. @param sampleSize default: typical. */
+  /** Planned time of a batch here. Not the measured one, which changes between comparisons. @param sampleSize default: typical. */
   readonly batchMs: (model: number, batch: number, sampleSize?: number) => number;
   readonly judge: (output: BatchOutput, row: number, model: number) => Judgement;
 }
@@ -50,7 +50,7 @@ export class DeviceAudits implements SpareWork {
   readonly #number: number;
   readonly #audits: SpareAudits<AuditItem>;
   readonly #counter: AuditCounter;
-  /** With its plan, as it is looked for in every answer. */
+  /** Cached for its plan, because every answer needs it. */
   #reference: { readonly plan: CompiledPlan; readonly model: number } | undefined;
   #running: { readonly item: AuditItem; readonly model: number; readonly weights: DeviceWeights } | undefined;
 
@@ -68,12 +68,12 @@ export class DeviceAudits implements SpareWork {
     });
   }
 
-  /** Takes in what another device has drawn; false when there is no room for it. */
+  /** Accepts an answer to audit from another device; false when the queue is full. */
   enqueue(item: AuditItem): boolean {
     return this.#audits.enqueue(item);
   }
 
-  /** A client was answered. */
+  /** A client has been answered. */
   answered({ item }: Queued, result: Result, now: number, out: DeviceEffect[]): void {
     const { router, weights, agree } = this.#options;
     const { revision, gear, plan } = router;
@@ -110,7 +110,7 @@ export class DeviceAudits implements SpareWork {
     const { router, weights, sizeOf } = this.#options;
     const model = this.#ownReference;
     let item = this.#audits.next(model, router.gear, now);
-    // Other weights may have been in force then.
+    // Skip audits from other revisions, whose weights may differ.
     while (item !== undefined && item.opinion.revision !== router.revision) item = this.#audits.next(model, router.gear, now);
     if (item === undefined) return undefined;
     this.#running = { item, model, weights: weights()[model] };
@@ -123,7 +123,7 @@ export class DeviceAudits implements SpareWork {
     if (running === undefined) return;
     if (output === undefined) {
       const model = this.#options.router.models[running.model];
-      out.push(note('warn', 'failed on a sample to be audited; the client has its answer', { model }));
+      out.push(note('warn', 'failed on a sample to audit; the client has its answer', { model }));
       return;
     }
     const { item, model, weights } = running;
@@ -144,12 +144,12 @@ export class DeviceAudits implements SpareWork {
     this.#audits.busy(from, to);
   }
 
-  /** The inference thread waited for a processor for this share of the time between. */
+  /** The inference thread waited for a processor for this share of the time between `from` and `to`. */
   starved(from: number, to: number, share: number): void {
     this.#audits.starved(from, to, share);
   }
 
-  /** What was counted since the last call. */
+  /** The counts since the last call. */
   take(): AuditCounts[] {
     return this.#counter.take();
   }
@@ -157,17 +157,17 @@ export class DeviceAudits implements SpareWork {
   #ask(auditor: number, item: AuditItem, out: DeviceEffect[]): void {
     const { router, maxPayloadBytes, specs } = this.#options;
     if (auditor === this.#number) {
-      // A view would keep the whole frame in which the request arrived.
+      // Copied, because a view would keep the whole frame in which the request arrived.
       const sample = item.sample.map(({ data, shape }) => ({ data: data.slice(), shape }));
       this.#audits.enqueue({ ...item, sample });
       return;
     }
     const data = encodeAuditItem(item, specs);
     if (data.length <= maxPayloadBytes) out.push(perform({ type: 'audit', device: router.devices[auditor], data }));
-    else out.push(drop(new MalformedMessage('audit', 'longer than the server takes')));
+    else out.push(drop(new MalformedMessage('audit', 'above the payload limit of the server')));
   }
 
-  /** The most accurate model, or -1 where it is not held here. */
+  /** The most accurate model, or -1 when this device does not hold it. */
   get #ownReference(): number {
     const { router, holds } = this.#options;
     const reference = this.#referenceIn(router.plan);

@@ -1,6 +1,6 @@
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
-/** Delayed heartbeats of a process that has ended, or was paused, may arrive all at once; a rival sends them for longer than that. */
+/** A rival must send heartbeats for this long. Delayed ones of a process that exited or was paused arrive all at once. */
 const SEEN_FOR_MS = 250;
 
 /**
@@ -30,9 +30,9 @@ export class DeviceClaim {
   }
 
   /**
-   * Takes in a heartbeat of this device.
-   * @param ready whether this process serves it: if so it waits until the other one does.
-   * @returns true when it is another process's, and this one has to leave.
+   * Processes a heartbeat of this device.
+   * @param ready whether this process serves the device; if so, it stays until the rival serves it, too.
+   * @returns true when it comes from another process and this one has to leave.
    */
   losesTo({ claim, absences, phase }: DeviceState, ready: boolean, now: number): boolean {
     if (claim === this.id || phase === 'left' || phase === 'draining') return false;

@@ -17,9 +17,9 @@ import type { BatchOrder } from './orders.ts';
 import type { Prepared } from './replica-changes.ts';
 import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
 
-/** The queue lengths that a gear is chosen by are as old as that at most; the simulator has it so. */
+/** Maximum age of the queue lengths that decide the gear; the simulator assumes the same. */
 export const HEARTBEAT_INTERVAL_MS = LOAD_INTERVAL_MS;
-/** The queues are looked through for what is given up no more often: of 50,000 requests that takes a millisecond. */
+/** Minimum time between searches for cancelled requests: searching 50,000 requests takes a millisecond. */
 const CANCEL_INTERVAL_MS = 10;
 
 export interface DeviceCoreOptions
@@ -28,26 +28,26 @@ export interface DeviceCoreOptions
   readonly pid: number;
   /** See DeviceClaim. Default: the pid, for a device that no other host runs. */
   readonly claim?: string | undefined;
-  /** What plans mean on this device. */
+  /** The weights of a plan, as this device runs them. */
   readonly weightsOf: WeightsOf;
-  /** Computing time of the queues from which on they are told at once, and not with the next heartbeat; default: never. */
+  /** A backlog above this computing time sends a heartbeat at once; default: never. */
   readonly urgentBacklogMs?: number | undefined;
-  /** Whether and how answers are audited; needs bins of the certainties. By default none are. */
+  /** Audits of answers, which need bins of the certainties. Default: no audits. */
   readonly audit?: AuditOptions | undefined;
 }
 
-/** What a device's process gives its core. */
+/** What the core needs from its process. */
 export interface DeviceSurroundings {
   readonly router: Router;
   readonly replicas: ReplicasHere;
   readonly vitals: (now: number) => Vitals;
-  /** A server computes for this device. */
+  /** Whether a remote server computes for this device. */
   readonly computesElsewhere: boolean;
-  /** Of the NATS server. */
+  /** Limit of the NATS server. */
   readonly maxPayloadBytes: number;
 }
 
-/** What a device knows and decides. Each call says what is to be done about it; on the way of each request, so state is mutable. */
+/** Decides what a device does. Runs for each request, so its state is mutable. */
 export class DeviceCore {
   readonly #options: DeviceCoreOptions & DeviceSurroundings;
   readonly #router: Router;
@@ -56,18 +56,18 @@ export class DeviceCore {
   readonly #claim: DeviceClaim;
   readonly #report: DeviceReport;
   #incarnation: string;
-  /** Per model: those of the plan in force. */
+  /** Per model: the weights of the plan in force. */
   #weights: readonly DeviceWeights[];
   #phase: DeviceState['phase'] = 'loading';
   #hasEnded = false;
   #heartbeatAt = 0;
-  /** The batch that this device dies of: frontends try its requests once more, alone, and what else is here in batches. */
+  /** The batch that is killing this device. Frontends retry its requests alone, and all other requests in batches. */
   #blamed: readonly Queued[] | undefined;
   #gearDelayMs = 0;
-  /** Requests that were given up a moment ago, by origin. */
+  /** Requests cancelled since the last search, by origin. */
   #cancelled = new Map<string, Set<number>>();
   #nextCancelAt = 0;
-  /** What comes in was sent before a pause of this process, and has been sent again by its frontends. */
+  /** Set while arriving work was sent before a pause of this process, so that frontends have sent it elsewhere since. */
   #stale = false;
 
   constructor(options: DeviceCoreOptions & DeviceSurroundings, now: number) {
@@ -100,7 +100,7 @@ export class DeviceCore {
     this.#incarnation = this.#newIncarnation(now);
   }
 
-  /** What was to be said when it left has been said. */
+  /** Whether everything sent before leaving has reached the server. */
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
@@ -114,22 +114,22 @@ export class DeviceCore {
     return this.#work.loop.hasWork(model);
   }
 
-  /** Whether the weights that the plan in force names are here. */
+  /** Whether this device holds the weights in force for a model. */
   holds(model: number): boolean {
     return this.#options.replicas.has(this.#weights[model]);
   }
 
-  /** Whether work that comes now is to be read. */
+  /** Whether to read work that arrives now. */
   get takesWork(): boolean {
     return !this.#stale && this.#phase !== 'left';
   }
 
-  /** @param model its name, as the subject of the work has it. */
+  /** @param model its name, from the subject of the work. */
   onWork(model: string, frame: WorkFrame, now: number): readonly DeviceEffect[] {
     return collect((out) => this.#work.take(this.#options.models.indexOf(model), frame, now, out));
   }
 
-  /** Clients have given requests up: what is given up one by one is looked for together. */
+  /** Clients cancelled requests. Collects them, so that one search finds all. */
   onCancel({ origin, seqs }: CancelFrame, now: number): readonly DeviceEffect[] {
     const isFirst = this.#cancelled.size === 0;
     const known = this.#cancelled.get(origin) ?? new Set();
@@ -155,7 +155,7 @@ export class DeviceCore {
     return collect((out) => this.#work.loop.done(order, output, now, out));
   }
 
-  /** An inference has failed as a whole. */
+  /** An inference failed as a whole. */
   onFailed(order: BatchOrder, error: unknown, now: number): readonly DeviceEffect[] {
     return collect((out) => this.#work.loop.failed(order, error, now, out));
   }
@@ -165,22 +165,22 @@ export class DeviceCore {
     return collect((out) => this.#work.loop.spareDone(output, now, out));
   }
 
-  /** The backend is gone, and takes the actor with it: it starts again with a new one, and frontends send again. */
+  /** The backend died, and the actor will fail with it. It restarts with a new backend, and frontends send the requests again. */
   onDied(now: number): readonly DeviceEffect[] {
     if (this.#options.computesElsewhere) return this.onServerLost(now);
     this.#blamed = this.#work.loop.running;
     return collect((out) => this.#sendHeartbeat(now, out));
   }
 
-  /** The server that computes for this device is gone: no request is to blame, and all are sent elsewhere at once. */
+  /** The remote server is unreachable. No request is to blame, and frontends send all of them elsewhere at once. */
   onServerLost(now: number): readonly DeviceEffect[] {
     this.#blamed = [];
     return this.enter('left', now);
   }
 
   /**
-   * Answers that have gone out.
-   * @param batch has ended with them.
+   * Answers have been sent.
+   * @param batch the batch that these answers complete, if any.
    */
   onSent(answers: readonly Answer[], batch: BatchOrder | undefined, now: number): readonly DeviceEffect[] {
     return collect((out) => this.#work.onSent(answers, batch, now, out));
@@ -196,7 +196,6 @@ export class DeviceCore {
       if (!this.#router.apply(message)) out.push(send(TELL_PLAN, new Uint8Array()));
       if (this.#router.epoch !== epoch) this.#gearDelayMs = now - message.decidedAt;
       if (this.#router.revision !== revision) {
-        // In force is no longer to come.
         this.#options.replicas.committed();
         this.#weights = this.#options.weightsOf(this.#router.plan);
       }
@@ -205,31 +204,36 @@ export class DeviceCore {
     });
   }
 
-  /** @throws DeviceTakenError when another process has this device, too, and stays. */
+  /** @throws DeviceTakenError when another process runs this device, too, and this one has to leave. */
   onState(state: DeviceState, now: number): readonly DeviceEffect[] {
     const { device, pid } = this.#options;
     if (state.device === device && this.#claim.losesTo(state, this.#phase === 'ready', now)) {
       throw new DeviceTakenError(
-        `device ${device} is run by process ${state.pid} of host ${state.host} as well: that one stays, this one (${pid}) leaves`,
+        `device ${device} is also run by process ${state.pid} of host ${state.host}: that one stays, this one (${pid}) leaves`,
       );
     }
     this.#router.observe(state, now);
     return NO_EFFECTS;
   }
 
-  /** A plan to come has been prepared, or cannot be. */
+  /** A plan has been prepared, or cannot be. */
   onPrepared({ revision, problem }: Prepared, now: number): readonly DeviceEffect[] {
     const { device } = this.#options;
     const incarnation = this.#incarnation;
     return collect((out) => {
-      // Frontends learn by the heartbeat where the new replicas are: before anything is routed to them.
+      // The heartbeat comes first, so that frontends know the new replicas before they route to them.
       this.#sendHeartbeat(now, out);
-      out.push(note(problem === undefined ? 'info' : 'warn', 'prepared for a plan', { revision, problem }));
+      out.push(
+        note(problem === undefined ? 'info' : 'warn', problem === undefined ? 'prepared a plan' : 'cannot prepare a plan', {
+          revision,
+          problem,
+        }),
+      );
       out.push(send(PREPARED, { revision, device, incarnation, ...(problem === undefined ? {} : { problem }) }));
     });
   }
 
-  /** What was sent to us meanwhile is gone, and so is what we said: to the frontends we are as good as restarted. */
+  /** Messages in both directions were lost, so we act towards the frontends as if restarted. */
   reconnected(now: number): readonly DeviceEffect[] {
     this.#claim.away();
     this.#incarnation = this.#newIncarnation(now);
@@ -249,13 +253,13 @@ export class DeviceCore {
     return collect((out) => this.#enter(phase, now, out));
   }
 
-  /** What was said before has reached the server: nobody sends anything here any more. */
+  /** Everything we sent has reached the server, and nobody sends us work any more. */
   end(): readonly DeviceEffect[] {
     this.#hasEnded = true;
     return NO_EFFECTS;
   }
 
-  /** All that was sent before the pause has come. */
+  /** All work that was sent before the pause has arrived. */
   caughtUp(now: number): readonly DeviceEffect[] {
     if (this.#phase === 'left') return NO_EFFECTS;
     this.#stale = false;
@@ -266,7 +270,7 @@ export class DeviceCore {
     });
   }
 
-  /** Liveness is progress: of the inference that runs, and of this process itself. */
+  /** Checks that the running inference and this process itself make progress. */
   #checkProgress(now: number, out: DeviceEffect[]): void {
     const { loop } = this.#work;
     const { sinceLastMs, hung } = loop.watch(now, this.#options.replicas.underWay);
@@ -280,12 +284,12 @@ export class DeviceCore {
   }
 
   /**
-   * After a pause so long that the frontends have taken this device for lost: what they had sent is computed elsewhere, or will be
-   * once they read of the new incarnation. What arrived meanwhile is before us in the connection, and goes the same way.
+   * After a pause so long that the frontends consider this device lost: they have sent its requests elsewhere, or will once they see
+   * the new incarnation. That includes work that arrived during the pause, which we still have to read and ignore.
    */
   #startOver(pausedMs: number, out: DeviceEffect[]): void {
     const dropped = this.#work.loop.clear();
-    const words = 'this process was paused; what was queued has been sent elsewhere';
+    const words = 'this process was paused; its queued requests have been sent elsewhere';
     this.#claim.away();
     this.#stale = true;
     out.push(note('warn', words, { pausedMs: Math.round(pausedMs), dropped }), perform({ type: 'catch-up' }));
@@ -297,15 +301,15 @@ export class DeviceCore {
 
   #enter(phase: DeviceState['phase'], now: number, out: DeviceEffect[]): void {
     this.#phase = phase;
-    // Everything said before must reach the frontends before this device is gone.
+    // Everything collected so far must reach the frontends before the new phase does.
     out.push(perform({ type: 'flush' }));
     this.#sendHeartbeat(now, out);
-    // Draining: what waits for company runs now. Ready: work may have come while the server was told of the subscriptions.
+    // Draining: requests that wait for a fuller batch run now. Ready: work may have arrived since we subscribed.
     if (phase !== 'left') this.#work.loop.pump(now, out);
     if (phase === 'ready') out.push(perform({ type: 'ready' }));
   }
 
-  /** A backlog that grows cannot wait for the next heartbeat: within 100 ms it may be as long as the SLO. */
+  /** A growing backlog cannot wait for the next heartbeat, because within 100 ms it may exceed the SLO. */
   #sendIfUrgent(now: number, out: DeviceEffect[]): void {
     const { urgentBacklogMs = Number.POSITIVE_INFINITY } = this.#options;
     if (urgentBacklogMs === Number.POSITIVE_INFINITY || now - this.#heartbeatAt < URGENT_INTERVAL_MS) return;

@@ -4,7 +4,7 @@ import type { ToldReason } from '../../plans/protocol/unserved.ts';
 import type { Queued } from './batcher.ts';
 import type { BatchOrder, SpareOrder } from './orders.ts';
 
-/** What a client is told: a result, or why there is none. */
+/** What a client receives: a result, or why there is none. */
 export type Answer =
   | { readonly type: 'result'; readonly request: Queued; readonly result: Result }
   | {
@@ -15,24 +15,24 @@ export type Answer =
       readonly retryAfterMs?: number | undefined;
     };
 
-/** What a device's core wants done. */
+/** Effects of a device's core. */
 export type DeviceEffect = Effect<DeviceTask>;
 
 export type DeviceTask =
   | { readonly type: 'run'; readonly order: BatchOrder | SpareOrder }
-  /** Looks again at that time whether a batch is to be started; at no time, where it is undefined. */
+  /** Checks at this time whether a batch should start; undefined: cancels the check. */
   | { readonly type: 'wake'; readonly at: number | undefined }
-  /** All replicas are ready, and the frontends know. */
+  /** All replicas are ready, and a heartbeat has said so. */
   | { readonly type: 'ready' }
   /** No batch can run. */
   | { readonly type: 'idle' }
-  /** Nothing waits, nothing runs, and nothing new comes. */
+  /** Nothing waits or runs, and nothing more will come. */
   | { readonly type: 'drained' }
-  /** The core is told which of them were sent, and their frontends that these have ended. `batch` has ended with them. */
+  /** Sends answers, and reports their requests as ended to the frontends; the core learns which were sent. They complete `batch`. */
   | { readonly type: 'answer'; readonly answers: readonly Answer[]; readonly batch?: BatchOrder | undefined }
-  /** A request has ended here without an answer. */
+  /** A request ended here without an answer. */
   | { readonly type: 'ended'; readonly request: Pick<Queued, 'origin' | 'item'>; readonly computed: boolean }
-  /** To another device. */
+  /** Sends a request to another device. */
   | {
       readonly type: 'work';
       readonly device: string;
@@ -41,12 +41,12 @@ export type DeviceTask =
       readonly item: WorkItem;
       readonly bytes: number;
     }
-  /** What has been collected for other devices and for frontends is sent now. */
+  /** Sends what was collected for other devices and for frontends now. */
   | { readonly type: 'flush' }
-  /** When requests that were given up meanwhile are looked for. */
+  /** When to search for cancelled requests. */
   | { readonly type: 'cancel-at'; readonly at: number }
   | { readonly type: 'audit'; readonly device: string; readonly data: Uint8Array }
-  /** What came during a pause has been read when the server has answered. */
+  /** Asks the server for an answer, which arrives after everything sent during a pause. */
   | { readonly type: 'catch-up' }
-  /** An inference does not come back. */
+  /** An inference does not return. */
   | { readonly type: 'hung' };

@@ -9,12 +9,12 @@ import type { DeviceEffect } from './device-effects.ts';
 import type { DeviceWork } from './device-work.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
-/** What only people look at, through metrics, is told less often. */
+/** Counts that only metrics use are sent less often. */
 const MEASURES_INTERVAL_MS = 1_000;
 
 /** What a device's process measures of itself. */
 export interface Vitals {
-  /** Share of the time for which the inference thread waited for a processor; null where nobody can tell. */
+  /** Share of the time for which the inference thread waited for a processor; null if unknown. */
   readonly starvedShare: number | null;
   /** 99th percentile of the event loop's delay. */
   readonly loopDelayMsP99: number;
@@ -22,16 +22,16 @@ export interface Vitals {
   readonly emulated: boolean;
 }
 
-/** The model replicas of a device, as far as its core looks at them. */
+/** A device's model replicas, as its core sees them. */
 export interface ReplicasHere {
   has(weights: DeviceWeights): boolean;
-  /** Whether a replica of a plan to come is here. */
+  /** Whether a replica of the plan in preparation is loaded here. */
   hasPrepared(model: string): boolean;
-  /** Model -> why the weights that the plan in force places here cannot be had. */
+  /** Model -> why the weights that the plan in force places here are unavailable. */
   readonly missing: ReadonlyMap<string, string>;
   /** Replicas are being loaded or unloaded; an inference may have to wait for that. */
   readonly underWay: boolean;
-  /** The plan that was to come is in force. */
+  /** The prepared plan is now in force. */
   committed(): void;
 }
 
@@ -43,27 +43,27 @@ interface DeviceReportOptions {
   readonly router: Router;
   readonly replicas: ReplicasHere;
   readonly vitals: (now: number) => Vitals;
-  /** Whether the weights in force of a model are here. */
+  /** Whether this device holds the weights in force for a model. */
   readonly holds: (model: number) => boolean;
   readonly work: DeviceWork;
   readonly audits: DeviceAudits | undefined;
   readonly claim: DeviceClaim;
 }
 
-/** What of a device's own state all are told. */
+/** The part of a heartbeat that only the core knows. */
 interface Standing {
   readonly phase: DeviceState['phase'];
   readonly incarnation: string;
   readonly gearDelayMs: number;
-  /** What this device dies of, if it dies now; undefined: that is not known. */
+  /** The requests to blame if this device dies now; undefined: unknown. */
   readonly blamed: readonly Queued[] | undefined;
 }
 
-/** What a device tells all others of itself. */
+/** Sends a device's heartbeats. */
 export class DeviceReport {
   readonly #options: DeviceReportOptions;
   readonly #startedAt: number;
-  /** Model -> why its weights cannot be had, as was told last. */
+  /** Model -> why its weights are unavailable, as last reported. */
   #missing: ReadonlyMap<string, string> = new Map();
   #reportedAt = 0;
   #measuresReportedAt = 0;
@@ -79,7 +79,7 @@ export class DeviceReport {
     const { starvedShare, loopDelayMsP99, dropped, emulated } = vitals(now);
     if (starvedShare !== null) auditing?.starved(this.#reportedAt, now, starvedShare);
     this.#reportedAt = now;
-    // Also those of a plan to come: frontends learn of them before anything is routed to them.
+    // Includes replicas of the plan in preparation, so that frontends know them before they route to them.
     const ready = [...models.keys()].filter((model) => holds(model) || replicas.hasPrepared(models[model]));
     const { missing } = replicas;
     this.#reportMissing(missing, out);
@@ -121,7 +121,7 @@ export class DeviceReport {
     out.push(send(STATE, state, { device }));
   }
 
-  /** Of weights that cannot be had, and of those that are here again or not wanted any more. */
+  /** Reports weights that became unavailable, and those that are back or no longer needed. */
   #reportMissing(missing: ReadonlyMap<string, string>, out: DeviceEffect[]): void {
     const { device } = this.#options;
     for (const [model, reason] of missing) {
@@ -131,7 +131,7 @@ export class DeviceReport {
     }
     for (const model of this.#missing.keys()) {
       if (missing.has(model)) continue;
-      out.push(note('info', 'no weights of the model are missing any more', { device, model }));
+      out.push(note('info', 'the weights of a model are no longer missing', { device, model }));
       out.push(send(EVENTS, { type: 'weights', state: 'there', device, model }));
     }
     this.#missing = missing;

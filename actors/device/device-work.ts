@@ -27,33 +27,32 @@ export interface DeviceWorkOptions extends ReplicaOptions {
   readonly specs: readonly TensorSpec[];
   readonly router: Router;
   readonly bounds: QueueBounds;
-  /** Of the NATS server. */
+  /** Limit of the NATS server. */
   readonly maxPayloadBytes: number;
   readonly watchMs: number;
   readonly phase: () => DeviceState['phase'];
-  /** Per model: those of the plan in force. */
+  /** Per model: the weights of the plan in force. */
   readonly weights: () => readonly DeviceWeights[];
-  /** Whether the weights in force of a model are here. */
+  /** Whether this device holds the weights in force for a model. */
   readonly holds: (model: number) => boolean;
   readonly audits: DeviceAudits | undefined;
-  /** Where spans go; default: nothing is traced. */
+  /** Default: no tracing. */
   readonly tracing?: Tracing | undefined;
-  /** Tells the frontends of this device. */
   readonly sendHeartbeat: (now: number, out: DeviceEffect[]) => void;
-  /** A batch has been started. */
+  /** A batch has started. */
   readonly onStarted: (now: number, out: DeviceEffect[]) => void;
 }
 
 /**
- * What becomes of the requests on a device: queued, computed in batches, answered, passed on to other models and devices. On the way
- * of each request, so state is mutable; what is to be done is added to `out`, which each call is given.
+ * The requests on a device: queues them, computes them in batches, answers them, or passes them on to other models and devices. Runs for
+ * each request, so its state is mutable. Each call adds its effects to `out`.
  */
 export class DeviceWork {
   readonly loop: BatchLoop;
   readonly unserved = new Unserved();
   readonly certainties: CertaintyCounter;
   readonly measures = new Measures();
-  /** Per model. */
+  /** Answers per model. */
   readonly answered: number[];
   readonly #options: DeviceWorkOptions;
   readonly #largestItemBytes: number;
@@ -80,7 +79,7 @@ export class DeviceWork {
     );
   }
 
-  /** @param model its number; -1 for one that is not known. */
+  /** @param model its number; -1 for an unknown one. */
   take(model: number, { origin, items }: WorkFrame, now: number, out: DeviceEffect[]): void {
     for (const item of items) {
       const { sample } = item;
@@ -90,7 +89,7 @@ export class DeviceWork {
     this.loop.pump(now, out);
   }
 
-  /** What has not begun is not computed; what has goes no further. */
+  /** Waiting requests are dropped; running ones will not move on. */
   cancel(cancelled: ReadonlyMap<string, ReadonlySet<number>>, now: number, out: DeviceEffect[]): void {
     const dropped = this.loop.cancel(({ origin, item }) => cancelled.get(origin)?.has(item.seq) === true);
     for (const request of dropped) this.#endCancelled('waiting', request, out);
@@ -98,8 +97,8 @@ export class DeviceWork {
   }
 
   /**
-   * Answers that have gone out: not those that there was no connection for.
-   * @param batch has ended with them.
+   * Answers have been sent. Excludes those that were dropped because there was no connection.
+   * @param batch the batch that these answers complete, if any.
    */
   onSent(answers: readonly Answer[], batch: BatchOrder | undefined, now: number, out: DeviceEffect[]): void {
     const { audits } = this.#options;
@@ -119,7 +118,7 @@ export class DeviceWork {
   #enqueue(model: number, request: Queued, now: number, out: DeviceEffect[]): void {
     const { device, models, holds } = this.#options;
     if (model === -1) {
-      this.#refuse(request, 'unknown-model', `device ${device} was sent a request for a model that the family has not`, now, out);
+      this.#refuse(request, 'unknown-model', `device ${device} was sent a request for an unknown model`, now, out);
     } else if (!holds(model)) {
       this.#passOn(model, request, now, out);
     } else if (!this.loop.enqueue(model, request)) {
@@ -128,7 +127,7 @@ export class DeviceWork {
     }
   }
 
-  /** A straggler sent by a plan that placed the model here, or was to: another device has it. */
+  /** A request that was routed by a plan not in force any more, or not yet; another device has the model. */
   #passOn(model: number, request: Queued, now: number, out: DeviceEffect[]): void {
     const { router, device } = this.#options;
     const target = router.route(model);
@@ -137,18 +136,18 @@ export class DeviceWork {
   }
 
   #noDevice(model: number): string {
-    return `no device that holds model ${this.#options.models[model]} can be reached; try again later`;
+    return `no device with model ${this.#options.models[model]} can be reached; try again later`;
   }
 
   #finish(order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]): readonly DeviceEffect[] {
     const { model, requests, weights } = order;
     const { router, models, tracing } = this.#options;
-    // Certainties of weights that are no longer in force are judged by the thresholds that were chosen for them.
+    // For weights that are no longer in force, use the thresholds that were chosen for them.
     const inForce = weights.key === this.#options.weights()[model].key ? router : order;
     const { gear, revision, plan } = inForce;
     const outcomes = finishBatch(this.#options, inForce, model, requests, output, order.startedAt, now);
     if (tracing !== undefined) recordBatch(tracing, this.#options, model, outcomes, order.startedAt, now);
-    // Gears for the loss of a device are not watched: they are short.
+    // Contingency gears are not counted, because they are short-lived.
     const watched = plan.gears[gear.index] === gear;
     const answers: Answer[] = [];
     for (const outcome of outcomes) {
@@ -161,7 +160,7 @@ export class DeviceWork {
       else if (outcome.type === 'answer') {
         this.answered[model]++;
         if (!isTooLate(request, now)) answers.push({ type: 'result', request, result: outcome.result });
-        // The same input would fail again, so it is the input that is refused: nobody tries again.
+        // The same input would fail again, so this is reported as an invalid input, which nobody retries.
       } else if (!isTooLate(request, now))
         answers.push({ type: 'failure', request, reason: 'no-number', message: outcome.message });
     }
@@ -176,14 +175,14 @@ export class DeviceWork {
       this.#stand(request, item, model, now, out);
       return;
     }
-    // What it has before it there, as far as is known.
+    // The work queued ahead of it there, as far as we know.
     const waitMs = target === device ? this.loop.backlogMs(now) : router.backlogMs(target);
     if (endsTooLate(now + waitMs + this.loop.singleMs(model, now), item.deadlineAt)) this.#expire({ ...request, item }, now, out);
     else if (target === device) this.#enqueue(model, { ...request, item: unpinned(item), enqueuedAt: now }, now, out);
     else if (!this.#sendTo(target, model, request.origin, item, out)) this.#stand(request, item, model, now, out);
   }
 
-  /** It cannot go on: what an earlier model said stands, if one did. */
+  /** The request cannot move on, so the answer of an earlier model stands, if there is one. */
   #stand(request: Queued, item: WorkItem, model: number, now: number, out: DeviceEffect[]): void {
     if (item.opinion === undefined) {
       this.#refuse(request, 'no-device', this.#noDevice(model), now, out);
@@ -201,7 +200,7 @@ export class DeviceWork {
     return true;
   }
 
-  /** Past its deadline, or sure to be: the answer so far, if there is one, else an error. */
+  /** The request will miss its deadline: sends the answer so far, if there is one, else an error. */
   #expire(request: Queued, now: number, out: DeviceEffect[]): void {
     const { item } = request;
     if (item.opinion === undefined) {
@@ -215,7 +214,7 @@ export class DeviceWork {
 
   #failed({ model, requests }: BatchOrder, error: unknown, now: number, out: DeviceEffect[]): void {
     const { code, message } = failureOf(error);
-    // A sample that the model cannot take is its sender's affair.
+    // An invalid sample is the client's error, not ours to log.
     if (code !== 'INVALID_ARGUMENT')
       out.push(note('error', 'inference failed', { model: this.#options.models[model], batch: requests.length, err: error }));
     for (const request of requests) {
@@ -226,12 +225,12 @@ export class DeviceWork {
     this.#endTrial(requests, now, out);
   }
 
-  /** It has not killed this device: nobody is to blame any more. */
+  /** A request that ran alone has not killed this device, so a heartbeat withdraws the blame. */
   #endTrial(requests: readonly Queued[], now: number, out: DeviceEffect[]): void {
     if (requests.some(({ item }) => item.alone)) this.#options.sendHeartbeat(now, out);
   }
 
-  /** Of one that its client gave up. */
+  /** Ends a cancelled request. */
   #endCancelled(reason: 'waiting' | 'computing', request: Queued, out: DeviceEffect[]): void {
     this.unserved.count(reason);
     out.push(perform({ type: 'ended', request, computed: false }));
@@ -247,14 +246,14 @@ export class DeviceWork {
 }
 
 /**
- * The frontend answers, or has answered. It is not told that the request has ended here: after a redelivery it may still have it,
- * and would let go of it with nobody having said anything.
+ * So late that the frontend answers instead. The request is not reported as ended: after a redelivery the frontend may still hold it,
+ * and would forget it without anyone having answered.
  */
 function isTooLate({ item }: Queued, now: number): boolean {
   return now > item.deadlineAt + REPLICA_GRACE_MS;
 }
 
-/** A small view would keep the whole frame that the request came in, when the rest of it is long answered. */
+/** Copies small samples, because a view would keep the whole frame in which the request arrived. */
 function unpinned(item: WorkItem): WorkItem {
   if (item.sample.every(({ data }) => data.buffer.byteLength <= 2 * data.length)) return item;
   return { ...item, sample: item.sample.map(({ data, shape }) => ({ data: data.slice(), shape })) };

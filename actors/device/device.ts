@@ -43,16 +43,16 @@ import { StarvationWatch } from './starvation-watch.ts';
 
 export interface DeviceOptions extends Omit<DeviceCoreOptions, 'bounds' | 'pid'>, ReplicasOptions {
   readonly subjects: Subjects;
-  /** The plan to begin with: its replicas are loaded before this device is called ready. */
+  /** The initial plan. The device is ready once its replicas are loaded. */
   readonly plan: RevisedPlan;
   readonly createBackend: () => Backend;
   /** 99th percentile of the event loop's delay since the last call. */
   readonly loopDelayMsP99: () => number;
   /** Called when all replicas are ready. */
   readonly onReady?: () => void;
-  /** Called when an inference does not come back; the frontends have been told to send elsewhere. Ends the process. */
+  /** Called when an inference does not return, after frontends were told to send requests elsewhere. Ends the process. */
   readonly onHung: () => void;
-  /** Called when no batch can run; `idle` tells whether that is still so. */
+  /** Called when no batch can run; `idle` returns whether that is still so. */
   readonly onIdle?: (idle: () => boolean) => void;
   readonly bounds?: QueueBounds;
   /** Default: this process's. */
@@ -61,7 +61,7 @@ export interface DeviceOptions extends Omit<DeviceCoreOptions, 'bounds' | 'pid'>
 
 const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
 
-/** One life of a device: its core, and what that works with. */
+/** The parts of a running device. */
 interface Device {
   readonly core: DeviceCore;
   readonly backend: Backend;
@@ -70,15 +70,15 @@ interface Device {
   readonly drained$: Subject<void>;
 }
 
-/** What a task of a device has come to. */
+/** The outcome of a task. */
 type Outcome =
   | Ended
   | { readonly type: 'sent'; readonly answers: readonly Answer[]; readonly batch: BatchOrder | undefined }
   | { readonly type: 'cancel-due' }
-  /** What was sent before the server was asked has come. */
+  /** The server has answered, so everything sent before has arrived. */
   | { readonly type: 'caught-up' };
 
-/** Hosts a device's replicas: queues their requests, runs one batch at a time, answers or passes on. */
+/** Hosts a device's replicas: queues their requests, runs one batch at a time, and answers requests or passes them on. */
 export function deviceActor(options: DeviceOptions): Actor {
   const { device, subjects } = options;
   return defineActor<Device, DeviceTask, Outcome>({
@@ -136,17 +136,17 @@ function createDevice(options: DeviceOptions, context: ActorContext, now: number
   return { core, backend, changes, wakeAt$: new Subject(), drained$: new Subject() };
 }
 
-/** What the core of a device is told while it lives. */
+/** An event in a device's life, as a call of its core. */
 type LifeEvent = (core: DeviceCore, now: number) => readonly DeviceEffect[];
 
-/** From loading its replicas, by taking and finishing work, to leaving. */
+/** A device's life: loading replicas, working, leaving. */
 function life$(options: DeviceOptions, self: Device, context: ActorContext): Observable<LifeEvent> {
   const { changes, backend, drained$ } = self;
   const { bus, log, stopping$ } = context;
   const channels = new Channels(options.subjects.root, context);
   const working$ = merge(
     work$(options, self, context),
-    // Behind the requests that it is about, as it comes the same way.
+    // Cancellations take the same way as their requests, so they arrive after them.
     channels.receive$(DEVICE_CANCEL, { device: options.device }).pipe(
       map(
         (frame): LifeEvent =>
@@ -158,25 +158,25 @@ function life$(options: DeviceOptions, self: Device, context: ActorContext): Obs
     serverLost$(backend),
     audits$(options, context),
     stopping$.pipe(map((): LifeEvent => (core, now) => core.enter('draining', now))),
-    // Last, and after the server knows of the subscriptions: work comes as soon as frontends read `ready`.
+    // Last, after the server has our subscriptions, because work arrives as soon as frontends see `ready`.
     defer(() => bus.flush()).pipe(
       takeUntil(stopping$),
       map((): LifeEvent => (core, now) => core.enter('ready', now)),
     ),
   );
-  // What is still sent here after `left` goes to nobody; the frontends, told of it, send it again elsewhere.
+  // Nobody receives work that is still sent here after `left`; the frontends send it again elsewhere.
   const leaving$ = concat(
     of<LifeEvent>((core, now) => core.enter('left', now)),
     defer(() => bus.flush()).pipe(map((): LifeEvent => (core) => core.end())),
   );
   return concat(changes.begin().pipe(takeUntil(stopping$)), working$.pipe(takeUntil(drained$)), leaving$).pipe(
     finalize(() => {
-      backend.close().catch((error) => log.error({ reason: messageOf(error) }, 'backend did not close'));
+      backend.close().catch((error) => log.error({ reason: messageOf(error) }, 'the backend did not close'));
     }),
   );
 }
 
-/** Requests: frames of work for one of the models here. */
+/** Frames of requests for the models here. */
 function work$({ subjects, device, specs }: DeviceOptions, { core }: Device, context: ActorContext): Observable<LifeEvent> {
   const { bus, clock, drops } = context;
   return bus.messages$(subjects.deviceWork(device), { exclusive: true }).pipe(
@@ -185,7 +185,7 @@ function work$({ subjects, device, specs }: DeviceOptions, { core }: Device, con
       model: subject.slice(subject.lastIndexOf('.') + 1),
       frame: drops.unlessMalformed(() => decodeWorkFrame(data, specs, clock.now())),
     })),
-    // The requests of a frame that cannot be read, if there were any, are answered by their frontend at their deadline.
+    // If a frame cannot be decoded, its frontend answers its requests at their deadline.
     map(
       ({ model, frame }): LifeEvent =>
         (_, now) =>
@@ -213,7 +213,7 @@ function wakes$({ wakeAt$ }: Device, { clock }: ActorContext): Observable<LifeEv
   );
 }
 
-/** Answers that others have drawn to be audited here. */
+/** Answers that other devices send here to be audited. */
 function audits$({ subjects, device, specs, audit }: DeviceOptions, { bus, drops }: ActorContext): Observable<LifeEvent> {
   if (audit === undefined) return EMPTY;
   return bus.messages$(subjects.audit(device)).pipe(
@@ -247,7 +247,7 @@ function onOutcome(core: DeviceCore, outcome: Outcome, now: number): readonly De
   }
 }
 
-/** Completes when the server has all that was sent, or cannot be reached. */
+/** Completes when the server has received everything, or is unreachable. */
 function flushed$({ bus, log }: ActorContext, otherwise: string): Observable<never> {
   return defer(() => bus.flush().catch((error) => log.info({ reason: messageOf(error) }, otherwise))).pipe(ignoreElements());
 }
@@ -269,8 +269,8 @@ function performer(
   const { bus, clock } = context;
   const outbox = new Outbox(bus, clock, specs);
   const notes = new DoneNotes(new Channels(subjects.root, context), clock, device);
-  const beforeTrial$ = flushed$(context, 'no connection to say so, but a request is tried alone');
-  // Without a connection: the new one makes us a new incarnation, too.
+  const beforeTrial$ = flushed$(context, 'running a request alone without a connection to report it first');
+  // Without a connection we go on, because reconnecting starts a new incarnation, too.
   const afterPause$ = flushed$(context, 'no connection after the pause');
   return (task) => {
     switch (task.type) {

@@ -25,7 +25,7 @@ export class DoneNotes {
     this.#device = device;
   }
 
-  /** @param computed false of one that nobody had time or room for, or that was given up. */
+  /** @param computed false if it was refused, expired or was cancelled before it was computed. */
   ended({ origin, item }: { readonly origin: string; readonly item: { readonly seq: number } }, computed: boolean): void {
     const note = this.#noteFor(origin);
     note.finished.push(item.seq);

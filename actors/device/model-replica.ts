@@ -15,15 +15,15 @@ export interface InForce {
   readonly gear: CompiledGear;
 }
 
-/** What becomes of a request after an inference. */
+/** What happens to a request after an inference. */
 export type Outcome = {
   readonly request: Queued;
-  /** Of the model's answer. */
+  /** Certainty of the model's answer. */
   readonly certainty: number;
 } & (
   | { readonly type: 'answer'; readonly result: Result }
   | { readonly type: 'forward'; readonly model: number; readonly item: WorkItem }
-  /** No model is left, and this one gave no answer. */
+  /** The last model gave no answer. */
   | { readonly type: 'failed'; readonly message: string }
 );
 
@@ -58,7 +58,7 @@ export function finishBatch(
     if (certainty === NO_NUMBER) {
       // The answer of an earlier model stands while there are others to ask.
       if (step >= 0) return { type: 'forward', request, certainty, model: step, item: { ...item, queueMs, computeMs } };
-      const message = `model ${options.models[model]} gave scores that are no numbers (NaN) for this input`;
+      const message = `model ${options.models[model]} returned scores that are not numbers (NaN) for this input`;
       return { type: 'failed', request, certainty, message };
     }
     const opinion: Writable<Opinion> = opinionOf(prediction, certainty, options.models[model], gear.stageOf[model], {

@@ -3,28 +3,28 @@ import type { Queued } from './batcher.ts';
 import type { InForce } from './model-replica.ts';
 import type { DeviceWeights } from './weights/device-weights.ts';
 
-/** An inference that is to be run for requests. */
+/** An order to run an inference for requests. */
 export interface BatchOrder extends InForce {
   readonly type: 'batch';
   readonly model: number;
-  /** Those in force when it was begun: another plan, of other weights, may have come into force since. */
+  /** The weights in force when the inference started; a new plan may have replaced them since. */
   readonly weights: DeviceWeights;
   readonly requests: readonly Queued[];
   readonly samples: readonly Sample[];
-  /** Names of the outputs that its requests ask for. */
+  /** Names of all outputs that the requests ask for. */
   readonly outputs: readonly string[];
-  /** A request that may have killed a device runs, alone: the frontends have to know before it does. */
+  /** A request that may have killed a device runs alone, and frontends must know before it starts. */
   readonly isTrial: boolean;
   readonly startedAt: number;
   readonly plannedMs: number;
-  /** Of its largest sample, where samples differ in size. */
+  /** Size of the largest sample, if samples differ in size. */
   readonly sampleSize: number | undefined;
 }
 
-/** An inference in spare time. */
+/** An order to run an inference in spare time. */
 export interface SpareOrder {
   readonly type: 'spare';
-  /** Of the weights. */
+  /** Key of the weights. */
   readonly key: string;
   readonly sample: Sample;
 }

@@ -27,7 +27,7 @@ export interface ReplicaChangesOptions {
   readonly hasWork: (model: number) => boolean;
 }
 
-/** What a plan to come places here is loaded, or cannot be, for the reason that is given. */
+/** A plan's replicas are loaded here, or cannot be because of `problem`. */
 export interface Prepared {
   readonly revision: number;
   readonly problem: string | undefined;
@@ -124,7 +124,7 @@ export class ReplicaChanges {
     ).pipe(
       catchError((error) => {
         if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
-        this.#context.log.warn({ reason: messageOf(error) }, 'weights that were missing are there, but cannot be loaded');
+        this.#context.log.warn({ reason: messageOf(error) }, 'weights that were missing are back, but cannot be loaded');
         return EMPTY;
       }),
     );

@@ -65,7 +65,7 @@ export class Replicas {
     this.#ready.delete(key);
     return this.#backend
       .unload(key)
-      .pipe(tap({ complete: () => this.#log.info({ model, key }, 'replica is unloaded') }), ignoreElements());
+      .pipe(tap({ complete: () => this.#log.info({ model, key }, 'unloaded a replica') }), ignoreElements());
   }
 
   #checkMemory(missing: readonly DeviceWeights[]): void {

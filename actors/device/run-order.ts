@@ -3,17 +3,17 @@ import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { BatchOrder, SpareOrder } from './orders.ts';
 
-/** How an inference has ended. */
+/** How an inference ended. */
 export type Ended =
   | { readonly type: 'done'; readonly order: BatchOrder; readonly output: BatchOutput }
   | { readonly type: 'failed'; readonly order: BatchOrder; readonly error: unknown }
   | { readonly type: 'spare'; readonly output: BatchOutput | undefined }
-  /** The backend is gone: an error follows. */
+  /** The backend died; an error follows. */
   | { readonly type: 'died' };
 
 /**
  * Runs an inference.
- * @param beforeTrial$ completes when a request that may have killed a device may run.
+ * @param beforeTrial$ completes when an order with `isTrial` may run.
  */
 export function ended$(backend: Backend, order: BatchOrder | SpareOrder, beforeTrial$: Observable<never>): Observable<Ended> {
   return run$(backend, order, beforeTrial$).pipe(

@@ -4,7 +4,7 @@ import { sendFailure, sendResult } from '../frontend/answers.ts';
 import type { Answer } from './device-effects.ts';
 import type { DoneNotes } from './done-notes.ts';
 
-/** Answers a client, and notes for its frontend that the request has ended. False when there is no connection. */
+/** Answers a client and tells its frontend that the request has ended. False when there is no connection. */
 export function sendAnswer(bus: Bus, notes: DoneNotes, answer: Answer): boolean {
   const { reply, id, json } = answer.request.item;
   if (answer.type === 'result') {
@@ -15,7 +15,7 @@ export function sendAnswer(bus: Bus, notes: DoneNotes, answer: Answer): boolean 
   const { reason, message, retryAfterMs } = answer;
   const { code } = UNSERVED[reason];
   if (!sendFailure(bus, reply, id, code, message, json, retryAfterMs)) return false;
-  // Of one that was refused nothing is known but that: it says nothing of the speed at which requests are computed.
+  // A refused request says nothing about the speed at which requests are computed.
   notes.ended(answer.request, code === 'INTERNAL' || code === 'INVALID_ARGUMENT');
   return true;
 }

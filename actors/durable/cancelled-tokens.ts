@@ -1,16 +1,16 @@
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 
-/** Tokens that are remembered, the newest: their requests may wait in the store for long. */
+/** Number of tokens to remember, newest first kept, because their requests may wait in the store for a long time. */
 const REMEMBERED = 10_000;
 
 /**
- * Stored requests that their clients have given up, by token. A frontend that is started later does not know of them: what they asked
- * for is then computed, and answered to nobody.
+ * Tokens of stored requests that their clients cancelled. A frontend that starts later does not know them: it computes these requests,
+ * and nobody reads the answers.
  */
 export class CancelledTokens {
   readonly #tokens = new Set<string>();
 
-  /** False for a cancellation of some ids, which is of plain requests: a stored one has its token for itself. */
+  /** False for a cancellation of individual ids, which concerns plain requests: a stored request does not share its token. */
   note({ token, ids }: Cancellation): boolean {
     if (ids !== null) return false;
     this.#tokens.delete(token);

@@ -1,21 +1,21 @@
 import { assertNever, type ErrorCode } from '../../engine/errors.ts';
 
-/** How an attempt at a stored request ended. */
+/** The outcome of one attempt at a stored request. */
 export type Outcome =
   | { readonly type: 'result' }
-  /** Its client has given it up. */
+  /** Its client cancelled it. */
   | { readonly type: 'cancelled' }
   | {
       readonly type: 'failure';
       readonly code: ErrorCode;
       readonly message: string;
-      /** Before that another try is in vain. */
+      /** An earlier retry would fail again. */
       readonly retryAfterMs?: number | undefined;
-      /** Another try would end the same way. */
+      /** A retry would fail the same way. */
       readonly final?: boolean;
     };
 
-/** What becomes of the request then. */
+/** What happens to the request then. `bury` moves it to the dead letters. */
 export type Decision =
   | { readonly type: 'answer' }
   | { readonly type: 'forget' }
@@ -26,10 +26,10 @@ const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 30_000;
 
 /**
- * A result is the answer, and so is a failure that would be the same the next time, or that nobody waits beyond. Other
- * failures pass, so the request is tried again, until it has been delivered `maxDeliver` times. One that killed devices is not.
- * @param deliveries 1 at the first try; crashes count.
- * @param expired whether the time that the request itself allows is over.
+ * A result is sent as the answer, and so is a failure that a retry would repeat, or that comes after the deadline. Other failures are
+ * temporary: the request is retried until it has been delivered `maxDeliver` times. A request that killed devices is not retried.
+ * @param deliveries 1 at the first attempt; crashes count.
+ * @param expired whether the request's own deadline has passed.
  */
 export function decide(outcome: Outcome, deliveries: number, maxDeliver: number, expired: boolean): Decision {
   if (outcome.type === 'result') return { type: 'answer' };
@@ -51,7 +51,7 @@ export function decide(outcome: Outcome, deliveries: number, maxDeliver: number,
   }
 }
 
-/** Doubles from 100 ms to 30 s, so that 20 tries outlast an outage of some minutes. */
+/** Doubles from 100 ms to 30 s, so that 20 attempts outlast an outage of a few minutes. */
 export function retryDelayMs(deliveries: number): number {
   return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** (deliveries - 1));
 }

@@ -6,7 +6,7 @@ import { ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER } fro
 import type { Outcome } from './durable-decision.ts';
 import { durableId } from './durable-request.ts';
 
-/** The headers of a stored request on its way: to the frontends, back into a store, among the dead letters; and of its answer. */
+/** Headers of a stored request when it is sent to the frontends, stored again or dead-lettered, and headers of its answer. */
 
 const REQUEST_HEADERS = ['Content-Type', 'Accept', 'Cascade-Id', 'Cascade-Results', 'Cascade-Reply', 'Cascade-Deadline-Ms'];
 const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER];
@@ -38,7 +38,7 @@ export function answerHeaders(answer: Pick<BusMessage, 'header'>): Record<string
   return headersOf(answer, ANSWER_HEADERS);
 }
 
-/** What a frontend's answer says. */
+/** Reads the outcome from a frontend's answer. */
 export function outcomeOf(answer: Pick<BusMessage, 'header'>): Outcome {
   const number = answer.header(ERROR_CODE_HEADER);
   if (number === undefined) return { type: 'result' };

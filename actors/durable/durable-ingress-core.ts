@@ -13,41 +13,41 @@ import type { DurableOutcome, DurableTask } from './durable-tasks.ts';
 
 export interface DurableIngressCoreOptions {
   readonly durable: Pick<DurableConfig, 'subjects' | 'settings'>;
-  /** Longest time for one try at a request. */
+  /** Maximum time for one attempt at a request. */
   readonly deadlineMs: number;
 }
 
-/** A frontend says DEADLINE_EXCEEDED itself; this is for the one that died. */
+/** A frontend reports DEADLINE_EXCEEDED itself; this covers one that died. */
 const SILENCE_GRACE_MS = 1_000;
-/** The server's clock is looked at so often, where requests have deadlines. */
+/** How old a reading of the server's clock may be, for requests with deadlines. */
 const READING_MS = 1_000;
-/** Longer than it takes to notice that a stream is gone. */
+/** Longer than it takes to notice that a stream was lost. */
 const LOSS_KNOWN_MS = 10_000;
 
-/** A stored request in our hands. */
+/** An attempt at a stored request. */
 interface Attempt {
   readonly message: QueuedMessage;
   replyTo: string;
   request: DurableRequest | undefined;
-  /** On our clock. */
+  /** By our clock. */
   deadlineAt: number;
-  /** Why it is a dead letter, once it is to be one. */
+  /** Set once it becomes a dead letter. */
   dead: { readonly code: ErrorCode; readonly reason: string } | undefined;
 }
 
 type Answer = { readonly data: Uint8Array; readonly headers: Readonly<Record<string, string>> };
 type Effects = readonly Effect<DurableTask>[];
 
-/** What the durable ingress knows of the requests in its hands, and what becomes of each. */
+/** Tracks the stored requests that this process has taken, and decides what happens to each. */
 export class DurableIngressCore {
   readonly #options: DurableIngressCoreOptions;
   readonly #taken = new Map<QueuedMessage, Attempt>();
-  /** Of those taken, those that the frontends are asked for now; and by token, those that can be given up. */
+  /** Those of the taken ones that frontends are working on; and, by token, those that can be cancelled. */
   readonly #asking = new Set<Attempt>();
   readonly #byToken = new Map<string, Set<Attempt>>();
-  /** Given back for another try, until their stream is known to have been there then. */
+  /** Returned for a retry -> when it is certain that their stream still existed. */
   readonly #returned = new Map<QueuedMessage, number>();
-  /** Of those taken, those that are in no stream any more. */
+  /** Those of the taken ones whose stream was lost. */
   readonly #orphans = new Set<QueuedMessage>();
   readonly #cancelledTokens = new CancelledTokens();
   #ended = false;
@@ -56,7 +56,7 @@ export class DurableIngressCore {
     this.#options = options;
   }
 
-  /** No more requests come, and all that came are settled. */
+  /** No more requests will come, and all that came are settled. */
   get isDrained(): boolean {
     return this.#ended && this.#taken.size === 0;
   }
@@ -81,7 +81,7 @@ export class DurableIngressCore {
     return [perform({ type: 'read-age', message, readingMs: READING_MS })];
   }
 
-  /** The last request has come. */
+  /** No more requests will come. */
   onEnded(): Effects {
     this.#ended = true;
     return NO_EFFECTS;
@@ -94,7 +94,7 @@ export class DurableIngressCore {
       .flatMap((attempt) => this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now));
   }
 
-  /** The stream that acknowledged these requests is gone, and with it those that nobody had taken. */
+  /** The stream that holds these requests was lost, with all requests that nobody had taken. Those we know of are stored again. */
   onStreamLost(): Effects {
     for (const message of this.#taken.keys()) this.#orphans.add(message);
     const again = [...this.#returned.keys()].map(storeAgain);
@@ -139,7 +139,7 @@ export class DurableIngressCore {
         return attempt !== undefined && this.#asking.has(attempt) ? this.#failed(attempt, error, now) : NO_EFFECTS;
       case 'publish':
       case 'bury': {
-        // The answer could not be published, or the letter not be kept: the request is not done.
+        // The answer or the dead letter could not be stored, so the request is not done.
         const fields = { stream, sequence, deliveries, reason: messageOf(error) };
         return [
           note('warn', 'a stored request stays in the store', fields),
@@ -153,8 +153,14 @@ export class DurableIngressCore {
       }
       case 'settle':
       case 'retry':
-        // It is delivered again.
-        return [note('warn', 'a stored request is not settled', { stream, sequence, deliveries, reason: messageOf(error) })];
+        return [
+          note('warn', 'could not settle a stored request; it will be delivered again', {
+            stream,
+            sequence,
+            deliveries,
+            reason: messageOf(error),
+          }),
+        ];
       default:
         return assertNever(task);
     }
@@ -164,7 +170,7 @@ export class DurableIngressCore {
     const attempt = this.#taken.get(message);
     if (attempt?.request === undefined) return NO_EFFECTS;
     const { deadlineMs } = attempt.request;
-    // The server's clock may have been set since: nobody is told that it is too late by an old reading.
+    // The server's clock may have been set since, so read it afresh before declaring the request late.
     if (ageMs >= deadlineMs && readingMs > 0) return [perform({ type: 'read-age', message, readingMs: 0 })];
     attempt.deadlineAt = now - ageMs + deadlineMs;
     return this.#ask(attempt, attempt.request, now);
@@ -176,9 +182,9 @@ export class DurableIngressCore {
     const leftMs = attempt.deadlineAt - now;
     if (token !== undefined && this.#cancelledTokens.has(token))
       return this.#decide(attempt, { type: 'cancelled' }, NO_ANSWER, now);
-    // Taken before, and each time its taker died: it may be the cause.
+    // Each process that took it before died, and the request may be the cause.
     if (message.deliveries > durable.settings.maxDeliver) {
-      const reason = `delivered ${message.deliveries} times; those who had it gave no answer`;
+      const reason = `delivered ${message.deliveries} times without an answer`;
       return this.#failed(attempt, new CascadeError('UNAVAILABLE', reason), now);
     }
     if (leftMs <= 0) {
@@ -194,7 +200,7 @@ export class DurableIngressCore {
 
   #onAnswered(message: QueuedMessage, answer: BusMessage, now: number): Effects {
     const attempt = this.#taken.get(message);
-    // The try may have ended otherwise meanwhile.
+    // The attempt may have ended in another way meanwhile.
     if (attempt === undefined || !this.#asking.has(attempt)) return NO_EFFECTS;
     return this.#decide(attempt, outcomeOf(answer), { data: answer.data, headers: answerHeaders(answer) }, now);
   }
@@ -206,7 +212,7 @@ export class DurableIngressCore {
     return this.#decide(attempt, { type: 'failure', code, message: text, retryAfterMs }, answer, now);
   }
 
-  /** The try is over: what becomes of the request. */
+  /** The attempt is over. */
   #decide(attempt: Attempt, outcome: Outcome, answer: Answer, now: number): Effects {
     const { message, deadlineAt } = attempt;
     this.#stopAsking(attempt);
@@ -235,7 +241,7 @@ export class DurableIngressCore {
     return [perform({ type: 'settle', message, how: attempt?.dead === undefined ? 'done' : 'abandon' })];
   }
 
-  /** Whoever waits for its answer is told. */
+  /** Answers with the failure. */
   #onBuried(message: QueuedMessage, letter: { readonly stream: string; readonly sequence: number }): Effects {
     const attempt = this.#taken.get(message);
     if (attempt?.dead === undefined) return NO_EFFECTS;
@@ -244,13 +250,13 @@ export class DurableIngressCore {
     const tries = deliveries === 1 ? '1 try' : `${deliveries} tries`;
     const text = `${reason} (given up after ${tries}; kept as message ${letter.sequence} of stream ${letter.stream})`;
     return [
-      note('warn', 'a stored request is a dead letter now', { request: sequence, deliveries, code, reason, letter }),
+      note('warn', 'moved a stored request to the dead letters', { request: sequence, deliveries, code, reason, letter }),
       publish(attempt, encodeFailure(durableId(message), code, text, wantsJson(message))),
     ];
   }
 
   #retryLater(message: QueuedMessage, delayMs: number, now: number): Effects {
-    // The next try is for whoever takes it from the new stream.
+    // Whoever takes it from the new stream retries it.
     if (this.#orphans.has(message)) return [storeAgain(message)];
     this.#returned.set(message, now + delayMs + LOSS_KNOWN_MS);
     this.#release(message);
@@ -270,7 +276,7 @@ export class DurableIngressCore {
   }
 }
 
-/** For a request that nobody wants answered. */
+/** For a cancelled request. */
 const NO_ANSWER: Answer = { data: new Uint8Array(0), headers: {} };
 
 function publish({ message, replyTo }: Attempt, { data, headers }: Answer): Effect<DurableTask> {

@@ -23,34 +23,34 @@ import { type DurableConfig, declareStreams, ingressConsumer } from './durable-s
 import { type DurableOutcome, type DurableTask, durableTasks } from './durable-tasks.ts';
 
 export interface DurableIngressOptions extends DurableIngressCoreOptions {
-  /** Name of the frontend beside it. */
+  /** Name of the frontend in the same process. */
   readonly name: string;
   readonly durable: DurableConfig;
-  /** Emits when the frontend beside it takes requests: before, tries would be wasted. */
+  /** Emits when that frontend accepts requests; earlier attempts would be wasted. */
   readonly serving$: Observable<unknown>;
 }
 
 const FORGET_INTERVAL_MS = 1_000;
-/** A store that is out of reach is asked for again after this. */
+/** Delay before trying an unreachable store again. */
 const RETRY_MS = 1_000;
 
 /**
- * Durable ingress: requests that NATS has stored, and acknowledged to whoever published them on `.durable`, are asked of the
- * frontends like any others, and leave the store when their answer is published. So an acknowledged request is answered
- * whatever process of ours crashes, at least once:
+ * Durable ingress: NATS stores requests published on `.durable` and acknowledges them. This actor sends them to the frontends like any
+ * other request, and removes them from the store once their answer is published. So an acknowledged request is answered at least
+ * once, even if any of our processes crashes:
  *
- * - the answer goes to the results subject (header `Cascade-Results` names one; `Cascade-Reply` names another subject), and the
- *   request leaves the store after that, in this order; a crash in between means that it is answered again, with the same id;
- * - a failure that would be the same again (INVALID_ARGUMENT, NOT_FOUND; any, after the deadline of the request) is an answer;
- * - after another failure the request is tried again, later each time; after `maxDeliver` tries it goes to the stream of dead
- *   letters, with the reason in headers, and its failure to the results subject;
- * - one that its client has given up (header `Cascade-Token`, then `Cascade-Cancel` on `.infer`) leaves the store without an answer;
- * - answers on results subjects are stored, too (`keepAnswers`), for those who were not connected when they came: NATS
- *   publishes to those who listen only. An answer to a `Cascade-Reply` elsewhere is not.
+ * - the answer goes to the results subject (or the one in header `Cascade-Results`, or the subject in `Cascade-Reply`), and only then
+ *   the request leaves the store; after a crash in between, it is answered again with the same id;
+ * - a failure that a retry would repeat (INVALID_ARGUMENT, NOT_FOUND; any failure after the request's deadline) is sent as the answer;
+ * - after other failures the request is retried, with growing delays; after `maxDeliver` attempts it goes to the stream of dead
+ *   letters, with the reason in headers, and the failure goes to the results subject;
+ * - a request that its client cancels (header `Cascade-Token`, then `Cascade-Cancel` on `.infer`) leaves the store without an answer;
+ * - answers on results subjects are stored, too (`keepAnswers`), for clients that were not connected, because plain NATS only
+ *   delivers to current subscribers. An answer to another `Cascade-Reply` subject is not stored.
  *
- * What NATS itself does not promise: it writes a file store to the disk every two minutes by default (`sync_interval` of its
- * configuration), so that its crash loses nothing, but that of the machine or its power may lose what was acknowledged since,
- * unless `replicas` are on other machines. Memory storage survives crashes of ours only.
+ * Limits of NATS: by default it syncs a file store to disk every two minutes (`sync_interval` in its configuration). A crash of the
+ * server loses nothing, but a crash or power loss of the machine may lose what was acknowledged since, unless there are `replicas` on
+ * other machines. Memory storage only survives crashes of our processes.
  */
 export function durableIngressActor(options: DurableIngressOptions): Actor {
   const { name, durable } = options;
@@ -58,7 +58,7 @@ export function durableIngressActor(options: DurableIngressOptions): Actor {
     name: `durable-ingress-${name}`,
     description: 'takes requests from the JetStream work queue and acknowledges them when they are answered',
     root: durable.subjects.root,
-    // Bounded by `inFlight`: the server keeps what is not taken yet.
+    // Needs no mailbox, because `inFlight` bounds it: the server keeps the rest.
     hot: true,
     core: () => new DurableIngressCore(options),
     reactions: [
@@ -81,7 +81,7 @@ export function durableIngressActor(options: DurableIngressOptions): Actor {
 
 const ENDED = Symbol('no more requests come');
 
-/** Stored requests, from when the frontend serves until the actor stops; then ENDED, once all are settled. */
+/** Stored requests, from when the frontend serves until the actor stops; then ENDED. */
 function requests$(
   { durable, serving$ }: DurableIngressOptions,
   { bus, clock, log, stopping$ }: ActorContext,
@@ -96,7 +96,7 @@ function requests$(
     retry({
       delay: (error) => {
         if (!(error instanceof CascadeError)) throw error;
-        log.warn({ reason: messageOf(error) }, 'the store of requests is out of reach; trying again');
+        log.warn({ reason: messageOf(error) }, 'cannot reach the request store; trying again');
         return every(clock, RETRY_MS).pipe(take(1), takeUntil(stopping$));
       },
     }),

@@ -5,20 +5,20 @@ import { checkId, idOf } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
 
-/** What a stored request says about itself beside its body, which stays as it is. */
+/** What the headers of a stored request say. The body is not decoded here. */
 export interface DurableRequest {
-  /** Header `Cascade-Id`, or where it is stored: the same at each try. An id in the body comes before it. */
+  /** Header `Cascade-Id`, else the place in the store, which is the same at each attempt. An id in the body takes precedence. */
   readonly id: string;
   /** Header `Cascade-Deadline-Ms`, counted from when it was stored; Infinity: none. */
   readonly deadlineMs: number;
-  /** Header `Cascade-Token`: with which its client can give it up. */
+  /** Header `Cascade-Token`, with which its client can cancel it. */
   readonly token: string | undefined;
 }
 
 const SPACE = [0x20, 0x09, 0x0a, 0x0d];
 
 /**
- * Where the answer goes, also one that says what else is wrong with the request. The reply subject of NATS is taken by the
+ * Where the answer goes, even if the rest of the request is invalid. It cannot be the reply subject of NATS, which receives the
  * acknowledgement.
  * @throws CascadeError INVALID_ARGUMENT
  */
@@ -27,8 +27,8 @@ export function durableReplyTo(message: QueuedMessage, subjects: Subjects): stri
 }
 
 /**
- * @throws CascadeError INVALID_ARGUMENT for headers that are wrong, and for a frame: its answers could not be told from
- *   answers that come again.
+ * @throws CascadeError INVALID_ARGUMENT for invalid headers, and for a frame, whose answers could not be distinguished from repeated
+ *   ones.
  */
 export function readDurableRequest(message: QueuedMessage, subjects: Subjects): DurableRequest {
   const id = message.header('Cascade-Id') ?? placeOf(message);
@@ -44,12 +44,12 @@ export function readDurableRequest(message: QueuedMessage, subjects: Subjects): 
   return { id, deadlineMs, token };
 }
 
-/** Whether the answer is JSON: as the frontend has it. */
+/** Whether the answer is JSON, by the same rules as in the frontend. */
 export function wantsJson({ data, header }: QueuedMessage): boolean {
   return answerFormat(data, header('Content-Type'), header('Accept')) === 'json';
 }
 
-/** The id for an answer that no frontend gives: from the body, as far as it can be read; else as `readDurableRequest`. */
+/** The id for an answer that does not come from a frontend: from the body if it can be decoded, else like `readDurableRequest`. */
 export function durableId(message: QueuedMessage): string {
   const header = message.header('Cascade-Id');
   return bodyId(message) ?? (header !== undefined && header.length <= 128 ? header : placeOf(message));
@@ -66,12 +66,12 @@ function bodyId(message: QueuedMessage): string | undefined {
   try {
     return idOf(decodeUntrusted(data, bodyFormat(data, contentType)));
   } catch {
-    // A body that cannot be read has no id; what is wrong with it is said by the answer.
+    // A body that cannot be decoded has no id; the answer says what is wrong with it.
     return undefined;
   }
 }
 
-/** By the first byte of the body: a list in JSON, or in MessagePack. */
+/** Whether the first byte of the body starts a list in JSON or MessagePack. */
 function isFrame({ data, header }: QueuedMessage): boolean {
   if (isOpaque(header('Content-Type'))) return false;
   const first = data.find((byte) => !SPACE.includes(byte)) ?? 0;

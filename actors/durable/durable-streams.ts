@@ -3,14 +3,14 @@ import { ConfigError } from '../../engine/errors.ts';
 import type { DurableSettings } from '../../plans/domain/deployment/deployment.ts';
 import { type DurableStreams, durableStreamsOf, type Subjects } from '../../plans/protocol/subjects.ts';
 
-/** Durable ingress of one deployment: where its requests are kept, and how many. */
+/** Durable ingress of one deployment: its streams and limits. */
 export interface DurableConfig {
   readonly subjects: Subjects;
   readonly streams: DurableStreams;
   readonly settings: DurableSettings;
 }
 
-/** A dead letter is for a person to look at, who may be on holiday. */
+/** Long, because the person who looks at dead letters may be on holiday. */
 const DEAD_LETTER_AGE_MS = 30 * 24 * 3_600_000;
 
 export function durableConfig(
@@ -22,8 +22,8 @@ export function durableConfig(
 }
 
 /**
- * Makes the streams, or gives those that are there the deployment's limits.
- * @throws ConfigError when the NATS server cannot keep what the deployment asks for, naming the option.
+ * Creates the streams, or gives existing ones the deployment's limits.
+ * @throws ConfigError naming the option, when the NATS server cannot store what the deployment asks for.
  */
 export async function declareStreams(queues: WorkQueues, { subjects, streams, settings }: DurableConfig): Promise<void> {
   const { maxRequests: maxMessages, maxBytes, maxAgeMs, keepAnswersMs, storage, replicas } = settings;
@@ -40,7 +40,7 @@ export async function declareStreams(queues: WorkQueues, { subjects, streams, se
   }
 }
 
-/** The frontends share the requests. */
+/** One consumer, shared by all frontends. */
 export function ingressConsumer({ streams, settings }: DurableConfig): ConsumerSpec {
   return { store: streams.requests, name: 'ingress', ackWaitMs: settings.ackWaitMs, maxUnsettled: settings.inFlight };
 }

@@ -8,13 +8,13 @@ import type { DurableConfig } from './durable-streams.ts';
 
 type Headers = Readonly<Record<string, string>>;
 
-/** What the durable ingress has done outside of its core, each for one stored request. */
+/** The durable ingress's slow work, each task for one stored request. */
 export type DurableTask =
-  /** Finds out how long ago it was stored; the last look at the server's clock may be that old. */
+  /** Finds out how long ago it was stored; the reading of the server's clock may be `readingMs` old. */
   | { readonly type: 'read-age'; readonly message: QueuedMessage; readonly readingMs: number }
-  /** Asks the frontends. */
+  /** Sends it to the frontends. */
   | { readonly type: 'ask'; readonly message: QueuedMessage; readonly headers: Headers; readonly timeoutMs: number }
-  /** Publishes its answer; done when the server has it. */
+  /** Publishes its answer; completes when the server has it. */
   | {
       readonly type: 'publish';
       readonly message: QueuedMessage;
@@ -22,13 +22,13 @@ export type DurableTask =
       readonly data: Uint8Array;
       readonly headers: Headers;
     }
-  /** Keeps it among the dead letters. */
+  /** Moves it to the dead letters. */
   | { readonly type: 'bury'; readonly message: QueuedMessage; readonly headers: Headers }
-  /** Stores it again, as the stream that held it is lost. */
+  /** Stores it again after its stream was lost. */
   | { readonly type: 'store-again'; readonly message: QueuedMessage; readonly headers: Headers }
-  /** Lets it leave the store, answered or given up. */
+  /** Removes it from the store, answered or dead-lettered. */
   | { readonly type: 'settle'; readonly message: QueuedMessage; readonly how: 'done' | 'abandon' }
-  /** Gives it back to the store. */
+  /** Returns it to the store for another attempt. */
   | { readonly type: 'retry'; readonly message: QueuedMessage; readonly delayMs: number };
 
 export type DurableOutcome =
@@ -45,24 +45,24 @@ export type DurableOutcome =
 
 const APPEND_TIMEOUT_MS = 5_000;
 
-/** Carries out the tasks over the bus and its work queues. */
+/** Runs the tasks over the bus and its work queues. */
 export function durableTasks(
   { subjects, settings }: DurableConfig,
   { bus }: ActorContext,
 ): (task: DurableTask) => Observable<DurableOutcome> {
   const queues = bus.workQueues();
 
-  /** The same at each try, so that the server keeps it once. A sequence alone may come again in a store that was made anew. */
+  /** The same at each attempt, so that the server keeps one copy. A sequence number alone may repeat after the stream was recreated. */
   const idOf = ({ stream, sequence, storedAt }: QueuedMessage): string => `${stream}-${sequence}-${storedAt}`;
 
   const append = (subject: string, message: QueuedMessage, data: Uint8Array, headers: Headers) =>
     from(queues.append(subject, data, { id: idOf(message), headers, timeoutMs: APPEND_TIMEOUT_MS }));
 
   const ask = ({ message, headers, timeoutMs }: Extract<DurableTask, { type: 'ask' }>): Observable<BusMessage> => {
-    // The answer may have come while there was nobody to receive it.
+    // The answer may have been sent while we were disconnected.
     const broken$ = reconnected$(bus).pipe(
       map((): never => {
-        throw new CascadeError('UNAVAILABLE', 'the connection to NATS was lost while the request was under way');
+        throw new CascadeError('UNAVAILABLE', 'the connection to NATS was lost while the request was in flight');
       }),
     );
     return merge(from(bus.request(subjects.infer, message.data, { timeoutMs, headers })), broken$).pipe(take(1));

@@ -22,7 +22,7 @@ export interface FlightsOptions {
   readonly admission: Admission;
   readonly replyRoutes: ReplyRoutes;
   readonly unserved: Unserved;
-  /** Requests that a batch of any model has at most. */
+  /** Maximum batch size over all models. */
   readonly largestBatch: number;
   /** Of the NATS server. */
   readonly maxPayloadBytes: number;
@@ -31,8 +31,8 @@ export interface FlightsOptions {
 }
 
 /**
- * The requests that a frontend has taken, until they end: sent to a device, sent again when that is lost, answered here when nobody
- * else can. What is to be done is added to `out`, which each call is given.
+ * The requests that a frontend has accepted, until they end. Sends each to a device, sends it again if the device is lost, and answers
+ * it with an error if nobody else can. Each call adds its effects to `out`.
  */
 export class Flights {
   readonly #options: FlightsOptions;
@@ -51,14 +51,14 @@ export class Flights {
     return this.#table.size;
   }
 
-  /** Share of the bounds that is used. */
+  /** Used share of the bounds. */
   get fill(): number {
     return this.#table.fill;
   }
 
   /**
-   * Undefined when the request is on its way; else what is to be answered.
-   * @throws CascadeError RESOURCE_EXHAUSTED when there is no room for one more.
+   * Sends a request to a device. Returns the failure to answer with, if that is impossible.
+   * @throws CascadeError RESOURCE_EXHAUSTED when one more does not fit.
    */
   begin(item: WorkItem, of: Pick<InFlight, 'token' | 'span'>, now: number, out: FrontendEffect[]): Failure | undefined {
     const { admission, replyRoutes } = this.#options;
@@ -76,10 +76,10 @@ export class Flights {
     return this.#send(entry, now, out);
   }
 
-  /** A device tells what became of requests. */
+  /** A device reports requests that have ended or moved on. */
   done(frame: DoneFrame, now: number, out: FrontendEffect[]): void {
     const { router } = this.#options;
-    // Which of them were dropped is of no interest, only how many.
+    // Only the number of dropped requests matters, not which ones.
     let { dropped } = frame;
     for (const seq of frame.finished) this.#end(seq, dropped-- <= 0, now);
     for (const { device, seqs } of frame.moved) {
@@ -88,20 +88,20 @@ export class Flights {
         if (entry === undefined) continue;
         entry.device = device;
         entry.sentNumber = this.#sentNumber++;
-        // The device was lost or left between the sender's routing and this note: nobody else would send it again.
+        // The device was lost or left after the sender had chosen it, so nobody else will send the request again.
         if (router.isGone(device)) this.#sendAgain(entry, now, out);
-        // It went on before its last device had heard of it.
+        // The request moved on before the cancellation reached its last device.
         else if (entry.cancelled) out.push(perform({ type: 'cancel', device, seq }));
       }
     }
   }
 
-  /** A client has given requests up. */
+  /** A client cancelled requests. */
   cancel(cancellation: Cancellation, out: FrontendEffect[]): void {
     for (const { device, item } of this.#table.cancel(cancellation)) out.push(perform({ type: 'cancel', device, seq: item.seq }));
   }
 
-  /** Ends those that are past their deadline. */
+  /** Ends requests that are past their deadline. */
   expire(now: number, out: FrontendEffect[]): void {
     for (const entry of this.#table.expired(now - DEADLINE_GRACE_MS)) {
       const deadlineMs = Math.round(entry.item.deadlineAt - entry.item.arrivedAt);
@@ -110,13 +110,13 @@ export class Flights {
     }
   }
 
-  /** @param why for people: what became of the device. */
+  /** @param why what happened to the device, for people. */
   lose(device: string, loss: Loss, why: string, now: number, out: FrontendEffect[]): void {
     const { name, largestBatch } = this.#options;
     const entries = this.#table.on(device);
     const suspects = suspectsOf(entries, loss, name, largestBatch);
     const fields = { device, requests: entries.length, alone: suspects.size };
-    out.push(note(entries.length > 0 ? 'warn' : 'info', `device ${why}; its requests are sent again`, fields));
+    out.push(note(entries.length > 0 ? 'warn' : 'info', `device ${why}; sending its requests again`, fields));
     for (const entry of entries) {
       if (loss.died && loss.reported === undefined) entry.deaths++;
       if (suspects.has(entry)) this.#tryAlone(entry, loss, now, out);
@@ -124,31 +124,31 @@ export class Flights {
     }
   }
 
-  /** Undefined when the request is on its way; else it has ended, and this is to be answered. */
+  /** Returns the failure to answer with, if no device can take the request, which has then ended. */
   #send(entry: InFlight, now: number, out: FrontendEffect[]): Failure | undefined {
     const { router, maxPayloadBytes } = this.#options;
     const number = router.gear.cascade[0];
     const model = router.models[number];
     const device = router.route(number);
     if (device === undefined)
-      return this.#fail(entry, 'no-device', `no device that holds model ${model} can be reached; try again later`, now);
+      return this.#fail(entry, 'no-device', `no device with model ${model} can be reached; try again later`, now);
     entry.device = device;
     entry.sentNumber = this.#sentNumber++;
     const bytes = estimatedBytes(entry.item);
     if (bytes > this.#largestItemBytes) {
       const limit = `the limit of ${maxPayloadBytes} bytes of the NATS server`;
-      const words = `the inputs, as tensors, are above ${limit}; send less, or raise its max_payload`;
+      const words = `the inputs, as tensors, exceed ${limit}; send less, or raise its max_payload`;
       return this.#fail(entry, 'too-large', words, now);
     }
     out.push(perform({ type: 'work', device, model, item: entry.item, bytes }));
     return undefined;
   }
 
-  /** Once: a request that is on a device when it dies, and nothing else is, is the cause. */
+  /** Only once: if a device dies while computing only this request, the request is the cause. */
   #tryAlone(entry: InFlight, { reported }: Loss, now: number, out: FrontendEffect[]): void {
     if (!entry.cancelled && entry.item.alone && reported !== undefined) {
-      const words = 'a device that had this request was lost, and then another while it computed nothing else';
-      answer(entry, this.#fail(entry, 'deadly', `${words}; it is not tried again`, now, true), out);
+      const words = 'a device that had this request was lost, and then another that was computing only this request';
+      answer(entry, this.#fail(entry, 'deadly', `${words}; it will not be retried`, now, true), out);
       return;
     }
     entry.item = { ...entry.item, alone: true };
@@ -164,7 +164,7 @@ export class Flights {
     if (failure !== undefined) answer(entry, failure, out);
   }
 
-  /** Of one that its client gave up: its device does not tell what became of it. */
+  /** Ends a cancelled request whose device will not report it. */
   #endCancelled({ item }: InFlight, now: number): void {
     this.#options.unserved.count('unheard');
     this.#end(item.seq, false, now);

@@ -25,38 +25,38 @@ import { ReplyRoutes } from './reply-routes.ts';
 import { type RevisedPlan, Router } from './router.ts';
 
 export interface FrontendCoreOptions {
-  /** Token of this frontend's own subjects; unique in the deployment. */
+  /** Name of this frontend in subjects; unique in the deployment. */
   readonly name: string;
-  /** The plan to begin with. */
+  /** The initial plan. */
   readonly plan: RevisedPlan;
   readonly specs: readonly TensorSpec[];
-  /** Outputs that requests may ask for: those that all models have; default: none. */
+  /** Outputs that requests may ask for, which all models have; default: none. */
   readonly outputs?: readonly string[] | undefined;
-  /** Deadline of a request that names none. */
+  /** Default deadline of a request. */
   readonly deadlineMs: number;
-  /** Longest deadline: requests that name a longer one have this. Default: none. */
+  /** Maximum deadline; longer ones are cut to it. Default: no maximum. */
   readonly maxDeadlineMs?: number;
   /** Counts the requests that get no result here. */
   readonly unserved?: Unserved;
-  /** Per model: time of the smallest sample alone, as profiled on the fastest device. Default: not known. */
+  /** Per model: time of the smallest sample alone, as profiled on the fastest device. Default: unknown. */
   readonly leastMs?: readonly number[];
-  /** Where spans go; default: nothing is traced. */
+  /** Default: no tracing. */
   readonly tracing?: Tracing | undefined;
-  /** Requests that a batch of any model has at most. */
+  /** Maximum batch size over all models. */
   readonly largestBatch: number;
   readonly maxInFlight?: number;
   readonly maxInFlightBytes?: number;
 }
 
-/** What a frontend's process gives its core. */
+/** What the core needs from its process. */
 interface Surroundings {
   /** Of the NATS server. */
   readonly maxPayloadBytes: number;
-  /** A number that no request of this frontend has had. */
+  /** Returns a number that no other request of this frontend has. */
   readonly nextSeq: () => number;
 }
 
-/** What a frontend knows and decides. Each call says what is to be done about it; on the way of each request, so state is mutable. */
+/** Decides what a frontend does with requests. Runs for each request, so its state is mutable. */
 export class FrontendCore {
   readonly #options: FrontendCoreOptions & Surroundings;
   readonly #router: Router;
@@ -84,17 +84,17 @@ export class FrontendCore {
     });
   }
 
-  /** Nothing new comes, and nothing is in flight. */
+  /** Whether nothing is in flight and nothing more will come. */
   get isDrained(): boolean {
     return this.#draining && this.#flights.size === 0;
   }
 
-  /** How long the messages of a client are not read, as it had too much wrong; undefined: they are. */
+  /** If a client sent too many invalid requests, how long its messages will not be read; otherwise undefined. */
   closedForMs(sender: number, now: number): number | undefined {
     return this.#refusalBudget.closedForMs(sender, now);
   }
 
-  /** A message of a client. */
+  /** Handles a client's message. */
   take(opened: Opened, now: number): readonly FrontendEffect[] {
     switch (opened.type) {
       case 'end':
@@ -109,7 +109,7 @@ export class FrontendCore {
       }
       case 'unread': {
         const { closedForMs, address } = opened;
-        const message = `too many requests of this client were wrong; its messages are read again in ${closedForMs} ms`;
+        const message = `too many invalid requests from this client; its messages are read again in ${closedForMs} ms`;
         this.#replyRoutes.unused(address.reply, now);
         return [fail(address, [this.#refusal(address.id, 'wrong-too-often', message, closedForMs)])];
       }
@@ -124,7 +124,7 @@ export class FrontendCore {
     }
   }
 
-  /** What has become of requests on a device. */
+  /** A device reports requests that have ended or moved on. */
   onDone(frame: DoneFrame, now: number): readonly FrontendEffect[] {
     const out: FrontendEffect[] = [];
     this.#flights.done(frame, now, out);
@@ -164,31 +164,31 @@ export class FrontendCore {
     return out;
   }
 
-  /** The connection is back; what the devices said meanwhile is lost. */
+  /** Heartbeats sent while the connection was down are lost. */
   reconnected(now: number): readonly FrontendEffect[] {
     this.#router.markStale(now);
     return NO_EFFECTS;
   }
 
-  /** Ends what is waited for in vain. Without a connection nothing can be concluded, nor said: then this is not called. */
+  /** Handles silent devices and late requests. Not called without a connection, when we can neither judge nor answer. */
   sweep(now: number): readonly FrontendEffect[] {
     const out: FrontendEffect[] = this.#replyRoutes.closable(now).map((reply) => perform({ type: 'close-reply', reply }));
     const lost = this.#router.sweep(now);
-    // What the devices said while we were stopped has still to be read.
+    // We were paused ourselves, and heartbeats from that time are still unread.
     if (lost === undefined) return out;
     this.#flights.expire(now, out);
-    // After those were told that they are too late: sent again they would only be in the way.
+    // After late requests have ended, so that they are not sent again.
     for (const [device, loss] of lost) this.#flights.lose(device, loss, 'is silent', now, out);
     return out;
   }
 
-  /** A frontend that cannot route says what it waits for. */
+  /** Logs what a frontend that cannot route is waiting for. */
   remind(): readonly FrontendEffect[] {
     if (this.#routable) return NO_EFFECTS;
-    return [note('warn', 'no requests are taken: no device has these models', { models: this.#router.missing })];
+    return [note('warn', 'not accepting requests: no device has these models', { models: this.#router.missing })];
   }
 
-  /** The requests of a message: each fails alone, and the errors of all of them are said together. */
+  /** Handles the requests of a message one by one, and answers all their errors together. */
   #takeEach(values: readonly unknown[], envelope: Envelope, now: number): readonly FrontendEffect[] {
     const out: FrontendEffect[] = [];
     const { reply, sender, bytes } = envelope;
@@ -197,7 +197,7 @@ export class FrontendCore {
     this.#replyRoutes.taken(reply);
     let wrong = 0;
     for (const value of values) {
-      // What is wrong with requests like these has been told often enough.
+      // After many refusals, do not spend time on describing further ones.
       if (refusals.areMany && !looksLikeRequest(value)) {
         refusals.addUnread(idOf(value));
         this.#unserved.count('invalid');
@@ -221,8 +221,8 @@ export class FrontendCore {
   }
 
   /**
-   * Undefined when the request is on its way; else what is to be answered.
-   * @throws CascadeError as well; an overloaded frontend does not look at the inputs, and refuses also what is wrong.
+   * Accepts a request, or returns the failure to answer with. An overloaded frontend refuses requests without reading their inputs.
+   * @throws CascadeError INVALID_ARGUMENT for an invalid request, RESOURCE_EXHAUSTED when it does not fit.
    */
   #admit(value: unknown, envelope: Envelope, client: number, now: number, out: FrontendEffect[]): Failure | undefined {
     const { specs, outputs, name, nextSeq, tracing, maxDeadlineMs = Number.POSITIVE_INFINITY } = this.#options;
@@ -231,7 +231,7 @@ export class FrontendCore {
     if (impossible !== undefined) return this.#refusal(idOf(value) ?? envelope.id, 'impossible-deadline', impossible);
     const hasRoom = this.#admission.mayFill(this.#flights.fill, client);
     const retryAfterMs = hasRoom ? this.#admission.retryAfterMs(deadlineMs, client) : this.#admission.roomAfterMs();
-    // A refused request is load, too: the gear is chosen by what is asked for.
+    // A refused request counts as load, too, because the gear must follow the demand.
     if (retryAfterMs !== undefined) {
       out.push(perform({ type: 'arrived', requests: 1 }));
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
@@ -262,12 +262,11 @@ export class FrontendCore {
   }
 
   /**
-   * Why no device can meet a deadline, however long the request waits for a better moment; undefined: one may. This is not overload,
-   * and no gear helps.
+   * Why no device can meet a deadline, not even an idle one; undefined: one may. This is not overload: another gear would not help.
    */
   #impossible(deadlineMs: number): string | undefined {
     const model = this.#router.gear.cascade[0];
-    // At the measured speed; 0 where it is not known.
+    // At the measured speed; 0 if unknown.
     const leastMs = (this.#options.leastMs?.[model] ?? 0) * this.#router.leastFactor(model);
     if (deadlineMs >= leastMs) return undefined;
     const needed = `${Math.ceil(leastMs)} ms that model ${this.#router.models[model]} takes at least`;
@@ -292,12 +291,12 @@ function fail({ reply, json }: Pick<Envelope, 'reply' | 'json'>, failures: reado
   return perform({ type: 'fail', reply, json, failures });
 }
 
-/** Bytes of a message are valid during its delivery only, and a small view would keep the whole network buffer. */
+/** The bytes of a message are only valid during its delivery, and a small view would keep the whole network buffer alive. */
 function ownCopy(sample: Sample): Sample {
   return sample.map(({ data, shape }) => ({ data: copyOf(data), shape }));
 }
 
-/** A small one shares 8 kB with others of its time: memory of its own costs several times as much as the copying. */
+/** `Buffer.from` takes small copies from a shared 8 kB pool; separate allocations cost several times as much as the copying. */
 function copyOf(data: Uint8Array): Uint8Array {
   const { buffer, byteOffset, length } = Buffer.from(data);
   return new Uint8Array(buffer, byteOffset, length);

@@ -54,7 +54,7 @@ export function frontendActor(options: FrontendOptions): Actor {
   const nextSeq = (): number => sequence++;
   return defineActor<FrontendCore, FrontendTask>({
     name: `frontend-${name}`,
-    description: 'takes inference requests and sends them to the first model of the gear in force',
+    description: 'accepts inference requests and sends them to the first model of the gear in force',
     root: subjects.root,
     hot: true,
     core: (_, { bus: { maxPayloadBytes } }) => new FrontendCore({ ...options, maxPayloadBytes, nextSeq }),
@@ -82,7 +82,7 @@ export function frontendActor(options: FrontendOptions): Actor {
   });
 }
 
-/** The messages of clients, opened, from when this frontend can route until it has been told to stop and those under way have come. */
+/** Clients' messages, opened. Starts when this frontend can route, and ends when it stops and all messages in transit have arrived. */
 function opened$(
   { subjects, specs, outputs, tracing, onReady }: FrontendOptions,
   routable$: Observable<void>,
@@ -91,7 +91,7 @@ function opened$(
 ): Observable<Opened> {
   const intake = new Intake({ subjects, specs, outputs, maxPayloadBytes: bus.maxPayloadBytes, traces: tracing !== undefined });
   const closedForMs = (sender: number): number | undefined => core.closedForMs(sender, clock.now());
-  // Ready is when the server knows of our subscription.
+  // Ready means that the server has our subscription.
   const ready$ = defer(() => bus.flush()).pipe(tap(onReady), ignoreElements());
   return routable$.pipe(
     take(1),
@@ -103,7 +103,7 @@ function opened$(
   );
 }
 
-/** Without a connection nothing can be concluded, nor said. */
+/** Pauses without a connection, when we can neither judge devices nor answer clients. */
 function sweeps$(_: FrontendCore, { bus, clock }: ActorContext): Observable<unknown> {
   return bus.status$.pipe(switchMap((status) => (status === 'up' ? every(clock, SWEEP_INTERVAL_MS) : EMPTY)));
 }

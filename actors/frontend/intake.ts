@@ -9,37 +9,37 @@ import { checkDeadline, checkId, isMap, parseRequest } from '../../plans/protoco
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { acceptedFormat, answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
 
-/** Each request of a frame has its own answer: a small body must not make us say a million things. */
+/** Bounded, because each request of a frame has its own answer, and a small body must not cause a million answers. */
 const FRAME_MAX_REQUESTS = 4_096;
-/** A work frame holds a request and some bytes about it, within the server's maximum payload. */
+/** A work frame adds some bytes to a request, and must stay within the server's maximum payload. */
 const FRAME_HEADROOM_BYTES = 4_096;
 
-/** Where a message is answered, and whose it is. */
+/** Where to answer a message, and who sent it. */
 interface Address {
   readonly reply: string;
   readonly json: boolean;
   readonly id: string | undefined;
   readonly sender: number;
-  /** Of the message's body. */
+  /** Size of the message's body. */
   readonly bytes: number;
 }
 
-/** What a message says of all requests in it. */
+/** What a message says about all its requests. */
 export interface Envelope extends Address {
   readonly deadlineMs: number | undefined;
   readonly token: string | undefined;
-  /** Of the span that the message belongs to. */
+  /** Identifies the client's span. */
   readonly traceparent: string | undefined;
 }
 
-/** A client's message, as far as it can be read without looking at the requests in it. */
+/** A client's message, decoded except for its requests. */
 export type Opened =
   | { readonly type: 'requests'; readonly envelope: Envelope; readonly values: readonly unknown[] }
   | { readonly type: 'cancellation'; readonly address: Address; readonly cancellation: Cancellation }
-  /** Of a client that had too much wrong: its messages are not read. */
+  /** From a client that sent too many invalid requests. */
   | { readonly type: 'unread'; readonly address: Address; readonly closedForMs: number }
   | { readonly type: 'unreadable'; readonly address: Address; readonly error: unknown }
-  /** There are no more messages. */
+  /** No more messages will come. */
   | { readonly type: 'end' };
 
 export interface IntakeOptions {
@@ -48,11 +48,11 @@ export interface IntakeOptions {
   /** Outputs that requests may ask for; default: none. */
   readonly outputs?: readonly string[] | undefined;
   readonly maxPayloadBytes: number;
-  /** Whether the header of traces is read; default: it is not. */
+  /** Whether to read the trace header; default: no. */
   readonly traces?: boolean;
 }
 
-/** Opens the messages of clients. */
+/** Decodes clients' messages. */
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #maxBodyBytes: number;
@@ -63,13 +63,13 @@ export class Intake {
     this.#maxBodyBytes = options.maxPayloadBytes - FRAME_HEADROOM_BYTES;
   }
 
-  /** @param closedForMs how long the messages of a sender are not read; undefined: they are. */
+  /** @param closedForMs returns how long a sender's messages will not be read; undefined: they are read. */
   open(message: BusMessage, closedForMs: (sender: number) => number | undefined): Opened {
     const { subjects } = this.#options;
     const { data } = message;
     const contentType = message.header('Content-Type');
     const accept = message.header('Accept');
-    // As far as is known at each step: an error is answered as well as can be.
+    // Filled in step by step, so that an error is answered with what is known by then.
     const address: { -readonly [K in keyof Address]: Address[K] } = {
       reply: subjects.results,
       json: answerFormat(data, contentType, accept) === 'json',
@@ -107,7 +107,7 @@ export class Intake {
     if (values.length === 0) throw invalid('a frame is a list of at least one request; this one is empty');
     if (values.length > FRAME_MAX_REQUESTS)
       throw invalid(`a frame of ${values.length} requests; at most ${FRAME_MAX_REQUESTS} are accepted in one`);
-    // One answer for all: a list of numbers is no frame, but what somebody took for a request.
+    // A list of numbers is not a frame but a malformed request, so it gets one answer.
     if (!values.some(isMap)) parseRequest(values[0], specs, outputs);
     return values;
   }
@@ -136,7 +136,7 @@ function headerDeadline(message: BusMessage): number | undefined {
   const text = message.header('Cascade-Deadline-Ms');
   if (text === undefined) return undefined;
   const deadlineMs = text.trim() === '' ? Number.NaN : Number(text);
-  // What is no number is shown as it came.
+  // The error shows the original text if it is not a number.
   checkDeadline(Number.isNaN(deadlineMs) ? text : deadlineMs);
   return deadlineMs;
 }

@@ -8,8 +8,8 @@ import type { WorkItem } from '../../plans/protocol/messages.ts';
 const FRAME_RESERVE_BYTES = 3_072;
 
 /**
- * What a request may take of a message of the server (see `estimatedBytes`): numbers that were short as text, or scores of many
- * classes, can be larger than any body a client could send.
+ * Maximum estimated size of a request (see `estimatedBytes`) that fits into a message. Numbers that were short as text, or scores of
+ * many classes, can make it larger than any body a client could send.
  */
 export function largestItemBytes(maxPayloadBytes: number): number {
   return maxPayloadBytes - FRAME_RESERVE_BYTES;

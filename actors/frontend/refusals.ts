@@ -66,6 +66,6 @@ const UNREAD: Failure['error'] = { code: 'INVALID_ARGUMENT', message: 'a request
 function summarize({ first, ids, count, retryAfterMs }: Rest): Failure {
   if (count === 1) return first;
   const { code, message } = first.error;
-  const words = `${count} more requests of this message are refused, the first of them: ${message}`;
+  const words = `${count} more requests in this message were refused; the first: ${message}`;
   return { id: '', ids, error: { code, message: words, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
 }

@@ -36,31 +36,31 @@ import { Readiness } from './readiness.ts';
 import type { ServedModel } from './served-model.ts';
 import { Statistics } from './statistics.ts';
 
-/** For requests under way to be answered at the end. */
+/** Time to answer requests in progress when stopping. */
 const DRAIN_MS = 25_000;
 const PROBE_AGAIN_MS = 1_000;
-/** Where no heartbeats can be had. */
+/** Used when the gateway may not read heartbeats. */
 const PROBE_INTERVAL_MS = 5_000;
 
 export interface GatewayOptions {
-  /** Begins the ids of its requests. */
+  /** Prefix of its request ids. */
   readonly name: string;
   readonly subjects: Subjects;
-  /** On the bus that the actor runs on. */
+  /** Must use the bus that the actor runs on. */
   readonly client: SharedClient;
   readonly model: ServedModel;
-  /** Samples that show whether the deployment answers, and what its outputs are. */
+  /** Samples that are sent to check that the deployment answers, and to learn its outputs. */
   readonly warmUp: readonly Inputs[];
   readonly http: HttpAddress | undefined;
   readonly grpc: HttpAddress | undefined;
-  /** Where spans go; default: nothing is traced. */
+  /** Default: no tracing. */
   readonly tracing?: Tracing | undefined;
   readonly onListening: (urls: readonly string[]) => void;
-  /** Called once: it listens, and the deployment has answered. */
+  /** Called once, when the gateway listens and the deployment has answered. */
   readonly onReady: (urls: readonly string[]) => void;
 }
 
-/** The Open Inference Protocol in front of a deployment: an ordinary client of it. */
+/** Serves the Open Inference Protocol for a deployment, of which it is an ordinary client. */
 export function gatewayActor({
   name,
   subjects,
@@ -98,7 +98,7 @@ export function gatewayActor({
       );
       const drained$ = listening$.pipe(ignoreElements(), endWith(undefined));
 
-      /** One answered warm-up sample each shows that all of the way works, and what the outputs are. */
+      // Answered warm-up samples show that the whole path works, and what the outputs are.
       const probe$ = defer(() =>
         from(Promise.all(warmUp.map((inputs) => client.infer(inputs, { outputs: model.outputsOfModels })))),
       ).pipe(
@@ -112,7 +112,7 @@ export function gatewayActor({
       const probedAgain$ = every(clock, PROBE_INTERVAL_MS).pipe(
         exhaustMap(() =>
           probe$.pipe(
-            // A deployment that is busy can be asked.
+            // A busy deployment is still able to serve.
             tap({
               error: (error) =>
                 error instanceof CascadeError && error.code === 'RESOURCE_EXHAUSTED' && readiness.onProbe(undefined),
@@ -129,7 +129,7 @@ export function gatewayActor({
         catchError((error) => {
           log.info(
             { reason: messageOf(error) },
-            'heartbeats cannot be read; a warm-up sample every few seconds shows whether the deployment answers',
+            'cannot read heartbeats; checking with a warm-up sample every few seconds whether the deployment answers',
           );
           readiness.onHeartbeatsDenied();
           return probedAgain$;

@@ -1,6 +1,6 @@
 import type { Dtype } from '../../engine/tensor/tensor.ts';
 
-/** An input tensor as a client sent it, by HTTP or gRPC; the first axis of its shape is the batch. */
+/** An input tensor from a client, by HTTP or gRPC; the first axis of its shape is the batch. */
 export interface RequestTensor {
   readonly name: string;
   readonly datatype: string;
@@ -11,18 +11,18 @@ export interface RequestTensor {
   readonly where: string;
 }
 
-/** A request of the Open Inference Protocol, whatever it came by. Its samples are requests of ours. */
+/** A request of the Open Inference Protocol, by HTTP or gRPC. Each of its samples becomes one request to the deployment. */
 export interface InferCall {
   readonly model: string;
-  /** Empty or undefined: whichever there is. */
+  /** Empty or undefined: any version. */
   readonly version: string | undefined;
   readonly id: string | undefined;
-  /** Undefined: the deployment's own. */
+  /** Undefined: the deployment's default. */
   readonly deadlineMs: number | undefined;
-  /** Of the client's trace, as it came; undefined: it has none. */
+  /** Header of the client's trace, unparsed; undefined: none. */
   readonly traceparent?: string | undefined;
   readonly inputs: readonly RequestTensor[];
-  /** Names of outputs; empty: those that say what the answer is. */
+  /** Names of outputs; empty: the standard ones. */
   readonly outputs: readonly string[];
 }
 
@@ -30,7 +30,7 @@ export interface InferCall {
 export interface OutputTensor {
   readonly name: string;
   readonly dtype: Dtype;
-  /** With the batch axis. */
+  /** Including the batch axis. */
   readonly shape: readonly number[];
   /** Little-endian, in C order. */
   readonly data: Uint8Array;

@@ -12,10 +12,10 @@ import { samplesOf } from './samples.ts';
 import type { ServedModel } from './served-model.ts';
 import type { Statistics } from './statistics.ts';
 
-/** Samples under way through one gateway: what comes beyond is refused, so that memory is bounded. */
+/** Maximum number of samples in flight from one gateway, which bounds its memory; more are refused. */
 const MAX_UNDER_WAY = 32_768;
 const RETRY_AFTER_MS = 1_000;
-/** Of a client's id, within ours: it is for logs, need not be unique, and ours is at most 128 characters long. */
+/** How much of a client's id our id contains. It is for logs and need not be unique; our id has at most 128 characters. */
 const ID_PREFIX_LENGTH = 80;
 
 export interface InferenceOptions {
@@ -23,13 +23,13 @@ export interface InferenceOptions {
   readonly clock: Clock;
   readonly model: ServedModel;
   readonly statistics: Statistics;
-  /** Begins the ids of this gateway's requests; no other one's begin so. */
+  /** Prefix of this gateway's request ids, unique to it. */
   readonly name: string;
-  /** Where spans go; default: nothing is traced. */
+  /** Default: no tracing. */
   readonly tracing?: Tracing | undefined;
 }
 
-/** Answers requests of the Open Inference Protocol by asking the deployment, as any client does. */
+/** Answers requests of the Open Inference Protocol by sending their samples to the deployment. */
 export class Inference {
   readonly #options: InferenceOptions;
   #underWay = 0;
@@ -40,9 +40,9 @@ export class Inference {
   }
 
   /**
-   * Each sample is one request; the first that fails ends the others, as the protocol knows no answer to a part of a batch.
-   * @param cancel$ emits when nobody waits for the answer any more.
-   * @throws CascadeError with the code and the message of the refusal.
+   * Sends each sample as one request. The first failure cancels the others, because the protocol cannot answer part of a batch.
+   * @param cancel$ emits when the client has gone.
+   * @throws CascadeError with the code and message of the failure.
    */
   async infer(call: InferCall, cancel$: Observable<unknown>): Promise<OutputTensor[]> {
     const { clock, model, statistics, tracing } = this.#options;
@@ -80,7 +80,7 @@ export class Inference {
   #ask(requests: readonly InferRequest[], cancel$: Observable<unknown>): Promise<readonly Result[]> {
     const count = requests.length;
     if (this.#underWay + count > MAX_UNDER_WAY) {
-      const what = `${this.#underWay} samples are under way through this gateway; it takes at most ${MAX_UNDER_WAY}`;
+      const what = `${this.#underWay} samples are in flight from this gateway; it accepts at most ${MAX_UNDER_WAY}`;
       throw new CascadeError('RESOURCE_EXHAUSTED', what, RETRY_AFTER_MS);
     }
     this.#underWay += count;
@@ -101,8 +101,8 @@ export class Inference {
         reject(error);
       };
       const gone = new Subscription();
-      // A code for nobody.
-      gone.add(cancel$.subscribe(() => fail(new CascadeError('UNAVAILABLE', 'the request was given up'))));
+      // Nobody reads this error, so any code will do.
+      gone.add(cancel$.subscribe(() => fail(new CascadeError('UNAVAILABLE', 'the client cancelled the request'))));
       const settle = (i: number, answer: Answer): void => {
         if (isOver) return;
         if (isFailure(answer)) {

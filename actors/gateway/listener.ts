@@ -1,13 +1,13 @@
 import { Observable, take } from 'rxjs';
 
-/** A server that listens. */
+/** A listening server. */
 export interface Listener {
   readonly url: string;
-  /** Takes nothing new; what is under way has `graceMs`. */
+  /** Stops accepting; requests in progress have `graceMs` to finish. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Listens while subscribed: emits where, and completes when it has drained. */
+/** Listens while subscribed: emits the URL, and completes when drained. */
 export function server$(listen: () => Promise<Listener>, stopping$: Observable<void>, graceMs: number): Observable<string> {
   return new Observable((subscriber) => {
     let close = (_graceMs: number): Promise<void> => Promise.resolve();
@@ -26,7 +26,7 @@ export function server$(listen: () => Promise<Listener>, stopping$: Observable<v
     });
     return () => {
       stop.unsubscribe();
-      // Without an effect where it has drained.
+      // No effect if already drained.
       void close(0);
     };
   });

@@ -1,7 +1,7 @@
 import { MAX_SAMPLES } from './samples.ts';
 import type { ModelMetadata, TensorMetadata } from './served-model.ts';
 
-/** A model's configuration in Triton's terms, which its load generator asks for; dimensions are without the batch axis. */
+/** A model's configuration in Triton's format, which Triton's load generator asks for; dimensions exclude the batch axis. */
 export function modelConfig({ name, platform, inputs, outputs }: ModelMetadata) {
   return { name, platform, max_batch_size: MAX_SAMPLES, input: inputs.map(tensor), output: outputs.map(tensor) };
 }

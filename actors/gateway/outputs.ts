@@ -5,16 +5,16 @@ import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { OutputValue, Result } from '../../plans/protocol/messages.ts';
 import type { OutputTensor } from './infer-call.ts';
 
-/** An output that clients of the gateway may ask for. */
+/** An output that clients of the gateway can ask for. */
 export interface ServedOutput {
   readonly name: string;
-  /** Undefined while no answer has told it. */
+  /** Undefined until the first answer shows it. */
   readonly dtype: Dtype | undefined;
-  /** Without the batch axis; null: differs. Undefined as above. */
+  /** Without the batch axis; null: varies. Undefined until the first answer shows it. */
   readonly shape: readonly (number | null)[] | undefined;
-  /** Whether it comes without being asked for. */
+  /** Whether it is returned by default. */
   readonly standard: boolean;
-  /** What it takes from the deployment: the scores, or an output of the models. */
+  /** What the deployment must be asked for: the scores, or an output of the models. */
   readonly needs: 'nothing' | 'scores' | 'output';
   readonly read: (result: Result) => OutputValue;
 }
@@ -22,8 +22,8 @@ export interface ServedOutput {
 type Task = Pick<Deployment, 'task'> & { readonly classes: number; readonly named: boolean };
 
 /**
- * What an answer says, as tensors: which, by the task.
- * @param modelOutputs outputs of the models that can be asked for; those named as one of ours cannot.
+ * The outputs of a deployment, by its task.
+ * @param modelOutputs names of the models' own outputs; those that clash with one of ours are left out.
  */
 export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly string[]): ServedOutput[] {
   const standardOutputs: ServedOutput[] = [];
@@ -62,7 +62,7 @@ export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly
   const ours = [...standardOutputs, ...(task === 'custom' ? [] : [scores]), ...extraOutputs];
   const fromModels = modelOutputs
     .filter((name) => !ours.some((output) => output.name === name))
-    // Of a custom task nothing else says what the answer is.
+    // For a custom task, only these contain the answer.
     .map(
       (name): ServedOutput => ({
         name,
@@ -100,7 +100,7 @@ function readOutput(name: string): ServedOutput['read'] {
   return ({ outputs = {}, model }) => {
     const value = outputs[name];
     if (value === undefined)
-      throw new CascadeError('INTERNAL', `the answer of model ${model} lacks the output ${name} that was asked for`);
+      throw new CascadeError('INTERNAL', `the answer of model ${model} lacks the requested output ${name}`);
     return value;
   };
 }
@@ -139,7 +139,7 @@ function encodeValues(dtype: NumberOrText, values: readonly (number | string)[])
   }
 }
 
-/** Puts the answers to a request's samples together, in their order. @throws CascadeError where they do not make a tensor. */
+/** Combines the answers to a request's samples, in order. @throws CascadeError when their types or shapes differ. */
 export function joinAnswers(outputs: readonly ServedOutput[], results: readonly Result[]): OutputTensor[] {
   return outputs.map(({ name, read }) => {
     const values = results.map(read);

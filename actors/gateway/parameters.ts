@@ -3,14 +3,14 @@ import { checkDeadline } from '../../plans/protocol/request.ts';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** Of Triton: models that keep a state between requests, and tensors that are handed over in memory. */
+/** Triton's parameters for stateful models and tensors in shared memory. */
 const UNSUPPORTED = ['sequence_id', 'sequence_start', 'sequence_end', 'shared_memory_region'];
 const US_PER_MS = 1_000;
 
 /**
- * The deadline that a request names: `deadline_ms`, or Triton's `timeout` in microseconds (0: none). What we do not know is left
- * alone, as clients of other servers have parameters of their own.
- * @throws CascadeError INVALID_ARGUMENT also for what would be wrong to leave alone.
+ * A request's deadline: `deadline_ms`, or Triton's `timeout` in microseconds (0: none). Unknown parameters are ignored, because
+ * clients of other servers have their own.
+ * @throws CascadeError INVALID_ARGUMENT for an invalid deadline, and for parameters that must not be ignored.
  */
 export function deadlineMsOf(parameters: Parameters): number | undefined {
   refuseUnsupported(parameters, 'parameters');

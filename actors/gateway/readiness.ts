@@ -1,18 +1,18 @@
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 
-/** Heartbeats come several times a second; one that is this late has not only been held up by a busy machine. */
+/** Heartbeats come several times a second; a busy machine alone does not delay one by this much. */
 const SILENT_MS = 3_000;
 
 /**
- * Whether the deployment can be asked: it has answered a warm-up sample, NATS is connected, and at least one frontend and one
- * device that is warmed up are heard of.
+ * Whether the deployment can serve: it has answered a warm-up sample, NATS is connected, and there are heartbeats of at least one
+ * frontend and one warm device.
  */
 export class Readiness {
   #connected = false;
   #draining = false;
 
   #verified: { readonly problem: string | undefined } = { problem: 'no answer to a warm-up sample yet' };
-  /** Undefined: this user may not listen to them. */
+  /** When each last sent a heartbeat; undefined when we are not allowed to read them. */
   #lastSeen: { readonly devices: Map<string, number>; readonly frontends: Map<string, number> } | undefined = {
     devices: new Map(),
     frontends: new Map(),
@@ -30,7 +30,7 @@ export class Readiness {
     this.#draining = true;
   }
 
-  /** @param problem why the warm-up sample was not answered; undefined: it was. */
+  /** @param problem why the warm-up sample was not answered; undefined if it was. */
   onProbe(problem: string | undefined): void {
     this.#verified = { problem };
   }
@@ -44,24 +44,24 @@ export class Readiness {
     this.#lastSeen?.frontends.set(frontend, now);
   }
 
-  /** Heartbeats cannot be had: only the probe tells. */
+  /** We may not read heartbeats, so only the probe counts. */
   onHeartbeatsDenied(): void {
     this.#lastSeen = undefined;
   }
 
-  /** Why not; undefined: ready. */
+  /** Why the deployment is not ready; undefined: it is. */
   problem(now: number): string | undefined {
     if (this.#draining) return 'the gateway is draining';
     if (!this.#connected) return 'there is no connection to NATS';
     if (this.#verified.problem !== undefined) return this.#verified.problem;
     if (this.#lastSeen === undefined) return undefined;
-    if (!someSince(this.#lastSeen.frontends, now - SILENT_MS)) return 'no frontend is heard of';
-    if (!someSince(this.#lastSeen.devices, now - SILENT_MS)) return 'no device that is warmed up is heard of';
+    if (!someSince(this.#lastSeen.frontends, now - SILENT_MS)) return 'no frontend sends heartbeats';
+    if (!someSince(this.#lastSeen.devices, now - SILENT_MS)) return 'no warmed-up device sends heartbeats';
     return undefined;
   }
 }
 
-/** Forgets what is older. */
+/** Forgets older entries. */
 function someSince(lastSeen: Map<string, number>, since: number): boolean {
   for (const [name, at] of lastSeen) if (at < since) lastSeen.delete(name);
   return lastSeen.size > 0;

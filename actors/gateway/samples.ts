@@ -6,13 +6,13 @@ import { DTYPES, elements, type TensorSpec, tooLongAxis } from '../../engine/ten
 import type { Inputs, InputValue } from '../client/request-body.ts';
 import type { RequestTensor } from './infer-call.ts';
 
-/** Samples in one request. */
+/** Maximum number of samples in one request. */
 export const MAX_SAMPLES = 4_096;
 
 /**
- * The samples of a request: its tensors, cut along the batch axis. Nothing is allocated before the sizes are checked, and the
- * samples are views of the tensors' bytes.
- * @throws CascadeError INVALID_ARGUMENT naming the tensor, what is wrong with it, and what would be right.
+ * Splits a request's tensors along the batch axis into samples, which are views of the tensors' bytes. Sizes are checked before
+ * anything is allocated.
+ * @throws CascadeError INVALID_ARGUMENT naming the tensor, what is wrong with it, and what is expected.
  */
 export function samplesOf(specs: readonly TensorSpec[], given: readonly RequestTensor[]): Inputs[] {
   const byName = new Map<string, RequestTensor>();
@@ -45,7 +45,7 @@ export function samplesOf(specs: readonly TensorSpec[], given: readonly RequestT
   return Array.from({ length: count }, (_, i) => Object.fromEntries(columns.map(({ name, values }) => [name, values[i]])));
 }
 
-/** `image UINT8[-1, 1, 28, 28]`: with the batch axis. */
+/** For example `image UINT8[-1, 1, 28, 28]`, including the batch axis. */
 function describe(spec: TensorSpec): string {
   return `${spec.name} ${DATATYPES[spec.dtype]}[${[-1, ...spec.shape.map((length) => length ?? -1)].join(', ')}]`;
 }
@@ -68,7 +68,7 @@ function checkShape(spec: TensorSpec, { datatype, shape, where }: RequestTensor)
   if (axis !== undefined) throw invalid(tooLong(spec, axis, inner[axis], where));
 }
 
-/** Each sample's value: bytes, with their shape where they do not tell it. */
+/** Each sample's value: its bytes, and its shape if it cannot be derived from their number. */
 function split(spec: TensorSpec, tensor: RequestTensor): InputValue[] {
   const { shape } = tensor;
   const inner = shape.slice(1);
@@ -85,7 +85,7 @@ function split(spec: TensorSpec, tensor: RequestTensor): InputValue[] {
   return values;
 }
 
-/** The whole tensor's bytes, of which the number is right. Whether raw ones hold values that the model may get is up to the frontends. */
+/** The whole tensor's bytes, with their number checked. The frontends check the values in raw bytes. */
 function bytesOf(spec: TensorSpec, { data, shape, where }: RequestTensor): Uint8Array {
   if (data instanceof Uint8Array) {
     const count = elements(shape);

@@ -4,13 +4,13 @@ import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Result } from '../../plans/protocol/messages.ts';
 import type { ServedOutput } from './outputs.ts';
 
-/** Plans and weights change under a client's feet without changing what it may send, so there is one version. */
+/** There is one version, because new plans and weights do not change what a client may send. */
 export const VERSION = '1';
 
 export interface TensorMetadata {
   readonly name: string;
   readonly datatype: string;
-  /** -1: any length; the batch axis first. */
+  /** Starts with the batch axis; -1: any length. */
   readonly shape: readonly number[];
 }
 
@@ -22,7 +22,7 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[];
 }
 
-/** A deployment as the one model of a server of the Open Inference Protocol. */
+/** A deployment, presented as the only model of an Open Inference Protocol server. */
 export class ServedModel {
   readonly name: string;
   readonly specs: readonly TensorSpec[];
@@ -34,7 +34,7 @@ export class ServedModel {
     this.#outputs = outputs;
   }
 
-  /** @throws CascadeError NOT_FOUND for a model or version that there is not. */
+  /** @throws CascadeError NOT_FOUND for an unknown model or version. */
   check(model: string, version: string | undefined): void {
     if (model !== this.name) {
       throw new CascadeError('NOT_FOUND', `model ${quote(model)} is not served here; the model is ${quote(this.name)}`);
@@ -56,7 +56,7 @@ export class ServedModel {
     };
   }
 
-  /** Those asked for; by default those that say what the answer is. @throws CascadeError INVALID_ARGUMENT for an unknown one. */
+  /** The named outputs, or the standard ones if `names` is empty. @throws CascadeError INVALID_ARGUMENT for an unknown name. */
   outputs(names: readonly string[]): readonly ServedOutput[] {
     if (names.length === 0) return this.#outputs.filter(({ standard }) => standard);
     return [...new Set(names)].map((name) => {
@@ -70,7 +70,7 @@ export class ServedModel {
     return this.#outputs.filter(({ needs }) => needs === 'output').map(({ name }) => name);
   }
 
-  /** Learns from answers of what type and shape the models' own outputs are; axes in which the answers differ may have any length. */
+  /** Learns the types and shapes of the models' own outputs from answers. An axis in which the answers differ may have any length. */
   learn(results: readonly Result[]): void {
     this.#outputs = this.#outputs.map((output) => {
       if (output.needs !== 'output') return output;

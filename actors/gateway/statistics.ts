@@ -1,6 +1,6 @@
 import type { Result } from '../../plans/protocol/messages.ts';
 
-/** As Triton tells it: how often, and nanoseconds in all. */
+/** In Triton's format: the number of times, and their total in nanoseconds. */
 interface Duration {
   readonly count: number;
   readonly ns: number;
@@ -11,15 +11,15 @@ export interface ModelStatistics {
   readonly version: string;
   /** Milliseconds since 1970; 0: none yet. */
   readonly last_inference: number;
-  /** Samples that were answered. */
+  /** Answered samples. */
   readonly inference_count: number;
-  /** Batches are made on the devices, of samples from everywhere: not known here, so 0. */
+  /** Always 0, because the devices form the batches, from samples of all clients. */
   readonly execution_count: number;
   readonly inference_stats: {
-    /** By request. */
+    /** Per request. */
     readonly success: Duration;
     readonly fail: Duration;
-    /** By sample, in all stages of the cascade. */
+    /** Per sample, over all stages of the cascade. */
     readonly queue: Duration;
     readonly compute_input: Duration;
     readonly compute_infer: Duration;

@@ -6,15 +6,15 @@ import type { Status } from '../controller/status-report.ts';
 
 const TIMEOUT_MS = 2_000;
 
-/** How a running deployment is. @throws CascadeError UNAVAILABLE when nobody serves it, DEADLINE_EXCEEDED when nobody answers. */
+/** Gets the status of a running deployment. @throws CascadeError UNAVAILABLE when nobody serves it, DEADLINE_EXCEEDED when nobody answers. */
 export async function requestStatus(bus: Bus, { status }: Pick<Subjects, 'status'>): Promise<Status> {
   const { data } = await bus.request(status, new Uint8Array(), { timeoutMs: TIMEOUT_MS });
   return JSON.parse(Buffer.from(data).toString()) as Status;
 }
 
 /**
- * The same for a person who is told what to do when nobody serves it.
- * @param where the servers asked, for people.
+ * Like `requestStatus`; when nobody serves the deployment, the error says what to do.
+ * @param where names the NATS servers in the error.
  */
 export async function askStatus(bus: Bus, { name, prefix }: Pick<Deployment, 'name' | 'prefix'>, where: string): Promise<Status> {
   try {

@@ -7,8 +7,8 @@ import { subjectsOf } from '../../plans/protocol/subjects.ts';
 const TIMEOUT_MS = 5_000;
 
 /**
- * Has the controller hold a gear, or choose by the load again.
- * @throws CascadeError UNAVAILABLE when nobody serves the deployment; DEADLINE_EXCEEDED when no controller that leads answers.
+ * Asks the controller to pin a gear, or to let the load choose again.
+ * @throws CascadeError UNAVAILABLE when nobody serves the deployment; DEADLINE_EXCEEDED when the leading controller does not answer.
  */
 export async function pinGear(
   bus: Bus,
@@ -24,12 +24,12 @@ export async function pinGear(
     const what =
       error.code === 'UNAVAILABLE'
         ? `no controller leads ${name} (${error.message}); start one with \`cascade serve\``
-        : `no verdict (${error.message}); \`cascade status\` tells whether the gear is pinned`;
+        : `no verdict (${error.message}); \`cascade status\` shows whether the gear is pinned`;
     throw new CascadeError(error.code, what);
   }
 }
 
-/** For people: what is in force now. */
+/** Says for people what is now in force. */
 export function describePin({ gear, until }: Extract<PinVerdict, { accepted: true }>): string {
   return gear === null ? 'the load chooses the gear' : `gear ${gear} is pinned ${describeEnd(until)}`;
 }

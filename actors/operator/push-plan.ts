@@ -8,18 +8,18 @@ import { EVENTS } from '../../plans/protocol/channels.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Verdict } from '../controller/plan-change.ts';
 
-/** What an operator may order on `.control.plan`: a plan, or to go back to the one before or of a revision. */
+/** An operator's order on `.control.plan`: a new plan, or a rollback to the previous revision (`true`) or to a given one. */
 export type PlanOrder = GearPlan | { readonly rollback: true | number };
 
-/** Beyond what devices have for loading: the verdict itself takes a moment. */
+/** In addition to the devices' loading time. */
 const VERDICT_MS = 5_000;
-/** A controller that only had to give up the lead still tells its verdict: it is on its way. */
+/** A controller that lost the lead, but is alive, still sends its verdict within this time. */
 const LAST_WORDS_MS = 1_000;
 
 /**
- * Asks the plan-keeper for a plan change, and waits for its verdict.
- * @throws CascadeError UNAVAILABLE when no controller leads the deployment; DEADLINE_EXCEEDED when the one that has the plan does not
- *   answer in time, or another takes over before it does: it may have been killed.
+ * Asks the plan-keeper for a plan change and waits for its verdict.
+ * @throws CascadeError UNAVAILABLE when no controller leads the deployment; DEADLINE_EXCEEDED when the controller does not answer in
+ *   time, or another one takes over before it does: the first may have been killed.
  */
 export async function pushPlan(
   bus: Bus,
@@ -33,7 +33,7 @@ export async function pushPlan(
     filter(isTakeover),
     switchMap(() => every(clock, LAST_WORDS_MS).pipe(take(1))),
     map((): never => {
-      throw new CascadeError('DEADLINE_EXCEEDED', 'another controller has taken over meanwhile');
+      throw new CascadeError('DEADLINE_EXCEEDED', 'another controller has taken over');
     }),
   );
   try {
@@ -60,7 +60,7 @@ function whatToDo({ code, message }: CascadeError, deployment: string): string {
     case 'UNAVAILABLE':
       return `no controller leads ${deployment} (${message}); start one with \`cascade serve\``;
     case 'DEADLINE_EXCEEDED':
-      return `no verdict (${message}): the controller may have ended; \`cascade status\` tells the plan in force: push again if it is not this one`;
+      return `no verdict (${message}): the controller may have exited; \`cascade status\` shows the plan in force: push again if it is not this one`;
     default:
       return message;
   }

@@ -92,7 +92,7 @@ async function cascade(...args: readonly string[]): Promise<void> {
 async function push(...args: readonly string[]): Promise<number> {
   return vi.waitFor(async () => {
     const end = await runCascade(['push-plan', folder, ...args]);
-    if (!/silent for|was restarted|is not there/.test(end.stderr)) expect(end.stderr).toBe('');
+    if (!/silent for|was restarted|is not available/.test(end.stderr)) expect(end.stderr).toBe('');
     return Number(/^plan adopted as revision (\d+)$/m.exec(end.stdout)![1]);
   }, SOON);
 }

@@ -22,7 +22,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const SAYS_WHY = /is run by process \d+ of host local as well|is served already/;
+const SAYS_WHY = /is also run by process \d+ of host local|is served already/;
 
 function expectLeft({ code, stderr }: Ended): void {
   expect(code, stderr).toBe(2);

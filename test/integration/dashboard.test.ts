@@ -112,7 +112,7 @@ describe('orders', () => {
   test('that the plan-keeper rejects come back with its reason', async () => {
     const response = await post('rollback', '{}');
     expect(response.status).toBe(409);
-    expect(await textOf(response)).toContain('there is no revision 0 to go back to');
+    expect(await textOf(response)).toContain('there is no revision 0 to roll back to');
   });
 });
 

@@ -281,7 +281,7 @@ describe('the gateway', () => {
     expect((await fetch(`${http}/health/live`)).status).toBe(200);
     const response = await fetch(`${http}/models/test/ready`);
     expect(response.status).toBe(503);
-    expect(await response.json()).toEqual({ name: 'test', ready: false, reason: 'no frontend is heard of' });
+    expect(await response.json()).toEqual({ name: 'test', ready: false, reason: 'no frontend sends heartbeats' });
     const tell = (phase: DeviceState['phase']): void => {
       bus.publish(subjects.load('f'), encode({ frontend: 'f', pid: 1, intervalMs: 100, arrivals: 0 }));
       bus.publish(subjects.state('d'), encode(deviceState({ device: 'd', phase })));

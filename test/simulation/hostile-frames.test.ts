@@ -98,7 +98,7 @@ test('a client that keeps sending bad frames is not read for a while, and others
   // Each gets one cheap refusal with a retry hint.
   const unread = told.filter(({ error }) => error.code === 'RESOURCE_EXHAUSTED');
   expect(unread).toHaveLength(97);
-  expect(unread[0].error.message).toMatch(/^too many requests of this client were wrong; its messages are read again in \d+ ms$/);
+  expect(unread[0].error.message).toMatch(/^too many invalid requests from this client; its messages are read again in \d+ ms$/);
   await plane.runUntil(plane.clock.now() + Math.max(...unread.map(({ error }) => error.retryAfterMs ?? 0)));
   plane.bus.messages$('inbox.hostile.2').subscribe(({ data }) => answers.push(...decodeAnswers(data)));
   plane.bus.publish('cascade.test.infer', encode(GOOD), { reply: 'inbox.hostile.2' });

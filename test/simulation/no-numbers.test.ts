@@ -67,7 +67,7 @@ test('live, the sample moves on to the next model, and fails at the last one', a
   await runUntil(2_000);
   expect(answers.get('s0')).toMatchObject({ model: 'large', label: made.models[1].predictions[0], exit: 'last' });
   expect(answers.get('s1')).toMatchObject({
-    error: { code: 'INVALID_ARGUMENT', message: 'model large gave scores that are no numbers (NaN) for this input' },
+    error: { code: 'INVALID_ARGUMENT', message: 'model large returned scores that are not numbers (NaN) for this input' },
   });
   expect(answers.get('s2')).toMatchObject({ model: 'small', exit: 'certain' });
 });

@@ -168,7 +168,7 @@ describe('a plan that is pushed', () => {
     await world.runUntil(world.clock.now() + 100);
     const startedAt = world.clock.now();
     const verdict = await world.push(swapped);
-    expect(verdict).toMatchObject({ accepted: false, reason: expect.stringMatching(/^device b is not there: it is left$/) });
+    expect(verdict).toMatchObject({ accepted: false, reason: expect.stringMatching(/^device b is not available: it is left$/) });
     expect(world.clock.now() - startedAt).toBeLessThan(100);
   });
 
@@ -179,7 +179,7 @@ describe('a plan that is pushed', () => {
     void world.devices.get('b')!.stop(1_000);
     expect(await pushed).toMatchObject({
       accepted: false,
-      reason: expect.stringMatching(/^device b on host local .* while it prepared/),
+      reason: expect.stringMatching(/^device b on host local .* while preparing/),
     });
     await world.runUntil(world.clock.now() + 10_000);
     expect(world.loadedOn('a')).toEqual(['small']);
@@ -188,7 +188,7 @@ describe('a plan that is pushed', () => {
   test('for which a device takes too long is refused', async () => {
     const world = await startSlowWorld({ keeper: { prepareTimeoutMs: 300 } });
     const verdict = await world.push(swapped);
-    expect(verdict).toEqual({ accepted: false, reason: 'device b, a did not get ready for the plan within 300 ms' });
+    expect(verdict).toEqual({ accepted: false, reason: 'device b, a did not prepare the plan within 300 ms' });
   });
 
   test('that comes while another is being prepared is refused, and the other one continues', async () => {
@@ -196,7 +196,7 @@ describe('a plan that is pushed', () => {
     const first = world.push(swapped);
     expect(await world.push(apart)).toMatchObject({
       accepted: false,
-      reason: expect.stringContaining('is under way; try again when it has ended'),
+      reason: expect.stringContaining('is under way; try again when it is finished'),
     });
     expect(await first).toEqual({ accepted: true, revision: 2 });
   });
@@ -319,6 +319,6 @@ test('an operator who pushed a plan to a killed controller hears so when another
   await runClock(clock, clock.now() + 5_000);
   expect(told).toMatchObject({
     code: 'DEADLINE_EXCEEDED',
-    message: expect.stringMatching(/^no verdict \(another controller has taken over meanwhile\): .*`cascade status` tells/),
+    message: expect.stringMatching(/^no verdict \(another controller has taken over\): .*`cascade status` shows/),
   });
 });

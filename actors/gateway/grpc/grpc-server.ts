@@ -6,7 +6,7 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { Listener } from '../listener.ts';
 import { grpcServer } from './grpc-service.ts';
 
-/** Serves by gRPC. @throws ConfigError when the address cannot be listened on. */
+/** Starts the gRPC server. @throws ConfigError when it cannot listen on the address. */
 export async function listenGrpc(context: GatewayContext, address: HttpAddress): Promise<Listener> {
   const server = grpcServer(context);
   const port = await new Promise<number>((resolve, reject) => {
@@ -28,7 +28,7 @@ export async function listenGrpc(context: GatewayContext, address: HttpAddress):
   };
 }
 
-/** The library says the system's code in the message only. */
+/** The library only reports the system error code in the message. */
 function withCode(error: Error): Error & { code?: string } {
   const code = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL|ENOTFOUND)\b/.exec(error.message)?.[1];
   return code === undefined ? error : Object.assign(new Error(error.message), { code });

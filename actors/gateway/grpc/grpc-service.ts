@@ -18,20 +18,20 @@ const STATUS: Readonly<Record<ErrorCode, status>> = {
   INTERNAL: status.INTERNAL,
   UNAVAILABLE: status.UNAVAILABLE,
 };
-/** By which a gRPC server tells clients that try again by themselves when to. */
+/** Tells clients with automatic retries when to retry. */
 const PUSHBACK = 'grpc-retry-pushback-ms';
 
-/** What a method is called with beside its message. */
+/** What a method gets in addition to its message. */
 interface Call {
   readonly cancel$: Observable<unknown>;
-  /** Until the client's deadline; undefined where it has none. */
+  /** Time until the client's deadline; undefined: none. */
   readonly leftMs: number | undefined;
   readonly traceparent: string | undefined;
 }
 
 type Named = { readonly name: string; readonly version: string };
 
-/** The Open Inference Protocol by gRPC; the server listens nowhere yet. */
+/** The Open Inference Protocol over gRPC. The server does not listen yet. */
 export function grpcServer({ model, inference, statistics, problem, log }: GatewayContext): Server {
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
@@ -54,7 +54,7 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       checked(named);
       return { config: modelConfig(model.metadata) };
     }),
-    // Without a name, of all models.
+    // Without a name: statistics of all models.
     ModelStatistics: unary((named: Named) => {
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
@@ -81,7 +81,7 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
 
   function statusOf(error: unknown): { code: status; details: string; metadata?: Metadata } {
     if (!(error instanceof CascadeError)) {
-      log.error({ err: error }, 'a request failed by a defect of the gateway');
+      log.error({ err: error }, 'a request failed because of a bug in the gateway');
       return { code: status.INTERNAL, details: 'the gateway failed; its log says why' };
     }
     const metadata = new Metadata();

@@ -8,8 +8,8 @@ import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
 import type { ModelInferRequest, ModelInferResponse, Parameters } from './messages.ts';
 
 /**
- * @param specs of the model, which say in what field a tensor's values belong.
- * @param leftMs until the deadline of the gRPC call; undefined where it has none.
+ * @param specs input types of the model, which decide the field that holds a tensor's values.
+ * @param leftMs time until the deadline of the gRPC call; undefined: none.
  * @throws CascadeError INVALID_ARGUMENT
  */
 export function readInferRequest(
@@ -40,7 +40,7 @@ export function readInferRequest(
       const filled = contents !== null && Object.values(contents).some((values) => values.length > 0);
       if (raw.length > 0 && filled) throw invalid(`${where}: both contents and raw_input_contents; give one of them`);
       const spec = specs.find((each) => each.name === name);
-      // What is unknown, or of another type, is refused with the tensor as a whole.
+      // An unknown tensor, or one of another type, is refused later as a whole.
       const known = spec !== undefined && DATATYPES[spec.dtype] === datatype;
       return { name, datatype, shape, where, data: raw[i] ?? (known ? readContents(spec.dtype, contents, where) : []) };
     }),
@@ -54,7 +54,7 @@ function valuesOfParameters(parameters: Parameters): Record<string, unknown> {
   );
 }
 
-/** @param raw whether the client sent raw bytes, and so expects them. */
+/** @param raw whether the client sent raw bytes, and so expects raw bytes. */
 export function writeInferResponse(
   head: Pick<ModelInferResponse, 'model_name' | 'model_version' | 'id'>,
   tensors: readonly OutputTensor[],

@@ -1,8 +1,8 @@
 import type { Contents } from '../../../engine/oip/contents.ts';
 
-/** Messages of the service as proto-loader gives them with `keepCase`, `defaults` and numbers for 64-bit integers. */
+/** Messages of the service as proto-loader returns them with `keepCase`, `defaults` and numbers for 64-bit integers. */
 
-/** One of the choices is set, which `parameter_choice` names. */
+/** `parameter_choice` names the field that is set. */
 interface InferParameter {
   readonly parameter_choice?: 'bool_param' | 'int64_param' | 'string_param' | 'double_param' | 'uint64_param';
   readonly bool_param?: boolean;

@@ -3,7 +3,7 @@ import type { Logger } from '../../../engine/log.ts';
 import { type HttpErrorStatus, httpStatus, retryAfterSeconds } from './http-status.ts';
 import { BodyTooLarge } from './read-body.ts';
 
-/** What a client is told of an error. */
+/** The HTTP answer to an error. */
 export interface ErrorAnswer {
   readonly status: HttpErrorStatus;
   readonly error: string;
@@ -13,7 +13,7 @@ export interface ErrorAnswer {
 export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
   if (error instanceof BodyTooLarge) return { status: 413, error: error.message, headers: { Connection: 'close' } };
   if (!(error instanceof CascadeError)) {
-    log.error({ err: error }, 'a request failed by a defect of the gateway');
+    log.error({ err: error }, 'a request failed because of a bug in the gateway');
     return { status: 500, error: 'INTERNAL: the gateway failed; its log says why', headers: {} };
   }
   const seconds = retryAfterSeconds(error);

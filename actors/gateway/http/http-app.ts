@@ -8,10 +8,10 @@ import { errorAnswer } from './errors.ts';
 
 type Env = { Bindings: HttpBindings };
 
-/** The Open Inference Protocol by HTTP, but for `infer`: see inferRoute. */
+/** The Open Inference Protocol over HTTP, except `infer` (see inferRoute). */
 export function httpApp({ model, statistics, problem, draining, log }: GatewayContext): Pick<Hono, 'fetch'> {
   const app = new Hono<Env>();
-  /** Answers that a server or model is ready, or why it is not. */
+  /** Answers whether a server or model is ready, and if not, why. */
   const readiness = (c: Context<Env>, head: object): Response => {
     const reason = problem();
     return reason === undefined ? c.json({ ...head, ready: true }) : c.json({ ...head, ready: false, reason }, 503);
@@ -51,7 +51,7 @@ export function httpApp({ model, statistics, problem, draining, log }: GatewayCo
     const { status, error, headers } = errorAnswer(failure, log);
     return c.json({ error }, status, headers);
   });
-  // Node's HTTP server gives these bindings, and nobody else serves it.
+  // Only Node's HTTP server calls this, and it passes these bindings.
   return { fetch: (request, env, context) => app.fetch(request, env as HttpBindings, context) };
 
   function checkModel(c: Context<Env>): void {

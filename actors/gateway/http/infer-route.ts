@@ -13,9 +13,9 @@ const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
 const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
 
 /**
- * `POST .../infer`, which each request of a client is: on Node's own request and response, as those of the web's kind take
- * as long again as all the rest.
- * @returns whether the request was for it; it is answered then.
+ * `POST .../infer`, the hot path. Uses Node's own request and response, because Web requests and responses take as long as everything
+ * else together.
+ * @returns whether the request was for this route, which then answers it.
  */
 export type InferRoute = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
@@ -66,7 +66,7 @@ export function inferRoute({ model, inference, draining, log }: GatewayContext):
   };
 }
 
-/** What is not encoded properly is no name that there is. */
+/** A part with invalid encoding stays as it is, and will not match any name. */
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
@@ -77,7 +77,7 @@ function decoded(part: string): string {
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-/** The client has gone before it had its answer. */
+/** Emits when the client disconnects before it has its answer. */
 function disconnected$(outgoing: ServerResponse): Observable<void> {
   return new Observable((subscriber) => {
     const onClose = (): void => {

@@ -4,13 +4,13 @@ import { gunzip, inflate } from 'node:zlib';
 import { CascadeError, invalid } from '../../../engine/errors.ts';
 import { MAX_REQUEST_BYTES } from '../gateway-context.ts';
 
-/** Of all requests that are being read or waiting for their answers. */
+/** For all requests that are being read or waiting for their answers. */
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
 const RETRY_AFTER_MS = 1_000;
 
 const DECODERS: Readonly<Record<string, typeof gunzip>> = { gzip: gunzip, deflate: inflate };
 
-/** The body is larger than is accepted: HTTP has a status of its own for that. */
+/** The body is too large, for which HTTP has its own status. */
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge';
 
@@ -19,13 +19,13 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** Memory for bodies, of all requests of a gateway together. */
+/** Bounds the memory for the bodies of all requests of a gateway. */
 export class BodyMemory {
   #bytes = 0;
 
   /**
-   * Reads a body, and keeps room for it while `use` has it.
-   * @throws BodyTooLarge; CascadeError RESOURCE_EXHAUSTED while others take all the room; INVALID_ARGUMENT for an encoding that is wrong.
+   * Reads a body, and accounts for its memory until `use` is done with it.
+   * @throws BodyTooLarge; CascadeError RESOURCE_EXHAUSTED when other requests use all the memory; INVALID_ARGUMENT for a wrong encoding.
    */
   async with<T>(incoming: IncomingMessage, use: (body: Uint8Array) => Promise<T>): Promise<T> {
     if (Number(incoming.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) throw new BodyTooLarge();
@@ -34,7 +34,7 @@ export class BodyMemory {
       if (this.#bytes + bytes > MAX_TOTAL_BYTES) {
         throw new CascadeError(
           'RESOURCE_EXHAUSTED',
-          'the requests under way take all the memory that there is for them',
+          'the requests in progress use all the memory reserved for them',
           RETRY_AFTER_MS,
         );
       }
@@ -56,8 +56,8 @@ export class BodyMemory {
 }
 
 /**
- * All that comes. By events: an iterator over the chunks takes several times as long.
- * @param take is called before a chunk is kept; what it throws ends the reading, and leaves the connection to be answered on.
+ * Reads the whole body, with events, because an iterator over the chunks takes several times as long.
+ * @param take called before a chunk is kept; if it throws, reading stops, and the connection stays open for the answer.
  */
 function whole(incoming: IncomingMessage, take: (bytes: number) => void): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -75,7 +75,7 @@ function whole(incoming: IncomingMessage, take: (bytes: number) => void): Promis
     incoming.on('data', onData);
     incoming.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
     const onGone = (): void => {
-      if (!incoming.complete) reject(new CascadeError('UNAVAILABLE', 'the client went away while it sent its request'));
+      if (!incoming.complete) reject(new CascadeError('UNAVAILABLE', 'the client disconnected while sending its request'));
     };
     incoming.once('error', onGone);
     incoming.once('close', onGone);
@@ -93,6 +93,6 @@ async function decoded(body: Buffer, encoding = 'identity'): Promise<Buffer> {
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw new BodyTooLarge();
-    throw invalid(`the body is not what its header says, Content-Encoding: ${encoding} (${(error as Error).message})`);
+    throw invalid(`the body does not match its header Content-Encoding: ${encoding} (${(error as Error).message})`);
   }
 }

@@ -10,7 +10,7 @@ const parameters = z
   .transform((value) => value ?? {});
 const text = z.string().nullish();
 
-/** What is beside these is left alone, as other servers do. Data are looked at when their shape is known. */
+/** Other fields are ignored, as other servers do. The data are checked once their shape is known. */
 const bodySchema = z.object({
   id: text,
   parameters,
@@ -24,15 +24,14 @@ const bodySchema = z.object({
 
 type Body = z.output<typeof bodySchema>;
 
-/** A request by HTTP, and which outputs its client wants as bytes. */
+/** A request over HTTP, and which outputs its client wants as bytes. */
 export interface HttpInfer {
   readonly call: InferCall;
-  /** The id to be given back; empty or undefined: none. */
   readonly isBinary: (output: string) => boolean;
 }
 
 /**
- * Reads the body of `infer`: JSON, or JSON and tensors (the binary tensor extension).
+ * Reads the body of `infer`: JSON, or JSON followed by tensors (the binary tensor extension).
  * @param jsonLength value of the header that says where the JSON ends.
  * @throws CascadeError INVALID_ARGUMENT
  */

@@ -5,11 +5,11 @@ import type { OutputTensor } from '../infer-call.ts';
 
 interface Written {
   readonly body: string | Uint8Array<ArrayBuffer>;
-  /** Where tensors follow the JSON: its length. */
+  /** Length of the JSON, if tensors follow it. */
   readonly jsonLength: number | undefined;
 }
 
-/** The answer to `infer`: JSON, or JSON and tensors where the client wants some of them as bytes. */
+/** Writes the answer to `infer`: JSON, followed by the tensors that the client wants as bytes. */
 export function writeInfer(
   head: { readonly model_name: string; readonly model_version: string; readonly id: string | undefined },
   tensors: readonly OutputTensor[],

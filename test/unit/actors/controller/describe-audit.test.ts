@@ -16,7 +16,7 @@ const measure = {
 
 test('an audit is described with its interval, the expected value, and the number of answers behind it', () => {
   expect(describeAudit(measure)).toBe(
-    'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests otherwise, 1.1 % expected; accuracy about 94.0 % (93.0 to 95.0 %), ' +
+    'resnet would answer 12.3 % (11.0 to 13.7 %) of the requests differently, 1.1 % expected; accuracy about 94.0 % (93.0 to 95.0 %), ' +
       '94.5 % expected, if the inputs are like the validation samples; 2400 of 2500 drawn answers compared in the last 50 s',
   );
 });
@@ -24,9 +24,9 @@ test('an audit is described with its interval, the expected value, and the numbe
 test('a loss is described with what to do, and what cannot be known', () => {
   const text = describeAudit({ ...measure, lost: true });
   expect(text).toContain('accuracy is being lost: resnet would answer 12.3 %');
-  expect(text).toContain('label newer samples, then `cascade profile` and `cascade plan`');
+  expect(text).toContain('label newer samples, then run `cascade profile` and `cascade plan`');
   expect(text).toContain('accuracy about 94.0 %');
-  expect(text).toContain('the models may be wrong together, and only labels tell');
+  expect(text).toContain('the models may be wrong together, and only labels can show');
 });
 
 test('too few audits are described as too few', () => {

@@ -92,10 +92,7 @@ test('a pin ends when its time is up', () => {
   expect(verdicts(core.onPinOrder(order({ gear: 1, forMs: 1_000 }), 100))).toEqual([{ accepted: true, gear: 1, until: 1_100 }]);
   expect(gears(core.sweep(1_000))).toEqual([]);
   const swept = core.sweep(1_100);
-  expect(sentOn(EVENTS, swept)).toMatchObject([
-    { text: 'gear 1 is no longer pinned: its time is over' },
-    { type: 'gear', to: 0 },
-  ]);
+  expect(sentOn(EVENTS, swept)).toMatchObject([{ text: 'gear 1 is no longer pinned: its time is up' }, { type: 'gear', to: 0 }]);
   expect(gears(swept).at(-1)).toMatchObject({ gear: 0 });
 });
 

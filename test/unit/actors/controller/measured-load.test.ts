@@ -47,7 +47,5 @@ test('a drift is reported once when it begins and once when it ends, saying what
     { state: 'begins', what: 'qps' },
     { state: 'ends', what: 'qps' },
   ]);
-  expect(events[0].text).toContain(
-    '150 requests/s in the mean, 100 were planned; plan for the measured load with `cascade replan`',
-  );
+  expect(events[0].text).toContain('150 requests/s on average instead of 100; plan for the measured load with `cascade replan`');
 });

@@ -118,7 +118,7 @@ test('a plan that cannot be stored does not come into force', () => {
 test('only one change at a time: another order is refused, naming the one under way', () => {
   const core = leading();
   core.onOrder(order(next));
-  const refused = [{ accepted: false, reason: 'another change is under way; try again when it has ended' }];
+  const refused = [{ accepted: false, reason: 'another change is under way; try again when it is finished' }];
   expect(verdicts(core.onOrder(order(file)))).toEqual(refused);
   core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 0);
   expect(verdicts(core.onOrder(order({ rollback: 1 })))).toMatchObject([
@@ -136,11 +136,13 @@ test('a plan that does not fit the deployment, or an invalid one, is refused at 
 test('an operator can go back to a stored revision', () => {
   const core = leading();
   expect(verdicts(core.onOrder(order({ rollback: true })))).toEqual([
-    { accepted: false, reason: 'there is no revision 0 to go back to; in force is 1' },
+    { accepted: false, reason: 'there is no revision 0 to roll back to; revision 1 is in force' },
   ]);
   expect(performed(core.onOrder(order({ rollback: 4 })))).toEqual([{ type: 'read', change: 1, revision: 4 }]);
   const missing = core.onOutcome({ type: 'read', change: 1, revision: 4, plan: undefined }, 0);
-  expect(verdicts(missing)).toEqual([{ accepted: false, reason: 'there is no revision 4 to go back to; in force is 1' }]);
+  expect(verdicts(missing)).toEqual([
+    { accepted: false, reason: 'there is no revision 4 to roll back to; revision 1 is in force' },
+  ]);
   core.onOrder(order({ rollback: 4 }));
   expect(performed(core.onOutcome({ type: 'read', change: 2, revision: 4, plan: next }, 0))).toMatchObject([{ type: 'number' }]);
 });

@@ -240,5 +240,5 @@ test('yields to another process that has run the device without a break', () => 
   const { core } = serving();
   const rival = deviceState({ device: 'd0', claim: '0', pid: 1 });
   core.onState(rival, 100);
-  expect(() => core.onState(rival, 500)).toThrow('device d0 is run by process 1 of host local as well');
+  expect(() => core.onState(rival, 500)).toThrow('device d0 is also run by process 1 of host local');
 });

@@ -66,7 +66,7 @@ test('an answer of NaN is never certain: the request moves on with the opinion i
 test('NaN from the last model is a failure that names the model', () => {
   expect(finish(0, 2, request(), [Number.NaN, 1])).toMatchObject({
     type: 'failed',
-    message: 'model large gave scores that are no numbers (NaN) for this input',
+    message: 'model large returned scores that are not numbers (NaN) for this input',
   });
 });
 

@@ -118,7 +118,7 @@ test('refuses requests that do not fit into the memory for requests in flight, u
 test('refuses inputs whose tensors are larger than a message of the server', () => {
   const effects = ask(serving({ maxPayloadBytes: 3_200 }), 0);
   expect(workIn(effects)).toEqual([]);
-  expect(failuresIn(effects)[0].error.message).toContain('above the limit of 3200 bytes of the NATS server');
+  expect(failuresIn(effects)[0].error.message).toContain('exceed the limit of 3200 bytes of the NATS server');
 });
 
 test('sends the requests of a silent device to another, which may run them alone', () => {
@@ -128,7 +128,7 @@ test('sends the requests of a silent device to another, which may run them alone
   expect(effects).toContainEqual({
     type: 'log',
     level: 'warn',
-    text: 'device is silent; its requests are sent again',
+    text: 'device is silent; sending its requests again',
     fields: { device: 'd0', requests: 1, alone: 1 },
   });
   expect(workIn(effects)).toMatchObject([{ device: 'd1', item: { seq: sent.item.seq, alone: true } }]);

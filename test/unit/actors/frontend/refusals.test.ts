@@ -27,7 +27,7 @@ test.each([false, true])('for thousands in a small message, each id is sent, in 
   expect(answer.length).toBeLessThan(80_000);
   const told = decodeAnswers(answer) as Failure[];
   expect(told.map(({ id }) => id)).toEqual(ids(4_096));
-  expect(told[4_095].error.message).toMatch(/^\d+ more requests of this message are refused, the first of them: xxx/);
+  expect(told[4_095].error.message).toMatch(/^\d+ more requests in this message were refused; the first: xxx/);
 });
 
 test('the rest is sent once per code, with the longest hint', () => {

@@ -24,9 +24,9 @@ test('says what is missing', () => {
   readiness.onProbe(undefined);
   expect(readiness.problem(0)).toMatch(/no frontend/);
   readiness.onLoad('f', 0);
-  expect(readiness.problem(0)).toMatch(/no device that is warmed up/);
+  expect(readiness.problem(0)).toMatch(/no warmed-up device/);
   readiness.onState({ device: 'd', phase: 'loading' }, 0);
-  expect(readiness.problem(0)).toMatch(/no device that is warmed up/);
+  expect(readiness.problem(0)).toMatch(/no warmed-up device/);
 });
 
 test('is not ready without a connection, while draining, after a silence, or when the last device drains', () => {
@@ -38,10 +38,10 @@ test('is not ready without a connection, while draining, after a silence, or whe
   expect(draining.problem(10)).toMatch(/draining/);
   const silent = ready();
   silent.onLoad('f', 5_000);
-  expect(silent.problem(5_000)).toMatch(/no device/);
+  expect(silent.problem(5_000)).toMatch(/no warmed-up device/);
   const left = ready();
   left.onState({ device: 'd', phase: 'draining' }, 5);
-  expect(left.problem(10)).toMatch(/no device/);
+  expect(left.problem(10)).toMatch(/no warmed-up device/);
 });
 
 test('without heartbeats, only the probe counts', () => {
