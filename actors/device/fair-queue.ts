@@ -75,15 +75,15 @@ export class FairQueue<T extends Waiting> {
         return;
       }
       turns++;
-      let said: 'more' | 'last' | undefined;
+      let outcome: 'more' | 'last' | undefined;
       lane.takeAlike((value) => {
-        said = counted(value);
+        outcome = counted(value);
         return 'last';
       }, company);
       this.#remove(client, lane);
       if (lane.length > 0) this.#lanes.set(client, lane);
-      if (said === 'last') return;
-      empty = said === undefined ? empty + 1 : 0;
+      if (outcome === 'last') return;
+      empty = outcome === undefined ? empty + 1 : 0;
     }
   }
 

@@ -75,7 +75,7 @@ export class Replicas {
     const named = (of: readonly DeviceWeights[]): string =>
       of.map((weights) => `${weights.model} ${mebibytes(weights.memoryBytes)}`).join(', ') || 'nothing';
     throw new ConfigError(
-      `device ${device} has ${mebibytes(memoryBytes)} for replicas: ${named(missing)} do not fit in beside ${named(this.ready)}`,
+      `device ${device} has ${mebibytes(memoryBytes)} for replicas: ${named(missing)} do not fit alongside ${named(this.ready)}`,
     );
   }
 

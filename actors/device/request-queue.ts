@@ -1,7 +1,7 @@
 import { Ring } from '../../engine/collections/ring.ts';
 import { LOOK_AHEAD } from '../../plans/policy/company.ts';
 
-/** A queue from which the oldest request is taken along with those that may share its batch (see `companyRule`), which may be further back. */
+/** A queue that returns its oldest request together with others that may share its batch (see `companyRule`), even from further back. */
 export class RequestQueue<T extends { readonly company?: string | undefined }> {
   readonly #ring = new Ring<T>();
 

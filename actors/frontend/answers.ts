@@ -30,7 +30,7 @@ export function sendResult(bus: Bus, reply: string, result: Result, json: boolea
       reply,
       result.id,
       'INVALID_ARGUMENT',
-      `${limit}; ask without scores and outputs, or raise its max_payload`,
+      `${limit}; request it without scores and outputs, or raise its max_payload`,
       json,
     );
   }

@@ -38,7 +38,7 @@ export interface FrontendOptions extends FrontendCoreOptions {
 
 /** The simulator does the same: requests that waited too long end whenever arrivals are reported. */
 const SWEEP_INTERVAL_MS = LOAD_INTERVAL_MS;
-/** How often a frontend that takes no requests says so. */
+/** How often a frontend that cannot accept requests logs why. */
 const REMIND_INTERVAL_MS = 10_000;
 const NOTHING = new Uint8Array(0);
 

@@ -33,7 +33,7 @@ test('numbers that are small as text but too large as tensors are refused with a
   plane.bus.publish('cascade.test.infer', Buffer.from(body), { reply: 'answers' });
   await plane.runUntil(1_100);
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject([
-    { id: 'long', error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/above the limit of 65536 bytes/) } },
+    { id: 'long', error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/exceed the limit of 65536 bytes/) } },
   ]);
 });
 
@@ -56,7 +56,7 @@ test('scores that do not fit into a message are refused with a message, after on
   for (const id of ['one', 'two', 'three', 'four', 'five']) plane.infer(id, [0, 0, 0], { scores: true });
   await plane.runUntil(1_100);
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject(
-    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/ask without scores and outputs/) } }),
+    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/request it without scores and outputs/) } }),
   );
   expect(idsOf(plane).sort()).toEqual(['five', 'four', 'one', 'three', 'two']);
 });

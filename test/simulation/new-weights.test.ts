@@ -154,7 +154,7 @@ describe('new weights that come with a plan', () => {
     const world = await startWorld({ device: { memoryBytes: 2 } });
     expect(await push(world, withWeights('new', 'large'))).toEqual({
       accepted: false,
-      reason: expect.stringMatching(/large 0 MiB do not fit in beside small 0 MiB, large 0 MiB$/),
+      reason: expect.stringMatching(/large 0 MiB do not fit alongside small 0 MiB, large 0 MiB$/),
     });
   });
 });

@@ -153,7 +153,7 @@ describe('a plan that is pushed', () => {
     const world = await startWorld({ device: { memoryBytes: 5 * mebibyte } }, sized(apart));
     expect(await world.push(sized(swapped))).toEqual({
       accepted: false,
-      reason: 'device a has 5 MiB for replicas: large 4 MiB do not fit in beside small 2 MiB',
+      reason: 'device a has 5 MiB for replicas: large 4 MiB do not fit alongside small 2 MiB',
     });
     await world.runUntil(world.clock.now() + 10_000);
     expect([world.loadedOn('a'), world.loadedOn('b')]).toEqual([['small'], ['large']]);

@@ -68,7 +68,7 @@ describe('an answer as tensors', () => {
     expect(join(outputs, ['mask'], [result, result])).toEqual([
       { name: 'mask', dtype: 'uint8', shape: [2, 2], data: [1, 0, 1, 0] },
     ]);
-    expect(() => join(outputs, ['scores'], [result])).toThrow(/"scores" is unknown; this model gives certainty, model, stage/);
+    expect(() => join(outputs, ['scores'], [result])).toThrow(/"scores" is unknown; this model returns certainty, model, stage/);
   });
 
   test('with different shapes cannot make a tensor', () => {
