@@ -62,7 +62,9 @@ export class ServedModel {
     return [...new Set(names)].map((name) => {
       const output = this.#outputs.find((each) => each.name === name);
       if (output !== undefined) return output;
-      throw invalid(`outputs: ${quote(name)} is unknown; this model returns ${this.#outputs.map((each) => each.name).join(', ')}`);
+      throw invalid(
+        `outputs: ${quote(name)} is unknown; this model returns ${this.#outputs.map((each) => each.name).join(', ')}`,
+      );
     });
   }
 

@@ -250,7 +250,10 @@ describe('the gateway', () => {
       ['{"inputs"', /the body is not JSON/],
       ['{"inputs": []}', /^INVALID_ARGUMENT: inputs: /],
       [JSON.stringify(request([1, 2, 3])), /shape \[1.5, 2\]/],
-      [JSON.stringify(request([1, 0], { outputs: [{ name: 'probs' }] })), /outputs: "probs" is unknown; this model returns label/],
+      [
+        JSON.stringify(request([1, 0], { outputs: [{ name: 'probs' }] })),
+        /outputs: "probs" is unknown; this model returns label/,
+      ],
     ] as const) {
       const response = await post(body);
       expect(response.status, body).toBe(400);

@@ -56,7 +56,9 @@ test('scores that do not fit into a message are refused with a message, after on
   for (const id of ['one', 'two', 'three', 'four', 'five']) plane.infer(id, [0, 0, 0], { scores: true });
   await plane.runUntil(1_100);
   expect(plane.answers.map(({ answer }) => answer)).toMatchObject(
-    new Array(5).fill({ error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/request it without scores and outputs/) } }),
+    new Array(5).fill({
+      error: { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/request it without scores and outputs/) },
+    }),
   );
   expect(idsOf(plane).sort()).toEqual(['five', 'four', 'one', 'three', 'two']);
 });
