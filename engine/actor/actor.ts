@@ -5,20 +5,20 @@ import { ConfigError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Drops } from './drops.ts';
 
-/** What an actor gets from the system that runs it; everything it does to the world goes through this. */
+/** What the system gives an actor: its only access to the outside world. */
 export interface ActorContext {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Counts what the actor drops; it goes on through restarts. */
+  /** Counts the messages that the actor drops, across restarts. */
   readonly drops: Drops;
-  /** Emits once, when the actor shall drain: finish what it has, take nothing new, complete. */
+  /** Emits once, when the actor should drain: finish its work, accept nothing new, and complete. */
   readonly stopping$: Observable<void>;
 }
 
 /**
- * A named set of RxJS pipelines between subjects. `behaviour` builds them, with fresh private state, each time the actor is
- * started; the returned Observable completes when the actor has drained and errors when the actor dies.
+ * A named set of RxJS pipelines between subjects. `behaviour` builds them with fresh private state each time the actor starts;
+ * the returned Observable completes when the actor has drained and errors when the actor dies.
  */
 export interface Actor {
   readonly name: string;
@@ -34,32 +34,32 @@ export interface ActorSystem {
 
 export interface RunningActor {
   readonly name: string;
-  /** How often it was started again. */
+  /** How often it has been restarted. */
   readonly restarts: number;
-  /** What it dropped since the start, by reason. */
+  /** Messages dropped since the start, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
   /**
-   * Resolves when the actor has drained by itself or by `stop`; with the error when it is given up: it died of its configuration,
-   * which a restart would not cure, or too often.
+   * Resolves when the actor has drained, by itself or through `stop`. Resolves with an error when the actor is given up, because it
+   * died too often or of a ConfigError, which a restart would not fix.
    */
   readonly finished: Promise<Error | undefined>;
-  /** Drains; what has not drained after `graceMs` is cut off. Resolves to true when it drained in time. */
+  /** Drains the actor, and cuts it off after `graceMs`. Resolves to true if it drained in time. */
   stop(graceMs: number): Promise<boolean>;
 }
 
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 5_000;
-/** An actor that lived this long starts its back-off from the beginning. */
+/** An actor that lives this long resets its back-off. */
 const HEALTHY_AFTER_MS = 10_000;
 
-/** How an actor's supervisor takes part in its life. */
+/** Hooks for the supervisor of an actor. */
 export interface Supervision {
-  /** Called when the actor dies of an error that a restart may cure. @returns why the actor is given up; undefined: it is restarted. */
+  /** Called when the actor dies of an error that a restart may fix. @returns why to give the actor up; undefined to restart it. */
   readonly onDeath?: (error: unknown) => Error | undefined;
   readonly onRestart?: () => void;
 }
 
-/** An actor that its supervisor can take down and start again along with another. */
+/** An actor that its supervisor can stop and restart along with another. */
 export interface SupervisedActor extends RunningActor {
   /** Cuts the actor off until `resume`. */
   suspend(): void;
@@ -67,8 +67,8 @@ export interface SupervisedActor extends RunningActor {
 }
 
 /**
- * Starts an actor: when a pipeline errors it is started again, after a growing pause, unless the error is a ConfigError or its
- * supervisor gives it up.
+ * Starts an actor. If a pipeline errors, the actor is restarted with a growing back-off, unless the error is a ConfigError or the
+ * supervisor gives the actor up.
  */
 export function startActor(actor: Actor, system: ActorSystem, supervision: Supervision = {}): SupervisedActor {
   const { bus, clock } = system;
@@ -86,7 +86,7 @@ export function startActor(actor: Actor, system: ActorSystem, supervision: Super
     settle = resolve;
   });
 
-  // An actor that cannot be announced still works, so this is a warning; so is one that the server refuses.
+  // Only a warning: an actor that cannot be announced still works.
   bus
     .announce({ name: actor.name, description: actor.description })
     .catch((error) => log.warn({ reason: messageOf(error) }, 'not announced to the services API'));

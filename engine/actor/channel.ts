@@ -2,7 +2,7 @@ import { filter, map, type Observable } from 'rxjs';
 import type { Bus, BusMessage, ListenOptions } from '../bus/bus.ts';
 import { type Drops, decoded } from './drops.ts';
 
-/** Reads and writes the messages of a channel. `decode` throws MalformedMessage; what it returns may be kept. */
+/** Encodes and decodes the messages of a channel. `decode` throws MalformedMessage; callers may keep what it returns. */
 export interface Codec<T> {
   encode(message: T): Uint8Array;
   decode(data: Uint8Array): T;
@@ -14,17 +14,17 @@ export interface Codec<T> {
  */
 type Delivery = 'all' | 'group' | 'owner' | 'request';
 
-/** What an actor says to others, and where. Declared once; subjects, types, documents and permissions follow from it. */
+/** A kind of message and its subject, declared once: subjects, types, documents and permissions are derived from it. */
 export interface Channel<Pattern extends string = string, T = unknown> {
-  /** Subject below the deployment's root. `<name>` stands for one token, a parameter of the channel. */
+  /** Subject below the deployment's root. `<name>` stands for one token and is a parameter of the channel. */
   readonly pattern: Pattern;
   readonly codec: Codec<T>;
   readonly delivery: Delivery;
-  /** Name of the group, with delivery to one of it. */
+  /** Name of the group, for delivery `group`. */
   readonly group?: string;
-  /** With delivery to the owner: what its own process sends does not go through the server. */
+  /** For delivery `owner`: messages from the owner's own process bypass the server. */
   readonly loopback?: boolean;
-  /** JetStream stores what is published: it is taken from there, not subscribed to. */
+  /** JetStream stores the messages; they are read from the stream, not through a subscription. */
   readonly stored?: boolean;
   /** Roles that may publish, and roles that may subscribe. */
   readonly from: readonly string[];
@@ -39,7 +39,7 @@ export type ParamsOf<Pattern extends string> = Pattern extends `${string}<${infe
   ? { readonly [K in Name | keyof ParamsOf<Rest>]: string }
   : Readonly<Record<never, string>>;
 
-/** No argument where a channel has no parameters, so that none can be forgotten. */
+/** The argument is required exactly when the channel has parameters, so nobody can forget them. */
 export type ParamsArgument<Pattern extends string> = keyof ParamsOf<Pattern> extends never ? [] : [params: ParamsOf<Pattern>];
 
 export function channel<const Pattern extends string, T>(
@@ -51,18 +51,18 @@ export function channel<const Pattern extends string, T>(
 
 const PARAMETER = /<([^>]+)>/g;
 
-/** The subject of a channel. A parameter that is not given is a wildcard. */
+/** The subject of a channel. Missing parameters become wildcards. */
 export function subjectOf(root: string, pattern: string, params: Readonly<Record<string, string>> = {}): string {
   return `${root}.${pattern.replace(PARAMETER, (_, name: string) => params[name] ?? '*')}`;
 }
 
-/** A message on a subject, with what its sender wants to have its answer on; empty where it wants none. */
+/** A message and the subject on which its sender expects the answer; `reply` is empty if it expects none. */
 export interface Question<T> {
   readonly message: T;
   readonly reply: string;
 }
 
-/** An actor's way to the channels below one root. Messages that cannot be decoded are dropped and counted. */
+/** An actor's access to the channels below one root. Drops and counts messages that it cannot decode. */
 export class Channels {
   readonly #root: string;
   readonly #bus: Bus;
@@ -74,17 +74,17 @@ export class Channels {
     this.#drops = drops;
   }
 
-  /** False when the message was dropped because there is no connection. */
+  /** Returns false if the message was dropped because there is no connection. */
   send<Pattern extends string, T>(to: Channel<Pattern, T>, message: T, ...[params]: ParamsArgument<Pattern>): boolean {
     return this.publish(to.pattern, to.codec.encode(message), params);
   }
 
-  /** As `send`, of what a channel's codec has encoded already. */
+  /** Like `send`, for data that the channel's codec has already encoded. */
   publish(pattern: string, data: Uint8Array, params: Readonly<Record<string, string>> | undefined): boolean {
     return this.#bus.publish(subjectOf(this.#root, pattern, params), data);
   }
 
-  /** Messages of a channel, of all its subjects or of those with the given parameters. */
+  /** Messages of a channel, on all its subjects or on those with the given parameters. */
   receive$<Pattern extends string, T extends object>(
     from: Channel<Pattern, T>,
     params: Partial<ParamsOf<Pattern>> = {},
@@ -94,7 +94,7 @@ export class Channels {
     );
   }
 
-  /** Messages with the subjects to answer them on. */
+  /** Messages with their reply subjects. */
   questions$<T>(from: Channel<string, T>): Observable<Question<T>> {
     return this.#messages$(from, {}).pipe(
       map(({ data, reply }) => this.#drops.unlessMalformed(() => ({ message: from.codec.decode(data), reply }))),

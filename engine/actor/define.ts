@@ -6,26 +6,26 @@ import { type Channel, Channels, type ParamsOf, type Question } from './channel.
 import type { Effect } from './effect.ts';
 import { MAILBOX_SIZE, Mailbox } from './mailbox.ts';
 
-/** What has come for a core: the call that tells it. */
-type Letter<Core, Task = never> = (core: Core, now: number) => readonly Effect<Task>[];
+/** An event for a core, as the call that delivers it. */
+type CoreEvent<Core, Task = never> = (core: Core, now: number) => readonly Effect<Task>[];
 
-/** Where an actor's letters come from while it runs. */
-interface Post<Core, Task> {
+/** What a reaction gets while the actor runs. */
+interface ReactionContext<Core, Task> {
   readonly context: ActorContext;
   readonly channels: Channels;
   readonly core: Core;
-  /** Emits after each letter that the core has handled. */
+  /** Emits after each event that the core has handled. */
   readonly handled$: Observable<unknown>;
-  /** For messages of others: dropped when the mailbox is full. */
-  offer(letter: Letter<Core, Task>): void;
-  /** For what comes by itself only so often: never dropped. */
-  put(letter: Letter<Core, Task>): void;
+  /** For messages from others: dropped when the mailbox is full. */
+  offer(event: CoreEvent<Core, Task>): void;
+  /** For sources that limit their own rate, such as timers: never dropped. */
+  put(event: CoreEvent<Core, Task>): void;
 }
 
-/** One thing that an actor reacts to; see `on`, `asked`, `each`, `from` and `onlyWhile`. Emits nothing. */
-export type Reaction<Core, Task = never> = (post: Post<Core, Task>) => Observable<unknown>;
+/** One thing that an actor reacts to; see `on`, `asked`, `each`, `from` and `onlyWhile`. What it emits is ignored. */
+export type Reaction<Core, Task = never> = (context: ReactionContext<Core, Task>) => Observable<unknown>;
 
-/** A message on a channel; `params` narrows it to some of its subjects. */
+/** Reacts to the messages of a channel; `params` narrows it to some of its subjects. */
 export function on<Core, Pattern extends string, T extends object, Task = never>(
   channel: Channel<Pattern, T>,
   react: (core: Core, message: T, now: number) => readonly Effect<Task>[],
@@ -35,7 +35,7 @@ export function on<Core, Pattern extends string, T extends object, Task = never>
     channels.receive$(channel, params).pipe(map((message) => offer((core, now) => react(core, message, now))));
 }
 
-/** A message on a channel, with the subject on which its sender wants the answer: see `answer`. */
+/** Reacts to messages whose senders expect an answer: see `answer`. */
 export function asked<Core, T, Task = never>(
   channel: Channel<string, T>,
   react: (core: Core, question: Question<T>, now: number) => readonly Effect<Task>[],
@@ -44,7 +44,7 @@ export function asked<Core, T, Task = never>(
     channels.questions$(channel).pipe(map((question) => offer((core, now) => react(core, question, now))));
 }
 
-/** A timer. */
+/** Reacts to a periodic timer. */
 export function each<Core, Task = never>(
   periodMs: number,
   react: (core: Core, now: number) => readonly Effect<Task>[],
@@ -52,7 +52,7 @@ export function each<Core, Task = never>(
   return ({ context, put }) => every(context.clock, periodMs).pipe(map(() => put(react)));
 }
 
-/** Whatever else the actor is told, by its process or by a source that takes time. */
+/** Reacts to any other source, such as the actor's process or an asynchronous task. */
 export function from<Core, T, Task = never>(
   source: (core: Core, context: ActorContext) => Observable<T>,
   react: (core: Core, value: T, now: number) => readonly Effect<Task>[],
@@ -60,52 +60,52 @@ export function from<Core, T, Task = never>(
   return ({ core, context, put }) => source(core, context).pipe(map((value) => put((_, now) => react(core, value, now))));
 }
 
-/** Reactions to what the actor takes in one state only; else it does not even subscribe, so that others may answer. */
+/** Reactions that are active only while a condition holds. Otherwise the actor does not even subscribe, so others can answer. */
 export function onlyWhile<Core, Task = never>(
   condition: (core: Core) => boolean,
   ...reactions: readonly Reaction<Core, Task>[]
 ): Reaction<Core, Task> {
-  return (post) =>
-    post.handled$.pipe(
+  return (reactionContext) =>
+    reactionContext.handled$.pipe(
       startWith(undefined),
-      map(() => condition(post.core)),
+      map(() => condition(reactionContext.core)),
       distinctUntilChanged(),
-      switchMap((holds) => (holds ? merge(...reactions.map((reaction) => reaction(post))) : EMPTY)),
+      switchMap((holds) => (holds ? merge(...reactions.map((reaction) => reaction(reactionContext))) : EMPTY)),
     );
 }
 
 export interface ActorDefinition<Core, Task = never, Outcome = never> {
   readonly name: string;
   readonly description: string;
-  /** Of the subjects of its channels. */
+  /** Root of the subjects of its channels. */
   readonly root: string;
-  /** State of a fresh start, and the rules that change it: plain code, which gets the time as an argument. */
+  /** Creates the initial state with the rules that change it: plain code that gets the time as an argument. */
   readonly core: (now: number, context: ActorContext) => Core;
   readonly reactions: readonly Reaction<Core, Task>[];
   /**
-   * Called at each start: how to do what takes time (see the effect `perform`), or only this actor does: then nothing is returned.
-   * What a task emits goes to `onOutcome`; one that fails emits that, as an error restarts the actor. Tasks run side by side: how
-   * many is up to the core.
+   * Called at each start; returns the function that runs the tasks of the effect `perform`. It may return undefined for a task that
+   * has no outcome. What a task emits goes to `onOutcome`. A task emits its failures too, since an error restarts the actor. Tasks
+   * run concurrently; the core limits how many.
    */
   readonly tasks?: (context: ActorContext, core: Core) => (task: Task) => Observable<Outcome> | undefined;
   readonly onOutcome?: (core: Core, outcome: Outcome, now: number) => readonly Effect<Task>[];
-  /** The last letter: the actor has been told to stop. */
+  /** Called when the actor is told to stop. */
   readonly onStop?: (core: Core, now: number) => readonly Effect<Task>[];
-  /** Whether the actor may end once it has been told to stop. Default: at once. */
+  /** Whether the actor may end after it was told to stop. Default: at once. */
   readonly isDrained?: (core: Core) => boolean;
   /**
-   * On the way of requests: messages are handled the moment they come, without a mailbox, and the core bounds its own queues and
-   * answers for what does not fit. Default: false.
+   * For actors on the request path: messages are handled as they arrive, without a mailbox, and the core bounds its own queues and
+   * sends an error for anything that does not fit. Default: false.
    */
   readonly hot?: boolean;
-  /** Messages that may wait. Default: MAILBOX_SIZE. */
+  /** Most messages that may wait. Default: MAILBOX_SIZE. */
   readonly mailboxSize?: number;
 }
 
 /**
- * An actor from its definition: the core gets one message at a time, and the effects that it returns are carried out in order.
- * Messages that cannot be decoded, and those that do not fit into the mailbox, are dropped and counted. A core that throws is
- * started afresh.
+ * Makes an actor from its definition. The core gets one message at a time, and the effects that it returns are carried out in
+ * order. Messages that cannot be decoded, or do not fit into the mailbox, are dropped and counted. A core that throws is restarted
+ * with fresh state.
  */
 export function defineActor<Core, Task = never, Outcome = never>(definition: ActorDefinition<Core, Task, Outcome>): Actor {
   const { name, description, root, reactions, isDrained = () => true } = definition;
@@ -129,10 +129,10 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
           const outcomes$ = perform(effect.task);
           if (outcomes$ !== undefined) run(outcomes$);
         };
-        const handle = (letter: Letter<Core, Task>): void => {
+        const handle = (event: CoreEvent<Core, Task>): void => {
           if (subscriber.closed) return;
           try {
-            for (const effect of letter(core, clock.now())) carryOut(effect);
+            for (const effect of event(core, clock.now())) carryOut(effect);
           } catch (error) {
             subscriber.error(error);
             return;
@@ -141,8 +141,8 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
           if (stopping && isDrained(core)) subscriber.complete();
         };
         const mailbox = new Mailbox(handle, { clock, drops, size: definition.mailboxSize ?? MAILBOX_SIZE });
-        const put = definition.hot === true ? handle : (letter: Letter<Core, Task>) => mailbox.put(letter);
-        const offer = definition.hot === true ? handle : (letter: Letter<Core, Task>) => mailbox.offer(letter);
+        const put = definition.hot === true ? handle : (event: CoreEvent<Core, Task>) => mailbox.put(event);
+        const offer = definition.hot === true ? handle : (event: CoreEvent<Core, Task>) => mailbox.offer(event);
         const run = (outcomes$: Observable<Outcome>): void =>
           subscriber.add(
             outcomes$.subscribe({
@@ -152,9 +152,9 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
           );
 
         subscriber.add(() => mailbox.close());
-        const post = { context, channels, core, handled$, offer, put };
+        const reactionContext = { context, channels, core, handled$, offer, put };
         subscriber.add(
-          merge(...reactions.map((reaction) => reaction(post))).subscribe({ error: (error) => subscriber.error(error) }),
+          merge(...reactions.map((reaction) => reaction(reactionContext))).subscribe({ error: (error) => subscriber.error(error) }),
         );
         subscriber.add(
           stopping$.subscribe(() => {
@@ -167,7 +167,7 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
 }
 
 function noTasks(): never {
-  throw new Error('an actor without tasks performs one');
+  throw new Error('the core returned a task, but the actor defines no `tasks`');
 }
 
 function act(effect: Exclude<Effect, { type: 'perform' }>, { bus, log, drops }: ActorContext, channels: Channels): void {

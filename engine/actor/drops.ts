@@ -4,9 +4,8 @@ import { MalformedMessage } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
 /**
- * Counts what an actor drops because there is nothing it could do with it, and nobody to tell: a bad message must neither end
- * the actor nor pass unseen. Reasons are phrases of the code, so that there are few; a log line comes with the 1st, the 10th,
- * the 100th of each.
+ * Counts the messages that an actor drops: a bad message must neither end the actor nor go unnoticed. Reasons are constant phrases
+ * in the code, so there are only a few. The 1st, 10th, 100th and so on of each reason is logged.
  */
 export class Drops {
   readonly #log: Pick<Logger, 'warn'>;
@@ -28,7 +27,7 @@ export class Drops {
     this.#log.warn({ reason, dropped: entry.count, ...(example === undefined ? {} : { example }) }, 'messages dropped');
   }
 
-  /** What `read` returns; undefined, and counted, when it throws a MalformedMessage. */
+  /** Returns what `read` returns. If it throws a MalformedMessage, counts that and returns undefined. */
   unlessMalformed<T extends object>(read: () => T): T | undefined {
     try {
       return read();
@@ -40,7 +39,7 @@ export class Drops {
   }
 }
 
-/** Decodes the messages of other actors; those that cannot be read are dropped and counted. */
+/** Decodes messages from other actors. Drops and counts those that it cannot decode. */
 export function decoded<T extends object>(decode: (data: Uint8Array) => T, drops: Drops): OperatorFunction<BusMessage, T> {
   return pipe(
     map(({ data }: BusMessage) => drops.unlessMalformed(() => decode(data))),

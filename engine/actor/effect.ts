@@ -2,13 +2,13 @@ import type { MalformedMessage } from '../errors.ts';
 import type { Channel, Codec, ParamsArgument } from './channel.ts';
 
 /**
- * What a core wants done. It says so instead of doing it, so that its tests need no bus, no clock and no log.
- * @typeParam Task what takes time, described as data; see `ActorDefinition.tasks`.
+ * What a core wants done. The core returns it instead of doing it, so its tests need no bus, clock or log.
+ * @typeParam Task slow work, described as data; see `ActorDefinition.tasks`.
  */
 export type Effect<Task = never> =
   | {
       readonly type: 'send';
-      /** Of the channel, and what its parameters are. */
+      /** Of the channel. */
       readonly pattern: string;
       readonly params: Readonly<Record<string, string>> | undefined;
       readonly message: unknown;
@@ -16,7 +16,7 @@ export type Effect<Task = never> =
     }
   | {
       readonly type: 'answer';
-      /** The subject on which whoever asked wants the answer. */
+      /** The reply subject of the question. */
       readonly to: string;
       readonly message: unknown;
       readonly encode: () => Uint8Array;
@@ -38,7 +38,7 @@ export function send<Pattern extends string, T>(
   return { type: 'send', pattern, params, message, encode: () => codec.encode(message) };
 }
 
-/** Answers a question. The core makes sure that it may speak on that subject: whoever asked has chosen it. */
+/** Answers a question. The sender chose the reply subject, so the core must check that it may publish there. */
 export function answer<T>({ encode }: Pick<Codec<T>, 'encode'>, message: T, to: string): Effect {
   return { type: 'answer', to, message, encode: () => encode(message) };
 }
@@ -47,12 +47,12 @@ export function note(level: 'info' | 'warn' | 'error', text: string, fields: Rea
   return { type: 'log', level, text, fields };
 }
 
-/** A message that can be decoded, and means nothing here: it is counted like one that cannot. */
+/** Drops a message that can be decoded but means nothing here; it is counted like one that cannot be decoded. */
 export function drop(error: MalformedMessage): Effect {
   return { type: 'drop', error };
 }
 
-/** Starts something that takes time, at once; what comes of it comes back to the core as a message. */
+/** Starts a task at once; its outcome comes back to the core as a message. */
 export function perform<Task>(task: Task): Effect<Task> {
   return { type: 'perform', task };
 }

@@ -2,16 +2,16 @@ import type { Clock } from '../clock.ts';
 import { Ring } from '../collections/ring.ts';
 import type { Drops } from './drops.ts';
 
-/** Messages that may wait for one control actor: many seconds of what a deployment of 100 devices tells. */
+/** Most messages that may wait for one control actor: many seconds of the reports of a deployment with 100 devices. */
 export const MAILBOX_SIZE = 10_000;
-/** An actor that has handled this many messages within one slice lets the event loop turn to others before it goes on. */
+/** An actor that has handled this many messages within one slice yields to the event loop. */
 export const MESSAGES_PER_SLICE = 500;
 export const SLICE_MS = 10;
 
 /**
- * Messages of one actor, handled one at a time and in the order in which they came: at once while the actor is idle. They wait
- * while it handles another, and during a flood, so that a flood on one subject does not stop the process. What does not fit is
- * dropped and counted.
+ * Hands an actor its messages one at a time, in order of arrival, and at once while the actor is idle. Messages wait while the
+ * actor handles another, and during a flood, so that a flood on one subject does not block the process. Messages that do not fit
+ * are dropped and counted.
  */
 export class Mailbox<Message> {
   readonly #handle: (message: Message) => void;
@@ -32,13 +32,13 @@ export class Mailbox<Message> {
     this.#size = size;
   }
 
-  /** Drops the message where the mailbox is full. */
+  /** Adds a message, or drops it if the mailbox is full. */
   offer(message: Message): void {
     if (this.#waiting.length >= this.#size) this.#drops.count('mailbox full');
     else this.put(message);
   }
 
-  /** Takes the message in any case: for what comes by itself only so often, or is waited for by the core. */
+  /** Adds a message even if the mailbox is full: for sources that limit their own rate, and for outcomes that the core waits for. */
   put(message: Message): void {
     this.#waiting.push(message);
     this.#work();

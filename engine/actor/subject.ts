@@ -1,7 +1,7 @@
-/** One token of a subject, as names are that become part of one. */
+/** What a name must match to be used as a token of a subject. */
 export const SUBJECT_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Characters that NATS forbids in a subject to publish on: white space, wildcards, empty tokens. */
+/** Subjects to publish on: NATS forbids white space, wildcards and empty tokens in them. */
 const PUBLISHABLE = /^[^\s.*>]+(\.[^\s.*>]+)*$/;
 const SUBJECT_MAX_LENGTH = 512;
 

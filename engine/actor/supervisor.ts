@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import { ActorGivenUp, messageOf } from '../errors.ts';
 import { type Actor, type ActorSystem, type RunningActor, type SupervisedActor, startActor } from './actor.ts';
 
-/** Actors of which each needs those before it: one that dies takes those after it along, down and up again. */
+/** Actors that each depend on those before them: when one dies, those after it are stopped and restarted with it. */
 export interface Together {
   readonly together: readonly Actor[];
 }
@@ -11,25 +11,25 @@ export function together(...actors: readonly Actor[]): Together {
   return { together: actors };
 }
 
-/** An actor that dies more often than `deaths` times within `withinMs` is given up, and its role with it. */
+/** An actor that dies more than `deaths` times within `withinMs` is given up, and its role with it. */
 interface DeathLimit {
   readonly deaths: number;
   readonly withinMs: number;
 }
 
-/** With the back-off, one that dies at once is given up after about half a minute. */
+/** With the back-off, an actor that dies at every start is given up after about half a minute. */
 const DEATH_LIMIT: DeathLimit = { deaths: 10, withinMs: 60_000 };
 
-/** The actors of a role, or of a part of it that drains as one. */
+/** The actors of a role, or of a part of it that drains as a unit. */
 export interface Supervisor {
   readonly actors: readonly RunningActor[];
-  /** Resolves when one of the actors is given up, with why; never, while none is. */
+  /** Resolves with the reason when an actor is given up; otherwise stays pending. */
   readonly failed: Promise<Error>;
-  /** Drains all. @returns the names of those that had to be cut off after `graceMs`. */
+  /** Drains all actors. @returns the names of those that had to be cut off after `graceMs`. */
   stop(graceMs: number): Promise<string[]>;
 }
 
-/** Starts actors in their order and restarts those that die, until one dies too often. */
+/** Starts actors in the given order and restarts those that die, until one dies too often. */
 export function supervise(children: readonly (Actor | Together)[], system: ActorSystem, limit = DEATH_LIMIT): Supervisor {
   const actors = children.flatMap((child) => startGroup('together' in child ? child.together : [child], system, limit));
   return {
@@ -46,7 +46,7 @@ export function supervise(children: readonly (Actor | Together)[], system: Actor
 
 function startGroup(group: readonly Actor[], system: ActorSystem, limit: DeathLimit): SupervisedActor[] {
   const started: SupervisedActor[] = [];
-  /** The members that are down because the one before them is. */
+  /** The members that are down because one before them is. */
   const suspended = new Set<SupervisedActor>();
   for (const [i, actor] of group.entries()) {
     const deaths = new RecentDeaths(limit, system.clock);
@@ -81,7 +81,7 @@ class RecentDeaths {
     this.#clock = clock;
   }
 
-  /** Counts one more. */
+  /** Counts one more death. */
   isTooMany(): boolean {
     const now = this.#clock.now();
     this.#at = [...this.#at.filter((at) => now - at < this.#limit.withinMs), now];

@@ -4,15 +4,15 @@ import type { Dtype, Sample, TensorSpec } from '../tensor/tensor.ts';
 /** A model as a backend needs it. */
 export interface ModelFile {
   readonly name: string;
-  /** What it is run and unloaded by: two versions of a model have two. Default: its name. */
+  /** Identifies it to `run` and `unload`; two versions of a model have different keys. Default: its name. */
   readonly key?: string;
-  /** Absolute path of the ONNX file; of a model that is only on servers, what to call it in messages. */
+  /** Absolute path of the ONNX file; for a model that exists only on servers, its name in messages. */
   readonly file: string;
-  /** What servers of the Open Inference Protocol call it, where they have it. */
+  /** Its name on servers of the Open Inference Protocol that have it. */
   readonly remote?: RemoteModelName | undefined;
   /** Output that is read as scores; default: see `chooseScores`. */
   readonly output?: string | undefined;
-  /** Input of the model -> input of the family, where they have other names. */
+  /** Input of the model -> input of the family, where the names differ. */
   readonly inputs?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -21,34 +21,34 @@ export interface RemoteModelName {
   readonly name: string;
   /** Default: the server's choice. */
   readonly version?: string | undefined;
-  /** Output that is read as scores there; default: as in the file. */
+  /** Output that is read as scores on the server; default: as in the file. */
   readonly output?: string | undefined;
 }
 
-/** What a model file says of itself. */
+/** What a model file declares. */
 export interface ModelInterface {
   /** By the family's names. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly OutputSpec[];
-  /** Samples in a batch, where the graph fixes it: smaller batches are filled up. Undefined: any number. */
+  /** Batch size, if the graph fixes it: smaller batches are padded. Undefined: any size. */
   readonly fixedBatch?: number | undefined;
-  /** What the graph calls its classes, in the order of the scores; only from `readModelInterface`, and where it says so. */
+  /** The graph's class names, in the order of the scores, if it has them. Set by `readModelInterface` only. */
   readonly classLabels?: readonly (string | number)[];
 }
 
 /** One output of a model as its file declares it. */
 export interface OutputSpec {
   readonly name: string;
-  /** ONNX name of the element type, such as `float32` or `string`; or what it is instead of a tensor. */
+  /** ONNX name of the element type, such as `float32` or `string`; or what the output is, if not a tensor. */
   readonly type: string;
-  /** Without the batch axis; `null` is known at run time only. Undefined: the file does not say. */
+  /** Without the batch axis; `null` for a length known only at run time. Undefined: the file does not say. */
   readonly shape: readonly (number | null)[] | undefined;
 }
 
-/** An output of floats that is read with each batch, beside the scores. */
+/** A float output that is read with each batch in addition to the scores. */
 export interface AuxiliaryOutput {
   readonly name: string;
-  /** What it holds, as errors call it. */
+  /** What it holds, for error messages. */
   readonly holds: string;
 }
 
@@ -57,47 +57,48 @@ export interface BatchOutput {
   /** Row-major [batch, classes]. */
   readonly scores: Float32Array;
   readonly classes: number;
-  /** Row-major [batch, columns] of the auxiliary output, where one is read; as a rule it has one column. */
+  /** Row-major [batch, columns] of the auxiliary output, if one is read; it usually has one column. */
   readonly auxiliary: Float32Array | undefined;
-  /** Time that the batch occupied the inference thread, from its order to its output. */
+  /** Time for which the batch occupied the inference thread, from request to output. */
   readonly computeMs: number;
-  /** Those that were asked for, in that order. */
+  /** The requested outputs, in the requested order. */
   readonly outputs?: readonly OutputTensor[] | undefined;
 }
 
-/** An output of a batch, whatever it holds. */
+/** An output of a batch, of any element type. */
 export interface OutputTensor {
   readonly name: string;
   readonly dtype: Dtype;
   /** Without the batch axis. */
   readonly shape: readonly number[];
-  /** Row-major [batch, ...shape], little-endian; strings as strings.ts has them. */
+  /** Row-major [batch, ...shape], little-endian; strings are encoded as in strings.ts. */
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * Runs models on one device, one inference at a time, off the caller's event loop. Observables, not promises, so that an emulated backend under a virtual clock answers at its exact time.
+ * Runs models on one device, one inference at a time, off the caller's event loop. It returns Observables, not promises, so that an
+ * emulated backend answers at the exact time under a virtual clock.
  */
 export interface Backend {
   readonly emulated: boolean;
-  /** The system's number of the inference thread, once it is known and where there is one. */
+  /** The operating system's id of the inference thread, once it is known and if there is one. */
   readonly thread?: number | undefined;
-  /** Loads a model; emits its interface once and completes. Errors with ConfigError when it cannot be loaded. */
+  /** Loads a model; emits its interface once and completes. Errors with ConfigError if the model cannot be loaded. */
   load(model: ModelFile): Observable<ModelInterface>;
   /**
    * Runs one batch; emits once and completes.
    * @param model its key.
-   * @param outputs names of outputs to give beside the scores.
-   * Errors with CascadeError INTERNAL when the model fails on it; INVALID_ARGUMENT when it has answered others and fails on a
-   * single sample, as on a token beyond its vocabulary, or has no such output.
+   * @param outputs names of outputs to return in addition to the scores.
+   * Errors with CascadeError INTERNAL if the model fails on the batch. Errors with INVALID_ARGUMENT if the model has no such output,
+   * or has answered other batches and fails on a single sample, for example on a token outside its vocabulary.
    */
   run(model: string, batch: readonly Sample[], outputs?: readonly string[]): Observable<BatchOutput>;
   unload(model: string): Observable<void>;
   /**
-   * Where models run somewhere else: errors with CascadeError UNAVAILABLE when that cannot be reached any more, and emits nothing.
-   * What runs then fails with it, too, and is not to blame.
+   * For models that run on a server: errors with CascadeError UNAVAILABLE when the server is lost, and emits nothing. Batches that
+   * are running then fail with UNAVAILABLE too; their samples are not to blame.
    */
   readonly lost$?: Observable<never>;
-  /** Ends the worker after the inference that runs. */
+  /** Ends the worker after the current inference. */
   close(): Promise<void>;
 }

@@ -2,18 +2,18 @@ import { ConfigError } from '../errors.ts';
 import type { OutputSpec } from './backend.ts';
 
 export interface OutputChoice {
-  /** What the deployment says holds the scores; default: the outputs' types and shapes decide. */
+  /** The output that the deployment names for the scores; default: chosen by types and shapes. */
   readonly output?: string | undefined;
-  /** Holds something else. */
+  /** Never chosen: it holds something else. */
   readonly auxiliaryOutput?: string | undefined;
 }
 
 const FLOATS = ['float16', 'float32', 'float64'];
 
 /**
- * The output that is read as scores: the named one; else the first of floats with several columns, else one whose shape is not
- * declared, else a single column. Trailing axes of length 1 do not count: `[N, C, 1, 1]` has C columns.
- * @throws ConfigError when there is none, or the named one does not exist or holds no floats.
+ * Chooses the output to read as scores: the named one; otherwise the first float output with several columns, then one without a
+ * declared shape, then one with a single column. Trailing axes of length 1 do not count: `[N, C, 1, 1]` has C columns.
+ * @throws ConfigError if there is none, or the named one does not exist or holds no floats.
  */
 export function chooseScores(
   file: string,

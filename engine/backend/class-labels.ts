@@ -4,9 +4,9 @@ import { type GraphNode, listAttribute } from './onnx-node.ts';
 const ATTRIBUTES = ['classlabels_strings', 'classlabels_int64s', 'classlabels_ints'];
 
 /**
- * What a model calls its classes, in the order of the scores: as its ZipMap says; else as its classifier, unless there are several
- * (of an ensemble, say) that disagree.
- * @returns undefined where the graph does not say.
+ * The class names of a model, in the order of the scores: those of its ZipMap, otherwise those of its classifier, unless it has
+ * several classifiers (an ensemble, say) that disagree.
+ * @returns undefined if the graph does not name its classes.
  */
 export function classLabelsOf(nodes: readonly GraphNode[]): readonly (string | number)[] | undefined {
   const zipMaps = nodes.filter(({ op }) => op === 'ZipMap');

@@ -4,15 +4,15 @@ import { CascadeError, ConfigError } from '../errors.ts';
 import type { Sample, TensorSpec } from '../tensor/tensor.ts';
 import type { Backend, BatchOutput, ModelFile, ModelInterface } from './backend.ts';
 
-/** A model that is not run: how long a batch would take, and what was recorded of it. */
+/** A model that is not run: how long a batch would take, and its recorded answers. */
 export interface EmulatedModel {
   readonly name: string;
   runtimeMs(batch: readonly Sample[]): number;
-  /** Class that was recorded for a sample, by its index in the records. */
+  /** The recorded class of a sample, by its index in the records. */
   labelOf(record: number): number;
-  /** What was recorded of the auxiliary output; NaN where nothing was. */
+  /** The recorded auxiliary output; NaN if none was recorded. */
   auxiliaryOf(record: number): number;
-  /** The scores, where a class does not say them: as many as there are classes. */
+  /** The recorded scores, one per class, for tasks whose answer is more than a class. */
   scoresOf?(record: number): Float32Array;
 }
 
@@ -22,22 +22,23 @@ export interface EmulatedOptions {
   readonly models: readonly EmulatedModel[];
   readonly inputs: readonly TensorSpec[];
   readonly classes: number;
-  /** How much slower than recorded the device is now; default: not at all. */
+  /** Current factor on the recorded runtimes; default: 1. */
   readonly slowdown?: () => number;
   /** Index of the record that answers for a sample. */
   readonly recordOf: (sample: Sample) => number;
 }
 
 /**
- * Timers of the operating system fire up to a millisecond or two late. What a batch was late by, the next one is earlier by when
- * it follows at once: else a busy device with batches of half a millisecond would be emulated at a third of its speed. No more
- * than this, as a process that was held up for longer has not computed meanwhile. Under a virtual clock nothing is late.
+ * Operating system timers fire up to a millisecond or two late. If a batch was late and another follows at once, that one ends
+ * earlier by as much; otherwise a busy device with batches of half a millisecond would be emulated at a third of its speed. The
+ * correction is limited to this: a process that stalled for longer did not compute in the meantime. Under a virtual clock nothing
+ * is late.
  */
 const MOST_LATE_MS = 2;
 
 /**
- * A device in name only: waits as long as a batch would take and answers what was recorded, one batch at a time.
- * The scores say the recorded label, the auxiliary output comes beside them. Nothing is warmed up: there is nothing to get warm.
+ * Emulates a device: waits for as long as a batch would take, then answers with recorded results, one batch at a time. The scores
+ * encode the recorded label. There is no warm-up, because nothing gets warm.
  */
 export function createEmulatedBackend(options: EmulatedOptions): Backend {
   return new EmulatedBackend(options);
@@ -47,7 +48,7 @@ class EmulatedBackend implements Backend {
   readonly emulated = true;
   readonly #options: EmulatedOptions;
   readonly #loaded = new Map<string, EmulatedModel>();
-  /** When the last batch ended, and how much later that was than due. */
+  /** When the last batch ended, and how late it was. */
   #endedAt = Number.NEGATIVE_INFINITY;
   #lateMs = 0;
   #closed = false;

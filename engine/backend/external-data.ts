@@ -3,18 +3,18 @@ import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { ConfigError, messageOf } from '../errors.ts';
 import { bytesOf, type Field, fields, textOf } from './protobuf.ts';
 
-/** A file beside a model that holds some of its weights. */
+/** A file next to a model that holds some of its weights. */
 interface ExternalFile {
   /** Relative to the model's folder. */
   readonly location: string;
-  /** Bytes that it has at least. */
+  /** Least size that it must have. */
   bytes: number;
 }
 
-/** Kinds of messages of onnx.proto3 that lead to tensors. */
+/** Message types of onnx.proto3 that can contain tensors. */
 type Kind = 'model' | 'graph' | 'training' | 'function' | 'node' | 'attribute' | 'sparse' | 'tensor';
 
-/** What a message of each kind holds of the others, by the number of the field. */
+/** The message types nested in each type, by field number. */
 const PARTS: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   model: { 7: 'graph', 20: 'training', 25: 'function' },
   graph: { 1: 'node', 5: 'tensor', 15: 'sparse' },
@@ -32,9 +32,8 @@ const DATA_LOCATION = 14;
 const EXTERNAL = 1;
 
 /**
- * Files beside an ONNX model that its weights are in (`TensorProto.external_data`), relative to its folder, sorted. Most models have
- * none.
- * @throws ConfigError for what is no ONNX model, and for weights that are missing, cut off, or outside of the model's folder.
+ * The files that hold weights of an ONNX model (`TensorProto.external_data`), relative to its folder, sorted. Most models have none.
+ * @throws ConfigError if the file is not an ONNX model, or if weights are missing, truncated, or outside the model's folder.
  */
 export function externalFiles(file: string): readonly string[] {
   const found = new Map<string, ExternalFile>();

@@ -1,9 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Enough to know a file by, and for the header of a .npy file. */
+/** Enough to recognise a file's type and to read the header of a .npy file. */
 const HEAD_BYTES = 65_536;
 
-/** The first bytes of a file. */
 export function headOf(file: string): Uint8Array {
   const head = new Uint8Array(HEAD_BYTES);
   const descriptor = openSync(file, 'r');
@@ -17,12 +16,12 @@ export function headOf(file: string): Uint8Array {
 const TO_ONNX = 'export the model to ONNX';
 
 /**
- * What a file really is, where it is not what its name says, or nothing that is served: with what to do about it.
+ * Recognises files that cannot be used as they are: what the file really is, and what to do about it.
  * @param name of the file; its ending says what it should be.
  * @param head its first bytes.
- * @returns undefined when there is nothing to say.
+ * @returns undefined if no problem was found.
  */
-export function misfit(name: string, head: Uint8Array): string | undefined {
+export function fileProblem(name: string, head: Uint8Array): string | undefined {
   const text = Buffer.from(head.subarray(0, 512)).toString('latin1');
   const ending = /\.([a-z0-9]+)$/i.exec(name)?.[1].toLowerCase() ?? '';
   if (head.length === 0) return 'is empty; copy it again';
@@ -48,6 +47,6 @@ function zipped(text: string, ending: string): string {
   return ending === 'keras' ? `is a Keras model; ${TO_ONNX} (tf2onnx)` : 'is a zip archive; unzip it';
 }
 
-/** Endings of models and data that other tools write: worth a word where nothing else is found. */
+/** Endings of models and data of other tools, worth mentioning if nothing else is found. */
 export const FOREIGN =
   /\.(pt|pth|bin|ckpt|safetensors|h5|hdf5|keras|pkl|pickle|joblib|tflite|zip|gz|tgz|tar|arrow|feather|xlsx?)$/i;

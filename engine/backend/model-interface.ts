@@ -2,7 +2,7 @@ import { ConfigError } from '../errors.ts';
 import { DTYPE_NAMES, type Dtype, describeSpec, type TensorSpec } from '../tensor/tensor.ts';
 import type { ModelInterface, OutputSpec } from './backend.ts';
 
-/** An input or output as a model file declares it: `string` dimensions, and those below 1, are known at run time only. */
+/** An input or output as a model file declares it. Dimensions that are strings or below 1 are known only at run time. */
 export interface ValueInfo {
   readonly name: string;
   /** ONNX name of the element type: `float32`, `bool`, `string` ... */
@@ -11,13 +11,13 @@ export interface ValueInfo {
   readonly shape: readonly (number | string)[];
 }
 
-/** What the deployment says of inputs, by name. */
+/** The deployment's settings of inputs, by name. */
 export type InputSettings = Readonly<Record<string, { readonly pad?: number | undefined; readonly nan?: 'refuse' | 'allow' }>>;
 
 /**
- * What a model takes and gives, in terms of samples: the batch axis is dropped, other axes of unknown length are ragged.
+ * A model's inputs and outputs per sample: without the batch axis; other axes of unknown length are ragged.
  * @param names input of the model -> input of the family, where they differ.
- * @throws ConfigError for what this system cannot serve: other element types, no batch axis, or several of different sizes.
+ * @throws ConfigError for what cannot be served: other element types, no batch axis, or batch axes of different sizes.
  */
 export function interfaceOf(
   file: string,
@@ -62,12 +62,12 @@ function isDtype(type: string): type is Dtype {
   return (DTYPE_NAMES as readonly string[]).includes(type);
 }
 
-/** Runtimes tell no axes where a file declares none. */
+/** Runtimes report no axes if the file declares no shape. */
 function outputOf({ name, type, shape }: ValueInfo): OutputSpec {
   return { name, type, shape: shape.length === 0 ? undefined : shape.slice(1).map(length) };
 }
 
-/** Inputs whose batch axis is open go along with those that fix it. */
+/** Inputs with a dynamic batch axis follow those that fix it. */
 function fixedBatchOf(file: string, inputs: readonly ValueInfo[]): number | undefined {
   const [first, ...others] = inputs.filter(({ shape }) => length(shape[0]) !== null);
   const other = others.find(({ shape }) => shape[0] !== first.shape[0]);
@@ -79,15 +79,15 @@ function fixedBatchOf(file: string, inputs: readonly ValueInfo[]): number | unde
   return first === undefined ? undefined : (first.shape[0] as number);
 }
 
-/** Exporters write -1 for a dimension that they do not know, or a name. */
+/** Exporters write -1 or a name for an unknown dimension. */
 function length(dimension: number | string): number | null {
   return typeof dimension === 'number' && dimension > 0 ? dimension : null;
 }
 
 /**
- * The inputs of a whole family, in order of first appearance: every model takes some or all of them. An axis that one model
- * fixes and another leaves ragged is fixed.
- * @throws ConfigError when two models disagree on an input's element type or shape.
+ * The inputs of a whole family, in order of first appearance; each model takes some or all of them. An axis that any model fixes is
+ * fixed for the family.
+ * @throws ConfigError if two models disagree on an input's element type or shape.
  */
 export function familyInputs(
   models: readonly { readonly name: string; readonly inputs: readonly TensorSpec[] }[],
@@ -113,8 +113,8 @@ export function familyInputs(
 }
 
 /**
- * Where in a sample of the family each input of a model is.
- * @throws ConfigError when the model takes something that the family's samples do not have.
+ * The position of each of a model's inputs in a sample of the family.
+ * @throws ConfigError if the family's samples do not have one of the inputs.
  */
 export function inputPositions(file: string, inputs: readonly TensorSpec[], family: readonly TensorSpec[]): number[] {
   return inputs.map((input) => {

@@ -14,41 +14,41 @@ export type OnnxDevice =
       readonly kind: 'cpu';
       /** Inference threads. */
       readonly threads: number;
-      /** Those of all devices on this machine together: while there are cores beside them, event loops have those. Default: `threads`. */
+      /** Total over all devices on this machine: event loops run on the cores that these leave free. Default: `threads`. */
       readonly threadsOfMachine?: number;
-      /** Cores that they are pinned to, and they alone; default: none. */
+      /** Cores that the inference threads, and no others, are pinned to; default: none. */
       readonly cores?: readonly number[] | undefined;
     }
   | { readonly kind: 'cuda'; readonly deviceId: number };
 
 export type OnnxOptions = OnnxDevice & {
-  /** Settings per input. */
   readonly inputs: InputSettings;
-  /** Inputs that a sample holds, in its order (the family's); without it, each model's own inputs in its own order. */
+  /** The family's inputs, in the order in which samples hold them. Default: each model's own inputs in its own order. */
   readonly specs?: readonly TensorSpec[];
-  /** Default: only the scores are read. */
+  /** Read in addition to the scores; default: none. */
   readonly auxiliary?: AuxiliaryOutput | undefined;
 };
 
-/** The part of a worker thread that the backend uses: a test may put another in its place. */
+/** The part of a worker thread that the backend uses, so that tests can replace it. */
 export type WorkerLike = Pick<Worker, 'postMessage' | 'on' | 'ref' | 'unref'>;
 
 /**
- * Runs ONNX models on one device, in a worker thread of this process. Errors with CascadeError UNAVAILABLE, now and for ever, when the worker dies.
+ * Runs ONNX models on one device, in a worker thread of this process. Once the worker has died, everything errors with CascadeError
+ * UNAVAILABLE.
  */
 export function createOnnxBackend(options: OnnxOptions, startWorker: (settings: WorkerSettings) => WorkerLike = spawn): Backend {
   return new OnnxBackend(options, startWorker);
 }
 
 interface Loaded {
-  /** Of the model, for people. */
+  /** Of the model, for messages. */
   readonly name: string;
-  /** Id of the order that loaded it. */
+  /** Id of the order that loaded the model. */
   readonly id: number;
   readonly inputs: readonly TensorSpec[];
-  /** Per input: what the model calls it. */
+  /** Per input: its name in the model. */
   readonly names: readonly string[];
-  /** Per input: where in a sample it is. */
+  /** Per input: its position in a sample. */
   readonly positions: readonly number[];
   readonly fixedBatch: number | undefined;
   readonly outputs: readonly string[];
@@ -105,7 +105,7 @@ class OnnxBackend implements Backend {
         if (reply.type !== 'loaded') throw unexpected(reply);
         const loaded = interfaceOf(model.file, reply.inputs, reply.outputs, settings, model.inputs);
         const positions = specs === undefined ? loaded.inputs.map((_, i) => i) : inputPositions(model.file, loaded.inputs, specs);
-        // Settings of the family are the deployment's too; its specs may also fix an axis that this model leaves open.
+        // The family's specs carry the deployment's settings, and may fix an axis that this model leaves open.
         const inputs = specs === undefined ? loaded.inputs : positions.map((i) => specs[i]);
         this.#models.set(model.key ?? model.name, {
           name: model.name,
@@ -128,8 +128,8 @@ class OnnxBackend implements Backend {
       const { name, inputs, names, positions, outputs } = loaded;
       const unknown = wanted.find((output) => !outputs.includes(output));
       if (unknown !== undefined) throw invalid(`model ${name} has no output ${unknown}; its outputs are ${outputs.join(', ')}`);
-      const rows = filledUp(name, batch, loaded.fixedBatch);
-      // While nothing else is under way the shared memory is free, and the order of the orders is kept.
+      const rows = padded(name, batch, loaded.fixedBatch);
+      // While nothing else is pending, the shared memory is free and orders cannot overtake each other.
       const allocate = this.#pending.size === 0 ? this.#shared.allocator() : ownMemory;
       const feeds = inputs.map((spec, i): Feed => {
         const tensors = rows.map((sample) => sample[positions[i]]);
@@ -161,7 +161,7 @@ class OnnxBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    // By message, so that the inference that runs can end: terminating the thread in one would abort the whole process.
+    // By message, so that the current inference can finish: terminating the thread during one would abort the whole process.
     if (!this.#closing && this.#dead === undefined) this.#post({ id: this.#nextId++, type: 'close' }, []);
     this.#closing = true;
     this.#worker.ref();
@@ -169,8 +169,8 @@ class OnnxBackend implements Backend {
   }
 
   /**
-   * Sends an order on subscription. An unsubscribed order is carried out all the same; its reply is dropped.
-   * @param write returns the order and what is transferred with it; undefined when it is in the shared memory.
+   * Sends an order on subscription. After an unsubscribe, the order is still carried out and its reply dropped.
+   * @param write returns the order and the buffers to transfer with it; undefined if the order is in the shared memory.
    */
   #ask(write: (id: number) => [Order, ArrayBuffer[]] | undefined): Observable<Reply> {
     return new Observable((subscriber) => {
@@ -200,7 +200,7 @@ class OnnxBackend implements Backend {
   #settle(reply: Reply): void {
     if (reply.type === 'started') {
       if (Number.isFinite(reply.thread)) this.thread = reply.thread;
-      // Here and not in the worker, which sleeps without turning to its event loop.
+      // Not in the worker, because it sleeps without running its event loop.
       for (const warning of reply.warnings) process.emitWarning(warning);
       return;
     }
@@ -219,8 +219,8 @@ class OnnxBackend implements Backend {
   }
 }
 
-/** The batch, with its last sample again and again where the graph takes more. */
-function filledUp(model: string, batch: readonly Sample[], fixedBatch: number | undefined): readonly Sample[] {
+/** Pads the batch with copies of its last sample if the graph fixes a larger size. */
+function padded(model: string, batch: readonly Sample[], fixedBatch: number | undefined): readonly Sample[] {
   if (fixedBatch === undefined || batch.length === fixedBatch) return batch;
   if (batch.length > fixedBatch) {
     throw new CascadeError('INTERNAL', `model ${model} has its batch size fixed at ${fixedBatch}; it was given ${batch.length}`);

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../errors.ts';
 import type { ModelInterface } from './backend.ts';
 import { classLabelsOf } from './class-labels.ts';
-import { headOf, misfit } from './file-kind.ts';
-import { withoutZipMaps } from './mend-model.ts';
+import { fileProblem, headOf } from './file-kind.ts';
+import { withoutZipMaps } from './repair-model.ts';
 import { type InputSettings, interfaceOf, type ValueInfo } from './model-interface.ts';
 import { type GraphNode, readNode } from './onnx-node.ts';
 import { bytesOf, fields, one, textOf } from './protobuf.ts';
@@ -27,10 +27,10 @@ const ELEMENT_TYPES = [
 ];
 
 /**
- * What an ONNX file says of its inputs and outputs, without loading the model: so that data and requests can be checked
- * where no inference runs.
+ * Reads the inputs and outputs of an ONNX file without loading the model, so that data and requests can be checked where no
+ * inference runs.
  * @param names input of the model -> input of the family, where they differ.
- * @throws ConfigError when the file is not an ONNX model, or one that cannot be served.
+ * @throws ConfigError if the file is not an ONNX model, or cannot be served.
  */
 export function readModelInterface(
   file: string,
@@ -42,11 +42,11 @@ export function readModelInterface(
   const nodes: GraphNode[] = [];
   try {
     const model = readFileSync(file);
-    // Before it is mended: a ZipMap names the classes.
+    // From the file as it is, before the repair: a ZipMap names the classes.
     for (const field of fields(one(fields(model), 7))) if (field.number === 1) nodes.push(readNode(bytesOf(field)));
     const weights = new Set<string>();
     for (const field of fields(one(fields(withoutZipMaps(model)), 7))) {
-      // Files of before IR version 4 list the weights among the inputs.
+      // Before IR version 4, files list the weights among the inputs.
       if (field.number === 5) weights.add(textOf(one(fields(bytesOf(field)), 8)));
       else if (field.number === 11) inputs.push(valueInfo(bytesOf(field)));
       else if (field.number === 12) outputs.push(valueInfo(bytesOf(field)));
@@ -60,10 +60,10 @@ export function readModelInterface(
   return { ...interfaceOf(file, inputs, outputs, settings, names), ...(classLabels === undefined ? {} : { classLabels }) };
 }
 
-/** Of a file that cannot be read as a model. */
+/** Describes a file that cannot be read as a model. */
 function whatItIs(file: string, error: unknown): string {
   if (!existsSync(file)) return 'does not exist';
-  return misfit(file, headOf(file)) ?? `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
+  return fileProblem(file, headOf(file)) ?? `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
 }
 
 /** ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } } */

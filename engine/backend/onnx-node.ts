@@ -1,11 +1,11 @@
 import { bytesOf, fields, textOf, varints } from './protobuf.ts';
 
-/** A node of a graph as far as we look into it (NodeProto: input = 1, output = 2, op_type = 4, attribute = 5). */
+/** The parts of a graph's node that we read (NodeProto: input = 1, output = 2, op_type = 4, attribute = 5). */
 export interface GraphNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Bytes of each attribute, by its name. */
+  /** Bytes of each attribute, by name. */
   readonly attributes: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -34,7 +34,7 @@ export function textAttribute(attribute: Uint8Array): string {
   return '';
 }
 
-/** AttributeProto: ints = 8, each by itself or all packed into one field; strings = 9. */
+/** AttributeProto: ints = 8, one per field or all packed into one; strings = 9. */
 export function listAttribute(attribute: Uint8Array): (string | number)[] {
   const list: (string | number)[] = [];
   for (const { number, value } of fields(attribute)) {

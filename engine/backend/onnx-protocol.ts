@@ -3,16 +3,16 @@ import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import type { ValueInfo } from './model-interface.ts';
 
 /**
- * What the backend and its worker thread say to each other. Every order is answered once, by its id, in order. A small batch is
- * ordered through shared memory instead; then the bare id as reply says that its output is there, too.
+ * Messages between the backend and its worker thread. Every order gets one reply with its id, in order. Small batches go through
+ * shared memory instead; a bare id as the reply means that the output is there too.
  */
 export type Order =
   | {
       readonly id: number;
       readonly type: 'load';
-      /** Its key. */
+      /** Key of the model. */
       readonly model: string;
-      /** What errors call it. */
+      /** Its name in errors. */
       readonly name: string;
       readonly file: string;
       readonly output: string | undefined;
@@ -22,7 +22,7 @@ export type Order =
       readonly type: 'run';
       readonly model: string;
       readonly feeds: readonly Feed[];
-      /** Names of outputs to give beside the scores. */
+      /** Names of outputs to return in addition to the scores. */
       readonly outputs: readonly string[];
     }
   | { readonly id: number; readonly type: 'unload'; readonly model: string }
@@ -53,9 +53,9 @@ export type Reply =
       readonly outputs: readonly OutputTensor[] | undefined;
     }
   | { readonly id: number; readonly type: 'done' }
-  /** Unasked, once: the system's number of the inference thread, and what is not as it was asked to be. */
+  /** Sent once at start: the operating system's id of the inference thread, and warnings about settings that failed. */
   | { readonly id: -1; readonly type: 'started'; readonly thread: number; readonly warnings: readonly string[] }
-  /** `config`: for the person who wrote the deployment; `input`: a sample that the model cannot take; `internal`: any other. */
+  /** `config`: an error in the deployment; `input`: a sample that the model cannot take; `internal`: anything else. */
   | {
       readonly id: number;
       readonly type: 'failed';
@@ -63,16 +63,16 @@ export type Reply =
       readonly message: string;
     };
 
-/** How sessions are made; given to the worker when it starts. */
+/** Settings of the worker and its sessions, passed at start. */
 export interface WorkerSettings {
   readonly kind: 'cpu' | 'cuda';
   readonly threads: number;
-  /** Those of all devices on this machine together. */
+  /** Total over all devices on this machine. */
   readonly threadsOfMachine: number;
-  /** Cores that the inference threads are pinned to; none: wherever the system puts them. */
+  /** Cores that the inference threads are pinned to; empty: not pinned. */
   readonly cores: readonly number[];
   readonly deviceId: number;
   readonly auxiliary: AuxiliaryOutput | undefined;
-  /** Of a SharedBatch, notified after each order. */
+  /** Memory of a SharedBatch, notified after each order. */
   readonly shared: SharedArrayBuffer;
 }

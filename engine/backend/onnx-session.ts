@@ -6,7 +6,7 @@ import { decodeStrings, encodeStrings } from '../tensor/strings.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor/tensor.ts';
 import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
-import { inPlainLocale, withoutZipMaps } from './mend-model.ts';
+import { inPlainLocale, withoutZipMaps } from './repair-model.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
 import { inferenceError, shortened } from './runtime-error.ts';
@@ -15,14 +15,14 @@ export interface LoadedModel {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   /**
-   * @param wanted names of outputs to give beside the scores.
+   * @param wanted names of outputs to return in addition to the scores.
    * @throws UnfitSample for a sample that the model cannot take.
    */
   run(feeds: readonly Feed[], wanted: readonly string[]): Promise<RunOutput>;
   release(): Promise<void>;
 }
 
-/** A model that changes the case of texts, where the system lacks the locale that it does so in. */
+/** The error of a model that changes the case of texts, if the system lacks its locale. */
 const NO_LOCALE = /failed to construct locale/i;
 
 interface RunOutput {
@@ -33,10 +33,10 @@ interface RunOutput {
 }
 
 /**
- * Opens an ONNX Runtime session. One thread per core and no spinning: a spinning pool would take the pinned cores from the
- * process's own event loop.
- * @param output that is read as scores; default: see `chooseScores`.
- * @throws ConfigError for a file that is no model, or one without class scores; or where the provider is missing.
+ * Opens an ONNX Runtime session. One thread per core and no spinning: a spinning pool would starve the process's own event loop of
+ * the pinned cores.
+ * @param output to read as scores; default: see `chooseScores`.
+ * @throws ConfigError if the file is not a model or has no class scores, or if the execution provider is missing.
  */
 export async function openSession(file: string, settings: WorkerSettings, output?: string): Promise<LoadedModel> {
   const session = await create(file, settings);
@@ -79,7 +79,7 @@ export async function openSession(file: string, settings: WorkerSettings, output
   }
 }
 
-/** The file as it is where that can be served; a mended copy in memory where it cannot. */
+/** Loads the file as it is if it can be served, otherwise a repaired copy in memory. */
 async function create(file: string, settings: WorkerSettings): Promise<InferenceSession> {
   if (settings.kind === 'cuda' && !listSupportedBackends().some((backend) => backend.name === 'cuda')) {
     throw new ConfigError(cudaMissing('this build of onnxruntime-node has no CUDA execution provider'));
@@ -110,7 +110,7 @@ function open(model: string | Uint8Array, { kind, threads, deviceId }: WorkerSet
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: 'all',
-    // What fails is thrown as well.
+    // Failures are thrown as well.
     logSeverityLevel: 4,
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   };
@@ -137,7 +137,7 @@ function tensorOf({ dtype, data, dims }: Feed): Tensor {
   return new Tensor(dtype, values as Tensor.DataTypeMap[typeof dtype], dims);
 }
 
-/** A copy: the runtime's own memory cannot be transferred to another thread. */
+/** Copies, because the runtime's own memory cannot be transferred to another thread. */
 function floats(tensor: Tensor, name: string): Float32Array<ArrayBuffer> {
   const { data, type } = tensor;
   if (data instanceof Float32Array || data instanceof Float64Array) return Float32Array.from(data);
@@ -145,7 +145,7 @@ function floats(tensor: Tensor, name: string): Float32Array<ArrayBuffer> {
   throw new Error(`output ${name} is ${type}; expected float16, float32 or float64`);
 }
 
-/** Newer versions of Node have arrays of their own for these numbers. */
+/** Newer versions of Node have a Float16Array. */
 function float16Bits({ buffer, byteOffset, length }: ArrayBufferView & { readonly length: number }): Uint16Array {
   return new Uint16Array(buffer as ArrayBuffer, byteOffset, length);
 }
@@ -160,7 +160,7 @@ function outputTensor(name: string, { type, dims, data }: Tensor, batch: number)
   return { name, dtype, shape, data: new Uint8Array(buffer, byteOffset, byteLength).slice() };
 }
 
-/** [batch], [batch, columns], or the latter with axes of length 1 behind it. */
+/** Accepts [batch] and [batch, columns], the latter also with trailing axes of length 1. */
 function columnsOf({ dims }: Tensor, name: string, batch: number): number {
   const [rows, columns = 1, ...rest] = dims;
   if (rows === batch && rest.every((dimension) => dimension === 1)) return columns;

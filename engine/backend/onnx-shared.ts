@@ -1,11 +1,11 @@
 import type { BatchOutput } from './backend.ts';
 import type { Feed } from './onnx-protocol.ts';
 
-/** Larger inputs and outputs go by message: they take so long that handing them over does not count. */
+/** Larger inputs and outputs go by message: their compute time dwarfs the cost of passing them. */
 const INPUT_BYTES = 256 * 1024;
 const OUTPUT_BYTES = 64 * 1024;
 
-/** Places in the head, in units of four bytes. */
+/** Positions in the head, in units of four bytes. */
 const SIGNAL = 0;
 const FULL = 1;
 const ID = 2;
@@ -13,19 +13,19 @@ const MODEL = 3;
 const CLASSES = 4;
 const SCORES = 5;
 const AUXILIARY = 6;
-/** Place of a float64, in units of eight bytes. */
+/** Position of a float64, in units of eight bytes. */
 const COMPUTE_MS = 4;
-/** Per input its number of dimensions, where it begins, its bytes, and its dimensions. */
+/** For each input: its number of dimensions, offset, length in bytes, and dimensions. */
 const INPUTS = 10;
 const HEAD_LENGTH = 128;
 const NONE = -1;
-/** Any element type may begin here, and a cache line does. */
+/** Suits every element type, and is the size of a cache line. */
 const ALIGNMENT = 64;
 
-/** One input of a batch whose name and type both threads know. */
+/** One input of a batch; both threads know its name and type. */
 type Values = Pick<Feed, 'data' | 'dims'>;
 
-/** A small batch as the worker finds it. */
+/** A small batch as the worker reads it. */
 export interface SharedOrder {
   readonly id: number;
   /** Id of the order that loaded the model. */
@@ -34,9 +34,9 @@ export interface SharedOrder {
 }
 
 /**
- * Memory that the event loop and the inference thread share: the signal that the thread sleeps on, and room for one small batch and
- * its output. A message between threads costs more than the inference of a tiny model: serialising, two transferred buffers, an
- * event. The room is one; who writes to it knows that nobody else uses it.
+ * Memory shared by the event loop and the inference thread: the signal that the thread sleeps on, and space for one small batch and
+ * its output. A message between threads (serialising, two transferred buffers, an event) costs more than the inference of a tiny
+ * model. There is space for one batch only, so the writer must know that it is free.
  */
 export class SharedBatch {
   readonly memory: SharedArrayBuffer;
@@ -44,7 +44,7 @@ export class SharedBatch {
   readonly #computeMs: Float64Array;
   readonly #input: Uint8Array;
   readonly #output: Float32Array;
-  /** The worker's copy of the inputs, used again and again: fresh memory for each batch costs more than the copying. */
+  /** The worker's copy of the inputs, reused because allocating memory for each batch costs more than the copying. */
   #copy: Uint8Array | undefined;
 
   constructor(memory = new SharedArrayBuffer(4 * HEAD_LENGTH + INPUT_BYTES + OUTPUT_BYTES)) {
@@ -55,23 +55,23 @@ export class SharedBatch {
     this.#output = new Float32Array(memory, 4 * HEAD_LENGTH + INPUT_BYTES, OUTPUT_BYTES / 4);
   }
 
-  /** Wakes the worker: there is something to do. */
+  /** Wakes the worker. */
   notify(): void {
     Atomics.add(this.#head, SIGNAL, 1);
     Atomics.notify(this.#head, SIGNAL);
   }
 
-  /** What `sleep` compares with: read it before looking for work. */
+  /** The value to pass to `sleep`: read it before looking for work. */
   signal(): number {
     return Atomics.load(this.#head, SIGNAL);
   }
 
-  /** Blocks the thread until the next `notify`, or not at all if there was one since `seen`. */
+  /** Blocks the thread until the next `notify`; returns at once if there was one since `seen`. */
   sleep(seen: number): void {
     Atomics.wait(this.#head, SIGNAL, seen);
   }
 
-  /** Gives the inputs of one batch room in the shared memory, one after the other; of their own where it is full. */
+  /** Allocates the inputs of one batch in the shared memory, one after the other, and elsewhere once that is full. */
   allocator(): (bytes: number) => Uint8Array {
     let from = 0;
     return (bytes) => {
@@ -83,12 +83,12 @@ export class SharedBatch {
     };
   }
 
-  /** True for room that the allocator gave. */
+  /** Whether data lies in the shared memory. */
   holds(data: Uint8Array): boolean {
     return data.buffer === this.memory;
   }
 
-  /** Orders a batch whose inputs are all in the room that the allocator gave; else false. */
+  /** Writes an order for a batch. @returns false if not all inputs lie in the shared memory, or their shapes do not fit. */
   put(id: number, model: number, inputs: readonly Values[]): boolean {
     const length = inputs.reduce((sum, { dims }) => sum + 3 + dims.length, INPUTS);
     if (length > HEAD_LENGTH || !inputs.every(({ data }) => this.holds(data))) return false;
@@ -105,7 +105,7 @@ export class SharedBatch {
     return true;
   }
 
-  /** The batch that was put, once. Its inputs are copies, as the runtime refuses shared memory; valid until the next `take`. */
+  /** Takes the batch, if there is one. Inputs are copies, since the runtime refuses shared memory; valid until the next `take`. */
   take(): SharedOrder | undefined {
     const count = Atomics.exchange(this.#head, FULL, 0);
     if (count === 0) return undefined;
@@ -123,7 +123,7 @@ export class SharedBatch {
     return { id: this.#head[ID], model: this.#head[MODEL], inputs };
   }
 
-  /** False when the output does not fit. */
+  /** @returns false if the output does not fit. */
   putOutput({ scores, classes, auxiliary, computeMs }: BatchOutput): boolean {
     if (scores.length + (auxiliary?.length ?? 0) > this.#output.length) return false;
     this.#output.set(scores);
@@ -135,7 +135,7 @@ export class SharedBatch {
     return true;
   }
 
-  /** A copy of the output that was put. */
+  /** A copy of the output. */
   output(): BatchOutput & { scores: Float32Array<ArrayBuffer>; auxiliary: Float32Array<ArrayBuffer> | undefined } {
     const split = this.#head[SCORES];
     const auxiliaries = this.#head[AUXILIARY];

@@ -7,7 +7,7 @@ import { SharedBatch, type SharedOrder } from './onnx-shared.ts';
 import { pinThisThread, thisThread, yieldToEventLoop } from './pin-thread.ts';
 import { UnfitSample } from './runtime-error.ts';
 
-/** The thread that owns the sessions: `session.run` blocks the thread that calls it for the whole inference. */
+/** The thread that owns the sessions, because `session.run` blocks its caller for the whole inference. */
 
 const port = parentPort;
 if (port === null) throw new Error('onnx-worker runs as a worker thread');
@@ -18,7 +18,7 @@ const sessions = new Map<string, LoadedModel & { readonly name: string }>();
 const keys = new Map<number, string>();
 const shared = new SharedBatch(settings.shared);
 
-// Before the first session: the threads of its pool inherit both.
+// Before the first session, because the threads of its pool inherit both.
 const warnings = [yieldToEventLoop(settings.threadsOfMachine), pinThisThread(settings.cores)].filter(
   (each) => each !== undefined,
 );
@@ -26,28 +26,28 @@ port.postMessage({ id: -1, type: 'started', thread: thisThread(), warnings } sat
 void serve(port);
 
 /**
- * One order after the other: calls are asynchronous, and `close` must not release a session that runs. Between orders the thread
- * sleeps on the signal instead of in its event loop: it wakes some hundredths of a millisecond sooner, a third of what handing a
- * tiny batch to a thread and back costs.
+ * Carries out one order after the other: calls are asynchronous, and `close` must not release a session that is running. Between
+ * orders the thread sleeps on the signal instead of in its event loop. It wakes up some hundredths of a millisecond sooner that
+ * way, a third of the cost of passing a tiny batch to a thread and back.
  */
 async function serve(orders: MessagePort): Promise<void> {
   for (;;) {
     const seen = shared.signal();
     const small = shared.take();
     if (small !== undefined) {
-      await obey(orderOf(small), true);
+      await handle(orderOf(small), true);
       continue;
     }
     const received = receiveMessageOnPort(orders) as { message: Order } | undefined;
     if (received === undefined) shared.sleep(seen);
     else {
-      await obey(received.message, false);
+      await handle(received.message, false);
       if (received.message.type === 'close') return;
     }
   }
 }
 
-/** The order that the message would have been. */
+/** The same order as a message would carry. */
 function orderOf({ id, model: number, inputs }: SharedOrder): Order {
   const model = keys.get(number) ?? '';
   const known = sessions.get(model)?.inputs ?? [];
@@ -60,14 +60,14 @@ function orderOf({ id, model: number, inputs }: SharedOrder): Order {
   };
 }
 
-async function obey(order: Order, small: boolean): Promise<void> {
+async function handle(order: Order, small: boolean): Promise<void> {
   try {
     await carryOut(order, small);
   } catch (error) {
     const reason = error instanceof ConfigError ? 'config' : error instanceof UnfitSample ? 'input' : 'internal';
     const message =
       order.type === 'run' ? `model ${sessions.get(order.model)?.name ?? order.model}: ${messageOf(error)}` : messageOf(error);
-    tell({ id: order.id, type: 'failed', reason, message });
+    send({ id: order.id, type: 'failed', reason, message });
   }
 }
 
@@ -81,7 +81,7 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
       sessions.set(order.model, { ...session, name: order.name });
       forget(order.model);
       keys.set(id, order.model);
-      return tell({ id, type: 'loaded', inputs: session.inputs, outputs: session.outputs });
+      return send({ id, type: 'loaded', inputs: session.inputs, outputs: session.outputs });
     }
     case 'run': {
       const session = sessions.get(order.model);
@@ -89,17 +89,17 @@ async function carryOut(order: Order, small: boolean): Promise<void> {
       const output = { ...(await session.run(order.feeds, order.outputs)), computeMs: performance.now() - startedAt };
       if (small && shared.putOutput(output)) return port?.postMessage(id);
       const extra = output.outputs?.map(({ data }) => data.buffer) ?? [];
-      return tell({ id, type: 'ran', ...output }, output.scores.buffer, ...extra);
+      return send({ id, type: 'ran', ...output }, output.scores.buffer, ...extra);
     }
     case 'unload':
       await sessions.get(order.model)?.release();
       sessions.delete(order.model);
       forget(order.model);
-      return tell({ id, type: 'done' });
+      return send({ id, type: 'done' });
     case 'close':
       for (const session of sessions.values()) await session.release();
       sessions.clear();
-      tell({ id, type: 'done' });
+      send({ id, type: 'done' });
       port?.close();
   }
 }
@@ -108,6 +108,6 @@ function forget(model: string): void {
   for (const [id, key] of keys) if (key === model) keys.delete(id);
 }
 
-function tell(reply: Reply, ...transfer: ArrayBuffer[]): void {
+function send(reply: Reply, ...transfer: ArrayBuffer[]): void {
   port?.postMessage(reply, transfer);
 }

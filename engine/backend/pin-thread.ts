@@ -3,7 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { availableParallelism, getPriority, setPriority } from 'node:os';
 import { messageOf } from '../errors.ts';
 
-/** The lowest priority that Linux knows. */
+/** The lowest priority on Linux. */
 const LOWEST_PRIORITY = 19;
 
 let pinning: boolean | undefined;
@@ -15,9 +15,9 @@ export function canPin(): boolean {
 }
 
 /**
- * Pins the calling thread, and those that it starts from now on, to these cores. The other threads of the process stay free: an
- * event loop that shares the core with a long inference delays every message, and the inference as well.
- * @returns what went wrong, in words; undefined when it worked or where this system cannot pin.
+ * Pins the calling thread, and those that it starts from now on, to these cores. The other threads of the process are not pinned:
+ * an event loop that shares a core with a long inference delays every message, and the inference too.
+ * @returns what went wrong; undefined if it worked or this system cannot pin.
  */
 export function pinThisThread(cores: readonly number[]): string | undefined {
   if (cores.length === 0 || !canPin()) return undefined;
@@ -30,18 +30,19 @@ export function pinThisThread(cores: readonly number[]): string | undefined {
 }
 
 /**
- * For a machine that has no core beside those of its inference threads. Without a difference in priority the scheduler lets a long
- * inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per thread, and
- * threads that the runtime starts inherit this one's. Elsewhere the number would mean the whole process: left alone.
+ * Lowers the priority of the calling thread on machines whose inference threads take every core. At equal priority the scheduler
+ * lets a long inference finish its slice first, and heartbeats and arrivals wait for milliseconds. On Linux priorities are per
+ * thread, and threads that the runtime starts inherit this one's. Elsewhere the call would affect the whole process, so it does
+ * nothing.
  *
- * To be called before `pinThisThread`: a pinned thread has no other core in any case, though the event loop may.
+ * Call it before `pinThisThread`: afterwards the pinned cores would count as all there are, though the event loop may have others.
  * @param threads inference threads of the machine.
- * @returns what went wrong, in words.
+ * @returns what went wrong; undefined if nothing did.
  */
 export function yieldToEventLoop(threads: number): string | undefined {
   if (process.platform !== 'linux' || availableParallelism() > threads) return undefined;
   try {
-    // From where we are: a process may have been started at a lower priority itself.
+    // Relative to the current priority: the process itself may have been started at a lower one.
     setPriority(thisThread(), Math.min(LOWEST_PRIORITY, getPriority(thisThread()) + 2));
     return undefined;
   } catch (error) {
@@ -49,7 +50,7 @@ export function yieldToEventLoop(threads: number): string | undefined {
   }
 }
 
-/** Linux's number of the calling thread; NaN elsewhere. */
+/** Linux's id of the calling thread; NaN elsewhere. */
 export function thisThread(): number {
   if (process.platform !== 'linux') return Number.NaN;
   return Number(readlinkSync('/proc/thread-self').split('/').at(-1));

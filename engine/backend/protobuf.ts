@@ -1,14 +1,14 @@
-/** As much of protobuf's wire format as reading and mending ONNX files takes. */
+/** The part of protobuf's wire format that is needed to read and repair ONNX files. */
 
 export interface Field {
   readonly number: number;
-  /** A varint, or the bytes of anything else. */
+  /** A varint as a number, anything else as bytes. */
   readonly value: number | Uint8Array;
-  /** The whole field, with its number. */
+  /** The whole field, including its number. */
   readonly raw: Uint8Array;
 }
 
-/** The fields of a protobuf message, in their order. Throws on bytes that are none. */
+/** The fields of a protobuf message, in order. Throws if the bytes are not a message. */
 export function* fields(bytes: Uint8Array): Generator<Field> {
   let at = 0;
   while (at < bytes.length) {
@@ -46,7 +46,7 @@ export function* fields(bytes: Uint8Array): Generator<Field> {
   }
 }
 
-/** Integers one after the other. */
+/** Decodes packed integers. */
 export function varints(bytes: Uint8Array): number[] {
   const values: number[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -57,7 +57,7 @@ export function varints(bytes: Uint8Array): number[] {
   return values;
 }
 
-/** A signed 64-bit integer, and where it ends: those below zero take ten bytes. */
+/** A signed 64-bit integer and where it ends; negative ones take ten bytes. */
 function readVarint(bytes: Uint8Array, from: number): [value: number, end: number] {
   let low = 0;
   let high = 0n;
@@ -70,7 +70,7 @@ function readVarint(bytes: Uint8Array, from: number): [value: number, end: numbe
   }
 }
 
-/** The first field of that number; throws when there is none. */
+/** The first field with this number; throws if there is none. */
 export function one(all: Iterable<Field>, number: number): Uint8Array {
   for (const field of all) if (field.number === number) return bytesOf(field);
   throw new Error(`it has no protobuf field ${number}`);
@@ -85,7 +85,7 @@ export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
 }
 
-/** A field of bytes: a string, or a message. */
+/** Encodes a field of bytes: a string or a message. */
 export function bytesField(number: number, value: Uint8Array): Uint8Array {
   return Buffer.concat([encodeVarint(number * 8 + 2), encodeVarint(value.length), value]);
 }

@@ -20,18 +20,18 @@ export interface RemoteOptions {
   /** Closed with the backend. */
   readonly client: OipClient;
   readonly clock: Clock;
-  /** What to call the server in messages. */
+  /** Names the server in messages. */
   readonly url: string;
-  /** Requests that a batch is sent in at once, where it has as many samples. */
+  /** Number of concurrent requests that a batch is split into, if it has that many samples. */
   readonly inFlight: number;
-  /** Of an inference, the repetitions that a busy server asks for included. */
+  /** Of an inference, including retries while the server is busy. */
   readonly timeoutMs: number;
   readonly inputs: InputSettings;
-  /** Inputs that a sample holds, in its order (the family's). */
+  /** The family's inputs, in the order in which samples hold them. */
   readonly specs: readonly TensorSpec[];
-  /** Read with each batch, beside the scores. */
+  /** Read with each batch in addition to the scores. */
   readonly auxiliary?: AuxiliaryOutput | undefined;
-  /** Called with the reason while a model that is to be loaded is waited for; without it, nothing is waited for. */
+  /** Called with the reason while `load` waits for a model. Without it, `load` does not wait. */
   readonly onWaiting?: (model: string, reason: string) => void;
 }
 
@@ -41,27 +41,27 @@ interface Loaded {
   readonly inputs: RemoteInputs;
   readonly fixedBatch: number | undefined;
   readonly largest: number;
-  /** Output that is read as scores; undefined: the server has not said what its outputs are, so the one of floats that comes. */
+  /** Output to read as scores; undefined if the server does not declare its outputs: then the only float output of an answer. */
   readonly scores: string | undefined;
   readonly outputs: readonly string[];
   hasAnswered: boolean;
-  /** Batches that the server failed on since it last answered one. */
+  /** Consecutive batches on which the server failed. */
   failures: number;
 }
 
-/** How often it is looked whether the server is still there. */
+/** How often to check whether the server is still there. */
 const POLL_MS = 500;
-/** Questions that come to nothing, one after the other, until the server counts as lost: one may be a pause. */
+/** Consecutive polls without an answer until the server counts as lost; a single one may be a pause. */
 const SILENT_POLLS = 2;
-/** A server that says it is ready and fails on so many batches is none. */
+/** A server that says it is ready but fails on this many consecutive batches counts as lost. */
 const MAX_FAILURES = 8;
 const BUSY_AGAIN_MS = 50;
 const LONGEST_AGAIN_MS = 1_000;
 
 /**
- * Runs models on a server of the Open Inference Protocol. To load a model is to wait until the server has it ready, and to compare
- * what it takes and gives with the family. Errors with CascadeError UNAVAILABLE when the server cannot be reached, says that it is not ready, fails again
- * and again, or is silent for longer than the timeout.
+ * Runs models on a server of the Open Inference Protocol. Loading a model means waiting until the server has it ready, and checking
+ * its inputs and outputs against the family. Errors with CascadeError UNAVAILABLE if the server cannot be reached, says that it is
+ * not ready, fails again and again, or is silent for longer than the timeout.
  */
 export function createRemoteBackend(options: RemoteOptions): Backend {
   return new RemoteBackend(options);
@@ -110,18 +110,18 @@ class RemoteBackend implements Backend {
     const { names, loaded } = declared;
     const positions = inputPositions(where, loaded.inputs, specs);
     const wanted = remote.output ?? model.output;
-    const says = metadata.outputs.length > 0;
-    if (says && auxiliary !== undefined && !loaded.outputs.some((output) => output.name === auxiliary.name))
+    const declaresOutputs = metadata.outputs.length > 0;
+    if (declaresOutputs && auxiliary !== undefined && !loaded.outputs.some((output) => output.name === auxiliary.name))
       throw new ConfigError(
         `${where}: has no output ${auxiliary.name} for ${auxiliary.holds}; its outputs are ${namesOf(metadata.outputs)}`,
       );
-    const scores = says ? chooseScores(where, loaded.outputs, { output: wanted, auxiliaryOutput: auxiliary?.name }).name : wanted;
+    const scores = declaresOutputs ? chooseScores(where, loaded.outputs, { output: wanted, auxiliaryOutput: auxiliary?.name }).name : wanted;
     this.#models.set(key, {
       name,
       remote,
       inputs: { specs: positions.map((i) => specs[i]), names, positions },
       fixedBatch: loaded.fixedBatch,
-      largest: (await told(() => client.maxBatch(remote))) ?? Number.POSITIVE_INFINITY,
+      largest: (await ifSupported(() => client.maxBatch(remote))) ?? Number.POSITIVE_INFINITY,
       scores,
       outputs: metadata.outputs.map((output) => output.name),
       hasAnswered: false,
@@ -130,7 +130,7 @@ class RemoteBackend implements Backend {
     return loaded;
   }
 
-  /** Of a model that is ready; waits for it, where that is asked for. */
+  /** Metadata of a model that is ready; waits for it if there is an `onWaiting`. */
   async #metadata(model: string, remote: RemoteModel): Promise<ModelMetadata> {
     const { client, onWaiting, clock, url } = this.#options;
     for (;;) {
@@ -172,7 +172,7 @@ class RemoteBackend implements Backend {
     }
   }
 
-  /** Sends a part of a batch, again while the server is busy. */
+  /** Sends a part of a batch, and retries while the server is busy. */
   async #ask(
     model: Loaded,
     part: readonly Sample[],
@@ -223,7 +223,7 @@ class RemoteBackend implements Backend {
     };
   }
 
-  /** What a server's problem with a batch means for it. */
+  /** The error of a batch on which the server failed. */
   async #failureOf(model: Loaded, samples: number, error: OipError): Promise<CascadeError> {
     const message = `model ${model.name}: ${error.message}`;
     switch (error.problem) {
@@ -238,7 +238,7 @@ class RemoteBackend implements Backend {
       case 'busy':
       case 'unavailable':
       case 'failed': {
-        // One that says itself that it is ready may not get along with this batch.
+        // If the server says it is ready, the batch itself may be the problem.
         const isReady = await this.#options.client.requireReady(model.remote).then(
           () => true,
           () => false,
@@ -262,7 +262,7 @@ class RemoteBackend implements Backend {
   }
 }
 
-/** What a server says of a model, as a file would; of one that says nothing, that it takes what the family has. */
+/** The interface that a server declares for a model; if it declares no inputs, the model is taken to have the family's. */
 function interfaceOfMetadata(
   where: string,
   { inputs, outputs }: ModelMetadata,
@@ -306,7 +306,7 @@ function find(tensors: readonly RemoteTensor[], name: string): RemoteTensor {
   throw new OipError('malformed', `the answer has no output ${name}; it has ${namesOf(tensors)}`);
 }
 
-/** The output to read as scores where nobody has said which. */
+/** The output to read as scores if neither the deployment nor the server names one. */
 function onlyFloats(tensors: readonly RemoteTensor[]): string {
   const floats = tensors.filter(({ dtype }) => dtype.startsWith('float'));
   if (floats.length === 1) return floats[0].name;
@@ -324,7 +324,7 @@ function namesOf(tensors: readonly { readonly name: string }[]): string {
   return tensors.map(({ name }) => name).join(', ') || 'none';
 }
 
-/** What somebody who starts is told. */
+/** The message when a model cannot be loaded. */
 function problemWith(model: string, { name, version }: RemoteModel, url: string, { problem, message }: OipError): string {
   const called = version === undefined ? name : `${name}, version ${version},`;
   switch (problem) {
@@ -339,8 +339,8 @@ function problemWith(model: string, { name, version }: RemoteModel, url: string,
   }
 }
 
-/** An extension that fails is one that is not there. */
-async function told<T>(ask: () => Promise<T>): Promise<T | undefined> {
+/** Treats an extension that fails as one that the server does not have. */
+async function ifSupported<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {

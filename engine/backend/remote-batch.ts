@@ -3,16 +3,15 @@ import { fromFloat16Array } from '../tensor/float16.ts';
 import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
 import type { OutputTensor } from './backend.ts';
 
-/** A model's inputs as a batch of samples fills them. */
+/** How a batch of samples maps to a model's inputs. */
 export interface RemoteInputs {
   readonly specs: readonly TensorSpec[];
-  /** Per input: what the server calls it. */
+  /** Per input: its name on the server. */
   readonly names: readonly string[];
-  /** Per input: where in a sample it is. */
+  /** Per input: its position in a sample. */
   readonly positions: readonly number[];
 }
 
-/** The tensors of a batch. */
 export function inputTensors({ specs, names, positions }: RemoteInputs, rows: readonly Sample[]): RemoteTensor[] {
   return specs.map((spec, i) => {
     const tensors = rows.map((sample) => sample[positions[i]]);
@@ -22,8 +21,8 @@ export function inputTensors({ specs, names, positions }: RemoteInputs, rows: re
 }
 
 /**
- * A batch in parts of about equal size, which are under way at once.
- * @param parts as many, if the batch has as many samples and none would be larger than `largest`; else more.
+ * Splits a batch into parts of about equal size, to be sent concurrently.
+ * @param parts how many: fewer if the batch has fewer samples, more if a part would exceed `largest`.
  */
 export function partsOf<T>(batch: readonly T[], parts: number, largest: number): T[][] {
   const count = Math.max(Math.min(parts, batch.length), Math.ceil(batch.length / largest));
@@ -33,12 +32,12 @@ export function partsOf<T>(batch: readonly T[], parts: number, largest: number):
   return cut;
 }
 
-/** Rows of floats, of an output that is [batch], [batch, columns], or that with axes of length 1 behind it. */
+/** Floats of an output that is [batch] or [batch, columns], the latter also with trailing axes of length 1. */
 export function floatRows({ name, dtype, shape, data }: RemoteTensor, rows: number): { values: Float32Array; columns: number } {
   const [batch, columns = 1, ...rest] = shape;
   if (batch !== rows || !rest.every((length) => length === 1))
     throw new OipError('malformed', `output ${name} is [${shape.join(', ')}] for a batch of ${rows}; expected [batch, classes]`);
-  // A copy is aligned.
+  // A copy, because the data may not be aligned.
   const { buffer } = new Uint8Array(data);
   switch (dtype) {
     case 'float32':
@@ -52,7 +51,7 @@ export function floatRows({ name, dtype, shape, data }: RemoteTensor, rows: numb
   }
 }
 
-/** Outputs of parts as one; rows that only filled a part up are left out. */
+/** Joins the outputs of parts and leaves out padding rows. */
 export function joinOutputs(parts: readonly { readonly tensor: RemoteTensor; readonly rows: number }[]): OutputTensor {
   const [{ tensor: first }] = parts;
   const [, ...shape] = first.shape;

@@ -1,23 +1,23 @@
-/** What ONNX Runtime says when an inference fails, and whose fault that is. */
+/** Interprets ONNX Runtime's errors: what failed, and whether the sample is to blame. */
 
 const LONGEST = 300;
-/** Of the device, whatever the sample. */
+/** Errors of the device, whatever the sample. */
 const NOT_THE_SAMPLE = /alloc|out of memory|cuda|cudnn|cublas/i;
 
-/** A model that has answered other samples fails on this one, alone: what the sample holds is not what the model takes. */
+/** The model cannot take this sample: it has answered others, and fails on this one alone. */
 export class UnfitSample extends Error {}
 
 /**
- * The error of an inference as ours.
+ * Converts the error of an inference to one of ours.
  * @param message of the runtime.
- * @param alone whether the batch was one sample, and the model has answered others.
+ * @param alone whether the batch was a single sample and the model has answered others.
  */
 export function inferenceError(message: string, alone: boolean): Error {
   const words = shortened(message);
   return alone && !NOT_THE_SAMPLE.test(words) ? new UnfitSample(`cannot take this sample: ${words}`) : new Error(words);
 }
 
-/** The operator and what it says, without source files, functions and conditions of the runtime. */
+/** The operator and its message, without the runtime's source files, functions and conditions. */
 export function shortened(message: string): string {
   const [, operator] = /while running (\S+) node\./.exec(message) ?? [];
   const said = message

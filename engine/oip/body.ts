@@ -1,11 +1,11 @@
 import { invalid } from '../errors.ts';
 
-/** Header of the binary tensor extension: how many bytes of the body are JSON. What follows is tensors, one after the other. */
+/** Header of the binary tensor extension: how many bytes of the body are JSON. The rest is tensors, one after the other. */
 export const JSON_LENGTH_HEADER = 'Inference-Header-Content-Length';
 
 /**
  * Splits an HTTP body of the Open Inference Protocol.
- * @param jsonLength value of the header; undefined: all of the body is JSON.
+ * @param jsonLength value of the header; undefined: the whole body is JSON.
  * @throws CascadeError INVALID_ARGUMENT
  */
 export function splitBody(body: Uint8Array, jsonLength: string | undefined): { json: unknown; binary: Uint8Array } {
@@ -32,9 +32,9 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-/** The opposite: a body of JSON and tensors; `jsonLength` goes into the header. */
+/** The inverse: joins JSON and tensors into a body; `jsonLength` is the value of the header. */
 export function joinBody(json: unknown, tensors: readonly Uint8Array[]): { body: Uint8Array<ArrayBuffer>; jsonLength: number } {
   const text = Buffer.from(JSON.stringify(json));
-  // A copy of its own: small buffers are parts of a larger one.
+  // A copy, because small buffers are slices of a larger one.
   return { body: new Uint8Array(Buffer.concat([text, ...tensors])), jsonLength: text.length };
 }

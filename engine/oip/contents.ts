@@ -3,7 +3,7 @@ import { bytesOfStrings, encodeStrings } from '../tensor/strings.ts';
 import type { Dtype } from '../tensor/tensor.ts';
 import { valuesOf } from '../tensor/values-of.ts';
 
-/** Values of a tensor in a gRPC message, by kinds of element types. */
+/** Values of a tensor in a gRPC message, one field per kind of element type. */
 export interface Contents {
   readonly bool_contents: readonly boolean[];
   readonly int_contents: readonly number[];
@@ -17,7 +17,7 @@ export interface Contents {
 
 type Field = keyof Contents;
 
-/** The field for each element type; FP16 has none. */
+/** The field of each element type; FP16 has none. */
 const FIELDS: Readonly<Record<Exclude<Dtype, 'float16'>, Field>> = {
   bool: 'bool_contents',
   int8: 'int_contents',
@@ -45,7 +45,7 @@ export function readContents(dtype: Dtype, contents: Contents | null, where: str
   return field === 'bytes_contents' ? encodeStrings(contents.bytes_contents) : contents[field];
 }
 
-/** @returns undefined where the element type has no field. */
+/** @returns undefined if the element type has no field. */
 export function writeContents(value: { readonly dtype: Dtype; readonly data: Uint8Array }): Partial<Contents> | undefined {
   const { dtype, data } = value;
   if (dtype === 'float16') return undefined;

@@ -1,6 +1,6 @@
 import type { Dtype } from '../tensor/tensor.ts';
 
-/** Names of element types in the Open Inference Protocol (KServe v2). It has no others but BF16. */
+/** Names of element types in the Open Inference Protocol (KServe v2): all of them except BF16. */
 export const DATATYPES: Readonly<Record<Dtype, string>> = {
   bool: 'BOOL',
   uint8: 'UINT8',

@@ -33,7 +33,7 @@ interface InferResponse {
   readonly raw_output_contents: readonly Uint8Array[];
 }
 
-/** The Open Inference Protocol by gRPC: tensors as raw bytes; what comes back may be either. */
+/** The Open Inference Protocol over gRPC. Sends tensors as raw bytes; accepts raw bytes and typed contents. */
 export function grpcOipClient(options: OipClientOptions): OipClient {
   return new GrpcOipClient(options);
 }
@@ -54,7 +54,7 @@ class GrpcOipClient implements OipClient {
     this.#client = new (makeClientConstructor(this.#service, 'inference'))(new URL(url).host, channel, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
-      // Else a server that is back after minutes would be tried again after as long.
+      // Otherwise a server that comes back after minutes would be retried only after minutes.
       'grpc.max_reconnect_backoff_ms': 1_000,
     });
   }
@@ -132,7 +132,7 @@ function named({ name, version }: RemoteModel): object {
   return { name, version: version ?? '' };
 }
 
-/** The values of the one field that is filled, whichever it is. */
+/** The values of whichever field is filled. */
 function filled(contents: Contents | null): readonly unknown[] {
   return Object.values(contents ?? {}).find((values) => Array.isArray(values) && values.length > 0) ?? [];
 }

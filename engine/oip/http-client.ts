@@ -17,15 +17,15 @@ import {
 } from './oip-client.ts';
 import { outputTensor } from './output-tensor.ts';
 
-/** An answer is held in memory as a whole. */
+/** Limited because the whole answer is held in memory. */
 const MAX_ANSWER_BYTES = 256 * 2 ** 20;
-/** Of a server's own words about an error. */
+/** Longest quote of a server's error message, in characters. */
 const MAX_QUOTED = 300;
 
 const tensorMetadata = z.object({
   name: z.string(),
   datatype: z.string(),
-  // MLServer leaves out what nobody has told it.
+  // MLServer leaves out shapes that it was not given.
   shape: z
     .array(z.coerce.number())
     .nullish()
@@ -56,7 +56,7 @@ interface Answer {
   readonly body: Buffer;
 }
 
-/** The Open Inference Protocol by HTTP: tensors as bytes where the server offers the binary extension, else as JSON. */
+/** The Open Inference Protocol over HTTP. Sends tensors as bytes if the server has the binary extension, otherwise as JSON. */
 export function httpOipClient(options: OipClientOptions): OipClient {
   return new HttpOipClient(options);
 }
@@ -91,7 +91,7 @@ class HttpOipClient implements OipClient {
 
   async requireReady(model: RemoteModel): Promise<void> {
     await this.#send('GET', `${pathOf(model)}/ready`, QUESTION_TIMEOUT_MS).catch((error) => {
-      // What is not ready is said with any status from 400 on.
+      // Servers report a model that is not ready with any status from 400 up.
       if (error instanceof OipError && (error.problem === 'refused' || error.problem === 'failed'))
         throw new OipError('unavailable', error.message);
       throw error;
@@ -137,7 +137,7 @@ class HttpOipClient implements OipClient {
     return parse(schema, jsonOf(body, undefined).json, path);
   }
 
-  /** @throws OipError also for a status of 400 or more. */
+  /** @throws OipError also for an HTTP error status. */
   async #send(
     method: string,
     path: string,
@@ -186,10 +186,10 @@ class HttpOipClient implements OipClient {
         },
       );
       const fail = (error: Error): void => {
-        // The server may close a connection that was idle just when it is used again.
+        // The server may close an idle connection at the moment it is reused.
         if (sent.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' && !isSecond)
           this.#exchange(method, path, timeoutMs, body, headers, true).then(resolve, reject);
-        else reject(error instanceof OipError ? error : new OipError('unreachable', why(error, this.#base, timeoutMs)));
+        else reject(error instanceof OipError ? error : new OipError('unreachable', describeFailure(error, this.#base, timeoutMs)));
       };
       sent.on('error', fail);
       sent.end(body);
@@ -248,7 +248,7 @@ function problemOf(status: number): OipProblem {
   }
 }
 
-/** Triton says `{ "error": ... }`, others `{ "detail": ... }`, proxies a page. */
+/** Triton sends `{ "error": ... }`, others `{ "detail": ... }`, and proxies a web page. */
 function describe({ status, body }: Answer): string {
   const text = body.toString('utf8', 0, 4 * MAX_QUOTED).trim();
   let said: unknown = text;
@@ -256,7 +256,7 @@ function describe({ status, body }: Answer): string {
     const json = JSON.parse(text);
     said = json.error ?? json.detail ?? json.reason ?? text;
   } catch {
-    // What is no JSON is quoted as it is.
+    // Not JSON: quoted as it is.
   }
   const quoted = (typeof said === 'string' ? said : JSON.stringify(said)).slice(0, MAX_QUOTED);
   return `HTTP ${status}${quoted === '' ? '' : `: ${quoted}`}`;
@@ -267,10 +267,10 @@ function retryAfterMs({ headers }: Answer): number | undefined {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : undefined;
 }
 
-function why(error: Error, url: string, timeoutMs: number): string {
+function describeFailure(error: Error, url: string, timeoutMs: number): string {
   if (error.name === 'AbortError' || error.name === 'TimeoutError') return `${url}: no answer within ${timeoutMs} ms`;
   const { code = '' } = error as NodeJS.ErrnoException;
-  // Of several addresses that were tried, the error itself says nothing.
+  // If several addresses were tried, the error itself has no message.
   const ofTls = /:SSL routines:[^:]*:([^:]+)/.exec(messageOf(error))?.[1];
   const message = ofTls ?? (messageOf(error) === '' ? code : messageOf(error));
   const hint = /CERT|SIGNED|ISSUER|ALTNAME/.test(code) ? '; name the authority of its certificate in tls.ca' : '';

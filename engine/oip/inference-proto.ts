@@ -1,9 +1,9 @@
 import type { fromJSON } from '@grpc/proto-loader';
 
 /**
- * The gRPC service of the Open Inference Protocol, with the statistics and the configuration of Triton, as protobuf.js has it in
- * JSON. Names, numbers and types are those of KServe's `grpc_predict_v2.proto` and Triton's `grpc_service.proto`; messages that we
- * neither read nor write are left out.
+ * The gRPC service of the Open Inference Protocol with Triton's statistics and configuration, in protobuf.js's JSON format. Names,
+ * numbers and types are those of KServe's `grpc_predict_v2.proto` and Triton's `grpc_service.proto`; messages that we neither read
+ * nor write are left out.
  */
 
 interface Field {
@@ -158,7 +158,7 @@ export const INFERENCE_PROTO: Parameters<typeof fromJSON>[0] = {
         StatisticDuration: { fields: { count: one('uint64', 1), ns: one('uint64', 2) } },
         ModelConfigRequest: named,
         ModelConfigResponse: { fields: { config: one('ModelConfig', 1) } },
-        // Of the many fields of Triton's, those that its load generator reads.
+        // Only the fields that Triton's load generator reads.
         ModelConfig: {
           fields: {
             name: one('string', 1),

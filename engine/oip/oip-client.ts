@@ -8,7 +8,7 @@ export interface RemoteModel {
   readonly version?: string | undefined;
 }
 
-/** An input or output as a server declares it: the batch is the first axis, -1 any length. */
+/** An input or output as a server declares it: the first axis is the batch, and -1 means any length. */
 export interface TensorMetadata {
   readonly name: string;
   readonly datatype: string;
@@ -21,7 +21,7 @@ export interface ModelMetadata {
   readonly outputs: readonly TensorMetadata[];
 }
 
-/** A whole tensor, with the batch axis; bytes little-endian in C order. */
+/** A whole tensor, including the batch axis; little-endian bytes in C order. */
 export interface RemoteTensor {
   readonly name: string;
   readonly dtype: Dtype;
@@ -29,18 +29,18 @@ export interface RemoteTensor {
   readonly data: Uint8Array;
 }
 
-/** Asks a server of the Open Inference Protocol, by HTTP or gRPC. All methods throw OipError. */
+/** A client of the Open Inference Protocol over HTTP or gRPC. All methods throw OipError. */
 export interface OipClient {
-  /** What it calls itself. */
+  /** The name that the server reports. */
   serverName(): Promise<string>;
   /** Names of the protocol's extensions that the server offers. */
   extensions(): Promise<readonly string[]>;
-  /** Resolves when the model can be asked; throws the reason why not. */
+  /** Resolves if the model is ready; otherwise throws the reason. */
   requireReady(model: RemoteModel): Promise<void>;
   metadata(model: RemoteModel): Promise<ModelMetadata>;
-  /** Largest batch that the server takes; undefined where it does not say. */
+  /** Largest batch that the server takes; undefined if it does not say. */
   maxBatch(model: RemoteModel): Promise<number | undefined>;
-  /** @param outputs names; none: all that the server gives. */
+  /** @param outputs names; empty: all that the server returns. */
   infer(model: RemoteModel, inputs: readonly RemoteTensor[], outputs: readonly string[]): Promise<readonly RemoteTensor[]>;
   close(): void;
 }
@@ -56,20 +56,20 @@ export interface OipClientOptions {
   readonly tls: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
 }
 
-/** Readiness and metadata are small: a server that takes longer is in trouble. */
+/** Readiness and metadata are cheap: a server that takes longer is in trouble. */
 export const QUESTION_TIMEOUT_MS = 2_000;
 
 /**
- * Why a server gave no answer. `unreachable`: there was no connection, or nothing came in time; `unavailable`: it says that it cannot
- * now; `busy`: it has too much to do; `unknown`: it has no such model; `forbidden`: it does not let us; `refused`: the request is wrong; `failed`:
- * it tried in vain; `malformed`: what came is not of the protocol.
+ * Why a server gave no answer. `unreachable`: no connection, or no answer in time; `unavailable`: it says it cannot answer now;
+ * `busy`: it is overloaded; `unknown`: it has no such model; `forbidden`: it rejected our credentials; `refused`: the request is
+ * wrong; `failed`: its inference failed; `malformed`: the answer does not follow the protocol.
  */
 export type OipProblem = 'unreachable' | 'unavailable' | 'busy' | 'unknown' | 'forbidden' | 'refused' | 'failed' | 'malformed';
 
 export class OipError extends Error {
   override readonly name = 'OipError';
   readonly problem: OipProblem;
-  /** Of `busy`: when to ask again, where the server says so. */
+  /** For `busy`: when to retry, if the server says so. */
   readonly retryAfterMs: number | undefined;
 
   constructor(problem: OipProblem, message: string, retryAfterMs?: number) {

@@ -3,14 +3,15 @@ import { ConfigError, messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Span, SpanStart, Tracing } from './tracing.ts';
 
-/** OpenTelemetry's: any of them turns tracing on, unless OTEL_SDK_DISABLED is `true`. */
+/** OpenTelemetry's environment variables: any of them turns tracing on, unless OTEL_SDK_DISABLED is `true`. */
 const ENDPOINTS = ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'] as const;
 
 /**
- * Spans to an OpenTelemetry collector, over OTLP by HTTP, as the environment says; undefined where it names no collector. Only then
- * are OpenTelemetry's packages loaded, which are optional dependencies.
- * @param service name of this process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES count for more.
- * @throws ConfigError when a collector is named and the packages are not there.
+ * Sends spans over OTLP/HTTP to the OpenTelemetry collector that the environment names. Loads OpenTelemetry's packages, which are
+ * optional dependencies, only if it names one.
+ * @param service name of this process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
+ * @returns undefined if the environment names no collector.
+ * @throws ConfigError if it names one and the packages are missing.
  */
 export async function openTracing(
   service: string,
@@ -21,7 +22,7 @@ export async function openTracing(
   const named = ENDPOINTS.find((name) => (environment[name] ?? '') !== '');
   if (named === undefined || environment.OTEL_SDK_DISABLED?.toLowerCase() === 'true') return undefined;
   const { api, core, resources, sdk, exporter } = await loadPackages(named);
-  // What cannot be exported shows nowhere else.
+  // Failed exports show up nowhere else.
   const warn = (message: string, ...details: unknown[]): void => log.warn({ details }, `tracing: ${message}`);
   api.diag.setLogger(
     { error: warn, warn, info: IGNORED, debug: IGNORED, verbose: IGNORED },

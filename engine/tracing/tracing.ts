@@ -1,29 +1,29 @@
 export type Attributes = Readonly<Record<string, string | number | boolean>>;
 
-/** Times are milliseconds since the Unix epoch, as a `Clock` has them. */
+/** Times are milliseconds since the Unix epoch, as from `Clock`. */
 export interface SpanStart {
   readonly name: string;
-  /** `server` for what somebody asked for, `internal` for a part of it. */
+  /** `server` for a request, `internal` for a part of one. */
   readonly kind: 'server' | 'internal';
-  /** W3C `traceparent` of what this is a part of; undefined, or none that can be read: it begins a trace. */
+  /** W3C `traceparent` of the parent span; undefined or unreadable: this span starts a trace. */
   readonly parent: string | undefined;
   readonly startedAt: number;
 }
 
 /** A piece of work under way. */
 export interface Span {
-  /** W3C `traceparent`, for those who go on with the work and decide for themselves whether they record it. */
+  /** W3C `traceparent` for whoever continues the work and decides for itself whether to record. */
   readonly context: string;
-  /** The same; undefined where the trace was not drawn to be recorded. */
+  /** The same; undefined if the trace is not sampled. */
   readonly traceparent: string | undefined;
-  /** Only the first call counts. @param error why it failed. */
+  /** Only the first call counts. @param error why the work failed. */
   end(endedAt: number, attributes: Attributes, error?: string): void;
 }
 
-/** Where spans go. Where tracing is off there is none, and nobody asks for one. */
+/** Where spans go. Does not exist while tracing is off. */
 export interface Tracing {
   start(span: SpanStart): Span;
-  /** Sends what has not been sent. */
+  /** Sends the remaining spans. */
   close(): Promise<void>;
 }
 

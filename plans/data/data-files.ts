@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { unzipSync } from 'fflate';
-import { headOf, misfit } from '../../engine/backend/file-kind.ts';
+import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { readCsv } from './csv.ts';
 import { splitMember } from './member-path.ts';
@@ -34,7 +34,7 @@ export class DataFiles {
     if (!/\.npz$/i.test(file)) {
       const name = `${basename(file)} (${field})`;
       const bytes = readFileSync(file);
-      const other = misfit(file, bytes);
+      const other = fileProblem(file, bytes);
       if (other !== undefined) throw new ConfigError(`${name} ${other}`);
       return { array: readNpy(bytes, name), name };
     }
@@ -64,7 +64,7 @@ export class DataFiles {
 
 /** What a file really is, if we can tell. */
 function whatElse(file: string): string | undefined {
-  return existsSync(file) ? misfit(file, headOf(file)) : 'does not exist';
+  return existsSync(file) ? fileProblem(file, headOf(file)) : 'does not exist';
 }
 
 function textOf(file: string): string {

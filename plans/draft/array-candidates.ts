@@ -1,4 +1,4 @@
-import { headOf, misfit } from '../../engine/backend/file-kind.ts';
+import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { DataFiles } from '../data/data-files.ts';
@@ -26,7 +26,7 @@ export function arrayCandidates(files: readonly string[], data: DataFiles, passe
     const name = passedOver.name(file);
     try {
       const head = headOf(file);
-      const problem = misfit(file, head);
+      const problem = fileProblem(file, head);
       if (problem !== undefined) throw new ConfigError(problem);
       if (/\.npy$/i.test(file)) found.push(candidate(file, name, head));
       else {

@@ -1,5 +1,5 @@
 import { basename, relative, resolve } from 'node:path';
-import { FOREIGN, headOf, misfit } from '../../engine/backend/file-kind.ts';
+import { FOREIGN, fileProblem, headOf } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
@@ -148,7 +148,7 @@ function sentence(note: string): string {
 /** Files of other tools that the user may have meant. */
 function foreign(files: readonly string[], passedOver: PassedOver): readonly string[] {
   return files.flatMap((file) => {
-    const problem = FOREIGN.test(file) ? misfit(file, headOf(file)) : undefined;
+    const problem = FOREIGN.test(file) ? fileProblem(file, headOf(file)) : undefined;
     return problem === undefined ? [] : [`${passedOver.name(file)} ${problem}`];
   });
 }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { headOf, misfit } from '../../engine/backend/file-kind.ts';
+import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Column } from '../data/columns.ts';
@@ -172,6 +172,6 @@ function holdsNaN({ dtype }: TensorSpec, { count, tensor }: Column): boolean {
 
 /** @throws ConfigError when the file is not of the type its name suggests. */
 function requireKind(file: string): void {
-  const problem = misfit(file, headOf(file));
+  const problem = fileProblem(file, headOf(file));
   if (problem !== undefined) throw new ConfigError(problem);
 }

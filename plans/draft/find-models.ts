@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import type { OutputSpec } from '../../engine/backend/backend.ts';
 import { externalFiles } from '../../engine/backend/external-data.ts';
-import { headOf, misfit } from '../../engine/backend/file-kind.ts';
+import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError } from '../../engine/errors.ts';
@@ -62,12 +62,12 @@ function newestVersions(files: readonly string[], passedOver: PassedOver): reado
 
 function readModel(root: string, file: string, passedOver: PassedOver): FoundModel | undefined {
   try {
-    const problem = misfit(file, headOf(file));
+    const problem = fileProblem(file, headOf(file));
     if (problem !== undefined) throw new ConfigError(problem);
     const { inputs, outputs, fixedBatch, classLabels } = readModelInterface(file, {});
     const parts = [file, ...externalFiles(file).map((part) => join(dirname(file), part))];
     for (const part of parts.slice(1)) {
-      const damage = misfit(part, headOf(part));
+      const damage = fileProblem(part, headOf(part));
       if (damage !== undefined) throw new ConfigError(`its weights are in ${basename(part)}, which ${damage}`);
     }
     const bytes = parts.reduce((sum, part) => sum + statSync(part).size, 0);

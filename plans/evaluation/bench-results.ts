@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { STRATEGY_NAMES } from './strategies/names.ts';
 
-/** Of `npm run bench:planner`: ours beside exhaustive search on a reduced space (CascadeServe Fig. 10). */
+/** Results of `npm run bench:planner`: ours against exhaustive search on a reduced space (CascadeServe Fig. 10). */
 const plannerQuality = z.object({
   date: z.string(),
   quality: z.array(
@@ -20,7 +20,7 @@ const plannerQuality = z.object({
   ),
 });
 
-/** Of `npm run bench:fidelity`: the same plans simulated and live (CascadeServe Fig. 13). */
+/** Results of `npm run bench:fidelity`: the same plans simulated and live (CascadeServe Fig. 13). */
 const fidelity = z.object({
   date: z.string(),
   rows: z.array(z.object({ plan: z.number(), simulatedP95Ms: z.number(), liveP95Ms: z.number(), synthetic: z.boolean() })),
@@ -31,7 +31,7 @@ const liveStrategy = z.object({
   settings: z.record(z.string(), z.union([z.string(), z.number()])),
   /** Share of the seconds whose p95 was within the SLO. */
   attainment: z.number(),
-  /** Of all requests; null: more than one in twenty had no answer. */
+  /** Over all requests; null if more than one in twenty got no answer. */
   p95Ms: z.number().nullable(),
   accuracy: z.number(),
   accuracyOutside: z.number(),
@@ -51,29 +51,29 @@ const liveStrategy = z.object({
     }),
   ),
 });
-/** A strategy served for real through a flash crowd: medians of its runs, and one run second by second. */
+/** A strategy served live through a flash crowd: medians of its runs, and one run second by second. */
 export type LiveStrategy = z.infer<typeof liveStrategy>;
 
-/** Of `npm run bench:strategies`: real models on one CPU device (CascadeServe Fig. 8, 9). */
+/** Results of `npm run bench:strategies`: real models on one CPU device (CascadeServe Fig. 8, 9). */
 const strategies = z.object({
   date: z.string(),
   cpu: z.string(),
   sloMs: z.number(),
   calmQps: z.number(),
   crowdQps: z.number(),
-  /** Settings were chosen in the simulator with this much room. */
+  /** Settings were chosen in the simulator with this much headroom. */
   searchedAt: z.object({ timesTheLoad: z.number(), shareOfSlo: z.number() }),
   rounds: z.number(),
   besideOtherWork: z.boolean(),
   strategies: z.array(liveStrategy).min(1),
 });
 
-/** Of `npm run bench:scaling`: what planning and serving cost as work grows. */
+/** Results of `npm run bench:scaling`: the cost of planning and serving as work grows. */
 const scaling = z.object({
   date: z.string(),
   cpu: z.string(),
   besideOtherWork: z.boolean(),
-  /** In words: what was planned and served. */
+  /** What was planned and served, in words. */
   planningCase: z.string(),
   servingCase: z.string(),
   planning: z.array(
@@ -98,7 +98,7 @@ const scaling = z.object({
 export type PlanningCost = z.infer<typeof scaling>['planning'][number];
 export type ServingCost = z.infer<typeof scaling>['serving'][number];
 
-/** Figures that benches have measured before; null: there is no such result. */
+/** Results of earlier benches; null where there is none. */
 export interface BenchResults {
   readonly plannerQuality: z.infer<typeof plannerQuality> | null;
   readonly fidelity: z.infer<typeof fidelity> | null;
@@ -108,7 +108,7 @@ export interface BenchResults {
 
 const NO_RESULTS: BenchResults = { plannerQuality: null, fidelity: null, strategies: null, scaling: null };
 
-/** @throws ConfigError for a folder that is not there, or a file that is no such result. */
+/** @throws ConfigError if the folder does not exist, or a file is not a result of its bench. */
 export function readBenchResults(folder: string | undefined): BenchResults {
   if (folder === undefined) return NO_RESULTS;
   if (!existsSync(folder))

@@ -5,12 +5,12 @@ import type { Candidate } from '../planner/sp4/candidate.ts';
 import { holdsLatency } from '../planner/sp4/range-simulation.ts';
 import { type TuningContext, tuningContext } from '../planner/sp4/tuning-context.ts';
 
-/** A load is known to this share of what the devices could carry in full batches. */
+/** Precision of a load, as a share of what the devices could carry in full batches. */
 const PRECISION = 1 / 64;
 
 /**
- * Highest loads that single models carry within a latency, by simulation with the profile's runtimes: queues trigger at one
- * request, and batches grow with the load. Answers are remembered.
+ * Finds the highest loads that single models carry within a latency, by simulation with the profile's runtimes. Queues trigger at
+ * one request, so batches grow with the load. Results are cached.
  */
 export class Capacities {
   readonly #request: PlanRequest;
@@ -21,7 +21,7 @@ export class Capacities {
     this.#request = request;
   }
 
-  /** Requests per second of full batches, without regard to latency. @returns 0 where the device cannot hold or run the model. */
+  /** Requests per second in full batches, ignoring latency. @returns 0 if the device cannot hold or run the model. */
   fullQps(model: number, device: number): number {
     const { profile, devices } = this.#request;
     if (profile.models[model].memoryBytes > devices[device].memoryBytes) return 0;
@@ -71,7 +71,7 @@ export class Capacities {
   #contextFor(p95Ms: number): TuningContext {
     let context = this.#contexts.get(p95Ms);
     if (context === undefined) {
-      // What is asked here is what can be carried; how much room to leave is for the strategies.
+      // This asks what can be carried; the strategies decide how much headroom to leave.
       const margins = { utilisation: 1, latency: 1 };
       context = tuningContext({ ...this.#request, slo: { type: 'latency', p95Ms }, margins });
       this.#contexts.set(p95Ms, context);

@@ -1,15 +1,15 @@
 import type { Point } from './points.ts';
 import { BASELINES, type StrategyName } from './strategies/names.ts';
 
-/** What it takes to be as fast and as accurate as this (CascadeServe Fig. 7). */
+/** The devices needed for a latency and an accuracy (CascadeServe Fig. 7). */
 export interface Cell {
   readonly p95Ms: number;
   readonly accuracy: number;
-  /** Per strategy: the fewest devices with which one of its points is that good; null: with no number that was tried. */
+  /** Per strategy: the fewest devices with which one of its points reaches both; null if no number tried was enough. */
   readonly devices: Readonly<Partial<Record<StrategyName, number | null>>>;
-  /** The baseline that needs the fewest; null: none is that good. */
+  /** The baseline that needs the fewest; null if none reaches both. */
   readonly cheapestBaseline: StrategyName | null;
-  /** Devices of that baseline over those of the cascade; null where either cannot. */
+  /** Devices of that baseline divided by those of the cascade; null if either cannot reach both. */
   readonly saving: number | null;
 }
 

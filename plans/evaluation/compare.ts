@@ -18,11 +18,11 @@ import { BASELINES, type StrategyName } from './strategies/names.ts';
 import { STRATEGIES } from './strategies/strategies.ts';
 import type { Settings, StrategyContext } from './strategies/strategy.ts';
 
-/** A run whose p95 is so many times the least strict latency that is looked at tells nothing more. */
+/** Runs are given up when their p95 exceeds the least strict latency target by this factor. */
 const HOPELESS = 20;
-/** Where accuracies are compared, between the least and the most accurate model of the family. */
+/** Accuracy levels to compare, from the least (0) to the most accurate model of the family (1). */
 const ACCURACY_SHARES = [0.2, 0.4, 0.6, 0.8, 0.9, 1];
-/** Numbers of ranges for which the time to plan is shown. */
+/** Numbers of ranges for which planning time is measured. */
 const PLANNED_RANGES = [4, 8, 16, 32];
 
 export interface ComparisonRequest {
@@ -33,19 +33,19 @@ export interface ComparisonRequest {
   readonly strategies: readonly StrategyName[];
   /** Numbers of devices, of the deployment's kinds, ascending. */
   readonly deviceCounts: readonly number[];
-  /** Those of them on which parts of our own (no-switching, no-cascade) are run; by default all. */
+  /** The device counts on which the ablations (no-switching, no-cascade) are run; default: all. */
   readonly ablatedCounts?: readonly number[] | undefined;
   /** Ascending. */
   readonly p95LevelsMs: readonly number[];
-  /** Undefined: between the accuracies of the family's models. */
+  /** Default: levels between the accuracies of the family's models. */
   readonly accuracyLevels?: readonly number[] | undefined;
   readonly ranges?: number | undefined;
   readonly progress: (message: string) => void;
-  /** For the time that planning takes. */
+  /** Clock for measuring planning time. */
   readonly nowMs: () => number;
 }
 
-/** Where a strategy was looked at closely. */
+/** A point that the report shows in detail. */
 interface ChosenPoint extends Point {
   readonly meetsGoal: boolean;
   readonly seconds: readonly SecondWindow[];
@@ -58,10 +58,10 @@ interface PlanningTime {
   readonly seconds: number;
 }
 
-/** What the strategies make of a load: all that the page and the JSON show. */
+/** How the strategies handle a load: everything that the page and the JSON show. */
 export interface Comparison {
   readonly deployment: string;
-  /** True when the answers or the runtimes are made up. */
+  /** True if the answers or the runtimes are synthetic. */
   readonly synthetic: boolean;
   readonly simulated: true;
   readonly seed: number;
@@ -70,14 +70,14 @@ export interface Comparison {
   readonly p95LevelsMs: readonly number[];
   readonly accuracyLevels: readonly number[];
   readonly goal: Goal;
-  /** Fewest devices tried with which the cascade meets the goal; else the most: there the strategies are looked at closely. */
+  /** Device count of the detailed report: the fewest tried with which the cascade meets the goal, or the most if none does. */
   readonly goalDevices: number;
-  /** Per strategy, with `goalDevices`: the report of its best point for the goal; null: none kept up at all. */
+  /** Per strategy, with `goalDevices`: the report of its best point for the goal; null if no candidate kept up. */
   readonly strategies: Readonly<
     Partial<Record<StrategyName, (Report & { readonly devices: number; readonly settings: Settings }) | null>>
   >;
   readonly spike: readonly ChosenPoint[];
-  /** Per strategy and number of devices: those that no other beats. */
+  /** Per strategy and number of devices: the Pareto frontier. */
   readonly points: readonly Point[];
   readonly candidates: Readonly<Partial<Record<StrategyName, number>>>;
   readonly cells: readonly Cell[];
@@ -90,7 +90,7 @@ export interface ComparisonResult {
   readonly chosen: readonly MeasuredPoint[];
 }
 
-/** Runs every candidate of every strategy, on every number of devices, on one load in the simulator (CascadeServe §6). */
+/** Simulates every candidate of every strategy on every number of devices under one load (CascadeServe §6). */
 export async function compareStrategies(request: ComparisonRequest): Promise<ComparisonResult> {
   const asked = { ...request, ...halves(request.profile) };
   const { deployment, profile, trace, seed, strategies, deviceCounts, p95LevelsMs } = asked;
@@ -144,7 +144,7 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
         ),
       ),
       candidates,
-      // Fewest devices can only be told of those that were run on all numbers.
+      // The fewest devices are known only for strategies that were run on every number.
       cells: cellsOf(
         points,
         asked.ablatedCounts === undefined ? strategies : strategies.filter((name) => !isPart(name)),
@@ -156,12 +156,12 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
   };
 }
 
-/** Of our own, with something left out. */
+/** Whether a strategy is an ablation of our own. */
 function isPart(name: StrategyName): boolean {
   return name !== 'cascade' && !BASELINES.includes(name);
 }
 
-/** Every candidate of a strategy on so many devices, and what it made of the load; those that fell hopelessly behind are left out. */
+/** Simulates every candidate of a strategy on a number of devices; leaves out those that fell hopelessly behind. */
 export async function pointsOf(
   name: StrategyName,
   count: number,
@@ -197,10 +197,10 @@ export async function pointsOf(
   return { points, tried: found.length };
 }
 
-/** Everybody plans for the highest second of the load and for how often each load occurs. */
-/** What strategies are run on. */
+/** What `pointsOf` needs to run a strategy. */
 export type PointsRequest = Omit<ComparisonRequest, 'profile' | 'strategies' | 'deviceCounts' | 'nowMs'> & Halves;
 
+/** Every strategy plans for the peak second of the load and for how often each load occurs. */
 function requestFor(
   count: number,
   {
@@ -223,7 +223,7 @@ function requestFor(
   };
 }
 
-/** Between what the least and the most accurate model make of these very requests, rounded down to a tenth of a percent. */
+/** Levels between the accuracies of the least and the most accurate model on these requests, rounded down to 0.1 %. */
 function levelsOf({ judgedOn, trace, seed }: Pick<PointsRequest, 'judgedOn' | 'trace' | 'seed'>): number[] {
   const { arrivalsMs, sampleOrder } = traceWorkload(trace, judgedOn.labels.length, createRandom(seed));
   const accuracies = judgedOn.models.map(({ quality }) => {
@@ -239,7 +239,7 @@ async function planningTimes(devices: number, asked: ComparisonRequest & Halves)
   const times: PlanningTime[] = [];
   for (const ranges of PLANNED_RANGES) {
     asked.progress(`time to plan for ${ranges} ranges`);
-    // Another object and another seed: nothing is remembered from plans before.
+    // A new object and another seed, so that nothing is cached from earlier plans.
     const request = requestFor(devices, { ...asked, chosenOn: { ...asked.profile }, ranges });
     const startedMs = asked.nowMs();
     await planGears({ ...request, seed: `${asked.seed} of ${ranges} ranges` });

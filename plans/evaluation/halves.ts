@@ -2,17 +2,17 @@ import { createRandom } from '../../engine/random.ts';
 import { shuffled } from '../data/shuffled.ts';
 import type { ModelProfile, Profile } from '../domain/profile/profile.ts';
 
-/** A profile's samples in two halves: what is chosen on samples, such as thresholds, looks better on them than it is. */
+/** A profile's samples in two halves, because anything chosen on samples, such as thresholds, looks too good on them. */
 export interface Halves {
-  /** What strategies plan, search and weigh votes with. */
+  /** Strategies plan, search and weigh votes with these. */
   readonly chosenOn: Profile;
-  /** What all are judged by. */
+  /** All strategies are judged on these. */
   readonly judgedOn: Profile;
 }
 
 /**
- * Half of the samples drawn at random, always the same ones, for choosing; the others for judging. Not every other sample: profiles take
- * the classes in turn, so halves by number would hold different classes.
+ * Splits the samples at random, always in the same way. Not by taking every other sample: profiles cycle through the classes, so the
+ * halves would hold different classes.
  */
 export function halves(profile: Profile): Halves {
   const samples = profile.labels.length;

@@ -15,7 +15,7 @@ import { simulateEnsembles } from './ensembles/simulate-ensembles.ts';
 import { votedQuality } from './ensembles/weighted-majority.ts';
 import type { Candidate } from './strategies/strategy.ts';
 
-/** More than this share of late requests, and a p95 is late. */
+/** A p95 is late if more than this share of the requests is. */
 const LATE_SHARE = 0.05;
 
 export interface Measured {
@@ -26,11 +26,11 @@ export interface Measured {
 }
 
 /**
- * Runs candidates on one load with one seed: the same arrivals and samples for all. There are no deadlines: whoever falls behind has late
- * answers, as in the paper, and none is refused.
- * @param judgedOn other samples than those of the request, which the candidates were chosen on.
- * @param latestMs runs whose p95 is beyond it are given up.
- * @returns undefined of a run that was given up.
+ * Simulates candidates under one load with one seed, so all get the same arrivals and samples. There are no deadlines: as in the
+ * paper, a candidate that falls behind answers late, and no request is refused.
+ * @param judgedOn samples other than those of the request, on which the candidates were chosen.
+ * @param latestMs runs whose p95 exceeds this are given up.
+ * @returns a function that returns undefined for a run that was given up.
  */
 export function measurer(
   request: PlanRequest,

@@ -3,12 +3,12 @@ import type { SecondWindow } from '../report/report-builder.ts';
 import type { StrategyName } from './strategies/names.ts';
 import type { Candidate, Settings } from './strategies/strategy.ts';
 
-/** A candidate of a strategy on some devices, and what it made of the load. */
+/** A candidate of a strategy on a number of devices, and how it handled the load. */
 export interface Point {
   readonly strategy: StrategyName;
-  /** Devices that it was given. */
+  /** Devices available to it. */
   readonly given: number;
-  /** Devices that it used, averaged over time; fewer than given only where they are scaled. */
+  /** Devices used, averaged over time; fewer than `given` only with autoscaling. */
   readonly devices: number;
   readonly settings: Settings;
   readonly p95Ms: number;
@@ -21,7 +21,7 @@ export interface MeasuredPoint extends Point {
   readonly windows: readonly SecondWindow[];
 }
 
-/** Those that no other beats in both latency and accuracy, fastest first. */
+/** The Pareto frontier of latency and accuracy, fastest first. */
 export function frontierOf<T extends Pick<Point, 'p95Ms' | 'accuracy'>>(points: readonly T[]): T[] {
   let best = Number.NEGATIVE_INFINITY;
   return points
@@ -33,10 +33,10 @@ export function frontierOf<T extends Pick<Point, 'p95Ms' | 'accuracy'>>(points: 
     });
 }
 
-/** What is asked of a strategy when one of its points is to be chosen. */
+/** The target by which one of a strategy's points is chosen. */
 export type Goal = { readonly p95Ms: number } | { readonly accuracy: number };
 
-/** Of the points within the goal the best in the other metric; if there is none, the one that misses the goal by least. */
+/** The point within the goal that is best in the other metric; if there is none, the one closest to the goal. */
 export function bestFor<T extends Pick<Point, 'p95Ms' | 'accuracy'>>(points: readonly T[], goal: Goal): T | undefined {
   const order = (a: T, b: T): number =>
     'p95Ms' in goal

@@ -10,7 +10,7 @@ import type { Settings } from './strategies/strategy.ts';
 /** A gear of one model, as DynBa and MS+ run it. */
 export interface SingleModelGear {
   readonly model: number;
-  /** Up to this load; the last gear of a plan also serves what is above. */
+  /** Upper end of its load range; the last gear of a plan also serves higher loads. */
   readonly toQps: number;
   /** [model * devices + device] */
   readonly shares: Float64Array;
@@ -18,14 +18,14 @@ export interface SingleModelGear {
   readonly maxWaitMs: number;
 }
 
-/** What such a plan is made for. */
+/** What a plan of single-model gears is made for. */
 export interface SingleModelAsk {
   readonly p95Ms: number;
   readonly trace: Trace;
   readonly settings: Settings;
 }
 
-/** Writes gears of single models, ascending in load, as an ordinary plan. */
+/** Makes an ordinary plan from gears of single models, ascending in load. */
 export function singleModelPlan(
   gears: readonly SingleModelGear[],
   request: PlanRequest,
@@ -48,7 +48,7 @@ export function singleModelPlan(
       reach: [1],
       expected: {
         ...promiseOf(model, request),
-        // Nothing is known of them but what the load was limited by.
+        // Only the latency that limited the load is known.
         latencyMs: { p50: p95Ms, p95: p95Ms, p99: p95Ms },
         utilisation: Object.fromEntries(ids.map((id) => [id, byDevice.some(([used]) => used === id) ? 1 : 0])),
         bottleneck: names[model],

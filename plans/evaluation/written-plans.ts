@@ -8,8 +8,8 @@ import type { MeasuredPoint } from './points.ts';
 
 /**
  * Writes the plans of the chosen points, for `cascade serve --plan`.
- * @returns a line for each, also where there is no plan to be written.
- * @throws ConfigError where the folder cannot be made.
+ * @returns a line for each point, also for those without a plan to write.
+ * @throws ConfigError if the folder cannot be created.
  */
 export function writeComparedPlans(folder: string, chosen: readonly MeasuredPoint[], deployment: PlanSubject): string[] {
   try {

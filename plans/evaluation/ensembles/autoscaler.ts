@@ -3,43 +3,43 @@ import { type CompiledPlan, compilePlan } from '../../policy/compiled-plan.ts';
 import type { Trace } from '../../traces/trace.ts';
 import type { EnsembleSchedule, EnsembleStep } from './ensemble-schedule.ts';
 
-/** Models that answer together, and how often they are right. */
+/** Models that answer together, and their accuracy. */
 export interface Ensemble {
   readonly members: readonly number[];
   readonly accuracy: number;
 }
 
-/** What an autoscaler chooses from, and by what. */
+/** What an autoscaler decides on. */
 export interface ScalingProblem {
   readonly modelNames: readonly string[];
   readonly deviceNames: readonly string[];
   readonly ensembles: readonly Ensemble[];
-  /** Requests per second that a device carries of a model within the latency; 0: it cannot run it. */
+  /** Requests per second of a model that a device carries within the latency; 0 if it cannot run the model. */
   readonly carriedQps: (model: number, device: number) => number;
-  /** Whether the memory of a device holds these models together. */
+  /** Whether these models fit together into the memory of a device. */
   readonly fits: (models: readonly number[], device: number) => boolean;
   /** Time to load models on a device. */
   readonly loadingMs: (models: readonly number[], device: number) => number;
-  /** The load to come. */
+  /** The future load. */
   readonly trace: Trace;
 }
 
 export interface ScalingRule {
-  /** The fewest devices are taken that reach it; where the load leaves too few, the most accurate ensemble that they carry. */
+  /** Accuracy to reach with the fewest devices; if there are too few for the load, the most accurate ensemble they carry is used. */
   readonly aimedAccuracy: number;
-  /** `pools`: a device holds one model. `shared`: every device holds the same models, and loads all of them when it starts. */
+  /** `pools`: each device holds one model. `shared`: every device holds the same models and loads all of them at start. */
   readonly placement: 'pools' | { readonly shared: readonly number[] };
   readonly periodMs: number;
-  /** How long before a period its devices begin to load. */
+  /** How long before a period its devices start loading. */
   readonly leadMs: number;
 }
 
-/** Per device: the models that it is to hold; none: it is off. */
+/** Per device: the models that it should hold; empty: it is off. */
 type Assignment = readonly (readonly number[])[];
 
 interface DeviceState {
   models: readonly number[];
-  /** Before, it loads and serves nothing. */
+  /** Until then it is loading and serves nothing. */
   readyMs: number;
 }
 
@@ -49,9 +49,8 @@ interface Wanted {
 }
 
 /**
- * Autoscaling as Cocktail does it, with the future known and machines that start at once; models take their time to load. In every
- * period the ensemble is chosen that the devices carry at the highest second of the period. The last replica that is ready is
- * kept until another one is.
+ * Autoscaling as in Cocktail, with the future known and instant machines, while models take time to load. Each period gets an
+ * ensemble that the devices carry at the period's peak second. The last ready replica is kept until another one is ready.
  */
 export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleSchedule {
   const { trace, deviceNames } = problem;
@@ -63,7 +62,7 @@ export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleS
     problem,
     rule,
   );
-  // What serves the first period has been loaded before.
+  // The devices of the first period are already loaded.
   const state: DeviceState[] = first.assignment.map((models) => ({ models, readyMs: 0 }));
   const table = new GearTable(problem);
   const steps: EnsembleStep[] = [];
@@ -91,7 +90,7 @@ export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleS
     passTo(nowMs);
     const held = state.map(({ models }) => models);
     const before = peakIn(trace, nowMs, fromMs);
-    // Whoever loads ahead must still carry what comes before.
+    // While loading ahead, the devices must still carry the current load.
     const next = wantedFor(Math.max(before, peakIn(trace, fromMs, fromMs + periodMs)), held, problem, rule);
     wanted = next.ensemble;
     next.assignment.forEach((models, device) => {
@@ -130,7 +129,7 @@ function isBetter(a: Choice, b: Choice, aimed: number): boolean {
   return a.ensemble.accuracy > b.ensemble.accuracy;
 }
 
-/** @returns undefined where the devices do not carry the load. */
+/** @returns undefined if the devices cannot carry the load. */
 function assign(
   { members }: Ensemble,
   qps: number,
@@ -144,7 +143,7 @@ function assign(
     const asked = placement === 'pools' ? group : members;
     if (!asked.every((model) => group.includes(model))) return undefined;
     let missing = Math.max(qps, Number.MIN_VALUE);
-    // First those that hold the models already, then those that are off: they take nothing from what serves now.
+    // First devices that already hold the models, then those that are off, so that serving devices are left alone.
     const rank = (device: number): number => (sameModels(held[device], group) ? 0 : held[device].length === 0 ? 1 : 2);
     const inOrder = held.map((_, device) => device).sort((a, b) => rank(a) - rank(b) || a - b);
     for (const device of inOrder) {
@@ -160,13 +159,13 @@ function assign(
   return assignment;
 }
 
-/** Requests per second of which a device answers each with all of these models. */
+/** Requests per second of a device that answers each request with all of these models. */
 function togetherQps(models: readonly number[], device: number, { carriedQps }: ScalingProblem): number {
   const secondsEach = models.reduce((sum, model) => sum + 1 / carriedQps(model, device), 0);
   return Number.isFinite(secondsEach) ? 1 / secondsEach : 0;
 }
 
-/** More than any ensemble carries: all devices run the model that carries most. */
+/** The load is more than any ensemble carries: all devices run the model that carries most. */
 function overloaded(problem: ScalingProblem, { placement }: ScalingRule): Wanted {
   const { deviceNames, modelNames, carriedQps, ensembles, fits } = problem;
   const loadable = placement === 'pools' ? modelNames.map((_, model) => model) : placement.shared;
@@ -184,7 +183,7 @@ function sameModels(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((model, i) => model === b[i]);
 }
 
-/** Requests per second in the highest second that the time touches. */
+/** Requests per second in the peak second of an interval. */
 function peakIn({ qps }: Trace, fromMs: number, toMs: number): number {
   let peak = 0;
   for (let second = Math.floor(fromMs / 1000); second < Math.min(qps.length, Math.ceil(toMs / 1000)); second++)
@@ -192,7 +191,7 @@ function peakIn({ qps }: Trace, fromMs: number, toMs: number): number {
   return peak;
 }
 
-/** Each state of the ready replicas as a gear, once. */
+/** One gear for each distinct state of the ready replicas. */
 class GearTable {
   readonly #problem: ScalingProblem;
   readonly #gears: Gear[] = [];
@@ -207,7 +206,7 @@ class GearTable {
       state.flatMap(({ models, readyMs }, device) => (readyMs <= nowMs && models.includes(model) ? [device] : []));
     const known = this.#problem.modelNames.map((_, model) => model);
     const asked = wanted.members.filter((model) => ready(model).length > 0);
-    // While none of the wanted is ready, the cheapest that is answers.
+    // While none of the wanted models is ready, the cheapest ready one answers.
     const members = asked.length > 0 ? asked : known.filter((model) => ready(model).length > 0).slice(0, 1);
     const replicas = members.map((model) => ({ model, devices: ready(model) }));
     const key = JSON.stringify(replicas);
@@ -236,7 +235,7 @@ class GearTable {
     const at = this.#gears.length;
     return {
       qps: [at, at + 1],
-      // All are asked, whatever the others say: see `asked` of the simulator.
+      // All members are asked, whatever the others answer: see `asked` of the simulator.
       cascade: [{ model: modelNames[replicas[0].model] }],
       shares: Object.fromEntries(shares),
       minQueueLength: {},

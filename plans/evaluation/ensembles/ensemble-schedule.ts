@@ -1,18 +1,18 @@
 import type { CompiledPlan } from '../../policy/compiled-plan.ts';
 
-/** From some time on: who is asked, and where the replicas are that are ready. */
+/** A change in time: which models are asked from then on, and which replicas are ready. */
 export interface EnsembleStep {
   readonly fromMs: number;
-  /** Of `plan`: its shares are those of the ready replicas. */
+  /** Index of a gear of `plan`, whose shares are those of the ready replicas. */
   readonly gear: number;
-  /** Models that each request is sent to, cheapest first; their weighted majority is the answer. */
+  /** Models that each request goes to, cheapest first; their weighted majority is the answer. */
   readonly members: readonly number[];
 }
 
-/** What an autoscaler does over a load: steps ascend in time, the first from 0. */
+/** What an autoscaler does over a load: steps in order of time, the first at 0. */
 export interface EnsembleSchedule {
   readonly plan: CompiledPlan;
   readonly steps: readonly EnsembleStep[];
-  /** Devices in use, loading included, averaged over time: what an autoscaled system pays for. */
+  /** Devices in use, including while loading, averaged over time: what an autoscaled system pays for. */
   readonly meanDevices: number;
 }

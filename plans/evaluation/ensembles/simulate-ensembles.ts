@@ -6,9 +6,9 @@ import type { Workload } from '../../simulator/workload.ts';
 import type { EnsembleSchedule, EnsembleStep } from './ensemble-schedule.ts';
 
 /**
- * What ensembles on devices that come and go make of a load, in the simulator of gear plans: a request is sent to every member at once,
- * and ends when the last has answered. Messages and devices take the time that they take for cascades; the vote takes none.
- * @param qualityOf members: per sample the quality of their vote.
+ * Simulates ensembles on autoscaled devices with the simulator of gear plans: a request goes to every member at once and ends when the
+ * last has answered. Messages and devices take as long as they do for cascades; the vote takes no time.
+ * @param qualityOf returns the quality of the members' vote for each sample.
  */
 export function simulateEnsembles(
   system: SimulatedSystem,
@@ -37,7 +37,7 @@ export function simulateEnsembles(
       asked[at++] = member;
     }
   }
-  // A frontend takes a request off the network once, however many models it asks.
+  // A frontend receives a request once, however many models it asks.
   const run = new Simulator({ ...system, intakeMs: 0 }).run(plan, expanded, {
     schedule: steps,
     asked,
@@ -58,7 +58,7 @@ export function simulateEnsembles(
   return { report, windows: builder.windows() };
 }
 
-/** Per request: the step in force when the frontend takes it, a hop after it was sent. At one instant requests come before steps. */
+/** Per request: the step in force when the frontend receives it, one hop after it was sent. At equal times requests come first. */
 function stepsOf(arrivalsMs: Float64Array, steps: readonly EnsembleStep[], hopMs: number): Int32Array {
   let step = 0;
   return Int32Array.from(arrivalsMs, (ms) => {

@@ -1,21 +1,21 @@
 import type { Profile } from '../../domain/profile/profile.ts';
 
-/** What a vote needs to know of a family. */
+/** The part of a family that a vote needs. */
 export type VotingFamily = Pick<Profile, 'labels' | 'classes'> & {
   readonly models: readonly Pick<Profile['models'][number], 'name' | 'predictions' | 'quality'>[];
 };
 
-/** Whether answers are classes that are right or wrong: only these can be voted on. */
+/** Whether models can vote: only on classes that are right or wrong. */
 export function canVote({ models, labels }: VotingFamily): boolean {
   return models.every(({ predictions, quality }) => quality.every((value, i) => value === Number(predictions[i] === labels[i])));
 }
 
 /**
- * Weighted majority of some models (Cocktail, NSDI 2022): each votes for its class with the accuracy that it has on the samples that
- * it gives this class; of equal sums the larger model's class wins.
+ * Weighted majority of some models (Cocktail, NSDI 2022): each vote is weighted by the model's accuracy on samples to which it gives
+ * this class. In a tie the larger model's class wins.
  * @param members models by number, cheapest first.
- * @param weighedOn the family's answers to the samples that the weights come from; by default those that are voted on.
- * @returns per sample 1 where the vote is right, else 0.
+ * @param weighedOn the family's answers to the samples that determine the weights; default: the samples of the vote.
+ * @returns per sample 1 if the vote is right, otherwise 0.
  */
 export function votedQuality(voters: VotingFamily, members: readonly number[], weighedOn = voters): Float32Array {
   const { models, labels, classes } = voters;
@@ -36,7 +36,7 @@ export function votedQuality(voters: VotingFamily, members: readonly number[], w
   });
 }
 
-/** Per class: share of the samples given this class that are of it; one more of each kind, so that a rare class is not certain. */
+/** Per class: its precision, smoothed with one sample more of each outcome so that a rare class is not certain. */
 function classAccuracies(predictions: Int32Array, labels: Int32Array, classes: number): Float64Array {
   const given = new Float64Array(classes).fill(2);
   const right = new Float64Array(classes).fill(1);

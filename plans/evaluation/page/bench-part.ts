@@ -7,7 +7,7 @@ import { heading, number, paragraph, table } from './markup.ts';
 import { spikeCharts } from './spike-chart.ts';
 import { settingsText } from './tables.ts';
 
-/** What benches have measured before, each with its date; what was not run is left out. */
+/** Results of earlier benches, each with its date; benches without results are left out. */
 export function benchPart({ plannerQuality, fidelity, strategies, scaling }: BenchResults, width: number): Markup[] {
   return [
     ...(strategies === null ? [] : livePart(strategies, width)),

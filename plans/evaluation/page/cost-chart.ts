@@ -16,11 +16,11 @@ export interface CostChart {
   }[];
 }
 
-/** A value of 0 has no place on an axis of factors: it is drawn at the least that is measured. */
+/** A logarithmic axis cannot show 0: it is drawn at the smallest measurable value. */
 const LEAST = 1e-3;
 const ENTRY = 140;
 
-/** Costs over what grows, both by factors: growth in proportion is a straight line of slope 1. */
+/** Costs over size on logarithmic axes: proportional growth is a straight line of slope 1. */
 export function costChart({ title, xLabel, yLabel, width, series }: CostChart): Markup {
   const plot = area(width, 250, { top: 44 });
   const all = series.flatMap(({ points }) => points);

@@ -7,11 +7,11 @@ import type { StrategyName } from '../strategies/names.ts';
 import { LOOKS, mark, strategyLegend } from './look.ts';
 
 export interface CurvesChart {
-  /** Those of no strategy that is shown are left out. */
+  /** Points of strategies that are not shown are left out. */
   readonly points: readonly Point[];
   readonly strategies: readonly StrategyName[];
   readonly given: number;
-  /** Extent of the axes, so that charts beside each other compare. */
+  /** Extent of the axis, so that charts next to each other can be compared. */
   readonly p95Ms: readonly [from: number, to: number];
   readonly accuracy: readonly [from: number, to: number];
   readonly width: number;
@@ -50,7 +50,7 @@ export function curvesChart({ points, strategies, given, p95Ms, accuracy, width 
     xAxis(plot, { scale: x, label: 'p95 latency over the load (ms)', format: (ms) => plain(ms) }),
     yAxis(plot, { scale: y, label: 'accuracy (%)', format: (value) => plain(100 * value) }),
     ...lines,
-    // The cascade lies on top.
+    // The cascade is drawn on top.
     ...marks.reverse(),
     legend,
     text(plot.right - 4, plot.bottom - 8, title, { 'text-anchor': 'end', class: 'big' }),

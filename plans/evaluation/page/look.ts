@@ -4,7 +4,7 @@ import type { StrategyName } from '../strategies/names.ts';
 
 type Shape = 'disc' | 'square' | 'triangle' | 'diamond' | 'ring' | 'cross';
 
-/** How a strategy is drawn: told apart by mark and dashes, so that the plots read in black and white. */
+/** How a strategy is drawn. Marks and dashes differ, so the plots can be read in black and white. */
 export interface Look {
   readonly label: string;
   readonly color: string;
@@ -40,10 +40,10 @@ export function mark({ shape, color }: Look, x: number, y: number): Markup {
   }
 }
 
-/** Widest label, mark and room: see `strategyLegend`. */
+/** Width of the widest label with its mark and spacing: see `strategyLegend`. */
 const ENTRY = 128;
 
-/** Entries side by side, each a piece of line with its mark. */
+/** Entries side by side, each a short line with its mark. */
 export function strategyLegend(strategies: readonly StrategyName[], left: number, y: number): Markup {
   return strategies
     .map((name, i) => {

@@ -40,7 +40,7 @@ export interface PagePart {
   readonly bench: BenchResults;
 }
 
-/** Comparisons as one page that needs nothing else: no script, no font, no request. */
+/** Comparisons as one self-contained page: no script, no font, no request. */
 export function comparisonPage(parts: readonly PagePart[]): string {
   const title = `Strategies compared: ${parts.map(titleOf).join('; ')}`;
   const head = [
@@ -120,7 +120,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
   ];
 }
 
-/** Numbers of devices on which one of these was run. */
+/** Numbers of devices on which at least one of these strategies was run. */
 function countsOf({ points, deviceCounts }: Comparison, strategies: readonly StrategyName[]): number[] {
   return deviceCounts.filter((count) => points.some(({ strategy, given }) => given === count && strategies.includes(strategy)));
 }

@@ -8,9 +8,9 @@ import type { StrategyName } from '../strategies/names.ts';
 import { LOOKS, mark, strategyLegend } from './look.ts';
 
 const HEIGHT = 190;
-/** Marks along a line, to tell it in black and white. */
+/** Marks along a line, so that it can be recognised in black and white. */
 const MARKS = 8;
-/** Seconds whose accuracies are averaged: of single seconds much is chance. */
+/** Seconds whose accuracies are averaged, because single seconds are noisy. */
 const SMOOTHED = 5;
 
 /** A strategy through a load, second by second. */

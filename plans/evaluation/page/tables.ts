@@ -7,7 +7,7 @@ import type { Comparison } from '../compare.ts';
 import type { Settings } from '../strategies/strategy.ts';
 import { LOOKS } from './look.ts';
 
-/** The comparison as a person reads it in a terminal. */
+/** The comparison as tables for a terminal. */
 export function comparisonTables(comparison: Comparison): string {
   const { strategies, spike, goalDevices, cells, synthetic } = comparison;
   const given = `${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}`;
@@ -48,7 +48,7 @@ export function deviceNumber(devices: number | null | undefined): string {
   return devices == null ? '-' : Number.isInteger(devices) ? String(devices) : devices.toFixed(1);
 }
 
-/** How the savings are spread over the cells, those without one included. */
+/** How the savings are distributed over the cells, including those without one. */
 export function savingsSentence(cells: readonly Cell[]): string {
   const both = cells.flatMap(({ saving }) => (saving === null ? [] : [saving]));
   const onlyOurs = cells.filter(({ saving, devices }) => saving === null && devices.cascade != null).length;
@@ -67,7 +67,7 @@ export function savingsSentence(cells: readonly Cell[]): string {
   ].join('; ');
 }
 
-/** Hyper-parameters, for people. */
+/** Hyper-parameters as text. */
 export function settingsText(settings: Settings): string {
   return Object.entries(settings)
     .map(([key, value]) => `${key} ${typeof value === 'number' ? plain(value) : value}`)

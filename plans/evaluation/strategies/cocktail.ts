@@ -6,21 +6,21 @@ import { canVote, votedQuality } from '../ensembles/weighted-majority.ts';
 import { holdings } from './ms.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
-/** Latencies and accuracies that are aimed at, of those that there are. */
+/** How many of the given latencies and accuracies to aim at. */
 const AIMS = 3;
-/** How often it is decided what runs, and whether devices begin to load before they are needed. */
+/** How often to decide what runs, and whether devices load ahead. */
 const RHYTHMS = [
   { periodSeconds: 5, loadsAhead: 'no' },
   { periodSeconds: 5, loadsAhead: 'yes' },
   { periodSeconds: 20, loadsAhead: 'yes' },
 ] as const;
-/** Subsets of more models are not tried. */
+/** Larger ensembles are not tried. */
 const MOST_MEMBERS = 5;
 
 /**
- * Cocktail+, after Cocktail (Gunasekaran et al., NSDI 2022): ensembles with a weighted majority, on devices that are scaled with the
- * load. As in CascadeServe §6 it knows the future load and machines start at once, but models take time to load and to warm up. Searched:
- * the latency and the accuracy to aim at, one model per device or all members on each, the rhythm, and whether to load ahead.
+ * Cocktail+, after Cocktail (Gunasekaran et al., NSDI 2022): ensembles with a weighted majority on autoscaled devices. As in
+ * CascadeServe §6 it knows the future load and machines start at once, but models take time to load and warm up. Searches the latency
+ * and the accuracy to aim at, one model per device or all members on each, the decision interval, and whether to load ahead.
  */
 export const cocktail: Strategy = async (context) => {
   const { request, trace, targetsMs, capacities } = context;
@@ -84,7 +84,7 @@ export const cocktail: Strategy = async (context) => {
   return [...candidates.values()];
 };
 
-/** Single models are ensembles of one. Those that another beats in both accuracy and work are left out. */
+/** Ensembles on the Pareto frontier of accuracy and work; single models are ensembles of one. */
 function usefulEnsembles({ request }: StrategyContext, carriedQps: (model: number, device: number) => number): Ensemble[] {
   const { profile, devices } = request;
   const work = (members: readonly number[]): number =>

@@ -1,14 +1,14 @@
 import { singleModelPlan } from '../single-model-plan.ts';
 import type { Candidate, Strategy } from './strategy.ts';
 
-/** Shares of the largest batch that a queue may collect before it starts one, beside starting at once. */
+/** Preferred batch sizes to try, as shares of the largest batch, in addition to starting at once. */
 const COLLECTED = [1 / 8, 1 / 2, 1];
-/** Shares of a latency to aim at that a request may wait for its batch to fill. */
+/** Longest waits for a batch to fill, as shares of the target latency. */
 const WAITS = [1 / 16, 1 / 4];
 
 /**
- * DynBa: one model on all devices that can hold it, with dynamic batching as Clipper and Triton do it: a batch starts at a preferred
- * size, or when its first request has waited long enough. Searched: the model, the preferred size, the longest wait.
+ * DynBa: one model on all devices that can hold it, with dynamic batching as in Clipper and Triton: a batch starts at a preferred size,
+ * or when its first request has waited long enough. Searches the model, the preferred size and the longest wait.
  */
 export const dynba: Strategy = async ({ request, trace, targetsMs, capacities }) => {
   const { profile, devices, qpsMax } = request;

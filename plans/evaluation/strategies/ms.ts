@@ -3,15 +3,15 @@ import type { PlanRequest } from '../../planner/plan-request.ts';
 import { type SingleModelGear, singleModelPlan } from '../single-model-plan.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
-/** Switch to a faster model at these shares of the load that a model carries within the latency. */
+/** Shares of the load that a model carries within the latency at which to switch to a faster one. */
 const HEADROOMS = [0.85, 1];
-/** Shares of the devices that hold another choice of models than the rest. */
+/** Shares of the devices that hold a different choice of models. */
 const SPLITS = [0, 1 / 4, 1 / 2, 3 / 4];
 
 /**
- * MS+, after Model-Switching (Zhang et al., HotCloud 2020): single models, as many on each device as its memory holds, switched by load to
- * the most accurate one that is measured to carry it within the latency. Searched: the latency to aim at, the headroom, which models
- * devices hold where they cannot hold all.
+ * MS+, after Model-Switching (Zhang et al., HotCloud 2020): single models, as many on each device as fit, switched by load to the most
+ * accurate one that carries it within the latency. Searches the latency to aim at, the headroom, and which models to place on devices
+ * that cannot hold all.
  */
 export const ms: Strategy = async (context) => {
   const { request, trace, targetsMs } = context;
@@ -30,7 +30,7 @@ export const ms: Strategy = async (context) => {
   return [...candidates.values()];
 };
 
-/** Ascending in load, so descending in accuracy: each model up to what it carries, if a more accurate one does not carry as much. */
+/** Ascending in load and descending in accuracy: each model up to the load it carries, unless a more accurate one carries as much. */
 function switchedGears(
   holds: readonly (readonly number[])[],
   p95Ms: number,
@@ -53,7 +53,7 @@ function switchedGears(
   return gears;
 }
 
-/** Which models each device may hold: where memory is short, one model first and then the cheapest others that fit beside it. */
+/** Which models each device may hold: if memory is short, one model first, then the cheapest others that still fit. */
 export function holdings(request: PlanRequest): { holds: readonly (readonly number[])[]; name: string }[] {
   const { devices, profile } = request;
   const kinds = new Map<string, number[][]>();

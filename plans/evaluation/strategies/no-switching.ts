@@ -1,4 +1,4 @@
 import { planned } from './planned.ts';
 
-/** One cascade at all loads, the best that the planner finds (CascadeServe Fig. 12). */
+/** The best single cascade for all loads that the planner finds (CascadeServe Fig. 12). */
 export const noSwitching = planned('one-cascade');

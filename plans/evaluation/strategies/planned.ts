@@ -3,22 +3,21 @@ import type { PlanRequest } from '../../planner/plan-request.ts';
 import type { Candidate, Strategy } from './strategy.ts';
 
 /**
- * Of the strictest and the least strict latency that is looked at. A latency is planned for at every load up to the highest; over all
- * the loads that there are the p95 is lower, so it is planned for more lenient latencies as well.
+ * Factor on the strictest and the least strict target latency. A plan meets its latency at every load up to the highest, so its p95
+ * over the whole load is lower, and it makes sense to plan for more lenient latencies as well.
  */
 const STRICTER = 1 / 2;
 const LENIENT = 2;
-/** Up to which share of the highest load the latency is planned for; the gears beyond are best effort, for short peaks. */
+/** Share of the highest load up to which the latency is promised; the gears beyond are best effort, for short peaks. */
 const PROMISED = [1, 0.6];
-/** Accuracies that are aimed at, of those that there are; the others are met on the way to a latency. */
+/** How many of the given accuracies to aim at; plans for a latency cover the others. */
 const AIMS = 3;
-/** No room is left for what a simulation does not see, as the others leave none: this simulator is what judges. */
+/** No margin for what a simulation misses, since the baselines have none and this simulator is the judge. */
 const NO_ROOM = { utilisation: 1, latency: 1 };
 
 /**
- * A strategy that our planner plans. Searched: the latency to plan for, or the accuracy to plan for as fast as can be (the two SLOs of
- * CascadeServe §3), and up to which load. Where switching or cascading is left out only the latency: there are few cascades left, and
- * each latency leads to another.
+ * A strategy whose plans our planner makes. Searches the latency or the accuracy to plan for (the two SLOs of CascadeServe §3), and up
+ * to which load. Ablations search only the latency: few cascades are left, and each latency leads to a different one.
  */
 export function planned(restrict: PlanRequest['restrict']): Strategy {
   return async ({ plan, targetsMs, accuracies, planFor }) => {

@@ -3,15 +3,15 @@ import { readNode, textAttribute } from './onnx-node.ts';
 import { bytesField, bytesOf, type Field, fields, numberField, textField, textOf } from './protobuf.ts';
 
 /**
- * Changes of a model's bytes, before they are loaded, where what an exporter wrote cannot be served as it is. All other bytes stay as
- * they are. (ModelProto: graph = 7, opset_import = 8; GraphProto: node = 1, output = 12.)
+ * Repairs models that cannot be served the way their exporter wrote them, before they are loaded. All other bytes stay the same.
+ * (ModelProto: graph = 7, opset_import = 8; GraphProto: node = 1, output = 12.)
  */
 
 const OPSET = 13;
 
 /**
- * The model without ZipMap (ai.onnx.ml), which scikit-learn's and LightGBM's default exports end with: it makes a map from class to
- * score of each sample, which is no tensor. In its place the scores themselves come out, under the same name.
+ * Removes ZipMap (ai.onnx.ml), with which the default exports of scikit-learn and LightGBM end. It outputs a map from class to
+ * score per sample, which is not a tensor. The repaired model outputs the scores themselves under the same name.
  */
 export function withoutZipMaps(model: Uint8Array): Uint8Array {
   const labels = new Map<string, number>();
@@ -36,8 +36,8 @@ export function withoutZipMaps(model: Uint8Array): Uint8Array {
 }
 
 /**
- * The model with the locale `C.UTF-8`, which every system has, in place of `en_US.UTF-8`, the default of StringNormalizer, which small
- * images lack. Lower and upper case are the same in both. A locale that the model asks for itself stays.
+ * Replaces StringNormalizer's default locale `en_US.UTF-8`, which small images lack, with `C.UTF-8`, which every system has. Both
+ * map upper and lower case alike. Other locales that a model asks for are kept.
  */
 export function inPlainLocale(model: Uint8Array): Uint8Array {
   const changed = rewritten(graphOf(model), (field) => {
@@ -58,19 +58,19 @@ function graphOf(model: Uint8Array): Uint8Array {
   throw new Error('it has no graph');
 }
 
-/** Identity is of the default operator set, which a model of ai.onnx.ml alone need not import. */
+/** Identity belongs to the default operator set, which a model that uses only ai.onnx.ml may not import. */
 function withGraph(model: Uint8Array, graph: Uint8Array): Uint8Array {
   const changed = rewritten(model, (field) => (field.number === 7 ? bytesField(7, graph) : undefined));
   const imports = [...fields(model)].filter((field) => field.number === 8).map((field) => nameOf(bytesOf(field)));
   return imports.includes('') ? changed : Buffer.concat([changed, bytesField(8, numberField(2, OPSET))]);
 }
 
-/** @param change the bytes of a field in its place; undefined: it stays as it is. */
+/** @param change returns the bytes that replace a field; undefined keeps it. */
 function rewritten(message: Uint8Array, change: (field: Field) => Uint8Array | undefined): Uint8Array {
   return Buffer.concat([...fields(message)].map((field) => change(field) ?? field.raw));
 }
 
-/** Field 1 of a ValueInfoProto, and of an OperatorSetIdProto: its domain. */
+/** Field 1: the name of a ValueInfoProto, the domain of an OperatorSetIdProto. */
 function nameOf(message: Uint8Array): string {
   for (const field of fields(message)) if (field.number === 1) return textOf(bytesOf(field));
   return '';
