@@ -154,7 +154,9 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
         subscriber.add(() => mailbox.close());
         const reactionContext = { context, channels, core, handled$, offer, put };
         subscriber.add(
-          merge(...reactions.map((reaction) => reaction(reactionContext))).subscribe({ error: (error) => subscriber.error(error) }),
+          merge(...reactions.map((reaction) => reaction(reactionContext))).subscribe({
+            error: (error) => subscriber.error(error),
+          }),
         );
         subscriber.add(
           stopping$.subscribe(() => {

@@ -3,10 +3,10 @@ import { ConfigError, messageOf } from '../errors.ts';
 import type { ModelInterface } from './backend.ts';
 import { classLabelsOf } from './class-labels.ts';
 import { fileProblem, headOf } from './file-kind.ts';
-import { withoutZipMaps } from './repair-model.ts';
 import { type InputSettings, interfaceOf, type ValueInfo } from './model-interface.ts';
 import { type GraphNode, readNode } from './onnx-node.ts';
 import { bytesOf, fields, one, textOf } from './protobuf.ts';
+import { withoutZipMaps } from './repair-model.ts';
 
 /** Element types of onnx.proto3's TensorProto.DataType, by number. */
 const ELEMENT_TYPES = [

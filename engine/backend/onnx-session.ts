@@ -6,9 +6,9 @@ import { decodeStrings, encodeStrings } from '../tensor/strings.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor/tensor.ts';
 import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
-import { inPlainLocale, withoutZipMaps } from './repair-model.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
+import { inPlainLocale, withoutZipMaps } from './repair-model.ts';
 import { inferenceError, shortened } from './runtime-error.ts';
 
 export interface LoadedModel {

@@ -115,7 +115,9 @@ class RemoteBackend implements Backend {
       throw new ConfigError(
         `${where}: has no output ${auxiliary.name} for ${auxiliary.holds}; its outputs are ${namesOf(metadata.outputs)}`,
       );
-    const scores = declaresOutputs ? chooseScores(where, loaded.outputs, { output: wanted, auxiliaryOutput: auxiliary?.name }).name : wanted;
+    const scores = declaresOutputs
+      ? chooseScores(where, loaded.outputs, { output: wanted, auxiliaryOutput: auxiliary?.name }).name
+      : wanted;
     this.#models.set(key, {
       name,
       remote,

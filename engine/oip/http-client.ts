@@ -189,7 +189,8 @@ class HttpOipClient implements OipClient {
         // The server may close an idle connection at the moment it is reused.
         if (sent.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' && !isSecond)
           this.#exchange(method, path, timeoutMs, body, headers, true).then(resolve, reject);
-        else reject(error instanceof OipError ? error : new OipError('unreachable', describeFailure(error, this.#base, timeoutMs)));
+        else
+          reject(error instanceof OipError ? error : new OipError('unreachable', describeFailure(error, this.#base, timeoutMs)));
       };
       sent.on('error', fail);
       sent.end(body);

@@ -19,7 +19,7 @@ export interface SingleModelGear {
 }
 
 /** What a plan of single-model gears is made for. */
-export interface SingleModelAsk {
+export interface SingleModelTarget {
   readonly p95Ms: number;
   readonly trace: Trace;
   readonly settings: Settings;
@@ -29,7 +29,7 @@ export interface SingleModelAsk {
 export function singleModelPlan(
   gears: readonly SingleModelGear[],
   request: PlanRequest,
-  { p95Ms, trace, settings }: SingleModelAsk,
+  { p95Ms, trace, settings }: SingleModelTarget,
 ): GearPlan {
   const { profile, devices } = request;
   const names = profile.models.map(({ name }) => name);

@@ -1,4 +1,4 @@
-/** At most `count` of the items, evenly spaced, the first and the last among them. */
+/** At most `count` of the items, evenly spaced, including the first and the last. */
 export function evenly<T>(items: readonly T[], count: number): readonly T[] {
   if (items.length <= count) return items;
   if (count <= 1) return items.slice(-1);

@@ -4,12 +4,12 @@ import type { PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { ReportSlo } from '../report/report-builder.ts';
 
-/** All that a gear plan is made from (CascadeServe §3). */
+/** Everything that a gear plan is made from (CascadeServe §3). */
 export interface PlanRequest {
   readonly deployment: string;
   readonly profile: Profile;
   readonly devices: readonly PlanDevice[];
-  /** Per model, in family order: largest batch that the deployment allows; undefined = what was profiled. */
+  /** Per model, in family order: largest batch that the deployment allows; undefined: the largest that was profiled. */
   readonly maxBatch: readonly (number | undefined)[];
   readonly slo: ReportSlo;
   readonly qpsMax: number;
@@ -18,13 +18,13 @@ export interface PlanRequest {
   readonly seed: number | string;
   readonly margins?: PlannerMargins;
   /**
-   * Plans as others make them, for comparisons: `single-models` switches between models without cascading (as Model-Switching
-   * does), `one-cascade` cascades without switching (CascadeServe Fig. 12).
+   * Restricted plans for comparisons: `single-models` switches between models without cascading (like Model-Switching),
+   * `one-cascade` cascades without switching (CascadeServe Fig. 12).
    */
   readonly restrict?: 'single-models' | 'one-cascade';
-  /** Only these cascades, models by number in family order, instead of a search among all. */
+  /** Use only these cascades instead of searching all; models by index in family order. */
   readonly cascades?: readonly Pick<Cascade, 'models' | 'thresholds'>[];
-  /** Plan for the loss of each single device as well. By default where there are two devices or more and it is quick. */
+  /** Also plan for the loss of each single device. Default: if there are at least two devices and it is quick. */
   readonly contingencies?: boolean;
 }
 
@@ -36,27 +36,27 @@ export interface PlannerMargins {
 }
 
 /**
- * Room that plans leave for what a simulation does not see: bursts within a second, the 100 ms in which a too small gear is
- * still in force, runtimes that vary. The paper's simulator is off by some percent to a few tens of percent (Fig. 13).
+ * Margins for what a simulation misses: bursts within a second, the 100 ms during which the gear of a lower load is still in force,
+ * varying runtimes. The paper's simulator is off by some percent to a few tens of percent (Fig. 13).
  */
 export const DEFAULT_MARGINS: PlannerMargins = { utilisation: 0.85, latency: 0.9 };
 
-/** No plan meets the SLO: where it fails, and how far one gets. */
+/** No plan meets the SLO: where planning fails, and how close it gets. */
 export interface Infeasible {
   readonly type: 'infeasible';
   /** Range of loads that cannot be served. */
   readonly qpsRange: readonly [from: number, to: number];
-  /** The model that is in the way. */
+  /** The bottleneck model. */
   readonly model: string;
-  /** For people: what is not possible, and what would help. */
+  /** What is not possible, and what would help, in words. */
   readonly reason: string;
-  /** Best value that was reached of what is limited, and the limit. Null: none, as requests pile up without end. */
+  /** Best value reached of the limited metric, and the limit. Null: none, because requests pile up without end. */
   readonly best: { readonly metric: PlanMetric; readonly value: number | null; readonly limit: number };
-  /** How many devices, with the kinds of the request repeated in order, would do; null: no number up to `tried`. */
+  /** The fewest devices that would do, repeating the kinds of the request in order; null: no number up to `tried`. */
   readonly fewestDevices?: { readonly count: number | null; readonly tried: number };
 }
 
-/** `utilisation` is that of the fullest device, `memoryBytes` what the fullest device would have to hold. */
+/** `utilisation` and `memoryBytes` are those of the fullest device. */
 export type PlanMetric = 'latencyMsP95' | 'utilisation' | 'memoryBytes' | 'accuracy';
 
 export type PlanResult = { readonly type: 'plan'; readonly plan: GearPlan } | Infeasible;

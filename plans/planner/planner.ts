@@ -15,19 +15,19 @@ import { tuningContext } from './sp4/tuning-context.ts';
 import { TuningThreads } from './sp4/tuning-threads.ts';
 
 export interface PlannerOptions {
-  /** Told what is being tried, in a few words; for a progress line. */
+  /** Called with a short description of what is being tried, for a progress line. */
   readonly progress?: (message: string) => void;
   /** Worker threads that simulate candidates; 0, the default, simulates on this one. The plan does not depend on it. */
   readonly threads?: number;
-  /** Stop at the first feasible plan: to learn whether there is one. */
+  /** Stop at the first feasible plan, to learn whether there is one. */
   readonly firstFeasible?: boolean;
 }
 
 /**
  * Makes a gear plan (CascadeServe §4.1). Pure: the same request gives the same plan, byte for byte.
  *
- * Algorithm 1 is run from everything everywhere, as in the paper. Where memory is short, its placement may be one that no single
- * step improves; then it is run again on the most promising placements found by local search, and the best plan is kept.
+ * Runs Algorithm 1 from every model on every device, as in the paper. If memory is short, the result may be a local optimum; then it
+ * runs again on the most promising placements found by local search, and the best plan is kept.
  * @returns the plan, or why no plan meets the SLO.
  */
 export async function planGears(request: PlanRequest, options: PlannerOptions = {}): Promise<PlanResult> {

@@ -4,7 +4,7 @@ import type { PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { PlanRequest } from './plan-request.ts';
 
-/** What the command line asks otherwise than the deployment file. */
+/** Settings that the command line overrides. */
 export interface PlanOverrides {
   readonly p95Ms?: number;
   readonly accuracy?: number;
@@ -13,7 +13,7 @@ export interface PlanOverrides {
   readonly seed?: number;
 }
 
-/** @throws ConfigError where deployment and profile do not belong together. */
+/** @throws ConfigError if deployment and profile do not belong together. */
 export function planRequestOf(deployment: Deployment, profile: Profile, overrides: PlanOverrides): PlanRequest {
   const qpsMax = overrides.qpsMax ?? deployment.load.qpsMax;
   const ranges = overrides.ranges ?? deployment.load.ranges;
@@ -56,7 +56,7 @@ export function maxBatches(deployment: Deployment, profile: Profile): (number | 
   });
 }
 
-/** An emulated device takes the runtimes of the class it is like, where the profile has none of its own. */
+/** An emulated device uses the runtimes of the class it is like if the profile has none for its own. */
 function profiledClass(device: Device, deployment: Deployment, profile: Profile): string {
   const names = device.kind === 'emulated' ? [deviceClass(device), device.like] : [deviceClass(device)];
   const found = names.find((name) => profile.models.some((model) => model.runtimes[name] !== undefined));

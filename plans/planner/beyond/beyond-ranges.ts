@@ -1,4 +1,4 @@
-/** Ranges of load above a plan, before anything is simulated. */
+/** A range of load above the planned ones, before it is simulated. */
 export interface BeyondRange {
   readonly fromQps: number;
   readonly toQps: number;
@@ -6,16 +6,16 @@ export interface BeyondRange {
   readonly carrier: number;
 }
 
-/** Each step carries about so much more than the one before: less accuracy is lost with finer ones, but gears change more often. */
+/** Factor from one step to the next. Finer steps lose less accuracy but change gears more often. */
 const STEP = 1.22;
 const WIDER = 1.1;
-/** More gears than this say nothing that people could tell apart. */
+/** With more gears, neighbours would hardly differ. */
 const MAX_GEARS = 12;
-/** Less load than this beyond the last range is not worth a gear. */
+/** Further load below this factor of the last range is not worth a gear. */
 const LEAST_GAIN = 1.01;
 
 /**
- * Ends of the steps from a load to the highest that any carrier takes, about evenly by ratio.
+ * Ends of the steps from a load to the highest that any carrier takes, at about equal ratios.
  * @param carriedQps per carrier, ascending.
  */
 export function beyondSteps(fromQps: number, carriedQps: readonly number[]): number[] {
@@ -30,12 +30,12 @@ export function beyondSteps(fromQps: number, carriedQps: readonly number[]): num
   }
 }
 
-/** Per step: the first, which is the most accurate, that carries its end. */
+/** Per step: the first and most accurate carrier that carries its end. */
 export function firstCarriers(ends: readonly number[], carriedQps: readonly number[]): number[] {
   return ends.map((end) => carriedQps.findIndex((qps) => qps >= end));
 }
 
-/** Neighbouring steps with the same carrier are one range. */
+/** Joins neighbouring steps with the same carrier into one range. */
 export function joinSteps(fromQps: number, ends: readonly number[], chosen: readonly number[]): BeyondRange[] {
   const ranges: BeyondRange[] = [];
   ends.forEach((toQps, i) => {
@@ -46,7 +46,7 @@ export function joinSteps(fromQps: number, ends: readonly number[], chosen: read
   return ranges;
 }
 
-/** Downwards to four digits: plans are read by people, and what is written must be carried. */
+/** Rounds to four digits, so that plans are readable, and down, so that the written load is carried. */
 function readable(qps: number): number {
   if (qps <= 0) return 0;
   const unit = 10 ** (Math.floor(Math.log10(qps)) - 3);

@@ -6,9 +6,9 @@ import { evenly } from '../evenly.ts';
 import { honestAccuracy } from '../sp1/frontiers.ts';
 import { searchCascades } from '../sp1/sp1-search-cascades.ts';
 
-/** Cascades tried under an accuracy SLO, evenly over those that are accurate enough. */
+/** Cascades tried under an accuracy SLO, evenly spaced among those that are accurate enough. */
 const MAX_TRIES = 24;
-/** Cascades above the one that bisection ends with that are tried as well: feasibility is only nearly monotone in work. */
+/** Further cascades to try above the result of the bisection, because feasibility is only nearly monotone in work. */
 const FURTHER = 4;
 
 /** The best plan with the same cascade in all ranges (the ablation of CascadeServe Fig. 12: cascading without switching). */

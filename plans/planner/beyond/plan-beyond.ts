@@ -5,8 +5,8 @@ import type { TuningJob } from '../sp4/tuning-job.ts';
 import { beyondSteps, firstCarriers, joinSteps } from './beyond-ranges.ts';
 
 /**
- * Ranges above the last that is promised, on the placement as it is: each with the most accurate cascade that carries its top
- * within the margin on utilisation, down to the cheapest. No SLO holds for them; a crowd then costs accuracy, not answers.
+ * Plans ranges above the last promised one, on the given placement: each with the most accurate cascade that carries its top load
+ * within the margin on utilisation, down to the cheapest. They promise no SLO; a crowd then costs accuracy, not answers.
  */
 export async function planBeyond(last: DraftRange, placed: Uint8Array, context: PlanningContext): Promise<DraftRange[]> {
   const found = carriers(last, placed, context);
@@ -21,7 +21,7 @@ export async function planBeyond(last: DraftRange, placed: Uint8Array, context: 
     await simulate(ranges, known, context);
     const piledUp = ranges.filter((range) => known.get(keyOf(range)) === undefined).map(({ toQps }) => toQps);
     if (piledUp.length === 0) return ranges.map((range) => ({ ...range, tuning: known.get(keyOf(range)) }));
-    // What the linear program allows and the simulation does not carry: the next cheaper one, or the end.
+    // The linear program allows it but the simulation does not carry it: take the next cheaper one, or stop.
     chosen = steppedDown(ends, chosen, piledUp);
     const carried = chosen.findIndex((carrier) => carrier >= found.length);
     if (carried !== -1) [ends, chosen] = [ends.slice(0, carried), chosen.slice(0, carried)];

@@ -6,12 +6,12 @@ import type { PlanningContext } from '../cycle/planning-context.ts';
 import { fits } from '../sp3/device-fit.ts';
 import { planBeyond } from './plan-beyond.ts';
 
-/** Families are in this order: the cheapest comes first. */
+/** Families are ordered by cost, cheapest first. */
 const CHEAPEST = 0;
 
 /**
- * A finished plan with gears beyond what it promises: on its placement as it is, and on replicas of the cheapest model in the memory
- * that it leaves free, as that model carries the most.
+ * Adds gears for loads beyond those that a finished plan promises. They use its placement, plus replicas of the cheapest model, which
+ * carries the most, in the memory that is left.
  */
 export async function withBeyond(
   plan: GearPlan,
@@ -54,7 +54,7 @@ function placedOf({ placement }: GearPlan, { models, devices, system }: Planning
   return placed;
 }
 
-/** The cheapest model on each further device that can run it and has the memory left. Nothing else changes. */
+/** Adds the cheapest model to each device that can run it and has memory left. Nothing else changes. */
 function withCheapest(placed: Uint8Array, context: PlanningContext): Uint8Array {
   const { profile, devices, restrict } = context.request;
   if (restrict === 'one-cascade') return placed;
@@ -67,7 +67,7 @@ function withCheapest(placed: Uint8Array, context: PlanningContext): Uint8Array 
   return more;
 }
 
-/** The placement with what the gears beyond use as well; a replica that none of them uses is not loaded. */
+/** Adds to the placement the replicas that the gears beyond use, and no others. */
 function withUsed(
   plan: GearPlan,
   found: Pick<GearPlan, 'beyond' | 'contingencies'>,
@@ -84,8 +84,8 @@ function withUsed(
 }
 
 /**
- * What is left when one of devices that are alike is lost. Gears for the loss of the first serve for the loss of each, the two
- * changing places: so of the others only those replicas count that the first holds, too.
+ * The placement that is left after the loss of one of several like devices. The gears for the loss of the first also serve for the
+ * loss of any other, with the two swapped, so only replicas that the first holds too count on the others.
  */
 function placedWithout([lost, ...alike]: readonly number[], placed: Uint8Array, { devices }: PlanningContext): Uint8Array {
   return placed.map((replica, i) => {

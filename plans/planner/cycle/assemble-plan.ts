@@ -13,10 +13,10 @@ import { joinGears } from './join-gears.ts';
 import { planCorrection, planWeights } from './plan-weights.ts';
 import type { PlanningContext } from './planning-context.ts';
 
-/** Points of the frontier that a plan file shows, beside those in use. */
+/** Points of the frontier that a plan file shows, in addition to those in use. */
 const SHOWN_FRONTIER = 48;
 
-/** Writes a feasible draft as a plan file: names for numbers, figures rounded to what they mean, neighbouring ranges joined. */
+/** Converts a feasible draft to a plan file: names for indices, figures rounded to significant digits, equal neighbours joined. */
 export function assemblePlan(
   draft: DraftPlan,
   contingencies: readonly ContingencyDraft[] | undefined,
@@ -74,7 +74,7 @@ export function assemblePlan(
   };
 }
 
-/** What is promised over the QPS distribution. */
+/** The accuracy promised over the QPS distribution. */
 function promisedOver({ ranges }: DraftPlan, context: PlanningContext): AccuracyEstimate {
   const honest = honestAccuracy(context);
   return weightedMean(
@@ -126,7 +126,7 @@ function stagesOf(cascade: Cascade, names: readonly string[]): Stage[] {
   );
 }
 
-/** Cheapest first: the frontier, thinned, and the cascades in use, which may lie off it where latency counts. */
+/** The thinned frontier and the cascades in use, cheapest first. For latency's sake, those in use may lie off the frontier. */
 export function frontierOf(draft: DraftPlan, context: PlanningContext): GearPlan['frontier'] {
   const honest = honestAccuracy(context);
   return shownFrontier(draft).map((cascade) => ({

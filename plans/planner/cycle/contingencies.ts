@@ -5,13 +5,13 @@ import { pinnedDraft } from './initial-draft.ts';
 import type { PlanningContext } from './planning-context.ts';
 import { runCycle } from './planning-cycle.ts';
 
-/** Planned for without being asked up to here: each kind of loss takes about as long as a plan on a given placement. */
+/** By default, losses are planned only up to these numbers: each kind of loss takes about as long as a plan on a given placement. */
 const MAX_KINDS = 4;
 const MAX_DEVICES = 64;
-/** Least load that is worth a gear: what is short of accuracy is tried again with what was reached, less this. */
+/** Keeps rounding from failing a target that was just reached: it is retried at what was reached less this. */
 const EPSILON = 1e-9;
 
-/** Plans the loss of each device on the placement as it is: no model has to be loaded when it happens. */
+/** Plans for the loss of each device on the given placement, so that no model has to be loaded when it happens. */
 export async function planContingencies(draft: DraftPlan, context: PlanningContext): Promise<ContingencyDraft[] | undefined> {
   const { contingencies, restrict } = context.request;
   const kinds = new Map<string, number[]>();
@@ -31,7 +31,7 @@ export async function planContingencies(draft: DraftPlan, context: PlanningConte
   return planned;
 }
 
-/** As many ranges from the lowest as the other devices can serve within the SLO; under an accuracy SLO, as accurately as they can. */
+/** Plans as many of the lowest ranges as the other devices can serve within the SLO, or under an accuracy SLO as accurately as they can. */
 async function planWithout(placed: Uint8Array, draft: DraftPlan, context: PlanningContext): Promise<DraftPlan | undefined> {
   if (!placed.includes(1)) return undefined;
   let ranges = draft.ranges.length;
@@ -45,7 +45,7 @@ async function planWithout(placed: Uint8Array, draft: DraftPlan, context: Planni
         accuracyTarget: lowered ?? start.accuracyTarget * weight,
         ranges: start.ranges.slice(0, ranges).map((range, i) => {
           const cascade = startingPoint(draft.ranges[i].cascade, start.excludedModels, context);
-          // What is too much for all devices is too much for fewer.
+          // More work than the plan's own cascade was too much for all devices, so it is too much for fewer.
           const leastFailedWorkMs = cascade === undefined ? Number.POSITIVE_INFINITY : cascade.workMs * (1 + EPSILON);
           return { ...range, ...(context.request.slo.type === 'latency' && { cascade, leastFailedWorkMs }) };
         }),
@@ -63,7 +63,7 @@ async function planWithout(placed: Uint8Array, draft: DraftPlan, context: Planni
   return undefined;
 }
 
-/** The cascade of the plan itself, or the next less accurate one that does without the lost models. */
+/** The plan's own cascade, or the next less accurate one without the lost models. */
 function startingPoint(
   cascade: FrontierCascade | undefined,
   excluded: readonly number[],

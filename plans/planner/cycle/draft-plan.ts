@@ -16,7 +16,7 @@ export interface Balance {
   readonly maxDeviceMs: number;
 }
 
-/** Minimum queue lengths of a gear and what a simulation says of it (SP4). */
+/** Minimum queue lengths of a gear and its simulated latency (SP4). */
 export interface Tuning {
   /** [model * devices + device] */
   readonly minQueueLength: Int32Array;
@@ -31,7 +31,7 @@ export interface DraftRange {
   readonly toQps: number;
   readonly weight: number;
   readonly cascade: FrontierCascade | undefined;
-  /** Cascades of this work or more were tried here and failed. */
+  /** Cascades with this much work or more have failed here. */
   readonly leastFailedWorkMs: number;
   /** How often the range was stepped down before the first feasible plan. */
   readonly stepsDown: number;
@@ -39,7 +39,7 @@ export interface DraftRange {
   readonly tuning: Tuning | undefined;
 }
 
-/** A plan in the making: values only, each submodule returns a changed copy. */
+/** A plan in progress: plain values, of which each submodule returns a changed copy. */
 export interface DraftPlan {
   /** Ascending in work and in accuracy. */
   readonly frontier: readonly FrontierCascade[];
@@ -48,35 +48,35 @@ export interface DraftPlan {
   readonly ranges: readonly DraftRange[];
   /** [model * devices + device]: 1 where a replica is placed. */
   readonly placed: Uint8Array;
-  /** True where the placement was searched for: SP3 balances load on it and leaves it as it is. */
+  /** True if the placement is fixed: SP3 balances load on it but does not change it. */
   readonly pinned: boolean;
-  /** Per model: replicas that SP4's errors have forced. */
+  /** Per model: replicas forced by SP4's errors. */
   readonly forcedReplicas: readonly number[];
-  /** Models that memory cannot hold beside the others. */
+  /** Models that do not fit into memory with the others. */
   readonly excludedModels: readonly number[];
-  /** Best feasible plan so far: nothing that follows may be worse. */
+  /** Best feasible plan so far; no later one may be worse. */
   readonly incumbent: DraftPlan | undefined;
-  /** True when several changes at once have broken a range that none of them touched: one range at a time from there on. */
+  /** True after several concurrent changes broke a range that none of them touched: from then on, one range changes at a time. */
   readonly cautious: boolean;
-  /** Under an accuracy SLO: what the ranges' weighted accuracies must add up to; else 0. */
+  /** Under an accuracy SLO: the required sum of the ranges' weighted accuracies; otherwise 0. */
   readonly accuracyTarget: number;
   /** Assignments already tried (accuracy SLO). */
   readonly tried: readonly string[];
 }
 
-/** A plan for the loss of one device, or of one that is like it. */
+/** A plan for the loss of one of several like devices. */
 export interface ContingencyDraft {
-  /** Device numbers; the first is the one that is left out of the draft. */
+  /** Device numbers; the draft leaves out the first. */
   readonly devices: readonly number[];
   readonly draft: DraftPlan;
 }
 
-/** Why a later submodule cannot go on with what an earlier one chose (CascadeServe §4.1). */
+/** Why a later submodule cannot continue with the choice of an earlier one (CascadeServe §4.1). */
 export interface PlanError {
   readonly type: 'error';
   /** Index of the QPS range. */
   readonly range: number;
-  /** Other ranges that fail for the same reason whatever becomes of this one: all are repaired at once. */
+  /** Other ranges that fail for the same reason, independently of this one: all are repaired at once. */
   readonly others: readonly number[];
   /** First bottleneck model, by number. */
   readonly model: number;
@@ -90,7 +90,7 @@ export type Incoming = { readonly type: 'ok' } | PlanError;
 
 export const OK: Incoming = { type: 'ok' };
 
-/** Names a placement: equal keys, equal placements. */
+/** Equal keys mean equal placements. */
 export function placementKey(placed: Uint8Array): string {
   return placed.join('');
 }
@@ -99,7 +99,7 @@ export function withRange(draft: DraftPlan, index: number, change: Partial<Draft
   return { ...draft, ranges: draft.ranges.map((range, i) => (i === index ? { ...range, ...change } : range)) };
 }
 
-/** Highest load of a range at which a plan must still hold: its top, with the margin on utilisation. */
+/** Highest load at which a range must hold its SLO: its top, with the margin on utilisation. */
 export function plannedQps(range: DraftRange, { margins }: { readonly margins: PlannerMargins }): number {
   return range.toQps / margins.utilisation;
 }

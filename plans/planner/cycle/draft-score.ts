@@ -1,7 +1,7 @@
 import { latencyScore } from '../sp2/latency-score.ts';
 import type { DraftPlan } from './draft-plan.ts';
 
-/** By which plans are compared: accuracy on the samples that chose, weighted by time over the QPS distribution (CascadeServe App. C). */
+/** The score of a plan: accuracy on the samples that chose it, time-weighted over the QPS distribution (CascadeServe App. C). */
 export function measuredAccuracy(draft: DraftPlan): number {
   return draft.ranges.reduce((sum, range) => sum + range.weight * (range.cascade?.accuracy ?? 0), 0);
 }

@@ -2,7 +2,7 @@ import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
 import type { Candidate } from '../sp4/candidate.ts';
 import type { TuningContext } from '../sp4/tuning-context.ts';
 
-/** A gear as it stands in the plan file; replicas without a share of a model are left out. */
+/** A gear in the format of the plan file, without replicas that get no share. */
 export function gearOf(
   { cascade, shares, minQueueLength, maxWaitMs }: Candidate,
   qps: [from: number, to: number],

@@ -2,7 +2,7 @@ import { everywhere } from '../sp3/device-fit.ts';
 import type { DraftPlan } from './draft-plan.ts';
 import type { PlanningContext } from './planning-context.ts';
 
-/** Every model on every device, which may overflow memory; the rest is for the submodules. */
+/** Every model on every device, which may overflow memory (CascadeServe §4.1); the submodules do the rest. */
 export function initialDraft(context: PlanningContext): DraftPlan {
   const { qpsMax, weights, profile, slo } = context.request;
   const width = qpsMax / weights.length;
@@ -33,7 +33,7 @@ export function initialDraft(context: PlanningContext): DraftPlan {
   };
 }
 
-/** A placement that is given: cascades of models without a replica are out. */
+/** A draft on a given placement, without cascades that use models without a replica. */
 export function pinnedDraft(placed: Uint8Array, context: PlanningContext): DraftPlan {
   const excludedModels = context.request.profile.models.flatMap((_, model) =>
     placed.subarray(model * context.devices, (model + 1) * context.devices).includes(1) ? [] : [model],

@@ -1,13 +1,13 @@
 import type { Gear } from '../../domain/gear-plan/gear-plan.ts';
 
-/** A gear in the place of those of some neighbouring ranges. */
+/** A gear that replaces those of several neighbouring ranges. */
 export interface JoinedGear {
   readonly gear: Gear;
   /** How many ranges it serves. */
   readonly ranges: number;
 }
 
-/** Neighbouring ranges with the same gear are one: a shift between two of them would say something and change nothing. */
+/** Joins neighbouring ranges with the same gear: a shift between them would change nothing. */
 export function joinGears(gears: readonly Gear[]): JoinedGear[] {
   const joined: JoinedGear[] = [];
   for (const gear of gears) {
@@ -27,7 +27,7 @@ function served({ cascade, shares, minQueueLength, maxWaitMs }: Gear): string {
   return JSON.stringify([cascade, shares, minQueueLength, maxWaitMs]);
 }
 
-/** Devices are fullest at the top; where queues wait to fill, a lower load may be slower: what is expected is the worst. */
+/** Expects the worst of both: devices are fullest at the higher load, but latency may be worse at the lower one, where queues fill slowly. */
 function join(low: Gear, high: Gear): Gear {
   const slower = low.expected.latencyMs.p95 > high.expected.latencyMs.p95 ? low : high;
   return {

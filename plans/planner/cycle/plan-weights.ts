@@ -4,7 +4,7 @@ import { accuracyOf, type Correction, mapTimes, type Profile } from '../../domai
 import { plainCurve } from '../../domain/profile/runtime-curve-schema.ts';
 import { certaintyEdges } from '../../drift/certainty-bins.ts';
 
-/** What devices need of the profile, for the plan. Runtimes are those that were measured: what corrects them stands beside them. */
+/** The part of the profile that devices need, for the plan. Runtimes are as measured; their correction is stored separately. */
 export function planWeights({ models, correction }: Pick<Profile, 'models' | 'correction'>): GearPlan['weights'] {
   return Object.fromEntries(
     models.map(({ name, digest, memoryBytes, runtimes, certainties, quality, output }) => [
@@ -26,12 +26,12 @@ export function planWeights({ models, correction }: Pick<Profile, 'models' | 'co
   );
 }
 
-/** JSON knows no infinity. */
+/** JSON has no infinity. */
 function finite(edge: number): number {
   return Number.isFinite(edge) ? edge : Math.sign(edge) * Number.MAX_VALUE;
 }
 
-/** What devices compare the times of their batches with: the plan counts with inference as it is served. */
+/** The correction of runtimes that the plan assumes, which devices need to judge the times of their batches. */
 export function planCorrection({ date, inference }: Correction, devices: readonly PlanDevice[]): GearPlan['correction'] {
   return { date, inference: Object.fromEntries(devices.map(({ id, deviceClass }) => [id, inference[deviceClass] ?? 1])) };
 }

@@ -6,23 +6,23 @@ import type { TuningContext } from '../sp4/tuning-context.ts';
 import type { Tuner } from '../sp4/tuning-job.ts';
 import type { FrontierCascade, Tuning } from './draft-plan.ts';
 
-/** What all submodules work with: the request, lookups made from it once, caches of pure results, and counters. */
+/** What all submodules share: the request, lookups derived from it, caches of pure results, and counters. */
 export interface PlanningContext extends TuningContext {
   readonly records: ValidationRecords;
   readonly solver: LinearSolver;
   readonly balancer: LoadBalancer;
   readonly tuner: Tuner;
-  /** SP4's answers by range, cascade and placement; null = cannot. */
+  /** SP4's results by range, cascade and placement; null if infeasible. */
   readonly tunings: Map<string, Tuning | null>;
-  /** SP3's answers by models, loads and forced replicas. */
+  /** SP3's results by models, loads and forced replicas. */
   readonly placements: Map<string, PlacementResult>;
-  /** SP1's frontier as if every device held everything; empty until searched. */
+  /** SP1's frontier with every model on every device; empty until searched. */
   searched: readonly FrontierCascade[];
-  /** The one cascade that is looked at, where others are out (`bestSingleCascade`). */
+  /** The only cascade to consider, if set (`bestSingleCascade`). */
   only: FrontierCascade | undefined;
   /** Estimated latencies by placement and ranges, see `latencySurface`. */
   readonly surfaces: Map<string, LatencySurface>;
-  /** True: any feasible plan will do. */
+  /** True if any feasible plan will do. */
   readonly firstFeasible: boolean;
   readonly counters: { cascades: number; cycles: number; errors: number; exactPlacements: number };
   readonly progress: (message: string) => void;
@@ -40,7 +40,7 @@ export type PlacementResult =
   | { readonly type: 'placed'; readonly placed: Uint8Array }
   | { readonly type: 'memory'; readonly model: number; readonly bytes: number; readonly limit: number };
 
-/** Must be disposed of (`solver.dispose()`), as the linear program solver holds memory outside the heap. */
+/** Call `solver.dispose()` when done: the linear program solver holds memory outside the heap. */
 export async function planningContext(
   tuning: TuningContext,
   tuner: Tuner,

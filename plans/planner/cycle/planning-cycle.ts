@@ -9,7 +9,7 @@ import type { SubModule } from './submodule.ts';
 
 const SUBMODULES: readonly SubModule[] = [searchCascades, assignCascades, placeModels, tuneBatching];
 
-/** A plan is a matter of tens of cycles and hundreds of errors; this many steps mean a defect. */
+/** A plan takes tens of cycles and hundreds of errors; more steps than this mean a defect. */
 const MAX_STEPS = 200_000;
 
 export type CycleResult =
@@ -17,7 +17,7 @@ export type CycleResult =
   | { readonly type: 'infeasible'; readonly error: PlanError; readonly draft: DraftPlan };
 
 /**
- * Algorithm 1: the submodules in a cycle, forwards on ok, backwards on errors, until nothing improves. An error that leaves
+ * Algorithm 1: runs the submodules in a cycle, forwards on ok, backwards on errors, until nothing improves. An error that leaves
  * the first submodule means that the SLO cannot be met.
  */
 export async function runCycle(initial: DraftPlan, context: PlanningContext): Promise<CycleResult> {
@@ -59,7 +59,7 @@ function sameAssignment(a: DraftPlan, b: DraftPlan): boolean {
   return a.ranges.every((range, i) => range.cascade?.key === b.ranges[i].cascade?.key);
 }
 
-/** Under a latency SLO proposals only ever raise a range's accuracy; those for ranges of weight 0 count too. */
+/** Under a latency SLO proposals only raise accuracy, so each is an improvement, even in ranges of weight 0. */
 function isAccepted(draft: DraftPlan, incumbent: DraftPlan, context: PlanningContext): boolean {
   return context.request.slo.type === 'latency' || isBetter(draft, incumbent, context);
 }

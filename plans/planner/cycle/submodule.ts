@@ -4,7 +4,7 @@ import type { PlanningContext } from './planning-context.ts';
 export type Step = readonly [outgoing: Incoming, draft: DraftPlan];
 
 /**
- * The one signature of SP1 to SP4: on `ok` from the submodule before, do your part; on an error from the submodule behind,
- * repair your own choice, or pass an error further back.
+ * The signature of SP1 to SP4: on `ok` from the previous submodule, do your part; on an error from the next one, repair your own
+ * choice or pass an error further back (CascadeServe §4.1).
  */
 export type SubModule = (incoming: Incoming, draft: DraftPlan, context: PlanningContext) => Step | Promise<Step>;

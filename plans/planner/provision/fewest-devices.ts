@@ -3,11 +3,11 @@ import { planGears } from '../planner.ts';
 import { devicesLike } from '../sp3/devices-like.ts';
 import { fewest } from './fewest.ts';
 
-/** A figure that changes by less from a number of devices to its double does not depend on devices. */
+/** A figure that changes by less than this when the number of devices doubles does not depend on it. */
 const NO_CHANGE = 1e-3;
 const MIN_TRIED = 64;
 
-/** An infeasibility with the fewest devices, kinds as in the request, that would do, if any number does. */
+/** Adds to an infeasibility the fewest devices, of the kinds in the request, that would do, if any number does. */
 export async function withFewestDevices(
   infeasible: Infeasible,
   request: PlanRequest,

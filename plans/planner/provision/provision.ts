@@ -5,23 +5,23 @@ import { type PlannerOptions, planGears } from '../planner.ts';
 import { devicesLike, kindsOf } from '../sp3/devices-like.ts';
 import { fewest } from './fewest.ts';
 
-/** What must hold at once: p95 at every load, and the accuracy expected over the loads. */
+/** The goals to meet together: p95 at every load, and expected accuracy over the distribution of loads. */
 export interface ProvisionGoal {
   readonly p95Ms: number;
   readonly accuracy: number;
 }
 
-/** One way to buy devices, and what becomes of it. */
+/** One way to buy devices, and how far it gets. */
 export interface ProvisionOption {
   /** `cpu-1, 1 GiB` or `as deployed`: the devices in the proportions of the deployment. */
   readonly kind: string;
-  /** Undefined: no number up to the limit will do. */
+  /** Undefined if no number up to the limit will do. */
   readonly fewest: { readonly devices: readonly PlanDevice[]; readonly plan: GearPlan } | undefined;
-  /** The nearest that failed: with one device fewer, or, where none will do, with the most tried. */
+  /** The closest failure: with one device fewer, or if no number will do, with the most tried. */
   readonly short:
     | {
         readonly devices: number;
-        /** Of the plan that is not accurate enough; undefined: there is no plan. */
+        /** Of the plan that is not accurate enough; undefined if there is no plan. */
         readonly expected: GearPlan['expected'] | undefined;
         readonly why: Infeasible | undefined;
       }
@@ -29,9 +29,9 @@ export interface ProvisionOption {
 }
 
 /**
- * The fewest devices of the deployment's kinds, each kind alone and all in the proportions of the deployment, for a latency
- * and an accuracy: the plan under the latency SLO must reach the accuracy over the distribution of loads.
- * @param request its devices say the kinds; its SLO is not looked at.
+ * Finds the fewest devices for a latency and an accuracy, for each kind in the deployment alone and for all kinds in its
+ * proportions. The plan under the latency SLO must reach the accuracy over the distribution of loads.
+ * @param request its devices define the kinds; its SLO is ignored.
  */
 export async function provision(
   request: PlanRequest,
@@ -47,7 +47,7 @@ export async function provision(
   return found;
 }
 
-/** The option with the fewest devices; of several, the most accurate. */
+/** The option with the fewest devices; in a tie, the most accurate. */
 export function bestOption(options: readonly ProvisionOption[]): ProvisionOption | undefined {
   return options
     .filter((option) => option.fewest !== undefined)

@@ -1,25 +1,25 @@
-/** An expected accuracy, and the interval that holds the true one in 95 of 100 cases. */
+/** An expected accuracy and its 95 % confidence interval. */
 export interface AccuracyEstimate {
   readonly accuracy: number;
   readonly interval: readonly [low: number, high: number];
 }
 
-/** Of the standard normal: 95 % lie within. */
+/** 95 % quantile of the standard normal distribution, two-sided. */
 const Z = 1.96;
 /**
- * A correction for selection is itself uncertain: this much of its square adds to the variance. Found by `bench:accuracy`, where
- * intervals without it hold the truth in 90 % of 200 shuffles of 200 samples.
+ * The correction for selection is itself uncertain: this share of its square adds to the variance. Found with `bench:accuracy`, where
+ * intervals without it contain the true value in only 90 % of 200 shuffles of 200 samples.
  */
 const CORRECTION_VARIANCE = 0.5;
 
-/** What an estimate rests on. */
+/** The basis of an estimate. */
 export interface Evidence {
   readonly samples: number;
-  /** Variance of the quality of an answer, as a share of the most that its mean allows: 1 where answers are right or wrong. */
+  /** Variance of answer quality, as a share of the most that its mean allows: 1 if answers are right or wrong. */
   readonly spread: number;
 }
 
-/** Of some answers, see `Evidence`. */
+/** `Evidence.spread` of some answers. */
 export function spreadOf(quality: Float32Array): number {
   let [sum, squares] = [0, 0];
   for (const value of quality) {
@@ -32,12 +32,12 @@ export function spreadOf(quality: Float32Array): number {
 }
 
 /**
- * Wilson's score interval, for as many samples as would be as uncertain as these are with the correction.
+ * Wilson's score interval, with the sample size reduced to account for the uncertainty of the correction.
  * @param accuracy corrected for selection.
  * @param measured before the correction.
  */
 export function estimateOf(accuracy: number, measured: number, { samples, spread }: Evidence): AccuracyEstimate {
-  // Two right and two wrong answers more (Agresti and Coull): a variance that is never nought.
+  // Adds two right and two wrong answers (Agresti and Coull), so that the variance is never zero.
   const near = (accuracy * samples + 2) / (samples + 4);
   const variance = near * (1 - near);
   const n = variance / ((spread * variance) / samples + CORRECTION_VARIANCE * (measured - accuracy) ** 2);
@@ -46,7 +46,7 @@ export function estimateOf(accuracy: number, measured: number, { samples, spread
   return { accuracy, interval: [Math.max(0, center - half), Math.min(1, center + half)] };
 }
 
-/** Of a mean, weights summing to 1: estimates from the same samples err together, so their intervals do not shrink. */
+/** Estimate of a weighted mean; weights sum to 1. Estimates from the same samples err together, so the interval does not shrink. */
 export function weightedMean(estimates: readonly AccuracyEstimate[], weights: readonly number[]): AccuracyEstimate {
   const mean = (of: (estimate: AccuracyEstimate) => number): number =>
     estimates.reduce((sum, estimate, i) => sum + weights[i] * of(estimate), 0);

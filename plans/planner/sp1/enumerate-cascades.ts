@@ -13,7 +13,7 @@ import { evenly } from '../evenly.ts';
 import type { DeviceCosts } from '../sp3/device-costs.ts';
 import { ParetoPool, undominated } from './pareto-pool.ts';
 
-/** Cascades by which placements are judged. */
+/** Cascades for judging placements. */
 const MAX_JUDGES = 64;
 /** Word operations that the first, coarse enumeration may take: about half a second. */
 const WORD_BUDGET = 40e6;
@@ -23,8 +23,8 @@ const MIN_GRID = 10;
 export interface SearchLimits {
   readonly maxStages?: number;
   /**
-   * One frontier for each: cascades whose p95 on idle devices is at most this. A frontier of accuracy and work alone favours
-   * long cascades, whose many small stages add up in latency.
+   * A frontier is kept for each: of cascades whose p95 on idle devices is at most this. A frontier of accuracy and work alone
+   * favours long cascades, whose many small stages add up in latency.
    */
   readonly pathLimitsMs?: readonly number[];
   /** Word operations that the first, coarse enumeration may take. */
@@ -32,15 +32,15 @@ export interface SearchLimits {
 }
 
 export interface FrontierSearch {
-  /** That of the first limit. */
+  /** For the first limit. */
   readonly frontier: FrontierCascade[];
-  /** Those of the other limits. */
+  /** For the other limits. */
   readonly alternatives: readonly FrontierCascade[][];
   /** A few cascades of each set of models, for judging placements that hold only some of them. */
   readonly byModels: readonly FrontierCascade[];
-  /** Those of the first limit that no other beats in accuracy, work and p95 on idle devices at once. */
+  /** For the first limit: the Pareto frontier of accuracy, work and p95 on idle devices. */
   readonly undominated: readonly FrontierCascade[];
-  /** Cascades looked at. */
+  /** Number of cascades evaluated. */
   readonly evaluated: number;
 }
 
@@ -51,8 +51,8 @@ interface Offers {
 }
 
 /**
- * The Pareto frontier of accuracy and work over all cascades of the given models (in family order) and a grid of thresholds,
- * then refined around itself (CascadeServe §4.2; the paper samples, bitsets make enumeration affordable).
+ * The Pareto frontier of accuracy and work over all cascades of the given models (in family order) on a grid of thresholds, which is
+ * then refined near the frontier (CascadeServe §4.2). Deviation: the paper samples at random; bitsets make enumeration affordable.
  */
 export function searchFrontier(
   records: ValidationRecords,
@@ -63,7 +63,7 @@ export function searchFrontier(
   const pools = poolsFor(pathLimitsMs, records);
   const sets = new Map<number, ParetoPool>();
   const offers = offersTo(pools, sets, records);
-  // Of the two counts over the words of a step, those of who goes on and of their quality, the second is per plane.
+  // Each step counts twice over its words: once the samples that move on, once per plane their quality.
   const { grid, stages } = gridFor(models.length, (records.words * (1 + records.planes[0].length)) / 2, wordBudget);
   let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
@@ -72,7 +72,7 @@ export function searchFrontier(
   return { ...frontiers(pools), ...ofSets(sets, costs), evaluated };
 }
 
-/** The same for cascades that are given. */
+/** The same for given cascades. */
 export function frontiersOf(
   cascades: readonly Pick<Cascade, 'models' | 'thresholds'>[],
   records: ValidationRecords,
@@ -109,7 +109,7 @@ function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: Validati
   };
 }
 
-/** From the frontier of each set of models: some evenly, and those that a frontier of all sets hides. */
+/** From the frontier of each set of models: some, evenly spaced, and those that the overall frontier hides. */
 function ofSets(sets: ReadonlyMap<number, ParetoPool>, costs: DeviceCosts): Pick<FrontierSearch, 'byModels' | 'undominated'> {
   const own = [...sets.values()].map((pool) => pool.frontier());
   const each = Math.max(1, Math.floor(MAX_JUDGES / sets.size));
@@ -129,7 +129,7 @@ function offerEvaluated(cascade: Cascade, costs: DeviceCosts, offers: Offers): v
   offers.offer(cascade, costs.workMs(models, reach, models.length), costs.pathMs(models, reach, models.length));
 }
 
-/** Finest grid within the budget; where even a coarse one is too much for cascades of all lengths, shorter cascades only. */
+/** Finest grid within the budget; if even a coarse grid exceeds it, the length of cascades is limited. */
 export function gridFor(models: number, words: number, wordBudget = WORD_BUDGET): { grid: number; stages: number } {
   for (let stages = models; stages > 2; stages--) {
     for (let grid = MAX_GRID; grid >= MIN_GRID; grid--)
@@ -161,7 +161,7 @@ function enumerate(
     ...new Set(Array.from({ length: grid }, (_, i) => thresholdAtQuantile(records, model, (i + 1) / (grid + 1)))),
   ]);
   const uncertain = models.map((model, m) => thresholds[m].map((threshold) => uncertainBits(records, model, threshold)));
-  // Per depth: the samples still alive, so that cascades with a common beginning share its work.
+  // Per depth: the samples that are left, so that cascades with a common prefix share its work.
   const alive = Array.from({ length: maxStages }, () => new Uint32Array(words));
   for (let i = 0; i < samples; i++) alive[0][i >>> 5] |= 1 << (i & 31);
   const members = new Int32Array(maxStages);
@@ -170,7 +170,7 @@ function enumerate(
   reach[0] = 1;
   let evaluated = 0;
 
-  // Qualities in steps: whole numbers, and of right and wrong answers simply the number of right ones.
+  // Qualities as whole steps; for right and wrong answers, the number of right ones.
   const descend = (depth: number, first: number, aliveCount: number, stepsSoFar: number, before: number): void => {
     const here = alive[depth];
     for (let m = first; m < models.length; m++) {
@@ -193,7 +193,7 @@ function enumerate(
           count += popcount(word);
           stepsBelow += popcount(word & lowest[w]);
         }
-        // None or all go on: the same as a shorter cascade. Thresholds ascend, so as many as before are the same samples.
+        // If none or all samples move on, a shorter cascade does the same. Thresholds ascend, so an equal count means the same samples.
         if (count === fewer || count === aliveCount) continue;
         fewer = count;
         chosen[depth] = thresholds[m][t];
@@ -221,7 +221,7 @@ function enumerate(
   return evaluated;
 }
 
-/** What the planes above the lowest count on some samples. */
+/** Sum of the planes above the lowest over some samples. */
 function higherSteps(bits: Uint32Array, higher: readonly Uint32Array[]): number {
   let steps = 0;
   for (let p = 0; p < higher.length; p++) {
@@ -232,7 +232,7 @@ function higherSteps(bits: Uint32Array, higher: readonly Uint32Array[]): number 
   return steps;
 }
 
-/** Moves each threshold of each frontier cascade by a step in quantiles, up and down. */
+/** Moves each threshold of each frontier cascade up and down by a step in quantiles. */
 function refine(
   records: ValidationRecords,
   costs: DeviceCosts,

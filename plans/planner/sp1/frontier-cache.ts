@@ -1,11 +1,11 @@
 import type { Profile } from '../../domain/profile/profile.ts';
 
-/** Searches kept for each profile: those of a few SLOs and mixes of devices. */
+/** Searches kept per profile: enough for a few SLOs and mixes of devices. */
 const MAX_KEPT = 16;
 
 /**
- * A cache of what follows from a profile. SP1's enumeration takes longer than all else in small plans and depends on the profile, the limits and the mix of devices,
- * but not on how many there are: `provision` and the tests ask for the same one again and again. Profiles are values.
+ * Caches results that depend on a profile, which is immutable. SP1's enumeration takes the most time of small plans. It depends on the
+ * profile, the limits and the mix of devices but not on their number, so `provision` and the tests repeat the same search many times.
  */
 export function cacheByProfile<T extends object>(): (profile: Profile, key: string, make: () => T) => T {
   const byProfile = new WeakMap<Profile, Map<string, T>>();

@@ -6,15 +6,15 @@ import { type FrontierSearch, frontiersOf, type SearchLimits, searchFrontier } f
 import { cacheByProfile } from './frontier-cache.ts';
 import { crossFit, type HonestAccuracy } from './honest-accuracy.ts';
 
-/** Latencies for which a frontier of their own is kept under an accuracy SLO. */
+/** Latencies that get their own frontier under an accuracy SLO. */
 const MAX_LEVELS = 11;
-/** Word operations of the coarse enumeration for each of the searches by which accuracies are corrected. */
+/** Budget for the coarse enumeration, in word operations, of each search that corrects accuracies. */
 export const FOLD_WORD_BUDGET = 1e6;
 
 const cachedSearch = cacheByProfile<FrontierSearch>();
 const cachedAccuracy = cacheByProfile<HonestAccuracy>();
 
-/** Models that some device can hold and run, in family order, less the excluded ones. */
+/** Models that some device can hold and run, in family order, without the excluded ones. */
 export function placeableModels(excluded: readonly number[], context: PlanningContext): number[] {
   return context.request.profile.models.flatMap((_, model) =>
     !excluded.includes(model) && context.request.devices.some((_, d) => fits(model, d, context)) ? [model] : [],
@@ -22,8 +22,8 @@ export function placeableModels(excluded: readonly number[], context: PlanningCo
 }
 
 /**
- * The frontiers of the cascades that do without the excluded models; of a frontier of all cascades too little may be left, as
- * those that do without were beaten by others that do not. There must be a placeable model.
+ * The frontiers of the cascades without the excluded models. Filtering the frontier of all cascades could leave too little, because
+ * cascades with excluded models dominate others. There must be a placeable model.
  */
 export function frontiersWithout(excluded: readonly number[], context: PlanningContext): FrontierSearch {
   if (context.only !== undefined) {
@@ -37,7 +37,7 @@ export function frontiersWithout(excluded: readonly number[], context: PlanningC
   );
 }
 
-/** What the cascades that `frontiersWithout` finds promise. There must be a placeable model. */
+/** The accuracy that cascades found by `frontiersWithout` promise. There must be a placeable model. */
 export function honestAccuracy(context: PlanningContext): HonestAccuracy {
   const { profile } = context.request;
   const models = placeableModels([], context);
@@ -72,19 +72,19 @@ function search(
       ? searchFrontier(records, costs, models, limits)
       : frontiersOf(given, records, costs, limits.pathLimitsMs);
   if (found.frontier.length > 0) return found;
-  // No cascade is fast enough on idle devices: the cheapest model then shows what is possible.
+  // If no cascade is fast enough on idle devices, the cheapest model shows what is possible.
   return searchFrontier(records, costs, models.slice(0, 1));
 }
 
 /**
- * Under a latency SLO no cascade slower than that is of use; parts of it leave more time for queues. Under an accuracy SLO
- * latency is what is sought, so there is a frontier for each of several latencies that the family can have.
+ * Under a latency SLO, slower cascades are useless, and fractions of the limit leave more time for queues. Under an accuracy SLO,
+ * latency is minimised, so several latencies within the family's range each get a frontier.
  */
 function pathLimits(models: readonly number[], context: PlanningContext): number[] {
   const limitMs = context.latencyLimitMs;
   if (Number.isFinite(limitMs)) return [limitMs, limitMs / 2, limitMs / 4];
   const alone = models.map((model) => context.costs.pathMs([model], [1], 1)).sort((a, b) => a - b);
-  // At each model's own, so that it is not beaten by a cascade that is cheaper and slower, and between them.
+  // Each model's own latency, so that no cheaper but slower cascade dominates the model, and latencies in between.
   const between = alone.slice(1).map((ms, i) => Math.sqrt(ms * alone[i]));
   const beyond = alone[alone.length - 1] * Math.SQRT2;
   return [

@@ -10,36 +10,36 @@ import {
 import type { FrontierCascade } from '../cycle/draft-plan.ts';
 import { type AccuracyEstimate, type Evidence, estimateOf, spreadOf } from './accuracy-estimate.ts';
 
-/** Of many samples, a search finds as good cascades among four fifths as among nine tenths, in half the time. */
+/** With this many samples, a search on four fifths of them finds equally good cascades as on nine tenths, in half the time. */
 const MANY_SAMPLES = 2_000;
-/** Amounts of work at which the searches are compared, from one cascade of the frontier to the next. */
+/** Amounts of work at which searches are compared, between one cascade of the frontier and the next. */
 const STEPS = 8;
-/** The last cascade of the frontier is chosen at any amount of work above its own; up to this factor they are looked at. */
+/** The last cascade of the frontier is chosen for any amount of work above its own; it is judged up to this factor. */
 const ABOVE_LAST = 2;
 
 type Frontier = readonly FrontierCascade[];
 
 /**
- * What cascades promise. The measured accuracy of a cascade is too good: it was chosen, with its thresholds, among thousands for
- * being accurate on these very samples.
+ * The accuracy that cascades promise. A cascade's measured accuracy is too optimistic: the cascade and its thresholds were chosen
+ * among thousands for being accurate on these very samples.
  *
- * Cross-fitting: each part of the samples judges the frontier that a search among the other parts finds. What that frontier offers
- * for as much work as a cascade of the whole frontier takes is what this cascade promises. A promise never exceeds what was
- * measured, and never falls where the measured accuracy rises: so whoever maximises the one maximises the other.
+ * Cross-fitting corrects this: each part of the samples judges the frontier that a search on the other parts finds. A cascade
+ * promises what those frontiers offer for the same amount of work. A promise never exceeds the measured accuracy and never falls
+ * where the measured accuracy rises, so maximising one maximises the other.
  */
 export class HonestAccuracy {
   readonly #evidence: Evidence;
   readonly #measured: readonly number[];
   readonly #promised: readonly number[];
 
-  /** Points of the frontier, ascending in measured accuracy. */
+  /** @param measured accuracies of the frontier's cascades, ascending. @param promised their corrected accuracies. */
   constructor(evidence: Evidence, measured: readonly number[], promised: readonly number[]) {
     this.#evidence = evidence;
     this.#measured = measured;
     this.#promised = promised;
   }
 
-  /** Expected accuracy of a cascade on new samples: linear between those of the frontier. */
+  /** Expected accuracy of a cascade on new samples: interpolated linearly between cascades of the frontier. */
   of({ accuracy }: Pick<Cascade, 'accuracy'>): number {
     const [at, last] = [this.#measured, this.#measured.length - 1];
     if (accuracy <= at[0]) return Math.max(0, accuracy - at[0] + this.#promised[0]);
@@ -49,20 +49,20 @@ export class HonestAccuracy {
     return this.#promised[above - 1] + share * (this.#promised[above] - this.#promised[above - 1]);
   }
 
-  /** That, with its 95 % interval. */
+  /** Expected accuracy with its 95 % interval. */
   estimate(cascade: Pick<Cascade, 'accuracy'>): AccuracyEstimate {
     return estimateOf(this.of(cascade), cascade.accuracy, this.#evidence);
   }
 }
 
-/** Parts of the samples. Each judges what a search among the others finds. */
+/** Number of parts: each judges what a search on the others finds. */
 function foldsOf(samples: number): number {
   return samples < MANY_SAMPLES ? Math.min(10, samples) : 5;
 }
 
 /**
- * @param frontier of a search among all samples, ascending in work and accuracy; at least one cascade.
- * @param search the same among the samples of the given records.
+ * @param frontier of a search on all samples, ascending in work and accuracy; at least one cascade.
+ * @param search runs the same search on the given records.
  */
 export function crossFit(
   family: RecordedFamily,
@@ -100,7 +100,7 @@ function accuraciesOf(frontier: Frontier, family: RecordedFamily, samples: Int32
   return frontier.map(({ models, thresholds }) => evaluateCascade(records, models, thresholds).accuracy);
 }
 
-/** Mean over amounts of work, evenly by ratio: of each, the value of the most accurate cascade that takes no more. */
+/** Mean value over amounts of work at equal ratios, each with the most accurate cascade that takes no more. */
 function meanBetween(fromMs: number, toMs: number, frontier: Frontier, values: readonly number[]): number {
   let sum = 0;
   for (let step = 0; step < STEPS; step++) {
@@ -116,7 +116,7 @@ function meanBetween(fromMs: number, toMs: number, frontier: Frontier, values: r
   return sum / STEPS;
 }
 
-/** The nearest values that do not fall (pool adjacent violators): between neighbours, a fall is noise. */
+/** The closest non-decreasing values (pool adjacent violators): a fall between neighbours is noise. */
 function ascending(values: readonly number[]): number[] {
   const pools: { sum: number; count: number }[] = [];
   for (const value of values) {

@@ -1,7 +1,7 @@
 import type { Cascade } from '../../domain/cascade/cascade.ts';
 import type { FrontierCascade } from '../cycle/draft-plan.ts';
 
-/** Keeps, for each accuracy to within one sample, the cheapest cascade: at most one per validation sample, whatever is offered. */
+/** Keeps the cheapest cascade for each accuracy, to within one sample: at most as many as there are validation samples. */
 export class ParetoPool {
   readonly #best: (FrontierCascade | undefined)[];
   readonly #samples: number;
@@ -29,7 +29,7 @@ export class ParetoPool {
   }
 }
 
-/** Those that no other one beats in accuracy at the same or less work; ascending in both. */
+/** The Pareto frontier of accuracy and work, ascending in both. */
 export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCascade[] {
   const cheapestFirst = cascades.toSorted(compareWork);
   const frontier: FrontierCascade[] = [];
@@ -37,7 +37,7 @@ export function paretoFrontier(cascades: readonly FrontierCascade[]): FrontierCa
   return frontier;
 }
 
-/** Those that no other one beats in accuracy, work and the way through their stages at once. */
+/** The Pareto frontier of accuracy, work and p95 on idle devices. */
 export function undominated(
   cascades: readonly FrontierCascade[],
   pathMs: (cascade: FrontierCascade) => number,
@@ -46,7 +46,7 @@ export function undominated(
     .map((cascade) => ({ cascade, ms: pathMs(cascade) }))
     .sort((a, b) => a.ms - b.ms || compareWork(a.cascade, b.cascade));
   const found: FrontierCascade[] = [];
-  // The frontier of accuracy and work of those that were found.
+  // The frontier of accuracy and work of those found so far.
   let stairs: FrontierCascade[] = [];
   for (const { cascade } of shortestFirst) {
     if (stairs.some((other) => other.accuracy >= cascade.accuracy && other.workMs <= cascade.workMs)) continue;

@@ -6,7 +6,7 @@ import { paretoFrontier } from './pareto-pool.ts';
 
 /**
  * SP1: the Pareto frontier of (accuracy, throughput under the current placement and batching) over cascades and thresholds
- * (CascadeServe §4.2). An error that arrives here is the user's: the SLO is out of reach of every cascade.
+ * (CascadeServe §4.2). An error that arrives here goes to the user: no cascade can meet the SLO.
  */
 export const searchCascades: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error') return [incoming, draft];
@@ -23,8 +23,8 @@ export const searchCascades: SubModule = (incoming, draft, context) => {
 };
 
 /**
- * Work is first counted as if every device held everything. Where the placement is tighter, throughput is that of the load
- * balancing program; the order of the frontier may change, and cascades that others now beat leave it.
+ * At first, work is computed as if every device held every model. On a tighter placement, throughput comes from the load balancing
+ * program; the order of the frontier may change, and dominated cascades leave it.
  */
 function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): DraftPlan {
   const key = placementKey(draft.placed);

@@ -16,15 +16,15 @@ import { latencyScore } from './latency-score.ts';
 import { latencySurface } from './latency-surface.ts';
 import { assignMonotone } from './monotone-assignment.ts';
 
-/** Rounds in which measured latencies take the place of estimates, once a plan is feasible. */
+/** Rounds in which measured latencies replace estimates, once a plan is feasible. */
 const MAX_ROUNDS = 8;
 /** A measured latency shifts the estimates of its cascade in the other ranges by at most this factor. */
 const MAX_SHIFT = 2;
 
 /**
- * Under an accuracy SLO the cascades of all ranges together must reach the expected accuracy, as fast as possible, and no range
- * may be slower than one of a higher load. Latencies are estimated by short simulations until SP4 has measured them; what
- * looks best is tried, and when all that looks best has been, it is.
+ * Under an accuracy SLO, the cascades of all ranges together must reach the expected accuracy, as fast as possible, and a range with
+ * a higher load must not get a more accurate cascade. Latencies are estimated by short simulations until SP4 has measured them. The
+ * best-looking assignment is tried until it has already been tried.
  */
 export async function assignForAccuracy(
   incoming: Incoming,
@@ -52,7 +52,7 @@ export async function assignForAccuracy(
   return [OK, { ...current, ranges, tried: [...current.tried, key] }];
 }
 
-/** What failed is not proposed again: a model for which there is no memory; in a range, cascades of as much work. */
+/** Records a failure so that it is not proposed again: a model that does not fit, or in a range, cascades with as much work. */
 function withFailure(error: PlanError, draft: DraftPlan, context: PlanningContext): DraftPlan {
   if (error.metric === 'memoryBytes') return withoutModel(error.model, draft, context);
   let current = draft;
@@ -69,7 +69,7 @@ function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
   return { ...draft, ranges, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
 }
 
-/** The surface with what is known by now: measured latencies for estimates, and nothing where a cascade has failed. */
+/** Updates the surface: replaces estimates by measured latencies and rules out cascades that have failed. */
 function corrected(surface: LatencySurface, draft: DraftPlan, context: PlanningContext): LatencySurface {
   const placement = placementKey(draft.placed);
   const usable = surface.cascades.flatMap((cascade, c) =>
@@ -91,7 +91,7 @@ function corrected(surface: LatencySurface, draft: DraftPlan, context: PlanningC
 
 type Measured = ReturnType<PlanningContext['tunings']['get']>;
 
-/** By how much the estimates of a cascade were off where it was measured: the mean ratio. */
+/** Mean ratio of measured to estimated latencies of a cascade. */
 function shiftOf(measured: readonly Measured[], estimates: Float64Array): number {
   const ratios = measured.flatMap((tuning, r) =>
     tuning == null || !Number.isFinite(estimates[r]) ? [] : [latencyScore(tuning.latencyMs) / estimates[r]],

@@ -4,14 +4,13 @@ import type { Step, SubModule } from '../cycle/submodule.ts';
 import { frontiersWithout } from '../sp1/frontiers.ts';
 import { withoutModel } from '../sp3/without-model.ts';
 
-/** `stepsDown` of a range that has left the frontier's lower end for the cascade with the shortest path. */
+/** `stepsDown` of a range that went past the lower end of the frontier to the cascade with the shortest path. */
 const LAST_RESORT = Number.POSITIVE_INFINITY;
 
 /**
- * Under a latency SLO each range wants the most accurate cascade that the later submodules accept. Ranges start at the top
- * of the frontier and, on errors, go down it in steps that double (one by one would be the paper's rule, and needs hundreds of
- * simulations per range); once a plan is feasible, the cascades between the accepted and the least failed one are tried by
- * bisection.
+ * Under a latency SLO, each range gets the most accurate cascade that the later submodules accept. Ranges start at the top of the
+ * frontier and, on errors, step down it. Deviation: steps double, because the paper's single steps need hundreds of simulations per
+ * range. Once a plan is feasible, the cascades between the accepted and the cheapest failed one are tried by bisection.
  */
 export const assignForLatency: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error')
@@ -37,8 +36,8 @@ function stepDown(error: PlanError, draft: DraftPlan, context: PlanningContext):
 }
 
 /**
- * Below the cheapest cascade: the one with the shortest path, which is another where a dearer model answers a single request
- * sooner. Undefined where that has failed too.
+ * Below the cheapest cascade: the one with the shortest path, which differs if a larger model answers a single request sooner.
+ * Undefined if that has failed too.
  */
 function lastResort(range: DraftRange, draft: DraftPlan, context: PlanningContext): FrontierCascade | undefined {
   const pathMs = ({ models, reach }: FrontierCascade): number => context.costs.pathMs(models, reach, models.length);
@@ -50,7 +49,7 @@ function lastResort(range: DraftRange, draft: DraftPlan, context: PlanningContex
   return fastest?.key === range.cascade?.key ? undefined : fastest;
 }
 
-/** The models in use do not fit together: every range leaves the named one for the next cheaper cascade without it. */
+/** The models in use do not fit together: every range that uses the named one moves to the next cheaper cascade without it. */
 function excludeModel(error: PlanError, draft: DraftPlan, context: PlanningContext): Step {
   const without = withoutModel(error.model, draft, context);
   const usable = usableCascades(without);
@@ -63,7 +62,7 @@ function excludeModel(error: PlanError, draft: DraftPlan, context: PlanningConte
   return [OK, { ...without, ranges }];
 }
 
-/** Proposals failed: their ranges go on with the next ones, or back to what is known to work. */
+/** Withdraws failed proposals: their ranges get the next proposal, or go back to the incumbent. */
 function withdraw(error: PlanError, draft: DraftPlan, incumbent: DraftPlan): Step {
   const isChanged = (i: number): boolean => draft.ranges[i].cascade?.key !== incumbent.ranges[i].cascade?.key;
   const proposals = [error.range, ...error.others].filter(isChanged);
@@ -82,8 +81,8 @@ function withdraw(error: PlanError, draft: DraftPlan, incumbent: DraftPlan): Ste
       changed.ranges.some((r, i) => r.cascade?.key !== incumbent.ranges[i].cascade?.key) ? changed : propose(changed, incumbent),
     ];
   }
-  // The range that fails is as it was: the others' proposals took its devices. Where one was alone to blame, it is rejected;
-  // where there were several, all are taken back and tried one at a time.
+  // The failed range itself has not changed: proposals for others took its devices. If there was only one, it is rejected; if there
+  // were several, all are withdrawn and tried one at a time.
   const changed = draft.ranges.flatMap((_, i) => (isChanged(i) ? [i] : []));
   const ranges = draft.ranges.map((r, i) => {
     const failed =
@@ -97,7 +96,7 @@ function restoredPlacement(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
   return { ...draft, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
 }
 
-/** The ranges that occur most go first where only one may move. */
+/** If only one range may change, the one that occurs most often goes first. */
 function propose(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
   const order = draft.ranges.map((_, i) => i).sort((a, b) => draft.ranges[b].weight - draft.ranges[a].weight || a - b);
   let proposed = draft;
@@ -110,7 +109,7 @@ function propose(draft: DraftPlan, incumbent: DraftPlan): DraftPlan {
   return proposed;
 }
 
-/** The middle one of the cascades that are better than the accepted one and cheaper than any that failed here. */
+/** The middle of the cascades that are better than the accepted one and cheaper than any that failed here. */
 function nextProposal(range: DraftRange, accepted: FrontierCascade | undefined, draft: DraftPlan): FrontierCascade | undefined {
   const open = usableCascades(draft).filter(
     (cascade) => cascade.accuracy > (accepted?.accuracy ?? 0) && cascade.workMs < range.leastFailedWorkMs,

@@ -5,12 +5,12 @@ import { frontiersWithout } from '../sp1/frontiers.ts';
 import type { TuningJob } from '../sp4/tuning-job.ts';
 import { latencyScore } from './latency-score.ts';
 
-/** Cascades estimated: neighbours on a frontier differ by less than an estimate can tell. */
+/** Most cascades to estimate: with more, neighbours on a frontier would differ by less than the error of an estimate. */
 const MAX_CASCADES = 64;
-/** Ranges at which latencies are simulated; between them they are interpolated. */
+/** Most ranges in which latencies are simulated; between them they are interpolated. */
 const MAX_LOADS = 8;
 
-/** What each cascade's latency is about in each range: by short simulations at a few loads. */
+/** Estimates each cascade's latency in each range by short simulations at a few loads. */
 export async function latencySurface(draft: DraftPlan, context: PlanningContext): Promise<LatencySurface> {
   const key = `${placementKey(draft.placed)}|${draft.ranges.length}|${draft.excludedModels.join(' ')}`;
   const known = context.surfaces.get(key);
@@ -43,7 +43,7 @@ export async function latencySurface(draft: DraftPlan, context: PlanningContext)
   return surface;
 }
 
-/** Cascades of all frontiers, evenly over each. */
+/** Cascades of all frontiers, evenly spaced on each. */
 function candidates(draft: DraftPlan, context: PlanningContext): FrontierCascade[] {
   const frontiers = [draft.frontier, ...frontiersWithout(draft.excludedModels, context).alternatives];
   const found = new Map<string, FrontierCascade>();
@@ -54,7 +54,7 @@ function candidates(draft: DraftPlan, context: PlanningContext): FrontierCascade
   return [...evenly(ascending, MAX_CASCADES)];
 }
 
-/** Linear in load between the simulated ranges; Infinity above the last that keeps up. */
+/** Interpolates linearly in load between the simulated ranges; Infinity above the last that keeps up. */
 function interpolated(points: ReadonlyMap<number, number>, draft: DraftPlan): Float64Array {
   const known = [...points].sort(([a], [b]) => a - b);
   return Float64Array.from(draft.ranges, ({ toQps }, i) => {

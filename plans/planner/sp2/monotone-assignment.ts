@@ -1,6 +1,6 @@
-/** Halvings in the search for the price of accuracy: beyond double precision. */
+/** Halvings in the search for the price of accuracy: enough to exhaust double precision. */
 const BISECTIONS = 60;
-/** A range of weight 0 still gets a sensible cascade. */
+/** So that a range of weight 0 still gets a sensible cascade. */
 const LEAST_WEIGHT = 1e-9;
 
 export interface AssignmentProblem {
@@ -8,7 +8,7 @@ export interface AssignmentProblem {
   readonly weights: readonly number[];
   /** Per cascade, ascending. */
   readonly accuracy: readonly number[];
-  /** [cascade][range]; Infinity where the cascade will not do. */
+  /** [cascade][range]; Infinity if the cascade is infeasible in the range. */
   readonly scoreMs: readonly ArrayLike<number>[];
 }
 
@@ -16,9 +16,9 @@ export interface AssignmentProblem {
  * Minimises sum(weight * score) subject to sum(weight * accuracy) >= target and, so that a rising load never shifts to a
  * slower gear, accuracy that does not rise from one range to the next.
  *
- * Lagrangian: at a price per unit of accuracy the best monotone assignment is found by dynamic programming; the lowest price
- * at which the target is met is found by bisection; what is left of the accuracy above the target is then sold step by step.
- * @returns per range a cascade; or the most accuracy there can be; undefined when a range has no cascade at all.
+ * Lagrangian relaxation: dynamic programming finds the best monotone assignment at a price per unit of accuracy, and bisection the
+ * lowest price that meets the target. Accuracy above the target is then traded for latency step by step.
+ * @returns a cascade per range; or the highest accuracy possible; undefined if a range has no feasible cascade.
  */
 export function assignMonotone(
   problem: AssignmentProblem,
@@ -32,7 +32,7 @@ export function assignMonotone(
   let best = bestAt(0, problem) ?? highest;
   if (total(best) >= target) return { type: 'assigned', cascades: best };
   best = highest;
-  // Prices beyond the largest latency difference for the least accuracy difference change nothing.
+  // Prices above the ratio of the largest latency difference to the smallest accuracy difference change nothing.
   let low = 1e-6;
   let high = 1e15;
   for (let i = 0; i < BISECTIONS; i++) {
@@ -46,7 +46,7 @@ export function assignMonotone(
   return { type: 'assigned', cascades: sellExcess(best, total(best) - target, problem) };
 }
 
-/** The best monotone assignment at a price; at an infinite one, the most accurate. */
+/** The best monotone assignment at a price; at an infinite price, the most accurate one. */
 function bestAt(price: number, { weights, accuracy, scoreMs }: AssignmentProblem): number[] | undefined {
   const count = accuracy.length;
   const cost = (c: number, r: number): number => {
@@ -55,7 +55,7 @@ function bestAt(price: number, { weights, accuracy, scoreMs }: AssignmentProblem
     const weight = Math.max(LEAST_WEIGHT, weights[r]);
     return Number.isFinite(price) ? weight * (score - price * accuracy[c]) : -weight * accuracy[c];
   };
-  // From the last range down: `best[c]` is the least cost of ranges r.. when range r has cascade c or a less accurate one.
+  // Backwards from the last range: `best[c]` is the least cost of ranges r.. if range r has cascade c or a less accurate one.
   const choice: Int32Array[] = [];
   let below = new Float64Array(count);
   for (let r = weights.length - 1; r >= 0; r--) {
@@ -80,7 +80,7 @@ function bestAt(price: number, { weights, accuracy, scoreMs }: AssignmentProblem
   return assignment;
 }
 
-/** Exchanges a range's cascade for a faster one, the largest gain first, while the accuracy that is left over pays for it. */
+/** Switches ranges to faster cascades, largest gain first, while the excess accuracy pays for it. */
 function sellExcess(assignment: readonly number[], excess: number, { weights, accuracy, scoreMs }: AssignmentProblem): number[] {
   const current = [...assignment];
   let left = excess;

@@ -6,17 +6,17 @@ import { tuneAll } from '../sp4/sp4-tune-batching.ts';
 import { latencyScore } from './latency-score.ts';
 import { raiseAccuracy } from './raise-accuracy.ts';
 
-/** Accuracy is what is maximised: none is given up for a lower latency. Below the share of one sample: sums differ by rounding. */
+/** Accuracy is never traded for latency. Less than the share of one sample, so it only absorbs rounding. */
 const ACCURACY_TOLERANCE = 1e-9;
-/** Much lower: at least by a tenth. */
+/** A switch must lower latency by at least a tenth. */
 const LATENCY_GAIN = 0.9;
-/** Cascades tried for each range, of those that are as accurate. */
+/** Most cascades to try per range, of those that are as accurate. */
 const TRIES = 4;
 
 /**
- * The last touches to a plan under a latency SLO, on its placement: cascades off the frontier of accuracy and work whose paths
- * are shorter, where one is more accurate and holds the SLO; then, of equally accurate cascades, the fastest. Each range is
- * independent of the others here, so no touch can break another.
+ * Final improvements to a plan under a latency SLO, on its placement. First, cascades with shorter paths off the frontier of accuracy
+ * and work, if one is more accurate and holds the SLO; then the fastest of equally accurate cascades. Ranges are independent here, so
+ * no change can break another range.
  */
 export async function preferFaster(draft: DraftPlan, context: PlanningContext): Promise<DraftPlan> {
   if (context.request.slo.type !== 'latency' || context.request.restrict === 'one-cascade') return draft;
@@ -25,7 +25,7 @@ export async function preferFaster(draft: DraftPlan, context: PlanningContext): 
   return withFastest(await raiseAccuracy(draft, cascades, context), cascades, context);
 }
 
-/** Each range with the fastest of the cascades that are as accurate as its own. */
+/** Gives each range the fastest of the cascades that are as accurate as its own. */
 async function withFastest(draft: DraftPlan, cascades: readonly FrontierCascade[], context: PlanningContext): Promise<DraftPlan> {
   const options = draft.ranges.map((range) => asAccurate(range, cascades, draft, context));
   let current = draft;
@@ -47,7 +47,7 @@ function isMuchFaster(tuning: Tuning, range: DraftRange): boolean {
   return latencyScore(tuning.latencyMs) < LATENCY_GAIN * ownMs;
 }
 
-/** Of the cascades that are as accurate as a range's own, some with the shortest paths. */
+/** Some cascades with the shortest paths among those as accurate as a range's own. */
 function asAccurate(
   range: DraftRange,
   cascades: readonly FrontierCascade[],

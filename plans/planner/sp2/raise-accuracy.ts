@@ -5,11 +5,11 @@ import { canCarry, mayCarry } from '../sp1/usable-cascades.ts';
 import { tuneAll } from '../sp4/sp4-tune-batching.ts';
 import type { TuningJob } from '../sp4/tuning-job.ts';
 
-/** More accurate cascades that are estimated for each range. */
+/** Most cascades to estimate per range. */
 const ESTIMATED = 24;
-/** Of those, how many are tuned for each range, at most. */
+/** Most cascades to tune per range, out of those. */
 const TRIES = 5;
-/** An estimate is of a short run: one that is not far above the limit may be wrong. */
+/** Estimates come from short runs, so one slightly above the limit may be wrong. */
 const ESTIMATE_ROOM = 1.1;
 
 interface Estimate {
@@ -18,10 +18,10 @@ interface Estimate {
 }
 
 /**
- * SP2 looks along the frontier of accuracy and work, where a cascade of many cheap stages hides one that costs a little more
- * and answers sooner. Here each range is offered what is more accurate and off that frontier, on the placement as it is: short
- * simulations estimate which of them may hold the latency; then bisection by estimate, as one that is slower than one that
- * failed will fail, and one that is less accurate than one that holds is not wanted.
+ * SP2 searches the frontier of accuracy and work, where a cascade of many cheap stages can hide one that costs a little more but
+ * answers sooner. This tries more accurate cascades off that frontier for each range, on the given placement. Short simulations
+ * estimate which of them may hold the latency. Bisection by estimate then skips those that are slower than one that failed, or less
+ * accurate than one that holds.
  * @param cascades ascending in accuracy.
  */
 export async function raiseAccuracy(

@@ -3,8 +3,8 @@ import { assignForAccuracy } from './assign-for-accuracy.ts';
 import { assignForLatency } from './assign-for-latency.ts';
 
 /**
- * SP2: one cascade of the frontier for each QPS range (CascadeServe §4.3). Under a latency SLO the most accurate that the
- * later submodules accept; under an accuracy SLO the fastest that together reach the target.
+ * SP2: one cascade of the frontier for each QPS range (CascadeServe §4.3): under a latency SLO the most accurate one that the later
+ * submodules accept, under an accuracy SLO the fastest ones that together reach the target.
  */
 export const assignCascades: SubModule = (incoming, draft, context) =>
   context.request.slo.type === 'latency'

@@ -8,8 +8,8 @@ import { type CascadeLoad, pruneReplicas, worstUtilisation } from './prune-repli
 const FULL = 1;
 
 /**
- * SP3's choice: greedy pruning as in the paper and, where memory is short, the exact program; the better of both.
- * @param loads the distinct cascades in force with their highest loads: utilisation is linear in load, so no other counts.
+ * SP3's placement: the better of greedy pruning, as in the paper, and, if memory is short, the exact program.
+ * @param loads the distinct cascades in force with their highest loads; utilisation is linear in load, so lower ones do not matter.
  * @param atLeast per model: replicas that must stay.
  */
 export function bestPlacement(
@@ -35,10 +35,10 @@ function better(
   atLeast: readonly number[],
   context: PlanningContext,
 ): PlacementResult {
-  // Where greedy pruning ends without room for all models, another order of pruning may find some.
+  // If greedy pruning finds no room for all models, another order of pruning may.
   const utilisation = greedy.type === 'placed' ? worstUtilisation(loads, greedy.placed, context) : Number.POSITIVE_INFINITY;
-  // Where greedy pruning overloads a device, only a placement that does not is of use: that there is none is found sooner than
-  // which one is the least overloaded.
+  // If greedy pruning overloads a device, only a placement without overload helps. Proving that there is none is faster than finding
+  // the least overloaded one.
   const placed = exactPlacement(models, loads, atLeast, Math.min(FULL, utilisation), context);
   if (placed === undefined) return greedy;
   context.counters.exactPlacements++;

@@ -5,14 +5,14 @@ import type { PlanningContext } from '../cycle/planning-context.ts';
 import { type CycleResult, isBetter, runCycle } from '../cycle/planning-cycle.ts';
 import { judgedAccuracy, promisingPlacements } from './search-placement.ts';
 
-/** Rounds of search; each starts from the best placement so far and judges with what it has taught. */
+/** Rounds of search; each starts from the best placement so far, with a judge calibrated by it. */
 const MAX_ROUNDS = 4;
-/** Halvings in the search for the load that a placement really carries. */
+/** Halvings in the search for the load that a placement carries. */
 const BISECTIONS = 12;
-/** Latency takes less from no placement than leaves it this fraction of what its device time would allow. */
+/** Lower bound: latency never reduces the load of a placement below this fraction of what device time allows. */
 const LEAST_HEADROOM = 0.3;
 
-/** The best of a plan and of those on placements found by local search; the same where memory holds everything everywhere. */
+/** The best of a plan and the plans on placements found by local search; the plan itself if everything fits everywhere. */
 export async function withBetterPlacement(first: CycleResult, context: PlanningContext): Promise<CycleResult> {
   let best = first;
   let headroom = 1;
@@ -38,8 +38,8 @@ export async function withBetterPlacement(first: CycleResult, context: PlanningC
 }
 
 /**
- * Fraction of the load that device time alone would allow at which the judgement of a placement equals the plan that was made
- * on it: what latency costs. Placements are judged without simulation, so this is how the judge learns of it.
+ * The fraction of the load that device time alone would allow at which the judge's accuracy for a placement equals that of the plan
+ * made on it. It tells the judge, which does not simulate, what latency costs.
  */
 function carriedFraction({ draft }: CycleResult, context: PlanningContext): number {
   const actual = measuredAccuracy(draft);

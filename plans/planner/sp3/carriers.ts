@@ -3,15 +3,15 @@ import { pinnedDraft } from '../cycle/initial-draft.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { usableCascades } from '../sp1/usable-cascades.ts';
 
-/** A cascade, and the highest load that a placement carries with it within the margin on utilisation. */
+/** A cascade and the highest load that a placement carries with it, within the margin on utilisation. */
 export interface Carrier {
   readonly cascade: FrontierCascade;
   readonly qps: number;
 }
 
 /**
- * What there is for loads above a range: the cascades of the placed models that are no more accurate than the range's own, and of
- * which none other is as accurate and carries as much. Falling in accuracy, rising in load.
+ * The cascades for loads above a range: those of placed models that are at most as accurate as the range's own, reduced to the Pareto
+ * frontier of accuracy and load. Descending in accuracy, ascending in load.
  */
 export function carriers({ cascade: own }: DraftRange, placed: Uint8Array, context: PlanningContext): Carrier[] {
   if (own === undefined) return [];
@@ -21,12 +21,12 @@ export function carriers({ cascade: own }: DraftRange, placed: Uint8Array, conte
   const kept: Carrier[] = [];
   for (const cascade of falling) {
     const most = kept.at(-1)?.qps ?? 0;
-    // No placement carries more than all devices together: this spares most linear programs.
+    // No placement carries more than all devices together; this check avoids most linear programs.
     if (carriedQps(cascade.workMs / context.devices, context) <= most) continue;
     const fullestMs = context.balancer.fullestMs(cascade, placed);
     const qps = fullestMs === undefined ? 0 : carriedQps(fullestMs, context);
     if (qps <= most) continue;
-    // Of equally accurate ones, the one that carries most.
+    // Of equally accurate cascades, keep the one that carries the most.
     if (kept.at(-1)?.cascade.accuracy === cascade.accuracy) kept.pop();
     kept.push({ cascade, qps });
   }

@@ -1,13 +1,13 @@
 import { batchTable, type PlanDevice } from '../../domain/profile/batch-cost.ts';
 import { type Profile, wayMs } from '../../domain/profile/profile.ts';
 
-/** Requests beyond this fraction do not show in a p95. */
+/** A stage that at most this fraction of the requests reach does not show in a p95. */
 const TAIL = 0.05;
 
 /**
- * What a cascade costs on each class of devices. Batching makes this depend on the batch sizes, which SP4 finds only later;
- * here the optimistic view is taken that a device collects as many requests as a cycle through all stages within the latency
- * budget allows, since no later answer could be in time (submodules are optimistic, CascadeServe §4.1).
+ * The cost of a cascade on each class of devices. It depends on batch sizes, which only SP4 determines. The optimistic assumption here
+ * is that a device collects as many requests as fit into a cycle through all stages within the latency budget, since any later answer
+ * would be late (submodules are optimistic, CascadeServe §4.1).
  */
 export class DeviceCosts {
   readonly models: number;
@@ -16,7 +16,7 @@ export class DeviceCosts {
   readonly classOf: readonly number[];
   readonly classes: number;
   readonly #devicesOfClass: readonly number[];
-  /** Equal for equal costs of all cascades, given one profile. */
+  /** Equal signatures mean equal costs of all cascades, for a given profile. */
   readonly signature: string;
   /** [model][class] */
   readonly #tables: readonly (readonly (Float64Array | undefined)[])[];
@@ -54,7 +54,7 @@ export class DeviceCosts {
   }
 
   /**
-   * p95 of a cascade on idle devices, one request at a time: through the stages that more than a twentieth of the requests
+   * p95 of a cascade on idle devices, one request at a time: the time through the stages that more than a twentieth of the requests
    * reach. No plan is faster.
    */
   pathMs(models: ArrayLike<number>, reach: ArrayLike<number>, stages: number): number {
@@ -63,14 +63,14 @@ export class DeviceCosts {
     return ms;
   }
 
-  /** Largest batch that a trigger takes of a model on a device. */
+  /** Largest batch of a model that a trigger starts on a device. */
   batchLimit(model: number, device: number): number {
     return (this.#tables[model][this.classOf[device]]?.length ?? 2) - 1;
   }
 
   /**
-   * Requests that enter the cascade in one cycle of a device which runs all of its stages.
-   * @param stages number of entries of `models` and `reach` that count.
+   * Requests that enter the cascade in one cycle of a device that runs all of its stages.
+   * @param stages number of entries of `models` and `reach` to use.
    */
   cycleRequests(models: ArrayLike<number>, reach: ArrayLike<number>, stages: number, deviceClass: number): number {
     let high = 1;
@@ -99,7 +99,7 @@ export class DeviceCosts {
     return this.devices / rate;
   }
 
-  /** [stage][class]: device time per request *that enters the cascade* if the whole stage ran on that class; Infinity where it cannot. */
+  /** [stage][class]: device time per request *that enters the cascade* if the whole stage ran on that class; Infinity if it cannot. */
   stageCosts(models: readonly number[], reach: readonly number[]): number[][] {
     const requests = Array.from({ length: this.classes }, (_, k) => this.cycleRequests(models, reach, models.length, k));
     return models.map((model, s) =>
@@ -120,7 +120,7 @@ export class DeviceCosts {
   }
 }
 
-/** Expected device time of `x` requests: below one, a batch of one in a fraction of the cycles; above the limit, full batches. */
+/** Expected device time of `x` requests per cycle: below 1, a batch of one in a fraction of cycles; above the limit, full batches. */
 function stageMs(table: Float64Array, x: number): number {
   const limit = table.length - 1;
   if (x <= 1) return x * table[1];

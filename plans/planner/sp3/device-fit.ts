@@ -1,12 +1,12 @@
 import type { PlanningContext } from '../cycle/planning-context.ts';
 
-/** Whether a device can run a model and could hold it alone. */
+/** Whether a device can run a model and hold it alone. */
 export function fits(model: number, device: number, context: PlanningContext): boolean {
   const { profile, devices } = context.request;
   return context.costs.canRun(model, device) && profile.models[model].memoryBytes <= devices[device].memoryBytes;
 }
 
-/** Every model in use on every device that can run it and could hold it alone (CascadeServe §4.1: may overflow memory). */
+/** Every model in use on every device that can run it and hold it alone (CascadeServe §4.1: may overflow memory). */
 export function everywhere(models: readonly number[], context: PlanningContext): Uint8Array {
   const placed = new Uint8Array(context.models * context.devices);
   for (const model of models) {

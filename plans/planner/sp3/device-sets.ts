@@ -1,7 +1,7 @@
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { fits } from './device-fit.ts';
 
-/** Devices that are interchangeable before anything is placed on them: of one class, with the same memory. */
+/** Devices of one class with the same memory, which are interchangeable while empty. */
 export interface DeviceKind {
   readonly deviceClass: number;
   readonly devices: readonly number[];
@@ -19,7 +19,7 @@ export function deviceKinds(context: PlanningContext): DeviceKind[] {
   return [...kinds.values()];
 }
 
-/** Sets of the given models that a device can hold and to which none of the others can be added. */
+/** Maximal sets of the given models that a device can hold. */
 export function fullSets(device: number, models: readonly number[], context: PlanningContext): number[][] {
   const { profile, devices } = context.request;
   const candidates = models.filter((m) => fits(m, device, context));

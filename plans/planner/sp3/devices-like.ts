@@ -1,6 +1,6 @@
 import type { PlanDevice } from '../../domain/profile/batch-cost.ts';
 
-/** So many devices with the kinds of the given ones, which are repeated in order. */
+/** `count` devices, repeating the kinds of the given ones in order. */
 export function devicesLike(devices: readonly PlanDevice[], count: number): PlanDevice[] {
   return Array.from({ length: count }, (_, i) => {
     const like = devices[i % devices.length];

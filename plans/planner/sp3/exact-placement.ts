@@ -7,12 +7,12 @@ import { type CascadeLoad, worstUtilisation } from './prune-replicas.ts';
 /** Larger programs are left to greedy pruning and local search. */
 const MAX_VARIABLES = 1500;
 const MAX_INTEGERS = 80;
-/** Within this of the proven optimum is good enough: utilisations are planned with a margin of percents. */
+/** This close to the proven optimum is good enough, since utilisation is planned with a margin of percents. */
 const RELATIVE_GAP = 1e-4;
 const MAX_NODES = 400;
 /**
- * The limit on nodes ends what is hard, and does so alike on every machine. These programs take less than a second; only one that is
- * stuck within a node, or a machine that has a hundredth of its time for us, comes to this.
+ * A last resort: the limit on nodes stops hard programs, on every machine alike. Programs take less than a second, so only one stuck
+ * within a node, or on an extremely busy machine, reaches this.
  */
 const TIME_LIMIT_SECONDS = 60;
 
@@ -24,15 +24,15 @@ interface Group {
 
 /**
  * The placement with the lowest worst utilisation, as a mixed-integer program (CascadeServe §4.4 prunes greedily instead).
- * Devices of a kind are interchangeable, so the program counts how many of them hold which set of models; asking for one
- * device after the other would drown in symmetric solutions.
+ * Devices of a kind are interchangeable, so the program counts how many of them hold each set of models; a program with variables
+ * per device would have too many symmetric solutions.
  *
- * Variables: n_g, the devices of group g (whole); x_lsg, what group g takes of stage s under load l; and lambda, by which all
- * loads could grow until a device is full: 1 / utilisation, which keeps the program linear. Maximise lambda, subject to
- * (a) what the groups take of a stage is lambda; (b) no group has more work than devices; (c) each device has one set;
+ * Variables: n_g, the number of devices in group g (integer); x_lsg, what group g takes of stage s under load l; and lambda, the
+ * factor by which all loads could grow until a device is full: 1 / utilisation, which keeps the program linear. Maximise lambda,
+ * subject to (a) the groups take lambda of each stage; (b) no group has more work than devices; (c) each device has one set;
  * (d) each model has at least its forced replicas.
- * @param atMost utilisation beyond which a placement is of no use.
- * @returns undefined where the program is too large, or was not solved within its limits.
+ * @param atMost utilisation above which a placement is useless.
+ * @returns undefined if the program is too large or was not solved within its limits.
  */
 export function exactPlacement(
   models: readonly number[],
@@ -46,7 +46,7 @@ export function exactPlacement(
   );
   const variables = groups.length + 1 + loads.reduce((sum, { cascade }) => sum + cascade.models.length * groups.length, 0);
   if (groups.length > MAX_INTEGERS || variables > MAX_VARIABLES) return undefined;
-  // No placement is better than everything everywhere; in units of that, lambda is at most 1.
+  // No placement beats everything everywhere, so in units of its utilisation lambda is at most 1.
   const unit = worstUtilisation(loads, everywhere(models, context), context);
   if (!(unit <= atMost)) return undefined;
 
@@ -87,7 +87,7 @@ export function exactPlacement(
   return solution && placedBy(groups, solution, context);
 }
 
-/** Hands the counted sets out to the devices, in order. */
+/** Assigns the counted sets to devices, in order. */
 function placedBy(groups: readonly Group[], counts: ArrayLike<number>, context: PlanningContext): Uint8Array {
   const placed = new Uint8Array(context.models * context.devices);
   const handedOut = new Map<DeviceKind, number>();

@@ -1,6 +1,6 @@
 import highsModule from 'highs';
 
-// The package's types describe CommonJS: what they call `.default` is, for an ES module, the import itself.
+// The package's types describe CommonJS: for an ES module, their `.default` is the import itself.
 const loadHighs = highsModule as unknown as typeof highsModule.default;
 
 /** Compiled once for all solvers of a process. */
@@ -9,7 +9,7 @@ let loaded: ReturnType<typeof loadHighs> | undefined;
 type Highs = Awaited<ReturnType<typeof loadHighs>>;
 type Model = ReturnType<Highs['createModel']>;
 
-/** Highest value of a variable: programs are scaled so that theirs are near 1, and HiGHS likes bounds. */
+/** Upper bound of a variable: programs are scaled so that values are near 1, and HiGHS works better with bounds. */
 const UPPER = 1e6;
 
 export type Entry = readonly [column: number, value: number];
@@ -22,19 +22,19 @@ export interface Row {
 }
 
 export interface MixedIntegerOptions {
-  /** Per variable: whether it must be whole. */
+  /** Per variable: whether it must be an integer. */
   readonly integer: readonly boolean[];
   /** Relative distance to the proven bound at which the search may end. */
   readonly relativeGap: number;
-  /** Branch-and-bound nodes: a bound that, other than one on time, gives the same answer on every machine. */
+  /** Limit on branch-and-bound nodes. Unlike a time limit, it gives the same answer on every machine. */
   readonly maxNodes: number;
-  /** Guard against a program that is stuck within one node; where it strikes there is no answer. */
+  /** Guards against a program stuck within one node; when it is reached, there is no answer. */
   readonly timeLimitSeconds: number;
 }
 
 /**
- * Small linear and mixed-integer programs, minimised over variables in [0, 1e6] by HiGHS. One model is used again and again:
- * making one costs more than solving a small program.
+ * Minimises small linear and mixed-integer programs over variables in [0, 1e6] with HiGHS. Reuses one model, because creating one
+ * costs more than solving a small program.
  */
 export class LinearSolver {
   readonly #highs: Highs;
@@ -59,9 +59,9 @@ export class LinearSolver {
     this.#model.dispose();
   }
 
-  /** @returns the value of each variable. @throws Error when HiGHS does not end optimal: a defect of the program. */
+  /** @returns the value of each variable. @throws Error if HiGHS finds no optimum, which is a defect of the program. */
   minimise(objective: readonly number[], rows: readonly Row[]): Float64Array {
-    // A limit set for a mixed-integer program would hold for this one, too, and its clock runs on from program to program.
+    // A limit set for a mixed-integer program would apply to this one too, and its clock runs on across programs.
     this.#model.options.set({ output_flag: false, presolve: 'off', time_limit: Number.MAX_VALUE });
     this.#pass(objective, rows, undefined);
     this.#model.run();
@@ -71,7 +71,7 @@ export class LinearSolver {
     return this.#model.getSolution().colValue;
   }
 
-  /** @returns the value of each variable; undefined where the program is infeasible or too hard for the limits. */
+  /** @returns the value of each variable; undefined if the program is infeasible or too hard for the limits. */
   minimiseMixed(objective: readonly number[], rows: readonly Row[], options: MixedIntegerOptions): Float64Array | undefined {
     this.#model.options.set({
       output_flag: false,

@@ -3,18 +3,18 @@ import { type Balance, placementKey } from '../cycle/draft-plan.ts';
 import type { DeviceCosts } from './device-costs.ts';
 import type { Entry, LinearSolver, Row } from './linear-solver.ts';
 
-/** Relative room around the optimum within which the second program may look for even shares. */
+/** Relative slack around the optimum for the second program, which looks for even shares. */
 const SLACK = 1e-7;
-/** Shares are written with eight digits: on 16 devices, six would leave the fullest up to 1e-5 above the optimum. */
+/** Shares have eight digits: with six, the fullest of 16 devices could be up to 1e-5 above the optimum. */
 const SHARE_STEPS = 1e8;
 
-/** Devices of one class that hold the same stages of a cascade: interchangeable, so they get equal shares. */
+/** Devices of one class that hold the same stages of a cascade. They are interchangeable, so they get equal shares. */
 interface Group {
   readonly deviceClass: number;
   readonly devices: readonly number[];
 }
 
-/** What one group may take of one stage. */
+/** The share of a stage that a group may take. */
 interface Slot {
   readonly stage: number;
   readonly group: number;
@@ -29,9 +29,9 @@ interface Program {
 }
 
 /**
- * Distributes the load of a cascade over the placed replicas such that the fullest device is as empty as possible
- * (CascadeServe §4.4). The optimum scales with QPS, so it is solved once per cascade and placement, per request; like devices
- * share a variable, so programs stay small however many devices there are.
+ * Distributes the load of a cascade over the placed replicas to minimise the utilisation of the fullest device (CascadeServe §4.4).
+ * The optimum scales with QPS, so it is solved once per cascade and placement, for one request. Like devices share a variable, so
+ * programs stay small regardless of the number of devices.
  */
 export class LoadBalancer {
   readonly #costs: DeviceCosts;
@@ -61,7 +61,7 @@ export class LoadBalancer {
   }
 
   /**
-   * An optimal distribution; among those the one with the most even shares, so that replicas fill alike and plans read well.
+   * The optimal distribution with the most even shares, so that replicas fill evenly and plans are readable.
    * @returns undefined when a model of the cascade has no replica.
    */
   balance(cascade: Cascade, placed: Uint8Array): Balance | undefined {
@@ -99,7 +99,7 @@ export class LoadBalancer {
     return placed.subarray(model * devices, (model + 1) * devices).includes(1);
   }
 
-  /** By shape: class and the stages held. Devices that hold no stage are in no group. */
+  /** Groups devices by class and the stages that they hold. Devices that hold no stage are in no group. */
   #groups(cascade: Cascade, placed: Uint8Array): Map<string, { deviceClass: number; devices: number[] }> {
     const { devices, classOf } = this.#costs;
     const groups = new Map<string, { deviceClass: number; devices: number[] }>();
@@ -131,7 +131,7 @@ export class LoadBalancer {
    * (a) the shares of a stage sum to 1; (b) in each group, sum of share * cost / (devices of the group) <= u.
    */
   #minimiseFullest({ stages, groups, slots }: Program): number {
-    // Like devices that hold everything: equal shares are optimal.
+    // All devices are alike and hold everything, so equal shares are optimal.
     if (groups.length === 1) return slots.reduce((sum, slot) => sum + slot.cost, 0) / groups[0].devices.length;
     const scale = Math.max(...slots.map((slot) => slot.cost));
     const u = slots.length;
@@ -176,7 +176,7 @@ function sharesSumToOne(stages: number, slots: readonly Slot[]): Row[] {
   }));
 }
 
-/** Rounds to the digits that are written; the largest share takes up what is left, so that the sum is one. */
+/** Rounds to the digits of the plan file; the largest share absorbs the remainder, so that the sum is 1. */
 function roundShares(shares: readonly number[]): number[] {
   const steps = shares.map((share) => Math.round(Math.max(0, share) * SHARE_STEPS));
   const largest = steps.indexOf(Math.max(...steps));

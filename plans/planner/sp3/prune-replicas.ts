@@ -9,10 +9,10 @@ export interface CascadeLoad {
 }
 
 /**
- * Greedy pruning from everything everywhere until each device's memory holds its replicas: always the replica with the
- * highest (memory over-allocation relieved) / (worst utilisation over all ranges after its removal), never one of the last
- * `atLeast` replicas of a model (CascadeServe §4.4).
- * @param loads the distinct cascades in force with their highest loads: utilisation is linear in load, so no other counts.
+ * Prunes greedily from everything everywhere until each device's memory holds its replicas (CascadeServe §4.4). Each step removes the
+ * replica with the highest (memory over-allocation relieved) / (worst utilisation over all ranges after its removal), but never one
+ * of the last `atLeast` replicas of a model.
+ * @param loads the distinct cascades in force with their highest loads; utilisation is linear in load, so lower ones do not matter.
  */
 export function pruneReplicas(
   models: readonly number[],
@@ -37,7 +37,7 @@ export function pruneReplicas(
       for (const model of models) {
         const replica = model * devices.length + d;
         if (placed[replica] === 0 || replicas(model) <= Math.max(1, atLeast[model])) continue;
-        // Devices that are alike and hold the same are interchangeable: one of them stands for all.
+        // Like devices that hold the same models are interchangeable, so one represents all.
         const like = `${context.costs.classOf[d]}/${devices[d].memoryBytes}/${models.map((m) => placed[m * devices.length + d])}/${model}`;
         if (seen.has(like)) continue;
         seen.add(like);

@@ -5,17 +5,17 @@ import { frontiersWithout } from '../sp1/frontiers.ts';
 import { everywhere, memoryHolds } from './device-fit.ts';
 import { fullSets } from './device-sets.ts';
 
-/** Cascades by which placements are judged, evenly over the frontier; beside them some of each set of models. */
+/** Cascades for judging placements, evenly spaced on the frontier, in addition to some of each set of models. */
 const JUDGES = 24;
 const MAX_ROUNDS = 16;
-/** Placements handed to Algorithm 1: judged without latency, so the best by judgement may not be the best plan. */
+/** Placements that Algorithm 1 runs on: several, because they are judged without latency and the top one may not give the best plan. */
 const KEPT = 3;
 
 /**
- * Placements worth planning with where memory cannot hold everything everywhere; none where it can. Local search: exchange
- * what one device holds for another set of models that fits, as long as the accuracy (or, under an accuracy SLO, the work)
- * that load balancing alone would allow improves. Devices that are alike and hold the same are tried once.
- * @param headroom fraction of the load that device time would allow and that latency leaves.
+ * Finds placements worth planning with if memory cannot hold everything everywhere; none if it can. Local search: replaces the models
+ * of one device by another set that fits, as long as this improves the accuracy (under an accuracy SLO, the work) that load balancing
+ * alone would allow. Like devices that hold the same models are tried once.
+ * @param headroom fraction of the load that device time would allow and latency leaves.
  */
 export function promisingPlacements(draft: DraftPlan, headroom: number, context: PlanningContext): Uint8Array[] {
   const all = Array.from({ length: context.models }, (_, m) => m);
@@ -52,7 +52,7 @@ export function promisingPlacements(draft: DraftPlan, headroom: number, context:
     .map((entry) => entry.placed);
 }
 
-/** The placement of the first plan, as far as memory holds it, and the cheapest models alone everywhere. */
+/** The placement of the first plan, as far as it fits into memory, and each of the cheapest models alone everywhere. */
 function starts(draft: DraftPlan, context: PlanningContext): Uint8Array[] {
   const cheapest = everywhere([0], context);
   return memoryHolds(draft.placed, context) ? [draft.placed, cheapest] : [cheapest];
@@ -74,8 +74,8 @@ function neighbours(placed: Uint8Array, context: PlanningContext): Uint8Array[] 
 }
 
 /**
- * What load balancing alone would allow: expected accuracy with the most accurate cascade that each range can carry, less a
- * full point for a range that can carry none; under an accuracy SLO, by how much the cascades in use would load the devices.
+ * Scores a placement by load balancing alone: expected accuracy with the most accurate cascade that each range can carry, minus a full
+ * point for a range that can carry none; under an accuracy SLO, how much the cascades in use would load the devices.
  */
 function judge(
   placed: Uint8Array,
@@ -100,7 +100,7 @@ function judge(
   }, 0);
 }
 
-/** A placement by the judge of a latency SLO. */
+/** The score of a placement under a latency SLO. */
 export function judgedAccuracy(placed: Uint8Array, headroom: number, draft: DraftPlan, context: PlanningContext): number {
   return judge(placed, judgesOf(context), headroom, draft, context);
 }
@@ -109,7 +109,7 @@ function judgesOf(context: PlanningContext): readonly FrontierCascade[] {
   return [...evenly(context.searched, JUDGES), ...frontiersWithout([], context).byModels];
 }
 
-/** Placements that differ only in which of several like devices holds what are the same. */
+/** Equal for placements that differ only by swapping like devices. */
 function canonicalKey(placed: Uint8Array, context: PlanningContext): string {
   return context.request.devices
     .map((_, d) => deviceKey(placed, d, context))
@@ -117,7 +117,7 @@ function canonicalKey(placed: Uint8Array, context: PlanningContext): string {
     .join(' ');
 }
 
-/** Devices of equal keys are interchangeable: of one class, with the same memory, holding the same. */
+/** Devices with equal keys are interchangeable: same class, same memory, same models. */
 export function deviceKey(placed: Uint8Array, device: number, context: PlanningContext): string {
   const held = placed.filter((_, replica) => replica % context.devices === device);
   return `${context.costs.classOf[device]}/${context.request.devices[device].memoryBytes}/${placementKey(held)}`;

@@ -6,8 +6,8 @@ import { everywhere, fits, memoryHolds } from './device-fit.ts';
 import { type CascadeLoad, worstUtilisation } from './prune-replicas.ts';
 
 /**
- * SP3: which replica lives where, and each one's share of its model's load, per range (CascadeServe §4.4). An error of SP4
- * names a model that is short of replicas: one more is forced, or the error goes back to SP2.
+ * SP3: places replicas and decides each one's share of its model's load, per range (CascadeServe §4.4). An error of SP4 names a model
+ * with too few replicas: one more is forced, or the error goes back to SP2.
  */
 export const placeModels: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error') {
@@ -17,11 +17,11 @@ export const placeModels: SubModule = (incoming, draft, context) => {
   const models = modelsInUse(draft);
   const loads = cascadeLoads(draft, context);
   const relaxed = everywhere(models, context);
-  // What overloads devices that hold everything overloads them under any placement.
+  // Loads that are too much for devices that hold everything are too much for any placement.
   const hopeless = overloaded(draft, relaxed, 'each alone', context);
   if (hopeless !== undefined) return [hopeless, draft];
   if (holdsAll(draft.placed, draft, context)) {
-    // The least change: a placement that still does is kept, so that accepted ranges stay as they are.
+    // A placement that still works is kept, so that accepted ranges do not change.
     return [OK, withBalances(draft, context)];
   }
   if (draft.pinned) return [overloaded(draft, draft.placed, 'each alone', context) ?? OK, withBalances(draft, context)];
@@ -58,7 +58,7 @@ function modelsInUse(draft: DraftPlan): number[] {
   return [...new Set(draft.ranges.flatMap((range) => range.cascade?.models ?? []))].sort((a, b) => a - b);
 }
 
-/** Each cascade in use with the highest load it is planned for. */
+/** Each cascade in use with the highest load that it is planned for. */
 function cascadeLoads(draft: DraftPlan, context: PlanningContext): CascadeLoad[] {
   const highest = new Map<string, { cascade: FrontierCascade; qps: number }>();
   for (const range of draft.ranges) {
@@ -74,7 +74,7 @@ function holdsAll(placed: Uint8Array, draft: DraftPlan, context: PlanningContext
 }
 
 /**
- * The range whose load is the furthest above what the placement carries, if there is one.
+ * The range whose load exceeds what the placement carries by the most, if any does.
  * @param cause `each alone`: the placement stands, so every overloaded range has to change; `by placement`: with a lighter
  * cascade in the worst range, the placement may suit the others.
  */

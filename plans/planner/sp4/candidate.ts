@@ -1,6 +1,6 @@
 import type { FrontierCascade } from '../cycle/draft-plan.ts';
 
-/** One gear as SP4 tries it. */
+/** A gear that SP4 tries. */
 export interface Candidate {
   readonly cascade: FrontierCascade;
   /** [model * devices + device] */

@@ -4,12 +4,12 @@ import { candidateOf, fillMs, longestUsefulQueue, tuningOf } from './tune-range.
 import type { TuningContext } from './tuning-context.ts';
 import type { TuningJob } from './tuning-job.ts';
 
-/** Nothing is promised, so the latency need not be known as well as where it is held against an SLO. */
+/** Fewer than for an SLO: these gears promise no latency, so it need not be as precise. */
 const REQUESTS = 20_000;
 
 /**
- * The shortest minimum queue length with which the devices keep up with the top load of a range, whatever the latency. Mostly 1:
- * under load, queues grow and batches with them.
+ * Finds the shortest minimum queue length with which the devices keep up with the top load of a range, whatever the latency. Usually 1,
+ * since batches grow with the queues under load.
  */
 export function carryRange(job: TuningJob, context: TuningContext): Tuning | undefined {
   const longest = longestUsefulQueue(job, context);

@@ -4,12 +4,12 @@ import type { TuningContext } from './tuning-context.ts';
 import type { TuningJob } from './tuning-job.ts';
 
 /**
- * Requests simulated for an estimate, by what the SLO limits: its p95 is off by some percent, which the choice among cascades
- * survives. Thousands are estimated under an accuracy SLO.
+ * Requests simulated for an estimate, by type of SLO. The p95 is off by some percent, which is good enough to choose among cascades.
+ * Under an accuracy SLO, thousands are estimated.
  */
 const ESTIMATE_REQUESTS = { latency: 4000, accuracy: 3000 } as const;
 
-/** Latency of a gear whose queues trigger at one request, at the top of its range; undefined where requests pile up. */
+/** Latency at the top of a gear's range with queues that trigger at one request; undefined if requests pile up. */
 export function estimateLatency({ cascade, shares, toQps }: TuningJob, context: TuningContext): Tuning | undefined {
   const candidate = { cascade, shares, minQueueLength: new Int32Array(shares.length).fill(1), maxWaitMs: 0 };
   const { p50, p95, p99 } = simulateRange(candidate, toQps, context, ESTIMATE_REQUESTS[context.request.slo.type]);

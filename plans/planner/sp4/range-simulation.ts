@@ -8,30 +8,30 @@ import type { Candidate } from './candidate.ts';
 import { MAX_SIMULATED_REQUESTS, type TuningContext } from './tuning-context.ts';
 
 export interface RangeOutcome {
-  /** Infinity where requests pile up. */
+  /** Infinity if requests pile up. */
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
 }
 
 /**
- * Shortest run, by what the SLO limits. Of latency: a p95 is held against the limit, and over fewer requests that of a cascade
- * of which one in ten goes to a dear model is off by a tenth and more; 8 s, as in CascadeServe Fig. 10, since on a nearly full
- * device a queue grows for seconds. Of accuracy: thousands of candidates are compared, all on the same arrivals.
+ * Shortest run, by type of SLO. Latency: the p95 is checked against the limit; with fewer requests, the p95 of a cascade that sends one
+ * request in ten to a slow model is off by a tenth or more. At least 8 s, as in CascadeServe Fig. 10, because on a nearly full device a
+ * queue grows for seconds. Accuracy: shorter, because thousands of candidates are compared, all on the same arrivals.
  */
 const SHORTEST_RUN = {
   latency: { requests: 16_000, seconds: 8 },
   accuracy: { requests: 4000, seconds: 2 },
 } as const;
 /**
- * Fraction of the requests that must be in time, a little more than the 0.95 of a p95: where nearly a twentieth of the samples
- * go on to a dear model, which of them come close together would decide.
+ * Fraction of the requests that must be in time, slightly above the 0.95 of a p95: if nearly a twentieth of the samples move on to a
+ * slow model, the result would otherwise depend on which of them happen to arrive close together.
  */
 const GUARDED = 0.955;
-/** A run covers this many latency limits, so that a queue that grows slowly is seen to grow. */
+/** A run covers this many latency limits, so that slow queue growth becomes visible. */
 const LIMITS_PER_RUN = 8;
 
-/** Holds one gear at a constant mean load (Poisson arrivals) and measures latency. */
+/** Measures the latency of one gear at a constant mean load (Poisson arrivals). */
 export function simulateRange(
   candidate: Candidate,
   qps: number,
@@ -48,7 +48,7 @@ export function simulateRange(
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
 }
 
-/** Whether a gear holds a latency at a constant mean load: the run ends as soon as too many requests are late. */
+/** Whether a gear holds a latency at a constant mean load. The run ends as soon as too many requests are late. */
 export function holdsLatency(candidate: Candidate, qps: number, limitMs: number, context: TuningContext): boolean {
   const workload = rangeWorkload(qps, limitMs, MAX_SIMULATED_REQUESTS, context);
   const requests = workload.arrivalsMs.length;
@@ -68,8 +68,7 @@ function rangeWorkload(qps: number, limitMs: number, maxRequests: number, contex
 }
 
 /**
- * Requests that are asked for, as passes over all samples: with a part of them only, the share that goes on to a dear model
- * would be that of the part.
+ * Rounds a number of requests to whole passes over the samples: a partial pass would skew the share that moves on to a larger model.
  */
 function wholePasses(wanted: number, most: number, samples: number): number {
   const passes = Math.min(Math.ceil(wanted / samples), Math.floor(most / samples));
@@ -77,8 +76,8 @@ function wholePasses(wanted: number, most: number, samples: number): number {
 }
 
 /**
- * Whether the latency of a run keeps growing: its last fifth is far slower than its second. Without a latency limit this is
- * what tells a load that cannot be carried.
+ * Whether the latency of a run keeps growing: its last fifth is far slower than its second. Without a latency limit, this is the sign
+ * of a load that cannot be carried.
  */
 function pilesUp(latencyMs: Float64Array): boolean {
   const fifth = Math.floor(latencyMs.length / 5);

@@ -15,12 +15,12 @@ import type { TuningJob } from './tuning-job.ts';
 import { tuningKey } from './tuning-key.ts';
 
 /**
- * SP4: minimum queue lengths, found by simulation (CascadeServe §4.5): beginning with 1, the first model's is doubled until
- * throughput and latency are met, then bisected; batches of the first model determine those of the later ones. `maxWaitMs`
- * bounds the wait where the load is too low to fill the queue. The SLO is checked at both ends of a range.
+ * SP4: finds minimum queue lengths by simulation (CascadeServe §4.5). Starting at 1, the first model's is doubled until throughput and
+ * latency are met, then bisected; batches of the first model determine those of the later ones. `maxWaitMs` bounds the wait if the load
+ * is too low to fill the queue. The SLO is checked at both ends of a range.
  *
- * Ranges are tuned independently of each other, so all that are open are tuned at once, by worker threads where there are any;
- * the error names the first that fails, and the others with it.
+ * Ranges are independent of each other, so all open ones are tuned at once, on worker threads if there are any. The error names the
+ * first range that fails, and lists the others.
  */
 export const tuneBatching: SubModule = async (incoming, draft, context) => {
   if (incoming.type === 'error') return [incoming, draft];
@@ -37,13 +37,12 @@ export const tuneBatching: SubModule = async (incoming, draft, context) => {
   return failed.length === 0 ? [OK, next] : [latencyError(failed, next, context), next];
 };
 
-/** A cascade for a range. */
 interface Choice {
   readonly range: number;
   readonly cascade: FrontierCascade;
 }
 
-/** Range -> tuning of the cascade chosen for it on the placement of the draft; ranges that cannot hold it are left out. */
+/** Tunes the cascade chosen for each range, on the placement of the draft. Ranges that cannot hold it are missing in the result. */
 export async function tuneAll(
   choices: readonly Choice[],
   draft: DraftPlan,
@@ -82,11 +81,11 @@ function latencyError([first, ...others]: readonly number[], draft: DraftPlan, c
     return { ...base, metric: 'utilisation', value: 1, limit: context.margins.utilisation, reason };
   }
   const limit = context.latencyLimitMs;
-  // What p95 would be is simulated only when it is told to somebody: see `withReachedLatency`.
+  // The p95 is simulated only when the error is reported: see `withReachedLatency`.
   return { ...base, metric: 'latencyMsP95', value: Number.POSITIVE_INFINITY, limit, reason: `${name} is the bottleneck` };
 }
 
-/** An error of SP4 with the p95 that the range reaches when queues trigger at one request. */
+/** Adds to an error of SP4 the p95 that the range reaches if queues trigger at one request. */
 export function withReachedLatency(error: PlanError, draft: DraftPlan, context: PlanningContext): PlanError {
   const range = draft.ranges[error.range];
   if (error.metric !== 'latencyMsP95' || range.cascade === undefined) return error;

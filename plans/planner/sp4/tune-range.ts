@@ -5,17 +5,17 @@ import { holdsLatency, type RangeOutcome, simulateRange } from './range-simulati
 import type { TuningContext } from './tuning-context.ts';
 import type { TuningJob } from './tuning-job.ts';
 
-/** Where a range begins at 0, its low end is simulated at this fraction of its top. */
+/** If a range starts at 0, its low end is simulated at this fraction of its top. */
 const LOW_END = 0.05;
-/** Tries of `maxWaitMs`, each half of the one before. */
+/** Number of values to try for `maxWaitMs`, each half of the previous one. */
 const WAIT_TRIES = 4;
 
-/** Minimum queue lengths of one gear: see SP4. @returns undefined where none will do. */
+/** Finds the minimum queue lengths of one gear: see SP4. @returns undefined if none will do. */
 export function tuneRange(job: TuningJob, context: TuningContext): Tuning | undefined {
   return context.request.slo.type === 'latency' ? shortestQueue(job, context) : fastestQueue(job, context);
 }
 
-/** Latency SLO: the shortest minimum queue length that holds the SLO at both ends of the range. */
+/** For a latency SLO: the shortest minimum queue length that holds the SLO at both ends of the range. */
 function shortestQueue(job: TuningJob, context: TuningContext): Tuning | undefined {
   const longest = longestUsefulQueue(job, context);
   let failed = 0;
@@ -39,7 +39,7 @@ function shortestQueue(job: TuningJob, context: TuningContext): Tuning | undefin
   return tuningOf(found, simulateRange(found, job.toQps, context));
 }
 
-/** The shortest wait with which a minimum queue length holds the SLO: longer ones make larger batches, which it does not need. */
+/** The shortest wait with which a minimum queue length holds the SLO; longer waits would only make batches larger than needed. */
 function holdsWith(length: number, job: TuningJob, context: TuningContext): Candidate | undefined {
   const limitMs = context.latencyLimitMs;
   const tries = waits(job, length, context);
@@ -50,7 +50,7 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
     return length === 1 || holdsLatency(candidate, lowEndQps(job), limitMs, context) ? candidate : undefined;
   };
   if (tries.length > 1) {
-    // A shorter wait cannot help where the devices do not keep up even with the longest.
+    // If the devices do not keep up even with the longest wait, a shorter one cannot help.
     const longestWait = candidateOf(job, length, tries[0], context);
     if (!holdsLatency(longestWait, plannedTopQps(job, context), limitMs, context)) return undefined;
   }
@@ -61,7 +61,7 @@ function holdsWith(length: number, job: TuningJob, context: TuningContext): Cand
   return undefined;
 }
 
-/** Accuracy SLO: the minimum queue length with the lowest p95 over both ends of the range, among those that keep up with the load. */
+/** For an accuracy SLO: the minimum queue length with the lowest p95 over both ends of the range, among those that keep up. */
 function fastestQueue(job: TuningJob, context: TuningContext): Tuning | undefined {
   const longest = longestUsefulQueue(job, context);
   let best: { tuning: Tuning; worstP95: number } | undefined;
@@ -80,12 +80,12 @@ function fastestQueue(job: TuningJob, context: TuningContext): Tuning | undefine
   }
 }
 
-/** How long the queue of the busiest replica takes to fill: longer waits gain nothing. */
+/** How long the queue of the busiest replica takes to fill; longer waits gain nothing. */
 export function fillMs(length: number, qps: number, job: TuningJob, context: TuningContext): number {
   return roundUp((length * 1000) / (firstReplicaShare(job, context) * qps));
 }
 
-/** Waits to try for a minimum queue length, longest first: what the latency limit leaves beside the way through all stages. */
+/** Waits to try for a minimum queue length, longest first: at most what the latency limit leaves after the time through all stages. */
 function waits({ cascade, shares, toQps }: TuningJob, length: number, context: TuningContext): number[] {
   if (length === 1) return [0];
   const { overhead } = context.request.profile;
@@ -99,7 +99,7 @@ function waits({ cascade, shares, toQps }: TuningJob, length: number, context: T
   return Array.from({ length: WAIT_TRIES }, (_, i) => roundUp(leftMs / 2 ** i)).filter((wait) => wait >= fullMs / 2);
 }
 
-/** Beyond the batch limit a longer queue does not make a larger batch; beyond the latency limit its requests are late. */
+/** A queue beyond the batch limit does not make batches larger; beyond the latency limit, its requests are late. */
 export function longestUsefulQueue(job: TuningJob, context: TuningContext): number {
   const first = job.cascade.models[0];
   let limit = 1;
@@ -119,7 +119,7 @@ function firstReplicaShare(
   return Math.max(...shares.subarray(first * context.devices, (first + 1) * context.devices));
 }
 
-/** The replica with the largest share gets the given length, the others in proportion, so that all fill in the same time. */
+/** Gives the replica with the largest share the given length and the others one in proportion, so that all fill in the same time. */
 export function candidateOf(job: TuningJob, length: number, maxWaitMs: number, context: TuningContext): Candidate {
   const { cascade, shares } = job;
   const largest = firstReplicaShare(job, context);
@@ -144,7 +144,7 @@ function lowEndQps({ fromQps, toQps }: TuningJob): number {
   return fromQps > 0 ? fromQps : toQps * LOW_END;
 }
 
-/** Upwards to a microsecond: plans are read by people. */
+/** Rounds up to a microsecond, so that plans are readable. */
 function roundUp(ms: number): number {
   return Math.ceil(ms * 1000) / 1000;
 }

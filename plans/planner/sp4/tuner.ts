@@ -4,7 +4,7 @@ import { tuneRange } from './tune-range.ts';
 import type { TuningContext } from './tuning-context.ts';
 import type { Tuner, TuningAnswer, TuningJob } from './tuning-job.ts';
 
-/** On this thread. */
+/** Runs jobs on this thread. */
 export function inlineTuner(context: TuningContext): Tuner {
   return {
     answer: async (jobs) => jobs.map((job) => answerJob(job, context)),

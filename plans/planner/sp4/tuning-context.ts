@@ -6,7 +6,7 @@ import { Simulator } from '../../simulator/simulator.ts';
 import { DEFAULT_MARGINS, type PlannerMargins, type PlanRequest } from '../plan-request.ts';
 import { DeviceCosts } from '../sp3/device-costs.ts';
 
-/** What it takes to simulate and tune one gear: made from the request alone, so that each worker thread makes its own. */
+/** What is needed to simulate and tune one gear. Derived from the request alone, so each worker thread can make its own. */
 export interface TuningContext {
   readonly request: PlanRequest;
   readonly margins: PlannerMargins;
@@ -15,16 +15,16 @@ export interface TuningContext {
   readonly costs: DeviceCosts;
   readonly system: SimulatedSystem;
   readonly simulator: Simulator;
-  /** Arrivals of a Poisson process at one request per millisecond; scaled to any load, so that candidates are compared alike. */
+  /** Arrivals of a Poisson process at one request per millisecond, scaled to any load, so that all candidates get the same ones. */
   readonly unitArrivals: Float64Array;
   readonly sampleOrder: Int32Array;
-  /** Highest p95 a gear may show in simulation; Infinity under an accuracy SLO. */
+  /** Highest simulated p95 of a gear; Infinity under an accuracy SLO. */
   readonly latencyLimitMs: number;
-  /** Runs of the simulator. */
+  /** Number of simulator runs so far. */
   simulations: number;
 }
 
-/** Longest simulation of one gear, in requests; a p95 over this many has an error of about a percent. */
+/** Longest simulation of one gear, in requests; the error of the p95 is then about one percent. */
 export const MAX_SIMULATED_REQUESTS = 60_000;
 
 export function tuningContext(request: PlanRequest): TuningContext {
@@ -49,8 +49,8 @@ export function tuningContext(request: PlanRequest): TuningContext {
 }
 
 /**
- * Longest cycle of a device through all stages that can be in time. Client to frontend to device and back: what is left is for
- * queues and batches. On a full device a request waits for the rest of one cycle and takes another: evenly from one to two.
+ * The longest cycle of a device through all stages that can be in time. Queues and batches get what the hops from client to frontend to
+ * device and back leave. On a full device a request waits for the rest of one cycle and takes another: uniformly from one to two.
  */
 function cycleBudgetMs(latencyLimitMs: number, betweenMs: number): number {
   return Math.max(0, latencyLimitMs - betweenMs) / 1.95;

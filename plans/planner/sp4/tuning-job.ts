@@ -1,10 +1,10 @@
 import type { FrontierCascade, Tuning } from '../cycle/draft-plan.ts';
 
-/** One gear to be simulated: plain values, so that it can be sent to a worker thread. */
+/** A gear to simulate, as plain values that can be sent to a worker thread. */
 export interface TuningJob {
   /**
-   * `tune`: find minimum queue lengths (SP4). `estimate`: what p95 is about, with queues that trigger at one request (SP2). `carry`:
-   * find minimum queue lengths that keep up, whatever the latency (gears beyond the plan).
+   * `tune`: find minimum queue lengths (SP4). `estimate`: estimate p95 with queues that trigger at one request (SP2). `carry`: find
+   * minimum queue lengths that keep up, whatever the latency (gears beyond the plan).
    */
   readonly type: 'tune' | 'estimate' | 'carry';
   readonly fromQps: number;
@@ -15,12 +15,12 @@ export interface TuningJob {
 }
 
 export interface TuningAnswer {
-  /** Undefined: no queue length does. */
+  /** Undefined if no queue length will do. */
   readonly tuning: Tuning | undefined;
   readonly simulations: number;
 }
 
-/** Answers jobs, in the order of the jobs. Answers do not depend on who gives them, or on what else is asked. */
+/** Runs jobs and returns the results in their order. Results do not depend on the thread or on other jobs. */
 export interface Tuner {
   answer(jobs: readonly TuningJob[]): Promise<readonly TuningAnswer[]>;
   close(): Promise<void>;

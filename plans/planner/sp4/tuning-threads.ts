@@ -3,10 +3,10 @@ import { entry } from '../../../engine/source.ts';
 import type { PlanRequest } from '../plan-request.ts';
 import type { Tuner, TuningAnswer, TuningJob } from './tuning-job.ts';
 
-/** A job on its way to a worker thread, and its answer on its way back. */
+/** A worker thread's reply to a job. */
 export interface TuningReply {
   readonly answer?: TuningAnswer;
-  /** What the worker threw: a defect. */
+  /** The worker's exception: a defect. */
   readonly failure?: string;
 }
 
@@ -17,8 +17,8 @@ interface Waiting {
 }
 
 /**
- * Answers jobs on worker threads. Each makes its own context from the request; which of them answers a job makes no difference
- * to the answer, and answers are handed back in the order of the jobs, so plans do not depend on the number of threads.
+ * Runs jobs on worker threads, each with its own context made from the request. Results do not depend on the thread and are returned
+ * in the order of the jobs, so plans do not depend on the number of threads.
  */
 export class TuningThreads implements Tuner {
   readonly #workers: Worker[] = [];

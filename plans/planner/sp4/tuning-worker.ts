@@ -5,7 +5,7 @@ import { tuningContext } from './tuning-context.ts';
 import type { TuningJob } from './tuning-job.ts';
 import type { TuningReply } from './tuning-threads.ts';
 
-/** A worker thread of the planner: simulates one gear after the other. */
+/** A worker thread of the planner, which simulates one gear after the other. */
 
 const port = parentPort;
 if (port === null) throw new Error('tuning-worker runs as a worker thread');
@@ -17,7 +17,7 @@ function reply(job: TuningJob): TuningReply {
   try {
     return { answer: answerJob(job, context) };
   } catch (error) {
-    // The stack of this thread says where: an error that is thrown across threads would lose it.
+    // As text, because an error thrown across threads would lose this thread's stack.
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
   }
 }
