@@ -11,19 +11,19 @@ import type { Random } from '../../engine/random.ts';
 import { localWorkQueues } from './local-work-queue.ts';
 
 export interface LocalBusOptions {
-  /** From publish to delivery. Default 0: in the next turn of the event loop. */
+  /** Delay from publish to delivery. Default 0: in the next turn of the event loop. */
   readonly latencyMs?: number;
-  /** Default 1 MiB, as the NATS server's. */
+  /** Default: 1 MiB, like the NATS server. */
   readonly maxPayloadBytes?: number;
-  /** How far the clock of its work queues is ahead of ours. Default: not at all. */
+  /** How far the clock of its work queues is ahead of ours. Default: 0. */
   readonly storeAheadMs?: (() => number) | undefined;
   /** Chooses the member of a queue group; by default they take turns. */
   readonly random?: Random;
 }
 
 /**
- * A bus within the process, deterministic under a virtual clock: who receives a message is settled when it is published,
- * deliveries happen in the order of publication as callbacks of the clock. Bytes are handed over, not copied.
+ * A bus within the process, deterministic under a virtual clock: receivers are chosen when a message is published, and deliveries
+ * happen in order of publication as callbacks of the clock. Bytes are passed on without a copy.
  */
 export function createLocalBus(clock: Clock, options: LocalBusOptions = {}): Bus {
   return new LocalBus(clock, options);
@@ -31,7 +31,7 @@ export function createLocalBus(clock: Clock, options: LocalBusOptions = {}): Bus
 
 interface Listener {
   readonly subscriber: Subscriber<BusMessage>;
-  /** Messages published and not yet delivered: a drain waits for them. */
+  /** Messages published but not yet delivered; a drain waits for them. */
   underWay: number;
   draining: boolean;
 }
@@ -40,7 +40,7 @@ class LocalBus implements Bus {
   readonly maxPayloadBytes: number;
   readonly #status$ = new BehaviorSubject<'up' | 'down'>('up');
   readonly status$ = this.#status$.pipe(distinctUntilChanged());
-  /** What is in memory is lost with the process only. */
+  /** Never emits: what is in memory is lost only with the process. */
   readonly losses$ = NEVER;
   readonly #clock: Clock;
   readonly #latencyMs: number;
@@ -125,7 +125,7 @@ class LocalBus implements Bus {
   }
 
   flush(): Promise<void> {
-    // Publishing and subscribing take effect at once.
+    // There is nothing to flush: publishing and subscribing take effect at once.
     return this.#status$.value === 'up'
       ? Promise.resolve()
       : Promise.reject(new CascadeError('UNAVAILABLE', 'the bus is closed'));
@@ -152,7 +152,7 @@ class LocalBus implements Bus {
     return Promise.resolve();
   }
 
-  /** False when nobody listens. */
+  /** @returns false if nobody listens. */
   #send(message: BusMessage): boolean {
     const listeners = this.#tree.match(message.subject);
     for (const listener of listeners) listener.underWay++;
@@ -170,7 +170,7 @@ function deliver(listeners: readonly Listener[], message: BusMessage): void {
   }
 }
 
-/** Bytes of headers on the wire: `NATS/1.0`, one line each, an empty line. */
+/** Size of headers on the wire: `NATS/1.0`, one line per header, and an empty line. */
 function encodedLength(headers: Readonly<Record<string, string>> | undefined): number {
   if (headers === undefined) return 0;
   let bytes = 12;

@@ -16,9 +16,9 @@ import { CascadeError, ConfigError } from '../../engine/errors.ts';
 const DUPLICATE_WINDOW_MS = 120_000;
 
 /**
- * Work queues in memory, under any clock, for simulations: they outlive actors, not the process. Only what is appended is
- * stored; a plain publish on the subject of a store is not.
- * @param publish tells those who listen on the subject of a stored message.
+ * In-memory work queues under any clock, for simulations: they outlive actors, but not the process. They store only what is appended,
+ * not what is published on the subject of a store.
+ * @param publish delivers a stored message to the subscribers of its subject.
  * @param aheadMs how far the clock of the store is ahead of ours.
  */
 export function localWorkQueues(
@@ -77,10 +77,10 @@ interface Entry {
   readonly data: Uint8Array;
   readonly headers: Readonly<Record<string, string>> | undefined;
   readonly storedAt: number;
-  /** By the store's clock. */
+  /** In the store's time. */
   readonly stampedAt: number;
   deliveries: number;
-  /** Waiting to be taken; taken, or waiting for another try. */
+  /** `ready`: waiting to be taken. `unsettled`: taken, or waiting for another attempt. */
   state: 'ready' | 'unsettled';
 }
 
@@ -96,7 +96,7 @@ class LocalStore {
   spec: StoreSpec;
   readonly #clock: Clock;
   readonly #aheadMs: () => number;
-  /** In the order of their sequence. */
+  /** In order of sequence. */
   readonly #entries = new Map<number, Entry>();
   readonly #ids = new Map<string, { sequence: number; at: number }>();
   readonly #consumers = new Set<string>();

@@ -2,8 +2,8 @@ import type { Clock } from '../../engine/clock.ts';
 import { Heap } from '../../engine/collections/heap.ts';
 
 /**
- * Simulated time: nothing happens until `runUntil` or `step`, then callbacks run in order of (time, scheduling order),
- * so that a run is a function of its inputs alone.
+ * Simulated time: nothing happens until `runUntil` or `step`. Callbacks run in order of (time, scheduling order), so a run depends
+ * only on its inputs.
  */
 export class VirtualClock implements Clock {
   #nowMs: number;
@@ -29,12 +29,12 @@ export class VirtualClock implements Clock {
     this.after(0, fn);
   }
 
-  /** When the next callback is due; undefined when none is left. Cancelled ones count. */
+  /** When the next callback is due, cancelled ones included; undefined if none is left. */
   get nextAt(): number | undefined {
     return this.#queue.peekKey();
   }
 
-  /** Runs the next callback; false when none is left. */
+  /** Runs the next callback. @returns false if none is left. */
   step(): boolean {
     const entry = this.#queue.pop();
     if (entry === undefined) return false;

@@ -1,6 +1,6 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 
-/** A bus that does some things otherwise, such as remember what is published, and all else as it did. */
+/** Overrides some methods of a bus, for example to record what is published. */
 export function busWith(bus: Bus, changes: Partial<Bus>): Bus {
   return {
     maxPayloadBytes: bus.maxPayloadBytes,

@@ -8,17 +8,17 @@ import { FaultyBus } from '../simulation/support/faulty-bus.ts';
 import { FaultyNetwork } from '../simulation/support/faulty-network.ts';
 import { ProcessClock } from '../simulation/support/process-clock.ts';
 
-/** Somewhere to connect to: every connection of one broker sees the same messages. */
+/** All connections to one broker see the same messages. */
 export interface Broker {
   connect(): Promise<Bus>;
   close(): Promise<void>;
 }
 
-/** All kinds of bus, for suites that each of them must pass. */
+/** All implementations of the bus, for suites that each must pass. */
 export const BROKERS: readonly { name: string; hasWorkQueues: boolean; open(): Promise<Broker> }[] = [
   { name: 'NATS', hasWorkQueues: true, open: openNats },
   { name: 'in-process', hasWorkQueues: true, open: openLocal },
-  // Its faults are for the serving plane; durable ingress is killed for real, in e2e.
+  // It simulates faults of the serving plane only; e2e tests kill real durable ingress.
   { name: 'simulated network', hasWorkQueues: false, open: openSimulated },
 ];
 
@@ -56,7 +56,7 @@ function openSimulated(): Promise<Broker> {
   });
 }
 
-/** One bus, as there are no connections within a process. */
+/** A single bus, since there are no connections within a process. */
 function openLocal(): Promise<Broker> {
   const bus = createLocalBus(realClock);
   return Promise.resolve({ connect: () => Promise.resolve(bus), close: () => bus.close() });

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** What people type: it compiles the sources once, which a loader would do again in each process. */
+/** The command that users run. It compiles the sources once; a loader would compile them in each process. */
 export const COMMAND = fileURLToPath(new URL('../../actors/cascade.mjs', import.meta.url));
 
 export interface Ended {
-  /** Null when a signal ended the process. */
+  /** Null if a signal ended the process. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
@@ -15,12 +15,12 @@ export interface Ended {
 
 export interface Cascade {
   readonly process: ChildProcess;
-  /** The first line on stdout; rejects when the command ends before. */
+  /** The first line on stdout; rejects if the command ends before that. */
   readonly firstLine: Promise<string>;
   readonly ended: Promise<Ended>;
-  /** What is on stderr so far. */
+  /** Output on stderr so far. */
   stderr(): string;
-  /** Asks a serving process to drain and leave. */
+  /** Asks a serving process to drain and exit. */
   stop(): Promise<Ended>;
 }
 
@@ -29,7 +29,7 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** What still runs when a test file ends early must not outlive it: it would hold the cores and ports of the next. */
+/** Killed when a test file ends early; otherwise they would occupy the cores and ports of the next one. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -60,7 +60,7 @@ export function startCommand(program: string, args: readonly string[], { cwd, en
     });
     ended.then((end) => reject(new Error(howItEnded(program, args, end))), reject);
   });
-  // Most callers only wait for the end.
+  // Most callers wait only for the end.
   firstLine.catch(() => undefined);
   const stop = (): Promise<Ended> => {
     child.kill('SIGTERM');
@@ -69,14 +69,14 @@ export function startCommand(program: string, args: readonly string[], { cwd, en
   return { process: child, firstLine, ended, stderr: () => stderr, stop };
 }
 
-/** Runs a program that must end well. */
+/** Runs a program that must succeed. */
 export async function runCommand(program: string, args: readonly string[]): Promise<Ended> {
   const end = await startCommand(program, args).ended;
   if (end.code !== 0) throw new Error(howItEnded(program, args, end));
   return end;
 }
 
-/** Starts the `cascade` command as a process of its own. */
+/** Starts the `cascade` command in its own process. */
 export function startCascade(args: readonly string[], options?: CommandOptions): Cascade {
   return startCommand(process.execPath, [COMMAND, ...args], options);
 }
@@ -86,14 +86,14 @@ export function runCascade(args: readonly string[], options?: CommandOptions): P
   return startCascade(args, options).ended;
 }
 
-/** Runs a command that must end well, and returns what it wrote with `--json -`. */
+/** Runs a command that must succeed, and returns its output with `--json -`. */
 export async function cascadeJson<T>(args: readonly string[]): Promise<T> {
   const end = await runCascade([...args, '--json', '-']);
   if (end.code !== 0) throw new Error(howItEnded('cascade', args, end));
   return JSON.parse(end.stdout) as T;
 }
 
-/** Measures a deployment and makes its plan; both files are beside it. */
+/** Profiles and plans a deployment; both files are written next to it. */
 export async function profileAndPlan(folder: string): Promise<void> {
   for (const command of ['profile', 'plan']) {
     const end = await runCascade([command, folder]);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 export const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
-/** Writes a certificate authority (ca.pem) and certificates by it (server, client: `.pem` and `.key`) into a folder. */
+/** Writes a certificate authority (ca.pem) and certificates signed by it (server, client: `.pem` and `.key`) into a folder. */
 export function writeCertificates(folder: string, names = 'IP:127.0.0.1'): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];

@@ -1,5 +1,5 @@
 /**
- * The engine serves models; what it is used for is the business of plans/ and actors/. This says where engine/ speaks of that.
+ * The engine serves models; what it is used for is up to plans/ and actors/. This check finds places where engine/ mentions that.
  *
  * Usage: node test/support/check-engine-words.mjs [FOLDER], by default engine/; exits with 1 when something is found.
  */
@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const WORDS = /certaint|uncertain|cascade|gear|\bplans?\b/gi;
-/** Names of the product, which say nothing of what the code does. */
+/** Product names, which are allowed. */
 const OUR_NAMES = /CascadeError|cascadeserve/g;
 
 const [folder = 'engine'] = process.argv.slice(2);

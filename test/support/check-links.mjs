@@ -1,5 +1,5 @@
 /**
- * Links in Markdown files to files and headings that are not there. Pages of other sites are not asked for: the check needs no network.
+ * Finds links in Markdown files to missing files and headings. It does not check links to other sites, so it needs no network.
  *
  * Usage: node test/support/check-links.mjs [FOLDER], by default the repository; exits with 1 when a link leads nowhere.
  */
@@ -16,7 +16,7 @@ const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
 );
 if (files.length === 0) throw new Error(`${root}: has no .md files to check`);
 
-/** Of a file, by path: what links may name after #. */
+/** Anchors that links may name after #, by file path. */
 const anchors = new Map();
 
 const found = files.sort().flatMap((file) => linksOf(file).flatMap((href) => problemOf(file, href)));
@@ -54,7 +54,7 @@ function anchorsOf(file) {
   return known;
 }
 
-/** The text of a heading as it is shown. */
+/** The text of a heading as displayed. */
 function plain(tokens) {
   return tokens.map((token) => (token.tokens === undefined ? token.text : plain(token.tokens))).join('');
 }

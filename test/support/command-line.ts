@@ -6,7 +6,7 @@ export interface Said {
   readonly stderr: string;
 }
 
-/** Runs a `cascade` command in this process, for many short ones: starting one takes longer than most of them. */
+/** Runs a `cascade` command in this process, because starting one takes longer than most short commands run. */
 export async function runCommandLine(args: readonly string[]): Promise<Said> {
   const said = { stdout: '', stderr: '' };
   const writes = { stdout: process.stdout.write, stderr: process.stderr.write };

@@ -8,13 +8,13 @@ import { eventually } from './eventually.ts';
 import { onPath } from './programs.ts';
 
 const run = promisify(execFile);
-/** Debian's package, by the program that is looked for. */
+/** Required programs and the Debian packages that have them. */
 const NEEDED = { dockerd: 'docker.io', 'docker-compose': 'docker-compose', debootstrap: 'debootstrap', prometheus: 'prometheus' };
-/** Packages of the base image besides Debian's minimum: what Node needs, and a server for the `nats` service. */
+/** Packages of the base image in addition to Debian's minimum: what Node needs, and a server for the `nats` service. */
 const PACKAGES = 'ca-certificates,libstdc++6,nats-server';
 const LOG_BYTES = 64 * 1024 * 1024;
 
-/** Why no container engine can be started here; undefined where one can. */
+/** Why no container engine can be started here; undefined if one can. */
 export function noEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'the container engine of the tests needs root';
   const missing = Object.entries(NEEDED).filter(([program]) => onPath(program) === undefined);
@@ -23,7 +23,7 @@ export function noEngine(): string | undefined {
   return `no ${programs.join(', ')} here; Debian has what is missing: apt-get install ${packages.join(' ')}`;
 }
 
-/** A container engine of its own, with its own images: nothing of it is left when it stops. */
+/** A private container engine with its own images; it leaves nothing behind. */
 export class ContainerEngine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'cascade-engine-'));
   readonly #daemon: ChildProcess;
@@ -49,14 +49,14 @@ export class ContainerEngine {
     return `unix://${join(this.#folder, 'socket')}`;
   }
 
-  /** Runs a client of this engine to its end. */
+  /** Runs a client of this engine and waits for it to end. */
   async run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
     const options = { env: { ...process.env, ...env, DOCKER_HOST: this.#host, DOCKER_BUILDKIT: '0' }, maxBuffer: LOG_BYTES };
     const { stdout, stderr } = await run(program, args, options);
     return stdout + stderr;
   }
 
-  /** An image of Debian's packages, the Node that runs this, and this machine's Prometheus: no registry of images is needed. */
+  /** Builds an image from Debian's packages, this process's Node and this machine's Prometheus, so no image registry is needed. */
   async makeBase(tag: string): Promise<void> {
     const root = join(this.#folder, 'root');
     await run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, 'stable', root], { maxBuffer: LOG_BYTES });
@@ -67,7 +67,7 @@ export class ContainerEngine {
     mkdirSync(npm, { recursive: true });
     await run('cp', ['-a', await npmFolder(), npm]);
     symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'));
-    // A company's proxy may sign what npm fetches.
+    // npm may go through a company proxy that re-signs its connections.
     const authorities = '/etc/ssl/certs/ca-certificates.crt';
     copyFileSync(authorities, join(root, authorities));
     mkdirSync(join(root, 'usr/local/etc'), { recursive: true });
@@ -85,7 +85,7 @@ export class ContainerEngine {
       this.#daemon.kill('SIGTERM');
       await once(this.#daemon, 'exit');
     }
-    // It leaves a mount for the network of the machine.
+    // The engine leaves a mount for the host network.
     for (const mount of mountsBelow(this.#folder)) await run('umount', [mount]);
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -98,7 +98,7 @@ function mountsBelow(folder: string): string[] {
   return points.filter((point) => point.startsWith(`${folder}/`)).reverse();
 }
 
-/** Where the npm that started these tests, or that on the path, is installed. */
+/** Where the npm that started these tests, or else the one on the PATH, is installed. */
 async function npmFolder(): Promise<string> {
   const root = (await run('npm', ['root', '--global'])).stdout.trim();
   const folder = process.env.npm_execpath === undefined ? join(root, 'npm') : dirname(dirname(process.env.npm_execpath));

@@ -2,7 +2,7 @@ import type { Backend } from '../../engine/backend/backend.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { scriptedBackend } from './plane.ts';
 
-/** Samples that models have begun to compute: by model, and by the label that they hold. */
+/** Counts samples that models have started to compute, by model and by label. */
 export class Computed {
   readonly #counts = new Map<string, number>();
 
@@ -10,7 +10,7 @@ export class Computed {
     return this.#counts.get(`${model} ${label}`) ?? 0;
   }
 
-  /** A scripted backend that counts here. */
+  /** A scripted backend that counts its samples here. */
   backend(clock: Clock, models: readonly string[], batchMs: (model: number, size: number) => number): Backend {
     const scripted = scriptedBackend(clock, models, batchMs);
     return {

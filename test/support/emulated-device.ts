@@ -11,8 +11,8 @@ export function numberOf([{ data }]: Sample): number {
 }
 
 /**
- * A device in name only that answers as a synthetic profile has it.
- * @param slowdown how many times as long as profiled its batches take now.
+ * An emulated device that gives the answers of a synthetic profile.
+ * @param slowdown current factor on the profiled time of batches.
  */
 export function emulatedDevice(
   profile: Profile,

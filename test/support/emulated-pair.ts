@@ -8,20 +8,20 @@ import { profileAndPlan, runCascade } from './cascade.ts';
 
 interface PairSettings {
   readonly name: string;
-  /** What the deployment says of NATS, as YAML. */
+  /** The deployment's `nats` section, as YAML. */
   readonly nats: string;
-  /** Of the devices a and b; those of one host share a process. Default: the host of whoever serves. */
+  /** Hosts of the devices a and b; devices on one host share a process. Default: the host that serves. */
   readonly hosts?: readonly [string, string];
   /** Default 1. */
   readonly frontends?: number | 'in-devices';
-  /** How many times as long each batch takes: the plan is for so much less load. Default 1. */
+  /** Factor on the time of each batch; the planned load is divided by it. Default: 1. */
   readonly slower?: number;
 }
 
-/** Load that the plan is for, requests per second, unless devices are slower; one device of the two carries it, too. */
+/** Planned load in requests per second, unless devices are slower; one of the two devices carries it alone, too. */
 export const PAIR_QPS_MAX = 600;
 
-/** A deployment of two emulated devices, each of which holds both models, profiled and planned. */
+/** Writes, profiles and plans a deployment of two emulated devices that both hold both models. */
 export async function writeEmulatedPair(folder: string, settings: PairSettings): Promise<Profile> {
   const { name, nats, hosts = ['local', 'local'], frontends = 1, slower = 1 } = settings;
   writeFileSync(
@@ -47,7 +47,7 @@ nats: ${nats}
   return readProfile(join(folder, 'profile.json'));
 }
 
-/** Another plan for the same deployment, by which device b holds one model only; profile and first plan are there already. */
+/** Makes another plan for the same deployment, in which device b holds only one model. Profile and first plan must exist. */
 export async function planWithSmallerB(folder: string): Promise<GearPlan> {
   const [changed, out] = [join(folder, 'smaller.yaml'), join(folder, 'smaller-plan.json')];
   const yaml = readFileSync(join(folder, 'deployment.yaml'), 'utf8');

@@ -1,6 +1,6 @@
 import { vi } from 'vitest';
 
-/** Longer than anything takes on a machine that has other work too, shorter than a test may take: only a defect waits for it. */
+/** Longer than anything takes on a busy machine, but shorter than the timeout of a test: only a defect reaches it. */
 const TIMEOUT_MS = 120_000;
 
 /** Waits until an expectation holds. */

@@ -7,7 +7,7 @@ import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { profileAndPlan, startCascade } from './cascade.ts';
 import type { Served } from './signal-under-load.ts';
 
-/** A deployment of the example's real models on two devices, each with a core of its own where the machine has two. */
+/** A deployment of the example's real models on two devices, each on its own core if the machine has two. */
 export function fashionOnTwoDevices(
   name: string,
   nats: string,
@@ -31,17 +31,17 @@ nats: { servers: ["${nats}"] }
 `;
 }
 
-/** That deployment, served with a nats-server of its own. */
+/** That deployment, served with its own nats-server. */
 export interface ServedFashion extends Served {
-  /** What `serve` said when it was ready. */
+  /** The line that `serve` printed when it was ready. */
   readonly firstLine: string;
-  /** Expects that all processes end well. */
+  /** Expects that all processes exit cleanly. */
   close(): Promise<void>;
 }
 
 /**
  * @param frontends as in a deployment file.
- * @param args further ones for `serve`.
+ * @param args additional arguments for `serve`.
  */
 export async function serveFashion(
   name: string,

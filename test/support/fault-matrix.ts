@@ -23,27 +23,27 @@ const TARGETS = ['device', 'frontend', 'controller'] as const;
 const SIGNALS = ['SIGTERM', 'SIGKILL', 'SIGSTOP'] as const;
 export type Fault = { readonly target: (typeof TARGETS)[number]; readonly signal: (typeof SIGNALS)[number] } | 'NATS restart';
 
-/** The matrix: each kind of process ended, killed and stopped; and NATS. */
+/** Each kind of process is terminated, killed and stopped; NATS is restarted. */
 export const FAULTS: readonly Fault[] = [
   ...TARGETS.flatMap((target) => SIGNALS.map((signal) => ({ target, signal }))),
   'NATS restart',
 ];
-/** Of a deployment whose device processes take requests themselves: a signal to one strikes a device and a frontend at once. */
+/** For a deployment with `frontends: in-devices`: a signal hits a device and its frontend at once. */
 export const FAULTS_IN_DEVICES: readonly Fault[] = SIGNALS.map((signal) => ({ target: 'device', signal }));
-/** Load of the matrix, requests per second. */
+/** Load during the faults, in requests per second. */
 export const FAULT_QPS = 1_500;
 
 export function nameOf(fault: Fault): string {
   return fault === 'NATS restart' ? fault : `${fault.signal} to a ${fault.target} process`;
 }
 
-/** A sample, and what each model says of it by the profile. */
+/** A sample and each model's answer to it according to the profile. */
 interface Question {
   readonly inputs: Inputs;
   readonly labels: ReadonlyMap<string, number>;
 }
 
-/** A deployment in processes of its own, two devices and two frontends among them, and a client. */
+/** A deployment in separate processes, with two devices and two frontends, and a client. */
 export interface FaultWorld {
   server: NatsServer;
   readonly deployment: string;
@@ -57,22 +57,22 @@ export interface FaultWorld {
 export interface FaultOutcome {
   readonly offered: number;
   readonly results: number;
-  /** By code. */
+  /** Number of errors by code. */
   readonly errors: Readonly<Record<string, number>>;
-  /** Requests that ended more than once at the client library, or never. */
+  /** Requests that the client library ended more than once or never. */
   readonly notOnce: number;
-  /** Results that are not of the sample that was sent. */
+  /** Results that do not belong to the sample that was sent. */
   readonly wrong: number;
   readonly duplicates: number;
   readonly retries: number;
-  /** Since the fault, until half a second brings 95 % of what is offered; null when none does before the load ends. */
+  /** Time from the fault until half a second brings 95 % of the offered load; null if none does before the load ends. */
   readonly recoveredMs: number | null;
-  /** Share of the offered load that is answered from 3 s after the fault to the end of the load. */
+  /** Share of the offered load that is answered, from 3 s after the fault to the end of the load. */
   readonly goodputAfter3s: number;
 }
 
 const SAMPLES = 400;
-/** Of two models' scores, rounded otherwise in another batch: samples below it are not asked, as their label might be another. */
+/** Samples below this certainty are not asked: scores round differently in another batch, so their label might change. */
 const CERTAIN = 0.01;
 const DEADLINE_MS = 10_000;
 const TICK_MS = 10;
@@ -81,7 +81,7 @@ const WINDOW_MS = 500;
 const READY_WITHIN_MS = 60_000;
 const ASK_EVERY_MS = 50;
 
-/** Emulated devices on two hosts, two frontends, and a second controller in waiting. */
+/** Emulated devices on two hosts, two frontends, and a standby controller. */
 export function startFaultWorld(): Promise<FaultWorld> {
   const deployment = (url: string): string => `name: faults
 synthetic:
@@ -103,14 +103,14 @@ nats: { servers: ["${url}"] }
   return startWorld(deployment, [[], ['--role', 'host', '--host', 'other'], ['--role', 'controller']]);
 }
 
-/** Real models on two devices, whose processes take requests themselves. */
+/** Real models on two devices, with `frontends: in-devices`. */
 export function startInDevicesWorld(): Promise<FaultWorld> {
   const deployment = (url: string): string =>
     `${fashionOnTwoDevices('faults-in-devices', url, { qpsMax: 3_000, ranges: 4 })}frontends: in-devices\n`;
   return startWorld(deployment, [[]]);
 }
 
-/** @param roles arguments of each process that serves. */
+/** @param roles arguments of each serving process. */
 async function startWorld(deploymentAt: (natsUrl: string) => string, roles: readonly (readonly string[])[]): Promise<FaultWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-faults-'));
   const server = await startNatsServer({ jetstream: true });
@@ -140,7 +140,7 @@ async function startWorld(deploymentAt: (natsUrl: string) => string, roles: read
   return world;
 }
 
-/** Of the validation samples, for which the profile has the answers. */
+/** Questions from the validation samples, whose answers are in the profile. */
 function questionsOf(deployment: Deployment, { models, inputs }: Profile): Question[] {
   const data = loadLabelledData(deployment, inputs);
   return Array.from({ length: Math.min(SAMPLES, data.validation.length) }, (_, i) => i)
@@ -154,7 +154,7 @@ function questionsOf(deployment: Deployment, { models, inputs }: Profile): Quest
     });
 }
 
-/** The status by the controller that leads, when all parts are there. */
+/** The status of the leading controller, once all parts are up. */
 function wholeStatus({ bus, deployment }: FaultWorld): Promise<Status> {
   const whole$ = defer(() => requestStatus(bus, subjectsOf(deployment))).pipe(
     tap((status) => {
@@ -167,29 +167,29 @@ function wholeStatus({ bus, deployment }: FaultWorld): Promise<Status> {
   return firstValueFrom(whole$);
 }
 
-/** Waits until all parts are there again, then asks each question once; returns how many were answered. */
+/** Waits until all parts are up again, then asks each question once. @returns how many were answered. */
 export async function askAll(world: FaultWorld): Promise<number> {
   await wholeStatus(world);
   const answers = await Promise.allSettled(world.questions.map(({ inputs }) => world.client.infer(inputs)));
   return answers.filter(({ status }) => status === 'fulfilled').length;
 }
 
-/** When the load is struck, and how long it lasts, in milliseconds. */
+/** When the fault happens and how long the load lasts, in milliseconds. */
 export interface FaultTimes {
   readonly faultAtMs: number;
   readonly loadMs: number;
 }
 
-/** For measuring the recovery: also a process that was stopped has been back for some seconds at the end. */
+/** For measuring recovery: long enough that even a stopped process has been back for some seconds at the end. */
 const MEASURED: FaultTimes = { faultAtMs: 2_000, loadMs: 11_000 };
 
-/** For seeing that each request ends: those in flight at the fault, those while it lasts, and those after it. */
+/** For checking that each request ends: those in flight at the fault, during it and after it. */
 export function shortTimes(fault: Fault): FaultTimes {
   const lasts = fault !== 'NATS restart' && fault.signal === 'SIGSTOP' ? STOPPED_MS : 0;
   return { faultAtMs: 1_000, loadMs: 4_000 + lasts };
 }
 
-/** Steady load, a fault in the middle of it, and what became of each request. */
+/** Runs a steady load with a fault in the middle, and reports how each request ended. */
 export async function runFault(world: FaultWorld, fault: Fault, qps: number, times = MEASURED): Promise<FaultOutcome> {
   const { faultAtMs, loadMs } = times;
   const status = await wholeStatus(world);
@@ -212,7 +212,7 @@ export async function runFault(world: FaultWorld, fault: Fault, qps: number, tim
     pending.push(
       world.client.infer(inputs).then(
         ({ model, label }) => {
-          // Thousands of labels of other samples would not all be right by accident.
+          // With thousands of requests, mixed-up answers could not all have the right label by chance.
           if (labels.get(model) !== label) wrong++;
           end(true);
         },
@@ -260,7 +260,7 @@ function share(endedAt: readonly number[], fromMs: number, toMs: number, qps: nu
 
 function recovery(endedAt: readonly number[], qps: number, { faultAtMs, loadMs }: FaultTimes): number | null {
   for (let from = faultAtMs; from + WINDOW_MS <= loadMs; from += WINDOW_MS / 5) {
-    // Not before the fault can show.
+    // Skips windows in which the fault cannot show yet.
     if (share(endedAt, from, from + WINDOW_MS, qps) >= 0.95 && share(endedAt, from, loadMs, qps) >= 0.95) return from - faultAtMs;
   }
   return null;
@@ -284,7 +284,7 @@ async function strikeWith(world: FaultWorld, fault: Fault, status: Status): Prom
   try {
     process.kill(pid, 'SIGCONT');
   } catch {
-    // Its supervisor has ended it meanwhile.
+    // The supervisor has ended it in the meantime.
   }
 }
 

@@ -5,7 +5,7 @@ import { onnxModel, type Value } from '../fixtures/onnx-writer.ts';
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;
 
-/** A folder with these files in it, by their paths. */
+/** Creates a folder with these files, by path. */
 export function folderWith(files: Files): string {
   const root = mkdtempSync(join(tmpdir(), 'cascade-folder-'));
   for (const [path, content] of Object.entries(files)) {
@@ -18,12 +18,12 @@ export function folderWith(files: Files): string {
 interface ModelSettings {
   readonly inputs?: readonly Value[];
   readonly outputs?: readonly Value[];
-  /** Of weights that nothing needs. */
+  /** Size of additional, unused weights. */
   readonly bytes?: number;
   readonly op?: string;
 }
 
-/** A model that gives what one operator makes of its first input, in every output. */
+/** A model that applies one operator to its first input; every output has the result. */
 export function modelOf(settings: ModelSettings = {}): Uint8Array {
   const {
     inputs = [{ name: 'x', type: 'float32', shape: ['batch', 2] }],

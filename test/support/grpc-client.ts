@@ -1,16 +1,16 @@
 import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
 import { inferenceService } from '../../engine/oip/inference-service.ts';
 
-/** Any client of the service: the messages are what the other side makes of them. */
+/** A client of the service with untyped messages. */
 export interface InferenceGrpcClient {
   /** @throws the client library's ServiceError, with `code`, `details` and `metadata`. */
   call(method: string, request: object, options?: CallOptions): Promise<Record<string, unknown>>;
-  /** The same, and how to cancel it. */
+  /** The same, but can be cancelled. */
   start(method: string, request: object): { readonly answer: Promise<Record<string, unknown>>; cancel(): void };
   close(): void;
 }
 
-/** @param url as a gateway says it: `grpc://HOST:PORT`. */
+/** @param url as a gateway prints it: `grpc://HOST:PORT`. */
 export function grpcClient(url: string): InferenceGrpcClient {
   const service = inferenceService();
   const client: Client = new (makeClientConstructor(service, 'inference'))(

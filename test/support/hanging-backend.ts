@@ -4,10 +4,10 @@ import type { Clock } from '../../engine/clock.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
 import { scriptedBackend } from './plane.ts';
 
-/** The certainty of the first model, in a TestSample, that keeps a batch from coming back. */
+/** A TestSample with this certainty for the first model makes its batch hang. */
 export const KILLER = 77;
 
-/** A scripted backend that hangs in each batch with a killer in it. */
+/** A scripted backend that hangs in every batch that contains a killer. */
 export function hangingBackend(clock: Clock, models: readonly string[], onHang: (batch: number) => void): Backend {
   const backend = scriptedBackend(clock, models, (_, size) => 2 * size);
   const kills = (batch: readonly Sample[]): boolean => batch.some(([{ data }]) => data[1] === KILLER);

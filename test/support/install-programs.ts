@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { messageOf } from '../../engine/errors.ts';
 import { onPath } from './programs.ts';
 
-/** What some tests use besides nats-server, by Debian's package, and how to see that it is there. */
+/** Programs that some tests need besides nats-server, by Debian package, and how to check for them. */
 const PROGRAMS: Readonly<Record<string, () => boolean>> = {
   chromium: () => onPath('chromium') !== undefined,
   prometheus: () => onPath('prometheus') !== undefined && onPath('promtool') !== undefined,
@@ -11,7 +11,7 @@ const PROGRAMS: Readonly<Record<string, () => boolean>> = {
 };
 
 /**
- * Before the first test: installs from Debian's packages what is missing, where that can be done, and says so. Tests of what stays
+ * Runs before the first test: installs missing programs from Debian's packages if possible, and says so. Tests of programs that stay
  * missing are skipped.
  */
 export function setup(): void {

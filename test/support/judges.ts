@@ -2,7 +2,7 @@ import type { CertaintyKind, ScoreKind } from '../../plans/domain/deployment/mod
 import { createTask } from '../../plans/domain/task/create-task.ts';
 import { type Judge, judgeOf } from '../../plans/domain/task/judge.ts';
 
-/** Reads batches of class scores. */
+/** A judge of class scores. */
 export function judgedBy(kind: CertaintyKind, scores: ScoreKind = 'logits'): Judge {
   return judgeOf(createTask({ task: 'classification', estimator: typeof kind === 'string' ? kind : 'margin', scores }), kind);
 }

@@ -3,13 +3,13 @@ import { text } from './bytes.ts';
 
 export interface Heard {
   readonly messages: BusMessage[];
-  /** The bodies as text, copied during the delivery. */
+  /** The bodies as text, copied during delivery. */
   readonly texts: string[];
   /** 'complete', or the error. */
   ended: unknown;
 }
 
-/** Everything that a subscription has given so far; subscribed when this resolves. */
+/** Records everything that a subscription receives; subscribed once this resolves. */
 export async function listen(bus: Bus, subject: string, options?: ListenOptions): Promise<Heard> {
   const heard: Heard = { messages: [], texts: [], ended: undefined };
   bus.messages$(subject, options).subscribe({

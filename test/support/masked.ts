@@ -1,7 +1,7 @@
 /**
- * What a command says, without what depends on the machine: figures are N, devices and placements are named as such, and of a table
- * there are its head and, where its first column is the same everywhere, that.
- * @param names other texts, and what is to stand for them.
+ * A command's output without the parts that depend on the machine: figures become N, devices and placements become placeholders, and
+ * of a table only the head is left, plus the first column if it is the same everywhere.
+ * @param names other texts and their replacements.
  */
 export function masked(text: string, names: Readonly<Record<string, string>>): string {
   let named = text;
@@ -27,11 +27,11 @@ export function masked(text: string, names: Readonly<Record<string, string>>): s
       rows++;
       continue;
     }
-    // It says of the load generator that it had no core for itself.
+    // Printed if the load generator had no core of its own.
     if (line.startsWith('VOID')) continue;
-    // Of a frontier, which is of what was measured here.
+    // The size of the frontier depends on measurements.
     if (/^\(\d+ more that no gear runs\)/.test(line)) continue;
-    // Why one gear and not another: by what was measured here.
+    // The reasons for a gear depend on measurements.
     if (ofReasons && line.startsWith('  ')) continue;
     ofReasons = line.startsWith('Why these gears');
     lines.push(withoutFigures(line));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** What a value of another kind looks like, to stand where a good one is expected. */
+/** Values of all kinds, to put where a valid one is expected. */
 export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(null, true, '', 'x', '\u0000', 'a b', '>', '__proto__', '../../etc/passwd', 'é'.repeat(200)),
   fc.constantFrom(0, -1, 0.5, 1e308, -0, 2 ** 53, 4_294_967_296, Number.NaN, Number.POSITIVE_INFINITY),
@@ -8,7 +8,7 @@ export const oddValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.uint8Array({ maxLength: 8 }),
 );
 
-/** A copy of a map in which one field is another value, is missing, or is there though it should not be. */
+/** A copy of a map in which one field is replaced, missing or unexpected. */
 export function oddField(value: Readonly<Record<string, unknown>>): fc.Arbitrary<Record<string, unknown>> {
   const names = [...Object.keys(value), 'surprise'];
   return fc
@@ -20,7 +20,7 @@ function without(value: Readonly<Record<string, unknown>>, name: string): Record
   return Object.fromEntries(Object.entries(value).filter(([key]) => key !== name));
 }
 
-/** Bytes with some flipped, cut off, put in or added. */
+/** Bytes of which some are flipped, cut off, inserted or appended. */
 export function damaged(bytes: Uint8Array): fc.Arbitrary<Uint8Array> {
   const at = fc.nat(Math.max(0, bytes.length - 1));
   return fc.oneof(

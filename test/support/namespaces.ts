@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' });
 
-/** Why no network namespace can be made here; undefined when one can. */
+/** Why no network namespace can be made here; undefined if one can. */
 export function whyNoNamespaces(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root';
   const name = `cascade-${process.pid}`;
@@ -17,23 +17,23 @@ export function whyNoNamespaces(): string | undefined {
   }
 }
 
-/** A host of its own: a network namespace, joined to us by a link that can be cut. */
+/** A separate host: a network namespace, connected to us by a link that can be cut. */
 export interface FarHost {
-  /** Our address, as seen from there. */
+  /** Our address, as seen from the other host. */
   readonly ourAddress: string;
-  /** What to put before a command to run it there. */
+  /** Prefix of a command that runs on the other host. */
   readonly prefix: readonly string[];
   cut(): void;
   restore(): void;
   remove(): void;
 }
 
-/** @param number tells hosts apart: 0 to 63. */
+/** @param number unique per host, from 0 to 63. */
 export function makeFarHost(number: number): FarHost {
   const name = `cascade-${process.pid}-${number}`;
-  // At most 15 characters.
+  // Linux allows at most 15 characters.
   const [near, far] = [`cs${process.pid}n${number}`, `cs${process.pid}f${number}`];
-  // 198.18.0.0/15 is for tests of networks (RFC 2544).
+  // 198.18.0.0/15 is reserved for network tests (RFC 2544).
   const network = `198.18.${process.pid % 256}`;
   const [ourAddress, theirAddress] = [`${network}.${4 * number + 1}`, `${network}.${4 * number + 2}`];
   ip('netns', 'add', name);

@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 
-/** A small server of the Open Inference Protocol in JSON only, that does what a test says. */
+/** A small server of the Open Inference Protocol, JSON only, that a test controls. */
 export interface OipServer {
   readonly url: string;
   readonly port: number;
-  /** Bodies of the inferences so far. */
+  /** Bodies of the inference requests so far. */
   readonly asked: readonly InferBody[];
-  /** What it says of `/ready` and of inferences: a status, and what is in the body. */
+  /** Its answer to `/ready` and inferences: status and body. */
   ready: { status: number; body?: unknown };
   infer: (
     body: InferBody,
@@ -29,7 +29,7 @@ export interface InferBody {
   readonly outputs?: readonly { readonly name: string }[];
 }
 
-/** A model `m` that takes `x` FP32[-1, 2] and gives it back as `scores`. */
+/** A model `m` that returns its input `x` FP32[-1, 2] as `scores`. */
 export const ECHO_METADATA = {
   name: 'm',
   platform: 'test',
@@ -42,7 +42,7 @@ export const echo = ({ inputs: [{ shape, data }] }: InferBody) => ({
   body: { model_name: 'm', outputs: [{ name: 'scores', datatype: 'FP32', shape, data }] },
 });
 
-/** @param tls speaks it, and wants what the options say. */
+/** @param tls uses TLS with these options. */
 export async function startOipServer(port = 0, tls?: ServerOptions): Promise<OipServer> {
   const asked: InferBody[] = [];
   const state = {

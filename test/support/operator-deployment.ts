@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
 
-/** Deployment `test`, as far as an operator has to know it. */
+/** The part of deployment `test` that an operator needs. */
 export function operatorDeployment(nats: string): Deployment {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-operator-'));
   try {

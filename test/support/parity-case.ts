@@ -10,31 +10,31 @@ import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { planOf } from './plans.ts';
 
-/** One run that the actors and the simulator are both put through. */
+/** A run for both the actors and the simulator. */
 export interface ParityCase {
   readonly profile: Profile;
   readonly devices: readonly PlanDevice[];
   readonly plan: GearPlan;
   readonly rule: GearRule;
   readonly heartbeatPhasesMs: readonly number[];
-  /** Of every request; undefined: far away. */
+  /** Of every request; undefined: too far away to matter. */
   readonly deadlineMs: number | undefined;
   readonly slowdowns: readonly Slowdown[];
-  /** Undefined: nothing is audited. Devices draw by streams of this seed. */
+  /** Undefined: nothing is audited. Devices draw from random streams of this seed. */
   readonly audit: { readonly settings: AuditSettings; readonly seed: string } | undefined;
   /** Request i is validation sample i. */
   readonly arrivalsMs: Float64Array;
 }
 
 export interface ParityCaseOptions {
-  /** Every time and duration is a multiple of it, a power of two: sums are exact in whichever order they are made. */
+  /** A power of two of which every time and duration is a multiple, so that sums are exact in any order. */
   readonly unitMs: number;
   readonly rule: 'paper' | 'default';
-  /** Whether heartbeats are spread over the interval or all come just before the load report. */
+  /** Whether heartbeats are spread over the interval, or all come just before the load report. */
   readonly heartbeats: 'spread' | 'in-step';
   /** Whether requests have deadlines that the load makes hard to meet. */
   readonly deadlines: boolean;
-  /** Whether devices are slower or faster than profiled at times. */
+  /** Whether devices are sometimes slower or faster than profiled. */
   readonly slowdowns: boolean;
   /** Whether samples differ in size, so that only some may share a batch. */
   readonly ragged?: boolean;
@@ -42,16 +42,16 @@ export interface ParityCaseOptions {
   readonly audit?: boolean;
 }
 
-/** As SYNTHETIC_INPUTS, but of any length: the first element is the sample's number. */
+/** Like SYNTHETIC_INPUTS, but of any length; the first element is the sample's number. */
 const RAGGED_INPUTS: readonly TensorSpec[] = [{ name: 'sample', dtype: 'int32', shape: [null] }];
 
-/** The actors are up by then, and have been for longer than the load is measured over: they begin an interval later than the simulation. */
+/** By then the actors have been up for longer than the window of load measurement; they start an interval later than the simulation. */
 const FIRST_ARRIVAL_MS = DEFAULT_GEAR_RULE.windowMs + 1_000;
 const RUN_MS = 1_500;
 const MAX_REQUESTS = 800;
 const STEP_QPS = 150;
 
-/** Some models on some devices in some gears, under a load that jumps up and down, at times beyond what they carry. */
+/** Random models, devices and gears under a load that jumps up and down and sometimes exceeds their capacity. */
 export function parityCase(
   seed: number | string,
   { unitMs, rule, heartbeats, deadlines, slowdowns, ragged = false, audit = false }: ParityCaseOptions,
@@ -60,7 +60,7 @@ export function parityCase(
   const grain = Math.max(unitMs, 2 ** -10);
   const ms = (low: number, high: number): number => Math.max(1, Math.round((low + (high - low) * random.next()) / grain)) * grain;
   const arrivalsMs = burstyArrivals(random.split('arrivals'), unitMs);
-  // Below the interval of the heartbeats with all batches, so that of one instant it is always they that were scheduled first.
+  // Every batch is shorter than the heartbeat interval, so that at equal times heartbeats were always scheduled first.
   let perSampleMs = ms(0.25, 1);
   const models = Array.from({ length: 2 + random.below(3) }, (_, m) => {
     const model = { name: `m${m}`, accuracy: 0.6 + 0.1 * m, fixedMs: ms(0.5, 8), perSampleMs, memoryBytes: 1 };
@@ -98,7 +98,7 @@ export function parityCase(
   };
 }
 
-/** Samples of length 1, 2 and 4, each of which takes twice as long as the one before. */
+/** Samples of length 1, 2 and 4, each taking twice as long as the previous one. */
 function raggedProfile(profile: Profile, random: Random): Profile {
   const size = Int32Array.from(profile.labels, () => [1, 2, 4][random.below(3)]);
   const sized = (curve: RuntimeCurve): RuntimeCurve => ({
@@ -162,7 +162,7 @@ function randomAudit(random: Random): AuditSettings {
   return { share: [0.1, 0.5, 1][random.below(3)], utilisation: 0.2 + 0.8 * random.next() };
 }
 
-/** Some gears allow long audits by their latency, others only those that are no longer than a batch. */
+/** The latency of some gears leaves time for long audits, that of others only for audits no longer than a batch. */
 function withPatience(plan: GearPlan, random: Random): GearPlan {
   return {
     ...plan,
@@ -173,7 +173,7 @@ function withPatience(plan: GearPlan, random: Random): GearPlan {
   };
 }
 
-/** Factors of few bits, so that products of times are exact. */
+/** Factors with few bits, so that products with times are exact. */
 function randomSlowdowns(random: Random, devices: readonly PlanDevice[]): Slowdown[] {
   return Array.from({ length: 1 + random.below(3) }, () => {
     const fromMs = FIRST_ARRIVAL_MS + random.below(RUN_MS);
@@ -186,13 +186,13 @@ function randomSlowdowns(random: Random, devices: readonly PlanDevice[]): Slowdo
   });
 }
 
-/** Certainty that this part of the samples does not reach. */
+/** The certainty that this share of the samples does not reach. */
 function thresholdOf(profile: Profile, model: string, part: number): number {
   const { certainties } = profile.models.find(({ name }) => name === model)!;
   return certainties.toSorted()[Math.floor(part * certainties.length)];
 }
 
-/** Poisson arrivals whose rate jumps every while, with some of them at one instant. */
+/** Poisson arrivals whose rate jumps from time to time, some of them simultaneous. */
 function burstyArrivals(random: Random, unitMs: number): Float64Array {
   const arrivals: number[] = [];
   let at = FIRST_ARRIVAL_MS;

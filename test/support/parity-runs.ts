@@ -19,11 +19,11 @@ import { judgedBy } from './judges.ts';
 import type { ParityCase } from './parity-case.ts';
 import { startVirtualPlane } from './virtual-plane.ts';
 
-/** What a run does, as far as clients and devices can tell. */
+/** The behaviour of a run, as seen by clients and devices. */
 export interface ParityRun {
-  /** Audits are batches, too. */
+  /** Includes audits. */
   readonly batches: readonly { at: number; device: string; model: string; requests: readonly number[] }[];
-  /** Gears that come into force, but for the first. */
+  /** Gears that come into force, except the first. */
   readonly gears: readonly { at: number; gear: number }[];
   /** Per request. */
   readonly answers: readonly ({ model: string; latencyMs: number } | { refused: string })[];
@@ -67,7 +67,7 @@ export function simulatedRun({
   return { batches, gears, answers, endMs: outcomes.endMs };
 }
 
-/** The real actors under virtual time, with the devices started such that heartbeats come when the case says. */
+/** Runs the real actors in virtual time, with devices started so that heartbeats come when the case says. */
 export async function actorsRun(
   { profile, devices, plan, rule, heartbeatPhasesMs, deadlineMs, slowdowns, audit, arrivalsMs }: ParityCase,
   untilMs: number,
@@ -103,7 +103,7 @@ export async function actorsRun(
       const emulated = emulatedDevice(profile, devices.find(({ id }) => id === device)!.deviceClass, clock, {
         slowdown: () => slowdownAt(slowdowns, device, clock.now()),
       });
-      // Weights are known as `model@digest`.
+      // Keys of weights are `model@digest`.
       return watched(emulated, (key, requests) => batches.push({ at: clock.now(), device, model: key.split('@')[0], requests }));
     },
     beforeStart: (started) => clock.runUntil(started < devices.length ? heartbeatPhasesMs[started] : LOAD_INTERVAL_MS),
@@ -133,7 +133,7 @@ export async function actorsRun(
   return { batches, gears, answers, endMs: plane.answers[plane.answers.length - 1].at };
 }
 
-/** Each request has a sample of its own. */
+/** Relies on each request having its own sample. */
 function watched(backend: Backend, onBatch: (key: string, requests: number[]) => void): Backend {
   return {
     emulated: backend.emulated,

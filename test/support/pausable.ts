@@ -4,8 +4,8 @@ import type { Clock } from '../../engine/clock.ts';
 import { busWith } from './bus-with.ts';
 
 /**
- * A process that can be stopped and continued (SIGSTOP, SIGCONT), as bus and clock of the actors in it: meanwhile no timer fires and
- * no message is delivered; afterwards the timers that are overdue come first, then the messages, as in an event loop.
+ * The bus and clock of a process that can be stopped and continued (SIGSTOP, SIGCONT). While it is stopped, no timer fires and no
+ * message is delivered; afterwards overdue timers come first, then messages, as in an event loop.
  */
 export class Pausable {
   readonly bus: Bus;
@@ -28,7 +28,7 @@ export class Pausable {
           cancel();
         };
       },
-      // Never in a pause: nothing that asks for it runs in one.
+      // Never called during a pause, when no caller runs.
       soon: (fn) => clock.soon(fn),
     };
     this.bus = busWith(bus, {

@@ -19,13 +19,13 @@ import { Unserved } from '../../plans/protocol/unserved.ts';
 import { judgedBy } from './judges.ts';
 import { type TestWeights, testWeights } from './test-weights.ts';
 
-/** Bytes of a test sample: the label, then each model's certainty in percent; or what makes a model fail on it. */
+/** Bytes of a test sample: the label, then each model's certainty in percent, or a code that makes the model fail. */
 export type TestSample = readonly number[];
 export const POISON = 255;
-/** The model says that the sample is to blame, where it is alone. */
+/** The model blames the sample if it is alone in its batch. */
 export const UNFIT = 254;
 
-/** A backend that only waits: the sample itself says what each model makes of it. Other weights of a model give it the other label. */
+/** A backend that only waits: the sample itself contains each model's answer. Other weights of a model give the other label. */
 export function scriptedBackend(
   clock: Clock,
   models: readonly string[],
@@ -69,17 +69,17 @@ export interface PlaneOptions {
   readonly batchMs?: (model: number, size: number) => number;
   readonly frontend?: Partial<FrontendOptions>;
   readonly device?: Partial<DeviceOptions> | ((device: string) => Partial<DeviceOptions>);
-  /** What is known of the weights; see `testWeights`. */
+  /** See `testWeights`. */
   readonly weights?: TestWeights | ((device: string) => TestWeights);
   /** Devices of the deployment; default: those of the plan. */
   readonly devices?: readonly string[];
   readonly keeper?: Partial<PlanKeeperOptions>;
-  /** Default: scripted, as the samples say. */
+  /** Default: `scriptedBackend`. */
   readonly createBackend?: (device: string) => Backend;
   readonly rule?: GearRule;
-  /** Called before each device is started, and once more before the rest is: time may pass meanwhile. */
+  /** Called before each device is started, and once more before the rest; time may pass meanwhile. */
   readonly beforeStart?: (startedDevices: number) => void;
-  /** Bus and clock of one device, where it shall not run on those of the others. */
+  /** Bus and clock of a device that should not share those of the others. */
   readonly systemOf?: (device: string, bus: Bus, clock: Clock) => { readonly bus: Bus; readonly clock: Clock };
 }
 
@@ -90,7 +90,7 @@ export interface Plane {
   readonly keeper: RunningActor;
 }
 
-/** The real actors of deployment `test`, with scripted backends, on any bus and clock. Its input is `x`: a TestSample. */
+/** Starts the real actors of deployment `test` with scripted backends on any bus and clock. The input is `x`: a TestSample. */
 export function startPlane(bus: Bus, clock: Clock, plan: GearPlan, options: PlaneOptions = {}): Plane {
   const subjects = subjectsOf('test');
   const deviceNames = options.devices ?? plan.devices;

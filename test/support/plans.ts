@@ -2,7 +2,7 @@ import { type GearPlan, type ModelWeights, PLAN_SCHEMA } from '../../plans/domai
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
 
-/** Of a model of a plan for tests, on any machine that they name. */
+/** The weights of a model in a test plan. */
 export function weightsOf(model: string, fields: Partial<ModelWeights> = {}): ModelWeights {
   const curve = { batch: [1, 8], ms: [1, 8] };
   return {
@@ -19,7 +19,7 @@ export function weightsOf(model: string, fields: Partial<ModelWeights> = {}): Mo
 export function planOf(options: {
   models: readonly string[];
   devices?: readonly string[];
-  /** Per gear: model names, each but the last with the threshold. Default: all models, in one gear. */
+  /** Per gear: model names, all but the last with their threshold. Default: all models, in one gear. */
   cascades?: readonly (readonly string[])[];
   threshold?: number;
   minQueueLength?: number;
@@ -87,7 +87,7 @@ export function workItem(fields: Partial<WorkItem> = {}): WorkItem {
   };
 }
 
-/** A heartbeat of a device of a plan for tests. */
+/** A heartbeat of a device in a test plan. */
 export function deviceState(fields: Partial<DeviceState> = {}): DeviceState {
   return {
     device: 'd0',

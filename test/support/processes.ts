@@ -15,17 +15,17 @@ function processes(): Process[] {
     .map(([, pid, parent, command]) => ({ pid: Number(pid), parent: Number(parent), command }));
 }
 
-/** The processes that a process has started, and those that they have. */
+/** All descendants of a process. */
 export function descendants(ancestor: number): Process[] {
   const all = processes();
   const found = all.filter(({ parent }) => parent === ancestor);
-  // Grows while it is walked.
+  // The list grows during the loop.
   for (const { pid } of found) found.push(...all.filter(({ parent }) => parent === pid));
-  // Not what has ended and waits for its parent.
+  // Zombies have ended already.
   return found.filter(({ command }) => !command.endsWith('<defunct>'));
 }
 
-/** Those of them that still run; a number that was given to another process since is not counted. */
+/** Those that still run; a reused process id does not count. */
 export function alive(started: readonly Process[]): string[] {
   const now = new Map(processes().map(({ pid, command }) => [pid, command]));
   return started.filter(({ pid, command }) => now.get(pid) === command).map(({ pid, command }) => `${pid} ${command}`);

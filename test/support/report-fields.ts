@@ -21,19 +21,19 @@ const FIELDS = [
   'void',
 ];
 
-/** The report of load, simulate and demo that other programs rely on: these fields, and beside them the `more` that a command adds. */
+/** Expects the fields of the reports of load, simulate and demo that other programs rely on, plus `more` that a command adds. */
 export function expectReportFields(report: Report, more: readonly string[] = []): void {
   expect(Object.keys(report).toSorted()).toEqual([...FIELDS, ...more].toSorted());
   expect(Object.keys(report.latencyMs)).toEqual(['p50', 'p95', 'p99', 'max']);
 }
 
-/** Every request was answered, once. */
+/** Every request was answered exactly once. */
 export function expectNothingLost(report: Report): void {
   expectAllAnswered(report);
   expect(report.duplicates).toBe(0);
 }
 
-/** Every request was answered, at least once: where processes end, one that hears nothing of another for long has to ask again. */
+/** Every request was answered at least once: if processes end, those that wait for them must send requests again. */
 export function expectAllAnswered(report: Report): void {
   expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0 });
   expect(report.offered).toBeGreaterThan(0);

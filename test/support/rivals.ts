@@ -2,23 +2,23 @@ import type { Report } from '../../plans/report/report.ts';
 import { type Cascade, cascadeJson, type Ended, startCascade } from './cascade.ts';
 import { descendants } from './processes.ts';
 
-/** How two `serve` of one deployment settled who runs its devices. */
+/** The outcome when two `serve` of one deployment compete for its devices. */
 export interface Settled {
   readonly stays: Cascade;
-  /** Of the other one, which ended by itself. */
+  /** How the other one ended by itself. */
   readonly end: Ended;
-  /** Since both were there. */
+  /** Time since both were running. */
   readonly leftAfterMs: number;
 }
 
 const serve = (folder: string): Cascade => startCascade(['serve', folder, '--log-level', 'warn']);
 
-/** Two that are started in the same instant. */
+/** Starts two at the same time. */
 export function startTwo(folder: string): Promise<Settled> {
   return settled([serve(folder), serve(folder)]);
 }
 
-/** One that is paused with all its processes, for so long at least, and goes on when another one serves. */
+/** Pauses one with all its processes, for at least `pausedMs`, and continues it once another one serves. */
 export async function pauseAndReplace(folder: string, pausedMs = 0): Promise<Settled & { readonly replacementStays: boolean }> {
   const paused = serve(folder);
   await paused.firstLine;
@@ -32,12 +32,12 @@ export async function pauseAndReplace(folder: string, pausedMs = 0): Promise<Set
   return { ...outcome, replacementStays: outcome.stays === replacement };
 }
 
-/** What two seconds of load get from the one that stays. */
+/** Runs two seconds of load against the one that stays. */
 export function loadFor2s(folder: string): Promise<Report> {
   return cascadeJson<Report>(['load', folder, '--qps', '100', '--seconds', '2']);
 }
 
-/** The one that stays is ready when this resolves. */
+/** Resolves once the one that stays is ready. */
 async function settled(pair: readonly [Cascade, Cascade]): Promise<Settled> {
   const startedAt = performance.now();
   const first = await Promise.race(pair.map(({ ended }, i) => ended.then((end) => ({ end, i }))));

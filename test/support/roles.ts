@@ -11,12 +11,12 @@ export const PASSWORDS: Readonly<Record<string, string>> = Object.fromEntries(
   ROLES.map((role) => [`CASCADE_${role.toUpperCase()}_PASSWORD`, `secret-of-${role}`]),
 );
 
-/** How to enter a server of conf/nats. */
+/** Credentials of a role for a server of conf/nats. */
 export function credentialsOf(role: Role): { user: string; password: string; inboxPrefix: string } {
   return { user: role, password: `secret-of-${role}`, inboxPrefix: `_INBOX.${role}` };
 }
 
-/** A copy of conf/nats whose `secure.conf` is server.conf with tls.conf; certificates beside it. */
+/** Writes a copy of conf/nats whose `secure.conf` is server.conf with tls.conf, and certificates next to it. */
 export function writeSecureConf(): { folder: string; environment: Readonly<Record<string, string>> } {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-secure-'));
   cpSync('conf/nats', folder, { recursive: true });

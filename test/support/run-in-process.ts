@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { vi } from 'vitest';
 
-/** A file of a command. */
+/** The module of a command. */
 export interface CommandModule {
   register(program: Command): void;
 }
@@ -11,7 +11,7 @@ export interface Said {
   readonly stderr: string;
 }
 
-/** Runs a command line in this process, with these commands to choose from; throws what the command throws. */
+/** Runs a command line in this process with the given commands; throws what the command throws. */
 export async function runInProcess(commands: readonly CommandModule[], args: readonly string[]): Promise<Said> {
   const said = { stdout: '', stderr: '' };
   const spies = (['stdout', 'stderr'] as const).map((stream) =>

@@ -5,10 +5,10 @@ import { argmax } from '../../plans/domain/cascade/certainty.ts';
 
 const PIXELS = 28 * 28;
 
-/** What may happen to a picture between training and now. */
+/** How pictures may have changed since training. */
 export type Shift = 'none' | 'noise' | 'inverted';
 
-/** The example's pictures that planning is not made of all of, as they would come after a shift; the same ones each time: the last of the file, raw bytes. */
+/** The last pictures of the example's file after a shift, as raw bytes; the same ones each time. */
 export function shiftedImages(shift: Shift, count: number, noise = 60): Uint8Array[] {
   const data = readFileSync('conf/fashion/data/images.npy');
   const random = createRandom('noise');
@@ -20,13 +20,13 @@ export function shiftedImages(shift: Shift, count: number, noise = 60): Uint8Arr
   });
 }
 
-/** What is on these pictures. */
+/** The true labels of these pictures. */
 export function trueLabels(count: number): number[] {
   const data = readFileSync('conf/fashion/data/labels.npy');
   return Array.from({ length: count }, (_, i) => data[data.length - (i + 1)]);
 }
 
-/** What a model of the example says to pictures, asked without any serving. */
+/** The labels that a model of the example gives pictures, without serving it. */
 export async function labelsBy(model: string, images: readonly Uint8Array[]): Promise<number[]> {
   const session = await ort.InferenceSession.create(`conf/fashion/models/${model}.onnx`, {
     intraOpNumThreads: 1,

@@ -7,7 +7,7 @@ import type { Report } from '../../plans/report/report.ts';
 import { startCascade } from './cascade.ts';
 import { eventually } from './eventually.ts';
 
-/** A deployment that is served, and how to ask it. */
+/** A running deployment and a connection to it. */
 export interface Served {
   readonly bus: Bus;
   readonly deployment: string;
@@ -15,12 +15,12 @@ export interface Served {
 }
 
 const QPS = 100;
-/** Longer than any of it takes: the load ends when what it is for has happened. */
+/** Longer than needed: the load ends once its purpose is fulfilled. */
 const SECONDS = 600;
-/** A process starts, loads its models and is warm within a few seconds, on a machine that has other work too within this. */
+/** A process starts, loads its models and warms up within a few seconds; on a busy machine, within this. */
 export const BACK_WITHIN_MS = 60_000;
 
-/** Asks for the status until it is as expected; a question without an answer is asked again. */
+/** Polls the status until it is as expected, and retries if there is no answer. */
 export function statusThat({ bus, deployment }: Served, expectation: (status: Status) => void): Promise<Status> {
   return eventually(
     async () => {
@@ -32,7 +32,7 @@ export function statusThat({ bus, deployment }: Served, expectation: (status: St
   );
 }
 
-/** A load that goes on for as long as something happens. */
+/** Runs a load until `happens` resolves. */
 export async function loadWhile(folder: string, qps: number, happens: () => Promise<void>): Promise<Report> {
   const load = startCascade(['load', folder, '--qps', String(qps), '--seconds', String(SECONDS), '--json', '-']);
   try {
@@ -45,14 +45,14 @@ export async function loadWhile(folder: string, qps: number, happens: () => Prom
   return JSON.parse(stdout) as Report;
 }
 
-/** A signal to a process under a load, which goes on until the deployment is as expected. */
+/** Sends a signal to a process under load; the load continues until the deployment is as expected. */
 export async function signalUnderLoad(
   served: Served,
   pid: number,
   signal: NodeJS.Signals,
   expectation: (status: Status) => void,
 ): Promise<Report> {
-  // The load that is measured below is to be this one.
+  // No earlier load may be left, so that the one measured below is ours.
   await statusThat(served, ({ qps }) => expect(qps, 'requests/s before the load').toBe(0));
   return loadWhile(served.folder, QPS, async () => {
     await statusThat(served, ({ qps }) => expect(qps, 'requests/s that the deployment measures').toBeGreaterThan(QPS / 2));

@@ -8,7 +8,7 @@ import { subjectsOf } from '../../plans/protocol/subjects.ts';
 export interface StubRequest {
   readonly id: string;
   readonly inputs: Record<string, unknown>;
-  /** Undefined where the request leaves it to the deployment. */
+  /** Undefined if the request uses the deployment's default. */
   readonly deadlineMs?: number;
   readonly scores?: boolean;
   readonly message: BusMessage;
@@ -19,12 +19,12 @@ export interface StubRequest {
 export interface StubFrontend {
   readonly requests: StubRequest[];
   readonly cancellations: Cancellation[];
-  /** Number of messages that the requests came in. */
+  /** Number of messages received; each may hold several requests. */
   readonly messages: number;
   stop(): void;
 }
 
-/** Takes the requests of a deployment and has `handle` answer them, or not. Listening when this resolves. */
+/** Receives the requests of a deployment and passes them to `handle`, which may answer. Listening once this resolves. */
 export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => void, deployment = 'test'): Promise<StubFrontend> {
   const requests: StubRequest[] = [];
   const cancellations: Cancellation[] = [];
@@ -37,7 +37,7 @@ export async function stubFrontend(bus: Bus, handle: (request: StubRequest) => v
     }
     messages++;
     const { reply } = message;
-    // Copied: inputs are views of the bytes, which are valid during the delivery only.
+    // A copy: inputs are views of the bytes, which are valid only during delivery.
     const body = decode<Omit<StubRequest, 'message' | 'answer'>[] | Omit<StubRequest, 'message' | 'answer'>>(
       new Uint8Array(message.data),
     );

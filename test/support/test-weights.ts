@@ -3,7 +3,7 @@ import type { DeviceWeights, WeightsOf } from '../../actors/device/weights/devic
 import type { RuntimeCurve } from '../../plans/domain/profile/profile.ts';
 import { weightsOf } from './plans.ts';
 
-/** What tests say of the weights on a device, per model of the plan. */
+/** The weights on a device in tests, per model of the plan. */
 export interface TestWeights {
   readonly profiled?: readonly RuntimeCurve[];
   readonly certaintyEdges?: readonly Float64Array[];
@@ -11,12 +11,12 @@ export interface TestWeights {
   readonly file$?: (model: string, key: string) => DeviceWeights['file$'];
 }
 
-/** Weights of plans for tests. Those of the digest that plans for tests have are known by the name of the model, others as `model@digest`. */
+/** Weights for test plans. The key of weights with a test plan's digest is the model's name; for others it is `model@digest`. */
 export function testWeights(
   batchMs: (model: number, size: number) => number,
   { profiled, certaintyEdges, accuracy, file$ = (name, key) => of({ name, key, file: name }) }: TestWeights = {},
 ): WeightsOf {
-  // As profiled before the test began: what batches take from then on changes nothing in it.
+  // As profiled before the test; later batch times do not change it.
   const curves = new Map<number, RuntimeCurve>();
   const curveOf = (model: number): RuntimeCurve => {
     const curve = curves.get(model) ?? { batch: [1, 8], ms: [batchMs(model, 1), batchMs(model, 8)] };

@@ -6,7 +6,7 @@ import { writeProfile } from '../../plans/domain/profile/profile-file.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';
 import { onnxModel } from '../fixtures/onnx-writer.ts';
 
-/** A deployment of two models that do nothing, with a synthetic profile beside it. */
+/** Writes a deployment of two models that do nothing, with a synthetic profile. */
 export function writeTiny(
   folder: string,
   { devices, load }: { readonly devices: readonly string[]; readonly load: string },

@@ -6,25 +6,25 @@ const TICK_MS = 20;
 const REMEMBERED = 200;
 
 /**
- * Load of a synthetic deployment, open loop, that checks each answer against its request: the sample says which record must have
- * been read.
+ * Open-loop load on a synthetic deployment that checks each answer against its request: the sample determines the record that must
+ * have been read.
  */
 export class Traffic {
   offered = 0;
-  /** How often the client said that a request has ended: once for each, if it keeps its word. */
+  /** How often the client reported the end of each request; it promises once. */
   readonly ended = new Map<number, number>();
   readonly failures = new Map<string, number>();
-  /** Results that are of another request, in words. */
+  /** Descriptions of results that belong to another request. */
   readonly wrong: string[] = [];
   results = 0;
-  /** Of the last requests to end, whether with a result. */
+  /** For the last requests to end: whether they got a result. */
   #recent: boolean[] = [];
   readonly #timer: NodeJS.Timeout;
   readonly #client: CascadeClient;
   readonly #profile: Profile;
   readonly #under = new Set<Promise<void>>();
 
-  /** @param load requests per second, or how many are to be sent by a time, in seconds. */
+  /** @param load requests per second, or a function that returns how many to send by a time in seconds. */
   constructor(client: CascadeClient, profile: Profile, load: number | ((seconds: number) => number)) {
     const dueBy = typeof load === 'number' ? (seconds: number) => load * seconds : load;
     this.#client = client;
@@ -36,17 +36,17 @@ export class Traffic {
     }, TICK_MS);
   }
 
-  /** True when as many as are remembered have ended since the last call, all of them with results. */
+  /** Whether enough requests have ended since the last `forget`, all of them with results. */
   get healthy(): boolean {
     return this.#recent.length === REMEMBERED && this.#recent.every((good) => good);
   }
 
-  /** What ended before no longer counts for `healthy`. */
+  /** Excludes the requests that have ended so far from `healthy`. */
   forget(): void {
     this.#recent = [];
   }
 
-  /** Sends no more; resolves when all have ended. */
+  /** Stops sending; resolves once all requests have ended. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(this.#under);

@@ -9,28 +9,28 @@ import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { writeEmulatedPair } from './emulated-pair.ts';
 import type { Traffic } from './traffic.ts';
 
-/** Far below what one device of the two carries, so that each can be lost. */
+/** Far below the capacity of one of the two devices, so that either can be lost. */
 export const QPS = 100;
 
-/** A deployment `pair` of one emulated device on each of two hosts, planned so that both hold both models. */
+/** Writes a deployment `pair` with one emulated device on each of two hosts, planned so that both hold both models. */
 export async function writePair(folder: string, nats: string): Promise<Profile> {
   const profile = await writeEmulatedPair(folder, { name: 'pair', nats, hosts: ['h1', 'h2'] });
   expect(readPlan(join(folder, 'plan.json')).placement).toHaveLength(4);
   return profile;
 }
 
-/** The status of the deployment, asked with an operator's credentials; undefined when nobody answers. */
+/** The status of the deployment, requested with an operator's credentials; undefined if nobody answers. */
 export function statusOf(operator: Bus): Promise<Status | undefined> {
   return requestStatus(operator, subjectsOf('pair')).catch(() => undefined);
 }
 
-/** Requests that the process that runs a device now has answered; undefined while the device is not ready. */
+/** Number of requests answered by the process that currently runs a device; undefined while the device is not ready. */
 export async function answeredBy(operator: Bus, device: string): Promise<number | undefined> {
   const found = (await statusOf(operator))?.devices.find((one) => one.device === device && one.phase === 'ready');
   return found === undefined ? undefined : Object.values(found.answered).reduce((sum, count) => sum + count, 0);
 }
 
-/** Each request ended once, with what belongs to it. */
+/** Each request ended exactly once, with its own result. */
 export function expectAllEndedOnce(traffic: Traffic): void {
   expect(traffic.wrong).toEqual([]);
   expect(traffic.ended.size).toBe(traffic.offered);

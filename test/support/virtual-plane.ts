@@ -13,14 +13,14 @@ import { type Plane, type PlaneOptions, startPlane, type TestSample } from './pl
 export interface VirtualPlane extends Plane {
   readonly clock: VirtualClock;
   readonly bus: Bus;
-  /** Answers in the order of their arrival, with the time. */
+  /** Answers in order of arrival, with their times. */
   readonly answers: { at: number; answer: Answer }[];
   infer(id: string, sample: TestSample, fields?: Readonly<Record<string, unknown>>): void;
   /** Runs everything due up to `timeMs`. */
   runUntil(timeMs: number): Promise<void>;
 }
 
-/** Promises (flushes, asking a store) that follow one upon the other settle between callbacks, as between turns of the real event loop. */
+/** Chains of promises (flushes, store requests) settle between callbacks, as they would between turns of the real event loop. */
 const LONGEST_CHAIN = 20;
 
 /** Runs everything due up to `timeMs`. */
@@ -34,14 +34,14 @@ export async function runClock(clock: VirtualClock, timeMs: number): Promise<voi
 
 export interface VirtualPlaneOptions extends PlaneOptions {
   readonly clock?: VirtualClock;
-  /** A bus on that clock where something happens already. */
+  /** An existing bus on that clock. */
   readonly bus?: Bus;
   readonly maxPayloadBytes?: number;
-  /** Errors end the actors' subscriptions to that subject, as the refusal of a server would. */
+  /** Its errors end the actors' subscriptions to that subject, as if a server refused them. */
   readonly refusals?: { readonly subject: string; readonly refused$: Observable<never> };
 }
 
-/** The real actors on the in-process bus under a virtual clock; it is 1,000 ms later when they are up. */
+/** Starts the real actors on the in-process bus under a virtual clock; the start takes 1,000 ms of virtual time. */
 export async function startVirtualPlane(plan: GearPlan, options: VirtualPlaneOptions = {}): Promise<VirtualPlane> {
   const clock = options.clock ?? new VirtualClock();
   const bus = options.bus ?? createLocalBus(clock, { maxPayloadBytes: options.maxPayloadBytes });

@@ -3,10 +3,10 @@ import type { Slowdown } from '../../plans/simulator/slowdown.ts';
 
 const SLOWEST = 0.6;
 const FASTEST = 1.2;
-/** Standard deviation of its steps, one a second. */
+/** Standard deviation of the steps, one per second. */
 const STEP = 0.1;
 
-/** A random walk of a device's speed, or of all, between 0.6 and 1.2 of the profiled one. */
+/** A random walk of the speed of one or all devices, between 0.6 and 1.2 times the profiled speed. */
 export function wanderingSpeed(device: string | undefined, seconds: number, random: Random): Slowdown[] {
   let speed = 1;
   return Array.from({ length: seconds }, (_, second) => {
