@@ -1,6 +1,6 @@
 /**
- * How honest promised accuracies are: over many shuffles, cascades are chosen on n samples for several amounts of work, and what is
- * promised of them is compared with what they are worth on samples that nobody chose by. `npm run bench:accuracy -- --shuffles 200`.
+ * How honest promised accuracies are: over many shuffles, cascades are chosen on n samples for several amounts of work, and their
+ * promised accuracy is compared with the true one on unseen samples. `npm run bench:accuracy -- --shuffles 200`.
  */
 import { parseArgs } from 'node:util';
 import { createRandom } from '../../engine/random.ts';
@@ -23,23 +23,23 @@ const { values } = parseArgs({
   options: {
     shuffles: { type: 'string', default: '200' },
     samples: { type: 'string', default: '50,200,1000,5000' },
-    /** Further numbers of folds to compare with the planner's own. */
+    /** Other numbers of folds to compare with the planner's. */
     folds: { type: 'string', default: '' },
   },
 });
 const SHUFFLES = Number(values.shuffles);
 const FOLDS = values.folds.split(',').filter(Boolean).map(Number);
-/** Amounts of work for which a cascade is chosen, from the cheapest model's to the largest one's. */
+/** Number of amounts of work for which a cascade is chosen, from the cheapest to the largest model's. */
 const BUDGETS = 8;
-/** Truth is measured on so many of the other samples at most. */
+/** Most unseen samples on which true accuracy is measured. */
 const MOST_OTHERS = 20_000;
 
-/** Of one method, all in points or shares; means over the shuffles and the amounts of work. */
+/** Figures of one method, in points or shares; means over the shuffles and the amounts of work. */
 interface Figures {
-  /** Promised minus true, and the standard error of that mean: each shuffle is a draw. */
+  /** Promised minus true accuracy, and the standard error of that mean with each shuffle as a draw. */
   readonly biasPoints: number;
   readonly biasErrorPoints: number;
-  /** Shares of the intervals that hold the true accuracy; and, as that is itself measured on some samples, that differ from it by no more than chance. */
+  /** Share of intervals that contain the measured true accuracy; the second figure allows for the sampling error of that measurement. */
   readonly holds: number;
   readonly holdsGivenChance: number;
   readonly widthPoints: number;
@@ -53,7 +53,7 @@ interface Row extends Figures {
   readonly method: string;
 }
 
-/** What is promised of the cascades of a frontier found on the samples of a family. */
+/** A way to estimate the accuracy of cascades on a frontier that was found on the samples of a family. */
 type Method = (family: RecordedFamily, frontier: readonly FrontierCascade[]) => (cascade: FrontierCascade) => AccuracyEstimate;
 
 interface Case {
@@ -63,7 +63,7 @@ interface Case {
   readonly width: number;
 }
 
-/** Of one shuffle: a case for each amount of work. */
+/** One shuffle: a case for each amount of work. */
 interface Drawn {
   readonly cases: readonly Case[];
   readonly processorMs: number;
@@ -163,7 +163,7 @@ function familyOf({ models }: Profile, samples: Int32Array): RecordedFamily {
 }
 
 function judge({ accuracy, interval: [low, high] }: AccuracyEstimate, truth: number, others: number): Case {
-  // Two uncertain figures differ by the root of the sum of their squares.
+  // The errors of two uncertain figures add as the root of the sum of their squares.
   const chance = (half: number): number => Math.hypot(half, 1.96 * Math.sqrt((truth * (1 - truth)) / others));
   return {
     error: accuracy - truth,

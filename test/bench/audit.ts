@@ -1,13 +1,13 @@
 /**
  * What an audit finds, and what it costs.
  *
- * First, pictures at 500 requests/s, as they were and then with noise or inverted: the estimates against the truth, second by second.
- * The truth of the disagreement is the most accurate model asked about all of the pictures, with which an audit must be within 2
- * points, over the answers of the audit's own window: gears change under the shift, and what was answered before is another mixture.
- * The truth of the accuracy are labels, which an audit does not have: how far it is off then is shown, not promised.
+ * First, it sends pictures at 500 requests/s, unchanged and then with noise or inverted, and compares the estimates with the truth
+ * second by second. For disagreement, the truth is the most accurate model's answers to all pictures, over the answers in the audit's
+ * own window: gears change under the shift, so earlier answers are a different mixture. The audit must be within 2 points of it. For
+ * accuracy, the truth is the labels, which an audit does not have: the bench shows how far off it is, but nothing is promised.
  *
- * Then as much load as the devices carry, for the latency, and more than that, for the goodput, with and without an audit, in turn.
- * Each run begins at rest, where there is time for audits; it is long enough for that second not to count.
+ * Then it alternates runs with and without an audit: at the load that the devices carry, for latency, and above it, for goodput. Each
+ * run starts from idle, when there is time for audits; it is long enough that this second does not matter.
  *
  * Usage: npm run bench:audit [-- find | cost]
  */
@@ -49,7 +49,7 @@ const bus = await connectNats({ servers: server.url });
 
 const fewRequests = fashionOnTwoDevices('auditbench', server.url, { qpsMax: 600, ranges: 1 });
 
-/** The plan is too careful to lose much: as if it had been made for more load, models answer that are less certain. */
+/** Lower than planned, so that less certain models answer, as in a plan for more load; the real plan would lose too little accuracy. */
 const THRESHOLD = 0.3;
 function hasten(folder: string): void {
   const file = join(folder, 'plan.json');
@@ -60,12 +60,12 @@ function hasten(folder: string): void {
   writeFileSync(file, JSON.stringify({ ...plan, gears: plan.gears.map((gear) => ({ ...gear, cascade })) }));
 }
 
-/** Refusals keep queues short. */
+/** Refusing requests keeps queues short. */
 const fullLoad = fashionOnTwoDevices('auditbench', server.url, { qpsMax: 8_000, ranges: 8 }).replace(
   'deadline: 30s',
   'deadline: 1s',
 );
-/** About what two devices and the processes around them carry on as many cores, and more. */
+/** About the load that two devices and the other processes carry on two cores, and a higher one. */
 const FULL_QPS = [10_000, 12_000];
 
 async function plannedAs(yaml: string, run: (folder: string) => Promise<void>): Promise<void> {
@@ -90,7 +90,7 @@ async function served<T>(folder: string, yaml: string, audit: boolean, run: () =
   }
 }
 
-/** Sends the pictures over and over. @param onSecond awaited; sending goes on meanwhile. */
+/** Sends the pictures over and over. @param onSecond awaited each second, while sending continues. */
 async function send(
   client: CascadeClient,
   images: readonly Uint8Array[],
@@ -104,7 +104,7 @@ async function send(
     const due = Math.floor(((realClock.now() - beganAt) * QPS) / 1_000);
     for (; sent < due; sent++) {
       const i = sent % images.length;
-      // A refusal is no answer.
+      // Refusals do not count as answers.
       client.infer({ image: images[i] }).then(
         ({ label }) => onAnswer(i, label),
         () => undefined,
@@ -120,10 +120,10 @@ async function send(
 async function found({ shift, noise }: (typeof SHIFTS)[number]) {
   const images = shiftedImages(shift, IMAGES, noise);
   const labels = trueLabels(IMAGES);
-  // Its connection is closed with it.
+  // Closing the client closes its connection.
   const client = createClient(await connectNats({ servers: server.url }), realClock, { deployment: 'auditbench' });
   const auditOf = async () => (await requestStatus(bus, subjectsOf('auditbench'))).drift?.audit;
-  /** On a machine with other work the status may not come in time: that second is missing then. */
+  /** On a busy machine the status may not arrive in time; then that second is missing. */
   const auditIfAnswered = () => auditOf().catch((error) => void console.error(messageOf(error)));
   const answers: {
     readonly at: number;
@@ -143,7 +143,7 @@ async function found({ shift, noise }: (typeof SHIFTS)[number]) {
   if (before == null) throw new Error('nothing is audited');
   const reference = await labelsBy(before.reference, images);
   const plannedReference = await labelsBy(before.reference, planned);
-  /** Of the answers that the audit looks back on. */
+  /** The truth for the answers in the audit's window. */
   const truthOf = (sinceMs: number): { disagreement: number; accuracy: number } => {
     const from = realClock.now() - sinceMs;
     const recent = answers.filter(({ at }) => at >= from);
@@ -192,7 +192,7 @@ async function found({ shift, noise }: (typeof SHIFTS)[number]) {
   };
 }
 
-/** With an audit, over without: median over the rounds. A percentile that lies among the requests without a result has no ratio. */
+/** Ratios with an audit over without: medians over the rounds. There is no ratio if the percentile is a request without a result. */
 function ratiosOf(runs: readonly { audit: boolean; p95: number | null; goodputQps: number }[]): { p95: number; goodput: number } {
   const [withAudit, without] = [true, false].map((audit) => runs.filter((run) => run.audit === audit));
   return {
@@ -240,7 +240,7 @@ try {
     }
   });
   console.table(runs);
-  // Round by round, as the machine itself is faster at one time than at another.
+  // Per round, because the machine's own speed varies over time.
   const ratios = runs.length === 0 ? [] : FULL_QPS.map((qps) => ({ qps, ...ratiosOf(runs.filter((run) => run.qps === qps)) }));
   console.table(ratios);
   console.log(`wrote ${writeResult('audit', { qps: QPS, shifts, runs, ratios })}`);

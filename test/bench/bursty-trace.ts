@@ -2,8 +2,8 @@ import type { Random } from '../../engine/random.ts';
 import type { Trace } from '../../plans/traces/trace.ts';
 
 /**
- * A made-up bursty load: mostly low, with bursts that come at once and fade, as those of request logs do. The height of a burst is
- * Pareto-like, so that a few are much higher than the rest; the highest second is `peak`.
+ * A synthetic bursty load: mostly low, with bursts that start suddenly and fade, as in request logs. Burst heights follow a Pareto-like
+ * distribution, so a few are much higher than the rest; the highest second is `peak`.
  */
 export function burstyTrace(seconds: number, peak: number, random: Random): Trace {
   const qps = new Float64Array(seconds);

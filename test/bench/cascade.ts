@@ -1,8 +1,8 @@
 /**
- * What a cascade saves: a cascade that is at least as right as the largest model on the validation samples, against that model
- * alone: compute per sample by the profile (inference in the batches that are best for each model, as CascadeServe counts), and
- * live (time that the device was occupied), both served for real in turn, each under the same fraction of what it can
- * carry by the profile, so that their batches are alike.
+ * What a cascade saves: compares a cascade that is at least as accurate as the largest model on the validation samples with that model
+ * alone. Compute per sample is taken from the profile (inference at each model's best batch size, as in CascadeServe) and measured
+ * live (time for which the device is occupied). Both are served in turn, each at the same fraction of its capacity according to the
+ * profile, so that their batches are alike.
  *
  * Usage: npm run bench:cascade [-- rounds]
  */
@@ -23,10 +23,10 @@ import { median, writeResult } from './machine.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 5);
 const SECONDS = 8;
-/** Fraction of what each can carry by the profile. */
+/** Fraction of each one's capacity according to the profile. */
 const LOAD = 0.6;
 const TARGET = 3.8;
-/** Queues wait for batches of this size, or of the largest that was profiled. */
+/** Queues wait for batches of this size, or of the largest profiled one if that is smaller. */
 const MOST_BATCH = 16;
 
 const folder = mkdtempSync(join(tmpdir(), 'cascade-bench-'));
@@ -40,7 +40,7 @@ const largest = profile.models[profile.models.length - 1];
 const alone: Stage[] = [{ model: largest.name }];
 const accuracy = accuracyOf(largest);
 const [kind] = Object.keys(largest.runtimes);
-/** Inference per sample in the batches that are best for it. The plan's own figures have what serving costs in them, too. */
+/** Inference time per sample at the best batch size. Not from the plan, whose figures include the cost of serving. */
 const bestMs = profile.models.map(({ runtimes }) =>
   Math.min(...runtimes[kind].batch.map((size, i) => runtimes[kind].ms[i] / size)),
 );

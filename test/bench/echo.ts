@@ -1,6 +1,6 @@
 import { connect } from 'nats';
 
-/** The reference of the plane's bench: a NATS responder that answers with the body it got, and does nothing else. */
+/** The reference for the bench of the serving plane: a NATS responder that returns the body it gets. */
 const connection = await connect({ servers: process.argv[2] });
 connection.subscribe(process.argv[3], {
   callback: (error, message) => {

@@ -1,18 +1,18 @@
 import type { Cascade } from '../../plans/domain/cascade/cascade.ts';
 import { evenGear, type ReducedRequest, type Runs } from './reduced-space.ts';
 
-/** A plan as it is judged. */
+/** The figures by which a plan is judged. */
 export interface Point {
-  /** Expected over the distribution of loads. */
+  /** Expected accuracy over the distribution of loads. */
   readonly accuracy: number;
-  /** Of its slowest range. */
+  /** p95 of the slowest range. */
   readonly p95Ms: number;
 }
 
 /**
- * The best plan of the reduced space for every latency there is: in each range the most accurate cascade whose p95 by the
- * search's own runs is within it, the fastest of equals. Judged by the judge's runs, which the search has not seen: of
- * hundreds of cascades, those that look best by the runs that chose them have been lucky.
+ * The best plan of the reduced space for every possible latency: in each range, the most accurate cascade whose p95 in the search's
+ * runs is within it, and the fastest among equals. Plans are judged by separate runs that the search has not seen, because of hundreds
+ * of cascades those that look best in the search's runs were lucky.
  */
 export function exhaustivePlans(request: ReducedRequest, search: Runs, judge: Runs): Point[] {
   const { cascades, weights } = request;
@@ -34,7 +34,7 @@ export function exhaustivePlans(request: ReducedRequest, search: Runs, judge: Ru
   return [...points.values()];
 }
 
-/** -1: none is within the limit. */
+/** @returns -1 if none is within the limit. */
 function mostAccurate(cascades: readonly Cascade[], p95: (cascade: number) => number, limitMs: number): number {
   return cascades.reduce((best, { accuracy }, c) => {
     if (p95(c) > limitMs) return best;

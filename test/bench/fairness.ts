@@ -1,6 +1,6 @@
 /**
- * Bench of fairness: one client sends 6,000 requests/s with deadlines of 600 s, four times what the deployment carries; 50 others
- * send 2/s with 2 s. Emulated devices behind a real nats-server. Prints what each side got in time.
+ * Fairness: one client sends 6,000 requests/s with deadlines of 600 s, four times the capacity of the deployment; 50 others send 2/s
+ * with deadlines of 2 s. Emulated devices behind a real nats-server. Prints how many requests of each side are answered in time.
  *
  * Usage: npm run bench:fairness [-- seconds]
  */

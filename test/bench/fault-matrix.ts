@@ -1,8 +1,8 @@
 /**
- * What each fault costs: of every kind of process one is ended, killed or stopped for 5 s under 1,500 requests/s, and nats-server is
- * killed and started anew. Emulated devices; processes, signals and NATS are real. Then the same to a device process of two that
- * take requests themselves (`frontends: in-devices`), with real models: what it had taken goes with it, and is asked again by the
- * client library.
+ * What each fault costs: under 1,500 requests/s, one process of every kind is terminated, killed or stopped for 5 s, and nats-server is
+ * killed and restarted. Devices are emulated; processes, signals and NATS are real. The second part does the same to one of two device
+ * processes that take requests themselves (`frontends: in-devices`), with real models: requests that it has taken are lost with it, and
+ * the client library sends them again.
  *
  * Usage: npm run bench:fault-matrix [-- in-devices], which is the second part alone
  */

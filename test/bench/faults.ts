@@ -2,8 +2,8 @@ import { runSeed } from '../simulation/support/fault-world.ts';
 import { writeResult } from './machine.ts';
 
 /**
- * Many seeds of the fault simulation: `npm run bench:faults [-- SEEDS [FIRST]]`, 10,000 from 0 unless told otherwise. On one
- * thread. Fails when a seed does.
+ * Runs many seeds of the fault simulation on one thread: `npm run bench:faults [-- SEEDS [FIRST]]`; default: 10,000 from 0. Fails if
+ * a seed does.
  */
 const seeds = Number(process.argv[2] ?? 10_000);
 const first = Number(process.argv[3] ?? 0);

@@ -1,13 +1,13 @@
 /**
- * Whether the simulator tells what the serving plane does, once calibrated: 15 plans over three traces, several SLOs and families, with
- * frontends in devices and in a process of their own, and on 16 emulated devices, each run live and simulated with the same arrivals.
+ * How well the calibrated simulator predicts the serving plane: 15 plans over three traces, several SLOs and families, with frontends
+ * in devices and in their own process, and on 16 emulated devices, each run live and simulated with the same arrivals.
  *
  * Usage: npm run bench:fidelity [-- OPTIONS]
- *   --folder DIR       keeps profiles, calibrations and the rows of earlier runs here: the bench can be run in pieces
+ *   --folder DIR       keeps profiles, calibrations and rows of earlier runs here, so that the bench can be run in parts
  *   --calibrate NAME   calibrates this layout and ends: fashion-in-devices, fashion-frontend, bert-like
  *   --only N,N,...     plans to run, from 1; default: all
  *   --seconds N        of each load of a calibration; 4
- * Layouts that are not calibrated yet are, before their first plan.
+ * Calibrates a layout before its first plan if necessary.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ interface Row {
   readonly plan: number;
   readonly simulatedP95Ms: number;
   readonly liveP95Ms: number;
-  /** Simulated over live, less 1. */
+  /** Simulated over live, minus 1. */
   readonly error: number;
   readonly simulatedP50Ms: number;
   readonly liveP50Ms: number;

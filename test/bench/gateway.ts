@@ -1,8 +1,8 @@
 /**
- * Bench of the gateway: requests/s and p50 of one sample by HTTP (bytes and JSON, keep-alive) and by gRPC, beside the same by plain
- * NATS requests, in turn. All but the gRPC client are raw sockets in a process of its own, so that none pays for a client library. The
- * ratio to NATS of each round is what is reported: absolute figures are of this machine, on which client, server, gateway and device share
- * the cores. Processor time per request, by process, tells where it goes, and hardly depends on what else runs.
+ * The gateway: requests/s and p50 of single samples over HTTP (bytes and JSON, keep-alive) and gRPC, compared with plain NATS requests,
+ * in turn. All clients except gRPC use raw sockets in their own process, so that none pays for a client library. The result is the
+ * ratio to NATS in each round, since absolute figures depend on this machine, where client, server, gateway and device share the
+ * cores. Processor time per request and process shows where time goes, and hardly depends on what else runs.
  *
  * Usage: npm run bench:gateway [-- rounds]
  */
@@ -18,7 +18,7 @@ import { serveWithGateway } from './support/gateway/serve.ts';
 const ROUNDS = Number(process.argv[2] ?? 5);
 const ROUND_MS = 1_500;
 const CONCURRENCIES = [64, 1];
-/** As proc(5) counts processor time. */
+/** The unit of processor time in proc(5). */
 const TICK_MS = 10;
 const PROCESSES = ['gateway', 'device', 'nats-server'] as const;
 type Costs = Record<(typeof PROCESSES)[number] | 'client', number>;
@@ -32,7 +32,7 @@ const WAYS: Readonly<Record<string, Omit<ClosedLoopConfig, 'concurrency' | 'subj
   'grpc, bytes': { url: `grpc://${served.grpc}` },
 };
 
-/** Processor time so far of the processes that serve. */
+/** Processor time so far of the serving processes. */
 function servingMs(): Omit<Costs, 'client'> {
   const sums = { gateway: 0, device: 0, 'nats-server': 0 };
   for (const { pid, command } of descendants(process.pid)) {
@@ -71,7 +71,7 @@ try {
       const client = await startClient({ ...config, subject: 'cascade.gateway.infer', concurrency });
       runs.push({ way, client, qps: [] as number[], p50Ms: [] as number[], costs: [] as Costs[] });
     }
-    // The first rounds warm up.
+    // The first rounds are a warm-up.
     for (let round = -2; round < ROUNDS; round++) {
       for (const run of runs) {
         const { requests, seconds, latenciesMs, costsUs } = await run.client.run(ROUND_MS);

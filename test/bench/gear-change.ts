@@ -1,6 +1,6 @@
 /**
- * How long a change of gear takes: the decision itself (a table look-up), and from the decision to its effect on every device, as
- * the devices tell in their heartbeats. Two device processes with the real models under a load that jumps every second.
+ * How long a gear change takes: the decision itself (a table look-up), and the time from the decision to its effect on every device, as
+ * reported in heartbeats. Two device processes with the real models, under a load that jumps every second.
  *
  * Usage: npm run bench:gear-change
  */
@@ -31,7 +31,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cascade-gear-change-'));
 const server = await startNatsServer({ jetstream: true });
 const bus = await connectNats({ servers: server.url });
 try {
-  // Down at once, too: every second another gear.
+  // Shifts down at once too, so that the gear changes every second.
   const deployment = `${fashionOnTwoDevices('gearchange', server.url, { qpsMax: 2_400, ranges: 16 })}\nsettle: none\n`;
   writeFileSync(join(folder, 'deployment.yaml'), deployment);
   await profileAndPlan(folder);
@@ -41,12 +41,12 @@ try {
   writeFileSync(join(folder, 'trace.csv'), `second,qps\n${seconds.join('\n')}\n`);
   const serving = startCascade(['serve', folder, '--log-level', 'error']);
   await serving.firstLine;
-  /** Device and epoch -> delay of that change there. */
+  /** Device and epoch -> delay of that change on the device. */
   const delays = new Map<string, number>();
   const first = new Map<string, number>();
   const listening = bus.messages$('cascade.gearchange.state.*').subscribe(({ data }) => {
     const { device, epoch, gearDelayMs } = decode<DeviceState>(data);
-    // The first gear that a device hears of was decided before it was there; before, its epoch is 0.
+    // Epoch 0 is before the first gear, which was decided before the device started.
     if (epoch === 0) return;
     if (!first.has(device)) first.set(device, epoch);
     if (epoch !== first.get(device)) delays.set(`${device} ${epoch}`, gearDelayMs);
@@ -72,7 +72,7 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-/** These loads are all served best by the same gear: a second one that is hardly another. */
+/** All these loads are best served by the same gear, so this adds a second, nearly equal one. */
 function splitFirstGear(file: string): void {
   const plan = readPlan(file);
   const [first, ...others] = plan.gears;
@@ -87,7 +87,7 @@ function splitFirstGear(file: string): void {
   writeFileSync(file, JSON.stringify({ ...plan, gears, qpsWeights: [weight / 2, weight / 2, ...weights] }));
 }
 
-/** Reports of four frontends and heartbeats of 16 devices in between; the load wanders over all gears. */
+/** Reports of four frontends, with heartbeats of 16 devices in between; the load wanders over all gears. */
 function decisionMicroseconds(): { median: number; p99: number } {
   const plan = compilePlan(readPlan(join(folder, 'plan.json')));
   const control = new GearControl(plan, DEFAULT_GEAR_RULE, 0);

@@ -1,8 +1,7 @@
 /**
- * Rules for the choice of gears, compared: the paper's, ours, and ours with one constant changed. By simulation of a bursty load
- * below the highest planned one, on the plans of the fashion example and of the synthetic families: with devices as fast as
- * profiled, slower, and at a speed that wanders. With --live the paper's rule and the default serve the same load for real on
- * emulated devices.
+ * Compares rules for choosing gears: the paper's, ours, and ours with one constant changed. Simulates a bursty load below the highest
+ * planned one on the plans of the fashion example and the synthetic families, with devices as fast as profiled, slower, and at a
+ * varying speed. With --live, the paper's rule and the default serve the same load live on emulated devices.
  *
  * Usage: npm run bench:gear-rules [-- --trace FILE] [-- --live]
  * --trace: a CSV `second,qps` instead of the generated bursts; empty seconds are dropped, the peak is scaled.
@@ -32,15 +31,15 @@ import { paperCase } from './planner-cases.ts';
 
 const SECONDS = 120;
 const SEEDS = [1, 2, 3];
-/** Of the family that is served live. */
+/** `qpsMax` of the family that is served live. */
 const LIVE_QPS_MAX = 60;
 const LIVE_SECONDS = 60;
 const FASHION_PROFILE = 'conf/fashion/profile.json';
 
-/** Of the highest planned load. */
+/** Peak of the load, as a fraction of the highest planned load. */
 const PEAK = 0.9;
 
-/** @param p95Ms the SLO, in which a backlog is to be drained. */
+/** @param p95Ms the SLO, within which a backlog should drain. */
 function rulesFor(p95Ms: number): Readonly<Record<string, GearRule>> {
   const ours: GearRule = { ...DEFAULT_GEAR_RULE, backlogDrainMs: p95Ms };
   return {
@@ -55,7 +54,7 @@ function rulesFor(p95Ms: number): Readonly<Record<string, GearRule>> {
   };
 }
 
-/** How fast the devices are beside their profile. */
+/** Speeds of the devices relative to their profile. */
 const SPEEDS: Readonly<Record<string, (seed: number) => Slowdown[]>> = {
   'as profiled': () => [],
   'at 0.7 of the profiled speed': () => constantly(1 / 0.7),

@@ -13,7 +13,7 @@ export type LiveGears = Pick<Report, 'sloAttainment' | 'accuracy' | 'latencyMs' 
   readonly shiftsPerMinute: number | null;
 };
 
-/** Serves the llama-like family on emulated devices with a rule for gears, and replays a trace. */
+/** Serves the llama-like family on emulated devices with a gear rule, and replays a trace. */
 export async function liveGears(rule: GearRule, trace: Trace): Promise<LiveGears> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-gears-'));
   const server = await startNatsServer();

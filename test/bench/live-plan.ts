@@ -10,7 +10,7 @@ import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { Report } from '../../plans/report/report.ts';
 import { cascadeJson, startCascade } from '../support/cascade.ts';
 
-/** A plan of one gear that runs one cascade on one device, whatever the load. */
+/** A plan with one gear, which runs one cascade on one device at any load. */
 export function oneGearPlan(options: {
   weights: GearPlan['weights'];
   device: string;
@@ -59,11 +59,11 @@ export interface LiveRun {
   readonly report: Report;
   /** Inference time per answered request. */
   readonly computeMsPerRequest: number;
-  /** Highest of the heartbeats' 99th percentiles of the event loop's delay, and their median, under load. */
+  /** p99 of the event loop's delay under load, from each heartbeat. */
   readonly loopDelayMsP99: readonly number[];
 }
 
-/** Serves the fashion deployment with a plan, loads it, and ends it. */
+/** Serves the fashion deployment with a plan, runs a load, and stops it. */
 export async function runLive(bus: Bus, url: string, plan: GearPlan, qps: number, seconds: number): Promise<LiveRun> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-bench-'));
   const file = join(folder, 'plan.json');

@@ -1,7 +1,7 @@
 /**
- * What others notice of a very long request: p50 and p99 of requests of 3 to 30 tokens at an attention model, without and with a
- * request of thousands of tokens every second, in turn. Such a request is refused by default; then once with a deployment
- * that accepts it, where it takes the device's time and others wait for it.
+ * How a very long request affects others: p50 and p99 of requests of 3 to 30 tokens to an attention model, alternately without and with
+ * a request of thousands of tokens every second. By default such a request is refused; a second deployment accepts it, so that it
+ * takes device time and others wait for it.
  *
  * Usage: npm run bench:long-inputs
  */
@@ -28,11 +28,11 @@ interface Measured {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly failed: number;
-  /** What became of the long ones, by code or model. */
+  /** Outcomes of the long requests, by error code or model. */
   readonly long: Readonly<Record<string, number>>;
 }
 
-/** Open loop: requests by the clock, latency from the scheduled time. */
+/** Open loop: sends requests on schedule and measures latency from the scheduled time. */
 async function measure(client: CascadeClient, longTokens: number | undefined): Promise<Measured> {
   const latencies: number[] = [];
   const long: Record<string, number> = {};

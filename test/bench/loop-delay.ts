@@ -1,6 +1,6 @@
 /**
- * Delay of a device process's event loop while its inference thread is busy all the time with the largest model: the I/O of a
- * device must not wait for its inference. The load is above what the model can carry.
+ * Delay of a device process's event loop while its inference thread is always busy with the largest model: a device's I/O must not wait
+ * for its inference. The load exceeds the model's capacity.
  *
  * Usage: npm run bench:loop-delay
  */
@@ -46,8 +46,8 @@ try {
     utilisation,
     heartbeats: sorted.length,
     /**
-     * Each heartbeat's p99 is over 100 ms of 1-ms samples, so about the largest of them. Of the run's samples at most a hundredth of
-     * `intervalsAboveTarget` are above the target; its p99 is within it while that is below 1.
+     * Each heartbeat's p99 covers 100 ms of 1-ms samples, so it is about their maximum. At most a hundredth of `intervalsAboveTarget` of
+     * all samples are above the target, so the p99 of the run is within it while that share is below 1.
      */
     intervalsAboveTarget: sorted.filter((delay) => delay > TARGET_MS).length / sorted.length,
     loopDelayMsP99: {

@@ -1,6 +1,6 @@
 /**
- * What metrics cost, in processor time: counting an answer and a batch on a device, telling a second of it, reading that, and a scrape.
- * The medians are summed up for a device with 5 models and 8 gears that answers 5,000 requests/s, in batches of 4.
+ * What metrics cost in processor time: counting an answer and a batch on a device, reporting once a second, reading the report, and a
+ * scrape. The medians are added up for a device with 5 models and 8 gears that answers 5,000 requests/s in batches of 4.
  *
  * Usage: npm run bench:metrics
  */

@@ -1,7 +1,7 @@
 /**
- * Bench of overload: three times what the deployment can carry, for 30 seconds, on emulated devices behind a real nats-server.
- * Capacity is measured in the same run, before, by as many requests in flight as fill the largest batches. Prints goodput over
- * capacity, how fast refusals are answered, memory of the frontend and device processes over time, and the recovery.
+ * Overload: three times the capacity of the deployment for 30 seconds, on emulated devices behind a real nats-server. Capacity is
+ * measured first in the same run, with enough requests in flight to fill the largest batches. Prints goodput over capacity, the latency
+ * of refusals, the memory of frontend and device processes over time, and the recovery.
  *
  * Usage: npm run bench:overload [-- seconds]
  */
@@ -48,7 +48,7 @@ deadline: ${DEADLINE_MS}
 
 const inputsOf = (sample: number) => ({ sample: Int32Array.of(sample) });
 
-/** Closed loop: results per second with always as many requests in flight, in the median second. */
+/** Closed loop with a constant number of requests in flight: results per second, in the median second. */
 async function capacityQps(client: SharedClient): Promise<number> {
   const warmAt = performance.now() + 2_000;
   const endAt = warmAt + 1_000 * CAPACITY_SECONDS;
@@ -85,7 +85,7 @@ function open(
   });
 }
 
-/** Processor time that a process has taken so far. */
+/** Processor time of a process so far. */
 function processorSecondsOf(pid: number): number {
   return Number(execFileSync('ps', ['-o', 'cputimes=', '-p', String(pid)], { encoding: 'utf8' }));
 }
@@ -125,7 +125,7 @@ try {
   const answerMs: number[] = [];
   const hintsMs: number[] = [];
   const seconds = Array.from({ length: OVERLOAD_SECONDS }, () => ({ inTime: 0, rejectionMs: [] as number[] }));
-  // What this process itself had to wait for a processor: what the machine adds to every latency measured here.
+  // How long this process itself waited for a processor, which the machine adds to every latency measured here.
   const stalls = monitorEventLoopDelay({ resolution: 1 });
   stalls.enable();
   const took = processorSeconds();
@@ -150,7 +150,7 @@ try {
     client: took() / OVERLOAD_SECONDS,
     frontend: (processorSecondsOf(pids.frontend) - frontendBefore) / OVERLOAD_SECONDS,
   };
-  // What was taken before the end has ended now; the first request after it, alone.
+  // All earlier requests have ended; this is the first request after the overload, on its own.
   const firstAt = performance.now();
   await client.infer(inputsOf(0));
   const firstMs = performance.now() - firstAt;
@@ -176,7 +176,7 @@ try {
     retries: client.counts.retries - retriesBefore,
     goodputOverCapacity: counts.inTime / OVERLOAD_SECONDS / capacity,
     goodputOverProfiled: counts.inTime / OVERLOAD_SECONDS / PROFILED_QPS,
-    /** On a machine that has other work too, one stall spoils the whole: the median of the seconds says what is usual. */
+    /** The median second, because on a busy machine a single stall spoils the overall figures. */
     usual: {
       goodputOverCapacity: median(bySecond.map(({ inTime }) => inTime)) / capacity,
       rejectionMsP99: median(bySecond.map(({ rejectionMsP99 }) => rejectionMsP99)),
@@ -197,7 +197,7 @@ try {
   console.table(samples.filter((_, i) => i % 5 === 0 || i === samples.length - 1));
   console.log(`written to ${writeResult('overload', result)}`);
 } finally {
-  // Nothing, unless a process was lost: then the figures are not what they seem.
+  // Empty unless a process was lost, which would make the figures misleading.
   process.stderr.write((await serving.stop()).stderr);
   await server.stop();
   rmSync(folder, { recursive: true });

@@ -1,13 +1,13 @@
 /**
- * The evaluation of the CascadeServe paper (§6) in the simulator: one page and one JSON file. Two made-up families of the paper's scale,
- * each at the paper's load and at the higher one that it takes for lax accuracies; and conf/fashion with the profile of its real models,
- * measured now, where more devices than one are simulated. The strategies, their search and the simulator are real.
+ * The evaluation of the CascadeServe paper (§6) in the simulator, as a page and a JSON file. It covers two synthetic families at the
+ * paper's scale, each at the paper's load and at the higher load that it uses for lax accuracies, and conf/fashion with a profile of
+ * its real models that is measured now; additional devices are simulated. The strategies, their search and the simulator are real.
  *
  * Usage: npm run paper [-- OPTIONS]
- *   --full              20 minutes of load, more numbers of devices, the deployments' ranges: hours; small by default
- *   --only NAME,...     cases whose names begin so: bert-like, llama-like, fashion
- *   --profile FILE      of conf/fashion, instead of measuring
- * Figures of other benches are added where they have been run: bench:planner (Fig. 10), bench:fidelity (Fig. 13), bench:strategies
+ *   --full              20 minutes of load, more numbers of devices, the deployments' ranges; takes hours; default: a small version
+ *   --only NAME,...     only cases whose names start with one of these: bert-like, llama-like, fashion
+ *   --profile FILE      use this profile of conf/fashion instead of measuring
+ * Includes the figures of other benches that have been run: bench:planner (Fig. 10), bench:fidelity (Fig. 13), bench:strategies
  * (live, Fig. 8, 9), bench:scaling.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -28,19 +28,19 @@ import { writeResult } from './machine.ts';
 const SEED = 1;
 const FULL_SECONDS = 1_200;
 const SMALL_RANGES = 8;
-/** Of made-up families: a half is chosen on, the other judged by, so each is as large as what `plan` has. */
+/** Of synthetic families: one half is for choosing, the other for judging, so each half has as many samples as `plan` uses. */
 const SAMPLES = 8_000;
 
 interface PaperCase {
   readonly deployment: string;
-  /** Made-up families: the paper's. */
+  /** For synthetic families, the paper's peak. */
   readonly peakQps: number;
   readonly p95LevelsMs: readonly number[];
-  /** By default between the accuracies of the models. */
+  /** Default: levels between the accuracies of the models. */
   readonly accuracyLevels?: readonly number[];
   readonly seconds: number;
   readonly devices: readonly number[];
-  /** Numbers of devices on which switching and cascading are left out in turn. */
+  /** Numbers of devices on which the ablations run. */
   readonly ablated: readonly number[];
 }
 
@@ -122,7 +122,7 @@ async function familyOf(name: string) {
   return { deployment, profile: readProfile(measured) };
 }
 
-// Before all that takes long: a file that cannot be read is told at once.
+// First of all, so that an unreadable file is reported at once.
 const bench = readBenchResults(results);
 const parts: PagePart[] = [];
 for (const title of asked) {
@@ -147,7 +147,7 @@ for (const title of asked) {
   });
   console.log(`${title}, ${((performance.now() - startedMs) / 1000).toFixed(0)} s\n${comparisonTables(comparison)}`);
   parts.push({ title, comparison, bench });
-  // After each: what has been computed is not lost with what comes after it.
+  // After each case, so that a later failure does not lose earlier results.
   writeResult('paper', {
     full: values.full,
     comparisons: parts.map((part) => ({ title: part.title, ...part.comparison })),

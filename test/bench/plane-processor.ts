@@ -1,7 +1,7 @@
 /**
- * Processor time of a request in the actors alone: frontend and device in this process, on a bus in this process, with a backend that
- * takes no time; without NATS client, sockets and inference. On a shared machine compare two commits by running the
- * bench on each in turn, several times, and taking medians.
+ * Processor time per request in the actors alone: frontend and device share this process and an in-process bus, with a backend that
+ * takes no time; there is no NATS client, socket or inference. To compare two commits on a shared machine, run the bench on each in
+ * turn several times and take medians.
  *
  * Usage: npm run bench:plane-processor [-- requests]
  */
@@ -21,7 +21,7 @@ const CLASSES = 10;
 const LARGEST_BATCH = 64;
 const REPLY = '_INBOX.bench';
 
-/** Delivers all that was published meanwhile in one go, as a connection does that reads a chunk of many messages. */
+/** Delivers everything published in the meantime at once, like a connection that reads a chunk of many messages. */
 let waiting: (() => void)[] = [];
 const chunks: Clock = {
   ...realClock,
@@ -82,7 +82,7 @@ bus.messages$(REPLY).subscribe(() => {
   onAnswer();
 });
 
-/** Closed loop: as many requests are in flight all the time. */
+/** Closed loop with a constant number of requests in flight. */
 function ask(requests: number): Promise<void> {
   return new Promise((resolve) => {
     const last = answered + requests;

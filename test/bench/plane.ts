@@ -1,7 +1,7 @@
 /**
- * Bench of the serving plane: requests/s, p50 and p99 of a cascade of the cheapest model only, asked with `nc.request` by a
- * plain nats.js client, beside a raw NATS echo of the same body. Served twice: by a frontend process and a device process, and with
- * the frontend in the device's process (`frontends: in-devices`). All are up for the whole run and measured in turn.
+ * The serving plane: requests/s, p50 and p99 of a cascade of only the cheapest model, requested with `nc.request` by a plain nats.js
+ * client, compared with a raw NATS echo of the same body. It is served by separate frontend and device processes, and with the frontend
+ * in the device's process (`frontends: in-devices`). All run for the whole bench and are measured in turn.
  *
  * Usage: npm run bench:plane [-- rounds]
  */
@@ -21,7 +21,7 @@ import { median, writeResult } from './machine.ts';
 const ROUNDS = Number(process.argv[2] ?? 7);
 const ROUND_MS = 2_000;
 const WARM_UP_MS = 1_000;
-/** The many first: afterwards all code, of the echo as of the plane, is as warm as that of a server in use. */
+/** The higher concurrency comes first, so that afterwards all code, including the echo's, is as warm as in a busy server. */
 const CONCURRENCIES = [256, 1];
 const IMAGE_BYTES = 784;
 /** Deployments by where their frontend is. */
@@ -64,7 +64,7 @@ async function measure(
   return { qps: (1_000 * latencies.length) / tookMs, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
-/** A deployment of the cheapest fashion model alone, profiled and planned. */
+/** Writes, profiles and plans a deployment of only the cheapest fashion model. */
 async function prepare(folder: string, name: keyof typeof FRONTENDS): Promise<string> {
   const fashion = resolve('conf/fashion');
   const file = join(folder, `${name}.yaml`);
@@ -135,7 +135,7 @@ try {
     }
     for (const what of served) {
       const of = (field: keyof Measurement): number => median(measured[what].map((m) => m[field]));
-      /** Per round, over the echo of the same round; their median. */
+      /** Median of the ratios to the echo of the same round. */
       const overEcho = (field: keyof Measurement): number =>
         median(measured[what].map((m, i) => m[field] / measured.echo[i][field]));
       rows.push({

@@ -1,7 +1,7 @@
 /**
- * What switching and cascading bring (CascadeServe Fig. 12): our plan against the best plan that only switches between single
- * models and the best that runs one cascade at all loads, all found by the same planner. Accuracy expected over the
- * distribution of loads; on the fashion example's profile where there is one, and on the two cases of the paper's scale.
+ * What switching and cascading contribute (CascadeServe Fig. 12): compares our plan with the best plan that only switches between
+ * single models and the best that runs one cascade at all loads, all found by the same planner. Reports expected accuracy over the
+ * distribution of loads, on the fashion example's profile, if there is one, and on the two cases of the paper's scale.
  *
  * Usage: npm run bench:planner
  */
@@ -16,7 +16,7 @@ import { writeResult } from './machine.ts';
 import { PAPER_CASES, paperCase } from './planner-cases.ts';
 
 const FASHION = new URL('../../conf/fashion/', import.meta.url).pathname;
-/** Peaks as multiples of the deployment's: what switching is worth depends on how much of a swing there is. */
+/** Peaks as multiples of the deployment's, because the benefit of switching depends on how much the load varies. */
 const PEAKS = [1, 2, 4, 8];
 
 const cases: { name: string; request: PlanRequest }[] = [];

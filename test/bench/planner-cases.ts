@@ -5,7 +5,7 @@ import { profileOfSynthetic } from '../../plans/synthetic/synthetic-deployment.t
 
 export const PAPER_CASES = ['bert-like', 'llama-like'] as const;
 
-/** A case of the paper's scale (CascadeServe §6), made up: the deployments of conf/synthetic. */
+/** A synthetic case of the paper's scale (CascadeServe §6): a deployment of conf/synthetic. */
 export function paperCase(
   name: (typeof PAPER_CASES)[number],
   change: Partial<PlanRequest> & { ranges?: number } = {},

@@ -1,6 +1,6 @@
 /**
- * A thousand random instances: each ends in a plan that the independent verifier passes, or in an infeasibility for which a
- * search of simple plans finds no counterexample. The unit suite does a hundred of them.
+ * Plans a thousand random instances: each must end in a plan that the independent verifier accepts, or in an infeasibility for which a
+ * search over simple plans finds no counterexample. The unit tests do a hundred of them.
  *
  * Usage: npm run bench:planner-instances [-- from to]
  */

@@ -2,18 +2,18 @@
  * Quality of plans against reference planners.
  *
  * 1. Exhaustive search on the reduced space of CascadeServe Fig. 10: every model on every device, queues that trigger at one
- *    request, 8-second runs. All cascades over a coarse grid of thresholds are simulated in every range; as ranges do not share
- *    anything here, the best combination for a latency is that of the best in each range, so this equals trying them all.
- *    Ours plans with the same cascades and without margins, on the planner's own arrivals.
+ *    request, 8-second runs. All cascades on a coarse grid of thresholds are simulated in every range. Ranges share nothing here, so
+ *    combining the best cascade of each range equals trying all combinations. Our planner uses the same cascades without margins, on
+ *    its own arrivals.
  *
- *    Both sides are judged by runs that neither has seen. The search may not be its own judge: it takes the best of hundreds of
- *    noisy p95, so by the runs that chose them its plans look better than they are. It chooses by the median of three runs; the
- *    judge takes the median of five others. Where loads are low, runs are longer than 8 s: at 10 to 60 requests/s, 8 s are a few
- *    hundred requests, of whose p95 much is chance, and a cascade that does not keep up with its load passes for one that does.
- *    Ours plans with five seeds, of which the worst counts: by how much the search is more accurate with no more p95 than ours, and
- *    by how much faster with no less accuracy. The gap at the SLO itself is shown beside it and not counted: the planner wants
- *    0.955 of the requests in time, so it leaves a cascade that only just holds, and one may just hold by the judge's runs.
- * 2. Random sampling in the same space with twice the processor time that our plan took.
+ *    Both are judged by runs that neither has seen. The search cannot judge itself: it picks the best of hundreds of noisy p95 values,
+ *    so its plans look too good in the runs that chose them. It chooses by the median of three runs; the judge takes the median of five
+ *    others. At low loads, runs are longer than 8 s: at 10 to 60 requests/s, 8 s are a few hundred requests, whose p95 is mostly chance,
+ *    and a cascade that does not keep up could pass. Our planner runs with five seeds, of which the worst counts: by how much the search
+ *    is more accurate at no higher p95, and by how much faster at no lower accuracy. The gap at the SLO itself is shown but not
+ *    counted: the planner requires 0.955 of the requests to be in time, so it rejects cascades that barely hold, and one of those may
+ *    hold in the judge's runs.
+ * 2. Random sampling in the same space with twice the processor time of our plan.
  * 3. Greedy placement against the exact program on random small instances.
  *
  * Usage: npm run bench:planner, or this alone: node --import tsx test/bench/planner-quality.ts [seconds of a run]
@@ -31,11 +31,11 @@ import { PAPER_CASES } from './planner-cases.ts';
 import { processorSeconds } from './processor-time.ts';
 import { evenGear, RANGES, type ReducedRequest, Runs, reducedRequest } from './reduced-space.ts';
 
-/** The paper's; another length tells how much of a gap is due to runs that end before a load that is not carried shows. */
+/** As in the paper. Another length shows how much of a gap comes from runs too short to reveal an overload. */
 const RUN_SECONDS = Number(process.argv[2] ?? 8);
 const SEARCH_SEEDS = ['search 1', 'search 2', 'search 3'];
 const JUDGE_SEEDS = ['judge 1', 'judge 2', 'judge 3', 'judge 4', 'judge 5'];
-/** Seeds of the planner beside the deployment's: the worst of all counts, so that none is lucky. */
+/** Seeds in addition to the deployment's; the worst result counts, so that luck does not help. */
 const FURTHER_SEEDS = [2, 3, 4, 5];
 const LATENCIES = { 'bert-like': [40, 60, 80, 120, 200, 400], 'llama-like': [1200, 1600, 2000, 2800, 4000, 6000] } as const;
 const ACCURACY_TOLERANCE = 0.001;
@@ -43,9 +43,9 @@ const LATENCY_TOLERANCE = 1.02;
 const PLACEMENTS = 200;
 
 interface Ours extends Point {
-  /** By how much the search is more accurate with no more p95. */
+  /** By how much the search is more accurate at no higher p95. */
   readonly gap: number;
-  /** p95 over the least with which the search is as accurate. */
+  /** Our p95 divided by the lowest with which the search is as accurate. */
   readonly ratio: number;
 }
 
@@ -59,7 +59,7 @@ for (const name of PAPER_CASES) {
   /** Most accuracy within a latency. */
   const frontier = (limitMs: number): number =>
     Math.max(0, ...points.filter(({ p95Ms }) => p95Ms <= limitMs).map(({ accuracy }) => accuracy));
-  /** Least latency at which an accuracy can be had; Infinity: the search has found no plan that is as accurate. */
+  /** Lowest latency with at least an accuracy; Infinity if the search found no plan that accurate. */
   const fastest = (accuracy: number): number =>
     Math.min(...points.filter((point) => point.accuracy >= accuracy - 1e-12).map(({ p95Ms }) => p95Ms));
   for (const p95Ms of LATENCIES[name]) {
@@ -100,7 +100,7 @@ for (const name of PAPER_CASES) {
   }
 }
 
-/** The best of random assignments, each range's cascade drawn anew, until the time is up; judged by runs of its own. */
+/** The best random assignment of cascades to ranges within a time limit, judged by separate runs. */
 function randomPlan(request: ReducedRequest, p95Ms: number, seconds: number) {
   const { cascades } = request;
   const random = createRandom('random planner');

@@ -1,6 +1,6 @@
 /**
- * Planning time of the two cases of the paper's scale (conf/synthetic), by number of QPS ranges, with two worker threads: wall
- * time, which depends on what else the machine does, and processor time of all threads together.
+ * Planning time of the two cases of the paper's scale (conf/synthetic) by number of QPS ranges, with two worker threads: wall-clock
+ * time, which depends on what else the machine does, and processor time of all threads.
  *
  * Usage: npm run bench:planner
  */
@@ -45,7 +45,7 @@ for (const name of PAPER_CASES) {
   }
 }
 
-/** Slope of log(time) over log(ranges), by least squares: 1 is linear growth. */
+/** Slope of log(time) over log(ranges) by least squares; 1 means linear growth. */
 function growth(own: readonly { ranges: number; processorSeconds: number }[]): number {
   const points = own.map(({ ranges, processorSeconds: time }) => [Math.log(ranges), Math.log(time)]);
   const mean = (k: number): number => points.reduce((sum, point) => sum + point[k], 0) / points.length;

@@ -1,4 +1,4 @@
-/** Starts a clock of the processor time that this process takes, all its threads together; the call of the result reads it. */
+/** Starts measuring the processor time of this process, including all its threads; call the result to read it. */
 export function processorSeconds(): () => number {
   const before = process.cpuUsage();
   return () => {

@@ -1,6 +1,6 @@
 /**
- * Whether a plan keeps its promise: conf/fashion, profiled and planned now, served for real, under an independent load generator in
- * a process of its own (test/bench/support/generator). With --tree another checkout is measured beside this one, interleaved.
+ * Whether a plan keeps its promise: conf/fashion is profiled, planned and served under an independent load generator in its own process
+ * (test/bench/support/generator). With --tree, another checkout is measured too, interleaved with this one.
  *
  * Usage: npm run bench:promise [-- OPTIONS]
  *   --scenario loads (default)  each load for some seconds
@@ -10,14 +10,14 @@
  *              light            latency at 400/s, against the same
  *              saturation       the largest model alone at 1.3 times its capacity, against an offline loop
  *   --tree DIR        another checkout
- *   --folder DIR      keeps profiles and plans here, and uses those that are here
- *   --rounds N        of which the table shows medians; 2
- *   --seconds N       that count, of each run; 8
+ *   --folder DIR      keeps profiles and plans here and reuses existing ones
+ *   --rounds N        rounds, of which the table shows medians; 2
+ *   --seconds N       measured seconds of each run; 8
  *   --loads N,N,...   requests per second, instead of the scenario's
- *   --qps-max N       to plan for, instead of the deployment's
+ *   --qps-max N       load to plan for, instead of the deployment's
  *   --busy 10-20,...  seconds in which the core is shared
  *   --batch N         limit of the hand-written loop; 64
- *   --only NAME,...   contenders whose names hold one of these (loop, light)
+ *   --only NAME,...   contenders whose names contain one of these (loop, light)
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -11,16 +11,16 @@ import { median } from './machine.ts';
 import { type PAPER_CASES, paperCase } from './planner-cases.ts';
 
 export const RANGES = 6;
-/** Thresholds of each model: enough that the whole space is thousands of simulations. */
+/** Thresholds per model: enough that the whole space takes thousands of simulations. */
 const GRID = { 'bert-like': 3, 'llama-like': 6 } as const;
-/** At tens of requests per second, 8 seconds are too few requests for a p95, and too short for an overload to show. */
+/** At tens of requests per second, 8 seconds have too few requests for a p95 and are too short to reveal an overload. */
 const LEAST_REQUESTS = 16_000;
 
 export interface ReducedRequest extends PlanRequest {
   readonly cascades: readonly Cascade[];
 }
 
-/** The space of CascadeServe Fig. 10: every model on every device; no margins, so that plans are compared at the very SLO. */
+/** The space of CascadeServe Fig. 10: every model on every device, and no margins, so that plans are compared exactly at the SLO. */
 export function reducedRequest(name: (typeof PAPER_CASES)[number], p95Ms: number): ReducedRequest {
   const request = paperCase(name, { ranges: RANGES });
   return {
@@ -48,7 +48,7 @@ function allCascades({ profile }: PlanRequest, grid: number): Cascade[] {
   return found;
 }
 
-/** Simulated runs of gears at the top of each range, one for each seed. */
+/** Simulates gears at the top of each range, once per seed. */
 export class Runs {
   readonly #simulator: Simulator;
   /** [range][seed] */

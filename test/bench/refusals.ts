@@ -1,6 +1,6 @@
 /**
- * Bench of refusals: what a hostile message costs a frontend in processor time, and how much it makes it say. Each body is sent to a
- * frontend on the in-process bus, alone; the median of many is printed.
+ * Refusals: how much processor time a hostile message costs a frontend, and how much output it causes. Each body is sent alone to a
+ * frontend on the in-process bus; prints the median of many.
  *
  * Usage: npm run bench:refusals
  */
@@ -18,7 +18,7 @@ const MANY_INPUTS: readonly TensorSpec[] = Array.from({ length: 100 }, (_, i) =>
   shape: [1],
 }));
 
-/** As many of these as fit, and a request with wrong inputs. */
+/** As many of these as fit, followed by a request with wrong inputs. */
 function frame(request: unknown, json: boolean): Uint8Array {
   const one = json ? JSON.stringify(request).length + 1 : encode(request).length;
   const count = Math.min(4_096, Math.floor(FRAME_BYTES / one));

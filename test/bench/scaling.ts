@@ -1,12 +1,12 @@
 /**
- * What planning and serving cost as work grows: devices 1 to 64, frontends 1 to 4, ranges of load 8 to 256, models 2 to 10. The families
- * are made up and the devices emulated; they share one process, as they only wait. Planner, frontends, controller, client and the
- * messages between them, over a nats-server, are real. Processor time is that of the processes by the kernel's account, idle work such
- * as heartbeats included.
+ * The cost of planning and serving as work grows: devices 1 to 64, frontends 1 to 4, ranges of load 8 to 256, models 2 to 10. The
+ * families are synthetic and the devices emulated; devices share one process because they only wait. Planner, frontends, controller,
+ * client and their messages over a nats-server are real. Processor time is the kernel's figure for the processes and includes idle work
+ * such as heartbeats.
  *
  * Usage: npm run bench:scaling [-- OPTIONS]; about 10 minutes
- *   --part planning|serving   one of the two; the other's figures are those of the last run
- *   --only devices,...        only these quantities grow; the figures of the others are those of the last run
+ *   --part planning|serving   runs only this part; figures of the other are from the last run
+ *   --only devices,...        varies only these quantities; figures of the others are from the last run
  *   --beside-other-work       says in the result that the machine was not quiet
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -39,14 +39,14 @@ interface Size {
 const USUAL: Size = { devices: 16, frontends: 1, ranges: 16, models: 5 };
 const PLANNED = { devices: [1, 2, 4, 8, 16, 32, 64], ranges: [8, 16, 32, 64, 128, 256], models: [2, 3, 5, 7, 10] };
 const SERVED = { devices: [1, 4, 16, 64], frontends: [1, 2, 4], ranges: [8, 32, 256], models: [2, 5, 10] };
-/** The peak that is planned for: that of the paper's first workload with 16 devices. */
+/** Planned peak per device, as in the paper's first workload with 16 devices. */
 const QPS_PER_DEVICE = 475;
 const THREADS = 2;
-/** What is served, however many devices there are. */
+/** Served load, regardless of the number of devices. */
 const SERVED_QPS = 400;
 const WARM_UP_SECONDS = 4;
 const COUNTED_SECONDS = 10;
-/** Of the kernel's account. */
+/** Unit of the kernel's processor time. */
 const TICKS_PER_SECOND = 100;
 
 const { values } = parseArgs({
@@ -63,7 +63,7 @@ function isAsked(vary: keyof Size): boolean {
   return only === undefined || only.includes(vary);
 }
 
-/** A family like bert-like, with as many sizes between its smallest and its largest. */
+/** A family like bert-like, with `models` sizes from its smallest to its largest. */
 function deploymentText({ devices, frontends, ranges, models }: Size): string {
   const between = (from: number, to: number, i: number): number => from * (to / from) ** (i / (models - 1));
   const sizes = Array.from({ length: models }, (_, i) => {
@@ -136,7 +136,7 @@ function processorTicks({ pid }: ChildProcess): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-/** Rejects when the process ends before. */
+/** Resolves once the process is ready; rejects if it ends before that. */
 async function ready(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`${child.spawnargs.slice(2).join(' ')} ended with code ${code}`);
@@ -156,7 +156,7 @@ async function servingCost(folder: string, size: Size): Promise<Omit<ServingCost
   const server = await startNatsServer({ jetstream: true });
   const serve = (role: string, ...more: string[]): ChildProcess => {
     const args = [main, 'serve', folder, '--role', role, ...more, '--nats', server.url, '--log-level', 'error'];
-    // Roles tell their parent that they are ready.
+    // Roles tell their parent process when they are ready.
     return spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   };
   const ids = Array.from({ length: size.devices }, (_, i) => `d${i}`);

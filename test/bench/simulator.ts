@@ -1,8 +1,8 @@
 /**
- * Speed of the simulator on the BERT-like case: the gear plan of conf/synthetic/bert-like under a trace that swings between a
- * tenth of the peak and the peak, so that gears change, and with one gear held, as the planner does.
+ * Speed of the simulator on the BERT-like case: the gear plan of conf/synthetic/bert-like under a trace that swings between a tenth of
+ * the peak and the peak, so that gears change, and with one gear held, as in the planner.
  *
- * Time is processor time of this process: on a shared machine wall time says little.
+ * Time is processor time of this process, because wall-clock time says little on a shared machine.
  *
  * Usage: npm run bench:simulator
  */

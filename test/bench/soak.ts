@@ -1,10 +1,9 @@
 /**
- * Half an hour at 70 % of the load that the plan is for, in waves that change gears, while a process is ended or another plan pushed
- * every half minute: what is lost, and whether any process comes to hold more and more. Emulated devices; processes, signals and
- * NATS are real.
+ * Half an hour at 70 % of the planned load, in waves that change gears, while every half minute a process is killed or another plan is
+ * pushed. Reports lost requests and whether the memory of any process keeps growing. Devices are emulated; processes, signals and NATS
+ * are real.
  *
- * Usage: npm run bench:soak [-- minutes [slower]], where a machine that has other work wants devices that are so many times slower,
- * and so much less load
+ * Usage: npm run bench:soak [-- minutes [slower]]; on a busy machine, `slower` makes devices slower and divides the load by as much
  */
 import { setTimeout } from 'node:timers/promises';
 import Table from 'cli-table3';
@@ -21,10 +20,10 @@ if (!(minutes > 0 && slower >= 1)) throw new Error(`${process.argv.slice(2)}: gi
 
 const INCIDENT_EVERY_MS = 30_000;
 const SAMPLE_EVERY_MS = 15_000;
-/** The load swings around 70 % by so much, once in so many seconds. */
+/** Mean load, amplitude of the wave around it, and its period in seconds. */
 const [MEAN, SWING, WAVE_SECONDS] = [0.7, 0.25, 40];
 
-/** Requests that are due after so many seconds: the integral of the wave. */
+/** Number of requests due by a time: the integral of the wave. */
 function dueBy(seconds: number): number {
   const turns = (2 * Math.PI) / WAVE_SECONDS;
   return (PAIR_QPS_MAX / slower) * (MEAN * seconds + (SWING / turns) * (1 - Math.cos(turns * seconds)));

@@ -1,13 +1,13 @@
 /**
- * What strategies make of a flash crowd for real (CascadeServe Fig. 8, 9): conf/fashion with its models on one CPU device, profiled now;
- * ours, DynBa and MS+ each as the gear plan that its search finds, on the same serving plane, one after the other in each round, under
- * the load generator of test/bench/support/generator, which is a process of its own.
+ * How strategies handle a flash crowd live (CascadeServe Fig. 8, 9): conf/fashion with its models on one CPU device, profiled now. Ours,
+ * DynBa and MS+ each run the gear plan that their search finds, on the same serving plane, one after the other in each round, under the
+ * load generator of test/bench/support/generator in its own process.
  *
  * Usage: npm run bench:strategies [-- OPTIONS]; about 6 minutes
  *   --calm N      requests/s before and after the crowd; 1000
- *   --crowd N     times as many in the crowd; 4
- *   --rounds N    of which the median counts; 2
- *   --folder DIR  keeps the profile here, and uses the one that is here
+ *   --crowd N     factor on the load in the crowd; 4
+ *   --rounds N    rounds, of which the median counts; 2
+ *   --folder DIR  keeps the profile here and reuses an existing one
  *   --beside-other-work   says in the result that the machine was not quiet
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -32,10 +32,10 @@ const LIVE = ['cascade', 'dynba', 'ms'] as const;
 const SKIPPED_SECONDS = 4;
 const PHASE_SECONDS = 12;
 const RANGES = 8;
-/** Settings are chosen in the simulator at so many times the load and for this share of the SLO's latency: the same room for all. */
+/** Settings are chosen in the simulator at this factor of the load and for a share of the SLO's latency: the same headroom for all. */
 const MORE_LOAD = 1.25;
 const ROOM = 0.5;
-/** Share of the seconds that must be within it. */
+/** Share of the seconds that must meet the SLO. */
 const ENOUGH = 0.95;
 
 const { values } = parseArgs({
@@ -68,7 +68,7 @@ const trace: Trace = {
   qps: Float64Array.from(steps.flatMap(([seconds, qps]) => new Array<number>(seconds).fill(MORE_LOAD * qps))),
 };
 
-/** The most accurate settings that keep the latency in enough of the seconds; where none does, those that do so in most. */
+/** The most accurate settings that meet the SLO in enough seconds; if none do, those that meet it in the most seconds. */
 function chosenOf(points: readonly MeasuredPoint[]): MeasuredPoint {
   const within = ({ windows }: MeasuredPoint): number =>
     windows.filter(({ p95Ms }) => p95Ms !== null && p95Ms <= ROOM * SLO_MS).length / windows.length;
@@ -123,7 +123,7 @@ try {
     const all = runs.filter(({ name }) => name === strategy);
     const valid = all.filter((run) => !run.void);
     const counted = valid.length > 0 ? valid : all;
-    // The run that is drawn is the one whose attainment is the median, the lower one of two.
+    // The chart shows the run with the median attainment, the lower one of two.
     const drawn = counted.toSorted((a, b) => (a.attainment ?? 0) - (b.attainment ?? 0))[(counted.length - 1) >> 1];
     return {
       strategy,

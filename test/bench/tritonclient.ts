@@ -1,6 +1,6 @@
 /**
- * NVIDIA's own client, unchanged, against a gateway: health, metadata, configuration, infer in all forms, refusals, statistics. Needs
- * Python and its package index; where they are out of reach it says so and ends well.
+ * NVIDIA's own unmodified client against a gateway: health, metadata, configuration, infer in all forms, refusals, statistics. Needs
+ * Python and its package index; without them it says so and exits with 0.
  *
  * Usage: npm run bench:tritonclient
  */

@@ -1,6 +1,6 @@
 /**
- * Two `serve` of one deployment, started in the same instant twenty times; and ten times one that is paused for ten seconds and
- * replaced: how one of the two leaves, how long that takes, and what two seconds of load get from the other one after that.
+ * Two `serve` of one deployment: started at the same time, twenty times; and one that is paused for ten seconds and replaced, ten times.
+ * Reports how one of the two exits, how long that takes, and the results of two seconds of load on the other one afterwards.
  *
  * Usage: npm run bench:two-of-everything [-- starts pauses]
  */
@@ -18,7 +18,7 @@ const PAUSED_MS = 10_000;
 
 interface Round {
   readonly kind: 'same instant' | 'paused and replaced';
-  /** Of the one that leaves. */
+  /** Exit code of the one that leaves. */
   readonly code: number | null;
   readonly leftAfterMs: number;
   readonly stayedCode: number | null;

@@ -1,10 +1,10 @@
-"""Trains the four scikit-learn classifiers of this example and exports them by skl2onnx.
+"""Trains the four scikit-learn classifiers of this example and exports them with skl2onnx.
 
 Usage:  python3 -m venv env && env/bin/pip install scikit-learn skl2onnx
         env/bin/python conf/digits/training/train.py          (about a minute)
 
-Of the 1,797 digits that scikit-learn ships, 597 train the models; the other 1,200 go into data/digits.csv for the profile and the
-load test, and nothing is selected by them.
+597 of the 1,797 digits that scikit-learn ships are for training. The other 1,200 go into data/digits.csv for the profile and the load
+test; they are not used for model selection.
 """
 import csv
 import pathlib
@@ -28,7 +28,7 @@ FAMILY = {
     "logistic": make_pipeline(MinMaxScaler(), LogisticRegression(C=0.1, max_iter=1_000)),
     "forest": RandomForestClassifier(60, max_depth=9, random_state=SEED),
     "boosting": GradientBoostingClassifier(n_estimators=150, max_depth=3, max_features=8, subsample=0.5, random_state=SEED),
-    # Probabilities instead of distances: certainties are estimated from them.
+    # Probabilities instead of distances, because certainties are estimated from them.
     "svm": CalibratedClassifierCV(SVC(gamma=0.001, C=10), ensemble=False),
 }
 
@@ -40,7 +40,7 @@ def main():
     for name, model in FAMILY.items():
         model.fit(training, training_labels)
         print(f"{name}: {100 * model.score(kept, kept_labels):.2f} % of the kept digits")
-        # A label and a table of probabilities; without zipmap=False a map comes out, which is served as well.
+        # Outputs a label and a table of probabilities. Without zipmap=False the output is a map, which can be served too.
         graph = to_onnx(model, training[:1], options={"zipmap": False}, target_opset=17)
         (HERE.parent / "models" / f"{name}.onnx").write_bytes(graph.SerializeToString())
     with open(HERE.parent / "data" / "digits.csv", "w", newline="") as out:

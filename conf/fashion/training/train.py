@@ -3,9 +3,9 @@
 Usage:  apt-get install python3-torch python3-onnx dataset-fashion-mnist
         python3 conf/fashion/training/train.py [model ...]      (about an hour on two cores for all five)
 
-Only the 60,000 training images are used for training; nothing is selected on the 10,000 test images, which are written
-to data/ for the profile (first half: validation) and the load test (second half). Every exported model takes raw uint8
-images [batch, 1, 28, 28]: the normalisation is part of the graph, so a request body is 784 bytes.
+Training uses only the 60,000 training images. The 10,000 test images are not used for model selection; they are written to
+data/ for the profile and the load test, half of them each, drawn at random. Every exported model takes raw uint8 images
+[batch, 1, 28, 28]: normalisation is part of the graph, so a request body is 784 bytes.
 """
 import gzip
 import pathlib
@@ -83,7 +83,7 @@ FAMILY = {
 
 
 class Classifier(nn.Module):
-    """The exported graph: raw bytes in, class scores (logits) out."""
+    """The exported graph: takes raw bytes, returns class scores (logits)."""
 
     def __init__(self, body):
         super().__init__()
@@ -94,7 +94,7 @@ class Classifier(nn.Module):
 
 
 def augment(x, generator, erase):
-    """Mirror, shift by up to two pixels, and (for the largest model) erase a square of eight."""
+    """Mirrors images, shifts them by up to two pixels, and for the largest model erases a square of eight by eight pixels."""
     n = x.shape[0]
     x = torch.where(torch.rand(n, 1, 1, 1, generator=generator) < 0.5, x.flip(3), x)
     padded = F.pad(x, (2, 2, 2, 2))

@@ -1,4 +1,4 @@
-"""Reads names and keywords of emoji in sixteen languages from Unicode's CLDR, and turns letters into ids.
+"""Reads names and keywords of emoji in sixteen languages from Unicode's CLDR, and converts letters to ids.
 
 Usage:  python3 conf/languages/training/corpus.py "ein kleiner Vogel"      (prints the body of a request)
 """
@@ -12,19 +12,19 @@ import xml.etree.ElementTree as xml
 SOURCE = pathlib.Path("/usr/share/unicode/cldr/common/annotations")
 LANGUAGES = {"cs": "Czech", "da": "Danish", "nl": "Dutch", "en": "English", "fi": "Finnish", "fr": "French", "de": "German", "hu": "Hungarian",
              "it": "Italian", "lt": "Lithuanian", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "es": "Spanish", "sv": "Swedish", "tr": "Turkish"}
-# The id of a letter is its place here, and 1; 0 is padding.
+# The id of a letter is its index here plus 1; 0 is padding.
 LETTERS = " -'abcdefghijklmnopqrstuvwxyzßàáâãäåæçèéêëíîñóôõöøùúüýăąćčďėęěğįıłńňőœřśşšťūůűųźżžșț"
 PADDING = 0
 SHORTEST, LONGEST = 4, 48  # letters
 
 
 def plain(text):
-    """Small letters, one code point each, and what is between words."""
+    """Normalises a text: lower case, one code point per letter, single spaces."""
     return " ".join(unicodedata.normalize("NFC", text.lower().replace("’", "'")).split())
 
 
 def texts():
-    """(text, number of its language), each once; texts that two languages share are left out."""
+    """Pairs of text and language number, without duplicates and texts that several languages share."""
     found = collections.defaultdict(set)
     for number, code in enumerate(LANGUAGES):
         for annotation in xml.parse(SOURCE / f"{code}.xml").iter("annotation"):

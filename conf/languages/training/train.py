@@ -4,8 +4,8 @@ Usage:  apt-get install unicode-cldr-core
         python3 -m venv env && env/bin/pip install torch onnx onnxscript
         env/bin/python conf/languages/training/train.py [model ...]      (about ten minutes on two idle cores for all four)
 
-A word or a short phrase goes in, letter by letter; the language comes out. 6,000 texts, drawn by a seed, are kept for the profile and
-the load test and never trained on; nothing is selected by them.
+The input is a word or a short phrase, letter by letter; the output is its language. 6,000 texts, drawn with a fixed seed, are kept for
+the profile and the load test; they are used neither for training nor for model selection.
 """
 import json
 import math
@@ -56,12 +56,12 @@ class Block(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The exported graph: ids of letters and their mask in, class scores (logits) out. What the mask hides changes nothing."""
+    """The exported graph: takes ids of letters and their mask, returns class scores (logits). Masked letters have no effect."""
 
     def __init__(self, width, layers, heads, dropout):
         super().__init__()
         self.letters, self.places = nn.Embedding(1 + len(corpus.LETTERS), width), nn.Embedding(corpus.LONGEST, width)
-        # Each letter with its neighbours: attention alone takes long to learn who stands beside whom.
+        # Combines each letter with its neighbours: attention alone takes long to learn adjacency.
         self.neighbours = nn.Conv1d(width, width, 3, padding=1)
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, len(corpus.LANGUAGES))
@@ -80,7 +80,7 @@ class Classifier(nn.Module):
 
 
 def padded(sequences):
-    """int64 [texts, longest of them]: ids, and the mask that is 1 where a word is."""
+    """Ids and mask, both int64 [texts, length of the longest]; the mask is 1 for letters and 0 for padding."""
     width = max(map(len, sequences))
     ids = np.full((len(sequences), width), corpus.PADDING, np.int64)
     for row, sequence in zip(ids, sequences):
@@ -89,7 +89,7 @@ def padded(sequences):
 
 
 def batches(sequences, labels, shuffle=None):
-    """Texts of about equal length share a batch. Yields ids, mask, labels."""
+    """Yields ids, mask and labels of batches; texts of similar length share a batch."""
     order = list(range(len(sequences)))
     if shuffle is not None:
         shuffle.shuffle(order)

@@ -5,7 +5,7 @@ import { freePort } from '../../support/free-port.ts';
 import { type Contender, cascadeArgs, type Tree } from '../support/promise/contender.ts';
 import { memoryOf } from '../support/promise/memory.ts';
 
-/** The same deployment, asked over HTTP through our gateway, as the peers are. */
+/** The same deployment over HTTP through our gateway, like the peers. */
 export function behindGateway(tree: Tree): (contender: Contender) => Contender {
   return (contender) => ({
     ...contender,

@@ -1,24 +1,25 @@
 /**
- * This project beside what people would use instead: Ray Serve, LitServe, BentoML, mosec, Triton and a hand-written loop. The same ONNX
- * models of conf/fashion, one inference thread each, the same cores, the same load generator (test/bench/support/generator, which
- * speaks NATS and HTTP), one after the other in each round. The peers run a fixed cascade of two models; so does one of ours, for equal accuracy.
+ * Compares this project with the alternatives: Ray Serve, LitServe, BentoML, mosec, Triton and a hand-written loop. All use the same ONNX
+ * models of conf/fashion, one inference thread, the same cores and the same load generator (test/bench/support/generator, which speaks
+ * NATS and HTTP), and run one after the other in each round. The peers run a fixed cascade of two models; so does one of our
+ * contenders, for equal accuracy.
  *
- * Environments are set up from PyPI, once, in .cache/peers; a peer that cannot be had or does not start is skipped, and the bench says so.
- * On a machine of more cores give all of them the same two: taskset -c 0,1 npm run bench:peers
+ * Environments are set up once from PyPI in .cache/peers. A peer that cannot be installed or does not start is skipped, with a message.
+ * On a machine with more cores, give all of them the same two: taskset -c 0,1 npm run bench:peers
  *
  * Usage: npm run bench:peers [-- OPTIONS]
  *   --parts light,max,crowd   latency at light load; highest load with 99 % within 100 ms; a flash crowd
- *   --only NAME,...      contenders whose names hold one of these
- *   --rounds N           of which the table shows medians; 2
- *   --seconds N          that count, of each run; 8
- *   --from N             requests per second to begin the search with; 2000
+ *   --only NAME,...      contenders whose names contain one of these
+ *   --rounds N           rounds, of which the table shows medians; 2
+ *   --seconds N          measured seconds of each run; 8
+ *   --from N             requests per second at which the search starts; 2000
  *   --precision N        of the search; 0.1
  *   --light N            requests per second of the light load; 200
  *   --crowd N            of the crowd, 10 s long between 10 s of 500/s; 4000
  *   --batch N            largest batch of the peers; 64
  *   --wait N             longest wait of their batches, in milliseconds; 1
  *   --python FILE        interpreter for their environments; /usr/bin/python3, else python3
- *   --folder DIR         keeps our profile and plan here, and uses those that are here
+ *   --folder DIR         keeps our profile and plan here and reuses existing ones
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

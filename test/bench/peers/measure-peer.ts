@@ -17,11 +17,11 @@ export interface PeerSettings {
   readonly crowdQps: number;
 }
 
-/** One contender in one round; what was not asked for is undefined. */
+/** Results of one contender in one round; parts that were not run are undefined. */
 export interface PeerRun {
   readonly name: string;
   readonly round: number;
-  /** Until it says that it is ready, or, for servers that do not, until it answers. */
+  /** Time until it says that it is ready, or for servers that do not say so, until it answers. */
   readonly startUpSeconds: number;
   readonly idle: Memory;
   readonly light?: GeneratorReport;
@@ -44,7 +44,7 @@ const CONFIRMATIONS = 2;
 const CALM_QPS = 500;
 const PHASE_SECONDS = 10;
 
-/** Starts a contender, measures all parts, and ends it. A load that it misses leaves a backlog: it is started anew then. */
+/** Starts a contender, measures all parts, and stops it. After a load that it cannot carry it is restarted, to drop the backlog. */
 export async function measurePeer(contender: Contender, round: number, settings: PeerSettings): Promise<PeerRun> {
   const { parts, seconds, lightQps } = settings;
   let seed = 100 * (round + 1);

@@ -4,7 +4,7 @@ import type { PeerRun, PeerSettings } from './measure-peer.ts';
 
 type Figure = (run: PeerRun) => number | null | undefined;
 
-/** A row for each contender: medians over the rounds; a figure that a round does not have counts as the worst. */
+/** A row for each contender with medians over the rounds; a missing figure counts as the worst. */
 export function peerTable(runs: readonly PeerRun[], { lightQps, crowdQps }: PeerSettings): string {
   const columns: readonly (readonly [head: string, of: Figure, show: (value: number) => string])[] = [
     ['99 % within 100 ms, up to', ({ max }) => max && (max.maxQps ?? 0), (value) => `${value.toFixed(0)}/s`],

@@ -35,9 +35,9 @@ function peer(name: string, script: string, packages: string[], path: string, fo
 }
 
 export interface PeerSettings {
-  /** Interpreter for the environments; PyTriton needs one whose libpython is a shared library, as Debian's is. */
+  /** Interpreter for the environments. PyTriton needs one with libpython as a shared library, like Debian's. */
   readonly python: string;
-  /** Folder of the environments: kept, and used again. */
+  /** Folder of the environments, which are kept and reused. */
   readonly environments: string;
   readonly stages: readonly Stage[];
   readonly batch: string;
@@ -47,7 +47,7 @@ export interface PeerSettings {
   readonly only: readonly string[];
 }
 
-/** Peers that can be had here, and why the others cannot. */
+/** Peers that are available here, and why the others are not. */
 export interface PeersFound {
   readonly contenders: readonly Contender[];
   readonly skipped: Readonly<Record<string, string>>;
@@ -55,7 +55,7 @@ export interface PeersFound {
 
 const servers = fileURLToPath(new URL('servers', import.meta.url));
 
-/** Sets up what is not set up already. */
+/** Sets up the peers that are not set up yet. */
 export async function findPeers(settings: PeerSettings): Promise<PeersFound> {
   const contenders: Contender[] = [];
   const skipped: Record<string, string> = {};
@@ -72,7 +72,7 @@ export async function findPeers(settings: PeerSettings): Promise<PeersFound> {
   return { contenders, skipped };
 }
 
-/** What a program said last: why it ended, as a rule. */
+/** The last line of a program's output, which usually says why it ended. */
 export function lastLine(text: string): string {
   return text.trim().split('\n').at(-1) ?? '';
 }
@@ -81,7 +81,7 @@ function pythonOf({ script }: PythonPeer, { environments }: PeerSettings): strin
   return join(environments, script, 'bin', 'python');
 }
 
-/** An environment of its own with exactly these packages; one that is not finished is begun anew. */
+/** Creates a separate environment with exactly these packages; starts over if an earlier attempt did not finish. */
 async function setUp(peer: PythonPeer, settings: PeerSettings): Promise<void> {
   const folder = join(settings.environments, peer.script);
   const done = join(folder, 'packages.txt');
@@ -157,7 +157,7 @@ async function answers(url: string, { name, format }: PythonPeer, serving: Casca
 
 const GRACE_MS = 10_000;
 
-/** Some of these servers leave processes of theirs behind. */
+/** Kills its descendants too, because some of these servers leave processes behind. */
 async function end(serving: Cascade, pid: number): Promise<void> {
   const started = descendants(pid);
   const exited = new Promise<void>((done) => {

@@ -1,12 +1,13 @@
 /**
- * A cascade over a server of another project: two models on MLServer (from PyPI), one here. MLServer is killed under load and started again: each
- * request must end once, the gear for its loss must come into force, and the plan must be whole again when it is back.
+ * A cascade that includes a third-party server: two models on MLServer (from PyPI), one here. MLServer is killed under load and
+ * restarted: each request must end exactly once, the gear for its loss must come into force, and the full plan must be in force again
+ * once it is back.
  *
- * The environment is set up once, in .cache/remote; where PyPI cannot be reached the bench is skipped, and says so.
+ * The environment is set up once, in .cache/remote. If PyPI cannot be reached, the bench is skipped with a message.
  *
  * Usage: npm run bench:remote [-- OPTIONS]
- *   --protocol http,grpc   by which MLServer is asked
- *   --qps N                of the load; 50
+ *   --protocol http,grpc   protocols to use with MLServer
+ *   --qps N                load in requests per second; 50
  *   --python FILE          interpreter of 3.9 to 3.12 for the environment; python3
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -132,7 +133,7 @@ function statusThat(folder: string, check: (status: Status) => void): Promise<St
   });
 }
 
-/** A load that goes on for as long as something happens. */
+/** Runs a load until `happens` resolves. */
 async function loadWhile(folder: string, happens: () => Promise<void>): Promise<Report> {
   const load = startCascade(['load', folder, '--qps', String(QPS), '--seconds', '600', '--json', '-']);
   try {

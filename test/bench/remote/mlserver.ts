@@ -19,7 +19,7 @@ export interface MlServer {
   ): Promise<{ kill(): Promise<void> }>;
 }
 
-/** @returns why there is none, where it cannot be set up. */
+/** @returns the reason if it cannot be set up. */
 export async function setUpMlServer(python: string, environment: string): Promise<MlServer | { readonly skipped: string }> {
   const done = join(environment, 'packages.txt');
   const wanted = PACKAGES.join('\n');
@@ -65,7 +65,7 @@ export async function setUpMlServer(python: string, environment: string): Promis
       const started = startCommand(join(environment, 'bin', 'mlserver'), ['start', folder], {
         env: { PYTHONPATH: fileURLToPath(new URL('servers', import.meta.url)), PYTHONDONTWRITEBYTECODE: '1' },
       });
-      // It logs to stdout, of which nobody else waits for the first line.
+      // MLServer logs to stdout; nobody waits for its first line.
       started.firstLine.catch(() => undefined);
       await until(STARTED_MS, async () => {
         if (started.process.exitCode !== null) return;

@@ -1,6 +1,6 @@
 /**
- * The peer to beat: what one writes by hand in an afternoon. Fastify and ONNX Runtime in one process, a fixed cascade, and each
- * batch is whatever waits. `POST /` takes the 784 bytes of an image and answers `{ label, certainty, model }`.
+ * The baseline to beat: what an engineer writes by hand in an afternoon. Fastify and ONNX Runtime in one process, a fixed cascade, and
+ * batches of whatever is waiting. `POST /` takes the 784 bytes of an image and returns `{ label, certainty, model }`.
  *
  * Usage: node --import tsx test/bench/support/handwritten-loop.ts [--port N] [--batch N] [--cascade MODEL:THRESHOLD,...,MODEL]
  * Prints its address when it is ready.
@@ -39,7 +39,7 @@ const stages = await Promise.all(
 );
 
 let running = false;
-/** Runs batches until nothing waits; the largest model first, so that what came first leaves first. */
+/** Runs batches until nothing is waiting, the largest model first, so that the oldest requests finish first. */
 async function run(): Promise<void> {
   for (;;) {
     const s = stages.findLastIndex(({ waiting }) => waiting.length > 0);
@@ -57,13 +57,13 @@ async function run(): Promise<void> {
       if (margin >= threshold || s === stages.length - 1) batch[i].answer({ label, certainty: margin, model });
       else stages[s + 1].waiting.push(batch[i]);
     }
-    // Let the event loop answer, and take what has come meanwhile.
+    // Let the event loop send answers and receive new requests.
     await new Promise(setImmediate);
   }
   running = false;
 }
 
-/** The most likely class, and by how much its probability is above the second's (softmax). */
+/** The most likely class, and the margin of its probability (softmax) over the second. */
 function decide(scores: Float32Array): { label: number; margin: number } {
   let [label, second, sum] = [0, -Infinity, 0];
   for (let c = 1; c < scores.length; c++) {
@@ -81,7 +81,7 @@ app.post('/', ({ body }) => {
     stages[0].waiting.push({ image: body as Buffer, answer });
     if (running) return;
     running = true;
-    // What arrives in the same turn of the event loop is one batch.
+    // Requests that arrive in the same turn of the event loop form one batch.
     setImmediate(run);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * What a model can do at best: batches of one size, one after the other, with nothing else to do. Prints the best batch size and its
- * samples per second as JSON.
+ * The best possible throughput of a model: batches of one size, one after the other, and nothing else. Prints the best batch size and
+ * its samples per second as JSON.
  *
  * Usage: node --import tsx test/bench/support/offline-loop.ts MODEL.onnx SECONDS
  */
@@ -35,5 +35,5 @@ await samplesPerSecond(16, 1);
 const rates: { batch: number; qps: number }[] = [];
 for (const batch of BATCHES) rates.push({ batch, qps: await samplesPerSecond(batch, Number(secondsText) / BATCHES.length) });
 const best = rates.reduce((a, b) => (b.qps > a.qps ? b : a));
-// The best of many short runs has been lucky: measured again.
+// Measured again, because the best of many short runs was lucky.
 console.log(JSON.stringify({ batch: best.batch, qps: await samplesPerSecond(best.batch, Number(secondsText) / 2), rates }));

@@ -1,4 +1,4 @@
-"""The cascade that every peer runs: the same ONNX models, thresholds and one thread as the contenders beside it."""
+"""The cascade that every peer runs: the same ONNX models, thresholds and single thread as the other contenders."""
 
 import os
 
@@ -7,7 +7,7 @@ import onnxruntime as ort
 
 PORT = int(os.environ["PEER_PORT"])
 MAX_BATCH = int(os.environ["PEER_BATCH"])
-# A batch waits for so long at most: what is there when the last one ends is the next one, so longer waits only cost latency.
+# Longest wait of a batch. Whatever is waiting when a batch ends forms the next one, so longer waits only cost latency.
 MAX_WAIT_MS = float(os.environ["PEER_WAIT_MS"])
 
 
@@ -22,12 +22,12 @@ class Cascade:
             file = os.path.join(os.environ["PEER_MODELS"], f"{model}.onnx")
             session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
             self.stages.append((model, float(threshold or 0), session, session.get_inputs()[0].name))
-        # No request is to pay for the first run of a shape.
+        # Warm-up, so that no request pays for the first run of a shape.
         self.classify([bytes(784)])
         self.classify([bytes(784)] * MAX_BATCH)
 
     def classify(self, images):
-        """Answers images of 784 bytes each: what is not certain moves on to the next model."""
+        """Answers images of 784 bytes each; uncertain ones move on to the next model."""
         pixels = np.frombuffer(b"".join(images), np.uint8).reshape(-1, 1, 28, 28)
         answers = [None] * len(images)
         left = np.arange(len(images))

@@ -1,4 +1,4 @@
-"""A runtime of MLServer that runs ONNX files: what a team that serves its models with MLServer would write."""
+"""An MLServer runtime for ONNX files, as a team that uses MLServer would write it."""
 
 import numpy as np
 import onnxruntime

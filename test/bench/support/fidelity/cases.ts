@@ -3,7 +3,7 @@ import { createRandom } from '../../../../engine/random.ts';
 import { parseTrace, scaleToPeak, stretchTrace, type Trace } from '../../../../plans/traces/trace.ts';
 import { burstyTrace } from '../../bursty-trace.ts';
 
-/** Who serves: one calibration holds for all plans of a layout. */
+/** How processes and devices are laid out. One calibration applies to all plans of a layout. */
 export type LayoutName = 'fashion-in-devices' | 'fashion-frontend' | 'bert-like';
 
 interface FidelityCase {
@@ -17,7 +17,7 @@ interface FidelityCase {
 
 export const SECONDS = 20;
 
-/** Synthetic ones are on 16 emulated devices. */
+/** Synthetic families run on 16 emulated devices. */
 export const CASES: readonly FidelityCase[] = [
   { layout: 'fashion-in-devices', p95Ms: 100, qpsMax: 6_000, trace: 'bundled', peakQps: 4_500 },
   { layout: 'fashion-in-devices', p95Ms: 100, qpsMax: 6_000, trace: 'bursty', peakQps: 5_000 },

@@ -18,14 +18,14 @@ export interface PreparedLayout {
   readonly folder: string;
 }
 
-/** Load that the plan is made for with which a layout is calibrated. */
+/** The load of the plan with which each layout is calibrated. */
 const CALIBRATED_UP_TO: Readonly<Record<LayoutName, number>> = {
   'fashion-in-devices': 7_000,
   'fashion-frontend': 5_000,
   'bert-like': 6_500,
 };
 
-/** A layout with a profile, in a folder of its own; what is there from an earlier run is used. */
+/** Prepares a layout with a profile in its own folder; reuses files of an earlier run. */
 export async function prepareLayout(name: LayoutName, into: string): Promise<PreparedLayout> {
   const folder = join(into, name);
   mkdirSync(folder, { recursive: true });

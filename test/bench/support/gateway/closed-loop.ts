@@ -1,6 +1,6 @@
 /**
- * A client in a process of its own: so many callers, each with one request in flight, by raw sockets (gRPC: by its library). It
- * waits for `{ "ms": N }` on its channel and answers with what it did in that time.
+ * A client in its own process: several callers, each with one request in flight, over raw sockets (gRPC: with its library). It waits
+ * for `{ "ms": N }` on its channel, runs for that time and replies with its results.
  *
  * Usage: fork(closed-loop.ts, [JSON of ClosedLoopConfig])
  */
@@ -40,7 +40,7 @@ const sink: AnswerSink = {
   answered(request) {
     latenciesMs.push(performance.now() - sentAt.get(request)!);
     sentAt.delete(request);
-    // A transport has the connection back when this returns.
+    // The transport has its connection back only once this returns.
     if (performance.now() < until) queueMicrotask(ask);
     else if (sentAt.size === 0) finish();
   },

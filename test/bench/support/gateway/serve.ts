@@ -14,7 +14,7 @@ export interface ServedGateway {
   close(): Promise<void>;
 }
 
-/** The cheapest model of the example on one core, with a gateway: what is measured is the way there and back. */
+/** Serves the cheapest model of the example on one core with a gateway, so that the bench measures the path and not inference. */
 export async function serveWithGateway(): Promise<ServedGateway> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-gateway-bench-'));
   const server = await startNatsServer();

@@ -1,4 +1,4 @@
-"""What a user of tritonclient does, against a gateway: HTTP_ADDRESS GRPC_ADDRESS MODEL IMAGES.npy. Prints a line per client, or fails."""
+"""Uses tritonclient with a gateway like a user would: HTTP_ADDRESS GRPC_ADDRESS MODEL IMAGES.npy. Prints a line per client, or fails."""
 
 import sys
 

@@ -1,10 +1,10 @@
-/** How a sample is asked for over HTTP, and what an answer says. */
+/** How to send a sample over HTTP and read its answer. */
 export interface HttpFormat {
-  /** Header lines, each with its end. */
+  /** Header lines, each with its line ending. */
   readonly headers: string;
   /** @param image 28 x 28 bytes. */
   body(image: Uint8Array): Uint8Array;
-  /** @param answer of status 200. */
+  /** @param answer parsed body of an answer with status 200. */
   answer(answer: unknown): { readonly label: number; readonly model: string };
 }
 
@@ -21,15 +21,15 @@ const OPEN_INFERENCE_HEADER = Buffer.from(
 );
 
 export const HTTP_FORMATS = {
-  /** The sample's bytes; `{ label, model }` comes back. */
+  /** Sends the sample's bytes; the answer is `{ label, model }`. */
   bytes: { headers: 'Content-Type: application/octet-stream\r\n', body: (image) => image, answer: (answer) => answer as Answer },
-  /** For servers that take JSON only. */
+  /** For servers that accept only JSON. */
   base64: {
     headers: JSON_HEADERS,
     body: (image) => Buffer.from(JSON.stringify({ image: base64(image) })),
     answer: (answer) => answer as Answer,
   },
-  /** For those whose batches are lists from the client on. */
+  /** For servers whose clients send batches as lists. */
   'base64-list': {
     headers: JSON_HEADERS,
     body: (image) => Buffer.from(JSON.stringify({ images: [base64(image)] })),

@@ -5,15 +5,15 @@ import type { AnswerSink, Transport } from './transport.ts';
 
 interface Connection {
   readonly socket: Socket;
-  /** The request that it carries, -1 when it is idle. */
+  /** The request on this connection, -1 if idle. */
   request: number;
   rest: Buffer | undefined;
   failure: string;
 }
 
 /**
- * HTTP/1.1 over connections that are kept alive, one request at a time on each. There are `open` to begin with, and as many as
- * `most` when requests find none idle; beyond that they wait here, and their latency goes on counting.
+ * HTTP/1.1 over keep-alive connections, with one request at a time on each. There are `open` at the start and up to `most` when no
+ * connection is idle; further requests wait here, and their latency includes the wait.
  */
 export async function openHttp(
   url: string,

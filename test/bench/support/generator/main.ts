@@ -1,7 +1,7 @@
 /**
  * A load generator that shares no code with the project, so that it can contradict it: raw sockets, its own schedule, clock and
- * arithmetic. Open loop: requests go out at the times of a Poisson process, whatever the answers do, and latency counts from the
- * scheduled time. Says `begun` on stderr when it begins, and prints a JSON report on stdout at the end.
+ * arithmetic. Open loop: requests are sent at the times of a Poisson process regardless of answers, and latency counts from the
+ * scheduled time. Prints `begun` on stderr when it starts, and a JSON report on stdout at the end.
  *
  * Usage: node --import tsx test/bench/support/generator/main.ts CONFIG, a JSON object (see GeneratorConfig)
  */
@@ -18,34 +18,34 @@ import { type GeneratorReport, Tally } from './tally.ts';
 export interface GeneratorConfig {
   /** `nats://HOST:PORT` or `http://HOST:PORT/PATH`. */
   readonly url: string;
-  /** Of the requests, with NATS. */
+  /** NATS only: subject of the requests. */
   readonly subject?: string;
-  /** Name of the input in a request, with NATS. */
+  /** NATS only: name of the input in a request. */
   readonly input?: string;
-  /** Of requests and answers over HTTP. Default: `bytes`. */
+  /** HTTP only: format of requests and answers. Default: `bytes`. */
   readonly format?: HttpFormatName;
-  /** `.npy` file of unsigned bytes, and of their labels. */
+  /** `.npy` files of unsigned bytes: images and their labels. */
   readonly images: string;
   readonly labels?: string;
-  /** Half-open range of the samples that are sent, in random order. */
+  /** Half-open range of the samples to send, in random order. */
   readonly samples: readonly [from: number, to: number];
   readonly steps: readonly Step[];
   readonly seed: number;
   readonly sloMs: number;
-  /** An answer that comes later is as good as none; the run ends this long after the last request at the latest. */
+  /** Later answers count as missing. The run ends at most this long after the last request. */
   readonly deadlineMs: number;
-  /** Deadline that the requests name, with NATS; by default none, so that the server's counts. */
+  /** NATS only: deadline in the requests. Default: none, so that the server's applies. */
   readonly requestDeadlineMs?: number;
   readonly withinMs?: number;
   readonly skipSeconds?: number;
-  /** HTTP connections that are open to begin with. */
+  /** HTTP connections to open at the start. */
   readonly connections?: number;
   readonly mostConnections?: number;
 }
 
-/** The thread that wakes us is on its way by then. */
+/** Time for the waker thread to start. */
 const LEAD_MS = 200;
-/** Requests that are due within this time go out together: a thread that wakes for each would cost what is to be measured. */
+/** Requests due within this time are sent together: waking up for each would take the processor time that is to be measured. */
 const LEAST_PAUSE_MS = 0.5;
 
 const config = JSON.parse(process.argv[2]) as GeneratorConfig;
@@ -62,7 +62,7 @@ const bodies = Array.from({ length: images.count }, (_, sample) => {
   const [from, to] = config.samples;
   if (sample < from || sample >= to) return new Uint8Array(0);
   const image = images.at(sample);
-  // A copy: the packer writes into a buffer that it uses again.
+  // A copy, because the packer reuses its buffer.
   return nats ? new Uint8Array(packr.pack({ inputs: { [config.input ?? 'image']: image }, ...deadline })) : format.body(image);
 });
 const bodyOf = (request: number): Uint8Array => bodies[sampleOf(request)];
@@ -82,7 +82,7 @@ const transport = nats
   ? await openNats(config.url, config.subject ?? '', bodyOf, tally)
   : await openHttp(config.url, format, bodyOf, tally, { open: config.connections ?? 64, most: config.mostConnections ?? 4_096 });
 
-// Of this thread; the one that wakes it raises its own. To send is little work, and must not wait for a core.
+// For this thread only; the waker raises its own priority. Sending is little work and must not wait for a core.
 setPriority(-10);
 beginMs = monotonicMs() + LEAD_MS;
 const waker = new Worker(new URL('waker.mjs', import.meta.url), {
@@ -118,7 +118,7 @@ function monotonicMs(): number {
   return seconds * 1e3 + nanoseconds / 1e6;
 }
 
-/** Milliseconds since the begin of the schedule. */
+/** Milliseconds since the start of the schedule. */
 function now(): number {
   return monotonicMs() - beginMs;
 }

@@ -9,7 +9,7 @@ const SPACE = 32;
 const unpackr = new Unpackr({ useRecords: false });
 const OPTIONS = { verbose: false, pedantic: false, headers: true, no_responders: true, protocol: 1, name: 'generator' };
 
-/** One connection that speaks the NATS text protocol itself: publishes a message per request, all of a turn in one write. */
+/** A connection that speaks the NATS text protocol: one message per request, all messages of a turn in one write. */
 export async function openNats(
   url: string,
   subject: string,
@@ -59,7 +59,7 @@ export async function openNats(
     socket.write(message);
   }
 
-  /** Takes what is whole. @returns the bytes taken. */
+  /** Consumes complete messages. @returns the number of bytes consumed. */
   function parse(data: Buffer): number {
     let at = 0;
     for (;;) {
@@ -81,7 +81,7 @@ export async function openNats(
     }
   }
 
-  /** `MSG subject sid bytes` or `HMSG subject sid header-bytes bytes`. @returns where it ends, -1 when it is not whole. */
+  /** `MSG subject sid bytes` or `HMSG subject sid header-bytes bytes`. @returns where it ends, -1 if it is incomplete. */
   function message(data: Buffer, at: number, end: number): number {
     const withHeaders = data[at] === 0x48;
     const subjectAt = at + (withHeaders ? 5 : 4);

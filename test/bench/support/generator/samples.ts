@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Samples of bytes, all of one size, one after the other. */
+/** Samples of equal size in bytes, one after the other. */
 export interface Samples {
   readonly count: number;
   at(index: number): Uint8Array;

@@ -1,4 +1,4 @@
-/** A stretch of constant load: how long, and how many requests a second. */
+/** A period of constant load: duration and requests per second. */
 export type Step = readonly [seconds: number, qps: number];
 
 /** Uniform numbers in [0, 1) from a seed: mulberry32 (Tommy Ettinger). */
@@ -13,8 +13,8 @@ function uniform(seed: number): () => number {
 }
 
 /**
- * Send times of a Poisson process whose rate changes with the steps, in milliseconds from the begin, ascending; in shared memory,
- * because the thread that wakes the sender reads them too.
+ * Send times of a Poisson process whose rate changes with the steps, in milliseconds from the start, ascending; in shared memory,
+ * because the waker thread reads them too.
  */
 export function poissonSchedule(steps: readonly Step[], seed: number): Float64Array<SharedArrayBuffer> {
   const next = uniform(seed);
@@ -22,7 +22,7 @@ export function poissonSchedule(steps: readonly Step[], seed: number): Float64Ar
   let beginMs = 0;
   for (const [seconds, qps] of steps) {
     const endMs = beginMs + 1_000 * seconds;
-    // The exponential distribution has no memory, so each step may draw its first gap anew.
+    // The exponential distribution is memoryless, so each step may draw its first gap anew.
     for (let at = beginMs; qps > 0; ) {
       at -= (1_000 / qps) * Math.log(1 - next());
       if (at >= endMs) break;

@@ -4,7 +4,7 @@ import type { AnswerSink } from './transport.ts';
 const PENDING = 0;
 const ANSWERED = 1;
 const FAILED = 2;
-/** The gear of a slot is that of its last answer: two devices do not change in the same instant. */
+/** The gear of a slot is that of its last answer, because devices do not change gears at exactly the same time. */
 const GEAR_SLOT_MS = 100;
 
 export interface TallyOptions {
@@ -12,16 +12,16 @@ export interface TallyOptions {
   readonly steps: readonly Step[];
   readonly sloMs: number;
   readonly withinMs: number;
-  /** An answer that comes later is as good as none. */
+  /** Later answers count as missing. */
   readonly deadlineMs: number;
-  /** Requests that are scheduled before this are sent, but count in no figure but the windows. */
+  /** Requests scheduled before this are sent but count only in the windows. */
   readonly skipSeconds: number;
-  /** Milliseconds since the begin of the schedule. */
+  /** Milliseconds since the start of the schedule. */
   readonly now: () => number;
   readonly labelOf: ((request: number) => number) | undefined;
 }
 
-/** What became of each request. One slot per request in typed arrays: nothing is allocated while the load runs. */
+/** Records the outcome of each request. One slot per request in typed arrays, so nothing is allocated while the load runs. */
 export class Tally implements AnswerSink {
   readonly #options: TallyOptions;
   readonly #state: Uint8Array;
@@ -90,7 +90,7 @@ export class Tally implements AnswerSink {
     const now = this.#options.now();
     const latencyMs = now - this.#options.schedule[request];
     this.#ended++;
-    // A late answer leaves the request lost, but is no duplicate.
+    // After a late answer the request stays lost, but the answer is not a duplicate.
     this.#state[request] = state;
     if (state === ANSWERED) this.#latencyMs[request] = latencyMs;
     return now;
@@ -124,7 +124,7 @@ export class Tally implements AnswerSink {
   #figures(from: number, to: number) {
     const { withinMs, labelOf } = this.#options;
     let [answered, errors, right, within] = [0, 0, 0, 0];
-    // What has no answer, or an error, is slower than all others.
+    // Requests without an answer or with an error count as slower than all others.
     const latencyMs = new Float64Array(to - from).fill(Number.POSITIVE_INFINITY);
     for (let request = from; request < to; request++) {
       if (this.#state[request] === FAILED) errors++;
@@ -143,7 +143,7 @@ export class Tally implements AnswerSink {
       withinShare: offered === 0 ? null : within / offered,
       accuracy: labelOf === undefined || answered === 0 ? null : right / answered,
       latencyMs: percentiles(latencyMs.filter(Number.isFinite)),
-      /** Counts what has no answer as slower than all others; null where that is the percentile. */
+      /** Requests without an answer count as slower than all others; null if the percentile is one of them. */
       offeredLatencyMs: percentiles(latencyMs),
     };
   }
@@ -159,7 +159,7 @@ export class Tally implements AnswerSink {
       const gear = this.#gearSlots[(1_000 * (second + 1)) / GEAR_SLOT_MS - 1];
       from = to;
       const { p50, p95, max } = offeredLatencyMs;
-      // A second without requests keeps any promise.
+      // A second without requests meets any SLO.
       const met = figures.offered === 0 || (p95 !== null && p95 <= sloMs);
       const arrived = this.#arrived[second];
       return { second, qps: rates[second] ?? null, ...figures, arrived, p50Ms: p50, p95Ms: p95, maxMs: max, met, gear };
@@ -187,13 +187,13 @@ export class Tally implements AnswerSink {
 
 /** What the generator prints. */
 export type GeneratorReport = ReturnType<Tally['report']> & {
-  /** Requests that waited in the generator for want of a connection. */
+  /** Requests that waited in the generator for a free connection. */
   readonly waitedForConnection: number;
   /** Of the generator, while it ran. */
   readonly processorSeconds: number;
 };
 
-/** By nearest rank; null where there are no values, or the value is infinite. */
+/** Percentiles by nearest rank; null if there are no values or the value is infinite. */
 function percentiles(values: Float64Array): Record<'p50' | 'p95' | 'p99' | 'max', number | null> {
   const sorted = values.slice().sort();
   const at = (share: number): number | null => {

@@ -8,22 +8,22 @@ import { oneGearPlan } from '../../live-plan.ts';
 import type { Endpoint } from './generate.ts';
 import { type Memory, memoryOf } from './memory.ts';
 
-/** Something that answers while it runs. */
+/** A running server. */
 export interface Running {
   readonly endpoint: Endpoint;
   memory(): Memory;
   stop(): Promise<void>;
 }
 
-/** What a bench compares: a way to serve. */
+/** A way to serve that a bench compares. */
 export interface Contender {
   readonly name: string;
-  /** Accuracy that is expected of its answers, weighted by the gears that gave them; null where nobody promises any. */
+  /** Expected accuracy of its answers, weighted by the gears that gave them; null if there is no promise. */
   expectedAccuracy(answersByGear: Readonly<Record<string, { answered: number }>>): number | null;
   start(): Promise<Running>;
 }
 
-/** A checkout of this project, with what it measured and planned on this machine. */
+/** A checkout of this project, with the profile and plan it made on this machine. */
 export interface Tree {
   readonly name: string;
   readonly folder: string;
@@ -32,8 +32,8 @@ export interface Tree {
 }
 
 /**
- * Builds a checkout, as its users get it: what compiles the sources in a checkout takes memory, too. Then profiles the fashion
- * example with its own command, into the folder given; a profile that is there already is used.
+ * Builds a checkout like a released package, because compiling the sources at start takes memory too. Then profiles the fashion
+ * example with its own command into the given folder; reuses an existing profile.
  */
 export async function profileTree(name: string, folder: string, into: string): Promise<Tree> {
   const tree = { name, folder, profile: join(into, `${name}-profile.json`), plan: join(into, `${name}-plan.json`) };
@@ -42,7 +42,7 @@ export async function profileTree(name: string, folder: string, into: string): P
   return tree;
 }
 
-/** The same, and plans it; a plan that is there already is used. */
+/** Does the same and also plans; reuses an existing plan. */
 export async function prepareTree(name: string, folder: string, into: string, qpsMax: string | undefined): Promise<Tree> {
   const tree = await profileTree(name, folder, into);
   const more = qpsMax === undefined ? [] : ['--qps-max', qpsMax];
@@ -60,7 +60,7 @@ function readTreePlan({ plan }: Tree): Pick<GearPlan, 'gears' | 'weights' | 'dev
   return JSON.parse(readFileSync(plan, 'utf8')) as GearPlan;
 }
 
-/** A checkout that serves a plan, with a nats-server of its own: nothing of another run is left in its store. */
+/** A checkout that serves a plan with its own nats-server, so that nothing from another run is in its store. */
 export function served(name: string, tree: Tree, planFile = tree.plan): Contender {
   const gears = allGears(JSON.parse(readFileSync(planFile, 'utf8')) as GearPlan);
   return {
@@ -101,7 +101,7 @@ export function plannedCascade(tree: Tree, accuracy: number): readonly Stage[] {
   return gear.cascade;
 }
 
-/** The same with one cascade, whatever the load. */
+/** The same with one cascade at all loads. */
 export function servedWithOneGear(name: string, tree: Tree, stages: readonly Stage[], into: string): Contender {
   const plan = readTreePlan(tree);
   const file = join(into, `${name.replaceAll(/[^a-z0-9]+/g, '-')}.json`);
@@ -120,13 +120,13 @@ export function servedWithOneGear(name: string, tree: Tree, stages: readonly Sta
 const loopSource = fileURLToPath(new URL('../handwritten-loop.ts', import.meta.url));
 const loopFolder = fileURLToPath(new URL('../../results/built', import.meta.url));
 
-/** Compiles the hand-written loop: it is to take no more than it needs, either. */
+/** Compiles the hand-written loop, so that it does not pay for a loader either. */
 export async function buildHandwritten(): Promise<void> {
   const options = ['--module', 'nodenext', '--target', 'es2023', '--skipLibCheck', '--types', 'node', '--outDir', loopFolder];
   await runCommand('npx', ['tsc', '--ignoreConfig', loopSource, ...options]);
 }
 
-/** The hand-written loop. Not pinned: like ours, it may use the core that is free. */
+/** The hand-written loop. Not pinned: like ours, it may use the free core. */
 export function handwritten(name: string, stages: readonly Stage[], batch: string): Contender {
   const cascadeText = stages.map(({ model, threshold }) => (threshold === undefined ? model : `${model}:${threshold}`)).join();
   return {

@@ -9,10 +9,10 @@ export type Endpoint = Pick<GeneratorConfig, 'url' | 'subject' | 'format'>;
 
 export interface Load {
   readonly steps: readonly Step[];
-  /** At the begin, which count in no figure but the windows: programs are not fast from the first request on. */
+  /** Seconds of warm-up at the start, which count only in the windows. */
   readonly skipSeconds: number;
   readonly seed: number;
-  /** What is called at these times of the run. */
+  /** Actions at given times of the run. */
   readonly events?: readonly { readonly atSecond: number; readonly act: () => void }[];
 }
 
@@ -20,7 +20,7 @@ export const SLO_MS = 100;
 const GIVE_UP_MS = 2_000;
 const main = fileURLToPath(new URL('../generator/main.ts', import.meta.url));
 
-/** Runs the independent load generator in a process of its own, with the half of the data that was not planned with. */
+/** Runs the independent load generator in its own process, with the half of the data that was not used for planning. */
 export async function generate(endpoint: Endpoint, { steps, skipSeconds, seed, events = [] }: Load): Promise<GeneratorReport> {
   const config: GeneratorConfig = {
     ...endpoint,

@@ -8,13 +8,13 @@ export interface Measured extends GeneratorReport, Memory {
   readonly qps: number;
   readonly expectedAccuracy: number | null;
   readonly gearChangesPerMinute: number;
-  /** The generator was late itself: the figures are not to be believed. */
+  /** True if the generator itself was late, so that the figures cannot be trusted. */
   readonly void: boolean;
 }
 
 const LAG_LIMIT_MS = Math.max(2, SLO_MS / 100);
 
-/** Starts a contender, loads it, and ends it. */
+/** Starts a contender, runs a load, and stops it. */
 export async function measure(
   contender: Contender,
   load: Load,
@@ -39,7 +39,7 @@ export async function measure(
   }
 }
 
-/** The load for `seconds` that count, after a warm-up at the same load. */
+/** A load of `seconds` measured seconds, after a warm-up at the same load. */
 export function steady(qps: number, seconds: number, seed: number): Load {
   const WARM_UP_SECONDS = 4;
   return { steps: [[WARM_UP_SECONDS + seconds, qps]], skipSeconds: WARM_UP_SECONDS, seed };

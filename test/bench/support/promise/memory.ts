@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { descendants } from '../../../support/processes.ts';
 
 export interface Memory {
-  /** Shared pages count in parts, so that the sum over processes is what they take together. */
+  /** Shared pages are divided among their processes, so that sums over processes are correct. */
   readonly pssMiB: number;
   readonly rssMiB: number;
 }
 
-/** Memory of these processes and of all that they have started. */
+/** Memory of these processes and all their descendants. */
 export function memoryOf(pids: readonly number[]): Memory {
   const all = pids.flatMap((pid) => [pid, ...descendants(pid).map((child) => child.pid)]);
   const kilobytes = { Pss: 0, Rss: 0 };

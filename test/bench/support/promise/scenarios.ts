@@ -16,13 +16,13 @@ interface ScenarioOptions {
   readonly trees: readonly [Tree, ...Tree[]];
   readonly rounds: number;
   readonly seconds: number;
-  /** Undefined: the scenario's own. */
+  /** Default: the scenario's own. */
   readonly loads: readonly number[] | undefined;
   /** When the device's core is shared. */
   readonly busy: readonly (readonly [from: number, to: number])[];
   /** Batch limit of the hand-written loop. */
   readonly batch: string;
-  /** Only contenders with one of these in their names. */
+  /** Only contenders whose names contain one of these. */
   readonly only: readonly string[];
   /** Folder for plans. */
   readonly into: string;
@@ -37,11 +37,11 @@ const FOUR_STAGES: readonly Stage[] = [
   { model: 'cnn-medium', threshold: 0.903 },
   { model: 'resnet' },
 ];
-/** What the peers' cascades reach on the load half. */
+/** Accuracy of the peers' cascades on the half of the data for the load. */
 const PEERS_ACCURACY = 0.943;
 const LOADS = [500, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000];
 
-/** Every contender in each round, one after the other, the first one first in every other round. */
+/** Runs every contender in each round, one after the other, in alternating order. */
 async function interleaved<T>(rounds: number, all: readonly Contender[], run: (of: Contender, round: number) => Promise<T>) {
   const results: T[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -87,7 +87,7 @@ export const loads: Scenario = async (options) => {
 const BUSY_QPS = 3_000;
 const BUSY_SECONDS = 50;
 
-/** A program that computes all the time, on the device's core, comes and goes. */
+/** A busy loop on the device's core comes and goes. */
 export const busy: Scenario = async (options) => {
   const changes = options.busy.flat();
   const run = async (contender: Contender, round: number) => {
@@ -114,7 +114,7 @@ export const busy: Scenario = async (options) => {
   return { busy: options.busy, runs };
 };
 
-/** How long after a change the last second before the next change was that missed the SLO. */
+/** Time from a change to the last second, before the next change, that missed the SLO. */
 function recoverySeconds({ windows }: GeneratorReport, from: number, to = windows.length): number {
   const missed = windows.findLastIndex(({ met }, second) => second >= from && second < to && !met);
   return missed === -1 ? 0 : missed + 1 - from;
@@ -124,7 +124,7 @@ const CALM = 500;
 const CROWD = 4_000;
 const PHASE_SECONDS = 10;
 
-/** A crowd that comes at once and goes at once. */
+/** A crowd that comes and goes abruptly. */
 export const flash: Scenario = async (options) => {
   const crowd = options.loads?.[0] ?? CROWD;
   const steps = [CALM, crowd, CALM].map((qps) => [PHASE_SECONDS, qps] as const);
@@ -143,7 +143,7 @@ export const flash: Scenario = async (options) => {
 
 const ENOUGH = 0.99;
 const PEER_LOADS = Array.from({ length: 20 }, (_, i) => 2_000 + 500 * i);
-/** A contender that fails at so many loads one after the other has met its limit. */
+/** A contender that fails at this many consecutive loads has reached its limit. */
 const FAILURES = 2;
 
 /** The highest load with 99 % of the requests within 100 ms, against the hand-written loop. */
@@ -173,7 +173,7 @@ export const loop: Scenario = async (options) => {
 
 const LIGHT_QPS = 400;
 
-/** How long a request takes where nothing else waits. */
+/** The latency of a request when nothing else is waiting. */
 export const light: Scenario = async (options) => {
   const load = (round: number) => steady(options.loads?.[0] ?? LIGHT_QPS, options.seconds, round + 1);
   const runs = await interleaved(options.rounds, peers(options), async (contender, round) =>
@@ -187,7 +187,7 @@ const LARGEST = 'resnet';
 const OVERLOAD = 1.3;
 const offline = fileURLToPath(new URL('../offline-loop.ts', import.meta.url));
 
-/** The largest model alone, above its capacity: results per second against the model in a loop of its own on the same core. */
+/** The largest model alone above its capacity: results per second compared with the model in an offline loop on the same core. */
 export const saturation: Scenario = async ({ trees, rounds, seconds, into }) => {
   const contenders = trees.map((tree) => servedWithOneGear(`${tree.name}, ${LARGEST} alone`, tree, [{ model: LARGEST }], into));
   const results = await interleaved(rounds, contenders, async (contender, round) => {
@@ -227,7 +227,7 @@ export const saturation: Scenario = async ({ trees, rounds, seconds, into }) => 
   return { runs: results };
 };
 
-/** Share of the loaded time that the device spends in inference, by its own account. */
+/** Share of time under load that the device reports as spent in inference. */
 async function inferringShare({ url }: Endpoint, { steps, skipSeconds }: Load): Promise<number> {
   const bus = await connectNats({ servers: url });
   const account = async (afterSeconds: number) => {

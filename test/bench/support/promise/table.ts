@@ -19,8 +19,8 @@ const COLUMNS: readonly (readonly [head: string, of: Figure, show: (value: numbe
 ];
 
 /**
- * A row for each load and contender: medians over the rounds that are not void, if there are any. A figure that a round does not have
- * counts as the worst.
+ * A row for each load and contender, with medians over the rounds that are not void, if there are any. A missing figure counts as the
+ * worst.
  */
 export function measuredTable(runs: readonly Measured[]): string {
   const table = new Table({

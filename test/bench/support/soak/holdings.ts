@@ -2,12 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Slope, slopeOf } from './slope.ts';
 
-/** What a process held at a time. */
+/** The memory that a process held at a time. */
 export interface Holding {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly rss: number;
-  /** Objects and buffers of the main thread after a collection, without compiled code; undefined where the process is not one of Node. */
+  /** Objects and buffers of the main thread after garbage collection, without compiled code; undefined for processes other than Node. */
   readonly held?: number;
   readonly descriptors: number;
 }
@@ -24,22 +24,22 @@ export interface ProcessTrend {
 
 const MIB = 2 ** 20;
 const HOUR_MS = 3_600_000;
-/** What is compiled, cached and pooled within the first minutes grows once. */
+/** Excluded from the trend, because compiled code, caches and pools grow once in the first minutes. */
 const WARM_UP_SHARE = 0.2;
-/** Processes that were ended sooner say nothing of slopes. */
+/** Processes with fewer samples ended too soon to tell a slope. */
 const LEAST_SAMPLES = 10;
 
-/** What a process that is not one of ours holds, by the system. */
+/** The memory of a process that does not sample itself, as reported by the system. */
 export function holdingOf(pid: number): Holding {
   const rss = 1_024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
   return { at: Date.now(), rss, descriptors: readdirSync(`/proc/${pid}/fd`).length };
 }
 
-/** Trends of the processes that sampled themselves into this folder, longest life first. */
+/** Trends of the processes that sampled themselves into this folder, longest-lived first. */
 export function trendsOf(folder: string): ProcessTrend[] {
   return readdirSync(folder)
     .map((pid) => {
-      // The last line may be cut off where the process was killed.
+      // The last line may be incomplete if the process was killed.
       const lines = readFileSync(join(folder, pid), 'utf8').split('\n').slice(0, -1);
       const samples = lines.map((line) => JSON.parse(line) as Holding & { readonly args: readonly string[] });
       return { pid: Number(pid), samples };

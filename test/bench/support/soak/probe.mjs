@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { isMainThread } from 'node:worker_threads';
 
 /**
- * Preloaded into each process of the soak (NODE_OPTIONS): writes what the process holds after a forced collection, so that garbage
- * that nobody has collected yet is not taken for a leak; and without compiled code, which V8 makes more of for hours.
+ * Preloaded into each process of the soak (NODE_OPTIONS): records the memory of the process after a forced garbage collection, so that
+ * garbage does not look like a leak. Excludes compiled code, which V8 keeps adding for hours.
  */
 if (isMainThread && process.env.SOAK_SAMPLES !== undefined) {
   setFlagsFromString('--expose-gc');

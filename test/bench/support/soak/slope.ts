@@ -4,7 +4,7 @@ export interface Slope {
   readonly interval: readonly [number, number];
 }
 
-/** Undefined for points that are too few for an interval. */
+/** Undefined if there are too few points for an interval. */
 export function slopeOf(points: readonly (readonly [x: number, y: number])[]): Slope | undefined {
   const n = points.length;
   if (n < 4) return undefined;
@@ -17,7 +17,7 @@ export function slopeOf(points: readonly (readonly [x: number, y: number])[]): S
   return { slope, interval: [slope - half, slope + half] };
 }
 
-/** The 97.5th percentile of Student's t, by the expansion of Cornish and Fisher: within 1 % from four degrees of freedom on. */
+/** The 97.5th percentile of Student's t by the Cornish-Fisher expansion: within 1 % from four degrees of freedom up. */
 function studentT(freedom: number): number {
   const z = 1.959964;
   return (

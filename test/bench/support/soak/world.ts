@@ -15,7 +15,7 @@ import { startCascade } from '../../../support/cascade.ts';
 import { planWithSmallerB, writeEmulatedPair } from '../../../support/emulated-pair.ts';
 import { descendants } from '../../../support/processes.ts';
 
-/** What is ended once in a while. Of two frontends and two devices one each lives from the beginning to the end. */
+/** Processes that are killed now and then. One of two frontends and one of two devices live from start to end. */
 const VICTIMS = ['device', 'frontend', 'controller'] as const;
 const SIGNALS = ['SIGTERM', 'SIGKILL'] as const;
 
@@ -23,19 +23,19 @@ export interface SoakWorld {
   readonly client: CascadeClient;
   readonly profile: Profile;
   readonly natsPid: number;
-  /** Folder of the samples that the processes write of themselves. */
+  /** Folder of the memory samples that the processes write. */
   readonly samples: string;
   status(): Promise<Status>;
-  /** Ends a process with a signal, each kind in turn. @returns what it did. */
+  /** Ends a process with a signal, cycling through the kinds. @returns what it did. */
   restartOne(): string;
-  /** Pushes the plan that is not in force. @returns why it was refused. */
+  /** Pushes the plan that is not in force. @returns the reason if it was refused. */
   pushOther(): Promise<string | undefined>;
   close(): Promise<void>;
 }
 
 /**
- * A deployment on two hosts, with a second controller in waiting, whose processes sample what they hold.
- * @param slower how many times as long batches take: less load for the machine, the same for the devices.
+ * A deployment on two hosts, with a standby controller, whose processes sample their memory.
+ * @param slower factor on the time of batches: less load for the machine, the same for the devices.
  */
 export async function startSoakWorld(intervalMs: number, slower: number): Promise<SoakWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'cascade-soak-'));
@@ -58,7 +58,7 @@ export async function startSoakWorld(intervalMs: number, slower: number): Promis
       .flatMap(({ process }) => descendants(process.pid!))
       .filter(({ command }) => command.includes(`--role ${role}`))
       .map(({ pid }) => pid);
-  // Those that live to the end.
+  // Never killed.
   const spared = ['device', 'frontend'].map((role) => pidsOf(role)[0]);
   let [restarts, pushes] = [0, 0];
   return {
