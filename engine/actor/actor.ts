@@ -89,7 +89,7 @@ export function startActor(actor: Actor, system: ActorSystem, supervision: Super
   // Only a warning: an actor that cannot be announced still works.
   bus
     .announce({ name: actor.name, description: actor.description })
-    .catch((error) => log.warn({ reason: messageOf(error) }, 'not announced to the services API'));
+    .catch((error) => log.warn({ reason: messageOf(error) }, 'could not announce the actor to the NATS services API'));
   start();
 
   function start(): void {

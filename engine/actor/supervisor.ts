@@ -58,7 +58,7 @@ function startGroup(group: readonly Actor[], system: ActorSystem, limit: DeathLi
           if (suspended.has(sibling)) continue;
           suspended.add(sibling);
           sibling.suspend();
-          system.log.info({ actor: sibling.name, with: actor.name }, 'actor is taken down along with the one that it needs');
+          system.log.info({ actor: sibling.name, with: actor.name }, 'actor stopped, because one that it depends on died');
         }
         return undefined;
       },
@@ -90,5 +90,5 @@ class RecentDeaths {
 }
 
 function describe({ name }: Actor, { deaths, withinMs }: DeathLimit, error: unknown): string {
-  return `actor ${name} died more than ${deaths} times within ${withinMs / 1_000} s and is given up; last of: ${messageOf(error)}`;
+  return `actor ${name} died more than ${deaths} times within ${withinMs / 1_000} s and will not be restarted; last error: ${messageOf(error)}`;
 }

@@ -60,7 +60,7 @@ class EmulatedBackend implements Backend {
   load({ name, key = name }: ModelFile): Observable<ModelInterface> {
     return defer(() => {
       const model = this.#options.models.find((known) => known.name === name);
-      if (model === undefined) throw new ConfigError(`model ${name}: nothing is recorded of it; profile it again`);
+      if (model === undefined) throw new ConfigError(`model ${name}: there are no records of it; profile it again`);
       this.#loaded.set(key, model);
       return of({ inputs: this.#options.inputs, outputs: [] });
     });

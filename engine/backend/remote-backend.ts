@@ -103,7 +103,7 @@ class RemoteBackend implements Backend {
   async #load(model: ModelFile): Promise<ModelInterface> {
     const { client, inputs: settings, specs, auxiliary, url } = this.#options;
     const { name, key = name, remote } = model;
-    if (remote === undefined) throw new ConfigError(`model ${name}: it has no \`remote\`, the name that ${url} knows it by`);
+    if (remote === undefined) throw new ConfigError(`model ${name} has no \`remote\`, its name on ${url}`);
     const metadata = await this.#metadata(name, remote);
     const where = `model ${remote.name} of ${url}`;
     const declared = interfaceOfMetadata(where, metadata, specs, settings, model.inputs);
@@ -314,7 +314,7 @@ function onlyFloats(tensors: readonly RemoteTensor[]): string {
   if (floats.length === 1) return floats[0].name;
   throw new OipError(
     'malformed',
-    `the answer has ${floats.length} outputs of floats, and the model says nothing of them; name the one with the scores in \`output\`; it has ${namesOf(tensors)}`,
+    `the answer has ${floats.length} float outputs, and the server does not declare them; name the one with the scores in \`output\`; it has ${namesOf(tensors)}`,
   );
 }
 
@@ -335,7 +335,7 @@ function problemWith(model: string, { name, version }: RemoteModel, url: string,
     case 'unknown':
       return `model ${model}: ${url} has no model ${called}: ${message}; write its name there as \`remote\``;
     case 'forbidden':
-      return `model ${model}: ${url} does not let us ask for ${called}: ${message}; give what it wants in \`headers\` of the device`;
+      return `model ${model}: ${url} rejected our credentials for ${called}: ${message}; give the ones it expects in \`headers\` of the device`;
     default:
       return `model ${model}: ${called} is not ready on ${url}: ${message}`;
   }

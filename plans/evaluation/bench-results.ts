@@ -131,5 +131,5 @@ function readResult<T>(file: string, schema: z.ZodType<T>): T | null {
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new ConfigError(`--results: ${file} is no result of that bench:\n${z.prettifyError(parsed.error)}`);
+  throw new ConfigError(`--results: ${file} is not a result of that bench:\n${z.prettifyError(parsed.error)}`);
 }

@@ -15,10 +15,10 @@ export function writeComparedPlans(folder: string, chosen: readonly MeasuredPoin
   try {
     mkdirSync(folder, { recursive: true });
   } catch (error) {
-    throw new ConfigError(`--write-plan ${folder}: cannot be made: ${messageOf(error)}`);
+    throw new ConfigError(`--write-plan ${folder}: cannot create the folder: ${messageOf(error)}`);
   }
   return chosen.map(({ strategy, candidate }) => {
-    if (candidate.type !== 'plan') return `${strategy} is no gear plan: ensembles on scaled devices are only simulated`;
+    if (candidate.type !== 'plan') return `${strategy} has no gear plan: ensembles on scaled devices are only simulated`;
     const [problem] = checkPlanFor(deployment, candidate.plan);
     if (problem !== undefined) return `${strategy}: its plan cannot be served on this deployment: ${problem}`;
     const file = join(folder, `${strategy}.plan.json`);

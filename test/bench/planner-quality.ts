@@ -56,7 +56,7 @@ for (const name of PAPER_CASES) {
   const stopExhaustive = processorSeconds();
   const points = exhaustivePlans(request, new Runs(request, RUN_SECONDS, SEARCH_SEEDS), judge);
   const exhaustiveSeconds = stopExhaustive();
-  /** Most accuracy within a latency. */
+  /** Highest accuracy within a latency. */
   const frontier = (limitMs: number): number =>
     Math.max(0, ...points.filter(({ p95Ms }) => p95Ms <= limitMs).map(({ accuracy }) => accuracy));
   /** Lowest latency with at least an accuracy; Infinity if the search found no plan that accurate. */

@@ -53,7 +53,7 @@ const { values } = parseArgs({
   options: { part: { type: 'string' }, only: { type: 'string' }, 'beside-other-work': { type: 'boolean', default: false } },
 });
 if (values.part !== undefined && !['planning', 'serving'].includes(values.part))
-  throw new Error(`--part ${values.part}: there is planning and serving`);
+  throw new Error(`--part ${values.part}; give planning or serving`);
 
 const only = values.only?.split(',');
 const unknown = only?.find((vary) => !Object.hasOwn(USUAL, vary));

@@ -212,7 +212,7 @@ describe('loading a model reports', () => {
       'model family-name: m is not ready on http://HOST: GET /v2/models/m/ready: HTTP 503: loading',
     );
     server.ready = { status: 401 };
-    expect(await told(backend())).toContain('does not let us ask for m: GET /v2/models/m/ready: HTTP 401');
+    expect(await told(backend())).toContain('rejected our credentials for m: GET /v2/models/m/ready: HTTP 401');
   });
 
   test('a server of another protocol', async () => {

@@ -89,7 +89,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
     ),
     heading('Accuracy and latency on fixed devices (Fig. 5, 6)'),
     paragraph(
-      'Up and to the left is better. Each mark is a setting that no other of its strategy beats; rest the pointer on one to read it.',
+      'Up and to the left is better. Each mark is a setting on the Pareto frontier of its strategy; hover over it for details.',
     ),
     curves(
       comparison,
@@ -98,7 +98,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
     ),
     ...(parts.length > 1
       ? [
-          heading('What switching and cascading bring (Fig. 12)'),
+          heading('What switching and cascading contribute (Fig. 12)'),
           paragraph('The same planner with one of the two left out.'),
           curves(comparison, parts, countsOf(comparison, parts.slice(1))),
         ]

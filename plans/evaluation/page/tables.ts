@@ -62,7 +62,7 @@ export function savingsSentence(cells: readonly Cell[]): string {
     `${count((s) => s < 1)} with more`,
     `${onlyOurs} that only CascadeServe reaches`,
     `${onlyTheirs} that only a baseline reaches`,
-    `${cells.length - both.length - onlyOurs - onlyTheirs} that nobody reaches`,
+    `${cells.length - both.length - onlyOurs - onlyTheirs} that no strategy reaches`,
     ...(median === undefined ? [] : [`median saving ${median.toFixed(1)}x`]),
   ].join('; ');
 }

@@ -27,7 +27,7 @@ export const cocktail: Strategy = async (context) => {
   const { profile, devices } = request;
   if (!canVote(profile))
     throw new ConfigError(
-      `--strategies: cocktail lets models vote on classes, and the answers of ${request.deployment} are no classes that are right or wrong; leave it out`,
+      `--strategies: cocktail needs answers that are right or wrong classes, for its vote, and those of ${request.deployment} are not; leave it out`,
     );
   const candidates = new Map<string, Candidate>();
   for (const p95Ms of evenly(targetsMs, AIMS)) {

@@ -58,7 +58,7 @@ async function simulate(
   const open = ranges.filter((range) => !known.has(keyOf(range)));
   const jobs = open.map(({ fromQps, toQps, cascade, balance }): TuningJob => {
     if (cascade === undefined || balance === undefined)
-      throw new Error('a range was given a cascade of which a model has no replica');
+      throw new Error('a range got a cascade with a model that has no replica');
     return { type: 'carry', fromQps, toQps, cascade, shares: balance.shares };
   });
   const answers = await context.tuner.answer(jobs);

@@ -19,7 +19,7 @@ export async function withFewestDevices(
   const found = await fewest(
     tried,
     async (count) => {
-      progress(`would ${count} devices do?`);
+      progress(`trying ${count} devices`);
       const devices = devicesLike(request.devices, count);
       const result = await planGears({ ...request, devices }, { firstFeasible: true });
       if (result.type === 'plan') return true;

@@ -43,7 +43,7 @@ export function honestAccuracy(context: PlanningContext): HonestAccuracy {
   const models = placeableModels([], context);
   const limits = limitsFor(models, context);
   return cachedAccuracy(profile, searchKey(models, limits, context), () => {
-    context.progress('judging cascades on samples that did not choose them');
+    context.progress('estimating accuracy on samples that did not choose the cascades');
     const { frontier } = frontiersWithout([], { ...context, only: undefined });
     const coarse = { ...limits, pathLimitsMs: limits.pathLimitsMs.slice(0, 1), wordBudget: FOLD_WORD_BUDGET };
     return crossFit(profile, frontier, (records) => search(models, coarse, records, context).frontier);

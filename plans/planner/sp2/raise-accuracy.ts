@@ -62,7 +62,7 @@ async function estimates(
     const toQps = plannedQps(range, context);
     return balance === undefined ? [] : [{ type: 'estimate', fromQps: range.fromQps, toQps, cascade, shares: balance.shares }];
   });
-  if (jobs.length !== asked.length) throw new Error('a cascade was estimated of which a model has no replica');
+  if (jobs.length !== asked.length) throw new Error('a cascade to estimate has a model without a replica');
   const answers = await context.tuner.answer(jobs);
   const found: Estimate[][] = draft.ranges.map(() => []);
   answers.forEach(({ tuning, simulations }, i) => {

@@ -110,7 +110,7 @@ function overloaded(
     metric: 'utilisation',
     value,
     limit,
-    reason: `the devices would be ${percent(value)} utilised (at most ${percent(limit)} is planned), ${name} taking the most`,
+    reason: `the devices would be ${percent(value)} utilised, mostly by ${name} (a plan may use at most ${percent(limit)})`,
   };
 }
 
@@ -130,7 +130,7 @@ function memoryError(
   const { model, bytes, limit } = found;
   const range = draft.ranges.findIndex((r) => r.cascade?.models.includes(model));
   const name = context.request.profile.models[model].name;
-  const reason = `the models in use, ${name} the largest of them, need ${bytes} bytes on a device with ${limit}`;
+  const reason = `the models in use need ${bytes} bytes on a device with ${limit}; the largest is ${name}`;
   return { type: 'error', range, others: [], model, metric: 'memoryBytes', value: bytes, limit, reason };
 }
 

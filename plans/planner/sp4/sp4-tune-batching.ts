@@ -56,7 +56,7 @@ export async function tuneAll(
     const balance = context.balancer.balance(choice.cascade, draft.placed);
     return balance === undefined ? [] : [{ type: 'tune', fromQps, toQps, cascade: choice.cascade, shares: balance.shares }];
   });
-  if (jobs.length !== open.length) throw new Error('a range was given a cascade of which a model has no replica');
+  if (jobs.length !== open.length) throw new Error('a range got a cascade with a model that has no replica');
   const answers = await context.tuner.answer(jobs);
   answers.forEach(({ tuning, simulations }, i) => {
     context.simulations += simulations;

@@ -40,7 +40,7 @@ const WITHIN_MS = 120_000;
 const environment = resolve('.cache/remote');
 const found = await setUpMlServer(values.python, environment);
 if ('skipped' in found) {
-  console.log(`skipped: MLServer cannot be had here: ${found.skipped}`);
+  console.log(`skipped: MLServer is not available here: ${found.skipped}`);
   process.exit(0);
 }
 const rows = [];

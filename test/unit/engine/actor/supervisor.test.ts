@@ -76,7 +76,7 @@ test('an actor that dies too often is given up, with a message that says so', as
   clock.runUntil(60_000);
   const error = await failed;
   expect(error).toBeInstanceOf(ActorGivenUp);
-  expect(error.message).toBe('actor d died more than 10 times within 60 s and is given up; last of: boom');
+  expect(error.message).toBe('actor d died more than 10 times within 60 s and will not be restarted; last error: boom');
   expect(actors.map(({ restarts }) => restarts)).toEqual([10, 0]);
 });
 

@@ -59,7 +59,7 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     for (const shown of ['CascadeServe', 'DynBa', 'MS+', 'Cocktail+', 'Fig. 7', 'Synthetic', 'seed 1'])
       expect(page).toContain(shown);
     expect(page).not.toContain('NaN');
-    expect(stderr).toContain('cocktail is no gear plan');
+    expect(stderr).toContain('cocktail has no gear plan');
     for (const name of ['cascade', 'dynba', 'ms', 'no-switching', 'no-cascade']) {
       const file = at(`plans/${name}.plan.json`);
       const again = await run('simulate', dir, '--plan', file, '--trace', at('trace.csv'), '--json', '-');

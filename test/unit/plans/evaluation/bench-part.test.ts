@@ -80,6 +80,6 @@ describe('figures of benches on the page', () => {
   });
 
   test('names a file that is not a bench result', () => {
-    expect(() => pageOf({ scaling: { ...scaling, planning: 'none' } })).toThrow(/scaling\.json is no result of that bench/);
+    expect(() => pageOf({ scaling: { ...scaling, planning: 'none' } })).toThrow(/scaling\.json is not a result of that bench/);
   });
 });
