@@ -53,7 +53,7 @@ export class Mailbox<Message> {
     if (this.#busy || this.#cancelNextSlice !== undefined) return;
     this.#busy = true;
     while (this.#waiting.length > 0) {
-      if (!this.#mayGoOn()) {
+      if (!this.#isWithinSlice()) {
         this.#cancelNextSlice = this.#clock.after(SLICE_MS, () => {
           this.#cancelNextSlice = undefined;
           this.#work();
@@ -65,7 +65,7 @@ export class Mailbox<Message> {
     this.#busy = false;
   }
 
-  #mayGoOn(): boolean {
+  #isWithinSlice(): boolean {
     const now = this.#clock.now();
     if (now >= this.#sliceEndsAt) {
       this.#sliceEndsAt = now + SLICE_MS;

@@ -53,7 +53,7 @@ export function readModelInterface(
     }
     for (let i = inputs.length - 1; i >= 0; i--) if (weights.has(inputs[i].name)) inputs.splice(i, 1);
   } catch (error) {
-    throw new ConfigError(`${file} ${whatItIs(file, error)}`);
+    throw new ConfigError(`${file} ${describeProblem(file, error)}`);
   }
   if (inputs.length === 0) throw new ConfigError(`${file} is not an ONNX model that can be served: it has no inputs`);
   const classLabels = classLabelsOf(nodes);
@@ -61,7 +61,7 @@ export function readModelInterface(
 }
 
 /** Describes a file that cannot be read as a model. */
-function whatItIs(file: string, error: unknown): string {
+function describeProblem(file: string, error: unknown): string {
   if (!existsSync(file)) return 'does not exist';
   return fileProblem(file, headOf(file)) ?? `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
 }

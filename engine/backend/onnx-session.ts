@@ -8,7 +8,7 @@ import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
 import { chooseScores } from './choose-output.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
-import { inPlainLocale, withoutZipMaps } from './repair-model.ts';
+import { withoutZipMaps, withPortableLocale } from './repair-model.ts';
 import { inferenceError, shortened } from './runtime-error.ts';
 
 export interface LoadedModel {
@@ -88,7 +88,7 @@ async function create(file: string, settings: WorkerSettings): Promise<Inference
     let model: string | Uint8Array = file;
     let session = await open(model, settings).catch((error) => {
       if (!NO_LOCALE.test(messageOf(error))) throw error;
-      model = inPlainLocale(readFileSync(file));
+      model = withPortableLocale(readFileSync(file));
       return open(model, settings);
     });
     if (session.outputMetadata.some((output) => !output.isTensor)) {

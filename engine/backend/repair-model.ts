@@ -39,7 +39,7 @@ export function withoutZipMaps(model: Uint8Array): Uint8Array {
  * Replaces StringNormalizer's default locale `en_US.UTF-8`, which small images lack, with `C.UTF-8`, which every system has. Both
  * map upper and lower case alike. Other locales that a model asks for are kept.
  */
-export function inPlainLocale(model: Uint8Array): Uint8Array {
+export function withPortableLocale(model: Uint8Array): Uint8Array {
   const changed = rewritten(graphOf(model), (field) => {
     if (field.number !== 1) return undefined;
     const node = bytesOf(field);

@@ -14,13 +14,13 @@ export function outputTensor(name: string, datatype: string, shape: readonly num
   if (dtype === undefined) throw malformed(name, `has datatype ${datatype}, which cannot be read`);
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) throw malformed(name, `has shape [${shape}]`);
   const count = elements(shape);
-  const bytes = data instanceof Uint8Array ? data : written(name, dtype, data);
+  const bytes = data instanceof Uint8Array ? data : encodeValues(name, dtype, data);
   const fits = dtype === 'string' ? countStrings(bytes) === count : bytes.length === count * DTYPES[dtype].bytes;
   if (!fits) throw malformed(name, `holds ${bytes.length} bytes, which are not ${datatype}[${shape.join(', ')}]`);
   return { name, dtype, shape, data: bytes };
 }
 
-function written(name: string, dtype: RemoteTensor['dtype'], data: unknown): Uint8Array {
+function encodeValues(name: string, dtype: RemoteTensor['dtype'], data: unknown): Uint8Array {
   if (!Array.isArray(data)) throw malformed(name, 'has neither data nor bytes');
   const spec = { name, dtype, shape: [], nan: true };
   try {

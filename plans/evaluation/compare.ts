@@ -19,7 +19,7 @@ import { STRATEGIES } from './strategies/strategies.ts';
 import type { Settings, StrategyContext } from './strategies/strategy.ts';
 
 /** Runs are given up when their p95 exceeds the least strict latency target by this factor. */
-const HOPELESS = 20;
+const GIVE_UP_FACTOR = 20;
 /** Accuracy levels to compare, from the least (0) to the most accurate model of the family (1). */
 const ACCURACY_SHARES = [0.2, 0.4, 0.6, 0.8, 0.9, 1];
 /** Numbers of ranges for which planning time is measured. */
@@ -98,7 +98,7 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
   const candidates: Partial<Record<StrategyName, number>> = {};
   for (const count of deviceCounts) {
     for (const name of strategies) {
-      if (isPart(name) && asked.ablatedCounts?.includes(count) === false) continue;
+      if (isAblation(name) && asked.ablatedCounts?.includes(count) === false) continue;
       const measured = await pointsOf(name, count, asked);
       candidates[name] = (candidates[name] ?? 0) + measured.tried;
       points.push(...measured.points);
@@ -147,7 +147,7 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
       // The fewest devices are known only for strategies that were run on every number.
       cells: cellsOf(
         points,
-        asked.ablatedCounts === undefined ? strategies : strategies.filter((name) => !isPart(name)),
+        asked.ablatedCounts === undefined ? strategies : strategies.filter((name) => !isAblation(name)),
         p95LevelsMs,
         accuracyLevels,
       ),
@@ -157,7 +157,7 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
 }
 
 /** Whether a strategy is an ablation of our own. */
-function isPart(name: StrategyName): boolean {
+function isAblation(name: StrategyName): boolean {
   return name !== 'cascade' && !BASELINES.includes(name);
 }
 
@@ -185,7 +185,7 @@ export async function pointsOf(
     plan: (change) => planGears({ ...request, ...change }, { progress: (message) => progress(`${where}: ${message}`) }),
   };
   const found = await STRATEGIES[name](context);
-  const measure = measurer(request, judgedOn, deployment, trace, HOPELESS * p95LevelsMs[p95LevelsMs.length - 1]);
+  const measure = measurer(request, judgedOn, deployment, trace, GIVE_UP_FACTOR * p95LevelsMs[p95LevelsMs.length - 1]);
   const points = found.flatMap((candidate, i): MeasuredPoint[] => {
     progress(`${where}: candidate ${i + 1} of ${found.length}`);
     const measured = measure(candidate);

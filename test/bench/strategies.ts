@@ -33,10 +33,10 @@ const SKIPPED_SECONDS = 4;
 const PHASE_SECONDS = 12;
 const RANGES = 8;
 /** Settings are chosen in the simulator at this factor of the load and for a share of the SLO's latency: the same headroom for all. */
-const MORE_LOAD = 1.25;
-const ROOM = 0.5;
+const LOAD_FACTOR = 1.25;
+const HEADROOM = 0.5;
 /** Share of the seconds that must meet the SLO. */
-const ENOUGH = 0.95;
+const LEAST_SHARE = 0.95;
 
 const { values } = parseArgs({
   options: {
@@ -65,14 +65,14 @@ const steps = [
   [PHASE_SECONDS, calmQps],
 ] as const;
 const trace: Trace = {
-  qps: Float64Array.from(steps.flatMap(([seconds, qps]) => new Array<number>(seconds).fill(MORE_LOAD * qps))),
+  qps: Float64Array.from(steps.flatMap(([seconds, qps]) => new Array<number>(seconds).fill(LOAD_FACTOR * qps))),
 };
 
 /** The most accurate settings that meet the SLO in enough seconds; if none do, those that meet it in the most seconds. */
 function chosenOf(points: readonly MeasuredPoint[]): MeasuredPoint {
   const within = ({ windows }: MeasuredPoint): number =>
-    windows.filter(({ p95Ms }) => p95Ms !== null && p95Ms <= ROOM * SLO_MS).length / windows.length;
-  const enough = points.filter((point) => within(point) >= ENOUGH);
+    windows.filter(({ p95Ms }) => p95Ms !== null && p95Ms <= HEADROOM * SLO_MS).length / windows.length;
+  const enough = points.filter((point) => within(point) >= LEAST_SHARE);
   const [best] =
     enough.length > 0
       ? enough.toSorted((a, b) => b.accuracy - a.accuracy || a.p95Ms - b.p95Ms)
@@ -92,7 +92,7 @@ try {
     ...halves(readProfile(tree.profile)),
     trace,
     seed: 1,
-    p95LevelsMs: [ROOM / 2, ROOM, 1].map((share) => share * SLO_MS),
+    p95LevelsMs: [HEADROOM / 2, HEADROOM, 1].map((share) => share * SLO_MS),
     ranges: RANGES,
     progress: () => undefined,
   };
@@ -167,7 +167,7 @@ try {
     sloMs: SLO_MS,
     calmQps,
     crowdQps: crowd * calmQps,
-    searchedAt: { timesTheLoad: MORE_LOAD, shareOfSlo: ROOM },
+    searchedAt: { timesTheLoad: LOAD_FACTOR, shareOfSlo: HEADROOM },
     rounds,
     besideOtherWork: values['beside-other-work'],
     loadAverage: loadavg(),

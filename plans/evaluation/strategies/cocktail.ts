@@ -15,7 +15,7 @@ const RHYTHMS = [
   { periodSeconds: 20, loadsAhead: 'yes' },
 ] as const;
 /** Larger ensembles are not tried. */
-const MOST_MEMBERS = 5;
+const MAX_MEMBERS = 5;
 
 /**
  * Cocktail+, after Cocktail (Gunasekaran et al., NSDI 2022): ensembles with a weighted majority on autoscaled devices. As in
@@ -89,7 +89,7 @@ function usefulEnsembles({ request }: StrategyContext, carriedQps: (model: numbe
   const { profile, devices } = request;
   const work = (members: readonly number[]): number =>
     members.reduce((sum, model) => sum + 1 / Math.max(...devices.map((_, device) => carriedQps(model, device))), 0);
-  const all = subsets(profile.models.length, MOST_MEMBERS)
+  const all = subsets(profile.models.length, MAX_MEMBERS)
     .map((members) => ({ members, work: work(members) }))
     .filter((ensemble) => Number.isFinite(ensemble.work))
     .map((ensemble) => ({ ...ensemble, accuracy: mean(votedQuality(profile, ensemble.members)) }))

@@ -2,7 +2,7 @@ import { singleModelPlan } from '../single-model-plan.ts';
 import type { Candidate, Strategy } from './strategy.ts';
 
 /** Preferred batch sizes to try, as shares of the largest batch, in addition to starting at once. */
-const COLLECTED = [1 / 8, 1 / 2, 1];
+const PREFERRED_SIZES = [1 / 8, 1 / 2, 1];
 /** Longest waits for a batch to fill, as shares of the target latency. */
 const WAITS = [1 / 16, 1 / 4];
 
@@ -19,7 +19,7 @@ export const dynba: Strategy = async ({ request, trace, targetsMs, capacities })
     const shares = capacities.sharesOf(model, able);
     const largest = Math.max(...able.map((device) => Math.max(...runtimes[devices[device].deviceClass].batch)));
     const limit = Math.min(largest, request.maxBatch[model] ?? largest);
-    const lengths = [...new Set(COLLECTED.map((share) => Math.round(share * limit)))].filter((length) => length > 1);
+    const lengths = [...new Set(PREFERRED_SIZES.map((share) => Math.round(share * limit)))].filter((length) => length > 1);
     const batching = [[1, 0], ...lengths.flatMap((length) => waitsMs.map((ms) => [length, ms]))];
     return batching.map(([minQueueLength, maxWaitMs]) => {
       const settings = { model: name, minQueueLength, maxWaitMs };

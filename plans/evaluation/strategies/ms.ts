@@ -58,7 +58,7 @@ export function holdings(request: PlanRequest): { holds: readonly (readonly numb
   const { devices, profile } = request;
   const kinds = new Map<string, number[][]>();
   profile.models.forEach((_, first) => {
-    const held = devices.map((_, device) => heldWith(first, device, request));
+    const held = devices.map((_, device) => modelsHeldWith(first, device, request));
     if (held.some((models) => models.length > 0)) kinds.set(JSON.stringify(held), held);
   });
   const choices = [...kinds.values()];
@@ -77,7 +77,7 @@ export function holdings(request: PlanRequest): { holds: readonly (readonly numb
   return [...found.values()];
 }
 
-function heldWith(first: number, device: number, { profile, devices }: PlanRequest): number[] {
+function modelsHeldWith(first: number, device: number, { profile, devices }: PlanRequest): number[] {
   const { memoryBytes, deviceClass } = devices[device];
   const held: number[] = [];
   let used = 0;

@@ -6,14 +6,14 @@ import type { Candidate, Strategy } from './strategy.ts';
  * Factor on the strictest and the least strict target latency. A plan meets its latency at every load up to the highest, so its p95
  * over the whole load is lower, and it makes sense to plan for more lenient latencies as well.
  */
-const STRICTER = 1 / 2;
-const LENIENT = 2;
+const STRICT_FACTOR = 1 / 2;
+const LENIENT_FACTOR = 2;
 /** Share of the highest load up to which the latency is promised; the gears beyond are best effort, for short peaks. */
-const PROMISED = [1, 0.6];
+const PROMISED_SHARES = [1, 0.6];
 /** How many of the given accuracies to aim at; plans for a latency cover the others. */
 const AIMS = 3;
 /** No margin for what a simulation misses, since the baselines have none and this simulator is the judge. */
-const NO_ROOM = { utilisation: 1, latency: 1 };
+const NO_MARGINS = { utilisation: 1, latency: 1 };
 
 /**
  * A strategy whose plans our planner makes. Searches the latency or the accuracy to plan for (the two SLOs of CascadeServe §3), and up
@@ -22,8 +22,8 @@ const NO_ROOM = { utilisation: 1, latency: 1 };
 export function planned(restrict: PlanRequest['restrict']): Strategy {
   return async ({ plan, targetsMs, accuracies, planFor }) => {
     const last = targetsMs[targetsMs.length - 1];
-    const latencies = [STRICTER * targetsMs[0], ...targetsMs, LENIENT * last];
-    const latencyAims = PROMISED.flatMap((share) =>
+    const latencies = [STRICT_FACTOR * targetsMs[0], ...targetsMs, LENIENT_FACTOR * last];
+    const latencyAims = PROMISED_SHARES.flatMap((share) =>
       latencies.map((p95Ms) => ({ slo: { type: 'latency', p95Ms } as const, share, p95Ms, aim: { plannedP95Ms: p95Ms } })),
     );
     const accuracyAims = evenly(restrict === undefined ? accuracies : [], AIMS).map((accuracy) => ({
@@ -34,7 +34,7 @@ export function planned(restrict: PlanRequest['restrict']): Strategy {
     }));
     const candidates: Candidate[] = [];
     for (const { slo, share, p95Ms, aim } of [...latencyAims, ...accuracyAims]) {
-      const found = await plan({ ...planFor(share), slo, restrict, margins: NO_ROOM, contingencies: false });
+      const found = await plan({ ...planFor(share), slo, restrict, margins: NO_MARGINS, contingencies: false });
       if (found.type === 'infeasible') continue;
       candidates.push({ type: 'plan', settings: { ...aim, plannedShareOfPeak: share }, plan: found.plan, p95Ms });
     }

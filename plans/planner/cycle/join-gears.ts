@@ -12,14 +12,14 @@ export function joinGears(gears: readonly Gear[]): JoinedGear[] {
   const joined: JoinedGear[] = [];
   for (const gear of gears) {
     const last = joined.at(-1);
-    if (last !== undefined && servesAlike(last.gear, gear))
+    if (last !== undefined && isSameGear(last.gear, gear))
       joined[joined.length - 1] = { gear: join(last.gear, gear), ranges: last.ranges + 1 };
     else joined.push({ gear, ranges: 1 });
   }
   return joined;
 }
 
-function servesAlike(a: Gear, b: Gear): boolean {
+function isSameGear(a: Gear, b: Gear): boolean {
   return served(a) === served(b);
 }
 

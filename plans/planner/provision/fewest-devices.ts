@@ -26,13 +26,13 @@ export async function withFewestDevices(
       [before, last] = [last, result];
       return undefined;
     },
-    () => before !== undefined && isTheSame(before, last),
+    () => before !== undefined && isUnchanged(before, last),
     request.devices.length + 1,
   );
   return { ...infeasible, fewestDevices: { count: found?.count ?? null, tried } };
 }
 
-function isTheSame({ best: a }: Infeasible, { best: b }: Infeasible): boolean {
+function isUnchanged({ best: a }: Infeasible, { best: b }: Infeasible): boolean {
   if (a.metric !== b.metric || a.metric === 'utilisation' || a.value === null || b.value === null) return false;
   return Math.abs(a.value - b.value) <= NO_CHANGE * Math.abs(a.value);
 }

@@ -2,7 +2,7 @@
  * The smallest count in [1, max] that will do, found by doubling and then bisection, so that few and mostly small counts are tried.
  * Assumes that if a count will do, larger ones will too.
  * @param attempt returns undefined if the count will not do.
- * @param hopeless called with two failed counts, the second double the first: true ends the search without an answer.
+ * @param hopeless called with each count that failed while doubling; true ends the search without an answer.
  */
 export async function fewest<T>(
   max: number,

@@ -62,14 +62,14 @@ export function searchFrontier(
 ): FrontierSearch {
   const pools = poolsFor(pathLimitsMs, records);
   const sets = new Map<number, ParetoPool>();
-  const offers = offersTo(pools, sets, records);
+  const offers = offersInto(pools, sets, records);
   // Each step counts twice over its words: once the samples that move on, once per plane their quality.
   const { grid, stages } = gridFor(models.length, (records.words * (1 + records.planes[0].length)) / 2, wordBudget);
   let evaluated = enumerate(records, costs, models, grid, Math.min(stages, maxStages), offers);
   for (const step of [2, 4, 8].map((parts) => 1 / (parts * (grid + 1)))) {
     for (const { pool } of pools) evaluated += refine(records, costs, step, pool.frontier(), offers);
   }
-  return { ...frontiers(pools), ...ofSets(sets, costs), evaluated };
+  return { ...frontiers(pools), ...frontiersOfSets(sets, costs), evaluated };
 }
 
 /** The same for given cascades. */
@@ -81,9 +81,9 @@ export function frontiersOf(
 ): FrontierSearch {
   const pools = poolsFor(pathLimitsMs, records);
   const sets = new Map<number, ParetoPool>();
-  const offers = offersTo(pools, sets, records);
+  const offers = offersInto(pools, sets, records);
   for (const { models, thresholds } of cascades) offerEvaluated(evaluateCascade(records, models, thresholds), costs, offers);
-  return { ...frontiers(pools), ...ofSets(sets, costs), evaluated: cascades.length };
+  return { ...frontiers(pools), ...frontiersOfSets(sets, costs), evaluated: cascades.length };
 }
 
 type Pools = readonly { readonly limitMs: number; readonly pool: ParetoPool }[];
@@ -92,7 +92,7 @@ function poolsFor(pathLimitsMs: readonly number[], records: ValidationRecords): 
   return pathLimitsMs.map((limitMs) => ({ limitMs, pool: new ParetoPool(records.samples) }));
 }
 
-function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: ValidationRecords): Offers {
+function offersInto(pools: Pools, sets: Map<number, ParetoPool>, records: ValidationRecords): Offers {
   const [{ limitMs: longestMs }] = pools;
   return {
     wanted: (set, accuracy, workMs, pathMs) =>
@@ -110,7 +110,7 @@ function offersTo(pools: Pools, sets: Map<number, ParetoPool>, records: Validati
 }
 
 /** From the frontier of each set of models: some, evenly spaced, and those that the overall frontier hides. */
-function ofSets(sets: ReadonlyMap<number, ParetoPool>, costs: DeviceCosts): Pick<FrontierSearch, 'byModels' | 'undominated'> {
+function frontiersOfSets(sets: ReadonlyMap<number, ParetoPool>, costs: DeviceCosts): Pick<FrontierSearch, 'byModels' | 'undominated'> {
   const own = [...sets.values()].map((pool) => pool.frontier());
   const each = Math.max(1, Math.floor(MAX_JUDGES / sets.size));
   return {

@@ -10,7 +10,7 @@ import { paretoFrontier } from './pareto-pool.ts';
  */
 export const searchCascades: SubModule = (incoming, draft, context) => {
   if (incoming.type === 'error') return [incoming, draft];
-  if (placeableModels(draft.excludedModels, context).length === 0) return [nothingFits(context), draft];
+  if (placeableModels(draft.excludedModels, context).length === 0) return [noModelFits(context), draft];
   if (context.searched.length === 0) {
     context.progress('searching cascades');
     const { frontier, evaluated } = frontiersWithout([], context);
@@ -40,7 +40,7 @@ function withMeasuredFrontier(draft: DraftPlan, context: PlanningContext): Draft
   return { ...draft, frontier: paretoFrontier(measured), frontierPlacement: key, ranges };
 }
 
-function nothingFits(context: PlanningContext): PlanError {
+function noModelFits(context: PlanningContext): PlanError {
   const { profile, devices, weights } = context.request;
   const value = profile.models[0].memoryBytes;
   const limit = Math.max(...devices.map((device) => device.memoryBytes));

@@ -41,13 +41,13 @@ export async function assignForAccuracy(
   const honest = honestAccuracy(context);
   const found = assignMonotone({ weights, accuracy: cascades.map((c) => honest.of(c)), scoreMs }, target);
   if (found === undefined || found.type === 'short') {
-    if (incumbent !== undefined) return [OK, backTo(incumbent, current)];
+    if (incumbent !== undefined) return [OK, revertTo(incumbent, current)];
     if (found === undefined && incoming.type === 'error') return [incoming, draft];
     return [shortOfAccuracy(found?.reached ?? 0, target, incoming, current, context), draft];
   }
   const key = found.cascades.map((c) => cascades[c].key).join(';');
   if (incumbent !== undefined && (current.tried.includes(key) || current.tried.length >= MAX_ROUNDS))
-    return [OK, backTo(incumbent, current)];
+    return [OK, revertTo(incumbent, current)];
   const ranges = current.ranges.map((range, i) => ({ ...range, cascade: cascades[found.cascades[i]] }));
   return [OK, { ...current, ranges, tried: [...current.tried, key] }];
 }
@@ -64,7 +64,7 @@ function withFailure(error: PlanError, draft: DraftPlan, context: PlanningContex
   return current;
 }
 
-function backTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
+function revertTo(incumbent: DraftPlan, draft: DraftPlan): DraftPlan {
   const ranges = incumbent.ranges.map((range, i) => ({ ...range, leastFailedWorkMs: draft.ranges[i].leastFailedWorkMs }));
   return { ...draft, ranges, placed: incumbent.placed, forcedReplicas: incumbent.forcedReplicas };
 }

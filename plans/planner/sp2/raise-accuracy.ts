@@ -10,7 +10,7 @@ const ESTIMATED = 24;
 /** Most cascades to tune per range, out of those. */
 const TRIES = 5;
 /** Estimates come from short runs, so one slightly above the limit may be wrong. */
-const ESTIMATE_ROOM = 1.1;
+const ESTIMATE_TOLERANCE = 1.1;
 
 interface Estimate {
   readonly cascade: FrontierCascade;
@@ -68,7 +68,7 @@ async function estimates(
   answers.forEach(({ tuning, simulations }, i) => {
     context.simulations += simulations;
     const p95 = tuning?.latencyMs.p95 ?? Number.POSITIVE_INFINITY;
-    if (p95 <= ESTIMATE_ROOM * context.latencyLimitMs) found[asked[i].at].push({ cascade: asked[i].cascade, p95 });
+    if (p95 <= ESTIMATE_TOLERANCE * context.latencyLimitMs) found[asked[i].at].push({ cascade: asked[i].cascade, p95 });
   });
   return found.map((own) => own.sort((a, b) => a.p95 - b.p95 || b.cascade.accuracy - a.cascade.accuracy));
 }

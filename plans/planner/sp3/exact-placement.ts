@@ -84,11 +84,11 @@ export function exactPlacement(
     maxNodes: MAX_NODES,
     timeLimitSeconds: TIME_LIMIT_SECONDS,
   });
-  return solution && placedBy(groups, solution, context);
+  return solution && placementOf(groups, solution, context);
 }
 
 /** Assigns the counted sets to devices, in order. */
-function placedBy(groups: readonly Group[], counts: ArrayLike<number>, context: PlanningContext): Uint8Array {
+function placementOf(groups: readonly Group[], counts: ArrayLike<number>, context: PlanningContext): Uint8Array {
   const placed = new Uint8Array(context.models * context.devices);
   const handedOut = new Map<DeviceKind, number>();
   groups.forEach(({ kind, models }, g) => {

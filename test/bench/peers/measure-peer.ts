@@ -36,7 +36,7 @@ interface SearchRun {
   readonly senderLagMsP99: number | null;
 }
 
-const ENOUGH = 0.99;
+const LEAST_SHARE = 0.99;
 const LAG_LIMIT_MS = Math.max(2, SLO_MS / 100);
 const WARM_UP_SECONDS = 3;
 const MOST_QPS = 50_000;
@@ -80,7 +80,7 @@ export async function measurePeer(contender: Contender, round: number, settings:
         const { withinShare, accuracy, senderLagMs } = await steady(qps);
         runs.push({ qps, withinShare, accuracy, senderLagMsP99: senderLagMs.p99 });
         tell(`${phase} ${qps}/s: ${percent(withinShare)} within ${SLO_MS} ms, lag p99 ${senderLagMs.p99?.toFixed(2)} ms`);
-        const met = (withinShare ?? 0) >= ENOUGH;
+        const met = (withinShare ?? 0) >= LEAST_SHARE;
         if (!met) {
           await running.stop();
           running = await contender.start();

@@ -141,7 +141,7 @@ export const flash: Scenario = async (options) => {
   return { runs };
 };
 
-const ENOUGH = 0.99;
+const LEAST_SHARE = 0.99;
 const PEER_LOADS = Array.from({ length: 20 }, (_, i) => 2_000 + 500 * i);
 /** A contender that fails at this many consecutive loads has reached its limit. */
 const FAILURES = 2;
@@ -159,7 +159,7 @@ export const loop: Scenario = async (options) => {
     runs.push(...now);
     for (const { name } of still) {
       const own = now.filter((run) => run.name === name);
-      if (median(own.map(({ withinShare }) => withinShare ?? 0)) < ENOUGH) failures.set(name, (failures.get(name) ?? 0) + 1);
+      if (median(own.map(({ withinShare }) => withinShare ?? 0)) < LEAST_SHARE) failures.set(name, (failures.get(name) ?? 0) + 1);
       else {
         failures.set(name, 0);
         highest[name] = { qps, accuracy: median(own.map(({ accuracy }) => accuracy ?? 0)) };

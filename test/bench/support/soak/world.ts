@@ -59,7 +59,7 @@ export async function startSoakWorld(intervalMs: number, slower: number): Promis
       .filter(({ command }) => command.includes(`--role ${role}`))
       .map(({ pid }) => pid);
   // Never killed.
-  const spared = ['device', 'frontend'].map((role) => pidsOf(role)[0]);
+  const longLived = ['device', 'frontend'].map((role) => pidsOf(role)[0]);
   let [restarts, pushes] = [0, 0];
   return {
     client,
@@ -70,7 +70,7 @@ export async function startSoakWorld(intervalMs: number, slower: number): Promis
     restartOne() {
       const role = VICTIMS[restarts % VICTIMS.length];
       const signal = SIGNALS[Math.floor(restarts / VICTIMS.length) % SIGNALS.length];
-      const pid = pidsOf(role).find((each) => !spared.includes(each));
+      const pid = pidsOf(role).find((each) => !longLived.includes(each));
       restarts++;
       if (pid === undefined) return `no ${role} to end`;
       process.kill(pid, signal);
