@@ -34,7 +34,7 @@ const PHASE_SECONDS = 12;
 const RANGES = 8;
 /** Settings are chosen in the simulator at this factor of the load and for a share of the SLO's latency: the same headroom for all. */
 const LOAD_FACTOR = 1.25;
-const HEADROOM = 0.5;
+const SLO_SHARE = 0.5;
 /** Share of the seconds that must meet the SLO. */
 const LEAST_SHARE = 0.95;
 
@@ -71,7 +71,7 @@ const trace: Trace = {
 /** The most accurate settings that meet the SLO in enough seconds; if none do, those that meet it in the most seconds. */
 function chosenOf(points: readonly MeasuredPoint[]): MeasuredPoint {
   const within = ({ windows }: MeasuredPoint): number =>
-    windows.filter(({ p95Ms }) => p95Ms !== null && p95Ms <= HEADROOM * SLO_MS).length / windows.length;
+    windows.filter(({ p95Ms }) => p95Ms !== null && p95Ms <= SLO_SHARE * SLO_MS).length / windows.length;
   const enough = points.filter((point) => within(point) >= LEAST_SHARE);
   const [best] =
     enough.length > 0
@@ -92,7 +92,7 @@ try {
     ...halves(readProfile(tree.profile)),
     trace,
     seed: 1,
-    p95LevelsMs: [HEADROOM / 2, HEADROOM, 1].map((share) => share * SLO_MS),
+    p95LevelsMs: [SLO_SHARE / 2, SLO_SHARE, 1].map((share) => share * SLO_MS),
     ranges: RANGES,
     progress: () => undefined,
   };
@@ -167,7 +167,7 @@ try {
     sloMs: SLO_MS,
     calmQps,
     crowdQps: crowd * calmQps,
-    searchedAt: { timesTheLoad: LOAD_FACTOR, shareOfSlo: HEADROOM },
+    searchedAt: { timesTheLoad: LOAD_FACTOR, shareOfSlo: SLO_SHARE },
     rounds,
     besideOtherWork: values['beside-other-work'],
     loadAverage: loadavg(),

@@ -22,5 +22,5 @@ const found = files.sort().flatMap((name) => {
   });
 });
 for (const each of found)
-  console.error(`${each}: engine/ knows nothing of cascades, gears and plans; move this to plans/ or actors/`);
+  console.error(`${each}: engine/ must not mention cascades, gears or plans; move this to plans/ or actors/`);
 process.exitCode = found.length === 0 ? 0 : 1;

@@ -55,9 +55,9 @@ function livePart(
   width: number,
 ): Markup[] {
   return [
-    heading('A flash crowd, served for real (Fig. 8, 9)'),
+    heading('A flash crowd, served live (Fig. 8, 9)'),
     paragraph(
-      `From bench:strategies of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', beside other work on the same cores' : ''}: conf/fashion with its real models on one CPU device. ${plain(calmQps)} requests/s, ${plain(crowdQps)} in the crowd, Poisson arrivals, on one serving plane; each strategy runs the gear plan that its search found in the simulator at ${plain(of.searchedAt.timesTheLoad)} times this load and ${plain(of.searchedAt.shareOfSlo)} times the SLO’s latency, the same room for all. Medians of the runs; the curves are of one run. A request without an answer is late.`,
+      `From bench:strategies of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', with other work on the same cores' : ''}: conf/fashion with its real models on one CPU device. ${plain(calmQps)} requests/s, ${plain(crowdQps)} in the crowd, Poisson arrivals, on one serving plane; each strategy runs the gear plan that its search found in the simulator at ${plain(of.searchedAt.timesTheLoad)} times this load and ${plain(of.searchedAt.shareOfSlo)} times the SLO’s latency, the same room for all. Medians of the runs; the curves are of one run. A request without an answer is late.`,
     ),
     ...spikeCharts({ spike: strategies, seconds: Math.max(...strategies.map(({ seconds }) => seconds.length)), sloMs }, width),
     table(
@@ -67,7 +67,7 @@ function livePart(
         'p95',
         'accuracy',
         'before / in the crowd',
-        'simulated at more load',
+        'simulated at higher load',
         'refused',
         'runs',
         'settings',
@@ -106,7 +106,7 @@ function costPart({ planning, serving, ...of }: NonNullable<BenchResults['scalin
   return [
     heading('Cost as work grows'),
     paragraph(
-      `From bench:scaling of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', beside other work on the same cores' : ''}. Models and devices are made up and emulated; planner, frontends, controller and messages over NATS are real.`,
+      `From bench:scaling of ${of.date}, on ${of.cpu}${of.besideOtherWork ? ', with other work on the same cores' : ''}. Models and devices are synthetic and emulated; planner, frontends, controller and messages over NATS are real.`,
     ),
     paragraph(`Time to plan: ${of.planningCase}.`),
     element(
@@ -126,15 +126,15 @@ function costPart({ planning, serving, ...of }: NonNullable<BenchResults['scalin
         }),
       ),
     ),
-    paragraph(`Processor time of a request while serving, all processes of a kind together: ${of.servingCase}.`),
+    paragraph(`Processor time per request while serving, summed over processes of a kind: ${of.servingCase}.`),
     element(
       'div',
       { class: 'pair' },
       ...axes(serving).map(([vary, rows]) =>
         costChart({
-          title: `Processor time of a request by number of ${vary}`,
+          title: `Processor time per request by number of ${vary}`,
           xLabel: vary,
-          yLabel: 'µs a request',
+          yLabel: 'µs per request',
           width: half,
           series: FIGURES.serving.map(({ key, label, look }) => ({
             label,

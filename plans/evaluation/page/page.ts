@@ -74,7 +74,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
   return [
     element('h2', {}, escapeText(title)),
     synthetic
-      ? element('p', { class: 'made' }, 'Synthetic: runtimes or answers are made up, and devices are emulated.')
+      ? element('p', { class: 'made' }, 'Synthetic: runtimes or answers are generated, and devices are emulated.')
       : paragraph('Runtimes and answers are those of the profile, measured on real models.'),
     paragraph(
       `Simulated. Load: ${load.seconds} s, ${plain(load.meanQps)} requests/s on average, ${plain(load.peakQps)} in the highest second, Poisson arrivals within each second, seed ${seed}. SLO: ${target}. Numbers of devices tried: ${deviceCounts.join(', ')}. Nothing is refused: whoever falls behind answers late. Strategies choose their settings, thresholds and votes on one half of the samples and are judged by the other.`,
@@ -105,7 +105,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
       : []),
     heading('Through the spikes (Fig. 8, 9)'),
     paragraph(
-      `Each strategy on ${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}, with its best settings for the SLO; where none meets it, with those that miss it by least.`,
+      `Each strategy on ${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}, with its best settings for the SLO; if none meets it, with those closest to it.`,
     ),
     ...spikeCharts(
       {

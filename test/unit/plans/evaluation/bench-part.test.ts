@@ -62,7 +62,7 @@ describe('figures of benches on the page', () => {
       '94.40',
       'MS+',
       'no answer',
-      'beside other work',
+      'with other work',
       '4000 in the crowd',
       '1 with a late generator',
     ])
@@ -75,7 +75,7 @@ describe('figures of benches on the page', () => {
     expect(page.match(/<svg/g)).toHaveLength(2);
     for (const part of ['Time to plan by number of devices', 'by number of frontends', 'some case', 'another case'])
       expect(page).toContain(part);
-    expect(page).not.toContain('beside other work');
+    expect(page).not.toContain('with other work');
     expect(page).not.toMatch(/NaN|Infinity/);
   });
 
