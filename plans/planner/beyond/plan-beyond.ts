@@ -57,8 +57,7 @@ async function simulate(
 ): Promise<void> {
   const open = ranges.filter((range) => !known.has(keyOf(range)));
   const jobs = open.map(({ fromQps, toQps, cascade, balance }): TuningJob => {
-    if (cascade === undefined || balance === undefined)
-      throw new Error('a range got a cascade with a model that has no replica');
+    if (cascade === undefined || balance === undefined) throw new Error('a range got a cascade with a model that has no replica');
     return { type: 'carry', fromQps, toQps, cascade, shares: balance.shares };
   });
   const answers = await context.tuner.answer(jobs);

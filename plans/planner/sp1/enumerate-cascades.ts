@@ -110,7 +110,10 @@ function offersInto(pools: Pools, sets: Map<number, ParetoPool>, records: Valida
 }
 
 /** From the frontier of each set of models: some, evenly spaced, and those that the overall frontier hides. */
-function frontiersOfSets(sets: ReadonlyMap<number, ParetoPool>, costs: DeviceCosts): Pick<FrontierSearch, 'byModels' | 'undominated'> {
+function frontiersOfSets(
+  sets: ReadonlyMap<number, ParetoPool>,
+  costs: DeviceCosts,
+): Pick<FrontierSearch, 'byModels' | 'undominated'> {
   const own = [...sets.values()].map((pool) => pool.frontier());
   const each = Math.max(1, Math.floor(MAX_JUDGES / sets.size));
   return {
