@@ -6,7 +6,6 @@ import { supervise } from '../../engine/actor/supervisor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
 import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
-import { createRemoteBackend } from '../../engine/backend/remote-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
@@ -14,7 +13,6 @@ import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { type Deployment, type Device, deviceClass, type RemoteDevice } from '../../plans/domain/deployment/deployment.ts';
-import { openRemote } from '../../plans/domain/deployment/open-remote.ts';
 import { auxiliaryOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
 import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-records.ts';
@@ -29,7 +27,6 @@ import { traced } from './traced.ts';
 
 const LOOP_DELAY_RESOLUTION_MS = 1;
 const FRONTEND = Symbol('frontend');
-const WAITING_TOLD_MS = 30_000;
 /** Longer than most idle gaps of a core under some load, and short enough to cost almost nothing without load. */
 const STAY_AWAKE_MS = 0.2;
 /** Less than the heartbeat interval, but more than the time between the heartbeats of one process. */
@@ -69,7 +66,7 @@ async function serveDevices(
   tracing: Tracing | undefined,
 ): Promise<void> {
   const { deployment, log } = serving;
-  const options = devices.map((device) => optionsOf(serving, device));
+  const options = await Promise.all(devices.map((device) => optionsOf(serving, device)));
   const loopDelayMsP99 = watchLoopDelay();
   const plan = compileRevision(serving, await initialPlan(serving, bus));
   const withFrontend = deployment.frontends === 'in-devices';
@@ -123,10 +120,10 @@ function killThis(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-function optionsOf(
+async function optionsOf(
   serving: ServingContext,
   device: Device,
-): Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'> {
+): Promise<Omit<DeviceOptions, 'plan' | 'loopDelayMsP99' | 'onReady' | 'onHung'>> {
   const { deployment, profile, subjects, log } = serving;
   const recorded = device.kind === 'emulated' ? { ...deployment, certainty: RECORDED } : deployment;
   const judges = deployment.models.map((model) => judgeOfModel(recorded, model));
@@ -150,16 +147,21 @@ function optionsOf(
       agree: (a, b) => task.agreement(a, b) === 1,
     },
     urgentBacklogMs: backlogFromMs(deployment.gearRule),
-    createBackend: () => backendOf(serving, device),
+    createBackend: await backendFactory(serving, device),
   };
 }
 
 /** Emulated devices return recorded certainties, whatever the estimator. */
 const RECORDED = { output: 'recorded certainty' };
 
-function backendOf(context: ServingContext, device: Device): Backend {
-  const { deployment, profile } = context;
-  if (device.kind === 'remote') return remoteBackend(context, device);
+/** Only processes of remote devices load the clients of remote servers. */
+async function backendFactory(serving: ServingContext, device: Device): Promise<() => Backend> {
+  if (device.kind !== 'remote') return () => localBackend(serving, device);
+  const { remoteBackend } = await import('./remote-device.ts');
+  return () => remoteBackend(serving, device);
+}
+
+function localBackend({ deployment, profile }: ServingContext, device: Exclude<Device, RemoteDevice>): Backend {
   if (device.kind === 'emulated') {
     return createEmulatedBackend({
       clock: realClock,
@@ -176,30 +178,6 @@ function backendOf(context: ServingContext, device: Device): Backend {
     inputs: deployment.inputs,
     specs: profile.inputs,
     auxiliary: auxiliaryOf(deployment),
-  });
-}
-
-/** Waits for its server for as long as it takes, and says so when it begins to, and again from time to time. */
-function remoteBackend({ deployment, profile, log }: ServingContext, device: RemoteDevice): Backend {
-  const { id, url, inFlight, timeoutMs } = device;
-  let toldAt = Number.NEGATIVE_INFINITY;
-  let told: string | undefined;
-  return createRemoteBackend({
-    client: openRemote(device),
-    clock: realClock,
-    url,
-    inFlight,
-    timeoutMs,
-    inputs: deployment.inputs,
-    specs: profile.inputs,
-    auxiliary: auxiliaryOf(deployment),
-    onWaiting: (model, reason) => {
-      const now = realClock.now();
-      if (reason === told && now - toldAt < WAITING_TOLD_MS) return;
-      told = reason;
-      toldAt = now;
-      log.warn({ device: id, model, server: url, reason }, 'waits for its server');
-    },
   });
 }
 

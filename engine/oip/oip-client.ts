@@ -1,6 +1,9 @@
 import type { Dtype } from '../tensor/tensor.ts';
 import { DATATYPES } from './datatypes.ts';
 
+/** Of the URLs that a client can be opened for. */
+export const OIP_SCHEMES = ['http:', 'https:', 'grpc:', 'grpcs:'];
+
 /** A model on a server of the Open Inference Protocol. */
 export interface RemoteModel {
   readonly name: string;

@@ -2,8 +2,6 @@ import { grpcOipClient } from './grpc-client.ts';
 import { httpOipClient } from './http-client.ts';
 import type { OipClient, OipClientOptions } from './oip-client.ts';
 
-export const OIP_SCHEMES = ['http:', 'https:', 'grpc:', 'grpcs:'];
-
 /** A client for the protocol that the URL names; it connects on first use. */
 export function openOipClient(options: OipClientOptions): OipClient {
   return options.url.startsWith('grpc') ? grpcOipClient(options) : httpOipClient(options);

@@ -1,4 +1,4 @@
-import { OIP_SCHEMES } from '../../../engine/oip/open-client.ts';
+import { OIP_SCHEMES } from '../../../engine/oip/oip-client.ts';
 import { shown } from './shown.ts';
 
 /** What is wrong with the address of a server; undefined: nothing. */
