@@ -2,15 +2,7 @@ import { createServer } from 'node:http';
 import { ConfigError } from '../../engine/errors.ts';
 import { type HttpAddress, shownAddress } from '../http/address.ts';
 import { whyNot } from '../http/listen.ts';
-
-type Phase = 'starting' | 'ready' | 'draining';
-
-/** Of this process as a whole. */
-let phase: Phase = 'starting';
-
-export function setPhase(now: Phase): void {
-  phase = now;
-}
+import { phase } from './phase.ts';
 
 /**
  * Tells those who start and stop this process, such as Kubernetes, how it is: `/healthz` answers while its event loop turns,
@@ -21,9 +13,9 @@ export async function serveHealth(address: HttpAddress): Promise<void> {
   const server = createServer((request, response) => {
     const [path] = (request.url ?? '').split('?', 1);
     const known = path === '/healthz' || path === '/readyz';
-    const status = !known ? 404 : path === '/readyz' && phase !== 'ready' ? 503 : 200;
+    const status = !known ? 404 : path === '/readyz' && phase() !== 'ready' ? 503 : 200;
     response.writeHead(status, { 'Content-Type': 'text/plain' });
-    response.end(known ? `${path === '/healthz' ? 'alive' : phase}\n` : 'ask for /healthz or /readyz\n');
+    response.end(known ? `${path === '/healthz' ? 'alive' : phase()}\n` : 'ask for /healthz or /readyz\n');
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(new ConfigError(`--health ${shownAddress(address)}: ${whyNot(error)}`)));

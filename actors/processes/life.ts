@@ -4,7 +4,7 @@ import { realClock } from '../../engine/clock.ts';
 import type { Logger } from '../../engine/log.ts';
 import { ALIVE, ALIVE_INTERVAL_MS, READY } from '../../engine/process/child-process.ts';
 import { launcherEnded } from '../../engine/process/launcher.ts';
-import { setPhase } from './health.ts';
+import { setPhase } from './phase.ts';
 
 const PARENT_IS_GONE = 'parent is gone';
 

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { serveHealth, setPhase } from '../../../../actors/processes/health.ts';
+import { serveHealth } from '../../../../actors/processes/health.ts';
+import { setPhase } from '../../../../actors/processes/phase.ts';
 import { freePort } from '../../../support/free-port.ts';
 
 test('is alive all the time, and ready only between start and drain', async () => {
