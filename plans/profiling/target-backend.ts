@@ -10,8 +10,16 @@ import { auxiliaryOf } from '../domain/task/task-of.ts';
 /** A kind of device as it is measured and tried out: nothing is waited for. */
 export type TargetDevice = OnnxDevice | RemoteDevice;
 
-/** The backend that serves on such a device. */
-export function targetBackend(deployment: Deployment, device: TargetDevice, specs: readonly TensorSpec[]): Backend {
+/**
+ * The backend that serves on such a device.
+ * @param onWaiting called while the server of a remote device cannot be used.
+ */
+export function targetBackend(
+  deployment: Deployment,
+  device: TargetDevice,
+  specs: readonly TensorSpec[],
+  onWaiting?: (model: string, reason: string) => void,
+): Backend {
   const { inputs } = deployment;
   const auxiliary = auxiliaryOf(deployment);
   if (device.kind !== 'remote') return createOnnxBackend({ ...device, inputs, specs, auxiliary });
@@ -25,5 +33,6 @@ export function targetBackend(deployment: Deployment, device: TargetDevice, spec
     inputs,
     specs,
     auxiliary,
+    ...(onWaiting && { onWaiting }),
   });
 }
