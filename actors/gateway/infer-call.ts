@@ -1,5 +1,3 @@
-import type { Dtype } from '../../engine/tensor/tensor.ts';
-
 /** An input tensor from a client, by HTTP or gRPC; the first axis of its shape is the batch. */
 export interface RequestTensor {
   readonly name: string;
@@ -24,16 +22,6 @@ export interface InferCall {
   readonly inputs: readonly RequestTensor[];
   /** Names of outputs; empty: the standard ones. */
   readonly outputs: readonly string[];
-}
-
-/** An output tensor of all samples of a request. */
-export interface OutputTensor {
-  readonly name: string;
-  readonly dtype: Dtype;
-  /** Including the batch axis. */
-  readonly shape: readonly number[];
-  /** Little-endian, in C order. */
-  readonly data: Uint8Array;
 }
 
 export function whereOf(index: number, name: unknown): string {

@@ -1,12 +1,13 @@
 import { type Observable, Subscription } from 'rxjs';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
+import type { OipTensor } from '../../engine/oip/oip-client.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
 import { type Answer, type Failure, isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { errorOf } from '../client/answers.ts';
 import type { SharedClient } from '../client/client.ts';
 import type { InferRequest } from '../client/request-body.ts';
-import type { InferCall, OutputTensor } from './infer-call.ts';
+import type { InferCall } from './infer-call.ts';
 import { joinAnswers } from './outputs.ts';
 import { samplesOf } from './samples.ts';
 import type { ServedModel } from './served-model.ts';
@@ -44,7 +45,7 @@ export class Inference {
    * @param cancel$ emits when the client has gone.
    * @throws CascadeError with the code and message of the failure.
    */
-  async infer(call: InferCall, cancel$: Observable<unknown>): Promise<OutputTensor[]> {
+  async infer(call: InferCall, cancel$: Observable<unknown>): Promise<OipTensor[]> {
     const { clock, model, statistics, tracing } = this.#options;
     const startedAt = clock.now();
     model.check(call.model, call.version);

@@ -1,9 +1,9 @@
 import { CascadeError, invalid } from '../../engine/errors.ts';
+import type { OipTensor } from '../../engine/oip/oip-client.ts';
 import { encodeStrings } from '../../engine/tensor/strings.ts';
 import type { Dtype } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { OutputValue, Result } from '../../plans/protocol/messages.ts';
-import type { OutputTensor } from './infer-call.ts';
 
 /** An output that clients of the gateway can ask for. */
 export interface ServedOutput {
@@ -140,7 +140,7 @@ function encodeValues(dtype: NumberOrText, values: readonly (number | string)[])
 }
 
 /** Combines the answers to a request's samples, in order. @throws CascadeError when their types or shapes differ. */
-export function joinAnswers(outputs: readonly ServedOutput[], results: readonly Result[]): OutputTensor[] {
+export function joinAnswers(outputs: readonly ServedOutput[], results: readonly Result[]): OipTensor[] {
   return outputs.map(({ name, read }) => {
     const values = results.map(read);
     const [{ dtype, shape }] = values;

@@ -6,8 +6,8 @@ import {
   type ModelMetadata,
   type OipClient,
   OipError,
+  type OipTensor,
   type RemoteModel,
-  type RemoteTensor,
   type TensorMetadata,
 } from '../oip/oip-client.ts';
 import type { Sample, TensorSpec } from '../tensor/tensor.ts';
@@ -180,7 +180,7 @@ class RemoteBackend implements Backend {
     part: readonly Sample[],
     wanted: readonly string[],
     startedAt: number,
-  ): Promise<readonly RemoteTensor[]> {
+  ): Promise<readonly OipTensor[]> {
     const { client, auxiliary, clock, timeoutMs } = this.#options;
     const rows =
       model.fixedBatch === undefined
@@ -208,7 +208,7 @@ class RemoteBackend implements Backend {
   #join(
     model: Loaded,
     parts: readonly (readonly Sample[])[],
-    answers: readonly (readonly RemoteTensor[])[],
+    answers: readonly (readonly OipTensor[])[],
     wanted: readonly string[],
   ): Omit<BatchOutput, 'computeMs'> {
     const { auxiliary } = this.#options;
@@ -302,14 +302,14 @@ function outputSpec({ name, datatype, shape }: TensorMetadata): ModelInterface['
   };
 }
 
-function find(tensors: readonly RemoteTensor[], name: string): RemoteTensor {
+function find(tensors: readonly OipTensor[], name: string): OipTensor {
   const found = tensors.find((tensor) => tensor.name === name);
   if (found !== undefined) return found;
   throw new OipError('malformed', `the answer has no output ${name}; it has ${namesOf(tensors)}`);
 }
 
 /** The output to read as scores if neither the deployment nor the server names one. */
-function onlyFloats(tensors: readonly RemoteTensor[]): string {
+function onlyFloats(tensors: readonly OipTensor[]): string {
   const floats = tensors.filter(({ dtype }) => dtype.startsWith('float'));
   if (floats.length === 1) return floats[0].name;
   throw new OipError(
@@ -318,7 +318,7 @@ function onlyFloats(tensors: readonly RemoteTensor[]): string {
   );
 }
 
-function withBatch({ name, dtype, shape, data }: OutputTensor, rows: number): RemoteTensor {
+function withBatch({ name, dtype, shape, data }: OutputTensor, rows: number): OipTensor {
   return { name, dtype, shape: [rows, ...shape], data };
 }
 

@@ -1,4 +1,4 @@
-import { OipError, type RemoteTensor } from '../oip/oip-client.ts';
+import { OipError, type OipTensor } from '../oip/oip-client.ts';
 import { fromFloat16Array } from '../tensor/float16.ts';
 import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
 import type { OutputTensor } from './backend.ts';
@@ -12,7 +12,7 @@ export interface RemoteInputs {
   readonly positions: readonly number[];
 }
 
-export function inputTensors({ specs, names, positions }: RemoteInputs, rows: readonly Sample[]): RemoteTensor[] {
+export function inputTensors({ specs, names, positions }: RemoteInputs, rows: readonly Sample[]): OipTensor[] {
   return specs.map((spec, i) => {
     const tensors = rows.map((sample) => sample[positions[i]]);
     const { data, dims } = stack(spec, tensors, (bytes) => new Uint8Array(bytes));
@@ -33,7 +33,7 @@ export function partsOf<T>(batch: readonly T[], parts: number, largest: number):
 }
 
 /** Floats of an output that is [batch] or [batch, columns], the latter also with trailing axes of length 1. */
-export function floatRows({ name, dtype, shape, data }: RemoteTensor, rows: number): { values: Float32Array; columns: number } {
+export function floatRows({ name, dtype, shape, data }: OipTensor, rows: number): { values: Float32Array; columns: number } {
   const [batch, columns = 1, ...rest] = shape;
   if (batch !== rows || !rest.every((length) => length === 1))
     throw new OipError('malformed', `output ${name} is [${shape.join(', ')}] for a batch of ${rows}; expected [batch, classes]`);
@@ -52,7 +52,7 @@ export function floatRows({ name, dtype, shape, data }: RemoteTensor, rows: numb
 }
 
 /** Joins the outputs of parts and leaves out padding rows. */
-export function joinOutputs(parts: readonly { readonly tensor: RemoteTensor; readonly rows: number }[]): OutputTensor {
+export function joinOutputs(parts: readonly { readonly tensor: OipTensor; readonly rows: number }[]): OutputTensor {
   const [{ tensor: first }] = parts;
   const [, ...shape] = first.shape;
   const data = parts.map(({ tensor, rows }) => {

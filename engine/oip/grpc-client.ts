@@ -8,9 +8,9 @@ import {
   type OipClientOptions,
   OipError,
   type OipProblem,
+  type OipTensor,
   QUESTION_TIMEOUT_MS,
   type RemoteModel,
-  type RemoteTensor,
   type TensorMetadata,
 } from './oip-client.ts';
 import { outputTensor } from './output-tensor.ts';
@@ -82,7 +82,7 @@ class GrpcOipClient implements OipClient {
     return config !== null && config.max_batch_size > 0 ? config.max_batch_size : undefined;
   }
 
-  async infer(model: RemoteModel, inputs: readonly RemoteTensor[], outputs: readonly string[]): Promise<readonly RemoteTensor[]> {
+  async infer(model: RemoteModel, inputs: readonly OipTensor[], outputs: readonly string[]): Promise<readonly OipTensor[]> {
     const request = {
       model_name: model.name,
       model_version: model.version ?? '',

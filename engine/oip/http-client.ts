@@ -11,9 +11,9 @@ import {
   type OipClientOptions,
   OipError,
   type OipProblem,
+  type OipTensor,
   QUESTION_TIMEOUT_MS,
   type RemoteModel,
-  type RemoteTensor,
 } from './oip-client.ts';
 import { outputTensor } from './output-tensor.ts';
 
@@ -109,7 +109,7 @@ class HttpOipClient implements OipClient {
     return size > 0 ? size : undefined;
   }
 
-  async infer(model: RemoteModel, inputs: readonly RemoteTensor[], outputs: readonly string[]): Promise<readonly RemoteTensor[]> {
+  async infer(model: RemoteModel, inputs: readonly OipTensor[], outputs: readonly string[]): Promise<readonly OipTensor[]> {
     const isBinary = (await this.extensions()).includes('binary_tensor_data');
     const described = inputs.map((input) => {
       const head = { name: input.name, datatype: DATATYPES[input.dtype], shape: input.shape };
@@ -203,7 +203,7 @@ function pathOf({ name, version }: RemoteModel): string {
   return version === undefined ? model : `${model}/versions/${encodeURIComponent(version)}`;
 }
 
-function readOutputs({ headers, body }: Answer): readonly RemoteTensor[] {
+function readOutputs({ headers, body }: Answer): readonly OipTensor[] {
   const { json, binary } = jsonOf(body, headers[JSON_LENGTH_HEADER.toLowerCase()] as string | undefined);
   let at = 0;
   return parse(answerSchema, json, 'infer').outputs.map(({ name, datatype, shape, parameters, data }) => {

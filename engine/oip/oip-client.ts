@@ -25,7 +25,7 @@ export interface ModelMetadata {
 }
 
 /** A whole tensor, including the batch axis; little-endian bytes in C order. */
-export interface RemoteTensor {
+export interface OipTensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
@@ -44,7 +44,7 @@ export interface OipClient {
   /** Largest batch that the server takes; undefined if it does not say. */
   maxBatch(model: RemoteModel): Promise<number | undefined>;
   /** @param outputs names; empty: all that the server returns. */
-  infer(model: RemoteModel, inputs: readonly RemoteTensor[], outputs: readonly string[]): Promise<readonly RemoteTensor[]>;
+  infer(model: RemoteModel, inputs: readonly OipTensor[], outputs: readonly string[]): Promise<readonly OipTensor[]>;
   close(): void;
 }
 

@@ -1,9 +1,10 @@
 import { invalid } from '../../../engine/errors.ts';
 import { readContents, writeContents } from '../../../engine/oip/contents.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
+import type { OipTensor } from '../../../engine/oip/oip-client.ts';
 import type { TensorSpec } from '../../../engine/tensor/tensor.ts';
 import { DEADLINE_MAX_MS } from '../../../plans/protocol/request.ts';
-import { type InferCall, type OutputTensor, type RequestTensor, whereOf } from '../infer-call.ts';
+import { type InferCall, type RequestTensor, whereOf } from '../infer-call.ts';
 import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
 import type { ModelInferRequest, ModelInferResponse, Parameters } from './messages.ts';
 
@@ -57,7 +58,7 @@ function valuesOfParameters(parameters: Parameters): Record<string, unknown> {
 /** @param raw whether the client sent raw bytes, and so expects raw bytes. */
 export function writeInferResponse(
   head: Pick<ModelInferResponse, 'model_name' | 'model_version' | 'id'>,
-  tensors: readonly OutputTensor[],
+  tensors: readonly OipTensor[],
   raw: boolean,
 ): ModelInferResponse {
   const described = tensors.map(({ name, dtype, shape }) => ({ name, datatype: DATATYPES[dtype], shape }));

@@ -1,7 +1,7 @@
 import { joinBody } from '../../../engine/oip/body.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
+import type { OipTensor } from '../../../engine/oip/oip-client.ts';
 import { valuesOf } from '../../../engine/tensor/values-of.ts';
-import type { OutputTensor } from '../infer-call.ts';
 
 interface Written {
   readonly body: string | Uint8Array<ArrayBuffer>;
@@ -12,7 +12,7 @@ interface Written {
 /** Writes the answer to `infer`: JSON, followed by the tensors that the client wants as bytes. */
 export function writeInfer(
   head: { readonly model_name: string; readonly model_version: string; readonly id: string | undefined },
-  tensors: readonly OutputTensor[],
+  tensors: readonly OipTensor[],
   isBinary: (output: string) => boolean,
 ): Written {
   const binary: Uint8Array[] = [];
