@@ -9,7 +9,7 @@ import { remoteOutputs } from '../../plans/profiling/remote-outputs.ts';
 import { targetBackend } from '../../plans/profiling/target-backend.ts';
 import type { Findings } from './finding.ts';
 
-/** The outputs of models that only servers have; undefined where one could not be asked, which is told. */
+/** The outputs of models that only servers have; undefined if a server could not be reached, which is reported as a finding. */
 export function outputsOnServers(
   deployment: Deployment,
   { specs }: LabelledData,

@@ -61,7 +61,7 @@ export interface CascadeClient {
    */
   inferMany(requests: Source<InferRequest>, options?: InferManyOptions): Observable<Answer>;
   /**
-   * Stores a request to be answered later, whatever crashes meanwhile, if the deployment has the option `durable`. The answer goes to
+   * Stores a request to be answered later, even if processes crash, if the deployment has the option `durable`. The answer goes to
    * `results$`, at least once. Resolves when NATS has acknowledged the request.
    * @throws CascadeError RESOURCE_EXHAUSTED when the store is full; UNAVAILABLE, with what to do, when there is none, or no timely
    *   connection; INVALID_ARGUMENT for invalid options. Invalid inputs are reported in the answer.

@@ -264,7 +264,7 @@ export class Exchange {
   }
 
   /**
-   * Sends the request again after a silence, once everything that has arrived by then has been read. Meanwhile, slow answers to other
+   * Sends the request again after a silence, once everything that has arrived by then has been read. Until then, slow answers to other
    * requests may show that it is not a silence yet.
    */
   #awaitAnswer(pending: Pending, sentAt: number): void {

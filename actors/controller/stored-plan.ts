@@ -33,7 +33,7 @@ export async function startingPlan(
   check: (plan: GearPlan) => readonly string[],
   warn: (reason: string) => void,
 ): Promise<Revision> {
-  // Read before the plan: a controller may put the first plan in force meanwhile, and the file's plan must not get the same revision.
+  // Read before the plan: a controller may put the first plan in force in between, and the file's plan must not get the same revision.
   const current = await history.currentRevision();
   if (current === undefined) return { revision: 1, plan: file };
   return (await storedPlan(history, check, warn)) ?? { revision: current + 1, plan: file };

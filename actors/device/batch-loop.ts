@@ -23,7 +23,7 @@ interface BatchOwner {
   readonly onDone: (order: BatchOrder, output: BatchOutput, now: number, out: DeviceEffect[]) => readonly DeviceEffect[];
   /** A batch failed as a whole. Its requests run again one by one, and a request that fails alone is refused. */
   readonly onFailed: (order: BatchOrder, error: unknown, now: number, out: DeviceEffect[]) => void;
-  /** A plan that came into force meanwhile assigns this request to another device. */
+  /** A newer plan assigns this request to another device. */
   readonly onStray: (model: number, request: Queued, now: number, out: DeviceEffect[]) => void;
   /** No time is left to compute this request. */
   readonly onExpired: (request: Queued, now: number, out: DeviceEffect[]) => void;

@@ -200,7 +200,7 @@ export class DurableIngressCore {
 
   #onAnswered(message: QueuedMessage, answer: BusMessage, now: number): Effects {
     const attempt = this.#taken.get(message);
-    // The attempt may have ended in another way meanwhile.
+    // The attempt may already have ended in another way.
     if (attempt === undefined || !this.#asking.has(attempt)) return NO_EFFECTS;
     return this.#decide(attempt, outcomeOf(answer), { data: answer.data, headers: answerHeaders(answer) }, now);
   }
