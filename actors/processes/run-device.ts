@@ -4,7 +4,6 @@ import { catchError } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
 import { supervise } from '../../engine/actor/supervisor.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
-import { createEmulatedBackend } from '../../engine/backend/emulated-backend.ts';
 import { createOnnxBackend } from '../../engine/backend/onnx-backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
@@ -12,10 +11,9 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { stayAwake } from '../../engine/process/stay-awake.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
-import { type Deployment, type Device, deviceClass, type RemoteDevice } from '../../plans/domain/deployment/deployment.ts';
+import type { Deployment, Device } from '../../plans/domain/deployment/deployment.ts';
 import { auxiliaryOf, judgeOfModel, taskOf } from '../../plans/domain/task/task-of.ts';
 import { backlogFromMs } from '../../plans/policy/gear-choice.ts';
-import { emulatedModels, recordFinder } from '../../plans/synthetic/emulated-records.ts';
 import { type DeviceOptions, deviceActor } from '../device/device.ts';
 import { plannedWeights } from '../device/weights/planned-weights.ts';
 import { claimOfProcess } from './claim.ts';
@@ -154,23 +152,24 @@ async function optionsOf(
 /** Emulated devices return recorded certainties, whatever the estimator. */
 const RECORDED = { output: 'recorded certainty' };
 
-/** Only processes of remote devices load the clients of remote servers. */
+/** A process loads only what its kind of device needs. */
 async function backendFactory(serving: ServingContext, device: Device): Promise<() => Backend> {
-  if (device.kind !== 'remote') return () => localBackend(serving, device);
-  const { remoteBackend } = await import('./remote-device.ts');
-  return () => remoteBackend(serving, device);
+  switch (device.kind) {
+    case 'remote': {
+      const { remoteBackend } = await import('./remote-device.ts');
+      return () => remoteBackend(serving, device);
+    }
+    case 'emulated': {
+      const { emulatedBackend } = await import('./emulated-device.ts');
+      return () => emulatedBackend(serving, device);
+    }
+    case 'cuda':
+    case 'cpu':
+      return () => onnxBackend(serving, device);
+  }
 }
 
-function localBackend({ deployment, profile }: ServingContext, device: Exclude<Device, RemoteDevice>): Backend {
-  if (device.kind === 'emulated') {
-    return createEmulatedBackend({
-      clock: realClock,
-      models: emulatedModels(profile, deviceClass(device)),
-      inputs: profile.inputs,
-      classes: profile.classes,
-      recordOf: recordFinder(deployment, profile),
-    });
-  }
+function onnxBackend({ deployment, profile }: ServingContext, device: Extract<Device, { kind: 'cpu' | 'cuda' }>): Backend {
   return createOnnxBackend({
     ...(device.kind === 'cuda'
       ? { kind: 'cuda', deviceId: device.deviceId }

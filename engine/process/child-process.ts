@@ -27,8 +27,11 @@ const LIMITS = { checkMs: ALIVE_INTERVAL_MS, silentMs: 2_000, starvedMs: 10_000 
  * more often, but not longer in total.
  */
 const LEAN_HEAP = ['--max-semi-space-size=4'];
-/** By default, glibc uses an arena per thread, up to 8 per core, and memory in one is of no use to the others. */
-const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2' };
+/**
+ * By default, glibc uses an arena per thread, up to 8 per core, and memory in one is of no use to the others; and once a large block has
+ * been freed, it keeps twice that much free memory. In bytes.
+ */
+const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '131072' };
 
 /** A child that exited without being asked to. */
 export class ProcessEnded extends Error {

@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import type { Random } from '../../engine/random.ts';
-import { type ImportOptions, TRACE_FORMATS } from '../traces/import-trace.ts';
+import type { ImportOptions } from '../traces/import-trace.ts';
 import { STAMP_UNITS } from '../traces/time-stamp.ts';
 import type { Trace } from '../traces/trace.ts';
+import { TRACE_FORMATS } from '../traces/trace-formats.ts';
 import { outputFile, positiveInteger, positiveNumber, readTrace, traceSeconds } from './options.ts';
 
 /** Higher rates do not fit into a run. */

@@ -305,10 +305,17 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
 
 /** Key under which runtimes are profiled: devices of one class are interchangeable. */
 export function deviceClass(device: Device): string {
-  if (device.kind === 'cpu') return `cpu-${device.cores?.length ?? 1}`;
-  // Another server, or the same one asked in another way, has other times.
-  if (device.kind === 'remote') return `remote:${device.url}${device.inFlight === 1 ? '' : ` in ${device.inFlight}`}`;
-  return device.kind === 'cuda' ? 'cuda' : `emulated:${device.like}`;
+  switch (device.kind) {
+    case 'cpu':
+      return `cpu-${device.cores?.length ?? 1}`;
+    case 'cuda':
+      return 'cuda';
+    case 'emulated':
+      return `emulated:${device.like}`;
+    case 'remote':
+      // Another server, or the same one asked in another way, has other times.
+      return `remote:${device.url}${device.inFlight === 1 ? '' : ` in ${device.inFlight}`}`;
+  }
 }
 
 /**

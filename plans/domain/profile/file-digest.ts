@@ -8,8 +8,8 @@ import { isOnServersOnly, type ModelEntry } from '../deployment/model-entry.ts';
 const digests = new Map<string, string>();
 const externals = new Map<string, readonly string[]>();
 
-/** Weights may be larger than what can be read at once. */
-const CHUNK_BYTES = 4 * 2 ** 20;
+/** Weights may be larger than what can be read at once. Every process reads them, and keeps what its largest read took. */
+const CHUNK_BYTES = 64 * 2 ** 10;
 
 /** SHA-256 of a file's content, as hex. */
 export function fileDigest(path: string): string {
