@@ -15,14 +15,15 @@ export interface ModelStatistics {
   readonly inference_count: number;
   /** Always 0, because the devices form the batches, from samples of all clients. */
   readonly execution_count: number;
+  /** Per request. The counts of `queue` and `compute_*` are that of `success`: perf_analyzer ends itself if they differ. */
   readonly inference_stats: {
-    /** Per request. */
     readonly success: Duration;
     readonly fail: Duration;
-    /** Per sample, over all stages of the cascade. */
+    /** Over all stages of the cascade, of the request's slowest sample, because its samples are computed side by side. */
     readonly queue: Duration;
-    readonly compute_input: Duration;
     readonly compute_infer: Duration;
+    /** Counted, but part of `compute_infer`. */
+    readonly compute_input: Duration;
     readonly compute_output: Duration;
     readonly cache_hit: Duration;
     readonly cache_miss: Duration;
@@ -36,6 +37,7 @@ const NEVER: Duration = { count: 0, ns: 0 };
 /** Counts the requests that went through this gateway. */
 export class Statistics {
   #lastInference = 0;
+  #samples = 0;
   #success = new Sum();
   #fail = new Sum();
   #queue = new Sum();
@@ -44,10 +46,12 @@ export class Statistics {
   onSuccess(results: readonly Result[], tookMs: number, now: number): void {
     this.#lastInference = Math.floor(now);
     this.#success.add(tookMs);
-    for (const { timing } of results) {
-      this.#queue.add(timing.queueMs);
-      this.#compute.add(timing.computeMs);
-    }
+    this.#samples += results.length;
+    const { queueMs, computeMs } = results
+      .map(({ timing }) => timing)
+      .reduce((slowest, each) => (each.totalMs > slowest.totalMs ? each : slowest));
+    this.#queue.add(queueMs);
+    this.#compute.add(computeMs);
   }
 
   onFailure(tookMs: number): void {
@@ -55,19 +59,20 @@ export class Statistics {
   }
 
   of(name: string, version: string): ModelStatistics {
+    const counted: Duration = { count: this.#success.count, ns: 0 };
     return {
       name,
       version,
       last_inference: this.#lastInference,
-      inference_count: this.#queue.count,
+      inference_count: this.#samples,
       execution_count: 0,
       inference_stats: {
         success: this.#success.duration,
         fail: this.#fail.duration,
         queue: this.#queue.duration,
-        compute_input: NEVER,
+        compute_input: counted,
         compute_infer: this.#compute.duration,
-        compute_output: NEVER,
+        compute_output: counted,
         cache_hit: NEVER,
         cache_miss: NEVER,
       },

@@ -29,18 +29,27 @@ export const INFERENCE_PROTO: Parameters<typeof fromJSON>[0] = {
     inference: {
       nested: {
         GRPCInferenceService: {
-          methods: Object.fromEntries(
-            [
-              'ServerLive',
-              'ServerReady',
-              'ModelReady',
-              'ServerMetadata',
-              'ModelMetadata',
-              'ModelInfer',
-              'ModelStatistics',
-              'ModelConfig',
-            ].map((method) => [method, { requestType: `${method}Request`, responseType: `${method}Response`, comment: '' }]),
-          ),
+          methods: {
+            ...Object.fromEntries(
+              [
+                'ServerLive',
+                'ServerReady',
+                'ModelReady',
+                'ServerMetadata',
+                'ModelMetadata',
+                'ModelInfer',
+                'ModelStatistics',
+                'ModelConfig',
+              ].map((method) => [method, { requestType: `${method}Request`, responseType: `${method}Response`, comment: '' }]),
+            ),
+            ModelStreamInfer: {
+              requestType: 'ModelInferRequest',
+              responseType: 'ModelStreamInferResponse',
+              requestStream: true,
+              responseStream: true,
+              comment: '',
+            },
+          },
         },
         ServerLiveRequest: empty,
         ServerLiveResponse: { fields: { live: one('bool', 1) } },
@@ -131,6 +140,7 @@ export const INFERENCE_PROTO: Parameters<typeof fromJSON>[0] = {
             },
           },
         },
+        ModelStreamInferResponse: { fields: { error_message: one('string', 1), infer_response: one('ModelInferResponse', 2) } },
         ModelStatisticsRequest: named,
         ModelStatisticsResponse: { fields: { model_stats: many('ModelStatistics', 1) } },
         ModelStatistics: {

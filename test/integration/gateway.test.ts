@@ -200,6 +200,49 @@ describe('the gateway', () => {
     await eventually(() => expect(frontend.cancellations.length).toBeGreaterThan(before));
   });
 
+  test('answers each message of a gRPC stream, also those that fail, as soon as it can', async () => {
+    const waiting: StubRequest[] = [];
+    answerTo = (sample) => {
+      if (waiting.push(sample) === 20) for (const each of waiting.reverse()) byFirstByte(each);
+    };
+    const messages = Array.from({ length: 20 }, (_, i) => grpcRequest([i, 0], { id: `m${i}`, outputs: [{ name: 'label' }] }));
+    const wrong = { ...grpcRequest([1, 0]), id: 'wrong', model_name: 'other' };
+    const answers = await grpc.stream('ModelStreamInfer', [...messages, wrong]).answers;
+    expect(answers).toHaveLength(21);
+    expect(answers).toContainEqual({
+      error_message: expect.stringContaining('other'),
+      infer_response: expect.objectContaining({ id: 'wrong', outputs: [] }),
+    });
+    for (let i = 0; i < 20; i++) {
+      expect(answers).toContainEqual({
+        error_message: '',
+        infer_response: expect.objectContaining({
+          id: `m${i}`,
+          outputs: [expect.objectContaining({ contents: expect.objectContaining({ int64_contents: [i] }) })],
+        }),
+      });
+    }
+  });
+
+  test('cancels the requests of a gRPC stream that is cancelled', async () => {
+    const asked: StubRequest[] = [];
+    const all = new Promise<void>((resolve) => {
+      answerTo = (sample) => {
+        if (asked.push(sample) === 3) resolve();
+      };
+    });
+    const { answers, cancel } = grpc.stream(
+      'ModelStreamInfer',
+      [1, 2, 3].map((value) => grpcRequest([value, 0])),
+    );
+    await all;
+    cancel();
+    await expect(answers).rejects.toMatchObject({ code: status.CANCELLED });
+    const isCancelled = ({ id, message }: StubRequest): boolean =>
+      frontend.cancellations.some(({ token, ids }) => message.reply.endsWith(`.${token}`) && (ids === null || ids.includes(id)));
+    await eventually(() => expect(asked.filter(isCancelled)).toHaveLength(3));
+  });
+
   test('cancels the request of a gRPC client that cancels or times out', async () => {
     const before = frontend.cancellations.length;
     const asked = new Promise<void>((resolve) => {

@@ -7,6 +7,8 @@ export interface InferenceGrpcClient {
   call(method: string, request: object, options?: CallOptions): Promise<Record<string, unknown>>;
   /** The same, but can be cancelled. */
   start(method: string, request: object): { readonly answer: Promise<Record<string, unknown>>; cancel(): void };
+  /** Sends messages in a stream, closes it, and waits for all answers. */
+  stream(method: string, requests: readonly object[]): { readonly answers: Promise<unknown[]>; cancel(): void };
   close(): void;
 }
 
@@ -36,6 +38,19 @@ export function grpcClient(url: string): InferenceGrpcClient {
   };
   return {
     start,
+    stream: (method, requests) => {
+      const { path, requestSerialize, responseDeserialize } = service[method];
+      const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+      const answers: unknown[] = [];
+      const all = new Promise<unknown[]>((resolve, reject) => {
+        stream.on('data', (answer) => answers.push(answer));
+        stream.on('end', () => resolve(answers));
+        stream.on('error', reject);
+      });
+      for (const request of requests) stream.write(request);
+      stream.end();
+      return { answers: all, cancel: () => stream.cancel() };
+    },
     call: (method, request, options) => start(method, request, options).answer,
     close: () => client.close(),
   };

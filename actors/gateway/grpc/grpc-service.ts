@@ -1,5 +1,5 @@
-import { type handleUnaryCall, Metadata, Server, type ServerUnaryCall, status } from '@grpc/grpc-js';
-import { Observable } from 'rxjs';
+import { type handleUnaryCall, Metadata, Server, type ServerDuplexStream, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { Observable, share } from 'rxjs';
 import { CascadeError, type ErrorCode } from '../../../engine/errors.ts';
 import { inferenceService } from '../../../engine/oip/inference-service.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
@@ -8,7 +8,7 @@ import { EXTENSIONS, type GatewayContext, MAX_REQUEST_BYTES, SERVER_NAME } from 
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
-import type { ModelInferRequest } from './messages.ts';
+import type { ModelInferRequest, ModelInferResponse, ModelStreamInferResponse } from './messages.ts';
 
 const STATUS: Readonly<Record<ErrorCode, status>> = {
   INVALID_ARGUMENT: status.INVALID_ARGUMENT,
@@ -59,19 +59,34 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
-    ModelInfer: unary(async (request: ModelInferRequest, { cancel$, leftMs, traceparent }) => {
-      model.check(request.model_name, request.model_version);
-      const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, cancel$);
-      const head = { model_name: model.name, model_version: VERSION, id: request.id };
-      return writeInferResponse(head, tensors, request.raw_input_contents.length > 0);
-    }),
+    ModelInfer: unary(infer),
+    ModelStreamInfer: (call: ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>) => {
+      // One listener for all its messages.
+      const cancel$ = cancelled$(call).pipe(share());
+      answerStream(call, (request) =>
+        infer(request, { ...callOf(call), cancel$ }).then(
+          (response) => ({ error_message: '', infer_response: response }),
+          (error) => ({ error_message: statusOf(error).details, infer_response: { ...headOf(request), ...NO_TENSORS } }),
+        ),
+      );
+    },
   });
   return server;
+
+  async function infer(request: ModelInferRequest, { cancel$, leftMs, traceparent }: Call): Promise<ModelInferResponse> {
+    model.check(request.model_name, request.model_version);
+    const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, cancel$);
+    return writeInferResponse(headOf(request), tensors, request.raw_input_contents.length > 0);
+  }
+
+  function headOf({ id }: ModelInferRequest): { model_name: string; model_version: string; id: string } {
+    return { model_name: model.name, model_version: VERSION, id };
+  }
 
   function unary<Request>(method: (request: Request, call: Call) => object | Promise<object>): handleUnaryCall<Request, object> {
     return (call, respond) => {
       Promise.resolve()
-        .then(() => method(call.request, { cancel$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) }))
+        .then(() => method(call.request, callOf(call)))
         .then(
           (response) => respond(null, response),
           (error) => respond(statusOf(error)),
@@ -90,7 +105,43 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
   }
 }
 
-function cancelled$(call: ServerUnaryCall<unknown, object>): Observable<void> {
+const NO_TENSORS = { outputs: [], raw_output_contents: [] };
+
+/** Answers each message of a stream as soon as possible, so answers may overtake one another. Ends when all are answered. */
+function answerStream<Request, Response>(
+  call: ServerDuplexStream<Request, Response>,
+  answer: (request: Request) => Promise<Response>,
+): void {
+  let waiting = 0;
+  let hasEnded = false;
+  const endIfDone = (): void => {
+    if (hasEnded && waiting === 0) call.end();
+  };
+  call.on('data', async (request: Request) => {
+    waiting++;
+    const response = await answer(request);
+    waiting--;
+    if (call.cancelled) return;
+    // A client that does not read its answers is not read either.
+    if (!call.write(response)) {
+      call.pause();
+      call.once('drain', () => call.resume());
+    }
+    endIfDone();
+  });
+  call.on('end', () => {
+    hasEnded = true;
+    endIfDone();
+  });
+}
+
+type AnyCall = ServerUnaryCall<unknown, object> | ServerDuplexStream<unknown, object>;
+
+function callOf(call: AnyCall): Call {
+  return { cancel$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) };
+}
+
+function cancelled$(call: AnyCall): Observable<void> {
   return new Observable((subscriber) => {
     const onCancelled = (): void => subscriber.next();
     if (call.cancelled) onCancelled();
@@ -99,11 +150,11 @@ function cancelled$(call: ServerUnaryCall<unknown, object>): Observable<void> {
   });
 }
 
-function traceparentOf({ metadata }: ServerUnaryCall<unknown, object>): string | undefined {
+function traceparentOf({ metadata }: AnyCall): string | undefined {
   return metadata.get(TRACE_HEADER)[0]?.toString();
 }
 
-function leftMsOf(call: ServerUnaryCall<unknown, object>): number | undefined {
+function leftMsOf(call: AnyCall): number | undefined {
   const deadline = Number(call.getDeadline());
   return Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : undefined;
 }

@@ -44,3 +44,9 @@ export interface ModelInferResponse {
   }[];
   readonly raw_output_contents: readonly Uint8Array[];
 }
+
+/** The answer to a message of a stream: either may be empty. */
+export interface ModelStreamInferResponse {
+  readonly error_message: string;
+  readonly infer_response: ModelInferResponse;
+}
