@@ -1,5 +1,6 @@
 """Uses tritonclient with a gateway like a user would: HTTP_ADDRESS GRPC_ADDRESS MODEL IMAGES.npy. Prints a line per client, or fails."""
 
+import queue
 import sys
 
 import numpy as np
@@ -53,3 +54,22 @@ assert all((each.get_result().as_numpy("label") == by_http).all() for each in wa
 print("tritonclient.http: ok")
 assert (check(grpc.InferenceServerClient(grpc_address), grpc) == by_http).all()
 print("tritonclient.grpc: ok")
+
+client = grpc.InferenceServerClient(grpc_address)
+answers = queue.Queue()
+client.start_stream(lambda result, error: answers.put((result, error)))
+for i in range(20):
+    one = grpc.InferInput("image", [1, *images.shape[1:]], "UINT8")
+    one.set_data_from_numpy(images[i % 4 : i % 4 + 1])
+    client.async_stream_infer(model, [one], request_id=str(i))
+client.async_stream_infer("nobody", [one], request_id="20")
+failed = 0
+for _ in range(21):
+    result, error = answers.get(timeout=60)
+    if error is not None:
+        failed += 1
+    else:
+        assert result.as_numpy("label")[0] == by_http[int(result.get_response().id) % 4]
+client.stop_stream()
+assert failed == 1
+print("tritonclient.grpc, stream: ok")
