@@ -10,6 +10,7 @@ import { type Cascade, startCascade } from '../support/cascade.ts';
 import { writeEmulatedPair } from '../support/emulated-pair.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { grpcClient } from '../support/grpc-client.ts';
 
 interface Exported {
   readonly service: string;
@@ -30,6 +31,7 @@ let folder: string;
 let nats: NatsServer;
 let serving: Cascade;
 let gateway: string;
+let grpcUrl: string;
 
 /** Long enough to send a batch of spans on a busy machine. */
 const PATIENCE = { timeout: 60_000, interval: 100 };
@@ -56,7 +58,9 @@ beforeAll(async () => {
   const port = await freePort();
   gateway = `http://127.0.0.1:${port}`;
   const { port: collectorPort } = collector.address() as AddressInfo;
-  serving = startCascade(['serve', folder, '--http', String(port), '--log-level', 'warn'], {
+  const grpcPort = await freePort();
+  grpcUrl = `grpc://127.0.0.1:${grpcPort}`;
+  serving = startCascade(['serve', folder, '--http', String(port), '--grpc', String(grpcPort), '--log-level', 'warn'], {
     env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collectorPort}`, OTEL_BSP_SCHEDULE_DELAY: '200' },
   });
   await serving.firstLine;
@@ -85,20 +89,24 @@ function attributesOf({ attributes }: Exported): Record<string, unknown> {
 
 const SAMPLES = 8;
 
-test('a request over HTTP: gateway, frontend, and each wait and inference of each sample, in the trace of its client', async () => {
-  const traceId = '0af7651916cd43dd8448eb211c80319c';
+/** Samples as the gateway's model wants them: each is its own number. */
+async function samples(count: number) {
   const { inputs } = (await (await fetch(`${gateway}/v2/models/traced`)).json()) as {
     readonly inputs: readonly { readonly name: string; readonly datatype: string; readonly shape: readonly number[] }[];
   };
-  const asked = inputs.map(({ name, datatype, shape: [, ...sample] }) => {
+  return inputs.map(({ name, datatype, shape: [, ...sample] }) => {
     const size = sample.reduce((product, length) => product * Math.max(1, length), 1);
-    const shape = [SAMPLES, ...sample.map((length) => Math.max(1, length))];
-    return { name, datatype, shape, data: Array.from({ length: SAMPLES * size }, (_, i) => Math.floor(i / size)) };
+    const shape = [count, ...sample.map((length) => Math.max(1, length))];
+    return { name, datatype, shape, data: Array.from({ length: count * size }, (_, i) => Math.floor(i / size)) };
   });
+}
+
+test('a request over HTTP: gateway, frontend, and each wait and inference of each sample, in the trace of its client', async () => {
+  const traceId = '0af7651916cd43dd8448eb211c80319c';
   const answer = await fetch(`${gateway}/v2/models/traced/infer`, {
     method: 'POST',
     headers: { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
-    body: JSON.stringify({ inputs: asked }),
+    body: JSON.stringify({ inputs: await samples(SAMPLES) }),
   });
   expect(answer.status, await answer.clone().text()).toBe(200);
 
@@ -129,6 +137,26 @@ test('a request over HTTP: gateway, frontend, and each wait and inference of eac
   }
   for (const { startTimeUnixNano, endTimeUnixNano } of trace)
     expect(BigInt(endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(startTimeUnixNano));
+});
+
+test('a request over gRPC with traceparent as metadata', async () => {
+  const traceId = '1af7651916cd43dd8448eb211c80319d';
+  const inputs = (await samples(1)).map(({ data, ...rest }) => ({ ...rest, contents: { int_contents: data } }));
+  const grpc = grpcClient(grpcUrl);
+  try {
+    const headers = { traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+    await grpc.call('ModelInfer', { model_name: 'traced', inputs }, {}, headers);
+  } finally {
+    grpc.close();
+  }
+  const trace = await traceWith(traceId, 'cascade.request', 1);
+  const [infer] = await eventually(async () => {
+    const found = spans.filter((span) => span.traceId === traceId && span.name === 'cascade.infer');
+    expect(found).not.toEqual([]);
+    return found;
+  }, PATIENCE);
+  expect(infer).toMatchObject({ service: 'cascade-gateway', parentSpanId: 'b7ad6b7169203331' });
+  expect(trace.find(({ name }) => name === 'cascade.request')).toMatchObject({ parentSpanId: infer.spanId });
 });
 
 test('a request over NATS with a traceparent header; a request that was not sampled stays unrecorded', async () => {

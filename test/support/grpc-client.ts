@@ -4,7 +4,12 @@ import { inferenceService } from '../../engine/oip/inference-service.ts';
 /** A client of the service with untyped messages. */
 export interface InferenceGrpcClient {
   /** @throws the client library's ServiceError, with `code`, `details` and `metadata`. */
-  call(method: string, request: object, options?: CallOptions): Promise<Record<string, unknown>>;
+  call(
+    method: string,
+    request: object,
+    options?: CallOptions,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Record<string, unknown>>;
   /** The same, but can be cancelled. */
   start(method: string, request: object): { readonly answer: Promise<Record<string, unknown>>; cancel(): void };
   /** Sends messages in a stream, closes it, and waits for all answers. */
@@ -19,7 +24,9 @@ export function grpcClient(url: string): InferenceGrpcClient {
     url.replace('grpc://', ''),
     credentials.createInsecure(),
   );
-  const start = (method: string, request: object, options: CallOptions = {}) => {
+  const start = (method: string, request: object, options: CallOptions = {}, headers: Readonly<Record<string, string>> = {}) => {
+    const metadata = new Metadata();
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
     const { path, requestSerialize, responseDeserialize } = service[method];
     let cancel = (): void => undefined;
     const answer = new Promise<Record<string, unknown>>((resolve, reject) => {
@@ -28,7 +35,7 @@ export function grpcClient(url: string): InferenceGrpcClient {
         requestSerialize,
         responseDeserialize,
         request,
-        new Metadata(),
+        metadata,
         options,
         (error, response) => (error === null ? resolve(response as Record<string, unknown>) : reject(error)),
       );
@@ -51,7 +58,7 @@ export function grpcClient(url: string): InferenceGrpcClient {
       stream.end();
       return { answers: all, cancel: () => stream.cancel() };
     },
-    call: (method, request, options) => start(method, request, options).answer,
+    call: (method, request, options, headers) => start(method, request, options, headers).answer,
     close: () => client.close(),
   };
 }
