@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
-import { readDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { readDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { forPeople } from '../../plans/domain/deployment/shown.ts';
 import { counted } from '../../plans/explain/format.ts';
 import { warmUpSamples } from '../../plans/profiling/warm-up.ts';

@@ -28,7 +28,7 @@ export function register(program: Command): void {
 
 async function calibrate(path: string, { nats, seconds, json, ...given }: Options): Promise<void> {
   const [{ loadDeployment }, { readProfile, requireCurrent }, { readPlan }, { checkPlanFor, refusePlan }] = await Promise.all([
-    import('../../plans/domain/deployment/deployment.ts'),
+    import('../../plans/domain/deployment/read-deployment.ts'),
     import('../../plans/domain/profile/profile-file.ts'),
     import('../../plans/domain/gear-plan/plan-file.ts'),
     import('../../plans/domain/gear-plan/plan-check.ts'),

@@ -95,7 +95,7 @@ async function load(path: string, options: Options): Promise<void> {
   const misplaced = (['within', 'share', 'precision', 'confirm'] as const).find((name) => options[name] !== undefined);
   if (findMax === undefined && misplaced !== undefined) throw new ConfigError(`--${misplaced} is only for --find-max`);
   const trace = findMax === undefined ? traceOf(options) : undefined;
-  const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
   const { loadLabelledData } = await import('../../plans/data/load-labelled-data.ts');
   const { writeJson } = await import('../../plans/commands/json-output.ts');
   const { connectLoad } = await import('../load/load-target.ts');

@@ -31,7 +31,7 @@ export function register(program: Command): void {
 }
 
 async function order(path: string, pinOrder: PinOrder, { nats, json }: Options): Promise<void> {
-  const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
   const { writeJson } = await import('../../plans/commands/json-output.ts');
   const { describePin, pinGear } = await import('../operator/pin-gear.ts');
   const { connectTo } = await import('../processes/connect.ts');

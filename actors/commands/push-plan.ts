@@ -20,7 +20,7 @@ export function register(program: Command): void {
     .addOption(natsOption())
     .option('--json <file>', 'write the verdict as JSON (- for stdout)')
     .action(async (path: string, plan: string | undefined, options: Options) => {
-      const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+      const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
       const { readPlan } = await import('../../plans/domain/gear-plan/plan-file.ts');
       const { writeJson } = await import('../../plans/commands/json-output.ts');
       const { pushPlan } = await import('../operator/push-plan.ts');

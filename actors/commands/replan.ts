@@ -34,7 +34,7 @@ export function register(program: Command): void {
 }
 
 async function replan(path: string, options: Options): Promise<void> {
-  const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
   const { makePlan } = await import('../../plans/commands/make-plan.ts');
   const { planTable } = await import('../../plans/report/plan-table.ts');
   const { writePlan } = await import('../../plans/domain/gear-plan/plan-file.ts');

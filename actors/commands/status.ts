@@ -17,7 +17,7 @@ export function register(program: Command): void {
     .addOption(natsOption())
     .option('--json <file>', 'write the status as JSON (- for stdout)')
     .action(async (path: string, options: { nats?: string; json?: string }) => {
-      const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+      const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
       const { connectTo } = await import('../processes/connect.ts');
       const { askStatus } = await import('../operator/ask-status.ts');
       const { writeJson } = await import('../../plans/commands/json-output.ts');

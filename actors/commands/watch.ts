@@ -31,7 +31,7 @@ export function register(program: Command): void {
 }
 
 async function watch(path: string, options: Options): Promise<void> {
-  const { loadDeployment } = await import('../../plans/domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
   const { subjectsOf } = await import('../../plans/protocol/subjects.ts');
   const { startActor } = await import('../../engine/actor/actor.ts');
   const { realClock } = await import('../../engine/clock.ts');

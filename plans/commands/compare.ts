@@ -75,7 +75,7 @@ export function register(program: Command): void {
 async function compare(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
   const [{ loadDeployment }, { planningProfile }, { compareStrategies }, { comparisonTables }] = await Promise.all([
-    import('../domain/deployment/deployment.ts'),
+    import('../domain/deployment/read-deployment.ts'),
     import('../calibration/planning-profile.ts'),
     import('../evaluation/compare.ts'),
     import('../evaluation/page/tables.ts'),

@@ -16,7 +16,7 @@ export function register(program: Command): void {
 
 async function run(dir: string, { force = false }: { readonly force?: boolean }): Promise<void> {
   const { draftDeployment } = await import('../draft/draft-deployment.ts');
-  const { loadDeployment } = await import('../domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../domain/deployment/read-deployment.ts');
   const file = join(dir, 'deployment.yaml');
   if (!existsSync(dir) || !statSync(dir).isDirectory())
     throw new ConfigError(

@@ -37,7 +37,7 @@ export function register(program: Command): void {
 async function plan(path: string, options: Options): Promise<void> {
   if (options.p95 !== undefined && options.accuracy !== undefined)
     throw new ConfigError('--p95 and --accuracy: a plan guarantees one of them and optimises the other; leave one out');
-  const { loadDeployment } = await import('../domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../domain/deployment/read-deployment.ts');
   const { planTable } = await import('../report/plan-table.ts');
   const { writePlan } = await import('../domain/gear-plan/plan-file.ts');
   const { writeJson } = await import('./json-output.ts');

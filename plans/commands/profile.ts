@@ -35,7 +35,7 @@ export async function profileDeployment(deployment: Deployment, options: Profile
 }
 
 async function run(path: string, { out, json, quick = false }: Options): Promise<void> {
-  const { loadDeployment } = await import('../domain/deployment/deployment.ts');
+  const { loadDeployment } = await import('../domain/deployment/read-deployment.ts');
   const { writeProfile } = await import('../domain/profile/profile-file.ts');
   const { profileSummary, profileTable } = await import('../profiling/summary.ts');
   const { progressLine } = await import('../profiling/progress-line.ts');

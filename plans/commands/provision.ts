@@ -37,7 +37,7 @@ export function register(program: Command): void {
 
 async function run(path: string, options: Options): Promise<void> {
   const [{ loadDeployment }, { planningProfile }, { planRequestOf }, { bestOption, provision }] = await Promise.all([
-    import('../domain/deployment/deployment.ts'),
+    import('../domain/deployment/read-deployment.ts'),
     import('../calibration/planning-profile.ts'),
     import('../planner/request-of-deployment.ts'),
     import('../planner/provision/provision.ts'),

@@ -37,7 +37,7 @@ async function simulate(path: string, options: Options): Promise<void> {
   const trace = traceOf(options);
   const [{ loadDeployment }, { planningProfile }, { readPlan }, { checkPlanFor, refusePlan }, { simulatePlan }] =
     await Promise.all([
-      import('../domain/deployment/deployment.ts'),
+      import('../domain/deployment/read-deployment.ts'),
       import('../calibration/planning-profile.ts'),
       import('../domain/gear-plan/plan-file.ts'),
       import('../domain/gear-plan/plan-check.ts'),

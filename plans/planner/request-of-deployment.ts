@@ -1,5 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { type Deployment, type Device, deviceClass, rangeWeights } from '../domain/deployment/deployment.ts';
+import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
+import { rangeWeights } from '../domain/deployment/range-weights.ts';
 import type { PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { PlanRequest } from './plan-request.ts';

@@ -7,7 +7,7 @@ import { createRandom } from '../../engine/random.ts';
 import { profileDeployment } from '../../plans/commands/profile.ts';
 import { shuffled } from '../../plans/data/shuffled.ts';
 import { evaluateCascade, type RecordedFamily, recordsAt, type ValidationRecords } from '../../plans/domain/cascade/cascade.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import type { FrontierCascade } from '../../plans/planner/cycle/draft-plan.ts';
 import { type AccuracyEstimate, estimateOf } from '../../plans/planner/sp1/accuracy-estimate.ts';

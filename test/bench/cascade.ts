@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { evaluateCascade, validationRecords } from '../../plans/domain/cascade/cascade.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { describeCascade, type GearPlan, type Stage } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { accuracyOf, largestBatch } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';

@@ -10,7 +10,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
 import { createRandom } from '../../engine/random.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';

@@ -18,7 +18,7 @@ import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
 import { realClock } from '../../engine/clock.ts';
 import { createRandom } from '../../engine/random.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { poissonArrivals } from '../../plans/traces/trace.ts';
 import { profileAndPlan, startCascade } from '../support/cascade.ts';

@@ -13,7 +13,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import { readBenchResults } from '../../plans/evaluation/bench-results.ts';
 import { compareStrategies } from '../../plans/evaluation/compare.ts';

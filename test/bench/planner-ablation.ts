@@ -7,7 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import Table from 'cli-table3';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planGears } from '../../plans/planner/planner.ts';

@@ -1,4 +1,4 @@
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import type { PlanRequest } from '../../plans/planner/plan-request.ts';
 import { planRequestOf } from '../../plans/planner/request-of-deployment.ts';
 import { profileOfSynthetic } from '../../plans/synthetic/synthetic-deployment.ts';

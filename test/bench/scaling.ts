@@ -16,7 +16,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { writeProfile } from '../../plans/domain/profile/profile-file.ts';

@@ -15,7 +15,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import type { LiveStrategy } from '../../plans/evaluation/bench-results.ts';

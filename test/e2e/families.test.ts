@@ -10,7 +10,7 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
 import { evaluateCascade, validationRecords } from '../../plans/domain/cascade/cascade.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { writePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { batchMs } from '../../plans/domain/profile/batch-cost.ts';

@@ -4,7 +4,7 @@ import { createClient } from '../../actors/client/client.ts';
 import { realClock } from '../../engine/clock.ts';
 import { joinBody } from '../../engine/oip/body.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { runCascade } from '../support/cascade.ts';
 import { type ServedFashion, serveFashion } from '../support/fashion.ts';
 import { freePort } from '../support/free-port.ts';

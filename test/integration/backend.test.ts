@@ -11,7 +11,7 @@ import { canPin, thisThread } from '../../engine/backend/pin-thread.ts';
 import { decodeStrings } from '../../engine/tensor/strings.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { type Graph, onnxModel } from '../fixtures/onnx-writer.ts';
 import { writeTextFamily } from '../fixtures/text-family.ts';
 import { eventually } from '../support/eventually.ts';

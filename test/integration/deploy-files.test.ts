@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { DRAIN_MS } from '../../actors/processes/life.ts';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { type DeployLinters, deployLinters } from '../support/deploy-linters.ts';
 import { findProgram } from '../support/programs.ts';
 

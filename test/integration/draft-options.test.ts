@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { draftDeployment } from '../../plans/draft/draft-deployment.ts';
 import { npyFile } from '../fixtures/npy-writer.ts';
 import type { Value } from '../fixtures/onnx-writer.ts';

@@ -12,7 +12,8 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import { every, realClock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { loadLabelledData } from '../../plans/data/load-labelled-data.ts';
-import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import type { Profile } from '../../plans/domain/profile/profile.ts';
 import { readProfile } from '../../plans/domain/profile/profile-file.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Deployment, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 
 /** The part of deployment `test` that an operator needs. */
 export function operatorDeployment(nats: string): Deployment {

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { deviceClass, loadDeployment } from '../../plans/domain/deployment/deployment.ts';
+import { deviceClass } from '../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../plans/domain/deployment/read-deployment.ts';
 import { profileDigest } from '../../plans/domain/profile/profile-digest.ts';
 import { writeProfile } from '../../plans/domain/profile/profile-file.ts';
 import { syntheticProfile } from '../../plans/synthetic/synthetic.ts';

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { createOnnxBackend } from '../../../engine/backend/onnx-backend.ts';
 import { readModelInterface } from '../../../engine/backend/onnx-file.ts';
 import { loadLabelledData } from '../../../plans/data/load-labelled-data.ts';
-import { loadDeployment } from '../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../plans/domain/deployment/read-deployment.ts';
 import { familyOutputs } from '../../../plans/domain/task/family-outputs.ts';
 import { auxiliaryOf } from '../../../plans/domain/task/task-of.ts';
 import { runBatch } from '../../../plans/profiling/run-batch.ts';

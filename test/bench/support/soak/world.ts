@@ -7,7 +7,7 @@ import { requestStatus } from '../../../../actors/operator/ask-status.ts';
 import { pushPlan } from '../../../../actors/operator/push-plan.ts';
 import { connectNats } from '../../../../engine/bus/nats-bus.ts';
 import { startNatsServer } from '../../../../engine/bus/nats-server.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { readPlan } from '../../../../plans/domain/gear-plan/plan-file.ts';
 import type { Profile } from '../../../../plans/domain/profile/profile.ts';
 import { subjectsOf } from '../../../../plans/protocol/subjects.ts';

@@ -6,7 +6,7 @@ import { calibratedProfile } from '../../../../plans/calibration/calibrated-prof
 import type { CalibrationFactors } from '../../../../plans/calibration/calibration.ts';
 import { fitFactors, startingFactors } from '../../../../plans/calibration/fit.ts';
 import { simulateStep } from '../../../../plans/calibration/simulated-load.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { readProfile } from '../../../../plans/domain/profile/profile-file.ts';
 import { planOf } from '../../../support/plans.ts';
 import { writeTiny } from '../../../support/tiny-deployment.ts';

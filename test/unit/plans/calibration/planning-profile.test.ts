@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Calibration } from '../../../../plans/calibration/calibration.ts';
 import { writeCalibration } from '../../../../plans/calibration/calibration-file.ts';
 import { planningProfile } from '../../../../plans/calibration/planning-profile.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { fileDigest } from '../../../../plans/domain/profile/file-digest.ts';
 import { type Profile, wayMs } from '../../../../plans/domain/profile/profile.ts';
 import { readProfile, writeProfile } from '../../../../plans/domain/profile/profile-file.ts';

@@ -8,7 +8,8 @@ import { encodeStrings } from '../../../../engine/tensor/strings.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { deploymentInputs, loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { type NumberArray, readNpy } from '../../../../plans/data/npy.ts';
-import { type Deployment, loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import type { Deployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { npyFile, npyTexts } from '../../../fixtures/npy-writer.ts';
 import { onnxModel, type Value } from '../../../fixtures/onnx-writer.ts';
 

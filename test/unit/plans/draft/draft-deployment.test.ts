@@ -4,7 +4,7 @@ import { zipSync } from 'fflate';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
 import { npyFile } from '../../../fixtures/npy-writer.ts';
 import { type Files, folderWith, modelOf } from '../../../support/folders.ts';

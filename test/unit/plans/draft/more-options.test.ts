@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { moreOptions } from '../../../../plans/draft/more-options.ts';
 
 const SMALLEST = `name: small

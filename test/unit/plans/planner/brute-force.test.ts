@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/domain/cascade/cascade.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { describeCascade } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { FrontierCascade } from '../../../../plans/planner/cycle/draft-plan.ts';
 import type { PlanningContext } from '../../../../plans/planner/cycle/planning-context.ts';

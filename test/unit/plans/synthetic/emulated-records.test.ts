@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { profileDeployment } from '../../../../plans/commands/profile.ts';
 import { loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { splitDigest } from '../../../../plans/data/split.ts';
-import { loadDeployment } from '../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { accuracyOf, type Profile } from '../../../../plans/domain/profile/profile.ts';
 import { profileIsCurrent } from '../../../../plans/domain/profile/profile-file.ts';
 import { emulatedModels, recordFinder } from '../../../../plans/synthetic/emulated-records.ts';

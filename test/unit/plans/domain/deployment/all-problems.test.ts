@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { loadDeployment, readDeployment } from '../../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment, readDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-problems-'));
 afterAll(() => rmSync(dir, { recursive: true }));

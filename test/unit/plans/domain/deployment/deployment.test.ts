@@ -3,13 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  type Deployment,
-  deviceClass,
-  type Load,
-  loadDeployment,
-  rangeWeights,
-} from '../../../../../plans/domain/deployment/deployment.ts';
+import { type Deployment, deviceClass, type Load } from '../../../../../plans/domain/deployment/deployment.ts';
+import { rangeWeights } from '../../../../../plans/domain/deployment/range-weights.ts';
+import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 import { parseBytes, parseDurationMs } from '../../../../../plans/domain/deployment/units.ts';
 import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../../../plans/policy/gear-choice.ts';
 

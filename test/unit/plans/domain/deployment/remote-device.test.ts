@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deploymentInputs } from '../../../../../plans/data/load-labelled-data.ts';
-import { deviceClass, loadDeployment } from '../../../../../plans/domain/deployment/deployment.ts';
+import { deviceClass } from '../../../../../plans/domain/deployment/deployment.ts';
 import { isOnServersOnly } from '../../../../../plans/domain/deployment/model-entry.ts';
+import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 import { profileDigest } from '../../../../../plans/domain/profile/profile-digest.ts';
 
 let folder: string;

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import { loadDeployment } from '../../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-secrets-'));
 afterAll(() => rmSync(dir, { recursive: true }));

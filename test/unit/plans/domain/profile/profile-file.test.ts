@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadDeployment } from '../../../../../plans/domain/deployment/deployment.ts';
+import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 import { profileDigest } from '../../../../../plans/domain/profile/profile-digest.ts';
 import { profileIsCurrent, readProfile, requireCurrent, writeProfile } from '../../../../../plans/domain/profile/profile-file.ts';
 import { syntheticProfile } from '../../../../../plans/synthetic/synthetic.ts';
