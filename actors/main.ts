@@ -1,6 +1,6 @@
 import { runProgram } from './program.ts';
 
-// Whoever read the output has left, as `| head` does: end like them, but let `serve` drain.
+// The reader of our output has gone, as with `| head`, so exit; but `serve` drains first.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   if (!process.emit('SIGTERM', 'SIGTERM')) process.exit();

@@ -33,7 +33,7 @@ export function createProgram(): Command {
     .version(packageVersion())
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError('(--help tells what there is)');
+    .showHelpAfterError('(use --help for a list)');
   for (const command of [
     demo,
     init,
@@ -62,7 +62,7 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Runs a command line; how it ended is in `process.exitCode`. @param args without the names of node and of the command. */
+/** Runs a command line and sets `process.exitCode`. @param args without the names of node and of the command. */
 export async function runProgram(args: readonly string[]): Promise<void> {
   try {
     await createProgram().parseAsync(args, { from: 'user' });

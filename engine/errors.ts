@@ -15,7 +15,7 @@ export const ERROR_NUMBERS = {
 
 export type ErrorCode = keyof typeof ERROR_NUMBERS;
 
-/** Why a request has no result; `message` says what was wrong and what would be right. */
+/** Why a request has no result; `message` says what was wrong and what was expected. */
 export class CascadeError extends Error {
   override readonly name = 'CascadeError';
   readonly code: ErrorCode;
@@ -55,7 +55,7 @@ export class MalformedMessage extends Error {
   }
 }
 
-/** Wrong usage or configuration: names file, field, value and what would be right. */
+/** Wrong usage or configuration. The message names file, field and value, and says what was expected. */
 export class ConfigError extends Error {
   override readonly name: string = 'ConfigError';
 }

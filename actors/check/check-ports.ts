@@ -5,10 +5,10 @@ import { type Finding, Findings } from './finding.ts';
 
 const OPTIONS = ['http', 'grpc', 'metrics', 'dashboard', 'health'] as const;
 
-/** Where `serve` is to listen, by its options. */
+/** The addresses that `serve` would listen on, by option. */
 export type Ports = { readonly [Option in (typeof OPTIONS)[number]]?: HttpAddress };
 
-/** Whether what is to listen can: each address is listened on for a moment. */
+/** Checks that each address is free by listening on it for a moment. */
 export async function checkPorts(wanted: Ports): Promise<readonly Finding[]> {
   const ports = new Findings('ports');
   const given = OPTIONS.flatMap((option) => {

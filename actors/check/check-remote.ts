@@ -18,7 +18,7 @@ export function outputsOnServers(
   return models.attempt(() => remoteOutputs(deployment, specs));
 }
 
-/** The servers behind remote devices: each model of theirs is asked for one sample. */
+/** Checks the servers behind remote devices: sends one sample to each of their models. */
 export async function checkServers(
   deployment: Deployment,
   data: LabelledData,
@@ -47,7 +47,7 @@ export async function checkServers(
   }
 }
 
-/** What a server calls itself; of one that does not answer, its models tell what is wrong. */
+/** The name that a server reports. If it does not answer, the checks of its models report why. */
 async function nameOf(server: RemoteDevice): Promise<string> {
   const client = openRemote(server);
   try {

@@ -26,7 +26,7 @@ const FRAME_MAX_REQUESTS = 512;
 const FRAME_MAX_BYTES = 256 * 1024;
 /** Remembered ids of abandoned requests, to distinguish late answers from duplicates. */
 const ABANDONED_MAX = 65_536;
-/** A retry without budget may get some after this time, as other requests come. */
+/** How long a retry waits when the budget is used up; other requests add to the budget meanwhile. */
 const BUDGET_AGAIN_MS = 500;
 /** A request that leaves its deadline to the deployment is abandoned after this time: by then, nobody serves it. */
 const GIVE_UP_MS = 30_000;

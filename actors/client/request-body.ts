@@ -44,7 +44,7 @@ export interface InferOptions {
   readonly scores?: boolean;
   /** Include these outputs of the model in the result, in full. */
   readonly outputs?: readonly string[];
-  /** W3C `traceparent` of what this request is a part of. It is sent in a message of its own, with that as a header. */
+  /** W3C `traceparent` of the caller's span. The request is then sent in a separate message, with this as a header. */
   readonly traceparent?: string | undefined;
 }
 

@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .command('pin-gear')
     .description('hold a gear in a running deployment, whatever the load is; a new plan, or the loss of a device, ends it')
     .argument('<deployment>', 'deployment file, or its folder')
-    .argument('<gear>', 'its number, as `cascade status --json` and the dashboard list them', gearNumber)
+    .argument('<gear>', 'number of the gear, as listed by `cascade status --json` and the dashboard', gearNumber)
     .addOption(new Option('--for <time>', 'how long, such as 10m (default: until unpin-gear)').argParser(durationMs))
     .addOption(natsOption())
     .option('--json <file>', 'write the verdict as JSON (- for stdout)')

@@ -113,7 +113,7 @@ export class GearControllerCore {
   /** An operator's order, while this controller leads. */
   onPinOrder({ message, reply }: Question<Uint8Array>, now: number): readonly Effect[] {
     if (reply !== '' && !mayAnswerOn(this.#subjects, reply))
-      return [drop(new MalformedMessage('pin', 'no reply subject that may be answered on'))];
+      return [drop(new MalformedMessage('pin', 'no permitted reply subject'))];
     const verdict = this.#verdictOn(message, now);
     const done = verdict.accepted
       ? this.#onPin(verdict, now)

@@ -107,8 +107,7 @@ export class StatusCore {
   }
 
   onAsked({ reply }: Pick<Question<unknown>, 'reply'>, now: number): readonly Effect<ReadDurable>[] {
-    if (!mayAnswerOn(this.#options.subjects, reply))
-      return [drop(new MalformedMessage('status', 'no reply subject that may be answered on'))];
+    if (!mayAnswerOn(this.#options.subjects, reply)) return [drop(new MalformedMessage('status', 'no permitted reply subject'))];
     return [answer(STATUS_ANSWER, this.snapshot(now), reply)];
   }
 

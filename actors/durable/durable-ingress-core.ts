@@ -42,7 +42,7 @@ type Effects = readonly Effect<DurableTask>[];
 export class DurableIngressCore {
   readonly #options: DurableIngressCoreOptions;
   readonly #taken = new Map<QueuedMessage, Attempt>();
-  /** Those of the taken ones that frontends are working on; and, by token, those that can be cancelled. */
+  /** Attempts that frontends are working on, and those that can be cancelled, by token. */
   readonly #asking = new Set<Attempt>();
   readonly #byToken = new Map<string, Set<Attempt>>();
   /** Returned for a retry -> when it is certain that their stream still existed. */

@@ -16,7 +16,7 @@ const GRACE_MS = 1_000;
 /**
  * Serves an application over HTTP.
  * @param what the option that requested it, for error messages.
- * @param first is asked before the application; true: it answers the request.
+ * @param first called before the application; returns true if it answers the request itself.
  * @throws ConfigError when the address cannot be listened on.
  */
 export async function listenHttp(

@@ -5,8 +5,8 @@ import { whyNot } from '../http/listen.ts';
 import { phase } from './phase.ts';
 
 /**
- * Tells those who start and stop this process, such as Kubernetes, how it is: `/healthz` answers while its event loop turns,
- * `/readyz` with 200 from when it is up until it drains, else with 503. Does not keep the process alive.
+ * Serves health checks, such as those of Kubernetes: `/healthz` answers while the event loop runs; `/readyz` answers 200 from
+ * when the process is up until it drains, and 503 otherwise. Does not keep the process alive.
  * @throws ConfigError when the address cannot be listened on.
  */
 export async function serveHealth(address: HttpAddress): Promise<void> {

@@ -13,7 +13,7 @@ export function profilesOf({
   return (plan) => {
     const isOf = ({ models }: Profile): boolean => models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
     if (isOf(known)) return known;
-    let reason = 'it belongs to other weights than the plan in force';
+    let reason = 'it was measured with other weights than those of the plan';
     try {
       const profile = readProfile(profileFile);
       if (isOf(profile)) return profile;

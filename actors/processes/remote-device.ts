@@ -6,7 +6,7 @@ import type { ServingContext } from './serving-context.ts';
 
 const REMIND_INTERVAL_MS = 30_000;
 
-/** Waits for its server for as long as it takes; says so when it begins to wait, when the reason changes, and from time to time. */
+/** Waits for its server without limit, and logs a warning when the wait begins, when the reason changes, and every so often. */
 export function remoteBackend({ deployment, profile, log }: ServingContext, device: RemoteDevice): Backend {
   let loggedAt = Number.NEGATIVE_INFINITY;
   let logged: string | undefined;

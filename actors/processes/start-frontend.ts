@@ -65,7 +65,7 @@ export async function startFrontend(
     dropped: () => supervisor.actors[0].dropped,
   });
   const ingress = durable && durableIngressActor({ name, durable, deadlineMs: deployment.deadlineMs, serving$ });
-  // Who estimates load for a frontend that is down would make it seem to be there.
+  // Restarted together, because the reports of a load estimator make a frontend that is down look alive.
   const supervisor = supervise([together(frontend, estimator), ...(ingress === undefined ? [] : [ingress])], {
     bus,
     clock: realClock,

@@ -2,7 +2,7 @@ import type { Argument, Command, Option } from 'commander';
 import { examplesOf } from '../examples.ts';
 
 /**
- * docs/commands.md, made of the declarations; a test holds the file against this.
+ * docs/commands.md, generated from the declarations; a test compares the file with this.
  * @param program with all its commands.
  */
 export function commandsPage(program: Command): string {
@@ -21,7 +21,7 @@ ${commands.map(({ path, command }) => `| [${path}](#${path.replaceAll(' ', '-')}
 
 ${commands.map(section).join('\n\n')}
 
-This page is generated from the declarations of the commands: \`npx vitest run test/unit/actors/commands -u\` writes it anew.
+This page is generated from the declarations of the commands: run \`npx vitest run test/unit/actors/commands -u\` to update it.
 `;
 }
 
@@ -31,7 +31,7 @@ interface Leaf {
   readonly command: Command;
 }
 
-/** Commands that do something; those above them only hold them together. */
+/** Commands that can be run; their parents only group them. */
 function leaves(command: Command, above: readonly string[]): Leaf[] {
   const path = [...above, command.name()];
   if (command.commands.length === 0) return [{ path: path.join(' '), command }];

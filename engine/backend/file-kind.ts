@@ -17,7 +17,7 @@ const TO_ONNX = 'export the model to ONNX';
 
 /**
  * Recognises files that cannot be used as they are: what the file really is, and what to do about it.
- * @param name of the file; its ending says what it should be.
+ * @param name of the file; its extension says what it should be.
  * @param head its first bytes.
  * @returns undefined if no problem was found.
  */

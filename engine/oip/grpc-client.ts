@@ -54,7 +54,7 @@ class GrpcOipClient implements OipClient {
     this.#client = new (makeClientConstructor(this.#service, 'inference'))(new URL(url).host, channel, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
-      // Otherwise a server that comes back after minutes would be retried only after minutes.
+      // The default back-off grows to minutes, so a server that is back after an outage would stay lost for as long.
       'grpc.max_reconnect_backoff_ms': 1_000,
     });
   }

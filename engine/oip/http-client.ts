@@ -219,7 +219,7 @@ function jsonOf(body: Buffer, jsonLength: string | undefined): ReturnType<typeof
     return splitBody(body, jsonLength);
   } catch (error) {
     if (error instanceof CascadeError)
-      throw new OipError('malformed', `the answer is not of the Open Inference Protocol: ${error.message}`);
+      throw new OipError('malformed', `the answer does not follow the Open Inference Protocol: ${error.message}`);
     throw error;
   }
 }
@@ -228,7 +228,10 @@ function parse<S extends z.ZodType>(schema: S, json: unknown, path: string): z.o
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [{ path: at, message }] = parsed.error.issues;
-  throw new OipError('malformed', `the answer to ${path} is not of the Open Inference Protocol: ${at.join('.')}: ${message}`);
+  throw new OipError(
+    'malformed',
+    `the answer to ${path} does not follow the Open Inference Protocol: ${at.join('.')}: ${message}`,
+  );
 }
 
 function problemOf(status: number): OipProblem {

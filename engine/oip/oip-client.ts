@@ -1,7 +1,7 @@
 import type { Dtype } from '../tensor/tensor.ts';
 import { DATATYPES } from './datatypes.ts';
 
-/** Of the URLs that a client can be opened for. */
+/** URL schemes that `openOipClient` accepts. */
 export const OIP_SCHEMES = ['http:', 'https:', 'grpc:', 'grpcs:'];
 
 /** A model on a server of the Open Inference Protocol. */
@@ -49,9 +49,9 @@ export interface OipClient {
 }
 
 export interface OipClientOptions {
-  /** `http://`, `https://`, `grpc://` or `grpcs://`, host and port; HTTP may have a path that `/v2` follows. */
+  /** `http://`, `https://`, `grpc://` or `grpcs://`, host and port. An HTTP URL may have a path, to which `/v2` is appended. */
   readonly url: string;
-  /** Of an inference. */
+  /** Longest time for one inference. */
   readonly timeoutMs: number;
   /** Sent with each request: HTTP headers, or metadata of gRPC calls. */
   readonly headers: Readonly<Record<string, string>>;

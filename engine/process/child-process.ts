@@ -12,7 +12,7 @@ export interface ChildSpec {
   readonly graceMs: number;
 }
 
-/** Messages from a child to its parent: it is up, and from then on, sent by its main event loop, that it is alive. */
+/** Messages from a child to its parent: READY once it is up; from then on, ALIVE at intervals from its main event loop. */
 export const READY = 'ready';
 export const ALIVE = 'alive';
 export const ALIVE_INTERVAL_MS = 250;

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 export function register(program: Command): void {
   program
     .command('diff')
-    .description('what changes from one gear plan to another: placement, and per load cascade, thresholds, expected figures')
+    .description('show what differs between two gear plans: placement; for each load, cascade, thresholds and expected figures')
     .argument('<before>', 'gear plan')
     .argument('<after>', 'gear plan')
     .option('--json <file>', 'write the differences as JSON (- for stdout)')

@@ -39,7 +39,7 @@ function registerImport(trace: Command): void {
       .argument('<file>', 'CSV or TSV; one line per request, or per function with its requests per minute')
       .addOption(new Option('--format <format>', 'default: detected from the header').choices(TRACE_FORMATS))
       .option('--column <name>', 'column of the time stamps; 1, 2, ... if there is no header')
-      .addOption(new Option('--unit <unit>', 'of time stamps that are numbers').choices(Object.keys(STAMP_UNITS)).default('s'))
+      .addOption(new Option('--unit <unit>', 'unit of numeric time stamps').choices(Object.keys(STAMP_UNITS)).default('s'))
       .option(
         '--only <column=value>',
         'only rows with this value, such as Trigger=http; may be repeated',
@@ -76,7 +76,7 @@ function registerChanges(trace: Command): void {
   out(
     trace
       .command('scale')
-      .description('the same shape at another load, or over another time')
+      .description('scale a trace to another load or another length, keeping its shape')
       .argument('<trace>', 'CSV with the header second,qps')
       .addOption(rateOption('--peak <qps>', 'highest second').conflicts(['mean', 'factor']))
       .addOption(rateOption('--mean <qps>', 'requests per second on average').conflicts('factor'))

@@ -31,7 +31,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
   const specs = familyInputs([...models, ...declaredInputs(deployment)]);
   if (specs.length === 0) {
     throw new ConfigError(
-      `${deployment.file}: inputs: the models are on servers only, so nothing here says what a sample holds; write what the servers say, ` +
+      `${deployment.file}: inputs: all models are only on servers, so the inputs of a sample are unknown here; declare them as the servers do, ` +
         'such as { image: { datatype: UINT8, shape: [1, 28, 28] } }',
     );
   }
@@ -49,7 +49,7 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
 function declaredInputs({ file, inputs }: Deployment): { readonly name: string; readonly inputs: readonly TensorSpec[] }[] {
   const specs = Object.entries(inputs).flatMap(([name, { datatype, shape, pad, nan }]): TensorSpec[] => {
     if ((datatype === undefined) !== (shape === undefined))
-      throw new ConfigError(`${file}: inputs.${name}: has one of datatype and shape; write both, or neither`);
+      throw new ConfigError(`${file}: inputs.${name}: has only one of datatype and shape; write both or neither`);
     return datatype === undefined || shape === undefined
       ? []
       : [{ name, dtype: datatype, shape, pad, ...(nan === 'allow' ? { nan: true } : {}) }];

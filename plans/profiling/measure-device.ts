@@ -24,7 +24,7 @@ export interface MeasureJob {
   readonly device: TargetDevice;
   /** Names of those that can run on it. */
   readonly models: readonly string[];
-  /** Batches that are under way at once, of as many devices that one server stands behind. */
+  /** Batches to run at once: one for each device that shares the server. */
   readonly lanes: number;
   /** Models of which predictions and certainties for the validation samples are recorded, too. */
   readonly record: readonly string[];
@@ -129,7 +129,7 @@ export async function measureDevice(
       answers,
     };
   } catch (error) {
-    // Of a device of this machine that would be a defect.
+    // On a local device, this error would be a defect.
     if (device.kind !== 'remote' || !(error instanceof CascadeError)) throw error;
     throw new ConfigError(`device ${device.id}: ${error.message}`);
   } finally {
@@ -285,8 +285,9 @@ async function answersOf(
 }
 
 /**
- * Runs batches of validation samples, other ones each time, and takes the time of the round trip. Where they differ in size, copies of one.
- * @param lanes of a device that others share a server with: each batch runs beside as many of theirs.
+ * Runs batches of validation samples, different ones each time, and measures the round trip. If samples differ in size, a batch
+ * consists of copies of one.
+ * @param lanes copies of each batch to run at once: one for each device that shares the server.
  */
 function runner(backend: Backend, data: LabelledData, lanes: number) {
   const { validation } = data;

@@ -40,14 +40,14 @@ export interface ProfileOptions {
 interface Target {
   readonly className: string;
   readonly device: TargetDevice;
-  /** Devices of this kind that one server stands behind: so many batches are under way there at once. */
+  /** Devices of this kind that share one server, and so the number of batches it runs at once. */
   readonly lanes: number;
 }
 
 /**
  * Measures runtimes of the family on each kind of device, and records the answers of each model to the validation samples on one of them.
- * measured in its own process, with inference threads pinned to the cores of the first such device. Emulated devices use the runtimes
- * of the kind they emulate.
+ * Each kind is measured in its own process, with inference threads pinned to the cores of its first device. Emulated devices
+ * use the runtimes of the kind they emulate.
  * @throws ConfigError when models, data and classes do not fit together, or a kind of device cannot be measured here.
  */
 export async function profileFamily(deployment: Deployment, options: ProfileOptions = {}): Promise<Profile> {

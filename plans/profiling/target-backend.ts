@@ -7,7 +7,7 @@ import type { Deployment, RemoteDevice } from '../domain/deployment/deployment.t
 import { openRemote } from '../domain/deployment/open-remote.ts';
 import { auxiliaryOf } from '../domain/task/task-of.ts';
 
-/** A kind of device as it is measured and tried out: nothing is waited for. */
+/** A device that models can be measured or tried on, real or remote but not emulated. */
 export type TargetDevice = OnnxDevice | RemoteDevice;
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { invalid, messageOf } from '../../engine/errors.ts';
 
-/** Longer than anybody means: without an end it is until it is taken back. */
+/** A longer time is surely a mistake; without `forMs`, the pin lasts until an operator releases it. */
 const LONGEST_MS = 30 * 24 * 3_600_000;
 
 const pinOrder = z.strictObject({

@@ -12,8 +12,8 @@ export interface ServingNames {
 const SERVING = ['frontend', 'device', 'controller'];
 
 /**
- * Where the processes of `cascade serve` publish and subscribe, by the declarations of the channels. Those that JetStream stores are
- * left out: what is published there to try stays, and nobody subscribes.
+ * Where the processes of `cascade serve` publish and subscribe, according to the declared channels. Channels that JetStream
+ * stores are left out: a test message published there would be stored, and nobody subscribes to them.
  */
 export function servingSubjects(root: string, names: ServingNames): { publish: string[]; subscribe: string[] } {
   const channels: readonly Pick<Channel, 'pattern' | 'delivery' | 'stored' | 'from' | 'to'>[] = Object.values(CHANNELS);
@@ -26,7 +26,7 @@ export function servingSubjects(root: string, names: ServingNames): { publish: s
       .map(({ pattern }) => subjectOf(root, pattern, { device, model, frontend, name: frontend })),
     subscribe: plain
       .filter(({ to }) => to.some(isServing))
-      // Whoever owns a subject subscribes to its own, for all models; the others to all of a kind.
+      // The owner of a subject subscribes to its own, for all models; other subscribers use a wildcard for every name.
       .map(({ pattern, delivery }) => subjectOf(root, pattern, delivery === 'owner' ? { device, frontend } : {})),
   };
 }

@@ -33,9 +33,9 @@ export function isOpaque(contentType: string | undefined): boolean {
 }
 
 /**
- * What the header `Accept` asks for: the supported type that it weighs most, of equals the first, as in HTTP.
- * @returns undefined where it leaves the choice to us.
- * @throws CascadeError INVALID_ARGUMENT when it has nothing that we can give.
+ * The encoding that the header `Accept` asks for: the supported type with the highest `q`, the first one in a tie, as in HTTP.
+ * @returns undefined if it leaves the choice to us.
+ * @throws CascadeError INVALID_ARGUMENT if it lists no supported type.
  */
 export function acceptedFormat(accept: string | undefined): BodyFormat | undefined {
   if (accept === undefined || accept.trim() === '') return undefined;

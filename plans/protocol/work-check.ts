@@ -104,7 +104,7 @@ export function isOpinion(value: unknown): boolean {
   return (isAbsent(scores) || areNumbers(scores)) && (isAbsent(outputs) || areOutputs(outputs));
 }
 
-/** Empty: not traced. What cannot be read as one is not recorded. */
+/** A `traceparent`, or empty if the request is not traced. Only its length is checked. */
 function isTrace(value: unknown): boolean {
   return typeof value === 'string' && value.length <= TRACE_MAX_LENGTH;
 }

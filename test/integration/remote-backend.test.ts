@@ -217,7 +217,7 @@ describe('loading a model reports', () => {
 
   test('a server of another protocol', async () => {
     server.metadata = { inputs: 3 };
-    expect(await told(backend())).toContain('the answer to /v2/models/m is not of the Open Inference Protocol: inputs:');
+    expect(await told(backend())).toContain('the answer to /v2/models/m does not follow the Open Inference Protocol: inputs:');
   });
 
   test.each([

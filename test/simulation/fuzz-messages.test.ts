@@ -390,7 +390,7 @@ test('each mutated plan gets one verdict, and nobody can make the controller pub
       const answerable = given.filter(([, reply]) => mayAnswerOn(subjects, reply)).length;
       expect(answers).toBe(answerable);
       expect(status.dropped).toEqual(
-        answerable === given.length ? {} : { 'status: no reply subject that may be answered on': given.length - answerable },
+        answerable === given.length ? {} : { 'status: no permitted reply subject': given.length - answerable },
       );
       expect(forbidden).toEqual([]);
       expectNobodyDied(plane, { keeper: plane.keeper, controller: plane.controller, frontend: plane.frontends[0], status });

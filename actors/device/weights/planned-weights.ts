@@ -29,7 +29,7 @@ export function plannedWeights(deployment: Deployment, profile: Profile, device:
         device.kind === 'emulated'
           ? defer(() => of(recorded(entry, digest)))
           : device.kind === 'remote'
-            ? // The server has them: which ones, nobody but itself knows.
+            ? // The server has its own weights; nobody else can tell which.
               of({ ...entry, output: output ?? entry.output })
             : defer(() =>
                 findWeights({ folder: deployment.dir, deployment: deployment.name, model, file: entry.file, digest }),

@@ -142,7 +142,7 @@ export function deviceClass(device: Device): string {
     case 'emulated':
       return `emulated:${device.like}`;
     case 'remote':
-      // Another server, or the same one asked in another way, has other times.
+      // Runtimes depend on the server and on how many requests it gets at once.
       return `remote:${device.url}${device.inFlight === 1 ? '' : ` in ${device.inFlight}`}`;
   }
 }

@@ -9,9 +9,12 @@ export type TaskName = DeploymentYaml['task'];
 
 export interface ModelEntry {
   readonly name: string;
-  /** Absolute path of the ONNX file; `synthetic:<name>` in a synthetic family, which has no files, and as `remoteFile` has it of a model that is only on servers. */
+  /**
+   * Absolute path of the ONNX file. Without a file: `synthetic:<name>` in a synthetic family, `remoteFile` for a model that is
+   * only on servers.
+   */
   readonly file: string;
-  /** What servers of devices of kind remote call it. */
+  /** Its name on the servers behind remote devices. */
   readonly remote?: RemoteModelName | undefined;
   /** Largest batch to profile and to run. */
   readonly maxBatch: number;
@@ -25,12 +28,12 @@ export interface ModelEntry {
 
 const ON_SERVERS = 'remote:';
 
-/** In the place of a file, of a model that is on servers only: what it is called there. */
+/** Stands in for the file of a model that is only on servers: contains its name and version there. */
 export function remoteFile({ name, version }: RemoteModelName): string {
   return `${ON_SERVERS}${name}${version === undefined ? '' : `, version ${version}`}`;
 }
 
-/** Whether a model is on servers only: nothing is known of it here but what they say. */
+/** Whether a model is only on servers, so that all we know about it is what they report. */
 export function isOnServersOnly({ file, remote }: Pick<ModelEntry, 'file' | 'remote'>): boolean {
   return remote !== undefined && file.startsWith(ON_SERVERS);
 }

@@ -1,7 +1,7 @@
 import { deploymentReference, type OptionReference } from './reference.ts';
 import { shown } from './shown.ts';
 
-/** docs/options.md, made of the declarations; a test holds the file against this. */
+/** docs/options.md, generated from the declarations; a test compares the file with this. */
 export function optionsPage(): string {
   const options = deploymentReference();
   const own = options.filter((option) => topOf(option) === option.path);
@@ -23,7 +23,7 @@ ${table(plain)}
 
 ${sections.join('\n\n')}
 
-This page is generated from \`plans/domain/deployment/schema.ts\`: \`npx vitest run test/unit/plans/domain/deployment -u\` writes it anew.
+This page is generated from \`plans/domain/deployment/schema.ts\`: run \`npx vitest run test/unit/plans/domain/deployment -u\` to update it.
 `;
 }
 

@@ -1,7 +1,7 @@
 import type { DeploymentYaml } from './schema.ts';
 import type { Problem } from './yaml-problems.ts';
 
-/** What does not go together of models and the servers that are to run them. */
+/** Mismatches between the models and the servers that should run them. */
 export function remoteProblems({ models = [], devices }: DeploymentYaml): Problem[] {
   const problems: Problem[] = [];
   const refuse = (path: Problem['path'], message: string): void => void problems.push({ path, message });
@@ -18,20 +18,20 @@ export function remoteProblems({ models = [], devices }: DeploymentYaml): Proble
       const isModel = models.some(({ name }) => name === model);
       const what = isModel
         ? 'has no `remote`, the name that the server knows it by'
-        : `is no model; the models are ${models.map(({ name }) => name).join(', ')}`;
+        : `is not a model; the models are ${models.map(({ name }) => name).join(', ')}`;
       refuse(['devices', i, 'models', m], `${model} ${what}`);
     }
     for (const model of named ?? remoteModels) served.add(model);
     if (tls !== undefined && /^(http|grpc):/.test(url))
-      refuse(['devices', i, 'tls'], `goes with https:// or grpcs://; the url is ${url}`);
+      refuse(['devices', i, 'tls'], `needs https:// or grpcs://; the url is ${url}`);
     if ((tls?.cert === undefined) !== (tls?.key === undefined))
-      refuse(['devices', i, 'tls'], 'has one of cert and key; a client certificate needs both');
-    // They are one kind of device, which a model can run on or not.
+      refuse(['devices', i, 'tls'], 'has only one of cert and key; a client certificate needs both');
+    // They belong to one device class, and a model can run either on all devices of a class or on none.
     const list = (named ?? remoteModels).toSorted().join(', ');
     const key = `${url} in ${device.inFlight}`;
     const first = firstAt.get(key);
     if (first !== undefined && first !== list)
-      refuse(['devices', i, 'models'], `are ${list}; another device with this url has ${first}: give both the same`);
+      refuse(['devices', i, 'models'], `has ${list}, but another device with this url has ${first}; give both the same models`);
     firstAt.set(key, first ?? list);
   });
   models.forEach(({ name, file, remote }, i) => {
@@ -40,7 +40,7 @@ export function remoteProblems({ models = [], devices }: DeploymentYaml): Proble
     else if (file === undefined && !served.has(name))
       refuse(
         ['models', i, 'remote'],
-        `no device of kind remote has model ${name}, and there is no file of it; add one, or name it in its \`models\``,
+        `no device of kind remote has model ${name}, which has no file; add such a device, or list the model in the \`models\` of one`,
       );
   });
   return problems;

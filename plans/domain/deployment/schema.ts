@@ -67,7 +67,7 @@ const remoteModel = z.union(
         .union([z.string().min(1), z.int().nonnegative().transform(String)])
         .optional()
         .describe('Version of the model on the server; default: the choice of the server'),
-      output: outputName.optional().describe('Output that holds the scores there; default: as elsewhere'),
+      output: outputName.optional().describe('Output that holds the scores on the server; default: `output` of the model'),
     }),
   ],
   { error: (issue) => `${shown(issue.input)} does not name a model of a server; write its name, or { name, version, output }` },
@@ -77,7 +77,7 @@ const model = z.strictObject({
   name: name.describe('Name of the model; part of NATS subjects'),
   file: path
     .optional()
-    .describe('ONNX file, relative to the deployment file; not needed of a model that is on remote devices only'),
+    .describe('ONNX file, relative to the deployment file; not needed for a model that is only on remote devices'),
   remote: remoteModel
     .optional()
     .describe('What servers behind devices of kind remote call this model: a name, or { name, version, output }'),
@@ -146,9 +146,7 @@ const input = z.strictObject({
     .enum(Object.values(DATATYPES))
     .transform((datatype) => DTYPES_BY_DATATYPE[datatype])
     .optional()
-    .describe(
-      'Element type, as servers of the Open Inference Protocol write it (UINT8, FP32 ...): where no model has a file that says it',
-    ),
+    .describe('Element type, as named in the Open Inference Protocol (UINT8, FP32 ...); for inputs that no model file declares'),
   shape: z
     .array(
       z
@@ -236,7 +234,7 @@ const remoteDevice = z.strictObject({
   memory: bytes
     .optional()
     .describe(
-      'Memory for model replicas, where the server is to hold no more of its models; default: it holds all that it serves',
+      'Limit on the memory of the replicas placed on the server; default: none, because the server holds every model it serves',
     ),
   url: z
     .string()
@@ -251,7 +249,9 @@ const remoteDevice = z.strictObject({
     .min(1)
     .max(64)
     .default(1)
-    .describe('Requests that a batch is sent in at once, for servers that compute several at a time; measured by `profile`'),
+    .describe(
+      'Number of concurrent requests that a batch is split into, if the server computes several at once; `profile` uses it too',
+    ),
   timeout: duration
     .default(5_000)
     .describe('A server that does not answer a batch within this time is lost (5s, or milliseconds)'),
@@ -402,7 +402,7 @@ const drift = z.strictObject({
     .int()
     .min(5)
     .default(1_000)
-    .describe('Report nothing with fewer seconds with requests, or fewer samples of a model, than this'),
+    .describe('Minimum number of seconds with requests, or of samples of a model, before anything is reported'),
   replan: z
     .enum(['never', 'auto'])
     .default('never')

@@ -62,7 +62,7 @@ const contingency = z.strictObject({
   beyond: z.array(gear).min(1).optional(),
 });
 
-/** The files of a model and their measurements. Devices serve a plan by what it says, whatever is on disk meanwhile. */
+/** The files of a model and their measurements. Devices serve the weights that the plan names, whatever is on disk by now. */
 const weights = z.strictObject({
   /** Of all files that make up the model (see `modelDigest`). */
   digest: z.string().min(1),

@@ -40,8 +40,8 @@ export function modelDigest(file: string): string {
 }
 
 /**
- * Digest of a model of the family. Of one that is on servers only it says what the model is called there: whether its weights are still the same
- * nobody but the server knows.
+ * Digest of a model of the family. For a model that is only on servers, it covers just the name and version there, because only
+ * the server knows whether the weights have changed.
  * @throws ConfigError as `modelFiles` does.
  */
 export function entryDigest(entry: Pick<ModelEntry, 'file' | 'remote'>): string {

@@ -17,7 +17,7 @@ export interface SampleSizes {
   readonly size: Int32Array;
 }
 
-/** Memory of a model on a server, which does not tell it: so little that it fits everywhere. */
+/** Stands for the memory of a model on a server, which does not report it: so small that it always fits. */
 export const UNKNOWN_BYTES = 1;
 
 export interface ModelProfile {

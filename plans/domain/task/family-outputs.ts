@@ -30,7 +30,7 @@ export function familyOutputs(
 ): ModelOutputs[] {
   return forAll(deployment.models, (model) => {
     const outputs = onServers.get(model.name) ?? readModelInterface(model.file, deployment.inputs, model.inputs).outputs;
-    // A server that does not say what a model gives may give what is named, or one output.
+    // The server does not declare the outputs: use the one that the deployment names, or leave it to the backend.
     if (outputs.length === 0)
       return { output: model.remote?.output ?? model.output ?? deployment.output, choice: undefined, all: [] };
     return { ...outputOf(deployment, model, outputs, columnsOf(data)), all: outputs.map(({ name }) => name) };

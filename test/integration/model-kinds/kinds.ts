@@ -170,7 +170,7 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       outcome: { ...served, scores: SIGNED_SCORES.slice(0, 2) },
     },
     {
-      what: 'what is no tensor: sequences, maps',
+      what: 'not a tensor: sequences, maps',
       models: one({ ...plain(['N', 2]), inputs: [{ name: 'x', type: 'maps' }] }),
       samples: NUMBERS,
       outcome: refused('input x is not a tensor; export the model with one of uint8, int8'),
@@ -216,7 +216,7 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       models: one(zipMap([-1, 1])),
       opsets: ml,
       samples: NUMBERS,
-      outcome: { ...served, how: 'by what stands before the ZipMap', classLabels: [-1, 1] },
+      outcome: { ...served, how: 'from the scores that go into the ZipMap', classLabels: [-1, 1] },
     },
     {
       what: 'the same with classes that have names',

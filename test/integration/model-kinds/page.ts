@@ -8,7 +8,7 @@ export function modelsPage(): string {
   return `# Which models are served
 
 ONNX models, made by any exporter. Each row is a test with a tiny model (\`test/integration/model-kinds\`), and this page is made from
-them: \`UPDATE_DOCS=1 npx vitest run test/integration/model-kinds\`. What is refused is refused by \`cascade profile\`, with these words
+them: \`UPDATE_DOCS=1 npx vitest run test/integration/model-kinds\`. \`cascade profile\` refuses every other model with the message shown
 and exit code 2, before anything is served.
 
 \`profile\` keeps one or two real samples of your data in \`profile.json\`: one of typical size, and the largest where sizes differ.

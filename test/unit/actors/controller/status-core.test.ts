@@ -22,7 +22,7 @@ test('a question is answered with a snapshot, but only on an allowed subject', (
     { to: '_INBOX.1', message: { deployment: 'test', revision: 1, controller: { pid: 7, leading: true }, gear: null } },
   ]);
   const refused: readonly Effect<unknown>[] = core.onAsked({ reply: subjects.gear }, 0);
-  expect(refused).toMatchObject([{ type: 'drop', error: { reason: 'status: no reply subject that may be answered on' } }]);
+  expect(refused).toMatchObject([{ type: 'drop', error: { reason: 'status: no permitted reply subject' } }]);
 });
 
 test('time and changes are counted per gear, from the first gear that is announced', () => {

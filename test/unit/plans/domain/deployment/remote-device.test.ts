@@ -62,7 +62,7 @@ describe('mistakes', () => {
   test.each([
     [
       { devices: server('url: server') },
-      'devices[0].url: "server" is not a URL; write such as http://triton:8000 or grpc://triton:8001',
+      'devices[0].url: "server" is not a URL; write a URL such as http://triton:8000 or grpc://triton:8001',
     ],
     [{ devices: server('url: "ftp://server"') }, 'devices[0].url: "ftp://server" is neither http, https, grpc nor grpcs'],
     [{ devices: server('url: "grpc://server"') }, 'devices[0].url: "grpc://server" has no port'],
@@ -70,11 +70,11 @@ describe('mistakes', () => {
     [{ devices: server('url: "http://server/v2"') }, 'leave out what begins with /v2'],
     [
       { devices: server('url: "http://server", tls: {}') },
-      'devices[0].tls: goes with https:// or grpcs://; the url is http://server',
+      'devices[0].tls: needs https:// or grpcs://; the url is http://server',
     ],
-    [{ devices: server('url: "https://server", tls: { cert: here.onnx }') }, 'devices[0].tls: has one of cert and key'],
+    [{ devices: server('url: "https://server", tls: { cert: here.onnx }') }, 'devices[0].tls: has only one of cert and key'],
     [{ devices: server('url: "https://server", tls: { ca: no.pem }') }, 'devices[0].tls.ca: no.pem does not exist'],
-    [{ devices: server('url: "http://server", models: [a, c]') }, 'devices[0].models[1]: c is no model; the models are a, b'],
+    [{ devices: server('url: "http://server", models: [a, c]') }, 'devices[0].models[1]: c is not a model; the models are a, b'],
     [{ devices: server('url: "http://server", models: [a]') }, 'models[1].remote: no device of kind remote has model b'],
     [
       { models: '[{ name: a, file: here.onnx }]', devices: server('url: "http://server"') },
@@ -97,7 +97,7 @@ describe('mistakes', () => {
       {
         devices: '[{ id: s, kind: remote, url: "http://server" }, { id: t, kind: remote, url: "http://server", models: [a] }]',
       },
-      'devices[1].models: are a; another device with this url has a, b: give both the same',
+      'devices[1].models: has a, but another device with this url has a, b; give both the same models',
     ],
   ])('%j', (parts, message) => {
     expect(() => deployment(parts)).toThrow(message);
@@ -105,10 +105,10 @@ describe('mistakes', () => {
 
   test('inputs that are described partly or not at all', () => {
     expect(() => deploymentInputs(deployment({ inputs: '{}' }))).toThrow(
-      'inputs: the models are on servers only, so nothing here says what a sample holds; write what the servers say',
+      'inputs: all models are only on servers, so the inputs of a sample are unknown here; declare them as the servers do',
     );
     expect(() => deploymentInputs(deployment({ inputs: '{ x: { datatype: FP32 } }' }))).toThrow(
-      'inputs.x: has one of datatype and shape; write both, or neither',
+      'inputs.x: has only one of datatype and shape; write both or neither',
     );
   });
 });
