@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { readDeployment } from '../../plans/domain/deployment/read-deployment.ts';
-import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { counted } from '../../plans/explain/format.ts';
 import { warmUpSamples } from '../../plans/profiling/warm-up.ts';
 import { serversOf } from '../processes/nats-url.ts';
@@ -34,7 +34,7 @@ export async function checkDeployment(path: string, options: CheckOptions): Prom
   if (read?.problems.length === 0) {
     const { file, models, devices } = deployment;
     configuration.ok(
-      `${forPeople(file)}: ${deployment.name}, ${counted(models.length, 'model')}, ${counted(devices.length, 'device')}`,
+      `${displayPath(file)}: ${deployment.name}, ${counted(models.length, 'model')}, ${counted(devices.length, 'device')}`,
     );
   }
   const isWhole = read?.problems.length === 0;

@@ -5,7 +5,7 @@ import { messageOf } from '../../engine/errors.ts';
 import { usableCores } from '../../engine/process/usable-cores.ts';
 import type { Deployment, Device } from '../../plans/domain/deployment/deployment.ts';
 import { devicesOfHost, requireLocalCores } from '../../plans/domain/deployment/local-cores.ts';
-import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
 import { type Finding, Findings } from './finding.ts';
 
@@ -32,7 +32,7 @@ function checkFolder({ dir }: Deployment, machine: Findings): void {
   try {
     accessSync(dir, constants.W_OK);
   } catch (error) {
-    machine.warn(`${forPeople(dir)} cannot be written (${messageOf(error)}): name other files with --out and --profile`);
+    machine.warn(`${displayPath(dir)} cannot be written (${messageOf(error)}): name other files with --out and --profile`);
   }
 }
 
@@ -44,13 +44,13 @@ function checkShares({ file }: Deployment, here: readonly Device[], machine: Fin
     const other = pinned.slice(0, i).find((before) => before.core === core);
     if (other !== undefined)
       machine.warn(
-        `${forPeople(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each slows the other down; give each its own cores`,
+        `${displayPath(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each slows the other down; give each its own cores`,
       );
   }
   const wanted = here.filter(({ kind }) => kind === 'cpu').reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   if (wanted > totalmem())
     machine.warn(
-      `${forPeople(file)}: the devices have ${formatBytes(wanted)} of memory in total, but this machine has ${formatBytes(totalmem())}`,
+      `${displayPath(file)}: the devices have ${formatBytes(wanted)} of memory in total, but this machine has ${formatBytes(totalmem())}`,
     );
 }
 
@@ -61,6 +61,6 @@ async function checkCuda({ file }: Deployment, here: readonly Device[], machine:
   if (listSupportedBackends().some(({ name }) => name === 'cuda')) return;
   for (const { id } of cuda)
     machine.problem(
-      `${forPeople(file)}: device ${id}: kind: cuda is not available: ONNX Runtime has no CUDA here; on a machine with a GPU, run \`ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install\`, otherwise write kind: cpu`,
+      `${displayPath(file)}: device ${id}: kind: cuda is not available: ONNX Runtime has no CUDA here; on a machine with a GPU, run \`ONNXRUNTIME_NODE_INSTALL=cuda12 node node_modules/onnxruntime-node/script/install\`, otherwise write kind: cpu`,
     );
 }

@@ -8,7 +8,7 @@ import { deploymentInputs, loadLabelledData } from '../../plans/data/load-labell
 import { splitMember } from '../../plans/data/member-path.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { isOnServersOnly } from '../../plans/domain/deployment/model-entry.ts';
-import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
 import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
@@ -55,7 +55,7 @@ async function checkFiles(deployment: Deployment, models: Findings): Promise<rea
     await models.attempt(() => {
       const { inputs } = readModelInterface(file, deployment.inputs, renamed);
       const takes = inputs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ');
-      models.ok(`${name} (${forPeople(file)}, ${shortDigest(modelDigest(file))}) takes ${takes}`);
+      models.ok(`${name} (${displayPath(file)}, ${shortDigest(modelDigest(file))}) takes ${takes}`);
       readable++;
     });
   }

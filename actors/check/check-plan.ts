@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { planningProfile } from '../../plans/calibration/planning-profile.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { isOnServersOnly } from '../../plans/domain/deployment/model-entry.ts';
-import { forPeople } from '../../plans/domain/deployment/shown.ts';
+import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { type GearPlan, shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { checkPlanFor, refusePlan } from '../../plans/domain/gear-plan/plan-check.ts';
 import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
@@ -29,7 +29,7 @@ export async function checkPlan(deployment: Deployment, profileFile: string, pla
 }
 
 async function currentProfile(deployment: Deployment, file: string, profiles: Findings): Promise<Profile | undefined> {
-  const name = forPeople(file);
+  const name = displayPath(file);
   if (!existsSync(file)) {
     profiles.warn(`${name} does not exist yet; make it with \`cascade profile\``);
     return undefined;
@@ -42,7 +42,7 @@ async function currentProfile(deployment: Deployment, file: string, profiles: Fi
       planningProfile(deployment, file, { say: (line) => tell(line, profiles) });
     } else {
       profiles.warn(
-        `${name} was measured with different model files than ${forPeople(deployment.file)} has now; run \`cascade profile\` and \`cascade plan\` again to serve the new ones`,
+        `${name} was measured with different model files than ${displayPath(deployment.file)} has now; run \`cascade profile\` and \`cascade plan\` again to serve the new ones`,
       );
     }
     return profile;
@@ -56,7 +56,7 @@ function tell(line: string, profiles: Findings): void {
 }
 
 async function checkGearPlan(deployment: Deployment, file: string, profile: Profile | undefined, plans: Findings): Promise<void> {
-  const name = forPeople(file);
+  const name = displayPath(file);
   if (!existsSync(file)) {
     plans.warn(`${name} does not exist yet; make it with \`cascade plan\``);
     return;
@@ -75,7 +75,7 @@ async function checkGearPlan(deployment: Deployment, file: string, profile: Prof
 /** The command line can set another goal for a plan, and a deployment can be edited after planning. */
 function otherGoal({ file, slo, load }: Deployment, plan: GearPlan, top: number, name: string): string[] {
   const wanted = slo.type === 'latency' ? { p95: slo.p95Ms } : { accuracy: slo.accuracy };
-  const config = forPeople(file);
+  const config = displayPath(file);
   return [
     ...(describeSlo(wanted) === describeSlo(plan.slo)
       ? []
@@ -99,7 +99,7 @@ function otherWeights({ models, synthetic }: Deployment, { weights }: GearPlan, 
     const planned = weights[model.name].digest;
     if (digest === planned) return [];
     return [
-      `${name} names ${model.name} with digest ${shortDigest(planned)}, but ${forPeople(model.file)} is ${shortDigest(digest)}: run \`cascade profile\` and \`cascade plan\` again to serve it`,
+      `${name} names ${model.name} with digest ${shortDigest(planned)}, but ${displayPath(model.file)} is ${shortDigest(digest)}: run \`cascade profile\` and \`cascade plan\` again to serve it`,
     ];
   });
 }

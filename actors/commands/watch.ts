@@ -61,14 +61,14 @@ async function watch(path: string, options: Options): Promise<void> {
       watchActor({
         subjects: subjectsOf(name, prefix),
         status,
-        onSecond: (sight) => {
-          seconds.push(sight.second);
+        onSecond: (watched) => {
+          seconds.push(watched.second);
           if (seconds.length > SECONDS_KEPT) seconds.shift();
           if (stdout.isTTY) {
             const { columns = STANDARD_SIZE.columns, rows = STANDARD_SIZE.rows } = stdout;
-            const lines = drawScreen({ ...sight, deployment: name, slo, qpsMax: load.qpsMax, seconds }, { columns, rows });
+            const lines = drawScreen({ ...watched, deployment: name, slo, qpsMax: load.qpsMax, seconds }, { columns, rows });
             stdout.write(`${HOME}${lines.map((line) => `${line}${CLEAR_LINE}\n`).join('')}${CLEAR_BELOW}`);
-          } else stdout.write(`${describeSecond(sight.second)}\n`);
+          } else stdout.write(`${describeSecond(watched.second)}\n`);
           if (--left <= 0) onEnd('seen');
         },
       }),

@@ -11,8 +11,8 @@ export interface Queued {
   readonly item: WorkItem;
   readonly origin: string;
   readonly enqueuedAt: number;
-  /** For samples that differ in size: see `companyRule`. */
-  readonly company?: string | undefined;
+  /** For samples that differ in size: see `batchKeyRule`. */
+  readonly batchKey?: string | undefined;
   /** For samples that differ in size: see `sampleSize`. */
   readonly size?: number | undefined;
 }
@@ -136,7 +136,7 @@ export class Batcher {
     const expired: Queued[] = [];
     const largest = this.#largestBatch(chosen);
     const endsAt = now + slowdown * this.#batchMs(chosen, Math.min(queue.length, largest), queue.peek()?.size);
-    queue.takeAlike((request) => {
+    queue.takeCompatible((request) => {
       this.#bytes -= bytesOf(request.item);
       if (endsTooLate(endsAt, request.item.deadlineAt)) expired.push(request);
       else requests.push(request);

@@ -1,7 +1,7 @@
 import { NO_EFFECTS, note, perform, send } from '../../engine/actor/effect.ts';
 import type { BatchOutput } from '../../engine/backend/backend.ts';
 import { DeviceTakenError } from '../../engine/errors.ts';
-import { sampleSize } from '../../plans/policy/company.ts';
+import { sampleSize } from '../../plans/policy/batch-key.ts';
 import { LOAD_INTERVAL_MS, URGENT_INTERVAL_MS } from '../../plans/policy/gear-choice.ts';
 import { PREPARED, TELL_PLAN } from '../../plans/protocol/channels.ts';
 import type { CancelFrame, DeviceState, GearMessage } from '../../plans/protocol/control-messages.ts';

@@ -1,6 +1,6 @@
 import type { Effect } from '../../engine/actor/effect.ts';
 import type { Result, WorkItem } from '../../plans/protocol/messages.ts';
-import type { ToldReason } from '../../plans/protocol/unserved.ts';
+import type { ReportedReason } from '../../plans/protocol/unserved.ts';
 import type { Queued } from './batcher.ts';
 import type { BatchOrder, SpareOrder } from './orders.ts';
 
@@ -10,7 +10,7 @@ export type Answer =
   | {
       readonly type: 'failure';
       readonly request: Queued;
-      readonly reason: ToldReason;
+      readonly reason: ReportedReason;
       readonly message: string;
       readonly retryAfterMs?: number | undefined;
     };

@@ -2,12 +2,12 @@ import { note, perform } from '../../engine/actor/effect.ts';
 import type { BatchOutput } from '../../engine/backend/backend.ts';
 import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
-import { companyRule, sampleSize } from '../../plans/policy/company.ts';
+import { batchKeyRule, sampleSize } from '../../plans/policy/batch-key.ts';
 import { endsTooLate, REPLICA_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { estimatedBytes } from '../../plans/protocol/codec.ts';
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
 import type { WorkFrame, WorkItem } from '../../plans/protocol/messages.ts';
-import { type ToldReason, Unserved } from '../../plans/protocol/unserved.ts';
+import { type ReportedReason, Unserved } from '../../plans/protocol/unserved.ts';
 import { failureOf } from '../frontend/answers.ts';
 import { largestItemBytes } from '../frontend/outbox.ts';
 import type { Router } from '../frontend/router.ts';
@@ -56,14 +56,14 @@ export class DeviceWork {
   readonly answered: number[];
   readonly #options: DeviceWorkOptions;
   readonly #largestItemBytes: number;
-  readonly #companyOf: ((sample: Sample) => string) | undefined;
+  readonly #batchKeyOf: ((sample: Sample) => string) | undefined;
   readonly #sizeOf: ((sample: Sample) => number) | undefined;
 
   constructor(options: DeviceWorkOptions, now: number) {
     const { device, router, specs, models, bounds, watchMs, weights, holds, phase, audits, sendHeartbeat, onStarted } = options;
     this.#options = options;
     this.#largestItemBytes = largestItemBytes(options.maxPayloadBytes);
-    this.#companyOf = companyRule(specs);
+    this.#batchKeyOf = batchKeyRule(specs);
     this.#sizeOf = sampleSize(specs);
     this.answered = models.map(() => 0);
     this.certainties = new CertaintyCounter(models);
@@ -83,7 +83,7 @@ export class DeviceWork {
   take(model: number, { origin, items }: WorkFrame, now: number, out: DeviceEffect[]): void {
     for (const item of items) {
       const { sample } = item;
-      const request = { item, origin, enqueuedAt: now, company: this.#companyOf?.(sample), size: this.#sizeOf?.(sample) };
+      const request = { item, origin, enqueuedAt: now, batchKey: this.#batchKeyOf?.(sample), size: this.#sizeOf?.(sample) };
       this.#enqueue(model, request, now, out);
     }
     this.loop.pump(now, out);
@@ -236,7 +236,14 @@ export class DeviceWork {
     out.push(perform({ type: 'ended', request, computed: false }));
   }
 
-  #refuse(request: Queued, reason: ToldReason, message: string, now: number, out: DeviceEffect[], retryAfterMs?: number): void {
+  #refuse(
+    request: Queued,
+    reason: ReportedReason,
+    message: string,
+    now: number,
+    out: DeviceEffect[],
+    retryAfterMs?: number,
+  ): void {
     this.#answer({ type: 'failure', request, reason, message, retryAfterMs }, now, out);
   }
 

@@ -1,8 +1,8 @@
-import { LOOK_AHEAD } from '../../plans/policy/company.ts';
+import { LOOK_AHEAD } from '../../plans/policy/batch-key.ts';
 import { RequestQueue } from './request-queue.ts';
 
 interface Waiting {
-  readonly company?: string | undefined;
+  readonly batchKey?: string | undefined;
   readonly enqueuedAt: number;
   readonly item: { readonly client?: number | undefined };
 }
@@ -58,28 +58,28 @@ export class FairQueue<T extends Waiting> {
    * Takes the value that is served next and others that may share its batch, the oldest of each client in turn, until `take` returns that
    * it was the last.
    */
-  takeAlike(take: (value: T) => 'more' | 'last'): void {
+  takeCompatible(take: (value: T) => 'more' | 'last'): void {
     const counted = (value: T): 'more' | 'last' => {
       this.#length--;
       return take(value);
     };
-    const company = this.peek()?.company;
+    const batchKey = this.peek()?.batchKey;
     // Number of consecutive turns in which a client had nothing to contribute.
     let empty = 0;
     let turns = 0;
     while (this.#lanes.size > 0 && empty < Math.min(this.#lanes.size, LOOK_AHEAD)) {
       const [[client, lane]] = this.#lanes;
       if (this.#lanes.size === 1 && turns === 0) {
-        lane.takeAlike(counted);
+        lane.takeCompatible(counted);
         if (lane.length === 0) this.#remove(client, lane);
         return;
       }
       turns++;
       let outcome: 'more' | 'last' | undefined;
-      lane.takeAlike((value) => {
+      lane.takeCompatible((value) => {
         outcome = counted(value);
         return 'last';
-      }, company);
+      }, batchKey);
       this.#remove(client, lane);
       if (lane.length > 0) this.#lanes.set(client, lane);
       if (outcome === 'last') return;

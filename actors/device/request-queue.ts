@@ -1,8 +1,8 @@
 import { Ring } from '../../engine/collections/ring.ts';
-import { LOOK_AHEAD } from '../../plans/policy/company.ts';
+import { LOOK_AHEAD } from '../../plans/policy/batch-key.ts';
 
-/** A queue that returns its oldest request together with others that may share its batch (see `companyRule`), even from further back. */
-export class RequestQueue<T extends { readonly company?: string | undefined }> {
+/** A queue that returns its oldest request together with others that may share its batch (see `batchKeyRule`), even from further back. */
+export class RequestQueue<T extends { readonly batchKey?: string | undefined }> {
   readonly #ring = new Ring<T>();
 
   get length(): number {
@@ -19,14 +19,14 @@ export class RequestQueue<T extends { readonly company?: string | undefined }> {
 
   /**
    * Takes requests that may share a batch, one by one in order, until `take` returns that it was the last.
-   * @param company default: that of the oldest.
+   * @param batchKey default: that of the oldest.
    */
-  takeAlike(take: (value: T) => 'more' | 'last', company = this.#ring.peek()?.company): void {
+  takeCompatible(take: (value: T) => 'more' | 'last', batchKey = this.#ring.peek()?.batchKey): void {
     const passedOver: T[] = [];
     while (passedOver.length < LOOK_AHEAD) {
       const value = this.#ring.shift();
       if (value === undefined) break;
-      if (value.company !== company) passedOver.push(value);
+      if (value.batchKey !== batchKey) passedOver.push(value);
       else if (take(value) === 'last') break;
     }
     for (let i = passedOver.length - 1; i >= 0; i--) this.#ring.unshift(passedOver[i]);

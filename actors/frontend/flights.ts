@@ -5,7 +5,7 @@ import { DEADLINE_GRACE_MS } from '../../plans/policy/deadline.ts';
 import { estimatedBytes } from '../../plans/protocol/codec.ts';
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages.ts';
-import { type ToldReason, UNSERVED, type Unserved } from '../../plans/protocol/unserved.ts';
+import { type ReportedReason, UNSERVED, type Unserved } from '../../plans/protocol/unserved.ts';
 import type { FrontendEffect } from './frontend-effects.ts';
 import { type InFlight, InFlightTable } from './in-flight.ts';
 import { largestItemBytes } from './outbox.ts';
@@ -170,7 +170,7 @@ export class Flights {
     this.#end(item.seq, false, now);
   }
 
-  #fail({ item, span }: InFlight, reason: ToldReason, message: string, now: number, final = false): Failure {
+  #fail({ item, span }: InFlight, reason: ReportedReason, message: string, now: number, final = false): Failure {
     const { code } = UNSERVED[reason];
     span?.end(now, { 'cascade.request.id': item.id }, `${code}: ${message}`);
     this.#options.unserved.count(reason);

@@ -13,7 +13,7 @@ import type {
 } from '../../plans/protocol/control-messages.ts';
 import type { DoneFrame, Failure, WorkItem } from '../../plans/protocol/messages.ts';
 import { deadlineOf, idOf, looksLikeRequest, parseRequest } from '../../plans/protocol/request.ts';
-import { type ToldReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
+import { type ReportedReason, UNSERVED, Unserved } from '../../plans/protocol/unserved.ts';
 import { revisedOrMalformed } from '../controller/revised-plan.ts';
 import { failureOf } from './answers.ts';
 import { Flights } from './flights.ts';
@@ -280,7 +280,7 @@ export class FrontendCore {
     return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
   }
 
-  #refusal(id: string | undefined, reason: ToldReason, message: string, retryAfterMs?: number): Failure {
+  #refusal(id: string | undefined, reason: ReportedReason, message: string, retryAfterMs?: number): Failure {
     this.#unserved.count(reason);
     const { code } = UNSERVED[reason];
     return { id: id ?? '', error: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };

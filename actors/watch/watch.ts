@@ -9,7 +9,7 @@ import { type Happening, Picture, type Second } from '../observer/picture.ts';
 import { requestStatus } from '../operator/ask-status.ts';
 
 /** What was observed in a second, and what is known at its end. */
-export interface Sight {
+export interface WatchedSecond {
   readonly second: Second;
   /** All that are kept, newest last. */
   readonly happenings: readonly Happening[];
@@ -26,7 +26,7 @@ export function watchActor(options: {
   readonly subjects: Subjects;
   /** The initial status. */
   readonly status: Status;
-  readonly onSecond: (sight: Sight) => void;
+  readonly onSecond: (watched: WatchedSecond) => void;
 }): Actor {
   return {
     name: 'watch',

@@ -42,7 +42,7 @@ function samplesOf(profile: Profile, isIn: (sample: number) => boolean): Profile
     models: profile.models.map(model),
     ...(profile.sizes && {
       sizes: {
-        company: profile.sizes.company.filter((_, i) => isIn(i)),
+        batchKey: profile.sizes.batchKey.filter((_, i) => isIn(i)),
         size: profile.sizes.size.filter((_, i) => isIn(i)),
       },
     }),

@@ -10,7 +10,7 @@ import type { ModelEntry } from '../domain/deployment/model-entry.ts';
 import { type Overhead, type RuntimeCurve, type SampleSizes, UNKNOWN_BYTES } from '../domain/profile/profile.ts';
 import type { Judge } from '../domain/task/judge.ts';
 import { judgeOfModel } from '../domain/task/task-of.ts';
-import { checkCompany } from './check-company.ts';
+import { checkBatchIndependence } from './check-batch-independence.ts';
 import { batchSizes, median, monotone, worthLarger } from './curve.ts';
 import { calibrateOverhead, type Handover, handoverOf } from './overhead.ts';
 import { runBatch } from './run-batch.ts';
@@ -228,7 +228,7 @@ export async function measureDevice(
       if (!record.includes(model.name)) continue;
       onProgress({ step: `recording answers of ${model.name}`, fraction: 0.7 + (0.3 * m) / models.length });
       const largest = curves[m].batch.at(-1) ?? 1;
-      await checkCompany(backend, model.name, data, sizes, largest, effort);
+      await checkBatchIndependence(backend, model.name, data, sizes, largest, effort);
       answers.set(model.name, await answersOf(backend, model, data, sizes, largest, judgeOfModel(deployment, model)));
     }
     return answers;

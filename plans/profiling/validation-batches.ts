@@ -3,20 +3,20 @@ import type { Sample, TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
 import { shuffled } from '../data/shuffled.ts';
 import type { SampleSizes } from '../domain/profile/profile.ts';
-import { companyRule, sampleSize } from '../policy/company.ts';
+import { batchKeyRule, sampleSize } from '../policy/batch-key.ts';
 
 /** Sizes of the validation samples; undefined for a family whose samples all have the same shape. */
 export function sampleSizesOf(data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>): SampleSizes | undefined {
-  const [companyOf, sizeOf] = [companyRule(data.specs), sampleSize(data.specs)];
-  if (companyOf === undefined || sizeOf === undefined) return undefined;
+  const [batchKeyOf, sizeOf] = [batchKeyRule(data.specs), sampleSize(data.specs)];
+  if (batchKeyOf === undefined || sizeOf === undefined) return undefined;
   const numbers = new Map<string, number>();
-  const company = data.validation.map((index) => {
-    const name = companyOf(data.sample(index));
+  const batchKey = data.validation.map((index) => {
+    const name = batchKeyOf(data.sample(index));
     const number = numbers.get(name) ?? numbers.size;
     numbers.set(name, number);
     return number;
   });
-  return { company, size: data.validation.map((index) => sizeOf(data.sample(index))) };
+  return { batchKey, size: data.validation.map((index) => sizeOf(data.sample(index))) };
 }
 
 /**
@@ -27,12 +27,12 @@ export function batchesOf(positions: Iterable<number>, sizes: SampleSizes | unde
   const batches: number[][] = [];
   const open = new Map<number, number[]>();
   for (const position of positions) {
-    const company = sizes?.company[position] ?? 0;
-    let batch = open.get(company);
+    const batchKey = sizes?.batchKey[position] ?? 0;
+    let batch = open.get(batchKey);
     if (batch === undefined || batch.length === largest) {
       batch = [];
       batches.push(batch);
-      open.set(company, batch);
+      open.set(batchKey, batch);
     }
     batch.push(position);
   }
@@ -47,16 +47,16 @@ const LEAST_TOGETHER = 4;
  * would hardly contain two compatible ones.
  * @param most number of positions, at most.
  */
-export function positionsInCompany(count: number, sizes: SampleSizes | undefined, most: number, seed: string): number[] {
-  const companies = new Map<number, number[]>();
+export function positionsInBatches(count: number, sizes: SampleSizes | undefined, most: number, seed: string): number[] {
+  const batchKeys = new Map<number, number[]>();
   for (const position of shuffled(count, createRandom(seed))) {
-    const company = sizes?.company[position] ?? 0;
-    const members = companies.get(company);
-    if (members === undefined) companies.set(company, [position]);
+    const batchKey = sizes?.batchKey[position] ?? 0;
+    const members = batchKeys.get(batchKey);
+    if (members === undefined) batchKeys.set(batchKey, [position]);
     else members.push(position);
   }
-  const each = Math.max(LEAST_TOGETHER, Math.ceil(most / companies.size));
-  const drawn = [...companies.values()].map((members) => members.slice(0, each));
+  const each = Math.max(LEAST_TOGETHER, Math.ceil(most / batchKeys.size));
+  const drawn = [...batchKeys.values()].map((members) => members.slice(0, each));
   return [...drawn.filter(({ length }) => length > 1), ...drawn.filter(({ length }) => length === 1)].flat().slice(0, most);
 }
 

@@ -37,7 +37,9 @@ export const UNSERVED = {
 export type UnservedReason = keyof typeof UNSERVED;
 type UnservedKind = Reason['kind'];
 /** The reasons that are sent to clients. */
-export type ToldReason = { [K in UnservedReason]: (typeof UNSERVED)[K]['code'] extends ErrorCode ? K : never }[UnservedReason];
+export type ReportedReason = {
+  [K in UnservedReason]: (typeof UNSERVED)[K]['code'] extends ErrorCode ? K : never;
+}[UnservedReason];
 
 /** Requests without a result since a role started, by reason. Reasons of another version may arrive on the wire. */
 export type UnservedCounts = Readonly<Record<string, number>>;

@@ -1,4 +1,4 @@
-import { LOOK_AHEAD } from '../policy/company.ts';
+import { LOOK_AHEAD } from '../policy/batch-key.ts';
 
 const NONE = -1;
 
@@ -62,22 +62,22 @@ export class RequestQueues {
   /**
    * Removes the first request in a queue and others that may share its batch, which may be further back, one by one until `take` returns
    * that it was the last. The actors' RequestQueue does the same.
-   * @param companyOf per sample.
+   * @param batchKeyOf per sample.
    * @param sampleOf per request.
    */
-  takeAlike(
+  takeCompatible(
     replica: number,
     device: number,
-    companyOf: Int32Array,
+    batchKeyOf: Int32Array,
     sampleOf: Int32Array,
     take: (request: number) => 'more' | 'last',
   ): void {
-    const company = companyOf[sampleOf[this.head[replica]]];
+    const batchKey = batchKeyOf[sampleOf[this.head[replica]]];
     let before = NONE;
     let passedOver = 0;
     for (let request = this.head[replica]; request !== NONE && passedOver < LOOK_AHEAD; ) {
       const following = this.next[request];
-      if (companyOf[sampleOf[request]] !== company) {
+      if (batchKeyOf[sampleOf[request]] !== batchKey) {
         before = request;
         passedOver++;
       } else {

@@ -581,7 +581,7 @@ export class Simulator {
     const intake = this.#intake;
     let size = 0;
     let last = NONE;
-    this.#queues.takeAlike(replica, device, sizes.company, this.#sample, (request) => {
+    this.#queues.takeCompatible(replica, device, sizes.batchKey, this.#sample, (request) => {
       if (intake !== undefined && endsTooLate(endsAt, intake.deadlineAt(request))) {
         this.#expire(intake, request, device, now);
         return 'more';

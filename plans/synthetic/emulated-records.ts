@@ -7,7 +7,7 @@ import { splitDigest } from '../data/split.ts';
 import { NO_NUMBER } from '../domain/cascade/certainty.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import { type Profile, runtimeMs } from '../domain/profile/profile.ts';
-import { sampleSize } from '../policy/company.ts';
+import { sampleSize } from '../policy/batch-key.ts';
 
 /** A family as run by emulated devices of one class: runtimes and answers come from the profile. */
 export function emulatedModels(profile: Profile, deviceClass: string): EmulatedModel[] {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { statusActor } from '../../actors/controller/status.ts';
 import { Operator } from '../../actors/dashboard/operator.ts';
 import { requestStatus } from '../../actors/operator/ask-status.ts';
-import { type Sight, watchActor } from '../../actors/watch/watch.ts';
+import { type WatchedSecond, watchActor } from '../../actors/watch/watch.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
@@ -88,9 +88,9 @@ test('an operator’s permissions are enough to watch', async () => {
   const system = { clock: realClock, log: silentLogger };
   const status = startActor(statusActor({ deployment: 'test', subjects, start, leading$ }), { ...system, bus: internal });
   await internal.flush();
-  const sights: Sight[] = [];
+  const seconds: WatchedSecond[] = [];
   const known = await requestStatus(own, subjects);
-  const watch = startActor(watchActor({ subjects, status: known, onSecond: (sight) => sights.push(sight) }), {
+  const watch = startActor(watchActor({ subjects, status: known, onSecond: (second) => seconds.push(second) }), {
     ...system,
     bus: own,
   });
@@ -100,7 +100,7 @@ test('an operator’s permissions are enough to watch', async () => {
     internal.publish(subjects.load('f'), encode({ frontend: 'f', pid: 1, intervalMs: 100, arrivals: 1 }));
     internal.publish(subjects.gear, encode({ revision: 1, gear: 0, epoch: 1, decidedAt: 0 }));
     internal.publish(subjects.events, encode({ type: 'device-back', device: 'd0' }));
-    const last = sights.at(-1);
+    const last = seconds.at(-1);
     expect(last?.second).toMatchObject({ gear: 0, slowdown: { d0: 3 } });
     expect(last?.second.qps).toBeGreaterThan(0);
     expect(last?.happenings.map(({ text }) => text)).toContain('device-back d0');

@@ -111,7 +111,7 @@ function raggedProfile(profile: Profile, random: Random): Profile {
   return {
     ...profile,
     inputs: RAGGED_INPUTS,
-    sizes: { size, company: size },
+    sizes: { size, batchKey: size },
     models: profile.models.map((model) => ({
       ...model,
       runtimes: Object.fromEntries(Object.entries(model.runtimes).map(([name, curve]) => [name, sized(curve)])),

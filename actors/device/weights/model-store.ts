@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, WeightsMissingError } from '../../../engine/errors.ts';
-import { forPeople } from '../../../plans/domain/deployment/shown.ts';
+import { displayPath } from '../../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest, modelFiles } from '../../../plans/domain/profile/file-digest.ts';
 
@@ -62,8 +62,8 @@ export class ModelStore {
       const found =
         onDisk.digest === undefined ? `cannot be used: ${onDisk.problem}` : `has digest ${shortDigest(onDisk.digest)}`;
       throw new WeightsMissingError(
-        `the plan names weights of model ${model} with digest ${shortDigest(digest)}, but ${forPeople(file)} ${found}, and ` +
-          `${forPeople(copies)} has no copy of them; put that file back, or run \`cascade profile\` and \`cascade plan\` on this one`,
+        `the plan names weights of model ${model} with digest ${shortDigest(digest)}, but ${displayPath(file)} ${found}, and ` +
+          `${displayPath(copies)} has no copy of them; put that file back, or run \`cascade profile\` and \`cascade plan\` on this one`,
       );
     }
     try {
@@ -84,7 +84,8 @@ export class ModelStore {
       const [own, ...external] = modelFiles(file);
       copyInto(partial, join(dirname(file), own), FILE);
       for (const location of external) copyInto(partial, join(dirname(file), location), location);
-      if (digestOf(join(partial, FILE)).digest !== digest) throw new Error(`${forPeople(file)} was changed while it was copied`);
+      if (digestOf(join(partial, FILE)).digest !== digest)
+        throw new Error(`${displayPath(file)} was changed while it was copied`);
       const copy = join(copies, digest);
       // An existing copy was just made by another process, or has been tampered with.
       if (digestOf(join(copy, FILE)).digest === digest) return;

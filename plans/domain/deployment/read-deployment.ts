@@ -10,7 +10,7 @@ import { expandVariables } from './from-environment.ts';
 import { remoteFile } from './model-entry.ts';
 import { remoteProblems } from './remote-problems.ts';
 import { type DeploymentYaml, deploymentSchema } from './schema.ts';
-import { forPeople, shown } from './shown.ts';
+import { displayPath, shown } from './shown.ts';
 import { syntheticEntries, syntheticProblems, syntheticSettings } from './synthetic-settings.ts';
 import { taskProblems } from './task-problems.ts';
 import { checkYaml, type Problem } from './yaml-problems.ts';
@@ -49,7 +49,7 @@ export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
  */
 export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
   const file = resolve(isFolder(path) ? join(path, 'deployment.yaml') : path);
-  const label = forPeople(file);
+  const label = displayPath(file);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -76,7 +76,7 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   const resolveFile = (at: Problem['path'], given: string): string => {
     const absolute = resolve(dir, given);
     const { file: onDisk } = splitMember(absolute);
-    if (!existsSync(onDisk)) problems.push({ path: at, message: `${given} does not exist (looked in ${forPeople(dir)})` });
+    if (!existsSync(onDisk)) problems.push({ path: at, message: `${given} does not exist (looked in ${displayPath(dir)})` });
     else if (!statSync(onDisk).isFile()) problems.push({ path: at, message: `${given} is not a file` });
     return absolute;
   };

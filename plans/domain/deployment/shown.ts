@@ -17,7 +17,7 @@ export function shown(value: unknown): string {
 }
 
 /** A path relative to the working directory, if it is below it. */
-export function forPeople(path: string): string {
+export function displayPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short === '' ? '.' : short.startsWith('..') ? path : short;
 }

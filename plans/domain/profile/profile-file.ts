@@ -40,7 +40,11 @@ const profileSchema = z.strictObject({
   warmUp: warmUpSchema,
   classes: z.int().min(1),
   classNames: z.array(z.string()).optional(),
-  sizes: z.strictObject({ company: int32, size: int32 }).optional(),
+  // Named `company` in files.
+  sizes: z
+    .strictObject({ company: int32, size: int32 })
+    .transform(({ company, size }) => ({ batchKey: company, size }))
+    .optional(),
   split: z.string(),
   labels: int32,
   models: z
@@ -101,7 +105,7 @@ export function readProfile(path: string): Profile {
     }
   }
   const { sizes, labels } = profile;
-  if (sizes !== undefined && [sizes.company, sizes.size].some((values) => values.length !== labels.length))
+  if (sizes !== undefined && [sizes.batchKey, sizes.size].some((values) => values.length !== labels.length))
     throw new ConfigError(`${path}: sizes are not of ${labels.length} samples; run \`cascade profile\` again`);
   const damaged = damagedField(profile);
   if (damaged !== undefined) throw new ConfigError(`${path}: ${damaged}; run \`cascade profile\` again`);
@@ -141,7 +145,7 @@ export function writeProfile(path: string, profile: Profile): void {
       maxShape: input.maxShape && [...input.maxShape],
     })),
     warmUp: encodeWarmUp(profile.warmUp),
-    sizes: profile.sizes && { company: encode('int32', profile.sizes.company), size: encode('int32', profile.sizes.size) },
+    sizes: profile.sizes && { company: encode('int32', profile.sizes.batchKey), size: encode('int32', profile.sizes.size) },
     labels: encode('int32', profile.labels),
     models: profile.models.map((model) => ({
       ...model,

@@ -11,8 +11,8 @@ export interface RuntimeCurve {
 
 /** What the simulator needs to know about the samples of a family that differ in size. */
 export interface SampleSizes {
-  /** Per validation sample: samples with the same number may share a batch (see `companyRule`). */
-  readonly company: Int32Array;
+  /** Per validation sample: samples with the same number may share a batch (see `batchKeyRule`). */
+  readonly batchKey: Int32Array;
   /** See `sampleSize`. */
   readonly size: Int32Array;
 }

@@ -5,25 +5,25 @@ import { RequestQueue } from '../../../../actors/device/request-queue.ts';
 
 interface Waiting {
   readonly id: string;
-  readonly company?: string;
+  readonly batchKey?: string;
   readonly enqueuedAt: number;
   readonly item: { readonly client: number };
 }
 
-const queueOf = (clients: string, companies = ''): FairQueue<Waiting> => {
+const queueOf = (clients: string, batchKeys = ''): FairQueue<Waiting> => {
   const queue = new FairQueue<Waiting>();
   const sent = new Map<string, number>();
   for (const [i, client] of [...clients].entries()) {
     const number = (sent.get(client) ?? 0) + 1;
     sent.set(client, number);
-    queue.push({ id: `${client}${number}`, company: companies[i], enqueuedAt: i, item: { client: client.charCodeAt(0) } });
+    queue.push({ id: `${client}${number}`, batchKey: batchKeys[i], enqueuedAt: i, item: { client: client.charCodeAt(0) } });
   }
   return queue;
 };
 
-function take(queue: { takeAlike: (take: (value: Waiting) => 'more' | 'last') => void }, most: number): string[] {
+function take(queue: { takeCompatible: (take: (value: Waiting) => 'more' | 'last') => void }, most: number): string[] {
   const taken: string[] = [];
-  queue.takeAlike(({ id }) => {
+  queue.takeCompatible(({ id }) => {
     taken.push(id);
     return taken.length < most ? 'more' : 'last';
   });
@@ -70,10 +70,10 @@ test('the age of the queue is that of its oldest request, whoever’s turn it is
 test('with one client it is an ordinary queue; with several, each request is taken once, and each client’s in order', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.record({ client: fc.nat(3), company: fc.constantFrom('x', 'y') }), { maxLength: 40 }),
+      fc.array(fc.record({ client: fc.nat(3), batchKey: fc.constantFrom('x', 'y') }), { maxLength: 40 }),
       fc.integer({ min: 1, max: 5 }),
       (requests, most) => {
-        const waiting = requests.map(({ client, company }, i) => ({ id: `${i}`, company, enqueuedAt: i, item: { client } }));
+        const waiting = requests.map(({ client, batchKey }, i) => ({ id: `${i}`, batchKey, enqueuedAt: i, item: { client } }));
         const [fair, lone, plain] = [new FairQueue<Waiting>(), new FairQueue<Waiting>(), new RequestQueue<Waiting>()];
         for (const value of waiting) {
           fair.push(value);
@@ -86,13 +86,13 @@ test('with one client it is an ordinary queue; with several, each request is tak
           const batch = take(fair, most);
           expect(fair.length).toBe(before - batch.length);
           expect(batch.length).toBeGreaterThan(0);
-          expect(new Set(batch.map((id) => waiting[Number(id)].company)).size).toBe(1);
+          expect(new Set(batch.map((id) => waiting[Number(id)].batchKey)).size).toBe(1);
           seen.push(...batch);
         }
         expect([...seen].sort()).toEqual(waiting.map(({ id }) => id).sort());
         for (let client = 0; client <= 3; client++)
-          for (const company of ['x', 'y']) {
-            const own = seen.map(Number).filter((i) => waiting[i].item.client === client && waiting[i].company === company);
+          for (const batchKey of ['x', 'y']) {
+            const own = seen.map(Number).filter((i) => waiting[i].item.client === client && waiting[i].batchKey === batchKey);
             expect(own).toEqual([...own].sort((a, b) => a - b));
           }
         while (plain.length > 0) expect(take(lone, most)).toEqual(take(plain, most));

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RequestQueue } from '../../../../actors/device/request-queue.ts';
-import { LOOK_AHEAD } from '../../../../plans/policy/company.ts';
+import { LOOK_AHEAD } from '../../../../plans/policy/batch-key.ts';
 
 interface Request {
   readonly id: number;
-  readonly company: string | undefined;
+  readonly batchKey: string | undefined;
 }
 
 function take(queue: RequestQueue<Request>, most: number): number[] {
   const taken: number[] = [];
-  queue.takeAlike(({ id }) => {
+  queue.takeCompatible(({ id }) => {
     taken.push(id);
     return taken.length < most ? 'more' : 'last';
   });
@@ -19,11 +19,11 @@ function take(queue: RequestQueue<Request>, most: number): number[] {
 
 test('the oldest request is taken with those that may share its batch, in order; the others keep their order', () => {
   const queue = new RequestQueue<Request>();
-  for (const [id, company] of [...'abacab'].entries()) queue.push({ id, company });
+  for (const [id, batchKey] of [...'abacab'].entries()) queue.push({ id, batchKey });
   expect(take(queue, 2)).toEqual([0, 2]);
   expect(take(queue, 9)).toEqual([1, 5]);
   expect(take(queue, 9)).toEqual([3]);
-  queue.push({ id: 6, company: 'a' });
+  queue.push({ id: 6, batchKey: 'a' });
   expect(take(queue, 9)).toEqual([4, 6]);
   expect([queue.length, queue.peek()]).toEqual([0, undefined]);
 });
@@ -33,18 +33,19 @@ test('all are taken once, whichever requests may share a batch', () => {
     fc.property(
       fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 60 }),
       fc.integer({ min: 1, max: 5 }),
-      (companies, most) => {
+      (batchKeys, most) => {
         const queue = new RequestQueue<Request>();
-        for (const [id, company] of companies.entries()) queue.push({ id, company: company === 0 ? undefined : String(company) });
+        for (const [id, batchKey] of batchKeys.entries())
+          queue.push({ id, batchKey: batchKey === 0 ? undefined : String(batchKey) });
         const seen: number[] = [];
         while (queue.length > 0) {
           const oldest = queue.peek()!;
           const batch = take(queue, most);
           expect(batch[0]).toBe(oldest.id);
-          for (const id of batch) expect(companies[id]).toBe(companies[oldest.id]);
+          for (const id of batch) expect(batchKeys[id]).toBe(batchKeys[oldest.id]);
           seen.push(...batch);
         }
-        expect(seen.toSorted((a, b) => a - b)).toEqual(companies.map((_, id) => id));
+        expect(seen.toSorted((a, b) => a - b)).toEqual(batchKeys.map((_, id) => id));
       },
     ),
   );
@@ -52,8 +53,8 @@ test('all are taken once, whichever requests may share a batch', () => {
 
 test('a long queue is not searched to the end', () => {
   const queue = new RequestQueue<Request>();
-  queue.push({ id: 0, company: 'a' });
-  for (let i = 1; i <= LOOK_AHEAD; i++) queue.push({ id: i, company: 'b' });
-  queue.push({ id: LOOK_AHEAD + 1, company: 'a' });
+  queue.push({ id: 0, batchKey: 'a' });
+  for (let i = 1; i <= LOOK_AHEAD; i++) queue.push({ id: i, batchKey: 'b' });
+  queue.push({ id: LOOK_AHEAD + 1, batchKey: 'a' });
   expect(take(queue, 9)).toEqual([0]);
 });

@@ -12,14 +12,17 @@ const profile = syntheticProfile({
   ],
 });
 const scores = Float32Array.from({ length: 2 * 101 }, (_, i) => i);
-const sizes = { company: Int32Array.from({ length: 101 }, (_, i) => i), size: Int32Array.from({ length: 101 }, (_, i) => 2 * i) };
+const sizes = {
+  batchKey: Int32Array.from({ length: 101 }, (_, i) => i),
+  size: Int32Array.from({ length: 101 }, (_, i) => 2 * i),
+};
 const whole = { ...profile, sizes, models: profile.models.map((model) => ({ ...model, scores })) };
 
 test('each sample is in one half, with everything known about it', () => {
   const { chosenOn, judgedOn } = halves(whole);
   const seen = [chosenOn, judgedOn].flatMap(({ labels, sizes: own, models }) =>
     Array.from(labels, (label, i) => {
-      const sample = own?.company[i] ?? -1;
+      const sample = own?.batchKey[i] ?? -1;
       expect(label).toBe(whole.labels[sample]);
       expect(own?.size[i]).toBe(2 * sample);
       models.forEach((model, m) => {

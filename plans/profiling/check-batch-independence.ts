@@ -5,7 +5,7 @@ import { argmax } from '../domain/cascade/certainty.ts';
 import type { SampleSizes } from '../domain/profile/profile.ts';
 import { median } from './curve.ts';
 import { runBatch } from './run-batch.ts';
-import { batchesOf, positionsInCompany } from './validation-batches.ts';
+import { batchesOf, positionsInBatches } from './validation-batches.ts';
 
 /**
  * Rounding depends on the batch size, because sums are evaluated in another order: by about 1e-6 of the scores in float32, and 1e-3 in
@@ -13,13 +13,13 @@ import { batchesOf, positionsInCompany } from './validation-batches.ts';
  */
 const TOLERANCE = 2e-3;
 const SAMPLES = { full: 256, quick: 64 };
-const SEED = 'company';
+const SEED = 'batchKey';
 
 /**
  * Runs validation samples alone, and twice in batches such as serving may form, in different orders.
  * @throws ConfigError when answers depend on the other samples in the batch, with figures and what to do.
  */
-export async function checkCompany(
+export async function checkBatchIndependence(
   backend: Backend,
   model: string,
   data: Pick<LabelledData, 'specs' | 'validation' | 'sample'>,
@@ -28,7 +28,7 @@ export async function checkCompany(
   effort: 'full' | 'quick',
 ): Promise<void> {
   if (largest === 1) return;
-  const positions = positionsInCompany(data.validation.length, sizes, SAMPLES[effort], SEED);
+  const positions = positionsInBatches(data.validation.length, sizes, SAMPLES[effort], SEED);
   const run = (batch: readonly number[]): Promise<BatchOutput> => {
     const indices = batch.map((position) => data.validation[position]);
     return runBatch(

@@ -2,7 +2,7 @@ import { of } from 'rxjs';
 import { expect, test } from 'vitest';
 import type { Backend } from '../../../../engine/backend/backend.ts';
 import type { Sample, TensorSpec } from '../../../../engine/tensor/tensor.ts';
-import { checkCompany } from '../../../../plans/profiling/check-company.ts';
+import { checkBatchIndependence } from '../../../../plans/profiling/check-batch-independence.ts';
 import { sampleSizesOf } from '../../../../plans/profiling/validation-batches.ts';
 
 /** Samples of 1 to 8 numbers; sample i begins with i. */
@@ -45,7 +45,7 @@ function backendOf(scores: (batch: readonly Sample[], row: number) => [number, n
 }
 
 const check = (scores: Parameters<typeof backendOf>[0], data = dataOf(), largest = 8, effort: 'full' | 'quick' = 'full') =>
-  checkCompany(backendOf(scores), 'm', data, sampleSizesOf(data), largest, effort);
+  checkBatchIndependence(backendOf(scores), 'm', data, sampleSizesOf(data), largest, effort);
 
 test('answers that depend only on the sample pass, even with rounding errors or NaN', async () => {
   const own = (batch: readonly Sample[], row: number): [number, number] => [batch[row][0].data[0], 50 + 1e-5 * batch.length];

@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Sample, TensorSpec } from '../../../../engine/tensor/tensor.ts';
-import { companyRule, sampleSize } from '../../../../plans/policy/company.ts';
+import { batchKeyRule, sampleSize } from '../../../../plans/policy/batch-key.ts';
 
 const spec = (shape: readonly (number | null)[], pad?: number): TensorSpec => ({ name: 'x', dtype: 'uint8', shape, pad });
 const sample = (...shapes: number[][]): Sample => shapes.map((shape) => ({ data: new Uint8Array(0), shape }));
 
 test('samples of one shape need no rule', () => {
-  expect(companyRule([spec([3, 4])])).toBeUndefined();
+  expect(batchKeyRule([spec([3, 4])])).toBeUndefined();
   expect(sampleSize([spec([3, 4])])).toBeUndefined();
 });
 
 describe('without padding, samples share a batch if and only if their shapes are equal', () => {
-  const rule = companyRule([spec([2]), spec([null, 4])])!;
+  const rule = batchKeyRule([spec([2]), spec([null, 4])])!;
 
   test.each([
     [[5, 4], [5, 4], true],
@@ -22,7 +22,7 @@ describe('without padding, samples share a batch if and only if their shapes are
   });
 
   test('in all inputs', () => {
-    const two = companyRule([spec([null]), spec([null])])!;
+    const two = batchKeyRule([spec([null]), spec([null])])!;
     expect(two(sample([3], [13]))).not.toBe(two(sample([31], [3])));
     expect(two(sample([3], [4]))).not.toBe(two(sample([4], [3])));
   });
@@ -34,12 +34,12 @@ describe('with padding, no sample costs more than twice as much because of the o
     [2, [null, null]],
     [1, [null, 3]],
   ])('%d ragged axes', (axes, shape) => {
-    const rule = companyRule([spec(shape, 0)])!;
+    const rule = batchKeyRule([spec(shape, 0)])!;
     const shapes = Array.from({ length: 400 }, (_, i) => [1 + (i % 20), 1 + Math.floor(i / 20)].slice(0, axes));
     const groups = new Map<string, number[][]>();
     for (const lengths of shapes) {
-      const company = rule(sample(axes === 1 && shape.length === 2 ? [...lengths, 3] : lengths));
-      groups.set(company, [...(groups.get(company) ?? []), lengths]);
+      const batchKey = rule(sample(axes === 1 && shape.length === 2 ? [...lengths, 3] : lengths));
+      groups.set(batchKey, [...(groups.get(batchKey) ?? []), lengths]);
     }
     expect(groups.size).toBeLessThan(shapes.length / 2);
     for (const group of groups.values()) {

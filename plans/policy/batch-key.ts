@@ -6,7 +6,7 @@ import { elements, type Sample, type TensorSpec } from '../../engine/tensor/tens
  * factor of two may share a batch, so that none costs more than twice its own time.
  * @returns undefined when all samples of the family have the same shape.
  */
-export function companyRule(specs: readonly TensorSpec[]): ((sample: Sample) => string) | undefined {
+export function batchKeyRule(specs: readonly TensorSpec[]): ((sample: Sample) => string) | undefined {
   const ragged = raggedInputs(specs);
   if (ragged.length === 0) return undefined;
   return (sample) =>

@@ -17,12 +17,12 @@ import { startPlane } from '../support/plane.ts';
 import { planOf } from '../support/plans.ts';
 
 /** Answers do not depend on the rest of the batch: real models on the real plane, alone and in crowds. */
-const folder = mkdtempSync(join(tmpdir(), 'cascade-company-'));
+const folder = mkdtempSync(join(tmpdir(), 'cascade-batches-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const SAMPLES = 1_000;
 const CLASSES = 3;
-const random = createRandom('company');
+const random = createRandom('batchKey');
 const normal = (): number => random.next() + random.next() + random.next() - 1.5;
 const weights = (count: number) => Float32Array.from({ length: count }, normal);
 
