@@ -19,8 +19,8 @@ const CELL = 11;
 const SPACE = 3;
 
 /**
- * Prints a line for each second of a run, `delaySeconds` later: load, gear, p95 against the SLO, and each model's share of the answers.
- * Seconds count by intended send time.
+ * Prints a line for each second of a run: load, gear, p95 against the SLO, and each model's share of the answers. Seconds count by
+ * intended send time.
  */
 export class LiveView {
   readonly #models: readonly string[];
@@ -28,6 +28,7 @@ export class LiveView {
   readonly #sloMs: number | undefined;
   readonly #write: (line: string) => void;
   readonly #seconds = new Map<number, Second>();
+  #shown = 0;
 
   constructor(options: { models: readonly string[]; peakQps: number; sloMs: number | undefined; write: (line: string) => void }) {
     this.#models = options.models;
@@ -44,7 +45,9 @@ export class LiveView {
   }
 
   add(outcome: LoadOutcome): void {
-    const second = this.#second(Math.floor(outcome.sentAtMs / 1_000));
+    const number = Math.floor(outcome.sentAtMs / 1_000);
+    if (number < this.#shown) return;
+    const second = this.#second(number);
     second.offered++;
     if (outcome.result === undefined) {
       second.failed++;
@@ -56,9 +59,14 @@ export class LiveView {
     second.byModel.set(outcome.result.model, (second.byModel.get(outcome.result.model) ?? 0) + 1);
   }
 
-  /** Prints a finished second and forgets it. */
-  print(number: number): void {
+  /** Prints the seconds before `end`. On a slow machine, one waits for the first outcome of a request sent in it or later. */
+  showBefore(end: number): void {
+    while (this.#shown < end && this.#seconds.size > 0) this.#print(this.#shown++);
+  }
+
+  #print(number: number): void {
     const second = this.#seconds.get(number);
+    // Nothing was sent in it.
     if (second === undefined) return;
     this.#seconds.delete(number);
     second.latencies.sort((a, b) => a - b);

@@ -204,11 +204,8 @@ async function replay(
   view.header();
   // Show a second once its answers are here: a second after its end, or as late as the SLO allows.
   const delay = 1 + (deployment.slo.type === 'latency' ? Math.floor(deployment.slo.p95Ms / 1_000) : 0);
-  let shown = 0;
   const startedAt = performance.now();
-  const ticker = setInterval(() => {
-    while (shown + 1 + delay <= (performance.now() - startedAt) / 1_000) view.print(shown++);
-  }, 100);
+  const ticker = setInterval(() => view.showBefore(Math.floor((performance.now() - startedAt) / 1_000) - delay), 100);
   try {
     return await liveLoad({
       ...target,
@@ -219,7 +216,7 @@ async function replay(
     });
   } finally {
     clearInterval(ticker);
-    if (!signal.aborted) while (shown < trace.qps.length) view.print(shown++);
+    if (!signal.aborted) view.showBefore(trace.qps.length);
     await target.client.close();
   }
 }
