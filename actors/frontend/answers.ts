@@ -1,3 +1,4 @@
+import { beginningOf } from '../../engine/beginning-of.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError, ERROR_NUMBERS, type ErrorCode, messageOf } from '../../engine/errors.ts';
 import { encodeAnswer, encodeAnswers } from '../../plans/protocol/codec.ts';
@@ -92,7 +93,7 @@ function sendAlike(bus: Bus, reply: string, failures: readonly Failure[], json: 
     return;
   }
   const count = failures.reduce((sum, each) => sum + (each.ids?.length ?? 1), 0);
-  const words = `${count} requests, the first: ${error.message.slice(0, LIST_HEADER_CHARACTERS)}`;
+  const words = `${count} requests, the first: ${beginningOf(error.message, LIST_HEADER_CHARACTERS)}`;
   const hints = failures.flatMap(({ error: { retryAfterMs } }) => retryAfterMs ?? []);
   // To retry all of them, wait for the longest.
   const retryAfterMs = hints.length === 0 ? undefined : Math.max(...hints);
@@ -135,5 +136,5 @@ export function failureOf(error: unknown): { code: ErrorCode; message: string; r
 }
 
 function shortened(message: string): string {
-  return message.length > MESSAGE_MAX_CHARACTERS ? `${message.slice(0, MESSAGE_MAX_CHARACTERS)}...` : message;
+  return message.length > MESSAGE_MAX_CHARACTERS ? `${beginningOf(message, MESSAGE_MAX_CHARACTERS)}...` : message;
 }

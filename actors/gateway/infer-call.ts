@@ -1,3 +1,5 @@
+import { beginningOf } from '../../engine/beginning-of.ts';
+
 /** An input tensor from a client, by HTTP or gRPC; the first axis of its shape is the batch. */
 export interface RequestTensor {
   readonly name: string;
@@ -25,5 +27,5 @@ export interface InferCall {
 }
 
 export function whereOf(index: number, name: unknown): string {
-  return typeof name === 'string' && name !== '' ? `inputs[${index}] (${name.slice(0, 80)})` : `inputs[${index}]`;
+  return typeof name === 'string' && name !== '' ? `inputs[${index}] (${beginningOf(name, 80)})` : `inputs[${index}]`;
 }

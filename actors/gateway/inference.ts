@@ -1,4 +1,5 @@
 import { type Observable, Subscription } from 'rxjs';
+import { beginningOf } from '../../engine/beginning-of.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import type { OipTensor } from '../../engine/oip/oip-client.ts';
@@ -75,7 +76,7 @@ export class Inference {
 
   #newId(given: string | undefined): string {
     const own = `${this.#options.name}-${this.#sequence++}`;
-    return given === undefined || given === '' ? own : `${given.slice(0, ID_PREFIX_LENGTH)}~${own}`;
+    return given === undefined || given === '' ? own : `${beginningOf(given, ID_PREFIX_LENGTH)}~${own}`;
   }
 
   #ask(requests: readonly InferRequest[], cancel$: Observable<unknown>): Promise<readonly Result[]> {

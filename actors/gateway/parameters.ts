@@ -1,3 +1,4 @@
+import { beginningOf } from '../../engine/beginning-of.ts';
 import { invalid } from '../../engine/errors.ts';
 import { checkDeadline } from '../../plans/protocol/request.ts';
 
@@ -16,7 +17,7 @@ export function deadlineMsOf(parameters: Parameters): number | undefined {
   refuseUnsupported(parameters, 'parameters');
   for (const name of Object.keys(parameters)) {
     if (name !== 'deadline_ms' && /^deadline/i.test(name))
-      throw invalid(`parameters.${name.slice(0, 40)}: did you mean deadline_ms?`);
+      throw invalid(`parameters.${beginningOf(name, 40)}: did you mean deadline_ms?`);
   }
   const { deadline_ms: deadlineMs, timeout } = parameters;
   if (deadlineMs !== undefined) {

@@ -200,6 +200,18 @@ describe('the gateway', () => {
     await eventually(() => expect(frontend.cancellations.length).toBeGreaterThan(before));
   });
 
+  test('refuses a name that is cut within an emoji, by gRPC', async () => {
+    const name = `${'a'.repeat(79)}😀`;
+    const wrong = { ...grpcRequest([1, 0]), inputs: [{ name, datatype: 'UINT8', shape: [1, 2] }] };
+    const details = expect.stringContaining('\uFFFD): no such input');
+    await expect(grpc.call('ModelInfer', wrong)).rejects.toMatchObject({ code: status.INVALID_ARGUMENT, details });
+    expect(await grpc.stream('ModelStreamInfer', [wrong]).answers).toEqual([expect.objectContaining({ error_message: details })]);
+  });
+
+  test('answers a request whose id is cut within an emoji', async () => {
+    expect((await post(JSON.stringify(request([1, 0], { id: `${'a'.repeat(79)}😀` })))).status).toBe(200);
+  });
+
   test('answers each message of a gRPC stream, also those that fail, as soon as it can', async () => {
     const waiting: StubRequest[] = [];
     answerTo = (sample) => {

@@ -1,25 +1,15 @@
-import { type handleUnaryCall, Metadata, Server, type ServerDuplexStream, type ServerUnaryCall, status } from '@grpc/grpc-js';
+import { type handleUnaryCall, Server, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
 import { Observable, share } from 'rxjs';
-import { CascadeError, type ErrorCode } from '../../../engine/errors.ts';
 import { inferenceService } from '../../../engine/oip/inference-service.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import { EXTENSIONS, type GatewayContext, MAX_REQUEST_BYTES, SERVER_NAME } from '../gateway-context.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
+import { failureOf } from './failure.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
 import type { ModelInferRequest, ModelInferResponse, ModelStreamInferResponse } from './messages.ts';
-
-const STATUS: Readonly<Record<ErrorCode, status>> = {
-  INVALID_ARGUMENT: status.INVALID_ARGUMENT,
-  NOT_FOUND: status.NOT_FOUND,
-  DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
-  RESOURCE_EXHAUSTED: status.RESOURCE_EXHAUSTED,
-  INTERNAL: status.INTERNAL,
-  UNAVAILABLE: status.UNAVAILABLE,
-};
-/** Tells clients with automatic retries when to retry. */
-const PUSHBACK = 'grpc-retry-pushback-ms';
+import { respondWith } from './respond.ts';
 
 /** What a method gets in addition to its message. */
 interface Call {
@@ -66,7 +56,7 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       answerStream(call, (request) =>
         infer(request, { ...callOf(call), cancel$ }).then(
           (response) => ({ error_message: '', infer_response: response }),
-          (error) => ({ error_message: statusOf(error).details, infer_response: { ...headOf(request), ...NO_TENSORS } }),
+          (error) => ({ error_message: failureOf(error, log).details, infer_response: { ...headOf(request), ...NO_TENSORS } }),
         ),
       );
     },
@@ -85,23 +75,8 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
 
   function unary<Request>(method: (request: Request, call: Call) => object | Promise<object>): handleUnaryCall<Request, object> {
     return (call, respond) => {
-      Promise.resolve()
-        .then(() => method(call.request, callOf(call)))
-        .then(
-          (response) => respond(null, response),
-          (error) => respond(statusOf(error)),
-        );
+      void respondWith(respond, () => method(call.request, callOf(call)), log);
     };
-  }
-
-  function statusOf(error: unknown): { code: status; details: string; metadata?: Metadata } {
-    if (!(error instanceof CascadeError)) {
-      log.error({ err: error }, 'a request failed because of a bug in the gateway');
-      return { code: status.INTERNAL, details: 'the gateway failed; its log says why' };
-    }
-    const metadata = new Metadata();
-    if (error.retryAfterMs !== undefined) metadata.set(PUSHBACK, String(Math.ceil(error.retryAfterMs)));
-    return { code: STATUS[error.code], details: error.message, metadata };
   }
 }
 
