@@ -4,7 +4,7 @@ import { ERROR_NUMBERS, type ErrorCode } from '../../engine/errors.ts';
 import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
 import { ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER } from '../frontend/answers.ts';
 import type { Outcome } from './durable-decision.ts';
-import { durableId } from './durable-request.ts';
+import { givenId } from './durable-request.ts';
 
 /** Headers of a stored request when it is sent to the frontends, stored again or dead-lettered, and headers of its answer. */
 
@@ -20,7 +20,7 @@ export function askHeaders(message: QueuedMessage, id: string, tryMs: number): R
 }
 
 export function storeAgainHeaders(message: QueuedMessage): Record<string, string> {
-  return { ...headersOf(message, [...REQUEST_HEADERS, TOKEN_HEADER]), 'Cascade-Id': durableId(message) };
+  return { ...headersOf(message, [...REQUEST_HEADERS, TOKEN_HEADER]), 'Cascade-Id': givenId(message) };
 }
 
 export function letterHeaders(message: QueuedMessage, code: ErrorCode, reason: string): Record<string, string> {

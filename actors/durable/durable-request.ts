@@ -1,3 +1,4 @@
+import { checkHeaders } from '../../engine/bus/publish-rules.ts';
 import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
 import { invalid } from '../../engine/errors.ts';
 import { checkToken, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
@@ -31,7 +32,8 @@ export function durableReplyTo(message: QueuedMessage, subjects: Subjects): stri
  *   ones.
  */
 export function readDurableRequest(message: QueuedMessage, subjects: Subjects): DurableRequest {
-  const id = message.header('Cascade-Id') ?? placeOf(message);
+  checkHeaders(message);
+  const id = givenId(message);
   checkId(id);
   const deadline = message.header('Cascade-Deadline-Ms');
   const deadlineMs = deadline === undefined ? Number.POSITIVE_INFINITY : deadline.trim() === '' ? Number.NaN : Number(deadline);
@@ -53,6 +55,11 @@ export function wantsJson({ data, header }: QueuedMessage): boolean {
 export function durableId(message: QueuedMessage): string {
   const header = message.header('Cascade-Id');
   return bodyId(message) ?? (header !== undefined && header.length <= 128 ? header : placeOf(message));
+}
+
+/** The id beside the body. An id in the body may hold line breaks, which no header can. */
+export function givenId(message: QueuedMessage): string {
+  return message.header('Cascade-Id') ?? placeOf(message);
 }
 
 function placeOf({ stream, sequence }: QueuedMessage): string {

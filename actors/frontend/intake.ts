@@ -1,4 +1,5 @@
 import type { BusMessage } from '../../engine/bus/bus.ts';
+import { checkHeaders } from '../../engine/bus/publish-rules.ts';
 import { invalid } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { TRACE_HEADER } from '../../engine/tracing/tracing.ts';
@@ -79,6 +80,7 @@ export class Intake {
     };
     try {
       address.reply = answerSubject(subjects, message.reply, message.header('Cascade-Results'));
+      checkHeaders(message);
       address.id = headerId(message);
       acceptedFormat(accept);
       if (data.length > this.#maxBodyBytes)

@@ -11,6 +11,8 @@ export interface BusMessage {
   readonly data: Uint8Array;
   /** Case-insensitive. `Status` is '503' on the empty message that answers a request nobody listens to. */
   header(name: string): string | undefined;
+  /** Why the headers cannot be read, in which case `header` finds none. NATS passes on whatever a client sends. */
+  readonly headersProblem?: string | undefined;
 }
 
 export interface PublishOptions {

@@ -339,6 +339,7 @@ function forJetStream({ name, log, ...options }: NatsOptions, purpose: string): 
 class NatsMessage implements BusMessage {
   readonly #message: Msg;
   readonly data: Uint8Array;
+  #headersProblem: string | undefined;
 
   constructor(message: Msg) {
     this.#message = message;
@@ -356,10 +357,26 @@ class NatsMessage implements BusMessage {
   }
 
   header(name: string): string | undefined {
-    const headers = this.#message.headers;
+    const headers = this.#headers();
     if (headers === undefined) return undefined;
     if (name === STATUS_HEADER && headers.code > 0) return String(headers.code);
     return headers.get(name) || headers.get(name, Match.IgnoreCase) || undefined;
+  }
+
+  get headersProblem(): string | undefined {
+    this.#headers();
+    return this.#headersProblem;
+  }
+
+  /** The client library throws at headers that the server passes on, such as names with a space. */
+  #headers(): MsgHdrs | undefined {
+    if (this.#headersProblem !== undefined) return undefined;
+    try {
+      return this.#message.headers;
+    } catch (error) {
+      this.#headersProblem = messageOf(error);
+      return undefined;
+    }
   }
 }
 

@@ -252,6 +252,7 @@ class Puller {
       ...delivery,
       data: new Uint8Array(message.data),
       header: (name) => message.header(name),
+      headersProblem: message.headersProblem,
       ageMs: (readingMs) => this.#serverClock.ageMs(delivery.storedAt, readingMs),
       done: () => settle(SETTLE.done()),
       retry: (delayMs) => settle(SETTLE.retry(delayMs)),

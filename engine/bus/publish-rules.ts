@@ -30,6 +30,14 @@ export function saysNobodyListens(message: BusMessage): boolean {
   return message.data.length === 0 && message.header(STATUS_HEADER) === '503';
 }
 
+/** @throws CascadeError INVALID_ARGUMENT if the headers cannot be read. */
+export function checkHeaders({ headersProblem }: Pick<BusMessage, 'headersProblem'>): void {
+  if (headersProblem === undefined) return;
+  throw invalid(
+    `headers: ${headersProblem}; use names of printable ASCII without spaces or colons, and values without line breaks`,
+  );
+}
+
 /** Header names are case-insensitive. */
 export function findHeader(headers: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
   if (headers === undefined) return undefined;

@@ -56,6 +56,8 @@ export interface QueuedMessage {
   /** Callers may keep it. */
   readonly data: Uint8Array;
   header(name: string): string | undefined;
+  /** See `BusMessage`. */
+  readonly headersProblem?: string | undefined;
   /**
    * Time since it was stored, independent of our clock.
    * @param readingMs maximum age of the last reading of the server's clock.

@@ -2,13 +2,14 @@ import { BehaviorSubject, distinctUntilChanged, NEVER, Observable, type Subscrib
 import type { Bus, BusMessage, ListenOptions, PublishOptions } from '../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { createLocalKeyValue } from '../../engine/bus/local-key-value.ts';
-import { checkPublish, findHeader, STATUS_HEADER, saysNobodyListens } from '../../engine/bus/publish-rules.ts';
+import { checkPublish, STATUS_HEADER, saysNobodyListens } from '../../engine/bus/publish-rules.ts';
 import { SubjectTree } from '../../engine/bus/subject-tree.ts';
 import type { WorkQueues } from '../../engine/bus/work-queue.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import type { Random } from '../../engine/random.ts';
 import { localWorkQueues } from './local-work-queue.ts';
+import { receivedHeaders } from './received-headers.ts';
 
 export interface LocalBusOptions {
   /** Delay from publish to delivery. Default 0: in the next turn of the event loop. */
@@ -65,7 +66,7 @@ class LocalBus implements Bus {
   publish(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}): boolean {
     checkPublish(subject, reply, data.length + encodedLength(headers), this.maxPayloadBytes);
     if (this.#status$.value === 'down') return false;
-    if (!this.#send({ subject, reply, data, header: (name) => findHeader(headers, name) }) && reply !== '') {
+    if (!this.#send({ subject, reply, data, ...receivedHeaders(headers) }) && reply !== '') {
       this.#send({ subject: reply, reply: '', data: EMPTY, header: (name) => (name === STATUS_HEADER ? '503' : undefined) });
     }
     return true;

@@ -1,5 +1,4 @@
 import { Observable, type Subscriber } from 'rxjs';
-import { findHeader } from '../../engine/bus/publish-rules.ts';
 import { SubjectTree } from '../../engine/bus/subject-tree.ts';
 import type {
   AppendOptions,
@@ -12,6 +11,7 @@ import type {
 } from '../../engine/bus/work-queue.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import { receivedHeaders } from './received-headers.ts';
 
 const DUPLICATE_WINDOW_MS = 120_000;
 
@@ -200,7 +200,7 @@ class LocalStore {
       storedAt,
       deliveries,
       data,
-      header: (name) => findHeader(entry.headers, name),
+      ...receivedHeaders(entry.headers),
       ageMs: async () => Math.max(0, this.#clock.now() + this.#aheadMs() - storedAt),
       done: () => settle(() => this.#remove(entry)),
       retry: (delayMs) => settle(() => this.#readyAfter(entry, delayMs)),

@@ -86,6 +86,23 @@ describe.each(BROKERS)('a bus ($name)', ({ open }) => {
     expect(without.header('Cascade-Id')).toBeUndefined();
   });
 
+  it.each<Record<string, string>>([
+    { 'My Key': '1', 'Cascade-Id': '7' },
+    { Schlüssel: '1', 'Cascade-Id': '7' },
+    { 'Cascade-Id': '7', Note: 'two\nlines' },
+  ])('delivers a message whose headers cannot be read, without them: %j', async (headers) => {
+    const seen = await listen(there, 'headers');
+    await broker.publishForeign('headers', bytes('unreadable'), headers);
+    await broker.publishForeign('headers', bytes('readable'), { 'Cascade-Id': '8' });
+    await eventually(() => expect(seen.texts).toEqual(['unreadable', 'readable']));
+    const [unreadable, readable] = seen.messages;
+    expect(unreadable.header('Cascade-Id')).toBeUndefined();
+    expect(saysNobodyListens(unreadable)).toBe(false);
+    expect(unreadable.headersProblem).toMatch(/valid/);
+    expect(readable.headersProblem).toBeUndefined();
+    expect(readable.header('Cascade-Id')).toBe('8');
+  });
+
   it('carries a reply subject, or an empty one', async () => {
     const seen = await listen(there, 'question');
     here.publish('question', bytes('1'), { reply: 'answers.1' });

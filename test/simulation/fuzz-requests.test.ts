@@ -75,6 +75,7 @@ const body: fc.Arbitrary<Body> = fc.record({
         'Cascade-Id': fc.constantFrom('header', 'x'.repeat(129), ' '),
         'Cascade-Deadline-Ms': fc.constantFrom('50', '0', '-1', 'soon', '1e999', ''),
         'Cascade-Results': fc.constantFrom('mine', 'a.b', '>', ''),
+        'My Key': fc.constant('unreadable'),
       },
       { requiredKeys: [] },
     )

@@ -7,10 +7,13 @@ import { createLocalBus } from '../doubles/local-bus.ts';
 import { FaultyBus } from '../simulation/support/faulty-bus.ts';
 import { FaultyNetwork } from '../simulation/support/faulty-network.ts';
 import { ProcessClock } from '../simulation/support/process-clock.ts';
+import { publishRaw } from './publish-raw.ts';
 
 /** All connections to one broker see the same messages. */
 export interface Broker {
   connect(): Promise<Bus>;
+  /** Publishes with any headers, also those that our buses do not send. */
+  publishForeign(subject: string, data: Uint8Array, headers: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,6 +34,7 @@ async function openNats(): Promise<Broker> {
       buses.push(bus);
       return bus;
     },
+    publishForeign: (subject, data, headers) => publishRaw(server.url, [{ subject, data, headers }]),
     close: async () => {
       await Promise.all(buses.map((bus) => bus.close()));
       await server.stop();
@@ -50,6 +54,7 @@ function openSimulated(): Promise<Broker> {
       buses.push(bus);
       return Promise.resolve(bus);
     },
+    publishForeign: async (subject, data, headers) => void buses[0].publish(subject, data, { headers }),
     close: async () => {
       await Promise.all(buses.map((bus) => bus.close()));
     },
@@ -59,5 +64,9 @@ function openSimulated(): Promise<Broker> {
 /** A single bus, since there are no connections within a process. */
 function openLocal(): Promise<Broker> {
   const bus = createLocalBus(realClock);
-  return Promise.resolve({ connect: () => Promise.resolve(bus), close: () => bus.close() });
+  return Promise.resolve({
+    connect: () => Promise.resolve(bus),
+    publishForeign: async (subject, data, headers) => void bus.publish(subject, data, { headers }),
+    close: () => bus.close(),
+  });
 }

@@ -5,6 +5,7 @@ import { checkPublish, saysNobodyListens } from '../../../engine/bus/publish-rul
 import { SubjectTree } from '../../../engine/bus/subject-tree.ts';
 import type { WorkQueues } from '../../../engine/bus/work-queue.ts';
 import { CascadeError } from '../../../engine/errors.ts';
+import { receivedHeaders } from '../../doubles/received-headers.ts';
 import type { Distance, FaultyNetwork, NetworkMessage, Session } from './faulty-network.ts';
 import type { ProcessClock } from './process-clock.ts';
 
@@ -58,7 +59,7 @@ export class FaultyBus implements Bus {
 
   publish(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}, part = this.#process): boolean {
     checkPublish(subject, reply, data.length + headerBytes(headers), this.maxPayloadBytes);
-    const message: NetworkMessage = { subject, reply, data, header: (name) => findHeader(headers, name) };
+    const message: NetworkMessage = { subject, reply, data, ...receivedHeaders(headers) };
     const sent = !this.#closed && this.#status$.value === 'up';
     this.#network.watch.published(part, message, sent);
     if (!sent) return false;
@@ -246,7 +247,8 @@ export class FaultyBus implements Bus {
     // Like from a socket: at any offset in a larger buffer, which is reused after the delivery.
     const data = new Uint8Array(message.data.length + 1).subarray(1);
     data.set(message.data);
-    subscription.subscriber.next({ subject: message.subject, reply: message.reply, data, header: message.header });
+    const { subject, reply, header, headersProblem } = message;
+    subscription.subscriber.next({ subject, reply, data, header, headersProblem });
     data.fill(0xc1);
   }
 
@@ -304,12 +306,6 @@ export class FaultyBus implements Bus {
   #unavailable(what: string): CascadeError {
     return new CascadeError('UNAVAILABLE', `${what}: no connection to NATS (simulated)`);
   }
-}
-
-function findHeader(headers: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
-  const wanted = name.toLowerCase();
-  for (const key in headers) if (key.toLowerCase() === wanted) return headers[key];
-  return undefined;
 }
 
 function headerBytes(headers: Readonly<Record<string, string>> | undefined): number {

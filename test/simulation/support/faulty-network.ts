@@ -13,6 +13,7 @@ export interface NetworkMessage {
   readonly reply: string;
   readonly data: Uint8Array;
   readonly header: BusMessage['header'];
+  readonly headersProblem?: BusMessage['headersProblem'];
 }
 
 /** Events of the network. A process has one part with its own name, or several. */

@@ -409,6 +409,7 @@ it('is not disturbed by an empty message, which ends the answers from another ac
   send('x');
   clock.runUntil(1);
   bus.publish(attempts[0].reply, new Uint8Array(0));
+  bus.publish(attempts[0].reply, new Uint8Array(0), { headers: { 'My Key': 'unreadable' } });
   clock.runUntil(2);
   expect(exchange.counts.malformed).toBe(0);
   bus.publish(attempts[0].reply, encode(resultFor('x')));

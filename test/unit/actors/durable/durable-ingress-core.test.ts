@@ -87,6 +87,14 @@ test('a bad request is answered as such, where it wants its answer', () => {
   });
 });
 
+test('a request whose headers cannot be read is answered as such, at the first delivery, and leaves', () => {
+  const core = created();
+  const message = stored({}, { headersProblem: '"My Key" is not a name' });
+  const answer = task(core.onTaken(message, 0));
+  expect(answer).toMatchObject({ type: 'publish', subject: subjects.results, headers: { 'Nats-Service-Error-Code': '400' } });
+  expect(tasks(core.onOutcome({ type: 'published', message }, 10))).toEqual([{ type: 'settle', how: 'done' }]);
+});
+
 test('a request is tried again after a temporary failure', () => {
   const core = created();
   const message = stored();
@@ -159,6 +167,14 @@ test('if their stream is lost, requests to be tried again are stored again, whet
   ]);
   const again = core.onOutcome({ type: 'answered', message: inHand, answer: failure('503') }, 20_100);
   expect(performed(again)).toMatchObject([{ type: 'store-again', message: inHand }]);
+});
+
+test('a request stored again keeps the id in its body, even one that no header can hold', () => {
+  const core = created();
+  const message = stored({}, { data: Buffer.from('{"id":"two\\nlines","inputs":{"x":1}}') });
+  core.onTaken(message, 0);
+  core.onOutcome({ type: 'answered', message, answer: failure('503') }, 0);
+  expect(task(core.onStreamLost())).toMatchObject({ type: 'store-again', message, headers: { 'Cascade-Id': 's-7' } });
 });
 
 test('it has drained when no more requests come and it holds none', () => {

@@ -65,6 +65,14 @@ describe('a stored request', () => {
     expect(read(Uint8Array.of(0x5b, 1), { 'Content-Type': 'application/octet-stream' }).id).toBe('cascade_test_durable-7');
   });
 
+  it('is refused if its headers cannot be read', () => {
+    const message = { ...stored(REQUEST), headersProblem: '"My Key" is not a name' };
+    expect(() => readDurableRequest(message, subjects)).toThrow(
+      'headers: "My Key" is not a name; use names of printable ASCII without spaces or colons, and values without line breaks',
+    );
+    expect(durableReplyTo(message, subjects)).toBe('cascade.test.results');
+  });
+
   it('is answered in JSON if it is JSON', () => {
     expect(wantsJson(stored('{"inputs":{}}'))).toBe(true);
     expect(wantsJson(stored(REQUEST))).toBe(false);

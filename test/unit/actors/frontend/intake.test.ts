@@ -59,6 +59,13 @@ describe('Intake', () => {
     expect(String(opened.type === 'unreadable' && opened.error)).toContain(words);
   });
 
+  it('refuses a message whose headers cannot be read, on its reply subject', () => {
+    const message = { subject: subjects.infer, reply: 'inbox.1', data: pack(request), header: () => undefined };
+    const opened = intake.open({ ...message, headersProblem: '"My Key" is not a name' }, () => undefined);
+    expect(opened).toMatchObject({ type: 'unreadable', address: { reply: 'inbox.1', json: false, id: undefined } });
+    expect(String(opened.type === 'unreadable' && opened.error)).toContain('headers: "My Key" is not a name; use names of');
+  });
+
   it('does not read messages from a client that is shut out', () => {
     expect(open(Uint8Array.of(0xc1), {}, () => 30)).toMatchObject({ type: 'unread', closedForMs: 30 });
   });
