@@ -347,8 +347,9 @@ export class Exchange {
       else if (pending.frame === frame) this.#retryLater(pending, new CascadeError('UNAVAILABLE', answer.error.message));
     } else if (this.#abandoned.delete(answer.id)) {
       this.#counts.late++;
-    } else if (isFailure(answer) && frame !== undefined && !frame.requests.some(({ id }) => id === answer.id)) {
-      // The message as a whole was refused: the deployment could not decode it, so it could not know the ids.
+    } else if (isFailure(answer) && answer.id === '' && frame !== undefined) {
+      // The message as a whole was refused: the deployment could not decode it, so it could not know the ids. An unknown id says
+      // nothing about our requests.
       this.#forEachOpen(frame, (refused) => this.#settle(refused, { ...answer, id: refused.id }));
     } else {
       this.#counts.duplicates++;

@@ -72,13 +72,14 @@ function checkOutputs(outputs: unknown, known: readonly string[]): readonly stri
   return [...new Set(outputs as string[])];
 }
 
-/** @throws CascadeError INVALID_ARGUMENT */
+/** Half of a surrogate pair does not survive MessagePack, so the answer would have another id. @throws CascadeError INVALID_ARGUMENT */
 export function checkId(id: unknown): asserts id is string {
   if (typeof id !== 'string' || id.length === 0 || id.length > ID_MAX_LENGTH) {
     throw invalid(
       `id: ${typeof id === 'string' ? `${id.length} characters` : kindOf(id)}; use a string of 1 to ${ID_MAX_LENGTH} characters`,
     );
   }
+  if (!id.isWellFormed()) throw invalid('id: has half of a surrogate pair; use a well-formed string');
 }
 
 /** @throws CascadeError INVALID_ARGUMENT */
@@ -97,9 +98,8 @@ export function looksLikeRequest(value: unknown): boolean {
 
 /** The id of a refused request, if it has a valid one. */
 export function idOf(value: unknown): string | undefined {
-  return isMap(value) && typeof value.id === 'string' && value.id.length > 0 && value.id.length <= ID_MAX_LENGTH
-    ? value.id
-    : undefined;
+  const id = isMap(value) ? value.id : undefined;
+  return typeof id === 'string' && id.length > 0 && id.length <= ID_MAX_LENGTH && id.isWellFormed() ? id : undefined;
 }
 
 /** The deadline in a request that has not been checked yet, if it is valid. */

@@ -178,7 +178,7 @@ describe.each(BROKERS)('the client on a bus ($name)', ({ open }) => {
   });
 
   it('fails all requests of a message that is refused as a whole', async () => {
-    const refused: Failure = { id: 'made-up-by-the-frontend', error: { code: 'INVALID_ARGUMENT', message: 'too deep' } };
+    const refused: Failure = { id: '', error: { code: 'INVALID_ARGUMENT', message: 'too deep' } };
     const frontend = await stubFrontend(bus, ({ answer }) => {
       if (frontend.requests.length === 3) answer(refused);
     });

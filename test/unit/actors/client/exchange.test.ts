@@ -335,6 +335,21 @@ describe('answers that come twice or late', () => {
     expect(exchange.counts.duplicates).toBe(1);
   });
 
+  it('does not mistake the failure of a request it never sent for the refusal of a whole message', () => {
+    listen();
+    send('x');
+    send('y');
+    clock.runUntil(0);
+    const error = { code: 'INVALID_ARGUMENT', message: 'no' } as const;
+    bus.publish(attempts[0].reply, encode({ id: 'another', error }));
+    clock.runUntil(1);
+    expect(answers).toEqual([]);
+    expect(exchange.counts.duplicates).toBe(1);
+    bus.publish(attempts[0].reply, encode({ id: '', error }));
+    clock.runUntil(2);
+    expect(answers).toEqual(['x', 'y'].map((id) => ({ id, error })));
+  });
+
   it('never calls back after a cancellation', () => {
     listen();
     const cancel = send('x');

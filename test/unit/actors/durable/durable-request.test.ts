@@ -89,6 +89,7 @@ it('is identified to its sender by the id in the body, in the header, or by its 
   expect(durableId(stored({ ...REQUEST, id: 'body' }, { 'Cascade-Id': 'header' }))).toBe('body');
   expect(durableId(stored('{"id": "json"}'))).toBe('json');
   expect(durableId(stored(REQUEST, { 'Cascade-Id': 'header' }))).toBe('header');
+  expect(durableId(stored('{"id": "\\ud83d"}'))).toBe('cascade_test_durable-7');
   expect(durableId(stored('{"broken'))).toBe('cascade_test_durable-7');
   expect(durableId(stored(Uint8Array.of(0xc1), { 'Cascade-Id': 'x'.repeat(200) }))).toBe('cascade_test_durable-7');
 });

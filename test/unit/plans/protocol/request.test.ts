@@ -43,6 +43,7 @@ test.each([
   [{ inputs: { image: [1, 2, 3, Number.NaN] } }, /inputs\.image\[3\]/],
   [{ id: 7, inputs: { image } }, /id: the number 7; use a string/],
   [{ id: 'a'.repeat(129), inputs: { image } }, /id: 129 characters/],
+  [{ id: 'x\ud83d', inputs: { image } }, /id: has half of a surrogate pair; use a well-formed string/],
   [{ deadlineMs: -1, inputs: { image } }, /deadlineMs: -1; use milliseconds above 0/],
   [{ deadlineMs: Number.NaN, inputs: { image } }, /deadlineMs: NaN/],
   [{ deadlineMs: '5', inputs: { image } }, /deadlineMs: the string "5"/],
