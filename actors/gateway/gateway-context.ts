@@ -18,6 +18,3 @@ export interface GatewayContext {
 export const SERVER_NAME = 'cascadeserve';
 /** Supported extensions of Triton, by Triton's names. */
 export const EXTENSIONS: readonly string[] = ['binary_tensor_data', 'statistics', 'model_configuration'];
-
-/** Bounded, because a request is held in memory as a whole. */
-export const MAX_REQUEST_BYTES = 64 * 1024 * 1024;

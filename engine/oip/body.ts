@@ -1,4 +1,5 @@
 import { invalid } from '../errors.ts';
+import { type BodyLimits, scanJson } from '../scan-json.ts';
 
 /** Header of the binary tensor extension: how many bytes of the body are JSON. The rest is tensors, one after the other. */
 export const JSON_LENGTH_HEADER = 'Inference-Header-Content-Length';
@@ -6,11 +7,18 @@ export const JSON_LENGTH_HEADER = 'Inference-Header-Content-Length';
 /**
  * Splits an HTTP body of the Open Inference Protocol.
  * @param jsonLength value of the header; undefined: the whole body is JSON.
+ * @param limits on the JSON, checked before it is parsed; undefined: the sender is trusted.
  * @throws CascadeError INVALID_ARGUMENT
  */
-export function splitBody(body: Uint8Array, jsonLength: string | undefined): { json: unknown; binary: Uint8Array } {
+export function splitBody(
+  body: Uint8Array,
+  jsonLength: string | undefined,
+  limits?: BodyLimits,
+): { json: unknown; binary: Uint8Array } {
   const length = jsonLength === undefined ? body.length : lengthOf(jsonLength, body.length);
-  return { json: parseJson(body.subarray(0, length)), binary: body.subarray(length) };
+  const json = body.subarray(0, length);
+  if (limits !== undefined) scanJson(json, limits);
+  return { json: parseJson(json), binary: body.subarray(length) };
 }
 
 function lengthOf(text: string, bodyLength: number): number {

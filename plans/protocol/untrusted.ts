@@ -1,5 +1,6 @@
 import { Unpackr } from 'msgpackr';
 import { invalid, messageOf } from '../../engine/errors.ts';
+import { scanJson, tooDeep, tooMany } from '../../engine/scan-json.ts';
 
 /** Limits on a client's body, checked on the bytes, before anything is decoded. */
 export const BODY_LIMITS = {
@@ -100,7 +101,7 @@ function quoted(text: string): string {
 export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
   if (data.length === 0) throw invalid('empty body; send {"inputs": {...}} as MessagePack or JSON');
   if (format === 'json') {
-    scanJson(data);
+    scanJson(data, BODY_LIMITS);
     try {
       return JSON.parse(utf8.decode(data));
     } catch (error) {
@@ -117,24 +118,6 @@ export function decodeUntrusted(data: Uint8Array, format: BodyFormat): unknown {
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Checks nesting and number of elements without building anything. */
-function scanJson(data: Uint8Array): void {
-  let depth = 0;
-  let items = 0;
-  let inString = false;
-  for (let i = 0; i < data.length; i++) {
-    const byte = data[i];
-    if (inString) {
-      if (byte === 0x5c) i++;
-      else if (byte === 0x22) inString = false;
-    } else if (byte === 0x22) inString = true;
-    else if (byte === 0x5b || byte === 0x7b) {
-      if (++depth > BODY_LIMITS.depth) throw tooDeep();
-    } else if (byte === 0x5d || byte === 0x7d) depth--;
-    else if (byte === 0x2c && ++items >= BODY_LIMITS.items) throw tooMany();
-  }
-}
 
 /**
  * Walks a MessagePack value without building it, so that a body of a few bytes cannot claim a list of millions, nest without limit, or
@@ -176,9 +159,9 @@ function scanMessagePack(data: Uint8Array): number {
 
   function open(count: number): void {
     items += count;
-    if (items > BODY_LIMITS.items) throw tooMany();
+    if (items > BODY_LIMITS.items) throw tooMany(BODY_LIMITS);
     if (count > data.length - at) throw truncated();
-    if (left.length > BODY_LIMITS.depth) throw tooDeep();
+    if (left.length > BODY_LIMITS.depth) throw tooDeep(BODY_LIMITS);
     left.push(count);
   }
 
@@ -197,12 +180,4 @@ function scanMessagePack(data: Uint8Array): number {
   function truncated(): Error {
     return invalid(`MessagePack body is truncated: it has ${data.length} bytes and announces more`);
   }
-}
-
-function tooMany(): Error {
-  return invalid(`body has more than ${BODY_LIMITS.items} elements`);
-}
-
-function tooDeep(): Error {
-  return invalid(`body is nested deeper than ${BODY_LIMITS.depth} levels`);
 }

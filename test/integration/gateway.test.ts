@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../actors/client/client.ts';
 import { gatewayActor } from '../../actors/gateway/gateway.ts';
-import { MAX_REQUEST_BYTES } from '../../actors/gateway/gateway-context.ts';
+import { MAX_REQUEST_BYTES } from '../../actors/gateway/limits.ts';
 import { outputsOf } from '../../actors/gateway/outputs.ts';
 import { ServedModel } from '../../actors/gateway/served-model.ts';
 import { type RunningActor, startActor } from '../../engine/actor/actor.ts';

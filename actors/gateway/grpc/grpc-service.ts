@@ -1,15 +1,16 @@
 import { type handleUnaryCall, Server, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
 import { Observable, share } from 'rxjs';
-import { inferenceService } from '../../../engine/oip/inference-service.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
-import { EXTENSIONS, type GatewayContext, MAX_REQUEST_BYTES, SERVER_NAME } from '../gateway-context.ts';
+import { EXTENSIONS, type GatewayContext, SERVER_NAME } from '../gateway-context.ts';
+import { MAX_REQUEST_BYTES } from '../limits.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
 import { failureOf } from './failure.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
 import type { ModelInferRequest, ModelInferResponse, ModelStreamInferResponse } from './messages.ts';
 import { respondWith } from './respond.ts';
+import { unreadService } from './unread-service.ts';
 
 /** What a method gets in addition to its message. */
 interface Call {
@@ -27,38 +28,34 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': -1,
   });
+  const service = unreadService();
   const checked = ({ name, version }: Named): void => model.check(name, version);
-  server.addService(inferenceService(), {
-    ServerLive: unary(() => ({ live: true })),
-    ServerReady: unary(() => ({ ready: problem() === undefined })),
-    ModelReady: unary((named: Named) => {
+  server.addService(service.definition, {
+    ServerLive: unary('ServerLive', () => ({ live: true })),
+    ServerReady: unary('ServerReady', () => ({ ready: problem() === undefined })),
+    ModelReady: unary('ModelReady', (named: Named) => {
       checked(named);
       return { ready: problem() === undefined };
     }),
-    ServerMetadata: unary(() => ({ name: SERVER_NAME, version: packageVersion(), extensions: EXTENSIONS })),
-    ModelMetadata: unary((named: Named) => {
+    ServerMetadata: unary('ServerMetadata', () => ({ name: SERVER_NAME, version: packageVersion(), extensions: EXTENSIONS })),
+    ModelMetadata: unary('ModelMetadata', (named: Named) => {
       checked(named);
       return model.metadata;
     }),
-    ModelConfig: unary((named: Named) => {
+    ModelConfig: unary('ModelConfig', (named: Named) => {
       checked(named);
       return { config: modelConfig(model.metadata) };
     }),
     // Without a name: statistics of all models.
-    ModelStatistics: unary((named: Named) => {
+    ModelStatistics: unary('ModelStatistics', (named: Named) => {
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
-    ModelInfer: unary(infer),
-    ModelStreamInfer: (call: ServerDuplexStream<ModelInferRequest, ModelStreamInferResponse>) => {
+    ModelInfer: unary('ModelInfer', infer),
+    ModelStreamInfer: (call: ServerDuplexStream<Buffer, ModelStreamInferResponse>) => {
       // One listener for all its messages.
       const cancel$ = cancelled$(call).pipe(share());
-      answerStream(call, (request) =>
-        infer(request, { ...callOf(call), cancel$ }).then(
-          (response) => ({ error_message: '', infer_response: response }),
-          (error) => ({ error_message: failureOf(error, log).details, infer_response: { ...headOf(request), ...NO_TENSORS } }),
-        ),
-      );
+      answerStream(call, (bytes) => answerMessage(bytes, { ...callOf(call), cancel$ }));
     },
   });
   return server;
@@ -66,16 +63,30 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
   async function infer(request: ModelInferRequest, { cancel$, leftMs, traceparent }: Call): Promise<ModelInferResponse> {
     model.check(request.model_name, request.model_version);
     const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, cancel$);
-    return writeInferResponse(headOf(request), tensors, request.raw_input_contents.length > 0);
+    return writeInferResponse(headOf(request.id), tensors, request.raw_input_contents.length > 0);
   }
 
-  function headOf({ id }: ModelInferRequest): { model_name: string; model_version: string; id: string } {
+  async function answerMessage(bytes: Buffer, call: Call): Promise<ModelStreamInferResponse> {
+    let id = '';
+    try {
+      const request = service.read<ModelInferRequest>('ModelStreamInfer', bytes);
+      id = request.id;
+      return { error_message: '', infer_response: await infer(request, call) };
+    } catch (error) {
+      return { error_message: failureOf(error, log).details, infer_response: { ...headOf(id), ...NO_TENSORS } };
+    }
+  }
+
+  function headOf(id: string): { model_name: string; model_version: string; id: string } {
     return { model_name: model.name, model_version: VERSION, id };
   }
 
-  function unary<Request>(method: (request: Request, call: Call) => object | Promise<object>): handleUnaryCall<Request, object> {
+  function unary<Request>(
+    name: string,
+    method: (request: Request, call: Call) => object | Promise<object>,
+  ): handleUnaryCall<Buffer, object> {
     return (call, respond) => {
-      void respondWith(respond, () => method(call.request, callOf(call)), log);
+      void respondWith(respond, () => method(service.read(name, call.request), callOf(call)), log);
     };
   }
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { gunzip, inflate } from 'node:zlib';
 import { CascadeError, invalid } from '../../../engine/errors.ts';
-import { MAX_REQUEST_BYTES } from '../gateway-context.ts';
+import { MAX_REQUEST_BYTES } from '../limits.ts';
 
 /** For all requests that are being read or waiting for their answers. */
 const MAX_TOTAL_BYTES = 512 * 1024 * 1024;

@@ -1,8 +1,18 @@
 import { z } from 'zod';
 import { invalid } from '../../../engine/errors.ts';
 import { splitBody } from '../../../engine/oip/body.ts';
+import type { BodyLimits } from '../../../engine/scan-json.ts';
 import { type InferCall, type RequestTensor, whereOf } from '../infer-call.ts';
+import { checkTensors, MAX_AXES, MAX_FIELDS, MAX_STRINGS, MAX_VALUES } from '../limits.ts';
 import { deadlineMsOf, refuseUnsupported } from '../parameters.ts';
+
+const JSON_LIMITS: BodyLimits = {
+  depth: 16,
+  items: MAX_VALUES,
+  strings: MAX_STRINGS,
+  fields: MAX_FIELDS,
+  advice: 'send tensors as bytes: binary_data_size',
+};
 
 const parameters = z
   .record(z.string(), z.unknown())
@@ -41,7 +51,8 @@ export function readInfer(
   bytes: Uint8Array,
   jsonLength: string | undefined,
 ): HttpInfer {
-  const { json, binary } = splitBody(bytes, jsonLength);
+  const { json, binary } = splitBody(bytes, jsonLength, JSON_LIMITS);
+  checkLengths(json);
   const parsed = bodySchema.safeParse(json);
   if (!parsed.success) throw invalid(describeProblem(parsed.error.issues[0]));
   const body = parsed.data;
@@ -67,6 +78,23 @@ export function readInfer(
     },
     isBinary: (name) => binaryByName.get(name) ?? binaryByDefault,
   };
+}
+
+/** Before each element of these lists is checked, which takes longer than to parse it. */
+function checkLengths(json: unknown): void {
+  for (const field of ['inputs', 'outputs']) {
+    const tensors = listOf(json, field);
+    checkTensors(field, tensors.length);
+    for (const [i, tensor] of tensors.entries()) {
+      const axes = listOf(tensor, 'shape').length;
+      if (axes > MAX_AXES) throw invalid(`${field}[${i}].shape: ${axes} axes; give at most ${MAX_AXES}`);
+    }
+  }
+}
+
+function listOf(value: unknown, field: string): readonly unknown[] {
+  const list = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[field] : undefined;
+  return Array.isArray(list) ? list : [];
 }
 
 function readTensors(inputs: Body['inputs'], binary: Uint8Array): RequestTensor[] {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readInfer } from '../../../../../actors/gateway/http/read-infer.ts';
 import { writeInfer } from '../../../../../actors/gateway/http/write-infer.ts';
+import { MAX_FIELDS, MAX_STRINGS, MAX_TENSORS, MAX_VALUES } from '../../../../../actors/gateway/limits.ts';
 import { joinBody, splitBody } from '../../../../../engine/oip/body.ts';
 
 const input = { name: 'x', shape: [1, 2], datatype: 'UINT8', data: [1, 2] };
@@ -45,6 +46,34 @@ test('reads the tensors after the JSON in the order of the inputs', () => {
   const { call, isBinary } = read({ inputs, parameters: { binary_data_output: true } }, Uint8Array.of(1, 2, 3, 4, 5));
   expect(call.inputs.map(({ data }) => [...(data as Uint8Array)])).toEqual([[1, 2, 3], [], [4, 5]]);
   expect(isBinary('label')).toBe(true);
+});
+
+describe('refuses before it is built', () => {
+  const refusal = (text: string) => () => readInfer('m', undefined, Buffer.from(text), undefined);
+  const withInput = (rest: string): string => `{"inputs":[{"name":"x","datatype":"FP32",${rest}}]}`;
+
+  test.each([
+    [
+      'too many values',
+      withInput(`"data":[${'0,'.repeat(MAX_VALUES)}0]`),
+      /more than 1000000 elements; send tensors as bytes: binary_data_size/,
+    ],
+    ['too many strings', withInput(`"data":[${'"",'.repeat(MAX_STRINGS)}0]`), /more than 131072 strings; send tensors as bytes/],
+    ['too many objects', withInput(`"data":[${'{},'.repeat(MAX_FIELDS)}0]`), /more than 16384 objects and fields/],
+    ['too deep a nesting', '['.repeat(1_000_000), /nested deeper than 16/],
+    ['too many inputs', `{"inputs":[${'0,'.repeat(MAX_TENSORS)}0]}`, /^inputs: 1025; give at most 1024$/],
+    ['too many outputs', `{"outputs":[${'0,'.repeat(MAX_TENSORS)}0]}`, /^outputs: 1025; give at most 1024$/],
+    ['too many axes', withInput(`"shape":[${'"",'.repeat(100_000)}1]`), /^inputs\[0\]\.shape: 100001 axes; give at most 64$/],
+  ])('%s', (_, body, message) => {
+    expect(refusal(body)).toThrow(message);
+  });
+
+  test('but not bytes after the JSON, which are not parsed', () => {
+    const binary = Buffer.alloc(2 * MAX_VALUES, ',');
+    expect(
+      read({ inputs: [{ ...input, data: undefined, parameters: { binary_data_size: binary.length } }] }, binary).call.inputs,
+    ).toHaveLength(1);
+  });
 });
 
 describe('refuses', () => {
