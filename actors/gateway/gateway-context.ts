@@ -1,5 +1,6 @@
 import type { Logger } from '../../engine/log.ts';
 import type { Inference } from './inference.ts';
+import type { RequestMemory } from './request-memory.ts';
 import type { ServedModel } from './served-model.ts';
 import type { Statistics } from './statistics.ts';
 
@@ -8,6 +9,7 @@ export interface GatewayContext {
   readonly model: ServedModel;
   readonly inference: Inference;
   readonly statistics: Statistics;
+  readonly memory: RequestMemory;
   /** Why the deployment cannot serve now; undefined: it can. */
   readonly problem: () => string | undefined;
   /** While true, connections are closed after their current request. */

@@ -33,6 +33,7 @@ import { inferRoute } from './http/infer-route.ts';
 import { Inference } from './inference.ts';
 import { server$ } from './listener.ts';
 import { Readiness } from './readiness.ts';
+import { RequestMemory } from './request-memory.ts';
 import type { ServedModel } from './served-model.ts';
 import { Statistics } from './statistics.ts';
 
@@ -83,6 +84,7 @@ export function gatewayActor({
         model,
         inference,
         statistics,
+        memory: new RequestMemory(),
         problem: () => readiness.problem(clock.now()),
         draining: () => readiness.draining,
         log,

@@ -1,4 +1,4 @@
-import { type handleUnaryCall, Server, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
+import { type handleUnaryCall, Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Observable, share } from 'rxjs';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
@@ -20,13 +20,17 @@ interface Call {
   readonly traceparent: string | undefined;
 }
 
+/** Of one connection, at a time; a client keeps the others waiting. */
+const MAX_CALLS = 1_024;
+
 type Named = { readonly name: string; readonly version: string };
 
 /** The Open Inference Protocol over gRPC. The server does not listen yet. */
-export function grpcServer({ model, inference, statistics, problem, log }: GatewayContext): Server {
+export function grpcServer({ model, inference, statistics, memory, problem, log }: GatewayContext): Server {
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': MAX_CALLS,
   });
   const service = unreadService();
   const checked = ({ name, version }: Named): void => model.check(name, version);
@@ -51,7 +55,9 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
       if (named.name !== '') checked(named);
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
-    ModelInfer: unary('ModelInfer', infer),
+    ModelInfer: (call: ServerUnaryCall<Buffer, object>, respond: sendUnaryData<object>) => {
+      void respondWith(respond, () => reading(call.request, (request) => infer(request, callOf(call))), log);
+    },
     ModelStreamInfer: (call: ServerDuplexStream<Buffer, ModelStreamInferResponse>) => {
       // One listener for all its messages.
       const cancel$ = cancelled$(call).pipe(share());
@@ -59,6 +65,14 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
     },
   });
   return server;
+
+  /** Reads a request to infer, and accounts for its memory until `use` is done with it. */
+  function reading<T>(bytes: Buffer, use: (request: ModelInferRequest) => Promise<T>): Promise<T> {
+    return memory.with((take) => {
+      take(bytes.length);
+      return use(service.read('ModelInfer', bytes));
+    });
+  }
 
   async function infer(request: ModelInferRequest, { cancel$, leftMs, traceparent }: Call): Promise<ModelInferResponse> {
     model.check(request.model_name, request.model_version);
@@ -69,9 +83,11 @@ export function grpcServer({ model, inference, statistics, problem, log }: Gatew
   async function answerMessage(bytes: Buffer, call: Call): Promise<ModelStreamInferResponse> {
     let id = '';
     try {
-      const request = service.read<ModelInferRequest>('ModelStreamInfer', bytes);
-      id = request.id;
-      return { error_message: '', infer_response: await infer(request, call) };
+      const response = await reading(bytes, (request) => {
+        id = request.id;
+        return infer(request, call);
+      });
+      return { error_message: '', infer_response: response };
     } catch (error) {
       return { error_message: failureOf(error, log).details, infer_response: { ...headOf(id), ...NO_TENSORS } };
     }

@@ -5,7 +5,7 @@ import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { VERSION } from '../served-model.ts';
 import { errorAnswer } from './errors.ts';
-import { BodyMemory } from './read-body.ts';
+import { readBody } from './read-body.ts';
 import { readInfer } from './read-infer.ts';
 import { writeInfer } from './write-infer.ts';
 
@@ -19,13 +19,12 @@ const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
  */
 export type InferRoute = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
-export function inferRoute({ model, inference, draining, log }: GatewayContext): InferRoute {
-  const memory = new BodyMemory();
-
+export function inferRoute({ model, inference, memory, draining, log }: GatewayContext): InferRoute {
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse, name: string, version?: string): Promise<void> {
     model.check(name, version);
     const head = incoming.headers[JSON_LENGTH];
-    await memory.with(incoming, async (bytes) => {
+    await memory.with(async (take) => {
+      const bytes = await readBody(incoming, take);
       const { call, isBinary } = readInfer(model.name, version, bytes, head as string | undefined);
       const traceparent = incoming.headers[TRACE_HEADER];
       const tensors = await inference.infer(

@@ -1,14 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { promisify } from 'node:util';
-import { gunzip, inflate } from 'node:zlib';
+import { createGunzip, createInflate } from 'node:zlib';
 import { CascadeError, invalid } from '../../../engine/errors.ts';
 import { MAX_REQUEST_BYTES } from '../limits.ts';
+import type { Take } from '../request-memory.ts';
 
-/** For all requests that are being read or waiting for their answers. */
-const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
-const RETRY_AFTER_MS = 1_000;
-
-const DECODERS: Readonly<Record<string, typeof gunzip>> = { gzip: gunzip, deflate: inflate };
+const DECODERS: Readonly<Record<string, typeof createGunzip>> = { gzip: createGunzip, deflate: createInflate };
+const CHUNK_BYTES = 64 * 1024;
 
 /** The body is too large, for which HTTP has its own status. */
 export class BodyTooLarge extends Error {
@@ -19,47 +16,31 @@ export class BodyTooLarge extends Error {
   }
 }
 
-/** Bounds the memory for the bodies of all requests of a gateway. */
-export class BodyMemory {
-  #bytes = 0;
+/**
+ * Reads and decodes a body.
+ * @param take called before bytes are kept, received and decoded ones.
+ * @throws BodyTooLarge; CascadeError INVALID_ARGUMENT for a wrong encoding; whatever `take` throws.
+ */
+export async function readBody(incoming: IncomingMessage, take: Take): Promise<Uint8Array> {
+  if (Number(incoming.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) throw new BodyTooLarge();
+  const received = await whole(incoming, bounded(take));
+  return decoded(received, incoming.headers['content-encoding'], bounded(take));
+}
 
-  /**
-   * Reads a body, and accounts for its memory until `use` is done with it.
-   * @throws BodyTooLarge; CascadeError RESOURCE_EXHAUSTED when other requests use all the memory; INVALID_ARGUMENT for a wrong encoding.
-   */
-  async with<T>(incoming: IncomingMessage, use: (body: Uint8Array) => Promise<T>): Promise<T> {
-    if (Number(incoming.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) throw new BodyTooLarge();
-    let taken = 0;
-    const take = (bytes: number): void => {
-      if (this.#bytes + bytes > MAX_TOTAL_BYTES) {
-        throw new CascadeError(
-          'RESOURCE_EXHAUSTED',
-          'the requests in progress use all the memory reserved for them',
-          RETRY_AFTER_MS,
-        );
-      }
-      taken += bytes;
-      this.#bytes += bytes;
-    };
-    try {
-      const received = await whole(incoming, (bytes) => {
-        take(bytes);
-        if (taken > MAX_REQUEST_BYTES) throw new BodyTooLarge();
-      });
-      const body = await decoded(received, incoming.headers['content-encoding']);
-      if (body !== received) take(body.length);
-      return await use(body);
-    } finally {
-      this.#bytes -= taken;
-    }
-  }
+function bounded(take: Take): Take {
+  let total = 0;
+  return (bytes) => {
+    total += bytes;
+    if (total > MAX_REQUEST_BYTES) throw new BodyTooLarge();
+    take(bytes);
+  };
 }
 
 /**
  * Reads the whole body, with events, because an iterator over the chunks takes several times as long.
  * @param take called before a chunk is kept; if it throws, reading stops, and the connection stays open for the answer.
  */
-function whole(incoming: IncomingMessage, take: (bytes: number) => void): Promise<Buffer> {
+function whole(incoming: IncomingMessage, take: Take): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const onData = (chunk: Buffer): void => {
@@ -82,17 +63,23 @@ function whole(incoming: IncomingMessage, take: (bytes: number) => void): Promis
   });
 }
 
-async function decoded(body: Buffer, encoding = 'identity'): Promise<Buffer> {
+/** Chunk by chunk, because a few bytes may become a thousand times as many. */
+async function decoded(body: Buffer, encoding = 'identity', take: Take): Promise<Buffer> {
   if (encoding === 'identity') return body;
   if (!Object.hasOwn(DECODERS, encoding)) {
     throw invalid(`header Content-Encoding: ${JSON.stringify(encoding.slice(0, 40))}; use gzip, deflate or none`);
   }
+  const decoder = DECODERS[encoding]({ chunkSize: CHUNK_BYTES });
+  decoder.end(body);
+  const chunks: Buffer[] = [];
   try {
-    return await promisify<Buffer, { maxOutputLength: number }, Buffer>(DECODERS[encoding])(body, {
-      maxOutputLength: MAX_REQUEST_BYTES,
-    });
+    for await (const chunk of decoder) {
+      take(chunk.length);
+      chunks.push(chunk);
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw new BodyTooLarge();
+    if (error instanceof BodyTooLarge || error instanceof CascadeError) throw error;
     throw invalid(`the body does not match its header Content-Encoding: ${encoding} (${(error as Error).message})`);
   }
+  return Buffer.concat(chunks);
 }

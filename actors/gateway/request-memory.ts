@@ -1,0 +1,39 @@
+import { CascadeError } from '../../engine/errors.ts';
+
+/** For all requests that are being read or waiting for their answers, by HTTP and gRPC. */
+const MAX_TOTAL_BYTES = 512 * 1024 * 1024;
+const RETRY_AFTER_MS = 1_000;
+
+/** Accounts for bytes before they are kept. @throws CascadeError RESOURCE_EXHAUSTED when other requests use all the memory. */
+export type Take = (bytes: number) => void;
+
+/** Bounds the memory for the requests of a gateway. */
+export class RequestMemory {
+  readonly #limit: number;
+  #bytes = 0;
+
+  constructor(limit = MAX_TOTAL_BYTES) {
+    this.#limit = limit;
+  }
+
+  /** Gives back what `use` takes when it is done. */
+  async with<T>(use: (take: Take) => Promise<T>): Promise<T> {
+    let taken = 0;
+    const take: Take = (bytes) => {
+      if (this.#bytes + bytes > this.#limit) {
+        throw new CascadeError(
+          'RESOURCE_EXHAUSTED',
+          'the requests in progress use all the memory reserved for them',
+          RETRY_AFTER_MS,
+        );
+      }
+      taken += bytes;
+      this.#bytes += bytes;
+    };
+    try {
+      return await use(take);
+    } finally {
+      this.#bytes -= taken;
+    }
+  }
+}
