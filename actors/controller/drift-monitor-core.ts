@@ -37,11 +37,17 @@ export class DriftMonitorCore {
   #replanning = false;
   #replannedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: DriftCoreOptions, now: number) {
-    const { revision, plan } = options.start;
+  /** @param before the core of this actor before it was restarted. */
+  constructor(options: DriftCoreOptions, now: number, before?: DriftMonitorCore) {
+    const start = before?.inForce ?? options.start;
     this.#options = options;
-    this.#plans = new Map([[revision, plan]]);
-    this.#watch = this.#watchOf(options.start, now);
+    this.#plans = new Map([[start.revision, start.plan]]);
+    this.#watch = this.#watchOf(start, now);
+  }
+
+  get inForce(): Revision {
+    const { revision } = this.#watch;
+    return { revision, plan: this.#plans.get(revision)! };
   }
 
   /** All controllers measure, so that any can take over; only the leader reports. */

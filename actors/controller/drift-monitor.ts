@@ -22,7 +22,7 @@ export function driftMonitorActor(options: DriftMonitorOptions): Actor {
     name: 'drift-monitor',
     description: 'compares load and certainties with what the plan expects',
     root: options.subjects.root,
-    core: (now) => new DriftMonitorCore(options, now),
+    core: (now, _, before) => new DriftMonitorCore(options, now, before),
     reactions: [
       on(LOAD, (core, report) => core.onLoad(report)),
       on(STATE, (core, state) => core.onState(state)),

@@ -28,6 +28,13 @@ const FIRST_HEARD_WITHIN_MS = 5_000;
 
 const JSON_CODEC = { encode: (verdict: PinVerdict): Uint8Array => Buffer.from(JSON.stringify(verdict)) };
 
+export interface GearControllerCoreOptions {
+  readonly subjects: Subjects;
+  /** The plan that is in force when the process starts. */
+  readonly plan: RevisedPlan;
+  readonly rule: GearRule;
+}
+
 /** Decides the gear. */
 export class GearControllerCore {
   #effects: Effect[] = [];
@@ -51,16 +58,24 @@ export class GearControllerCore {
   #leadingSince = 0;
   #pin: GearPin | undefined;
 
-  constructor(
-    { subjects, plan, rule }: { readonly subjects: Subjects; readonly plan: RevisedPlan; readonly rule: GearRule },
-    now: number,
-  ) {
+  /** @param before the core of this actor before it was restarted: the plan that it had in force, and its pin, stay. */
+  constructor({ subjects, plan: first, rule }: GearControllerCoreOptions, now: number, before?: GearControllerCore) {
+    const plan = before?.inForce ?? first;
     this.#subjects = subjects;
     this.#now = now;
     this.#startedAt = now;
     this.#control = new GearControl(plan.plan, rule, now);
     this.#router = new Router(plan);
     this.#revision = plan.revision;
+    this.#setPin(before?.pinned);
+  }
+
+  get pinned(): GearPin | undefined {
+    return this.#pin;
+  }
+
+  get inForce(): RevisedPlan {
+    return { revision: this.#revision, plan: this.#plan };
   }
 
   /** @param firstEpoch of the term that begins; undefined when another controller leads. */

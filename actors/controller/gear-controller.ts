@@ -3,18 +3,11 @@ import type { Actor, ActorContext } from '../../engine/actor/actor.ts';
 import { asked, defineActor, each, from, on, onlyWhile } from '../../engine/actor/define.ts';
 import { every } from '../../engine/clock.ts';
 import { messageOf } from '../../engine/errors.ts';
-import type { GearRule } from '../../plans/policy/gear-choice.ts';
 import { ABORT, COMMIT, GEAR, LOAD, PIN, PREPARE, STATE } from '../../plans/protocol/channels.ts';
-import type { Subjects } from '../../plans/protocol/subjects.ts';
-import type { RevisedPlan } from '../frontend/router.ts';
 import { STALE_AFTER_MS } from './gear-control.ts';
-import { GearControllerCore } from './gear-controller-core.ts';
+import { GearControllerCore, type GearControllerCoreOptions } from './gear-controller-core.ts';
 
-export interface GearControllerOptions {
-  readonly subjects: Subjects;
-  /** The plan to begin with. */
-  readonly plan: RevisedPlan;
-  readonly rule: GearRule;
+export interface GearControllerOptions extends GearControllerCoreOptions {
   /** True while this controller leads; the others only listen, so that they can take over. */
   readonly leading$: Observable<boolean>;
   /** Number of the term that begins now. Undefined (the default): terms are not counted, and clocks must agree. */
@@ -36,7 +29,7 @@ export function gearControllerActor(options: GearControllerOptions): Actor {
     name: 'gear-controller',
     description: 'chooses the gear for the measured load',
     root: options.subjects.root,
-    core: (now) => new GearControllerCore(options, now),
+    core: (now, _, before) => new GearControllerCore(options, now, before),
     reactions: [
       on(LOAD, (core, report, now) => core.onLoad(report, now)),
       on(STATE, (core, state, now) => core.onState(state, now)),

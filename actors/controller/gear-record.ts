@@ -27,12 +27,8 @@ export class GearRecord {
     this.#inForceSince = now;
   }
 
-  get plan(): GearPlan {
-    return this.#plan;
-  }
-
-  get revision(): number {
-    return this.#revision;
+  get inForce(): Revision {
+    return { revision: this.#revision, plan: this.#plan };
   }
 
   learn({ revision, plan }: PrepareMessage): void {

@@ -3,7 +3,13 @@ import { type Effect, note, perform, send } from '../../engine/actor/effect.ts';
 import { assertNever } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { COMMIT, EVENTS } from '../../plans/protocol/channels.ts';
-import type { DeviceState, PlanVerdict, PreparedMessage, PrepareMessage } from '../../plans/protocol/control-messages.ts';
+import type {
+  DeviceState,
+  GearMessage,
+  PlanVerdict,
+  PreparedMessage,
+  PrepareMessage,
+} from '../../plans/protocol/control-messages.ts';
 import type { Revision } from './plan-history.ts';
 import type { PlanOutcome, PlanTask } from './plan-keeper-tasks.ts';
 import { type PlanKnowledge, PlanOrders, type PlanOrdersOptions, placedDevices } from './plan-orders.ts';
@@ -37,10 +43,15 @@ export class PlanKeeperCore {
   #wanted: GearPlan | undefined;
   #announcedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: PlanKeeperCoreOptions) {
+  /** @param before the core of this actor before it was restarted. */
+  constructor(options: PlanKeeperCoreOptions, before?: PlanKeeperCore) {
     this.#options = options;
-    this.#known = { current: options.start, highest: 0, live: new Map() };
+    this.#known = { current: before?.inForce ?? options.start, highest: 0, live: new Map() };
     this.#orders = new PlanOrders(options, this.#known, this.#effects);
+  }
+
+  get inForce(): Revision {
+    return this.#known.current;
   }
 
   /** Whether it accepts orders and announces the plan on request. */
@@ -84,6 +95,16 @@ export class PlanKeeperCore {
     const announced = this.#announced;
     const isNewer = announced?.revision === revision && revision > this.#known.current.revision;
     if (isNewer && this.#options.check(announced.plan).length === 0) this.#known.current = announced;
+    return this.#done();
+  }
+
+  /** The gear-controller missed the commit if its gears name an earlier plan; those of a later one are a successor's. */
+  onGear({ revision }: GearMessage, now: number): Effects {
+    const inForce = this.#known.current.revision;
+    if (revision < inForce && now - this.#announcedAt >= ANNOUNCE_INTERVAL_MS) {
+      this.#announce(now);
+      this.#effects.push(send(COMMIT, { revision: inForce }));
+    }
     return this.#done();
   }
 

@@ -46,66 +46,68 @@ export interface PlanTaskOptions {
 }
 
 /** Runs the plan-keeper's tasks. */
-export function planTasks(options: PlanTaskOptions, context: ActorContext): (task: PlanTask) => Observable<PlanOutcome> {
-  const { bus, clock, log } = context;
-  const { bucket, check, wanted, subjects } = options;
-  const channels = new Channels(subjects.root, context);
-  // Kept open, because an in-memory history must survive losing and regaining the lease.
+export function planTasks(options: PlanTaskOptions): (context: ActorContext) => (task: PlanTask) => Observable<PlanOutcome> {
+  // Kept open, because an in-memory history must survive restarts of the actor, and losing and regaining the lease.
   let opened: PlanHistory | undefined;
+  return (context) => {
+    const { bus, clock, log } = context;
+    const { bucket, check, wanted, subjects } = options;
+    const channels = new Channels(subjects.root, context);
 
-  async function open(): Promise<PlanHistory> {
-    opened ??= await PlanHistory.open(bus, clock, bucket, { watched: true });
-    return opened;
-  }
-
-  async function takeOver(task: Extract<PlanTask, { type: 'take-over' }>): Promise<PlanOutcome> {
-    try {
-      const history = await open();
-      const stored = await storedPlan(history, check, (reason) => log.warn({ reason }, 'the stored plan cannot be served'));
-      if (stored === undefined) await store(history, task.inForce, task.wasLost);
-      return { type: 'took-over', term: task.term, stored, knowsWanted: await history.knows(wanted) };
-    } catch (error) {
-      // The server may come back without its store, so open it again.
-      opened = undefined;
-      throw error;
+    async function open(): Promise<PlanHistory> {
+      opened ??= await PlanHistory.open(bus, clock, bucket, { watched: true });
+      return opened;
     }
-  }
 
-  /** Fills an empty history. If it was lost, `noteWanted` keeps the plan of the file from coming back into force. */
-  async function store(history: PlanHistory, inForce: Revision, noteWanted: boolean): Promise<void> {
-    await history.keep(inForce);
-    await history.adopt(inForce);
-    if (noteWanted) await history.note({ revision: inForce.revision, plan: wanted });
-  }
-
-  async function carryOut(task: Exclude<PlanTask, { type: 'announce' }>): Promise<PlanOutcome> {
-    if (task.type === 'take-over') return takeOver(task);
-    const history = await open();
-    switch (task.type) {
-      case 'restore':
-        await store(history, task.inForce, task.noteWanted);
-        return { type: 'restored' };
-      case 'number':
-        return { type: 'numbered', change: task.change, revision: await history.nextRevision(task.above) };
-      case 'adopt':
-        await history.keep(task.next);
-        await history.adopt(task.next);
-        return { type: 'adopted', change: task.change, next: task.next };
-      case 'read': {
-        const { change, revision } = task;
-        return { type: 'read', change, revision, plan: (await history.get(revision))?.plan };
+    async function takeOver(task: Extract<PlanTask, { type: 'take-over' }>): Promise<PlanOutcome> {
+      try {
+        const history = await open();
+        const stored = await storedPlan(history, check, (reason) => log.warn({ reason }, 'the stored plan cannot be served'));
+        if (stored === undefined) await store(history, task.inForce, task.wasLost);
+        return { type: 'took-over', term: task.term, stored, knowsWanted: await history.knows(wanted) };
+      } catch (error) {
+        // The server may come back without its store, so open it again.
+        opened = undefined;
+        throw error;
       }
-      case 'read-current':
-        return { type: 'current', stored: await history.current() };
-      default:
-        return assertNever(task);
     }
-  }
 
-  return (task) =>
-    defer(() => {
-      if (task.type !== 'announce') return carryOut(task);
-      channels.send(PREPARE, task.plan);
-      return of<PlanOutcome>({ type: 'announced', change: task.change });
-    }).pipe(catchError((error) => of<PlanOutcome>({ type: 'failed', task, reason: messageOf(error) })));
+    /** Fills an empty history. If it was lost, `noteWanted` keeps the plan of the file from coming back into force. */
+    async function store(history: PlanHistory, inForce: Revision, noteWanted: boolean): Promise<void> {
+      await history.keep(inForce);
+      await history.adopt(inForce);
+      if (noteWanted) await history.note({ revision: inForce.revision, plan: wanted });
+    }
+
+    async function carryOut(task: Exclude<PlanTask, { type: 'announce' }>): Promise<PlanOutcome> {
+      if (task.type === 'take-over') return takeOver(task);
+      const history = await open();
+      switch (task.type) {
+        case 'restore':
+          await store(history, task.inForce, task.noteWanted);
+          return { type: 'restored' };
+        case 'number':
+          return { type: 'numbered', change: task.change, revision: await history.nextRevision(task.above) };
+        case 'adopt':
+          await history.keep(task.next);
+          await history.adopt(task.next);
+          return { type: 'adopted', change: task.change, next: task.next };
+        case 'read': {
+          const { change, revision } = task;
+          return { type: 'read', change, revision, plan: (await history.get(revision))?.plan };
+        }
+        case 'read-current':
+          return { type: 'current', stored: await history.current() };
+        default:
+          return assertNever(task);
+      }
+    }
+
+    return (task) =>
+      defer(() => {
+        if (task.type !== 'announce') return carryOut(task);
+        channels.send(PREPARE, task.plan);
+        return of<PlanOutcome>({ type: 'announced', change: task.change });
+      }).pipe(catchError((error) => of<PlanOutcome>({ type: 'failed', task, reason: messageOf(error) })));
+  };
 }

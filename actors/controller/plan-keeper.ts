@@ -1,7 +1,7 @@
 import { filter, type Observable } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
 import { asked, defineActor, each, from, on, onlyWhile } from '../../engine/actor/define.ts';
-import { COMMIT, PLAN, PREPARE, PREPARED, STATE, TELL_PLAN } from '../../plans/protocol/channels.ts';
+import { COMMIT, GEAR, PLAN, PREPARE, PREPARED, STATE, TELL_PLAN } from '../../plans/protocol/channels.ts';
 import { PlanKeeperCore, type PlanKeeperCoreOptions } from './plan-keeper-core.ts';
 import { type PlanOutcome, type PlanTask, type PlanTaskOptions, planTasks } from './plan-keeper-tasks.ts';
 
@@ -21,7 +21,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
     name: 'plan-keeper',
     description: 'changes the gear plan without loss',
     root: options.subjects.root,
-    core: () => new PlanKeeperCore(options),
+    core: (_now, _context, before) => new PlanKeeperCore(options, before),
     reactions: [
       on(STATE, (core, state, now) => core.onState(state, now)),
       on(PREPARED, (core, prepared, now) => core.onPrepared(prepared, now)),
@@ -35,6 +35,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
       onlyWhile(
         (core) => core.leads,
         asked(PLAN, (core, order) => core.onOrder(order)),
+        on(GEAR, (core, gear, now) => core.onGear(gear, now)),
         on(TELL_PLAN, (core, _, now) => core.onPlanRequested(now)),
         from(
           (_, { bus }) => bus.losses$.pipe(filter(({ kind, name }) => kind === 'bucket' && name === options.bucket)),
@@ -42,7 +43,7 @@ export function planKeeperActor(options: PlanKeeperOptions): Actor {
         ),
       ),
     ],
-    tasks: (context) => planTasks(options, context),
+    tasks: planTasks(options),
     onOutcome: (core, outcome, now) => core.onOutcome(outcome, now),
     onStop: (core) => core.stop(),
     isDrained: (core) => core.isDrained,

@@ -58,10 +58,15 @@ export class StatusCore {
   #durable: Status['durable'];
   #reading = false;
 
-  constructor(options: StatusCoreOptions, now: number) {
+  /** @param before the core of this actor before it was restarted. */
+  constructor(options: StatusCoreOptions, now: number, before?: StatusCore) {
     this.#options = options;
-    this.#gears = new GearRecord(options.start, now);
+    this.#gears = new GearRecord(before?.inForce ?? options.start, now);
     this.#durable = options.isDurable ? { unknown: 'not asked yet' } : null;
+  }
+
+  get inForce(): Revision {
+    return this.#gears.inForce;
   }
 
   /** Any controller's status actor can answer, whether it leads or not. */
@@ -133,7 +138,7 @@ export class StatusCore {
 
   snapshot(now: number): Status {
     const { deployment, pid = process.pid } = this.#options;
-    const { plan, revision } = this.#gears;
+    const { plan, revision } = this.inForce;
     const frontends = [...this.#frontends].map(([name, { report }]) => ({
       name,
       pid: report.pid,

@@ -25,7 +25,7 @@ export function statusActor(options: StatusOptions): Actor {
     name: 'status',
     description: 'answers requests for a snapshot of the deployment',
     root: options.subjects.root,
-    core: (now) => new StatusCore({ ...options, isDurable: durable !== undefined }, now),
+    core: (now, _, before) => new StatusCore({ ...options, isDurable: durable !== undefined }, now, before),
     reactions: [
       on(STATE, (core, state, now) => core.onState(state, now)),
       on(LOAD, (core, report, now) => core.onLoad(report, now)),

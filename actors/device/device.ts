@@ -64,6 +64,7 @@ const BOUNDS: QueueBounds = { requests: 50_000, bytes: 256 * 2 ** 20 };
 /** The parts of a running device. */
 interface Device {
   readonly core: DeviceCore;
+  readonly router: Router;
   readonly backend: Backend;
   readonly changes: ReplicaChanges;
   readonly wakeAt$: Subject<number | undefined>;
@@ -86,7 +87,7 @@ export function deviceActor(options: DeviceOptions): Actor {
     description: 'queues requests for its model replicas and runs them in batches',
     root: subjects.root,
     hot: true,
-    core: (now, context) => createDevice(options, context, now),
+    core: (now, context, before) => createDevice(options, context, now, before),
     tasks: (context, self) => performer(options, self, context),
     onOutcome: ({ core }, outcome, now) => onOutcome(core, outcome, now),
     isDrained: ({ core }) => core.hasEnded,
@@ -110,11 +111,11 @@ export function deviceActor(options: DeviceOptions): Actor {
   });
 }
 
-function createDevice(options: DeviceOptions, context: ActorContext, now: number): Device {
+function createDevice(options: DeviceOptions, context: ActorContext, now: number, before: Device | undefined): Device {
   const { bus, log, drops } = context;
   const { subjects, device, weightsOf, bounds = BOUNDS, pid = process.pid, loopDelayMsP99 } = options;
   const backend = options.createBackend();
-  const router = new Router(options.plan);
+  const router = new Router(before?.router.inForce ?? options.plan);
   const replicas = new Replicas(options, backend, log);
   const starvation = new StarvationWatch();
   const hasWork = (model: number): boolean => core.hasWork(model);
@@ -133,7 +134,7 @@ function createDevice(options: DeviceOptions, context: ActorContext, now: number
     },
     now,
   );
-  return { core, backend, changes, wakeAt$: new Subject(), drained$: new Subject() };
+  return { core, router, backend, changes, wakeAt$: new Subject(), drained$: new Subject() };
 }
 
 /** An event in a device's life, as a call of its core. */

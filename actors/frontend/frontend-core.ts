@@ -68,9 +68,10 @@ export class FrontendCore {
   #routable = false;
   #draining = false;
 
-  constructor(options: FrontendCoreOptions & Surroundings) {
-    const { name, plan, largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes } = options;
-    const router = new Router(plan);
+  /** @param before the core of this actor before it was restarted. */
+  constructor(options: FrontendCoreOptions & Surroundings, before?: FrontendCore) {
+    const { name, largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes } = options;
+    const router = new Router(before?.inForce ?? options.plan);
     const unserved = options.unserved ?? new Unserved();
     const admission = new Admission(() => Math.max(...router.devices.map((device) => router.backlogMs(device))));
     const replyRoutes = this.#replyRoutes;
@@ -82,6 +83,10 @@ export class FrontendCore {
       ...{ name, router, admission, replyRoutes, unserved },
       ...{ largestBatch, maxPayloadBytes, maxInFlight, maxInFlightBytes },
     });
+  }
+
+  get inForce(): RevisedPlan {
+    return this.#router.inForce;
   }
 
   /** Whether nothing is in flight and nothing more will come. */

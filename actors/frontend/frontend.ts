@@ -57,7 +57,7 @@ export function frontendActor(options: FrontendOptions): Actor {
     description: 'accepts inference requests and sends them to the first model of the gear in force',
     root: subjects.root,
     hot: true,
-    core: (_, { bus: { maxPayloadBytes } }) => new FrontendCore({ ...options, maxPayloadBytes, nextSeq }),
+    core: (_, { bus: { maxPayloadBytes } }, before) => new FrontendCore({ ...options, maxPayloadBytes, nextSeq }, before),
     tasks: (context) => performer(options, routable$, context),
     isDrained: (core) => core.isDrained,
     reactions: [

@@ -79,6 +79,10 @@ export class Router {
     return this.#plans.get(this.#revision)!;
   }
 
+  get inForce(): RevisedPlan {
+    return { revision: this.#revision, plan: this.plan };
+  }
+
   /** Records a plan, so that one of its gears can be put in force. A known plan is ignored. */
   learn({ revision, plan }: RevisedPlan): void {
     keepPlan(this.#plans, revision, plan, this.#revision);

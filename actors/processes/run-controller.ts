@@ -62,7 +62,7 @@ async function control(serving: ServingContext, bus: Bus): Promise<void> {
     }),
     statusActor({ deployment: deployment.name, subjects, start, leading$, durable, actors: () => role.actors }),
   ];
-  // Each restarts alone, because it learns the lease and the plan in force again.
+  // Each restarts alone: it learns the lease again, and the plan that it had in force stays.
   const role = supervise(actors, system);
   reportReady();
   if (process.send === undefined) process.stdout.write(`cascade ${deployment.name}: a controller is up\n`);

@@ -79,8 +79,11 @@ export interface ActorDefinition<Core, Task = never, Outcome = never> {
   readonly description: string;
   /** Root of the subjects of its channels. */
   readonly root: string;
-  /** Creates the initial state with the rules that change it: plain code that gets the time as an argument. */
-  readonly core: (now: number, context: ActorContext) => Core;
+  /**
+   * Creates the initial state with the rules that change it: plain code that gets the time as an argument. After the actor died,
+   * `before` is its previous core, for the little that must outlive it.
+   */
+  readonly core: (now: number, context: ActorContext, before: Core | undefined) => Core;
   readonly reactions: readonly Reaction<Core, Task>[];
   /**
    * Called at each start; returns the function that runs the tasks of the effect `perform`. It may return undefined for a task that
@@ -104,11 +107,12 @@ export interface ActorDefinition<Core, Task = never, Outcome = never> {
 
 /**
  * Makes an actor from its definition. The core gets one message at a time, and the effects that it returns are carried out in
- * order. Messages that cannot be decoded, or do not fit into the mailbox, are dropped and counted. A core that throws is restarted
- * with fresh state.
+ * order. Messages that cannot be decoded, or do not fit into the mailbox, are dropped and counted. A core that throws is replaced by
+ * a new one.
  */
 export function defineActor<Core, Task = never, Outcome = never>(definition: ActorDefinition<Core, Task, Outcome>): Actor {
   const { name, description, root, reactions, isDrained = () => true } = definition;
+  let before: Core | undefined;
   return {
     name,
     description,
@@ -116,7 +120,8 @@ export function defineActor<Core, Task = never, Outcome = never>(definition: Act
       new Observable<never>((subscriber) => {
         const { clock, drops, stopping$ } = context;
         const channels = new Channels(root, context);
-        const core = definition.core(clock.now(), context);
+        const core = definition.core(clock.now(), context, before);
+        before = core;
         const perform = definition.tasks?.(context, core) ?? noTasks;
         const handled$ = new Subject<void>();
         let stopping = false;

@@ -202,6 +202,39 @@ describe('a plan that is pushed', () => {
   });
 });
 
+test.each(['controller', 'keeper', 'frontend', 'device'] as const)(
+  'the plan in force stays, and nobody has to be told it again, when an actor is restarted: %s',
+  async (which) => {
+    const world = await startWorld();
+    expect(await world.push(swapped)).toEqual({ accepted: true, revision: 2 });
+    await world.runUntil(world.clock.now() + 5_000);
+    const named = new Set<number>();
+    const asked: string[] = [];
+    for (const subject of ['cascade.test.state.*', 'cascade.test.control.gear', 'cascade.test.control.commit'])
+      world.bus.messages$(subject).subscribe(({ data }) => named.add(decode<{ revision: number }>(data).revision));
+    world.bus.messages$('cascade.test.control.tell-plan').subscribe(({ subject }) => asked.push(subject));
+    const { controller, keeper, frontends, devices } = world;
+    const actor = { controller, keeper, frontend: frontends[0], device: devices.get('a')! }[which];
+    actor.suspend();
+    actor.resume();
+    await world.runUntil(world.clock.now() + 5_000);
+    expect([...named]).toEqual([2]);
+    expect(asked).toEqual([]);
+  },
+);
+
+test('a gear-controller that was being restarted when a plan came into force follows', async () => {
+  const world = await startWorld();
+  const pushed = world.push(swapped);
+  world.controller.suspend();
+  expect(await pushed).toEqual({ accepted: true, revision: 2 });
+  world.controller.resume();
+  await world.runUntil(world.clock.now() + 5_000);
+  world.infer('r', [1, 90, 90]);
+  await world.runUntil(world.clock.now() + 100);
+  expect(results(world)).toMatchObject([{ revision: 2 }]);
+});
+
 test('a process that missed the preparation asks for the plan, and follows', async () => {
   const world = await startWorld();
   const told: number[] = [];
@@ -227,7 +260,7 @@ test('a process that asks gets the plan in force from the history, whoever put i
   await world.runUntil(world.clock.now() + 1_000);
   world.bus.publish('cascade.test.control.tell-plan', new Uint8Array());
   await world.runUntil(world.clock.now() + 1_000);
-  expect(told).toEqual([2]);
+  expect([...new Set(told)]).toEqual([2]);
 });
 
 test('a plan file that was never in force is put in force when its devices are up; one that was is not again', async () => {

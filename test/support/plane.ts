@@ -4,7 +4,7 @@ import { type PlanKeeperOptions, planKeeperActor } from '../../actors/controller
 import { type DeviceOptions, deviceActor } from '../../actors/device/device.ts';
 import { type FrontendOptions, frontendActor } from '../../actors/frontend/frontend.ts';
 import { loadEstimatorActor } from '../../actors/frontend/load-estimator.ts';
-import { type RunningActor, startActor } from '../../engine/actor/actor.ts';
+import { type SupervisedActor, startActor } from '../../engine/actor/actor.ts';
 import type { Backend, BatchOutput } from '../../engine/backend/backend.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
@@ -84,10 +84,10 @@ export interface PlaneOptions {
 }
 
 export interface Plane {
-  readonly devices: ReadonlyMap<string, RunningActor>;
-  readonly frontends: readonly RunningActor[];
-  readonly controller: RunningActor;
-  readonly keeper: RunningActor;
+  readonly devices: ReadonlyMap<string, SupervisedActor>;
+  readonly frontends: readonly SupervisedActor[];
+  readonly controller: SupervisedActor;
+  readonly keeper: SupervisedActor;
 }
 
 /** Starts the real actors of deployment `test` with scripted backends on any bus and clock. The input is `x`: a TestSample. */

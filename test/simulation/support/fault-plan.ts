@@ -37,6 +37,7 @@ const FAULT_TYPES = [
   'backend-death',
   'backend-hang',
   'controller-loss',
+  'actor-death',
 ] as const;
 export type FaultType = (typeof FAULT_TYPES)[number];
 
@@ -47,7 +48,7 @@ export interface Fault {
   /** The name of a process; empty if all are affected. */
   readonly process: string;
   readonly forMs: number;
-  /** The share of a process's sent messages that still arrives; or the probability of a duplicate. */
+  /** The share of a process's sent messages that still arrives; or the probability of a duplicate; or which of its actors dies. */
   readonly share: number;
   /** The time until the process, and the server, notice a broken connection. */
   readonly noticedMs: number;
@@ -117,6 +118,7 @@ export function faultsOf(random: Random, serving: readonly string[], clients: re
     'backend-death': ofKind('device-'),
     'backend-hang': ofKind('device-'),
     'controller-loss': ofKind('controller-'),
+    'actor-death': ofKind('controller-'),
   };
   return Array.from({ length: 1 + random.below(MOST_FAULTS) }, (): Fault => {
     const type = types[random.below(types.length)];

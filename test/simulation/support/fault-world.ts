@@ -238,6 +238,9 @@ class FaultWorld {
       case 'backend-death':
         this.#backends.killNext(name.slice('device-'.length));
         break;
+      case 'actor-death':
+        if (process?.killActor(share) === true) this.#invariants.actorDied(name);
+        break;
       case 'backend-hang':
         this.#backends.hangNext(name.slice('device-'.length));
         break;

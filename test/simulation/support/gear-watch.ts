@@ -20,6 +20,8 @@ export class GearWatch {
   readonly #said = new Map<string, GearMessage>();
   readonly #meaning = new Map<number, string>();
   #last: GearMessage | undefined;
+  /** The gear with the highest epoch. Rollbacks have new numbers, so revisions grow with epochs. */
+  #newest: Pick<GearMessage, 'revision' | 'epoch'> = { revision: 0, epoch: 0 };
   /** The highest epoch anybody has heard of. */
   #highest = 0;
 
@@ -56,6 +58,11 @@ export class GearWatch {
       this.#violated(`${process} goes from epoch ${before.epoch} back to ${message.epoch}`);
     this.#said.set(process, message);
     this.#last = message;
+    if (message.epoch >= this.#newest.epoch) {
+      if (message.revision < this.#newest.revision)
+        this.#violated(`${process} goes from revision ${this.#newest.revision} back to ${message.revision}`);
+      this.#newest = message;
+    }
     const meaning = `${message.revision} ${message.gear} ${message.lost}`;
     const known = this.#meaning.get(message.epoch);
     if (known !== undefined && known !== meaning)

@@ -11,7 +11,7 @@ import { frontendActor } from '../../../actors/frontend/frontend.ts';
 import { loadEstimatorActor } from '../../../actors/frontend/load-estimator.ts';
 import type { RevisedPlan } from '../../../actors/frontend/router.ts';
 import { exitHungProcess } from '../../../actors/processes/exit-hung-process.ts';
-import { type RunningActor, startActor } from '../../../engine/actor/actor.ts';
+import { type SupervisedActor, startActor } from '../../../engine/actor/actor.ts';
 import type { Backend } from '../../../engine/backend/backend.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import type { TensorSpec } from '../../../engine/tensor/tensor.ts';
@@ -114,7 +114,7 @@ function startFrontend(
   plan: RevisedPlan,
   { incarnation, pid }: ProcessContext,
   system: Parameters<typeof startActor>[1],
-): RunningActor[] {
+): SupervisedActor[] {
   const name = `f${where}-${incarnation}`;
   const arrivals$ = new Subject<number>();
   return [
@@ -142,7 +142,7 @@ function controllerProcess(shape: Shape, number: number): Start {
       ttlMs: LEASE_TTL_MS,
     }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
     const revision = { revision: start.revision, plan: raw };
-    const actors: RunningActor[] = [
+    const actors: SupervisedActor[] = [
       gearControllerActor({
         subjects: SUBJECTS,
         plan: start,

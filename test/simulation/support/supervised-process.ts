@@ -1,4 +1,4 @@
-import type { RunningActor } from '../../../engine/actor/actor.ts';
+import type { SupervisedActor } from '../../../engine/actor/actor.ts';
 import type { Bus } from '../../../engine/bus/bus.ts';
 import type { Clock } from '../../../engine/clock.ts';
 import type { Logger } from '../../../engine/log.ts';
@@ -33,7 +33,7 @@ export interface ProcessSpec {
   /** The time from exec to the start of the first actor. */
   readonly startMs: number;
   /** Starts the actors of this process, like its main, in groups that drain one after the other; the process ends if it rejects. */
-  readonly start: (context: ProcessContext) => Promise<readonly (readonly RunningActor[])[]>;
+  readonly start: (context: ProcessContext) => Promise<readonly (readonly SupervisedActor[])[]>;
 }
 
 /** What a process reports to its watchers. */
@@ -48,6 +48,7 @@ const FIRST_PID = 1_000;
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 800;
 const DRAIN_MS = 1_000;
+const ACTOR_RESTART_MS = 100;
 
 /** A process and its supervisor, which restarts it after a growing pause whenever it ends. */
 export class SupervisedProcess {
@@ -62,7 +63,7 @@ export class SupervisedProcess {
   #notBefore = 0;
   #clock: ProcessClock | undefined;
   #bus: FaultyBus | undefined;
-  #groups: readonly (readonly RunningActor[])[] = [];
+  #groups: readonly (readonly SupervisedActor[])[] = [];
   /** Promises are being resolved: turns must not overlap. */
   draining = false;
   /** When it last resumed after a pause. */
@@ -116,6 +117,17 @@ export class SupervisedProcess {
     this.#bus?.cut(arriving, serverNoticesMs);
     this.#notBefore = this.#world.now() + notAgainForMs;
     this.#end('killed');
+  }
+
+  /** An actor dies and is restarted by its supervisor. @param which of them, from 0 up to 1. @returns whether there was one. */
+  killActor(which: number): boolean {
+    const clock = this.#clock;
+    const actors = this.#groups.flat();
+    if (clock === undefined || clock.paused || this.draining || actors.length === 0) return false;
+    const actor = actors[Math.floor(which * actors.length)];
+    actor.suspend();
+    clock.after(ACTOR_RESTART_MS, () => actor.resume());
+    return true;
   }
 
   /** SIGTERM: drains, leaves, and is restarted. */
@@ -191,7 +203,7 @@ export class SupervisedProcess {
 }
 
 /** Drains like a real process: one group after the other, all within one deadline. */
-async function drain(groups: readonly (readonly RunningActor[])[], clock: Clock): Promise<void> {
+async function drain(groups: readonly (readonly SupervisedActor[])[], clock: Clock): Promise<void> {
   const endsAt = clock.now() + DRAIN_MS;
   for (const actors of groups) await Promise.all(actors.map((actor) => actor.stop(Math.max(0, endsAt - clock.now()))));
 }

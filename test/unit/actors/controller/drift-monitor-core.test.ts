@@ -73,3 +73,13 @@ test('a new plan in force starts a new measurement; an unknown one is requested'
   expect(core.onGear(gear, 100_000)).toEqual([]);
   expect(sentOn(DRIFT, load(1))).toMatchObject([{ revision: 2, qps: { drifted: false } }]);
 });
+
+test('after a restart of the actor, the plan that was in force stays', () => {
+  const options = { start: { revision: 1, plan }, profileOf: () => undefined, settings };
+  const before = new DriftMonitorCore(options, 0);
+  before.onPrepare({ revision: 2, plan });
+  before.onGear({ revision: 2, gear: 0, epoch: 1, decidedAt: 0 }, 0);
+  const after = new DriftMonitorCore(options, 100, before);
+  after.lead(true);
+  expect(sentOn(DRIFT, after.tick(1_000))).toMatchObject([{ revision: 2 }]);
+});

@@ -130,3 +130,14 @@ test('an order with a reply to one of our internal subjects is dropped', () => {
   expect(core.onPinOrder({ ...order({ gear: 1 }), reply: 'cascade.test.control.gear' }, 0)).toMatchObject([{ type: 'drop' }]);
   expect(gears(core.repeat(1_000))[0]).not.toHaveProperty('pinned');
 });
+
+// The process's first plan would come back into force, although its weights may have been unloaded.
+test('after a restart of the actor, the plan that was in force and the pin stay', () => {
+  const before = new GearControllerCore(start, 0);
+  before.lead(7, 0);
+  before.onPrepare({ revision: 2, plan }, 10);
+  before.onCommit({ revision: 2 }, 20);
+  before.onPinOrder(order({ gear: 1 }), 30);
+  const after = new GearControllerCore(start, 100, before);
+  expect(gears(after.lead(8, 100)).at(-1)).toMatchObject({ revision: 2, gear: 1, pinned: { gear: 1 } });
+});

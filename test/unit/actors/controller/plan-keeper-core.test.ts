@@ -14,9 +14,9 @@ const file = planOf({ models: ['small'], maxWaitMs: 30 });
 const order = (value: unknown) => ({ message: Buffer.from(JSON.stringify(value)), reply: '_INBOX.1' });
 const verdicts = (effects: readonly Effect<PlanTask>[]) => answers(effects).map(({ message }) => message);
 
-function created(check: (plan: GearPlan) => readonly string[] = () => []): PlanKeeperCore {
+function created(check: (plan: GearPlan) => readonly string[] = () => [], before?: PlanKeeperCore): PlanKeeperCore {
   const start = { revision: 1, plan };
-  const core = new PlanKeeperCore({ subjects: subjectsOf('test'), start, wanted: file, check, prepareTimeoutMs: 10_000 });
+  const core = new PlanKeeperCore({ subjects: subjectsOf('test'), start, wanted: file, check, prepareTimeoutMs: 10_000 }, before);
   core.onState(deviceState({ incarnation: 'i' }), 0);
   return core;
 }
@@ -194,4 +194,24 @@ test('a standby follows the plan that the leader put in force, and never goes ba
   core.onPrepare({ revision: 2, plan: file });
   core.onCommit({ revision: 2 });
   expect(performed(core.lead(true))).toMatchObject([{ inForce: { revision: 4 }, wasLost: true }]);
+});
+
+test('after a restart of the actor, the plan that was in force stays, even if the history is empty by then', () => {
+  const before = leading();
+  before.onOutcome({ type: 'adopted', change: 1, next: { revision: 2, plan: next } }, 0);
+  expect(performed(created(undefined, before).lead(true))).toMatchObject([
+    { type: 'take-over', inForce: { revision: 2 }, wasLost: true },
+  ]);
+});
+
+test('while gears name an earlier plan, the plan in force is announced and committed again', () => {
+  const core = leading();
+  core.onOutcome({ type: 'adopted', change: 1, next: { revision: 2, plan: next } }, 0);
+  const gear = { gear: 0, epoch: 1, decidedAt: 0 };
+  const effects = core.onGear({ ...gear, revision: 1 }, 1_000);
+  expect(performed(effects)).toEqual([{ type: 'announce', plan: { revision: 2, plan: next } }]);
+  expect(sentOn(COMMIT, effects)).toEqual([{ revision: 2 }]);
+  expect(core.onGear({ ...gear, revision: 1 }, 1_001)).toEqual([]);
+  // A later plan is a successor's.
+  for (const revision of [2, 3]) expect(core.onGear({ ...gear, revision }, 5_000)).toEqual([]);
 });

@@ -91,3 +91,11 @@ test('the newest losses and decisions come first, and a bounded number is kept',
   expect(losses).toHaveLength(20);
   expect(losses[0]).toEqual({ at: 29, kind: 'bucket', name: 'b29', text: '' });
 });
+
+test('after a restart of the actor, the plan that was in force stays', () => {
+  const before = started();
+  before.onPrepare({ revision: 2, plan: planOf({ models: ['large'] }) });
+  before.onGear(gear({ revision: 2 }), 0);
+  const after = new StatusCore({ deployment: 'test', subjects, start: { revision: 1, plan } }, 100, before);
+  expect(after.snapshot(100)).toMatchObject({ revision: 2, gears: [{ cascade: 'large' }] });
+});

@@ -176,3 +176,20 @@ test('a core that throws is restarted with fresh state', () => {
   expect(told).toEqual([5, 2]);
   expect(actor.restarts).toBe(1);
 });
+
+test('a core that replaces a dead one gets it, for what must outlive it', () => {
+  const { tell, told, clock } = run({
+    core: (_now, _context, before) => ({ sum: before?.sum ?? 0, open: false, pending: 0 }),
+    reactions: [
+      on<Core, string, { value: number }, number>(IN, (core, { value }) => {
+        if (value < 0) throw new Error('a defect');
+        core.sum += value;
+        return tellSum(core);
+      }),
+    ],
+  });
+  tell(2, -1);
+  clock.runUntil(1_000);
+  tell(3);
+  expect(told).toEqual([2, 5]);
+});
