@@ -86,7 +86,8 @@ export class PlanKeeperCore {
   }
 
   onPrepare(announced: PrepareMessage): Effects {
-    this.#announced = announced;
+    // The plan in force is announced again while another is prepared, for processes that missed it.
+    if (announced.revision !== this.#known.current.revision) this.#announced = announced;
     return this.#done();
   }
 

@@ -1,4 +1,17 @@
-import { catchError, concatMap, defaultIfEmpty, defer, EMPTY, finalize, from, map, merge, type Observable, of } from 'rxjs';
+import {
+  catchError,
+  concatMap,
+  defaultIfEmpty,
+  defer,
+  EMPTY,
+  finalize,
+  from,
+  map,
+  merge,
+  type Observable,
+  of,
+  Subject,
+} from 'rxjs';
 import type { ActorContext } from '../../engine/actor/actor.ts';
 import { Channels } from '../../engine/actor/channel.ts';
 import { every } from '../../engine/clock.ts';
@@ -14,7 +27,7 @@ import type { DeviceWeights, WeightsOf } from './weights/device-weights.ts';
 
 /** A replica that the plan in force does not use is kept this long for processes that do not know yet. */
 const UNLOAD_AFTER_MS = 2_000;
-/** Missing weights are looked for again, because somebody may have put them back. This reads whole files. */
+/** What the plan in force places here is tried again, because somebody may have put missing weights back. This reads whole files. */
 const LOOK_AGAIN_MS = 15_000;
 
 export interface ReplicaChangesOptions {
@@ -42,8 +55,9 @@ export class ReplicaChanges {
   readonly #context: ActorContext;
   /** Number of this device in all plans. */
   readonly #number: number;
-  /** What a plan in preparation places here; kept although the plan in force does not use it. */
-  #prepared: readonly DeviceWeights[] = [];
+  /** What the plan in preparation places here; kept although the plan in force does not use it. */
+  #prepared: { readonly revision: number; readonly weights: readonly DeviceWeights[] } | undefined;
+  readonly #committed$ = new Subject<void>();
   /** Key of weights -> when they were last placed here by the plan in force, or had work. */
   readonly #neededAt = new Map<string, number>();
   #underWay = false;
@@ -64,7 +78,7 @@ export class ReplicaChanges {
    * available weights may still come.
    */
   begin(): Observable<never> {
-    return this.#loadWhatThereIs(() => this.#placedBy(this.#options.router.plan));
+    return defer(() => from(this.#placedBy(this.#options.router.plan))).pipe(concatMap((weights) => this.#loadIfThere(weights)));
   }
 
   /** Model -> why the weights that the plan in force places here are unavailable. */
@@ -81,12 +95,13 @@ export class ReplicaChanges {
 
   /** Whether a replica of the plan in preparation is loaded here. */
   hasPrepared(model: string): boolean {
-    return this.#prepared.some((weights) => weights.model === model && this.#options.replicas.has(weights));
+    return this.#prepared?.weights.some((weights) => weights.model === model && this.has(weights)) ?? false;
   }
 
-  /** The prepared plan is now in force. */
+  /** Another plan is in force: normally the prepared one, but we may have missed that one's preparation, or an earlier commit. */
   committed(): void {
-    this.#prepared = [];
+    if (this.#prepared?.revision === this.#options.router.revision) this.#prepared = undefined;
+    this.#committed$.next();
   }
 
   run(): Observable<Prepared> {
@@ -96,7 +111,7 @@ export class ReplicaChanges {
       channels.receive$(PREPARE).pipe(map((message): Observable<Prepared> => this.#prepare(message))),
       channels.receive$(ABORT).pipe(map((verdict) => this.#abort(verdict))),
       every(clock, UNLOAD_AFTER_MS).pipe(map(() => this.#unloadUnused())),
-      every(clock, LOOK_AGAIN_MS).pipe(map(() => this.#lookAgain())),
+      merge(this.#committed$, every(clock, LOOK_AGAIN_MS)).pipe(map(() => this.#lookAgain())),
     ).pipe(concatMap((change$) => this.#watched(change$)));
   }
 
@@ -106,28 +121,27 @@ export class ReplicaChanges {
     return this.#options.weightsOf(plan).filter((_, model) => placed[model * devices.length + this.#number] === 1);
   }
 
-  #loadWhatThereIs(wanted: () => readonly DeviceWeights[]): Observable<never> {
-    const load = (weights: DeviceWeights): Observable<never> =>
-      this.#options.replicas.load([weights]).pipe(
-        catchError((error) => {
-          if (error instanceof WeightsMissingError) return EMPTY;
-          throw error;
-        }),
-      );
-    return defer(() => from(wanted())).pipe(concatMap(load));
-  }
-
-  #lookAgain(): Observable<never> {
-    const { router, replicas } = this.#options;
-    return this.#loadWhatThereIs(() =>
-      this.#placedBy(router.plan).filter((weights) => replicas.whyMissing(weights) !== undefined),
-    ).pipe(
+  #loadIfThere(weights: DeviceWeights): Observable<never> {
+    return this.#options.replicas.load([weights]).pipe(
       catchError((error) => {
-        if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
-        this.#context.log.warn({ reason: messageOf(error) }, 'weights that were missing are back, but cannot be loaded');
-        return EMPTY;
+        if (error instanceof WeightsMissingError) return EMPTY;
+        throw error;
       }),
     );
+  }
+
+  /** Loads what the plan in force places here and is not loaded. */
+  #lookAgain(): Observable<never> {
+    const load = (weights: DeviceWeights): Observable<never> =>
+      this.#loadIfThere(weights).pipe(
+        catchError((error) => {
+          if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
+          const reason = messageOf(error);
+          this.#context.log.warn({ model: weights.model, reason }, 'cannot load a model of the plan in force; still trying');
+          return EMPTY;
+        }),
+      );
+    return defer(() => from(this.#placedBy(this.#options.router.plan))).pipe(concatMap(load));
   }
 
   /** Reports whether everything the plan needs here could be loaded. The plan itself is known at once. */
@@ -137,8 +151,10 @@ export class ReplicaChanges {
     return defer(() => {
       const revised = revisedPlan(message, router);
       router.learn(revised);
-      this.#prepared = this.#placedBy(revised.plan);
-      return replicas.load(this.#prepared);
+      const weights = this.#placedBy(revised.plan);
+      // The plan in force is announced again while another is prepared, for processes that missed it.
+      if (revision !== router.revision) this.#prepared = { revision, weights };
+      return replicas.load(weights);
     }).pipe(
       catchError((error) => {
         if (error instanceof CascadeError && error.code === 'UNAVAILABLE') throw error;
@@ -159,7 +175,7 @@ export class ReplicaChanges {
 
   #forget(revision: number): void {
     this.#options.router.forget(revision);
-    this.#prepared = [];
+    if (this.#prepared?.revision === revision) this.#prepared = undefined;
   }
 
   /** Unloads replicas that neither the plan in force nor one in preparation needs, once nobody can be sending them work. */
@@ -167,7 +183,7 @@ export class ReplicaChanges {
     const { router, replicas, weightsOf, hasWork } = this.#options;
     return defer(() => {
       const now = this.#context.clock.now();
-      const needed = new Set([...this.#placedBy(router.plan), ...this.#prepared].map(({ key }) => key));
+      const needed = new Set([...this.#placedBy(router.plan), ...(this.#prepared?.weights ?? [])].map(({ key }) => key));
       // Queued work is only computed with the weights in force.
       weightsOf(router.plan).forEach(({ key }, model) => {
         if (hasWork(model)) needed.add(key);

@@ -215,3 +215,11 @@ test('while gears name an earlier plan, the plan in force is announced and commi
   // A later plan is a successor's.
   for (const revision of [2, 3]) expect(core.onGear({ ...gear, revision }, 5_000)).toEqual([]);
 });
+
+test('a standby remembers a plan that comes into force, even if the previous one is announced again meanwhile', () => {
+  const core = created();
+  core.onPrepare({ revision: 2, plan: next });
+  core.onPrepare({ revision: 1, plan });
+  core.onCommit({ revision: 2 });
+  expect(performed(core.lead(true))).toMatchObject([{ type: 'take-over', inForce: { revision: 2 } }]);
+});
