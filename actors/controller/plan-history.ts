@@ -3,7 +3,6 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import type { KeyValueOptions, KeyValueStore } from '../../engine/bus/key-value.ts';
 import { createLocalKeyValue } from '../../engine/bus/local-key-value.ts';
 import type { Clock } from '../../engine/clock.ts';
-import { CascadeError } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { countUp, numberIn, writeNumber } from './count-up.ts';
@@ -78,22 +77,19 @@ export class PlanHistory {
   }
 
   /**
-   * Puts a stored plan in force.
-   * @throws CascadeError UNAVAILABLE when another controller has put a later plan in force, or is doing so now.
+   * Puts a stored plan in force. Call it again if it throws: the plan may be in force, because only the confirmation was lost.
+   * @returns false when a later plan is in force.
+   * @throws CascadeError UNAVAILABLE when the store cannot be reached.
    */
-  async adopt({ revision, plan }: Revision): Promise<void> {
-    const entry = await this.#store.get(CURRENT);
-    const later = entry !== undefined && (numberIn(entry) ?? 0) > revision;
-    if (later || !(await writeNumber(this.#store, CURRENT, revision, entry?.revision)))
-      throw new CascadeError(
-        'UNAVAILABLE',
-        `another controller put a plan in force while revision ${revision} was being prepared`,
-      );
+  async adopt({ revision, plan }: Revision): Promise<boolean> {
+    for (;;) {
+      const entry = await this.#store.get(CURRENT);
+      const inForce = (entry && numberIn(entry)) ?? 0;
+      if (inForce > revision) return false;
+      if (inForce === revision || (await writeNumber(this.#store, CURRENT, revision, entry?.revision))) break;
+    }
     await this.note({ revision, plan });
-  }
-
-  async drop(revision: number): Promise<void> {
-    await this.#store.delete(`plan.${revision}`);
+    return true;
   }
 }
 

@@ -161,6 +161,12 @@ export class PlanKeeperCore {
       case 'adopted':
         this.#orders.onAdopted(outcome.change, outcome.next);
         break;
+      case 'superseded':
+        this.#orders.onSuperseded(outcome.change, outcome.next);
+        break;
+      case 'unconfirmed':
+        this.#orders.onUnconfirmed(outcome.change, outcome.next, outcome.reason);
+        break;
       case 'read':
         this.#orders.onRead(outcome.change, outcome.revision, outcome.plan);
         break;

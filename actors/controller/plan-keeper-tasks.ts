@@ -1,7 +1,8 @@
-import { catchError, defer, type Observable, of } from 'rxjs';
+import { catchError, concatMap, defer, map, type Observable, of, retry, take, throwError } from 'rxjs';
 import type { ActorContext } from '../../engine/actor/actor.ts';
 import { Channels } from '../../engine/actor/channel.ts';
-import { assertNever, messageOf } from '../../engine/errors.ts';
+import { every } from '../../engine/clock.ts';
+import { assertNever, CascadeError, messageOf } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { PREPARE } from '../../plans/protocol/channels.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
@@ -30,10 +31,17 @@ export type PlanOutcome =
   | { readonly type: 'restored' }
   | { readonly type: 'numbered'; readonly change: number; readonly revision: number }
   | { readonly type: 'adopted'; readonly change: number; readonly next: Revision }
+  /** A later plan is in force. */
+  | { readonly type: 'superseded'; readonly change: number; readonly next: Revision }
+  /** It may be in force in the history, or not. */
+  | { readonly type: 'unconfirmed'; readonly change: number; readonly next: Revision; readonly reason: string }
   | { readonly type: 'read'; readonly change: number; readonly revision: number; readonly plan: GearPlan | undefined }
   | { readonly type: 'current'; readonly stored: Revision | undefined }
   | { readonly type: 'announced'; readonly change?: number }
   | { readonly type: 'failed'; readonly task: PlanTask; readonly reason: string };
+
+const RETRY_MS = 500;
+const ADOPT_WITHIN_MS = 10_000;
 
 export interface PlanTaskOptions {
   readonly subjects: Subjects;
@@ -75,11 +83,12 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
     /** Fills an empty history. If it was lost, `noteWanted` keeps the plan of the file from coming back into force. */
     async function store(history: PlanHistory, inForce: Revision, noteWanted: boolean): Promise<void> {
       await history.keep(inForce);
-      await history.adopt(inForce);
+      if (!(await history.adopt(inForce)))
+        throw new CascadeError('UNAVAILABLE', `another controller put a plan in force after revision ${inForce.revision}`);
       if (noteWanted) await history.note({ revision: inForce.revision, plan: wanted });
     }
 
-    async function carryOut(task: Exclude<PlanTask, { type: 'announce' }>): Promise<PlanOutcome> {
+    async function carryOut(task: Exclude<PlanTask, { type: 'announce' | 'adopt' }>): Promise<PlanOutcome> {
       if (task.type === 'take-over') return takeOver(task);
       const history = await open();
       switch (task.type) {
@@ -88,10 +97,6 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
           return { type: 'restored' };
         case 'number':
           return { type: 'numbered', change: task.change, revision: await history.nextRevision(task.above) };
-        case 'adopt':
-          await history.keep(task.next);
-          await history.adopt(task.next);
-          return { type: 'adopted', change: task.change, next: task.next };
         case 'read': {
           const { change, revision } = task;
           return { type: 'read', change, revision, plan: (await history.get(revision))?.plan };
@@ -103,8 +108,28 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
       }
     }
 
+    /** If the confirmation of the last write is lost, the plan may be in force, so this continues until it knows, for some seconds. */
+    function adopt$({ change, next }: Extract<PlanTask, { type: 'adopt' }>): Observable<PlanOutcome> {
+      const giveUpAt = clock.now() + ADOPT_WITHIN_MS;
+      const again = (error: unknown): Observable<unknown> => {
+        if (clock.now() >= giveUpAt) return throwError(() => error);
+        log.warn({ revision: next.revision, reason: messageOf(error) }, 'cannot tell whether the plan is stored; trying again');
+        return every(clock, RETRY_MS).pipe(take(1));
+      };
+      return defer(async () => (await open()).keep(next)).pipe(
+        concatMap(() =>
+          defer(async () => (await open()).adopt(next)).pipe(
+            retry({ delay: again }),
+            map((inForce): PlanOutcome => ({ type: inForce ? 'adopted' : 'superseded', change, next })),
+            catchError((error) => of<PlanOutcome>({ type: 'unconfirmed', change, next, reason: messageOf(error) })),
+          ),
+        ),
+      );
+    }
+
     return (task) =>
       defer(() => {
+        if (task.type === 'adopt') return adopt$(task);
         if (task.type !== 'announce') return carryOut(task);
         channels.send(PREPARE, task.plan);
         return of<PlanOutcome>({ type: 'announced', change: task.change });

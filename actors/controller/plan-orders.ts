@@ -153,6 +153,24 @@ export class PlanOrders {
     this.onNotStored(number, reason);
   }
 
+  /** Another controller has put a later plan in force. */
+  onSuperseded(number: number, { revision }: Revision): void {
+    this.#adopting--;
+    this.#effects.push(send(ABORT, { revision }));
+    const reason = `another controller put a plan in force while revision ${revision} was being prepared`;
+    this.#conclude(number, { accepted: false, reason });
+  }
+
+  /** Devices keep the plan's replicas, because the next controller that reads the history may find it in force. */
+  onUnconfirmed(number: number, { revision }: Revision, reason: string): void {
+    this.#adopting--;
+    const advice = `\`cascade status\` shows whether it is in force: push again if it is not`;
+    this.#conclude(number, {
+      accepted: false,
+      reason: `the plan store did not confirm revision ${revision}: ${reason}; ${advice}`,
+    });
+  }
+
   onNotStored(number: number, reason: string): void {
     this.#conclude(number, { accepted: false, reason: `the plan cannot be stored: ${reason}` });
   }

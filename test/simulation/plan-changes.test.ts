@@ -6,7 +6,9 @@ import { planKeeperActor } from '../../actors/controller/plan-keeper.ts';
 import { pushPlan } from '../../actors/operator/push-plan.ts';
 import { startActor } from '../../engine/actor/actor.ts';
 import type { Backend, ModelFile } from '../../engine/backend/backend.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
+import { CascadeError } from '../../engine/errors.ts';
 import { silentLogger } from '../../engine/log.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { decode, encode } from '../../plans/protocol/codec.ts';
@@ -16,6 +18,7 @@ import { isFailure } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
+import { busWith } from '../support/bus-with.ts';
 import { scriptedBackend } from '../support/plane.ts';
 import { deviceState, planOf, weightsOf } from '../support/plans.ts';
 import { runClock, startVirtualPlane, type VirtualPlane, type VirtualPlaneOptions } from '../support/virtual-plane.ts';
@@ -233,6 +236,57 @@ test('a gear-controller that was being restarted when a plan came into force fol
   world.infer('r', [1, 90, 90]);
   await world.runUntil(world.clock.now() + 100);
   expect(results(world)).toMatchObject([{ revision: 2 }]);
+});
+
+describe('a plan whose write the store does not confirm', () => {
+  /** A bus whose store is unreachable for some time after it has carried out a write of the key `current`. */
+  async function worldWithStoreSilentFor(ms: number): Promise<World & { said: string[] }> {
+    const clock = new VirtualClock();
+    const bus = createLocalBus(clock);
+    let silentUntil = 0;
+    const reachable = <T>(value: T): T => {
+      if (clock.now() < silentUntil) throw new CascadeError('UNAVAILABLE', 'no answer');
+      return value;
+    };
+    const keyValue: Bus['keyValue'] = async (...args) => {
+      const store = (await bus.keyValue(...args))!;
+      return {
+        ...store,
+        get: async (key) => reachable(await store.get(key)),
+        update: async (key, ...rest) => {
+          const written = await store.update(key, ...rest);
+          if (key === 'current' && silentUntil === 0) silentUntil = clock.now() + ms;
+          return reachable(written);
+        },
+      };
+    };
+    const world = await startWorld({ clock, bus: busWith(bus, { keyValue }) });
+    const said: string[] = [];
+    for (const verdict of ['commit', 'abort'])
+      bus.messages$(`cascade.test.control.${verdict}`).subscribe(() => said.push(verdict));
+    return { ...world, said };
+  }
+
+  test('is in force as soon as the store says so', async () => {
+    const world = await worldWithStoreSilentFor(3_000);
+    expect(await world.push(swapped)).toEqual({ accepted: true, revision: 2 });
+    expect(world.said).not.toContain('abort');
+  });
+
+  test('is not called rejected, and is in force once somebody reads the store', async () => {
+    const world = await worldWithStoreSilentFor(15_000);
+    expect(await world.push(swapped)).toMatchObject({
+      accepted: false,
+      reason: expect.stringMatching(/^the plan store did not confirm revision 2: /),
+    });
+    expect(world.said).toEqual([]);
+    await world.runUntil(world.clock.now() + 10_000);
+    world.bus.publish('cascade.test.control.tell-plan', new Uint8Array());
+    await world.runUntil(world.clock.now() + 5_000);
+    world.infer('r', [1, 90, 90]);
+    await world.runUntil(world.clock.now() + 100);
+    expect(results(world)).toMatchObject([{ revision: 2 }]);
+  });
 });
 
 test('a process that missed the preparation asks for the plan, and follows', async () => {

@@ -223,3 +223,17 @@ test('a standby remembers a plan that comes into force, even if the previous one
   core.onCommit({ revision: 2 });
   expect(performed(core.lead(true))).toMatchObject([{ type: 'take-over', inForce: { revision: 2 } }]);
 });
+
+test.each([
+  ['was superseded', { type: 'superseded' }, [{ revision: 2 }], 'another controller put a plan in force'],
+  // Whoever leads next may find it in force.
+  ['may be in force', { type: 'unconfirmed', reason: 'no answer' }, [], 'the plan store did not confirm revision 2: no answer'],
+] as const)('the replicas of a plan that %s are given up only if it cannot come into force', (_, end, aborted, reason) => {
+  const core = preparing();
+  core.onPrepared(prepared, 10);
+  const effects = core.onOutcome({ ...end, change: 1, next: { revision: 2, plan: next } }, 20);
+  expect(sentOn(ABORT, effects)).toEqual(aborted);
+  expect(sentOn(COMMIT, effects)).toEqual([]);
+  expect(verdicts(effects)).toMatchObject([{ accepted: false, reason: expect.stringContaining(reason) }]);
+  expect(core.isDrained).toBe(true);
+});
