@@ -1,3 +1,4 @@
+import type { Clock } from '../../engine/clock.ts';
 import type { Logger } from '../../engine/log.ts';
 import type { Inference } from './inference.ts';
 import type { RequestMemory } from './request-memory.ts';
@@ -14,6 +15,7 @@ export interface GatewayContext {
   readonly problem: () => string | undefined;
   /** While true, connections are closed after their current request. */
   readonly draining: () => boolean;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 

@@ -87,6 +87,7 @@ export function gatewayActor({
         memory: new RequestMemory(),
         problem: () => readiness.problem(clock.now()),
         draining: () => readiness.draining,
+        clock,
         log,
       };
 

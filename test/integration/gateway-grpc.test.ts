@@ -11,6 +11,7 @@ import { ServedModel } from '../../actors/gateway/served-model.ts';
 import { Statistics } from '../../actors/gateway/statistics.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { eventually } from '../support/eventually.ts';
 import { grpcClient, type InferenceGrpcClient } from '../support/grpc-client.ts';
 import { resultFor } from '../support/stub-frontend.ts';
 
@@ -45,6 +46,7 @@ async function listen(memory = new RequestMemory()): Promise<{ answerAll(): void
     memory,
     problem: () => undefined,
     draining: () => false,
+    clock: realClock,
     log: silentLogger,
   };
   listener = await listenGrpc(context, { host: '127.0.0.1', port: 0 });
@@ -71,4 +73,31 @@ test('refuses a request that does not fit into the memory for requests', async (
   await expect(refused).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: message });
   const answers = await client.stream('ModelStreamInfer', [request('a', 2_000)]).answers;
   expect(answers).toEqual([expect.objectContaining({ error_message: message })]);
+});
+
+test('ends streams when it stops: idle ones at once, others when their messages are answered; new messages are refused', async () => {
+  const deployment = await listen();
+  const idle = client.open('ModelStreamInfer');
+  const busy = client.open('ModelStreamInfer');
+  idle.write(request('first'));
+  busy.write(request('second'));
+  await eventually(() => expect(deployment.asked).toBe(2));
+  deployment.answerAll();
+  busy.write(request('third'));
+  await eventually(() => expect([deployment.asked, idle.answers.length]).toEqual([3, 1]));
+
+  const closed = listener.close(60_000);
+  const unavailable = { code: status.UNAVAILABLE, details: expect.stringContaining('draining') };
+  expect(await idle.ended).toMatchObject(unavailable);
+  busy.write(request('late'));
+  await eventually(() => expect(busy.answers).toHaveLength(2));
+  expect(busy.answers[1]).toMatchObject({
+    error_message: expect.stringContaining('draining'),
+    infer_response: { id: 'late', outputs: [] },
+  });
+  deployment.answerAll();
+  expect(await busy.ended).toMatchObject(unavailable);
+  expect(busy.answers[2]).toMatchObject({ error_message: '', infer_response: { id: 'third' } });
+  expect(deployment.asked).toBe(3);
+  await closed;
 });

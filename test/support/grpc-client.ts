@@ -1,4 +1,4 @@
-import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor } from '@grpc/grpc-js';
+import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor, type StatusObject } from '@grpc/grpc-js';
 import { inferenceService } from '../../engine/oip/inference-service.ts';
 
 /** A client of the service with untyped messages. */
@@ -14,6 +14,12 @@ export interface InferenceGrpcClient {
   start(method: string, request: object): { readonly answer: Promise<Record<string, unknown>>; cancel(): void };
   /** Sends messages in a stream, closes it, and waits for all answers. */
   stream(method: string, requests: readonly object[]): { readonly answers: Promise<unknown[]>; cancel(): void };
+  /** Opens a stream for the test to write to; `ended` is the status with which it ends. */
+  open(method: string): {
+    readonly answers: readonly unknown[];
+    readonly ended: Promise<StatusObject>;
+    write(request: object): void;
+  };
   close(): void;
 }
 
@@ -57,6 +63,16 @@ export function grpcClient(url: string): InferenceGrpcClient {
       for (const request of requests) stream.write(request);
       stream.end();
       return { answers: all, cancel: () => stream.cancel() };
+    },
+    open: (method) => {
+      const { path, requestSerialize, responseDeserialize } = service[method];
+      const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+      const answers: unknown[] = [];
+      stream.on('data', (answer) => answers.push(answer));
+      // Told by its status as well.
+      stream.on('error', () => undefined);
+      const ended = new Promise<StatusObject>((resolve) => stream.on('status', resolve));
+      return { answers, ended, write: (request) => stream.write(request) };
     },
     call: (method, request, options, headers) => start(method, request, options, headers).answer,
     close: () => client.close(),

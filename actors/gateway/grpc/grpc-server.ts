@@ -8,7 +8,7 @@ import { grpcServer } from './grpc-service.ts';
 
 /** Starts the gRPC server. @throws ConfigError when it cannot listen on the address. */
 export async function listenGrpc(context: GatewayContext, address: HttpAddress): Promise<Listener> {
-  const server = grpcServer(context);
+  const { server, streams } = grpcServer(context);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(shownAddress(address), ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
@@ -24,6 +24,7 @@ export async function listenGrpc(context: GatewayContext, address: HttpAddress):
           clearTimeout(cutOff);
           resolve();
         });
+        streams.drain();
       }),
   };
 }

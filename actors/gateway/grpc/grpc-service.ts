@@ -1,5 +1,7 @@
 import { type handleUnaryCall, Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Observable, share } from 'rxjs';
+import type { Clock } from '../../../engine/clock.ts';
+import { CascadeError } from '../../../engine/errors.ts';
 import { packageVersion } from '../../../engine/process/package-info.ts';
 import { TRACE_HEADER } from '../../../engine/tracing/tracing.ts';
 import { EXTENSIONS, type GatewayContext, SERVER_NAME } from '../gateway-context.ts';
@@ -9,14 +11,16 @@ import { VERSION } from '../served-model.ts';
 import { failureOf } from './failure.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
 import type { ModelInferRequest, ModelInferResponse, ModelStreamInferResponse } from './messages.ts';
+import { DRAINING, OpenStreams } from './open-streams.ts';
 import { respondWith } from './respond.ts';
+import { timeLeft } from './time-left.ts';
 import { unreadService } from './unread-service.ts';
 
 /** What a method gets in addition to its message. */
 interface Call {
   readonly cancel$: Observable<unknown>;
   /** Time until the client's deadline; undefined: none. */
-  readonly leftMs: number | undefined;
+  readonly leftMs: () => number | undefined;
   readonly traceparent: string | undefined;
 }
 
@@ -26,13 +30,15 @@ const MAX_CALLS = 1_024;
 type Named = { readonly name: string; readonly version: string };
 
 /** The Open Inference Protocol over gRPC. The server does not listen yet. */
-export function grpcServer({ model, inference, statistics, memory, problem, log }: GatewayContext): Server {
+export function grpcServer(context: GatewayContext): { readonly server: Server; readonly streams: OpenStreams } {
+  const { model, inference, statistics, memory, problem, clock, log } = context;
   const server = new Server({
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': MAX_CALLS,
   });
   const service = unreadService();
+  const streams = new OpenStreams(log);
   const checked = ({ name, version }: Named): void => model.check(name, version);
   server.addService(service.definition, {
     ServerLive: unary('ServerLive', () => ({ live: true })),
@@ -56,15 +62,16 @@ export function grpcServer({ model, inference, statistics, memory, problem, log 
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
     ModelInfer: (call: ServerUnaryCall<Buffer, object>, respond: sendUnaryData<object>) => {
-      void respondWith(respond, () => reading(call.request, (request) => infer(request, callOf(call))), log);
+      void respondWith(respond, () => reading(call.request, (request) => infer(request, callOf(call, clock))), log);
     },
     ModelStreamInfer: (call: ServerDuplexStream<Buffer, ModelStreamInferResponse>) => {
+      const { cancel$, ...rest } = callOf(call, clock);
       // One listener for all its messages.
-      const cancel$ = cancelled$(call).pipe(share());
-      answerStream(call, (bytes) => answerMessage(bytes, { ...callOf(call), cancel$ }));
+      const shared = { ...rest, cancel$: cancel$.pipe(share()) };
+      streams.open(call, (bytes) => answerMessage(bytes, shared));
     },
   });
-  return server;
+  return { server, streams };
 
   /** Reads a request to infer, and accounts for its memory until `use` is done with it. */
   function reading<T>(bytes: Buffer, use: (request: ModelInferRequest) => Promise<T>): Promise<T> {
@@ -76,15 +83,16 @@ export function grpcServer({ model, inference, statistics, memory, problem, log 
 
   async function infer(request: ModelInferRequest, { cancel$, leftMs, traceparent }: Call): Promise<ModelInferResponse> {
     model.check(request.model_name, request.model_version);
-    const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs), traceparent }, cancel$);
+    const tensors = await inference.infer({ ...readInferRequest(request, model.specs, leftMs()), traceparent }, cancel$);
     return writeInferResponse(headOf(request.id), tensors, request.raw_input_contents.length > 0);
   }
 
   async function answerMessage(bytes: Buffer, call: Call): Promise<ModelStreamInferResponse> {
     let id = '';
     try {
-      const response = await reading(bytes, (request) => {
+      const response = await reading(bytes, async (request) => {
         id = request.id;
+        if (streams.draining) throw new CascadeError('UNAVAILABLE', DRAINING);
         return infer(request, call);
       });
       return { error_message: '', infer_response: response };
@@ -102,45 +110,17 @@ export function grpcServer({ model, inference, statistics, memory, problem, log 
     method: (request: Request, call: Call) => object | Promise<object>,
   ): handleUnaryCall<Buffer, object> {
     return (call, respond) => {
-      void respondWith(respond, () => method(service.read(name, call.request), callOf(call)), log);
+      void respondWith(respond, () => method(service.read(name, call.request), callOf(call, clock)), log);
     };
   }
 }
 
 const NO_TENSORS = { outputs: [], raw_output_contents: [] };
 
-/** Answers each message of a stream as soon as possible, so answers may overtake one another. Ends when all are answered. */
-function answerStream<Request, Response>(
-  call: ServerDuplexStream<Request, Response>,
-  answer: (request: Request) => Promise<Response>,
-): void {
-  let waiting = 0;
-  let hasEnded = false;
-  const endIfDone = (): void => {
-    if (hasEnded && waiting === 0) call.end();
-  };
-  call.on('data', async (request: Request) => {
-    waiting++;
-    const response = await answer(request);
-    waiting--;
-    if (call.cancelled) return;
-    // A client that does not read its answers is not read either.
-    if (!call.write(response)) {
-      call.pause();
-      call.once('drain', () => call.resume());
-    }
-    endIfDone();
-  });
-  call.on('end', () => {
-    hasEnded = true;
-    endIfDone();
-  });
-}
-
 type AnyCall = ServerUnaryCall<unknown, object> | ServerDuplexStream<unknown, object>;
 
-function callOf(call: AnyCall): Call {
-  return { cancel$: cancelled$(call), leftMs: leftMsOf(call), traceparent: traceparentOf(call) };
+function callOf(call: AnyCall, clock: Clock): Call {
+  return { cancel$: cancelled$(call), leftMs: timeLeft(call.getDeadline(), Date.now(), clock), traceparent: traceparentOf(call) };
 }
 
 function cancelled$(call: AnyCall): Observable<void> {
@@ -154,9 +134,4 @@ function cancelled$(call: AnyCall): Observable<void> {
 
 function traceparentOf({ metadata }: AnyCall): string | undefined {
   return metadata.get(TRACE_HEADER)[0]?.toString();
-}
-
-function leftMsOf(call: AnyCall): number | undefined {
-  const deadline = Number(call.getDeadline());
-  return Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : undefined;
 }
