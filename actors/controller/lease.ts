@@ -12,7 +12,7 @@ export interface LeaseOptions {
   readonly log: Logger;
   /** Bucket of the key-value store for the lease alone, because its values expire. */
   readonly bucket: string;
-  /** Our name, for people who look at the store. */
+  /** Our name, for people who look at the store. No other controller may have it. */
   readonly owner: string;
   readonly ttlMs?: number;
 }
@@ -35,6 +35,8 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     let validUntil = Number.NEGATIVE_INFINITY;
     let held: boolean | undefined;
     let asking = false;
+    /** The last write may have been carried out, although it failed for us. */
+    let unconfirmed = false;
     let complaint = '';
 
     const report = (now: boolean): void => {
@@ -55,7 +57,13 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
       }
       const value = Buffer.from(owner);
       const askedAt = clock.now();
+      if (unconfirmed) {
+        const entry = await store.get(KEY);
+        revision = entry && Buffer.from(entry.value).equals(value) ? entry.revision : undefined;
+      }
+      unconfirmed = true;
       revision = revision === undefined ? await store.create(KEY, value) : await store.update(KEY, value, revision);
+      unconfirmed = false;
       // Counted from our request, because the server cannot have started counting before that.
       if (revision !== undefined) validUntil = askedAt + ttlMs;
       complaint = '';

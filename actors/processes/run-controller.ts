@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { shareReplay } from 'rxjs';
 import { supervise } from '../../engine/actor/supervisor.ts';
@@ -29,9 +30,11 @@ async function control(serving: ServingContext, bus: Bus): Promise<void> {
   const start = await initialPlan(serving, bus);
   const system = { bus, clock: realClock, log };
   const buckets = bucketsOf(deployment.name, deployment.prefix);
-  const leading$ = lease$({ ...system, bucket: buckets.lease, owner: `${hostname()} ${process.pid}` }).pipe(
-    shareReplay({ bufferSize: 1, refCount: true }),
-  );
+  const leading$ = lease$({
+    ...system,
+    bucket: buckets.lease,
+    owner: `${hostname()} ${process.pid} ${randomBytes(4).toString('hex')}`,
+  }).pipe(shareReplay({ bufferSize: 1, refCount: true }));
   const durable = deployment.durable && durableConfig(deployment, subjects, deployment.durable);
   const actors = [
     gearControllerActor({

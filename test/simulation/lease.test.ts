@@ -5,6 +5,7 @@ import { CascadeError } from '../../engine/errors.ts';
 import { type Logger, silentLogger } from '../../engine/log.ts';
 import { createLocalBus } from '../doubles/local-bus.ts';
 import { VirtualClock } from '../doubles/virtual-clock.ts';
+import { busWith } from '../support/bus-with.ts';
 import { capturingLogger } from './support/log-capture.ts';
 
 const TTL_MS = 2_000;
@@ -75,6 +76,31 @@ describe('of two controllers', () => {
     await runUntil(60_000);
     expect(first.told).toEqual([true, false]);
   });
+});
+
+test('one whose renewal is not confirmed continues to lead when the store answers again', async () => {
+  const { bus, runUntil, contend } = startWorld();
+  let confirms = true;
+  const lossy = busWith(bus, {
+    keyValue: async (...args) => {
+      const store = (await bus.keyValue(...args))!;
+      return {
+        ...store,
+        update: async (...write) => {
+          const written = await store.update(...write);
+          if (confirms) return written;
+          throw new CascadeError('UNAVAILABLE', 'no answer');
+        },
+      };
+    },
+  });
+  const { told } = contend('only', lossy);
+  await runUntil(10_010);
+  confirms = false;
+  await runUntil(10_510);
+  confirms = true;
+  await runUntil(20_000);
+  expect(told).toEqual([true]);
 });
 
 test('one that leaves does not complain about an attempt cut off by its closed connection', async () => {
