@@ -23,7 +23,13 @@ const LIST_HEADER_CHARACTERS = 200;
 
 /** False when the answer was dropped because there is no connection. */
 export function sendResult(bus: Bus, reply: string, result: Result, json: boolean): boolean {
-  const data = encodeAnswer(result, json);
+  let data: Uint8Array;
+  try {
+    data = encodeAnswer(result, json);
+  } catch (error) {
+    const { code, message } = failureOf(error);
+    return sendFailure(bus, reply, result.id, code, message, json);
+  }
   if (data.length > bus.maxPayloadBytes - ANSWER_RESERVE_BYTES) {
     const limit = `the result is ${data.length} bytes, above the limit of ${bus.maxPayloadBytes} of the NATS server`;
     return sendFailure(

@@ -1,6 +1,6 @@
 import { invalid } from '../errors.ts';
 import { bytesOfStrings, encodeStrings } from '../tensor/strings.ts';
-import type { Dtype } from '../tensor/tensor.ts';
+import { DTYPES, type Dtype } from '../tensor/tensor.ts';
 import { valuesOf } from '../tensor/values-of.ts';
 
 /** Values of a tensor in a gRPC message, one field per kind of element type. */
@@ -50,5 +50,12 @@ export function writeContents(value: { readonly dtype: Dtype; readonly data: Uin
   const { dtype, data } = value;
   if (dtype === 'float16') return undefined;
   if (dtype === 'string') return { bytes_contents: bytesOfStrings(data) };
-  return { [FIELDS[dtype]]: valuesOf(value) };
+  if (dtype === 'int64' || dtype === 'uint64') return { [FIELDS[dtype]]: wordsOf(dtype, data) };
+  return { [FIELDS[dtype]]: valuesOf(value, 'an output', 'use raw_output_contents') };
+}
+
+/** Numbers, and strings where numbers would be rounded: the library accepts both. */
+function wordsOf(dtype: 'int64' | 'uint64', data: Uint8Array): (number | string)[] {
+  const words: ArrayLike<bigint> = new DTYPES[dtype].array(new Uint8Array(data).buffer);
+  return Array.from(words, (word) => (Number.isSafeInteger(Number(word)) ? Number(word) : String(word)));
 }

@@ -113,7 +113,7 @@ class HttpOipClient implements OipClient {
     const isBinary = (await this.extensions()).includes('binary_tensor_data');
     const described = inputs.map((input) => {
       const head = { name: input.name, datatype: DATATYPES[input.dtype], shape: input.shape };
-      return isBinary ? { ...head, parameters: { binary_data_size: input.data.length } } : { ...head, data: valuesOf(input) };
+      return isBinary ? { ...head, parameters: { binary_data_size: input.data.length } } : { ...head, data: jsonValues(input) };
     });
     const json = {
       inputs: described,
@@ -201,6 +201,14 @@ class HttpOipClient implements OipClient {
 function pathOf({ name, version }: RemoteModel): string {
   const model = `/v2/models/${encodeURIComponent(name)}`;
   return version === undefined ? model : `${model}/versions/${encodeURIComponent(version)}`;
+}
+
+function jsonValues(input: OipTensor): ReturnType<typeof valuesOf> {
+  try {
+    return valuesOf(input, `input ${input.name}`, 'the server does not take bytes');
+  } catch (error) {
+    throw error instanceof CascadeError ? new OipError('refused', error.message) : error;
+  }
 }
 
 function readOutputs({ headers, body }: Answer): readonly OipTensor[] {

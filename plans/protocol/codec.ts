@@ -19,6 +19,7 @@ export function decode<T>(data: Uint8Array): T {
   return unpackr.unpack(data) as T;
 }
 
+/** @throws CascadeError INVALID_ARGUMENT for an output that JSON cannot give exactly. */
 export function encodeAnswer(answer: Answer, json: boolean): Uint8Array {
   return json ? Buffer.from(JSON.stringify(readable(answer))) : packr.pack(answer);
 }
@@ -30,7 +31,10 @@ export function encodeAnswers(answers: readonly Answer[], json: boolean): Uint8A
 /** JSON cannot hold bytes, so outputs become lists of values. */
 function readable(answer: Answer): unknown {
   if (isFailure(answer) || answer.outputs === undefined) return answer;
-  const outputs = Object.entries(answer.outputs).map(([name, value]) => [name, { ...value, data: valuesOf(value) }]);
+  const outputs = Object.entries(answer.outputs).map(([name, value]) => [
+    name,
+    { ...value, data: valuesOf(value, `output ${name}`, 'ask for the answer in MessagePack (Accept)') },
+  ]);
   return { ...answer, outputs: Object.fromEntries(outputs) };
 }
 

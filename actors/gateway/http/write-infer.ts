@@ -9,7 +9,10 @@ interface Written {
   readonly jsonLength: number | undefined;
 }
 
-/** Writes the answer to `infer`: JSON, followed by the tensors that the client wants as bytes. */
+/**
+ * Writes the answer to `infer`: JSON, followed by the tensors that the client wants as bytes.
+ * @throws CascadeError INVALID_ARGUMENT for a 64-bit integer that JSON would round.
+ */
 export function writeInfer(
   head: { readonly model_name: string; readonly model_version: string; readonly id: string | undefined },
   tensors: readonly OipTensor[],
@@ -19,7 +22,7 @@ export function writeInfer(
   const outputs = tensors.map((tensor) => {
     const { name, dtype, shape, data } = tensor;
     const described = { name, datatype: DATATYPES[dtype], shape };
-    if (!isBinary(name)) return { ...described, data: valuesOf(tensor) };
+    if (!isBinary(name)) return { ...described, data: valuesOf(tensor, `output ${name}`, 'ask for it as bytes (binary_data)') };
     binary.push(data);
     return { ...described, parameters: { binary_data_size: data.length } };
   });

@@ -9,7 +9,7 @@ function join(outputs: ReturnType<typeof outputsOf>, names: readonly string[], r
   const model = new ServedModel('m', [], outputs);
   return joinAnswers(model.outputs(names), results).map((tensor) => ({
     ...tensor,
-    data: valuesOf(tensor),
+    data: valuesOf(tensor, 'an output', ''),
   }));
 }
 

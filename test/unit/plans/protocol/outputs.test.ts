@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { sendResult } from '../../../../actors/frontend/answers.ts';
+import type { Bus } from '../../../../engine/bus/bus.ts';
 import { encodeStrings } from '../../../../engine/tensor/strings.ts';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { decodeWorkFrame, encodeAnswer, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
@@ -38,6 +40,25 @@ test.each<[string, OutputValue, unknown]>([
   const result = { id: 'x', certainty: 1, outputs: { o: output } } as unknown as Result;
   const { outputs } = JSON.parse(Buffer.from(encodeAnswer(result, true)).toString()) as { outputs: { o: { data: unknown } } };
   expect(outputs.o.data).toEqual(expected);
+});
+
+test('an integer that JSON would round is refused, and MessagePack has its bytes', () => {
+  const most = BigInt(Number.MAX_SAFE_INTEGER);
+  const resultWith = (output: OutputValue) => ({ id: 'x', certainty: 1, outputs: { o: output } }) as unknown as Result;
+  const fits = resultWith(value('int64', BigInt64Array.of(most, -most), [2]));
+  expect(JSON.parse(Buffer.from(encodeAnswer(fits, true)).toString()).outputs.o.data).toEqual([Number(most), -Number(most)]);
+  const tooLarge = resultWith(value('uint64', BigUint64Array.of(most + 2n), [1]));
+  const message =
+    'output o: 9007199254740993 cannot be given exactly as a JSON number; ask for the answer in MessagePack (Accept)';
+  expect(() => encodeAnswer(tooLarge, true)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', message }));
+  expect(() => encodeAnswer(tooLarge, false)).not.toThrow();
+
+  const published: unknown[][] = [];
+  const bus = { maxPayloadBytes: 1_000_000, publish: (...message: unknown[]) => published.push(message) > 0 } as unknown as Bus;
+  expect(sendResult(bus, 'inbox', tooLarge, true)).toBe(true);
+  expect(JSON.parse(Buffer.from(published[0][1] as Uint8Array).toString())).toMatchObject({
+    error: { code: 'INVALID_ARGUMENT', message },
+  });
 });
 
 test.each<[unknown, string]>([

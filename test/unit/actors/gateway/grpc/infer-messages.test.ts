@@ -1,8 +1,12 @@
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import { fromJSON } from '@grpc/proto-loader';
 import { describe, expect, test } from 'vitest';
 import { readInferRequest, writeInferResponse } from '../../../../../actors/gateway/grpc/infer-messages.ts';
 import type { InputTensor, ModelInferRequest } from '../../../../../actors/gateway/grpc/messages.ts';
-import type { Contents } from '../../../../../engine/oip/contents.ts';
+import { type Contents, writeContents } from '../../../../../engine/oip/contents.ts';
 import { DATATYPES } from '../../../../../engine/oip/datatypes.ts';
+import { INFERENCE_PROTO } from '../../../../../engine/oip/inference-proto.ts';
+import { inferenceService } from '../../../../../engine/oip/inference-service.ts';
 import { encodeStrings } from '../../../../../engine/tensor/strings.ts';
 import { DTYPE_NAMES, type Dtype } from '../../../../../engine/tensor/tensor.ts';
 
@@ -144,4 +148,20 @@ describe('writes', () => {
     expect(raw).toEqual([label.data, half.data]);
     expect(outputs[0]).not.toHaveProperty('contents');
   });
+});
+
+test('contents have integers exactly, whatever their size', () => {
+  const { requestSerialize } = inferenceService().ModelInfer;
+  for (const [dtype, values] of [
+    ['int64', BigInt64Array.of(-(2n ** 63n), 2n ** 53n + 1n, -1n)],
+    ['uint64', BigUint64Array.of(2n ** 64n - 1n, 2n ** 53n + 1n, 1n)],
+  ] as const) {
+    const contents = writeContents({ dtype, data: new Uint8Array(values.buffer) });
+    const written = requestSerialize({ inputs: [{ contents }] });
+    const exact = fromJSON(INFERENCE_PROTO, { keepCase: true, longs: String })[
+      'inference.GRPCInferenceService'
+    ] as ServiceDefinition;
+    const read = exact.ModelInfer.requestDeserialize(written) as { inputs: { contents: object }[] };
+    expect(read.inputs[0].contents).toMatchObject({ [`${dtype}_contents`]: Array.from(values, String) });
+  }
 });

@@ -170,3 +170,17 @@ describe('writes', () => {
     expect(new Uint8Array(binary)).toEqual(scores.data);
   });
 });
+
+test('an integer that JSON would round is refused, and can be had as bytes', () => {
+  const data = new Uint8Array(BigInt64Array.of(-9_007_199_254_740_993n).buffer);
+  const written = (isBinary: boolean) => () =>
+    writeInfer(
+      { model_name: 'm', model_version: '1', id: undefined },
+      [{ name: 'ids', dtype: 'int64', shape: [1], data }],
+      () => isBinary,
+    );
+  expect(written(false)).toThrow(
+    'output ids: -9007199254740993 cannot be given exactly as a JSON number; ask for it as bytes (binary_data)',
+  );
+  expect(Buffer.from(written(true)().body).subarray(-8).equals(data)).toBe(true);
+});
