@@ -21,12 +21,14 @@ import { defineActor, each, from, on } from '../../engine/actor/define.ts';
 import { decoded } from '../../engine/actor/drops.ts';
 import { NO_EFFECTS } from '../../engine/actor/effect.ts';
 import type { Backend } from '../../engine/backend/backend.ts';
+import type { Bus } from '../../engine/bus/bus.ts';
 import { reconnected$ } from '../../engine/bus/reconnected.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { assertNever, messageOf } from '../../engine/errors.ts';
 import { decodeAuditItem } from '../../plans/protocol/audit-codec.ts';
 import { DEVICE_CANCEL, GEAR, STATE } from '../../plans/protocol/channels.ts';
 import { decodeWorkFrame } from '../../plans/protocol/codec.ts';
+import type { WorkItem } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { Outbox } from '../frontend/outbox.ts';
 import { type RevisedPlan, Router } from '../frontend/router.ts';
@@ -262,14 +264,19 @@ function at$(clock: Clock, at: number): Observable<void> {
   );
 }
 
+function tooLarge(origin: string, item: WorkItem, { maxPayloadBytes }: Pick<Bus, 'maxPayloadBytes'>): Answer {
+  const message = `the request does not fit into a message of ${maxPayloadBytes} bytes; send less, or raise max_payload of the NATS server`;
+  return { type: 'failure', request: { origin, item, enqueuedAt: 0 }, reason: 'too-large', message };
+}
+
 function performer(
   { subjects, device, specs, onReady, onHung, onIdle }: DeviceOptions,
   { core, backend, wakeAt$, drained$ }: Device,
   context: ActorContext,
 ): (task: DeviceTask) => Observable<Outcome> | undefined {
   const { bus, clock } = context;
-  const outbox = new Outbox(bus, clock, specs);
   const notes = new DoneNotes(new Channels(subjects.root, context), clock, device);
+  const outbox = new Outbox(bus, clock, specs, (origin, item) => void sendAnswer(bus, notes, tooLarge(origin, item, bus)));
   const beforeTrial$ = flushed$(context, 'running a request alone without a connection to report it first');
   // Without a connection we go on, because reconnecting starts a new incarnation, too.
   const afterPause$ = flushed$(context, 'no connection after the pause');

@@ -135,13 +135,21 @@ export class Flights {
     entry.device = device;
     entry.sentNumber = this.#sentNumber++;
     const bytes = estimatedBytes(entry.item);
-    if (bytes > this.#largestItemBytes) {
-      const limit = `the limit of ${maxPayloadBytes} bytes of the NATS server`;
-      const words = `the inputs, as tensors, exceed ${limit}; send less, or raise its max_payload`;
-      return this.#fail(entry, 'too-large', words, now);
-    }
+    if (bytes > this.#largestItemBytes) return this.#failTooLarge(entry, maxPayloadBytes, now);
     out.push(perform({ type: 'work', device, model, item: entry.item, bytes }));
     return undefined;
+  }
+
+  /** A request did not fit into a message after all. */
+  tooLarge(seq: number, maxPayloadBytes: number, now: number, out: FrontendEffect[]): void {
+    const entry = this.#table.get(seq);
+    if (entry !== undefined) answer(entry, this.#failTooLarge(entry, maxPayloadBytes, now), out);
+  }
+
+  #failTooLarge(entry: InFlight, maxPayloadBytes: number, now: number): Failure {
+    const limit = `the limit of ${maxPayloadBytes} bytes of the NATS server`;
+    const words = `the inputs, as tensors, exceed ${limit}; send less, or raise its max_payload`;
+    return this.#fail(entry, 'too-large', words, now);
   }
 
   /** Only once: if a device dies while computing only this request, the request is the cause. */

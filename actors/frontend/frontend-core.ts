@@ -169,6 +169,13 @@ export class FrontendCore {
     return out;
   }
 
+  /** A request turned out not to fit into a message of the server. */
+  onTooLarge(seq: number, maxPayloadBytes: number, now: number): readonly FrontendEffect[] {
+    const out: FrontendEffect[] = [];
+    this.#flights.tooLarge(seq, maxPayloadBytes, now, out);
+    return out;
+  }
+
   /** Heartbeats sent while the connection was down are lost. */
   reconnected(now: number): readonly FrontendEffect[] {
     this.#router.markStale(now);

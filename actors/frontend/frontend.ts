@@ -49,6 +49,7 @@ const NOTHING = new Uint8Array(0);
 export function frontendActor(options: FrontendOptions): Actor {
   const { name, subjects } = options;
   const routable$ = new Subject<void>();
+  const tooLarge$ = new Subject<number>();
   // Continues after a restart of the actor: notes about an earlier one's requests must not end new ones.
   let sequence = 0;
   const nextSeq = (): number => sequence++;
@@ -58,7 +59,7 @@ export function frontendActor(options: FrontendOptions): Actor {
     root: subjects.root,
     hot: true,
     core: (_, { bus: { maxPayloadBytes } }, before) => new FrontendCore({ ...options, maxPayloadBytes, nextSeq }, before),
-    tasks: (context) => performer(options, routable$, context),
+    tasks: (context) => performer(options, routable$, tooLarge$, context),
     isDrained: (core) => core.isDrained,
     reactions: [
       from(
@@ -72,6 +73,10 @@ export function frontendActor(options: FrontendOptions): Actor {
       on(PREPARE, (core, message) => core.onPrepare(message)),
       on(ABORT, (core, verdict) => core.onAbort(verdict)),
       on(STATE, (core, state, now) => core.onState(state, now)),
+      from(
+        (_, { bus }) => tooLarge$.pipe(map((seq) => ({ seq, maxPayloadBytes: bus.maxPayloadBytes }))),
+        (core, { seq, maxPayloadBytes }, now) => core.onTooLarge(seq, maxPayloadBytes, now),
+      ),
       from(sweeps$, (core, _, now) => core.sweep(now)),
       from(
         (_, { bus }) => reconnected$(bus),
@@ -111,11 +116,12 @@ function sweeps$(_: FrontendCore, { bus, clock }: ActorContext): Observable<unkn
 function performer(
   { name, subjects, specs, arrivals$ }: FrontendOptions,
   routable$: Subject<void>,
+  tooLarge$: Subject<number>,
   context: ActorContext,
 ): (task: FrontendTask) => undefined {
   const { bus, clock } = context;
   const channels = new Channels(subjects.root, context);
-  const outbox = new Outbox(bus, clock, specs);
+  const outbox = new Outbox(bus, clock, specs, (_, { seq }) => tooLarge$.next(seq));
   const cancellations = new Cancellations(bus, clock, channels, name);
   return (task) => {
     switch (task.type) {

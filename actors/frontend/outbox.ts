@@ -1,11 +1,8 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
-import { encodeWorkFrame } from '../../plans/protocol/codec.ts';
+import { encodeWorkFrame, FRAME_RESERVE_BYTES } from '../../plans/protocol/codec.ts';
 import type { WorkItem } from '../../plans/protocol/messages.ts';
-
-/** Size of a frame besides its requests, and allowance for non-ASCII ids and reply subjects. */
-const FRAME_RESERVE_BYTES = 3_072;
 
 /**
  * Maximum estimated size of a request (see `estimatedBytes`) that fits into a message. Numbers that were short as text, or scores of
@@ -27,19 +24,27 @@ interface PendingFrame {
  * server's maximum payload. A frame has one origin frontend, while replicas forward for many.
  */
 export class Outbox {
-  readonly #bus: Bus;
+  readonly #bus: Pick<Bus, 'maxPayloadBytes' | 'publish'>;
   readonly #clock: Clock;
   readonly #specs: readonly TensorSpec[];
   /** By subject and origin. */
   readonly #pending = new Map<string, Map<string, PendingFrame>>();
   readonly #maxBytes: number;
+  readonly #refuse: (origin: string, item: WorkItem) => void;
   #scheduled = false;
 
-  constructor(bus: Bus, clock: Clock, specs: readonly TensorSpec[]) {
+  /** @param refuse called for a request that does not fit into a message, after `add` or `flush` has returned. */
+  constructor(
+    bus: Pick<Bus, 'maxPayloadBytes' | 'publish'>,
+    clock: Clock,
+    specs: readonly TensorSpec[],
+    refuse: (origin: string, item: WorkItem) => void,
+  ) {
     this.#bus = bus;
     this.#clock = clock;
     this.#specs = specs;
     this.#maxBytes = bus.maxPayloadBytes / 2;
+    this.#refuse = refuse;
   }
 
   /** @param bytes of the item, as estimated; at most `largestItemBytes`. */
@@ -72,7 +77,14 @@ export class Outbox {
     this.#pending.clear();
   }
 
-  #send(frame: PendingFrame): void {
-    this.#bus.publish(frame.subject, encodeWorkFrame(frame, this.#specs, this.#clock.now()));
+  #send({ subject, origin, items }: Omit<PendingFrame, 'bytes'>): void {
+    const data = encodeWorkFrame({ origin, items }, this.#specs, this.#clock.now());
+    if (data.length <= this.#bus.maxPayloadBytes) this.#bus.publish(subject, data);
+    // The estimates rule this out, but the server we reconnected to may have a lower limit.
+    else if (items.length === 1) this.#clock.soon(() => this.#refuse(origin, items[0]));
+    else {
+      const middle = items.length >> 1;
+      for (const half of [items.slice(0, middle), items.slice(middle)]) this.#send({ subject, origin, items: half });
+    }
   }
 }

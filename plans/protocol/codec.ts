@@ -152,16 +152,35 @@ function unpackFrame(data: Uint8Array): WireFrame {
   }
 }
 
+/** Upper bound on the size of a frame besides its items. */
+export const FRAME_RESERVE_BYTES = 512;
+/** Upper bounds in MessagePack: a number; a UTF-16 unit as UTF-8; and what precedes a text, a list or bytes. */
+const NUMBER_BYTES = 9;
+const CHARACTER_BYTES = 3;
+const LENGTH_BYTES = 5;
+/** The numbers and flags of an item, its place in columns that it does not fill, and the lengths of its texts. */
+const ITEM_BYTES = 80;
+/** Field names, numbers and lengths of an opinion. */
+const OPINION_BYTES = 160;
+/** Field names, type and lengths of an output. */
+const OUTPUT_BYTES = 64;
+/** Field names and lengths of an input. */
+const INPUT_BYTES = 32;
+
 /** Upper bound on the bytes that an item adds to a frame, for keeping frames below the server's maximum payload. */
-export function estimatedBytes(item: WorkItem): number {
-  let bytes = 166 + item.id.length + item.reply.length + 16 * (item.opinion?.scores?.length ?? 0);
-  if (item.trace !== undefined) bytes += 2 + item.trace.length;
-  if (item.wantOutputs !== undefined) for (const name of item.wantOutputs) bytes += 5 + 3 * name.length;
-  if (item.opinion?.outputs !== undefined) {
-    for (const [name, { shape, data }] of Object.entries(item.opinion.outputs))
-      bytes += 64 + 3 * name.length + 10 * shape.length + data.length;
-  }
-  for (const tensor of item.sample) bytes += tensor.data.length + 10 * tensor.shape.length;
+export function estimatedBytes({ id, reply, trace = '', wantOutputs = [], opinion, sample }: WorkItem): number {
+  let bytes = ITEM_BYTES + CHARACTER_BYTES * (id.length + reply.length + trace.length);
+  for (const name of wantOutputs) bytes += LENGTH_BYTES + CHARACTER_BYTES * name.length;
+  if (opinion !== undefined) bytes += estimatedOpinionBytes(opinion);
+  for (const { data, shape } of sample) bytes += INPUT_BYTES + data.length + NUMBER_BYTES * shape.length;
+  return bytes;
+}
+
+function estimatedOpinionBytes({ model, labels = [], value = 0, scores = [], outputs = {} }: Opinion): number {
+  const values = typeof value === 'number' ? 0 : value.length;
+  let bytes = OPINION_BYTES + CHARACTER_BYTES * model.length + NUMBER_BYTES * (labels.length + values + scores.length);
+  for (const [name, { shape, data }] of Object.entries(outputs))
+    bytes += OUTPUT_BYTES + CHARACTER_BYTES * name.length + NUMBER_BYTES * shape.length + data.length;
   return bytes;
 }
 

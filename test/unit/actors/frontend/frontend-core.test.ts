@@ -116,9 +116,18 @@ test('refuses requests that do not fit into the memory for requests in flight, u
 });
 
 test('refuses inputs whose tensors are larger than a message of the server', () => {
-  const effects = ask(serving({ maxPayloadBytes: 3_200 }), 0);
+  const effects = ask(serving({ maxPayloadBytes: 600 }), 0);
   expect(workIn(effects)).toEqual([]);
-  expect(failuresIn(effects)[0].error.message).toContain('exceed the limit of 3200 bytes of the NATS server');
+  expect(failuresIn(effects)[0].error.message).toContain('exceed the limit of 600 bytes of the NATS server');
+});
+
+test('ends a request that turns out not to fit into a message, once', () => {
+  const core = serving();
+  const [{ item }] = workIn(ask(core, 0));
+  const [failure] = failuresIn(said(core.onTooLarge(item.seq, 3_200, 1)));
+  expect(failure).toMatchObject({ id: item.id, error: { code: 'INVALID_ARGUMENT' } });
+  expect(failure.error.message).toContain('exceed the limit of 3200 bytes of the NATS server');
+  expect(core.onTooLarge(item.seq, 3_200, 2)).toEqual([]);
 });
 
 test('sends the requests of a silent device to another, which may run them alone', () => {

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
-import { decode, decodeWorkFrame, encode, encodeWorkFrame } from '../../../../plans/protocol/codec.ts';
+import {
+  decode,
+  decodeWorkFrame,
+  encode,
+  encodeWorkFrame,
+  estimatedBytes,
+  FRAME_RESERVE_BYTES,
+} from '../../../../plans/protocol/codec.ts';
 import type { WorkItem } from '../../../../plans/protocol/messages.ts';
 
 const SPECS: readonly TensorSpec[] = [
@@ -83,4 +90,80 @@ test('traces travel with the requests that have one; a frame without traces has 
   expect(Object.keys(decode<object>(off))).not.toContain('trace');
   const hostile = encode({ ...decode<object>(mixed), trace: [trace, 'x'.repeat(1_000)] });
   expect(() => decodeWorkFrame(hostile, SPECS, 0)).toThrow('trace');
+});
+
+const text = fc.string({ unit: 'binary', maxLength: 128 });
+const numbers = fc.array(fc.oneof(fc.double(), fc.integer(), fc.maxSafeInteger()), { maxLength: 300 });
+const number = fc.oneof(fc.double(), fc.maxSafeInteger());
+const absent = { nil: undefined };
+
+/** Anything that a client or a model may put into an item. */
+const anyItem: fc.Arbitrary<WorkItem> = fc.record({
+  seq: fc.maxSafeNat(),
+  client: fc.option(fc.nat(2 ** 32 - 1), absent),
+  id: text,
+  reply: text,
+  json: fc.boolean(),
+  wantScores: fc.boolean(),
+  wantOutputs: fc.option(fc.array(text, { maxLength: 16 }), absent),
+  alone: fc.boolean(),
+  arrivedAt: fc.double({ min: 0, max: 1e9, noNaN: true }),
+  deadlineAt: fc.double({ min: 0, max: 1e9, noNaN: true }),
+  queueMs: number,
+  computeMs: number,
+  trace: fc.option(text, absent),
+  opinion: fc.option(
+    fc.record({
+      label: fc.option(fc.maxSafeNat(), absent),
+      labels: fc.option(numbers, absent),
+      value: fc.option(fc.oneof(number, numbers), absent),
+      certainty: number,
+      model: text,
+      stage: fc.integer(),
+      gear: fc.maxSafeNat(),
+      revision: fc.maxSafeNat(),
+      scores: fc.option(numbers, absent),
+      outputs: fc.option(
+        fc.dictionary(
+          text,
+          fc.record({
+            dtype: fc.constant('float64' as const),
+            shape: fc.array(fc.maxSafeNat(), { maxLength: 8 }),
+            data: fc.uint8Array({ maxLength: 100 }),
+          }),
+          { maxKeys: 16 },
+        ),
+        absent,
+      ),
+    }),
+    absent,
+  ),
+  sample: fc.tuple(
+    fc.uint8Array({ minLength: 4, maxLength: 4 }).map((data) => ({ data, shape: [2, 2] })),
+    fc.nat(70_000).map((length) => ({ data: new Uint8Array(2 * length), shape: [length] })),
+  ),
+});
+
+test('a frame is never larger than its items were estimated', () => {
+  fc.assert(
+    fc.property(fc.array(anyItem, { minLength: 1, maxLength: 20 }), fc.stringMatching(/^[a-z]{1,64}$/), (items, origin) => {
+      const estimated = items.reduce((sum, each) => sum + estimatedBytes(each), FRAME_RESERVE_BYTES);
+      expect(encodeWorkFrame({ origin, items }, SPECS, 500.5).length).toBeLessThanOrEqual(estimated);
+    }),
+  );
+});
+
+test('the estimate counts texts beyond ASCII, and values and labels of an opinion', () => {
+  const [plain] = fc.sample(item, { numRuns: 1, seed: 3 });
+  const opinion = { certainty: 0.5, model: 'm', stage: 0, gear: 0, revision: 1 };
+  const many = Array.from({ length: 400 }, (_, i) => 1 / (i + 1));
+  for (const odd of [
+    { id: '€'.repeat(128), reply: `_INBOX.${'€'.repeat(500)}` },
+    { opinion: { ...opinion, value: many } },
+    { opinion: { ...opinion, labels: many.map((_, i) => 2 ** 40 + i) } },
+  ]) {
+    const items = Array.from({ length: 100 }, () => ({ ...plain, ...odd }));
+    const estimated = 100 * estimatedBytes(items[0]) + FRAME_RESERVE_BYTES;
+    expect(encodeWorkFrame({ origin: 'f', items }, SPECS, 500.5).length).toBeLessThanOrEqual(estimated);
+  }
 });
