@@ -54,7 +54,7 @@ test('the status shows what each actor dropped, including those of the process t
   const state = { 'state: device': 1 };
   expect(dropped).toEqual({
     'gear-controller': { ...gear, ...state },
-    'plan-keeper': { ...state, 'prepared: not a map': 1 },
+    'plan-keeper': { ...gear, ...state, 'prepared: not a map': 1 },
     'device-d0': { ...gear, ...state },
     status: { ...gear, ...state },
   });
