@@ -80,9 +80,10 @@ function isHeader(row: readonly string[]): boolean {
 
 /** NaN when the cell is empty; undefined when it is text. */
 function numberOf(cell: string): number | undefined {
-  const value = Number(cell);
-  if (!Number.isNaN(value) && cell !== '') return value;
   const word = cell.trim().toLowerCase();
+  // Number() reads a cell of spaces as 0.
+  const value = word === '' ? Number.NaN : Number(word);
+  if (!Number.isNaN(value)) return value;
   if (MISSING.has(word)) return Number.NaN;
   if (word === 'true' || word === 'false') return Number(word === 'true');
   const infinite = /^([+-]?)inf(inity)?$/.exec(word);

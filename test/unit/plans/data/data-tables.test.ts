@@ -61,6 +61,11 @@ describe('readCsv', () => {
     });
   });
 
+  it('reads cells of only spaces as empty', () => {
+    const { columns } = readCsv('a,b\n 1 ,x\n  ,y\n\u00a0,z\n', 't.csv');
+    expect(columns[0]).toEqual({ type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN, Number.NaN) });
+  });
+
   it.each([
     ['semicolons', 'a;b\n1;2\n', ['a', 'b'], 1],
     ['tabs', 'a\tb\n1\t2\n', ['a', 'b'], 1],
