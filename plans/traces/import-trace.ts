@@ -1,7 +1,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { ArrivalCounts } from './arrival-counts.ts';
 import { excerpt, type Row, rowsOf } from './rows.ts';
-import { parseTimeStamp, type StampUnit } from './time-stamp.ts';
+import { parseTimeStamp, type StampUnit, wrongUnit } from './time-stamp.ts';
 import type { Trace } from './trace.ts';
 import type { TraceFormat } from './trace-formats.ts';
 
@@ -81,7 +81,11 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
     return withHeader(cells, stampReader(file, 'TIMESTAMP', 0, options.unit));
   }
   if (known !== 'timestamps') {
-    if (begins(MINUTES_HEADER)) return withHeader(cells, minutesReader(file, cells));
+    if (begins(MINUTES_HEADER)) {
+      if (cells.length === MINUTES_HEADER.length)
+        throw wrongHeader(first, file, 'a column for each minute, 1 to 1440, must follow');
+      return withHeader(cells, minutesReader(file, cells));
+    }
     if (begins(INVOCATIONS_HEADER)) return withHeader(cells, invocationReader(file));
     if (known === 'azure-functions')
       throw wrongHeader(
@@ -136,6 +140,8 @@ function stampReader(file: string, column: string, index: number, unit: StampUni
         throw new ConfigError(
           `${file}:${line}: ${column} ${excerpt(cells[index])} is not a time stamp such as ${STAMP_EXAMPLES}`,
         );
+      const wrong = wrongUnit(cells[index], unit);
+      if (wrong !== undefined) throw new ConfigError(`${file}:${line}: ${column} ${excerpt(cells[index])} ${wrong}`);
       counts.add(seconds, line);
     },
     trace: () => counts.trace(),
@@ -152,6 +158,11 @@ function invocationReader(file: string): Reader {
         const what = `${INVOCATIONS_HEADER[index]} ${excerpt(cells[index])}`;
         throw new ConfigError(`${file}:${line}: ${what} is not a number of seconds${index === 3 ? ' of 0 or more' : ''}`);
       });
+      const wrong = wrongUnit(cells[2], 's');
+      if (wrong !== undefined)
+        throw new ConfigError(
+          `${file}:${line}: ${INVOCATIONS_HEADER[2]} ${excerpt(cells[2])} ${wrong} --format timestamps --column ${INVOCATIONS_HEADER[2]}`,
+        );
       counts.add(end - duration, line);
     },
     trace: () => counts.trace(),

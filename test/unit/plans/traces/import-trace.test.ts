@@ -77,6 +77,12 @@ describe('Azure Functions traces', () => {
     const invocations = (row: string) => refused(['app,func,end_timestamp,duration', row]);
     expect(await invocations('x,f,soon,1')).toBe('log.csv:2: end_timestamp "soon" is not a number of seconds');
     expect(await invocations('x,f,9,-1')).toBe('log.csv:2: duration "-1" is not a number of seconds of 0 or more');
+    expect(await invocations('x,f,1700158623980,1')).toContain(
+      'log.csv:2: end_timestamp "1700158623980" is beyond the year 5138 in seconds; it looks like milliseconds: write --unit ms',
+    );
+    expect(await refused(['HashOwner,HashApp,HashFunction,Trigger', 'o,a,f,http'])).toBe(
+      'log.csv:1: the header is "HashOwner,HashApp,HashFunction,Trigger"; a column for each minute, 1 to 1440, must follow',
+    );
     expect(await refused(['a,b'], { format: 'azure-functions' })).toContain('(2019) or app,func,end_timestamp,duration (2021)');
     const only = [{ column: 'Trigger', value: 'htttp' }];
     expect(await refused([DAY_HEADER, day('f', 'http', [1])], { only })).toBe('log.csv: none of 1 rows has Trigger=htttp');
@@ -106,7 +112,14 @@ describe('time stamps', () => {
     expect(await refused(['time', '1'], { only: [{ column: 'who', value: 'x' }] })).toContain(
       '--only who: log.csv has no such column',
     );
-    expect(await refused(['5', '1700158623000'])).toContain('log.csv:2: 19677761 days after line 1; a trace has at most 31 days');
+    expect(await refused(['5', '1700158623'])).toContain('log.csv:2: 19677 days after line 1; a trace has at most 31 days');
+    expect(await refused(['time', '1700158623980'])).toBe(
+      'log.csv:2: time "1700158623980" is beyond the year 5138 in seconds; it looks like milliseconds: write --unit ms',
+    );
+    expect(await refused(['1700158623980000000'], { unit: 'ms' })).toContain(
+      'in milliseconds; it looks like nanoseconds: write --unit ns',
+    );
+    expect(await imported(['1700158623980'], { unit: 'ms' })).toEqual([1]);
     expect(await refused(['second,qps', '0,1'])).toBe('log.csv: is already a trace; use it directly');
     expect(await refused(['time,x', '"1,2'], { column: 'time' })).toContain('log.csv:2: "\\"1,2":');
     for (const nothing of [[], ['ts'], ['', ' ']])

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseTimeStamp } from '../../../../plans/traces/time-stamp.ts';
+import { parseTimeStamp, wrongUnit } from '../../../../plans/traces/time-stamp.ts';
 
 test.each([
   // The formats of the Azure LLM inference traces of 2023 and 2024.
@@ -33,3 +33,16 @@ test.each([
   '2023-11-16',
   '16.11.2023 18:17:03',
 ])('%j is not a time', (text) => expect(parseTimeStamp(text, 's')).toBeUndefined());
+
+test.each([
+  ['1700158623980', 's', 'it looks like milliseconds: write --unit ms'],
+  ['-1700158623980000', 's', 'it looks like microseconds: write --unit us'],
+  ['1700158623980000000', 'us', 'in microseconds; it looks like nanoseconds: write --unit ns'],
+  ['1e300', 'ns', 'is beyond the year 5138 in every unit'],
+] as const)('%s cannot be %s', (text, unit, why) => expect(wrongUnit(text, unit)).toContain(why));
+
+test.each([
+  ['1700158623.98', 's'],
+  ['1700158623980', 'ms'],
+  ['9999-12-31 00:00:00', 's'],
+] as const)('%s can be %s', (text, unit) => expect(wrongUnit(text, unit)).toBeUndefined());
