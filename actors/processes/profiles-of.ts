@@ -11,7 +11,8 @@ export function profilesOf({
   log,
 }: Pick<ServingContext, 'profile' | 'profileFile' | 'log'>): (plan: GearPlan) => Profile | undefined {
   return (plan) => {
-    const isOf = ({ models }: Profile): boolean => models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
+    const isOf = ({ models }: Profile): boolean =>
+      models.length === plan.models.length && models.every(({ name, digest }) => plan.weights[name]?.digest === digest);
     if (isOf(known)) return known;
     let reason = 'it was measured with other weights than those of the plan';
     try {

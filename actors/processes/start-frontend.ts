@@ -4,7 +4,7 @@ import { type Supervisor, supervise, together } from '../../engine/actor/supervi
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import type { Tracing } from '../../engine/tracing/tracing.ts';
-import { largestBatch, runtimeMs } from '../../plans/domain/profile/profile.ts';
+import { largestBatch } from '../../plans/domain/profile/profile.ts';
 import { Unserved } from '../../plans/protocol/unserved.ts';
 import { durableIngressActor } from '../durable/durable-ingress.ts';
 import { declareStreams, durableConfig } from '../durable/durable-streams.ts';
@@ -12,6 +12,7 @@ import { frontendActor } from '../frontend/frontend.ts';
 import { loadEstimatorActor } from '../frontend/load-estimator.ts';
 import type { RevisedPlan } from '../frontend/router.ts';
 import { askableOutputs } from './askable-outputs.ts';
+import { leastMsOf } from './least-ms.ts';
 import type { ServingContext } from './serving-context.ts';
 
 /** A frontend's name is a token of its subjects. */
@@ -50,7 +51,7 @@ export async function startFrontend(
     arrivals$,
     unserved,
     tracing,
-    leastMs: profile.models.map(({ runtimes }) => Math.min(...Object.values(runtimes).map((curve) => runtimeMs(curve, 1, 0)))),
+    leastMs: leastMsOf(profile, plan.plan.models),
     onReady: () => {
       onReady();
       serving$.next();

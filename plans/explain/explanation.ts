@@ -8,6 +8,7 @@ import {
   type GearPlan,
   type GearReason,
 } from '../domain/gear-plan/gear-plan.ts';
+import { inOrderOf } from '../domain/profile/family-order.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import { type AccuracyEstimate, weightedMean } from '../planner/sp1/accuracy-estimate.ts';
 import { gearReason } from './gear-reason.ts';
@@ -225,9 +226,9 @@ function reachOf(plan: GearPlan, profile: Profile | undefined): (readonly number
   const gears = allGears(plan);
   const written = gears.map((gear) => gear.reach);
   if (written.every((reach) => reach !== undefined)) return written;
-  if (profile === undefined || profile.models.map(({ name }) => name).join() !== plan.models.join()) return undefined;
-  if (profile.models.some(({ name, digest }) => plan.weights[name].digest !== digest)) return undefined;
-  const records = validationRecords(profile);
+  if (profile === undefined || profile.models.length !== plan.models.length) return undefined;
+  if (profile.models.some(({ name, digest }) => plan.weights[name]?.digest !== digest)) return undefined;
+  const records = validationRecords({ models: inOrderOf(profile.models, plan.models) });
   return gears.map(
     (gear) =>
       evaluateCascade(

@@ -1,6 +1,7 @@
 import { createRandom } from '../../engine/random.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
+import { inOrderOf } from '../domain/profile/family-order.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import { maxBatches, planDevices } from '../planner/request-of-deployment.ts';
 import { compilePlan } from '../policy/compiled-plan.ts';
@@ -51,9 +52,10 @@ export function runPlan(
   seed: number,
   slowdowns: readonly Slowdown[] = [],
 ): PlanRun {
-  const known = planDevices(deployment, profile);
+  const planned = { ...profile, models: inOrderOf(profile.models, plan.models) };
+  const known = planDevices(deployment, planned);
   const devices = plan.devices.map((id) => known.find((device) => device.id === id)!);
-  const system = simulatedSystem(profile, devices, maxBatches(deployment, profile));
+  const system = simulatedSystem(planned, devices, maxBatches(deployment, planned));
   const workload = traceWorkload(trace, system.samples, createRandom(seed));
   const { gearRule: rule, deadlineMs, audit: settings } = deployment;
   const audit = settings && { settings, random: createRandom(seed).split('audits') };

@@ -1,5 +1,7 @@
 import { percent, plain } from '../../explain/format.ts';
-import { qualityBySample, type RecordedFamily, type ValidationRecords, validationRecords } from '../cascade/cascade.ts';
+import { qualityBySample, type ValidationRecords, validationRecords } from '../cascade/cascade.ts';
+import { inOrderOf } from '../profile/family-order.ts';
+import type { Profile } from '../profile/profile.ts';
 import { describeCascade, type GearPlan, type Stage } from './gear-plan.ts';
 
 /** Warn when the accuracy is uncertain by more than this either way, because there were few samples. */
@@ -11,6 +13,7 @@ const Z = 1.96;
 /** Show only a few ranges: one example is enough to investigate. */
 const SHOWN_RANGES = 3;
 
+type Family = { readonly models: readonly Pick<Profile['models'][number], 'name' | 'quality' | 'certainties'>[] };
 type Point = GearPlan['frontier'][number];
 
 /** Neighbouring ranges whose cascade may be no better than a cheaper one. */
@@ -26,8 +29,8 @@ interface Doubt {
  * cascade may be as accurate.
  * @param family of the profile that the plan was made from.
  */
-export function planWarnings(plan: GearPlan, family: RecordedFamily): string[] {
-  const records = validationRecords(family);
+export function planWarnings(plan: GearPlan, family: Family): string[] {
+  const records = validationRecords({ models: inOrderOf(family.models, plan.models) });
   return [...fewSamples(plan, records.samples), ...cheaperOnes(plan, records)];
 }
 

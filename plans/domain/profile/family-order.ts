@@ -18,3 +18,15 @@ export function inFamilyOrder<M extends Pick<ModelProfile, 'name' | 'runtimes'>>
   // Break ties by name, so that the order does not depend on the file.
   return models.toSorted((a, b) => cost(a) - cost(b) || (a.name < b.name ? -1 : 1));
 }
+
+/**
+ * The same models in the order of `names`. Plan, profile and deployment each number models in their own order, and profiling again can
+ * swap two of nearly equal cost, so pair them by name.
+ */
+export function inOrderOf<M extends Pick<ModelProfile, 'name'>>(models: readonly M[], names: readonly string[]): readonly M[] {
+  return names.map((name) => {
+    const found = models.find((model) => model.name === name);
+    if (found === undefined) throw new Error(`the profile has no model ${name}`);
+    return found;
+  });
+}

@@ -57,6 +57,12 @@ test('holds for arrivals other than those it was fitted to', () => {
   });
 });
 
+test('a load is simulated the same in whatever order the profile lists the models', () => {
+  const step = { qps: 400, settleSeconds: 1, seconds: 3, seed: 1 };
+  const turned = { ...profile, models: profile.models.toReversed() };
+  expect(simulateStep(deployment, turned, plan, step)).toEqual(simulateStep(deployment, profile, plan, step));
+});
+
 test('a machine that is as profiled stays as profiled', () => {
   const start = startingFactors(profile, { inference: {}, contentionMs: 0 });
   expect(fitFactors(start, measure(start), measure).factors).toEqual(start);

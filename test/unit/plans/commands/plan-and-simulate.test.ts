@@ -129,6 +129,16 @@ describe('cascade simulate', () => {
     expect(other.stdout).not.toBe(first.stdout);
   });
 
+  test('reports the same in whatever order the profile lists the models', async () => {
+    await run('plan', dir);
+    const turned = join(dir, 'turned.json');
+    const profile = JSON.parse(readFileSync(join(dir, 'profile.json'), 'utf8'));
+    writeFileSync(turned, JSON.stringify({ ...profile, models: profile.models.toReversed() }));
+    const args = ['simulate', dir, '--qps', '900', '--seconds', '3', '--json', '-'];
+    const { stdout } = await run(...args);
+    expect((await run(...args, '--profile', turned)).stdout).toBe(stdout);
+  });
+
   test('reports on a constant load as a table', async () => {
     const { stdout } = await run('simulate', dir, '--qps', '200', '--seconds', '2');
     expect(stdout).toContain('seconds that met the SLO');

@@ -68,6 +68,11 @@ describe('who answers', () => {
     expect(both[0] + both[1]).toBeCloseTo(1);
   });
 
+  test('does not depend on the order in which the profile lists the models', () => {
+    const turned = { ...profile, models: profile.models.toReversed() };
+    expect(explainPlan(explainedPlan(), turned)).toEqual(explainPlan(explainedPlan(), profile));
+  });
+
   test('comes from the plan where it says so', () => {
     const plan = explainedPlan();
     const told = {

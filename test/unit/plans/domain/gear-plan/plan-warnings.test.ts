@@ -44,6 +44,12 @@ describe('a cheaper cascade', () => {
     expect(plan.gears[0].cascade).toEqual([{ model: 'large' }]);
   });
 
+  test('is found by the names of its models, in whatever order the profile lists them', () => {
+    const plan = withInterval(0.89, 0.91);
+    const turned = { models: profile.models.toReversed() };
+    expect(planWarnings(plan, turned)).toEqual(planWarnings(plan, profile));
+  });
+
   test('that is clearly less accurate gets no note', () => {
     const wrong = { models: [{ ...profile.models[0], quality: new Float32Array(profile.labels.length) }, profile.models[1]] };
     const plan = {
