@@ -11,20 +11,21 @@ export interface TableLayout {
   readonly unused: readonly TableColumn[];
 }
 
-const LABEL_NAMES = /^(labels?|targets?|class(es)?|y|y_?(true|test))$/i;
+/** Likeliest first. */
+const LABEL_NAMES = [/^labels?$/i, /^targets?$/i, /^class(es)?$/i, /^y(_?(true|test))?$/i];
 /** Names of row numbers or keys, as written by pandas and databases. */
 const INDEX_NAMES = /^(|unnamed: 0|index|id|row_?id|__index_level_0__)$/i;
 
 /**
  * Finds inputs and labels among the columns of a table. An input uses the column with its name; if only one input has no such column,
- * it uses the remaining numeric columns (or the only column of texts or lists). The label is the given column, or the one called
+ * it uses the remaining numeric columns (or the only column of texts or lists). The label is the given column, or the only one called
  * label, target, class or y, or the last one if it is not an input.
  * @param name what to call the table in messages.
- * @throws ConfigError when a column is missing, or the remaining columns do not make up the input.
+ * @throws ConfigError when a column is missing, several may be the label, or the remaining columns do not make up the input.
  */
 export function layOut(table: Table, specs: readonly TensorSpec[], labelName: string | undefined, name: string): TableLayout {
   const named = specs.map((spec) => table.columns.find((column) => column.name === spec.name));
-  let label = labelName === undefined ? table.columns.find(isLabel) : columnNamed(table, labelName, name);
+  let label = labelName === undefined ? onlyLabel() : columnNamed(table, labelName, name);
   const open = specs.filter((_, i) => named[i] === undefined);
   if (open.length > 1) {
     throw new ConfigError(
@@ -52,8 +53,15 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
   if (last !== undefined && !taken.includes(last) && (last.type === 'numbers' || last.type === 'texts')) label ??= last;
   return { inputs, label, unused: table.columns.filter((column) => column !== label && !taken.includes(column)) };
 
-  function isLabel(column: TableColumn): boolean {
-    return LABEL_NAMES.test(column.name) && !named.includes(column);
+  /** A feature may be called y or class, so a choice between two would be a guess that nobody notices. */
+  function onlyLabel(): TableColumn | undefined {
+    const free = table.columns.filter((column) => !named.includes(column));
+    const candidates = LABEL_NAMES.flatMap((names) => free.filter((column) => names.test(column.name)));
+    if (candidates.length < 2) return candidates[0];
+    const [likeliest] = candidates;
+    throw new ConfigError(
+      `${name}: each of the columns ${namesOf(candidates)} may be the label; name it, such as \`labels: FILE#${likeliest.name}\`, or rename the others`,
+    );
   }
 }
 

@@ -7,6 +7,7 @@ import { DataFiles } from '../data/data-files.ts';
 import { valuesOf } from '../data/fit-array.ts';
 import { isTable, splitMember } from '../data/member-path.ts';
 import { type DataPaths, readSamples, type Samples } from '../data/read-samples.ts';
+import type { Table, TableColumn } from '../data/table.ts';
 import { layOut } from '../data/table-layout.ts';
 import { targetReader } from '../data/targets.ts';
 import { arrayCandidates, misfitInput } from './array-candidates.ts';
@@ -86,10 +87,20 @@ export function findData(
   function labelTables(): ReadonlyMap<string, number> {
     const columns = tables.filter(usable).flatMap((file): [string, number][] => {
       const table = orPassOver(file, () => reader.table(file));
-      const label = table && layOut(table, [], undefined, file).label;
+      const label = table && labelOf(table);
       return table === undefined || label === undefined ? [] : [[`${file}#${label.name}`, table.count]];
     });
     return new Map(columns);
+  }
+
+  /** Undefined also when several columns may be the label: `tableProposal` says so, unless they are inputs. */
+  function labelOf(table: Table): TableColumn | undefined {
+    try {
+      return layOut(table, [], undefined, '').label;
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return undefined;
+    }
   }
 
   function usable(file: string): boolean {

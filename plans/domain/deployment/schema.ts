@@ -193,7 +193,7 @@ const data = z.strictObject({
     .optional()
     .describe(
       'File, .npz#MEMBER or .csv#COLUMN of class numbers or names, [samples] or one-hot; ' +
-        'default: member `labels` of the .npz, column label, target, class or y of the table, else its last, or `label` of each JSON line',
+        'default: member `labels` of the .npz, the only column called label, target, class or y of the table, else its last, or `label` of each JSON line',
     ),
   quality: z
     .union([path, z.record(z.string(), path)])

@@ -148,6 +148,24 @@ describe('samples from tables', () => {
     expect(read({ inputs: plain }).targets).toBeUndefined();
   });
 
+  it.each([
+    ['x,y,label', 'label', 'label, y'],
+    ['a,Class,target', 'target', 'target, Class'],
+  ])('does not guess which of %s is the label', (header, likeliest, listed) => {
+    const inputs = write('t.csv', `${header}\n1,2,2\n3,4,0\n`);
+    const message = `: each of the columns ${listed} may be the label; name it, such as \`labels: FILE#${likeliest}\``;
+    expect(() => read({ inputs })).toThrow(`t.csv (data.inputs)${message}`);
+    expect(() => read({ inputs: { x: inputs } })).toThrow(`t.csv (data.inputs.x)${message}`);
+    const unlabelled = write('x.csv', 'a,b\n1,2\n3,4\n');
+    expect(() => read({ inputs: unlabelled, labels: inputs })).toThrow(`t.csv (data.labels)${message}`);
+    expect(firstInput(read({ inputs, labels: `${inputs}#${likeliest}` }))).toEqual(two);
+  });
+
+  it('takes an input called y as an input, beside the label', () => {
+    const specs: TensorSpec[] = ['x', 'y'].map((name) => ({ name, dtype: 'float32', shape: [1], pad: 0 }));
+    expect(read({ inputs: write('t.csv', 'x,y,label\n1,2,2\n3,4,0\n') }, specs).targets?.values).toEqual(two.labels);
+  });
+
   it('takes each input from the column with its name', () => {
     const specs: TensorSpec[] = ['age', 'height'].map((name) => ({ name, dtype: 'float32', shape: [1], pad: 0 }));
     const inputs = write('t.csv', 'height,age,label\n180,30,2\n170,20,0\n');

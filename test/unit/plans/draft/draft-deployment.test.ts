@@ -134,6 +134,10 @@ describe('the draft reports skipped files', () => {
     ],
     ['t.csv: not used: row 2 has 1 cells, but the first row has 2', { 't.csv': 'a,b\n1\n' }],
     ['t.parquet: not used: cannot be read as a Parquet file', { 't.parquet': 'PAR1' }],
+    [
+      't.csv: not used: each of the columns label, y may be the label; name it, such as `labels: FILE#label`',
+      { 't.csv': 'x,y,label\n1,2,0\n' },
+    ],
     ['d.jsonl: not used: other data also fit', { 'd.jsonl': LINES }],
   ])('%s', async (line, files) => {
     const { passedOver, inputs } = await dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
