@@ -139,7 +139,13 @@ const KINDS: readonly Kind[] = [
     name: 'gear',
     subjects: [subjects.gear],
     good: [{ ...gear }, { ...gear, gear: 7 }, { ...gear, lost: 'd1' }, { ...gear, revision: 3 }],
-    readers: { frontend: reading(GEAR), d0: reading(GEAR), controller: reading(GEAR), status: reading(GEAR) },
+    readers: {
+      frontend: reading(GEAR),
+      d0: reading(GEAR),
+      controller: reading(GEAR),
+      keeper: reading(GEAR),
+      status: reading(GEAR),
+    },
   },
   {
     name: 'prepare',
