@@ -81,15 +81,14 @@ function registerChanges(trace: Command): void {
       .addOption(rateOption('--peak <qps>', 'highest second').conflicts(['mean', 'factor']))
       .addOption(rateOption('--mean <qps>', 'requests per second on average').conflicts('factor'))
       .addOption(rateOption('--factor <x>', 'multiply the load by this'))
-      .option('--seconds <n>', 'stretch or shrink it to this length, at the same rates', traceSeconds),
+      .option('--seconds <n>', 'stretch it to this length, at the same rates, or shrink it, averaging them', traceSeconds),
   ).action(async (file: string, options: Scale) => {
     const { peak, mean, factor, seconds } = options;
     if (peak === undefined && mean === undefined && factor === undefined && seconds === undefined)
       throw new ConfigError('specify what to scale to: --peak Q, --mean Q, --factor X or --seconds N');
     const { expectedRequests, scaleToMean, scaleToPeak, stretchTrace } = await import('../traces/trace.ts');
     const given = readTrace(file);
-    if (expectedRequests(given) === 0 && seconds === undefined)
-      throw new ConfigError(`${file}: has no requests: nothing to scale`);
+    if (expectedRequests(given) === 0) throw new ConfigError(`${file}: has no requests: nothing to scale`);
     const stretched = seconds === undefined ? given : stretchTrace(given, seconds);
     if (peak !== undefined) await writeTrace(scaleToPeak(stretched, peak), options);
     else if (mean !== undefined) await writeTrace(scaleToMean(stretched, mean), options);
@@ -204,8 +203,10 @@ async function writeMade(options: Make, make: (random: Random) => Trace): Promis
 async function writeTrace(trace: Trace, { out: file }: Output): Promise<void> {
   const { writeFileSync } = await import('node:fs');
   const { describeTrace, formatTrace, peakQps } = await import('../traces/trace.ts');
-  if (peakQps(trace) > MOST_QPS)
+  // Also catches NaN, which extreme options can make.
+  if (!(peakQps(trace) <= MOST_QPS))
     throw new ConfigError(`a peak of ${peakQps(trace)} requests/s; at most ${MOST_QPS} fit into a trace`);
+  if (peakQps(trace) === 0) throw new ConfigError('the trace would have no requests');
   if (file === undefined) process.stdout.write(formatTrace(trace));
   else
     try {

@@ -99,10 +99,27 @@ export function cutTrace(trace: Trace, from: number, to: number): Trace {
   return { qps: trace.qps.slice(from, to) };
 }
 
-/** The same rates over `seconds` seconds: each new second gets the rate of the old second it falls into. */
+/**
+ * The same rates over `seconds` seconds. A longer trace repeats the old seconds; a shorter one averages them, so that a busy second
+ * between quiet ones is not lost.
+ */
 export function stretchTrace(trace: Trace, seconds: number): Trace {
   const factor = trace.qps.length / seconds;
-  return { qps: Float64Array.from({ length: seconds }, (_, s) => trace.qps[Math.floor((s + 0.5) * factor)]) };
+  const rateOf = factor > 1 ? meanRate : rateAtMiddle;
+  return { qps: Float64Array.from({ length: seconds }, (_, s) => rateOf(trace, s * factor, (s + 1) * factor)) };
+}
+
+function rateAtMiddle({ qps }: Trace, from: number, to: number): number {
+  return qps[Math.floor((from + to) / 2)];
+}
+
+/** Mean of the seconds [from, to), the first and last counted in part. */
+function meanRate({ qps }: Trace, from: number, to: number): number {
+  let requests = 0;
+  const end = Math.min(to, qps.length);
+  for (let second = Math.floor(from); second < end; second++)
+    requests += qps[second] * (Math.min(end, second + 1) - Math.max(from, second));
+  return requests / (to - from);
 }
 
 /**

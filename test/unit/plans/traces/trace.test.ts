@@ -55,7 +55,18 @@ test('traces can be scaled, cut and stretched', () => {
   expect(scaleToMean(empty, 5)).toEqual(empty);
   expect([...cutTrace(trace, 1, 3).qps]).toEqual([4, 2]);
   expect([...stretchTrace(trace, 6).qps]).toEqual([1, 1, 4, 4, 2, 2]);
+  expect([...stretchTrace(trace, 4).qps]).toEqual([1, 4, 4, 2]);
   expect(rangeHistogram(trace, 3, 3).map((w) => w.toFixed(3))).toEqual(['0.000', '0.333', '0.667']);
+});
+
+test('a trace that is shrunk keeps its busy second, and its mean', () => {
+  const spike = { qps: new Float64Array(100) };
+  spike.qps[42] = 50;
+  expect([...stretchTrace(spike, 10).qps]).toEqual([0, 0, 0, 0, 5, 0, 0, 0, 0, 0]);
+  // Each new second is 1.5 old ones.
+  const thirds = stretchTrace({ qps: Float64Array.of(3, 6, 9) }, 2).qps;
+  expect(thirds[0]).toBeCloseTo(4, 9);
+  expect(thirds[1]).toBeCloseTo(8, 9);
 });
 
 describe('poissonArrivals', () => {
