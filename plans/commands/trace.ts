@@ -10,6 +10,9 @@ import { outputFile, positiveInteger, positiveNumber, readTrace, traceSeconds } 
 /** Higher rates do not fit into a run. */
 const MOST_QPS = 1e9;
 
+/** A trace has one rate for each second, and every change of an mmpp takes time to compute. */
+const SHORTEST_STAY_SECONDS = 0.01;
+
 /** Where to write the trace. */
 interface Output {
   readonly out?: string;
@@ -153,7 +156,7 @@ function registerMake(trace: Command): void {
     });
   shape('mmpp', 'a Markov-modulated Poisson process: the load jumps among some rates, and stays at each for a random time')
     .requiredOption('--rates <qps,qps,...>', 'two or more; it starts at the first', rates)
-    .requiredOption('--stay <seconds,...>', 'mean time at each rate, or one for all', positiveNumbers)
+    .requiredOption('--stay <seconds,...>', `mean time at each rate, or one for all; at least ${SHORTEST_STAY_SECONDS}`, stays)
     .action(async (options: Make & { rates: readonly number[]; stay: readonly number[] }) => {
       const { markovModulatedTrace } = await import('../traces/make-trace.ts');
       const { stay } = options;
@@ -174,7 +177,10 @@ function registerMake(trace: Command): void {
     .option('--fall <seconds>', 'how long it takes to leave', notNegative, 0)
     .action(async (options: Make & Crowd) => {
       const { crowdTimes, flashCrowdTrace } = await import('../traces/make-trace.ts');
-      const { rise, hold, fall, at, crowds = 1 } = options;
+      const { base, peak, rise, hold, fall, at, crowds = 1 } = options;
+      if (base > peak) throw new ConfigError(`--base ${base} is above --peak ${peak}: crowds would lower the load`);
+      if (crowds > options.seconds)
+        throw new ConfigError(`--crowds ${crowds}: the trace has ${options.seconds} seconds; at most one crowd for each`);
       const shaped = { ...options, riseSeconds: rise, holdSeconds: hold, fallSeconds: fall };
       const late = at?.find((begin) => begin >= options.seconds);
       if (late !== undefined) throw new ConfigError(`--at ${late}: the trace has ${options.seconds} seconds`);
@@ -244,7 +250,14 @@ function listOf(text: string, parse: (part: string) => number): number[] {
 }
 
 const seconds = (text: string): number[] => listOf(text, second);
-const positiveNumbers = (text: string): number[] => listOf(text, positiveNumber);
+
+function stays(text: string): number[] {
+  return listOf(text, (part) => {
+    const value = positiveNumber(part);
+    if (value < SHORTEST_STAY_SECONDS) throw new InvalidArgumentError(`use seconds of ${SHORTEST_STAY_SECONDS} or more`);
+    return value;
+  });
+}
 
 function rates(text: string): number[] {
   const values = listOf(text, (part) => {

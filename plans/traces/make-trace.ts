@@ -70,12 +70,27 @@ export interface FlashCrowd extends Common {
 
 /** A calm load, and crowds. When crowds overlap, the larger one counts. */
 export function flashCrowdTrace(crowd: FlashCrowd, random: Random): Trace {
-  const { seconds, base, peak, atSeconds, noise } = crowd;
+  const { seconds, base, peak, atSeconds, riseSeconds, noise } = crowd;
+  const begins = atSeconds.toSorted((a, b) => a - b);
+  const shareOf = (begin: number | undefined, at: number): number => (begin === undefined ? 0 : crowdShare(crowd, at - begin));
   const rateAt = (at: number): number => {
-    const shares = atSeconds.map((begin) => crowdShare(crowd, at - begin));
-    return base + (peak - base) * Math.max(0, ...shares);
+    // Of the crowds that have arrived, the last has most people left; of those still arriving, the first has most people there.
+    const arriving = countUpTo(begins, at - riseSeconds);
+    const share = Math.max(shareOf(begins[arriving - 1], at), shareOf(begins[arriving], at));
+    return base + (peak - base) * share;
   };
   return noisy(seconds, rateAt, noise, random);
+}
+
+/** How many of the ascending values are at most `limit`. */
+function countUpTo(ascending: readonly number[], limit: number): number {
+  let [low, high] = [0, ascending.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ascending[middle] <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Start times of `count` crowds in whole seconds; each is over before the trace ends. */

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../../../engine/random.ts';
 import { crowdTimes, diurnalTrace, flashCrowdTrace, markovModulatedTrace } from '../../../../plans/traces/make-trace.ts';
@@ -65,6 +66,29 @@ describe('a flash crowd', () => {
     expect([...flashCrowdTrace(steps, createRandom(1)).qps]).toEqual([
       100, 100, 500, 500, 500, 500, 500, 100, 100, 100, 100, 100, 100, 100,
     ]);
+  });
+
+  test('may be one of very many, in any order', () => {
+    const many = { ...crowd, seconds: 200_000, atSeconds: Array.from({ length: 200_000 }, (_, i) => 199_999 - i) };
+    const { qps } = flashCrowdTrace(many, createRandom(1));
+    expect(qps[0]).toBe(200);
+    expect(qps.subarray(2).every((rate) => rate === 500)).toBe(true);
+  });
+
+  test('counts only if it is the largest at the time', () => {
+    const times = fc.array(fc.integer({ min: 0, max: 39 }), { maxLength: 6 });
+    const lengths = fc.tuple(...[0, 1, 2].map(() => fc.double({ min: 0, max: 6, noNaN: true })));
+    fc.assert(
+      fc.property(times, lengths, (atSeconds, [riseSeconds, holdSeconds, fallSeconds]) => {
+        const made = (begins: number[]) =>
+          flashCrowdTrace({ ...crowd, seconds: 40, riseSeconds, holdSeconds, fallSeconds, atSeconds: begins }, createRandom(1))
+            .qps;
+        const alone = atSeconds.map((begin) => made([begin]));
+        expect([...made(atSeconds)]).toEqual([
+          ...made([]).map((base, second) => Math.max(base, ...alone.map((qps) => qps[second]))),
+        ]);
+      }),
+    );
   });
 
   test('at a random time ends before the trace does', () => {
