@@ -91,7 +91,7 @@ export class FairQueue<T extends Waiting> {
   drop(chosen: (value: T) => boolean): T[] {
     const dropped: T[] = [];
     for (const [client, lane] of [...this.#lanes]) {
-      dropped.push(...lane.drop(chosen));
+      for (const value of lane.drop(chosen)) dropped.push(value);
       if (lane.length === 0) this.#remove(client, lane);
     }
     this.#length -= dropped.length;

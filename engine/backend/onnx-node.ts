@@ -39,7 +39,7 @@ export function listAttribute(attribute: Uint8Array): (string | number)[] {
   const list: (string | number)[] = [];
   for (const { number, value } of fields(attribute)) {
     if (number === 9 && typeof value !== 'number') list.push(textOf(value));
-    else if (number === 8) list.push(...(typeof value === 'number' ? [value] : varints(value)));
+    else if (number === 8) for (const int of typeof value === 'number' ? [value] : varints(value)) list.push(int);
   }
   return list;
 }

@@ -9,6 +9,14 @@ export interface Scale {
   at(value: number): number;
 }
 
+/** Least and greatest value. A long load has more values than a call takes arguments, so `Math.max(...values)` would not do. */
+export function extentOf(values: readonly number[]): [least: number, greatest: number] {
+  return [
+    values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
+    values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY),
+  ];
+}
+
 /** Linear scale with round numbers at its ends, so that all values lie within. */
 export function linearScale(from: number, to: number, pixels: Pixels, ticks = 6): Scale {
   // A single value has no extent to spread over the axis.

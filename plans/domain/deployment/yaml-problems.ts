@@ -59,7 +59,7 @@ export function checkYaml<S extends z.ZodType>(
   if (!result.success) {
     const told = new Set(problems.map(({ path }) => pathText(path)));
     const issues = result.error.issues.filter(({ path }) => !told.has(pathText(path)));
-    problems.push(...issues.flatMap((issue) => problemsOf(issue, checked)));
+    for (const problem of issues.flatMap((issue) => problemsOf(issue, checked))) problems.push(problem);
   }
   if (problems.length > 0) result = sound.parse(schema);
   const line = (p: Problem) => `${at(offsetOf(p))} ${p.path.length === 0 ? '' : `${pathText(p.path)}: `}${p.message}`;

@@ -25,7 +25,7 @@ export function outputWarnings(
     );
   if (labels !== undefined) {
     const seen = counts(labels);
-    const commonest = Math.max(...seen.values()) / samples;
+    const commonest = [...seen.values()].reduce((a, b) => Math.max(a, b)) / samples;
     const accuracy = answers.quality.reduce((sum, value) => sum + value, 0) / samples;
     if (accuracy <= commonest && seen.size > 1)
       warnings.push(

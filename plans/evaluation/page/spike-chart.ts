@@ -1,7 +1,7 @@
 import { area, chart, xAxis, yAxis } from '../../explain/chart.ts';
 import { INK, LIMIT } from '../../explain/colors.ts';
 import { plain } from '../../explain/format.ts';
-import { exactScale, linearScale, logScale } from '../../explain/scale.ts';
+import { exactScale, extentOf, linearScale, logScale } from '../../explain/scale.ts';
 import { element, type Markup, polyline, text } from '../../explain/svg.ts';
 import type { SecondWindow } from '../../report/report-builder.ts';
 import type { StrategyName } from '../strategies/names.ts';
@@ -33,14 +33,14 @@ export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: numbe
   const plot = area(width, HEIGHT, { top: 26 });
   const x = exactScale(0, seconds, [plot.left, plot.right]);
   const xOf = xAxis(plot, { scale: x, label: 'time (s)', format: plain });
-  const offered = linearScale(0, Math.max(1, ...windows.map((w) => w.offered)), [plot.bottom, plot.top], 4);
+  const offered = linearScale(0, Math.max(1, extentOf(windows.map((w) => w.offered))[1]), [plot.bottom, plot.top], 4);
   const loadLine = polyline(
     windows.map((w) => [x.at(w.second + 0.5), offered.at(w.offered)]),
     { stroke: INK, 'stroke-width': 1.5 },
   );
   const latencies = spike.flatMap((through) => through.seconds.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms])));
   const limits = sloMs === undefined ? [] : [sloMs];
-  const ms = logScale(Math.min(...latencies, ...limits), Math.max(...latencies, ...limits), [plot.bottom, plot.top]);
+  const ms = logScale(...extentOf([...latencies, ...limits]), [plot.bottom, plot.top]);
   const limit = limits.map((value) =>
     [
       element('line', {
@@ -58,7 +58,7 @@ export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: numbe
   const accuracies = smoothed.flatMap((through) =>
     through.seconds.flatMap(({ accuracy }) => (accuracy === null ? [] : [accuracy])),
   );
-  const quality = linearScale(Math.min(...accuracies), Math.max(...accuracies), [plot.bottom, plot.top], 4);
+  const quality = linearScale(...extentOf(accuracies), [plot.bottom, plot.top], 4);
   const legend = strategyLegend(
     spike.map(({ strategy }) => strategy),
     plot.left,

@@ -15,17 +15,27 @@ const answers = (given: Partial<Answers>): Answers => ({
   noNumbers: 0,
   ...given,
 });
-const warnings = (deployment: Partial<Deployment>, given: Partial<Answers>, alternatives: string[] = []) =>
+const warnings = (
+  deployment: Partial<Deployment>,
+  given: Partial<Answers>,
+  alternatives: string[] = [],
+  labels = Int32Array.of(0, 1, 0, 1),
+) =>
   outputWarnings(
     { task: 'classification', certainty: 'margin', scores: 'logits', classes: undefined, ...deployment } as Deployment,
     { name: 'm', file: 'm.onnx', maxBatch: 1 },
     { output: 'out', choice: { output: 'out', why: 'out has 2 columns', alternatives }, all: ['out'] },
     answers(given),
-    Int32Array.of(0, 1, 0, 1),
+    labels,
   );
 
 it('is silent about a model that is fine', () => {
   expect(warnings({}, {})).toEqual([]);
+});
+
+it('counts more classes than a call takes arguments', () => {
+  const labels = Int32Array.from({ length: 200_000 }, (_, i) => i);
+  expect(warnings({}, { quality: new Float32Array(200_000).fill(1) }, [], labels)).toEqual([]);
 });
 
 it.each<[RegExp, Partial<Deployment>, Partial<Answers>, string[]]>([
