@@ -149,7 +149,7 @@ describe('samples from tables', () => {
   });
 
   it.each([
-    ['x,y,label', 'label', 'label, y'],
+    ['a,y,label', 'label', 'label, y'],
     ['a,Class,target', 'target', 'target, Class'],
   ])('does not guess which of %s is the label', (header, likeliest, listed) => {
     const inputs = write('t.csv', `${header}\n1,2,2\n3,4,0\n`);
