@@ -1,5 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
+import { canRun } from '../domain/deployment/model-entry.ts';
 import { rangeWeights } from '../domain/deployment/range-weights.ts';
 import type { PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile } from '../domain/profile/profile.ts';
@@ -36,7 +37,7 @@ export function planRequestOf(deployment: Deployment, profile: Profile, override
   };
 }
 
-/** @throws ConfigError for a device whose kind was not profiled. */
+/** @throws ConfigError for a device whose kind was not profiled, or not with every model that it can run. */
 export function planDevices(deployment: Deployment, profile: Profile): PlanDevice[] {
   return deployment.devices.map((device) => ({
     id: device.id,
@@ -61,7 +62,17 @@ export function maxBatches(deployment: Deployment, profile: Profile): (number | 
 function profiledClass(device: Device, deployment: Deployment, profile: Profile): string {
   const names = device.kind === 'emulated' ? [deviceClass(device), device.like] : [deviceClass(device)];
   const found = names.find((name) => profile.models.some((model) => model.runtimes[name] !== undefined));
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    const entries = new Map(deployment.models.map((model) => [model.name, model]));
+    const lacking = profile.models.find(({ name, runtimes }) => {
+      const entry = entries.get(name);
+      return entry !== undefined && canRun(device, entry) && runtimes[found] === undefined;
+    });
+    if (lacking === undefined) return found;
+    throw new ConfigError(
+      `${deployment.file}: device ${device.id} is of class ${found}, for which the profile holds no runtimes of model ${lacking.name}: run \`cascade profile\` again`,
+    );
+  }
   const profiled = [...new Set(profile.models.flatMap((model) => Object.keys(model.runtimes)))].join(', ');
   throw new ConfigError(
     `${deployment.file}: device ${device.id} is of class ${names.join(' or ')}; the profile holds ${profiled}: run \`cascade profile\` again`,

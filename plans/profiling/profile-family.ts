@@ -10,7 +10,7 @@ import { splitDigest } from '../data/split.ts';
 import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
 import { requireLocalCores } from '../domain/deployment/local-cores.ts';
 import { DEFAULT_MAX_PAYLOAD, misfitOf } from '../domain/deployment/message-size.ts';
-import { isOnServersOnly, type ModelEntry } from '../domain/deployment/model-entry.ts';
+import { canRun } from '../domain/deployment/model-entry.ts';
 import { inFamilyOrder } from '../domain/profile/family-order.ts';
 import { entryDigest } from '../domain/profile/file-digest.ts';
 import { accuracyOf, type ModelProfile, type Profile } from '../domain/profile/profile.ts';
@@ -150,11 +150,6 @@ function validationLabels({ file, task }: Deployment, { labels, targetWidth, val
 /** `emulated:cpu-1` uses the measurements of `cpu-1`. */
 function measuredAs(className: string): string {
   return className.replace(/^emulated:/, '');
-}
-
-/** Whether a model is there on a device. */
-function canRun(device: TargetDevice, model: ModelEntry): boolean {
-  return device.kind === 'remote' ? device.models.includes(model.name) : !isOnServersOnly(model);
 }
 
 function answersOf(model: string, measurements: readonly DeviceMeasurement[]): ModelAnswers {

@@ -37,3 +37,11 @@ export function remoteFile({ name, version }: RemoteModelName): string {
 export function isOnServersOnly({ file, remote }: Pick<ModelEntry, 'file' | 'remote'>): boolean {
   return remote !== undefined && file.startsWith(ON_SERVERS);
 }
+
+/** Whether a model is there on a device. */
+export function canRun(
+  device: { readonly kind: 'remote'; readonly models: readonly string[] } | { readonly kind: 'cpu' | 'cuda' | 'emulated' },
+  model: Pick<ModelEntry, 'name' | 'file' | 'remote'>,
+): boolean {
+  return device.kind === 'remote' ? device.models.includes(model.name) : !isOnServersOnly(model);
+}

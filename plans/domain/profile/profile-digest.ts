@@ -85,4 +85,11 @@ function requireDigest(deployment: Deployment, profile: Profile, path: string, c
       `${path} was measured with different models, data, certainty, batch sizes or kinds of device than ${deployment.file} has now; run \`cascade profile\` again`,
     );
   }
+  // The digest is of the deployment, not of the file, which may have been edited.
+  const [held, named] = [profile, deployment].map(({ models }) => models.map(({ name }) => name).toSorted());
+  if (held.join() !== named.join()) {
+    throw new ConfigError(
+      `${path}: models: ${held.join(', ')}; ${deployment.file} has ${named.join(', ')}: run \`cascade profile\` again`,
+    );
+  }
 }

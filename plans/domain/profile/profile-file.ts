@@ -114,11 +114,18 @@ export function readProfile(path: string): Profile {
 
 /** The first value in the arrays that no measurement can give. */
 function damagedField({ classes, labels, models }: Profile): string | undefined {
+  const names = models.map(({ name }) => name);
+  const twice = names.find((name, m) => names.indexOf(name) !== m);
+  if (twice !== undefined) return `models: ${twice} is there twice; expected each model once`;
+  if (labels.length === 0) return 'labels: none; expected at least one validation sample';
   const stray = (field: string, values: Int32Array): string | undefined => {
     const i = values.findIndex((value) => value < 0 || value >= classes);
     return i === -1 ? undefined : `${field}[${i}] is ${values[i]}; the classes are 0 to ${classes - 1}`;
   };
-  for (const { name, predictions, certainties, quality } of models) {
+  for (const { name, predictions, certainties, quality, scores, runtimes } of models) {
+    if (Object.keys(runtimes).length === 0) return `runtimes of ${name}: none; expected those on at least one class of device`;
+    if (scores !== undefined && (scores.length === 0 || scores.length % labels.length !== 0))
+      return `scores of ${name} has ${scores.length} values; expected as many for each of ${labels.length} samples`;
     const unsure = certainties.findIndex((certainty) => Number.isNaN(certainty));
     if (unsure !== -1) return `certainties[${unsure}] of ${name} is not a number`;
     const outside = quality.findIndex((value) => !(value >= 0 && value <= 1));

@@ -139,6 +139,21 @@ describe('cascade simulate', () => {
     expect((await run(...args, '--profile', turned)).stdout).toBe(stdout);
   });
 
+  test.each(['plan', 'simulate'])('%s refuses a profile without the runtimes of a model on a device', async (command) => {
+    const edited = join(dir, 'edited.json');
+    const profile = JSON.parse(readFileSync(join(dir, 'profile.json'), 'utf8'));
+    const [small, large] = profile.models;
+    writeFileSync(
+      edited,
+      JSON.stringify({ ...profile, models: [small, { ...large, runtimes: { 'cpu-2': large.runtimes['cpu-1'] } }] }),
+    );
+    const load = command === 'plan' ? [] : ['--qps', '5', '--seconds', '1'];
+    const attempt = run(command, dir, '--profile', edited, ...load);
+    await expect(attempt).rejects.toThrow(
+      'device cpu0 is of class cpu-1, for which the profile holds no runtimes of model large: run `cascade profile` again',
+    );
+  });
+
   test('reports on a constant load as a table', async () => {
     const { stdout } = await run('simulate', dir, '--qps', '200', '--seconds', '2');
     expect(stdout).toContain('seconds that met the SLO');

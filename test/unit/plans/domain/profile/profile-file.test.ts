@@ -65,6 +65,24 @@ describe('profile file', () => {
       'certainties[0] of a is not a number',
       { models: [{ ...profile.models[0], certainties: new Float32Array(50).fill(Number.NaN) }] },
     ],
+    ['models: a is there twice; expected each model once', { models: [profile.models[0], ...profile.models] }],
+    [
+      'labels: none; expected at least one validation sample',
+      {
+        labels: new Int32Array(),
+        models: profile.models.map((model) => ({
+          ...model,
+          predictions: new Int32Array(),
+          certainties: new Float32Array(),
+          quality: new Float32Array(),
+        })),
+      },
+    ],
+    [
+      'scores of a has 51 values; expected as many for each of 50 samples',
+      { models: [{ ...profile.models[0], scores: new Float32Array(51) }] },
+    ],
+    ['runtimes of a: none; expected those on at least one class of device', { models: [{ ...profile.models[0], runtimes: {} }] }],
     ['quality[0] of a is 2; expected 0 to 1', { models: [{ ...profile.models[0], quality: new Float32Array(50).fill(2) }] }],
   ])('says "%s"', (message, damage) => {
     writeProfile(file, { ...profile, ...damage });
@@ -104,7 +122,8 @@ describe('profile digest', () => {
 
   it('distinguishes a changed deployment from an old measurement', () => {
     const deployment = loadDeployment(writeImageFamily(join(dir, 'one')));
-    const current = { ...profile, deployment: 'image', digest: profileDigest(deployment) };
+    const models = deployment.models.map(({ name }) => ({ ...profile.models[0], name }));
+    const current = { ...profile, models, deployment: 'image', digest: profileDigest(deployment) };
     expect(profileIsCurrent(deployment, current)).toBe(true);
     expect(() => requireCurrent(deployment, current, 'p.json')).not.toThrow();
     expect(() => requireCurrent(deployment, { ...current, digest: 'x' }, 'p.json')).toThrow(
@@ -112,6 +131,9 @@ describe('profile digest', () => {
     );
     expect(() => requireCurrent(deployment, { ...current, deployment: 'other' }, 'p.json')).toThrow(
       /p\.json is a profile of deployment other/,
+    );
+    expect(() => requireCurrent(deployment, { ...current, models: models.slice(1) }, 'p.json')).toThrow(
+      `p.json: models: look, study; ${deployment.file} has glance, look, study: run \`cascade profile\` again`,
     );
   });
 });
