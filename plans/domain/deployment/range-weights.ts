@@ -13,12 +13,14 @@ export function rangeWeights(load: Load): number[] {
   } else {
     const width = load.qpsMax / ranges;
     const measuredWidth = distribution.qpsMax / distribution.weights.length;
+    // Sums of extreme weights would be infinite, or their shares 0.
+    const largest = distribution.weights.reduce((max, weight) => Math.max(max, weight), 0);
     distribution.weights.forEach((weight, m) => {
       const [from, to] = [m * measuredWidth, (m + 1) * measuredWidth];
       for (let k = 0; k < ranges; k++) {
         const end = k === ranges - 1 ? Number.POSITIVE_INFINITY : (k + 1) * width;
         const overlap = Math.min(to, end) - Math.max(from, k * width);
-        if (overlap > 0) weights[k] += (weight * overlap) / measuredWidth;
+        if (overlap > 0) weights[k] += ((weight / largest) * overlap) / measuredWidth;
       }
     });
   }

@@ -44,9 +44,14 @@ export function parsePlan(text: string, source: string): GearPlan {
 
 /**
  * Writes the whole file or nothing.
- * @throws ConfigError when it cannot.
+ * @throws ConfigError when it cannot; Error for a plan that could not be read again, since JSON turns NaN into null.
  */
 export function writePlan(file: string, plan: GearPlan): void {
+  const { error } = gearPlanSchema.safeParse(plan, { reportInput: true });
+  if (error !== undefined)
+    throw new Error(
+      `${file} was not written: a defect made a plan that is not one\n${describeIssues(gearPlanSchema, plan, error)}`,
+    );
   const partial = `${file}.${process.pid}.tmp`;
   try {
     writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);

@@ -291,6 +291,25 @@ describe('rangeWeights', () => {
     );
   });
 
+  it.each([
+    [
+      [1e308, 1e308],
+      [0.5, 0.5],
+    ],
+    [
+      [5e-324, 0],
+      [1, 0],
+    ],
+    [
+      [1e308, 5e-324],
+      [1, 0],
+    ],
+  ])('takes a histogram of extreme weights %j', (weights, expected) => {
+    const distribution = { type: 'histogram', qpsMax: 40, weights } as const;
+    expect(rangeWeights({ qpsMax: 40, ranges: 2, distribution })).toEqual(expected);
+    expect(rangeWeights({ qpsMax: 40, ranges: 4, distribution }).reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+  });
+
   it('keeps a histogram of the same ranges as it is', () => {
     const weights = [1, 5, 2, 2];
     const load: Load = { qpsMax: 40, ranges: 4, distribution: { type: 'histogram', qpsMax: 40, weights } };

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { parsePlan } from '../../../../../plans/domain/gear-plan/plan-file.ts';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { parsePlan, writePlan } from '../../../../../plans/domain/gear-plan/plan-file.ts';
 import { planWeights } from '../../../../../plans/planner/cycle/plan-weights.ts';
 import { syntheticProfile } from '../../../../../plans/synthetic/synthetic.ts';
 import { planOf } from '../../../../support/plans.ts';
@@ -40,4 +43,14 @@ test('a waiting time too long for a timer is refused with its path', () => {
   expect(() => parsePlan(text, 'plan.json')).toThrow(
     /plan\.json: not a gear plan;.*\n {2}gears\[0\]\.maxWaitMs: 1e\+300 is too large; must be at most 600000/,
   );
+});
+
+test('a plan that is not one is a defect, and is not written', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-plan-file-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'plan.json');
+  expect(() => writePlan(file, { ...plan, qpsWeights: [Number.NaN] })).toThrow(
+    /was not written: a defect.*\n {2}qpsWeights\[0\]: NaN/,
+  );
+  expect(existsSync(file)).toBe(false);
 });
