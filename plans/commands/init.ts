@@ -1,5 +1,5 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { shellWord } from './shell-word.ts';
@@ -16,7 +16,7 @@ export function register(program: Command): void {
 
 async function run(dir: string, { force = false }: { readonly force?: boolean }): Promise<void> {
   const { draftDeployment } = await import('../draft/draft-deployment.ts');
-  const { loadDeployment } = await import('../domain/deployment/read-deployment.ts');
+  const { checkDeployment } = await import('../domain/deployment/read-deployment.ts');
   const file = join(dir, 'deployment.yaml');
   if (!existsSync(dir) || !statSync(dir).isDirectory())
     throw new ConfigError(
@@ -25,12 +25,14 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   if (existsSync(file) && !force) throw new ConfigError(`${file} already exists; --force overwrites it`);
   const { yaml, notes, passedOver } = await draftDeployment(dir);
   for (const line of passedOver) process.stderr.write(`${line}\n`);
+  const { problems } = checkDeployment(yaml, resolve(file));
+  if (problems.length > 0)
+    throw new ConfigError(`${file} is not written, because the draft would be refused:\n${problems.join('\n')}`);
   try {
     writeFileSync(file, yaml);
   } catch (error) {
     throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
   }
-  loadDeployment(file);
   const list = notes.map((note) => `  - ${note}`).join('\n');
   process.stdout.write(`written: ${file}\n${list}\nnext: cascade check ${shellWord(dir)}\n`);
 }

@@ -133,6 +133,11 @@ function chooseClasses(data: FoundData | undefined, classes: KnownClasses | unde
   }
   const names = data?.samples.targets?.classes;
   if (names === undefined) return NONE;
+  const why = names.includes('') ? 'one of them is empty' : names.length < 2 ? `all of them are ${names[0]}` : undefined;
+  if (why !== undefined) {
+    const todo = 'Correct the labels, or name the classes in the order of the scores: `classes: [cat, dog]`.';
+    return { comments: [`The labels are names, but ${why}, so \`classes\` is left out. ${todo}`], value: {} };
+  }
   return {
     comments: ['The labels are names, sorted here by their characters. The order must be that of the scores.'],
     value: { classes: names },

@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { FoundModel } from './find-models.ts';
+import { textOfFile } from './folder-files.ts';
 
 /** Class names in the order of the scores, and the file they are from. */
 interface ClassNames {
@@ -23,15 +23,17 @@ export function knownClasses(models: readonly FoundModel[], shown: (file: string
     return { names: telling.classLabels.map(String), source: `model ${telling.name}`, inModels: true };
   }
   for (const { file, triton } of models) {
-    const found = triton?.labelFile === undefined ? namesInConfig(file) : namesInLines(triton.labelFile);
+    const found = namesInLines(triton?.labelFile) ?? namesInConfig(file);
     if (found !== undefined) return { names: found.names, source: shown(found.file), inModels: false };
   }
   return undefined;
 }
 
 /** One name per line, as in Triton's label files; a number before a name is its class. */
-function namesInLines(file: string): ClassNames | undefined {
-  const names = readFileSync(file, 'utf8')
+function namesInLines(file: string | undefined): ClassNames | undefined {
+  const text = file === undefined ? undefined : textOfFile(file);
+  if (file === undefined || text === undefined) return undefined;
+  const names = text
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '');
@@ -40,11 +42,15 @@ function namesInLines(file: string): ClassNames | undefined {
 
 /** `id2label` of a Hugging Face config.json in the model's folder or the one above it. */
 function namesInConfig(model: string): ClassNames | undefined {
-  const file = [dirname(model), dirname(dirname(model))].map((folder) => join(folder, 'config.json')).find(existsSync);
-  if (file === undefined) return undefined;
+  const candidates = [dirname(model), dirname(dirname(model))].map((folder) => {
+    const file = join(folder, 'config.json');
+    return { file, text: textOfFile(file) };
+  });
+  const { file, text } = candidates.find((candidate) => candidate.text !== undefined) ?? {};
+  if (file === undefined || text === undefined) return undefined;
   let labels: unknown;
   try {
-    labels = (JSON.parse(readFileSync(file, 'utf8')) as { id2label?: unknown } | null)?.id2label;
+    labels = (JSON.parse(text) as { id2label?: unknown } | null)?.id2label;
   } catch {
     // A file of some other tool, without names for us.
     return undefined;

@@ -4,6 +4,7 @@ import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
+import { escapeVariables } from '../domain/deployment/from-environment.ts';
 import { chooseOptions, type Options } from './choose-options.ts';
 import { knownClasses } from './class-names.ts';
 import { commentedYaml, type Section } from './commented-yaml.ts';
@@ -66,7 +67,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
   const told = [sections[1], ...options.sections, sections[sections.length - 3]];
   const notes = told.flatMap(({ comments }) => comments);
   return {
-    yaml: `${commentedYaml(sections)}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))))}`,
+    yaml: `${commentedYaml(sections.map(({ comments, value }) => ({ comments, value: escapeVariables(value) })))}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))))}`,
     notes: [...notes, 'Set slo and load to your requirements.'],
     passedOver: passedOver.lines(),
   };

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { textOfFile } from './folder-files.ts';
 
 /** The parts of a Triton model configuration that a draft needs. */
 export interface TritonModel {
@@ -7,7 +7,7 @@ export interface TritonModel {
   readonly version: number;
   /** Undefined when the configuration does not say. Then, and with 0, the graph decides. */
   readonly maxBatch: number | undefined;
-  /** File of class names, one per line, if there is one. */
+  /** File of class names, one per line, if the configuration names one. */
   readonly labelFile: string | undefined;
 }
 
@@ -21,20 +21,19 @@ export function tritonModel(file: string): TritonModel | undefined {
   const modelFolder = dirname(versionFolder);
   const version = /^[1-9]\d*$/.test(basename(versionFolder)) ? Number(basename(versionFolder)) : undefined;
   if (version === undefined) return undefined;
-  const config = join(modelFolder, 'config.pbtxt');
-  if (!existsSync(config)) {
+  const config = textOfFile(join(modelFolder, 'config.pbtxt'));
+  if (config === undefined) {
     return basename(file) === 'model.onnx'
       ? { name: basename(modelFolder), version, maxBatch: undefined, labelFile: undefined }
       : undefined;
   }
-  const text = readFileSync(config, 'utf8').replace(/#.*$/gm, '');
+  const text = config.replace(/#.*$/gm, '');
   const maxBatch = /\bmax_batch_size\s*:\s*(\d+)/.exec(text)?.[1];
   const labels = /\blabel_filename\s*:\s*"([^"]+)"/.exec(text)?.[1];
-  const labelFile = labels === undefined ? undefined : join(modelFolder, labels);
   return {
     name: /^\s*name\s*:\s*"([^"]+)"/m.exec(text)?.[1] ?? basename(modelFolder),
     version,
     maxBatch: maxBatch === undefined || maxBatch === '0' ? undefined : Number(maxBatch),
-    labelFile: labelFile !== undefined && existsSync(labelFile) ? labelFile : undefined,
+    labelFile: labels === undefined ? undefined : join(modelFolder, labels),
   };
 }

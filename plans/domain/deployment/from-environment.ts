@@ -1,19 +1,35 @@
 import { ConfigError } from '../../../engine/errors.ts';
 
-/** `${NAME}` in a setting: for values that must not be in a file, or that differ between processes. */
-const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+/**
+ * `${NAME}` in a setting: for values that must not be in a file, or that differ between processes. `$${NAME}` stands for the
+ * characters `${NAME}` themselves.
+ */
+const VARIABLE = /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Expands the environment variables in a setting, and returns the names of those that are not set. */
 export function expandVariables(text: string, environment: Environment = process.env): { text: string; unset: string[] } {
   const unset: string[] = [];
-  const expanded = text.replace(VARIABLE, (written, name: string) => {
+  const expanded = text.replace(VARIABLE, (written: string, dollar: string, name: string) => {
+    if (dollar !== '') return written.slice(1);
     const value = environment[name];
     if (value === undefined) unset.push(name);
     return value ?? written;
   });
   return { text: expanded, unset };
+}
+
+/** The value with its strings written so that expanding them gives them back. */
+export function escapeVariables<T>(value: T): T {
+  return escaped(value) as T;
+}
+
+function escaped(value: unknown): unknown {
+  if (typeof value === 'string') return value.replace(VARIABLE, (_, dollar: string, name: string) => `${dollar}$\${${name}}`);
+  if (Array.isArray(value)) return value.map(escaped);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, escaped(item)]));
 }
 
 /** Message about the first variable that is not set. */

@@ -6,7 +6,7 @@ import { defaultDeadlineMs } from '../../policy/deadline.ts';
 import { defaultDrainMs } from '../../policy/gear-choice.ts';
 import { DEADLINE_MAX_MS } from '../../protocol/request.ts';
 import type { Deployment, Device, DurableSettings, Load } from './deployment.ts';
-import { expandVariables } from './from-environment.ts';
+import { escapeVariables, expandVariables } from './from-environment.ts';
 import { remoteFile } from './model-entry.ts';
 import { remoteProblems } from './remote-problems.ts';
 import { type DeploymentYaml, deploymentSchema } from './schema.ts';
@@ -57,7 +57,15 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
     const why = existsSync(file) ? `cannot be read: ${messageOf(error)}` : 'does not exist';
     throw new ConfigError(`${label} ${why}; name a deployment file, or a folder with deployment.yaml`);
   }
-  const checked = checkYaml(text, label, deploymentSchema, 'nats', STAND_INS);
+  return checkDeployment(text, file, modelFiles);
+}
+
+/**
+ * Like `readDeployment`, for the text of a file that need not be written yet.
+ * @param file its absolute path.
+ */
+export function checkDeployment(text: string, file: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
+  const checked = checkYaml(text, displayPath(file), deploymentSchema, 'nats', STAND_INS);
   const yaml = checked.value;
   if (yaml === undefined) return { deployment: undefined, problems: checked.describe([]) };
   // Check how the parts fit together only if each part is valid.
@@ -87,7 +95,8 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   /** For the NATS connection. If the path names a variable, we look for the file only when a command connects. */
   const natsFile = (at: Problem['path'], given: string | undefined) => {
     const { text = given, unset = [] } = given === undefined ? {} : expandVariables(given);
-    return unset.length > 0 ? given : optionalFile(at, text);
+    // The connection expands the path again.
+    return unset.length > 0 ? given : escapeVariables(optionalFile(at, text));
   };
   const optionalFile = (at: Problem['path'], given: string | undefined) =>
     given === undefined ? undefined : resolveFile(at, given);

@@ -497,7 +497,9 @@ export const deploymentSchema = z
     load: load.describe('The load to plan for'),
     nats: nats
       .prefault({})
-      .describe(`Connection to NATS; as anywhere in this file, \${NAME} stands for the environment variable NAME`),
+      .describe(
+        `Connection to NATS; as anywhere in this file, \${NAME} stands for the environment variable NAME, and $\${NAME} for the text \${NAME} itself`,
+      ),
     frontends: z
       .int()
       .min(1)

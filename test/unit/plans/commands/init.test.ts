@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as init from '../../../../plans/commands/init.ts';
 import { writeImageFamily } from '../../../fixtures/image-family.ts';
@@ -32,4 +32,14 @@ test('says if a folder does not exist or is not a folder', async () => {
   const attempt = run(join(dir, 'absent'));
   await expect(attempt).rejects.toThrow(ConfigError);
   await expect(attempt).rejects.toThrow('absent does not exist; name the folder of your models and data');
+});
+
+test('a draft that would be refused is not written', async () => {
+  vi.doMock('../../../../plans/draft/draft-deployment.ts', () => ({
+    draftDeployment: async () => ({ yaml: 'name: bad name\n', notes: [], passedOver: [] }),
+  }));
+  const attempt = run(dir);
+  await expect(attempt).rejects.toThrow('deployment.yaml is not written, because the draft would be refused:');
+  await expect(attempt).rejects.toThrow('"bad name" cannot be a token of a NATS subject');
+  expect(existsSync(join(dir, 'deployment.yaml'))).toBe(false);
 });

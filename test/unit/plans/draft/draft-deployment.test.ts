@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { loadLabelledData } from '../../../../plans/data/load-labelled-data.ts';
 import { loadDeployment } from '../../../../plans/domain/deployment/read-deployment.ts';
 import { draftDeployment } from '../../../../plans/draft/draft-deployment.ts';
-import { npyFile } from '../../../fixtures/npy-writer.ts';
+import { npyFile, npyTexts } from '../../../fixtures/npy-writer.ts';
 import { type Files, folderWith, modelOf } from '../../../support/folders.ts';
 
 /** Only the folders matter here: no model is run. */
@@ -270,4 +270,34 @@ it('with strings for a model that takes strings', async () => {
   const text = modelOf({ inputs: [{ name: 'text', type: 'string', shape: ['n', 1] }] });
   const files = { 'm.onnx': text, 'reviews.csv': 'id,review,label\n1,good,0\n2,bad,1\n3,worse,1\n4,fine,0\n' };
   expect(await dataOf(files)).toMatchObject({ inputs: 'reviews.csv', labels: 'reviews.csv#label', read: READ });
+});
+
+/** The deployment that the draft makes, which must be valid. */
+async function deploymentOf(files: Files) {
+  const { folder, yaml, notes } = await draft(files);
+  writeFileSync(join(folder, 'deployment.yaml'), yaml);
+  return { folder, notes, deployment: loadDeployment(folder) };
+}
+
+it.each([
+  [['cat', 'cat', 'cat', 'cat'], 'all of them are cat'],
+  [['', 'dog', 'dog', 'cat'], 'one of them is empty'],
+])('the draft has no classes for the labels %j, and says why', async (labels, why) => {
+  const { notes, deployment } = await deploymentOf({ ...M, 'x.npy': X, 'y.npy': npyTexts([4], labels) });
+  expect(notes.join()).toContain(`The labels are names, but ${why}, so \`classes\` is left out.`);
+  expect(deployment.classes).toBeUndefined();
+});
+
+it('the draft escapes a file name that looks like a variable', async () => {
+  const name = `my x \${HOME} #1.npy`;
+  const { folder, deployment } = await deploymentOf({ ...M, [name]: X });
+  expect(deployment.data?.inputs).toEqual({ x: join(folder, name) });
+});
+
+it.each<Files>([
+  { 'net/1/model.onnx': modelOf(), 'net/config.pbtxt/a.txt': '' },
+  { 'net/1/model.onnx': modelOf(), 'net/config.pbtxt': 'label_filename: "."\n' },
+  { ...M, 'config.json/a.txt': '' },
+])('a folder in place of a configuration or of labels has no class names: %#', async (files) => {
+  expect((await deploymentOf(files)).deployment.classes).toBeUndefined();
 });

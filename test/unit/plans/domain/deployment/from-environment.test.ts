@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ConfigError } from '../../../../../engine/errors.ts';
-import { fromEnvironment } from '../../../../../plans/domain/deployment/from-environment.ts';
+import { escapeVariables, expandVariables, fromEnvironment } from '../../../../../plans/domain/deployment/from-environment.ts';
 
 const environment = { USER_NAME: 'operator', EMPTY: '', TRICKY: `$& \${USER_NAME}` };
 
@@ -10,6 +10,8 @@ test.each([
   [`\${USER_NAME}`, 'operator'],
   [`_INBOX.\${USER_NAME}\${EMPTY}`, '_INBOX.operator'],
   [`\${TRICKY}`, environment.TRICKY],
+  [`$\${USER_NAME} of \${USER_NAME}`, `\${USER_NAME} of operator`],
+  [`$\${not a name}`, `$\${not a name}`],
   [undefined, undefined],
 ])('%s becomes %s', (text, expected) => {
   expect(fromEnvironment('nats.user', text, environment)).toBe(expected);
@@ -20,3 +22,11 @@ test('an unset variable is named, with the field', () => {
     new ConfigError('nats.password: the environment variable SECRET is not set; set it, or write the value'),
   );
 });
+
+test.each([`a \${USER_NAME} b \${EMPTY}`, `$\${USER_NAME}`, `$$\${USER_NAME}`, '$HOME', 'plain'])(
+  '%s is escaped so that it expands to itself',
+  (text) => {
+    expect(expandVariables(escapeVariables(text), environment)).toEqual({ text, unset: [] });
+    expect(escapeVariables({ a: [text, 1, null] })).toEqual({ a: [escapeVariables(text), 1, null] });
+  },
+);

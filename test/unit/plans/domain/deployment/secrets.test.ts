@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { fromEnvironment } from '../../../../../plans/domain/deployment/from-environment.ts';
 import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-secrets-'));
@@ -55,6 +56,14 @@ test('every string may refer to variables; a command that does not connect needs
     credsFile: `\${HOME_OF}/creds`,
     tls: { ca: `\${CA}` },
   });
+});
+
+test('an escaped variable in the path of a file for nats stays as it is until the command connects', () => {
+  vi.stubEnv('MODEL_FILE', 'small.onnx');
+  const creds = join(dir, `\${HOST}.creds`);
+  writeFileSync(creds, '');
+  const { credsFile } = load({ nats: `{ credsFile: "$\${HOST}.creds" }` }).nats;
+  expect(fromEnvironment('nats.credsFile', credsFile)).toBe(creds);
 });
 
 test('an unset variable is named with its position', () => {
