@@ -5,6 +5,8 @@ import type { Table, TableColumn } from './table.ts';
 /** Cells without a value, as written by pandas, R and databases. */
 const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none']);
 
+const BOOLEAN = /^\s*(true|false)\s*$/i;
+
 /**
  * Reads comma, semicolon or tab separated values. A column whose cells are all numbers, true or false, or empty becomes numbers; any
  * other becomes text. The first row is a header if none of its cells is a number, or if its numbers count the columns.
@@ -14,12 +16,14 @@ const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none']);
 export function readCsv(text: string, name: string): Table {
   const numbers: number[][] = [];
   const isText: boolean[] = [];
+  const isBoolean: boolean[] = [];
   const names = forEachRow(text, name, (row) => {
     for (let i = 0; i < row.length; i++) {
       const value = numberOf(row[i]);
       numbers[i] ??= [];
       numbers[i].push(value ?? Number.NaN);
       isText[i] ||= value === undefined;
+      isBoolean[i] = (isBoolean[i] ?? true) && BOOLEAN.test(row[i]);
     }
   });
   const texts = names.map((): string[] => []);
@@ -32,7 +36,12 @@ export function readCsv(text: string, name: string): Table {
     (column, i): TableColumn =>
       isText[i]
         ? { type: 'texts', name: column, values: texts[i] }
-        : { type: 'numbers', name: column, values: Float64Array.from(numbers[i]) },
+        : {
+            type: 'numbers',
+            name: column,
+            values: Float64Array.from(numbers[i]),
+            ...(isBoolean[i] ? { isBoolean: true } : {}),
+          },
   );
   return { count: numbers[0].length, columns };
 }
@@ -85,7 +94,7 @@ function numberOf(cell: string): number | undefined {
   const value = word === '' ? Number.NaN : Number(word);
   if (!Number.isNaN(value)) return value;
   if (MISSING.has(word)) return Number.NaN;
-  if (word === 'true' || word === 'false') return Number(word === 'true');
+  if (BOOLEAN.test(word)) return Number(word === 'true');
   const infinite = /^([+-]?)inf(inity)?$/.exec(word);
   return infinite === null ? undefined : infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 }

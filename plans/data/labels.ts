@@ -20,9 +20,10 @@ export function labelsOf(array: DataArray, classes: readonly string[] | undefine
   return Int32Array.from({ length: samples }, (_, i) => checkLabel(label(i), classes, `${where}: label ${i}`));
 }
 
-function labelAt(array: DataArray, width: number, where: string): (i: number) => number | string {
+function labelAt(array: DataArray, width: number, where: string): (i: number) => number | string | boolean {
   if (array.dtype === 'text') return (i) => array.texts[i];
   const values = valuesOf(array);
+  if (width === 1 && array.dtype === 'bool') return (i) => values[i] !== 0;
   return width === 1 ? (i) => Number(values[i]) : (i) => hotColumn(values, i, width, where);
 }
 
@@ -44,10 +45,16 @@ function hotColumn(values: ArrayLike<number | bigint>, row: number, width: numbe
 }
 
 /**
- * Converts a label to the number of its class.
+ * Converts a label to the number of its class. True and false are the classes with these names, whatever their case, and 1 and 0 if
+ * there are none.
  * @throws ConfigError unless the label is a class.
  */
 export function checkLabel(label: unknown, classes: readonly string[] | undefined, where: string): number {
+  if (typeof label === 'boolean') {
+    const words = classes?.map((name) => name.toLowerCase()) ?? [];
+    const isNamed = words.includes('true') && words.includes('false');
+    return isNamed ? words.indexOf(String(label)) : checkLabel(Number(label), classes, where);
+  }
   if (typeof label === 'string') return classOf(label, classes, where);
   if (typeof label === 'number' && namedByNumbers(classes)) return classOf(String(label), classes, where);
   if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes?.length ?? 2 ** 31)) return label;

@@ -53,7 +53,9 @@ function readColumns(file: ArrayBuffer): Map<string, unknown[]> {
 function columnOf(name: string, values: readonly unknown[]): TableColumn {
   const known = values.filter((value) => value !== null && value !== undefined);
   if (known.every((value) => typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')) {
-    return { type: 'numbers', name, values: Float64Array.from(values, (value) => (value == null ? Number.NaN : Number(value))) };
+    const numbers = Float64Array.from(values, (value) => (value == null ? Number.NaN : Number(value)));
+    const isBoolean = values.every((value) => typeof value === 'boolean');
+    return { type: 'numbers', name, values: numbers, ...(isBoolean ? { isBoolean } : {}) };
   }
   if (known.every((value) => typeof value === 'string')) {
     return { type: 'texts', name, values: values.map((value) => String(value ?? '')) };

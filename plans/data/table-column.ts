@@ -23,6 +23,7 @@ export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], w
 export function columnArray(column: TableColumn, where: string): DataArray {
   switch (column.type) {
     case 'numbers':
+      if (column.isBoolean) return { dtype: 'bool', shape: [column.values.length], data: Uint8Array.from(column.values) };
       return { dtype: 'float64', shape: [column.values.length], data: new Uint8Array(column.values.slice().buffer) };
     case 'texts':
       return { dtype: 'text', shape: [column.values.length], texts: column.values };

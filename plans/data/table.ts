@@ -5,8 +5,8 @@ export interface Table {
 }
 
 export type TableColumn =
-  /** NaN when a cell is empty; true and false are 1 and 0. */
-  | { readonly type: 'numbers'; readonly name: string; readonly values: Float64Array }
+  /** NaN when a cell is empty; true and false are 1 and 0, and `isBoolean` says that all cells are. */
+  | { readonly type: 'numbers'; readonly name: string; readonly values: Float64Array; readonly isBoolean?: boolean }
   | { readonly type: 'texts'; readonly name: string; readonly values: readonly string[] }
   /** One list of numbers per row, possibly nested. */
   | { readonly type: 'lists'; readonly name: string; readonly values: readonly unknown[] }

@@ -56,7 +56,7 @@ describe('readCsv', () => {
       columns: [
         { type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN) },
         { type: 'texts', name: 'b', values: ['x', 'y, z'] },
-        { type: 'numbers', name: 'c', values: Float64Array.of(1, 0) },
+        { type: 'numbers', name: 'c', values: Float64Array.of(1, 0), isBoolean: true },
       ],
     });
   });
@@ -106,7 +106,7 @@ describe('readParquet', () => {
       columns: [
         { type: 'numbers', name: 'f', values: Float64Array.of(1.5, Number.NaN) },
         { type: 'numbers', name: 'i', values: Float64Array.of(7, 8) },
-        { type: 'numbers', name: 'b', values: Float64Array.of(1, 0) },
+        { type: 'numbers', name: 'b', values: Float64Array.of(1, 0), isBoolean: true },
         { type: 'texts', name: 's', values: ['x', ''] },
         { type: 'other', name: 'd' },
       ],
@@ -213,6 +213,49 @@ describe('samples from tables', () => {
     expect(() => read({ inputs }, [X, { ...X, name: 'z' }])).toThrow(
       't.csv (data.inputs) has no columns x and z; the models need x float32[2], z float32[2]; its columns are a, b, label',
     );
+  });
+
+  it.each([
+    [
+      ['true', 'false'],
+      [1, 0],
+    ],
+    [
+      ['False', 'True'],
+      [0, 1],
+    ],
+    [
+      ['no', 'yes'],
+      [0, 1],
+    ],
+    [undefined, [0, 1]],
+  ])('takes labels of true and false as the classes %j', (classes, expected) => {
+    const booleans = [
+      { name: 'a', data: [1, 2], type: 'DOUBLE' as const },
+      { name: 'b', data: [1, 2], type: 'DOUBLE' as const },
+      { name: 'label', data: [false, true], type: 'BOOLEAN' as const },
+    ];
+    const sample = (label: boolean) => `${JSON.stringify({ inputs: { x: [1, 2] }, label })}\n`;
+    const reader = targetReader('classification', classes);
+    for (const inputs of [
+      write('t.csv', 'a,b,label\n1,1,False\n2,2, True\n'),
+      write('t.parquet', parquetWriteBuffer({ columnData: booleans })),
+      write('t.jsonl', sample(false) + sample(true)),
+    ]) {
+      expect(readSamples('d.yaml', { inputs, labels: undefined }, [X], reader).targets?.values).toEqual(
+        Int32Array.from(expected),
+      );
+    }
+    const array = { dtype: 'bool' as const, shape: [2], data: Uint8Array.of(0, 1) };
+    expect(reader?.ofArray(array, 'y.npy').values).toEqual(Int32Array.from(expected));
+  });
+
+  it('takes features of true and false as 1 and 0', () => {
+    const inputs = write('t.csv', 'a,label\ntrue,2\nfalse,0\n');
+    expect(firstInput(read({ inputs }, [{ ...X, shape: [1] }])).values).toEqual([
+      [[1], [1]],
+      [[1], [0]],
+    ]);
   });
 
   it('numbers classes in the order of their names by default, as scikit-learn does', () => {
