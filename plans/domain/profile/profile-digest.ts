@@ -45,11 +45,21 @@ export function profileDigest(deployment: Deployment, digestOfModel: (model: Mod
     classes: deployment.classes,
     data: dataFiles.map(([name, path]) => [name, ...digestOf(path)]),
     labels: data?.labels === undefined ? undefined : digestOf(data.labels),
+    // Left out of other tasks' digests, which so stay what they were.
+    quality: qualityFiles(deployment)?.map(([models, path]) => [models, ...digestOf(path)]),
     validation: data?.validation,
     order: data?.order,
     devices: [...new Set(deployment.devices.map(deviceClass))].sort(),
   };
   return createHash('sha256').update(JSON.stringify(subject)).digest('hex');
+}
+
+/** The recorded qualities, and whose they are: the columns of a single file follow the order of the models. */
+function qualityFiles({ data, models }: Deployment): readonly (readonly [models: unknown, path: string])[] | undefined {
+  const quality = data?.quality;
+  if (quality === undefined) return undefined;
+  if (typeof quality === 'string') return [[models.map(({ name }) => name), quality]];
+  return Object.entries(quality).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Whether the profile matches this deployment's current models, data, certainty and kinds of device. */

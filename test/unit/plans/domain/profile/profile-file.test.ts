@@ -120,6 +120,23 @@ describe('profile digest', () => {
     expect(profileDigest(loadDeployment(writeImageFamily(join(dir, 'two'), 2)))).not.toBe(digest);
   });
 
+  it('changes with the recorded quality of the answers, and with whose it is', () => {
+    const original = loadDeployment(writeImageFamily(join(dir, 'custom')));
+    const [a, b] = ['a.npy', 'b.npy'].map((name) => join(original.dir, name));
+    const withQuality = (quality: string | Record<string, string>, models = original.models): string =>
+      profileDigest({ ...original, models, data: { ...original.data!, quality } });
+    writeFileSync(a, 'the qualities of a');
+    writeFileSync(b, 'the qualities of b');
+    const [single, each] = [withQuality(a), withQuality({ a, b })];
+    expect(single).not.toBe(profileDigest(original));
+    expect(withQuality({ b, a })).toBe(each);
+    expect(withQuality({ a: b, b: a })).not.toBe(each);
+    expect(withQuality(a, original.models.toReversed())).not.toBe(single);
+    writeFileSync(a, 'changed afterwards');
+    expect(withQuality(a)).not.toBe(single);
+    expect(withQuality({ a, b })).not.toBe(each);
+  });
+
   it('distinguishes a changed deployment from an old measurement', () => {
     const deployment = loadDeployment(writeImageFamily(join(dir, 'one')));
     const models = deployment.models.map(({ name }) => ({ ...profile.models[0], name }));
