@@ -4,7 +4,7 @@ import { canPin } from '../../engine/backend/pin-thread.ts';
 import { messageOf } from '../../engine/errors.ts';
 import { usableCores } from '../../engine/process/usable-cores.ts';
 import type { Deployment, Device } from '../../plans/domain/deployment/deployment.ts';
-import { devicesOfHost, requireLocalCores } from '../../plans/domain/deployment/local-cores.ts';
+import { devicesOfHost, requireLocalCores, sharingWarnings } from '../../plans/domain/deployment/local-cores.ts';
 import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { formatBytes } from '../../plans/domain/deployment/units.ts';
 import { type Finding, Findings } from './finding.ts';
@@ -37,16 +37,9 @@ function checkFolder({ dir }: Deployment, machine: Findings): void {
 }
 
 function checkShares({ file }: Deployment, here: readonly Device[], machine: Findings): void {
-  const pinned = here.flatMap((device) => (device.kind === 'cpu' ? (device.cores ?? []).map((core) => ({ core, device })) : []));
-  if (pinned.length > 0 && !canPin())
+  if (here.some((device) => device.kind === 'cpu' && device.cores !== undefined) && !canPin())
     machine.warn('inference threads cannot be pinned to cores: this system has no taskset (util-linux)');
-  for (const [i, { core, device }] of pinned.entries()) {
-    const other = pinned.slice(0, i).find((before) => before.core === core);
-    if (other !== undefined)
-      machine.warn(
-        `${displayPath(file)}: devices ${other.device.id} and ${device.id} are both pinned to core ${core}: each slows the other down; give each its own cores`,
-      );
-  }
+  for (const warning of sharingWarnings({ file, devices: here })) machine.warn(warning);
   const wanted = here.filter(({ kind }) => kind === 'cpu').reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
   if (wanted > totalmem())
     machine.warn(

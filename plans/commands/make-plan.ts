@@ -20,11 +20,13 @@ export async function makePlan(
     import('../planner/request-of-deployment.ts'),
     import('../planner/planner.ts'),
   ]);
+  const { sharingWarnings } = await import('../domain/deployment/local-cores.ts');
   const { planWarnings } = await import('../domain/gear-plan/plan-warnings.ts');
   const { withFewestDevices } = await import('../planner/provision/fewest-devices.ts');
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
   const profile = planningProfile(deployment, profileFile, { calibration });
+  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
   const request = planRequestOf(deployment, profile, overrides);
   const progress = progressLine();
   const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);

@@ -42,6 +42,7 @@ async function run(path: string, options: Options): Promise<void> {
     import('../planner/request-of-deployment.ts'),
     import('../planner/provision/provision.ts'),
   ]);
+  const { sharingWarnings } = await import('../domain/deployment/local-cores.ts');
   const { planWarnings } = await import('../domain/gear-plan/plan-warnings.ts');
   const { provisionTable } = await import('../report/provision-table.ts');
   const { writeJson } = await import('./json-output.ts');
@@ -52,6 +53,7 @@ async function run(path: string, options: Options): Promise<void> {
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = planningProfile(deployment, profileFile, options);
+  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
   const request = planRequestOf(deployment, profile, { ...options, p95Ms, accuracy: undefined });
   const progress = progressLine();
   const found = await provision(request, { p95Ms, accuracy }, max, {

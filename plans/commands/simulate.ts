@@ -43,6 +43,7 @@ async function simulate(path: string, options: Options): Promise<void> {
       import('../domain/gear-plan/plan-check.ts'),
       import('../simulator/simulate-plan.ts'),
     ]);
+  const { sharingWarnings } = await import('../domain/deployment/local-cores.ts');
   const { parseSlowdown } = await import('../simulator/parse-slowdown.ts');
   const { assumedSlowdown, describeSlowdown } = await import('../simulator/slowdown.ts');
   const { reportTable } = await import('../report/report-table.ts');
@@ -51,6 +52,7 @@ async function simulate(path: string, options: Options): Promise<void> {
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = planningProfile(deployment, profileFile, options);
+  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
   refusePlan(planFile, checkPlanFor(deployment, plan));

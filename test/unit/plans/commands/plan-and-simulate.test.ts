@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -96,6 +96,20 @@ describe('cascade plan', () => {
     await expect(attempt).rejects.toThrow(message);
   });
 });
+
+test.each([['plan'], ['simulate', '--qps', '5', '--seconds', '1']])(
+  '%s warns of devices that share a core, since it counts on both',
+  async (command, ...load) => {
+    const shared = join(dir, 'shared');
+    mkdirSync(shared, { recursive: true });
+    writeTiny(shared, { devices: ['cpu0', 'cpu1'], load: '{ qpsMax: 500, ranges: 1 }' });
+    const yaml = join(shared, 'deployment.yaml');
+    writeFileSync(yaml, readFileSync(yaml, 'utf8').replaceAll('kind: cpu,', 'kind: cpu, cores: [0],'));
+    const out = command === 'plan' ? ['--out', join(shared, 'plan.json')] : ['--plan', join(dir, 'plan.json')];
+    const { stderr } = await run(command, shared, ...load, ...out);
+    expect(stderr).toContain('devices cpu0 and cpu1 are both pinned to core 0');
+  },
+);
 
 describe('cascade simulate', () => {
   test('counts audits if the deployment has them', async () => {

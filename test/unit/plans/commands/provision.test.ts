@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
@@ -39,6 +39,20 @@ test('a goal that no number of devices meets gives a table and exit code 3', asy
   expect(table).toContain('no number of devices up to 2 meets p95 <= 100 ms and accuracy >= 99.00 %');
   expect(table).toMatch(/with 2: accuracy \d+\.\d\d % \(\d+\.\d - \d+\.\d %\)/);
   expect(process.exitCode).toBe(3);
+});
+
+test('warns of devices that share a core, since it counts on both', async () => {
+  const yaml = join(dir, 'deployment.yaml');
+  const alone = readFileSync(yaml, 'utf8');
+  writeFileSync(
+    yaml,
+    alone.replace(
+      /\{ id: cpu0,.*?\}/,
+      '{ id: a, kind: cpu, cores: [0], memory: 1GiB }, { id: b, kind: cpu, cores: [0], memory: 1GiB }',
+    ),
+  );
+  const { stderr } = await run('--p95', '100', '--accuracy', '0.99', '--max', '2').finally(() => writeFileSync(yaml, alone));
+  expect(stderr).toContain('devices a and b are both pinned to core 0');
 });
 
 test('latency and accuracy are both required', async () => {
