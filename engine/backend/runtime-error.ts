@@ -22,10 +22,26 @@ export function shortened(message: string): string {
   const [, operator] = /while running (\S+) node\./.exec(message) ?? [];
   const said = message
     .replace(/^.*Status Message: /s, '')
+    .replace(/^Load model from .*? failed: ?/s, '')
     .replace(/^\S*onnxruntime\S*:\d+ .*? was false\. ?/s, '')
-    .replace(/^\S*onnxruntime\S*:\d+ /, '')
+    .replace(/^\S*onnxruntime\S*:\d+ (.*)/s, (_, rest: string) => withoutSignature(rest))
     .replaceAll(/\s+/g, ' ')
     .trim();
   const words = operator === undefined ? said : `${operator}: ${said}`;
   return words.length > LONGEST ? `${words.slice(0, LONGEST)}...` : words;
+}
+
+/** The text after the C++ function that it begins with, as the compiler spells it. */
+function withoutSignature(text: string): string {
+  const head = /^[\w\s:<>,&*~[\]]*::[\w<>,:~[\]]+\(/.exec(text)?.[0];
+  if (head === undefined) return text;
+  let at = head.length;
+  for (let depth = 1; depth > 0 && at < text.length; at++) {
+    if (text[at] === '(') depth++;
+    else if (text[at] === ')') depth--;
+  }
+  return text
+    .slice(at)
+    .replace(/^ const\b/, '')
+    .replace(/^ \[with [^\]]*\]/, '');
 }
