@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CascadeError } from '../../engine/errors.ts';
-import { durationMs } from '../../plans/commands/options.ts';
+import { durationMs, jsonFile } from '../../plans/commands/options.ts';
 import type { PinOrder } from '../../plans/protocol/pin-order.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 
@@ -17,7 +17,7 @@ export function register(program: Command): void {
     .argument('<gear>', 'number of the gear, as listed by `cascade status --json` and the dashboard', gearNumber)
     .addOption(new Option('--for <time>', 'how long, such as 10m (default: until unpin-gear)').argParser(durationMs))
     .addOption(natsOption())
-    .option('--json <file>', 'write the verdict as JSON (- for stdout)')
+    .option('--json <file>', 'write the verdict as JSON (- for stdout)', jsonFile)
     .action((path: string, gear: number, { for: forMs, ...options }: Options & { readonly for?: number }) =>
       order(path, forMs === undefined ? { gear } : { gear, forMs }, options),
     );
@@ -26,7 +26,7 @@ export function register(program: Command): void {
     .description('let the load choose the gear again')
     .argument('<deployment>', 'deployment file, or its folder')
     .addOption(natsOption())
-    .option('--json <file>', 'write the verdict as JSON (- for stdout)')
+    .option('--json <file>', 'write the verdict as JSON (- for stdout)', jsonFile)
     .action((path: string, options: Options) => order(path, { gear: null }, options));
 }
 

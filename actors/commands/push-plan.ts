@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { CascadeError, ConfigError } from '../../engine/errors.ts';
+import { jsonFile } from '../../plans/commands/options.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanOrder } from '../operator/push-plan.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
@@ -18,7 +19,7 @@ export function register(program: Command): void {
     .argument('[plan]', 'gear plan file')
     .option('--rollback [revision]', 'instead of a plan: return to the previous plan, or to a revision')
     .addOption(natsOption())
-    .option('--json <file>', 'write the verdict as JSON (- for stdout)')
+    .option('--json <file>', 'write the verdict as JSON (- for stdout)', jsonFile)
     .action(async (path: string, plan: string | undefined, options: Options) => {
       const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
       const { readPlan } = await import('../../plans/domain/gear-plan/plan-file.ts');

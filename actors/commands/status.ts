@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
+import { jsonFile } from '../../plans/commands/options.ts';
 import { describeWeights } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { accuracyWithInterval, counted } from '../../plans/explain/format.ts';
 import { describeEnd } from '../../plans/protocol/pin-order.ts';
@@ -15,7 +16,7 @@ export function register(program: Command): void {
     .description('show the state of a running deployment')
     .argument('<deployment>', 'deployment file, or its folder')
     .addOption(natsOption())
-    .option('--json <file>', 'write the status as JSON (- for stdout)')
+    .option('--json <file>', 'write the status as JSON (- for stdout)', jsonFile)
     .action(async (path: string, options: { nats?: string; json?: string }) => {
       const { loadDeployment } = await import('../../plans/domain/deployment/read-deployment.ts');
       const { connectTo } = await import('../processes/connect.ts');

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { jsonFile } from './options.ts';
 
 /** `cascade diff`: compares two plans. */
 export function register(program: Command): void {
@@ -7,7 +8,7 @@ export function register(program: Command): void {
     .description('show what differs between two gear plans: placement; for each load, cascade, thresholds and expected figures')
     .argument('<before>', 'gear plan')
     .argument('<after>', 'gear plan')
-    .option('--json <file>', 'write the differences as JSON (- for stdout)')
+    .option('--json <file>', 'write the differences as JSON (- for stdout)', jsonFile)
     .action(diff);
 }
 

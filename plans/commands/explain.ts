@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
+import { jsonFile, outputFile } from './options.ts';
 
 interface Options {
   readonly html?: string;
@@ -15,8 +16,8 @@ export function register(program: Command): void {
     .command('explain')
     .description('explain a gear plan: frontier, placement, gears, and why each gear; as tables or as a page with plots')
     .argument('<plan>', 'gear plan, as `cascade plan` writes it')
-    .option('--html <file>', 'write one self-contained page with plots')
-    .option('--json <file>', 'write what the tables show as JSON (- for stdout)')
+    .option('--html <file>', 'write one self-contained page with plots', outputFile)
+    .option('--json <file>', 'write what the tables show as JSON (- for stdout)', jsonFile)
     .option('--profile <file>', 'profile that the plan was made from (default: profile.json next to the plan, if it matches)')
     .action(explain);
 }

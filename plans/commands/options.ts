@@ -47,6 +47,7 @@ export function jsonFile(file: string): string {
 
 /** A file to write. Report an unwritable one before doing the work, not after. */
 export function outputFile(file: string): string {
+  if (file.trim() === '') throw new InvalidArgumentError('name a file');
   if (file === '-') throw new InvalidArgumentError('name a file; for standard output, use --json -');
   const isThere = existsSync(file);
   if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError('it is a folder; name a file');

@@ -50,7 +50,6 @@ test('diff of two plans writes text or JSON', async () => {
 
 test.each([
   [['explain', '/nowhere/plan.json'], '/nowhere/plan.json does not exist'],
-  [['explain', file, '--html', '/nowhere/plan.html'], '--html /nowhere/plan.html: cannot be written'],
   [['explain', file, '--profile', '/nowhere/profile.json'], '/nowhere/profile.json does not exist'],
   [['diff', file, '/nowhere/plan.json'], '/nowhere/plan.json does not exist'],
   [['diff', join(dir, 'profile.json'), file], 'not a gear plan'],

@@ -16,10 +16,14 @@ afterAll(() => rmSync(dir, { recursive: true }));
 describe('a file to write', () => {
   test.each([file, join(dir, 'new.json')])('may be %s', (name) => expect(outputFile(name)).toBe(name));
 
+  test('of --json is named, too', () => expect(() => jsonFile('')).toThrow('name a file'));
+
   test('of --json may be standard output', () => expect(jsonFile('-')).toBe('-'));
 
   test.each([
     ['-', 'name a file; for standard output, use --json -'],
+    ['', 'name a file'],
+    [' ', 'name a file'],
     [dir, 'it is a folder; name a file'],
     [join(dir, 'absent', 'new.json'), 'it cannot be written: ENOENT'],
     [join(file, 'new.json'), 'it cannot be written: ENOTDIR'],
