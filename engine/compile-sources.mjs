@@ -2,14 +2,29 @@
 // thread, maps and often a compiler service in each process: tens of megabytes per device, frontend and controller.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-/** Compiled sources by digest; those that have not been used for KEPT_MS are removed. */
-const CACHE = join(ROOT, '.cache', 'compiled');
+/** Below a folder like ROOT: compiled sources by digest. Those that have not been used for KEPT_MS are removed. */
+const COMPILED = join('.cache', 'compiled');
+/** What compiled sources look for in the folder of the package. */
+const USED = ['package.json', 'node_modules', 'actors', 'conf'];
 const KEPT_MS = 30 * 24 * 3600 * 1000;
 const FOLDERS = ['engine', 'plans', 'actors'];
 
@@ -21,13 +36,60 @@ const FOLDERS = ['engine', 'plans', 'actors'];
 export function compileSources() {
   try {
     const compiler = compilerPath();
-    const compiled = join(CACHE, digest(compiler));
-    if (!existsSync(compiled)) compile(compiler, compiled);
+    const name = digest(compiler);
+    const places = [ROOT, ownFolder()].map((root) => join(root, COMPILED, name));
+    const compiled = places.find(existsSync) ?? compileInto(places, compiler);
     touch(compiled);
     return { folder: pathToFileURL(`${compiled}/`) };
   } catch (error) {
-    return { reason: error instanceof Error ? error.message : String(error) };
+    return { reason: messageOf(error) };
   }
+}
+
+/** A folder of this user for the checkout, which may belong to somebody else. */
+function ownFolder() {
+  const { XDG_CACHE_HOME: given = '' } = process.env;
+  const cache = isAbsolute(given) ? given : join(homedir(), '.cache');
+  return join(cache, 'cascadeserve', createHash('sha256').update(ROOT).digest('hex').slice(0, 16));
+}
+
+/** Compiles into the first place that can be written. @returns it */
+function compileInto([own, other], compiler) {
+  try {
+    makeWritable(dirname(own));
+  } catch (error) {
+    try {
+      makeWritable(dirname(other));
+      linkPackage(join(dirname(other), '..', '..'));
+    } catch (second) {
+      throw new Error(`${messageOf(error)}; ${messageOf(second)}`);
+    }
+    compile(compiler, other);
+    return other;
+  }
+  compile(compiler, own);
+  return own;
+}
+
+function makeWritable(folder) {
+  mkdirSync(folder, { recursive: true });
+  accessSync(folder, constants.W_OK);
+}
+
+/** Lets the sources that are compiled below this folder find the rest of the package. */
+function linkPackage(folder) {
+  for (const name of USED) {
+    try {
+      symlinkSync(join(ROOT, name), join(folder, name));
+    } catch (error) {
+      // Another process, or an earlier compilation, has made the link.
+      if (error?.code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Marks the folder as used. If the disk is read-only, nobody can remove it either. */
@@ -60,14 +122,13 @@ function digest(compiler) {
 
 /** Compiles into a temporary folder and renames it, because another process may be compiling the same sources. */
 function compile(compiler, compiled) {
-  mkdirSync(CACHE, { recursive: true });
-  removeOld();
+  removeOld(dirname(compiled));
   const own = `${compiled}.${process.pid}`;
   try {
     const args = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', own, '--declaration', 'false', '--noCheck'];
     const { status, error, stdout } = spawnSync(process.execPath, [compiler, ...args], { encoding: 'utf8' });
     if (error !== undefined) throw error;
-    if (status !== 0) throw new Error(`the compiler ended with code ${status}: ${stdout.trim()}`);
+    if (status !== 0) throw new Error(`the compiler ended with code ${status}: ${stdout.trim().split('\n', 1)[0]}`);
     if (!existsSync(compiled)) renameSync(own, compiled);
   } catch (error) {
     if (!existsSync(compiled)) throw error;
@@ -76,9 +137,9 @@ function compile(compiler, compiled) {
   }
 }
 
-function removeOld() {
-  for (const name of readdirSync(CACHE)) {
-    const path = join(CACHE, name);
+function removeOld(cache) {
+  for (const name of readdirSync(cache)) {
+    const path = join(cache, name);
     // Another process may have just renamed or removed it.
     const found = statSync(path, { throwIfNoEntry: false });
     if (found !== undefined && Date.now() - found.mtimeMs > KEPT_MS) rmSync(path, { recursive: true, force: true });

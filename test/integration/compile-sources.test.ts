@@ -24,10 +24,15 @@ beforeAll(() => {
   );
 });
 
-afterAll(() => rmSync(checkout, { recursive: true, force: true }));
+afterAll(() => {
+  for (const folder of [checkout, home]) rmSync(folder, { recursive: true, force: true });
+});
 
-function run(): Promise<Ended> {
-  return startCommand(process.execPath, [join(checkout, 'actors', 'cascade.mjs')]).ended;
+/** A cache of the user, for when that of the checkout cannot be written. */
+const home = realpathSync(mkdtempSync(join(tmpdir(), 'cascade home-')));
+
+function run(cache = home): Promise<Ended> {
+  return startCommand(process.execPath, [join(checkout, 'actors', 'cascade.mjs')], { env: { XDG_CACHE_HOME: cache } }).ended;
 }
 
 test('runs the compiled sources, compiling each version once however many start at the same time', async () => {
@@ -44,10 +49,28 @@ test('runs edited sources', async () => {
   expect(await run()).toMatchObject({ code: 0, stdout: 'second compiled\n', stderr: '' });
 });
 
-test('says why it cannot compile, and lets the loader run what it can', async () => {
+test("compiles into the user's cache if the checkout cannot be written, and finds packages and files from there", async () => {
+  expect(readdirSync(home)).toEqual([]);
   rmSync(join(checkout, '.cache'), { recursive: true });
   writeFileSync(join(checkout, '.cache'), 'a file where the folder should be');
-  const end = await run();
-  expect(end).toMatchObject({ code: 0, stdout: 'second by a loader\n' });
+  writeFileSync(
+    join(checkout, 'engine', 'word.ts'),
+    "import { parse } from 'yaml';\nimport { packageVersion } from './process/package-info.ts';\nexport const word: string = packageVersion() + parse('third');\n",
+  );
+  mkdirSync(join(checkout, 'engine', 'process'));
+  cpSync(join(ROOT, 'engine', 'process', 'package-info.ts'), join(checkout, 'engine', 'process', 'package-info.ts'));
+  for (const end of await Promise.all([run(), run()]))
+    expect(end).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[\d.]+third compiled\n$/), stderr: '' });
+  expect(await run()).toMatchObject({ code: 0, stderr: '' });
+});
+
+test('says in a line why it cannot compile, and lets the loader run what it can', async () => {
+  const end = await run(join(checkout, '.cache'));
+  expect(end).toMatchObject({ code: 0, stdout: expect.stringContaining('third by a loader\n') });
   expect(end.stderr).toMatch(/runs from the sources by tsx, which takes more memory: .*\.cache/);
+  rmSync(join(checkout, '.cache'));
+  writeFileSync(join(checkout, 'tsconfig.build.json'), '{ "compilerOptions": { "wrong": 1, "bad": 2 } }');
+  const { stderr } = await run();
+  expect(stderr).toContain('the compiler ended with code');
+  expect(stderr.match(/error TS/g)).toHaveLength(1);
 });
