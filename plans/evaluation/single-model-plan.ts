@@ -56,7 +56,12 @@ export function singleModelPlan(
     };
   });
   const qpsWeights = gearWeights(gears, trace);
-  const mean = (of: (gear: Gear) => number): number => written.reduce((sum, gear, g) => sum + qpsWeights[g] * of(gear), 0);
+  // The weights add up to 1 except for rounding, and a plan with an accuracy above 1 is refused.
+  const mean = (of: (gear: Gear) => number): number =>
+    Math.min(
+      1,
+      written.reduce((sum, gear, g) => sum + qpsWeights[g] * of(gear), 0),
+    );
   return {
     schema: PLAN_SCHEMA,
     deployment: request.deployment,

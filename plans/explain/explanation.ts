@@ -170,14 +170,20 @@ function explainLoss(
   };
 }
 
-/** Over the loads up to `qpsMax`, weighted by how often they occur; within a range of the plan, all are equally likely. */
+/**
+ * Over the loads up to `qpsMax`, weighted by how often they occur, or equally if none of them occurs; within a range of the plan, all
+ * are equally likely.
+ */
 function meanAccuracy(gears: readonly Gear[], plan: GearPlan, qpsMax: number): AccuracyEstimate {
-  const weights = gears.map(({ qps }) =>
-    plan.gears.reduce((sum, { qps: [from, to] }, g) => {
-      const overlap = Math.min(qps[1], to, qpsMax) - Math.max(qps[0], from);
-      return sum + (plan.qpsWeights[g] * Math.max(0, overlap)) / (to - from);
-    }, 0),
-  );
+  const weightsWith = (probabilities: readonly number[]): number[] =>
+    gears.map(({ qps }) =>
+      plan.gears.reduce((sum, { qps: [from, to] }, g) => {
+        const overlap = Math.min(qps[1], to, qpsMax) - Math.max(qps[0], from);
+        return sum + (probabilities[g] * Math.max(0, overlap)) / (to - from);
+      }, 0),
+    );
+  const usual = weightsWith(plan.qpsWeights);
+  const weights = usual.some((weight) => weight > 0) ? usual : weightsWith(plan.gears.map(({ qps: [from, to] }) => to - from));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weightedMean(
     gears.map(({ expected }) => ({ accuracy: expected.accuracy, interval: expected.accuracyInterval })),

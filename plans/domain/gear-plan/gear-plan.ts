@@ -15,13 +15,15 @@ const stage = z.strictObject({
 /** What keeps a range from using a better cascade; `nothing` means that there is none. */
 const BINDING = ['nothing', 'utilisation', 'latency', 'memory', 'accuracy'] as const;
 
-const percentiles = z.strictObject({ p50: z.number(), p95: z.number(), p99: z.number() });
+const milliseconds = z.number().nonnegative();
+const percentiles = z.strictObject({ p50: milliseconds, p95: milliseconds, p99: milliseconds });
+const share = z.number().min(0).max(1);
 
 const promisedAccuracy = {
   /** Estimated on samples that did not choose the thresholds, so it is below what the profile's own samples show. */
-  accuracy: z.number(),
+  accuracy: share,
   /** 95 % confidence interval. It is wide when the profile has few samples. */
-  accuracyInterval: z.tuple([z.number(), z.number()]),
+  accuracyInterval: z.tuple([share, share]).refine(([low, high]) => low <= high, { error: 'ends below its start' }),
 };
 
 const gear = z.strictObject({
@@ -29,13 +31,13 @@ const gear = z.strictObject({
   qps: z.tuple([z.number().nonnegative(), z.number().positive()]),
   cascade: z.array(stage).min(1),
   /** model -> device -> share of the model's requests; the shares of a model sum to 1. */
-  shares: z.record(z.string(), z.record(z.string(), z.number().min(0).max(1))),
+  shares: z.record(z.string(), z.record(z.string(), share)),
   /** model -> device -> queue length that triggers an inference. */
   minQueueLength: z.record(z.string(), z.record(z.string(), z.int().positive())),
   /** A queue also triggers when its oldest request has waited this long. Bounded by the longest deadline and by what timers can hold. */
   maxWaitMs: z.number().nonnegative().max(DEADLINE_MAX_MS),
   /** Per stage: fraction of all requests that reach it, according to the validation records; 1 for the first. */
-  reach: z.array(z.number().min(0).max(1)).optional(),
+  reach: z.array(share).optional(),
   /** Why no better cascade serves this range: the limiting factor, and a sentence for people. */
   why: z.strictObject({ binds: z.enum(BINDING), text: z.string() }).optional(),
   expected: z.strictObject({
@@ -45,7 +47,7 @@ const gear = z.strictObject({
      * Per device: load as a share of its capacity at the batch sizes the SLO allows, at the top of the range. A device may be busy for a
      * larger share of the time, because batches are smaller than they could be while there is time.
      */
-    utilisation: z.record(z.string(), z.number()),
+    utilisation: z.record(z.string(), z.number().nonnegative()),
     /** First model on the fullest device. */
     bottleneck: z.string(),
   }),
@@ -73,13 +75,13 @@ const weights = z.strictObject({
   /** Bins of its certainties; devices count in them for the drift monitor (see `certaintyEdges`). */
   certaintyEdges: z.array(z.number()),
   /** Accuracy of its own answers on the validation samples: audits ask the most accurate model. */
-  accuracy: z.number(),
+  accuracy: share,
   /** Output that holds the scores, if `profile` chose it. */
   output: z.string().optional(),
 });
 
 const latencySlo = z.strictObject({ p95: z.number().positive() });
-const accuracySlo = z.strictObject({ accuracy: z.number().min(0).max(1) });
+const accuracySlo = z.strictObject({ accuracy: share });
 
 export const gearPlanSchema = z.strictObject({
   schema: z.literal(PLAN_SCHEMA),
@@ -110,13 +112,13 @@ export const gearPlanSchema = z.strictObject({
   /** What to do while a device is lost; absent when that was not planned for. See `gearsWithout`. */
   contingencies: z.array(contingency).optional(),
   /** Expected over the QPS distribution. */
-  expected: z.strictObject({ ...promisedAccuracy, latencyMsP95: z.number() }),
+  expected: z.strictObject({ ...promisedAccuracy, latencyMsP95: milliseconds }),
   /** Probability of each gear's range under the planned distribution. */
   qpsWeights: z.array(z.number().nonnegative()),
   /** Mean load of that distribution, which wide ranges do not show; absent in plans of older versions. */
   meanQps: z.number().nonnegative().optional(),
   /** Pareto frontier of the cascades that were considered, cheapest first. */
-  frontier: z.array(z.strictObject({ cascade: z.array(stage), ...promisedAccuracy, computeMs: z.number() })),
+  frontier: z.array(z.strictObject({ cascade: z.array(stage), ...promisedAccuracy, computeMs: milliseconds })),
   /** How the plan was found: iterations, simulations, seed. */
   search: z.record(z.string(), z.union([z.number(), z.string()])),
 });

@@ -47,9 +47,11 @@ export function refusePlan(file: string, problems: readonly string[]): void {
 
 function servingProblems(plan: GearPlan): string[] {
   const weights = plan.qpsWeights.length;
+  const sum = plan.qpsWeights.reduce((total, weight) => total + weight, 0);
   return [
     ...tableProblems(plan, (field) => field, plan),
     ...(weights === plan.gears.length ? [] : [`qpsWeights: ${weights} weights for ${plan.gears.length} gears`]),
+    ...(weights !== plan.gears.length || Math.abs(sum - 1) <= SHARE_TOLERANCE ? [] : [`qpsWeights: sum to ${sum}; must be 1`]),
     ...contingencyProblems(plan),
   ];
 }
@@ -142,6 +144,7 @@ function gearsProblems(gears: readonly Gear[], begin: number, at: string, plan: 
   return gears.flatMap((gear, g) => [
     ...rangeProblems(gear, g === 0 ? begin : gears[g - 1].qps[1], `${at}[${g}].qps`),
     ...stageProblems(gear, `${at}[${g}].cascade`, plan.models),
+    ...reachProblems(gear, `${at}[${g}].reach`),
     ...replicaProblems(gear, `${at}[${g}]`, placed),
   ]);
 }
@@ -169,6 +172,14 @@ function stageProblems({ cascade }: Gear, at: string, models: readonly string[])
   });
 }
 
+/** Every request reaches the first stage, and no later one is reached by more than the one before it. */
+function reachProblems({ cascade, reach }: Gear, at: string): string[] {
+  if (reach === undefined) return [];
+  if (reach.length !== cascade.length) return [`${at}: ${reach.length} fractions for ${cascade.length} stages`];
+  const falls = reach.every((fraction, s) => (s === 0 ? fraction === 1 : fraction <= reach[s - 1]));
+  return falls ? [] : [`${at}: ${reach.join(', ')}; must begin with 1 and never rise`];
+}
+
 function replicaProblems({ cascade, shares, minQueueLength }: Gear, at: string, placed: ReadonlySet<string>): string[] {
   const unplaced = (values: Readonly<Record<string, Readonly<Record<string, number>>>>, field: string): string[] =>
     Object.entries(values).flatMap(([model, byDevice]) =>
@@ -183,7 +194,13 @@ function replicaProblems({ cascade, shares, minQueueLength }: Gear, at: string, 
   const missing = cascade
     .filter(({ model }) => !Object.hasOwn(shares, model))
     .map(({ model }) => `${at}.shares: none for ${shown(model)}, which is in the cascade`);
-  return [...unplaced(shares, 'shares'), ...sums, ...missing, ...unplaced(minQueueLength, 'minQueueLength')];
+  const untriggered = Object.entries(shares).flatMap(([model, byDevice]) => {
+    const lengths = Object.hasOwn(minQueueLength, model) ? minQueueLength[model] : {};
+    return Object.keys(byDevice)
+      .filter((device) => byDevice[device] > 0 && !Object.hasOwn(lengths, device))
+      .map((device) => `${at}.minQueueLength: none for ${shown(replicaName({ model, device }))}, which has a share`);
+  });
+  return [...unplaced(shares, 'shares'), ...sums, ...missing, ...unplaced(minQueueLength, 'minQueueLength'), ...untriggered];
 }
 
 function shareOf(shares: Readonly<Record<string, number>>, device: string): number {

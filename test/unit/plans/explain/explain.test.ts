@@ -93,6 +93,14 @@ describe('who answers', () => {
   });
 });
 
+test('the accuracy left without a device is a number, even if the planned loads are all above what the others carry', () => {
+  const plan = explainedPlan({ qpsWeights: [0, 0, 1] });
+  const contingencies = [{ lost: 'd0', alike: ['d1'], gears: [plan.gears[0]] }];
+  const { losses } = explainPlan({ ...plan, contingencies });
+  const { accuracy } = plan.gears[0].expected;
+  expect(losses[0].accuracy).toEqual([accuracy, accuracy]);
+});
+
 test('the capacity left without a device is shown next to the full capacity', () => {
   const plan = explainedPlan();
   const [, both, small] = plan.gears;

@@ -133,6 +133,22 @@ describe('a plan is refused', () => {
       'gears[1].minQueueLength: "large on d9" is not in the placement',
     ],
     [
+      'without the minimum queue length of a replica',
+      (plan) => delete plan.gears[0].minQueueLength.large.d1,
+      'gears[0].minQueueLength: none for "large on d1", which has a share',
+    ],
+    [
+      'without the minimum queue lengths of a model',
+      (plan) => delete plan.gears[0].minQueueLength.large,
+      'gears[0].minQueueLength: none for "large on d0", which has a share',
+    ],
+    ['with reach of too few stages', (plan) => (plan.gears[0].reach = [1]), 'gears[0].reach: 1 fractions for 2 stages'],
+    [
+      'with reach that rises',
+      (plan) => (plan.gears[0].reach = [0.2, 0.7]),
+      'gears[0].reach: 0.2, 0.7; must begin with 1 and never rise',
+    ],
+    [
       'with gears beyond it that do not follow',
       (plan) => (plan.beyond = [{ ...plan.gears[1], qps: [250, 300] }]),
       'beyond[0].qps: starts at 250; must start at 200',
@@ -166,6 +182,7 @@ describe('a plan is refused', () => {
       },
       'contingencies[0].beyond without d0[0].shares.small: d0 has a share, but is the lost device',
     ],
+    ['with weights that do not sum to 1', (plan) => (plan.qpsWeights = [0, 0]), 'qpsWeights: sum to 0; must be 1'],
     ['with another number of weights', (plan) => plan.qpsWeights.pop(), 'qpsWeights: 1 weights for 2 gears'],
     [
       'with a contingency for an unknown device',

@@ -54,3 +54,14 @@ test('a plan that is not one is a defect, and is not written', () => {
   );
   expect(existsSync(file)).toBe(false);
 });
+
+test.each([
+  ['accuracy', 3],
+  ['accuracy', -1],
+  ['accuracyInterval', [0.2, 1.5]],
+  ['accuracyInterval', [0.9, 0.5]],
+  ['latencyMsP95', -2],
+])('a plan that expects %s: %j is refused', (field, value) => {
+  const text = JSON.stringify({ ...plan, expected: { ...plan.expected, [field]: value } });
+  expect(() => parsePlan(text, 'plan.json')).toThrow(`  expected.${field}`);
+});
