@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { ConfigError, messageOf } from '../errors.ts';
+import { readModel } from './onnx-file.ts';
 import { bytesOf, type Field, fields, textOf } from './protobuf.ts';
 
 /** A file next to a model that holds some of its weights. */
@@ -37,8 +38,9 @@ const EXTERNAL = 1;
  */
 export function externalFiles(file: string): readonly string[] {
   const found = new Map<string, ExternalFile>();
+  const model = readModel(file);
   try {
-    collect('model', readFileSync(file), found);
+    collect('model', model, found);
   } catch (error) {
     if (error instanceof ConfigError) throw new ConfigError(`${file}: ${error.message}`);
     throw new ConfigError(`${file} is not an ONNX model: ${messageOf(error)}`);

@@ -1,18 +1,3 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-
-/** Enough to recognise a file's type and to read the header of a .npy file. */
-const HEAD_BYTES = 65_536;
-
-export function headOf(file: string): Uint8Array {
-  const head = new Uint8Array(HEAD_BYTES);
-  const descriptor = openSync(file, 'r');
-  try {
-    return head.subarray(0, readSync(descriptor, head, 0, HEAD_BYTES, 0));
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
 const TO_ONNX = 'export the model to ONNX';
 
 /**
@@ -44,6 +29,7 @@ function zipped(text: string, ending: string): string {
   if (/^.{30}[^/]*\/?(data|.*\/data)\.pkl/s.test(text) || ['pt', 'pth', 'bin'].includes(ending)) {
     return `is a PyTorch checkpoint; ${TO_ONNX} (torch.onnx.export)`;
   }
+  if (text.includes('[Content_Types].xml') || /^xls/.test(ending)) return 'is an Excel workbook; save it as CSV (UTF-8)';
   return ending === 'keras' ? `is a Keras model; ${TO_ONNX} (tf2onnx)` : 'is a zip archive; unzip it';
 }
 

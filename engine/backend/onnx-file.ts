@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { ConfigError, messageOf } from '../errors.ts';
+import { readBytes } from '../read-file.ts';
 import type { ModelInterface } from './backend.ts';
 import { classLabelsOf } from './class-labels.ts';
-import { fileProblem, headOf } from './file-kind.ts';
+import { fileProblem } from './file-kind.ts';
 import { type InputSettings, interfaceOf, type ValueInfo } from './model-interface.ts';
 import { type GraphNode, readNode } from './onnx-node.ts';
 import { bytesOf, fields, one, textOf } from './protobuf.ts';
@@ -40,8 +40,8 @@ export function readModelInterface(
   const inputs: ValueInfo[] = [];
   const outputs: ValueInfo[] = [];
   const nodes: GraphNode[] = [];
+  const model = readModel(file);
   try {
-    const model = readFileSync(file);
     // From the file as it is, before the repair: a ZipMap names the classes.
     for (const field of fields(one(fields(model), 7))) if (field.number === 1) nodes.push(readNode(bytesOf(field)));
     const weights = new Set<string>();
@@ -53,17 +53,17 @@ export function readModelInterface(
     }
     for (let i = inputs.length - 1; i >= 0; i--) if (weights.has(inputs[i].name)) inputs.splice(i, 1);
   } catch (error) {
-    throw new ConfigError(`${file} ${describeProblem(file, error)}`);
+    const damage = `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
+    throw new ConfigError(`${file} ${fileProblem(file, model) ?? damage}`);
   }
   if (inputs.length === 0) throw new ConfigError(`${file} is not an ONNX model that can be served: it has no inputs`);
   const classLabels = classLabelsOf(nodes);
   return { ...interfaceOf(file, inputs, outputs, settings, names), ...(classLabels === undefined ? {} : { classLabels }) };
 }
 
-/** Describes a file that cannot be read as a model. */
-function describeProblem(file: string, error: unknown): string {
-  if (!existsSync(file)) return 'does not exist';
-  return fileProblem(file, headOf(file)) ?? `is not an ONNX model, or damaged (${messageOf(error)}); export or copy it again`;
+/** @throws ConfigError when the file cannot be read at once. */
+export function readModel(file: string): Buffer<ArrayBuffer> {
+  return readBytes(file, file, 'export the model with its weights in files beside it (external data)');
 }
 
 /** ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } } */

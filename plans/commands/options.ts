@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { readText } from '../../engine/read-file.ts';
 import { MAX_DEVICES, MAX_RANGES } from '../domain/deployment/limits.ts';
 import { parseDurationMs } from '../domain/deployment/units.ts';
 import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../traces/trace.ts';
@@ -100,11 +101,5 @@ function givenTrace({ trace, qps, seconds }: TraceOptions): Trace {
  * @throws ConfigError naming file, line and value.
  */
 export function readTrace(file: string, option: '' | '--trace ' = ''): Trace {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`${option}${file}: cannot be read: ${messageOf(error)}`);
-  }
-  return parseTrace(text, file);
+  return parseTrace(readText(file, `${option}${file}`), file);
 }

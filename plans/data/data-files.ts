@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { unzipSync } from 'fflate';
-import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
+import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { decodeText, readBytes } from '../../engine/read-file.ts';
 import { readCsv } from './csv.ts';
 import { splitMember } from './member-path.ts';
 import { type DataArray, readNpy } from './npy.ts';
@@ -19,7 +19,8 @@ export class DataFiles {
     let table = this.#tables.get(file);
     if (table === undefined) {
       const name = basename(file);
-      table = /\.parquet$/i.test(file) ? readParquet(readFileSync(file), name) : readCsv(textOf(file), name);
+      const bytes = readData(file, name);
+      table = /\.parquet$/i.test(file) ? readParquet(bytes, name) : readCsv(decodeText(bytes, name), name);
       this.#tables.set(file, table);
     }
     return table;
@@ -33,10 +34,7 @@ export class DataFiles {
     const { file, member = defaultMember } = splitMember(path);
     if (!/\.npz$/i.test(file)) {
       const name = `${basename(file)} (${field})`;
-      const bytes = readFileSync(file);
-      const other = fileProblem(file, bytes);
-      if (other !== undefined) throw new ConfigError(`${name} ${other}`);
-      return { array: readNpy(bytes, name), name };
+      return { array: readNpy(readData(file, name), name), name };
     }
     const members = this.archive(file);
     const name = `${basename(file)}#${member} (${field})`;
@@ -49,12 +47,11 @@ export class DataFiles {
   archive(file: string): Record<string, Uint8Array> {
     let members = this.#archives.get(file);
     if (members === undefined) {
+      const bytes = readData(file);
       try {
-        members = unzipSync(readFileSync(file));
+        members = unzipSync(bytes);
       } catch (error) {
-        throw new ConfigError(
-          `${file} ${whatElse(file) ?? `is not a .npz archive (${messageOf(error)}); write it with numpy.savez`}`,
-        );
+        throw new ConfigError(`${file} is not a .npz archive (${messageOf(error)}); write it with numpy.savez`);
       }
       this.#archives.set(file, members);
     }
@@ -62,15 +59,13 @@ export class DataFiles {
   }
 }
 
-/** What a file really is, if we can tell. */
-function whatElse(file: string): string | undefined {
-  return existsSync(file) ? fileProblem(file, headOf(file)) : 'does not exist';
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`${file} cannot be read: ${messageOf(error)}`);
-  }
+/**
+ * Reads a file of samples or labels.
+ * @throws ConfigError when it cannot be read, or is of a type that we recognise and cannot use.
+ */
+export function readData(file: string, name = file): Buffer<ArrayBuffer> {
+  const bytes = readBytes(file, name);
+  const problem = fileProblem(file, bytes);
+  if (problem !== undefined) throw new ConfigError(`${name} ${problem}`);
+  return bytes;
 }

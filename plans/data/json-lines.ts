@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { decodeText } from '../../engine/read-file.ts';
 import type { Tensor, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type Column, parseValue } from './columns.ts';
+import { readData } from './data-files.ts';
 import type { TargetReader, Targets } from './targets.ts';
 
 /**
@@ -20,7 +21,7 @@ export function readJsonLines(
   const labels: unknown[] = [];
   const lines: number[] = [];
   let count = 0;
-  readFileSync(path, 'utf8')
+  decodeText(readData(path, file), file)
     .split('\n')
     .forEach((line, i) => {
       if (line.trim() === '') return;

@@ -1,5 +1,6 @@
-import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
+import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { headOf } from '../../engine/read-file.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { DataFiles } from '../data/data-files.ts';
 import { describeArray, sampleShape } from '../data/fit-array.ts';

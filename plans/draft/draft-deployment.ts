@@ -1,7 +1,8 @@
 import { basename, relative, resolve } from 'node:path';
-import { FOREIGN, fileProblem, headOf } from '../../engine/backend/file-kind.ts';
+import { FOREIGN, fileProblem } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { ConfigError } from '../../engine/errors.ts';
+import { headOf } from '../../engine/read-file.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
 import { escapeVariables } from '../domain/deployment/from-environment.ts';

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
-import { fileProblem, headOf } from '../../engine/backend/file-kind.ts';
+import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { headOf } from '../../engine/read-file.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Column } from '../data/columns.ts';
 import { DataFiles } from '../data/data-files.ts';

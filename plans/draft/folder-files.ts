@@ -1,5 +1,6 @@
 import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeText } from '../../engine/read-file.ts';
 
 /** Model repositories are several folders deep: model_repository/resnet/1/model.onnx. */
 const MAX_DEPTH = 6;
@@ -41,11 +42,17 @@ function isFile(entry: Dirent, path: string): boolean {
   return entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() === true);
 }
 
-/** The text of a file; undefined for a folder, a pipe, or anything else that cannot be read as one. */
+/**
+ * The text of a file; undefined for a folder, a pipe, or anything else that cannot be read as one.
+ * @throws ConfigError when it is not UTF-8.
+ */
 export function textOfFile(path: string): string | undefined {
+  let bytes: Uint8Array;
   try {
-    return statSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
+    if (!statSync(path).isFile()) return undefined;
+    bytes = readFileSync(path);
   } catch {
     return undefined;
   }
+  return decodeText(bytes, path);
 }

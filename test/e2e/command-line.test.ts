@@ -156,7 +156,7 @@ const CASES: readonly Case[] = [
   ],
   ['a goal without a search', () => ['load', image, ...LOAD, '--share', '0.9'], USAGE, ['--share is only for --find-max']],
   ['a search along a trace', () => ['load', image, '--find-max', '--trace', 'x'], USAGE, ['--find-max', '--trace']],
-  ['a missing trace', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'cannot be read']],
+  ['a missing trace', () => imageWithTrace('absent.csv'), USAGE, ['--trace', 'absent.csv', 'does not exist']],
 
   [
     'a profile that cannot be written',

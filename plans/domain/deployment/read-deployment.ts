@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { readText } from '../../../engine/read-file.ts';
 import { splitMember } from '../../data/member-path.ts';
 import { defaultDeadlineMs } from '../../policy/deadline.ts';
 import { defaultDrainMs } from '../../policy/gear-choice.ts';
@@ -50,14 +51,9 @@ export function loadDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
 export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
   const file = resolve(isFolder(path) ? join(path, 'deployment.yaml') : path);
   const label = displayPath(file);
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const why = existsSync(file) ? `cannot be read: ${messageOf(error)}` : 'does not exist';
-    throw new ConfigError(`${label} ${why}; name a deployment file, or a folder with deployment.yaml`);
-  }
-  return checkDeployment(text, file, modelFiles);
+  if (!existsSync(file))
+    throw new ConfigError(`${label} does not exist; name a deployment file, or a folder with deployment.yaml`);
+  return checkDeployment(readText(file, label), file, modelFiles);
 }
 
 /**
@@ -248,7 +244,7 @@ function readHistogram(file: string, qpsMax: number): { qpsMax: number; weights:
   if (!existsSync(file)) return { qpsMax, weights: [1] }; // reported with its path by the caller
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
+    parsed = JSON.parse(readText(file, 'it'));
   } catch (error) {
     return `is not JSON: ${messageOf(error)}`;
   }

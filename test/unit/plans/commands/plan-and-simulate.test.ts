@@ -200,7 +200,7 @@ describe('cascade simulate', () => {
     [[], 'specify the load'],
     [['--qps', '5'], 'specify the load'],
     [['--trace', 't.csv', '--qps', '5'], 'leave out --qps'],
-    [['--trace', '/nowhere.csv'], '--trace /nowhere.csv: cannot be read'],
+    [['--trace', '/nowhere.csv'], '--trace /nowhere.csv does not exist'],
   ])('refuses %j', async (args, message) => {
     const attempt = run('simulate', dir, ...args);
     await expect(attempt).rejects.toThrow(ConfigError);

@@ -12,7 +12,7 @@ import { targetReader } from '../../../../plans/data/targets.ts';
 const dir = mkdtempSync(join(tmpdir(), 'cascade-tables-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-function write(name: string, content: string | ArrayBuffer): string {
+function write(name: string, content: string | ArrayBuffer | Uint8Array): string {
   const file = join(dir, name);
   writeFileSync(file, typeof content === 'string' ? content : new Uint8Array(content));
   return file;
@@ -204,6 +204,22 @@ describe('samples from tables', () => {
     ['t.csv (data.inputs): sample 1 holds NaN; expected finite numbers', 'a,b,label\n1,2,0\n,2,1\n'],
   ])('says "%s"', (message, text) => {
     expect(() => read({ inputs: write('t.csv', text) })).toThrow(message);
+  });
+
+  it.each([
+    ['t.csv is not text in UTF-8 (line 2); save it as UTF-8', 't.csv', Buffer.from('a,b,label\n1,2,gr\xfcn\n', 'latin1')],
+    ['t.jsonl is text in UTF-16; save it as UTF-8', 't.jsonl', Buffer.from('\ufeff{}', 'utf16le')],
+    ['t.csv is compressed with gzip; run `gunzip` on it', 't.csv', Buffer.from('\x1f\x8b', 'latin1')],
+    ['t.jsonl is compressed with gzip; run `gunzip` on it', 't.jsonl', Buffer.from('\x1f\x8b', 'latin1')],
+    ['t.xlsx is an Excel workbook; save it as CSV (UTF-8)', 't.xlsx', Buffer.from('PK\x03\x04........[Content_Types].xml')],
+    ['t.csv is an Excel workbook; save it as CSV (UTF-8)', 't.csv', Buffer.from('PK\x03\x04........[Content_Types].xml')],
+  ])('says "%s"', (message, file, bytes) => {
+    expect(() => read({ inputs: write(file, bytes) })).toThrow(message);
+  });
+
+  it('accepts JSON lines with a byte order mark', () => {
+    const inputs = write('t.jsonl', '\ufeff{"inputs": {"x": [1, 2]}, "label": 2}\n{"inputs": {"x": [3, 4]}, "label": 0}\n');
+    expect(firstInput(read({ inputs }))).toEqual(two);
   });
 
   it('lists the columns if one is missing', () => {
