@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts';
+import { invalid, messageOf } from '../errors.ts';
 import { fromFloat16, toFloat16 } from './float16.ts';
 import { encodeStrings } from './strings.ts';
 import { DTYPES, type NumberType, type TensorSpec } from './tensor.ts';
@@ -30,6 +30,18 @@ export function writeValues(spec: TensorSpec, list: readonly unknown[], at: (ind
     if (!Number.isFinite(dtype === 'float16' ? fromFloat16(view[i]) : view[i])) throw notFinite(spec, value, at(i));
   }
   return data;
+}
+
+/** What is wrong with the value that pads an input; undefined when its element type can hold it. Strings are padded with empty ones. */
+export function padProblem(spec: TensorSpec): string | undefined {
+  const { name, dtype, pad } = spec;
+  if (pad === undefined || dtype === 'string') return undefined;
+  try {
+    writeValues(spec, [pad], () => `inputs.${name}.pad`);
+  } catch (error) {
+    return messageOf(error);
+  }
+  return undefined;
 }
 
 function numberOf({ dtype, nan }: TensorSpec, value: unknown): unknown {

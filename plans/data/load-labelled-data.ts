@@ -2,6 +2,7 @@ import { familyInputs } from '../../engine/backend/model-interface.ts';
 import { readModelInterface } from '../../engine/backend/onnx-file.ts';
 import { ConfigError, forAll } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
+import { padProblem } from '../../engine/tensor/tensor-values.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import { isOnServersOnly } from '../domain/deployment/model-entry.ts';
 import { familyClasses } from '../domain/task/family-classes.ts';
@@ -19,7 +20,7 @@ import { type Targets, targetReader } from './targets.ts';
 
 /**
  * The inputs of a sample, in order, as declared in the model files; no model is loaded.
- * @throws ConfigError when a model file cannot be served, the models disagree, or `inputs` names an unknown input.
+ * @throws ConfigError when a model file cannot be served, the models disagree, or `inputs` names an unknown input or an impossible `pad`.
  */
 export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] {
   if (deployment.synthetic !== undefined) return SYNTHETIC_INPUTS;
@@ -41,6 +42,10 @@ export function deploymentInputs(deployment: Deployment): readonly TensorSpec[] 
         `${deployment.file}: inputs.${name}: no model has this input; the models have ${specs.map((spec) => spec.name).join(', ')}`,
       );
     }
+  }
+  for (const spec of specs) {
+    const problem = padProblem(spec);
+    if (problem !== undefined) throw new ConfigError(`${deployment.file}: ${problem}`);
   }
   return specs.map((spec) => withDeclaredLimit(spec, deployment));
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'nod
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { DTYPE_NAMES } from '../../../engine/tensor/tensor.ts';
+import { padProblem } from '../../../engine/tensor/tensor-values.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from '../../profiling/warm-up.ts';
 import { describeIssues } from '../deployment/yaml-problems.ts';
 import type { Profile } from './profile.ts';
@@ -113,7 +114,11 @@ export function readProfile(path: string): Profile {
 }
 
 /** The first value in the arrays that no measurement can give. */
-function damagedField({ classes, labels, models }: Profile): string | undefined {
+function damagedField({ classes, inputs, labels, models }: Profile): string | undefined {
+  for (const input of inputs) {
+    const problem = padProblem(input);
+    if (problem !== undefined) return problem;
+  }
   const names = models.map(({ name }) => name);
   const twice = names.find((name, m) => names.indexOf(name) !== m);
   if (twice !== undefined) return `models: ${twice} is there twice; expected each model once`;

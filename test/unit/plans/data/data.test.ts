@@ -103,6 +103,17 @@ describe('deploymentInputs', () => {
     expect(() => deploymentInputs(wrong)).toThrow(/inputs\.img: no model has this input; the models have image$/);
   });
 
+  it.each<[string, Value['type'], string]>([
+    ['0.5', 'int64', '0.5; expected a whole number from -9007199254740991 to 9007199254740991 (int64)'],
+    ['1e30', 'int64', '1e+30; expected a whole number from'],
+    ['-1', 'uint8', '-1; expected a whole number from 0 to 255 (uint8)'],
+    ['300', 'uint8', '300; expected a whole number from 0 to 255 (uint8)'],
+    ['1e300', 'float32', '1e+300; expected a finite number that float32 can hold'],
+  ])('refuse padding with %s for %s', (pad, type, problem) => {
+    const wrong = deployment([{ ...IDS, type }], '{ inputs: m.onnx }', {}, `inputs: { ids: { pad: ${pad} } }`);
+    expect(() => deploymentInputs(wrong)).toThrow(`${wrong.file}: inputs.ids.pad is ${problem}`);
+  });
+
   it.each<[string, Value, string, readonly number[]]>([
     ['one for all axes', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '9', [9, 3, 9]],
     ['one for each', { ...IDS, shape: ['batch', 'a', 3, 'b'] }, '[9, 8]', [9, 3, 8]],

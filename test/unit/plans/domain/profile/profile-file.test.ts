@@ -83,6 +83,10 @@ describe('profile file', () => {
       { models: [{ ...profile.models[0], scores: new Float32Array(51) }] },
     ],
     ['runtimes of a: none; expected those on at least one class of device', { models: [{ ...profile.models[0], runtimes: {} }] }],
+    [
+      'inputs.x.pad is 0.5; expected a whole number from 0 to 255 (uint8)',
+      { inputs: [{ name: 'x', dtype: 'uint8', shape: [null], pad: 0.5 }], warmUp: [] } as const,
+    ],
     ['quality[0] of a is 2; expected 0 to 1', { models: [{ ...profile.models[0], quality: new Float32Array(50).fill(2) }] }],
   ])('says "%s"', (message, damage) => {
     writeProfile(file, { ...profile, ...damage });
