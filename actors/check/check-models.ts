@@ -11,10 +11,11 @@ import { isOnServersOnly } from '../../plans/domain/deployment/model-entry.ts';
 import { displayPath } from '../../plans/domain/deployment/shown.ts';
 import { shortDigest } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { modelDigest } from '../../plans/domain/profile/file-digest.ts';
-import { familyOutputs } from '../../plans/domain/task/family-outputs.ts';
+import { familyOutputs, type ModelOutputs } from '../../plans/domain/task/family-outputs.ts';
 import { auxiliaryOf } from '../../plans/domain/task/task-of.ts';
 import { counted } from '../../plans/explain/format.ts';
-import { checkServers, outputsOnServers } from './check-remote.ts';
+import { type AnswerColumns, commonColumns } from '../../plans/profiling/common-columns.ts';
+import { checkServers, columnsOf, outputsOnServers } from './check-remote.ts';
 import { type Finding, Findings } from './finding.ts';
 
 /** Checks the models individually, together, and with the data: each is loaded and run on one sample. */
@@ -77,8 +78,23 @@ async function runModels(deployment: Deployment, data: LabelledData, models: Fin
   if (onServers === undefined) return;
   const outputs = await models.attempt(() => familyOutputs(deployment, data, onServers));
   if (outputs === undefined) return;
-  await checkServers(deployment, data, outputs, models);
-  if (deployment.models.every(isOnServersOnly)) return;
+  const answered = new Map(await checkServers(deployment, data, outputs, models));
+  if (!deployment.models.every(isOnServersOnly)) await runLocally(deployment, data, outputs, models, answered);
+  const answering = deployment.models.filter(({ name }) => answered.has(name));
+  if (answering.length === 0) return;
+  const columns = answering.map(({ name }) => answered.get(name)!);
+  // The rule of `profile`, which would otherwise refuse only after measuring.
+  await models.attempt(() => commonColumns({ ...deployment, models: answering }, columns, data));
+}
+
+/** @param answered gets the columns of each model that answers. */
+async function runLocally(
+  deployment: Deployment,
+  data: LabelledData,
+  outputs: readonly ModelOutputs[],
+  models: Findings,
+  answered: Map<string, AnswerColumns>,
+): Promise<void> {
   const auxiliary = auxiliaryOf(deployment);
   const backend = createOnnxBackend({ kind: 'cpu', threads: 1, inputs: deployment.inputs, specs: data.specs, auxiliary });
   const sample = data.sample(data.validation[0]);
@@ -88,7 +104,7 @@ async function runModels(deployment: Deployment, data: LabelledData, models: Fin
       if (isOnServersOnly(model)) continue;
       await models.attempt(async () => {
         await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
-        await firstValueFrom(backend.run(model.name, [sample]));
+        answered.set(model.name, columnsOf(await firstValueFrom(backend.run(model.name, [sample]))));
         await firstValueFrom(backend.unload(model.name));
         good++;
       });

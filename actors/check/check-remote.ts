@@ -1,10 +1,11 @@
 import { firstValueFrom } from 'rxjs';
-import type { OutputSpec } from '../../engine/backend/backend.ts';
+import type { BatchOutput, OutputSpec } from '../../engine/backend/backend.ts';
 import { OipError } from '../../engine/oip/oip-client.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import type { Deployment, RemoteDevice } from '../../plans/domain/deployment/deployment.ts';
 import { openRemote } from '../../plans/domain/deployment/open-remote.ts';
 import type { ModelOutputs } from '../../plans/domain/task/family-outputs.ts';
+import type { AnswerColumns } from '../../plans/profiling/common-columns.ts';
 import { remoteOutputs } from '../../plans/profiling/remote-outputs.ts';
 import { targetBackend } from '../../plans/profiling/target-backend.ts';
 import type { Findings } from './finding.ts';
@@ -18,13 +19,17 @@ export function outputsOnServers(
   return models.attempt(() => remoteOutputs(deployment, specs));
 }
 
-/** Checks the servers behind remote devices: sends one sample to each of their models. */
+/**
+ * Checks the servers behind remote devices: sends one sample to each of their models.
+ * @returns the columns of the answers, by model.
+ */
 export async function checkServers(
   deployment: Deployment,
   data: LabelledData,
   outputs: readonly ModelOutputs[],
   models: Findings,
-): Promise<void> {
+): Promise<ReadonlyMap<string, AnswerColumns>> {
+  const answered = new Map<string, AnswerColumns>();
   const servers = deployment.devices.filter((device): device is RemoteDevice => device.kind === 'remote');
   const sample = data.sample(data.validation[0]);
   for (const server of servers) {
@@ -35,7 +40,7 @@ export async function checkServers(
         const backend = targetBackend(deployment, server, data.specs);
         try {
           await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
-          await firstValueFrom(backend.run(model.name, [sample]));
+          answered.set(model.name, columnsOf(await firstValueFrom(backend.run(model.name, [sample]))));
         } finally {
           await backend.close();
         }
@@ -45,6 +50,12 @@ export async function checkServers(
       });
     }
   }
+  return answered;
+}
+
+/** Columns of the answer to one sample. */
+export function columnsOf({ classes, auxiliary }: BatchOutput): AnswerColumns {
+  return { columns: classes, certaintyColumns: auxiliary?.length };
 }
 
 /** The name that a server reports. If it does not answer, the checks of its models report why. */

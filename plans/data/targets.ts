@@ -43,12 +43,13 @@ export function targetReader(task: TaskName, classes: readonly string[] | undefi
 function classReader(classes: readonly string[] | undefined): TargetReader {
   return {
     ofArray: (array, where) => {
-      const found = array.dtype === 'text' && classes === undefined ? inOrder(array.texts) : undefined;
+      const found =
+        array.dtype === 'text' && classes === undefined ? inOrder(array.texts, (i) => `${where}: label ${i}`) : undefined;
       return { width: 1, values: labelsOf(array, classes ?? found, where), ...(found === undefined ? {} : { classes: found }) };
     },
     ofValues: (values, where) => {
       const texts = values.filter((value) => typeof value === 'string');
-      const found = classes === undefined && texts.length === values.length ? inOrder(texts) : undefined;
+      const found = classes === undefined && texts.length === values.length ? inOrder(texts, where) : undefined;
       return {
         width: 1,
         values: Int32Array.from(values, (value, i) => checkLabel(value, classes ?? found, where(i))),
@@ -58,7 +59,10 @@ function classReader(classes: readonly string[] | undefined): TargetReader {
   };
 }
 
-function inOrder(names: readonly string[]): string[] {
+/** @throws ConfigError for an empty label, which would be a class that nobody has named. */
+function inOrder(names: readonly string[], where: (sample: number) => string): string[] {
+  const empty = names.findIndex((name) => name.trim() === '');
+  if (empty !== -1) throw new ConfigError(`${where(empty)} is empty; label all samples, or leave this one out`);
   return [...new Set(names)].sort();
 }
 

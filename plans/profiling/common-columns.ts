@@ -3,11 +3,19 @@ import type { LabelledData } from '../data/labelled-data.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { ModelAnswers } from './measure-device.ts';
 
+/** Columns of what a model has answered. */
+export type AnswerColumns = Pick<ModelAnswers, 'columns' | 'certaintyColumns'>;
+
 /**
  * Number of classes, labels or values of a family.
+ * @param answers of each of its models.
  * @throws ConfigError when its models, its data and its class names disagree.
  */
-export function commonColumns(deployment: Deployment, answers: readonly ModelAnswers[], data: LabelledData): number {
+export function commonColumns(
+  deployment: Pick<Deployment, 'models' | 'certainty' | 'task' | 'file'>,
+  answers: readonly AnswerColumns[],
+  data: Pick<LabelledData, 'classes' | 'labels' | 'targetWidth'>,
+): number {
   const { models, certainty, task, file } = deployment;
   const wide = answers.findIndex(({ certaintyColumns = 1 }) => certaintyColumns !== 1);
   if (typeof certainty === 'object' && 'output' in certainty && wide !== -1) {
@@ -26,7 +34,7 @@ export function commonColumns(deployment: Deployment, answers: readonly ModelAns
       `${file}: the models output ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` for one score per sample`,
     );
   }
-  if (labels === undefined && targetWidth !== columns) {
+  if (targetWidth !== undefined && labels === undefined && targetWidth !== columns) {
     throw new ConfigError(`${file}: data.labels: has ${targetWidth} columns, but the models output ${columns}`);
   }
   const stray = labels?.findIndex((label) => label >= columns) ?? -1;
@@ -38,7 +46,7 @@ export function commonColumns(deployment: Deployment, answers: readonly ModelAns
   return columns;
 }
 
-function binaryColumns({ models, file }: Deployment, answers: readonly ModelAnswers[]): number {
+function binaryColumns({ models, file }: Pick<Deployment, 'models' | 'file'>, answers: readonly AnswerColumns[]): number {
   const other = answers.findIndex(({ columns }) => columns > 2);
   if (other === -1) return 2;
   throw new ConfigError(
@@ -46,7 +54,7 @@ function binaryColumns({ models, file }: Deployment, answers: readonly ModelAnsw
   );
 }
 
-function equalColumns({ models, file }: Deployment, answers: readonly ModelAnswers[]): number {
+function equalColumns({ models, file }: Pick<Deployment, 'models' | 'file'>, answers: readonly AnswerColumns[]): number {
   const { columns } = answers[0];
   const other = answers.findIndex((answer) => answer.columns !== columns);
   if (other === -1) return columns;

@@ -6,6 +6,7 @@ import { checkDeployment } from '../../actors/check/check-deployment.ts';
 import { describeCheck } from '../../actors/check/describe-check.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
+import { npyFile } from '../fixtures/npy-writer.ts';
 import { runCommandLine } from '../support/command-line.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-check-'));
@@ -40,6 +41,22 @@ test('a sound deployment without a profile: lists what was checked, and the next
   const areas = new Set(report.findings.map(({ area }) => area));
   expect([...areas]).toEqual(['configuration', 'models', 'data', 'profile', 'plan', 'machine', 'nats', 'permissions']);
   expect(describeCheck(report, join(dir, 'image'))).toMatch(/\n0 problems, 2 warnings\nnext: cascade profile \S+image\n$/);
+});
+
+test.each([
+  ['classes: names 6 classes, but the models output 5 class scores', 'classes: [a, b, c, d, e, f]\n', [0, 1, 2, 3, 4]],
+  ['data.labels: label 4 is 5; the models have classes 0 to 4.', '', [1, 2, 3, 4, 5]],
+])('what `profile` would refuse after measuring is a problem: %s', async (message, more, classes) => {
+  const folder = mkdtempSync(join(dir, 'classes-'));
+  const file = writeImageFamily(folder);
+  const labels = BigInt64Array.from({ length: 400 }, (_, i) => BigInt(classes[i % 5]));
+  writeFileSync(join(folder, 'labels.npy'), npyFile([400], labels));
+  const text = readFileSync(file, 'utf8').replace('inputs: data.npz', 'inputs: data.npz, labels: labels.npy');
+  writeFileSync(file, `${text}${more}`);
+  const { findings } = await checkDeployment(file, { nats: server.url });
+  expect(findings.filter(({ level }) => level === 'problem')).toEqual([
+    { level: 'problem', area: 'models', message: expect.stringContaining(message) },
+  ]);
 });
 
 test('warnings are not failures: the deployment can serve', async () => {

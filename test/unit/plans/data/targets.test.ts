@@ -45,6 +45,15 @@ describe('targetReader', () => {
     expect(() => reader.ofValues([5], where)).toThrow('line 1 is "5"; expected one of the classes 3, 7, 9');
   });
 
+  it('names the sample whose label is empty', () => {
+    const reader = targetReader('classification', undefined)!;
+    const texts = { dtype: 'text' as const, shape: [3], texts: ['ant', ' ', 'bee'] };
+    expect(() => reader.ofArray(texts, 't.csv#label')).toThrow(
+      't.csv#label: label 1 is empty; label all samples, or leave this one out',
+    );
+    expect(() => reader.ofValues(['ant', ''], where)).toThrow('line 2 is empty');
+  });
+
   it('reads nothing for a custom task', () => {
     expect(targetReader('custom', undefined)).toBeUndefined();
   });
