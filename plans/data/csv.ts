@@ -15,17 +15,20 @@ const BOOLEAN = /^\s*(true|false)\s*$/i;
  */
 export function readCsv(text: string, name: string): Table {
   const numbers: number[][] = [];
-  const isText: boolean[] = [];
   const isBoolean: boolean[] = [];
-  const names = forEachRow(text, name, (row) => {
+  const hasNumbers: boolean[] = [];
+  const strays: { row: number; cell: string }[] = [];
+  const names = forEachRow(text, name, (row, line) => {
     for (let i = 0; i < row.length; i++) {
       const value = numberOf(row[i]);
       numbers[i] ??= [];
       numbers[i].push(value ?? Number.NaN);
-      isText[i] ||= value === undefined;
+      if (value === undefined) strays[i] ??= { row: line, cell: row[i] };
+      else hasNumbers[i] ||= !Number.isNaN(value);
       isBoolean[i] = (isBoolean[i] ?? true) && BOOLEAN.test(row[i]);
     }
   });
+  const isText = names.map((_, i) => strays[i] !== undefined);
   const texts = names.map((): string[] => []);
   if (isText.includes(true)) {
     forEachRow(text, name, (row) => {
@@ -35,7 +38,7 @@ export function readCsv(text: string, name: string): Table {
   const columns = names.map(
     (column, i): TableColumn =>
       isText[i]
-        ? { type: 'texts', name: column, values: texts[i] }
+        ? { type: 'texts', name: column, values: texts[i], ...(hasNumbers[i] ? { stray: strays[i] } : {}) }
         : {
             type: 'numbers',
             name: column,
@@ -47,7 +50,7 @@ export function readCsv(text: string, name: string): Table {
 }
 
 /** Calls back for each row except the header, which it returns: `0`, `1` ... if the file has none. */
-function forEachRow(text: string, name: string, callback: (row: readonly string[]) => void): string[] {
+function forEachRow(text: string, name: string, callback: (row: readonly string[], line: number) => void): string[] {
   let names: string[] | undefined;
   let line = 0;
   let rows = 0;
@@ -69,7 +72,7 @@ function forEachRow(text: string, name: string, callback: (row: readonly string[
         );
       }
       rows++;
-      callback(row);
+      callback(row, line);
     },
   });
   if (names === undefined || rows === 0)

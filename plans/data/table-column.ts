@@ -1,8 +1,9 @@
 import { ConfigError } from '../../engine/errors.ts';
-import { elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
+import { describeSpec, elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import { arrayColumn, type Column, parseValue } from './columns.ts';
 import type { DataArray } from './npy.ts';
 import type { TableColumn } from './table.ts';
+import { strayCell } from './table-layout.ts';
 
 /**
  * Combines columns of a table, side by side, into the values of one input.
@@ -11,6 +12,8 @@ import type { TableColumn } from './table.ts';
 export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], where: string): Column {
   const [first] = columns;
   if (columns.length === 1 && first.type === 'lists') return listColumn(spec, first.values, where);
+  const stray = spec.dtype === 'string' ? '' : strayCell(columns);
+  if (stray !== '') throw new ConfigError(`${where}: the models need ${spec.name} ${describeSpec(spec)}${stray}`);
   const array = columns.length === 1 ? columnArray(first, where) : sideBySide(columns, where);
   const { shape } = spec;
   const [count, width = 1] = array.shape;

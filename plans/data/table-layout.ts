@@ -1,5 +1,6 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { describeSpec, elements, type TensorSpec } from '../../engine/tensor/tensor.ts';
+import { shown } from '../domain/deployment/shown.ts';
 import type { Table, TableColumn } from './table.ts';
 
 /** The role of each column in a table. */
@@ -45,7 +46,7 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
     const count = rest.filter(({ type }) => type === kind).length;
     const besides = label === undefined ? '' : ` besides the label ${label.name}`;
     throw new ConfigError(
-      `${name} has ${count} columns of ${kind}${besides}; the models need ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}`,
+      `${name} has ${count} columns of ${kind}${besides}; the models need ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}${spec.dtype === 'string' ? '' : strayCell(rest)}`,
     );
   }
   const inputs = named.map((column) => (column === undefined ? features : [column]));
@@ -72,6 +73,16 @@ export function columnNamed(table: Table, column: string, name: string): TableCo
   throw new ConfigError(`${name} has no column ${column}; its columns are ${namesOf(table.columns)}`);
 }
 
+/** `; column age holds texts, as row 7 has "?"`: the first cell that is no number in a column of numbers; empty if there is none. */
+export function strayCell(columns: readonly TableColumn[]): string {
+  const strays = columns.flatMap(({ name, ...column }) =>
+    column.type === 'texts' && column.stray !== undefined ? [{ name, ...column.stray }] : [],
+  );
+  if (strays.length === 0) return '';
+  const { name, row, cell } = strays.reduce((first, stray) => (stray.row < first.row ? stray : first));
+  return `; column ${name} holds texts, as row ${row} has ${shown(cell)}: write a number, or leave the cell empty`;
+}
+
 /** The columns that make up an input, if that is unambiguous. */
 function featuresOf(spec: TensorSpec, columns: readonly TableColumn[]): readonly TableColumn[] | undefined {
   const width = spec.shape.includes(null) ? undefined : elements(spec.shape as number[]);
@@ -85,7 +96,9 @@ function featuresOf(spec: TensorSpec, columns: readonly TableColumn[]): readonly
   for (const chosen of [numbers, unnumbered]) if (chosen.length === width && width > 0) return chosen;
   const lists = columns.filter(({ type }) => type === 'lists');
   if (lists.length === 1) return lists;
-  return width === undefined && spec.shape.length === 1 && unnumbered.length > 0 && lists.length === 0 ? unnumbered : undefined;
+  // With any number of columns, nobody would notice that one is missing.
+  const isPlain = lists.length === 0 && strayCell(columns) === '';
+  return width === undefined && spec.shape.length === 1 && unnumbered.length > 0 && isPlain ? unnumbered : undefined;
 }
 
 function namesOf(columns: readonly TableColumn[]): string {

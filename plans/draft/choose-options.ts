@@ -133,10 +133,12 @@ function chooseClasses(data: FoundData | undefined, classes: KnownClasses | unde
   }
   const names = data?.samples.targets?.classes;
   if (names === undefined) return NONE;
-  const why = names.includes('') ? 'one of them is empty' : names.length < 2 ? `all of them are ${names[0]}` : undefined;
-  if (why !== undefined) {
+  if (names.length < 2) {
     const todo = 'Correct the labels, or name the classes in the order of the scores: `classes: [cat, dog]`.';
-    return { comments: [`The labels are names, but ${why}, so \`classes\` is left out. ${todo}`], value: {} };
+    return {
+      comments: [`The labels are names, but all of them are ${names[0]}, so \`classes\` is left out. ${todo}`],
+      value: {},
+    };
   }
   return {
     comments: ['The labels are names, sorted here by their characters. The order must be that of the scores.'],

@@ -1,7 +1,11 @@
 import { ConfigError } from '../../engine/errors.ts';
 import type { LabelledData } from '../data/labelled-data.ts';
 import type { Deployment } from '../domain/deployment/deployment.ts';
+import { shown } from '../domain/deployment/shown.ts';
 import type { ModelAnswers } from './measure-device.ts';
+
+/** Most class names in a message. */
+const MAX_NAMES = 12;
 
 /** Columns of what a model has answered. */
 export type AnswerColumns = Pick<ModelAnswers, 'columns' | 'certaintyColumns'>;
@@ -12,7 +16,7 @@ export type AnswerColumns = Pick<ModelAnswers, 'columns' | 'certaintyColumns'>;
  * @throws ConfigError when its models, its data and its class names disagree.
  */
 export function commonColumns(
-  deployment: Pick<Deployment, 'models' | 'certainty' | 'task' | 'file'>,
+  deployment: Pick<Deployment, 'models' | 'certainty' | 'task' | 'file' | 'classes'>,
   answers: readonly AnswerColumns[],
   data: Pick<LabelledData, 'classes' | 'labels' | 'targetWidth'>,
 ): number {
@@ -27,7 +31,12 @@ export function commonColumns(
   const columns = task === 'binary' ? binaryColumns(deployment, answers) : equalColumns(deployment, answers);
   const { classes, labels, targetWidth } = data;
   if (classes !== undefined && classes.length !== columns) {
-    throw new ConfigError(`${file}: classes: names ${classes.length} classes, but the models output ${columns} class scores`);
+    const names = `${classes.slice(0, MAX_NAMES).map(shown).join(', ')}${classes.length > MAX_NAMES ? ' ...' : ''}`;
+    const said =
+      deployment.classes === undefined
+        ? `data.labels: without \`classes\`, the labels or the models name ${classes.length} classes: ${names}`
+        : `classes: names ${classes.length} classes`;
+    throw new ConfigError(`${file}: ${said}, but the models output ${columns} class scores`);
   }
   if (task === 'classification' && columns < 2) {
     throw new ConfigError(

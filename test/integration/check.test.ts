@@ -6,7 +6,6 @@ import { checkDeployment } from '../../actors/check/check-deployment.ts';
 import { describeCheck } from '../../actors/check/describe-check.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
 import { writeImageFamily } from '../fixtures/image-family.ts';
-import { npyFile } from '../fixtures/npy-writer.ts';
 import { runCommandLine } from '../support/command-line.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-check-'));
@@ -45,13 +44,18 @@ test('a sound deployment without a profile: lists what was checked, and the next
 
 test.each([
   ['classes: names 6 classes, but the models output 5 class scores', 'classes: [a, b, c, d, e, f]\n', [0, 1, 2, 3, 4]],
+  [
+    'data.labels: without `classes`, the labels or the models name 4 classes: "a", "b", "c", "d", but',
+    '',
+    ['a', 'b', 'c', 'd', 'd'],
+  ],
   ['data.labels: label 4 is 5; the models have classes 0 to 4.', '', [1, 2, 3, 4, 5]],
 ])('what `profile` would refuse after measuring is a problem: %s', async (message, more, classes) => {
   const folder = mkdtempSync(join(dir, 'classes-'));
   const file = writeImageFamily(folder);
-  const labels = BigInt64Array.from({ length: 400 }, (_, i) => BigInt(classes[i % 5]));
-  writeFileSync(join(folder, 'labels.npy'), npyFile([400], labels));
-  const text = readFileSync(file, 'utf8').replace('inputs: data.npz', 'inputs: data.npz, labels: labels.npy');
+  const labels = Array.from({ length: 400 }, (_, i) => `${classes[i % 5]}\n`);
+  writeFileSync(join(folder, 'labels.csv'), `label\n${labels.join('')}`);
+  const text = readFileSync(file, 'utf8').replace('inputs: data.npz', 'inputs: data.npz, labels: labels.csv');
   writeFileSync(file, `${text}${more}`);
   const { findings } = await checkDeployment(file, { nats: server.url });
   expect(findings.filter(({ level }) => level === 'problem')).toEqual([

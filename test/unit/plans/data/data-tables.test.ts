@@ -199,6 +199,10 @@ describe('samples from tables', () => {
       't.csv (data.inputs) has 3 columns of numbers besides the label label; the models need x float32[2]; its columns are a, b, c, label',
       'a,b,c,label\n1,2,3,0\n',
     ],
+    [
+      'its columns are a, b, label; column b holds texts, as row 3 has "1,5": write a number, or leave the cell empty',
+      'a,b,label\n1,2,0\n3,"1,5",1\n?,-,2\n',
+    ],
     ['t.csv#label: label 0 is "dog"; expected one of the classes ant, bee, cat', 'a,b,label\n1,2,dog\n'],
     ['t.csv#label: label 1 is NaN; expected 0 to 2', 'a,b,label\n1,2,0\n1,2,\n'],
     ['t.csv (data.inputs): sample 1 holds NaN; expected finite numbers', 'a,b,label\n1,2,0\n,2,1\n'],
@@ -215,6 +219,15 @@ describe('samples from tables', () => {
     ['t.csv is an Excel workbook; save it as CSV (UTF-8)', 't.csv', Buffer.from('PK\x03\x04........[Content_Types].xml')],
   ])('says "%s"', (message, file, bytes) => {
     expect(() => read({ inputs: write(file, bytes) })).toThrow(message);
+  });
+
+  it('names the first cell that is no number, when an input of any length would silently lose its column, or has one column', () => {
+    const inputs = write('t.csv', 'a,b,c,name,label\n1,2,3,foo,2\n3,-,4,bar,0\n');
+    const stray = 'column b holds texts, as row 3 has "-": write a number, or leave the cell empty';
+    expect(() => read({ inputs }, [{ ...X, shape: [null] }])).toThrow(stray);
+    expect(() => read({ inputs: { x: `${inputs}#b` } }, [{ ...X, shape: [1] }])).toThrow(stray);
+    const plain = write('t.csv', 'a,c,name,label\n1,3,foo,2\n3,4,bar,0\n');
+    expect(firstInput(read({ inputs: plain }, [{ ...X, shape: [null] }])).values[1]).toEqual([[2], [3, 4]]);
   });
 
   it('accepts JSON lines with a byte order mark', () => {

@@ -280,11 +280,11 @@ async function deploymentOf(files: Files) {
 }
 
 it.each([
-  [['cat', 'cat', 'cat', 'cat'], 'all of them are cat'],
-  [['', 'dog', 'dog', 'cat'], 'one of them is empty'],
+  [['cat', 'cat', 'cat', 'cat'], 'The labels are names, but all of them are cat, so `classes` is left out.'],
+  [['', 'dog', 'dog', 'cat'], 'y.npy (data.labels): label 0 is empty; label all samples'],
 ])('the draft has no classes for the labels %j, and says why', async (labels, why) => {
   const { notes, deployment } = await deploymentOf({ ...M, 'x.npy': X, 'y.npy': npyTexts([4], labels) });
-  expect(notes.join()).toContain(`The labels are names, but ${why}, so \`classes\` is left out.`);
+  expect(notes.join()).toContain(why);
   expect(deployment.classes).toBeUndefined();
 });
 
