@@ -29,7 +29,12 @@ export function register(program: Command): void {
 }
 
 function out(command: Command): Command {
-  return command.option('-o, --out <file>', 'write the trace, CSV with the header second,qps (default: stdout)', outputFile);
+  return command.option('-o, --out <file>', 'write the trace, CSV with the header second,qps (default: stdout)', traceFile);
+}
+
+function traceFile(file: string): string {
+  if (file === '-') throw new InvalidArgumentError('leave it out to write to standard output');
+  return outputFile(file);
 }
 
 function registerImport(trace: Command): void {

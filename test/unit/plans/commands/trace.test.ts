@@ -40,3 +40,9 @@ test.each([
 ])('make refuses %j', async (args, why) => {
   await expect(run('make', ...args, '--seconds', '60')).rejects.toThrow(why);
 });
+
+test('--out - is not a file', async () => {
+  await expect(run('scale', at('spike.csv'), '--factor', '2', '--out', '-')).rejects.toThrow(
+    'leave it out to write to standard output',
+  );
+});
