@@ -16,7 +16,7 @@ export function register(program: Command): void {
 
 async function run(dir: string, { force = false }: { readonly force?: boolean }): Promise<void> {
   const { draftDeployment } = await import('../draft/draft-deployment.ts');
-  const { checkDeployment } = await import('../domain/deployment/read-deployment.ts');
+  const { parseDeployment } = await import('../domain/deployment/read-deployment.ts');
   const file = join(dir, 'deployment.yaml');
   if (!existsSync(dir) || !statSync(dir).isDirectory())
     throw new ConfigError(
@@ -25,7 +25,7 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   if (existsSync(file) && !force) throw new ConfigError(`${file} already exists; --force overwrites it`);
   const { yaml, notes, passedOver } = await draftDeployment(dir);
   for (const line of passedOver) process.stderr.write(`${line}\n`);
-  const { problems } = checkDeployment(yaml, resolve(file));
+  const { problems } = parseDeployment(yaml, resolve(file));
   if (problems.length > 0)
     throw new ConfigError(`${file} is not written, because the draft would be refused:\n${problems.join('\n')}`);
   try {

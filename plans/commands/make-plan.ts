@@ -3,6 +3,7 @@ import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { GearPlan } from '../domain/gear-plan/gear-plan.ts';
 import type { Infeasible, PlanRequest } from '../planner/plan-request.ts';
 import type { PlanOverrides } from '../planner/request-of-deployment.ts';
+import { printWarnings } from './print-warnings.ts';
 
 export const EXIT_INFEASIBLE = 3;
 
@@ -26,12 +27,12 @@ export async function makePlan(
   const { progressLine } = await import('./progress-line.ts');
   const { planningThreads } = await import('./planning-threads.ts');
   const profile = planningProfile(deployment, profileFile, { calibration });
-  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
+  printWarnings(sharingWarnings(deployment));
   const request = planRequestOf(deployment, profile, overrides);
   const progress = progressLine();
   const found = await planGears(request, { progress: progress.show, threads: planningThreads() }).finally(progress.clear);
   if (found.type === 'plan') {
-    for (const warning of planWarnings(found.plan, profile)) process.stderr.write(`warning: ${warning}\n`);
+    printWarnings(planWarnings(found.plan, profile));
     return found;
   }
   const result = await withFewestDevices(found, request, progress.show).finally(progress.clear);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ProvisionOption } from '../planner/provision/provision.ts';
 import { deviceCount, durationMs, fraction, jsonFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { printWarnings } from './print-warnings.ts';
 
 const EXIT_INFEASIBLE = 3;
 const DEFAULT_MAX = 64;
@@ -53,7 +54,7 @@ async function run(path: string, options: Options): Promise<void> {
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = planningProfile(deployment, profileFile, options);
-  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
+  printWarnings(sharingWarnings(deployment));
   const request = planRequestOf(deployment, profile, { ...options, p95Ms, accuracy: undefined });
   const progress = progressLine();
   const found = await provision(request, { p95Ms, accuracy }, max, {
@@ -61,8 +62,7 @@ async function run(path: string, options: Options): Promise<void> {
     threads: planningThreads(),
   }).finally(progress.clear);
   const best = bestOption(found);
-  if (best?.fewest !== undefined)
-    for (const warning of planWarnings(best.fewest.plan, profile)) process.stderr.write(`warning: ${warning}\n`);
+  if (best?.fewest !== undefined) printWarnings(planWarnings(best.fewest.plan, profile));
   writeJson(options.json, {
     deployment: deployment.name,
     synthetic: profile.synthetic,

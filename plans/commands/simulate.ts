@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { jsonFile, positiveInteger, positiveNumber, type TraceOptions, traceOf, traceSeconds } from './options.ts';
+import { printWarnings } from './print-warnings.ts';
 
 interface Options extends TraceOptions {
   readonly profile?: string;
@@ -52,7 +53,7 @@ async function simulate(path: string, options: Options): Promise<void> {
   const deployment = loadDeployment(path);
   const profileFile = options.profile ?? `${deployment.dir}/profile.json`;
   const profile = planningProfile(deployment, profileFile, options);
-  for (const warning of sharingWarnings(deployment)) process.stderr.write(`warning: ${warning}\n`);
+  printWarnings(sharingWarnings(deployment));
   const planFile = options.plan ?? `${deployment.dir}/plan.json`;
   const plan = readPlan(planFile);
   refusePlan(planFile, checkPlanFor(deployment, plan));

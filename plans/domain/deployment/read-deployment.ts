@@ -53,14 +53,14 @@ export function readDeployment(path: string, modelFiles: 'on-disk' | 'anywhere' 
   const label = displayPath(file);
   if (!existsSync(file))
     throw new ConfigError(`${label} does not exist; name a deployment file, or a folder with deployment.yaml`);
-  return checkDeployment(readText(file, label), file, modelFiles);
+  return parseDeployment(readText(file, label), file, modelFiles);
 }
 
 /**
  * Like `readDeployment`, for the text of a file that need not be written yet.
  * @param file its absolute path.
  */
-export function checkDeployment(text: string, file: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
+export function parseDeployment(text: string, file: string, modelFiles: 'on-disk' | 'anywhere' = 'on-disk'): ReadDeployment {
   const checked = checkYaml(text, displayPath(file), deploymentSchema, 'nats', STAND_INS);
   const yaml = checked.value;
   if (yaml === undefined) return { deployment: undefined, problems: checked.describe([]) };
