@@ -31,7 +31,7 @@ const LEAN_HEAP = ['--max-semi-space-size=4'];
  * By default, glibc uses an arena per thread, up to 8 per core, and memory in one is of no use to the others; and once a large block has
  * been freed, it keeps twice that much free memory. In bytes.
  */
-const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '131072' };
+const LEAN_MALLOC = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '2097152' };
 
 /** A child that exited without being asked to. */
 export class ProcessEnded extends Error {

@@ -168,9 +168,9 @@ const OUTPUT_BYTES = 64;
 const INPUT_BYTES = 32;
 
 /** Upper bound on the bytes that an item adds to a frame, for keeping frames below the server's maximum payload. */
-export function estimatedBytes({ id, reply, trace = '', wantOutputs = [], opinion, sample }: WorkItem): number {
+export function estimatedBytes({ id, reply, trace = '', wantOutputs, opinion, sample }: WorkItem): number {
   let bytes = ITEM_BYTES + CHARACTER_BYTES * (id.length + reply.length + trace.length);
-  for (const name of wantOutputs) bytes += LENGTH_BYTES + CHARACTER_BYTES * name.length;
+  if (wantOutputs !== undefined) for (const name of wantOutputs) bytes += LENGTH_BYTES + CHARACTER_BYTES * name.length;
   if (opinion !== undefined) bytes += estimatedOpinionBytes(opinion);
   for (const { data, shape } of sample) bytes += INPUT_BYTES + data.length + NUMBER_BYTES * shape.length;
   return bytes;
