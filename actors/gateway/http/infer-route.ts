@@ -11,6 +11,8 @@ import { writeInfer } from './write-infer.ts';
 
 const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
 const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
+/** Larger answers are not copied into a string. */
+const ONE_WRITE_BYTES = 64 * 1024;
 
 /**
  * `POST .../infer`, the hot path. Uses Node's own request and response, because Web requests and responses take as long as everything
@@ -50,7 +52,9 @@ export function inferRoute({ model, inference, memory, draining, log }: GatewayC
       ...(draining() ? { Connection: 'close' } : {}),
       'Content-Length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
     });
-    outgoing.end(body);
+    // Node sends a string together with the headers, and bytes after them.
+    if (typeof body === 'string' || body.length > ONE_WRITE_BYTES) outgoing.end(body);
+    else outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
   }
 
   return (incoming, outgoing) => {
