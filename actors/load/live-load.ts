@@ -47,6 +47,8 @@ export interface LiveLoadResult {
   readonly errors: ReadonlyMap<string, number>;
 }
 
+type GearStatus = Pick<Status, 'revision' | 'gearSeconds'>;
+
 const MAX_DISTINCT_ERRORS = 20;
 /** What differs between similar failures: the number of attempts, and when to retry. */
 const OF_ONE_REQUEST = / \(\d+ attempts? in \d+ ms\)$|; ask again after \d+ ms/g;
@@ -87,8 +89,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
       options.onOutcome?.(outcome);
       if (outcome.sentAtMs < countFromMs) return;
       const { result, error } = outcome;
-      const quality = result === undefined ? null : data.qualityOf(outcome.sample, result.model, result);
-      builder.add(outcome.sentAtMs, outcome.latencyMs, quality, outcome.outcome);
+      builder.add(outcome.sentAtMs, outcome.latencyMs, outcomeQuality(data, outcome), outcome.outcome);
       if (result !== undefined) {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
         answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);
@@ -101,6 +102,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   for (let i = duplicatesBefore - duplicates; i < client.duplicates; i++) builder.addDuplicate();
   const after = await statusIfKnown(options);
   const built = builder.build({
+    ...(options.signal?.aborted === true ? {} : { seconds: trace.qps.length - countFromMs / 1_000 }),
     gearSwitches: before === null || after === null ? null : after.gearSwitches - before.gearSwitches,
     deviceUtilisation: utilisation(before, after),
     generatorLagMs,
@@ -109,12 +111,26 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     report: built,
     requests: builder,
     windows: builder.windows(),
-    gearSeconds:
-      before === null || after === null ? null : after.gearSeconds.map((seconds, gear) => seconds - before.gearSeconds[gear]),
+    gearSeconds: gearSecondsBetween(before, after),
     answersByModel,
     answersByGear,
     errors,
   };
+}
+
+/** A request without a result is wrong, unless nothing is known about any answer. */
+export function outcomeQuality(
+  data: Pick<LabelledData, 'qualityOf' | 'hasQuality'>,
+  { sample, result }: Pick<LoadOutcome, 'sample' | 'result'>,
+): number | null {
+  if (result !== undefined) return data.qualityOf(sample, result.model, result);
+  return data.hasQuality ? 0 : null;
+}
+
+/** Each plan counts from 0, so nothing is known about a run in which the plan changed. */
+export function gearSecondsBetween(before: GearStatus | null, after: GearStatus | null): number[] | null {
+  if (before === null || after === null || before.revision !== after.revision) return null;
+  return after.gearSeconds.map((seconds, gear) => seconds - before.gearSeconds[gear]);
 }
 
 /** A client may lack permission, or nobody may answer: then these figures stay unknown. */

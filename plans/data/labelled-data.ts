@@ -13,6 +13,8 @@ export interface LabelledData {
   readonly classes?: readonly string[] | undefined;
   /** How many true values a sample has, such as labels; undefined when none are known. */
   readonly targetWidth?: number | undefined;
+  /** Whether the quality of answers is known: from labels, or recorded. */
+  readonly hasQuality: boolean;
   /** Quality of a model's answer to a sample, in [0, 1]; null when unknown. */
   qualityOf(index: number, model: string, prediction: Prediction): number | null;
   /**

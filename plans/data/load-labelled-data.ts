@@ -99,6 +99,7 @@ export function loadLabelledData(deployment: Deployment, specs = deploymentInput
     labels,
     classes: classes ?? targets?.classes,
     targetWidth: targets?.width,
+    hasQuality: recorded !== undefined || targets !== undefined,
     qualityOf:
       recorded === undefined ? qualityBy(taskOf(deployment), targets) : (index, model) => recorded.get(model)?.[index] ?? null,
     validation,

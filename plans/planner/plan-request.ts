@@ -15,6 +15,8 @@ export interface PlanRequest {
   readonly qpsMax: number;
   /** Probability of each of the equal QPS ranges from 0 to `qpsMax`; one entry per range. */
   readonly weights: readonly number[];
+  /** Mean of the load in requests/s, if it is known better than by the middles of the ranges. */
+  readonly meanQps?: number | undefined;
   readonly seed: number | string;
   readonly margins?: PlannerMargins;
   /**

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
 import { canRun } from '../domain/deployment/model-entry.ts';
-import { rangeWeights } from '../domain/deployment/range-weights.ts';
+import { measuredMeanQps, rangeWeights } from '../domain/deployment/range-weights.ts';
 import type { PlanDevice } from '../domain/profile/batch-cost.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { PlanRequest } from './plan-request.ts';
@@ -32,6 +32,7 @@ export function planRequestOf(deployment: Deployment, profile: Profile, override
     maxBatch: maxBatches(deployment, profile),
     slo,
     qpsMax,
+    meanQps: measuredMeanQps(deployment.load),
     weights: rangeWeights({ ...deployment.load, qpsMax, ranges }),
     seed: overrides.seed ?? 1,
   };

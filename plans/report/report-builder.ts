@@ -56,7 +56,7 @@ export class ReportBuilder {
   /**
    * @param sentAtMs intended send time.
    * @param latencyMs from intended send time to the result; ignored unless completed.
-   * @param quality of the answer, in [0, 1]; null without a label.
+   * @param quality of the answer, in [0, 1]; 0 without a result; null if the samples have no labels.
    */
   add(sentAtMs: number, latencyMs: number, quality: number | null, outcome: RequestOutcome): void {
     if (this.#count === this.#sentAtMs.length) this.#grow();
@@ -79,8 +79,8 @@ export class ReportBuilder {
   }
 
   /**
-   * @param known.seconds length of the run; default: until the last result. `goodputQps` is results per second of the run, so errors and
-   *   lost requests do not count.
+   * @param known.seconds for how long requests were sent; the run lasts until the last result, if that came later. Default: only that.
+   *   `goodputQps` is results per second of the run, so errors and lost requests do not count.
    */
   build(
     known: {
@@ -91,7 +91,8 @@ export class ReportBuilder {
     } = {},
   ): Report {
     const completed = this.#outcomes[OUTCOMES.completed];
-    const seconds = known.seconds ?? (this.#count === 0 ? 0 : (this.#lastMs - this.#startMs) / 1000);
+    const untilLast = this.#count === 0 ? 0 : (this.#lastMs - this.#startMs) / 1000;
+    const seconds = Math.max(known.seconds ?? 0, untilLast);
     const sorted = this.#latencyMs.slice(0, this.#count).sort();
     const generatorLagMs = known.generatorLagMs ?? null;
     const judged = this.windows().filter((w) => w.metSlo !== null);

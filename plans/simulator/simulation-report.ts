@@ -27,7 +27,7 @@ function collectOutcomes(
   const builder = new ReportBuilder(slo, 0);
   for (let i = 0; i < outcomes.requests; i++) {
     const by = outcomes.answeredBy[i];
-    const quality = by < 0 ? null : system.quality[by * system.samples + outcomes.sample[i]];
+    const quality = by < 0 ? 0 : system.quality[by * system.samples + outcomes.sample[i]];
     // A load generator counts requests without an answer by their deadline as lost, so we do the same.
     const outcome = by === REJECTED ? 'rejected' : by === FAILED ? 'error' : by < 0 ? 'lost' : 'completed';
     builder.add(workload.arrivalsMs[i], outcomes.latencyMs[i], quality, outcome);

@@ -27,6 +27,7 @@ export function dataOfSynthetic(deployment: Deployment): LabelledData {
     labels,
     classes: deployment.classes,
     targetWidth: 1,
+    hasQuality: true,
     qualityOf: (index, _, { label }) => (label === labels[index] ? 1 : 0),
     validation: all,
     load: all,

@@ -31,8 +31,8 @@ export function parseTrace(text: string, file: string): Trace {
       throw new ConfigError(
         `${at} ${JSON.stringify(lines[i].slice(0, 60))} is not a second and its requests per second, such as 17,250`,
       );
-    if (!Number.isInteger(second) || second < 0 || second > MAX_SECONDS)
-      throw new ConfigError(`${at} second ${fields[0]} is not a whole number from 0 to ${MAX_SECONDS}`);
+    if (!Number.isInteger(second) || second < 0 || second >= MAX_SECONDS)
+      throw new ConfigError(`${at} second ${fields[0]} is not a whole number from 0 to ${MAX_SECONDS - 1}`);
     if (!Number.isFinite(qps) || qps < 0) throw new ConfigError(`${at} qps ${fields[1]} is not a number that is 0 or more`);
     const before = seconds.at(-1);
     if (before !== undefined && second <= before)

@@ -13,17 +13,33 @@ export function rangeWeights(load: Load): number[] {
   } else {
     const width = load.qpsMax / ranges;
     const measuredWidth = distribution.qpsMax / distribution.weights.length;
-    // Sums of extreme weights would be infinite, or their shares 0.
-    const largest = distribution.weights.reduce((max, weight) => Math.max(max, weight), 0);
-    distribution.weights.forEach((weight, m) => {
+    scaled(distribution.weights).forEach((weight, m) => {
       const [from, to] = [m * measuredWidth, (m + 1) * measuredWidth];
       for (let k = 0; k < ranges; k++) {
         const end = k === ranges - 1 ? Number.POSITIVE_INFINITY : (k + 1) * width;
         const overlap = Math.min(to, end) - Math.max(from, k * width);
-        if (overlap > 0) weights[k] += ((weight / largest) * overlap) / measuredWidth;
+        if (overlap > 0) weights[k] += (weight * overlap) / measuredWidth;
       }
     });
   }
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
+}
+
+/**
+ * Mean load in requests/s by a measured histogram, whose ranges may be much narrower than those of a plan; undefined for a Zipfian
+ * distribution, which is defined by the plan's ranges.
+ */
+export function measuredMeanQps({ distribution }: Pick<Load, 'distribution'>): number | undefined {
+  if (distribution.type === 'zipf') return undefined;
+  const width = distribution.qpsMax / distribution.weights.length;
+  const weights = scaled(distribution.weights);
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.reduce((mean, weight, m) => mean + (weight / sum) * (m + 0.5) * width, 0);
+}
+
+/** Sums of extreme weights would be infinite, or their shares 0. */
+function scaled(weights: readonly number[]): number[] {
+  const largest = weights.reduce((max, weight) => Math.max(max, weight), 0);
+  return weights.map((weight) => weight / largest);
 }

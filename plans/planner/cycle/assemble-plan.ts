@@ -58,7 +58,7 @@ export function assemblePlan(
       request.weights,
     ),
     meanQps: round(
-      draft.ranges.reduce((sum, { weight, fromQps, toQps }) => sum + (weight * (fromQps + toQps)) / 2, 0),
+      request.meanQps ?? draft.ranges.reduce((sum, { weight, fromQps, toQps }) => sum + (weight * (fromQps + toQps)) / 2, 0),
       6,
     ),
     frontier: frontierOf(draft, context),
@@ -143,7 +143,8 @@ function shownFrontier(draft: DraftPlan): FrontierCascade[] {
 }
 
 function requestDigest({ request, margins }: PlanningContext): string {
-  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, seed, restrict, contingencies, cascades } = request;
+  const { deployment, profile, devices, maxBatch, slo, qpsMax, weights, meanQps, seed, restrict, contingencies, cascades } =
+    request;
   const asked = {
     deployment,
     profile: profile.digest,
@@ -152,6 +153,7 @@ function requestDigest({ request, margins }: PlanningContext): string {
     slo,
     qpsMax,
     weights,
+    ...(meanQps !== undefined && { meanQps }),
     seed,
     margins,
     ...(restrict && { restrict }),

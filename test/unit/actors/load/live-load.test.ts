@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { encodeUnnamedRequest } from '../../../../actors/client/request-body.ts';
-import { failureKind, inputsOf } from '../../../../actors/load/live-load.ts';
+import { failureKind, gearSecondsBetween, inputsOf, outcomeQuality } from '../../../../actors/load/live-load.ts';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { parseRequest } from '../../../../plans/protocol/request.ts';
 import { decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
@@ -27,4 +27,19 @@ test('sends samples that the deployment reads back unchanged, even if several ax
   const body = encodeUnnamedRequest(inputsOf({ specs, sample: () => sample }, 0), 100);
   const read = parseRequest(decodeUntrusted(body, 'msgpack'), specs).sample;
   expect(read.map(({ data, shape }) => ({ data: new Uint8Array(data), shape }))).toEqual(sample);
+});
+
+test('a request without a result is wrong, unless nothing is known about any answer', () => {
+  const result = { id: '1', model: 'small', gear: 0, label: 3 } as never;
+  const labelled = { hasQuality: true, qualityOf: () => 0.5 };
+  expect(outcomeQuality(labelled, { sample: 0, result })).toBe(0.5);
+  expect(outcomeQuality(labelled, { sample: 0, result: undefined })).toBe(0);
+  expect(outcomeQuality({ hasQuality: false, qualityOf: () => null }, { sample: 0, result: undefined })).toBeNull();
+});
+
+test('the time in each gear is unknown if the plan changed meanwhile', () => {
+  const before = { revision: 1, gearSeconds: [5] };
+  expect(gearSecondsBetween(before, { revision: 1, gearSeconds: [7.5] })).toEqual([2.5]);
+  expect(gearSecondsBetween(before, { revision: 2, gearSeconds: [1, 2] })).toBeNull();
+  expect(gearSecondsBetween(null, before)).toBeNull();
 });

@@ -34,7 +34,7 @@ describe('a feasible plan', () => {
     ['latency SLO, batches are limited', cores({ maxBatch: [16, 4, 2] })],
     ['accuracy SLO', cores({ slo: { type: 'accuracy', accuracy: 0.92 } })],
     ['accuracy SLO, memory is short', gpus({ slo: { type: 'accuracy', accuracy: 0.58 } })],
-    ['one range', cores({ weights: [1] })],
+    ['one range, and a measured mean', cores({ weights: [1], meanQps: 321.5 })],
   ])('holds its SLO, memory and shares: %s', async (_, request) => {
     expect(verifyPlan(request, await planned(request))).toEqual([]);
   });

@@ -46,7 +46,7 @@ export function verifyPlan(request: PlanRequest, plan: GearPlan): string[] {
       else check(p95 < 60_000, `${name} piles up at ${qps} requests/s`);
     }
   });
-  const mean = weights.reduce((sum, weight, i) => sum + weight * (i + 0.5) * width, 0);
+  const mean = request.meanQps ?? weights.reduce((sum, weight, i) => sum + weight * (i + 0.5) * width, 0);
   check(Math.abs((plan.meanQps ?? 0) - mean) < 1e-5 * qpsMax, `plan claims a mean load of ${plan.meanQps}, has ${mean}`);
   for (const problem of verifyBeyond(request, plan, plan)) problems.push(problem);
   for (const { id } of devices) for (const problem of verifyContingency(request, plan, id)) problems.push(problem);

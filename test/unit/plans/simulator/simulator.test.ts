@@ -153,6 +153,18 @@ describe('deadlines', () => {
       sloAttainment: 0,
     });
   });
+
+  test('refused requests are wrong under an accuracy SLO, and results per second are no more than the device can give', () => {
+    const capacity = 8_000 / 9;
+    const load = traceWorkload(constantTrace(8 * capacity, 5), system.samples, createRandom(1));
+    const outcomes = run(compiled({}), load, 5_000);
+    const { report, windows } = simulationReport(system, load, outcomes, { type: 'accuracy', accuracy: 0.5 });
+    // Of the answers, 70 % are right; of the requests of most seconds, a tenth.
+    expect(report.accuracy).toBeGreaterThan(0.6);
+    expect(windows.slice(1).map(({ metSlo }) => metSlo)).toEqual([false, false, false, false]);
+    expect(report.seconds).toBeGreaterThan(5);
+    expect(report.goodputQps).toBeLessThanOrEqual(capacity);
+  });
 });
 
 describe('invariants', () => {

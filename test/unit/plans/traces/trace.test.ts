@@ -33,6 +33,7 @@ describe('parseTrace', () => {
     ['second,qps\n0,1\n1;2\n', 't.csv:3: "1;2" is not a second'],
     ['second,qps\n0,\n', 't.csv:2:'],
     ['second,qps\n0.5,1\n', 't.csv:2: second 0.5 is not a whole number'],
+    ['second,qps\n2678400,1\n', 't.csv:2: second 2678400 is not a whole number from 0 to 2678399'],
     ['second,qps\n0,many\n', 't.csv:2: qps many is not a number'],
     ['second,qps\n0,-1\n', 't.csv:2: qps -1'],
     ['second,qps\n4,1\n4,1\n', 't.csv:3: second 4 comes after second 4'],

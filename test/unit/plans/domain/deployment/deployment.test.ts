@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Deployment, deviceClass, type Load } from '../../../../../plans/domain/deployment/deployment.ts';
-import { rangeWeights } from '../../../../../plans/domain/deployment/range-weights.ts';
+import { measuredMeanQps, rangeWeights } from '../../../../../plans/domain/deployment/range-weights.ts';
 import { loadDeployment } from '../../../../../plans/domain/deployment/read-deployment.ts';
 import { parseBytes, parseDurationMs } from '../../../../../plans/domain/deployment/units.ts';
 import { DEFAULT_GEAR_RULE, PAPER_GEAR_RULE } from '../../../../../plans/policy/gear-choice.ts';
@@ -308,6 +308,17 @@ describe('rangeWeights', () => {
     const distribution = { type: 'histogram', qpsMax: 40, weights } as const;
     expect(rangeWeights({ qpsMax: 40, ranges: 2, distribution })).toEqual(expected);
     expect(rangeWeights({ qpsMax: 40, ranges: 4, distribution }).reduce((a, b) => a + b)).toBeCloseTo(1, 9);
+  });
+
+  it('knows the mean of a histogram better than by the ranges of the plan', () => {
+    const weights = new Array<number>(100).fill(0);
+    weights[1] = 9;
+    weights[10] = 1;
+    const load: Load = { qpsMax: 800, ranges: 8, distribution: { type: 'histogram', qpsMax: 800, weights } };
+    expect(rangeWeights(load)[0]).toBe(1);
+    expect(measuredMeanQps(load)).toBeCloseTo(0.9 * 12 + 0.1 * 84, 9);
+    expect(measuredMeanQps({ distribution: { type: 'histogram', qpsMax: 40, weights: [1e308, 1e308] } })).toBe(20);
+    expect(measuredMeanQps({ distribution: { type: 'zipf', exponent: 1 } })).toBeUndefined();
   });
 
   it('keeps a histogram of the same ranges as it is', () => {
