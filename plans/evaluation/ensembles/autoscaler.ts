@@ -48,59 +48,94 @@ interface Wanted {
   readonly assignment: Assignment;
 }
 
+/** What runs in a period. */
+interface Target extends Wanted {
+  readonly fromMs: number;
+  /** Peak until its end. */
+  readonly qps: number;
+}
+
 /**
  * Autoscaling as in Cocktail, with the future known and instant machines, while models take time to load. Each period gets an
- * ensemble that the devices carry at the period's peak second. The last ready replica is kept until another one is ready.
+ * ensemble that the devices carry at the period's peak second. Devices that serve nothing load ahead of the period. A serving device
+ * is switched off or loads another model once the others carry the load without it. If that cannot be, because every device is needed,
+ * all but one load their new models when the period begins, and the last one does when another is ready.
  */
 export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleSchedule {
   const { trace, deviceNames } = problem;
   const { periodMs, leadMs } = rule;
   const endMs = trace.qps.length * 1000;
-  const first = wantedFor(
-    peakIn(trace, 0, periodMs),
+  const targetFor = (fromMs: number, toMs: number, held: Assignment): Target => {
+    const qps = peakIn(trace, fromMs, toMs);
+    return { fromMs, qps, ...wantedFor(qps, held, problem, rule) };
+  };
+  let target = targetFor(
+    0,
+    periodMs,
     deviceNames.map(() => []),
-    problem,
-    rule,
   );
   // The devices of the first period are already loaded.
-  const state: DeviceState[] = first.assignment.map((models) => ({ models, readyMs: 0 }));
+  const state: DeviceState[] = target.assignment.map((models) => ({ models, readyMs: 0 }));
   const table = new GearTable(problem);
   const steps: EnsembleStep[] = [];
-  let wanted = first.ensemble;
+  let wanted = target.ensemble;
   let usedMs = 0;
-  let countedMs = 0;
-  const record = (nowMs: number): void => {
+  let nowMs = 0;
+  const serves = ({ models, readyMs }: DeviceState): boolean => models.length > 0 && readyMs <= nowMs;
+  const change = (device: number): void => {
+    const models = target.assignment[device];
+    state[device] = { models, readyMs: models.length === 0 ? nowMs : nowMs + problem.loadingMs(models, device) };
+  };
+  /** Changes what can be changed now. Called when a target is chosen, when its period begins, and when a replica is ready. */
+  const settle = (): void => {
+    const begun = nowMs >= target.fromMs;
+    const load = begun ? target.qps : peakIn(trace, nowMs, target.fromMs);
+    const carriedBy = ({ members }: Ensemble, without?: number): number => {
+      const serving = state.map((device, d) => (d !== without && serves(device) ? device.models : []));
+      return ensembleQps(members, serving, problem);
+    };
+    // The next ensemble is not asked before its period begins.
+    const carried = (without?: number): number =>
+      Math.max(carriedBy(wanted, without), begun ? carriedBy(target.ensemble, without) : 0);
+    const differing = state.flatMap(({ models }, device) => (sameModels(models, target.assignment[device]) ? [] : [device]));
+    for (const device of differing) if (!serves(state[device])) change(device);
+    const mayChange = (device: number): boolean =>
+      serves(state[device]) && state.some((other, d) => d !== device && serves(other));
+    // First those that get other models: if they are switched off first, none may be left to spare for loading.
+    const loads = differing.filter((device) => target.assignment[device].length > 0);
+    const ends = differing.filter((device) => target.assignment[device].length === 0);
+    for (const device of [...loads, ...ends])
+      if (mayChange(device) && carried(device) >= Math.min(load, carried())) change(device);
+    // No device can be spared, and waiting would not help.
+    if (begun && (carried() < load || state.every(({ readyMs }) => readyMs <= nowMs)))
+      for (const device of loads) if (mayChange(device)) change(device);
+    if (begun && carriedBy(target.ensemble) >= Math.min(load, carriedBy(wanted))) wanted = target.ensemble;
     const step = table.stepAt(nowMs, wanted, state);
     const last = steps.at(-1);
     if (last !== undefined && last.gear === step.gear) return;
     if (last?.fromMs === nowMs) steps[steps.length - 1] = step;
     else steps.push(step);
   };
-  const passTo = (nowMs: number): void => {
-    const until = Math.min(nowMs, endMs);
-    if (until <= countedMs) return;
-    for (const readyMs of state.map((device) => device.readyMs).sort((a, b) => a - b))
-      if (readyMs > countedMs && readyMs <= until) record(readyMs);
-    usedMs += (until - countedMs) * state.filter(({ models }) => models.length > 0).length;
-    countedMs = until;
+  const passTo = (untilMs: number): void => {
+    while (nowMs < untilMs) {
+      const events = [target.fromMs, ...state.map(({ readyMs }) => readyMs)].filter((ms) => ms > nowMs);
+      const nextMs = Math.min(untilMs, ...events);
+      usedMs += (nextMs - nowMs) * state.filter(({ models }) => models.length > 0).length;
+      nowMs = nextMs;
+      settle();
+    }
   };
-  record(0);
+  settle();
   for (let fromMs = periodMs; fromMs < endMs; fromMs += periodMs) {
-    const nowMs = Math.max(0, fromMs - leadMs);
-    passTo(nowMs);
-    const held = state.map(({ models }) => models);
-    const before = peakIn(trace, nowMs, fromMs);
-    // While loading ahead, the devices must still carry the current load.
-    const next = wantedFor(Math.max(before, peakIn(trace, fromMs, fromMs + periodMs)), held, problem, rule);
-    wanted = next.ensemble;
-    next.assignment.forEach((models, device) => {
-      const now = state[device];
-      if (sameModels(models, now.models)) return;
-      const othersReady = state.some((other, d) => d !== device && other.models.length > 0 && other.readyMs <= nowMs);
-      if (now.models.length > 0 && now.readyMs <= nowMs && !othersReady) return;
-      state[device] = { models, readyMs: models.length === 0 ? nowMs : nowMs + problem.loadingMs(models, device) };
-    });
-    record(nowMs);
+    passTo(Math.max(0, fromMs - leadMs));
+    // If loading takes longer than a period, what loads now must also do for the periods that begin meanwhile.
+    const nextMs = Math.min(fromMs, periodMs * (Math.floor(nowMs / periodMs) + 1));
+    target = targetFor(
+      nextMs,
+      fromMs + periodMs,
+      state.map(({ models }) => models),
+    );
+    settle();
   }
   passTo(endMs);
   return { plan: table.compiled(), steps, meanDevices: usedMs / endMs };
@@ -142,19 +177,19 @@ function assign(
   for (const group of groups) {
     const asked = placement === 'pools' ? group : members;
     if (!asked.every((model) => group.includes(model))) return undefined;
-    let missing = Math.max(qps, Number.MIN_VALUE);
+    let carried = 0;
     // First devices that already hold the models, then those that are off, so that serving devices are left alone.
     const rank = (device: number): number => (sameModels(held[device], group) ? 0 : held[device].length === 0 ? 1 : 2);
     const inOrder = held.map((_, device) => device).sort((a, b) => rank(a) - rank(b) || a - b);
     for (const device of inOrder) {
-      if (missing <= 0) break;
+      if (carried > 0 && carried >= qps) break;
       if (assignment[device].length > 0 || !problem.fits(group, device)) continue;
-      const carried = togetherQps(asked, device, problem);
-      if (carried <= 0) continue;
+      const more = togetherQps(asked, device, problem);
+      if (more <= 0) continue;
       assignment[device] = group;
-      missing -= carried;
+      carried += more;
     }
-    if (missing > 0) return undefined;
+    if (carried === 0 || carried < qps) return undefined;
   }
   return assignment;
 }
@@ -163,6 +198,17 @@ function assign(
 function togetherQps(models: readonly number[], device: number, { carriedQps }: ScalingProblem): number {
   const secondsEach = models.reduce((sum, model) => sum + 1 / carriedQps(model, device), 0);
   return Number.isFinite(secondsEach) ? 1 / secondsEach : 0;
+}
+
+/** Requests per second that devices with these models carry if each member is asked; 0 if no device has one of them. */
+function ensembleQps(members: readonly number[], models: Assignment, problem: ScalingProblem): number {
+  const carriedOf = (member: number): number =>
+    models.reduce((sum, held, device) => {
+      if (!held.includes(member)) return sum;
+      const asked = members.filter((model) => held.includes(model));
+      return sum + togetherQps(asked, device, problem);
+    }, 0);
+  return Math.min(...members.map(carriedOf));
 }
 
 /** The load is more than any ensemble carries: all devices run the model that carries most. */

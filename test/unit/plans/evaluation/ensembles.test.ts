@@ -111,6 +111,101 @@ describe('the autoscaler, by hand', () => {
   });
 });
 
+describe('the autoscaler never takes away what carries the load', () => {
+  /** 40 s. `large` carries 20 requests/s on a device, `small` 100, and both take 2 s to load. */
+  const swing = (devices: number, before: number, after: number): ScalingProblem => ({
+    ...problem(devices),
+    deviceNames: ['a', 'b', 'c', 'd'].slice(0, devices),
+    ensembles: [
+      { members: [0], accuracy: 0.8 },
+      { members: [1], accuracy: 0.9 },
+    ],
+    carriedQps: (model) => (model === 0 ? 100 : 20),
+    loadingMs: () => 2000,
+    trace: { qps: Float64Array.from({ length: 40 }, (_, second) => (second < 20 ? before : after)) },
+  });
+  const rule = { ...RULE, periodMs: 20_000 };
+  /** Per step: its start, the models asked, and how many devices serve them. */
+  const stepsOf = (devices: number, before: number, after: number, change: Partial<ScalingRule>) => {
+    const { steps, plan, meanDevices } = autoscale(swing(devices, before, after), { ...rule, ...change });
+    const serving = (gear: number): number => [...plan.gears[gear].shares].filter((share) => share > 0).length;
+    return { steps: steps.map(({ fromMs, members, gear }) => [fromMs, members, serving(gear)]), meanDevices };
+  };
+
+  test('while others load ahead, those that serve stay until the period begins', () => {
+    expect(stepsOf(4, 40, 150, { leadMs: 2000 }).steps).toEqual([
+      [0, [1], 2],
+      [20_000, [0], 2],
+    ]);
+  });
+
+  test('without loading ahead, those that serve stay until the others are ready', () => {
+    expect(stepsOf(4, 40, 150, {}).steps).toEqual([
+      [0, [1], 2],
+      [22_000, [0], 2],
+    ]);
+  });
+
+  test('devices are switched off when the load falls, not a period later', () => {
+    const { meanDevices } = stepsOf(2, 150, 50, { aimedAccuracy: 0.8, leadMs: 2000 });
+    expect(meanDevices).toBeCloseTo(1.5);
+  });
+
+  test('a replica that was kept until another was ready is switched off then', () => {
+    // `large` serves 20/s on `a` until `b` has loaded `small`.
+    const { steps, meanDevices } = stepsOf(2, 20, 100, {});
+    expect(steps.map(([fromMs]) => fromMs)).toEqual([0, 22_000]);
+    expect(meanDevices).toBeCloseTo((20 * 1 + 2 * 2 + 18 * 1) / 40);
+  });
+
+  test('if every device is needed, all but one load when the period begins, and the last once another is ready', () => {
+    expect(stepsOf(2, 25, 150, { leadMs: 2000 }).steps).toEqual([
+      [0, [1], 2],
+      [20_000, [1], 1],
+      [22_000, [0], 1],
+      [24_000, [0], 2],
+    ]);
+  });
+
+  test('a busy device that the load can spare by then loads ahead', () => {
+    const falls = swing(2, 40, 150);
+    falls.trace.qps.fill(20, 10, 20);
+    const { steps, plan } = autoscale(falls, { ...rule, leadMs: 2000 });
+    expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
+      [0, [1]],
+      [18_000, [1]],
+      [20_000, [0]],
+      [22_000, [0]],
+    ]);
+    expect([...plan.gears[1].shares]).toEqual([0, 0, 0, 1]);
+  });
+
+  test('a model that is more accurate loads once the load has fallen, while the faster one serves', () => {
+    const { steps } = stepsOf(2, 150, 20, { leadMs: 2000 });
+    expect(steps).toEqual([
+      [0, [0], 2],
+      [20_000, [0], 1],
+      [22_000, [1], 1],
+    ]);
+  });
+
+  test('loading that takes longer than a period keeps what the periods until then need', () => {
+    const pulses = swing(4, 0, 0);
+    const qps = Float64Array.from({ length: 40 }, (_, second) => (second % 10 < 5 ? 20 : 60));
+    const schedule = autoscale(
+      { ...pulses, loadingMs: () => 12_000, trace: { qps } },
+      { ...RULE, periodMs: 5000, leadMs: 12_000 },
+    );
+    const carriedAt = (second: number): number => {
+      const step = schedule.steps.findLast(({ fromMs }) => fromMs <= 1000 * second) ?? schedule.steps[0];
+      const shares = [...schedule.plan.gears[step.gear].shares].filter((share) => share > 0).length;
+      return shares * (step.members[0] === 0 ? 100 : 20);
+    };
+    // The first 12 s are too early: loading starts at 0 s.
+    for (let second = 12; second < 40; second++) expect(carriedAt(second)).toBeGreaterThanOrEqual(qps[second]);
+  });
+});
+
 describe('an ensemble in the simulator, by hand', () => {
   const system = simulatedSystem(
     profile,
