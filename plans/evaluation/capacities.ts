@@ -5,8 +5,10 @@ import type { Candidate } from '../planner/sp4/candidate.ts';
 import { holdsLatency } from '../planner/sp4/range-simulation.ts';
 import { type TuningContext, tuningContext } from '../planner/sp4/tuning-context.ts';
 
-/** Precision of a load, as a share of what the devices could carry in full batches. */
+/** Precision of a load, as a share of that load: a strict latency allows only a small part of what full batches carry. */
 const PRECISION = 1 / 64;
+/** Loads below this share of what the devices could carry in full batches count as none. */
+const LEAST_SHARE = 1 / 4096;
 
 /**
  * Finds the highest loads that single models carry within a latency, by simulation with the profile's runtimes. Queues trigger at
@@ -51,7 +53,7 @@ export class Capacities {
     const most = devices.reduce((sum, device) => sum + this.fullQps(model, device), 0);
     const candidate = singleModel(model, this.sharesOf(model, devices), context);
     let [low, high] = [0, 1];
-    while (high - low > PRECISION) {
+    while (high > LEAST_SHARE && high - low > PRECISION * high) {
       const middle = (low + high) / 2;
       if (holdsLatency(candidate, middle * most, context.latencyLimitMs, context)) low = middle;
       else high = middle;

@@ -3,10 +3,11 @@ import { evenly } from '../../planner/evenly.ts';
 import { autoscale, type Ensemble, type ScalingRule } from '../ensembles/autoscaler.ts';
 import { loadingMs } from '../ensembles/model-loading.ts';
 import { canVote, votedQuality } from '../ensembles/weighted-majority.ts';
+import { aimsOf } from './aims.ts';
 import { holdings } from './ms.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
-/** How many of the given latencies and accuracies to aim at. */
+/** How many accuracies to aim at. */
 const AIMS = 3;
 /** How often to decide what runs, and whether devices load ahead. */
 const RHYTHMS = [
@@ -30,7 +31,7 @@ export const cocktail: Strategy = async (context) => {
       `--strategies: cocktail needs answers that are right or wrong classes, for its vote, and those of ${request.deployment} are not; leave it out`,
     );
   const candidates = new Map<string, Candidate>();
-  for (const p95Ms of evenly(targetsMs, AIMS)) {
+  for (const p95Ms of aimsOf(targetsMs)) {
     const carriedQps = (model: number, device: number): number =>
       capacities.fullQps(model, device) === 0 ? 0 : capacities.withinQps(model, [device], p95Ms);
     const ensembles = usefulEnsembles(context, carriedQps);

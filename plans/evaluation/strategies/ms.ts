@@ -1,6 +1,7 @@
 import { accuracyOf } from '../../domain/profile/profile.ts';
 import type { PlanRequest } from '../../planner/plan-request.ts';
 import { type SingleModelGear, singleModelPlan } from '../single-model-plan.ts';
+import { aimsOf } from './aims.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
 /** Shares of the load that a model carries within the latency at which to switch to a faster one. */
@@ -17,7 +18,7 @@ export const ms: Strategy = async (context) => {
   const { request, trace, targetsMs } = context;
   const candidates = new Map<string, Candidate>();
   for (const { holds, name } of holdings(request)) {
-    for (const p95Ms of targetsMs) {
+    for (const p95Ms of aimsOf(targetsMs)) {
       for (const headroom of HEADROOMS) {
         const gears = switchedGears(holds, p95Ms, headroom, context);
         if (gears.length === 0) continue;

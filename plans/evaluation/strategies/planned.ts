@@ -1,13 +1,8 @@
 import { evenly } from '../../planner/evenly.ts';
 import type { PlanRequest } from '../../planner/plan-request.ts';
+import { aimsOf } from './aims.ts';
 import type { Candidate, Strategy } from './strategy.ts';
 
-/**
- * Factor on the strictest and the least strict target latency. A plan meets its latency at every load up to the highest, so its p95
- * over the whole load is lower, and it makes sense to plan for more lenient latencies as well.
- */
-const STRICT_FACTOR = 1 / 2;
-const LENIENT_FACTOR = 2;
 /** Share of the highest load up to which the latency is promised; the gears beyond are best effort, for short peaks. */
 const PROMISED_SHARES = [1, 0.6];
 /** How many of the given accuracies to aim at; plans for a latency cover the others. */
@@ -22,9 +17,13 @@ const NO_MARGINS = { utilisation: 1, latency: 1 };
 export function planned(restrict: PlanRequest['restrict']): Strategy {
   return async ({ plan, targetsMs, accuracies, planFor }) => {
     const last = targetsMs[targetsMs.length - 1];
-    const latencies = [STRICT_FACTOR * targetsMs[0], ...targetsMs, LENIENT_FACTOR * last];
     const latencyAims = PROMISED_SHARES.flatMap((share) =>
-      latencies.map((p95Ms) => ({ slo: { type: 'latency', p95Ms } as const, share, p95Ms, aim: { plannedP95Ms: p95Ms } })),
+      aimsOf(targetsMs).map((p95Ms) => ({
+        slo: { type: 'latency', p95Ms } as const,
+        share,
+        p95Ms,
+        aim: { plannedP95Ms: p95Ms },
+      })),
     );
     const accuracyAims = evenly(restrict === undefined ? accuracies : [], AIMS).map((accuracy) => ({
       slo: { type: 'accuracy', accuracy } as const,

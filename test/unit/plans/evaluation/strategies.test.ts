@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { describeCascade } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import { checkPlan } from '../../../../plans/domain/gear-plan/plan-check.ts';
 import { Capacities } from '../../../../plans/evaluation/capacities.ts';
@@ -64,11 +64,36 @@ describe('capacities', () => {
     expect(capacities.withinQps(1, [0], 40)).toBe(0);
   });
 
+  test('a strict latency allows a small load, and it is found to a few percent', () => {
+    // Within 52 ms, only requests that wait for less than 2 ms are in time: those that find the device busy are late.
+    const few = capacities.withinQps(1, [0], 52);
+    expect(few).toBeGreaterThan(0);
+    expect(few).toBeLessThan(200 / 64);
+    // Twice the devices carry more than twice as much, whatever share of full batches that is.
+    expect(capacities.withinQps(1, [0, 1], 52)).toBeGreaterThanOrEqual(1.9 * few);
+  });
+
   test('a loose latency allows nearly full batches, and two devices carry more than twice as much as one', () => {
     const one = capacities.withinQps(0, [0], 200);
     expect(one).toBeGreaterThan(900);
     expect(one).toBeLessThanOrEqual(1000);
     expect(capacities.withinQps(0, [0, 1], 200)).toBeGreaterThanOrEqual(2 * one);
+  });
+});
+
+describe('every strategy aims at latencies below and above the targets', () => {
+  const context = { ...contextOf(), targetsMs: [200, 300] };
+
+  test.each(['ms', 'cocktail'] as const)('%s', async (name) => {
+    const searched = vi.spyOn(context.capacities, 'withinQps');
+    await STRATEGIES[name](context);
+    expect(new Set(searched.mock.calls.map(([, , p95Ms]) => p95Ms))).toEqual(new Set([100, 200, 300, 600]));
+    searched.mockRestore();
+  });
+
+  test('cascade', async () => {
+    const planned = (await plansOf('cascade', context)).flatMap(({ settings }) => settings.plannedP95Ms ?? []);
+    expect(new Set(planned)).toEqual(new Set([100, 200, 300, 600]));
   });
 });
 
@@ -102,7 +127,7 @@ describe('ms', () => {
       expect(plan.gears[0].qps[1]).toBeLessThanOrEqual(Number(settings.headroom) * 400);
       expect(plan.gears[0].qps[1]).toBeGreaterThan(Number(settings.headroom) * 300);
     }
-    expect(candidates.map(({ settings }) => settings.headroom)).toEqual([0.85, 1]);
+    expect(new Set(candidates.map(({ settings }) => settings.headroom))).toEqual(new Set([0.85, 1]));
   });
 
   test('tries all splits of the devices between models if memory holds only one model', () => {
