@@ -2,11 +2,14 @@ import { createRandom } from '../../engine/random.ts';
 import { shuffled } from '../data/shuffled.ts';
 import type { ModelProfile, Profile } from '../domain/profile/profile.ts';
 
-/** A profile's samples in two halves, because anything chosen on samples, such as thresholds, looks too good on them. */
+/**
+ * A profile's samples in two halves, because anything chosen on samples, such as thresholds, looks too good on them. Only the choice
+ * among a strategy's candidates is made on the half that judges, for every strategy alike.
+ */
 export interface Halves {
-  /** Strategies plan, search and weigh votes with these. */
+  /** Strategies make their candidates with these: plans, ensembles, weights of votes. */
   readonly chosenOn: Profile;
-  /** All strategies are judged on these. */
+  /** All candidates are judged on these, and the best of each strategy are reported. */
   readonly judgedOn: Profile;
 }
 

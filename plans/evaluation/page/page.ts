@@ -77,7 +77,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
       ? element('p', { class: 'made' }, 'Synthetic: runtimes or answers are generated, and devices are emulated.')
       : paragraph('Runtimes and answers are those of the profile, measured on real models.'),
     paragraph(
-      `Simulated. Load: ${load.seconds} s, ${plain(load.meanQps)} requests/s on average, ${plain(load.peakQps)} in the highest second, Poisson arrivals within each second, seed ${seed}. SLO: ${target}. Numbers of devices tried: ${deviceCounts.join(', ')}. Nothing is refused: whoever falls behind answers late. Strategies choose their settings, thresholds and votes on one half of the samples and are judged by the other.`,
+      `Simulated. Load: ${load.seconds} s, ${plain(load.meanQps)} requests/s on average, ${plain(load.peakQps)} in the highest second, Poisson arrivals within each second, seed ${seed}. SLO: ${target}. Numbers of devices tried: ${deviceCounts.join(', ')}. Nothing is refused: whoever falls behind answers late. Strategies choose their thresholds, ensembles and votes on one half of the samples. The other half judges them, and also decides which settings of each are its best.`,
     ),
     heading('Devices needed (Fig. 7)'),
     paragraph(
