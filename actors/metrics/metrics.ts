@@ -17,7 +17,7 @@ export interface MetricsOptions {
   readonly onReady: (url: string) => void;
 }
 
-const SWEEP_INTERVAL_MS = 1_000;
+const SWEEP_INTERVAL_MS = 60_000;
 
 /** Observes the whole deployment and serves `/metrics` to Prometheus. It publishes nothing, so any number of them may run. */
 export function metricsActor({ subjects, observed, address, onReady }: MetricsOptions): Actor {

@@ -19,6 +19,8 @@ export interface Observed {
 
 /** All frontends count as one role, because each gets a new name when it starts. */
 const FRONTEND = 'frontend';
+/** A silent frontend may come back, and its counts must not be added again then. Each restart leaves a name for this long. */
+const FRONTEND_FORGOTTEN_AFTER_MS = 3_600_000;
 /** Older drift reports come from a controller that is gone. */
 const DRIFT_STALE_MS = 10_000;
 
@@ -80,10 +82,10 @@ export class Observations {
     this.#drift = { at: now, value: report };
   }
 
-  /** Forgets silent frontends. Call it now and then. */
+  /** Forgets frontends that are long gone. Call it now and then. */
   sweep(now: number): void {
     for (const [name, { at }] of this.#frontends) {
-      if (now - at < DEVICE_LOST_AFTER_MS) continue;
+      if (now - at < FRONTEND_FORGOTTEN_AFTER_MS) continue;
       this.#frontends.delete(name);
       this.#unserved.get(FRONTEND)?.forget(name);
       this.#dropped.get(FRONTEND)?.forget(name);
@@ -93,14 +95,14 @@ export class Observations {
   /** @param ownDrops messages that the exporting actor could not decode, by reason. */
   write(to: Exposition, now: number, ownDrops: Readonly<Record<string, number>>): void {
     const { name, version, slo, qpsMax } = this.#observed;
-    this.sweep(now);
     to.number('build', { deployment: name, version }, 1);
     to.number('loadMax', {}, qpsMax);
     if (slo.type === 'latency') to.number('sloLatency', {}, slo.p95Ms / 1_000);
     else to.number('sloAccuracy', {}, slo.accuracy);
     to.number('requests', {}, this.#requests);
-    to.number('frontends', {}, this.#frontends.size);
-    const loads = [...this.#frontends.values()].map(({ value }) => (value.arrivals * 1_000) / value.intervalMs);
+    const live = [...this.#frontends.values()].filter(({ at }) => now - at < DEVICE_LOST_AFTER_MS);
+    to.number('frontends', {}, live.length);
+    const loads = live.map(({ value }) => (value.arrivals * 1_000) / value.intervalMs);
     to.number('load', {}, sum(loads));
     for (const [role, growth] of this.#unserved)
       for (const [reason, total] of growth.totals) {

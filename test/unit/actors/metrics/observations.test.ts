@@ -64,6 +64,27 @@ test('arrivals and requests without a result keep growing when frontends restart
   );
 });
 
+test('a frontend that is silent for a while is not counted twice when it comes back, unless it was gone for an hour', () => {
+  const observed = observations();
+  const report = load({ unserved: { overloaded: 1_000 }, dropped: { 'work: id': 7 } });
+  const totals = (now: number) => {
+    observed.sweep(now);
+    const text = textOf(observed, now);
+    return ['unserved_requests_total', 'dropped_messages_total', 'frontends'].map((name) =>
+      Number(new RegExp(`^cascade_${name}(?:{.*})? (\\d+)$`, 'm').exec(text)?.[1]),
+    );
+  };
+  observed.load(report, 0);
+  expect(totals(0)).toEqual([1_000, 7, 1]);
+  expect(totals(1_500)).toEqual([1_000, 7, 0]);
+  observed.load(report, 1_600);
+  expect(totals(1_600)).toEqual([1_000, 7, 1]);
+  // By then, the name belongs to another process, which counts from zero.
+  expect(totals(3_700_000)).toEqual([1_000, 7, 0]);
+  observed.load(load({ unserved: { overloaded: 1_000 } }), 3_700_000);
+  expect(totals(3_700_000)).toEqual([2_000, 7, 1]);
+});
+
 test('a silent device is down: its gauges disappear, and its counters stay', () => {
   const observed = observations();
   const measures = new Measures();
