@@ -60,6 +60,11 @@ export class ConfigError extends Error {
   override readonly name: string = 'ConfigError';
 }
 
+/** NATS does not accept the user, or the credentials. */
+export class CredentialsRejected extends ConfigError {
+  override readonly name = 'CredentialsRejected';
+}
+
 /** An actor died too often, and restarting it within its role did not help: the role's supervisor must decide. */
 export class ActorGivenUp extends Error {
   override readonly name = 'ActorGivenUp';

@@ -5,7 +5,7 @@ import { lastValueFrom } from 'rxjs';
 import { SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { parseServerUrls } from '../../engine/bus/server-urls.ts';
-import { CascadeError, ConfigError, messageOf } from '../../engine/errors.ts';
+import { CascadeError, ConfigError, CredentialsRejected, messageOf } from '../../engine/errors.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { parsePlan, readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import { parsePinOrder } from '../../plans/protocol/pin-order.ts';
@@ -93,11 +93,17 @@ export class Operator {
 
   /** Over a connection of the operator's own. */
   async #as(credentials: Credentials, act: (bus: Bus) => Promise<ActionOutcome>): Promise<ActionOutcome> {
+    const inboxPrefix = this.#inboxPrefixOf(credentials.user);
+    if (inboxPrefix !== undefined && !SUBJECT_TOKEN.test(credentials.user)) {
+      const text = 'the user gets an inbox of that name (nats.inboxPrefix): use at most 64 letters, digits, _ and -';
+      return { status: 400, text };
+    }
     let bus: Bus;
     try {
-      bus = await this.#connect(credentials);
+      bus = await this.#connect(credentials, inboxPrefix);
     } catch (error) {
-      return { status: 401, text: `NATS rejected this user: ${messageOf(error)}` };
+      if (error instanceof CredentialsRejected) return { status: 401, text: `NATS rejected this user: ${error.message}` };
+      return { status: 503, text: messageOf(error) };
     }
     try {
       return await act(bus);
@@ -109,14 +115,15 @@ export class Operator {
     }
   }
 
-  /** @throws ConfigError | CascadeError */
-  async #connect({ user, password }: Credentials): Promise<Bus> {
+  /** If each role has its own inbox, it is named after the role (conf/nats/roles.conf). */
+  #inboxPrefixOf(user: string): string | undefined {
+    return this.#deployment.nats.inboxPrefix === undefined || user === '' ? undefined : `_INBOX.${user}`;
+  }
+
+  /** @throws CredentialsRejected; ConfigError for any other reason. */
+  async #connect({ user, password }: Credentials, inboxPrefix: string | undefined): Promise<Bus> {
     const { nats, name } = this.#deployment;
     const own = { user: undefined, password: undefined, token: undefined, credsFile: undefined, nkeyFile: undefined };
-    if (user !== '' && !SUBJECT_TOKEN.test(user))
-      throw new ConfigError('the name contains characters other than letters, digits, _ and -');
-    // If each role has its own inbox, it is named after the role (conf/nats/roles.conf).
-    const inboxPrefix = nats.inboxPrefix === undefined || user === '' ? undefined : `_INBOX.${user}`;
     return connectTo(this.#servers, { ...nats, ...own, inboxPrefix: undefined }, `cascade-${name}-operator`, {
       ...(user === '' ? {} : { user, password }),
       ...(inboxPrefix === undefined ? {} : { inboxPrefix }),

@@ -1,4 +1,4 @@
-import { CascadeError, ConfigError, messageOf } from '../errors.ts';
+import { CascadeError, ConfigError, CredentialsRejected, messageOf } from '../errors.ts';
 
 /** The error code of the NATS client, or of Node below it. */
 export function codeOf(error: unknown): string | undefined {
@@ -33,7 +33,7 @@ export function connectFailure(error: unknown, servers: readonly string[]): Conf
     case 'BAD_AUTHENTICATION':
     case 'AUTHENTICATION_TIMEOUT':
     case 'BAD_CREDS':
-      return new ConfigError(
+      return new CredentialsRejected(
         `the NATS server at ${where} rejected our credentials (${code}); check user and password, token or credentials file`,
       );
     case 'SERVER_OPT_NA':
