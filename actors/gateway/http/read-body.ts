@@ -38,18 +38,23 @@ function bounded(take: Take): Take {
 
 /**
  * Reads the whole body, with events, because an iterator over the chunks takes several times as long.
- * @param take called before a chunk is kept; if it throws, reading stops, and the connection stays open for the answer.
+ * @param take called before a chunk is kept; if it throws, nothing more is kept, and the connection stays open for the answer.
  */
 function whole(incoming: IncomingMessage, take: Take): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
+    let received = 0;
     const onData = (chunk: Buffer): void => {
+      received += chunk.length;
       try {
         take(chunk.length);
         chunks.push(chunk);
       } catch (error) {
         incoming.off('data', onData);
-        incoming.pause();
+        chunks.length = 0;
+        // After this answer, the connection is closed.
+        if (error instanceof BodyTooLarge) incoming.pause();
+        else discardRest(incoming, received);
         reject(error);
       }
     };
@@ -60,6 +65,15 @@ function whole(incoming: IncomingMessage, take: Take): Promise<Buffer> {
     };
     incoming.once('error', onGone);
     incoming.once('close', onGone);
+  });
+}
+
+/** Many clients read no answer before they have sent their whole body. @param received bytes so far. */
+function discardRest(incoming: IncomingMessage, received: number): void {
+  let total = received;
+  incoming.on('data', (chunk: Buffer) => {
+    total += chunk.length;
+    if (total > MAX_REQUEST_BYTES) incoming.destroy();
   });
 }
 

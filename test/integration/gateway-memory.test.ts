@@ -1,0 +1,83 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { GatewayContext } from '../../actors/gateway/gateway-context.ts';
+import { httpApp } from '../../actors/gateway/http/http-app.ts';
+import { inferRoute } from '../../actors/gateway/http/infer-route.ts';
+import { Inference } from '../../actors/gateway/inference.ts';
+import { MAX_REQUEST_BYTES } from '../../actors/gateway/limits.ts';
+import { outputsOf } from '../../actors/gateway/outputs.ts';
+import { RequestMemory } from '../../actors/gateway/request-memory.ts';
+import { ServedModel } from '../../actors/gateway/served-model.ts';
+import { Statistics } from '../../actors/gateway/statistics.ts';
+import { type HttpListener, listenHttp } from '../../actors/http/listen.ts';
+import { realClock } from '../../engine/clock.ts';
+import { silentLogger } from '../../engine/log.ts';
+
+/** The HTTP server of a gateway alone, with memory for 1 MB of requests, and a client that only reads what it is told to. */
+const MEBIBYTE = Buffer.alloc(2 ** 20, ' ');
+let listener: HttpListener;
+let socket: Socket;
+
+beforeEach(async () => {
+  const outputs = outputsOf({ task: 'classification', classes: 10, named: false }, []);
+  const model = new ServedModel('m', [{ name: 'x', dtype: 'uint8', shape: [2] }], outputs);
+  const statistics = new Statistics();
+  const send = () => () => undefined;
+  const context: GatewayContext = {
+    model,
+    inference: new Inference({ client: { send }, clock: realClock, model, statistics, name: 'g' }),
+    statistics,
+    memory: new RequestMemory(1e6),
+    problem: () => undefined,
+    draining: () => false,
+    clock: realClock,
+    log: silentLogger,
+  };
+  listener = await listenHttp(httpApp(context), { host: '127.0.0.1', port: 0 }, '--http', inferRoute(context));
+  socket = connect(Number(new URL(listener.url).port), '127.0.0.1');
+  await once(socket, 'connect');
+});
+
+afterEach(async () => {
+  socket.destroy();
+  await listener.close(0);
+});
+
+/** Resolves when all of it is sent. */
+function write(data: string | Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(data, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+const head = (length: string): string => `POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\n${length}\r\n\r\n`;
+
+test('a client that sends its whole body before it reads learns that there is no memory for it, and may go on', async () => {
+  const answer = async (): Promise<string> => String((await once(socket, 'data'))[0]);
+  await write(head(`Content-Length: ${20 * MEBIBYTE.length}`));
+  for (let i = 0; i < 20; i++) await write(MEBIBYTE);
+  expect(await answer()).toMatch(/^HTTP\/1\.1 429 .*Retry-After: 1\r\n/s);
+  const next = answer();
+  await write(head('Content-Length: 2').concat('{}'));
+  expect(await next).toMatch(/^HTTP\/1\.1 400 /);
+});
+
+test('the rest of a body of unknown length is only read up to the size of the largest request', async () => {
+  let told = '';
+  socket.on('data', (data) => {
+    told += String(data);
+  });
+  const closed = once(socket, 'close').catch(() => undefined);
+  socket.on('error', () => undefined);
+  await write(head('Transfer-Encoding: chunked'));
+  const chunk = Buffer.concat([Buffer.from(`${MEBIBYTE.length.toString(16)}\r\n`), MEBIBYTE, Buffer.from('\r\n')]);
+  let sent = 0;
+  const sendAll = async (): Promise<void> => {
+    for (; sent < 2 * MAX_REQUEST_BYTES; sent += MEBIBYTE.length) await write(chunk);
+  };
+  await expect(sendAll()).rejects.toThrow();
+  await closed;
+  expect(sent).toBeGreaterThanOrEqual(MAX_REQUEST_BYTES - MEBIBYTE.length);
+  expect(told).toMatch(/^HTTP\/1\.1 429 /);
+});
