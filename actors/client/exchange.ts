@@ -21,7 +21,7 @@ import {
 } from './request-body.ts';
 import { BACKOFF_MAX_MS, backoffMs, Patience, RetryBudget } from './retry.ts';
 
-/** Requests sent in the same turn of the event loop share a message, up to these bounds. */
+/** Requests sent in the same turn of the event loop share a message if their trace context allows it, up to these bounds. */
 const FRAME_MAX_REQUESTS = 512;
 const FRAME_MAX_BYTES = 256 * 1024;
 /** Remembered ids of abandoned requests, to distinguish late answers from duplicates. */
@@ -82,6 +82,14 @@ interface Frame {
   readonly requests: readonly Pending[];
   /** Requests that have not ended yet. */
   waiting: number;
+}
+
+/** Requests that may share a message. */
+interface Group {
+  /** Header of the message, which applies to all requests in it. */
+  readonly traceparent: string | undefined;
+  requests: Pending[];
+  bytes: number;
 }
 
 /**
@@ -206,25 +214,30 @@ export class Exchange {
     const outbox = this.#outbox;
     this.#outbox = [];
     const maxBytes = Math.min(FRAME_MAX_BYTES, this.#bus.maxPayloadBytes / 2);
-    let group: Pending[] = [];
-    let bytes = FRAME_HEADER_BYTES;
+    const plain = newGroup(undefined);
+    let traced: Map<string, Group> | undefined;
     for (const pending of outbox) {
       pending.queued = false;
       // Cancelled meanwhile.
       if (this.#pending.get(pending.id) !== pending) continue;
+      let group = plain;
       if (pending.traceparent !== undefined) {
-        this.#publish([pending], pending.traceparent);
-        continue;
+        traced ??= new Map();
+        group = groupOf(traced, pending.traceparent);
       }
-      if (group.length > 0 && (bytes + pending.body.length > maxBytes || group.length === FRAME_MAX_REQUESTS)) {
-        this.#publish(group);
-        group = [];
-        bytes = FRAME_HEADER_BYTES;
+      if (
+        group.requests.length > 0 &&
+        (group.bytes + pending.body.length > maxBytes || group.requests.length === FRAME_MAX_REQUESTS)
+      ) {
+        this.#publish(group.requests, group.traceparent);
+        group.requests = [];
+        group.bytes = FRAME_HEADER_BYTES;
       }
-      group.push(pending);
-      bytes += pending.body.length;
+      group.requests.push(pending);
+      group.bytes += pending.body.length;
     }
-    if (group.length > 0) this.#publish(group);
+    if (plain.requests.length > 0) this.#publish(plain.requests);
+    for (const { requests, traceparent } of traced?.values() ?? []) this.#publish(requests, traceparent);
   }
 
   #publish(requests: readonly Pending[], traceparent?: string): void {
@@ -401,6 +414,23 @@ export class Exchange {
     this.#abandoned.add(id);
     if (this.#abandoned.size > ABANDONED_MAX) for (const oldest of this.#abandoned) return void this.#abandoned.delete(oldest);
   }
+}
+
+/** A trace that is not recorded, so that it does not matter which one a request belongs to. */
+const UNSAMPLED = /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/;
+
+function newGroup(traceparent: string | undefined): Group {
+  return { traceparent, requests: [], bytes: FRAME_HEADER_BYTES };
+}
+
+function groupOf(traced: Map<string, Group>, traceparent: string): Group {
+  const key = UNSAMPLED.test(traceparent) ? 'unsampled' : traceparent;
+  let group = traced.get(key);
+  if (group === undefined) {
+    group = newGroup(traceparent);
+    traced.set(key, group);
+  }
+  return group;
 }
 
 const TOKEN_BYTES = 12;

@@ -44,7 +44,7 @@ export interface InferOptions {
   readonly scores?: boolean;
   /** Include these outputs of the model in the result, in full. */
   readonly outputs?: readonly string[];
-  /** W3C `traceparent` of the caller's span. The request is then sent in a separate message, with this as a header. */
+  /** W3C `traceparent` of the caller's span, a header of the message. Only requests of the same span share a message, or unsampled ones. */
   readonly traceparent?: string | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Exchange } from '../../../../actors/client/exchange.ts';
 import { Patience, RetryBudget } from '../../../../actors/client/retry.ts';
+import { TRACE_HEADER } from '../../../../engine/tracing/tracing.ts';
 import { CANCEL_HEADER, parseCancellation } from '../../../../plans/protocol/cancel.ts';
 import { decode, encode } from '../../../../plans/protocol/codec.ts';
 import type { Cancellation } from '../../../../plans/protocol/control-messages.ts';
@@ -97,6 +98,45 @@ describe('a request that names no deadline', () => {
       id: 'y',
       error: { code: 'DEADLINE_EXCEEDED', message: 'no answer after 2 attempts in 30000 ms' },
     });
+  });
+});
+
+describe('the requests of one turn', () => {
+  const traceparent = (trace: number, flags: '00' | '01') => `00-${String(trace).padStart(32, '0')}-00f067aa0ba902b7-${flags}`;
+  /** Number of requests in each message, with its header. */
+  let messages: [number, string | undefined][];
+
+  beforeEach(() => {
+    messages = [];
+    bus
+      .messages$('infer')
+      .subscribe(({ data, header }) => messages.push([[decode<Attempt | Attempt[]>(data)].flat().length, header(TRACE_HEADER)]));
+  });
+
+  function sendTraced(...traces: (string | undefined)[]): typeof messages {
+    for (const [i, trace] of traces.entries())
+      exchange.send({ id: String(i), inputs: {}, traceparent: trace }, (answer) => answers.push(answer));
+    clock.runUntil(0);
+    return messages;
+  }
+
+  it.each(['00', '01'] as const)('share a message if they have the same traceparent, with flags %s', (flags) => {
+    const trace = traceparent(1, flags);
+    expect(sendTraced(...Array<string>(64).fill(trace))).toEqual([[64, trace]]);
+  });
+
+  it('share a message if none is sampled', () => {
+    expect(sendTraced(traceparent(1, '00'), traceparent(2, '00'))).toEqual([[2, traceparent(1, '00')]]);
+  });
+
+  it('do not share a message if another trace is sampled, or one has none', () => {
+    const [first, second, unsampled] = [traceparent(1, '01'), traceparent(2, '01'), traceparent(3, '00')];
+    expect(sendTraced(first, undefined, second, unsampled, first)).toEqual([
+      [1, undefined],
+      [2, first],
+      [1, second],
+      [1, unsampled],
+    ]);
   });
 });
 
