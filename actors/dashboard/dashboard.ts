@@ -131,6 +131,8 @@ function dashboardApp({ operator, address }: DashboardOptions, snapshot: () => S
 
   let pages = 0;
   app.get('/stream', (context) => {
+    // Hono answers HEAD like GET and drops the body, so that nothing would ever close the page.
+    if (context.req.method === 'HEAD') return context.body(null, 200, { 'Content-Type': 'text/event-stream' });
     if (pages >= MAX_PAGES) return context.text(`${MAX_PAGES} pages are already open; close some`, 503);
     return streamSSE(context, async (stream) => {
       pages++;

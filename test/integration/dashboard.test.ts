@@ -98,6 +98,13 @@ const post = (action: string, body: string, headers: Record<string, string> = {}
 
 const textOf = async (response: Response): Promise<string> => ((await response.json()) as { text: string }).text;
 
+test('HEAD opens no page, so that any number of them leaves room for pages', async () => {
+  for (let i = 0; i < 100; i++) expect((await fetch(`${url}/stream`, { method: 'HEAD' })).status).toBe(200);
+  const page = new AbortController();
+  expect((await fetch(`${url}/stream`, { signal: page.signal })).status).toBe(200);
+  page.abort();
+});
+
 describe('orders', () => {
   test('from other sites, without credentials, or in another form are refused before they reach NATS', async () => {
     expect((await post('rollback', '{}', { Origin: 'https://elsewhere.example' })).status).toBe(403);
@@ -204,6 +211,44 @@ describe.skipIf(executablePath === undefined)('in a browser', () => {
     await page.keyboard.press('p');
     await eventually(async () => expect(await read('#pause')).toBe('Resume'));
     await page.keyboard.press('p');
+  });
+
+  test('tries again when the server refuses it for now', async () => {
+    const late = await browser.newPage();
+    await late.route('**/stream', (route) => route.fulfill({ status: 503, body: '100 pages are already open' }));
+    await late.goto(url);
+    await eventually(async () => expect(await late.locator('#connection').textContent()).toContain('refuses this page'));
+    await late.unroute('**/stream');
+    await eventually(async () => expect(await late.locator('#connection').textContent()).toContain('live'));
+    await late.close();
+  });
+
+  test('shows the seconds that it drew while it is paused, although newer ones arrive', async () => {
+    const paused = await browser.newPage();
+    /** Each snapshot has its own hundred of answers per second. */
+    let hundred = 100;
+    await paused.route('**/stream', (route) => {
+      const seconds = Array.from({ length: 60 }, (_, i) => ({
+        ...{ at: 1_000 * i, qps: 0, gear: 0, latencyMs: null, unserved: 0, utilisation: {}, slowdown: {}, queued: {} },
+        answers: { small: hundred + i },
+      }));
+      const about = { deployment: 'test', slo: { type: 'latency', p95Ms: 40 }, qpsMax: 180 };
+      const snapshot = { about, seconds, happenings: [], status: null, problem: `snapshot ${hundred}` };
+      return route.fulfill({
+        contentType: 'text/event-stream',
+        body: `retry: 10\nevent: snapshot\ndata: ${JSON.stringify(snapshot)}\n\n`,
+      });
+    });
+    await paused.goto(url);
+    const legend = async (): Promise<string> => (await paused.locator('#chart-answers .u-legend').textContent()) ?? '';
+    await eventually(async () => expect(await legend()).toMatch(/small\D*159/));
+    await paused.keyboard.press('p');
+    hundred = 500;
+    await eventually(async () => expect(await paused.locator('#connection').textContent()).toContain('snapshot 500'));
+    await paused.locator('#chart-answers .u-over').hover();
+    await eventually(async () => expect(await legend()).not.toMatch(/small\D*159/));
+    expect(await legend()).toMatch(/small\D*1[23]\d/);
+    await paused.close();
   });
 
   test('has a dark mode, and fits a phone without scrolling sideways', async () => {

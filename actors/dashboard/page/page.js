@@ -6,6 +6,10 @@ const BAD_EVENTS = new Set(['device-lost', 'plan-rejected', 'drift', 'audit', 'w
 
 const state = { about: undefined, seconds: [], events: [], status: null, problem: null };
 let paused = false;
+/** The seconds that the charts show; while paused, `state.seconds` goes on. */
+let drawn = [];
+/** After an answer other than 200, such as 503 for too many pages, the browser does not try again itself. */
+const RETRY_MS = 3_000;
 
 const $ = (id) => document.getElementById(id);
 const round = (value) => String(Number(value >= 10 ? value.toFixed(value >= 100 ? 0 : 1) : value.toPrecision(2)));
@@ -78,6 +82,7 @@ function namesIn(key) {
 
 function drawCharts() {
   const { seconds, about } = state;
+  drawn = seconds;
   const times = seconds.map(({ at }) => at / 1_000);
   charts.load.show(times, [
     { label: 'load', color: colorOf(0), values: seconds.map(({ qps }) => qps) },
@@ -106,7 +111,7 @@ function drawCharts() {
         color: colorOf(m),
         fill: `${colorOf(m)}55`,
         values: stacked[m],
-        shown: (index) => state.seconds[index]?.answers[model] ?? 0,
+        shown: (index) => drawn[index]?.answers[model] ?? 0,
       }))
       .reverse(),
   );
@@ -290,20 +295,27 @@ function draw(withEvents) {
   if (withEvents) drawEvents();
 }
 
-const stream = new EventSource('/stream');
-stream.addEventListener('snapshot', ({ data }) => {
-  const { about, seconds, happenings, status, problem } = JSON.parse(data);
-  Object.assign(state, { about, seconds, events: happenings, status, problem });
-  draw(true);
-});
-stream.addEventListener('second', ({ data }) => {
-  const { second, happenings, status, problem } = JSON.parse(data);
-  state.seconds = [...state.seconds, second].slice(-SECONDS_KEPT);
-  state.events = [...state.events, ...happenings].slice(-EVENTS_KEPT);
-  Object.assign(state, { status, problem });
-  draw(happenings.length > 0);
-});
-stream.addEventListener('error', () => say('connection', 'the dashboard server does not answer; trying again', 'bad'));
+function connect() {
+  const stream = new EventSource('/stream');
+  stream.addEventListener('snapshot', ({ data }) => {
+    const { about, seconds, happenings, status, problem } = JSON.parse(data);
+    Object.assign(state, { about, seconds, events: happenings, status, problem });
+    draw(true);
+  });
+  stream.addEventListener('second', ({ data }) => {
+    const { second, happenings, status, problem } = JSON.parse(data);
+    state.seconds = [...state.seconds, second].slice(-SECONDS_KEPT);
+    state.events = [...state.events, ...happenings].slice(-EVENTS_KEPT);
+    Object.assign(state, { status, problem });
+    draw(happenings.length > 0);
+  });
+  stream.addEventListener('error', () => {
+    const refused = stream.readyState === EventSource.CLOSED;
+    say('connection', `the dashboard server ${refused ? 'refuses this page' : 'does not answer'}; trying again`, 'bad');
+    if (refused) setTimeout(connect, RETRY_MS);
+  });
+}
+connect();
 
 const THEMES = ['system', 'light', 'dark'];
 function setTheme(name) {
