@@ -132,7 +132,7 @@ describe('a NATS bus of a user with few permissions', () => {
   it('reports a wrong password', async () => {
     const server = await configured(CONFIG);
     await expect(connectNats({ servers: server.url, user: 'boss', password: 'wrong' })).rejects.toMatchObject({
-      name: 'ConfigError',
+      name: 'CredentialsRejected',
       message: expect.stringMatching(new RegExp(`${server.url} rejected our credentials .*check user and password`)),
     });
   });
@@ -150,7 +150,7 @@ describe('a NATS bus with credentials', () => {
     const bus = await connected({ servers: server.url, nkeySeedFile });
     await bus.flush();
     await expect(connectNats({ servers: server.url })).rejects.toMatchObject({
-      name: 'ConfigError',
+      name: 'CredentialsRejected',
       message: /rejected our credentials/,
     });
   });

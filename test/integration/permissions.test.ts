@@ -213,8 +213,10 @@ describe.each([
     });
 
     test('nobody in with a wrong password, or without one', async () => {
-      await expect(connectNats({ ...access, user: 'client', password: 'wrong' })).rejects.toMatchObject({ name: 'ConfigError' });
-      await expect(connectNats(access)).rejects.toMatchObject({ name: 'ConfigError' });
+      await expect(connectNats({ ...access, user: 'client', password: 'wrong' })).rejects.toMatchObject({
+        name: 'CredentialsRejected',
+      });
+      await expect(connectNats(access)).rejects.toMatchObject({ name: 'CredentialsRejected' });
     });
 
     test('a whole plane run: nothing it does is refused', async () => {
