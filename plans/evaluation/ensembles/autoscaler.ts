@@ -60,8 +60,9 @@ interface Target extends Wanted {
  * ensemble that the devices carry at the period's peak second. Devices that serve nothing load ahead of the period. A serving device
  * is switched off or loads another model once the others carry the load without it. If that cannot be, because every device is needed,
  * all but one load their new models when the period begins, and the last one does when another is ready.
+ * @returns undefined if no device can answer anything within the latency.
  */
-export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleSchedule {
+export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleSchedule | undefined {
   const { trace, deviceNames } = problem;
   const { periodMs, leadMs } = rule;
   const endMs = trace.qps.length * 1000;
@@ -74,6 +75,7 @@ export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleS
     periodMs,
     deviceNames.map(() => []),
   );
+  if (target.assignment.every((models) => models.length === 0)) return undefined;
   // The devices of the first period are already loaded.
   const state: DeviceState[] = target.assignment.map((models) => ({ models, readyMs: 0 }));
   const table = new GearTable(problem);
@@ -215,13 +217,14 @@ function ensembleQps(members: readonly number[], models: Assignment, problem: Sc
 function overloaded(problem: ScalingProblem, { placement }: ScalingRule): Wanted {
   const { deviceNames, modelNames, carriedQps, ensembles, fits } = problem;
   const loadable = placement === 'pools' ? modelNames.map((_, model) => model) : placement.shared;
-  const total = (model: number): number => deviceNames.reduce((sum, _, device) => sum + carriedQps(model, device), 0);
+  const heldWith = (model: number): readonly number[] => (placement === 'pools' ? [model] : placement.shared);
+  const carried = (model: number, device: number): number => (fits(heldWith(model), device) ? carriedQps(model, device) : 0);
+  const total = (model: number): number => deviceNames.reduce((sum, _, device) => sum + carried(model, device), 0);
   const fastest = loadable.reduce((best, model) => (total(model) > total(best) ? model : best));
   const alone = ensembles.find(({ members }) => members.length === 1 && members[0] === fastest);
-  const models = placement === 'pools' ? [fastest] : placement.shared;
   return {
     ensemble: alone ?? { members: [fastest], accuracy: 0 },
-    assignment: deviceNames.map((_, device) => (carriedQps(fastest, device) > 0 && fits(models, device) ? models : [])),
+    assignment: deviceNames.map((_, device) => (carried(fastest, device) > 0 ? heldWith(fastest) : [])),
   };
 }
 

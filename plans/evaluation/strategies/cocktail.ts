@@ -69,6 +69,7 @@ export const cocktail: Strategy = async (context) => {
             },
             rule,
           );
+          if (schedule === undefined) continue;
           const settings = {
             aimedP95Ms: p95Ms,
             aimedAccuracy,

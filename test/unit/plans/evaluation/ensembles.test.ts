@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { autoscale, type ScalingProblem, type ScalingRule } from '../../../../plans/evaluation/ensembles/autoscaler.ts';
+import type { EnsembleSchedule } from '../../../../plans/evaluation/ensembles/ensemble-schedule.ts';
 import { loadingMs } from '../../../../plans/evaluation/ensembles/model-loading.ts';
 import { simulateEnsembles } from '../../../../plans/evaluation/ensembles/simulate-ensembles.ts';
 import { canVote, votedQuality } from '../../../../plans/evaluation/ensembles/weighted-majority.ts';
@@ -67,30 +68,47 @@ function problem(devices: number, ...qps: number[]): ScalingProblem {
   };
 }
 
+function scheduled(given: ScalingProblem, rule: ScalingRule): EnsembleSchedule {
+  const schedule = autoscale(given, rule);
+  if (schedule === undefined) throw new Error('no device can answer anything');
+  return schedule;
+}
+
 const RULE: ScalingRule = { aimedAccuracy: 0.9, placement: 'pools', periodMs: 2000, leadMs: 0 };
 
 describe('the autoscaler, by hand', () => {
+  test('has no schedule if no device answers within the latency', () => {
+    const nothing = { ...problem(2, 5, 5), carriedQps: () => 0 };
+    expect(autoscale(nothing, RULE)).toBeUndefined();
+    expect(autoscale(nothing, { ...RULE, placement: { shared: [1] } })).toBeUndefined();
+  });
+
+  test('in overload uses the fastest model that fits into memory', () => {
+    const { steps } = scheduled({ ...problem(2, 500, 500), fits: (models) => !models.includes(0) }, RULE);
+    expect(steps).toEqual([{ fromMs: 0, gear: 0, members: [1] }]);
+  });
+
   test('uses no more devices than the load needs', () => {
-    const { steps, meanDevices } = autoscale(problem(3, 5, 5, 5, 5), RULE);
+    const { steps, meanDevices } = scheduled(problem(3, 5, 5, 5, 5), RULE);
     expect(steps).toEqual([{ fromMs: 0, gear: 0, members: [1] }]);
     expect(meanDevices).toBe(1);
   });
 
   test('a second device is paid for from the rise, and serves once it has loaded', () => {
-    const { steps, meanDevices, plan } = autoscale(problem(3, 5, 5, 20, 20, 20, 20), RULE);
+    const { steps, meanDevices, plan } = scheduled(problem(3, 5, 5, 20, 20, 20, 20), RULE);
     expect(steps.map(({ fromMs }) => fromMs)).toEqual([0, 4000]);
     expect([...plan.gears[1].shares]).toEqual([0, 0, 0, 0.5, 0.5, 0]);
     expect(meanDevices).toBeCloseTo((2 * 1 + 4 * 2) / 6);
   });
 
   test('a device that loads ahead of time serves at the rise', () => {
-    const { steps, meanDevices } = autoscale(problem(3, 5, 5, 20, 20, 20, 20), { ...RULE, leadMs: 2000 });
+    const { steps, meanDevices } = scheduled(problem(3, 5, 5, 20, 20, 20, 20), { ...RULE, leadMs: 2000 });
     expect(steps.map(({ fromMs }) => fromMs)).toEqual([0, 2000]);
     expect(meanDevices).toBe(2);
   });
 
   test('a load that the accurate model cannot carry shrinks the ensemble', () => {
-    const { steps } = autoscale(problem(2, 5, 5, 50, 50, 50, 50), RULE);
+    const { steps } = scheduled(problem(2, 5, 5, 50, 50, 50, 50), RULE);
     // `y` loads the small model, while `x` keeps the last ready replica.
     expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
       [0, [1]],
@@ -99,11 +117,11 @@ describe('the autoscaler, by hand', () => {
   });
 
   test('a single device keeps its model: there is nowhere to load another', () => {
-    expect(autoscale(problem(1, 5, 5, 50, 50), RULE).steps).toHaveLength(1);
+    expect(scheduled(problem(1, 5, 5, 50, 50), RULE).steps).toHaveLength(1);
   });
 
   test('if every device holds all models, the ensemble changes without loading', () => {
-    const { steps } = autoscale(problem(1, 5, 5, 50, 50), { ...RULE, placement: { shared: [0, 1] } });
+    const { steps } = scheduled(problem(1, 5, 5, 50, 50), { ...RULE, placement: { shared: [0, 1] } });
     expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
       [0, [1]],
       [2000, [0]],
@@ -127,7 +145,7 @@ describe('the autoscaler never takes away what carries the load', () => {
   const rule = { ...RULE, periodMs: 20_000 };
   /** Per step: its start, the models asked, and how many devices serve them. */
   const stepsOf = (devices: number, before: number, after: number, change: Partial<ScalingRule>) => {
-    const { steps, plan, meanDevices } = autoscale(swing(devices, before, after), { ...rule, ...change });
+    const { steps, plan, meanDevices } = scheduled(swing(devices, before, after), { ...rule, ...change });
     const serving = (gear: number): number => [...plan.gears[gear].shares].filter((share) => share > 0).length;
     return { steps: steps.map(({ fromMs, members, gear }) => [fromMs, members, serving(gear)]), meanDevices };
   };
@@ -170,7 +188,7 @@ describe('the autoscaler never takes away what carries the load', () => {
   test('a busy device that the load can spare by then loads ahead', () => {
     const falls = swing(2, 40, 150);
     falls.trace.qps.fill(20, 10, 20);
-    const { steps, plan } = autoscale(falls, { ...rule, leadMs: 2000 });
+    const { steps, plan } = scheduled(falls, { ...rule, leadMs: 2000 });
     expect(steps.map(({ fromMs, members }) => [fromMs, members])).toEqual([
       [0, [1]],
       [18_000, [1]],
@@ -192,7 +210,7 @@ describe('the autoscaler never takes away what carries the load', () => {
   test('loading that takes longer than a period keeps what the periods until then need', () => {
     const pulses = swing(4, 0, 0);
     const qps = Float64Array.from({ length: 40 }, (_, second) => (second % 10 < 5 ? 20 : 60));
-    const schedule = autoscale(
+    const schedule = scheduled(
       { ...pulses, loadingMs: () => 12_000, trace: { qps } },
       { ...RULE, periodMs: 5000, leadMs: 12_000 },
     );
@@ -214,7 +232,7 @@ describe('an ensemble in the simulator, by hand', () => {
   );
   const run = (placement: ScalingRule['placement'], ...arrivals: number[]) => {
     const both: ScalingProblem = { ...problem(2, 1), ensembles: [{ members: [0, 1], accuracy: 0.9 }] };
-    const schedule = autoscale(both, { ...RULE, placement });
+    const schedule = scheduled(both, { ...RULE, placement });
     const workload = { arrivalsMs: Float64Array.from(arrivals), sampleOrder: Int32Array.of(0), seconds: 1 };
     return simulateEnsembles(system, schedule, workload, () => Float32Array.of(1), undefined)?.report;
   };
