@@ -45,7 +45,7 @@ interface Loaded {
   readonly scores: string | undefined;
   readonly outputs: readonly string[];
   hasAnswered: boolean;
-  /** Consecutive batches on which the server failed. */
+  /** Consecutive batches on which the server failed, or whose answers break the protocol. */
   failures: number;
 }
 
@@ -55,6 +55,7 @@ const POLL_MS = 500;
 const SILENT_POLLS = 2;
 /** A server that says it is ready but fails on this many consecutive batches counts as lost. */
 const MAX_FAILURES = 8;
+/** A busy server is asked again after as long as it says, within these limits: it may say nothing, 0, or much more than it needs. */
 const BUSY_AGAIN_MS = 50;
 const LONGEST_AGAIN_MS = 1_000;
 
@@ -166,9 +167,10 @@ class RemoteBackend implements Backend {
     try {
       const parts = partsOf(batch, inFlight, model.fixedBatch ?? model.largest);
       const answers = await Promise.all(parts.map((part) => this.#ask(model, part, wanted, startedAt)));
+      const output = this.#join(model, parts, answers, wanted);
       model.hasAnswered = true;
       model.failures = 0;
-      return { ...this.#join(model, parts, answers, wanted), computeMs: clock.now() - startedAt };
+      return { ...output, computeMs: clock.now() - startedAt };
     } catch (error) {
       throw error instanceof OipError ? await this.#failureOf(model, batch.length, error) : error;
     }
@@ -197,7 +199,7 @@ class RemoteBackend implements Backend {
       } catch (error) {
         const isBusy = error instanceof OipError && error.problem === 'busy';
         if (!isBusy || this.#closed) throw error;
-        const againMs = Math.min(error.retryAfterMs ?? BUSY_AGAIN_MS, LONGEST_AGAIN_MS);
+        const againMs = Math.min(Math.max(error.retryAfterMs ?? 0, BUSY_AGAIN_MS), LONGEST_AGAIN_MS);
         if (clock.now() + againMs - startedAt > timeoutMs)
           throw new OipError('unavailable', `busy for ${timeoutMs} ms: ${error.message}`);
         await new Promise<void>((resolve) => clock.after(againMs, resolve));
@@ -214,7 +216,12 @@ class RemoteBackend implements Backend {
     const { auxiliary } = this.#options;
     const rows = parts.reduce((sum, part) => sum + part.length, 0);
     const named = (name: string): OutputTensor =>
-      joinOutputs(answers.map((tensors, i) => ({ tensor: find(tensors, name), rows: parts[i].length })));
+      joinOutputs(
+        answers.map((tensors, i) => {
+          const rows = parts[i].length;
+          return { tensor: find(tensors, name), rows, sent: model.fixedBatch ?? rows };
+        }),
+      );
     const floats = (name: string) => floatRows(withBatch(named(name), rows), rows);
     const scores = floats(model.scores ?? onlyFloats(answers[0]));
     return {
@@ -236,12 +243,12 @@ class RemoteBackend implements Backend {
       case 'refused':
         return new CascadeError(samples === 1 && model.hasAnswered ? 'INVALID_ARGUMENT' : 'INTERNAL', message);
       case 'malformed':
-        return new CascadeError('INTERNAL', message);
+        return new CascadeError(++model.failures >= MAX_FAILURES ? 'UNAVAILABLE' : 'INTERNAL', message);
       case 'busy':
       case 'unavailable':
       case 'failed': {
         // If the server says it is ready, the batch itself may be the problem.
-        const isReady = await this.#options.client.requireReady(model.remote).then(
+        const isReady = await this.#requireReady(model.remote).then(
           () => true,
           () => false,
         );
@@ -251,10 +258,19 @@ class RemoteBackend implements Backend {
     }
   }
 
+  /** Also resolves if the server is too busy to say: it is there, and losing it would not make it less busy. */
+  async #requireReady(remote: RemoteModel): Promise<void> {
+    try {
+      await this.#options.client.requireReady(remote);
+    } catch (error) {
+      if (!(error instanceof OipError && error.problem === 'busy')) throw error;
+    }
+  }
+
   /** @throws CascadeError UNAVAILABLE when the server is lost. */
   async #poll(): Promise<void> {
     try {
-      for (const { remote } of this.#models.values()) await this.#options.client.requireReady(remote);
+      for (const { remote } of this.#models.values()) await this.#requireReady(remote);
       this.#silentPolls = 0;
     } catch (error) {
       if (!(error instanceof OipError)) throw error;

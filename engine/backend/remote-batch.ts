@@ -51,16 +51,21 @@ export function floatRows({ name, dtype, shape, data }: OipTensor, rows: number)
   }
 }
 
-/** Joins the outputs of parts and leaves out padding rows. */
-export function joinOutputs(parts: readonly { readonly tensor: OipTensor; readonly rows: number }[]): OutputTensor {
+/**
+ * Joins the outputs of parts and leaves out padding rows.
+ * @param parts `rows`: samples of the part; `sent`: rows that the server was sent, padding included, and must answer.
+ */
+export function joinOutputs(
+  parts: readonly { readonly tensor: OipTensor; readonly rows: number; readonly sent: number }[],
+): OutputTensor {
   const [{ tensor: first }] = parts;
   const [, ...shape] = first.shape;
-  const data = parts.map(({ tensor, rows }) => {
+  const data = parts.map(({ tensor, rows, sent }) => {
     const [batch, ...inner] = tensor.shape;
-    if (batch < rows || inner.join() !== shape.join() || tensor.dtype !== first.dtype)
+    if (batch !== sent || inner.join() !== shape.join() || tensor.dtype !== first.dtype)
       throw new OipError(
         'malformed',
-        `output ${tensor.name} is [${tensor.shape.join(', ')}] for ${rows} samples; expected [${['batch', ...shape].join(', ')}]`,
+        `output ${tensor.name} is [${tensor.shape.join(', ')}] for a batch of ${sent}; expected [${[sent, ...shape].join(', ')}]`,
       );
     return tensor.data.subarray(0, endOf(tensor.dtype, [rows, ...shape], tensor.data, 0));
   });

@@ -28,6 +28,9 @@ const PROBLEMS: Readonly<Partial<Record<status, OipProblem>>> = {
   [status.OUT_OF_RANGE]: 'refused',
 };
 
+/** A status of DEADLINE_EXCEEDED that comes this much before our own deadline is the server's. Timers may fire a little early. */
+const EARLY_MS = 100;
+
 interface InferResponse {
   readonly outputs: readonly (TensorMetadata & { readonly contents: Contents | null })[];
   readonly raw_output_contents: readonly Uint8Array[];
@@ -112,13 +115,15 @@ class GrpcOipClient implements OipClient {
         request,
         this.#metadata,
         { deadline },
-        (error, answer) => (error === null ? resolve(answer as T) : reject(this.#problemOf(error, method))),
+        (error, answer) => (error === null ? resolve(answer as T) : reject(this.#problemOf(error, method, deadline))),
       );
     });
   }
 
-  #problemOf({ code, details, metadata }: ServiceError, method: string): OipError {
-    const problem = PROBLEMS[code] ?? 'failed';
+  #problemOf({ code, details, metadata }: ServiceError, method: string, deadline: number): OipError {
+    // A server that is there may answer so, for example if its queue is full: whether it is still there is for its readiness to say.
+    const isServers = code === status.UNAVAILABLE || (code === status.DEADLINE_EXCEEDED && Date.now() < deadline - EARLY_MS);
+    const problem = method === 'ModelInfer' && isServers ? 'unavailable' : (PROBLEMS[code] ?? 'failed');
     const pushback = Number(metadata?.get('grpc-retry-pushback-ms')[0] ?? Number.NaN);
     return new OipError(
       problem,

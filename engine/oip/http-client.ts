@@ -117,7 +117,10 @@ class HttpOipClient implements OipClient {
     });
     const json = {
       inputs: described,
-      ...(outputs.length === 0 ? {} : { outputs: outputs.map((name) => ({ name })) }),
+      // Triton ignores `binary_data_output` for outputs that are named, and refuses to write FP16 as JSON.
+      ...(outputs.length === 0
+        ? {}
+        : { outputs: outputs.map((name) => ({ name, ...(isBinary ? { parameters: { binary_data: true } } : {}) })) }),
       ...(isBinary ? { parameters: { binary_data_output: true } } : {}),
     };
     const { body, jsonLength } = joinBody(json, isBinary ? inputs.map(({ data }) => data) : []);

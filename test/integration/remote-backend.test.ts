@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import { firstValueFrom, lastValueFrom, type Observable } from 'rxjs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createClient } from '../../actors/client/client.ts';
@@ -13,6 +14,7 @@ import { createRemoteBackend, type RemoteOptions } from '../../engine/backend/re
 import type { Bus } from '../../engine/bus/bus.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { JSON_LENGTH_HEADER, joinBody } from '../../engine/oip/body.ts';
 import type { OipClientOptions } from '../../engine/oip/oip-client.ts';
 import { openOipClient } from '../../engine/oip/open-client.ts';
 import type { Sample } from '../../engine/tensor/tensor.ts';
@@ -21,6 +23,7 @@ import { createLocalBus } from '../doubles/local-bus.ts';
 import { hasOpenssl, writeCertificates } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { startOipGrpcServer } from '../support/oip-grpc-server.ts';
 import { ECHO_METADATA, echo, type OipServer, startOipServer } from '../support/oip-server.ts';
 import { resultFor, stubFrontend } from '../support/stub-frontend.ts';
 
@@ -170,6 +173,22 @@ describe('a batch', () => {
     expect((await firstValueFrom(on.run('family-name', BATCH))).scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13));
   });
 
+  test('is answered in bytes if the server offers them: FP16 cannot be sent as JSON', async () => {
+    server.extensions = ['binary_tensor_data'];
+    server.metadata = { ...ECHO_METADATA, outputs: [{ name: 'scores', datatype: 'FP16', shape: [-1, 2] }] };
+    // Like Triton: `binary_data_output` of the request does not count for outputs that are named.
+    server.infer = ({ outputs = [] }) => {
+      if (!outputs.every(({ parameters }) => parameters?.binary_data === true))
+        return { status: 400, body: { error: 'sending FP16 data via JSON is not supported. Please use binary data' } };
+      const scores = new Uint8Array(Uint16Array.of(0x3c00, 0x4000, 0x4200, 0x4500, 0x4800, 0x4a80).buffer);
+      const described = { name: 'scores', datatype: 'FP16', shape: [3, 2], parameters: { binary_data_size: scores.length } };
+      const { body, jsonLength } = joinBody({ outputs: [described] }, [scores]);
+      return { status: 200, body, headers: { [JSON_LENGTH_HEADER]: String(jsonLength) } };
+    };
+    const on = await loaded();
+    expect((await firstValueFrom(on.run('family-name', BATCH))).scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13));
+  });
+
   test('waits for a busy server, for as long as it says', async () => {
     server.infer = (body, count) => (count < 3 ? { status: 429, headers: { 'Retry-After': '0' } } : echo(body));
     const on = await loaded();
@@ -305,6 +324,7 @@ describe('the error of a batch', () => {
       [{ name: 'other', datatype: 'FP32', shape: [3, 2], data: [1, 2, 3, 4, 5, 6] }],
       [{ name: 'scores', datatype: 'FP32', shape: [3, 2], data: [1, 2, 3] }],
       [{ name: 'scores', datatype: 'FP32', shape: [2, 2], data: [1, 2, 3, 4] }],
+      [{ name: 'scores', datatype: 'FP32', shape: [4, 2], data: [1, 2, 3, 4, 5, 6, 7, 8] }],
       [{ name: 'scores', datatype: 'FP32', shape: [3, 2], data: ['a', 2, 3, 4, 5, 6] }],
       'none',
     ]) {
@@ -312,6 +332,38 @@ describe('the error of a batch', () => {
       expect(await code(on), JSON.stringify(outputs)).toBe('INTERNAL');
     }
   });
+
+  test.each([
+    ['answers that are not of the protocol', '<html>'],
+    ['outputs of the wrong shape', { outputs: [{ name: 'scores', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }],
+  ])('blames the server after eight %s in a row', async (_, body) => {
+    const on = await loaded();
+    await firstValueFrom(on.run('family-name', BATCH));
+    server.infer = () => ({ status: 200, body });
+    const codes = [];
+    for (let i = 0; i < 8; i++) codes.push(await code(on));
+    expect(codes).toEqual([...new Array(7).fill('INTERNAL'), 'UNAVAILABLE']);
+  });
+
+  test.each([
+    ['UNAVAILABLE', status.UNAVAILABLE, 'Exceeds maximum queue size'],
+    ['DEADLINE_EXCEEDED', status.DEADLINE_EXCEEDED, 'upstream request timeout'],
+  ])(
+    'over gRPC: blames the batch if a server that is ready answers %s, and the server if it is gone',
+    async (_, told, details) => {
+      const remote = await startOipGrpcServer();
+      const on = backend(remote.url);
+      await firstValueFrom(on.load(MODEL));
+      expect((await firstValueFrom(on.run('family-name', BATCH))).scores).toEqual(Float32Array.of(1, 2, 3, 5, 8, 13));
+      remote.failure = { code: told, details };
+      expect(await failure(on.run('family-name', BATCH))).toMatchObject({
+        code: 'INTERNAL',
+        message: expect.stringContaining(details),
+      });
+      remote.stop();
+      expect(await code(on)).toBe('UNAVAILABLE');
+    },
+  );
 
   test('names a requested output that does not exist', async () => {
     expect(await failure((await loaded()).run('family-name', BATCH, ['hidden']))).toMatchObject({

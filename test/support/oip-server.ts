@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import { JSON_LENGTH_HEADER, splitBody } from '../../engine/oip/body.ts';
 
-/** A small server of the Open Inference Protocol, JSON only, that a test controls. */
+/** A small server of the Open Inference Protocol that a test controls. It answers in JSON unless `infer` gives bytes. */
 export interface OipServer {
   readonly url: string;
   readonly port: number;
@@ -14,6 +15,8 @@ export interface OipServer {
     count: number,
   ) => { status: number; body?: unknown; headers?: Record<string, string> } | 'silence' | 'hang up';
   metadata: unknown;
+  /** Extensions of the protocol that it says it has. */
+  extensions: readonly string[];
   /** Headers of the last request. */
   readonly headers: IncomingMessage['headers'];
   stop(): Promise<void>;
@@ -26,7 +29,7 @@ export interface InferBody {
     readonly shape: readonly number[];
     readonly data: readonly number[];
   }[];
-  readonly outputs?: readonly { readonly name: string }[];
+  readonly outputs?: readonly { readonly name: string; readonly parameters?: { readonly binary_data?: boolean } }[];
 }
 
 /** A model `m` that returns its input `x` FP32[-1, 2] as `scores`. */
@@ -50,25 +53,27 @@ export async function startOipServer(port = 0, tls?: ServerOptions): Promise<Oip
     ready: { status: 200 } as OipServer['ready'],
     infer: echo as OipServer['infer'],
     metadata: ECHO_METADATA as unknown,
+    extensions: [] as readonly string[],
     headers: {} as IncomingMessage['headers'],
   };
   const onRequest = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     state.headers = request.headers;
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    answer(request.url ?? '', Buffer.concat(chunks), response);
+    const jsonLength = request.headers[JSON_LENGTH_HEADER.toLowerCase()] as string | undefined;
+    answer(request.url ?? '', Buffer.concat(chunks), jsonLength, response);
   };
   const server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest);
-  const answer = (path: string, body: Buffer, response: ServerResponse): void => {
+  const answer = (path: string, body: Buffer, jsonLength: string | undefined, response: ServerResponse): void => {
     const say = (status: number, content: unknown = {}, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'Content-Type': 'application/json', ...headers });
-      response.end(JSON.stringify(content));
+      response.end(content instanceof Uint8Array ? content : JSON.stringify(content));
     };
-    if (path === '/v2') say(200, { name: 'test', version: '1', extensions: [] });
+    if (path === '/v2') say(200, { name: 'test', version: '1', extensions: state.extensions });
     else if (!path.startsWith('/v2/models/m')) say(404, { error: `no model at ${path}` });
     else if (path.endsWith('/ready')) say(state.ready.status, state.ready.body);
     else if (path.endsWith('/infer')) {
-      const given = JSON.parse(body.toString()) as InferBody;
+      const given = splitBody(body, jsonLength).json as InferBody;
       asked.push(given);
       const told = state.infer(given, asked.length);
       if (told === 'hang up') response.destroy();
