@@ -21,11 +21,6 @@ import { connectServing, type ServeOptions, type ServingContext } from './servin
 const CHILD_GRACE_MS = DRAIN_MS + 5_000;
 /** After this, report what `serve` is still waiting for. */
 const STILL_WAITING_MS = 10_000;
-/**
- * In MiB. A gateway keeps what it has read and built until the answer is there; with the little room of other child processes, V8 would
- * copy it again and again.
- */
-const GATEWAY_HEAP = ['--max-semi-space-size=16'];
 
 export interface Parts {
   readonly controller: boolean;
@@ -130,7 +125,7 @@ export async function runParts(
   function gatewayProcess(): ProcessSpec[] {
     if (parts.gateway === undefined) return [];
     const args = roleArgs(deploymentPath, options, ['--role', 'gateway', ...parts.gateway]);
-    return [{ name: 'gateway', description: 'supervises the gateway process', args: [...GATEWAY_HEAP, ...args] }];
+    return [{ name: 'gateway', description: 'supervises the gateway process', args }];
   }
 
   function frontendProcesses(): ProcessSpec[] {

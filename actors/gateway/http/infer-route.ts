@@ -11,8 +11,6 @@ import { writeInfer } from './write-infer.ts';
 
 const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
 const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
-/** Larger answers are not copied into a string. */
-const ONE_WRITE_BYTES = 64 * 1024;
 
 /**
  * `POST .../infer`, the hot path. Uses Node's own request and response, because Web requests and responses take as long as everything
@@ -52,9 +50,7 @@ export function inferRoute({ model, inference, memory, draining, log }: GatewayC
       ...(draining() ? { Connection: 'close' } : {}),
       'Content-Length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
     });
-    // Node sends a string together with the headers, and bytes after them.
-    if (typeof body === 'string' || body.length > ONE_WRITE_BYTES) outgoing.end(body);
-    else outgoing.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+    outgoing.end(body);
   }
 
   return (incoming, outgoing) => {
