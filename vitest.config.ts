@@ -26,7 +26,7 @@ export default defineConfig({
         },
       },
       {
-        // Then what also waits. On two cores, more files that start servers and pinned processes at a time would starve each other.
+        // Then what also waits. These files start servers and pinned processes: more at a time would starve each other on two cores.
         extends: true,
         test: {
           name: 'serving',

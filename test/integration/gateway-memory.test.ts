@@ -14,9 +14,10 @@ import { type HttpListener, listenHttp } from '../../actors/http/listen.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
 
-/** The HTTP server of a gateway alone, with memory for 1 MB of requests, and a client that only reads what it is told to. */
 const MEBIBYTE = Buffer.alloc(2 ** 20, ' ');
+/** A gateway's HTTP server on its own, with memory for 1 MB of requests. */
 let listener: HttpListener;
+/** Its client. */
 let socket: Socket;
 
 beforeEach(async () => {

@@ -27,7 +27,7 @@ export function rangeWeights(load: Load): number[] {
 }
 
 /**
- * Mean load in requests/s by a measured histogram, whose ranges may be much narrower than those of a plan; undefined for a Zipfian
+ * Mean load in requests/s according to a measured histogram, whose ranges may be much narrower than those of a plan; undefined for a Zipfian
  * distribution, which is defined by the plan's ranges.
  */
 export function measuredMeanQps({ distribution }: Pick<Load, 'distribution'>): number | undefined {

@@ -130,7 +130,7 @@ export function autoscale(problem: ScalingProblem, rule: ScalingRule): EnsembleS
   settle();
   for (let fromMs = periodMs; fromMs < endMs; fromMs += periodMs) {
     passTo(Math.max(0, fromMs - leadMs));
-    // If loading takes longer than a period, what loads now must also do for the periods that begin meanwhile.
+    // If loading takes longer than a period, devices that load now must also carry the periods that begin before they are ready.
     const nextMs = Math.min(fromMs, periodMs * (Math.floor(nowMs / periodMs) + 1));
     target = targetFor(
       nextMs,

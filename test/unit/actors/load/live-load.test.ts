@@ -37,7 +37,7 @@ test('a request without a result is wrong, unless nothing is known about any ans
   expect(outcomeQuality({ hasQuality: false, qualityOf: () => null }, { sample: 0, result: undefined })).toBeNull();
 });
 
-test('the time in each gear is unknown if the plan changed meanwhile', () => {
+test('the time in each gear is unknown if the plan changed during the run', () => {
   const before = { revision: 1, gearSeconds: [5] };
   expect(gearSecondsBetween(before, { revision: 1, gearSeconds: [7.5] })).toEqual([2.5]);
   expect(gearSecondsBetween(before, { revision: 2, gearSeconds: [1, 2] })).toBeNull();

@@ -135,14 +135,11 @@ describe('cascade simulate', () => {
     const args = ['simulate', dir, '--trace', join(dir, 'trace.csv'), '--json', '-'];
     const [first, again, other] = [await run(...args), await run(...args), await run(...args, '--seed', '2')];
     const report = JSON.parse(first.stdout);
-    expect(report).toMatchObject({
-      rejected: 0,
-      errors: 0,
-      lost: 0,
-      duplicates: 0,
-      seconds: expect.closeTo(3, 1),
-      sloAttainment: 1,
-    });
+    expect(report).toMatchObject({ rejected: 0, errors: 0, lost: 0, duplicates: 0, sloAttainment: 1 });
+    // The trace takes 3 s; the last request, sent in the third, may be answered after its end.
+    expect(report.seconds).toBeGreaterThanOrEqual(3);
+    expect(report.seconds).toBeLessThanOrEqual(3 + report.latencyMs.max / 1_000);
+    expect(report.goodputQps).toBe(report.completed / report.seconds);
     expect(report.completed).toBe(report.offered);
     expect(report.gears).toHaveLength(allGears(readPlan(join(dir, 'plan.json'))).length);
     expect(Object.keys(report.deviceUtilisation)).toEqual(['cpu0', 'cpu1']);
