@@ -28,7 +28,7 @@ import { assertNever, messageOf } from '../../engine/errors.ts';
 import { decodeAuditItem } from '../../plans/protocol/audit-codec.ts';
 import { DEVICE_CANCEL, GEAR, STATE } from '../../plans/protocol/channels.ts';
 import { decodeWorkFrame } from '../../plans/protocol/codec.ts';
-import type { WorkItem } from '../../plans/protocol/messages.ts';
+import type { WorkFrame, WorkItem } from '../../plans/protocol/messages.ts';
 import type { Subjects } from '../../plans/protocol/subjects.ts';
 import { Outbox } from '../frontend/outbox.ts';
 import { type RevisedPlan, Router } from '../frontend/router.ts';
@@ -184,9 +184,12 @@ function work$({ subjects, device, specs }: DeviceOptions, { core }: Device, con
   const { bus, clock, drops } = context;
   return bus.messages$(subjects.deviceWork(device), { exclusive: true }).pipe(
     filter(() => core.takesWork),
-    map(({ subject, data }) => ({
-      model: subject.slice(subject.lastIndexOf('.') + 1),
-      frame: drops.unlessMalformed(() => decodeWorkFrame(data, specs, clock.now())),
+    map((message) => ({
+      model: message.subject.slice(message.subject.lastIndexOf('.') + 1),
+      // A frame from this process is complete, and its times are on our clock.
+      frame:
+        (message.value as WorkFrame | undefined) ??
+        drops.unlessMalformed(() => decodeWorkFrame(message.data, specs, clock.now())),
     })),
     // If a frame cannot be decoded, its frontend answers its requests at their deadline.
     map(

@@ -2,7 +2,7 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import type { Clock } from '../../engine/clock.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { encodeWorkFrame, FRAME_RESERVE_BYTES } from '../../plans/protocol/codec.ts';
-import type { WorkItem } from '../../plans/protocol/messages.ts';
+import type { WorkFrame, WorkItem } from '../../plans/protocol/messages.ts';
 
 /**
  * Maximum estimated size of a request (see `estimatedBytes`) that fits into a message. Numbers that were short as text, or scores of
@@ -24,7 +24,7 @@ interface PendingFrame {
  * server's maximum payload. A frame has one origin frontend, while replicas forward for many.
  */
 export class Outbox {
-  readonly #bus: Pick<Bus, 'maxPayloadBytes' | 'publish'>;
+  readonly #bus: Pick<Bus, 'maxPayloadBytes' | 'publish' | 'handOver'>;
   readonly #clock: Clock;
   readonly #specs: readonly TensorSpec[];
   /** By subject and origin. */
@@ -35,7 +35,7 @@ export class Outbox {
 
   /** @param refuse called for a request that does not fit into a message, after `add` or `flush` has returned. */
   constructor(
-    bus: Pick<Bus, 'maxPayloadBytes' | 'publish'>,
+    bus: Pick<Bus, 'maxPayloadBytes' | 'publish' | 'handOver'>,
     clock: Clock,
     specs: readonly TensorSpec[],
     refuse: (origin: string, item: WorkItem) => void,
@@ -78,7 +78,10 @@ export class Outbox {
   }
 
   #send({ subject, origin, items }: Omit<PendingFrame, 'bytes'>): void {
-    const data = encodeWorkFrame({ origin, items }, this.#specs, this.#clock.now());
+    const frame: WorkFrame = { origin, items };
+    const encode = (): Uint8Array => encodeWorkFrame(frame, this.#specs, this.#clock.now());
+    if (this.#bus.handOver(subject, frame, encode)) return;
+    const data = encode();
     if (data.length <= this.#bus.maxPayloadBytes) this.#bus.publish(subject, data);
     // The estimates rule this out, but the server we reconnected to may have a lower limit.
     else if (items.length === 1) this.#clock.soon(() => this.#refuse(origin, items[0]));

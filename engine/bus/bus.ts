@@ -9,6 +9,8 @@ export interface BusMessage {
   readonly reply: string;
   /** Valid only during delivery: handlers must copy the bytes to keep them. */
   readonly data: Uint8Array;
+  /** What the sender gave to `handOver`; then `data` is encoded only when it is read. Handlers may keep it, but not modify it. */
+  readonly value?: object | undefined;
   /** Case-insensitive. `Status` is '503' on the empty message that answers a request nobody listens to. */
   header(name: string): string | undefined;
   /** Why the headers cannot be read, in which case `header` finds none. NATS passes on whatever a client sends. */
@@ -41,6 +43,11 @@ export interface Bus {
   readonly status$: Observable<'up' | 'down'>;
   /** False when the message was dropped because there is no connection. The bytes must not be modified afterwards. */
   publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean;
+  /**
+   * Passes a value without encoding it to the `exclusive` listeners in this process. Nobody may modify it afterwards.
+   * @returns false if there are none, or no connection: publish it instead.
+   */
+  handOver(subject: string, value: object, encode: () => Uint8Array): boolean;
   /** Subscribes when subscribed to; delivery is synchronous. Errors only when the server refuses the subscription. */
   messages$(subject: string, options?: ListenOptions): Observable<BusMessage>;
   /**

@@ -134,11 +134,7 @@ export class NatsBus implements Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean {
     checkPublish(subject, options?.reply ?? '', data.length, this.#maxPayloadBytes);
     if (this.#status$.value === 'down') return false;
-    const exclusive = this.#exclusive?.match(subject) ?? [];
-    if (exclusive.length > 0) {
-      deliverSoon(exclusive, subject, data, options);
-      return true;
-    }
+    if (this.#deliverHere(subject, () => ownMessage(subject, data, options))) return true;
     try {
       if (options === undefined) this.connection.publish(subject, data);
       else this.connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
@@ -146,6 +142,21 @@ export class NatsBus implements Bus {
     } catch (error) {
       return this.#notPublished(error, subject, data, options);
     }
+  }
+
+  handOver(subject: string, value: object, encode: () => Uint8Array): boolean {
+    return this.#status$.value === 'up' && this.#deliverHere(subject, () => new HandedOver(subject, value, encode));
+  }
+
+  /** Asynchronous, like messages from the server. */
+  #deliverHere(subject: string, message: () => BusMessage): boolean {
+    const listeners = this.#exclusive?.match(subject) ?? [];
+    if (listeners.length === 0) return false;
+    const delivered = message();
+    realClock.soon(() => {
+      for (const listener of listeners) listener.next(delivered);
+    });
+    return true;
   }
 
   messages$(subject: string, options: ListenOptions = {}): Observable<BusMessage> {
@@ -380,17 +391,30 @@ class NatsMessage implements BusMessage {
   }
 }
 
-/** Asynchronous, like messages from the server. */
-function deliverSoon(
-  listeners: readonly Subscriber<BusMessage>[],
-  subject: string,
-  data: Uint8Array,
-  { reply = '', headers }: PublishOptions = {},
-): void {
-  const message: BusMessage = { subject, reply, data, header: (name) => findHeader(headers, name) };
-  realClock.soon(() => {
-    for (const listener of listeners) listener.next(message);
-  });
+function ownMessage(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}): BusMessage {
+  return { subject, reply, data, header: (name) => findHeader(headers, name) };
+}
+
+/** A value from this process. */
+class HandedOver implements BusMessage {
+  readonly subject: string;
+  readonly value: object;
+  readonly reply = '';
+  readonly #encode: () => Uint8Array;
+
+  constructor(subject: string, value: object, encode: () => Uint8Array) {
+    this.subject = subject;
+    this.value = value;
+    this.#encode = encode;
+  }
+
+  get data(): Uint8Array {
+    return this.#encode();
+  }
+
+  header(): undefined {
+    return undefined;
+  }
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): MsgHdrs | undefined {

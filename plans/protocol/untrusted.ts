@@ -19,7 +19,7 @@ const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' });
  * request begins with a map or array byte (>= 0x80).
  */
 export function bodyFormat(data: Uint8Array, contentType: string | undefined): BodyFormat {
-  const type = mediaType(contentType ?? '');
+  const type = contentType === undefined ? '' : mediaType(contentType);
   if (type === '') return guessedFormat(data);
   const format = FORMATS.get(type);
   if (format !== undefined) return format;

@@ -14,7 +14,6 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { pack } from 'msgpackr';
 import { connect, type NatsConnection } from 'nats';
 import { startNatsServer } from '../../engine/bus/nats-server.ts';
@@ -41,14 +40,10 @@ interface Commit {
   readonly suffix: string;
   readonly command: readonly string[];
 }
-const main = entry('actors/main');
-const THIS: Commit = { suffix: '', command: [...main.execArgv, main.path] };
-const COMMITS = OTHER === undefined ? [THIS] : [THIS, otherCommit(resolve(OTHER))];
-
-function otherCommit(folder: string): Commit {
-  const loader = pathToFileURL(join(folder, 'engine/load-typescript.mjs')).href;
-  return { suffix: '-other', command: ['--import', loader, join(folder, 'actors/main.ts')] };
-}
+/** Compiled, as users run it: a loader that compiles at run time makes functions slower. */
+const PROGRAM = 'actors/cascade.mjs';
+const THIS: Commit = { suffix: '', command: [resolve(PROGRAM)] };
+const COMMITS = OTHER === undefined ? [THIS] : [THIS, { suffix: '-other', command: [resolve(OTHER, PROGRAM)] }];
 
 interface Measurement {
   readonly qps: number;

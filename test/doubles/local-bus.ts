@@ -72,6 +72,11 @@ class LocalBus implements Bus {
     return true;
   }
 
+  /** Not a bus with loopback: all messages take the same way. */
+  handOver(): boolean {
+    return false;
+  }
+
   messages$(subject: string, options: ListenOptions = {}): Observable<BusMessage> {
     return new Observable((subscriber) => {
       if (this.#status$.value === 'down') {

@@ -215,6 +215,41 @@ describe('a NATS bus with loopback', () => {
     expect(overheard.texts).toEqual(['by the server']);
   });
 
+  it('hands values over to its own exclusive listeners as they are, and to nobody else', async () => {
+    const server = await start();
+    const bus = await connected({ servers: server.url, loopback: true });
+    const without = await connected({ servers: server.url });
+    const values: unknown[] = [];
+    const sent = { some: 'value' };
+    let encoded = 0;
+    const encode = (): Uint8Array => bytes(`encoded ${++encoded}`);
+    for (const each of [bus, without])
+      each.messages$('own.*', { exclusive: true }).subscribe((message) => values.push(message.value));
+    await listen(bus, 'shared');
+    await without.flush();
+    expect(bus.handOver('own.a', sent, encode)).toBe(true);
+    // Asynchronous, like messages from the server.
+    expect(values).toEqual([]);
+    await bus.flush();
+    expect(values).toEqual([sent]);
+    expect(values[0]).toBe(sent);
+    expect([bus.handOver('shared', sent, encode), bus.handOver('nobody', sent, encode)]).toEqual([false, false]);
+    expect(without.handOver('own.a', sent, encode)).toBe(false);
+    expect(encoded).toBe(0);
+    await bus.close();
+    expect(bus.handOver('own.a', sent, encode)).toBe(false);
+  });
+
+  it('encodes a value only for listeners who read bytes', async () => {
+    const bus = await connected({ servers: (await start()).url, loopback: true });
+    const heard = await listen(bus, 'own.*', { exclusive: true });
+    bus.handOver('own.a', {}, () => bytes('encoded'));
+    await bus.flush();
+    expect(heard.texts).toEqual(['encoded']);
+    expect(heard.messages[0]).toMatchObject({ subject: 'own.a', reply: '' });
+    expect(heard.messages[0].header('any')).toBeUndefined();
+  });
+
   it('publishes everything else through the server, including messages that nobody here listens for any more', async () => {
     const server = await start();
     const bus = await connected({ servers: server.url, loopback: true });

@@ -6,6 +6,7 @@ export function busWith(bus: Bus, changes: Partial<Bus>): Bus {
     maxPayloadBytes: bus.maxPayloadBytes,
     status$: bus.status$,
     publish: (...args) => bus.publish(...args),
+    handOver: (...args) => bus.handOver(...args),
     messages$: (...args) => bus.messages$(...args),
     request: (...args) => bus.request(...args),
     flush: () => bus.flush(),

@@ -65,13 +65,27 @@ export class FaultyBus implements Bus {
     if (!sent) return false;
     const exclusive = this.#exclusive.match(subject);
     if (exclusive.length > 0) {
-      this.#clock.soon(() => {
-        for (const id of exclusive) this.#receive(id, message);
-      });
+      this.#receiveSoon(exclusive, message);
       return true;
     }
     if (!this.#session.toServer.send(() => this.#network.receive(message))) this.#network.watch.lost(this.#process, 1);
     return true;
+  }
+
+  handOver(subject: string, value: object, encode: () => Uint8Array, part = this.#process): boolean {
+    const exclusive = this.#exclusive.match(subject);
+    if (this.#isDown || exclusive.length === 0) return false;
+    // Frozen, so that a part that modifies what it shares throws.
+    const message: NetworkMessage = { subject, reply: '', data: encode(), header: () => undefined, value: frozen(value) };
+    this.#network.watch.published(part, message, true);
+    this.#receiveSoon(exclusive, message);
+    return true;
+  }
+
+  #receiveSoon(exclusive: readonly number[], message: NetworkMessage): void {
+    this.#clock.soon(() => {
+      for (const id of exclusive) this.#receive(id, message);
+    });
   }
 
   messages$(subject: string, options: ListenOptions = {}, part = this.#process): Observable<BusMessage> {
@@ -247,8 +261,8 @@ export class FaultyBus implements Bus {
     // Like from a socket: at any offset in a larger buffer, which is reused after the delivery.
     const data = new Uint8Array(message.data.length + 1).subarray(1);
     data.set(message.data);
-    const { subject, reply, header, headersProblem } = message;
-    subscription.subscriber.next({ subject, reply, data, header, headersProblem });
+    const { subject, reply, header, headersProblem, value } = message;
+    subscription.subscriber.next({ subject, reply, data, header, headersProblem, value });
     data.fill(0xc1);
   }
 
@@ -306,6 +320,13 @@ export class FaultyBus implements Bus {
   #unavailable(what: string): CascadeError {
     return new CascadeError('UNAVAILABLE', `${what}: no connection to NATS (simulated)`);
   }
+}
+
+/** Freezes a value and all that it holds, except bytes, which cannot be frozen. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
 }
 
 function headerBytes(headers: Readonly<Record<string, string>> | undefined): number {

@@ -14,6 +14,7 @@ export interface NetworkMessage {
   readonly data: Uint8Array;
   readonly header: BusMessage['header'];
   readonly headersProblem?: BusMessage['headersProblem'];
+  readonly value?: BusMessage['value'];
 }
 
 /** Events of the network. A process has one part with its own name, or several. */

@@ -7,6 +7,7 @@ export function partBus(bus: FaultyBus, part: string): Bus {
     maxPayloadBytes: bus.maxPayloadBytes,
     status$: bus.status$,
     publish: (subject, data, options) => bus.publish(subject, data, options, part),
+    handOver: (subject, value, encode) => bus.handOver(subject, value, encode, part),
     messages$: (subject, options) => bus.messages$(subject, options, part),
     request: (subject, data, options) => bus.request(subject, data, options),
     flush: () => bus.flush(),

@@ -12,6 +12,9 @@ let clock: VirtualClock;
 let maxPayloadBytes: number;
 let frames: number[][];
 let refused: string[];
+let handedOver: unknown[];
+/** Whether the device is in this process. */
+let isHere: boolean;
 let outbox: Outbox;
 
 function itemOf(seq: number, bytes: number): WorkItem {
@@ -36,7 +39,9 @@ beforeEach(() => {
   maxPayloadBytes = 10_000;
   frames = [];
   refused = [];
-  const bus: Pick<Bus, 'maxPayloadBytes' | 'publish'> = {
+  handedOver = [];
+  isHere = false;
+  const bus: Pick<Bus, 'maxPayloadBytes' | 'publish' | 'handOver'> = {
     get maxPayloadBytes() {
       return maxPayloadBytes;
     },
@@ -44,6 +49,10 @@ beforeEach(() => {
       checkPublish(subject, '', data.length, maxPayloadBytes);
       frames.push(decodeWorkFrame(data, SPECS, clock.now()).items.map(({ seq }) => seq));
       return true;
+    },
+    handOver: (_, value) => {
+      if (isHere) handedOver.push(value);
+      return isHere;
     },
   };
   outbox = new Outbox(bus, clock, SPECS, (origin, { seq }) => refused.push(`${origin} ${seq}`));
@@ -69,4 +78,14 @@ test('a request that does not fit, because the server now has a lower limit, is 
   clock.runUntil(1);
   expect(frames.flat()).toEqual([0, 2]);
   expect(refused).toEqual(['f 1']);
+});
+
+test('a device in the same process gets the requests themselves, without a copy', () => {
+  isHere = true;
+  const items = [itemOf(0, 10), itemOf(1, 10)];
+  for (const item of items) outbox.add('work', 'f', item, 1);
+  outbox.flush();
+  expect(handedOver).toEqual([{ origin: 'f', items }]);
+  expect((handedOver[0] as { items: WorkItem[] }).items[1]).toBe(items[1]);
+  expect(frames).toEqual([]);
 });
