@@ -48,6 +48,8 @@ export interface FrontendCoreOptions {
   readonly maxInFlightBytes?: number;
 }
 
+const ARRIVED = perform({ type: 'arrived', requests: 1 } as const);
+
 /** What the core needs from its process. */
 interface Surroundings {
   /** Of the NATS server. */
@@ -245,12 +247,12 @@ export class FrontendCore {
     const retryAfterMs = hasRoom ? this.#admission.retryAfterMs(deadlineMs, client) : this.#admission.roomAfterMs();
     // A refused request counts as load, too, because the gear must follow the demand.
     if (retryAfterMs !== undefined) {
-      out.push(perform({ type: 'arrived', requests: 1 }));
+      out.push(ARRIVED);
       const message = `overloaded: no answer is expected within the deadline; ask again after ${retryAfterMs} ms`;
       return this.#refusal(idOf(value) ?? envelope.id, hasRoom ? 'overloaded' : 'no-room', message, retryAfterMs);
     }
     const request = parseRequest(value, specs, outputs);
-    out.push(perform({ type: 'arrived', requests: 1 }));
+    out.push(ARRIVED);
     const seq = nextSeq();
     const span = tracing?.start({ name: 'cascade.request', kind: 'server', parent: envelope.traceparent, startedAt: now });
     const item: WorkItem = {

@@ -20,7 +20,8 @@ interface Rest {
  */
 export class Refusals {
   readonly #listed: Failure[] = [];
-  readonly #rest = new Map<ErrorCode, Rest>();
+  /** Usually nothing is refused, so it is created when it is needed. */
+  #rest: Map<ErrorCode, Rest> | undefined;
   #leftBytes: number;
 
   constructor(messageBytes: number) {
@@ -29,7 +30,7 @@ export class Refusals {
 
   /** Whether further refusals are no longer listed individually. */
   get areMany(): boolean {
-    return this.#rest.size > 0;
+    return this.#rest !== undefined;
   }
 
   add(failure: Failure): void {
@@ -45,11 +46,12 @@ export class Refusals {
 
   /** The answers to send. */
   get failures(): readonly Failure[] {
-    return [...this.#listed, ...Array.from(this.#rest.values(), summarize)];
+    return this.#rest === undefined ? this.#listed : [...this.#listed, ...Array.from(this.#rest.values(), summarize)];
   }
 
   #addToRest(failure: Failure): void {
     const { id, error } = failure;
+    this.#rest ??= new Map();
     let rest = this.#rest.get(error.code);
     if (rest === undefined) {
       rest = { first: failure, ids: [], count: 0, retryAfterMs: undefined };
