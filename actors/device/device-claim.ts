@@ -1,18 +1,20 @@
 import type { DeviceState } from '../../plans/protocol/control-messages.ts';
+import { DEVICE_LOST_AFTER_MS } from '../frontend/router.ts';
 
 /** A rival must send heartbeats for this long. Delayed ones of a process that exited or was paused arrive all at once. */
 const SEEN_FOR_MS = 250;
 
 /**
- * Decides which of two processes that run the same device stays. Either they started at the same time, or one was away (paused, cut off)
- * and has been replaced. Both receive each other's heartbeats and reach the same conclusion, without synchronised clocks or a store: the
+ * Decides which of the processes that run the same device stays. Either they started at the same time, or one was away (paused, cut off)
+ * and has been replaced. All receive each other's heartbeats and reach the same conclusion, without synchronised clocks or a store: the
  * one that was away less often stays; in a tie, the one whose claim sorts first. All devices run by one `serve` share a claim, so it keeps
  * all of them or none.
  */
 export class DeviceClaim {
   readonly id: string;
   #absences = 0;
-  #rival: { readonly id: string; readonly seenSince: number } | undefined;
+  /** By claim, because the heartbeats of several rivals alternate. */
+  readonly #rivals = new Map<string, { readonly seenSince: number; seenAt: number }>();
 
   constructor(id: string) {
     this.id = id;
@@ -26,7 +28,7 @@ export class DeviceClaim {
   /** This process was paused or cut off, so what it knows about others is outdated. */
   away(): void {
     this.#absences++;
-    this.#rival = undefined;
+    this.#rivals.clear();
   }
 
   /**
@@ -35,10 +37,19 @@ export class DeviceClaim {
    * @returns true when it comes from another process and this one has to leave.
    */
   losesTo({ claim, absences, phase }: DeviceState, ready: boolean, now: number): boolean {
-    if (claim === this.id || phase === 'left' || phase === 'draining') return false;
-    if (this.#rival?.id !== claim) this.#rival = { id: claim, seenSince: now };
-    if (now - this.#rival.seenSince < SEEN_FOR_MS) return false;
-    if (ready && phase !== 'ready') return false;
-    return this.#absences === absences ? claim < this.id : absences < this.#absences;
+    if (claim === this.id) return false;
+    if (phase === 'left' || phase === 'draining') this.#rivals.delete(claim);
+    else if (now - this.#seenSince(claim, now) >= SEEN_FOR_MS && (phase === 'ready' || !ready))
+      return this.#absences === absences ? claim < this.id : absences < this.#absences;
+    return false;
+  }
+
+  #seenSince(claim: string, now: number): number {
+    // A rival that is lost has probably exited, so it must be seen anew.
+    for (const [id, { seenAt }] of this.#rivals) if (now - seenAt > DEVICE_LOST_AFTER_MS) this.#rivals.delete(id);
+    const rival = this.#rivals.get(claim) ?? { seenSince: now, seenAt: now };
+    rival.seenAt = now;
+    this.#rivals.set(claim, rival);
+    return rival.seenSince;
   }
 }

@@ -43,6 +43,24 @@ describe('of two processes with one device', () => {
   });
 });
 
+test('of three processes with one device, whose heartbeats alternate, only the one whose claim comes first stays', () => {
+  const claims = ['a', 'b', 'c'].map((id) => new DeviceClaim(id));
+  const left = new Set<string>();
+  for (let ms = 0; ms < 1_000; ms += 50) {
+    for (const { id: claim } of claims.filter(({ id }) => !left.has(id)))
+      for (const other of claims) if (other.losesTo(deviceState({ claim }), true, ms)) left.add(other.id);
+  }
+  expect([...left].sort()).toEqual(['b', 'c']);
+});
+
+test('a rival that was silent for long, or left, must be seen anew', () => {
+  const claim = new DeviceClaim('b');
+  const hear = (ms: number, phase: DeviceState['phase'] = 'ready') => claim.losesTo(deviceState({ claim: 'a', phase }), true, ms);
+  expect([hear(0), hear(100), hear(2_000), hear(2_100)]).toEqual([false, false, false, false]);
+  expect([hear(2_200, 'left'), hear(2_300), hear(2_400)]).toEqual([false, false, false]);
+  expect(hear(2_550)).toBe(true);
+});
+
 test('a process that leaves, or has the same claim, is no rival', () => {
   for (const phase of ['draining', 'left'] as const) expect(loses(new DeviceClaim('b'), { claim: 'a', phase })).toBe(false);
   expect(loses(new DeviceClaim('b'), { claim: 'b', pid: 2 })).toBe(false);
