@@ -167,7 +167,8 @@ class HttpOipClient implements OipClient {
         `${this.#base}${path}`,
         {
           method,
-          agent: this.#agent,
+          // A second try does not take an idle connection, which the server may have closed too.
+          ...(isSecond ? { agent: false, ...this.#options.tls } : { agent: this.#agent }),
           signal: AbortSignal.timeout(timeoutMs),
           headers: { ...this.#options.headers, ...headers, ...(body === undefined ? {} : { 'Content-Length': body.length }) },
         },
@@ -189,8 +190,9 @@ class HttpOipClient implements OipClient {
         },
       );
       const fail = (error: Error): void => {
-        // The server may close an idle connection at the moment it is reused.
-        if (sent.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET' && !isSecond)
+        // The server may close an idle connection at the moment it is reused; writing a large body then fails with EPIPE.
+        const { code } = error as NodeJS.ErrnoException;
+        if (sent.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE') && !isSecond)
           this.#exchange(method, path, timeoutMs, body, headers, true).then(resolve, reject);
         else
           reject(error instanceof OipError ? error : new OipError('unreachable', describeFailure(error, this.#base, timeoutMs)));
