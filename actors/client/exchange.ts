@@ -353,7 +353,7 @@ export class Exchange {
         // A refusal takes no time, so it says nothing about how long an answer takes.
         if (!isFailure(answer)) this.#patience.onAnswer(this.#clock.now() - frame.sentAt, this.#clock.now());
         this.#settle(pending, answer);
-        // A copy that was sent after a silence may still be queued somewhere.
+        // A copy that was sent after a silence or a lost connection may still be queued somewhere.
         if (pending.silences > 0) this.#cancel(pending, frame);
       }
       // An earlier attempt may be refused while a later one is in flight.
@@ -387,8 +387,12 @@ export class Exchange {
   }
 
   #resendAll(): void {
-    // Requests in flight when the connection broke, or their answers, are probably lost.
-    for (const pending of this.#pending.values()) if (!pending.queued) this.#enqueue(pending);
+    // Requests in flight when the connection broke, or their answers, are probably lost, but some are still being computed.
+    for (const pending of this.#pending.values()) {
+      if (pending.queued) continue;
+      if (pending.frame !== undefined) pending.silences++;
+      this.#enqueue(pending);
+    }
   }
 
   /** @param answered the attempt that needs no cancelling, because it was answered. */

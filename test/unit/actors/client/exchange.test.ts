@@ -1,3 +1,4 @@
+import { Subject } from 'rxjs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Exchange } from '../../../../actors/client/exchange.ts';
 import { Patience, RetryBudget } from '../../../../actors/client/retry.ts';
@@ -8,6 +9,7 @@ import type { Cancellation } from '../../../../plans/protocol/control-messages.t
 import type { Answer } from '../../../../plans/protocol/messages.ts';
 import { createLocalBus } from '../../../doubles/local-bus.ts';
 import { VirtualClock } from '../../../doubles/virtual-clock.ts';
+import { busWith } from '../../../support/bus-with.ts';
 import { resultFor } from '../../../support/stub-frontend.ts';
 
 interface Attempt {
@@ -308,6 +310,58 @@ describe('a request that another sender sent without an answer', () => {
     clock.runUntil(10_000);
     expect(answers).toMatchObject([{ id: 'x', error: { code: 'RESOURCE_EXHAUSTED' } }]);
   });
+});
+
+describe('a request that is sent again after a lost connection', () => {
+  const refusal = { id: 'x', error: { code: 'RESOURCE_EXHAUSTED', message: 'full' } } as const;
+  let status$: Subject<'up' | 'down'>;
+
+  function loseConnection(): void {
+    status$.next('down');
+    status$.next('up');
+    clock.runUntil(clock.now() + 1);
+  }
+
+  beforeEach(() => {
+    status$ = new Subject();
+    exchange = new Exchange(busWith(bus, { status$ }), clock, 'infer', { name: 'lossy', deadlineMs: 30_000 });
+    listen();
+    send('x');
+    clock.runUntil(1);
+    loseConnection();
+    expect(attempts).toHaveLength(2);
+  });
+
+  it('is not refused if the copy is: the deployment may still compute it', () => {
+    bus.publish(attempts[1].reply, encode(refusal));
+    clock.runUntil(10);
+    expect(answers).toEqual([]);
+    bus.publish(attempts[0].reply, encode(resultFor('x')));
+    clock.runUntil(20);
+    expect(answers).toEqual([resultFor('x')]);
+  });
+
+  it('is cancelled where it was sent again once the first copy is answered', () => {
+    bus.publish(attempts[0].reply, encode(resultFor('x')));
+    clock.runUntil(10);
+    expect(answers).toEqual([resultFor('x')]);
+    expect(cancellations).toEqual([{ token: attempts[1].reply.split('.').at(-1), ids: null }]);
+  });
+});
+
+it('refuses a request that was sent again, after a lost connection, only because nobody had listened', () => {
+  const status$ = new Subject<'up' | 'down'>();
+  exchange = new Exchange(busWith(bus, { status$ }), clock, 'infer', { name: 'lossy', deadlineMs: 30_000 });
+  send('x');
+  clock.runUntil(1);
+  listen();
+  status$.next('down');
+  status$.next('up');
+  clock.runUntil(2);
+  const refusal: Answer = { id: 'x', error: { code: 'RESOURCE_EXHAUSTED', message: 'full' } };
+  bus.publish(attempts[0].reply, encode(refusal));
+  clock.runUntil(3);
+  expect(answers).toEqual([refusal]);
 });
 
 describe('a request without a listener', () => {
