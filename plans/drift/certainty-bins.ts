@@ -16,14 +16,13 @@ export function certaintyEdges(certainties: Float32Array): Float64Array {
   );
 }
 
-/** Number of edges that are not above a certainty. In single precision, like the profile, where many certainties equal 1. */
+/** Number of edges that are not above a certainty, which is in single precision live, too (see `Judgement`). */
 export function certaintyBin(edges: ArrayLike<number>, certainty: number): number {
-  const value = Math.fround(certainty);
   let low = 0;
   let high = edges.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (edges[middle] <= value) low = middle + 1;
+    if (edges[middle] <= certainty) low = middle + 1;
     else high = middle;
   }
   return low;

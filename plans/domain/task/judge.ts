@@ -7,7 +7,7 @@ import type { Task } from './task.ts';
 /** What a model says about one sample. */
 export interface Judgement {
   readonly prediction: Prediction;
-  /** NO_NUMBER when a score or the certainty is NaN; the prediction is then meaningless. */
+  /** In single precision, as in the profile. NO_NUMBER when a score or the certainty is NaN; the prediction is then meaningless. */
   readonly certainty: number;
 }
 
@@ -25,9 +25,18 @@ export function judgeOf(task: Task, kind: CertaintyKind): Judge {
     const offset = row * classes;
     return {
       prediction: task.predict(scores, offset, classes),
-      certainty: areNumbers(scores, offset, classes) ? certainty(output, row) : NO_NUMBER,
+      certainty: areNumbers(scores, offset, classes) ? recorded(certainty(output, row)) : NO_NUMBER,
     };
   };
+}
+
+/**
+ * A certainty as profiles store it. Thresholds are chosen from those: of a model for which many certainties round to 1, a threshold
+ * of 1 would pass on all answers if they were compared in double precision.
+ */
+function recorded(certainty: number): number {
+  if (Number.isNaN(certainty)) return NO_NUMBER;
+  return Math.fround(Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, certainty)));
 }
 
 function certaintyOf(task: Task, kind: CertaintyKind): (output: BatchOutput, row: number) => number {
@@ -35,8 +44,7 @@ function certaintyOf(task: Task, kind: CertaintyKind): (output: BatchOutput, row
   return ({ scores, classes, auxiliary }, row) => {
     if (auxiliary === undefined) throw new Error('the batch has no certainties');
     const columns = (auxiliary.length * classes) / scores.length;
-    const said = 'output' in kind ? auxiliary[row * columns] : closeness(auxiliary, row * columns, columns);
-    return Number.isNaN(said) ? NO_NUMBER : Math.max(-LARGEST_FLOAT32, Math.min(LARGEST_FLOAT32, said));
+    return 'output' in kind ? auxiliary[row * columns] : closeness(auxiliary, row * columns, columns);
   };
 }
 

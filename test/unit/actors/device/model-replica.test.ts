@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Queued } from '../../../../actors/device/batcher.ts';
 import { finishBatch, type ReplicaOptions, standingResult } from '../../../../actors/device/model-replica.ts';
 import { encodeStrings } from '../../../../engine/tensor/strings.ts';
+import { evaluateCascade, thresholdAtQuantile, validationRecords } from '../../../../plans/domain/cascade/cascade.ts';
 import { compilePlan } from '../../../../plans/policy/compiled-plan.ts';
 import { judgedBy } from '../../../support/judges.ts';
 import { planOf, workItem } from '../../../support/plans.ts';
@@ -100,4 +101,33 @@ test('requested outputs are a row of the batch, and stay with an answer that mov
     120,
   );
   expect(standing.outputs?.boxes.data).toEqual(Uint8Array.of(1, 2));
+});
+
+test.each([
+  ['margin', 'logits'],
+  ['max-probability', 'logits'],
+  ['entropy', 'logits'],
+  ['margin', 'probabilities'],
+  ['entropy', 'probabilities'],
+] as const)('samples move on as often as planned when many certainties, by %s of %s, round to 1', (estimator, kind) => {
+  const count = 400;
+  const judge = judgedBy(estimator, kind);
+  const output = scores(
+    ...Array.from({ length: count }, (_, i) => {
+      const margin = 5 + (30 * i) / count;
+      const p = 1 / (1 + Math.exp(-margin));
+      return kind === 'logits' ? [margin, 0] : [p, 1 - p];
+    }),
+  );
+  const certainties = Float32Array.from({ length: count }, (_, i) => judge(output, i).certainty);
+  const recorded = { quality: new Float32Array(count).fill(1), certainties };
+  const records = validationRecords({ models: [recorded, recorded] });
+  const threshold = thresholdAtQuantile(records, 0, 0.8);
+  const [, planned] = evaluateCascade(records, [0, 1], [threshold]).reach;
+  const { gears } = compilePlan(planOf({ models: ['small', 'large'], threshold }));
+  const family = { models: ['small', 'large'], classes: undefined, judge };
+  const requests = Array.from({ length: count }, () => request());
+  const outcomes = finishBatch(family, { revision: 1, gear: gears[0] }, 0, requests, output, 98, 100);
+  expect(planned).toBeLessThan(0.9);
+  expect(outcomes.filter(({ type }) => type === 'forward').length / count).toBe(planned);
 });

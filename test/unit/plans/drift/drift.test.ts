@@ -8,6 +8,7 @@ import { keptShare, samplingNoise, total, totalVariation } from '../../../../pla
 import { driftMeasure } from '../../../../plans/drift/drift-measure.ts';
 import { QpsDrift } from '../../../../plans/drift/qps-drift.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
+import { judgedBy } from '../../../support/judges.ts';
 import { planOf } from '../../../support/plans.ts';
 
 const histograms = fc
@@ -182,14 +183,15 @@ describe('certainty', () => {
     expect(certaintyBin(edges[0], Number.POSITIVE_INFINITY)).toBe(CERTAINTY_BINS - 1);
     fc.assert(
       fc.property(fc.double({ min: 0, max: 1, noNaN: true }), (certainty) => {
-        expect(certaintyBin(edges[0], certainty)).toBe(edges[0].filter((edge) => edge <= Math.fround(certainty)).length);
+        expect(certaintyBin(edges[0], certainty)).toBe(edges[0].filter((edge) => edge <= certainty).length);
       }),
     );
   });
 
   test('that rounds to 1 in the profile’s single precision goes into the bin of 1 live, too', () => {
     const ones = certaintyEdges(Float32Array.of(0.1, 0.2, 1, 1, 1, 1));
-    expect(certaintyBin(ones, 1 - 1e-9)).toBe(certaintyBin(ones, 1));
+    const output = { scores: Float32Array.of(20, 0), classes: 2, auxiliary: undefined, computeMs: 1 };
+    expect(certaintyBin(ones, judgedBy('margin')(output, 0).certainty)).toBe(certaintyBin(ones, 1));
   });
 
   test('at a later stage is expected only from samples that get that far', () => {

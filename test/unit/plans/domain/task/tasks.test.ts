@@ -137,7 +137,20 @@ describe('judgeOf', () => {
     expect(judge(output, 0).certainty).toBe(NO_NUMBER);
   });
 
-  it('keeps infinite certainties finite, because JSON has no infinity', () => {
-    expect(judgeOf(classes, { output: 'sure' })(batch([Number.POSITIVE_INFINITY], 0, 1), 0).certainty).toBeGreaterThan(1e38);
+  it.each([
+    ['estimated from logits', judgeOf(taskOf({ scores: 'logits' }), 'margin'), batch(undefined, 20, 0)],
+    ['of an ensemble', judgeOf(classes, { spread: 'members' }), batch([1, 1.1], 0, 1)],
+  ])('rounds a certainty %s to single precision, like the profile', (_, judge, output) => {
+    const { certainty } = judge(output, 0);
+    expect(certainty).toBe(Math.fround(certainty));
+  });
+
+  it.each([
+    ['an infinite certainty', judgeOf(classes, { output: 'sure' }), batch([Number.POSITIVE_INFINITY], 0, 1)],
+    ['a margin beyond single precision', judgeOf(classes, 'logit-margin'), batch(undefined, 3e38, -3e38)],
+  ])('keeps %s finite, because JSON has no infinity', (_, judge, output) => {
+    const { certainty } = judge(output, 0);
+    expect(certainty).toBeGreaterThan(1e38);
+    expect(Math.fround(certainty)).toBeLessThan(Number.POSITIVE_INFINITY);
   });
 });
