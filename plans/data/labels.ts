@@ -16,15 +16,24 @@ export function labelsOf(array: DataArray, classes: readonly string[] | undefine
       `${where} is ${array.dtype}[${array.shape.join(', ')}]; expected labels [samples], or one-hot [samples, classes]`,
     );
   }
-  const label = labelAt(array, width, where);
-  return Int32Array.from({ length: samples }, (_, i) => checkLabel(label(i), classes, `${where}: label ${i}`));
+  const labelAt = labelReader(array, width, classes, where);
+  return Int32Array.from({ length: samples }, (_, i) => labelAt(i));
 }
 
-function labelAt(array: DataArray, width: number, where: string): (i: number) => number | string | boolean {
-  if (array.dtype === 'text') return (i) => array.texts[i];
+/** Reads the class of row `i`. */
+function labelReader(
+  array: DataArray,
+  width: number,
+  classes: readonly string[] | undefined,
+  where: string,
+): (i: number) => number {
+  const of = (i: number): string => `${where}: label ${i}`;
+  if (array.dtype === 'text') return (i) => checkLabel(array.texts[i], classes, of(i));
   const values = valuesOf(array);
-  if (width === 1 && array.dtype === 'bool') return (i) => values[i] !== 0;
-  return width === 1 ? (i) => Number(values[i]) : (i) => hotColumn(values, i, width, where);
+  // One-hot columns are in the order of the scores, whatever the names: column 0 is the first class, even if another is called 0.
+  if (width > 1) return (i) => checkNumber(hotColumn(values, i, width, where), classes, of(i));
+  const isBoolean = array.dtype === 'bool';
+  return (i) => checkLabel(isBoolean ? values[i] !== 0 : Number(values[i]), classes, of(i));
 }
 
 /** Index of the only 1 in a one-hot row. */
@@ -57,6 +66,11 @@ export function checkLabel(label: unknown, classes: readonly string[] | undefine
   }
   if (typeof label === 'string') return classOf(label, classes, where);
   if (typeof label === 'number' && namedByNumbers(classes)) return classOf(String(label), classes, where);
+  return checkNumber(label, classes, where);
+}
+
+/** @throws ConfigError unless the label is the number of a class. */
+function checkNumber(label: unknown, classes: readonly string[] | undefined, where: string): number {
   if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes?.length ?? 2 ** 31)) return label;
   const count = classes?.length;
   const range = count === undefined ? 'a whole number, 0 or more' : `0 to ${count - 1}, as there are ${count} classes`;

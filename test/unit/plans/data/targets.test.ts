@@ -45,6 +45,21 @@ describe('targetReader', () => {
     expect(() => reader.ofValues([5], where)).toThrow('line 1 is "5"; expected one of the classes 3, 7, 9');
   });
 
+  it.each([[['2', '0', '1']], [['1', '2', '3']]])(
+    'reads one-hot columns in the order of the scores if classes are named %j',
+    (names) => {
+      const reader = targetReader('classification', names)!;
+      expect(reader.ofArray(numbers([3, 3], 1, 0, 0, 0, 1, 0, 0, 0, 1), 'y.npy').values).toEqual(Int32Array.of(0, 1, 2));
+    },
+  );
+
+  it('refuses a one-hot column beyond the classes', () => {
+    const reader = targetReader('classification', ['5', '7'])!;
+    expect(() => reader.ofArray(numbers([1, 3], 0, 0, 1), 'y.npy')).toThrow(
+      'y.npy: label 0 is 2; expected 0 to 1, as there are 2 classes',
+    );
+  });
+
   it('names the sample whose label is empty', () => {
     const reader = targetReader('classification', undefined)!;
     const texts = { dtype: 'text' as const, shape: [3], texts: ['ant', ' ', 'bee'] };
