@@ -90,9 +90,9 @@ function bytesOf(spec: TensorSpec, { data, shape, where }: RequestTensor): Uint8
   if (data instanceof Uint8Array) {
     const count = elements(shape);
     if (spec.dtype === 'string') {
-      const found = countStrings(data);
+      const found = countStrings(data, count);
       if (found === count) return data;
-      const what = found === undefined ? 'is cut off' : `has ${found} strings`;
+      const what = found === undefined ? 'is cut off' : `has ${found > count ? 'more' : found} strings`;
       throw invalid(`${where}: the data ${what}; expected ${count} strings, each after its length, a little-endian uint32`);
     }
     const size = count * DTYPES[spec.dtype].bytes;

@@ -31,32 +31,43 @@ export function bytesOfStrings(data: Uint8Array): Uint8Array[] {
 
 /** The elements, each preceded by its length. */
 export function splitStrings(data: Uint8Array): Uint8Array[] {
+  const view = viewOf(data);
   const elements: Uint8Array[] = [];
   for (let at = 0; at < data.length; ) {
-    const end = endOfStrings(data, at, 1);
+    const end = endOfStrings(data, at, 1, view);
     elements.push(data.subarray(at, end));
     at = end;
   }
   return elements;
 }
 
-/** Number of elements; undefined when the last one is truncated. */
-export function countStrings(data: Uint8Array): number | undefined {
+/**
+ * Number of elements; undefined when the last one is truncated.
+ * @param most counts no further than to one more than this.
+ */
+export function countStrings(data: Uint8Array, most = Number.POSITIVE_INFINITY): number | undefined {
+  const view = viewOf(data);
   let count = 0;
   let at = 0;
-  for (; at < data.length; count++) at = endOfStrings(data, at, 1);
-  return at === data.length ? count : undefined;
+  for (; at + LENGTH_BYTES <= data.length && count <= most; count++) at += LENGTH_BYTES + view.getUint32(at, true);
+  return at === data.length || (at < data.length && count > most) ? count : undefined;
 }
 
-/** End of `count` elements that start at `from`; Infinity when they are truncated. */
-export function endOfStrings(data: Uint8Array, from: number, count: number): number {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+/**
+ * End of `count` elements that start at `from`; Infinity when they are truncated.
+ * @param view of the data. To make one takes ten times as long as to read a length.
+ */
+export function endOfStrings(data: Uint8Array, from: number, count: number, view = viewOf(data)): number {
   let at = from;
   for (let i = 0; i < count; i++) {
     if (at + LENGTH_BYTES > data.length) return Number.POSITIVE_INFINITY;
     at += LENGTH_BYTES + view.getUint32(at, true);
   }
   return at > data.length ? Number.POSITIVE_INFINITY : at;
+}
+
+function viewOf(data: Uint8Array): DataView {
+  return new DataView(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** Bytes of the empty string. */

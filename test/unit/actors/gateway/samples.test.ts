@@ -101,6 +101,15 @@ describe('refuses', () => {
     expect(() => samplesOf([image], [tensor(given)])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
+  test('too many strings, as soon as there is one too many', () => {
+    const data = new Uint8Array(60 * 2 ** 20);
+    const given = tensor({ name: 'words', datatype: 'BYTES', shape: [1, 1], data });
+    const startedAt = performance.now();
+    expect(() => samplesOf([words], [given])).toThrow(/the data has more strings; expected 1 strings/);
+    // To count these 15.7 million empty strings takes longer.
+    expect(performance.now() - startedAt).toBeLessThan(100);
+  });
+
   test('an input that is missing or given twice', () => {
     expect(() => samplesOf([image, words], [tensor({})])).toThrow(/^inputs: words is missing/);
     expect(() => samplesOf([image], [tensor({}), tensor({ where: 'inputs[1] (image)' })])).toThrow(
