@@ -11,7 +11,7 @@ export interface ErrorAnswer {
 }
 
 export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
-  if (error instanceof BodyTooLarge) return { status: 413, error: error.message, headers: { Connection: 'close' } };
+  if (error instanceof BodyTooLarge) return { status: 413, error: error.message, headers: {} };
   if (!(error instanceof CascadeError)) {
     log.error({ err: error }, 'a request failed because of a bug in the gateway');
     return { status: 500, error: 'INTERNAL: the gateway failed; its log says why', headers: {} };

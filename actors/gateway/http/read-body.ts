@@ -6,6 +6,8 @@ import type { Take } from '../request-memory.ts';
 
 const DECODERS: Readonly<Record<string, typeof createGunzip>> = { gzip: createGunzip, deflate: createInflate };
 const CHUNK_BYTES = 64 * 1024;
+/** How much of a refused body is read, and not kept, for clients that read no answer before they have sent all of it. */
+const MAX_DISCARDED_BYTES = 2 * MAX_REQUEST_BYTES;
 
 /** The body is too large, for which HTTP has its own status. */
 export class BodyTooLarge extends Error {
@@ -22,7 +24,10 @@ export class BodyTooLarge extends Error {
  * @throws BodyTooLarge; CascadeError INVALID_ARGUMENT for a wrong encoding; whatever `take` throws.
  */
 export async function readBody(incoming: IncomingMessage, take: Take): Promise<Uint8Array> {
-  if (Number(incoming.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) throw new BodyTooLarge();
+  if (Number(incoming.headers['content-length'] ?? 0) > MAX_REQUEST_BYTES) {
+    discardRest(incoming, 0);
+    throw new BodyTooLarge();
+  }
   const received = await whole(incoming, bounded(take));
   return decoded(received, incoming.headers['content-encoding'], bounded(take));
 }
@@ -52,9 +57,7 @@ function whole(incoming: IncomingMessage, take: Take): Promise<Buffer> {
       } catch (error) {
         incoming.off('data', onData);
         chunks.length = 0;
-        // After this answer, the connection is closed.
-        if (error instanceof BodyTooLarge) incoming.pause();
-        else discardRest(incoming, received);
+        discardRest(incoming, received);
         reject(error);
       }
     };
@@ -68,12 +71,12 @@ function whole(incoming: IncomingMessage, take: Take): Promise<Buffer> {
   });
 }
 
-/** Many clients read no answer before they have sent their whole body. @param received bytes so far. */
+/** Closes the connection if there is too much. @param received bytes so far. */
 function discardRest(incoming: IncomingMessage, received: number): void {
   let total = received;
   incoming.on('data', (chunk: Buffer) => {
     total += chunk.length;
-    if (total > MAX_REQUEST_BYTES) incoming.destroy();
+    if (total > MAX_DISCARDED_BYTES) incoming.destroy();
   });
 }
 
