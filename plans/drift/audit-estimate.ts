@@ -3,7 +3,7 @@ import type { Profile } from '../domain/profile/profile.ts';
 import type { Task } from '../domain/task/task.ts';
 import type { AuditCounts } from '../protocol/control-messages.ts';
 import type { AuditMeasure, Interval } from '../protocol/drift-report.ts';
-import { AuditExpectation, type ExpectedAudit, meanQuality } from './audit-expectation.ts';
+import { AuditExpectation, type ExpectedAudit, meanQuality, PRIOR_SAMPLES } from './audit-expectation.ts';
 import { CERTAINTY_BINS } from './certainty-bins.ts';
 import { total } from './distance.ts';
 import { weightedMean, wilson } from './interval.ts';
@@ -80,9 +80,10 @@ export class AuditEstimate {
     const expected = answered === 0 ? 0 : sumOf(all, (stratum) => stratum.answered * stratum.expected.disagreement) / answered;
     const enough = this.#areEnough(strata.values());
     const disagreement = enough ? disagreementOf(all, answered, reference) : null;
-    const accuracy = enough ? weighted(all, answered, (stratum) => meanQuality(stratum.expected, stratum)) : null;
+    const accuracy = enough ? accuracyOf(all, answered) : null;
     const expectedAccuracy = this.#expectedAccuracy(all, answered);
-    this.#judge(disagreement, expected, accuracy, expectedAccuracy);
+    const known = answered === 0 ? 0 : sumOf(all, (stratum) => stratum.answered * evidenceIn(stratum)) / answered;
+    this.#judge(disagreement, expected, accuracy, expectedAccuracy, known);
     return {
       reference,
       sinceMs: now - from,
@@ -97,11 +98,18 @@ export class AuditEstimate {
     };
   }
 
-  #judge(disagreement: Interval | null, expected: number, accuracy: Interval | null, expectedAccuracy: Interval): void {
+  /** @param known share of the answers that comparisons speak for. The others are as expected, which does not show that a loss is over. */
+  #judge(
+    disagreement: Interval | null,
+    expected: number,
+    accuracy: Interval | null,
+    expectedAccuracy: Interval,
+    known: number,
+  ): void {
     if (disagreement === null || accuracy === null) return;
     const { bound } = this.#bounds;
     this.#lost = this.#lost
-      ? Math.max(disagreement.estimate - expected, expectedAccuracy.estimate - accuracy.estimate) > ENDS_AT * bound
+      ? Math.max(disagreement.estimate - expected, expectedAccuracy.estimate - accuracy.estimate) > ENDS_AT * bound * known
       : Math.max(disagreement.low - expected, expectedAccuracy.low - accuracy.high) > bound;
   }
 
@@ -149,9 +157,32 @@ export class AuditEstimate {
 
 function disagreementOf(strata: readonly Stratum[], answered: number, reference: string): Interval {
   return weighted(strata, answered, (stratum) =>
-    // The reference model agrees with itself.
-    stratum.model === reference ? { estimate: 0, low: 0, high: 0 } : wilson(total(stratum.differed), comparedIn(stratum)),
+    stratum.model === reference
+      ? // The reference model agrees with itself.
+        { estimate: 0, low: 0, high: 0 }
+      : estimateIn(stratum, wilson(total(stratum.differed), comparedIn(stratum)), stratum.expected.disagreement),
   );
+}
+
+function accuracyOf(strata: readonly Stratum[], answered: number): Interval {
+  return weighted(strata, answered, (stratum) =>
+    estimateIn(stratum, meanQuality(stratum.expected, stratum), stratum.expected.accuracy.estimate),
+  );
+}
+
+/**
+ * Busy devices audit nothing, so most answers of a crowd may be in strata with few comparisons or none. Their estimate is near the expected
+ * value; that little is known shows in the interval.
+ */
+function estimateIn(stratum: Stratum, { estimate, low, high }: Interval, expected: number): Interval {
+  const likely = expected + evidenceIn(stratum) * (estimate - expected);
+  return { estimate: Math.min(high, Math.max(low, likely)), low, high };
+}
+
+/** How much the comparisons count beside what was expected: from 0 without any to nearly 1. */
+function evidenceIn(stratum: Stratum): number {
+  const compared = comparedIn(stratum);
+  return compared / (compared + PRIOR_SAMPLES);
 }
 
 /** Mean over all answers of a share within each stratum. */

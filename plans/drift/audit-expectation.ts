@@ -28,8 +28,8 @@ export interface ByOpinion {
   readonly differed: Float64Array;
 }
 
-/** Weight of the prior knowledge, in answers, so that a bin with few samples says little. */
-const PRIOR_SAMPLES = 10;
+/** Weight of the prior knowledge, in answers, so that few samples say little. */
+export const PRIOR_SAMPLES = 10;
 
 /** For every gear of a plan and every model that answers in it. */
 export class AuditExpectation {

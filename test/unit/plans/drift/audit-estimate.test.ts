@@ -192,6 +192,47 @@ test('a reported loss is over when half of the rise is gone', () => {
   expect(told.at(-1)).toBe(false);
 });
 
+describe('a crowd that leaves no spare time for audits', () => {
+  test.each([
+    ['nothing is compared', 0],
+    ['a few answers are compared', 0.0002],
+  ])('does not look like a loss: %s', (_, spare) => {
+    const random = createRandom(5);
+    const estimate = new AuditEstimate(plan, profile, bounds, 0);
+    for (let s = 0; s < 180; s++) {
+      const counts =
+        s < 120
+          ? second(random, 0, [small, large], 500, { share: 0.1 }).counts
+          : second(random, 1, [small, middle], 2_000, { share: 0.1, spare }).counts;
+      for (const each of counts) estimate.observe(each);
+      const { disagreement, expected, accuracy, expectedAccuracy, lost } = estimate.tick((s + 1) * 1_000)!;
+      if (s < 120) continue;
+      expect(Math.abs(disagreement!.estimate - expected)).toBeLessThan(0.02);
+      expect(Math.abs(accuracy!.estimate - expectedAccuracy.estimate)).toBeLessThan(0.02);
+      expect(lost).toBe(false);
+      if (s > 130) expect(accuracy!.high - accuracy!.low).toBeGreaterThan(0.3);
+    }
+  });
+
+  test('does not end a loss, because nothing shows that it is over', () => {
+    const random = createRandom(5);
+    const estimate = new AuditEstimate(plan, profile, bounds, 0);
+    const told: boolean[] = [];
+    for (let s = 0; s < 240; s++) {
+      const counts =
+        s < 60
+          ? second(random, 0, [small, large], 500, { wrong: 0.4 }).counts
+          : s < 120
+            ? second(random, 1, [small, middle], 2_000, { spare: 0 }).counts
+            : second(random, 0, [small, large], 500).counts;
+      for (const each of counts) estimate.observe(each);
+      told.push(estimate.tick((s + 1) * 1_000)!.lost);
+    }
+    expect(told.slice(50, 120)).toEqual(new Array(70).fill(true));
+    expect(told.at(-1)).toBe(false);
+  });
+});
+
 test('counts with an unknown gear, model or number of bins are ignored', () => {
   const estimate = new AuditEstimate(plan, profile, bounds, 0);
   const good = {
