@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
+import { ConfigError } from '../../engine/errors.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../evaluation/strategies/names.ts';
+import type { Trace } from '../traces/trace.ts';
 import {
   deviceCount,
   durationMs,
@@ -73,7 +75,7 @@ export function register(program: Command): void {
 }
 
 async function compare(path: string, options: Options): Promise<void> {
-  const trace = traceOf(options);
+  const trace = await loadToCompare(options);
   const [{ loadDeployment }, { planningProfile }, { compareStrategies }, { comparisonTables }] = await Promise.all([
     import('../domain/deployment/read-deployment.ts'),
     import('../calibration/planning-profile.ts'),
@@ -118,6 +120,15 @@ async function compare(path: string, options: Options): Promise<void> {
     const base = deployment.slo.type === 'latency' ? deployment.slo.p95Ms : 2 * slowestMs;
     return P95_FACTORS.map((factor) => factor * base);
   }
+}
+
+/** Without requests, there is no load to plan for; at very low rates, none may arrive. */
+async function loadToCompare(options: Options): Promise<Trace> {
+  const { createRandom } = await import('../../engine/random.ts');
+  const { traceWorkload } = await import('../simulator/workload.ts');
+  const trace = traceOf(options);
+  if (traceWorkload(trace, 1, createRandom(options.seed)).arrivalsMs.length > 0) return trace;
+  throw new ConfigError(`${options.trace === undefined ? 'the load' : `--trace ${options.trace}:`} has no requests`);
 }
 
 function doubledUpTo(most: number): number[] {

@@ -101,6 +101,14 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     await expect(comparing(...args)).rejects.toThrow(says);
   });
 
+  test.each([
+    ['a trace of zeros', ['--trace', at('silent.csv')], `--trace ${at('silent.csv')}: has no requests`],
+    ['a load so low that no request arrives', ['--qps', '1e-9', '--seconds', '1'], 'the load has no requests'],
+  ])('refuses %s', async (_, args, says) => {
+    writeFileSync(at('silent.csv'), 'second,qps\n0,0\n1,0\n');
+    await expect(run('compare', dir, ...args, '--strategies', 'ms', ...SMALL)).rejects.toThrow(says);
+  });
+
   test('refuses a file that is not a bench result', async () => {
     writeFileSync(at('fidelity.json'), '{ "rows": 1 }');
     await expect(comparing('--results', dir)).rejects.toThrow(ConfigError);
