@@ -44,3 +44,8 @@ export function cellsOf(
     }),
   );
 }
+
+/** Whether the cascade and a baseline were run, so that not reaching a cell means something. */
+export function savingIsKnown({ devices }: Cell): boolean {
+  return 'cascade' in devices && BASELINES.some((name) => name in devices);
+}

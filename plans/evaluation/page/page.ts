@@ -2,7 +2,7 @@ import { wilson } from '../../drift/interval.ts';
 import { interval, milliseconds, percent, plain } from '../../explain/format.ts';
 import { element, escapeText, type Markup } from '../../explain/svg.ts';
 import type { BenchResults } from '../bench-results.ts';
-import type { Cell } from '../cells.ts';
+import { type Cell, savingIsKnown } from '../cells.ts';
 import type { Comparison } from '../compare.ts';
 import { BASELINES, type StrategyName } from '../strategies/names.ts';
 import { benchPart } from './bench-part.ts';
@@ -70,6 +70,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
   const { synthetic, seed, load, deviceCounts, goal, goalDevices, cells } = comparison;
   const target = 'p95Ms' in goal ? `p95 of ${plain(goal.p95Ms)} ms` : `accuracy of ${percent(goal.accuracy)}`;
   const names = namesOf(comparison);
+  const savings = savingsSentence(cells);
   const parts = names.filter((name) => !BASELINES.includes(name));
   return [
     element('h2', {}, escapeText(title)),
@@ -81,7 +82,7 @@ function comparisonPart(title: string, comparison: Comparison): Markup[] {
     ),
     heading('Devices needed (Fig. 7)'),
     paragraph(
-      `The fewest devices with which a strategy reaches a p95 over the load and an accuracy. Each cell: CascadeServe, the cheapest baseline, and how many times fewer devices. ${savingsSentence(cells)}.`,
+      `The fewest devices with which a strategy reaches a p95 over the load and an accuracy. Each cell: CascadeServe, the cheapest baseline, and how many times fewer devices.${savings === null ? '' : ` ${savings}.`}`,
     ),
     cellGrid(comparison),
     paragraph(
@@ -161,16 +162,17 @@ function cellGrid({ cells, p95LevelsMs, accuracyLevels }: Comparison): Markup {
   );
 }
 
-function cellContent({ devices, cheapestBaseline, saving }: Cell): Markup[] {
+function cellContent(cell: Cell): Markup[] {
+  const { devices, cheapestBaseline, saving } = cell;
   const ours = devices.cascade;
+  if (ours == null && cheapestBaseline === null) return ['nobody'];
+  const own = `ours ${deviceNumber(ours)}`;
   const theirs =
     cheapestBaseline === null ? 'no baseline' : `${LOOKS[cheapestBaseline].label} ${deviceNumber(devices[cheapestBaseline])}`;
-  if (ours == null && cheapestBaseline === null) return ['nobody'];
+  const small = (says: string): Markup => element('div', { class: 'small' }, escapeText(says));
+  if (!savingIsKnown(cell)) return [small(ours == null ? theirs : own)];
   const times = saving === null ? '' : `${saving.toFixed(1)}x`;
-  return [
-    element('b', {}, times === '' ? (ours == null ? 'baseline only' : 'only ours') : times),
-    element('div', { class: 'small' }, escapeText(`ours ${deviceNumber(ours)}, ${theirs}`)),
-  ];
+  return [element('b', {}, times === '' ? (ours == null ? 'baseline only' : 'only ours') : times), small(`${own}, ${theirs}`)];
 }
 
 function spikeTable({ spike, strategies }: Comparison): Markup {

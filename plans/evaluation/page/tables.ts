@@ -1,8 +1,9 @@
 import Table from 'cli-table3';
 import { percent, plain } from '../../explain/format.ts';
+import { median } from '../../profiling/curve.ts';
 import { NO_RULES } from '../../report/plan-table.ts';
 import { reportTable } from '../../report/report-table.ts';
-import type { Cell } from '../cells.ts';
+import { type Cell, savingIsKnown } from '../cells.ts';
 import type { Comparison } from '../compare.ts';
 import type { Settings } from '../strategies/strategy.ts';
 import { LOOKS } from './look.ts';
@@ -10,6 +11,7 @@ import { LOOKS } from './look.ts';
 /** The comparison as tables for a terminal. */
 export function comparisonTables(comparison: Comparison): string {
   const { strategies, spike, goalDevices, cells, synthetic } = comparison;
+  const savings = savingsSentence(cells);
   const given = `${goalDevices} ${goalDevices === 1 ? 'device' : 'devices'}`;
   const columns = Object.fromEntries(
     spike.flatMap(({ strategy, meetsGoal }) => {
@@ -23,7 +25,7 @@ export function comparisonTables(comparison: Comparison): string {
     Object.keys(columns).length === 0 ? 'no strategy keeps up with this load\n' : reportTable(columns),
     `\nfewest devices for a p95 and an accuracy; saving = cheapest of the baselines over CascadeServe; - = not with ${comparison.deviceCounts.at(-1)} devices\n`,
     cellTable(comparison),
-    `\n${savingsSentence(cells)}\n`,
+    savings === null ? '' : `\n${savings}\n`,
   ].join('');
 }
 
@@ -48,13 +50,13 @@ export function deviceNumber(devices: number | null | undefined): string {
   return devices == null ? '-' : Number.isInteger(devices) ? String(devices) : devices.toFixed(1);
 }
 
-/** How the savings are distributed over the cells, including those without one. */
-export function savingsSentence(cells: readonly Cell[]): string {
+/** How the savings are distributed over the cells, including those without one; null unless ours and a baseline were run. */
+export function savingsSentence(cells: readonly Cell[]): string | null {
+  if (!cells.some(savingIsKnown)) return null;
   const both = cells.flatMap(({ saving }) => (saving === null ? [] : [saving]));
   const onlyOurs = cells.filter(({ saving, devices }) => saving === null && devices.cascade != null).length;
   const onlyTheirs = cells.filter(({ devices, cheapestBaseline }) => devices.cascade == null && cheapestBaseline !== null).length;
   const count = (test: (saving: number) => boolean): number => both.filter(test).length;
-  const median = both.toSorted((a, b) => a - b)[both.length >> 1];
   return [
     `of ${cells.length} cells: ${count((s) => s >= 2)} with 2 times fewer devices or better`,
     `${count((s) => s > 1 && s < 2)} with fewer`,
@@ -63,7 +65,7 @@ export function savingsSentence(cells: readonly Cell[]): string {
     `${onlyOurs} that only CascadeServe reaches`,
     `${onlyTheirs} that only a baseline reaches`,
     `${cells.length - both.length - onlyOurs - onlyTheirs} that no strategy reaches`,
-    ...(median === undefined ? [] : [`median saving ${median.toFixed(1)}x`]),
+    ...(both.length === 0 ? [] : [`median saving ${median(both).toFixed(1)}x`]),
   ].join('; ');
 }
 

@@ -91,6 +91,14 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     expect(stdout).toMatch(/of 4 cells/);
   });
 
+  test('a baseline on its own is not said to reach what ours does not', async () => {
+    const { stdout } = await comparing('--strategies', 'dynba', '--devices', '1', ...SMALL, '--html', at('dynba.html'));
+    expect(stdout).toContain('DynBa');
+    const page = readFileSync(at('dynba.html'), 'utf8');
+    expect(page).toContain('DynBa 1<');
+    for (const said of [stdout, page]) expect(said).not.toMatch(/baseline only|only a baseline|only ours/);
+  });
+
   test.each([
     ['an unknown strategy', ['--strategies', 'cascade,best'], 'unknown strategy "best"'],
     ['a range of devices that descends', ['--devices', '4..2'], 'a range such as 1..8'],
