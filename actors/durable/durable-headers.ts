@@ -2,6 +2,7 @@ import type { BusMessage } from '../../engine/bus/bus.ts';
 import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
 import { ERROR_NUMBERS, type ErrorCode } from '../../engine/errors.ts';
 import { TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
+import { STORED_HEADER } from '../../plans/protocol/client-of.ts';
 import { ERROR_CODE_HEADER, ERROR_HEADER, RETRY_AFTER_HEADER, RETRY_HEADER } from '../frontend/answers.ts';
 import type { Outcome } from './durable-decision.ts';
 import { givenId } from './durable-request.ts';
@@ -14,6 +15,7 @@ const ANSWER_HEADERS = ['Content-Type', ERROR_CODE_HEADER, ERROR_HEADER, RETRY_A
 export function askHeaders(message: QueuedMessage, id: string, tryMs: number): Record<string, string> {
   return {
     ...headersOf(message, ['Content-Type', 'Accept', TOKEN_HEADER]),
+    [STORED_HEADER]: 'true',
     'Cascade-Id': id,
     'Cascade-Deadline-Ms': String(Math.max(1, Math.ceil(tryMs))),
   };

@@ -125,7 +125,7 @@ export class FrontendCore {
         const out: FrontendEffect[] = [];
         out.push(fail(address, [this.#failure(address.id, error, out)]));
         this.#replyRoutes.unused(address.reply, now);
-        this.#refusalBudget.spend(address.sender, 1, 1, address.bytes, now);
+        if (!address.stored) this.#refusalBudget.spend(address.sender, 1, 1, address.bytes, now);
         return out;
       }
     }
@@ -205,7 +205,7 @@ export class FrontendCore {
   /** Handles the requests of a message one by one, and answers all their errors together. */
   #takeEach(values: readonly unknown[], envelope: Envelope, now: number): readonly FrontendEffect[] {
     const out: FrontendEffect[] = [];
-    const { reply, sender, bytes } = envelope;
+    const { reply, sender, stored, bytes } = envelope;
     const refusals = new Refusals(bytes);
     const client = this.#admission.clientOf(sender);
     this.#replyRoutes.taken(reply);
@@ -230,7 +230,7 @@ export class FrontendCore {
     const { failures } = refusals;
     if (failures.length > 0) out.push(fail(envelope, failures));
     this.#replyRoutes.ended(reply, now);
-    if (wrong > 0) this.#refusalBudget.spend(sender, wrong, values.length, bytes, now);
+    if (wrong > 0 && !stored) this.#refusalBudget.spend(sender, wrong, values.length, bytes, now);
     return out;
   }
 

@@ -4,7 +4,7 @@ import { invalid } from '../../engine/errors.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { TRACE_HEADER } from '../../engine/tracing/tracing.ts';
 import { CANCEL_HEADER, checkToken, parseCancellation, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
-import { ClientNumbers } from '../../plans/protocol/client-of.ts';
+import { ClientNumbers, isFromStore } from '../../plans/protocol/client-of.ts';
 import type { Cancellation } from '../../plans/protocol/control-messages.ts';
 import { checkDeadline, checkId, isMap, parseRequest } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
@@ -21,6 +21,8 @@ interface Address {
   readonly json: boolean;
   readonly id: string | undefined;
   readonly sender: number;
+  /** From the durable ingress, which sends the requests of many clients: invalid ones must not count against it. */
+  readonly stored: boolean;
   /** Size of the message's body. */
   readonly bytes: number;
 }
@@ -76,6 +78,7 @@ export class Intake {
       json: answerFormat(data, contentType, accept) === 'json',
       id: undefined,
       sender: this.#clients.of(message),
+      stored: isFromStore(message),
       bytes: data.length,
     };
     try {
@@ -88,16 +91,16 @@ export class Intake {
       const cancelled = message.header(CANCEL_HEADER);
       if (cancelled !== undefined)
         return { type: 'cancellation', address, cancellation: parseCancellation(cancelled, data, contentType) };
-      const closed = closedForMs(address.sender);
+      const closed = address.stored ? undefined : closedForMs(address.sender);
       if (closed !== undefined) return { type: 'unread', address, closedForMs: closed };
       const deadlineMs = headerDeadline(message);
       const token = headerToken(message);
       const traceparent = this.#options.traces ? message.header(TRACE_HEADER) : undefined;
       const body = isOpaque(contentType) ? this.#rawBody(data) : decodeUntrusted(data, bodyFormat(data, contentType));
       const values = Array.isArray(body) ? this.#checkFrame(body) : [body];
-      const { reply, json, sender, bytes } = address;
+      const { reply, json, sender, stored, bytes } = address;
       const id = Array.isArray(body) ? undefined : address.id;
-      const envelope: Envelope = { reply, json, id, sender, bytes, deadlineMs, token, traceparent };
+      const envelope: Envelope = { reply, json, id, sender, stored, bytes, deadlineMs, token, traceparent };
       return { type: 'requests', envelope, values };
     } catch (error) {
       return { type: 'unreadable', address, error };

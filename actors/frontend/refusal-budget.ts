@@ -14,7 +14,8 @@ interface Debt {
 
 /**
  * Bounds the work that each client may cause with invalid requests, so that a client sending thousands of them does not take time away
- * from others. When a client has used up its budget, its messages are not read until the debt is paid off.
+ * from others. When a client has used up its budget, its messages are not read until the debt is paid off. Stored requests do not count:
+ * nobody knows whose they are, and the durable ingress sends no more than `inFlight` of them at once.
  */
 export class RefusalBudget {
   /** The client whose last invalid request is the oldest comes first. */

@@ -1,5 +1,5 @@
-/** NATS gives requests from another account such a reply subject, and translates it back. */
-const OF_ANOTHER_ACCOUNT = '_R_.';
+import { REPLY_TO_ANOTHER_ACCOUNT } from '../../plans/protocol/client-of.ts';
+
 /** An answer that a device sends through another server of a cluster may still be in transit when we learn that it was sent. */
 const LINGER_MS = 1_000;
 
@@ -15,12 +15,12 @@ export class ReplyRoutes {
 
   /** An answer will be sent to this reply subject. */
   taken(reply: string): void {
-    if (reply.startsWith(OF_ANOTHER_ACCOUNT)) this.#open.set(reply, (this.#open.get(reply) ?? 0) + 1);
+    if (reply.startsWith(REPLY_TO_ANOTHER_ACCOUNT)) this.#open.set(reply, (this.#open.get(reply) ?? 0) + 1);
   }
 
   /** It has been answered, or will be in this event-loop turn. */
   ended(reply: string, now: number): void {
-    if (!reply.startsWith(OF_ANOTHER_ACCOUNT)) return;
+    if (!reply.startsWith(REPLY_TO_ANOTHER_ACCOUNT)) return;
     const left = this.#open.get(reply);
     if (left === undefined) return;
     if (left > 1) {

@@ -2,6 +2,25 @@
 const REQUEST_INFO = 'Nats-Request-Info';
 const INFO_MAX_LENGTH = 2_048;
 const REMEMBERED = 1_024;
+/** Header of a stored request when the durable ingress sends it to the frontends. */
+export const STORED_HEADER = 'Cascade-Stored';
+/** NATS gives requests from another account such a reply subject, and translates it back. */
+export const REPLY_TO_ANOTHER_ACCOUNT = '_R_.';
+
+interface ReceivedMessage {
+  readonly reply: string;
+  header(name: string): string | undefined;
+}
+
+/**
+ * Whether the durable ingress sent a message. The header counts only within our own account: a client there may claim it, but gains
+ * nothing, because it chooses its reply subjects, with which it can pretend to be many clients anyway.
+ */
+export function isFromStore(message: ReceivedMessage): boolean {
+  if (message.header(STORED_HEADER) === undefined) return false;
+  const { reply } = message;
+  return reply !== '' && !reply.startsWith(REPLY_TO_ANOTHER_ACCOUNT) && message.header(REQUEST_INFO) === undefined;
+}
 
 /**
  * Assigns each client a number that is the same in all processes. It is derived from the account, the user and the connection's name
@@ -12,7 +31,7 @@ export class ClientNumbers {
   /** By the content of the header, which hardly ever changes during a connection. */
   readonly #byInfo = new Map<string, number>();
 
-  of(message: { readonly reply: string; header(name: string): string | undefined }): number {
+  of(message: ReceivedMessage): number {
     const info = message.header(REQUEST_INFO);
     return (info === undefined ? undefined : this.#ofInfo(info)) ?? hash(message.reply, message.reply.lastIndexOf('.'));
   }

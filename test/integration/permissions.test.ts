@@ -15,7 +15,7 @@ import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.t
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
 import { CHANNELS } from '../../plans/protocol/channels.ts';
-import { ClientNumbers } from '../../plans/protocol/client-of.ts';
+import { ClientNumbers, isFromStore } from '../../plans/protocol/client-of.ts';
 import { encode } from '../../plans/protocol/codec.ts';
 import { isFailure } from '../../plans/protocol/messages.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
@@ -167,7 +167,9 @@ describe.each([
       for (const name of ['shop', 'till', 'shop']) {
         const one = await connectNats({ ...access, ...credentialsOf('client'), name });
         for (const body of ['first', 'second'])
-          one.publish('cascade.told.infer', bytes(body), { headers: { 'Nats-Request-Info': '{"acc":"made up"}' } });
+          one.publish('cascade.told.infer', bytes(body), {
+            headers: { 'Nats-Request-Info': '{"acc":"made up"}', 'Cascade-Stored': 'true' },
+          });
         await one.flush();
         await one.close();
       }
@@ -176,6 +178,7 @@ describe.each([
       const [shop, shopAgain, till, tillAgain, other] = heard.messages.map((message) => clients.of(message));
       expect([shopAgain, tillAgain, other]).toEqual([shop, till, shop]);
       expect(till).not.toBe(shop);
+      expect(heard.messages.some((message) => isFromStore(message))).toBe(false);
     });
 
     test.each(['cascade.test.control.plan', 'cascade.test.state.d0', 'cascade.other.control.gear', '$JS.API.STREAM.NAMES'])(

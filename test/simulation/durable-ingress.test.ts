@@ -35,7 +35,7 @@ async function startDurable(storeAheadMs?: () => number): Promise<Durable> {
   const bus = createLocalBus(clock, { storeAheadMs });
   const durable = durableConfig({ name: 'test', prefix: 'cascade' }, subjects, {
     maxRequests: 1_000,
-    maxBytes: 1_000_000,
+    maxBytes: 100_000_000,
     maxAgeMs: Number.POSITIVE_INFINITY,
     maxDeliver: 20,
     ackWaitMs: 10_000,
@@ -92,6 +92,21 @@ test('a request that fails every time becomes a dead letter after its tries, wit
   expect(letters[0]).toBeGreaterThan(5 * MINUTE_MS);
   expect(answers).toHaveLength(21);
   expect(answers[20].answer).toMatchObject({ id: 'poison', error: { code: 'INTERNAL', message: /given up after 20 tries/ } });
+});
+
+test('many large invalid requests harm nobody but themselves: the valid ones are answered at once', async () => {
+  const { clock, bus, answers, letters, store } = await startDurable();
+  const plane = await startVirtualPlane(PLAN, { clock, bus });
+  const wrong = encode({ id: 'wrong', inputs: { x: new Uint8Array(900_000) } });
+  for (let i = 0; i < 60; i++) await bus.workQueues().append(subjects.durable, wrong, { id: `wrong${i}`, timeoutMs: 1_000 });
+  for (let i = 0; i < 20; i++) await store(`r${i}`, [1, 90, 90]);
+  await plane.runUntil(clock.now() + 1_000);
+  const [failures, results] = [
+    answers.filter(({ answer }) => isFailure(answer)),
+    answers.filter(({ answer }) => !isFailure(answer)),
+  ];
+  expect(new Set(failures.map(({ answer }) => isFailure(answer) && answer.error.code))).toEqual(new Set(['INVALID_ARGUMENT']));
+  expect([failures.length, results.length, letters.length]).toEqual([60, 20, 0]);
 });
 
 test('a request that hangs devices becomes a dead letter after the second one, while others are answered', async () => {

@@ -52,7 +52,7 @@ test('a stored request is sent to the frontends under the same id at each try, a
   const message = stored();
   expect(task(core.onTaken(message, 0))).toMatchObject({
     type: 'ask',
-    headers: { 'Cascade-Id': 's-7', 'Cascade-Deadline-Ms': '10000' },
+    headers: { 'Cascade-Stored': 'true', 'Cascade-Id': 's-7', 'Cascade-Deadline-Ms': '10000' },
     timeoutMs: 11_000,
   });
   const publish = task(core.onOutcome({ type: 'answered', message, answer: answerWith() }, 100));

@@ -15,6 +15,7 @@ const envelope: Envelope = {
   json: false,
   id: undefined,
   sender: 7,
+  stored: false,
   bytes: 100,
   deadlineMs: undefined,
   token: undefined,
@@ -193,6 +194,16 @@ test('stops reading a client that made too many mistakes, and says for how long'
   const [told] = failuresIn(said(core.take({ type: 'unread', address: { ...envelope, id: 'a' }, closedForMs }, 0)));
   expect(told).toMatchObject({ id: 'a', error: { code: 'RESOURCE_EXHAUSTED', retryAfterMs: closedForMs } });
   expect(core.closedForMs(7, closedForMs)).toBeUndefined();
+});
+
+test('counts no mistakes in stored requests, which one sender sends for many clients', () => {
+  const core = serving();
+  const large = { ...envelope, stored: true, bytes: 10_000_000 };
+  for (let i = 0; i < 3; i++) {
+    expect(failuresIn(ask(core, 0, [3], large))).toMatchObject([{ error: { code: 'INVALID_ARGUMENT' } }]);
+    core.take({ type: 'unreadable', error: new Error('not MessagePack'), address: large }, 0);
+  }
+  expect(core.closedForMs(large.sender, 0)).toBeUndefined();
 });
 
 test('has drained when nothing new comes and everything in flight has ended', () => {

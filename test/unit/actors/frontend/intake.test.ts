@@ -68,5 +68,7 @@ describe('Intake', () => {
 
   it('does not read messages from a client that is shut out', () => {
     expect(open(Uint8Array.of(0xc1), {}, () => 30)).toMatchObject({ type: 'unread', closedForMs: 30 });
+    // All stored requests come from the same sender, so they are read.
+    expect(open(pack(request), { 'Cascade-Stored': 'true' }, () => 30)).toMatchObject({ type: 'requests', values: [request] });
   });
 });

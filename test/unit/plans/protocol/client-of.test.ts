@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ClientNumbers } from '../../../../plans/protocol/client-of.ts';
+import { ClientNumbers, isFromStore } from '../../../../plans/protocol/client-of.ts';
 
 const clients = new ClientNumbers();
 const by = (reply: string, info?: unknown): number =>
@@ -32,4 +32,16 @@ test('connections without a name are distinguished', () => {
 test('a header that no server would write is ignored', () => {
   for (const odd of ['', 'soon', '{', 'null', '[]', '7', {}, { user: 'x' }, { ...told, name: 'x'.repeat(5_000) }])
     expect(by('_INBOX.abc.1', odd)).toBe(by('_INBOX.abc.1'));
+});
+
+test('a request counts as stored only if it says so and is from our own account', () => {
+  const isStored = (reply: string, headers: Readonly<Record<string, string>>): boolean =>
+    isFromStore({ reply, header: (name) => headers[name] });
+  const claim = { 'Cascade-Stored': 'true' };
+  expect(isStored('_INBOX.abc.1', claim)).toBe(true);
+  expect(isStored('_INBOX.abc.1', {})).toBe(false);
+  // From another account, with and without `share: true`.
+  expect(isStored('_INBOX.abc.1', { ...claim, 'Nats-Request-Info': JSON.stringify(told) })).toBe(false);
+  expect(isStored('_R_.x.1', claim)).toBe(false);
+  expect(isStored('', claim)).toBe(false);
 });
