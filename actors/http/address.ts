@@ -26,5 +26,10 @@ export function httpAddress(text: string): HttpAddress {
 
 /** As written on a command line and in a URL. */
 export function shownAddress({ host, port }: HttpAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${shownHost(host)}:${port}`;
+}
+
+/** IPv6 addresses get their brackets back. */
+export function shownHost(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
 }

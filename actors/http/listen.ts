@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { type HttpAddress, shownAddress } from './address.ts';
+import { type HttpAddress, shownAddress, shownHost } from './address.ts';
 
 export interface HttpListener {
   /** With the actual port, if any free one was requested. */
@@ -25,7 +25,8 @@ export async function listenHttp(
   what: string,
   first: (incoming: IncomingMessage, outgoing: ServerResponse) => boolean = () => false,
 ): Promise<HttpListener> {
-  const listener = getRequestListener(app.fetch, { hostname: address.host });
+  // The host name is for requests without `Host`, which HTTP/1.0 allows.
+  const listener = getRequestListener(app.fetch, { hostname: shownHost(address.host) });
   const server = createServer((incoming, outgoing) => {
     if (!first(incoming, outgoing)) void listener(incoming, outgoing);
   });

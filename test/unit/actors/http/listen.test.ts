@@ -1,5 +1,8 @@
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { Hono } from 'hono';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { listenHttp } from '../../../../actors/http/listen.ts';
 
 test('serves on any free port, says which, and closes even with a stream open; names a port that is taken', async () => {
@@ -21,3 +24,18 @@ test('serves on any free port, says which, and closes even with a stream open; n
   await expect(stream.text()).rejects.toThrow();
   await expect(fetch(listener.url)).rejects.toThrow();
 });
+
+const hasIpv6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+
+test.each(['127.0.0.1', 'localhost', ...(hasIpv6 ? ['::1', '::'] : [])])(
+  'answers a request without the header Host, which HTTP/1.0 allows, on %s',
+  async (host) => {
+    const app = new Hono();
+    app.get('/', (context) => context.text('here'));
+    const listener = await listenHttp(app, { host, port: 0 }, '--metrics');
+    onTestFinished(() => listener.close(0));
+    const socket = connect(Number(new URL(listener.url).port), host);
+    socket.write('GET / HTTP/1.0\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 200 .*here$/s);
+  },
+);
