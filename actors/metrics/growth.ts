@@ -1,4 +1,4 @@
-/** Totals over restarts: a restarted role counts from zero again, but the total does not. */
+/** What roles counted since we have been listening, over their restarts: a restarted role counts from zero again, but the total does not. */
 export class Growth {
   readonly #before = new Map<string, Readonly<Record<string, number>>>();
   readonly #totals = new Map<string, number>();
@@ -8,11 +8,14 @@ export class Growth {
     return this.#totals;
   }
 
-  /** @param source whose counts these are. */
-  observe(source: string, counts: Readonly<Record<string, number>>): void {
-    const before = this.#before.get(source);
+  /**
+   * @param source whose counts these are.
+   * @param isOld whether the source, if it is heard for the first time, already counted before we were listening.
+   */
+  observe(source: string, counts: Readonly<Record<string, number>>, isOld: boolean): void {
+    const before = this.#before.get(source) ?? (isOld ? counts : {});
     for (const [key, count] of Object.entries(counts)) {
-      const known = before !== undefined && Object.hasOwn(before, key) ? before[key] : 0;
+      const known = Object.hasOwn(before, key) ? before[key] : 0;
       this.#totals.set(key, (this.#totals.get(key) ?? 0) + (count >= known ? count - known : count));
     }
     this.#before.set(source, counts);

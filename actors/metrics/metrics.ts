@@ -25,7 +25,7 @@ export function metricsActor({ subjects, observed, address, onReady }: MetricsOp
     name: 'metrics',
     description: 'serves metrics of the deployment to Prometheus',
     behaviour: ({ bus, clock, drops, stopping$ }) => {
-      const observations = new Observations(observed);
+      const observations = new Observations(observed, clock.now());
       const app = new Hono();
       app.get('/metrics', (context) => {
         const exposition = new Exposition();

@@ -29,9 +29,13 @@ interface Heard<T> {
   readonly value: T;
 }
 
+/** What a frontend or a device has counted since its start, by reason. */
+type Counted = Readonly<Record<'unserved' | 'dropped', Readonly<Record<string, number>>>>;
+
 /** What was observed of a deployment, for writing as metrics. */
 export class Observations {
   readonly #observed: Observed;
+  readonly #startedAt: number;
   readonly #devices = new Map<string, Heard<DeviceState>>();
   /** From the last heartbeats that had them; they outlive the device, like counters. */
   readonly #measures = new Map<string, readonly ModelMeasures[]>();
@@ -46,16 +50,17 @@ export class Observations {
   #gear: GearMessage | undefined;
   #drift: Heard<DriftReport> | undefined;
 
-  constructor(observed: Observed) {
+  /** @param startedAt when we began to listen. */
+  constructor(observed: Observed, startedAt: number) {
     this.#observed = observed;
+    this.#startedAt = startedAt;
   }
 
   state(state: DeviceState, now: number): void {
     const { device, measures, audits = [], unserved = {}, dropped = {} } = state;
     this.#devices.set(device, { at: now, value: state });
     if (measures !== undefined) this.#measures.set(device, measures);
-    growthOf(this.#unserved, `device-${device}`).observe(device, unserved);
-    growthOf(this.#dropped, `device-${device}`).observe(device, dropped);
+    this.#grow(`device-${device}`, device, { unserved, dropped }, now);
     for (const { model, agreed, differed } of audits) {
       const known = this.#audits.get(model) ?? { agreed: 0, differed: 0 };
       this.#audits.set(model, { agreed: known.agreed + sum(agreed), differed: known.differed + sum(differed) });
@@ -63,10 +68,10 @@ export class Observations {
   }
 
   load(report: LoadReport, now: number): void {
-    this.#frontends.set(report.frontend, { at: now, value: report });
-    this.#requests += report.arrivals;
-    growthOf(this.#unserved, FRONTEND).observe(report.frontend, report.unserved ?? {});
-    growthOf(this.#dropped, FRONTEND).observe(report.frontend, report.dropped ?? {});
+    const { frontend, arrivals, unserved = {}, dropped = {} } = report;
+    this.#frontends.set(frontend, { at: now, value: report });
+    this.#requests += arrivals;
+    this.#grow(FRONTEND, frontend, { unserved, dropped }, now);
   }
 
   gear(message: GearMessage): void {
@@ -122,6 +127,13 @@ export class Observations {
       to.number('auditCompared', { model, agrees: 'true' }, agreed);
       to.number('auditCompared', { model, agrees: 'false' }, differed);
     }
+  }
+
+  /** All report several times a second, so those we hear at once were running before us, and what they counted then is not new. */
+  #grow(role: string, source: string, { unserved, dropped }: Counted, now: number): void {
+    const isOld = now - this.#startedAt < DEVICE_LOST_AFTER_MS;
+    growthOf(this.#unserved, role).observe(source, unserved, isOld);
+    growthOf(this.#dropped, role).observe(source, dropped, isOld);
   }
 
   #writeGear(to: Exposition): void {

@@ -16,7 +16,8 @@ listens.
 \`docker/prometheus/\` has a configuration and alert rules, \`docker/grafana/\` a dashboard. \`docker compose -f docker/compose.yaml --profile
 observe up\` starts them along with a deployment.
 
-Counters of a device start at zero when its process does, as Prometheus expects. \`role\` is \`frontend\` for all frontends together,
+Counters with the label \`device\` start at zero when its process does, as Prometheus expects; all others when the exporter does, and they keep growing
+when a role restarts. \`role\` is \`frontend\` for all frontends together,
 \`device-<id>\` for a device, \`metrics\` for the exporter itself.
 
 | name | type | unit | labels | |

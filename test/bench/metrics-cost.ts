@@ -42,13 +42,10 @@ const told = micros(1_000, () => encode(deviceState({ measures: measures.snapsho
 const [plainBytes, toldBytes] = [encode(deviceState()), encode(deviceState({ measures: measures.snapshot }))];
 const read = micros(1_000, () => STATE.codec.decode(plainBytes));
 const readTold = micros(1_000, () => STATE.codec.decode(toldBytes));
-const observations = new Observations({
-  name: 'bench',
-  version: '0',
-  devices: ['d0'],
-  slo: { type: 'latency', p95Ms: 100 },
-  qpsMax: QPS,
-});
+const observations = new Observations(
+  { name: 'bench', version: '0', devices: ['d0'], slo: { type: 'latency', p95Ms: 100 }, qpsMax: QPS },
+  0,
+);
 observations.state(deviceState({ measures: measures.snapshot }), 0);
 const scrape = micros(100, () => {
   const exposition = new Exposition();

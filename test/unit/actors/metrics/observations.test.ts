@@ -8,8 +8,12 @@ import type { DriftReport } from '../../../../plans/protocol/drift-report.ts';
 import { deviceState } from '../../../support/plans.ts';
 import { findProgram } from '../../../support/programs.ts';
 
-const observations = (): Observations =>
-  new Observations({ name: 'test', version: '1.2.3', devices: ['d0', 'd1'], slo: { type: 'latency', p95Ms: 50 }, qpsMax: 400 });
+/** @param startedAt by default so long ago that all that is heard now has started since. */
+const observations = (startedAt = -10_000): Observations =>
+  new Observations(
+    { name: 'test', version: '1.2.3', devices: ['d0', 'd1'], slo: { type: 'latency', p95Ms: 50 }, qpsMax: 400 },
+    startedAt,
+  );
 
 function textOf(observed: Observations, now = 0, drops = {}): string {
   const exposition = new Exposition();
@@ -62,6 +66,26 @@ test('arrivals and requests without a result keep growing when frontends restart
   expect(text).toContain(
     'cascade_unserved_requests_total{role="frontend",kind="refused",reason="invalid",code="INVALID_ARGUMENT"} 1\n',
   );
+});
+
+test('an exporter that restarts does not count again what roles counted before', () => {
+  const observed = observations(0);
+  const figures = () => textOf(observed).match(/(?<=^cascade_(unserved|dropped).*} )\d+$/gm);
+  const report = (counted: number, now: number): void => {
+    const counts = { unserved: { deadly: counted }, dropped: { 'work: id': counted } };
+    observed.state(deviceState(counts), now);
+    observed.load(load(counts), now);
+  };
+  report(3, 100);
+  expect(figures()).toEqual(['0', '0', '0', '0']);
+  report(4, 200);
+  expect(figures()).toEqual(['1', '1', '1', '1']);
+  // These have restarted.
+  report(2, 2_000);
+  expect(figures()).toEqual(['3', '3', '3', '3']);
+  // This one is new.
+  observed.load(load({ frontend: 'g', unserved: { deadly: 5 } }), 2_000);
+  expect(figures()).toEqual(['3', '8', '3', '3']);
 });
 
 test('a frontend that is silent for a while is not counted twice when it comes back, unless it was gone for an hour', () => {
