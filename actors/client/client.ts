@@ -29,8 +29,6 @@ export interface ClientOptions {
   readonly deadlineMs?: number;
   /** First tokens of our inbox, if this user may subscribe to only one prefix. Default `_INBOX`. */
   readonly inboxPrefix?: string;
-  /** Name of this client, used as a prefix of generated ids. Default: random. */
-  readonly name?: string;
 }
 
 export interface CallOptions extends InferOptions {
@@ -100,7 +98,8 @@ export interface CascadeClient {
  * @throws ConfigError when no NATS server answers or accepts our credentials.
  */
 export async function connectCascade(options: ClientOptions & NatsOptions): Promise<CascadeClient> {
-  return createClient(await connectNats(options), realClock, options);
+  // The connection's name may be any text, and that of several clients, so it has no place in subjects and ids.
+  return createClient(await connectNats(options), realClock, { ...options, name: undefined });
 }
 
 /** A client that knows of others asking the same deployment. */
@@ -117,7 +116,11 @@ export interface SharedClient extends CascadeClient {
 }
 
 /** A client on an existing bus. `close` closes the bus. */
-export function createClient(bus: Bus, clock: Clock, options: ClientOptions & Pick<ExchangeOptions, 'newToken'>): SharedClient {
+export function createClient(
+  bus: Bus,
+  clock: Clock,
+  options: ClientOptions & Pick<ExchangeOptions, 'name' | 'newToken'>,
+): SharedClient {
   const subjects = subjectsOf(options.deployment, options.prefix);
   const patience = new Patience();
   const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });

@@ -43,7 +43,8 @@ export interface ExchangeCounts {
 }
 
 export interface ExchangeOptions {
-  readonly name?: string;
+  /** Subject token that no other client uses, for its inbox and generated ids. Default: random. */
+  readonly name?: string | undefined;
   readonly inboxPrefix?: string;
   /** For requests without their own. */
   readonly deadlineMs?: number;

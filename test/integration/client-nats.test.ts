@@ -48,6 +48,21 @@ it('gets every answer even if the NATS server dies and comes back meanwhile', as
   expect(got.map(({ id }) => id).sort()).toEqual([...ids].sort());
 });
 
+it('connects with any name, which another client may have, too', async () => {
+  const server = await startNatsServer();
+  cleanups.push(() => server.stop());
+  const bus = await connectNats({ servers: server.url });
+  cleanups.push(() => bus.close());
+  await stubFrontend(bus, ({ id, answer }) => answer(resultFor(id, 1)));
+  const ids: string[] = [];
+  for (const name of ['Billing service', 'Billing service', 'billing.', '>']) {
+    const client = await connectCascade({ servers: server.url, deployment: 'test', name });
+    cleanups.push(() => client.close());
+    ids.push((await client.infer({ x: 1 })).id);
+  }
+  expect(new Set(ids).size).toBe(4);
+});
+
 it('works with permissions to publish requests and read one inbox only', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cascade-test-'));
   cleanups.push(() => rm(folder, { recursive: true }));
