@@ -17,6 +17,8 @@ import { moreOptions } from './more-options.ts';
 import { PassedOver } from './passed-over.ts';
 import { tryModels } from './try-models.ts';
 
+/** Of the drafted SLO. */
+const P95_MS = 100;
 /** Most reasons that a message lists. */
 const MAX_REASONS = 8;
 
@@ -62,13 +64,13 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
     },
     {
       comments: ['Your requirements: a latency SLO, or { accuracy: 0.9 }; and the highest load to plan for.'],
-      value: { slo: { p95: '100ms' }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },
+      value: { slo: { p95: `${P95_MS}ms` }, load: { qpsMax: 1000, ranges: 16, distribution: { zipf: 1 } } },
     },
   ];
   const told = [sections[1], ...options.sections, sections[sections.length - 3]];
   const notes = told.flatMap(({ comments }) => comments);
   return {
-    yaml: `${commentedYaml(sections.map(({ comments, value }) => ({ comments, value: escapeVariables(value) })))}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))))}`,
+    yaml: `${commentedYaml(sections.map(({ comments, value }) => ({ comments, value: escapeVariables(value) })))}\n${moreOptions(new Set(sections.flatMap(({ value }) => Object.keys(value))), P95_MS)}`,
     notes: [...notes, 'Set slo and load to your requirements.'],
     passedOver: passedOver.lines(),
   };

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -48,6 +48,27 @@ const workloads = manifests.flatMap(({ kind, metadata, spec }) => {
   const { replicas, selector, template } = spec;
   return [{ kind, name: metadata.name, replicas, selector, labels: template.metadata.labels, pod: template.spec }];
 });
+
+test.each(DOCKERFILES.filter((file) => file !== 'docker/cuda.Dockerfile'))(
+  '%s copies only what .dockerignore lets through',
+  (file) => {
+    const kept = readFileSync('.dockerignore', 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1));
+    const sources = [...readFileSync(file, 'utf8').matchAll(/^COPY (?!.*--from)((?:--\S+ )*)(.+) \S+$/gm)].flatMap(
+      ([, , paths]) => paths.split(' '),
+    );
+    expect(sources.length).toBeGreaterThan(0);
+    for (const source of sources) {
+      expect(existsSync(source), source).toBe(true);
+      expect(
+        kept.some((path) => source === path || source.startsWith(`${path}/`)),
+        source,
+      ).toBe(true);
+    }
+  },
+);
 
 const scratch = mkdtempSync(join(tmpdir(), 'cascade-linters-'));
 afterAll(() => rmSync(scratch, { recursive: true }));

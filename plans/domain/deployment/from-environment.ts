@@ -5,6 +5,7 @@ import { ConfigError } from '../../../engine/errors.ts';
  * characters `${NAME}` themselves.
  */
 const VARIABLE = /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
+const ONE_VARIABLE = /^\s*\$\{[A-Za-z_][A-Za-z0-9_]*\}\s*$/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -18,6 +19,11 @@ export function expandVariables(text: string, environment: Environment = process
     return value ?? written;
   });
   return { text: expanded, unset };
+}
+
+/** Whether a setting is one variable and nothing else. */
+export function isVariable(text: string): boolean {
+  return ONE_VARIABLE.test(text);
 }
 
 /** The value with its strings written so that expanding them gives them back. */

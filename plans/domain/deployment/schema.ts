@@ -498,7 +498,7 @@ export const deploymentSchema = z
     nats: nats
       .prefault({})
       .describe(
-        `Connection to NATS; as anywhere in this file, \${NAME} stands for the environment variable NAME, and $\${NAME} for the text \${NAME} itself`,
+        `Connection to NATS; as anywhere in this file, \${NAME} stands for the environment variable NAME (also for a number), and $\${NAME} for the text \${NAME} itself`,
       ),
     frontends: z
       .int()

@@ -2,7 +2,7 @@ import { distance } from 'fastest-levenshtein';
 import { type Document, isAlias, isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
-import { expandVariables, unsetVariable } from './from-environment.ts';
+import { expandVariables, isVariable, unsetVariable } from './from-environment.ts';
 import { kindOf, shown as shownWhole } from './shown.ts';
 import { SoundPart } from './sound-part.ts';
 
@@ -50,7 +50,12 @@ export function checkYaml<S extends z.ZodType>(
   }
   const written = plainOf(document, file);
   const problems: Problem[] = [];
-  const plain = withVariables(written, [], (path) => path[0] === secretKey, problems);
+  const found: Found = { unset: problems, scalars: [] };
+  const plain = withScalars(
+    schema,
+    withVariables(written, [], (path) => path[0] === secretKey, found),
+    found.scalars,
+  );
   const checked: Checked = { plain, root: jsonSchemaOf(schema), secretKey };
   const sound = new SoundPart(plain, standIns);
   // From the end, because removing a list item shifts those after it.
@@ -66,7 +71,7 @@ export function checkYaml<S extends z.ZodType>(
   return {
     value: result.success ? (result.data as z.output<S>) : undefined,
     problems,
-    describe: (found) => [...new Set([...problems, ...found.map((p) => ({ ...p, path: sound.pathInFile(p.path) }))].map(line))],
+    describe: (more) => [...new Set([...problems, ...more.map((p) => ({ ...p, path: sound.pathInFile(p.path) }))].map(line))],
   };
 
   /** Where the value stands, or the innermost one around it that is written. */
@@ -95,19 +100,58 @@ function plainOf(document: Document, file: string): unknown {
   }
 }
 
+/** What was found when variables were expanded. */
+interface Found {
+  readonly unset: Problem[];
+  /** Strings that were a variable and nothing else, and whose text reads as a number, true or false. */
+  readonly scalars: { readonly path: Path; readonly value: number | boolean }[];
+}
+
 /** The value with environment variables expanded in its strings. */
-function withVariables(value: unknown, path: Path, isSecret: (path: Path) => boolean, unset: Problem[]): unknown {
+function withVariables(value: unknown, path: Path, isSecret: (path: Path) => boolean, found: Found): unknown {
   if (isSecret(path)) return value;
   if (typeof value === 'string') {
-    const expanded = expandVariables(value);
-    if (expanded.unset.length > 0) unset.push({ path, message: unsetVariable(expanded.unset) });
-    return expanded.text;
+    const { text, unset } = expandVariables(value);
+    if (unset.length > 0) found.unset.push({ path, message: unsetVariable(unset) });
+    const scalar = isVariable(value) ? scalarOf(text.trim()) : undefined;
+    if (scalar !== undefined) found.scalars.push({ path, value: scalar });
+    return text;
   }
-  if (Array.isArray(value)) return value.map((item, i) => withVariables(item, [...path, i], isSecret, unset));
+  if (Array.isArray(value)) return value.map((item, i) => withVariables(item, [...path, i], isSecret, found));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, withVariables(item, [...path, key], isSecret, unset)]),
+    Object.entries(value).map(([key, item]) => [key, withVariables(item, [...path, key], isSecret, found)]),
   );
+}
+
+const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
+function scalarOf(text: string): number | boolean | undefined {
+  if (NUMBER.test(text)) return Number(text);
+  return text === 'true' || text === 'false' ? text === 'true' : undefined;
+}
+
+/** A variable is text, unless the schema accepts only the number, true or false that it reads as: a name may be `007`. */
+function withScalars(schema: z.ZodType, plain: unknown, scalars: Found['scalars']): unknown {
+  const issuesIn = (value: unknown): number => schema.safeParse(value).error?.issues.length ?? 0;
+  let best = plain;
+  let issues = scalars.length === 0 ? 0 : issuesIn(plain);
+  for (const { path, value } of scalars) {
+    if (issues === 0) break;
+    const tried = replaced(best, path, value);
+    const left = issuesIn(tried);
+    if (left >= issues) continue;
+    best = tried;
+    issues = left;
+  }
+  return best;
+}
+
+function replaced(value: unknown, [step, ...rest]: Path, by: unknown): unknown {
+  if (step === undefined) return by;
+  if (Array.isArray(value)) return value.map((item, i) => (i === step ? replaced(item, rest, by) : item));
+  const map = value as Readonly<Record<PropertyKey, unknown>>;
+  return { ...map, [step]: replaced(map[step], rest, by) };
 }
 
 /** `models[2].file` */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -50,3 +50,37 @@ test('a file that is empty or not a mapping has a problem and no deployment', ()
     expect(deployment, text).toBeUndefined();
   }
 });
+
+test('a variable stands for a number where a number is wanted, and for text elsewhere', () => {
+  const { CASCADE_TEST_QPS, CASCADE_TEST_CORE, CASCADE_TEST_NAME } = process.env;
+  Object.assign(process.env, { CASCADE_TEST_QPS: '500', CASCADE_TEST_CORE: '0', CASCADE_TEST_NAME: '007' });
+  try {
+    const file = written(`name: \${CASCADE_TEST_NAME}
+frontends: \${CASCADE_TEST_CORE}1
+models: [ { name: a, file: there.onnx } ]
+data: { inputs: { x: there.onnx }, labels: there.onnx }
+devices: [ { id: d0, kind: cpu, cores: [ "\${CASCADE_TEST_CORE}" ], memory: 1GiB } ]
+slo: { p95: 100ms }
+load:
+  qpsMax: \${CASCADE_TEST_QPS}
+  ranges: \${CASCADE_TEST_NAME}
+`);
+    const { problems } = readDeployment(file);
+    expect(problems.map((problem) => problem.replace(`${file}:`, ''))).toEqual([expect.stringMatching(/^2:12 frontends: /)]);
+    const { name, load, devices } = loadDeployment(written(readFileSync(file, 'utf8').replace(/^frontends.*\n/m, '')));
+    expect({ name, load, cores: (devices[0] as { cores?: unknown }).cores }).toMatchObject({
+      name: '007',
+      load: { qpsMax: 500, ranges: 7 },
+      cores: [0],
+    });
+  } finally {
+    restore({ CASCADE_TEST_QPS, CASCADE_TEST_CORE, CASCADE_TEST_NAME });
+  }
+});
+
+function restore(environment: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
+}
