@@ -50,7 +50,8 @@ async function replan(path: string, options: Options): Promise<void> {
   const bus = await connectTo(servers, deployment.nats, 'cascade-replan');
   try {
     const { drift } = await askStatus(bus, deployment, shownServers(servers));
-    const { load, warning } = measuredLoad(deployment.load, drift, deployment.drift.minSamples);
+    const asked = { ...deployment.load, qpsMax: options.qpsMax ?? deployment.load.qpsMax };
+    const { load, warning } = measuredLoad(asked, drift, deployment.drift.minSamples);
     if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`);
     // We can plan for a new load, but the profile does not cover what the models do with different inputs.
     if (drift?.audit?.lost) process.stderr.write(`warning: ${describeAudit(drift.audit)}\n`);

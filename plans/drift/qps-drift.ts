@@ -12,8 +12,10 @@ export interface QpsDriftMeasure extends DriftMeasure {
   /** Per range of the plan. Higher loads count toward the last one. */
   readonly weights: readonly number[];
   readonly plannedWeights: readonly number[];
-  /** Weights of equal ranges from 0 to `qpsMax`, finer than the plan's: a distribution to plan for. */
+  /** Weights of equal ranges from 0 to `qpsMax`, finer than the plan's: a distribution to plan for. Higher loads count toward the last one. */
   readonly histogram: readonly number[];
+  /** Weights of the next ranges of the same width, from `qpsMax` to the highest load, to plan for more. */
+  readonly histogramAbove: readonly number[];
   /** Share of the seconds with more than `qpsMax`. */
   readonly above: number;
 }
@@ -28,6 +30,8 @@ const HORIZON_MS = 3_600_000;
 
 /** The plan's ranges may be wide, and planning for the measured load needs finer ones. */
 const HISTOGRAM_RANGES = 100;
+/** The histogram ends at this multiple of `qpsMax`; higher loads count toward its last range. */
+const HISTOGRAM_END = 10;
 
 /**
  * Compares the measured QPS distribution, in the ranges of the plan, with the planned one (CascadeServe App. C.2). Observations are
@@ -38,8 +42,7 @@ export class QpsDrift {
   readonly #plan: DriftPlan;
   readonly #settings: DriftSettings;
   readonly #seconds: Float64Array;
-  readonly #histogram = new Float64Array(HISTOGRAM_RANGES);
-  #above = 0;
+  readonly #histogram = new Float64Array(HISTOGRAM_END * HISTOGRAM_RANGES);
   #qpsSum = 0;
   #arrivals = 0;
   #since: number;
@@ -70,11 +73,10 @@ export class QpsDrift {
     if (qps === 0) return;
     const kept = keptShare(total(this.#seconds), 2 * this.#settings.minSamples, ms, HORIZON_MS);
     for (let range = 0; range < this.#seconds.length; range++) this.#seconds[range] *= kept;
-    for (let range = 0; range < HISTOGRAM_RANGES; range++) this.#histogram[range] *= kept;
+    for (let range = 0; range < this.#histogram.length; range++) this.#histogram[range] *= kept;
     const range = this.#plan.gears.findIndex((gear) => qps < gear.qps[1]);
     this.#seconds[range === -1 ? this.#seconds.length - 1 : range]++;
-    this.#histogram[Math.min(HISTOGRAM_RANGES - 1, Math.floor((qps / this.#qpsMax) * HISTOGRAM_RANGES))]++;
-    this.#above = this.#above * kept + (qps >= this.#qpsMax ? 1 : 0);
+    this.#histogram[Math.min(this.#histogram.length - 1, Math.floor((qps / this.#qpsMax) * HISTOGRAM_RANGES))]++;
     this.#qpsSum = this.#qpsSum * kept + qps;
   }
 
@@ -83,6 +85,9 @@ export class QpsDrift {
     const measure = driftMeasure(this.#seconds, planned, this.#settings.qpsBound, this.#settings.minSamples, this.#drifted);
     this.#drifted = measure.drifted;
     const seconds = Math.max(1, measure.observations);
+    const shares = Array.from(this.#histogram, (count) => count / seconds);
+    const histogramAbove = shares.slice(HISTOGRAM_RANGES, 1 + shares.findLastIndex((share) => share > 0));
+    const above = total(histogramAbove);
     return {
       ...measure,
       meanQps: this.#qpsSum / seconds,
@@ -90,8 +95,9 @@ export class QpsDrift {
       qpsMax: this.#qpsMax,
       weights: Array.from(this.#seconds, (count) => count / seconds),
       plannedWeights: planned,
-      histogram: Array.from(this.#histogram, (count) => count / seconds),
-      above: this.#above / seconds,
+      histogram: shares.slice(0, HISTOGRAM_RANGES).with(-1, shares[HISTOGRAM_RANGES - 1] + above),
+      histogramAbove,
+      above,
     };
   }
 }

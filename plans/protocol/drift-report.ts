@@ -55,6 +55,8 @@ export const driftReport = z.object({
     weights,
     plannedWeights: weights,
     histogram: weights,
+    /** Older versions do not send it. */
+    histogramAbove: weights.optional(),
     above: z.number(),
   }),
   certainty: z.array(z.object({ model: z.string(), ...measure })),

@@ -112,6 +112,21 @@ describe('load', () => {
     expect(measure).toMatchObject({ observations: 80, weights: [0.5, 0, 0, 0.5], above: 0.5 });
   });
 
+  test('above all ranges keeps its own fine ranges, up to ten times the highest planned load', () => {
+    const { histogram, histogramAbove, above } = measured([...new Array(60).fill(50), 399, 400, 401, 1_000, 90_000]);
+    expect(histogram[99]).toBeCloseTo(5 / 65, 12);
+    expect(above).toBeCloseTo(4 / 65, 12);
+    expect(histogramAbove).toHaveLength(900);
+    // Ranges of 4 requests/s.
+    const counts = histogramAbove.flatMap((weight, i) => (weight > 0 ? [[i, Math.round(65 * weight)]] : []));
+    expect(counts).toEqual([
+      [0, 2],
+      [150, 1],
+      [899, 1],
+    ]);
+    expect(measured([50]).histogramAbove).toEqual([]);
+  });
+
   test('ranges of different widths each count their own seconds; the load for replanning is kept finer', () => {
     const [first, ...others] = plan.gears;
     const joined = {
