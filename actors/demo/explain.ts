@@ -78,16 +78,19 @@ export function describeGears(plan: GearPlan): string {
   return promised === gears.length ? table.toString() : `${table.toString()}\n${BEST_EFFORT_NOTE}`;
 }
 
-/** Promised and measured accuracy. */
-export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number, answers: number): string {
+/**
+ * Promised and measured accuracy.
+ * @param samples different ones among the answers: the same sample again says nothing new.
+ */
+export function describeAccuracy({ accuracy, interval: known }: AccuracyEstimate, measured: number, samples: number): string {
   const [low, high] = known;
-  const error = wilson(measured * answers, answers);
+  const error = wilson(measured * samples, samples);
   const overlap =
     low <= error.high && error.low <= high ? 'though the two intervals overlap' : 'and the two intervals do not overlap';
   const verdict = low <= measured && measured <= high ? 'within it' : `outside it, ${overlap}`;
   return (
     `Accuracy expected by the plan for the gears used: ${percent(accuracy)}, 95 % interval ${interval(known)}; ` +
-    `measured: ${percent(measured)} (${interval([error.low, error.high])} for ${answers} answers), ${verdict}.`
+    `measured: ${percent(measured)} (${interval([error.low, error.high])} for ${samples} different samples), ${verdict}.`
   );
 }
 
@@ -106,7 +109,7 @@ export function describeSavings(run: {
   const [calmest, busiest] = extremes(live);
   const accuracy = live.report.accuracy ?? 0;
   const missed = accuracyOf(largest) - accuracy;
-  const { low, high } = wilson(accuracy * live.report.completed, live.report.completed);
+  const { low, high } = wilson(accuracy * live.samplesAnswered, live.samplesAnswered);
   const error = (high - low) / 2;
   return [
     '',
@@ -116,7 +119,7 @@ export function describeSavings(run: {
       ? `On its own, it would have needed ${Math.ceil((devices * peakQps) / largestModelAloneQps)} such devices at the peak instead of ${devices}, idle most of the time, or its queue would have grown by the second.`
       : `These devices could have carried the crowd with it alone, but with nothing to spare.`,
     `The gear plan served the same load on these devices, with only ${percent(byLargest / Math.max(1, live.report.completed))} of the ${noun}s reaching ${largest.name}: the`,
-    `smaller models were certain of the rest. Over the whole run, accuracy was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'lower' : 'higher'} than that of ${largest.name} on the validation half, plus or minus ${(100 * error).toFixed(2)} for this many answers.`,
+    `smaller models were certain of the rest. Over the whole run, accuracy was ${(100 * Math.abs(missed)).toFixed(2)} points ${missed > 0 ? 'lower' : 'higher'} than that of ${largest.name} on the validation half, plus or minus ${(100 * error).toFixed(2)} for ${live.samplesAnswered} different samples.`,
     `Gears in use: ${live.answersByGear.size}, from gear ${calmest} to gear ${busiest}; ${live.report.gearSwitches ?? 'some'} changes, none of which loaded a model.`,
   ].join('\n');
 }

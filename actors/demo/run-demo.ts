@@ -243,7 +243,7 @@ function summarise(
   const where = emulated ? ', emulated devices' : '';
   print(`\n${reportTable({ [`measured, live${where}`]: live.report, 'simulated, same trace': simulated }).trimEnd()}`);
   if (slowdown > 1) print(`Emulated ${slowdown.toFixed(1)} times slower than full speed: load, devices and SLO alike.`);
-  print(describeAccuracy(expected, live.report.accuracy ?? 0, live.report.completed));
+  print(describeAccuracy(expected, live.report.accuracy ?? 0, live.samplesAnswered));
   for (const [text, count] of live.errors) print(`${count} x ${text}`);
   print(
     describeSavings({ profile, live, largestModelAloneQps, peakQps: peakQps(trace), noun, devices: deployment.devices.length }),

@@ -43,6 +43,8 @@ export interface LiveLoadResult {
   /** Model -> number of requests it answered; gear -> answers given in it. */
   readonly answersByModel: Readonly<Record<string, number>>;
   readonly answersByGear: ReadonlyMap<number, number>;
+  /** Number of different samples among the answers: a long load sends each many times. */
+  readonly samplesAnswered: number;
   /** Distinct errors, and how often each occurred. */
   readonly errors: ReadonlyMap<string, number>;
 }
@@ -66,6 +68,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
   const builder = new ReportBuilder(options.slo, countFromMs);
   const answersByModel: Record<string, number> = {};
   const answersByGear = new Map<number, number>();
+  const samplesAnswered = new Set<number>();
   const errors = new Map<string, number>();
   const duplicatesBefore = client.duplicates;
   const before = await statusIfKnown(options);
@@ -88,11 +91,12 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     onOutcome: (outcome) => {
       options.onOutcome?.(outcome);
       if (outcome.sentAtMs < countFromMs) return;
-      const { result, error } = outcome;
+      const { sample, result, error } = outcome;
       builder.add(outcome.sentAtMs, outcome.latencyMs, outcomeQuality(data, outcome), outcome.outcome);
       if (result !== undefined) {
         answersByModel[result.model] = (answersByModel[result.model] ?? 0) + 1;
         answersByGear.set(result.gear, (answersByGear.get(result.gear) ?? 0) + 1);
+        samplesAnswered.add(sample);
       } else if (error !== undefined) {
         const text = failureKind(error);
         if (errors.size < MAX_DISTINCT_ERRORS || errors.has(text)) errors.set(text, (errors.get(text) ?? 0) + 1);
@@ -114,6 +118,7 @@ export async function liveLoad(options: LiveLoad): Promise<LiveLoadResult> {
     gearSeconds: gearSecondsBetween(before, after),
     answersByModel,
     answersByGear,
+    samplesAnswered: samplesAnswered.size,
     errors,
   };
 }

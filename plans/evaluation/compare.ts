@@ -66,6 +66,8 @@ export interface Comparison {
   readonly simulated: true;
   readonly seed: number;
   readonly load: { readonly seconds: number; readonly peakQps: number; readonly meanQps: number };
+  /** Number of samples that judge; requests repeat them. */
+  readonly samples: number;
   readonly deviceCounts: readonly number[];
   readonly p95LevelsMs: readonly number[];
   readonly accuracyLevels: readonly number[];
@@ -131,6 +133,7 @@ export async function compareStrategies(request: ComparisonRequest): Promise<Com
         peakQps: peakQps(trace),
         meanQps: expectedRequests(trace) / trace.qps.length,
       },
+      samples: asked.judgedOn.labels.length,
       deviceCounts,
       p95LevelsMs,
       accuracyLevels,

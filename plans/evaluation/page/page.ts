@@ -175,10 +175,12 @@ function cellContent(cell: Cell): Markup[] {
   return [element('b', {}, times === '' ? (ours == null ? 'baseline only' : 'only ours') : times), small(`${own}, ${theirs}`)];
 }
 
-function spikeTable({ spike, strategies }: Comparison): Markup {
+function spikeTable({ spike, strategies, samples }: Comparison): Markup {
   const rows = spike.map(({ strategy, accuracy, p95Ms, devices, settings, meetsGoal }) => {
     const report = strategies[strategy];
-    const { low, high } = wilson(accuracy * (report?.completed ?? 0), report?.completed ?? 0);
+    // A sample that is answered again says nothing new.
+    const answered = Math.min(report?.completed ?? 0, samples);
+    const { low, high } = wilson(accuracy * answered, answered);
     const attained = report?.sloAttainment;
     return [
       element('td', {}, LOOKS[strategy].label),
@@ -191,7 +193,15 @@ function spikeTable({ spike, strategies }: Comparison): Markup {
     ];
   });
   return table(
-    ['strategy', 'devices', 'accuracy (95 % interval)', 'p95', 'SLO over the load', 'seconds within it', 'settings'],
+    [
+      'strategy',
+      'devices',
+      `accuracy (95 % interval for ${samples} samples)`,
+      'p95',
+      'SLO over the load',
+      'seconds within it',
+      'settings',
+    ],
     rows,
   );
 }

@@ -59,6 +59,10 @@ describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
     for (const shown of ['CascadeServe', 'DynBa', 'MS+', 'Cocktail+', 'Fig. 7', 'Synthetic', 'seed 1'])
       expect(page).toContain(shown);
     expect(page).not.toContain('NaN');
+    // 2,100 requests, but only 250 samples: about 4 points in each direction at 90 %.
+    const intervals = [...page.matchAll(/ % \((\d+\.\d+) - (\d+\.\d+) %\)/g)];
+    expect(intervals).toHaveLength(6);
+    for (const [, low, high] of intervals) expect(Number(high) - Number(low)).toBeGreaterThan(6);
     expect(stderr).toContain('cocktail has no gear plan');
     for (const name of ['cascade', 'dynba', 'ms', 'no-switching', 'no-cascade']) {
       const file = at(`plans/${name}.plan.json`);
