@@ -1,6 +1,7 @@
 import {
   catchError,
   combineLatest,
+  concatMap,
   defer,
   EMPTY,
   endWith,
@@ -9,10 +10,12 @@ import {
   ignoreElements,
   merge,
   Observable,
+  repeat,
   retry,
   share,
   take,
   takeUntil,
+  takeWhile,
   tap,
 } from 'rxjs';
 import type { Actor } from '../../engine/actor/actor.ts';
@@ -31,6 +34,7 @@ import { listenGrpc } from './grpc/grpc-server.ts';
 import { httpApp } from './http/http-app.ts';
 import { inferRoute } from './http/infer-route.ts';
 import { Inference } from './inference.ts';
+import { OutputLearning } from './learn-outputs.ts';
 import { server$ } from './listener.ts';
 import { Readiness } from './readiness.ts';
 import { RequestMemory } from './request-memory.ts';
@@ -48,7 +52,7 @@ export interface GatewayOptions {
   readonly name: string;
   readonly subjects: Subjects;
   /** Must use the bus that the actor runs on. */
-  readonly client: SharedClient;
+  readonly client: Pick<SharedClient, 'infer' | 'send'>;
   readonly model: ServedModel;
   /** Samples that are sent to check that the deployment answers, and to learn its outputs. */
   readonly warmUp: readonly Inputs[];
@@ -101,20 +105,26 @@ export function gatewayActor({
       );
       const drained$ = listening$.pipe(ignoreElements(), endWith(undefined));
 
-      // Answered warm-up samples show that the whole path works, and what the outputs are.
-      const probe$ = defer(() =>
-        from(Promise.all(warmUp.map((inputs) => client.infer(inputs, { outputs: model.outputsOfModels })))),
-      ).pipe(
-        tap((results) => {
-          model.learn(results);
-          readiness.onProbe(undefined);
-        }),
+      // Answered warm-up samples show that the whole path works.
+      const probe$ = defer(() => from(Promise.all(warmUp.map((inputs) => client.infer(inputs))))).pipe(
         tap({ error: (error) => readiness.onProbe(`a warm-up sample was not answered: ${messageOf(error)}`) }),
       );
-      const verified$ = probe$.pipe(retry({ delay: () => after$(clock, PROBE_AGAIN_MS) }));
+      const outputs = new OutputLearning({ client, model, warmUp, log });
+      const learned$ = probe$.pipe(
+        retry({ delay: () => after$(clock, PROBE_AGAIN_MS) }),
+        concatMap(() => defer(() => outputs.learn()).pipe(repeat({ delay: () => after$(clock, PROBE_AGAIN_MS) }))),
+        takeWhile((isComplete) => !isComplete, true),
+        share(),
+      );
+      // Clients read the metadata once the gateway is ready, so it tries to complete them before, but only once.
+      const verified$ = learned$.pipe(
+        take(1),
+        tap(() => readiness.onProbe(undefined)),
+      );
       const probedAgain$ = every(clock, PROBE_INTERVAL_MS).pipe(
         exhaustMap(() =>
           probe$.pipe(
+            tap(() => readiness.onProbe(undefined)),
             // A busy deployment is still able to serve.
             tap({
               error: (error) =>
@@ -146,6 +156,7 @@ export function gatewayActor({
         bus.status$.pipe(tap((status) => readiness.onStatus(status))),
         stopping$.pipe(tap(() => readiness.onDraining())),
         heartbeats$,
+        learned$,
         ready$,
       );
       return merge(listening$, background$.pipe(takeUntil(drained$)));

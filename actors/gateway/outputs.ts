@@ -4,6 +4,7 @@ import { encodeStrings } from '../../engine/tensor/strings.ts';
 import type { Dtype } from '../../engine/tensor/tensor.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { OutputValue, Result } from '../../plans/protocol/messages.ts';
+import { MAX_OUTPUTS } from '../../plans/protocol/request.ts';
 
 /** An output that clients of the gateway can ask for. */
 export interface ServedOutput {
@@ -64,11 +65,11 @@ export function outputsOf({ task, classes, named }: Task, modelOutputs: readonly
     .filter((name) => !ours.some((output) => output.name === name))
     // For a custom task, only these contain the answer.
     .map(
-      (name): ServedOutput => ({
+      (name, i): ServedOutput => ({
         name,
         dtype: undefined,
         shape: undefined,
-        standard: task === 'custom',
+        standard: task === 'custom' && i < MAX_OUTPUTS,
         needs: 'output',
         read: readOutput(name),
       }),

@@ -72,10 +72,10 @@ export class ServedModel {
     return this.#outputs.filter(({ needs }) => needs === 'output').map(({ name }) => name);
   }
 
-  /** Learns the types and shapes of the models' own outputs from answers. An axis in which the answers differ may have any length. */
-  learn(results: readonly Result[]): void {
+  /** Learns the types and shapes of these outputs from answers. An axis in which the answers differ may have any length. */
+  learn(names: readonly string[], results: readonly Result[]): void {
     this.#outputs = this.#outputs.map((output) => {
-      if (output.needs !== 'output') return output;
+      if (!names.includes(output.name)) return output;
       const values = results.map(output.read);
       const [{ dtype, shape }] = values;
       const sameRank = values.every((value) => value.shape.length === shape.length);
@@ -86,6 +86,11 @@ export class ServedModel {
         shape: shape.map((length, axis) => (values.every((value) => value.shape[axis] === length) ? length : null)),
       };
     });
+  }
+
+  /** An output that cannot be returned is only asked for if a request names it; the refusal says why. */
+  onNotReturned(name: string): void {
+    this.#outputs = this.#outputs.map((output) => (output.name === name ? { ...output, standard: false } : output));
   }
 }
 

@@ -3,6 +3,7 @@ import { joinAnswers, outputsOf } from '../../../../actors/gateway/outputs.ts';
 import { ServedModel } from '../../../../actors/gateway/served-model.ts';
 import { valuesOf } from '../../../../engine/tensor/values-of.ts';
 import type { Result } from '../../../../plans/protocol/messages.ts';
+import { MAX_OUTPUTS } from '../../../../plans/protocol/request.ts';
 import { resultFor } from '../../../support/stub-frontend.ts';
 
 function join(outputs: ReturnType<typeof outputsOf>, names: readonly string[], results: readonly Result[]) {
@@ -71,6 +72,20 @@ describe('an answer as tensors', () => {
     expect(() => join(outputs, ['scores'], [result])).toThrow(/"scores" is unknown; this model returns certainty, model, stage/);
   });
 
+  test('of a custom task has as many of them by default as a request may ask for', () => {
+    const names = Array.from({ length: MAX_OUTPUTS + 1 }, (_, i) => `mask_${i}`);
+    const model = new ServedModel('m', [], outputsOf({ task: 'custom', classes: 1, named: false }, names));
+    const defaults = (): string[] =>
+      model
+        .outputs([])
+        .filter(({ needs }) => needs === 'output')
+        .map(({ name }) => name);
+    expect(defaults()).toEqual(names.slice(0, MAX_OUTPUTS));
+    model.onNotReturned('mask_1');
+    expect(defaults()).not.toContain('mask_1');
+    expect(model.outputs(['mask_1', names[MAX_OUTPUTS]])).toHaveLength(2);
+  });
+
   test('with different shapes cannot make a tensor', () => {
     const outputs = outputsOf({ task: 'custom', classes: 1, named: false }, ['mask']);
     const results = [1, 2].map((length) => ({
@@ -90,6 +105,7 @@ test('metadata list a model output once an answer has shown it, with -1 for axes
   expect(model.metadata.inputs).toEqual([{ name: 'x', datatype: 'FP32', shape: [-1, -1, 3] }]);
   expect(model.metadata.outputs.map(({ name }) => name)).not.toContain('mask');
   model.learn(
+    ['mask'],
     [2, 5].map((length) => ({
       ...resultFor('a'),
       outputs: { mask: { dtype: 'float16', shape: [4, length], data: new Uint8Array(8 * length) } },
