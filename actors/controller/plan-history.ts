@@ -18,8 +18,8 @@ const LAST = 'last';
 
 /**
  * All plans of a deployment by revision, in the deployment's key-value bucket. The keys: `plan.<n>`; `current`, the revision in force;
- * `last`, the highest revision used so far; and `digest.<sha256>`, the revision of the plan with that content. In memory when the
- * server has no JetStream.
+ * `before.<n>`, the one that was in force before revision n; `last`, the highest revision used so far; and `digest.<sha256>`, the revision
+ * of the plan with that content. In memory when the server has no JetStream.
  */
 export class PlanHistory {
   readonly #store: KeyValueStore;
@@ -39,6 +39,12 @@ export class PlanHistory {
   async currentRevision(): Promise<number | undefined> {
     const entry = await this.#store.get(CURRENT);
     return entry && numberIn(entry);
+  }
+
+  /** The revision that was in force before another, which need not be the next lower one: rejected plans have revisions, too. */
+  async revisionBefore(revision: number): Promise<number> {
+    const entry = await this.#store.get(beforeKey(revision));
+    return (entry && numberIn(entry)) ?? revision - 1;
   }
 
   /** @throws ConfigError when the stored value is not a plan of this version. */
@@ -86,11 +92,18 @@ export class PlanHistory {
       const entry = await this.#store.get(CURRENT);
       const inForce = (entry && numberIn(entry)) ?? 0;
       if (inForce > revision) return false;
-      if (inForce === revision || (await writeNumber(this.#store, CURRENT, revision, entry?.revision))) break;
+      if (inForce === revision) break;
+      // Written first: once the plan is in force, it can be rolled back.
+      if (inForce > 0) await this.#store.put(beforeKey(revision), bytesOf(String(inForce)));
+      if (await writeNumber(this.#store, CURRENT, revision, entry?.revision)) break;
     }
     await this.note({ revision, plan });
     return true;
   }
+}
+
+function beforeKey(revision: number): string {
+  return `before.${revision}`;
 }
 
 function digestKey(plan: GearPlan): string {

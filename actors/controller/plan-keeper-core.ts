@@ -205,6 +205,7 @@ export class PlanKeeperCore {
         this.#orders.onNotAdopted(task.change, task.next, reason);
         return;
       case 'read':
+      case 'read-before':
         this.#orders.onNotRead(task.change, reason);
         return;
       case 'read-current':

@@ -21,6 +21,8 @@ export type PlanTask =
   | { readonly type: 'adopt'; readonly change: number; readonly next: Revision }
   /** Reads an earlier plan. */
   | { readonly type: 'read'; readonly change: number; readonly revision: number }
+  /** Reads the plan that was in force before a revision. */
+  | { readonly type: 'read-before'; readonly change: number; readonly revision: number }
   /** Reads the plan in force. */
   | { readonly type: 'read-current' }
   /** Announces a plan, for a change or for processes that missed it. Fails when the plan is too large for a message. */
@@ -88,6 +90,10 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
       if (noteWanted) await history.note({ revision: inForce.revision, plan: wanted });
     }
 
+    async function read(history: PlanHistory, change: number, revision: number): Promise<PlanOutcome> {
+      return { type: 'read', change, revision, plan: (await history.get(revision))?.plan };
+    }
+
     async function carryOut(task: Exclude<PlanTask, { type: 'announce' | 'adopt' }>): Promise<PlanOutcome> {
       if (task.type === 'take-over') return takeOver(task);
       const history = await open();
@@ -97,10 +103,10 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
           return { type: 'restored' };
         case 'number':
           return { type: 'numbered', change: task.change, revision: await history.nextRevision(task.above) };
-        case 'read': {
-          const { change, revision } = task;
-          return { type: 'read', change, revision, plan: (await history.get(revision))?.plan };
-        }
+        case 'read':
+          return read(history, task.change, task.revision);
+        case 'read-before':
+          return read(history, task.change, await history.revisionBefore(task.revision));
         case 'read-current':
           return { type: 'current', stored: await history.current() };
         default:

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { parsePlan } from '../../plans/domain/gear-plan/plan-file.ts';
 
-/** An operator's order: a new plan, or a rollback to a revision (`true`: the one before the revision in force). */
+/** An operator's order: a new plan, or a rollback to a revision (`true`: the one that was in force before the present one). */
 export type ParsedPlanOrder =
   | { readonly type: 'plan'; readonly plan: GearPlan }
   | { readonly type: 'rollback'; readonly to: number | true };

@@ -184,10 +184,14 @@ export class PlanOrders {
   }
 
   #rollBack(to: number | true, reply: string): void {
-    const revision = to === true ? this.#known.current.revision - 1 : to;
-    const reason = revision < 1 ? this.#noSuchRevision(revision) : this.#busy();
-    if (reason === undefined) this.#effects.push(perform({ type: 'read', change: this.#open(reply).number, revision }));
-    else this.#answer(reply, { accepted: false, reason });
+    const reason = this.#busy();
+    if (reason !== undefined) {
+      this.#answer(reply, { accepted: false, reason });
+      return;
+    }
+    const change = this.#open(reply).number;
+    const { revision } = this.#known.current;
+    this.#effects.push(perform(to === true ? { type: 'read-before', change, revision } : { type: 'read', change, revision: to }));
   }
 
   #open(reply: string | undefined): Change {

@@ -130,6 +130,16 @@ describe('a plan that is pushed', () => {
     });
   });
 
+  test('can be rolled back even if the devices refused another one in between', async () => {
+    const tooLarge = { ...swapped, weights: { small: weightsOf('small'), large: weightsOf('large', { memoryBytes: 2 ** 50 }) } };
+    const world = await startWorld({ device: { memoryBytes: 2 ** 30 } });
+    expect(await world.push(tooLarge)).toMatchObject({ accepted: false });
+    expect(await world.push(swapped)).toEqual({ accepted: true, revision: 3 });
+    expect(await world.push({ rollback: true })).toEqual({ accepted: true, revision: 4 });
+    await world.runUntil(world.clock.now() + 10_000);
+    expect([world.loadedOn('a'), world.loadedOn('b')]).toEqual([['small'], ['large']]);
+  });
+
   test.each([
     ['is not JSON', 'gears!', /the plan: not JSON/],
     ['is not a plan', { gears: [] }, /the plan: not a gear plan/],

@@ -78,6 +78,41 @@ describe('numbers of plans', () => {
   });
 });
 
+describe('the revision before another', () => {
+  test('is the one that was in force, not a rejected plan, nor one that was stored in vain', async () => {
+    const history = await open(createLocalBus(new VirtualClock()));
+    await history.adopt({ revision: 1, plan });
+    await history.keep({ revision: 2, plan });
+    await history.adopt({ revision: 4, plan });
+    await history.adopt({ revision: 5, plan });
+    expect(await history.revisionBefore(5)).toBe(4);
+    expect(await history.revisionBefore(4)).toBe(1);
+    expect(await history.get(await history.revisionBefore(1))).toBeUndefined();
+  });
+
+  test('is right even if another plan comes into force while it is being stored', async () => {
+    const bus = createLocalBus(new VirtualClock());
+    const other = await open(bus);
+    await other.adopt({ revision: 1, plan });
+    let meanwhile = async (): Promise<void> => {
+      meanwhile = async () => undefined;
+      await other.adopt({ revision: 2, plan });
+    };
+    const history = await open(busThatIsInterrupted(bus, 'current', () => meanwhile()));
+    await history.adopt({ revision: 4, plan });
+    expect(await history.revisionBefore(4)).toBe(2);
+  });
+
+  test('is right even if the confirmation of the plan in force is lost', async () => {
+    const because = new Error('no answer');
+    const history = await open(busThatLosesAConfirmation(createLocalBus(new VirtualClock()), because));
+    await history.adopt({ revision: 1, plan });
+    await expect(history.adopt({ revision: 4, plan })).rejects.toBe(because);
+    await history.adopt({ revision: 4, plan });
+    expect(await history.revisionBefore(4)).toBe(1);
+  });
+});
+
 // Found by the fault simulation: results that named a revision 2 that never existed.
 test('a process that starts while the first plan is being put in force begins with revision 1', async () => {
   const bus = createLocalBus(new VirtualClock());

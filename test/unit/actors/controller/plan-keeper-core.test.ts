@@ -135,9 +135,6 @@ test('a plan that does not fit the deployment, or an invalid one, is refused at 
 
 test('an operator can go back to a stored revision', () => {
   const core = leading();
-  expect(verdicts(core.onOrder(order({ rollback: true })))).toEqual([
-    { accepted: false, reason: 'there is no revision 0 to roll back to; revision 1 is in force' },
-  ]);
   expect(performed(core.onOrder(order({ rollback: 4 })))).toEqual([{ type: 'read', change: 1, revision: 4 }]);
   const missing = core.onOutcome({ type: 'read', change: 1, revision: 4, plan: undefined }, 0);
   expect(verdicts(missing)).toEqual([
@@ -145,6 +142,21 @@ test('an operator can go back to a stored revision', () => {
   ]);
   core.onOrder(order({ rollback: 4 }));
   expect(performed(core.onOutcome({ type: 'read', change: 2, revision: 4, plan: next }, 0))).toMatchObject([{ type: 'number' }]);
+});
+
+test('an operator can go back to the plan that was in force before, if there is one', () => {
+  const core = leading();
+  const [read] = performed(core.onOrder(order({ rollback: true })));
+  expect(read).toEqual({ type: 'read-before', change: 1, revision: 1 });
+  expect(verdicts(core.onOutcome({ type: 'read', change: 1, revision: 0, plan: undefined }, 0))).toEqual([
+    { accepted: false, reason: 'there is no revision 0 to roll back to; revision 1 is in force' },
+  ]);
+  core.onOrder(order({ rollback: true }));
+  expect(verdicts(core.onOutcome({ type: 'failed', task: { ...read, change: 2 } as PlanTask, reason: 'no answer' }, 0))).toEqual([
+    { accepted: false, reason: 'no answer' },
+  ]);
+  core.onOrder(order({ rollback: true }));
+  expect(performed(core.onOutcome({ type: 'read', change: 3, revision: 1, plan: next }, 0))).toMatchObject([{ type: 'number' }]);
 });
 
 test('an operator who waits for a verdict when the term ends is told; a plan that was being stored is in force anyway', () => {
