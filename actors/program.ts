@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ActorGivenUp, CascadeError, ConfigError, DeviceTakenError } from '../engine/errors.ts';
+import { printableLines } from '../engine/printable.ts';
 import { packageVersion } from '../engine/process/package-info.ts';
 import * as compare from '../plans/commands/compare.ts';
 import * as deploymentOptions from '../plans/commands/deployment-options.ts';
@@ -71,19 +72,22 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   }
 }
 
+/** Messages may quote what servers said. */
+function complain(message: string): void {
+  process.stderr.write(`${printableLines(message)}\n`);
+}
+
 function report(error: unknown): number {
   // Commander has already said what was wrong, or printed the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
   if (error instanceof ConfigError) {
-    process.stderr.write(`${error.message}\n`);
+    complain(error.message);
     return error instanceof DeviceTakenError && claimWasGiven() ? EXIT_TAKEN : EXIT_USAGE;
   }
   if (error instanceof ActorGivenUp) {
-    process.stderr.write(`${error.message}\n`);
+    complain(error.message);
     return EXIT_ERROR;
   }
-  process.stderr.write(
-    `${error instanceof CascadeError ? `${error.code}: ${error.message}` : ((error as Error)?.stack ?? error)}\n`,
-  );
+  complain(error instanceof CascadeError ? `${error.code}: ${error.message}` : String((error as Error)?.stack ?? error));
   return EXIT_ERROR;
 }

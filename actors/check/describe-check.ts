@@ -1,4 +1,5 @@
 import pc from 'picocolors';
+import { printable } from '../../engine/printable.ts';
 import { shellWord } from '../../plans/commands/shell-word.ts';
 import { counted } from '../../plans/explain/format.ts';
 import type { CheckReport } from './check-deployment.ts';
@@ -14,7 +15,7 @@ export function describeCheck({ findings, verdict }: CheckReport, path: string):
 }
 
 function lineOf({ level, area, message }: Finding): string[] {
-  const [first, ...more] = message.split('\n');
+  const [first, ...more] = message.split('\n').map(printable);
   const indent = ' '.repeat(LEVEL_WIDTH + AREA_WIDTH + 4);
   return [
     `${COLOURS[level](level.padEnd(LEVEL_WIDTH))}  ${area.padEnd(AREA_WIDTH)}  ${first}`,

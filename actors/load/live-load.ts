@@ -1,5 +1,6 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import type { CascadeError } from '../../engine/errors.ts';
+import { printable } from '../../engine/printable.ts';
 import { createRandom } from '../../engine/random.ts';
 import type { LabelledData } from '../../plans/data/labelled-data.ts';
 import { shuffled } from '../../plans/data/shuffled.ts';
@@ -55,9 +56,9 @@ const MAX_DISTINCT_ERRORS = 20;
 /** What differs between similar failures: the number of attempts, and when to retry. */
 const OF_ONE_REQUEST = / \(\d+ attempts? in \d+ ms\)$|; ask again after \d+ ms/g;
 
-/** The common part of similar failures. */
+/** The common part of similar failures, for a terminal. */
 export function failureKind({ code, message }: Pick<CascadeError, 'code' | 'message'>): string {
-  return `${code}: ${message.replace(OF_ONE_REQUEST, '')}`;
+  return printable(`${code}: ${message.replace(OF_ONE_REQUEST, '')}`);
 }
 
 /** Replays a trace on a running deployment, with the labelled data that were not used for planning. */

@@ -1,3 +1,4 @@
+import { printable } from '../../engine/printable.ts';
 import type { EventMessage } from '../../plans/protocol/events.ts';
 import { describeBasis } from '../commands/describe-decision.ts';
 
@@ -17,7 +18,6 @@ export function describeEvent(event: EventMessage): string {
     .map((key) => fields[key])
     .filter((value) => typeof value === 'string' || typeof value === 'number');
   const reason = typeof fields.reason === 'string' ? `: ${fields.reason}` : '';
-  return (
-    typeof fields.text === 'string' ? `${event.type}: ${fields.text}` : `${[event.type, ...parts].join(' ')}${reason}`
-  ).slice(0, MAX_LENGTH);
+  const said = typeof fields.text === 'string' ? `${event.type}: ${fields.text}` : `${[event.type, ...parts].join(' ')}${reason}`;
+  return printable(said.slice(0, MAX_LENGTH));
 }

@@ -1,15 +1,17 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
+import { printable } from '../../engine/printable.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { type Subjects, subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Status } from '../controller/status-report.ts';
+import { readReply } from './read-reply.ts';
 
 const TIMEOUT_MS = 2_000;
 
 /** Gets the status of a running deployment. @throws CascadeError UNAVAILABLE when nobody serves it, DEADLINE_EXCEEDED when nobody answers. */
 export async function requestStatus(bus: Bus, { status }: Pick<Subjects, 'status'>): Promise<Status> {
   const { data } = await bus.request(status, new Uint8Array(), { timeoutMs: TIMEOUT_MS });
-  return JSON.parse(Buffer.from(data).toString()) as Status;
+  return readReply<Status>(data, printable);
 }
 
 /**

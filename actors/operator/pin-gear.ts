@@ -1,8 +1,10 @@
 import type { Bus } from '../../engine/bus/bus.ts';
 import { CascadeError } from '../../engine/errors.ts';
+import { printableLines } from '../../engine/printable.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import { describeEnd, type PinOrder, type PinVerdict } from '../../plans/protocol/pin-order.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
+import { readReply } from './read-reply.ts';
 
 const TIMEOUT_MS = 5_000;
 
@@ -18,7 +20,7 @@ export async function pinGear(
   const { pin } = subjectsOf(name, prefix);
   try {
     const { data } = await bus.request(pin, Buffer.from(JSON.stringify(order)), { timeoutMs: TIMEOUT_MS });
-    return JSON.parse(Buffer.from(data).toString()) as PinVerdict;
+    return readReply<PinVerdict>(data, printableLines);
   } catch (error) {
     if (!(error instanceof CascadeError)) throw error;
     const what =

@@ -2,11 +2,13 @@ import { defer, filter, firstValueFrom, map, merge, switchMap, take } from 'rxjs
 import type { Bus, BusMessage } from '../../engine/bus/bus.ts';
 import { type Clock, every, realClock } from '../../engine/clock.ts';
 import { CascadeError, MalformedMessage } from '../../engine/errors.ts';
+import { printableLines } from '../../engine/printable.ts';
 import type { Deployment } from '../../plans/domain/deployment/deployment.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { EVENTS } from '../../plans/protocol/channels.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import type { Verdict } from '../controller/plan-change.ts';
+import { readReply } from './read-reply.ts';
 
 /** An operator's order on `.control.plan`: a new plan, or a rollback to the previous revision (`true`) or to a given one. */
 export type PlanOrder = GearPlan | { readonly rollback: true | number };
@@ -39,7 +41,7 @@ export async function pushPlan(
   try {
     const answer$ = defer(() => bus.request(plan, Buffer.from(JSON.stringify(order)), { timeoutMs }));
     const answer = await firstValueFrom(merge(succeeded$, answer$));
-    return JSON.parse(Buffer.from(answer.data).toString()) as Verdict;
+    return readReply<Verdict>(answer.data, printableLines);
   } catch (error) {
     if (!(error instanceof CascadeError)) throw error;
     throw new CascadeError(error.code, whatToDo(error, deployment.name));

@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
+import { printable } from '../../engine/printable.ts';
 import type { DeploymentSlo } from '../../plans/domain/deployment/deployment.ts';
 import { accuracyWithInterval, milliseconds, percent, plain } from '../../plans/explain/format.ts';
 import { describeEnd } from '../../plans/protocol/pin-order.ts';
@@ -42,7 +43,7 @@ export function drawScreen(scene: Scene, size: { readonly columns: number; reado
   const audit = status?.drift?.audit;
   const total = Object.values(now.answers).reduce((sum, qps) => sum + qps, 0);
   const lines = [
-    `${pc.bold(deployment)}  ${timeOf(now.at)}  ${problem === null ? pc.green(`plan revision ${status?.revision ?? '-'}`) : pc.red(`no controller answers: ${problem}`.slice(0, columns - 40))}`,
+    `${pc.bold(deployment)}  ${timeOf(now.at)}  ${problem === null ? pc.green(`plan revision ${status?.revision ?? '-'}`) : pc.red(`no controller answers: ${printable(problem)}`.slice(0, columns - 40))}`,
     row('load', `${plain(now.qps, 3)}/s`, `of ${plain(qpsMax)} planned`),
     row(
       '',
@@ -69,7 +70,9 @@ export function drawScreen(scene: Scene, size: { readonly columns: number; reado
     row('no result', `${plain(now.unserved, 3)}/s`),
     ...Object.entries(now.answers)
       .sort(([, a], [, b]) => b - a)
-      .map(([model, qps]) => row(model.slice(0, LABEL_CELLS - 1), `${plain(qps, 3)}/s`, bar(total === 0 ? 0 : qps / total))),
+      .map(([model, qps]) =>
+        row(printable(model).slice(0, LABEL_CELLS - 1), `${plain(qps, 3)}/s`, bar(total === 0 ? 0 : qps / total)),
+      ),
     '',
     ...devicesTable(now, status, columns),
     '',

@@ -5,6 +5,10 @@ import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { parseRequest } from '../../../../plans/protocol/request.ts';
 import { decodeUntrusted } from '../../../../plans/protocol/untrusted.ts';
 
+test('the text of a failure that is shown has no control characters', () => {
+  expect(failureKind({ code: 'INTERNAL', message: 'a\x1b[2J\nb' })).toBe('INTERNAL: a [2J b');
+});
+
 test('failures that differ only in the retry hint or number of attempts count as one kind', () => {
   const refused = (ms: number) =>
     failureKind({ code: 'RESOURCE_EXHAUSTED', message: `overloaded: no answer; ask again after ${ms} ms` });

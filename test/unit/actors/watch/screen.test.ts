@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import type { Second } from '../../../../actors/observer/picture.ts';
+import { Picture, type Second } from '../../../../actors/observer/picture.ts';
 import { describeSecond, drawScreen, type Scene } from '../../../../actors/watch/screen.ts';
 
 const second = (fields: Partial<Second> = {}): Second => ({
@@ -50,6 +50,21 @@ test('marks unknown figures as unknown, and fits the terminal', () => {
   const small = drawn({ columns: 64, rows: 20 }, { happenings });
   expect(small).toHaveLength(19);
   for (const line of small) expect(line.length).toBeLessThanOrEqual(64);
+});
+
+test('writes no control characters of events, model names and problems', () => {
+  const hostile = 'a\x1b[2Jb\x1b]0;title\x07\nc';
+  const picture = new Picture();
+  picture.event({ type: 'plan-rejected', revision: 1, reason: hostile }, 0);
+  const fields = {
+    happenings: picture.happenings,
+    seconds: [second({ answers: { [hostile]: 1 } })],
+    problem: hostile,
+  };
+  for (const line of drawScreen(scene(fields), { columns: 100, rows: 40 })) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: our own colours.
+    expect(line.replace(/\x1b\[\d+m/g, '')).not.toMatch(/\p{Cc}/u);
+  }
 });
 
 test('shows a second in one line', () => {
