@@ -8,7 +8,7 @@ import { devicesLike } from '../planner/sp3/devices-like.ts';
 import type { Report } from '../report/report.ts';
 import type { SecondWindow } from '../report/report-builder.ts';
 import { traceWorkload } from '../simulator/workload.ts';
-import { expectedRequests, peakQps, rangeHistogram, type Trace } from '../traces/trace.ts';
+import { dropEmptySeconds, expectedRequests, peakQps, rangeHistogram, type Trace } from '../traces/trace.ts';
 import { Capacities } from './capacities.ts';
 import { type Cell, cellsOf } from './cells.ts';
 import { type Halves, halves } from './halves.ts';
@@ -203,7 +203,7 @@ export async function pointsOf(
 /** What `pointsOf` needs to run a strategy. */
 export type PointsRequest = Omit<ComparisonRequest, 'profile' | 'strategies' | 'deviceCounts' | 'nowMs'> & Halves;
 
-/** Every strategy plans for the peak second of the load and for how often each load occurs. */
+/** Every strategy plans for the peak second of the load, its mean and how often each load occurs, whatever load the deployment file names. */
 function requestFor(
   count: number,
   {
@@ -217,8 +217,11 @@ function requestFor(
 ): PlanRequest {
   const qpsMax = peakQps(trace);
   const request = planRequestOf(deployment, chosenOn, { qpsMax, ranges, seed });
+  // While serving, seconds without requests do not count toward the mean.
+  const busy = dropEmptySeconds(trace);
   return {
     ...request,
+    meanQps: expectedRequests(busy) / Math.max(1, busy.qps.length),
     devices: devicesLike(request.devices, count),
     weights: rangeHistogram(trace, qpsMax, request.weights.length),
     slo: { type: 'latency', p95Ms: p95LevelsMs[p95LevelsMs.length - 1] },
