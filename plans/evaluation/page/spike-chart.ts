@@ -28,17 +28,21 @@ export interface SpikeCharts {
 }
 
 /** Load, latency and accuracy, second by second, one chart below the other (CascadeServe Fig. 8, 9). */
-export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: number): Markup[] {
-  const windows = spike[0]?.seconds ?? [];
+export function spikeCharts({ spike: given, seconds, sloMs }: SpikeCharts, width: number): Markup[] {
+  // Nothing happens in seconds without requests; some lists leave them out.
+  const spike = given.map((through) => ({ ...through, seconds: through.seconds.filter(({ offered }) => offered > 0) }));
+  const load = new Array<number>(seconds).fill(0);
+  for (const { second, offered } of spike[0]?.seconds ?? []) load[second] = offered;
   const plot = area(width, HEIGHT, { top: 26 });
   const x = exactScale(0, seconds, [plot.left, plot.right]);
   const xOf = xAxis(plot, { scale: x, label: 'time (s)', format: plain });
-  const offered = linearScale(0, Math.max(1, extentOf(windows.map((w) => w.offered))[1]), [plot.bottom, plot.top], 4);
+  const offered = linearScale(0, Math.max(1, extentOf(load)[1]), [plot.bottom, plot.top], 4);
   const loadLine = polyline(
-    windows.map((w) => [x.at(w.second + 0.5), offered.at(w.offered)]),
+    load.map((requests, second) => [x.at(second + 0.5), offered.at(requests)]),
     { stroke: INK, 'stroke-width': 1.5 },
   );
   const latencies = spike.flatMap((through) => through.seconds.flatMap(({ p95Ms }) => (p95Ms === null ? [] : [p95Ms])));
+  const unanswered = spike.some((through) => through.seconds.some(({ p95Ms }) => p95Ms === null));
   const limits = sloMs === undefined ? [] : [sloMs];
   const ms = logScale(...extentOf([...latencies, ...limits]), [plot.bottom, plot.top]);
   const limit = limits.map((value) =>
@@ -71,8 +75,9 @@ export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: numbe
       'p95 latency of the requests of each second',
       xOf,
       yAxis(plot, { scale: ms, label: 'p95 (ms)', format: plain }),
-      ...lines(spike, (w) => w.p95Ms, x.at, ms.at),
+      ...lines(spike, x.at, ({ p95Ms }) => (p95Ms === null ? plot.top : ms.at(p95Ms))),
       ...limit,
+      ...(unanswered ? [text(plot.right - 4, 16, 'upper edge: too few answers', { 'text-anchor': 'end', class: 'mark' })] : []),
       legend,
     ),
     chart(
@@ -80,29 +85,34 @@ export function spikeCharts({ spike, seconds, sloMs }: SpikeCharts, width: numbe
       `Accuracy of the answers, mean of ${SMOOTHED} seconds`,
       xOf,
       yAxis(plot, { scale: quality, label: 'accuracy (%)', format: (value) => plain(100 * value) }),
-      ...lines(smoothed, (w) => w.accuracy, x.at, quality.at),
+      ...lines(smoothed, x.at, ({ accuracy }) => (accuracy === null ? null : quality.at(accuracy))),
       legend,
     ),
   ];
 }
 
+/** @param yAt null for a second of which nothing is known: the line is broken there. */
 function lines(
   spike: readonly Through[],
-  of: (window: SecondWindow) => number | null,
   xAt: (second: number) => number,
-  yAt: (value: number) => number,
+  yAt: (window: SecondWindow) => number | null,
 ): Markup[] {
   return spike
     .map(({ strategy, seconds }, s) => {
       const look = LOOKS[strategy];
-      const points = seconds.flatMap((window): (readonly [number, number])[] => {
-        const value = of(window);
-        return value === null ? [] : [[xAt(window.second + 0.5), yAt(value)]];
-      });
+      const pieces: (readonly [number, number])[][] = [[]];
+      for (const window of seconds) {
+        const y = yAt(window);
+        if (y === null) pieces.push([]);
+        else pieces[pieces.length - 1].push([xAt(window.second + 0.5), y]);
+      }
+      const points = pieces.flat();
       const every = Math.max(1, Math.ceil(points.length / MARKS));
-      const line = polyline(points, { stroke: look.color, 'stroke-width': look.width, 'stroke-dasharray': look.dash });
+      const drawn = pieces
+        .filter((piece) => piece.length > 0)
+        .map((piece) => polyline(piece, { stroke: look.color, 'stroke-width': look.width, 'stroke-dasharray': look.dash }));
       const first = Math.round((s * every) / Math.max(1, spike.length));
-      return line + points.flatMap(([x, y], i) => (i % every === first ? [mark(look, x, y)] : [])).join('');
+      return [...drawn, ...points.flatMap(([x, y], i) => (i % every === first ? [mark(look, x, y)] : []))].join('');
     })
     .reverse();
 }
