@@ -31,6 +31,9 @@ export function every(clock: Clock, periodMs: number): Observable<number> {
 /** Cached, because reading it costs more than reading the clock. */
 const TIME_ORIGIN = performance.timeOrigin;
 
+/** Node calls a longer timer after 1 ms. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The process's clock: monotonic, like `performance.now()`, and comparable between processes on one machine. */
 export const realClock: Clock = {
   now: () => TIME_ORIGIN + performance.now(),
@@ -38,6 +41,12 @@ export const realClock: Clock = {
     if (delayMs <= 0) {
       const immediate = setImmediate(fn);
       return () => clearImmediate(immediate);
+    }
+    if (delayMs > LONGEST_TIMER_MS) {
+      let cancel = realClock.after(LONGEST_TIMER_MS, () => {
+        cancel = realClock.after(delayMs - LONGEST_TIMER_MS, fn);
+      });
+      return () => cancel();
     }
     const timer = setTimeout(fn, delayMs);
     return () => clearTimeout(timer);

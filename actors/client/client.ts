@@ -4,10 +4,11 @@ import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import type { Stored } from '../../engine/bus/work-queue.ts';
-import { type Clock, realClock } from '../../engine/clock.ts';
+import { type Clock, LONGEST_TIMER_MS, realClock } from '../../engine/clock.ts';
 import { CascadeError, messageOf } from '../../engine/errors.ts';
 import { CANCEL_HEADER, checkToken } from '../../plans/protocol/cancel.ts';
 import { type Answer, isFailure, type Result } from '../../plans/protocol/messages.ts';
+import { checkDeadline, wrongNumber } from '../../plans/protocol/request.ts';
 import { subjectsOf } from '../../plans/protocol/subjects.ts';
 import { decodeAnswers, errorOf, failureOf } from './answers.ts';
 import { type EnqueueOptions, enqueue } from './enqueue.ts';
@@ -37,7 +38,7 @@ export interface CallOptions extends InferOptions {
 }
 
 export interface InferManyOptions {
-  /** Requests in flight at once. Default 256. */
+  /** Requests in flight at once; Infinity: all of them. Default 256. */
   readonly concurrency?: number;
   /** Emit answers in the order of the requests rather than as they arrive. Default false. */
   readonly ordered?: boolean;
@@ -95,11 +96,28 @@ export interface CascadeClient {
  * await client.close();
  * ```
  *
- * @throws ConfigError when no NATS server answers or accepts our credentials.
+ * @throws ConfigError when no NATS server answers or accepts our credentials, CascadeError INVALID_ARGUMENT for invalid options.
  */
 export async function connectCascade(options: ClientOptions & NatsOptions): Promise<CascadeClient> {
+  // Before there is a connection that would have to be closed.
+  checkOptions(options);
   // The connection's name may be any text, and that of several clients, so it has no place in subjects and ids.
   return createClient(await connectNats(options), realClock, { ...options, name: undefined });
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+function checkOptions({ deadlineMs, connectTimeoutMs = 1, replicas = 1 }: ClientOptions & Partial<NatsOptions>): void {
+  if (deadlineMs !== undefined) checkDeadline(deadlineMs);
+  if (!(Number.isFinite(connectTimeoutMs) && connectTimeoutMs > 0 && connectTimeoutMs <= LONGEST_TIMER_MS))
+    throw wrongNumber('connectTimeoutMs', connectTimeoutMs, `milliseconds above 0 and at most ${LONGEST_TIMER_MS}`);
+  if (!(Number.isInteger(replicas) && replicas >= 1 && replicas <= 5))
+    throw wrongNumber('replicas', replicas, 'a whole number from 1 to 5');
+}
+
+/** @throws CascadeError INVALID_ARGUMENT */
+function checkConcurrency(concurrency: number): void {
+  if (!(concurrency >= 1 && (Number.isInteger(concurrency) || concurrency === Number.POSITIVE_INFINITY)))
+    throw wrongNumber('concurrency', concurrency, 'a whole number, 1 or more, or Infinity for no limit');
 }
 
 /** A client that knows of others asking the same deployment. */
@@ -121,6 +139,7 @@ export function createClient(
   clock: Clock,
   options: ClientOptions & Pick<ExchangeOptions, 'name' | 'newToken'>,
 ): SharedClient {
+  checkOptions(options);
   const subjects = subjectsOf(options.deployment, options.prefix);
   const patience = new Patience();
   const exchange = new Exchange(bus, clock, subjects.infer, { ...options, patience });
@@ -143,7 +162,7 @@ export function createClient(
         signal?.addEventListener('abort', giveUp, { once: true });
       }),
     inferMany: (requests, { concurrency = 256, ordered = false } = {}) => {
-      if (!(concurrency >= 1)) throw new CascadeError('INVALID_ARGUMENT', `concurrency: ${concurrency}; use 1 or more`);
+      checkConcurrency(concurrency);
       return mergeBounded(requests, (request, done) => sendOrRefuse(exchange, request, done), { concurrency, ordered });
     },
     enqueue: async (inputs, enqueueOptions = {}) =>

@@ -5,7 +5,7 @@ import type { Stored } from '../../engine/bus/work-queue.ts';
 import type { Clock } from '../../engine/clock.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { checkToken, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
-import { checkDeadline, checkId } from '../../plans/protocol/request.ts';
+import { checkDeadline, checkId, wrongNumber } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { encodeWithoutDeadline, type Inputs } from './request-body.ts';
 
@@ -28,7 +28,7 @@ export interface EnqueueOptions {
   readonly scores?: boolean;
   /** Include these outputs of the model in the result, in full. */
   readonly outputs?: readonly string[];
-  /** How long to try until NATS acknowledges. Default 30,000. */
+  /** How long to try until NATS acknowledges; Infinity: until it does. Default 30,000. */
   readonly timeoutMs?: number;
 }
 
@@ -53,6 +53,7 @@ export async function enqueue(
 ): Promise<Stored> {
   checkId(id);
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
+  checkTimeout(timeoutMs);
   if (token !== undefined) checkToken(token, TOKEN_HEADER);
   answerSubject(subjects, '', results);
   const data = encodeWithoutDeadline(id, inputs, { scores, outputs });
@@ -64,20 +65,26 @@ export async function enqueue(
   };
   const messageId = messageIdOf(data, headers);
   const giveUpAt = clock.now() + timeoutMs;
+  const leftMs = (): number => giveUpAt - clock.now();
   for (;;) {
-    const leftMs = giveUpAt - clock.now();
     try {
-      const attemptMs = Math.max(1, Math.min(SILENCE_MS, leftMs));
+      const attemptMs = Math.max(1, Math.min(SILENCE_MS, leftMs()));
       return await bus.workQueues().append(subjects.durable, data, { id: messageId, headers, timeoutMs: attemptMs });
     } catch (error) {
       if (!(error instanceof CascadeError)) throw error;
       const status = await firstValueFrom(bus.status$, { defaultValue: 'closed' });
       // JetStream has its own connection, which may be lost on its own.
       const mayPass = error.code === 'DEADLINE_EXCEEDED' || error.code === 'UNAVAILABLE';
-      if (!mayPass || status === 'closed' || leftMs <= PAUSE_MS) throw explained(error);
-      await (status === 'up' ? after(clock, PAUSE_MS) : connectionOrAfter(bus, clock, leftMs));
+      if (!mayPass || status === 'closed') throw explained(error);
+      await (status === 'up' ? after(clock, Math.min(PAUSE_MS, leftMs())) : connectionOrAfter(bus, clock, leftMs()));
+      if (leftMs() <= 0) throw explained(error);
     }
   }
+}
+
+function checkTimeout(timeoutMs: unknown): void {
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))
+    throw wrongNumber('timeoutMs', timeoutMs, 'milliseconds above 0, or Infinity to try until the request is stored');
 }
 
 /**

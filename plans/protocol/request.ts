@@ -1,4 +1,4 @@
-import { invalid } from '../../engine/errors.ts';
+import { type CascadeError, invalid } from '../../engine/errors.ts';
 import { parseTensor } from '../../engine/tensor/parse-tensor.ts';
 import { describeSpec, type Sample, type TensorSpec } from '../../engine/tensor/tensor.ts';
 
@@ -85,10 +85,13 @@ export function checkId(id: unknown): asserts id is string {
 /** @throws CascadeError INVALID_ARGUMENT */
 export function checkDeadline(deadlineMs: unknown): asserts deadlineMs is number {
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0) || deadlineMs > DEADLINE_MAX_MS) {
-    throw invalid(
-      `deadlineMs: ${typeof deadlineMs === 'number' ? deadlineMs : kindOf(deadlineMs)}; use milliseconds above 0 and at most ${DEADLINE_MAX_MS}`,
-    );
+    throw wrongNumber('deadlineMs', deadlineMs, `milliseconds above 0 and at most ${DEADLINE_MAX_MS}`);
   }
+}
+
+/** @param right what would be right. */
+export function wrongNumber(name: string, value: unknown, right: string): CascadeError {
+  return invalid(`${name}: ${typeof value === 'number' ? value : kindOf(value)}; use ${right}`);
 }
 
 /** Whether a value is meant to be a request: a map with inputs. */

@@ -1,5 +1,5 @@
 import { take } from 'rxjs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { every, realClock } from '../../../engine/clock.ts';
 import { VirtualClock } from '../../doubles/virtual-clock.ts';
 
@@ -74,6 +74,26 @@ describe('the real clock', () => {
       seen.push('turn');
     });
     expect(seen).toEqual(['turn', 'first', 'second']);
+  });
+
+  it('waits longer than a timer of Node can, unless cancelled', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const seen: string[] = [];
+      realClock.after(5e9, () => seen.push('called'));
+      realClock.after(Number.POSITIVE_INFINITY, () => seen.push('never'));
+      const cancel = realClock.after(5e9, () => seen.push('cancelled'));
+      vi.advanceTimersByTime(3e9);
+      cancel();
+      vi.advanceTimersByTime(2e9 - 1);
+      expect(seen).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(seen).toEqual(['called']);
+      vi.advanceTimersByTime(1e10);
+      expect(seen).toEqual(['called']);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('calls soon after the running code, before anything that is due', async () => {

@@ -1,0 +1,71 @@
+import { setImmediate as settle } from 'node:timers/promises';
+import { BehaviorSubject } from 'rxjs';
+import { expect, test } from 'vitest';
+import { type EnqueueOptions, enqueue } from '../../../../actors/client/enqueue.ts';
+import type { Bus } from '../../../../engine/bus/bus.ts';
+import type { AppendOptions, Stored } from '../../../../engine/bus/work-queue.ts';
+import { CascadeError } from '../../../../engine/errors.ts';
+import { subjectsOf } from '../../../../plans/protocol/subjects.ts';
+import { VirtualClock } from '../../../doubles/virtual-clock.ts';
+import { runClock } from '../../../support/virtual-plane.ts';
+
+const STORED: Stored = { stream: 's', sequence: 1, duplicate: false };
+
+/** A client without a connection, at first. */
+function disconnected() {
+  const clock = new VirtualClock();
+  const status$ = new BehaviorSubject<'up' | 'down'>('down');
+  const attempts: { at: number; options: AppendOptions }[] = [];
+  const append = async (_: string, __: Uint8Array, options: AppendOptions): Promise<Stored> => {
+    attempts.push({ at: clock.now(), options });
+    if (status$.value === 'down') throw new CascadeError('UNAVAILABLE', 'no connection to NATS');
+    return STORED;
+  };
+  const bus = { status$, workQueues: () => ({ append }) } as unknown as Bus;
+  /** Becomes the outcome. */
+  const store = (options: EnqueueOptions): { outcome: unknown } => {
+    const told: { outcome: unknown } = { outcome: 'none yet' };
+    const set = (outcome: unknown): void => {
+      told.outcome = outcome;
+    };
+    void enqueue(bus, clock, subjectsOf('test'), 'id', { x: [1] }, options).then(set, set);
+    return told;
+  };
+  const runUntil = async (timeMs: number): Promise<void> => {
+    await settle();
+    await runClock(clock, timeMs);
+    await settle();
+  };
+  return { status$, attempts, store, runUntil };
+}
+
+test('without a time limit, a request waits for the connection, without spinning', async () => {
+  const { status$, attempts, store, runUntil } = disconnected();
+  const told = store({ timeoutMs: Number.POSITIVE_INFINITY });
+  await runUntil(3_600_000);
+  expect([told.outcome, attempts.length]).toEqual(['none yet', 1]);
+  status$.next('up');
+  await runUntil(3_600_001);
+  expect([told.outcome, attempts.length]).toEqual([STORED, 2]);
+});
+
+test('a request gives up after its timeout', async () => {
+  const { attempts, store, runUntil } = disconnected();
+  const told = store({ timeoutMs: 5_000 });
+  await runUntil(4_999);
+  expect(told.outcome).toBe('none yet');
+  await runUntil(5_000);
+  expect(told.outcome).toMatchObject({ code: 'UNAVAILABLE', message: 'no connection to NATS' });
+  expect(attempts).toHaveLength(1);
+});
+
+test.each([Number.NaN, 0, -1, '5'])('a timeout of %s is refused with what would be right', async (timeoutMs) => {
+  const { attempts, store, runUntil } = disconnected();
+  const told = store({ timeoutMs: timeoutMs as number });
+  await runUntil(0);
+  expect(told.outcome).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(/^timeoutMs: .*; use milliseconds/),
+  });
+  expect(attempts).toEqual([]);
+});
