@@ -17,7 +17,10 @@ export interface EnqueueOptions {
   readonly id?: string;
   /** The answer goes to `.results.<name>`: see `results$`. Default: `.results`. */
   readonly results?: string;
-  /** Counted from now; after it, the answer is DEADLINE_EXCEEDED. By default, the deployment decides how often to try. */
+  /**
+   * Counted from now; after it, the answer is DEADLINE_EXCEEDED, and we no longer try to store the request. By default, the deployment
+   * decides how often to try.
+   */
   readonly deadlineMs?: number;
   /**
    * A secret with which the request can be cancelled: see `giveUpStored`. A different one for each request, of 16 to 64 letters, digits, _
@@ -41,7 +44,7 @@ const PAUSE_MS = 100;
  * Stores a request; resolves when NATS has acknowledged it. It is sent again, with the same id, while there is no connection and when the
  * acknowledgement is missing.
  * @throws CascadeError RESOURCE_EXHAUSTED when the store is full, UNAVAILABLE when there is none or no timely connection,
- *   INVALID_ARGUMENT.
+ *   DEADLINE_EXCEEDED when the request's own deadline passes before, INVALID_ARGUMENT.
  */
 export async function enqueue(
   bus: Bus,
@@ -57,18 +60,24 @@ export async function enqueue(
   if (token !== undefined) checkToken(token, TOKEN_HEADER);
   answerSubject(subjects, '', results);
   const data = encodeWithoutDeadline(id, inputs, { scores, outputs });
-  const headers = {
+  const stated = {
     'Cascade-Id': id,
     ...(results === undefined ? {} : { 'Cascade-Results': results }),
     ...(deadlineMs === undefined ? {} : { 'Cascade-Deadline-Ms': String(deadlineMs) }),
     ...(token === undefined ? {} : { [TOKEN_HEADER]: token }),
   };
-  const messageId = messageIdOf(data, headers);
-  const giveUpAt = clock.now() + timeoutMs;
-  const leftMs = (): number => giveUpAt - clock.now();
+  // The same at each attempt, whatever is left of the deadline.
+  const messageId = messageIdOf(data, stated);
+  const calledAt = clock.now();
+  const giveUpAt = calledAt + timeoutMs;
+  const deadlineAt = calledAt + (deadlineMs ?? Number.POSITIVE_INFINITY);
+  const leftMs = (): number => Math.min(giveUpAt, deadlineAt) - clock.now();
   for (;;) {
     try {
-      const attemptMs = Math.max(1, Math.min(SILENCE_MS, leftMs()));
+      const now = clock.now();
+      const attemptMs = Math.max(1, Math.min(SILENCE_MS, giveUpAt - now));
+      // The deployment counts from when the request is stored.
+      const headers = deadlineMs === undefined ? stated : { ...stated, 'Cascade-Deadline-Ms': wholeMs(deadlineAt - now) };
       return await bus.workQueues().append(subjects.durable, data, { id: messageId, headers, timeoutMs: attemptMs });
     } catch (error) {
       if (!(error instanceof CascadeError)) throw error;
@@ -77,9 +86,16 @@ export async function enqueue(
       const mayPass = error.code === 'DEADLINE_EXCEEDED' || error.code === 'UNAVAILABLE';
       if (!mayPass || status === 'closed') throw explained(error);
       await (status === 'up' ? after(clock, Math.min(PAUSE_MS, leftMs())) : connectionOrAfter(bus, clock, leftMs()));
-      if (leftMs() <= 0) throw explained(error);
+      if (leftMs() > 0) continue;
+      if (deadlineAt > giveUpAt) throw explained(error);
+      const passed = `the deadline of ${deadlineMs} ms passed before NATS acknowledged the request`;
+      throw new CascadeError('DEADLINE_EXCEEDED', `${passed}: ${error.message}`);
     }
   }
+}
+
+function wholeMs(ms: number): string {
+  return String(Math.max(1, Math.ceil(ms)));
 }
 
 function checkTimeout(timeoutMs: unknown): void {

@@ -89,7 +89,7 @@ export function checkDeadline(deadlineMs: unknown): asserts deadlineMs is number
   }
 }
 
-/** @param right what would be right. */
+/** @param right says what to use instead. */
 export function wrongNumber(name: string, value: unknown, right: string): CascadeError {
   return invalid(`${name}: ${typeof value === 'number' ? value : kindOf(value)}; use ${right}`);
 }

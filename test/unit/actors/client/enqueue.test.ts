@@ -59,6 +59,35 @@ test('a request gives up after its timeout', async () => {
   expect(attempts).toHaveLength(1);
 });
 
+test('a request whose deadline passes before there is a connection is not stored', async () => {
+  const { status$, attempts, store, runUntil } = disconnected();
+  const told = store({ deadlineMs: 500 });
+  await runUntil(500);
+  const message = 'the deadline of 500 ms passed before NATS acknowledged the request: no connection to NATS';
+  expect(told.outcome).toMatchObject({ code: 'DEADLINE_EXCEEDED', message });
+  status$.next('up');
+  await runUntil(60_000);
+  expect(attempts).toHaveLength(1);
+});
+
+test('a request is stored with what is left of its deadline, under the same id at each attempt', async () => {
+  const { status$, attempts, store, runUntil } = disconnected();
+  const told = store({ deadlineMs: 5_000 });
+  await runUntil(3_000);
+  status$.next('up');
+  await runUntil(3_001);
+  expect(told.outcome).toBe(STORED);
+  expect(attempts.map(({ options }) => options.headers?.['Cascade-Deadline-Ms'])).toEqual(['5000', '2000']);
+  expect(attempts[1].options.id).toBe(attempts[0].options.id);
+});
+
+test('a long deadline does not prolong the timeout', async () => {
+  const { store, runUntil } = disconnected();
+  const told = store({ deadlineMs: 600_000 });
+  await runUntil(30_000);
+  expect(told.outcome).toMatchObject({ code: 'UNAVAILABLE', message: 'no connection to NATS' });
+});
+
 test.each([Number.NaN, 0, -1, '5'])('a timeout of %s is refused with what would be right', async (timeoutMs) => {
   const { attempts, store, runUntil } = disconnected();
   const told = store({ timeoutMs: timeoutMs as number });
