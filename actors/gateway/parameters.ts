@@ -4,7 +4,7 @@ import { checkDeadline } from '../../plans/protocol/request.ts';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** Triton's parameters for stateful models and tensors in shared memory. */
+/** Triton's parameters for stateful models and tensors in shared memory; 0, false and empty mean that they are not used. */
 const UNSUPPORTED = ['sequence_id', 'sequence_start', 'sequence_end', 'shared_memory_region'];
 const US_PER_MS = 1_000;
 
@@ -36,7 +36,6 @@ export function deadlineMsOf(parameters: Parameters): number | undefined {
 /** @throws CascadeError INVALID_ARGUMENT */
 export function refuseUnsupported(parameters: Parameters, where: string): void {
   for (const name of UNSUPPORTED) {
-    if (parameters[name] !== undefined && parameters[name] !== 0)
-      throw invalid(`${where}.${name} is not supported by this server`);
+    if (parameters[name]) throw invalid(`${where}.${name} is not supported by this server`);
   }
 }

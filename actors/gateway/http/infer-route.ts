@@ -9,7 +9,8 @@ import { readBody } from './read-body.ts';
 import { readInfer } from './read-infer.ts';
 import { writeInfer } from './write-infer.ts';
 
-const PATH = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+/** Clients of proxies send the whole URL. */
+const PATH = /^(?:https?:\/\/[^/?]+)?\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
 const JSON_LENGTH = JSON_LENGTH_HEADER.toLowerCase();
 
 /**

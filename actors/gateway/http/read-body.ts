@@ -29,7 +29,9 @@ export async function readBody(incoming: IncomingMessage, take: Take): Promise<U
     throw new BodyTooLarge();
   }
   const received = await whole(incoming, bounded(take));
-  return decoded(received, incoming.headers['content-encoding'], bounded(take));
+  // Names of encodings are case-insensitive, and some clients send an empty header.
+  const encoding = incoming.headers['content-encoding']?.toLowerCase() || 'identity';
+  return decoded(received, encoding, bounded(take));
 }
 
 function bounded(take: Take): Take {
@@ -81,7 +83,7 @@ function discardRest(incoming: IncomingMessage, received: number): void {
 }
 
 /** Chunk by chunk, because a few bytes may become a thousand times as many. */
-async function decoded(body: Buffer, encoding = 'identity', take: Take): Promise<Buffer> {
+async function decoded(body: Buffer, encoding: string, take: Take): Promise<Buffer> {
   if (encoding === 'identity') return body;
   if (!Object.hasOwn(DECODERS, encoding)) {
     throw invalid(`header Content-Encoding: ${JSON.stringify(encoding.slice(0, 40))}; use gzip, deflate or none`);

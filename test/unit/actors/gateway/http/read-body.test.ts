@@ -17,6 +17,9 @@ test.each([
   [undefined, (body: Buffer) => body],
   ['gzip', gzipSync],
   ['deflate', deflateSync],
+  ['', (body: Buffer) => body],
+  ['Identity', (body: Buffer) => body],
+  ['GZIP', gzipSync],
 ])('reads a body with the encoding %s', async (encoding, encode) => {
   for (const body of [Buffer.from('{}'), Buffer.alloc(1_000_000, 'abc')])
     expect(Buffer.from(await readBody(incoming(encode(body), encoding), free)).equals(body)).toBe(true);
