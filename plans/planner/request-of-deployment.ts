@@ -1,4 +1,5 @@
 import { ConfigError } from '../../engine/errors.ts';
+import { NO_NUMBER } from '../domain/cascade/certainty.ts';
 import { type Deployment, type Device, deviceClass } from '../domain/deployment/deployment.ts';
 import { canRun } from '../domain/deployment/model-entry.ts';
 import { measuredMeanQps, rangeWeights } from '../domain/deployment/range-weights.ts';
@@ -15,8 +16,9 @@ export interface PlanOverrides {
   readonly seed?: number;
 }
 
-/** @throws ConfigError if deployment and profile do not belong together. */
+/** @throws ConfigError if deployment and profile do not belong together, or no model answers any sample. */
 export function planRequestOf(deployment: Deployment, profile: Profile, overrides: PlanOverrides): PlanRequest {
+  requireAnswers(deployment, profile);
   const qpsMax = overrides.qpsMax ?? deployment.load.qpsMax;
   const ranges = overrides.ranges ?? deployment.load.ranges;
   const slo =
@@ -36,6 +38,13 @@ export function planRequestOf(deployment: Deployment, profile: Profile, override
     weights: rangeWeights({ ...deployment.load, qpsMax, ranges }),
     seed: overrides.seed ?? 1,
   };
+}
+
+function requireAnswers({ file }: Deployment, { models }: Profile): void {
+  if (models.some(({ certainties }) => certainties.some((certainty) => certainty !== NO_NUMBER))) return;
+  throw new ConfigError(
+    `${file}: every model answered NaN for every validation sample, so there is nothing to plan; check the models and the scale of their inputs, and run \`cascade profile\` again`,
+  );
 }
 
 /** @throws ConfigError for a device whose kind was not profiled, or not with every model that it can run. */

@@ -48,9 +48,11 @@ export function simulateEnsembles(
   at = 0;
   for (let i = 0; i < arrivalsMs.length; i++) {
     const members = membersOf(i);
-    let latencyMs = 0;
-    for (let k = 0; k < members.length; k++) latencyMs = Math.max(latencyMs, run.latencyMs[at++]);
-    builder.add(arrivalsMs[i], latencyMs, qualityOf(members)[sampleOrder[i % sampleOrder.length]], 'completed');
+    // Members that answer NaN fail, and nobody waits for them.
+    const answersMs = run.latencyMs.subarray(at, at + members.length).filter((ms) => !Number.isNaN(ms));
+    at += members.length;
+    const outcome = answersMs.length === 0 ? 'error' : 'completed';
+    builder.add(arrivalsMs[i], Math.max(...answersMs), qualityOf(members)[sampleOrder[i % sampleOrder.length]], outcome);
   }
   const runMs = Math.max(seconds * 1000, run.endMs);
   const deviceUtilisation = Object.fromEntries(system.deviceNames.map((name, d) => [name, Math.min(1, run.busyMs[d] / runMs)]));

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { NO_NUMBER } from '../../../../plans/domain/cascade/certainty.ts';
 import { autoscale, type ScalingProblem, type ScalingRule } from '../../../../plans/evaluation/ensembles/autoscaler.ts';
 import type { EnsembleSchedule } from '../../../../plans/evaluation/ensembles/ensemble-schedule.ts';
 import { loadingMs } from '../../../../plans/evaluation/ensembles/model-loading.ts';
 import { simulateEnsembles } from '../../../../plans/evaluation/ensembles/simulate-ensembles.ts';
 import { canVote, votedQuality } from '../../../../plans/evaluation/ensembles/weighted-majority.ts';
-import { simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
+import { type SimulatedSystem, simulatedSystem } from '../../../../plans/simulator/simulated-system.ts';
 import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 
 describe('the weighted majority, by hand', () => {
@@ -230,11 +231,12 @@ describe('an ensemble in the simulator, by hand', () => {
     ['x', 'y'].map((id) => ({ id, deviceClass: 'cpu-1', memoryBytes: 10e9 })),
     [],
   );
-  const run = (placement: ScalingRule['placement'], ...arrivals: number[]) => {
+  const run = (placement: ScalingRule['placement'], ...arrivals: number[]) => runOn(system, placement, ...arrivals);
+  const runOn = (on: SimulatedSystem, placement: ScalingRule['placement'], ...arrivals: number[]) => {
     const both: ScalingProblem = { ...problem(2, 1), ensembles: [{ members: [0, 1], accuracy: 0.9 }] };
     const schedule = scheduled(both, { ...RULE, placement });
     const workload = { arrivalsMs: Float64Array.from(arrivals), sampleOrder: Int32Array.of(0), seconds: 1 };
-    return simulateEnsembles(system, schedule, workload, () => Float32Array.of(1), undefined)?.report;
+    return simulateEnsembles(on, schedule, workload, () => Float32Array.of(1), undefined)?.report;
   };
 
   test('a request ends with its slowest member', () => {
@@ -249,5 +251,16 @@ describe('an ensemble in the simulator, by hand', () => {
   test('each request counts once', () => {
     const report = run('pools', 0, 10, 20);
     expect([report?.offered, report?.completed, report?.accuracy]).toEqual([3, 3, 1]);
+  });
+
+  test('nobody waits for a member that answers NaN; if all do, the request fails', () => {
+    const failing = (...models: number[]) => ({
+      ...system,
+      certainty: system.certainty.map((certainty, i) =>
+        models.includes(Math.floor(i / system.samples)) ? NO_NUMBER : certainty,
+      ),
+    });
+    expect(runOn(failing(1), 'pools', 0)).toMatchObject({ completed: 1, seconds: 1, latencyMs: { max: 4 + 2 + 2 } });
+    expect(runOn(failing(0, 1), 'pools', 0)).toMatchObject({ completed: 0, errors: 1, seconds: 1, latencyMs: { max: null } });
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { NO_NUMBER } from '../../../../plans/domain/cascade/certainty.ts';
 import { type GearPlan, gearPlanSchema } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { type PlannerOptions, planGears } from '../../../../plans/planner/planner.ts';
@@ -37,6 +38,23 @@ describe('a feasible plan', () => {
     ['one range, and a measured mean', cores({ weights: [1], meanQps: 321.5 })],
   ])('holds its SLO, memory and shares: %s', async (_, request) => {
     expect(verifyPlan(request, await planned(request))).toEqual([]);
+  });
+
+  test.each([
+    ['latency SLO, on one in 25', 25, {}],
+    ['latency SLO, on one in 15', 15, {}],
+    ['accuracy SLO, on one in 40', 40, { slo: { type: 'accuracy', accuracy: 0.85 } }],
+  ] as const)('is found and readable if the models answer NaN for some samples: %s', async (_, every, change) => {
+    const request = cores({ qpsMax: 500, weights: [0.5, 0.5], contingencies: false, ...change });
+    const models = request.profile.models.map((model) => ({
+      ...model,
+      certainties: model.certainties.map((certainty, i) => (i % every === 0 ? NO_NUMBER : certainty)),
+      quality: model.quality.map((quality, i) => (i % every === 0 ? 0 : quality)),
+    }));
+    const failing = { ...request, profile: { ...request.profile, models } };
+    const plan = await plannedAnew(failing);
+    expect(gearPlanSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
+    expect(verifyPlan(failing, plan)).toEqual([]);
   });
 
   test('makes a valid plan file', async () => {

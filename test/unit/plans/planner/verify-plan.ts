@@ -179,14 +179,14 @@ export function accuracyBySample(gear: Gear, { profile }: PlanRequest): number {
   return qualitySum / profile.labels.length;
 }
 
-/** The p95 of a gear at a constant mean load. */
+/** The p95 of a gear's answers at a constant mean load. */
 function simulatedP95(request: PlanRequest, plan: GearPlan, gear: number, qps: number): number {
   const { system, simulator } = simulatorOf(request);
   const seconds = Math.ceil(Math.max(2, 2000 / qps));
   const workload = traceWorkload(constantTrace(qps, seconds), system.samples, createRandom(`verify ${gear}`));
   const { latencyMs } = simulator.run(compilePlan(plan), workload, { fixedGear: gear });
-  const sorted = latencyMs.slice().sort();
-  return sorted[Math.ceil(0.95 * sorted.length) - 1] ?? 0;
+  const sorted = latencyMs.filter((ms) => !Number.isNaN(ms)).sort();
+  return sorted[Math.ceil(0.95 * sorted.length) - 1] ?? Number.POSITIVE_INFINITY;
 }
 
 const simulators = new WeakMap<PlanRequest, { system: SimulatedSystem; simulator: Simulator }>();
