@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { requireWritable } from '../../engine/write-file.ts';
 import { jsonFile, traceSeconds } from '../../plans/commands/options.ts';
 import { natsOption } from '../processes/nats-url.ts';
 
@@ -43,13 +44,14 @@ async function calibrate(path: string, { nats, seconds, json, ...given }: Option
     profile: given.profile ?? `${deployment.dir}/profile.json`,
     plan: given.plan ?? `${deployment.dir}/plan.json`,
   };
+  const file = calibrationFileOf(files.profile);
+  requireWritable(file);
   const profile = readProfile(files.profile);
   requireCurrent(deployment, profile, files.profile);
   const plan = readPlan(files.plan);
   refusePlan(files.plan, checkPlanFor(deployment, plan));
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const { calibration, fit } = await runCalibration({ deployment, profile, plan, files, nats, seconds, tell: say });
-  const file = calibrationFileOf(files.profile);
   writeCalibration(file, calibration);
   if (json !== '-') {
     process.stdout.write(`${calibrationTable(calibration.loads)}\n${describeCorrection(calibration, profile)}\n`);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { shownServers } from '../../engine/bus/server-urls.ts';
 import { CascadeError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE } from '../../plans/commands/make-plan.ts';
-import { jsonFile, outputFile, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
+import { jsonFile, outputFile, outputOr, positiveInteger, positiveNumber } from '../../plans/commands/options.ts';
 import type { Verdict } from '../controller/plan-change.ts';
 import { natsOption, serversOf } from '../processes/nats-url.ts';
 
@@ -46,6 +46,7 @@ async function replan(path: string, options: Options): Promise<void> {
   const { connectTo } = await import('../processes/connect.ts');
 
   const deployment = loadDeployment(path);
+  const out = outputOr(`${deployment.dir}/replanned.json`, options.out);
   const servers = serversOf(deployment, options.nats);
   const bus = await connectTo(servers, deployment.nats, 'cascade-replan');
   try {
@@ -62,7 +63,6 @@ async function replan(path: string, options: Options): Promise<void> {
       return;
     }
     const { plan } = found;
-    const out = options.out ?? `${deployment.dir}/replanned.json`;
     writePlan(out, plan);
     process.stderr.write(`wrote ${out}\n`);
     const verdict: Verdict | null = options.push === undefined ? null : await pushPlan(bus, deployment, plan);

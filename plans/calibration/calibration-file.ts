@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { writeWhole } from '../../engine/write-file.ts';
 import { describeIssues } from '../domain/deployment/yaml-problems.ts';
 import { BOUNDS, type Calibration, type FittedFactor, INFERENCE_BOUNDS, MOST_CONTENTION_MS } from './calibration.ts';
 
@@ -73,14 +74,7 @@ export function readCalibration(path: string): Calibration | undefined {
   return result.data;
 }
 
-/** Writes the file atomically. @throws ConfigError when it cannot. */
+/** @throws ConfigError when it cannot be written. */
 export function writeCalibration(path: string, calibration: Calibration): void {
-  const partial = `${path}.${process.pid}.tmp`;
-  try {
-    writeFileSync(partial, `${JSON.stringify(calibration, null, 2)}\n`);
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw new ConfigError(`${path} cannot be written: ${messageOf(error)}`);
-  }
+  writeWhole(path, `${JSON.stringify(calibration, null, 2)}\n`);
 }

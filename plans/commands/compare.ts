@@ -85,10 +85,12 @@ async function compare(path: string, options: Options): Promise<void> {
   const { progressLine } = await import('./progress-line.ts');
   const { readBenchResults } = await import('../evaluation/bench-results.ts');
   const { comparisonPage } = await import('../evaluation/page/page.ts');
-  const { writeComparedPlans } = await import('../evaluation/written-plans.ts');
-  const { writeJson, writeText } = await import('./json-output.ts');
+  const { makePlanFolder, writeComparedPlans } = await import('../evaluation/written-plans.ts');
+  const { writeJson } = await import('./json-output.ts');
+  const { writeWhole } = await import('../../engine/write-file.ts');
 
   const deployment = loadDeployment(path);
+  if (options.writePlan !== undefined) makePlanFolder(options.writePlan);
   const profile = planningProfile(deployment, options.profile ?? `${deployment.dir}/profile.json`, options);
   const bench = readBenchResults(options.results);
   const progress = progressLine();
@@ -111,7 +113,7 @@ async function compare(path: string, options: Options): Promise<void> {
     for (const said of writeComparedPlans(options.writePlan, chosen, deployment)) process.stderr.write(`${said}\n`);
   }
   if (options.html !== undefined) {
-    writeText('--html', options.html, comparisonPage([{ comparison, bench }]));
+    writeWhole(options.html, comparisonPage([{ comparison, bench }]), `--html ${options.html}`);
     process.stderr.write(`wrote ${options.html}\n`);
   }
 

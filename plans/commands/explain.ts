@@ -23,13 +23,15 @@ export function register(program: Command): void {
 }
 
 async function explain(path: string, { html, json, profile: profileFile }: Options): Promise<void> {
-  const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson, writeText }] = await Promise.all([
-    import('../domain/gear-plan/plan-file.ts'),
-    import('../domain/profile/profile-file.ts'),
-    import('../explain/explanation.ts'),
-    import('../explain/tables.ts'),
-    import('./json-output.ts'),
-  ]);
+  const [{ readPlan }, { readProfile }, { explainPlan }, { explanationTables }, { writeJson }, { writeWhole }] =
+    await Promise.all([
+      import('../domain/gear-plan/plan-file.ts'),
+      import('../domain/profile/profile-file.ts'),
+      import('../explain/explanation.ts'),
+      import('../explain/tables.ts'),
+      import('./json-output.ts'),
+      import('../../engine/write-file.ts'),
+    ]);
   const plan = readPlan(path);
   const beside = join(dirname(path), 'profile.json');
   const explanation = explainPlan(plan, profileFile === undefined ? profileBeside() : readProfile(profileFile));
@@ -37,7 +39,7 @@ async function explain(path: string, { html, json, profile: profileFile }: Optio
   writeJson(json, explanation);
   if (html === undefined) return;
   const { explanationPage } = await import('../explain/page.ts');
-  writeText('--html', html, explanationPage(explanation));
+  writeWhole(html, explanationPage(explanation), `--html ${html}`);
   process.stderr.write(`wrote ${html}\n`);
 
   /** The profile only adds detail, so ignore an unrelated file with that name. */

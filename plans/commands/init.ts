@@ -1,7 +1,8 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { ConfigError } from '../../engine/errors.ts';
+import { writeWhole } from '../../engine/write-file.ts';
 import { shellWord } from './shell-word.ts';
 
 /** `cascade init`. */
@@ -28,11 +29,7 @@ async function run(dir: string, { force = false }: { readonly force?: boolean })
   const { problems } = parseDeployment(yaml, resolve(file));
   if (problems.length > 0)
     throw new ConfigError(`${file} is not written, because the draft would be refused:\n${problems.join('\n')}`);
-  try {
-    writeFileSync(file, yaml);
-  } catch (error) {
-    throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
-  }
+  writeWhole(file, yaml);
   const list = notes.map((note) => `  - ${note}`).join('\n');
   process.stdout.write(`written: ${file}\n${list}\nnext: cascade check ${shellWord(dir)}\n`);
 }

@@ -1,8 +1,7 @@
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError } from 'commander';
-import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { ConfigError } from '../../engine/errors.ts';
 import { readText } from '../../engine/read-file.ts';
+import { requireWritable, whyUnwritable } from '../../engine/write-file.ts';
 import { MAX_DEVICES, MAX_RANGES } from '../domain/deployment/limits.ts';
 import { parseDurationMs } from '../domain/deployment/units.ts';
 import { constantTrace, expectedRequests, MAX_REQUESTS, MAX_SECONDS, parseTrace, type Trace } from '../traces/trace.ts';
@@ -50,14 +49,18 @@ export function jsonFile(file: string): string {
 export function outputFile(file: string): string {
   if (file.trim() === '') throw new InvalidArgumentError('name a file');
   if (file === '-') throw new InvalidArgumentError('name a file; for standard output, use --json -');
-  const isThere = existsSync(file);
-  if (isThere && statSync(file).isDirectory()) throw new InvalidArgumentError('it is a folder; name a file');
-  try {
-    accessSync(isThere ? file : `${dirname(resolve(file))}/.`, constants.W_OK);
-  } catch (error) {
-    throw new InvalidArgumentError(`it cannot be written: ${messageOf(error)}`);
-  }
+  const problem = whyUnwritable(file);
+  if (problem !== undefined) throw new InvalidArgumentError(`it ${problem}`);
   return file;
+}
+
+/**
+ * The file to write: that of `--out`, which has been checked, or the default.
+ * @throws ConfigError when the default cannot be written: call this before the work.
+ */
+export function outputOr(byDefault: string, out: string | undefined): string {
+  if (out === undefined) requireWritable(byDefault, `${byDefault}, where the result would go without --out,`);
+  return out ?? byDefault;
 }
 
 export function durationMs(text: string): number {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../../engine/errors.ts';
 import { EXIT_INFEASIBLE, makePlan } from './make-plan.ts';
-import { durationMs, fraction, jsonFile, outputFile, positiveInteger, positiveNumber, rangeCount } from './options.ts';
+import { durationMs, fraction, jsonFile, outputFile, outputOr, positiveInteger, positiveNumber, rangeCount } from './options.ts';
 import { shellWord } from './shell-word.ts';
 
 interface Options {
@@ -43,6 +43,7 @@ async function plan(path: string, options: Options): Promise<void> {
   const { writeJson } = await import('./json-output.ts');
 
   const deployment = loadDeployment(path);
+  const out = outputOr(`${deployment.dir}/plan.json`, options.out);
   const result = await makePlan(deployment, options.profile ?? `${deployment.dir}/profile.json`, {
     ...options,
     p95Ms: options.p95,
@@ -52,7 +53,6 @@ async function plan(path: string, options: Options): Promise<void> {
     process.exitCode = EXIT_INFEASIBLE;
     return;
   }
-  const out = options.out ?? `${deployment.dir}/plan.json`;
   writePlan(out, result.plan);
   if (options.json !== '-') process.stdout.write(planTable(result.plan));
   process.stderr.write(`wrote ${out}\nnext: cascade serve ${shellWord(path)}\n`);

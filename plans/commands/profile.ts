@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Deployment } from '../domain/deployment/deployment.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import type { ProfileOptions } from '../profiling/profile-family.ts';
-import { jsonFile, outputFile } from './options.ts';
+import { jsonFile, outputFile, outputOr } from './options.ts';
 import { shellWord } from './shell-word.ts';
 
 interface Options {
@@ -41,6 +41,7 @@ async function run(path: string, { out, json, quick = false }: Options): Promise
   const { progressLine } = await import('../profiling/progress-line.ts');
   const { writeJson } = await import('./json-output.ts');
   const deployment = loadDeployment(path);
+  const file = outputOr(join(deployment.dir, 'profile.json'), out);
   const line = progressLine(process.stderr);
   let profile: Profile;
   try {
@@ -52,7 +53,6 @@ async function run(path: string, { out, json, quick = false }: Options): Promise
   } finally {
     line.clear();
   }
-  const file = out ?? join(deployment.dir, 'profile.json');
   writeProfile(file, profile);
   writeJson(json, { file, ...profileSummary(profile) });
   if (json !== '-') process.stdout.write(`${profileTable(profile)}\nwritten to ${file}\nnext: cascade plan ${shellWord(path)}\n`);

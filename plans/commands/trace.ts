@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { ConfigError } from '../../engine/errors.ts';
 import type { Random } from '../../engine/random.ts';
 import type { ImportOptions } from '../traces/import-trace.ts';
 import { STAMP_UNITS } from '../traces/time-stamp.ts';
@@ -212,19 +212,14 @@ async function writeMade(options: Make, make: (random: Random) => Trace): Promis
 
 /** Writes a trace, and describes it on stderr. */
 async function writeTrace(trace: Trace, { out: file }: Output): Promise<void> {
-  const { writeFileSync } = await import('node:fs');
+  const { writeWhole } = await import('../../engine/write-file.ts');
   const { describeTrace, formatTrace, peakQps } = await import('../traces/trace.ts');
   // Also catches NaN, which extreme options can make.
   if (!(peakQps(trace) <= MOST_QPS))
     throw new ConfigError(`a peak of ${peakQps(trace)} requests/s; at most ${MOST_QPS} fit into a trace`);
   if (peakQps(trace) === 0) throw new ConfigError('the trace would have no requests');
   if (file === undefined) process.stdout.write(formatTrace(trace));
-  else
-    try {
-      writeFileSync(file, formatTrace(trace));
-    } catch (error) {
-      throw new ConfigError(`--out ${file}: cannot be written: ${messageOf(error)}`);
-    }
+  else writeWhole(file, formatTrace(trace), `--out ${file}`);
   process.stderr.write(`${file === undefined ? '' : `wrote ${file}: `}${describeTrace(trace)}\n`);
 }
 

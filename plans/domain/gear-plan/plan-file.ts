@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
+import { writeWhole } from '../../../engine/write-file.ts';
 import { describeIssues } from '../deployment/yaml-problems.ts';
 import { type GearPlan, gearPlanSchema, PLAN_SCHEMA } from './gear-plan.ts';
 import { checkPlan, refusePlan } from './plan-check.ts';
@@ -42,22 +43,12 @@ export function parsePlan(text: string, source: string): GearPlan {
   return parsed.data;
 }
 
-/**
- * Writes the whole file or nothing.
- * @throws ConfigError when it cannot; Error for a plan that could not be read again, since JSON turns NaN into null.
- */
+/** @throws ConfigError when it cannot; Error for a plan that could not be read again, since JSON turns NaN into null. */
 export function writePlan(file: string, plan: GearPlan): void {
   const { error } = gearPlanSchema.safeParse(plan, { reportInput: true });
   if (error !== undefined)
     throw new Error(
       `${file} was not written: a defect made a plan that is not one\n${describeIssues(gearPlanSchema, plan, error)}`,
     );
-  const partial = `${file}.${process.pid}.tmp`;
-  try {
-    writeFileSync(partial, `${JSON.stringify(plan, null, 2)}\n`);
-    renameSync(partial, file);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw new ConfigError(`${file} cannot be written: ${messageOf(error)}`);
-  }
+  writeWhole(file, `${JSON.stringify(plan, null, 2)}\n`);
 }

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, messageOf } from '../../../engine/errors.ts';
 import { DTYPE_NAMES } from '../../../engine/tensor/tensor.ts';
 import { padProblem } from '../../../engine/tensor/tensor-values.ts';
+import { writeWhole } from '../../../engine/write-file.ts';
 import { decodeWarmUp, encodeWarmUp, warmUpSchema } from '../../profiling/warm-up.ts';
 import { describeIssues } from '../deployment/yaml-problems.ts';
 import type { Profile } from './profile.ts';
@@ -141,7 +141,7 @@ function damagedField({ classes, inputs, labels, models }: Profile): string | un
   return stray('labels', labels);
 }
 
-/** Writes a profile atomically: a reader sees the old file or the new one, never half of it. */
+/** @throws ConfigError when it cannot be written. */
 export function writeProfile(path: string, profile: Profile): void {
   const encode = (key: string, array: Int32Array | Float32Array) => ({
     [key]: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
@@ -169,14 +169,7 @@ export function writeProfile(path: string, profile: Profile): void {
       outputs: model.outputs && [...model.outputs],
     })),
   };
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    writeFileSync(temporary, `${JSON.stringify(plain, null, 2)}\n`);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw new ConfigError(`${path} cannot be written: ${messageOf(error)}`);
-  }
+  writeWhole(path, `${JSON.stringify(plain, null, 2)}\n`);
 }
 
 export { profileIsCurrent, requireCurrent, requireSameSettings } from './profile-digest.ts';

@@ -28,6 +28,12 @@ const comparing = (...args: string[]) => run('compare', dir, '--trace', at('trac
 const TIMEOUT_MS = 300_000;
 
 describe('cascade compare', { timeout: TIMEOUT_MS }, () => {
+  test('refuses a folder for plans that cannot be made before it reads a profile', async () => {
+    await expect(comparing('--profile', at('absent'), '--write-plan', at('trace.csv'))).rejects.toThrow(
+      /--write-plan .*trace\.csv: cannot write into this folder: EEXIST/,
+    );
+  });
+
   test('all strategies side by side: JSON, page, and plans that can be simulated', async () => {
     const { stdout, stderr } = await comparing(
       '--devices',

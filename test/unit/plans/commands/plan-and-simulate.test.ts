@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { ConfigError } from '../../../../engine/errors.ts';
 import * as plan from '../../../../plans/commands/plan.ts';
 import * as simulate from '../../../../plans/commands/simulate.ts';
@@ -23,6 +23,15 @@ afterEach(() => {
 const run = (...args: string[]) => runInProcess([plan, simulate], args);
 
 describe('cascade plan', () => {
+  test('refuses a default file that cannot be written before it does anything', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cascade-plan-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeTiny(folder, { devices: ['cpu0'], load: '{ qpsMax: 1000 }' });
+    rmSync(join(folder, 'profile.json'));
+    mkdirSync(join(folder, 'plan.json'));
+    await expect(run('plan', folder)).rejects.toThrow(/plan\.json, where the result would go without --out, is a folder/);
+  });
+
   test('is the same for a family listed with the most expensive model first', async () => {
     const yaml = join(dir, 'deployment.yaml');
     const listed = readFileSync(yaml, 'utf8');

@@ -1,8 +1,8 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { parsePlan, writePlan } from '../../../../../plans/domain/gear-plan/plan-file.ts';
+import { parsePlan, readPlan, writePlan } from '../../../../../plans/domain/gear-plan/plan-file.ts';
 import { planWeights } from '../../../../../plans/planner/cycle/plan-weights.ts';
 import { syntheticProfile } from '../../../../../plans/synthetic/synthetic.ts';
 import { planOf } from '../../../../support/plans.ts';
@@ -43,6 +43,15 @@ test('a waiting time too long for a timer is refused with its path', () => {
   expect(() => parsePlan(text, 'plan.json')).toThrow(
     /plan\.json: not a gear plan;.*\n {2}gears\[0\]\.maxWaitMs: 1e\+300 is too large; must be at most 600000/,
   );
+});
+
+test('a plan is written through a link', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cascade-plan-file-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'shared.json'), 'stale');
+  symlinkSync('shared.json', join(folder, 'plan.json'));
+  writePlan(join(folder, 'plan.json'), plan);
+  expect(readPlan(join(folder, 'shared.json'))).toEqual(plan);
 });
 
 test('a plan that is not one is a defect, and is not written', () => {
