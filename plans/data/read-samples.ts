@@ -36,6 +36,7 @@ export function readSamples(
   const files = new DataFiles();
   if (typeof data.inputs !== 'string') return readBoth(data.inputs, data.labels);
   const whole = data.inputs;
+  if (splitMember(whole).member !== undefined || /\.npy$/i.test(whole)) return readBoth(onlyInput(whole), data.labels);
   if (isTable(whole)) return readTable(whole);
   if (/\.npz$/i.test(whole)) {
     const labels = data.labels ?? (Object.hasOwn(files.archive(whole), 'labels.npy') ? `${whole}#labels` : undefined);
@@ -59,6 +60,16 @@ export function readSamples(
     ];
     forAll(readers, (read) => read());
     return { columns, targets };
+  }
+
+  /** One array or column, which needs no name if the models have one input. */
+  function onlyInput(path: string): Record<string, string> {
+    const names = specs.map((spec) => spec.name);
+    if (names.length === 1) return { [names[0]]: path };
+    const each = names.map((name) => `${name}: ...`).join(', ');
+    throw new ConfigError(
+      `${file}: data.inputs: ${basename(path)} is one array, but the models have the inputs ${names.join(', ')}; name one per input: { ${each} }`,
+    );
   }
 
   /** All inputs, and the labels unless they are in another file. */

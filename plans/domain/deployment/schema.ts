@@ -187,7 +187,7 @@ const dataFiles = z.union([path, z.record(z.string(), path)], {
 
 const data = z.strictObject({
   inputs: dataFiles.describe(
-    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input, or one .npz archive, CSV or Parquet table, or file of JSON lines',
+    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input: { <input>: FILE }, or FILE if there is only one; or one .npz archive, CSV or Parquet table, or file of JSON lines',
   ),
   labels: path
     .optional()

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zipSync } from 'fflate';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
@@ -8,6 +9,7 @@ import { readCsv } from '../../../../plans/data/csv.ts';
 import { readParquet } from '../../../../plans/data/parquet.ts';
 import { type DataPaths, readSamples, type Samples } from '../../../../plans/data/read-samples.ts';
 import { targetReader } from '../../../../plans/data/targets.ts';
+import { npyFile } from '../../../fixtures/npy-writer.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'cascade-tables-'));
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -136,6 +138,27 @@ describe('samples from tables', () => {
     ['no names', '1,2,cat\n3,4,ant\n'],
   ])('takes %s', (_, text) => {
     expect(firstInput(read({ inputs: write('t.csv', text) }))).toEqual(two);
+  });
+
+  it.each(['.npy', '.npz#some', '.csv#some', '.parquet#some'])('takes one array or column for the only input: x%s', (ending) => {
+    const spec: TensorSpec = { name: 'x', dtype: 'float32', shape: [1] };
+    const array = npyFile([2, 1], Float32Array.of(5, 6));
+    write('x.npy', array);
+    write('x.npz', zipSync({ 'some.npy': array, 'x.npy': npyFile([1, 1], Float32Array.of(7)) }));
+    write('x.csv', 'x,some\n7,5\n8,6\n');
+    write('x.parquet', parquetWriteBuffer({ columnData: [{ name: 'some', data: [5, 6], type: 'DOUBLE' }] }));
+    const inputs = join(dir, `x${ending}`);
+    const expected = {
+      values: [
+        [[1], [5]],
+        [[1], [6]],
+      ],
+      labels: Int32Array.of(2, 0),
+    };
+    expect(firstInput(read({ inputs, labels: write('y.csv', 'label\ncat\nant\n') }, [spec]))).toEqual(expected);
+    expect(() => read({ inputs }, [spec, { ...spec, name: 'z' }])).toThrow(
+      `d.yaml: data.inputs: x${ending} is one array, but the models have the inputs x, z; name one per input: { x: ..., z: ... }`,
+    );
   });
 
   it('takes the label that the deployment names, from this table or another file', () => {
