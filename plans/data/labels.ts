@@ -83,8 +83,12 @@ function namedByNumbers(classes: readonly string[] | undefined): boolean {
   return areNumbers && classes!.some((name, i) => name !== String(i));
 }
 
+/** Blanks around a label do not count, as after the commas of a table, unless they tell classes apart. */
 function classOf(label: string, classes: readonly string[] | undefined, where: string): number {
-  const index = classes?.indexOf(label) ?? -1;
+  const exact = classes?.indexOf(label) ?? -1;
+  if (exact !== -1) return exact;
+  const word = label.trim();
+  const index = classes?.findIndex((name) => name.trim() === word) ?? -1;
   if (index !== -1) return index;
   const expected =
     classes === undefined

@@ -61,9 +61,10 @@ function classReader(classes: readonly string[] | undefined): TargetReader {
 
 /** @throws ConfigError for an empty label, which would be a class that nobody has named. */
 function inOrder(names: readonly string[], where: (sample: number) => string): string[] {
-  const empty = names.findIndex((name) => name.trim() === '');
+  const words = names.map((name) => name.trim());
+  const empty = words.indexOf('');
   if (empty !== -1) throw new ConfigError(`${where(empty)} is empty; label all samples, or leave this one out`);
-  return [...new Set(names)].sort();
+  return [...new Set(words)].sort();
 }
 
 function rowReader(what: string, isGood: (value: number) => boolean): TargetReader {

@@ -140,6 +140,30 @@ describe('samples from tables', () => {
     expect(firstInput(read({ inputs: write('t.csv', text) }))).toEqual(two);
   });
 
+  const spaced = 'a, b, label\n1, 2, dog\n3, 4, cat\n';
+
+  it('takes labels without the blanks after commas', () => {
+    const inputs = write('t.csv', spaced);
+    const expected = { classes: ['cat', 'dog'], values: Int32Array.of(1, 0) };
+    expect(
+      readSamples('d.yaml', { inputs, labels: undefined }, [X], targetReader('classification', undefined)).targets,
+    ).toMatchObject(expected);
+    for (const classes of [
+      ['cat', 'dog'],
+      // As a model names them that was trained on the cells as they are.
+      [' cat', ' dog'],
+    ]) {
+      const { targets } = readSamples('d.yaml', { inputs, labels: undefined }, [X], targetReader('classification', classes));
+      expect(targets?.values).toEqual(expected.values);
+    }
+  });
+
+  it('keeps the blanks of inputs that are texts', () => {
+    const text: TensorSpec = { name: 't', dtype: 'string', shape: [1] };
+    const { columns } = read({ inputs: write('t.csv', 't, label\n cat , ant\n') }, [text]);
+    expect(Buffer.from(columns[0].tensor(0).data).toString()).toContain(' cat ');
+  });
+
   it.each(['.npy', '.npz#some', '.csv#some', '.parquet#some'])('takes one array or column for the only input: x%s', (ending) => {
     const spec: TensorSpec = { name: 'x', dtype: 'float32', shape: [1] };
     const array = npyFile([2, 1], Float32Array.of(5, 6));

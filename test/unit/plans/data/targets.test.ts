@@ -60,6 +60,11 @@ describe('targetReader', () => {
     );
   });
 
+  it('tells classes apart by blanks only if both are named', () => {
+    const reader = targetReader('classification', ['a ', 'a'])!;
+    expect(reader.ofValues(['a', 'a ', ' a'], where).values).toEqual(Int32Array.of(1, 0, 0));
+  });
+
   it('names the sample whose label is empty', () => {
     const reader = targetReader('classification', undefined)!;
     const texts = { dtype: 'text' as const, shape: [3], texts: ['ant', ' ', 'bee'] };
