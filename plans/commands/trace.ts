@@ -47,7 +47,11 @@ function registerImport(trace: Command): void {
       .argument('<file>', 'CSV or TSV; one line per request, or per function with its requests per minute')
       .addOption(new Option('--format <format>', 'default: detected from the header').choices(TRACE_FORMATS))
       .option('--column <name>', 'column of the time stamps; 1, 2, ... if there is no header')
-      .addOption(new Option('--unit <unit>', 'unit of numeric time stamps').choices(Object.keys(STAMP_UNITS)).default('s'))
+      .addOption(
+        new Option('--unit <unit>', 'unit of numeric time stamps, and of durations (default: s)').choices(
+          Object.keys(STAMP_UNITS),
+        ),
+      )
       .option(
         '--only <column=value>',
         'only rows with this value, such as Trigger=http; may be repeated',

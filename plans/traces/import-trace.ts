@@ -1,16 +1,16 @@
 import { ConfigError } from '../../engine/errors.ts';
 import { ArrivalCounts } from './arrival-counts.ts';
 import { excerpt, type Row, rowsOf } from './rows.ts';
-import { parseTimeStamp, type StampUnit, wrongUnit } from './time-stamp.ts';
+import { parseTimeStamp, STAMP_UNITS, type StampUnit, UNIT_NAMES, wrongUnit } from './time-stamp.ts';
 import type { Trace } from './trace.ts';
 import type { TraceFormat } from './trace-formats.ts';
 
 export interface ImportOptions {
   /** Default: detected from the header. */
   readonly format?: TraceFormat;
-  /** Header of the column with the time stamps; required when there are several columns. */
+  /** Header of the column with the time stamps; required when there are several columns, unless the format is known. */
   readonly column?: string;
-  /** Unit of numeric time stamps. Default: seconds. */
+  /** Unit of numeric time stamps, and of durations. Default: seconds. */
   readonly unit?: StampUnit;
   /** Only rows with all these values. */
   readonly only?: readonly { readonly column: string; readonly value: string }[];
@@ -78,15 +78,20 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
   const known = options.format ?? (begins(LLM_HEADER) ? 'azure-llm' : undefined);
   if (known === 'azure-llm') {
     if (!begins(LLM_HEADER)) throw wrongHeader(first, file, `Azure LLM inference traces begin with ${LLM_HEADER.join(',')}`);
-    return withHeader(cells, stampReader(file, 'TIMESTAMP', 0, options.unit));
+    return stampLayout(first, file, { ...options, column: options.column ?? LLM_HEADER[0] });
   }
   if (known !== 'timestamps') {
     if (begins(MINUTES_HEADER)) {
       if (cells.length === MINUTES_HEADER.length)
         throw wrongHeader(first, file, 'a column for each minute, 1 to 1440, must follow');
+      refuseOption('--column', options.column, file, 'counts requests per minute, without time stamps');
+      refuseOption('--unit', options.unit, file, 'counts requests per minute, without time stamps');
       return withHeader(cells, minutesReader(file, cells));
     }
-    if (begins(INVOCATIONS_HEADER)) return withHeader(cells, invocationReader(file));
+    if (begins(INVOCATIONS_HEADER)) {
+      refuseOption('--column', options.column, file, 'is counted by end_timestamp - duration');
+      return withHeader(cells, invocationReader(file, options.unit));
+    }
     if (known === 'azure-functions')
       throw wrongHeader(
         first,
@@ -100,6 +105,12 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
 
 function withHeader(columns: readonly string[], reader: Reader): Layout {
   return { columns, firstIsHeader: true, reader };
+}
+
+/** An option without effect would go unnoticed, and the trace would be wrong. */
+function refuseOption(option: string, value: string | undefined, file: string, because: string): void {
+  if (value === undefined) return;
+  throw new ConfigError(`${option} ${value}: ${file} ${because}; leave it out, or write --format timestamps`);
 }
 
 function wrongHeader({ line, cells }: Row, file: string, expected: string): ConfigError {
@@ -148,21 +159,20 @@ function stampReader(file: string, column: string, index: number, unit: StampUni
   };
 }
 
-function invocationReader(file: string): Reader {
+function invocationReader(file: string, unit: StampUnit = 's'): Reader {
   const counts = new ArrivalCounts(file);
   return {
     add({ line, cells }) {
       const [end, duration] = [2, 3].map((index) => {
-        const seconds = cells[index] === '' ? Number.NaN : Number(cells[index]);
-        if (Number.isFinite(seconds) && (seconds >= 0 || index === 2)) return seconds;
+        const time = cells[index] === '' ? Number.NaN : Number(cells[index]);
+        if (Number.isFinite(time) && (time >= 0 || index === 2)) return time * STAMP_UNITS[unit];
         const what = `${INVOCATIONS_HEADER[index]} ${excerpt(cells[index])}`;
-        throw new ConfigError(`${file}:${line}: ${what} is not a number of seconds${index === 3 ? ' of 0 or more' : ''}`);
-      });
-      const wrong = wrongUnit(cells[2], 's');
-      if (wrong !== undefined)
         throw new ConfigError(
-          `${file}:${line}: ${INVOCATIONS_HEADER[2]} ${excerpt(cells[2])} ${wrong} --format timestamps --column ${INVOCATIONS_HEADER[2]}`,
+          `${file}:${line}: ${what} is not a number of ${UNIT_NAMES[unit]}${index === 3 ? ' of 0 or more' : ''}`,
         );
+      });
+      const wrong = wrongUnit(cells[2], unit);
+      if (wrong !== undefined) throw new ConfigError(`${file}:${line}: ${INVOCATIONS_HEADER[2]} ${excerpt(cells[2])} ${wrong}`);
       counts.add(end - duration, line);
     },
     trace: () => counts.trace(),

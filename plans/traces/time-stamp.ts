@@ -2,7 +2,7 @@
 export const STAMP_UNITS = { s: 1, ms: 1e-3, us: 1e-6, ns: 1e-9 } as const;
 export type StampUnit = keyof typeof STAMP_UNITS;
 
-const UNIT_NAMES: Readonly<Record<StampUnit, string>> = {
+export const UNIT_NAMES: Readonly<Record<StampUnit, string>> = {
   s: 'seconds',
   ms: 'milliseconds',
   us: 'microseconds',

@@ -22,6 +22,13 @@ test('scale --seconds --peak of a trace with one busy second has that peak', asy
   expect(peakQps(short)).toBe(100);
 });
 
+test('import: without --unit, nothing is said about the unit of a file without time stamps', async () => {
+  writeFileSync(at('day.csv'), 'HashOwner,HashApp,HashFunction,Trigger,1\no,a,f,http,60\n');
+  const { stdout } = await run('import', at('day.csv'));
+  expect(parseTrace(stdout, 'day.csv').qps).toHaveLength(60);
+  await expect(run('import', at('day.csv'), '--unit', 's')).rejects.toThrow('--unit s:');
+});
+
 describe('a trace without requests is not written', () => {
   test.each([
     [['scale', at('silent.csv'), '--seconds', '10'], 'silent.csv: has no requests: nothing to scale'],

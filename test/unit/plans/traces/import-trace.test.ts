@@ -33,6 +33,12 @@ describe('Azure LLM inference traces', () => {
     expect(await imported([`\uFEFF${HEADER}`, '2024-05-10 00:00:00.009930+00:00,2162,5'], { format: 'azure-llm' })).toEqual([1]);
   });
 
+  test('can be counted by another column', async () => {
+    const lines = [`${HEADER},arrived`, '100,1,1,5000', '200,1,1,6000'];
+    expect(await imported(lines, { column: 'arrived', unit: 'ms' })).toEqual([1, 1]);
+    expect(await imported(lines, { column: 'TIMESTAMP' })).toHaveLength(101);
+  });
+
   test('report the file, line, field and value of each mistake', async () => {
     expect(await refused([HEADER, '2023-11-16 18:17:03.9,1,2', '2023-11-31 18:17:03.9,1,2'])).toBe(
       'log.csv:3: TIMESTAMP "2023-11-31 18:17:03.9" is not a time stamp such as 2023-11-16 18:17:03.98 or 1700158623.98',
@@ -67,6 +73,22 @@ describe('Azure Functions traces', () => {
     ];
     expect(await imported(lines, { only })).toEqual([1]);
     expect(await imported(lines.map((line) => line.replaceAll(',', '\t')))).toEqual([2, 1]);
+  });
+
+  test('of 2021: times and durations have the same unit', async () => {
+    const lines = ['app,func,end_timestamp,duration', 'x,f,100500,250', 'x,g,103200,3000', 'y,f,102250,500'];
+    expect(await imported(lines, { unit: 'ms' })).toEqual([2, 1]);
+  });
+
+  test('refuse options that would have no effect', async () => {
+    const day2019 = [DAY_HEADER, day('f', 'http', [1])];
+    expect(await refused(day2019, { unit: 'ms' })).toBe(
+      '--unit ms: log.csv counts requests per minute, without time stamps; leave it out, or write --format timestamps',
+    );
+    expect(await refused(day2019, { column: '7' })).toContain('--column 7: log.csv counts requests per minute');
+    expect(await refused(['app,func,end_timestamp,duration', 'x,f,9,1'], { column: 'end_timestamp' })).toContain(
+      '--column end_timestamp: log.csv is counted by end_timestamp - duration; leave it out',
+    );
   });
 
   test('report the file, line, field and value of each mistake', async () => {
