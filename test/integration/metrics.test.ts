@@ -48,6 +48,8 @@ beforeAll(async () => {
   });
   url = await listening;
   await serving;
+  // What a frontend has counted when it is first heard is not counted, as if it had been running before.
+  await eventually(async () => expect((await scrape()).get('cascade_frontends')).toBe(1));
   // The small model is certain of half of them; one request is invalid.
   const answers = Array.from({ length: REQUESTS }, (_, i) =>
     client.request('cascade.test.infer', encode({ inputs: { x: Uint8Array.of(1, i % 2 === 0 ? 90 : 10, 90) } })),
