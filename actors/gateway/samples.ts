@@ -3,6 +3,7 @@ import { DATATYPES } from '../../engine/oip/datatypes.ts';
 import { parseTensor, tooLong } from '../../engine/tensor/parse-tensor.ts';
 import { countStrings, endOfStrings } from '../../engine/tensor/strings.ts';
 import { DTYPES, elements, type TensorSpec, tooLongAxis } from '../../engine/tensor/tensor.ts';
+import { checkBytes } from '../../engine/tensor/tensor-values.ts';
 import type { Inputs, InputValue } from '../client/request-body.ts';
 import type { RequestTensor } from './infer-call.ts';
 
@@ -85,7 +86,10 @@ function split(spec: TensorSpec, tensor: RequestTensor): InputValue[] {
   return values;
 }
 
-/** The whole tensor's bytes, with their number checked. The frontends check the values in raw bytes. */
+/**
+ * The whole tensor's bytes, with their number and values checked. The frontends check them, too, but to them all our clients are one, and
+ * one that sends many invalid requests is not read for a while.
+ */
 function bytesOf(spec: TensorSpec, { data, shape, where }: RequestTensor): Uint8Array {
   if (data instanceof Uint8Array) {
     const count = elements(shape);
@@ -96,7 +100,10 @@ function bytesOf(spec: TensorSpec, { data, shape, where }: RequestTensor): Uint8
       throw invalid(`${where}: the data ${what}; expected ${count} strings, each after its length, a little-endian uint32`);
     }
     const size = count * DTYPES[spec.dtype].bytes;
-    if (data.length === size) return data;
+    if (data.length === size) {
+      checkBytes(spec, data, `${where}.data`);
+      return data;
+    }
     throw invalid(`${where}: ${data.length} bytes of data; expected ${size} for ${DATATYPES[spec.dtype]}[${shape.join(', ')}]`);
   }
   if (!Array.isArray(data))

@@ -2,6 +2,7 @@ import { CascadeError, invalid } from '../../engine/errors.ts';
 import { DATATYPES } from '../../engine/oip/datatypes.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Result } from '../../plans/protocol/messages.ts';
+import { MAX_OUTPUTS } from '../../plans/protocol/request.ts';
 import type { ServedOutput } from './outputs.ts';
 
 /** There is one version, because new plans and weights do not change what a client may send. */
@@ -56,16 +57,19 @@ export class ServedModel {
     };
   }
 
-  /** The named outputs, or the standard ones if `names` is empty. @throws CascadeError INVALID_ARGUMENT for an unknown name. */
+  /** The named outputs, or the standard ones if `names` is empty. @throws CascadeError INVALID_ARGUMENT for an unknown name or too many. */
   outputs(names: readonly string[]): readonly ServedOutput[] {
     if (names.length === 0) return this.#outputs.filter(({ standard }) => standard);
-    return [...new Set(names)].map((name) => {
+    const outputs = [...new Set(names)].map((name) => {
       const output = this.#outputs.find((each) => each.name === name);
       if (output !== undefined) return output;
       throw invalid(
         `outputs: ${quote(name)} is unknown; this model returns ${this.#outputs.map((each) => each.name).join(', ')}`,
       );
     });
+    const ofModels = outputs.filter(({ needs }) => needs === 'output').length;
+    if (ofModels > MAX_OUTPUTS) throw invalid(`outputs: ${ofModels} outputs of the models; name at most ${MAX_OUTPUTS}`);
+    return outputs;
   }
 
   get outputsOfModels(): readonly string[] {

@@ -84,6 +84,7 @@ describe('an answer as tensors', () => {
     model.onNotReturned('mask_1');
     expect(defaults()).not.toContain('mask_1');
     expect(model.outputs(['mask_1', names[MAX_OUTPUTS]])).toHaveLength(2);
+    expect(() => model.outputs(names)).toThrow('outputs: 17 outputs of the models; name at most 16');
   });
 
   test('with different shapes cannot make a tensor', () => {

@@ -101,6 +101,13 @@ describe('refuses', () => {
     expect(() => samplesOf([image], [tensor(given)])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
   });
 
+  test('raw bytes with invalid values, which would otherwise count against the gateway', () => {
+    const data = new Uint8Array(Float32Array.of(1, 2, 3, Number.NaN).buffer);
+    const given = tensor({ name: 'map', datatype: 'FP32', shape: [2, 1, 2], data, where: 'inputs[0] (map)' });
+    expect(() => samplesOf([map], [given])).toThrow(/^inputs\[0\] \(map\)\.data\[3\] \(counted flat\) is not finite \(NaN\)/);
+    expect(samplesOf([{ ...map, nan: true }], [given])).toHaveLength(2);
+  });
+
   test('too many strings, as soon as there is one too many', () => {
     const data = new Uint8Array(60 * 2 ** 20);
     const given = tensor({ name: 'words', datatype: 'BYTES', shape: [1, 1], data });
