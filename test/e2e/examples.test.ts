@@ -31,14 +31,13 @@ afterEach(async () => {
 describe.each(EXAMPLES)('conf/$name', ({ name, samples }) => {
   test('is profiled, planned and served, as accurate as its plan expects', async () => {
     cpSync(join('conf', name), folder, { recursive: true });
-    for (const step of [
-      ['profile', folder, '--quick'],
-      ['plan', folder],
-    ]) {
+    // A busy machine cannot carry the load of the example itself.
+    const plan = ['plan', folder, '--qps-max', '1000'];
+    for (const step of [['profile', folder, '--quick'], plan]) {
       const { code, stderr } = await runCascade(step);
       expect(code, stderr).toBe(0);
     }
-    const { gears } = await cascadeJson<GearPlan>(['plan', folder]);
+    const { gears } = await cascadeJson<GearPlan>(plan);
     // Which cascade is best depends on measured times, but one model alone is never enough.
     expect(gears[0].cascade.length).toBeGreaterThan(1);
     const serving = startCascade(['serve', folder, '--nats', server.url, '--log-level', 'warn']);

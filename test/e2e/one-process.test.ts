@@ -49,5 +49,5 @@ test('a device process started by hand leaves with the same exit code', async ()
   const pair = [0, 1].map(() => startCascade(['serve', folder, '--role', 'device', '--device', 'a,b', '--log-level', 'warn']));
   expectLeft(await Promise.race(pair.map(({ ended }) => ended)));
   const ends = await Promise.all(pair.map((each) => each.stop()));
-  expect(ends.map(({ code }) => code).toSorted()).toEqual([0, 2]);
+  expect(ends.map(({ code }) => code).toSorted(), ends.map(({ stderr }) => stderr).join('')).toEqual([0, 2]);
 });

@@ -7,6 +7,7 @@ import { pushPlan } from '../../actors/operator/push-plan.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import { type NatsServer, startNatsServer } from '../../engine/bus/nats-server.ts';
+import { messageOf } from '../../engine/errors.ts';
 import type { GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { readPlan } from '../../plans/domain/gear-plan/plan-file.ts';
 import type { Report } from '../../plans/report/report.ts';
@@ -109,14 +110,19 @@ test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
   const report = await loadWhile(folder, QPS, async () => {
     await vi.waitFor(async () => expect((await status()).qps).toBeGreaterThan(QPS / 2), { timeout: READY_WITHIN_MS });
     while (revisions.length < CHANGES) {
-      const verdict = await pushPlan(bus, deployment, plans[(revisions.length + 1) % 2]);
-      if (verdict.accepted) revisions.push(verdict.revision);
-      else refused.push(verdict.reason);
+      try {
+        const verdict = await pushPlan(bus, deployment, plans[(revisions.length + 1) % 2]);
+        if (verdict.accepted) revisions.push(verdict.revision);
+        else refused.push(verdict.reason);
+      } catch (error) {
+        refused.push(messageOf(error));
+        await leader();
+      }
     }
   });
   // A busy machine may delay a device's heartbeats for a second: then no plan is adopted without the device, and its
-  // requests also go elsewhere.
-  for (const reason of refused) expect(reason).toMatch(/silent for \d+ ms|was restarted/);
+  // requests also go elsewhere. The controller may be too late to renew its lease.
+  for (const reason of refused) expect(reason).toMatch(/silent for \d+ ms|was restarted|no controller leads/);
   expect(revisions).toEqual([...new Set(revisions)].toSorted((x, y) => x - y));
   if (refused.length === 0) {
     expectNothingLost(report);
