@@ -190,6 +190,8 @@ function registerMake(trace: Command): void {
       if (base > peak) throw new ConfigError(`--base ${base} is above --peak ${peak}: crowds would lower the load`);
       if (crowds > options.seconds)
         throw new ConfigError(`--crowds ${crowds}: the trace has ${options.seconds} seconds; at most one crowd for each`);
+      if (rise + hold + fall === 0)
+        throw new ConfigError('--hold 0: a crowd would bring no requests; let it stay, or rise and fall');
       const shaped = { ...options, riseSeconds: rise, holdSeconds: hold, fallSeconds: fall };
       const late = at?.find((begin) => begin >= options.seconds);
       if (late !== undefined) throw new ConfigError(`--at ${late}: the trace has ${options.seconds} seconds`);

@@ -1,7 +1,7 @@
 import type { Random } from '../../engine/random.ts';
 import type { Trace } from './trace.ts';
 
-/** Options of every made trace. Rates are requests per second. */
+/** Options of every made trace. Rates are requests per second; each second has the mean of its rates. */
 interface Common {
   readonly seconds: number;
   /**
@@ -21,8 +21,11 @@ export interface Diurnal extends Common {
 
 /** Day and night: a cosine. */
 export function diurnalTrace({ seconds, low, peak, periodSeconds, noise }: Diurnal, random: Random): Trace {
-  const rateAt = (at: number): number => low + ((peak - low) * (1 - Math.cos((2 * Math.PI * at) / periodSeconds))) / 2;
-  return noisy(seconds, rateAt, noise, random);
+  const halfSecond = Math.PI / periodSeconds;
+  // The mean of a cosine over a second is its middle, flattened.
+  const flattened = Math.sin(halfSecond) / halfSecond;
+  const rateIn = (second: number): number => low + ((peak - low) * (1 - flattened * Math.cos(halfSecond * (2 * second + 1)))) / 2;
+  return noisy(seconds, rateIn, noise, random);
 }
 
 /** A state of a Markov-modulated process. */
@@ -37,10 +40,7 @@ export interface MarkovModulated extends Common {
   readonly states: readonly LoadState[];
 }
 
-/**
- * A Markov-modulated Poisson process: the rate depends on the state of a continuous-time Markov chain. A second with a change of state
- * has the mean of its rates, weighted by time.
- */
+/** A Markov-modulated Poisson process: the rate depends on the state of a continuous-time Markov chain. */
 export function markovModulatedTrace({ seconds, states, noise }: MarkovModulated, random: Random): Trace {
   const chain = random.split('states');
   const qps = new Float64Array(seconds);
@@ -54,7 +54,7 @@ export function markovModulatedTrace({ seconds, states, noise }: MarkovModulated
     const other = chain.below(states.length - 1);
     state = other < state ? other : other + 1;
   }
-  return noisy(seconds, (at) => qps[Math.floor(at)], noise, random);
+  return noisy(seconds, (second) => qps[second], noise, random);
 }
 
 export interface FlashCrowd extends Common {
@@ -73,13 +73,36 @@ export function flashCrowdTrace(crowd: FlashCrowd, random: Random): Trace {
   const { seconds, base, peak, atSeconds, riseSeconds, noise } = crowd;
   const begins = atSeconds.toSorted((a, b) => a - b);
   const shareOf = (begin: number | undefined, at: number): number => (begin === undefined ? 0 : crowdShare(crowd, at - begin));
-  const rateAt = (at: number): number => {
+  const shareAt = (at: number): number => {
     // Of the crowds that have arrived, the last has most people left; of those still arriving, the first has most people there.
     const arriving = countUpTo(begins, at - riseSeconds);
-    const share = Math.max(shareOf(begins[arriving - 1], at), shareOf(begins[arriving], at));
-    return base + (peak - base) * share;
+    return Math.max(shareOf(begins[arriving - 1], at), shareOf(begins[arriving], at));
   };
-  return noisy(seconds, rateAt, noise, random);
+  const shares = new Float64Array(seconds);
+  const cuts = pieces(crowd, begins);
+  for (let i = 1; i < cuts.length; i++) {
+    const [from, to] = [cuts[i - 1], cuts[i]];
+    // The share is linear between two cuts.
+    if (from < to) shares[Math.floor(from)] += shareAt((from + to) / 2) * (to - from);
+  }
+  return noisy(seconds, (second) => base + (peak - base) * shares[second], noise, random);
+}
+
+/** All seconds, and the times between them at which the share of the crowds bends or jumps; ascending. */
+function pieces({ seconds, riseSeconds, holdSeconds, fallSeconds }: FlashCrowd, begins: readonly number[]): Float64Array {
+  const bends = begins.flatMap((begin, i) => {
+    const [risen, falls] = [begin + riseSeconds, begin + riseSeconds + holdSeconds];
+    const next = begins[i + 1];
+    // Where the next crowd, arriving, becomes larger than this one, leaving: 1 - (at - falls) / fall = (at - next) / rise.
+    const meets = (riseSeconds * (falls + fallSeconds) + fallSeconds * next) / (riseSeconds + fallSeconds);
+    const doMeet = meets > Math.max(falls, next) && meets < Math.min(falls + fallSeconds, next + riseSeconds);
+    return [begin, risen, falls, falls + fallSeconds, ...(doMeet ? [meets] : [])];
+  });
+  const inside = bends.filter((at) => at > 0 && at < seconds);
+  const cuts = new Float64Array(seconds + 1 + inside.length);
+  for (let second = 0; second <= seconds; second++) cuts[second] = second;
+  cuts.set(inside, seconds + 1);
+  return cuts.sort();
 }
 
 /** How many of the ascending values are at most `limit`. */
@@ -113,10 +136,9 @@ function crowdShare({ riseSeconds, holdSeconds, fallSeconds }: FlashCrowd, after
   return leaving < fallSeconds ? 1 - leaving / fallSeconds : 0;
 }
 
-/** @param rateAt seconds -> rate; each second has the rate at its middle. */
-function noisy(seconds: number, rateAt: (seconds: number) => number, noise: number, random: Random): Trace {
+function noisy(seconds: number, rateIn: (second: number) => number, noise: number, random: Random): Trace {
   const draws = random.split('noise');
   const variance = Math.log(1 + noise * noise);
   const factor = (): number => (noise === 0 ? 1 : Math.exp(Math.sqrt(variance) * draws.normal() - variance / 2));
-  return { qps: Float64Array.from({ length: seconds }, (_, second) => rateAt(second + 0.5) * factor()) };
+  return { qps: Float64Array.from({ length: seconds }, (_, second) => rateIn(second) * factor()) };
 }

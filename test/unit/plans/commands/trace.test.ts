@@ -43,6 +43,7 @@ test.each([
   [['mmpp', '--rates', '1,2', '--stay', '1e-12'], 'use seconds of 0.01 or more'],
   [['flash-crowd', '--base', '10', '--peak', '5'], '--base 10 is above --peak 5: crowds would lower the load'],
   [['flash-crowd', '--base', '1', '--peak', '5', '--crowds', '61'], '--crowds 61: the trace has 60 seconds'],
+  [['flash-crowd', '--base', '1', '--peak', '5', '--hold', '0'], '--hold 0: a crowd would bring no requests'],
   [['diurnal', '--low', '1', '--peak', '5', '--noise', '1e200'], 'a peak of NaN requests/s'],
 ])('make refuses %j', async (args, why) => {
   await expect(run('make', ...args, '--seconds', '60')).rejects.toThrow(why);

@@ -8,12 +8,20 @@ const quiet = { noise: 0 };
 const mean = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe('day and night', () => {
-  test('goes from low to peak and back, sampled at the middle of each second', () => {
+  test('goes from low to peak and back; each second has the mean of its rates', () => {
     const { qps } = diurnalTrace({ ...quiet, seconds: 8, low: 100, peak: 300, periodSeconds: 4 }, createRandom(1));
-    const [rising, high] = [200 - 100 * Math.SQRT1_2, 200 + 100 * Math.SQRT1_2];
+    // The mean of a sine from 0 to a quarter of its period is 2/π.
+    const [rising, high] = [200 - (100 * 2) / Math.PI, 200 + (100 * 2) / Math.PI];
     const expected = [rising, high, high, rising];
     qps.forEach((rate, second) => {
       expect(rate).toBeCloseTo(expected[second % 4], 9);
+    });
+  });
+
+  test('is even if the periods are shorter than the seconds', () => {
+    const { qps } = diurnalTrace({ ...quiet, seconds: 8, low: 100, peak: 300, periodSeconds: 0.5 }, createRandom(1));
+    qps.forEach((rate) => {
+      expect(rate).toBeCloseTo(200, 9);
     });
   });
 
@@ -68,6 +76,11 @@ describe('a flash crowd', () => {
     ]);
   });
 
+  test('that arrives while another leaves counts from the moment when it is larger', () => {
+    const peaks = { ...crowd, seconds: 8, riseSeconds: 2, holdSeconds: 0, fallSeconds: 2, atSeconds: [0, 3] };
+    expect([...flashCrowdTrace(peaks, createRandom(1)).qps]).toEqual([200, 400, 400, 250, 400, 400, 200, 100]);
+  });
+
   test('may be one of very many, in any order', () => {
     const many = { ...crowd, seconds: 200_000, atSeconds: Array.from({ length: 200_000 }, (_, i) => 199_999 - i) };
     const { qps } = flashCrowdTrace(many, createRandom(1));
@@ -75,18 +88,35 @@ describe('a flash crowd', () => {
     expect(qps.subarray(2).every((rate) => rate === 500)).toBe(true);
   });
 
+  test.each([0, 0.4, 0.6, 1, 2.5])('that stays for %d s brings as many requests, however the seconds fall', (holdSeconds) => {
+    for (const at of [2, 2.3, 2.9]) {
+      const steps = { ...crowd, riseSeconds: 0, holdSeconds, fallSeconds: 0, atSeconds: [at] };
+      const more = flashCrowdTrace(steps, createRandom(1)).qps.map((rate) => rate - 100);
+      expect(more.reduce((sum, rate) => sum + rate)).toBeCloseTo(400 * holdSeconds, 9);
+    }
+  });
+
   test('counts only if it is the largest at the time', () => {
+    const POINTS = 200;
     const times = fc.array(fc.integer({ min: 0, max: 39 }), { maxLength: 6 });
     const lengths = fc.tuple(...[0, 1, 2].map(() => fc.double({ min: 0, max: 6, noNaN: true })));
     fc.assert(
       fc.property(times, lengths, (atSeconds, [riseSeconds, holdSeconds, fallSeconds]) => {
-        const made = (begins: number[]) =>
-          flashCrowdTrace({ ...crowd, seconds: 40, riseSeconds, holdSeconds, fallSeconds, atSeconds: begins }, createRandom(1))
-            .qps;
-        const alone = atSeconds.map((begin) => made([begin]));
-        expect([...made(atSeconds)]).toEqual([
-          ...made([]).map((base, second) => Math.max(base, ...alone.map((qps) => qps[second]))),
-        ]);
+        const shape = { ...crowd, seconds: 50, riseSeconds, holdSeconds, fallSeconds };
+        const shareAt = (after: number): number => {
+          const leaving = after - riseSeconds - holdSeconds;
+          if (after < 0 || leaving >= fallSeconds) return 0;
+          return Math.min(1, riseSeconds === 0 ? 1 : after / riseSeconds, leaving <= 0 ? 1 : 1 - leaving / fallSeconds);
+        };
+        flashCrowdTrace({ ...shape, atSeconds }, createRandom(1)).qps.forEach((rate, second) => {
+          let sum = 0;
+          for (let i = 0; i < POINTS; i++) {
+            const at = second + (i + 0.5) / POINTS;
+            sum += Math.max(0, ...atSeconds.map((begin) => shareAt(at - begin)));
+          }
+          // Each of at most 12 steps within a second may fall between two points.
+          expect(Math.abs(rate - 100 - (400 * sum) / POINTS)).toBeLessThan((12 * 400) / POINTS);
+        });
       }),
     );
   });
