@@ -1,3 +1,4 @@
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
 import { status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { SharedClient } from '../../actors/client/client.ts';
@@ -71,9 +72,85 @@ test('refuses a request that does not fit into the memory for requests', async (
   const message = expect.stringContaining('use all the memory');
   const refused = client.call('ModelInfer', request('a', 2_000));
   await expect(refused).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: message });
-  const answers = await client.stream('ModelStreamInfer', [request('a', 2_000)]).answers;
-  expect(answers).toEqual([expect.objectContaining({ error_message: message })]);
+  // The rest of a stream cannot be read without the message.
+  const ended = client.stream('ModelStreamInfer', [request('a', 2_000)]).answers;
+  await expect(ended).rejects.toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: message });
 });
+
+test('refuses messages that do not fit before they are whole; memory is free again when the connection is closed', async () => {
+  const memory = new RequestMemory(100_000);
+  await listen(memory);
+  const session = connectHttp2();
+  const calls = Array.from({ length: 5 }, () => sendBytes(session, 40_000, 50_000));
+  // The other two would fit, but their parts may arrive between those of the others.
+  await eventually(() => expect(calls.filter(({ isClosed }) => isClosed()).length).toBeGreaterThanOrEqual(3));
+  session.destroy();
+  const told = await Promise.all(calls.map((call) => call.told));
+  expect(told.filter((code) => code === status.RESOURCE_EXHAUSTED).length).toBeGreaterThanOrEqual(3);
+  await eventually(() => memory.with(async (take) => take(100_000)));
+});
+
+test('refuses a message of a stream before it is whole, and ends the stream', async () => {
+  await listen(new RequestMemory(1_000));
+  const session = connectHttp2();
+  expect(await sendBytes(session, 2_000, 3_000, { method: 'ModelStreamInfer' }).told).toBe(status.RESOURCE_EXHAUSTED);
+  session.destroy();
+});
+
+test('a stream whose messages are answered has room for more, up to a message that does not fit', async () => {
+  const deployment = await listen(new RequestMemory(1_000));
+  const stream = client.open('ModelStreamInfer');
+  for (let i = 1; i <= 10; i++) {
+    stream.write(request(String(i), 600));
+    await eventually(() => expect(deployment.asked).toBe(300 * i));
+    deployment.answerAll();
+    await eventually(() => expect(stream.answers).toHaveLength(i));
+  }
+  stream.write(request('large', 2_000));
+  expect(await stream.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+});
+
+test('refuses compressed messages', async () => {
+  await listen();
+  const session = connectHttp2();
+  expect(await sendBytes(session, 10, 10, { 'grpc-encoding': 'gzip' }).told).toBe(status.UNIMPLEMENTED);
+  session.destroy();
+});
+
+function connectHttp2(): ClientHttp2Session {
+  // The server may be the first to close it.
+  return connect(listener.url.replace('grpc:', 'http:')).on('error', () => undefined);
+}
+
+/** Calls a method with the beginning of a message. `told`: the status, undefined if the server sends none. */
+function sendBytes(
+  session: ClientHttp2Session,
+  bytes: number,
+  length: number,
+  { method = 'ModelInfer', ...headers }: Record<string, string> = {},
+): { readonly told: Promise<status | undefined>; readonly isClosed: () => boolean } {
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': `/inference.GRPCInferenceService/${method}`,
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    ...headers,
+  });
+  stream.on('error', () => undefined);
+  const told = new Promise<status | undefined>((resolve) => {
+    const onHeaders = (given: IncomingHttpHeaders): void => {
+      if (given['grpc-status'] !== undefined) resolve(Number(given['grpc-status']));
+    };
+    stream.on('response', onHeaders);
+    stream.on('trailers', onHeaders);
+    stream.on('close', () => resolve(undefined));
+  });
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(length, 1);
+  stream.write(Buffer.concat([head, Buffer.alloc(bytes)]));
+  stream.resume();
+  return { told, isClosed: () => stream.closed };
+}
 
 test('ends streams when it stops: idle ones at once, others when their messages are answered; new messages are refused', async () => {
   const deployment = await listen();

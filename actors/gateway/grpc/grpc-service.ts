@@ -8,6 +8,7 @@ import { EXTENSIONS, type GatewayContext, SERVER_NAME } from '../gateway-context
 import { MAX_REQUEST_BYTES } from '../limits.ts';
 import { modelConfig } from '../model-config.ts';
 import { VERSION } from '../served-model.ts';
+import { boundedCalls, type StreamMessage } from './bounded-calls.ts';
 import { failureOf } from './failure.ts';
 import { readInferRequest, writeInferResponse } from './infer-messages.ts';
 import type { ModelInferRequest, ModelInferResponse, ModelStreamInferResponse } from './messages.ts';
@@ -36,6 +37,7 @@ export function grpcServer(context: GatewayContext): { readonly server: Server; 
     'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': MAX_CALLS,
+    interceptors: [boundedCalls(memory, log)],
   });
   const service = unreadService();
   const streams = new OpenStreams(log);
@@ -62,24 +64,16 @@ export function grpcServer(context: GatewayContext): { readonly server: Server; 
       return { model_stats: [statistics.of(model.name, VERSION)] };
     }),
     ModelInfer: (call: ServerUnaryCall<Buffer, object>, respond: sendUnaryData<object>) => {
-      void respondWith(respond, () => reading(call.request, (request) => infer(request, callOf(call, clock))), log);
+      void respondWith(respond, () => infer(service.read('ModelInfer', call.request), callOf(call, clock)), log);
     },
-    ModelStreamInfer: (call: ServerDuplexStream<Buffer, ModelStreamInferResponse>) => {
+    ModelStreamInfer: (call: ServerDuplexStream<StreamMessage, ModelStreamInferResponse>) => {
       const { cancel$, ...rest } = callOf(call, clock);
       // One listener for all its messages.
       const shared = { ...rest, cancel$: cancel$.pipe(share()) };
-      streams.open(call, (bytes) => answerMessage(bytes, shared));
+      streams.open(call, (message) => answerMessage(message, shared));
     },
   });
   return { server, streams };
-
-  /** Reads a request to infer, and accounts for its memory until `use` is done with it. */
-  function reading<T>(bytes: Buffer, use: (request: ModelInferRequest) => Promise<T>): Promise<T> {
-    return memory.with((take) => {
-      take(bytes.length);
-      return use(service.read('ModelInfer', bytes));
-    });
-  }
 
   async function infer(request: ModelInferRequest, { cancel$, leftMs, traceparent }: Call): Promise<ModelInferResponse> {
     model.check(request.model_name, request.model_version);
@@ -87,17 +81,17 @@ export function grpcServer(context: GatewayContext): { readonly server: Server; 
     return writeInferResponse(headOf(request.id), tensors, request.raw_input_contents.length > 0);
   }
 
-  async function answerMessage(bytes: Buffer, call: Call): Promise<ModelStreamInferResponse> {
+  async function answerMessage({ bytes, done }: StreamMessage, call: Call): Promise<ModelStreamInferResponse> {
     let id = '';
     try {
-      const response = await reading(bytes, async (request) => {
-        id = request.id;
-        if (streams.draining) throw new CascadeError('UNAVAILABLE', DRAINING);
-        return infer(request, call);
-      });
-      return { error_message: '', infer_response: response };
+      const request = service.read<ModelInferRequest>('ModelInfer', bytes);
+      id = request.id;
+      if (streams.draining) throw new CascadeError('UNAVAILABLE', DRAINING);
+      return { error_message: '', infer_response: await infer(request, call) };
     } catch (error) {
       return { error_message: failureOf(error, log).details, infer_response: { ...headOf(id), ...NO_TENSORS } };
+    } finally {
+      done();
     }
   }
 
