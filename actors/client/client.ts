@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { mergeMap, type Observable } from 'rxjs';
+import { SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
 import type { Stored } from '../../engine/bus/work-queue.ts';
 import { type Clock, LONGEST_TIMER_MS, realClock } from '../../engine/clock.ts';
-import { CascadeError, messageOf } from '../../engine/errors.ts';
+import { CascadeError, invalid, messageOf } from '../../engine/errors.ts';
 import { CANCEL_HEADER, checkToken } from '../../plans/protocol/cancel.ts';
 import { type Answer, isFailure, type Result } from '../../plans/protocol/messages.ts';
 import { checkDeadline, wrongNumber } from '../../plans/protocol/request.ts';
@@ -106,7 +107,12 @@ export async function connectCascade(options: ClientOptions & NatsOptions): Prom
 }
 
 /** @throws CascadeError INVALID_ARGUMENT */
-function checkOptions({ deadlineMs, connectTimeoutMs = 1, replicas = 1 }: ClientOptions & Partial<NatsOptions>): void {
+function checkOptions(options: ClientOptions & Partial<NatsOptions>): void {
+  const { deployment, prefix = 'cascade', deadlineMs, connectTimeoutMs = 1, replicas = 1 } = options;
+  for (const [option, name] of Object.entries({ deployment, prefix })) {
+    if (!SUBJECT_TOKEN.test(name))
+      throw invalid(`${option}: ${JSON.stringify(name)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`);
+  }
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   if (!(Number.isFinite(connectTimeoutMs) && connectTimeoutMs > 0 && connectTimeoutMs <= LONGEST_TIMER_MS))
     throw wrongNumber('connectTimeoutMs', connectTimeoutMs, `milliseconds above 0 and at most ${LONGEST_TIMER_MS}`);

@@ -26,6 +26,19 @@ test.each<[keyof (ClientOptions & NatsOptions), readonly unknown[], RegExp]>([
   },
 );
 
+test.each([
+  ['deployment', 'my service'],
+  ['deployment', '>'],
+  ['deployment', ''],
+  ['prefix', 'a.b'],
+])('connecting with the %s %j is refused before there is a connection', async (option, name) => {
+  const connected = connectCascade({ servers: 'nats://127.0.0.1:1', deployment: 'test', [option]: name });
+  await expect(connected).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: `${option}: ${JSON.stringify(name)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+  });
+});
+
 test('an invalid concurrency is refused with what would be right', () => {
   const client = createClient(silentBus, new VirtualClock(), { deployment: 'test' });
   for (const concurrency of [...wrong, 1.5] as number[]) {
