@@ -1,3 +1,4 @@
+import { reachesAccuracy } from '../accuracy-rounding.ts';
 import type { FrontierCascade } from '../cycle/draft-plan.ts';
 import { initialDraft } from '../cycle/initial-draft.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
@@ -27,7 +28,7 @@ export async function bestSingleCascade(context: PlanningContext): Promise<Cycle
     const honest = honestAccuracy(context);
     let best: CycleResult | undefined;
     for (const cascade of evenly(
-      all.filter((cascade) => honest.of(cascade) >= slo.accuracy),
+      all.filter((cascade) => reachesAccuracy(honest.of(cascade), slo.accuracy)),
       MAX_TRIES,
     )) {
       const next = await tryOnly(cascade);

@@ -71,7 +71,9 @@ async function provisionKind(
     const devices = devicesLike(mix.devices, count);
     const asked: PlanRequest = { ...request, devices, slo: { type: 'latency', p95Ms }, contingencies: false };
     const result = await planGears(asked, { ...options, progress });
-    if (result.type === 'plan' && result.plan.expected.accuracy >= accuracy) return { devices, plan: result.plan };
+    // Plans give accuracies in six digits.
+    if (result.type === 'plan' && result.plan.expected.accuracy >= Number(accuracy.toFixed(6)))
+      return { devices, plan: result.plan };
     const failure =
       result.type === 'plan' ? { expected: result.plan.expected, why: undefined } : { expected: undefined, why: result };
     failures.set(count, failure);

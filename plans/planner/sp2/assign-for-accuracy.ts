@@ -1,3 +1,4 @@
+import { ACCURACY_ROUNDING, reachesAccuracy } from '../accuracy-rounding.ts';
 import {
   type DraftPlan,
   type FrontierCascade,
@@ -115,7 +116,7 @@ function shortOfAccuracy(
   );
   const model = blamed?.model ?? mostAccurate?.models.at(-1) ?? 0;
   const name = context.request.profile.models[model].name;
-  const family = mostAccurate === undefined || honestAccuracy(context).of(mostAccurate) < target;
+  const family = mostAccurate === undefined || !reachesAccuracy(honestAccuracy(context).of(mostAccurate), target);
   const cause = family
     ? `the most accurate cascade ends in ${name}`
     : `the devices cannot carry cascades that are more accurate${blamed === undefined ? '' : `: ${blamed.reason}`}`;
@@ -127,6 +128,11 @@ function shortOfAccuracy(
     metric: 'accuracy',
     value: reached,
     limit: target,
-    reason: `the best expected accuracy is ${reached.toFixed(4)}, the target ${target}: ${cause}`,
+    reason: `the best expected accuracy is ${reachable(reached)}, the target ${target}: ${cause}`,
   };
+}
+
+/** Four digits, rounded down: below the target, and a target of this is reached. */
+function reachable(accuracy: number): string {
+  return (Math.floor((accuracy + ACCURACY_ROUNDING) * 1e4) / 1e4).toFixed(4);
 }

@@ -1,3 +1,5 @@
+import { ACCURACY_ROUNDING, reachesAccuracy } from '../accuracy-rounding.ts';
+
 /** Halvings in the search for the price of accuracy: enough to exhaust double precision. */
 const BISECTIONS = 60;
 /** So that a range of weight 0 still gets a sensible cascade. */
@@ -28,9 +30,9 @@ export function assignMonotone(
     assignment.reduce((sum, c, r) => sum + problem.weights[r] * problem.accuracy[c], 0);
   const highest = bestAt(Number.POSITIVE_INFINITY, problem);
   if (highest === undefined) return undefined;
-  if (total(highest) < target) return { type: 'short', reached: total(highest) };
+  if (!reachesAccuracy(total(highest), target)) return { type: 'short', reached: total(highest) };
   let best = bestAt(0, problem) ?? highest;
-  if (total(best) >= target) return { type: 'assigned', cascades: best };
+  if (reachesAccuracy(total(best), target)) return { type: 'assigned', cascades: best };
   best = highest;
   // Prices above the ratio of the largest latency difference to the smallest accuracy difference change nothing.
   let low = 1e-6;
@@ -38,12 +40,12 @@ export function assignMonotone(
   for (let i = 0; i < BISECTIONS; i++) {
     const price = Math.sqrt(low * high);
     const assignment = bestAt(price, problem) ?? highest;
-    if (total(assignment) >= target) {
+    if (reachesAccuracy(total(assignment), target)) {
       best = assignment;
       high = price;
     } else low = price;
   }
-  return { type: 'assigned', cascades: sellExcess(best, total(best) - target, problem) };
+  return { type: 'assigned', cascades: sellExcess(best, total(best) - (target - ACCURACY_ROUNDING), problem) };
 }
 
 /** The best monotone assignment at a price; at an infinite price, the most accurate one. */

@@ -1,3 +1,4 @@
+import { ACCURACY_ROUNDING } from '../accuracy-rounding.ts';
 import type { DraftPlan, DraftRange, FrontierCascade, Tuning } from '../cycle/draft-plan.ts';
 import type { PlanningContext } from '../cycle/planning-context.ts';
 import { evenly } from '../evenly.ts';
@@ -6,8 +7,6 @@ import { tuneAll } from '../sp4/sp4-tune-batching.ts';
 import { latencyScore } from './latency-score.ts';
 import { raiseAccuracy } from './raise-accuracy.ts';
 
-/** Accuracy is never traded for latency. Less than the share of one sample, so it only absorbs rounding. */
-const ACCURACY_TOLERANCE = 1e-9;
 /** A switch must lower latency by at least a tenth. */
 const LATENCY_GAIN = 0.9;
 /** Most cascades to try per range, of those that are as accurate. */
@@ -59,7 +58,8 @@ function asAccurate(
   const near = cascades.filter(
     (cascade) =>
       cascade.key !== accepted.key &&
-      Math.abs(cascade.accuracy - accepted.accuracy) <= ACCURACY_TOLERANCE &&
+      // Accuracy is never traded for latency.
+      Math.abs(cascade.accuracy - accepted.accuracy) <= ACCURACY_ROUNDING &&
       mayCarry(cascade, range, context) &&
       canCarry(cascade, range, draft, context),
   );

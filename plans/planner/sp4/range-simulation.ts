@@ -57,7 +57,9 @@ export function holdsLatency(candidate: Candidate, qps: number, limitMs: number,
   const outcomes = context.simulator.run(planOf(candidate, context), workload, { fixedGear: 0, giveUp });
   const answeredMs = answersOf(outcomes);
   if (outcomes.gaveUp || answeredMs.length === 0 || pilesUp(answeredMs)) return false;
-  return answeredMs.filter((ms) => ms > limitMs).length <= allowedLate(answeredMs.length);
+  let late = 0;
+  for (const ms of answeredMs) if (ms > limitMs) late++;
+  return late <= allowedLate(answeredMs.length);
 }
 
 function allowedLate(requests: number): number {
@@ -69,7 +71,11 @@ function allowedLate(requests: number): number {
  * wrong in the accuracy, and have no latency.
  */
 function answersOf({ latencyMs }: Pick<SimulationOutcomes, 'latencyMs'>): Float64Array {
-  return latencyMs.filter((ms) => !Number.isNaN(ms));
+  const answeredMs = new Float64Array(latencyMs.length);
+  let answers = 0;
+  // Not `filter`, which takes a good part of the time of a simulation.
+  for (const ms of latencyMs) if (!Number.isNaN(ms)) answeredMs[answers++] = ms;
+  return answeredMs.subarray(0, answers);
 }
 
 function rangeWorkload(qps: number, limitMs: number, maxRequests: number, context: TuningContext): Workload {

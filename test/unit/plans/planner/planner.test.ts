@@ -3,7 +3,7 @@ import { NO_NUMBER } from '../../../../plans/domain/cascade/certainty.ts';
 import { type GearPlan, gearPlanSchema } from '../../../../plans/domain/gear-plan/gear-plan.ts';
 import type { PlanRequest } from '../../../../plans/planner/plan-request.ts';
 import { type PlannerOptions, planGears } from '../../../../plans/planner/planner.ts';
-import { cores, gpus } from './requests.ts';
+import { cores, gpus, zipf } from './requests.ts';
 import { verifyPlan } from './verify-plan.ts';
 
 /** Plans of requests that several tests share, so that each is planned once. */
@@ -55,6 +55,16 @@ describe('a feasible plan', () => {
     const plan = await plannedAnew(failing);
     expect(gearPlanSchema.parse(JSON.parse(JSON.stringify(plan)))).toEqual(plan);
     expect(verifyPlan(failing, plan)).toEqual([]);
+  });
+
+  test.each([
+    ['whichever cascades it uses', undefined],
+    ['with one cascade', 'one-cascade'],
+  ] as const)('is found for an accuracy SLO that is exactly reached, %s', async (_, restrict) => {
+    const { profile, ...request } = cores({ qpsMax: 100, weights: zipf(16), slo: { type: 'accuracy', accuracy: 0.94 } });
+    const exact = { ...profile.models[0], quality: profile.models[0].quality.map((_, i) => (i < 1410 ? 1 : 0)) };
+    const asked = { ...request, profile: { ...profile, models: [exact] }, ...(restrict && { restrict }) };
+    expect((await plannedAnew(asked)).expected.accuracy).toBe(0.94);
   });
 
   test('makes a valid plan file', async () => {
@@ -142,6 +152,9 @@ describe('no plan', () => {
     const result = await refused(cores({ slo: { type: 'accuracy', accuracy: 0.99 } }));
     expect(result.best).toMatchObject({ metric: 'accuracy', limit: 0.99 });
     expect(result.best.value ?? 0).toBeGreaterThan(0.92);
+    const told = Number(/accuracy is (0\.\d{4}),/.exec(result.reason)?.[1]);
+    expect(told).toBeLessThanOrEqual(result.best.value ?? 0);
+    await planned(cores({ slo: { type: 'accuracy', accuracy: told } }));
   });
 
   test('more accuracy than the devices can carry at the load', async () => {

@@ -3,7 +3,7 @@ import { syntheticProfile } from '../../../../plans/synthetic/synthetic.ts';
 
 const MB = 1e6;
 
-function zipf(ranges: number): number[] {
+export function zipf(ranges: number): number[] {
   const weights = Array.from({ length: ranges }, (_, k) => 1 / (k + 1));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);

@@ -52,6 +52,14 @@ describe('provision', () => {
     expect(option.short?.devices).toBe(found.devices.length - 1);
   });
 
+  test('an accuracy that is exactly reached will do, however many digits it has', async () => {
+    const [linear] = base.profile.models;
+    const exact = { ...linear, quality: linear.quality.map((_, i) => (i < 1400 ? 1 : 0)) };
+    const request = { ...base, profile: { ...base.profile, models: [exact] }, qpsMax: 100 };
+    const [option] = await provision(request, { p95Ms: 100, accuracy: 14 / 15 }, 2);
+    expect(option.fewest?.devices).toHaveLength(1);
+  });
+
   test('more accuracy than the family has: no number of devices, and the best that was reached', async () => {
     const options = await provision(base, { p95Ms: 100, accuracy: 0.999 }, 4);
     expect(bestOption(options)).toBeUndefined();
