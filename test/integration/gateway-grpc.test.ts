@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
-import { status } from '@grpc/grpc-js';
+import { gzipSync } from 'node:zlib';
+import { compressionAlgorithms, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { SharedClient } from '../../actors/client/client.ts';
 import type { GatewayContext } from '../../actors/gateway/gateway-context.ts';
@@ -110,11 +111,30 @@ test('a stream whose messages are answered has room for more, up to a message th
   expect(await stream.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
 });
 
-test('refuses compressed messages', async () => {
-  await listen();
+test('answers a compressed request, and refuses compressed streams', async () => {
+  const deployment = await listen();
+  const compressing = grpcClient(listener.url, { 'grpc.default_compression_algorithm': compressionAlgorithms.gzip });
+  const answer = compressing.call('ModelInfer', request('a'));
+  await eventually(() => expect(deployment.asked).toBe(1));
+  deployment.answerAll();
+  expect(await answer).toMatchObject({ id: 'a' });
+  await expect(compressing.stream('ModelStreamInfer', [request('b')]).answers).rejects.toMatchObject({
+    code: status.UNIMPLEMENTED,
+    details: 'compressed streams (grpc-encoding: gzip) are not accepted; send the messages as they are',
+  });
+  compressing.close();
+});
+
+test('refuses compressed messages that could become more than fits, before they are decoded', async () => {
+  await listen(new RequestMemory(100_000_000));
   const session = connectHttp2();
-  expect(await sendBytes(session, 10, 10, { 'grpc-encoding': 'gzip' }).told).toBe(status.UNIMPLEMENTED);
+  const bomb = gzipSync(Buffer.alloc(48 * 1024 * 1024));
+  const calls = Array.from({ length: 14 }, () => sendBytes(session, bomb, bomb.length, { 'grpc-encoding': 'gzip' }));
+  // One fits, and waits for the end of its stream.
+  await eventually(() => expect(calls.filter(({ isClosed }) => isClosed())).toHaveLength(13));
   session.destroy();
+  const told = await Promise.all(calls.map((call) => call.told));
+  expect(told.filter((code) => code === status.RESOURCE_EXHAUSTED)).toHaveLength(13);
 });
 
 function connectHttp2(): ClientHttp2Session {
@@ -122,10 +142,10 @@ function connectHttp2(): ClientHttp2Session {
   return connect(listener.url.replace('grpc:', 'http:')).on('error', () => undefined);
 }
 
-/** Calls a method with the beginning of a message. `told`: the status, undefined if the server sends none. */
+/** Calls a method with the beginning of a message, a compressed one if it has content. `told`: the status, undefined if the server sends none. */
 function sendBytes(
   session: ClientHttp2Session,
-  bytes: number,
+  content: number | Buffer,
   length: number,
   { method = 'ModelInfer', ...headers }: Record<string, string> = {},
 ): { readonly told: Promise<status | undefined>; readonly isClosed: () => boolean } {
@@ -145,9 +165,9 @@ function sendBytes(
     stream.on('trailers', onHeaders);
     stream.on('close', () => resolve(undefined));
   });
-  const head = Buffer.alloc(5);
+  const head = Buffer.of(typeof content === 'number' ? 0 : 1, 0, 0, 0, 0);
   head.writeUInt32BE(length, 1);
-  stream.write(Buffer.concat([head, Buffer.alloc(bytes)]));
+  stream.write(Buffer.concat([head, typeof content === 'number' ? Buffer.alloc(content) : content]));
   stream.resume();
   return { told, isClosed: () => stream.closed };
 }

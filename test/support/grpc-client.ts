@@ -1,4 +1,12 @@
-import { type CallOptions, type Client, credentials, Metadata, makeClientConstructor, type StatusObject } from '@grpc/grpc-js';
+import {
+  type CallOptions,
+  type ChannelOptions,
+  type Client,
+  credentials,
+  Metadata,
+  makeClientConstructor,
+  type StatusObject,
+} from '@grpc/grpc-js';
 import { inferenceService } from '../../engine/oip/inference-service.ts';
 
 /** A client of the service with untyped messages. */
@@ -24,11 +32,12 @@ export interface InferenceGrpcClient {
 }
 
 /** @param url as a gateway prints it: `grpc://HOST:PORT`. */
-export function grpcClient(url: string): InferenceGrpcClient {
+export function grpcClient(url: string, options: ChannelOptions = {}): InferenceGrpcClient {
   const service = inferenceService();
   const client: Client = new (makeClientConstructor(service, 'inference'))(
     url.replace('grpc://', ''),
     credentials.createInsecure(),
+    options,
   );
   const start = (method: string, request: object, options: CallOptions = {}, headers: Readonly<Record<string, string>> = {}) => {
     const metadata = new Metadata();

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Logger } from '../../../engine/log.ts';
+import { MAX_REQUEST_BYTES } from '../limits.ts';
 import type { RequestMemory } from '../request-memory.ts';
 import { failureOf } from './failure.ts';
 
@@ -23,24 +24,30 @@ interface Hidden {
 /** Precede each message. */
 const FRAME_BYTES = 5;
 
+/** Deflate makes at most this many bytes out of one. */
+const MAX_EXPANSION = 1_032;
+
 /**
- * Accounts for the bytes of a call as they arrive, until it is over; those of a stream until their message is done. Calls that do not fit
- * are refused, and so are compressed messages, because the library decodes them before anything could count what they become.
+ * Accounts for the bytes of a call as they arrive, until it is over; those of a stream until their message is done. A compressed message
+ * counts as much as it can become, because the library decodes it as soon as it is there. Calls that do not fit are refused, and so are
+ * compressed streams, which decode any number of messages at once.
  */
 export function boundedCalls(memory: RequestMemory, log: Logger): ServerInterceptor {
   return ({ requestStream }, call) => {
     const { stream, incomingEncoding } = call as unknown as Hidden;
-    if (incomingEncoding !== 'identity') {
-      const details = `compressed messages (grpc-encoding: ${incomingEncoding.slice(0, 40)}) are not accepted; send them as they are`;
+    if (incomingEncoding !== 'identity' && requestStream) {
+      const details = `compressed streams (grpc-encoding: ${incomingEncoding.slice(0, 40)}) are not accepted; send the messages as they are`;
       call.sendStatus({ code: status.UNIMPLEMENTED, details });
       return new ServerInterceptingCall(call);
     }
     const { take, giveBack } = memory.open();
+    const messages = new CompressedMessages();
     let isRefused = false;
-    stream.on('data', (chunk: Buffer) => {
+    // Before the library's own listener, which decodes at once.
+    stream.prependListener('data', (chunk: Buffer) => {
       if (!isRefused) {
         try {
-          take(chunk.length);
+          take(chunk.length + messages.decodedBytes(chunk));
           return;
         } catch (error) {
           isRefused = true;
@@ -73,4 +80,28 @@ export function boundedCalls(memory: RequestMemory, log: Logger): ServerIntercep
         }),
     });
   };
+}
+
+/** Finds the compressed messages in the bytes of a call. */
+class CompressedMessages {
+  /** The part of a frame's head that has arrived. */
+  readonly #head: number[] = [];
+  #leftBytes = 0;
+
+  /** Most bytes that the compressed messages which begin in this chunk can become. */
+  decodedBytes(chunk: Buffer): number {
+    let bytes = 0;
+    let at = 0;
+    while (at < chunk.length) {
+      const skipped = Math.min(this.#leftBytes, chunk.length - at);
+      this.#leftBytes -= skipped;
+      at += skipped;
+      while (at < chunk.length && this.#head.length < FRAME_BYTES) this.#head.push(chunk[at++]);
+      if (this.#head.length < FRAME_BYTES) continue;
+      const [flag, ...length] = this.#head.splice(0);
+      this.#leftBytes = Buffer.from(length).readUInt32BE();
+      if (flag === 1) bytes += Math.min(MAX_EXPANSION * this.#leftBytes, MAX_REQUEST_BYTES);
+    }
+    return bytes;
+  }
 }

@@ -131,18 +131,23 @@ function scalarOf(text: string): number | boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined;
 }
 
-/** A variable is text, unless the schema accepts only the number, true or false that it reads as: a name may be `007`. */
+/** A variable is text, unless the schema refuses that: a name may be `007`. */
 function withScalars(schema: z.ZodType, plain: unknown, scalars: Found['scalars']): unknown {
-  const issuesIn = (value: unknown): number => schema.safeParse(value).error?.issues.length ?? 0;
+  if (scalars.length === 0) return plain;
+  const issuesIn = (value: unknown): readonly z.core.$ZodIssue[] => schema.safeParse(value).error?.issues ?? [];
   let best = plain;
-  let issues = scalars.length === 0 ? 0 : issuesIn(plain);
-  for (const { path, value } of scalars) {
-    if (issues === 0) break;
-    const tried = replaced(best, path, value);
-    const left = issuesIn(tried);
-    if (left >= issues) continue;
-    best = tried;
-    issues = left;
+  for (const { path } of issuesIn(plain)) {
+    const refused = scalars.filter((scalar) => path.every((step, i) => scalar.path[i] === step));
+    // Where several forms are allowed, the issue is that of the whole list or mapping.
+    const isWhole = refused.some((scalar) => scalar.path.length > path.length);
+    for (const some of isWhole ? [refused, ...refused.map((scalar) => [scalar])] : [refused]) {
+      const tried = some.reduce((value, scalar) => replaced(value, scalar.path, scalar.value), best);
+      const left = issuesIn(tried);
+      const isText = left.some(
+        (issue) => issue.code === 'invalid_type' && issue.expected === 'string' && pathText(issue.path) === pathText(path),
+      );
+      if (isWhole ? left.length < issuesIn(best).length : !isText) best = tried;
+    }
   }
   return best;
 }

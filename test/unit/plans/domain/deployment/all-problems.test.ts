@@ -64,15 +64,21 @@ slo: { p95: 100ms }
 load:
   qpsMax: \${CASCADE_TEST_QPS}
   ranges: \${CASCADE_TEST_NAME}
+  distribution: { histogram: [ "\${CASCADE_TEST_QPS}", "\${CASCADE_TEST_NAME}" ] }
 `);
     const { problems } = readDeployment(file);
     expect(problems.map((problem) => problem.replace(`${file}:`, ''))).toEqual([expect.stringMatching(/^2:12 frontends: /)]);
     const { name, load, devices } = loadDeployment(written(readFileSync(file, 'utf8').replace(/^frontends.*\n/m, '')));
     expect({ name, load, cores: (devices[0] as { cores?: unknown }).cores }).toMatchObject({
       name: '007',
-      load: { qpsMax: 500, ranges: 7 },
+      load: { qpsMax: 500, ranges: 7, distribution: { weights: [500, 7] } },
       cores: [0],
     });
+    process.env.CASCADE_TEST_QPS = '-5';
+    const wrong = readDeployment(file).problems.map((problem) => problem.replace(/^.*? /, ''));
+    expect(wrong).toContainEqual(expect.stringMatching(/^load.qpsMax: -5 is too small/));
+    process.env.CASCADE_TEST_NAME = '1.5';
+    expect(readDeployment(file).problems.join()).toContain('name: "1.5" cannot be a token of a NATS subject');
   } finally {
     restore({ CASCADE_TEST_QPS, CASCADE_TEST_CORE, CASCADE_TEST_NAME });
   }
