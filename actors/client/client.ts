@@ -110,8 +110,10 @@ export async function connectCascade(options: ClientOptions & NatsOptions): Prom
 function checkOptions(options: ClientOptions & Partial<NatsOptions>): void {
   const { deployment, prefix = 'cascade', deadlineMs, connectTimeoutMs = 1, replicas = 1 } = options;
   for (const [option, name] of Object.entries({ deployment, prefix })) {
-    if (!SUBJECT_TOKEN.test(name))
-      throw invalid(`${option}: ${JSON.stringify(name)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`);
+    if (typeof name !== 'string' || !SUBJECT_TOKEN.test(name))
+      throw invalid(
+        `${option}: ${JSON.stringify(name) ?? 'undefined'} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+      );
   }
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   if (!(Number.isFinite(connectTimeoutMs) && connectTimeoutMs > 0 && connectTimeoutMs <= LONGEST_TIMER_MS))

@@ -75,7 +75,7 @@ export async function enqueue(
   for (;;) {
     try {
       const now = clock.now();
-      const attemptMs = Math.max(1, Math.min(SILENCE_MS, giveUpAt - now));
+      const attemptMs = Math.max(1, Math.min(SILENCE_MS, leftMs()));
       // The deployment counts from when the request is stored.
       const headers = deadlineMs === undefined ? stated : { ...stated, 'Cascade-Deadline-Ms': wholeMs(deadlineAt - now) };
       return await bus.workQueues().append(subjects.durable, data, { id: messageId, headers, timeoutMs: attemptMs });
@@ -89,7 +89,8 @@ export async function enqueue(
       if (leftMs() > 0) continue;
       if (deadlineAt > giveUpAt) throw explained(error);
       const passed = `the deadline of ${deadlineMs} ms passed before NATS acknowledged the request`;
-      throw new CascadeError('DEADLINE_EXCEEDED', `${passed}: ${error.message}`);
+      const maybe = error.code === 'DEADLINE_EXCEEDED' ? '; it may or may not be stored' : '';
+      throw new CascadeError('DEADLINE_EXCEEDED', `${passed}: ${error.message}${maybe}`);
     }
   }
 }

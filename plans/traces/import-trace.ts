@@ -84,12 +84,12 @@ function layoutOf(first: Row, file: string, options: ImportOptions): Layout {
     if (begins(MINUTES_HEADER)) {
       if (cells.length === MINUTES_HEADER.length)
         throw wrongHeader(first, file, 'a column for each minute, 1 to 1440, must follow');
-      refuseOption('--column', options.column, file, 'counts requests per minute, without time stamps');
-      refuseOption('--unit', options.unit, file, 'counts requests per minute, without time stamps');
+      refuseOption('--column', options.column, file, `${PER_MINUTE}; leave it out`);
+      refuseOption('--unit', options.unit, file, `${PER_MINUTE}; leave it out`);
       return withHeader(cells, minutesReader(file, cells));
     }
     if (begins(INVOCATIONS_HEADER)) {
-      refuseOption('--column', options.column, file, 'is counted by end_timestamp - duration');
+      refuseOption('--column', options.column, file, `is counted by end_timestamp - duration; ${OR_STAMPS}`);
       return withHeader(cells, invocationReader(file, options.unit));
     }
     if (known === 'azure-functions')
@@ -107,10 +107,13 @@ function withHeader(columns: readonly string[], reader: Reader): Layout {
   return { columns, firstIsHeader: true, reader };
 }
 
+const PER_MINUTE = 'counts requests per minute, without time stamps';
+const OR_STAMPS = 'leave it out, or write --format timestamps';
+
 /** An option without effect would go unnoticed, and the trace would be wrong. */
 function refuseOption(option: string, value: string | undefined, file: string, because: string): void {
   if (value === undefined) return;
-  throw new ConfigError(`${option} ${value}: ${file} ${because}; leave it out, or write --format timestamps`);
+  throw new ConfigError(`${option} ${value}: ${file} ${because}`);
 }
 
 function wrongHeader({ line, cells }: Row, file: string, expected: string): ConfigError {

@@ -31,11 +31,13 @@ test.each([
   ['deployment', '>'],
   ['deployment', ''],
   ['prefix', 'a.b'],
+  ['deployment', undefined],
+  ['prefix', null],
 ])('connecting with the %s %j is refused before there is a connection', async (option, name) => {
-  const connected = connectCascade({ servers: 'nats://127.0.0.1:1', deployment: 'test', [option]: name });
+  const connected = connectCascade({ servers: 'nats://127.0.0.1:1', deployment: 'test', [option]: name } as never);
   await expect(connected).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
-    message: `${option}: ${JSON.stringify(name)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+    message: `${option}: ${JSON.stringify(name) ?? 'undefined'} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
   });
 });
 

@@ -11,15 +11,17 @@ import { runClock } from '../../../support/virtual-plane.ts';
 
 const STORED: Stored = { stream: 's', sequence: 1, duplicate: false };
 
-/** A client without a connection, at first. */
-function disconnected() {
+/** A client without a connection, at first; `isSilent`: then nothing is acknowledged. */
+function disconnected({ isSilent = false } = {}) {
   const clock = new VirtualClock();
   const status$ = new BehaviorSubject<'up' | 'down'>('down');
   const attempts: { at: number; options: AppendOptions }[] = [];
   const append = async (_: string, __: Uint8Array, options: AppendOptions): Promise<Stored> => {
     attempts.push({ at: clock.now(), options });
     if (status$.value === 'down') throw new CascadeError('UNAVAILABLE', 'no connection to NATS');
-    return STORED;
+    if (!isSilent) return STORED;
+    await new Promise<void>((resolve) => clock.after(options.timeoutMs, resolve));
+    throw new CascadeError('DEADLINE_EXCEEDED', 'no acknowledgement');
   };
   const bus = { status$, workQueues: () => ({ append }) } as unknown as Bus;
   /** Becomes the outcome. */
@@ -68,6 +70,18 @@ test('a request whose deadline passes before there is a connection is not stored
   status$.next('up');
   await runUntil(60_000);
   expect(attempts).toHaveLength(1);
+});
+
+test('a request that is not acknowledged fails at its deadline, not later', async () => {
+  const { status$, store, runUntil } = disconnected({ isSilent: true });
+  status$.next('up');
+  const told = store({ deadlineMs: 50 });
+  await runUntil(49);
+  expect(told.outcome).toBe('none yet');
+  await runUntil(51);
+  const message =
+    'the deadline of 50 ms passed before NATS acknowledged the request: no acknowledgement; it may or may not be stored';
+  expect(told.outcome).toMatchObject({ code: 'DEADLINE_EXCEEDED', message });
 });
 
 test('a request is stored with what is left of its deadline, under the same id at each attempt', async () => {

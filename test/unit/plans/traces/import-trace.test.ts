@@ -83,7 +83,7 @@ describe('Azure Functions traces', () => {
   test('refuse options that would have no effect', async () => {
     const day2019 = [DAY_HEADER, day('f', 'http', [1])];
     expect(await refused(day2019, { unit: 'ms' })).toBe(
-      '--unit ms: log.csv counts requests per minute, without time stamps; leave it out, or write --format timestamps',
+      '--unit ms: log.csv counts requests per minute, without time stamps; leave it out',
     );
     expect(await refused(day2019, { column: '7' })).toContain('--column 7: log.csv counts requests per minute');
     expect(await refused(['app,func,end_timestamp,duration', 'x,f,9,1'], { column: 'end_timestamp' })).toContain(
