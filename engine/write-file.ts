@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
+  chownSync,
   constants,
   existsSync,
   lstatSync,
@@ -17,33 +18,40 @@ import { dirname, resolve } from 'node:path';
 import { ConfigError, messageOf } from './errors.ts';
 
 /**
- * The folder or the mount does not let us put another file in this one's place: folders without permission, other users' files in
- * folders like /tmp, files that are mounted into a container, and names that leave no room for `.tmp`.
+ * We may not put another file in this one's place: folders without permission, other users' files, files that are mounted into a
+ * container, names that leave no room for `.tmp`, and owners that this container does not know.
  */
-const ONLY_IN_PLACE = new Set(['EACCES', 'EPERM', 'EROFS', 'EBUSY', 'ENAMETOOLONG']);
+const ONLY_IN_PLACE = new Set(['EACCES', 'EPERM', 'EROFS', 'EBUSY', 'ENAMETOOLONG', 'EINVAL']);
 
 /**
- * Writes a file that a user has named, through links and with its permissions. Where the folder allows it, a reader sees the old text or
- * the new one, never half of it. Devices and pipes are written, not replaced.
+ * Writes a file that a user has named, through links; an old one keeps its owner, group, permissions and hard links. Where we may
+ * replace it, a reader sees the old text or the new one, never half of it. Devices and pipes are written, not replaced.
  * @param name what to call the file in messages.
- * @throws ConfigError when it cannot.
+ * @throws ConfigError when it cannot, also when the file is read-only.
  */
 export function writeWhole(file: string, text: string, name = file): void {
   try {
     const old = statSync(file, { throwIfNoEntry: false });
+    // As before the work: a new name in the folder would get round a file that its owner made read-only.
+    if (old !== undefined) accessSync(file, constants.W_OK);
     const isNew = old === undefined && lstatSync(file, { throwIfNoEntry: false }) === undefined;
-    if (!isNew && !old?.isFile()) writeFileSync(file, text);
-    else replace(isNew ? file : realpathSync(file), text, old);
+    if (isNew) replace(file, text);
+    else if (old?.isFile() && old.nlink === 1) replace(realpathSync(file), text, old);
+    else writeFileSync(file, text);
   } catch (error) {
     throw new ConfigError(`${name} cannot be written: ${messageOf(error)}`);
   }
 }
 
-function replace(file: string, text: string, old: Stats | undefined): void {
+function replace(file: string, text: string, old?: Stats): void {
   const partial = `${file}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    writeFileSync(partial, text, { flag: 'wx' });
-    if (old !== undefined) chmodSync(partial, old.mode & 0o777);
+    // Until it has the old owner and permissions, nobody else may read it.
+    writeFileSync(partial, text, { flag: 'wx', mode: old === undefined ? 0o666 : 0o600 });
+    if (old !== undefined) {
+      chownSync(partial, old.uid, old.gid);
+      chmodSync(partial, old.mode & 0o777);
+    }
     renameSync(partial, file);
   } catch (error) {
     if (existsSync(partial)) rmSync(partial);

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import {
+import fs, {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -15,9 +17,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ConfigError } from '../../../engine/errors.ts';
 import { requireWritable, whyUnwritable, writeWhole } from '../../../engine/write-file.ts';
 
@@ -28,6 +31,8 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'cascade-write-'));
   onTestFinished(() => rmSync(dir, { recursive: true }));
 });
+
+const isRoot = process.getuid?.() === 0;
 
 /** With read permission only; root may write it all the same. */
 function readOnlyFolder(): string {
@@ -49,6 +54,51 @@ describe('a whole file', () => {
     closeSync(reader);
     expect(readFileSync(at('out'), 'utf8')).toBe('new');
     expect(statSync(at('out')).mode & 0o777).toBe(0o602);
+    expect(readdirSync(dir)).toEqual(['out']);
+  });
+
+  test('is as private while it is written as the old one', () => {
+    writeFileSync(at('out'), 'old');
+    chmodSync(at('out'), 0o600);
+    const modes: number[] = [];
+    const chmod = vi.spyOn(fs, 'chmodSync').mockImplementation((partial) => modes.push(statSync(partial).mode & 0o777));
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      chmod.mockRestore();
+      syncBuiltinESMExports();
+    });
+    writeWhole(at('out'), 'new');
+    expect(modes).toEqual([0o600]);
+  });
+
+  test('has all the names that the old one had', () => {
+    writeFileSync(at('out'), 'old');
+    linkSync(at('out'), at('second'));
+    writeWhole(at('out'), 'new');
+    expect(readFileSync(at('second'), 'utf8')).toBe('new');
+    expect(readdirSync(dir).sort()).toEqual(['out', 'second']);
+  });
+
+  test.skipIf(!isRoot).each(['root', 'another member of its group'])('belongs to whom the old one belonged: by %s', (writer) => {
+    writeFileSync(at('out'), 'old');
+    chownSync(at('out'), 1002, 2000);
+    chmodSync(at('out'), 0o660);
+    chmodSync(dir, 0o777);
+    const oldFile = statSync(at('out')).ino;
+    if (writer !== 'root') {
+      process.setegid?.(2000);
+      process.seteuid?.(1001);
+    }
+    try {
+      writeWhole(at('out'), 'new');
+    } finally {
+      process.seteuid?.(0);
+      process.setegid?.(0);
+    }
+    expect(readFileSync(at('out'), 'utf8')).toBe('new');
+    const { uid, gid, mode, ino } = statSync(at('out'));
+    expect({ uid, gid, mode: mode & 0o777 }).toEqual({ uid: 1002, gid: 2000, mode: 0o660 });
+    expect(ino === oldFile).toBe(writer !== 'root');
     expect(readdirSync(dir)).toEqual(['out']);
   });
 
@@ -114,12 +164,17 @@ describe('before the work', () => {
     expect(whyUnwritable(at('loop'))).toMatch(/^cannot be written: ELOOP/);
   });
 
-  test.skipIf(process.getuid?.() === 0)(
-    'a new file in a folder without permission is refused, but not one that may be written',
-    () => {
-      const folder = readOnlyFolder();
-      expect(whyUnwritable(join(folder, 'there'))).toBeUndefined();
-      expect(whyUnwritable(join(folder, 'new'))).toMatch(/^cannot be written: EACCES/);
-    },
-  );
+  test.skipIf(isRoot)('a read-only file is refused, as it is by the writer', () => {
+    writeFileSync(at('out'), 'old');
+    chmodSync(at('out'), 0o444);
+    expect(whyUnwritable(at('out'))).toMatch(/^cannot be written: EACCES/);
+    expect(() => writeWhole(at('out'), 'new')).toThrow('cannot be written: EACCES');
+    expect(readFileSync(at('out'), 'utf8')).toBe('old');
+  });
+
+  test.skipIf(isRoot)('a new file in a folder without permission is refused, but not one that may be written', () => {
+    const folder = readOnlyFolder();
+    expect(whyUnwritable(join(folder, 'there'))).toBeUndefined();
+    expect(whyUnwritable(join(folder, 'new'))).toMatch(/^cannot be written: EACCES/);
+  });
 });
