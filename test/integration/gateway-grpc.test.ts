@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, type IncomingHttpHeaders } from 'node:http2';
 import { gzipSync } from 'node:zlib';
 import { compressionAlgorithms, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ import { ServedModel } from '../../actors/gateway/served-model.ts';
 import { Statistics } from '../../actors/gateway/statistics.ts';
 import { realClock } from '../../engine/clock.ts';
 import { silentLogger } from '../../engine/log.ts';
+import { inferenceService } from '../../engine/oip/inference-service.ts';
 import { eventually } from '../support/eventually.ts';
 import { grpcClient, type InferenceGrpcClient } from '../support/grpc-client.ts';
 import { resultFor } from '../support/stub-frontend.ts';
@@ -107,8 +108,32 @@ test('a stream whose messages are answered has room for more, up to a message th
     deployment.answerAll();
     await eventually(() => expect(stream.answers).toHaveLength(i));
   }
+  // It arrives whole, in one part.
   stream.write(request('large', 2_000));
   expect(await stream.ended).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
+  expect(deployment.asked).toBe(3_000);
+});
+
+test('a stream ends with its refusal, even if earlier messages are answered before its client reads it', async () => {
+  const deployment = await listen(new RequestMemory(10_000));
+  const session = connectHttp2();
+  const { stream, told } = startCall(session, { method: 'ModelStreamInfer' });
+  const { requestSerialize } = inferenceService().ModelStreamInfer;
+  const write = (bytes: number): void => void stream.write(framed(requestSerialize(request('a', bytes))));
+  // More answers than a client gets before it reads.
+  for (const asked of [2_000, 4_000]) {
+    write(4_000);
+    await eventually(() => expect(deployment.asked).toBe(asked));
+    deployment.answerAll();
+  }
+  write(2);
+  await eventually(() => expect(deployment.asked).toBe(4_001));
+  write(12_000);
+  await new Promise((resolve) => session.ping(resolve));
+  deployment.answerAll();
+  stream.resume();
+  expect(await told).toBe(status.RESOURCE_EXHAUSTED);
+  session.destroy();
 });
 
 test('answers a compressed request, and refuses compressed streams', async () => {
@@ -142,13 +167,25 @@ function connectHttp2(): ClientHttp2Session {
   return connect(listener.url.replace('grpc:', 'http:')).on('error', () => undefined);
 }
 
-/** Calls a method with the beginning of a message, a compressed one if it has content. `told`: the status, undefined if the server sends none. */
+/** Calls a method with the beginning of a message, a compressed one if it has content, and reads what is answered. */
 function sendBytes(
   session: ClientHttp2Session,
   content: number | Buffer,
   length: number,
-  { method = 'ModelInfer', ...headers }: Record<string, string> = {},
+  headers: Record<string, string> = {},
 ): { readonly told: Promise<status | undefined>; readonly isClosed: () => boolean } {
+  const { stream, told } = startCall(session, headers);
+  const isCompressed = typeof content !== 'number';
+  stream.write(framed(isCompressed ? content : Buffer.alloc(content), { isCompressed, length }));
+  stream.resume();
+  return { told, isClosed: () => stream.closed };
+}
+
+/** `told`: the status, undefined if the server sends none. */
+function startCall(
+  session: ClientHttp2Session,
+  { method = 'ModelInfer', ...headers }: Record<string, string>,
+): { readonly stream: ClientHttp2Stream; readonly told: Promise<status | undefined> } {
   const stream = session.request({
     ':method': 'POST',
     ':path': `/inference.GRPCInferenceService/${method}`,
@@ -165,11 +202,13 @@ function sendBytes(
     stream.on('trailers', onHeaders);
     stream.on('close', () => resolve(undefined));
   });
-  const head = Buffer.of(typeof content === 'number' ? 0 : 1, 0, 0, 0, 0);
+  return { stream, told };
+}
+
+function framed(content: Buffer, { isCompressed = false, length = content.length } = {}): Buffer {
+  const head = Buffer.of(isCompressed ? 1 : 0, 0, 0, 0, 0);
   head.writeUInt32BE(length, 1);
-  stream.write(Buffer.concat([head, typeof content === 'number' ? Buffer.alloc(content) : content]));
-  stream.resume();
-  return { told, isClosed: () => stream.closed };
+  return Buffer.concat([head, content]);
 }
 
 test('ends streams when it stops: idle ones at once, others when their messages are answered; new messages are refused', async () => {

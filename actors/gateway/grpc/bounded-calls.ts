@@ -74,10 +74,16 @@ export function boundedCalls(memory: RequestMemory, log: Logger): ServerIntercep
       start: (next) =>
         next({
           onReceiveMessage: (bytes: Buffer, pass) => {
+            // One that does not fit may be whole all the same.
+            if (stream.writableEnded) return;
             const message: StreamMessage = { bytes, done: () => giveBack(FRAME_BYTES + bytes.length) };
             pass(message);
           },
         }),
+      // Node sends no trailers, and so no status, if something is written after the end.
+      sendMessage: (message, pass) => {
+        if (!stream.writableEnded) pass(message);
+      },
     });
   };
 }
