@@ -13,6 +13,8 @@ const SEEN_FOR_MS = 250;
 export class DeviceClaim {
   readonly id: string;
   #absences = 0;
+  /** Per claim, how often one of its devices was away, as heard lately. */
+  readonly #heard = new Map<string, { readonly absences: number; readonly at: number }>();
   /** By claim, because the heartbeats of several rivals alternate. */
   readonly #rivals = new Map<string, { readonly seenSince: number; seenAt: number }>();
 
@@ -20,15 +22,28 @@ export class DeviceClaim {
     this.id = id;
   }
 
-  /** How often this process was away for so long that it may have been replaced. */
+  /**
+   * How often this process was away for so long that it may have been replaced, or another one with the same claim: if each device
+   * counted for itself, two processes could both leave, each for a different device.
+   */
   get absences(): number {
-    return this.#absences;
+    return this.#absencesOf(this.id, this.#absences);
   }
 
   /** This process was paused or cut off, so what it knows about others is outdated. */
   away(): void {
     this.#absences++;
     this.#rivals.clear();
+  }
+
+  /** A heartbeat of any device. */
+  hear({ claim, absences }: Pick<DeviceState, 'claim' | 'absences'>, now: number): void {
+    for (const [id, { at }] of this.#heard) if (now - at > DEVICE_LOST_AFTER_MS) this.#heard.delete(id);
+    this.#heard.set(claim, { absences: this.#absencesOf(claim, absences), at: now });
+  }
+
+  #absencesOf(claim: string, atLeast: number): number {
+    return Math.max(atLeast, this.#heard.get(claim)?.absences ?? 0);
   }
 
   /**
@@ -40,8 +55,12 @@ export class DeviceClaim {
     if (claim === this.id) return false;
     if (phase === 'left' || phase === 'draining') this.#rivals.delete(claim);
     else if (now - this.#seenSince(claim, now) >= SEEN_FOR_MS && (phase === 'ready' || !ready))
-      return this.#absences === absences ? claim < this.id : absences < this.#absences;
+      return this.#yieldsTo(claim, this.#absencesOf(claim, absences));
     return false;
+  }
+
+  #yieldsTo(claim: string, absences: number): boolean {
+    return this.absences === absences ? claim < this.id : absences < this.absences;
   }
 
   #seenSince(claim: string, now: number): number {

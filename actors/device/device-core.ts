@@ -207,6 +207,7 @@ export class DeviceCore {
   /** @throws DeviceTakenError when another process runs this device, too, and this one has to leave. */
   onState(state: DeviceState, now: number): readonly DeviceEffect[] {
     const { device, pid } = this.#options;
+    this.#claim.hear(state, now);
     if (state.device === device && this.#claim.losesTo(state, this.#phase === 'ready', now)) {
       throw new DeviceTakenError(
         `device ${device} is also run by process ${state.pid} of host ${state.host}: that one stays, this one (${pid}) leaves`,

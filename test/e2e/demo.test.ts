@@ -52,7 +52,7 @@ test(
     const [low, high] = report.expectedAccuracyInterval;
     const inside = low <= report.accuracy! && report.accuracy! <= high;
     expect(stdout).toMatch(
-      inside ? /measured: [\d.]+ % \(.* answers\), within it\./ : /measured: [\d.]+ % \(.* answers\), outside it, /,
+      inside ? /measured: [\d.]+ % \(.* samples\), within it\./ : /measured: [\d.]+ % \(.* samples\), outside it, /,
     );
     expect(stdout).toContain('measured, live');
     for (const step of ['1/4 Profile', '2/4 Plan', '3/4 Serve', '4/4 Replay 8 seconds']) expect(stderr).toContain(step);

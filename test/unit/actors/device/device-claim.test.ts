@@ -43,6 +43,22 @@ describe('of two processes with one device', () => {
   });
 });
 
+test('of two processes with two devices each, only one leaves, also if one of its devices was away', () => {
+  const running = ['p', 'q'].flatMap((id) => ['a', 'b'].map((device) => ({ device, claim: new DeviceClaim(id) })));
+  running[0].claim.away();
+  const left = new Set<string>();
+  for (let ms = 0; ms < 1_000; ms += 100) {
+    for (const { device, claim } of running) {
+      const state = deviceState({ device, claim: claim.id, absences: claim.absences });
+      for (const other of running) {
+        other.claim.hear(state, ms);
+        if (other.device === device && other.claim.losesTo(state, true, ms)) left.add(other.claim.id);
+      }
+    }
+  }
+  expect([...left]).toEqual(['p']);
+});
+
 test('of three processes with one device, whose heartbeats alternate, only the one whose claim comes first stays', () => {
   const claims = ['a', 'b', 'c'].map((id) => new DeviceClaim(id));
   const left = new Set<string>();
