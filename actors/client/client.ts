@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mergeMap, type Observable } from 'rxjs';
-import { SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
+import { NO_SUBJECT_TOKEN, SUBJECT_TOKEN } from '../../engine/actor/subject.ts';
 import type { Bus } from '../../engine/bus/bus.ts';
 import { connectNats } from '../../engine/bus/nats-bus.ts';
 import type { NatsOptions } from '../../engine/bus/nats-options.ts';
@@ -111,9 +111,7 @@ function checkOptions(options: ClientOptions & Partial<NatsOptions>): void {
   const { deployment, prefix = 'cascade', deadlineMs, connectTimeoutMs = 1, replicas = 1 } = options;
   for (const [option, name] of Object.entries({ deployment, prefix })) {
     if (typeof name !== 'string' || !SUBJECT_TOKEN.test(name))
-      throw invalid(
-        `${option}: ${JSON.stringify(name) ?? 'undefined'} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
-      );
+      throw invalid(`${option}: ${JSON.stringify(name) ?? 'undefined'} ${NO_SUBJECT_TOKEN}`);
   }
   if (deadlineMs !== undefined) checkDeadline(deadlineMs);
   if (!(Number.isFinite(connectTimeoutMs) && connectTimeoutMs > 0 && connectTimeoutMs <= LONGEST_TIMER_MS))

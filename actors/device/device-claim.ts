@@ -64,7 +64,7 @@ export class DeviceClaim {
   }
 
   #seenSince(claim: string, now: number): number {
-    // A rival that is lost has probably exited, so it must be seen anew.
+    // A lost rival has probably exited, so its time starts again.
     for (const [id, { seenAt }] of this.#rivals) if (now - seenAt > DEVICE_LOST_AFTER_MS) this.#rivals.delete(id);
     const rival = this.#rivals.get(claim) ?? { seenSince: now, seenAt: now };
     rival.seenAt = now;

@@ -134,7 +134,11 @@ export class NatsBus implements Bus {
   publish(subject: string, data: Uint8Array, options?: PublishOptions): boolean {
     checkPublish(subject, options?.reply ?? '', data.length, this.#maxPayloadBytes);
     if (this.#status$.value === 'down') return false;
-    if (this.#deliverHere(subject, () => ownMessage(subject, data, options))) return true;
+    const listeners = this.#exclusive?.match(subject) ?? [];
+    if (listeners.length > 0) {
+      deliverSoon(listeners, ownMessage(subject, data, options));
+      return true;
+    }
     try {
       if (options === undefined) this.connection.publish(subject, data);
       else this.connection.publish(subject, data, { reply: options.reply, headers: encodeHeaders(options.headers) });
@@ -145,18 +149,10 @@ export class NatsBus implements Bus {
   }
 
   handOver(subject: string, value: object, encode: () => Uint8Array): boolean {
-    return this.#status$.value === 'up' && this.#deliverHere(subject, () => new HandedOver(subject, value, encode));
-  }
-
-  /** Asynchronous, like messages from the server. */
-  #deliverHere(subject: string, message: () => BusMessage): boolean {
+    if (this.#status$.value === 'down') return false;
     const listeners = this.#exclusive?.match(subject) ?? [];
-    if (listeners.length === 0) return false;
-    const delivered = message();
-    realClock.soon(() => {
-      for (const listener of listeners) listener.next(delivered);
-    });
-    return true;
+    if (listeners.length > 0) deliverSoon(listeners, new HandedOver(subject, value, encode));
+    return listeners.length > 0;
   }
 
   messages$(subject: string, options: ListenOptions = {}): Observable<BusMessage> {
@@ -389,6 +385,13 @@ class NatsMessage implements BusMessage {
       return undefined;
     }
   }
+}
+
+/** Asynchronous, like messages from the server. */
+function deliverSoon(listeners: readonly Subscriber<BusMessage>[], message: BusMessage): void {
+  realClock.soon(() => {
+    for (const listener of listeners) listener.next(message);
+  });
 }
 
 function ownMessage(subject: string, data: Uint8Array, { reply = '', headers }: PublishOptions = {}): BusMessage {

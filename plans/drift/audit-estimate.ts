@@ -179,7 +179,7 @@ function estimateIn(stratum: Stratum, { estimate, low, high }: Interval, expecte
   return { estimate: Math.min(high, Math.max(low, likely)), low, high };
 }
 
-/** How much the comparisons count beside what was expected: from 0 without any to nearly 1. */
+/** Weight of the comparisons against the expectation: 0 without any, close to 1 with many. */
 function evidenceIn(stratum: Stratum): number {
   const compared = comparedIn(stratum);
   return compared / (compared + PRIOR_SAMPLES);

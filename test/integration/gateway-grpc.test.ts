@@ -3,18 +3,12 @@ import { gzipSync } from 'node:zlib';
 import { compressionAlgorithms, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { SharedClient } from '../../actors/client/client.ts';
-import type { GatewayContext } from '../../actors/gateway/gateway-context.ts';
 import { listenGrpc } from '../../actors/gateway/grpc/grpc-server.ts';
-import { Inference } from '../../actors/gateway/inference.ts';
 import type { Listener } from '../../actors/gateway/listener.ts';
-import { outputsOf } from '../../actors/gateway/outputs.ts';
 import { RequestMemory } from '../../actors/gateway/request-memory.ts';
-import { ServedModel } from '../../actors/gateway/served-model.ts';
-import { Statistics } from '../../actors/gateway/statistics.ts';
-import { realClock } from '../../engine/clock.ts';
-import { silentLogger } from '../../engine/log.ts';
 import { inferenceService } from '../../engine/oip/inference-service.ts';
 import { eventually } from '../support/eventually.ts';
+import { gatewayContext } from '../support/gateway-context.ts';
 import { grpcClient, type InferenceGrpcClient } from '../support/grpc-client.ts';
 import { resultFor } from '../support/stub-frontend.ts';
 
@@ -23,12 +17,6 @@ let listener: Listener;
 let client: InferenceGrpcClient;
 
 async function listen(memory = new RequestMemory()): Promise<{ answerAll(): void; asked: number }> {
-  const model = new ServedModel(
-    'm',
-    [{ name: 'x', dtype: 'uint8', shape: [2] }],
-    outputsOf({ task: 'classification', classes: 10, named: false }, []),
-  );
-  const statistics = new Statistics();
   const waiting: (() => void)[] = [];
   const state = {
     asked: 0,
@@ -41,18 +29,7 @@ async function listen(memory = new RequestMemory()): Promise<{ answerAll(): void
     waiting.push(() => onAnswer(resultFor(id)));
     return () => undefined;
   };
-  const inference = new Inference({ client: { send }, clock: realClock, model, statistics, name: 'g' });
-  const context: GatewayContext = {
-    model,
-    inference,
-    statistics,
-    memory,
-    problem: () => undefined,
-    draining: () => false,
-    clock: realClock,
-    log: silentLogger,
-  };
-  listener = await listenGrpc(context, { host: '127.0.0.1', port: 0 });
+  listener = await listenGrpc(gatewayContext(memory, send), { host: '127.0.0.1', port: 0 });
   client = grpcClient(listener.url);
   return state;
 }

@@ -1,18 +1,12 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { GatewayContext } from '../../actors/gateway/gateway-context.ts';
 import { httpApp } from '../../actors/gateway/http/http-app.ts';
 import { inferRoute } from '../../actors/gateway/http/infer-route.ts';
-import { Inference } from '../../actors/gateway/inference.ts';
 import { MAX_REQUEST_BYTES } from '../../actors/gateway/limits.ts';
-import { outputsOf } from '../../actors/gateway/outputs.ts';
 import { RequestMemory } from '../../actors/gateway/request-memory.ts';
-import { ServedModel } from '../../actors/gateway/served-model.ts';
-import { Statistics } from '../../actors/gateway/statistics.ts';
 import { type HttpListener, listenHttp } from '../../actors/http/listen.ts';
-import { realClock } from '../../engine/clock.ts';
-import { silentLogger } from '../../engine/log.ts';
+import { gatewayContext } from '../support/gateway-context.ts';
 
 const MEBIBYTE = Buffer.alloc(2 ** 20, ' ');
 /** The same, in a body of unknown length. */
@@ -23,20 +17,7 @@ let listener: HttpListener;
 let socket: Socket;
 
 async function listen(memory: RequestMemory): Promise<void> {
-  const outputs = outputsOf({ task: 'classification', classes: 10, named: false }, []);
-  const model = new ServedModel('m', [{ name: 'x', dtype: 'uint8', shape: [2] }], outputs);
-  const statistics = new Statistics();
-  const send = () => () => undefined;
-  const context: GatewayContext = {
-    model,
-    inference: new Inference({ client: { send }, clock: realClock, model, statistics, name: 'g' }),
-    statistics,
-    memory,
-    problem: () => undefined,
-    draining: () => false,
-    clock: realClock,
-    log: silentLogger,
-  };
+  const context = gatewayContext(memory, () => () => undefined);
   listener = await listenHttp(httpApp(context), { host: '127.0.0.1', port: 0 }, '--http', inferRoute(context));
   socket = connect(Number(new URL(listener.url).port), '127.0.0.1');
   await once(socket, 'connect');

@@ -41,13 +41,13 @@ export function boundedCalls(memory: RequestMemory, log: Logger): ServerIntercep
       return new ServerInterceptingCall(call);
     }
     const { take, giveBack } = memory.open();
-    const messages = new CompressedMessages();
+    const compressed = incomingEncoding === 'identity' ? undefined : new CompressedMessages();
     let isRefused = false;
     // Before the library's own listener, which decodes at once.
     stream.prependListener('data', (chunk: Buffer) => {
       if (!isRefused) {
         try {
-          take(chunk.length + messages.decodedBytes(chunk));
+          take(chunk.length + (compressed?.decodedBytes(chunk) ?? 0));
           return;
         } catch (error) {
           isRefused = true;

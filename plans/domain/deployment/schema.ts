@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SUBJECT_TOKEN } from '../../../engine/actor/subject.ts';
+import { NO_SUBJECT_TOKEN, SUBJECT_TOKEN } from '../../../engine/actor/subject.ts';
 import type { RemoteModelName } from '../../../engine/backend/backend.ts';
 import { DATATYPES } from '../../../engine/oip/datatypes.ts';
 import type { Dtype } from '../../../engine/tensor/tensor.ts';
@@ -17,7 +17,7 @@ import { parseBytes, parseDurationMs } from './units.ts';
  */
 
 const name = z.string().regex(SUBJECT_TOKEN, {
-  error: (issue) => `${shown(issue.input)} cannot be a token of a NATS subject; use 1-64 letters, digits, _ or -`,
+  error: (issue) => `${shown(issue.input)} ${NO_SUBJECT_TOKEN}`,
 });
 
 const path = z.string().min(1);

@@ -91,14 +91,7 @@ describe('the revision before another', () => {
   });
 
   test('is right even if another plan comes into force while it is being stored', async () => {
-    const bus = createLocalBus(new VirtualClock());
-    const other = await open(bus);
-    await other.adopt({ revision: 1, plan });
-    let meanwhile = async (): Promise<void> => {
-      meanwhile = async () => undefined;
-      await other.adopt({ revision: 2, plan });
-    };
-    const history = await open(busThatIsInterrupted(bus, 'current', () => meanwhile()));
+    const { history } = await overtaken();
     await history.adopt({ revision: 4, plan });
     expect(await history.revisionBefore(4)).toBe(2);
   });
@@ -145,14 +138,19 @@ test('a plan whose write was not confirmed is found in force when it is adopted 
 });
 
 test('a plan is put in force even if an earlier one comes into force while it is being stored', async () => {
-  const bus = createLocalBus(new VirtualClock());
-  const other = await open(bus);
-  await other.adopt({ revision: 1, plan });
-  let meanwhile = async (): Promise<void> => {
-    meanwhile = async () => undefined;
-    await other.adopt({ revision: 2, plan });
-  };
-  const history = await open(busThatIsInterrupted(bus, 'current', () => meanwhile()));
+  const { history, other } = await overtaken();
   expect(await history.adopt({ revision: 3, plan })).toBe(true);
   expect(await other.currentRevision()).toBe(3);
 });
+
+/** A history with revision 1 in force, and another one that puts revision 2 in force while the first stores its next plan. */
+async function overtaken(): Promise<{ history: PlanHistory; other: PlanHistory }> {
+  const bus = createLocalBus(new VirtualClock());
+  const other = await open(bus);
+  await other.adopt({ revision: 1, plan });
+  let adoptOnce = async (): Promise<void> => {
+    adoptOnce = async () => undefined;
+    await other.adopt({ revision: 2, plan });
+  };
+  return { history: await open(busThatIsInterrupted(bus, 'current', () => adoptOnce())), other };
+}
