@@ -56,7 +56,7 @@ export class DeviceWork {
   readonly answered: number[];
   readonly #options: DeviceWorkOptions;
   readonly #largestItemBytes: number;
-  readonly #batchKeyOf: ((sample: Sample) => string) | undefined;
+  readonly #batchKeyOf: ReturnType<typeof batchKeyRule>;
   readonly #sizeOf: ((sample: Sample) => number) | undefined;
 
   constructor(options: DeviceWorkOptions, now: number) {
@@ -83,7 +83,8 @@ export class DeviceWork {
   take(model: number, { origin, items }: WorkFrame, now: number, out: DeviceEffect[]): void {
     for (const item of items) {
       const { sample } = item;
-      const request = { item, origin, enqueuedAt: now, batchKey: this.#batchKeyOf?.(sample), size: this.#sizeOf?.(sample) };
+      const batchKey = this.#batchKeyOf?.(sample, item.wantOutputs !== undefined);
+      const request = { item, origin, enqueuedAt: now, batchKey, size: this.#sizeOf?.(sample) };
       this.#enqueue(model, request, now, out);
     }
     this.loop.pump(now, out);

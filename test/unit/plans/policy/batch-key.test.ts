@@ -50,6 +50,14 @@ describe('with padding, no sample costs more than twice as much because of the o
   });
 });
 
+test('a request for outputs is padded to no other length, as its outputs may have a row per element', () => {
+  const rule = batchKeyRule([spec([null], 0)])!;
+  expect(rule(sample([7]))).toBe(rule(sample([8])));
+  expect(rule(sample([7]), true)).toBe(rule(sample([7]), true));
+  const others = [rule(sample([8]), true), ...Array.from({ length: 300 }, (_, i) => rule(sample([i + 1])))];
+  expect(others).not.toContain(rule(sample([7]), true));
+});
+
 test('the size of a sample is that of its variable-size inputs', () => {
   expect(sampleSize([spec([100]), spec([null, 4]), spec([null])])!(sample([100], [3, 4], [7]))).toBe(19);
 });
