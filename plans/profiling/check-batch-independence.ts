@@ -13,11 +13,13 @@ import { batchesOf, positionsInBatches } from './validation-batches.ts';
  */
 const TOLERANCE = 2e-3;
 const SAMPLES = { full: 256, quick: 64 };
+/** Samples that are run twice alone: nearly all of them differ if answers are random. */
+const AGAIN = 32;
 const SEED = 'batchKey';
 
 /**
- * Runs validation samples alone, and twice in batches such as serving may form, in different orders.
- * @throws ConfigError when answers depend on the other samples in the batch, with figures and what to do.
+ * Runs validation samples alone, some of them again, and then twice in batches such as serving may form, in different orders.
+ * @throws ConfigError when answers are random or depend on the other samples in the batch, with figures and what to do.
  */
 export async function checkBatchIndependence(
   backend: Backend,
@@ -27,8 +29,8 @@ export async function checkBatchIndependence(
   largest: number,
   effort: 'full' | 'quick',
 ): Promise<void> {
-  if (largest === 1) return;
-  const positions = positionsInBatches(data.validation.length, sizes, SAMPLES[effort], SEED);
+  const drawn = positionsInBatches(data.validation.length, sizes, SAMPLES[effort], SEED);
+  const positions = largest === 1 ? drawn.slice(0, AGAIN) : drawn;
   const run = (batch: readonly number[]): Promise<BatchOutput> => {
     const indices = batch.map((position) => data.validation[position]);
     return runBatch(
@@ -40,8 +42,12 @@ export async function checkBatchIndependence(
   };
   const alone = new Map<number, BatchOutput>();
   for (const position of positions) alone.set(position, await run([position]));
-  const tolerance = TOLERANCE * typicalScale([...alone.values()]);
+  const tolerance = tolerances([...alone.values()]);
   const differing = new Map<number, Difference>();
+  const again = positions.slice(0, AGAIN);
+  for (const position of again) compare(position, await run([position]), 0);
+  if (differing.size > 0) throw new ConfigError(describeRandom(model, data, again.length, differing));
+  if (largest === 1) return;
   let compared = 0;
   for (const [order, size] of [
     [positions, largest],
@@ -52,13 +58,15 @@ export async function checkBatchIndependence(
       const batch = cut.length === 1 ? [cut[0], cut[0]] : cut;
       const together = await run(batch);
       compared += batch.length;
-      batch.forEach((position, row) => {
-        const difference = differenceOf(alone.get(position)!, together, row, tolerance);
-        if (difference !== undefined) differing.set(position, difference);
-      });
+      for (const [row, position] of batch.entries()) compare(position, together, row);
     }
   }
   if (differing.size > 0) throw new ConfigError(describe(model, data, sizes, positions.length, differing, compared));
+
+  function compare(position: number, other: BatchOutput, row: number): void {
+    const difference = differenceOf(alone.get(position)!, other, row, tolerance);
+    if (difference !== undefined) differing.set(position, difference);
+  }
 }
 
 interface Difference {
@@ -66,27 +74,58 @@ interface Difference {
   readonly labels: readonly [number, number];
 }
 
-/** Median over samples of the largest score: rounding is small relative to it, whether scores are probabilities or around 1e-4. */
-function typicalScale(outputs: readonly BatchOutput[]): number {
-  return median(
-    outputs.map(({ scores }) => scores.reduce((most, s) => (Number.isFinite(s) ? Math.max(most, Math.abs(s)) : most), 0)),
+/** What answers are made of: scores, and certainties if the model outputs them. Row-major. */
+function partsOf({ scores, auxiliary, classes }: BatchOutput): readonly { values: Float32Array; columns: number }[] {
+  const part = { values: scores, columns: classes };
+  return auxiliary === undefined ? [part] : [part, { values: auxiliary, columns: (auxiliary.length / scores.length) * classes }];
+}
+
+/**
+ * Largest difference due to rounding, for each part of the answers: relative to the median over samples of the largest value, whether
+ * scores are probabilities or around 1e-4.
+ */
+function tolerances(outputs: readonly BatchOutput[]): readonly number[] {
+  return partsOf(outputs[0]).map((_, part) => TOLERANCE * median(outputs.map((output) => scaleOf(partsOf(output)[part].values))));
+}
+
+function scaleOf(values: Float32Array): number {
+  return values.reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
+}
+
+/** @param tolerance of each part, for typical values; larger for samples with larger ones. */
+function differenceOf(alone: BatchOutput, other: BatchOutput, row: number, tolerance: readonly number[]): Difference | undefined {
+  const others = partsOf(other);
+  const { classes } = alone;
+  for (const [p, { values, columns }] of partsOf(alone).entries()) {
+    if (others[p].columns !== columns) return { largest: Number.POSITIVE_INFINITY, labels: [0, 0] };
+    let largest = 0;
+    for (let c = 0; c < columns; c++) {
+      const [a, b] = [values[c], others[p].values[row * columns + c]];
+      if (Number.isNaN(a) !== Number.isNaN(b)) largest = Number.POSITIVE_INFINITY;
+      else if (a !== b && !Number.isNaN(a)) largest = Math.max(largest, Math.abs(a - b));
+    }
+    if (largest > Math.max(tolerance[p], TOLERANCE * scaleOf(values)))
+      return { largest, labels: [argmax(alone.scores, 0, classes), argmax(other.scores, row * classes, classes)] };
+  }
+  return undefined;
+}
+
+function describeRandom(
+  model: string,
+  { validation }: Pick<LabelledData, 'validation'>,
+  samples: number,
+  differing: ReadonlyMap<number, Difference>,
+): string {
+  const [position, { largest }] = largestOf(differing);
+  return (
+    `model ${model}: answers are random: ${differing.size} of ${samples} samples have different scores when run again, alone; ` +
+    `the largest difference is ${largest.toPrecision(3)}, at sample ${validation[position]}; export the model for inference ` +
+    '(in PyTorch, call model.eval() first: a model in training mode keeps its dropout), or without its random nodes'
   );
 }
 
-/** @param tolerance largest difference due to rounding, for typical scores; larger for samples with larger scores. */
-function differenceOf(alone: BatchOutput, together: BatchOutput, row: number, tolerance: number): Difference | undefined {
-  const { classes } = alone;
-  if (together.classes !== classes) return { largest: Number.POSITIVE_INFINITY, labels: [0, 0] };
-  let largest = 0;
-  let scale = 0;
-  for (let c = 0; c < classes; c++) {
-    const [a, b] = [alone.scores[c], together.scores[row * classes + c]];
-    if (Number.isNaN(a) !== Number.isNaN(b)) largest = Number.POSITIVE_INFINITY;
-    else if (a !== b && !Number.isNaN(a)) largest = Math.max(largest, Math.abs(a - b));
-    if (Number.isFinite(a)) scale = Math.max(scale, Math.abs(a));
-  }
-  if (largest <= Math.max(tolerance, TOLERANCE * scale)) return undefined;
-  return { largest, labels: [argmax(alone.scores, 0, classes), argmax(together.scores, row * classes, classes)] };
+function largestOf(differing: ReadonlyMap<number, Difference>): [number, Difference] {
+  return [...differing].toSorted(([, a], [, b]) => b.largest - a.largest)[0];
 }
 
 function describe(
@@ -98,7 +137,7 @@ function describe(
   compared: number,
 ): string {
   const other = [...differing.values()].filter(({ labels: [a, b] }) => a !== b).length;
-  const [position, { largest, labels }] = [...differing].toSorted(([, a], [, b]) => b.largest - a.largest)[0];
+  const [position, { largest, labels }] = largestOf(differing);
   const figures =
     `model ${model}: answers depend on what else is in the batch: ${differing.size} of ${samples} samples have different scores in a batch than alone ` +
     `(${compared} comparisons), ${other} of them a different label; the largest difference is ${largest.toPrecision(3)}, at sample ${data.validation[position]}` +

@@ -57,9 +57,10 @@ export interface ModelAnswers {
   readonly quality: Float32Array;
   /** [samples, columns], when the answer is more than a class. */
   readonly scores: Float32Array | undefined;
-  /** Whether all scores are in [0, 1], and whether all rows sum to 1. */
+  /** Whether all scores are in [0, 1]. */
   readonly unit: boolean;
-  readonly distributions: boolean;
+  /** What the scores of every sample add up to, if none is below 0: 1 for probabilities, 100 for percentages. */
+  readonly rowSum: number | undefined;
   /** Samples for which the model answered NaN. */
   readonly noNumbers: number;
 }
@@ -251,7 +252,7 @@ async function answersOf(
   let columns = 0;
   let certaintyColumns: number | undefined;
   let unit = true;
-  let distributions = true;
+  const rowSum = { least: Number.POSITIVE_INFINITY, most: Number.NEGATIVE_INFINITY, negative: false };
   let noNumbers = 0;
   for (const positions of batchesOf(validation.keys(), sizes, largest)) {
     const indices = positions.map((position) => validation[position]);
@@ -278,10 +279,24 @@ async function answersOf(
       }
       quality[i] = data.qualityOf(validation[i], model.name, prediction) ?? 0;
       unit &&= own.every((score) => score >= -ROUNDING && score <= 1 + ROUNDING);
-      distributions &&= unit && Math.abs(own.reduce((sum, score) => sum + score, 0) - 1) <= ROUNDING;
+      const sum = own.reduce((all, score) => all + score, 0);
+      rowSum.least = Math.min(rowSum.least, sum);
+      rowSum.most = Math.max(rowSum.most, sum);
+      rowSum.negative ||= own.some((score) => score < -ROUNDING * Math.max(1, sum));
     }
   }
-  return { columns, certaintyColumns, predictions, certainties, quality, scores, unit, distributions, noNumbers };
+  const common = !rowSum.negative && rowSum.least > 0 && rowSum.most - rowSum.least <= 2 * ROUNDING * rowSum.most;
+  return {
+    columns,
+    certaintyColumns,
+    predictions,
+    certainties,
+    quality,
+    scores,
+    unit,
+    rowSum: common ? (rowSum.least + rowSum.most) / 2 : undefined,
+    noNumbers,
+  };
 }
 
 /**

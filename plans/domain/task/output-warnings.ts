@@ -3,6 +3,9 @@ import type { Deployment } from '../deployment/deployment.ts';
 import type { ModelEntry } from '../deployment/model-entry.ts';
 import type { ModelOutputs } from './family-outputs.ts';
 
+/** Probabilities may add up to slightly more than 1, like a forest's votes. */
+const ROUNDING = 1e-3;
+
 /** Model outputs that are allowed, but probably not intended. @param labels of the validation samples; undefined without classes. */
 export function outputWarnings(
   deployment: Deployment,
@@ -33,7 +36,7 @@ export function outputWarnings(
       );
     if (deployment.classes === undefined && deployment.task === 'classification' && answers.columns > seen.size)
       warnings.push(
-        `${where}: ${named} has ${answers.columns} columns, but the labels have ${seen.size} classes; check that it holds the scores`,
+        `${where}: ${named} has ${answers.columns} columns, but the labels have ${seen.size} ${seen.size === 1 ? 'class' : 'classes'}; check that it holds the scores`,
       );
   }
   const kind = kindWarning(deployment, model, answers);
@@ -46,11 +49,14 @@ function kindWarning({ task, certainty, scores }: Deployment, model: ModelEntry,
   const perColumn = task === 'multi-label' || answers.columns === 1;
   // The highest score decides between classes on any scale; a threshold at one half does not work on any scale.
   if (!perColumn && typeof certainty !== 'string') return undefined;
-  const looksLikeProbabilities = perColumn ? answers.unit : answers.distributions;
+  const sum = answers.rowSum;
+  const looksLikeProbabilities = perColumn ? answers.unit : sum !== undefined && Math.abs(sum - 1) <= ROUNDING;
   if (declared === 'logits' && looksLikeProbabilities)
     return perColumn
       ? 'all scores are from 0 to 1, like probabilities; write `scores: probabilities`, otherwise every score above 0 counts as yes'
       : 'all scores look like probabilities; write `scores: probabilities`, otherwise softmax is applied to them again';
+  if (declared === 'logits' && !perColumn && sum !== undefined)
+    return `the scores of each sample add up to ${Number(sum.toPrecision(3))}, like percentages or votes: they are neither logits nor probabilities, and certainties from them say little; divide them by ${Number(sum.toPrecision(3))} in the graph and write \`scores: probabilities\``;
   if (declared === 'probabilities' && !looksLikeProbabilities)
     return `the scores are not probabilities: ${perColumn ? 'some are not from 0 to 1' : 'not all rows are from 0 to 1 and sum to 1'}; write \`scores: logits\` if they are logits`;
   return undefined;

@@ -76,6 +76,12 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       outcome: { ...served, how: 'one by one' },
     },
     {
+      what: 'a name, but a Reshape to a batch of 2 inside',
+      models: one(reshaped([2, 2])),
+      samples: NUMBERS,
+      outcome: refused('model m0 fails on one sample, but runs on 2: model m0: Reshape:'),
+    },
+    {
       what: 'none: an input without axes',
       models: one(plain([])),
       samples: [{ x: 1 }],
@@ -269,6 +275,19 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       yaml: 'output: scores',
       samples: NUMBERS,
       outcome: served,
+    },
+    {
+      what: 'random: another answer each time',
+      from: 'PyTorch in training mode, with dropout',
+      models: one({
+        ...plain(['N', 2]),
+        nodes: [
+          { op: 'RandomNormalLike', inputs: ['x'], outputs: ['noise'] },
+          { op: 'Add', inputs: ['x', 'noise'], outputs: ['scores'] },
+        ],
+      }),
+      samples: NUMBERS,
+      outcome: refused('model m0: answers are random: 3 of 3 samples have different scores when run again, alone'),
     },
     {
       what: 'labels only',

@@ -9,7 +9,9 @@ import { loadLabelledData } from '../../../plans/data/load-labelled-data.ts';
 import { loadDeployment } from '../../../plans/domain/deployment/read-deployment.ts';
 import { familyOutputs } from '../../../plans/domain/task/family-outputs.ts';
 import { auxiliaryOf } from '../../../plans/domain/task/task-of.ts';
+import { checkBatchIndependence } from '../../../plans/profiling/check-batch-independence.ts';
 import { runBatch } from '../../../plans/profiling/run-batch.ts';
+import { sampleSizesOf } from '../../../plans/profiling/validation-batches.ts';
 import { onnxModel } from '../../fixtures/onnx-writer.ts';
 import { KINDS, type Kind } from './kinds.ts';
 import { modelsPage } from './page.ts';
@@ -56,6 +58,7 @@ async function answers(dir: string): Promise<{ alone: number[][][]; together: nu
     const outputs = familyOutputs(deployment, data);
     for (const [m, model] of deployment.models.entries()) {
       const { fixedBatch = all.length } = await firstValueFrom(backend.load({ ...model, output: outputs[m].output }));
+      const largest = Math.min(fixedBatch, model.maxBatch, 2);
       const rows = async (size: number): Promise<number[][]> => {
         const scores: number[][] = [];
         for (let from = 0; from < all.length; from += size) {
@@ -69,7 +72,15 @@ async function answers(dir: string): Promise<{ alone: number[][][]; together: nu
         return scores;
       };
       alone.push(await rows(1));
-      together.push(await rows(Math.min(fixedBatch, model.maxBatch, 2)));
+      together.push(await rows(largest));
+      await checkBatchIndependence(
+        backend,
+        model.name,
+        { ...data, validation: Int32Array.from(all) },
+        sampleSizesOf(data),
+        largest,
+        'quick',
+      );
     }
     return { alone, together };
   } finally {

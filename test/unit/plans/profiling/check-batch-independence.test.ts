@@ -28,7 +28,10 @@ function lengthsOf(count: number, lengths: number) {
 }
 
 /** Two scores per sample, from a function of the batch. */
-function backendOf(scores: (batch: readonly Sample[], row: number) => [number, number]): Backend {
+function backendOf(
+  scores: (batch: readonly Sample[], row: number) => [number, number],
+  certainty?: (batch: readonly Sample[]) => number,
+): Backend {
   return {
     emulated: false,
     load: () => of({ inputs: [], outputs: [] }),
@@ -38,7 +41,7 @@ function backendOf(scores: (batch: readonly Sample[], row: number) => [number, n
       of({
         scores: Float32Array.from(batch.flatMap((_, row) => scores(batch, row))),
         classes: 2,
-        auxiliary: undefined,
+        auxiliary: certainty && Float32Array.from(batch, () => certainty(batch)),
         computeMs: 1,
       }),
   };
@@ -94,4 +97,22 @@ test('samples of hundreds of lengths are each compared with others of the same l
 test('a model that couples the batch is also found if no two samples have the same length', async () => {
   const softmax = (batch: readonly Sample[]): [number, number] => [1 / batch.length, 0.7];
   await expect(check(softmax, lengthsOf(50, 50))).rejects.toThrow(/50 of 50 samples/);
+});
+
+test.each([1, 8])('a model with random answers is called that, at batch sizes up to %d', async (largest) => {
+  let calls = 0;
+  await expect(check(() => [0, calls++], dataOf(), largest)).rejects.toThrow(
+    /^model m: answers are random: 32 of 32 samples have different scores when run again, alone; .* at sample \d+; .*model\.eval\(\)/,
+  );
+});
+
+test('a certainty that the model outputs may not depend on the batch either', async () => {
+  const backend = backendOf(
+    () => [0, 1],
+    (batch) => 1 / batch.length,
+  );
+  const data = dataOf();
+  await expect(checkBatchIndependence(backend, 'm', data, sampleSizesOf(data), 8, 'full')).rejects.toThrow(
+    /100 of 100 samples have different scores in a batch than alone/,
+  );
 });

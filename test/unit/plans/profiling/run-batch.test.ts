@@ -48,6 +48,18 @@ describe('runBatch', () => {
     });
   });
 
+  it('finds the batch size that a graph holds inside', async () => {
+    const four = backend((batch) => (batch.length === 4 ? undefined : failed));
+    for (const values of [[3], [3, 5]]) {
+      await expect(run(four, values)).rejects.toMatchObject({
+        name: 'ConfigError',
+        message: expect.stringMatching(
+          /^model m fails on one sample, but runs on 4: model m: Reshape; .* batch axis fixed at 4$/,
+        ),
+      });
+    }
+  });
+
   it('names the sample that a model fails on', async () => {
     const fails = backend((batch) => (batch.some(([{ data }]) => data[0] === 5) ? failed : undefined));
     for (const values of [[5], [3, 5]]) {

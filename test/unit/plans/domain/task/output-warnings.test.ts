@@ -11,7 +11,7 @@ const answers = (given: Partial<Answers>): Answers => ({
   quality: Float32Array.of(1, 1, 1, 0),
   scores: undefined,
   unit: false,
-  distributions: false,
+  rowSum: undefined,
   noNumbers: 0,
   ...given,
 });
@@ -48,7 +48,13 @@ it.each<[RegExp, Partial<Deployment>, Partial<Answers>, string[]]>([
   [/output out has 64 columns, but the labels have 2 classes/, {}, { columns: 64 }, []],
   [/answered NaN for 3 of 4 validation samples/, {}, { noNumbers: 3 }, []],
   [/out has 2 columns, so it is read as the scores; other are also possible/, {}, {}, ['other']],
-  [/all scores look like probabilities; write `scores: probabilities`/, {}, { unit: true, distributions: true }, []],
+  [/all scores look like probabilities; write `scores: probabilities`/, {}, { unit: true, rowSum: 1.0005 }, []],
+  [
+    /scores of each sample add up to 100, .* divide them by 100 in the graph and write `scores: probabilities`/,
+    {},
+    { rowSum: 100.01 },
+    [],
+  ],
   [/all scores are from 0 to 1, like probabilities/, { task: 'binary' }, { columns: 1, unit: true }, []],
   [/not probabilities: not all rows are from 0 to 1 and sum to 1/, { scores: 'probabilities' }, { unit: true }, []],
   [/not probabilities: some are not from 0 to 1/, { scores: 'probabilities', task: 'multi-label' }, {}, []],
