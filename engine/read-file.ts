@@ -1,5 +1,5 @@
 import { constants, isUtf8 } from 'node:buffer';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { ConfigError, messageOf } from './errors.ts';
 
 /**
@@ -12,7 +12,7 @@ export function readBytes(file: string, name = file, smaller = 'split it, or use
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new ConfigError(`${name} ${whyUnreadable(error, smaller)}`);
+    throw new ConfigError(`${name} ${whyUnreadable(error, file, smaller)}`);
   }
 }
 
@@ -29,16 +29,18 @@ export function headOf(file: string): Uint8Array {
     descriptor = openSync(file, 'r');
     return head.subarray(0, readSync(descriptor, head, 0, HEAD_BYTES, 0));
   } catch (error) {
-    throw new ConfigError(`${file} ${whyUnreadable(error, '')}`);
+    throw new ConfigError(`${file} ${whyUnreadable(error, file, '')}`);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 
-function whyUnreadable(error: unknown, smaller: string): string {
+function whyUnreadable(error: unknown, file: string, smaller: string): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
-      return 'does not exist';
+      return lstatSync(file, { throwIfNoEntry: false }) === undefined
+        ? 'does not exist'
+        : 'is a link to a file that does not exist; copy the file itself, or download it again';
     case 'EACCES':
     case 'EPERM':
       return 'cannot be read: this user has no permission; change it with `chmod` or `chown`';

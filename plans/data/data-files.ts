@@ -2,9 +2,10 @@ import { basename } from 'node:path';
 import { unzipSync } from 'fflate';
 import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import { decodeText, readBytes } from '../../engine/read-file.ts';
+import { decodeText, headOf, readBytes } from '../../engine/read-file.ts';
 import { readCsv } from './csv.ts';
-import { splitMember } from './member-path.ts';
+import { areRecords, readJsonRecords } from './json-records.ts';
+import { isJsonLines, splitMember } from './member-path.ts';
 import { type DataArray, readNpy } from './npy.ts';
 import { readParquet } from './parquet.ts';
 import type { Table } from './table.ts';
@@ -20,7 +21,8 @@ export class DataFiles {
     if (table === undefined) {
       const name = basename(file);
       const bytes = readData(file, name);
-      table = /\.parquet$/i.test(file) ? readParquet(bytes, name) : readCsv(decodeText(bytes, name), name);
+      if (/\.parquet$/i.test(file)) table = readParquet(bytes, name);
+      else table = (isJsonLines(file) ? readJsonRecords : readCsv)(decodeText(bytes, name), name);
       this.#tables.set(file, table);
     }
     return table;
@@ -57,6 +59,14 @@ export class DataFiles {
     }
     return members;
   }
+}
+
+/**
+ * Whether a file has columns: a CSV or Parquet file, or JSON lines without `inputs`.
+ * @throws ConfigError when JSON lines cannot be read.
+ */
+export function isTable(file: string): boolean {
+  return /\.(csv|tsv|parquet)$/i.test(file) || (isJsonLines(file) && areRecords(headOf(file)));
 }
 
 /**

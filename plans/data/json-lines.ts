@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
-import { ConfigError, messageOf } from '../../engine/errors.ts';
+import { ConfigError } from '../../engine/errors.ts';
 import { decodeText } from '../../engine/read-file.ts';
 import type { Tensor, TensorSpec } from '../../engine/tensor/tensor.ts';
 import { type Column, parseValue } from './columns.ts';
 import { readData } from './data-files.ts';
+import { parseJsonLine } from './json-records.ts';
 import type { TargetReader, Targets } from './targets.ts';
 
 /**
@@ -53,13 +54,7 @@ export function readJsonLines(
 }
 
 function parseLine(line: string, where: string): { inputs: Record<string, unknown>; label: unknown } {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw new ConfigError(`${where} is not JSON: ${messageOf(error)}`);
-  }
-  const sample = value as { inputs?: unknown; label?: unknown } | null;
+  const sample = parseJsonLine(line, where) as { inputs?: unknown; label?: unknown } | null;
   if (typeof sample?.inputs !== 'object' || sample.inputs === null || Array.isArray(sample.inputs)) {
     throw new ConfigError(`${where} has no inputs; expected {"inputs": {"<name>": [numbers], ...}, "label": 3}`);
   }

@@ -4,7 +4,7 @@ export interface MemberPath {
   readonly member: string | undefined;
 }
 
-const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet))(?:#(.*))?$/i;
+const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet|jsonl|ndjson))(?:#(.*))?$/i;
 
 /** Only files with several arrays or columns have members; in others, # is part of the name. */
 export function splitMember(path: string): MemberPath {
@@ -12,6 +12,6 @@ export function splitMember(path: string): MemberPath {
   return { file, member };
 }
 
-export function isTable(file: string): boolean {
-  return /\.(csv|tsv|parquet)$/i.test(file);
+export function isJsonLines(file: string): boolean {
+  return /\.(jsonl|ndjson)$/i.test(file);
 }

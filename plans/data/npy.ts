@@ -50,14 +50,7 @@ interface NpyHeader {
  * @throws ConfigError for another format or element type, and for a truncated file.
  */
 export function readNpy(bytes: Uint8Array, name: string): DataArray {
-  const { element, shape, swapped, fortran, start } = readNpyHeader(bytes, name);
-  const size = elements(shape) * element.bytes;
-  const length = bytes.length - start;
-  if (length !== size) {
-    throw new ConfigError(
-      `${name} holds ${length} bytes, but its header says ${element.dtype}[${shape.join(', ')}], which needs ${size}`,
-    );
-  }
+  const { element, shape, swapped, fortran, start } = readNpyHeader(bytes, name, bytes.length);
   const data = new Uint8Array(bytes.subarray(start));
   if (swapped) swapBytes(data, element.unit);
   const ordered = fortran ? inRows(data, shape, element.bytes) : data;
@@ -68,9 +61,10 @@ export function readNpy(bytes: Uint8Array, name: string): DataArray {
 /**
  * Reads type and shape without the values.
  * @param bytes of the file, or its first 64 KiB.
+ * @param fileBytes size of the file.
  * @throws ConfigError as `readNpy` does.
  */
-export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
+export function readNpyHeader(bytes: Uint8Array, name: string, fileBytes: number): NpyHeader {
   if (bytes.length < 10 || bytes[0] !== 0x93 || Buffer.from(bytes.subarray(1, 6)).toString('latin1') !== 'NUMPY') {
     throw new ConfigError(`${name} is not a .npy file; write it with numpy.save`);
   }
@@ -85,6 +79,12 @@ export function readNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (shapeText === undefined) throw new ConfigError(`${name} has a .npy header without a shape: ${header.trim().slice(0, 120)}`);
   const shape = shapeText.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number.parseInt(part, 10)]));
   const fortran = /'fortran_order':\s*True/.test(header);
+  const [holds, needs] = [fileBytes - start - length, elements(shape) * element.bytes];
+  if (holds !== needs) {
+    throw new ConfigError(
+      `${name} holds ${holds} bytes, but its header says ${element.dtype}[${shape.join(', ')}], which needs ${needs}; copy it again`,
+    );
+  }
   return { element, shape, swapped: descr?.startsWith('>') === true, fortran, start: start + length };
 }
 

@@ -7,7 +7,7 @@ import { getTreePath } from 'hyparquet/src/schema.js';
 import { flatten } from 'hyparquet/src/utils.js';
 import { compressors } from 'hyparquet-compressors';
 import { ConfigError, messageOf } from '../../engine/errors.ts';
-import type { Table, TableColumn } from './table.ts';
+import { columnOf, type Table } from './table.ts';
 
 /**
  * Reads a whole Parquet file.
@@ -48,24 +48,4 @@ function readColumns(file: ArrayBuffer): Map<string, unknown[]> {
     }
   }
   return columns;
-}
-
-function columnOf(name: string, values: readonly unknown[]): TableColumn {
-  const known = values.filter((value) => value !== null && value !== undefined);
-  if (known.every((value) => typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')) {
-    const numbers = Float64Array.from(values, (value) => (value == null ? Number.NaN : Number(value)));
-    const isBoolean = values.every((value) => typeof value === 'boolean');
-    return { type: 'numbers', name, values: numbers, ...(isBoolean ? { isBoolean } : {}) };
-  }
-  if (known.every((value) => typeof value === 'string')) {
-    return { type: 'texts', name, values: values.map((value) => String(value ?? '')) };
-  }
-  if (known.length === values.length && known.every(Array.isArray)) return { type: 'lists', name, values: values.map(plain) };
-  return { type: 'other', name };
-}
-
-/** Converts lists of 64-bit integers to lists of numbers. */
-function plain(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  return Array.isArray(value) ? value.map(plain) : value;
 }

@@ -22,7 +22,7 @@ export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], w
   return arrayColumn(spec, isWhole ? { ...array, shape: [count, ...(shape as number[])] } : array, where);
 }
 
-/** @throws ConfigError for columns of lists, dates and records. */
+/** @throws ConfigError for columns of dates and records, and of lists unless they are equally long and hold numbers. */
 export function columnArray(column: TableColumn, where: string): DataArray {
   switch (column.type) {
     case 'numbers':
@@ -31,10 +31,26 @@ export function columnArray(column: TableColumn, where: string): DataArray {
     case 'texts':
       return { dtype: 'text', shape: [column.values.length], texts: column.values };
     case 'lists':
-      throw new ConfigError(`${where} holds lists; expected numbers or texts`);
+      return matrixOf(column.values, where);
     case 'other':
       throw new ConfigError(`${where} holds dates or records; expected numbers or texts`);
   }
+}
+
+/** [rows, numbers per list] */
+function matrixOf(lists: readonly unknown[], where: string): DataArray {
+  const [first] = lists;
+  const width = Array.isArray(first) ? first.length : 0;
+  const isRow = (list: unknown): list is number[] =>
+    Array.isArray(list) && list.length === width && list.every((value) => typeof value === 'number');
+  const other = lists.findIndex((list) => !isRow(list));
+  if (width === 0 || other !== -1)
+    throw new ConfigError(`${where}: row ${other + 1} does not hold a list of ${width || 'some'} numbers, as long as the others`);
+  return {
+    dtype: 'float64',
+    shape: [lists.length, width],
+    data: new Uint8Array(Float64Array.from(lists.flat() as number[]).buffer),
+  };
 }
 
 function sideBySide(columns: readonly TableColumn[], where: string): DataArray {

@@ -33,20 +33,21 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
       `${name} has no columns ${open.map((spec) => spec.name).join(' and ')}; the models need ${specs.map((spec) => `${spec.name} ${describeSpec(spec)}`).join(', ')}; its columns are ${namesOf(table.columns)}`,
     );
   }
-  let rest = table.columns.filter((column) => column !== label && !named.includes(column));
+  const rest = table.columns.filter((column) => column !== label && !named.includes(column));
   const [spec] = open;
   const last = table.columns.at(-1);
   let features = spec === undefined ? [] : featuresOf(spec, rest);
-  if (features === undefined && label === undefined) {
-    rest = rest.filter((column) => column !== last);
-    features = featuresOf(spec, rest);
-  }
+  if (features === undefined && label === undefined)
+    features = featuresOf(
+      spec,
+      rest.filter((column) => column !== last),
+    );
   if (features === undefined) {
     const kind = spec.dtype === 'string' ? 'texts' : 'numbers';
     const count = rest.filter(({ type }) => type === kind).length;
     const besides = label === undefined ? '' : ` besides the label ${label.name}`;
     throw new ConfigError(
-      `${name} has ${count} columns of ${kind}${besides}; the models need ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}${spec.dtype === 'string' ? '' : strayCell(rest)}`,
+      `${name} has ${count} column${count === 1 ? '' : 's'} of ${kind}${besides}; the models need ${spec.name} ${describeSpec(spec)}; its columns are ${namesOf(table.columns)}${spec.dtype === 'string' ? '' : strayCell(rest)}`,
     );
   }
   const inputs = named.map((column) => (column === undefined ? features : [column]));

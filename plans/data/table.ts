@@ -1,4 +1,4 @@
-/** A table from a CSV or Parquet file: columns of equal length, in file order. */
+/** A table from a CSV or Parquet file, or from JSON lines without `inputs`: columns of equal length, in file order. */
 export interface Table {
   readonly count: number;
   readonly columns: readonly TableColumn[];
@@ -16,7 +16,31 @@ export type TableColumn =
   | { readonly type: 'numbers'; readonly name: string; readonly values: Float64Array; readonly isBoolean?: boolean }
   /** `stray` is the first cell that is no number, if others are. */
   | { readonly type: 'texts'; readonly name: string; readonly values: readonly string[]; readonly stray?: Stray }
-  /** One list of numbers per row, possibly nested. */
+  /** One list of numbers per row, possibly nested; null or undefined where there is none. */
   | { readonly type: 'lists'; readonly name: string; readonly values: readonly unknown[] }
   /** Types that no model accepts: dates, records. */
   | { readonly type: 'other'; readonly name: string };
+
+/**
+ * A column of values of any kind, as Parquet and JSON have them.
+ * @param values one per row; null or undefined where there is none.
+ */
+export function columnOf(name: string, values: readonly unknown[]): TableColumn {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  if (known.every((value) => typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')) {
+    const numbers = Float64Array.from(values, (value) => (value == null ? Number.NaN : Number(value)));
+    const isBoolean = values.every((value) => typeof value === 'boolean');
+    return { type: 'numbers', name, values: numbers, ...(isBoolean ? { isBoolean } : {}) };
+  }
+  if (known.every((value) => typeof value === 'string')) {
+    return { type: 'texts', name, values: values.map((value) => String(value ?? '')) };
+  }
+  if (known.every(Array.isArray)) return { type: 'lists', name, values: values.map(plain) };
+  return { type: 'other', name };
+}
+
+/** Converts lists of 64-bit integers to lists of numbers. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  return Array.isArray(value) ? value.map(plain) : value;
+}

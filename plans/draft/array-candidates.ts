@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { headOf } from '../../engine/read-file.ts';
@@ -29,11 +30,11 @@ export function arrayCandidates(files: readonly string[], data: DataFiles, passe
       const head = headOf(file);
       const problem = fileProblem(file, head);
       if (problem !== undefined) throw new ConfigError(problem);
-      if (/\.npy$/i.test(file)) found.push(candidate(file, name, head));
+      if (/\.npy$/i.test(file)) found.push(candidate(file, name, head, statSync(file).size));
       else {
         for (const [member, bytes] of Object.entries(data.archive(file))) {
           const [path, shown] = [file, name].map((text) => `${text}#${member.replace(/\.npy$/, '')}`);
-          found.push(candidate(path, shown, bytes));
+          found.push(candidate(path, shown, bytes, bytes.length));
         }
       }
     } catch (error) {
@@ -44,12 +45,12 @@ export function arrayCandidates(files: readonly string[], data: DataFiles, passe
   return found;
 }
 
-function candidate(path: string, name: string, bytes: Uint8Array): ArrayCandidate {
-  const { element, shape } = readNpyHeader(bytes, name);
+function candidate(path: string, name: string, head: Uint8Array, bytes: number): ArrayCandidate {
+  const { element, shape } = readNpyHeader(head, name, bytes);
   return { path, name, dtype: element.dtype, shape, role: roleOf(name) };
 }
 
-function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
+export function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
   return `${name} is ${dtype}[${shape.join(', ')}]`;
 }
 
@@ -57,6 +58,14 @@ function describeCandidate({ name, dtype, shape }: ArrayCandidate): string {
 export function misfitInput(spec: TensorSpec, array: ArrayCandidate): string | undefined {
   const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (spec.dtype === 'string');
   return fits ? undefined : `${describeCandidate(array)}, but the models need ${spec.name} ${describeArray(spec)}`;
+}
+
+/** Why an array beside the chosen data is not used. @param count of the chosen samples. */
+export function whyUnused(array: ArrayCandidate, specs: readonly TensorSpec[], count: number): string {
+  const is = `is ${array.dtype}[${array.shape.join(', ')}]`;
+  if (isLabelName(array.name) && array.shape[0] !== count) return `${is}, but there are ${count} samples`;
+  if (specs.some((spec) => misfitInput(spec, array) === undefined)) return 'other data also fit, and are preferred';
+  return `${is}: neither the samples nor their labels, judging by name and shape`;
 }
 
 const INPUT_NAMES = /(^|[^a-z])(x|images?|data|inputs?|features?|texts?|pixels?|samples?)([^a-z]|$)/i;

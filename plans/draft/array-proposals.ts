@@ -1,5 +1,5 @@
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
-import { type ArrayCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
+import { type ArrayCandidate, describeCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
 import type { Proposal } from './proposal.ts';
 
 /** Limit on combinations, because each one is read completely. */
@@ -25,6 +25,20 @@ export function arrayProposals(
     const notes = notesOn(specs, chosen, first);
     return [...labels, undefined].map((path) => ({ data: { inputs, labels: path }, role: head.role, file: undefined, notes }));
   });
+}
+
+/** Why arrays that fit the first input are not used: no array for another input has as many samples. */
+export function unpaired(arrays: readonly ArrayCandidate[], specs: readonly TensorSpec[]): readonly string[] {
+  const [first, ...others] = specs.map((spec) => fitting(arrays, spec));
+  return first.flatMap((head) =>
+    others.flatMap((candidates, i) =>
+      candidates.length === 0 || likeliest(candidates, head) !== undefined
+        ? []
+        : [
+            `${describeCandidate(head)}, but no array for ${specs[i + 1].name} has as many samples: ${candidates.map(describeCandidate).join(', ')}`,
+          ],
+    ),
+  );
 }
 
 function fitting(arrays: readonly ArrayCandidate[], spec: TensorSpec): readonly ArrayCandidate[] {

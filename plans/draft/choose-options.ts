@@ -148,9 +148,11 @@ function chooseClasses(data: FoundData | undefined, classes: KnownClasses | unde
 
 function chooseOutputs(models: readonly FoundModel[], choices: readonly (OutputChoice | undefined)[]): PerModel {
   const [first] = choices;
-  const open = choices.flatMap((choice) => choice?.alternatives ?? []);
+  const open = [...new Set(choices.flatMap((choice) => choice?.alternatives ?? []))];
   if (first === undefined || open.length === 0) return NOTHING;
-  const comments = [`Of several outputs, ${first.why}; the others are ${[...new Set(open)].join(', ')}.`];
+  const comments = [
+    `Of several outputs, ${first.why}, so it is read as the scores; ${open.join(', ')} ${open.length === 1 ? 'is' : 'are'} also possible.`,
+  ];
   if (choices.every((choice) => choice?.output === first.output))
     return { section: { comments, value: { output: first.output } }, models: [] };
   return { section: { comments, value: {} }, models: models.map((_, m) => ({ output: choices[m]?.output })) };

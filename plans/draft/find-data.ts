@@ -4,15 +4,15 @@ import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { headOf } from '../../engine/read-file.ts';
 import { DTYPES, type NumberType, type TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { Column } from '../data/columns.ts';
-import { DataFiles } from '../data/data-files.ts';
+import { DataFiles, isTable } from '../data/data-files.ts';
 import { valuesOf } from '../data/fit-array.ts';
-import { isTable, splitMember } from '../data/member-path.ts';
+import { isJsonLines, splitMember } from '../data/member-path.ts';
 import { type DataPaths, readSamples, type Samples } from '../data/read-samples.ts';
 import type { Table, TableColumn } from '../data/table.ts';
 import { layOut } from '../data/table-layout.ts';
 import { targetReader } from '../data/targets.ts';
-import { arrayCandidates, misfitInput } from './array-candidates.ts';
-import { arrayProposals } from './array-proposals.ts';
+import { arrayCandidates, misfitInput, whyUnused } from './array-candidates.ts';
+import { arrayProposals, unpaired } from './array-proposals.ts';
 import type { PassedOver } from './passed-over.ts';
 import type { Proposal } from './proposal.ts';
 import { ROLES, roleOf } from './role.ts';
@@ -50,11 +50,14 @@ export function findData(
   passedOver: PassedOver,
 ): DataSearch {
   const reader = new DataFiles();
-  const tables = files.filter(isTable);
-  const lines = files.filter((file) => /\.(jsonl|ndjson)$/i.test(file));
+  const tables = files.filter((file) => orPassOver(file, () => isTable(file)) === true);
+  const lines = files.filter((file) => isJsonLines(file) && !tables.includes(file));
   for (const file of [...tables, ...lines]) orPassOver(file, () => requireKind(file));
   const arrays = arrayCandidates(files, reader, passedOver);
-  const misfits = arrays.flatMap((array) => specs.flatMap((spec) => misfitInput(spec, array) ?? []));
+  const misfits = [
+    ...arrays.flatMap((array) => specs.flatMap((spec) => misfitInput(spec, array) ?? [])),
+    ...unpaired(arrays, specs),
+  ];
   const proposals = [
     ...arrayProposals(arrays, labelTables(), specs),
     ...tables.filter(usable).flatMap((file) => orPassOver(file, () => tableProposal(file)) ?? []),
@@ -79,6 +82,13 @@ export function findData(
       if (found.data.labels !== undefined && splitMember(found.data.labels).file === file) continue;
       const readable = statSync(file).size > MAX_READ_BYTES || read({ data, file, role: undefined, notes: [] }) !== undefined;
       if (readable) passedOver.add(file, 'other data also fit, and are preferred');
+    }
+    const used = filesOf(found.data);
+    for (const array of arrays) {
+      const { file } = splitMember(array.path);
+      // Notes tell of training data.
+      if (!used.includes(file) && array.role !== 'train' && !passedOver.has(file))
+        passedOver.add(file, whyUnused(array, specs, found.samples.columns[0].count));
     }
     const notes = found.samples.targets === undefined ? [...found.notes, ...refused] : found.notes;
     return { found: { ...found, notes }, misfits };
@@ -140,6 +150,11 @@ export function findData(
       return undefined;
     }
   }
+}
+
+function filesOf({ inputs, labels }: DataPaths): readonly string[] {
+  const paths = typeof inputs === 'string' ? [inputs] : Object.values(inputs);
+  return [...paths, ...(labels === undefined ? [] : [labels])].map((path) => splitMember(path).file);
 }
 
 /** @throws ConfigError when the values do not fit the inputs, or the labels fit no task. */

@@ -10,7 +10,7 @@ const NOT_ENTERED = /^(\..*|node_modules|__pycache__|venv|site-packages|dist|bui
 
 /**
  * Files in a folder and its subfolders, nearest first, sorted by name. It follows links to files (Hugging Face's cache consists of
- * them), but not to folders.
+ * them), also broken ones, but not to folders.
  */
 export function filesIn(root: string): readonly string[] {
   const files: string[] = [];
@@ -39,7 +39,7 @@ function entriesOf(folder: string): Dirent[] {
 }
 
 function isFile(entry: Dirent, path: string): boolean {
-  return entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  return entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() !== false);
 }
 
 /**

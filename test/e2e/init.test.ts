@@ -46,7 +46,7 @@ test('a Triton repository, an archive without labels, separate labels, a trainin
   writeFileSync(join(folder, 'labels.npy'), labels);
   writeFileSync(join(folder, 'train-log.jsonl'), '{"epoch": 1, "loss": 0.3}\n');
   const { said, accuracies } = await planned(folder);
-  expect(said.stderr).toContain('train-log.jsonl: not used: line 1 has no inputs');
+  expect(said.stderr).toContain('train-log.jsonl: not used: has 2 columns of numbers');
   expect(said.stdout).toContain('between 0 and 1, so they are probabilities');
   expect(accuracies.study).toBeGreaterThan(accuracies.glance);
 });

@@ -182,12 +182,12 @@ const input = z.strictObject({
 
 const dataFiles = z.union([path, z.record(z.string(), path)], {
   error: (issue) =>
-    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, table.csv, table.parquet, or lines.jsonl of {"inputs": {...}, "label": 3}`,
+    `${shown(issue.input)} does not name data; write { <input>: file.npy, ... }, archive.npz, table.csv, table.parquet, or lines.jsonl of {"inputs": {...}, "label": 3} or {"<input>": ..., "label": 3}`,
 });
 
 const data = z.strictObject({
   inputs: dataFiles.describe(
-    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input: { <input>: FILE }, or FILE if there is only one; or one .npz archive, CSV or Parquet table, or file of JSON lines',
+    'One .npy file (or .npz#MEMBER, .csv#COLUMN) per model input: { <input>: FILE }, or FILE if there is only one; or one .npz archive, CSV or Parquet table, or file of JSON lines: samples with `inputs`, or the rows of a table',
   ),
   labels: path
     .optional()

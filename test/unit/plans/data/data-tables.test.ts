@@ -326,6 +326,22 @@ describe('samples from tables', () => {
     expect(reader?.ofArray(array, 'y.npy').values).toEqual(Int32Array.from(expected));
   });
 
+  it('takes lists in a column as the labels of a sample', () => {
+    const reader = targetReader('multi-label', undefined);
+    const labels = (lists: unknown[]) => {
+      const inputs = write('t.jsonl', lists.map((list) => JSON.stringify({ x: [1, 2], labels: list })).join('\n'));
+      return readSamples('d.yaml', { inputs, labels: undefined }, [X], reader).targets;
+    };
+    expect(
+      labels([
+        [0, 1],
+        [1, 1],
+      ]),
+    ).toEqual({ width: 2, values: Float32Array.of(0, 1, 1, 1) });
+    expect(() => labels([[0, 1], [1]])).toThrow('t.jsonl#labels: row 2 does not hold a list of 2 numbers, as long as the others');
+    expect(() => labels([[0, 1], null])).toThrow('row 2 does not hold a list');
+  });
+
   it('takes features of true and false as 1 and 0', () => {
     const inputs = write('t.csv', 'a,label\ntrue,2\nfalse,0\n');
     expect(firstInput(read({ inputs }, [{ ...X, shape: [1] }])).values).toEqual([

@@ -235,6 +235,30 @@ describe('loadLabelledData', () => {
     expect(new BigInt64Array(data.sample(1)[0].data.buffer)).toEqual(BigInt64Array.of(7n));
   });
 
+  it('reads JSON lines that are the rows of a table, as pandas and datasets write them', () => {
+    const lines =
+      '{"id": "a", "ids": [5, 6], "image": [[1, 2], [3, 4]], "label": 2}\n\n{"id": "b", "ids": [7], "image": [1, 2, 3, 4], "label": 0}\n';
+    const data = loadLabelledData(deployment([IDS, IMAGE], '{ inputs: x.jsonl }', { 'x.jsonl': lines }));
+    expect(data.labels).toEqual(Int32Array.of(2, 0));
+    expect(data.sample(0).map(({ shape }) => shape)).toEqual([[2], [2, 2]]);
+    expect(new BigInt64Array(data.sample(1)[0].data.buffer)).toEqual(BigInt64Array.of(7n));
+  });
+
+  it.each([
+    [
+      'x.jsonl (data.inputs): row 2[1] is 1.5; expected a whole number',
+      '{"ids": [1], "label": 0}\n{"ids": [1, 1.5], "label": 0}',
+    ],
+    ['x.jsonl (data.inputs): row 2 is missing', '{"ids": [1], "label": 0}\n{"label": 0}'],
+    ['x.jsonl:2 is not JSON', '{"ids": [1], "label": 0}\n{"ids'],
+    ['x.jsonl:2 is not a record', '{"ids": [1], "label": 0}\n[1]'],
+    ['x.jsonl#label: label 1 is NaN; expected 0 to 2', '{"ids": [1], "label": 0}\n{"ids": [1]}'],
+    ['x.jsonl (data.inputs) has 0 columns of numbers besides the label label', '{"text": "a", "label": 0}'],
+  ])('refuses such lines: %s', (message, lines) => {
+    const made = deployment([IDS], '{ inputs: x.jsonl }', { 'x.jsonl': lines });
+    expect(() => loadLabelledData(made)).toThrow(message);
+  });
+
   it.each([
     [3, 64],
     [40, 80],

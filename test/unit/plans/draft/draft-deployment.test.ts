@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -83,6 +83,14 @@ describe('the draft finds data:', () => {
     ],
     ['JSON lines', { 'data.jsonl': `${LINES}${LINES.split('\n').reverse().join('\n').trim()}\n` }, { inputs: 'data.jsonl' }],
     [
+      'records, one per line',
+      {
+        'data.jsonl':
+          '{"a": 1, "b": 2, "kind": "ant"}\n{"a": 3, "b": 4, "kind": "bee"}\n{"a": 5, "b": 6, "kind": "bee"}\n{"a": 7, "b": 8, "kind": "ant"}\n',
+      },
+      { inputs: 'data.jsonl', labels: 'data.jsonl#kind' },
+    ],
+    [
       'arrays, not a log beside them',
       { 'log.jsonl': '{"epoch": 1}\n', 'x.npy': X, 'y.npy': Y },
       { inputs: { x: 'x.npy' }, labels: 'y.npy' },
@@ -117,7 +125,21 @@ describe('the draft finds data:', () => {
 
 describe('the draft reports skipped files', () => {
   it.each<[string, Files]>([
-    ['log.jsonl: not used: line 1 has no inputs', { 'log.jsonl': '{"epoch": 1}\n' }],
+    [
+      'log.jsonl: not used: has 1 column of numbers; the models need x float32[2]; its columns are epoch',
+      { 'log.jsonl': '{"epoch": 1}\n' },
+    ],
+    ['log.jsonl: not used: line 1 has no inputs', { 'log.jsonl': '[1]\n' }],
+    [
+      'x2.npy: not used: holds 12 bytes, but its header says float32[4, 2], which needs 32; copy it again',
+      { 'x2.npy': X.slice(0, -20) },
+    ],
+    ['labels.npy: not used: is int64[3], but there are 4 samples', { 'labels.npy': npyFile([3], BigInt64Array.of(0n, 1n, 0n)) }],
+    ['x2.npy: not used: other data also fit', { 'x2.npy': X }],
+    [
+      'ids.npz: not used: is float64[4]: neither the samples nor',
+      { 'ids.npz': zipSync({ 'a.npy': npyFile([4], Float64Array.of(1, 2, 3, 4)) }) },
+    ],
     [
       'x2.npy: not used: is a Git LFS pointer, not the file itself; run `git lfs pull`',
       { 'x2.npy': 'version https://git-lfs.github.com/spec/v1\noid x\n' },
@@ -143,6 +165,28 @@ describe('the draft reports skipped files', () => {
     const { passedOver, inputs } = await dataOf({ ...M, 'x.npy': X, 'y.npy': Y, ...files });
     expect(passedOver).toContainEqual(expect.stringContaining(line));
     expect(inputs).toEqual({ x: 'x.npy' });
+  });
+
+  it('if links are broken', async () => {
+    const folder = folderWith({ ...M, 'x.npy': X, 'y.npy': Y });
+    made.push(folder);
+    for (const name of ['m2.onnx', 'x2.npy', 't.csv', 'd.jsonl']) symlinkSync('/nowhere', join(folder, name));
+    const { passedOver } = await draftDeployment(folder, NO_TRIAL);
+    const what = 'is a link to a file that does not exist; copy the file itself, or download it again';
+    expect(passedOver.toSorted()).toEqual(['d.jsonl', 'm2.onnx', 't.csv', 'x2.npy'].map((name) => `${name}: not used: ${what}`));
+  });
+
+  it('if inputs have different numbers of samples', async () => {
+    const two = modelOf({
+      inputs: [
+        { name: 'x', type: 'float32', shape: ['n', 2] },
+        { name: 'z', type: 'float32', shape: ['n', 3] },
+      ],
+    });
+    const { notes } = await draft({ 'm.onnx': two, 'x.npy': X, 'z.npy': npyFile([3, 3], new Float32Array(9)) });
+    expect(notes).toContainEqual(
+      expect.stringContaining('x.npy is float32[4, 2], but no array for z has as many samples: z.npy is float32[3, 3]'),
+    );
   });
 
   it('if no data fit: each candidate, and why it was not used', async () => {
