@@ -90,28 +90,37 @@ function chooseTask(models: readonly FoundModel[], data: FoundData | undefined, 
   }
   if (data?.task === 'regression') {
     const section = { comments: ['The labels are values, not classes.'], value: { task: 'regression' } };
-    return { name: 'regression', section, more: () => [regressionOptions(models, data)] };
+    return { name: 'regression', section, more: ([choice]) => [regressionOptions(models, data, choice?.output)] };
   }
-  const single = models.every(({ outputs }) => {
-    const choice = chooseOutput(outputs, { task: 'classification', scores: 'logits', columns });
-    const shape = outputs.find(({ name }) => name === choice?.output)?.shape;
-    return shape?.every((dimension) => dimension === 1) === true;
-  });
-  if (single && (columns ?? 2) <= 2) {
+  if (haveOneColumn(models, columns) && (columns ?? 2) <= 2) {
     const comments = ['The models give one number per sample, and the labels are 0 and 1: the score of class 1.'];
     return { name: 'binary', section: { comments, value: { task: 'binary' } }, more: none };
   }
   return { name: 'classification', section: NONE, more: none };
 }
 
-/** A twentieth of the range of the values is a guess that shows the unit. */
-function regressionOptions(models: readonly FoundModel[], data: FoundData): Section {
+/** Whether the models give one number per sample. @param columns of class scores, if known. */
+export function haveOneColumn(models: readonly FoundModel[], columns?: number): boolean {
+  return models.every(({ outputs }) => {
+    const choice = chooseOutput(outputs, { task: 'classification', scores: 'logits', columns });
+    const shape = outputs.find(({ name }) => name === choice?.output)?.shape;
+    return shape?.every((dimension) => dimension === 1) === true;
+  });
+}
+
+/**
+ * A twentieth of the range of the values is a guess that shows the unit.
+ * @param value output that holds the values.
+ */
+function regressionOptions(models: readonly FoundModel[], data: FoundData, value: string | undefined): Section {
   const values = data.samples.targets?.values ?? [];
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
   const tolerance = Number(((most - least) / 20).toPrecision(2));
   const names = models[0].outputs.map(({ name }) => name);
-  const unsure = names.find((name) => /std|var|sigma|uncertain|certain|confiden|members?|spread/i.test(name));
+  const unsure = names.find(
+    (name) => name !== value && /std|var(iance)?$|sigma|uncertain|certain|confiden|members?|spread/i.test(name),
+  );
   return {
     comments: [
       'Largest error of a right answer: here, a twentieth of the range of the labels.',

@@ -6,7 +6,7 @@ import { headOf } from '../../engine/read-file.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
 import { escapeVariables } from '../domain/deployment/from-environment.ts';
-import { chooseOptions, type Options } from './choose-options.ts';
+import { chooseOptions, haveOneColumn, type Options } from './choose-options.ts';
 import { knownClasses } from './class-names.ts';
 import { commentedYaml, type Section } from './commented-yaml.ts';
 import { type FoundData, findData } from './find-data.ts';
@@ -51,7 +51,7 @@ export async function draftDeployment(dir: string, trial = tryModels): Promise<D
   const specs = familyInputs(models);
   const path = (file: string): string => relative(root, file);
   const classes = knownClasses(models, path);
-  const { found, misfits } = findData(files, specs, classes?.names, passedOver);
+  const { found, misfits } = findData(files, specs, { classes: classes?.names, oneColumn: haveOneColumn(models) }, passedOver);
   const options = await chooseOptions(models, specs, found, classes, trial);
   const sections: Section[] = [
     { comments: ['Written by `cascade init`: a guess, please check it.'], value: { name: token(basename(root)) } },

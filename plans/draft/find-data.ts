@@ -42,11 +42,12 @@ interface DataSearch {
  * Finds samples among the files in a folder: arrays, a table, or JSON lines that fit the models' inputs. It prefers labelled data, then
  * test data over training data, then arrays over tables and lines.
  * @param classes their names, if the models have them.
+ * @param oneColumn whether the models give one number per sample: class labels are then 0 and 1, and others are values.
  */
 export function findData(
   files: readonly string[],
   specs: readonly TensorSpec[],
-  classes: readonly string[] | undefined,
+  { classes, oneColumn }: { classes: readonly string[] | undefined; oneColumn: boolean },
   passedOver: PassedOver,
 ): DataSearch {
   const reader = new DataFiles();
@@ -130,7 +131,7 @@ export function findData(
   }
 
   function read(each: Proposal): FoundData | undefined {
-    const get = (): FoundData => ({ ...each, ...readAs(each.data, specs, classes) });
+    const get = (): FoundData => ({ ...each, ...readAs(each.data, specs, classes, oneColumn) });
     if (each.file !== undefined) return orPassOver(each.file, get);
     try {
       return get();
@@ -162,6 +163,7 @@ function readAs(
   data: DataPaths,
   specs: readonly TensorSpec[],
   classes: readonly string[] | undefined,
+  oneColumn: boolean,
 ): Pick<FoundData, 'samples' | 'task' | 'withNaN'> {
   const lenient = specs.map((spec) => (isFloat(spec) ? { ...spec, nan: true } : spec));
   let problem: unknown;
@@ -170,7 +172,9 @@ function readAs(
       const samples = readSamples('deployment.yaml', data, lenient, targetReader(task, classes));
       const { values = [], width = 1 } = samples.targets ?? {};
       // Whole numbers that are not classes of these models are not values either, and a label row has more than one number.
-      if (task === 'regression' && values.every(Number.isInteger)) break;
+      if (task === 'regression' && !oneColumn && values.every(Number.isInteger)) break;
+      const areNumbers = classes === undefined && samples.targets?.classes === undefined;
+      if (task === 'classification' && oneColumn && areNumbers && values.some((value) => value > 1)) continue;
       if (task !== 'multi-label' || width > 1) return { task, samples, withNaN: inputsWithNaN(specs, samples) };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

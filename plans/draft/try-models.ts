@@ -53,7 +53,7 @@ export async function tryModels(
   }
 }
 
-/** Whether all scores are from 0 to 1, as after softmax or sigmoid; NaN is ignored. */
+/** Whether all scores are from 0 to 1, as after softmax or sigmoid; NaN is ignored. The rest of a forest's votes may be just below 0. */
 function areProbabilities(scores: Float32Array): boolean {
-  return scores.every((score) => Number.isNaN(score) || (score >= 0 && score <= 1 + ROUNDING));
+  return scores.every((score) => Number.isNaN(score) || (score >= -ROUNDING && score <= 1 + ROUNDING));
 }

@@ -40,7 +40,7 @@ export function commonColumns(
   }
   if (task === 'classification' && columns < 2) {
     throw new ConfigError(
-      `${file}: the models output ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` for one score per sample`,
+      `${file}: the models output ${columns} class score; a cascade needs at least 2 classes: write \`task: binary\` if it is the score of class 1, or \`task: regression\` if it is a value`,
     );
   }
   if (targetWidth !== undefined && labels === undefined && targetWidth !== columns) {

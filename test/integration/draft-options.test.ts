@@ -46,6 +46,15 @@ test('scores outside 0 to 1 are logits, others probabilities; if models differ, 
   expect(both.notes).toContainEqual(expect.stringContaining('Some models output probabilities, others logits'));
 });
 
+test('votes that are below 0 or above 1 by rounding are probabilities', async () => {
+  const votes = npyFile(
+    [4, 3],
+    Float32Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? 1 + 1e-7 : -1e-8)),
+  );
+  const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
+  expect((await draft({ ...THREE, 'x.npy': votes, 'm.onnx': m })).options).toEqual({ scores: 'probabilities' });
+});
+
 test('one number per sample and labels of 0 and 1 are a binary task', async () => {
   const { options, notes } = await draft({
     ...ONE,
@@ -59,7 +68,11 @@ test('of several outputs, the one with a column per class holds the scores', asy
   const outputs = [output('a_head', 3), output('logits', 3)];
   const { options, notes } = await draft({ ...THREE, 'm.onnx': modelOf({ inputs: x(3), outputs }) });
   expect(options).toEqual({ output: 'logits', scores: 'logits' });
-  expect(notes).toContainEqual(expect.stringContaining('logits has a column for each of the 3 classes; the others are a_head'));
+  expect(notes).toContainEqual(
+    expect.stringContaining(
+      'logits has a column for each of the 3 classes, so it is read as the scores; a_head is also possible',
+    ),
+  );
 });
 
 test('labels that are names become the class names', async () => {
@@ -78,6 +91,14 @@ test('rows of 0s and 1s are a multi-label task, and fractions a regression', asy
   const { options, notes } = await draft({ ...targets, 'm.onnx': modelOf({ inputs: x(1), outputs }) });
   expect(options).toEqual({ task: 'regression', tolerance: 0.5, certainty: { output: 'std' } });
   expect(notes).toContainEqual(expect.stringContaining('Certainty has to come from the models'));
+});
+
+test('whole numbers are values if the models give one number per sample', async () => {
+  const m = modelOf({ inputs: x(1), outputs: [output('variable', 1)] }); // As skl2onnx calls it: neither variance nor certainty.
+  for (const labels of [Int32Array.of(25, 346, 110, 65), Int32Array.of(-5, 15, 1, 0)]) {
+    const { options } = await draft({ 'x.npy': values(1), 'y.npy': npyFile([4], labels), 'm.onnx': m });
+    expect(options).toMatchObject({ task: 'regression', certainty: { output: 'NAME' } });
+  }
 });
 
 test('a model that fails on the data is still drafted, and its error is reported', async () => {
