@@ -12,7 +12,7 @@ const FLOATS = ['float16', 'float32', 'float64'];
 
 /**
  * Chooses the output to read as scores: the named one; otherwise the first float output with several columns, then one without a
- * declared shape, then one with a single column. Trailing axes of length 1 do not count: `[N, C, 1, 1]` has C columns.
+ * declared shape, then one with a single column.
  * @throws ConfigError if there is none, or the named one does not exist or holds no floats.
  */
 export function chooseScores(
@@ -43,7 +43,17 @@ function describeOutput({ name, type, shape }: OutputSpec): string {
   return shape === undefined ? `${name} ${type}` : `${name} ${type}[${['batch', ...shape.map((d) => d ?? '?')].join(', ')}]`;
 }
 
-/** [C, 1, ...] with C other than 1. */
-function hasColumns([columns, ...rest]: readonly (number | null)[]): boolean {
-  return columns !== undefined && columns !== 1 && rest.every((dimension) => dimension === 1);
+function hasColumns(shape: readonly (number | null)[]): boolean {
+  const columns = scoreColumns(shape);
+  return columns !== undefined && columns !== 1;
+}
+
+/**
+ * Columns of scores. Axes of length 1 do not count: `[N, C, 1, 1]` and `[N, 1, C]` have C columns, `[N]` and `[N, 1]` one.
+ * @param shape without the batch axis; `null` for a length known only at run time.
+ * @returns undefined for a shape that scores cannot have.
+ */
+export function scoreColumns<T extends number | null>(shape: readonly T[]): T | 1 | undefined {
+  const [columns = 1, ...more] = shape.filter((dimension) => dimension !== 1);
+  return more.length === 0 ? columns : undefined;
 }

@@ -5,7 +5,7 @@ import { fromFloat16Array } from '../tensor/float16.ts';
 import { decodeStrings, encodeStrings } from '../tensor/strings.ts';
 import { DTYPE_NAMES, DTYPES, type Dtype } from '../tensor/tensor.ts';
 import type { AuxiliaryOutput, OutputTensor } from './backend.ts';
-import { chooseScores } from './choose-output.ts';
+import { chooseScores, scoreColumns } from './choose-output.ts';
 import { interfaceOf, type ValueInfo } from './model-interface.ts';
 import type { Feed, WorkerSettings } from './onnx-protocol.ts';
 import { withoutZipMaps, withPortableLocale } from './repair-model.ts';
@@ -160,10 +160,10 @@ function outputTensor(name: string, { type, dims, data }: Tensor, batch: number)
   return { name, dtype, shape, data: new Uint8Array(buffer, byteOffset, byteLength).slice() };
 }
 
-/** Accepts [batch] and [batch, columns], the latter also with trailing axes of length 1. */
 function columnsOf({ dims }: Tensor, name: string, batch: number): number {
-  const [rows, columns = 1, ...rest] = dims;
-  if (rows === batch && rest.every((dimension) => dimension === 1)) return columns;
+  const [rows, ...shape] = dims;
+  const columns = scoreColumns(shape);
+  if (rows === batch && columns !== undefined) return columns;
   throw new Error(`output ${name} is [${dims.join(', ')}] for a batch of ${batch}; expected [batch, classes]`);
 }
 

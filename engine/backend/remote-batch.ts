@@ -2,6 +2,7 @@ import { OipError, type OipTensor } from '../oip/oip-client.ts';
 import { fromFloat16Array } from '../tensor/float16.ts';
 import { endOf, type Sample, stack, type TensorSpec } from '../tensor/tensor.ts';
 import type { OutputTensor } from './backend.ts';
+import { scoreColumns } from './choose-output.ts';
 
 /** How a batch of samples maps to a model's inputs. */
 export interface RemoteInputs {
@@ -32,10 +33,11 @@ export function partsOf<T>(batch: readonly T[], parts: number, largest: number):
   return cut;
 }
 
-/** Floats of an output that is [batch] or [batch, columns], the latter also with trailing axes of length 1. */
+/** Floats of an output that is [batch] or [batch, columns]; see `scoreColumns`. */
 export function floatRows({ name, dtype, shape, data }: OipTensor, rows: number): { values: Float32Array; columns: number } {
-  const [batch, columns = 1, ...rest] = shape;
-  if (batch !== rows || !rest.every((length) => length === 1))
+  const [batch, ...others] = shape;
+  const columns = scoreColumns(others);
+  if (batch !== rows || columns === undefined)
     throw new OipError('malformed', `output ${name} is [${shape.join(', ')}] for a batch of ${rows}; expected [batch, classes]`);
   // A copy, because the data may not be aligned.
   const { buffer } = new Uint8Array(data);

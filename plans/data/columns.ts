@@ -43,7 +43,7 @@ export function arrayColumn(spec: TensorSpec, array: DataArray, where: string): 
 }
 
 /** For images with channels last where the models need them first, or vice versa: what would be right. */
-function transposed(spec: TensorSpec, [samples, ...found]: readonly number[]): string {
+export function transposed(spec: TensorSpec, [samples, ...found]: readonly number[]): string {
   for (const axes of [
     [2, 0, 1],
     [1, 2, 0],

@@ -73,7 +73,10 @@ export function checkLabel(label: unknown, classes: readonly string[] | undefine
 function checkNumber(label: unknown, classes: readonly string[] | undefined, where: string): number {
   if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < (classes?.length ?? 2 ** 31)) return label;
   const count = classes?.length;
-  const range = count === undefined ? 'a whole number, 0 or more' : `0 to ${count - 1}, as there are ${count} classes`;
+  const range =
+    count === undefined
+      ? 'a whole number, 0 or more; or name the classes in the order of the scores, such as `classes: [-1, 1]`'
+      : `0 to ${count - 1}, as there are ${count} classes`;
   throw new ConfigError(`${where} is ${typeof label === 'number' ? label : shown(label)}; expected ${range}`);
 }
 

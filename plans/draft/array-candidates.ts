@@ -3,6 +3,7 @@ import { fileProblem } from '../../engine/backend/file-kind.ts';
 import { ConfigError } from '../../engine/errors.ts';
 import { headOf } from '../../engine/read-file.ts';
 import { DTYPES, type TensorSpec } from '../../engine/tensor/tensor.ts';
+import { transposed } from '../data/columns.ts';
 import type { DataFiles } from '../data/data-files.ts';
 import { describeArray, sampleShape } from '../data/fit-array.ts';
 import type { DataArray } from '../data/npy.ts';
@@ -57,7 +58,8 @@ export function describeCandidate({ name, dtype, shape }: ArrayCandidate): strin
 /** Why the array cannot hold the input's values; undefined when it can. */
 export function misfitInput(spec: TensorSpec, array: ArrayCandidate): string | undefined {
   const fits = sampleShape(spec, array.shape) !== undefined && (array.dtype === 'text') === (spec.dtype === 'string');
-  return fits ? undefined : `${describeCandidate(array)}, but the models need ${spec.name} ${describeArray(spec)}`;
+  if (fits) return undefined;
+  return `${describeCandidate(array)}, but the models need ${spec.name} ${describeArray(spec)}${transposed(spec, array.shape)}`;
 }
 
 /** Why an array beside the chosen data is not used. @param count of the chosen samples. */
@@ -71,13 +73,19 @@ export function whyUnused(array: ArrayCandidate, specs: readonly TensorSpec[], c
 const INPUT_NAMES = /(^|[^a-z])(x|images?|data|inputs?|features?|texts?|pixels?|samples?)([^a-z]|$)/i;
 const LABEL_NAMES = /(^|[^a-z])y(?![a-z])|label|target|class|^y[A-Z]/i;
 
+/** Whether an array is called like the input. */
+export function isNamedLike({ name }: TensorSpec, array: ArrayCandidate): boolean {
+  return baseOf(array.name).toLowerCase().includes(name.toLowerCase());
+}
+
 /** How likely an array is to be the input, by its name and type: higher is likelier. */
-export function inputScore(spec: TensorSpec, { name, dtype }: ArrayCandidate): number {
+export function inputScore(spec: TensorSpec, array: ArrayCandidate): number {
+  const { name, dtype } = array;
   const base = baseOf(name);
   return (
     (base === spec.name ? 32 : 0) +
     (isLabelName(name) ? 0 : 16) +
-    (base.toLowerCase().includes(spec.name.toLowerCase()) ? 8 : 0) +
+    (isNamedLike(spec, array) ? 8 : 0) +
     (INPUT_NAMES.test(base) ? 4 : 0) +
     (dtype === spec.dtype ? 2 : 0)
   );

@@ -1,5 +1,5 @@
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
-import { type ArrayCandidate, describeCandidate, inputScore, labelScore, misfitInput } from './array-candidates.ts';
+import { type ArrayCandidate, describeCandidate, inputScore, isNamedLike, labelScore, misfitInput } from './array-candidates.ts';
 import type { Proposal } from './proposal.ts';
 
 /** Limit on combinations, because each one is read completely. */
@@ -85,6 +85,11 @@ function notesOn(
       dtype === 'uint8' && spec.dtype.startsWith('float') ? '; if the models were trained on scaled values, save those' : '';
     return [`${name} is ${dtype}, and is read as ${spec.dtype}, which the models need${scale}`];
   });
+  const guessed = specs.filter((spec, i) => specs.length > 1 && !isNamedLike(spec, chosen[i]));
+  if (guessed.length > 0) {
+    const pairs = guessed.map((spec) => `${chosen[specs.indexOf(spec)].name} as ${spec.name}`);
+    notes.push(`${pairs.join(', ')}: guessed from shapes and order, not from names; please check`);
+  }
   const [{ role }] = chosen;
   const training = all.filter((array) => array.role === 'train').map(({ name }) => name);
   if (role === 'train') {

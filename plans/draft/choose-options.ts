@@ -1,3 +1,4 @@
+import { scoreColumns } from '../../engine/backend/choose-output.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import type { ScoreKind, TaskName } from '../domain/deployment/model-entry.ts';
 import { chooseOutput, type OutputChoice } from '../domain/task/choose-output.ts';
@@ -23,7 +24,8 @@ export async function chooseOptions(
   classes: KnownClasses | undefined,
   trial: typeof tryModels,
 ): Promise<Options> {
-  const columns = columnsOf(data, classes);
+  const numbers = classes === undefined ? otherNumbers(models, data) : undefined;
+  const columns = numbers?.length ?? columnsOf(data, classes);
   const task = chooseTask(models, data, columns);
   const choices = models.map(({ outputs }) => chooseOutput(outputs, { task: task.name, scores: 'logits', columns }));
   const trials =
@@ -39,7 +41,7 @@ export async function chooseOptions(
   const scores = task.name === 'regression' ? NOTHING : chooseScores(models, choices, trials);
   const sections = [
     task.section,
-    chooseClasses(data, classes),
+    numbers === undefined ? chooseClasses(data, classes) : classesOf(numbers),
     output.section,
     scores.section,
     ...task.more(choices),
@@ -64,6 +66,28 @@ function columnsOf(data: FoundData | undefined, classes: KnownClasses | undefine
   if (data?.task === 'multi-label' || data?.task === 'regression') return targets?.width;
   const named = classes?.names.length ?? targets?.classes?.length;
   return named ?? (targets === undefined ? undefined : 1 + maxOf(targets.values));
+}
+
+/** The labels, in order, if they are other numbers than 0, 1, 2 ... and the models have a column for each. */
+function otherNumbers(models: readonly FoundModel[], data: FoundData | undefined): readonly number[] | undefined {
+  const targets = data?.samples.targets;
+  if (data?.task !== 'classification' || targets === undefined || targets.classes !== undefined) return undefined;
+  const numbers = [...new Set(targets.values)].sort((a, b) => a - b);
+  const most = numbers[numbers.length - 1];
+  const haveColumns = (count: number): boolean =>
+    models.every(({ outputs }) => outputs.some(({ shape }) => shape !== undefined && scoreColumns(shape) === count));
+  const { length } = numbers;
+  if (length < 2 || most === length - 1 || haveColumns(most + 1)) return undefined;
+  return haveColumns(length) || (length === 2 && haveOneColumn(models)) ? numbers : undefined;
+}
+
+function classesOf(numbers: readonly number[]): Section {
+  return {
+    comments: [
+      'The labels are other numbers than 0, 1, 2 ...: they name the classes, sorted here. The order must be that of the scores.',
+    ],
+    value: { classes: numbers },
+  };
 }
 
 function maxOf(values: ArrayLike<number>): number {

@@ -174,7 +174,7 @@ function readAs(
       // Whole numbers that are not classes of these models are not values either, and a label row has more than one number.
       if (task === 'regression' && !oneColumn && values.every(Number.isInteger)) break;
       const areNumbers = classes === undefined && samples.targets?.classes === undefined;
-      if (task === 'classification' && oneColumn && areNumbers && values.some((value) => value > 1)) continue;
+      if (task === 'classification' && oneColumn && areNumbers && new Set(values).size > 2) continue;
       if (task !== 'multi-label' || width > 1) return { task, samples, withNaN: inputsWithNaN(specs, samples) };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;

@@ -82,6 +82,23 @@ test('labels that are names become the class names', async () => {
   expect(notes).toContainEqual(expect.stringContaining('The order must be that of the scores'));
 });
 
+test('labels that are other numbers name the classes, if the models have a column for each', async () => {
+  const labels = npyFile([4], Int32Array.of(7, 3, 9, 3));
+  const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });
+  const { options, notes } = await draft({ ...THREE, 'y.npy': labels, 'm.onnx': m });
+  expect(options).toEqual({ classes: [3, 7, 9], scores: 'logits' });
+  expect(notes).toContainEqual(expect.stringContaining('they name the classes, sorted here'));
+  const ten = modelOf({ inputs: x(3), outputs: [output('out', 10)] });
+  expect((await draft({ ...THREE, 'y.npy': labels, 'm.onnx': ten })).options).toEqual({ scores: 'logits' });
+  const two = npyFile([4], Int32Array.of(1, 2, 2, 1));
+  const sigmoid = modelOf({ inputs: x(1), outputs: [output('prob', 1)], op: 'Sigmoid' });
+  expect((await draft({ ...ONE, 'y.npy': two, 'm.onnx': sigmoid })).options).toEqual({
+    task: 'binary',
+    classes: [1, 2],
+    scores: 'probabilities',
+  });
+});
+
 test('rows of 0s and 1s are a multi-label task, and fractions a regression', async () => {
   const rows = { 'x.npy': values(3), 'y.npy': npyFile([4, 3], Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0)) };
   const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });

@@ -59,8 +59,9 @@ export function chooseOutput(outputs: readonly OutputSpec[], hints: OutputHints)
 function rate({ name, type, shape }: OutputSpec, hints: OutputHints): Rated | undefined {
   const { task, columns, certaintyOutput } = hints;
   if (name === certaintyOutput || !/^float(16|32|64)$/.test(type)) return undefined;
-  const [found = 1, ...rest] = shape ?? [null];
-  if (rest.some((dimension) => dimension !== 1 && dimension !== null)) return undefined;
+  // Trailing lengths that the file does not say may be 1.
+  const [found = 1, ...rest] = (shape ?? [null]).filter((dimension) => dimension !== 1);
+  if (rest.some((dimension) => dimension !== null)) return undefined;
   const named = rateName(name, hints);
   const rating = named + (OTHER_NAMES.test(name) ? OTHER_NAME : 0);
   const wanted = wantedColumns(task, columns);

@@ -198,6 +198,13 @@ export const KINDS: Readonly<Record<string, readonly Kind[]>> = {
       samples: NUMBERS,
       outcome: served,
     },
+    {
+      what: '`[N, 1, C]`',
+      from: 'recurrent heads',
+      models: one(reshaped([-1, 1, 2], scores('float32', ['N', 1, 2]))),
+      samples: NUMBERS,
+      outcome: served,
+    },
     { what: 'no declared shape', models: one(plain(['N', 2], scores('float32'))), samples: NUMBERS, outcome: served },
     {
       what: 'a label, then probabilities',

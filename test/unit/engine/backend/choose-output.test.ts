@@ -8,6 +8,7 @@ describe('chooseScores', () => {
   it.each<[string, OutputSpec[]]>([
     ['several columns before one', [output('sure', [1]), output('scores', [3])]],
     ['columns with axes of length 1 behind them', [output('map', [3, 7, 7]), output('scores', [3, 1, 1])]],
+    ['columns with an axis of length 1 before them', [output('map', [2, 3]), output('scores', [1, 3])]],
     ['an unknown number of columns', [output('scores', [null])]],
     ['float16', [output('scores', [3], 'float16')]],
     ['float64', [output('scores', [3], 'float64')]],

@@ -189,6 +189,25 @@ describe('the draft reports skipped files', () => {
     );
   });
 
+  it('if inputs are told apart by shape or order alone', async () => {
+    const two = modelOf({
+      inputs: [
+        { name: 'left', type: 'float32', shape: ['n', 2] },
+        { name: 'right', type: 'float32', shape: ['n', 2] },
+      ],
+    });
+    const guessed = await draft({ 'm.onnx': two, 'a.npy': X, 'b.npy': X, 'y.npy': Y });
+    expect(guessed.notes).toContainEqual(expect.stringContaining('a.npy as left, b.npy as right: guessed from shapes and order'));
+    const named = await draft({ 'm.onnx': two, 'x_left.npy': X, 'x_right.npy': X, 'y.npy': Y });
+    expect(named.notes.join()).not.toContain('guessed');
+  });
+
+  it('if channels are last in the data and first in the models', async () => {
+    const images = modelOf({ inputs: [{ name: 'x', type: 'float32', shape: ['n', 3, 4, 5] }] });
+    const { notes } = await draft({ 'm.onnx': images, 'x.npy': npyFile([2, 4, 5, 3], new Float32Array(120)) });
+    expect(notes).toContainEqual(expect.stringContaining('need x float32[samples, 3, 4, 5]: save array.transpose(0, 3, 1, 2)'));
+  });
+
   it('if no data fit: each candidate, and why it was not used', async () => {
     const { notes, yaml } = await draft({
       ...M,
