@@ -4,15 +4,14 @@ import { type GraphNode, listAttribute } from './onnx-node.ts';
 const ATTRIBUTES = ['classlabels_strings', 'classlabels_int64s', 'classlabels_ints'];
 
 /**
- * The class names of a model, in the order of the scores: those of its ZipMap, otherwise those of its classifier, unless it has
- * several classifiers (an ensemble, say) that disagree.
+ * The class names of a model, in the order of the scores: those of its ZipMap, otherwise those of its only classifier. The classifiers
+ * inside an ensemble may have classes of their own: 0 and 1 for one against the rest, or numbers in place of the names.
  * @returns undefined if the graph does not name its classes.
  */
 export function classLabelsOf(nodes: readonly GraphNode[]): readonly (string | number)[] | undefined {
   const zipMaps = nodes.filter(({ op }) => op === 'ZipMap');
-  const [first, ...others] = (zipMaps.length > 0 ? zipMaps : nodes).map(labelsOf).filter((labels) => labels.length > 0);
-  const agree = others.every((labels) => labels.length === first.length && labels.every((label, i) => label === first[i]));
-  return agree ? first : undefined;
+  const named = (zipMaps.length > 0 ? zipMaps : nodes).map(labelsOf).filter((labels) => labels.length > 0);
+  return named.length === 1 ? named[0] : undefined;
 }
 
 function labelsOf({ attributes }: GraphNode): readonly (string | number)[] {

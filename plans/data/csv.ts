@@ -43,10 +43,17 @@ export function readCsv(text: string, name: string): Table {
             type: 'numbers',
             name: column,
             values: Float64Array.from(numbers[i]),
+            cells: () => cellsOf(text, name, i),
             ...(isBoolean[i] ? { isBoolean: true } : {}),
           },
   );
   return { count: numbers[0].length, columns };
+}
+
+function cellsOf(text: string, name: string, column: number): readonly string[] {
+  const cells: string[] = [];
+  forEachRow(text, name, (row) => cells.push(row[column]));
+  return cells;
 }
 
 /** Calls back for each row except the header, which it returns: `0`, `1` ... if the file has none. */

@@ -4,7 +4,7 @@ export interface MemberPath {
   readonly member: string | undefined;
 }
 
-const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet|jsonl|ndjson))(?:#(.*))?$/i;
+const WITH_MEMBERS = /^(.*\.(?:npz|csv|tsv|parquet|jsonl|ndjson|json))(?:#(.*))?$/i;
 
 /** Only files with several arrays or columns have members; in others, # is part of the name. */
 export function splitMember(path: string): MemberPath {
@@ -12,6 +12,7 @@ export function splitMember(path: string): MemberPath {
   return { file, member };
 }
 
+/** By its name; Hugging Face's datasets are often called .json. */
 export function isJsonLines(file: string): boolean {
-  return /\.(jsonl|ndjson)$/i.test(file);
+  return /\.(jsonl|ndjson|json)$/i.test(file);
 }

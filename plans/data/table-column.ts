@@ -14,12 +14,20 @@ export function tableColumn(spec: TensorSpec, columns: readonly TableColumn[], w
   if (columns.length === 1 && first.type === 'lists') return listColumn(spec, first.values, where);
   const stray = spec.dtype === 'string' ? '' : strayCell(columns);
   if (stray !== '') throw new ConfigError(`${where}: the models need ${spec.name} ${describeSpec(spec)}${stray}`);
-  const array = columns.length === 1 ? columnArray(first, where) : sideBySide(columns, where);
+  const array = columns.length === 1 ? columnArray(asTexts(first, spec, where), where) : sideBySide(columns, where);
   const { shape } = spec;
   const [count, width = 1] = array.shape;
   // A table row is flat, for example the pixels of an image in order.
   const isWhole = !shape.includes(null) && elements(shape as number[]) === width;
   return arrayColumn(spec, isWhole ? { ...array, shape: [count, ...(shape as number[])] } : array, where);
+}
+
+/** A column of numbers as they are written, for an input of texts: codes, such as those of postal districts. */
+function asTexts(column: TableColumn, spec: TensorSpec, where: string): TableColumn {
+  if (spec.dtype !== 'string' || column.type !== 'numbers') return column;
+  const { name, cells } = column;
+  if (cells !== undefined) return { type: 'texts', name, values: cells() };
+  throw new ConfigError(`${where}: column ${name} holds numbers, but the models need ${spec.name} as texts; save it as texts`);
 }
 
 /** @throws ConfigError for columns of dates and records, and of lists unless they are equally long and hold numbers. */

@@ -59,12 +59,20 @@ export function layOut(table: Table, specs: readonly TensorSpec[], labelName: st
   function onlyLabel(): TableColumn | undefined {
     const free = table.columns.filter((column) => !named.includes(column));
     const candidates = LABEL_NAMES.flatMap((names) => free.filter((column) => names.test(column.name)));
-    if (candidates.length < 2) return candidates[0];
     const [likeliest] = candidates;
+    if (candidates.length < 2 && !isCoordinate(likeliest, table.columns)) return likeliest;
+    const last = table.columns[table.columns.length - 1];
+    if (candidates.length < 2) candidates.push(last);
     throw new ConfigError(
       `${name}: each of the columns ${namesOf(candidates)} may be the label; name it, such as \`labels: FILE#${likeliest.name}\`, or rename the others`,
     );
   }
+}
+
+/** A column y between others, one of them x, may be the other coordinate of points, and the last column the label. */
+function isCoordinate(column: TableColumn | undefined, columns: readonly TableColumn[]): boolean {
+  if (column === undefined || !/^y$/i.test(column.name) || column === columns[0] || column === columns.at(-1)) return false;
+  return columns.some(({ name }) => /^x$/i.test(name));
 }
 
 /** @throws ConfigError when the table has no such column. */

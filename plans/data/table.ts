@@ -12,8 +12,17 @@ interface Stray {
 }
 
 export type TableColumn =
-  /** NaN when a cell is empty; true and false are 1 and 0, and `isBoolean` says that all cells are. */
-  | { readonly type: 'numbers'; readonly name: string; readonly values: Float64Array; readonly isBoolean?: boolean }
+  /**
+   * NaN when a cell is empty; true and false are 1 and 0, and `isBoolean` says that all cells are. `cells` returns them as they are
+   * written, for models that take numbers as texts; formats that have types do not have it.
+   */
+  | {
+      readonly type: 'numbers';
+      readonly name: string;
+      readonly values: Float64Array;
+      readonly isBoolean?: boolean;
+      readonly cells?: () => readonly string[];
+    }
   /** `stray` is the first cell that is no number, if others are. */
   | { readonly type: 'texts'; readonly name: string; readonly values: readonly string[]; readonly stray?: Stray }
   /** One list of numbers per row, possibly nested; null or undefined where there is none. */
@@ -32,8 +41,11 @@ export function columnOf(name: string, values: readonly unknown[]): TableColumn 
     const isBoolean = values.every((value) => typeof value === 'boolean');
     return { type: 'numbers', name, values: numbers, ...(isBoolean ? { isBoolean } : {}) };
   }
-  if (known.every((value) => typeof value === 'string')) {
-    return { type: 'texts', name, values: values.map((value) => String(value ?? '')) };
+  if (known.every((value) => typeof value !== 'object')) {
+    const texts = values.map((value) => String(value ?? ''));
+    const row = values.findIndex((value) => typeof value === 'string');
+    const isMixed = known.some((value) => typeof value !== 'string');
+    return { type: 'texts', name, values: texts, ...(isMixed ? { stray: { row: row + 1, cell: texts[row] } } : {}) };
   }
   if (known.every(Array.isArray)) return { type: 'lists', name, values: values.map(plain) };
   return { type: 'other', name };

@@ -27,22 +27,40 @@ export function arrayCandidates(files: readonly string[], data: DataFiles, passe
   const found: ArrayCandidate[] = [];
   for (const file of files.filter((name) => /\.np[yz]$/i.test(name))) {
     const name = passedOver.name(file);
-    try {
+    orPassOver(file, () => {
       const head = headOf(file);
       const problem = fileProblem(file, head);
       if (problem !== undefined) throw new ConfigError(problem);
       if (/\.npy$/i.test(file)) found.push(candidate(file, name, head, statSync(file).size));
-      else {
-        for (const [member, bytes] of Object.entries(data.archive(file))) {
-          const [path, shown] = [file, name].map((text) => `${text}#${member.replace(/\.npy$/, '')}`);
-          found.push(candidate(path, shown, bytes, bytes.length));
-        }
-      }
+      else found.push(...membersOf(file, name, data.archive(file)));
+    });
+  }
+  return found;
+
+  function orPassOver(file: string, read: () => void): void {
+    try {
+      read();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       passedOver.add(file, error);
     }
   }
+}
+
+/** @throws ConfigError when no member can be read. */
+function membersOf(file: string, name: string, members: Readonly<Record<string, Uint8Array>>): readonly ArrayCandidate[] {
+  const found: ArrayCandidate[] = [];
+  let problem: ConfigError | undefined;
+  for (const [member, bytes] of Object.entries(members)) {
+    const [path, shown] = [file, name].map((text) => `${text}#${member.replace(/\.npy$/, '')}`);
+    try {
+      found.push(candidate(path, shown, bytes, bytes.length));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problem ??= error;
+    }
+  }
+  if (found.length === 0 && problem !== undefined) throw problem;
   return found;
 }
 

@@ -71,6 +71,7 @@ function columnsOf(data: FoundData | undefined, classes: KnownClasses | undefine
 /** The labels, in order, if they are other numbers than 0, 1, 2 ... and the models have a column for each. */
 function otherNumbers(models: readonly FoundModel[], data: FoundData | undefined): readonly number[] | undefined {
   const targets = data?.samples.targets;
+  if (data?.numbers !== undefined) return data.numbers;
   if (data?.task !== 'classification' || targets === undefined || targets.classes !== undefined) return undefined;
   const numbers = [...new Set(targets.values)].sort((a, b) => a - b);
   const most = numbers[numbers.length - 1];

@@ -1,7 +1,7 @@
 import { basename, relative, resolve } from 'node:path';
 import { FOREIGN, fileProblem } from '../../engine/backend/file-kind.ts';
 import { familyInputs } from '../../engine/backend/model-interface.ts';
-import { ConfigError } from '../../engine/errors.ts';
+import { ConfigError, messageOf } from '../../engine/errors.ts';
 import { headOf } from '../../engine/read-file.ts';
 import type { TensorSpec } from '../../engine/tensor/tensor.ts';
 import { describeArray } from '../data/fit-array.ts';
@@ -152,9 +152,18 @@ function sentence(note: string): string {
 /** Files of other tools that the user may have meant. */
 function foreign(files: readonly string[], passedOver: PassedOver): readonly string[] {
   return files.flatMap((file) => {
-    const problem = FOREIGN.test(file) ? fileProblem(file, headOf(file)) : undefined;
+    const problem = FOREIGN.test(file) ? foreignProblem(file) : undefined;
     return problem === undefined ? [] : [`${passedOver.name(file)} ${problem}`];
   });
+}
+
+function foreignProblem(file: string): string | undefined {
+  try {
+    return fileProblem(file, headOf(file));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return messageOf(error).slice(file.length + 1);
+  }
 }
 
 function noModels(dir: string, files: readonly string[], passedOver: PassedOver): string {

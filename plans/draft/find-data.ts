@@ -25,6 +25,8 @@ export interface FoundData extends Proposal {
   readonly samples: Samples;
   /** The task that the labels are for. */
   readonly task: (typeof TASKS)[number];
+  /** The labels, in order, if they are -1 and 1 or the like: numbers that can only be names of classes. */
+  readonly numbers?: readonly number[];
   /** Inputs with NaN for missing values. */
   readonly withNaN: readonly string[];
 }
@@ -51,8 +53,9 @@ export function findData(
   passedOver: PassedOver,
 ): DataSearch {
   const reader = new DataFiles();
-  const tables = files.filter((file) => orPassOver(file, () => isTable(file)) === true);
-  const lines = files.filter((file) => isJsonLines(file) && !tables.includes(file));
+  const dataFiles = files.filter((file) => !/\.json$/i.test(file) || holdsLines(file));
+  const tables = dataFiles.filter((file) => orPassOver(file, () => isTable(file)) === true);
+  const lines = dataFiles.filter((file) => isJsonLines(file) && !tables.includes(file));
   for (const file of [...tables, ...lines]) orPassOver(file, () => requireKind(file));
   const arrays = arrayCandidates(files, reader, passedOver);
   const misfits = [
@@ -164,15 +167,25 @@ function readAs(
   specs: readonly TensorSpec[],
   classes: readonly string[] | undefined,
   oneColumn: boolean,
-): Pick<FoundData, 'samples' | 'task' | 'withNaN'> {
+): Pick<FoundData, 'samples' | 'task' | 'numbers' | 'withNaN'> {
   const lenient = specs.map((spec) => (isFloat(spec) ? { ...spec, nan: true } : spec));
+  const reads = (task: (typeof TASKS)[number], names: readonly string[] | undefined): Samples =>
+    readSamples('deployment.yaml', data, lenient, targetReader(task, names));
   let problem: unknown;
   for (const task of TASKS) {
     try {
-      const samples = readSamples('deployment.yaml', data, lenient, targetReader(task, classes));
+      const samples = reads(task, classes);
       const { values = [], width = 1 } = samples.targets ?? {};
-      // Whole numbers that are not classes of these models are not values either, and a label row has more than one number.
-      if (task === 'regression' && !oneColumn && values.every(Number.isInteger)) break;
+      if (task === 'regression') {
+        const distinct = [...new Set(values)].sort((a, b) => a - b);
+        // Labels of -1 and 1 name the classes.
+        if (width === 1 && distinct.length === 2 && distinct.every(Number.isInteger) && classes === undefined) {
+          const named = reads('classification', distinct.map(String));
+          return { task: 'classification', samples: named, numbers: distinct, withNaN: inputsWithNaN(specs, named) };
+        }
+        // Whole numbers that are not classes of these models are not values either, and a label row has more than one number.
+        if (!oneColumn && values.every(Number.isInteger)) break;
+      }
       const areNumbers = classes === undefined && samples.targets?.classes === undefined;
       if (task === 'classification' && oneColumn && areNumbers && new Set(values).size > 2) continue;
       if (task !== 'multi-label' || width > 1) return { task, samples, withNaN: inputsWithNaN(specs, samples) };
@@ -199,6 +212,16 @@ function holdsNaN({ dtype }: TensorSpec, { count, tensor }: Column): boolean {
     for (const value of values) if (Number.isNaN(Number(value))) return true;
   }
   return false;
+}
+
+/** Whether a .json file, most of which are settings, begins with a line that is a record, and another one. */
+function holdsLines(file: string): boolean {
+  try {
+    const [first, second = ''] = new TextDecoder().decode(headOf(file)).split('\n', 2);
+    return second.startsWith('{') && typeof JSON.parse(first) === 'object';
+  } catch {
+    return false;
+  }
 }
 
 /** @throws ConfigError when the file is not of the type its name suggests. */

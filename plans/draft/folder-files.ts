@@ -39,7 +39,13 @@ function entriesOf(folder: string): Dirent[] {
 }
 
 function isFile(entry: Dirent, path: string): boolean {
-  return entry.isFile() || (entry.isSymbolicLink() && statSync(path, { throwIfNoEntry: false })?.isFile() !== false);
+  if (!entry.isSymbolicLink()) return entry.isFile();
+  try {
+    return statSync(path).isFile();
+  } catch {
+    // Whoever reads it says why it cannot be read.
+    return true;
+  }
 }
 
 /**

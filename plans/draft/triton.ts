@@ -31,7 +31,8 @@ export function tritonModel(file: string): TritonModel | undefined {
   const maxBatch = /\bmax_batch_size\s*:\s*(\d+)/.exec(text)?.[1];
   const labels = /\blabel_filename\s*:\s*"([^"]+)"/.exec(text)?.[1];
   return {
-    name: /^\s*name\s*:\s*"([^"]+)"/m.exec(text)?.[1] ?? basename(modelFolder),
+    // Triton requires that `name`, if given, is the same; inputs and outputs have a `name`, too.
+    name: basename(modelFolder),
     version,
     maxBatch: maxBatch === undefined || maxBatch === '0' ? undefined : Number(maxBatch),
     labelFile: labels === undefined ? undefined : join(modelFolder, labels),

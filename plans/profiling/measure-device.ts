@@ -285,7 +285,11 @@ async function answersOf(
       rowSum.negative ||= own.some((score) => score < -ROUNDING * Math.max(1, sum));
     }
   }
-  const common = !rowSum.negative && rowSum.least > 0 && rowSum.most - rowSum.least <= 2 * ROUNDING * rowSum.most;
+  const common =
+    !rowSum.negative &&
+    Number.isFinite(rowSum.most) &&
+    rowSum.least > 0 &&
+    rowSum.most - rowSum.least <= 2 * ROUNDING * rowSum.most;
   return {
     columns,
     certaintyColumns,

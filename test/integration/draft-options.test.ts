@@ -99,6 +99,18 @@ test('labels that are other numbers name the classes, if the models have a colum
   });
 });
 
+test('labels of -1 and 1 name the classes, of one score or two', async () => {
+  const labels = npyFile([4], Int32Array.of(-1, 1, 1, -1));
+  const one = modelOf({ inputs: x(1), outputs: [output('decision', 1)] });
+  expect((await draft({ ...ONE, 'y.npy': labels, 'm.onnx': one })).options).toEqual({
+    task: 'binary',
+    classes: [-1, 1],
+    scores: 'logits',
+  });
+  const two = { 'x.npy': values(2), 'y.npy': labels, 'm.onnx': modelOf({ inputs: x(2), outputs: [output('out', 2)] }) };
+  expect((await draft(two)).options).toEqual({ classes: [-1, 1], scores: 'logits' });
+});
+
 test('rows of 0s and 1s are a multi-label task, and fractions a regression', async () => {
   const rows = { 'x.npy': values(3), 'y.npy': npyFile([4, 3], Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1, 0, 1, 0)) };
   const m = modelOf({ inputs: x(3), outputs: [output('out', 3)] });

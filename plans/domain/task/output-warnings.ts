@@ -39,7 +39,7 @@ export function outputWarnings(
         `${where}: ${named} has ${answers.columns} columns, but the labels have ${seen.size} ${seen.size === 1 ? 'class' : 'classes'}; check that it holds the scores`,
       );
   }
-  const kind = kindWarning(deployment, model, answers);
+  const kind = answers.noNumbers === samples ? undefined : kindWarning(deployment, model, answers);
   return kind === undefined ? warnings : [...warnings, `${where}: ${kind}`];
 }
 

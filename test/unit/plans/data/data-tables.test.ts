@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { zipSync } from 'fflate';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, describe, expect, it } from 'vitest';
+import { decodeStrings } from '../../../../engine/tensor/strings.ts';
 import type { TensorSpec } from '../../../../engine/tensor/tensor.ts';
 import { readCsv } from '../../../../plans/data/csv.ts';
 import { readParquet } from '../../../../plans/data/parquet.ts';
@@ -53,7 +54,7 @@ function firstInput({ columns: [column], targets }: Samples) {
 
 describe('readCsv', () => {
   it('distinguishes numbers from texts; empty cells, true and false are numbers', () => {
-    expect(readCsv('a,b,c\n1,x,true\n,"y, z",false\n', 't.csv')).toEqual({
+    expect(readCsv('a,b,c\n1,x,true\n,"y, z",false\n', 't.csv')).toMatchObject({
       count: 2,
       columns: [
         { type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN) },
@@ -65,7 +66,7 @@ describe('readCsv', () => {
 
   it('reads cells of only spaces as empty', () => {
     const { columns } = readCsv('a,b\n 1 ,x\n  ,y\n\u00a0,z\n', 't.csv');
-    expect(columns[0]).toEqual({ type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN, Number.NaN) });
+    expect(columns[0]).toMatchObject({ type: 'numbers', name: 'a', values: Float64Array.of(1, Number.NaN, Number.NaN) });
   });
 
   it.each([
@@ -324,6 +325,41 @@ describe('samples from tables', () => {
     }
     const array = { dtype: 'bool' as const, shape: [2], data: Uint8Array.of(0, 1) };
     expect(reader?.ofArray(array, 'y.npy').values).toEqual(Int32Array.from(expected));
+  });
+
+  it('keeps the order of columns that are called 0, 1, 2 ...', () => {
+    const inputs = write('t.json', '{"0": 1, "1": 2, "kind": 0}\n{"0": 3, "1": 4, "kind": 2}\n');
+    expect(firstInput(read({ inputs }))).toEqual({
+      values: [
+        [[2], [1, 2]],
+        [[2], [3, 4]],
+      ],
+      labels: Int32Array.of(0, 2),
+    });
+  });
+
+  it('does not guess whether y is a coordinate or the label', () => {
+    const inputs = write('t.csv', 'x,y,cluster\n1,2,0\n3,4,1\n');
+    const point = [{ ...X, name: 'point' }];
+    expect(() => read({ inputs }, point)).toThrow('each of the columns y, cluster may be the label; name it');
+    expect(firstInput(read({ inputs, labels: `${inputs}#cluster` }, point)).labels).toEqual(Int32Array.of(0, 1));
+    expect(firstInput(read({ inputs: write('u.csv', 'y,a,b\n0,1,2\n') }, point)).labels).toEqual(Int32Array.of(0));
+  });
+
+  it('takes numbers as texts where the models do, as they are written', () => {
+    const texts: TensorSpec = { name: 'class', dtype: 'string', shape: [1] };
+    const inputs = write('t.csv', 'class,label\n01,1\n2.0,0\n,1\n');
+    const { columns } = readSamples('d.yaml', { inputs, labels: undefined }, [texts], undefined);
+    expect([0, 1, 2].map((i) => decodeStrings(columns[0].tensor(i).data))).toEqual([['01'], ['2.0'], ['']]);
+    const records = write('t.jsonl', '{"class": 1, "label": 1}\n');
+    expect(() => readSamples('d.yaml', { inputs: records, labels: undefined }, [texts], undefined)).toThrow(
+      'column class holds numbers, but the models need class as texts; save it as texts',
+    );
+  });
+
+  it('names the first text in a column of numbers, also in records', () => {
+    const inputs = write('t.jsonl', '{"a": 1, "b": 2, "label": 0}\n{"a": 1, "b": "?", "label": 1}\n');
+    expect(() => read({ inputs })).toThrow('column b holds texts, as row 2 has "?"');
   });
 
   it('takes lists in a column as the labels of a sample', () => {

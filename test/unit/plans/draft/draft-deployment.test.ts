@@ -52,6 +52,11 @@ describe('the draft finds data:', () => {
       { inputs: { x: 'data.npz#x' }, labels: 'labels.npy' },
     ],
     [
+      'an archive with a member that cannot be read',
+      { 'data.npz': zipSync({ 'meta.npy': npyFile([1], Float64Array.of(1), { descr: '|O' }), 'x.npy': X, 'y.npy': Y }) },
+      { inputs: { x: 'data.npz#x' }, labels: 'data.npz#y' },
+    ],
+    [
       'the test arrays of an archive as Keras has them',
       { 'mnist.npz': zipSync({ 'x_train.npy': X, 'y_train.npy': Y, 'x_test.npy': X, 'y_test.npy': Y }) },
       { inputs: { x: 'mnist.npz#x_test' }, labels: 'mnist.npz#y_test' },
@@ -89,6 +94,15 @@ describe('the draft finds data:', () => {
           '{"a": 1, "b": 2, "kind": "ant"}\n{"a": 3, "b": 4, "kind": "bee"}\n{"a": 5, "b": 6, "kind": "bee"}\n{"a": 7, "b": 8, "kind": "ant"}\n',
       },
       { inputs: 'data.jsonl', labels: 'data.jsonl#kind' },
+    ],
+    [
+      'records in a .json file, not the settings beside it',
+      {
+        'test.json':
+          '{"x": [1, 2], "label": 0}\n{"x": [3, 4], "label": 1}\n{"x": [5, 6], "label": 1}\n{"x": [7, 8], "label": 0}\n',
+        'config.json': '{\n  "a": 1\n}\n',
+      },
+      { inputs: 'test.json', labels: 'test.json#label' },
     ],
     [
       'arrays, not a log beside them',
@@ -189,6 +203,16 @@ describe('the draft reports skipped files', () => {
     );
   });
 
+  it('if nothing fits beside broken links to files of other tools', async () => {
+    const folder = folderWith(M);
+    made.push(folder);
+    symlinkSync('/nowhere', join(folder, 'pytorch_model.bin'));
+    symlinkSync('itself.npy', join(folder, 'itself.npy'));
+    const { notes, passedOver } = await draftDeployment(folder, NO_TRIAL);
+    expect(notes).toContainEqual(expect.stringContaining('pytorch_model.bin is a link to a file that does not exist'));
+    expect(passedOver).toEqual([expect.stringMatching(/^itself.npy: not used: cannot be read: ELOOP/)]);
+  });
+
   it('if inputs are told apart by shape or order alone', async () => {
     const two = modelOf({
       inputs: [
@@ -256,7 +280,7 @@ describe('the draft lists models:', () => {
   it('the newest versions of a Triton repository, with its batch sizes', async () => {
     const { yaml, passedOver } = await draft({
       'model_repository/tiny/config.pbtxt':
-        'platform: "onnxruntime_onnx"\nmax_batch_size: 8 # each\noutput [ { name: "scores" label_filename: "labels.txt" } ]\n',
+        'platform: "onnxruntime_onnx"\nmax_batch_size: 8 # each\ninput [\n  {\n    name: "input__0"\n  }\n]\noutput [ { name: "scores" label_filename: "labels.txt" } ]\n',
       'model_repository/tiny/labels.txt': 'cat\ndog\n',
       'model_repository/tiny/1/model.onnx': modelOf(),
       'model_repository/tiny/10/model.onnx': modelOf(),

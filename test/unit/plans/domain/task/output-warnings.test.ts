@@ -46,6 +46,7 @@ it.each<[RegExp, Partial<Deployment>, Partial<Answers>, string[]]>([
     [],
   ],
   [/output out has 64 columns, but the labels have 2 classes/, {}, { columns: 64 }, []],
+  [/answered NaN for 4 of 4/, { task: 'binary' }, { noNumbers: 4, columns: 1, unit: true }, []],
   [/answered NaN for 3 of 4 validation samples/, {}, { noNumbers: 3 }, []],
   [/out has 2 columns, so it is read as the scores; other are also possible/, {}, {}, ['other']],
   [/all scores look like probabilities; write `scores: probabilities`/, {}, { unit: true, rowSum: 1.0005 }, []],
