@@ -22,11 +22,13 @@ const KEY = 'controller';
 const LEASE_TTL_MS = 2_000;
 /** Attempts to renew within the time to live, so that one may be lost. */
 const ATTEMPTS_PER_TTL = 4;
+/** How often to look whether a server without JetStream has it now. */
+const LOOK_AGAIN_MS = 10_000;
 
 /**
  * Decides which of several controllers leads: emits true when this one holds the lease, and false when it no longer does, or cannot
- * tell because the store is unreachable. Unsubscribing releases the lease. Without JetStream there is no lease: emits true and
- * logs a warning.
+ * tell because the store is unreachable. Unsubscribing releases the lease. A server that has had no JetStream since we started has no
+ * lease: emits true and logs a warning, until it has one.
  */
 export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }: LeaseOptions): Observable<boolean> {
   return new Observable((subscriber) => {
@@ -35,6 +37,8 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     let validUntil = Number.NEGATIVE_INFINITY;
     let held: boolean | undefined;
     let asking = false;
+    /** When to look for a store again; undefined: there has been one. */
+    let lookAgainAt: number | undefined;
     /** The last write may have been carried out, although it failed for us. */
     let unconfirmed = false;
     let complaint = '';
@@ -48,12 +52,18 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     const attempt = async (): Promise<void> => {
       store ??= await bus.keyValue(bucket, { ttlMs, watched: true });
       if (store === undefined) {
-        log.warn(
-          'the NATS server has no JetStream, so there is no lease: run only one controller; it forgets pushed plans when it exits',
-        );
-        checks.unsubscribe();
+        if (lookAgainAt === undefined)
+          log.warn(
+            'the NATS server has no JetStream, so there is no lease: run only one controller; it forgets pushed plans when it exits',
+          );
+        lookAgainAt = clock.now() + LOOK_AGAIN_MS;
         report(true);
         return;
+      }
+      if (lookAgainAt !== undefined) {
+        log.info('the NATS server has JetStream now, so controllers compete for the lease');
+        lookAgainAt = undefined;
+        report(false);
       }
       const value = Buffer.from(owner);
       const askedAt = clock.now();
@@ -70,8 +80,8 @@ export function lease$({ bus, clock, log, bucket, owner, ttlMs = LEASE_TTL_MS }:
     };
 
     const check = (): void => {
-      if (clock.now() >= validUntil && held !== undefined) report(false);
-      if (asking) return;
+      if (lookAgainAt === undefined && clock.now() >= validUntil && held !== undefined) report(false);
+      if (asking || clock.now() < (lookAgainAt ?? 0)) return;
       asking = true;
       attempt()
         .catch((error) => {

@@ -65,7 +65,7 @@ export class PlanChange {
   }
 }
 
-function isSilent({ seenAt }: LiveDevice, now: number): boolean {
+export function isSilent({ seenAt }: LiveDevice, now: number): boolean {
   return now - seenAt >= DEVICE_LOST_AFTER_MS;
 }
 

@@ -24,15 +24,27 @@ const LAST = 'last';
 export class PlanHistory {
   readonly #store: KeyValueStore;
   readonly #bucket: string;
+  readonly isInMemory: boolean;
 
-  private constructor(store: KeyValueStore, bucket: string) {
+  private constructor(store: KeyValueStore, bucket: string, isInMemory: boolean) {
     this.#store = store;
     this.#bucket = bucket;
+    this.isInMemory = isInMemory;
   }
 
-  /** @throws CascadeError UNAVAILABLE when the store cannot be reached. */
-  static async open(bus: Bus, clock: Clock, bucket: string, options: KeyValueOptions = {}): Promise<PlanHistory> {
-    return new PlanHistory((await bus.keyValue(bucket, options)) ?? createLocalKeyValue(clock, {}), bucket);
+  /**
+   * @param before an earlier history of this process, which goes on if it is in memory and there is still no JetStream.
+   * @throws CascadeError UNAVAILABLE when the store cannot be reached.
+   */
+  static async open(
+    bus: Bus,
+    clock: Clock,
+    bucket: string,
+    { before, ...options }: KeyValueOptions & { readonly before?: PlanHistory | undefined } = {},
+  ): Promise<PlanHistory> {
+    const store = await bus.keyValue(bucket, options);
+    if (store !== undefined) return new PlanHistory(store, bucket, false);
+    return before?.isInMemory ? before : new PlanHistory(createLocalKeyValue(clock, {}), bucket, true);
   }
 
   /** Revision in force; undefined when there has been none yet, or the entry is damaged. */

@@ -10,6 +10,7 @@ import type {
   PreparedMessage,
   PrepareMessage,
 } from '../../plans/protocol/control-messages.ts';
+import { isSilent } from './plan-change.ts';
 import type { Revision } from './plan-history.ts';
 import type { PlanOutcome, PlanTask } from './plan-keeper-tasks.ts';
 import { type PlanKnowledge, PlanOrders, type PlanOrdersOptions, placedDevices } from './plan-orders.ts';
@@ -24,6 +25,8 @@ export interface PlanKeeperCoreOptions extends PlanOrdersOptions {
 /** Requests for the plan within this time get one announcement. */
 const ANNOUNCE_INTERVAL_MS = 200;
 const RETRY_MS = 500;
+/** After the plan of the file was rejected, for example because a device was lost meanwhile. The pauses double. */
+const WANTED_AGAIN_MS = { least: 5_000, most: 300_000 };
 
 type Effects = readonly Effect<PlanTask>[];
 
@@ -38,9 +41,14 @@ export class PlanKeeperCore {
   /** When to retry taking over, or storing the plan in force; Infinity: in progress, or not needed. */
   #takeOverAt = Number.POSITIVE_INFINITY;
   #restoreAt = Number.POSITIVE_INFINITY;
+  /** When to find out whether a plan came into force that the store did not confirm. */
+  #settleAt = Number.POSITIVE_INFINITY;
   /** The plan last announced by any controller. It comes into force with its commit. */
   #announced: Revision | undefined;
+  /** The plan of the file until it, or another plan of an operator, has come into force. */
   #wanted: GearPlan | undefined;
+  #wantedAt = Number.NEGATIVE_INFINITY;
+  #wantedPauseMs = WANTED_AGAIN_MS.least;
   #announcedAt = Number.NEGATIVE_INFINITY;
 
   /** @param before the core of this actor before it was restarted. */
@@ -124,7 +132,7 @@ export class PlanKeeperCore {
     if (now - this.#announcedAt < ANNOUNCE_INTERVAL_MS) return this.#done();
     this.#announcedAt = now;
     // Read from the history, because a controller that was paused during a change may have completed it since.
-    this.#effects.push(perform({ type: 'read-current' }));
+    this.#effects.push(perform({ type: 'read-current', settles: false }));
     return this.#done();
   }
 
@@ -138,11 +146,8 @@ export class PlanKeeperCore {
   tick(now: number): Effects {
     if (now >= this.#takeOverAt) this.#takeOver();
     if (now >= this.#restoreAt) this.#restore();
-    const wanted = this.#wanted;
-    if (this.leads && wanted !== undefined && this.#allThere(wanted)) {
-      this.#wanted = undefined;
-      this.#orders.propose(wanted, undefined);
-    }
+    if (now >= this.#settleAt) this.#settle();
+    if (this.leads && now >= this.#wantedAt && !this.#orders.isBusy) this.#proposeWanted(now);
     this.#orders.checkPrepared(now);
     return this.#done();
   }
@@ -159,6 +164,7 @@ export class PlanKeeperCore {
         this.#orders.onNumbered(outcome.change, outcome.revision, now);
         break;
       case 'adopted':
+        this.#wanted = undefined;
         this.#orders.onAdopted(outcome.change, outcome.next);
         break;
       case 'superseded':
@@ -166,13 +172,13 @@ export class PlanKeeperCore {
         break;
       case 'unconfirmed':
         this.#orders.onUnconfirmed(outcome.change, outcome.next, outcome.reason);
+        this.#settleAt = now + RETRY_MS;
         break;
       case 'read':
         this.#orders.onRead(outcome.change, outcome.revision, outcome.plan);
         break;
       case 'current':
-        if (outcome.stored !== undefined && outcome.stored.revision > this.#known.current.revision)
-          this.#known.current = outcome.stored;
+        if (outcome.stored !== undefined && outcome.stored.revision > this.#known.current.revision) this.#succeed(outcome.stored);
         this.#announce(now);
         break;
       case 'announced':
@@ -209,6 +215,10 @@ export class PlanKeeperCore {
         this.#orders.onNotRead(task.change, reason);
         return;
       case 'read-current':
+        if (task.settles) {
+          this.#settleAt = now + RETRY_MS;
+          return;
+        }
         this.#note('warn', 'cannot reach the plan history; announcing the last known plan', reason);
         this.#announce(now);
         return;
@@ -240,6 +250,8 @@ export class PlanKeeperCore {
     const { revision } = this.#known.current;
     this.#lead = 'here';
     this.#wanted = knowsWanted ? undefined : this.#options.wanted;
+    this.#wantedAt = now;
+    this.#wantedPauseMs = WANTED_AGAIN_MS.least;
     this.#note('info', 'this controller leads');
     this.#announce(now);
     this.#effects.push(send(COMMIT, { revision }), send(EVENTS, { type: 'controller-leads', revision }));
@@ -250,9 +262,42 @@ export class PlanKeeperCore {
     this.#effects.push(perform({ type: 'restore', inForce: this.#known.current, noteWanted: this.#wanted === undefined }));
   }
 
+  #proposeWanted(now: number): void {
+    const wanted = this.#wanted;
+    if (wanted === undefined || !this.#allThere(wanted, now)) return;
+    this.#wantedAt = now + this.#wantedPauseMs;
+    this.#wantedPauseMs = Math.min(2 * this.#wantedPauseMs, WANTED_AGAIN_MS.most);
+    // One that cannot be served is rejected once; others may only lack a device.
+    if (this.#options.check(wanted).length > 0) this.#wanted = undefined;
+    this.#orders.propose(wanted, undefined);
+  }
+
+  #settle(): void {
+    this.#settleAt = Number.POSITIVE_INFINITY;
+    if (this.leads) this.#effects.push(perform({ type: 'read-current', settles: true }));
+  }
+
+  /** A later plan is in force according to the history: it was not confirmed, or was completed while this controller was paused. */
+  #succeed(stored: Revision): void {
+    const problems = this.#options.check(stored.plan);
+    if (problems.length > 0) {
+      this.#note(
+        'warn',
+        `revision ${stored.revision} is in force according to the history, but cannot be served`,
+        problems.join('; '),
+      );
+      return;
+    }
+    const { revision } = stored;
+    this.#known.current = stored;
+    this.#note('info', 'plan adopted: it is in force according to the history');
+    this.#effects.push(send(COMMIT, { revision }), send(EVENTS, { type: 'plan-adopted', revision }));
+  }
+
   #depose(): void {
     this.#orders.depose();
     this.#lead = 'elsewhere';
+    this.#settleAt = Number.POSITIVE_INFINITY;
     this.#takeOverAt = Number.POSITIVE_INFINITY;
     this.#restoreAt = Number.POSITIVE_INFINITY;
   }
@@ -262,8 +307,11 @@ export class PlanKeeperCore {
     this.#effects.push(perform({ type: 'announce', plan: this.#known.current }));
   }
 
-  #allThere(plan: GearPlan): boolean {
-    return placedDevices(plan).every((device) => this.#known.live.get(device)?.phase === 'ready');
+  #allThere(plan: GearPlan, now: number): boolean {
+    return placedDevices(plan).every((name) => {
+      const device = this.#known.live.get(name);
+      return device?.phase === 'ready' && !isSilent(device, now);
+    });
   }
 
   #note(level: 'info' | 'warn' | 'error', text: string, reason?: string): void {

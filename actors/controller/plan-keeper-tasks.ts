@@ -23,8 +23,8 @@ export type PlanTask =
   | { readonly type: 'read'; readonly change: number; readonly revision: number }
   /** Reads the plan that was in force before a revision. */
   | { readonly type: 'read-before'; readonly change: number; readonly revision: number }
-  /** Reads the plan in force. */
-  | { readonly type: 'read-current' }
+  /** Reads the plan in force; `settles` whether a plan that was not confirmed is. */
+  | { readonly type: 'read-current'; readonly settles: boolean }
   /** Announces a plan, for a change or for processes that missed it. Fails when the plan is too large for a message. */
   | { readonly type: 'announce'; readonly change?: number; readonly plan: Revision };
 
@@ -65,21 +65,37 @@ export function planTasks(options: PlanTaskOptions): (context: ActorContext) => 
     const channels = new Channels(subjects.root, context);
 
     async function open(): Promise<PlanHistory> {
-      opened ??= await PlanHistory.open(bus, clock, bucket, { watched: true });
+      opened ??= await reopen();
       return opened;
+    }
+
+    function reopen(): Promise<PlanHistory> {
+      return PlanHistory.open(bus, clock, bucket, { watched: true, before: opened });
     }
 
     async function takeOver(task: Extract<PlanTask, { type: 'take-over' }>): Promise<PlanOutcome> {
       try {
+        // Without JetStream when last opened, the server may have it now.
+        if (opened?.isInMemory) opened = await reopen();
         const history = await open();
         const stored = await storedPlan(history, check, (reason) => log.warn({ reason }, 'the stored plan cannot be served'));
-        if (stored === undefined) await store(history, task.inForce, task.wasLost);
-        return { type: 'took-over', term: task.term, stored, knowsWanted: await history.knows(wanted) };
+        if (stored !== undefined) return await tookOver(task.term, history, stored);
+        // Its number may be taken by a plan that came into force since this process started.
+        const current = await history.currentRevision();
+        const isTaken = current !== undefined && current >= task.inForce.revision;
+        const revision = isTaken ? await history.nextRevision(current) : task.inForce.revision;
+        const inForce = { ...task.inForce, revision };
+        await store(history, inForce, task.wasLost);
+        return await tookOver(task.term, history, isTaken ? inForce : undefined);
       } catch (error) {
         // The server may come back without its store, so open it again.
-        opened = undefined;
+        if (!opened?.isInMemory) opened = undefined;
         throw error;
       }
+    }
+
+    async function tookOver(term: number, history: PlanHistory, stored: Revision | undefined): Promise<PlanOutcome> {
+      return { type: 'took-over', term, stored, knowsWanted: await history.knows(wanted) };
     }
 
     /** Fills an empty history. If it was lost, `noteWanted` keeps the plan of the file from coming back into force. */

@@ -67,6 +67,11 @@ export class PlanOrders {
     return this.#adopting;
   }
 
+  /** Whether a change is under way; others have to wait. */
+  get isBusy(): boolean {
+    return this.#change !== undefined;
+  }
+
   onOrder({ message, reply }: Question<Uint8Array>): void {
     let order: ParsedPlanOrder;
     try {

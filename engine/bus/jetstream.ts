@@ -31,6 +31,8 @@ export class JetStream {
   readonly #log: BusLog | undefined;
   readonly declarations: Declarations;
   readonly losses$: Observable<Loss>;
+  /** Whether the server has had JetStream: if it is gone, that is an outage. */
+  wasThere = false;
   #link: Promise<JetStreamLink> | undefined;
   #closed = false;
   #checks: Subscription | undefined;

@@ -11,8 +11,8 @@ const WRONG_LAST_SEQUENCE = 10071;
 
 /**
  * Opens a bucket of the JetStream key-value store, and creates it if it does not exist.
- * @returns undefined when the server has no JetStream.
- * @throws CascadeError UNAVAILABLE when the server does not answer, or refuses this user.
+ * @returns undefined when the server has had no JetStream since we connected.
+ * @throws CascadeError UNAVAILABLE when the server does not answer, refuses this user, or has lost JetStream: a full disk disables it.
  */
 export async function openNatsKeyValue(
   jetStream: JetStream,
@@ -37,9 +37,10 @@ export async function openNatsKeyValue(
   };
   try {
     await (watched ? jetStream.declarations.add(declaration) : declaration.declare());
+    jetStream.wasThere = true;
     return kv && new NatsKeyValue(kv);
   } catch (error) {
-    if (hasNoJetStream(error)) return undefined;
+    if (hasNoJetStream(error) && !jetStream.wasThere) return undefined;
     throw unavailable(error);
   }
 }

@@ -269,6 +269,19 @@ describe('connecting to NATS', () => {
     expect(await bus.keyValue('bucket')).toBeUndefined();
   });
 
+  it('does not take a server that has lost JetStream for one without', async () => {
+    const port = await freePort();
+    const first = await start({ port, jetstream: true });
+    const bus = await connected({ servers: first.url });
+    expect(await bus.keyValue('bucket')).toBeDefined();
+    await first.stop();
+    await start({ port });
+    await eventually(() =>
+      expect(bus.keyValue('bucket')).rejects.toMatchObject({ message: expect.stringMatching(/503|no responders/i) }),
+    );
+    await expect(bus.keyValue('bucket')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
   it('names the servers and what to do if nobody answers', async () => {
     const port = await freePort();
     const servers = [`nats://127.0.0.1:${port}`, `nats://localhost:${port}`];

@@ -131,10 +131,17 @@ test('one that leaves does not complain about an attempt cut off by its closed c
   expect(lines).toEqual([]);
 });
 
-test('without JetStream there is no lease: this controller leads', async () => {
+test('without JetStream there is no lease: this controller leads, until the server has JetStream', async () => {
   const { bus, runUntil, contend } = startWorld();
-  const bare: Bus = Object.create(bus, { keyValue: { value: () => Promise.resolve(undefined) } });
-  const only = contend('only', bare);
-  await runUntil(10_000);
-  expect(only.told).toEqual([true]);
+  let has = false;
+  const late: Bus = Object.create(bus, {
+    keyValue: { value: (bucket: string, options: object) => (has ? bus.keyValue(bucket, options) : Promise.resolve(undefined)) },
+  });
+  const [one, two] = [contend('one', late), contend('two', late)];
+  await runUntil(60_000);
+  expect([one.told, two.told]).toEqual([[true], [true]]);
+  has = true;
+  await runUntil(80_000);
+  expect([one.told.at(-1), two.told.at(-1)].toSorted()).toEqual([false, true]);
+  expect([one.told[1], two.told[1]]).toEqual([false, false]);
 });

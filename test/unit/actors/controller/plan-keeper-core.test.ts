@@ -182,7 +182,7 @@ test('the plan in the file is proposed once all its devices are up, if it was ne
 test('processes that ask for the plan at the same time get one answer, from the history or as far as known', () => {
   const core = leading();
   expect(performed(core.onPlanRequested(100))).toEqual([]);
-  expect(performed(core.onPlanRequested(300))).toEqual([{ type: 'read-current' }]);
+  expect(performed(core.onPlanRequested(300))).toEqual([{ type: 'read-current', settles: false }]);
   expect(performed(core.onPlanRequested(310))).toEqual([]);
   const stored = { revision: 2, plan: next };
   expect(performed(core.onOutcome({ type: 'current', stored }, 320))).toEqual([{ type: 'announce', plan: stored }]);
@@ -248,4 +248,65 @@ test.each([
   expect(sentOn(COMMIT, effects)).toEqual([]);
   expect(verdicts(effects)).toMatchObject([{ accepted: false, reason: expect.stringContaining(reason) }]);
   expect(core.isDrained).toBe(true);
+});
+
+/** A leader that wants the plan of its file in force. */
+function wanting(check?: (plan: GearPlan) => readonly string[]): PlanKeeperCore {
+  const core = created(check);
+  core.lead(true);
+  core.onOutcome({ type: 'took-over', term: 1, stored: undefined, knowsWanted: false }, 0);
+  return core;
+}
+
+test('the plan of the file is proposed when all its devices are there, and again if it was rejected meanwhile', () => {
+  const core = wanting();
+  expect(performed(core.tick(5_000)), 'its device is silent').toEqual([]);
+  core.onState(deviceState({ incarnation: 'i' }), 5_000);
+  expect(performed(core.tick(5_100))).toMatchObject([{ type: 'number', change: 1 }]);
+  core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 5_100);
+  core.onState(deviceState({ incarnation: 'restarted' }), 5_200);
+  expect(sentOn(EVENTS, core.tick(5_200))).toMatchObject([{ type: 'plan-rejected' }]);
+  expect(performed(core.tick(10_000))).toEqual([]);
+  core.onState(deviceState({ incarnation: 'restarted' }), 10_100);
+  expect(performed(core.tick(10_100))).toMatchObject([{ type: 'number', change: 2 }]);
+  core.onOutcome({ type: 'numbered', change: 2, revision: 3 }, 10_100);
+  core.onPrepared({ revision: 3, device: 'd0', incarnation: 'restarted' }, 10_200);
+  core.onOutcome({ type: 'adopted', change: 2, next: { revision: 3, plan: file } }, 10_300);
+  core.onState(deviceState({ incarnation: 'restarted' }), 600_000);
+  expect(performed(core.tick(600_000))).toEqual([]);
+});
+
+test('the plan of the file waits for an order that is under way, and is not wanted after another plan came into force', () => {
+  const core = wanting();
+  core.onOrder(order(next));
+  expect(performed(core.tick(10))).toEqual([]);
+  core.onOutcome({ type: 'numbered', change: 1, revision: 2 }, 20);
+  core.onPrepared(prepared, 30);
+  core.onOutcome({ type: 'adopted', change: 1, next: { revision: 2, plan: next } }, 40);
+  core.onState(deviceState({ incarnation: 'i' }), 60_000);
+  expect(performed(core.tick(60_000))).toEqual([]);
+});
+
+test('a plan of the file that cannot be served is rejected once', () => {
+  const core = wanting((each) => (each === file ? ['no such model'] : []));
+  expect(sentOn(EVENTS, core.tick(10))).toMatchObject([{ type: 'plan-rejected', reason: 'no such model' }]);
+  core.onState(deviceState({ incarnation: 'i' }), 60_000);
+  expect(core.tick(60_000)).toEqual([]);
+});
+
+test('a plan that the store did not confirm is looked up until it is known, and comes into force if it is stored', () => {
+  const core = preparing();
+  core.onPrepared(prepared, 100);
+  core.onOutcome({ type: 'unconfirmed', change: 1, next: { revision: 2, plan: next }, reason: 'no answer' }, 10_000);
+  core.onState(deviceState({ incarnation: 'i' }), 10_400);
+  expect(performed(core.tick(10_400))).toEqual([]);
+  const [task] = performed(core.tick(10_500));
+  expect(task).toEqual({ type: 'read-current', settles: true });
+  expect(core.onOutcome({ type: 'failed', task, reason: 'no answer' }, 10_600)).toEqual([]);
+  expect(performed(core.tick(11_100))).toEqual([task]);
+  const effects = core.onOutcome({ type: 'current', stored: { revision: 2, plan: next } }, 11_200);
+  expect(core.inForce.revision).toBe(2);
+  expect(sentOn(COMMIT, effects)).toEqual([{ revision: 2 }]);
+  expect(sentOn(EVENTS, effects)).toEqual([{ type: 'plan-adopted', revision: 2 }]);
+  expect(performed(core.tick(60_000))).toEqual([]);
 });
