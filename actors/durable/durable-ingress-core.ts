@@ -24,6 +24,10 @@ const READING_MS = 1_000;
 /** Longer than it takes to notice that a stream was lost. */
 const LOSS_KNOWN_MS = 10_000;
 
+/** Between attempts to store a request again. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+
 /** An attempt at a stored request. */
 interface Attempt {
   readonly message: QueuedMessage;
@@ -31,6 +35,8 @@ interface Attempt {
   request: DurableRequest | undefined;
   /** By our clock. */
   deadlineAt: number;
+  /** Its answer, or its dead letter, is too large for a message. */
+  tooLarge: boolean;
   /** Set once it becomes a dead letter. */
   dead: { readonly code: ErrorCode; readonly reason: string } | undefined;
 }
@@ -49,6 +55,8 @@ export class DurableIngressCore {
   readonly #returned = new Map<QueuedMessage, number>();
   /** Those of the taken ones whose stream was lost. */
   readonly #orphans = new Set<QueuedMessage>();
+  /** Of lost streams, which could not be stored again yet -> when to try again, and after which pause. */
+  readonly #homeless = new Map<QueuedMessage, { at: number; pauseMs: number }>();
   readonly #cancelledTokens = new CancelledTokens();
   #ended = false;
 
@@ -58,7 +66,7 @@ export class DurableIngressCore {
 
   /** No more requests will come, and all that came are settled. */
   get isDrained(): boolean {
-    return this.#ended && this.#taken.size === 0;
+    return this.#ended && this.#taken.size === 0 && this.#homeless.size === 0;
   }
 
   onTaken(message: QueuedMessage, now: number): Effects {
@@ -68,6 +76,7 @@ export class DurableIngressCore {
       replyTo: subjects.results,
       request: undefined,
       deadlineAt: Number.POSITIVE_INFINITY,
+      tooLarge: false,
       dead: undefined,
     };
     this.#taken.set(message, attempt);
@@ -105,7 +114,9 @@ export class DurableIngressCore {
   /** Once a second. */
   forget(now: number): Effects {
     for (const [message, until] of this.#returned) if (now >= until) this.#returned.delete(message);
-    return NO_EFFECTS;
+    const again = [...this.#homeless].filter(([, { at }]) => now >= at);
+    for (const [, next] of again) next.at = Number.POSITIVE_INFINITY;
+    return again.map(([message]) => storeAgain(message));
   }
 
   onOutcome(outcome: DurableOutcome, now: number): Effects {
@@ -119,6 +130,7 @@ export class DurableIngressCore {
       case 'buried':
         return this.#onBuried(outcome.message, outcome.letter);
       case 'stored-again':
+        this.#homeless.delete(outcome.message);
         this.#release(outcome.message);
         return NO_EFFECTS;
       case 'failed':
@@ -141,12 +153,21 @@ export class DurableIngressCore {
       case 'bury': {
         // The answer or the dead letter could not be stored, so the request is not done.
         const fields = { stream, sequence, deliveries, reason: messageOf(error) };
+        if (attempt !== undefined && !attempt.tooLarge && failureOf(error).code === 'INVALID_ARGUMENT')
+          return this.#answerTooLarge(attempt, messageOf(error));
         return [
           note('warn', 'a stored request stays in the store', fields),
           ...this.#retryLater(message, retryDelayMs(deliveries), now),
         ];
       }
       case 'store-again': {
+        if (failureOf(error).code !== 'INVALID_ARGUMENT') {
+          // The server keeps one copy of a message id, even if an attempt succeeded although it failed for us.
+          const pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * (this.#homeless.get(message)?.pauseMs ?? FIRST_PAUSE_MS / 2));
+          this.#homeless.set(message, { at: now + pauseMs, pauseMs });
+          return NO_EFFECTS;
+        }
+        this.#homeless.delete(message);
         this.#release(message);
         const fields = { stream, sequence, id: durableId(message), reason: messageOf(error) };
         return [note('error', 'a request is lost with the stream that held it', fields)];
@@ -252,6 +273,18 @@ export class DurableIngressCore {
     return [
       note('warn', 'moved a stored request to the dead letters', { request: sequence, deliveries, code, reason, letter }),
       publish(attempt, encodeFailure(durableId(message), code, text, wantsJson(message))),
+    ];
+  }
+
+  /** What should have been stored for the client does not fit: it gets a failure that says so. */
+  #answerTooLarge(attempt: Attempt, problem: string): Effects {
+    const { message, dead } = attempt;
+    attempt.tooLarge = true;
+    const { code, reason } = dead ?? { code: 'INTERNAL' as const, reason: 'the answer cannot be kept' };
+    const { sequence, deliveries } = message;
+    return [
+      note('warn', 'a stored request ends, although its answer or dead letter cannot be kept', { sequence, deliveries, problem }),
+      publish(attempt, encodeFailure(durableId(message), code, `${reason} (not kept: ${problem})`, wantsJson(message))),
     ];
   }
 

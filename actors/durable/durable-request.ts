@@ -2,15 +2,15 @@ import { checkHeaders } from '../../engine/bus/publish-rules.ts';
 import type { QueuedMessage } from '../../engine/bus/work-queue.ts';
 import { invalid } from '../../engine/errors.ts';
 import { checkToken, TOKEN_HEADER } from '../../plans/protocol/cancel.ts';
-import { checkId, idOf } from '../../plans/protocol/request.ts';
+import { checkId, deadlineOf, idOf } from '../../plans/protocol/request.ts';
 import { answerSubject, type Subjects } from '../../plans/protocol/subjects.ts';
 import { answerFormat, bodyFormat, decodeUntrusted, isOpaque } from '../../plans/protocol/untrusted.ts';
 
-/** What the headers of a stored request say. The body is not decoded here. */
+/** What the headers of a stored request say. The body is only decoded if it may hold a deadline. */
 export interface DurableRequest {
   /** Header `Cascade-Id`, else the place in the store, which is the same at each attempt. An id in the body takes precedence. */
   readonly id: string;
-  /** Header `Cascade-Deadline-Ms`, counted from when it was stored; Infinity: none. */
+  /** Header `Cascade-Deadline-Ms`, else `deadlineMs` of the body, counted from when it was stored; Infinity: none. */
   readonly deadlineMs: number;
   /** Header `Cascade-Token`, with which its client can cancel it. */
   readonly token: string | undefined;
@@ -36,7 +36,12 @@ export function readDurableRequest(message: QueuedMessage, subjects: Subjects): 
   const id = givenId(message);
   checkId(id);
   const deadline = message.header('Cascade-Deadline-Ms');
-  const deadlineMs = deadline === undefined ? Number.POSITIVE_INFINITY : deadline.trim() === '' ? Number.NaN : Number(deadline);
+  const deadlineMs =
+    deadline === undefined
+      ? (bodyDeadline(message) ?? Number.POSITIVE_INFINITY)
+      : deadline.trim() === ''
+        ? Number.NaN
+        : Number(deadline);
   if (!(deadlineMs > 0)) {
     throw invalid(`header Cascade-Deadline-Ms: ${JSON.stringify(deadline?.slice(0, 80))}; use milliseconds above 0`);
   }
@@ -67,13 +72,23 @@ function placeOf({ stream, sequence }: QueuedMessage): string {
 }
 
 function bodyId(message: QueuedMessage): string | undefined {
+  return fromBody(message, idOf);
+}
+
+/** One that is not valid is refused by the frontend. */
+function bodyDeadline(message: QueuedMessage): number | undefined {
+  const { buffer, byteOffset, length } = message.data;
+  return Buffer.from(buffer, byteOffset, length).includes('deadlineMs') ? fromBody(message, deadlineOf) : undefined;
+}
+
+function fromBody<T>(message: QueuedMessage, read: (value: unknown) => T | undefined): T | undefined {
   const { data, header } = message;
   const contentType = header('Content-Type');
   if (isOpaque(contentType) || isFrame(message)) return undefined;
   try {
-    return idOf(decodeUntrusted(data, bodyFormat(data, contentType)));
+    return read(decodeUntrusted(data, bodyFormat(data, contentType)));
   } catch {
-    // A body that cannot be decoded has no id; the answer says what is wrong with it.
+    // A body that cannot be decoded says nothing; the answer says what is wrong with it.
     return undefined;
   }
 }

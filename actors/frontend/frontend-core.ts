@@ -240,7 +240,9 @@ export class FrontendCore {
    */
   #admit(value: unknown, envelope: Envelope, client: number, now: number, out: FrontendEffect[]): Failure | undefined {
     const { specs, outputs, name, nextSeq, tracing, maxDeadlineMs = Number.POSITIVE_INFINITY } = this.#options;
-    const deadlineMs = Math.min(deadlineOf(value) ?? envelope.deadlineMs ?? this.#options.deadlineMs, maxDeadlineMs);
+    // The deadline in the body of a stored request counts from when it was stored; the envelope says how much is left.
+    const own = envelope.stored ? envelope.deadlineMs : (deadlineOf(value) ?? envelope.deadlineMs);
+    const deadlineMs = Math.min(own ?? this.#options.deadlineMs, maxDeadlineMs);
     const impossible = this.#impossible(deadlineMs);
     if (impossible !== undefined) return this.#refusal(idOf(value) ?? envelope.id, 'impossible-deadline', impossible);
     const hasRoom = this.#admission.mayFill(this.#flights.fill, client);

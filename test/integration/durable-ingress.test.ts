@@ -112,10 +112,10 @@ async function startIngress(
 const count = async (stream: 'durable' | 'dead' | 'answers'): Promise<number> =>
   (await jsm.streams.info(`cascade_test_${stream}`)).state.messages;
 
-const store = (id: string, more: Readonly<Record<string, string>>) => {
+const store = (id: string, more: Readonly<Record<string, string>>, body: object = { inputs: { x: 1 } }) => {
   const options = { headers: headers() };
   for (const [name, value] of Object.entries({ 'Cascade-Id': id, ...more })) options.headers.set(name, value);
-  return nats.jetstream().publish(subjects.durable, encode({ inputs: { x: 1 } }), options);
+  return nats.jetstream().publish(subjects.durable, encode(body), options);
 };
 
 const answered = (n: number) => vi.waitFor(() => expect(answers).toHaveLength(n), PATIENT);
@@ -320,10 +320,12 @@ describe('durable ingress', () => {
     await declareStreams(bus.workQueues(), durable);
     // Not with `enqueue`, whose deadline includes the time that storing takes.
     await store('late', { 'Cascade-Deadline-Ms': '1' });
+    await store('late by its body', {}, { inputs: { x: 1 }, deadlineMs: 1 });
     await client.enqueue({ x: 1 }, { id: 'early', deadlineMs: 600_000 });
     await startIngress();
-    await answered(2);
-    expect(answers.find(({ id }) => id === 'late')).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+    await answered(3);
+    for (const late of ['late', 'late by its body'])
+      expect(answers.find(({ id }) => id === late)).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
     expect(answers.find(({ id }) => id === 'early')).toMatchObject({ label: 1 });
     expect(tries.map(({ id }) => id)).toEqual(['early']);
     // One try lasts as long as any request of the deployment may, not as long as the stored one may.

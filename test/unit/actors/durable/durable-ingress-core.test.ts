@@ -187,3 +187,58 @@ test('it has drained when no more requests come and it holds none', () => {
   core.onOutcome({ type: 'published', message }, 0);
   expect(core.isDrained).toBe(true);
 });
+
+test('an answer or dead letter that is too large to be kept is told to the client, and the request leaves', () => {
+  for (const deliveries of [1, 3]) {
+    const core = created();
+    const message = stored({}, { deliveries });
+    core.onTaken(message, 0);
+    const answer = deliveries === 1 ? answerWith() : failure('503');
+    const failed = task(core.onOutcome({ type: 'answered', message, answer }, 0));
+    const error = new CascadeError('INVALID_ARGUMENT', 'exceeds max_payload');
+    const told = task(core.onOutcome({ type: 'failed', task: failed, error }, 0));
+    expect(told).toMatchObject({
+      type: 'publish',
+      headers: { 'Nats-Service-Error': expect.stringContaining('(not kept: exceeds max_payload)') },
+    });
+    expect(tasks(core.onOutcome({ type: 'failed', task: told, error }, 0)), 'not even the failure fits').toMatchObject([
+      { type: 'retry' },
+    ]);
+  }
+});
+
+test('a request of a lost stream is stored again until that succeeds, and this process waits for it', () => {
+  const core = created();
+  const message = stored();
+  core.onTaken(message, 0);
+  core.onStreamLost();
+  const again = task(core.onOutcome({ type: 'answered', message, answer: failure('503') }, 0));
+  core.onEnded();
+  const error = new CascadeError('UNAVAILABLE', 'no leader');
+  for (const [at, next] of [
+    [0, 1_000],
+    [1_000, 3_000],
+    [3_000, 7_000],
+  ]) {
+    expect(core.onOutcome({ type: 'failed', task: again, error }, at)).toEqual([]);
+    expect(core.forget(next - 1)).toEqual([]);
+    expect(performed(core.forget(next))).toEqual([again]);
+    expect(core.forget(next + 60_000), 'one attempt at a time').toEqual([]);
+    expect(core.isDrained).toBe(false);
+  }
+  core.onOutcome({ type: 'stored-again', message }, 7_000);
+  expect(core.isDrained).toBe(true);
+});
+
+test('a request that cannot be stored again, ever, is reported as lost', () => {
+  const core = created();
+  const message = stored();
+  core.onTaken(message, 0);
+  core.onStreamLost();
+  const again = task(core.onOutcome({ type: 'answered', message, answer: failure('503') }, 0));
+  const error = new CascadeError('INVALID_ARGUMENT', 'too large');
+  expect(core.onOutcome({ type: 'failed', task: again, error }, 0)).toMatchObject([
+    { type: 'log', text: 'a request is lost with the stream that held it' },
+  ]);
+  expect(core.forget(60_000)).toEqual([]);
+});

@@ -33,6 +33,15 @@ describe('a stored request', () => {
     expect(() => read(REQUEST, { 'Cascade-Id': 'x'.repeat(129) })).toThrow(/id: 129 characters/);
   });
 
+  it('has the deadline of its header, else of its body', () => {
+    const body = { ...REQUEST, deadlineMs: 250 };
+    expect(read(REQUEST).deadlineMs).toBe(Number.POSITIVE_INFINITY);
+    expect(read(body).deadlineMs).toBe(250);
+    expect(read(JSON.stringify(body)).deadlineMs).toBe(250);
+    expect(read(body, { 'Cascade-Deadline-Ms': '90' }).deadlineMs).toBe(90);
+    expect(read('{"deadlineMs": 1', {}).deadlineMs).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it('is answered on the results subject, the named one, or the subject in a header', () => {
     expect(replyTo()).toBe('cascade.test.results');
     expect(replyTo({ 'Cascade-Results': 'billing' })).toBe('cascade.test.results.billing');

@@ -196,6 +196,12 @@ test('stops reading a client that made too many mistakes, and says for how long'
   expect(core.closedForMs(7, closedForMs)).toBeUndefined();
 });
 
+test('what is left of a stored request counts, not the deadline in its body, which began when it was stored', () => {
+  const values = [{ ...sample, deadlineMs: 300 }];
+  const [{ item }] = workIn(ask(serving(), 0, values, { stored: true, deadlineMs: 120 }));
+  expect(item.deadlineAt).toBe(120);
+});
+
 test('counts no mistakes in stored requests, which one sender sends for many clients', () => {
   const core = serving();
   const large = { ...envelope, stored: true, bytes: 10_000_000 };
