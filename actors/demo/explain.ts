@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import pc from 'picocolors';
 import { type Deployment, deviceClass } from '../../plans/domain/deployment/deployment.ts';
-import { allGears, describeCascade, type GearPlan } from '../../plans/domain/gear-plan/gear-plan.ts';
+import { allGears, describeCascade, type GearPlan, sameCascade } from '../../plans/domain/gear-plan/gear-plan.ts';
 import { batchMs } from '../../plans/domain/profile/batch-cost.ts';
 import { accuracyOf, type Profile } from '../../plans/domain/profile/profile.ts';
 import { wilson } from '../../plans/drift/interval.ts';
@@ -63,16 +63,16 @@ export function describeGears(plan: GearPlan): string {
   const gears = allGears(plan);
   const promised = plan.gears.length;
   for (let first = 0, next = 0; first < gears.length; first = next) {
-    const cascade = describeCascade(gears[first].cascade);
+    const { cascade } = gears[first];
     next = first + 1;
-    while (next < gears.length && next !== promised && describeCascade(gears[next].cascade) === cascade) next++;
+    while (next < gears.length && next !== promised && sameCascade(gears[next].cascade, cascade)) next++;
     const alike = gears.slice(first, next);
     table.push([
       `${next - first === 1 ? first : `${first}-${next - 1}`}${first < promised ? '' : ' *'}`,
       `${alike[0].qps[0].toFixed(0)}-${alike[alike.length - 1].qps[1].toFixed(0)}`,
       accuracyWithInterval(alike[0].expected),
       Math.max(...alike.map((gear) => gear.expected.latencyMs.p95)).toFixed(1),
-      cascade,
+      describeCascade(cascade),
     ]);
   }
   return promised === gears.length ? table.toString() : `${table.toString()}\n${BEST_EFFORT_NOTE}`;

@@ -7,6 +7,7 @@ import {
   type Gear,
   type GearPlan,
   type GearTable,
+  sameCascade,
 } from '../domain/gear-plan/gear-plan.ts';
 import { plannedMeanQps } from '../policy/load-scale.ts';
 
@@ -152,12 +153,20 @@ function diffGears(a: Gear, b: Gear): Change[] {
   const sameModels = models(a) === models(b);
   return [
     // With another cascade, all thresholds, shares and queue lengths differ; listing them would hide the point.
-    ...changed(sameModels ? 'thresholds' : 'cascade', describeCascade(a.cascade), describeCascade(b.cascade)),
+    ...(sameCascade(a.cascade, b.cascade) ? [] : cascadeChange(sameModels, a, b)),
     ...(sameModels ? changed('shares', describeShares(a.shares), describeShares(b.shares)) : []),
     ...(sameModels ? changed('minimum queues', describeQueues(a.minQueueLength), describeQueues(b.minQueueLength)) : []),
     ...changed('longest wait', `${a.maxWaitMs} ms`, `${b.maxWaitMs} ms`),
     ...changed('bottleneck', a.expected.bottleneck, b.expected.bottleneck),
   ];
+}
+
+/** With all digits where a few do not show a difference. */
+function cascadeChange(sameModels: boolean, a: Gear, b: Gear): Change[] {
+  const what = sameModels ? 'thresholds' : 'cascade';
+  const short = changed(what, describeCascade(a.cascade), describeCascade(b.cascade));
+  const exact = ({ cascade }: Gear): string => cascade.flatMap(({ threshold }) => threshold ?? []).join(', ');
+  return short.length > 0 ? short : changed(what, exact(a), exact(b));
 }
 
 function describeShares(shares: Gear['shares']): string {

@@ -175,6 +175,8 @@ export async function pointsOf(
   const where = `${name} on ${count} ${count === 1 ? 'device' : 'devices'}`;
   progress(`${where}: searching`);
   const request = requestFor(count, asked);
+  // While serving, seconds without requests have no load.
+  const busy = dropEmptySeconds(trace);
   const context: StrategyContext = {
     request,
     trace,
@@ -182,7 +184,7 @@ export async function pointsOf(
     accuracies,
     planFor: (share) => {
       const qpsMax = share * request.qpsMax;
-      return { qpsMax, weights: rangeHistogram(trace, qpsMax, request.weights.length) };
+      return { qpsMax, weights: rangeHistogram(busy, qpsMax, request.weights.length) };
     },
     capacities: new Capacities(request),
     plan: (change) => planGears({ ...request, ...change }, { progress: (message) => progress(`${where}: ${message}`) }),
@@ -217,13 +219,13 @@ function requestFor(
 ): PlanRequest {
   const qpsMax = peakQps(trace);
   const request = planRequestOf(deployment, chosenOn, { qpsMax, ranges, seed });
-  // While serving, seconds without requests do not count toward the mean.
+  // While serving, seconds without requests count neither toward the mean nor as the lowest load.
   const busy = dropEmptySeconds(trace);
   return {
     ...request,
     meanQps: expectedRequests(busy) / Math.max(1, busy.qps.length),
     devices: devicesLike(request.devices, count),
-    weights: rangeHistogram(trace, qpsMax, request.weights.length),
+    weights: rangeHistogram(busy, qpsMax, request.weights.length),
     slo: { type: 'latency', p95Ms: p95LevelsMs[p95LevelsMs.length - 1] },
     contingencies: false,
   };

@@ -7,6 +7,7 @@ import {
   type Gear,
   type GearPlan,
   type GearReason,
+  sameCascade,
 } from '../domain/gear-plan/gear-plan.ts';
 import { inOrderOf } from '../domain/profile/family-order.ts';
 import type { Profile } from '../domain/profile/profile.ts';
@@ -198,12 +199,9 @@ function highestP95(gears: readonly Gear[], qpsMax: number): number {
 type FrontierPoint = GearPlan['frontier'][number];
 
 function explainPoint(plan: GearPlan, { cascade, accuracy, accuracyInterval, computeMs }: FrontierPoint): ExplainedPoint {
-  const written = describeCascade(cascade);
-  const gears = allGears(plan).flatMap((gear, index) =>
-    gear.expected.accuracy === accuracy && describeCascade(gear.cascade) === written ? [index] : [],
-  );
+  const gears = allGears(plan).flatMap((gear, index) => (sameCascade(gear.cascade, cascade) ? [index] : []));
   return {
-    cascade: written,
+    cascade: describeCascade(cascade),
     alone: cascade.length === 1 ? cascade[0].model : null,
     accuracy,
     accuracyInterval,

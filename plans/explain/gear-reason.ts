@@ -1,4 +1,5 @@
 import { allGears, describeCascade, type GearPlan, type GearReason } from '../domain/gear-plan/gear-plan.ts';
+import { reachesAccuracy } from '../planner/accuracy-rounding.ts';
 import { percent, plain } from './format.ts';
 
 /**
@@ -32,7 +33,8 @@ function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason 
     return { binds: 'nothing', text: `gear ${above} serves more load with ${what}: the search did not reach it here` };
   }
   const better = describePoint(next);
-  const missing = next.cascade.find(({ model }) => !plan.placement.some((replica) => replica.model === model));
+  const excluded = String(plan.search.noMemoryFor ?? '').split(', ');
+  const missing = next.cascade.find(({ model }) => excluded.includes(model));
   if (missing !== undefined) {
     return {
       binds: 'memory',
@@ -52,7 +54,7 @@ function whyNotDearer(plan: GearPlan, index: number, sloMs: number): GearReason 
   const limitMs = sloMs * marginOf(plan, 'latencyMargin');
   return {
     binds: 'latency',
-    text: `${better} would fit by its work (${percent(needed, 0)} of all device time), but not on this placement with a p95 of ${plain(limitMs)} ms or less`,
+    text: `${better} would fit by its work (${percent(needed, 0)} of all device time), but the search found no placement and batching for it with a p95 of ${plain(limitMs)} ms or less`,
   };
 }
 
@@ -62,8 +64,8 @@ function whyNotCheaper(plan: GearPlan, index: number, slo: number): GearReason {
   if (next === undefined) return { binds: 'nothing', text: 'the cheapest of all cascades considered' };
   const mean = plan.expected.accuracy - plan.qpsWeights[index] * (gear.expected.accuracy - next.accuracy);
   const change = `${describePoint(next)} in this range would bring the mean accuracy to ${percent(mean, 3)}`;
-  if (mean < slo) return { binds: 'accuracy', text: `${change}, below the SLO of ${percent(slo)}` };
-  return { binds: 'latency', text: `${change}, which the SLO allows but which would not lower the latency` };
+  if (!reachesAccuracy(mean, slo)) return { binds: 'accuracy', text: `${change}, below the SLO of ${percent(slo)}` };
+  return { binds: 'latency', text: `${change}, which the SLO allows; the search found no lower latency with it` };
 }
 
 function describePoint({ cascade, accuracy }: GearPlan['frontier'][number]): string {

@@ -158,7 +158,19 @@ export function describeWeights(digests: Readonly<Record<string, string>>): stri
     .join(', ');
 }
 
-/** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; samples below the threshold move on. */
+/** `linear <0.62 → cnn <0.3 → resnet`: a cascade in one line; samples below the threshold move on. Not for comparisons: see `sameCascade`. */
 export function describeCascade(cascade: readonly Stage[]): string {
-  return cascade.map((s) => (s.threshold === undefined ? s.model : `${s.model} <${Number(s.threshold.toFixed(3))}`)).join(' → ');
+  return cascade.map((s) => (s.threshold === undefined ? s.model : `${s.model} <${shownThreshold(s.threshold)}`)).join(' → ');
+}
+
+/** Certainties crowd near 0 and 1, so there thresholds are shown with more than three decimals: 0.99962 is not 1. */
+function shownThreshold(threshold: number): number {
+  const toEdge = Math.min(Math.abs(threshold), Math.abs(1 - threshold));
+  const decimals = toEdge === 0 ? 3 : Math.min(9, Math.max(3, Math.ceil(-Math.log10(toEdge))));
+  return Number(threshold.toFixed(decimals));
+}
+
+/** Whether two cascades have the same models and exactly the same thresholds. */
+export function sameCascade(a: readonly Stage[], b: readonly Stage[]): boolean {
+  return a.length === b.length && a.every(({ model, threshold }, i) => model === b[i].model && threshold === b[i].threshold);
 }

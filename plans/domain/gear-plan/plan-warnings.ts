@@ -2,7 +2,7 @@ import { percent, plain } from '../../explain/format.ts';
 import { qualityBySample, type ValidationRecords, validationRecords } from '../cascade/cascade.ts';
 import { inOrderOf } from '../profile/family-order.ts';
 import type { Profile } from '../profile/profile.ts';
-import { describeCascade, type GearPlan, type Stage } from './gear-plan.ts';
+import { describeCascade, type GearPlan, type Stage, sameCascade } from './gear-plan.ts';
 
 /** Warn when the accuracy is uncertain by more than this either way, because there were few samples. */
 const WIDE = 0.02;
@@ -54,8 +54,7 @@ function cheaperOnes(plan: GearPlan, records: ValidationRecords): string[] {
   };
   const doubts: Doubt[] = [];
   for (const { cascade, qps } of plan.gears) {
-    const name = describeCascade(cascade);
-    const chosen = plan.frontier.find((point) => describeCascade(point.cascade) === name);
+    const chosen = plan.frontier.find((point) => sameCascade(point.cascade, cascade));
     if (chosen === undefined) continue;
     const cheaper = plan.frontier.find(
       (point) => point.computeMs < CHEAPER * chosen.computeMs && isWithinNoise(difference(qualityOf(chosen), qualityOf(point))),

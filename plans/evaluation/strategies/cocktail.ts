@@ -1,5 +1,4 @@
 import { ConfigError } from '../../../engine/errors.ts';
-import { evenly } from '../../planner/evenly.ts';
 import { autoscale, type Ensemble, type ScalingRule } from '../ensembles/autoscaler.ts';
 import { loadingMs } from '../ensembles/model-loading.ts';
 import { canVote, votedQuality } from '../ensembles/weighted-majority.ts';
@@ -7,8 +6,6 @@ import { aimsOf } from './aims.ts';
 import { holdings } from './ms.ts';
 import type { Candidate, Strategy, StrategyContext } from './strategy.ts';
 
-/** How many accuracies to aim at. */
-const AIMS = 3;
 /** How often to decide what runs, and whether devices load ahead. */
 const RHYTHMS = [
   { periodSeconds: 5, loadsAhead: 'no' },
@@ -35,10 +32,7 @@ export const cocktail: Strategy = async (context) => {
     const carriedQps = (model: number, device: number): number =>
       capacities.fullQps(model, device) === 0 ? 0 : capacities.withinQps(model, [device], p95Ms);
     const ensembles = usefulEnsembles(context, carriedQps);
-    const aims = evenly(
-      ensembles.map(({ accuracy }) => accuracy),
-      AIMS,
-    );
+    const aims = accuracyAims(ensembles, context.accuracies);
     const shared = holdings(request).map(({ holds }) => ({ shared: holds[0] }));
     for (const placement of ['pools' as const, ...shared]) {
       for (const { periodSeconds, loadsAhead } of RHYTHMS) {
@@ -85,6 +79,13 @@ export const cocktail: Strategy = async (context) => {
   }
   return [...candidates.values()];
 };
+
+/** The accuracies of the cheapest ensembles that reach what is asked for, and of the least and the most accurate ones. */
+function accuracyAims(ensembles: readonly Ensemble[], asked: readonly number[]): readonly number[] {
+  const reaching = asked.flatMap((level) => ensembles.find(({ accuracy }) => accuracy >= level) ?? []);
+  const ends = ensembles.length === 0 ? [] : [ensembles[0], ensembles[ensembles.length - 1]];
+  return [...new Set([...reaching, ...ends].map(({ accuracy }) => accuracy))];
+}
 
 /** Ensembles on the Pareto frontier of accuracy and work; single models are ensembles of one. */
 function usefulEnsembles({ request }: StrategyContext, carriedQps: (model: number, device: number) => number): Ensemble[] {

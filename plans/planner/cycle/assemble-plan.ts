@@ -67,11 +67,17 @@ export function assemblePlan(
       utilisationMargin: context.margins.utilisation,
       latencyMargin: context.margins.latency,
       frontierSize: draft.frontier.length,
+      ...noMemoryFor(draft, context),
       ...context.counters,
       simulations: context.simulations,
       linearPrograms: context.solver.solved,
     },
   };
+}
+
+/** Models that were left out because they do not fit into memory with the others. */
+function noMemoryFor({ excludedModels }: DraftPlan, { system }: PlanningContext): { readonly noMemoryFor?: string } {
+  return excludedModels.length === 0 ? {} : { noMemoryFor: excludedModels.map((model) => system.modelNames[model]).join(', ') };
 }
 
 /** The accuracy promised over the QPS distribution. */

@@ -48,6 +48,14 @@ describe('a gear', () => {
     expect(diffText(diffPlans(plan, after))).toContain('100 - 200 requests/s, gear 1: as before');
   });
 
+  test('with thresholds that differ in the last digits shows all of them', () => {
+    const at = (threshold: number) => withGear(0, { cascade: [{ model: 'small', threshold }, { model: 'large' }] });
+    expect(diffPlans(at(0.621), at(0.6214)).loads[0].changes).toEqual([{ what: 'thresholds', before: '0.621', after: '0.6214' }]);
+    expect(diffPlans(at(0.99962), at(0.99997)).loads[0].changes).toEqual([
+      { what: 'thresholds', before: 'small <0.9996 → large', after: 'small <0.99997 → large' },
+    ]);
+  });
+
   test('with other models shows the cascade', () => {
     const { loads } = diffPlans(plan, withGear(0, { cascade: [{ model: 'large' }] }));
     expect(loads[0].changes).toEqual([{ what: 'cascade', before: 'small <0.5 → large', after: 'large' }]);

@@ -24,9 +24,11 @@ describe('why a gear is not better', () => {
     expect(gearReason(cheap, 2)).toMatchObject({ binds: 'latency', text: expect.stringContaining('p95 of 100 ms') });
   });
 
-  test('one whose models are placed nowhere is ruled out by memory', () => {
+  test('one whose model does not fit is ruled out by memory; one whose model is merely placed nowhere is not', () => {
     const plan = explainedPlan({ placement: [{ model: 'small', device: 'd0' }] });
-    expect(gearReason(plan, 2)).toMatchObject({ binds: 'memory', text: expect.stringContaining('large') });
+    const full = { ...plan, search: { ...plan.search, noMemoryFor: 'other, large' } };
+    expect(gearReason(full, 2)).toMatchObject({ binds: 'memory', text: expect.stringContaining('large') });
+    expect(gearReason(plan, 2)).toMatchObject({ binds: 'utilisation' });
   });
 
   test('under an accuracy SLO, a cheaper one that would break it is ruled out by accuracy', () => {

@@ -185,3 +185,27 @@ describe('gears beyond the plan', () => {
     for (const { cascade } of allGears(single)) expect(cascade).toHaveLength(1);
   });
 });
+
+test('a plan names the models that were left out for memory', async () => {
+  const requestOf = (memoryBytes: number): PlanRequest => ({
+    deployment: 'tight',
+    profile: syntheticProfile({
+      seed: 1,
+      samples: 200,
+      models: [
+        { name: 'small', accuracy: 0.7, fixedMs: 1, perSampleMs: 0.1, memoryBytes: 4 },
+        { name: 'large', accuracy: 0.9, fixedMs: 6, perSampleMs: 1, memoryBytes: 8 },
+      ],
+    }),
+    devices: [{ id: 'd0', deviceClass: 'cpu-1', memoryBytes }],
+    maxBatch: [],
+    slo: { type: 'latency', p95Ms: 400 },
+    // More than the large model carries alone.
+    qpsMax: 2_000,
+    weights: [0.5, 0.5],
+    seed: 1,
+    contingencies: false,
+  });
+  expect((await planned(requestOf(12))).search).not.toHaveProperty('noMemoryFor');
+  expect((await planned(requestOf(11))).search.noMemoryFor).toBe('large');
+});
